@@ -1,0 +1,84 @@
+//! The encoder: where a camera's streams come from.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::Result;
+
+/// Describes the streams of one camera. Describing is cheap; only `reach` talks to the camera.
+#[async_trait]
+pub trait Encoder: Send + Sync {
+    /// Where to pull `stream` from.
+    async fn source(&self, stream: Stream) -> Result<Source>;
+    /// Bits per second the encoder is set to, where the camera can tell.
+    async fn bitrate(&self, stream: Stream) -> Result<Option<u32>>;
+    /// Succeeds when the camera can be reached now; answers within 5 s.
+    async fn reach(&self) -> Result<()>;
+}
+
+/// The two encodings that cameras offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Full resolution.
+    Main,
+    /// Reduced resolution.
+    Sub,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Main => "main",
+            Self::Sub => "sub",
+        })
+    }
+}
+
+/// Where a stream comes from. Media opens it; the HAL only describes it.
+#[derive(Clone)]
+pub enum Source {
+    /// A camera on the network.
+    Rtsp(RtspSource),
+    /// A looping FLV file; `None` is the built-in clip of this stream.
+    Clip {
+        /// The file.
+        file: Option<PathBuf>,
+        /// Which built-in clip, where there is no file.
+        stream: Stream,
+    },
+    /// A configured program that writes Annex B to its standard output, with its arguments. From
+    /// the local configuration only.
+    Command(Vec<String>),
+}
+
+/// How to reach an RTSP stream.
+#[derive(Clone)]
+pub struct RtspSource {
+    /// Address without user name and password, so that it can be printed.
+    pub url: String,
+    /// Kept apart; never printed.
+    pub credentials: Option<Credentials>,
+    /// How the camera sends.
+    pub transport: Transport,
+}
+
+/// How RTP travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Interleaved in the RTSP connection.
+    #[default]
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// A camera's login. Not `Debug`: it must never reach a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: String,
+}

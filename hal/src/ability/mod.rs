@@ -1,0 +1,3 @@
+//! One file per ability. A new one lands with two backends and the request that uses it.
+
+pub mod encoder;

@@ -1,0 +1,64 @@
+//! What can go wrong in a backend, and the little that callers need to know of it.
+
+use std::fmt;
+
+/// A backend's own error keeps its detail in `source`; callers act on `kind` alone.
+#[derive(Debug, thiserror::Error)]
+#[error("{op}: {kind}")]
+pub struct Error {
+    /// What a caller decides by.
+    pub kind: Kind,
+    /// The ability and call, such as "encoder source".
+    pub op: &'static str,
+    /// The backend's own error.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Result of a call to the hardware.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The classes of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The caller's argument makes no sense to this camera.
+    Invalid,
+    /// The camera cannot be reached.
+    Offline,
+    /// The camera said no.
+    Refused,
+    /// The camera did not answer in time.
+    Timeout,
+    /// The camera cannot do it.
+    Unsupported,
+    /// Anything else.
+    Other,
+}
+
+impl Error {
+    /// An error without a cause below it.
+    pub fn new(op: &'static str, kind: Kind) -> Self {
+        Self { kind, op, source: None }
+    }
+
+    /// Adds what the backend itself said.
+    #[must_use]
+    pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Invalid => "the argument makes no sense to this camera",
+            Self::Offline => "the camera cannot be reached",
+            Self::Refused => "the camera refused",
+            Self::Timeout => "the camera did not answer in time",
+            Self::Unsupported => "the camera cannot do this",
+            Self::Other => "the camera failed",
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! What the camera hardware can do. A backend fills a [`Device`] with small ability traits; whoever
+//! calls them acts on [`Kind`] alone. Not here: pulling a stream, see the media crate.
+#![forbid(unsafe_code)]
+
+pub mod ability;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "emulator")]
+pub mod emulator;
+mod error;
+#[cfg(feature = "rtsp")]
+pub mod rtsp;
+
+use std::sync::Arc;
+
+pub use ability::encoder::{Credentials, Encoder, RtspSource, Source, Stream, Transport};
+pub use error::{Error, Kind, Result};
+
+/// The camera or NVR this agent runs on.
+pub struct Device {
+    /// What it is; a camera has exactly one channel.
+    pub model: Model,
+    /// Index is the channel number of the wire protocol.
+    pub channels: Vec<Channel>,
+}
+
+/// The two shapes of device that the wire protocol knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// One channel, number 0.
+    Camera,
+    /// Any number of cameras behind one device.
+    Nvr,
+}
+
+/// One camera. An ability that the hardware lacks is `None` in its slot.
+pub struct Channel {
+    /// Where its streams come from; the only ability every camera has.
+    pub encoder: Arc<dyn Encoder>,
+}

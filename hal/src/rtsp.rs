@@ -1,0 +1,177 @@
+//! A camera known only by its RTSP addresses, as written in the configuration.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::net::TcpStream;
+use url::Url;
+
+use crate::{Credentials, Encoder, Error, Kind, Result, RtspSource, Source, Stream, Transport};
+
+/// How long a camera may take to accept a connection.
+const REACH_TIMEOUT: Duration = Duration::from_secs(4);
+const DEFAULT_PORT: u16 = 554;
+
+/// An encoder behind RTSP addresses.
+pub struct Rtsp {
+    main: Url,
+    sub: Option<Url>,
+    credentials: Option<Credentials>,
+    transport: Transport,
+    bitrate: Option<u32>,
+}
+
+/// Why an address in the configuration cannot be used. Never repeats the address: it may hold a
+/// password.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UrlError {
+    /// Not a URL at all.
+    #[error("not a URL: {0}")]
+    Syntax(#[from] url::ParseError),
+    /// Some other protocol.
+    #[error("the scheme is {0:?}, expected \"rtsp\"")]
+    Scheme(String),
+    /// No camera named.
+    #[error("no host in the address")]
+    Host,
+}
+
+impl Rtsp {
+    /// Takes `rtsp://` addresses. A user name and password inside `main` or `sub` are moved out;
+    /// `credentials` wins over them. Without `sub` the main stream serves both.
+    pub fn new(
+        main: &str,
+        sub: Option<&str>,
+        credentials: Option<Credentials>,
+        transport: Transport,
+    ) -> std::result::Result<Self, UrlError> {
+        let (main, from_main) = split(main)?;
+        let (sub, from_sub) = sub.map(split).transpose()?.unzip();
+        let credentials = credentials.or(from_main).or(from_sub.flatten());
+        Ok(Self { main, sub, credentials, transport, bitrate: None })
+    }
+
+    /// States the bit rate the encoder is set to, for cameras that cannot tell.
+    #[must_use]
+    pub fn with_bitrate(mut self, bitrate: Option<u32>) -> Self {
+        self.bitrate = bitrate;
+        self
+    }
+}
+
+#[async_trait]
+impl Encoder for Rtsp {
+    async fn source(&self, stream: Stream) -> Result<Source> {
+        let url = match (stream, &self.sub) {
+            (Stream::Sub, Some(sub)) => sub,
+            _ => &self.main,
+        };
+        Ok(Source::Rtsp(RtspSource {
+            url: url.to_string(),
+            credentials: self.credentials.clone(),
+            transport: self.transport,
+        }))
+    }
+
+    async fn bitrate(&self, _stream: Stream) -> Result<Option<u32>> {
+        Ok(self.bitrate)
+    }
+
+    async fn reach(&self) -> Result<()> {
+        const OP: &str = "encoder reach";
+        let host = self.main.host_str().ok_or_else(|| Error::new(OP, Kind::Invalid))?;
+        let host = host.trim_matches(['[', ']']);
+        let port = self.main.port().unwrap_or(DEFAULT_PORT);
+        match tokio::time::timeout(REACH_TIMEOUT, TcpStream::connect((host, port))).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(Error::new(OP, Kind::Offline).because(e)),
+            Err(_) => Err(Error::new(OP, Kind::Timeout)),
+        }
+    }
+}
+
+/// Parts an address from the credentials inside it.
+fn split(address: &str) -> std::result::Result<(Url, Option<Credentials>), UrlError> {
+    let mut url = Url::parse(address)?;
+    if url.scheme() != "rtsp" {
+        return Err(UrlError::Scheme(url.scheme().to_owned()));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(UrlError::Host);
+    }
+    let decode = |s: &str| {
+        url::form_urlencoded::parse(format!("v={}", s.replace('+', "%2B")).as_bytes())
+            .next()
+            .map_or_else(String::new, |(_, v)| v.into_owned())
+    };
+    let credentials = (!url.username().is_empty()).then(|| Credentials {
+        username: decode(url.username()),
+        password: decode(url.password().unwrap_or_default()),
+    });
+    // Neither call can fail: the URL has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Ok((url, credentials))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance;
+
+    fn rtsp(main: &str, sub: Option<&str>) -> Rtsp {
+        Rtsp::new(main, sub, None, Transport::Tcp).unwrap()
+    }
+
+    async fn address(camera: &Rtsp, stream: Stream) -> (String, Option<Credentials>) {
+        match camera.source(stream).await.unwrap() {
+            Source::Rtsp(s) => (s.url, s.credentials),
+            _ => panic!("an RTSP encoder hands out RTSP addresses"),
+        }
+    }
+
+    #[tokio::test]
+    async fn passes_conformance() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        conformance::encoder(&rtsp(&format!("rtsp://{at}/main"), None)).await;
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_an_offline_camera() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        drop(listener);
+        conformance::offline_encoder(&rtsp(&format!("rtsp://{at}/main"), None)).await;
+    }
+
+    #[tokio::test]
+    async fn credentials_leave_the_address() {
+        let camera = rtsp("rtsp://admin:p%40ss+%2f@10.0.0.2/ufirststream", None);
+        let (url, credentials) = address(&camera, Stream::Main).await;
+        assert_eq!(url, "rtsp://10.0.0.2/ufirststream");
+        let credentials = credentials.unwrap();
+        assert_eq!((&*credentials.username, &*credentials.password), ("admin", "p@ss+/"));
+    }
+
+    #[tokio::test]
+    async fn without_a_sub_stream_the_main_one_serves() {
+        let one = rtsp("rtsp://10.0.0.2/main", None);
+        assert_eq!(address(&one, Stream::Sub).await.0, "rtsp://10.0.0.2/main");
+        let two = rtsp("rtsp://10.0.0.2/main", Some("rtsp://10.0.0.2/sub"));
+        assert_eq!(address(&two, Stream::Sub).await.0, "rtsp://10.0.0.2/sub");
+    }
+
+    #[test]
+    fn other_addresses_are_refused_without_being_repeated() {
+        for (address, want) in [
+            ("http://10.0.0.2/", UrlError::Scheme("http".into())),
+            ("10.0.0.2", UrlError::Syntax(url::ParseError::RelativeUrlWithoutBase)),
+            ("rtsp:///stream", UrlError::Syntax(url::ParseError::EmptyHost)),
+        ] {
+            let got = Rtsp::new(address, None, None, Transport::Tcp).err();
+            let got = got.unwrap_or_else(|| panic!("{address} must be refused"));
+            assert!(got == want || got == UrlError::Host, "{address}: {got}");
+        }
+    }
+}

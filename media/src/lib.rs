@@ -1,0 +1,5 @@
+//! Frames in, bytes out: knows no cloud and no camera model.
+#![forbid(unsafe_code)]
+
+pub mod frame;
+pub mod source;

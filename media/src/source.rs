@@ -1,0 +1,63 @@
+//! Where frames come from. Not here: the pull that keeps a source open, see `pull`.
+
+use async_trait::async_trait;
+
+use crate::frame::Frame;
+
+/// One open connection to one stream of one camera.
+#[async_trait]
+pub trait FrameSource: Send {
+    /// The next frame in decode order. An error ends the source; the pull opens a new one.
+    /// Cancel safe. Never waits longer than the source's own silence limit.
+    async fn frame(&mut self) -> Result<Frame, SourceError>;
+}
+
+/// Opens sources of one stream. The one seam between the camera and everything downstream.
+#[async_trait]
+pub trait Opener: Send + Sync {
+    /// Opens the stream, within a bounded time.
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError>;
+}
+
+/// Why a camera gives no frames. The text names the peer and never holds a password.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SourceError {
+    /// No connection, or it was lost.
+    #[error("camera {peer} is unreachable: {reason}")]
+    Unreachable {
+        /// Address without credentials.
+        peer: String,
+        /// What failed.
+        reason: String,
+    },
+    /// The camera refused the name or the password.
+    #[error("camera {peer} refused the login: check its user name and password")]
+    Unauthorized {
+        /// Address without credentials.
+        peer: String,
+    },
+    /// The camera sent something that is no stream we know.
+    #[error("camera {peer}: {reason}")]
+    Protocol {
+        /// Address without credentials.
+        peer: String,
+        /// What was expected, and what came.
+        reason: String,
+    },
+    /// Nothing came for too long.
+    #[error("camera {peer}: no frame for {seconds} s")]
+    Silent {
+        /// Address without credentials.
+        peer: String,
+        /// The limit that passed.
+        seconds: u64,
+    },
+    /// Neither video nor audio of a kind the agent carries.
+    #[error("camera {peer} offers no stream the agent can carry: {reason}")]
+    Unsupported {
+        /// Address without credentials.
+        peer: String,
+        /// What was offered.
+        reason: String,
+    },
+}

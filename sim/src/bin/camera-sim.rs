@@ -1,0 +1,2 @@
+//! camera-sim
+fn main() {}

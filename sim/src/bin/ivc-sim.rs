@@ -1,0 +1,2 @@
+//! ivc-sim
+fn main() {}
