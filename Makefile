@@ -1,0 +1,42 @@
+# The front door. `make help` lists what there is.
+CARGO ?= cargo
+LOCKED := --locked
+
+.PHONY: help demo test interop bench rooms fmt lint docs fuzz ci
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## an emulated camera, a simulated cloud and the agent; open the printed address
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins
+	@target/debug/demo
+
+test: ## everything that needs nothing but the toolchain
+	$(CARGO) test $(LOCKED) --workspace
+
+interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, Chromium, Autobahn
+	tests/interop/setup
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	tests/interop/run
+
+bench: ## figures against real peers, side by side (release build; takes about an hour)
+	tests/interop/setup
+	$(CARGO) build $(LOCKED) --release -p ivt-agent -p ivt-sim -p ivt-tests --bins
+	tests/bench/run $(BENCH)
+
+rooms: ## who may import whom
+	cross/rooms
+
+fmt: ## check the formatting
+	$(CARGO) fmt --all --check
+
+lint: ## clippy, warnings denied
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+
+docs: ## documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
+
+fuzz: ## build the fuzz targets
+	$(CARGO) build $(LOCKED) --manifest-path proto/fuzz/Cargo.toml
+
+ci: fmt rooms lint test docs fuzz interop ## all gates, in the order of their cost
