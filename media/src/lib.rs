@@ -2,4 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod frame;
+pub mod hub;
 pub mod source;
