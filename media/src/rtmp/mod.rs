@@ -1,0 +1,3 @@
+//! RTMP, both sides.
+
+pub mod amf;
