@@ -1,0 +1,36 @@
+//! One IVR RPC connection, both directions: sequence numbers, order, deadlines, bounds.
+//!
+//! Not here: sockets and clocks, see the crate that drives the [`Peer`]; what the methods mean, see [`message`].
+
+mod calls;
+mod error;
+mod events;
+mod inbox;
+pub mod message;
+mod packet;
+mod params;
+mod peer;
+mod violation;
+
+pub use calls::{CallId, Refused};
+pub use error::RpcError;
+pub use events::Notice;
+pub use inbox::{Incoming, Ticket};
+pub use peer::{Options, Peer};
+pub use violation::Violation;
+
+use std::time::Duration;
+
+/// The longest message either side may send, in bytes.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+/// How many requests of theirs may wait for an answer.
+pub const MAX_REQUESTS: usize = 32;
+/// How many requests of ours may wait behind the outstanding one.
+pub const MAX_CALLS: usize = 32;
+/// How many events may wait, in each direction.
+pub const MAX_EVENTS: usize = 32;
+/// How long the other side may take to answer a request of ours.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long after its arrival a request of theirs is answered at the latest. Below their 20 s, so
+/// that a slow handler costs an error and not the connection.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(18);

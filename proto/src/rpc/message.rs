@@ -1,0 +1,184 @@
+//! The methods and events of the specification as types. The wire's spelling lives only here.
+//!
+//! Reading ignores members it does not know and takes `null` for an absent member. What is wrong is reported as the [`RpcError`] to answer with: 1 and the name of the member, 102 for a
+//! channel no device can have, 101 for a method that is none.
+
+mod camera;
+mod network;
+mod read;
+mod status;
+mod stream;
+mod time;
+mod value;
+
+pub use camera::*;
+pub use network::*;
+pub use status::*;
+pub use stream::*;
+pub use time::*;
+pub use value::*;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::RpcError;
+use super::error::excerpt;
+
+/// Declares an enum of messages: those of `with` carry the struct of their own name, those of
+/// `without` carry nothing and ignore whatever params they come with.
+macro_rules! messages {
+    (
+        $(#[$doc:meta])* enum $Enum:ident, $kind:ident;
+        without { $($(#[$bare_doc:meta])* $Bare:ident = $bare:literal,)* }
+        with { $($(#[$full_doc:meta])* $Full:ident = $full:literal,)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum $Enum {
+            $($(#[$bare_doc])* $Bare,)*
+            $($(#[$full_doc])* $Full($Full),)*
+        }
+
+        impl $Enum {
+            /// Reads what came off the wire.
+            ///
+            /// # Errors
+            ///
+            /// The name is unknown (101), there can be no such channel (102), or a member is missing or
+            /// wrong (1).
+            pub fn parse($kind: &str, params: Option<Value>) -> Result<Self, RpcError> {
+                match $kind {
+                    $($bare => Ok(Self::$Bare),)*
+                    $($full => params_of($full, params).map(Self::$Full),)*
+                    other => Err(unknown(stringify!($kind), other)),
+                }
+            }
+
+            /// Its name on the wire.
+            pub fn $kind(&self) -> &'static str {
+                match self {
+                    $(Self::$Bare => $bare,)*
+                    $(Self::$Full(_) => $full,)*
+                }
+            }
+
+            /// Its params on the wire.
+            pub fn params(&self) -> Option<Value> {
+                match self {
+                    $(Self::$Bare => None,)*
+                    $(Self::$Full(params) => Some(write(params)),)*
+                }
+            }
+        }
+
+        $(impl From<$Full> for $Enum {
+            fn from(params: $Full) -> Self {
+                Self::$Full(params)
+            }
+        })*
+    };
+}
+
+messages! {
+    /// A request, of either side (chapters IVC支持的RPC方法 and IVT支持的RPC方法). Unless a variant
+    /// names its answer, success is empty.
+    enum Call, method;
+    without {
+        /// Device to cloud; deprecated. Answered by a [`PreviewUrl`].
+        PreviewServer = "preview_server",
+        /// Device to cloud: which firmware is the newest? Answered by a [`Firmware`].
+        GetFirmware = "GetFirmware",
+        /// Answered by a list of [`RtmpPublishConfig`].
+        GetRtmpPublishConfig = "GetRTMPPublishConfig",
+    }
+    with {
+        /// Device to cloud.
+        Keepalive = "Keepalive",
+        /// Device to cloud. Answered by an [`AlarmPicture`].
+        AlarmNotify = "AlarmNotify",
+        /// Publish a stream.
+        RtmpPublish = "RTMPPublish",
+        /// End a publish.
+        RtmpStopPublish = "RTMPStopPublish",
+        /// Record and upload.
+        StartCloudRecord = "StartCloudRecord",
+        /// End a recording.
+        StopCloudRecord = "StopCloudRecord",
+        /// Restart a camera.
+        RebootChannel = "RebootChannel",
+        /// Answered by a list of [`PtzPreset`].
+        GetPtzPresetList = "GetPTZPresetList",
+        /// Answered by a list of [`PtzTour`].
+        GetPtzPresetTourList = "GetPTZPresetTourList",
+        /// Configure motion detection.
+        AlarmMoveDetectConfig = "AlarmMoveDetectConfig",
+        /// Configure the tripwire.
+        AlarmRectIntrusionDetectConfig = "AlarmRectIntrusionDetectConfig",
+        /// Answered by a list of [`NetConfig`].
+        GetNetConfig = "GetNetConfig",
+        /// Replace the list of constant publishes.
+        SetRtmpPublishConfig = "SetRTMPPublishConfig",
+        /// Answered by a [`WifiStatus`].
+        GetWifiStatusAndConfig = "GetWifiStatusAndConfig",
+        /// Join a wireless network.
+        SetWifiConfig = "SetWifiConfig",
+        /// Answered by a list of [`WifiNetwork`].
+        GetWifiSsidList = "GetWifiSSIDList",
+    }
+}
+
+messages! {
+    /// An event, cloud to device (chapter IVT支持的event).
+    enum Event, event;
+    without {
+        /// New firmware should be fetched and installed.
+        UpgradeFirmware = "UpgradeFirmware",
+    }
+    with {
+        /// Set the camera's clock.
+        SyncTime = "SyncTime",
+        /// Move or zoom.
+        CtrlPtz = "CtrlPTZ",
+        /// Go to a preset.
+        GotoPtzPreset = "GotoPTZPreset",
+        /// Start or stop a tour of presets.
+        CtrlPtzPresetTour = "CtrlPTZPresetTour",
+        /// Start or stop the patrol.
+        CtrlPtzPatrol = "CtrlPTZPatrol",
+    }
+}
+
+/// The `resp` of an answer, as a handler returns it: `respond(now, ticket, to_value(&list))`.
+///
+/// # Errors
+///
+/// `reply` has no JSON form (code 1); the types of this module always have one.
+pub fn to_value<T: Serialize>(reply: &T) -> Result<Value, RpcError> {
+    serde_json::to_value(reply).map_err(|error| RpcError::internal(error.to_string()))
+}
+
+/// Reads the `resp` of an answer. Every spelling of "empty" (`{}`, `""`, `null`, `[]`) is an empty
+/// list where a list is asked for, and an object without members where a struct is.
+///
+/// # Errors
+///
+/// A member is missing or wrong (code 1, names it).
+pub fn from_value<T: DeserializeOwned>(resp: Value) -> Result<T, RpcError> {
+    read::read(resp, read::Empty::Lenient).map_err(|fault| fault.into_error("resp"))
+}
+
+fn params_of<T: DeserializeOwned>(name: &str, params: Option<Value>) -> Result<T, RpcError> {
+    let params = params.unwrap_or(Value::Null);
+    read::read(params, read::Empty::Strict)
+        .map_err(|fault| fault.into_error(&format!("{name}: params")))
+}
+
+fn write(params: &impl Serialize) -> Value {
+    serde_json::to_value(params).expect("string keys and plain values serialise")
+}
+
+fn unknown(kind: &str, name: &str) -> RpcError {
+    let name = excerpt(name, 64);
+    RpcError::new(RpcError::UNSUPPORTED, format!("the {kind} {name} is not supported"))
+}

@@ -1,0 +1,244 @@
+//! The three kinds of packet, to and from text.
+
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Number, Value, json};
+
+use super::params::{Params, integer};
+use super::{MAX_MESSAGE, RpcError, Violation};
+
+#[derive(Debug)]
+pub(super) enum Packet {
+    Request { seq: Number, method: String, params: Params },
+    Answer { seq: Number, result: Result<Value, RpcError> },
+    Event { event: String, params: Params },
+}
+
+/// Reads one packet. `bare` lets a lone `seq` pass for an empty success.
+pub(super) fn parse(text: &str, bare: bool) -> Result<Packet, Violation> {
+    if text.len() > MAX_MESSAGE {
+        return Err(Violation::TooLong { bytes: text.len() });
+    }
+    let members: Members<'_> = serde_json::from_str(text).map_err(not_an_object)?;
+    members.classify(bare)
+}
+
+/// The wire form of a request of ours, or its length when that is above the limit.
+pub(super) fn request(method: &str, params: Option<&Value>, seq: u64) -> Result<String, usize> {
+    fit(&Outgoing { req: Some(method), event: None, params: given(params), seq: Some(seq) })
+}
+
+/// The wire form of an event of ours, or its length when that is above the limit.
+pub(super) fn event(event: &str, params: Option<&Value>) -> Result<String, usize> {
+    fit(&Outgoing { req: None, event: Some(event), params: given(params), seq: None })
+}
+
+/// The wire form of an answer. One the protocol has no room for becomes error 1.
+pub(super) fn answer(seq: &Number, result: Result<Value, RpcError>) -> String {
+    let fault = match result {
+        Err(error) => match fit(&json!({ "seq": seq, "err": error })) {
+            Ok(text) => return text,
+            Err(bytes) => too_long(bytes),
+        },
+        Ok(value) => match content(value) {
+            Ok(resp) => match fit(&json!({ "seq": seq, "resp": resp })) {
+                Ok(text) => return text,
+                Err(bytes) => too_long(bytes),
+            },
+            Err(kind) => format!("the answer is {kind}, not an object or a list"),
+        },
+    };
+    json!({ "seq": seq, "err": RpcError::internal(fault) }).to_string()
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    req: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+}
+
+fn given(params: Option<&Value>) -> Option<&Value> {
+    params.filter(|value| !value.is_null())
+}
+
+fn fit(packet: &impl Serialize) -> Result<String, usize> {
+    let text = serde_json::to_string(packet).expect("string keys and plain values serialise");
+    if text.len() > MAX_MESSAGE { Err(text.len()) } else { Ok(text) }
+}
+
+fn too_long(bytes: usize) -> String {
+    format!("the answer has {bytes} bytes, more than the {MAX_MESSAGE} of a message")
+}
+
+/// What may stand in `resp`: an object, a list, or one of the spellings of "empty" (as `{}`).
+fn content(value: Value) -> Result<Value, &'static str> {
+    match value {
+        Value::Object(_) | Value::Array(_) => Ok(value),
+        Value::Null => Ok(json!({})),
+        Value::String(text) if text.is_empty() => Ok(json!({})),
+        other => Err(kind(&other)),
+    }
+}
+
+/// The type of a value, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(number) if number.is_f64() => "a number that is no 64-bit integer",
+        Value::Number(_) => "an integer",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn not_an_object(error: serde_json::Error) -> Violation {
+    // A data error would quote the text; the only one possible here is another JSON type.
+    let received = if error.is_data() {
+        "JSON of another type".to_owned()
+    } else {
+        format!("text that is not JSON ({error})")
+    };
+    Violation::Malformed { expected: "a JSON object", received }
+}
+
+fn malformed(expected: &'static str, received: Option<&Value>) -> Violation {
+    let received = received.map_or("none", kind).to_owned();
+    Violation::Malformed { expected, received }
+}
+
+fn text(value: Value, expected: &'static str) -> Result<String, Violation> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(malformed(expected, Some(&other))),
+    }
+}
+
+fn error(value: &Value) -> Result<RpcError, Violation> {
+    if !value.is_object() {
+        return Err(malformed("an object in err", Some(value)));
+    }
+    let code = value.get("code");
+    let msg = value.get("msg");
+    Ok(RpcError {
+        code: code
+            .and_then(Value::as_i64)
+            .ok_or_else(|| malformed("an integer in err.code", code))?,
+        msg: msg
+            .and_then(Value::as_str)
+            .ok_or_else(|| malformed("a string in err.msg", msg))?
+            .to_owned(),
+    })
+}
+
+/// The members of a packet, present or not; `null` counts as present.
+#[derive(Default)]
+struct Members<'a> {
+    req: Option<Value>,
+    resp: Option<Value>,
+    err: Option<Value>,
+    event: Option<Value>,
+    params: Option<&'a RawValue>,
+    seq: Option<Value>,
+    repeated: bool,
+}
+
+impl Members<'_> {
+    fn classify(self, bare: bool) -> Result<Packet, Violation> {
+        if self.repeated {
+            let received = "one of them twice".to_owned();
+            return Err(Violation::Malformed { expected: "each member once", received });
+        }
+        let seq = self.seq.as_ref().and_then(integer).cloned();
+        let seq = seq.ok_or_else(|| malformed("an integer in seq", self.seq.as_ref()));
+        let params = self.params.map(Params::check).transpose().map_err(not_an_object)?;
+        let params = params.unwrap_or_default();
+        match (self.req, self.resp, self.err, self.event) {
+            (Some(req), None, None, None) => {
+                Ok(Packet::Request { seq: seq?, method: text(req, "a string in req")?, params })
+            }
+            (None, Some(resp), None, None) => {
+                let expected = "an object, a list or nothing in resp";
+                let resp = content(resp)
+                    .map_err(|kind| Violation::Malformed { expected, received: kind.to_owned() })?;
+                Ok(Packet::Answer { seq: seq?, result: Ok(resp) })
+            }
+            (None, None, Some(err), None) => {
+                Ok(Packet::Answer { seq: seq?, result: Err(error(&err)?) })
+            }
+            (None, None, None, Some(event)) => {
+                Ok(Packet::Event { event: text(event, "a string in event")?, params })
+            }
+            (None, None, None, None) if bare => {
+                Ok(Packet::Answer { seq: seq?, result: Ok(json!({})) })
+            }
+            (req, resp, err, event) => {
+                let kinds = [req, resp, err, event].iter().flatten().count();
+                Err(Violation::Malformed {
+                    expected: "one of req, resp, err and event",
+                    received: if kinds == 0 { "none" } else { "several" }.to_owned(),
+                })
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Member {
+    Req,
+    Resp,
+    Err,
+    Event,
+    Params,
+    Seq,
+    #[serde(other)]
+    Unknown,
+}
+
+// By hand, because a derived one takes a JSON list for a struct and quotes the text in its errors.
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Members::default();
+                while let Some(member) = map.next_key()? {
+                    let earlier = match member {
+                        Member::Req => members.req.replace(map.next_value()?).is_some(),
+                        Member::Resp => members.resp.replace(map.next_value()?).is_some(),
+                        Member::Err => members.err.replace(map.next_value()?).is_some(),
+                        Member::Event => members.event.replace(map.next_value()?).is_some(),
+                        Member::Params => members.params.replace(map.next_value()?).is_some(),
+                        Member::Seq => members.seq.replace(map.next_value()?).is_some(),
+                        Member::Unknown => {
+                            map.next_value::<IgnoredAny>()?;
+                            false
+                        }
+                    };
+                    members.repeated |= earlier;
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
