@@ -66,6 +66,11 @@ impl Hub {
         self.arrived.notify_waiters();
     }
 
+    /// Whether the hub was closed.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Forgets every frame held. Readers behind get a gap.
     pub fn clear(&self) {
         self.lock().clear();

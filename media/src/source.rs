@@ -10,6 +10,11 @@ pub trait FrameSource: Send {
     /// The next frame in decode order. An error ends the source; the pull opens a new one.
     /// Cancel safe. Never waits longer than the source's own silence limit.
     async fn frame(&mut self) -> Result<Frame, SourceError>;
+
+    /// Frames lost on the way here, or given up because they could not be decoded, since opening.
+    fn dropped(&self) -> u64 {
+        0
+    }
 }
 
 /// Opens sources of one stream. The one seam between the camera and everything downstream.
@@ -17,6 +22,9 @@ pub trait FrameSource: Send {
 pub trait Opener: Send + Sync {
     /// Opens the stream, within a bounded time.
     async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError>;
+
+    /// Waits, within a bounded time, until the camera has let go of the sources that were dropped.
+    async fn settle(&self) {}
 }
 
 /// Why a camera gives no frames. The text names the peer and never holds a password.

@@ -1,0 +1,465 @@
+//! Keeps one stream of one camera open for as long as somebody reads it.
+
+use std::convert::Infallible;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::backoff::Backoff;
+use crate::hub::{Hub, Reader, Start};
+use crate::source::{Opener, SourceError};
+use crate::stats::{Meter, StreamStats};
+use crate::timeline::Timeline;
+
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(8);
+/// Cameras lock out who keeps knocking with a wrong password.
+const UNAUTHORIZED_RETRY: Duration = Duration::from_secs(30);
+/// A source that lived this long was healthy: after it the waits begin anew.
+const HEALTHY: Duration = Duration::from_secs(10);
+
+/// How a pull behaves.
+#[derive(Clone, Debug)]
+pub struct PullConfig {
+    /// What to call the stream in the log, e.g. `channel 0 main`.
+    pub name: String,
+    /// Size of the ring.
+    pub ring_bytes: usize,
+    /// How long the stream stays open after its last reader left.
+    pub linger: Duration,
+}
+
+impl Default for PullConfig {
+    fn default() -> Self {
+        Self { name: "stream".into(), ring_bytes: 1 << 20, linger: Duration::from_secs(5) }
+    }
+}
+
+/// What a pull is doing.
+#[derive(Clone, Debug)]
+pub enum PullState {
+    /// Nobody wants the stream.
+    Idle,
+    /// The first try since somebody did.
+    Opening,
+    /// Frames arrive.
+    Live,
+    /// The camera gives none, and is asked again and again until it does.
+    Failed(SourceError),
+}
+
+/// One stream of one camera, whatever the number of its readers. Runs only while it has readers,
+/// and a little longer. Dropping it ends every reader.
+pub struct Pull {
+    shared: Arc<Shared>,
+    task: Mutex<Option<JoinHandle<()>>>,
+    warm: Mutex<Option<Demand>>,
+}
+
+/// A reader that keeps its pull running. Dropping it leaves.
+pub struct Subscription {
+    reader: Reader,
+    _demand: Demand,
+}
+
+struct Shared {
+    opener: Arc<dyn Opener>,
+    config: PullConfig,
+    hub: Arc<Hub>,
+    state: watch::Sender<PullState>,
+    /// How many want the stream.
+    demand: watch::Sender<usize>,
+    meter: Mutex<Meter>,
+}
+
+impl Pull {
+    /// A pull that opens its stream by `opener` when first wanted.
+    pub fn new(opener: Arc<dyn Opener>, config: PullConfig) -> Arc<Self> {
+        let shared = Shared {
+            opener,
+            hub: Hub::new(config.ring_bytes),
+            config,
+            state: watch::Sender::new(PullState::Idle),
+            demand: watch::Sender::new(0),
+            meter: Mutex::new(Meter::new(now())),
+        };
+        Arc::new(Self { shared: Arc::new(shared), task: Mutex::default(), warm: Mutex::default() })
+    }
+
+    /// Starts reading, and the stream if it is not open. Must be called within a runtime.
+    pub fn subscribe(&self, from: Start) -> Subscription {
+        // What is held from before a failure is no answer to who wants the picture now.
+        let live = matches!(*self.shared.state.borrow(), PullState::Live);
+        let from = if from == Start::LastKey && !live { Start::Live } else { from };
+        let reader = self.shared.hub.reader(from);
+        Subscription { reader, _demand: self.demand() }
+    }
+
+    /// Keeps the stream open without a reader, so that the ring always holds the recent past.
+    /// Must be called within a runtime.
+    pub fn keep_warm(&self, warm: bool) {
+        let mut held = lock(&self.warm);
+        match (warm, held.is_some()) {
+            (true, false) => *held = Some(self.demand()),
+            (false, true) => *held = None,
+            _ => {}
+        }
+    }
+
+    /// What the pull is doing; changes can be awaited.
+    pub fn state(&self) -> watch::Receiver<PullState> {
+        self.shared.state.subscribe()
+    }
+
+    /// The numbers as they are now.
+    pub fn stats(&self) -> StreamStats {
+        lock(&self.shared.meter).read(now())
+    }
+
+    /// Closes the stream for good, ends every reader and waits (bounded) until the camera has
+    /// let go.
+    pub async fn stop(&self) {
+        self.shared.hub.close();
+        let task = lock(&self.task).take();
+        if let Some(task) = task {
+            task.abort();
+            // An error means it was aborted, as intended.
+            task.await.ok();
+        }
+        self.shared.opener.settle().await;
+    }
+
+    fn demand(&self) -> Demand {
+        let mut task = lock(&self.task);
+        if task.is_none() && !self.shared.hub.is_closed() {
+            *task = Some(tokio::spawn(Arc::clone(&self.shared).run()));
+        }
+        self.shared.demand.send_modify(|wanted| *wanted += 1);
+        Demand(self.shared.demand.clone())
+    }
+}
+
+impl Drop for Pull {
+    fn drop(&mut self) {
+        self.shared.hub.close();
+        if let Some(task) = lock(&self.task).take() {
+            task.abort();
+        }
+    }
+}
+
+impl Deref for Subscription {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+impl DerefMut for Subscription {
+    fn deref_mut(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+}
+
+/// One who wants the stream.
+struct Demand(watch::Sender<usize>);
+
+impl Drop for Demand {
+    fn drop(&mut self) {
+        self.0.send_modify(|wanted| *wanted -= 1);
+    }
+}
+
+impl Shared {
+    async fn run(self: Arc<Self>) {
+        let mut demand = self.demand.subscribe();
+        let mut timeline = Timeline::default();
+        // The sender lives in `self`: waiting for a value cannot fail.
+        while demand.wait_for(|&wanted| wanted > 0).await.is_ok() {
+            tokio::select! {
+                never = self.keep_open(&mut timeline) => match never {},
+                () = unwanted(&mut demand, self.config.linger) => {}
+            }
+            self.hub.clear();
+            self.state.send_replace(PullState::Idle);
+            log::info!("{}: closed, nobody reads it", self.config.name);
+            self.opener.settle().await;
+        }
+    }
+
+    async fn keep_open(&self, timeline: &mut Timeline) -> Infallible {
+        self.state.send_replace(PullState::Opening);
+        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        loop {
+            let opened = now();
+            let error = self.stream(timeline).await;
+            if now().saturating_duration_since(opened) >= HEALTHY {
+                backoff.reset();
+            }
+            let wait = match error {
+                SourceError::Unauthorized { .. } => UNAUTHORIZED_RETRY,
+                _ => backoff.next(&mut rand::rng()),
+            };
+            self.note_failure(error, wait);
+            sleep(wait).await;
+            self.opener.settle().await;
+            lock(&self.meter).reconnected();
+        }
+    }
+
+    /// Opens the source and hands on its frames until it fails.
+    async fn stream(&self, timeline: &mut Timeline) -> SourceError {
+        let mut source = match self.opener.open().await {
+            Ok(source) => source,
+            Err(error) => return error,
+        };
+        timeline.reopen();
+        let mut live = false;
+        loop {
+            let mut frame = match source.frame().await {
+                Ok(frame) => frame,
+                Err(error) => return error,
+            };
+            timeline.place(&mut frame);
+            lock(&self.meter).count(&frame, source.dropped());
+            self.hub.push(frame);
+            if !std::mem::replace(&mut live, true) {
+                self.state.send_replace(PullState::Live);
+                log::info!("{}: live", self.config.name);
+            }
+        }
+    }
+
+    fn note_failure(&self, error: SourceError, wait: Duration) {
+        let name = &self.config.name;
+        let again = matches!(*self.state.borrow(), PullState::Failed(_));
+        let level = if again { log::Level::Debug } else { log::Level::Warn };
+        log::log!(level, "{name}: {error}; next try in {:.1} s", wait.as_secs_f64());
+        lock(&self.meter).fail(error.to_string());
+        self.state.send_replace(PullState::Failed(error));
+    }
+}
+
+/// Returns when nobody wanted the stream for as long as `linger`.
+async fn unwanted(demand: &mut watch::Receiver<usize>, linger: Duration) {
+    while demand.wait_for(|&wanted| wanted == 0).await.is_ok() {
+        tokio::select! {
+            () = sleep(linger) => return,
+            // Also a visit too short to be seen begins the lingering anew.
+            _ = demand.changed() => {}
+        }
+    }
+}
+
+/// The clock of frames; in tests it is tokio's.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use async_trait::async_trait;
+    use tokio::time::{Instant as TokioInstant, timeout};
+
+    use super::*;
+    use crate::frame::Frame;
+    use crate::hub::Item;
+    use crate::source::FrameSource;
+    use crate::testing::picture;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A camera at 10 fps, a key frame a second, that can be switched off.
+    #[derive(Default)]
+    struct Camera {
+        opened: AtomicUsize,
+        open_now: AtomicUsize,
+        off: watch::Sender<bool>,
+    }
+
+    struct Running {
+        camera: Arc<Camera>,
+        number: i64,
+    }
+
+    fn unreachable() -> SourceError {
+        SourceError::Unreachable { peer: "camera".into(), reason: "switched off".into() }
+    }
+
+    #[async_trait]
+    impl Opener for Arc<Camera> {
+        async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+            self.opened.fetch_add(1, Relaxed);
+            if *self.off.borrow() {
+                return Err(unreachable());
+            }
+            self.open_now.fetch_add(1, Relaxed);
+            Ok(Box::new(Running { camera: Arc::clone(self), number: 0 }))
+        }
+    }
+
+    #[async_trait]
+    impl FrameSource for Running {
+        async fn frame(&mut self) -> Result<Frame, SourceError> {
+            sleep(SECOND / 10).await;
+            if *self.camera.off.borrow() {
+                return Err(unreachable());
+            }
+            let n = self.number;
+            self.number += 1;
+            Ok(picture(n % 10 == 0, n * 9000, 1000, now()))
+        }
+
+        fn dropped(&self) -> u64 {
+            2
+        }
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.camera.open_now.fetch_sub(1, Relaxed);
+        }
+    }
+
+    fn pull() -> (Arc<Camera>, Arc<Pull>) {
+        let camera = Arc::new(Camera::default());
+        let pull = Pull::new(Arc::new(Arc::clone(&camera)), PullConfig::default());
+        (camera, pull)
+    }
+
+    async fn frame(subscription: &mut Subscription) -> Arc<Frame> {
+        match timeout(60 * SECOND, subscription.next()).await.expect("a frame in time") {
+            Some(Item::Frame(frame)) => frame,
+            other => panic!("want a frame, got {other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_camera_connection_serves_every_reader() {
+        let (camera, pull) = pull();
+        assert!(matches!(*pull.state().borrow(), PullState::Idle));
+        let mut first = pull.subscribe(Start::Live);
+        assert!(frame(&mut first).await.key);
+        let mut second = pull.subscribe(Start::LastKey);
+        assert_eq!(
+            frame(&mut second).await.dts,
+            frame(&mut pull.subscribe(Start::LastKey)).await.dts
+        );
+        assert_eq!(camera.opened.load(Relaxed), 1);
+        assert!(matches!(*pull.state().borrow(), PullState::Live));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stream_lingers_after_the_last_reader_and_then_closes_and_empties() {
+        let (camera, pull) = pull();
+        let mut reader = pull.subscribe(Start::Live);
+        frame(&mut reader).await;
+        drop(reader);
+        sleep(4 * SECOND).await;
+        assert_eq!(camera.open_now.load(Relaxed), 1);
+        drop(pull.subscribe(Start::Live));
+        sleep(4 * SECOND).await;
+        assert_eq!(camera.open_now.load(Relaxed), 1, "a visit begins the lingering anew");
+        sleep(2 * SECOND).await;
+        assert_eq!(camera.open_now.load(Relaxed), 0);
+        assert_eq!(pull.shared.hub.held_bytes(), 0);
+        assert!(matches!(*pull.state().borrow(), PullState::Idle));
+        frame(&mut pull.subscribe(Start::LastKey)).await;
+        assert_eq!(camera.opened.load(Relaxed), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn warm_ring_runs_without_a_reader() {
+        let (camera, pull) = pull();
+        pull.keep_warm(true);
+        sleep(20 * SECOND).await;
+        let old = frame(&mut pull.subscribe(Start::Back(5 * SECOND))).await;
+        assert!(now().duration_since(old.received) >= 5 * SECOND);
+        pull.keep_warm(false);
+        sleep(6 * SECOND).await;
+        assert_eq!(camera.open_now.load(Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rebooted_camera_is_back_within_ten_seconds_on_a_continued_timeline() {
+        let (camera, pull) = pull();
+        let mut reader = pull.subscribe(Start::Live);
+        for _ in 0..30 {
+            frame(&mut reader).await;
+        }
+        let before = frame(&mut reader).await;
+        camera.off.send_replace(true);
+        sleep(90 * SECOND).await;
+        assert!(matches!(*pull.state().borrow(), PullState::Failed(_)));
+        camera.off.send_replace(false);
+        let back = TokioInstant::now();
+        let after = frame(&mut reader).await;
+        assert!(back.elapsed() <= 10 * SECOND, "back after {:?}", back.elapsed());
+        assert!(after.key && after.discontinuity);
+        let gap = after.received - before.received;
+        assert_eq!(after.dts - before.dts, crate::frame::duration_to_ticks(gap));
+        assert!(!frame(&mut reader).await.discontinuity);
+        assert!(matches!(*pull.state().borrow(), PullState::Live));
+        let stats = pull.stats();
+        assert!(stats.reconnects >= 10 && stats.last_error.is_some(), "{stats:?}");
+        assert_eq!(stats.drops, 4, "those of both sources");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reader_of_a_dead_camera_is_not_given_its_last_picture() {
+        let (camera, pull) = pull();
+        let mut reader = pull.subscribe(Start::Live);
+        frame(&mut reader).await;
+        camera.off.send_replace(true);
+        sleep(SECOND).await;
+        assert!(pull.subscribe(Start::LastKey).try_next().is_none());
+        assert!(pull.subscribe(Start::Back(SECOND)).try_next().is_some(), "the past is the past");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn numbers_follow_the_stream() {
+        let (_camera, pull) = pull();
+        let mut reader = pull.subscribe(Start::Live);
+        frame(&mut reader).await;
+        let start = pull.stats();
+        sleep(10 * SECOND).await;
+        let stats = pull.stats();
+        assert_eq!((stats.bitrate, stats.fps), (80_000, 10.0));
+        assert_eq!(stats.mean_bitrate_since(&start), Some(80_000));
+        assert_eq!(start.mean_bitrate_since(&start), None);
+        pull.stop().await;
+        sleep(10 * SECOND).await;
+        assert_eq!(pull.stats().bitrate, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stop_and_drop_release_the_camera_and_end_readers() {
+        let (camera, pull) = pull();
+        let mut reader = pull.subscribe(Start::Live);
+        frame(&mut reader).await;
+        pull.stop().await;
+        assert_eq!(camera.open_now.load(Relaxed), 0);
+        while reader.next().await.is_some() {}
+        assert!(pull.subscribe(Start::Live).next().await.is_none());
+        assert_eq!(camera.opened.load(Relaxed), 1, "stopped for good");
+
+        let (camera, pull) = self::pull();
+        let mut reader = pull.subscribe(Start::Live);
+        frame(&mut reader).await;
+        drop(pull);
+        while reader.next().await.is_some() {}
+        sleep(SECOND).await;
+        assert_eq!(camera.open_now.load(Relaxed), 0);
+    }
+}

@@ -1,0 +1,122 @@
+//! What a stream did, in numbers.
+
+use std::time::{Duration, Instant};
+
+use crate::frame::{Frame, ticks_to_duration};
+
+/// Seconds the bitrate and the frame rate are averaged over.
+const WINDOW: u64 = 4;
+const BUCKETS: usize = WINDOW as usize + 1;
+/// A longer step between two frames is an outage, not content.
+const LONGEST_STEP: Duration = Duration::from_secs(1);
+
+/// Numbers of one stream, taken at one moment. Totals count since the pull was made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamStats {
+    /// Bits per second over the last 4 s.
+    pub bitrate: u64,
+    /// Pictures per second over the last 4 s.
+    pub fps: f64,
+    /// Frames received, sound included.
+    pub frames: u64,
+    /// Bytes of those frames.
+    pub bytes: u64,
+    /// Media time those frames cover; outages are not counted.
+    pub duration: Duration,
+    /// Frames lost on the way or given up because they could not be decoded.
+    pub drops: u64,
+    /// Times the stream was opened again after a failure.
+    pub reconnects: u64,
+    /// The last failure, also when it is over.
+    pub last_error: Option<String>,
+}
+
+impl StreamStats {
+    /// Mean bits per second since an earlier reading, by media time, so that a burst of stored
+    /// frames does not count double. `None` before 100 ms of media have come.
+    pub fn mean_bitrate_since(&self, earlier: &StreamStats) -> Option<u64> {
+        let duration = self.duration.saturating_sub(earlier.duration);
+        let bits = self.bytes.saturating_sub(earlier.bytes).saturating_mul(8);
+        (duration >= Duration::from_millis(100))
+            .then(|| (bits as f64 / duration.as_secs_f64()) as u64)
+    }
+}
+
+/// Counts for [`StreamStats`].
+pub(crate) struct Meter {
+    epoch: Instant,
+    totals: StreamStats,
+    /// Drops of sources already closed.
+    past_drops: u64,
+    newest_dts: Option<i64>,
+    /// One per second; a bucket is valid only for its own second.
+    buckets: [Bucket; BUCKETS],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Bucket {
+    second: u64,
+    bytes: u64,
+    pictures: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            epoch: now,
+            totals: StreamStats::default(),
+            past_drops: 0,
+            newest_dts: None,
+            buckets: [Bucket::default(); BUCKETS],
+        }
+    }
+
+    /// Counts a frame placed on the timeline, and what its source dropped so far.
+    pub(crate) fn count(&mut self, frame: &Frame, source_drops: u64) {
+        let bytes = frame.data.len() as u64;
+        self.totals.frames += 1;
+        self.totals.bytes += bytes;
+        self.totals.drops = self.past_drops + source_drops;
+        let newest = self.newest_dts.get_or_insert(frame.dts);
+        if frame.dts > *newest {
+            let step = ticks_to_duration(frame.dts - *newest);
+            self.totals.duration += if step > LONGEST_STEP { Duration::ZERO } else { step };
+            *newest = frame.dts;
+        }
+        let second = self.second(frame.received);
+        let bucket = &mut self.buckets[second as usize % BUCKETS];
+        if bucket.second != second {
+            *bucket = Bucket { second, ..Bucket::default() };
+        }
+        bucket.bytes += bytes;
+        bucket.pictures += u64::from(frame.is_video());
+    }
+
+    /// A source ended; another will be opened.
+    pub(crate) fn fail(&mut self, error: String) {
+        self.past_drops = self.totals.drops;
+        self.totals.last_error = Some(error);
+    }
+
+    pub(crate) fn reconnected(&mut self) {
+        self.totals.reconnects += 1;
+    }
+
+    pub(crate) fn read(&self, now: Instant) -> StreamStats {
+        let this = self.second(now);
+        let window = this.saturating_sub(WINDOW)..this;
+        let full = self.buckets.iter().filter(|b| window.contains(&b.second));
+        let seconds = (window.end - window.start).max(1);
+        let (bytes, pictures) =
+            full.fold((0, 0), |(bytes, pictures), b| (bytes + b.bytes, pictures + b.pictures));
+        StreamStats {
+            bitrate: bytes * 8 / seconds,
+            fps: pictures as f64 / seconds as f64,
+            ..self.totals.clone()
+        }
+    }
+
+    fn second(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.epoch).as_secs()
+    }
+}
