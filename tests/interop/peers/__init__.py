@@ -1,0 +1,1 @@
+"""Foreign peers and the tools to judge what they got. Standard library only."""

@@ -1,0 +1,141 @@
+"""Foreign RTMP servers that write what they received to an FLV file."""
+import contextlib
+import glob
+import os
+import socket
+import ssl
+import subprocess
+import threading
+
+from .paths import FFMPEG, PEERS
+from .process import Failed, Process, free_port, wait_for
+
+NGINX = """
+load_module modules/ngx_rtmp_module.so;
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx-error.log warn;
+events {{ worker_connections 256; }}
+rtmp {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port};
+        chunk_size 4096;
+        application live {{
+            live on;
+            wait_key off;
+            {record}
+        }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """nginx with the RTMP module, as a plain process in a folder of its own. Records every publish when asked to."""
+
+    def __init__(self, stack, folder, record=True):
+        self.port = free_port()
+        self.folder = os.path.join(folder, "nginx")
+        os.makedirs(self.folder)
+        config = os.path.join(self.folder, "nginx.conf")
+        what = f"record all; record_path {self.folder}; record_suffix .flv;" if record else ""
+        with open(config, "w") as out:
+            out.write(NGINX.format(folder=self.folder, port=self.port, record=what))
+        command = ["nginx", "-p", self.folder, "-c", config, "-g", f"error_log {self.folder}/nginx-error.log;"]
+        # `modules/` is relative to the prefix.
+        os.symlink("/usr/lib/nginx/modules", os.path.join(self.folder, "modules"))
+        self.process = stack.enter_context(Process("nginx", command, self.folder)).listening(self.port)
+
+    def url(self, stream):
+        return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
+
+    def recording(self, stream):
+        """The path of the finished recording."""
+        (path,) = wait_for(f"recording of {stream}", lambda: glob.glob(f"{self.folder}/{stream}*.flv"), 5)
+        return path
+
+
+class FfmpegServer:
+    """`ffmpeg -listen 1`: takes one publisher and copies its stream to a file until it leaves."""
+
+    def __init__(self, stack, folder, binary="ffmpeg"):
+        self.port = free_port()
+        self.file = os.path.join(folder, "ffmpeg-server.flv")
+        command = [binary, "-nostdin", "-v", "error", "-y", "-listen", "1", "-f", "flv", "-i", self.url("any"),
+                   "-map", "0", "-c", "copy", "-f", "flv", self.file]
+        self.process = stack.enter_context(Process("ffmpeg-server", command, folder)).listening(self.port)
+
+    def url(self, stream):
+        return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
+
+    def recording(self, _stream):
+        self.process.ended()
+        return self.file
+
+
+class RtmpCrate:
+    """The `rtmp` crate's server (tests/peers): takes one publisher."""
+
+    def __init__(self, stack, folder):
+        self.file = os.path.join(folder, "rtmp-crate.flv")
+        if not os.path.exists(PEERS):
+            raise Failed(f"{PEERS} is missing: run tests/interop/setup")
+        self.process = stack.enter_context(Process("rtmp-receiver", [PEERS, self.file], folder))
+        self.port = int(self.process.said(r"listening (\d+)")[1])
+
+    def url(self, stream):
+        return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
+
+    def recording(self, _stream):
+        self.process.said(r"end \d+ [1-9]\d* \d+")
+        return self.file
+
+
+class TlsFront:
+    """A TLS terminator (Python's OpenSSL) in front of a plain RTMP server; `ca_file` is its self-signed certificate."""
+
+    def __init__(self, stack, folder, server):
+        self.server = server
+        self.ca_file = os.path.join(folder, "ca.pem")
+        key = os.path.join(folder, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
+                        "-keyout", key, "-out", self.ca_file], check=True, capture_output=True, timeout=30)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.ca_file, key)
+        self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def url(self, stream):
+        return f"rtmps://localhost:{self.listener.getsockname()[1]}/live/{stream}"
+
+    def recording(self, stream):
+        return self.server.recording(stream)
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with contextlib.suppress(OSError), self.context.wrap_socket(client, server_side=True) as inner, \
+                socket.create_connection(("127.0.0.1", self.server.port)) as outer:
+            threading.Thread(target=_pump, args=(outer, inner), daemon=True).start()
+            _pump(inner, outer)
+
+
+def _pump(source, sink):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    for end in (source, sink):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+def newer_ffmpeg_server(stack, folder):
+    """A server that knows HEVC in FLV."""
+    return FfmpegServer(stack, folder, FFMPEG)
