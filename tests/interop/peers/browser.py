@@ -1,0 +1,66 @@
+"""Chromium without a window, driven through chromedriver (W3C WebDriver over plain HTTP)."""
+import base64
+import contextlib
+import json
+import os
+import shutil
+import urllib.error
+import urllib.request
+
+from .process import Failed, Process, wait_for
+
+ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,1000",
+             "--mute-audio", "--autoplay-policy=no-user-gesture-required", "--no-first-run", "--disable-component-update",
+             "--disable-background-networking", "--lang=en"]
+
+
+class Browser:
+    """One tab. Scripts run in the page and return JSON values."""
+
+    def __init__(self, stack, folder):
+        self.folder = folder
+        chrome = next((found for found in map(shutil.which, ("chromium", "google-chrome")) if found), None)
+        if not chrome or not shutil.which("chromedriver"):
+            raise Failed("chromium or chromedriver is missing: run tests/interop/setup")
+        driver = stack.enter_context(Process("chromedriver", ["chromedriver", "--port=0"], folder))
+        port = driver.said(r"started successfully on port (\d+)")[1]
+        self.base = f"http://127.0.0.1:{port}"
+        options = {"binary": chrome, "args": ARGUMENTS + [f"--user-data-dir={os.path.join(folder, 'profile')}"]}
+        always = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        made = self._post("/session", {"capabilities": {"alwaysMatch": always}})
+        self.base += f"/session/{made['sessionId']}"
+        stack.callback(self._quit)
+
+    def open(self, url):
+        self._post("/url", {"url": url})
+
+    def script(self, text, *arguments):
+        return self._post("/execute/sync", {"script": text, "args": list(arguments)})
+
+    def wait(self, what, text, *arguments, seconds=20):
+        """Waits until the script returns something true; that."""
+        return wait_for(what, lambda: self.script(text, *arguments), seconds)
+
+    def screenshot(self, name):
+        with open(os.path.join(self.folder, name), "wb") as out:
+            out.write(base64.b64decode(self._request("GET", "/screenshot")))
+
+    def complaints(self):
+        """What the page wrote to the console as an error."""
+        return [row["message"] for row in self._post("/se/log", {"type": "browser"}) if row["level"] == "SEVERE"]
+
+    def _post(self, path, body):
+        return self._request("POST", path, body)
+
+    def _request(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise Failed(f"chromedriver: {json.load(error)['value']['message'].splitlines()[0]}") from None
+
+    def _quit(self):
+        with contextlib.suppress(OSError, Failed):
+            self._request("DELETE", "")

@@ -1,0 +1,87 @@
+"""Our own programs, driven as QA drives them: the simulated cloud by its JSON API, the agent by its configuration."""
+import json
+import os
+import urllib.error
+import urllib.request
+
+from .cameras import PASSWORD, USER
+from .paths import built
+from .process import Failed, Process, wait_for
+
+LOGIN = "interop-1"
+
+
+class Cloud:
+    """`ivc-sim` on free ports."""
+
+    def __init__(self, stack, folder):
+        self.process = stack.enter_context(Process("ivc-sim", [built("ivc-sim"), "--http", "127.0.0.1:0",
+                                                               "--rtmp", "127.0.0.1:0"], folder))
+        self.page = self.process.said(r"http://127\.0\.0\.1:\d+")[0]
+        self.device_url = self.page.replace("http", "ws") + "/ivc"
+
+    def get(self, path):
+        with urllib.request.urlopen(self.page + path, timeout=30) as answer:
+            return json.load(answer)
+
+    def post(self, path, body):
+        request = urllib.request.Request(self.page + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise Failed(f"POST {path}: {error.code} {error.read(300)!r}") from None
+
+    def rtmp_url(self, stream):
+        return f"rtmp://127.0.0.1:{self.get('/api/info')['rtmp_port']}/live/{stream}"
+
+    def device(self):
+        """What the cloud knows of the agent; None before its first login."""
+        return next((d for d in self.get("/api/devices") if d["login_code"] == LOGIN and d["online"]), None)
+
+    def call(self, method, params):
+        """Calls the agent; its `resp`, or a failure quoting its error."""
+        answer = self.post("/api/call", {"login_code": LOGIN, "method": method, "params": params})
+        if "resp" not in answer:
+            raise Failed(f"{method} was refused: {answer}")
+        return answer["resp"]
+
+    def publish(self, url, stream_id, channel=0, quality="hd"):
+        self.call("RTMPPublish", {"channel": channel, "quality": quality, "url": url, "stream_id": stream_id, "max_bitrate": 0})
+
+    def stop(self, stream_id, channel=0):
+        self.call("RTMPStopPublish", {"channel": channel, "stream_id": stream_id})
+
+
+class Agent:
+    """`ivt-agent` logged in to `cloud`. Each channel is the text of one `[[channel]]`, see `clip` and `camera`."""
+
+    def __init__(self, stack, folder, cloud, channels, ca_file=None, profile="debug"):
+        config = os.path.join(folder, "agent.toml")
+        with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            out.write(f'[cloud]\nurl = "{cloud.device_url}"\nlogin_code = "{LOGIN}"\nlogin_passwd = "interop"\n')
+            if ca_file:
+                out.write(f'ca_file = "{ca_file}"\n')
+            if len(channels) > 1:
+                out.write('[device]\nmodel = "nvr"\n')
+            for channel in channels:
+                out.write(f"[[channel]]\n{channel}\n")
+        self.process = stack.enter_context(Process("ivt-agent", [built("ivt-agent", profile), "--config", config], folder))
+        wait_for("login of the agent", self._online(cloud), 15)
+
+    def _online(self, cloud):
+        def probe():
+            if self.process.child.poll() is not None:
+                raise Failed(f"the agent ended: {self.process.tail()}")
+            return cloud.device()
+        return probe
+
+
+def clip(path):
+    """A channel that plays `path`; None for the built-in clip."""
+    return 'backend = "emulator"' + (f'\nmain = "{path}"' if path else "")
+
+
+def camera(url, transport):
+    """A channel that pulls an RTSP camera."""
+    return f'backend = "rtsp"\nmain = "{url}"\ntransport = "{transport}"\nusername = "{USER}"\npassword = "{PASSWORD}"'
