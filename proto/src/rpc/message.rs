@@ -182,3 +182,118 @@ fn unknown(kind: &str, name: &str) -> RpcError {
     let name = excerpt(name, 64);
     RpcError::new(RpcError::UNSUPPORTED, format!("the {kind} {name} is not supported"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_keepalive_of_the_c_sdk_is_understood() {
+        let params = json!({
+            "channels": [{ "alarm": 0, "state": 1, "record_session": "", "channel": 0 }], "state": 1,
+        });
+        let status = ChannelStatus {
+            channel: 0,
+            state: ChannelState::Online,
+            stream_id: None,
+            record_session: None,
+            alarm: None,
+        };
+        let keepalive = Keepalive { state: DeviceState::Online, channels: vec![status] };
+        let call = Call::parse("Keepalive", Some(params)).unwrap();
+        assert_eq!(call, Call::Keepalive(keepalive));
+        let sent = json!({ "state": 1, "channels": [{ "channel": 0, "state": 1 }] });
+        assert_eq!(call.params(), Some(sent));
+    }
+
+    #[test]
+    fn empty_members_of_a_keepalive_are_not_sent() {
+        let status = ChannelStatus {
+            channel: 2,
+            state: ChannelState::Live,
+            stream_id: Some("s".into()),
+            record_session: Some(String::new()),
+            alarm: Some(0),
+        };
+        assert_eq!(write(&status), json!({ "channel": 2, "state": 2, "stream_id": "s" }));
+    }
+
+    #[test]
+    fn alarm_times_have_the_specifications_defaults() {
+        let mut params = json!({
+            "channel": 0, "enable": true, "sensitivity": 50, "delay": 10, "start": null,
+        });
+        let call = Call::parse("AlarmMoveDetectConfig", Some(params.clone())).unwrap();
+        let Call::AlarmMoveDetectConfig(config) = call else { panic!("{call:?}") };
+        assert_eq!((config.start, config.end), (DaySeconds::START, DaySeconds::END));
+        params["end"] = json!(12_000);
+        let call = Call::parse("AlarmMoveDetectConfig", Some(params)).unwrap();
+        let Call::AlarmMoveDetectConfig(config) = call else { panic!("{call:?}") };
+        assert_eq!(config.end.value(), 12_000);
+    }
+
+    #[test]
+    fn every_name_is_spelt_as_in_the_specification() {
+        let with_channel = [
+            "RebootChannel",
+            "GetPTZPresetList",
+            "GetPTZPresetTourList",
+            "GetNetConfig",
+            "GetWifiStatusAndConfig",
+            "SetWifiConfig",
+            "GetWifiSSIDList",
+        ];
+        for name in with_channel {
+            let call = Call::parse(name, Some(json!({ "channel": 0 }))).unwrap();
+            assert_eq!((call.method(), call.params()), (name, Some(json!({ "channel": 0 }))));
+        }
+        for name in ["preview_server", "GetFirmware", "GetRTMPPublishConfig"] {
+            let call = Call::parse(name, None).unwrap();
+            assert_eq!((call.method(), call.params()), (name, None));
+        }
+        for name in ["Keepalive", "AlarmNotify", "RTMPPublish", "RTMPStopPublish"]
+            .into_iter()
+            .chain(["StartCloudRecord", "StopCloudRecord", "SetRTMPPublishConfig"])
+            .chain(["AlarmMoveDetectConfig", "AlarmRectIntrusionDetectConfig"])
+        {
+            let error = Call::parse(name, None).unwrap_err();
+            assert!(error.code == 1 && error.msg.starts_with(name), "{error}");
+        }
+        let ptz = |op: &str| json!({ "channel": 1, "op": op });
+        for (name, params) in [
+            ("UpgradeFirmware", None),
+            ("SyncTime", Some(json!({ "datetime": "2016-12-05T02:15:32", "offset": 5 }))),
+            ("CtrlPTZ", Some(ptz("downright"))),
+            ("GotoPTZPreset", Some(json!({ "channel": 1, "token": "7" }))),
+            ("CtrlPTZPresetTour", Some(json!({ "channel": 1, "token": "", "op": "stop" }))),
+            ("CtrlPTZPatrol", Some(ptz("start"))),
+        ] {
+            let event = Event::parse(name, params.clone()).unwrap();
+            assert_eq!((event.event(), event.params()), (name, params));
+        }
+    }
+
+    #[test]
+    fn a_stop_needs_neither_token_nor_sense_in_its_value() {
+        let params = json!({ "channel": 0, "op": "stop", "value": -5 });
+        assert!(Event::parse("CtrlPTZPresetTour", Some(params.clone())).is_ok());
+        assert!(Event::parse("CtrlPTZ", Some(params)).is_ok());
+    }
+
+    #[test]
+    fn speed_is_full_unless_said_otherwise() {
+        for (value, speed) in [(None, 100), (Some(0), 0), (Some(-3), 0), (Some(i64::MAX), 100)] {
+            let ptz = CtrlPtz { channel: 0, op: PtzOp::Up, value };
+            assert_eq!(ptz.speed().value(), speed);
+        }
+    }
+
+    #[test]
+    fn a_wireless_password_is_not_shown() {
+        let status = WifiStatus { password: Some(Secret::new("hunter2")), ..Default::default() };
+        assert!(!format!("{status:?}").contains("hunter2"));
+        assert_eq!(status.password.unwrap().expose(), "hunter2");
+    }
+}

@@ -112,3 +112,54 @@ fn days(year: u16, month: u8) -> u8 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specifications_example_is_read_and_written() {
+        let time: WallTime = "2016-12-05T02:15:32".parse().unwrap();
+        assert_eq!((time.date(), time.time()), ((2016, 12, 5), (2, 15, 32)));
+        assert_eq!(time.to_string(), "2016-12-05T02:15:32");
+        assert_eq!("16-12-05T02:15:32".parse(), Ok(time));
+    }
+
+    #[test]
+    fn a_leap_day_exists_in_leap_years_only() {
+        for (text, exists) in [
+            ("2024-02-29T00:00:00", true),
+            ("2023-02-29T00:00:00", false),
+            ("2000-02-29T00:00:00", true),
+            ("1900-02-29T00:00:00", false),
+            ("2023-04-31T00:00:00", false),
+            ("2023-12-31T23:59:59", true),
+        ] {
+            assert_eq!(text.parse::<WallTime>().is_ok(), exists, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2016-12-05",
+            "2016-12-05 02:15:32",
+            "2016-12-05T02:15",
+            "2016-12-05T02:15:32Z",
+            "2016-12-05T02:15:60",
+            "2016-12-05T24:00:00",
+            "2016-12-05T2:15:32",
+            "2016-00-05T02:15:32",
+            "2016-13-05T02:15:32",
+            "2016-12-00T02:15:32",
+            "0000-12-05T02:15:32",
+            "12016-12-05T02:15:32",
+            "+016-12-05T02:15:32",
+            "2016-12-05T02:15:+2",
+            "2016-12-05T02:15:٣٢",
+        ] {
+            assert_eq!(text.parse::<WallTime>(), Err(NoWallTime), "{text}");
+        }
+    }
+}
