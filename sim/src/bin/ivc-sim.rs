@@ -1,2 +1,121 @@
-//! ivc-sim
-fn main() {}
+//! The simulated cloud: see `ivc-sim --help`.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use ivt_sim::args::{Args, ArgsError};
+use ivt_sim::cloud::{CloudOptions, CloudSim, Login};
+
+const HELP: &str = "\
+ivc-sim: a simulated IVC cloud for devices that speak IVR RPC
+
+Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
+
+  --http ADDR:PORT        where devices and browsers connect   [127.0.0.1:8080]
+  --rtmp ADDR:PORT        where streams are published          [127.0.0.1:1935]
+  --login CODE:PASSWORD   accept this login; may be repeated   [anybody]
+  --max-devices N         devices connected at a time          [64]
+  --help                  this text
+
+The page has no login of its own: serve it to people you trust.
+RUST_LOG=debug shows more.
+";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("ivc-sim: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let (http, rtmp) = (options.http, options.rtmp);
+    let cloud = match CloudSim::start(options).await {
+        Ok(cloud) => cloud,
+        Err(error) => {
+            eprintln!("ivc-sim: cannot listen on {http} (HTTP) and {rtmp} (RTMP): {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("page         http://{}/", cloud.http_addr());
+    println!("device URL   {}", cloud.device_url());
+    println!("RTMP URL     {}", cloud.rtmp_url("KEY"));
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        eprintln!("ivc-sim: cannot wait for Ctrl-C: {error}");
+        return ExitCode::FAILURE;
+    }
+    cloud.stop().await;
+    ExitCode::SUCCESS
+}
+
+/// `None`: help was asked for.
+fn parse(words: impl Iterator<Item = String>) -> Result<Option<CloudOptions>, String> {
+    let mut options = CloudOptions {
+        http: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        rtmp: SocketAddr::from(([127, 0, 0, 1], 1935)),
+        ..CloudOptions::default()
+    };
+    let mut args = Args::new(words);
+    let text = |error: ArgsError| error.to_string();
+    while let Some(flag) = args.flag().map_err(text)? {
+        match flag.as_str() {
+            "--help" | "-h" => return Ok(None),
+            "--http" => options.http = args.value().map_err(text)?,
+            "--rtmp" => options.rtmp = args.value().map_err(text)?,
+            "--login" => options.logins.push(login(&args.value::<String>().map_err(text)?)?),
+            "--max-devices" => options.max_devices = args.value::<u16>().map_err(text)?.into(),
+            _ => return Err(args.unknown().to_string()),
+        }
+    }
+    Ok(Some(options))
+}
+
+/// The text is never repeated in an error: it may be a password.
+fn login(text: &str) -> Result<Login, String> {
+    match text.split_once(':') {
+        Some((code, password)) if !code.is_empty() => {
+            Ok(Login { code: code.to_owned(), password: password.to_owned() })
+        }
+        _ => Err("--login takes CODE:PASSWORD".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<Option<CloudOptions>, String> {
+        parse(args.iter().map(|arg| arg.to_string()))
+    }
+
+    #[test]
+    fn arguments_become_options() {
+        let args =
+            ["--http", "0.0.0.0:80", "--login", "a:b:c", "--login", "d:", "--max-devices", "9"];
+        let options = run(&args).unwrap().unwrap();
+        assert_eq!(options.http, SocketAddr::from(([0, 0, 0, 0], 80)));
+        assert_eq!(options.rtmp.port(), 1935);
+        assert_eq!(options.max_devices, 9);
+        let passwords: Vec<_> = options.logins.iter().map(|l| l.password.as_str()).collect();
+        assert_eq!(passwords, ["b:c", ""]);
+        assert!(run(&["--http", "nowhere", "--help"]).is_err());
+        assert!(run(&["--help"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn mistakes_are_named_without_the_password() {
+        for args in
+            [&["--http"][..], &["--rtmp", "x"], &["--max-devices", "-1"], &["--colour", "red"]]
+        {
+            let error = run(args).unwrap_err();
+            assert!(error.contains(args[0]), "{error}");
+        }
+        assert!(!run(&["--login", "secret"]).unwrap_err().contains("secret"));
+    }
+}

@@ -1,0 +1,139 @@
+//! The JSON API: what the page and scripts ask of the cloud.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use ivt_proto::rpc::RpcError;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Cloud;
+use super::device::{Device, DeviceInfo, NOT_ANSWERED};
+use super::faults::Faults;
+use super::streams::StreamInfo;
+
+/// `POST /api/call`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallBody {
+    login_code: String,
+    method: String,
+    #[serde(default)]
+    params: Option<Value>,
+}
+
+/// `POST /api/event`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventBody {
+    login_code: String,
+    event: String,
+    #[serde(default)]
+    params: Option<Value>,
+}
+
+/// `POST /api/raw`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBody {
+    login_code: String,
+    text: String,
+}
+
+/// Whom it is about.
+#[derive(Deserialize)]
+pub(super) struct Who {
+    pub(super) login_code: String,
+}
+
+/// Why nothing was done: `{"error": …}`.
+pub(super) struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+impl From<RpcError> for Refusal {
+    fn from(error: RpcError) -> Self {
+        Self(StatusCode::CONFLICT, error.msg)
+    }
+}
+
+type Answer = Result<Json<Value>, Refusal>;
+
+/// Where the streams go: `{"rtmp_port": 1935}`.
+pub(super) async fn info(State(cloud): State<Arc<Cloud>>) -> Json<Value> {
+    Json(json!({ "rtmp_port": cloud.rtmp_addr.port() }))
+}
+
+/// Every device that called.
+pub(super) async fn devices(State(cloud): State<Arc<Cloud>>) -> Json<Vec<DeviceInfo>> {
+    Json(cloud.devices.list().iter().map(|device| device.info()).collect())
+}
+
+/// The kept packets of one device as JSON lines.
+pub(super) async fn packets(
+    State(cloud): State<Arc<Cloud>>,
+    Query(who): Query<Who>,
+) -> Result<Response, Refusal> {
+    let (kept, _) = find(&cloud, &who.login_code)?.packets();
+    let lines: String = kept.iter().map(|packet| format!("{}\n", json!(packet.as_ref()))).collect();
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+}
+
+/// Every RTMP stream received.
+pub(super) async fn streams(State(cloud): State<Arc<Cloud>>) -> Json<Vec<StreamInfo>> {
+    Json(cloud.streams.list())
+}
+
+/// The faults that are on.
+pub(super) async fn faults(State(cloud): State<Arc<Cloud>>) -> Json<Faults> {
+    Json(cloud.faults.borrow().clone())
+}
+
+/// Switches faults on and off: the body is the whole set.
+pub(super) async fn set_faults(
+    State(cloud): State<Arc<Cloud>>,
+    Json(faults): Json<Faults>,
+) -> Json<Faults> {
+    cloud.faults.send_replace(faults.clone());
+    Json(faults)
+}
+
+/// Calls a method of a device: `{"resp": …}` or `{"err": {"code": …, "msg": …}}`.
+pub(super) async fn call(State(cloud): State<Arc<Cloud>>, Json(body): Json<CallBody>) -> Answer {
+    match find(&cloud, &body.login_code)?.call(&body.method, body.params).await {
+        Ok(value) => Ok(Json(json!({ "resp": value }))),
+        Err(error) if error.code == NOT_ANSWERED => Err(error.into()),
+        Err(error) => Ok(Json(json!({ "err": { "code": error.code, "msg": error.msg } }))),
+    }
+}
+
+/// Sends an event to a device.
+pub(super) async fn event(State(cloud): State<Arc<Cloud>>, Json(body): Json<EventBody>) -> Answer {
+    find(&cloud, &body.login_code)?.notify(&body.event, body.params).await?;
+    Ok(Json(json!({})))
+}
+
+/// Sends a text to a device as it is.
+pub(super) async fn raw(State(cloud): State<Arc<Cloud>>, Json(body): Json<RawBody>) -> Answer {
+    find(&cloud, &body.login_code)?.send_raw(body.text).await?;
+    Ok(Json(json!({})))
+}
+
+/// Closes a device's connection.
+pub(super) async fn hang_up(State(cloud): State<Arc<Cloud>>, Json(who): Json<Who>) -> Answer {
+    find(&cloud, &who.login_code)?.hang_up().await?;
+    Ok(Json(json!({})))
+}
+
+fn find(cloud: &Cloud, code: &str) -> Result<Arc<Device>, Refusal> {
+    let unknown = || format!("no device with login_code {code:?} has called");
+    cloud.devices.find(code).ok_or_else(|| Refusal(StatusCode::NOT_FOUND, unknown()))
+}

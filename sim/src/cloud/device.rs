@@ -1,0 +1,346 @@
+//! One login code: its connection of the moment, its packets, what it last reported.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use ivt_proto::rpc::RpcError;
+use ivt_proto::rpc::message::Keepalive;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::now;
+use super::packet::{Direction, History, Packet, unix_ms};
+
+/// Packets a slow reader may be behind before it loses some.
+const FEED: usize = 1024;
+/// Commands waiting for a connection's task.
+const COMMANDS: usize = 64;
+/// Logins whose time is kept.
+const MAX_LOGINS: usize = 4096;
+
+/// A device as the cloud knows it. Exists from its first login, or from the first question about
+/// it, and outlives its connections.
+#[derive(Debug)]
+pub struct Device {
+    code: String,
+    log: Mutex<Log>,
+    feed: broadcast::Sender<Arc<Packet>>,
+    link: watch::Sender<Option<Link>>,
+    keepalive: watch::Sender<Option<Keepalive>>,
+}
+
+/// Names the device gave itself at login.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Models {
+    /// `hardware_model` of the login.
+    pub hardware_model: String,
+    /// `firmware_model` of the login.
+    pub firmware_model: String,
+}
+
+/// The connection of the moment, as others reach it.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    id: u64,
+    commands: mpsc::Sender<Command>,
+}
+
+/// What others ask of a connection's task.
+#[derive(Debug)]
+pub(super) enum Command {
+    Call { method: String, params: Option<Value>, reply: oneshot::Sender<Result<Value, RpcError>> },
+    Notify { event: String, params: Option<Value> },
+    Raw(String),
+    HangUp,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    history: History,
+    models: Models,
+    logins: u64,
+    times: Vec<Instant>,
+    last_seen_ms: u64,
+}
+
+/// One row of `/api/devices`.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceInfo {
+    /// The code it logs in with.
+    pub login_code: String,
+    /// A connection is open.
+    pub online: bool,
+    /// Logins accepted since the start.
+    pub logins: u64,
+    /// Packets and notes recorded since the start.
+    pub packets: u64,
+    /// When the last packet came, in milliseconds since 1970; 0: never.
+    pub last_seen_ms: u64,
+    /// Names the device gave itself.
+    #[serde(flatten)]
+    pub models: Models,
+    /// The last keepalive.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// Code of an [`RpcError`] made here, not by the device: nothing was sent, or the connection ended
+/// before the answer.
+pub const NOT_ANSWERED: i64 = 0;
+
+impl Device {
+    fn new(code: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            log: Mutex::default(),
+            feed: broadcast::Sender::new(FEED),
+            link: watch::Sender::new(None),
+            keepalive: watch::Sender::new(None),
+        }
+    }
+
+    /// The code it logs in with.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Returns when a connection is open; at once if one is.
+    pub async fn wait_online(&self) {
+        let _ = self.link.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Returns when no connection is open.
+    pub async fn wait_offline(&self) {
+        let _ = self.link.subscribe().wait_for(Option::is_none).await;
+    }
+
+    /// Sends a request and waits for its answer or for the end of the connection, which an answer
+    /// later than 20 s ends. The error is the device's own, or has the code [`NOT_ANSWERED`].
+    pub async fn call(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Call { method: method.to_owned(), params, reply }).await?;
+        answer.await.unwrap_or_else(|_| Err(self.offline("the connection ended before the answer")))
+    }
+
+    /// Sends an event.
+    pub async fn notify(&self, event: &str, params: Option<Value>) -> Result<(), RpcError> {
+        self.command(Command::Notify { event: event.to_owned(), params }).await
+    }
+
+    /// Sends a text as it is, well formed or not. Answers to it show up among the packets only.
+    pub async fn send_raw(&self, text: impl Into<String>) -> Result<(), RpcError> {
+        self.command(Command::Raw(text.into())).await
+    }
+
+    /// Closes the connection.
+    pub async fn hang_up(&self) -> Result<(), RpcError> {
+        self.command(Command::HangUp).await
+    }
+
+    /// The packets kept so far, oldest first, and every one to come.
+    pub fn packets(&self) -> (Vec<Arc<Packet>>, broadcast::Receiver<Arc<Packet>>) {
+        let log = self.lock();
+        (log.history.iter().cloned().collect(), self.feed.subscribe())
+    }
+
+    /// The last keepalive; `None` before the first.
+    pub fn keepalive(&self) -> watch::Receiver<Option<Keepalive>> {
+        self.keepalive.subscribe()
+    }
+
+    /// Logins accepted since the start.
+    pub fn logins(&self) -> u64 {
+        self.lock().logins
+    }
+
+    /// When they were accepted; the first 4,096 are kept.
+    pub fn login_times(&self) -> Vec<Instant> {
+        self.lock().times.clone()
+    }
+
+    /// What `/api/devices` says about it.
+    pub fn info(&self) -> DeviceInfo {
+        let log = self.lock();
+        DeviceInfo {
+            login_code: self.code.clone(),
+            online: self.online(),
+            logins: log.logins,
+            packets: log.history.total(),
+            last_seen_ms: log.last_seen_ms,
+            models: log.models.clone(),
+            keepalive: self.keepalive.borrow().clone(),
+        }
+    }
+
+    /// A connection is open.
+    pub fn online(&self) -> bool {
+        self.link.borrow().is_some()
+    }
+
+    /// `Some` while a connection is open.
+    pub(super) fn online_changes(&self) -> watch::Receiver<Option<Link>> {
+        self.link.subscribe()
+    }
+
+    /// Makes a new connection the current one; the older one sees it and closes.
+    pub(super) fn attach(&self, models: Models) -> (Attachment<'_>, mpsc::Receiver<Command>) {
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let id = {
+            let mut log = self.lock();
+            log.logins += 1;
+            log.models = models;
+            if log.times.len() < MAX_LOGINS {
+                log.times.push(now());
+            }
+            log.logins
+        };
+        self.link.send_replace(Some(Link { id, commands }));
+        (Attachment { device: self, id, link: self.link.subscribe() }, inbox)
+    }
+
+    pub(super) fn record(&self, direction: Direction, text: String) {
+        let mut log = self.lock();
+        if direction == Direction::FromDevice {
+            log.last_seen_ms = unix_ms();
+        }
+        // Sent under the lock: `packets` neither misses one nor hands it out twice.
+        let _ = self.feed.send(log.history.push(direction, text));
+    }
+
+    pub(super) fn keep(&self, keepalive: Keepalive) {
+        self.keepalive.send_replace(Some(keepalive));
+    }
+
+    async fn command(&self, command: Command) -> Result<(), RpcError> {
+        let link = self.link.borrow().clone().ok_or_else(|| self.offline("it is not connected"))?;
+        link.commands.send(command).await.map_err(|_| self.offline("the connection just ended"))
+    }
+
+    fn offline(&self, why: &str) -> RpcError {
+        RpcError { code: NOT_ANSWERED, msg: format!("device {}: {why}", self.code) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's hold on its device. Dropping it takes the device offline, unless a newer
+/// connection took its place.
+pub(super) struct Attachment<'a> {
+    device: &'a Device,
+    id: u64,
+    link: watch::Receiver<Option<Link>>,
+}
+
+impl Attachment<'_> {
+    /// Returns when a newer login took the place. Cancel safe.
+    pub(super) async fn replaced(&mut self) {
+        let id = self.id;
+        let _ = self.link.wait_for(|link| link.as_ref().is_none_or(|link| link.id != id)).await;
+    }
+}
+
+impl Drop for Attachment<'_> {
+    fn drop(&mut self) {
+        self.device.link.send_if_modified(|link| {
+            let current = link.as_ref().is_some_and(|link| link.id == self.id);
+            if current {
+                *link = None;
+            }
+            current
+        });
+    }
+}
+
+/// Every device that called, by login code.
+#[derive(Debug)]
+pub(super) struct Devices {
+    max: usize,
+    map: Mutex<HashMap<String, Arc<Device>>>,
+}
+
+impl Devices {
+    /// Remembers at most `max` codes; above, one that is offline and unwatched makes room.
+    pub(super) fn new(max: usize) -> Self {
+        Self { max, map: Mutex::default() }
+    }
+
+    /// The device of this code, made if it is not known. `None`: too many are known already.
+    pub(super) fn open(&self, code: &str) -> Option<Arc<Device>> {
+        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = map.get(code) {
+            return Some(device.clone());
+        }
+        if map.len() >= self.max {
+            let idle = |device: &Arc<Device>| Arc::strong_count(device) == 1 && !device.online();
+            let oldest = map.values().filter(|d| idle(d)).min_by_key(|d| d.lock().last_seen_ms);
+            let code = oldest?.code.clone();
+            map.remove(&code);
+        }
+        let device = Arc::new(Device::new(code));
+        map.insert(code.to_owned(), device.clone());
+        Some(device)
+    }
+
+    /// The device of this code, if it is known.
+    pub(super) fn find(&self, code: &str) -> Option<Arc<Device>> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner).get(code).cloned()
+    }
+
+    /// All of them, by code.
+    pub(super) fn list(&self) -> Vec<Arc<Device>> {
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> = map.values().cloned().collect();
+        list.sort_by(|a, b| a.code.cmp(&b.code));
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_older_connection_learns_of_the_newer_one_and_does_not_take_it_offline() {
+        let device = Device::new("a");
+        let (mut first, mut first_inbox) = device.attach(Models::default());
+        let (mut second, mut inbox) = device.attach(Models::default());
+        first.replaced().await;
+        assert!(first_inbox.recv().await.is_none(), "commands go to the newer one");
+        drop(first);
+        assert!(device.online());
+        device.send_raw("x").await.unwrap();
+        assert!(matches!(inbox.recv().await, Some(Command::Raw(text)) if text == "x"));
+        let still = tokio::time::timeout(std::time::Duration::from_millis(5), second.replaced());
+        assert!(still.await.is_err());
+        drop(second);
+        assert!(!device.online());
+        assert_eq!(device.call("A", None).await.unwrap_err().code, NOT_ANSWERED);
+        assert_eq!((device.logins(), device.login_times().len()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn packets_are_handed_out_once_each() {
+        let device = Device::new("a");
+        device.record(Direction::FromDevice, "1".into());
+        let (kept, mut feed) = device.packets();
+        device.record(Direction::ToDevice, "2".into());
+        assert_eq!(kept.iter().map(|p| p.number).collect::<Vec<_>>(), [1]);
+        assert_eq!(feed.recv().await.unwrap().number, 2);
+    }
+
+    #[test]
+    fn an_idle_code_makes_room_and_a_held_one_does_not() {
+        let devices = Devices::new(2);
+        let held = devices.open("held").unwrap();
+        devices.open("idle").unwrap();
+        assert!(devices.open("new").is_some());
+        assert!(devices.find("idle").is_none());
+        let new = devices.open("new").unwrap();
+        assert!(devices.open("one more").is_none());
+        assert_eq!(devices.list().len(), 2);
+        drop((held, new));
+    }
+}

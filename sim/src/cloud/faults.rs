@@ -1,0 +1,79 @@
+//! Misbehaviour on request: what a broken cloud or a broken network does to a device.
+
+use serde::{Deserialize, Serialize};
+
+/// Every fault that is on. The default is a healthy cloud. Also the JSON of `/api/faults`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// Faults of the device endpoint.
+    pub link: LinkFaults,
+    /// What happens to new and running RTMP connections.
+    pub rtmp: RtmpFault,
+}
+
+/// Faults of the device endpoint; those of running connections act at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkFaults {
+    /// Logins are refused with this HTTP status (400 to 599).
+    pub refuse_login: Option<u16>,
+    /// The connection is closed when the first packet of the device arrives, unanswered.
+    pub close_before_answer: bool,
+    /// Nothing is read any more; what is sent still goes out.
+    pub stop_reading: bool,
+    /// Nothing is read and nothing is written: a cut cable. The connection stays open.
+    pub half_open: bool,
+    /// Keepalives stay unanswered.
+    pub mute_keepalive: bool,
+    /// Every request of the device is answered with text that is no packet.
+    pub garbage: bool,
+    /// Milliseconds a request of the device waits before it is looked at.
+    pub delay_ms: u64,
+    /// Events per second sent to every device, at most 20,000.
+    pub flood: u32,
+}
+
+/// What happens to RTMP connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RtmpFault {
+    /// Streams are received.
+    #[default]
+    None,
+    /// TCP connections are closed as soon as they are accepted.
+    Refuse,
+    /// TCP connections are accepted and left alone: no byte is read or written.
+    BlackHole,
+    /// Publishing is accepted, then nothing is read any more.
+    StallReading,
+    /// The first bytes of the publisher are answered with bytes that are no RTMP.
+    Garbage,
+    /// The connection is closed after two seconds of picture and sound.
+    CloseMidStream,
+}
+
+impl LinkFaults {
+    /// True while the socket must not be read.
+    pub(super) fn deaf(&self) -> bool {
+        self.stop_reading || self.half_open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_default_to_a_healthy_cloud_and_refuse_unknown_names() {
+        assert_eq!(serde_json::from_str::<Faults>("{}").unwrap(), Faults::default());
+        assert!(serde_json::from_str::<Faults>(r#"{"link":{"colour":1}}"#).is_err());
+        let some: Faults =
+            serde_json::from_str(r#"{"link":{"refuse_login":403,"flood":5},"rtmp":"black_hole"}"#)
+                .unwrap();
+        assert_eq!(some.link.refuse_login, Some(403));
+        assert_eq!(some.rtmp, RtmpFault::BlackHole);
+        let text = serde_json::to_string(&some).unwrap();
+        assert_eq!(serde_json::from_str::<Faults>(&text).unwrap(), some);
+    }
+}

@@ -1,0 +1,121 @@
+//! Whose answer is it: requests typed by hand share the connection with those of the `Peer`, whose
+//! rule on `seq` would end it at the first answer it did not ask for.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Answers later than this are nobody's: the specification's 20 s and a little.
+const PATIENCE: Duration = Duration::from_secs(21);
+const MAX_WAITING: usize = 256;
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// The protocol machine.
+    Peer,
+    /// A person, or a script, by raw text.
+    Raw,
+}
+
+/// The kinds of packet, told apart by the members present.
+#[derive(Debug, PartialEq)]
+pub(super) enum Kind {
+    /// `req`, with the method.
+    Request(String),
+    /// `seq` without `req`.
+    Response(Value),
+    /// Everything else, well formed or not.
+    Other,
+}
+
+impl Kind {
+    pub(super) fn of(text: &str) -> Self {
+        let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else { return Self::Other };
+        match (packet.remove("req"), packet.remove("seq")) {
+            (Some(Value::String(method)), _) => Self::Request(method),
+            (None, Some(seq)) => Self::Response(seq),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Requests on the wire in the order sent; answers come in that order.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    waiting: VecDeque<(Instant, Sender, Value)>,
+}
+
+impl Ledger {
+    /// Notes a text that goes out; only requests matter.
+    pub(super) fn sent(&mut self, now: Instant, sender: Sender, text: &str) {
+        let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else { return };
+        if !packet.contains_key("req") {
+            return;
+        }
+        let Some(seq) = packet.remove("seq") else { return };
+        if self.waiting.len() == MAX_WAITING {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back((now, sender, seq));
+    }
+
+    /// Who is to see the answer with this `seq`. One that nobody asked for is the peer's: it knows
+    /// the rule.
+    pub(super) fn claim(&mut self, now: Instant, seq: &Value) -> Sender {
+        self.waiting.retain(|(sent, ..)| now.saturating_duration_since(*sent) < PATIENCE);
+        let place = self.waiting.iter().position(|(_, _, waiting)| waiting == seq);
+        place.and_then(|i| self.waiting.remove(i)).map_or(Sender::Peer, |(_, sender, _)| sender)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_apart_by_members() {
+        assert_eq!(Kind::of(r#"{"req":"A","seq":1}"#), Kind::Request("A".into()));
+        assert_eq!(Kind::of(r#"{"seq":3,"resp":{}}"#), Kind::Response(json!(3)));
+        assert_eq!(Kind::of(r#"{"seq":"x"}"#), Kind::Response(json!("x")));
+        for other in ["", "[]", "{", r#"{"event":"A"}"#, r#"{"req":1,"seq":1}"#] {
+            assert_eq!(Kind::of(other), Kind::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_same_seq_belongs_to_whoever_sent_it_first() {
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        ledger.sent(now, Sender::Raw, r#"{"req":"A","seq":1}"#);
+        ledger.sent(now, Sender::Peer, r#"{"req":"B","seq":1}"#);
+        assert_eq!(ledger.claim(now, &json!(1)), Sender::Raw);
+        assert_eq!(ledger.claim(now, &json!(1)), Sender::Peer);
+        assert_eq!(ledger.claim(now, &json!(1)), Sender::Peer);
+    }
+
+    #[test]
+    fn an_unanswered_raw_request_does_not_shadow_the_peer_for_ever() {
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        ledger.sent(now, Sender::Raw, r#"{"req":"A","seq":1}"#);
+        let later = now + PATIENCE;
+        ledger.sent(later, Sender::Peer, r#"{"req":"B","seq":1}"#);
+        assert_eq!(ledger.claim(later, &json!(1)), Sender::Peer);
+        assert!(ledger.waiting.is_empty());
+    }
+
+    #[test]
+    fn events_and_broken_text_are_not_waited_for_and_the_rest_is_bounded() {
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        for text in [r#"{"event":"A","seq":1}"#, r#"{"req":"A"}"#, "nonsense", "[1]"] {
+            ledger.sent(now, Sender::Raw, text);
+        }
+        assert!(ledger.waiting.is_empty());
+        for seq in 0..2 * MAX_WAITING {
+            ledger.sent(now, Sender::Raw, &json!({ "req": "A", "seq": seq }).to_string());
+        }
+        assert_eq!(ledger.waiting.len(), MAX_WAITING);
+    }
+}

@@ -1,0 +1,299 @@
+//! The device endpoint: one task per connection, driving the same protocol machine as the device,
+//! facing the other way. The rules live in `ivt_proto::rpc`; the misbehaviour in `faults`.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use ivt_proto::rpc::{CallId, Peer, RpcError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+
+use super::device::{Attachment, Command, Device, Models, NOT_ANSWERED};
+use super::faults::LinkFaults;
+use super::ledger::{Kind, Ledger, Sender};
+use super::packet::Direction;
+use super::serve::Remote;
+use super::{Cloud, Login, now};
+
+/// Largest message of a device, in bytes.
+const MAX_MESSAGE: usize = 64 << 10;
+/// Longest login code and model name taken, in bytes.
+const MAX_NAME: usize = 128;
+/// A device that takes no bytes for so long is gone.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// Packets held back by the delay fault; a device that has sent more is no longer read.
+const MAX_HELD: usize = 256;
+/// Bursts per second of the flood fault.
+const FLOOD_TICKS: u32 = 100;
+const MAX_FLOOD: u32 = 20_000;
+
+/// The query of the login URL. Lenient: what a device leaves out is empty.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub(super) struct LoginQuery {
+    login_code: String,
+    login_passwd: String,
+    hardware_model: String,
+    firmware_model: String,
+}
+
+/// `GET /ivc`: checks the login, then serves the connection until either side ends it.
+pub(super) async fn login(
+    State(cloud): State<Arc<Cloud>>,
+    ConnectInfo(Remote(remote)): ConnectInfo<Remote>,
+    Query(query): Query<LoginQuery>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let refused = cloud.faults.borrow().link.refuse_login;
+    if let Some(status) = refused {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+        return (status, "login refused on request").into_response();
+    }
+    let names = [&query.login_code, &query.hardware_model, &query.firmware_model];
+    if query.login_code.is_empty() || names.iter().any(|name| name.len() > MAX_NAME) {
+        return (StatusCode::BAD_REQUEST, "login_code is missing, or a name is too long")
+            .into_response();
+    }
+    if !Login::accepted(&cloud.options.logins, &query.login_code, &query.login_passwd) {
+        log::warn!(target: "sim", "login of {} from {remote} refused", query.login_code);
+        return (StatusCode::UNAUTHORIZED, "unknown login_code or wrong login_passwd")
+            .into_response();
+    }
+    let (Ok(seat), Some(device)) =
+        (cloud.device_seats.clone().try_acquire_owned(), cloud.devices.open(&query.login_code))
+    else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many devices").into_response();
+    };
+    let models =
+        Models { hardware_model: query.hardware_model, firmware_model: query.firmware_model };
+    upgrade
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .max_write_buffer_size(4 * MAX_MESSAGE)
+        .on_upgrade(async move |socket| {
+            device.record(
+                Direction::Note,
+                format!(
+                    "logged in from {remote}, hardware {:?}, firmware {:?}",
+                    models.hardware_model, models.firmware_model
+                ),
+            );
+            let (attachment, inbox) = device.attach(models);
+            let why = Driver::new(&cloud, &device, socket).run(attachment, inbox).await;
+            device.record(Direction::Note, format!("connection ended: {why}"));
+            log::info!(target: "sim", "device {} at {remote}: {why}", device.code());
+            drop(seat);
+        })
+}
+
+/// One connection. Ends with a text that says why.
+struct Driver<'a> {
+    cloud: &'a Cloud,
+    device: &'a Device,
+    sink: SplitSink<WebSocket, Message>,
+    stream: SplitStream<WebSocket>,
+    peer: Peer,
+    ledger: Ledger,
+    replies: HashMap<CallId, oneshot::Sender<Result<Value, RpcError>>>,
+    /// Requests held back by the delay fault, with the moment to look at them.
+    held: VecDeque<(Instant, String)>,
+    heard: Instant,
+}
+
+type Ended = Result<(), String>;
+
+impl<'a> Driver<'a> {
+    fn new(cloud: &'a Cloud, device: &'a Device, socket: WebSocket) -> Self {
+        let (sink, stream) = socket.split();
+        Self {
+            cloud,
+            device,
+            sink,
+            stream,
+            peer: Peer::default(),
+            ledger: Ledger::default(),
+            replies: HashMap::new(),
+            held: VecDeque::new(),
+            heard: now(),
+        }
+    }
+
+    async fn run(
+        mut self,
+        mut attachment: Attachment<'_>,
+        inbox: mpsc::Receiver<Command>,
+    ) -> String {
+        let mut shutdown = self.cloud.shutdown.subscribe();
+        let why = tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => "the simulator stops".to_owned(),
+            () = attachment.replaced() => "the same login_code logged in again".to_owned(),
+            ended = self.drive(inbox) => ended.err().unwrap_or_else(|| "hung up on request".to_owned()),
+        };
+        drop(attachment);
+        // Politeness with a limit: a peer that does not read is not waited for.
+        let _ = timeout(Duration::from_millis(500), self.sink.close()).await;
+        why
+    }
+
+    async fn drive(&mut self, mut inbox: mpsc::Receiver<Command>) -> Ended {
+        let mut faults = self.cloud.faults.subscribe();
+        let mut flood = interval(Duration::from_secs(1) / FLOOD_TICKS);
+        flood.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let link = faults.borrow_and_update().link.clone();
+            if link.half_open {
+                faults.changed().await.map_err(|_| "the simulator stops")?;
+                self.heard = now();
+                continue;
+            }
+            self.flush(&link).await?;
+            let reading = !link.deaf() && self.held.len() < MAX_HELD;
+            let silence = self.heard + self.cloud.options.patience;
+            let held = self.held.front().map(|(due, _)| *due);
+            tokio::select! {
+                message = self.stream.next(), if reading => match message {
+                    Some(Ok(Message::Text(text))) => self.receive(&link, text.as_str())?,
+                    Some(Ok(Message::Binary(_))) => return Err("a binary message, not text".into()),
+                    Some(Ok(Message::Close(_))) | None => return Err("the device closed it".into()),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Err(error)) => return Err(format!("it broke: {error}")),
+                },
+                command = inbox.recv() => match command {
+                    Some(command) => if self.obey(command).await? { return Ok(()) },
+                    None => std::future::pending().await, // Replaced; `run` sees it too.
+                },
+                () = until(self.peer.poll_timeout()) => {
+                    self.peer.handle_timeout(now()).map_err(|v| format!("hung up: {v}"))?;
+                }
+                () = until(held) => {
+                    if let Some((_, text)) = self.held.pop_front() {
+                        self.hand_over(&text)?;
+                    }
+                }
+                () = until(Some(silence)), if !link.deaf() => {
+                    return Err(format!("no Keepalive for {:?}", self.cloud.options.patience));
+                }
+                _ = flood.tick(), if link.flood > 0 => self.flood(link.flood).await?,
+                changed = faults.changed() => {
+                    changed.map_err(|_| "the simulator stops")?;
+                    self.heard = now();
+                }
+            }
+        }
+    }
+
+    /// One text of the device: recorded, then bent by the faults, then given to the machine.
+    fn receive(&mut self, link: &LinkFaults, text: &str) -> Ended {
+        self.device.record(Direction::FromDevice, text.to_owned());
+        if link.close_before_answer {
+            return Err("closed before the first answer, on request".into());
+        }
+        let Kind::Request(method) = Kind::of(text) else { return self.hand_over(text) };
+        let keepalive = method == "Keepalive";
+        if keepalive {
+            self.heard = now();
+        }
+        if keepalive && link.mute_keepalive {
+            return Ok(());
+        }
+        if link.delay_ms > 0 || !self.held.is_empty() {
+            let due = now() + Duration::from_millis(link.delay_ms.min(600_000));
+            self.held.push_back((due, text.to_owned()));
+            return Ok(());
+        }
+        self.hand_over(text)
+    }
+
+    fn hand_over(&mut self, text: &str) -> Ended {
+        let now = now();
+        if let Kind::Response(seq) = Kind::of(text)
+            && self.ledger.claim(now, &seq) == Sender::Raw
+        {
+            return Ok(());
+        }
+        self.peer.handle_text(now, text).map_err(|violation| format!("hung up: {violation}"))
+    }
+
+    /// True: hang up.
+    async fn obey(&mut self, command: Command) -> Result<bool, String> {
+        match command {
+            Command::HangUp => return Ok(true),
+            Command::Raw(text) => self.send(Sender::Raw, text).await?,
+            Command::Notify { event, params } => {
+                if self.peer.notify(&event, params).is_err() {
+                    self.device.record(Direction::Note, format!("{event} not sent: queue full"));
+                }
+            }
+            Command::Call { method, params, reply } => {
+                match self.peer.call(now(), &method, params) {
+                    Ok(id) => drop(self.replies.insert(id, reply)),
+                    Err(_) => {
+                        let msg = format!("{method} not sent: too many requests are waiting");
+                        let _ = reply.send(Err(RpcError { code: NOT_ANSWERED, msg }));
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Drains everything the machine has to say.
+    async fn flush(&mut self, link: &LinkFaults) -> Ended {
+        while let Some(request) = self.peer.poll_request() {
+            let answer = self.cloud.options.answers.answer(self.device, &request);
+            self.peer.respond(now(), request.ticket, answer);
+        }
+        while let Some(notice) = self.peer.poll_event() {
+            log::debug!(target: "sim", "device {} sent event {}", self.device.code(), notice.event);
+        }
+        while let Some((id, result)) = self.peer.poll_reply() {
+            if let Some(reply) = self.replies.remove(&id) {
+                let _ = reply.send(result);
+            }
+        }
+        while let Some(text) = self.peer.poll_transmit() {
+            let answer = link.garbage && matches!(Kind::of(&text), Kind::Response(_));
+            let text =
+                if answer { "\u{1}garbage }{ instead of an answer".to_owned() } else { text };
+            self.send(Sender::Peer, text).await?;
+        }
+        Ok(())
+    }
+
+    async fn flood(&mut self, per_second: u32) -> Ended {
+        for n in 0..per_second.min(MAX_FLOOD).div_ceil(FLOOD_TICKS) {
+            let params = json!({ "channel": 0, "op": "stop", "value": n });
+            let text = json!({ "event": "CtrlPTZ", "params": params }).to_string();
+            self.send(Sender::Raw, text).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, sender: Sender, text: String) -> Ended {
+        self.ledger.sent(now(), sender, &text);
+        self.device.record(Direction::ToDevice, text.clone());
+        match timeout(WRITE_PATIENCE, self.sink.send(Message::Text(text.into()))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("it broke: {error}")),
+            Err(_) => Err(format!("the device took no bytes for {WRITE_PATIENCE:?}")),
+        }
+    }
+}
+
+/// Sleeps until the moment, for ever if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}

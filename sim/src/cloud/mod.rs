@@ -1,0 +1,236 @@
+//! The simulated cloud: device endpoint, RTMP server, and the page where one watches and steers.
+//!
+//! Not here: the rules of the protocol, see `ivt_proto::rpc`.
+
+mod answers;
+mod api;
+mod device;
+mod faults;
+mod feed;
+pub mod fmp4;
+mod ledger;
+mod link;
+mod packet;
+mod play;
+mod serve;
+#[allow(dead_code)] // Until the RTMP server lands.
+mod streams;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use url::Url;
+
+pub use answers::Answers;
+pub use device::{Device, DeviceInfo, Models, NOT_ANSWERED};
+pub use faults::{Faults, LinkFaults, RtmpFault};
+pub use packet::{Direction, Packet};
+pub use streams::{Stream, StreamInfo};
+
+use device::Devices;
+use serve::{Remote, Seated};
+use streams::Streams;
+
+/// Pages and scripts connected at a time.
+const PAGE_SEATS: usize = 64;
+
+/// How the cloud is set up.
+#[derive(Clone, Debug)]
+pub struct CloudOptions {
+    /// Where devices and browsers connect; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Where streams are published; port 0 takes a free one.
+    pub rtmp: SocketAddr,
+    /// Who may log in; empty: anybody with a login code.
+    pub logins: Vec<Login>,
+    /// A device without a keepalive for so long is hung up on.
+    pub patience: Duration,
+    /// Devices connected at a time.
+    pub max_devices: usize,
+    /// Bytes of each stream kept for players that come late.
+    pub ring_bytes: usize,
+    /// What devices are answered.
+    pub answers: Answers,
+    /// Faults that are on from the start.
+    pub faults: Faults,
+}
+
+impl Default for CloudOptions {
+    /// Loopback, free ports, anybody may log in, 30 s of patience, 64 devices, rings of 8 MiB.
+    fn default() -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            http: loopback,
+            rtmp: loopback,
+            logins: Vec::new(),
+            patience: Duration::from_secs(30),
+            max_devices: 64,
+            ring_bytes: 8 << 20,
+            answers: Answers::default(),
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// A login the cloud accepts.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// `login_code`.
+    pub code: String,
+    /// `login_passwd`; never printed.
+    pub password: String,
+}
+
+impl Login {
+    /// True if `known` is empty or holds this pair.
+    fn accepted(known: &[Self], code: &str, password: &str) -> bool {
+        known.is_empty() || known.iter().any(|l| l.code == code && l.password == password)
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
+/// A running cloud. Dropping it closes everything.
+pub struct CloudSim {
+    cloud: Arc<Cloud>,
+    http_addr: SocketAddr,
+    servers: JoinSet<()>,
+}
+
+/// What its tasks share.
+pub(crate) struct Cloud {
+    options: CloudOptions,
+    rtmp_addr: SocketAddr,
+    devices: Devices,
+    streams: Streams,
+    faults: watch::Sender<Faults>,
+    shutdown: watch::Sender<bool>,
+    device_seats: Arc<Semaphore>,
+    page_seats: Arc<Semaphore>,
+}
+
+impl CloudSim {
+    /// Binds both ports and serves until dropped.
+    pub async fn start(options: CloudOptions) -> io::Result<Self> {
+        let http = TcpListener::bind(options.http).await?;
+        let rtmp = TcpListener::bind(options.rtmp).await?;
+        let http_addr = http.local_addr()?;
+        let cloud = Arc::new(Cloud {
+            rtmp_addr: rtmp.local_addr()?,
+            devices: Devices::new(options.max_devices.saturating_mul(4)),
+            streams: Streams::new(options.ring_bytes),
+            faults: watch::Sender::new(options.faults.clone()),
+            shutdown: watch::Sender::new(false),
+            device_seats: Arc::new(Semaphore::new(options.max_devices)),
+            page_seats: Arc::new(Semaphore::new(PAGE_SEATS / 2)),
+            options,
+        });
+        let mut servers = JoinSet::new();
+        let app = serve::router(cloud.clone()).into_make_service_with_connect_info::<Remote>();
+        let listener = Seated::new(http, cloud.options.max_devices.saturating_add(PAGE_SEATS));
+        let mut shutdown = cloud.shutdown.subscribe();
+        servers.spawn(async move {
+            let stop = async move { drop(shutdown.wait_for(|stop| *stop).await) };
+            let _ = axum::serve(listener, app).with_graceful_shutdown(stop).await;
+        });
+        Ok(Self { cloud, http_addr, servers })
+    }
+
+    /// Closes every connection and frees both ports.
+    pub async fn stop(mut self) {
+        self.cloud.shutdown.send_replace(true);
+        // A browser may keep an idle connection open; the ports are free long before.
+        let servers = &mut self.servers;
+        let _ =
+            timeout(Duration::from_secs(1), async { while servers.join_next().await.is_some() {} })
+                .await;
+    }
+
+    /// Where devices and browsers connect.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Where streams are published.
+    pub fn rtmp_addr(&self) -> SocketAddr {
+        self.cloud.rtmp_addr
+    }
+
+    /// What a device is configured with: `ws://HOST:PORT/ivc`.
+    pub fn device_url(&self) -> String {
+        format!("ws://{}/ivc", self.http_addr)
+    }
+
+    /// The whole login URL of a device.
+    pub fn login_url(&self, code: &str, password: &str) -> Url {
+        let query = [("login_code", code), ("login_passwd", password)];
+        Url::parse_with_params(&self.device_url(), query).expect("an address makes a URL")
+    }
+
+    /// Where to publish a stream so that it is found under `key`.
+    pub fn rtmp_url(&self, key: &str) -> String {
+        format!("rtmp://{}/live/{key}", self.cloud.rtmp_addr)
+    }
+
+    /// The page of one device.
+    pub fn page_url(&self, code: &str) -> Url {
+        let base = format!("http://{}/", self.http_addr);
+        Url::parse_with_params(&base, [("login_code", code)]).expect("an address makes a URL")
+    }
+
+    /// The device with this login code, whether it has called yet or not.
+    ///
+    /// # Panics
+    /// When four times `max_devices` other codes are in use.
+    pub fn device(&self, code: &str) -> Arc<Device> {
+        self.cloud.devices.open(code).expect("room for another login code")
+    }
+
+    /// The stream with this key, whether it was published yet or not.
+    ///
+    /// # Panics
+    /// When 64 other keys are in use.
+    pub fn stream(&self, key: &str) -> Arc<Stream> {
+        self.cloud.streams.open(key).expect("room for another stream key")
+    }
+
+    /// The counters of every stream.
+    pub fn streams(&self) -> Vec<StreamInfo> {
+        self.cloud.streams.list()
+    }
+
+    /// Every device that called.
+    pub fn devices(&self) -> Vec<DeviceInfo> {
+        self.cloud.devices.list().iter().map(|device| device.info()).collect()
+    }
+
+    /// Switches faults on and off.
+    pub fn set_faults(&self, faults: Faults) {
+        self.cloud.faults.send_replace(faults);
+    }
+}
+
+impl Drop for CloudSim {
+    fn drop(&mut self) {
+        self.cloud.shutdown.send_replace(true);
+    }
+}
+
+/// The clock of deadlines, which tests may pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;

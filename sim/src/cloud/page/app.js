@@ -1,0 +1,225 @@
+import { buildForms, prefill } from "./forms.js";
+import { PacketList } from "./packets.js";
+import { Player } from "./player.js";
+
+const $ = (id) => document.getElementById(id);
+const query = new URLSearchParams(location.search);
+const code = query.get("login_code");
+
+if (code || query.has("play")) work();
+else home();
+
+async function api(path, body) {
+  const options = body && {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  };
+  const response = await fetch(`/api/${path}`, options);
+  const text = await response.text();
+  if (response.ok) return JSON.parse(text);
+  let why = text;
+  try {
+    why = JSON.parse(text).error ?? text;
+  } catch { /* Plain text says it itself. */ }
+  throw new Error(why || `HTTP status ${response.status}`);
+}
+
+async function rtmpBase() {
+  const { rtmp_port } = await api("info");
+  return `rtmp://${location.hostname}:${rtmp_port}/live/`;
+}
+
+// ---- without a login code: what is there
+
+async function home() {
+  $("home").hidden = false;
+  const secure = location.protocol === "https:" ? "wss" : "ws";
+  $("device-url").textContent = `${secure}://${location.host}/ivc?login_code=…&login_passwd=…`;
+  rtmpBase().then((base) => { $("rtmp-url").textContent = `${base}…`; });
+  $("visit").addEventListener("submit", (event) => {
+    event.preventDefault();
+    location.href = `/?login_code=${encodeURIComponent(event.target.elements.login_code.value)}`;
+  });
+  const refresh = async () => {
+    try {
+      const [devices, streams] = await Promise.all([api("devices"), api("streams")]);
+      rows("devices", devices, "none yet", (device) => [
+        link(`/?login_code=${encodeURIComponent(device.login_code)}`, device.login_code),
+        ` ${device.online ? "online" : "offline"}, ${device.logins} logins, ${device.packets} packets`,
+        ` ${[device.hardware_model, device.firmware_model].filter(Boolean).join(", ")}`,
+      ]);
+      rows("streams", streams, "none yet", (stream) => [
+        link(`/?play=${encodeURIComponent(stream.key)}`, stream.key),
+        ` ${stream.live ? "live" : "ended"}, ${stream.frames} frames`,
+        ` ${[stream.video, stream.audio].filter(Boolean).join(", ")}`,
+      ]);
+    } catch (error) {
+      $("report").textContent = `the simulator does not answer: ${error.message}`;
+    }
+  };
+  refresh();
+  setInterval(refresh, 2000);
+}
+
+function rows(id, items, empty, parts) {
+  const row = (contents) => {
+    const item = document.createElement("li");
+    item.append(...contents);
+    return item;
+  };
+  $(id).replaceChildren(...(items.length ? items.map((item) => row(parts(item))) : [row([empty])]));
+}
+
+function link(href, textContent) {
+  return Object.assign(document.createElement("a"), { href, textContent });
+}
+
+// ---- one device
+
+async function work() {
+  $("work").hidden = false;
+  const player = startPlayer();
+  if (query.has("play")) player.open(query.get("play"));
+  if (!code) {
+    $("packets-panel").hidden = true;
+    $("send-panel").hidden = true;
+    return;
+  }
+  $("device").hidden = false;
+  $("code").textContent = code;
+  document.title = `${code} – IVC simulator`;
+  startSending();
+  watchPackets(player);
+  prefill($("forms"), await rtmpBase());
+}
+
+function startPlayer() {
+  const form = $("play");
+  const player = new Player($("video"), {
+    show(state, notice) {
+      if ($("state").textContent !== state) $("state").textContent = state;
+      $("notice").textContent = notice;
+      $("notice").hidden = !notice;
+    },
+    showStats(list) {
+      $("stats").replaceChildren(...list.map(([name, value]) => {
+        const pair = document.createElement("div");
+        pair.append(
+          Object.assign(document.createElement("dt"), { textContent: name }),
+          Object.assign(document.createElement("dd"), { textContent: value }));
+        return pair;
+      }));
+    },
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    player.open(form.elements.key.value);
+  });
+  form.elements.key.addEventListener("focus", async () => {
+    const streams = await api("streams").catch(() => []);
+    $("keys").replaceChildren(...streams.map(({ key }) => Object.assign(document.createElement("option"), { value: key })));
+  });
+  const open = player.open.bind(player);
+  player.open = (key) => {
+    form.elements.key.value = key;
+    open(key);
+  };
+  return player;
+}
+
+function startSending() {
+  const report = (text, bad) => {
+    $("result").textContent = text;
+    $("result").classList.toggle("bad", Boolean(bad));
+  };
+  const attempt = async (what, path, body) => {
+    report(`${what} …`);
+    const began = performance.now();
+    try {
+      const answer = await api(path, { login_code: code, ...body });
+      const took = `${Math.round(performance.now() - began)} ms`;
+      if (answer.err) report(`${what}: error ${answer.err.code}, ${answer.err.msg} (${took})`, true);
+      else if ("resp" in answer) report(`${what}: ${JSON.stringify(answer.resp, null, 2)} (${took})`);
+      else report(`${what}: sent`);
+    } catch (error) {
+      report(`${what}: ${error.message}`, true);
+    }
+  };
+  buildForms($("forms"), {
+    call: (method, params) => attempt(method, "call", { method, params }),
+    notify: (event, params) => attempt(event, "event", { event, params }),
+  });
+  $("raw-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt("text", "raw", { text: $("raw").value });
+  });
+  $("hang-up").addEventListener("click", () => attempt("closing", "hang_up", {}));
+  startFaults(report);
+}
+
+const SWITCHES = ["close_before_answer", "stop_reading", "half_open", "mute_keepalive", "garbage"];
+
+async function startFaults(report) {
+  const form = $("faults");
+  const fields = form.elements;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const link = Object.fromEntries(SWITCHES.map((name) => [name, fields[name].checked]));
+    link.refuse_login = fields.refuse_login.value ? Number(fields.refuse_login.value) : null;
+    link.delay_ms = Number(fields.delay_ms.value);
+    link.flood = Number(fields.flood.value);
+    try {
+      await api("faults", { link, rtmp: fields.rtmp.value });
+      report("faults applied");
+    } catch (error) {
+      report(`faults: ${error.message}`, true);
+    }
+  });
+  const { link, rtmp } = await api("faults");
+  for (const name of SWITCHES) fields[name].checked = link[name];
+  fields.refuse_login.value = link.refuse_login ?? "";
+  fields.delay_ms.value = link.delay_ms;
+  fields.flood.value = link.flood;
+  fields.rtmp.value = rtmp;
+}
+
+function watchPackets(player) {
+  const list = new PacketList({
+    list: $("packets"), count: $("count"), filter: $("filter"), keepalives: $("keepalives"),
+    pause: $("pause"), clear: $("clear"), save: $("export"),
+  }, code);
+  const badge = (text, on) => {
+    $("online").textContent = text;
+    $("online").className = `badge ${on ? "on" : "off"}`;
+  };
+  let newest = { number: 0, time_ms: 0 };
+  const connect = () => {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = new WebSocket(`${scheme}://${location.host}/feed?login_code=${encodeURIComponent(code)}`);
+    socket.onmessage = ({ data }) => {
+      const { packet, online, lost } = JSON.parse(data);
+      if (online !== undefined) badge(online ? "online" : "offline", online);
+      if (lost) list.lose(lost);
+      if (!packet) return;
+      if (packet.number <= newest.number && packet.time_ms > newest.time_ms) list.restart();
+      newest = packet;
+      if (list.add(packet)) follow(packet, player);
+    };
+    socket.onclose = () => {
+      badge("no connection to the simulator", false);
+      setTimeout(connect, 1000);
+    };
+  };
+  connect();
+}
+
+// Whoever asked for the stream, page or script: it is shown.
+function follow({ direction, text }, player) {
+  if (direction !== "to_device" || !text.includes("RTMPPublish")) return;
+  try {
+    const { req, params } = JSON.parse(text);
+    const key = req === "RTMPPublish" && /\/live\/([^/?]+)/.exec(params.url)?.[1];
+    if (key && key !== player.key) player.open(decodeURIComponent(key));
+  } catch { /* A malformed text sent on purpose. */ }
+}

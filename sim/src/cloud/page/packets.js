@@ -1,0 +1,153 @@
+// The list of packets: newest first, bounded, drawn at most once per frame. Device-made text only
+// ever becomes text.
+
+const KEPT = 2000;
+const SHOWN = 300;
+const WAYS = { from_device: "device →", to_device: "→ device", note: "" };
+
+export class PacketList {
+  #all = [];
+  #lost = 0;
+  #paused = false;
+  #drawing = false;
+
+  constructor({ list, count, filter, keepalives, pause, clear, save }, code) {
+    Object.assign(this, { list, count, filter, keepalives });
+    filter.addEventListener("input", () => this.#redraw());
+    keepalives.addEventListener("change", () => this.#redraw());
+    pause.addEventListener("click", () => {
+      this.#paused = !this.#paused;
+      pause.setAttribute("aria-pressed", this.#paused);
+      pause.textContent = this.#paused ? "Resume" : "Pause";
+      this.#redraw();
+    });
+    clear.addEventListener("click", () => {
+      this.#all = [];
+      this.#lost = 0;
+      this.list.replaceChildren();
+      this.#redraw();
+    });
+    save.addEventListener("click", () => this.#export(code));
+  }
+
+  /** Adds a packet once; after a reconnect the server repeats what it keeps. */
+  add(packet) {
+    const last = this.#all.at(-1);
+    if (last && packet.number <= last.number) return false;
+    this.#all.push({ ...packet, ...describe(packet) });
+    if (this.#all.length > KEPT) this.#all.splice(0, this.#all.length - KEPT);
+    this.#redraw();
+    return true;
+  }
+
+  /** Packets this page was too slow for. */
+  lose(count) {
+    this.#lost += count;
+    this.#redraw();
+  }
+
+  /** The simulator was started anew: numbers begin again. */
+  restart() {
+    this.#all = [];
+    this.list.replaceChildren();
+  }
+
+  #redraw() {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    requestAnimationFrame(() => {
+      this.#drawing = false;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const wanted = this.#wanted();
+    const lost = this.#lost ? `, ${this.#lost} lost by this page` : "";
+    this.count.textContent = `${wanted.length} of ${this.#all.length}${lost}${this.#paused ? ", paused" : ""}`;
+    if (this.#paused) return;
+    // Rows stay as they are, so that a folded or selected one does not change under the reader.
+    const rows = new Map([...this.list.children].map((row) => [row.dataset.number, row]));
+    const shown = wanted.slice(-SHOWN).reverse();
+    const next = shown.map((packet) => rows.get(String(packet.number)) ?? buildRow(packet));
+    const keep = new Set(next);
+    for (const row of rows.values()) if (!keep.has(row)) row.remove();
+    next.forEach((row, i) => {
+      if (this.list.children[i] !== row) this.list.insertBefore(row, this.list.children[i] ?? null);
+    });
+  }
+
+  #wanted() {
+    const text = this.filter.value.trim().toLowerCase();
+    return this.#all.filter((packet) =>
+      (this.keepalives.checked || !packet.keepalive) && (!text || packet.text.toLowerCase().includes(text)));
+  }
+
+  #export(code) {
+    const lines = this.#wanted().map(({ number, time_ms, direction, text }) =>
+      JSON.stringify({ number, time: new Date(time_ms).toISOString(), direction, text }));
+    const url = URL.createObjectURL(new Blob([lines.join("\n"), "\n"], { type: "application/x-ndjson" }));
+    const link = Object.assign(document.createElement("a"), { href: url, download: `packets-${code}.jsonl` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  }
+}
+
+// Answers to keepalives are told by the seq of the last keepalive.
+let lastKeepalive;
+
+function describe({ direction, text }) {
+  let packet;
+  try {
+    packet = JSON.parse(text);
+  } catch {
+    return { title: direction === "note" ? text : "not JSON", pretty: text, keepalive: false };
+  }
+  const seq = packet?.seq === undefined ? "" : ` #${JSON.stringify(packet.seq)}`;
+  let title = "JSON, but no packet";
+  let keepalive = false;
+  if (packet?.req !== undefined) {
+    title = `${packet.req}${seq}`;
+    keepalive = packet.req === "Keepalive";
+    if (keepalive) lastKeepalive = packet.seq;
+  } else if (packet?.event !== undefined) {
+    title = `event ${packet.event}`;
+  } else if (packet?.err !== undefined) {
+    title = `error ${packet.err?.code}${seq}`;
+  } else if (packet?.seq !== undefined) {
+    title = `answer${seq}`;
+    keepalive = direction === "to_device" && packet.seq === lastKeepalive;
+  }
+  return { title, pretty: JSON.stringify(packet, null, 2), keepalive };
+}
+
+function buildRow(packet) {
+  const row = document.createElement("li");
+  row.dataset.number = packet.number;
+  row.className = packet.direction;
+  if (packet.direction === "note") {
+    row.textContent = `${clock(packet.time_ms)} ${packet.text}`;
+    return row;
+  }
+  const details = document.createElement("details");
+  details.open = !packet.keepalive;
+  const summary = document.createElement("summary");
+  const time = document.createElement("time");
+  time.dateTime = new Date(packet.time_ms).toISOString();
+  time.textContent = clock(packet.time_ms);
+  summary.append(time, span("way", WAYS[packet.direction]), span("title", packet.title));
+  const pretty = document.createElement("pre");
+  pretty.textContent = packet.pretty;
+  details.append(summary, pretty);
+  row.append(details);
+  return row;
+}
+
+function span(className, textContent) {
+  return Object.assign(document.createElement("span"), { className, textContent });
+}
+
+function clock(ms) {
+  const date = new Date(ms);
+  return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}

@@ -1,0 +1,282 @@
+//! The streams the RTMP server receives, by key: counters for tests, a ring for players.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use ivt_media::frame::{AudioCodec, Frame, VideoCodec};
+use ivt_media::hub::Hub;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::fmp4::Tracks;
+use super::now;
+
+/// Keys remembered; above, one that is neither live nor watched makes room.
+const MAX_STREAMS: usize = 64;
+
+/// One stream key. Outlives its publishers: a player stays on it from publish to publish.
+pub struct Stream {
+    pub(super) hub: Arc<Hub>,
+    /// The parameters of the running publish.
+    pub(super) tracks: watch::Sender<Tracks>,
+    info: watch::Sender<StreamInfo>,
+    /// One publisher at a time.
+    pub(super) seat: Arc<tokio::sync::Semaphore>,
+}
+
+/// What is known of a stream; counters run from its first publish on.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct StreamInfo {
+    /// The last part of the URL it was published to.
+    pub key: String,
+    /// A publisher is connected.
+    pub live: bool,
+    /// Publishes so far.
+    pub publishes: u64,
+    /// Pictures and sound frames.
+    pub frames: u64,
+    /// Pictures.
+    pub video_frames: u64,
+    /// Key pictures.
+    pub key_frames: u64,
+    /// Bytes of frames.
+    pub bytes: u64,
+    /// Compression of the picture: `H.264`, `H.265`.
+    pub video: Option<&'static str>,
+    /// Width and height.
+    pub dimensions: Option<(u32, u32)>,
+    /// Compression of the sound: `AAC`, `G.711 A-law`, `G.711 µ-law`.
+    pub audio: Option<&'static str>,
+    /// Samples per second.
+    pub sample_rate: Option<u32>,
+    /// RTMP timestamp of the last picture, in milliseconds.
+    pub last_timestamp_ms: Option<u32>,
+    /// Pictures whose timestamp was not after that of the picture before.
+    pub dts_violations: u64,
+    /// Messages that were no FLV.
+    pub malformed: u64,
+    /// When the running or last publish began.
+    #[serde(skip)]
+    pub published_at: Option<Instant>,
+    /// When its first frame came.
+    #[serde(skip)]
+    pub first_frame_at: Option<Instant>,
+    /// When its first key picture came.
+    #[serde(skip)]
+    pub first_key_at: Option<Instant>,
+    /// Why the last publish ended.
+    pub ended: Option<String>,
+}
+
+impl Stream {
+    fn new(key: &str, ring_bytes: usize) -> Self {
+        let info = StreamInfo { key: key.to_owned(), ..StreamInfo::default() };
+        Self {
+            hub: Hub::new(ring_bytes),
+            tracks: watch::Sender::default(),
+            info: watch::Sender::new(info),
+            seat: Arc::new(tokio::sync::Semaphore::new(1)),
+        }
+    }
+
+    /// The counters of this moment.
+    pub fn info(&self) -> StreamInfo {
+        self.info.borrow().clone()
+    }
+
+    /// The counters as they change.
+    pub fn watch(&self) -> watch::Receiver<StreamInfo> {
+        self.info.subscribe()
+    }
+
+    /// Returns the counters once they satisfy `condition`; at once if they do.
+    pub async fn wait_for(&self, condition: impl FnMut(&StreamInfo) -> bool) -> StreamInfo {
+        let mut info = self.info.subscribe();
+        // The sender lives in `self`, so the watch cannot close.
+        info.wait_for(condition).await.map_or_else(|_| self.info(), |info| info.clone())
+    }
+
+    /// Returns the counters once `frames` pictures and sound frames came since the start.
+    pub async fn wait_frames(&self, frames: u64) -> StreamInfo {
+        self.wait_for(|info| info.frames >= frames).await
+    }
+
+    /// A publisher came.
+    pub(super) fn begin(&self) {
+        self.tracks.send_replace(Tracks::default());
+        self.info.send_modify(|info| {
+            info.live = true;
+            info.publishes += 1;
+            (info.first_frame_at, info.first_key_at) = (None, None);
+            (info.last_timestamp_ms, info.ended) = (None, None);
+            info.published_at = Some(now());
+        });
+    }
+
+    /// Counts a frame and hands it to the players. `timestamp_ms` is what the publisher wrote.
+    pub(super) fn push(&self, frame: Frame, timestamp_ms: u32) {
+        self.tracks.send_if_modified(|tracks| tracks.learn(&frame.track));
+        let tracks = self.tracks.borrow().clone();
+        self.info.send_modify(|info| {
+            info.count(&frame, timestamp_ms);
+            info.describe(&tracks);
+        });
+        self.hub.push(frame);
+    }
+
+    /// Counts a message that was no FLV.
+    pub(super) fn malformed(&self) {
+        self.info.send_modify(|info| info.malformed += 1);
+    }
+
+    /// The publisher is gone. What is held is old now and no longer shown to newcomers.
+    pub(super) fn end(&self, why: String) {
+        self.hub.clear();
+        self.info.send_modify(|info| {
+            info.live = false;
+            info.ended = Some(why);
+        });
+    }
+}
+
+impl StreamInfo {
+    fn count(&mut self, frame: &Frame, timestamp_ms: u32) {
+        self.frames += 1;
+        self.bytes += frame.data.len() as u64;
+        self.first_frame_at.get_or_insert_with(now);
+        if !frame.is_video() {
+            return;
+        }
+        self.video_frames += 1;
+        if frame.key {
+            self.key_frames += 1;
+            self.first_key_at.get_or_insert_with(now);
+        }
+        // Timestamps wrap after 49.7 days: later is what is ahead by less than half of that.
+        let after = |last: u32| (1..1 << 31).contains(&timestamp_ms.wrapping_sub(last));
+        if self.last_timestamp_ms.is_some_and(|last| !after(last)) {
+            self.dts_violations += 1;
+        }
+        self.last_timestamp_ms = Some(timestamp_ms);
+    }
+
+    fn describe(&mut self, tracks: &Tracks) {
+        self.video = tracks.video.as_ref().map(|video| match video.codec {
+            VideoCodec::H264 => "H.264",
+            VideoCodec::H265 => "H.265",
+        });
+        self.dimensions = tracks.video.as_ref().map(|video| video.dimensions);
+        self.audio = tracks.audio.as_ref().map(|audio| match audio.codec {
+            AudioCodec::Aac => "AAC",
+            AudioCodec::Pcma => "G.711 A-law",
+            AudioCodec::Pcmu => "G.711 µ-law",
+        });
+        self.sample_rate = tracks.audio.as_ref().map(|audio| audio.sample_rate);
+    }
+}
+
+/// Every stream key seen.
+pub(super) struct Streams {
+    ring_bytes: usize,
+    map: Mutex<HashMap<String, Arc<Stream>>>,
+}
+
+impl Streams {
+    /// Rings of `ring_bytes` each.
+    pub(super) fn new(ring_bytes: usize) -> Self {
+        Self { ring_bytes, map: Mutex::default() }
+    }
+
+    /// The stream of this key, made if it is not known. `None`: too many are known already.
+    pub(super) fn open(&self, key: &str) -> Option<Arc<Stream>> {
+        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stream) = map.get(key) {
+            return Some(stream.clone());
+        }
+        if map.len() >= MAX_STREAMS {
+            let idle = |stream: &Arc<Stream>| Arc::strong_count(stream) == 1;
+            let oldest =
+                map.iter().filter(|(_, s)| idle(s)).min_by_key(|(_, s)| s.info().published_at);
+            let key = oldest?.0.clone();
+            map.remove(&key);
+        }
+        let stream = Arc::new(Stream::new(key, self.ring_bytes));
+        map.insert(key.to_owned(), stream.clone());
+        Some(stream)
+    }
+
+    /// The counters of all of them, by key.
+    pub(super) fn list(&self) -> Vec<StreamInfo> {
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> = map.values().map(|stream| stream.info()).collect();
+        list.sort_by(|a, b| a.key.cmp(&b.key));
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ivt_media::frame::{Track, VideoParams};
+
+    use super::*;
+
+    fn push(stream: &Stream, ms: u32, key: bool) {
+        let dts = i64::from(ms) * 90;
+        let params = VideoParams {
+            codec: VideoCodec::H264,
+            record: Bytes::from_static(&[1, 0x64, 0, 0x28]),
+            dimensions: (640, 360),
+            frame_rate: None,
+        };
+        let (track, data) = (Track::Video(Arc::new(params)), Bytes::from_static(&[0; 10]));
+        let received = Instant::now();
+        let frame = Frame { track, key, discontinuity: false, pts: dts, dts, received, data };
+        stream.push(frame, ms);
+    }
+
+    #[tokio::test]
+    async fn counters_tell_frames_keys_and_times_that_go_back() {
+        let stream = Stream::new("a", 1 << 20);
+        stream.begin();
+        let start = u32::MAX - 50;
+        for (ms, key) in [(0, true), (40, false), (40, false), (30, false), (80, true)] {
+            push(&stream, start.wrapping_add(ms), key);
+        }
+        let info = stream.wait_frames(5).await;
+        assert_eq!((info.frames, info.key_frames, info.bytes), (5, 2, 50));
+        assert_eq!((info.dts_violations, info.last_timestamp_ms), (2, Some(29)));
+        assert_eq!(
+            (info.video, info.dimensions, info.audio),
+            (Some("H.264"), Some((640, 360)), None)
+        );
+        assert!(info.live && info.first_key_at.is_some());
+    }
+
+    #[test]
+    fn a_new_publish_starts_its_own_clock_and_keeps_the_count() {
+        let stream = Stream::new("a", 1 << 20);
+        stream.begin();
+        push(&stream, 1000, true);
+        stream.end("gone".into());
+        assert_eq!(stream.hub.held_bytes(), 0, "newcomers do not see an old picture");
+        assert!(!stream.info().live);
+        stream.begin();
+        assert!(stream.info().first_frame_at.is_none());
+        push(&stream, 0, true);
+        let info = stream.info();
+        assert_eq!((info.publishes, info.frames, info.dts_violations), (2, 2, 0));
+    }
+
+    #[test]
+    fn keys_are_bounded_and_idle_ones_make_room() {
+        let streams = Streams::new(1 << 10);
+        let held = streams.open("0").unwrap();
+        for n in 1..MAX_STREAMS + 5 {
+            assert!(streams.open(&n.to_string()).is_some());
+        }
+        assert_eq!(streams.list().len(), MAX_STREAMS);
+        assert!(Arc::ptr_eq(&held, &streams.open("0").unwrap()));
+    }
+}

@@ -1,0 +1,454 @@
+//! The cloud over real sockets, with a hand-made device on the other side.
+
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::*;
+
+/// Far more than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+struct FakeDevice(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl FakeDevice {
+    async fn login(cloud: &CloudSim, code: &str) -> Self {
+        Self(connect_async(cloud.login_url(code, "pw").as_str()).await.unwrap().0)
+    }
+
+    async fn send(&mut self, packet: Value) {
+        self.0.send(Message::text(packet.to_string())).await.unwrap();
+    }
+
+    /// The next text; `None` when the cloud closed.
+    async fn text(&mut self) -> Option<String> {
+        loop {
+            match timeout(LONG, self.0.next()).await.expect("the cloud says something") {
+                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    async fn packet(&mut self) -> Value {
+        serde_json::from_str(&self.text().await.expect("open")).unwrap()
+    }
+
+    async fn keepalive(&mut self, seq: u64) {
+        let channel = json!({ "channel": 0, "state": 1, "alarm": 0, "record_session": "" });
+        let params = json!({ "state": 1, "channels": [channel] });
+        self.send(json!({ "req": "Keepalive", "params": params, "seq": seq })).await;
+    }
+}
+
+async fn cloud() -> CloudSim {
+    CloudSim::start(CloudOptions::default()).await.unwrap()
+}
+
+async fn with_link_faults(link: LinkFaults) -> CloudSim {
+    let cloud = cloud().await;
+    cloud.set_faults(Faults { link, ..Faults::default() });
+    cloud
+}
+
+/// Status, head and body of one plain HTTP exchange.
+async fn http(
+    cloud: &CloudSim,
+    method: &str,
+    path: &str,
+    head: &str,
+    body: &str,
+) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(cloud.http_addr()).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {length}\r\n{head}\r\n{body}",
+        cloud.http_addr()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), head.to_lowercase(), body.to_owned())
+}
+
+async fn get(cloud: &CloudSim, path: &str) -> (u16, String, String) {
+    http(cloud, "GET", path, "", "").await
+}
+
+async fn post(cloud: &CloudSim, path: &str, body: Value) -> (u16, Value) {
+    let kind = "content-type: application/json\r\n";
+    let (status, _, body) = http(cloud, "POST", path, kind, &body.to_string()).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+#[tokio::test]
+async fn a_device_logs_in_and_its_requests_are_answered() {
+    let answers = Answers { firmware_model: "9.1".into(), ..Answers::default() };
+    let options = CloudOptions { answers, ..CloudOptions::default() };
+    let cloud = CloudSim::start(options).await.unwrap();
+    let device = cloud.device("a/é 1");
+    let mut fake = FakeDevice::login(&cloud, "a/é 1").await;
+    timeout(LONG, device.wait_online()).await.unwrap();
+    fake.send(json!({ "req": "preview_server", "seq": 0 })).await;
+    assert_eq!(fake.packet().await, json!({ "seq": 0, "resp": { "url": "" } }));
+    fake.keepalive(1).await;
+    assert_eq!(fake.packet().await, json!({ "seq": 1, "resp": {} }));
+    fake.send(json!({ "req": "GetFirmware", "seq": 2 })).await;
+    assert_eq!(fake.packet().await["resp"]["firmware_model"], "9.1");
+    let alarm = json!({ "channel": 0, "type": 3, "state": "start", "desc": "" });
+    fake.send(json!({ "req": "AlarmNotify", "params": alarm, "seq": 3 })).await;
+    assert_eq!(fake.packet().await["resp"], json!({ "pic_upload_url": "" }));
+    fake.send(json!({ "req": "RebootChannel", "params": { "channel": 0 }, "seq": 4 })).await;
+    assert_eq!(fake.packet().await["err"]["code"], 101);
+    let keepalive = device.keepalive().borrow().clone().unwrap();
+    assert_eq!(keepalive.channels.len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_reaches_the_device_and_returns_its_answer_or_its_error() {
+    let cloud = cloud().await;
+    let device = cloud.device("a");
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    device.wait_online().await;
+    let answering = async {
+        let first = fake.packet().await;
+        assert_eq!(
+            (&first["req"], &first["params"]),
+            (&json!("GetNetConfig"), &json!({ "channel": 0 }))
+        );
+        fake.send(json!({ "seq": first["seq"], "resp": null })).await;
+        let second = fake.packet().await;
+        let err = json!({ "code": 12, "msg": "busy" });
+        fake.send(json!({ "seq": second["seq"], "err": err })).await;
+    };
+    let calling = async {
+        let first = device.call("GetNetConfig", Some(json!({ "channel": 0 }))).await;
+        assert_eq!(first, Ok(json!({})), "null is an empty answer");
+        device.call("RTMPPublish", None).await.unwrap_err()
+    };
+    let (error, ()) = timeout(LONG, async { tokio::join!(calling, answering) }).await.unwrap();
+    assert_eq!((error.code, error.msg.as_str()), (12, "busy"));
+}
+
+#[tokio::test]
+async fn a_call_ends_with_the_connection() {
+    let cloud = cloud().await;
+    let device = cloud.device("a");
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    device.wait_online().await;
+    let leaving = async {
+        fake.packet().await;
+        drop(fake);
+    };
+    let (result, ()) = tokio::join!(timeout(LONG, device.call("RebootChannel", None)), leaving);
+    assert_eq!(result.unwrap().unwrap_err().code, NOT_ANSWERED);
+    timeout(LONG, device.wait_offline()).await.unwrap();
+}
+
+#[tokio::test]
+async fn answers_to_raw_requests_do_not_end_the_connection_and_others_do() {
+    let cloud = cloud().await;
+    let device = cloud.device("a");
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    device.wait_online().await;
+    for text in [r#"{"req":"GetNetConfig","seq":1}"#, "}{ not json", ""] {
+        device.send_raw(text).await.unwrap();
+        assert_eq!(fake.text().await.unwrap(), text);
+    }
+    fake.send(json!({ "seq": 1, "err": { "code": 1, "msg": "" } })).await;
+    fake.keepalive(1).await;
+    assert_eq!(fake.packet().await, json!({ "seq": 1, "resp": {} }));
+    fake.send(json!({ "seq": 1, "resp": {} })).await;
+    assert_eq!(fake.text().await, None, "nobody asked for this one");
+    timeout(LONG, device.wait_offline()).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_packet_is_recorded_both_ways_and_never_the_password() {
+    let cloud = cloud().await;
+    let device = cloud.device("a");
+    let url = cloud.login_url("a", "top-secret");
+    let mut fake = FakeDevice(connect_async(url.as_str()).await.unwrap().0);
+    fake.keepalive(7).await;
+    fake.packet().await;
+    let (kept, _) = device.packets();
+    let ways: Vec<_> = kept.iter().map(|packet| packet.direction).collect();
+    assert_eq!(ways, [Direction::Note, Direction::FromDevice, Direction::ToDevice]);
+    assert_eq!(serde_json::from_str::<Value>(&kept[2].text).unwrap()["seq"], 7);
+    let (_, _, lines) = get(&cloud, "/api/packets?login_code=a").await;
+    assert_eq!(lines.matches("from_device").count(), 1);
+    let (_, _, devices) = get(&cloud, "/api/devices").await;
+    assert!(devices.contains("\"online\":true"));
+    assert!(!(lines + &devices + &format!("{kept:?}")).contains("top-secret"));
+}
+
+#[tokio::test]
+async fn a_second_login_drops_the_older_connection() {
+    let cloud = cloud().await;
+    let device = cloud.device("a");
+    let mut older = FakeDevice::login(&cloud, "a").await;
+    device.wait_online().await;
+    let mut newer = FakeDevice::login(&cloud, "a").await;
+    assert_eq!(older.text().await, None);
+    newer.keepalive(1).await;
+    newer.packet().await;
+    assert!(device.online());
+    assert_eq!((device.logins(), device.login_times().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_wrong_login_is_refused_with_401() {
+    let login = Login { code: "a".into(), password: "right".into() };
+    let options = CloudOptions { logins: vec![login], ..CloudOptions::default() };
+    let cloud = CloudSim::start(options).await.unwrap();
+    for (code, password, accepted) in
+        [("a", "wrong", false), ("b", "right", false), ("a", "right", true)]
+    {
+        match connect_async(cloud.login_url(code, password).as_str()).await {
+            Ok(_) => assert!(accepted, "{code}:{password}"),
+            Err(tungstenite::Error::Http(answer)) => {
+                assert!(!accepted);
+                assert_eq!(answer.status(), 401);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(cloud.devices().len(), 1, "a refused code is not remembered");
+}
+
+#[tokio::test]
+async fn a_silent_device_is_hung_up_on_and_a_missing_pong_is_no_reason() {
+    let options = CloudOptions { patience: Duration::from_millis(300), ..CloudOptions::default() };
+    let cloud = CloudSim::start(options).await.unwrap();
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    let began = Instant::now();
+    assert_eq!(fake.text().await, None);
+    assert!(began.elapsed() >= Duration::from_millis(290));
+}
+
+#[tokio::test]
+async fn a_message_above_64_kib_ends_the_connection() {
+    let cloud = cloud().await;
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    let _ = fake.0.send(Message::text("x".repeat((64 << 10) + 1))).await;
+    assert_eq!(fake.text().await, None);
+}
+
+#[tokio::test]
+async fn too_many_devices_are_refused_and_a_seat_is_given_back() {
+    let cloud =
+        CloudSim::start(CloudOptions { max_devices: 1, ..CloudOptions::default() }).await.unwrap();
+    let first = FakeDevice::login(&cloud, "a").await;
+    match connect_async(cloud.login_url("b", "").as_str()).await {
+        Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 503),
+        other => panic!("{other:?}"),
+    }
+    drop(first);
+    cloud.device("a").wait_offline().await;
+    let again = async {
+        while connect_async(cloud.login_url("b", "").as_str()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn faults_of_login_and_first_answer() {
+    let cloud =
+        with_link_faults(LinkFaults { refuse_login: Some(403), ..LinkFaults::default() }).await;
+    match connect_async(cloud.login_url("a", "").as_str()).await {
+        Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 403),
+        other => panic!("{other:?}"),
+    }
+    let (status, faults) =
+        post(&cloud, "/api/faults", json!({ "link": { "close_before_answer": true } })).await;
+    assert_eq!((status, &faults["link"]["refuse_login"]), (200, &Value::Null));
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    fake.keepalive(1).await;
+    assert_eq!(fake.text().await, None);
+}
+
+#[tokio::test]
+async fn a_muted_keepalive_is_heard_but_not_answered() {
+    let cloud =
+        with_link_faults(LinkFaults { mute_keepalive: true, ..LinkFaults::default() }).await;
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    fake.keepalive(1).await;
+    fake.send(json!({ "req": "GetFirmware", "seq": 2 })).await;
+    assert_eq!(fake.packet().await["seq"], 2);
+}
+
+#[tokio::test]
+async fn garbage_replaces_answers_and_a_flood_is_a_flood() {
+    let cloud = with_link_faults(LinkFaults { garbage: true, ..LinkFaults::default() }).await;
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    fake.keepalive(1).await;
+    assert!(serde_json::from_str::<Value>(&fake.text().await.unwrap()).is_err());
+    cloud.set_faults(Faults {
+        link: LinkFaults { flood: 10_000, ..LinkFaults::default() },
+        ..Faults::default()
+    });
+    for _ in 0..500 {
+        assert_eq!(fake.packet().await["event"], "CtrlPTZ");
+    }
+}
+
+#[tokio::test]
+async fn delayed_answers_come_in_order_and_half_open_ends_when_switched_off() {
+    let cloud = with_link_faults(LinkFaults { delay_ms: 200, ..LinkFaults::default() }).await;
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    let began = Instant::now();
+    fake.keepalive(1).await;
+    fake.keepalive(2).await;
+    assert_eq!(fake.packet().await["seq"], 1);
+    assert_eq!(fake.packet().await["seq"], 2);
+    assert!(began.elapsed() >= Duration::from_millis(190));
+    cloud.set_faults(Faults {
+        link: LinkFaults { half_open: true, ..LinkFaults::default() },
+        ..Faults::default()
+    });
+    fake.keepalive(3).await;
+    let silence = timeout(Duration::from_millis(300), fake.0.next()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    cloud.set_faults(Faults::default());
+    assert_eq!(fake.packet().await["seq"], 3);
+}
+
+#[tokio::test]
+async fn the_page_is_served_with_a_policy_and_without_foreign_hosts() {
+    let cloud = cloud().await;
+    let (status, head, body) = get(&cloud, "/?login_code=a").await;
+    assert_eq!(status, 200);
+    assert!(
+        head.contains("content-security-policy: default-src 'self'; media-src 'self' blob:"),
+        "{head}"
+    );
+    assert!(head.contains("x-content-type-options: nosniff"));
+    for path in body.split('"').filter(|part| part.starts_with("/page/")) {
+        let (status, _, text) = get(&cloud, path).await;
+        assert_eq!(status, 200, "{path}");
+        assert!(!text.contains("https://") && !text.contains("innerHTML"), "{path}");
+    }
+    assert!(!body.contains("https://") && !body.contains("style="));
+    assert_eq!(get(&cloud, "/page/../Cargo.toml").await.0, 404);
+}
+
+#[tokio::test]
+async fn the_page_has_a_form_for_every_method_and_event_a_device_may_be_sent() {
+    let forms = include_str!("page/forms.js");
+    let names = [
+        "RTMPPublish",
+        "RTMPStopPublish",
+        "StartCloudRecord",
+        "StopCloudRecord",
+        "RebootChannel",
+        "GetPTZPresetList",
+        "GetPTZPresetTourList",
+        "AlarmMoveDetectConfig",
+        "AlarmRectIntrusionDetectConfig",
+        "GetNetConfig",
+        "GetRTMPPublishConfig",
+        "SetRTMPPublishConfig",
+        "GetWifiStatusAndConfig",
+        "SetWifiConfig",
+        "GetWifiSSIDList",
+        "UpgradeFirmware",
+        "SyncTime",
+        "CtrlPTZ",
+        "GotoPTZPreset",
+        "CtrlPTZPresetTour",
+        "CtrlPTZPatrol",
+    ];
+    for name in names {
+        assert!(forms.contains(&format!("\n  {name}: ")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_may_not_steer_the_cloud() {
+    let cloud = cloud().await;
+    let head = "origin: http://evil.example\r\ncontent-type: application/json\r\n";
+    let (status, ..) = http(&cloud, "POST", "/api/faults", head, "{}").await;
+    assert_eq!(status, 403);
+    let (status, ..) =
+        http(&cloud, "POST", "/api/faults", "content-type: text/plain\r\n", "{}").await;
+    assert_eq!(status, 415);
+}
+
+#[tokio::test]
+async fn scripts_call_through_the_json_api() {
+    let cloud = cloud().await;
+    let body = json!({ "login_code": "a", "method": "RebootChannel", "params": { "channel": 0 } });
+    assert_eq!(post(&cloud, "/api/call", body.clone()).await.0, 404);
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    let answering = async {
+        let request = fake.packet().await;
+        fake.send(json!({ "seq": request["seq"], "resp": { "done": true } })).await;
+        let request = fake.packet().await;
+        fake.send(json!({ "seq": request["seq"], "err": { "code": 103, "msg": "gone" } })).await;
+        assert_eq!(fake.packet().await["event"], "UpgradeFirmware");
+        assert_eq!(fake.text().await.unwrap(), "free text");
+        assert_eq!(fake.text().await, None);
+    };
+    let asking = async {
+        assert_eq!(
+            post(&cloud, "/api/call", body.clone()).await,
+            (200, json!({ "resp": { "done": true } }))
+        );
+        let (_, answer) = post(&cloud, "/api/call", body.clone()).await;
+        assert_eq!(answer, json!({ "err": { "code": 103, "msg": "gone" } }));
+        let event = json!({ "login_code": "a", "event": "UpgradeFirmware" });
+        assert_eq!(post(&cloud, "/api/event", event).await.0, 200);
+        let raw = json!({ "login_code": "a", "text": "free text" });
+        assert_eq!(post(&cloud, "/api/raw", raw.clone()).await.0, 200);
+        assert_eq!(post(&cloud, "/api/hang_up", json!({ "login_code": "a" })).await.0, 200);
+        cloud.device("a").wait_offline().await;
+        assert_eq!(post(&cloud, "/api/raw", raw).await.0, 409);
+    };
+    timeout(LONG, async { tokio::join!(answering, asking) }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_sees_packets_kept_and_packets_as_they_happen() {
+    let cloud = cloud().await;
+    let device = cloud.device("a");
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    device.wait_online().await;
+    let url = format!("ws://{}/feed?login_code=a", cloud.http_addr());
+    let mut page = FakeDevice(connect_async(url).await.unwrap().0);
+    assert_eq!(page.packet().await["packet"]["direction"], "note");
+    assert_eq!(page.packet().await, json!({ "online": true }));
+    fake.keepalive(1).await;
+    let packet = page.packet().await;
+    assert_eq!(
+        (&packet["packet"]["number"], &packet["packet"]["direction"]),
+        (&json!(2), &json!("from_device"))
+    );
+    assert_eq!(page.packet().await["packet"]["direction"], "to_device");
+    drop(fake);
+    let mut offline = false;
+    while !offline {
+        offline = page.packet().await == json!({ "online": false });
+    }
+}
+
+#[tokio::test]
+async fn stopping_closes_connections_and_frees_the_port() {
+    let cloud = cloud().await;
+    let address = cloud.http_addr();
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    cloud.stop().await;
+    assert_eq!(fake.text().await, None);
+    let options = CloudOptions { http: address, ..CloudOptions::default() };
+    let again = CloudSim::start(options).await.unwrap();
+    FakeDevice::login(&again, "a").await;
+}
