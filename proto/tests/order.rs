@@ -1,5 +1,7 @@
 //! Whatever arrives and however handlers behave, order and deadlines hold.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! Every message: struct to wire to struct; and any text at all.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::time::Instant;
 
 use ivt_proto::rpc::message::*;
