@@ -1,0 +1,282 @@
+//! RTSP/1.0 messages as a server reads and writes them (RFC 2326). Not here: what they mean, see
+//! `session`.
+
+use bytes::{Buf, BytesMut};
+
+/// Longest request line and headers, bytes.
+pub const MAX_HEAD: usize = 8 * 1024;
+/// Longest request body, bytes. No method we know has one that matters.
+pub const MAX_BODY: usize = 8 * 1024;
+
+/// What a client sends.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A request.
+    Request(Request),
+    /// An interleaved packet: a receiver report. It only shows that the client lives.
+    Data,
+}
+
+/// A request; its body is dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `DESCRIBE`, ...
+    pub method: String,
+    /// As the client wrote it.
+    pub uri: String,
+    headers: Vec<(String, String)>,
+}
+
+/// The bytes are no RTSP/1.0; the connection is beyond help.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not `METHOD URI RTSP/1.0`.
+    #[error("expected a request line of RTSP/1.0, received something else")]
+    RequestLine,
+    /// A header line without a colon, or not UTF-8.
+    #[error("expected `Name: value` headers in UTF-8, received something else")]
+    Header,
+    /// Over a limit.
+    #[error("request head or body is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+impl Request {
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let same = |(n, _): &&(String, String)| n.eq_ignore_ascii_case(name);
+        self.headers.iter().find(same).map(|(_, value)| value.as_str())
+    }
+
+    /// `host:port` of the URI, without credentials.
+    pub fn authority(&self) -> Option<&str> {
+        let (authority, _) = split_uri(&self.uri)?;
+        Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+    }
+
+    /// The path of the URI with its leading slash, without the query.
+    pub fn path(&self) -> &str {
+        let path = split_uri(&self.uri).map_or(self.uri.as_str(), |(_, path)| path);
+        path.split_once('?').map_or(path, |(path, _)| path)
+    }
+}
+
+/// Takes one message off the front of `buf`; `None` while it is incomplete.
+pub fn take(buf: &mut BytesMut) -> Result<Option<Input>, Malformed> {
+    while buf.starts_with(b"\r\n") {
+        buf.advance(2); // Some clients send an empty line as a keepalive.
+    }
+    if buf.first() == Some(&b'$') {
+        return Ok(take_data(buf));
+    }
+    let Some(head) = buf.windows(4).take(MAX_HEAD).position(|w| w == b"\r\n\r\n") else {
+        return if buf.len() > MAX_HEAD { Err(Malformed::TooLong(MAX_HEAD)) } else { Ok(None) };
+    };
+    let request = parse(&buf[..head])?;
+    let body = match request.header("Content-Length").map(str::parse::<usize>) {
+        None => 0,
+        Some(Ok(length)) if length <= MAX_BODY => length,
+        Some(Ok(_)) => return Err(Malformed::TooLong(MAX_BODY)),
+        Some(Err(_)) => return Err(Malformed::Header),
+    };
+    let end = head + 4 + body;
+    if buf.len() < end {
+        return Ok(None);
+    }
+    buf.advance(end);
+    Ok(Some(Input::Request(request)))
+}
+
+fn take_data(buf: &mut BytesMut) -> Option<Input> {
+    let length = usize::from(u16::from_be_bytes([*buf.get(2)?, *buf.get(3)?]));
+    if buf.len() < 4 + length {
+        return None;
+    }
+    buf.advance(4 + length);
+    Some(Input::Data)
+}
+
+fn parse(head: &[u8]) -> Result<Request, Malformed> {
+    let text = std::str::from_utf8(head).map_err(|_| Malformed::Header)?;
+    let mut lines = text.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (Some(method), Some(uri), Some("RTSP/1.0"), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(Malformed::RequestLine);
+    };
+    let headers = lines
+        .map(|line| {
+            let (name, value) = line.split_once(':').ok_or(Malformed::Header)?;
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Request { method: method.to_owned(), uri: uri.to_owned(), headers })
+}
+
+fn split_uri(uri: &str) -> Option<(&str, &str)> {
+    let (_, rest) = uri.split_once("://")?;
+    Some(rest.split_at(rest.find('/').unwrap_or(rest.len())))
+}
+
+/// Status codes of the answers we give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// 200
+    Ok,
+    /// 400
+    BadRequest,
+    /// 401
+    Unauthorized,
+    /// 404
+    NotFound,
+    /// 405
+    MethodNotAllowed,
+    /// 454
+    SessionNotFound,
+    /// 455
+    NotValidInState,
+    /// 459
+    AggregateNotAllowed,
+    /// 461
+    UnsupportedTransport,
+    /// 503
+    Unavailable,
+    /// 551
+    OptionNotSupported,
+}
+
+impl Status {
+    fn line(self) -> &'static str {
+        match self {
+            Self::Ok => "200 OK",
+            Self::BadRequest => "400 Bad Request",
+            Self::Unauthorized => "401 Unauthorized",
+            Self::NotFound => "404 Not Found",
+            Self::MethodNotAllowed => "405 Method Not Allowed",
+            Self::SessionNotFound => "454 Session Not Found",
+            Self::NotValidInState => "455 Method Not Valid in This State",
+            Self::AggregateNotAllowed => "459 Aggregate Operation Not Allowed",
+            Self::UnsupportedTransport => "461 Unsupported Transport",
+            Self::Unavailable => "503 Service Unavailable",
+            Self::OptionNotSupported => "551 Option not supported",
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Response {
+    /// First line.
+    pub status: Status,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl From<Status> for Response {
+    fn from(status: Status) -> Self {
+        Self { status, headers: Vec::new(), body: String::new() }
+    }
+}
+
+impl Response {
+    /// Adds a header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Sets the body.
+    pub fn body(self, content_type: &'static str, body: String) -> Self {
+        Self { body, ..self.header("Content-Type", content_type) }
+    }
+
+    /// The bytes to write.
+    pub fn encode(&self, cseq: &str) -> Vec<u8> {
+        let mut text = format!("RTSP/1.0 {}\r\nCSeq: {cseq}\r\n", self.status.line());
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !self.body.is_empty() {
+            text.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+        }
+        text.push_str("\r\n");
+        text.push_str(&self.body);
+        text.into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DESCRIBE: &[u8] =
+        b"DESCRIBE rtsp://a:b@cam:8554/ch0/main?x=1 RTSP/1.0\r\nCSeq: 2\r\nAccept:application/sdp\r\n\r\n";
+
+    fn request(bytes: &[u8]) -> Request {
+        match take(&mut BytesMut::from(bytes)) {
+            Ok(Some(Input::Request(request))) => request,
+            other => panic!("expected a request, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_is_understood_in_its_parts() {
+        let request = request(DESCRIBE);
+        assert_eq!(request.method, "DESCRIBE");
+        assert_eq!(request.authority(), Some("cam:8554"));
+        assert_eq!(request.path(), "/ch0/main");
+        assert_eq!(request.header("cseq"), Some("2"));
+        assert_eq!(request.header("ACCEPT"), Some("application/sdp"));
+        assert_eq!(request.header("Session"), None);
+    }
+
+    #[test]
+    fn every_split_of_the_input_gives_the_same_messages() {
+        let mut all = b"\r\n$\x01\x00\x02ab".to_vec();
+        all.extend_from_slice(b"GET_PARAMETER * RTSP/1.0\r\nContent-Length: 3\r\n\r\nabc");
+        all.extend_from_slice(DESCRIBE);
+        for cut in 0..=all.len() {
+            let mut buf = BytesMut::new();
+            let mut inputs = Vec::new();
+            for part in [&all[..cut], &all[cut..]] {
+                buf.extend_from_slice(part);
+                while let Some(input) = take(&mut buf).unwrap() {
+                    inputs.push(input);
+                }
+            }
+            assert!(buf.is_empty(), "cut at {cut}");
+            assert_eq!(inputs.len(), 3, "cut at {cut}");
+            assert_eq!(inputs[0], Input::Data);
+            assert_eq!(inputs[2], Input::Request(request(DESCRIBE)));
+        }
+    }
+
+    #[test]
+    fn hostile_input_is_refused_within_the_limits() {
+        let long = [b"GET ".to_vec(), vec![b'a'; MAX_HEAD]].concat();
+        let rows: [(&[u8], Malformed); 6] = [
+            (b"GET / HTTP/1.1\r\n\r\n", Malformed::RequestLine),
+            (b"RTSP/1.0 200 OK\r\n\r\n", Malformed::RequestLine),
+            (b"OPTIONS * RTSP/1.0\r\nno colon\r\n\r\n", Malformed::Header),
+            (b"OPTIONS * RTSP/1.0\r\nA: \xff\r\n\r\n", Malformed::Header),
+            (
+                b"OPTIONS * RTSP/1.0\r\nContent-Length: 9999999\r\n\r\n",
+                Malformed::TooLong(MAX_BODY),
+            ),
+            (&long, Malformed::TooLong(MAX_HEAD)),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(take(&mut BytesMut::from(bytes)), Err(expected));
+        }
+    }
+
+    #[test]
+    fn an_answer_carries_cseq_headers_and_length() {
+        let answer = Response::from(Status::Ok).header("Session", "1").body("text/x", "hey".into());
+        assert_eq!(
+            answer.encode("7"),
+            b"RTSP/1.0 200 OK\r\nCSeq: 7\r\nSession: 1\r\nContent-Type: text/x\r\nContent-Length: 3\r\n\r\nhey"
+        );
+    }
+}

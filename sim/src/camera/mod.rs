@@ -1,0 +1,229 @@
+//! The emulated camera as a network device: an RTSP/1.0 server of looping clips, with faults on
+//! request. Not here: the emulator as a backend of the device, see `ivt-hal`.
+
+mod auth;
+mod channel;
+mod feed;
+mod message;
+mod params;
+mod rtp;
+mod sdp;
+mod server;
+mod session;
+mod timeline;
+mod transport;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ivt_media::frame::duration_to_ticks;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use channel::Channel;
+use feed::Feed;
+use server::Camera;
+
+pub use auth::{Credentials, Scheme};
+pub use channel::{ChannelCounters, ChannelOptions, Stream};
+pub use transport::Transports;
+
+/// How the camera is built.
+#[derive(Clone)]
+pub struct CameraOptions {
+    /// Where it listens; port 0 lets the kernel choose.
+    pub bind: SocketAddr,
+    /// Its channels, from 0.
+    pub channels: Vec<ChannelOptions>,
+    /// The login it asks for; `None` for none.
+    pub credentials: Option<Credentials>,
+    /// How it asks for it.
+    pub scheme: Scheme,
+    /// The transports it offers.
+    pub transports: Transports,
+    /// Whether it sends sound.
+    pub audio: bool,
+    /// One write for each RTP packet, as cheap cameras do, instead of one for each frame.
+    pub packet_at_a_time: bool,
+    /// A client that is silent for so long is dropped. Whole seconds, as RTSP tells it.
+    pub session_timeout: Duration,
+}
+
+impl CameraOptions {
+    /// A camera with these channels on a free port of the loopback, open to everyone.
+    pub fn new(channels: Vec<ChannelOptions>) -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            channels,
+            credentials: None,
+            scheme: Scheme::default(),
+            transports: Transports::default(),
+            audio: true,
+            packet_at_a_time: false,
+            session_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What can go wrong with the camera, on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Every connection is lost and none is accepted for so long; then streams begin anew. Of one
+    /// channel: its streams end, and requests for it are answered 503.
+    Reboot(Duration),
+    /// Connections stay, but nothing is sent for so long.
+    Freeze(Duration),
+    /// Main and sub stream swap their clips. With the same codec the new parameter sets come in
+    /// the stream; with another one the streams end and are to be described anew.
+    ChangeParameters,
+    /// Later timestamps are shifted by so many ticks of 90 kHz, forwards or backwards.
+    Jump(i64),
+    /// Half a kilobyte of noise in the middle of each stream. Over UDP only the RTSP connection
+    /// gets it.
+    Garbage,
+    /// Whether a client is left without an answer once it has its description.
+    SilenceAfterDescribe(bool),
+    /// Whether every login is wrong.
+    RefuseLogin(bool),
+}
+
+/// What clients did to the camera.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Connections accepted since the start.
+    pub connections: u64,
+    /// Of each channel.
+    pub channels: Vec<ChannelCounters>,
+}
+
+impl Counters {
+    /// The sum over all channels.
+    pub fn total(&self) -> ChannelCounters {
+        self.channels.iter().fold(ChannelCounters::default(), |sum, channel| ChannelCounters {
+            describes: sum.describes + channel.describes,
+            plays: sum.plays + channel.plays,
+            sessions: sum.sessions + channel.sessions,
+        })
+    }
+}
+
+/// A fault was meant for a channel the camera does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the camera has {channels} channels; there is no channel {channel}")]
+pub struct NoSuchChannel {
+    channel: usize,
+    channels: usize,
+}
+
+/// A running camera. Dropping it stops all its tasks.
+pub struct CameraSim {
+    address: SocketAddr,
+    camera: Arc<Camera>,
+    reboots: mpsc::Sender<Duration>,
+    server: AbortHandle,
+}
+
+impl Drop for CameraSim {
+    fn drop(&mut self) {
+        self.server.abort(); // Its clients go with it.
+        self.camera.stop();
+    }
+}
+
+impl CameraSim {
+    /// Starts listening.
+    pub async fn start(options: CameraOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.bind).await?;
+        let address = listener.local_addr()?;
+        let channel = |channel| Channel::new(channel, options.audio);
+        let camera = Arc::new(Camera {
+            channels: options.channels.into_iter().map(channel).collect(),
+            credentials: options.credentials,
+            scheme: options.scheme,
+            transports: options.transports,
+            packet_at_a_time: options.packet_at_a_time,
+            session_timeout: options.session_timeout,
+            connections: AtomicU64::default(),
+        });
+        let (reboots, reboot) = mpsc::channel(1);
+        let server = tokio::spawn(server::run(listener, address, camera.clone(), reboot));
+        Ok(Self { address, camera, reboots, server: server.abort_handle() })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of a stream, without credentials.
+    pub fn rtsp_url(&self, channel: usize, stream: Stream) -> String {
+        format!("rtsp://{}/ch{channel}/{}", self.address, stream.as_str())
+    }
+
+    /// What clients did so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            connections: self.camera.connections.load(Ordering::Relaxed),
+            channels: self.camera.channels.iter().map(Channel::counters).collect(),
+        }
+    }
+
+    /// Disturbs one channel, or all with `None`.
+    pub fn inject(&self, channel: Option<usize>, fault: Fault) -> Result<(), NoSuchChannel> {
+        let all = &self.camera.channels;
+        let channels = match channel {
+            None => &all[..],
+            Some(i) => all.get(i..=i).ok_or(NoSuchChannel { channel: i, channels: all.len() })?,
+        };
+        match (channel, fault) {
+            (None, Fault::Reboot(outage)) => {
+                let _ = self.reboots.try_send(outage); // Full: it is rebooting already.
+            }
+            _ => channels.iter().for_each(|channel| disturb(channel, fault)),
+        }
+        Ok(())
+    }
+
+    /// [`Fault::Reboot`] of the whole camera.
+    pub fn reboot(&self, outage: Duration) {
+        self.inject_all(Fault::Reboot(outage));
+    }
+
+    /// [`Fault::Freeze`] of all channels.
+    pub fn freeze(&self, duration: Duration) {
+        self.inject_all(Fault::Freeze(duration));
+    }
+
+    /// [`Fault::ChangeParameters`] of all channels.
+    pub fn change_parameters(&self) {
+        self.inject_all(Fault::ChangeParameters);
+    }
+
+    /// [`Fault::Jump`] forwards, of all channels.
+    pub fn jump_timestamps(&self, by: Duration) {
+        self.inject_all(Fault::Jump(duration_to_ticks(by)));
+    }
+
+    fn inject_all(&self, fault: Fault) {
+        self.inject(None, fault).expect("all channels exist");
+    }
+}
+
+fn disturb(channel: &Channel, fault: Fault) {
+    let each = |act: &dyn Fn(&Feed)| channel.feeds().into_iter().for_each(act);
+    match fault {
+        Fault::Reboot(outage) => channel.reboot(outage),
+        Fault::Freeze(duration) => each(&|feed| feed.freeze(duration)),
+        Fault::ChangeParameters => each(&Feed::change_parameters),
+        Fault::Jump(ticks) => each(&|feed| feed.jump(ticks)),
+        Fault::Garbage => each(&Feed::garbage),
+        Fault::SilenceAfterDescribe(on) => {
+            channel.silent_after_describe.store(on, Ordering::Relaxed);
+        }
+        Fault::RefuseLogin(on) => channel.refuses_login.store(on, Ordering::Relaxed),
+    }
+}

@@ -1,0 +1,97 @@
+//! The listener, and what all its clients share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::auth::{Credentials, Scheme};
+use super::channel::Channel;
+use super::feed::Feed;
+use super::session::serve;
+use super::transport::Transports;
+
+/// Connections held at once; more are closed at the door.
+const MAX_CONNECTIONS: usize = 256;
+const REBIND_AFTER: Duration = Duration::from_millis(50);
+
+/// The camera behind the listener.
+pub struct Camera {
+    pub channels: Vec<Channel>,
+    pub credentials: Option<Credentials>,
+    pub scheme: Scheme,
+    pub transports: Transports,
+    pub packet_at_a_time: bool,
+    pub session_timeout: Duration,
+    pub connections: AtomicU64,
+}
+
+impl Camera {
+    /// Ends every stream.
+    pub fn stop(&self) {
+        self.channels.iter().flat_map(Channel::feeds).for_each(Feed::stop);
+    }
+}
+
+/// Accepts clients for ever. A reboot drops them all, closes the listener, and opens it again at
+/// the same address when its time has passed.
+pub async fn run(
+    mut listener: TcpListener,
+    address: SocketAddr,
+    camera: Arc<Camera>,
+    mut reboots: mpsc::Receiver<Duration>,
+) {
+    loop {
+        let Some(outage) = accept(&listener, &camera, &mut reboots).await else { return };
+        drop(listener);
+        camera.stop();
+        sleep(outage).await;
+        listener = bind(address).await;
+    }
+}
+
+/// Accepts until a reboot is due: `None` when the simulator is gone.
+async fn accept(
+    listener: &TcpListener,
+    camera: &Arc<Camera>,
+    reboots: &mut mpsc::Receiver<Duration>,
+) -> Option<Duration> {
+    let mut clients = JoinSet::new();
+    let outage = loop {
+        tokio::select! {
+            outage = reboots.recv() => break outage,
+            Some(_) = clients.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if clients.len() < MAX_CONNECTIONS => {
+                    camera.connections.fetch_add(1, Ordering::Relaxed);
+                    clients.spawn(serve(stream, camera.clone()));
+                }
+                Ok((_, peer)) => log::warn!(
+                    target: "camera",
+                    "{peer}: refused, {MAX_CONNECTIONS} connections are open"
+                ),
+                Err(error) => {
+                    log::warn!(target: "camera", "accept: {error}");
+                    sleep(REBIND_AFTER).await; // Out of descriptors: do not spin.
+                }
+            },
+        }
+    };
+    clients.shutdown().await;
+    outage
+}
+
+async fn bind(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => log::warn!(target: "camera", "cannot listen on {address} again: {error}"),
+        }
+        sleep(REBIND_AFTER).await;
+    }
+}

@@ -1,0 +1,8 @@
+//! The camera simulator as its clients see it, over loopback.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod client;
+mod faults;
+mod player;
+mod protocol;
+mod streams;

@@ -1,0 +1,152 @@
+//! What is sent is what was in the clip.
+
+use ivt_media::frame::Frame;
+use ivt_sim::camera::{CameraOptions, CameraSim, ChannelOptions, Stream};
+
+use crate::client::{Client, Received};
+use crate::player::{Player, channel, fixture};
+
+/// Pulls the fixture and compares some rounds of it with the file, frame by frame.
+async fn arrives_unchanged(name: &str, over: &str) {
+    let camera = CameraSim::start(CameraOptions::new(vec![channel(name, "sub")])).await.unwrap();
+    let mut client = Client::play(&camera, 0, Stream::Main, over).await;
+    let clip = fixture(name);
+    let (video, audio): (Vec<&Frame>, Vec<&Frame>) = clip.iter().partition(|f| f.is_video());
+    let (mut pictures, mut sounds) = (Vec::new(), Vec::new());
+    while pictures.len() < 2 * video.len() || sounds.len() < audio.len() {
+        let frame = client.next().await.unwrap();
+        assert_eq!(frame.loss, 0, "{name} over {over}");
+        if frame.video { pictures.push(frame) } else { sounds.push(frame) }
+    }
+    assert!(pictures[0].key, "a stream starts with a key frame");
+    is_a_run_of(&pictures, &video);
+    is_a_run_of(&sounds, &audio);
+}
+
+/// The frames follow each other as in the looping clip, in bytes and in time.
+fn is_a_run_of(received: &[Received], clip: &[&Frame]) {
+    let same = |frame: &&Frame| frame.data == received[0].data;
+    let starts = (0..clip.len()).filter(|&i| same(&clip[i]));
+    let run = |start: &usize| {
+        received.iter().zip(clip.iter().cycle().skip(*start)).all(|(r, c)| r.data == c.data)
+    };
+    assert!(starts.clone().any(|start| run(&start)), "the frames of the clip, in its order");
+    // Pictures come in decoding order; in the order of showing, each is one after the other.
+    let mut shown: Vec<i64> = received.iter().filter(|r| r.video).map(|r| r.timestamp).collect();
+    shown.sort_unstable();
+    let settled = shown.len().saturating_sub(4); // The last may still lack those shown before.
+    for pair in shown[..settled].windows(2) {
+        let step = pair[1] - pair[0];
+        assert!((3500..=3700).contains(&step), "no jump of the time: {step}");
+    }
+}
+
+#[tokio::test]
+async fn h264_and_aac_arrive_unchanged_over_tcp() {
+    arrives_unchanged("h264_bframes", "tcp").await;
+}
+
+#[tokio::test]
+async fn h264_and_aac_arrive_unchanged_over_udp() {
+    arrives_unchanged("h264_bframes", "udp").await;
+}
+
+#[tokio::test]
+async fn h265_arrives_unchanged_over_tcp() {
+    arrives_unchanged("hevc", "tcp").await;
+}
+
+#[tokio::test]
+async fn h265_arrives_unchanged_over_udp() {
+    arrives_unchanged("hevc", "udp").await;
+}
+
+#[tokio::test]
+async fn pcma_arrives_unchanged_over_tcp() {
+    arrives_unchanged("pcma", "tcp").await;
+}
+
+#[tokio::test]
+async fn pcma_arrives_unchanged_over_udp() {
+    arrives_unchanged("pcma", "udp").await;
+}
+
+#[tokio::test]
+async fn pcmu_arrives_unchanged_over_tcp() {
+    arrives_unchanged("pcmu", "tcp").await;
+}
+
+#[tokio::test]
+async fn pcmu_arrives_unchanged_over_udp() {
+    arrives_unchanged("pcmu", "udp").await;
+}
+
+#[tokio::test]
+async fn packets_written_one_at_a_time_are_the_same_stream() {
+    let options = CameraOptions {
+        packet_at_a_time: true,
+        ..CameraOptions::new(vec![channel("h264_bframes", "sub")])
+    };
+    let camera = CameraSim::start(options).await.unwrap();
+    let mut client = Client::play(&camera, 0, Stream::Main, "tcp").await;
+    let clip = fixture("h264_bframes");
+    let video: Vec<_> = clip.iter().filter(|f| f.is_video()).collect();
+    let mut pictures = Vec::new();
+    while pictures.len() < video.len() {
+        pictures.push(client.picture().await);
+    }
+    is_a_run_of(&pictures, &video);
+}
+
+#[tokio::test]
+async fn a_source_that_ends_starts_over_without_a_jump() {
+    let clip = fixture("h264_bframes");
+    let main = Player::once(clip.clone());
+    let channel = ChannelOptions { main: main.clone(), sub: main };
+    let camera = CameraSim::start(CameraOptions::new(vec![channel])).await.unwrap();
+    let mut client = Client::play(&camera, 0, Stream::Main, "tcp").await;
+    let video: Vec<_> = clip.iter().filter(|f| f.is_video()).collect();
+    let mut pictures = Vec::new();
+    while pictures.len() < 2 * video.len() {
+        pictures.push(client.picture().await);
+    }
+    is_a_run_of(&pictures, &video);
+}
+
+#[tokio::test]
+async fn channels_and_streams_are_told_apart() {
+    let channels = vec![channel("main", "sub"), channel("h264_bframes", "sub")];
+    let camera = CameraSim::start(CameraOptions::new(channels)).await.unwrap();
+    for (channel, stream, size) in [
+        (0, Stream::Main, (640, 360)),
+        (0, Stream::Sub, (320, 180)),
+        (1, Stream::Main, (256, 144)),
+        (1, Stream::Sub, (320, 180)),
+    ] {
+        let client = Client::play(&camera, channel, stream, "tcp").await;
+        assert_eq!(client.dimensions(), size, "channel {channel}, {stream:?}");
+    }
+}
+
+#[tokio::test]
+async fn sound_can_be_left_out() {
+    let options =
+        CameraOptions { audio: false, ..CameraOptions::new(vec![channel("main", "sub")]) };
+    let camera = CameraSim::start(options).await.unwrap();
+    let mut client = Client::play(&camera, 0, Stream::Main, "tcp").await;
+    for _ in 0..60 {
+        assert!(client.next().await.unwrap().video);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_disturbs_no_other() {
+    let camera = CameraSim::start(CameraOptions::new(vec![channel("main", "sub")])).await.unwrap();
+    let mut stuck = crate::client::Raw::connect(&camera).await;
+    let url = camera.rtsp_url(0, Stream::Main);
+    crate::protocol::start(&mut stuck, &url, "interleaved=0-1").await;
+    let mut client = Client::play(&camera, 0, Stream::Main, "tcp").await;
+    for _ in 0..240 {
+        assert_eq!(client.picture().await.loss, 0);
+    }
+}
