@@ -2,13 +2,17 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod coalesce;
 mod drift;
+pub mod dts;
 pub mod flv;
 pub mod frame;
 pub mod hub;
 pub mod pull;
 pub mod rtmp;
+pub mod rtsp;
 pub mod source;
+mod sps;
 pub mod stats;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,206 @@
+//! Decode times for streams that carry only presentation times.
+
+use crate::frame::CLOCK_HZ;
+
+/// The most pictures H.264 and H.265 allow to be held back.
+const MAX_DEPTH: usize = 16;
+/// A presentation time further from the newest than this was not reordered: the clock was set.
+const WINDOW: i64 = CLOCK_HZ * 7 / 10;
+/// The frame duration assumed before one was seen.
+const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
+
+/// Makes decode times from presentation times in decode order, without holding frames back:
+/// with a reorder depth of n, a frame is decoded at the (n + 1)-th latest presentation time known
+/// when it arrives. Nothing is delayed more than the depth demands, and without reordering
+/// `dts == pts`.
+///
+/// Decode times strictly increase with two exceptions, both left to [`crate::timeline`]: a set
+/// clock begins anew, and a presentation time that repeats repeats the decode time.
+pub struct Reorder {
+    depth: usize,
+    /// The latest `depth + 1` presentation times, ascending.
+    latest: Vec<i64>,
+    /// Presentation and decode time of the last frame.
+    last: Option<(i64, i64)>,
+    step: i64,
+}
+
+impl Reorder {
+    /// `depth` as the stream's parameters state it; `None` where they do not, then it is learned.
+    pub fn new(depth: Option<usize>) -> Self {
+        Self {
+            depth: depth.unwrap_or(0).min(MAX_DEPTH),
+            latest: Vec::new(),
+            last: None,
+            step: DEFAULT_STEP,
+        }
+    }
+
+    /// The presentation and decode time of the next frame in decode order. The presentation time
+    /// is changed only where the depth had to be learned from this very frame.
+    pub fn place(&mut self, pts: i64) -> (i64, i64) {
+        if let Some((last_pts, last_dts)) = self.last
+            && pts == last_pts
+        {
+            return (last_pts.max(last_dts), last_dts);
+        }
+        if self.clock_was_set(pts) {
+            self.latest.clear();
+            self.last = None;
+        }
+        if self.latest.is_empty() {
+            // As if frames had come before, one step apart.
+            let depth = self.depth as i64;
+            self.latest.extend((1..=depth).rev().map(|n| pts.saturating_sub(n * self.step)));
+        }
+        let at = self.latest.partition_point(|&other| other <= pts);
+        self.latest.insert(at, pts);
+        if self.latest.len() > self.depth + 1 {
+            if at == 0 && self.depth < MAX_DEPTH {
+                // Shown before something already decoded: reordered deeper than was known.
+                self.depth += 1;
+            } else {
+                self.latest.remove(0);
+            }
+        }
+        let mut dts = self.latest[0].min(pts);
+        if let Some((_, last_dts)) = self.last {
+            let step = dts.saturating_sub(last_dts);
+            if (CLOCK_HZ / 1000..WINDOW).contains(&step) {
+                self.step = step;
+            }
+            dts = dts.max(last_dts.saturating_add(1));
+        }
+        self.last = Some((pts, dts));
+        (pts.max(dts), dts)
+    }
+
+    fn clock_was_set(&self, pts: i64) -> bool {
+        let Some(&newest) = self.latest.last() else { return false };
+        newest.saturating_sub(pts).saturating_abs() > WINDOW.max(4 * self.step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STEP: i64 = 3600;
+
+    fn place_all(reorder: &mut Reorder, pts: impl IntoIterator<Item = i64>) -> Vec<(i64, i64)> {
+        pts.into_iter().map(|pts| reorder.place(pts)).collect()
+    }
+
+    #[test]
+    fn without_reordering_both_times_are_equal() {
+        for depth in [None, Some(0)] {
+            let mut reorder = Reorder::new(depth);
+            for n in 0..100 {
+                assert_eq!(reorder.place(n * STEP), (n * STEP, n * STEP));
+            }
+        }
+    }
+
+    #[test]
+    fn known_depth_is_right_from_the_first_frame() {
+        // I0 P3 B1 B2 P6 B4 B5
+        let order = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8];
+        let placed = place_all(&mut Reorder::new(Some(1)), order.map(|n| n * STEP));
+        let want: Vec<_> = (0..).zip(order).map(|(n, p)| (p * STEP, (n - 1) * STEP)).collect();
+        assert_eq!(placed, want);
+    }
+
+    #[test]
+    fn unknown_depth_is_learned_within_one_group() {
+        let mut reorder = Reorder::new(None);
+        // A pyramid: I0 P4 B2 b1 b3 P8 B6 b5 b7 ...
+        let order = (0..40).flat_map(|g| [4, 2, 1, 3].map(|n| (g * 4 + n) * STEP));
+        let placed = place_all(&mut reorder, [0].into_iter().chain(order.clone()));
+        let wanted = [0].into_iter().chain(order);
+        for (n, ((pts, dts), want)) in placed.into_iter().zip(wanted).enumerate().skip(9) {
+            assert_eq!((pts, dts), (want, (n as i64 - 2) * STEP), "frame {n}");
+        }
+    }
+
+    #[test]
+    fn a_set_clock_begins_anew_and_a_repeated_time_repeats() {
+        let mut reorder = Reorder::new(Some(1));
+        place_all(&mut reorder, [0, 3, 1, 2].map(|n| n * STEP));
+        assert_eq!(reorder.place(90_000_000), (90_000_000, 90_000_000 - STEP));
+        assert_eq!(reorder.place(90_000_000), (90_000_000, 90_000_000 - STEP));
+        let mut extreme = Reorder::new(None);
+        place_all(&mut extreme, [i64::MAX, i64::MIN, 0, i64::MAX, i64::MAX - 1]);
+    }
+
+    /// Frames in decode order: groups of an anchor and the B-frames shown before it, these split
+    /// again in the middle when they are references. Returns them with the depth this needs.
+    fn stream(groups: &[(usize, bool)]) -> (Vec<i64>, usize) {
+        fn split(pts: &mut Vec<i64>, from: i64, to: i64) -> usize {
+            if from > to {
+                return 0;
+            }
+            let middle = (from + to) / 2;
+            pts.push(middle * STEP);
+            let left = split(pts, from, middle - 1);
+            let right = split(pts, middle + 1, to);
+            (1 + left).max(right)
+        }
+        let (mut pts, mut next, mut depth) = (vec![0], 1, 0);
+        for &(b_frames, pyramid) in groups {
+            let anchor = next + b_frames as i64;
+            pts.push(anchor * STEP);
+            if pyramid {
+                // The middle one is a reference held back while the left half is shown.
+                depth = depth.max(split(&mut pts, next, anchor - 1));
+            } else {
+                pts.extend((next..anchor).map(|n| n * STEP));
+                depth = depth.max(usize::from(b_frames > 0));
+            }
+            next = anchor + 1;
+        }
+        (pts, depth)
+    }
+
+    proptest! {
+        #[test]
+        fn decode_times_strictly_increase_and_never_pass_presentation(
+            groups in prop::collection::vec((0usize..8, any::<bool>()), 1..60),
+            told in prop::option::of(1usize..5),
+        ) {
+            let (pts, _) = stream(&groups);
+            let mut reorder = Reorder::new(told);
+            let mut last = i64::MIN;
+            for pts in pts {
+                let (shown, dts) = reorder.place(pts);
+                prop_assert!(dts > last && dts <= shown, "{dts} after {last}, shown {shown}");
+                last = dts;
+            }
+        }
+
+        #[test]
+        fn known_depth_changes_no_presentation_time_and_delays_no_more_than_needed(
+            groups in prop::collection::vec((0usize..8, any::<bool>()), 1..60),
+        ) {
+            let (pts, depth) = stream(&groups);
+            prop_assume!(depth > 0);
+            let mut reorder = Reorder::new(Some(depth));
+            for (n, pts) in pts.into_iter().enumerate() {
+                prop_assert_eq!(reorder.place(pts), (pts, (n as i64 - depth as i64) * STEP));
+            }
+        }
+
+        #[test]
+        fn anything_at_all_keeps_decode_before_presentation(
+            pts in prop::collection::vec(any::<i64>(), 1..100),
+            depth in prop::option::of(0usize..20),
+        ) {
+            let mut reorder = Reorder::new(depth);
+            for pts in pts {
+                let (shown, dts) = reorder.place(pts);
+                prop_assert!(dts <= shown);
+            }
+        }
+    }
+}
