@@ -14,8 +14,8 @@ LOGIN = "interop-1"
 class Cloud:
     """`ivc-sim` on free ports."""
 
-    def __init__(self, stack, folder):
-        self.process = stack.enter_context(Process("ivc-sim", [built("ivc-sim"), "--http", "127.0.0.1:0",
+    def __init__(self, stack, folder, profile="debug"):
+        self.process = stack.enter_context(Process("ivc-sim", [built("ivc-sim", profile), "--http", "127.0.0.1:0",
                                                                "--rtmp", "127.0.0.1:0"], folder))
         self.page = self.process.said(r"http://127\.0\.0\.1:\d+")[0]
         self.device_url = self.page.replace("http", "ws") + "/ivc"
@@ -54,9 +54,10 @@ class Cloud:
 
 
 class Agent:
-    """`ivt-agent` logged in to `cloud`. Each channel is the text of one `[[channel]]`, see `clip` and `camera`."""
+    """`ivt-agent` logged in to `cloud`. Each channel is the text of one `[[channel]]`, see `clip` and `camera`; `extra` is
+    whole further sections."""
 
-    def __init__(self, stack, folder, cloud, channels, ca_file=None, profile="debug"):
+    def __init__(self, stack, folder, cloud, channels, ca_file=None, extra="", profile="debug"):
         config = os.path.join(folder, "agent.toml")
         with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
             out.write(f'[cloud]\nurl = "{cloud.device_url}"\nlogin_code = "{LOGIN}"\nlogin_passwd = "interop"\n')
@@ -64,6 +65,7 @@ class Agent:
                 out.write(f'ca_file = "{ca_file}"\n')
             if len(channels) > 1:
                 out.write('[device]\nmodel = "nvr"\n')
+            out.write(extra)
             for channel in channels:
                 out.write(f"[[channel]]\n{channel}\n")
         self.process = stack.enter_context(Process("ivt-agent", [built("ivt-agent", profile), "--config", config], folder))

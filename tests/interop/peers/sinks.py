@@ -6,6 +6,8 @@ import socket
 import ssl
 import subprocess
 import threading
+import urllib.request
+from xml.etree import ElementTree
 
 from .paths import FFMPEG, PEERS
 from .process import Failed, Process, free_port, wait_for
@@ -29,6 +31,18 @@ rtmp {{
         }}
     }}
 }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{http_port};
+        location / {{ rtmp_stat all; }}
+    }}
+}}
 """
 
 
@@ -36,13 +50,13 @@ class Nginx:
     """nginx with the RTMP module, as a plain process in a folder of its own. Records every publish when asked to."""
 
     def __init__(self, stack, folder, record=True):
-        self.port = free_port()
+        self.port, self.http_port = free_port(), free_port()
         self.folder = os.path.join(folder, "nginx")
         os.makedirs(self.folder)
         config = os.path.join(self.folder, "nginx.conf")
         what = f"record all; record_path {self.folder}; record_suffix .flv;" if record else ""
         with open(config, "w") as out:
-            out.write(NGINX.format(folder=self.folder, port=self.port, record=what))
+            out.write(NGINX.format(folder=self.folder, port=self.port, http_port=self.http_port, record=what))
         command = ["nginx", "-p", self.folder, "-c", config, "-g", f"error_log {self.folder}/nginx-error.log;"]
         # `modules/` is relative to the prefix.
         os.symlink("/usr/lib/nginx/modules", os.path.join(self.folder, "modules"))
@@ -50,6 +64,12 @@ class Nginx:
 
     def url(self, stream):
         return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
+
+    def received(self):
+        """Bytes received so far of every stream that is being published."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/", timeout=10) as answer:
+            streams = ElementTree.parse(answer).iter("stream")
+        return {stream.findtext("name"): int(stream.findtext("bytes_in")) for stream in streams}
 
     def recording(self, stream):
         """The path of the finished recording."""

@@ -1,0 +1,82 @@
+"""Added latency and time to the first picture, taken by tests/bench/tools/latency, which stands on both sides of the agent."""
+import contextlib
+import json
+import os
+import random
+import statistics
+import subprocess
+import tempfile
+import time
+
+from peers.ours import LOGIN, Agent, Cloud
+from peers.process import Failed
+from peers.sinks import Nginx
+
+from .clip import clip
+from .subjects import TOOLS, Camera
+
+
+class Probe:
+    """The two proxies and their stopwatch."""
+
+    def __init__(self, stack, camera, server):
+        target = camera.urls[0].split("/")[2]
+        self.child = stack.enter_context(subprocess.Popen([os.path.join(TOOLS, "latency"), target, f"127.0.0.1:{server.port}"],
+                                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        stack.callback(self.child.kill)
+        words = self.child.stdout.readline().split()
+        self.camera_url = camera.urls[0].replace(target, f"127.0.0.1:{words[1]}")
+        self.rtmp_url = f"rtmp://127.0.0.1:{words[3]}/live/s0"
+
+    def ask(self, command):
+        """The numbers of the answer."""
+        print(command, file=self.child.stdin, flush=True)
+        answer = self.child.stdout.readline().split()
+        if not answer or answer[0] != command.split()[0]:
+            raise Failed(f"the stopwatch answered {answer} to {command}")
+        return [float(word) for word in answer[1:]]
+
+
+def measure(row, seconds, starts, say):
+    """Milliseconds: frame in to frame out, RTMPPublish to first key picture with a cold and a warm ring."""
+    found = {}
+    for warm in (False, True):
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
+            server = Nginx(stack, folder, record=False)
+            camera = Camera(stack, folder, clip(), 1, row)
+            probe = Probe(stack, camera, server)
+            cloud = Cloud(stack, folder, "release")
+            channel = f'backend = "rtsp"\nmain = "{probe.camera_url}"\n' + ('always_on = ["main"]' if warm else "")
+            Agent(stack, folder, cloud, [channel], profile="release", extra="[publish]\nlinger_seconds = 0\n")
+            time.sleep(3)
+            totals = [_start(probe, cloud) for _ in range(starts)]
+            name = "warm" if warm else "cold"
+            found[f"start_{name}"] = _share([total - wait for total, wait in totals])
+            say(f"{row}: first key picture, {name} ring, without the camera's own wait: {found[f'start_{name}']}")
+            if not warm:
+                _start(probe, cloud, stop=False)
+                time.sleep(1)
+                count, median, p95, most, lost = probe.ask(f"frames {seconds}")
+                if count < seconds * 20:
+                    raise Failed(f"only {count} pictures in {seconds} s came through the stopwatch")
+                found["frame"] = {"median": median, "p95": p95, "max": most, "count": count, "lost": lost}
+                say(f"{row}: frame in to frame out: {found['frame']}")
+    return found
+
+
+def _start(probe, cloud, stop=True):
+    params = {"channel": 0, "quality": "hd", "url": probe.rtmp_url, "stream_id": "s0", "max_bitrate": 0}
+    body = json.dumps({"login_code": LOGIN, "method": "RTMPPublish", "params": params})
+    total, wait = probe.ask(f"start {cloud.page.removeprefix('http://')} {body}")
+    if stop:
+        time.sleep(0.5)
+        cloud.stop("s0")
+        # Anywhere in the GOP of 2 s.
+        time.sleep(0.5 + 2 * random.random())
+    return total, wait
+
+
+def _share(values):
+    values = sorted(values)
+    return {"median": round(statistics.median(values), 2), "max": round(values[-1], 2), "count": len(values)}

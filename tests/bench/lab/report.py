@@ -1,0 +1,70 @@
+"""The figures as a table, on the screen and in BENCHMARKS.md."""
+import datetime
+import os
+import platform
+import re
+import subprocess
+
+from peers.paths import ROOT
+
+FILE = os.path.join(ROOT, "BENCHMARKS.md")
+BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
+ROWS = {"unit": "an access unit at a time", "packet": "a packet at a time"}
+RING_MIB = 1
+
+
+def machine():
+    with open("/proc/cpuinfo") as info:
+        model = re.search(r"^model name\s*:\s*(.*)", info.read(), re.M)
+    ffmpeg = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True).stdout.split()[2]
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cpu": f"{os.cpu_count()} x {model[1] if model else platform.machine()}",
+        "kernel": platform.release(),
+        "ffmpeg": ffmpeg,
+        "commit": subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip(),
+    }
+
+
+def slope(results, row):
+    """MiB of each further channel besides its ring, between the fewest and the most channels measured."""
+    found = {r["channels"]: r["agent"]["rss"] for r in results["relay"] if r["row"] == row}
+    if len(found) < 2:
+        return None
+    few, many = min(found), max(found)
+    return (found[many] - found[few]) / (many - few) - RING_MIB
+
+
+def table(results):
+    """Markdown."""
+    about = results["machine"]
+    lines = [f"{about['date']}, commit {about['commit']}, {about['cpu']}, Linux {about['kernel']}, ffmpeg {about['ffmpeg']}; "
+             f"{results['rounds']} rounds of {results['seconds']} s, medians.", ""]
+    if results["relay"]:
+        lines += ["| camera writes | channels | CPU per stream, % of a core: agent | ffmpeg | floor | agent / ffmpeg | floor / ffmpeg "
+                  "| agent's system calls/s per stream | wake-ups/s per stream | agent's RSS, PSS MiB |",
+                  "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    for r in results["relay"]:
+        agent, ffmpeg, floor = r["agent"], r["ffmpeg"], r["floor"]
+        percent = " | ".join(f"{subject['cpu'] * 100:.2f}" for subject in (agent, ffmpeg, floor))
+        ratios = " | ".join(f"{subject['cpu'] / ffmpeg['cpu']:.2f}" for subject in (agent, floor))
+        lines.append(f"| {ROWS[r['row']]} | {r['channels']} | {percent} | {ratios} | {agent['syscalls']:.0f} "
+                     f"| {agent['wakeups']:.0f} | {agent['rss']:.1f}, {agent['pss']:.1f} |")
+    for row in ROWS:
+        if (found := slope(results, row)) is not None:
+            lines += ["", f"Memory of each further live channel besides its 1 MiB ring, camera writing {ROWS[row]}: {found:.2f} MiB."]
+    if results["delay"]:
+        lines += ["", "| camera writes | frame in to frame out, ms: median | p95 | max | RTMPPublish to first key frame, ms: cold ring, "
+                  "without the camera's wait: median, max | warm ring: median, max |", "|---|--:|--:|--:|--:|--:|"]
+    for row, d in results["delay"].items():
+        starts = " | ".join(f"{d[name]['median']:.1f}, {d[name]['max']:.1f}" for name in ("start_cold", "start_warm"))
+        lines.append(f"| {ROWS[row]} | {d['frame']['median']:.2f} | {d['frame']['p95']:.2f} | {d['frame']['max']:.2f} | {starts} |")
+    return "\n".join(lines)
+
+
+def write(text):
+    """Puts the table into BENCHMARKS.md."""
+    with open(FILE) as file:
+        before, rest = file.read().split(BEGIN)
+    with open(FILE, "w") as file:
+        file.write(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")

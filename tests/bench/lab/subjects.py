@@ -1,0 +1,67 @@
+"""Who relays: ours, ffmpeg and the floor. Each starts `count` relays and has `pids`, whose cost is measured."""
+import os
+import subprocess
+
+from peers.ours import Agent, Cloud
+from peers.paths import ROOT, built
+from peers.process import Failed, Process
+
+TOOLS = os.path.join(ROOT, "tests/bench/tools/target/release")
+
+
+class Camera:
+    """`camera-sim` with `count` channels that all play `clip`; `row` is how it writes: "unit" or "packet" at a time."""
+
+    def __init__(self, stack, folder, clip, count, row):
+        command = [built("camera-sim", "release"), "--bind", "127.0.0.1:0", "--channels", str(count), "--main", clip]
+        if row == "packet":
+            command.append("--packet-at-a-time")
+        self.process = stack.enter_context(Process("camera-sim", command, folder))
+        self.urls = [self.process.said(rf"rtsp://\S*{channel}/main")[0] for channel in range(count)]
+
+
+class OurAgent:
+    """The agent, release build, with a cloud that asks it for every channel."""
+
+    name = "agent"
+
+    def __init__(self, stack, folder, camera, server):
+        self.cloud = Cloud(stack, folder, "release")
+        channels = [f'backend = "rtsp"\nmain = "{url}"' for url in camera.urls]
+        agent = Agent(stack, folder, self.cloud, channels, profile="release", extra='[log]\nlevel = "warn"\n')
+        self.pids = [agent.process.pid]
+        for channel in range(len(channels)):
+            self.cloud.publish(server.url(f"s{channel}"), f"s{channel}", channel)
+
+
+class Ffmpeg:
+    """`ffmpeg -c copy`, one process per stream, as people do it."""
+
+    name = "ffmpeg"
+
+    def __init__(self, stack, folder, camera, server):
+        self.pids = [stack.enter_context(Process(f"ffmpeg-{n}", [
+            "ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-c", "copy", "-f", "flv", server.url(f"s{n}"),
+        ], folder)).pid for n, url in enumerate(camera.urls)]
+
+
+class Floor:
+    """Only reassembles and re-chunks."""
+
+    name = "floor"
+
+    def __init__(self, stack, folder, camera, server):
+        pairs = [argument for n, url in enumerate(camera.urls) for argument in (url, server.url(f"s{n}"))]
+        self.pids = [stack.enter_context(Process("floor", [os.path.join(TOOLS, "floor"), *pairs], folder)).pid]
+
+
+SUBJECTS = {subject.name: subject for subject in (OurAgent, Ffmpeg, Floor)}
+
+
+def build_tools():
+    folder = os.path.join(ROOT, "tests/bench/tools")
+    environment = {**os.environ, "CARGO_TARGET_DIR": "target"}
+    subprocess.run(["cargo", "build", "-q", "--release", "--locked"], cwd=folder, env=environment, check=True)
+    for name in ("ivt-agent", "ivc-sim", "camera-sim"):
+        if not os.path.exists(built(name, "release")):
+            raise Failed(f"no release build of {name}: cargo build --release -p ivt-agent -p ivt-sim --bins")
