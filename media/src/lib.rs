@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod clip;
 pub mod coalesce;
 mod drift;
 pub mod dts;
@@ -17,3 +18,4 @@ pub mod stats;
 #[cfg(test)]
 mod testing;
 pub mod timeline;
+pub mod tls;

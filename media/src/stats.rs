@@ -8,7 +8,7 @@ use crate::frame::{Frame, ticks_to_duration};
 const WINDOW: u64 = 4;
 const BUCKETS: usize = WINDOW as usize + 1;
 /// A longer step between two frames is an outage, not content.
-const LONGEST_STEP: Duration = Duration::from_secs(1);
+const LONGEST_STEP: Duration = Duration::from_secs(3);
 
 /// Numbers of one stream, taken at one moment. Totals count since the pull was made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,5 +118,71 @@ impl Meter {
 
     fn second(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.epoch).as_secs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::duration_to_ticks;
+    use crate::testing::{picture, sound};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// 25 pictures of 1000 bytes a second from `from` to `to`.
+    fn feed(meter: &mut Meter, epoch: Instant, from: Duration, to: Duration) {
+        let mut at = from;
+        while at < to {
+            meter.count(&picture(false, duration_to_ticks(at), 1000, epoch + at), 0);
+            at += 40 * MS;
+        }
+    }
+
+    #[test]
+    fn rates_cover_the_last_four_full_seconds() {
+        let epoch = Instant::now();
+        let mut meter = Meter::new(epoch);
+        feed(&mut meter, epoch, Duration::ZERO, 2000 * MS);
+        let young = meter.read(epoch + 2000 * MS);
+        assert_eq!((young.bitrate, young.fps), (200_000, 25.0), "also when it is younger");
+        feed(&mut meter, epoch, 2000 * MS, 60_000 * MS);
+        assert_eq!(meter.read(epoch + 60_000 * MS).bitrate, 200_000);
+        assert_eq!(meter.read(epoch + 62_500 * MS).bitrate, 100_000, "two seconds of four");
+        assert_eq!(meter.read(epoch + 64_500 * MS).bitrate, 0);
+        meter.count(&sound(0, epoch + 65_000 * MS), 0);
+        let after = meter.read(epoch + 66_000 * MS);
+        assert_eq!((after.bitrate, after.fps), (320, 0.0), "sound counts as bytes only");
+    }
+
+    #[test]
+    fn mean_bitrate_is_that_of_the_content() {
+        let epoch = Instant::now();
+        let mut meter = Meter::new(epoch);
+        let start = meter.read(epoch);
+        // Three seconds of content in one burst.
+        for n in 0..75 {
+            meter.count(&picture(false, n * 3600, 1000, epoch), 0);
+        }
+        let burst = meter.read(epoch + 10 * MS);
+        let mean = burst.mean_bitrate_since(&start).unwrap();
+        assert!((200_000..205_000).contains(&mean), "{mean}");
+        // An outage is no content.
+        meter.count(&picture(true, 90_000_000, 1000, epoch + 60_000 * MS), 0);
+        assert_eq!(meter.read(epoch + 60_000 * MS).duration, burst.duration);
+    }
+
+    #[test]
+    fn drops_of_each_source_add_up() {
+        let epoch = Instant::now();
+        let mut meter = Meter::new(epoch);
+        meter.count(&picture(true, 0, 10, epoch), 3);
+        meter.count(&picture(true, 1, 10, epoch), 5);
+        meter.fail("gone".into());
+        meter.reconnected();
+        meter.count(&picture(true, 2, 10, epoch), 1);
+        let stats = meter.read(epoch);
+        assert_eq!((stats.drops, stats.reconnects), (6, 1));
+        assert_eq!(stats.last_error.as_deref(), Some("gone"));
+        assert_eq!((stats.frames, stats.bytes), (3, 30));
     }
 }
