@@ -143,7 +143,6 @@ mod tests {
 
     const MS: i64 = CLOCK_HZ / 1000;
     const FRAME: i64 = 40 * MS;
-    const AUDIO: i64 = 64 * MS;
 
     /// A camera at 25 fps with sound, frame by frame; `true` is a picture.
     struct Camera {
