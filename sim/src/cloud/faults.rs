@@ -41,8 +41,10 @@ pub enum RtmpFault {
     /// Streams are received.
     #[default]
     None,
-    /// TCP connections are closed as soon as they are accepted.
+    /// Publishing is refused with `NetStream.Publish.BadName`.
     Refuse,
+    /// TCP connections are closed as soon as they are accepted.
+    Close,
     /// TCP connections are accepted and left alone: no byte is read or written.
     BlackHole,
     /// Publishing is accepted, then nothing is read any more.

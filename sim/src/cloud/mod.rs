@@ -8,12 +8,12 @@ mod device;
 mod faults;
 mod feed;
 pub mod fmp4;
+mod ingest;
 mod ledger;
 mod link;
 mod packet;
 mod play;
 mod serve;
-#[allow(dead_code)] // Until the RTMP server lands.
 mod streams;
 
 use std::fmt;
@@ -143,6 +143,14 @@ impl CloudSim {
         servers.spawn(async move {
             let stop = async move { drop(shutdown.wait_for(|stop| *stop).await) };
             let _ = axum::serve(listener, app).with_graceful_shutdown(stop).await;
+        });
+        let ingest = cloud.clone();
+        servers.spawn(async move {
+            let mut shutdown = ingest.shutdown.subscribe();
+            tokio::select! {
+                _ = shutdown.wait_for(|stop| *stop) => {}
+                () = ingest::serve(ingest.clone(), rtmp) => {}
+            }
         });
         Ok(Self { cloud, http_addr, servers })
     }

@@ -51,6 +51,8 @@ async fn serve(stream: &Stream, socket: &mut WebSocket) -> Option<()> {
     let mut player = Player::default();
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    second.tick().await; // The first is due at once.
+    say(socket, json!({ "stats": stream.info() })).await?;
     loop {
         tokio::select! {
             item = reader.next() => match item? {

@@ -21,8 +21,6 @@ pub struct Stream {
     /// The parameters of the running publish.
     pub(super) tracks: watch::Sender<Tracks>,
     info: watch::Sender<StreamInfo>,
-    /// One publisher at a time.
-    pub(super) seat: Arc<tokio::sync::Semaphore>,
 }
 
 /// What is known of a stream; counters run from its first publish on.
@@ -76,7 +74,6 @@ impl Stream {
             hub: Hub::new(ring_bytes),
             tracks: watch::Sender::default(),
             info: watch::Sender::new(info),
-            seat: Arc::new(tokio::sync::Semaphore::new(1)),
         }
     }
 
@@ -102,8 +99,9 @@ impl Stream {
         self.wait_for(|info| info.frames >= frames).await
     }
 
-    /// A publisher came.
-    pub(super) fn begin(&self) {
+    /// A publisher came; the number is its own. An older one on the same key is to leave.
+    pub(super) fn begin(&self) -> u64 {
+        self.hub.clear();
         self.tracks.send_replace(Tracks::default());
         self.info.send_modify(|info| {
             info.live = true;
@@ -112,16 +110,20 @@ impl Stream {
             (info.last_timestamp_ms, info.ended) = (None, None);
             info.published_at = Some(now());
         });
+        self.info.borrow().publishes
     }
 
-    /// Counts a frame and hands it to the players. `timestamp_ms` is what the publisher wrote.
-    pub(super) fn push(&self, frame: Frame, timestamp_ms: u32) {
+    /// Counts a frame. `timestamp_ms` is what the publisher wrote.
+    pub(super) fn count(&self, frame: &Frame, timestamp_ms: u32) {
         self.tracks.send_if_modified(|tracks| tracks.learn(&frame.track));
-        let tracks = self.tracks.borrow().clone();
         self.info.send_modify(|info| {
-            info.count(&frame, timestamp_ms);
-            info.describe(&tracks);
+            info.count(frame, timestamp_ms);
+            info.describe(&self.tracks.borrow());
         });
+    }
+
+    /// Hands a frame to the players.
+    pub(super) fn show(&self, frame: Frame) {
         self.hub.push(frame);
     }
 
@@ -130,12 +132,16 @@ impl Stream {
         self.info.send_modify(|info| info.malformed += 1);
     }
 
-    /// The publisher is gone. What is held is old now and no longer shown to newcomers.
-    pub(super) fn end(&self, why: String) {
-        self.hub.clear();
-        self.info.send_modify(|info| {
-            info.live = false;
-            info.ended = Some(why);
+    /// The publisher with this number is gone. What is held is old now and not for newcomers.
+    pub(super) fn end(&self, publish: u64, why: &str) {
+        self.info.send_if_modified(|info| {
+            let current = info.publishes == publish;
+            if current {
+                self.hub.clear();
+                info.live = false;
+                info.ended = Some(why.to_owned());
+            }
+            current
         });
     }
 }
@@ -223,7 +229,6 @@ mod tests {
     use super::*;
 
     fn push(stream: &Stream, ms: u32, key: bool) {
-        let dts = i64::from(ms) * 90;
         let params = VideoParams {
             codec: VideoCodec::H264,
             record: Bytes::from_static(&[1, 0x64, 0, 0x28]),
@@ -231,9 +236,10 @@ mod tests {
             frame_rate: None,
         };
         let (track, data) = (Track::Video(Arc::new(params)), Bytes::from_static(&[0; 10]));
-        let received = Instant::now();
+        let (dts, received) = (i64::from(ms) * 90, Instant::now());
         let frame = Frame { track, key, discontinuity: false, pts: dts, dts, received, data };
-        stream.push(frame, ms);
+        stream.count(&frame, ms);
+        stream.show(frame);
     }
 
     #[tokio::test]
@@ -257,9 +263,9 @@ mod tests {
     #[test]
     fn a_new_publish_starts_its_own_clock_and_keeps_the_count() {
         let stream = Stream::new("a", 1 << 20);
-        stream.begin();
+        let first = stream.begin();
         push(&stream, 1000, true);
-        stream.end("gone".into());
+        stream.end(first, "gone");
         assert_eq!(stream.hub.held_bytes(), 0, "newcomers do not see an old picture");
         assert!(!stream.info().live);
         stream.begin();
@@ -267,6 +273,17 @@ mod tests {
         push(&stream, 0, true);
         let info = stream.info();
         assert_eq!((info.publishes, info.frames, info.dts_violations), (2, 2, 0));
+    }
+
+    #[test]
+    fn an_older_publisher_that_leaves_late_does_not_end_the_newer_one() {
+        let stream = Stream::new("a", 1 << 20);
+        let older = stream.begin();
+        stream.begin();
+        push(&stream, 0, true);
+        stream.end(older, "gone");
+        assert!(stream.info().live);
+        assert_ne!(stream.hub.held_bytes(), 0);
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn track(
         full_box(out, b"tkhd", 0, TRACK_SHOWN, |out| {
             out.put_u64(0); // Created, modified.
             out.put_u32(id);
-            out.put_bytes(0, 16); // Duration, layer, group.
+            out.put_bytes(0, 20); // Duration, layer, group.
             out.put_u16(if video { 0 } else { 0x100 }); // Volume.
             out.put_u16(0);
             UNITY_MATRIX.iter().for_each(|n| out.put_u32(*n));

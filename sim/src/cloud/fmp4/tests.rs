@@ -74,6 +74,18 @@ fn init_announces_both_tracks_with_their_parameters() {
     assert_eq!(dimensions, [0x07, 0x80, 0x04, 0x38]);
     assert_eq!(boxes.iter().filter(|(path, _)| path == "/moov/mvex/trex").count(), 2);
     assert_eq!(number(find(&boxes, "/moov/trak/mdia/mdhd"), 12), 90_000);
+    // Sizes of ISO/IEC 14496-12, with version and flags.
+    for (path, size) in [
+        ("/moov/mvhd", 100),
+        ("/moov/trak/tkhd", 84),
+        ("/moov/trak/mdia/mdhd", 24),
+        ("/moov/trak/mdia/hdlr", 25),
+        ("/moov/trak/mdia/minf/vmhd", 12),
+        ("/moov/trak/mdia/minf/smhd", 8),
+        ("/moov/mvex/trex", 24),
+    ] {
+        assert_eq!(find(&boxes, path).len(), size, "{path}");
+    }
 }
 
 const DECODER_SPECIFIC: u8 = 5;

@@ -46,13 +46,12 @@ async function home() {
       const [devices, streams] = await Promise.all([api("devices"), api("streams")]);
       rows("devices", devices, "none yet", (device) => [
         link(`/?login_code=${encodeURIComponent(device.login_code)}`, device.login_code),
-        ` ${device.online ? "online" : "offline"}, ${device.logins} logins, ${device.packets} packets`,
-        ` ${[device.hardware_model, device.firmware_model].filter(Boolean).join(", ")}`,
+        ...facts(device.online ? "online" : "offline", `logins: ${device.logins}`, `packets: ${device.packets}`,
+          device.hardware_model, device.firmware_model),
       ]);
       rows("streams", streams, "none yet", (stream) => [
         link(`/?play=${encodeURIComponent(stream.key)}`, stream.key),
-        ` ${stream.live ? "live" : "ended"}, ${stream.frames} frames`,
-        ` ${[stream.video, stream.audio].filter(Boolean).join(", ")}`,
+        ...facts(stream.live ? "live" : "not live", `frames: ${stream.frames}`, stream.video, stream.audio),
       ]);
     } catch (error) {
       $("report").textContent = `the simulator does not answer: ${error.message}`;
@@ -69,6 +68,10 @@ function rows(id, items, empty, parts) {
     return item;
   };
   $(id).replaceChildren(...(items.length ? items.map((item) => row(parts(item))) : [row([empty])]));
+}
+
+function facts(...list) {
+  return list.filter(Boolean).map((text) => Object.assign(document.createElement("span"), { className: "fact", textContent: text }));
 }
 
 function link(href, textContent) {
