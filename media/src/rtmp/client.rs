@@ -1,0 +1,274 @@
+//! The publishing side: one connection that carries one stream to one server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::time::timeout;
+
+use crate::flv::{Tag, TagKind};
+use crate::rtmp::amf::Value;
+use crate::rtmp::chunk::{Limits, Message, channel};
+use crate::rtmp::command::{self, Command};
+use crate::rtmp::connection::Connection;
+use crate::rtmp::dial::{self, Transport};
+use crate::rtmp::error::{PublishError, Step};
+use crate::rtmp::url::RtmpUrl;
+use crate::rtmp::{RtmpError, handshake};
+
+/// Large enough that nearly every picture is one chunk, so one header and one slice of the write;
+/// small enough for servers that allocate a whole chunk at a time.
+const CHUNK_SIZE: u32 = 65_536;
+/// Fewer bytes than this within the stall limit count as no progress: a server that reads a byte
+/// now and then is stuck too.
+const PROGRESS: usize = 4096;
+
+/// How long things may take, and whom to trust.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// TCP connect, all addresses together.
+    pub connect: Duration,
+    /// From the name lookup to the server's consent to the publish.
+    pub establish: Duration,
+    /// Longest time without progress while a tag is written.
+    pub stall: Duration,
+    /// For `rtmps`; made when first needed where it is `None`, see [`crate::tls::client_config`].
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            establish: Duration::from_secs(8),
+            stall: Duration::from_secs(10),
+            tls: None,
+        }
+    }
+}
+
+/// A publish the server has consented to.
+#[derive(Debug)]
+pub struct Publisher {
+    connection: Connection<dial::Io>,
+    /// What the server calls the stream.
+    stream_id: u32,
+    peer: String,
+    key: String,
+    stall: Duration,
+}
+
+impl Publisher {
+    /// Connects and publishes, within `options.establish`.
+    pub async fn connect(url: &RtmpUrl, options: &Options) -> Result<Self, PublishError> {
+        let mut step = Step::Connect;
+        let established = async {
+            let io = dial::dial(url, options, &mut step).await?;
+            Self::negotiate(io, url, options.stall, &mut step).await
+        };
+        timeout(options.establish, established)
+            .await
+            .unwrap_or_else(|_| Err(PublishError::timeout(url.peer(), step, options.establish)))
+    }
+
+    /// Publishes over a connection made elsewhere, within `options.establish`.
+    pub async fn over(
+        io: impl Transport + 'static,
+        url: &RtmpUrl,
+        options: &Options,
+    ) -> Result<Self, PublishError> {
+        let mut step = Step::Handshake;
+        let established = Self::negotiate(Box::new(io), url, options.stall, &mut step);
+        timeout(options.establish, established)
+            .await
+            .unwrap_or_else(|_| Err(PublishError::timeout(url.peer(), step, options.establish)))
+    }
+
+    /// Writes a tag in one vectored write, where the socket has room for it. Waits for a server
+    /// that reads slowly, up to the stall limit. After an error, and when this future is dropped
+    /// before its end, the connection is of no further use.
+    pub async fn send(&mut self, tag: &Tag) -> Result<(), PublishError> {
+        self.queue(tag);
+        while self.connection.unwritten() > 0 {
+            match timeout(self.stall, self.connection.write(PROGRESS)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(self.lost(error)),
+                Err(_) => return Err(PublishError::stalled(&self.peer, self.stall)),
+            }
+        }
+        while let Some(message) = self.connection.received().map_err(|error| self.lost(error))? {
+            self.judge(&message)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the server to end the publish, and says why it did. Cancel safe: to be raced
+    /// against the next frame.
+    pub async fn ended(&mut self) -> PublishError {
+        loop {
+            match self.connection.message().await {
+                Ok(Some(message)) => {
+                    if let Err(error) = self.judge(&message) {
+                        return error;
+                    }
+                }
+                Ok(None) => return self.lost(RtmpError::Closed),
+                Err(error) => return self.lost(error),
+            }
+        }
+    }
+
+    /// Says goodbye, waiting at most a second for the server to take it.
+    pub async fn finish(mut self) {
+        let stream = f64::from(self.stream_id);
+        let out = &mut self.connection.out;
+        command::send(out, 0, "FCUnpublish", 0.0, &[Value::Null, self.key.as_str().into()]);
+        command::send(out, 0, "deleteStream", 0.0, &[Value::Null, stream.into()]);
+        // Whether it arrives is all the same: the connection ends.
+        let _ = timeout(Duration::from_secs(1), self.connection.close()).await;
+    }
+
+    fn queue(&mut self, tag: &Tag) {
+        let channel = match tag.kind {
+            TagKind::Audio => channel::AUDIO,
+            TagKind::Video => channel::VIDEO,
+            TagKind::Script => channel::DATA,
+        };
+        // `@setDataFrame` as an AMF string: the server is to keep the metadata for its players.
+        let head = match tag.kind {
+            TagKind::Script => b"\x02\0\x0d@setDataFrame",
+            _ => tag.head.as_slice(),
+        };
+        let (kind, stream) = (tag.kind as u8, self.stream_id);
+        self.connection.out.message(channel, kind, stream, tag.timestamp_ms, head, &tag.body);
+    }
+
+    async fn negotiate(
+        mut io: dial::Io,
+        url: &RtmpUrl,
+        stall: Duration,
+        step: &mut Step,
+    ) -> Result<Self, PublishError> {
+        *step = Step::Handshake;
+        let peer = url.peer();
+        let failed = |error| PublishError::failed(&peer, Step::Handshake, error);
+        handshake::client(&mut io).await.map_err(failed)?;
+        let connection = Connection::new(io, Limits::CLIENT);
+        let key = url.key.clone();
+        let mut publisher = Self { connection, stream_id: 0, peer, key, stall };
+        publisher.converse(url, step).await?;
+        Ok(publisher)
+    }
+
+    /// The commands up to the server's consent. Anything it says besides is passed over.
+    async fn converse(&mut self, url: &RtmpUrl, step: &mut Step) -> Result<(), PublishError> {
+        const CONNECT: f64 = 1.0;
+        const CREATE_STREAM: f64 = 4.0;
+        const PUBLISH: f64 = 5.0;
+
+        *step = Step::Application;
+        let members = [
+            ("app", url.app.as_str()),
+            ("type", "nonprivate"),
+            ("flashVer", "FMLE/3.0 (compatible; ivt)"),
+            ("tcUrl", &url.tc_url()),
+        ];
+        let members = members.map(|(name, value)| (name.to_owned(), value.into()));
+        let out = &mut self.connection.out;
+        command::send(out, 0, "connect", CONNECT, &[Value::Object(members.into())]);
+        self.reply(*step, CONNECT).await?;
+
+        *step = Step::CreateStream;
+        let key = Value::from(url.key.as_str());
+        let out = &mut self.connection.out;
+        // Before `publish`: its long key should not be cut. After `connect`: ffmpeg as a server
+        // takes nothing before that.
+        out.set_chunk_size(CHUNK_SIZE);
+        command::send(out, 0, "releaseStream", 2.0, &[Value::Null, key.clone()]);
+        command::send(out, 0, "FCPublish", 3.0, &[Value::Null, key.clone()]);
+        command::send(out, 0, "createStream", CREATE_STREAM, &[Value::Null]);
+        let created = self.reply(*step, CREATE_STREAM).await?;
+        let id = created.args.iter().rev().find_map(Value::as_number);
+        let id = id.filter(|id| id.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(id));
+        self.stream_id = id.ok_or_else(|| {
+            let got = command::shorten(&format!("{:?}", created.args));
+            let expected = "a stream number as the answer to createStream";
+            PublishError::failed(&self.peer, *step, RtmpError::Unexpected { expected, got })
+        })? as u32;
+
+        *step = Step::Publish;
+        let (out, stream) = (&mut self.connection.out, self.stream_id);
+        command::send(out, stream, "publish", PUBLISH, &[Value::Null, key, "live".into()]);
+        loop {
+            let command = self.command(*step).await?;
+            match command.name.as_str() {
+                "_error" if command.transaction == PUBLISH => return Err(self.refused(&command)),
+                "onStatus" if command.info("code") == Some("NetStream.Publish.Start") => {
+                    return Ok(());
+                }
+                _ => self.judge_command(&command)?,
+            }
+        }
+    }
+
+    /// The answer to a request.
+    async fn reply(&mut self, step: Step, transaction: f64) -> Result<Command, PublishError> {
+        loop {
+            let command = self.command(step).await?;
+            match command.name.as_str() {
+                "_result" if command.transaction == transaction => return Ok(command),
+                "_error" if command.transaction == transaction => {
+                    return Err(self.refused(&command));
+                }
+                _ => self.judge_command(&command)?,
+            }
+        }
+    }
+
+    async fn command(&mut self, step: Step) -> Result<Command, PublishError> {
+        loop {
+            let failed = |error| PublishError::failed(&self.peer, step, error);
+            let message = self.connection.message().await.map_err(failed)?;
+            let message = message.ok_or_else(|| failed(RtmpError::Closed))?;
+            let command = Command::parse(&message).map_err(|error| failed(error.into()))?;
+            if let Some(command) = command {
+                return Ok(command);
+            }
+        }
+    }
+
+    fn judge(&self, message: &Message) -> Result<(), PublishError> {
+        match Command::parse(message) {
+            Ok(Some(command)) => self.judge_command(&command),
+            Ok(None) => Ok(()),
+            Err(error) => Err(self.lost(error.into())),
+        }
+    }
+
+    /// An error if the command ends the publish. An `onStatus` without arguments says nothing.
+    fn judge_command(&self, command: &Command) -> Result<(), PublishError> {
+        match command.name.as_str() {
+            "onStatus" if command.info("level") == Some("error") => Err(self.refused(command)),
+            "close" => Err(self.lost(RtmpError::Closed)),
+            _ => Ok(()),
+        }
+    }
+
+    fn lost(&self, error: RtmpError) -> PublishError {
+        PublishError::failed(&self.peer, Step::Stream, error)
+    }
+
+    fn refused(&self, command: &Command) -> PublishError {
+        let said = |member| {
+            let text = command::shorten(command.info(member).unwrap_or_default());
+            // Some servers repeat the name of the stream.
+            text.replace(&self.key, "…")
+        };
+        let (code, description) = (said("code"), said("description"));
+        PublishError::Refused { peer: self.peer.clone(), code, description }
+    }
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

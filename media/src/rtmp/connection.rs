@@ -1,0 +1,163 @@
+//! A connection after its handshake: messages both ways, and the housekeeping nobody else sees.
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
+
+use crate::rtmp::RtmpError;
+use crate::rtmp::chunk::{Limits, Message, Reader, Writer, kind};
+
+/// Unread bytes held; more waits in the socket.
+const INBOX: usize = 64 << 10;
+/// Replies to control messages are left out while this much is unwritten: a peer that asks and
+/// never reads must not fill our memory.
+const REPLIES_BELOW: usize = 16 << 10;
+
+/// Both directions, in one task. Every `async fn` is cancel safe.
+#[derive(Debug)]
+pub struct Connection<S> {
+    read: ReadHalf<S>,
+    write: WriteHalf<S>,
+    reader: Reader,
+    inbox: BytesMut,
+    /// What is to be written.
+    pub out: Writer,
+    /// Bytes received in total, and when last acknowledged; both wrap.
+    received: u32,
+    acknowledged: u32,
+    /// They want an acknowledgement this often; 0: never.
+    window: u32,
+}
+
+impl<S: AsyncRead + AsyncWrite> Connection<S> {
+    /// Takes over after the handshake.
+    pub fn new(io: S, limits: Limits) -> Self {
+        let (read, write) = split(io);
+        Self {
+            read,
+            write,
+            reader: Reader::new(limits),
+            inbox: BytesMut::new(),
+            out: Writer::new(),
+            received: 0,
+            acknowledged: 0,
+            window: 0,
+        }
+    }
+
+    /// The next message that is not housekeeping, writing meanwhile what is to be written. `None`
+    /// when the peer has closed.
+    pub async fn message(&mut self) -> Result<Option<Message>, RtmpError> {
+        loop {
+            if let Some(message) = self.received()? {
+                return Ok(Some(message));
+            }
+            match self.turn().await {
+                Ok(()) => {}
+                Err(RtmpError::Closed) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A message among the bytes already here.
+    pub fn received(&mut self) -> Result<Option<Message>, RtmpError> {
+        while let Some(message) = self.reader.read(&mut self.inbox)? {
+            if !self.keep_house(&message) {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes at least `goal` bytes, or all there are, reading meanwhile what comes.
+    pub async fn write(&mut self, goal: usize) -> Result<(), RtmpError> {
+        let enough = self.out.remaining().saturating_sub(goal);
+        while self.out.remaining() > enough {
+            self.turn().await?;
+        }
+        Ok(())
+    }
+
+    /// Bytes still to be written.
+    pub fn unwritten(&self) -> usize {
+        self.out.remaining()
+    }
+
+    /// Writes everything and closes our direction.
+    pub async fn close(&mut self) -> Result<(), RtmpError> {
+        self.write(usize::MAX).await?;
+        Ok(self.write.shutdown().await?)
+    }
+
+    /// One write or one read, whichever can happen first. Writing comes first: replies must not
+    /// wait for a peer to fall silent. Polling the read side costs no system call while nothing
+    /// is there.
+    async fn turn(&mut self) -> Result<(), RtmpError> {
+        let Self { read, write, inbox, out, .. } = self;
+        let may_read = inbox.len() < INBOX;
+        inbox.reserve(4096);
+        let flushed = tokio::select! {
+            biased;
+            count = write.write_buf(out), if out.has_remaining() => {
+                if count? == 0 {
+                    return Err(RtmpError::Closed);
+                }
+                !out.has_remaining()
+            }
+            count = read.read_buf(inbox), if may_read => {
+                let count = count?;
+                if count == 0 {
+                    return Err(RtmpError::Closed);
+                }
+                self.received = self.received.wrapping_add(count as u32);
+                false
+            }
+        };
+        if flushed {
+            write.flush().await?;
+        }
+        self.acknowledge();
+        Ok(())
+    }
+
+    fn acknowledge(&mut self) {
+        let unacknowledged = self.received.wrapping_sub(self.acknowledged);
+        if self.window > 0 && unacknowledged >= self.window && self.may_reply() {
+            self.acknowledged = self.received;
+            self.out.control(kind::ACKNOWLEDGEMENT, &self.received.to_be_bytes());
+        }
+    }
+
+    /// True for messages that end here.
+    fn keep_house(&mut self, message: &Message) -> bool {
+        const PING: u16 = 6;
+        const PONG: u16 = 7;
+        let payload = &message.payload[..];
+        match message.kind {
+            kind::ACKNOWLEDGEMENT => {}
+            kind::WINDOW_ACK_SIZE => {
+                self.window = payload.first_chunk().map_or(0, |size| u32::from_be_bytes(*size));
+            }
+            kind::SET_PEER_BANDWIDTH => {
+                if let Some(size) = payload.get(..4).filter(|_| self.may_reply()) {
+                    self.out.control(kind::WINDOW_ACK_SIZE, size);
+                }
+            }
+            kind::USER_CONTROL => {
+                if let Some((event, data)) = payload.split_first_chunk()
+                    && u16::from_be_bytes(*event) == PING
+                    && self.may_reply()
+                {
+                    let data = &data[..data.len().min(4)];
+                    self.out.control(kind::USER_CONTROL, &[&PONG.to_be_bytes(), data].concat());
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn may_reply(&self) -> bool {
+        self.out.remaining() < REPLIES_BELOW
+    }
+}

@@ -1,0 +1,68 @@
+//! Reaching the server: names, TCP, TLS.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use crate::rtmp::client::Options;
+use crate::rtmp::error::{PublishError, Step};
+use crate::rtmp::url::RtmpUrl;
+use crate::tls;
+
+/// What the kernel may hold for a server that has stopped reading: a second of 4 Mbit/s, while a
+/// link with 300 ms of delay still carries 10 Mbit/s.
+const SEND_BUFFER: u32 = 512 << 10;
+
+/// A connection, whatever is below it.
+pub type Io = Box<dyn Transport>;
+
+/// Any byte stream.
+pub trait Transport: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Transport for T {}
+
+/// Connects to the server of `url`, with TLS where it asks for that.
+pub async fn dial(url: &RtmpUrl, options: &Options, step: &mut Step) -> Result<Io, PublishError> {
+    let unreachable = |reason: String| PublishError::Unreachable { peer: url.peer(), reason };
+    let tcp = timeout(options.connect, connect(&url.host, url.port, options.connect))
+        .await
+        .map_err(|_| PublishError::timeout(url.peer(), Step::Connect, options.connect))?
+        .map_err(|error| unreachable(error.to_string()))?;
+    if !url.tls {
+        return Ok(Box::new(tcp));
+    }
+    *step = Step::Tls;
+    let failed = |reason: String| PublishError::Tls { peer: url.peer(), reason };
+    let config = match &options.tls {
+        Some(config) => config.clone(),
+        None => tls::client_config(None).map_err(|error| failed(error.to_string()))?,
+    };
+    let stream = tls::connect(config, &url.host, tcp).await;
+    Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?))
+}
+
+/// Tries one address after the other, each with its share of the time.
+async fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    let share = limit / addresses.len().max(1) as u32;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match timeout(share, connect_to(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::Error::new(io::ErrorKind::TimedOut, "no answer to TCP connect"),
+        }
+    }
+    Err(last)
+}
+
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_nodelay(true)?;
+    socket.connect(address).await
+}

@@ -1,0 +1,87 @@
+//! TLS for outgoing connections: rustls with ring, and the certificates to trust.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The CA file cannot be used.
+    #[error("CA file {}: {reason}", .path.display())]
+    CaFile {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The TLS library is built without what it needs.
+    #[error("TLS set-up: {0}")]
+    Setup(#[from] rustls::Error),
+    /// The host can be in no certificate.
+    #[error("no valid host name: {0}")]
+    Name(#[from] InvalidDnsNameError),
+    /// The handshake failed: no trust, another name, out of date, or no TLS at all.
+    #[error("{0}")]
+    Handshake(#[from] io::Error),
+}
+
+/// A configuration that trusts the certificates of `ca_file` (PEM) and no others; without one,
+/// those of the system, and where the device has none, Mozilla's. Costs memory by the hundred
+/// KiB, so make it when it is first needed, and share it.
+pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let roots = match ca_file {
+        Some(path) => pinned(path)?,
+        None => system(),
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Does the handshake with `host`, a name or an address.
+pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    config: Arc<ClientConfig>,
+    host: &str,
+    io: S,
+) -> Result<TlsStream<S>, TlsError> {
+    let name = ServerName::try_from(host.to_owned())?;
+    Ok(TlsConnector::from(config).connect(name, io).await?)
+}
+
+fn pinned(path: &Path) -> Result<RootCertStore, TlsError> {
+    let bad = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))? {
+        let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+        roots.add(certificate).map_err(|error| bad(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(bad("expected PEM certificates, found none".to_owned()));
+    }
+    Ok(roots)
+}
+
+fn system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        log::info!(target: "media", "no certificate store on this system: using Mozilla's");
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;
