@@ -1,13 +1,13 @@
 //! Whatever arrives and however handlers behave, order and deadlines hold.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ivt_proto::rpc::{ANSWER_WITHIN, MAX_REQUESTS, Peer, Ticket, Violation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::origin;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -49,11 +49,6 @@ struct World {
     busy: HashMap<usize, Option<u8>>,
     last_started: Option<usize>,
     written: usize,
-}
-
-#[expect(clippy::disallowed_methods, reason = "an origin for virtual time")]
-fn origin() -> Instant {
-    Instant::now()
 }
 
 impl World {

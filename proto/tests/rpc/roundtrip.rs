@@ -1,9 +1,5 @@
 //! Every message: struct to wire to struct; and any text at all.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use std::time::Instant;
-
 use ivt_proto::rpc::message::*;
 use ivt_proto::rpc::{Peer, RpcError};
 use proptest::option::of;
@@ -12,6 +8,8 @@ use proptest::sample::select;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use crate::origin;
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "[a-z0-9:/._-]{1,30}", "\\PC{0,20}", ".{0,10}"]
@@ -239,11 +237,6 @@ fn survives<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(reply
     assert_eq!(&from_value::<T>(result.unwrap()).unwrap(), reply);
 }
 
-#[expect(clippy::disallowed_methods, reason = "an origin for virtual time")]
-fn origin() -> Instant {
-    Instant::now()
-}
-
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -380,4 +373,23 @@ fn every_spelling_of_empty_is_an_empty_list_or_struct() {
         let error = from_value::<WifiStatus>(empty).unwrap_err();
         assert_eq!(error.msg, "resp.enable: is missing");
     }
+}
+
+#[test]
+fn every_seed_of_the_fuzzer_is_understood() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/rpc_message");
+    let mut requests = 0;
+    for seed in std::fs::read_dir(seeds).unwrap() {
+        let text = std::fs::read_to_string(seed.unwrap().path()).unwrap();
+        let mut peer = Peer::default();
+        peer.call(origin(), "Keepalive", None).unwrap();
+        peer.poll_transmit().unwrap();
+        peer.handle_text(origin(), &text).unwrap();
+        if let Some(request) = peer.poll_request() {
+            requests += 1;
+            let known = request.method.is_ascii();
+            assert_eq!(Call::parse(&request.method, request.params).is_ok(), known, "{text}");
+        }
+    }
+    assert!(requests >= 10);
 }

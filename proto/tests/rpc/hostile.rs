@@ -2,13 +2,11 @@
 //!
 //! Each row meets a fresh device whose Keepalive (seq 1) waits for its answer.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use std::time::Instant;
-
 use ivt_proto::rpc::message::{self, Call};
 use ivt_proto::rpc::{MAX_MESSAGE, Peer, RpcError, Violation};
 use serde_json::{Value, json};
+
+use crate::origin;
 
 /// What a row may lead to. The text is part of what the error says.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -224,11 +222,6 @@ fn large() -> Vec<(String, Outcome)> {
         (format!(r#"{{{}"req":"GetFirmware","seq":1}}"#, r#""a":1,"#.repeat(9_000)), Served),
         (format!(r#"{{"event":"{}"}}"#, "x".repeat(65_000)), Ignored("…")),
     ]
-}
-
-#[expect(clippy::disallowed_methods, reason = "an origin for virtual time")]
-fn origin() -> Instant {
-    Instant::now()
 }
 
 /// Feeds one packet to a device that waits for the answer to its Keepalive, and serves it.

@@ -1,9 +1,5 @@
 //! The rules of the specification, played out between two peers in virtual time.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod pair;
-
 use std::time::Duration;
 
 use ivt_proto::rpc::message::{self, Call, PtzPreset, RtmpPublish};
@@ -13,7 +9,8 @@ use ivt_proto::rpc::{
 };
 use serde_json::{Value, json};
 
-use pair::{Pair, Reply, origin, request};
+use crate::origin;
+use crate::pair::{Pair, Reply, request};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -216,6 +213,33 @@ fn a_call_that_waited_has_its_own_twenty_seconds() {
     pair.advance(19 * SECOND);
     pair.device.handle_text(pair.now, r#"{"seq":1,"resp":{}}"#).unwrap();
     assert_eq!(pair.device.poll_timeout(), Some(pair.now + RESPONSE_TIMEOUT));
+}
+
+#[test]
+fn the_next_deadline_is_the_earlier_one_of_both_directions() {
+    let mut pair = Pair::new();
+    pair.device.call(pair.now, "Keepalive", None).unwrap();
+    pair.advance(SECOND);
+    pair.ask(1, 0).unwrap();
+    assert_eq!(pair.device.poll_timeout(), Some(pair.now + ANSWER_WITHIN));
+    pair.advance(2 * SECOND);
+    pair.ask(2, 1).unwrap();
+    for request in started(&mut pair.device).into_iter().take(1) {
+        success(&mut pair.device, pair.now, request.ticket);
+    }
+    assert_eq!(pair.device.poll_timeout(), Some(pair.start + RESPONSE_TIMEOUT));
+}
+
+#[test]
+fn null_params_are_none_in_both_directions() {
+    let mut pair = Pair::new();
+    pair.device.call(pair.now, "Keepalive", Some(Value::Null)).unwrap();
+    assert_eq!(pair.device.poll_transmit().unwrap(), request("Keepalive", None, 1));
+    let text = r#"{"req":"GetFirmware","params": null ,"seq":1}"#;
+    pair.device.handle_text(pair.now, text).unwrap();
+    assert_eq!(pair.device.poll_request().unwrap().params, None);
+    pair.device.handle_text(pair.now, r#"{"params":null,"event":"UpgradeFirmware"}"#).unwrap();
+    assert_eq!(pair.device.poll_event().unwrap().params, None);
 }
 
 #[test]

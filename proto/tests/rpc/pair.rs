@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use ivt_proto::rpc::{CallId, Peer, RpcError, Violation};
 use serde_json::{Value, json};
 
+use crate::origin;
+
 pub type Reply = (CallId, Result<Value, RpcError>);
 
 pub struct Pair {
@@ -72,11 +74,6 @@ pub fn request(method: &str, channel: Option<u32>, seq: u64) -> String {
         None => json!({ "req": method, "seq": seq }),
     }
     .to_string()
-}
-
-#[expect(clippy::disallowed_methods, reason = "an origin for virtual time")]
-pub fn origin() -> Instant {
-    Instant::now()
 }
 
 fn carry(from: &mut Peer, to: &mut Peer, now: Instant) -> Result<usize, Violation> {
