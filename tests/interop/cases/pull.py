@@ -10,24 +10,27 @@ from peers.sinks import FfmpegServer, Nginx, newer_ffmpeg_server
 from . import add
 from .publish import SECONDS, record
 
+MAIN = os.path.join(CLIPS, "main.flv")
 
-def pull(clip, video, audio, transport, server):
-    path = os.path.join(CLIPS if clip == "main" else FIXTURES, clip + ".flv")
 
+def pull(path, video, audio, transport, server):
     def run(stack, folder):
-        source = GstCamera(stack, folder, path, "h265" if video == "hevc" else video, audio)
+        source = GstCamera(stack, folder, path, video, audio)
         sink = server(stack, folder)
         cloud = Cloud(stack, folder)
         Agent(stack, folder, cloud, [camera(source.url, transport)])
-        sound = {"aac": "aac", "pcma": "pcm_alaw", "pcmu": "pcm_mulaw"}[audio]
-        judge(record(cloud, sink), video, sound, SECONDS - 3, b_frames=clip == "h264_bframes")
+        judge(record(cloud, sink), path, SECONDS - 3)
     return run
+
+
+def fixture(name):
+    return os.path.join(FIXTURES, name + ".flv")
 
 
 for transport in ("tcp", "udp"):
     over = f"from gst-rtsp-server over {transport.upper()}"
-    add(f"pull H.264 + AAC {over}", pull("main", "h264", "aac", transport, Nginx))
-    add(f"pull B-frames {over}", pull("h264_bframes", "h264", "aac", transport, FfmpegServer))
-    add(f"pull HEVC + AAC {over}", pull("hevc", "hevc", "aac", transport, newer_ffmpeg_server))
-    add(f"pull H.264 + PCMA {over}", pull("pcma", "h264", "pcma", transport, Nginx))
-    add(f"pull H.264 + PCMU {over}", pull("pcmu", "h264", "pcmu", transport, FfmpegServer))
+    add(f"pull H.264 + AAC {over}", pull(MAIN, "h264", "aac", transport, Nginx))
+    add(f"pull B-frames {over}", pull(fixture("h264_bframes"), "h264", "aac", transport, FfmpegServer))
+    add(f"pull HEVC + AAC {over}", pull(fixture("hevc"), "h265", "aac", transport, newer_ffmpeg_server))
+    add(f"pull H.264 + PCMA {over}", pull(fixture("pcma"), "h264", "pcma", transport, Nginx))
+    add(f"pull H.264 + PCMU {over}", pull(fixture("pcmu"), "h264", "pcmu", transport, FfmpegServer))
