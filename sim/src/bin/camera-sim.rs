@@ -1,2 +1,163 @@
-//! camera-sim
-fn main() {}
+//! camera-sim: an emulated camera on the network.
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::num::NonZeroU8;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_media::source::Opener;
+use tokio::net::TcpListener;
+
+use ivt_sim::args::{Args, ArgsError};
+use ivt_sim::camera::{
+    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control,
+};
+
+const HELP: &str = "\
+camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP.
+
+  --bind ADDR          where to listen (127.0.0.1:8554)
+  --channels N         how many channels (1)
+  --user NAME          ask for this login ...
+  --password WORD      ... and this password
+  --basic              by Basic instead of Digest
+  --main FILE.flv      the main stream of every channel (a built-in clip)
+  --sub FILE.flv       the sub stream of every channel (a built-in clip)
+  --no-audio           send pictures only
+  --no-tcp, --no-udp   refuse that transport
+  --packet-at-a-time   one write for each RTP packet, not for each frame
+  --control ADDR       a web page with the counters, and a button for every fault
+  --help               this text
+
+Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; /ufirststream and
+/usecondstream are those of channel 0.";
+
+/// What the command line asks for.
+struct Command {
+    options: CameraOptions,
+    channels: NonZeroU8,
+    main: ClipOpener,
+    sub: ClipOpener,
+    control: Option<SocketAddr>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let run = async {
+        match parse(Args::new(std::env::args().skip(1)))? {
+            Some(command) => run(command).await,
+            None => {
+                println!("{HELP}");
+                Ok(())
+            }
+        }
+    };
+    let result: Result<(), Box<dyn std::error::Error>> = run.await;
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("camera-sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+    let Command { mut options, channels, main, sub, control } = command;
+    for clip in [&main, &sub] {
+        clip.open().await?; // A wrong file is told now, not to the first client.
+    }
+    let channel = ChannelOptions { main: Arc::new(main), sub: Arc::new(sub) };
+    options.channels = vec![channel; channels.get().into()];
+    let bind = options.bind;
+    let camera = CameraSim::start(options).await;
+    let camera = Arc::new(camera.map_err(|error| format!("cannot listen on {bind}: {error}"))?);
+    for channel in 0..channels.get().into() {
+        for stream in [Stream::Main, Stream::Sub] {
+            println!("{}", camera.rtsp_url(channel, stream));
+        }
+    }
+    if let Some(address) = control {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        println!("http://{}/", listener.local_addr()?);
+        tokio::spawn(axum::serve(listener, control::router(camera.clone())).into_future());
+    }
+    std::io::stdout().flush()?;
+    Ok(tokio::signal::ctrl_c().await?)
+}
+
+/// `None` when help is asked for.
+fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>, ArgsError> {
+    let mut options = CameraOptions::new(Vec::new());
+    options.bind = SocketAddr::from(([127, 0, 0, 1], 8554));
+    let mut credentials = Credentials { user: String::new(), password: String::new() };
+    let mut login = false;
+    let mut channels = NonZeroU8::MIN;
+    let mut main = ClipOpener::built_in(BuiltIn::Main);
+    let mut sub = ClipOpener::built_in(BuiltIn::Sub);
+    let mut control = None;
+    while let Some(flag) = args.flag()? {
+        match flag.as_str() {
+            "--bind" => options.bind = args.value()?,
+            "--channels" => channels = args.value()?,
+            "--user" => (credentials.user, login) = (args.value()?, true),
+            "--password" => (credentials.password, login) = (args.value()?, true),
+            "--basic" => options.scheme = Scheme::Basic,
+            "--main" => main = ClipOpener::file(args.value::<PathBuf>()?),
+            "--sub" => sub = ClipOpener::file(args.value::<PathBuf>()?),
+            "--no-audio" => options.audio = false,
+            "--no-tcp" => options.transports.tcp = false,
+            "--no-udp" => options.transports.udp = false,
+            "--packet-at-a-time" => options.packet_at_a_time = true,
+            "--control" => control = Some(args.value()?),
+            "--help" | "-h" => return Ok(None),
+            _ => return Err(args.unknown()),
+        }
+    }
+    options.credentials = login.then_some(credentials);
+    Ok(Some(Command { options, channels, main, sub, control }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(line: &str) -> Result<Option<Command>, ArgsError> {
+        parse(Args::new(line.split_whitespace().map(str::to_owned)))
+    }
+
+    #[test]
+    fn every_option_reaches_its_place() {
+        let line = "--bind 127.0.0.1:1 --channels 3 --user a --password b --basic --no-audio \
+                    --no-udp --packet-at-a-time --control=127.0.0.1:2";
+        let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
+        assert_eq!((options.bind.port(), channels.get()), (1, 3));
+        let login = options.credentials.map(|c| (c.user, c.password));
+        assert_eq!(login, Some(("a".to_owned(), "b".to_owned())));
+        assert_eq!(options.scheme, Scheme::Basic);
+        assert!(options.transports.tcp && !options.transports.udp);
+        assert!(options.packet_at_a_time && !options.audio);
+        assert_eq!(control.map(|address| address.port()), Some(2));
+    }
+
+    #[test]
+    fn no_option_means_one_open_channel() {
+        let Command { options, channels, control, .. } = command("").unwrap().unwrap();
+        assert!(options.credentials.is_none() && control.is_none() && options.audio);
+        assert_eq!((options.bind.port(), channels.get()), (8554, 1));
+        assert!(command("--channels 2 --help").unwrap().is_none());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for line in ["--channels 0", "--channels 300", "--bind nowhere", "--frobnicate", "x"] {
+            assert!(command(line).is_err(), "{line}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::source::Opener;
 use tokio::time::Instant;
 
@@ -35,6 +36,14 @@ pub struct ChannelOptions {
     pub main: Arc<dyn Opener>,
     /// The sub stream; the main stream plays it after a change of parameters.
     pub sub: Arc<dyn Opener>,
+}
+
+impl ChannelOptions {
+    /// The clips of the program: 640×360 and 320×180, H.264 and AAC.
+    pub fn built_in() -> Self {
+        let clip = |clip| Arc::new(ClipOpener::built_in(clip));
+        Self { main: clip(BuiltIn::Main), sub: clip(BuiltIn::Sub) }
+    }
 }
 
 /// What clients did to a channel.

@@ -3,6 +3,8 @@
 
 mod auth;
 mod channel;
+pub mod control;
+mod encoder;
 mod feed;
 mod message;
 mod params;
@@ -11,6 +13,7 @@ mod sdp;
 mod server;
 mod session;
 mod timeline;
+mod tracks;
 mod transport;
 
 use std::io;
@@ -66,6 +69,13 @@ impl CameraOptions {
             packet_at_a_time: false,
             session_timeout: Duration::from_secs(60),
         }
+    }
+}
+
+impl Default for CameraOptions {
+    /// One channel with the built-in clips.
+    fn default() -> Self {
+        Self::new(vec![ChannelOptions::built_in()])
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod client;
+mod control;
 mod faults;
 mod player;
 mod protocol;

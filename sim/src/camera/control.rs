@@ -1,0 +1,118 @@
+//! The camera's control page: what it offers, who watches, and a button for every fault.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Html;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use ivt_media::frame::CLOCK_HZ;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{CameraSim, Fault, Stream};
+
+/// Longest span a fault takes, seconds: a day.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// `GET /` the page, `GET /status` its data as JSON,
+/// `POST /fault/{name}?channel=&seconds=&on=` a fault; see [`parse`] for the names.
+pub fn router(camera: Arc<CameraSim>) -> Router {
+    Router::new()
+        .route("/", get(async || Html(include_str!("control.html"))))
+        .route("/status", get(status))
+        .route("/fault/{name}", post(fault))
+        .with_state(camera)
+}
+
+/// The parameters of a fault.
+#[derive(Debug, Default, Deserialize)]
+struct Order {
+    /// Every channel when absent.
+    channel: Option<usize>,
+    seconds: Option<f64>,
+    on: Option<bool>,
+}
+
+async fn status(State(camera): State<Arc<CameraSim>>) -> Json<Value> {
+    let counters = camera.counters();
+    let channel = |(i, counters)| {
+        let urls = [Stream::Main, Stream::Sub].map(|stream| camera.rtsp_url(i, stream));
+        json!({ "urls": urls, "counters": counters })
+    };
+    let channels: Vec<_> = counters.channels.iter().enumerate().map(channel).collect();
+    Json(json!({ "connections": counters.connections, "channels": channels }))
+}
+
+async fn fault(
+    State(camera): State<Arc<CameraSim>>,
+    Path(name): Path<String>,
+    Query(order): Query<Order>,
+) -> Result<StatusCode, (StatusCode, String)> {
+    let fault = parse(&name, &order)?;
+    let injected = camera.inject(order.channel, fault);
+    injected.map_err(|error| (StatusCode::NOT_FOUND, error.to_string()))?;
+    log::info!(target: "camera", "{fault:?} of {}", match order.channel {
+        Some(channel) => format!("channel {channel}"),
+        None => "all channels".to_owned(),
+    });
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `reboot` and `freeze` last `seconds`, `jump` shifts by them either way; `parameters` and
+/// `garbage` happen once; `silence` and `refuse` stay until `on=false`.
+fn parse(name: &str, order: &Order) -> Result<Fault, (StatusCode, String)> {
+    let seconds = order.seconds.unwrap_or(5.0);
+    let least = if name == "jump" { -MAX_SECONDS } else { 0.0 };
+    if !(least..=MAX_SECONDS).contains(&seconds) {
+        let expected = format!("expected seconds from {least} to {MAX_SECONDS}, got {seconds}");
+        return Err((StatusCode::BAD_REQUEST, expected));
+    }
+    let on = order.on.unwrap_or(true);
+    Ok(match name {
+        "reboot" => Fault::Reboot(Duration::from_secs_f64(seconds)),
+        "freeze" => Fault::Freeze(Duration::from_secs_f64(seconds)),
+        "parameters" => Fault::ChangeParameters,
+        "jump" => Fault::Jump((seconds * CLOCK_HZ as f64) as i64),
+        "garbage" => Fault::Garbage,
+        "silence" => Fault::SilenceAfterDescribe(on),
+        "refuse" => Fault::RefuseLogin(on),
+        _ => return Err((StatusCode::NOT_FOUND, format!("there is no fault `{name}`"))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(seconds: Option<f64>, on: Option<bool>) -> Order {
+        Order { channel: None, seconds, on }
+    }
+
+    #[test]
+    fn names_and_numbers_make_faults() {
+        let rows = [
+            ("reboot", Some(1.5), None, Fault::Reboot(Duration::from_millis(1500))),
+            ("freeze", None, None, Fault::Freeze(Duration::from_secs(5))),
+            ("parameters", None, None, Fault::ChangeParameters),
+            ("jump", Some(-2.0), None, Fault::Jump(-180_000)),
+            ("garbage", None, None, Fault::Garbage),
+            ("silence", None, None, Fault::SilenceAfterDescribe(true)),
+            ("refuse", None, Some(false), Fault::RefuseLogin(false)),
+        ];
+        for (name, seconds, on, fault) in rows {
+            assert_eq!(parse(name, &order(seconds, on)), Ok(fault));
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for seconds in [-1.0, 1e9, f64::NAN, f64::INFINITY] {
+            let (status, _) = parse("reboot", &order(Some(seconds), None)).unwrap_err();
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{seconds}");
+        }
+        assert_eq!(parse("explode", &order(None, None)).unwrap_err().0, StatusCode::NOT_FOUND);
+    }
+}

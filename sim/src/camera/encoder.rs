@@ -1,0 +1,166 @@
+//! The task of one stream: paces its frames and packs each once for all clients. Started by the
+//! first client; then it runs as long as the camera, as a real encoder does.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ivt_media::frame::{Frame, Track};
+use ivt_media::source::{FrameSource, SourceError};
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep};
+
+use super::feed::{Faults, FeedOptions, Item, lock};
+use super::sdp::Description;
+use super::timeline::Timeline;
+use super::tracks::{Fit, Tracks};
+
+/// How much of the stream is read to learn whether it has sound, 90 kHz ticks.
+const PROBE: i64 = 45_000;
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+
+/// The task of a feed.
+pub struct Encoder {
+    options: FeedOptions,
+    faults: Arc<Mutex<Faults>>,
+    units: broadcast::Sender<Item>,
+    describe: watch::Sender<Option<Arc<Description>>>,
+    position: Arc<AtomicI64>,
+    timeline: Timeline,
+    /// The clip that is playing.
+    alternate: bool,
+}
+
+impl Encoder {
+    /// A task that has not begun.
+    pub fn new(
+        options: FeedOptions,
+        faults: Arc<Mutex<Faults>>,
+        units: broadcast::Sender<Item>,
+        describe: watch::Sender<Option<Arc<Description>>>,
+        position: Arc<AtomicI64>,
+    ) -> Self {
+        let timeline = Timeline::default();
+        Self { options, faults, units, describe, position, timeline, alternate: false }
+    }
+
+    /// Runs until the source turns into something that the description cannot express, or cannot
+    /// be opened at first.
+    pub async fn run(mut self) -> Result<(), SourceError> {
+        self.alternate = lock(&self.faults).alternate;
+        let mut source = self.open().await?;
+        let mut tracks = Tracks::new(self.probe(source.as_mut()).await?);
+        self.announce(&tracks);
+        let mut await_key = false;
+        loop {
+            let alternate = lock(&self.faults).alternate;
+            if alternate != self.alternate {
+                self.alternate = alternate;
+                source = self.reopen().await;
+            }
+            let frame = match source.frame().await {
+                Ok(frame) => frame,
+                Err(error) => {
+                    log::debug!(target: "camera", "a stream starts over: {error}");
+                    source = self.reopen().await;
+                    continue;
+                }
+            };
+            if !self.wants(&frame) {
+                continue;
+            }
+            let place = self.timeline.place(&frame);
+            self.position.store(place.dts, Ordering::Relaxed);
+            if self.disturbed() {
+                await_key = true;
+                continue;
+            }
+            let track = match tracks.fit(&frame) {
+                Fit::Track(track) => track,
+                Fit::Changed(track) => {
+                    tracks.change(track, &frame);
+                    self.announce(&tracks);
+                    track
+                }
+                Fit::Stranger => return Ok(()),
+                Fit::Ignored => continue,
+            };
+            if await_key && !frame.key {
+                continue;
+            }
+            await_key = false;
+            if self.units.receiver_count() == 0 {
+                continue;
+            }
+            for unit in tracks.pack(track, &frame, place) {
+                let _ = self.units.send(Item::Unit(Arc::new(unit))); // All may just have left.
+            }
+        }
+    }
+
+    fn wants(&self, frame: &Frame) -> bool {
+        self.options.audio || frame.is_video()
+    }
+
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        let FeedOptions { opener, alternate, .. } = &self.options;
+        if self.alternate { alternate.open().await } else { opener.open().await }
+    }
+
+    async fn reopen(&mut self) -> Box<dyn FrameSource> {
+        self.timeline.restart();
+        loop {
+            match self.open().await {
+                Ok(source) => return source,
+                Err(error) => log::warn!(target: "camera", "{error}"),
+            }
+            sleep(REOPEN_AFTER).await;
+        }
+    }
+
+    /// The tracks of the source: video first, then audio.
+    async fn probe(&mut self, source: &mut dyn FrameSource) -> Result<Vec<Track>, SourceError> {
+        let (mut video, mut audio) = (None, None);
+        let mut first = None;
+        loop {
+            let frame = source.frame().await?;
+            if self.wants(&frame) {
+                let slot = if frame.is_video() { &mut video } else { &mut audio };
+                slot.get_or_insert_with(|| frame.track.clone());
+            }
+            let place = self.timeline.place(&frame);
+            self.position.store(place.dts, Ordering::Relaxed);
+            let long = place.dts - *first.get_or_insert(place.dts) > PROBE;
+            let all = video.is_some() && (audio.is_some() || !self.options.audio);
+            if all || long && (video.is_some() || audio.is_some()) {
+                return Ok(video.into_iter().chain(audio).collect());
+            }
+        }
+    }
+
+    fn announce(&self, tracks: &Tracks) {
+        self.describe.send_replace(Some(Arc::new(tracks.description.clone())));
+    }
+
+    /// Applies the faults of the moment; true while nothing may be sent.
+    fn disturbed(&mut self) -> bool {
+        let mut faults = lock(&self.faults);
+        self.timeline.shift(std::mem::take(&mut faults.jump));
+        if std::mem::take(&mut faults.garbage) {
+            let _ = self.units.send(Item::Garbage(garbage())); // Nobody may be there.
+        }
+        let frozen = faults.frozen_until.is_some_and(|until| Instant::now() < until);
+        if !frozen {
+            faults.frozen_until = None;
+        }
+        frozen
+    }
+}
+
+/// Half a kilobyte that starts neither a packet nor a message.
+fn garbage() -> Bytes {
+    let mut bytes = vec![0; 512];
+    rand::fill(&mut bytes[1..]);
+    bytes.into()
+}

@@ -1,0 +1,179 @@
+//! The tracks of a stream as they go out: which frame belongs where, and its packets.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use ivt_media::frame::{Frame, Track, ticks_to_duration};
+use tokio::time::Instant;
+
+use super::params::parameter_sets;
+use super::rtp::{Packetizer, Unit};
+use super::sdp::Description;
+use super::timeline::Place;
+
+/// Farther from the time of day than that, the stream's clock has jumped.
+const DRIFT: Duration = Duration::from_millis(500);
+
+/// The tracks of the running description, packed.
+pub struct Tracks {
+    /// What clients are told.
+    pub description: Description,
+    packetizers: Vec<Packetizer>,
+    /// Sent before each key picture.
+    parameter_sets: Vec<Bytes>,
+    /// When the last sender reports went out.
+    reported: Option<Instant>,
+    /// The time of day of stream time 0. Kept, lest the jitter of our own timers should move a
+    /// client's clock with every report.
+    epoch: Option<SystemTime>,
+}
+
+/// What a frame is to the stream described.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// One of that track.
+    Track(usize),
+    /// The same codec with other parameter sets.
+    Changed(usize),
+    /// A stranger; the stream must be described anew.
+    Stranger,
+    /// A kind of track that was not described.
+    Ignored,
+}
+
+impl Tracks {
+    /// Tracks with fresh identities.
+    pub fn new(tracks: Vec<Track>) -> Self {
+        let description = Description::new(tracks);
+        let packetizers = description.tracks.iter().map(|(_, s)| Packetizer::new(*s)).collect();
+        let parameter_sets = description.tracks.iter().find_map(|(track, _)| match track {
+            Track::Video(params) => Some(parameter_sets(params)),
+            Track::Audio(_) => None,
+        });
+        let parameter_sets = parameter_sets.unwrap_or_default();
+        Self { description, packetizers, parameter_sets, reported: None, epoch: None }
+    }
+
+    /// Where a frame belongs.
+    pub fn fit(&self, frame: &Frame) -> Fit {
+        for (i, (track, _)) in self.description.tracks.iter().enumerate() {
+            match (track, &frame.track) {
+                (Track::Video(old), Track::Video(new)) => {
+                    return match () {
+                        () if Arc::ptr_eq(old, new) || old == new => Fit::Track(i),
+                        () if old.codec == new.codec => Fit::Changed(i),
+                        () => Fit::Stranger,
+                    };
+                }
+                (Track::Audio(old), Track::Audio(new)) => {
+                    let same = Arc::ptr_eq(old, new) || old == new;
+                    return if same { Fit::Track(i) } else { Fit::Stranger };
+                }
+                _ => {}
+            }
+        }
+        Fit::Ignored
+    }
+
+    /// New parameter sets for the same codec: told in the stream, at the next key frame.
+    pub fn change(&mut self, track: usize, frame: &Frame) {
+        self.description.tracks[track].0 = frame.track.clone();
+        if let Track::Video(params) = &frame.track {
+            self.parameter_sets = parameter_sets(params);
+        }
+    }
+
+    /// The packets of a frame, and sender reports when they are due.
+    pub fn pack(&mut self, track: usize, frame: &Frame, place: Place) -> Vec<Unit> {
+        let sets = match frame.key && frame.is_video() {
+            true => &self.parameter_sets[..],
+            false => &[],
+        };
+        let mut units = vec![self.packetizers[track].frame(frame, place.pts, sets)];
+        let due = |at: Instant| {
+            let age = at.elapsed();
+            age >= Duration::from_secs(5) || frame.key && age >= Duration::from_secs(1)
+        };
+        if self.reported.is_none_or(due) {
+            self.reported = Some(Instant::now());
+            let wall = self.time_of_day(place.dts, SystemTime::now());
+            units.extend(self.packetizers.iter().map(|p| p.report(wall, place.dts)));
+        }
+        units
+    }
+
+    /// The time of day of a stream time, given that it is about `now`.
+    fn time_of_day(&mut self, ticks: i64, now: SystemTime) -> SystemTime {
+        let elapsed = ticks_to_duration(ticks);
+        let off = |wall: SystemTime| match now.duration_since(wall) {
+            Ok(late) => late,
+            Err(early) => early.duration(),
+        };
+        let kept = self.epoch.map(|epoch| epoch + elapsed).filter(|wall| off(*wall) < DRIFT);
+        kept.unwrap_or_else(|| {
+            self.epoch = now.checked_sub(elapsed);
+            now
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ivt_media::frame::{AudioCodec, VideoCodec, VideoParams};
+
+    use super::super::rtp::{Kind, testutil};
+    use super::*;
+
+    fn with(frame: &Frame, change: impl FnOnce(&mut VideoParams)) -> Frame {
+        let Track::Video(params) = &frame.track else { panic!("expected a picture") };
+        let mut params = VideoParams::clone(params);
+        change(&mut params);
+        Frame { track: Track::Video(Arc::new(params)), ..frame.clone() }
+    }
+
+    #[test]
+    fn a_frame_fits_changes_or_breaks_the_description() {
+        let picture = testutil::video(&[&[0x65, 1]]);
+        let sound = testutil::audio(AudioCodec::Pcma, 8000, 1, &[]);
+        let tracks = Tracks::new(vec![picture.track.clone(), sound.track.clone()]);
+        assert_eq!(tracks.fit(&picture), Fit::Track(0));
+        assert_eq!(tracks.fit(&sound), Fit::Track(1));
+        assert_eq!(tracks.fit(&with(&picture, |_| {})), Fit::Track(0), "equal is the same");
+        assert_eq!(tracks.fit(&with(&picture, |p| p.dimensions = (8, 8))), Fit::Changed(0));
+        assert_eq!(tracks.fit(&with(&picture, |p| p.codec = VideoCodec::H265)), Fit::Stranger);
+        let other = testutil::audio(AudioCodec::Pcmu, 8000, 1, &[]);
+        assert_eq!(tracks.fit(&other), Fit::Stranger);
+        assert_eq!(Tracks::new(vec![picture.track]).fit(&sound), Fit::Ignored);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reports_follow_the_first_frame_and_then_key_frames() {
+        let picture = testutil::video(&[&[0x65, 1]]);
+        let mut tracks = Tracks::new(vec![picture.track.clone()]);
+        let mut reports = async |key, wait_ms| {
+            tokio::time::advance(Duration::from_millis(wait_ms)).await;
+            let frame = Frame { key, ..picture.clone() };
+            let units = tracks.pack(0, &frame, Place { pts: 0, dts: 0 });
+            assert_eq!((units[0].kind, units[0].key), (Kind::Rtp, key));
+            units.len() - 1
+        };
+        assert_eq!(reports(true, 0).await, 1);
+        assert_eq!(reports(true, 999).await, 0);
+        assert_eq!(reports(true, 1).await, 1);
+        assert_eq!(reports(false, 4999).await, 0);
+        assert_eq!(reports(false, 1).await, 1, "a stream of few key frames has them too");
+    }
+
+    #[test]
+    fn the_time_of_day_runs_with_the_stream_and_not_with_our_timers() {
+        let mut tracks = Tracks::new(Vec::new());
+        let start = SystemTime::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(tracks.time_of_day(9000, at(100)), at(100));
+        assert_eq!(tracks.time_of_day(18_000, at(220)), at(200), "20 ms late is jitter");
+        assert_eq!(tracks.time_of_day(900_000, at(300)), at(300), "a jump is not");
+        assert_eq!(tracks.time_of_day(909_000, at(390)), at(400));
+        assert_eq!(tracks.time_of_day(0, at(500)), at(500), "and backwards");
+    }
+}
