@@ -2,6 +2,7 @@
 import os
 import subprocess
 
+from peers import ours
 from peers.ours import Agent, Cloud
 from peers.paths import ROOT, built
 from peers.process import Failed, Process
@@ -13,11 +14,9 @@ class Camera:
     """`camera-sim` with `count` channels that all play `clip`; `row` is how it writes: "unit" or "packet" at a time."""
 
     def __init__(self, stack, folder, clip, count, row):
-        command = [built("camera-sim", "release"), "--bind", "127.0.0.1:0", "--channels", str(count), "--main", clip]
-        if row == "packet":
-            command.append("--packet-at-a-time")
-        self.process = stack.enter_context(Process("camera-sim", command, folder))
-        self.urls = [self.process.said(rf"rtsp://\S*{channel}/main")[0] for channel in range(count)]
+        arguments = ["--channels", str(count), "--main", clip] + (["--packet-at-a-time"] if row == "packet" else [])
+        first = ours.Camera(stack, folder, *arguments, profile="release").url
+        self.urls = [first.replace("/ch0/", f"/ch{channel}/") for channel in range(count)]
 
 
 class OurAgent:

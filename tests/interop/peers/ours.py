@@ -53,6 +53,15 @@ class Cloud:
         self.call("RTMPStopPublish", {"channel": channel, "stream_id": stream_id})
 
 
+class Camera:
+    """`camera-sim` on a free port; `url` is the main stream of its first channel."""
+
+    def __init__(self, stack, folder, *arguments, profile="debug"):
+        self.process = stack.enter_context(Process("camera-sim", [built("camera-sim", profile), "--bind", "127.0.0.1:0",
+                                                                  *arguments], folder))
+        self.url = self.process.said(r"rtsp://\S+/ch0/main")[0]
+
+
 class Agent:
     """`ivt-agent` logged in to `cloud`. Each channel is the text of one `[[channel]]`, see `clip` and `camera`; `extra` is
     whole further sections."""

@@ -1,0 +1,62 @@
+"""Our simulators, used by foreign programs: QA must be able to trust them without the agent."""
+import os
+import subprocess
+import time
+import urllib.parse
+
+from peers.browser import Browser
+from peers.cameras import PASSWORD, USER
+from peers.judge import judge
+from peers.ours import Camera, Cloud
+from peers.paths import CLIPS, FFMPEG, FIXTURES
+from peers.process import Failed, Process, wait_for
+
+from . import add
+from .browser import plays
+
+MAIN = os.path.join(CLIPS, "main.flv")
+B_FRAMES = os.path.join(FIXTURES, "h264_bframes.flv")
+HEVC = os.path.join(FIXTURES, "hevc.flv")
+PCMA = os.path.join(FIXTURES, "pcma.flv")
+
+
+def pulled(path, transport, *arguments):
+    """ffmpeg pulls `camera-sim`; what it wrote is judged."""
+    def run(stack, folder):
+        camera = Camera(stack, folder, "--main", path, "--user", USER, "--password", PASSWORD, *arguments)
+        login = f"{USER}:{urllib.parse.quote(PASSWORD, safe='')}@"
+        out = os.path.join(folder, "pulled.flv")
+        command = [FFMPEG, "-nostdin", "-v", "error", "-rtsp_transport", transport, "-i", camera.url.replace("//", f"//{login}"),
+                   "-t", "5", "-c", "copy", "-f", "flv", out]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        if done.returncode != 0 or done.stderr:
+            raise Failed(f"ffmpeg: {done.stderr.strip()[:300]}")
+        judge(out, path, 3)
+    return run
+
+
+def published(path, size, video):
+    """ffmpeg publishes to `ivc-sim`, which counts the stream and plays it in its page."""
+    def run(stack, folder):
+        cloud = Cloud(stack, folder)
+        stack.enter_context(Process("publisher", ["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", path,
+                                                  "-c", "copy", "-f", "flv", cloud.rtmp_url("foreign")], folder))
+        wait_for("publish", lambda: cloud.get("/api/streams"), 10)
+        browser = Browser(stack, folder)
+        browser.open(f"{cloud.page}/?play=foreign")
+        plays(browser, size)
+        time.sleep(1)
+        (stream,) = cloud.get("/api/streams")
+        seen = (stream["video"], stream["dts_violations"], stream["malformed"])
+        if seen != (video, 0, 0):
+            raise Failed(f"expected {video} without faults, got {stream}")
+    return run
+
+
+add("ffmpeg pulls camera-sim over TCP", pulled(MAIN, "tcp"))
+add("ffmpeg pulls camera-sim over TCP, Basic login", pulled(MAIN, "tcp", "--basic"))
+add("ffmpeg pulls camera-sim over UDP", pulled(MAIN, "udp"))
+add("ffmpeg pulls HEVC from camera-sim over TCP", pulled(HEVC, "tcp"))
+add("ffmpeg pulls G.711 from camera-sim over UDP", pulled(PCMA, "udp"))
+add("ffmpeg publishes to ivc-sim, whose page plays it", published(MAIN, (640, 360), "H.264"))
+add("ffmpeg publishes B-frames to ivc-sim, whose page plays it", published(B_FRAMES, (256, 144), "H.264"))
