@@ -1,9 +1,11 @@
 //! Frames in, bytes out: knows no cloud and no camera model.
 #![forbid(unsafe_code)]
 
+pub mod annexb;
 pub mod backoff;
 pub mod clip;
 pub mod coalesce;
+pub mod command;
 mod drift;
 pub mod dts;
 pub mod flv;
@@ -12,6 +14,7 @@ pub mod hub;
 pub mod pull;
 pub mod rtmp;
 pub mod rtsp;
+mod silence;
 pub mod source;
 mod sps;
 pub mod stats;

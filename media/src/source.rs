@@ -7,8 +7,9 @@ use crate::frame::Frame;
 /// One open connection to one stream of one camera.
 #[async_trait]
 pub trait FrameSource: Send {
-    /// The next frame in decode order. An error ends the source; the pull opens a new one.
-    /// Cancel safe. Never waits longer than the source's own silence limit.
+    /// The next frame in decode order, stamped by the camera's clock: where that is set or stands
+    /// still, so do the times, and the pull straightens them. An error ends the source; the pull
+    /// opens a new one. Cancel safe. Never waits longer than the source's own silence limit.
     async fn frame(&mut self) -> Result<Frame, SourceError>;
 
     /// Frames lost on the way here, or given up because they could not be decoded, since opening.

@@ -1,7 +1,6 @@
 //! The frames of an open RTSP session.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,12 +14,12 @@ use retina::codec::{
     AudioFrame, AudioParameters, CodecItem, ParametersRef, VideoFrame, VideoParameters,
     VideoParametersCodec,
 };
-use tokio::time::{Instant, Sleep};
 
 use crate::coalesce;
 use crate::dts::Reorder;
 use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ, Frame, Track, VideoCodec, VideoParams};
 use crate::rtsp::Peer;
+use crate::silence::Silence;
 use crate::source::{FrameSource, SourceError};
 use crate::sps;
 
@@ -77,7 +76,7 @@ impl RtspSource {
             audio: audio.map(|index| Audio { index, params: None }),
             started,
             dropped: 0,
-            silence: Silence::new(),
+            silence: Silence::new(SILENCE_LIMIT),
             progressed: true,
         }
     }
@@ -233,32 +232,4 @@ fn ticks(timestamp: Timestamp) -> i64 {
     }
     let scaled = i128::from(elapsed) * i128::from(CLOCK_HZ) / i128::from(rate);
     i64::try_from(scaled).unwrap_or(if scaled < 0 { i64::MIN } else { i64::MAX })
-}
-
-/// A deadline that each frame pushes back without touching the timer: the timer is set again only
-/// when it fires, once per limit.
-struct Silence {
-    last: Instant,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl Silence {
-    fn new() -> Self {
-        Self { last: Instant::now(), timer: Box::pin(tokio::time::sleep(SILENCE_LIMIT)) }
-    }
-
-    fn end(&mut self) {
-        self.last = Instant::now();
-    }
-
-    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.timer.as_mut().poll(cx).is_ready() {
-            let limit = self.last + SILENCE_LIMIT;
-            if limit <= Instant::now() {
-                return Poll::Ready(());
-            }
-            self.timer.as_mut().reset(limit);
-        }
-        Poll::Pending
-    }
 }

@@ -1,0 +1,212 @@
+//! A program of the device that writes H.264 to its standard output.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant as StdInstant};
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{Instant, timeout};
+
+use crate::annexb::Splitter;
+use crate::frame::{Frame, Track, duration_to_ticks};
+use crate::source::{FrameSource, Opener, SourceError};
+
+/// A program that writes nothing for this long is given up.
+const SILENCE_LIMIT: Duration = Duration::from_secs(10);
+const READ_SIZE: usize = 64 << 10;
+
+/// Starts a program, without a shell. Its pictures are stamped by their arrival: it must write in
+/// real time, without B-frames. Dropping the source kills it.
+#[derive(Clone, Debug)]
+pub struct CommandOpener {
+    program: String,
+    arguments: Vec<String>,
+}
+
+impl CommandOpener {
+    /// `words` are the program and its arguments.
+    pub fn new(words: &[String]) -> Result<Self, SourceError> {
+        match words {
+            [program, arguments @ ..] if !program.is_empty() => {
+                Ok(Self { program: program.clone(), arguments: arguments.to_vec() })
+            }
+            _ => Err(SourceError::Protocol {
+                peer: "command".into(),
+                reason: "expected a program, got no words".into(),
+            }),
+        }
+    }
+
+    /// Names the program only: arguments may hold a password.
+    fn peer(&self) -> String {
+        let name = Path::new(&self.program).file_name().unwrap_or_default();
+        format!("command {}", name.display())
+    }
+}
+
+#[async_trait]
+impl Opener for CommandOpener {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        let peer = self.peer();
+        let unreachable = |reason: String| SourceError::Unreachable { peer: peer.clone(), reason };
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| unreachable(format!("it does not start: {error}")))?;
+        let stdout = child.stdout.take().ok_or_else(|| unreachable("it has no output".into()))?;
+        Ok(Box::new(CommandSource {
+            child,
+            stdout,
+            peer,
+            buf: BytesMut::new(),
+            splitter: Splitter::new(),
+            opened: Instant::now(),
+            last_dts: -1,
+            started: false,
+            dropped: 0,
+        }))
+    }
+}
+
+struct CommandSource {
+    child: Child,
+    stdout: ChildStdout,
+    peer: String,
+    buf: BytesMut,
+    splitter: Splitter<Instant>,
+    opened: Instant,
+    last_dts: i64,
+    /// A key frame was handed out.
+    started: bool,
+    dropped: u64,
+}
+
+#[async_trait]
+impl FrameSource for CommandSource {
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        loop {
+            while let Some(unit) = self.splitter.pop() {
+                self.started |= unit.key;
+                if !self.started {
+                    self.dropped += 1;
+                    continue;
+                }
+                let arrived = duration_to_ticks(unit.mark - self.opened);
+                self.last_dts = arrived.max(self.last_dts + 1);
+                return Ok(Frame {
+                    track: Track::Video(unit.params),
+                    key: unit.key,
+                    discontinuity: false,
+                    pts: self.last_dts,
+                    dts: self.last_dts,
+                    received: now(),
+                    data: unit.data,
+                });
+            }
+            self.fill().await?;
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl CommandSource {
+    async fn fill(&mut self) -> Result<(), SourceError> {
+        self.buf.clear();
+        self.buf.reserve(READ_SIZE);
+        let peer = self.peer.clone();
+        match timeout(SILENCE_LIMIT, self.stdout.read_buf(&mut self.buf)).await {
+            Ok(Ok(0)) => Err(SourceError::Unreachable { peer, reason: self.how_it_ended() }),
+            Ok(Ok(_)) => self
+                .splitter
+                .push(&self.buf, Instant::now())
+                .map_err(|error| SourceError::Protocol { peer, reason: error.to_string() }),
+            Ok(Err(error)) => Err(SourceError::Unreachable { peer, reason: error.to_string() }),
+            Err(_) => Err(SourceError::Silent { peer, seconds: SILENCE_LIMIT.as_secs() }),
+        }
+    }
+
+    fn how_it_ended(&mut self) -> String {
+        match self.child.try_wait() {
+            Ok(Some(status)) => format!("it ended with {status}"),
+            _ => "it closed its output".into(),
+        }
+    }
+}
+
+fn now() -> StdInstant {
+    Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> CommandOpener {
+        CommandOpener::new(&["/bin/sh".into(), "-c".into(), script.into()]).unwrap()
+    }
+
+    /// Octal, as every printf knows it: SPS, PPS, an IDR, a P and the delimiter that ends it.
+    const STREAM: &str = r"printf '\000\000\000\001\147\144\000\014\254\262\002\203\077\076\002\040\000\000\003\000\040\000\000\006\101\342\205\111\000\000\001\150\353\303\313\042\300\000\000\001\145\210a\000\000\001\101\232b\000\000\001\011\360\000\000\001'";
+
+    #[tokio::test]
+    async fn pictures_of_a_program_are_frames_in_order() {
+        let mut source = shell(&format!("{STREAM}; exec sleep 60")).open().await.unwrap();
+        let first = source.frame().await.unwrap();
+        assert!(first.key && first.data[..] == b"\0\0\0\x03\x65\x88a"[..]);
+        let second = source.frame().await.unwrap();
+        assert!(!second.key && second.dts > first.dts && second.dts == second.pts);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_ends_or_is_none_is_an_error_without_its_arguments() {
+        let mut source = shell(&format!("{STREAM}; : secret")).open().await.unwrap();
+        source.frame().await.unwrap();
+        source.frame().await.unwrap();
+        let ended = source.frame().await.unwrap_err();
+        assert!(matches!(ended, SourceError::Unreachable { .. }), "{ended}");
+        let missing = CommandOpener::new(&["/nonexistent/encoder".into(), "secret".into()]);
+        let missing = missing.unwrap().open().await.err().expect("an error");
+        for error in [ended, missing] {
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        assert!(CommandOpener::new(&[]).is_err());
+    }
+
+    #[tokio::test]
+    async fn dropping_the_source_kills_the_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = dir.path().join("pid");
+        let script = format!("echo $$ > {}; {STREAM}; exec sleep 600", pid.display());
+        let mut source = shell(&script).open().await.unwrap();
+        source.frame().await.unwrap();
+        drop(source);
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let process = format!("/proc/{}/stat", pid.trim());
+        // Gone, or a zombie not yet reaped.
+        let gone = || std::fs::read_to_string(&process).map_or(true, |stat| stat.contains(") Z"));
+        timeout(Duration::from_secs(30), async {
+            while !gone() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .expect("the program is killed");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_writes_noise_is_refused() {
+        let mut source = shell("exec tr '\\000' x < /dev/zero").open().await.unwrap();
+        let error = source.frame().await.unwrap_err();
+        assert!(matches!(error, SourceError::Protocol { .. }), "{error}");
+    }
+}
