@@ -30,7 +30,8 @@ pub enum Scheme {
 /// The lock of one connection: its nonce is good for that connection only.
 #[derive(Debug)]
 pub struct Lock {
-    credentials: Credentials,
+    /// An open camera has none.
+    credentials: Option<Credentials>,
     scheme: Scheme,
     nonce: String,
 }
@@ -42,8 +43,8 @@ impl fmt::Debug for Credentials {
 }
 
 impl Lock {
-    /// A lock with a fresh nonce.
-    pub fn new(credentials: Credentials, scheme: Scheme) -> Self {
+    /// A lock with a fresh nonce; without credentials it is open.
+    pub fn new(credentials: Option<Credentials>, scheme: Scheme) -> Self {
         Self { credentials, scheme, nonce: hex(&rand::random::<[u8; 16]>()) }
     }
 
@@ -57,22 +58,20 @@ impl Lock {
 
     /// Whether the value of `Authorization` opens the lock for a request of that method.
     pub fn opens(&self, method: &str, authorization: Option<&str>) -> bool {
+        let Some(credentials) = &self.credentials else { return true };
         let Some((scheme, value)) = authorization.and_then(|a| a.split_once(' ')) else {
             return false;
         };
         match self.scheme {
-            Scheme::Digest => scheme.eq_ignore_ascii_case("digest") && self.digest(method, value),
-            Scheme::Basic => scheme.eq_ignore_ascii_case("basic") && self.basic(value),
+            Scheme::Digest => {
+                scheme.eq_ignore_ascii_case("digest") && self.digest(credentials, method, value)
+            }
+            Scheme::Basic => scheme.eq_ignore_ascii_case("basic") && basic(credentials, value),
         }
     }
 
-    fn basic(&self, value: &str) -> bool {
-        let Credentials { user, password } = &self.credentials;
-        BASE64.decode(value.trim()).is_ok_and(|v| v == format!("{user}:{password}").as_bytes())
-    }
-
-    fn digest(&self, method: &str, value: &str) -> bool {
-        let Credentials { user, password } = &self.credentials;
+    fn digest(&self, credentials: &Credentials, method: &str, value: &str) -> bool {
+        let Credentials { user, password } = credentials;
         let field = |name| parameter(value, name);
         let Some(uri) = field("uri") else { return false };
         let secret = md5_hex(&format!("{user}:{REALM}:{password}"));
@@ -83,6 +82,10 @@ impl Lock {
             && field("nonce") == Some(&self.nonce)
             && field("response").is_some_and(|r| r.eq_ignore_ascii_case(&expected))
     }
+}
+
+fn basic(Credentials { user, password }: &Credentials, value: &str) -> bool {
+    BASE64.decode(value.trim()).is_ok_and(|v| v == format!("{user}:{password}").as_bytes())
 }
 
 /// The value of one `name=value` or `name="value"` of a list. Commas inside quotes belong to the
@@ -117,7 +120,7 @@ mod tests {
 
     fn lock(scheme: Scheme) -> Lock {
         let credentials = Credentials { user: "admin".into(), password: "s,e\"c=ret".into() };
-        Lock { nonce: "abc".into(), ..Lock::new(credentials, scheme) }
+        Lock { nonce: "abc".into(), ..Lock::new(Some(credentials), scheme) }
     }
 
     /// Computed with `md5sum`, not with the code under test.
@@ -151,6 +154,11 @@ mod tests {
         assert!(!lock.opens("PLAY", Some(&header("admin:wrong"))));
         assert!(!lock.opens("PLAY", Some("Basic ***")));
         assert!(!lock.opens("PLAY", Some(&answer("admin", "abc", RESPONSE))));
+    }
+
+    #[test]
+    fn an_open_camera_opens_to_everyone() {
+        assert!(Lock::new(None, Scheme::Digest).opens("DESCRIBE", None));
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub enum Fault {
     Garbage,
     /// Whether a client is left without an answer once it has its description.
     SilenceAfterDescribe(bool),
-    /// Whether every login is wrong.
+    /// Whether every login is wrong, also when none was asked for before.
     RefuseLogin(bool),
 }
 

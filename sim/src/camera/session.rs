@@ -76,7 +76,7 @@ struct Client {
     local: IpAddr,
     peer: SocketAddr,
     camera: Arc<Camera>,
-    lock: Option<Lock>,
+    lock: Lock,
     session: Option<Session>,
     /// Answers nothing any more (a fault).
     mute: bool,
@@ -97,7 +97,7 @@ struct Session {
 
 impl Client {
     fn new(local: IpAddr, peer: SocketAddr, camera: Arc<Camera>) -> Self {
-        let lock = camera.credentials.clone().map(|c| Lock::new(c, camera.scheme));
+        let lock = Lock::new(camera.credentials.clone(), camera.scheme);
         Self { local, peer, camera, lock, session: None, mute: false }
     }
 
@@ -152,12 +152,12 @@ impl Client {
 
     /// The challenge, when the request does not pass the lock.
     fn refusal(&self, request: &Request) -> Option<String> {
-        let lock = self.lock.as_ref()?;
         let refuses = resolve(request.path())
             .and_then(|(channel, ..)| self.camera.channels.get(channel))
             .is_some_and(|channel| channel.refuses_login.load(Ordering::Relaxed));
-        let open = !refuses && lock.opens(&request.method, request.header("Authorization"));
-        (!open).then(|| lock.challenge())
+        let authorization = request.header("Authorization");
+        let open = !refuses && self.lock.opens(&request.method, authorization);
+        (!open).then(|| self.lock.challenge())
     }
 
     fn channel(&self, number: usize) -> Result<&Channel, Status> {
@@ -317,4 +317,18 @@ impl Client {
 
 async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
     timeout(WRITE_LIMIT, writer.write_all(bytes)).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_for_ten_seconds_is_cut() {
+        let (mut writer, _peer) = tokio::io::duplex(16);
+        let started = Instant::now();
+        let error = write(&mut writer, &[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(started.elapsed(), WRITE_LIMIT);
+    }
 }

@@ -9,7 +9,7 @@ use retina::client::{
 };
 use retina::codec::{CodecItem, FrameFormat};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// Nothing in these tests takes nearly as long.
@@ -123,7 +123,14 @@ pub struct Raw {
 
 impl Raw {
     pub async fn connect(camera: &CameraSim) -> Self {
-        let stream = TcpStream::connect(camera.addr()).await.unwrap();
+        Self::connect_with_buffer(camera, 64 * 1024).await
+    }
+
+    /// The kernel holds about so many bytes that were not read.
+    pub async fn connect_with_buffer(camera: &CameraSim, size: u32) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(size).unwrap();
+        let stream = socket.connect(camera.addr()).await.unwrap();
         Self { stream, cseq: 0, buf: Vec::new() }
     }
 

@@ -199,6 +199,14 @@ async fn the_right_login_can_be_refused() {
 }
 
 #[tokio::test]
+async fn an_open_channel_can_be_shut_while_the_other_stays_open() {
+    let camera = camera().await;
+    camera.inject(Some(1), Fault::RefuseLogin(true)).unwrap();
+    assert!(Client::open(&camera.rtsp_url(1, Stream::Main), "tcp", None).await.is_err());
+    Client::play(&camera, 0, Stream::Main, "tcp").await.picture().await;
+}
+
+#[tokio::test]
 async fn a_fault_for_a_channel_that_is_not_there_is_an_error() {
     let error = camera().await.inject(Some(2), Fault::Garbage).unwrap_err();
     assert_eq!(error.to_string(), "the camera has 2 channels; there is no channel 2");

@@ -3,8 +3,9 @@
 use ivt_media::frame::Frame;
 use ivt_sim::camera::{CameraOptions, CameraSim, ChannelOptions, Stream};
 
-use crate::client::{Client, Received};
+use crate::client::{Client, Raw, Received};
 use crate::player::{Player, channel, fixture};
+use crate::protocol::start;
 
 /// Pulls the fixture and compares some rounds of it with the file, frame by frame.
 async fn arrives_unchanged(name: &str, over: &str) {
@@ -140,13 +141,37 @@ async fn sound_can_be_left_out() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_disturbs_no_other() {
-    let camera = CameraSim::start(CameraOptions::new(vec![channel("main", "sub")])).await.unwrap();
-    let mut stuck = crate::client::Raw::connect(&camera).await;
-    let url = camera.rtsp_url(0, Stream::Main);
-    crate::protocol::start(&mut stuck, &url, "interleaved=0-1").await;
+async fn a_client_that_does_not_read_loses_pictures_and_disturbs_no_other() {
+    let mut clip = fixture("main");
+    for frame in clip.iter_mut().filter(|f| f.is_video()) {
+        // A NAL unit of filler (type 12) makes a stream that no socket buffer holds for long.
+        let mut data = frame.data.to_vec();
+        data.extend_from_slice(&100_001u32.to_be_bytes());
+        data.push(12);
+        data.resize(data.len() + 100_000, 0xff);
+        frame.data = data.into();
+    }
+    let main = Player::looping(clip);
+    let channel = ChannelOptions { main: main.clone(), sub: main };
+    let camera = CameraSim::start(CameraOptions::new(vec![channel])).await.unwrap();
+    let mut stuck = Raw::connect_with_buffer(&camera, 4096).await;
+    start(&mut stuck, &camera.rtsp_url(0, Stream::Main), "interleaved=0-1").await;
     let mut client = Client::play(&camera, 0, Stream::Main, "tcp").await;
-    for _ in 0..240 {
+    for _ in 0..150 {
         assert_eq!(client.picture().await.loss, 0);
+    }
+    let mut last: Option<u16> = None;
+    loop {
+        let (channel, packet) = stuck.packet().await.expect("the connection stays");
+        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+        let gap = last.is_some_and(|last| sequence != last.wrapping_add(1));
+        match (channel, gap) {
+            (0, false) => last = Some(sequence),
+            (0, true) => {
+                assert_eq!(packet[12] & 0x1f, 7, "it resumes at a key frame, with its SPS");
+                return;
+            }
+            _ => {}
+        }
     }
 }
