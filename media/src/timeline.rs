@@ -9,8 +9,10 @@ use crate::frame::{CLOCK_HZ, Frame, duration_to_ticks};
 const ORIGIN: i64 = CLOCK_HZ;
 /// A step forward up to this long needs no explanation.
 const MAX_STEP: i64 = CLOCK_HZ * 7 / 10;
-/// How far apart two clocks may be and still be called the same.
+/// How far a frame may be from where it is expected and still be called on time.
 const TOLERANCE: i64 = CLOCK_HZ / 2;
+/// The same for the second track of a new source: a camera may begin with stored pictures.
+const JOIN_TOLERANCE: i64 = 5 * CLOCK_HZ;
 /// A frame this much later than the one before leaves its place in time to the arrival clock.
 const LULL: i64 = CLOCK_HZ;
 /// The frame duration assumed before one was seen.
@@ -88,7 +90,7 @@ impl Timeline {
         let expected = last.map_or(ORIGIN, |(dts, at)| dts + elapsed(at, frame.received).max(1));
         let shared = other.raw.map(|_| other.offset);
         shared
-            .filter(|o| near(frame.dts, *o, expected))
+            .filter(|o| near(frame.dts, *o, expected, JOIN_TOLERANCE))
             .unwrap_or(expected.saturating_sub(frame.dts))
     }
 
@@ -99,7 +101,7 @@ impl Timeline {
         let Some((dts, at)) = track.placed else { return track.offset };
         let (delta, elapsed) = (frame.dts.saturating_sub(raw), elapsed(at, frame.received));
         let step = track.step.unwrap_or(DEFAULT_STEP);
-        if delta > 0 && (delta <= MAX_STEP.max(3 * step) || near(delta, 0, elapsed)) {
+        if delta > 0 && (delta <= MAX_STEP.max(3 * step) || near(delta, 0, elapsed, TOLERANCE)) {
             if delta > CLOCK_HZ / 1000 {
                 track.step = Some(delta);
             }
@@ -116,13 +118,15 @@ impl Timeline {
         [other.raw.map(|_| other.offset), Some(track.former)]
             .into_iter()
             .flatten()
-            .find(|o| near(frame.dts, *o, expected) && frame.dts.saturating_add(*o) > dts)
+            .find(|o| {
+                near(frame.dts, *o, expected, TOLERANCE) && frame.dts.saturating_add(*o) > dts
+            })
             .unwrap_or(expected.saturating_sub(frame.dts))
     }
 }
 
-fn near(raw: i64, offset: i64, expected: i64) -> bool {
-    raw.saturating_add(offset).saturating_sub(expected).saturating_abs() <= TOLERANCE
+fn near(raw: i64, offset: i64, expected: i64, tolerance: i64) -> bool {
+    raw.saturating_add(offset).saturating_sub(expected).saturating_abs() <= tolerance
 }
 
 fn elapsed(from: Instant, to: Instant) -> i64 {
@@ -332,6 +336,25 @@ mod tests {
             check.frame(&frame, captured);
         }
         assert!(check.skew() <= 100 * MS);
+    }
+
+    #[test]
+    fn stored_pictures_sent_first_stay_with_their_sound() {
+        let (mut timeline, mut check) = (Timeline::default(), Check::default());
+        let start = Instant::now();
+        let mut place = |mut frame: Frame| {
+            let captured = frame.dts;
+            timeline.place(&mut frame);
+            check.frame(&frame, captured);
+        };
+        // Two seconds of pictures in one burst, the live sound in the middle of it.
+        for n in 0..50 {
+            place(picture(n == 0, n * FRAME, 10, start));
+            if n == 25 {
+                place(sound(49 * FRAME, start));
+            }
+        }
+        assert_eq!(check.skew(), 0);
     }
 
     /// Everything a camera clock can do, a million times over, with B-frames half of the time.

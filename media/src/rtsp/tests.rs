@@ -5,6 +5,8 @@ use tokio::time::Instant;
 use super::camera::*;
 use super::*;
 use crate::frame::{AudioCodec, Frame, Track, VideoCodec, VideoParams};
+use crate::hub::Start;
+use crate::pull::{Pull, PullConfig};
 
 const LOGIN: Answer = Answer::Status(
     "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"camera\", nonce=\"n0nce\", algorithm=MD5",
@@ -283,6 +285,21 @@ async fn dropped_source_is_torn_down() {
     opener.settle().await;
     assert!(camera.request("TEARDOWN").await.contains("Session: 7"));
     assert_eq!(opener.sessions.0.stale_sessions().num_sessions, 0);
+}
+
+/// Dropping a session starts a task for its TEARDOWN, which a dying runtime has no place for.
+#[test]
+fn a_runtime_may_end_with_a_session_open() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (pull, camera) = runtime.block_on(async {
+        let script = Script { media: picture(1, 0, true), ..Script::default() };
+        let camera = Camera::start(script).await;
+        let pull = Pull::new(Arc::new(opener(&camera, Transport::Tcp)), PullConfig::default());
+        assert!(pull.subscribe(Start::Live).next().await.is_some());
+        (pull, camera)
+    });
+    drop(runtime);
+    drop((pull, camera));
 }
 
 #[tokio::test]
