@@ -1,6 +1,7 @@
 // Live play: fragmented MP4 from a WebSocket into Media Source Extensions.
 
 const MAX_BEHIND = 2;
+const MAX_BEHIND_PAUSED = 30;
 const TARGET_BEHIND = 0.3;
 const KEEP_BEHIND = 15;
 const MAX_QUEUED = 32 << 20;
@@ -142,11 +143,11 @@ export class Player {
 
   // Stays near the live edge, and jumps over holes left by lost frames.
   #follow() {
-    const { buffered, currentTime, seeking } = this.video;
+    const { buffered, currentTime, seeking, paused } = this.video;
     if (!this.#source || !buffered.length || seeking) return;
     const start = buffered.start(buffered.length - 1);
     const end = buffered.end(buffered.length - 1);
-    if (currentTime < start || end - currentTime > MAX_BEHIND) {
+    if (currentTime < start || end - currentTime > (paused ? MAX_BEHIND_PAUSED : MAX_BEHIND)) {
       this.video.currentTime = Math.max(start, end - TARGET_BEHIND);
     }
     this.#trim(2 * KEEP_BEHIND);

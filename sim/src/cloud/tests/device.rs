@@ -247,3 +247,18 @@ async fn stopping_closes_connections_and_frees_the_port() {
     let again = CloudSim::start(options).await.unwrap();
     FakeDevice::login(&again, "a").await;
 }
+
+#[tokio::test]
+async fn a_cloud_that_stops_reading_still_writes() {
+    let cloud = with_link_faults(LinkFaults { stop_reading: true, ..LinkFaults::default() }).await;
+    let device = cloud.device("a");
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    device.wait_online().await;
+    fake.keepalive(1).await;
+    device.notify("UpgradeFirmware", None).await.unwrap();
+    assert_eq!(fake.packet().await, json!({ "event": "UpgradeFirmware" }));
+    let silence = timeout(Duration::from_millis(300), fake.0.next()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    cloud.set_faults(Faults::default());
+    assert_eq!(fake.packet().await, json!({ "seq": 1, "resp": {} }));
+}

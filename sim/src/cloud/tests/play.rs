@@ -7,7 +7,7 @@ use super::*;
 
 pub(super) const CLIP: &[u8] = include_bytes!("../../../../media/clips/sub.flv");
 const G711: &[u8] = include_bytes!("../../../../tests/fixtures/pcma.flv");
-const HEVC: &[u8] = include_bytes!("../../../../tests/fixtures/hevc.flv");
+pub(super) const HEVC: &[u8] = include_bytes!("../../../../tests/fixtures/hevc.flv");
 
 pub(super) fn tags(file: &'static [u8]) -> Vec<Tag> {
     flv::file::tags(bytes::Bytes::from_static(file)).unwrap().map(Result::unwrap).collect()
@@ -153,4 +153,28 @@ async fn malformed_messages_are_counted_and_harm_nobody() {
     let info = stream.info();
     assert_eq!(info.malformed, 1);
     assert!(info.key_frames > 0);
+}
+
+#[tokio::test]
+async fn changed_parameters_and_late_sound_are_announced_mid_stream() {
+    let cloud = cloud().await;
+    let mut page = Page::open(&cloud, "k").await;
+    let stream = cloud.stream("k");
+    let mut receiver = Receiver::new(&stream);
+    let (sound, pictures): (Vec<_>, Vec<_>) =
+        tags(CLIP).into_iter().partition(|tag| tag.kind == TagKind::Audio);
+    pictures.iter().for_each(|tag| receiver.take(tag));
+    let (mimes, _) = page.hear(1).await;
+    assert!(!mimes[0].contains("mp4a"), "{mimes:?}");
+    sound.iter().for_each(|tag| receiver.take(tag));
+    let mut last = String::new();
+    while !last.contains("mp4a") {
+        last = page.hear(1).await.0.pop().unwrap_or(last);
+    }
+    assert!(last.contains("avc1"), "{last}");
+    tags(HEVC).iter().for_each(|tag| receiver.take(tag));
+    while !last.contains("hvc1") {
+        last = page.hear(1).await.0.pop().unwrap_or(last);
+    }
+    assert_eq!(stream.info().publishes, 1);
 }
