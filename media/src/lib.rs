@@ -11,6 +11,7 @@ pub mod dts;
 pub mod flv;
 pub mod frame;
 pub mod hub;
+pub mod publish;
 pub mod pull;
 pub mod rtmp;
 pub mod rtsp;

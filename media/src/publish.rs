@@ -1,0 +1,184 @@
+//! Keeps one stream flowing from a ring to a server: where to start, what to drop, when to stop.
+//!
+//! Not here: trying again after an error. That is policy, and the agent's.
+
+use std::collections::VecDeque;
+use std::ops::DerefMut;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::flv::Muxer;
+use crate::frame::Frame;
+use crate::hub::{Item, Reader};
+use crate::rtmp::{Options, PublishError, Publisher, RtmpUrl};
+
+/// A frame that has waited this long for the server is late: the stream goes on at the newest key
+/// frame held.
+const LATE: Duration = Duration::from_secs(2);
+
+/// How a publish is doing. Watchers are woken for news only: consent, the first frame, a gap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublishStats {
+    /// The server has consented.
+    pub accepted: bool,
+    /// Frames sent.
+    pub frames: u64,
+    /// Payload bytes sent.
+    pub bytes: u64,
+    /// Times the server was too slow and the stream went on at a later key frame.
+    pub gaps: u64,
+    /// Frames left out in those.
+    pub dropped_frames: u64,
+    /// When the last frame had gone out.
+    pub last_frame_at: Option<std::time::Instant>,
+}
+
+/// Publishes what `reader` gives until the server or the source ends it, or `stop` resolves:
+/// then `Ok`. The first frame sent is the newest key frame held when the server consents, or else
+/// the next to come.
+pub async fn run(
+    reader: impl DerefMut<Target = Reader>,
+    url: &RtmpUrl,
+    options: &Options,
+    stop: impl Future<Output = ()>,
+    stats: &watch::Sender<PublishStats>,
+) -> Result<(), PublishError> {
+    tokio::pin!(stop);
+    let publisher = tokio::select! {
+        publisher = Publisher::connect(url, options) => publisher?,
+        () = &mut stop => return Ok(()),
+    };
+    relay(publisher, reader, stop, stats).await
+}
+
+/// As [`run`], with a connection made before.
+pub async fn relay(
+    mut publisher: Publisher,
+    mut reader: impl DerefMut<Target = Reader>,
+    stop: impl Future<Output = ()>,
+    stats: &watch::Sender<PublishStats>,
+) -> Result<(), PublishError> {
+    stats.send_modify(|stats| stats.accepted = true);
+    let ended = tokio::select! {
+        error = pump(&mut publisher, &mut reader, stats) => Err(error),
+        () = stop => Ok(()),
+    };
+    if matches!(ended, Ok(()) | Err(PublishError::SourceEnded)) {
+        publisher.finish().await;
+    }
+    ended
+}
+
+async fn pump(
+    publisher: &mut Publisher,
+    reader: &mut Reader,
+    stats: &watch::Sender<PublishStats>,
+) -> PublishError {
+    let mut muxer = Muxer::new();
+    let mut queue = Queue::new(reader);
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = queue.next() => frame,
+            error = publisher.ended() => return error,
+        };
+        let Some(frame) = frame else { return PublishError::SourceEnded };
+        let Some(tags) = muxer.tags(&frame) else { continue };
+        let mut bytes = 0;
+        for tag in tags {
+            bytes += tag.len() as u64;
+            if let Err(error) = publisher.send(&tag).await {
+                return error;
+            }
+        }
+        stats.send_if_modified(|stats| {
+            let news = stats.frames == 0 || stats.gaps != queue.gaps;
+            stats.frames += 1;
+            stats.bytes += bytes;
+            stats.last_frame_at = Some(Instant::now().into_std());
+            (stats.gaps, stats.dropped_frames) = (queue.gaps, queue.dropped);
+            news
+        });
+    }
+}
+
+/// A reader that never gives a picture without the ones it is made from, nor old pictures when it
+/// could give new ones.
+struct Queue<'a> {
+    reader: &'a mut Reader,
+    /// Frames taken off the ring ahead of time, never more than it held at once.
+    pending: VecDeque<Arc<Frame>>,
+    wants_key: bool,
+    gaps: u64,
+    dropped: u64,
+}
+
+impl<'a> Queue<'a> {
+    /// Starts at the newest key frame held: what came while the connection was made is no loss.
+    fn new(reader: &'a mut Reader) -> Self {
+        let mut queue =
+            Self { reader, pending: VecDeque::new(), wants_key: true, gaps: 0, dropped: 0 };
+        queue.catch_up();
+        Self { wants_key: queue.pending.is_empty(), gaps: 0, dropped: 0, ..queue }
+    }
+
+    /// The next frame to send; `None` at the end of the source. Cancel safe.
+    async fn next(&mut self) -> Option<Arc<Frame>> {
+        loop {
+            if let Some(frame) = self.pending.pop_front() {
+                return Some(frame);
+            }
+            match self.reader.next().await? {
+                Item::Gap { lost } => {
+                    self.wants_key = true;
+                    self.count_gap(lost);
+                }
+                Item::Frame(frame) if self.wants_key && !frame.key => self.dropped += 1,
+                Item::Frame(frame) => {
+                    self.wants_key = false;
+                    let waited = Instant::now().into_std().duration_since(frame.received);
+                    self.pending.push_back(frame);
+                    if waited > LATE {
+                        self.catch_up();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes everything off the ring and keeps what begins with the newest key frame, if there is
+    /// a newer one than what is pending.
+    fn catch_up(&mut self) {
+        let mut dropped = 0;
+        while let Some(item) = self.reader.try_next() {
+            match item {
+                Item::Gap { lost } => {
+                    dropped += lost + self.pending.len() as u64;
+                    self.pending.clear();
+                }
+                Item::Frame(frame) => {
+                    if frame.key {
+                        dropped += self.pending.len() as u64;
+                        self.pending.clear();
+                    }
+                    self.pending.push_back(frame);
+                }
+            }
+        }
+        if dropped > 0 {
+            self.count_gap(dropped);
+        }
+    }
+
+    fn count_gap(&mut self, dropped: u64) {
+        self.gaps += 1;
+        self.dropped += dropped;
+    }
+}
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

@@ -1,0 +1,228 @@
+use bytes::Bytes;
+use tokio::io::{DuplexStream, duplex};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::*;
+use crate::flv::{Tag, TagKind};
+use crate::frame::{Track, VideoCodec, VideoParams};
+use crate::hub::{Hub, Start};
+use crate::rtmp::server::{self, ServerLimits, Session};
+
+const SECOND: i64 = 90_000;
+
+fn params(width: u32) -> Arc<VideoParams> {
+    let record = Bytes::from_static(&[1, 0x42, 0, 30, 0xff, 0xe0, 0]);
+    let dimensions = (width, 360);
+    Arc::new(VideoParams { codec: VideoCodec::H264, record, dimensions, frame_rate: None })
+}
+
+/// A picture received now; its body says its number.
+fn picture(key: bool, number: i64, size: usize) -> Frame {
+    let body = vec![number as u8; size];
+    let data = [&(size as u32).to_be_bytes()[..], &body].concat().into();
+    Frame {
+        track: Track::Video(params(640)),
+        key,
+        discontinuity: false,
+        pts: number * SECOND,
+        dts: number * SECOND,
+        received: Instant::now().into_std(),
+        data,
+    }
+}
+
+/// A publisher and the session that has accepted it, with a pipe of `room` bytes between.
+async fn pair(room: usize) -> (Publisher, Session<DuplexStream>) {
+    let (near, far) = duplex(room);
+    let url = RtmpUrl::parse("rtmp://server/live/x").unwrap();
+    let options = Options::default();
+    let server = async {
+        let mut session = server::accept(far, ServerLimits::default()).await.unwrap();
+        session.publish().await.unwrap();
+        session.accept().await.unwrap();
+        session
+    };
+    let (publisher, session) = tokio::join!(Publisher::over(near, &url, &options), server);
+    (publisher.unwrap(), session)
+}
+
+/// The next picture's number; sequence headers and metadata are passed over.
+async fn number(session: &mut Session<DuplexStream>) -> Option<u8> {
+    loop {
+        let tag = session.next_tag().await.unwrap()?;
+        let payload = tag.payload();
+        if tag.kind == TagKind::Video && payload[1] == 1 {
+            return payload.last().copied();
+        }
+    }
+}
+
+fn start(
+    publisher: Publisher,
+    hub: &Arc<Hub>,
+) -> (
+    tokio::task::JoinHandle<Result<(), PublishError>>,
+    oneshot::Sender<()>,
+    watch::Receiver<PublishStats>,
+) {
+    let mut reader = hub.reader(Start::LastKey);
+    let (stats, seen) = watch::channel(PublishStats::default());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        relay(publisher, &mut reader, stopped, &stats).await
+    });
+    (task, stop, seen)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_starts_with_headers_and_the_newest_key_frame() {
+    let hub = Hub::new(1 << 20);
+    for n in 0..6 {
+        hub.push(picture(n % 4 == 0, n, 10));
+    }
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (task, stop, seen) = start(publisher, &hub);
+    let mut tags: Vec<Tag> = Vec::new();
+    for _ in 0..4 {
+        tags.push(session.next_tag().await.unwrap().unwrap());
+    }
+    let kinds: Vec<_> = tags.iter().map(|tag| (tag.kind as u8, tag.timestamp_ms)).collect();
+    assert_eq!(kinds, [(18, 0), (9, 0), (9, 0), (9, 1000)]);
+    assert_eq!(tags[1].payload()[..2], [0x17, 0], "sequence header");
+    assert_eq!(tags[2].payload().last(), Some(&4));
+    stop.send(()).unwrap();
+    assert_eq!(session.next_tag().await.unwrap(), None);
+    assert_eq!(task.await.unwrap(), Ok(()));
+    let seen = *seen.borrow();
+    assert_eq!((seen.accepted, seen.frames, seen.gaps, seen.dropped_frames), (true, 2, 0, 0));
+    assert_eq!(seen.bytes, tags.iter().map(|tag| tag.len() as u64).sum::<u64>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_parameters_are_announced_in_the_stream() {
+    let hub = Hub::new(1 << 20);
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (task, _stop, _seen) = start(publisher, &hub);
+    hub.push(picture(true, 0, 10));
+    assert_eq!(number(&mut session).await, Some(0));
+    hub.push(Frame { track: Track::Video(params(1280)), ..picture(true, 1, 10) });
+    hub.close();
+    let metadata = session.next_tag().await.unwrap().unwrap().payload();
+    let metadata = crate::flv::metadata::parse(&metadata).unwrap();
+    assert_eq!(metadata.dimensions, Some((1280, 360)));
+    let header = session.next_tag().await.unwrap().unwrap();
+    assert_eq!(header.payload()[..2], [0x17, 0]);
+    assert_eq!(number(&mut session).await, Some(1));
+    assert_eq!(session.next_tag().await.unwrap(), None);
+    assert_eq!(task.await.unwrap(), Err(PublishError::SourceEnded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_server_costs_frames_up_to_a_key_frame_and_they_are_counted() {
+    let hub = Hub::new(64 << 10);
+    let (publisher, mut session) = pair(16 << 10).await;
+    let (task, stop, mut seen) = start(publisher, &hub);
+    for n in 0..40 {
+        hub.push(picture(n % 4 == 0, n, 8000));
+        sleep(Duration::from_millis(40)).await;
+    }
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&39) {
+        numbers.push(number(&mut session).await.unwrap());
+    }
+    let jump = numbers.windows(2).position(|pair| pair[1] != pair[0] + 1).unwrap();
+    assert_eq!(numbers[jump + 1] % 4, 0, "goes on at a key frame: {numbers:?}");
+    hub.push(picture(false, 40, 100));
+    assert_eq!(number(&mut session).await, Some(40));
+    stop.send(()).unwrap();
+    task.await.unwrap().unwrap();
+    let seen = *seen.borrow_and_update();
+    assert_eq!(seen.gaps, 1);
+    assert_eq!(seen.frames + seen.dropped_frames, 41, "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_pictures_are_not_sent_when_there_are_new_ones() {
+    let hub = Hub::new(10 << 20);
+    let (publisher, mut session) = pair(16 << 10).await;
+    let (_task, _stop, _seen) = start(publisher, &hub);
+    // Nothing falls out of this ring, but the server sleeps for six seconds.
+    for n in 0..6 {
+        hub.push(picture(n % 2 == 0, n, 20_000));
+        sleep(Duration::from_secs(1)).await;
+    }
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&5) {
+        numbers.push(number(&mut session).await.unwrap());
+    }
+    assert_eq!(numbers, [0, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_gop_is_sent_whole_however_old() {
+    let hub = Hub::new(10 << 20);
+    for n in 0..6 {
+        hub.push(picture(n == 0, n, 100));
+        sleep(Duration::from_secs(1)).await;
+    }
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (_task, _stop, seen) = start(publisher, &hub);
+    for n in 0..6 {
+        assert_eq!(number(&mut session).await, Some(n));
+    }
+    assert_eq!(seen.borrow().gaps, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_stuck_for_ten_seconds_is_given_up() {
+    let hub = Hub::new(1 << 20);
+    let (publisher, _session) = pair(8 << 10).await;
+    let (task, _stop, _seen) = start(publisher, &hub);
+    hub.push(picture(true, 0, 100_000));
+    let started = Instant::now();
+    let ended = task.await.unwrap();
+    assert!(matches!(ended, Err(PublishError::Stalled { .. })), "{ended:?}");
+    assert_eq!(started.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_a_stalled_publish_takes_a_second_at_most() {
+    let hub = Hub::new(1 << 20);
+    let (publisher, _session) = pair(8 << 10).await;
+    let (task, stop, _seen) = start(publisher, &hub);
+    hub.push(picture(true, 0, 100_000));
+    sleep(Duration::from_secs(3)).await;
+    stop.send(()).unwrap();
+    let started = Instant::now();
+    assert_eq!(task.await.unwrap(), Ok(()));
+    assert_eq!(started.elapsed(), Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_goes_away_between_frames_is_noticed() {
+    let hub = Hub::new(1 << 20);
+    let (publisher, session) = pair(8 << 10).await;
+    let (task, _stop, _seen) = start(publisher, &hub);
+    drop(session);
+    let ended = task.await.unwrap();
+    assert!(matches!(ended, Err(PublishError::Lost { .. })), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_publish_can_be_stopped_while_it_is_being_made() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = RtmpUrl::parse(&format!("rtmp://{address}/live/x")).unwrap();
+    let hub = Hub::new(1 << 20);
+    let (stats, seen) = watch::channel(PublishStats::default());
+    let (held, kept) = oneshot::channel();
+    let stop = async { drop(held.send(listener.accept().await)) };
+    let mut reader = hub.reader(Start::Live);
+    let ended = run(&mut reader, &url, &Options::default(), stop, &stats).await;
+    assert_eq!(ended, Ok(()));
+    assert!(!seen.borrow().accepted);
+    drop(kept);
+}
