@@ -3,6 +3,7 @@
 //! Not here: trying again after an error. That is policy, and the agent's.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::rtmp::{Options, PublishError, Publisher, RtmpUrl};
 /// frame held.
 const LATE: Duration = Duration::from_secs(2);
 
-/// How a publish is doing. Watchers are woken for news only: consent, the first frame, a gap.
+/// How a publish is doing; totals go on when it is made again with the same sender. Watchers are woken for news only: consent, the first frame, a gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishStats {
     /// The server has consented.
@@ -95,11 +96,12 @@ async fn pump(
             }
         }
         stats.send_if_modified(|stats| {
-            let news = stats.frames == 0 || stats.gaps != queue.gaps;
+            let news = stats.last_frame_at.is_none() || queue.gaps > 0;
             stats.frames += 1;
             stats.bytes += bytes;
+            stats.gaps += mem::take(&mut queue.gaps);
+            stats.dropped_frames += mem::take(&mut queue.dropped);
             stats.last_frame_at = Some(Instant::now().into_std());
-            (stats.gaps, stats.dropped_frames) = (queue.gaps, queue.dropped);
             news
         });
     }
@@ -112,6 +114,7 @@ struct Queue<'a> {
     /// Frames taken off the ring ahead of time, never more than it held at once.
     pending: VecDeque<Arc<Frame>>,
     wants_key: bool,
+    /// Not yet in the statistics: gaps, and the frames lost in them.
     gaps: u64,
     dropped: u64,
 }

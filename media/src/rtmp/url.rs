@@ -48,8 +48,7 @@ impl RtmpUrl {
             _ => return Err(UrlError::Scheme),
         };
         let (authority, path) = rest.split_once('/').ok_or(UrlError::Path)?;
-        // As http, so that names and addresses get the rules of the web.
-        let parsed = Url::parse(&format!("http://{authority}/")).map_err(|_| UrlError::Host)?;
+        let parsed = Url::parse(&format!("rtmp://{authority}/")).map_err(|_| UrlError::Host)?;
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(UrlError::Login);
         }
@@ -57,16 +56,12 @@ impl RtmpUrl {
             return Err(UrlError::Host);
         }
         let host = match parsed.host().ok_or(UrlError::Host)? {
+            Host::Domain("") => return Err(UrlError::Host),
             Host::Domain(name) => name.to_owned(),
             Host::Ipv4(address) => address.to_string(),
             Host::Ipv6(address) => address.to_string(),
         };
-        let port = match (parsed.port(), authority.ends_with(":80"), tls) {
-            (Some(port), ..) => port,
-            (None, true, _) => 80,
-            (None, false, false) => 1935,
-            (None, false, true) => 443,
-        };
+        let port = parsed.port().unwrap_or(if tls { 443 } else { 1935 });
         let query_at = path.find('?').unwrap_or(path.len());
         let slash = path[..query_at].rfind('/').ok_or(UrlError::Path)?;
         let (app, key) = (path[..slash].trim_matches('/'), &path[slash + 1..]);
@@ -119,6 +114,7 @@ mod tests {
         assert_eq!(parts("rtmp://h/live/x"), row("h:1935", "live", "x"));
         assert_eq!(parts("RTMPS://h/live/x"), row("h:443", "live", "x"));
         assert_eq!(parts("rtmps://h:80/live/x"), row("h:80", "live", "x"));
+        assert_eq!(parts("rtmp://h:0443/live/x"), row("h:443", "live", "x"));
         assert_eq!(parts("rtmp://h:1/a/b/x?k=1/2&n=%20"), row("h:1", "a/b", "x?k=1/2&n=%20"));
         assert_eq!(parts("rtmp://[::1]:7/a/x"), row("[::1]:7", "a", "x"));
         assert_eq!(parts(" rtmp://10.0.0.1//a//x "), row("10.0.0.1:1935", "a", "x"));
