@@ -1,0 +1,184 @@
+//! The configuration: every key, its meaning and its default. A value that is here was checked.
+//! `configs/base.toml` shows the same as a file; a test keeps the two equal.
+
+mod load;
+mod nearest;
+mod parse;
+mod section;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ivt_hal::{Model, Stream, Transport};
+use url::Url;
+
+pub use load::Access;
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[cloud]`: whom to dial.
+    pub cloud: Cloud,
+    /// `device.model`, "camera" or "nvr"; default "camera". A camera has exactly one channel.
+    pub model: Model,
+    /// `[[channel]]`: the cameras, in the order of their numbers. Never empty.
+    pub channels: Vec<Channel>,
+    /// `[publish]`: how live streams are kept up.
+    pub publish: Publish,
+    /// `[runtime]`: how the work is done.
+    pub runtime: Runtime,
+    /// `log.level`, "error", "warn", "info", "debug" or "trace"; default "info".
+    pub log_level: log::LevelFilter,
+}
+
+/// The cloud and our login there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cloud {
+    /// `url`, required: `ws://HOST[:PORT]/PATH` or `wss://…`, without user name and query.
+    pub url: Url,
+    /// `login_code`, required: the name the cloud gave this device.
+    pub login_code: String,
+    /// `login_passwd`, required: the password that goes with it.
+    pub login_passwd: Secret,
+    /// `hardware_model`: told to the cloud; default "ivt".
+    pub hardware_model: String,
+    /// `firmware_model`: told to the cloud; default the version of the agent.
+    pub firmware_model: String,
+    /// `ca_file`: PEM file of the only authorities to trust for `wss` and `rtmps`; default those
+    /// of the system.
+    pub ca_file: Option<PathBuf>,
+    /// `stop_publish_on_disconnect`: live streams end with the connection to the cloud; default
+    /// true.
+    pub stop_publish_on_disconnect: bool,
+}
+
+/// One camera.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    /// `backend`, required: "rtsp" or "emulator".
+    pub backend: Backend,
+    /// `bitrate`: bits per second the encoder is set to; default unknown.
+    pub bitrate: Option<u32>,
+    /// `quality`: which stream serves which quality.
+    pub quality: QualityMap,
+    /// `ring_bytes`: bytes of frames held per stream; default 1 MiB.
+    pub ring_bytes: usize,
+    /// `always_on`: streams pulled also when nobody asks, so that a picture starts at once; a list
+    /// of "main" and "sub", default none.
+    pub always_on: Vec<Stream>,
+}
+
+/// What a channel's frames come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Backend {
+    /// A camera with RTSP addresses.
+    Rtsp {
+        /// `main`, required: `rtsp://` address of the main stream.
+        main: Secret,
+        /// `sub`: address of the sub stream; default none, the main stream serves both.
+        sub: Option<Secret>,
+        /// `username`: default none, or what the addresses hold.
+        username: Option<String>,
+        /// `password`: default empty.
+        password: Secret,
+        /// `transport`, "tcp" or "udp"; default "tcp".
+        transport: Transport,
+    },
+    /// A looping clip.
+    Emulator {
+        /// `main`: FLV file of the main stream; default the built-in clip.
+        main: Option<PathBuf>,
+        /// `sub`: FLV file of the sub stream; default the built-in clip.
+        sub: Option<PathBuf>,
+    },
+}
+
+/// The stream that serves each quality the cloud can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QualityMap {
+    /// Default "sub", or "main" where the camera has no sub stream.
+    pub ld: Stream,
+    /// As `ld`.
+    pub sd: Stream,
+    /// Default "main".
+    pub hd: Stream,
+    /// Default "main".
+    pub fhd: Stream,
+}
+
+/// Live publishing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// `retry_seconds`: how long a lost publish is retried; default 60, 0 gives up at once.
+    pub retry: Duration,
+    /// `linger_seconds`: how long a camera's stream stays open after its last reader; default 5.
+    pub linger: Duration,
+}
+
+/// Threads and reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// `worker_threads`: default 0, everything on one thread.
+    pub worker_threads: usize,
+    /// `read_batch_ms`: collect what cameras send for so long before reading it, which saves CPU
+    /// time and costs delay; default 0.
+    pub read_batch: Duration,
+}
+
+/// A text that may hold a password: it is never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// For the peer it is meant for.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("{file}: cannot be read: {source}")]
+    Read {
+        /// Its path.
+        file: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file may be read by everyone.
+    #[error(
+        "{file}: is readable by everyone, and such a file may hold passwords; do `chmod 600 {file}` \
+         or start with --allow-world-readable"
+    )]
+    WorldReadable {
+        /// Its path.
+        file: String,
+    },
+    /// Something in it is wrong.
+    #[error("{file}:{line}: {message}")]
+    Value {
+        /// Its path.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// What is expected; never a secret.
+        message: String,
+    },
+}

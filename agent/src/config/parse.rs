@@ -1,0 +1,291 @@
+//! The keys of the file, one after the other: what is allowed and what is the default.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ivt_hal::{Credentials, Model, Stream, Transport};
+use log::LevelFilter;
+use toml::de::DeValue;
+use url::Url;
+
+use super::section::{Section, boolean, integer, list, text, word};
+use super::{Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Runtime, Secret};
+
+/// Longest name, password or model.
+const NAME: usize = 256;
+/// Longest path or address.
+const PATH: usize = 1024;
+/// Most cameras behind one NVR.
+const CHANNELS: usize = 256;
+
+const STREAMS: &[(&str, Stream)] = &[("main", Stream::Main), ("sub", Stream::Sub)];
+const LEVELS: &[(&str, LevelFilter)] = &[
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
+/// What a credentials file may hold; every key of it is optional.
+#[derive(Default)]
+pub(super) struct CredentialsFile {
+    login_code: Option<String>,
+    login_passwd: Option<String>,
+    /// By channel number.
+    channels: Vec<Login>,
+}
+
+#[derive(Default)]
+struct Login {
+    username: Option<String>,
+    password: Option<String>,
+}
+
+/// The path of the credentials file, where one is named.
+pub(super) fn credentials_path(
+    root: &mut Section<'_, '_>,
+    base: &Path,
+) -> Result<Option<PathBuf>, Error> {
+    path(root, "credentials", base)
+}
+
+pub(super) fn credentials(mut root: Section<'_, '_>) -> Result<CredentialsFile, Error> {
+    let mut cloud = root.section("cloud")?;
+    let login_code = cloud.read("login_code", text(1..=NAME))?;
+    let login_passwd = cloud.read("login_passwd", text(1..=NAME))?;
+    cloud.finish()?;
+    let mut channels = Vec::new();
+    for mut section in root.sections("channel")? {
+        channels.push(login(&mut section)?);
+        section.finish()?;
+    }
+    root.finish()?;
+    Ok(CredentialsFile { login_code, login_passwd, channels })
+}
+
+pub(super) fn config(
+    mut root: Section<'_, '_>,
+    credentials: Option<CredentialsFile>,
+    base: &Path,
+) -> Result<Config, Error> {
+    let mut apart = credentials.unwrap_or_default();
+    let cloud = cloud(root.section("cloud")?, &mut apart, base)?;
+
+    let mut device = root.section("device")?;
+    let models = word(&[("camera", Model::Camera), ("nvr", Model::Nvr)]);
+    let model = device.read("model", models)?.unwrap_or(Model::Camera);
+    device.finish()?;
+
+    let channels = channels(&mut root, model, apart.channels, base)?;
+
+    let mut section = root.section("publish")?;
+    let publish = Publish {
+        retry: seconds(section.read("retry_seconds", integer(0..=86_400))?.unwrap_or(60)),
+        linger: seconds(section.read("linger_seconds", integer(0..=3_600))?.unwrap_or(5)),
+    };
+    section.finish()?;
+
+    let mut section = root.section("runtime")?;
+    let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
+    let batch = section.read("read_batch_ms", integer(0..=100))?.unwrap_or(0);
+    section.finish()?;
+    let runtime =
+        Runtime { worker_threads: threads as usize, read_batch: Duration::from_millis(batch) };
+
+    let mut section = root.section("log")?;
+    let log_level = section.read("level", word(LEVELS))?.unwrap_or(LevelFilter::Info);
+    section.finish()?;
+
+    root.finish()?;
+    Ok(Config { cloud, model, channels, publish, runtime, log_level })
+}
+
+fn cloud(
+    mut section: Section<'_, '_>,
+    apart: &mut CredentialsFile,
+    base: &Path,
+) -> Result<Cloud, Error> {
+    let code = section.read("login_code", text(1..=NAME))?;
+    let passwd = section.read("login_passwd", text(1..=NAME))?;
+    let cloud = Cloud {
+        url: section.require("url", cloud_url)?,
+        login_code: one(&section, "login_code", code, apart.login_code.take())?,
+        login_passwd: one(&section, "login_passwd", passwd, apart.login_passwd.take())?.into(),
+        hardware_model: section
+            .read("hardware_model", text(1..=NAME))?
+            .unwrap_or_else(|| "ivt".into()),
+        firmware_model: section
+            .read("firmware_model", text(1..=NAME))?
+            .unwrap_or_else(|| env!("CARGO_PKG_VERSION").into()),
+        ca_file: path(&mut section, "ca_file", base)?,
+        stop_publish_on_disconnect: section
+            .read("stop_publish_on_disconnect", boolean)?
+            .unwrap_or(true),
+    };
+    section.finish()?;
+    Ok(cloud)
+}
+
+fn channels(
+    root: &mut Section<'_, '_>,
+    model: Model,
+    logins: Vec<Login>,
+    base: &Path,
+) -> Result<Vec<Channel>, Error> {
+    let sections = root.sections("channel")?;
+    match (model, sections.get(1)) {
+        _ if sections.is_empty() => {
+            return Err(root.error("no channel: describe the camera under [[channel]]"));
+        }
+        (Model::Camera, Some(second)) => {
+            return Err(second.error(
+                "a camera has exactly one channel, number 0; with several, set device.model to \
+                 \"nvr\"",
+            ));
+        }
+        _ if sections.len() > CHANNELS => {
+            return Err(root.error(format!("more than {CHANNELS} channels")));
+        }
+        _ if logins.len() > sections.len() => {
+            return Err(root.error(format!(
+                "the credentials file has {} channels, here are {}",
+                logins.len(),
+                sections.len()
+            )));
+        }
+        _ => {}
+    }
+    let mut logins = logins.into_iter();
+    let each = sections.into_iter().enumerate();
+    each.map(|(n, section)| channel(n, section, logins.next().unwrap_or_default(), base)).collect()
+}
+
+fn channel(
+    number: usize,
+    mut section: Section<'_, '_>,
+    apart: Login,
+    base: &Path,
+) -> Result<Channel, Error> {
+    section.read("number", |value| match integer(0..=CHANNELS as u64)(value) {
+        Ok(n) if n == number as u64 => Ok(()),
+        _ => Err(format!("{number} here: channels are numbered from 0 in their order")),
+    })?;
+    let rtsp = section.require("backend", word(&[("rtsp", true), ("emulator", false)]))?;
+    let backend = if rtsp {
+        rtsp_backend(&mut section, apart)?
+    } else {
+        if apart.username.or(apart.password).is_some() {
+            return Err(section.error("an emulator takes no user name and password"));
+        }
+        let main = path(&mut section, "main", base)?;
+        Backend::Emulator { main, sub: path(&mut section, "sub", base)? }
+    };
+    let has_sub = !matches!(backend, Backend::Rtsp { sub: None, .. });
+    let channel = Channel {
+        backend,
+        bitrate: section
+            .read("bitrate", integer(1..=1_000_000_000))?
+            .and_then(|b| u32::try_from(b).ok()),
+        quality: quality(section.section("quality")?, has_sub)?,
+        ring_bytes: section.read("ring_bytes", integer(65_536..=268_435_456))?.unwrap_or(1 << 20)
+            as usize,
+        always_on: section.read("always_on", list(word(STREAMS)))?.unwrap_or_default(),
+    };
+    section.finish()?;
+    Ok(channel)
+}
+
+fn rtsp_backend(section: &mut Section<'_, '_>, apart: Login) -> Result<Backend, Error> {
+    let main: Secret = section.require("main", rtsp_url)?.into();
+    let sub = section.read("sub", rtsp_url)?.map(Secret::from);
+    let here = login(section)?;
+    if here.username.is_some() && apart.username.is_some() {
+        return Err(twice(section, "username"));
+    }
+    if here.password.is_some() && apart.password.is_some() {
+        return Err(twice(section, "password"));
+    }
+    let username = here.username.or(apart.username);
+    let password = here.password.or(apart.password);
+    if username.is_none() && password.is_some() {
+        return Err(section.error("channel.password needs channel.username"));
+    }
+    let transports = word(&[("tcp", Transport::Tcp), ("udp", Transport::Udp)]);
+    let transport = section.read("transport", transports)?.unwrap_or_default();
+    Ok(Backend::Rtsp {
+        main,
+        sub,
+        username,
+        password: password.unwrap_or_default().into(),
+        transport,
+    })
+}
+
+fn quality(mut section: Section<'_, '_>, has_sub: bool) -> Result<QualityMap, Error> {
+    let low = if has_sub { Stream::Sub } else { Stream::Main };
+    let map = QualityMap {
+        ld: section.read("ld", word(STREAMS))?.unwrap_or(low),
+        sd: section.read("sd", word(STREAMS))?.unwrap_or(low),
+        hd: section.read("hd", word(STREAMS))?.unwrap_or(Stream::Main),
+        fhd: section.read("fhd", word(STREAMS))?.unwrap_or(Stream::Main),
+    };
+    section.finish()?;
+    Ok(map)
+}
+
+fn login(section: &mut Section<'_, '_>) -> Result<Login, Error> {
+    let username = section.read("username", text(1..=NAME))?;
+    let password = section.read("password", text(0..=NAME))?;
+    Ok(Login { username, password })
+}
+
+/// A required value that stands in exactly one of the two files.
+fn one(
+    section: &Section<'_, '_>,
+    key: &str,
+    here: Option<String>,
+    apart: Option<String>,
+) -> Result<String, Error> {
+    if here.is_some() && apart.is_some() {
+        return Err(twice(section, key));
+    }
+    here.or(apart).ok_or_else(|| section.missing(key))
+}
+
+fn twice(section: &Section<'_, '_>, key: &str) -> Error {
+    section.error(format!("{key} stands here and in the credentials file; keep one of them"))
+}
+
+fn path(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    base: &Path,
+) -> Result<Option<PathBuf>, Error> {
+    Ok(section.read(key, text(1..=PATH))?.map(|p| base.join(p)))
+}
+
+fn cloud_url(value: &DeValue<'_>) -> Result<Url, String> {
+    const FORM: &str = "ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH";
+    let text = text(1..=PATH)(value)?;
+    let url = Url::parse(&text).map_err(|e| format!("{FORM}: {e}"))?;
+    if !matches!(url.scheme(), "ws" | "wss") || url.host_str().is_none_or(str::is_empty) {
+        return Err(FORM.into());
+    }
+    let bare = url.username().is_empty() && url.password().is_none();
+    if !bare || url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("{FORM} without login and query, which have keys of their own"));
+    }
+    Ok(url)
+}
+
+fn rtsp_url(value: &DeValue<'_>) -> Result<String, String> {
+    let text = text(1..=PATH)(value)?;
+    let none = None::<Credentials>;
+    let checked = ivt_hal::rtsp::Rtsp::new(&text, None, none, Transport::Tcp);
+    checked.map(|_| text).map_err(|e| format!("an address rtsp://HOST[:PORT]/PATH: {e}"))
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}

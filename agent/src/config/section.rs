@@ -1,0 +1,216 @@
+//! Reading one table of a configuration file, key by key. Asking for a key is what makes it known.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::{Error, nearest::nearest};
+
+/// The text of a file, with what error messages need.
+pub(super) struct File<'t> {
+    name: String,
+    text: &'t str,
+    /// Full names of all keys asked for, present or not.
+    known: RefCell<BTreeSet<String>>,
+}
+
+impl<'t> File<'t> {
+    pub(super) fn new(name: String, text: &'t str) -> Self {
+        Self { name, text, known: RefCell::default() }
+    }
+
+    /// The whole file as a table.
+    pub(super) fn root(&self) -> Result<Section<'_, 't>, Error> {
+        match DeTable::parse(self.text) {
+            Ok(table) => Ok(Section::new(self, String::new(), 0, table.into_inner())),
+            // Only the message: the full text quotes the line, and a password with it.
+            Err(e) => Err(self.error(e.span().map_or(0, |s| s.start), e.message().to_owned())),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn known(&self) -> BTreeSet<String> {
+        self.known.borrow().clone()
+    }
+
+    fn error(&self, offset: usize, message: String) -> Error {
+        let before = self.text.as_bytes().iter().take(offset);
+        let line = 1 + before.filter(|b| **b == b'\n').count();
+        Error::Value { file: self.name.clone(), line, message }
+    }
+}
+
+/// One table. Take what is known, then [`finish`](Section::finish) refuses the rest.
+pub(super) struct Section<'f, 't> {
+    file: &'f File<'t>,
+    path: String,
+    offset: usize,
+    table: DeTable<'t>,
+    asked: Vec<&'static str>,
+}
+
+impl<'f, 't> Section<'f, 't> {
+    fn new(file: &'f File<'t>, path: String, offset: usize, table: DeTable<'t>) -> Self {
+        Self { file, path, offset, table, asked: Vec::new() }
+    }
+
+    /// The key's value, where it is present. `parse` answers a wrong one with what is allowed.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
+    ) -> Result<Option<T>, Error> {
+        let Some((offset, value)) = self.take(key) else { return Ok(None) };
+        let parsed = parse(&value);
+        let message = |e| format!("{} must be {e}", self.full(key));
+        parsed.map(Some).map_err(|e| self.file.error(offset, message(e)))
+    }
+
+    /// The key's value, which has to be there.
+    pub(super) fn require<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
+    ) -> Result<T, Error> {
+        let value = self.read(key, parse)?;
+        value.ok_or_else(|| self.missing(key))
+    }
+
+    /// The error for a required key that is not there, or is there with a slip of the keyboard.
+    pub(super) fn missing(&self, key: &str) -> Error {
+        let slip = self.table.keys().find(|k| nearest(k.get_ref(), &[key]).is_some());
+        match slip {
+            Some(slip) => self.unknown(slip, &[key]),
+            None => self.error(format!("{} is missing", self.full(key))),
+        }
+    }
+
+    /// The table under `key`; empty when absent.
+    pub(super) fn section(&mut self, key: &'static str) -> Result<Section<'f, 't>, Error> {
+        let path = self.full(key);
+        match self.take(key) {
+            None => Ok(Section::new(self.file, path, self.offset, DeTable::new())),
+            Some((at, DeValue::Table(table))) => Ok(Section::new(self.file, path, at, table)),
+            Some((at, _)) => Err(self.file.error(at, format!("{path} must be a table"))),
+        }
+    }
+
+    /// The tables of the array under `key`; none when absent.
+    pub(super) fn sections(&mut self, key: &'static str) -> Result<Vec<Section<'f, 't>>, Error> {
+        let path = self.full(key);
+        let wrong = |at| self.file.error(at, format!("{path} must be written as [[{path}]]"));
+        let items = match self.take(key) {
+            None => return Ok(Vec::new()),
+            Some((_, DeValue::Array(items))) => items,
+            Some((at, _)) => return Err(wrong(at)),
+        };
+        let open = |item: toml::Spanned<DeValue<'t>>| {
+            let at = item.span().start;
+            match item.into_inner() {
+                DeValue::Table(table) => Ok(Section::new(self.file, path.clone(), at, table)),
+                _ => Err(wrong(at)),
+            }
+        };
+        items.into_iter().map(open).collect()
+    }
+
+    /// Refuses keys that nobody asked for.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        match self.table.keys().min_by_key(|key| key.span().start) {
+            Some(key) => Err(self.unknown(key, &self.asked)),
+            None => Ok(()),
+        }
+    }
+
+    /// An error about the table as a whole.
+    pub(super) fn error(&self, message: impl Into<String>) -> Error {
+        self.file.error(self.offset, message.into())
+    }
+
+    fn unknown(&self, key: &toml::Spanned<DeString<'_>>, known: &[&str]) -> Error {
+        let name = key.get_ref();
+        let place = match &*self.path {
+            "" => "at the top level".to_owned(),
+            path => format!("in {path}"),
+        };
+        let advice = match nearest(name, known) {
+            Some(meant) => format!("did you mean {meant:?}?"),
+            None => format!("known keys are {}", known.join(", ")),
+        };
+        let message = format!("unknown key {name:?} {place}; {advice}");
+        self.file.error(key.span().start, message)
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<(usize, DeValue<'t>)> {
+        self.asked.push(key);
+        self.file.known.borrow_mut().insert(self.full(key));
+        let value = self.table.remove(key)?;
+        Some((value.span().start, value.into_inner()))
+    }
+
+    fn full(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+/// A string of so many bytes. The value is not repeated in errors: it may be a secret.
+pub(super) fn text(
+    length: RangeInclusive<usize>,
+) -> impl FnOnce(&DeValue<'_>) -> Result<String, String> {
+    move |value| match value.as_str() {
+        Some(s) if length.contains(&s.len()) => Ok(s.to_owned()),
+        found => {
+            let (from, to) = (length.start(), length.end());
+            let found = found
+                .map_or_else(|| value.type_str().to_owned(), |s| format!("one of {}", s.len()));
+            Err(format!("a string of {from} to {to} bytes, found {found}"))
+        }
+    }
+}
+
+/// A whole number.
+pub(super) fn integer(
+    range: RangeInclusive<u64>,
+) -> impl FnOnce(&DeValue<'_>) -> Result<u64, String> {
+    move |value| {
+        let digits = value.as_integer();
+        let parsed = digits.and_then(|i| u64::from_str_radix(i.as_str(), i.radix()).ok());
+        parsed.filter(|n| range.contains(n)).ok_or_else(|| {
+            let found = digits.map_or(value.type_str(), |i| i.as_str());
+            format!("a whole number from {} to {}, found {found}", range.start(), range.end())
+        })
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("true or false, found {}", value.type_str()))
+}
+
+/// One of several words.
+pub(super) fn word<T: Copy>(
+    words: &'static [(&'static str, T)],
+) -> impl Fn(&DeValue<'_>) -> Result<T, String> {
+    move |value| {
+        let known = words.iter().find(|(w, _)| value.as_str() == Some(w));
+        known.map(|(_, t)| *t).ok_or_else(|| {
+            let allowed: Vec<_> = words.iter().map(|(w, _)| format!("{w:?}")).collect();
+            let found = value.as_str().map_or(value.type_str().to_owned(), |s| format!("{s:?}"));
+            format!("{}, found {found}", allowed.join(" or "))
+        })
+    }
+}
+
+/// A list of words.
+pub(super) fn list<T>(
+    item: impl Fn(&DeValue<'_>) -> Result<T, String>,
+) -> impl FnOnce(&DeValue<'_>) -> Result<Vec<T>, String> {
+    move |value| {
+        let items =
+            value.as_array().ok_or_else(|| format!("a list, found {}", value.type_str()))?;
+        let parsed = items.iter().map(|v| item(v.get_ref()));
+        parsed.collect::<Result<_, _>>().map_err(|e| format!("a list of {e}"))
+    }
+}

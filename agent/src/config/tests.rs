@@ -1,0 +1,261 @@
+use std::path::Path;
+
+use super::section::File;
+use super::*;
+
+const MINIMAL: &str = r#"
+[cloud]
+url = "ws://127.0.0.1:8080/ivc"
+login_code = "cam1"
+login_passwd = "pw"
+
+[[channel]]
+backend = "emulator"
+"#;
+
+fn error(text: &str) -> String {
+    match text.parse::<Config>() {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(e) => e.to_string(),
+    }
+}
+
+/// The minimal file with one line after a given one.
+fn with(after: &str, line: &str) -> String {
+    MINIMAL.replace(after, &format!("{after}\n{line}"))
+}
+
+fn configs() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs")
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let config: Config = MINIMAL.parse().unwrap();
+    assert_eq!(config.cloud.hardware_model, "ivt");
+    assert_eq!(config.cloud.firmware_model, env!("CARGO_PKG_VERSION"));
+    assert!(config.cloud.stop_publish_on_disconnect);
+    assert_eq!(config.cloud.ca_file, None);
+    assert_eq!(config.model, Model::Camera);
+    assert_eq!(config.publish.retry, Duration::from_secs(60));
+    assert_eq!(config.publish.linger, Duration::from_secs(5));
+    assert_eq!(config.runtime.worker_threads, 0);
+    assert_eq!(config.log_level, log::LevelFilter::Info);
+    let [channel] = &config.channels[..] else { panic!("one channel") };
+    assert_eq!(channel.ring_bytes, 1 << 20);
+    assert_eq!(channel.quality.ld, Stream::Sub);
+    assert_eq!(channel.quality.fhd, Stream::Main);
+    assert!(channel.always_on.is_empty());
+}
+
+#[test]
+fn every_file_in_configs_loads() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(configs()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            Config::load(&path, Access::Any).unwrap_or_else(|e| panic!("{e}"));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2, "base.toml and demo.toml, found {seen}");
+}
+
+#[test]
+fn base_toml_shows_every_key_with_its_default() {
+    let text = std::fs::read_to_string(configs().join("base.toml")).unwrap();
+    let file = File::new("base.toml".into(), &text);
+    let mut root = file.root().unwrap();
+    parse::credentials_path(&mut root, Path::new("")).unwrap();
+    let full = parse::config(root, None, Path::new("")).unwrap();
+
+    let shown = |key: &str| {
+        let line = |l: &str| l.trim_start_matches("# ").starts_with(&format!("{key} = "));
+        text.lines().any(line) || text.contains(&format!("[{key}]"))
+    };
+    for key in file.known() {
+        let last = key.rsplit('.').next().unwrap();
+        assert!(shown(last) || shown(&key), "{key} is missing in base.toml");
+    }
+
+    // With the required keys alone the outcome is the same: all other values are the defaults.
+    let keep = ["url", "login_code", "login_passwd", "backend", "main"];
+    let required =
+        |l: &&str| l.starts_with('[') || keep.iter().any(|k| l.starts_with(&format!("{k} =")));
+    let minimal: Vec<_> =
+        text.lines().filter(required).filter(|l| *l != "[channel.quality]").collect();
+    let minimal: Config = minimal.join("\n").parse().unwrap();
+    assert_eq!(full, minimal);
+}
+
+#[test]
+fn unknown_keys_name_file_line_and_the_nearest_key() {
+    for (text, want) in [
+        (with("[cloud]", "login_password = 1"), ["configuration:3:", "\"login_passwd\"?"]),
+        (MINIMAL.replace("login_code", "login_cod"), ["configuration:4:", "\"login_code\"?"]),
+        (MINIMAL.replace("backend", "bakcend"), ["configuration:8:", "\"backend\"?"]),
+        (with("[cloud]", "ulr = 1"), ["configuration:3:", "in cloud; did you mean \"url\"?"]),
+        (format!("clowd = 1\n{MINIMAL}"), ["configuration:1:", "did you mean \"cloud\"?"]),
+        (with("backend = \"emulator\"", "ringbytes = 3"), ["configuration:9:", "\"ring_bytes\"?"]),
+        (with("backend = \"emulator\"", "quality = { uhd = 1 }"), ["configuration:9:", "\"hd\"?"]),
+        (with("[cloud]", "frobnicate = 1"), ["configuration:3:", "known keys are "]),
+        (format!("{MINIMAL}[publish]\nretry = 3"), ["configuration:10:", "retry_seconds"]),
+    ] {
+        let got = error(&text);
+        for part in want {
+            assert!(got.contains(part), "{text}\nwant {part}\ngot  {got}");
+        }
+    }
+}
+
+#[test]
+fn values_out_of_range_name_line_and_what_is_allowed() {
+    let emulator = "backend = \"emulator\"";
+    for (text, want) in [
+        (
+            with(emulator, "ring_bytes = 10"),
+            ":9: channel.ring_bytes must be a whole number from 65536",
+        ),
+        (with(emulator, "ring_bytes = -1"), "found -1"),
+        (with(emulator, "ring_bytes = \"1\""), "found string"),
+        (with(emulator, "bitrate = 0"), ":9: channel.bitrate must be a whole number from 1"),
+        (with(emulator, "number = 1"), ":9: channel.number must be 0"),
+        (with(emulator, "always_on = [\"both\"]"), "a list of \"main\" or \"sub\", found \"both\""),
+        (with(emulator, "quality = { hd = \"big\" }"), "channel.quality.hd must be \"main\" or"),
+        (with(emulator, "quality = 3"), "channel.quality must be a table"),
+        (with("[cloud]", "stop_publish_on_disconnect = 1"), ":3: cloud.stop_publish_on_disc"),
+        (MINIMAL.replace("ws:", "http:"), ":3: cloud.url must be ws://HOST"),
+        (MINIMAL.replace("ws://", "ws://me:pw@"), ":3: cloud.url"),
+        (MINIMAL.replace("/ivc", "/ivc?login_code=x"), ":3: cloud.url"),
+        (MINIMAL.replace("\"cam1\"", "\"\""), ":4: cloud.login_code must be a string of 1 to 256"),
+        (MINIMAL.replace("login_passwd", "# "), "cloud.login_passwd is missing"),
+        (
+            MINIMAL.replace("emulator", "onvif"),
+            ":8: channel.backend must be \"rtsp\" or \"emulator\"",
+        ),
+        (MINIMAL.replace("emulator", "rtsp"), "channel.main is missing"),
+        (MINIMAL.replace("[[channel]]", "[channel]"), "must be written as [[channel]]"),
+        (format!("{MINIMAL}[runtime]\nworker_threads = 65"), "from 0 to 64, found 65"),
+        (format!("{MINIMAL}[log]\nlevel = \"loud\""), "log.level must be \"error\" or"),
+        (MINIMAL.split("[[").next().unwrap().into(), "no channel"),
+        ("[cloud\n".into(), "configuration:1: "),
+        ("x = 1\nx = 2".into(), "configuration:2: "),
+    ] {
+        let got = error(&text);
+        assert!(got.contains(want), "{text}\nwant {want}\ngot  {got}");
+    }
+}
+
+#[test]
+fn a_camera_has_exactly_one_channel() {
+    let two = format!("{MINIMAL}[[channel]]\nbackend = \"emulator\"\n");
+    assert!(
+        error(&two).contains(":9: a camera has exactly one channel, number 0"),
+        "{}",
+        error(&two)
+    );
+    let nvr: Config = format!("{two}[device]\nmodel = \"nvr\"").parse().unwrap();
+    assert_eq!(nvr.channels.len(), 2);
+}
+
+#[test]
+fn without_a_sub_stream_every_quality_is_the_main_one() {
+    let rtsp = MINIMAL.replace("\"emulator\"", "\"rtsp\"\nmain = \"rtsp://10.0.0.2/a\"");
+    let config: Config = rtsp.parse().unwrap();
+    assert_eq!(config.channels[0].quality.ld, Stream::Main);
+    let config: Config = format!("{rtsp}sub = \"rtsp://10.0.0.2/b\"").parse().unwrap();
+    assert_eq!(config.channels[0].quality.ld, Stream::Sub);
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let text = MINIMAL.replace("\"pw\"", "\"canary-1\"").replace(
+        "\"emulator\"",
+        "\"rtsp\"\nmain = \"rtsp://u:canary-2@h/\"\nusername = \"u\"\npassword = \"canary-3\"",
+    );
+    let config: Config = text.parse().unwrap();
+    assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+    for wrong in [
+        text.replace("rtsp://", "http://"),
+        text.replace("\"canary-1\"", "\"canary-1"),
+        text.replace("\"canary-1\"", &format!("\"{}\"", "canary".repeat(100))),
+        text.replace("\"canary-3\"", "[\"canary-3\"]"),
+        text.replace("login_code = \"cam1\"", ""),
+    ] {
+        assert!(!error(&wrong).contains("canary"), "{}", error(&wrong));
+    }
+}
+
+mod files {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn write(dir: &Path, name: &str, mode: u32, text: &str) -> std::path::PathBuf {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    const CREDENTIALS: &str = r#"
+[cloud]
+login_code = "cam1"
+login_passwd = "apart"
+[[channel]]
+username = "admin"
+password = "camera"
+"#;
+
+    fn main_file() -> String {
+        let rtsp = "\"rtsp\"\nmain = \"rtsp://10.0.0.2/a\"";
+        let without =
+            MINIMAL.replace("login_code = \"cam1\"", "").replace("login_passwd = \"pw\"", "");
+        format!("credentials = \"secret.toml\"\n{}", without.replace("\"emulator\"", rtsp))
+    }
+
+    #[test]
+    fn credentials_may_live_in_a_file_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "secret.toml", 0o600, CREDENTIALS);
+        let main = write(dir.path(), "agent.toml", 0o640, &main_file());
+        let config = Config::load(&main, Access::Private).unwrap();
+        assert_eq!(config.cloud.login_passwd.expose(), "apart");
+        let Backend::Rtsp { username, password, .. } = &config.channels[0].backend else {
+            panic!("an RTSP channel");
+        };
+        assert_eq!((username.as_deref(), password.expose()), (Some("admin"), "camera"));
+    }
+
+    #[test]
+    fn world_readable_files_are_refused_unless_overridden() {
+        for (main_mode, secret_mode, culprit) in
+            [(0o644, 0o600, "agent.toml"), (0o600, 0o604, "secret.toml")]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            write(dir.path(), "secret.toml", secret_mode, CREDENTIALS);
+            let main = write(dir.path(), "agent.toml", main_mode, &main_file());
+            let e = Config::load(&main, Access::Private).unwrap_err().to_string();
+            assert!(e.contains("chmod 600") && e.contains(culprit), "{e}");
+            Config::load(&main, Access::Any).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_value_in_both_files_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "secret.toml", 0o600, CREDENTIALS);
+        let twice = main_file().replace("[cloud]", "[cloud]\nlogin_passwd = \"x\"");
+        let main = write(dir.path(), "agent.toml", 0o600, &twice);
+        let e = Config::load(&main, Access::Private).unwrap_err().to_string();
+        assert!(e.contains("login_passwd stands here and in the credentials file"), "{e}");
+    }
+
+    #[test]
+    fn a_missing_credentials_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let main = write(dir.path(), "agent.toml", 0o600, &main_file());
+        let e = Config::load(&main, Access::Private).unwrap_err().to_string();
+        assert!(e.contains("secret.toml: cannot be read"), "{e}");
+    }
+}
