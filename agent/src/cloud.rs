@@ -1,0 +1,109 @@
+//! The session with the cloud: dial, serve, and dial again, for ever.
+
+pub mod dial;
+mod link;
+pub mod login;
+pub mod reconnect;
+pub mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::dispatch::Dispatch;
+use crate::shutdown::Stop;
+use dial::{Dial, DialError};
+use link::Reason;
+use reconnect::{Outcome, Reconnect};
+use status::Board;
+
+/// What the connection to the cloud is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// An attempt runs.
+    Dialling,
+    /// Logged in.
+    Online,
+    /// The next attempt is due at this moment.
+    Waiting {
+        /// When.
+        until: Instant,
+        /// The cloud does not take our login.
+        wrong_login: bool,
+    },
+}
+
+/// Keeps the device connected to its cloud.
+pub struct Cloud {
+    /// Makes the connections.
+    pub dial: Arc<dyn Dial>,
+    /// Answers the cloud's requests.
+    pub dispatch: Dispatch,
+    /// Says how the channels are.
+    pub board: Board,
+    /// Where the state is shown.
+    pub state: watch::Sender<State>,
+    /// Counts connections that are over. Whoever serves the cloud watches it.
+    pub losses: watch::Sender<u64>,
+    /// Spreads the attempts.
+    pub rng: StdRng,
+}
+
+impl Cloud {
+    /// Runs until `stop` becomes true.
+    pub async fn run(mut self, mut stop: Stop) {
+        let mut reconnect = Reconnect::default();
+        let mut stopped = stop.clone();
+        loop {
+            self.state.send_replace(State::Dialling);
+            let dialled = tokio::select! {
+                dialled = self.dial.dial() => dialled,
+                () = stopped.requested() => return,
+            };
+            let (outcome, reason) = match dialled {
+                Ok(socket) => {
+                    log::info!("logged in to the cloud");
+                    self.state.send_replace(State::Online);
+                    let ended = link::run(socket, &self.dispatch, &self.board, &mut stop).await;
+                    self.losses.send_modify(|n| *n += 1);
+                    let healthy = ended.healthy_since.map(|since| since.elapsed());
+                    match ended.reason {
+                        Reason::Stopped => return,
+                        reason => (outcome(&reason, healthy), reason.to_string()),
+                    }
+                }
+                Err(e @ DialError::Refused { .. }) => (Outcome::Refused, e.to_string()),
+                Err(e) => (Outcome::Unreachable, e.to_string()),
+            };
+            let retry = reconnect.after(outcome, &mut self.rng);
+            let seconds = retry.delay.as_secs_f64();
+            if retry.wrong_login {
+                log::error!(
+                    "the cloud does not take our login ({reason}): check cloud.login_code, \
+                     cloud.login_passwd and cloud.url; next try in {seconds:.0} s"
+                );
+            } else {
+                log::warn!("no connection to the cloud: {reason}; next try in {seconds:.1} s");
+            }
+            let until = Instant::now() + retry.delay;
+            self.state.send_replace(State::Waiting { until, wrong_login: retry.wrong_login });
+            tokio::select! {
+                () = sleep(retry.delay) => {}
+                () = stopped.requested() => return,
+            }
+        }
+    }
+}
+
+fn outcome(reason: &Reason, healthy: Option<Duration>) -> Outcome {
+    match (reason, healthy) {
+        (Reason::Closed, None) => Outcome::ClosedEarly,
+        (_, healthy) => Outcome::Lost { healthy: healthy.unwrap_or_default() },
+    }
+}
+
+#[cfg(test)]
+mod tests;

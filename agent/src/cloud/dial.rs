@@ -1,0 +1,176 @@
+//! From a login to an open WebSocket. The one seam between the agent and its cloud: tests dial
+//! in memory.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ivt_media::tls::{self, TlsError};
+use ivt_proto::rpc::MAX_MESSAGE;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use super::login::Login;
+use crate::tls::Trust;
+
+/// For name, connection, TLS and upgrade together.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Sent bytes unacknowledged for so long end the connection.
+const USER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Any byte stream a WebSocket can run on.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// An open WebSocket.
+pub type Socket = WebSocketStream<Box<dyn Transport>>;
+
+/// Makes connections to the cloud.
+#[async_trait]
+pub trait Dial: Send + Sync {
+    /// One attempt, logged in at its end. Takes at most 10 s.
+    async fn dial(&self) -> Result<Socket, DialError>;
+}
+
+/// Why there is no connection. Never holds the password.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name has no address.
+    #[error("the name {host} cannot be resolved: {source}; check cloud.url and the DNS server")]
+    Resolve {
+        /// From the configuration.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No address takes connections.
+    #[error("{peer} takes no connection: {source}")]
+    Connect {
+        /// The address tried last.
+        peer: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The server's certificate, or its TLS.
+    #[error("TLS with {host} failed: {source}; check cloud.ca_file and the device's clock")]
+    Tls {
+        /// Whom the certificate has to name.
+        host: String,
+        /// What failed.
+        source: TlsError,
+    },
+    /// HTTP 401 or 403.
+    #[error("the cloud refused the login: HTTP {status}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Another answer than a WebSocket.
+    #[error("expected a WebSocket, received {received}; check cloud.url")]
+    Upgrade {
+        /// What came instead.
+        received: String,
+    },
+    /// Too slow.
+    #[error("not connected within {} s", DIAL_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+/// Dials over TCP, and TLS where the login asks for it; never falls back from one to the other.
+pub struct TcpDial {
+    login: Login,
+    trust: Trust,
+}
+
+impl TcpDial {
+    /// Dials for `login`; `trust` says whose certificates will do.
+    pub fn new(login: Login, trust: Trust) -> Self {
+        Self { login, trust }
+    }
+
+    async fn open(&self) -> Result<Socket, DialError> {
+        let deadline = Instant::now() + DIAL_TIMEOUT;
+        let tcp = connect(&self.login.host, self.login.port, deadline).await?;
+        if !self.login.secure {
+            return upgrade(&self.login, Box::new(tcp)).await;
+        }
+        let host = &self.login.host;
+        let failed = |source| DialError::Tls { host: host.clone(), source };
+        let config = self.trust.config().await.map_err(failed)?;
+        let tls = tls::connect(config, host, tcp).await.map_err(failed)?;
+        upgrade(&self.login, Box::new(tls)).await
+    }
+}
+
+#[async_trait]
+impl Dial for TcpDial {
+    async fn dial(&self) -> Result<Socket, DialError> {
+        timeout(DIAL_TIMEOUT, self.open()).await.unwrap_or(Err(DialError::Timeout))
+    }
+}
+
+/// Logs in on an open byte stream. Bounded by the caller.
+pub async fn upgrade(login: &Login, stream: Box<dyn Transport>) -> Result<Socket, DialError> {
+    let request = login.request().map_err(|e| refused(*e))?;
+    let answer = client_async_with_config(request, stream, Some(limits())).await;
+    answer.map(|(socket, _)| socket).map_err(refused)
+}
+
+/// Everything is bounded: what is read, and what waits to be written.
+pub fn limits() -> WebSocketConfig {
+    // A message too long by a little is for the protocol to name; beyond that the socket ends it.
+    const LONGEST: usize = MAX_MESSAGE + 1024;
+    WebSocketConfig::default()
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(2 * LONGEST)
+        .max_message_size(Some(LONGEST))
+        .max_frame_size(Some(LONGEST))
+}
+
+fn refused(error: tungstenite::Error) -> DialError {
+    match error {
+        tungstenite::Error::Http(answer) => match answer.status().as_u16() {
+            status @ (401 | 403) => DialError::Refused { status },
+            status => DialError::Upgrade { received: format!("HTTP {status}") },
+        },
+        other => DialError::Upgrade { received: other.to_string() },
+    }
+}
+
+/// Tries the addresses in turn; each has an equal part of the time that is left.
+async fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, DialError> {
+    let unresolved = |source| DialError::Resolve { host: host.to_owned(), source };
+    let addresses: Vec<SocketAddr> =
+        lookup_host((host, port)).await.map_err(unresolved)?.take(8).collect();
+    let mut left = addresses.len() as u32;
+    let mut last = unresolved(io::ErrorKind::NotFound.into());
+    for address in addresses {
+        let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
+        left = left.saturating_sub(1);
+        let source = match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => match tune(&tcp) {
+                Ok(()) => return Ok(tcp),
+                Err(e) => e,
+            },
+            Ok(Err(e)) => e,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        last = DialError::Connect { peer: address.to_string(), source };
+    }
+    Err(last)
+}
+
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
+#[cfg(test)]
+#[path = "dial_tests.rs"]
+mod tests;

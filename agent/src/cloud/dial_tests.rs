@@ -1,0 +1,172 @@
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::rustls;
+
+use super::*;
+use crate::config::Config;
+
+fn dialer(port: u16) -> TcpDial {
+    dialer_to(&format!("ws://127.0.0.1:{port}/ivc"), Trust::new(None).unwrap())
+}
+
+fn dialer_to(url: &str, trust: Trust) -> TcpDial {
+    let text = format!(
+        "[cloud]\nurl = '{url}'\nlogin_code = 'c'\nlogin_passwd = 'canary'\n\
+         [[channel]]\nbackend = 'emulator'"
+    );
+    let login = Login::new(&text.parse::<Config>().unwrap().cloud);
+    TcpDial::new(login, trust)
+}
+
+async fn answered_with(answer: &'static str) -> DialError {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        assert!(tcp.read(&mut [0; 1024]).await.unwrap() > 0);
+        tcp.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let error = dialer(port).dial().await.err().expect("no WebSocket there");
+    server.await.unwrap();
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+    error
+}
+
+#[tokio::test]
+async fn unauthorized_and_forbidden_are_a_refused_login() {
+    for (answer, want) in [
+        ("HTTP/1.1 401 Unauthorized\r\n\r\n", 401),
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403),
+    ] {
+        let error = answered_with(answer).await;
+        assert!(matches!(error, DialError::Refused { status } if status == want), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn other_answers_are_no_websocket() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "",
+    ] {
+        let error = answered_with(answer).await;
+        assert!(matches!(error, DialError::Upgrade { .. }), "{answer:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_port_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let error = dialer(port).dial().await.err().expect("nobody there");
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_is_given_up_after_ten_seconds() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let start = Instant::now();
+    let error = dialer(listener.local_addr().unwrap().port()).dial().await.err();
+    assert!(matches!(error, Some(DialError::Timeout)), "{error:?}");
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
+async fn the_socket_is_tuned() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let deadline = Instant::now() + DIAL_TIMEOUT;
+    let tcp = connect("127.0.0.1", port, deadline).await.unwrap();
+    assert!(tcp.nodelay().unwrap());
+    let limit = socket2::SockRef::from(&tcp).tcp_user_timeout().unwrap();
+    assert_eq!(limit, Some(USER_TIMEOUT));
+}
+
+/// A TLS server with a certificate of its own for `localhost`: its port, and a file that pins it.
+/// Each connection ends in what the client sent after the handshake.
+async fn secure_server(answer: bool) -> (u16, tempfile::NamedTempFile, JoinHandle<Vec<u8>>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let pin = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(pin.path(), made.cert.pem()).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let Ok(mut tls) = acceptor.accept(tcp).await else { return Vec::new() };
+        let mut received = vec![0; 4096];
+        if answer {
+            tokio_tungstenite::accept_async(tls).await.unwrap();
+            return b"a WebSocket".to_vec();
+        }
+        let n = tls.read(&mut received).await.unwrap_or(0);
+        received.truncate(n);
+        received
+    });
+    (port, pin, server)
+}
+
+#[tokio::test]
+async fn a_pinned_certificate_is_trusted() {
+    let (port, pin, server) = secure_server(true).await;
+    let trust = Trust::new(Some(pin.path().into())).unwrap();
+    dialer_to(&format!("wss://localhost:{port}/ivc"), trust).dial().await.unwrap();
+    assert_eq!(server.await.unwrap(), b"a WebSocket");
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_a_server_that_is_not_trusted() {
+    let (_, other_pin, _other) = secure_server(true).await;
+    let pinned = Trust::new(Some(other_pin.path().into())).unwrap();
+    for trust in [Trust::new(None).unwrap(), pinned] {
+        let (port, _pin, server) = secure_server(false).await;
+        let dialer = dialer_to(&format!("wss://localhost:{port}/ivc"), trust);
+        let error = dialer.dial().await.err().expect("an unknown authority");
+        assert!(matches!(error, DialError::Tls { .. }), "{error}");
+        assert_eq!(server.await.unwrap(), b"", "not a byte of the query");
+    }
+    // Trusted, but for another name.
+    let (port, pin, server) = secure_server(false).await;
+    let trust = Trust::new(Some(pin.path().into())).unwrap();
+    let error = dialer_to(&format!("wss://127.0.0.1:{port}/ivc"), trust).dial().await.err();
+    assert!(matches!(error, Some(DialError::Tls { .. })), "{error:?}");
+    assert_eq!(server.await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_not_talked_to_in_clear() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let mut received = vec![0; 4096];
+        let n = tcp.read(&mut received).await.unwrap();
+        tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        drop(tcp);
+        let again = tokio::time::timeout(Duration::from_millis(300), listener.accept()).await;
+        assert!(again.is_err(), "it dialled again");
+        received.truncate(n);
+        received
+    });
+    let dialer = dialer_to(&format!("wss://127.0.0.1:{port}/ivc"), Trust::new(None).unwrap());
+    let error = dialer.dial().await.err().expect("no TLS there");
+    assert!(matches!(error, DialError::Tls { .. }), "{error}");
+    let received = server.await.unwrap();
+    assert_eq!(received[0], 22, "a TLS handshake record");
+    assert!(!String::from_utf8_lossy(&received).contains("canary"));
+}

@@ -1,0 +1,216 @@
+//! One connection: moves bytes between the socket and `proto::rpc`, which holds the rules. Never
+//! waits for a handler, nor for a cloud that does not read.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::SinkExt as _;
+use futures::future::{Fuse, FutureExt as _};
+use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
+use ivt_proto::rpc::message::Call;
+use ivt_proto::rpc::{CallId, Peer, RpcError, Ticket, Violation};
+use serde_json::Value;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::dial::Socket;
+use super::status::Board;
+use crate::dispatch::Dispatch;
+use crate::shutdown::Stop;
+
+/// How often the cloud hears of us.
+pub const KEEPALIVE: Duration = Duration::from_secs(10);
+/// A cloud that has not taken a message by then no longer reads.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the closing handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Without a deadline the timer is set to some far moment.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) reason: Reason,
+    /// When the first Keepalive was answered.
+    pub(super) healthy_since: Option<Instant>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Reason {
+    #[error("the cloud closed the connection")]
+    Closed,
+    #[error("the connection broke: {0}")]
+    Broken(Box<tungstenite::Error>),
+    #[error("{0}")]
+    Violation(#[from] Violation),
+    #[error("expected a text message, received a binary one")]
+    Binary,
+    #[error("the cloud took no message for {} s", SEND_TIMEOUT.as_secs())]
+    Stalled,
+    #[error("the agent stops")]
+    Stopped,
+}
+
+impl From<tungstenite::Error> for Reason {
+    fn from(error: tungstenite::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        use tungstenite::error::{Error, ProtocolError};
+        match error {
+            Error::ConnectionClosed | Error::AlreadyClosed => Self::Closed,
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Closed,
+            Error::Io(e)
+                if matches!(
+                    e.kind(),
+                    ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof
+                ) =>
+            {
+                Self::Closed
+            }
+            other => Self::Broken(Box::new(other)),
+        }
+    }
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn run(
+    socket: Socket,
+    dispatch: &Dispatch,
+    board: &Board,
+    stop: &mut Stop,
+) -> Ended {
+    let (sink, stream) = socket.split();
+    let mut link = Link {
+        peer: Peer::default(),
+        stream,
+        sink: Some(sink),
+        keepalive: None,
+        healthy_since: None,
+    };
+    let reason = link.serve(dispatch, board, stop).await;
+    // Nothing of ours is half written: say goodbye, but do not wait for long.
+    if let Some(mut sink) = link.sink.take() {
+        timeout(CLOSE_TIMEOUT, sink.close()).await.ok();
+    }
+    Ended { reason, healthy_since: link.healthy_since }
+}
+
+type Sink = SplitSink<Socket, Message>;
+
+struct Link {
+    peer: Peer,
+    stream: SplitStream<Socket>,
+    /// Away while a message is being written.
+    sink: Option<Sink>,
+    /// The Keepalive that waits for its answer.
+    keepalive: Option<CallId>,
+    healthy_since: Option<Instant>,
+}
+
+impl Link {
+    async fn serve(&mut self, dispatch: &Dispatch, board: &Board, stop: &mut Stop) -> Reason {
+        let mut running = FuturesUnordered::new();
+        let mut writing = pin!(Fuse::terminated());
+        let mut keepalive = interval(KEEPALIVE);
+        keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while let Some(request) = self.peer.poll_request() {
+                let answer = dispatch.answer(request.method, request.params);
+                running.push(handle(request.ticket, answer));
+            }
+            while let Some(notice) = self.peer.poll_event() {
+                dispatch.ignore(&notice.event);
+            }
+            self.take_replies();
+            if let Some(sink) = self.sink.take() {
+                match self.peer.poll_transmit() {
+                    Some(text) => writing.set(write(sink, text).fuse()),
+                    None => self.sink = Some(sink),
+                }
+            }
+            let due = self.peer.poll_timeout().map(Instant::from_std);
+            // In this order: a cloud that sends without pause holds up neither answers nor timers.
+            tokio::select! {
+                biased;
+                () = stop.requested() => return Reason::Stopped,
+                written = &mut writing => match written {
+                    Ok(sink) => self.sink = Some(sink),
+                    Err(reason) => return reason,
+                },
+                Some((ticket, result)) = running.next(), if !running.is_empty() => {
+                    self.peer.respond(now(), ticket, result);
+                }
+                () = sleep_until(due.unwrap_or_else(|| Instant::now() + FAR)) => {
+                    if let Err(violation) = self.peer.handle_timeout(now()) {
+                        return violation.into();
+                    }
+                }
+                _ = keepalive.tick() => self.send_keepalive(board),
+                message = self.stream.next() => match self.take(message) {
+                    // Messages come without waiting when many arrive in one read: let others run.
+                    Ok(()) => tokio::task::coop::consume_budget().await,
+                    Err(reason) => return reason,
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), Reason> {
+        match message.ok_or(Reason::Closed)?? {
+            Message::Text(text) => Ok(self.peer.handle_text(now(), &text)?),
+            Message::Binary(_) => Err(Reason::Binary),
+            Message::Close(_) => Err(Reason::Closed),
+            // The socket answers pings by itself.
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+        }
+    }
+
+    fn take_replies(&mut self) {
+        while let Some((id, result)) = self.peer.poll_reply() {
+            if let Err(e) = result {
+                log::warn!("the cloud answered a request of ours with {e}");
+            }
+            if self.keepalive.take_if(|sent| *sent == id).is_some() {
+                self.healthy_since.get_or_insert_with(Instant::now);
+            }
+        }
+    }
+
+    /// At most one is on its way: a second would only queue behind it.
+    fn send_keepalive(&mut self, board: &Board) {
+        if self.keepalive.is_some() {
+            return;
+        }
+        let call = Call::from(board.keepalive());
+        match self.peer.call(now(), call.method(), call.params()) {
+            Ok(id) => self.keepalive = Some(id),
+            Err(e) => log::warn!("no keepalive: {e}"),
+        }
+    }
+}
+
+async fn handle(
+    ticket: Ticket,
+    answer: impl Future<Output = Result<Value, RpcError>>,
+) -> (Ticket, Result<Value, RpcError>) {
+    (ticket, answer.await)
+}
+
+async fn write(mut sink: Sink, text: String) -> Result<Sink, Reason> {
+    match timeout(SEND_TIMEOUT, sink.send(Message::text(text))).await {
+        Ok(Ok(())) => Ok(sink),
+        Ok(Err(e)) => Err(e.into()),
+        Err(_) => Err(Reason::Stalled),
+    }
+}
+
+/// The protocol's clock is tokio's, so that tests can pause it.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

@@ -1,0 +1,267 @@
+use ivt_proto::rpc::Violation;
+use serde_json::json;
+use tokio::io::DuplexStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::*;
+use crate::channel::testing::deaf;
+use crate::channel::{Handle, Status};
+use crate::cloud::dial::{Transport, limits};
+use crate::shutdown::{Stopper, stopper};
+
+/// The cloud's end of a connection in memory.
+struct Cloud {
+    socket: WebSocketStream<DuplexStream>,
+    link: JoinHandle<Ended>,
+    stop: Stopper,
+    start: Instant,
+}
+
+/// A link over a pipe that holds `buffer` bytes each way.
+async fn connected(buffer: usize) -> Cloud {
+    connected_with(buffer, Vec::new()).await
+}
+
+async fn connected_with(buffer: usize, channels: Vec<Handle>) -> Cloud {
+    let (ours, theirs) = tokio::io::duplex(buffer);
+    let ours: Box<dyn Transport> = Box::new(ours);
+    let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await;
+    let (stop, mut stopping) = stopper();
+    let link = tokio::spawn(async move {
+        let board = Board::new(vec![watch::channel(Status::default()).1]);
+        run(socket, &Dispatch::new(channels), &board, &mut stopping).await
+    });
+    let socket = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+    Cloud { socket, link, stop, start: Instant::now() }
+}
+
+impl Cloud {
+    async fn receive(&mut self) -> Value {
+        loop {
+            match self.socket.next().await.expect("the link is open").unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    async fn send(&mut self, packet: Value) {
+        self.socket.send(Message::text(packet.to_string())).await.unwrap();
+    }
+
+    /// Receives a Keepalive and answers it.
+    async fn keepalive(&mut self) -> Duration {
+        let packet = self.receive().await;
+        assert_eq!(packet["req"], "Keepalive", "{packet}");
+        self.send(json!({"seq": packet["seq"], "resp": {}})).await;
+        self.start.elapsed()
+    }
+
+    /// Reads on without answering anything until the link ends.
+    async fn ended(mut self) -> (Reason, Duration, bool) {
+        let ended = loop {
+            tokio::select! {
+                ended = &mut self.link => break ended.unwrap(),
+                message = self.socket.next() => if !matches!(message, Some(Ok(_))) {
+                    break self.link.await.unwrap();
+                }
+            }
+        };
+        (ended.reason, self.start.elapsed(), ended.healthy_since.is_some())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_keepalive_comes_at_once_and_then_every_ten_seconds() {
+    let mut cloud = connected(4096).await;
+    for n in 0..5 {
+        assert_eq!(cloud.keepalive().await.as_secs(), n * 10);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keepalive_lists_every_channel() {
+    let mut cloud = connected(4096).await;
+    let packet = cloud.receive().await;
+    let channels = json!([{"channel": 0, "state": 0}]);
+    assert_eq!(packet["params"], json!({"state": 3, "channels": channels}));
+    assert_eq!(packet["seq"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_answers_nothing_is_left_after_twenty_seconds() {
+    let (reason, after, healthy) = connected(4096).await.ended().await;
+    assert!(matches!(reason, Reason::Violation(Violation::NoAnswer { .. })), "{reason}");
+    assert_eq!(after.as_secs(), 20);
+    assert!(!healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_open_link_is_noticed_within_31_seconds() {
+    let mut cloud = connected(4096).await;
+    cloud.keepalive().await;
+    cloud.keepalive().await;
+    let lost = cloud.start.elapsed();
+    let (reason, end, healthy) = cloud.ended().await;
+    assert!(matches!(reason, Reason::Violation(Violation::NoAnswer { .. })), "{reason}");
+    let noticed = end - lost;
+    assert!(noticed <= Duration::from_secs(31), "{noticed:?}");
+    assert!(healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_stops_reading_is_left() {
+    let mut cloud = connected(600).await;
+    for seq in 0..12 {
+        cloud.send(json!({"req": "GetNetConfig", "params": {"channel": 0}, "seq": seq})).await;
+    }
+    // It holds the connection open, and reads nothing.
+    let ended = cloud.link.await.unwrap();
+    assert!(matches!(ended.reason, Reason::Stalled), "{}", ended.reason);
+    assert!(cloud.start.elapsed() <= Duration::from_secs(31));
+    drop(cloud.socket);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_answered_in_order_and_unknown_ones_with_101() {
+    let mut cloud = connected(64 * 1024).await;
+    cloud.keepalive().await;
+    let methods =
+        [("Nonsense", 101), ("GetNetConfig", 101), ("RTMPPublish", 1), ("RTMPStopPublish", 102)];
+    for (seq, (method, _)) in methods.iter().enumerate() {
+        let params = match *method {
+            "RTMPStopPublish" => json!({"channel": 7, "stream_id": "s"}),
+            _ => json!({}),
+        };
+        cloud.send(json!({"req": method, "params": params, "seq": seq})).await;
+    }
+    for (seq, (method, code)) in methods.iter().enumerate() {
+        let answer = cloud.receive().await;
+        assert_eq!(answer["seq"], seq, "{answer}");
+        assert_eq!(answer["err"]["code"], *code, "{method}: {answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_packets_costs_no_keepalive_and_no_answer() {
+    let mut cloud = connected(16 * 1024).await;
+    cloud.keepalive().await;
+    let (mut sink, mut stream) = cloud.socket.split();
+    let flood = async {
+        for seq in 0..10_000 {
+            let request = json!({"req": "GetNetConfig", "params": {"channel": 0}, "seq": seq});
+            sink.feed(Message::text(request.to_string())).await.unwrap();
+            let event = json!({"event": "CtrlPTZ", "params": {"channel": 0, "op": "up"}});
+            sink.feed(Message::text(event.to_string())).await.unwrap();
+        }
+        sink.flush().await.unwrap();
+    };
+    let answers = async {
+        for seq in 0..10_000 {
+            let Some(Ok(Message::Text(text))) = stream.next().await else {
+                panic!("{seq}: closed")
+            };
+            let answer: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(answer["seq"], seq);
+        }
+        let Some(Ok(Message::Text(text))) = stream.next().await else { panic!("closed") };
+        assert!(text.contains("Keepalive"), "{text}");
+    };
+    tokio::join!(flood, answers);
+    assert_eq!(cloud.start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_ends_the_connection_at_once() {
+    for garbage in [
+        Message::text("{"),
+        Message::text("[]"),
+        Message::text(json!({"seq": 99, "resp": {}}).to_string()),
+        Message::text("x".repeat(65 * 1024)),
+        Message::text("x".repeat(70 * 1024)),
+        Message::binary(vec![1, 2, 3]),
+    ] {
+        let mut cloud = connected(128 * 1024).await;
+        let shown: String = format!("{garbage:?}").chars().take(60).collect();
+        cloud.keepalive().await;
+        cloud.socket.send(garbage).await.unwrap();
+        let (reason, after, _) = cloud.ended().await;
+        assert!(!matches!(reason, Reason::Closed | Reason::Stopped), "{shown}: {reason}");
+        assert!(after <= Duration::from_secs(1), "{shown}: {after:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_before_the_first_answer_is_told_from_a_later_one() {
+    let mut early = connected(4096).await;
+    early.receive().await;
+    early.socket.close(None).await.unwrap();
+    let (reason, _, healthy) = early.ended().await;
+    assert!(matches!(reason, Reason::Closed) && !healthy, "{reason}");
+
+    let mut dropped = connected(4096).await;
+    dropped.keepalive().await;
+    tokio::task::yield_now().await;
+    drop(dropped.socket);
+    let ended = dropped.link.await.unwrap();
+    assert!(matches!(ended.reason, Reason::Closed), "{}", ended.reason);
+    assert!(ended.healthy_since.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_are_answered() {
+    let mut cloud = connected(4096).await;
+    cloud.socket.send(Message::Ping("p".into())).await.unwrap();
+    let mut pong = false;
+    while !pong {
+        pong = matches!(cloud.socket.next().await, Some(Ok(Message::Pong(p))) if p == "p");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_says_goodbye() {
+    let mut cloud = connected(4096).await;
+    cloud.keepalive().await;
+    cloud.stop.stop();
+    assert!(matches!(cloud.socket.next().await, Some(Ok(Message::Close(_)))));
+    let ended = cloud.link.await.unwrap();
+    assert!(matches!(ended.reason, Reason::Stopped));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_request_holds_up_the_answers_behind_it_but_nothing_else() {
+    let (slow, _inbox) = deaf();
+    let mut cloud = connected_with(64 * 1024, vec![slow]).await;
+    cloud.keepalive().await;
+    let stop = json!({"channel": 0, "stream_id": "s"});
+    cloud.send(json!({"req": "RTMPStopPublish", "params": stop, "seq": 1})).await;
+    for seq in 2..=20 {
+        cloud.send(json!({"req": "GetNetConfig", "params": {"channel": 1}, "seq": seq})).await;
+    }
+    let sent = cloud.start.elapsed();
+    for seq in 1..=20 {
+        let answer = cloud.receive().await;
+        assert_eq!(answer["seq"], seq, "{answer}");
+        let waited = cloud.start.elapsed() - sent;
+        assert!(waited <= Duration::from_secs(9), "{seq} after {waited:?}");
+    }
+    assert_eq!(cloud.keepalive().await.as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_32_waiting_requests_end_the_connection() {
+    let (slow, _inbox) = deaf();
+    let mut cloud = connected_with(64 * 1024, vec![slow]).await;
+    cloud.keepalive().await;
+    for seq in 0..33 {
+        let stop = json!({"channel": 0, "stream_id": "s"});
+        cloud.send(json!({"req": "RTMPStopPublish", "params": stop, "seq": seq})).await;
+    }
+    let (reason, after, _) = cloud.ended().await;
+    assert!(matches!(reason, Reason::Violation(Violation::TooManyRequests)), "{reason}");
+    assert!(after <= Duration::from_secs(1), "{after:?}");
+}

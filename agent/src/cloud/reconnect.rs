@@ -1,0 +1,192 @@
+//! When to dial again. Pure rules over [`Backoff`].
+
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::backoff::{Backoff, CLOUD};
+
+/// Connections closed before the first Keepalive answer that count as a refused login.
+const EARLY_CLOSES: u32 = 3;
+
+/// How an attempt to be connected ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// No WebSocket came about.
+    Unreachable,
+    /// HTTP 401 or 403.
+    Refused,
+    /// The cloud closed before it answered a Keepalive.
+    ClosedEarly,
+    /// A connection ended in any other way.
+    Lost {
+        /// Time since the first Keepalive answer; zero without one.
+        healthy: Duration,
+    },
+}
+
+/// What to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Wait for so long.
+    pub delay: Duration,
+    /// The cloud does not take our login: someone should look.
+    pub wrong_login: bool,
+}
+
+/// Remembers past outcomes.
+#[derive(Debug)]
+pub struct Reconnect {
+    backoff: Backoff,
+    early_closes: u32,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self { backoff: Backoff::new(&CLOUD), early_closes: 0 }
+    }
+}
+
+impl Reconnect {
+    /// The next step after an attempt.
+    pub fn after(&mut self, outcome: Outcome, rng: &mut impl Rng) -> Retry {
+        self.early_closes = match outcome {
+            Outcome::ClosedEarly => self.early_closes.saturating_add(1),
+            _ => 0,
+        };
+        let wrong_login = outcome == Outcome::Refused || self.early_closes >= EARLY_CLOSES;
+        if let Outcome::Lost { healthy } = outcome {
+            self.backoff.lived(healthy);
+        }
+        let delay = if wrong_login { self.backoff.longest(rng) } else { self.backoff.next(rng) };
+        Retry { delay, wrong_login }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    const N: usize = 1_000;
+
+    fn rng(seed: u64) -> StdRng {
+        StdRng::seed_from_u64(seed)
+    }
+
+    #[test]
+    fn a_refused_login_is_retried_at_the_longest_window_at_once() {
+        let mut longest = Duration::ZERO;
+        for seed in 0..300 {
+            let retry = Reconnect::default().after(Outcome::Refused, &mut rng(seed));
+            assert!(retry.wrong_login);
+            longest = longest.max(retry.delay);
+        }
+        assert!(longest > Duration::from_secs(110), "{longest:?}");
+    }
+
+    #[test]
+    fn three_early_closes_running_are_a_wrong_login() {
+        let rng = &mut rng(3);
+        let mut reconnect = Reconnect::default();
+        let mut after = |outcome| reconnect.after(outcome, rng).wrong_login;
+        assert!(!after(Outcome::ClosedEarly));
+        assert!(!after(Outcome::ClosedEarly));
+        assert!(!after(Outcome::Lost { healthy: Duration::from_secs(1) }), "not running");
+        assert!(!after(Outcome::ClosedEarly));
+        assert!(!after(Outcome::ClosedEarly));
+        assert!(after(Outcome::ClosedEarly));
+        assert!(after(Outcome::ClosedEarly));
+        assert!(!after(Outcome::Unreachable));
+    }
+
+    /// Attempts of a thousand devices that lose the cloud at 0; it takes connections again at
+    /// `repair`. Seconds of each attempt, and when each device was back.
+    fn outage(seed: u64, repair: f64) -> (Vec<f64>, Vec<f64>) {
+        let (mut attempts, mut back) = (Vec::new(), Vec::new());
+        for device in 0..N as u64 {
+            let rng = &mut rng(seed * 1_000_003 + device);
+            let mut reconnect = Reconnect::default();
+            let mut outcome = Outcome::Lost { healthy: Duration::from_secs(3_600) };
+            let mut at = 0.0;
+            loop {
+                at += reconnect.after(outcome, rng).delay.as_secs_f64();
+                attempts.push(at);
+                if at >= repair {
+                    back.push(at);
+                    break;
+                }
+                outcome = Outcome::Unreachable;
+            }
+        }
+        back.sort_by(f64::total_cmp);
+        (attempts, back)
+    }
+
+    /// The most attempts within any one second, from `from` on.
+    fn peak(attempts: &[f64], from: f64) -> usize {
+        let mut times: Vec<f64> = attempts.iter().copied().filter(|t| *t >= from).collect();
+        times.sort_by(f64::total_cmp);
+        let mut first = 0;
+        let widths = times.iter().enumerate().map(|(last, t)| {
+            while t - times[first] >= 1.0 {
+                first += 1;
+            }
+            last - first + 1
+        });
+        widths.max().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_thousand_devices_spread_after_a_restart() {
+        for seed in 0..100 {
+            let (attempts, back) = outage(seed, 0.0);
+            let peak = peak(&attempts, 0.0);
+            assert!(peak <= N * 12 / 100, "seed {seed}: {peak} in a second");
+            assert!(back[N * 99 / 100 - 1] <= 20.0, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_thousand_devices_spread_through_a_minute_of_outage() {
+        for seed in 0..100 {
+            let (attempts, back) = outage(seed, 60.0);
+            let all = peak(&attempts, 0.0);
+            assert!(all <= N * 15 / 100, "seed {seed}: {all} in a second");
+            let later = peak(&attempts, 60.0);
+            assert!(later <= N * 6 / 100, "seed {seed}: {later} in a second after the repair");
+            assert!(back[N * 99 / 100 - 1] <= 60.0 + 120.0, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_long_outage_costs_few_attempts() {
+        for seed in 0..1_000 {
+            let rng = &mut rng(seed);
+            let mut reconnect = Reconnect::default();
+            let mut at = 0.0;
+            let mut times = Vec::new();
+            while at < 24.0 * 3600.0 {
+                at += reconnect.after(Outcome::Unreachable, rng).delay.as_secs_f64();
+                times.push(at);
+            }
+            let first = times.iter().filter(|t| **t <= 600.0).count();
+            assert!(first <= 24, "seed {seed}: {first} attempts in ten minutes");
+            for hour in 1..24 {
+                let (from, to) = (f64::from(hour) * 3600.0, f64::from(hour + 1) * 3600.0);
+                let n = times.iter().filter(|t| (from..to).contains(*t)).count();
+                assert!(n <= 85, "seed {seed}: {n} attempts in hour {hour}");
+            }
+        }
+    }
+
+    #[test]
+    fn half_of_the_devices_are_back_a_minute_after_a_long_outage() {
+        let (_, back) = outage(1, 600.0);
+        let delay = |share: usize| back[N * share / 100 - 1] - 600.0;
+        assert!(delay(50) <= 60.0, "{}", delay(50));
+        assert!(delay(100) <= 130.0, "{}", delay(100));
+    }
+}

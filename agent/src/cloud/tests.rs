@@ -1,0 +1,206 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use futures::{SinkExt as _, StreamExt as _};
+use rand::SeedableRng as _;
+use serde_json::{Value, json};
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::dial::{Socket, Transport, limits};
+use super::*;
+use crate::shutdown::{Stopper, stopper};
+
+type Server = WebSocketStream<DuplexStream>;
+
+/// What becomes of one attempt.
+enum Attempt {
+    Accept,
+    Refuse,
+    Down,
+    Hang,
+}
+
+/// A cloud in memory: the attempts' fates in turn, then always accepting.
+struct Script {
+    fates: Mutex<VecDeque<Attempt>>,
+    attempts: mpsc::UnboundedSender<(Instant, Option<Server>)>,
+}
+
+#[async_trait]
+impl Dial for Script {
+    async fn dial(&self) -> Result<Socket, DialError> {
+        let at = Instant::now();
+        let fate = self.fates.lock().unwrap().pop_front().unwrap_or(Attempt::Accept);
+        if !matches!(fate, Attempt::Accept) {
+            self.attempts.send((at, None)).unwrap();
+        }
+        match fate {
+            Attempt::Accept => {
+                let (ours, theirs) = tokio::io::duplex(4096);
+                let ours: Box<dyn Transport> = Box::new(ours);
+                let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+                self.attempts.send((at, Some(server))).unwrap();
+                Ok(WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await)
+            }
+            Attempt::Refuse => Err(DialError::Refused { status: 401 }),
+            Attempt::Down => Err(DialError::Timeout),
+            Attempt::Hang => std::future::pending().await,
+        }
+    }
+}
+
+struct Setup {
+    attempts: mpsc::UnboundedReceiver<(Instant, Option<Server>)>,
+    state: watch::Receiver<State>,
+    losses: watch::Receiver<u64>,
+    stopper: Stopper,
+    task: JoinHandle<()>,
+}
+
+fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
+    let (sender, attempts) = mpsc::unbounded_channel();
+    let script = Script { fates: Mutex::new(fates.into_iter().collect()), attempts: sender };
+    let state = watch::Sender::new(State::Dialling);
+    let losses = watch::Sender::new(0);
+    let (stopper, stop) = stopper();
+    let cloud = Cloud {
+        dial: Arc::new(script),
+        dispatch: Dispatch::new(Vec::new()),
+        board: Board::new(Vec::new()),
+        state: state.clone(),
+        losses: losses.clone(),
+        rng: StdRng::seed_from_u64(seed),
+    };
+    let task = tokio::spawn(cloud.run(stop));
+    Setup { attempts, state: state.subscribe(), losses: losses.subscribe(), stopper, task }
+}
+
+impl Setup {
+    async fn attempt(&mut self) -> (Instant, Option<Server>) {
+        self.attempts.recv().await.expect("it dials for ever")
+    }
+
+    async fn server(&mut self) -> Server {
+        loop {
+            if let (_, Some(server)) = self.attempt().await {
+                return server;
+            }
+        }
+    }
+}
+
+/// Answers Keepalives for a while.
+async fn serve(server: &mut Server, time: Duration) {
+    let end = sleep(time);
+    tokio::pin!(end);
+    loop {
+        let text = tokio::select! {
+            () = &mut end => return,
+            message = server.next() => match message {
+                Some(Ok(Message::Text(text))) => text,
+                other => panic!("unexpected {other:?}"),
+            },
+        };
+        let packet: Value = serde_json::from_str(&text).unwrap();
+        let answer = json!({"seq": packet["seq"], "resp": {}});
+        server.send(Message::text(answer.to_string())).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_dial_is_immediate() {
+    let begin = Instant::now();
+    let (at, server) = start(1, []).attempt().await;
+    assert_eq!(at, begin);
+    assert!(server.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_is_down_is_dialled_for_ever_in_growing_windows() {
+    let mut setup = start(2, (0..60).map(|_| Attempt::Down));
+    let (mut last, _) = setup.attempt().await;
+    for n in 0..60 {
+        let (at, _) = setup.attempt().await;
+        let window = [15, 30, 60][..].get(n).copied().unwrap_or(120);
+        let delay = at - last;
+        let range = Duration::from_millis(500)..=Duration::from_secs(window);
+        assert!(range.contains(&delay), "attempt {n}: {delay:?}");
+        last = at;
+    }
+    setup.state.wait_for(|s| *s == State::Online).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_minute_of_health_a_loss_is_mended_within_fifteen_seconds() {
+    for seed in 0..30 {
+        let mut setup = start(seed, (0..6).map(|_| Attempt::Down));
+        let mut server = setup.server().await;
+        serve(&mut server, Duration::from_secs(61)).await;
+        drop(server);
+        let lost = Instant::now();
+        setup.losses.wait_for(|n| *n == 1).await.unwrap();
+        let (at, _) = setup.attempt().await;
+        assert!(at - lost <= Duration::from_secs(16), "seed {seed}: {:?}", at - lost);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_connection_does_not_start_the_schedule_anew() {
+    let mut longest = Duration::ZERO;
+    for seed in 0..30 {
+        let mut setup = start(seed, (0..6).map(|_| Attempt::Down));
+        let mut server = setup.server().await;
+        serve(&mut server, Duration::from_secs(30)).await;
+        drop(server);
+        let lost = Instant::now();
+        let (at, _) = setup.attempt().await;
+        longest = longest.max(at - lost);
+    }
+    assert!(longest > Duration::from_secs(60), "{longest:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_login_is_reported_as_such() {
+    let mut setup = start(3, [Attempt::Refuse]);
+    setup.attempt().await;
+    let waits = |s: &State| matches!(s, State::Waiting { wrong_login: true, .. });
+    setup.state.wait_for(waits).await.unwrap();
+    setup.server().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_closes_before_the_first_answer_are_a_wrong_login() {
+    let mut setup = start(4, []);
+    for n in 1..=4 {
+        let mut server = setup.server().await;
+        server.next().await.expect("its Keepalive").unwrap();
+        drop(server);
+        let waiting = |s: &State| matches!(s, State::Waiting { .. });
+        let state = *setup.state.wait_for(waiting).await.unwrap();
+        let State::Waiting { wrong_login, .. } = state else { panic!("{state:?}") };
+        assert_eq!(wrong_login, n >= 3, "close {n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_a_wait_a_dial_and_a_connection() {
+    let mut waiting = start(5, [Attempt::Down]);
+    waiting.state.wait_for(|s| matches!(s, State::Waiting { .. })).await.unwrap();
+    let mut dialling = start(5, [Attempt::Hang]);
+    dialling.attempt().await;
+    let mut online = start(5, []);
+    let mut server = online.server().await;
+    serve(&mut server, Duration::from_secs(1)).await;
+    for setup in [waiting, dialling, online] {
+        let begin = Instant::now();
+        setup.stopper.stop();
+        setup.task.await.unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    }
+}

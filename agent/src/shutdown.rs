@@ -1,0 +1,69 @@
+//! When to stop: SIGTERM or SIGINT. A second one does not wait for anything.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// Exit status of a program that was killed by SIGINT, by convention.
+const INTERRUPTED: i32 = 130;
+
+/// The signals that ask the program to end.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over from the system's default. Must be called within a runtime.
+    pub fn listen() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Returns at the first signal; the second one ends the process on the spot.
+    pub async fn first(mut self) {
+        let name = self.next().await;
+        log::info!("{name}: stopping");
+        tokio::spawn(async move {
+            self.next().await;
+            log::warn!("a second signal: stopping at once");
+            std::process::exit(INTERRUPTED);
+        });
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Tells tasks to end.
+pub struct Stopper(watch::Sender<bool>);
+
+/// A task's view of whether it has to end.
+#[derive(Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+/// A pair that is not stopped yet.
+pub fn stopper() -> (Stopper, Stop) {
+    let (sender, receiver) = watch::channel(false);
+    (Stopper(sender), Stop(receiver))
+}
+
+impl Stopper {
+    /// From now on every [`Stop`] is requested.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// Returns once the task has to end, also when nobody is left to say so. Cancel safe.
+    pub async fn requested(&mut self) {
+        // An error means that the stopper is gone.
+        self.0.wait_for(|stop| *stop).await.ok();
+    }
+}
