@@ -1,0 +1,192 @@
+//! One task per channel owns its live stream; others send it requests and read its [`Status`].
+
+mod opener;
+mod publish;
+mod reach;
+mod session;
+mod task;
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use ivt_hal::{Encoder, Kind, Stream};
+use ivt_media::publish::PublishStats;
+use ivt_media::pull::{Pull, PullConfig};
+use ivt_media::rtmp::RtmpUrl;
+use ivt_media::stats::StreamStats;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::QualityMap;
+
+use opener::EncoderOpener;
+
+pub use task::Setup;
+
+/// A request to publish.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Which of the camera's streams.
+    pub stream: Stream,
+    /// Where to; holds the stream key.
+    pub url: RtmpUrl,
+    /// The cloud's name for it.
+    pub stream_id: String,
+    /// Bits per second it may have.
+    pub max_bitrate: Option<NonZeroU64>,
+}
+
+/// Why a channel did not do what it was asked. The text goes to the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// More than the cloud allows.
+    #[error("the stream has {bitrate} bit/s, more than the {limit} allowed")]
+    Bitrate {
+        /// What the encoder is set to, or sent.
+        bitrate: u64,
+        /// What was allowed.
+        limit: u64,
+    },
+    /// Another stream is in the way.
+    #[error("the channel publishes stream {running:?}: stop it first")]
+    Busy {
+        /// Its name.
+        running: String,
+    },
+    /// The camera gives no frames.
+    #[error("{reason}")]
+    Camera {
+        /// The class of failure.
+        kind: Kind,
+        /// What failed.
+        reason: String,
+    },
+    /// The server does not take the stream.
+    #[error("{reason}")]
+    Server {
+        /// What failed.
+        reason: String,
+    },
+    /// It was told to stop before frames flowed, or the agent ends.
+    #[error("stopped before the stream was running")]
+    Stopped,
+}
+
+/// How a channel is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The camera can be reached.
+    pub reachable: bool,
+    /// The stream that the server is receiving at this moment.
+    pub live: Option<String>,
+    /// One bit per alarm that is raised, as numbered by the Keepalive.
+    pub alarm: u32,
+}
+
+/// Speaks to a channel's task.
+#[derive(Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    status: watch::Receiver<Status>,
+    quality: QualityMap,
+    feeds: Arc<Feeds>,
+    publish: watch::Receiver<PublishStats>,
+}
+
+enum Command {
+    Publish(Ask, Answer),
+    Stop(String, oneshot::Sender<()>),
+}
+
+type Answer = oneshot::Sender<Result<(), Refusal>>;
+
+impl Handle {
+    /// Returns once the server accepted the stream and the camera sends frames.
+    pub async fn publish(&self, ask: Ask) -> Result<(), Refusal> {
+        let (answer, outcome) = oneshot::channel();
+        let sent = self.commands.send(Command::Publish(ask, answer)).await;
+        sent.map_err(|_| Refusal::Stopped)?;
+        outcome.await.unwrap_or(Err(Refusal::Stopped))
+    }
+
+    /// Returns once no stream of this name runs.
+    pub async fn stop(&self, stream_id: String) -> Result<(), Refusal> {
+        let (done, stopped) = oneshot::channel();
+        let sent = self.commands.send(Command::Stop(stream_id, done)).await;
+        sent.map_err(|_| Refusal::Stopped)?;
+        stopped.await.map_err(|_| Refusal::Stopped)
+    }
+
+    /// How the channel is; changes can be awaited.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Which stream serves which quality.
+    pub fn quality(&self) -> &QualityMap {
+        &self.quality
+    }
+
+    /// How the newest publish goes, or went.
+    pub fn publish_stats(&self) -> PublishStats {
+        *self.publish.borrow()
+    }
+
+    /// What a stream did.
+    pub fn stats(&self, stream: Stream) -> StreamStats {
+        self.feeds.of(stream).pull.stats()
+    }
+}
+
+/// A camera's streams, pulled when somebody reads them.
+struct Feeds {
+    main: Feed,
+    sub: Feed,
+}
+
+/// One stream.
+#[derive(Clone)]
+struct Feed {
+    pull: Arc<Pull>,
+    /// True while the camera sends, also before the first key frame.
+    arriving: watch::Receiver<bool>,
+}
+
+impl Feed {
+    fn new(encoder: Arc<dyn Encoder>, stream: Stream, config: PullConfig) -> Self {
+        let (sender, arriving) = watch::channel(false);
+        let opener = Arc::new(EncoderOpener::new(encoder, stream, sender));
+        Self { pull: Pull::new(opener, config), arriving }
+    }
+}
+
+impl Feeds {
+    fn of(&self, stream: Stream) -> &Feed {
+        match stream {
+            Stream::Main => &self.main,
+            Stream::Sub => &self.sub,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use ivt_hal::emulator::Emulator;
+
+    use super::*;
+
+    /// A channel that takes requests and never answers, for as long as the inbox is kept.
+    pub(crate) fn deaf() -> (Handle, impl Sized) {
+        let (commands, inbox) = mpsc::channel(32);
+        let emulator = Arc::new(Emulator::default());
+        let feed = |stream| Feed::new(emulator.clone(), stream, PullConfig::default());
+        let feeds = Arc::new(Feeds { main: feed(Stream::Main), sub: feed(Stream::Sub) });
+        let (main, sub) = (Stream::Main, Stream::Sub);
+        let quality = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
+        let status = watch::channel(Status::default()).1;
+        let publish = watch::channel(PublishStats::default()).1;
+        (Handle { commands, status, quality, feeds, publish }, inbox)
+    }
+}

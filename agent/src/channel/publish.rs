@@ -1,0 +1,177 @@
+//! The work on one live stream: publishes it, and does so again when the server is lost. What that
+//! means for the cloud is decided by the task.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ivt_hal::{Encoder, Kind};
+use ivt_media::hub::Start;
+use ivt_media::publish::{self, PublishStats};
+use ivt_media::pull::{PullState, Subscription};
+use ivt_media::rtmp::{Options, PublishError};
+use ivt_media::source::SourceError;
+use ivt_media::tls::TlsError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep};
+
+use super::{Ask, Feed, Refusal};
+use crate::backoff::{Backoff, PUBLISH};
+use crate::tls::Trust;
+
+/// How long an unknown bit rate is measured.
+const MEASURE: Duration = Duration::from_secs(3);
+
+/// One stream to be published.
+pub(super) struct Job {
+    pub(super) encoder: Arc<dyn Encoder>,
+    pub(super) feed: Feed,
+    pub(super) trust: Trust,
+    pub(super) ask: Ask,
+    /// How it goes.
+    pub(super) stats: watch::Sender<PublishStats>,
+}
+
+/// What the work reports.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// The server takes what the camera sends.
+    Flowing,
+    /// Camera or server was lost; the work goes on trying.
+    Broken(Refusal),
+    /// It cannot be: the work has ended.
+    Refused(Refusal),
+}
+
+type Reports = mpsc::Sender<Progress>;
+
+impl Job {
+    /// Works until `stop` is ready, or refuses. Takes leave of the server within a second.
+    pub(super) async fn run(self, reports: Reports, mut stop: oneshot::Receiver<Infallible>) {
+        // The camera is opened while the server is dialled.
+        let mut subscription = self.feed.pull.subscribe(Start::LastKey);
+        if let Some(limit) = self.ask.max_bitrate {
+            let checked = tokio::select! {
+                checked = self.check_bitrate(limit.get()) => checked,
+                _ = &mut stop => return,
+            };
+            if let Err(refusal) = checked {
+                return report(&reports, Progress::Refused(refusal)).await;
+            }
+            // Measuring took time: do not begin with pictures from before it.
+            subscription = self.feed.pull.subscribe(Start::LastKey);
+        }
+        let mut backoff = Backoff::new(&PUBLISH);
+        loop {
+            let began = Instant::now();
+            let Err(error) = self.attempt(subscription, &reports, &mut stop).await else { return };
+            let reason = error.to_string();
+            report(&reports, Progress::Broken(Refusal::Server { reason })).await;
+            backoff.lived(began.elapsed());
+            let delay = backoff.next(&mut rand::rng());
+            tokio::select! {
+                () = sleep(delay) => {}
+                _ = &mut stop => return,
+            }
+            subscription = self.feed.pull.subscribe(Start::LastKey);
+        }
+    }
+
+    /// Publishes until the server is lost; `Ok` when it was stopped.
+    async fn attempt(
+        &self,
+        subscription: Subscription,
+        reports: &Reports,
+        stop: &mut oneshot::Receiver<Infallible>,
+    ) -> Result<(), PublishError> {
+        let url = &self.ask.url;
+        let mut options = Options::default();
+        if url.tls {
+            let untrusted =
+                |e: TlsError| PublishError::Tls { peer: url.peer(), reason: e.to_string() };
+            options.tls = Some(self.trust.config().await.map_err(untrusted)?);
+        }
+        self.stats.send_modify(|stats| stats.accepted = false);
+        let stop = async {
+            stop.await.ok();
+        };
+        tokio::select! {
+            ended = publish::run(subscription, url, &options, stop, &self.stats) => ended,
+            never = self.follow(reports) => match never {},
+        }
+    }
+
+    /// Reports when frames begin to flow, and when the camera is lost.
+    async fn follow(&self, reports: &Reports) -> Infallible {
+        let (mut camera, mut server) = (self.feed.pull.state(), self.stats.subscribe());
+        let mut arriving = self.feed.arriving.clone();
+        let mut flowing = false;
+        loop {
+            // Not only once a key frame came: that may take a while, and is no error.
+            let flows = *arriving.borrow_and_update() && server.borrow_and_update().accepted;
+            if flows && !flowing {
+                report(reports, Progress::Flowing).await;
+            }
+            flowing = flows;
+            tokio::select! {
+                // A failure from before we asked is no news: the camera is asked again.
+                Ok(()) = camera.changed() => {
+                    let lost = failure(&camera.borrow());
+                    if let Some(refusal) = lost {
+                        report(reports, Progress::Broken(refusal)).await;
+                    }
+                }
+                Ok(()) = arriving.changed() => {}
+                Ok(()) = server.changed() => {}
+            }
+        }
+    }
+
+    async fn check_bitrate(&self, limit: u64) -> Result<(), Refusal> {
+        let known = self.encoder.bitrate(self.ask.stream).await;
+        let known = known.map_err(|e| Refusal::Camera { kind: e.kind, reason: e.to_string() })?;
+        let bitrate = match known {
+            Some(bitrate) => u64::from(bitrate),
+            None => self.measure().await?,
+        };
+        if bitrate > limit {
+            return Err(Refusal::Bitrate { bitrate, limit });
+        }
+        Ok(())
+    }
+
+    /// The mean of the first seconds.
+    async fn measure(&self) -> Result<u64, Refusal> {
+        let before = self.feed.pull.stats();
+        let mut camera = self.feed.pull.state();
+        while !matches!(*camera.borrow_and_update(), PullState::Live) {
+            // The sender lives in the pull.
+            camera.changed().await.ok();
+            let lost = failure(&camera.borrow());
+            if let Some(refusal) = lost {
+                return Err(refusal);
+            }
+        }
+        sleep(MEASURE).await;
+        let silent = || Refusal::Camera {
+            kind: Kind::Timeout,
+            reason: "the camera sends too little to measure its bit rate".into(),
+        };
+        self.feed.pull.stats().mean_bitrate_since(&before).ok_or_else(silent)
+    }
+}
+
+/// The refusal that a camera's failure means.
+pub(super) fn failure(camera: &PullState) -> Option<Refusal> {
+    let PullState::Failed(error) = camera else { return None };
+    let kind = match error {
+        SourceError::Unsupported { .. } => Kind::Other,
+        _ => Kind::Offline,
+    };
+    Some(Refusal::Camera { kind, reason: error.to_string() })
+}
+
+async fn report(reports: &Reports, progress: Progress) {
+    // The task may have dropped the work in this moment.
+    reports.send(progress).await.ok();
+}

@@ -1,0 +1,216 @@
+//! The rules of a channel's live stream: one at a time, stopping what does not run succeeds, a lost
+//! one is retried for a while. Pure.
+
+use std::time::{Duration, Instant};
+
+/// How long a stream may take to start: the cloud has its answer within 10 s.
+const START: Duration = Duration::from_millis(9_500);
+
+/// What is known of the channel's live stream.
+#[derive(Debug)]
+pub struct Session {
+    current: Option<Current>,
+    retry: Duration,
+}
+
+#[derive(Debug)]
+struct Current {
+    stream_id: String,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Its first attempt runs.
+    Starting { until: Instant },
+    /// The server takes what the camera sends.
+    Flowing,
+    /// Server or camera was lost.
+    Retrying { until: Instant },
+}
+
+/// What a request to publish means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// Start it; what was being retried is given up.
+    Start,
+    /// This very stream is being started: its outcome is the answer.
+    Join,
+    /// This very stream is there: success, and nothing changes.
+    Running,
+    /// Another stream is in the way (error 12).
+    Busy,
+}
+
+impl Session {
+    /// Nothing is live. A lost stream will be retried for `retry`.
+    pub fn new(retry: Duration) -> Self {
+        Self { current: None, retry }
+    }
+
+    /// The cloud asks for a stream.
+    pub fn publish(&mut self, stream_id: &str, now: Instant) -> Ruling {
+        if let Some(current) = &self.current {
+            match (current.stream_id == stream_id, current.phase) {
+                (true, Phase::Starting { .. }) => return Ruling::Join,
+                (true, _) => return Ruling::Running,
+                (false, Phase::Starting { .. } | Phase::Flowing) => return Ruling::Busy,
+                (false, Phase::Retrying { .. }) => {}
+            }
+        }
+        let phase = Phase::Starting { until: now + START };
+        self.current = Some(Current { stream_id: stream_id.to_owned(), phase });
+        Ruling::Start
+    }
+
+    /// The cloud no longer wants a stream. True when it was the current one, which has ended.
+    pub fn stop(&mut self, stream_id: &str) -> bool {
+        self.current.take_if(|c| c.stream_id == stream_id).is_some()
+    }
+
+    /// Whatever is current has ended.
+    pub fn end(&mut self) {
+        self.current = None;
+    }
+
+    /// Frames reach the server.
+    pub fn flowing(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.phase = Phase::Flowing;
+        }
+    }
+
+    /// The flow broke off. The time for retries counts from the moment it did.
+    pub fn faltered(&mut self, now: Instant) {
+        if let Some(current) = &mut self.current
+            && current.phase == Phase::Flowing
+        {
+            current.phase = Phase::Retrying { until: now + self.retry };
+        }
+    }
+
+    /// When the current stream is given up.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.current.as_ref()?.phase {
+            Phase::Starting { until } | Phase::Retrying { until } => Some(until),
+            Phase::Flowing => None,
+        }
+    }
+
+    /// The stream that flows at this moment.
+    pub fn live(&self) -> Option<&str> {
+        let current = self.current.as_ref().filter(|c| c.phase == Phase::Flowing);
+        current.map(|c| c.stream_id.as_str())
+    }
+
+    /// The stream there is, flowing or not.
+    pub fn current(&self) -> Option<&str> {
+        self.current.as_ref().map(|c| c.stream_id.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RETRY: Duration = Duration::from_secs(60);
+
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn flowing(stream_id: &str) -> Session {
+        let mut session = Session::new(RETRY);
+        assert_eq!(session.publish(stream_id, now()), Ruling::Start);
+        assert_eq!(session.live(), None, "not before frames flow");
+        session.flowing();
+        assert_eq!(session.live(), Some(stream_id));
+        session
+    }
+
+    #[test]
+    fn the_same_stream_again_changes_nothing() {
+        let mut session = flowing("a");
+        assert_eq!(session.publish("a", now()), Ruling::Running);
+        assert_eq!(session.live(), Some("a"));
+        session.faltered(now());
+        let until = session.poll_timeout();
+        assert_eq!(session.publish("a", now()), Ruling::Running);
+        assert_eq!(session.poll_timeout(), until);
+    }
+
+    #[test]
+    fn the_same_stream_while_it_starts_shares_the_outcome() {
+        let mut session = Session::new(RETRY);
+        session.publish("a", now());
+        assert_eq!(session.publish("a", now()), Ruling::Join);
+    }
+
+    #[test]
+    fn another_stream_is_refused_while_one_starts_or_flows() {
+        let mut session = Session::new(RETRY);
+        session.publish("a", now());
+        assert_eq!(session.publish("b", now()), Ruling::Busy);
+        let mut session = flowing("a");
+        assert_eq!(session.publish("b", now()), Ruling::Busy);
+        assert_eq!(session.live(), Some("a"));
+    }
+
+    #[test]
+    fn a_stream_being_retried_gives_way() {
+        let mut session = flowing("a");
+        session.faltered(now());
+        assert_eq!(session.publish("b", now()), Ruling::Start);
+        assert_eq!((session.current(), session.live()), (Some("b"), None));
+    }
+
+    #[test]
+    fn only_the_running_stream_is_stopped() {
+        let mut session = flowing("a");
+        assert!(!session.stop("b"));
+        assert_eq!(session.live(), Some("a"));
+        assert!(session.stop("a"));
+        assert!(!session.stop("a"));
+        assert_eq!(session.publish("b", now()), Ruling::Start);
+    }
+
+    #[test]
+    fn a_stream_being_retried_is_not_live_and_can_be_stopped() {
+        let mut session = flowing("a");
+        session.faltered(now());
+        assert_eq!(session.live(), None);
+        assert!(session.stop("a"));
+        assert_eq!(session.poll_timeout(), None);
+    }
+
+    #[test]
+    fn the_time_for_retries_counts_from_the_first_loss() {
+        let mut session = flowing("a");
+        let now = now();
+        session.faltered(now);
+        session.faltered(now + RETRY / 2);
+        assert_eq!(session.poll_timeout(), Some(now + RETRY));
+    }
+
+    #[test]
+    fn a_stream_that_flows_again_has_its_full_time_again() {
+        let mut session = flowing("a");
+        let now = now();
+        session.faltered(now);
+        session.flowing();
+        assert_eq!(session.poll_timeout(), None);
+        session.faltered(now + RETRY);
+        assert_eq!(session.poll_timeout(), Some(now + RETRY * 2));
+    }
+
+    #[test]
+    fn a_first_attempt_has_ten_seconds_and_no_retries() {
+        let now = now();
+        let mut session = Session::new(RETRY);
+        session.publish("a", now);
+        let until = session.poll_timeout();
+        assert!(until.is_some_and(|until| until < now + Duration::from_secs(10)));
+        session.faltered(now);
+        assert_eq!(session.poll_timeout(), until);
+    }
+}

@@ -1,0 +1,321 @@
+//! The task of one channel.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use ivt_hal::{Encoder, Kind, Stream};
+use ivt_media::publish::PublishStats;
+use ivt_media::pull::{PullConfig, PullState};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::publish::{Job, Progress, failure};
+use super::reach::Signs;
+use super::session::{Ruling, Session};
+use super::{Answer, Ask, Command, Feed, Feeds, Handle, Refusal, Status, reach};
+use crate::config;
+use crate::shutdown::Stop;
+use crate::tls::Trust;
+
+/// Requests waiting for one channel; the cloud may have 32 unanswered in all.
+const COMMANDS: usize = 32;
+/// Reports of the work that wait for the task.
+const REPORTS: usize = 4;
+
+/// What a channel is made of.
+pub struct Setup {
+    /// Its number.
+    pub number: usize,
+    /// Its camera.
+    pub encoder: Arc<dyn Encoder>,
+    /// Its part of the configuration.
+    pub config: config::Channel,
+    /// How streams are kept up.
+    pub publish: config::Publish,
+    /// Whom `rtmps` servers are checked against.
+    pub trust: Trust,
+    /// Counts lost connections to the cloud: each ends the live stream. `None` lets it go on.
+    pub losses: Option<watch::Receiver<u64>>,
+}
+
+impl Setup {
+    /// Starts the channel's task within `tasks`; it ends when `stop` becomes true.
+    pub fn spawn(self, tasks: &mut JoinSet<()>, stop: Stop) -> Handle {
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (status, reported) = watch::channel(Status::default());
+        let feeds = Arc::new(Feeds { main: self.feed(Stream::Main), sub: self.feed(Stream::Sub) });
+        for stream in &self.config.always_on {
+            feeds.of(*stream).pull.keep_warm(true);
+        }
+        let stats = watch::Sender::new(PublishStats::default());
+        let handle = Handle {
+            commands,
+            status: reported,
+            quality: self.config.quality,
+            feeds: Arc::clone(&feeds),
+            publish: stats.subscribe(),
+        };
+        let (known, reachable) = watch::channel(false);
+        let signs = [Signs::of(&feeds.main), Signs::of(&feeds.sub)];
+        let observe = reach::observe(Arc::clone(&self.encoder), signs, known);
+        let task = Task {
+            session: Session::new(self.publish.retry),
+            setup: self,
+            feeds,
+            inbox,
+            status,
+            reachable,
+            running: None,
+            work: JoinSet::new(),
+            waiting: Vec::new(),
+            stats,
+        };
+        tasks.spawn(async move {
+            tokio::select! {
+                never = observe => match never {},
+                () = task.run(stop) => {}
+            }
+        });
+        handle
+    }
+
+    fn feed(&self, stream: Stream) -> Feed {
+        let name = format!("channel {} {stream}", self.number);
+        let ring_bytes = self.config.ring_bytes;
+        let config = PullConfig { name, ring_bytes, linger: self.publish.linger };
+        Feed::new(Arc::clone(&self.encoder), stream, config)
+    }
+}
+
+struct Task {
+    setup: Setup,
+    feeds: Arc<Feeds>,
+    session: Session,
+    inbox: mpsc::Receiver<Command>,
+    status: watch::Sender<Status>,
+    reachable: watch::Receiver<bool>,
+    /// There exactly while the session has a stream.
+    running: Option<Running>,
+    /// The work that runs, and what is still taking leave of its server.
+    work: JoinSet<()>,
+    /// Those who asked for the stream that is being started.
+    waiting: Vec<Answer>,
+    stats: watch::Sender<PublishStats>,
+}
+
+/// The work on one stream. Dropping it ends the work.
+struct Running {
+    progress: mpsc::Receiver<Progress>,
+    stream: Stream,
+    /// It has to keep below a bit rate.
+    measures: bool,
+    _stop: oneshot::Sender<Infallible>,
+}
+
+impl Task {
+    async fn run(mut self, mut stop: Stop) {
+        loop {
+            self.report();
+            let due = self.session.poll_timeout().map(Instant::from_std);
+            tokio::select! {
+                // A lost connection comes before what was asked over it.
+                biased;
+                () = stop.requested() => break,
+                () = lost(&mut self.setup.losses) => self.end("the cloud is gone"),
+                Some(command) = self.inbox.recv() => self.obey(command),
+                Some(progress) = next(&mut self.running) => self.note(progress),
+                () = at(due) => self.expire(),
+                Ok(()) = self.reachable.changed() => {}
+                Some(_) = self.work.join_next() => {}
+            }
+        }
+        self.end("the agent stops");
+        self.report();
+        while self.work.join_next().await.is_some() {}
+        for stream in [Stream::Main, Stream::Sub] {
+            self.feeds.of(stream).pull.stop().await;
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            // Whoever asked is gone, with the connection it was asked over.
+            Command::Publish(_, answer) if answer.is_closed() => {}
+            Command::Publish(ask, answer) => self.publish(ask, answer),
+            Command::Stop(stream_id, done) => {
+                if self.session.stop(&stream_id) {
+                    let number = self.setup.number;
+                    log::info!(
+                        "channel {number}: stream {stream_id:?} ends: the cloud asked for it"
+                    );
+                    self.running = None;
+                    self.answer(&Err(Refusal::Stopped));
+                }
+                // Whoever asked may be gone.
+                done.send(()).ok();
+            }
+        }
+    }
+
+    fn publish(&mut self, ask: Ask, answer: Answer) {
+        match self.session.publish(&ask.stream_id, now()) {
+            Ruling::Running => {
+                answer.send(Ok(())).ok();
+            }
+            Ruling::Busy => {
+                let running = self.session.current().unwrap_or_default().to_owned();
+                answer.send(Err(Refusal::Busy { running })).ok();
+            }
+            Ruling::Join => self.waiting.push(answer),
+            Ruling::Start => {
+                self.waiting.push(answer);
+                self.start(ask);
+            }
+        }
+    }
+
+    fn start(&mut self, ask: Ask) {
+        let (reports, progress) = mpsc::channel(REPORTS);
+        let (stream, measures) = (ask.stream, ask.max_bitrate.is_some());
+        let job = Job {
+            encoder: Arc::clone(&self.setup.encoder),
+            feed: self.feeds.of(stream).clone(),
+            trust: self.setup.trust.clone(),
+            ask,
+            stats: self.stats.clone(),
+        };
+        self.stats.send_replace(PublishStats::default());
+        let (stop, stopped) = oneshot::channel();
+        self.work.spawn(job.run(reports, stopped));
+        self.running = Some(Running { progress, stream, measures, _stop: stop });
+    }
+
+    fn note(&mut self, progress: Progress) {
+        let starting = !self.waiting.is_empty();
+        match progress {
+            Progress::Flowing => {
+                self.session.flowing();
+                self.log(log::Level::Info, "is live");
+                self.answer(&Ok(()));
+            }
+            Progress::Broken(refusal) | Progress::Refused(refusal) if starting => {
+                self.log(log::Level::Warn, &format!("did not start: {refusal}"));
+                self.drop_stream();
+                self.answer(&Err(refusal));
+            }
+            Progress::Refused(_) => self.drop_stream(),
+            Progress::Broken(refusal) => {
+                let level = if self.session.live().is_some() {
+                    log::Level::Warn
+                } else {
+                    log::Level::Debug
+                };
+                self.log(level, &format!("is interrupted: {refusal}"));
+                self.session.faltered(now());
+                if self.session.current().is_none() {
+                    self.running = None;
+                }
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        if self.session.poll_timeout().is_none_or(|due| due > now()) {
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.end("it could not be resumed in time");
+            return;
+        }
+        let refusal = self.late();
+        self.log(log::Level::Warn, &format!("did not start: {refusal}"));
+        self.drop_stream();
+        self.answer(&Err(refusal));
+    }
+
+    /// Who is to blame for a stream that does not start in time.
+    fn late(&self) -> Refusal {
+        let camera = |kind, reason: &str| Refusal::Camera { kind, reason: reason.into() };
+        let Some(running) = &self.running else { return Refusal::Stopped };
+        let feed = self.feeds.of(running.stream);
+        if !*feed.arriving.borrow() {
+            let silent = || camera(Kind::Timeout, "the camera sent no frame in time");
+            return failure(&feed.pull.state().borrow()).unwrap_or_else(silent);
+        }
+        if running.measures && !matches!(*feed.pull.state().borrow(), PullState::Live) {
+            let reason = "the camera's key frames are too far apart to measure its bit rate: set \
+                          the channel's bitrate";
+            return camera(Kind::Other, reason);
+        }
+        Refusal::Server { reason: "the server did not accept the stream in time".into() }
+    }
+
+    /// Ends the stream, if there is one.
+    fn end(&mut self, why: &str) {
+        if self.session.current().is_some() {
+            self.log(log::Level::Info, &format!("ends: {why}"));
+            self.drop_stream();
+        }
+        self.answer(&Err(Refusal::Stopped));
+    }
+
+    fn drop_stream(&mut self) {
+        self.session.end();
+        self.running = None;
+    }
+
+    fn answer(&mut self, outcome: &Result<(), Refusal>) {
+        for answer in self.waiting.drain(..) {
+            // Whoever asked may be gone.
+            answer.send(outcome.clone()).ok();
+        }
+    }
+
+    fn report(&mut self) {
+        let reachable = *self.reachable.borrow_and_update();
+        let live = self.session.live();
+        self.status.send_if_modified(|status| {
+            let same = status.reachable == reachable && status.live.as_deref() == live;
+            if !same {
+                status.reachable = reachable;
+                status.live = live.map(str::to_owned);
+            }
+            !same
+        });
+    }
+
+    fn log(&self, level: log::Level, what: &str) {
+        let stream_id = self.session.current().unwrap_or_default();
+        log::log!(level, "channel {}: stream {stream_id:?} {what}", self.setup.number);
+    }
+}
+
+/// Returns when a connection to the cloud is lost.
+async fn lost(losses: &mut Option<watch::Receiver<u64>>) {
+    if let Some(losses) = losses
+        && losses.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+async fn next(running: &mut Option<Running>) -> Option<Progress> {
+    match running {
+        Some(running) => running.progress.recv().await,
+        None => None,
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The clock of the rules is tokio's, so that tests can pause it.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

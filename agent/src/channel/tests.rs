@@ -1,0 +1,272 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ivt_hal::emulator::Emulator;
+use ivt_hal::rtsp::Rtsp;
+use ivt_hal::{Encoder, Transport};
+use ivt_media::rtmp::server::{ServerLimits, accept};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::config;
+use crate::shutdown::{Stopper, stopper};
+use crate::tls::Trust;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An RTMP server that takes every stream.
+struct Server {
+    addr: SocketAddr,
+    /// Key of each publish and how it went: one more tag, or the end.
+    seen: mpsc::UnboundedReceiver<Seen>,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Publish(String),
+    Video,
+    End,
+}
+
+impl Server {
+    async fn start(addr: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (sender, seen) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut streams = JoinSet::new();
+            while let Ok((tcp, _)) = listener.accept().await {
+                streams.spawn(receive(tcp, sender.clone()));
+            }
+        });
+        Self { addr, seen, tasks }
+    }
+
+    async fn anywhere() -> Self {
+        Self::start(([127, 0, 0, 1], 0).into()).await
+    }
+
+    async fn sees(&mut self, want: Seen) {
+        let found = async { while self.seen.recv().await.expect("it runs") != want {} };
+        timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("never saw {want:?}"));
+    }
+
+    /// Dies with all its connections.
+    async fn die(mut self) -> SocketAddr {
+        self.tasks.shutdown().await;
+        self.addr
+    }
+}
+
+async fn receive(tcp: TcpStream, seen: mpsc::UnboundedSender<Seen>) {
+    let Ok(mut session) = accept(tcp, ServerLimits::default()).await else { return };
+    let Ok(request) = session.publish().await else { return };
+    session.accept().await.unwrap();
+    seen.send(Seen::Publish(request.key)).ok();
+    while let Ok(Some(tag)) = session.next_tag().await {
+        if tag.kind == ivt_media::flv::TagKind::Video {
+            seen.send(Seen::Video).ok();
+        }
+    }
+    seen.send(Seen::End).ok();
+}
+
+struct Channel {
+    handle: Handle,
+    losses: watch::Sender<u64>,
+    stopper: Stopper,
+    tasks: JoinSet<()>,
+}
+
+fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
+    let text = format!(
+        "[cloud]\nurl = 'ws://h/'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+         [[channel]]\nbackend = 'emulator'\n[publish]\nretry_seconds = {}",
+        retry.as_secs()
+    );
+    let config: config::Config = text.parse().unwrap();
+    let losses = watch::Sender::new(0);
+    let setup = Setup {
+        number: 0,
+        encoder: Arc::new(encoder),
+        config: config.channels[0].clone(),
+        publish: config.publish,
+        trust: Trust::new(None).unwrap(),
+        losses: Some(losses.subscribe()),
+    };
+    let (stopper, stop) = stopper();
+    let mut tasks = JoinSet::new();
+    let handle = setup.spawn(&mut tasks, stop);
+    Channel { handle, losses, stopper, tasks }
+}
+
+fn emulated() -> Channel {
+    channel(Emulator::default(), Duration::from_secs(60))
+}
+
+fn ask(addr: SocketAddr, stream_id: &str) -> Ask {
+    Ask {
+        stream: Stream::Main,
+        url: RtmpUrl::parse(&format!("rtmp://{addr}/live/{stream_id}")).unwrap(),
+        stream_id: stream_id.into(),
+        max_bitrate: None,
+    }
+}
+
+impl Channel {
+    async fn live(&self, want: Option<&str>) {
+        let mut status = self.handle.status();
+        let is = status.wait_for(|status| status.live.as_deref() == want);
+        let found = timeout(PATIENCE, is).await;
+        found.unwrap_or_else(|_| panic!("never became {want:?}")).unwrap();
+    }
+
+    async fn publish(&self, ask: Ask) -> Result<(), Refusal> {
+        timeout(PATIENCE, self.handle.publish(ask)).await.expect("an answer")
+    }
+}
+
+/// An address where nobody listens.
+async fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_flows_from_publish_to_stop() {
+    let (mut server, channel) = (Server::anywhere().await, emulated());
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    channel.live(Some("a")).await;
+    assert!(channel.handle.status().borrow().reachable);
+    server.sees(Seen::Publish("a".into())).await;
+    server.sees(Seen::Video).await;
+    channel.handle.stop("a".into()).await.unwrap();
+    channel.live(None).await;
+    server.sees(Seen::End).await;
+}
+
+#[tokio::test]
+async fn the_same_stream_again_changes_nothing_and_another_is_refused() {
+    let (mut server, channel) = (Server::anywhere().await, emulated());
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    channel.publish(ask(nowhere().await, "a")).await.unwrap();
+    let refusal = channel.publish(ask(server.addr, "b")).await.unwrap_err();
+    assert_eq!(refusal, Refusal::Busy { running: "a".into() });
+    channel.handle.stop("b".into()).await.unwrap();
+    channel.live(Some("a")).await;
+    server.sees(Seen::Video).await;
+    server.tasks.abort_all();
+    while let Ok(seen) = server.seen.try_recv() {
+        assert!(!matches!(seen, Seen::Publish(_)), "a second publish reached the server");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_server_is_an_error_and_leaves_nothing_behind() {
+    let channel = emulated();
+    let refusal = channel.publish(ask(nowhere().await, "a")).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::Server { .. }), "{refusal:?}");
+    let server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "b")).await.unwrap();
+    channel.live(Some("b")).await;
+}
+
+#[tokio::test]
+async fn an_unreachable_camera_is_offline_and_said_so_at_once() {
+    let camera = format!("rtsp://{}/main", nowhere().await);
+    let camera = Rtsp::new(&camera, None, None, Transport::Tcp).unwrap();
+    let channel = channel(camera, Duration::from_secs(60));
+    let server = Server::anywhere().await;
+    let start = Instant::now();
+    let refusal = channel.publish(ask(server.addr, "a")).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::Camera { kind: Kind::Offline, .. }), "{refusal:?}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(*channel.handle.status().borrow(), Status::default());
+}
+
+#[tokio::test]
+async fn a_bit_rate_above_the_limit_is_refused() {
+    let server = Server::anywhere().await;
+    let limited = |limit| Ask { max_bitrate: NonZeroU64::new(limit), ..ask(server.addr, "a") };
+
+    let known = channel(
+        Emulator { bitrate: Some(2_000_000), ..Emulator::default() },
+        Duration::from_secs(60),
+    );
+    let refusal = known.publish(limited(1_999_999)).await.unwrap_err();
+    assert_eq!(refusal, Refusal::Bitrate { bitrate: 2_000_000, limit: 1_999_999 });
+    known.publish(limited(2_000_000)).await.unwrap();
+
+    let measured = emulated();
+    let refusal = measured.publish(limited(1000)).await.unwrap_err();
+    let Refusal::Bitrate { bitrate, limit: 1000 } = refusal else { panic!("{refusal:?}") };
+    assert!((50_000..5_000_000).contains(&bitrate), "{bitrate} bit/s");
+    measured.publish(limited(5_000_000)).await.unwrap();
+    measured.live(Some("a")).await;
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_not_live_and_resumes_when_it_is_back() {
+    let channel = emulated();
+    let server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    let addr = server.die().await;
+    channel.live(None).await;
+    assert!(channel.handle.status().borrow().reachable, "the camera is there");
+    let mut server = Server::start(addr).await;
+    channel.live(Some("a")).await;
+    server.sees(Seen::Publish("a".into())).await;
+    server.sees(Seen::Video).await;
+}
+
+#[tokio::test]
+async fn a_stream_being_retried_gives_way_to_another() {
+    let channel = emulated();
+    let server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    server.die().await;
+    channel.live(None).await;
+    let other = Server::anywhere().await;
+    channel.publish(ask(other.addr, "b")).await.unwrap();
+    channel.live(Some("b")).await;
+}
+
+#[tokio::test]
+async fn retries_are_given_up_in_time() {
+    let channel = channel(Emulator::default(), Duration::from_secs(1));
+    let server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    let addr = server.die().await;
+    channel.live(None).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let mut server = Server::start(addr).await;
+    let late = timeout(Duration::from_secs(2), server.seen.recv()).await;
+    assert!(late.is_err(), "it came back: {late:?}");
+}
+
+#[tokio::test]
+async fn a_lost_cloud_ends_the_stream() {
+    let channel = emulated();
+    let mut server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    channel.losses.send_modify(|n| *n += 1);
+    channel.live(None).await;
+    server.sees(Seen::End).await;
+    channel.publish(ask(server.addr, "b")).await.unwrap();
+    channel.live(Some("b")).await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_task_and_its_stream() {
+    let mut channel = emulated();
+    let mut server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    channel.stopper.stop();
+    timeout(Duration::from_secs(2), channel.tasks.join_next()).await.unwrap().unwrap().unwrap();
+    server.sees(Seen::End).await;
+    assert_eq!(channel.publish(ask(server.addr, "b")).await, Err(Refusal::Stopped));
+}
