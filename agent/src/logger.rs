@@ -1,0 +1,62 @@
+//! The log on standard error. Libraries that print what they send or receive are kept short: a
+//! request line of theirs would hold our password.
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// Never more than warnings from these, whatever level is asked for.
+const CLAMPED: [&str; 6] =
+    ["http_auth", "retina", "rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];
+
+/// Starts logging at `level`; `RUST_LOG` in the environment wins over it. Later calls do nothing.
+pub fn init(level: LevelFilter) {
+    let mut builder = env_logger::Builder::new();
+    let logger = Clamp(builder.filter_level(level).parse_env("RUST_LOG").build());
+    let level = logger.0.filter();
+    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// True when a record may be written: wrap a logger of your own in this.
+pub fn allows(metadata: &Metadata<'_>) -> bool {
+    let krate = metadata.target().split("::").next().unwrap_or_default();
+    metadata.level() <= Level::Warn || !CLAMPED.contains(&krate)
+}
+
+struct Clamp(env_logger::Logger);
+
+impl Log for Clamp {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        allows(metadata) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if allows(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(target: &str, level: Level) -> bool {
+        allows(&Metadata::builder().target(target).level(level).build())
+    }
+
+    #[test]
+    fn libraries_that_print_requests_are_clamped_at_any_depth() {
+        for target in ["tungstenite", "tungstenite::handshake::client", "retina::client"] {
+            assert!(!allowed(target, Level::Info) && !allowed(target, Level::Trace), "{target}");
+            assert!(allowed(target, Level::Warn), "{target}");
+        }
+        for target in ["ivt_agent::cloud", "retinas", "ivt_media::rtsp"] {
+            assert!(allowed(target, Level::Trace), "{target}");
+        }
+    }
+}
