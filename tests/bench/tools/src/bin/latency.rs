@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use ivt_bench_tools::pictures::{Picture, Pictures, TAIL};
 use ivt_bench_tools::proxy;
 
 /// How long a picture may be on its way: as old as one that a ring still hands out.
-const PENDING: Duration = Duration::from_secs(4);
+const PENDING: Duration = Duration::from_secs(3);
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -96,24 +96,35 @@ fn went_in(log: Shared) -> proxy::Tap {
 }
 
 fn came_out(log: Shared) -> proxy::Tap {
-    // The end of the bytes before: a tail may lie across two reads.
-    let mut window: Vec<u8> = Vec::new();
-    Box::new(move |bytes, at| {
-        window.extend_from_slice(bytes);
-        let mut log = lock(&log);
-        let Log { pending, delays, first_key_out, .. } = &mut *log;
-        pending.retain(|(since, picture)| {
-            let here = window.windows(TAIL).any(|part| part == picture.tail);
-            if here {
-                delays.push(at - *since);
-                if picture.key {
-                    first_key_out.get_or_insert(at);
-                }
-            }
-            !here
-        });
-        window.drain(..window.len().saturating_sub(TAIL - 1));
+    // Searched elsewhere: it takes long where a ring empties itself, and would delay the next read.
+    let (bytes, searched) = mpsc::channel::<(Vec<u8>, Instant)>();
+    thread::spawn(move || {
+        // The end of the bytes before: a tail may lie across two reads.
+        let mut window: Vec<u8> = Vec::new();
+        for (bytes, at) in searched {
+            window.extend_from_slice(&bytes);
+            search(&mut lock(&log), &window, at);
+            window.drain(..window.len().saturating_sub(TAIL - 1));
+        }
+    });
+    Box::new(move |read, at| {
+        // Fails only when the thread is gone, with the program.
+        let _ = bytes.send((read.to_vec(), at));
     })
+}
+
+fn search(log: &mut Log, window: &[u8], at: Instant) {
+    let Log { pending, delays, first_key_out, .. } = log;
+    pending.retain(|(since, picture)| {
+        let here = *since <= at && window.windows(TAIL).any(|part| part == picture.tail);
+        if here {
+            delays.push(at - *since);
+            if picture.key {
+                first_key_out.get_or_insert(at);
+            }
+        }
+        !here
+    });
 }
 
 fn frames(log: &Shared, time: Duration) -> String {
