@@ -1,6 +1,4 @@
-//! The camera's agent: dials the video cloud, says how the cameras are, and sends their pictures
-//! where the cloud asks for them. The rules of the protocols lie in `ivt-proto`, the pictures in
-//! `ivt-media`, the cameras in `ivt-hal`; here they meet.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod agent;

@@ -1,5 +1,4 @@
-//! What the camera hardware can do. A backend fills a [`Device`] with small ability traits; whoever
-//! calls them acts on [`Kind`] alone. Not here: pulling a stream, see the media crate.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod ability;

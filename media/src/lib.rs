@@ -1,4 +1,4 @@
-//! Frames in, bytes out: knows no cloud and no camera model.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod annexb;

@@ -1,4 +1,4 @@
-//! The other side, for QA and for our tests: a camera on the network and a cloud.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod args;
