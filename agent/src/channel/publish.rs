@@ -22,6 +22,9 @@ use crate::tls::Trust;
 /// How long an unknown bit rate is measured.
 const MEASURE: Duration = Duration::from_secs(3);
 
+/// A shorter stream key is no secret; taking it out of a text would only garble it.
+const SHORTEST_SECRET: usize = 6;
+
 /// One stream to be published.
 pub(super) struct Job {
     pub(super) encoder: Arc<dyn Encoder>,
@@ -65,7 +68,7 @@ impl Job {
         loop {
             let began = Instant::now();
             let Err(error) = self.attempt(subscription, &reports, &mut stop).await else { return };
-            let reason = error.to_string();
+            let reason = self.censored(&error);
             report(&reports, Progress::Broken(Refusal::Server { reason })).await;
             backoff.lived(began.elapsed());
             let delay = backoff.next(&mut rand::rng());
@@ -124,6 +127,14 @@ impl Job {
                 Ok(()) = arriving.changed() => {}
                 Ok(()) = server.changed() => {}
             }
+        }
+    }
+
+    /// Servers repeat what they were asked for, and the key with it.
+    fn censored(&self, error: &PublishError) -> String {
+        match &*self.ask.url.key {
+            key if key.len() < SHORTEST_SECRET => error.to_string(),
+            key => error.to_string().replace(key, "…"),
         }
     }
 

@@ -132,10 +132,8 @@ impl Task {
         }
         self.end("the agent stops");
         self.report();
-        while self.work.join_next().await.is_some() {}
-        for stream in [Stream::Main, Stream::Sub] {
-            self.feeds.of(stream).pull.stop().await;
-        }
+        let leave = async { while self.work.join_next().await.is_some() {} };
+        tokio::join!(leave, self.feeds.main.pull.stop(), self.feeds.sub.pull.stop());
     }
 
     fn obey(&mut self, command: Command) {

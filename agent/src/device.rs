@@ -1,0 +1,76 @@
+//! From the configuration to the hardware.
+
+use std::sync::Arc;
+
+use ivt_hal::emulator::Emulator;
+use ivt_hal::rtsp::{Rtsp, UrlError};
+use ivt_hal::{Channel, Credentials, Device, Encoder};
+
+use crate::config::{self, Backend, Config};
+
+/// The camera or NVR that the configuration describes. Talks to nobody.
+pub fn device(config: &Config) -> Result<Device, UrlError> {
+    let channels = config.channels.iter().map(|c| encoder(c).map(|encoder| Channel { encoder }));
+    Ok(Device { model: config.model, channels: channels.collect::<Result<_, _>>()? })
+}
+
+fn encoder(channel: &config::Channel) -> Result<Arc<dyn Encoder>, UrlError> {
+    match &channel.backend {
+        Backend::Rtsp { main, sub, username, password, transport } => {
+            let credentials = username.as_ref().map(|username| Credentials {
+                username: username.clone(),
+                password: password.expose().to_owned(),
+            });
+            let sub = sub.as_ref().map(|sub| sub.expose());
+            let rtsp = Rtsp::new(main.expose(), sub, credentials, *transport)?;
+            Ok(Arc::new(rtsp.with_bitrate(channel.bitrate)))
+        }
+        Backend::Emulator { main, sub } => Ok(Arc::new(Emulator {
+            main: main.clone(),
+            sub: sub.clone(),
+            bitrate: channel.bitrate,
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ivt_hal::{Source, Stream, Transport};
+
+    use super::*;
+
+    fn parsed(channel: &str) -> Device {
+        let text = format!(
+            "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n[[channel]]\n{channel}"
+        );
+        device(&text.parse().unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_rtsp_channel_keeps_its_login_apart() {
+        let device = parsed(
+            "backend = 'rtsp'\nmain = 'rtsp://10.0.0.2/a'\nusername = 'u'\npassword = 'p'\n\
+             transport = 'udp'\nbitrate = 2000000",
+        );
+        let encoder = &device.channels[0].encoder;
+        let Source::Rtsp(source) = encoder.source(Stream::Sub).await.unwrap() else {
+            panic!("an RTSP source");
+        };
+        assert_eq!(source.url, "rtsp://10.0.0.2/a");
+        assert!(source.transport == Transport::Udp);
+        assert!(source.credentials.unwrap().password == "p");
+        assert_eq!(encoder.bitrate(Stream::Main).await.unwrap(), Some(2_000_000));
+    }
+
+    #[tokio::test]
+    async fn an_emulator_serves_files_or_the_built_in_clips() {
+        let device = parsed("backend = 'emulator'\nmain = '/clips/a.flv'");
+        let encoder = &device.channels[0].encoder;
+        let file = |source| match source {
+            Source::Clip { file, .. } => file,
+            _ => panic!("a clip"),
+        };
+        assert_eq!(file(encoder.source(Stream::Main).await.unwrap()), Some("/clips/a.flv".into()));
+        assert_eq!(file(encoder.source(Stream::Sub).await.unwrap()), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! The program as a process: what it writes to its log, and how it ends.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Cloud(WebSocketStream<TcpStream>);
+
+impl Cloud {
+    async fn accept(listener: &TcpListener) -> Self {
+        let (tcp, _) = timeout(PATIENCE, listener.accept()).await.expect("a dial").expect("TCP");
+        Self(tokio_tungstenite::accept_async(tcp).await.expect("a WebSocket"))
+    }
+
+    async fn receive(&mut self) -> Option<Value> {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("a message") {
+                Some(Ok(Message::Text(text))) => {
+                    return Some(serde_json::from_str(&text).expect("JSON"));
+                }
+                Some(Ok(Message::Close(_))) | None => return None,
+                Some(other) => assert!(other.is_ok(), "{other:?}"),
+            }
+        }
+    }
+
+    async fn send(&mut self, packet: Value) {
+        self.0.send(Message::text(packet.to_string())).await.expect("the agent reads");
+    }
+
+    /// Asks for something and answers Keepalives until the answer is there.
+    async fn call(&mut self, method: &str, params: Value) -> Value {
+        self.send(json!({"req": method, "params": params, "seq": 77})).await;
+        loop {
+            let packet = self.receive().await.expect("an answer");
+            match packet.get("req") {
+                Some(_) => self.send(json!({"seq": packet["seq"], "resp": {}})).await,
+                None => return packet,
+            }
+        }
+    }
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("bound");
+    (listener, addr)
+}
+
+fn write(path: &Path, text: &str) {
+    use std::io::Write as _;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.expect("a temporary file").write_all(text.as_bytes()).expect("written");
+}
+
+/// An agent with everything in its log.
+fn start(dir: &Path, config: &str) -> Child {
+    let path = dir.join("agent.toml");
+    write(&path, config);
+    let log = std::fs::File::create(dir.join("log")).expect("a log");
+    Command::new(env!("CARGO_BIN_EXE_ivt-agent"))
+        .arg("--config")
+        .arg(path)
+        .env("RUST_LOG", "trace,tungstenite=trace,retina::client=trace,rustls=trace")
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts")
+}
+
+/// Sends SIGTERM; how long the program took to end well.
+async fn terminate(mut agent: Child) -> Duration {
+    let pid = agent.id().expect("it runs").to_string();
+    let begin = Instant::now();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill").success());
+    let status = timeout(PATIENCE, agent.wait()).await.expect("it ends").expect("a status");
+    assert!(status.success(), "{status}");
+    begin.elapsed()
+}
+
+/// A camera that asks for a password and then knows no such stream.
+async fn camera(listener: TcpListener, scheme: &'static str) {
+    while let Ok((mut tcp, _)) = listener.accept().await {
+        let mut request = vec![0; 4096];
+        while let Ok(n @ 1..) = tcp.read(&mut request).await {
+            let text = String::from_utf8_lossy(&request[..n]);
+            let seq = text.lines().find_map(|l| l.strip_prefix("CSeq: ")).unwrap_or("0").trim();
+            let status = match text.contains("Authorization: ") {
+                true => "404 Not Found".to_owned(),
+                false => format!(
+                    "401 Unauthorized\r\nWWW-Authenticate: {scheme} realm=\"cam\"\
+                                  , nonce=\"n\", algorithm=MD5"
+                ),
+            };
+            let answer = format!("RTSP/1.0 {status}\r\nCSeq: {seq}\r\nContent-Length: 0\r\n\r\n");
+            if tcp.write_all(answer.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_secret_reaches_the_log_at_any_level() {
+    for scheme in ["Basic", "Digest"] {
+        let (cloud, cloud_addr) = listen().await;
+        let (rtsp, rtsp_addr) = listen().await;
+        tokio::spawn(camera(rtsp, scheme));
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = format!(
+            "[cloud]\nurl = 'ws://{cloud_addr}/ivc'\nlogin_code = 'cam1'\n\
+             login_passwd = 'canary-login'\n\
+             [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://admin:canary-camera@{rtsp_addr}/main'\n"
+        );
+        let agent = start(dir.path(), &config);
+        let mut cloud = Cloud::accept(&cloud).await;
+        let url = format!("rtmp://{rtsp_addr}/live/canary-key?token=canary-token");
+        let publish = json!({"channel": 0, "quality": "hd", "url": url, "stream_id": "s",
+                             "max_bitrate": 0});
+        let answer = cloud.call("RTMPPublish", publish).await;
+        let error = answer["err"]["msg"].as_str().expect("an error").to_owned();
+        // Not even a complaint about the address repeats it.
+        let wrong = json!({"channel": 0, "quality": "hd", "url": url.replace("rtmp", "ftp"),
+                           "stream_id": "s", "max_bitrate": 0});
+        cloud.call("RTMPPublish", wrong).await;
+        cloud.send(json!({"event": "SyncTime", "params": {"datetime": "canary-event"}})).await;
+        cloud.0.send(Message::text("canary garbage")).await.expect("sent");
+        assert!(cloud.receive().await.is_none(), "garbage ends the connection");
+        terminate(agent).await;
+
+        let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
+        assert!(log.contains("logged in") && log.contains("did not start"), "{log}");
+        // "admin:canary-camera", as Basic sends it.
+        for secret in ["canary", "YWRtaW46Y2FuYXJ5LWNhbWVyYQ"] {
+            assert!(!log.contains(secret), "{secret}:\n{log}");
+            assert!(!error.contains(secret), "{secret}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sigterm_says_goodbye_and_ends_the_program_within_three_seconds() {
+    let (listener, addr) = listen().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = format!(
+        "[cloud]\nurl = 'ws://{addr}/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+         [[channel]]\nbackend = 'emulator'\n"
+    );
+    let agent = start(dir.path(), &config);
+    let mut cloud = Cloud::accept(&listener).await;
+    let keepalive = cloud.receive().await.expect("a Keepalive");
+    assert_eq!(keepalive["req"], "Keepalive");
+    let (took, goodbye) = tokio::join!(terminate(agent), cloud.receive());
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(goodbye.is_none(), "{goodbye:?}");
+}
+
+#[tokio::test]
+async fn a_cloud_that_is_down_does_not_hold_up_the_end() {
+    let (listener, addr) = listen().await;
+    drop(listener);
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = format!(
+        "[cloud]\nurl = 'ws://{addr}/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+         [[channel]]\nbackend = 'emulator'\n"
+    );
+    let agent = start(dir.path(), &config);
+    let log = dir.path().join("log");
+    let waits = || std::fs::read_to_string(&log).is_ok_and(|l| l.contains("next try in"));
+    let begin = Instant::now();
+    while !waits() {
+        assert!(begin.elapsed() < PATIENCE, "it never said that it tries again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let took = terminate(agent).await;
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
