@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivt_hal::Stream;
+use ivt_media::publish::PublishStats;
 use ivt_media::stats::StreamStats;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
@@ -153,13 +154,18 @@ impl View {
         self.channels.iter().map(|c| c.status().borrow().clone()).collect()
     }
 
+    /// How the newest publish of a channel goes, or went; `None` where there is no such channel.
+    pub fn publish(&self, channel: usize) -> Option<PublishStats> {
+        self.channels.get(channel).map(channel::Handle::publish_stats)
+    }
+
     /// What a channel's stream did; `None` where there is no such channel.
     pub fn stats(&self, channel: usize, stream: Stream) -> Option<StreamStats> {
         self.channels.get(channel).map(|c| c.stats(stream))
     }
 }
 
-/// One line per stream and minute, for streams that had frames in it.
+/// One line per stream and minute, for streams that had frames in it, and one per live publish.
 async fn log_statistics(view: View, mut stop: Stop) {
     let mut minute = interval(STATISTICS);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -175,6 +181,15 @@ async fn log_statistics(view: View, mut stop: Stop) {
             let Some(stats) = view.stats(number, stream) else { continue };
             if std::mem::replace(seen, stats.frames) != stats.frames {
                 log::debug!("channel {number} {stream}: {}", line(&stats));
+            }
+        }
+        for (number, channel) in view.channels.iter().enumerate() {
+            let PublishStats { accepted, frames, gaps, dropped_frames, .. } =
+                channel.publish_stats();
+            if accepted {
+                log::debug!(
+                    "channel {number} publish: {frames} frames, {gaps} gaps of {dropped_frames}"
+                );
             }
         }
     }

@@ -35,10 +35,18 @@ impl Dispatch {
 
     /// The answer to one request, within its deadline.
     pub async fn answer(&self, method: String, params: Option<Value>) -> Result<Value, RpcError> {
-        let call = match &*method {
-            publish::START | publish::STOP => Call::parse(&method, params)?,
+        let answer = self.serve(&method, params).await;
+        if let Err(e) = &answer {
+            log::debug!("{:?} is answered with {e}", excerpt(&method));
+        }
+        answer
+    }
+
+    async fn serve(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
+        let call = match method {
+            publish::START | publish::STOP => Call::parse(method, params)?,
             // Honest also where the params make no sense: nothing here would read them.
-            _ => return Err(unsupported(&method)),
+            _ => return Err(unsupported(method)),
         };
         match call {
             Call::RtmpPublish(ask) => within(PUBLISH_DEADLINE, publish::start(self, ask)).await,
@@ -50,7 +58,7 @@ impl Dispatch {
     /// Takes an event that this device cannot serve. An event has no answer.
     pub fn ignore(&self, event: &str) {
         let count = self.ignored.fetch_add(1, Ordering::Relaxed) + 1;
-        log::debug!("event {event:?} is not supported ({count} such so far)");
+        log::debug!("event {:?} is not supported ({count} such so far)", excerpt(event));
     }
 
     /// Events ignored so far.
@@ -79,8 +87,13 @@ async fn within(
 }
 
 fn unsupported(method: &str) -> RpcError {
-    let name: String = method.chars().take(64).collect();
-    RpcError::new(RpcError::UNSUPPORTED, format!("{name} is not supported by this device"))
+    let msg = format!("{} is not supported by this device", excerpt(method));
+    RpcError::new(RpcError::UNSUPPORTED, msg)
+}
+
+/// A peer may send names of any length.
+fn excerpt(name: &str) -> String {
+    name.chars().take(64).collect()
 }
 
 #[cfg(test)]

@@ -94,6 +94,10 @@ pub(super) async fn run(
     if let Some(mut sink) = link.sink.take() {
         timeout(CLOSE_TIMEOUT, sink.close()).await.ok();
     }
+    let dropped = link.peer.dropped_events();
+    if dropped > 0 {
+        log::warn!("{dropped} events of the cloud came too fast and were dropped");
+    }
     Ended { reason, healthy_since: link.healthy_since }
 }
 
