@@ -1,6 +1,5 @@
 """CPU, memory, system calls: the subjects take turns, round after round, before the same camera and the same server."""
 import contextlib
-import os
 import statistics
 import tempfile
 import time
@@ -27,7 +26,7 @@ def measure(row, count, rounds, seconds, say):
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
                 server = Nginx(stack, folder, record=False)
                 camera = Camera(stack, folder, clip(), count, row)
-                relay = subject(stack, os.path.join(folder), camera, server)
+                relay = subject(stack, folder, camera, server)
                 time.sleep(WARM_UP)
                 figures = _window(relay.pids, server, count, seconds)
                 if turn == 0:
