@@ -1,1 +1,175 @@
-//! placeholder
+//! Scenarios: the agent and the simulators together, over loopback. Here is the stage they share;
+//! the scenarios themselves lie in `tests/tests`.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)] // A stage that cannot be set up fails its test.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use ivt_agent::Agent;
+use ivt_agent::config::Config;
+use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_proto::rpc::RpcError;
+use ivt_proto::rpc::message::{ChannelState, ChannelStatus, Keepalive};
+use ivt_sim::camera::{CameraOptions, CameraSim, ChannelOptions, Stream};
+use ivt_sim::cloud::{CloudOptions, CloudSim, Device};
+
+/// Nothing on a stage takes longer, on any machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The `login_code` of the stage's device.
+pub const DEVICE: &str = "stage";
+
+/// A simulated cloud with one agent and its cameras.
+pub struct Stage {
+    /// The cloud.
+    pub cloud: CloudSim,
+    /// The cameras, one channel each; empty where the agent emulates them.
+    pub cameras: Vec<CameraSim>,
+    /// The agent.
+    pub agent: Agent,
+}
+
+/// What is to stand on a stage.
+pub struct Plan {
+    /// The cloud.
+    pub cloud: CloudOptions,
+    /// One camera of one channel each.
+    pub cameras: Vec<CameraOptions>,
+    /// "tcp" or "udp".
+    pub transport: &'static str,
+    /// TOML that goes before the channels.
+    pub settings: String,
+    /// TOML that goes into every channel.
+    pub channel_settings: String,
+}
+
+impl Default for Plan {
+    /// One camera with the built-in clips, over TCP.
+    fn default() -> Self {
+        Self {
+            cloud: CloudOptions::default(),
+            cameras: vec![camera(ClipOpener::built_in(BuiltIn::Main))],
+            transport: "tcp",
+            settings: String::new(),
+            channel_settings: String::new(),
+        }
+    }
+}
+
+/// A camera of one channel with `main` as its main stream.
+pub fn camera(main: ClipOpener) -> CameraOptions {
+    let sub = Arc::new(ClipOpener::built_in(BuiltIn::Sub));
+    CameraOptions::new(vec![ChannelOptions { main: Arc::new(main), sub }])
+}
+
+/// A clip of `tests/fixtures`.
+pub fn fixture(name: &str) -> ClipOpener {
+    ClipOpener::file(format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR")))
+}
+
+/// An address of the loopback where nobody listens.
+pub async fn closed_port() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// Waits for `event`, or fails the test after [`PATIENCE`] with what was expected.
+pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, event).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+}
+
+/// Waits until `condition` holds, for what has no event of its own.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    soon(what, async {
+        while !condition() {
+            look.tick().await;
+        }
+    })
+    .await;
+}
+
+impl Plan {
+    /// Starts everything and waits for the login.
+    pub async fn start(self) -> Stage {
+        let cloud = CloudSim::start(self.cloud.clone()).await.unwrap();
+        let mut cameras = Vec::new();
+        for options in self.cameras.clone() {
+            cameras.push(CameraSim::start(options).await.unwrap());
+        }
+        let agent = Agent::start(&self.config(&cloud, &cameras)).unwrap();
+        let stage = Stage { cloud, cameras, agent };
+        soon("the agent logs in", stage.device().wait_online()).await;
+        stage
+    }
+
+    /// The agent's configuration for this cloud and these cameras.
+    pub fn config(&self, cloud: &CloudSim, cameras: &[CameraSim]) -> Config {
+        let model = if cameras.len() == 1 { "camera" } else { "nvr" };
+        let mut text = format!(
+            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n{}\n\
+             [device]\nmodel = '{model}'\n",
+            cloud.device_url(),
+            self.settings,
+        );
+        for camera in cameras {
+            text += &format!(
+                "[[channel]]\nbackend = 'rtsp'\nmain = '{}'\nsub = '{}'\ntransport = '{}'\n{}\n",
+                camera.rtsp_url(0, Stream::Main),
+                camera.rtsp_url(0, Stream::Sub),
+                self.transport,
+                self.channel_settings,
+            );
+        }
+        text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"))
+    }
+}
+
+impl Stage {
+    /// The agent as the cloud sees it.
+    pub fn device(&self) -> Arc<Device> {
+        self.cloud.device(DEVICE)
+    }
+
+    /// `RTMPPublish` of `quality` to the stage's own RTMP server, the stream named by its id.
+    pub async fn publish(&self, channel: u32, id: &str) -> Result<Value, RpcError> {
+        self.publish_to(channel, id, &self.cloud.rtmp_url(id)).await
+    }
+
+    /// `RTMPPublish` to any address.
+    pub async fn publish_to(&self, channel: u32, id: &str, url: &str) -> Result<Value, RpcError> {
+        let params = json!({
+            "channel": channel, "quality": "hd", "url": url, "stream_id": id, "max_bitrate": 0,
+        });
+        self.call("RTMPPublish", params).await
+    }
+
+    /// `RTMPStopPublish`.
+    pub async fn stop(&self, channel: u32, id: &str) -> Result<Value, RpcError> {
+        self.call("RTMPStopPublish", json!({ "channel": channel, "stream_id": id })).await
+    }
+
+    /// Calls a method of the agent.
+    pub async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        soon(method, self.device().call(method, Some(params))).await
+    }
+
+    /// Waits for a keepalive of which `wanted` is true.
+    pub async fn keepalive(&self, wanted: impl Fn(&Keepalive) -> bool) -> Keepalive {
+        let mut watch = self.device().keepalive();
+        let kept = soon("keepalive", watch.wait_for(|k| k.as_ref().is_some_and(&wanted))).await;
+        kept.unwrap().clone().unwrap()
+    }
+
+    /// Waits until the keepalive reports `channel` like this.
+    pub async fn reported(&self, channel: u32, state: ChannelState, stream: Option<&str>) {
+        let like = |c: &ChannelStatus| {
+            c.channel == channel && c.state == state && c.stream_id.as_deref() == stream
+        };
+        self.keepalive(|k| k.channels.iter().any(like)).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! Cameras that reboot, freeze, change their parameters or jump in time, seen from the cloud.
+
+use std::time::Duration;
+
+use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_proto::rpc::message::ChannelState;
+use ivt_sim::camera::{Credentials, Fault, Scheme};
+use ivt_tests::{Plan, Stage, camera, fixture, soon};
+
+/// A stage on which stream "s" of channel 0 flows.
+async fn live(plan: Plan) -> Stage {
+    let stage = plan.start().await;
+    stage.publish(0, "s").await.unwrap();
+    flows_on(&stage).await;
+    stage
+}
+
+/// Forty more frames, and nothing wrong with them.
+async fn flows_on(stage: &Stage) {
+    let stream = stage.cloud.stream("s");
+    let frames = stream.info().frames;
+    let info = soon("frames flow", stream.wait_frames(frames + 40)).await;
+    assert_eq!((info.dts_violations, info.malformed), (0, 0), "{info:?}");
+}
+
+#[tokio::test]
+async fn every_codec_travels_over_tcp_and_udp() {
+    for transport in ["tcp", "udp"] {
+        for (clip, video, audio) in [
+            ("h264_bframes.flv", "H.264", Some("AAC")),
+            ("hevc.flv", "H.265", Some("AAC")),
+            ("pcma.flv", "H.264", Some("G.711 A-law")),
+            ("pcmu.flv", "H.264", Some("G.711 µ-law")),
+        ] {
+            let cameras = vec![camera(fixture(clip))];
+            let stage = live(Plan { cameras, transport, ..Plan::default() }).await;
+            let info = stage.cloud.stream("s").info();
+            assert_eq!((info.video, info.audio), (Some(video), audio), "{clip} over {transport}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn basic_and_digest_logins_are_served() {
+    for scheme in [Scheme::Basic, Scheme::Digest] {
+        let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
+        options.credentials = Some(Credentials { user: "admin".into(), password: "a b/ü".into() });
+        options.scheme = scheme;
+        let channel_settings = "username = 'admin'\npassword = 'a b/ü'".into();
+        live(Plan { cameras: vec![options], channel_settings, ..Plan::default() }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_camera_password_is_103() {
+    let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
+    options.credentials = Some(Credentials { user: "admin".into(), password: "right".into() });
+    let channel_settings = "username = 'admin'\npassword = 'wrong'".into();
+    let plan = Plan { cameras: vec![options], channel_settings, ..Plan::default() };
+    let error = plan.start().await.publish(0, "s").await.unwrap_err();
+    assert_eq!(error.code, 103, "{error}");
+    assert!(!error.msg.contains("wrong"), "{error}");
+}
+
+#[tokio::test]
+async fn a_rebooted_camera_comes_back_into_the_same_stream() {
+    let stage = live(Plan::default()).await;
+    stage.cameras[0].reboot(Duration::from_secs(2));
+    let two_plays = || stage.cameras[0].counters().total().plays >= 2;
+    ivt_tests::until("the camera is pulled again", two_plays).await;
+    flows_on(&stage).await;
+    stage.reported(0, ChannelState::Live, Some("s")).await;
+}
+
+#[tokio::test]
+async fn a_frozen_camera_is_given_up_and_pulled_again() {
+    let stage = live(Plan::default()).await;
+    stage.cameras[0].freeze(Duration::from_secs(14));
+    let two_plays = || stage.cameras[0].counters().total().plays >= 2;
+    ivt_tests::until("the camera is pulled again", two_plays).await;
+    flows_on(&stage).await;
+}
+
+#[tokio::test]
+async fn changed_parameters_reach_the_cloud_before_the_picture_that_needs_them() {
+    let stage = live(Plan::default()).await;
+    let stream = stage.cloud.stream("s");
+    stage.cameras[0].change_parameters();
+    let small = stream.wait_for(|s| s.dimensions == Some((320, 180)));
+    soon("the sub stream's picture", small).await;
+    flows_on(&stage).await;
+    assert_eq!(stage.cloud.stream("s").info().publishes, 1, "the same publish goes on");
+}
+
+#[tokio::test]
+async fn timestamps_that_jump_leave_decode_times_increasing() {
+    const SECOND: i64 = 90_000;
+    for jump in [SECOND, -SECOND, 3600 * SECOND, -3600 * SECOND] {
+        let stage = live(Plan::default()).await;
+        stage.cameras[0].inject(None, Fault::Jump(jump)).unwrap();
+        flows_on(&stage).await;
+        flows_on(&stage).await;
+    }
+}
+
+#[tokio::test]
+async fn garbage_from_a_camera_is_a_reconnect() {
+    let stage = live(Plan::default()).await;
+    stage.cameras[0].inject(None, Fault::Garbage).unwrap();
+    let two_plays = || stage.cameras[0].counters().total().plays >= 2;
+    ivt_tests::until("the camera is pulled again", two_plays).await;
+    flows_on(&stage).await;
+}
+
+#[tokio::test]
+async fn a_camera_that_falls_silent_after_its_description_is_103() {
+    let stage = Plan::default().start().await;
+    stage.cameras[0].inject(None, Fault::SilenceAfterDescribe(true)).unwrap();
+    let error = stage.publish(0, "s").await.unwrap_err();
+    assert_eq!(error.code, 103, "{error}");
+}

@@ -1,0 +1,124 @@
+//! Logins, keepalives and the faults of the connection to the cloud.
+
+use std::time::{Duration, Instant};
+
+use ivt_proto::rpc::message::ChannelState;
+use ivt_sim::cloud::{CloudOptions, Direction, Faults, LinkFaults, Login};
+use ivt_tests::{DEVICE, Plan, Stage, soon, until};
+use serde_json::{Value, json};
+
+fn with_link(link: LinkFaults) -> Plan {
+    let faults = Faults { link, ..Faults::default() };
+    Plan { cloud: CloudOptions { faults, ..CloudOptions::default() }, ..Plan::default() }
+}
+
+async fn comes_back(stage: &Stage, logins: u64) {
+    let device = stage.device();
+    until("the device logs in again", || device.logins() > logins && device.online()).await;
+}
+
+#[tokio::test]
+async fn the_keepalive_comes_first_and_lists_every_channel() {
+    let mut plan = Plan::default();
+    plan.cameras.push(plan.cameras[0].clone());
+    let stage = plan.start().await;
+    stage.reported(1, ChannelState::Online, None).await;
+    let (packets, _) = stage.device().packets();
+    let first = packets.iter().find(|p| p.direction == Direction::FromDevice).unwrap();
+    let first: Value = serde_json::from_str(&first.text).unwrap();
+    assert_eq!((&first["req"], &first["seq"]), (&json!("Keepalive"), &json!(1)));
+    let channels = first["params"]["channels"].as_array().unwrap();
+    assert_eq!(channels.len(), 2);
+}
+
+#[tokio::test]
+async fn credentials_of_any_characters_arrive_as_they_are() {
+    let login = Login { code: DEVICE.into(), password: "p".into() };
+    let cloud = CloudOptions { logins: vec![login], ..CloudOptions::default() };
+    Plan { cloud, ..Plan::default() }.start().await;
+}
+
+#[tokio::test]
+async fn a_closed_connection_is_dialled_again() {
+    let stage = Plan::default().start().await;
+    stage.device().hang_up().await.unwrap();
+    comes_back(&stage, 1).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_packet_ends_the_connection() {
+    let stage = with_link(LinkFaults { garbage: true, ..LinkFaults::default() }).start().await;
+    soon("the device hangs up", stage.device().wait_offline()).await;
+    stage.cloud.set_faults(Faults::default());
+    comes_back(&stage, 1).await;
+}
+
+#[tokio::test]
+async fn malformed_packets_end_the_connection_and_only_that() {
+    for text in ["{", "[]", "{}", r#"{"seq":1}"#, r#"{"seq":99,"resp":{}}"#, "null", "\u{0}"] {
+        let stage = Plan::default().start().await;
+        let sent = Instant::now();
+        stage.device().send_raw(text).await.unwrap();
+        soon("the device hangs up", stage.device().wait_offline()).await;
+        assert!(sent.elapsed() < Duration::from_secs(5), "{text}: {:?}", sent.elapsed());
+        comes_back(&stage, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_events_leaves_the_picture_alone() {
+    let stage = Plan::default().start().await;
+    stage.publish(0, "s").await.unwrap();
+    let stream = stage.cloud.stream("s");
+    soon("frames flow", stream.wait_frames(20)).await;
+    let link = LinkFaults { flood: 10_000, ..LinkFaults::default() };
+    stage.cloud.set_faults(Faults { link, ..Faults::default() });
+    let frames = stream.info().frames;
+    let info = soon("frames flow on", stream.wait_frames(frames + 150)).await;
+    assert!(info.live && info.publishes == 1 && info.dts_violations == 0, "{info:?}");
+    assert!(stage.device().online(), "events alone are no reason to hang up");
+}
+
+#[tokio::test]
+async fn a_flood_of_requests_ends_the_connection() {
+    let stage = Plan::default().start().await;
+    // A slow one holds back the answers to those behind it.
+    let slow = json!({ "req": "RTMPPublish", "seq": 1, "params": {
+        "channel": 0, "quality": "hd", "url": "rtmp://127.0.0.1:9/live/x", "stream_id": "x",
+        "max_bitrate": 1_000_000_000 } });
+    stage.device().send_raw(slow.to_string()).await.unwrap();
+    let flood = (2..200)
+        .map(|seq| json!({ "req": "GetNetConfig", "params": { "channel": 0 }, "seq": seq }));
+    for request in flood {
+        if stage.device().send_raw(request.to_string()).await.is_err() {
+            break;
+        }
+    }
+    soon("the device hangs up", stage.device().wait_offline()).await;
+    comes_back(&stage, 1).await;
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let stage = Plan::default().start().await;
+    let (_, mut packets) = stage.device().packets();
+    let url = stage.cloud.rtmp_url("s");
+    for seq in 100..120 {
+        let request = match seq {
+            100 => json!({ "req": "RTMPPublish", "seq": seq, "params": {
+                "channel": 0, "quality": "hd", "url": url, "stream_id": "s", "max_bitrate": 0 } }),
+            _ => json!({ "req": "RebootTheMoon", "seq": seq, "params": { "channel": seq } }),
+        };
+        stage.device().send_raw(request.to_string()).await.unwrap();
+    }
+    let mut answered = Vec::new();
+    while answered.len() < 20 {
+        let packet = soon("an answer", packets.recv()).await.unwrap();
+        let text: Value = serde_json::from_str(&packet.text).unwrap();
+        let answer = text.get("resp").or(text.get("err")).is_some();
+        if packet.direction == Direction::FromDevice && answer {
+            answered.push(text["seq"].as_i64().unwrap());
+        }
+    }
+    assert_eq!(answered, (100..120).collect::<Vec<_>>());
+}

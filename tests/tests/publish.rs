@@ -1,0 +1,241 @@
+//! `RTMPPublish` and `RTMPStopPublish`, from the cloud's request to the picture at its server.
+
+use std::time::{Duration, Instant};
+
+use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_proto::rpc::message::ChannelState;
+use ivt_sim::cloud::{CloudOptions, Faults, RtmpFault};
+use ivt_tests::{Plan, Stage, camera, closed_port, soon, until};
+use serde_json::json;
+
+const BITRATE: i64 = 11;
+const DUPLICATE: i64 = 12;
+const INTERNAL: i64 = 1;
+const UNSUPPORTED: i64 = 101;
+const NO_CHANNEL: i64 = 102;
+const OFFLINE: i64 = 103;
+
+async fn flows(stage: &Stage, id: &str) {
+    soon("frames reach the cloud", stage.cloud.stream(id).wait_frames(30)).await;
+}
+
+fn with_rtmp(rtmp: RtmpFault) -> Plan {
+    let faults = Faults { rtmp, ..Faults::default() };
+    Plan { cloud: CloudOptions { faults, ..CloudOptions::default() }, ..Plan::default() }
+}
+
+#[tokio::test]
+async fn the_picture_reaches_the_cloud_because_the_cloud_asked() {
+    let stage = Plan::default().start().await;
+    stage.reported(0, ChannelState::Online, None).await;
+
+    stage.publish(0, "s1").await.unwrap();
+    flows(&stage, "s1").await;
+    let info = stage.cloud.stream("s1").info();
+    assert_eq!((info.video, info.audio), (Some("H.264"), Some("AAC")));
+    assert_eq!(info.dimensions, Some((640, 360)));
+    assert_eq!((info.dts_violations, info.malformed), (0, 0));
+    stage.reported(0, ChannelState::Live, Some("s1")).await;
+
+    stage.stop(0, "s1").await.unwrap();
+    soon("the stream ends", stage.cloud.stream("s1").wait_for(|s| !s.live)).await;
+    stage.reported(0, ChannelState::Online, None).await;
+}
+
+#[tokio::test]
+async fn sd_asks_for_the_sub_stream() {
+    let stage = Plan::default().start().await;
+    let params = json!({
+        "channel": 0, "quality": "sd", "url": stage.cloud.rtmp_url("s"), "stream_id": "s",
+        "max_bitrate": 0,
+    });
+    stage.call("RTMPPublish", params).await.unwrap();
+    flows(&stage, "s").await;
+    assert_eq!(stage.cloud.stream("s").info().dimensions, Some((320, 180)));
+}
+
+#[tokio::test]
+async fn the_same_stream_again_changes_nothing_and_another_is_refused() {
+    let stage = Plan::default().start().await;
+    stage.publish(0, "s1").await.unwrap();
+    flows(&stage, "s1").await;
+    stage.publish(0, "s1").await.unwrap();
+    assert_eq!(stage.publish(0, "s2").await.unwrap_err().code, DUPLICATE);
+
+    let frames = stage.cloud.stream("s1").info().frames;
+    soon("the first one flows on", stage.cloud.stream("s1").wait_frames(frames + 30)).await;
+    assert_eq!(stage.cloud.stream("s1").info().publishes, 1);
+    assert_eq!(stage.cloud.stream("s2").info().publishes, 0);
+}
+
+#[tokio::test]
+async fn stopping_another_stream_leaves_the_running_one_alone() {
+    let stage = Plan::default().start().await;
+    stage.publish(0, "s1").await.unwrap();
+    stage.stop(0, "other").await.unwrap();
+    flows(&stage, "s1").await;
+    stage.stop(0, "s1").await.unwrap();
+    stage.stop(0, "s1").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_named_by_its_code() {
+    let stage = Plan::default().start().await;
+    assert_eq!(stage.publish(7, "s").await.unwrap_err().code, NO_CHANNEL);
+    let unknown = stage.call("GetTheMoon", json!({})).await.unwrap_err();
+    assert_eq!(unknown.code, UNSUPPORTED);
+    let mistyped =
+        json!({ "channel": 0, "quality": "hd", "url": 5, "stream_id": "s", "max_bitrate": 0 });
+    let error = stage.call("RTMPPublish", mistyped).await.unwrap_err();
+    assert_eq!(error.code, INTERNAL);
+    assert!(error.msg.contains("url"), "{error}");
+    for url in ["http://127.0.0.1/live/x", "file:///etc/passwd", "rtmp://", "", "rtmp://127.0.0.1"]
+    {
+        let error = stage.publish_to(0, "s", url).await.unwrap_err();
+        assert_eq!(error.code, INTERNAL, "{url}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_camera_is_103_and_the_device_state_3() {
+    let stage = Plan::default().start().await;
+    let Stage { cloud, mut cameras, agent } = stage;
+    drop(cameras.remove(0));
+    let stage = Stage { cloud, cameras, agent };
+    assert_eq!(stage.publish(0, "s").await.unwrap_err().code, OFFLINE);
+    stage.reported(0, ChannelState::Offline, None).await;
+    let kept = stage.keepalive(|_| true).await;
+    assert_eq!(serde_json::to_value(&kept).unwrap()["state"], 3);
+}
+
+#[tokio::test]
+async fn one_bad_channel_leaves_the_others_alone() {
+    let mut plan = Plan::default();
+    plan.cameras.push(camera(ClipOpener::built_in(BuiltIn::Sub)));
+    let mut stage = plan.start().await;
+    drop(stage.cameras.remove(0));
+    assert_eq!(stage.publish(0, "bad").await.unwrap_err().code, OFFLINE);
+    stage.publish(1, "good").await.unwrap();
+    flows(&stage, "good").await;
+    stage.reported(1, ChannelState::Live, Some("good")).await;
+    let kept = stage.keepalive(|_| true).await;
+    assert_eq!(serde_json::to_value(&kept).unwrap()["state"], 1);
+}
+
+#[tokio::test]
+async fn a_stream_above_the_limit_is_11() {
+    let told = Plan { channel_settings: "bitrate = 4000000".into(), ..Plan::default() };
+    let measured = Plan::default();
+    for plan in [told, measured] {
+        let stage = plan.start().await;
+        let ask = |max: i64| {
+            let url = stage.cloud.rtmp_url("s");
+            json!({ "channel": 0, "quality": "hd", "url": url, "stream_id": "s", "max_bitrate": max })
+        };
+        let refused = stage.call("RTMPPublish", ask(10_000)).await.unwrap_err();
+        assert_eq!(refused.code, BITRATE, "{refused}");
+        stage.reported(0, ChannelState::Online, None).await;
+        stage.call("RTMPPublish", ask(50_000_000)).await.unwrap();
+        flows(&stage, "s").await;
+    }
+}
+
+#[tokio::test]
+async fn every_bad_server_is_answered_within_ten_seconds() {
+    for fault in [RtmpFault::Refuse, RtmpFault::BlackHole, RtmpFault::Garbage] {
+        let stage = with_rtmp(fault).start().await;
+        let asked = Instant::now();
+        let error = stage.publish(0, "s").await.unwrap_err();
+        assert_eq!(error.code, INTERNAL, "{fault:?}: {error}");
+        assert!(asked.elapsed() < Duration::from_secs(11), "{fault:?}: {:?}", asked.elapsed());
+        stage.reported(0, ChannelState::Online, None).await;
+
+        stage.cloud.set_faults(Faults::default());
+        stage.publish(0, "s").await.unwrap();
+        flows(&stage, "s").await;
+    }
+    let stage = Plan::default().start().await;
+    let url = format!("rtmp://{}/live/s", closed_port().await);
+    assert_eq!(stage.publish_to(0, "s", &url).await.unwrap_err().code, INTERNAL);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_tried_again() {
+    let stage = with_rtmp(RtmpFault::CloseMidStream).start().await;
+    stage.publish(0, "s").await.unwrap();
+    let stream = stage.cloud.stream("s");
+    soon("the server dies", stream.wait_for(|s| s.ended.is_some())).await;
+    stage.cloud.set_faults(Faults::default());
+    let again = stream.wait_for(|s| s.publishes >= 2 && s.live && s.key_frames > 0);
+    soon("the stream is back", again).await;
+    stage.reported(0, ChannelState::Live, Some("s")).await;
+}
+
+#[tokio::test]
+async fn a_publish_being_retried_is_not_live_and_gives_way() {
+    let stage = with_rtmp(RtmpFault::CloseMidStream).start().await;
+    stage.publish(0, "old").await.unwrap();
+    let old = stage.cloud.stream("old");
+    soon("the server dies", old.wait_for(|s| s.ended.is_some())).await;
+    stage.cloud.set_faults(Faults { rtmp: RtmpFault::Refuse, ..Faults::default() });
+    stage.reported(0, ChannelState::Online, None).await;
+
+    stage.cloud.set_faults(Faults::default());
+    let url = stage.cloud.rtmp_url("new");
+    stage.publish_to(0, "new", &url).await.unwrap();
+    flows(&stage, "new").await;
+    stage.reported(0, ChannelState::Live, Some("new")).await;
+}
+
+#[tokio::test]
+async fn a_retry_ends_after_its_time() {
+    let plan =
+        Plan { settings: "[publish]\nretry_seconds = 1".into(), ..with_rtmp(RtmpFault::None) };
+    let stage = plan.start().await;
+    stage.publish(0, "s").await.unwrap();
+    flows(&stage, "s").await;
+    stage.cloud.set_faults(Faults { rtmp: RtmpFault::Refuse, ..Faults::default() });
+    // Ends the running stream too.
+    soon("the server dies", stage.cloud.stream("s").wait_for(|s| !s.live)).await;
+    stage.reported(0, ChannelState::Online, None).await;
+}
+
+#[tokio::test]
+async fn losing_the_cloud_stops_the_stream() {
+    let stage = Plan::default().start().await;
+    stage.publish(0, "s").await.unwrap();
+    flows(&stage, "s").await;
+    stage.device().hang_up().await.unwrap();
+    soon("the stream ends", stage.cloud.stream("s").wait_for(|s| !s.live)).await;
+}
+
+#[tokio::test]
+async fn losing_the_cloud_may_leave_the_stream() {
+    let settings = "stop_publish_on_disconnect = false".to_owned();
+    let stage = Plan { settings, ..Plan::default() }.start().await;
+    stage.publish(0, "s").await.unwrap();
+    flows(&stage, "s").await;
+    stage.device().hang_up().await.unwrap();
+    soon("the device is back", async {
+        stage.device().wait_offline().await;
+        stage.device().wait_online().await;
+    })
+    .await;
+    stage.reported(0, ChannelState::Live, Some("s")).await;
+    let info = stage.cloud.stream("s").info();
+    assert!(info.live && info.publishes == 1, "{info:?}");
+}
+
+#[tokio::test]
+async fn the_camera_is_pulled_once_and_not_for_ever() {
+    let plan = Plan { settings: "[publish]\nlinger_seconds = 1".into(), ..Plan::default() };
+    let stage = plan.start().await;
+    stage.publish(0, "s1").await.unwrap();
+    flows(&stage, "s1").await;
+    stage.stop(0, "s1").await.unwrap();
+    stage.publish(0, "s2").await.unwrap();
+    flows(&stage, "s2").await;
+    assert_eq!(stage.cameras[0].counters().total().plays, 1, "the second reader shares the pull");
+    stage.stop(0, "s2").await.unwrap();
+    until("the pull ends", || stage.cameras[0].counters().total().sessions == 0).await;
+}
