@@ -133,34 +133,27 @@ impl Handle {
 
     /// What a stream did.
     pub fn stats(&self, stream: Stream) -> StreamStats {
-        self.feeds.of(stream).pull.stats()
+        self.feeds.of(stream).stats()
     }
 }
 
 /// A camera's streams, pulled when somebody reads them.
 struct Feeds {
-    main: Feed,
-    sub: Feed,
-}
-
-/// One stream.
-#[derive(Clone)]
-struct Feed {
-    pull: Arc<Pull>,
-    /// True while the camera sends, also before the first key frame.
-    arriving: watch::Receiver<bool>,
-}
-
-impl Feed {
-    fn new(encoder: Arc<dyn Encoder>, stream: Stream, config: PullConfig) -> Self {
-        let (sender, arriving) = watch::channel(false);
-        let opener = Arc::new(EncoderOpener::new(encoder, stream, sender));
-        Self { pull: Pull::new(opener, config), arriving }
-    }
+    main: Arc<Pull>,
+    sub: Arc<Pull>,
 }
 
 impl Feeds {
-    fn of(&self, stream: Stream) -> &Feed {
+    /// `config` is asked for each stream in turn.
+    fn new(encoder: &Arc<dyn Encoder>, config: impl Fn(Stream) -> PullConfig) -> Self {
+        let pull = |stream| {
+            let opener = EncoderOpener::new(Arc::clone(encoder), stream);
+            Pull::new(Arc::new(opener), config(stream))
+        };
+        Self { main: pull(Stream::Main), sub: pull(Stream::Sub) }
+    }
+
+    fn of(&self, stream: Stream) -> &Arc<Pull> {
         match stream {
             Stream::Main => &self.main,
             Stream::Sub => &self.sub,
@@ -180,9 +173,8 @@ pub(crate) mod testing {
     /// A channel that takes requests and never answers, for as long as the inbox is kept.
     pub(crate) fn deaf() -> (Handle, impl Sized) {
         let (commands, inbox) = mpsc::channel(32);
-        let emulator = Arc::new(Emulator::default());
-        let feed = |stream| Feed::new(emulator.clone(), stream, PullConfig::default());
-        let feeds = Arc::new(Feeds { main: feed(Stream::Main), sub: feed(Stream::Sub) });
+        let emulator: Arc<dyn Encoder> = Arc::new(Emulator::default());
+        let feeds = Arc::new(Feeds::new(&emulator, |_| PullConfig::default()));
         let (main, sub) = (Stream::Main, Stream::Sub);
         let quality = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
         let status = watch::channel(Status::default()).1;

@@ -46,6 +46,7 @@ pub struct Splitter<T> {
     sps: Vec<u8>,
     pps: Vec<u8>,
     params: Option<Arc<VideoParams>>,
+    units: u64,
     done: VecDeque<AccessUnit<T>>,
 }
 
@@ -67,6 +68,7 @@ impl<T: Copy> Splitter<T> {
             sps: Vec::new(),
             pps: Vec::new(),
             params: None,
+            units: 0,
             done: VecDeque::new(),
         }
     }
@@ -91,6 +93,11 @@ impl<T: Copy> Splitter<T> {
     /// The next complete access unit.
     pub fn pop(&mut self) -> Option<AccessUnit<T>> {
         self.done.pop_front()
+    }
+
+    /// Access units cut so far, including those dropped.
+    pub fn units(&self) -> u64 {
+        self.units
     }
 
     fn nal(&mut self, nal: &[u8], mark: T) {
@@ -131,6 +138,7 @@ impl<T: Copy> Splitter<T> {
         let data = Bytes::from(std::mem::take(&mut self.unit));
         let key = std::mem::take(&mut self.key);
         self.has_slice = false;
+        self.units += 1;
         let mark = self.mark.take();
         if self.params.is_none() {
             self.params = params(&self.sps, &self.pps).map(Arc::new);

@@ -69,8 +69,6 @@ impl Opener for CommandOpener {
             splitter: Splitter::new(),
             opened: Instant::now(),
             last_dts: -1,
-            started: false,
-            dropped: 0,
         }))
     }
 }
@@ -83,21 +81,20 @@ struct CommandSource {
     splitter: Splitter<Instant>,
     opened: Instant,
     last_dts: i64,
-    /// A key frame was handed out.
-    started: bool,
-    dropped: u64,
 }
 
 #[async_trait]
 impl FrameSource for CommandSource {
+    async fn arriving(&mut self) -> Result<(), SourceError> {
+        while self.splitter.units() == 0 {
+            self.fill().await?;
+        }
+        Ok(())
+    }
+
     async fn frame(&mut self) -> Result<Frame, SourceError> {
         loop {
-            while let Some(unit) = self.splitter.pop() {
-                self.started |= unit.key;
-                if !self.started {
-                    self.dropped += 1;
-                    continue;
-                }
+            if let Some(unit) = self.splitter.pop() {
                 let arrived = duration_to_ticks(unit.mark - self.opened);
                 self.last_dts = arrived.max(self.last_dts + 1);
                 return Ok(Frame {
@@ -112,10 +109,6 @@ impl FrameSource for CommandSource {
             }
             self.fill().await?;
         }
-    }
-
-    fn dropped(&self) -> u64 {
-        self.dropped
     }
 }
 
@@ -165,6 +158,17 @@ mod tests {
         assert!(first.key && first.data[..] == b"\0\0\0\x03\x65\x88a"[..]);
         let second = source.frame().await.unwrap();
         assert!(!second.key && second.dts > first.dts && second.dts == second.pts);
+    }
+
+    #[tokio::test]
+    async fn a_program_arrives_with_its_first_picture_whatever_that_is() {
+        // P-frames without parameters, one to end another.
+        let early = r"printf '\000\000\001\101\232b\000\000\001\101\232b\000\000\001\101\232b'";
+        let mut source = shell(&format!("{early}; exec sleep 60")).open().await.unwrap();
+        source.arriving().await.unwrap();
+        let mut source = shell(&format!("{early}; {STREAM}; exec sleep 60")).open().await.unwrap();
+        source.arriving().await.unwrap();
+        assert!(source.frame().await.unwrap().key, "the first that can be given");
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ pub struct Hub {
 pub enum Start {
     /// The next key frame to arrive.
     Live,
-    /// The newest key frame held, or else the next.
+    /// The newest key frame held from since the last interruption, or else the next.
     LastKey,
     /// The latest key frame at least this much older than the newest frame, or else the oldest
     /// held, or else the next.
@@ -74,6 +74,12 @@ impl Hub {
     /// Forgets every frame held. Readers behind get a gap.
     pub fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// Tells that what comes from now on is not the sequel of what is held.
+    pub fn interrupt(&self) {
+        let mut ring = self.lock();
+        ring.resumed = ring.end();
     }
 
     /// Bytes held, including the overhead of each frame.
@@ -149,6 +155,8 @@ struct Ring {
     first: u64,
     /// Numbers of the key frames in `frames`, ascending.
     keys: VecDeque<u64>,
+    /// Number of the first frame after the last interruption.
+    resumed: u64,
     bytes: usize,
     max_bytes: usize,
     closed: bool,
@@ -157,7 +165,7 @@ struct Ring {
 impl Ring {
     fn new(max_bytes: usize) -> Self {
         let (frames, keys) = (VecDeque::new(), VecDeque::new());
-        Self { frames, first: 0, keys, bytes: 0, max_bytes, closed: false }
+        Self { frames, first: 0, keys, resumed: 0, bytes: 0, max_bytes, closed: false }
     }
 
     fn end(&self) -> u64 {
@@ -199,7 +207,7 @@ impl Ring {
     fn start(&self, from: Start) -> u64 {
         let held = match from {
             Start::Live => None,
-            Start::LastKey => self.keys.back().copied(),
+            Start::LastKey => self.keys.back().copied().filter(|&key| key >= self.resumed),
             Start::Back(age) => self.key_before(age).or_else(|| self.keys.front().copied()),
         };
         held.unwrap_or_else(|| self.end())
@@ -297,6 +305,18 @@ mod tests {
         assert!(reader.try_next().is_none());
         empty.push(frame(true, 1));
         assert_eq!(second(reader.try_next()), 1);
+    }
+
+    #[test]
+    fn after_an_interruption_the_last_key_frame_is_one_that_came_since() {
+        let hub = hub_with(100, 0..7, 3);
+        hub.interrupt();
+        let mut reader = hub.reader(Start::LastKey);
+        assert!(reader.try_next().is_none());
+        assert_eq!(second(hub.reader(Start::Back(Duration::ZERO)).try_next()), 6, "the past stays");
+        hub.push(frame(true, 7));
+        assert_eq!(second(reader.try_next()), 7);
+        assert_eq!(second(hub.reader(Start::LastKey).try_next()), 7);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub enum PullState {
     Idle,
     /// The first try since somebody did.
     Opening,
-    /// Frames arrive.
+    /// The camera sends. The first key frame, and with it the picture, may be yet to come.
     Live,
     /// The camera gives none, and is asked again and again until it does.
     Failed(SourceError),
@@ -92,9 +92,6 @@ impl Pull {
 
     /// Starts reading, and the stream if it is not open. Must be called within a runtime.
     pub fn subscribe(&self, from: Start) -> Subscription {
-        // What is held from before a failure is no answer to who wants the picture now.
-        let live = matches!(*self.shared.state.borrow(), PullState::Live);
-        let from = if from == Start::LastKey && !live { Start::Live } else { from };
         let reader = self.shared.hub.reader(from);
         Subscription { reader, _demand: self.demand() }
     }
@@ -219,7 +216,12 @@ impl Shared {
             Err(error) => return error,
         };
         timeline.reopen();
-        let mut live = false;
+        if let Err(error) = source.arriving().await {
+            return error;
+        }
+        self.state.send_replace(PullState::Live);
+        log::info!("{}: live", self.config.name);
+        let mut decodable = false;
         loop {
             let mut frame = match source.frame().await {
                 Ok(frame) => frame,
@@ -227,10 +229,10 @@ impl Shared {
             };
             timeline.place(&mut frame);
             lock(&self.meter).count(&frame, source.dropped());
-            self.hub.push(frame);
-            if !std::mem::replace(&mut live, true) {
-                self.state.send_replace(PullState::Live);
-                log::info!("{}: live", self.config.name);
+            decodable |= frame.key;
+            // Before the source's first key frame it counts, but no reader can show it.
+            if decodable {
+                self.hub.push(frame);
             }
         }
     }
@@ -241,6 +243,8 @@ impl Shared {
         let level = if again { log::Level::Debug } else { log::Level::Warn };
         log::log!(level, "{name}: {error}; next try in {:.1} s", wait.as_secs_f64());
         lock(&self.meter).fail(error.to_string());
+        // A picture from before a failure is no answer to who wants the picture now.
+        self.hub.interrupt();
         self.state.send_replace(PullState::Failed(error));
     }
 }
@@ -425,6 +429,60 @@ mod tests {
         sleep(SECOND).await;
         assert!(pull.subscribe(Start::LastKey).try_next().is_none());
         assert!(pull.subscribe(Start::Back(SECOND)).try_next().is_some(), "the past is the past");
+    }
+
+    /// Joined between two key frames, which it sends once in 30 s.
+    struct Distant {
+        number: i64,
+    }
+
+    #[async_trait]
+    impl Opener for () {
+        async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+            Ok(Box::new(Distant { number: 1 }))
+        }
+    }
+
+    #[async_trait]
+    impl FrameSource for Distant {
+        async fn arriving(&mut self) -> Result<(), SourceError> {
+            sleep(SECOND).await;
+            Ok(())
+        }
+
+        async fn frame(&mut self) -> Result<Frame, SourceError> {
+            sleep(SECOND / 10).await;
+            let n = self.number;
+            self.number += 1;
+            match n {
+                950.. => Err(unreachable()),
+                n => Ok(picture(n % 300 == 0, n * 9000, 1000, now())),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_far_key_frame_delays_the_picture_and_nothing_else() {
+        let pull = Pull::new(Arc::new(()), PullConfig::default());
+        let start = TokioInstant::now();
+        let mut reader = pull.subscribe(Start::LastKey);
+        let before = pull.stats();
+        pull.state().wait_for(|state| matches!(state, PullState::Live)).await.unwrap();
+        assert_eq!(start.elapsed(), SECOND, "live when it arrives");
+        sleep(3 * SECOND).await;
+        assert_eq!(pull.stats().mean_bitrate_since(&before), Some(82_857), "29 frames, 28 steps");
+        let first = frame(&mut reader).await;
+        assert!(first.key && start.elapsed() > 30 * SECOND);
+        // The next source has its key frame late, too: nothing comes before it.
+        let mut last = first.dts;
+        loop {
+            let next = frame(&mut reader).await;
+            if next.dts - last > 90_000 {
+                assert!(next.key && next.discontinuity);
+                break;
+            }
+            last = next.dts;
+        }
     }
 
     #[tokio::test(start_paused = true)]

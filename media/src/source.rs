@@ -4,12 +4,21 @@ use async_trait::async_trait;
 
 use crate::frame::Frame;
 
-/// One open connection to one stream of one camera.
+/// One open connection to one stream of one camera. An error ends it; the pull opens a new one.
+/// No wait is longer than the source's own silence limit.
 #[async_trait]
 pub trait FrameSource: Send {
+    /// Returns once the camera sends, also when `frame` has nothing to give yet: some cameras tell
+    /// their parameters only with a key frame, and that may be a minute away. A frame met here is
+    /// kept for `frame`. Cancel safe. The default is for sources that send as soon as they are
+    /// open.
+    async fn arriving(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// The next frame in decode order, stamped by the camera's clock: where that is set or stands
-    /// still, so do the times, and the pull straightens them. An error ends the source; the pull
-    /// opens a new one. Cancel safe. Never waits longer than the source's own silence limit.
+    /// still, so do the times, and the pull straightens them. Frames from before the first key
+    /// frame may come, too; after a loss the next is a key frame. Cancel safe.
     async fn frame(&mut self) -> Result<Frame, SourceError>;
 
     /// Frames lost on the way here, or given up because they could not be decoded, since opening.

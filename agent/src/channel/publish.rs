@@ -8,14 +8,14 @@ use std::time::Duration;
 use ivt_hal::{Encoder, Kind};
 use ivt_media::hub::Start;
 use ivt_media::publish::{self, PublishStats};
-use ivt_media::pull::{PullState, Subscription};
+use ivt_media::pull::{Pull, PullState, Subscription};
 use ivt_media::rtmp::{Options, PublishError};
 use ivt_media::source::SourceError;
 use ivt_media::tls::TlsError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-use super::{Ask, Feed, Refusal};
+use super::{Ask, Refusal};
 use crate::backoff::{Backoff, PUBLISH};
 use crate::tls::Trust;
 
@@ -28,7 +28,7 @@ const SHORTEST_SECRET: usize = 6;
 /// One stream to be published.
 pub(super) struct Job {
     pub(super) encoder: Arc<dyn Encoder>,
-    pub(super) feed: Feed,
+    pub(super) pull: Arc<Pull>,
     pub(super) trust: Trust,
     pub(super) ask: Ask,
     /// How it goes.
@@ -52,7 +52,7 @@ impl Job {
     /// Works until `stop` is ready, or refuses. Takes leave of the server within a second.
     pub(super) async fn run(self, reports: Reports, mut stop: oneshot::Receiver<Infallible>) {
         // The camera is opened while the server is dialled.
-        let mut subscription = self.feed.pull.subscribe(Start::LastKey);
+        let mut subscription = self.pull.subscribe(Start::LastKey);
         if let Some(limit) = self.ask.max_bitrate {
             let checked = tokio::select! {
                 checked = self.check_bitrate(limit.get()) => checked,
@@ -62,7 +62,7 @@ impl Job {
                 return report(&reports, Progress::Refused(refusal)).await;
             }
             // Measuring took time: do not begin with pictures from before it.
-            subscription = self.feed.pull.subscribe(Start::LastKey);
+            subscription = self.pull.subscribe(Start::LastKey);
         }
         let mut backoff = Backoff::new(&PUBLISH);
         loop {
@@ -76,7 +76,7 @@ impl Job {
                 () = sleep(delay) => {}
                 _ = &mut stop => return,
             }
-            subscription = self.feed.pull.subscribe(Start::LastKey);
+            subscription = self.pull.subscribe(Start::LastKey);
         }
     }
 
@@ -106,12 +106,12 @@ impl Job {
 
     /// Reports when frames begin to flow, and when the camera is lost.
     async fn follow(&self, reports: &Reports) -> Infallible {
-        let (mut camera, mut server) = (self.feed.pull.state(), self.stats.subscribe());
-        let mut arriving = self.feed.arriving.clone();
+        let (mut camera, mut server) = (self.pull.state(), self.stats.subscribe());
         let mut flowing = false;
         loop {
-            // Not only once a key frame came: that may take a while, and is no error.
-            let flows = *arriving.borrow_and_update() && server.borrow_and_update().accepted;
+            // The first key frame may still be a while away, which is no error.
+            let live = matches!(*camera.borrow(), PullState::Live);
+            let flows = live && server.borrow_and_update().accepted;
             if flows && !flowing {
                 report(reports, Progress::Flowing).await;
             }
@@ -124,7 +124,6 @@ impl Job {
                         report(reports, Progress::Broken(refusal)).await;
                     }
                 }
-                Ok(()) = arriving.changed() => {}
                 Ok(()) = server.changed() => {}
             }
         }
@@ -153,8 +152,8 @@ impl Job {
 
     /// The mean of the first seconds.
     async fn measure(&self) -> Result<u64, Refusal> {
-        let before = self.feed.pull.stats();
-        let mut camera = self.feed.pull.state();
+        let before = self.pull.stats();
+        let mut camera = self.pull.state();
         while !matches!(*camera.borrow_and_update(), PullState::Live) {
             // The sender lives in the pull.
             camera.changed().await.ok();
@@ -164,11 +163,16 @@ impl Job {
             }
         }
         sleep(MEASURE).await;
-        let silent = || Refusal::Camera {
-            kind: Kind::Timeout,
-            reason: "the camera sends too little to measure its bit rate".into(),
+        let after = self.pull.stats();
+        let too_little = || Refusal::Camera {
+            kind: Kind::Other,
+            reason: "the camera sends too little to measure its bit rate, or its key frames are \
+                     too far apart: set the channel's bitrate"
+                .into(),
         };
-        self.feed.pull.stats().mean_bitrate_since(&before).ok_or_else(silent)
+        // One key frame alone would pass for a very high rate.
+        let enough = after.duration.saturating_sub(before.duration) >= MEASURE / 2;
+        after.mean_bitrate_since(&before).filter(|_| enough).ok_or_else(too_little)
     }
 }
 

@@ -12,8 +12,6 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Feed;
-
 /// Between two questions. An NVR's cameras are not all asked in the same moment.
 const PERIOD: std::ops::Range<Duration> = Duration::from_secs(28)..Duration::from_secs(32);
 /// A camera that has not answered by then is away.
@@ -22,18 +20,19 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Writes what is known to `known`, for ever. Asks the camera at once.
 pub(super) async fn observe(
     encoder: Arc<dyn Encoder>,
-    [mut main, mut sub]: [Signs; 2],
+    [mut main, mut sub]: [watch::Receiver<PullState>; 2],
     known: watch::Sender<bool>,
 ) -> Infallible {
     let mut due = Instant::now();
     loop {
-        let told = both(main.told(), sub.told());
+        let told = both(told(&mut main), told(&mut sub));
         if let Some(reachable) = told {
             note(&known, reachable);
         }
         tokio::select! {
-            () = main.changed() => {}
-            () = sub.changed() => {}
+            // The senders live in the pulls, which outlive this.
+            _ = main.changed() => {}
+            _ = sub.changed() => {}
             answer = ask(&*encoder, due), if told.is_none() => {
                 note(&known, answer);
                 due = Instant::now() + rand::rng().random_range(PERIOD);
@@ -42,36 +41,13 @@ pub(super) async fn observe(
     }
 }
 
-/// What a stream shows of its camera.
-pub(super) struct Signs {
-    pull: watch::Receiver<PullState>,
-    arriving: watch::Receiver<bool>,
-}
-
-impl Signs {
-    pub(super) fn of(feed: &Feed) -> Self {
-        Self { pull: feed.pull.state(), arriving: feed.arriving.clone() }
-    }
-
-    /// Whether the camera is there; `None` when the stream cannot tell.
-    fn told(&mut self) -> Option<bool> {
-        if *self.arriving.borrow_and_update() {
-            return Some(true);
-        }
-        match *self.pull.borrow_and_update() {
-            PullState::Idle | PullState::Opening => None,
-            // It is there, whatever it offers.
-            PullState::Live | PullState::Failed(SourceError::Unsupported { .. }) => Some(true),
-            PullState::Failed(_) => Some(false),
-        }
-    }
-
-    async fn changed(&mut self) {
-        // The senders live in the pull, which outlives this.
-        tokio::select! {
-            _ = self.pull.changed() => {}
-            _ = self.arriving.changed() => {}
-        }
+/// Whether a camera is there, as a stream of it shows; `None` when the stream cannot tell.
+fn told(pull: &mut watch::Receiver<PullState>) -> Option<bool> {
+    match *pull.borrow_and_update() {
+        PullState::Idle | PullState::Opening => None,
+        // It is there, whatever it offers.
+        PullState::Live | PullState::Failed(SourceError::Unsupported { .. }) => Some(true),
+        PullState::Failed(_) => Some(false),
     }
 }
 
@@ -131,7 +107,6 @@ mod tests {
     struct Setup {
         camera: Arc<Camera>,
         main: watch::Sender<PullState>,
-        arriving: watch::Sender<bool>,
         known: watch::Receiver<bool>,
         _tasks: tokio::task::JoinSet<()>,
         _sub: watch::Sender<PullState>,
@@ -141,17 +116,12 @@ mod tests {
         let camera = Arc::new(Camera { there: there.into(), ..Camera::default() });
         let (main, sub) =
             (watch::Sender::new(PullState::Idle), watch::Sender::new(PullState::Idle));
-        let arriving = watch::Sender::new(false);
-        let signs = |pull: &watch::Sender<PullState>| Signs {
-            pull: pull.subscribe(),
-            arriving: arriving.subscribe(),
-        };
-        let signs = [signs(&main), signs(&sub)];
+        let pulls = [main.subscribe(), sub.subscribe()];
         let (sender, known) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
         let encoder: Arc<dyn Encoder> = camera.clone();
-        tasks.spawn(async move { match observe(encoder, signs, sender).await {} });
-        Setup { camera, main, arriving, known, _tasks: tasks, _sub: sub }
+        tasks.spawn(async move { match observe(encoder, pulls, sender).await {} });
+        Setup { camera, main, known, _tasks: tasks, _sub: sub }
     }
 
     fn failed() -> PullState {
@@ -191,7 +161,7 @@ mod tests {
         assert_eq!(becomes(&mut setup.known, false).await, Duration::ZERO);
         tokio::time::sleep(Duration::from_secs(300)).await;
         assert_eq!(setup.camera.asked.load(SeqCst), 1);
-        setup.arriving.send_replace(true);
+        setup.main.send_replace(PullState::Live);
         assert_eq!(becomes(&mut setup.known, true).await, Duration::ZERO);
     }
 

@@ -11,9 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::publish::{Job, Progress, failure};
-use super::reach::Signs;
 use super::session::{Ruling, Session};
-use super::{Answer, Ask, Command, Feed, Feeds, Handle, Refusal, Status, reach};
+use super::{Answer, Ask, Command, Feeds, Handle, Refusal, Status, reach};
 use crate::config;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
@@ -44,9 +43,13 @@ impl Setup {
     pub fn spawn(self, tasks: &mut JoinSet<()>, stop: Stop) -> Handle {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (status, reported) = watch::channel(Status::default());
-        let feeds = Arc::new(Feeds { main: self.feed(Stream::Main), sub: self.feed(Stream::Sub) });
+        let feeds = Arc::new(Feeds::new(&self.encoder, |stream| PullConfig {
+            name: format!("channel {} {stream}", self.number),
+            ring_bytes: self.config.ring_bytes,
+            linger: self.publish.linger,
+        }));
         for stream in &self.config.always_on {
-            feeds.of(*stream).pull.keep_warm(true);
+            feeds.of(*stream).keep_warm(true);
         }
         let stats = watch::Sender::new(PublishStats::default());
         let handle = Handle {
@@ -57,8 +60,8 @@ impl Setup {
             publish: stats.subscribe(),
         };
         let (known, reachable) = watch::channel(false);
-        let signs = [Signs::of(&feeds.main), Signs::of(&feeds.sub)];
-        let observe = reach::observe(Arc::clone(&self.encoder), signs, known);
+        let pulls = [feeds.main.state(), feeds.sub.state()];
+        let observe = reach::observe(Arc::clone(&self.encoder), pulls, known);
         let task = Task {
             session: Session::new(self.publish.retry),
             setup: self,
@@ -78,13 +81,6 @@ impl Setup {
             }
         });
         handle
-    }
-
-    fn feed(&self, stream: Stream) -> Feed {
-        let name = format!("channel {} {stream}", self.number);
-        let ring_bytes = self.config.ring_bytes;
-        let config = PullConfig { name, ring_bytes, linger: self.publish.linger };
-        Feed::new(Arc::clone(&self.encoder), stream, config)
     }
 }
 
@@ -108,8 +104,6 @@ struct Task {
 struct Running {
     progress: mpsc::Receiver<Progress>,
     stream: Stream,
-    /// It has to keep below a bit rate.
-    measures: bool,
     _stop: oneshot::Sender<Infallible>,
 }
 
@@ -133,7 +127,7 @@ impl Task {
         self.end("the agent stops");
         self.report();
         let leave = async { while self.work.join_next().await.is_some() {} };
-        tokio::join!(leave, self.feeds.main.pull.stop(), self.feeds.sub.pull.stop());
+        tokio::join!(leave, self.feeds.main.stop(), self.feeds.sub.stop());
     }
 
     fn obey(&mut self, command: Command) {
@@ -175,10 +169,10 @@ impl Task {
 
     fn start(&mut self, ask: Ask) {
         let (reports, progress) = mpsc::channel(REPORTS);
-        let (stream, measures) = (ask.stream, ask.max_bitrate.is_some());
+        let stream = ask.stream;
         let job = Job {
             encoder: Arc::clone(&self.setup.encoder),
-            feed: self.feeds.of(stream).clone(),
+            pull: Arc::clone(self.feeds.of(stream)),
             trust: self.setup.trust.clone(),
             ask,
             stats: self.stats.clone(),
@@ -186,7 +180,7 @@ impl Task {
         self.stats.send_replace(PublishStats::default());
         let (stop, stopped) = oneshot::channel();
         self.work.spawn(job.run(reports, stopped));
-        self.running = Some(Running { progress, stream, measures, _stop: stop });
+        self.running = Some(Running { progress, stream, _stop: stop });
     }
 
     fn note(&mut self, progress: Progress) {
@@ -234,19 +228,17 @@ impl Task {
 
     /// Who is to blame for a stream that does not start in time.
     fn late(&self) -> Refusal {
-        let camera = |kind, reason: &str| Refusal::Camera { kind, reason: reason.into() };
         let Some(running) = &self.running else { return Refusal::Stopped };
-        let feed = self.feeds.of(running.stream);
-        if !*feed.arriving.borrow() {
-            let silent = || camera(Kind::Timeout, "the camera sent no frame in time");
-            return failure(&feed.pull.state().borrow()).unwrap_or_else(silent);
+        let camera = self.feeds.of(running.stream).state();
+        if matches!(*camera.borrow(), PullState::Live) {
+            let reason = "the server did not accept the stream in time".into();
+            return Refusal::Server { reason };
         }
-        if running.measures && !matches!(*feed.pull.state().borrow(), PullState::Live) {
-            let reason = "the camera's key frames are too far apart to measure its bit rate: set \
-                          the channel's bitrate";
-            return camera(Kind::Other, reason);
-        }
-        Refusal::Server { reason: "the server did not accept the stream in time".into() }
+        let silent = || Refusal::Camera {
+            kind: Kind::Timeout,
+            reason: "the camera sent no frame in time".into(),
+        };
+        failure(&camera.borrow()).unwrap_or_else(silent)
     }
 
     /// Ends the stream, if there is one.

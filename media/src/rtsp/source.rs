@@ -31,8 +31,10 @@ pub(super) struct RtspSource {
     peer: Peer,
     video: Option<Video>,
     audio: Option<Audio>,
-    /// A key frame was handed out; before it, sound is of no use either.
-    started: bool,
+    /// The camera sends: a picture came or, from a camera without, sound.
+    arrived: bool,
+    /// The frame that `arriving` met.
+    kept: Option<Frame>,
     dropped: u64,
     silence: Silence,
     /// An item came since the last time there was nothing to do.
@@ -44,7 +46,7 @@ struct Video {
     params: Option<Arc<VideoParams>>,
     reorder: Reorder,
     reorder_depth: Option<usize>,
-    /// What came before is missing or of no use: nothing can be decoded until a key frame.
+    /// What the next pictures are made from is missing, up to a key frame.
     need_key: bool,
 }
 
@@ -66,15 +68,15 @@ impl RtspSource {
             params: None,
             reorder: Reorder::new(None),
             reorder_depth: None,
-            need_key: true,
+            need_key: false,
         });
-        let started = video.is_none();
         Self {
             demuxed,
             peer,
             video,
             audio: audio.map(|index| Audio { index, params: None }),
-            started,
+            arrived: false,
+            kept: None,
             dropped: 0,
             silence: Silence::new(SILENCE_LIMIT),
             progressed: true,
@@ -97,9 +99,19 @@ impl RtspSource {
         self.silence.poll_over(cx).map(|()| Err(self.peer.silent(SILENCE_LIMIT)))
     }
 
+    /// The frame that an item makes, if it makes one.
+    fn take(&mut self, item: CodecItem) -> Result<Option<Frame>, SourceError> {
+        match item {
+            CodecItem::VideoFrame(frame) => self.video_frame(frame),
+            CodecItem::AudioFrame(frame) => Ok(self.audio_frame(&frame)),
+            _ => Ok(None),
+        }
+    }
+
     fn video_frame(&mut self, frame: VideoFrame) -> Result<Option<Frame>, SourceError> {
         let Some(video) = &mut self.video else { return Ok(None) };
         self.silence.end();
+        self.arrived = true;
         let key = frame.is_random_access_point();
         if video.params.is_none() || frame.has_new_parameters() {
             let stream = &self.demuxed.streams()[video.index];
@@ -119,7 +131,6 @@ impl RtspSource {
             }
         };
         video.need_key = false;
-        self.started = true;
         let (pts, dts) = video.reorder.place(ticks(frame.timestamp()));
         Ok(Some(Frame {
             track: Track::Video(params),
@@ -137,6 +148,7 @@ impl RtspSource {
         self.dropped += u64::from(frame.loss());
         if self.video.is_none() {
             self.silence.end();
+            self.arrived = true;
         }
         if audio.params.is_none() {
             let stream = &self.demuxed.streams()[audio.index];
@@ -144,7 +156,7 @@ impl RtspSource {
                 audio.params = audio_params(stream.encoding_name(), params).map(Arc::new);
             }
         }
-        let params = audio.params.clone().filter(|_| self.started)?;
+        let params = audio.params.clone().filter(|_| self.arrived)?;
         let pts = ticks(frame.timestamp());
         Some(Frame {
             track: Track::Audio(params),
@@ -160,16 +172,21 @@ impl RtspSource {
 
 #[async_trait]
 impl FrameSource for RtspSource {
+    async fn arriving(&mut self) -> Result<(), SourceError> {
+        while !self.arrived {
+            let item = poll_fn(|cx| self.poll_item(cx)).await?;
+            self.kept = self.take(item)?;
+        }
+        Ok(())
+    }
+
     async fn frame(&mut self) -> Result<Frame, SourceError> {
         loop {
-            let frame = match poll_fn(|cx| self.poll_item(cx)).await? {
-                CodecItem::VideoFrame(frame) => self.video_frame(frame)?,
-                CodecItem::AudioFrame(frame) => self.audio_frame(&frame),
-                _ => None,
-            };
-            if let Some(frame) = frame {
+            if let Some(frame) = self.kept.take() {
                 return Ok(frame);
             }
+            let item = poll_fn(|cx| self.poll_item(cx)).await?;
+            self.kept = self.take(item)?;
         }
     }
 
@@ -197,7 +214,8 @@ impl Video {
             self.reorder = Reorder::new(depth);
             self.reorder_depth = depth;
         }
-        self.need_key = true;
+        // Those known from the start are no change.
+        self.need_key |= self.params.is_some();
         self.params = Some(Arc::new(VideoParams {
             codec,
             record: Bytes::copy_from_slice(new.extra_data()),

@@ -47,7 +47,7 @@ async fn pictures_and_sound_share_one_clock_without_rtp_info() {
     let mut source = open(&camera).await;
 
     let first = source.frame().await.unwrap();
-    assert!(first.key, "sound before the first key frame is dropped");
+    assert!(first.key, "sound before the first picture is dropped");
     assert_eq!((first.pts, first.dts), (0, 0));
     assert_eq!(first.data, b"\0\0\0\x06\x65\x88\x84key"[..]);
     assert_eq!(params(&first).codec, VideoCodec::H264);
@@ -145,11 +145,56 @@ async fn lost_packets_cost_everything_up_to_the_next_key_frame() {
     let camera = Camera::start(Script { media: media.concat(), ..Script::default() }).await;
     let mut source = open(&camera).await;
     let mut times = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         times.push(source.frame().await.unwrap().pts / 3600);
     }
-    assert_eq!(times, [1, 2, 6]);
-    assert_eq!(source.dropped(), 4, "one before the first key frame, one lost, two useless");
+    assert_eq!(times, [0, 1, 2, 6]);
+    assert_eq!(source.dropped(), 3, "one lost, two useless");
+}
+
+#[tokio::test]
+async fn frames_before_the_first_key_frame_are_given_where_the_description_has_the_parameters() {
+    let media = [
+        picture(1, 0, false),
+        packet(1, 2, 320, true, &[0xd5; 160]),
+        picture(2, 3600, false),
+        picture(3, 7200, true),
+    ];
+    let sdp = sdp(&[&h264(PLAIN), PCMA]);
+    let camera = Camera::start(Script { sdp, media: media.concat(), ..Script::default() }).await;
+    let mut source = open(&camera).await;
+    source.arriving().await.unwrap();
+    source.arriving().await.unwrap();
+    let mut frames = Vec::new();
+    for _ in 0..4 {
+        let frame = source.frame().await.unwrap();
+        frames.push((frame.is_video(), frame.key, frame.pts));
+    }
+    let sound = frames.remove(1);
+    assert_eq!(frames, [(true, false, 0), (true, false, 3600), (true, true, 7200)]);
+    assert!(!sound.0 && !sound.1);
+}
+
+#[tokio::test]
+async fn a_camera_arrives_before_its_parameters_are_known() {
+    let track =
+        "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n";
+    let sound = packet(1, 1, 160, true, &[0xd5; 160]);
+    let media = [sound.clone(), picture(1, 0, false), sound, picture(2, 3600, false)].concat();
+    let script = Script { sdp: sdp(&[track, PCMA]), media, ..Script::default() };
+    let camera = Camera::start(script).await;
+    let mut source = open(&camera).await;
+    source.arriving().await.unwrap();
+    assert_eq!(source.dropped(), 1, "the picture; the sound before it does not count");
+}
+
+#[tokio::test]
+async fn sound_alone_of_a_camera_with_pictures_does_not_arrive() {
+    let media = packet(1, 1, 160, true, &[0xd5; 160]);
+    let sdp = sdp(&[&h264(PLAIN), PCMA]);
+    let script = Script { sdp, media, hang_up: true, ..Script::default() };
+    let camera = Camera::start(script).await;
+    assert!(open(&camera).await.arriving().await.is_err());
 }
 
 #[tokio::test]
