@@ -1,11 +1,14 @@
 //! Cameras that reboot, freeze, change their parameters or jump in time, seen from the cloud.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_media::flv::{TagKind, file};
 use ivt_proto::rpc::message::ChannelState;
 use ivt_sim::camera::{Credentials, Fault, Scheme};
 use ivt_tests::{Plan, Stage, camera, fixture, soon};
+use serde_json::json;
 
 /// A stage on which stream "s" of channel 0 flows.
 async fn live(plan: Plan) -> Stage {
@@ -110,6 +113,48 @@ async fn garbage_from_a_camera_is_a_reconnect() {
     let two_plays = || stage.cameras[0].counters().total().plays >= 2;
     ivt_tests::until("the camera is pulled again", two_plays).await;
     flows_on(&stage).await;
+}
+
+/// A clip of 14 s with one key frame, at its start.
+fn distant_key_frames() -> tempfile::NamedTempFile {
+    let clip = format!("{}/fixtures/long_gop.flv", env!("CARGO_MANIFEST_DIR"));
+    let tags = file::tags(std::fs::read(clip).unwrap().into()).unwrap().map(Result::unwrap);
+    let video: Vec<_> = tags.filter(|tag| tag.kind == TagKind::Video).collect();
+    let is_key = |i: &usize| video[*i].body[0] >> 4 == 1;
+    // The sequence header, the key frame and what hangs on it.
+    let [_, _, end] = (0..video.len()).filter(is_key).take(3).collect::<Vec<_>>()[..] else {
+        panic!("want two key frames");
+    };
+    let mut writer = file::Writer::new(Vec::new()).unwrap();
+    let followers = video[2..end].iter().cycle().take(350);
+    for (tag, i) in video[..2].iter().chain(followers).zip(0u32..) {
+        let timestamp_ms = 40 * i.saturating_sub(1);
+        writer.write(&ivt_media::flv::Tag { timestamp_ms, ..tag.clone() }).unwrap();
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), writer.into_inner()).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_far_key_frame_delays_the_picture_and_not_the_answer() {
+    let clip = distant_key_frames();
+    let mut options = camera(ClipOpener::file(clip.path()));
+    options.join_mid_gop = true;
+    let stage = Plan { cameras: vec![options], ..Plan::default() }.start().await;
+    let asked = Instant::now();
+    // With a limit, so that the bit rate is measured, too.
+    let params = json!({
+        "channel": 0, "quality": "hd", "url": stage.cloud.rtmp_url("s"), "stream_id": "s",
+        "max_bitrate": 10_000_000,
+    });
+    stage.call("RTMPPublish", params).await.unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    let stream = stage.cloud.stream("s");
+    assert_eq!(stream.info().video_frames, 0, "the key frame is yet to come");
+    flows_on(&stage).await;
+    let info = stream.info();
+    assert!(info.key_frames >= 1 && asked.elapsed() > Duration::from_secs(10), "{info:?}");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP.
   --no-audio           send pictures only
   --no-tcp, --no-udp   refuse that transport
   --packet-at-a-time   one write for each RTP packet, not for each frame
+  --join-mid-gop       send what comes, not from the next key frame on
   --control ADDR       a web page with the counters, and a button for every fault
   --help               this text
 
@@ -115,6 +116,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--no-tcp" => options.transports.tcp = false,
             "--no-udp" => options.transports.udp = false,
             "--packet-at-a-time" => options.packet_at_a_time = true,
+            "--join-mid-gop" => options.join_mid_gop = true,
             "--control" => control = Some(args.value()?),
             "--help" | "-h" => return Ok(None),
             _ => return Err(args.unknown()),
@@ -135,14 +137,14 @@ mod tests {
     #[test]
     fn every_option_reaches_its_place() {
         let line = "--bind 127.0.0.1:1 --channels 3 --user a --password b --basic --no-audio \
-                    --no-udp --packet-at-a-time --control=127.0.0.1:2";
+                    --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2";
         let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
         assert_eq!((options.bind.port(), channels.get()), (1, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
         assert_eq!(login, Some(("a".to_owned(), "b".to_owned())));
         assert_eq!(options.scheme, Scheme::Basic);
         assert!(options.transports.tcp && !options.transports.udp);
-        assert!(options.packet_at_a_time && !options.audio);
+        assert!(options.packet_at_a_time && options.join_mid_gop && !options.audio);
         assert_eq!(control.map(|address| address.port()), Some(2));
     }
 

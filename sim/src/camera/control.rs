@@ -18,7 +18,9 @@ use super::{CameraSim, Fault, Stream};
 const MAX_SECONDS: f64 = 86_400.0;
 
 /// `GET /` the page, `GET /status` its data as JSON,
-/// `POST /fault/{name}?channel=&seconds=&on=` a fault; see [`parse`] for the names.
+/// `POST /fault/{name}?channel=&seconds=&on=` a fault. `reboot` and `freeze` last `seconds`, `jump`
+/// shifts by them either way; `parameters` and `garbage` happen once; `silence` and `refuse` stay
+/// until `on=false`.
 pub fn router(camera: Arc<CameraSim>) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("control.html"))))
@@ -61,8 +63,6 @@ async fn fault(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `reboot` and `freeze` last `seconds`, `jump` shifts by them either way; `parameters` and
-/// `garbage` happen once; `silence` and `refuse` stay until `on=false`.
 fn parse(name: &str, order: &Order) -> Result<Fault, (StatusCode, String)> {
     let seconds = order.seconds.unwrap_or(5.0);
     let least = if name == "jump" { -MAX_SECONDS } else { 0.0 };

@@ -52,6 +52,8 @@ pub struct CameraOptions {
     pub audio: bool,
     /// One write for each RTP packet, as cheap cameras do, instead of one for each frame.
     pub packet_at_a_time: bool,
+    /// Clients are sent what comes, as many cameras do, instead of beginning at a key frame.
+    pub join_mid_gop: bool,
     /// A client that is silent for so long is dropped. Whole seconds, as RTSP tells it.
     pub session_timeout: Duration,
 }
@@ -67,6 +69,7 @@ impl CameraOptions {
             transports: Transports::default(),
             audio: true,
             packet_at_a_time: false,
+            join_mid_gop: false,
             session_timeout: Duration::from_secs(60),
         }
     }
@@ -156,6 +159,7 @@ impl CameraSim {
             scheme: options.scheme,
             transports: options.transports,
             packet_at_a_time: options.packet_at_a_time,
+            join_mid_gop: options.join_mid_gop,
             session_timeout: options.session_timeout,
             connections: AtomicU64::default(),
         });

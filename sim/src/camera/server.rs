@@ -27,6 +27,7 @@ pub struct Camera {
     pub scheme: Scheme,
     pub transports: Transports,
     pub packet_at_a_time: bool,
+    pub join_mid_gop: bool,
     pub session_timeout: Duration,
     pub connections: AtomicU64,
 }

@@ -223,7 +223,7 @@ impl Client {
             outlets: description.tracks.iter().map(|_| None).collect(),
             description,
             units: None,
-            await_key: true,
+            await_key: !self.camera.join_mid_gop,
             _count: channel.count_session(),
         })
     }

@@ -100,6 +100,18 @@ async fn packets_written_one_at_a_time_are_the_same_stream() {
 }
 
 #[tokio::test]
+async fn clients_begin_at_a_key_frame_unless_told_to_join_in_between() {
+    for join_mid_gop in [false, true] {
+        let options =
+            CameraOptions { join_mid_gop, ..CameraOptions::new(vec![channel("main", "sub")]) };
+        let camera = CameraSim::start(options).await.unwrap();
+        // The camera read the first key frame to describe the stream.
+        let mut client = Client::play(&camera, 0, Stream::Main, "tcp").await;
+        assert_eq!(client.picture().await.key, !join_mid_gop);
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_ends_starts_over_without_a_jump() {
     let clip = fixture("h264_bframes");
     let main = Player::once(clip.clone());
