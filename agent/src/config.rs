@@ -87,12 +87,17 @@ pub enum Backend {
         /// `transport`, "tcp" or "udp"; default "tcp".
         transport: Transport,
     },
-    /// A looping clip.
+    /// A looping clip, or the output of a program.
     Emulator {
         /// `main`: FLV file of the main stream; default the built-in clip.
         main: Option<PathBuf>,
-        /// `sub`: FLV file of the sub stream; default the built-in clip.
+        /// `sub`: FLV file of the sub stream; default the built-in clip or, with `command`, none:
+        /// the main stream serves both.
         sub: Option<PathBuf>,
+        /// `command`, instead of `main`: program with its arguments that writes H.264 (Annex B)
+        /// without B-frames to its standard output, in real time; started without a shell, killed
+        /// when nobody watches. Default none, here empty.
+        command: Vec<Secret>,
     },
 }
 

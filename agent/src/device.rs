@@ -25,9 +25,10 @@ fn encoder(channel: &config::Channel) -> Result<Arc<dyn Encoder>, UrlError> {
             let rtsp = Rtsp::new(main.expose(), sub, credentials, *transport)?;
             Ok(Arc::new(rtsp.with_bitrate(channel.bitrate)))
         }
-        Backend::Emulator { main, sub } => Ok(Arc::new(Emulator {
+        Backend::Emulator { main, sub, command } => Ok(Arc::new(Emulator {
             main: main.clone(),
             sub: sub.clone(),
+            command: command.iter().map(|word| word.expose().to_owned()).collect(),
             bitrate: channel.bitrate,
         })),
     }
@@ -72,5 +73,9 @@ mod tests {
         };
         assert_eq!(file(encoder.source(Stream::Main).await.unwrap()), Some("/clips/a.flv".into()));
         assert_eq!(file(encoder.source(Stream::Sub).await.unwrap()), None);
+
+        let device = parsed("backend = 'emulator'\ncommand = ['encoder', '-']");
+        let source = device.channels[0].encoder.source(Stream::Main).await.unwrap();
+        assert!(matches!(source, Source::Command(words) if words == ["encoder", "-"]));
     }
 }

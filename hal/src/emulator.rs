@@ -1,18 +1,25 @@
-//! A camera made of a looping clip: nothing but the agent is needed to have a picture.
+//! A camera made of a looping clip, or of a program that writes a stream: nothing but the agent is
+//! needed to have a picture.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
 use crate::{Encoder, Error, Kind, Result, Source, Stream};
 
-/// An emulated encoder. Without files it serves the clips built into the agent.
-#[derive(Clone, Debug, Default)]
+/// An emulated encoder. Without a program and files it serves the clips built into the agent. Not
+/// `Debug`: the program's arguments may hold a password.
+#[derive(Clone, Default)]
 pub struct Emulator {
     /// FLV file looped as the main stream; `None` is the built-in clip.
     pub main: Option<PathBuf>,
-    /// FLV file looped as the sub stream; `None` is the built-in clip.
+    /// FLV file looped as the sub stream; `None` is the built-in clip or, where there is a program,
+    /// the main stream.
     pub sub: Option<PathBuf>,
+    /// A program with its arguments that writes H.264 (Annex B) to its standard output, in the place
+    /// of `main`. Empty for none.
+    pub command: Vec<String>,
     /// Bits per second the encoder claims to be set to.
     pub bitrate: Option<u32>,
 }
@@ -24,7 +31,11 @@ impl Encoder for Emulator {
             Stream::Main => self.main.clone(),
             Stream::Sub => self.sub.clone(),
         };
-        Ok(Source::Clip { file, stream })
+        let clip = self.command.is_empty() || stream == Stream::Sub && file.is_some();
+        Ok(match clip {
+            true => Source::Clip { file, stream },
+            false => Source::Command(self.command.clone()),
+        })
     }
 
     async fn bitrate(&self, _stream: Stream) -> Result<Option<u32>> {
@@ -34,10 +45,36 @@ impl Encoder for Emulator {
     async fn reach(&self) -> Result<()> {
         for file in [&self.main, &self.sub].into_iter().flatten() {
             let found = tokio::fs::metadata(file).await;
-            found.map_err(|e| Error::new("encoder reach", Kind::Offline).because(e))?;
+            found.map_err(|e| offline().because(e))?;
         }
-        Ok(())
+        match self.command.first() {
+            Some(program) if !exists(program).await => Err(offline()),
+            _ => Ok(()),
+        }
     }
+}
+
+fn offline() -> Error {
+    Error::new("encoder reach", Kind::Offline)
+}
+
+/// Whether a program would be found, by the rules of exec: a bare name is looked for in `PATH`.
+async fn exists(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let places = match program.contains('/') {
+        true => vec![PathBuf::new()],
+        false => env::split_paths(&path).collect(),
+    };
+    for place in places {
+        if is_file(&place.join(program)).await {
+            return true;
+        }
+    }
+    false
+}
+
+async fn is_file(path: &Path) -> bool {
+    tokio::fs::metadata(path).await.is_ok_and(|found| found.is_file())
 }
 
 #[cfg(test)]
@@ -45,15 +82,24 @@ mod tests {
     use super::*;
     use crate::conformance;
 
-    #[tokio::test]
-    async fn passes_conformance() {
-        conformance::encoder(&Emulator::default()).await;
+    fn program(words: &[&str]) -> Emulator {
+        let command = words.iter().map(|&word| word.into()).collect();
+        Emulator { command, ..Emulator::default() }
     }
 
     #[tokio::test]
-    async fn a_missing_clip_is_an_offline_camera() {
+    async fn passes_conformance() {
+        conformance::encoder(&Emulator::default()).await;
+        conformance::encoder(&program(&["sh", "-c", "true"])).await;
+        conformance::encoder(&program(&["/bin/sh"])).await;
+    }
+
+    #[tokio::test]
+    async fn a_missing_clip_or_program_is_an_offline_camera() {
         let gone = Emulator { main: Some("/nonexistent/clip.flv".into()), ..Emulator::default() };
         conformance::offline_encoder(&gone).await;
+        conformance::offline_encoder(&program(&["/nonexistent/encoder"])).await;
+        conformance::offline_encoder(&program(&["no-such-program-anywhere"])).await;
     }
 
     #[tokio::test]
@@ -63,5 +109,19 @@ mod tests {
             panic!("an emulator hands out clips");
         };
         assert_eq!((file, stream), (None, Stream::Sub));
+    }
+
+    #[tokio::test]
+    async fn a_program_serves_both_streams_unless_there_is_a_sub_file() {
+        let mut emulator = program(&["encoder", "--fast"]);
+        for stream in [Stream::Main, Stream::Sub] {
+            let source = emulator.source(stream).await.unwrap();
+            assert!(matches!(source, Source::Command(words) if words == ["encoder", "--fast"]));
+        }
+        emulator.sub = Some("s.flv".into());
+        let main = emulator.source(Stream::Main).await.unwrap();
+        assert!(matches!(main, Source::Command(_)));
+        let sub = emulator.source(Stream::Sub).await.unwrap();
+        assert!(matches!(sub, Source::Clip { file: Some(_), stream: Stream::Sub }));
     }
 }

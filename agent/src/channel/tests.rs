@@ -4,7 +4,10 @@ use std::time::Duration;
 use ivt_hal::emulator::Emulator;
 use ivt_hal::rtsp::Rtsp;
 use ivt_hal::{Encoder, Transport};
+use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_media::frame::Track;
 use ivt_media::rtmp::server::{ServerLimits, accept};
+use ivt_media::source::Opener as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -147,6 +150,53 @@ async fn a_stream_flows_from_publish_to_stop() {
     channel.handle.stop("a".into()).await.unwrap();
     channel.live(None).await;
     server.sees(Seen::End).await;
+}
+
+/// Pictures of a built-in clip as a program would write them.
+async fn annex_b() -> Vec<u8> {
+    let mut source = ClipOpener::built_in(BuiltIn::Sub).unpaced().open().await.unwrap();
+    let mut stream = Vec::new();
+    let mut write = |mut units: &[u8], length_size: usize, count: usize| {
+        for _ in 0..count {
+            let (length, rest) = units.split_at(length_size);
+            let length = length.iter().fold(0, |n, byte| n << 8 | usize::from(*byte));
+            stream.extend([0, 0, 0, 1]);
+            stream.extend(&rest[..length]);
+            units = &rest[length..];
+            if units.is_empty() {
+                break;
+            }
+        }
+        units.to_vec()
+    };
+    for _ in 0..100 {
+        let frame = source.frame().await.unwrap();
+        let Track::Video(params) = &frame.track else { continue };
+        if frame.key {
+            // AVCDecoderConfigurationRecord: one SPS, the number of PPS, one PPS.
+            let rest = write(&params.record[6..], 2, 1);
+            write(&rest[1..], 2, 1);
+        }
+        write(&frame.data, 4, usize::MAX);
+    }
+    stream
+}
+
+#[tokio::test]
+async fn a_program_of_the_device_is_a_camera() {
+    let stream = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(stream.path(), annex_b().await).unwrap();
+    let script = format!("cat {}; exec sleep 600", stream.path().display());
+    let command = ["/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+    let emulator = Emulator { command, ..Emulator::default() };
+    let channel = channel(emulator, Duration::from_secs(60));
+    let mut server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    channel.live(Some("a")).await;
+    // The sequence header, a key frame and more.
+    for _ in 0..20 {
+        server.sees(Seen::Video).await;
+    }
 }
 
 #[tokio::test]

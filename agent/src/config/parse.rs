@@ -178,10 +178,12 @@ fn channel(
         if apart.username.or(apart.password).is_some() {
             return Err(section.error("an emulator takes no user name and password"));
         }
-        let main = path(&mut section, "main", base)?;
-        Backend::Emulator { main, sub: path(&mut section, "sub", base)? }
+        emulator(&mut section, base)?
     };
-    let has_sub = !matches!(backend, Backend::Rtsp { sub: None, .. });
+    let has_sub = match &backend {
+        Backend::Rtsp { sub, .. } => sub.is_some(),
+        Backend::Emulator { sub, command, .. } => sub.is_some() || command.is_empty(),
+    };
     let channel = Channel {
         backend,
         bitrate: section
@@ -220,6 +222,22 @@ fn rtsp_backend(section: &mut Section<'_, '_>, apart: Login) -> Result<Backend, 
         password: password.unwrap_or_default().into(),
         transport,
     })
+}
+
+fn emulator(section: &mut Section<'_, '_>, base: &Path) -> Result<Backend, Error> {
+    let main = path(section, "main", base)?;
+    let sub = path(section, "sub", base)?;
+    let words = section.read("command", list(|word| text(0..=PATH)(word).map(Secret::from)))?;
+    let named = |words: &[Secret]| words.first().is_some_and(|word| !word.expose().is_empty());
+    match &words {
+        Some(words) if !named(words) => {
+            Err(section.error("channel.command must begin with a program"))
+        }
+        Some(_) if main.is_some() => {
+            Err(section.error("channel.main and channel.command exclude each other"))
+        }
+        _ => Ok(Backend::Emulator { main, sub, command: words.unwrap_or_default() }),
+    }
 }
 
 fn quality(mut section: Section<'_, '_>, has_sub: bool) -> Result<QualityMap, Error> {

@@ -122,6 +122,13 @@ fn values_out_of_range_name_line_and_what_is_allowed() {
         (with(emulator, "number = 1"), ":9: channel.number must be 0"),
         (with(emulator, "always_on = [\"both\"]"), "a list of \"main\" or \"sub\", found \"both\""),
         (with(emulator, "quality = { hd = \"big\" }"), "channel.quality.hd must be \"main\" or"),
+        (with(emulator, "command = []"), ":7: channel.command must begin with a program"),
+        (with(emulator, "command = ['']"), "channel.command must begin with a program"),
+        (with(emulator, "command = 'sh'"), ":9: channel.command must be a list, found string"),
+        (
+            with(emulator, "command = ['sh']\nmain = 'a.flv'"),
+            ":7: channel.main and channel.command exclude each other",
+        ),
         (with(emulator, "quality = 3"), "channel.quality must be a table"),
         (with("[cloud]", "stop_publish_on_disconnect = 1"), ":3: cloud.stop_publish_on_disc"),
         (MINIMAL.replace("ws:", "http:"), ":3: cloud.url must be ws://HOST"),
@@ -165,6 +172,11 @@ fn without_a_sub_stream_every_quality_is_the_main_one() {
     assert_eq!(config.channels[0].quality.ld, Stream::Main);
     let config: Config = format!("{rtsp}sub = \"rtsp://10.0.0.2/b\"").parse().unwrap();
     assert_eq!(config.channels[0].quality.ld, Stream::Sub);
+    let program = with("backend = \"emulator\"", "command = ['encoder']");
+    let config: Config = program.parse().unwrap();
+    assert_eq!(config.channels[0].quality.ld, Stream::Main);
+    let config: Config = format!("{program}sub = 'b.flv'").parse().unwrap();
+    assert_eq!(config.channels[0].quality.ld, Stream::Sub);
 }
 
 #[test]
@@ -175,6 +187,9 @@ fn no_secret_is_printed() {
     );
     let config: Config = text.parse().unwrap();
     assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+    let program = with("backend = \"emulator\"", "command = ['encoder', 'canary-4']");
+    let program: Config = program.parse().unwrap();
+    assert!(!format!("{program:?}").contains("canary"), "{program:?}");
     for wrong in [
         text.replace("rtsp://", "http://"),
         text.replace("\"canary-1\"", "\"canary-1"),
