@@ -1,11 +1,13 @@
 //! Reaching the server: names, TCP, TLS.
 
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -17,6 +19,9 @@ use crate::tls;
 /// What the kernel may hold for a server that has stopped reading: a second of 4 Mbit/s, while a
 /// link with 300 ms of delay still carries 10 Mbit/s.
 const SEND_BUFFER: u32 = 512 << 10;
+
+/// Reads in which handshake and commands are over.
+const EAGER_READS: u8 = 32;
 
 /// A connection, whatever is below it.
 pub type Io = Box<dyn Transport>;
@@ -32,6 +37,7 @@ pub async fn dial(url: &RtmpUrl, options: &Options, step: &mut Step) -> Result<I
         .await
         .map_err(|_| PublishError::timeout(url.peer(), Step::Connect, options.connect))?
         .map_err(|error| unreachable(error.to_string()))?;
+    let tcp = Eager { tcp, reads: EAGER_READS };
     if !url.tls {
         return Ok(Box::new(tcp));
     }
@@ -65,4 +71,58 @@ async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_nodelay(true)?;
     socket.connect(address).await
+}
+
+/// Acknowledges at once what the server says first. Many servers leave Nagle's algorithm on, and
+/// hold their next answer back until our delayed acknowledgement: 40 ms in which no picture starts.
+#[derive(Debug)]
+struct Eager {
+    tcp: TcpStream,
+    reads: u8,
+}
+
+impl AsyncRead for Eager {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.reads > 0 {
+            self.reads -= 1;
+            // The kernel falls back to delaying, so it is told again and again. Only a hint.
+            #[cfg(target_os = "linux")]
+            self.tcp.set_quickack(true).ok();
+        }
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Eager {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
 }
