@@ -1,128 +1,19 @@
-//! When to try again. Pure: the caller brings the randomness and does the sleeping.
+//! How patiently the agent tries again. Cameras are the matter of `ivt_media::pull`.
 
 use std::time::Duration;
 
-use rand::{Rng, RngExt as _};
-
-/// A connection that lived this long was a good one: its loss starts the schedule anew.
-pub const HEALTH: Duration = Duration::from_secs(60);
-
-/// Full jitter: each delay is uniform between a floor and a window that grows.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// No delay is shorter.
-    pub floor: Duration,
-    /// The window of each delay in turn; the last one repeats for ever. Not empty.
-    pub windows: &'static [Duration],
-}
+pub use ivt_media::backoff::{Backoff, Policy};
 
 /// For the cloud. The wide windows keep a thousand devices from coming back in the same second.
-pub const CLOUD: Policy =
-    Policy { floor: millis(500), windows: &[millis(15_000), secs(30), secs(60), secs(120)] };
+pub const CLOUD: Policy = Policy {
+    floor: Duration::from_millis(500),
+    windows: &[secs(15), secs(30), secs(60), secs(120)],
+};
 
 /// For an RTMP server that a running publish has lost.
-pub const PUBLISH: Policy = Policy { floor: millis(200), windows: &[secs(1), secs(4), secs(10)] };
-
-/// One schedule of delays.
-#[derive(Debug)]
-pub struct Backoff {
-    policy: &'static Policy,
-    failures: usize,
-}
-
-impl Backoff {
-    /// A schedule at its start.
-    pub fn new(policy: &'static Policy) -> Self {
-        Self { policy, failures: 0 }
-    }
-
-    /// The delay before the next attempt.
-    pub fn next(&mut self, rng: &mut impl Rng) -> Duration {
-        let windows = self.policy.windows;
-        let window = windows.get(self.failures).or(windows.last()).copied();
-        self.failures = (self.failures + 1).min(windows.len());
-        let floor = self.policy.floor;
-        rng.random_range(floor..=window.unwrap_or_default().max(floor))
-    }
-
-    /// A delay from the longest window, which all that follow are taken from too.
-    pub fn longest(&mut self, rng: &mut impl Rng) -> Duration {
-        self.failures = self.policy.windows.len();
-        self.next(rng)
-    }
-
-    /// Notes how long the connection lived that is now lost.
-    pub fn lived(&mut self, healthy: Duration) {
-        if healthy >= HEALTH {
-            self.failures = 0;
-        }
-    }
-}
+pub const PUBLISH: Policy =
+    Policy { floor: Duration::from_millis(200), windows: &[secs(1), secs(4), secs(10)] };
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
-}
-
-const fn millis(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-#[cfg(test)]
-mod tests {
-    use rand::SeedableRng;
-    use rand::rngs::StdRng;
-
-    use super::*;
-
-    #[test]
-    fn every_delay_lies_in_its_window() {
-        for seed in 0..2_000 {
-            let rng = &mut StdRng::seed_from_u64(seed);
-            let mut backoff = Backoff::new(&CLOUD);
-            for window in [15, 30, 60, 120, 120, 120] {
-                let delay = backoff.next(rng);
-                assert!(delay >= millis(500) && delay <= secs(window), "seed {seed}: {delay:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_windows_are_used_to_their_full_width() {
-        let mut longest = [Duration::ZERO; 4];
-        let mut shortest = [secs(1000); 4];
-        for seed in 0..500 {
-            let rng = &mut StdRng::seed_from_u64(seed);
-            let mut backoff = Backoff::new(&CLOUD);
-            for i in 0..4 {
-                let delay = backoff.next(rng);
-                longest[i] = longest[i].max(delay);
-                shortest[i] = shortest[i].min(delay);
-            }
-        }
-        for (i, window) in [15.0, 30.0, 60.0, 120.0].into_iter().enumerate() {
-            assert!(longest[i].as_secs_f64() > window * 0.95, "{i}: {:?}", longest[i]);
-            assert!(shortest[i].as_secs_f64() < 0.5 + window * 0.05, "{i}: {:?}", shortest[i]);
-        }
-    }
-
-    #[test]
-    fn only_a_minute_of_health_starts_anew() {
-        let rng = &mut StdRng::seed_from_u64(1);
-        let mut backoff = Backoff::new(&CLOUD);
-        backoff.longest(rng);
-        backoff.lived(secs(59));
-        assert_eq!(backoff.failures, 4);
-        backoff.lived(secs(60));
-        assert_eq!(backoff.failures, 0);
-    }
-
-    #[test]
-    fn the_longest_window_is_kept() {
-        let rng = &mut StdRng::seed_from_u64(7);
-        let mut backoff = Backoff::new(&CLOUD);
-        let delays: Vec<_> = (0..200).map(|_| backoff.longest(rng)).collect();
-        assert!(delays.iter().any(|d| *d > secs(100)));
-        let after: Vec<_> = (0..200).map(|_| backoff.next(rng)).collect();
-        assert!(after.iter().any(|d| *d > secs(100)));
-    }
 }

@@ -9,18 +9,24 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, Policy};
 use crate::hub::{Hub, Reader, Start};
 use crate::source::{Opener, SourceError};
 use crate::stats::{Meter, StreamStats};
 use crate::timeline::Timeline;
 
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(8);
+/// A camera that was rebooted is back within 10 s of answering again.
+static RETRY: Policy = Policy {
+    floor: Duration::from_millis(250),
+    windows: &[
+        Duration::from_secs(1),
+        Duration::from_secs(2),
+        Duration::from_secs(4),
+        Duration::from_secs(8),
+    ],
+};
 /// Cameras lock out who keeps knocking with a wrong password.
 const UNAUTHORIZED_RETRY: Duration = Duration::from_secs(30);
-/// A source that lived this long was healthy: after it the waits begin anew.
-const HEALTHY: Duration = Duration::from_secs(10);
 
 /// How a pull behaves.
 #[derive(Clone, Debug)]
@@ -191,13 +197,11 @@ impl Shared {
 
     async fn keep_open(&self, timeline: &mut Timeline) -> Infallible {
         self.state.send_replace(PullState::Opening);
-        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        let mut backoff = Backoff::new(&RETRY);
         loop {
             let opened = now();
             let error = self.stream(timeline).await;
-            if now().saturating_duration_since(opened) >= HEALTHY {
-                backoff.reset();
-            }
+            backoff.lived(now().saturating_duration_since(opened));
             let wait = match error {
                 SourceError::Unauthorized { .. } => UNAUTHORIZED_RETRY,
                 _ => backoff.next(&mut rand::rng()),
