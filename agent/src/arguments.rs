@@ -10,7 +10,7 @@ pub const USAGE: &str = "\
 usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
 
   --config FILE            the configuration (TOML); configs/base.toml shows every key
-  --check-config           say what is wrong with it and exit
+  --check-config           say what is wrong with it or the files it names, and exit
   --allow-world-readable   accept files with passwords that everyone may read
   --version                print the version and exit
   --help                   print this and exit

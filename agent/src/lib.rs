@@ -5,6 +5,7 @@ mod agent;
 pub mod arguments;
 pub mod backoff;
 pub mod channel;
+pub mod check;
 pub mod cloud;
 pub mod config;
 mod device;

@@ -38,8 +38,16 @@ fn main() -> ExitCode {
         }
     };
     if check {
-        println!("{}: good", file.display());
-        return ExitCode::SUCCESS;
+        return match ivt_agent::check::check(&config) {
+            Ok(()) => {
+                println!("{}: good", file.display());
+                ExitCode::SUCCESS
+            }
+            Err(e) => {
+                eprintln!("ivt-agent: {e}");
+                ExitCode::from(WRONG)
+            }
+        };
     }
     logger::init(config.log_level);
     match serve(&config) {

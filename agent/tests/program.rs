@@ -65,6 +65,27 @@ fn what_is_wrong_with_a_configuration_is_said_with_file_and_line() {
 }
 
 #[test]
+fn files_that_a_configuration_names_are_opened_by_its_check() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("garbage.pem"), "no certificate").unwrap();
+    let with_ca = |file: &str| GOOD.replace("[[ch", &format!("ca_file = '{file}'\n[[ch"));
+    for (wrong, want) in [
+        (with_ca("missing.pem"), "missing.pem: "),
+        (with_ca("garbage.pem"), "garbage.pem: expected PEM certificates"),
+        (format!("{GOOD}main = 'missing.flv'\n"), "missing.flv: cannot be read: No such file"),
+        (format!("{GOOD}sub = 'gone.flv'\n"), "gone.flv: cannot be read: No such file"),
+    ] {
+        let output = check(&write(dir.path(), &wrong, 0o600));
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{complaint}");
+        assert!(complaint.contains(want), "want {want}\ngot  {complaint}");
+    }
+    std::fs::write(dir.path().join("clip.flv"), "").unwrap();
+    let output = check(&write(dir.path(), &format!("{GOOD}main = 'clip.flv'\n"), 0o600));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_world_readable_configuration_is_refused_unless_allowed() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path(), GOOD, 0o644);
