@@ -1,7 +1,11 @@
-//! How many pictures a decoder must hold back, as the sequence parameter set says.
+//! What sequence parameter sets say: how many pictures a decoder must hold back and, of H.265,
+//! how large they are.
 
 use h264_reader::nal::sps::{PicOrderCntType, Profile, SeqParameterSet};
 use h264_reader::rbsp::{BitRead, BitReader, BitReaderError, ByteReader};
+
+/// No picture is wider or higher.
+const LARGEST_SIDE: u32 = 16_384;
 
 /// `max_num_reorder_frames` of an H.264 SPS (a NAL unit with its header), or 0 where the profile or
 /// the order count type rules reordering out. `None` where the stream does not say.
@@ -18,27 +22,42 @@ pub fn h264_reorder_depth(nal: &[u8]) -> Option<usize> {
     never.then_some(0)
 }
 
-/// `sps_max_num_reorder_pics` of the highest sub-layer of an H.265 SPS (a NAL unit with its
-/// header; ITU-T H.265 7.3.2.2.1).
-pub fn h265_reorder_depth(nal: &[u8]) -> Option<usize> {
+/// The beginning of an H.265 SPS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct H265Sps {
+    /// Width and height in pixels, as shown; `None` for a size no picture has.
+    pub dimensions: Option<(u32, u32)>,
+    /// `sps_max_num_reorder_pics` of the highest sub-layer.
+    pub reorder_depth: usize,
+}
+
+/// Reads an H.265 SPS (a NAL unit with its header; ITU-T H.265 7.3.2.2.1).
+pub fn h265(nal: &[u8]) -> Option<H265Sps> {
     let payload = nal.get(2..)?;
     read_h265(&mut BitReader::new(ByteReader::without_skip(payload))).ok()
 }
 
-fn read_h265(bits: &mut impl BitRead) -> Result<usize, BitReaderError> {
+fn read_h265(bits: &mut impl BitRead) -> Result<H265Sps, BitReaderError> {
     skip(bits, 4)?; // sps_video_parameter_set_id
     let sub_layers_minus1: u32 = bits.read::<u32>(3, "sps_max_sub_layers_minus1")?;
     skip(bits, 1)?; // sps_temporal_id_nesting_flag
     skip_profile_tier_level(bits, sub_layers_minus1)?;
     bits.read_ue("sps_seq_parameter_set_id")?;
-    if bits.read_ue("chroma_format_idc")? == 3 {
+    let chroma = bits.read_ue("chroma_format_idc")?;
+    if chroma == 3 {
         skip(bits, 1)?; // separate_colour_plane_flag
     }
-    bits.read_ue("pic_width_in_luma_samples")?;
-    bits.read_ue("pic_height_in_luma_samples")?;
+    let mut width = bits.read_ue("pic_width_in_luma_samples")?;
+    let mut height = bits.read_ue("pic_height_in_luma_samples")?;
     if bits.read_bool("conformance_window_flag")? {
-        for _ in 0..4 {
-            bits.read_ue("conf_win_offset")?;
+        // It counts in chroma samples: left, right, top, bottom.
+        let unit_x = if chroma == 1 || chroma == 2 { 2 } else { 1 };
+        let unit_y = if chroma == 1 { 2 } else { 1 };
+        for (side, unit) in [(&mut width, unit_x), (&mut height, unit_y)] {
+            for _ in 0..2 {
+                let offset = bits.read_ue("conf_win_offset")?;
+                *side = side.saturating_sub(offset.saturating_mul(unit));
+            }
         }
     }
     bits.read_ue("bit_depth_luma_minus8")?;
@@ -51,7 +70,9 @@ fn read_h265(bits: &mut impl BitRead) -> Result<usize, BitReaderError> {
         depth = bits.read_ue("sps_max_num_reorder_pics")?;
         bits.read_ue("sps_max_latency_increase_plus1")?;
     }
-    Ok(depth as usize)
+    let sound = |side| (1..=LARGEST_SIDE).contains(&side);
+    let dimensions = (sound(width) && sound(height)).then_some((width, height));
+    Ok(H265Sps { dimensions, reorder_depth: depth as usize })
 }
 
 fn skip_profile_tier_level(
@@ -103,8 +124,11 @@ mod tests {
         assert_eq!(h264_reorder_depth(&nal(H264_PYRAMID)), Some(2));
         assert_eq!(h264_reorder_depth(&nal(H264_HIGH)), Some(0));
         assert_eq!(h264_reorder_depth(&nal(H264_BASELINE)), Some(0));
-        assert_eq!(h265_reorder_depth(&nal(H265_PYRAMID)), Some(2));
-        assert_eq!(h265_reorder_depth(&nal(H265_PLAIN)), Some(0));
+        for (hex, reorder_depth) in [(H265_PYRAMID, 2), (H265_PLAIN, 0)] {
+            // Coded as 320x184: the rest is cut off by the conformance window.
+            let dimensions = Some((320, 180));
+            assert_eq!(h265(&nal(hex)), Some(H265Sps { dimensions, reorder_depth }));
+        }
     }
 
     #[test]
@@ -115,11 +139,9 @@ mod tests {
 
     #[test]
     fn any_cut_or_flipped_parameter_set_is_survived() {
-        for (hex, read) in [
-            (H264_PYRAMID, h264_reorder_depth as fn(&[u8]) -> Option<usize>),
-            (H265_PYRAMID, h265_reorder_depth),
-        ] {
+        for hex in [H264_PYRAMID, H265_PYRAMID] {
             let whole = nal(hex);
+            let read = |nal: &[u8]| (h264_reorder_depth(nal), h265(nal));
             for cut in 0..whole.len() {
                 read(&whole[..cut]);
             }

@@ -5,6 +5,7 @@ use h264_reader::avcc::AvcDecoderConfigurationRecord;
 
 use crate::flv::FlvError;
 use crate::frame::{AudioCodec, AudioParams, VideoCodec};
+use crate::sps;
 
 /// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
 const SAMPLE_RATES: [u32; 13] =
@@ -59,7 +60,7 @@ pub fn dimensions(codec: VideoCodec, record: &[u8]) -> Option<(u32, u32)> {
             let context = AvcDecoderConfigurationRecord::try_from(record).ok()?.create_context();
             context.ok()?.sps().next()?.pixel_dimensions().ok()
         }
-        VideoCodec::H265 => hevc_dimensions(&unescape(hevc_sps(record)?)).ok()?,
+        VideoCodec::H265 => sps::h265(hevc_sps(record)?)?.dimensions,
     }
 }
 
@@ -82,56 +83,6 @@ fn hevc_sps(record: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Removes the emulation prevention bytes of a NAL unit.
-fn unescape(nal: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(nal.len());
-    let mut zeros = 0;
-    for &byte in nal {
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        out.push(byte);
-    }
-    out
-}
-
-/// The start of `seq_parameter_set_rbsp`, ITU-T H.265 7.3.2.2. `None`: a size no picture has.
-fn hevc_dimensions(sps: &[u8]) -> Result<Option<(u32, u32)>, FlvError> {
-    let mut bits = Bits { bytes: sps, at: 16 + 4 }; // NAL header, VPS id.
-    let sub_layers = bits.read(3)?;
-    bits.at += 1 + 88 + 8; // Nesting flag; general profile, tier and level.
-    let mut profile_bits = 0;
-    for _ in 0..sub_layers {
-        profile_bits += 88 * bits.read(1)? as usize + 8 * bits.read(1)? as usize;
-    }
-    if sub_layers > 0 {
-        bits.at += 2 * (8 - sub_layers as usize);
-    }
-    bits.at += profile_bits;
-    bits.exp_golomb()?; // SPS id.
-    let chroma = bits.exp_golomb()?;
-    if chroma == 3 {
-        bits.at += 1;
-    }
-    let (width, height) = (bits.exp_golomb()?, bits.exp_golomb()?);
-    let mut crop = [0; 4]; // Left, right, top, bottom.
-    if bits.read(1)? == 1 {
-        // The conformance window counts in chroma samples.
-        let unit_x = if chroma == 1 || chroma == 2 { 2 } else { 1 };
-        let unit_y = if chroma == 1 { 2 } else { 1 };
-        for (side, unit) in crop.iter_mut().zip([unit_x, unit_x, unit_y, unit_y]) {
-            *side = bits.exp_golomb()?.saturating_mul(unit);
-        }
-    }
-    let [left, right, top, bottom] = crop;
-    let width = width.saturating_sub(left).saturating_sub(right);
-    let height = height.saturating_sub(top).saturating_sub(bottom);
-    let sound = |side| (1..=16384).contains(&side);
-    Ok((sound(width) && sound(height)).then_some((width, height)))
-}
-
 struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -148,19 +99,6 @@ impl Bits<'_> {
         }
         Ok(value)
     }
-
-    /// `ue(v)`, ITU-T H.265 9.2; below 2^32 - 1.
-    fn exp_golomb(&mut self) -> Result<u32, FlvError> {
-        let mut zeros = 0;
-        while self.read(1)? == 0 {
-            zeros += 1;
-            if zeros > 31 {
-                let what = "Exp-Golomb code";
-                return Err(FlvError::Malformed { what, expected: "at most 31 zeros", got: 32 });
-            }
-        }
-        Ok(((1 << zeros) | self.read(zeros)?) - 1)
-    }
 }
 
 #[cfg(test)]
@@ -176,7 +114,6 @@ mod tests {
                 let _ = check_record(codec, &bytes);
                 let _ = dimensions(codec, &bytes);
             }
-            let _ = hevc_dimensions(&bytes);
         }
     }
 
@@ -186,11 +123,6 @@ mod tests {
         let want = FlvError::Unsupported { what: "NAL length size", got: 2 };
         assert_eq!(check_record(VideoCodec::H264, &record), Err(want));
         assert!(check_record(VideoCodec::H264, &record[..4]).is_err());
-    }
-
-    #[test]
-    fn emulation_prevention_is_removed() {
-        assert_eq!(unescape(&[1, 0, 0, 3, 1, 0, 0, 3, 3]), [1, 0, 0, 1, 0, 0, 3]);
     }
 
     #[test]

@@ -203,7 +203,7 @@ impl Video {
                 (VideoCodec::H264, sps::h264_reorder_depth(sps))
             }
             VideoParametersCodec::H265 { sps, .. } => {
-                (VideoCodec::H265, sps::h265_reorder_depth(sps))
+                (VideoCodec::H265, sps::h265(sps).map(|sps| sps.reorder_depth))
             }
             _ => return Err(peer.protocol("expected H.264 or H.265 parameters")),
         };
