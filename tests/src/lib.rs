@@ -3,15 +3,26 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)] // A stage that cannot be set up fails its test.
 
+pub mod front;
+pub mod memory;
+pub mod picture;
+pub mod server;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use ivt_agent::Agent;
+use ivt_agent::backoff::{Backoff, CLOUD};
+use ivt_agent::cloud::dial::TcpDial;
+use ivt_agent::cloud::login::Login;
 use ivt_agent::config::Config;
+use ivt_agent::tls::Trust;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{ChannelState, ChannelStatus, Keepalive};
@@ -93,6 +104,19 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     .await;
 }
 
+/// An agent that dials its cloud again within two seconds of the first two losses: chance, which
+/// spreads devices over up to half a minute, is kind to it.
+pub fn hasty(config: &Config) -> Agent {
+    let short = |seed: &u64| {
+        let (mut backoff, mut rng) = (Backoff::new(&CLOUD), StdRng::seed_from_u64(*seed));
+        (0..2).all(|_| backoff.next(&mut rng) < Duration::from_secs(2))
+    };
+    let seed = (0..).find(short).unwrap();
+    let trust = Trust::new(config.cloud.ca_file.clone()).unwrap();
+    let dial = TcpDial::new(Login::new(&config.cloud), trust.clone());
+    Agent::start_with(config, trust, Arc::new(dial), StdRng::seed_from_u64(seed)).unwrap()
+}
+
 impl Plan {
     /// Starts everything and waits for the login.
     pub async fn start(self) -> Stage {
@@ -101,7 +125,7 @@ impl Plan {
         for options in self.cameras.clone() {
             cameras.push(CameraSim::start(options).await.unwrap());
         }
-        let agent = Agent::start(&self.config(&cloud, &cameras)).unwrap();
+        let agent = hasty(&self.config(&cloud, &cameras));
         let stage = Stage { cloud, cameras, agent };
         soon("the agent logs in", stage.device().wait_online()).await;
         stage
@@ -109,11 +133,15 @@ impl Plan {
 
     /// The agent's configuration for this cloud and these cameras.
     pub fn config(&self, cloud: &CloudSim, cameras: &[CameraSim]) -> Config {
+        self.config_of(&cloud.device_url(), cameras)
+    }
+
+    /// The agent's configuration for a cloud at this address.
+    pub fn config_of(&self, cloud: &str, cameras: &[CameraSim]) -> Config {
         let model = if cameras.len() == 1 { "camera" } else { "nvr" };
         let mut text = format!(
-            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n{}\n\
+            "[cloud]\nurl = '{cloud}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n{}\n\
              [device]\nmodel = '{model}'\n",
-            cloud.device_url(),
             self.settings,
         );
         for camera in cameras {
@@ -163,6 +191,20 @@ impl Stage {
         let mut watch = self.device().keepalive();
         let kept = soon("keepalive", watch.wait_for(|k| k.as_ref().is_some_and(&wanted))).await;
         kept.unwrap().clone().unwrap()
+    }
+
+    /// Waits until the agent has `channel` like this, which its next Keepalive says.
+    pub async fn becomes(&self, channel: usize, state: ChannelState, stream: Option<&str>) {
+        until(&format!("channel {channel} is {state:?} with stream {stream:?}"), || {
+            let status = &self.agent.view().channels()[channel];
+            let now = match (&status.live, status.reachable) {
+                (Some(_), _) => ChannelState::Live,
+                (None, true) => ChannelState::Online,
+                (None, false) => ChannelState::Offline,
+            };
+            now == state && status.live.as_deref() == stream
+        })
+        .await;
     }
 
     /// Waits until the keepalive reports `channel` like this.

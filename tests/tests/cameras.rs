@@ -1,14 +1,20 @@
 //! Cameras that reboot, freeze, change their parameters or jump in time, seen from the cloud.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::flv::{TagKind, file};
 use ivt_proto::rpc::message::ChannelState;
-use ivt_sim::camera::{Credentials, Fault, Scheme};
-use ivt_tests::{Plan, Stage, camera, fixture, soon};
+use ivt_sim::camera::{CameraOptions, CameraSim, Credentials, Fault, Scheme, Stream};
+use ivt_sim::cloud::{CloudOptions, CloudSim};
+use ivt_tests::{DEVICE, Plan, Stage, camera, closed_port, fixture, soon, until};
+use rand::RngExt as _;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 
 /// A stage on which stream "s" of channel 0 flows.
 async fn live(plan: Plan) -> Stage {
@@ -28,30 +34,33 @@ async fn flows_on(stage: &Stage) {
 
 #[tokio::test]
 async fn every_codec_travels_over_tcp_and_udp() {
-    for transport in ["tcp", "udp"] {
-        for (clip, video, audio) in [
-            ("h264_bframes.flv", "H.264", Some("AAC")),
-            ("hevc.flv", "H.265", Some("AAC")),
-            ("pcma.flv", "H.264", Some("G.711 A-law")),
-            ("pcmu.flv", "H.264", Some("G.711 µ-law")),
-        ] {
-            let cameras = vec![camera(fixture(clip))];
-            let stage = live(Plan { cameras, transport, ..Plan::default() }).await;
-            let info = stage.cloud.stream("s").info();
-            assert_eq!((info.video, info.audio), (Some(video), audio), "{clip} over {transport}");
-        }
-    }
+    let clips = [
+        ("h264_bframes.flv", "H.264", "AAC"),
+        ("hevc.flv", "H.265", "AAC"),
+        ("pcma.flv", "H.264", "G.711 A-law"),
+        ("pcmu.flv", "H.264", "G.711 µ-law"),
+    ];
+    let all = clips.iter().flat_map(|clip| ["tcp", "udp"].map(|transport| (clip, transport)));
+    let arrives = async |((clip, video, audio), transport): (&(&str, _, _), _)| {
+        let cameras = vec![camera(fixture(clip))];
+        let stage = live(Plan { cameras, transport, ..Plan::default() }).await;
+        let info = stage.cloud.stream("s").info();
+        let codecs = (info.video, info.audio);
+        assert_eq!(codecs, (Some(*video), Some(*audio)), "{clip} over {transport}");
+    };
+    join_all(all.map(arrives)).await;
 }
 
 #[tokio::test]
 async fn basic_and_digest_logins_are_served() {
-    for scheme in [Scheme::Basic, Scheme::Digest] {
+    let flows = async |scheme| {
         let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
         options.credentials = Some(Credentials { user: "admin".into(), password: "a b/ü".into() });
         options.scheme = scheme;
         let channel_settings = "username = 'admin'\npassword = 'a b/ü'".into();
         live(Plan { cameras: vec![options], channel_settings, ..Plan::default() }).await;
-    }
+    };
+    join_all([Scheme::Basic, Scheme::Digest].map(flows)).await;
 }
 
 #[tokio::test]
@@ -70,9 +79,9 @@ async fn a_rebooted_camera_comes_back_into_the_same_stream() {
     let stage = live(Plan::default()).await;
     stage.cameras[0].reboot(Duration::from_secs(2));
     let two_plays = || stage.cameras[0].counters().total().plays >= 2;
-    ivt_tests::until("the camera is pulled again", two_plays).await;
+    until("the camera is pulled again", two_plays).await;
     flows_on(&stage).await;
-    stage.reported(0, ChannelState::Live, Some("s")).await;
+    stage.becomes(0, ChannelState::Live, Some("s")).await;
 }
 
 #[tokio::test]
@@ -80,7 +89,7 @@ async fn a_frozen_camera_is_given_up_and_pulled_again() {
     let stage = live(Plan::default()).await;
     stage.cameras[0].freeze(Duration::from_secs(14));
     let two_plays = || stage.cameras[0].counters().total().plays >= 2;
-    ivt_tests::until("the camera is pulled again", two_plays).await;
+    until("the camera is pulled again", two_plays).await;
     flows_on(&stage).await;
 }
 
@@ -98,12 +107,13 @@ async fn changed_parameters_reach_the_cloud_before_the_picture_that_needs_them()
 #[tokio::test]
 async fn timestamps_that_jump_leave_decode_times_increasing() {
     const SECOND: i64 = 90_000;
-    for jump in [SECOND, -SECOND, 3600 * SECOND, -3600 * SECOND] {
+    let survives = async |jump| {
         let stage = live(Plan::default()).await;
         stage.cameras[0].inject(None, Fault::Jump(jump)).unwrap();
         flows_on(&stage).await;
         flows_on(&stage).await;
-    }
+    };
+    join_all([SECOND, -SECOND, 3600 * SECOND, -3600 * SECOND].map(survives)).await;
 }
 
 #[tokio::test]
@@ -111,7 +121,7 @@ async fn garbage_from_a_camera_is_a_reconnect() {
     let stage = live(Plan::default()).await;
     stage.cameras[0].inject(None, Fault::Garbage).unwrap();
     let two_plays = || stage.cameras[0].counters().total().plays >= 2;
-    ivt_tests::until("the camera is pulled again", two_plays).await;
+    until("the camera is pulled again", two_plays).await;
     flows_on(&stage).await;
 }
 
@@ -163,4 +173,66 @@ async fn a_camera_that_falls_silent_after_its_description_is_103() {
     stage.cameras[0].inject(None, Fault::SilenceAfterDescribe(true)).unwrap();
     let error = stage.publish(0, "s").await.unwrap_err();
     assert_eq!(error.code, 103, "{error}");
+}
+
+/// A stage of two channels: the first has its camera at `camera`, the second a good one.
+async fn beside(camera: SocketAddr) -> Stage {
+    let cloud = CloudSim::start(CloudOptions::default()).await.unwrap();
+    let good = CameraSim::start(CameraOptions::default()).await.unwrap();
+    let config = format!(
+        "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n\
+         [device]\nmodel = 'nvr'\n\
+         [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://{camera}/ch0/main'\n\
+         [[channel]]\nbackend = 'rtsp'\nmain = '{}'\n",
+        cloud.device_url(),
+        good.rtsp_url(0, Stream::Main),
+    );
+    let agent = ivt_tests::hasty(&config.parse().unwrap());
+    let stage = Stage { cloud, cameras: vec![good], agent };
+    soon("the agent logs in", stage.device().wait_online()).await;
+    stage
+}
+
+#[tokio::test]
+async fn a_camera_away_at_start_is_103_until_it_is_there() {
+    let address = closed_port().await;
+    let stage = beside(address).await;
+    assert_eq!(stage.publish(0, "bad").await.unwrap_err().code, 103);
+    stage.becomes(0, ChannelState::Offline, None).await;
+    stage.publish(1, "s").await.unwrap();
+    flows_on(&stage).await;
+
+    let bind = address;
+    let _camera =
+        CameraSim::start(CameraOptions { bind, ..CameraOptions::default() }).await.unwrap();
+    stage.publish(0, "late").await.unwrap();
+    let late = stage.cloud.stream("late");
+    soon("the picture of the camera that came late", late.wait_frames(20)).await;
+    stage.becomes(0, ChannelState::Live, Some("late")).await;
+}
+
+#[tokio::test]
+async fn a_camera_that_sends_noise_from_the_first_byte_is_103_and_disturbs_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let noise = tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 4096];
+                loop {
+                    rand::rng().fill(&mut bytes);
+                    if tcp.write_all(&bytes).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let stage = beside(address).await;
+    stage.publish(1, "s").await.unwrap();
+    let error = stage.publish(0, "bad").await.unwrap_err();
+    assert_eq!(error.code, 103, "{error}");
+    assert!(error.msg.len() < 1024 && !error.msg.contains('\0'), "{error}");
+    flows_on(&stage).await;
+    noise.abort();
 }

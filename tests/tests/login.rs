@@ -1,11 +1,13 @@
 //! Logins, keepalives and the faults of the connection to the cloud.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
 use std::time::{Duration, Instant};
 
-use ivt_proto::rpc::message::ChannelState;
+use futures::future::join_all;
 use ivt_sim::cloud::{CloudOptions, Direction, Faults, LinkFaults, Login};
 use ivt_tests::{DEVICE, Plan, Stage, soon, until};
 use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
 
 fn with_link(link: LinkFaults) -> Plan {
     let faults = Faults { link, ..Faults::default() };
@@ -22,7 +24,7 @@ async fn the_keepalive_comes_first_and_lists_every_channel() {
     let mut plan = Plan::default();
     plan.cameras.push(plan.cameras[0].clone());
     let stage = plan.start().await;
-    stage.reported(1, ChannelState::Online, None).await;
+    stage.keepalive(|_| true).await;
     let (packets, _) = stage.device().packets();
     let first = packets.iter().find(|p| p.direction == Direction::FromDevice).unwrap();
     let first: Value = serde_json::from_str(&first.text).unwrap();
@@ -55,14 +57,16 @@ async fn an_answer_that_is_no_packet_ends_the_connection() {
 
 #[tokio::test]
 async fn malformed_packets_end_the_connection_and_only_that() {
-    for text in ["{", "[]", "{}", r#"{"seq":1}"#, r#"{"seq":99,"resp":{}}"#, "null", "\u{0}"] {
+    let ends = async |text: &str| {
         let stage = Plan::default().start().await;
         let sent = Instant::now();
         stage.device().send_raw(text).await.unwrap();
         soon("the device hangs up", stage.device().wait_offline()).await;
-        assert!(sent.elapsed() < Duration::from_secs(5), "{text}: {:?}", sent.elapsed());
+        assert!(sent.elapsed() < Duration::from_secs(1), "{text}: {:?}", sent.elapsed());
         comes_back(&stage, 1).await;
-    }
+    };
+    let texts = ["{", "[]", "{}", r#"{"seq":1}"#, r#"{"seq":99,"resp":{}}"#, "null", "\u{0}"];
+    join_all(texts.map(ends)).await;
 }
 
 #[tokio::test]
@@ -77,6 +81,44 @@ async fn a_flood_of_events_leaves_the_picture_alone() {
     let info = soon("frames flow on", stream.wait_frames(frames + 150)).await;
     assert!(info.live && info.publishes == 1 && info.dts_violations == 0, "{info:?}");
     assert!(stage.device().online(), "events alone are no reason to hang up");
+}
+
+#[tokio::test]
+async fn a_flood_of_requests_and_events_leaves_the_picture_alone() {
+    let stage = Plan::default().start().await;
+    stage.publish(0, "s").await.unwrap();
+    let stream = stage.cloud.stream("s");
+    soon("frames flow", stream.wait_frames(20)).await;
+    let before = stream.info().frames;
+    // Five thousand of each in a second; every request is answered.
+    let (_, mut packets) = stage.device().packets();
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    for burst in 0..100 {
+        tick.tick().await;
+        for n in 0..50 {
+            let request = json!({ "req": "GetNetConfig", "params": { "channel": 0 },
+                                  "seq": 1000 + burst * 50 + n });
+            let event = json!({ "event": "CtrlPTZ", "params": { "channel": 0, "op": "stop" } });
+            stage.device().send_raw(request.to_string()).await.unwrap();
+            stage.device().send_raw(event.to_string()).await.unwrap();
+        }
+    }
+    let last = "5999";
+    soon("the last answer", async {
+        loop {
+            match packets.recv().await {
+                Ok(p) if p.direction == Direction::FromDevice && p.text.contains(last) => break,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    })
+    .await;
+    let info = soon("frames flow on", stream.wait_frames(before + 60)).await;
+    assert!(info.live && info.publishes == 1 && info.dts_violations == 0, "{info:?}");
+    let sent = stage.agent.view().publish(0).unwrap();
+    assert_eq!((sent.gaps, sent.dropped_frames), (0, 0));
+    assert_eq!(stage.device().logins(), 1);
 }
 
 #[tokio::test]
