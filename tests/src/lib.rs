@@ -50,6 +50,8 @@ pub struct Plan {
     pub cloud: CloudOptions,
     /// One camera of one channel each.
     pub cameras: Vec<CameraOptions>,
+    /// The `login_passwd`.
+    pub password: &'static str,
     /// "tcp" or "udp".
     pub transport: &'static str,
     /// TOML that goes before the channels.
@@ -64,6 +66,7 @@ impl Default for Plan {
         Self {
             cloud: CloudOptions::default(),
             cameras: vec![camera(ClipOpener::built_in(BuiltIn::Main))],
+            password: "p",
             transport: "tcp",
             settings: String::new(),
             channel_settings: String::new(),
@@ -140,9 +143,9 @@ impl Plan {
     pub fn config_of(&self, cloud: &str, cameras: &[CameraSim]) -> Config {
         let model = if cameras.len() == 1 { "camera" } else { "nvr" };
         let mut text = format!(
-            "[cloud]\nurl = '{cloud}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n{}\n\
+            "[cloud]\nurl = '{cloud}'\nlogin_code = '{DEVICE}'\nlogin_passwd = '{}'\n{}\n\
              [device]\nmodel = '{model}'\n",
-            self.settings,
+            self.password, self.settings,
         );
         for camera in cameras {
             text += &format!(

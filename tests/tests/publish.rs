@@ -40,31 +40,30 @@ async fn the_picture_reaches_the_cloud_because_the_cloud_asked() {
 }
 
 #[tokio::test]
-async fn sd_asks_for_the_sub_stream() {
-    let stage = Plan::default().start().await;
-    let params = json!({
-        "channel": 0, "quality": "sd", "url": stage.cloud.rtmp_url("s"), "stream_id": "s",
-        "max_bitrate": 0,
-    });
-    stage.call("RTMPPublish", params).await.unwrap();
-    flows(&stage, "s").await;
-    assert_eq!(stage.cloud.stream("s").info().dimensions, Some((320, 180)));
-}
-
-#[tokio::test]
-async fn a_channel_may_serve_a_quality_from_another_stream() {
-    let channel_settings = "[channel.quality]\nsd = 'main'\nfhd = 'sub'".into();
-    let stage = Plan { channel_settings, ..Plan::default() }.start().await;
-    for (quality, dimensions) in [("sd", (640, 360)), ("fhd", (320, 180))] {
+async fn low_qualities_are_the_sub_stream_unless_the_channel_says_otherwise() {
+    let shows = async |(settings, quality, dimensions): (&str, &str, (u32, u32))| {
+        let channel_settings = settings.into();
+        let stage = Plan { channel_settings, ..Plan::default() }.start().await;
         let params = json!({
-            "channel": 0, "quality": quality, "url": stage.cloud.rtmp_url(quality),
-            "stream_id": quality, "max_bitrate": 0,
+            "channel": 0, "quality": quality, "url": stage.cloud.rtmp_url("s"),
+            "stream_id": "s", "max_bitrate": 0,
         });
         stage.call("RTMPPublish", params).await.unwrap();
-        flows(&stage, quality).await;
-        assert_eq!(stage.cloud.stream(quality).info().dimensions, Some(dimensions), "{quality}");
-        stage.stop(0, quality).await.unwrap();
-    }
+        flows(&stage, "s").await;
+        let shown = stage.cloud.stream("s").info().dimensions;
+        assert_eq!(shown, Some(dimensions), "{quality} with {settings:?}");
+    };
+    let (main, sub) = ((640, 360), (320, 180));
+    let swapped = "[channel.quality]\nsd = 'main'\nfhd = 'sub'";
+    let cases = [
+        ("", "ld", sub),
+        ("", "sd", sub),
+        ("", "hd", main),
+        ("", "fhd", main),
+        (swapped, "sd", main),
+        (swapped, "fhd", sub),
+    ];
+    join_all(cases.map(shows)).await;
 }
 
 #[tokio::test]
@@ -177,7 +176,7 @@ async fn one_bad_channel_leaves_the_others_alone() {
     assert_eq!(stage.publish(0, "bad").await.unwrap_err().code, OFFLINE);
     stage.publish(1, "good").await.unwrap();
     flows(&stage, "good").await;
-    stage.becomes(1, ChannelState::Live, Some("good")).await;
+    stage.reported(1, ChannelState::Live, Some("good")).await;
     let kept = stage.keepalive(|_| true).await;
     assert_eq!(serde_json::to_value(&kept).unwrap()["state"], 1);
 }

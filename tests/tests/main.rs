@@ -1,0 +1,9 @@
+//! The scenarios, one program: they wait more than they work, so that many run side by side well.
+
+mod cameras;
+mod herd;
+mod link;
+mod login;
+mod publish;
+mod secure;
+mod servers;

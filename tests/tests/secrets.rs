@@ -1,0 +1,126 @@
+//! Everything the agent does, with all of its log written down: no password is in it.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use futures::future::join_all;
+use ivt_agent::logger::allows;
+use ivt_proto::rpc::message::ChannelState;
+use ivt_sim::camera::{CameraSim, Credentials, Fault, Scheme};
+use ivt_sim::cloud::{CloudOptions, CloudSim, Faults, Login, RtmpFault};
+use ivt_tests::front::Front;
+use ivt_tests::{DEVICE, Plan, Stage, hasty, soon};
+use log::{LevelFilter, Log, Metadata, Record};
+use serde_json::json;
+
+/// What nobody may read, and "admin:canary-camera" as Basic sends it.
+const SECRETS: [&str; 2] = ["canary", "YWRtaW46Y2FuYXJ5LWNhbWVyYQ"];
+
+/// The agent's log at its fullest; the simulators speak for themselves.
+struct Everything(env_logger::Logger);
+
+impl Log for Everything {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let simulator =
+            ["sim", "camera", "ivt_sim"].iter().any(|s| metadata.target().starts_with(s));
+        allows(metadata) && !simulator
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A stage behind TLS whose every password holds "canary".
+async fn stage(scheme: Scheme) -> (Stage, Front) {
+    let logins = vec![Login { code: DEVICE.into(), password: "canary-login".into() }];
+    let cloud = CloudOptions { logins, ..CloudOptions::default() };
+    let cloud = CloudSim::start(cloud).await.expect("a cloud");
+    let front = Front::tls(cloud.http_addr()).await;
+    let mut plan =
+        Plan { settings: format!("ca_file = '{}'", front.authority()), ..Plan::default() };
+    plan.password = "canary-login";
+    plan.channel_settings = "username = 'admin'\npassword = 'canary-camera'".into();
+    let credentials = Credentials { user: "admin".into(), password: "canary-camera".into() };
+    plan.cameras[0].credentials = Some(credentials);
+    plan.cameras[0].scheme = scheme;
+    let camera = CameraSim::start(plan.cameras[0].clone()).await.expect("a camera");
+    let address = format!("wss://localhost:{}/ivc", front.addr().port());
+    let config = plan.config_of(&address, std::slice::from_ref(&camera));
+    log::trace!("{config:?}");
+    let stage = Stage { cloud, cameras: vec![camera], agent: hasty(&config) };
+    soon("the agent logs in", stage.device().wait_online()).await;
+    (stage, front)
+}
+
+async fn live_lost_and_refused(scheme: Scheme) {
+    let (stage, front) = stage(scheme).await;
+    // Over TLS, lost, and resumed.
+    let rtmps = front.beside(stage.cloud.rtmp_addr()).await;
+    let url = format!("rtmps://localhost:{}/live/s?token=canary-token", rtmps.addr().port());
+    let rtmp = RtmpFault::CloseMidStream;
+    stage.cloud.set_faults(Faults { rtmp, ..Faults::default() });
+    stage.publish_to(0, "s", &url).await.expect("a stream");
+    let stream = stage.cloud.stream("s");
+    soon("the server dies", stream.wait_for(|s| s.ended.is_some())).await;
+    stage.becomes(0, ChannelState::Online, None).await;
+    stage.cloud.set_faults(Faults::default());
+    soon("the stream is back", stream.wait_for(|s| s.publishes >= 2 && s.live)).await;
+    stage.stop(0, "s").await.expect("an end");
+
+    // In clear, refused, with the key in what the server says.
+    stage.cloud.set_faults(Faults { rtmp: RtmpFault::Refuse, ..Faults::default() });
+    let url = stage.cloud.rtmp_url("canary-key");
+    let refused = stage.publish_to(0, "t", &url).await.expect_err("a refusal");
+    let wrong = stage.publish_to(0, "t", "ftp://h/live/canary-key").await.expect_err("no RTMP");
+    stage.cameras[0].inject(None, Fault::RefuseLogin(true)).expect("a fault");
+    stage.cameras[0].inject(None, Fault::Garbage).expect("a fault");
+    for error in [refused, wrong] {
+        assert!(!error.msg.contains("canary"), "{error}");
+    }
+    stage.call("Unheard", json!({ "password": "canary-call" })).await.expect_err("unknown");
+    let event = json!({ "event": "CtrlPTZ", "params": "canary" });
+    stage.device().send_raw(event.to_string()).await.expect("it is online");
+    stage.device().send_raw("canary garbage").await.expect("it is online");
+    soon("garbage ends the connection", stage.device().wait_offline()).await;
+    soon("it comes back", stage.device().wait_online()).await;
+    stage.agent.stop().await;
+}
+
+#[tokio::test]
+async fn no_password_and_no_key_is_in_the_log_at_any_level() {
+    let written = Written::default();
+    let pipe = env_logger::Target::Pipe(Box::new(written.clone()));
+    let logger = env_logger::Builder::new().filter_level(LevelFilter::Trace).target(pipe).build();
+    log::set_boxed_logger(Box::new(Everything(logger))).expect("the first logger");
+    log::set_max_level(LevelFilter::Trace);
+
+    join_all([Scheme::Basic, Scheme::Digest].map(live_lost_and_refused)).await;
+
+    let log = written.0.lock().unwrap().clone();
+    let log = String::from_utf8(log).expect("text");
+    for said in ["logged in to the cloud", "is live", "is interrupted", "did not start"] {
+        assert!(log.contains(said), "{said:?} is not in the log:\n{log}");
+    }
+    for secret in SECRETS {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
+}
