@@ -74,6 +74,8 @@ pub enum Refusal {
 /// How a channel is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
+    /// The camera has been asked, or has shown itself: until then nothing is known of it.
+    pub known: bool,
     /// The camera can be reached.
     pub reachable: bool,
     /// The stream that the server is receiving at this moment.

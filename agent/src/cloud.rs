@@ -9,6 +9,7 @@ pub mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -19,6 +20,9 @@ use dial::{Dial, DialError};
 use link::Reason;
 use reconnect::{Outcome, Reconnect};
 use status::Board;
+
+/// How long the first Keepalive may wait for the cameras' first answers.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// What the connection to the cloud is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl Cloud {
         loop {
             self.state.send_replace(State::Dialling);
             let dialled = tokio::select! {
-                dialled = self.dial.dial() => dialled,
+                (dialled, ()) = join(self.dial.dial(), self.board.settled(FIRST_LOOK)) => dialled,
                 () = stopped.requested() => return,
             };
             let (outcome, reason) = match dialled {

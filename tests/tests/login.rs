@@ -31,6 +31,8 @@ async fn the_keepalive_comes_first_and_lists_every_channel() {
     assert_eq!((&first["req"], &first["seq"]), (&json!("Keepalive"), &json!(1)));
     let channels = first["params"]["channels"].as_array().unwrap();
     assert_eq!(channels.len(), 2);
+    assert_eq!(first["params"]["state"], 1, "the cameras were asked before: {first}");
+    assert!(channels.iter().all(|c| c["state"] == 1), "{first}");
 }
 
 #[tokio::test]

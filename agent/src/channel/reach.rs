@@ -17,11 +17,11 @@ const PERIOD: std::ops::Range<Duration> = Duration::from_secs(28)..Duration::fro
 /// A camera that has not answered by then is away.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Writes what is known to `known`, for ever. Asks the camera at once.
+/// Writes what is known to `known`, for ever, over the `None` of the start. Asks the camera at once.
 pub(super) async fn observe(
     encoder: Arc<dyn Encoder>,
     [mut main, mut sub]: [watch::Receiver<PullState>; 2],
-    known: watch::Sender<bool>,
+    known: watch::Sender<Option<bool>>,
 ) -> Infallible {
     let mut due = Instant::now();
     loop {
@@ -64,8 +64,8 @@ async fn ask(encoder: &dyn Encoder, due: Instant) -> bool {
     matches!(timeout(LIMIT, encoder.reach()).await, Ok(Ok(())))
 }
 
-fn note(known: &watch::Sender<bool>, reachable: bool) {
-    known.send_if_modified(|known| std::mem::replace(known, reachable) != reachable);
+fn note(known: &watch::Sender<Option<bool>>, reachable: bool) {
+    known.send_if_modified(|known| known.replace(reachable) != Some(reachable));
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     struct Setup {
         camera: Arc<Camera>,
         main: watch::Sender<PullState>,
-        known: watch::Receiver<bool>,
+        known: watch::Receiver<Option<bool>>,
         _tasks: tokio::task::JoinSet<()>,
         _sub: watch::Sender<PullState>,
     }
@@ -117,7 +117,7 @@ mod tests {
         let (main, sub) =
             (watch::Sender::new(PullState::Idle), watch::Sender::new(PullState::Idle));
         let pulls = [main.subscribe(), sub.subscribe()];
-        let (sender, known) = watch::channel(false);
+        let (sender, known) = watch::channel(None);
         let mut tasks = tokio::task::JoinSet::new();
         let encoder: Arc<dyn Encoder> = camera.clone();
         tasks.spawn(async move { match observe(encoder, pulls, sender).await {} });
@@ -128,9 +128,9 @@ mod tests {
         PullState::Failed(SourceError::Silent { peer: "c".into(), seconds: 5 })
     }
 
-    async fn becomes(known: &mut watch::Receiver<bool>, want: bool) -> Duration {
+    async fn becomes(known: &mut watch::Receiver<Option<bool>>, want: bool) -> Duration {
         let start = Instant::now();
-        known.wait_for(|k| *k == want).await.unwrap();
+        known.wait_for(|k| *k == Some(want)).await.unwrap();
         start.elapsed()
     }
 

@@ -59,7 +59,7 @@ impl Setup {
             feeds: Arc::clone(&feeds),
             publish: stats.subscribe(),
         };
-        let (known, reachable) = watch::channel(false);
+        let (known, reachable) = watch::channel(None);
         let pulls = [feeds.main.state(), feeds.sub.state()];
         let observe = reach::observe(Arc::clone(&self.encoder), pulls, known);
         let task = Task {
@@ -90,7 +90,8 @@ struct Task {
     session: Session,
     inbox: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
-    reachable: watch::Receiver<bool>,
+    /// `None` until the camera was asked.
+    reachable: watch::Receiver<Option<bool>>,
     /// There exactly while the session has a stream.
     running: Option<Running>,
     /// The work that runs, and what is still taking leave of its server.
@@ -266,12 +267,13 @@ impl Task {
         let reachable = *self.reachable.borrow_and_update();
         let live = self.session.live();
         self.status.send_if_modified(|status| {
-            let same = status.reachable == reachable && status.live.as_deref() == live;
-            if !same {
-                status.reachable = reachable;
-                status.live = live.map(str::to_owned);
-            }
-            !same
+            let now = Status {
+                known: reachable.is_some(),
+                reachable: reachable == Some(true),
+                live: live.map(str::to_owned),
+                alarm: status.alarm,
+            };
+            std::mem::replace(status, now.clone()) != now
         });
     }
 

@@ -235,7 +235,8 @@ async fn an_unreachable_camera_is_offline_and_said_so_at_once() {
     let refusal = channel.publish(ask(server.addr, "a")).await.unwrap_err();
     assert!(matches!(refusal, Refusal::Camera { kind: Kind::Offline, .. }), "{refusal:?}");
     assert!(start.elapsed() < Duration::from_secs(5));
-    assert_eq!(*channel.handle.status().borrow(), Status::default());
+    let away = Status { known: true, ..Status::default() };
+    assert_eq!(*channel.handle.status().borrow(), away);
 }
 
 #[tokio::test]

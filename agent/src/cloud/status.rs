@@ -1,7 +1,10 @@
 //! The Keepalive: what is really happening, as the channels report it.
 
+use std::time::Duration;
+
 use ivt_proto::rpc::message::{ChannelState, ChannelStatus, DeviceState, Keepalive};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::channel::Status;
 
@@ -13,6 +16,19 @@ impl Board {
     /// One report per channel.
     pub fn new(reports: Vec<watch::Receiver<Status>>) -> Self {
         Self(reports)
+    }
+
+    /// Returns when every camera has been asked once, or after `limit`: before that a Keepalive
+    /// would call them all offline.
+    pub async fn settled(&self, limit: Duration) {
+        let mut reports = self.0.clone();
+        let known = async {
+            for report in &mut reports {
+                // An error means that the channel has ended: nothing more will be known.
+                report.wait_for(|status| status.known).await.ok();
+            }
+        };
+        timeout(limit, known).await.ok();
     }
 
     /// The Keepalive of this moment.
@@ -67,6 +83,22 @@ mod tests {
                 {"channel": 3, "state": 1, "alarm": 8},
             ]})
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_answer_of_every_camera_is_awaited_but_not_for_long() {
+        let (first, second) = (watch::Sender::new(Status::default()), watch::Sender::default());
+        let board = Board::new(vec![first.subscribe(), second.subscribe()]);
+        let limit = Duration::from_millis(500);
+        let start = tokio::time::Instant::now();
+        board.settled(limit).await;
+        assert_eq!(start.elapsed(), limit);
+
+        for report in [first, second] {
+            report.send_modify(|status| status.known = true);
+        }
+        board.settled(limit).await;
+        assert_eq!(start.elapsed(), limit);
     }
 
     #[test]
