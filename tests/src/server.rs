@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use ivt_media::rtmp::server::{ServerLimits, accept};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// What a server does after the first tags of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Wrong {
     Trickle,
     /// It sends bytes that are no RTMP.
     Garbage,
+    /// It resets the connection.
+    Reset,
 }
 
 /// A server on a free port; it does the same wrong to every publisher.
@@ -58,6 +60,30 @@ impl Server {
     }
 }
 
+/// A port whose queue is full: a SYN to it stays unanswered.
+pub struct FullPort {
+    /// Where it is.
+    pub addr: SocketAddr,
+    _queued: Vec<TcpStream>,
+    _listener: TcpListener,
+}
+
+impl FullPort {
+    /// Fills the queue of a listener that accepts nobody.
+    pub async fn start() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(tcp) = timeout(Duration::from_secs(1), TcpStream::connect(addr)).await {
+            queued.push(tcp.unwrap());
+            assert!(queued.len() < 16, "the queue never fills");
+        }
+        Self { addr, _queued: queued, _listener: listener }
+    }
+}
+
 async fn serve(tcp: TcpStream, wrong: Wrong, count: watch::Sender<u64>) {
     // A second hold on the socket, below the protocol.
     let tcp = tcp.into_std().unwrap();
@@ -85,5 +111,7 @@ async fn serve(tcp: TcpStream, wrong: Wrong, count: watch::Sender<u64>) {
             // Until the publisher leaves.
             while matches!(session.next_tag().await, Ok(Some(_))) {}
         }
+        // With nothing to linger for, the last hold on the socket to go resets it.
+        Wrong::Reset => raw.set_zero_linger().unwrap(),
     }
 }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3};
 use ivt_hal::Stream::Main;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_proto::rpc::message::ChannelState;
 use ivt_sim::camera::{CameraOptions, ChannelOptions};
 use ivt_sim::cloud::{CloudOptions, Faults, RtmpFault};
 use ivt_tests::picture::Filled;
-use ivt_tests::server::{Server, Wrong};
+use ivt_tests::server::{FullPort, Server, Wrong};
 use ivt_tests::{Plan, Stage, camera, closed_port, soon, until};
 
 const INTERNAL: i64 = 1;
@@ -57,8 +57,15 @@ async fn every_bad_server_is_answered_within_ten_seconds() {
         let url = format!("rtmp://{}/live/s", closed_port().await);
         assert_eq!(stage.publish_to(0, "s", &url).await.unwrap_err().code, INTERNAL);
     };
+    let nobody_answers = async {
+        let (stage, port) = join(Plan::default().start(), FullPort::start()).await;
+        let asked = Instant::now();
+        let url = format!("rtmp://{}/live/s", port.addr);
+        assert_eq!(stage.publish_to(0, "s", &url).await.unwrap_err().code, INTERNAL);
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    };
     let faults = [RtmpFault::Refuse, RtmpFault::Close, RtmpFault::BlackHole, RtmpFault::Garbage];
-    join(join_all(faults.map(then_a_good_one)), nobody_there).await;
+    join3(join_all(faults.map(then_a_good_one)), nobody_there, nobody_answers).await;
 }
 
 #[tokio::test]
@@ -157,8 +164,11 @@ async fn a_stalled_server_costs_whole_groups_of_pictures_of_its_own_stream() {
 }
 
 #[tokio::test]
-async fn a_server_that_sends_garbage_mid_stream_is_left_and_tried_again() {
-    let (stage, server) = beside_a_good_one(Wrong::Garbage).await;
-    soon("it is tried again", server.wait_publishes(3)).await;
-    nothing_is_lost(&stage).await;
+async fn garbage_or_a_reset_mid_stream_is_left_and_tried_again() {
+    let tried_again = async |wrong| {
+        let (stage, server) = beside_a_good_one(wrong).await;
+        soon("it is tried again", server.wait_publishes(3)).await;
+        nothing_is_lost(&stage).await;
+    };
+    join(tried_again(Wrong::Garbage), tried_again(Wrong::Reset)).await;
 }
