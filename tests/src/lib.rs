@@ -15,6 +15,7 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 use ivt_agent::Agent;
@@ -85,10 +86,13 @@ pub fn fixture(name: &str) -> ClipOpener {
     ClipOpener::file(format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR")))
 }
 
-/// An address of the loopback where nobody listens.
-pub async fn closed_port() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    listener.local_addr().unwrap()
+/// An address of the loopback where nobody listens, kept from others while the socket lives.
+pub fn closed_port() -> (SocketAddr, TcpSocket) {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Whoever is meant to listen there later may, and nobody else is given the port.
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    (socket.local_addr().unwrap(), socket)
 }
 
 /// Waits for `event`, or fails the test after [`PATIENCE`] with what was expected.

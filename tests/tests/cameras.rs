@@ -183,7 +183,7 @@ async fn beside(camera: SocketAddr) -> Stage {
 
 #[tokio::test]
 async fn a_camera_away_at_start_is_103_until_it_is_there() {
-    let address = closed_port().await;
+    let (address, _kept) = closed_port();
     let stage = beside(address).await;
     assert_eq!(stage.publish(0, "bad").await.unwrap_err().code, 103);
     stage.becomes(0, ChannelState::Offline, None).await;

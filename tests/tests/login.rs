@@ -64,7 +64,7 @@ async fn malformed_packets_end_the_connection_and_only_that() {
         let sent = Instant::now();
         stage.device().send_raw(text).await.unwrap();
         soon("the device hangs up", stage.device().wait_offline()).await;
-        assert!(sent.elapsed() < Duration::from_secs(1), "{text}: {:?}", sent.elapsed());
+        assert!(sent.elapsed() < Duration::from_secs(5), "{text}: {:?}", sent.elapsed());
         comes_back(&stage, 1).await;
     };
     let texts = ["{", "[]", "{}", r#"{"seq":1}"#, r#"{"seq":99,"resp":{}}"#, "null", "\u{0}"];

@@ -122,7 +122,7 @@ async fn a_running_ring_starts_the_picture_at_a_key_frame_from_before_the_reques
     let stream = stage.cloud.stream("s");
     let info = soon("a key frame", stream.wait_for(|s| s.key_frames > 0)).await;
     let waited = info.first_key_at.unwrap() - asked;
-    assert!(waited < Duration::from_secs(1), "{waited:?}");
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
     flows(&stage, "s").await;
     assert_eq!(stream.info().dts_violations, 0);
 }

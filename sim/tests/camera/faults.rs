@@ -45,7 +45,7 @@ async fn a_reboot_drops_all_and_comes_back_at_the_same_address() {
         client.picture().await;
     }
     let before = source(&camera).await;
-    camera.reboot(Duration::from_millis(500));
+    camera.reboot(Duration::from_secs(2));
     for client in &mut clients {
         ends(client).await;
     }
@@ -86,13 +86,13 @@ async fn a_freeze_keeps_the_connection_and_resumes_at_a_key_frame() {
     let mut client = Client::play(&camera, 0, Stream::Main, "tcp").await;
     client.picture().await;
     let frozen = Instant::now();
-    camera.freeze(Duration::from_secs(1));
+    camera.freeze(Duration::from_secs(3));
     let mut last = frozen;
     loop {
         let frame = client.next().await.unwrap();
-        if last.elapsed() > Duration::from_millis(500) && frame.video {
+        if last.elapsed() > Duration::from_millis(1500) && frame.video {
             assert!(frame.key, "the picture starts with a key frame");
-            assert!(frozen.elapsed() >= Duration::from_secs(1));
+            assert!(frozen.elapsed() >= Duration::from_secs(3));
             return;
         }
         if frame.video {
