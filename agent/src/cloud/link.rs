@@ -174,7 +174,8 @@ impl Link {
     fn take_replies(&mut self) {
         while let Some((id, result)) = self.peer.poll_reply() {
             if let Err(e) = result {
-                log::warn!("the cloud answered a request of ours with {e}");
+                let said: String = e.msg.chars().filter(|c| !c.is_control()).take(200).collect();
+                log::warn!("the cloud answered a request of ours with error {}: {said}", e.code);
             }
             if self.keepalive.take_if(|sent| *sent == id).is_some() {
                 self.healthy_since.get_or_insert_with(Instant::now);

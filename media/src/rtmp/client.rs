@@ -23,6 +23,9 @@ const CHUNK_SIZE: u32 = 65_536;
 /// now and then is stuck too.
 const PROGRESS: usize = 4096;
 
+/// Anything shorter is a word like any other.
+const SHORTEST_SECRET: usize = 6;
+
 /// How long things may take, and whom to trust.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -191,7 +194,7 @@ impl Publisher {
         let id = created.args.iter().rev().find_map(Value::as_number);
         let id = id.filter(|id| id.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(id));
         self.stream_id = id.ok_or_else(|| {
-            let got = command::shorten(&format!("{:?}", created.args));
+            let got = self.repeated(&format!("{:?}", created.args));
             let expected = "a stream number as the answer to createStream";
             PublishError::failed(&self.peer, *step, RtmpError::Unexpected { expected, got })
         })? as u32;
@@ -259,13 +262,20 @@ impl Publisher {
     }
 
     fn refused(&self, command: &Command) -> PublishError {
-        let said = |member| {
-            let text = command::shorten(command.info(member).unwrap_or_default());
-            // Some servers repeat the name of the stream.
-            text.replace(&self.key, "…")
-        };
+        let said = |member| self.repeated(command.info(member).unwrap_or_default());
         let (code, description) = (said("code"), said("description"));
         PublishError::Refused { peer: self.peer.clone(), code, description }
+    }
+
+    /// What the server said, fit for a log: some repeat the name of the stream, or a token in it.
+    fn repeated(&self, text: &str) -> String {
+        let query = self.key.split_once('?').map_or("", |(_, query)| query);
+        let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, v)| v));
+        let secrets = [self.key.as_str(), query].into_iter().chain(values);
+        let secrets = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
+        // Before it is cut: of a key that lies across the cut a part would stay.
+        let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…"));
+        command::shorten(&text)
     }
 }
 

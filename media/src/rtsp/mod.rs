@@ -232,9 +232,13 @@ impl Peer {
     }
 }
 
-/// The first line: those that follow are packet positions.
+/// The first line: those that follow are packet positions. retina quotes the address, and some
+/// cameras take the password in its path or query.
 fn reason(error: &retina::Error) -> String {
-    shorten(error.to_string().lines().next().unwrap_or_default())
+    let text = error.to_string();
+    let words = text.lines().next().unwrap_or_default().split(' ');
+    let words = words.map(|word| if word.contains("://") { "its address" } else { word });
+    shorten(&words.collect::<Vec<_>>().join(" "))
 }
 
 /// Text a camera had a hand in, made fit for a log.

@@ -364,3 +364,37 @@ fn addresses_with_credentials_or_of_another_kind_are_refused() {
         assert!(!error.expect("an error").to_string().contains("a:b"));
     }
 }
+
+#[tokio::test]
+async fn an_address_that_holds_a_password_is_left_out_of_errors() {
+    let answer = |_: &str| {
+        Answer::Raw(
+            b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n",
+        )
+    };
+    let camera = Camera::start(Script { answer, ..Script::default() }).await;
+    let url = Url::parse(&format!("{}?user=admin&password=canary", camera.url())).unwrap();
+    let opener = RtspOpener::new(url, None, Transport::Tcp).unwrap();
+    let error = opener.open().await.err().expect("no description").to_string();
+    assert!(!error.contains("canary"), "{error}");
+    assert!(error.contains("text/html"), "{error}");
+}
+
+#[tokio::test]
+async fn a_picture_of_any_size_costs_its_group_and_no_more() {
+    let fragment = |seq, head, last| {
+        packet(0, seq, 93_600, last, &[&[0x7c, head], vec![0x55; 60_000].as_slice()].concat())
+    };
+    let mut media = picture(10, 90_000, true);
+    media.extend(fragment(11, 0x81, false));
+    (12..160).for_each(|seq| media.extend(fragment(seq, 0x01, false)));
+    media.extend(fragment(160, 0x41, true));
+    media.extend(picture(161, 97_200, false));
+    media.extend(picture(162, 100_800, true));
+    let camera = Camera::start(Script { media, ..Script::default() }).await;
+    let mut source = open(&camera).await;
+    assert_eq!(source.frame().await.unwrap().pts, 0);
+    let next = source.frame().await.unwrap();
+    assert_eq!((next.pts, next.key), (10_800, true));
+    assert_eq!(source.dropped(), 2);
+}
