@@ -49,8 +49,9 @@ pub async fn run(
 ) -> Result<(), PublishError> {
     tokio::pin!(stop);
     let publisher = tokio::select! {
-        publisher = Publisher::connect(url, options) => publisher?,
+        biased;
         () = &mut stop => return Ok(()),
+        publisher = Publisher::connect(url, options) => publisher?,
     };
     relay(publisher, reader, stop, stats).await
 }

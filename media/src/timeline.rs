@@ -103,7 +103,8 @@ impl Timeline {
         let step = track.step.unwrap_or(DEFAULT_STEP);
         if delta > 0 && (delta <= MAX_STEP.max(3 * step) || near(delta, 0, elapsed, TOLERANCE)) {
             if delta > CLOCK_HZ / 1000 {
-                track.step = Some(delta);
+                // Bounded, or each step might be three times the one before.
+                track.step = Some(delta.min(MAX_STEP));
             }
             return track.offset;
         }

@@ -64,6 +64,8 @@ impl Job {
             // Measuring took time: do not begin with pictures from before it.
             subscription = self.pull.subscribe(Start::LastKey);
         }
+        // The camera stays open between two attempts at the server.
+        let _held = self.pull.subscribe(Start::Live);
         let mut backoff = Backoff::new(&PUBLISH);
         loop {
             let began = Instant::now();

@@ -26,6 +26,9 @@ use crate::sps;
 /// A camera that sends no picture (or, without pictures, no sound) for this long is given up.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 
+/// A larger picture is none, and RTMP could not tell its length.
+const MAX_PICTURE: usize = 8 << 20;
+
 pub(super) struct RtspSource {
     demuxed: Demuxed,
     peer: Peer,
@@ -122,6 +125,11 @@ impl RtspSource {
         if frame.loss() > 0 {
             self.dropped += u64::from(frame.loss());
             video.need_key = true;
+        }
+        if frame.data().len() > MAX_PICTURE {
+            self.dropped += 1;
+            video.need_key = true;
+            return Ok(None);
         }
         let params = match &video.params {
             Some(params) if key || !video.need_key => Arc::clone(params),
