@@ -21,5 +21,6 @@ mod sps;
 pub mod stats;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod timeline;
 pub mod tls;

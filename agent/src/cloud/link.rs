@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::SinkExt as _;
 use futures::future::{Fuse, FutureExt as _};
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
+use ivt_media::text::shorten;
 use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{CallId, Peer, RpcError, Ticket, Violation};
 use serde_json::Value;
@@ -174,8 +175,8 @@ impl Link {
     fn take_replies(&mut self) {
         while let Some((id, result)) = self.peer.poll_reply() {
             if let Err(e) = result {
-                let said: String = e.msg.chars().filter(|c| !c.is_control()).take(200).collect();
-                log::warn!("the cloud answered a request of ours with error {}: {said}", e.code);
+                let (code, said) = (e.code, shorten(&e.msg));
+                log::warn!("the cloud answered a request of ours with error {code}: {said}");
             }
             if self.keepalive.take_if(|sent| *sent == id).is_some() {
                 self.healthy_since.get_or_insert_with(Instant::now);

@@ -15,6 +15,7 @@ use crate::rtmp::dial::{self, Transport};
 use crate::rtmp::error::{PublishError, Step};
 use crate::rtmp::url::RtmpUrl;
 use crate::rtmp::{RtmpError, handshake};
+use crate::text::shorten;
 
 /// Large enough that nearly every picture is one chunk, so one header and one slice of the write;
 /// small enough for servers that allocate a whole chunk at a time.
@@ -275,7 +276,7 @@ impl Publisher {
         let secrets = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
         // Before it is cut: of a key that lies across the cut a part would stay.
         let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…"));
-        command::shorten(&text)
+        shorten(&text)
     }
 }
 

@@ -51,8 +51,3 @@ pub fn send(out: &mut Writer, stream_id: u32, name: &str, transaction: f64, args
     let body = Bytes::from(amf::encode(&values));
     out.message(channel::COMMAND, kind::COMMAND, stream_id, 0, &[], &body);
 }
-
-/// Text of a peer, fit for one line of a log.
-pub fn shorten(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
-}

@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::rtsp::source::RtspSource;
 use crate::source::{FrameSource, Opener, SourceError};
+use crate::text::shorten;
 
 /// Each of DESCRIBE, SETUP and PLAY must be answered in this time; retina itself waits for ever.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
@@ -28,8 +29,6 @@ const STEP_LIMIT: Duration = Duration::from_secs(5);
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// How long a TEARDOWN may hold up the next try.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(1);
-/// What a camera says in an error goes no further than this.
-const REASON_LENGTH: usize = 200;
 
 /// How RTP travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -239,9 +238,4 @@ fn reason(error: &retina::Error) -> String {
     let words = text.lines().next().unwrap_or_default().split(' ');
     let words = words.map(|word| if word.contains("://") { "its address" } else { word });
     shorten(&words.collect::<Vec<_>>().join(" "))
-}
-
-/// Text a camera had a hand in, made fit for a log.
-fn shorten(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(REASON_LENGTH).collect()
 }
