@@ -1,0 +1,11 @@
+//! Notes the time of the build: a device whose clock is behind it has not been told the time.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    println!("cargo::rustc-env=IVT_BUILT={}", given.unwrap_or_else(now));
+}

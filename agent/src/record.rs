@@ -1,0 +1,39 @@
+//! Cloud recording: a channel's stream is cut into segments, which wait in a [`Backlog`] and are
+//! uploaded. A session has one task that records and never waits for network or disk, and one that
+//! uploads.
+//!
+//! Not here: cutting, see `ivt_media::segment`; who may record when, see `channel`.
+
+pub mod clock;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// One finished MPEG-TS file.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Ascending within its session, without holes where nothing was lost.
+    pub number: u64,
+    /// When its first frame was.
+    pub start: Start,
+    /// Up to the first frame of the next one.
+    pub duration: Duration,
+    /// Its time stamps do not continue those of the segment before.
+    pub discontinuity: bool,
+    /// Length of `chunks` together.
+    pub bytes: u64,
+    /// The file in pieces. Shared: uploading or storing copies nothing.
+    pub chunks: Arc<[Bytes]>,
+}
+
+/// When something was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// So long after the first frame of the session: the session's [`clock::Anchor`] makes a date
+    /// of it.
+    Media(Duration),
+    /// Microseconds since 1970.
+    Unix(i64),
+}

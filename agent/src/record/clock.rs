@@ -1,0 +1,138 @@
+//! From a session's media time to dates. A step of the device's clock moves nothing that was dated.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::Start;
+
+/// Seconds since 1970 when this program was built: a clock behind that is wrong.
+pub const BUILT: u64 = parse(env!("IVT_BUILT"));
+/// Builders' clocks are not all the same.
+const TOLERANCE: u64 = 24 * 3600;
+
+/// The date of a session's first frame, once it is known. It never changes after that.
+#[derive(Debug)]
+pub struct Anchor {
+    origin: Mutex<Option<i64>>,
+    first: Instant,
+    device: fn() -> SystemTime,
+}
+
+impl Anchor {
+    /// The first frame, received at `first`, is dated `given` seconds after 1970 where the cloud
+    /// says so; otherwise the clock `device` dates it as soon as that is plausible.
+    pub fn new(given: Option<u64>, first: Instant, device: fn() -> SystemTime) -> Self {
+        let given = given.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000_000));
+        Self { origin: Mutex::new(given), first, device }
+    }
+
+    /// The date in microseconds since 1970. `None` while no clock is to be believed.
+    pub fn unix_micros(&self, start: Start) -> Option<i64> {
+        let offset = match start {
+            Start::Unix(date) => return Some(date),
+            Start::Media(offset) => micros(offset),
+        };
+        let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+        if origin.is_none() {
+            *origin = plausible((self.device)()).map(|now| now - micros(self.first.elapsed()));
+        }
+        Some(origin.as_ref()?.saturating_add(offset))
+    }
+
+    /// The cloud says that it is `now`, in seconds since 1970. Changes nothing when the date is
+    /// known.
+    pub fn learn(&self, now: f64) {
+        let Ok(now) = Duration::try_from_secs_f64(now) else { return };
+        if let Some(now) = plausible(UNIX_EPOCH + now) {
+            let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+            origin.get_or_insert(now - micros(self.first.elapsed()));
+        }
+    }
+}
+
+/// Microseconds since 1970, unless the clock was never set.
+fn plausible(clock: SystemTime) -> Option<i64> {
+    let since = clock.duration_since(UNIX_EPOCH).ok()?;
+    (since.as_secs() + TOLERANCE >= BUILT).then(|| micros(since))
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+const fn parse(digits: &str) -> u64 {
+    let (digits, mut number, mut i) = (digits.as_bytes(), 0, 0);
+    while i < digits.len() {
+        number = number * 10 + (digits[i] - b'0') as u64;
+        i += 1;
+    }
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    const YEAR: u64 = 365 * 24 * 3600;
+
+    fn media(seconds: u64) -> Start {
+        Start::Media(Duration::from_secs(seconds))
+    }
+
+    fn never_set() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(100)
+    }
+
+    #[tokio::test]
+    async fn the_cloud_dates_the_first_frame() {
+        let anchor = Anchor::new(Some(1_700_000_000), Instant::now(), never_set);
+        assert_eq!(anchor.unix_micros(media(0)), Some(1_700_000_000_000_000));
+        assert_eq!(anchor.unix_micros(media(90)), Some(1_700_000_090_000_000));
+    }
+
+    #[tokio::test]
+    async fn a_date_from_the_spool_stands_for_itself() {
+        let anchor = Anchor::new(None, Instant::now(), never_set);
+        assert_eq!(anchor.unix_micros(Start::Unix(5)), Some(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_of_the_clock_moves_nothing() {
+        static CLOCK: AtomicU64 = AtomicU64::new(0);
+        fn stepping() -> SystemTime {
+            UNIX_EPOCH + Duration::from_secs(CLOCK.load(Ordering::Relaxed))
+        }
+        let anchor = Anchor::new(None, Instant::now(), stepping);
+        assert_eq!(anchor.unix_micros(media(0)), None, "1970 is not believed");
+
+        advance(Duration::from_secs(30)).await;
+        CLOCK.store(BUILT + YEAR, Ordering::Relaxed);
+        let first = i64::try_from((BUILT + YEAR - 30) * 1_000_000).unwrap();
+        assert_eq!(anchor.unix_micros(media(0)), Some(first), "the first frame was 30 s ago");
+
+        CLOCK.store(BUILT + 2 * YEAR, Ordering::Relaxed);
+        assert_eq!(anchor.unix_micros(media(10)), Some(first + 10_000_000));
+        anchor.learn((BUILT + 3 * YEAR) as f64);
+        assert_eq!(anchor.unix_micros(media(10)), Some(first + 10_000_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_cloud_helps_a_device_without_a_clock() {
+        let anchor = Anchor::new(None, Instant::now(), never_set);
+        advance(Duration::from_secs(5)).await;
+        for nonsense in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300] {
+            anchor.learn(nonsense);
+            assert_eq!(anchor.unix_micros(media(0)), None, "{nonsense}");
+        }
+        anchor.learn((BUILT + YEAR) as f64);
+        let first = i64::try_from((BUILT + YEAR - 5) * 1_000_000).unwrap();
+        assert_eq!(anchor.unix_micros(media(0)), Some(first));
+    }
+}
