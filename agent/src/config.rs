@@ -28,6 +28,8 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// `[publish]`: how live streams are kept up.
     pub publish: Publish,
+    /// `[record]`: what recordings may take, and where they wait.
+    pub record: Record,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
     /// `log.level`, "error", "warn", "info", "debug" or "trace"; default "info".
@@ -121,6 +123,39 @@ pub struct Publish {
     pub retry: Duration,
     /// `linger_seconds`: how long a camera's stream stays open after its last reader; default 5.
     pub linger: Duration,
+}
+
+/// Cloud recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// `memory_limit`: bytes that the segments of all recordings may take together; default
+    /// 32 MiB.
+    pub memory_limit: u64,
+    /// `disconnect_seconds`: a recording ends when the cloud stays away for so long; 0 never ends
+    /// it. Default 600 without a spool, 0 with one.
+    pub disconnect: Option<Duration>,
+    /// `spool_dir` and what goes with it; default none.
+    pub spool: Option<Spool>,
+}
+
+/// Where segments wait that memory does not hold, or that must outlive a crash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spool {
+    /// `spool_dir`: a directory of its own, on a card that bears the writing.
+    pub dir: PathBuf,
+    /// `spool`, "overflow" or "always"; default "overflow".
+    pub mode: SpoolMode,
+    /// `spool_limit`: bytes it may take; default 1 GiB.
+    pub limit: u64,
+}
+
+/// What is written to the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpoolMode {
+    /// The segments beyond those that memory holds.
+    Overflow,
+    /// Everything, as it is recorded.
+    Always,
 }
 
 /// Threads and reads.

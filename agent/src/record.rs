@@ -4,6 +4,7 @@
 //!
 //! Not here: cutting, see `ivt_media::segment`; who may record when, see `channel`.
 
+pub mod budget;
 pub mod clock;
 
 use std::sync::Arc;

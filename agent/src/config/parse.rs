@@ -9,7 +9,10 @@ use toml::de::DeValue;
 use url::Url;
 
 use super::section::{Section, boolean, integer, list, text, word};
-use super::{Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Runtime, Secret};
+use super::{
+    Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Record, Runtime, Secret, Spool,
+    SpoolMode,
+};
 
 /// Longest name, password or model.
 const NAME: usize = 256;
@@ -86,6 +89,8 @@ pub(super) fn config(
     };
     section.finish()?;
 
+    let record = record(root.section("record")?, base)?;
+
     let mut section = root.section("runtime")?;
     let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
     let batch = section.read("read_batch_ms", integer(0..=100))?.unwrap_or(0);
@@ -98,7 +103,7 @@ pub(super) fn config(
     section.finish()?;
 
     root.finish()?;
-    Ok(Config { cloud, model, channels, publish, runtime, log_level })
+    Ok(Config { cloud, model, channels, publish, record, runtime, log_level })
 }
 
 fn cloud(
@@ -125,6 +130,30 @@ fn cloud(
     };
     section.finish()?;
     Ok(cloud)
+}
+
+fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record, Error> {
+    let modes = word(&[("overflow", SpoolMode::Overflow), ("always", SpoolMode::Always)]);
+    let dir = path(&mut section, "spool_dir", base)?;
+    let mode = section.read("spool", modes)?;
+    let limit = section.read("spool_limit", integer(1 << 20..=1 << 40))?;
+    if dir.is_none() && (mode.is_some() || limit.is_some()) {
+        return Err(section.error("a spool needs record.spool_dir"));
+    }
+    let spool = dir.map(|dir| Spool {
+        dir,
+        mode: mode.unwrap_or(SpoolMode::Overflow),
+        limit: limit.unwrap_or(1 << 30),
+    });
+    let patience = section.read("disconnect_seconds", integer(0..=86_400))?;
+    let patience = patience.unwrap_or(if spool.is_some() { 0 } else { 600 });
+    let memory = section.read("memory_limit", integer(1 << 20..=1 << 32))?;
+    section.finish()?;
+    Ok(Record {
+        memory_limit: memory.unwrap_or(32 << 20),
+        disconnect: (patience > 0).then(|| seconds(patience)),
+        spool,
+    })
 }
 
 fn channels(

@@ -39,6 +39,9 @@ fn defaults_are_as_documented() {
     assert_eq!(config.model, Model::Camera);
     assert_eq!(config.publish.retry, Duration::from_secs(60));
     assert_eq!(config.publish.linger, Duration::from_secs(5));
+    assert_eq!(config.record.memory_limit, 32 << 20);
+    assert_eq!(config.record.disconnect, Some(Duration::from_secs(600)));
+    assert_eq!(config.record.spool, None);
     assert_eq!(config.runtime.worker_threads, 0);
     assert_eq!(config.log_level, log::LevelFilter::Info);
     let [channel] = &config.channels[..] else { panic!("one channel") };
@@ -273,4 +276,23 @@ password = "camera"
         let e = Config::load(&main, Access::Private).unwrap_err().to_string();
         assert!(e.contains("secret.toml: cannot be read"), "{e}");
     }
+}
+
+#[test]
+fn a_spool_makes_recordings_outlive_the_cloud() {
+    let text = |keys: &str| format!("{MINIMAL}[record]\n{keys}");
+    let config: Config = text("spool_dir = '/mnt/sd'").parse().unwrap();
+    let spool = Spool { dir: "/mnt/sd".into(), mode: SpoolMode::Overflow, limit: 1 << 30 };
+    assert_eq!((config.record.spool, config.record.disconnect), (Some(spool), None));
+    let keys = "spool_dir = '/s'\nspool = 'always'\nspool_limit = 1048576\ndisconnect_seconds = 5";
+    let config: Config = text(keys).parse().unwrap();
+    let spool = Spool { dir: "/s".into(), mode: SpoolMode::Always, limit: 1 << 20 };
+    assert_eq!(config.record.spool, Some(spool));
+    assert_eq!(config.record.disconnect, Some(Duration::from_secs(5)));
+    let config: Config = text("disconnect_seconds = 0").parse().unwrap();
+    assert_eq!(config.record.disconnect, None);
+
+    assert!(error(&text("spool = 'always'")).contains("record.spool_dir"));
+    assert!(error(&text("spool_dir = '/s'\nspool = 'never'")).contains("\"overflow\""));
+    assert!(error(&text("memory_limit = 1")).contains("1048576"));
 }

@@ -1,0 +1,139 @@
+//! The memory that recordings may take together. What the cloud asks for is set aside before a
+//! session starts; what does not fit is refused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The bytes of all sessions.
+#[derive(Debug)]
+pub struct Budget {
+    limit: u64,
+    shares: Mutex<Shares>,
+}
+
+#[derive(Debug, Default)]
+struct Shares {
+    next: u64,
+    /// What each session has set aside or, once it only drains, still holds.
+    taken: BTreeMap<u64, u64>,
+}
+
+/// One session's part. Dropping it gives the memory back.
+#[derive(Debug)]
+pub struct Share {
+    budget: Arc<Budget>,
+    id: u64,
+    bytes: u64,
+}
+
+/// More than there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{asked} bytes of memory are asked for, and {free} of the {limit} for recordings are free: ask \
+     for fewer or smaller segments"
+)]
+pub struct Exceeded {
+    asked: u64,
+    free: u64,
+    limit: u64,
+}
+
+impl Budget {
+    /// `limit` bytes in all.
+    pub fn new(limit: u64) -> Arc<Self> {
+        Arc::new(Self { limit, shares: Mutex::default() })
+    }
+
+    /// Sets `bytes` aside. What the session `instead` of which this one comes has set aside counts
+    /// as free: it will only drain.
+    pub fn share(self: &Arc<Self>, bytes: u64, instead: Option<&Share>) -> Result<Share, Exceeded> {
+        let mut shares = self.lock();
+        let instead = instead.map(|share| share.id);
+        let others = shares.taken.iter().filter(|(id, _)| Some(**id) != instead);
+        let taken = others.fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        let free = self.limit.saturating_sub(taken);
+        if bytes > free {
+            return Err(Exceeded { asked: bytes, free, limit: self.limit });
+        }
+        let id = shares.next;
+        shares.next += 1;
+        shares.taken.insert(id, bytes);
+        Ok(Share { budget: Arc::clone(self), id, bytes })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shares> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Share {
+    /// What the session may hold at this moment: less than it set aside while the session before
+    /// it still holds some of the same memory.
+    pub fn allowed(&self) -> u64 {
+        let shares = self.budget.lock();
+        let taken =
+            |ids: std::ops::Range<u64>| shares.taken.range(ids).map(|(_, b)| *b).sum::<u64>();
+        // Who came later was admitted beside this share; only earlier ones can be in its way.
+        self.bytes.min(self.budget.limit.saturating_sub(taken(0..self.id)))
+    }
+
+    /// The session records no more: it needs what it still holds, and nothing beyond.
+    pub fn drain(&self, held: u64) {
+        let mut shares = self.budget.lock();
+        if let Some(bytes) = shares.taken.get_mut(&self.id) {
+            *bytes = held.min(*bytes);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.lock().taken.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_sum() {
+        let budget = Budget::new(100);
+        let first = budget.share(60, None).unwrap();
+        let error = budget.share(41, None).unwrap_err();
+        assert_eq!(error, Exceeded { asked: 41, free: 40, limit: 100 });
+        assert!(error.to_string().contains("41 bytes") && error.to_string().contains("40 of"));
+        let _second = budget.share(40, None).unwrap();
+        drop(first);
+        assert!(budget.share(60, None).is_ok());
+        assert!(budget.share(u64::MAX, None).is_err());
+    }
+
+    #[test]
+    fn a_session_that_takes_over_has_what_the_one_before_lets_go() {
+        let budget = Budget::new(100);
+        let old = budget.share(80, None).unwrap();
+        assert!(budget.share(90, None).is_err());
+        let new = budget.share(90, Some(&old)).unwrap();
+        old.drain(30);
+        assert_eq!(new.allowed(), 70, "30 are still with the old session");
+        old.drain(5);
+        assert_eq!(new.allowed(), 90);
+        old.drain(50);
+        assert_eq!(new.allowed(), 90, "a draining session only shrinks");
+        drop(old);
+        assert_eq!(new.allowed(), 90);
+        assert_eq!(budget.share(11, None).unwrap_err().free, 10);
+    }
+
+    #[test]
+    fn nobody_is_squeezed_by_who_came_later() {
+        let budget = Budget::new(100);
+        let first = budget.share(50, None).unwrap();
+        let second = budget.share(50, None).unwrap();
+        assert_eq!((first.allowed(), second.allowed()), (50, 50));
+        let third = budget.share(50, Some(&second)).unwrap();
+        second.drain(20);
+        assert_eq!((first.allowed(), third.allowed()), (50, 30));
+    }
+}
