@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::channel::{self, Setup};
+use crate::channel::{self, Link, Setup};
 use crate::cloud::dial::{Dial, TcpDial};
 use crate::cloud::login::Login;
 use crate::cloud::status::Board;
@@ -76,18 +76,18 @@ impl Agent {
     ) -> Result<Self, Error> {
         let device = device::device(config)?;
         let (stop, stopping) = stopper();
-        let losses = watch::Sender::new(0);
+        let link = watch::Sender::new(Link::default());
         let mut tasks = JoinSet::new();
         let each = device.channels.into_iter().zip(&config.channels).enumerate();
         let channels = each.map(|(number, (hardware, settings))| {
-            let stop_with_cloud = config.cloud.stop_publish_on_disconnect;
             let setup = Setup {
                 number,
                 encoder: hardware.encoder,
                 config: settings.clone(),
                 publish: config.publish.clone(),
                 trust: trust.clone(),
-                losses: stop_with_cloud.then(|| losses.subscribe()),
+                link: link.subscribe(),
+                stop_with_link: config.cloud.stop_publish_on_disconnect,
             };
             setup.spawn(&mut tasks, stopping.clone())
         });
@@ -97,7 +97,7 @@ impl Agent {
             dispatch: Dispatch::new(channels.clone()),
             board: Board::new(channels.iter().map(channel::Handle::status).collect()),
             state: watch::Sender::new(cloud::State::Dialling),
-            losses,
+            link,
             rng,
         };
         let view = View { cloud: cloud.state.subscribe(), channels };

@@ -1,5 +1,6 @@
 //! One task per channel owns its live stream; others send it requests and read its [`Status`].
 
+mod bitrate;
 mod opener;
 mod publish;
 mod reach;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 
 use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::publish::PublishStats;
-use ivt_media::pull::{Pull, PullConfig};
+use ivt_media::pull::{Pull, PullConfig, PullState};
 use ivt_media::rtmp::RtmpUrl;
+use ivt_media::source::SourceError;
 use ivt_media::stats::StreamStats;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -69,6 +71,27 @@ pub enum Refusal {
     /// It was told to stop before frames flowed, or the agent ends.
     #[error("stopped before the stream was running")]
     Stopped,
+}
+
+impl Refusal {
+    /// What a camera's failure means.
+    fn of_camera(camera: &PullState) -> Option<Self> {
+        let PullState::Failed(error) = camera else { return None };
+        let kind = match error {
+            SourceError::Unsupported { .. } => Kind::Other,
+            _ => Kind::Offline,
+        };
+        Some(Self::Camera { kind, reason: error.to_string() })
+    }
+}
+
+/// What a channel must know of the connection to the cloud.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// The device is logged in.
+    pub up: bool,
+    /// Connections that are over.
+    pub losses: u64,
 }
 
 /// How a channel is.

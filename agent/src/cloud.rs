@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::channel::Link;
 use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
 use dial::{Dial, DialError};
@@ -50,8 +51,8 @@ pub struct Cloud {
     pub board: Board,
     /// Where the state is shown.
     pub state: watch::Sender<State>,
-    /// Counts connections that are over. Whoever serves the cloud watches it.
-    pub losses: watch::Sender<u64>,
+    /// Told of every connection. Whoever serves the cloud watches it.
+    pub link: watch::Sender<Link>,
     /// Spreads the attempts.
     pub rng: StdRng,
 }
@@ -71,8 +72,10 @@ impl Cloud {
                 Ok(socket) => {
                     log::info!("logged in to the cloud");
                     self.state.send_replace(State::Online);
+                    self.link.send_modify(|link| link.up = true);
                     let ended = link::run(socket, &self.dispatch, &self.board, &mut stop).await;
-                    self.losses.send_modify(|n| *n += 1);
+                    self.link
+                        .send_modify(|link| *link = Link { up: false, losses: link.losses + 1 });
                     let healthy = ended.healthy_since.map(|since| since.elapsed());
                     match ended.reason {
                         Reason::Stopped => return,

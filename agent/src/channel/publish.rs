@@ -3,24 +3,19 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ivt_hal::{Encoder, Kind};
+use ivt_hal::Encoder;
 use ivt_media::hub::Start;
 use ivt_media::publish::{self, PublishStats};
 use ivt_media::pull::{Pull, PullState, Subscription};
 use ivt_media::rtmp::{Options, PublishError};
-use ivt_media::source::SourceError;
 use ivt_media::tls::TlsError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-use super::{Ask, Refusal};
+use super::{Ask, Refusal, bitrate};
 use crate::backoff::{Backoff, PUBLISH};
 use crate::tls::Trust;
-
-/// How long an unknown bit rate is measured.
-const MEASURE: Duration = Duration::from_secs(3);
 
 /// A shorter stream key is no secret; taking it out of a text would only garble it.
 const SHORTEST_SECRET: usize = 6;
@@ -55,7 +50,7 @@ impl Job {
         let mut subscription = self.pull.subscribe(Start::LastKey);
         if let Some(limit) = self.ask.max_bitrate {
             let checked = tokio::select! {
-                checked = self.check_bitrate(limit.get()) => checked,
+                checked = bitrate::check(&*self.encoder, self.ask.stream, &self.pull, limit) => checked,
                 _ = &mut stop => return,
             };
             if let Err(refusal) = checked {
@@ -121,7 +116,7 @@ impl Job {
             tokio::select! {
                 // A failure from before we asked is no news: the camera is asked again.
                 Ok(()) = camera.changed() => {
-                    let lost = failure(&camera.borrow());
+                    let lost = Refusal::of_camera(&camera.borrow());
                     if let Some(refusal) = lost {
                         report(reports, Progress::Broken(refusal)).await;
                     }
@@ -138,54 +133,6 @@ impl Job {
             key => error.to_string().replace(key, "…"),
         }
     }
-
-    async fn check_bitrate(&self, limit: u64) -> Result<(), Refusal> {
-        let known = self.encoder.bitrate(self.ask.stream).await;
-        let known = known.map_err(|e| Refusal::Camera { kind: e.kind, reason: e.to_string() })?;
-        let bitrate = match known {
-            Some(bitrate) => u64::from(bitrate),
-            None => self.measure().await?,
-        };
-        if bitrate > limit {
-            return Err(Refusal::Bitrate { bitrate, limit });
-        }
-        Ok(())
-    }
-
-    /// The mean of the first seconds.
-    async fn measure(&self) -> Result<u64, Refusal> {
-        let before = self.pull.stats();
-        let mut camera = self.pull.state();
-        while !matches!(*camera.borrow_and_update(), PullState::Live) {
-            // The sender lives in the pull.
-            camera.changed().await.ok();
-            let lost = failure(&camera.borrow());
-            if let Some(refusal) = lost {
-                return Err(refusal);
-            }
-        }
-        sleep(MEASURE).await;
-        let after = self.pull.stats();
-        let too_little = || Refusal::Camera {
-            kind: Kind::Other,
-            reason: "the camera sends too little to measure its bit rate, or its key frames are \
-                     too far apart: set the channel's bitrate"
-                .into(),
-        };
-        // One key frame alone would pass for a very high rate.
-        let enough = after.duration.saturating_sub(before.duration) >= MEASURE / 2;
-        after.mean_bitrate_since(&before).filter(|_| enough).ok_or_else(too_little)
-    }
-}
-
-/// The refusal that a camera's failure means.
-pub(super) fn failure(camera: &PullState) -> Option<Refusal> {
-    let PullState::Failed(error) = camera else { return None };
-    let kind = match error {
-        SourceError::Unsupported { .. } => Kind::Other,
-        _ => Kind::Offline,
-    };
-    Some(Refusal::Camera { kind, reason: error.to_string() })
 }
 
 async fn report(reports: &Reports, progress: Progress) {

@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::publish::{Job, Progress, failure};
+use super::publish::{Job, Progress};
 use super::session::{Ruling, Session};
-use super::{Answer, Ask, Command, Feeds, Handle, Refusal, Status, reach};
+use super::{Answer, Ask, Command, Feeds, Handle, Link, Refusal, Status, reach};
 use crate::config;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
@@ -34,8 +34,10 @@ pub struct Setup {
     pub publish: config::Publish,
     /// Whom `rtmps` servers are checked against.
     pub trust: Trust,
-    /// Counts lost connections to the cloud: each ends the live stream. `None` lets it go on.
-    pub losses: Option<watch::Receiver<u64>>,
+    /// The connection to the cloud.
+    pub link: watch::Receiver<Link>,
+    /// A lost connection ends the live stream.
+    pub stop_with_link: bool,
 }
 
 impl Setup {
@@ -62,8 +64,10 @@ impl Setup {
         let (known, reachable) = watch::channel(None);
         let pulls = [feeds.main.state(), feeds.sub.state()];
         let observe = reach::observe(Arc::clone(&self.encoder), pulls, known);
+        let losses = self.link.borrow().losses;
         let task = Task {
             session: Session::new(self.publish.retry),
+            losses,
             setup: self,
             feeds,
             inbox,
@@ -99,6 +103,8 @@ struct Task {
     /// Those who asked for the stream that is being started.
     waiting: Vec<Answer>,
     stats: watch::Sender<PublishStats>,
+    /// Lost connections to the cloud that were seen.
+    losses: u64,
 }
 
 /// The work on one stream. Dropping it ends the work.
@@ -117,7 +123,7 @@ impl Task {
                 // A lost connection comes before what was asked over it.
                 biased;
                 () = stop.requested() => break,
-                () = lost(&mut self.setup.losses) => self.end("the cloud is gone"),
+                () = lost(&mut self.setup.link, &mut self.losses), if self.setup.stop_with_link => self.end("the cloud is gone"),
                 Some(command) = self.inbox.recv() => self.obey(command),
                 Some(progress) = next(&mut self.running) => self.note(progress),
                 () = at(due) => self.expire(),
@@ -239,7 +245,7 @@ impl Task {
             kind: Kind::Timeout,
             reason: "the camera sent no frame in time".into(),
         };
-        failure(&camera.borrow()).unwrap_or_else(silent)
+        Refusal::of_camera(&camera.borrow()).unwrap_or_else(silent)
     }
 
     /// Ends the stream, if there is one.
@@ -284,13 +290,12 @@ impl Task {
 }
 
 /// Returns when a connection to the cloud is lost.
-async fn lost(losses: &mut Option<watch::Receiver<u64>>) {
-    if let Some(losses) = losses
-        && losses.changed().await.is_ok()
-    {
-        return;
+async fn lost(link: &mut watch::Receiver<Link>, seen: &mut u64) {
+    match link.wait_for(|link| link.losses != *seen).await.map(|link| link.losses) {
+        Ok(losses) => *seen = losses,
+        // The agent ends.
+        Err(_) => std::future::pending().await,
     }
-    std::future::pending().await
 }
 
 async fn next(running: &mut Option<Running>) -> Option<Progress> {

@@ -81,7 +81,7 @@ async fn receive(tcp: TcpStream, seen: mpsc::UnboundedSender<Seen>) {
 
 struct Channel {
     handle: Handle,
-    losses: watch::Sender<u64>,
+    link: watch::Sender<Link>,
     stopper: Stopper,
     tasks: JoinSet<()>,
 }
@@ -93,19 +93,20 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         retry.as_secs()
     );
     let config: config::Config = text.parse().unwrap();
-    let losses = watch::Sender::new(0);
+    let link = watch::Sender::new(Link::default());
     let setup = Setup {
         number: 0,
         encoder: Arc::new(encoder),
         config: config.channels[0].clone(),
         publish: config.publish,
         trust: Trust::new(None).unwrap(),
-        losses: Some(losses.subscribe()),
+        link: link.subscribe(),
+        stop_with_link: true,
     };
     let (stopper, stop) = stopper();
     let mut tasks = JoinSet::new();
     let handle = setup.spawn(&mut tasks, stop);
-    Channel { handle, losses, stopper, tasks }
+    Channel { handle, link, stopper, tasks }
 }
 
 fn emulated() -> Channel {
@@ -304,7 +305,7 @@ async fn a_lost_cloud_ends_the_stream() {
     let channel = emulated();
     let mut server = Server::anywhere().await;
     channel.publish(ask(server.addr, "a")).await.unwrap();
-    channel.losses.send_modify(|n| *n += 1);
+    channel.link.send_modify(|link| link.losses += 1);
     channel.live(None).await;
     server.sees(Seen::End).await;
     channel.publish(ask(server.addr, "b")).await.unwrap();

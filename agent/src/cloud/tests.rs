@@ -58,7 +58,7 @@ impl Dial for Script {
 struct Setup {
     attempts: mpsc::UnboundedReceiver<(Instant, Option<Server>)>,
     state: watch::Receiver<State>,
-    losses: watch::Receiver<u64>,
+    link: watch::Receiver<Link>,
     stopper: Stopper,
     task: JoinHandle<()>,
 }
@@ -67,18 +67,18 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let (sender, attempts) = mpsc::unbounded_channel();
     let script = Script { fates: Mutex::new(fates.into_iter().collect()), attempts: sender };
     let state = watch::Sender::new(State::Dialling);
-    let losses = watch::Sender::new(0);
+    let link = watch::Sender::new(Link::default());
     let (stopper, stop) = stopper();
     let cloud = Cloud {
         dial: Arc::new(script),
         dispatch: Dispatch::new(Vec::new()),
         board: Board::new(Vec::new()),
         state: state.clone(),
-        losses: losses.clone(),
+        link: link.clone(),
         rng: StdRng::seed_from_u64(seed),
     };
     let task = tokio::spawn(cloud.run(stop));
-    Setup { attempts, state: state.subscribe(), losses: losses.subscribe(), stopper, task }
+    Setup { attempts, state: state.subscribe(), link: link.subscribe(), stopper, task }
 }
 
 impl Setup {
@@ -144,7 +144,7 @@ async fn after_a_minute_of_health_a_loss_is_mended_within_fifteen_seconds() {
         serve(&mut server, Duration::from_secs(61)).await;
         drop(server);
         let lost = Instant::now();
-        setup.losses.wait_for(|n| *n == 1).await.unwrap();
+        setup.link.wait_for(|link| link.losses == 1).await.unwrap();
         let (at, _) = setup.attempt().await;
         assert!(at - lost <= Duration::from_secs(16), "seed {seed}: {:?}", at - lost);
     }
