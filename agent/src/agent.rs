@@ -76,7 +76,7 @@ impl Agent {
     ) -> Result<Self, Error> {
         let device = device::device(config)?;
         let (stop, stopping) = stopper();
-        let link = watch::Sender::new(Link::default());
+        let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
         let each = device.channels.into_iter().zip(&config.channels).enumerate();
         let channels = each.map(|(number, (hardware, settings))| {

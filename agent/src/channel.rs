@@ -17,6 +17,7 @@ use ivt_media::rtmp::RtmpUrl;
 use ivt_media::source::SourceError;
 use ivt_media::stats::StreamStats;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::config::QualityMap;
 
@@ -86,12 +87,19 @@ impl Refusal {
 }
 
 /// What a channel must know of the connection to the cloud.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The device is logged in.
-    pub up: bool,
+    /// Since when the device is not logged in; `None` while it is.
+    pub down_since: Option<Instant>,
     /// Connections that are over.
     pub losses: u64,
+}
+
+impl Link {
+    /// Not connected yet.
+    pub fn down() -> Self {
+        Self { down_since: Some(Instant::now()), losses: 0 }
+    }
 }
 
 /// How a channel is.

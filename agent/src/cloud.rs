@@ -72,10 +72,11 @@ impl Cloud {
                 Ok(socket) => {
                     log::info!("logged in to the cloud");
                     self.state.send_replace(State::Online);
-                    self.link.send_modify(|link| link.up = true);
+                    self.link.send_modify(|link| link.down_since = None);
                     let ended = link::run(socket, &self.dispatch, &self.board, &mut stop).await;
-                    self.link
-                        .send_modify(|link| *link = Link { up: false, losses: link.losses + 1 });
+                    self.link.send_modify(|link| {
+                        *link = Link { losses: link.losses + 1, ..Link::down() };
+                    });
                     let healthy = ended.healthy_since.map(|since| since.elapsed());
                     match ended.reason {
                         Reason::Stopped => return,

@@ -93,7 +93,7 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         retry.as_secs()
     );
     let config: config::Config = text.parse().unwrap();
-    let link = watch::Sender::new(Link::default());
+    let link = watch::Sender::new(Link::down());
     let setup = Setup {
         number: 0,
         encoder: Arc::new(encoder),

@@ -67,7 +67,7 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let (sender, attempts) = mpsc::unbounded_channel();
     let script = Script { fates: Mutex::new(fates.into_iter().collect()), attempts: sender };
     let state = watch::Sender::new(State::Dialling);
-    let link = watch::Sender::new(Link::default());
+    let link = watch::Sender::new(Link::down());
     let (stopper, stop) = stopper();
     let cloud = Cloud {
         dial: Arc::new(script),
