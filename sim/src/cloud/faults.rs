@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::record::RecordFaults;
+
 /// Every fault that is on. The default is a healthy cloud. Also the JSON of `/api/faults`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -10,6 +12,8 @@ pub struct Faults {
     pub link: LinkFaults,
     /// What happens to new and running RTMP connections.
     pub rtmp: RtmpFault,
+    /// Faults of the recording service.
+    pub record: RecordFaults,
 }
 
 /// Faults of the device endpoint; those of running connections act at once.

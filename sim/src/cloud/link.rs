@@ -20,8 +20,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use super::device::{Attachment, Command, Device, Models, NOT_ANSWERED};
 use super::faults::LinkFaults;
 use super::ledger::{Kind, Ledger, Sender};
+use super::listener::Remote;
 use super::packet::Direction;
-use super::serve::Remote;
 use super::{Cloud, Login, now};
 
 /// Largest message of a device, in bytes.
@@ -50,7 +50,7 @@ pub(super) struct LoginQuery {
 /// `GET /ivc`: checks the login, then serves the connection until either side ends it.
 pub(super) async fn login(
     State(cloud): State<Arc<Cloud>>,
-    ConnectInfo(Remote(remote)): ConnectInfo<Remote>,
+    ConnectInfo(Remote { addr: remote, .. }): ConnectInfo<Remote>,
     Query(query): Query<LoginQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Response {

@@ -11,8 +11,10 @@ pub mod fmp4;
 mod ingest;
 mod ledger;
 mod link;
+mod listener;
 mod packet;
 mod play;
+mod record;
 mod serve;
 mod streams;
 
@@ -22,6 +24,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -32,10 +35,15 @@ pub use answers::Answers;
 pub use device::{Device, DeviceInfo, Models, NOT_ANSWERED};
 pub use faults::{Faults, LinkFaults, RtmpFault};
 pub use packet::{Direction, Packet};
+pub use record::{
+    Bodies, Calls, DropReport, RecordFault, RecordFaults, Recording, RecordingInfo, Rule,
+    SegmentInfo, SegmentState, SinkInfo, StepFault, Violation,
+};
 pub use streams::{Stream, StreamInfo};
 
 use device::Devices;
-use serve::{Remote, Seated};
+use listener::{Remote, Seated};
+use record::Recorder;
 use streams::Streams;
 
 /// Pages and scripts connected at a time.
@@ -56,6 +64,10 @@ pub struct CloudOptions {
     pub max_devices: usize,
     /// Bytes of each stream kept for players that come late.
     pub ring_bytes: usize,
+    /// Bytes of recordings kept; the oldest go first.
+    pub record_bytes: u64,
+    /// What is kept of recordings.
+    pub record_bodies: Bodies,
     /// What devices are answered.
     pub answers: Answers,
     /// Faults that are on from the start.
@@ -63,7 +75,8 @@ pub struct CloudOptions {
 }
 
 impl Default for CloudOptions {
-    /// Loopback, free ports, anybody may log in, 30 s of patience, 64 devices, rings of 8 MiB.
+    /// Loopback, free ports, anybody may log in, 30 s of patience, 64 devices, rings of 8 MiB,
+    /// recordings of 256 MiB.
     fn default() -> Self {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -73,6 +86,8 @@ impl Default for CloudOptions {
             patience: Duration::from_secs(30),
             max_devices: 64,
             ring_bytes: 8 << 20,
+            record_bytes: 256 << 20,
+            record_bodies: Bodies::Keep,
             answers: Answers::default(),
             faults: Faults::default(),
         }
@@ -114,6 +129,7 @@ pub(crate) struct Cloud {
     rtmp_addr: SocketAddr,
     devices: Devices,
     streams: Streams,
+    recorder: Recorder,
     faults: watch::Sender<Faults>,
     shutdown: watch::Sender<bool>,
     device_seats: Arc<Semaphore>,
@@ -130,6 +146,7 @@ impl CloudSim {
             rtmp_addr: rtmp.local_addr()?,
             devices: Devices::new(options.max_devices.saturating_mul(4)),
             streams: Streams::new(options.ring_bytes),
+            recorder: Recorder::new(options.record_bytes, options.record_bodies),
             faults: watch::Sender::new(options.faults.clone()),
             shutdown: watch::Sender::new(false),
             device_seats: Arc::new(Semaphore::new(options.max_devices)),
@@ -138,7 +155,10 @@ impl CloudSim {
         });
         let mut servers = JoinSet::new();
         let app = serve::router(cloud.clone()).into_make_service_with_connect_info::<Remote>();
-        let listener = Seated::new(http, cloud.options.max_devices.saturating_add(PAGE_SEATS));
+        let listener = Seated::new(
+            http,
+            cloud.options.max_devices.saturating_mul(2).saturating_add(PAGE_SEATS),
+        );
         let mut shutdown = cloud.shutdown.subscribe();
         servers.spawn(async move {
             let stop = async move { drop(shutdown.wait_for(|stop| *stop).await) };
@@ -221,6 +241,48 @@ impl CloudSim {
     /// Every device that called.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         self.cloud.devices.list().iter().map(|device| device.info()).collect()
+    }
+
+    /// The `cbk_url` of a recording session.
+    pub fn record_url(&self, session: &str) -> Url {
+        let own = || Url::parse(&format!("http://{}/", self.http_addr));
+        let base = self.cloud.recorder.base().map_or_else(own, Ok);
+        let mut url = base.expect("an address makes a URL");
+        url.path_segments_mut().expect("an http URL has a path").extend(["record", session]);
+        url
+    }
+
+    /// The recording session of this name, whether it was called for yet or not.
+    ///
+    /// # Panics
+    /// When 64 other sessions are in use, or the name is empty or longer than 128 bytes.
+    pub fn recording(&self, session: &str) -> Arc<Recording> {
+        self.cloud.recorder.open(session).expect("a name, and room for another session")
+    }
+
+    /// Every recording session, oldest first.
+    pub fn recordings(&self) -> Vec<RecordingInfo> {
+        self.cloud.recorder.list().iter().map(|recording| recording.info()).collect()
+    }
+
+    /// The bytes of a stored segment, by its name, while they are kept.
+    pub fn object(&self, name: &str) -> Option<Bytes> {
+        self.cloud.recorder.object(name)
+    }
+
+    /// What `PUT /sink/…` received.
+    pub fn sink(&self) -> SinkInfo {
+        self.cloud.recorder.sink()
+    }
+
+    /// Where devices reach this server from now on, if not by its own address: `https://HOST:PORT`.
+    pub fn set_public_base(&self, base: &Url) {
+        self.cloud.recorder.set_base(base);
+    }
+
+    /// The faults that are on.
+    pub fn faults(&self) -> Faults {
+        self.cloud.faults.borrow().clone()
     }
 
     /// Switches faults on and off.

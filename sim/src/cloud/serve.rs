@@ -1,15 +1,8 @@
-//! The HTTP side: a listener with a bound on connections, the routes, and the headers that keep a
-//! page of device-made text harmless.
+//! The HTTP side: the routes, and the headers that keep a page of device-made text harmless.
 
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
@@ -19,12 +12,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Cloud, api, feed, link, play};
+use super::{Cloud, api, feed, link, play, record};
 
 const MAX_BODY: usize = 128 << 10;
 const CSP: &str = "default-src 'self'; media-src 'self' blob:; connect-src 'self'; object-src 'none'; \
@@ -58,9 +47,11 @@ pub(super) fn router(cloud: Arc<Cloud>) -> Router {
         .route("/api/hang_up", post(api::hang_up))
         .route("/feed", get(feed::open))
         .route("/play/{key}", get(play::open))
+        .merge(record::api_routes())
         // Devices send no Origin; a page of another site does, and must not steer the cloud.
         .layer(from_fn(same_origin))
         .route("/ivc", get(link::login))
+        .merge(record::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(harden))
         .with_state(cloud)
@@ -94,101 +85,6 @@ async fn harden(request: Request, next: Next) -> Response {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-/// Accepts at most so many connections at a time; the rest wait in the backlog.
-pub(super) struct Seated {
-    listener: TcpListener,
-    seats: Arc<Semaphore>,
-}
-
-impl Seated {
-    pub(super) fn new(listener: TcpListener, seats: usize) -> Self {
-        Self { listener, seats: Arc::new(Semaphore::new(seats)) }
-    }
-}
-
-/// A connection and its seat.
-pub(super) struct Seat {
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
-}
-
-/// The address of the other end.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Remote(pub(super) SocketAddr);
-
-impl Listener for Seated {
-    type Io = Seat;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Seat, SocketAddr) {
-        loop {
-            let permit = self.seats.clone().acquire_owned().await;
-            match (self.listener.accept().await, permit) {
-                (Ok((stream, remote)), Ok(_permit)) => {
-                    let _ = stream.set_nodelay(true);
-                    return (Seat { stream, _permit }, remote);
-                }
-                (Err(error), _) => {
-                    // Out of descriptors: without a pause this would spin.
-                    log::warn!(target: "sim", "HTTP accept: {error}");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                (Ok(_), Err(_)) => {}
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, Seated>> for Remote {
-    fn connect_info(stream: IncomingStream<'_, Seated>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-impl AsyncRead for Seat {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Seat {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
 
 #[cfg(test)]

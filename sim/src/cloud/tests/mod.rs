@@ -3,6 +3,7 @@
 mod device;
 mod ingest;
 mod play;
+mod record;
 mod web;
 
 use std::time::Duration;

@@ -1,0 +1,156 @@
+//! The listener of the HTTP port: a bound on connections, and connections that can be cut under the
+//! server's feet.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Accepts at most so many connections at a time; the rest wait in the backlog.
+pub(super) struct Seated {
+    listener: TcpListener,
+    seats: Arc<Semaphore>,
+}
+
+impl Seated {
+    pub(super) fn new(listener: TcpListener, seats: usize) -> Self {
+        Self { listener, seats: Arc::new(Semaphore::new(seats)) }
+    }
+}
+
+/// A connection and its seat.
+pub(super) struct Seat {
+    stream: TcpStream,
+    wire: Wire,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Remote {
+    pub(super) addr: SocketAddr,
+    pub(super) wire: Wire,
+}
+
+/// A connection, to cut. What the server reads or writes afterwards fails, and it gives up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wire(Arc<AtomicU8>);
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Cut {
+    /// By FIN.
+    Close = 1,
+    /// By RST.
+    Reset = 2,
+}
+
+impl Wire {
+    pub(super) fn cut(&self, how: Cut) {
+        self.0.store(how as u8, Relaxed);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.0.load(Relaxed) == 0 {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.wire.0.load(Relaxed) == Cut::Reset as u8 {
+            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Listener for Seated {
+    type Io = Seat;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Seat, SocketAddr) {
+        loop {
+            let permit = self.seats.clone().acquire_owned().await;
+            match (self.listener.accept().await, permit) {
+                (Ok((stream, remote)), Ok(_permit)) => {
+                    let _ = stream.set_nodelay(true);
+                    return (Seat { stream, wire: Wire::default(), _permit }, remote);
+                }
+                (Err(error), _) => {
+                    // Out of descriptors: without a pause this would spin.
+                    log::warn!(target: "sim", "HTTP accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                (Ok(_), Err(_)) => {}
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Seated>> for Remote {
+    fn connect_info(stream: IncomingStream<'_, Seated>) -> Self {
+        Self { addr: *stream.remote_addr(), wire: stream.io().wire.clone() }
+    }
+}
+
+impl AsyncRead for Seat {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.wire.check()?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Seat {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.wire.check()?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.wire.check()?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.check()?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

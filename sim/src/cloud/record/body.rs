@@ -1,0 +1,117 @@
+//! Reading the body of a `PUT`: counted, hashed, kept, at a bounded rate and length.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use sha2::{Digest, Sha256};
+use tokio::time::{sleep, timeout};
+
+use super::store::Bodies;
+
+/// Longest body of a segment.
+pub(super) const MAX_BODY: u64 = 64 << 20;
+/// A device that sends no byte for so long is gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Not reserved at once on a device's word.
+const FIRST_ROOM: u64 = 1 << 20;
+
+/// What a body was.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    pub(super) bytes: u64,
+    /// In hexadecimal.
+    pub(super) sha256: Option<String>,
+    pub(super) body: Option<Bytes>,
+}
+
+/// Reads at most `length` bytes; `None` when the device ends or pauses before.
+pub(super) async fn receive(
+    body: Body,
+    length: u64,
+    rate: Option<u64>,
+    bodies: Bodies,
+) -> Option<Received> {
+    let mut stream = body.into_data_stream();
+    let mut sum = (bodies != Bodies::Count).then(Sha256::new);
+    let room = if bodies == Bodies::Keep { length.min(FIRST_ROOM) } else { 0 };
+    let mut kept = BytesMut::with_capacity(usize::try_from(room).unwrap_or(0));
+    let mut bytes = 0;
+    while bytes < length {
+        let chunk = chunk(&mut stream).await?;
+        bytes += chunk.len() as u64;
+        if let Some(sum) = &mut sum {
+            sum.update(&chunk);
+        }
+        if bodies == Bodies::Keep {
+            kept.extend_from_slice(&chunk);
+        }
+        if let Some(rate) = rate {
+            sleep(Duration::from_secs_f64(chunk.len() as f64 / rate.max(1) as f64)).await;
+        }
+    }
+    let sha256 = sum.map(|sum| sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+    Some(Received { bytes, sha256, body: (bodies == Bodies::Keep).then(|| kept.freeze()) })
+}
+
+/// Reads to the end whatever its length; the number of bytes.
+pub(super) async fn discard(body: Body) -> Option<u64> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = 0;
+    loop {
+        match timeout(PATIENCE, stream.next()).await.ok()? {
+            Some(chunk) => bytes += chunk.ok()?.len() as u64,
+            None => return Some(bytes),
+        }
+    }
+}
+
+async fn chunk(stream: &mut BodyDataStream) -> Option<Bytes> {
+    timeout(PATIENCE, stream.next()).await.ok()??.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn body(pieces: &[&'static [u8]]) -> Body {
+        let pieces: Vec<_> =
+            pieces.iter().map(|p| Ok::<_, Infallible>(Bytes::from_static(p))).collect();
+        Body::from_stream(stream::iter(pieces))
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_what_the_options_say() {
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        for (bodies, sha256, kept) in [
+            (Bodies::Keep, Some(sum), Some(&b"abc"[..])),
+            (Bodies::Sum, Some(sum), None),
+            (Bodies::Count, None, None),
+        ] {
+            let got = receive(body(&[b"a", b"bc"]), 3, None, bodies).await.unwrap();
+            assert_eq!((got.bytes, got.sha256.as_deref(), got.body.as_deref()), (3, sha256, kept));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_ends_early_is_nothing() {
+        assert!(receive(body(&[b"ab"]), 3, None, Bodies::Keep).await.is_none());
+        assert_eq!(discard(body(&[b"ab", b"c"])).await, Some(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_is_kept_and_silence_ends() {
+        let began = Instant::now();
+        receive(body(&[b"0123456789", b"0123456789"]), 20, Some(10), Bodies::Sum).await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), 2);
+        let silent = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        assert!(receive(silent, 1, None, Bodies::Sum).await.is_none());
+        assert_eq!(began.elapsed().as_secs(), 62);
+    }
+}

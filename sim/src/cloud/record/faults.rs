@@ -1,0 +1,162 @@
+//! What a broken recording service or object store does to an upload.
+
+use serde::{Deserialize, Serialize};
+
+/// Faults of the recording service. The default is a healthy one that wants to be uploaded to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordFaults {
+    /// Every `create` is answered "not now": the pre-record state.
+    pub not_now: bool,
+    /// Seconds for which an upload address is good; later it answers 403.
+    pub url_seconds: Option<u64>,
+    /// Faults of `op=create`.
+    pub create: Option<StepFault>,
+    /// Faults of the object store.
+    pub put: Option<StepFault>,
+    /// Faults of `op=save`.
+    pub save: Option<StepFault>,
+    /// Faults of `op=fail`.
+    pub fail: Option<StepFault>,
+    /// Faults of `op=stat`.
+    pub stat: Option<StepFault>,
+    /// Faults of `op=getcurrenttime`.
+    pub getcurrenttime: Option<StepFault>,
+}
+
+/// A fault of one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepFault {
+    /// What happens.
+    pub fault: RecordFault,
+    /// To how many requests; counts down. `None`: until it is switched off.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+/// What happens to a request. Where nothing else is said, it is not acted upon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordFault {
+    /// Answered with this HTTP status (400 to 599).
+    Status(u16),
+    /// Answered with 307 to this address.
+    Redirect(String),
+    /// Acted upon after so many milliseconds.
+    DelayMs(u64),
+    /// A `PUT` is read, and every other answer written, at so many bytes per second. Acted upon.
+    Slow(u64),
+    /// Nothing more is read, no answer is given; the connection stays.
+    Stall,
+    /// The connection is reset: in the middle of the body, or before the answer.
+    Reset,
+    /// The connection is closed: in the middle of the body, or before the answer.
+    Close,
+    /// Acted upon, then the connection is closed before the answer.
+    LoseAnswer,
+    /// Answered 200 with a page instead of JSON.
+    NotJson,
+    /// Answered 200 with `{}`.
+    EmptyObject,
+    /// Answered 200 with a body of 1 GB that is no JSON until its end.
+    Huge,
+    /// `create` is answered with a name and no address.
+    NoUri,
+    /// `create` gives this address to upload to. Acted upon.
+    Uri(String),
+}
+
+/// The requests of an upload, each with faults and a counter of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Create,
+    Put,
+    Save,
+    Fail,
+    Stat,
+    CurrentTime,
+}
+
+impl StepFault {
+    /// Happens until it is switched off.
+    pub fn always(fault: RecordFault) -> Option<Self> {
+        Some(Self { fault, times: None })
+    }
+
+    /// Happens to the next `times` requests.
+    pub fn times(times: u32, fault: RecordFault) -> Option<Self> {
+        Some(Self { fault, times: Some(times) })
+    }
+}
+
+impl RecordFaults {
+    /// The fault for the next request of this step, counted.
+    pub(super) fn take(&mut self, step: Step) -> Option<RecordFault> {
+        let slot = match step {
+            Step::Create => &mut self.create,
+            Step::Put => &mut self.put,
+            Step::Save => &mut self.save,
+            Step::Fail => &mut self.fail,
+            Step::Stat => &mut self.stat,
+            Step::CurrentTime => &mut self.getcurrenttime,
+        };
+        let StepFault { fault, times } = slot.as_mut()?;
+        let fault = fault.clone();
+        match times {
+            None => Some(fault),
+            Some(left) => {
+                let due = *left > 0;
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    *slot = None;
+                }
+                due.then_some(fault)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_counted_fault_happens_that_often_and_is_gone() {
+        let mut faults = RecordFaults {
+            put: StepFault::times(2, RecordFault::Status(503)),
+            save: StepFault::times(0, RecordFault::Stall),
+            stat: StepFault::always(RecordFault::Reset),
+            ..RecordFaults::default()
+        };
+        assert_eq!(faults.take(Step::Create), None);
+        for left in [Some(1), None] {
+            assert_eq!(faults.take(Step::Put), Some(RecordFault::Status(503)));
+            assert_eq!(faults.put.as_ref().and_then(|put| put.times), left);
+        }
+        assert_eq!((faults.take(Step::Put), faults.put.clone()), (None, None));
+        assert_eq!(faults.take(Step::Save), None);
+        for _ in 0..3 {
+            assert_eq!(faults.take(Step::Stat), Some(RecordFault::Reset));
+        }
+    }
+
+    #[test]
+    fn faults_are_written_as_scripts_write_them() {
+        let text = json!({
+            "not_now": true,
+            "create": { "fault": "huge" },
+            "put": { "fault": { "status": 503 }, "times": 3 },
+            "save": { "fault": { "redirect": "http://elsewhere/" } },
+        });
+        let faults: RecordFaults = serde_json::from_value(text).unwrap();
+        assert!(faults.not_now);
+        assert_eq!(faults.create, StepFault::always(RecordFault::Huge));
+        assert_eq!(faults.put, StepFault::times(3, RecordFault::Status(503)));
+        let written = serde_json::to_value(&faults).unwrap();
+        assert_eq!(serde_json::from_value::<RecordFaults>(written).unwrap(), faults);
+        assert!(serde_json::from_str::<RecordFaults>(r#"{"put":{"fault":"rain"}}"#).is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! How a fault goes over the wire.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::super::Cloud;
+use super::super::listener::{Cut, Wire};
+use super::faults::RecordFault;
+use super::session::Refused;
+
+/// Body of an answer that is too long.
+const HUGE: usize = 1 << 30;
+const HUGE_CHUNK: usize = 64 << 10;
+/// Pieces of a slow answer.
+const TICKS_PER_SECOND: u64 = 10;
+
+/// An answer of the service: `info` of an error, or an object.
+pub(super) fn answer(result: Result<Value, Refused>) -> Response {
+    match result {
+        Ok(value) => Json(value).into_response(),
+        Err((status, info)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, Json(json!({ "info": info }))).into_response()
+        }
+    }
+}
+
+/// What is done instead of acting upon a request; `None`: act upon it.
+pub(super) async fn instead(
+    fault: Option<&RecordFault>,
+    cloud: &Cloud,
+    wire: &Wire,
+) -> Option<Response> {
+    match fault? {
+        RecordFault::Status(status) => Some(answer(Err((*status, "refused on request".into())))),
+        RecordFault::Redirect(to) => {
+            let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+            Some((StatusCode::TEMPORARY_REDIRECT, [(LOCATION, to)]).into_response())
+        }
+        RecordFault::DelayMs(ms) => {
+            sleep(Duration::from_millis(*ms)).await;
+            None
+        }
+        RecordFault::Stall => {
+            let mut shutdown = cloud.shutdown.subscribe();
+            let _ = shutdown.wait_for(|stop| *stop).await;
+            Some(cut(wire, Cut::Close))
+        }
+        RecordFault::Reset => Some(cut(wire, Cut::Reset)),
+        RecordFault::Close => Some(cut(wire, Cut::Close)),
+        RecordFault::NotJson => {
+            let kind = [(CONTENT_TYPE, "text/html")];
+            Some((kind, "<html><body>It works!</body></html>").into_response())
+        }
+        RecordFault::EmptyObject => Some(answer(Ok(json!({})))),
+        RecordFault::Huge => Some(huge()),
+        RecordFault::NoUri => Some(answer(Ok(json!({ "name": "nowhere" })))),
+        RecordFault::LoseAnswer | RecordFault::Slow(_) | RecordFault::Uri(_) => None,
+    }
+}
+
+/// What is done to the answer of a request acted upon.
+pub(super) async fn afterwards(
+    fault: Option<&RecordFault>,
+    wire: &Wire,
+    answer: Response,
+) -> Response {
+    match fault {
+        Some(RecordFault::LoseAnswer) => cut(wire, Cut::Close),
+        Some(RecordFault::Slow(rate)) => slowly(answer, *rate).await,
+        _ => answer,
+    }
+}
+
+/// The answer is never written: the connection fails before.
+fn cut(wire: &Wire, how: Cut) -> Response {
+    wire.cut(how);
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn huge() -> Response {
+    let filler = Bytes::from(vec![b'a'; HUGE_CHUNK]);
+    let head = Bytes::from_static(b"{\"name\":\"");
+    let pieces = std::iter::once(head).chain(std::iter::repeat_n(filler, HUGE / HUGE_CHUNK));
+    let body = Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)));
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn slowly(answer: Response, rate: u64) -> Response {
+    let (mut head, body) = answer.into_parts();
+    let whole = to_bytes(body, HUGE_CHUNK).await.unwrap_or_default();
+    let step = usize::try_from(rate / TICKS_PER_SECOND).unwrap_or(usize::MAX).max(1);
+    let pieces = stream::unfold(whole, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        sleep(Duration::from_secs(1) / TICKS_PER_SECOND as u32).await;
+        let piece = rest.split_to(step.min(rest.len()));
+        Some((Ok::<_, Infallible>(piece), rest))
+    });
+    head.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(head, Body::from_stream(pieces))
+}

@@ -1,0 +1,188 @@
+//! The recording service and the object store behind it (field notes, "Cloud recording upload").
+
+mod api;
+mod body;
+mod faults;
+mod form;
+mod misbehave;
+mod service;
+mod session;
+mod store;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+use url::Url;
+
+pub use faults::{RecordFault, RecordFaults, StepFault};
+pub use session::{Calls, DropReport, RecordingInfo, Rule, SegmentInfo, SegmentState, Violation};
+pub use store::Bodies;
+
+use store::Store;
+
+pub(super) use api::routes as api_routes;
+pub(super) use service::routes;
+
+/// Sessions remembered; above, the oldest that nobody holds makes room.
+const MAX_SESSIONS: usize = 64;
+/// Segments remembered of all sessions together.
+const MAX_SEGMENTS: usize = 200_000;
+/// Longest session name, in bytes.
+const MAX_NAME: usize = 128;
+/// Bytes of bodies under way, in KiB.
+const UNDER_WAY_KIB: usize = 256 << 10;
+
+/// One recording session, whether its device has called yet or not.
+pub struct Recording {
+    info: watch::Sender<RecordingInfo>,
+}
+
+/// What `PUT /sink/…` received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SinkInfo {
+    /// Complete requests.
+    pub puts: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+}
+
+impl Recording {
+    fn new(session: &str) -> Self {
+        let info = RecordingInfo { session: session.to_owned(), ..RecordingInfo::default() };
+        Self { info: watch::Sender::new(info) }
+    }
+
+    /// What is known at this moment.
+    pub fn info(&self) -> RecordingInfo {
+        self.info.borrow().clone()
+    }
+
+    /// What is known, as it changes.
+    pub fn watch(&self) -> watch::Receiver<RecordingInfo> {
+        self.info.subscribe()
+    }
+
+    /// Returns what is known once it satisfies `condition`; at once if it does.
+    pub async fn wait_for(&self, condition: impl FnMut(&RecordingInfo) -> bool) -> RecordingInfo {
+        let mut info = self.info.subscribe();
+        // The sender lives in `self`, so the watch cannot close.
+        info.wait_for(condition).await.map_or_else(|_| self.info(), |info| info.clone())
+    }
+
+    /// Returns once `count` segments are stored.
+    pub async fn wait_segments(&self, count: usize) -> RecordingInfo {
+        self.wait_for(|info| info.stored().count() >= count).await
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut RecordingInfo) -> T) -> T {
+        let mut made = None;
+        self.info.send_modify(|info| made = Some(change(info)));
+        made.expect("the closure was called")
+    }
+}
+
+/// Every recording session and what was stored.
+pub(super) struct Recorder {
+    recordings: Mutex<Vec<Arc<Recording>>>,
+    store: Store,
+    bodies: Bodies,
+    under_way: Arc<Semaphore>,
+    /// Where devices upload to; `None`: where they called.
+    base: Mutex<Option<Url>>,
+    sink: (AtomicU64, AtomicU64),
+}
+
+impl Recorder {
+    pub(super) fn new(max_bytes: u64, bodies: Bodies) -> Self {
+        Self {
+            recordings: Mutex::default(),
+            store: Store::new(max_bytes),
+            bodies,
+            under_way: Arc::new(Semaphore::new(UNDER_WAY_KIB)),
+            base: Mutex::default(),
+            sink: Default::default(),
+        }
+    }
+
+    /// The session of this name, made if it is not known. `None`: no such name, or no room.
+    pub(super) fn open(&self, session: &str) -> Option<Arc<Recording>> {
+        if session.is_empty() || session.len() > MAX_NAME {
+            return None;
+        }
+        let mut all = self.recordings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = position(&all, session) {
+            return Some(all[known].clone());
+        }
+        if all.len() >= MAX_SESSIONS {
+            let idle = all.iter().position(|recording| Arc::strong_count(recording) == 1)?;
+            all.remove(idle);
+        }
+        let recording = Arc::new(Recording::new(session));
+        all.push(recording.clone());
+        Some(recording)
+    }
+
+    /// The session of this name, if it is known.
+    pub(super) fn find(&self, session: &str) -> Option<Arc<Recording>> {
+        let all = self.recordings.lock().unwrap_or_else(PoisonError::into_inner);
+        position(&all, session).map(|known| all[known].clone())
+    }
+
+    /// Every session, oldest first.
+    pub(super) fn list(&self) -> Vec<Arc<Recording>> {
+        self.recordings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn object(&self, name: &str) -> Option<Bytes> {
+        self.store.find(name)
+    }
+
+    pub(super) fn sink(&self) -> SinkInfo {
+        SinkInfo { puts: self.sink.0.load(Relaxed), bytes: self.sink.1.load(Relaxed) }
+    }
+
+    pub(super) fn base(&self) -> Option<Url> {
+        self.base.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_base(&self, base: &Url) {
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Some(base.clone());
+    }
+
+    fn is_full(&self) -> bool {
+        self.list().iter().map(|recording| recording.info.borrow().segments.len()).sum::<usize>()
+            >= MAX_SEGMENTS
+    }
+}
+
+fn position(all: &[Arc<Recording>], session: &str) -> Option<usize> {
+    all.iter().position(|recording| recording.info.borrow().session == session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_bounded_and_idle_ones_make_room() {
+        let recorder = Recorder::new(0, Bodies::Keep);
+        let held = recorder.open("0").unwrap();
+        for n in 1..MAX_SESSIONS + 5 {
+            assert!(recorder.open(&n.to_string()).is_some());
+        }
+        assert_eq!(recorder.list().len(), MAX_SESSIONS);
+        assert!(Arc::ptr_eq(&held, &recorder.open("0").unwrap()));
+        assert!(recorder.find("1").is_none() && recorder.find("68").is_some());
+    }
+
+    #[test]
+    fn names_have_a_length() {
+        let recorder = Recorder::new(0, Bodies::Keep);
+        assert!(recorder.open("").is_none());
+        assert!(recorder.open(&"s".repeat(MAX_NAME)).is_some());
+        assert!(recorder.open(&"s".repeat(MAX_NAME + 1)).is_none());
+    }
+}
