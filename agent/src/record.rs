@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod clock;
+pub mod spool;
 
 use std::sync::Arc;
 use std::time::Duration;
