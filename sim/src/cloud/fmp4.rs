@@ -110,9 +110,30 @@ impl Muxer {
         let next = frame.dts;
         let held = if frame.is_video() { &mut self.video } else { &mut self.audio };
         let frame = held.replace(frame)?;
+        Some(self.write(&frame, next))
+    }
+
+    /// The fragments of the frames held back: the last picture lasts until `end`, 90 kHz, the last
+    /// sound as long as its samples.
+    pub fn finish(&mut self, end: i64) -> impl Iterator<Item = Bytes> {
+        let (video, audio) = (self.video.take(), self.audio.take());
+        let video = video.map(|frame| self.write(&frame, end));
+        let audio = audio.map(|frame| self.write(&frame, frame.dts.saturating_add(sound(&frame))));
+        video.into_iter().chain(audio)
+    }
+
+    fn write(&mut self, frame: &Frame, next: i64) -> Bytes {
         self.sequence = self.sequence.wrapping_add(1);
         let duration = next.saturating_sub(frame.dts).clamp(MIN_DURATION, MAX_DURATION);
-        Some(fragment(self.sequence, &frame, self.origin, duration))
+        fragment(self.sequence, frame, self.origin, duration)
+    }
+}
+
+/// Ticks of one frame of AAC.
+fn sound(frame: &Frame) -> i64 {
+    match &frame.track {
+        Track::Audio(params) => 1024 * CLOCK_HZ / i64::from(params.sample_rate.max(1)),
+        Track::Video(_) => 0,
     }
 }
 

@@ -37,7 +37,7 @@ pub use faults::{Faults, LinkFaults, RtmpFault};
 pub use packet::{Direction, Packet};
 pub use record::{
     Bodies, Calls, DropReport, RecordFault, RecordFaults, Recording, RecordingInfo, Rule,
-    SegmentInfo, SegmentState, SinkInfo, StepFault, Violation,
+    SegmentInfo, SegmentState, SinkInfo, Span, SpanKind, StepFault, Timeline, Violation,
 };
 pub use streams::{Stream, StreamInfo};
 

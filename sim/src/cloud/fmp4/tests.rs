@@ -152,6 +152,21 @@ fn a_fragment_carries_time_flags_and_data_of_its_frame() {
 }
 
 #[test]
+fn what_is_held_back_comes_out_at_the_end() {
+    let tracks =
+        Tracks { video: Some(video(VideoCodec::H264)), audio: Some(audio(AudioCodec::Aac)) };
+    let mut muxer = Muxer::new(tracks.clone(), 0);
+    let (picture, sound) = (tracks.video.unwrap(), tracks.audio.unwrap());
+    muxer.push(frame(Track::Video(picture), 9_000, 0, true, Bytes::from_static(b"p")));
+    muxer.push(frame(Track::Audio(sound), 9_500, 0, false, Bytes::from_static(b"s")));
+    let last: Vec<_> = muxer.finish(12_000).collect();
+    let durations: Vec<_> =
+        last.iter().map(|f| number(find(&walk(f), "/moof/traf/trun"), 12)).collect();
+    assert_eq!(durations, [3_000, 5_760], "until the end, and 1024 samples of 16 kHz");
+    assert_eq!(muxer.finish(20_000).count(), 0);
+}
+
+#[test]
 fn changed_parameters_are_noticed_and_equal_ones_are_not() {
     let mut tracks = Tracks::default();
     let first = Track::Video(video(VideoCodec::H264));

@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::super::Cloud;
+use super::replay;
 use super::session::{CONTENT_TYPE_TS, RecordingInfo};
 
 /// Below the check of pages of other sites.
@@ -20,6 +21,7 @@ pub(in super::super) fn routes() -> Router<Arc<Cloud>> {
         .route("/api/recordings/{session}", get(one))
         .route("/api/recordings/{session}/{name}", get(object))
         .route("/api/sink", get(sink))
+        .route("/replay/{session}/{name}", get(replay::segment))
 }
 
 /// Every session, without its segments.

@@ -2,12 +2,15 @@
 
 mod api;
 mod body;
+mod demux;
 mod faults;
 mod form;
 mod misbehave;
+mod replay;
 mod service;
 mod session;
 mod store;
+mod timeline;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +23,7 @@ use url::Url;
 pub use faults::{RecordFault, RecordFaults, StepFault};
 pub use session::{Calls, DropReport, RecordingInfo, Rule, SegmentInfo, SegmentState, Violation};
 pub use store::Bodies;
+pub use timeline::{Span, SpanKind, Timeline};
 
 use store::Store;
 
