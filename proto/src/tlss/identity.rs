@@ -1,0 +1,144 @@
+//! Who calls: `mac=…&brand=…&model=…`, in exactly this order, since servers split it by position.
+
+use std::fmt;
+
+const LONGEST_NAME: usize = 64;
+
+/// What a device says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    mac: [u8; 6],
+    brand: String,
+    model: String,
+}
+
+/// Why an identity is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// Not the three fields in their order.
+    #[error("expected mac=…&brand=…&model=…, in this order and nothing else")]
+    Fields,
+    /// Not a MAC address as it is sent.
+    #[error("mac: expected 12 hexadecimal digits")]
+    Mac,
+    /// A brand that cannot be sent.
+    #[error("brand: expected 1 to {LONGEST_NAME} printable ASCII characters other than & and =")]
+    Brand,
+    /// A model that cannot be sent.
+    #[error("model: expected 1 to {LONGEST_NAME} printable ASCII characters other than & and =")]
+    Model,
+}
+
+impl Identity {
+    /// An identity as it can be sent.
+    ///
+    /// # Errors
+    ///
+    /// Brand or model has a character that would end the field, or a length other than 1 to 64 bytes.
+    pub fn new(mac: [u8; 6], brand: &str, model: &str) -> Result<Self, IdentityError> {
+        check(brand, IdentityError::Brand)?;
+        check(model, IdentityError::Model)?;
+        Ok(Self { mac, brand: brand.to_owned(), model: model.to_owned() })
+    }
+
+    /// Reads a device's first message, as a server does.
+    ///
+    /// # Errors
+    ///
+    /// It is not three fields, or one of them is not as a device sends it.
+    pub fn parse(message: &[u8]) -> Result<Self, IdentityError> {
+        let text = std::str::from_utf8(message).map_err(|_| IdentityError::Fields)?;
+        let fields: Vec<_> = text.split('&').collect();
+        let [mac, brand, model] = fields[..] else { return Err(IdentityError::Fields) };
+        let value = |field: &'_ str, name| field.strip_prefix(name).map(str::to_owned);
+        let mac = value(mac, "mac=").ok_or(IdentityError::Fields)?;
+        let brand = value(brand, "brand=").ok_or(IdentityError::Fields)?;
+        let model = value(model, "model=").ok_or(IdentityError::Fields)?;
+        Self::new(digits(&mac).ok_or(IdentityError::Mac)?, &brand, &model)
+    }
+
+    /// The hardware address.
+    pub fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// Who made the device.
+    pub fn brand(&self) -> &str {
+        &self.brand
+    }
+
+    /// What the maker calls it.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+}
+
+/// The message itself.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("mac=")?;
+        self.mac.iter().try_for_each(|byte| write!(f, "{byte:02X}"))?;
+        write!(f, "&brand={}&model={}", self.brand, self.model)
+    }
+}
+
+fn check(name: &str, error: IdentityError) -> Result<(), IdentityError> {
+    let sendable = |b: u8| (b' '..=b'~').contains(&b) && !matches!(b, b'&' | b'=');
+    let fits = (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(sendable);
+    if fits { Ok(()) } else { Err(error) }
+}
+
+fn digits(text: &str) -> Option<[u8; 6]> {
+    if text.len() != 12 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let value = u64::from_str_radix(text, 16).ok()?.to_be_bytes();
+    value[2..].try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: [u8; 6] = [0x00, 0x13, 0x23, 0xa0, 0x07, 0xad];
+
+    #[test]
+    fn the_example_of_the_document_is_41_bytes() {
+        let identity = Identity::new(MAC, "CAP", "NS6202HD").unwrap().to_string();
+        assert_eq!(identity, "mac=001323A007AD&brand=CAP&model=NS6202HD");
+        assert_eq!(identity.len(), 41);
+    }
+
+    #[test]
+    fn what_is_sent_is_read_back() {
+        let identity = Identity::new(MAC, "C A.P/1", "N-1").unwrap();
+        assert_eq!(Identity::parse(identity.to_string().as_bytes()), Ok(identity));
+        let lower = Identity::parse(b"mac=001323a007ad&brand=b&model=m").unwrap();
+        assert_eq!((lower.mac(), lower.brand(), lower.model()), (MAC, "b", "m"));
+    }
+
+    #[test]
+    fn no_name_may_end_its_field() {
+        for name in ["", "a&b", "a=b", "a\r\nb", "a\0", "é", &"x".repeat(65)] {
+            assert_eq!(Identity::new(MAC, name, "m"), Err(IdentityError::Brand), "{name:?}");
+            assert_eq!(Identity::new(MAC, "b", name), Err(IdentityError::Model), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_takes_exactly_three_fields_in_their_order() {
+        use IdentityError::{Brand, Fields, Mac};
+        for (message, error) in [
+            (&b""[..], Fields),
+            (b"mac=001323A007AD&brand=b", Fields),
+            (b"mac=001323A007AD&brand=b&model=m&x=y", Fields),
+            (b"brand=b&mac=001323A007AD&model=m", Fields),
+            (b"mac=\xff&brand=b&model=m", Fields),
+            (b"mac=00:13:23:A0:07:AD&brand=b&model=m", Mac),
+            (b"mac=+01323A007AD&brand=b&model=m", Mac),
+            (b"mac=001323A007AD&brand=&model=m", Brand),
+        ] {
+            assert_eq!(Identity::parse(message), Err(error), "{}", message.escape_ascii());
+        }
+    }
+}
