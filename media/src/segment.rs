@@ -1,0 +1,291 @@
+//! Cuts a stream into segments of transport stream, each of which plays alone. Pure.
+//!
+//! Output is by group, so that what waits for its segment's end can already be stored or sent. The
+//! cutter itself holds one unfinished group: at most `max_bytes` and one frame.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::frame::{AudioParams, CLOCK_HZ, Frame, Track};
+use crate::ts::{Muxer, Tracks};
+
+mod cut;
+mod fit;
+
+pub use cut::{Begin, Cut, End, Group};
+use fit::Fit;
+
+/// A key frame sooner than this after another begins no group, unless a cut is due at it: streams
+/// of key frames only, and sound without pictures, need no tables before every frame.
+const MIN_GROUP: i64 = CLOCK_HZ / 2;
+/// What a frame lasts before a second one was seen.
+const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
+/// A longer pause is no frame that lasts.
+const MAX_STEP: i64 = 10 * CLOCK_HZ;
+/// Sound that was heard this long ago is listed in a segment's tables although its first group has
+/// none.
+const HEARD: i64 = CLOCK_HZ;
+
+/// Where to cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A segment ends at the first key frame at or after this time from its first frame.
+    pub duration: Duration,
+    /// It ends at an earlier one if it would be larger than this otherwise.
+    pub max_bytes: u64,
+}
+
+/// Frames in, segments out. After each [`push`](Cutter::push), take what there is by
+/// [`poll`](Cutter::poll).
+pub struct Cutter {
+    limits: Limits,
+    muxer: Muxer,
+    /// Of the complete groups since the last `End`.
+    segment: Option<Segment>,
+    group: Option<Forming>,
+    /// Times of the frames that make groups: pictures, or sound without them.
+    last: i64,
+    step: i64,
+    /// The sound carried last, and when.
+    heard: Option<(Arc<AudioParams>, i64)>,
+    started: bool,
+    /// The next segment does not continue this one.
+    broken: bool,
+    dropped: u64,
+    /// Sound that cannot be carried was logged.
+    refused: bool,
+    cuts: VecDeque<Cut>,
+}
+
+struct Segment {
+    at: i64,
+    bytes: u64,
+    tracks: Tracks,
+}
+
+struct Forming {
+    begin: Begin,
+    tracks: Tracks,
+}
+
+impl Cutter {
+    /// A cutter at the start of a stream.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            muxer: Muxer::new(),
+            segment: None,
+            group: None,
+            last: 0,
+            step: DEFAULT_STEP,
+            heard: None,
+            started: false,
+            broken: false,
+            dropped: 0,
+            refused: false,
+            cuts: VecDeque::new(),
+        }
+    }
+
+    /// Takes the next frame. Those before the first key frame are left out; so is sound that
+    /// transport streams do not carry, with one line in the log.
+    pub fn push(&mut self, frame: &Frame) {
+        if frame.discontinuity {
+            self.gap();
+        }
+        self.take(frame);
+    }
+
+    /// Frames were lost: the segment ends, and the next begins at a key frame.
+    pub fn gap(&mut self) {
+        let end = self.last.saturating_add(self.step);
+        self.close(end, false);
+        self.end(end, false);
+        self.heard = None;
+        self.broken = self.started;
+    }
+
+    /// Ends the segment being cut: the stream is stopped.
+    pub fn finish(&mut self) {
+        self.gap();
+    }
+
+    /// What was made, in order.
+    pub fn poll(&mut self) -> Option<Cut> {
+        self.cuts.pop_front()
+    }
+
+    /// Size of the segment being cut, the unfinished group included.
+    pub fn forming_bytes(&self) -> u64 {
+        self.segment.as_ref().map_or(0, |segment| segment.bytes) + self.unfinished_bytes()
+    }
+
+    /// Frames left out although a group was being formed: damaged, or with parameters that change
+    /// inside it.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn take(&mut self, frame: &Frame) {
+        if !self.muxer.carries(frame) {
+            self.refuse(frame);
+            return;
+        }
+        let Some(group) = &mut self.group else {
+            if frame.key {
+                self.open(frame, Tracks::of(frame));
+            }
+            return;
+        };
+        match group.tracks.fit(frame) {
+            Fit::Continues => self.extend(frame),
+            Fit::Begins => {
+                self.close(frame.dts, true);
+                self.end(frame.dts, false);
+                self.open(frame, Tracks::of(frame));
+            }
+            Fit::Breaks => {
+                self.dropped += 1;
+                self.gap();
+            }
+            Fit::Waits => self.dropped += 1,
+        }
+    }
+
+    /// Takes a frame that needs no other parameters.
+    fn extend(&mut self, frame: &Frame) {
+        let Some(group) = &self.group else { return };
+        let begin = group.begin.at;
+        let makes_groups = frame.is_video() || group.tracks.video.is_none();
+        let bytes = self.muxer.bytes_with(frame);
+        if frame.key && makes_groups {
+            let before = self.segment.as_ref().map_or(0, |segment| segment.bytes);
+            if frame.dts.saturating_sub(begin) >= MIN_GROUP
+                || self.is_due(self.segment.as_ref().map_or(begin, |segment| segment.at), frame.dts)
+                || before + bytes > self.limits.max_bytes
+            {
+                self.close(frame.dts, true);
+                if self.segment.as_ref().is_some_and(|s| self.is_due(s.at, frame.dts)) {
+                    self.end(frame.dts, false);
+                }
+                self.open(frame, Tracks::of(frame));
+                return;
+            }
+        } else if bytes > self.limits.max_bytes {
+            let tracks = group.tracks.clone();
+            self.end(begin, false);
+            self.close(frame.dts, true);
+            self.end(frame.dts, true);
+            self.open(frame, tracks);
+            return;
+        }
+        self.write(frame);
+        // Known to be too much already: what is complete need not wait for the rest.
+        if self.forming_bytes() > self.limits.max_bytes {
+            self.end(begin, false);
+        }
+    }
+
+    fn is_due(&self, from: i64, at: i64) -> bool {
+        span(from, at) >= self.limits.duration
+    }
+
+    /// Begins a group with the frame.
+    fn open(&mut self, frame: &Frame, tracks: Tracks) {
+        let discontinuity = std::mem::take(&mut self.broken);
+        let begin = Begin { at: frame.dts, received: frame.received, discontinuity };
+        self.muxer.open(tracks.video.is_some(), discontinuity);
+        if !self.started || discontinuity {
+            self.last = frame.dts;
+        }
+        self.started = true;
+        self.group = Some(Forming { begin, tracks });
+        self.write(frame);
+    }
+
+    fn write(&mut self, frame: &Frame) {
+        let pictures = self.group.as_ref().is_some_and(|group| group.tracks.video.is_some());
+        if frame.is_video() == pictures {
+            let step = frame.dts.saturating_sub(self.last);
+            if (1..=MAX_STEP).contains(&step) {
+                self.step = step;
+            }
+            self.last = frame.dts;
+        }
+        if let Track::Audio(params) = &frame.track {
+            self.heard = Some((Arc::clone(params), frame.dts));
+        }
+        self.muxer.push(frame);
+    }
+
+    /// Completes the group. It ends at `end`, which is the next frame's time if that continues it.
+    fn close(&mut self, end: i64, continued: bool) {
+        let Some(Forming { begin, mut tracks }) = self.group.take() else { return };
+        self.muxer.flush();
+        if continued {
+            self.muxer.tick(end, self.limits.max_bytes.saturating_sub(self.muxer.bytes()));
+        }
+        let bytes = self.muxer.bytes();
+        if self.segment.as_ref().is_some_and(|segment| {
+            segment.bytes + bytes > self.limits.max_bytes || !segment.tracks.cover(&tracks)
+        }) {
+            self.end(begin.at, false);
+        }
+        let begins = self.segment.is_none().then_some(begin);
+        if begins.is_some() && tracks.audio.is_none() {
+            let heard = self.heard.as_ref();
+            let heard = heard.filter(|(_, at)| begin.at.saturating_sub(*at) <= HEARD);
+            tracks.audio = heard.map(|(params, _)| Arc::clone(params));
+        }
+        let segment = self.segment.get_or_insert(Segment { at: begin.at, bytes: 0, tracks });
+        segment.bytes += bytes;
+        let chunks = self.muxer.close(&segment.tracks);
+        let duration = span(begin.at, end);
+        self.cuts.push_back(Cut::Group(Group { begins, chunks, bytes, duration }));
+    }
+
+    /// Completes the segment of the complete groups, if there is one.
+    fn end(&mut self, at: i64, oversize: bool) {
+        if let Some(Segment { at: begin, bytes, .. }) = self.segment.take() {
+            self.cuts.push_back(Cut::End(End { duration: span(begin, at), bytes, oversize }));
+        }
+    }
+
+    fn unfinished_bytes(&self) -> u64 {
+        if self.group.is_some() { self.muxer.bytes() } else { 0 }
+    }
+
+    /// Notes a frame that cannot be carried.
+    fn refuse(&mut self, frame: &Frame) {
+        match &frame.track {
+            Track::Audio(params) if !self.muxer.carries_sound(params) => {
+                if !std::mem::replace(&mut self.refused, true) {
+                    log::warn!(
+                        "recording without sound: {:?} at {} Hz is nothing this build writes into \
+                         a transport stream; set the camera to AAC",
+                        params.codec,
+                        params.sample_rate
+                    );
+                }
+            }
+            _ => {
+                self.dropped += 1;
+                // What follows refers to the key frame that is missing.
+                if frame.key && frame.is_video() {
+                    self.gap();
+                }
+            }
+        }
+    }
+}
+
+/// The time between two points, so that adjoining spans add up.
+fn span(from: i64, to: i64) -> Duration {
+    let micros = |ticks: i64| (i128::from(ticks) * 100).div_euclid(9);
+    Duration::from_micros(u64::try_from(micros(to) - micros(from)).unwrap_or(0))
+}
+
+#[cfg(test)]
+#[path = "segment_tests.rs"]
+mod tests;

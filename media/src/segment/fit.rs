@@ -1,0 +1,51 @@
+//! Whether a frame needs no parameters but those of its group, and a group none but those of its
+//! segment.
+
+use std::sync::Arc;
+
+use crate::frame::{Frame, Track};
+use crate::ts::Tracks;
+
+/// How a frame relates to the group being formed.
+pub enum Fit {
+    Continues,
+    /// Other parameters, on a key frame.
+    Begins,
+    /// Other parameters inside a group: what follows cannot be decoded before the next key frame.
+    Breaks,
+    /// Other parameters of the sound, or pictures that join it: they wait for the next key picture.
+    Waits,
+}
+
+impl Tracks {
+    /// The fit of a frame into a group of these. The group's first sound is adopted.
+    pub(super) fn fit(&mut self, frame: &Frame) -> Fit {
+        let Self { video, audio } = self;
+        match (&frame.track, video.as_ref(), audio.as_ref()) {
+            (Track::Video(params), Some(known), _) if same(params, known) => Fit::Continues,
+            (Track::Audio(params), _, Some(known)) if same(params, known) => Fit::Continues,
+            (Track::Audio(params), _, None) => {
+                *audio = Some(Arc::clone(params));
+                Fit::Continues
+            }
+            (Track::Audio(_), Some(_), Some(_)) => Fit::Waits,
+            _ if frame.key => Fit::Begins,
+            (Track::Video(_), None, _) => Fit::Waits,
+            _ => Fit::Breaks,
+        }
+    }
+
+    /// Whether a group of `other` needs no tables but these.
+    pub(super) fn cover(&self, other: &Self) -> bool {
+        let video = match (&self.video, &other.video) {
+            (Some(a), Some(b)) => same(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let heard = |b| self.audio.as_ref().is_some_and(|a| same(a, b));
+        video && other.audio.as_ref().is_none_or(heard)
+    }
+}
+
+fn same<P: PartialEq>(a: &Arc<P>, b: &Arc<P>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
+}

@@ -1,0 +1,48 @@
+//! Headers of PES packets, and the times in them.
+
+/// Stream ids of the first picture and the first sound stream.
+pub const VIDEO: u8 = 0xe0;
+pub const AUDIO: u8 = 0xc0;
+/// The longest payload whose length a header can tell. Only that of pictures may be longer.
+pub const MAX_SIZED: usize = 0xffff - 13;
+
+/// Bytes before the payload; at most 19.
+#[derive(Clone, Copy)]
+pub struct Header {
+    bytes: [u8; 19],
+    len: usize,
+}
+
+impl Header {
+    /// Before a payload of `payload` bytes, which begins an access unit.
+    pub fn new(stream: u8, payload: usize, pts: i64, dts: i64) -> Self {
+        let both = wrap(pts) != wrap(dts);
+        let times = if both { 10 } else { 5 };
+        let sized = u16::try_from(payload + 3 + times).unwrap_or(0);
+        let [high, low] = sized.to_be_bytes();
+        let mut bytes = [0; 19];
+        let flags = if both { 0xc0 } else { 0x80 };
+        bytes[..9].copy_from_slice(&[0, 0, 1, stream, high, low, 0x84, flags, times as u8]);
+        bytes[9..14].copy_from_slice(&stamp(if both { 3 } else { 2 }, pts));
+        bytes[14..].copy_from_slice(&stamp(1, dts));
+        Self { bytes, len: 9 + times }
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// The 33 bits a transport stream has for a time.
+pub fn wrap(ticks: i64) -> u64 {
+    ticks as u64 & ((1 << 33) - 1)
+}
+
+fn stamp(prefix: u8, ticks: i64) -> [u8; 5] {
+    let t = wrap(ticks);
+    let (high, middle, low) = (t >> 30, t >> 15 & 0x7fff, t & 0x7fff);
+    let bits =
+        u64::from(prefix) << 36 | high << 33 | 1 << 32 | middle << 17 | 1 << 16 | low << 1 | 1;
+    let [.., a, b, c, d, e] = bits.to_be_bytes();
+    [a, b, c, d, e]
+}
