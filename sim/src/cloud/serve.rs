@@ -20,13 +20,25 @@ const CSP: &str = "default-src 'self'; media-src 'self' blob:; connect-src 'self
                    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What `GET` answers without asking anybody: path, type, bytes.
-const ASSETS: [(&str, &str, &str); 7] = [
+const ASSETS: [(&str, &str, &str); 15] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
+    ("/recordings", "text/html; charset=utf-8", include_str!("page/recordings.html")),
+    ("/page/recordings.css", "text/css; charset=utf-8", include_str!("page/recordings.css")),
     ("/page/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
     ("/page/app.js", "text/javascript; charset=utf-8", include_str!("page/app.js")),
     ("/page/packets.js", "text/javascript; charset=utf-8", include_str!("page/packets.js")),
     ("/page/forms.js", "text/javascript; charset=utf-8", include_str!("page/forms.js")),
     ("/page/player.js", "text/javascript; charset=utf-8", include_str!("page/player.js")),
+    ("/page/api.js", "text/javascript; charset=utf-8", include_str!("page/api.js")),
+    (
+        "/page/recordfaults.js",
+        "text/javascript; charset=utf-8",
+        include_str!("page/recordfaults.js"),
+    ),
+    ("/page/recordings.js", "text/javascript; charset=utf-8", include_str!("page/recordings.js")),
+    ("/page/replay.js", "text/javascript; charset=utf-8", include_str!("page/replay.js")),
+    ("/page/rows.js", "text/javascript; charset=utf-8", include_str!("page/rows.js")),
+    ("/page/timeline.js", "text/javascript; charset=utf-8", include_str!("page/timeline.js")),
     ("/page/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
 ];
 

@@ -1,6 +1,8 @@
+import { api } from "./api.js";
 import { buildForms, prefill } from "./forms.js";
 import { PacketList } from "./packets.js";
 import { Player } from "./player.js";
+import { facts, link, rows } from "./rows.js";
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
@@ -8,22 +10,6 @@ const code = query.get("login_code");
 
 if (code || query.has("play")) work();
 else home();
-
-async function api(path, body) {
-  const options = body && {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  };
-  const response = await fetch(`/api/${path}`, options);
-  const text = await response.text();
-  if (response.ok) return JSON.parse(text);
-  let why = text;
-  try {
-    why = JSON.parse(text).error ?? text;
-  } catch { /* Plain text says it itself. */ }
-  throw new Error(why || `HTTP status ${response.status}`);
-}
 
 async function rtmpBase() {
   const { rtmp_port } = await api("info");
@@ -36,6 +22,7 @@ async function home() {
   $("home").hidden = false;
   const secure = location.protocol === "https:" ? "wss" : "ws";
   $("device-url").textContent = `${secure}://${location.host}/ivc?login_code=…&login_passwd=…`;
+  $("record-url").textContent = `${location.origin}/record/…`;
   rtmpBase().then((base) => { $("rtmp-url").textContent = `${base}…`; });
   $("visit").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -43,7 +30,7 @@ async function home() {
   });
   const refresh = async () => {
     try {
-      const [devices, streams] = await Promise.all([api("devices"), api("streams")]);
+      const [devices, streams, recordings] = await Promise.all([api("devices"), api("streams"), api("recordings")]);
       rows("devices", devices, "none yet", (device) => [
         link(`/?login_code=${encodeURIComponent(device.login_code)}`, device.login_code),
         ...facts(device.online ? "online" : "offline", `logins: ${device.logins}`, `packets: ${device.packets}`,
@@ -53,29 +40,16 @@ async function home() {
         link(`/?play=${encodeURIComponent(stream.key)}`, stream.key),
         ...facts(stream.live ? "live" : "not live", `frames: ${stream.frames}`, stream.video, stream.audio),
       ]);
+      rows("recordings", recordings, "none yet", (recording) => [
+        link(`/recordings?session=${encodeURIComponent(recording.session)}`, recording.session),
+        ...facts(`segments: ${recording.stored}`, recording.dropped && `dropped: ${recording.dropped}`),
+      ]);
     } catch (error) {
       $("report").textContent = `the simulator does not answer: ${error.message}`;
     }
   };
   refresh();
   setInterval(refresh, 2000);
-}
-
-function rows(id, items, empty, parts) {
-  const row = (contents) => {
-    const item = document.createElement("li");
-    item.append(...contents);
-    return item;
-  };
-  $(id).replaceChildren(...(items.length ? items.map((item) => row(parts(item))) : [row([empty])]));
-}
-
-function facts(...list) {
-  return list.filter(Boolean).map((text) => Object.assign(document.createElement("span"), { className: "fact", textContent: text }));
-}
-
-function link(href, textContent) {
-  return Object.assign(document.createElement("a"), { href, textContent });
 }
 
 // ---- one device
@@ -173,7 +147,7 @@ async function startFaults(report) {
     link.delay_ms = Number(fields.delay_ms.value);
     link.flood = Number(fields.flood.value);
     try {
-      await api("faults", { link, rtmp: fields.rtmp.value });
+      await api("faults", { ...(await api("faults")), link, rtmp: fields.rtmp.value });
       report("faults applied");
     } catch (error) {
       report(`faults: ${error.message}`, true);

@@ -25,7 +25,7 @@ const METHODS = {
   StartCloudRecord: [
     channel, quality, bitrate,
     { name: "session_id", kind: "text", hint: "22 characters" },
-    { name: "seg_duration", kind: "int", value: 10, hint: "seconds" },
+    { name: "seg_duration", kind: "int", value: 5, hint: "seconds" },
     { name: "seg_max_size", kind: "int", value: 8388608, hint: "bytes" },
     { name: "seg_max_count", kind: "int", value: 3 },
     { name: "prerecord_seconds", kind: "int", value: 0 },
@@ -91,9 +91,22 @@ export function prefill(root, rtmpBase) {
   const button = make("button", { type: "button", id: "fresh", textContent: "Fresh stream_id" });
   button.addEventListener("click", fresh);
   root.querySelector("form[data-method=RTMPPublish] .buttons").append(button);
-  start.session_id.value = randomId(22);
-  start.cbk_url.value = `${location.origin}/record`;
-  root.querySelector("form[data-method=StopCloudRecord]").elements.session_id.value = start.session_id.value;
+  const stopRecord = root.querySelector("form[data-method=StopCloudRecord]").elements;
+  const timeline = make("a", { textContent: "Timeline" });
+  const aim = () => {
+    const session = encodeURIComponent(start.session_id.value);
+    start.cbk_url.value = `${location.origin}/record/${session}`;
+    stopRecord.session_id.value = start.session_id.value;
+    timeline.href = `/recordings?session=${session}`;
+  };
+  const freshSession = make("button", { type: "button", textContent: "Fresh session_id" });
+  freshSession.addEventListener("click", () => {
+    start.session_id.value = randomId(22);
+    aim();
+  });
+  start.session_id.addEventListener("change", aim);
+  freshSession.click();
+  root.querySelector("form[data-method=StartCloudRecord] .buttons").append(freshSession, timeline);
   const now = new Date();
   const local = new Date(now.getTime() - now.getTimezoneOffset() * 60000);
   root.querySelector("form[data-event=SyncTime]").elements.datetime.value = local.toISOString().slice(0, 19);

@@ -1,5 +1,6 @@
 //! What the page and scripts ask of the recordings.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -8,11 +9,16 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::Cloud;
 use super::replay;
 use super::session::{CONTENT_TYPE_TS, RecordingInfo};
+use super::{Calls, DropReport, SegmentInfo, Span, SpanKind, Violation};
+
+/// Rows of each kind in an answer: the newest.
+const MAX_ROWS: usize = 500;
 
 /// Below the check of pages of other sites.
 pub(in super::super) fn routes() -> Router<Arc<Cloud>> {
@@ -37,19 +43,61 @@ fn summary(info: &RecordingInfo) -> Value {
         "stored": info.stored().count(),
         "bytes": info.stored().map(|segment| segment.received).sum::<u64>(),
         "begin_us": info.stored().map(|segment| segment.start_us).min(),
-        "end_us": info.stored().map(super::SegmentInfo::end_us).max(),
+        "end_us": info.stored().map(SegmentInfo::end_us).max(),
         "dropped": info.drops.iter().map(|report| report.dropped).sum::<u64>(),
         "violations": info.violations.len(),
         "calls": info.calls,
     })
 }
 
-/// One session with everything the service knows of it.
+/// One session: its last segments, what is irregular about all of them, what its device reported
+/// and which rules it broke.
 async fn one(State(cloud): State<Arc<Cloud>>, Path(session): Path<String>) -> Response {
-    match cloud.recorder.find(&session) {
-        Some(recording) => Json(recording.info()).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
+    let Some(recording) = cloud.recorder.find(&session) else {
+        return (StatusCode::NOT_FOUND, "no such recording session").into_response();
+    };
+    let info = recording.info.borrow();
+    let mut counts = HashMap::<_, usize>::new();
+    let spans = info.timeline().spans;
+    spans.iter().for_each(|span| *counts.entry(span.kind).or_default() += 1);
+    let view = View {
+        session: &info.session,
+        total: info.segments.len(),
+        segments: tail(&info.segments)
+            .iter()
+            .map(|segment| Row { segment, kept: cloud.recorder.object(&segment.name).is_some() })
+            .collect(),
+        counts,
+        spans: tail(&spans),
+        calls: info.calls,
+        drops: tail(&info.drops),
+        violations: tail(&info.violations),
+    };
+    Json(view).into_response()
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    session: &'a str,
+    total: usize,
+    segments: Vec<Row<'a>>,
+    counts: HashMap<SpanKind, usize>,
+    spans: &'a [Span],
+    calls: Calls,
+    drops: &'a [DropReport],
+    violations: &'a [Violation],
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    segment: &'a SegmentInfo,
+    /// Its bytes can still be had.
+    kept: bool,
+}
+
+fn tail<T>(all: &[T]) -> &[T] {
+    &all[all.len().saturating_sub(MAX_ROWS)..]
 }
 
 /// The bytes of a segment, while they are kept.

@@ -31,7 +31,7 @@ pub struct Span {
 }
 
 /// What is wrong with a stretch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpanKind {
     /// No segment covers it.

@@ -5,20 +5,35 @@ use super::*;
 #[tokio::test]
 async fn the_page_is_served_with_a_policy_and_without_foreign_hosts() {
     let cloud = cloud().await;
-    let (status, head, body) = get(&cloud, "/?login_code=a").await;
-    assert_eq!(status, 200);
-    assert!(
-        head.contains("content-security-policy: default-src 'self'; media-src 'self' blob:"),
-        "{head}"
-    );
-    assert!(head.contains("x-content-type-options: nosniff"));
-    for path in body.split('"').filter(|part| part.starts_with("/page/")) {
-        let (status, _, text) = get(&cloud, path).await;
-        assert_eq!(status, 200, "{path}");
-        assert!(!text.contains("https://") && !text.contains("innerHTML"), "{path}");
+    for page in ["/?login_code=a", "/recordings?session=a"] {
+        let (status, head, body) = get(&cloud, page).await;
+        assert_eq!(status, 200);
+        assert!(
+            head.contains("content-security-policy: default-src 'self'; media-src 'self' blob:"),
+            "{head}"
+        );
+        assert!(head.contains("x-content-type-options: nosniff"));
+        assert!(!body.contains("https://") && !body.contains("style="));
+        let mut paths: Vec<String> = assets(&body);
+        while let Some(path) = paths.pop() {
+            let (status, _, text) = get(&cloud, &path).await;
+            assert_eq!(status, 200, "{path}");
+            assert!(!text.contains("https://") && !text.contains("innerHTML"), "{path}");
+            paths.extend(assets(&text));
+        }
     }
-    assert!(!body.contains("https://") && !body.contains("style="));
     assert_eq!(get(&cloud, "/page/../Cargo.toml").await.0, 404);
+}
+
+/// What a page or a module names.
+fn assets(text: &str) -> Vec<String> {
+    let quoted = text.split('"');
+    quoted
+        .filter_map(|part| match part.strip_prefix("./") {
+            Some(module) => Some(format!("/page/{module}")),
+            None => part.starts_with("/page/").then(|| part.to_owned()),
+        })
+        .collect()
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! looked at byte by byte.
 
 mod faults;
+mod page;
 mod service;
 
 use tokio::io::AsyncBufReadExt;

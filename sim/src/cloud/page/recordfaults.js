@@ -1,0 +1,81 @@
+// Faults of the recording service, and the "not now" of pre-recording. Those of other parts stay.
+
+import { api } from "./api.js";
+import { rows } from "./rows.js";
+
+// What each fault needs: the label of its value and an example; `null`: nothing.
+const FAULTS = {
+  status: ["HTTP status", "503", Number],
+  redirect: ["Address", "http://127.0.0.1:9/elsewhere", String],
+  delay_ms: ["Milliseconds", "3000", Number],
+  slow: ["Bytes a second", "20000", Number],
+  stall: null,
+  reset: null,
+  close: null,
+  lose_answer: null,
+  not_json: null,
+  empty_object: null,
+  huge: null,
+  no_uri: null,
+  uri: ["Address given", "ftp://127.0.0.1/x", String],
+};
+const STEPS = ["create", "put", "save", "fail", "stat", "getcurrenttime"];
+const $ = (id) => document.getElementById(id);
+
+/** Wires the panel; `report(text)` tells what went wrong. */
+export function startFaults(report) {
+  const form = $("faults").elements;
+  form.fault.append(...Object.keys(FAULTS).map((name) =>
+    Object.assign(document.createElement("option"), { value: name, textContent: name.replace("_", " ") })));
+  const describe = () => {
+    const needs = FAULTS[form.fault.value];
+    $("value-label").hidden = !needs;
+    $("value-label").firstChild.textContent = `${needs?.[0] ?? "Value"} `;
+    form.value.value = needs?.[1] ?? "";
+  };
+  form.fault.addEventListener("change", describe);
+  describe();
+
+  const change = async (edit) => {
+    try {
+      const all = await api("faults");
+      edit(all.record);
+      draw(await api("faults", all));
+      report("");
+    } catch (error) {
+      report(`faults: ${error.message}`);
+    }
+  };
+  $("not-now").addEventListener("click", () => change((record) => { record.not_now = !record.not_now; }));
+  $("faults").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const name = form.fault.value;
+    const needs = FAULTS[name];
+    const fault = needs ? { [name]: needs[2](form.value.value) } : name;
+    const times = form.times.value ? Number(form.times.value) : null;
+    change((record) => { record[form.step.value] = { fault, times }; });
+  });
+  $("end-faults").addEventListener("click", () => change((record) => {
+    for (const step of STEPS) record[step] = null;
+    record.url_seconds = null;
+  }));
+  $("expiry").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { value } = event.target.elements.seconds;
+    change((record) => { record.url_seconds = value === "" ? null : Number(value); });
+  });
+  const poll = () => api("faults").then(draw).catch(() => {});
+  poll();
+  setInterval(poll, 2000);
+}
+
+function draw({ record }) {
+  $("not-now").setAttribute("aria-pressed", record.not_now);
+  const on = STEPS.filter((step) => record[step]).map((step) => {
+    const { fault, times } = record[step];
+    const what = typeof fault === "string" ? fault : Object.entries(fault)[0].join(" ");
+    return `${step}: ${what.replace("_", " ")}, ${times === null ? "until it is ended" : `${times} more`}`;
+  });
+  if (record.url_seconds !== null) on.push(`upload addresses are good for ${record.url_seconds} s`);
+  rows("faults-on", on, "no fault is on", (text) => [text]);
+}

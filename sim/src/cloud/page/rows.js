@@ -1,0 +1,19 @@
+// Lists of facts. Text that came from a device only ever becomes text.
+
+/** Fills the list `id`; `parts(item)` are the contents of one row. */
+export function rows(id, items, empty, parts) {
+  const row = (contents) => {
+    const item = document.createElement("li");
+    item.append(...contents);
+    return item;
+  };
+  document.getElementById(id).replaceChildren(...(items.length ? items.map((item) => row(parts(item))) : [row([empty])]));
+}
+
+export function facts(...list) {
+  return list.filter(Boolean).map((text) => Object.assign(document.createElement("span"), { className: "fact", textContent: text }));
+}
+
+export function link(href, textContent) {
+  return Object.assign(document.createElement("a"), { href, textContent });
+}
