@@ -14,5 +14,6 @@ pub mod logger;
 pub mod record;
 pub mod shutdown;
 pub mod tls;
+pub mod tlss;
 
 pub use agent::{Agent, Error, View, run};

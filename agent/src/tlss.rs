@@ -1,0 +1,3 @@
+//! The hosted service (TLSS).
+
+pub mod policy;

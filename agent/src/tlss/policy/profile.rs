@@ -1,0 +1,222 @@
+//! A profile as its file has it. What the file cannot say cannot be allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use super::uri::{Param, is_name, is_path};
+use super::value::{Chars, Grammar};
+
+/// The commands of one camera family.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Why a profile is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// No TOML, or not of a profile.
+    #[error("{0}")]
+    Syntax(String),
+    /// A command that cannot be allowed.
+    #[error("command {path:?}: {reason}")]
+    Command {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// One form of one command.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) path: String,
+    /// The group that has to be on; none: it only reads.
+    pub(super) write: Option<String>,
+    params: BTreeMap<String, Value>,
+    others: Option<Others>,
+}
+
+#[derive(Clone, Debug)]
+struct Value {
+    grammar: Grammar,
+    optional: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Others {
+    max: usize,
+    names: Chars,
+    grammar: Grammar,
+}
+
+impl Profile {
+    /// That of the uapi/nvc family, which the document is about.
+    pub fn built_in() -> Self {
+        let text = include_str!("../../../../configs/tlss/uapi.toml");
+        text.parse().expect("the built-in profile is read by a test")
+    }
+
+    /// The names of the write groups, each once.
+    pub fn groups(&self) -> Vec<String> {
+        let groups: BTreeSet<_> = self.rules.iter().filter_map(|rule| rule.write.clone()).collect();
+        groups.into_iter().collect()
+    }
+}
+
+impl FromStr for Profile {
+    type Err = ProfileError;
+
+    fn from_str(text: &str) -> Result<Self, ProfileError> {
+        let file: File = toml::from_str(text).map_err(|e| ProfileError::Syntax(e.to_string()))?;
+        let rules = file.command.into_iter().map(|command| {
+            let path = command.path.clone();
+            command.rule().map_err(|reason| ProfileError::Command { path, reason })
+        });
+        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+    }
+}
+
+impl Rule {
+    pub(super) fn fits(&self, params: &[Param]) -> bool {
+        let mut others = 0;
+        let each = params.iter().all(|param| match (self.params.get(&param.name), &self.others) {
+            (Some(known), _) => known.grammar.fits(&param.value),
+            (None, Some(other)) => {
+                others += 1;
+                // `Group` beside `group` would be a second reading of the same thing.
+                let alike = self.params.keys().any(|name| name.eq_ignore_ascii_case(&param.name));
+                others <= other.max
+                    && !alike
+                    && other.names.all(&param.name)
+                    && other.grammar.fits(&param.value)
+            }
+            (None, None) => false,
+        });
+        let there = |name: &String| params.iter().any(|param| param.name == *name);
+        each && self.params.iter().all(|(name, value)| value.optional || there(name))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    command: Vec<CommandEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommandEntry {
+    path: String,
+    write: Option<String>,
+    #[serde(default)]
+    params: BTreeMap<String, ValueEntry>,
+    others: Option<OthersEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValueEntry {
+    one_of: Option<Vec<String>>,
+    number: Option<[u64; 2]>,
+    prefix: Option<String>,
+    chars: Option<String>,
+    length: Option<[usize; 2]>,
+    #[serde(default)]
+    optional: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OthersEntry {
+    max: usize,
+    names: String,
+    chars: String,
+    length: [usize; 2],
+}
+
+impl CommandEntry {
+    fn rule(self) -> Result<Rule, String> {
+        if !is_path(&self.path) {
+            return Err("the path must be /like/this.cgi, without tricks".to_owned());
+        }
+        let params = self.params.into_iter().map(|(name, entry)| {
+            if !is_name(&name) {
+                return Err(format!("{name:?} is no name of a parameter"));
+            }
+            let optional = entry.optional;
+            let grammar = entry.grammar().map_err(|reason| format!("{name}: {reason}"))?;
+            Ok((name, Value { grammar, optional }))
+        });
+        let params = params.collect::<Result<_, _>>()?;
+        let others = self.others.map(OthersEntry::others).transpose();
+        let others = others.map_err(|reason| format!("others: {reason}"))?;
+        Ok(Rule { path: self.path, write: self.write, params, others })
+    }
+}
+
+impl ValueEntry {
+    fn grammar(self) -> Result<Grammar, String> {
+        match (self.one_of, self.number, self.prefix, self.chars, self.length) {
+            (Some(words), None, None, None, None) => Grammar::one_of(words),
+            (None, Some([from, to]), None, None, None) => Ok(Grammar::Number(from..=to)),
+            (None, None, prefix, Some(chars), Some([from, to])) => {
+                Grammar::text(prefix.unwrap_or_default(), &chars, from..=to)
+            }
+            _ => Err("expected one_of, or number, or chars with length".to_owned()),
+        }
+    }
+}
+
+impl OthersEntry {
+    fn others(self) -> Result<Others, String> {
+        let [from, to] = self.length;
+        let grammar = Grammar::text(String::new(), &self.chars, from..=to)?;
+        Ok(Others { max: self.max, names: Chars::parse(&self.names)?, grammar })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        text.parse::<Profile>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_built_in_profile_is_read() {
+        let profile = Profile::built_in();
+        assert_eq!(profile.groups(), ["datetime", "timezone", "vca"]);
+        assert!(profile.rules.len() >= 20);
+    }
+
+    #[test]
+    fn a_slip_in_a_profile_is_named() {
+        let error = refused("[[command]]\npath = '/a'\nparams.x = { one_of = ['$(id)'] }");
+        assert!(
+            error.contains("/a") && error.contains("x: ") && error.contains("never"),
+            "{error}"
+        );
+        let error = refused("[[command]]\npath = '/a'\nparams.x = { chars = 'a-z' }");
+        assert!(error.contains("chars with length"), "{error}");
+        assert!(refused("[[command]]\npath = '/a'\nwirte = 'x'").contains("wirte"));
+        assert!(refused("[[command]]\npath = '/a'\nothers = { max = 1, names = '*', chars = 'a', length = [0, 1] }").contains("others"));
+        assert!(
+            refused("[[command]]\npath = '/a'\nparams.'a b' = { number = [0, 1] }").contains("a b")
+        );
+    }
+
+    #[test]
+    fn no_profile_can_name_a_path_of_tricks() {
+        for path in
+            ["", "a", "/", "//a", "/a/", "/a/../b", "/.a", "/a?b", "/a%2e", "/a b", "/a;b", "/é"]
+        {
+            let text = format!("[[command]]\npath = '{path}'");
+            assert!(text.parse::<Profile>().is_err(), "{path}");
+        }
+    }
+}

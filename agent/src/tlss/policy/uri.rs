@@ -1,0 +1,181 @@
+//! Taking a command apart. Everything that two parsers could read in two ways is refused.
+
+use super::Refusal;
+
+/// More than any command has.
+const MOST_PARAMS: usize = 64;
+/// The characters that may come escaped. Escapes of any other are a way around a check: `%2e`, `%2f`,
+/// `%00`, `%25`, or a letter that needs none.
+const ESCAPED: &[u8] = b" :,+";
+
+/// A command's path and parameters, in their order.
+pub(super) struct Parts<'c> {
+    pub(super) path: &'c str,
+    pub(super) params: Vec<Param>,
+}
+
+/// One parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Param {
+    pub(super) name: String,
+    /// Unescaped.
+    pub(super) value: String,
+    /// As it goes on the wire: escaped where it came escaped, since cameras differ in what they make of
+    /// a plus.
+    pub(super) spelt: String,
+}
+
+/// Whether a byte is allowed in a value, whatever a profile says: nothing here means anything to a
+/// shell, except that a space parts words.
+pub(super) fn harmless(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.,:+/ ".contains(&byte)
+}
+
+/// Whether text can be the name of a parameter.
+pub(super) fn is_name(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (1..=64).contains(&text.len()) && text.bytes().all(fits) && !text.contains("..")
+}
+
+/// Whether text is a path that every server reads the same way.
+pub(super) fn is_path(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let segment = |s: &str| !s.is_empty() && !s.starts_with('.') && s.bytes().all(plain);
+    text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
+}
+
+pub(super) fn split(command: &[u8]) -> Result<Parts<'_>, Refusal> {
+    if !command.iter().all(u8::is_ascii_graphic) {
+        return Err(Refusal::Bytes);
+    }
+    let command = std::str::from_utf8(command).map_err(|_| Refusal::Bytes)?;
+    let (path, query) = match command.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (command, None),
+    };
+    if !is_path(path) {
+        return Err(Refusal::Path);
+    }
+    let mut params: Vec<Param> = Vec::new();
+    for pair in query.into_iter().flat_map(|query| query.split('&')) {
+        let (name, spelt) = pair.split_once('=').ok_or(Refusal::Query)?;
+        let known = params.iter().any(|param| param.name.eq_ignore_ascii_case(name));
+        if !is_name(name) || known || params.len() == MOST_PARAMS {
+            return Err(Refusal::Query);
+        }
+        let (value, spelt) = unescape(spelt).ok_or(Refusal::Query)?;
+        if is_trick(&value) {
+            return Err(Refusal::Query);
+        }
+        params.push(Param { name: name.to_owned(), value, spelt });
+    }
+    Ok(Parts { path, params })
+}
+
+/// A value's text, and its spelling with capital digits; none where a character is not harmless.
+fn unescape(spelt: &str) -> Option<(String, String)> {
+    let (mut value, mut canonical) = (String::new(), String::new());
+    let mut bytes = spelt.bytes();
+    while let Some(byte) = bytes.next() {
+        let meant = if byte == b'%' {
+            let digits = [bytes.next()?, bytes.next()?];
+            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                return None;
+            }
+            let meant = u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?;
+            if !ESCAPED.contains(&meant) {
+                return None;
+            }
+            canonical.push_str(&format!("%{meant:02X}"));
+            meant
+        } else {
+            if !harmless(byte) {
+                return None;
+            }
+            canonical.push(char::from(byte));
+            byte
+        };
+        value.push(char::from(meant));
+    }
+    Some((value, canonical))
+}
+
+/// A file elsewhere, an address, or an option of a program.
+fn is_trick(value: &str) -> bool {
+    let option = value.strip_prefix('-').is_some_and(|rest| {
+        let first = rest.bytes().next();
+        first.is_none_or(|b| b == b'-' || b.is_ascii_alphabetic())
+    });
+    option || value.starts_with('/') || value.contains("..") || value.contains("//")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str) -> Option<Vec<(String, String)>> {
+        let parts = split(text.as_bytes()).ok()?;
+        Some(parts.params.into_iter().map(|p| (p.value, p.spelt)).collect())
+    }
+
+    #[test]
+    fn a_command_falls_into_path_and_parameters() {
+        let parts = split(b"/a-b/c_d.cgi?x=1&y=").unwrap();
+        assert_eq!(parts.path, "/a-b/c_d.cgi");
+        let params: Vec<_> = parts.params.iter().map(|p| (&*p.name, &*p.value)).collect();
+        assert_eq!(params, [("x", "1"), ("y", "")]);
+        assert!(split(b"/a").unwrap().params.is_empty());
+    }
+
+    #[test]
+    fn harmless_escapes_are_kept_as_escapes_and_read_as_what_they_mean() {
+        let one = |value: &str, spelt: &str| Some(vec![(value.to_owned(), spelt.to_owned())]);
+        assert_eq!(
+            query("/a?t=2020-04-01%2006%3a00"),
+            one("2020-04-01 06:00", "2020-04-01%2006%3A00")
+        );
+        assert_eq!(query("/a?t=UTC%2B8"), one("UTC+8", "UTC%2B8"));
+        assert_eq!(query("/a?t=UTC+8"), one("UTC+8", "UTC+8"));
+    }
+
+    #[test]
+    fn every_other_escape_is_refused() {
+        for byte in 0..=255_u8 {
+            let allowed = ESCAPED.contains(&byte);
+            for text in [format!("/a?t=x%{byte:02x}"), format!("/a?t=x%{byte:02X}")] {
+                assert_eq!(query(&text).is_some(), allowed, "{text}");
+            }
+        }
+        for text in ["/a?t=%", "/a?t=%2", "/a?t=%zz", "/a?t=%+1", "/a?t=%u002e", "/%61", "/a?%74=1"]
+        {
+            assert_eq!(query(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_character_of_a_value_is_harmless() {
+        for byte in 0..=255_u8 {
+            let command = [b"/a?t=x", &[byte][..], b"y"].concat();
+            let taken = split(&command).is_ok_and(|parts| parts.params.len() == 1);
+            assert_eq!(taken, harmless(byte) && byte != b' ', "{}", byte.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn options_files_and_addresses_are_no_values() {
+        for value in ["-c", "--help", "-", "/etc/passwd", "a/../b", "..", "http://h/", "a//b"] {
+            assert_eq!(query(&format!("/a?t={value}")), None, "{value}");
+        }
+        for value in ["-5,10", "a-b", "Asia/Shanghai", "now-06:00", "1.5"] {
+            assert!(query(&format!("/a?t={value}")).is_some(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_name_comes_once_in_whatever_letters() {
+        assert_eq!(query("/a?x=1&x=2"), None);
+        assert_eq!(query("/a?x=1&X=2"), None);
+        let many = (0..65).map(|n| format!("n{n}=1")).collect::<Vec<_>>().join("&");
+        assert_eq!(query(&format!("/a?{many}")), None);
+    }
+}
