@@ -25,4 +25,6 @@ mod testing;
 pub mod text;
 pub mod timeline;
 pub mod tls;
+#[cfg(feature = "g711-aac")]
+mod transcode;
 pub mod ts;

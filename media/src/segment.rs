@@ -41,6 +41,8 @@ pub struct Limits {
 pub struct Cutter {
     limits: Limits,
     muxer: Muxer,
+    #[cfg(feature = "g711-aac")]
+    transcoder: crate::transcode::Transcoder,
     /// Of the complete groups since the last `End`.
     segment: Option<Segment>,
     group: Option<Forming>,
@@ -75,6 +77,8 @@ impl Cutter {
         Self {
             limits,
             muxer: Muxer::new(),
+            #[cfg(feature = "g711-aac")]
+            transcoder: Default::default(),
             segment: None,
             group: None,
             last: 0,
@@ -94,6 +98,11 @@ impl Cutter {
         if frame.discontinuity {
             self.gap();
         }
+        #[cfg(feature = "g711-aac")]
+        if let Some(frames) = self.transcoder.frames(frame) {
+            frames.iter().for_each(|frame| self.take(frame));
+            return;
+        }
         self.take(frame);
     }
 
@@ -104,6 +113,8 @@ impl Cutter {
         self.end(end, false);
         self.heard = None;
         self.broken = self.started;
+        #[cfg(feature = "g711-aac")]
+        self.transcoder.reset();
     }
 
     /// Ends the segment being cut: the stream is stopped.

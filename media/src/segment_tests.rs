@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use mpeg2ts::es::StreamType;
 use proptest::prelude::*;
 
@@ -359,10 +357,11 @@ fn what_comes_before_a_key_frame_and_what_is_damaged_is_left_out() {
     assert_eq!(recorded.pictures().count(), 49);
 }
 
+#[cfg(not(feature = "g711-aac"))]
 #[test]
 fn g711_is_left_out_and_the_pictures_are_not() {
     let mut frames: Vec<_> = pictures(&h264(), 0, 25, 100).take(51).collect();
-    frames.extend((0..50).map(|n| crate::testing::sound(n * STEP, Instant::now())));
+    frames.extend((0..50).map(|n| crate::testing::sound(n * STEP, std::time::Instant::now())));
     frames.sort_by_key(|frame| frame.dts);
     let made = cut((2 * SECOND, u64::MAX), frames);
     assert_eq!(durations(&made), [2.0]);

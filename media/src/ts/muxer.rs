@@ -212,10 +212,7 @@ impl Muxer {
         let gathered = &self.sound;
         let bytes = adts::HEADER + frame.data.len();
         let expected = gathered.pts.saturating_add(adts.span(gathered.units.len()));
-        if frame.pts.abs_diff(expected) > JITTER as u64
-            || frame.pts.saturating_sub(gathered.pts) >= GATHERED
-            || gathered.bytes + bytes > pes::MAX_SIZED
-        {
+        if frame.pts.abs_diff(expected) > JITTER as u64 || gathered.bytes + bytes > pes::MAX_SIZED {
             self.flush();
         }
         let gathered = &mut self.sound;
@@ -224,6 +221,9 @@ impl Muxer {
         }
         gathered.units.push(frame.data.clone());
         gathered.bytes += bytes;
+        if adts.span(gathered.units.len() + 1) > GATHERED {
+            self.flush();
+        }
     }
 
     /// The marks of a frame on the track with the clock.

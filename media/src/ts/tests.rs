@@ -94,7 +94,8 @@ fn sound_is_gathered_for_at_most_200_ms() {
     let recorded = read(&group(&mut Muxer::new(), &frames));
     let sounds = recorded.units.iter().filter(|unit| !unit.video);
     let sizes: Vec<_> = sounds.map(|unit| unit.data.len() / 207).collect();
-    assert_eq!(sizes, [10; 10], "1920 ticks each, 18,000 ticks at most");
+    let most = [9; 11].into_iter().chain([1]);
+    assert_eq!(sizes, most.collect::<Vec<_>>(), "1920 ticks each, 18,000 ticks at most");
     // A picture ends the wait of sound that stopped.
     let frames = [
         picture(&video, true, 0, &[&[0x65, 1]]),

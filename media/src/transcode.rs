@@ -1,0 +1,200 @@
+//! G.711 to AAC, for transport streams, which have no place for G.711.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use fdk_aac::enc::{AudioObjectType, BitRate, ChannelMode, Encoder, EncoderParams, Transport};
+
+use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ, Frame, Track};
+
+/// Less than this between the camera's times and its count of samples is jitter.
+const JITTER: i64 = CLOCK_HZ / 50;
+/// So much lost sound becomes silence. After more, the encoder begins anew.
+const MAX_SILENCE: i64 = CLOCK_HZ;
+/// So much earlier than by the count of samples, the camera's clock is followed. Before that, the
+/// encoder begins anew.
+const MAX_EARLY: i64 = CLOCK_HZ / 10;
+/// More than speech at telephone quality needs.
+const BITS_PER_SAMPLE: u32 = 3;
+/// AAC-LC has at most 6144 bits per channel in a frame.
+const MAX_UNIT: usize = 6144 / 8 * 2;
+
+/// Encodes a stream's G.711 as it comes. What comes out lies some 400 ms behind what went in, with
+/// the times at which it is to be heard.
+#[derive(Debug, Default)]
+pub struct Transcoder {
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    source: Arc<AudioParams>,
+    output: Arc<AudioParams>,
+    encoder: Encoder,
+    /// Samples per channel in an access unit, and by how many the encoder is behind.
+    unit: i64,
+    delay: i64,
+    /// Where the first sample lies, 90 kHz.
+    base: i64,
+    /// Samples per channel that went in, and access units that came out.
+    samples: i64,
+    units: i64,
+    last: Option<i64>,
+    /// Samples the encoder did not take yet.
+    waiting: Vec<i16>,
+}
+
+impl Transcoder {
+    /// The AAC that a frame of G.711 completes. `None` for other frames, and for G.711 that AAC has
+    /// no sampling rate for.
+    pub fn frames(&mut self, frame: &Frame) -> Option<Vec<Frame>> {
+        let Track::Audio(params) = &frame.track else { return None };
+        let expand = match params.codec {
+            AudioCodec::Pcma => alaw,
+            AudioCodec::Pcmu => ulaw,
+            AudioCodec::Aac => return None,
+        };
+        self.running.take_if(|running| !running.continues(params, frame.dts));
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => Running::new(params, frame.dts)?,
+        };
+        let running = self.running.insert(running);
+        running.align(frame.dts);
+        running.feed(frame.data.iter().map(|byte| expand(*byte)));
+        Some(running.units(frame.key, frame.received))
+    }
+
+    /// What comes next does not continue what came before.
+    pub fn reset(&mut self) {
+        self.running = None;
+    }
+}
+
+impl Running {
+    fn new(source: &Arc<AudioParams>, base: i64) -> Option<Self> {
+        let channels = match source.channels {
+            1 => ChannelMode::Mono,
+            2 => ChannelMode::Stereo,
+            _ => return None,
+        };
+        let encoder = Encoder::new(EncoderParams {
+            bit_rate: BitRate::Cbr(
+                source.sample_rate.checked_mul(BITS_PER_SAMPLE * u32::from(source.channels))?,
+            ),
+            sample_rate: source.sample_rate,
+            transport: Transport::Raw,
+            channels,
+            audio_object_type: AudioObjectType::Mpeg4LowComplexity,
+        })
+        .ok()?;
+        let info = encoder.info().ok()?;
+        let config = info.confBuf.get(..info.confSize as usize)?;
+        let output = AudioParams {
+            codec: AudioCodec::Aac,
+            config: Bytes::copy_from_slice(config),
+            ..AudioParams::clone(source)
+        };
+        Some(Self {
+            source: Arc::clone(source),
+            output: Arc::new(output),
+            unit: info.frameLength.into(),
+            delay: info.nDelay.into(),
+            encoder,
+            base,
+            samples: 0,
+            units: 0,
+            last: None,
+            waiting: Vec::new(),
+        })
+    }
+
+    /// Whether sound of these parameters at this time can be encoded on.
+    fn continues(&self, params: &Arc<AudioParams>, at: i64) -> bool {
+        let off = at.saturating_sub(self.expected());
+        (Arc::ptr_eq(params, &self.source) || *params == self.source)
+            && (-MAX_EARLY..=MAX_SILENCE).contains(&off)
+    }
+
+    /// Follows the camera's clock where that is off by more than jitter.
+    fn align(&mut self, at: i64) {
+        let off = at.saturating_sub(self.expected());
+        if off > JITTER {
+            let missing = off * i64::from(self.source.sample_rate) / CLOCK_HZ;
+            self.feed((0..missing * i64::from(self.source.channels)).map(|_| 0));
+        } else if off < -JITTER {
+            self.base += off;
+        }
+    }
+
+    fn feed(&mut self, samples: impl Iterator<Item = i16>) {
+        let before = self.waiting.len();
+        self.waiting.extend(samples);
+        self.samples += (self.waiting.len() - before) as i64 / i64::from(self.source.channels);
+    }
+
+    /// What the encoder makes of the samples that wait.
+    fn units(&mut self, key: bool, received: Instant) -> Vec<Frame> {
+        let (mut frames, mut taken, mut unit) = (Vec::new(), 0, [0; MAX_UNIT]);
+        while taken < self.waiting.len() {
+            let made = self.encoder.encode(&self.waiting[taken..], &mut unit);
+            let Some(made) = made.ok().filter(|made| made.input_consumed > 0) else {
+                // Nothing may pile up before an encoder that stopped.
+                taken = self.waiting.len();
+                break;
+            };
+            taken += made.input_consumed;
+            let Some(data) = unit.get(..made.output_size).filter(|data| !data.is_empty()) else {
+                continue;
+            };
+            let dts = self.time(self.units * self.unit - self.delay);
+            self.units += 1;
+            // The first hold what was before the first sample.
+            if dts >= self.base && self.last.is_none_or(|last| dts > last) {
+                self.last = Some(dts);
+                let track = Track::Audio(Arc::clone(&self.output));
+                let data = Bytes::copy_from_slice(data);
+                frames.push(Frame {
+                    track,
+                    key,
+                    discontinuity: false,
+                    pts: dts,
+                    dts,
+                    received,
+                    data,
+                });
+            }
+        }
+        self.waiting.drain(..taken);
+        frames
+    }
+
+    fn expected(&self) -> i64 {
+        self.time(self.samples)
+    }
+
+    fn time(&self, sample: i64) -> i64 {
+        self.base.saturating_add(sample * CLOCK_HZ / i64::from(self.source.sample_rate))
+    }
+}
+
+/// ITU-T G.711, table 1.
+fn alaw(byte: u8) -> i16 {
+    let byte = byte ^ 0x55;
+    let (exponent, mantissa) = (byte >> 4 & 7, i16::from(byte & 0xf) << 4 | 8);
+    let size = if exponent == 0 { mantissa } else { (mantissa | 0x100) << (exponent - 1) };
+    if byte & 0x80 == 0 { -size } else { size }
+}
+
+/// ITU-T G.711, table 2.
+fn ulaw(byte: u8) -> i16 {
+    const BIAS: i16 = 0x84;
+    let byte = !byte;
+    let size = ((i16::from(byte & 0xf) << 3 | BIAS) << (byte >> 4 & 7)) - BIAS;
+    if byte & 0x80 == 0 { size } else { -size }
+}
+
+#[cfg(test)]
+#[path = "transcode_tests.rs"]
+mod tests;
