@@ -16,7 +16,7 @@ test: ## everything that needs nothing but the toolchain
 
 interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, Chromium, Autobahn
 	tests/interop/setup
-	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	$(CARGO) build $(LOCKED) -p ivt-media -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
 	tests/interop/run
 
 bench: ## figures against real peers, side by side (release build; takes about an hour)
