@@ -15,6 +15,11 @@ Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
   --rtmp ADDR:PORT        where streams are published          [127.0.0.1:1935]
   --login CODE:PASSWORD   accept this login; may be repeated   [anybody]
   --max-devices N         devices connected at a time          [64]
+  --record-bytes N        bytes of recordings kept; the oldest
+                          go first                             [268435456]
+  --record-bodies WHAT    of recordings, keep the bytes, their
+                          SHA-256 only, or only count them:
+                          keep, sum or count                   [keep]
   --help                  this text
 
 The page has no login of its own: serve it to people you trust.
@@ -46,6 +51,7 @@ async fn main() -> ExitCode {
     println!("page         http://{}/", cloud.http_addr());
     println!("device URL   {}", cloud.device_url());
     println!("RTMP URL     {}", cloud.rtmp_url("KEY"));
+    println!("record URL   {}", cloud.record_url("SESSION"));
     if let Err(error) = tokio::signal::ctrl_c().await {
         eprintln!("ivc-sim: cannot wait for Ctrl-C: {error}");
         return ExitCode::FAILURE;
@@ -70,6 +76,8 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<CloudOptions>, St
             "--rtmp" => options.rtmp = args.value().map_err(text)?,
             "--login" => options.logins.push(login(&args.value::<String>().map_err(text)?)?),
             "--max-devices" => options.max_devices = args.value::<u16>().map_err(text)?.into(),
+            "--record-bytes" => options.record_bytes = args.value().map_err(text)?,
+            "--record-bodies" => options.record_bodies = args.value().map_err(text)?,
             _ => return Err(args.unknown().to_string()),
         }
     }
@@ -88,6 +96,8 @@ fn login(text: &str) -> Result<Login, String> {
 
 #[cfg(test)]
 mod tests {
+    use ivt_sim::cloud::Bodies;
+
     use super::*;
 
     fn run(args: &[&str]) -> Result<Option<CloudOptions>, String> {
@@ -106,6 +116,15 @@ mod tests {
         assert_eq!(passwords, ["b:c", ""]);
         assert!(run(&["--http", "nowhere", "--help"]).is_err());
         assert!(run(&["--help"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn recordings_are_bounded_and_kept_as_asked() {
+        let args = ["--record-bytes=1000", "--record-bodies", "sum"];
+        let options = run(&args).unwrap().unwrap();
+        assert_eq!((options.record_bytes, options.record_bodies), (1000, Bodies::Sum));
+        let error = run(&["--record-bodies", "none"]).unwrap_err();
+        assert!(error.contains("keep, sum or count"), "{error}");
     }
 
     #[test]

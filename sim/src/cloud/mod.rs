@@ -12,15 +12,15 @@ mod ingest;
 mod ledger;
 mod link;
 mod listener;
+mod options;
 mod packet;
 mod play;
 mod record;
 mod serve;
 mod streams;
 
-use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ use url::Url;
 pub use answers::Answers;
 pub use device::{Device, DeviceInfo, Models, NOT_ANSWERED};
 pub use faults::{Faults, LinkFaults, RtmpFault};
+pub use options::{CloudOptions, Login};
 pub use packet::{Direction, Packet};
 pub use record::{
     Bodies, Calls, DropReport, RecordFault, RecordFaults, Recording, RecordingInfo, Rule,
@@ -48,73 +49,6 @@ use streams::Streams;
 
 /// Pages and scripts connected at a time.
 const PAGE_SEATS: usize = 64;
-
-/// How the cloud is set up.
-#[derive(Clone, Debug)]
-pub struct CloudOptions {
-    /// Where devices and browsers connect; port 0 takes a free one.
-    pub http: SocketAddr,
-    /// Where streams are published; port 0 takes a free one.
-    pub rtmp: SocketAddr,
-    /// Who may log in; empty: anybody with a login code.
-    pub logins: Vec<Login>,
-    /// A device without a keepalive for so long is hung up on.
-    pub patience: Duration,
-    /// Devices connected at a time.
-    pub max_devices: usize,
-    /// Bytes of each stream kept for players that come late.
-    pub ring_bytes: usize,
-    /// Bytes of recordings kept; the oldest go first.
-    pub record_bytes: u64,
-    /// What is kept of recordings.
-    pub record_bodies: Bodies,
-    /// What devices are answered.
-    pub answers: Answers,
-    /// Faults that are on from the start.
-    pub faults: Faults,
-}
-
-impl Default for CloudOptions {
-    /// Loopback, free ports, anybody may log in, 30 s of patience, 64 devices, rings of 8 MiB,
-    /// recordings of 256 MiB.
-    fn default() -> Self {
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            http: loopback,
-            rtmp: loopback,
-            logins: Vec::new(),
-            patience: Duration::from_secs(30),
-            max_devices: 64,
-            ring_bytes: 8 << 20,
-            record_bytes: 256 << 20,
-            record_bodies: Bodies::Keep,
-            answers: Answers::default(),
-            faults: Faults::default(),
-        }
-    }
-}
-
-/// A login the cloud accepts.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// `login_code`.
-    pub code: String,
-    /// `login_passwd`; never printed.
-    pub password: String,
-}
-
-impl Login {
-    /// True if `known` is empty or holds this pair.
-    fn accepted(known: &[Self], code: &str, password: &str) -> bool {
-        known.is_empty() || known.iter().any(|l| l.code == code && l.password == password)
-    }
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("code", &self.code).finish_non_exhaustive()
-    }
-}
 
 /// A running cloud. Dropping it closes everything.
 pub struct CloudSim {

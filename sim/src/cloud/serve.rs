@@ -59,11 +59,11 @@ pub(super) fn router(cloud: Arc<Cloud>) -> Router {
         .route("/api/hang_up", post(api::hang_up))
         .route("/feed", get(feed::open))
         .route("/play/{key}", get(play::open))
-        .merge(record::api_routes())
+        .merge(record::page_routes())
         // Devices send no Origin; a page of another site does, and must not steer the cloud.
         .layer(from_fn(same_origin))
         .route("/ivc", get(link::login))
-        .merge(record::routes())
+        .merge(record::device_routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(harden))
         .with_state(cloud)

@@ -3,35 +3,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::Cloud;
-use super::replay;
-use super::session::{CONTENT_TYPE_TS, RecordingInfo};
-use super::{Calls, DropReport, SegmentInfo, Span, SpanKind, Violation};
+use super::session::CONTENT_TYPE_TS;
+use super::{Calls, DropReport, RecordingInfo, SegmentInfo, Span, SpanKind, Violation};
 
 /// Rows of each kind in an answer: the newest.
 const MAX_ROWS: usize = 500;
 
-/// Below the check of pages of other sites.
-pub(in super::super) fn routes() -> Router<Arc<Cloud>> {
-    Router::new()
-        .route("/api/recordings", get(list))
-        .route("/api/recordings/{session}", get(one))
-        .route("/api/recordings/{session}/{name}", get(object))
-        .route("/api/sink", get(sink))
-        .route("/replay/{session}/{name}", get(replay::segment))
-}
-
 /// Every session, without its segments.
-async fn list(State(cloud): State<Arc<Cloud>>) -> Json<Value> {
+pub(super) async fn list(State(cloud): State<Arc<Cloud>>) -> Json<Value> {
     let all = cloud.recorder.list();
     Json(all.iter().map(|recording| summary(&recording.info.borrow())).collect())
 }
@@ -52,7 +40,7 @@ fn summary(info: &RecordingInfo) -> Value {
 
 /// One session: its last segments, what is irregular about all of them, what its device reported
 /// and which rules it broke.
-async fn one(State(cloud): State<Arc<Cloud>>, Path(session): Path<String>) -> Response {
+pub(super) async fn one(State(cloud): State<Arc<Cloud>>, Path(session): Path<String>) -> Response {
     let Some(recording) = cloud.recorder.find(&session) else {
         return (StatusCode::NOT_FOUND, "no such recording session").into_response();
     };
@@ -101,7 +89,7 @@ fn tail<T>(all: &[T]) -> &[T] {
 }
 
 /// The bytes of a segment, while they are kept.
-async fn object(
+pub(super) async fn object(
     State(cloud): State<Arc<Cloud>>,
     Path((_, name)): Path<(String, String)>,
 ) -> Response {
@@ -111,6 +99,7 @@ async fn object(
     }
 }
 
-async fn sink(State(cloud): State<Arc<Cloud>>) -> Response {
+/// What the sink received.
+pub(super) async fn sink(State(cloud): State<Arc<Cloud>>) -> Response {
     Json(cloud.recorder.sink()).into_response()
 }

@@ -47,7 +47,7 @@ pub enum RecordFault {
     DelayMs(u64),
     /// A `PUT` is read, and every other answer written, at so many bytes per second. Acted upon.
     Slow(u64),
-    /// Nothing more is read, no answer is given; the connection stays.
+    /// Nothing more is read, no answer is given; the connection stays for five minutes.
     Stall,
     /// The connection is reset: in the middle of the body, or before the answer.
     Reset,

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::super::Cloud;
 use super::super::listener::{Cut, Wire};
@@ -21,6 +21,8 @@ use super::session::Refused;
 /// Body of an answer that is too long.
 const HUGE: usize = 1 << 30;
 const HUGE_CHUNK: usize = 64 << 10;
+/// Nobody sees a device hang up while nothing is read: connections must not pile up.
+const MAX_STALL: Duration = Duration::from_secs(300);
 /// Pieces of a slow answer.
 const TICKS_PER_SECOND: u64 = 10;
 
@@ -53,7 +55,7 @@ pub(super) async fn instead(
         }
         RecordFault::Stall => {
             let mut shutdown = cloud.shutdown.subscribe();
-            let _ = shutdown.wait_for(|stop| *stop).await;
+            let _ = timeout(MAX_STALL, shutdown.wait_for(|stop| *stop)).await;
             Some(cut(wire, Cut::Close))
         }
         RecordFault::Reset => Some(cut(wire, Cut::Reset)),

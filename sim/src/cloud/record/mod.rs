@@ -5,8 +5,11 @@ mod body;
 mod demux;
 mod faults;
 mod form;
+mod info;
 mod misbehave;
+mod objects;
 mod replay;
+mod routes;
 mod service;
 mod session;
 mod store;
@@ -21,14 +24,13 @@ use tokio::sync::{Semaphore, watch};
 use url::Url;
 
 pub use faults::{RecordFault, RecordFaults, StepFault};
-pub use session::{Calls, DropReport, RecordingInfo, Rule, SegmentInfo, SegmentState, Violation};
+pub use info::{Calls, DropReport, RecordingInfo, Rule, SegmentInfo, SegmentState, Violation};
 pub use store::Bodies;
 pub use timeline::{Span, SpanKind, Timeline};
 
 use store::Store;
 
-pub(super) use api::routes as api_routes;
-pub(super) use service::routes;
+pub(super) use routes::{device_routes, page_routes};
 
 /// Sessions remembered; above, the oldest that nobody holds makes room.
 const MAX_SESSIONS: usize = 64;

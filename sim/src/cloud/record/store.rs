@@ -1,6 +1,7 @@
 //! The bytes of what was uploaded, bounded: the oldest go first.
 
 use std::collections::{HashMap, VecDeque};
+use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -15,6 +16,19 @@ pub enum Bodies {
     Sum,
     /// Their number.
     Count,
+}
+
+impl FromStr for Bodies {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "keep" => Ok(Self::Keep),
+            "sum" => Ok(Self::Sum),
+            "count" => Ok(Self::Count),
+            _ => Err("expected keep, sum or count"),
+        }
+    }
 }
 
 /// Objects by name.

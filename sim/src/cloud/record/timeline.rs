@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::session::{RecordingInfo, SegmentInfo, TOLERANCE};
+use super::info::{RecordingInfo, SegmentInfo};
+use super::session::TOLERANCE;
 
 /// What was found, in the order of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,7 +1,12 @@
 use std::fs;
 use std::path::Path;
 
+use std::time::Duration;
+
+use ivt_media::clip::ClipOpener;
 use ivt_media::frame::{AudioCodec, VideoCodec};
+use ivt_media::segment::{Cut, Cutter, Limits};
+use ivt_media::source::Opener;
 use proptest::prelude::*;
 
 use super::*;
@@ -69,6 +74,54 @@ fn timestamps_count_on_over_the_wrap() {
     let mut clock = Clock::default();
     let times = [(1 << 33) - 5, 10, 5, (1 << 33) - 1].map(|raw| clock.unwrap(raw));
     assert_eq!(times, [WRAP - 5, WRAP + 10, WRAP + 5, WRAP - 1]);
+}
+
+/// The first frames of a clip that loops, and the segments our own cutter makes of them.
+async fn cut(path: &str, frames: usize) -> (Vec<Frame>, Vec<Vec<u8>>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    let mut source = ClipOpener::file(path).unpaced().open().await.unwrap();
+    let limits = Limits { duration: Duration::from_secs(1), max_bytes: u64::MAX };
+    let (mut cutter, mut given) = (Cutter::new(limits), Vec::new());
+    for _ in 0..frames {
+        let frame = source.frame().await.unwrap();
+        cutter.push(&frame);
+        given.push(frame);
+    }
+    cutter.finish();
+    let (mut segments, mut forming) = (Vec::new(), Vec::new());
+    while let Some(cut) = cutter.poll() {
+        match cut {
+            Cut::Group(group) => group.chunks.iter().for_each(|c| forming.extend_from_slice(c)),
+            Cut::End(_) => segments.push(std::mem::take(&mut forming)),
+        }
+    }
+    (given, segments)
+}
+
+#[tokio::test]
+async fn our_own_segments_give_back_every_frame() {
+    for path in
+        ["media/clips/sub.flv", "tests/fixtures/h264_bframes.flv", "tests/fixtures/hevc.flv"]
+    {
+        let (given, segments) = cut(path, 400).await;
+        assert!(segments.len() > 3, "{path}: {} segments", segments.len());
+        let found: Vec<_> = segments.iter().flat_map(|segment| frames(segment).unwrap()).collect();
+        let (pictures, sounds) = split(&given);
+        let (found_pictures, found_sounds) = split(&found);
+        let shift = found_pictures[0].dts - pictures[0].dts;
+        assert_eq!(found_pictures.len(), pictures.len(), "{path}");
+        for (found, given) in found_pictures.iter().zip(pictures) {
+            assert_eq!((found.key, &found.data), (given.key, &given.data), "{path}");
+            assert_eq!((found.dts - shift, found.pts - shift), (given.dts, given.pts), "{path}");
+        }
+        // Sound before the first picture is no part of a segment.
+        let early = sounds.len() - found_sounds.len();
+        assert!(early < 20, "{path}: {early}");
+        for (found, given) in found_sounds.iter().zip(&sounds[early..]) {
+            assert_eq!(found.data, given.data, "{path}");
+            assert!((found.pts - shift - given.pts).abs() <= 90, "{path}: off by a millisecond");
+        }
+    }
 }
 
 proptest! {

@@ -1,0 +1,44 @@
+//! The routes of the recording service and of the page that shows its recordings.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post, put};
+
+use super::super::Cloud;
+use super::faults::{RecordFault, Step};
+use super::{api, objects, replay, service};
+
+/// Longest form.
+const MAX_FORM: usize = 64 << 10;
+
+/// What devices reach; they send no `Origin`.
+pub(in super::super) fn device_routes() -> Router<Arc<Cloud>> {
+    Router::new()
+        .route("/record/{session}", post(service::call).layer(DefaultBodyLimit::max(MAX_FORM)))
+        .route("/store/{name}", put(objects::store))
+        .route("/sink/{*name}", put(objects::sink))
+}
+
+/// What the page and scripts reach.
+pub(in super::super) fn page_routes() -> Router<Arc<Cloud>> {
+    Router::new()
+        .route("/api/recordings", get(api::list))
+        .route("/api/recordings/{session}", get(api::one))
+        .route("/api/recordings/{session}/{name}", get(api::object))
+        .route("/api/sink", get(api::sink))
+        .route("/replay/{session}/{name}", get(replay::segment))
+}
+
+impl Cloud {
+    /// The fault for the next request of this step, counted.
+    pub(super) fn record_fault(&self, step: Step) -> Option<RecordFault> {
+        let mut fault = None;
+        self.faults.send_if_modified(|faults| {
+            fault = faults.record.take(step);
+            false // Nobody waits for a countdown.
+        });
+        fault
+    }
+}
