@@ -14,6 +14,10 @@ pub const CLOUD: Policy = Policy {
 pub const PUBLISH: Policy =
     Policy { floor: Duration::from_millis(200), windows: &[secs(1), secs(4), secs(10)] };
 
+/// For a recording service. Short: an outage ends unnoticed for as long as the delay is.
+pub const UPLOAD: Policy =
+    Policy { floor: Duration::from_millis(500), windows: &[secs(1), secs(3), secs(8), secs(15)] };
+
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }

@@ -4,9 +4,13 @@
 //!
 //! Not here: cutting, see `ivt_media::segment`; who may record when, see `channel`.
 
+pub mod backlog;
 pub mod budget;
 pub mod clock;
+pub mod pace;
+pub mod service;
 pub mod spool;
+pub mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;

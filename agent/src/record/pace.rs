@@ -1,0 +1,142 @@
+//! How fast a segment is sent: slowly enough that a live stream on the same uplink does not suffer.
+
+use std::mem;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use tokio::time::{Instant, sleep_until};
+
+/// Waits shorter than this are not worth waking up for: several chunks go together.
+const GRAIN: Duration = Duration::from_millis(50);
+/// What a slow uplink held up is made good at full speed, but not more than this.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// The schedule of one upload. Pure.
+#[derive(Debug)]
+pub struct Pace {
+    duration: Duration,
+    bytes: u64,
+    due: Instant,
+}
+
+impl Pace {
+    /// For a segment of `bytes` and `duration` whose upload began at `begun`.
+    pub fn new(duration: Duration, bytes: u64, begun: Instant) -> Self {
+        Self { duration, bytes, due: begun }
+    }
+
+    /// Until when the next chunk has to wait, `sent` bytes after the one before it, when the whole
+    /// upload is to take `share` of the duration.
+    pub fn next(&mut self, now: Instant, sent: u64, share: f64) -> Option<Instant> {
+        let part = sent as f64 / self.bytes.max(1) as f64;
+        let earliest = now.checked_sub(CATCH_UP).unwrap_or(self.due);
+        self.due = self.due.max(earliest) + self.duration.mul_f64((part * share).clamp(0.0, 1.0));
+        (self.due > now + GRAIN).then_some(self.due)
+    }
+}
+
+/// The chunks, each in its time; `share` is asked before each of them.
+pub fn paced(
+    chunks: impl Stream<Item = Bytes> + Send + 'static,
+    mut pace: Pace,
+    share: impl Fn() -> f64 + Send + 'static,
+) -> impl Stream<Item = Bytes> + Send + 'static {
+    let mut sent = 0;
+    chunks.then(move |chunk| {
+        let due = pace.next(Instant::now(), mem::replace(&mut sent, chunk.len() as u64), share());
+        async move {
+            if let Some(due) = due {
+                sleep_until(due).await;
+            }
+            chunk
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use futures::stream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const TEN: Duration = Duration::from_secs(10);
+
+    fn chunks(n: usize, size: usize) -> impl Stream<Item = Bytes> {
+        stream::iter((0..n).map(move |_| Bytes::from(vec![0; size])))
+    }
+
+    fn whole(n: usize, size: usize) -> Pace {
+        Pace::new(TEN, (n * size) as u64, Instant::now())
+    }
+
+    /// When each chunk came, in seconds after the first.
+    async fn times(stream: impl Stream<Item = Bytes>) -> Vec<f64> {
+        let start = Instant::now();
+        stream.map(|_| start.elapsed().as_secs_f64()).collect().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_segment_takes_its_share_of_the_time_it_lasts() {
+        for share in [0.8, 0.5, 0.4] {
+            let times = times(paced(chunks(100, 1000), whole(100, 1000), move || share)).await;
+            assert_eq!(times.len(), 100);
+            assert_eq!(times[0], 0.0, "the first goes at once");
+            for (i, time) in times.iter().enumerate() {
+                let due = 10.0 * share * i as f64 / 100.0;
+                assert!((time - due).abs() <= 0.051, "{share}: chunk {i} at {time}, not {due}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_wakes_up_no_more_than_twenty_times_a_second() {
+        let times = times(paced(chunks(10_000, 100), whole(10_000, 100), || 0.8)).await;
+        let mut wakes = times.clone();
+        wakes.dedup();
+        assert!(wakes.len() <= 161, "{} in 8 s", wakes.len());
+        assert!((times[9_999] - 8.0).abs() < 0.1, "{}", times[9_999]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_faster_as_soon_as_more_waits() {
+        let hurry = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&hurry);
+        let share = move || if seen.load(Ordering::Relaxed) { 0.5 } else { 0.8 };
+        let sent = AtomicUsize::new(0);
+        let stream = paced(chunks(100, 1000), whole(100, 1000), share).inspect(|_| {
+            if sent.fetch_add(1, Ordering::Relaxed) == 49 {
+                hurry.store(true, Ordering::Relaxed);
+            }
+        });
+        let times = times(stream).await;
+        assert!((times[49] - 3.92).abs() < 0.06, "{}", times[49]);
+        assert!((times[99] - 3.92 - 2.5).abs() < 0.1, "{}", times[99]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_uplink_is_made_good_up_to_a_second() {
+        let stream = paced(chunks(100, 1000), whole(100, 1000), || 0.8);
+        let stream = stream.enumerate().then(|(i, chunk)| async move {
+            if i == 49 {
+                sleep(Duration::from_secs(30)).await;
+            }
+            chunk
+        });
+        let times = times(stream).await;
+        let (stalled, end) = (times[49], times[99]);
+        assert!((end - stalled - (4.0 - 1.0)).abs() < 0.1, "{stalled} {end}");
+    }
+
+    #[test]
+    fn nothing_is_too_odd_for_the_schedule() {
+        let now = Instant::now();
+        assert_eq!(Pace::new(TEN, 0, now).next(now, 0, 0.8), None);
+        assert_eq!(Pace::new(Duration::ZERO, 10, now).next(now, 10, 0.8), None);
+        assert_eq!(Pace::new(TEN, 1, now).next(now, 1 << 40, 0.8), Some(now + TEN));
+    }
+}

@@ -1,0 +1,145 @@
+//! The body of an upload, and how far the other side has taken it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::Stream;
+use futures::stream::BoxStream;
+use tokio::time::{Instant, sleep_until};
+
+/// What is sent. It may take its time between the chunks: it sets the pace.
+pub struct Body {
+    /// Bytes of all chunks together.
+    pub length: u64,
+    /// Its pieces; nothing is copied.
+    pub chunks: BoxStream<'static, Bytes>,
+}
+
+/// How a body is doing that has been given away.
+#[derive(Clone, Default)]
+pub(super) struct Progress(Arc<Mutex<Taken>>);
+
+#[derive(Default)]
+struct Taken {
+    /// Since when the other side has not come back for more.
+    since: Option<Instant>,
+    complete: bool,
+}
+
+/// A body that tells of its progress.
+pub(super) struct Watched {
+    body: Body,
+    left: u64,
+    progress: Progress,
+}
+
+impl Progress {
+    /// Whether all was taken.
+    pub(super) fn complete(&self) -> bool {
+        self.lock().complete
+    }
+
+    /// Returns when nothing was taken for `limit`, or for `answer` after everything was.
+    pub(super) async fn stalled(&self, limit: Duration, answer: Duration) {
+        loop {
+            let due = {
+                let taken = self.lock();
+                let patience = if taken.complete { answer } else { limit };
+                match taken.since {
+                    Some(since) if since.elapsed() >= patience => return,
+                    Some(since) => since + patience,
+                    None => Instant::now() + limit,
+                }
+            };
+            sleep_until(due).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watched {
+    pub(super) fn new(body: Body) -> (Self, Progress) {
+        let progress = Progress::default();
+        (Self { left: body.length, body, progress: progress.clone() }, progress)
+    }
+}
+
+impl Stream for Watched {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunk = self.body.chunks.as_mut().poll_next(cx);
+        if let Poll::Ready(Some(chunk)) = &chunk {
+            self.left = self.left.saturating_sub(chunk.len() as u64);
+        }
+        let complete = self.left == 0;
+        let mut taken = self.progress.lock();
+        // While it is we who wait, nobody stalls.
+        taken.since = chunk.is_ready().then(Instant::now);
+        taken.complete = complete;
+        drop(taken);
+        chunk.map(|chunk| chunk.map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use futures::stream;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+    const ANSWER: Duration = Duration::from_secs(30);
+
+    /// Two chunks, a minute apart.
+    fn slow() -> Body {
+        let chunks = stream::iter([1, 2]).then(|n| async move {
+            sleep(Duration::from_secs(60 * (n - 1))).await;
+            Bytes::from_static(b"abc")
+        });
+        Body { length: 6, chunks: chunks.boxed() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_other_side_stalls() {
+        let (mut watched, progress) = Watched::new(slow());
+        watched.next().await;
+        let reading = async {
+            sleep(Duration::from_secs(9)).await;
+            watched.next().await
+        };
+        tokio::select! {
+            biased;
+            chunk = reading => assert!(chunk.is_some()),
+            () = progress.stalled(LIMIT, ANSWER) => panic!("it was we who waited"),
+        }
+        assert!(progress.complete());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_stays_away_is_noticed() {
+        let (mut watched, progress) = Watched::new(slow());
+        watched.next().await;
+        let taken = Instant::now();
+        progress.stalled(LIMIT, ANSWER).await;
+        assert_eq!(taken.elapsed(), LIMIT);
+        assert!(!progress.complete());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_has_more_time_than_a_chunk() {
+        let (mut watched, progress) = Watched::new(slow());
+        while watched.next().await.is_some() {}
+        assert!(timeout(ANSWER - LIMIT, progress.stalled(LIMIT, ANSWER)).await.is_err());
+        assert!(timeout(ANSWER, progress.stalled(LIMIT, ANSWER)).await.is_ok());
+    }
+}

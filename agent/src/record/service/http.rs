@@ -1,0 +1,203 @@
+//! HTTP as little as uploads need: bounded answers, deadlines, and no redirects.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use ivt_media::text::shorten;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use url::Url;
+
+use super::body::{Body, Watched};
+use super::{Fault, place};
+use crate::tls::Trust;
+
+const LONGEST_ANSWER: usize = 64 * 1024;
+/// Per host, kept for the sessions that come by next.
+const IDLE_CONNECTIONS: usize = 8;
+const IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// How long a peer may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// For the connection, with its TLS.
+    pub connect: Duration,
+    /// For a call and its answer.
+    pub call: Duration,
+    /// For any part of an upload to be taken.
+    pub stall: Duration,
+    /// For the answer to an upload once all was taken.
+    pub answer: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        let secs = Duration::from_secs;
+        Self { connect: secs(10), call: secs(10), stall: secs(10), answer: secs(20) }
+    }
+}
+
+/// The connections of all sessions together.
+#[derive(Clone)]
+pub struct Http(Arc<Shared>);
+
+struct Shared {
+    trust: Trust,
+    deadlines: Deadlines,
+    plain: OnceCell<Client>,
+    encrypted: OnceCell<Client>,
+}
+
+impl Http {
+    /// Connects when it is first used.
+    pub fn new(trust: Trust, deadlines: Deadlines) -> Self {
+        let (plain, encrypted) = (OnceCell::new(), OnceCell::new());
+        Self(Arc::new(Shared { trust, deadlines, plain, encrypted }))
+    }
+
+    /// Posts a form and returns the answer of a success, at most 64 KiB.
+    pub(super) async fn post(&self, url: &Url, form: String) -> Result<BytesMut, Fault> {
+        let request = self.client(url).await?.post(url.clone());
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+        timeout(self.0.deadlines.call, exchange(url, request))
+            .await
+            .unwrap_or_else(|_| Err(late(url, "no answer in time")))
+    }
+
+    /// Puts an MPEG-TS segment.
+    pub(super) async fn put(
+        &self,
+        url: &Url,
+        body: Body,
+        fresh: bool,
+        deadline: Duration,
+    ) -> Result<(), Fault> {
+        let client = if fresh { self.build(url).await } else { self.client(url).await }?;
+        let length = body.length;
+        let (body, progress) = Watched::new(body);
+        let request = client
+            .put(url.clone())
+            .header(CONTENT_TYPE, "video/mp2t")
+            .header(CONTENT_LENGTH, length)
+            .body(reqwest::Body::wrap_stream(body));
+        let Deadlines { stall, answer, .. } = self.0.deadlines;
+        let outcome = tokio::select! {
+            outcome = timeout(deadline, exchange(url, request)) => outcome,
+            () = progress.stalled(stall, answer) => {
+                let sent = progress.complete();
+                let what = if sent { "no answer to the upload" } else { "the upload stalls" };
+                return Err(late(url, what));
+            }
+        };
+        outcome.unwrap_or_else(|_| Err(late(url, "the upload takes too long")))?;
+        if progress.complete() {
+            return Ok(());
+        }
+        Err(Fault::Busy(format!("{}: answered before all was sent", place(url))))
+    }
+
+    async fn client(&self, url: &Url) -> Result<Client, Fault> {
+        let cell = if encrypted(url) { &self.0.encrypted } else { &self.0.plain };
+        cell.get_or_try_init(|| self.build(url)).await.cloned()
+    }
+
+    async fn build(&self, url: &Url) -> Result<Client, Fault> {
+        let failed = |e: &dyn Error| Fault::Transport(format!("{}: TLS: {e}", place(url)));
+        // The client wants a configuration even where it encrypts nothing, and the one that
+        // trusts the system's certificates is large.
+        let config = if encrypted(url) {
+            (*self.0.trust.config().await.map_err(|e| failed(&e))?).clone()
+        } else {
+            trustless().map_err(|e| failed(&e))?
+        };
+        Client::builder()
+            .tls_backend_preconfigured(config)
+            .http1_only()
+            .no_proxy()
+            .referer(false)
+            .redirect(Policy::none())
+            .connect_timeout(self.0.deadlines.connect)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIME)
+            .build()
+            .map_err(|e| failed(&e))
+    }
+}
+
+async fn exchange(url: &Url, request: RequestBuilder) -> Result<BytesMut, Fault> {
+    let transport = |e| Fault::Transport(format!("{}: {}", place(url), reason(e)));
+    let response = request.send().await.map_err(transport)?;
+    let status = response.status();
+    if status.is_success() {
+        let answer = bounded(response).await.map_err(transport)?;
+        return answer.ok_or_else(|| {
+            Fault::Busy(format!("{}: the answer is longer than 64 KiB", place(url)))
+        });
+    }
+    // The status says enough, whatever becomes of the rest.
+    let answer = timeout(Duration::from_secs(2), bounded(response)).await;
+    let info = answer.ok().and_then(Result::ok).flatten().and_then(|answer| info(&answer));
+    Err(refusal(url, status, info))
+}
+
+/// Everything, or `None` when that is too much.
+async fn bounded(mut response: Response) -> Result<Option<BytesMut>, reqwest::Error> {
+    let mut answer = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if answer.len() + chunk.len() > LONGEST_ANSWER {
+            return Ok(None);
+        }
+        answer.extend_from_slice(&chunk);
+    }
+    Ok(Some(answer))
+}
+
+/// What a recording service says of an error.
+fn info(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    Some(shorten(answer.get("info")?.as_str()?))
+}
+
+fn refusal(url: &Url, status: StatusCode, info: Option<String>) -> Fault {
+    let info = info.map(|info| format!(" ({info})")).unwrap_or_default();
+    let text = format!("{}: {status}{info}", place(url));
+    match status.as_u16() {
+        300..400 => Fault::Refused(format!("{text}: redirects are not followed")),
+        403 | 404 | 410 => Fault::Expired(text),
+        408 | 429 => Fault::Busy(text),
+        400..500 => Fault::Refused(text),
+        _ => Fault::Busy(text),
+    }
+}
+
+fn late(url: &Url, what: &str) -> Fault {
+    Fault::Transport(format!("{}: {what}", place(url)))
+}
+
+/// The innermost cause: the others say only that there was an error, and name the whole address.
+fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    shorten(&cause.to_string())
+}
+
+fn encrypted(url: &Url) -> bool {
+    url.scheme() == "https"
+}
+
+fn trustless() -> Result<ClientConfig, rustls::Error> {
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    let config = config.with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}

@@ -1,0 +1,447 @@
+//! Uploads what a session recorded, one transfer at a time.
+
+#[cfg(test)]
+mod fake;
+mod tries;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::backlog::{Backlog, Job, Source};
+use super::pace::{Pace, paced};
+use super::service::{Announcement, Body, Fault, Remote, Target};
+use super::spool::{Pending, SpoolError};
+use crate::backoff::{self, Backoff};
+use tries::{Step, Tries, Verdict};
+
+/// Shares of a segment's duration that its upload takes: of the only one that waits, of one while
+/// more wait or have not long been sent, and of one from the spool.
+const CALM: f64 = 0.8;
+const HASTE: f64 = 0.5;
+const BACKFILL: f64 = 0.4;
+/// Share of the duration by which a start may be delayed.
+const SPREAD: f64 = 0.2;
+/// The service is asked for the time no more often than this, and our own clock looked at.
+const ASK_TIME: Duration = Duration::from_secs(30);
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
+/// Delays are never shorter than this, however short the segments.
+const BREATH: Duration = Duration::from_millis(50);
+/// What the last confirmation may take when the agent ends.
+const PARTING: Duration = Duration::from_secs(3);
+
+/// How patient an upload is.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadOptions {
+    /// So long after the end of a recording, a service that always fails is given up.
+    pub patience: Duration,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(600) }
+    }
+}
+
+/// Uploads what `backlog` gets until it is closed and all is uploaded or given up.
+pub async fn run(backlog: &Arc<Backlog>, remote: impl Remote, options: UploadOptions, rng: StdRng) {
+    let mut uploader = Uploader {
+        backlog: Arc::clone(backlog),
+        remote,
+        options,
+        rng,
+        backoff: Backoff::new(&backoff::UPLOAD),
+        tries: Tries::default(),
+        behind: false,
+        previous: None,
+        failing: None,
+        asked_time: None,
+        takes_stat: true,
+    };
+    let ended = uploader.drain().await;
+    if ended.is_err() {
+        log::warn!("{}: the service is given up", backlog.name());
+    }
+    backlog.give_up().await;
+    backlog.log_drops();
+    if let Some(shelf) = backlog.shelf() {
+        // What is left on it is for the next start of the agent.
+        shelf.close().await.ok();
+    }
+}
+
+/// The agent ends, and no `run` uses this backlog any more: confirms what is uploaded, and stores
+/// what waits as far as there is a spool.
+pub async fn leave(backlog: &Arc<Backlog>, remote: &impl Remote) {
+    if let Some(name) = backlog.unconfirmed()
+        && let Ok(Ok(())) = timeout(PARTING, remote.save(&name)).await
+    {
+        backlog.confirm().await;
+        forget_pending(backlog).await;
+    }
+    backlog.store().await;
+}
+
+struct Uploader<R> {
+    backlog: Arc<Backlog>,
+    remote: R,
+    options: UploadOptions,
+    rng: StdRng,
+    backoff: Backoff,
+    tries: Tries,
+    /// More waited than the one that was just recorded, and some of it still does.
+    behind: bool,
+    /// Uploaded last.
+    previous: Option<(u64, Source)>,
+    /// Since when nothing succeeds.
+    failing: Option<Instant>,
+    asked_time: Option<Instant>,
+    takes_stat: bool,
+}
+
+/// The service has failed for longer than one waits.
+struct GivenUp;
+
+/// How an attempt ended.
+enum Outcome {
+    Uploaded,
+    NotNow,
+    /// It has had to make room, or is gone from the disk.
+    Gone,
+    Failed(Step, Fault),
+    /// The disk does not give it.
+    Unreadable(Fault),
+}
+
+impl<R: Remote> Uploader<R> {
+    async fn drain(&mut self) -> Result<(), GivenUp> {
+        self.repeat_pending().await?;
+        while let Some(job) = self.next().await {
+            if self.tries.is_new(job.number) && job.alone && !self.behind {
+                let delay = job.duration.mul_f64(self.rng.random_range(0.0..=SPREAD));
+                self.backlog.crowded(delay).await;
+            }
+            let start = self.date(&job).await?;
+            match self.attempt(&job, start).await {
+                Outcome::Uploaded => {
+                    self.works();
+                    self.previous = Some((job.number, job.source));
+                    self.report_drops().await;
+                }
+                Outcome::Gone => {}
+                Outcome::NotNow => self.declined(&job).await?,
+                Outcome::Failed(step, fault) => {
+                    let verdict = self.tries.judge(step, &fault);
+                    self.fails(&fault)?;
+                    match verdict {
+                        Verdict::Afresh => {}
+                        Verdict::Later => self.rest(job.duration).await,
+                        Verdict::Lose => self.backlog.drop_segment(&job).await,
+                    }
+                }
+                Outcome::Unreadable(fault) => {
+                    self.fails(&fault)?;
+                    self.backlog.pass();
+                    self.rest(job.duration).await;
+                }
+            }
+        }
+        self.save().await?;
+        self.report_drops().await;
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Option<Job> {
+        match self.backlog.waiting() {
+            0 => self.behind = false,
+            1 => {}
+            _ => self.behind = true,
+        }
+        self.backlog.next().await
+    }
+
+    async fn attempt(&mut self, job: &Job, start: i64) -> Outcome {
+        let begun = Instant::now();
+        let memory = match job.source {
+            Source::Shelf => None,
+            Source::Memory => match self.backlog.take(job.number) {
+                None => return Outcome::Gone,
+                chunks => chunks,
+            },
+        };
+        let outcome = match self.create(job, start).await {
+            Ok(Some(target)) => self.send(job, memory, target, begun).await,
+            Ok(None) => return Outcome::NotNow,
+            Err(fault) => Outcome::Failed(Step::Create, fault),
+        };
+        self.backlog.release();
+        outcome
+    }
+
+    async fn create(&self, job: &Job, start: i64) -> Result<Option<Target>, Fault> {
+        let follows = |(number, source)| source == job.source && number + 1 == job.number;
+        let announcement = Announcement {
+            size: job.bytes,
+            start,
+            duration: job.duration,
+            last_file_name: self.backlog.unconfirmed(),
+            discontinue: job.discontinuity || self.previous.is_some_and(|p| !follows(p)),
+        };
+        let target = self.remote.create(&announcement).await?;
+        if target.is_some() {
+            self.backlog.begin();
+            self.backlog.confirm().await;
+        }
+        Ok(target)
+    }
+
+    async fn send(
+        &self,
+        job: &Job,
+        memory: Option<Arc<[Bytes]>>,
+        target: Target,
+        begun: Instant,
+    ) -> Outcome {
+        let spooled = self.note_pending(job, &target).await;
+        let mut outcome = self.put(job, memory.clone(), &target.uri, false, begun).await;
+        if let Outcome::Failed(_, Fault::Transport(_) | Fault::Busy(_)) = outcome {
+            // Object stores fail good uploads now and then.
+            outcome = self.put(job, memory, &target.uri, true, Instant::now()).await;
+        }
+        match outcome {
+            Outcome::Uploaded => {
+                self.backlog.uploaded(job.number, job.source, target.name);
+            }
+            _ => {
+                // The service finds out in time when it does not hear of it.
+                self.remote.fail(&target.name).await.ok();
+                if spooled {
+                    forget_pending(&self.backlog).await;
+                }
+            }
+        }
+        outcome
+    }
+
+    async fn put(
+        &self,
+        job: &Job,
+        memory: Option<Arc<[Bytes]>>,
+        uri: &str,
+        fresh: bool,
+        begun: Instant,
+    ) -> Outcome {
+        let broken = Arc::new(AtomicBool::new(false));
+        let chunks = match memory {
+            Some(chunks) => in_memory(chunks),
+            None => match self.stored(job.number, &broken).await {
+                Ok(chunks) => chunks,
+                Err(outcome) => return outcome,
+            },
+        };
+        let (backlog, source, behind) = (Arc::clone(&self.backlog), job.source, self.behind);
+        let share = move || match source {
+            Source::Shelf => BACKFILL,
+            Source::Memory if behind || backlog.waiting() > 1 => HASTE,
+            Source::Memory => CALM,
+        };
+        let pace = Pace::new(job.duration, job.bytes, begun);
+        let body = Body { length: job.bytes, chunks: paced(chunks, pace, share).boxed() };
+        let deadline = job.duration * 3 + Duration::from_secs(60);
+        match self.remote.put(uri, body, fresh, deadline).await {
+            Ok(()) => Outcome::Uploaded,
+            Err(_) if broken.load(Ordering::Relaxed) => {
+                Outcome::Unreadable(Fault::Transport("the spool does not give a segment".into()))
+            }
+            Err(fault) => Outcome::Failed(Step::Put, fault),
+        }
+    }
+
+    /// A stored segment, read while it is sent. `broken` is set when it ends early.
+    async fn stored(
+        &self,
+        number: u64,
+        broken: &Arc<AtomicBool>,
+    ) -> Result<BoxStream<'static, Bytes>, Outcome> {
+        let unreadable = |e: SpoolError| Outcome::Unreadable(Fault::Transport(e.to_string()));
+        let shelf = self.backlog.shelf().ok_or(Outcome::Gone)?;
+        let reader = shelf.reader(number).await.map_err(unreadable)?;
+        let broken = Arc::clone(broken);
+        Ok(stream::unfold((reader, broken), |(mut reader, broken)| async {
+            match reader.chunk().await {
+                Ok(chunk) => chunk.map(|chunk| (chunk, (reader, broken))),
+                Err(_) => {
+                    broken.store(true, Ordering::Relaxed);
+                    None
+                }
+            }
+        })
+        .boxed())
+    }
+
+    /// What a crash left half-way is sent to the same address again: should it have arrived, it is
+    /// not there twice.
+    async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
+        let Some(shelf) = self.backlog.shelf() else { return Ok(()) };
+        let Some(Pending { number, name, uri }) = shelf.pending() else { return Ok(()) };
+        let stored = shelf.stored().into_iter().find(|stored| stored.head.number == number);
+        let Some(job) = stored.map(|stored| Job::stored(&stored)) else {
+            // It was removed, so it was confirmed; saying so once more does no harm.
+            self.backlog.adopt(number, name);
+            return Ok(());
+        };
+        loop {
+            match self.put(&job, None, &uri, false, Instant::now()).await {
+                Outcome::Uploaded => {
+                    self.backlog.uploaded(number, job.source, name);
+                    self.previous = Some((number, job.source));
+                    self.works();
+                    return Ok(());
+                }
+                Outcome::Failed(_, fault @ (Fault::Transport(_) | Fault::Busy(_))) => {
+                    self.fails(&fault)?;
+                    self.rest(job.duration).await;
+                }
+                _ => {
+                    self.remote.fail(&name).await.ok();
+                    forget_pending(&self.backlog).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Notes on the shelf what is sent, if it is from there. After a crash it is repeated.
+    async fn note_pending(&self, job: &Job, target: &Target) -> bool {
+        let Some(shelf) = self.backlog.shelf() else { return false };
+        let spooled = shelf.stored().iter().any(|stored| stored.head.number == job.number);
+        let Target { name, uri } = target.clone();
+        let pending = spooled.then_some(Pending { number: job.number, name, uri });
+        if pending.is_some() || shelf.pending().is_some() {
+            // Without the note it may be uploaded twice after a crash: better than not at all.
+            shelf.set_pending(pending).await.ok();
+        }
+        spooled
+    }
+
+    /// The date of a segment, with the service's help where our clock was never set.
+    async fn date(&mut self, job: &Job) -> Result<i64, GivenUp> {
+        loop {
+            if let Some(date) = self.backlog.anchor().unix_micros(job.start) {
+                return Ok(date);
+            }
+            if self.asked_time.is_none_or(|asked| asked.elapsed() >= ASK_TIME) {
+                self.asked_time = Some(Instant::now());
+                match self.remote.current_time().await {
+                    Ok(now) => self.backlog.anchor().learn(now),
+                    Err(fault) => self.fails(&fault)?,
+                }
+                if self.backlog.anchor().unix_micros(job.start).is_some() {
+                    continue;
+                }
+                self.fails(&Fault::Busy("neither we nor the service know the date".into()))?;
+            }
+            sleep(LOOK_AT_CLOCK).await;
+        }
+    }
+
+    async fn declined(&mut self, job: &Job) -> Result<(), GivenUp> {
+        self.backlog.decline();
+        if self.backlog.closed().is_some() && self.backlog.begun() {
+            self.fails(&Fault::Busy("the service takes no segments at the moment".into()))?;
+            self.rest(job.duration).await;
+        }
+        Ok(())
+    }
+
+    /// Confirms the last one.
+    async fn save(&mut self) -> Result<(), GivenUp> {
+        let Some(name) = self.backlog.unconfirmed() else { return Ok(()) };
+        loop {
+            match self.remote.save(&name).await {
+                Ok(()) => break self.works(),
+                Err(fault @ (Fault::Transport(_) | Fault::Busy(_))) => {
+                    self.fails(&fault)?;
+                    self.rest(self.options.patience).await;
+                }
+                Err(fault) => {
+                    let session = self.backlog.name();
+                    log::warn!("{session}: the last segment is not confirmed: {fault}");
+                    break;
+                }
+            }
+        }
+        self.backlog.confirm().await;
+        forget_pending(&self.backlog).await;
+        Ok(())
+    }
+
+    async fn report_drops(&mut self) {
+        let dropped = self.backlog.unreported();
+        if dropped.number == 0 || !self.takes_stat {
+            return;
+        }
+        match self.remote.stat(dropped.number, dropped.time).await {
+            Ok(()) => self.backlog.reported(dropped),
+            Err(Fault::Expired(_) | Fault::Refused(_)) => self.takes_stat = false,
+            Err(Fault::Transport(_) | Fault::Busy(_)) => {}
+        }
+    }
+
+    fn works(&mut self) {
+        self.backoff = Backoff::new(&backoff::UPLOAD);
+        if self.failing.take().is_some() {
+            log::info!("{}: uploads work again", self.backlog.name());
+            self.backlog.note(None);
+        }
+    }
+
+    fn fails(&mut self, fault: &Fault) -> Result<(), GivenUp> {
+        let now = Instant::now();
+        self.behind = true;
+        if self.failing.is_none() {
+            log::warn!("{}: uploads fail: {fault}", self.backlog.name());
+        }
+        self.backlog.note(Some(fault.to_string()));
+        let since = *self.failing.get_or_insert(now);
+        let closed = self.backlog.closed();
+        match closed.is_some_and(|closed| now - closed.max(since) >= self.options.patience) {
+            true => Err(GivenUp),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits before the next try, but never so long that a full backlog would lose a segment of
+    /// this `duration` before the end of an outage is noticed.
+    async fn rest(&mut self, duration: Duration) {
+        let most = (duration / 2).max(BREATH);
+        let mut delay = self.backoff.next(&mut self.rng);
+        if delay > most {
+            delay = self.rng.random_range(most / 2..=most);
+        }
+        sleep(delay).await;
+    }
+}
+
+async fn forget_pending(backlog: &Backlog) {
+    if let Some(shelf) = backlog.shelf().filter(|shelf| shelf.pending().is_some()) {
+        // At worst it is uploaded to the same address once more.
+        shelf.set_pending(None).await.ok();
+    }
+}
+
+fn in_memory(chunks: Arc<[Bytes]>) -> BoxStream<'static, Bytes> {
+    let count = chunks.len();
+    stream::iter((0..count).map(move |i| chunks[i].clone())).boxed()
+}
+
+#[cfg(test)]
+#[path = "upload/tests.rs"]
+mod tests;
