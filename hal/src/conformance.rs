@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use crate::{Encoder, Kind, Source, Stream};
+use crate::{Answer, Cgi, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
 
 /// `reach` has to answer within this.
 const REACH_LIMIT: Duration = Duration::from_secs(5);
+/// `get` and `jpeg` have to answer within this.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Checks an encoder whose camera is there.
 pub async fn encoder(encoder: &dyn Encoder) {
@@ -23,11 +25,57 @@ pub async fn encoder(encoder: &dyn Encoder) {
 
 /// Checks an encoder whose camera is away: it says so by the two kinds that mean error 103, in time.
 pub async fn offline_encoder(encoder: &dyn Encoder) {
-    let Err(error) = reach(encoder).await else {
-        panic!("the camera is away, yet it could be reached");
-    };
+    away(reach(encoder).await.err());
+}
+
+/// Checks a web interface whose camera is there and knows `path`.
+pub async fn cgi(cgi: &dyn Cgi, path: &str) {
+    let answer = get(cgi, path).await;
+    let answer = answer.unwrap_or_else(|e| panic!("the camera is there, yet: {e}"));
+    assert_eq!(answer.status, 200, "{path}");
+    let missing = get(cgi, "/no/such.cgi").await;
+    let missing = missing.unwrap_or_else(|e| panic!("404 is an answer, not an error: {e}"));
+    assert_eq!(missing.status, 404, "a path that no camera has");
+}
+
+/// Checks a web interface whose camera is away.
+pub async fn offline_cgi(cgi: &dyn Cgi) {
+    away(get(cgi, "/").await.err());
+}
+
+/// Checks the snapshots of a camera that is there.
+pub async fn snapshot(snapshot: &dyn Snapshot) {
+    for stream in [Stream::Main, Stream::Sub] {
+        let jpeg = jpeg(snapshot, stream).await;
+        let jpeg = jpeg.unwrap_or_else(|e| panic!("{stream}: the camera is there, yet: {e}"));
+        assert!(jpeg.starts_with(&[0xff, 0xd8]), "{stream}: no start of a JPEG file");
+        assert!(jpeg.ends_with(&[0xff, 0xd9]), "{stream}: no end of a JPEG file");
+    }
+}
+
+/// Checks the snapshots of a camera that is away.
+pub async fn offline_snapshot(snapshot: &dyn Snapshot) {
+    away(jpeg(snapshot, Stream::Main).await.err());
+}
+
+fn away(error: Option<Error>) {
+    let Some(error) = error else { panic!("the camera is away, yet it answered") };
     let kind = error.kind;
     assert!(matches!(kind, Kind::Offline | Kind::Timeout), "away must be Offline, got {kind:?}");
+}
+
+async fn get(cgi: &dyn Cgi, path: &str) -> Result<Answer> {
+    match tokio::time::timeout(ANSWER_LIMIT, cgi.get(path, "")).await {
+        Ok(answer) => answer,
+        Err(_) => panic!("get took longer than {ANSWER_LIMIT:?}"),
+    }
+}
+
+async fn jpeg(snapshot: &dyn Snapshot, stream: Stream) -> Result<bytes::Bytes> {
+    match tokio::time::timeout(ANSWER_LIMIT, snapshot.jpeg(stream)).await {
+        Ok(jpeg) => jpeg,
+        Err(_) => panic!("jpeg took longer than {ANSWER_LIMIT:?}"),
+    }
 }
 
 async fn reach(encoder: &dyn Encoder) -> crate::Result<()> {

@@ -5,8 +5,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
-use crate::{Encoder, Error, Kind, Result, Source, Stream};
+use crate::{Encoder, Error, Kind, Result, Snapshot, Source, Stream};
 
 /// An emulated encoder. Without a program and files it serves the clips built into the agent. Not
 /// `Debug`: the program's arguments may hold a password.
@@ -54,6 +55,18 @@ impl Encoder for Emulator {
     }
 }
 
+/// The built-in clips' own card, whatever file or program serves as the stream. There is no web server.
+#[async_trait]
+impl Snapshot for Emulator {
+    async fn jpeg(&self, stream: Stream) -> Result<Bytes> {
+        self.reach().await.map_err(|error| Error { op: "snapshot jpeg", ..error })?;
+        Ok(Bytes::from_static(match stream {
+            Stream::Main => include_bytes!("../pictures/main.jpg"),
+            Stream::Sub => include_bytes!("../pictures/sub.jpg"),
+        }))
+    }
+}
+
 fn offline() -> Error {
     Error::new("encoder reach", Kind::Offline)
 }
@@ -92,12 +105,14 @@ mod tests {
         conformance::encoder(&Emulator::default()).await;
         conformance::encoder(&program(&["sh", "-c", "true"])).await;
         conformance::encoder(&program(&["/bin/sh"])).await;
+        conformance::snapshot(&Emulator::default()).await;
     }
 
     #[tokio::test]
     async fn a_missing_clip_or_program_is_an_offline_camera() {
         let gone = Emulator { main: Some("/nonexistent/clip.flv".into()), ..Emulator::default() };
         conformance::offline_encoder(&gone).await;
+        conformance::offline_snapshot(&gone).await;
         conformance::offline_encoder(&program(&["/nonexistent/encoder"])).await;
         conformance::offline_encoder(&program(&["no-such-program-anywhere"])).await;
     }

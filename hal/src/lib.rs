@@ -7,12 +7,16 @@ pub mod conformance;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
 
 use std::sync::Arc;
 
+pub use ability::cgi::{Answer, Cgi};
 pub use ability::encoder::{Credentials, Encoder, RtspSource, Source, Stream, Transport};
+pub use ability::snapshot::Snapshot;
 pub use error::{Error, Kind, Result};
 
 /// The camera or NVR this agent runs on.
