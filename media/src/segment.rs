@@ -108,13 +108,15 @@ impl Cutter {
 
     /// Frames were lost: the segment ends, and the next begins at a key frame.
     pub fn gap(&mut self) {
+        #[cfg(feature = "g711-aac")]
+        for frame in self.transcoder.finish() {
+            self.take(&frame);
+        }
         let end = self.last.saturating_add(self.step);
         self.close(end, false);
         self.end(end, false);
         self.heard = None;
         self.broken = self.started;
-        #[cfg(feature = "g711-aac")]
-        self.transcoder.reset();
     }
 
     /// Ends the segment being cut: the stream is stopped.

@@ -41,6 +41,9 @@ struct Running {
     samples: i64,
     units: i64,
     last: Option<i64>,
+    /// Of the newest frame that went in.
+    key: bool,
+    received: Instant,
     /// Samples the encoder did not take yet.
     waiting: Vec<i16>,
 }
@@ -58,22 +61,28 @@ impl Transcoder {
         self.running.take_if(|running| !running.continues(params, frame.dts));
         let running = match self.running.take() {
             Some(running) => running,
-            None => Running::new(params, frame.dts)?,
+            None => Running::new(params, frame)?,
         };
         let running = self.running.insert(running);
         running.align(frame.dts);
         running.feed(frame.data.iter().map(|byte| expand(*byte)));
-        Some(running.units(frame.key, frame.received))
+        (running.key, running.received) = (frame.key, frame.received);
+        Some(running.units())
     }
 
-    /// What comes next does not continue what came before.
-    pub fn reset(&mut self) {
-        self.running = None;
+    /// The rest of the AAC: what comes next does not continue what came before.
+    pub fn finish(&mut self) -> Vec<Frame> {
+        let Some(mut running) = self.running.take() else { return Vec::new() };
+        let end = running.expected();
+        running.feed_silence(running.delay + running.unit);
+        let mut rest = running.units();
+        rest.retain(|frame| frame.dts < end);
+        rest
     }
 }
 
 impl Running {
-    fn new(source: &Arc<AudioParams>, base: i64) -> Option<Self> {
+    fn new(source: &Arc<AudioParams>, first: &Frame) -> Option<Self> {
         let channels = match source.channels {
             1 => ChannelMode::Mono,
             2 => ChannelMode::Stereo,
@@ -102,10 +111,12 @@ impl Running {
             unit: info.frameLength.into(),
             delay: info.nDelay.into(),
             encoder,
-            base,
+            base: first.dts,
             samples: 0,
             units: 0,
             last: None,
+            key: first.key,
+            received: first.received,
             waiting: Vec::new(),
         })
     }
@@ -121,8 +132,7 @@ impl Running {
     fn align(&mut self, at: i64) {
         let off = at.saturating_sub(self.expected());
         if off > JITTER {
-            let missing = off * i64::from(self.source.sample_rate) / CLOCK_HZ;
-            self.feed((0..missing * i64::from(self.source.channels)).map(|_| 0));
+            self.feed_silence(off * i64::from(self.source.sample_rate) / CLOCK_HZ);
         } else if off < -JITTER {
             self.base += off;
         }
@@ -134,8 +144,13 @@ impl Running {
         self.samples += (self.waiting.len() - before) as i64 / i64::from(self.source.channels);
     }
 
+    fn feed_silence(&mut self, samples: i64) {
+        self.feed((0..samples * i64::from(self.source.channels)).map(|_| 0));
+    }
+
     /// What the encoder makes of the samples that wait.
-    fn units(&mut self, key: bool, received: Instant) -> Vec<Frame> {
+    fn units(&mut self) -> Vec<Frame> {
+        let (key, received) = (self.key, self.received);
         let (mut frames, mut taken, mut unit) = (Vec::new(), 0, [0; MAX_UNIT]);
         while taken < self.waiting.len() {
             let made = self.encoder.encode(&self.waiting[taken..], &mut unit);

@@ -86,7 +86,20 @@ fn jitter_moves_nothing_and_a_hole_becomes_silence() {
 }
 
 #[test]
-fn a_jump_or_a_reset_begins_anew() {
+fn the_rest_comes_out_at_the_end() {
+    let mut transcoder = Transcoder::default();
+    assert!(transcoder.finish().is_empty());
+    let mut all = times(&mut transcoder, pieces(AudioCodec::Pcma, 0).take(100));
+    all.extend(transcoder.finish().iter().map(|frame| frame.dts));
+    assert!(all.windows(2).all(|pair| pair[1] - pair[0] == 11_520), "{all:?}");
+    let end = all.last().expect("some") + 11_520;
+    assert!((100 * 1800..100 * 1800 + 11_520).contains(&end), "{end}");
+    let again = times(&mut transcoder, pieces(AudioCodec::Pcma, 7).take(50));
+    assert_eq!(again[0], 7);
+}
+
+#[test]
+fn a_jump_begins_anew() {
     let mut transcoder = Transcoder::default();
     times(&mut transcoder, pieces(AudioCodec::Pcma, 0).take(100));
     for start in [600 * CLOCK_HZ, 3 * CLOCK_HZ, -7] {
