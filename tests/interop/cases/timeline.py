@@ -17,6 +17,8 @@ HEVC = os.path.join(ROOT, "sim/tests/fixtures/hevc.ts")
 BEGIN = 1700000000
 TIME = "return document.getElementById('video').currentTime"
 PLAYS_AT = "const at = document.getElementById('video').currentTime - arguments[0]; return at > 0.3 && at < 2.5"
+AIMED = ("const {session_id, cbk_url} = document.querySelector('form[data-method=StartCloudRecord]').elements; "
+         "return session_id.value.length === 22 && cbk_url.value === `${location.origin}/record/${session_id.value}`")
 STATE = "return document.getElementById('state').textContent.includes(arguments[0])"
 
 
@@ -105,6 +107,16 @@ def replays_what_was_uploaded(stack, folder):
         raise Failed(f"the console says {browser.complaints()[0]}")
 
 
+def offers_its_own_address(stack, folder):
+    cloud = Cloud(stack, folder)
+    browser = Browser(stack, folder)
+    browser.open(f"{cloud.page}/?login_code=anybody")
+    browser.wait("cbk_url of a fresh session in the form", AIMED)
+    browser.script("document.querySelector('form[data-method=StartCloudRecord] .buttons a').click()")
+    browser.wait("timeline of the session", "return location.pathname === '/recordings' && " + STATE.removeprefix("return "),
+                 "nothing stored yet")
+
+
 def says_what_it_cannot_play(stack, folder):
     cloud = Cloud(stack, folder)
     Uploader(cloud, "hevc").upload(HEVC, 0, 1.6)
@@ -117,4 +129,5 @@ def says_what_it_cannot_play(stack, folder):
 
 
 add("browser replays a recording on its timeline", replays_what_was_uploaded, 90)
+add("browser offers its own address for a recording", offers_its_own_address)
 add("browser says that it cannot replay HEVC", says_what_it_cannot_play)

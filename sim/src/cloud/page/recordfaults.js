@@ -36,7 +36,10 @@ export function startFaults(report) {
   form.fault.addEventListener("change", describe);
   describe();
 
-  const change = async (edit) => {
+  // One after the other: each reads what the one before wrote.
+  let queue = Promise.resolve();
+  const change = (edit) => { queue = queue.then(() => apply(edit)); };
+  const apply = async (edit) => {
     try {
       const all = await api("faults");
       edit(all.record);
