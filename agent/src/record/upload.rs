@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod fake;
+mod patience;
+mod pending;
 mod tries;
 
 use std::sync::Arc;
@@ -13,13 +15,14 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::backlog::{Backlog, Job, Source};
 use super::pace::{Pace, paced};
 use super::service::{Announcement, Body, Fault, Remote, Target};
-use super::spool::{Pending, SpoolError};
+use super::spool::SpoolError;
 use crate::backoff::{self, Backoff};
+use pending::forget_pending;
 use tries::{Step, Tries, Verdict};
 
 /// Shares of a segment's duration that its upload takes: of the only one that waits, of one while
@@ -29,11 +32,6 @@ const HASTE: f64 = 0.5;
 const BACKFILL: f64 = 0.4;
 /// Share of the duration by which a start may be delayed.
 const SPREAD: f64 = 0.2;
-/// The service is asked for the time no more often than this, and our own clock looked at.
-const ASK_TIME: Duration = Duration::from_secs(30);
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
-/// Delays are never shorter than this, however short the segments.
-const BREATH: Duration = Duration::from_millis(50);
 /// What the last confirmation may take when the agent ends.
 const PARTING: Duration = Duration::from_secs(3);
 
@@ -86,7 +84,10 @@ pub async fn leave(backlog: &Arc<Backlog>, remote: &impl Remote) {
         backlog.confirm().await;
         forget_pending(backlog).await;
     }
-    backlog.store().await;
+    let lost = backlog.store().await;
+    if lost > 0 {
+        log::warn!("{}: {lost} segments are lost with the end of the agent", backlog.name());
+    }
 }
 
 struct Uploader<R> {
@@ -286,81 +287,6 @@ impl<R: Remote> Uploader<R> {
         .boxed())
     }
 
-    /// What a crash left half-way is sent to the same address again: should it have arrived, it is
-    /// not there twice.
-    async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
-        let Some(shelf) = self.backlog.shelf() else { return Ok(()) };
-        let Some(Pending { number, name, uri }) = shelf.pending() else { return Ok(()) };
-        let stored = shelf.stored().into_iter().find(|stored| stored.head.number == number);
-        let Some(job) = stored.map(|stored| Job::stored(&stored)) else {
-            // It was removed, so it was confirmed; saying so once more does no harm.
-            self.backlog.adopt(number, name);
-            return Ok(());
-        };
-        loop {
-            match self.put(&job, None, &uri, false, Instant::now()).await {
-                Outcome::Uploaded => {
-                    self.backlog.uploaded(number, job.source, name);
-                    self.previous = Some((number, job.source));
-                    self.works();
-                    return Ok(());
-                }
-                Outcome::Failed(_, fault @ (Fault::Transport(_) | Fault::Busy(_))) => {
-                    self.fails(&fault)?;
-                    self.rest(job.duration).await;
-                }
-                _ => {
-                    self.remote.fail(&name).await.ok();
-                    forget_pending(&self.backlog).await;
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Notes on the shelf what is sent, if it is from there. After a crash it is repeated.
-    async fn note_pending(&self, job: &Job, target: &Target) -> bool {
-        let Some(shelf) = self.backlog.shelf() else { return false };
-        let spooled = shelf.stored().iter().any(|stored| stored.head.number == job.number);
-        let Target { name, uri } = target.clone();
-        let pending = spooled.then_some(Pending { number: job.number, name, uri });
-        if pending.is_some() || shelf.pending().is_some() {
-            // Without the note it may be uploaded twice after a crash: better than not at all.
-            shelf.set_pending(pending).await.ok();
-        }
-        spooled
-    }
-
-    /// The date of a segment, with the service's help where our clock was never set.
-    async fn date(&mut self, job: &Job) -> Result<i64, GivenUp> {
-        loop {
-            if let Some(date) = self.backlog.anchor().unix_micros(job.start) {
-                return Ok(date);
-            }
-            if self.asked_time.is_none_or(|asked| asked.elapsed() >= ASK_TIME) {
-                self.asked_time = Some(Instant::now());
-                match self.remote.current_time().await {
-                    Ok(now) => self.backlog.anchor().learn(now),
-                    Err(fault) => self.fails(&fault)?,
-                }
-                if self.backlog.anchor().unix_micros(job.start).is_some() {
-                    continue;
-                }
-                self.fails(&Fault::Busy("neither we nor the service know the date".into()))?;
-            }
-            sleep(LOOK_AT_CLOCK).await;
-        }
-    }
-
-    async fn declined(&mut self, job: &Job) -> Result<(), GivenUp> {
-        self.backlog.decline();
-        if self.backlog.closed().is_some() && self.backlog.begun() {
-            self.fails(&Fault::Busy("the service takes no segments at the moment".into()))?;
-            self.rest(job.duration).await;
-        }
-        Ok(())
-    }
-
     /// Confirms the last one.
     async fn save(&mut self) -> Result<(), GivenUp> {
         let Some(name) = self.backlog.unconfirmed() else { return Ok(()) };
@@ -393,47 +319,6 @@ impl<R: Remote> Uploader<R> {
             Err(Fault::Expired(_) | Fault::Refused(_)) => self.takes_stat = false,
             Err(Fault::Transport(_) | Fault::Busy(_)) => {}
         }
-    }
-
-    fn works(&mut self) {
-        self.backoff = Backoff::new(&backoff::UPLOAD);
-        if self.failing.take().is_some() {
-            log::info!("{}: uploads work again", self.backlog.name());
-            self.backlog.note(None);
-        }
-    }
-
-    fn fails(&mut self, fault: &Fault) -> Result<(), GivenUp> {
-        let now = Instant::now();
-        self.behind = true;
-        if self.failing.is_none() {
-            log::warn!("{}: uploads fail: {fault}", self.backlog.name());
-        }
-        self.backlog.note(Some(fault.to_string()));
-        let since = *self.failing.get_or_insert(now);
-        let closed = self.backlog.closed();
-        match closed.is_some_and(|closed| now - closed.max(since) >= self.options.patience) {
-            true => Err(GivenUp),
-            false => Ok(()),
-        }
-    }
-
-    /// Waits before the next try, but never so long that a full backlog would lose a segment of
-    /// this `duration` before the end of an outage is noticed.
-    async fn rest(&mut self, duration: Duration) {
-        let most = (duration / 2).max(BREATH);
-        let mut delay = self.backoff.next(&mut self.rng);
-        if delay > most {
-            delay = self.rng.random_range(most / 2..=most);
-        }
-        sleep(delay).await;
-    }
-}
-
-async fn forget_pending(backlog: &Backlog) {
-    if let Some(shelf) = backlog.shelf().filter(|shelf| shelf.pending().is_some()) {
-        // At worst it is uploaded to the same address once more.
-        shelf.set_pending(None).await.ok();
     }
 }
 

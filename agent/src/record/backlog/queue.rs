@@ -71,6 +71,8 @@ pub(super) struct Queue {
     /// These two stay: they are on their way to the service and to the disk.
     busy: Option<u64>,
     storing: Option<u64>,
+    /// The disk has taken nothing since the newest segment came: that is when it is asked again.
+    unstorable: bool,
     phase: Phase,
     /// The service has said "not now", and there is nothing new to ask it about.
     declined: bool,
@@ -95,6 +97,7 @@ impl Queue {
             forming: 0,
             busy: None,
             storing: None,
+            unstorable: false,
             phase: Phase::Unasked,
             declined: false,
             newest: None,
@@ -142,6 +145,7 @@ impl Queue {
         self.largest = self.largest.max(segment.bytes);
         self.newest = Some(segment.number);
         self.declined = false;
+        self.unstorable = false;
         self.waiting.push_back(segment);
     }
 
@@ -168,6 +172,7 @@ impl Queue {
     /// The disk did not take the segment.
     pub(super) fn keep(&mut self, number: u64) {
         self.storing.take_if(|storing| *storing == number);
+        self.unstorable = true;
     }
 
     /// The service has given an address: what is held from now on is all wanted.
@@ -198,8 +203,9 @@ impl Queue {
                 _ => settled.dropped.add(1, segment.duration),
             }
         }
-        let wanted = self.phase != Phase::NotNow && self.storing.is_none();
-        if matches!(spill, Spill::Store) && wanted && self.over(1, allowed) {
+        let idle = self.storing.is_none() && !self.unstorable;
+        let wanted = self.phase != Phase::NotNow;
+        if matches!(spill, Spill::Store) && idle && wanted && self.over(1, allowed) {
             settled.store = self.idle().map(|i| self.waiting[i].clone());
             self.storing = settled.store.as_ref().map(|segment| segment.number);
         }

@@ -1,0 +1,63 @@
+//! Uploads of stored segments that a crash may interrupt: noted before, repeated after.
+
+use tokio::time::Instant;
+
+use super::{GivenUp, Outcome, Uploader};
+use crate::record::backlog::{Backlog, Job};
+use crate::record::service::{Fault, Remote, Target};
+use crate::record::spool::Pending;
+
+impl<R: Remote> Uploader<R> {
+    /// What a crash left half-way is sent to the same address again: should it have arrived, it is
+    /// not there twice.
+    pub(super) async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
+        let Some(shelf) = self.backlog.shelf() else { return Ok(()) };
+        let Some(Pending { number, name, uri }) = shelf.pending() else { return Ok(()) };
+        let stored = shelf.stored().into_iter().find(|stored| stored.head.number == number);
+        let Some(job) = stored.map(|stored| Job::stored(&stored)) else {
+            // It was removed, so it was confirmed; saying so once more does no harm.
+            self.backlog.adopt(number, name);
+            return Ok(());
+        };
+        loop {
+            match self.put(&job, None, &uri, false, Instant::now()).await {
+                Outcome::Uploaded => {
+                    self.backlog.uploaded(number, job.source, name);
+                    self.previous = Some((number, job.source));
+                    self.works();
+                    return Ok(());
+                }
+                Outcome::Failed(_, fault @ (Fault::Transport(_) | Fault::Busy(_))) => {
+                    self.fails(&fault)?;
+                    self.rest(job.duration).await;
+                }
+                _ => {
+                    self.remote.fail(&name).await.ok();
+                    forget_pending(&self.backlog).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Notes on the shelf what is sent, if it is from there. After a crash it is repeated.
+    pub(super) async fn note_pending(&self, job: &Job, target: &Target) -> bool {
+        let Some(shelf) = self.backlog.shelf() else { return false };
+        let spooled = shelf.stored().iter().any(|stored| stored.head.number == job.number);
+        let Target { name, uri } = target.clone();
+        let pending = spooled.then_some(Pending { number: job.number, name, uri });
+        if pending.is_some() || shelf.pending().is_some() {
+            // Without the note it may be uploaded twice after a crash: better than not at all.
+            shelf.set_pending(pending).await.ok();
+        }
+        spooled
+    }
+}
+
+/// No upload is in flight, and none waits for its confirmation.
+pub(super) async fn forget_pending(backlog: &Backlog) {
+    if let Some(shelf) = backlog.shelf().filter(|shelf| shelf.pending().is_some()) {
+        // At worst it is uploaded to the same address once more.
+        shelf.set_pending(None).await.ok();
+    }
+}
