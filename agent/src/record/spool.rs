@@ -1,16 +1,67 @@
 //! Segments on an SD card: a bounded store that survives crashes, power cuts and the card's loss.
+//!
+//! ```text
+//! Shelf, Writer ── jobs, bounded ──▶ Worker ──▶ Store ──▶ Disk        (one thread at a time)
+//!      └────────── lists ──▶ Index ◀── says what is there ──┘
+//!
+//! dir/session-00000003/0000000000000017.seg     a segment: head, groups, end; see `format`
+//!                      pending                  the upload in flight or not yet confirmed
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A group is synced when its write returns: contents, length and, with the first of a file, the
+//!    file's name and its folder's.
+//! 2. An end record is written after all groups are synced. A file with one needs no scan; a file
+//!    without is cut to its last whole group when the spool is opened.
+//! 3. Every file says whose it is: a lost file costs no other.
+//! 4. A removed segment does not come back, not even after a power cut. One that was deleted to
+//!    make room may.
+//! 5. A pending upload is replaced at one stroke, and its segment is not deleted to make room.
+//! 6. All files together stay below the limit, and there are never more than 10 000. The oldest
+//!    go first, by arrival: no clock is asked.
+//! 7. Files that this did not name, links, and files of newer versions are never touched.
 
+mod disk;
+mod format;
+mod index;
+mod names;
+mod scan;
 mod shelf;
+mod store;
+mod worker;
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::task::spawn_blocking;
 
 pub use self::shelf::{Reader, Shelf, Writer};
 
+use self::disk::{Card, Disk};
+use self::index::Index;
+use self::store::Store;
+use self::worker::Worker;
+
 /// The store of all sessions. Clones are the same store.
 #[derive(Clone, Debug)]
-pub struct Spool {}
+pub struct Spool {
+    worker: Arc<Worker>,
+    index: Arc<Mutex<Index>>,
+}
 
 /// What a session of an earlier run left: segments, or an upload that was not confirmed.
 #[derive(Clone, Debug)]
@@ -121,19 +172,36 @@ impl Spool {
     /// Opens the spool in `dir`, which is made when missing, and repairs what a crash left.
     /// `limit` is in bytes, over all sessions. Runs in a tokio runtime.
     pub async fn open(dir: PathBuf, limit: u64) -> Result<(Self, Vec<Leftover>), SpoolError> {
-        let _ = (dir, limit);
-        Err(SpoolError::Stalled)
+        Self::open_on(Box::new(Card), dir, limit).await
+    }
+
+    async fn open_on(
+        disk: Box<dyn Disk>,
+        dir: PathBuf,
+        limit: u64,
+    ) -> Result<(Self, Vec<Leftover>), SpoolError> {
+        let open = spawn_blocking(move || Store::open(dir, limit, disk));
+        let store = open.await.unwrap_or(Err(SpoolError::Stalled))?;
+        let spool = Self { index: store.index(), worker: Worker::new(store) };
+        let sessions = spool.index.lock().unwrap_or_else(PoisonError::into_inner).heads();
+        let leftover = |(id, head)| Leftover { head, shelf: spool.held(id) };
+        let leftovers = sessions.into_iter().map(leftover).collect();
+        Ok((spool, leftovers))
     }
 
     /// A session's part. Its folder is made at the first write.
     pub fn shelf(&self, head: SessionHead) -> Shelf {
-        let _ = head;
-        Shelf {}
+        let id = self.index.lock().unwrap_or_else(PoisonError::into_inner).begin(head);
+        self.held(id)
     }
 
     /// At this moment.
     pub fn stats(&self) -> Stats {
-        Stats { bytes: 0, limit: 0, segments: 0, healthy: false }
+        self.index.lock().unwrap_or_else(PoisonError::into_inner).stats()
+    }
+
+    fn held(&self, id: u64) -> Shelf {
+        Shelf::new(Arc::clone(&self.worker), Arc::clone(&self.index), id)
     }
 }
 

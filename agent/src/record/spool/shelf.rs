@@ -1,30 +1,67 @@
 //! One session's part of the spool.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
+use super::format::{self, Payload};
+use super::index::{Entry, Index};
+use super::worker::{PATIENCE, Worker};
 use super::{Pending, SegmentHead, SpoolError, Stored};
 
 /// One session's part of the spool. Clones are the same part.
 #[derive(Clone, Debug)]
-pub struct Shelf {}
+pub struct Shelf {
+    part: Arc<Part>,
+}
 
 /// Writes a segment while it is recorded. Dropped unfinished, its synced groups are recovered when
 /// the spool is opened next.
 #[derive(Debug)]
-pub struct Writer {}
+pub struct Writer {
+    part: Arc<Part>,
+    head: SegmentHead,
+    state: Progress,
+    broken: Arc<AtomicBool>,
+}
 
 /// A stored segment, piece by piece. Holds 64 KiB.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    number: u64,
+    /// `None` while a piece is read.
+    payload: Option<Payload>,
+}
+
+#[derive(Debug)]
+struct Part {
+    worker: Arc<Worker>,
+    index: Arc<Mutex<Index>>,
+    id: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Empty,
+    Begun,
+    Over,
+}
 
 impl Shelf {
-    /// Begins to write a segment.
+    pub(super) fn new(worker: Arc<Worker>, index: Arc<Mutex<Index>>, id: u64) -> Self {
+        Self { part: Arc::new(Part { worker, index, id }) }
+    }
+
+    /// Begins to write a segment. Nothing is written before its first group.
     pub fn begin(&self, head: SegmentHead) -> Writer {
-        let _ = head;
-        Writer {}
+        let (part, broken) = (Arc::clone(&self.part), Arc::default());
+        Writer { part, head, state: Progress::Empty, broken }
     }
 
     /// Writes a whole segment. One that is complete already is not written again.
@@ -34,50 +71,70 @@ impl Shelf {
         duration: Duration,
         chunks: Arc<[Bytes]>,
     ) -> Result<Stored, SpoolError> {
-        let _ = (head, duration, chunks);
-        Err(SpoolError::Stalled)
+        let part = Arc::clone(&self.part);
+        let store = move |store: &mut super::Store| store.store(part.id, head, duration, &chunks);
+        self.part.worker.request_segment(store).await
     }
 
     /// The complete segments by number. From memory.
     pub fn stored(&self) -> Vec<Stored> {
-        Vec::new()
+        self.part.lock().stored(self.part.id)
     }
 
     /// A segment's payload in pieces of at most 64 KiB, checked.
     pub async fn read(&self, number: u64) -> Result<Vec<Bytes>, SpoolError> {
-        Err(SpoolError::Missing(number))
+        let mut reader = self.reader(number).await?;
+        let mut chunks = Vec::new();
+        while let Some(chunk) = reader.chunk().await? {
+            chunks.push(chunk);
+        }
+        Ok(chunks)
     }
 
-    /// The same without having it in memory.
+    /// The same without having it in memory. It is checked before this returns; where it is
+    /// damaged, what can be read of it is in the spool afterwards.
     pub async fn reader(&self, number: u64) -> Result<Reader, SpoolError> {
-        Err(SpoolError::Missing(number))
+        let part = Arc::clone(&self.part);
+        let worker = &self.part.worker;
+        let open = worker.request(move |store| store.open_segment(part.id, number));
+        let (file, entry) = open.await?;
+        if let Some(payload) = on_disk(move || Ok(check(file, &entry))).await? {
+            return Ok(Reader { number, payload: Some(payload) });
+        }
+        let part = Arc::clone(&self.part);
+        worker.request(move |store| store.repair(part.id, number)).await?;
+        Err(SpoolError::Damaged(number))
     }
 
     /// Notes the upload that is in flight or not yet confirmed. It is on disk when this returns.
     pub async fn set_pending(&self, pending: Option<Pending>) -> Result<(), SpoolError> {
-        let _ = pending;
-        Err(SpoolError::Stalled)
+        let part = Arc::clone(&self.part);
+        self.part.worker.request(move |store| store.set_pending(part.id, pending)).await
     }
 
     /// What [`Self::set_pending`] noted last, perhaps before a crash.
     pub fn pending(&self) -> Option<Pending> {
-        None
+        self.part.lock().session(self.part.id)?.pending.clone()
     }
 
-    /// Deletes a segment: it is confirmed, or not wanted.
+    /// Deletes a segment for good: it is confirmed, or not wanted. It is not listed any more even
+    /// where the disk fails; then it goes when the disk works again.
     pub async fn remove(&self, number: u64) -> Result<(), SpoolError> {
-        Err(SpoolError::Missing(number))
+        let part = Arc::clone(&self.part);
+        self.part.worker.request(move |store| store.remove(part.id, number)).await
     }
 
     /// The session is over: its folder goes if it holds neither segments nor a pending upload.
+    /// What was asked before is done when this returns.
     pub async fn close(&self) -> Result<(), SpoolError> {
-        Err(SpoolError::Stalled)
+        let part = Arc::clone(&self.part);
+        self.part.worker.request(move |store| store.close(part.id)).await
     }
 
     /// How many of this session's segments, of which duration together, were deleted because the
     /// spool was full, since this was asked last.
     pub fn take_dropped(&self) -> (u64, Duration) {
-        (0, Duration::ZERO)
+        self.part.lock().take_dropped(self.part.id)
     }
 }
 
@@ -85,17 +142,109 @@ impl Writer {
     /// Adds a key-frame group. Never waits: when the disk is too slow or fails, the segment stays
     /// in memory only.
     pub fn append(&mut self, chunks: Vec<Bytes>, duration: Duration) {
-        let _ = (chunks, duration);
+        if self.broken.load(Ordering::Relaxed) || self.state == Progress::Over {
+            return;
+        }
+        let Some(place) = self.part.worker.place(chunks.iter().map(Bytes::len).sum()) else {
+            self.broken.store(true, Ordering::Relaxed);
+            return self.abandon();
+        };
+        let first = self.state == Progress::Empty;
+        self.state = Progress::Begun;
+        let (part, head, broken) = (Arc::clone(&self.part), self.head, Arc::clone(&self.broken));
+        self.part.worker.send(move |store| {
+            // Waited behind a group that could not be written.
+            if broken.load(Ordering::Relaxed) {
+                return;
+            }
+            let written = if first {
+                store.begin(part.id, head, &chunks, duration)
+            } else {
+                store.append(part.id, head.number, &chunks, duration)
+            };
+            if written.is_err() {
+                // The store has told the log of it.
+                broken.store(true, Ordering::Relaxed);
+            }
+            drop(place);
+        });
     }
 
     /// The segment is complete. [`Shelf::stored`] lists it once it is written.
-    pub fn finish(self) {}
+    pub fn finish(mut self) {
+        if self.state == Progress::Begun && !self.broken.load(Ordering::Relaxed) {
+            self.state = Progress::Over;
+            let (part, number) = (Arc::clone(&self.part), self.head.number);
+            self.part.worker.send(move |store| {
+                let _ = store.finish(part.id, number);
+            });
+        }
+    }
+
+    fn abandon(&mut self) {
+        if self.state == Progress::Begun {
+            let (part, number) = (Arc::clone(&self.part), self.head.number);
+            self.part.worker.send(move |store| store.abandon(part.id, number));
+        }
+        self.state = Progress::Over;
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.abandon();
+    }
 }
 
 impl Reader {
     /// The next piece; `None` at the end. A call that was dropped half-way ends the reading with
     /// an error.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, SpoolError> {
-        Ok(None)
+        let mut payload = self.payload.take().ok_or(SpoolError::Stalled)?;
+        let number = self.number;
+        let read = move || {
+            let chunk = payload.next();
+            Ok((payload, chunk))
+        };
+        let (payload, chunk) = on_disk(read).await?;
+        self.payload = Some(payload);
+        chunk.map_err(|source| SpoolError::Io {
+            action: "read",
+            path: PathBuf::from(format!("segment {number}")),
+            source,
+        })
+    }
+}
+
+impl Part {
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let mut index = self.lock();
+        if let Some(session) = index.session_mut(self.id) {
+            session.held = false;
+        }
+        index.forget(self.id);
+    }
+}
+
+/// The payload, when the file still holds what the index says.
+fn check(file: File, entry: &Entry) -> Option<Payload> {
+    let found = format::walk(&file, entry.groups.begin, entry.groups.end);
+    let whole = (found.end, found.bytes) == (entry.groups.end, entry.groups.bytes);
+    whole.then(|| Payload::new(file, &entry.groups))
+}
+
+/// Reads beside the worker: what is complete does not change, and groups need not wait behind it.
+async fn on_disk<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
+) -> Result<T, SpoolError> {
+    match timeout(PATIENCE, spawn_blocking(read)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(_)) | Err(_) => Err(SpoolError::Stalled),
     }
 }

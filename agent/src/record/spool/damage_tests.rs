@@ -1,0 +1,202 @@
+//! Whatever is in the folder, the spool opens, and what is whole can be read.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use tempfile::{TempDir, tempdir};
+
+use super::disk::Card;
+use super::fixture::{group, payload, second, segment, session};
+use super::format;
+use super::names;
+use super::store::Store;
+
+const LIMIT: u64 = 1 << 30;
+
+fn open(root: &Path) -> Store {
+    Store::open(root.to_owned(), LIMIT, Box::new(Card)).unwrap()
+}
+
+/// A spool with a segment of three groups: its file, and where each group ends.
+fn three_groups(finished: bool) -> (TempDir, PathBuf, Vec<u64>) {
+    let dir = tempdir().unwrap();
+    let mut store = open(dir.path());
+    let id = store.index().lock().unwrap().begin(session("a"));
+    store.begin(id, segment(4), &group(1, 1), second()).unwrap();
+    store.append(id, 4, &group(2, 2), second()).unwrap();
+    store.append(id, 4, &group(3, 1), second()).unwrap();
+    if finished {
+        store.finish(id, 4).unwrap();
+    }
+    let begin = format::head(&session("a"), &segment(4)).unwrap().len() as u64;
+    let lengths = [1, 2, 1].map(|pieces| format::PREFIX + pieces * 188);
+    let ends = lengths.iter().scan(begin, |at, length| {
+        *at += length;
+        Some(*at)
+    });
+    let path = dir.path().join(names::folder(0)).join(names::file(0));
+    (dir, path, ends.collect())
+}
+
+/// What is left when only the groups that end by `end` are whole.
+fn whole(ends: &[u64], end: u64) -> Option<Vec<u8>> {
+    let groups = [group(1, 1), group(2, 2), group(3, 1)];
+    let whole = groups.iter().zip(ends).filter(|(_, at)| **at <= end);
+    let groups: Vec<_> = whole.map(|(group, _)| group.concat()).collect();
+    (!groups.is_empty()).then(|| groups.concat())
+}
+
+/// Opens the spool twice, as the first time may have repaired it, and reads the segment.
+fn reopen(root: &Path) -> Option<Vec<u8>> {
+    let mut first = open(root);
+    let found = payload(&mut first, 0, 4);
+    let stored = first.index().lock().unwrap().stored(0);
+    drop(first);
+    let mut second = open(root);
+    assert_eq!(payload(&mut second, 0, 4), found);
+    assert_eq!(second.index().lock().unwrap().stored(0), stored);
+    for stored in stored {
+        assert_eq!(stored.head, segment(4));
+        assert_eq!(Some(stored.bytes), found.as_ref().map(|found| found.len() as u64));
+    }
+    found
+}
+
+#[test]
+fn a_file_cut_anywhere_yields_its_complete_groups() {
+    for finished in [false, true] {
+        let (dir, path, ends) = three_groups(finished);
+        let bytes = fs::read(&path).unwrap();
+        for length in 0..=bytes.len() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &bytes[..length]).unwrap();
+            assert_eq!(reopen(dir.path()), whole(&ends, length as u64), "{length}");
+            assert_eq!(path.exists(), length as u64 >= ends[0], "{length}");
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_costs_its_group_and_those_after_it() {
+    for finished in [false, true] {
+        let (dir, path, ends) = three_groups(finished);
+        let bytes = fs::read(&path).unwrap();
+        let head = ends[0] - format::PREFIX - 188;
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &damaged).unwrap();
+            let readable = if (at as u64) < head { 0 } else { at as u64 };
+            assert_eq!(reopen(dir.path()), whole(&ends, readable), "{at}");
+        }
+    }
+}
+
+#[test]
+fn the_groups_of_an_unfinished_file_have_their_durations() {
+    let (dir, path, ends) = three_groups(false);
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(ends[1] + 3).unwrap();
+    let stored = open(dir.path()).index().lock().unwrap().stored(0);
+    assert_eq!((stored[0].duration, stored[0].bytes), (2 * second(), 3 * 188));
+}
+
+#[test]
+fn a_huge_length_is_not_believed() {
+    let (dir, path, ends) = three_groups(false);
+    let mut bytes = fs::read(&path).unwrap();
+    let second = ends[0] as usize;
+    bytes[second + 4..second + 8].copy_from_slice(&u32::MAX.to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(reopen(dir.path()), whole(&ends, ends[0]));
+
+    bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(reopen(dir.path()), None);
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_others_put_there_stays() {
+    let (dir, path, ends) = three_groups(true);
+    let (folder, other) = (path.parent().unwrap(), tempdir().unwrap());
+    let outside = other.path().join("outside");
+    fs::write(&outside, "not ours").unwrap();
+    let theirs = [
+        dir.path().join("holiday.jpg"),
+        dir.path().join("session-1"),
+        folder.join("notes.txt"),
+        folder.join("00.seg"),
+    ];
+    for path in &theirs {
+        fs::write(path, "not ours").unwrap();
+    }
+    let links = [
+        folder.join(names::file(7)),
+        folder.join(names::PENDING),
+        dir.path().join(names::folder(8)),
+    ];
+    for link in &links {
+        symlink(&outside, link).unwrap();
+    }
+    fs::create_dir(folder.join(names::file(9))).unwrap();
+    fs::write(dir.path().join(names::folder(10)), "a file").unwrap();
+    let newer = folder.join(names::file(11));
+    fs::write(&newer, b"IVS2 is what comes after this version").unwrap();
+
+    assert_eq!(reopen(dir.path()), whole(&ends, u64::MAX));
+    let mut store = open(dir.path());
+    store.remove(0, 4).unwrap();
+    store.close(0).unwrap();
+    for path in theirs.iter().chain(&links).chain([&newer, &outside]) {
+        assert!(path.symlink_metadata().is_ok(), "{}", path.display());
+    }
+    assert_eq!(fs::read(outside).unwrap(), b"not ours");
+}
+
+#[test]
+fn a_damaged_note_of_an_upload_is_dropped() {
+    let (dir, path, ends) = three_groups(true);
+    let note = path.with_file_name(names::PENDING);
+    for bytes in [&b""[..], b"IVP1", &[0; 200], &[0xff; 200]] {
+        fs::write(&note, bytes).unwrap();
+        assert_eq!(reopen(dir.path()), whole(&ends, u64::MAX));
+        assert!(!note.exists());
+    }
+}
+
+#[test]
+fn files_beyond_the_limit_go_when_it_is_opened() {
+    let dir = tempdir().unwrap();
+    let mut store = open(dir.path());
+    let id = store.index().lock().unwrap().begin(session("a"));
+    for number in 0..5 {
+        store.store(id, segment(number), second(), &group(1, 10)).unwrap();
+    }
+    let bytes = store.index().lock().unwrap().stats().bytes;
+    drop(store);
+    let store = Store::open(dir.path().to_owned(), bytes * 3 / 5 + 10, Box::new(Card)).unwrap();
+    let index = store.index();
+    let mut index = index.lock().unwrap();
+    let numbers: Vec<_> = index.stored(id).iter().map(|stored| stored.head.number).collect();
+    assert_eq!(numbers, [2, 3, 4]);
+    assert_eq!(index.take_dropped(id), (2, 2 * second()));
+}
+
+#[test]
+fn only_this_user_reads_what_is_stored() {
+    let parent = tempdir().unwrap();
+    let root = parent.path().join("made/spool");
+    let mut store = open(&root);
+    let id = store.index().lock().unwrap().begin(session("a"));
+    store.store(id, segment(1), second(), &group(1, 1)).unwrap();
+    store.set_pending(id, Some(super::fixture::pending(1))).unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let folder = root.join(names::folder(id));
+    assert_eq!((mode(&root), mode(&folder)), (0o700, 0o700));
+    for name in [names::PENDING.to_owned(), names::file(0)] {
+        assert_eq!(mode(&folder.join(name)), 0o600);
+    }
+}

@@ -1,0 +1,181 @@
+//! What the tests of the spool share: a disk that fails on request and keeps a journal.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::disk::{Card, Disk, OpenFile};
+use super::format::{self, Payload};
+use super::store::Store;
+use super::{Pending, SegmentHead, SessionHead};
+
+/// One step of what was done to the disk.
+#[derive(Clone, Debug)]
+pub enum Op {
+    MakeDir(PathBuf),
+    Create(PathBuf),
+    Write(PathBuf, u64, Vec<u8>),
+    Cut(PathBuf, u64),
+    Sync(PathBuf),
+    SyncDir(PathBuf),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+    RemoveDir(PathBuf),
+}
+
+/// A real folder, with faults. Clones are the same disk.
+#[derive(Clone, Debug, Default)]
+pub struct TestDisk {
+    state: Arc<Mutex<Faults>>,
+    released: Arc<Condvar>,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    journal: Vec<Op>,
+    fault: Option<ErrorKind>,
+    /// Of all files below the folder, in bytes.
+    capacity: Option<(PathBuf, u64)>,
+    hangs: bool,
+}
+
+impl TestDisk {
+    /// Everything fails from now on, or nothing.
+    pub fn fail(&self, fault: Option<ErrorKind>) {
+        self.state.lock().unwrap().fault = fault;
+    }
+
+    /// The disk below `root` has room for so many bytes.
+    pub fn shrink(&self, root: &Path, bytes: u64) {
+        self.state.lock().unwrap().capacity = Some((root.to_owned(), bytes));
+    }
+
+    /// Nothing ends from now on, or goes on again.
+    pub fn hang(&self, hangs: bool) {
+        self.state.lock().unwrap().hangs = hangs;
+        self.released.notify_all();
+    }
+
+    pub fn journal(&self) -> Vec<Op> {
+        self.state.lock().unwrap().journal.clone()
+    }
+
+    fn note(&self, op: Op) -> io::Result<()> {
+        let state = self.state.lock().unwrap();
+        let mut state = self.released.wait_while(state, |state| state.hangs).unwrap();
+        if let Some(fault) = state.fault {
+            return Err(fault.into());
+        }
+        if let (Op::Write(path, at, bytes), Some((root, capacity))) = (&op, &state.capacity) {
+            let written = path.metadata()?.len();
+            let more = (at + bytes.len() as u64).saturating_sub(written);
+            if size(root) + more > *capacity {
+                return Err(ErrorKind::StorageFull.into());
+            }
+        }
+        state.journal.push(op);
+        Ok(())
+    }
+}
+
+impl Disk for TestDisk {
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        if self.state.lock().unwrap().fault.is_none() && path.exists() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        self.note(Op::MakeDir(path.to_owned()))?;
+        Card.make_dir(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<OpenFile> {
+        self.note(Op::Create(path.to_owned()))?;
+        Card.create(path)
+    }
+
+    fn edit(&self, path: &Path) -> io::Result<OpenFile> {
+        Card.edit(path)
+    }
+
+    fn write(&self, file: &OpenFile, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.note(Op::Write(file.path.clone(), at, bytes.to_vec()))?;
+        Card.write(file, bytes, at)
+    }
+
+    fn cut(&self, file: &OpenFile, length: u64) -> io::Result<()> {
+        self.note(Op::Cut(file.path.clone(), length))?;
+        Card.cut(file, length)
+    }
+
+    fn sync(&self, file: &OpenFile) -> io::Result<()> {
+        self.note(Op::Sync(file.path.clone()))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.note(Op::SyncDir(path.to_owned()))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.note(Op::Rename(from.to_owned(), to.to_owned()))?;
+        Card.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.note(Op::Remove(path.to_owned()))?;
+        Card.remove(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.note(Op::RemoveDir(path.to_owned()))?;
+        Card.remove_dir(path)
+    }
+}
+
+/// The lengths of all files below a folder.
+pub fn size(root: &Path) -> u64 {
+    let entries = std::fs::read_dir(root).unwrap().map(Result::unwrap);
+    let length = |entry: std::fs::DirEntry| match entry.metadata().unwrap() {
+        metadata if metadata.is_dir() => size(&entry.path()),
+        metadata => metadata.len(),
+    };
+    entries.map(length).sum()
+}
+
+pub fn session(name: &str) -> SessionHead {
+    let cbk_url = format!("https://cloud.example/record?sign={name}");
+    SessionHead { session_id: name.to_owned(), channel: 1, cbk_url }
+}
+
+pub fn segment(number: u64) -> SegmentHead {
+    let start_micros = 1_700_000_000_000_000 + i64::try_from(number).unwrap() * 10_000_000;
+    SegmentHead { number, start_micros, discontinuity: number.is_multiple_of(3) }
+}
+
+pub fn pending(number: u64) -> Pending {
+    let uri = format!("https://store.example/{number}?sign=secret");
+    Pending { number, name: format!("{number}.ts"), uri }
+}
+
+/// A group of `pieces` pieces, told apart by `seed`.
+pub fn group(seed: u8, pieces: usize) -> Vec<Bytes> {
+    (0..pieces).map(|piece| Bytes::from(vec![seed.wrapping_add(piece as u8); 188])).collect()
+}
+
+pub fn second() -> Duration {
+    Duration::from_secs(1)
+}
+
+/// A segment's payload, cut to what can be read where it is damaged. `None` where nothing can.
+pub fn payload(store: &mut Store, id: u64, number: u64) -> Option<Vec<u8>> {
+    let (file, entry) = store.open_segment(id, number).ok()?;
+    if format::walk(&file, entry.groups.begin, entry.groups.end).end != entry.groups.end {
+        store.repair(id, number).unwrap();
+        return payload(store, id, number);
+    }
+    let mut payload = Payload::new(file, &entry.groups);
+    let pieces: Vec<_> = std::iter::from_fn(|| payload.next().unwrap()).collect();
+    assert_eq!(pieces.iter().map(|piece| piece.len() as u64).sum::<u64>(), entry.groups.bytes);
+    Some(pieces.concat())
+}

@@ -1,0 +1,324 @@
+//! The files of the spool. A segment's file is a head, a record per key-frame group, and an end; a
+//! pending upload's file is one record.
+//!
+//! ```text
+//! record := tag[4] length:u32 meta:u64 crc:u32 payload[length]      little-endian
+//! IVS1      a segment's head: JSON
+//! GRUP      a group: payload, meta = duration in ns
+//! DONE      the end: its own offset:u64, payload of the groups in bytes:u64, meta = their duration
+//! IVP1      a pending upload: JSON
+//! ```
+//!
+//! The CRC-32 covers all of the record but itself. `IVS2` and so on are left to newer versions.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crc32fast::Hasher;
+use serde_json::{Value, json};
+
+use super::{Pending, SegmentHead, SessionHead, SpoolError};
+
+/// Of the part of a record before its payload.
+pub const PREFIX: u64 = 20;
+/// Of the record that ends a segment.
+pub const DONE: u64 = PREFIX + 16;
+/// Pieces in which payload is read.
+pub const CHUNK: u64 = 64 * 1024;
+/// Longest head: URLs are far shorter.
+const LONGEST: usize = 64 * 1024;
+
+/// What a segment's file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    pub session: SessionHead,
+    pub segment: SegmentHead,
+    pub groups: Groups,
+}
+
+/// The complete groups of a segment's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// Offset of the first.
+    pub begin: u64,
+    /// Offset behind the last.
+    pub end: u64,
+    /// Of them together.
+    pub duration: Duration,
+    /// Of their payload.
+    pub bytes: u64,
+    /// The end record follows, and nothing else.
+    pub done: bool,
+}
+
+/// What a file in the spool turned out to be.
+#[derive(Debug)]
+pub enum Found<T> {
+    Ours(T),
+    /// Of a newer version: not to be touched.
+    Newer,
+    /// Nothing that can be read.
+    Damaged,
+}
+
+/// The head of a segment's file.
+pub fn head(session: &SessionHead, segment: &SegmentHead) -> Result<Vec<u8>, SpoolError> {
+    let SegmentHead { number, start_micros, discontinuity } = segment;
+    let mut fields = fields(session);
+    fields["number"] = json!(number);
+    fields["start_micros"] = json!(start_micros);
+    fields["discontinuity"] = json!(discontinuity);
+    document(*b"IVS1", &fields)
+}
+
+/// A pending upload's file.
+pub fn pending(session: &SessionHead, pending: &Pending) -> Result<Vec<u8>, SpoolError> {
+    let Pending { number, name, uri } = pending;
+    let mut fields = fields(session);
+    fields["number"] = json!(number);
+    fields["name"] = json!(name);
+    fields["uri"] = json!(uri);
+    document(*b"IVP1", &fields)
+}
+
+/// What comes before a group's payload.
+pub fn group(chunks: &[Bytes], duration: Duration) -> Result<[u8; PREFIX as usize], SpoolError> {
+    prefix(*b"GRUP", nanos(duration), chunks.iter().map(|chunk| &chunk[..]))
+}
+
+/// The end record at the offset `groups.end`.
+pub fn done(groups: &Groups) -> Result<Vec<u8>, SpoolError> {
+    let payload = [groups.end.to_le_bytes(), groups.bytes.to_le_bytes()].concat();
+    let prefix = prefix(*b"DONE", nanos(groups.duration), [&payload[..]])?;
+    Ok([&prefix[..], &payload].concat())
+}
+
+/// Reads a segment's file. A finished one is believed by its end record, which was written after
+/// all groups were synced; with `deep`, as in an unfinished one, every group is checked. A disk
+/// that does not give a group ends the groups there; only an unreadable head is an error.
+pub fn inspect(file: &File, deep: bool) -> io::Result<Found<Contents>> {
+    let length = file.metadata()?.len();
+    let (fields, begin) = match read_document(file, *b"IVS1", length)? {
+        Found::Ours(found) => found,
+        Found::Newer => return Ok(Found::Newer),
+        Found::Damaged => return Ok(Found::Damaged),
+    };
+    let Some((session, segment)) = session(&fields).zip(segment(&fields)) else {
+        return Ok(Found::Damaged);
+    };
+    let finished = if deep { None } else { read_done(file, begin, length) };
+    let groups = finished.unwrap_or_else(|| walk(file, begin, length));
+    Ok(Found::Ours(Contents { session, segment, groups }))
+}
+
+/// Checks every group from `begin` up to the first that is not whole. Reads what it checks in
+/// pieces, whatever lengths the file claims.
+pub fn walk(file: &File, begin: u64, length: u64) -> Groups {
+    let mut groups = Groups { begin, end: begin, duration: Duration::ZERO, bytes: 0, done: false };
+    // Each round moves on by a prefix at least.
+    while let Some(record) = check(file, groups.end, length) {
+        if record.tag != *b"GRUP" {
+            groups.done = read_done(file, begin, length) == Some(Groups { done: true, ..groups });
+            break;
+        }
+        groups.end += PREFIX + u64::from(record.length);
+        groups.bytes += u64::from(record.length);
+        groups.duration = groups.duration.saturating_add(Duration::from_nanos(record.meta));
+    }
+    groups
+}
+
+/// Reads a pending upload's file.
+pub fn read_pending(file: &File) -> io::Result<Found<(SessionHead, Pending)>> {
+    let fields = match read_document(file, *b"IVP1", file.metadata()?.len())? {
+        Found::Ours((fields, _)) => fields,
+        Found::Newer => return Ok(Found::Newer),
+        Found::Damaged => return Ok(Found::Damaged),
+    };
+    let text = |name: &str| fields[name].as_str().map(str::to_owned);
+    let pending = || {
+        let number = fields["number"].as_u64()?;
+        Some(Pending { number, name: text("name")?, uri: text("uri")? })
+    };
+    Ok(session(&fields).zip(pending()).map_or(Found::Damaged, Found::Ours))
+}
+
+/// The payload of a file whose groups were checked.
+#[derive(Debug)]
+pub struct Payload {
+    file: File,
+    at: u64,
+    /// Of this group.
+    left: u64,
+    /// Of all groups.
+    bytes: u64,
+}
+
+impl Payload {
+    pub fn new(file: File, groups: &Groups) -> Self {
+        Self { file, at: groups.begin, left: 0, bytes: groups.bytes }
+    }
+
+    /// The next piece; `None` at the end.
+    pub fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if self.bytes == 0 {
+            return Ok(None);
+        }
+        while self.left == 0 {
+            let record = Record::read(&self.file, self.at)?;
+            if record.tag != *b"GRUP" {
+                return Err(ErrorKind::InvalidData.into());
+            }
+            self.left = u64::from(record.length);
+            self.at += PREFIX;
+        }
+        let mut piece = vec![0; self.left.min(self.bytes).min(CHUNK) as usize];
+        self.file.read_exact_at(&mut piece, self.at)?;
+        self.at += piece.len() as u64;
+        self.left -= piece.len() as u64;
+        self.bytes -= piece.len() as u64;
+        Ok(Some(piece.into()))
+    }
+}
+
+#[derive(Debug)]
+struct Record {
+    tag: [u8; 4],
+    length: u32,
+    meta: u64,
+    crc: u32,
+}
+
+impl Record {
+    fn read(file: &File, at: u64) -> io::Result<Self> {
+        let mut bytes = [0; PREFIX as usize];
+        file.read_exact_at(&mut bytes, at)?;
+        let [t0, t1, t2, t3, l0, l1, l2, l3, m0, m1, m2, m3, m4, m5, m6, m7, crc @ ..] = bytes;
+        Ok(Self {
+            tag: [t0, t1, t2, t3],
+            length: u32::from_le_bytes([l0, l1, l2, l3]),
+            meta: u64::from_le_bytes([m0, m1, m2, m3, m4, m5, m6, m7]),
+            crc: u32::from_le_bytes(crc),
+        })
+    }
+
+    fn hasher(&self) -> Hasher {
+        let mut hasher = Hasher::new();
+        hasher.update(&self.tag);
+        hasher.update(&self.length.to_le_bytes());
+        hasher.update(&self.meta.to_le_bytes());
+        hasher
+    }
+}
+
+/// The record at `at`, when it is whole.
+fn check(file: &File, at: u64, length: u64) -> Option<Record> {
+    let record = Record::read(file, at).ok()?;
+    let (mut at, mut left) = (at + PREFIX, u64::from(record.length));
+    if left > length.checked_sub(at)? {
+        return None;
+    }
+    let mut hasher = record.hasher();
+    let mut piece = vec![0; left.min(CHUNK) as usize];
+    while left > 0 {
+        let piece = &mut piece[..left.min(CHUNK) as usize];
+        file.read_exact_at(piece, at).ok()?;
+        hasher.update(piece);
+        at += piece.len() as u64;
+        left -= piece.len() as u64;
+    }
+    (hasher.finalize() == record.crc).then_some(record)
+}
+
+/// What the end record says, when there is one in its place.
+fn read_done(file: &File, begin: u64, length: u64) -> Option<Groups> {
+    let at = length.checked_sub(DONE)?;
+    let record = check(file, at, length)?;
+    let mut payload = [0; 16];
+    file.read_exact_at(&mut payload, at + PREFIX).ok()?;
+    let both = u128::from_le_bytes(payload);
+    let (end, bytes) = (both as u64, (both >> 64) as u64);
+    let fits = record.tag == *b"DONE" && end == at && begin.checked_add(bytes)? <= end;
+    let duration = Duration::from_nanos(record.meta);
+    fits.then_some(Groups { begin, end, duration, bytes, done: true })
+}
+
+/// The JSON at the beginning of a file, and the offset behind it.
+fn read_document(file: &File, tag: [u8; 4], length: u64) -> io::Result<Found<(Value, u64)>> {
+    let record = match Record::read(file, 0) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Found::Damaged),
+        record => record?,
+    };
+    if record.tag != tag {
+        let newer = record.tag[..3] == tag[..3] && (b'2'..=b'9').contains(&record.tag[3]);
+        return Ok(if newer { Found::Newer } else { Found::Damaged });
+    }
+    let end = PREFIX + u64::from(record.length);
+    if record.length as usize > LONGEST || end > length {
+        return Ok(Found::Damaged);
+    }
+    let mut payload = vec![0; record.length as usize];
+    file.read_exact_at(&mut payload, PREFIX)?;
+    let mut hasher = record.hasher();
+    hasher.update(&payload);
+    if hasher.finalize() != record.crc {
+        return Ok(Found::Damaged);
+    }
+    let fields = serde_json::from_slice(&payload);
+    Ok(fields.map_or(Found::Damaged, |fields| Found::Ours((fields, end))))
+}
+
+fn document(tag: [u8; 4], fields: &Value) -> Result<Vec<u8>, SpoolError> {
+    let payload = fields.to_string().into_bytes();
+    if payload.len() > LONGEST {
+        return Err(SpoolError::TooLong);
+    }
+    let prefix = prefix(tag, 0, [&payload[..]])?;
+    Ok([&prefix[..], &payload].concat())
+}
+
+fn prefix<'a>(
+    tag: [u8; 4],
+    meta: u64,
+    payload: impl IntoIterator<Item = &'a [u8]> + Clone,
+) -> Result<[u8; PREFIX as usize], SpoolError> {
+    let length: usize = payload.clone().into_iter().map(<[u8]>::len).sum();
+    let length = u32::try_from(length).map_err(|_| SpoolError::TooLong)?;
+    let mut record = Record { tag, length, meta, crc: 0 };
+    let mut hasher = record.hasher();
+    payload.into_iter().for_each(|piece| hasher.update(piece));
+    record.crc = hasher.finalize();
+
+    let mut bytes = [0; PREFIX as usize];
+    bytes[..4].copy_from_slice(&record.tag);
+    bytes[4..8].copy_from_slice(&record.length.to_le_bytes());
+    bytes[8..16].copy_from_slice(&record.meta.to_le_bytes());
+    bytes[16..].copy_from_slice(&record.crc.to_le_bytes());
+    Ok(bytes)
+}
+
+fn fields(session: &SessionHead) -> Value {
+    let SessionHead { session_id, channel, cbk_url } = session;
+    json!({ "session_id": session_id, "channel": channel, "cbk_url": cbk_url })
+}
+
+fn session(fields: &Value) -> Option<SessionHead> {
+    let text = |name: &str| fields[name].as_str().map(str::to_owned);
+    let channel = fields["channel"].as_u64()?.try_into().ok()?;
+    Some(SessionHead { session_id: text("session_id")?, channel, cbk_url: text("cbk_url")? })
+}
+
+fn segment(fields: &Value) -> Option<SegmentHead> {
+    Some(SegmentHead {
+        number: fields["number"].as_u64()?,
+        start_micros: fields["start_micros"].as_i64()?,
+        discontinuity: fields["discontinuity"].as_bool()?,
+    })
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

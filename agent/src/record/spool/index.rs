@@ -1,0 +1,255 @@
+//! What is in the spool, in memory: listing and choosing touch no disk.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::time::Duration;
+
+use super::format::Groups;
+use super::{Pending, SegmentHead, SessionHead, Stats, Stored};
+
+/// More files than this are not kept, however small: the index stays small as well.
+pub const MAX_FILES: usize = 10_000;
+
+/// All sessions.
+#[derive(Debug)]
+pub struct Index {
+    sessions: BTreeMap<u64, Session>,
+    next: u64,
+    limit: u64,
+    bytes: u64,
+    files: usize,
+    pub healthy: bool,
+}
+
+/// One session, by the number of its folder.
+#[derive(Debug)]
+pub struct Session {
+    pub head: SessionHead,
+    pub pending: Option<Pending>,
+    /// The file of `pending` says something else, or may.
+    pub unsaved: bool,
+    /// Somebody may still write.
+    pub held: bool,
+    /// By number of the file: in the order of arrival.
+    files: BTreeMap<u64, Entry>,
+    pending_length: u64,
+    dropped: (u64, Duration),
+}
+
+/// One segment's file.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    pub segment: SegmentHead,
+    pub groups: Groups,
+    /// On disk, with the end record even before it is written.
+    pub length: u64,
+    pub state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Being written.
+    Forming,
+    /// Given up half-way: the segment is elsewhere, and this is what a crash would leave of it.
+    Partial,
+    Complete,
+    /// Not wanted; the disk refused to delete it.
+    Doomed,
+}
+
+impl Index {
+    pub fn new(limit: u64) -> Self {
+        Self { sessions: BTreeMap::new(), next: 0, limit, bytes: 0, files: 0, healthy: true }
+    }
+
+    /// A new session, in a folder that none had.
+    pub fn begin(&mut self, head: SessionHead) -> u64 {
+        while self.sessions.contains_key(&self.next) {
+            self.next = self.next.wrapping_add(1);
+        }
+        let id = self.next;
+        self.restore(id, head);
+        id
+    }
+
+    /// The session of a folder that was found.
+    pub fn restore(&mut self, id: u64, head: SessionHead) {
+        let session = Session {
+            head,
+            pending: None,
+            unsaved: false,
+            held: true,
+            files: BTreeMap::new(),
+            pending_length: 0,
+            dropped: (0, Duration::ZERO),
+        };
+        self.sessions.entry(id).or_insert(session);
+        self.skip(id);
+    }
+
+    /// There is a folder of this number, whatever is in it.
+    pub fn skip(&mut self, id: u64) {
+        self.next = self.next.max(id.wrapping_add(1));
+    }
+
+    pub fn session(&self, id: u64) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    pub fn session_mut(&mut self, id: u64) -> Option<&mut Session> {
+        self.sessions.get_mut(&id)
+    }
+
+    /// The sessions, oldest first.
+    pub fn heads(&self) -> Vec<(u64, SessionHead)> {
+        self.sessions.iter().map(|(id, session)| (*id, session.head.clone())).collect()
+    }
+
+    /// Forgets a session that is nobody's and holds nothing. Says whether it did.
+    pub fn forget(&mut self, id: u64) -> bool {
+        let over =
+            self.sessions.get(&id).is_some_and(|session| !session.held && session.is_empty());
+        over && self.sessions.remove(&id).is_some()
+    }
+
+    /// Adds or replaces a file.
+    pub fn put(&mut self, id: u64, file: u64, entry: Entry) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        self.bytes += entry.length;
+        self.files += 1;
+        if let Some(old) = session.files.insert(file, entry) {
+            self.bytes -= old.length;
+            self.files -= 1;
+        }
+    }
+
+    /// Takes out a file that is not on disk any more.
+    pub fn take(&mut self, id: u64, file: u64) -> Option<Entry> {
+        let entry = self.sessions.get_mut(&id)?.files.remove(&file)?;
+        self.bytes -= entry.length;
+        self.files -= 1;
+        Some(entry)
+    }
+
+    pub fn set_state(&mut self, id: u64, file: u64, state: State) {
+        let entry = self.sessions.get_mut(&id).and_then(|session| session.files.get_mut(&file));
+        if let Some(entry) = entry {
+            entry.state = state;
+        }
+    }
+
+    /// The file of a pending upload has this length now.
+    pub fn set_pending_length(&mut self, id: u64, length: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            self.bytes = self.bytes + length - session.pending_length;
+            session.pending_length = length;
+        }
+    }
+
+    pub fn drop_one(&mut self, id: u64, duration: Duration) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.dropped.0 += 1;
+            session.dropped.1 = session.dropped.1.saturating_add(duration);
+        }
+    }
+
+    pub fn take_dropped(&mut self, id: u64) -> (u64, Duration) {
+        self.sessions
+            .get_mut(&id)
+            .map(|session| mem::take(&mut session.dropped))
+            .unwrap_or_default()
+    }
+
+    /// Of all files.
+    pub fn count(&self) -> usize {
+        self.files
+    }
+
+    /// So many bytes more, and a file, fit without deleting anything.
+    pub fn fits(&self, bytes: u64) -> bool {
+        self.bytes.saturating_add(bytes) <= self.limit && self.files < MAX_FILES
+    }
+
+    /// What deleting all that may be deleted would free.
+    pub fn evictable_bytes(&self) -> u64 {
+        self.evictable().map(|(_, _, entry)| entry.length).sum()
+    }
+
+    /// So many bytes fit when all that may be deleted is.
+    pub fn can_fit(&self, bytes: u64) -> bool {
+        (self.bytes - self.evictable_bytes()).saturating_add(bytes) <= self.limit
+    }
+
+    /// The file that goes first.
+    pub fn oldest(&self) -> Option<(u64, u64, Entry)> {
+        self.evictable().min_by_key(|(_, file, _)| *file)
+    }
+
+    /// All files of a segment, oldest first.
+    pub fn files(&self, id: u64, number: u64) -> Vec<(u64, Entry)> {
+        let files = self.sessions.get(&id).into_iter().flat_map(|session| &session.files);
+        files.filter(|(_, e)| e.segment.number == number).map(|(f, e)| (*f, *e)).collect()
+    }
+
+    /// The file of a complete segment.
+    pub fn complete(&self, id: u64, number: u64) -> Option<(u64, Entry)> {
+        let files = self.files(id, number).into_iter();
+        files.rev().find(|(_, entry)| entry.state == State::Complete)
+    }
+
+    /// The files that should be deleted already.
+    pub fn doomed(&self) -> Vec<(u64, u64)> {
+        let doomed = self.entries().filter(|(_, _, entry)| entry.state == State::Doomed);
+        doomed.map(|(id, file, _)| (id, file)).collect()
+    }
+
+    pub fn stored(&self, id: u64) -> Vec<Stored> {
+        let files = self.sessions.get(&id).into_iter().flat_map(|session| session.files.values());
+        let complete = files.filter(|entry| entry.state == State::Complete);
+        let mut stored: Vec<_> = complete.map(Entry::stored).collect();
+        stored.sort_by_key(|stored| stored.head.number);
+        stored
+    }
+
+    pub fn stats(&self) -> Stats {
+        let complete = self.entries().filter(|(_, _, entry)| entry.state == State::Complete);
+        let segments = complete.count();
+        Stats { bytes: self.bytes, limit: self.limit, segments, healthy: self.healthy }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u64, u64, Entry)> {
+        self.sessions.iter().flat_map(|(id, session)| {
+            session.files.iter().map(|(file, entry)| (*id, *file, *entry))
+        })
+    }
+
+    fn evictable(&self) -> impl Iterator<Item = (u64, u64, Entry)> {
+        self.sessions.iter().flat_map(|(id, session)| {
+            let pending = session.pending.as_ref().map(|pending| pending.number);
+            let may_go = move |entry: &Entry| {
+                entry.state != State::Forming && Some(entry.segment.number) != pending
+            };
+            let files = session.files.iter().filter(move |(_, entry)| may_go(entry));
+            files.map(|(file, entry)| (*id, *file, *entry))
+        })
+    }
+}
+
+impl Session {
+    /// Neither segments nor a pending upload.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.pending.is_none()
+    }
+
+    /// Its files, oldest first.
+    pub fn files(&self) -> Vec<(u64, Entry)> {
+        self.files.iter().map(|(file, entry)| (*file, *entry)).collect()
+    }
+}
+
+impl Entry {
+    pub fn stored(&self) -> Stored {
+        let Groups { duration, bytes, .. } = self.groups;
+        Stored { head: self.segment, duration, bytes }
+    }
+}

@@ -1,0 +1,211 @@
+//! Any sequence of operations, reopening included, against a map.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tempfile::tempdir;
+
+use super::disk::Card;
+use super::fixture::{group, payload, pending, second, segment, session, size};
+use super::store::Store;
+use super::{Pending, SpoolError};
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Begin,
+    /// To the segment begun last.
+    Append(usize),
+    Finish,
+    Abandon,
+    Store(usize),
+    /// The nth that is there.
+    Remove(usize),
+    SetPending(Option<usize>),
+    Close,
+    Reopen,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    payload: Vec<u8>,
+    complete: bool,
+}
+
+/// One session as it should be.
+#[derive(Debug, Default)]
+struct Model {
+    id: u64,
+    next: u64,
+    forming: Option<u64>,
+    segments: BTreeMap<u64, Kept>,
+    pending: Option<Pending>,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Begin),
+        3 => (1..20usize).prop_map(Step::Append),
+        3 => Just(Step::Finish),
+        1 => Just(Step::Abandon),
+        3 => (1..40usize).prop_map(Step::Store),
+        2 => (0..8usize).prop_map(Step::Remove),
+        1 => proptest::option::of(0..8usize).prop_map(Step::SetPending),
+        1 => Just(Step::Close),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn open(root: &Path, limit: u64) -> Store {
+    Store::open(root.to_owned(), limit, Box::new(Card)).unwrap()
+}
+
+impl Model {
+    fn new(store: &Store, name: &str) -> Self {
+        let id = store.index().lock().unwrap().begin(session(name));
+        Self { id, ..Self::default() }
+    }
+
+    /// Does the same to both. An error must be one that is to be expected.
+    fn apply(&mut self, store: &mut Store, step: Step) -> Result<(), SpoolError> {
+        let id = self.id;
+        let content = |seed: u64, pieces| group((seed * 7 + id * 50) as u8, pieces);
+        match step {
+            Step::Begin => {
+                self.abandon(store);
+                let (number, chunks) = (self.next, content(self.next, 2));
+                self.next += 1;
+                store.begin(id, segment(number), &chunks, second())?;
+                self.forming = Some(number);
+                self.segments.insert(number, Kept { payload: chunks.concat(), complete: false });
+            }
+            Step::Append(pieces) => {
+                let Some(number) = self.forming else { return Ok(()) };
+                let chunks = content(number, pieces);
+                store.append(id, number, &chunks, second()).inspect_err(|_| self.forming = None)?;
+                let kept = self.segments.get_mut(&number).unwrap();
+                kept.payload.extend(chunks.concat());
+            }
+            Step::Finish => {
+                let Some(number) = self.forming.take() else { return Ok(()) };
+                store.finish(id, number)?;
+                self.segments.get_mut(&number).unwrap().complete = true;
+            }
+            Step::Abandon => self.abandon(store),
+            Step::Store(pieces) => {
+                let number = self.next;
+                self.next += 1;
+                let chunks = content(number, pieces);
+                let stored = store.store(id, segment(number), second(), &chunks)?;
+                assert_eq!(stored.bytes, 188 * pieces as u64);
+                self.segments.insert(number, Kept { payload: chunks.concat(), complete: true });
+            }
+            Step::Remove(nth) => {
+                let Some(number) = self.nth(nth) else { return Ok(()) };
+                store.remove(id, number)?;
+                self.forming = self.forming.filter(|forming| *forming != number);
+                self.segments.remove(&number);
+            }
+            Step::SetPending(nth) => {
+                self.pending = nth.and_then(|nth| self.nth(nth)).map(pending);
+                store.set_pending(id, self.pending.clone())?;
+            }
+            Step::Close => store.close(id)?,
+            Step::Reopen => unreachable!("concerns all sessions"),
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self, store: &mut Store) {
+        if let Some(number) = self.forming.take() {
+            store.abandon(self.id, number);
+        }
+    }
+
+    fn nth(&self, nth: usize) -> Option<u64> {
+        self.segments.keys().nth(nth).copied()
+    }
+
+    /// The store was opened again: what was not complete is now. A session that holds nothing is
+    /// forgotten, and begins anew.
+    fn reopen(&mut self, store: &Store, name: &str) {
+        self.forming = None;
+        self.segments.values_mut().for_each(|kept| kept.complete = true);
+        if self.segments.is_empty() && self.pending.is_none() {
+            assert!(store.index().lock().unwrap().session(self.id).is_none());
+            *self = Self { next: self.next, ..Self::new(store, name) };
+        }
+    }
+
+    /// Takes out what the store deleted to make room, which must have been the oldest.
+    fn settle(&mut self, store: &Store) {
+        let index = store.index();
+        let mut index = index.lock().unwrap();
+        let there = |number: u64| !index.files(self.id, number).is_empty();
+        let gone: Vec<_> =
+            self.segments.keys().filter(|number| !there(**number)).copied().collect();
+        let pinned = self.pending.as_ref().map(|pending| pending.number);
+        let oldest = self.segments.keys().filter(|number| Some(**number) != pinned).copied();
+        let oldest = oldest.filter(|number| Some(*number) != self.forming).take(gone.len());
+        assert_eq!(gone, oldest.collect::<Vec<_>>());
+        let complete = gone.iter().filter(|number| self.segments[number].complete).count();
+        assert_eq!(index.take_dropped(self.id).0, complete as u64);
+        gone.iter().for_each(|number| drop(self.segments.remove(number)));
+    }
+
+    fn compare(&self, store: &mut Store) {
+        let complete = self.segments.iter().filter(|(_, kept)| kept.complete);
+        let complete: Vec<_> = complete.map(|(number, kept)| (*number, &kept.payload)).collect();
+        let stored = store.index().lock().unwrap().stored(self.id);
+        let found: Vec<_> = stored.iter().map(|stored| stored.head.number).collect();
+        assert_eq!(found, complete.iter().map(|(number, _)| *number).collect::<Vec<_>>());
+        for (stored, (number, expected)) in stored.iter().zip(complete) {
+            assert_eq!(stored.head, segment(number));
+            assert_eq!(payload(store, self.id, number).as_ref(), Some(expected));
+        }
+        let index = store.index();
+        let index = index.lock().unwrap();
+        let session = index.session(self.id).unwrap();
+        assert_eq!(session.pending, self.pending);
+    }
+}
+
+fn run(limit: u64, steps: Vec<(usize, Step)>) {
+    let dir = tempdir().unwrap();
+    let names = ["a", "b"];
+    let mut store = open(dir.path(), limit);
+    let mut models = names.map(|name| Model::new(&store, name));
+    for (nth, step) in steps {
+        if let Step::Reopen = step {
+            drop(store);
+            store = open(dir.path(), limit);
+            for (model, name) in models.iter_mut().zip(names) {
+                model.reopen(&store, name);
+            }
+        } else if let Err(error) = models[nth].apply(&mut store, step) {
+            let full = matches!(error, SpoolError::Full { .. });
+            assert!(full && limit < u64::MAX, "{step:?}: {error}");
+        }
+        for model in &mut models {
+            model.settle(&store);
+            model.compare(&mut store);
+        }
+        assert!(size(dir.path()) <= limit);
+        assert!(store.index().lock().unwrap().stats().bytes <= limit);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_spool_holds_what_it_was_given(steps in vec((0..2usize, step()), 1..60)) {
+        run(u64::MAX, steps);
+    }
+
+    #[test]
+    fn a_small_spool_holds_the_newest(steps in vec((0..2usize, step()), 1..60)) {
+        run(12_000, steps);
+    }
+}

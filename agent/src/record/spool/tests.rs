@@ -1,0 +1,340 @@
+use std::io::ErrorKind;
+use std::path::Path;
+
+use bytes::Bytes;
+use tempfile::tempdir;
+use tokio::time::advance;
+
+use super::fixture::{TestDisk, group, pending, second, segment, session, size};
+use super::store::REST;
+use super::*;
+
+const LIMIT: u64 = 1 << 30;
+
+async fn open(root: &Path) -> (Spool, Vec<Leftover>) {
+    Spool::open(root.to_owned(), LIMIT).await.unwrap()
+}
+
+async fn open_on(disk: &TestDisk, root: &Path, limit: u64) -> Spool {
+    Spool::open_on(Box::new(disk.clone()), root.to_owned(), limit).await.unwrap().0
+}
+
+/// Returns when all that was asked of the spool is done.
+async fn settle(shelf: &Shelf) {
+    shelf.close().await.unwrap();
+}
+
+fn numbers(shelf: &Shelf) -> Vec<u64> {
+    shelf.stored().iter().map(|stored| stored.head.number).collect()
+}
+
+/// Writes a segment of one group of 188 bytes a piece.
+async fn store(shelf: &Shelf, number: u64, pieces: usize) -> Result<Stored, SpoolError> {
+    shelf.store(segment(number), second(), group(number as u8, pieces).into()).await
+}
+
+#[tokio::test]
+async fn what_is_written_as_it_records_is_read_again() {
+    let dir = tempdir().unwrap();
+    let (spool, leftovers) = open(dir.path()).await;
+    assert!(leftovers.is_empty());
+    let shelf = spool.shelf(session("a"));
+    assert_eq!(size(dir.path()), 0, "nothing is written before there is something");
+
+    let mut writer = shelf.begin(segment(6));
+    let long = vec![Bytes::from(vec![7; 150_000])];
+    writer.append(group(1, 3), second());
+    writer.append(long.clone(), 2 * second());
+    settle(&shelf).await;
+    assert!(shelf.stored().is_empty(), "it is not complete yet");
+    writer.finish();
+    settle(&shelf).await;
+
+    let bytes = 3 * 188 + 150_000;
+    let stored = Stored { head: segment(6), duration: 3 * second(), bytes };
+    assert_eq!(shelf.stored(), [stored]);
+    let chunks = shelf.read(6).await.unwrap();
+    assert!(chunks.iter().all(|chunk| chunk.len() <= 64 * 1024));
+    assert_eq!(chunks.concat(), [group(1, 3).concat(), long.concat()].concat());
+    let stats = spool.stats();
+    assert_eq!(stats, Stats { bytes: size(dir.path()), limit: LIMIT, segments: 1, healthy: true });
+
+    shelf.remove(6).await.unwrap();
+    assert!(matches!(shelf.read(6).await, Err(SpoolError::Missing(6))));
+    settle(&shelf).await;
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+    assert_eq!(spool.stats().bytes, 0);
+}
+
+#[tokio::test]
+async fn a_whole_segment_is_stored_once() {
+    let dir = tempdir().unwrap();
+    let (spool, _) = open(dir.path()).await;
+    let shelf = spool.shelf(session("a"));
+    let stored = store(&shelf, 3, 5).await.unwrap();
+    assert_eq!((stored.bytes, stored.duration), (5 * 188, second()));
+    let bytes = size(dir.path());
+    assert_eq!(store(&shelf, 3, 5).await.unwrap(), stored);
+    assert_eq!(size(dir.path()), bytes);
+    assert_eq!(shelf.read(3).await.unwrap().concat(), group(3, 5).concat());
+}
+
+#[tokio::test]
+async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
+    let dir = tempdir().unwrap();
+    let name = "../../etc/passwd\0\u{1f4f7}".to_owned() + &"x".repeat(110);
+    let unfinished = {
+        let (spool, _) = open(dir.path()).await;
+        let (first, second_) = (spool.shelf(session(&name)), spool.shelf(session("b")));
+        store(&first, 1, 1).await.unwrap();
+        first.set_pending(Some(pending(1))).await.unwrap();
+        let mut writer = second_.begin(segment(9));
+        writer.append(group(1, 2), second());
+        writer.append(group(2, 2), second());
+        settle(&second_).await;
+        store(&spool.shelf(session("c")), 1, 1).await.unwrap();
+        writer
+    };
+    // As if the process had been killed: nothing is finished.
+    std::mem::forget(unfinished);
+
+    let (spool, leftovers) = open(dir.path()).await;
+    let heads: Vec<_> = leftovers.iter().map(|leftover| leftover.head.clone()).collect();
+    assert_eq!(heads, [session(&name), session("b"), session("c")]);
+    assert_eq!(leftovers[0].shelf.pending(), Some(pending(1)));
+    assert_eq!(leftovers[1].shelf.pending(), None);
+    let shelf = &leftovers[1].shelf;
+    assert_eq!(shelf.stored()[0].duration, 2 * second());
+    assert_eq!(shelf.read(9).await.unwrap().concat(), [group(1, 2), group(2, 2)].concat().concat());
+
+    let same = spool.shelf(session("b"));
+    store(&same, 9, 1).await.unwrap();
+    assert_eq!(shelf.stored()[0].bytes, 4 * 188, "a new session is another part");
+    for leftover in &leftovers {
+        leftover.shelf.set_pending(None).await.unwrap();
+        for number in numbers(&leftover.shelf) {
+            leftover.shelf.remove(number).await.unwrap();
+        }
+        leftover.shelf.close().await.unwrap();
+    }
+    drop((spool, leftovers, same));
+    let (_, leftovers) = open(dir.path()).await;
+    assert_eq!(leftovers.len(), 1);
+    assert_eq!(numbers(&leftovers[0].shelf), [9]);
+}
+
+#[tokio::test]
+async fn the_oldest_goes_when_it_is_full_but_not_the_pending_one() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let spool = open_on(&disk, dir.path(), 10_000).await;
+    let (first, other) = (spool.shelf(session("a")), spool.shelf(session("b")));
+    store(&first, 0, 10).await.unwrap();
+    first.set_pending(Some(pending(0))).await.unwrap();
+    store(&other, 0, 10).await.unwrap();
+    for number in 1..20 {
+        store(&first, number, 10).await.unwrap();
+        assert!(size(dir.path()) <= 10_000 && size(dir.path()) == spool.stats().bytes);
+    }
+    assert_eq!(numbers(&first), [0, 17, 18, 19]);
+    assert_eq!(first.take_dropped(), (16, 16 * second()));
+    assert_eq!(first.take_dropped(), (0, Duration::ZERO));
+    assert!(other.stored().is_empty());
+    assert_eq!(other.take_dropped(), (1, second()));
+
+    let mut writer = first.begin(segment(20));
+    for seed in 0..3 {
+        writer.append(group(seed, 10), second());
+    }
+    settle(&first).await;
+    assert_eq!(numbers(&first), [0]);
+    let much = store(&first, 21, 1000).await;
+    assert!(matches!(much, Err(SpoolError::Full { limit: 10_000, .. })), "{much:?}");
+    writer.finish();
+    settle(&first).await;
+    assert_eq!(numbers(&first), [0, 20], "nothing was deleted in vain");
+    assert!(spool.stats().healthy && size(dir.path()) <= 10_000);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_before_the_limit_makes_room() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let spool = open_on(&disk, dir.path(), LIMIT).await;
+    disk.shrink(dir.path(), 10_000);
+    let shelf = spool.shelf(session("a"));
+    for number in 0..10 {
+        store(&shelf, number, 10).await.unwrap();
+    }
+    assert_eq!(numbers(&shelf).last(), Some(&9));
+    assert_eq!(shelf.take_dropped().0 as usize, 10 - numbers(&shelf).len());
+    assert!(numbers(&shelf).len() >= 3, "{:?}", numbers(&shelf));
+
+    // Somebody else takes the rest.
+    disk.shrink(dir.path(), 0);
+    assert!(store(&shelf, 11, 1000).await.is_err());
+    assert!(!spool.stats().healthy);
+    assert!(numbers(&shelf).len() >= 3, "what could not help was not deleted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_disk_is_left_alone_for_thirty_seconds() {
+    for fault in [ErrorKind::ReadOnlyFilesystem, ErrorKind::StorageFull, ErrorKind::Other] {
+        let dir = tempdir().unwrap();
+        let disk = TestDisk::default();
+        let spool = open_on(&disk, dir.path(), LIMIT).await;
+        let shelf = spool.shelf(session("a"));
+        let mut writer = shelf.begin(segment(0));
+        writer.append(group(1, 1), second());
+        settle(&shelf).await;
+
+        disk.fail(Some(fault));
+        writer.append(group(2, 1), second());
+        writer.append(group(3, 1), second());
+        writer.finish();
+        assert!(matches!(store(&shelf, 1, 1).await, Err(SpoolError::Resting)), "{fault}");
+        assert!(shelf.stored().is_empty() && !spool.stats().healthy);
+
+        disk.fail(None);
+        let before = disk.journal().len();
+        advance(REST - second()).await;
+        assert!(matches!(store(&shelf, 1, 1).await, Err(SpoolError::Resting)));
+        assert_eq!(disk.journal().len(), before);
+        advance(2 * second()).await;
+        store(&shelf, 1, 1).await.unwrap();
+        assert!(spool.stats().healthy);
+
+        // The segment that was given up is elsewhere, but a crash would have left its group.
+        assert_eq!(numbers(&shelf), [1]);
+        let (_, leftovers) = open(dir.path()).await;
+        assert_eq!(numbers(&leftovers[0].shelf), [0, 1]);
+        assert_eq!(leftovers[0].shelf.read(0).await.unwrap().concat(), group(1, 1).concat());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_removed_goes_when_the_disk_works_again() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let spool = open_on(&disk, dir.path(), LIMIT).await;
+    let shelf = spool.shelf(session("a"));
+    store(&shelf, 0, 1).await.unwrap();
+    disk.fail(Some(ErrorKind::ReadOnlyFilesystem));
+    assert!(matches!(shelf.remove(0).await, Err(SpoolError::Io { .. })));
+    assert!(shelf.stored().is_empty() && spool.stats().bytes > 0);
+    assert!(shelf.set_pending(Some(pending(1))).await.is_err());
+    assert_eq!(shelf.pending(), Some(pending(1)), "it is known, if only in memory");
+
+    disk.fail(None);
+    advance(REST).await;
+    shelf.set_pending(None).await.unwrap();
+    shelf.close().await.unwrap();
+    assert_eq!((spool.stats().bytes, size(dir.path())), (0, 0));
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_may_be_pulled_and_put_back() {
+    let (dir, away) = (tempdir().unwrap(), tempdir().unwrap());
+    let (card, pocket) = (dir.path().join("card"), away.path().join("card"));
+    let (spool, _) = open(&card).await;
+    let shelf = spool.shelf(session("a"));
+    store(&shelf, 0, 1).await.unwrap();
+    std::fs::rename(&card, &pocket).unwrap();
+    assert!(matches!(store(&shelf, 1, 1).await, Err(SpoolError::Io { .. })));
+    assert!(!card.exists(), "it is not made on the disk below");
+
+    std::fs::rename(&pocket, &card).unwrap();
+    advance(REST).await;
+    store(&shelf, 1, 1).await.unwrap();
+    assert_eq!(numbers(&shelf), [0, 1]);
+
+    std::fs::remove_dir_all(&card).unwrap();
+    assert!(matches!(shelf.read(0).await, Err(SpoolError::Missing(0))));
+    assert_eq!(numbers(&shelf), [1]);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_an_error() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("spool")] {
+        let error = Spool::open(path, LIMIT).await.unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_keeps_nobody_waiting() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let spool = open_on(&disk, dir.path(), LIMIT).await;
+    let shelf = spool.shelf(session("a"));
+    store(&shelf, 0, 1).await.unwrap();
+    disk.hang(true);
+
+    let mut writer = shelf.begin(segment(1));
+    let chunk = Bytes::from(vec![0; 1 << 20]);
+    for _ in 0..1000 {
+        writer.append(vec![chunk.clone()], second());
+    }
+    assert_eq!(numbers(&shelf), [0]);
+    let request = tokio::spawn({
+        let shelf = shelf.clone();
+        async move { store(&shelf, 2, 1).await }
+    });
+    tokio::task::yield_now().await;
+    advance(31 * second()).await;
+    assert!(matches!(request.await.unwrap(), Err(SpoolError::Stalled)));
+    drop(chunk.try_into_mut().expect_err("some wait for the disk"));
+
+    disk.hang(false);
+    writer.finish();
+    store(&shelf, 3, 1).await.unwrap();
+    assert_eq!(numbers(&shelf), [0, 2, 3], "a segment with a hole is not complete");
+}
+
+#[tokio::test]
+async fn a_damaged_segment_is_cut_when_it_is_read() {
+    let dir = tempdir().unwrap();
+    let (spool, _) = open(dir.path()).await;
+    let shelf = spool.shelf(session("a"));
+    let mut writer = shelf.begin(segment(0));
+    writer.append(group(1, 1), second());
+    writer.append(group(2, 1), second());
+    writer.finish();
+    settle(&shelf).await;
+    let folder = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 40;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+
+    assert!(matches!(shelf.read(0).await, Err(SpoolError::Damaged(0))));
+    assert_eq!(shelf.stored()[0].duration, second());
+    assert_eq!(shelf.read(0).await.unwrap().concat(), group(1, 1).concat());
+}
+
+#[tokio::test]
+async fn an_idle_spool_writes_nothing() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let spool = open_on(&disk, dir.path(), LIMIT).await;
+    let shelf = spool.shelf(session("a"));
+    shelf.set_pending(None).await.unwrap();
+    shelf.begin(segment(0)).finish();
+    shelf.remove(5).await.unwrap();
+    assert!(disk.journal().is_empty());
+    shelf.set_pending(Some(pending(1))).await.unwrap();
+    let before = disk.journal().len();
+    shelf.set_pending(Some(pending(1))).await.unwrap();
+    assert_eq!(disk.journal().len(), before);
+}
+
+#[test]
+fn addresses_are_not_printed() {
+    let text = format!("{:?} {:?}", session("a"), pending(1));
+    assert!(text.contains("1.ts") && !text.contains("sign") && !text.contains("http"), "{text}");
+}
