@@ -320,6 +320,51 @@ fn sound_alone_is_cut_at_any_frame() {
 }
 
 #[test]
+fn a_lone_frame_lasts_as_long_as_those_before() {
+    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut made = Made::default();
+    // Frames of a segment at 90 kHz, and what it lasts; nothing is learned from gaps.
+    let segments: [(&[i64], f64); 5] = [
+        (&[90_000], 0.04),
+        (&[450_000], 0.04),
+        (&[540_000, 549_000], 0.2),
+        (&[630_000], 0.1),
+        (&[90_000], 0.1),
+    ];
+    for (times, want) in segments {
+        for dts in times {
+            made.push(&mut cutter, &picture(&h264(), true, *dts, &[&[0x65; 9]]));
+        }
+        cutter.gap();
+        made.drain(&mut cutter);
+        assert_eq!(durations(&made).last(), Some(&want), "{times:?}");
+    }
+}
+
+#[test]
+fn the_clock_between_slow_pictures_is_in_the_segment_before() {
+    // A key frame a second, nothing else.
+    let slow = (0..10).map(|n| picture(&h264(), true, n * CLOCK_HZ, &[&[0x65; 9]]));
+    let made = cut((3 * SECOND, u64::MAX), slow);
+    assert_eq!(durations(&made), [3.0; 3]);
+    for segment in &made.segments {
+        let payload = segment.bytes[2 * PACKET + 3] & 0x10;
+        assert_ne!(payload, 0, "the third packet begins the picture");
+        assert_eq!(segment.bytes.len() / PACKET, 3 * (2 + 1 + 9));
+    }
+}
+
+#[test]
+fn a_stream_of_key_frames_is_never_cut_inside_of_a_group() {
+    let made = cut((60 * SECOND, 100_000), pictures(&h264(), 0, 1, 20_000).take(60));
+    assert!(made.segments.len() > 10);
+    for segment in &made.segments {
+        assert!(segment.end.bytes <= 100_000 && !segment.end.oversize);
+        assert_plays_alone(&segment.bytes, &[SPS, PPS]);
+    }
+}
+
+#[test]
 fn a_stream_of_key_frames_makes_groups_of_half_a_second() {
     let made = cut((2 * SECOND, u64::MAX), pictures(&h264(), 0, 1, 100).take(101));
     assert_eq!(durations(&made), [2.0, 2.0]);
