@@ -20,6 +20,8 @@ use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
+use crate::record::leftovers;
+use crate::record::session::Means;
 use crate::shutdown::{Stop, Stopper, stopper};
 use crate::tls::Trust;
 
@@ -79,6 +81,8 @@ impl Agent {
         let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
         let each = device.channels.into_iter().zip(&config.channels).enumerate();
+        let spool = watch::Sender::new(None);
+        let means = Means::new(&config.record, trust.clone(), spool.subscribe());
         let channels = each.map(|(number, (hardware, settings))| {
             let setup = Setup {
                 number,
@@ -86,6 +90,7 @@ impl Agent {
                 config: settings.clone(),
                 publish: config.publish.clone(),
                 trust: trust.clone(),
+                means: means.clone(),
                 link: link.subscribe(),
                 stop_with_link: config.cloud.stop_publish_on_disconnect,
             };
@@ -100,6 +105,9 @@ impl Agent {
             link,
             rng,
         };
+        if let Some(settings) = config.record.spool.clone() {
+            tasks.spawn(leftovers::run(settings, means, spool, stopping.clone()));
+        }
         let view = View { cloud: cloud.state.subscribe(), channels };
         tasks.spawn(cloud.run(stopping.clone()));
         tasks.spawn(log_statistics(view.clone(), stopping));

@@ -1,9 +1,11 @@
-//! One task per channel owns its live stream; others send it requests and read its [`Status`].
+//! A channel has one task that owns its live stream and one that owns its recording; others send
+//! them requests and read their [`Status`].
 
 mod bitrate;
 mod opener;
 mod publish;
 mod reach;
+mod record;
 mod session;
 mod task;
 
@@ -20,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::config::QualityMap;
+use crate::record::session::Order;
 
 use opener::EncoderOpener;
 
@@ -36,6 +39,17 @@ pub struct Ask {
     pub stream_id: String,
     /// Bits per second it may have.
     pub max_bitrate: Option<NonZeroU64>,
+}
+
+/// A request to record.
+#[derive(Clone, Debug)]
+pub struct RecordAsk {
+    /// Which of the camera's streams.
+    pub stream: Stream,
+    /// Bits per second it may have.
+    pub max_bitrate: Option<NonZeroU64>,
+    /// What becomes of it.
+    pub order: Order,
 }
 
 /// Why a channel did not do what it was asked. The text goes to the cloud.
@@ -67,6 +81,12 @@ pub enum Refusal {
     #[error("{reason}")]
     Server {
         /// What failed.
+        reason: String,
+    },
+    /// A recording does not fit.
+    #[error("{reason}")]
+    Memory {
+        /// What is asked for, and what there is.
         reason: String,
     },
     /// It was told to stop before frames flowed, or the agent ends.
@@ -111,6 +131,8 @@ pub struct Status {
     pub reachable: bool,
     /// The stream that the server is receiving at this moment.
     pub live: Option<String>,
+    /// The session that records.
+    pub recording: Option<String>,
     /// One bit per alarm that is raised, as numbered by the Keepalive.
     pub alarm: u32,
 }
@@ -119,6 +141,7 @@ pub struct Status {
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    recordings: mpsc::Sender<record::Command>,
     status: watch::Receiver<Status>,
     quality: QualityMap,
     feeds: Arc<Feeds>,
@@ -145,6 +168,22 @@ impl Handle {
     pub async fn stop(&self, stream_id: String) -> Result<(), Refusal> {
         let (done, stopped) = oneshot::channel();
         let sent = self.commands.send(Command::Stop(stream_id, done)).await;
+        sent.map_err(|_| Refusal::Stopped)?;
+        stopped.await.map_err(|_| Refusal::Stopped)
+    }
+
+    /// Returns once the session records.
+    pub async fn record(&self, ask: RecordAsk) -> Result<(), Refusal> {
+        let (answer, outcome) = oneshot::channel();
+        let sent = self.recordings.send(record::Command::Record(Box::new(ask), answer)).await;
+        sent.map_err(|_| Refusal::Stopped)?;
+        outcome.await.unwrap_or(Err(Refusal::Stopped))
+    }
+
+    /// Returns once no session of this name records.
+    pub async fn stop_record(&self, session_id: String) -> Result<(), Refusal> {
+        let (done, stopped) = oneshot::channel();
+        let sent = self.recordings.send(record::Command::Stop(session_id, done)).await;
         sent.map_err(|_| Refusal::Stopped)?;
         stopped.await.map_err(|_| Refusal::Stopped)
     }
@@ -206,12 +245,13 @@ pub(crate) mod testing {
     /// A channel that takes requests and never answers, for as long as the inbox is kept.
     pub(crate) fn deaf() -> (Handle, impl Sized) {
         let (commands, inbox) = mpsc::channel(32);
+        let (recordings, orders) = mpsc::channel(32);
         let emulator: Arc<dyn Encoder> = Arc::new(Emulator::default());
         let feeds = Arc::new(Feeds::new(&emulator, |_| PullConfig::default()));
         let (main, sub) = (Stream::Main, Stream::Sub);
         let quality = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
         let status = watch::channel(Status::default()).1;
         let publish = watch::channel(PublishStats::default()).1;
-        (Handle { commands, status, quality, feeds, publish }, inbox)
+        (Handle { commands, recordings, status, quality, feeds, publish }, (inbox, orders))
     }
 }

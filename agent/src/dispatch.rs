@@ -3,6 +3,7 @@
 
 mod codes;
 mod publish;
+mod record;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,13 +45,17 @@ impl Dispatch {
 
     async fn serve(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
         let call = match method {
-            publish::START | publish::STOP => Call::parse(method, params)?,
+            publish::START | publish::STOP | record::START | record::STOP => {
+                Call::parse(method, params)?
+            }
             // Honest also where the params make no sense: nothing here would read them.
             _ => return Err(unsupported(method)),
         };
         match call {
             Call::RtmpPublish(ask) => within(PUBLISH_DEADLINE, publish::start(self, ask)).await,
             Call::RtmpStopPublish(ask) => within(DEADLINE, publish::stop(self, ask)).await,
+            Call::StartCloudRecord(ask) => within(PUBLISH_DEADLINE, record::start(self, ask)).await,
+            Call::StopCloudRecord(ask) => within(DEADLINE, record::stop(self, ask)).await,
             other => Err(unsupported(other.method())),
         }
     }
@@ -147,7 +152,8 @@ mod tests {
             ("RTMPStopPublish", stop, 102, "no channel 1"),
             ("RTMPStopPublish", json!({"channel": 0}), 1, "stream_id"),
             ("GetNetConfig", json!({"channel": 0}), 101, "GetNetConfig"),
-            ("StartCloudRecord", json!({}), 101, "StartCloudRecord"),
+            ("StartCloudRecord", json!({}), 1, "session_id"),
+            ("StopCloudRecord", json!({"channel": 1, "session_id": "s"}), 102, "no channel 1"),
             ("Keepalive", json!(null), 101, ""),
             ("rtmppublish", publish(0), 101, "rtmppublish"),
         ] {

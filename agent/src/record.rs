@@ -7,8 +7,11 @@
 pub mod backlog;
 pub mod budget;
 pub mod clock;
+pub mod leftovers;
 pub mod pace;
+pub mod recorder;
 pub mod service;
+pub mod session;
 pub mod spool;
 pub mod upload;
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use futures::future::join;
 use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::publish::PublishStats;
 use ivt_media::pull::{PullConfig, PullState};
@@ -11,9 +12,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::publish::{Job, Progress};
+use super::record::Recording;
 use super::session::{Ruling, Session};
 use super::{Answer, Ask, Command, Feeds, Handle, Link, Refusal, Status, reach};
 use crate::config;
+use crate::record::session::Means;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
 
@@ -34,6 +37,8 @@ pub struct Setup {
     pub publish: config::Publish,
     /// Whom `rtmps` servers are checked against.
     pub trust: Trust,
+    /// What recordings work with.
+    pub means: Means,
     /// The connection to the cloud.
     pub link: watch::Receiver<Link>,
     /// A lost connection ends the live stream.
@@ -44,6 +49,7 @@ impl Setup {
     /// Starts the channel's task within `tasks`; it ends when `stop` becomes true.
     pub fn spawn(self, tasks: &mut JoinSet<()>, stop: Stop) -> Handle {
         let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (recordings, orders) = mpsc::channel(COMMANDS);
         let (status, reported) = watch::channel(Status::default());
         let feeds = Arc::new(Feeds::new(&self.encoder, |stream| PullConfig {
             name: format!("channel {} {stream}", self.number),
@@ -56,6 +62,7 @@ impl Setup {
         let stats = watch::Sender::new(PublishStats::default());
         let handle = Handle {
             commands,
+            recordings,
             status: reported,
             quality: self.config.quality,
             feeds: Arc::clone(&feeds),
@@ -64,6 +71,15 @@ impl Setup {
         let (known, reachable) = watch::channel(None);
         let pulls = [feeds.main.state(), feeds.sub.state()];
         let observe = reach::observe(Arc::clone(&self.encoder), pulls, known);
+        let recording = Recording {
+            number: self.number,
+            encoder: Arc::clone(&self.encoder),
+            feeds: Arc::clone(&feeds),
+            means: self.means.clone(),
+            link: self.link.clone(),
+            status: status.clone(),
+            inbox: orders,
+        };
         let losses = self.link.borrow().losses;
         let task = Task {
             session: Session::new(self.publish.retry),
@@ -81,7 +97,7 @@ impl Setup {
         tasks.spawn(async move {
             tokio::select! {
                 never = observe => match never {},
-                () = task.run(stop) => {}
+                _ = join(task.run(stop.clone()), recording.run(stop)) => {}
             }
         });
         handle
@@ -277,6 +293,7 @@ impl Task {
                 known: reachable.is_some(),
                 reachable: reachable == Some(true),
                 live: live.map(str::to_owned),
+                recording: status.recording.clone(),
                 alarm: status.alarm,
             };
             std::mem::replace(status, now.clone()) != now

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::config;
+use crate::record::session::Means;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::Trust;
 
@@ -100,6 +101,7 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         config: config.channels[0].clone(),
         publish: config.publish,
         trust: Trust::new(None).unwrap(),
+        means: Means::new(&config.record, Trust::new(None).unwrap(), watch::channel(None).1),
         link: link.subscribe(),
         stop_with_link: true,
     };

@@ -51,7 +51,7 @@ fn line(number: usize, status: &Status) -> ChannelStatus {
         channel: u32::try_from(number).unwrap_or(u32::MAX),
         state,
         stream_id: status.live.clone(),
-        record_session: None,
+        record_session: status.recording.clone(),
         alarm: (status.alarm != 0).then_some(status.alarm),
     }
 }
@@ -73,14 +73,16 @@ mod tests {
         let offline = Status::default();
         let online = Status { reachable: true, ..Status::default() };
         let live = Status { live: Some("s1".into()), ..online.clone() };
+        let recording = Status { recording: Some("r1".into()), ..online.clone() };
         let alarm = Status { alarm: 1 << 3, ..online.clone() };
         assert_eq!(
-            body(&[offline, online, live, alarm]),
+            body(&[offline, online, live, alarm, recording]),
             json!({"state": 1, "channels": [
                 {"channel": 0, "state": 0},
                 {"channel": 1, "state": 1},
                 {"channel": 2, "state": 2, "stream_id": "s1"},
                 {"channel": 3, "state": 1, "alarm": 8},
+                {"channel": 4, "state": 1, "record_session": "r1"},
             ]})
         );
     }

@@ -11,7 +11,7 @@ pub(super) fn refusal(refusal: Refusal) -> RpcError {
         Refusal::Bitrate { .. } => RpcError::BITRATE,
         Refusal::Busy { .. } => RpcError::DUPLICATE,
         Refusal::Camera { kind, .. } => hal(*kind),
-        Refusal::Server { .. } | Refusal::Stopped => RpcError::INTERNAL,
+        Refusal::Server { .. } | Refusal::Memory { .. } | Refusal::Stopped => RpcError::INTERNAL,
     };
     RpcError::new(code, refusal.to_string())
 }
@@ -41,6 +41,7 @@ mod tests {
             (camera(Kind::Invalid), 1),
             (camera(Kind::Other), 1),
             (Refusal::Server { reason: "r".into() }, 1),
+            (Refusal::Memory { reason: "r".into() }, 1),
             (Refusal::Stopped, 1),
         ] {
             let error = refusal(why.clone());

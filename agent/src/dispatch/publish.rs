@@ -38,7 +38,7 @@ pub(super) async fn stop(dispatch: &Dispatch, request: RtmpStopPublish) -> Resul
 }
 
 /// Where the wire's four qualities meet the camera's two streams.
-fn stream(map: &QualityMap, quality: Quality) -> Stream {
+pub(super) fn stream(map: &QualityMap, quality: Quality) -> Stream {
     match quality {
         Quality::Ld => map.ld,
         Quality::Sd => map.sd,

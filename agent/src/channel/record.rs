@@ -1,0 +1,237 @@
+//! The recording side of a channel: one session at a time. It shares the channel's pulls and its
+//! status, and nothing else: neither side ever waits for the other.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use ivt_hal::{Encoder, Kind};
+use ivt_media::hub::Start;
+use ivt_media::pull::{Pull, PullState};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep_until, timeout};
+
+use super::{Answer, Feeds, Link, RecordAsk, Refusal, Status, bitrate};
+use crate::record::budget::Share;
+use crate::record::session::{self, Means, Session};
+use crate::shutdown::Stop;
+
+/// The cloud has its answer in time, whatever the camera does.
+const START: Duration = Duration::from_secs(9);
+
+/// What the channel's task is asked.
+pub(super) enum Command {
+    Record(Box<RecordAsk>, Answer),
+    Stop(String, oneshot::Sender<()>),
+}
+
+/// One channel's recordings.
+pub(super) struct Recording {
+    pub(super) number: usize,
+    pub(super) encoder: Arc<dyn Encoder>,
+    pub(super) feeds: Arc<Feeds>,
+    pub(super) means: Means,
+    pub(super) link: watch::Receiver<Link>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) inbox: mpsc::Receiver<Command>,
+}
+
+/// A session that is to begin.
+struct Starting {
+    session_id: String,
+    ready: BoxFuture<'static, Result<Session, Refusal>>,
+    waiting: Vec<Answer>,
+}
+
+/// The session that records. Dropping it ends the recording, not the upload of what it left.
+struct Current {
+    session_id: String,
+    share: Arc<Share>,
+    _stop: oneshot::Sender<Infallible>,
+}
+
+impl Recording {
+    /// Serves until `stop` is requested, then saves what it can within the time that an agent has
+    /// to end.
+    pub(super) async fn run(mut self, mut stop: Stop) {
+        let (mut starting, mut current) = (None, None);
+        let mut work = JoinSet::new();
+        loop {
+            self.report(current.as_ref());
+            tokio::select! {
+                biased;
+                () = stop.requested() => break,
+                Some(command) = self.inbox.recv() => match command {
+                    // Whoever asked is gone, with the connection it was asked over.
+                    Command::Record(_, answer) if answer.is_closed() => {}
+                    Command::Record(ask, answer) => {
+                        self.record(*ask, answer, &mut starting, current.as_ref());
+                    }
+                    Command::Stop(session_id, done) => {
+                        cancel(&mut starting, &session_id);
+                        if current.take_if(|c: &mut Current| c.session_id == session_id).is_some() {
+                            self.log(&session_id, "ends: the cloud asked for it");
+                        }
+                        // Whoever asked may be gone.
+                        done.send(()).ok();
+                    }
+                },
+                (begun, ready) = begin(&mut starting) => {
+                    let outcome = ready.map(|session| {
+                        current = Some(self.start(begun.session_id, session, &stop, &mut work));
+                    });
+                    for answer in begun.waiting {
+                        answer.send(outcome.clone()).ok();
+                    }
+                }
+                () = away(&mut self.link, self.means.disconnect), if current.is_some() => {
+                    if let Some(ended) = current.take() {
+                        self.log(&ended.session_id, "ends: the cloud stays away");
+                    }
+                }
+                Some(_) = work.join_next() => {}
+            }
+        }
+        drop((starting, current.take()));
+        self.report(None);
+        while work.join_next().await.is_some() {}
+    }
+
+    fn record(
+        &self,
+        ask: RecordAsk,
+        answer: Answer,
+        starting: &mut Option<Starting>,
+        current: Option<&Current>,
+    ) {
+        if current.is_some_and(|current| current.session_id == ask.order.session_id) {
+            answer.send(Ok(())).ok();
+            return;
+        }
+        if let Some(starting) = starting.as_mut().filter(|s| s.session_id == ask.order.session_id) {
+            starting.waiting.push(answer);
+            return;
+        }
+        // The newest wins; whoever asked for the one before it has lost the connection.
+        let session_id = ask.order.session_id.clone();
+        let ready = Box::pin(self.prepare(ask, current.map(|current| &*current.share)));
+        *starting = Some(Starting { session_id, ready, waiting: vec![answer] });
+    }
+
+    /// What must be true before a session may begin. The one before goes on meanwhile.
+    fn prepare(
+        &self,
+        ask: RecordAsk,
+        instead: Option<&Share>,
+    ) -> impl Future<Output = Result<Session, Refusal>> + Send + 'static {
+        let share = self.means.budget.share(ask.order.memory(), instead);
+        let pull = Arc::clone(self.feeds.of(ask.stream));
+        let (encoder, means, number) = (Arc::clone(&self.encoder), self.means.clone(), self.number);
+        async move {
+            let share = share.map_err(|e| Refusal::Memory { reason: e.to_string() })?;
+            // Reading begins here, so that nothing is missed while the bit rate is measured.
+            let input = pull.subscribe(Start::Back(ask.order.prerecord));
+            let checked = async {
+                if let Some(limit) = ask.max_bitrate {
+                    bitrate::check(&*encoder, ask.stream, &pull, limit).await?;
+                }
+                arrives(&pull).await
+            };
+            let silent = |_| Refusal::Camera {
+                kind: Kind::Timeout,
+                reason: "the camera sent no frame in time".into(),
+            };
+            timeout(START, checked).await.map_err(silent)??;
+            let camera = pull.state();
+            Ok(Session {
+                channel: number,
+                order: ask.order,
+                input,
+                camera,
+                share: Arc::new(share),
+                means,
+            })
+        }
+    }
+
+    fn start(
+        &self,
+        session_id: String,
+        session: Session,
+        stop: &Stop,
+        work: &mut JoinSet<()>,
+    ) -> Current {
+        self.log(&session_id, "begins");
+        let share = Arc::clone(&session.share);
+        let (sender, stopped) = oneshot::channel();
+        work.spawn(session::run(session, stopped, stop.clone()));
+        Current { session_id, share, _stop: sender }
+    }
+
+    fn report(&self, current: Option<&Current>) {
+        let recording = current.map(|current| &current.session_id);
+        self.status.send_if_modified(|status| {
+            let changed = status.recording.as_ref() != recording;
+            if changed {
+                status.recording = recording.cloned();
+            }
+            changed
+        });
+    }
+
+    fn log(&self, session_id: &str, what: &str) {
+        log::info!("channel {}: recording {session_id:?} {what}", self.number);
+    }
+}
+
+/// Returns once the camera sends, or is known not to.
+async fn arrives(pull: &Pull) -> Result<(), Refusal> {
+    let mut camera = pull.state();
+    loop {
+        let state = camera.borrow_and_update().clone();
+        match Refusal::of_camera(&state) {
+            Some(refusal) => return Err(refusal),
+            None if matches!(state, PullState::Live) => return Ok(()),
+            // The sender lives in the pull.
+            None => camera.changed().await.ok(),
+        };
+    }
+}
+
+async fn begin(starting: &mut Option<Starting>) -> (Starting, Result<Session, Refusal>) {
+    let Some(begun) = starting else { return std::future::pending().await };
+    let ready = (&mut begun.ready).await;
+    // It was there a line ago, and nobody else has it.
+    let Some(begun) = starting.take() else { return std::future::pending().await };
+    (begun, ready)
+}
+
+fn cancel(starting: &mut Option<Starting>, session_id: &str) {
+    if let Some(cancelled) = starting.take_if(|s| s.session_id == session_id) {
+        for answer in cancelled.waiting {
+            answer.send(Err(Refusal::Stopped)).ok();
+        }
+    }
+}
+
+/// Returns when the cloud was away for `patience`; never without one.
+async fn away(link: &mut watch::Receiver<Link>, patience: Option<Duration>) {
+    let Some(patience) = patience else { return std::future::pending().await };
+    loop {
+        let down_since = link.borrow_and_update().down_since;
+        let over = async {
+            match down_since {
+                Some(since) => sleep_until(since + patience).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = over => return,
+            Ok(()) = link.changed() => {}
+            // The agent ends.
+            else => std::future::pending().await,
+        }
+    }
+}

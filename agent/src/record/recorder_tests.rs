@@ -1,0 +1,174 @@
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_media::frame::CLOCK_HZ;
+use ivt_media::hub;
+use ivt_media::pull::{Pull, PullConfig};
+use ivt_media::source::{FrameSource, Opener, SourceError};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const LIMITS: Limits = Limits { duration: Duration::from_secs(2), max_bytes: 4 << 20 };
+
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<Event>>>);
+
+#[derive(Clone, Debug)]
+enum Event {
+    Begin(u64, Start, bool),
+    Group(u64),
+    End(Segment),
+}
+
+impl Outlet for Seen {
+    fn begin(&mut self, number: u64, start: Start, discontinuity: bool) {
+        self.0.lock().unwrap().push(Event::Begin(number, start, discontinuity));
+    }
+
+    fn group(&mut self, chunks: &[Bytes], _: Duration) {
+        let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        self.0.lock().unwrap().push(Event::Group(bytes));
+    }
+
+    fn end(&mut self, segment: Segment) {
+        self.0.lock().unwrap().push(Event::End(segment));
+    }
+
+    fn forming(&mut self, bytes: u64) {
+        assert!(bytes <= LIMITS.max_bytes + (1 << 20), "{bytes}");
+    }
+}
+
+impl Seen {
+    fn segments(&self) -> Vec<Segment> {
+        let end = |event: &Event| match event {
+            Event::End(segment) => Some(segment.clone()),
+            _ => None,
+        };
+        self.0.lock().unwrap().iter().filter_map(end).collect()
+    }
+}
+
+/// Records what `opener` gives for so long.
+async fn record(opener: impl Opener + 'static, time: Duration) -> Seen {
+    let pull = Pull::new(Arc::new(opener), PullConfig::default());
+    let (mut input, seen) = (pull.subscribe(hub::Start::Live), Seen::default());
+    let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
+    let recorder = Recorder::new(0, LIMITS, &first, seen.clone());
+    recorder.run(Item::Frame(first), input, pull.state(), sleep(time)).await;
+    seen
+}
+
+fn start(segment: &Segment) -> Duration {
+    let Start::Media(start) = segment.start else { panic!("{:?}", segment.start) };
+    start
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_follow_one_another_without_a_gap() {
+    let seen = record(ClipOpener::built_in(BuiltIn::Sub), 21 * SECOND).await;
+    let segments = seen.segments();
+    assert!((10..=12).contains(&segments.len()), "{}", segments.len());
+    assert_eq!(start(&segments[0]), Duration::ZERO);
+    for (n, segment) in segments.iter().enumerate() {
+        assert_eq!(segment.number, n as u64);
+        assert!(!segment.discontinuity);
+        assert_eq!(segment.bytes, segment.chunks.iter().map(|c| c.len() as u64).sum::<u64>());
+    }
+    for pair in segments.windows(2) {
+        let gap = start(&pair[1]).abs_diff(start(&pair[0]) + pair[0].duration);
+        assert!(gap < Duration::from_millis(1), "{gap:?}");
+    }
+    let last = segments.last().unwrap();
+    let recorded = start(last) + last.duration;
+    assert!(recorded.abs_diff(21 * SECOND) < SECOND / 2, "{recorded:?}: nothing is left behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_is_told_of_as_it_grows() {
+    let seen = record(ClipOpener::built_in(BuiltIn::Sub), 9 * SECOND).await;
+    let (mut number, mut bytes) = (None, 0);
+    for event in seen.0.lock().unwrap().iter() {
+        match event {
+            Event::Begin(n, start, false) => {
+                assert_eq!(*start == Start::Media(Duration::ZERO), *n == 0);
+                (number, bytes) = (Some(*n), 0);
+            }
+            Event::Begin(..) => panic!("{event:?}"),
+            Event::Group(size) => bytes += size,
+            Event::End(segment) => {
+                assert_eq!((number.take(), bytes), (Some(segment.number), segment.bytes));
+            }
+        }
+    }
+    assert_eq!(number, None, "the last one is complete, too");
+}
+
+/// A camera that is lost after three seconds and away for a minute.
+struct Shaky(ClipOpener, Mutex<Option<tokio::time::Instant>>);
+
+struct Until(Box<dyn FrameSource>, tokio::time::Instant);
+
+#[async_trait]
+impl Opener for Shaky {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        let now = tokio::time::Instant::now();
+        let first = *self.1.lock().unwrap().get_or_insert(now);
+        let away = SourceError::Silent { peer: "c".into(), seconds: 1 };
+        match now - first {
+            Duration::ZERO => Ok(Box::new(Until(self.0.open().await?, now + 3 * SECOND))),
+            since if since < 60 * SECOND => Err(away),
+            _ => Ok(Box::new(Until(self.0.open().await?, now + 3600 * SECOND))),
+        }
+    }
+}
+
+#[async_trait]
+impl FrameSource for Until {
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        if tokio::time::Instant::now() >= self.1 {
+            return Err(SourceError::Silent { peer: "c".into(), seconds: 1 });
+        }
+        self.0.frame().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_camera_ends_the_segment_and_the_gap_is_told_and_timed() {
+    let camera = || Shaky(ClipOpener::built_in(BuiltIn::Sub), Mutex::default());
+    let seen = record(camera(), 30 * SECOND).await;
+    let before = seen.segments();
+    let last = before.last().unwrap();
+    assert!((start(last) + last.duration).abs_diff(3 * SECOND) < SECOND / 2, "{last:?}");
+
+    let segments = record(camera(), 90 * SECOND).await.segments();
+    let broken: Vec<_> = segments.iter().filter(|segment| segment.discontinuity).collect();
+    let [resumed] = &broken[..] else { panic!("{} discontinuities", broken.len()) };
+    assert_eq!(resumed.number, last.number + 1);
+    assert!((59 * SECOND..75 * SECOND).contains(&start(resumed)), "{:?}", start(resumed));
+}
+
+#[test]
+fn two_clocks_that_differ_are_brought_together_unnoticed() {
+    let epoch = Instant::now();
+    for ppm in [-200, -50, 0, 50, 200] {
+        let mut dates = Dates { dts: 0, received: epoch, offset: 0, last: 0 };
+        let mut before = None;
+        for segment in 0..24 * 360 {
+            let real = segment * 10;
+            let at = real * CLOCK_HZ + real * CLOCK_HZ * ppm / 1_000_000;
+            // The network delays every third segment.
+            let late = Duration::from_millis(if segment % 3 == 0 { 250 } else { 0 });
+            let received = epoch + Duration::from_secs(real as u64) + late;
+            let date = dates.of(&Begin { at, received, discontinuity: false });
+            let off = date.abs_diff(Duration::from_secs(real as u64));
+            assert!(off < Duration::from_millis(700), "{ppm} ppm, {real} s: {off:?}");
+            if let Some(before) = before.replace(date) {
+                let step = (date - before).abs_diff(10 * SECOND);
+                assert!(step < Duration::from_millis(13), "{ppm} ppm, {real} s: {step:?}");
+            }
+        }
+    }
+}
