@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop bench rooms fmt lint docs fuzz ci
+.PHONY: help demo test interop soak bench rooms fmt lint docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, Chromium, A
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) -p ivt-media -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
 	tests/interop/run
+
+soak: ## kill -9 two hundred times while recording into a spool (about half an hour)
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
+	tests/interop/kill 200
 
 bench: ## figures against real peers, side by side (release build; takes about an hour)
 	tests/interop/setup

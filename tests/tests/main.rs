@@ -5,5 +5,6 @@ mod herd;
 mod link;
 mod login;
 mod publish;
+mod record;
 mod secure;
 mod servers;

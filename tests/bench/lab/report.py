@@ -59,7 +59,25 @@ def table(results):
     for row, d in results["delay"].items():
         starts = " | ".join(f"{d[name]['median']:.1f}, {d[name]['max']:.1f}" for name in ("start_cold", "start_warm"))
         lines.append(f"| {ROWS[row]} | {d['frame']['median']:.2f} | {d['frame']['p95']:.2f} | {d['frame']['max']:.2f} | {starts} |")
+    lines += _recordings(results)
     return "\n".join(lines)
+
+
+def _recordings(results):
+    lines = []
+    if results["record"]:
+        lines += ["", "| recorded channels | CPU per stream, % of a core: agent | ffmpeg | agent / ffmpeg | agent's wake-ups/s per stream "
+                  "| agent's RSS MiB |", "|--:|--:|--:|--:|--:|--:|"]
+    for r in results["record"]:
+        agent, ffmpeg = r["agent"], r["ffmpeg"]
+        lines.append(f"| {r['channels']} | {agent['cpu'] * 100:.2f} | {ffmpeg['cpu'] * 100:.2f} | {agent['cpu'] / ffmpeg['cpu']:.2f} "
+                     f"| {agent['wakeups']:.0f} | {agent['rss']:.1f} |")
+    if results["together"]:
+        lines += ["", "| channels | CPU per stream, % of a core: published | published and recorded | ratio |", "|--:|--:|--:|--:|"]
+    for r in results["together"]:
+        alone, both = r["publish"]["cpu"], r["both"]["cpu"]
+        lines.append(f"| {r['channels']} | {alone * 100:.2f} | {both * 100:.2f} | {both / alone:.2f} |")
+    return lines
 
 
 def write(text):

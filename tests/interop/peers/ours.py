@@ -14,9 +14,9 @@ LOGIN = "interop-1"
 class Cloud:
     """`ivc-sim` on free ports."""
 
-    def __init__(self, stack, folder, profile="debug"):
+    def __init__(self, stack, folder, profile="debug", *arguments):
         self.process = stack.enter_context(Process("ivc-sim", [built("ivc-sim", profile), "--http", "127.0.0.1:0",
-                                                               "--rtmp", "127.0.0.1:0"], folder))
+                                                               "--rtmp", "127.0.0.1:0", *arguments], folder))
         self.page = self.process.said(r"http://127\.0\.0\.1:\d+")[0]
         self.device_url = self.page.replace("http", "ws") + "/ivc"
 
@@ -48,6 +48,17 @@ class Cloud:
 
     def publish(self, url, stream_id, channel=0, quality="hd"):
         self.call("RTMPPublish", {"channel": channel, "quality": quality, "url": url, "stream_id": stream_id, "max_bitrate": 0})
+
+    def record(self, session, channel=0, seconds=2):
+        """Segments of `seconds`, at most eight megabytes."""
+        self.call("StartCloudRecord", {
+            "session_id": session, "channel": channel, "quality": "hd", "max_bitrate": 0, "seg_duration": seconds,
+            "seg_max_size": 8 << 20, "seg_max_count": 3, "prerecord_seconds": 0, "start_ts": 0,
+            "cbk_url": f"{self.page}/record/{session}"})
+
+    def record_faults(self, faults):
+        """Faults of the recording service from now on; {} is a healthy one."""
+        self.post("/api/faults", {**self.get("/api/faults"), "record": faults})
 
     def stop(self, stream_id, channel=0):
         self.call("RTMPStopPublish", {"channel": channel, "stream_id": stream_id})

@@ -1,0 +1,102 @@
+"""CPU of a recording: the agent against `ffmpeg -f hls -method PUT`, to the same server; and what recording adds to publishing."""
+import contextlib
+import statistics
+import tempfile
+import time
+
+from peers.ours import Agent, Cloud
+from peers.process import Failed, Process
+from peers.sinks import Nginx
+
+from .clip import clip
+from .meter import Window
+from .subjects import Camera
+
+# Segments of ten seconds, as clouds ask for; a first one must be on its way before anything is measured.
+SEGMENT = 10
+WARM_UP = 2 * SEGMENT + 5
+# Of 4.1 Mbit/s: what arrived in a window is off by up to a segment.
+LEAST = 0.6
+BYTES = 4.1e6 / 8
+NO_LIMIT = '[log]\nlevel = "warn"\n[record]\nmemory_limit = 4294967296\n'
+
+
+class Recorder:
+    """The agent, asked to record every channel, to publish it, or both."""
+
+    def __init__(self, stack, folder, camera, record=True, publish=False):
+        self.cloud = Cloud(stack, folder, "release", "--record-bodies", "count")
+        channels = [f'backend = "rtsp"\nmain = "{url}"' for url in camera.urls]
+        agent = Agent(stack, folder, self.cloud, channels, profile="release", extra=NO_LIMIT)
+        self.pids = [agent.process.pid]
+        self.server = Nginx(stack, folder, record=False) if publish else None
+        self.records = record
+        for channel in range(len(channels)):
+            if publish:
+                self.cloud.publish(self.server.url(f"s{channel}"), f"s{channel}", channel)
+            if record:
+                self.cloud.record(f"r{channel}", channel, SEGMENT)
+
+    def received(self):
+        if not self.records:
+            return None
+        return sum(recording["bytes"] for recording in self.cloud.get("/api/recordings"))
+
+
+class Hls:
+    """`ffmpeg -c copy -f hls -method PUT`, one process per stream."""
+
+    def __init__(self, stack, folder, camera):
+        self.cloud = Cloud(stack, folder, "release")
+        self.pids = [stack.enter_context(Process(f"ffmpeg-{n}", [
+            "ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-c", "copy", "-f", "hls", "-hls_time", str(SEGMENT),
+            "-http_persistent", "1", "-method", "PUT", f"{self.cloud.page}/sink/{n}/index.m3u8",
+        ], folder)).pid for n, url in enumerate(camera.urls)]
+
+    def received(self):
+        return self.cloud.get("/api/sink")["bytes"]
+
+
+RECORDERS = {"agent": Recorder, "ffmpeg": Hls}
+TOGETHER = {
+    "publish": lambda *where: Recorder(*where, record=False, publish=True),
+    "both": lambda *where: Recorder(*where, publish=True),
+}
+
+
+def measure(count, rounds, seconds, say):
+    """The medians at one number of channels, by recorder."""
+    return _compare(RECORDERS, count, rounds, seconds, say)
+
+
+def measure_together(count, rounds, seconds, say):
+    """The medians of publishing alone and of publishing and recording the same streams."""
+    return _compare(TOGETHER, count, rounds, seconds, say)
+
+
+def _compare(subjects, count, rounds, seconds, say):
+    found = {name: [] for name in subjects}
+    for turn in range(rounds):
+        for name, subject in subjects.items():
+            with contextlib.ExitStack() as stack:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
+                camera = Camera(stack, folder, clip(), count, "unit")
+                recorder = subject(stack, folder, camera)
+                time.sleep(WARM_UP)
+                figures = _window(name, recorder, count, seconds)
+                found[name].append(figures)
+                say(f"record x{count} round {turn + 1} {name}: {figures['cpu'] * 100:.2f} % of a core per stream")
+    names = ("cpu", "wakeups", "rss", "pss")
+    return {name: {key: statistics.median(f[key] for f in rounds) for key in names} for name, rounds in found.items()}
+
+
+def _window(name, recorder, count, seconds):
+    before, began = recorder.received(), time.monotonic()
+    window = Window(recorder.pids)
+    time.sleep(seconds)
+    figures = window.close(count)
+    if before is not None:
+        share = (recorder.received() - before) / (BYTES * count * (time.monotonic() - began))
+        if share < LEAST:
+            raise Failed(f"{name}: {share:.0%} of what was recorded arrived: the figure would be worth nothing")
+    return figures

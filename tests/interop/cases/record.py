@@ -1,0 +1,120 @@
+"""Recordings on real disks: full, read-only, and over a restart of the agent; judged by what the recording service holds."""
+import os
+import re
+import subprocess
+import time
+
+from peers.ours import Agent, Cloud, clip
+from peers.process import Failed, wait_for
+
+from . import Skipped, add
+
+SEGMENT = 1
+BROKEN = {"put": {"fault": {"status": 503}}}
+# Times are in the clip's milliseconds.
+TOLERANCE = 0.05
+
+
+def settings(spool, mode):
+    return f'[record]\nspool_dir = "{spool}"\nspool = "{mode}"\n'
+
+
+def stored(cloud, session):
+    """Segments the service has, in the order of their upload."""
+    return [s for s in cloud.get(f"/api/recordings/{session}")["segments"] if s["state"] in ("uploaded", "confirmed")]
+
+
+def complete(cloud, session):
+    """Fails if a moment between the first and the last is missing or there twice."""
+    violations = cloud.get(f"/api/recordings/{session}")["violations"]
+    if violations:
+        raise Failed(f"the service complains: {violations[0]}")
+    segments = sorted(stored(cloud, session), key=lambda s: s["start_us"])
+    for before, after in zip(segments, segments[1:]):
+        apart = (after["start_us"] - before["start_us"] - before["duration_us"]) / 1e6
+        if abs(apart) > TOLERANCE:
+            raise Failed(f"{apart:+.3f} s between {before['name']} and {after['name']}")
+    return segments
+
+
+def small_disk(stack, folder, options):
+    """A file system of its own, gone with the case."""
+    disk = os.path.join(folder, "disk")
+    os.mkdir(disk)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True).returncode:
+        raise Skipped("mounting a file system is not allowed here")
+    stack.callback(subprocess.run, ["umount", "-l", disk], check=True)
+    if options:
+        subprocess.run(["mount", "-o", f"remount,{options}", disk], check=True)
+    return disk
+
+
+def bad_disk(options):
+    """The spool cannot be written; recording goes on in memory, and the log says so once."""
+    def run(stack, folder):
+        cloud = Cloud(stack, folder)
+        disk = small_disk(stack, folder, options)
+        if not options:
+            with open(os.path.join(disk, "full"), "wb") as file:
+                file.write(bytes(200 << 10))
+        agent = Agent(stack, folder, cloud, [clip(None)], extra=settings(os.path.join(disk, "spool"), "always"))
+        cloud.record("r", seconds=SEGMENT)
+        wait_for("eight segments", lambda: len(stored(cloud, "r")) >= 8, 30)
+        complete(cloud, "r")
+        complaints = re.findall(r"WARN.*spool.*", agent.process.output())
+        if len(complaints) != 1:
+            raise Failed(f"expected one line about the spool, got {complaints}")
+    return run
+
+
+def outage(stack, folder):
+    """Longer than memory holds: the rest waits on the card and is backfilled behind the live segments."""
+    cloud = Cloud(stack, folder)
+    Agent(stack, folder, cloud, [clip(None)], extra=settings(os.path.join(folder, "spool"), "overflow"))
+    cloud.record("r", seconds=SEGMENT)
+    wait_for("a segment", lambda: stored(cloud, "r"), 30)
+    cloud.record_faults(BROKEN)
+    time.sleep(15)
+    before = len(stored(cloud, "r"))
+    cloud.record_faults({})
+    wait_for("the backlog", lambda: len(stored(cloud, "r")) >= before + 30, 90)
+    segments = complete(cloud, "r")
+    by_upload = stored(cloud, "r")
+    turns = [after for previous, after in zip(by_upload, by_upload[1:])
+             if abs(after["start_us"] - previous["start_us"] - previous["duration_us"]) / 1e6 > TOLERANCE]
+    if not turns:
+        raise Failed(f"expected live segments among the backfilled ones: {len(segments)} came in one row")
+    unmarked = [s["name"] for s in turns if not s["discontinue"]]
+    if unmarked:
+        raise Failed(f"no discontinue=1 at a switch between live and backfill: {unmarked}")
+
+
+def restart(mode):
+    """An agent that is told to end keeps what is not uploaded, and the next one uploads it."""
+    def run(stack, folder):
+        cloud = Cloud(stack, folder)
+        extra = settings(os.path.join(folder, "spool"), mode)
+        agent = Agent(stack, folder, cloud, [clip(None)], extra=extra)
+        began = time.time()
+        cloud.record("r", seconds=SEGMENT)
+        wait_for("a segment", lambda: stored(cloud, "r"), 30)
+        cloud.record_faults(BROKEN)
+        time.sleep(4)
+        agent.process.child.terminate()
+        ended = time.time()
+        agent.process.ended()
+        cloud.record_faults({})
+        Agent(stack, folder, cloud, [clip(None)], extra=extra)
+
+        def seconds():
+            return sum(s["duration_us"] for s in stored(cloud, "r")) / 1e6
+        wait_for("what was recorded before the end", lambda: seconds() >= ended - began - 0.5, 60)
+        complete(cloud, "r")
+    return run
+
+
+add("a recording goes on when the spool's disk is full", bad_disk(""))
+add("a recording goes on when the spool's disk is read-only", bad_disk("ro"))
+add("an outage longer than memory is backfilled from the spool", outage, 180)
+add("a spool that overflows keeps a recording over a restart", restart("overflow"), 120)
+add("a spool of everything keeps a recording over a restart", restart("always"), 120)
