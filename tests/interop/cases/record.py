@@ -21,12 +21,12 @@ def settings(spool, mode):
 
 def stored(cloud, session):
     """Segments the service has, in the order of their upload."""
-    return [s for s in cloud.get(f"/api/recordings/{session}")["segments"] if s["state"] in ("uploaded", "confirmed")]
+    return [s for s in cloud.recording(session)["segments"] if s["state"] in ("uploaded", "confirmed")]
 
 
 def complete(cloud, session):
     """Fails if a moment between the first and the last is missing or there twice."""
-    violations = cloud.get(f"/api/recordings/{session}")["violations"]
+    violations = cloud.recording(session)["violations"]
     if violations:
         raise Failed(f"the service complains: {violations[0]}")
     segments = sorted(stored(cloud, session), key=lambda s: s["start_us"])
@@ -56,7 +56,7 @@ def bad_disk(options):
         disk = small_disk(stack, folder, options)
         if not options:
             with open(os.path.join(disk, "full"), "wb") as file:
-                file.write(bytes(200 << 10))
+                file.write(bytes(248 << 10))
         agent = Agent(stack, folder, cloud, [clip(None)], extra=settings(os.path.join(disk, "spool"), "always"))
         cloud.record("r", seconds=SEGMENT)
         wait_for("eight segments", lambda: len(stored(cloud, "r")) >= 8, 30)

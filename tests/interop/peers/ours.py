@@ -56,6 +56,11 @@ class Cloud:
             "seg_max_size": 8 << 20, "seg_max_count": 3, "prerecord_seconds": 0, "start_ts": 0,
             "cbk_url": f"{self.page}/record/{session}"})
 
+    def recording(self, session):
+        """What the recording service has of a session."""
+        known = any(r["session"] == session for r in self.get("/api/recordings"))
+        return self.get(f"/api/recordings/{session}") if known else {"segments": [], "violations": []}
+
     def record_faults(self, faults):
         """Faults of the recording service from now on; {} is a healthy one."""
         self.post("/api/faults", {**self.get("/api/faults"), "record": faults})
