@@ -17,6 +17,7 @@ test: ## everything that needs nothing but the toolchain
 interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, Chromium, Autobahn
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) -p ivt-media -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib transcode
 	tests/interop/run
 
 soak: ## kill -9 two hundred times while recording into a spool (about half an hour)

@@ -150,6 +150,18 @@ fn a_group_larger_than_the_size_is_cut_where_it_must_be() {
 }
 
 #[test]
+fn a_group_that_must_be_cut_begins_a_segment_of_its_own() {
+    let frames = pictures(&h264(), 0, 20, 1000).take(22).chain([
+        picture(&h264(), false, 22 * STEP, &[&[0x41; 49_000]]),
+        picture(&h264(), true, 23 * STEP, &[&[0x65; 9]]),
+    ]);
+    let made = cut((60 * SECOND, 50_000), frames);
+    let ends: Vec<_> = made.segments.iter().map(|s| (s.begin.at / STEP, s.end.oversize)).collect();
+    assert_eq!(ends, [(0, false), (20, true)]);
+    assert_eq!(made.groups[0].begins.map(|begin| begin.at), Some(22 * STEP));
+}
+
+#[test]
 fn no_more_than_the_size_and_one_frame_is_held() {
     let mut cutter = cutter(SECOND, 50_000);
     for frame in pictures(&h264(), 0, 100_000, 3000).take(500) {
@@ -252,6 +264,22 @@ fn sound_heard_lately_is_listed_before_it_comes_again() {
     let tracks: Vec<_> = recorded.programs.iter().map(|(_, streams)| streams.len()).collect();
     assert_eq!(tracks, [2, 2, 2, 2, 1, 1], "but not once it is gone");
     assert_eq!(durations(&made), [2.0, 2.0, 2.0]);
+}
+
+#[test]
+fn sound_from_before_a_gap_is_not_listed() {
+    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut made = Made::default();
+    let frames = pictures(&h264(), 0, 25, 100).take(10).chain(sounds(&aac(48000), 0).take(5));
+    frames.for_each(|frame| made.push(&mut cutter, &frame));
+    cutter.gap();
+    pictures(&h264(), 12 * STEP, 25, 100).take(10).for_each(|frame| made.push(&mut cutter, &frame));
+    cutter.finish();
+    made.drain(&mut cutter);
+    let mut recorded = Recorded::default();
+    made.segments.iter().for_each(|s| recorded.read(&s.bytes));
+    let tracks: Vec<_> = recorded.programs.iter().map(|(_, streams)| streams.len()).collect();
+    assert_eq!(tracks, [2, 1]);
 }
 
 #[test]
@@ -478,5 +506,37 @@ proptest! {
         let marked = made.segments.iter().filter(|s| s.begin.discontinuity).count();
         prop_assert!(marked <= gaps);
         prop_assert_eq!(cutter.dropped(), 0);
+    }
+
+    #[test]
+    fn any_frames_at_all_are_survived(
+        frames in prop::collection::vec(
+            (any::<[bool; 4]>(), any::<i64>(), any::<i64>(), prop::collection::vec(any::<u8>(), 0..99)),
+            1..60,
+        ),
+        max_bytes in 0u64..20_000,
+        near in any::<bool>(),
+    ) {
+        let mut cutter = cutter(SECOND, max_bytes);
+        let (avc, hevc, audio) = (h264(), h265(), aac(16000));
+        for ([video, key, discontinuity, whole], dts, pts, data) in frames {
+            let dts = if near { dts % CLOCK_HZ } else { dts };
+            let mut frame = match video {
+                true => picture(if pts % 9 == 0 { &hevc } else { &avc }, key, dts, &[&data]),
+                false => sound(&audio, dts, &data),
+            };
+            if !whole {
+                frame.data = data.into();
+            }
+            let frame = Frame { key, pts, discontinuity: discontinuity && key, ..frame };
+            cutter.push(&frame);
+            while let Some(cut) = cutter.poll() {
+                if let Cut::Group(group) = cut {
+                    prop_assert_eq!(group.bytes, group.chunks.concat().len() as u64);
+                }
+            }
+        }
+        cutter.finish();
+        prop_assert_eq!(cutter.forming_bytes(), 0);
     }
 }

@@ -134,7 +134,7 @@ impl Running {
         if off > JITTER {
             self.feed_silence(off * i64::from(self.source.sample_rate) / CLOCK_HZ);
         } else if off < -JITTER {
-            self.base += off;
+            self.base = self.base.saturating_add(off);
         }
     }
 

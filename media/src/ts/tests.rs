@@ -109,6 +109,20 @@ fn sound_is_gathered_for_at_most_200_ms() {
 }
 
 #[test]
+fn other_parameters_do_not_change_the_sound_before() {
+    let (video, first, other) = (h264(), aac(48000), aac(16000));
+    let frames = [
+        picture(&video, true, 0, &[&[0x65, 1]]),
+        sound(&first, 0, &[1]),
+        sound(&first, 1920, &[2]),
+        sound(&other, 3840, &[3]),
+    ];
+    let recorded = read(&group(&mut Muxer::new(), &frames));
+    let sounds: Vec<_> = recorded.sounds().into_iter().map(|(at, _)| at).collect();
+    assert_eq!(sounds, [0, 1920, 3840]);
+}
+
+#[test]
 fn sound_after_a_hole_has_a_time_of_its_own() {
     let (video, audio) = (h264(), aac(48000));
     let times = [0, 1920, 1920 * 2 + 100, 1920 * 4, 1920 * 5];
@@ -121,12 +135,14 @@ fn sound_after_a_hole_has_a_time_of_its_own() {
 
 #[test]
 fn the_longest_sound_fits_and_a_longer_one_is_refused() {
-    let (video, audio) = (h264(), aac(16000));
+    let (video, audio) = (h264(), aac(48000));
     let longest = 0x1fff - 7;
     let mut frames = vec![picture(&video, true, 0, &[&[0x65, 1]])];
-    frames.extend((0..20).map(|n| sound(&audio, n, &vec![n as u8; longest])));
+    frames.extend((0..20).map(|n| sound(&audio, n * 1920, &vec![n as u8; longest])));
     let recorded = read(&group(&mut Muxer::new(), &frames));
     assert_eq!(recorded.sounds().len(), 20);
+    let most = recorded.units.iter().skip(1).map(|unit| unit.data.len()).max();
+    assert_eq!(most, Some(7 * 0x1fff), "as long as a PES packet can tell");
     assert!(!Muxer::new().carries(&sound(&audio, 0, &vec![0; longest + 1])));
     assert!(!Muxer::new().carries(&sound(&audio, 0, &[])));
 }
