@@ -1,3 +1,203 @@
-//! The hosted service (TLSS).
+//! The hosted service (TLSS): calls a server once in an interval, and runs the camera's CGI commands for
+//! it, as far as a [`policy`] allows.
+//!
+//! Not here: the wire's rules, see `ivt_proto::tlss`; the camera's web server, see `ivt_hal::http`.
 
+mod audit;
+pub mod dial;
+#[cfg(test)]
+mod fake;
+mod own;
 pub mod policy;
+mod reply;
+mod responder;
+mod schedule;
+mod session;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use ivt_hal::{Cgi, Snapshot};
+use ivt_proto::tlss::{Identity, IdentityError};
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+pub use audit::{Audit, Entry};
+
+use crate::shutdown::Stop;
+use crate::tls::Trust;
+use dial::{Dial, TcpDial};
+use policy::{Policy, Profile, UnknownGroup};
+use responder::Responder;
+use schedule::{Outcome, Schedule};
+
+/// What the device's page asks for under Hosted Service, and what goes with it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server's name or address.
+    pub server: String,
+    /// Its port.
+    pub port: u16,
+    /// From the end of one session to the next; 1 to 1440 minutes.
+    pub interval: Duration,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// The device's hardware address, by which the server knows it.
+    pub mac: [u8; 6],
+    /// The device's maker, as the server knows it.
+    pub brand: String,
+    /// The device's model, as the server knows it.
+    pub model: String,
+    /// What the server may ask for.
+    pub profile: Profile,
+    /// The profile's groups of writing commands that are switched on.
+    pub write_groups: Vec<String>,
+    /// Bytes of a reply's body; 4 MiB is usual.
+    pub reply_limit: usize,
+}
+
+/// The camera that the commands are for.
+#[derive(Clone, Default)]
+pub struct Camera {
+    /// Its own web server. Without one the agent answers what it can.
+    pub cgi: Option<Arc<dyn Cgi>>,
+    /// Its pictures, for a camera without a web server.
+    pub snapshot: Option<Arc<dyn Snapshot>>,
+}
+
+/// Why settings cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// Brand or model cannot be sent.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A write group that is none.
+    #[error(transparent)]
+    Group(#[from] UnknownGroup),
+}
+
+/// What the hosted service is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// A connection is being made.
+    Dialling,
+    /// The server may give commands.
+    InSession,
+    /// The next call is due at this moment.
+    Waiting {
+        /// When.
+        until: Instant,
+        /// How the last call ended.
+        last: String,
+    },
+}
+
+/// Keeps calling the server.
+pub struct Tlss {
+    dial: Arc<dyn Dial>,
+    responder: Responder,
+    schedule: Schedule,
+    rng: StdRng,
+    state: watch::Sender<State>,
+}
+
+impl Tlss {
+    /// Connects when it is run. `rng` spreads the calls of many devices.
+    pub fn new(
+        settings: Settings,
+        camera: Camera,
+        trust: Trust,
+        rng: StdRng,
+    ) -> Result<Self, SettingsError> {
+        let trust = settings.tls.then_some(trust);
+        let dial = TcpDial::new(&settings.server, settings.port, trust);
+        Self::with_dial(settings, camera, Arc::new(dial), rng)
+    }
+
+    /// With another way to the server than the settings'.
+    pub fn with_dial(
+        settings: Settings,
+        camera: Camera,
+        dial: Arc<dyn Dial>,
+        rng: StdRng,
+    ) -> Result<Self, SettingsError> {
+        let responder = Responder {
+            policy: Policy::new(settings.profile, &settings.write_groups)?,
+            camera,
+            identity: Identity::new(settings.mac, &settings.brand, &settings.model)?,
+            limit: settings.reply_limit,
+            audit: Audit::default(),
+            troubled: AtomicBool::new(false),
+        };
+        let schedule = Schedule::new(settings.interval);
+        Ok(Self { dial, responder, schedule, rng, state: watch::Sender::new(State::Dialling) })
+    }
+
+    /// The newest commands and what became of them.
+    pub fn audit(&self) -> Audit {
+        self.responder.audit.clone()
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Runs until `stop` is requested. The first call is made at once.
+    pub async fn run(mut self, mut stop: Stop) {
+        let mut trouble = None;
+        loop {
+            let called = tokio::select! {
+                called = self.call() => called,
+                () = stop.requested() => return,
+            };
+            tell(&mut trouble, &called);
+            let delay = self.schedule.after(called.outcome, &mut self.rng);
+            log::debug!("TLSS: {}; next call in {:.1} s", called.said, delay.as_secs_f64());
+            let until = Instant::now() + delay;
+            self.state.send_replace(State::Waiting { until, last: called.said });
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = stop.requested() => return,
+            }
+        }
+    }
+
+    async fn call(&self) -> Called {
+        self.state.send_replace(State::Dialling);
+        match self.dial.dial().await {
+            Ok(line) => {
+                self.state.send_replace(State::InSession);
+                let ended = session::run(line, &self.responder).await;
+                let served = ended.commands > 0 || matches!(ended.reason, session::Reason::Done);
+                Called { outcome: ended.outcome(), served, said: ended.reason.to_string() }
+            }
+            Err(e) => Called { outcome: Outcome::Unreachable, served: false, said: e.to_string() },
+        }
+    }
+}
+
+struct Called {
+    outcome: Outcome,
+    /// The server gave commands, or had none to give.
+    served: bool,
+    said: String,
+}
+
+/// Tells the log of changes: the same trouble is said once.
+fn tell(trouble: &mut Option<String>, called: &Called) {
+    if called.served {
+        if trouble.take().is_some() {
+            log::info!("TLSS: the server is back");
+        }
+    } else if trouble.as_ref() != Some(&called.said) {
+        log::warn!("TLSS: the server gives no commands: {}", called.said);
+        *trouble = Some(called.said.clone());
+    }
+}
+
+#[cfg(test)]
+#[path = "tlss/tests.rs"]
+mod tests;

@@ -1,0 +1,119 @@
+//! From the settings to an open connection. The seam between the agent and a TLSS server: tests dial in
+//! memory.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ivt_media::tls::{self, TlsError};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use crate::cloud::dial::Transport;
+use crate::tls::Trust;
+
+/// For name, connection and TLS together.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// For one of several addresses.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// An open connection.
+pub struct Line {
+    /// Bytes to and from the server.
+    pub stream: Box<dyn Transport>,
+    /// The address of our end.
+    pub local: Option<IpAddr>,
+}
+
+/// Makes connections to the server.
+#[async_trait]
+pub trait Dial: Send + Sync {
+    /// One attempt. Takes at most 10 s.
+    async fn dial(&self) -> Result<Line, DialError>;
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name has no address, or no address takes connections.
+    #[error("{peer} takes no connection: {source}; check the server's address and port")]
+    Connect {
+        /// From the settings.
+        peer: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The server's certificate, or its TLS.
+    #[error("TLS with {peer} failed: {source}; check the CA file and the device's clock")]
+    Tls {
+        /// From the settings.
+        peer: String,
+        /// What failed.
+        source: TlsError,
+    },
+    /// Too slow.
+    #[error("{peer} was not reached within {} s", DIAL_TIMEOUT.as_secs())]
+    Timeout {
+        /// From the settings.
+        peer: String,
+    },
+}
+
+/// Dials over TCP, and TLS where it is asked for; never falls back from one to the other.
+pub struct TcpDial {
+    host: String,
+    port: u16,
+    trust: Option<Trust>,
+}
+
+impl TcpDial {
+    /// Dials `host`, a name or an address. `trust` asks for TLS, and says whose certificates will do.
+    pub fn new(host: &str, port: u16, trust: Option<Trust>) -> Self {
+        Self { host: host.trim_matches(['[', ']']).to_owned(), port, trust }
+    }
+
+    fn peer(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    async fn open(&self) -> Result<Line, DialError> {
+        let tcp = self.connect().await;
+        let tcp = tcp.map_err(|source| DialError::Connect { peer: self.peer(), source })?;
+        let local = tcp.local_addr().ok().map(|local| local.ip());
+        let Some(trust) = &self.trust else {
+            return Ok(Line { stream: Box::new(tcp), local });
+        };
+        let failed = |source| DialError::Tls { peer: self.peer(), source };
+        let config = trust.config().await.map_err(failed)?;
+        let stream = tls::connect(config, &self.host, tcp).await.map_err(failed)?;
+        Ok(Line { stream: Box::new(stream), local })
+    }
+
+    /// Tries one address after the other.
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let addresses = lookup_host((&*self.host, self.port)).await?;
+        let addresses: Vec<SocketAddr> = addresses.take(8).collect();
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            match timeout(ADDRESS_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(Ok(tcp)) => {
+                    // Length and reply leave in one write; nothing is to wait for a second one.
+                    tcp.set_nodelay(true)?;
+                    return Ok(tcp);
+                }
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+}
+
+#[async_trait]
+impl Dial for TcpDial {
+    async fn dial(&self) -> Result<Line, DialError> {
+        let late = || DialError::Timeout { peer: self.peer() };
+        timeout(DIAL_TIMEOUT, self.open()).await.unwrap_or_else(|_| Err(late()))
+    }
+}

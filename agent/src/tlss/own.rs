@@ -1,0 +1,222 @@
+//! Answers for a camera without a web server of its own: a server sees it as one of the uapi family,
+//! with what the agent knows. What nobody knows is not there.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ivt_hal::{Kind, Snapshot, Stream};
+use ivt_proto::tlss::Identity;
+use tokio::time::timeout;
+
+use super::policy::Request;
+use super::reply::Reply;
+
+/// How long a camera may take for a picture.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a parameter list is made of.
+pub(super) struct Facts<'a> {
+    pub(super) identity: &'a Identity,
+    /// Our end of the connection to the server.
+    pub(super) address: Option<IpAddr>,
+    pub(super) now: SystemTime,
+}
+
+pub(super) async fn answer(
+    request: &Request,
+    facts: &Facts<'_>,
+    snapshot: Option<&dyn Snapshot>,
+) -> Reply {
+    let file = request.path().rsplit('/').next().unwrap_or_default();
+    match (file, request.value("action"), snapshot) {
+        ("param.fcgi" | "param.cgi", Some("list"), _) => list(request.value("group"), facts),
+        ("snapshot.fcgi" | "snapshot.cgi", None, Some(snapshot)) => picture(snapshot).await,
+        _ => Reply::error(404, "This camera has no such command."),
+    }
+}
+
+async fn picture(snapshot: &dyn Snapshot) -> Reply {
+    match timeout(SNAPSHOT_TIMEOUT, snapshot.jpeg(Stream::Main)).await {
+        Ok(Ok(jpeg)) => Reply::new(200, "image/jpeg", jpeg),
+        Ok(Err(error)) => match error.kind {
+            Kind::Unsupported => Reply::error(404, "This camera takes no pictures."),
+            Kind::Timeout => Reply::error(504, "The camera did not answer in time."),
+            _ => Reply::error(502, "The camera gives no picture."),
+        },
+        Err(_) => Reply::error(504, "The camera did not answer in time."),
+    }
+}
+
+/// All parameters, or those of the groups, one `Group.name=value` a line.
+fn list(groups: Option<&str>, facts: &Facts<'_>) -> Reply {
+    let asked = |name: &str| match groups {
+        None => true,
+        Some(groups) => groups.split(',').any(|group| within(name, group)),
+    };
+    let lines = parameters(facts).into_iter().filter(|(name, _)| asked(name));
+    let lines: String = lines.map(|(name, value)| format!("{name}={value}\n")).collect();
+    match lines.is_empty() {
+        false => Reply::new(200, "text/plain", lines.into()),
+        true => Reply::error(404, "This camera has no such group."),
+    }
+}
+
+fn parameters(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
+    let Facts { identity, address, now } = facts;
+    let mac = identity.mac().map(|byte| format!("{byte:02X}")).join(":");
+    let mut all = vec![
+        ("VERSION.firmware", env!("CARGO_PKG_VERSION").to_owned()),
+        ("BRAND.brand", identity.brand().to_owned()),
+        ("BRAND.Product.shortname", identity.model().to_owned()),
+        ("NETWORK.Eth0.mac", mac),
+    ];
+    if let Some(address) = address {
+        all.push(("NETWORK.Eth0.ipaddress", address.to_string()));
+    }
+    all.push(("SYSTEM.Datetime.datetime", stamp(*now)));
+    // The agent says its times in UTC, and so says that too.
+    all.push(("SYSTEM.Datetime.Tz.name", "UTC".to_owned()));
+    all.push(("SYSTEM.Datetime.Tz.posixrule", "UTC0".to_owned()));
+    all
+}
+
+/// Whether a parameter is of a group, or of a group below it.
+fn within(name: &str, group: &str) -> bool {
+    match name.split_at_checked(group.len()) {
+        Some((start, rest)) => {
+            start.eq_ignore_ascii_case(group) && (rest.is_empty() || rest.starts_with('.'))
+        }
+        None => false,
+    }
+}
+
+/// A time as this family writes it: MMDDhhmmYYYY.ss, in UTC.
+fn stamp(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{month:02}{day:02}{hour:02}{minute:02}{year:04}.{second:02}")
+}
+
+/// Year, month and day of a day counted from 1970.
+fn date(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that the leap day comes last, and eras of 400 years in 0000.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let first = (153 * month + 2) / 5;
+    let (calendar, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + later, calendar, day - first + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use ivt_hal::emulator::Emulator;
+    use ivt_hal::{Error, Result};
+
+    use super::*;
+    use crate::tlss::policy::{Policy, Profile};
+
+    async fn ask(command: &str, snapshot: Option<&dyn Snapshot>) -> Reply {
+        let policy = Policy::new(Profile::built_in(), &["timezone".to_owned()]).unwrap();
+        let request = policy.check(command.as_bytes()).unwrap();
+        let identity = Identity::new([0, 0x13, 0x23, 0xa0, 7, 0xad], "CAP", "NS6202HD").unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_585_744_205);
+        let address = Some([192, 168, 1, 9].into());
+        answer(&request, &Facts { identity: &identity, address, now }, snapshot).await
+    }
+
+    async fn listed(query: &str) -> String {
+        let reply = ask(&format!("/uapi-cgi/param.fcgi?action=list{query}"), None).await;
+        assert_eq!(reply.status, 200);
+        String::from_utf8(reply.body.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_parameters_of_the_deployed_server_are_there() {
+        assert!(listed("&group=VERSION").await.starts_with("VERSION.firmware="));
+        assert_eq!(
+            listed("&group=BRAND").await,
+            "BRAND.brand=CAP\nBRAND.Product.shortname=NS6202HD\n"
+        );
+        assert_eq!(
+            listed("&group=NETWORK").await,
+            "NETWORK.Eth0.mac=00:13:23:A0:07:AD\nNETWORK.Eth0.ipaddress=192.168.1.9\n"
+        );
+        let clock = "SYSTEM.Datetime.datetime=040112302020.05\n";
+        let zone = "SYSTEM.Datetime.Tz.name=UTC\nSYSTEM.Datetime.Tz.posixrule=UTC0\n";
+        assert_eq!(listed("&group=SYSTEM.Datetime").await, [clock, zone].concat());
+        assert_eq!(listed("&group=SYSTEM.Datetime.Tz").await, zone);
+        assert_eq!(listed("&group=BRAND.brand,SYSTEM.Datetime.Tz.name").await.lines().count(), 2);
+        assert_eq!(listed("").await.lines().count(), 8);
+    }
+
+    #[tokio::test]
+    async fn what_the_camera_lacks_is_not_found() {
+        for command in [
+            "/uapi-cgi/param.fcgi?action=list&group=VCA",
+            "/uapi-cgi/param.fcgi?action=list&group=BRAN",
+            "/nvc-cgi/operator/snapshot.fcgi",
+            "/uapi-cgi/reporthm.cgi?reportfmt=csv&from=yesterday&to=today&table=3&individual=no",
+            "/cgi-bin/operator/countreport.cgi?reportfmt=csv&from=now-06:00&to=now",
+            "/uapi-cgi/timezone.cgi?action=set",
+            "/uapi-cgi/netinfo.cgi",
+        ] {
+            assert_eq!(ask(command, None).await.status, 404, "{command}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_the_cameras_jpeg() {
+        let emulator = Emulator::default();
+        let reply = ask("/nvc-cgi/operator/snapshot.fcgi", Some(&emulator)).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.head.windows(24).any(|part| part == b"Content-Type: image/jpeg"));
+        assert_eq!(reply.body, emulator.jpeg(Stream::Main).await.unwrap());
+    }
+
+    struct Failing(Option<Kind>);
+
+    #[async_trait]
+    impl Snapshot for Failing {
+        async fn jpeg(&self, _stream: Stream) -> Result<Bytes> {
+            match self.0 {
+                Some(kind) => Err(Error::new("snapshot jpeg", kind)),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_camera_that_fails_gives_an_error_page() {
+        for (kind, status) in [
+            (Some(Kind::Offline), 502),
+            (Some(Kind::Timeout), 504),
+            (Some(Kind::Unsupported), 404),
+            (None, 504),
+        ] {
+            let reply = ask("/uapi-cgi/snapshot.fcgi", Some(&Failing(kind))).await;
+            assert_eq!(reply.status, status, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn dates_follow_the_calendar() {
+        for (days, expected) in [
+            (0, (1970, 1, 1)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (18_353, (2020, 4, 1)),
+            (19_782, (2024, 2, 29)),
+            (20_818, (2026, 12, 31)),
+            (47_540, (2100, 2, 28)),
+            (47_541, (2100, 3, 1)),
+        ] {
+            assert_eq!(date(days), expected, "{days}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What goes back to the server: as a web server would say it, in one piece.
+
+use bytes::Bytes;
+use ivt_hal::Answer;
+
+/// Headers that end with the connection they came over, whose framing is ours to say, or which belong to
+/// our own login at the camera: a server must not learn to be us.
+const DROPPED: &[&str] = &[
+    "authentication-info",
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-connection",
+    "set-cookie",
+    "set-cookie2",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+];
+
+/// Status line, headers, blank line, and the body behind them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) head: Vec<u8>,
+    pub(super) body: Bytes,
+}
+
+impl Reply {
+    /// A camera's answer, its body byte for byte.
+    pub(super) fn of(answer: Answer) -> Self {
+        let said =
+            answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
+        let named: Vec<_> = said
+            .flat_map(|(_, value)| value.split(|byte| *byte == b','))
+            .map(|name| name.trim_ascii().to_ascii_lowercase())
+            .collect();
+        let mut head = Head::new(answer.status, &answer.reason);
+        for (name, value) in &answer.headers {
+            let lower = name.to_ascii_lowercase();
+            let ends = DROPPED.contains(&&*lower) || named.contains(&lower.clone().into_bytes());
+            if !ends {
+                head.field(name, value);
+            }
+        }
+        head.end(answer.body)
+    }
+
+    /// An answer of our own.
+    pub(super) fn new(status: u16, kind: &str, body: Bytes) -> Self {
+        let mut head = Head::new(status, reason(status));
+        head.field("Content-Type", kind.as_bytes());
+        head.end(body)
+    }
+
+    /// An error page of our own. Deployed servers look for the words of the first line in its body.
+    pub(super) fn error(status: u16, why: &str) -> Self {
+        let text = format!("{status} - {}\r\n{why}\r\n", reason(status));
+        Self::new(status, "text/plain", text.into())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
+struct Head {
+    status: u16,
+    text: Vec<u8>,
+}
+
+impl Head {
+    fn new(status: u16, reason: &str) -> Self {
+        let reason: String = reason.chars().filter(|c| matches!(c, ' '..='~')).collect();
+        Self { status, text: format!("HTTP/1.1 {status} {reason}\r\n").into_bytes() }
+    }
+
+    fn field(&mut self, name: &str, value: &[u8]) {
+        // A blank line in a value would begin the body.
+        if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+            return;
+        }
+        self.text.extend_from_slice(usual(name).as_bytes());
+        self.text.extend_from_slice(b": ");
+        self.text.extend_from_slice(value);
+        self.text.extend_from_slice(b"\r\n");
+    }
+
+    fn end(mut self, body: Bytes) -> Reply {
+        self.text.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+        Reply { status: self.status, head: self.text, body }
+    }
+}
+
+/// `content-type` as `Content-Type`: not every server knows that the letters are all one.
+fn usual(name: &str) -> String {
+    let words: Vec<_> = name
+        .split('-')
+        .map(|word| match word.split_at_checked(1) {
+            Some((first, rest)) => first.to_ascii_uppercase() + rest,
+            None => word.to_owned(),
+        })
+        .collect();
+    words.join("-")
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        403 => "Forbidden",
+        404 => "Not Found",
+        502 => "Bad Gateway",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(headers: &[(&str, &str)], body: &'static [u8]) -> Answer {
+        let field = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+        let headers = headers.iter().map(field).collect();
+        Answer { status: 200, reason: "OK".into(), headers, body: Bytes::from_static(body) }
+    }
+
+    fn head(reply: &Reply) -> &str {
+        std::str::from_utf8(&reply.head).unwrap()
+    }
+
+    #[test]
+    fn an_answer_keeps_its_end_to_end_headers_and_every_byte_of_its_body() {
+        let body = b"\xff\xd8\r\n\r\n\0\xff\xd9";
+        let reply = Reply::of(answer(
+            &[
+                ("content-type", "image/jpeg"),
+                ("Transfer-Encoding", "chunked"),
+                ("content-encoding", "gzip"),
+                ("Connection", "close, X-Hop"),
+                ("x-hop", "1"),
+                ("ETag", "\"a\""),
+                ("Content-Length", "999"),
+            ],
+            body,
+        ));
+        assert_eq!(
+            head(&reply),
+            "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Encoding: gzip\r\nETag: \"a\"\r\n\
+             Content-Length: 9\r\n\r\n"
+        );
+        assert_eq!(&reply.body[..], body);
+        assert_eq!(reply.len(), reply.head.len() + 9);
+    }
+
+    #[test]
+    fn what_our_login_got_stays_here() {
+        let reply = Reply::of(answer(
+            &[("Set-Cookie", "session=canary"), ("WWW-Authenticate", "Digest nonce=canary")],
+            b"",
+        ));
+        assert!(!head(&reply).contains("canary"), "{}", head(&reply));
+    }
+
+    #[test]
+    fn no_answer_can_end_its_head_early() {
+        let mut sly = answer(&[("X-A", "1\r\n\r\n<body>"), ("X-B", "2")], b"b");
+        sly.reason = "OK\r\n\r\n".into();
+        let text = Reply::of(sly).head;
+        let ends = text.windows(4).filter(|four| four == b"\r\n\r\n").count();
+        assert_eq!(ends, 1, "{}", text.escape_ascii());
+        assert!(text.starts_with(b"HTTP/1.1 200 OK\r\nX-B: 2\r\n"));
+    }
+
+    #[test]
+    fn a_missing_page_has_the_words_that_servers_look_for() {
+        let reply = Reply::error(404, "none");
+        assert!(head(&reply).starts_with("HTTP/1.1 404 Not Found\r\n"));
+        assert!(reply.body.starts_with(b"404 - Not Found"));
+        for (status, line) in
+            [(403, "403 Forbidden"), (502, "502 Bad Gateway"), (504, "504 Gateway Timeout")]
+        {
+            let reply = Reply::error(status, "");
+            assert!(head(&reply).starts_with(&format!("HTTP/1.1 {line}\r\n")), "{}", head(&reply));
+        }
+    }
+}

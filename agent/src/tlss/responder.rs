@@ -1,0 +1,121 @@
+//! From a command to its reply: the policy first, then the camera, then the audit log.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use ivt_hal::{Answer, Cgi, Error, Kind};
+use ivt_media::text::shorten;
+use ivt_proto::tlss::Identity;
+use tokio::time::{Instant, timeout};
+
+use super::Camera;
+use super::audit::{Audit, Entry, printable};
+use super::own::{self, Facts};
+use super::policy::{Policy, Refusal, Request};
+use super::reply::Reply;
+
+/// How long the camera's web server may take.
+const CGI_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers commands, whatever they are.
+pub(super) struct Responder {
+    pub(super) policy: Policy,
+    pub(super) camera: Camera,
+    pub(super) identity: Identity,
+    /// Bytes of a body.
+    pub(super) limit: usize,
+    pub(super) audit: Audit,
+    /// The camera is in trouble, and the log knows.
+    pub(super) troubled: AtomicBool,
+}
+
+impl Responder {
+    /// The reply to one command. `address` is our end of the connection.
+    pub(super) async fn answer(&self, command: &[u8], address: Option<IpAddr>) -> Reply {
+        let (at, began) = (SystemTime::now(), Instant::now());
+        let (reply, refused) = match self.policy.check(command) {
+            Ok(request) => (self.carry_out(&request, at, address).await, None),
+            // A server finds out which family a camera is of by what it has not.
+            Err(Refusal::Unknown) => {
+                (Reply::error(404, "This camera has no such command."), Some(Refusal::Unknown))
+            }
+            Err(refusal) => (Reply::error(403, &format!("Refused: {refusal}.")), Some(refusal)),
+        };
+        let command = printable(command);
+        if let Some(refusal) = &refused {
+            let level = match self.audit.knows(&command) {
+                true => log::Level::Debug,
+                false => log::Level::Warn,
+            };
+            log::log!(level, "TLSS: refused a command of the server: {refusal}: {command}");
+        }
+        let (status, bytes) = (reply.status, reply.len());
+        self.audit.push(Entry { at, command, refused, status, bytes, took: began.elapsed() });
+        reply
+    }
+
+    async fn carry_out(
+        &self,
+        request: &Request,
+        now: SystemTime,
+        address: Option<IpAddr>,
+    ) -> Reply {
+        let reply = match &self.camera.cgi {
+            Some(cgi) => self.run(&**cgi, request).await,
+            None => {
+                let facts = Facts { identity: &self.identity, address, now };
+                own::answer(request, &facts, self.camera.snapshot.as_deref()).await
+            }
+        };
+        if reply.body.len() <= self.limit {
+            return reply;
+        }
+        self.trouble(&format!(
+            "{}: the answer is longer than {} bytes",
+            request.path(),
+            self.limit
+        ));
+        Reply::error(502, "The camera's answer is too long.")
+    }
+
+    async fn run(&self, cgi: &dyn Cgi, request: &Request) -> Reply {
+        let answer = timeout(CGI_TIMEOUT, cgi.get(request.path(), &request.query())).await;
+        match answer.unwrap_or_else(|_| Err(Error::new("cgi get", Kind::Timeout))) {
+            Ok(answer) => {
+                self.examine(&answer);
+                Reply::of(answer)
+            }
+            Err(error) => {
+                let cause = error.source.as_deref().map(|cause| format!(": {cause}"));
+                self.trouble(&format!("{error}{}", cause.unwrap_or_default()));
+                match error.kind {
+                    Kind::Timeout => Reply::error(504, "The camera did not answer in time."),
+                    Kind::Unsupported => Reply::error(404, "This camera has no such command."),
+                    _ => Reply::error(502, "The camera gives no answer."),
+                }
+            }
+        }
+    }
+
+    fn examine(&self, answer: &Answer) {
+        if answer.status == 401 {
+            self.trouble("it does not take our login: check its username and password");
+        } else if self.troubled.swap(false, Ordering::Relaxed) {
+            log::info!("TLSS: the camera's web server answers again");
+        }
+    }
+
+    /// Said once, until it is over.
+    fn trouble(&self, what: &str) {
+        let level = match self.troubled.swap(true, Ordering::Relaxed) {
+            true => log::Level::Debug,
+            false => log::Level::Warn,
+        };
+        log::log!(level, "TLSS: the camera's web server: {}", shorten(what));
+    }
+}
+
+#[cfg(test)]
+#[path = "responder_tests.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use ivt_hal::emulator::Emulator;
+
+use super::*;
+use crate::tlss::fake::{DOWN, HANGS, LARGE, LIMIT, LIST, MISSING, SNAPSHOT, WebServer, responder};
+
+async fn status(responder: &Responder, command: &str) -> u16 {
+    responder.answer(command.as_bytes(), None).await.status
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_the_camera_does_there_is_a_reply() {
+    let (server, camera) = WebServer::camera();
+    let responder = responder(camera);
+    for (command, expected) in [(LIST, 200), (MISSING, 404), (DOWN, 502), (LIST, 200)] {
+        assert_eq!(status(&responder, command).await, expected, "{command}");
+    }
+    let start = Instant::now();
+    assert_eq!(status(&responder, HANGS).await, 504);
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!(server.targets()[0], "/uapi-cgi/param.fcgi?action=list&group=VERSION");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_at_the_limit_passes_and_a_byte_more_is_an_error() {
+    let (server, camera) = WebServer::camera();
+    let responder = responder(camera);
+    for (large, expected) in [(LIMIT, 200), (LIMIT + 1, 502), (1, 200)] {
+        server.large.store(large, SeqCst);
+        assert_eq!(status(&responder, LARGE).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_command_never_reaches_the_camera() {
+    let (server, camera) = WebServer::camera();
+    let responder = responder(camera);
+    for (command, expected) in [
+        ("/uapi-cgi/param.fcgi?action=$(reboot)", 403),
+        ("/../uapi-cgi/param.fcgi?action=list", 403),
+        ("/uapi-cgi/timezone.cgi?action=set", 403),
+        ("/uapi-cgi/param.fcgi?action=list\r\nX: y", 403),
+        ("/axis-cgi/param.cgi?action=list", 404),
+    ] {
+        let reply = responder.answer(command.as_bytes(), None).await;
+        assert_eq!(reply.status, expected, "{command}");
+        assert!(reply.head.starts_with(format!("HTTP/1.1 {expected} ").as_bytes()));
+    }
+    assert_eq!(server.targets(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_without_a_web_server_is_answered_for() {
+    let snapshot = Some(Arc::new(Emulator::default()) as Arc<dyn ivt_hal::Snapshot>);
+    let responder = responder(Camera { cgi: None, snapshot });
+    let list = responder.answer(LIST.as_bytes(), None).await;
+    assert!(list.body.starts_with(b"VERSION.firmware="));
+    assert!(responder.answer(SNAPSHOT.as_bytes(), None).await.body.starts_with(b"\xff\xd8"));
+    assert_eq!(status(&responder, MISSING).await, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_command_is_written_down() {
+    let (_, camera) = WebServer::camera();
+    let responder = responder(camera);
+    let reply = responder.answer(LIST.as_bytes(), None).await;
+    responder.answer(b"/x\r\n[WARN] forged", None).await;
+    responder.answer(HANGS.as_bytes(), None).await;
+    let entries = responder.audit.entries();
+    assert_eq!(entries.len(), 3);
+    assert_eq!((&*entries[0].command, &entries[0].refused), (LIST, &None));
+    assert_eq!((entries[0].status, entries[0].bytes), (200, reply.len()));
+    assert_eq!(entries[1].command, "/x\\r\\n[WARN] forged");
+    assert_eq!((entries[1].status, &entries[1].refused), (403, &Some(Refusal::Bytes)));
+    assert_eq!((entries[2].status, entries[2].took.as_secs()), (504, 10));
+}

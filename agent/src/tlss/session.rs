@@ -1,0 +1,144 @@
+//! One call: moves bytes between the server and `proto::tlss`, which holds the rules.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut as _, Bytes, BytesMut};
+use ivt_proto::tlss::{Session, Violation, frame};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::dial::Line;
+use super::responder::Responder;
+use super::schedule::Outcome;
+
+/// Bytes read at once: more than a command usually has.
+const READ: usize = 2 * 1024;
+/// A server that takes nothing for so long no longer reads.
+const STALL: Duration = Duration::from_secs(10);
+/// Nor one that takes longer than this for one reply.
+const SLOWEST: Duration = Duration::from_secs(300);
+/// For the goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Without a deadline the timer is set to some far moment.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// How a call ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) reason: Reason,
+    /// Commands that came.
+    pub(super) commands: u64,
+}
+
+/// Why a call ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Reason {
+    #[error("the server said done")]
+    Done,
+    #[error("the server closed the connection")]
+    Closed,
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
+    #[error("{0}")]
+    Violation(#[from] Violation),
+    #[error("the server does not read our reply")]
+    Stalled,
+}
+
+impl Ended {
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.reason {
+            Reason::Done | Reason::Closed | Reason::Broken(_) => Outcome::Over,
+            Reason::Violation(_) | Reason::Stalled => Outcome::Silent { spoke: self.commands > 0 },
+        }
+    }
+}
+
+/// Serves one call until it ends. Cancel safe: the connection closes.
+pub(super) async fn run(line: Line, responder: &Responder) -> Ended {
+    let mut call = Call { line, session: Session::default(), buffer: BytesMut::new() };
+    let reason = match call.serve(responder).await {
+        Ok(()) => Reason::Done,
+        Err(reason) => reason,
+    };
+    timeout(CLOSE_TIMEOUT, call.line.stream.shutdown()).await.ok();
+    Ended { reason, commands: call.session.commands() }
+}
+
+struct Call {
+    line: Line,
+    session: Session,
+    /// Read, and not yet taken.
+    buffer: BytesMut,
+}
+
+impl Call {
+    /// Succeeds when the server says `done`.
+    async fn serve(&mut self, responder: &Responder) -> Result<(), Reason> {
+        let identity = frame(responder.identity.to_string().as_bytes());
+        self.send(&identity[..]).await?;
+        loop {
+            let taken = self.session.handle_bytes(now(), &self.buffer)?;
+            self.buffer.advance(taken);
+            if self.session.finished() {
+                return Ok(());
+            }
+            match self.session.poll_command() {
+                Some(command) => self.reply(&command, responder).await?,
+                None => self.read().await?,
+            }
+        }
+    }
+
+    async fn reply(&mut self, command: &[u8], responder: &Responder) -> Result<(), Reason> {
+        let reply = responder.answer(command, self.line.local).await;
+        let header = self.session.respond(reply.len());
+        // In one piece: servers read until we pause, whatever the length says.
+        let head = Bytes::from([&header, &*reply.head].concat());
+        self.send(head.chain(reply.body)).await
+    }
+
+    /// Waits for more of the server, at most until its time is over.
+    async fn read(&mut self) -> Result<(), Reason> {
+        let due = self.session.poll_timeout().map(Instant::from_std);
+        self.buffer.reserve(READ);
+        let mut room = (&mut self.buffer).limit(READ);
+        tokio::select! {
+            read = self.line.stream.read_buf(&mut room) => match read? {
+                0 => Err(Reason::Closed),
+                _ => Ok(()),
+            },
+            () = sleep_until(due.unwrap_or_else(|| Instant::now() + FAR)) => {
+                Ok(self.session.handle_timeout(now())?)
+            }
+        }
+    }
+
+    async fn send(&mut self, mut bytes: impl Buf) -> Result<(), Reason> {
+        let stream = &mut self.line.stream;
+        let write = async {
+            while bytes.has_remaining() {
+                match timeout(STALL, stream.write_buf(&mut bytes)).await {
+                    Ok(Ok(0)) => return Err(Reason::Closed),
+                    Ok(written) => _ = written?,
+                    Err(_) => return Err(Reason::Stalled),
+                }
+            }
+            timeout(STALL, stream.flush()).await.map_err(|_| Reason::Stalled)??;
+            Ok(())
+        };
+        timeout(SLOWEST, write).await.unwrap_or(Err(Reason::Stalled))?;
+        self.session.handle_sent(now());
+        Ok(())
+    }
+}
+
+/// The protocol's clock is tokio's, so that tests can pause it.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

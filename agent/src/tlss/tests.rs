@@ -1,0 +1,281 @@
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use ivt_hal::http::{Http, Limits};
+use rand::SeedableRng as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::dial::{DialError, Line};
+use super::fake::{Deployed, JPEG, LIST, MISSING, SNAPSHOT, WebServer, settings};
+use super::*;
+use crate::shutdown::stopper;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const IDENTITY: &[u8] = b"mac=001323A007AD&brand=CAP&model=NS6202HD";
+
+fn rng(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+fn untrusting() -> Trust {
+    Trust::new(None).unwrap()
+}
+
+/// A camera's web server on a socket: parameters, a picture, and nothing else.
+async fn web_server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(tcp.read_u8().await.unwrap());
+            }
+            let request = String::from_utf8(request).unwrap();
+            let answer = match request.split(' ').nth(1).unwrap() {
+                LIST => b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nVERSION.firmware=1\n".to_vec(),
+                SNAPSHOT => [
+                    b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n",
+                    format!("{:x}\r\n", JPEG.len()).as_bytes(),
+                    JPEG,
+                    b"\r\n0\r\n\r\n",
+                ]
+                .concat(),
+                _ => b"HTTP/1.1 404 Not Found\r\nContent-Length: 15\r\n\r\n404 - Not Found".to_vec(),
+            };
+            tcp.write_all(&answer).await.unwrap();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn the_deployed_server_has_its_session_over_real_sockets() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http = Http::new("127.0.0.1", web_server().await, None, Limits::default());
+    let camera = Camera { cgi: Some(Arc::new(http)), snapshot: None };
+    let port = listener.local_addr().unwrap().port();
+    let tlss = Tlss::new(Settings { port, ..settings() }, camera, untrusting(), rng(1)).unwrap();
+    let (audit, mut state) = (tlss.audit(), tlss.state());
+    let (stopper, stop) = stopper();
+    let task = tokio::spawn(tlss.run(stop));
+    let session = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        // As the deployed server's 2 s, but for the time they take.
+        let mut server = Deployed::new(tcp, Duration::from_millis(200));
+        assert_eq!(server.receive().await.unwrap(), IDENTITY);
+        let (line, body) = server.ask(LIST).await.unwrap();
+        assert_eq!((&*line, &body[..]), ("HTTP/1.1 200 OK", &b"VERSION.firmware=1\n"[..]));
+        assert_eq!(server.ask(SNAPSHOT).await.unwrap().1, JPEG);
+        let (line, body) = server.ask(MISSING).await.unwrap();
+        assert_eq!((&*line, &body[..]), ("HTTP/1.1 404 Not Found", &b"404 - Not Found"[..]));
+        assert_eq!(server.ask("/../etc/passwd").await.unwrap().0, "HTTP/1.1 403 Forbidden");
+        server.send(b"done\0").await.unwrap();
+        state.wait_for(|state| matches!(state, State::Waiting { .. })).await.unwrap();
+    };
+    timeout(DEADLINE, session).await.unwrap();
+    let statuses: Vec<_> = audit.entries().iter().map(|entry| entry.status).collect();
+    assert_eq!(statuses, [200, 200, 404, 403]);
+    stopper.stop();
+    timeout(DEADLINE, task).await.unwrap().unwrap();
+}
+
+/// A TLS server with a certificate of its own for `localhost`, and a file that pins it.
+async fn secure_server() -> (TcpListener, tokio_rustls::TlsAcceptor, tempfile::NamedTempFile) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let pin = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(pin.path(), made.cert.pem()).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (listener, Arc::new(config).into(), pin)
+}
+
+#[tokio::test]
+async fn over_tls_only_a_trusted_server_learns_who_calls() {
+    let (listener, acceptor, pin) = secure_server().await;
+    let port = listener.local_addr().unwrap().port();
+    let pinned = Trust::new(Some(pin.path().into())).unwrap();
+    for (host, trust, trusted) in [
+        ("localhost", untrusting(), false),
+        ("127.0.0.1", pinned.clone(), false),
+        ("localhost", pinned, true),
+    ] {
+        let dial = TcpDial::new(host, port, Some(trust));
+        let serve = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            acceptor.accept(tcp).await.is_ok()
+        };
+        let (dialled, served) =
+            timeout(DEADLINE, async { tokio::join!(dial.dial(), serve) }).await.unwrap();
+        match dialled {
+            Ok(_) => assert!(trusted && served, "{host}"),
+            Err(error) => {
+                assert!(!trusted && matches!(error, DialError::Tls { .. }), "{error}");
+                assert!(error.to_string().contains(host), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_closed_port_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let error = TcpDial::new("127.0.0.1", port, None).dial().await.err().unwrap();
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
+}
+
+#[tokio::test]
+async fn our_end_of_the_connection_is_known() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let line = TcpDial::new("127.0.0.1", port, None).dial().await.unwrap();
+    assert_eq!(line.local, Some([127, 0, 0, 1].into()));
+    let _: TcpStream = listener.accept().await.unwrap().0;
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let refused = |settings| {
+        let (_, camera) = WebServer::camera();
+        Tlss::new(settings, camera, untrusting(), rng(0)).err().unwrap().to_string()
+    };
+    assert!(refused(Settings { brand: "a&b".into(), ..settings() }).contains("brand"));
+    let groups = vec!["everything".to_owned()];
+    assert!(refused(Settings { write_groups: groups, ..settings() }).contains("datetime"));
+}
+
+/// A server in memory, and when each device called it.
+#[derive(Default)]
+struct Memory {
+    up: watch::Sender<bool>,
+    calls: Mutex<Vec<(Instant, bool)>>,
+    /// Ends each session at once.
+    brief: bool,
+}
+
+impl Memory {
+    fn start(self: &Arc<Self>, seed: u64) -> tokio::task::JoinHandle<()> {
+        let (_, camera) = WebServer::camera();
+        let dial = Arc::new(Way(self.clone()));
+        let tlss = Tlss::with_dial(settings(), camera, dial, rng(seed)).unwrap();
+        let (stopper, stop) = stopper();
+        tokio::spawn(async move {
+            tlss.run(stop).await;
+            drop(stopper);
+        })
+    }
+
+    fn take_calls(&self) -> Vec<(Instant, bool)> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+struct Way(Arc<Memory>);
+
+#[async_trait]
+impl Dial for Way {
+    async fn dial(&self) -> Result<Line, DialError> {
+        let mut up = self.0.up.subscribe();
+        let there = *up.borrow_and_update();
+        self.0.calls.lock().unwrap().push((Instant::now(), there));
+        if !there {
+            return Err(DialError::Timeout { peer: "memory".into() });
+        }
+        let (ours, theirs) = duplex(4096);
+        let brief = self.0.brief;
+        tokio::spawn(async move {
+            let mut server = Deployed::new(theirs, Duration::from_millis(10));
+            server.receive().await.unwrap();
+            if brief {
+                server.send(b"done").await.unwrap();
+                return;
+            }
+            loop {
+                tokio::select! {
+                    _ = up.changed() => return,
+                    () = sleep(Duration::from_secs(5)) => drop(server.ask(LIST).await.unwrap()),
+                }
+            }
+        });
+        Ok(Line { stream: Box::new(ours), local: None })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_done_the_next_call_is_due_one_interval_later() {
+    let memory = Arc::new(Memory { brief: true, ..Memory::default() });
+    memory.up.send_replace(true);
+    let task = memory.start(1);
+    sleep(Duration::from_secs(600)).await;
+    let calls = memory.take_calls();
+    let gaps: Vec<_> = calls.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert!(gaps.len() >= 8, "{gaps:?}");
+    for gap in gaps {
+        assert!((53.9..=66.1).contains(&gap.as_secs_f64()), "{gap:?}");
+    }
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_it_whatever_it_is_doing() {
+    for there in [true, false] {
+        let memory = Arc::new(Memory::default());
+        memory.up.send_replace(there);
+        let (_, camera) = WebServer::camera();
+        let tlss =
+            Tlss::with_dial(settings(), camera, Arc::new(Way(memory.clone())), rng(2)).unwrap();
+        let (stopper, stop) = stopper();
+        let task = tokio::spawn(tlss.run(stop));
+        sleep(Duration::from_secs(1)).await;
+        let start = Instant::now();
+        stopper.stop();
+        task.await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(10), "{there}");
+    }
+}
+
+/// The most calls in any one second.
+fn peak(calls: &[(Instant, bool)]) -> usize {
+    let mut first = 0;
+    let widths = calls.iter().enumerate().map(|(last, (at, _))| {
+        while *at - calls[first].0 >= Duration::from_secs(1) {
+            first += 1;
+        }
+        last + 1 - first
+    });
+    widths.max().unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_devices_do_not_call_together_when_their_server_comes_back() {
+    const DEVICES: usize = 1_000;
+    for outage in [Duration::ZERO, Duration::from_secs(60)] {
+        let memory = Arc::new(Memory::default());
+        memory.up.send_replace(true);
+        let devices: Vec<_> = (0..DEVICES).map(|seed| memory.start(seed as u64)).collect();
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(memory.take_calls().len(), DEVICES, "all are in a session");
+        memory.up.send_replace(false);
+        sleep(outage).await;
+        memory.up.send_replace(true);
+        sleep(Duration::from_secs(180)).await;
+        let calls = memory.take_calls();
+        let peak = peak(&calls);
+        assert!(peak <= DEVICES * 15 / 100, "{outage:?}: {peak} calls in a second");
+        let back = calls.iter().filter(|(_, there)| *there).count();
+        assert_eq!(back, DEVICES, "{outage:?}: each is back, and stays");
+        devices.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
