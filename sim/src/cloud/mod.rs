@@ -186,6 +186,12 @@ impl CloudSim {
         url
     }
 
+    /// The page with the timeline of one recording session.
+    pub fn recordings_url(&self, session: &str) -> Url {
+        let base = format!("http://{}/recordings", self.http_addr);
+        Url::parse_with_params(&base, [("session", session)]).expect("an address makes a URL")
+    }
+
     /// The recording session of this name, whether it was called for yet or not.
     ///
     /// # Panics

@@ -1,5 +1,5 @@
 //! `make demo`: an emulated camera, a simulated cloud and the agent on loopback. The cloud asks for
-//! the picture; a page shows it. Everything runs until Ctrl-C.
+//! the picture and for a recording; pages show both. Everything runs until Ctrl-C.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -21,7 +21,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const DEVICE: &str = "demo";
 const STREAM: &str = "demo-live";
-/// How long the first picture may take before the demo says that something is wrong.
+const RECORDING: &str = "demo-recording";
+/// How long a step may take before the demo says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
@@ -68,7 +69,25 @@ async fn demo() -> Result<()> {
         asked.elapsed().as_millis()
     );
 
+    let params = json!({
+        "session_id": RECORDING, "channel": 0, "quality": "hd", "max_bitrate": 0,
+        "seg_duration": 4, "seg_max_size": 4 << 20, "seg_max_count": 3, "prerecord_seconds": 0,
+        "start_ts": 0, "cbk_url": cloud.record_url(RECORDING).as_str(),
+    });
+    within(
+        "StartCloudRecord is answered",
+        device.call("StartCloudRecord", Some(params)),
+        &mut agent,
+    )
+    .await??;
+    let recording = cloud.recording(RECORDING);
+    let stored = recording.wait_segments(1);
+    let info = within("the first segment is uploaded", stored, &mut agent).await?;
+    let bytes = info.stored().map(|segment| segment.size).sum::<u64>();
+    println!("6. recording   the first segment, {} KiB, is in the cloud's store", bytes / 1024);
+
     println!("\n   Open {} in a browser.", cloud.page_url(DEVICE));
+    println!("   Recorded: {}", cloud.recordings_url(RECORDING));
     println!("   Ctrl-C stops everything.");
     let status = agent.wait().await?;
     Err(format!("the agent ended by itself: {status}").into())
