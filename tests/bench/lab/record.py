@@ -5,11 +5,11 @@ import tempfile
 import time
 
 from peers.ours import Agent, Cloud
-from peers.process import Failed, Process
+from peers.process import Failed, Process, wait_for
 from peers.sinks import Nginx
 
 from .clip import clip
-from .meter import Window
+from .meter import Window, memory
 from .subjects import Camera
 
 # Segments of ten seconds, as clouds ask for; a first one must be on its way before anything is measured.
@@ -17,6 +17,9 @@ SEGMENT = 10
 WARM_UP = 2 * SEGMENT + 5
 # Of 4.1 Mbit/s: what arrived in a window is off by up to a segment.
 LEAST = 0.6
+# Segments that wait while the service is away: as many as `Cloud.record` allows.
+COUNT = 3
+FULL_SEGMENT = 8
 BYTES = 4.1e6 / 8
 NO_LIMIT = '[log]\nlevel = "warn"\n[record]\nmemory_limit = 4294967296\n'
 
@@ -72,6 +75,35 @@ def measure(count, rounds, seconds, say):
 def measure_together(count, rounds, seconds, say):
     """The medians of publishing alone and of publishing and recording the same streams."""
     return _compare(TOGETHER, count, rounds, seconds, say)
+
+
+def measure_memory(say):
+    """MiB that a session takes while its service is away and its backlog is full, and what its segments have."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
+        camera = Camera(stack, folder, clip(), 1, "unit")
+        cloud = Cloud(stack, folder, "release", "--record-bodies", "count")
+        channel = f'backend = "rtsp"\nmain = "{camera.urls[0]}"\nalways_on = ["main"]'
+        agent = Agent(stack, folder, cloud, [channel], profile="release", extra=NO_LIMIT)
+        # A first recording warms up what all sessions share.
+        cloud.record("warm", 0, 2)
+        wait_for("a segment", lambda: stored(cloud, "warm"), 30)
+        cloud.call("StopCloudRecord", {"session_id": "warm", "channel": 0})
+        time.sleep(WARM_UP)
+        before = memory([agent.process.pid])[0]
+        cloud.record_faults({"put": {"fault": {"status": 503}}})
+        cloud.record("full", 0, FULL_SEGMENT)
+        most, end = 0, time.monotonic() + FULL_SEGMENT * (COUNT + 4)
+        while time.monotonic() < end:
+            most = max(most, memory([agent.process.pid])[0])
+            time.sleep(0.2)
+        size = max(s["size"] for s in cloud.recording("full")["segments"]) / 2**20
+        say(f"record memory: {most - before:.1f} MiB for {COUNT} segments of {size:.2f} MiB")
+        return {"count": COUNT, "size": size, "taken": most - before}
+
+
+def stored(cloud, session):
+    return [s for s in cloud.recording(session)["segments"] if s["state"] in ("uploaded", "confirmed")]
 
 
 def _compare(subjects, count, rounds, seconds, say):

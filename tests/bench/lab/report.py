@@ -72,6 +72,10 @@ def _recordings(results):
         agent, ffmpeg = r["agent"], r["ffmpeg"]
         lines.append(f"| {r['channels']} | {agent['cpu'] * 100:.2f} | {ffmpeg['cpu'] * 100:.2f} | {agent['cpu'] / ffmpeg['cpu']:.2f} "
                      f"| {agent['wakeups']:.0f} | {agent['rss']:.1f} |")
+    if memory := results.get("memory"):
+        over = memory["taken"] - memory["count"] * memory["size"]
+        lines += ["", f"Memory of a session whose service is away: {memory['taken']:.1f} MiB for {memory['count']} segments of "
+                  f"{memory['size']:.2f} MiB, {over:+.1f} MiB besides them."]
     if results["together"]:
         lines += ["", "| channels | CPU per stream, % of a core: published | published and recorded | ratio |", "|--:|--:|--:|--:|"]
     for r in results["together"]:
