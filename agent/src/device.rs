@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use ivt_hal::emulator::Emulator;
 use ivt_hal::rtsp::{Rtsp, UrlError};
-use ivt_hal::{Channel, Credentials, Device, Encoder};
+use ivt_hal::{Channel, Credentials, Device};
 
 use crate::config::{self, Backend, Config};
 
 /// The camera or NVR that the configuration describes. Talks to nobody.
 pub fn device(config: &Config) -> Result<Device, UrlError> {
-    let channels = config.channels.iter().map(|c| encoder(c).map(|encoder| Channel { encoder }));
-    Ok(Device { model: config.model, channels: channels.collect::<Result<_, _>>()? })
+    let channels = config.channels.iter().map(channel).collect::<Result<_, _>>()?;
+    Ok(Device { model: config.model, channels, cgi: None })
 }
 
-fn encoder(channel: &config::Channel) -> Result<Arc<dyn Encoder>, UrlError> {
+fn channel(channel: &config::Channel) -> Result<Channel, UrlError> {
     match &channel.backend {
         Backend::Rtsp { main, sub, username, password, transport } => {
             let credentials = username.as_ref().map(|username| Credentials {
@@ -23,14 +23,18 @@ fn encoder(channel: &config::Channel) -> Result<Arc<dyn Encoder>, UrlError> {
             });
             let sub = sub.as_ref().map(|sub| sub.expose());
             let rtsp = Rtsp::new(main.expose(), sub, credentials, *transport)?;
-            Ok(Arc::new(rtsp.with_bitrate(channel.bitrate)))
+            let encoder = Arc::new(rtsp.with_bitrate(channel.bitrate));
+            Ok(Channel { encoder, snapshot: None })
         }
-        Backend::Emulator { main, sub, command } => Ok(Arc::new(Emulator {
-            main: main.clone(),
-            sub: sub.clone(),
-            command: command.iter().map(|word| word.expose().to_owned()).collect(),
-            bitrate: channel.bitrate,
-        })),
+        Backend::Emulator { main, sub, command } => {
+            let emulator = Arc::new(Emulator {
+                main: main.clone(),
+                sub: sub.clone(),
+                command: command.iter().map(|word| word.expose().to_owned()).collect(),
+                bitrate: channel.bitrate,
+            });
+            Ok(Channel { encoder: emulator.clone(), snapshot: Some(emulator) })
+        }
     }
 }
 
@@ -61,6 +65,7 @@ mod tests {
         assert!(source.transport == Transport::Udp);
         assert!(source.credentials.unwrap().password == "p");
         assert_eq!(encoder.bitrate(Stream::Main).await.unwrap(), Some(2_000_000));
+        assert!(device.channels[0].snapshot.is_none(), "RTSP alone takes no pictures");
     }
 
     #[tokio::test]
@@ -73,6 +78,7 @@ mod tests {
         };
         assert_eq!(file(encoder.source(Stream::Main).await.unwrap()), Some("/clips/a.flv".into()));
         assert_eq!(file(encoder.source(Stream::Sub).await.unwrap()), None);
+        assert!(device.channels[0].snapshot.is_some());
 
         let device = parsed("backend = 'emulator'\ncommand = ['encoder', '-']");
         let source = device.channels[0].encoder.source(Stream::Main).await.unwrap();

@@ -25,6 +25,8 @@ pub struct Device {
     pub model: Model,
     /// Index is the channel number of the wire protocol.
     pub channels: Vec<Channel>,
+    /// The device's own web server.
+    pub cgi: Option<Arc<dyn Cgi>>,
 }
 
 /// The two shapes of device that the wire protocol knows.
@@ -40,4 +42,6 @@ pub enum Model {
 pub struct Channel {
     /// Where its streams come from; the only ability every camera has.
     pub encoder: Arc<dyn Encoder>,
+    /// Its single pictures.
+    pub snapshot: Option<Arc<dyn Snapshot>>,
 }
