@@ -18,9 +18,10 @@ use ivt_sim::camera::{
 };
 
 const HELP: &str = "\
-camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP.
+camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, and CGIs by HTTP.
 
   --bind ADDR          where to listen (127.0.0.1:8554)
+  --http ADDR          where its own web server listens (127.0.0.1, a free port)
   --channels N         how many channels (1)
   --user NAME          ask for this login ...
   --password WORD      ... and this password
@@ -75,14 +76,16 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     }
     let channel = ChannelOptions { main: Arc::new(main), sub: Arc::new(sub) };
     options.channels = vec![channel; channels.get().into()];
-    let bind = options.bind;
+    let (bind, http) = (options.bind, options.http);
     let camera = CameraSim::start(options).await;
-    let camera = Arc::new(camera.map_err(|error| format!("cannot listen on {bind}: {error}"))?);
+    let camera =
+        Arc::new(camera.map_err(|error| format!("cannot listen on {bind} and {http}: {error}"))?);
     for channel in 0..channels.get().into() {
         for stream in [Stream::Main, Stream::Sub] {
             println!("{}", camera.rtsp_url(channel, stream));
         }
     }
+    println!("http://{}/uapi-cgi/param.fcgi?action=list", camera.http_addr());
     if let Some(address) = control {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
@@ -106,6 +109,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
     while let Some(flag) = args.flag()? {
         match flag.as_str() {
             "--bind" => options.bind = args.value()?,
+            "--http" => options.http = args.value()?,
             "--channels" => channels = args.value()?,
             "--user" => (credentials.user, login) = (args.value()?, true),
             "--password" => (credentials.password, login) = (args.value()?, true),
@@ -136,10 +140,10 @@ mod tests {
 
     #[test]
     fn every_option_reaches_its_place() {
-        let line = "--bind 127.0.0.1:1 --channels 3 --user a --password b --basic --no-audio \
+        let line = "--bind 127.0.0.1:1 --http 127.0.0.1:3 --channels 3 --user a --password b --basic --no-audio \
                     --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2";
         let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
-        assert_eq!((options.bind.port(), channels.get()), (1, 3));
+        assert_eq!((options.bind.port(), options.http.port(), channels.get()), (1, 3, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
         assert_eq!(login, Some(("a".to_owned(), "b".to_owned())));
         assert_eq!(options.scheme, Scheme::Basic);
@@ -152,7 +156,7 @@ mod tests {
     fn no_option_means_one_open_channel() {
         let Command { options, channels, control, .. } = command("").unwrap().unwrap();
         assert!(options.credentials.is_none() && control.is_none() && options.audio);
-        assert_eq!((options.bind.port(), channels.get()), (8554, 1));
+        assert_eq!((options.bind.port(), options.http.port(), channels.get()), (8554, 0, 1));
         assert!(command("--channels 2 --help").unwrap().is_none());
     }
 

@@ -1,4 +1,4 @@
-//! Who may watch: Basic and Digest (RFC 2617, without `qop`, as cameras do it).
+//! Who may watch, or ask: Basic and Digest (RFC 2617, without `qop`, as cameras do it).
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum Scheme {
     Basic,
 }
 
-/// The lock of one connection: its nonce is good for that connection only.
+/// The lock of one RTSP connection, or of the whole web server: its nonce is good for that only.
 #[derive(Debug)]
 pub struct Lock {
     /// An open camera has none.
@@ -68,6 +68,14 @@ impl Lock {
             }
             Scheme::Basic => scheme.eq_ignore_ascii_case("basic") && basic(credentials, value),
         }
+    }
+
+    /// [`opens`](Self::opens), and a proof by Digest was made for this very target of HTTP.
+    pub fn opens_target(&self, method: &str, target: &str, authorization: Option<&str>) -> bool {
+        let bound = self.credentials.is_none()
+            || self.scheme == Scheme::Basic
+            || authorization.and_then(|value| parameter(value, "uri")) == Some(target);
+        bound && self.opens(method, authorization)
     }
 
     fn digest(&self, credentials: &Credentials, method: &str, value: &str) -> bool {

@@ -1,5 +1,5 @@
-//! The emulated camera as a network device: an RTSP/1.0 server of looping clips, with faults on
-//! request. Not here: the emulator as a backend of the device, see `ivt-hal`.
+//! The emulated camera as a network device: an RTSP/1.0 server of looping clips and a web server with
+//! the family's CGIs, with faults on request. Not here: the emulator as a backend of the device, see `ivt-hal`.
 
 mod auth;
 mod channel;
@@ -15,6 +15,7 @@ mod session;
 mod timeline;
 mod tracks;
 mod transport;
+mod web;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,22 +25,26 @@ use std::time::Duration;
 
 use ivt_media::frame::duration_to_ticks;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use channel::Channel;
 use feed::Feed;
 use server::Camera;
+use web::Web;
 
 pub use auth::{Credentials, Scheme};
 pub use channel::{ChannelCounters, ChannelOptions, Stream};
 pub use transport::Transports;
+pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
 
 /// How the camera is built.
 #[derive(Clone)]
 pub struct CameraOptions {
     /// Where it listens; port 0 lets the kernel choose.
     pub bind: SocketAddr,
+    /// Where its web server listens; port 0 lets the kernel choose.
+    pub http: SocketAddr,
     /// Its channels, from 0.
     pub channels: Vec<ChannelOptions>,
     /// The login it asks for; `None` for none.
@@ -59,10 +64,11 @@ pub struct CameraOptions {
 }
 
 impl CameraOptions {
-    /// A camera with these channels on a free port of the loopback, open to everyone.
+    /// A camera with these channels on free ports of the loopback, open to everyone.
     pub fn new(channels: Vec<ChannelOptions>) -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             channels,
             credentials: None,
             scheme: Scheme::default(),
@@ -135,14 +141,16 @@ pub struct NoSuchChannel {
 /// A running camera. Dropping it stops all its tasks.
 pub struct CameraSim {
     address: SocketAddr,
+    http_addr: SocketAddr,
     camera: Arc<Camera>,
+    web: Arc<Web>,
     reboots: mpsc::Sender<Duration>,
-    server: AbortHandle,
+    servers: [AbortHandle; 2],
 }
 
 impl Drop for CameraSim {
     fn drop(&mut self) {
-        self.server.abort(); // Its clients go with it.
+        self.servers.iter().for_each(AbortHandle::abort); // Their clients go with them.
         self.camera.stop();
     }
 }
@@ -152,6 +160,9 @@ impl CameraSim {
     pub async fn start(options: CameraOptions) -> io::Result<Self> {
         let listener = TcpListener::bind(options.bind).await?;
         let address = listener.local_addr()?;
+        let http = TcpListener::bind(options.http).await?;
+        let http_addr = http.local_addr()?;
+        let web = Arc::new(Web::new(options.credentials.clone(), options.scheme));
         let channel = |channel| Channel::new(channel, options.audio);
         let camera = Arc::new(Camera {
             channels: options.channels.into_iter().map(channel).collect(),
@@ -162,15 +173,56 @@ impl CameraSim {
             join_mid_gop: options.join_mid_gop,
             session_timeout: options.session_timeout,
             connections: AtomicU64::default(),
+            away: watch::Sender::new(false),
         });
         let (reboots, reboot) = mpsc::channel(1);
-        let server = tokio::spawn(server::run(listener, address, camera.clone(), reboot));
-        Ok(Self { address, camera, reboots, server: server.abort_handle() })
+        let away = camera.away.subscribe();
+        let servers = [
+            tokio::spawn(server::run(listener, address, camera.clone(), reboot)).abort_handle(),
+            tokio::spawn(web.clone().run(http, http_addr, away)).abort_handle(),
+        ];
+        Ok(Self { address, http_addr, camera, web, reboots, servers })
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its web server listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// What reached its web server so far.
+    pub fn web_counters(&self) -> WebCounters {
+        *self.web.counters().borrow()
+    }
+
+    /// The last 1000 requests to its web server, oldest first.
+    pub fn web_requests(&self) -> Vec<WebRequest> {
+        self.web.requests()
+    }
+
+    /// Returns once what reached its web server satisfies `condition`; at once if it does.
+    pub async fn wait_web(&self, condition: impl FnMut(&WebCounters) -> bool) {
+        // The sender lives in `self`, so the watch cannot close.
+        let _ = self.web.counters().wait_for(condition).await;
+    }
+
+    /// The faults of its web server.
+    pub fn web_faults(&self) -> Vec<WebFaultRule> {
+        self.web.faults()
+    }
+
+    /// Faults of its web server from now on: for each request that of the first rule that fits.
+    pub fn set_web_faults(&self, faults: Vec<WebFaultRule>) {
+        self.web.set_faults(faults);
+    }
+
+    /// A parameter of the camera, by its whole name: `SYSTEM.Datetime.Tz.name`.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.web.parameter(name)
     }
 
     /// The address of a stream, without credentials.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -30,6 +30,8 @@ pub struct Camera {
     pub join_mid_gop: bool,
     pub session_timeout: Duration,
     pub connections: AtomicU64,
+    /// It reboots.
+    pub away: watch::Sender<bool>,
 }
 
 impl Camera {
@@ -50,8 +52,10 @@ pub async fn run(
     loop {
         let Some(outage) = accept(&listener, &camera, &mut reboots).await else { return };
         drop(listener);
+        camera.away.send_replace(true);
         camera.stop();
         sleep(outage).await;
+        camera.away.send_replace(false);
         listener = bind(address).await;
     }
 }
@@ -87,7 +91,8 @@ async fn accept(
     outage
 }
 
-async fn bind(address: SocketAddr) -> TcpListener {
+/// Listens at an address that was ours before.
+pub async fn bind(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => return listener,

@@ -7,3 +7,4 @@ mod faults;
 mod player;
 mod protocol;
 mod streams;
+mod web;

@@ -1,0 +1,215 @@
+//! The camera's own web server: the CGIs that a hosted service (TLSS) has run, and a log of everything
+//! that reached it. Not here: the pages a person would see, see `control`.
+
+mod calendar;
+mod cgi;
+mod fault;
+mod parameters;
+mod report;
+mod wire;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::BytesMut;
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+pub use fault::{WebFault, WebFaultRule};
+
+use super::auth::{Credentials, Lock, Scheme};
+use super::server::bind;
+use parameters::Parameters;
+use wire::{Answer, Malformed, Request};
+
+/// Connections held at once; more are closed at the door.
+const MAX_CONNECTIONS: usize = 64;
+/// Requests remembered, and bytes of each that are.
+const MAX_LOG: usize = 1000;
+const MAX_TARGET: usize = 2048;
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// What reached the camera's web server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WebCounters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Requests read, well formed or not.
+    pub requests: u64,
+    /// Of them, those answered 401.
+    pub unauthorized: u64,
+    /// Of them, those answered 404.
+    pub not_found: u64,
+    /// Of them, those that are no HTTP/1.
+    pub malformed: u64,
+}
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WebRequest {
+    /// Counts from 1.
+    pub number: u64,
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// `GET`, as a rule; empty when it is no HTTP/1.
+    pub method: String,
+    /// Path and query as they were on the wire, or the first line of what is no HTTP/1.
+    pub target: String,
+    /// What it was answered with, where no fault prevented that.
+    pub status: u16,
+}
+
+/// The web server.
+pub struct Web {
+    lock: Lock,
+    parameters: Mutex<Parameters>,
+    faults: Mutex<Vec<WebFaultRule>>,
+    log: Mutex<VecDeque<WebRequest>>,
+    counters: watch::Sender<WebCounters>,
+}
+
+impl Web {
+    pub fn new(credentials: Option<Credentials>, scheme: Scheme) -> Self {
+        Self {
+            lock: Lock::new(credentials, scheme),
+            parameters: Mutex::new(Parameters::factory()),
+            faults: Mutex::default(),
+            log: Mutex::default(),
+            counters: watch::Sender::default(),
+        }
+    }
+
+    pub fn counters(&self) -> watch::Receiver<WebCounters> {
+        self.counters.subscribe()
+    }
+
+    /// The last requests, oldest first.
+    pub fn requests(&self) -> Vec<WebRequest> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.parameters.lock().unwrap_or_else(PoisonError::into_inner).find(name, now_ms() / 1000)
+    }
+
+    pub fn faults(&self) -> Vec<WebFaultRule> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_faults(&self, faults: Vec<WebFaultRule>) {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// Accepts clients for ever. While `away` the camera reboots: clients are lost, none is accepted.
+    pub async fn run(
+        self: Arc<Self>,
+        mut listener: TcpListener,
+        address: SocketAddr,
+        mut away: watch::Receiver<bool>,
+    ) {
+        loop {
+            tokio::select! {
+                gone = away.wait_for(|away| *away) => if gone.is_err() { return },
+                () = self.accept(&listener) => {}
+            }
+            drop(listener);
+            if away.wait_for(|away| !*away).await.is_err() {
+                return;
+            }
+            listener = bind(address).await;
+        }
+    }
+
+    async fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        let mut clients = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(_) = clients.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        self.counters.send_modify(|counters| counters.connections += 1);
+                        if clients.len() < MAX_CONNECTIONS {
+                            clients.spawn(self.clone().serve(stream));
+                        }
+                    }
+                    Err(error) => {
+                        log::warn!(target: "camera", "web accept: {error}");
+                        sleep(RETRY_AFTER).await; // Out of descriptors: do not spin.
+                    }
+                },
+            }
+        }
+    }
+
+    async fn serve(self: Arc<Self>, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut buf = BytesMut::new();
+        loop {
+            let Some(request) = wire::read(&mut stream, &mut buf).await? else { return Ok(()) };
+            let request = match request {
+                Ok(request) => request,
+                Err(Malformed(line)) => {
+                    self.note("", &line, 400);
+                    let answer = Answer::new(400, "text/plain", "#400|BAD REQUEST\n");
+                    fault::respond(&mut stream, &answer, None, true).await?;
+                    return Ok(());
+                }
+            };
+            let fault = fault::find(&self.faults(), &request.target);
+            let answer = self.answer(&request, fault);
+            self.note(&request.method, &request.target, answer.status);
+            if !fault::respond(&mut stream, &answer, fault, request.last).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn answer(&self, request: &Request, fault: Option<WebFault>) -> Answer {
+        let Request { method, target, authorization, .. } = request;
+        if !self.lock.opens_target(method, target, authorization.as_deref()) {
+            let answer = Answer::new(401, "text/plain", "#401|UNAUTHORIZED\n");
+            return Answer { challenge: Some(self.lock.challenge()), ..answer };
+        }
+        match fault {
+            Some(WebFault::Status(status)) => {
+                Answer::new(status, "text/html", format!("<h1>{status} on request</h1>\n"))
+            }
+            _ if method == "GET" => cgi::answer(&self.parameters, target, now_ms() / 1000),
+            _ => Answer::new(405, "text/plain", "#405|METHOD NOT ALLOWED\n"),
+        }
+    }
+
+    fn note(&self, method: &str, target: &str, status: u16) {
+        log::debug!(target: "camera", "web: {method} {} -> {status}", target.escape_debug());
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let target: String = target.chars().take(MAX_TARGET).collect();
+        self.counters.send_modify(|counters| {
+            counters.requests += 1;
+            counters.unauthorized += u64::from(status == 401);
+            counters.not_found += u64::from(status == 404);
+            counters.malformed += u64::from(method.is_empty());
+            log.push_back(WebRequest {
+                number: counters.requests,
+                time_ms: u64::try_from(now_ms()).unwrap_or(0),
+                method: method.chars().take(16).collect(),
+                target,
+                status,
+            });
+        });
+        if log.len() > MAX_LOG {
+            log.pop_front();
+        }
+    }
+}
+
+/// Milliseconds since 1970; 0 before.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

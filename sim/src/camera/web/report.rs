@@ -1,0 +1,251 @@
+//! Reports of the analytics: made up, but the same for the same hours, and additive: what ten minutes
+//! counted is part of what their hour counted.
+
+use std::fmt::Write as _;
+
+use super::calendar::Date;
+use super::parameters::Refusal;
+
+const DAY: i64 = 86_400;
+const MAX_RECORDS: i64 = 10_000;
+/// Counters of the camera, and those that are switched on.
+const COUNTERS: i64 = 4;
+const ACTIVE: i64 = 2;
+const MAP: (i64, i64) = (32, 18);
+/// Passers-by in each hour of a day.
+const HOURS: [i64; 24] = [
+    3, 1, 0, 0, 2, 9, 31, 84, 120, 96, 88, 110, 142, 131, 104, 99, 117, 153, 171, 120, 77, 48, 22,
+    9,
+];
+
+/// What a report is asked for, by name.
+pub trait Query {
+    /// The value of a parameter.
+    fn value(&self, name: &str) -> Option<&str>;
+}
+
+/// How often each counter was passed: `countreport.cgi`.
+pub fn counting(query: &impl Query, now: i64) -> Result<String, Refusal> {
+    let (from, to) = span(query, now)?;
+    let sampling = number(query.value("sampling"), 3600)?;
+    let counters = counters(query.value("counter").unwrap_or("active"))?;
+    let running = match query.value("value") {
+        None | Some("diff") => false,
+        Some("sum") => true,
+        Some(_) => return Err(Refusal::BadRequest),
+    };
+    let mut starts = starts(from, to, sampling)?;
+    match query.value("order") {
+        None | Some("Ascending") => {}
+        Some("Descending") => starts.reverse(),
+        Some(_) => return Err(Refusal::BadRequest),
+    }
+    let mut report = format!("Records:{} Counter:{}", starts.len(), counters.len());
+    counters.iter().for_each(|counter| _ = write!(report, ",{counter}:Counter {counter}"));
+    report.push('\n');
+    for start in starts {
+        report.push_str(&Date::from_unix(start).minute_text());
+        for counter in &counters {
+            let end = passed(start + sampling, *counter);
+            let count = if running { end } else { end - passed(start, *counter) };
+            let _ = write!(report, ",{count}");
+        }
+        report.push('\n');
+    }
+    Ok(report)
+}
+
+/// Where people were: `reporthm.cgi`, one map of the whole time, or one of each day.
+pub fn heat_map(query: &impl Query, now: i64) -> Result<String, Refusal> {
+    let (from, to) = span(query, now)?;
+    let table = number(query.value("table"), 0)?;
+    let days = starts(from, to, DAY)?;
+    let maps = match query.value("individual") {
+        Some("yes") => days.iter().map(|day| vec![*day]).collect(),
+        None | Some("no") => vec![days],
+        Some(_) => return Err(Refusal::BadRequest),
+    };
+    let (width, height) = MAP;
+    let mut report =
+        format!("Records:{} Table:{table} Width:{width} Height:{height}\n", maps.len());
+    for days in maps {
+        report.push_str(&Date::from_unix(days.first().copied().unwrap_or(from)).minute_text());
+        report.push('\n');
+        for y in 0..height {
+            let row = (0..width).map(|x| days.iter().map(|day| heat(*day, table, x, y)).sum());
+            let row: Vec<_> = row.map(|heat: i64| heat.to_string()).collect();
+            report.push_str(&row.join(","));
+            report.push('\n');
+        }
+    }
+    Ok(report)
+}
+
+fn span(query: &impl Query, now: i64) -> Result<(i64, i64), Refusal> {
+    if !matches!(query.value("reportfmt"), None | Some("csv" | "txt")) {
+        return Err(Refusal::BadRequest);
+    }
+    let time = |name| query.value(name).and_then(|text| moment(text, now));
+    let (from, to) = (time("from"), time("to"));
+    from.zip(to).filter(|(from, to)| from < to).ok_or(Refusal::BadRequest)
+}
+
+/// `now`, `now-06:00`, `today`, `yesterday`, `2020-04-01`, `2020-04-01 06:00`.
+fn moment(text: &str, now: i64) -> Option<i64> {
+    let digits = |text: &str| text.parse::<u32>().ok().map(i64::from);
+    let clock = |text: &str| {
+        let (hours, minutes) = text.split_once(':')?;
+        Some(digits(hours)? * 3600 + digits(minutes)? * 60)
+    };
+    let today = now - now % DAY;
+    match text {
+        "now" => Some(now),
+        "today" => Some(today),
+        "yesterday" => Some(today - DAY),
+        _ => match text.strip_prefix("now-") {
+            Some(back) => Some(now - clock(back)?),
+            None => {
+                let (date, time) = text.split_once(' ').unwrap_or((text, "00:00"));
+                let mut parts = date.splitn(3, '-').map(digits);
+                let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+                let date = Date { year, month, day, hour: 0, minute: 0, second: 0 };
+                Some(date.unix()? + clock(time)?)
+            }
+        },
+    }
+}
+
+fn number(text: Option<&str>, default: i64) -> Result<i64, Refusal> {
+    let Some(text) = text else { return Ok(default) };
+    let number = text.parse().ok().filter(|number| (0..=DAY).contains(number));
+    number.ok_or(Refusal::BadRequest)
+}
+
+fn counters(text: &str) -> Result<Vec<i64>, Refusal> {
+    match text {
+        "active" => Ok((0..ACTIVE).collect()),
+        "all" => Ok((0..COUNTERS).collect()),
+        list => list.split(',').map(|one| number(Some(one), 0)).collect::<Result<Vec<_>, _>>(),
+    }
+    .and_then(|list| {
+        let known = list.len() <= COUNTERS as usize && list.iter().all(|one| *one < COUNTERS);
+        if known { Ok(list) } else { Err(Refusal::NotFound) }
+    })
+}
+
+/// The whole steps from `from` to `to`, oldest first.
+fn starts(from: i64, to: i64, step: i64) -> Result<Vec<i64>, Refusal> {
+    if step <= 0 || (to - from) / step >= MAX_RECORDS {
+        return Err(Refusal::BadRequest);
+    }
+    let first = from - from.rem_euclid(step);
+    Ok((0..).map(|i| first + i * step).take_while(|start| *start < to).collect())
+}
+
+/// How many had passed a counter at that time, ever.
+fn passed(time: i64, counter: i64) -> i64 {
+    let (days, clock) = (time / DAY, time % DAY);
+    let hour = (clock / 3600) as usize;
+    let today: i64 = HOURS[..hour].iter().sum::<i64>() * 3600 + HOURS[hour] * (clock % 3600);
+    let ever = days * HOURS.iter().sum::<i64>() + today / 3600;
+    ever * (COUNTERS - counter) / COUNTERS
+}
+
+fn heat(day: i64, table: i64, x: i64, y: i64) -> i64 {
+    let (width, height) = MAP;
+    let spot = ((day / DAY * 5 + table * 3) % width, (day / DAY * 3 + table * 2) % height);
+    let far = (x - spot.0).pow(2) + 2 * (y - spot.1).pow(2);
+    (255 - 2 * far).max(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2020-04-01 06:00.
+    const NOW: i64 = 1_585_720_800;
+
+    struct Text(Vec<(&'static str, &'static str)>);
+
+    impl Query for Text {
+        fn value(&self, name: &str) -> Option<&str> {
+            self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+        }
+    }
+
+    fn count(more: &[(&'static str, &'static str)]) -> Result<String, Refusal> {
+        let base = [("from", "now-06:00"), ("to", "now"), ("reportfmt", "csv")];
+        counting(&Text(more.iter().chain(&base).copied().collect()), NOW)
+    }
+
+    #[test]
+    fn the_documented_command_makes_a_report() {
+        let report = count(&[
+            ("counter", "active"),
+            ("sampling", "600"),
+            ("order", "Descending"),
+            ("value", "diff"),
+        ])
+        .unwrap();
+        let lines: Vec<_> = report.lines().collect();
+        assert_eq!(lines[0], "Records:36 Counter:2,0:Counter 0,1:Counter 1");
+        assert!(lines[1].starts_with("2020-04-01 05:50,"), "{}", lines[1]);
+        assert!(lines[36].starts_with("2020-04-01 00:00,"), "{}", lines[36]);
+    }
+
+    #[test]
+    fn the_parts_of_an_hour_add_up_to_it() {
+        let sum = |sampling| -> i64 {
+            let report = count(&[("sampling", sampling), ("counter", "0")]).unwrap();
+            report
+                .lines()
+                .skip(1)
+                .map(|l| l.split(',').nth(1).unwrap().parse::<i64>().unwrap())
+                .sum()
+        };
+        assert_eq!(sum("600"), HOURS[..6].iter().sum::<i64>());
+        assert_eq!(sum("600"), sum("3600"));
+    }
+
+    #[test]
+    fn parameters_change_the_report() {
+        let all = count(&[("counter", "all")]).unwrap();
+        assert!(all.starts_with("Records:6 Counter:4,0:Counter 0,"), "{all}");
+        assert_ne!(count(&[("value", "sum")]).unwrap(), count(&[]).unwrap());
+        let mut yesterday = vec![("from", "yesterday"), ("to", "today"), ("individual", "yes")];
+        let one = heat_map(&Text(yesterday.clone()), NOW).unwrap();
+        assert!(
+            one.starts_with("Records:1 Table:0 Width:32 Height:18\n2020-03-31 00:00\n"),
+            "{one}"
+        );
+        assert_eq!(one.lines().count(), 20);
+        yesterday[0] = ("from", "2020-03-30");
+        let two = heat_map(&Text(yesterday.clone()), NOW).unwrap();
+        assert_eq!(
+            (two.lines().next(), two.lines().count()),
+            (Some("Records:2 Table:0 Width:32 Height:18"), 39)
+        );
+        yesterday[2] = ("individual", "no");
+        assert_eq!(heat_map(&Text(yesterday.clone()), NOW).unwrap().lines().count(), 20);
+        yesterday.push(("table", "3"));
+        let third = heat_map(&Text(yesterday), NOW).unwrap();
+        assert!(third.contains("Table:3"), "{third}");
+    }
+
+    #[test]
+    fn endless_or_senseless_reports_are_refused() {
+        for more in [
+            [("sampling", "0")],
+            [("sampling", "1")],
+            [("sampling", "-5")],
+            [("from", "tomorrow")],
+            [("from", "now-99999999999:00")],
+            [("to", "2019-01-01 10:30")],
+            [("order", "Random")],
+            [("reportfmt", "pdf")],
+        ] {
+            assert_eq!(count(&more), Err(Refusal::BadRequest), "{more:?}");
+        }
+        assert_eq!(count(&[("counter", "9")]), Err(Refusal::NotFound));
+    }
+}

@@ -1,0 +1,208 @@
+//! HTTP/1.1 as a small server reads and writes it. By hand: what a client did is told to the byte, and
+//! answers may be wrong on request.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// Longest request line and headers, bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// Longest body of a request; it is dropped.
+const MAX_BODY: usize = 64 * 1024;
+/// A client that neither asks nor leaves for so long is cut, as is one that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    pub method: String,
+    /// As it was on the wire; bytes that are no UTF-8 are replaced.
+    pub target: String,
+    pub authorization: Option<String>,
+    /// The client asks no more on this connection.
+    pub last: bool,
+}
+
+/// The bytes are no HTTP/1 within our bounds.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a request of HTTP/1, got {0:?}")]
+pub struct Malformed(pub String);
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub kind: &'static str,
+    pub body: Bytes,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<String>,
+}
+
+impl Answer {
+    pub fn new(status: u16, kind: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, kind, body: body.into(), challenge: None }
+    }
+
+    /// Status line and headers, with those that say how the body is framed.
+    pub fn head(&self, framing: &[(&str, &str)], last: bool) -> Vec<u8> {
+        let reason = match self.status {
+            200 => "OK",
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            500 => "Internal Server Error",
+            503 => "Service Unavailable",
+            _ => "Status",
+        };
+        let mut head = format!("HTTP/1.1 {} {reason}\r\nServer: camera-sim\r\n", self.status);
+        let mut add = |name: &str, value: &str| head.push_str(&format!("{name}: {value}\r\n"));
+        add("Content-Type", self.kind);
+        if let Some(challenge) = &self.challenge {
+            add("WWW-Authenticate", challenge);
+        }
+        framing.iter().for_each(|(name, value)| add(name, value));
+        add("Connection", if last { "close" } else { "keep-alive" });
+        head.push_str("\r\n");
+        head.into_bytes()
+    }
+}
+
+/// Reads one request; `None` when the client is done.
+pub async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    buf: &mut BytesMut,
+) -> io::Result<Option<Result<Request, Malformed>>> {
+    let head = loop {
+        if let Some(end) = buf.windows(4).position(|w| w == b"\r\n\r\n") {
+            break buf.split_to(end + 4);
+        }
+        let over = buf.len() > MAX_HEAD;
+        if over || !more(stream, buf).await? {
+            // What is left is a request that never ends, or none.
+            return Ok((!buf.is_empty()).then(|| Err(malformed(buf))));
+        }
+    };
+    let (request, mut body) = match parse(&head) {
+        Ok(parsed) => parsed,
+        Err(error) => return Ok(Some(Err(error))),
+    };
+    while body > 0 {
+        if buf.is_empty() && !more(stream, buf).await? {
+            return Ok(Some(Err(malformed(&head))));
+        }
+        let part = body.min(buf.len());
+        buf.advance(part);
+        body -= part;
+    }
+    Ok(Some(Ok(request)))
+}
+
+/// Writes bytes to a client that takes them.
+pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    timeout(PATIENCE, stream.write_all(bytes)).await?
+}
+
+async fn more(stream: &mut (impl AsyncRead + Unpin), buf: &mut BytesMut) -> io::Result<bool> {
+    buf.reserve(1024);
+    Ok(timeout(PATIENCE, stream.read_buf(buf)).await?? > 0)
+}
+
+fn parse(head: &[u8]) -> Result<(Request, usize), Malformed> {
+    let text = String::from_utf8_lossy(head);
+    let mut lines = text.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (Some(method), Some(target), Some(version @ ("HTTP/1.0" | "HTTP/1.1")), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(malformed(head));
+    };
+    let mut request =
+        Request { method: method.to_owned(), target: target.to_owned(), ..Request::default() };
+    request.last = version == "HTTP/1.0";
+    let mut body = 0;
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').ok_or_else(|| malformed(head))?;
+        let value = value.trim();
+        match name.to_ascii_lowercase().as_str() {
+            "authorization" => request.authorization = Some(value.to_owned()),
+            "connection" => request.last |= value.eq_ignore_ascii_case("close"),
+            "content-length" => {
+                let length = value.parse().ok().filter(|length| *length <= MAX_BODY);
+                body = length.ok_or_else(|| malformed(head))?;
+            }
+            "transfer-encoding" => return Err(malformed(head)),
+            _ => {}
+        }
+    }
+    Ok((request, body))
+}
+
+/// Its first line, so that a person sees what came.
+fn malformed(bytes: &[u8]) -> Malformed {
+    let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    Malformed(line[..line.len().min(200)].escape_ascii().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read_all(mut bytes: &[u8]) -> Vec<Result<Request, Malformed>> {
+        let (mut buf, mut all) = (BytesMut::new(), Vec::new());
+        while let Some(one) = read(&mut bytes, &mut buf).await.unwrap() {
+            let broken = one.is_err();
+            all.push(one);
+            if broken {
+                break;
+            }
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn requests_follow_each_other_and_bodies_are_dropped() {
+        let all = read_all(
+            b"GET /a?b=%20 HTTP/1.1\r\nHost: x\r\n\r\n\
+              POST /c HTTP/1.1\r\ncontent-length: 3\r\nAuthorization: Basic x\r\n\r\nabc\
+              GET //../d HTTP/1.0\r\n\r\n",
+        )
+        .await;
+        let targets: Vec<_> = all.iter().map(|r| r.as_ref().unwrap().target.as_str()).collect();
+        assert_eq!(targets, ["/a?b=%20", "/c", "//../d"], "nothing is normalised");
+        let last: Vec<_> = all.iter().map(|r| r.as_ref().unwrap().last).collect();
+        assert_eq!(last, [false, false, true]);
+        assert_eq!(all[1].as_ref().unwrap().authorization.as_deref(), Some("Basic x"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_is_told_by_its_first_line() {
+        let long = [b"GET /", &vec![b'a'; MAX_HEAD][..]].concat();
+        for bytes in [
+            &b"GET /a b HTTP/1.1\r\n\r\n"[..],
+            b"GET /a HTTP/2\r\n\r\n",
+            b"GET /a HTTP/1.1\r\nno colon\r\n\r\n",
+            b"GET /a HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n",
+            b"GET /a HTTP/1.1\r\ncontent-length: 5\r\n\r\nabc",
+            b"GET /a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+            b"GET /half",
+            &long,
+        ] {
+            let all = read_all(bytes).await;
+            let Err(Malformed(line)) = &all[0] else { panic!("{all:?}") };
+            assert!(line.starts_with("GET /") && line.len() <= 200, "{line}");
+        }
+        assert!(read_all(b"").await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_cut() {
+        let (mut ours, _theirs) = tokio::io::duplex(64);
+        let began = tokio::time::Instant::now();
+        assert!(read(&mut ours, &mut BytesMut::new()).await.is_err());
+        assert_eq!(began.elapsed(), PATIENCE);
+    }
+}
