@@ -31,7 +31,8 @@ impl Pace {
     pub fn next(&mut self, now: Instant, sent: u64, share: f64) -> Option<Instant> {
         let part = sent as f64 / self.bytes.max(1) as f64;
         let earliest = now.checked_sub(CATCH_UP).unwrap_or(self.due);
-        self.due = self.due.max(earliest) + self.duration.mul_f64((part * share).clamp(0.0, 1.0));
+        let step = self.duration.mul_f64((part * share).clamp(0.0, 1.0));
+        self.due = self.due.max(earliest).checked_add(step).unwrap_or(self.due);
         (self.due > now + GRAIN).then_some(self.due)
     }
 }

@@ -32,6 +32,8 @@ const HASTE: f64 = 0.5;
 const BACKFILL: f64 = 0.4;
 /// Share of the duration by which a start may be delayed.
 const SPREAD: f64 = 0.2;
+/// An upload may take this and three times the duration.
+const UPLOAD_AT_LEAST: Duration = Duration::from_secs(60);
 /// What the last confirmation may take when the agent ends.
 const PARTING: Duration = Duration::from_secs(3);
 
@@ -144,7 +146,11 @@ impl<R: Remote> Uploader<R> {
                     match verdict {
                         Verdict::Afresh => {}
                         Verdict::Later => self.rest(job.duration).await,
-                        Verdict::Lose => self.backlog.drop_segment(&job).await,
+                        Verdict::Lose => {
+                            self.backlog.drop_segment(&job).await;
+                            // Perhaps it was the one before that the service does not know.
+                            self.save().await?;
+                        }
                     }
                 }
                 Outcome::Unreadable(fault) => {
@@ -255,7 +261,7 @@ impl<R: Remote> Uploader<R> {
         };
         let pace = Pace::new(job.duration, job.bytes, begun);
         let body = Body { length: job.bytes, chunks: paced(chunks, pace, share).boxed() };
-        let deadline = job.duration * 3 + Duration::from_secs(60);
+        let deadline = job.duration.saturating_mul(3).saturating_add(UPLOAD_AT_LEAST);
         match self.remote.put(uri, body, fresh, deadline).await {
             Ok(()) => Outcome::Uploaded,
             Err(_) if broken.load(Ordering::Relaxed) => {
@@ -330,3 +336,6 @@ fn in_memory(chunks: Arc<[Bytes]>) -> BoxStream<'static, Bytes> {
 #[cfg(test)]
 #[path = "upload/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod spool_tests;

@@ -198,8 +198,8 @@ impl Queue {
         while self.over(0, allowed) {
             let Some(segment) = self.idle().and_then(|i| self.take_out(i)) else { break };
             match spill {
-                Spill::Shelved(has) if has(segment.number) => {}
                 _ if self.phase == Phase::NotNow => settled.released.push(segment.number),
+                Spill::Shelved(has) if has(segment.number) => {}
                 _ => settled.dropped.add(1, segment.duration),
             }
         }

@@ -29,6 +29,8 @@ pub(super) enum Answer {
     Good,
     NotNow,
     Bad(Fault),
+    /// None ever comes.
+    Never,
 }
 
 type Script = dyn Fn(&Call) -> Answer + Send + Sync;
@@ -56,6 +58,12 @@ impl Fake {
         Self { script: Arc::new(script), state: Arc::default() }
     }
 
+    /// The same service, later: it has forgotten only the calls.
+    pub(super) fn again(self, script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
+        self.state.lock().unwrap().calls.clear();
+        Self { script: Arc::new(script), ..self }
+    }
+
     pub(super) fn calls(&self) -> Vec<Call> {
         self.state.lock().unwrap().calls.iter().map(|(_, call)| call.clone()).collect()
     }
@@ -63,7 +71,7 @@ impl Fake {
     /// Calls as short words, those of segments with what is asked or sent.
     pub(super) fn words(&self) -> Vec<String> {
         let word = |call: &Call| match call {
-            Call::Create(a) => format!("create {}", a.start / 1_000_000 % 1_000_000),
+            Call::Create(a) => format!("create {}", a.start as f64 / 1e6),
             Call::Put { name, fresh: false } => format!("put {name}"),
             Call::Put { name, fresh: true } => format!("put {name} again"),
             Call::Save(name) => format!("save {name}"),
@@ -98,6 +106,7 @@ impl Fake {
             Answer::Good => Ok(true),
             Answer::NotNow => Ok(false),
             Answer::Bad(fault) => Err(fault),
+            Answer::Never => std::future::pending().await,
         }
     }
 

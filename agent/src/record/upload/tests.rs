@@ -134,7 +134,10 @@ async fn two(fake: &Fake) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn each_upload_confirms_the_one_before_and_the_end_saves_the_last() {
     let fake = good();
-    assert_eq!(two(&fake).await, ["create 0", "put n0", "create 10", "put n1", "save n1"]);
+    assert_eq!(
+        two(&fake).await,
+        ["create 1900000000", "put n0", "create 1900000010", "put n1", "save n1"]
+    );
     assert_eq!(recorded(&fake), [0, 1]);
     assert_eq!(discontinued(&fake), [true, false], "as recorded");
     let Call::Create(second) = &fake.calls()[2] else { panic!("a create") };
@@ -156,16 +159,17 @@ async fn a_peer_without_time_is_asked_again_until_it_has() {
         let fake = failing(3, fault.clone(), is_create);
         assert_eq!(
             two(&fake).await,
-            [&["create 0"; 4][..], &["put n0", "create 10", "put n1", "save n1"]].concat()
+            [&["create 1900000000"; 4][..], &["put n0", "create 1900000010", "put n1", "save n1"]]
+                .concat()
         );
         assert_eq!(recorded(&fake), [0, 1]);
 
         let fake = failing(3, fault, is_put);
-        let first = ["create 0", "put n0", "put n0 again", "fail n0"];
-        let second = ["create 0", "put n1", "put n1 again"];
+        let first = ["create 1900000000", "put n0", "put n0 again", "fail n0"];
+        let second = ["create 1900000000", "put n1", "put n1 again"];
         assert_eq!(
             two(&fake).await,
-            [&first[..], &second, &["create 10", "put n2", "save n2"]].concat()
+            [&first[..], &second, &["create 1900000010", "put n2", "save n2"]].concat()
         );
         assert_eq!(recorded(&fake), [0, 1]);
     }
@@ -178,12 +182,12 @@ async fn an_address_that_is_no_good_is_replaced_once() {
         assert_eq!(
             two(&fake).await,
             [
-                "create 0",
+                "create 1900000000",
                 "put n0",
                 "fail n0",
-                "create 0",
+                "create 1900000000",
                 "put n1",
-                "create 10",
+                "create 1900000010",
                 "put n2",
                 "save n2"
             ]
@@ -191,8 +195,9 @@ async fn an_address_that_is_no_good_is_replaced_once() {
         assert_eq!(recorded(&fake), [0, 1]);
 
         let fake = failing(2, fault, is_put);
-        let lost = ["create 0", "put n0", "fail n0", "create 0", "put n1", "fail n1"];
-        let kept = ["create 10", "put n2", "stat 1 10", "save n2"];
+        let lost =
+            ["create 1900000000", "put n0", "fail n0", "create 1900000000", "put n1", "fail n1"];
+        let kept = ["create 1900000010", "put n2", "stat 1 10", "save n2"];
         assert_eq!(two(&fake).await, [&lost[..], &kept].concat());
         assert_eq!(recorded(&fake), [1]);
         assert_eq!(discontinued(&fake), [false], "nothing was uploaded before it");
@@ -204,12 +209,32 @@ async fn a_service_that_refuses_a_segment_is_asked_twice() {
     for fault in [expired(), refused()] {
         let fake = failing(1, fault.clone(), is_create);
         let calls = two(&fake).await;
-        assert_eq!(calls, ["create 0", "create 0", "put n0", "create 10", "put n1", "save n1"]);
+        assert_eq!(
+            calls,
+            [
+                "create 1900000000",
+                "create 1900000000",
+                "put n0",
+                "create 1900000010",
+                "put n1",
+                "save n1"
+            ]
+        );
         assert_eq!(recorded(&fake), [0, 1]);
 
         let fake = failing(2, fault, is_create);
         let calls = two(&fake).await;
-        assert_eq!(calls, ["create 0", "create 0", "create 10", "put n0", "stat 1 10", "save n0"]);
+        assert_eq!(
+            calls,
+            [
+                "create 1900000000",
+                "create 1900000000",
+                "create 1900000010",
+                "put n0",
+                "stat 1 10",
+                "save n0"
+            ]
+        );
         assert_eq!(recorded(&fake), [1]);
     }
 }
@@ -328,7 +353,7 @@ async fn what_was_recorded_before_is_delivered_without_a_gap() {
 async fn a_session_that_nobody_wanted_ends_without_a_loss() {
     let fake = Fake::new(|_| Answer::NotNow);
     let calls = two(&fake).await;
-    assert_eq!(calls, ["create 0", "create 10"]);
+    assert_eq!(calls, ["create 1900000000", "create 1900000010"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,395 @@
+//! In real time: the disk is a real one.
+
+use std::time::SystemTime;
+
+use rand::SeedableRng as _;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::fake::{Answer, Call, Fake};
+use super::*;
+use crate::config::SpoolMode;
+use crate::record::backlog::BacklogOptions;
+use crate::record::clock::Anchor;
+use crate::record::spool::{Pending, SegmentHead, SessionHead, Shelf, Spool};
+use crate::record::{Segment, Start};
+
+const LENGTH: Duration = Duration::from_millis(60);
+const ORIGIN: u64 = 1_900_000_000;
+const PATIENT: Duration = Duration::from_secs(60);
+
+/// A card, and a session's part of it.
+struct Card {
+    dir: TempDir,
+    shelf: Shelf,
+}
+
+impl Card {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, leftovers) = Spool::open(dir.path().join("spool"), 1 << 30).await.unwrap();
+        assert!(leftovers.is_empty());
+        let cbk_url = "http://service/cb".to_owned();
+        let head = SessionHead { session_id: "s".into(), channel: 1, cbk_url };
+        Self { shelf: spool.shelf(head), dir }
+    }
+
+    /// As found by the next start.
+    async fn reopened(self) -> Self {
+        let Self { dir, shelf } = self;
+        drop(shelf);
+        let reopened = async {
+            loop {
+                // The spool before it lets go of the folder when its last job is done.
+                if let Ok((_, leftovers)) = Spool::open(dir.path().join("spool"), 1 << 30).await {
+                    return leftovers.into_iter().next().expect("a session was left").shelf;
+                }
+                sleep(LENGTH / 4).await;
+            }
+        };
+        let shelf = timeout(PATIENT, reopened).await.unwrap();
+        Self { dir, shelf }
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        self.shelf.stored().iter().map(|stored| stored.head.number).collect()
+    }
+
+    async fn store(&self, numbers: std::ops::Range<u64>) {
+        for number in numbers {
+            let Segment { duration, discontinuity, chunks, .. } = segment(number);
+            let head = SegmentHead { number, start_micros: date(number), discontinuity };
+            self.shelf.store(head, duration, chunks).await.unwrap();
+        }
+    }
+
+    async fn pend(&self, number: u64, name: &str) {
+        let (name, uri) = (name.to_owned(), format!("http://store/{name}"));
+        self.shelf.set_pending(Some(Pending { number, name, uri })).await.unwrap();
+    }
+
+    fn backlog(&self, mode: SpoolMode) -> Arc<Backlog> {
+        Backlog::new(BacklogOptions {
+            name: "channel 1".into(),
+            max_segments: 3,
+            prerecord: Duration::ZERO,
+            shelf: Some((self.shelf.clone(), mode)),
+            share: None,
+            anchor: Arc::new(Anchor::new(Some(ORIGIN), Instant::now(), || SystemTime::UNIX_EPOCH)),
+        })
+    }
+
+    /// What an earlier run left, to be uploaded.
+    fn leftover(&self) -> Arc<Backlog> {
+        let backlog = self.backlog(SpoolMode::Overflow);
+        backlog.close();
+        backlog
+    }
+}
+
+fn segment(number: u64) -> Segment {
+    let chunks: Arc<[Bytes]> =
+        (0..10u8).map(|i| Bytes::from(vec![i ^ number as u8; 188])).collect();
+    let start = Start::Media(LENGTH * number as u32);
+    let bytes = 1880;
+    Segment { number, start, duration: LENGTH, discontinuity: number == 0, bytes, chunks }
+}
+
+fn date(number: u64) -> i64 {
+    ORIGIN as i64 * 1_000_000 + (LENGTH * number as u32).as_micros() as i64
+}
+
+fn start(backlog: &Arc<Backlog>, fake: &Fake) -> JoinHandle<()> {
+    let (backlog, fake) = (Arc::clone(backlog), fake.clone());
+    let options = UploadOptions { patience: Duration::from_secs(1) };
+    tokio::spawn(async move { run(&backlog, fake, options, StdRng::seed_from_u64(7)).await })
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            sleep(LENGTH / 10).await;
+        }
+    };
+    timeout(PATIENT, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+async fn finished(upload: JoinHandle<()>) {
+    timeout(PATIENT, upload).await.unwrap().unwrap();
+}
+
+/// The numbers of what the service has, in the order of confirmation, with the switches.
+fn recorded(fake: &Fake) -> Vec<(u64, bool)> {
+    let number = |(announced, bytes): (Announcement, Vec<u8>)| {
+        let offset = announced.start - ORIGIN as i64 * 1_000_000;
+        let number = offset as u64 / LENGTH.as_micros() as u64;
+        assert_eq!(announced.start, date(number));
+        assert_eq!(bytes, segment(number).chunks.concat(), "segment {number}");
+        (number, announced.discontinue)
+    };
+    fake.recorded().into_iter().map(number).collect()
+}
+
+fn numbers(fake: &Fake) -> Vec<u64> {
+    recorded(fake).into_iter().map(|(number, _)| number).collect()
+}
+
+/// A service that is there when `up` says so.
+fn switched(up: &Arc<AtomicBool>) -> Fake {
+    let up = Arc::clone(up);
+    Fake::new(move |_| match up.load(Ordering::Relaxed) {
+        true => Answer::Good,
+        false => Answer::Bad(Fault::Transport("cut".into())),
+    })
+}
+
+#[tokio::test]
+async fn an_outage_beyond_memory_is_backfilled_between_the_live_ones() {
+    let card = Card::new().await;
+    let up = Arc::new(AtomicBool::new(false));
+    let fake = switched(&up);
+    let backlog = card.backlog(SpoolMode::Overflow);
+    let upload = start(&backlog, &fake);
+    for number in 0..12u64 {
+        backlog.push(segment(number));
+        until("what is too much is stored", || backlog.stats().borrow().bytes <= 2 * 1880).await;
+    }
+    let held = backlog.stats().borrow().clone();
+    assert_eq!((held.waiting, held.dropped.number), (12, 0), "2 in memory, 10 on the card");
+    let stored = card.numbers();
+
+    up.store(true, Ordering::Relaxed);
+    for number in 12..18 {
+        until("it keeps up", || backlog.waiting() < 10).await;
+        backlog.push(segment(number));
+    }
+    backlog.close();
+    finished(upload).await;
+    let recorded = recorded(&fake);
+    let mut sorted: Vec<u64> = recorded.iter().map(|(number, _)| *number).collect();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..18).collect::<Vec<_>>(), "none lost, none twice: {recorded:?}");
+    let old: Vec<u64> = recorded.iter().map(|(n, _)| *n).filter(|n| stored.contains(n)).collect();
+    assert_eq!(old, stored, "in order among themselves");
+    for pair in recorded.windows(2) {
+        let ((before, _), (number, marked)) = (pair[0], pair[1]);
+        let switch = stored.contains(&before) != stored.contains(&number);
+        assert!(marked || !switch && number == before + 1, "{recorded:?}");
+    }
+    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None), "the card is empty");
+    assert_eq!(backlog.stats().borrow().dropped.number, 0);
+}
+
+#[tokio::test]
+async fn live_ones_and_those_from_the_card_take_turns() {
+    let card = Card::new().await;
+    card.store(0..5).await;
+    let backlog = card.backlog(SpoolMode::Overflow);
+    let mut turns = Vec::new();
+    (5..7).for_each(|number| backlog.push(segment(number)));
+    for next in 7..10 {
+        for _ in 0..2 {
+            let job = backlog.next().await.unwrap();
+            turns.push(job.number);
+            backlog.uploaded(job.number, job.source, "n".into());
+            backlog.confirm().await;
+        }
+        backlog.push(segment(next));
+    }
+    backlog.close();
+    while let Some(job) = backlog.next().await {
+        turns.push(job.number);
+        backlog.uploaded(job.number, job.source, "n".into());
+        backlog.confirm().await;
+    }
+    assert_eq!(turns, [5, 0, 6, 1, 7, 2, 8, 3, 9, 4]);
+}
+
+#[tokio::test]
+async fn those_from_the_card_go_on_when_no_live_one_waits() {
+    let card = Card::new().await;
+    card.store(0..3).await;
+    let fake = Fake::new(|_| Answer::Good);
+    let backlog = card.backlog(SpoolMode::Overflow);
+    backlog.push(segment(3));
+    let upload = start(&backlog, &fake);
+    until("all are uploaded", || backlog.stats().borrow().uploaded == 4).await;
+    backlog.close();
+    finished(upload).await;
+    assert_eq!(recorded(&fake), [(3, false), (0, true), (1, false), (2, false)]);
+}
+
+#[tokio::test]
+async fn an_upload_cut_off_by_a_crash_is_repeated_to_the_same_address() {
+    let card = Card::new().await;
+    card.store(0..3).await;
+    let fake = Fake::new(|call| match call {
+        Call::Put { name, .. } if name == "n1" => Answer::Never,
+        _ => Answer::Good,
+    });
+    let backlog = card.leftover();
+    let upload = start(&backlog, &fake);
+    until("the second is sent", || fake.words().contains(&"put n1".into())).await;
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+    assert_eq!(numbers(&fake), [0]);
+    drop(backlog);
+
+    let card = card.reopened().await;
+    assert_eq!(card.numbers(), [1, 2], "the first was confirmed");
+    let fake = fake.again(|_| Answer::Good);
+    finished(start(&card.leftover(), &fake)).await;
+    assert_eq!(fake.words(), ["put n1", "create 1900000000.12", "put n2", "save n2"]);
+    assert_eq!(numbers(&fake), [0, 1, 2]);
+    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+}
+
+#[tokio::test]
+async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
+    let card = Card::new().await;
+    card.store(4..6).await;
+    card.pend(4, "old").await;
+    let fake = Fake::new(|call| match call {
+        Call::Put { name, .. } if name == "old" => Answer::Bad(Fault::Expired("403".into())),
+        _ => Answer::Good,
+    });
+    finished(start(&card.leftover(), &fake)).await;
+    let words = fake.words();
+    assert_eq!(words[..3], ["put old", "fail old", "create 1900000000.24"]);
+    assert_eq!(numbers(&fake), [4, 5]);
+    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+}
+
+#[tokio::test]
+async fn a_pending_upload_waits_for_a_service_that_is_not_there() {
+    let card = Card::new().await;
+    card.store(4..5).await;
+    let first = Fake::new(|_| Answer::Good);
+    let announced = Announcement {
+        size: 1880,
+        start: date(4),
+        duration: LENGTH,
+        last_file_name: None,
+        discontinue: false,
+    };
+    let target = first.create(&announced).await.unwrap().unwrap();
+    card.pend(4, &target.name).await;
+    let up = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&up);
+    let fake = first.again(move |_| match seen.load(Ordering::Relaxed) {
+        true => Answer::Good,
+        false => Answer::Bad(Fault::Busy("503".into())),
+    });
+    let upload = start(&card.leftover(), &fake);
+    until("it tries again", || fake.words().len() >= 3).await;
+    up.store(true, Ordering::Relaxed);
+    finished(upload).await;
+    assert!(fake.words().iter().all(|word| word == "put n0" || word == "save n0"));
+    assert_eq!(numbers(&fake), [4]);
+}
+
+#[tokio::test]
+async fn what_was_confirmed_just_before_a_crash_is_confirmed_again() {
+    let card = Card::new().await;
+    card.store(1..2).await;
+    let first = Fake::new(|_| Answer::Good);
+    let announced = Announcement {
+        size: 0,
+        start: date(0),
+        duration: LENGTH,
+        last_file_name: None,
+        discontinue: false,
+    };
+    first.create(&announced).await.unwrap();
+    card.pend(0, "n0").await;
+    let fake = first.again(|_| Answer::Good);
+    finished(start(&card.leftover(), &fake)).await;
+    assert_eq!(fake.words(), ["create 1900000000.06", "put n1", "save n1"]);
+    let Call::Create(create) = &fake.calls()[0] else { panic!("a create") };
+    assert_eq!(create.last_file_name.as_deref(), Some("n0"));
+}
+
+#[tokio::test]
+async fn everything_on_the_card_is_uploaded_from_memory_and_removed_when_confirmed() {
+    let card = Card::new().await;
+    let fake = Fake::new(|_| Answer::Good);
+    let backlog = card.backlog(SpoolMode::Always);
+    let upload = start(&backlog, &fake);
+    for number in 0..6u64 {
+        card.store(number..number + 1).await;
+        backlog.push(segment(number));
+        until("it is uploaded", || backlog.stats().borrow().uploaded > number).await;
+        assert_eq!(card.numbers(), [number], "only the last waits for its confirmation");
+        assert_eq!(card.shelf.pending().unwrap().number, number);
+    }
+    backlog.close();
+    finished(upload).await;
+    let continued: Vec<_> = (0..6).map(|number| (number, number == 0)).collect();
+    assert_eq!(recorded(&fake), continued, "all were live");
+    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+}
+
+#[tokio::test]
+async fn what_memory_lets_go_is_no_loss_when_it_is_on_the_card() {
+    let card = Card::new().await;
+    let up = Arc::new(AtomicBool::new(false));
+    let fake = switched(&up);
+    let backlog = card.backlog(SpoolMode::Always);
+    let upload = start(&backlog, &fake);
+    for number in 0..9 {
+        card.store(number..number + 1).await;
+        backlog.push(segment(number));
+    }
+    up.store(true, Ordering::Relaxed);
+    backlog.close();
+    finished(upload).await;
+    let mut numbers = numbers(&fake);
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..9).collect::<Vec<_>>());
+    assert_eq!(backlog.stats().borrow().dropped.number, 0);
+}
+
+#[tokio::test]
+async fn what_nobody_takes_stays_on_the_card_for_the_next_start() {
+    let card = Card::new().await;
+    let down = switched(&Arc::default());
+    let backlog = card.backlog(SpoolMode::Overflow);
+    (0..3).for_each(|number| backlog.push(segment(number)));
+    backlog.close();
+    finished(start(&backlog, &down)).await;
+    assert_eq!(backlog.stats().borrow().dropped.number, 0, "nothing is lost");
+    drop(backlog);
+    let card = card.reopened().await;
+    let fake = Fake::new(|_| Answer::Good);
+    finished(start(&card.leftover(), &fake)).await;
+    assert_eq!(numbers(&fake), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn what_waits_when_the_agent_ends_is_stored() {
+    let card = Card::new().await;
+    let fake = Fake::new(|_| Answer::Good);
+    let backlog = card.backlog(SpoolMode::Overflow);
+    let upload = start(&backlog, &fake);
+    backlog.push(segment(0));
+    until("it is uploaded", || backlog.stats().borrow().uploaded == 1).await;
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+    (1..3).for_each(|number| backlog.push(segment(number)));
+    leave(&backlog, &fake).await;
+    assert_eq!((numbers(&fake), card.numbers()), (vec![0], vec![1, 2]));
+}
+
+#[tokio::test]
+async fn a_left_segment_that_is_not_wanted_now_is_asked_for_again() {
+    let card = Card::new().await;
+    card.store(0..2).await;
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let fake = Fake::new(move |call| match call {
+        Call::Create(_) if asked.fetch_add(1, Ordering::Relaxed) < 3 => Answer::NotNow,
+        _ => Answer::Good,
+    });
+    finished(start(&card.leftover(), &fake)).await;
+    assert_eq!(numbers(&fake), [0, 1]);
+}
