@@ -24,6 +24,7 @@ use crate::record::leftovers;
 use crate::record::session::Means;
 use crate::shutdown::{Stop, Stopper, stopper};
 use crate::tls::Trust;
+use crate::tlss::{self, Settings, SetupError, Tlss};
 
 /// Everything has ended by then.
 const STOP_LIMIT: Duration = Duration::from_millis(2_500);
@@ -36,6 +37,9 @@ pub enum Error {
     /// An address in the configuration.
     #[error("a camera's address: {0}")]
     Camera(#[from] ivt_hal::rtsp::UrlError),
+    /// The hosted service.
+    #[error(transparent)]
+    Tlss(#[from] SetupError),
     /// The file of authorities.
     #[error("TLS: {0}")]
     Tls(#[from] ivt_media::tls::TlsError),
@@ -56,6 +60,7 @@ pub struct Agent {
 pub struct View {
     cloud: watch::Receiver<cloud::State>,
     channels: Vec<channel::Handle>,
+    hosted: Option<(watch::Receiver<tlss::State>, tlss::Audit)>,
 }
 
 impl Agent {
@@ -77,6 +82,10 @@ impl Agent {
         rng: StdRng,
     ) -> Result<Self, Error> {
         let device = device::device(config)?;
+        let hosted = tlss::Camera {
+            cgi: device.cgi.clone(),
+            snapshot: device.channels.first().and_then(|channel| channel.snapshot.clone()),
+        };
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
@@ -105,10 +114,18 @@ impl Agent {
             link,
             rng,
         };
+        let mut hosted_view = None;
+        if let Some(settings) = &config.tlss {
+            let settings = Settings::new(settings)?;
+            let tlss = Tlss::new(settings, hosted, trust.clone(), rand::make_rng());
+            let tlss = tlss.map_err(SetupError::from)?;
+            hosted_view = Some((tlss.state(), tlss.audit()));
+            tasks.spawn(tlss.run(stopping.clone()));
+        }
         if let Some(settings) = config.record.spool.clone() {
             tasks.spawn(leftovers::run(settings, means, spool, stopping.clone()));
         }
-        let view = View { cloud: cloud.state.subscribe(), channels };
+        let view = View { cloud: cloud.state.subscribe(), channels, hosted: hosted_view };
         tasks.spawn(cloud.run(stopping.clone()));
         tasks.spawn(log_statistics(view.clone(), stopping));
         Ok(Self { tasks, stop, view })
@@ -155,6 +172,11 @@ impl View {
     /// The connection to the cloud; changes can be awaited.
     pub fn cloud(&self) -> watch::Receiver<cloud::State> {
         self.cloud.clone()
+    }
+
+    /// What the hosted service is doing, and the commands it was given; `None` where it is off.
+    pub fn hosted(&self) -> Option<(watch::Receiver<tlss::State>, tlss::Audit)> {
+        self.hosted.clone()
     }
 
     /// How each channel is, by number.

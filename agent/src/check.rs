@@ -8,6 +8,7 @@ use ivt_media::tls::TlsError;
 
 use crate::config::{Backend, Config};
 use crate::tls::Trust;
+use crate::tlss::{Settings, SetupError, Tlss};
 
 /// Why an agent with this configuration would not work.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum Error {
     /// The file of authorities.
     #[error(transparent)]
     Authorities(#[from] TlsError),
+    /// The hosted service.
+    #[error(transparent)]
+    Tlss(#[from] SetupError),
     /// A clip of an emulator.
     #[error("channel {channel}: {}: cannot be read: {source}", .file.display())]
     Clip {
@@ -27,9 +31,12 @@ pub enum Error {
     },
 }
 
-/// Reads the file of authorities and opens the clips. Talks to nobody and starts nothing.
+/// Reads the file of authorities and the hosted service's profile, and opens the clips. Talks to nobody and starts nothing.
 pub fn check(config: &Config) -> Result<(), Error> {
     Trust::new(config.cloud.ca_file.clone())?;
+    if let Some(settings) = &config.tlss {
+        Tlss::check(Settings::new(settings)?).map_err(SetupError::from)?;
+    }
     for (channel, described) in config.channels.iter().enumerate() {
         let Backend::Emulator { main, sub, .. } = &described.backend else { continue };
         for file in [main, sub].into_iter().flatten() {

@@ -5,6 +5,7 @@ mod load;
 mod nearest;
 mod parse;
 mod section;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use ivt_hal::{Model, Stream, Transport};
 use url::Url;
 
 pub use load::Access;
+pub use services::parse_mac;
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +32,8 @@ pub struct Config {
     pub publish: Publish,
     /// `[record]`: what recordings may take, and where they wait.
     pub record: Record,
+    /// `[tlss]`: the hosted service; `None` while `tlss.enable` is false, which is the default.
+    pub tlss: Option<Tlss>,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
     /// `log.level`, "error", "warn", "info", "debug" or "trace"; default "info".
@@ -88,6 +92,9 @@ pub enum Backend {
         password: Secret,
         /// `transport`, "tcp" or "udp"; default "tcp".
         transport: Transport,
+        /// `web`: `http://HOST[:PORT]` of the camera's own web server, for single pictures and
+        /// the hosted service; default none.
+        web: Option<Web>,
     },
     /// A looping clip, or the output of a program.
     Emulator {
@@ -158,6 +165,32 @@ pub enum SpoolMode {
     Always,
 }
 
+/// The hosted service (TLSS), as the device's own page has it, and what its server may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tlss {
+    /// `server`, required: name or address.
+    pub server: String,
+    /// `port`, required.
+    pub port: u16,
+    /// `interval_minutes`: from one session to the next, 1 to 1440; default 60.
+    pub interval: Duration,
+    /// `tls`: the connection is encrypted; default false.
+    pub tls: bool,
+    /// `mac`: the hardware address by which the server knows the device; default that of its
+    /// first network interface.
+    pub mac: Option<[u8; 6]>,
+    /// `brand`: told to the server; default "ivt".
+    pub brand: String,
+    /// `model`: told to the server; default `cloud.hardware_model`.
+    pub model: String,
+    /// `profile`: TOML file of the commands that are allowed; default the built-in one.
+    pub profile: Option<PathBuf>,
+    /// `write`: groups of the profile's writing commands that are allowed; default none.
+    pub write: Vec<String>,
+    /// `reply_limit`: bytes of a reply's body; default 4 MiB.
+    pub reply_limit: usize,
+}
+
 /// Threads and reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {
@@ -166,6 +199,17 @@ pub struct Runtime {
     /// `read_batch_ms`: collect what cameras send for so long before reading it, which saves CPU
     /// time and costs delay; default 0.
     pub read_batch: Duration,
+}
+
+/// A camera's own web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// Of `web`.
+    pub host: String,
+    /// Of `web`.
+    pub port: u16,
+    /// `snapshot`: path of a picture; default "/nvc-cgi/operator/snapshot.fcgi".
+    pub snapshot: String,
 }
 
 /// A text that may hold a password: it is never printed.

@@ -3,28 +3,33 @@
 use std::sync::Arc;
 
 use ivt_hal::emulator::Emulator;
+use ivt_hal::http::{Http, HttpSnapshot, Limits};
 use ivt_hal::rtsp::{Rtsp, UrlError};
-use ivt_hal::{Channel, Credentials, Device};
+use ivt_hal::{Cgi, Channel, Credentials, Device, Model, Snapshot};
 
 use crate::config::{self, Backend, Config};
 
 /// The camera or NVR that the configuration describes. Talks to nobody.
 pub fn device(config: &Config) -> Result<Device, UrlError> {
     let channels = config.channels.iter().map(channel).collect::<Result<_, _>>()?;
-    Ok(Device { model: config.model, channels, cgi: None })
+    // A device with several cameras has no web server that could speak for all of them.
+    let cgi = match (config.model, &config.channels[..]) {
+        (Model::Camera, [only]) => web(only).map(|(http, _)| Arc::new(http) as Arc<dyn Cgi>),
+        _ => None,
+    };
+    Ok(Device { model: config.model, channels, cgi })
 }
 
 fn channel(channel: &config::Channel) -> Result<Channel, UrlError> {
     match &channel.backend {
-        Backend::Rtsp { main, sub, username, password, transport } => {
-            let credentials = username.as_ref().map(|username| Credentials {
-                username: username.clone(),
-                password: password.expose().to_owned(),
-            });
+        Backend::Rtsp { main, sub, transport, .. } => {
             let sub = sub.as_ref().map(|sub| sub.expose());
-            let rtsp = Rtsp::new(main.expose(), sub, credentials, *transport)?;
+            let rtsp = Rtsp::new(main.expose(), sub, login(channel), *transport)?;
             let encoder = Arc::new(rtsp.with_bitrate(channel.bitrate));
-            Ok(Channel { encoder, snapshot: None })
+            let snapshot = web(channel).map(|(http, path)| {
+                Arc::new(HttpSnapshot::new(http, path, None)) as Arc<dyn Snapshot>
+            });
+            Ok(Channel { encoder, snapshot })
         }
         Backend::Emulator { main, sub, command } => {
             let emulator = Arc::new(Emulator {
@@ -36,6 +41,19 @@ fn channel(channel: &config::Channel) -> Result<Channel, UrlError> {
             Ok(Channel { encoder: emulator.clone(), snapshot: Some(emulator) })
         }
     }
+}
+
+fn login(channel: &config::Channel) -> Option<Credentials> {
+    let Backend::Rtsp { username, password, .. } = &channel.backend else { return None };
+    let username = username.clone()?;
+    Some(Credentials { username, password: password.expose().to_owned() })
+}
+
+/// A camera's web server, and the path of a picture there.
+fn web(channel: &config::Channel) -> Option<(Http, &str)> {
+    let Backend::Rtsp { web: Some(web), .. } = &channel.backend else { return None };
+    let http = Http::new(&web.host, web.port, login(channel), Limits::default());
+    Some((http, &web.snapshot))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod reply;
 mod responder;
 mod schedule;
 mod session;
+mod setup;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 pub use audit::{Audit, Entry};
+pub use setup::SetupError;
 
 use crate::shutdown::Stop;
 use crate::tls::Trust;
@@ -114,6 +116,13 @@ impl Tlss {
         let trust = settings.tls.then_some(trust);
         let dial = TcpDial::new(&settings.server, settings.port, trust);
         Self::with_dial(settings, camera, Arc::new(dial), rng)
+    }
+
+    /// Whether these settings can be used. Talks to nobody.
+    pub fn check(settings: Settings) -> Result<(), SettingsError> {
+        Policy::new(settings.profile, &settings.write_groups)?;
+        Identity::new(settings.mac, &settings.brand, &settings.model)?;
+        Ok(())
     }
 
     /// With another way to the server than the settings'.

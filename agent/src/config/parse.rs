@@ -9,15 +9,13 @@ use toml::de::DeValue;
 use url::Url;
 
 use super::section::{Section, boolean, integer, list, text, word};
-use super::{
-    Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Record, Runtime, Secret, Spool,
-    SpoolMode,
-};
+use super::services::{record, tlss, web};
+use super::{Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Runtime, Secret};
 
 /// Longest name, password or model.
-const NAME: usize = 256;
+pub(super) const NAME: usize = 256;
 /// Longest path or address.
-const PATH: usize = 1024;
+pub(super) const PATH: usize = 1024;
 /// Most cameras behind one NVR.
 const CHANNELS: usize = 256;
 
@@ -90,6 +88,7 @@ pub(super) fn config(
     section.finish()?;
 
     let record = record(root.section("record")?, base)?;
+    let tlss = tlss(root.section("tlss")?, &cloud.hardware_model, base)?;
 
     let mut section = root.section("runtime")?;
     let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
@@ -103,7 +102,7 @@ pub(super) fn config(
     section.finish()?;
 
     root.finish()?;
-    Ok(Config { cloud, model, channels, publish, record, runtime, log_level })
+    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, log_level })
 }
 
 fn cloud(
@@ -130,30 +129,6 @@ fn cloud(
     };
     section.finish()?;
     Ok(cloud)
-}
-
-fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record, Error> {
-    let modes = word(&[("overflow", SpoolMode::Overflow), ("always", SpoolMode::Always)]);
-    let dir = path(&mut section, "spool_dir", base)?;
-    let mode = section.read("spool", modes)?;
-    let limit = section.read("spool_limit", integer(1 << 20..=1 << 40))?;
-    if dir.is_none() && (mode.is_some() || limit.is_some()) {
-        return Err(section.error("a spool needs record.spool_dir"));
-    }
-    let spool = dir.map(|dir| Spool {
-        dir,
-        mode: mode.unwrap_or(SpoolMode::Overflow),
-        limit: limit.unwrap_or(1 << 30),
-    });
-    let patience = section.read("disconnect_seconds", integer(0..=86_400))?;
-    let patience = patience.unwrap_or(if spool.is_some() { 0 } else { 600 });
-    let memory = section.read("memory_limit", integer(1 << 20..=1 << 32))?;
-    section.finish()?;
-    Ok(Record {
-        memory_limit: memory.unwrap_or(32 << 20),
-        disconnect: (patience > 0).then(|| seconds(patience)),
-        spool,
-    })
 }
 
 fn channels(
@@ -244,12 +219,14 @@ fn rtsp_backend(section: &mut Section<'_, '_>, apart: Login) -> Result<Backend, 
     }
     let transports = word(&[("tcp", Transport::Tcp), ("udp", Transport::Udp)]);
     let transport = section.read("transport", transports)?.unwrap_or_default();
+    let web = web(section)?;
     Ok(Backend::Rtsp {
         main,
         sub,
         username,
         password: password.unwrap_or_default().into(),
         transport,
+        web,
     })
 }
 
@@ -304,7 +281,7 @@ fn twice(section: &Section<'_, '_>, key: &str) -> Error {
     section.error(format!("{key} stands here and in the credentials file; keep one of them"))
 }
 
-fn path(
+pub(super) fn path(
     section: &mut Section<'_, '_>,
     key: &'static str,
     base: &Path,
@@ -333,6 +310,6 @@ fn rtsp_url(value: &DeValue<'_>) -> Result<String, String> {
     checked.map(|_| text).map_err(|e| format!("an address rtsp://HOST[:PORT]/PATH: {e}"))
 }
 
-fn seconds(n: u64) -> Duration {
+pub(super) fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }

@@ -42,6 +42,7 @@ fn defaults_are_as_documented() {
     assert_eq!(config.record.memory_limit, 32 << 20);
     assert_eq!(config.record.disconnect, Some(Duration::from_secs(600)));
     assert_eq!(config.record.spool, None);
+    assert_eq!(config.tlss, None);
     assert_eq!(config.runtime.worker_threads, 0);
     assert_eq!(config.log_level, log::LevelFilter::Info);
     let [channel] = &config.channels[..] else { panic!("one channel") };
@@ -295,4 +296,58 @@ fn a_spool_makes_recordings_outlive_the_cloud() {
     assert!(error(&text("spool = 'always'")).contains("record.spool_dir"));
     assert!(error(&text("spool_dir = '/s'\nspool = 'never'")).contains("\"overflow\""));
     assert!(error(&text("memory_limit = 1")).contains("1048576"));
+}
+
+#[test]
+fn the_hosted_service_is_off_until_it_is_enabled() {
+    let text = |keys: &str| format!("{MINIMAL}[tlss]\n{keys}");
+    let config: Config = text("server = 'h'\nport = 1").parse().unwrap();
+    assert_eq!(config.tlss, None);
+    let config: Config = text("enable = true\nserver = 'h'\nport = 8000").parse().unwrap();
+    let tlss = config.tlss.unwrap();
+    assert_eq!((&*tlss.server, tlss.port, tlss.tls), ("h", 8000, false));
+    assert_eq!(tlss.interval, Duration::from_secs(3_600));
+    assert_eq!((&*tlss.brand, &*tlss.model, tlss.mac), ("ivt", "ivt", None));
+    assert!(tlss.write.is_empty() && tlss.reply_limit == 4 << 20);
+
+    let keys = "enable = true\nserver = 'h'\nport = 1\nmac = '00-13-23-A0-07-ad'\nwrite = ['vca']";
+    let tlss = text(keys).parse::<Config>().unwrap().tlss.unwrap();
+    assert_eq!(tlss.mac, Some([0x00, 0x13, 0x23, 0xa0, 0x07, 0xad]));
+    assert_eq!(tlss.write, ["vca"]);
+    for (keys, want) in [
+        ("enable = true\nport = 1", "tlss.server is missing"),
+        ("enable = true\nserver = 'h'", "tlss.port is missing"),
+        ("port = 0", "1 to 65535"),
+        ("interval_minutes = 0", "1 to 1440"),
+        ("interval_minutes = 1441", "1 to 1440"),
+        ("mac = '00132'", "12 hexadecimal digits"),
+        ("mac = '00:13:23:A0:07:AG'", "12 hexadecimal digits"),
+        ("sever = 'h'", "\"server\"?"),
+    ] {
+        let got = error(&text(keys));
+        assert!(got.contains(want), "{keys}: {got}");
+    }
+}
+
+#[test]
+fn a_cameras_web_server_is_an_address_without_login_and_path() {
+    let channel = |keys: &str| {
+        let rtsp = format!("backend = \"rtsp\"\nmain = \"rtsp://h/a\"\n{keys}");
+        MINIMAL.replace("backend = \"emulator\"", &rtsp)
+    };
+    let parsed = |keys: &str| match channel(keys).parse::<Config>().unwrap().channels.remove(0) {
+        Channel { backend: Backend::Rtsp { web, .. }, .. } => web,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(parsed(""), None);
+    let snapshot = || "/nvc-cgi/operator/snapshot.fcgi".into();
+    let web = |host: &str, port| Some(Web { host: host.into(), port, snapshot: snapshot() });
+    assert_eq!(parsed("web = 'http://192.0.2.1'"), web("192.0.2.1", 80));
+    assert_eq!(parsed("web = 'http://cam:8080/'"), web("cam", 8080));
+    for wrong in ["https://h", "http://u:p@h", "http://h/a", "http://h/?a", "h", "http://"] {
+        let got = error(&channel(&format!("web = '{wrong}'")));
+        assert!(got.contains("http://HOST[:PORT]") && !got.contains("u:p"), "{wrong}: {got}");
+    }
+    assert!(error(&channel("snapshot = '/a'")).contains("channel.web"));
+    assert!(error(&channel("web = 'http://h'\nsnapshot = 'a'")).contains("begins with /"));
 }
