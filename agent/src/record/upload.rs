@@ -339,3 +339,6 @@ mod tests;
 
 #[cfg(test)]
 mod spool_tests;
+
+#[cfg(test)]
+mod wire_tests;

@@ -79,8 +79,7 @@ pub(crate) struct Scripted {
 type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
 
 impl Scripted {
-    /// `script` sees each request without its body's digest when it wants to answer early, and
-    /// otherwise whole.
+    /// `script` is asked once for each request: for a call with its form, for an upload without.
     pub(crate) async fn new(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -119,18 +118,19 @@ pub(crate) fn sha256(chunks: &[bytes::Bytes]) -> [u8; 32] {
 async fn serve(socket: TcpStream, connection: usize, script: Script, log: Arc<Mutex<Vec<Seen>>>) {
     let mut socket = BufReader::new(socket);
     while let Some(mut seen) = head(&mut socket, connection).await {
-        let early = matches!(script(&seen), Reply::Early(_));
-        if !early {
+        // An upload is judged by its head: the answer may come before the body.
+        let early = seen.line.starts_with("PUT").then(|| script(&seen));
+        if !matches!(early, Some(Reply::Early(_))) {
             let mut body = vec![0; seen.length];
             if socket.read_exact(&mut body).await.is_err() {
                 return;
             }
             seen.sha256 = Sha256::digest(&body).into();
-            if seen.line.starts_with("POST") {
+            if early.is_none() {
                 seen.form = String::from_utf8(body).unwrap();
             }
         }
-        let reply = script(&seen);
+        let reply = early.unwrap_or_else(|| script(&seen));
         log.lock().unwrap().push(seen);
         let out = socket.get_mut();
         let sent = match reply {

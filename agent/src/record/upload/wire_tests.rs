@@ -1,0 +1,151 @@
+//! Over sockets: the uploader and the service together.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::time::SystemTime;
+
+use rand::SeedableRng as _;
+
+use super::*;
+use crate::record::backlog::BacklogOptions;
+use crate::record::clock::Anchor;
+use crate::record::service::scripted::{Reply, Scripted, Seen, sha256};
+use crate::record::service::{Deadlines, Http, Service};
+use crate::record::{Segment, Start};
+use crate::tls::Trust;
+
+const LENGTH: Duration = Duration::from_millis(200);
+const PATIENT: Duration = Duration::from_secs(60);
+
+fn segment(number: u64) -> Segment {
+    let chunks: Arc<[Bytes]> =
+        (0..30u8).map(|i| Bytes::from(vec![i ^ number as u8; 65_424])).collect();
+    Segment {
+        number,
+        start: Start::Media(LENGTH * number as u32),
+        duration: LENGTH,
+        discontinuity: number == 0,
+        bytes: 30 * 65_424,
+        chunks,
+    }
+}
+
+/// A service whose replies to uploads are `puts`, in turn, and good after those; and whose calls
+/// are answered as they should, after as many `creates`.
+async fn service(creates: Vec<Reply>, puts: Vec<Reply>) -> Scripted {
+    let (creates, puts) = (Mutex::new(creates.into_iter()), Mutex::new(puts.into_iter()));
+    let names = AtomicU64::new(0);
+    Scripted::new(move |seen: &Seen| {
+        let next = |replies: &Mutex<std::vec::IntoIter<Reply>>| replies.lock().unwrap().next();
+        match &*seen.op() {
+            "PUT" => next(&puts).unwrap_or(Reply::status(201)),
+            "create" => next(&creates).unwrap_or_else(|| {
+                let name = names.fetch_add(1, Ordering::Relaxed);
+                let host = seen.header("host").unwrap();
+                let uri = format!("http://{host}/store/{name}?signature=geheim");
+                Reply::json(format!(r#"{{"name": "n{name}", "uri": "{uri}"}}"#))
+            }),
+            _ => Reply::json("{}"),
+        }
+    })
+    .await
+}
+
+/// Uploads so many segments; returns what the server saw.
+async fn upload(server: &Scripted, count: u64) -> Vec<Seen> {
+    let short = Duration::from_millis(500);
+    let deadlines = Deadlines { connect: short, call: short, stall: short, answer: short };
+    let http = Http::new(Trust::new(None).unwrap(), deadlines);
+    let backlog = Backlog::new(BacklogOptions {
+        name: "channel 1".into(),
+        max_segments: 10,
+        prerecord: Duration::ZERO,
+        shelf: None,
+        share: None,
+        anchor: Arc::new(Anchor::new(Some(1_900_000_000), Instant::now(), SystemTime::now)),
+    });
+    (0..count).for_each(|number| backlog.push(segment(number)));
+    backlog.close();
+    let service = Service::new(http, server.url("/cb?signature=geheim"));
+    let rng = StdRng::seed_from_u64(1);
+    timeout(PATIENT, run(&backlog, service, UploadOptions::default(), rng)).await.unwrap();
+    server.seen()
+}
+
+fn words(seen: &[Seen]) -> Vec<String> {
+    seen.iter().map(Seen::op).collect()
+}
+
+#[tokio::test]
+async fn a_session_arrives_in_order_and_byte_for_byte() {
+    let server = service(vec![], vec![]).await;
+    let seen = upload(&server, 3).await;
+    assert_eq!(words(&seen), ["create", "PUT", "create", "PUT", "create", "PUT", "save"]);
+    for (number, pair) in seen.chunks(2).take(3).enumerate() {
+        let (create, put) = (&pair[0], &pair[1]);
+        assert_eq!(create.field("start").unwrap(), format!("1900000000.{:06}", number * 200_000));
+        assert_eq!(create.field("duration").as_deref(), Some("0.200000"));
+        assert_eq!(create.field("size").unwrap(), put.length.to_string());
+        let last = number.checked_sub(1).map(|number| format!("n{number}"));
+        assert_eq!(create.field("last_file_name"), last);
+        assert_eq!(create.field("discontinue").unwrap(), u8::from(number == 0).to_string());
+        assert_eq!(put.line, format!("PUT /store/{number}?signature=geheim"));
+        assert_eq!(put.sha256, sha256(&segment(number as u64).chunks));
+    }
+    assert_eq!(seen[6].field("name").as_deref(), Some("n2"));
+    let connections = 1 + seen.iter().map(|seen| seen.connection).max().unwrap();
+    assert_eq!(connections, 1, "one is enough");
+}
+
+#[tokio::test]
+async fn whatever_a_store_does_the_segment_arrives() {
+    let elsewhere = Reply::Answer(302, "location: http://192.0.2.1/\r\n", String::new());
+    let again = ["create", "PUT", "PUT", "save"];
+    let anew = ["create", "PUT", "fail", "create", "PUT", "save"];
+    let cases: [(Reply, &[&str]); 10] = [
+        (Reply::Hangup, &again),
+        (Reply::Silence, &again),
+        (Reply::Trickle, &again),
+        (Reply::Endless, &again),
+        (Reply::status(500), &again),
+        (Reply::status(408), &again),
+        (Reply::status(429), &again),
+        (Reply::status(400), &anew),
+        (Reply::status(403), &anew),
+        (elsewhere, &anew),
+    ];
+    for (reply, expected) in cases {
+        let server = service(vec![], vec![reply.clone()]).await;
+        let seen = upload(&server, 1).await;
+        assert_eq!(words(&seen), expected, "{reply:?}");
+        let puts: Vec<&Seen> = seen.iter().filter(|seen| seen.op() == "PUT").collect();
+        assert_eq!(puts[1].sha256, sha256(&segment(0).chunks), "{reply:?}");
+        if expected == again {
+            assert_eq!(puts[0].line, puts[1].line, "{reply:?}: the same address");
+            assert_ne!(puts[0].connection, puts[1].connection, "{reply:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_service_answers_it_is_asked_again() {
+    let elsewhere = Reply::Answer(307, "location: http://192.0.2.1/\r\n", String::new());
+    let page = Reply::json("<html>a page</html>");
+    let replies = [
+        Reply::Hangup,
+        Reply::Silence,
+        Reply::Trickle,
+        Reply::Endless,
+        page,
+        Reply::status(500),
+        Reply::status(429),
+        Reply::status(400),
+        Reply::status(410),
+        elsewhere,
+    ];
+    for reply in replies {
+        let server = service(vec![reply.clone()], vec![]).await;
+        let seen = upload(&server, 1).await;
+        assert_eq!(words(&seen), ["create", "create", "PUT", "save"], "{reply:?}");
+    }
+}
