@@ -4,3 +4,6 @@
 pub mod args;
 pub mod camera;
 pub mod cloud;
+mod listener;
+mod page;
+pub mod tlss;

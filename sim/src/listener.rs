@@ -17,19 +17,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Accepts at most so many connections at a time; the rest wait in the backlog.
-pub(super) struct Seated {
+pub(crate) struct Seated {
     listener: TcpListener,
     seats: Arc<Semaphore>,
 }
 
 impl Seated {
-    pub(super) fn new(listener: TcpListener, seats: usize) -> Self {
+    pub(crate) fn new(listener: TcpListener, seats: usize) -> Self {
         Self { listener, seats: Arc::new(Semaphore::new(seats)) }
     }
 }
 
 /// A connection and its seat.
-pub(super) struct Seat {
+pub(crate) struct Seat {
     stream: TcpStream,
     wire: Wire,
     _permit: OwnedSemaphorePermit,
@@ -37,19 +37,19 @@ pub(super) struct Seat {
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Remote {
-    pub(super) addr: SocketAddr,
-    pub(super) wire: Wire,
+pub(crate) struct Remote {
+    pub(crate) addr: SocketAddr,
+    pub(crate) wire: Wire,
 }
 
 /// A connection, to cut. What the server reads or writes afterwards fails, and it gives up.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wire(Arc<AtomicU8>);
+pub(crate) struct Wire(Arc<AtomicU8>);
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Cut {
+pub(crate) enum Cut {
     /// By FIN.
     Close = 1,
     /// By RST.
@@ -57,7 +57,7 @@ pub(super) enum Cut {
 }
 
 impl Wire {
-    pub(super) fn cut(&self, how: Cut) {
+    pub(crate) fn cut(&self, how: Cut) {
         self.0.store(how as u8, Relaxed);
     }
 

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use ivt_proto::rpc::RpcError;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use super::Cloud;
 use super::device::{Device, DeviceInfo, NOT_ANSWERED};
 use super::faults::Faults;
 use super::streams::StreamInfo;
+use crate::page::Refusal;
 
 /// `POST /api/call`.
 #[derive(Deserialize)]
@@ -48,15 +49,6 @@ pub(super) struct RawBody {
 #[derive(Deserialize)]
 pub(super) struct Who {
     pub(super) login_code: String,
-}
-
-/// Why nothing was done: `{"error": …}`.
-pub(super) struct Refusal(StatusCode, String);
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "error": self.1 }))).into_response()
-    }
 }
 
 impl From<RpcError> for Refusal {

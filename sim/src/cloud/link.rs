@@ -20,9 +20,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use super::device::{Attachment, Command, Device, Models, NOT_ANSWERED};
 use super::faults::LinkFaults;
 use super::ledger::{Kind, Ledger, Sender};
-use super::listener::Remote;
 use super::packet::Direction;
 use super::{Cloud, Login, now};
+use crate::listener::Remote;
 
 /// Largest message of a device, in bytes.
 const MAX_MESSAGE: usize = 64 << 10;

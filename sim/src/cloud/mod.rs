@@ -11,7 +11,6 @@ pub mod fmp4;
 mod ingest;
 mod ledger;
 mod link;
-mod listener;
 mod options;
 mod packet;
 mod play;
@@ -42,8 +41,8 @@ pub use record::{
 };
 pub use streams::{Stream, StreamInfo};
 
+use crate::listener::{Remote, Seated};
 use device::Devices;
-use listener::{Remote, Seated};
 use record::Recorder;
 use streams::Streams;
 

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::super::Cloud;
-use super::super::listener::{Cut, Wire};
 use super::faults::RecordFault;
 use super::session::Refused;
+use crate::listener::{Cut, Wire};
 
 /// Body of an answer that is too long.
 const HUGE: usize = 1 << 30;

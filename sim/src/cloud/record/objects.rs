@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::listener::Remote;
 use super::super::{Cloud, now};
 use super::Recording;
 use super::body::{MAX_BODY, discard, receive};
@@ -21,6 +20,7 @@ use super::info::{Rule, session_of};
 use super::misbehave::{afterwards, answer, instead};
 use super::session::{CONTENT_TYPE_TS, Refused, Stored};
 use super::store::Bodies;
+use crate::listener::Remote;
 
 /// The secret of an address.
 #[derive(Deserialize)]

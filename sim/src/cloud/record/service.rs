@@ -12,7 +12,6 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::super::listener::Remote;
 use super::super::{Cloud, now};
 use super::faults::RecordFault;
 use super::form::{Call, Create};
@@ -20,6 +19,7 @@ use super::info::Rule;
 use super::misbehave::{afterwards, answer, instead};
 use super::session::Refused;
 use super::{MAX_NAME, Recording};
+use crate::listener::Remote;
 
 /// Answers one call of a device.
 pub(super) async fn call(

@@ -1,0 +1,127 @@
+//! A server of the hosted service (TLSS): see `tlss-sim --help`.
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ivt_sim::args::{Args, ArgsError};
+use ivt_sim::tlss::{Reading, Script, TlssOptions, TlssSim};
+
+const HELP: &str = "\
+tlss-sim: a server of the hosted service (TLSS) for devices to call
+
+Usage: tlss-sim [--bind ADDR:PORT] [--http ADDR:PORT] [--script FILE]
+
+  --bind ADDR:PORT   where devices connect                 [127.0.0.1:21000]
+  --http ADDR:PORT   where the page is                     [127.0.0.1:8082]
+  --script FILE      what devices are asked                [family, parameters,
+                                                            picture, reports]
+  --silence-ms N     a reply ends where the device was
+                     silent for so long, whatever its
+                     length says, as deployed servers do   [2000]
+  --by-length        a reply ends where its length says
+  --max-sessions N   devices connected at a time           [1024]
+  --help             this text
+
+The page has no login of its own: serve it to people you trust.
+RUST_LOG=debug shows more.
+";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let run = async {
+        match parse(Args::new(std::env::args().skip(1)))? {
+            Some(command) => run(command).await,
+            None => {
+                print!("{HELP}");
+                Ok(())
+            }
+        }
+    };
+    let result: Result<(), Box<dyn std::error::Error>> = run.await;
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tlss-sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the command line asks for.
+struct Command {
+    options: TlssOptions,
+    script: Option<PathBuf>,
+}
+
+async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+    let Command { mut options, script } = command;
+    if let Some(path) = script {
+        let about = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = tokio::fs::read_to_string(&path).await.map_err(|error| about(&error))?;
+        options.script = text.parse::<Script>().map_err(|error| about(&error))?;
+    }
+    let (bind, http) = (options.bind, options.http);
+    let sim = TlssSim::start(options).await;
+    let sim = sim.map_err(|error| format!("cannot listen on {bind} and {http}: {error}"))?;
+    println!("page      http://{}/", sim.http_addr());
+    println!("devices   {}", sim.addr());
+    Ok(tokio::signal::ctrl_c().await?)
+}
+
+/// `None` when help is asked for.
+fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>, ArgsError> {
+    let mut options = TlssOptions {
+        bind: SocketAddr::from(([127, 0, 0, 1], 21000)),
+        http: SocketAddr::from(([127, 0, 0, 1], 8082)),
+        ..TlssOptions::default()
+    };
+    let mut script = None;
+    while let Some(flag) = args.flag()? {
+        match flag.as_str() {
+            "--bind" => options.bind = args.value()?,
+            "--http" => options.http = args.value()?,
+            "--script" => script = Some(args.value()?),
+            "--silence-ms" => {
+                let silence = args.value::<u32>()?;
+                options.reading = Reading::Silence(Duration::from_millis(silence.into()));
+            }
+            "--by-length" => options.reading = Reading::Length,
+            "--max-sessions" => options.max_sessions = args.value::<u16>()?.into(),
+            "--help" | "-h" => return Ok(None),
+            _ => return Err(args.unknown()),
+        }
+    }
+    Ok(Some(Command { options, script }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(line: &str) -> Result<Option<Command>, ArgsError> {
+        parse(Args::new(line.split_whitespace().map(str::to_owned)))
+    }
+
+    #[test]
+    fn every_option_reaches_its_place() {
+        let line = "--bind 0.0.0.0:5000 --http=127.0.0.1:1 --script a.txt --silence-ms 300 --max-sessions 9";
+        let Command { options, script } = command(line).unwrap().unwrap();
+        assert_eq!((options.bind.port(), options.http.port(), options.max_sessions), (5000, 1, 9));
+        assert_eq!(options.reading, Reading::Silence(Duration::from_millis(300)));
+        assert_eq!(script, Some(PathBuf::from("a.txt")));
+        let by_length = command("--by-length").unwrap().unwrap();
+        assert_eq!(by_length.options.reading, Reading::Length);
+        assert!(command("--silence-ms 5 --help").unwrap().is_none());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for line in ["--bind nowhere", "--silence-ms -1", "--by-length=yes --http", "--frob", "x"] {
+            assert!(command(line).is_err(), "{line}");
+        }
+    }
+}

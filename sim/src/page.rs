@@ -1,0 +1,103 @@
+//! What the pages of the simulators have in common: the headers that keep device-made text harmless,
+//! and the refusal of pages of other sites.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+
+const CSP: &str = "default-src 'self'; media-src 'self' blob:; connect-src 'self'; object-src 'none'; \
+                   base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What `GET` answers without asking anybody: path, type, bytes.
+pub(crate) type Asset = (&'static str, &'static str, &'static str);
+
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
+pub(crate) const CSS: &str = "text/css; charset=utf-8";
+pub(crate) const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// What every page is made of.
+pub(crate) const COMMON: [Asset; 4] = [
+    ("/page/style.css", CSS, include_str!("cloud/page/style.css")),
+    ("/page/api.js", SCRIPT, include_str!("cloud/page/api.js")),
+    ("/page/rows.js", SCRIPT, include_str!("cloud/page/rows.js")),
+    ("/page/icon.svg", "image/svg+xml", include_str!("cloud/page/icon.svg")),
+];
+
+/// Routes to assets.
+pub(crate) fn assets<S: Clone + Send + Sync + 'static>(
+    assets: impl IntoIterator<Item = Asset>,
+) -> Router<S> {
+    assets.into_iter().fold(Router::new(), |page, (path, kind, body)| {
+        page.route(path, get(async move || ([(CONTENT_TYPE, kind)], body)))
+    })
+}
+
+/// Why nothing was done: `{"error": …}`.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+/// Middleware. A page of another site sends its `Origin`, and must not steer the simulator.
+pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
+    if from_elsewhere(request.headers()) {
+        return (StatusCode::FORBIDDEN, "requests from pages of other sites are refused")
+            .into_response();
+    }
+    next.run(request).await
+}
+
+fn from_elsewhere(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return false };
+    let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    origin.map(|(_, origin)| origin) != host
+}
+
+/// Middleware: the headers.
+pub(crate) async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, CSP),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_told_apart() {
+        let own = headers(&[("host", "127.0.0.1:8080"), ("origin", "http://127.0.0.1:8080")]);
+        let script = headers(&[("host", "127.0.0.1:8080")]);
+        let other = headers(&[("host", "127.0.0.1:8080"), ("origin", "http://evil.example")]);
+        let null = headers(&[("host", "127.0.0.1:8080"), ("origin", "null")]);
+        assert!(!from_elsewhere(&own) && !from_elsewhere(&script));
+        assert!(from_elsewhere(&other) && from_elsewhere(&null));
+    }
+}

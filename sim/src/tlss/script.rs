@@ -1,0 +1,230 @@
+//! What a device is asked, as people write it: one command a line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ivt_proto::tlss::DONE;
+
+/// Longest script, in bytes, and most lines that say something.
+const MAX_TEXT: usize = 64 << 10;
+const MAX_LINES: usize = 500;
+const PROBE: &str = "probe ";
+
+/// What deployed servers ask: which family is it, its parameters, a picture, the reports.
+const TYPICAL: &str = "\
+# Of the lines that begin with `probe` the first that is not answered by an error page is the last.
+probe /uapi-cgi/param.fcgi?action=list&group=VERSION
+probe /nvc-cgi/admin/param.fcgi?action=list&group=VERSION
+probe /cgi-bin/operator/param.cgi?action=list&group=VERSION
+/uapi-cgi/param.fcgi?action=list
+/nvc-cgi/operator/snapshot.fcgi
+/cgi-bin/operator/countreport.cgi?reportfmt=csv&from=now-06:00&to=now&counter=active&sampling=600&order=Descending&value=diff
+uapi-cgi/reporthm.cgi?reportfmt=csv&from=yesterday&to=today&table=3&individual=no
+done
+";
+
+/// Bytes as they are sent behind the length. As text, what is not printable ASCII is escaped: `\0`, `\n`,
+/// `\r`, `\t`, `\\`, `\xHH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command(Vec<u8>);
+
+/// The commands of a session, in their order. A blank line, and one that begins with `#`, says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    text: String,
+    steps: Vec<Step>,
+}
+
+/// One step of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Command(Command),
+    /// One after the other, until one is not answered by an error page.
+    Probe(Vec<Command>),
+}
+
+/// What is wrong with a script or a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    /// An escape that is none.
+    #[error("line {line}: expected \\0, \\n, \\r, \\t, \\\\ or \\xHH behind the backslash")]
+    Escape {
+        /// From 1.
+        line: usize,
+    },
+    /// Over a limit.
+    #[error("expected at most {MAX_LINES} commands in {MAX_TEXT} bytes")]
+    TooLong,
+}
+
+impl Command {
+    /// These very bytes.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it ends the session: `done`, whatever surrounds it.
+    pub fn is_done(&self) -> bool {
+        let padding = |b: &u8| *b == 0 || b.is_ascii_whitespace();
+        let word: Vec<u8> = self.0.iter().copied().filter(|b| !padding(b)).collect();
+        word == DONE.as_bytes()
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| match byte {
+            0 => f.write_str("\\0"),
+            b'\'' | b'"' => write!(f, "{}", char::from(*byte)),
+            byte => write!(f, "{}", byte.escape_ascii()),
+        })
+    }
+}
+
+impl FromStr for Command {
+    type Err = ScriptError;
+
+    fn from_str(text: &str) -> Result<Self, ScriptError> {
+        if text.len() > MAX_TEXT {
+            return Err(ScriptError::TooLong);
+        }
+        unescape(text).map(Self).ok_or(ScriptError::Escape { line: 1 })
+    }
+}
+
+impl Script {
+    /// What deployed servers ask (field notes, "typical session"), without the writes.
+    pub fn typical() -> Self {
+        TYPICAL.parse().expect("read by a test")
+    }
+
+    /// Commands as they are, and `done`.
+    pub fn of(commands: &[&str]) -> Self {
+        let escaped = commands.iter().map(|c| format!("{}\n", Command::new(c.as_bytes())));
+        let text = escaped.collect::<String>() + DONE;
+        let commands = commands.iter().copied().chain([DONE]);
+        Self { steps: commands.map(|c| Step::Command(Command::new(c))).collect(), text }
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self::typical()
+    }
+}
+
+impl FromStr for Script {
+    type Err = ScriptError;
+
+    fn from_str(text: &str) -> Result<Self, ScriptError> {
+        let lines = text.lines().map(str::trim).enumerate();
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let lines: Vec<_> = lines.collect();
+        if text.len() > MAX_TEXT || lines.len() > MAX_LINES {
+            return Err(ScriptError::TooLong);
+        }
+        let mut steps = Vec::new();
+        for (number, line) in lines {
+            let (probe, line) = match line.strip_prefix(PROBE) {
+                Some(rest) => (true, rest.trim_start()),
+                None => (false, line),
+            };
+            let bytes = unescape(line).ok_or(ScriptError::Escape { line: number + 1 })?;
+            match (probe, steps.last_mut()) {
+                (false, _) => steps.push(Step::Command(Command(bytes))),
+                (true, Some(Step::Probe(all))) => all.push(Command(bytes)),
+                (true, _) => steps.push(Step::Probe(vec![Command(bytes)])),
+            }
+        }
+        Ok(Self { text: text.to_owned(), steps })
+    }
+}
+
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next()? {
+                b'0' => 0,
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'\\' => b'\\',
+                b'x' => {
+                    let digit = |byte: u8| char::from(byte).to_digit(16);
+                    u8::try_from(digit(rest.next()?)? * 16 + digit(rest.next()?)?).ok()?
+                }
+                _ => return None,
+            },
+            byte => byte,
+        });
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_typical_session_is_that_of_the_field_notes() {
+        let script = Script::typical();
+        let Step::Probe(families) = &script.steps[0] else { panic!("{script:?}") };
+        assert_eq!((families.len(), script.steps.len()), (3, 6));
+        let Some(Step::Command(last)) = script.steps.last() else { panic!("{script:?}") };
+        assert!(last.is_done());
+        assert!(!script.text().contains("update"), "writing is asked for by hand");
+    }
+
+    #[test]
+    fn lines_become_steps() {
+        let script: Script =
+            "# note\n\n probe a\nprobe b\n/c\\n\nprobe d\ndone\\0\n".parse().unwrap();
+        let [Step::Probe(one), Step::Command(c), Step::Probe(two), Step::Command(done)] =
+            &script.steps[..]
+        else {
+            panic!("{script:?}")
+        };
+        assert_eq!((one.len(), c.bytes(), two.len()), (2, &b"/c\n"[..], 1));
+        assert!(done.is_done() && done.bytes().len() == 5);
+    }
+
+    #[test]
+    fn mistakes_are_named_by_their_line() {
+        for text in ["/a\n/b\\q", "/a\n/b\\", "/a\n/b\\x4", "/a\n/b\\xzz"] {
+            assert_eq!(text.parse::<Script>(), Err(ScriptError::Escape { line: 2 }), "{text}");
+        }
+        assert_eq!("/a\n".repeat(MAX_LINES + 1).parse::<Script>(), Err(ScriptError::TooLong));
+    }
+
+    #[test]
+    fn commands_written_in_code_are_shown_as_they_could_be_typed() {
+        let script = Script::of(&["/a\r\n", "/b"]);
+        assert_eq!(script.text().parse::<Script>().unwrap(), script);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_typed(bytes: Vec<u8>) {
+            let command = Command::new(bytes);
+            prop_assert_eq!(command.to_string().parse::<Command>(), Ok(command));
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The routes of the page's port.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+
+use crate::page::{harden, same_origin};
+
+use super::{Server, api};
+
+const MAX_BODY: usize = 128 << 10;
+
+pub(super) fn router(server: Arc<Server>) -> Router {
+    Router::new()
+        .route("/api/info", get(api::info))
+        .route("/api/devices", get(api::devices))
+        .route("/api/exchanges", get(api::exchanges))
+        .route("/api/exchanges/{number}/body", get(api::body))
+        .route("/api/exchanges/{number}/raw", get(api::raw))
+        .route("/api/command", post(api::command))
+        .route("/api/hang_up", post(api::hang_up))
+        .route("/api/script", get(api::script).post(api::set_script))
+        .route("/api/faults", get(api::faults).post(api::set_faults))
+        .layer(from_fn(same_origin))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(harden))
+        .with_state(server)
+}
