@@ -7,14 +7,22 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
-use crate::page::{harden, same_origin};
+use crate::page::{self, Asset, CSS, HTML, SCRIPT, harden, same_origin};
 
 use super::{Server, api};
 
 const MAX_BODY: usize = 128 << 10;
 
+const ASSETS: [Asset; 5] = [
+    ("/", HTML, include_str!("page/index.html")),
+    ("/page/tlss.css", CSS, include_str!("page/tlss.css")),
+    ("/page/tlss.js", SCRIPT, include_str!("page/tlss.js")),
+    ("/page/exchanges.js", SCRIPT, include_str!("page/exchanges.js")),
+    ("/page/tlssfaults.js", SCRIPT, include_str!("page/tlssfaults.js")),
+];
+
 pub(super) fn router(server: Arc<Server>) -> Router {
-    Router::new()
+    page::assets(ASSETS.into_iter().chain(page::COMMON))
         .route("/api/info", get(api::info))
         .route("/api/devices", get(api::devices))
         .route("/api/exchanges", get(api::exchanges))

@@ -34,7 +34,8 @@ pub fn counting(query: &impl Query, now: i64) -> Result<String, Refusal> {
         Some("sum") => true,
         Some(_) => return Err(Refusal::BadRequest),
     };
-    let mut starts = starts(from, to, sampling)?;
+    // What has only begun is not counted yet.
+    let mut starts = starts(from, to - to.rem_euclid(sampling.max(1)), sampling)?;
     match query.value("order") {
         None | Some("Ascending") => {}
         Some("Descending") => starts.reverse(),
@@ -191,6 +192,19 @@ mod tests {
         assert_eq!(lines[0], "Records:36 Counter:2,0:Counter 0,1:Counter 1");
         assert!(lines[1].starts_with("2020-04-01 05:50,"), "{}", lines[1]);
         assert!(lines[36].starts_with("2020-04-01 00:00,"), "{}", lines[36]);
+    }
+
+    #[test]
+    fn a_report_has_whole_steps_whenever_it_is_asked_for() {
+        let query = Text(vec![("from", "now-06:00"), ("to", "now"), ("sampling", "600")]);
+        for second in [0, 1, 599] {
+            let report = counting(&query, NOW + second).unwrap();
+            assert!(report.starts_with("Records:36 "), "{report}");
+            assert!(
+                report.contains("\n2020-04-01 05:50,") && !report.contains("06:00,"),
+                "{report}"
+            );
+        }
     }
 
     #[test]

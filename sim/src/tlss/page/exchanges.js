@@ -1,0 +1,151 @@
+// The list of requests and replies, newest first. Text that came from a device only ever becomes text.
+
+import { api } from "./api.js";
+import { facts } from "./rows.js";
+
+const KEPT = 200;
+const OPEN = 3; // New rows that stay open; older ones fold.
+const RAW = 64 << 10;
+
+export class Exchanges {
+  #last = 0;
+  #sessions = 0;
+  #shown = 0;
+
+  /** `picture(url, exchange)` is called for each new picture. */
+  constructor(list, count, picture) {
+    Object.assign(this, { list, count, picture });
+  }
+
+  /** Fetches what is new of a device. */
+  async update({ mac, sessions, replies }) {
+    if (sessions < this.#sessions) { // The simulator was started anew: numbers begin again.
+      this.#last = this.#shown = 0;
+      this.list.replaceChildren();
+    }
+    this.#sessions = sessions;
+    const news = await api(`exchanges?mac=${encodeURIComponent(mac)}&after=${this.#last}`);
+    for (const exchange of news) {
+      this.#last = exchange.number;
+      this.#shown += 1;
+      this.list.prepend(buildRow(exchange));
+      if (exchange.reply?.kind === "jpeg") this.picture(bodyUrl(exchange), exchange);
+    }
+    if (news.length) {
+      [...this.list.children].slice(KEPT).forEach((row) => row.remove());
+      [...this.list.children].slice(OPEN).forEach((row) => { row.firstChild.open = row.classList.contains("kept"); });
+    }
+    this.count.textContent = `${this.list.children.length} shown, ${replies} replies`;
+  }
+}
+
+function bodyUrl({ number }) {
+  return `/api/exchanges/${number}/body`;
+}
+
+function buildRow(exchange) {
+  const { reply, error } = exchange;
+  const good = reply && reply.status === 200;
+  const row = document.createElement("li");
+  const details = document.createElement("details");
+  details.open = true;
+  const summary = document.createElement("summary");
+  summary.append(
+    Object.assign(document.createElement("time"), { dateTime: new Date(exchange.time_ms).toISOString(), textContent: clock(exchange.time_ms) }),
+    span(`went${good ? "" : " bad"}`, reply ? String(reply.status ?? "no status") : "no reply"),
+    span("title", exchange.command));
+  summary.title = exchange.command;
+  // What a person opened or closed by hand stays as it is.
+  summary.addEventListener("click", () => row.classList.toggle("kept", !details.open));
+  details.append(summary, line([`session ${exchange.session}`, `${exchange.took_ms} ms`, ...(reply ? tell(reply) : [])]));
+  if (error) details.append(Object.assign(line([error]), { className: "facts wrong" }));
+  if (reply) {
+    const wrong = complaints(reply);
+    if (wrong.length) details.append(Object.assign(line(wrong), { className: "facts wrong" }));
+    details.append(...content(exchange), rawButton(exchange));
+  }
+  row.append(details);
+  return row;
+}
+
+function tell({ status_line, headers, body_bytes }) {
+  return [status_line, ...headers.map(([name, value]) => `${name}: ${value}`), `${body_bytes} bytes of body`];
+}
+
+// What a deployed server would stumble over.
+function complaints({ declared, received, blank_line, longest_pause_ms, status }) {
+  return [
+    declared !== received && `declares ${declared} bytes, has ${received}`,
+    !blank_line && "no blank line: a deployed server finds no body",
+    status === null && "no status line",
+    longest_pause_ms > 1000 && `paused for ${longest_pause_ms} ms`,
+  ].filter(Boolean);
+}
+
+function content(exchange) {
+  const { kind, parameters, text } = exchange.reply;
+  if (kind === "jpeg") return [Object.assign(new Image(), { src: bodyUrl(exchange), alt: "Picture from the device", loading: "lazy" })];
+  if (kind === "parameters") return [table(parameters)];
+  if (kind === "text") return [Object.assign(document.createElement("pre"), { textContent: text })];
+  return [];
+}
+
+function table(parameters) {
+  const box = Object.assign(document.createElement("div"), { className: "parameters", tabIndex: 0 });
+  const made = document.createElement("table");
+  for (const pair of parameters) {
+    const row = made.insertRow();
+    for (const text of pair) row.insertCell().textContent = text;
+  }
+  box.append(made);
+  return box;
+}
+
+function rawButton({ number }) {
+  const box = document.createElement("div");
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Raw" });
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", async () => {
+    const shown = button.nextSibling;
+    button.setAttribute("aria-pressed", String(!shown));
+    if (shown) return shown.remove();
+    const pre = document.createElement("pre");
+    box.append(pre);
+    try {
+      const response = await fetch(`/api/exchanges/${number}/raw`);
+      pre.textContent = response.ok ? escaped(new Uint8Array(await response.arrayBuffer())) : "no longer kept";
+    } catch (error) {
+      pre.textContent = error.message;
+    }
+  });
+  box.append(button);
+  return box;
+}
+
+/** Bytes as text: what is not printable is escaped, a line ends where it ends. */
+function escaped(bytes) {
+  let text = "";
+  for (const byte of bytes.subarray(0, RAW)) {
+    if (byte === 10) text += "\\n\n";
+    else if (byte === 13) text += "\\r";
+    else if (byte === 92) text += "\\\\";
+    else if (byte >= 32 && byte < 127) text += String.fromCharCode(byte);
+    else text += `\\x${byte.toString(16).padStart(2, "0")}`;
+  }
+  return bytes.length > RAW ? `${text}\n… ${bytes.length - RAW} bytes more` : text;
+}
+
+function line(texts) {
+  const made = Object.assign(document.createElement("p"), { className: "facts" });
+  made.append(...facts(...texts));
+  return made;
+}
+
+function span(className, textContent) {
+  return Object.assign(document.createElement("span"), { className, textContent });
+}
+
+function clock(ms) {
+  const date = new Date(ms);
+  return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
