@@ -2,6 +2,7 @@
 
 mod cameras;
 mod herd;
+mod hosted;
 mod link;
 mod login;
 mod publish;

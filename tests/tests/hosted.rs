@@ -1,0 +1,336 @@
+//! The hosted service: a TLSS server, the agent, and the camera's web server, over loopback.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use ivt_agent::Agent;
+use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_sim::camera::{CameraSim, Credentials, Scheme, Stream, WebFault, WebFaultRule};
+use ivt_sim::tlss::{
+    Device, Ending, Exchange, Reading, Reply, Script, TlssFaults, TlssOptions, TlssSim, WireFault,
+};
+use ivt_tests::front::Front;
+use ivt_tests::{camera, soon, until};
+
+const MAC: &str = "001323A007AD";
+const WRITERS: &str = "write = ['datetime', 'timezone', 'vca']";
+/// As deployed servers read, but quickly.
+const QUICK: Reading = Reading::Silence(Duration::from_millis(150));
+
+/// A server, a camera where the agent does not emulate one, and the agent.
+struct Hosted {
+    server: TlssSim,
+    camera: Option<CameraSim>,
+    agent: Agent,
+}
+
+/// What the server does, and what the agent is told beside its address.
+#[derive(Default)]
+struct Plan {
+    script: Option<Script>,
+    faults: TlssFaults,
+    reading: Option<Reading>,
+    settings: &'static str,
+    web_faults: Vec<WebFaultRule>,
+    emulator: bool,
+}
+
+impl Plan {
+    fn of(commands: &[&str]) -> Self {
+        let all: Vec<_> = commands.iter().copied().chain(["done"]).collect();
+        Self { script: Some(Script::of(&all)), ..Self::default() }
+    }
+
+    async fn start(self) -> Hosted {
+        let options = TlssOptions {
+            reading: self.reading.unwrap_or(QUICK),
+            script: self.script.unwrap_or_else(Script::typical),
+            faults: self.faults,
+            ..TlssOptions::default()
+        };
+        let server = TlssSim::start(options).await.unwrap();
+        let (camera, channel) = match self.emulator {
+            true => (None, "backend = 'emulator'".to_owned()),
+            false => {
+                let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
+                options.credentials = Some(Credentials { user: "u".into(), password: "pw".into() });
+                options.scheme = Scheme::Digest;
+                let camera = CameraSim::start(options).await.unwrap();
+                camera.set_web_faults(self.web_faults);
+                let channel = format!(
+                    "backend = 'rtsp'\nmain = '{}'\nweb = 'http://{}'\n\
+                     username = 'u'\npassword = 'pw'",
+                    camera.rtsp_url(0, Stream::Main),
+                    camera.http_addr(),
+                );
+                (Some(camera), channel)
+            }
+        };
+        let agent = agent(&server.addr().to_string(), self.settings, &channel);
+        Hosted { server, camera, agent }
+    }
+}
+
+fn agent(server: &str, settings: &str, channel: &str) -> Agent {
+    let (host, port) = server.rsplit_once(':').unwrap();
+    let text = format!(
+        "[cloud]\nurl = 'ws://127.0.0.1:9/nobody'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+         hardware_model = 'NS6202HD'\n{}\n\
+         [tlss]\nenable = true\nserver = '{host}'\nport = {port}\nmac = '{MAC}'\nbrand = 'CAP'\n\
+         interval_minutes = 1\n{}\n[[channel]]\n{channel}",
+        settings.lines().filter(|line| line.starts_with("ca_file")).collect::<String>(),
+        settings.lines().filter(|line| !line.starts_with("ca_file")).collect::<Vec<_>>().join("\n"),
+    );
+    Agent::start(&text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"))).unwrap()
+}
+
+impl Hosted {
+    fn device(&self) -> Arc<Device> {
+        self.server.device(MAC)
+    }
+
+    /// What the server asked in its first session, and the replies.
+    async fn exchanges(&self) -> Vec<Arc<Exchange>> {
+        soon("the session is done", self.device().wait_done(1)).await;
+        self.device().exchanges()
+    }
+
+    fn targets(&self) -> Vec<String> {
+        let answered = |request: &ivt_sim::camera::WebRequest| request.status != 401;
+        let requests = self.camera.as_ref().unwrap().web_requests();
+        requests.into_iter().filter(answered).map(|request| request.target).collect()
+    }
+}
+
+fn reply(exchange: &Exchange) -> &Reply {
+    exchange.outcome.as_ref().unwrap_or_else(|e| panic!("{}: {e}", exchange.command))
+}
+
+/// Lines of one of the agent's own lists of commands.
+fn list(name: &str) -> Vec<String> {
+    let file = format!("{}/../agent/src/tlss/policy/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(file).unwrap();
+    let said = text.lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
+    said.map(str::to_owned).collect()
+}
+
+fn scripts(commands: &[String]) -> Vec<Script> {
+    let parts = commands.chunks(100).map(|part| format!("{}\ndone\n", part.join("\n")));
+    parts.map(|part| part.parse().unwrap()).collect()
+}
+
+/// White space and NUL around a command are the deployed server's, and are taken off.
+fn trimmed(mut command: &str) -> &str {
+    let blanks = ["\\t", "\\n", "\\r", "\\x00", "\\x0b", "\\x0c", " "];
+    while let Some(blank) = blanks.iter().find(|b| command.ends_with(*b) || command.starts_with(*b))
+    {
+        command = command.trim_end_matches(blank).trim_start_matches(blank);
+    }
+    command
+}
+
+#[tokio::test]
+async fn the_typical_session_of_a_deployed_server_is_served_by_the_camera() {
+    let hosted = Plan::default().start().await;
+    let exchanges = hosted.exchanges().await;
+    let info = hosted.device().info();
+    assert_eq!((&*info.brand, &*info.model), ("CAP", "NS6202HD"));
+    for exchange in &exchanges {
+        let reply = reply(exchange);
+        assert_eq!(reply.status(), Some(200), "{}", exchange.command);
+        assert!(reply.blank_line && !reply.is_error_page());
+        assert_eq!(reply.declared as usize, reply.raw.len());
+        assert_eq!(reply.header("content-length"), Some(&*reply.body.len().to_string()));
+        assert_eq!(reply.header("transfer-encoding").or(reply.header("connection")), None);
+        assert!(reply.longest_pause < Duration::from_millis(100), "{:?}", reply.longest_pause);
+    }
+    let with = |text: &str| {
+        let found = exchanges.iter().find(|e| e.command.to_string().contains(text));
+        reply(found.unwrap_or_else(|| panic!("no {text}"))).clone()
+    };
+    assert!(
+        with("group=VERSION").parameters().iter().any(|(name, _)| name.starts_with("VERSION."))
+    );
+    assert!(with("snapshot").is_jpeg());
+    assert!(with("countreport").text().unwrap().contains("Records:"));
+    assert!(with("reporthm").text().is_some());
+
+    let (_, audit) = hosted.agent.view().hosted().unwrap();
+    let entries = audit.entries();
+    assert_eq!(entries.len(), exchanges.len());
+    assert!(entries.iter().all(|entry| entry.refused.is_none() && entry.status == 200));
+}
+
+#[tokio::test]
+async fn a_picture_arrives_byte_for_byte() {
+    let plan = Plan::of(&["/nvc-cgi/operator/snapshot.fcgi"]);
+    let hosted = Plan { reading: Some(Reading::Length), ..plan }.start().await;
+    let exchanges = hosted.exchanges().await;
+    let picture = &reply(&exchanges[0]).body;
+    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/src/camera/web/snapshot.jpg");
+    assert_eq!(picture[..], std::fs::read(original).unwrap()[..]);
+}
+
+#[tokio::test]
+async fn a_camera_without_a_web_server_is_spoken_for_by_the_agent() {
+    let commands = [
+        "/uapi-cgi/param.fcgi?action=list&group=VERSION",
+        "/uapi-cgi/param.fcgi?action=list&group=BRAND",
+        "/uapi-cgi/param.fcgi?action=list",
+        "/nvc-cgi/operator/snapshot.fcgi",
+        "/uapi-cgi/reporthm.cgi?reportfmt=csv&from=yesterday&to=today&table=3&individual=no",
+    ];
+    let hosted = Plan { emulator: true, ..Plan::of(&commands) }.start().await;
+    let exchanges = hosted.exchanges().await;
+    let [version, brand, all, picture, heat] = &exchanges[..] else { panic!("{exchanges:?}") };
+    assert!(reply(version).parameters().iter().all(|(name, _)| name.starts_with("VERSION.")));
+    assert!(reply(brand).parameters().iter().any(|(_, value)| *value == "CAP"));
+    let names: Vec<_> = reply(all).parameters().iter().map(|(name, _)| name.to_string()).collect();
+    for group in ["VERSION.", "BRAND.", "NETWORK.", "SYSTEM.Datetime"] {
+        assert!(names.iter().any(|name| name.starts_with(group)), "{group}: {names:?}");
+    }
+    assert!(reply(picture).is_jpeg());
+    assert_eq!(reply(heat).status(), Some(404));
+}
+
+#[tokio::test]
+async fn no_hostile_command_reaches_the_camera() {
+    let refused = async |script: Script| {
+        let plan = Plan { script: Some(script), reading: Some(Reading::Length), ..Plan::default() };
+        let hosted = Plan { settings: WRITERS, ..plan }.start().await;
+        let exchanges = hosted.exchanges().await;
+        for exchange in &exchanges {
+            let status = reply(exchange).status();
+            assert!(matches!(status, Some(403 | 404)), "{}: {status:?}", exchange.command);
+        }
+        let reached = hosted.camera.as_ref().unwrap().web_requests();
+        assert!(reached.is_empty(), "{reached:?}");
+        assert_eq!(hosted.server.device(MAC).info().sessions, 1, "all in one session");
+        exchanges.len()
+    };
+    let documented = list("documented.txt");
+    let mut hostile = list("hostile.txt");
+    hostile.retain(|command| !documented.iter().any(|good| good == trimmed(command)));
+    let counts = join_all(scripts(&hostile).into_iter().map(refused)).await;
+    assert!(counts.iter().sum::<usize>() >= 200, "{counts:?}");
+}
+
+#[tokio::test]
+async fn every_documented_command_reaches_the_camera() {
+    let script = scripts(&list("documented.txt")).remove(0);
+    let plan = Plan { script: Some(script), reading: Some(Reading::Length), ..Plan::default() };
+    let hosted = Plan { settings: WRITERS, ..plan }.start().await;
+    let exchanges = hosted.exchanges().await;
+    assert!(exchanges.len() >= 25, "{}", exchanges.len());
+    let targets = hosted.targets();
+    assert_eq!(targets.len(), exchanges.len(), "{targets:#?}");
+    for exchange in &exchanges {
+        assert_ne!(reply(exchange).status(), Some(403), "{}", exchange.command);
+    }
+}
+
+#[tokio::test]
+async fn without_their_group_commands_that_write_are_refused() {
+    let write =
+        "/nvc-cgi/admin/param.fcgi?action=update&group=System.DateTime&datetime=040112002020.30";
+    let read = "/uapi-cgi/param.fcgi?action=list&group=BRAND";
+    let hosted = Plan::of(&[write, read]).start().await;
+    let exchanges = hosted.exchanges().await;
+    assert_eq!(reply(&exchanges[0]).status(), Some(403));
+    assert_eq!(reply(&exchanges[1]).status(), Some(200), "the session goes on");
+    assert_eq!(hosted.targets(), [read]);
+    let (_, audit) = hosted.agent.view().hosted().unwrap();
+    assert!(audit.entries()[0].refused.is_some());
+}
+
+#[tokio::test]
+async fn a_camera_that_fails_gives_a_proper_reply_and_the_session_goes_on() {
+    let (bad, good) = ("/uapi-cgi/netinfo.cgi", "/uapi-cgi/param.fcgi?action=list&group=BRAND");
+    let fails = async |(fault, status): (WebFault, &[u16])| {
+        let rule = WebFaultRule { path: bad.into(), fault };
+        let plan = Plan {
+            web_faults: vec![rule],
+            reading: Some(Reading::Length),
+            ..Plan::of(&[bad, good])
+        };
+        let hosted = plan.start().await;
+        let exchanges = hosted.exchanges().await;
+        let got = reply(&exchanges[0]).status().unwrap();
+        assert!(status.contains(&got), "{fault:?}: {got}");
+        assert!(exchanges[0].took < Duration::from_secs(12), "{fault:?}: {:?}", exchanges[0].took);
+        assert_eq!(reply(&exchanges[1]).status(), Some(200), "{fault:?}");
+    };
+    let cases: &[(WebFault, &[u16])] = &[
+        (WebFault::Hang, &[504]),
+        (WebFault::DelayMs(12_000), &[504]),
+        (WebFault::Close, &[502]),
+        (WebFault::CloseMidBody, &[502]),
+        (WebFault::Garbage, &[502]),
+        (WebFault::Huge, &[502]),
+        (WebFault::Endless, &[502]),
+        (WebFault::Status(500), &[500]),
+        (WebFault::Chunked, &[200]),
+        (WebFault::Gzip, &[200]),
+    ];
+    join_all(cases.iter().copied().map(fails)).await;
+}
+
+#[tokio::test]
+async fn odd_spellings_of_deployed_servers_are_understood() {
+    let understood = async |faults: TlssFaults| {
+        let what = format!("{faults:?}");
+        let plan = Plan { faults, ..Plan::of(&["/uapi-cgi/param.fcgi?action=list&group=BRAND"]) };
+        let exchanges = plan.start().await.exchanges().await;
+        assert_eq!(reply(&exchanges[0]).status(), Some(200), "{what}");
+    };
+    let plain = TlssFaults::default;
+    join_all([
+        understood(TlssFaults { no_slash: true, ..plain() }),
+        understood(TlssFaults { done_nul: true, ..plain() }),
+        understood(TlssFaults { ending: Ending::Nul, ..plain() }),
+        understood(TlssFaults { ending: Ending::Newline, ..plain() }),
+        understood(TlssFaults { ending: Ending::CrLf, no_slash: true, done_nul: true, ..plain() }),
+        understood(TlssFaults { pipelined: true, ..plain() }),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_bad_server_is_left_in_time_and_called_again() {
+    let left = async |wire: WireFault| {
+        let faults = TlssFaults { wire: Some(wire), ..TlssFaults::default() };
+        let hosted = Plan { faults, ..Plan::default() }.start().await;
+        let device = hosted.device();
+        let called = soon("it calls", device.wait_for(|info| info.sessions >= 1));
+        called.await;
+        let began = Instant::now();
+        soon("it hangs up", device.wait_ended(1)).await;
+        // Commands of a server that stops reading still have to be carried out.
+        assert!(began.elapsed() < Duration::from_millis(7_500), "{wire:?}: {:?}", began.elapsed());
+        hosted.server.set_faults(TlssFaults::default());
+        soon("it is served at last", device.wait_done(1)).await;
+    };
+    join_all([
+        left(WireFault::Silence),
+        left(WireFault::Length(u32::MAX)),
+        left(WireFault::DripMs(60_000)),
+        left(WireFault::CloseMidCommand),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_behind_tls_is_trusted_by_its_authority() {
+    let server = TlssSim::start(TlssOptions { reading: QUICK, ..TlssOptions::default() });
+    let server = server.await.unwrap();
+    let front = Front::tls(server.addr()).await;
+    let address = format!("localhost:{}", front.addr().port());
+    let settings = format!("ca_file = '{}'\ntls = true", front.authority());
+    let agent = agent(&address, &settings, "backend = 'emulator'");
+    soon("the session is done", server.device(MAC).wait_done(1)).await;
+    let (state, _) = agent.view().hosted().unwrap();
+    let waits = || matches!(*state.borrow(), ivt_agent::tlss::State::Waiting { .. });
+    until("the agent waits for its next turn", waits).await;
+}
