@@ -12,12 +12,14 @@ use ivt_media::frame::CLOCK_HZ;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{CameraSim, Fault, Stream};
+use super::{CameraSim, Fault, Stream, WebFaultRule};
 
 /// Longest span a fault takes, seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
+/// Requests to the web server in an answer: the newest.
+const MAX_ROWS: usize = 50;
 
-/// `GET /` the page, `GET /status` its data as JSON,
+/// `GET /` the page, `GET /status` its data as JSON, `GET` and `POST /web` the faults of the web server,
 /// `POST /fault/{name}?channel=&seconds=&on=` a fault. `reboot` and `freeze` last `seconds`, `jump`
 /// shifts by them either way; `parameters` and `garbage` happen once; `silence` and `refuse` stay
 /// until `on=false`.
@@ -26,6 +28,7 @@ pub fn router(camera: Arc<CameraSim>) -> Router {
         .route("/", get(async || Html(include_str!("control.html"))))
         .route("/status", get(status))
         .route("/fault/{name}", post(fault))
+        .route("/web", get(web_faults).post(set_web_faults))
         .with_state(camera)
 }
 
@@ -45,7 +48,28 @@ async fn status(State(camera): State<Arc<CameraSim>>) -> Json<Value> {
         json!({ "urls": urls, "counters": counters })
     };
     let channels: Vec<_> = counters.channels.iter().enumerate().map(channel).collect();
-    Json(json!({ "connections": counters.connections, "channels": channels }))
+    let mut requests = camera.web_requests();
+    requests.drain(..requests.len().saturating_sub(MAX_ROWS));
+    let web = json!({
+        "url": format!("http://{}/", camera.http_addr()),
+        "counters": camera.web_counters(),
+        "requests": requests,
+    });
+    Json(json!({ "connections": counters.connections, "channels": channels, "web": web }))
+}
+
+async fn web_faults(State(camera): State<Arc<CameraSim>>) -> Json<Vec<WebFaultRule>> {
+    Json(camera.web_faults())
+}
+
+/// The body is the whole list.
+async fn set_web_faults(
+    State(camera): State<Arc<CameraSim>>,
+    Json(faults): Json<Vec<WebFaultRule>>,
+) -> Json<Vec<WebFaultRule>> {
+    log::info!(target: "camera", "faults of the web server: {faults:?}");
+    camera.set_web_faults(faults.clone());
+    Json(faults)
 }
 
 async fn fault(

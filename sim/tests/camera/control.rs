@@ -69,3 +69,30 @@ async fn a_wrong_order_is_refused_with_its_reason() {
     }
     assert!(http(address, "GET", "/fault/garbage").await.starts_with("HTTP/1.1 405"));
 }
+
+#[tokio::test]
+async fn faults_of_the_web_server_are_set_and_its_requests_shown() {
+    let (camera, address) = page().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let rules = r#"[{"path": "netinfo", "fault": {"status": 503}}]"#;
+    let request = format!(
+        "POST /web HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{rules}",
+        rules.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    let refused = http(camera.http_addr(), "GET", "/uapi-cgi/netinfo.cgi").await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    let status = http(address, "GET", "/status").await;
+    let (_, body) = status.split_once("\r\n\r\n").unwrap();
+    let web = &serde_json::from_str::<serde_json::Value>(body).unwrap()["web"];
+    assert_eq!(web["requests"][0]["target"], "/uapi-cgi/netinfo.cgi");
+    assert_eq!(
+        (&web["counters"]["requests"], &web["requests"][0]["status"]),
+        (&1.into(), &503.into())
+    );
+}

@@ -1,10 +1,13 @@
-"""The TLSS simulator's page in Chromium, with a hand-made device that asks `camera-sim` what it is asked."""
+"""The TLSS simulator's page in Chromium: a session of the agent with `camera-sim`, and a hand-made device that calls when it is
+to, and asks `camera-sim` what it is asked."""
 import contextlib
 import http.client
+import os
 import socket
 import struct
 
 from peers.browser import Browser
+from peers.cameras import PASSWORD, USER
 from peers.ours import Camera
 from peers.paths import built
 from peers.process import Failed, Process
@@ -90,18 +93,44 @@ class Device(contextlib.AbstractContextManager):
         return commands
 
 
+def web_server(camera):
+    """Host and port of the camera's own."""
+    return camera.process.said(r"http://(\S+)/uapi-cgi")[1]
+
+
+def agent(stack, folder, server, camera):
+    """The agent, which calls `server` at once."""
+    config = os.path.join(folder, "agent.toml")
+    with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(f'''[cloud]
+url = "ws://127.0.0.1:9/nobody"
+login_code = "a"
+login_passwd = "b"
+[tlss]
+enable = true
+server = "127.0.0.1"
+port = {server.port}
+mac = "{MAC}"
+brand = "CAP"
+model = "NS202HD"
+[[channel]]
+backend = "rtsp"
+main = "{camera.url}"
+web = "http://{web_server(camera)}"
+username = "{USER}"
+password = "{PASSWORD}"
+''')
+    return stack.enter_context(Process("ivt-agent", [built("ivt-agent"), "--config", config], folder))
+
+
 def shows_a_session(stack, folder):
     server = Server(stack, folder, "--silence-ms", str(SILENCE_MS))
-    camera = Camera(stack, folder).process.said(r"http://(\S+)/uapi-cgi")[1]
-    with Device(server, camera) as device:
-        commands = device.answer_all()
-    if len(commands) != 5 or not commands[2].endswith("snapshot.fcgi"):
-        raise Failed(f"expected the typical session, got {commands}")
-
+    agent(stack, folder, server, Camera(stack, folder, "--user", USER, "--password", PASSWORD))
     browser = Browser(stack, folder)
     browser.open(server.page)
     browser.wait("device in the list", f"return document.getElementById('devices').textContent.includes('{MAC}')")
     browser.script("document.querySelector('#devices a').click()")
+    browser.wait("end of the session", "return document.getElementById('facts').textContent.includes('done, ')")
     browser.wait("parameters as a table", CELL, "VERSION.firmware")
     browser.wait("snapshot as a picture", PICTURE)
     for text in ("Records:36 Counter:2", "Records:1 Table:3", "HTTP/1.1 200 OK", "image/jpeg", "snapshot.fcgi"):
@@ -111,7 +140,6 @@ def shows_a_session(stack, folder):
     browser.script(f"{LIST}.querySelectorAll('details').forEach((one) => {{ one.open = true; }}); {RAW}")
     browser.wait("raw bytes", f"return {LIST}.textContent.includes(arguments[0])", "Content-Type: text/plain\\r\\n")
     browser.script(RAW)
-    browser.wait("facts of the device", "return document.getElementById('facts').textContent.includes('done, ')")
     browser.screenshot("tlss.png")
     if browser.complaints():
         raise Failed(f"the console says {browser.complaints()[0]}")
@@ -119,9 +147,11 @@ def shows_a_session(stack, folder):
 
 def steers_a_session(stack, folder):
     server = Server(stack, folder, "--by-length")
-    camera = Camera(stack, folder).process.said(r"http://(\S+)/uapi-cgi")[1]
+    camera = web_server(Camera(stack, folder))
     with Device(server, camera) as device:
-        device.answer_all()
+        commands = device.answer_all()
+    if len(commands) != 5 or not commands[2].endswith("snapshot.fcgi"):
+        raise Failed(f"expected the typical session, got {commands}")
     browser = Browser(stack, folder)
 
     # A script of the device's own, and a command while its session is open.
@@ -158,5 +188,5 @@ def steers_a_session(stack, folder):
         raise Failed(f"the console says {browser.complaints()[0]}")
 
 
-add("browser shows a TLSS session: parameters, picture, reports", shows_a_session)
+add("browser shows a TLSS session of the agent: parameters, picture, reports", shows_a_session)
 add("browser steers a TLSS session", steers_a_session)

@@ -78,7 +78,7 @@ function complaints({ declared, received, blank_line, longest_pause_ms, status }
     declared !== received && `declares ${declared} bytes, has ${received}`,
     !blank_line && "no blank line: a deployed server finds no body",
     status === null && "no status line",
-    longest_pause_ms > 1000 && `paused for ${longest_pause_ms} ms`,
+    longest_pause_ms > 100 && `paused for ${longest_pause_ms} ms`,
   ].filter(Boolean);
 }
 
@@ -109,7 +109,7 @@ function rawButton({ number }) {
     const shown = button.nextSibling;
     button.setAttribute("aria-pressed", String(!shown));
     if (shown) return shown.remove();
-    const pre = document.createElement("pre");
+    const pre = Object.assign(document.createElement("pre"), { className: "raw" });
     box.append(pre);
     try {
       const response = await fetch(`/api/exchanges/${number}/raw`);
