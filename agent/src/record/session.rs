@@ -81,7 +81,8 @@ pub struct Order {
 impl Order {
     /// The most it can take, in bytes.
     pub fn memory(&self) -> u64 {
-        let segments = u64::from(self.max_segments).saturating_mul(self.limits.max_bytes);
+        // One is cut while another is uploaded, whatever the cloud says.
+        let segments = u64::from(self.max_segments.max(2)).saturating_mul(self.limits.max_bytes);
         segments.saturating_add(OVERHEAD)
     }
 }
