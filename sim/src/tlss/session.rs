@@ -104,7 +104,7 @@ pub(super) async fn serve(
     let script = device.script().unwrap_or_else(|| server.script.borrow().clone());
     let last = Instant::now();
     // If the server is dropped, so is the session: its end is still told.
-    let mut ending = Ending { device: &device, why: End::HungUp, last };
+    let mut closing = Closing { device: &device, why: End::HungUp, last };
     let mut session =
         Session { server, device: &device, stream, number, faults, commands: 0, last };
     let why = tokio::select! {
@@ -112,17 +112,17 @@ pub(super) async fn serve(
         () = hang_up => End::HungUp,
     };
     log::info!(target: "tlss", "{mac}: session {number} ended: {why}");
-    (ending.why, ending.last) = (why, session.last);
+    (closing.why, closing.last) = (why, session.last);
     Ok(())
 }
 
-struct Ending<'a> {
+struct Closing<'a> {
     device: &'a Device,
     why: End,
     last: Instant,
 }
 
-impl Drop for Ending<'_> {
+impl Drop for Closing<'_> {
     fn drop(&mut self) {
         let silence = u64::try_from(self.last.elapsed().as_millis()).unwrap_or(u64::MAX);
         let done = matches!(self.why, End::Done | End::LeftOpen);
