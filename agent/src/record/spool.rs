@@ -20,12 +20,15 @@
 //! 5. A pending upload is replaced at one stroke, and its segment is not deleted to make room.
 //! 6. All files together stay below the limit, and there are never more than 10 000. The oldest
 //!    go first, by arrival: no clock is asked.
-//! 7. Files that this did not name, links, and files of newer versions are never touched.
+//! 7. One process at a time uses the folder.
+//! 8. Files that this did not name, links, and files of newer versions are never touched.
 
 mod disk;
+mod files;
 mod format;
 mod index;
 mod names;
+mod room;
 mod scan;
 mod shelf;
 mod store;

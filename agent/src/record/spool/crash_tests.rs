@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::tempdir;
 
 use super::Pending;
-use super::disk::Card;
+
 use super::fixture::{Op, TestDisk, group, payload, pending, second, segment, session};
 use super::index::Index;
 use super::store::Store;
@@ -136,7 +136,8 @@ fn nothing_synced_is_lost_whenever_it_crashes() {
 
 /// The spool in `root` is as `said` promises.
 fn check(root: &Path, said: &Said, next: Option<&Said>, when: &str) {
-    let mut store = Store::open(root.to_owned(), 1 << 30, Box::new(Card)).expect(when);
+    let mut store =
+        Store::open(root.to_owned(), 1 << 30, Box::new(TestDisk::default())).expect(when);
     let held = |index: &Index, id| index.session(id).and_then(|session| session.pending.clone());
     let pending = held(&store.index().lock().unwrap(), 0);
     let possible = said.pending.iter().chain(next.iter().flat_map(|next| &next.pending));

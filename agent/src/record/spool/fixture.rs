@@ -26,7 +26,7 @@ pub enum Op {
     RemoveDir(PathBuf),
 }
 
-/// A real folder, with faults. Clones are the same disk.
+/// A real folder, with faults, and without waiting for its disk. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct TestDisk {
     state: Arc<Mutex<Faults>>,

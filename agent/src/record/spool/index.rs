@@ -253,3 +253,57 @@ impl Entry {
         Stored { head: self.segment, duration, bytes }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::spool::fixture::{segment, session};
+
+    fn entry(number: u64, state: State) -> Entry {
+        let groups =
+            Groups { begin: 10, end: 90, duration: Duration::ZERO, bytes: 60, done: false };
+        Entry { segment: segment(number), groups, length: 100, state }
+    }
+
+    #[test]
+    fn ten_thousand_files_are_enough() {
+        let mut index = Index::new(u64::MAX);
+        let id = index.begin(session("a"));
+        for number in 0..MAX_FILES as u64 {
+            assert!(index.fits(1));
+            index.put(id, number, entry(number, State::Complete));
+        }
+        assert!(!index.fits(0));
+        index.take(id, 5);
+        assert!(index.fits(0));
+    }
+
+    #[test]
+    fn what_is_being_written_and_what_is_pending_cannot_go() {
+        let mut index = Index::new(300);
+        let (first, other) = (index.begin(session("a")), index.begin(session("b")));
+        index.put(first, 0, entry(7, State::Forming));
+        index.put(other, 1, entry(7, State::Complete));
+        index.put(first, 2, entry(8, State::Complete));
+        assert_eq!(index.oldest().map(|(id, file, _)| (id, file)), Some((other, 1)));
+        assert!(!index.fits(1) && index.can_fit(200) && !index.can_fit(201));
+
+        let pending = Pending { number: 7, name: String::new(), uri: String::new() };
+        index.session_mut(other).unwrap().pending = Some(pending);
+        assert_eq!(index.oldest().map(|(id, file, _)| (id, file)), Some((first, 2)));
+        assert_eq!(index.evictable_bytes(), 100);
+    }
+
+    #[test]
+    fn a_session_is_forgotten_when_it_is_nobodys_and_holds_nothing() {
+        let mut index = Index::new(300);
+        let id = index.begin(session("a"));
+        assert!(!index.forget(id));
+        index.session_mut(id).unwrap().held = false;
+        index.put(id, 0, entry(0, State::Complete));
+        assert!(!index.forget(id));
+        index.take(id, 0);
+        assert!(index.forget(id) && index.session(id).is_none());
+        assert_ne!(index.begin(session("b")), id);
+    }
+}

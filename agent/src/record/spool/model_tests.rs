@@ -1,14 +1,13 @@
 //! Any sequence of operations, reopening included, against a map.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::tempdir;
 
-use super::disk::Card;
-use super::fixture::{group, payload, pending, second, segment, session, size};
+use super::fixture::{TestDisk, group, payload, pending, second, segment, session, size};
 use super::store::Store;
 use super::{Pending, SpoolError};
 
@@ -58,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn open(root: &Path, limit: u64) -> Store {
-    Store::open(root.to_owned(), limit, Box::new(Card)).unwrap()
+    Store::open(root.to_owned(), limit, Box::new(TestDisk::default())).unwrap()
 }
 
 impl Model {
@@ -129,13 +128,17 @@ impl Model {
 
     /// The store was opened again: what was not complete is now. A session that holds nothing is
     /// forgotten, and begins anew.
-    fn reopen(&mut self, store: &Store, name: &str) {
-        self.forming = None;
-        self.segments.values_mut().for_each(|kept| kept.complete = true);
-        if self.segments.is_empty() && self.pending.is_none() {
-            assert!(store.index().lock().unwrap().session(self.id).is_none());
-            *self = Self { next: self.next, ..Self::new(store, name) };
+    fn reopen(self, store: &Store, name: &str) -> Self {
+        if self.is_empty() {
+            return Self { next: self.next, ..Self::new(store, name) };
         }
+        let segments = self.segments.into_iter();
+        let segments = segments.map(|(number, kept)| (number, Kept { complete: true, ..kept }));
+        Self { forming: None, segments: segments.collect(), ..self }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.pending.is_none()
     }
 
     /// Takes out what the store deleted to make room, which must have been the oldest.
@@ -180,9 +183,11 @@ fn run(limit: u64, steps: Vec<(usize, Step)>) {
         if let Step::Reopen = step {
             drop(store);
             store = open(dir.path(), limit);
-            for (model, name) in models.iter_mut().zip(names) {
-                model.reopen(&store, name);
-            }
+            let held = models.iter().filter(|model| !model.is_empty()).map(|model| model.id);
+            let found = store.index().lock().unwrap().heads().into_iter().map(|(id, _)| id);
+            assert_eq!(found.collect::<BTreeSet<_>>(), held.collect());
+            let [first, other] = models;
+            models = [first.reopen(&store, names[0]), other.reopen(&store, names[1])];
         } else if let Err(error) = models[nth].apply(&mut store, step) {
             let full = matches!(error, SpoolError::Full { .. });
             assert!(full && limit < u64::MAX, "{step:?}: {error}");

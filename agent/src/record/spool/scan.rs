@@ -7,9 +7,10 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
+use super::files::failed;
 use super::format::{self, Contents, DONE, Found};
 use super::index::{Entry, MAX_FILES, State};
-use super::store::{Store, failed};
+use super::store::Store;
 use super::{SpoolError, names};
 
 impl Store {

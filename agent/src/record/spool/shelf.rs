@@ -153,10 +153,6 @@ impl Writer {
         self.state = Progress::Begun;
         let (part, head, broken) = (Arc::clone(&self.part), self.head, Arc::clone(&self.broken));
         self.part.worker.send(move |store| {
-            // Waited behind a group that could not be written.
-            if broken.load(Ordering::Relaxed) {
-                return;
-            }
             let written = if first {
                 store.begin(part.id, head, &chunks, duration)
             } else {

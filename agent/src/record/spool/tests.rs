@@ -6,7 +6,7 @@ use tempfile::tempdir;
 use tokio::time::advance;
 
 use super::fixture::{TestDisk, group, pending, second, segment, session, size};
-use super::store::REST;
+use super::room::REST;
 use super::*;
 
 const LIMIT: u64 = 1 << 30;
@@ -175,6 +175,40 @@ async fn a_disk_that_is_full_before_the_limit_makes_room() {
     assert!(store(&shelf, 11, 1000).await.is_err());
     assert!(!spool.stats().healthy);
     assert!(numbers(&shelf).len() >= 3, "what could not help was not deleted");
+    assert_eq!(size(dir.path()), spool.stats().bytes, "nothing half-written stays");
+}
+
+#[tokio::test]
+async fn a_segment_given_up_is_replaced_by_the_whole_one() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let spool = open_on(&disk, dir.path(), LIMIT).await;
+    let shelf = spool.shelf(session("a"));
+    let mut writer = shelf.begin(segment(0));
+    writer.append(group(1, 1), second());
+    settle(&shelf).await;
+    let one = size(dir.path());
+    disk.shrink(dir.path(), one + 250);
+    writer.append(group(2, 5), second());
+    writer.finish();
+    settle(&shelf).await;
+    assert_eq!(size(dir.path()), one, "half a group does not stay");
+    assert!(shelf.stored().is_empty() && !spool.stats().healthy);
+
+    let spool = open_on(&disk, dir.path(), LIMIT).await;
+    disk.shrink(dir.path(), LIMIT);
+    let shelf = spool.shelf(session("b"));
+    let mut writer = shelf.begin(segment(0));
+    writer.append(group(1, 1), second());
+    drop(writer);
+    settle(&shelf).await;
+    assert!(shelf.stored().is_empty());
+    store(&shelf, 0, 6).await.unwrap();
+    assert_eq!(size(dir.path()), spool.stats().bytes);
+    assert_eq!(spool.stats().segments, 2);
+    shelf.remove(0).await.unwrap();
+    shelf.close().await.unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "only the first session's");
 }
 
 #[tokio::test(start_paused = true)]
@@ -249,9 +283,19 @@ async fn a_card_may_be_pulled_and_put_back() {
     store(&shelf, 1, 1).await.unwrap();
     assert_eq!(numbers(&shelf), [0, 1]);
 
-    std::fs::remove_dir_all(&card).unwrap();
+    let folder = std::fs::read_dir(&card).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(&card, &pocket).unwrap();
+    assert!(matches!(shelf.read(0).await, Err(SpoolError::Io { .. })));
+    assert!(shelf.remove(1).await.is_err());
+    std::fs::rename(&pocket, &card).unwrap();
+    assert_eq!(shelf.read(0).await.unwrap().concat(), group(0, 1).concat());
+    advance(REST).await;
+    shelf.set_pending(Some(pending(0))).await.unwrap();
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "what was not wanted is gone");
+
+    std::fs::remove_dir_all(folder).unwrap();
     assert!(matches!(shelf.read(0).await, Err(SpoolError::Missing(0))));
-    assert_eq!(numbers(&shelf), [1]);
+    assert!(numbers(&shelf).is_empty());
 }
 
 #[tokio::test]

@@ -124,8 +124,9 @@ impl Worker {
     ) -> Result<T, SpoolError> {
         let (sender, answer) = oneshot::channel();
         self.send(move |store| {
-            let _ = sender.send(work(store));
+            let done = work(store);
             drop(place);
+            let _ = sender.send(done);
         });
         answer.await.unwrap_or(Err(SpoolError::Stalled))
     }

@@ -1,0 +1,147 @@
+//! Room in the spool, and how the disk is.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::SpoolError;
+use super::files::failed;
+use super::index::State;
+use super::store::Store;
+
+/// How long a disk that failed is left alone.
+pub const REST: Duration = Duration::from_secs(30);
+
+impl Store {
+    /// Deletes until so many bytes more fit.
+    pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), SpoolError> {
+        if self.lock().fits(bytes) {
+            return Ok(());
+        }
+        if !self.lock().can_fit(bytes) {
+            let limit = self.lock().stats().limit;
+            return Err(SpoolError::Full { asked: bytes, limit });
+        }
+        while !self.lock().fits(bytes) {
+            if self.evict()?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the oldest file that may go, and counts it. `None` when none may.
+    fn evict(&mut self) -> Result<Option<u64>, SpoolError> {
+        let Some((id, file, entry)) = self.lock().oldest() else { return Ok(None) };
+        self.delete(id, file)?;
+        if entry.state == State::Complete {
+            self.lock().drop_one(id, entry.groups.duration);
+        }
+        Ok(Some(entry.length))
+    }
+
+    /// Deletes a segment's file.
+    pub(super) fn delete(&mut self, id: u64, file: u64) -> Result<(), SpoolError> {
+        self.unlink(&self.path(id, file))?;
+        self.lock().take(id, file);
+        if self.lock().forget(id) {
+            self.remove_folder(id)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a file that is of no use, now or when the disk works again.
+    pub(super) fn discard(&mut self, id: u64, file: u64) {
+        if self.delete(id, file).is_err() {
+            self.lock().set_state(id, file, State::Doomed);
+        }
+    }
+
+    /// Tries something for which so many bytes must be free, unless the disk failed a moment ago.
+    /// When the disk is full before the limit is reached, the oldest segments make room and it is
+    /// tried once more.
+    pub(super) fn attempt<T>(
+        &mut self,
+        bytes: u64,
+        mut work: impl FnMut(&mut Self) -> Result<T, SpoolError>,
+    ) -> Result<T, SpoolError> {
+        if self.rest.is_some_and(|until| Instant::now() < until) {
+            return Err(SpoolError::Resting);
+        }
+        let room = |store: &mut Self| if bytes > 0 { store.make_room(bytes) } else { Ok(()) };
+        let ready = self.find_root().and_then(|()| room(self));
+        let mut result = ready.and_then(|()| work(self));
+        if result.as_ref().is_err_and(SpoolError::is_disk_full) && self.free(bytes) {
+            result = work(self);
+        }
+        match &result {
+            Ok(_) => self.recover(),
+            Err(error @ SpoolError::Io { .. }) => {
+                if self.rest.is_none() {
+                    log::warn!("{error}; recordings go on in memory until the disk works again");
+                }
+                self.rest = Some(Instant::now() + REST);
+                self.lock().healthy = false;
+            }
+            Err(error @ SpoolError::Full { .. }) if !self.said_full => {
+                log::warn!("{error}");
+                self.said_full = true;
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Without the card, its folder would be one on the disk below, and its files be taken for
+    /// deleted.
+    pub(super) fn find_root(&self) -> Result<(), SpoolError> {
+        let found = device(&self.root).map_err(failed("find", &self.root))?;
+        if self.device.is_some_and(|device| device != found) {
+            let other = io::Error::other("another file system is mounted there now");
+            return Err(failed("use", &self.root)(other));
+        }
+        Ok(())
+    }
+
+    /// Deletes the oldest segments of `bytes` together. False where there are not as many.
+    fn free(&mut self, bytes: u64) -> bool {
+        if self.lock().evictable_bytes() < bytes {
+            return false;
+        }
+        let mut freed = 0;
+        while freed < bytes {
+            match self.evict() {
+                Ok(Some(length)) => freed += length,
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        freed > 0
+    }
+
+    fn recover(&mut self) {
+        if self.rest.take().is_none() {
+            return;
+        }
+        log::info!("the spool in {} works again", self.root.display());
+        self.lock().healthy = true;
+        let doomed = self.lock().doomed();
+        for (id, file) in doomed {
+            self.discard(id, file);
+        }
+    }
+}
+
+impl SpoolError {
+    fn is_disk_full(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
+}
+
+/// The file system that a folder is on.
+pub(super) fn device(root: &Path) -> io::Result<u64> {
+    Ok(root.metadata()?.dev())
+}
