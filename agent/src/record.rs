@@ -1,4 +1,4 @@
-//! Cloud recording: a channel's stream is cut into segments, which wait in a [`Backlog`] and are
+//! Cloud recording: a channel's stream is cut into segments, which wait in a [`backlog`] and are
 //! uploaded. A session has one task that records and never waits for network or disk, and one that
 //! uploads.
 //!

@@ -39,8 +39,7 @@ struct Plan {
 
 impl Plan {
     fn of(commands: &[&str]) -> Self {
-        let all: Vec<_> = commands.iter().copied().chain(["done"]).collect();
-        Self { script: Some(Script::of(&all)), ..Self::default() }
+        Self { script: Some(Script::of(commands)), ..Self::default() }
     }
 
     async fn start(self) -> Hosted {
