@@ -19,5 +19,8 @@ pub const MAX_COMMAND: usize = 8 * 1024;
 /// How long the server may be silent after our identity or a reply, and how long a command that has begun
 /// may take to arrive (chapter Socket Connection Timeout).
 pub const COMMAND_WITHIN: Duration = Duration::from_secs(7);
+/// How long our identity or a reply waits for a whole command: one that begins just in time cannot hold
+/// the connection for another 7 s.
+pub const WHOLE_COMMAND_WITHIN: Duration = Duration::from_millis(7_500);
 /// What a server says at the end.
 pub const DONE: &str = "done";

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use super::frame::{Decoder, TooLong, header};
-use super::{COMMAND_WITHIN, DONE, MAX_COMMAND};
+use super::{COMMAND_WITHIN, DONE, MAX_COMMAND, WHOLE_COMMAND_WITHIN};
 
 /// The server broke the protocol or fell silent. The only cure is to close the connection and dial again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum Violation {
     #[error("no command within {} s of our identity or last reply", COMMAND_WITHIN.as_secs())]
     Silent,
     /// A command began and did not end.
-    #[error("a command took longer than {} s to arrive", COMMAND_WITHIN.as_secs())]
+    #[error("a command began and did not arrive in time")]
     Slow,
     /// A command above the limit.
     #[error(transparent)]
@@ -96,7 +96,10 @@ impl Session {
     /// When the server's time is over.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Listening { since } => Some(self.begun.unwrap_or(since) + COMMAND_WITHIN),
+            State::Listening { since } => Some(match self.begun {
+                None => since + COMMAND_WITHIN,
+                Some(begun) => (begun + COMMAND_WITHIN).min(since + WHOLE_COMMAND_WITHIN),
+            }),
             _ => None,
         }
     }

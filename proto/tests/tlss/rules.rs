@@ -113,19 +113,37 @@ fn one_byte_a_minute_ends_in_seven_seconds() {
 }
 
 #[test]
-fn a_command_that_began_in_time_has_its_own_seven_seconds_and_no_more() {
+fn a_command_that_began_at_once_has_seven_seconds() {
     let start = origin();
     let mut session = identified(start);
     let bytes = frame(b"/slow-but-there");
-    let (head, tail) = bytes.split_at(7);
-    session.handle_bytes(start + ms(6_000), head).unwrap();
-    for (second, byte) in tail.iter().take(6).enumerate() {
-        session.handle_bytes(start + ms(7_000 + 1_000 * second as u64), &[*byte]).unwrap();
+    for (second, byte) in bytes.iter().take(7).enumerate() {
+        session.handle_bytes(start + ms(100 + 1_000 * second as u64), &[*byte]).unwrap();
     }
-    assert_eq!(session.poll_timeout(), Some(start + ms(13_000)));
-    let rest = session.handle_bytes(start + ms(12_999), &tail[6..]);
-    assert_eq!(rest, Ok(tail.len() - 6));
+    assert_eq!(session.poll_timeout(), Some(start + ms(7_100)));
+    assert_eq!(session.handle_bytes(start + ms(7_099), &bytes[7..]), Ok(bytes.len() - 7));
     assert_eq!(session.poll_command().unwrap(), b"/slow-but-there");
+}
+
+#[test]
+fn a_command_that_began_late_has_to_be_there_seven_and_a_half_seconds_after_our_last_word() {
+    let start = origin();
+    let bytes = frame(b"/late");
+    let begin = |sent| {
+        let mut session = Session::default();
+        session.handle_sent(sent);
+        session.handle_bytes(sent + ms(6_999), &bytes[..5]).unwrap();
+        session
+    };
+    let mut session = begin(start);
+    assert_eq!(session.poll_timeout(), Some(start + ms(7_500)));
+    assert_eq!(begin(start).handle_timeout(start + ms(7_500)), Err(Violation::Slow));
+    assert_eq!(session.handle_bytes(start + ms(7_499), &bytes[5..]), Ok(bytes.len() - 5));
+    assert_eq!(session.poll_command().unwrap(), b"/late");
+    session.respond(1);
+    session.handle_sent(start + ms(9_000));
+    session.handle_bytes(start + ms(15_999), &bytes[..1]).unwrap();
+    assert_eq!(session.poll_timeout(), Some(start + ms(16_500)), "after a reply as well");
 }
 
 #[test]
