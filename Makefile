@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop soak bench rooms fmt lint docs fuzz ci
+.PHONY: help demo test interop soak bench cross cross-all size rooms fmt lint docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,19 @@ bench: ## figures against real peers, side by side (release build; takes about a
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) --release -p ivt-agent -p ivt-sim -p ivt-tests --bins
 	tests/bench/run $(BENCH)
+
+TARGET ?= armv7-unknown-linux-musleabihf
+PROFILE ?= full
+
+cross: ## the agent for TARGET (default armv7-unknown-linux-musleabihf), PROFILE full or small, into target/cross
+	cross/build $(TARGET) $(PROFILE)
+
+cross-all: ## the agent for every target
+	. cross/env && for target in $$TARGETS; do cross/build $$target $(PROFILE) || exit 1; done
+
+size: ## what takes the room in the agent for TARGET; fails beyond cross/limits.toml
+	cross/build $(TARGET) $(PROFILE)
+	cross/size $(TARGET) $(PROFILE)
 
 rooms: ## who may import whom
 	cross/rooms

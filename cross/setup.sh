@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Prepares this machine: cross/setup.sh [TARGET|qemu]..., by default all targets. Asks nothing and needs no root; everything
+# lands in a cache outside the tree (cross/env), but for the targets rustup can fetch. The second run does nothing.
+set -euo pipefail
+# shellcheck source=cross/env
+. "$(dirname "$0")/env"
+
+REQUIREMENTS=$(cd "$(dirname "$0")" && pwd)/requirements.txt
+# Debian keeps one version at a time: apt checks its signature, and the log names it.
+RUST_PACKAGES="rustc-web rust-web-src"
+# The compiler's libraries; a machine that compiles C has the rest.
+RUST_LIBRARIES='libstd-rust-.*|lib(llvm[0-9]+|z3-[0-9]+|edit2|xml2|icu[0-9]+|bsd0|md0)'
+OLDEST_RUST=1.95
+
+main() {
+    [ $# -gt 0 ] || set -- $TARGETS
+    local target
+    for target in "$@"; do [ "$target" = qemu ] || known "$target"; done
+    mkdir -p "$CACHE" || die "cannot create $CACHE: set IVT_CROSS_CACHE to a folder that can be written"
+    exec 9>"$CACHE/lock"
+    flock 9
+    for target in "$@"; do
+        case $target in
+            qemu) emulator ;;
+            *) linker && standard_library "$target" ;;
+        esac
+    done
+}
+
+linker() {
+    command -v cargo >/dev/null || die "there is no cargo: install a Rust toolchain first (rustup, channel stable)"
+    command -v cc >/dev/null || die "there is no C compiler for the build scripts: install gcc"
+    ! same "$CACHE/zig/done" "$(cat "$REQUIREMENTS")" || return 0
+    space 700
+    say "fetching zig, the linker"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || die "python3 has no venv: install python3-venv"
+    rm -rf "$CACHE/zig"
+    python3 -m venv "$CACHE/zig"
+    fetch "$CACHE/zig/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes -r "$REQUIREMENTS"
+    ln -s "$("$CACHE/zig/bin/python" -c 'import ziglang; print(ziglang.__path__[0])')/zig" "$ZIG"
+    "$ZIG" version >"$CACHE/zig/version" || die "zig does not run on this machine: $ZIG version"
+    cp "$REQUIREMENTS" "$CACHE/zig/done"
+    say "zig $(cat "$CACHE/zig/version") is the linker"
+}
+
+# rustup's where it has one to fetch; otherwise Debian's compiler, and the source from which cargo builds one.
+standard_library() {
+    way "$1" >/dev/null && return
+    if command -v rustup >/dev/null && RUST_BACKTRACE=0 rustup target add "$1" >"$CACHE/rustup.log" 2>&1; then
+        say "rustup brought $1"
+        return
+    fi
+    if [ ! -x "$DEBIAN_RUSTC" ]; then
+        say "rustup does not bring $1; taking Debian's rustc and its source"
+        unpack rust 2000 "$RUST_LIBRARIES" $RUST_PACKAGES
+        compiler
+    fi
+    touch "$CACHE/source-$1.done"
+}
+
+# What makes Debian's compiler run from where it was unpacked.
+compiler() {
+    local libraries=$CACHE/rust/usr/lib/$(cc -print-multiarch) source
+    source=$(find "$CACHE/rust/usr/src" -maxdepth 1 -name 'rustc-*' | head -1)
+    # Where cargo looks for the source.
+    mkdir -p "$CACHE/rust/usr/lib/rustlib/src"
+    ln -sfn "$source" "$CACHE/rust/usr/lib/rustlib/src/rust"
+    cat >"$DEBIAN_RUSTC.new" <<END
+#!/bin/sh
+LD_LIBRARY_PATH=$libraries exec $CACHE/rust/usr/bin/rustc "\$@"
+END
+    chmod +x "$DEBIAN_RUSTC.new"
+    local version
+    version=$("$DEBIAN_RUSTC.new" --version | cut -d' ' -f2) || die "Debian's rustc does not run: $DEBIAN_RUSTC.new --version"
+    [ "$(printf '%s\n' "$OLDEST_RUST" "$version" | sort -V | head -1)" = "$OLDEST_RUST" ] ||
+        die "Debian's rustc is $version, and $OLDEST_RUST is needed: use a newer Debian, or a rustup that has the target"
+    mv "$DEBIAN_RUSTC.new" "$DEBIAN_RUSTC"
+    say "rustc $version of Debian builds the standard library"
+}
+
+emulator() {
+    [ ! -x "$CACHE/qemu/usr/bin/qemu-arm-static" ] || return 0
+    say "fetching qemu"
+    unpack qemu 600 - qemu-user-static
+    find "$CACHE/qemu/usr/bin" -type f ! -name qemu-arm-static ! -name qemu-aarch64-static -delete
+}
+
+# unpack FOLDER MEGABYTES PATTERN PACKAGE...: Debian's packages, and what they need that matches PATTERN, unpacked in the cache.
+unpack() {
+    local folder=$CACHE/$1 megabytes=$2 pattern=$3 apt packages file log=$CACHE/apt.log
+    shift 3
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
+        die "this is no Debian, where $* would come from: install rustup with a toolchain that has the target, or use the container (Cross.toml)"
+    space "$megabytes"
+    rm -rf "$folder" "$CACHE/apt"
+    mkdir -p "$folder" "$CACHE/apt/state/lists/partial" "$CACHE/apt/archives/partial"
+    # A state of its own: the system's lists stay as they are, and root is not needed.
+    apt=(-q -o "Dir::State=$CACHE/apt/state" -o Dir::State::status=/var/lib/dpkg/status -o "Dir::Cache=$CACHE/apt"
+        -o "APT::Sandbox::User=$(id -un)")
+    fetch apt-get "${apt[@]}" update >"$log" 2>&1
+    packages=$(apt-cache "${apt[@]}" depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+        --no-enhances "$@" | grep -xE "$pattern" | sort -u) || true
+    # shellcheck disable=SC2086
+    (cd "$CACHE/apt" && fetch apt-get "${apt[@]}" download "$@" $packages) >>"$log" 2>&1
+    for file in "$CACHE"/apt/*.deb; do
+        dpkg -x "$file" "$folder" || die "cannot unpack ${file##*/}: is the disk of $CACHE full?"
+        say "unpacked ${file##*/}"
+    done
+    rm -rf "$CACHE/apt"
+}
+
+same() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
+
+# space MEGABYTES: there must be so many.
+space() {
+    local free
+    free=$(df -Pm "$CACHE" | awk 'NR == 2 {print $4}')
+    [ "$free" -ge "$1" ] || die "$CACHE has $free MB left, and $1 are needed: make room, or set IVT_CROSS_CACHE to another disk"
+}
+
+# fetch COMMAND...: when it fails it is nearly always the network.
+fetch() {
+    "$@" || die "failed: $1 ${2-} …; what it said stands above or in $CACHE/apt.log. Is the network there, and are proxy and
+    certificates set? Run it again then: it goes on where it stopped."
+}
+
+main "$@"
