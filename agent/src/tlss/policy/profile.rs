@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::uri::{Param, is_name, is_path};
-use super::value::{Chars, Grammar};
+use super::value::{Grammar, Words};
 
 /// The commands of one camera family.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ struct Value {
 #[derive(Clone, Debug)]
 struct Others {
     max: usize,
-    names: Chars,
+    names: Words,
     grammar: Grammar,
 }
 
@@ -87,11 +87,8 @@ impl Rule {
             (Some(known), _) => known.grammar.fits(&param.value),
             (None, Some(other)) => {
                 others += 1;
-                // `Group` beside `group` would be a second reading of the same thing.
-                let alike = self.params.keys().any(|name| name.eq_ignore_ascii_case(&param.name));
                 others <= other.max
-                    && !alike
-                    && other.names.all(&param.name)
+                    && other.names.have(&param.name)
                     && other.grammar.fits(&param.value)
             }
             (None, None) => false,
@@ -122,9 +119,10 @@ struct CommandEntry {
 struct ValueEntry {
     one_of: Option<Vec<String>>,
     number: Option<[u64; 2]>,
-    prefix: Option<String>,
     chars: Option<String>,
     length: Option<[usize; 2]>,
+    #[serde(default)]
+    time: bool,
     #[serde(default)]
     optional: bool,
 }
@@ -133,7 +131,7 @@ struct ValueEntry {
 #[serde(deny_unknown_fields)]
 struct OthersEntry {
     max: usize,
-    names: String,
+    names: Vec<String>,
     chars: String,
     length: [usize; 2],
 }
@@ -160,13 +158,12 @@ impl CommandEntry {
 
 impl ValueEntry {
     fn grammar(self) -> Result<Grammar, String> {
-        match (self.one_of, self.number, self.prefix, self.chars, self.length) {
-            (Some(words), None, None, None, None) => Grammar::one_of(words),
-            (None, Some([from, to]), None, None, None) => Ok(Grammar::Number(from..=to)),
-            (None, None, prefix, Some(chars), Some([from, to])) => {
-                Grammar::text(prefix.unwrap_or_default(), &chars, from..=to)
-            }
-            _ => Err("expected one_of, or number, or chars with length".to_owned()),
+        match (self.one_of, self.number, self.chars, self.length, self.time) {
+            (Some(words), None, None, None, false) => Words::parse(words).map(Grammar::OneOf),
+            (None, Some([from, to]), None, None, false) => Ok(Grammar::Number(from..=to)),
+            (None, None, Some(chars), Some([from, to]), false) => Grammar::text(&chars, from..=to),
+            (None, None, None, None, true) => Ok(Grammar::Time),
+            _ => Err("expected one_of, or number, or time, or chars with length".to_owned()),
         }
     }
 }
@@ -174,8 +171,11 @@ impl ValueEntry {
 impl OthersEntry {
     fn others(self) -> Result<Others, String> {
         let [from, to] = self.length;
-        let grammar = Grammar::text(String::new(), &self.chars, from..=to)?;
-        Ok(Others { max: self.max, names: Chars::parse(&self.names)?, grammar })
+        let grammar = Grammar::text(&self.chars, from..=to)?;
+        if let Some(name) = self.names.iter().find(|name| !is_name(&name.replace('#', "0"))) {
+            return Err(format!("{name:?} is no name of a parameter"));
+        }
+        Ok(Others { max: self.max, names: Words::parse(self.names)?, grammar })
     }
 }
 
@@ -204,7 +204,7 @@ mod tests {
         let error = refused("[[command]]\npath = '/a'\nparams.x = { chars = 'a-z' }");
         assert!(error.contains("chars with length"), "{error}");
         assert!(refused("[[command]]\npath = '/a'\nwirte = 'x'").contains("wirte"));
-        assert!(refused("[[command]]\npath = '/a'\nothers = { max = 1, names = '*', chars = 'a', length = [0, 1] }").contains("others"));
+        assert!(refused("[[command]]\npath = '/a'\nothers = { max = 1, names = ['*'], chars = 'a', length = [0, 1] }").contains("others"));
         assert!(
             refused("[[command]]\npath = '/a'\nparams.'a b' = { number = [0, 1] }").contains("a b")
         );

@@ -18,10 +18,9 @@ pub(super) struct Parts<'c> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Param {
     pub(super) name: String,
-    /// Unescaped.
+    /// Unescaped; a plus that came as such is a space.
     pub(super) value: String,
-    /// As it goes on the wire: escaped where it came escaped, since cameras differ in what they make of
-    /// a plus.
+    /// As it goes on the wire: escaped where it came escaped.
     pub(super) spelt: String,
 }
 
@@ -93,20 +92,23 @@ fn unescape(spelt: &str) -> Option<(String, String)> {
                 return None;
             }
             canonical.push(char::from(byte));
-            byte
+            if byte == b'+' { b' ' } else { byte }
         };
         value.push(char::from(meant));
     }
     Some((value, canonical))
 }
 
-/// A file elsewhere, an address, or an option of a program.
+/// A file elsewhere, an address, or an option of a program, in any of its words: a camera's shell would
+/// part them. An escaped plus parts them too, for cameras that unescape twice.
 fn is_trick(value: &str) -> bool {
-    let option = value.strip_prefix('-').is_some_and(|rest| {
-        let first = rest.bytes().next();
-        first.is_none_or(|b| b == b'-' || b.is_ascii_alphabetic())
-    });
-    option || value.starts_with('/') || value.contains("..") || value.contains("//")
+    let option = |word: &str| {
+        word.strip_prefix('-').is_some_and(|rest| {
+            rest.bytes().next().is_none_or(|first| first == b'-' || first.is_ascii_alphabetic())
+        })
+    };
+    let trick = |word: &str| option(word) || word.starts_with('/');
+    value.split([' ', '+']).any(trick) || value.contains("..") || value.contains("//")
 }
 
 #[cfg(test)]
@@ -135,7 +137,7 @@ mod tests {
             one("2020-04-01 06:00", "2020-04-01%2006%3A00")
         );
         assert_eq!(query("/a?t=UTC%2B8"), one("UTC+8", "UTC%2B8"));
-        assert_eq!(query("/a?t=UTC+8"), one("UTC+8", "UTC+8"));
+        assert_eq!(query("/a?t=UTC+8"), one("UTC 8", "UTC+8"));
     }
 
     #[test]
@@ -164,9 +166,11 @@ mod tests {
     #[test]
     fn options_files_and_addresses_are_no_values() {
         for value in ["-c", "--help", "-", "/etc/passwd", "a/../b", "..", "http://h/", "a//b"] {
-            assert_eq!(query(&format!("/a?t={value}")), None, "{value}");
+            for before in ["", "%20", "+", "%2B", "x%20", "x+", "x%2B", "x%20%20"] {
+                assert_eq!(query(&format!("/a?t={before}{value}")), None, "{before}{value}");
+            }
         }
-        for value in ["-5,10", "a-b", "Asia/Shanghai", "now-06:00", "1.5"] {
+        for value in ["-5,10", "a-b", "Asia/Shanghai", "now-06:00", "1.5", "a%20b-c", "UTC%2B8"] {
             assert!(query(&format!("/a?t={value}")).is_some(), "{value}");
         }
     }

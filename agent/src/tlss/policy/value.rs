@@ -9,47 +9,85 @@ const LONGEST: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Grammar {
-    OneOf(Vec<String>),
+    OneOf(Words),
     Number(RangeInclusive<u64>),
-    Text { prefix: String, chars: Chars, length: RangeInclusive<usize> },
+    Text {
+        chars: Chars,
+        length: RangeInclusive<usize>,
+    },
+    /// `now`, `now-06:00`, `today`, `yesterday`, `2020-04-01`, `2020-04-01 06:00`, or with seconds.
+    Time,
 }
 
 impl Grammar {
-    pub(super) fn one_of(words: Vec<String>) -> Result<Self, String> {
-        match words.iter().find(|word| !word.bytes().all(harmless)) {
-            Some(word) => Err(format!("{word:?} has a character that is never allowed")),
-            None => Ok(Self::OneOf(words)),
-        }
-    }
-
-    pub(super) fn text(
-        prefix: String,
-        chars: &str,
-        length: RangeInclusive<usize>,
-    ) -> Result<Self, String> {
+    pub(super) fn text(chars: &str, length: RangeInclusive<usize>) -> Result<Self, String> {
         if *length.end() > LONGEST || length.is_empty() {
             return Err(format!("length must be [from, to], at most {LONGEST}"));
         }
-        if !prefix.bytes().all(harmless) {
-            return Err(format!("{prefix:?} has a character that is never allowed"));
-        }
-        Ok(Self::Text { prefix, chars: Chars::parse(chars)?, length })
+        Ok(Self::Text { chars: Chars::parse(chars)?, length })
     }
 
     pub(super) fn fits(&self, value: &str) -> bool {
         match self {
-            Self::OneOf(words) => words.iter().any(|word| word == value),
-            // Leading zeros are usual in times.
-            Self::Number(range) => {
-                let digits =
-                    (1..=10).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
-                digits && value.parse().is_ok_and(|number| range.contains(&number))
-            }
-            Self::Text { prefix, chars, length } => value
-                .strip_prefix(&**prefix)
-                .is_some_and(|rest| length.contains(&rest.len()) && chars.all(rest)),
+            Self::OneOf(words) => words.have(value),
+            Self::Number(range) => is_number(value, range),
+            Self::Text { chars, length } => length.contains(&value.len()) && chars.all(value),
+            Self::Time => is_time(value),
         }
     }
+}
+
+/// Leading zeros are usual in times.
+fn is_number(text: &str, range: &RangeInclusive<u64>) -> bool {
+    let digits = (1..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    digits && text.parse().is_ok_and(|number| range.contains(&number))
+}
+
+fn is_time(text: &str) -> bool {
+    if let Some(offset) = text.strip_prefix("now") {
+        let clock = offset.strip_prefix(['-', '+']);
+        return offset.is_empty() || clock.is_some_and(|clock| are_numbers(clock, ':', &[99, 59]));
+    }
+    let (date, clock) = text.split_once(' ').unwrap_or((text, "00:00"));
+    let clocks = [&[23, 59][..], &[23, 59, 59]];
+    let dated = date.split_once('-').is_some_and(|(year, day)| {
+        year.len() == 4 && is_number(year, &(0..=9999)) && are_numbers(day, '-', &[12, 31])
+    });
+    matches!(text, "today" | "yesterday")
+        || dated && clocks.iter().any(|most| are_numbers(clock, ':', most))
+}
+
+/// Numbers of two digits, each at most so large.
+fn are_numbers(text: &str, separator: char, most: &[u64]) -> bool {
+    let parts: Vec<_> = text.split(separator).collect();
+    let fits = |(part, most): (&&str, &u64)| part.len() == 2 && is_number(part, &(0..=*most));
+    parts.len() == most.len() && parts.iter().zip(most).all(fits)
+}
+
+/// A list of words, in which `#` stands for a number of one to three digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Words(Vec<String>);
+
+impl Words {
+    pub(super) fn parse(words: Vec<String>) -> Result<Self, String> {
+        let allowed = |word: &String| word.bytes().all(|byte| byte == b'#' || harmless(byte));
+        match words.iter().find(|word| !allowed(word)) {
+            Some(word) => Err(format!("{word:?} has a character that is never allowed")),
+            None => Ok(Self(words)),
+        }
+    }
+
+    pub(super) fn have(&self, text: &str) -> bool {
+        self.0.iter().any(|word| is_word(word, text))
+    }
+}
+
+fn is_word(word: &str, text: &str) -> bool {
+    let Some((start, end)) = word.split_once('#') else { return word == text };
+    text.strip_prefix(start).is_some_and(|rest| {
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        (1..=3).contains(&(rest.len() - after.len())) && is_word(end, after)
+    })
 }
 
 /// A set of ASCII characters.
@@ -108,8 +146,8 @@ mod tests {
             "=", "#", "~", "!",
         ] {
             assert!(Chars::parse(&format!("a-z{bad}")).is_err(), "{bad:?}");
-            assert!(Grammar::one_of(vec![format!("a{bad}")]).is_err(), "{bad:?}");
-            assert!(Grammar::text(bad.to_owned(), "a", 1..=2).is_err(), "{bad:?}");
+            let word = Words::parse(vec![format!("a{bad}")]);
+            assert!(bad == "#" || word.is_err(), "{bad:?}");
         }
         assert!(Chars::parse("!-~").is_err(), "a range across harmful ones");
         assert!(Chars::parse("z-a").is_err());
@@ -129,14 +167,80 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_its_prefix_and_length() {
-        let group = Grammar::text("VCA.Ch0".into(), "A-Za-z0-9.", 0..=4).unwrap();
-        for value in ["VCA.Ch0", "VCA.Ch0.Ct1"] {
-            assert!(group.fits(value), "{value}");
+    fn a_text_has_its_length() {
+        let text = Grammar::text("a-z", 2..=3).unwrap();
+        assert!(text.fits("ab") && text.fits("abc"));
+        assert!(!text.fits("a") && !text.fits("abcd") && !text.fits("a1"));
+        assert!(Grammar::text("a", 1..=LONGEST + 1).is_err());
+    }
+
+    #[test]
+    fn a_word_may_have_numbers_in_it() {
+        let words = ["VCA.Ch0", "VCA.Ch0.Ct#", "Z#.P#.x"].map(str::to_owned);
+        let words = Words::parse(words.into()).unwrap();
+        for text in ["VCA.Ch0", "VCA.Ch0.Ct0", "VCA.Ch0.Ct123", "Z1.P22.x"] {
+            assert!(words.have(text), "{text}");
         }
-        for value in ["", "VCA", "USER", "VCA.Ch0.Ct12", "VCA.Ch0,U", "xVCA.Ch0"] {
-            assert!(!group.fits(value), "{value}");
+        for text in [
+            "",
+            "VCA",
+            "VCA.Ch01",
+            "VCA.Ch0.",
+            "VCA.Ch0.Ct",
+            "VCA.Ch0.Ct#",
+            "VCA.Ch0.Ct1234",
+            "VCA.Ch0.Ct1.x",
+            "xVCA.Ch0",
+            "Z1.P.x",
+            "Z1.P1.xy",
+            "VCA.Ch0.Ct-1",
+        ] {
+            assert!(!words.have(text), "{text}");
         }
-        assert!(Grammar::text(String::new(), "a", 1..=LONGEST + 1).is_err());
+    }
+
+    #[test]
+    fn a_time_is_near_now_or_on_the_calendar() {
+        for text in [
+            "now",
+            "now-06:00",
+            "now+01:30",
+            "now-99:59",
+            "today",
+            "yesterday",
+            "2020-04-01",
+            "2020-04-01 06:00",
+            "2020-12-31 23:59:59",
+        ] {
+            assert!(Grammar::Time.fits(text), "{text}");
+        }
+        for text in [
+            "",
+            " now",
+            "now ",
+            "now06:00",
+            "now 06:00",
+            "now-",
+            "now-6:00",
+            "now-06:60",
+            "now-06:00:00",
+            "now-006:00",
+            "tomorrow",
+            "today 06:00",
+            "2020-13-01",
+            "2020-04-32",
+            "20-04-01",
+            "2020-4-1",
+            "2020-04-01 24:00",
+            "2020-04-01  06:00",
+            "2020-04-01T06:00",
+            "2020-04-01 06",
+            "2020-04-01 06:00:00:00",
+            "2020-04-01 -o",
+            "+020-04-01",
+            "-h",
+        ] {
+            assert!(!Grammar::Time.fits(text), "{text}");
+        }
     }
 }
