@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
 use crate::record::leftovers;
-use crate::record::session::Means;
+use crate::record::means::Means;
 use crate::shutdown::{Stop, Stopper, stopper};
 use crate::tls::Trust;
 use crate::tlss::{self, Settings, SetupError, Tlss};

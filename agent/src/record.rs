@@ -8,6 +8,7 @@ pub mod backlog;
 pub mod budget;
 pub mod clock;
 pub mod leftovers;
+pub mod means;
 pub mod pace;
 pub mod recorder;
 pub mod service;

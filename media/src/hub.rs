@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::frame::{Frame, duration_to_ticks};
+use crate::frame::{CLOCK_HZ, Frame, duration_to_ticks};
 
+/// A longer silence is no slow stream.
+const OUTAGE: i64 = 10 * CLOCK_HZ;
 /// What a frame costs in the ring besides its data.
 const FRAME_OVERHEAD: usize = 160;
 
@@ -216,7 +218,14 @@ impl Ring {
     fn key_before(&self, age: Duration) -> Option<u64> {
         let newest = self.frames.back()?.dts;
         let limit = newest.saturating_sub(duration_to_ticks(age));
-        self.keys.iter().rev().copied().find(|&key| self.at(key).is_some_and(|f| f.dts <= limit))
+        let after = self.frames.iter().rposition(|frame| frame.dts <= limit)? + 1;
+        let (last, next) = (&self.frames[after - 1], self.frames.get(after));
+        let after = self.first + after as u64;
+        // Nobody asked for what was before a camera went away that long ago.
+        if next.is_some_and(|next| next.dts - last.dts > OUTAGE && last.dts < limit) {
+            return self.keys.iter().copied().find(|&key| key >= after);
+        }
+        self.keys.iter().rev().copied().find(|&key| key < after)
     }
 }
 
@@ -317,6 +326,19 @@ mod tests {
         hub.push(frame(true, 7));
         assert_eq!(second(reader.try_next()), 7);
         assert_eq!(second(hub.reader(Start::LastKey).try_next()), 7);
+    }
+
+    #[test]
+    fn back_does_not_reach_over_an_outage() {
+        let hub = hub_with(100, 0..20, 2);
+        for second in 3600..3604 {
+            hub.push(frame(second % 2 == 0, second));
+        }
+        let back = |age| second(hub.reader(Start::Back(Duration::from_secs(age))).try_next());
+        assert_eq!(back(0), 3602);
+        assert_eq!(back(3), 3600);
+        assert_eq!(back(10), 3600, "what was an hour ago is not wanted");
+        assert_eq!(back(3590), 12, "unless it is");
     }
 
     #[test]

@@ -11,11 +11,12 @@ use ivt_media::hub::Start;
 use ivt_media::pull::{Pull, PullState};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Answer, Feeds, Link, RecordAsk, Refusal, Status, bitrate};
 use crate::record::budget::Share;
-use crate::record::session::{self, Means, Session};
+use crate::record::means::Means;
+use crate::record::session::{self, Session};
 use crate::shutdown::Stop;
 
 /// The cloud has its answer in time, whatever the camera does.
@@ -70,7 +71,7 @@ impl Recording {
                         self.record(*ask, answer, &mut starting, current.as_ref());
                     }
                     Command::Stop(session_id, done) => {
-                        cancel(&mut starting, &session_id);
+                        dismiss(starting.take_if(|s: &mut Starting| s.session_id == session_id));
                         if current.take_if(|c: &mut Current| c.session_id == session_id).is_some() {
                             self.log(&session_id, "ends: the cloud asked for it");
                         }
@@ -107,6 +108,8 @@ impl Recording {
         current: Option<&Current>,
     ) {
         if current.is_some_and(|current| current.session_id == ask.order.session_id) {
+            // What was to take over from it is not wanted any more.
+            dismiss(starting.take());
             answer.send(Ok(())).ok();
             return;
         }
@@ -114,7 +117,9 @@ impl Recording {
             starting.waiting.push(answer);
             return;
         }
-        // The newest wins; whoever asked for the one before it has lost the connection.
+        // The newest wins; whoever asked for the one before it has lost the connection. That one's
+        // memory is free before the new one asks for some.
+        dismiss(starting.take());
         let session_id = ask.order.session_id.clone();
         let ready = Box::pin(self.prepare(ask, current.map(|current| &*current.share)));
         *starting = Some(Starting { session_id, ready, waiting: vec![answer] });
@@ -126,11 +131,14 @@ impl Recording {
         ask: RecordAsk,
         instead: Option<&Share>,
     ) -> impl Future<Output = Result<Session, Refusal>> + Send + 'static {
-        let share = self.means.budget.share(ask.order.memory(), instead);
+        let share = self.means.budget.share(ask.order.memory(self.means.spool_mode), instead);
         let pull = Arc::clone(self.feeds.of(ask.stream));
         let (encoder, means, number) = (Arc::clone(&self.encoder), self.means.clone(), self.number);
+        let until = Instant::now() + START;
         async move {
             let share = share.map_err(|e| Refusal::Memory { reason: e.to_string() })?;
+            // Before anything is read: a ring may be short.
+            let spool = means.spool().await;
             // Reading begins here, so that nothing is missed while the bit rate is measured.
             let input = pull.subscribe(Start::Back(ask.order.prerecord));
             let checked = async {
@@ -143,13 +151,14 @@ impl Recording {
                 kind: Kind::Timeout,
                 reason: "the camera sent no frame in time".into(),
             };
-            timeout(START, checked).await.map_err(silent)??;
+            timeout_at(until, checked).await.map_err(silent)??;
             let camera = pull.state();
             Ok(Session {
                 channel: number,
                 order: ask.order,
                 input,
                 camera,
+                spool,
                 share: Arc::new(share),
                 means,
             })
@@ -208,11 +217,9 @@ async fn begin(starting: &mut Option<Starting>) -> (Starting, Result<Session, Re
     (begun, ready)
 }
 
-fn cancel(starting: &mut Option<Starting>, session_id: &str) {
-    if let Some(cancelled) = starting.take_if(|s| s.session_id == session_id) {
-        for answer in cancelled.waiting {
-            answer.send(Err(Refusal::Stopped)).ok();
-        }
+fn dismiss(starting: Option<Starting>) {
+    for answer in starting.into_iter().flat_map(|starting| starting.waiting) {
+        answer.send(Err(Refusal::Stopped)).ok();
     }
 }
 

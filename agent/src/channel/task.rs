@@ -16,7 +16,7 @@ use super::record::Recording;
 use super::session::{Ruling, Session};
 use super::{Answer, Ask, Command, Feeds, Handle, Link, Refusal, Status, reach};
 use crate::config;
-use crate::record::session::Means;
+use crate::record::means::Means;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::config;
-use crate::record::session::Means;
+use crate::record::means::Means;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::Trust;
 

@@ -150,7 +150,7 @@ mod tests {
     fn counts_that_multiply_to_gigabytes_are_only_numbers() {
         let request =
             StartCloudRecord { seg_max_count: u32::MAX, seg_max_size: u64::MAX, ..request() };
-        assert_eq!(order(request).unwrap().memory(), u64::MAX);
+        assert_eq!(order(request).unwrap().memory(None), u64::MAX);
     }
 
     #[test]

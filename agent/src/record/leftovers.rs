@@ -1,23 +1,115 @@
-//! Opens the spool, and uploads what sessions of an earlier run left in it.
+//! What waits in the spool while nobody records it: sessions of an earlier run, and sessions whose
+//! service was away for longer than one waits. Uploaded one after the other, for as long as it
+//! takes, and handed to a recording that goes on with the same session.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::mem;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::backlog::{Backlog, BacklogOptions};
 use super::clock::Anchor;
+use super::means::Means;
 use super::service::{Service, callback_url};
-use super::session::Means;
-use super::spool::{Leftover, Spool};
+use super::spool::{Leftover, SessionHead, Shelf, Spool};
 use super::upload::{self, UploadOptions};
 use crate::config;
 use crate::shutdown::Stop;
 
-/// Between two tries to open the spool: a card may be put in later.
+/// Between two tries to open the spool: a card may be put in later. And between two tries at a
+/// service that gives no sign of life.
 const RETRY: Duration = Duration::from_secs(30);
+/// One session keeps the others waiting for no longer than this while its service is away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The sessions that wait. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Leftovers(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Something was added or put back.
+    changed: Notify,
+    /// The one that is being uploaded is wanted by a recording.
+    wanted: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Leftover>,
+    uploading: Option<SessionHead>,
+}
+
+impl Leftovers {
+    /// Uploads it in its turn.
+    pub fn add(&self, leftover: Leftover) {
+        self.lock().waiting.push_back(leftover);
+        self.0.changed.notify_waiters();
+    }
+
+    /// What a session of this name left, for the recording that goes on with it.
+    pub async fn claim(&self, head: &SessionHead) -> Option<Shelf> {
+        loop {
+            let mut changed = pin!(self.0.changed.notified());
+            changed.as_mut().enable();
+            {
+                let mut state = self.lock();
+                let found = state.waiting.iter().position(|leftover| leftover.head == *head);
+                if let Some(found) = found {
+                    return state.waiting.remove(found).map(|leftover| leftover.shelf);
+                }
+                state.uploading.as_ref().filter(|uploading| *uploading == head)?;
+            }
+            self.0.wanted.notify_one();
+            changed.await;
+        }
+    }
+
+    /// Uploads what there is and what comes, for ever.
+    async fn upload(&self, means: &Means) {
+        let mut failures = 0;
+        loop {
+            let mut changed = pin!(self.0.changed.notified());
+            changed.as_mut().enable();
+            let (next, others) = {
+                let state = &mut *self.lock();
+                let next = state.waiting.pop_front();
+                state.uploading = next.as_ref().map(|leftover| leftover.head.clone());
+                (next, state.waiting.len())
+            };
+            let Some(leftover) = next else {
+                changed.await;
+                continue;
+            };
+            let empty = tokio::select! {
+                empty = upload(leftover.clone(), means) => empty,
+                () = self.0.wanted.notified() => false,
+            };
+            {
+                let state = &mut *self.lock();
+                state.uploading = None;
+                if !empty {
+                    state.waiting.push_back(leftover);
+                }
+            }
+            self.0.changed.notify_waiters();
+            failures = if empty { 0 } else { failures + 1 };
+            if failures > others {
+                failures = 0;
+                sleep(RETRY).await;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Opens the spool, however long that takes, shows it in `opened` and uploads what is in it. Sessions
 /// that come before go on in memory.
@@ -27,17 +119,16 @@ pub async fn run(
     opened: watch::Sender<Option<Spool>>,
     mut stop: Stop,
 ) {
-    let mut ending = stop.clone();
     let work = async {
         let (spool, leftovers) = open(config).await;
-        opened.send_replace(Some(spool));
-        let mut drains = JoinSet::new();
         for leftover in leftovers {
-            drains.spawn(drain(leftover, means.clone(), ending.clone()));
+            let (channel, session) = (leftover.head.channel, &leftover.head.session_id);
+            let segments = leftover.shelf.stored().len();
+            log::info!("channel {channel}: recording {session:?} left {segments} segments");
+            means.leftovers.add(leftover);
         }
-        while drains.join_next().await.is_some() {}
-        // The spool lives as long as the agent.
-        ending.requested().await;
+        opened.send_replace(Some(spool));
+        means.leftovers.upload(&means).await;
     };
     tokio::select! {
         () = work => {}
@@ -50,7 +141,7 @@ async fn open(config: config::Spool) -> (Spool, Vec<Leftover>) {
     loop {
         match Spool::open(config.dir.clone(), config.limit).await {
             Ok(opened) => return opened,
-            Err(e) if !std::mem::replace(&mut told, true) => {
+            Err(e) if !mem::replace(&mut told, true) => {
                 log::warn!("recordings go on in memory alone until the spool opens: {e}");
             }
             Err(_) => {}
@@ -59,27 +150,29 @@ async fn open(config: config::Spool) -> (Spool, Vec<Leftover>) {
     }
 }
 
-async fn drain(leftover: Leftover, means: Means, mut stop: Stop) {
+/// True when nothing is left.
+async fn upload(leftover: Leftover, means: &Means) -> bool {
     let Leftover { head, shelf } = leftover;
     let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);
     let Ok(callback) = callback_url(&head.cbk_url) else {
         log::warn!("{name}: its address in the spool makes no sense");
-        return;
+        return true;
     };
-    let segments = shelf.stored().len();
-    log::info!("{name}: {segments} segments of an earlier run are uploaded");
     let backlog = Backlog::new(BacklogOptions {
         name,
         max_segments: 0,
         prerecord: Duration::ZERO,
-        shelf: means.spool_mode.map(|mode| (shelf, mode)),
+        shelf: means.spool_mode.map(|mode| (shelf.clone(), mode)),
         share: None,
         anchor: Arc::new(Anchor::new(None, Instant::now(), SystemTime::now)),
     });
     backlog.close();
-    let service = Service::new(means.http, callback);
-    tokio::select! {
-        () = upload::run(&backlog, service, UploadOptions::default(), rand::make_rng()) => {}
-        () = stop.requested() => {}
-    }
+    let service = Service::new(means.http.clone(), callback);
+    let options = UploadOptions { patience: PATIENCE };
+    upload::run(&backlog, service, options, rand::make_rng()).await;
+    shelf.stored().is_empty()
 }
+
+#[cfg(test)]
+#[path = "leftovers_tests.rs"]
+mod tests;

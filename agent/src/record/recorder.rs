@@ -35,6 +35,8 @@ pub struct Recorder<O> {
     /// The segment that is being cut, as far as it has begun.
     draft: Option<Draft>,
     next: u64,
+    /// Its first segment follows those of an earlier run.
+    resumes: bool,
     outlet: O,
 }
 
@@ -47,9 +49,10 @@ struct Draft {
 
 impl<O: Outlet> Recorder<O> {
     /// For a stream whose first frame this is. It has to be given to [`Recorder::run`] as well.
-    pub fn new(channel: usize, limits: Limits, first: &Frame, outlet: O) -> Self {
+    /// Its segments are numbered from `number` up.
+    pub fn new(channel: usize, limits: Limits, first: &Frame, number: u64, outlet: O) -> Self {
         let (cutter, dates) = (Cutter::new(limits), Dates::new(first));
-        Self { channel, cutter, dates, draft: None, next: 0, outlet }
+        Self { channel, cutter, dates, draft: None, next: number, resumes: number > 0, outlet }
     }
 
     /// Records until `stop` is ready or the stream is closed for good. A camera that is lost ends
@@ -148,8 +151,9 @@ impl<O: Outlet> Recorder<O> {
         let number = self.next;
         self.next += 1;
         let start = Start::Media(self.dates.of(begin));
-        self.outlet.begin(number, start, begin.discontinuity);
-        let discontinuity = begin.discontinuity;
+        // A session that goes on after a restart begins new time stamps.
+        let discontinuity = begin.discontinuity || std::mem::take(&mut self.resumes);
+        self.outlet.begin(number, start, discontinuity);
         self.draft = Some(Draft { number, start, discontinuity, chunks: Vec::new() });
     }
 }

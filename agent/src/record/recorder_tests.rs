@@ -53,10 +53,14 @@ impl Seen {
 
 /// Records what `opener` gives for so long.
 async fn record(opener: impl Opener + 'static, time: Duration) -> Seen {
+    record_from(0, opener, time).await
+}
+
+async fn record_from(number: u64, opener: impl Opener + 'static, time: Duration) -> Seen {
     let pull = Pull::new(Arc::new(opener), PullConfig::default());
     let (mut input, seen) = (pull.subscribe(hub::Start::Live), Seen::default());
     let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
-    let recorder = Recorder::new(0, LIMITS, &first, seen.clone());
+    let recorder = Recorder::new(0, LIMITS, &first, number, seen.clone());
     recorder.run(Item::Frame(first), input, pull.state(), sleep(time)).await;
     seen
 }
@@ -84,6 +88,13 @@ async fn segments_follow_one_another_without_a_gap() {
     let last = segments.last().unwrap();
     let recorded = start(last) + last.duration;
     assert!(recorded.abs_diff(21 * SECOND) < SECOND / 2, "{recorded:?}: nothing is left behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_goes_on_after_a_restart_says_so_once() {
+    let segments = record_from(7, ClipOpener::built_in(BuiltIn::Sub), 9 * SECOND).await.segments();
+    let seen: Vec<_> = segments.iter().take(3).map(|s| (s.number, s.discontinuity)).collect();
+    assert_eq!(seen, [(7, true), (8, false), (9, false)]);
 }
 
 #[tokio::test(start_paused = true)]

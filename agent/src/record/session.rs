@@ -9,57 +9,22 @@ use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
 use ivt_media::segment::Limits;
 use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
 use url::Url;
 
 use super::backlog::{Backlog, BacklogOptions};
-use super::budget::{Budget, Share};
+use super::budget::Share;
 use super::clock::Anchor;
+use super::means::Means;
 use super::recorder::{Outlet, Recorder};
-use super::service::{Deadlines, Http, Service};
-use super::spool::{SegmentHead, SessionHead, Shelf, Spool, Writer};
+use super::service::Service;
+use super::spool::{Leftover, SegmentHead, SessionHead, Shelf, Spool, Writer};
 use super::upload::{self, UploadOptions};
 use super::{Segment, Start};
-use crate::config::{self, SpoolMode};
+use crate::config::SpoolMode;
 use crate::shutdown::Stop;
-use crate::tls::Trust;
 
 /// Memory of a session besides its segments: the groups being cut, buffers of the upload.
 const OVERHEAD: u64 = 2 << 20;
-/// A card that is only just being mounted is waited for so long.
-const SPOOL: Duration = Duration::from_secs(2);
-
-/// What all sessions work with.
-#[derive(Clone)]
-pub struct Means {
-    /// Their memory.
-    pub budget: Arc<Budget>,
-    /// Their connections.
-    pub http: Http,
-    /// What goes to the spool; `None` without one.
-    pub spool_mode: Option<SpoolMode>,
-    /// The spool, once it is open.
-    pub spool: watch::Receiver<Option<Spool>>,
-    /// A recording ends when the cloud stays away for so long.
-    pub disconnect: Option<Duration>,
-}
-
-impl Means {
-    /// As configured; who opens the spool shows it in `spool`.
-    pub fn new(
-        config: &config::Record,
-        trust: Trust,
-        spool: watch::Receiver<Option<Spool>>,
-    ) -> Self {
-        Self {
-            budget: Budget::new(config.memory_limit),
-            http: Http::new(trust, Deadlines::default()),
-            spool_mode: config.spool.as_ref().map(|spool| spool.mode),
-            spool,
-            disconnect: config.disconnect,
-        }
-    }
-}
 
 /// What the cloud ordered. The values were checked.
 #[derive(Clone, Debug)]
@@ -79,11 +44,11 @@ pub struct Order {
 }
 
 impl Order {
-    /// The most it can take, in bytes.
-    pub fn memory(&self) -> u64 {
-        // One is cut while another is uploaded, whatever the cloud says.
-        let segments = u64::from(self.max_segments.max(2)).saturating_mul(self.limits.max_bytes);
-        segments.saturating_add(OVERHEAD)
+    /// The most it can take, in bytes: one segment is cut while another is uploaded, and with
+    /// some spools a third one stored, whatever the cloud says.
+    pub fn memory(&self, spool: Option<SpoolMode>) -> u64 {
+        let segments = self.max_segments.max(least_segments(spool));
+        u64::from(segments).saturating_mul(self.limits.max_bytes).saturating_add(OVERHEAD)
     }
 }
 
@@ -97,6 +62,8 @@ pub struct Session {
     pub input: Subscription,
     /// What the stream's pull is doing.
     pub camera: watch::Receiver<PullState>,
+    /// The spool and what goes there.
+    pub spool: Option<(Spool, SpoolMode)>,
     /// The memory it may take.
     pub share: Arc<Share>,
     /// What all sessions work with.
@@ -111,29 +78,31 @@ pub async fn run(mut session: Session, mut stop: oneshot::Receiver<Infallible>, 
         _ = &mut stop => None,
     };
     let Some(first) = first else { return };
-    let Session { channel, order, input, camera, share, means } = session;
+    let Session { channel, order, input, camera, spool, share, means } = session;
+    let head = SessionHead {
+        session_id: order.session_id.clone(),
+        channel: u32::try_from(channel).unwrap_or(u32::MAX),
+        cbk_url: order.callback.to_string(),
+    };
+    let shelf = match spool {
+        Some((spool, mode)) => Some((shelf(&spool, &means, &head).await, mode)),
+        None => None,
+    };
     let anchor = Arc::new(Anchor::new(order.start, first.received.into(), SystemTime::now));
-    let name = format!("channel {channel}: recording {:?}", order.session_id);
-    let shelf = spool(&means).await.map(|(spool, mode)| {
-        let head = SessionHead {
-            session_id: order.session_id.clone(),
-            channel: u32::try_from(channel).unwrap_or(u32::MAX),
-            cbk_url: order.callback.to_string(),
-        };
-        (spool.shelf(head), mode)
-    });
-    let always = shelf.clone().filter(|(_, mode)| *mode == SpoolMode::Always);
     let backlog = Backlog::new(BacklogOptions {
-        name,
+        name: format!("channel {channel}: recording {:?}", order.session_id),
         max_segments: usize::try_from(order.max_segments).unwrap_or(usize::MAX),
         prerecord: order.prerecord,
-        shelf,
+        shelf: shelf.clone(),
         share: Some(Arc::clone(&share)),
         anchor: Arc::clone(&anchor),
     });
-    let shelf = always.map(|(shelf, _)| shelf);
-    let queue = Queue { backlog: Arc::clone(&backlog), anchor, shelf, writer: None };
-    let recorder = Recorder::new(channel, order.limits, &first, queue);
+    // The numbers of what the session left before are taken.
+    let number = shelf.as_ref().map_or(0, |(shelf, _)| next_number(shelf));
+    let always = shelf.clone().filter(|(_, mode)| *mode == SpoolMode::Always);
+    let always = always.map(|(shelf, _)| shelf);
+    let queue = Queue { backlog: Arc::clone(&backlog), anchor, shelf: always, writer: None };
+    let recorder = Recorder::new(channel, order.limits, &first, number, queue);
     let record = async {
         let mut ending = agent.clone();
         let stop = async {
@@ -144,20 +113,33 @@ pub async fn run(mut session: Session, mut stop: oneshot::Receiver<Infallible>, 
         };
         recorder.run(Item::Frame(first), input, camera, stop).await;
         backlog.close();
-        share.drain(backlog.stats().borrow().bytes);
     };
     let service = Service::new(means.http, order.callback);
     let mut ending = agent.clone();
     let upload = async {
         let patience = UploadOptions::default();
         tokio::select! {
-            () = upload::run(&backlog, service.clone(), patience, rand::make_rng()) => false,
+            _ = upload::run(&backlog, service.clone(), patience, rand::make_rng()) => false,
             () = ending.requested() => true,
         }
     };
     if let ((), true) = tokio::join!(record, upload) {
         upload::leave(&backlog, &service).await;
+    } else if let Some((shelf, _)) = shelf.filter(|(shelf, _)| !shelf.stored().is_empty()) {
+        means.leftovers.add(Leftover { head, shelf });
     }
+}
+
+/// A place in the spool: the one that the session had before, where it left something there.
+async fn shelf(spool: &Spool, means: &Means, head: &SessionHead) -> Shelf {
+    let left = means.leftovers.claim(head).await;
+    left.unwrap_or_else(|| spool.shelf(head.clone()))
+}
+
+fn next_number(shelf: &Shelf) -> u64 {
+    let stored = shelf.stored().last().map(|stored| stored.head.number);
+    let pending = shelf.pending().map(|pending| pending.number);
+    stored.max(pending).map_or(0, |number| number + 1)
 }
 
 async fn first_frame(input: &mut Subscription) -> Option<Arc<ivt_media::frame::Frame>> {
@@ -166,14 +148,6 @@ async fn first_frame(input: &mut Subscription) -> Option<Arc<ivt_media::frame::F
             return Some(frame);
         }
     }
-}
-
-async fn spool(means: &Means) -> Option<(Spool, SpoolMode)> {
-    let mode = means.spool_mode?;
-    let mut spool = means.spool.clone();
-    let open = spool.wait_for(Option::is_some);
-    // Without it the recording goes on in memory; whoever opens it has said so.
-    Some((timeout(SPOOL, open).await.ok()?.ok()?.clone()?, mode))
 }
 
 /// Puts segments into the backlog and, where everything is spooled, on the shelf as they grow.
@@ -209,4 +183,8 @@ impl Outlet for Queue {
     fn forming(&mut self, bytes: u64) {
         self.backlog.forming(bytes);
     }
+}
+
+fn least_segments(spool: Option<SpoolMode>) -> u32 {
+    if spool == Some(SpoolMode::Overflow) { 3 } else { 2 }
 }

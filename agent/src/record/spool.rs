@@ -53,6 +53,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 pub use self::shelf::{Reader, Shelf, Writer};
+pub use self::worker::BYTES as QUEUE_BYTES;
 
 use self::disk::{Card, Disk};
 use self::index::Index;

@@ -16,7 +16,7 @@ use super::store::Store;
 /// Requests and groups that may wait.
 const JOBS: usize = 256;
 /// Payload of groups that may wait. Mostly it is in memory anyway, in the segment being cut.
-const BYTES: usize = 8 * 1024 * 1024;
+pub const BYTES: usize = 4 * 1024 * 1024;
 /// How long a disk may take for a request.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
