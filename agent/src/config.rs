@@ -211,6 +211,9 @@ pub struct Web {
     /// `snapshot`: path of a picture; default "/nvc-cgi/operator/snapshot.fcgi".
     pub snapshot: String,
 }
+    /// `web_cgi`: the commands of the hosted service go there; false where it is of another
+    /// family, and the agent answers. Default true.
+    pub cgi: bool,
 
 /// A text that may hold a password: it is never printed.
 #[derive(Clone, Default, PartialEq, Eq)]

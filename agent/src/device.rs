@@ -7,14 +7,17 @@ use ivt_hal::http::{Http, HttpSnapshot, Limits};
 use ivt_hal::rtsp::{Rtsp, UrlError};
 use ivt_hal::{Cgi, Channel, Credentials, Device, Model, Snapshot};
 
-use crate::config::{self, Backend, Config};
+use crate::config::{self, Backend, Config, Web};
 
 /// The camera or NVR that the configuration describes. Talks to nobody.
 pub fn device(config: &Config) -> Result<Device, UrlError> {
     let channels = config.channels.iter().map(channel).collect::<Result<_, _>>()?;
     // A device with several cameras has no web server that could speak for all of them.
     let cgi = match (config.model, &config.channels[..]) {
-        (Model::Camera, [only]) => web(only).map(|(http, _)| Arc::new(http) as Arc<dyn Cgi>),
+        (Model::Camera, [only]) => web(only).filter(|web| web.cgi).map(|web| {
+            let limit = config.tlss.as_ref().map(|tlss| tlss.reply_limit);
+            Arc::new(http(only, web, limit)) as Arc<dyn Cgi>
+        }),
         _ => None,
     };
     Ok(Device { model: config.model, channels, cgi })
@@ -26,8 +29,9 @@ fn channel(channel: &config::Channel) -> Result<Channel, UrlError> {
             let sub = sub.as_ref().map(|sub| sub.expose());
             let rtsp = Rtsp::new(main.expose(), sub, login(channel), *transport)?;
             let encoder = Arc::new(rtsp.with_bitrate(channel.bitrate));
-            let snapshot = web(channel).map(|(http, path)| {
-                Arc::new(HttpSnapshot::new(http, path, None)) as Arc<dyn Snapshot>
+            let snapshot = web(channel).map(|web| {
+                let http = http(channel, web, None);
+                Arc::new(HttpSnapshot::new(http, &web.snapshot, None)) as Arc<dyn Snapshot>
             });
             Ok(Channel { encoder, snapshot })
         }
@@ -49,11 +53,18 @@ fn login(channel: &config::Channel) -> Option<Credentials> {
     Some(Credentials { username, password: password.expose().to_owned() })
 }
 
-/// A camera's web server, and the path of a picture there.
-fn web(channel: &config::Channel) -> Option<(Http, &str)> {
-    let Backend::Rtsp { web: Some(web), .. } = &channel.backend else { return None };
-    let http = Http::new(&web.host, web.port, login(channel), Limits::default());
-    Some((http, &web.snapshot))
+fn web(channel: &config::Channel) -> Option<&Web> {
+    match &channel.backend {
+        Backend::Rtsp { web, .. } => web.as_ref(),
+        Backend::Emulator { .. } => None,
+    }
+}
+
+/// A camera's web server. `limit`: bytes of an answer, where the usual ones will not do.
+fn http(channel: &config::Channel, web: &Web, limit: Option<usize>) -> Http {
+    let usual = Limits::default();
+    let limits = Limits { body: limit.unwrap_or(usual.body), ..usual };
+    Http::new(&web.host, web.port, login(channel), limits)
 }
 
 #[cfg(test)]
@@ -84,6 +95,15 @@ mod tests {
         assert!(source.credentials.unwrap().password == "p");
         assert_eq!(encoder.bitrate(Stream::Main).await.unwrap(), Some(2_000_000));
         assert!(device.channels[0].snapshot.is_none(), "RTSP alone takes no pictures");
+    }
+
+    #[test]
+    fn a_web_server_of_another_family_gives_pictures_alone() {
+        let channel = "backend = 'rtsp'\nmain = 'rtsp://h/a'\nweb = 'http://h'\n";
+        let device = parsed(channel);
+        assert!(device.cgi.is_some() && device.channels[0].snapshot.is_some());
+        let device = parsed(&format!("{channel}web_cgi = false"));
+        assert!(device.cgi.is_none() && device.channels[0].snapshot.is_some());
     }
 
     #[tokio::test]

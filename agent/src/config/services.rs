@@ -76,11 +76,13 @@ pub(super) fn web(section: &mut Section<'_, '_>) -> Result<Option<Web>, Error> {
     let address = section.read("web", http_url)?;
     let snapshot = section.read("snapshot", snapshot_path)?;
     let Some((host, port)) = address else {
-        let stray = |_| section.error("channel.snapshot needs channel.web");
-        return snapshot.map_or(Ok(None), |path| Err(stray(path)));
+        let stray = snapshot.map(|_| "snapshot").or(cgi.map(|_| "web_cgi"));
+        let needs = |key| Err(section.error(format!("channel.{key} needs channel.web")));
+        return stray.map_or(Ok(None), needs);
     };
     let snapshot = snapshot.unwrap_or_else(|| "/nvc-cgi/operator/snapshot.fcgi".into());
-    Ok(Some(Web { host, port, snapshot }))
+    Ok(Some(Web { host, port, snapshot, cgi: cgi.unwrap_or(true) }))
+    let cgi = section.read("web_cgi", boolean)?;
 }
 
 fn http_url(value: &DeValue<'_>) -> Result<(String, u16), String> {
