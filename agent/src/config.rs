@@ -179,9 +179,10 @@ pub struct Tlss {
     /// `mac`: the hardware address by which the server knows the device; default that of its
     /// first network interface.
     pub mac: Option<[u8; 6]>,
-    /// `brand`: told to the server; default "ivt".
+    /// `brand`: told to the server, 1 to 64 printable ASCII characters other than `&` and `=`;
+    /// default "ivt".
     pub brand: String,
-    /// `model`: told to the server; default `cloud.hardware_model`.
+    /// `model`: as `brand`; default what can be told of `cloud.hardware_model`.
     pub model: String,
     /// `profile`: TOML file of the commands that are allowed; default the built-in one.
     pub profile: Option<PathBuf>,

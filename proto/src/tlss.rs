@@ -11,7 +11,7 @@ mod session;
 use std::time::Duration;
 
 pub use frame::{Decoder, TooLong, frame, header};
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, sendable};
 pub use session::{Session, Violation};
 
 /// The longest command that is read, in bytes, whatever length a server declares.

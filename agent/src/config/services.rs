@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ivt_proto::tlss::sendable;
 use toml::de::DeValue;
 use url::Url;
 
@@ -11,6 +12,8 @@ use super::{Error, Record, Spool, SpoolMode, Tlss, Web};
 
 /// Longest name of a server that there can be.
 const HOST: usize = 253;
+/// Brand and model of a device that has none.
+const UNNAMED: &str = "ivt";
 
 pub(super) fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record, Error> {
     let modes = word(&[("overflow", SpoolMode::Overflow), ("always", SpoolMode::Always)]);
@@ -46,8 +49,8 @@ pub(super) fn tlss(
     let port = section.read("port", integer(1..=65_535))?.and_then(|port| u16::try_from(port).ok());
     let interval = section.read("interval_minutes", integer(1..=1_440))?.unwrap_or(60);
     let (tls, mac) = (section.read("tls", boolean)?, section.read("mac", mac)?);
-    let brand = section.read("brand", text(1..=NAME))?;
-    let model = section.read("model", text(1..=NAME))?;
+    let brand = section.read("brand", name)?;
+    let model = section.read("model", name)?;
     let profile = path(&mut section, "profile", base)?;
     let write = section.read("write", list(|word| text(1..=NAME)(word)))?;
     let limit = section.read("reply_limit", integer(1 << 16..=1 << 26))?;
@@ -64,8 +67,11 @@ pub(super) fn tlss(
         interval: seconds(interval * 60),
         tls: tls.unwrap_or(false),
         mac,
-        brand: brand.unwrap_or_else(|| "ivt".into()),
-        model: model.unwrap_or_else(|| hardware_model.to_owned()),
+        brand: brand.unwrap_or_else(|| UNNAMED.into()),
+        model: model.unwrap_or_else(|| match sendable(hardware_model).trim() {
+            "" => UNNAMED.into(),
+            model => model.to_owned(),
+        }),
         profile,
         write: write.unwrap_or_default(),
         reply_limit: limit.unwrap_or(4 << 20) as usize,
@@ -75,6 +81,7 @@ pub(super) fn tlss(
 pub(super) fn web(section: &mut Section<'_, '_>) -> Result<Option<Web>, Error> {
     let address = section.read("web", http_url)?;
     let snapshot = section.read("snapshot", snapshot_path)?;
+    let cgi = section.read("web_cgi", boolean)?;
     let Some((host, port)) = address else {
         let stray = snapshot.map(|_| "snapshot").or(cgi.map(|_| "web_cgi"));
         let needs = |key| Err(section.error(format!("channel.{key} needs channel.web")));
@@ -82,7 +89,6 @@ pub(super) fn web(section: &mut Section<'_, '_>) -> Result<Option<Web>, Error> {
     };
     let snapshot = snapshot.unwrap_or_else(|| "/nvc-cgi/operator/snapshot.fcgi".into());
     Ok(Some(Web { host, port, snapshot, cgi: cgi.unwrap_or(true) }))
-    let cgi = section.read("web_cgi", boolean)?;
 }
 
 fn http_url(value: &DeValue<'_>) -> Result<(String, u16), String> {
@@ -103,6 +109,15 @@ fn snapshot_path(value: &DeValue<'_>) -> Result<String, String> {
     match path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(path),
         false => Err("a path that begins with /".into()),
+    }
+}
+
+/// A brand or a model.
+fn name(value: &DeValue<'_>) -> Result<String, String> {
+    let text = text(1..=NAME)(value)?;
+    match sendable(&text) == text {
+        true => Ok(text),
+        false => Err("1 to 64 printable ASCII characters other than & and =".into()),
     }
 }
 

@@ -323,10 +323,26 @@ fn the_hosted_service_is_off_until_it_is_enabled() {
         ("mac = '00132'", "12 hexadecimal digits"),
         ("mac = '00:13:23:A0:07:AG'", "12 hexadecimal digits"),
         ("sever = 'h'", "\"server\"?"),
+        ("brand = 'a&b'", ":10: tlss.brand must be 1 to 64 printable ASCII"),
+        ("\nmodel = 'a=b'", ":11: tlss.model must be 1 to 64 printable ASCII"),
+        ("model = 'caméra'", "tlss.model must be 1 to 64 printable ASCII"),
     ] {
         let got = error(&text(keys));
         assert!(got.contains(want), "{keys}: {got}");
     }
+}
+
+#[test]
+fn any_hardware_model_makes_a_model_for_the_hosted_service() {
+    let model = |hardware: &str| {
+        let text = with("[cloud]", &format!("hardware_model = '{hardware}'"));
+        let text = format!("{text}[tlss]\nenable = true\nserver = 'h'\nport = 1");
+        text.parse::<Config>().unwrap().tlss.unwrap().model
+    };
+    assert_eq!(model("NS6202HD"), "NS6202HD");
+    assert_eq!(model("摄像机 A&B=1"), "AB1");
+    assert_eq!(model("摄像机"), "ivt");
+    assert_eq!(model(&"x".repeat(200)), "x".repeat(64));
 }
 
 #[test]

@@ -57,6 +57,11 @@ impl Identity {
         Self::new(digits(&mac).ok_or(IdentityError::Mac)?, &brand, &model)
     }
 
+    /// The same device by another address.
+    pub fn with_mac(self, mac: [u8; 6]) -> Self {
+        Self { mac, ..self }
+    }
+
     /// The hardware address.
     pub fn mac(&self) -> [u8; 6] {
         self.mac
@@ -82,10 +87,15 @@ impl fmt::Display for Identity {
     }
 }
 
+/// As much of a text as can be a brand or a model: at most 64 printable ASCII characters other than `&`
+/// and `=`.
+pub fn sendable(text: &str) -> String {
+    let fits = |c: &char| (' '..='~').contains(c) && !matches!(c, '&' | '=');
+    text.chars().filter(fits).take(LONGEST_NAME).collect()
+}
+
 fn check(name: &str, error: IdentityError) -> Result<(), IdentityError> {
-    let sendable = |b: u8| (b' '..=b'~').contains(&b) && !matches!(b, b'&' | b'=');
-    let fits = (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(sendable);
-    if fits { Ok(()) } else { Err(error) }
+    if !name.is_empty() && sendable(name) == name { Ok(()) } else { Err(error) }
 }
 
 fn digits(text: &str) -> Option<[u8; 6]> {
@@ -123,6 +133,13 @@ mod tests {
             assert_eq!(Identity::new(MAC, name, "m"), Err(IdentityError::Brand), "{name:?}");
             assert_eq!(Identity::new(MAC, "b", name), Err(IdentityError::Model), "{name:?}");
         }
+    }
+
+    #[test]
+    fn any_text_can_be_made_sendable() {
+        assert_eq!(sendable("NS-62 a&b=c\u{e9}\n\0!"), "NS-62 abc!");
+        assert_eq!(sendable(&"x".repeat(65)), "x".repeat(64));
+        assert_eq!(sendable("\u{6444}&="), "");
     }
 
     #[test]
