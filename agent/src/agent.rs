@@ -84,7 +84,7 @@ impl Agent {
         let device = device::device(config)?;
         let hosted = tlss::Camera {
             cgi: device.cgi.clone(),
-            snapshot: device.channels.first().and_then(|channel| channel.snapshot.clone()),
+            snapshots: device.channels.iter().map(|channel| channel.snapshot.clone()).collect(),
         };
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());

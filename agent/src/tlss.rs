@@ -65,8 +65,8 @@ pub struct Settings {
 pub struct Camera {
     /// Its own web server. Without one the agent answers what it can.
     pub cgi: Option<Arc<dyn Cgi>>,
-    /// Its pictures, for a camera without a web server.
-    pub snapshot: Option<Arc<dyn Snapshot>>,
+    /// The pictures of each channel, for a device without a web server of its own.
+    pub snapshots: Vec<Option<Arc<dyn Snapshot>>>,
 }
 
 /// Why settings cannot be used.

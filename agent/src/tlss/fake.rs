@@ -67,7 +67,7 @@ pub(super) struct WebServer {
 impl WebServer {
     pub(super) fn camera() -> (Arc<Self>, Camera) {
         let server = Arc::new(Self::default());
-        (server.clone(), Camera { cgi: Some(server), snapshot: None })
+        (server.clone(), Camera { cgi: Some(server), snapshots: Vec::new() })
     }
 
     pub(super) fn targets(&self) -> Vec<String> {

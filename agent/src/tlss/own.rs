@@ -2,6 +2,7 @@
 //! with what the agent knows. What nobody knows is not there.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivt_hal::{Kind, Snapshot, Stream};
@@ -25,12 +26,18 @@ pub(super) struct Facts<'a> {
 pub(super) async fn answer(
     request: &Request,
     facts: &Facts<'_>,
-    snapshot: Option<&dyn Snapshot>,
+    snapshots: &[Option<Arc<dyn Snapshot>>],
 ) -> Reply {
     let file = request.path().rsplit('/').next().unwrap_or_default();
-    match (file, request.value("action"), snapshot) {
-        ("param.fcgi" | "param.cgi", Some("list"), _) => list(request.value("group"), facts),
-        ("snapshot.fcgi" | "snapshot.cgi", None, Some(snapshot)) => picture(snapshot).await,
+    match (file, request.value("action")) {
+        ("param.fcgi" | "param.cgi", Some("list")) => list(request.value("group"), facts),
+        ("snapshot.fcgi" | "snapshot.cgi", None) => {
+            let channel = request.value("id").map_or(Some(0), |id| id.parse().ok());
+            match channel.and_then(|channel: usize| snapshots.get(channel)?.as_deref()) {
+                Some(snapshot) => picture(snapshot).await,
+                None => Reply::error(404, "There is no such camera, or it takes no pictures."),
+            }
+        }
         _ => Reply::error(404, "This camera has no such command."),
     }
 }
@@ -121,17 +128,17 @@ mod tests {
     use super::*;
     use crate::tlss::policy::{Policy, Profile};
 
-    async fn ask(command: &str, snapshot: Option<&dyn Snapshot>) -> Reply {
+    async fn ask(command: &str, snapshots: &[Option<Arc<dyn Snapshot>>]) -> Reply {
         let policy = Policy::new(Profile::built_in(), &["timezone".to_owned()]).unwrap();
         let request = policy.check(command.as_bytes()).unwrap();
         let identity = Identity::new([0, 0x13, 0x23, 0xa0, 7, 0xad], "CAP", "NS6202HD").unwrap();
         let now = UNIX_EPOCH + Duration::from_secs(1_585_744_205);
         let address = Some([192, 168, 1, 9].into());
-        answer(&request, &Facts { identity: &identity, address, now }, snapshot).await
+        answer(&request, &Facts { identity: &identity, address, now }, snapshots).await
     }
 
     async fn listed(query: &str) -> String {
-        let reply = ask(&format!("/uapi-cgi/param.fcgi?action=list{query}"), None).await;
+        let reply = ask(&format!("/uapi-cgi/param.fcgi?action=list{query}"), &[]).await;
         assert_eq!(reply.status, 200);
         String::from_utf8(reply.body.to_vec()).unwrap()
     }
@@ -166,17 +173,45 @@ mod tests {
             "/uapi-cgi/timezone.cgi?action=set",
             "/uapi-cgi/netinfo.cgi",
         ] {
-            assert_eq!(ask(command, None).await.status, 404, "{command}");
+            assert_eq!(ask(command, &[]).await.status, 404, "{command}");
         }
     }
 
     #[tokio::test]
     async fn a_snapshot_is_the_cameras_jpeg() {
-        let emulator = Emulator::default();
-        let reply = ask("/nvc-cgi/operator/snapshot.fcgi", Some(&emulator)).await;
+        let emulator = Arc::new(Emulator::default());
+        let reply = ask("/nvc-cgi/operator/snapshot.fcgi", &[Some(emulator.clone())]).await;
         assert_eq!(reply.status, 200);
         assert!(reply.head.windows(24).any(|part| part == b"Content-Type: image/jpeg"));
         assert_eq!(reply.body, emulator.jpeg(Stream::Main).await.unwrap());
+    }
+
+    struct Still(&'static [u8]);
+
+    #[async_trait]
+    impl Snapshot for Still {
+        async fn jpeg(&self, _stream: Stream) -> Result<Bytes> {
+            Ok(Bytes::from_static(self.0))
+        }
+    }
+
+    #[tokio::test]
+    async fn each_camera_of_an_nvr_has_its_own_picture() {
+        let still = |picture| Some(Arc::new(Still(picture)) as Arc<dyn Snapshot>);
+        let snapshots = [still(b"zero"), None, still(b"two")];
+        for (query, expected) in [
+            ("", Some("zero")),
+            ("?id=0", Some("zero")),
+            ("?id=1", None),
+            ("?id=2", Some("two")),
+            ("?id=3", None),
+        ] {
+            let reply = ask(&format!("/cgi-bin/operator/snapshot.cgi{query}"), &snapshots).await;
+            match expected {
+                Some(picture) => assert_eq!(reply.body, picture, "{query}"),
+                None => assert_eq!(reply.status, 404, "{query}"),
+            }
+        }
     }
 
     struct Failing(Option<Kind>);
@@ -199,7 +234,7 @@ mod tests {
             (Some(Kind::Unsupported), 404),
             (None, 504),
         ] {
-            let reply = ask("/uapi-cgi/snapshot.fcgi", Some(&Failing(kind))).await;
+            let reply = ask("/uapi-cgi/snapshot.fcgi", &[Some(Arc::new(Failing(kind)))]).await;
             assert_eq!(reply.status, status, "{kind:?}");
         }
     }

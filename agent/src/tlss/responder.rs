@@ -65,7 +65,7 @@ impl Responder {
             Some(cgi) => self.run(&**cgi, request).await,
             None => {
                 let facts = Facts { identity: &self.identity, address, now };
-                own::answer(request, &facts, self.camera.snapshot.as_deref()).await
+                own::answer(request, &facts, &self.camera.snapshots).await
             }
         };
         if reply.body.len() <= self.limit {

@@ -53,8 +53,8 @@ async fn a_refused_command_never_reaches_the_camera() {
 
 #[tokio::test(start_paused = true)]
 async fn a_camera_without_a_web_server_is_answered_for() {
-    let snapshot = Some(Arc::new(Emulator::default()) as Arc<dyn ivt_hal::Snapshot>);
-    let responder = responder(Camera { cgi: None, snapshot });
+    let snapshots = vec![Some(Arc::new(Emulator::default()) as Arc<dyn ivt_hal::Snapshot>)];
+    let responder = responder(Camera { cgi: None, snapshots });
     let list = responder.answer(LIST.as_bytes(), None).await;
     assert!(list.body.starts_with(b"VERSION.firmware="));
     assert!(responder.answer(SNAPSHOT.as_bytes(), None).await.body.starts_with(b"\xff\xd8"));

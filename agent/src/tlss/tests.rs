@@ -56,7 +56,7 @@ async fn web_server() -> u16 {
 async fn the_deployed_server_has_its_session_over_real_sockets() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = Http::new("127.0.0.1", web_server().await, None, Limits::default());
-    let camera = Camera { cgi: Some(Arc::new(http)), snapshot: None };
+    let camera = Camera { cgi: Some(Arc::new(http)), snapshots: Vec::new() };
     let port = listener.local_addr().unwrap().port();
     let tlss = Tlss::new(Settings { port, ..settings() }, camera, untrusting(), rng(1)).unwrap();
     let (audit, mut state) = (tlss.audit(), tlss.state());
