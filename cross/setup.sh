@@ -60,7 +60,8 @@ standard_library() {
 
 # What makes Debian's compiler run from where it was unpacked.
 compiler() {
-    local libraries=$CACHE/rust/usr/lib/$(cc -print-multiarch) source
+    local libraries source
+    libraries=$(dirname "$(find "$CACHE/rust/usr/lib" -name 'librustc_driver*.so')")
     source=$(find "$CACHE/rust/usr/src" -maxdepth 1 -name 'rustc-*' | head -1)
     # Where cargo looks for the source.
     mkdir -p "$CACHE/rust/usr/lib/rustlib/src"

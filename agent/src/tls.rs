@@ -5,10 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ivt_media::tls::{TlsError, client_config};
+use ivt_media::tls::{ClientConfig, TlsError, client_config};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
-use tokio_rustls::rustls::ClientConfig;
 
 /// The authorities for `wss` and `rtmps`.
 #[derive(Clone)]

@@ -74,8 +74,10 @@ impl ClipOpener {
 impl Opener for ClipOpener {
     async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
         let data = match &self.clip {
-            Clip::BuiltIn(BuiltIn::Main) => Bytes::from_static(include_bytes!("../clips/main.flv")),
-            Clip::BuiltIn(BuiltIn::Sub) => Bytes::from_static(include_bytes!("../clips/sub.flv")),
+            Clip::BuiltIn(clip) => {
+                let absent = || self.error("this program is built without clips: name a file");
+                built_in(*clip).map(Bytes::from_static).ok_or_else(absent)?
+            }
             Clip::File(path) => {
                 let path = path.clone();
                 let read = tokio::task::spawn_blocking(move || read(&path)).await;
@@ -99,6 +101,19 @@ impl Opener for ClipOpener {
             start: self.paced.then(Instant::now),
         }))
     }
+}
+
+#[cfg(feature = "clips")]
+fn built_in(clip: BuiltIn) -> Option<&'static [u8]> {
+    Some(match clip {
+        BuiltIn::Main => include_bytes!("../clips/main.flv"),
+        BuiltIn::Sub => include_bytes!("../clips/sub.flv"),
+    })
+}
+
+#[cfg(not(feature = "clips"))]
+fn built_in(_clip: BuiltIn) -> Option<&'static [u8]> {
+    None
 }
 
 struct ClipSource {

@@ -24,6 +24,10 @@ pub mod stats;
 mod testing;
 pub mod text;
 pub mod timeline;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
 pub mod tls;
 #[cfg(feature = "g711-aac")]
 mod transcode;

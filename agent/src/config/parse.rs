@@ -242,6 +242,9 @@ fn emulator(section: &mut Section<'_, '_>, base: &Path) -> Result<Backend, Error
         Some(_) if main.is_some() => {
             Err(section.error("channel.main and channel.command exclude each other"))
         }
+        None if main.is_none() && cfg!(not(feature = "clips")) => {
+            Err(section.error("channel.main is missing: this program is built without clips"))
+        }
         _ => Ok(Backend::Emulator { main, sub, command: words.unwrap_or_default() }),
     }
 }
@@ -295,6 +298,9 @@ fn cloud_url(value: &DeValue<'_>) -> Result<Url, String> {
     let url = Url::parse(&text).map_err(|e| format!("{FORM}: {e}"))?;
     if !matches!(url.scheme(), "ws" | "wss") || url.host_str().is_none_or(str::is_empty) {
         return Err(FORM.into());
+    }
+    if url.scheme() == "wss" && cfg!(not(feature = "tls")) {
+        return Err("ws://HOST[:PORT]/PATH: this program is built without TLS".into());
     }
     let bare = url.username().is_empty() && url.password().is_none();
     if !bare || url.query().is_some() || url.fragment().is_some() {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use tokio::time::timeout;
 
 use crate::flv::{Tag, TagKind};
@@ -37,7 +36,7 @@ pub struct Options {
     /// Longest time without progress while a tag is written.
     pub stall: Duration,
     /// For `rtmps`; made when first needed where it is `None`, see [`crate::tls::client_config`].
-    pub tls: Option<Arc<ClientConfig>>,
+    pub tls: Option<Arc<crate::tls::ClientConfig>>,
 }
 
 impl Default for Options {

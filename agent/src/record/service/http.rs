@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use ivt_media::text::shorten;
+#[cfg(feature = "tls")]
+use ivt_media::tls;
+use ivt_media::tls::{ClientConfig, TlsError};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use url::Url;
 
 use super::body::{Body, Watched};
@@ -111,15 +112,10 @@ impl Http {
 
     async fn build(&self, url: &Url) -> Result<Client, Fault> {
         let failed = |e: &dyn Error| Fault::Transport(format!("{}: TLS: {e}", place(url)));
-        // The client wants a configuration even where it encrypts nothing, and the one that
-        // trusts the system's certificates is large.
-        let config = if encrypted(url) {
-            (*self.0.trust.config().await.map_err(|e| failed(&e))?).clone()
-        } else {
-            trustless().map_err(|e| failed(&e))?
-        };
-        Client::builder()
-            .tls_backend_preconfigured(config)
+        let trust = if encrypted(url) { Some(self.0.trust.config().await) } else { None };
+        let trust = trust.transpose().map_err(|e| failed(&e))?;
+        client(trust.as_deref())
+            .map_err(|e| failed(&e))?
             .http1_only()
             .no_proxy()
             .referer(false)
@@ -196,8 +192,15 @@ fn encrypted(url: &Url) -> bool {
     url.scheme() == "https"
 }
 
-fn trustless() -> Result<ClientConfig, rustls::Error> {
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-    let config = config.with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+/// The library wants a configuration even where it encrypts nothing, and the one that trusts the
+/// system's certificates is large.
+#[cfg(feature = "tls")]
+fn client(trust: Option<&ClientConfig>) -> Result<ClientBuilder, TlsError> {
+    let config = trust.cloned().map_or_else(tls::trustless, Ok)?;
+    Ok(Client::builder().tls_backend_preconfigured(config))
+}
+
+#[cfg(not(feature = "tls"))]
+fn client(_trust: Option<&ClientConfig>) -> Result<ClientBuilder, TlsError> {
+    Ok(Client::builder())
 }
