@@ -17,7 +17,7 @@ use crate::cloud::dial::{Dial, TcpDial};
 use crate::cloud::login::Login;
 use crate::cloud::status::Board;
 use crate::cloud::{self, Cloud};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::device;
 use crate::dispatch::Dispatch;
 use crate::record::leftovers;
@@ -37,9 +37,6 @@ pub enum Error {
     /// An address in the configuration.
     #[error("a camera's address: {0}")]
     Camera(#[from] ivt_hal::rtsp::UrlError),
-    /// The hosted service.
-    #[error(transparent)]
-    Tlss(#[from] SetupError),
     /// The file of authorities.
     #[error("TLS: {0}")]
     Tls(#[from] ivt_media::tls::TlsError),
@@ -114,14 +111,20 @@ impl Agent {
             link,
             rng,
         };
-        let mut hosted_view = None;
-        if let Some(settings) = &config.tlss {
-            let settings = Settings::new(settings)?;
-            let tlss = Tlss::new(settings, hosted, trust.clone(), rand::make_rng());
-            let tlss = tlss.map_err(SetupError::from)?;
-            hosted_view = Some((tlss.state(), tlss.audit()));
-            tasks.spawn(tlss.run(stopping.clone()));
-        }
+        let tlss = config.tlss.as_ref().map(|settings| hosted_service(settings, hosted, &trust));
+        let hosted_view = match tlss {
+            Some(Ok(tlss)) => {
+                let view = (tlss.state(), tlss.audit());
+                tasks.spawn(tlss.run(stopping.clone()));
+                Some(view)
+            }
+            // No reason to go without cloud and pictures.
+            Some(Err(error)) => {
+                log::error!("the hosted service stays off: {error}");
+                None
+            }
+            None => None,
+        };
         if let Some(settings) = config.record.spool.clone() {
             tasks.spawn(leftovers::run(settings, means, spool, stopping.clone()));
         }
@@ -155,6 +158,14 @@ impl Agent {
             log::warn!("stopped without waiting any longer");
         }
     }
+}
+
+fn hosted_service(
+    settings: &config::Tlss,
+    camera: tlss::Camera,
+    trust: &Trust,
+) -> Result<Tlss, SetupError> {
+    Ok(Tlss::new(Settings::new(settings)?, camera, trust.clone(), rand::make_rng())?)
 }
 
 /// Runs an agent until `shutdown` is ready.
