@@ -16,7 +16,6 @@ mod session;
 mod setup;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ivt_hal::{Cgi, Snapshot};
@@ -25,7 +24,7 @@ use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-pub use audit::{Audit, Entry};
+pub use audit::{Answered, Audit, Entry};
 pub use setup::SetupError;
 
 use crate::shutdown::Stop;
@@ -132,14 +131,9 @@ impl Tlss {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
-        let responder = Responder {
-            policy: Policy::new(settings.profile, &settings.write_groups)?,
-            camera,
-            identity: Identity::new(settings.mac, &settings.brand, &settings.model)?,
-            limit: settings.reply_limit,
-            audit: Audit::default(),
-            troubled: AtomicBool::new(false),
-        };
+        let policy = Policy::new(settings.profile, &settings.write_groups)?;
+        let identity = Identity::new(settings.mac, &settings.brand, &settings.model)?;
+        let responder = Responder::new(policy, camera, identity, settings.reply_limit);
         let schedule = Schedule::new(settings.interval);
         Ok(Self { dial, responder, schedule, rng, state: watch::Sender::new(State::Dialling) })
     }

@@ -4,97 +4,198 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 use super::policy::Refusal;
 
-/// The newest are kept.
-const ENTRIES: usize = 200;
-/// Characters of a command that are kept.
+/// The newest that are kept of the commands that write nothing.
+const OTHERS: usize = 200;
+/// The newest that are kept of those that write: nothing else can push them out.
+const WRITES: usize = 64;
+/// Characters that are kept of a command, unless it writes.
 const LONGEST: usize = 200;
+/// Between two warnings of refused commands.
+const WARNINGS: Duration = Duration::from_secs(60);
 
 /// One command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// When it had come.
     pub at: SystemTime,
-    /// In printable ASCII, other bytes as `\xNN`, and cut to 200 characters.
+    /// In printable ASCII, other bytes as `\xNN`; cut to 200 characters unless it writes.
     pub command: String,
-    /// Why it was refused; none: it was carried out.
+    /// It changes the camera's settings, and was allowed to.
+    pub writes: bool,
+    /// Why it was refused; none: it was allowed.
     pub refused: Option<Refusal>,
-    /// Of our reply.
+    /// None: it is being carried out.
+    pub answered: Option<Answered>,
+}
+
+/// The reply to a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Of its first line.
     pub status: u16,
-    /// Of our reply, its head included.
+    /// Its head included.
     pub bytes: usize,
-    /// From the command to the reply.
+    /// Since the command had come.
     pub took: Duration,
 }
 
-/// A view of the newest 200 commands. Clones show the same.
+/// A view of the newest 200 commands, and of the newest 64 beside them that write. Clones show the same.
 #[derive(Clone, Debug, Default)]
-pub struct Audit(Arc<Mutex<VecDeque<Entry>>>);
+pub struct Audit(Arc<Mutex<Rings>>);
+
+#[derive(Debug, Default)]
+struct Rings {
+    /// Of the next command. The device's clock is set by some of them, so it does not tell their order.
+    next: Number,
+    others: VecDeque<(Number, Entry)>,
+    writes: VecDeque<(Number, Entry)>,
+    warned: Option<Instant>,
+    unsaid: u64,
+}
+
+type Number = u64;
 
 impl Audit {
     /// The commands, oldest first.
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().iter().cloned().collect()
+        let rings = self.lock();
+        let mut all: Vec<_> = rings.others.iter().chain(&rings.writes).collect();
+        all.sort_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Whether the same command was refused before, as far as is remembered.
-    pub(super) fn knows(&self, command: &str) -> bool {
-        self.lock().iter().any(|entry| entry.refused.is_some() && entry.command == command)
-    }
-
-    pub(super) fn push(&self, entry: Entry) {
-        let mut entries = self.lock();
-        if entries.len() == ENTRIES {
-            entries.pop_front();
+    /// Writes a command down that begins; [`end`](Self::end) takes its number.
+    pub(super) fn begin(&self, entry: Entry) -> Number {
+        let mut rings = self.lock();
+        let number = rings.next;
+        rings.next += 1;
+        let (ring, most) = match entry.writes {
+            true => (&mut rings.writes, WRITES),
+            false => (&mut rings.others, OTHERS),
+        };
+        if ring.len() == most {
+            ring.pop_front();
         }
-        entries.push_back(entry);
+        ring.push_back((number, entry));
+        number
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+    pub(super) fn end(&self, number: Number, answered: Answered) {
+        let mut rings = self.lock();
+        let Rings { others, writes, .. } = &mut *rings;
+        if let Some((_, entry)) = writes.iter_mut().chain(others).find(|(n, _)| *n == number) {
+            entry.answered = Some(answered);
+        }
+    }
+
+    /// Whether to warn of a command that is refused, and how many went without a warning since the last:
+    /// once a minute, and not of what was refused before.
+    pub(super) fn warning(&self, command: &str) -> Option<u64> {
+        let mut rings = self.lock();
+        let known = |(_, entry): &(_, Entry)| entry.refused.is_some() && entry.command == command;
+        if rings.others.iter().any(known) {
+            return None;
+        }
+        if rings.warned.is_some_and(|at| at.elapsed() < WARNINGS) {
+            rings.unsaid += 1;
+            return None;
+        }
+        rings.warned = Some(Instant::now());
+        Some(std::mem::take(&mut rings.unsaid))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A command fit for a page or a log.
-pub(super) fn printable(command: &[u8]) -> String {
-    let start = command.get(..LONGEST).unwrap_or(command);
-    start.escape_ascii().to_string().chars().take(LONGEST).collect()
+/// A command fit for a page or a log: its beginning, or all of it.
+pub(super) fn printable(command: &[u8], whole: bool) -> String {
+    let text = command.escape_ascii().map(char::from);
+    if whole { text.collect() } else { text.take(LONGEST).collect() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(command: &str, refused: Option<Refusal>) -> Entry {
-        let (at, took) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
-        Entry { at, command: command.to_owned(), refused, status: 200, bytes: 0, took }
+    const DONE: Answered = Answered { status: 200, bytes: 9, took: Duration::ZERO };
+
+    fn entry(command: &str, writes: bool, refused: Option<Refusal>) -> Entry {
+        let at = SystemTime::UNIX_EPOCH;
+        Entry { at, command: command.to_owned(), writes, refused, answered: None }
+    }
+
+    fn commands(audit: &Audit) -> Vec<String> {
+        audit.entries().into_iter().map(|entry| entry.command).collect()
     }
 
     #[test]
     fn the_newest_commands_are_kept() {
         let audit = Audit::default();
         let view = audit.clone();
-        for n in 0..ENTRIES + 5 {
-            audit.push(entry(&n.to_string(), None));
+        for n in 0..OTHERS + 5 {
+            audit.begin(entry(&n.to_string(), false, None));
         }
-        let commands: Vec<_> = view.entries().into_iter().map(|entry| entry.command).collect();
-        assert_eq!(commands.len(), ENTRIES);
-        assert_eq!((&*commands[0], &*commands[ENTRIES - 1]), ("5", "204"));
+        let commands = commands(&view);
+        assert_eq!(commands.len(), OTHERS);
+        assert_eq!((&*commands[0], &*commands[OTHERS - 1]), ("5", "204"));
     }
 
     #[test]
-    fn a_refused_command_is_remembered_as_such() {
+    fn no_junk_pushes_out_what_was_written() {
         let audit = Audit::default();
-        audit.push(entry("/a", None));
-        assert!(!audit.knows("/a"));
-        audit.push(entry("/a", Some(Refusal::Path)));
-        assert!(audit.knows("/a") && !audit.knows("/b"));
+        let first = audit.begin(entry("first", true, None));
+        for _ in 0..10_000 {
+            audit.begin(entry("junk", false, Some(Refusal::Path)));
+        }
+        let last = audit.begin(entry("last", true, None));
+        audit.begin(entry("after", false, None));
+        audit.end(first, DONE);
+        let entries = audit.entries();
+        assert_eq!((&*entries[0].command, entries[0].answered), ("first", Some(DONE)));
+        assert_eq!(entries.len(), OTHERS + 2);
+        let [.., before, written, after] = &commands(&audit)[..] else { panic!("three") };
+        assert_eq!((&**before, &**written, &**after), ("junk", "last", "after"), "by time");
+        audit.end(last, DONE);
+        for _ in 0..WRITES {
+            audit.begin(entry("write", true, None));
+        }
+        assert!(!commands(&audit).contains(&"last".to_owned()), "these are bounded as well");
+        audit.end(last, DONE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_refused_commands_is_one_line_a_minute() {
+        let audit = Audit::default();
+        let mut lines = Vec::new();
+        for n in 0..100 {
+            lines.extend(audit.warning(&n.to_string()));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(lines, [0, 59]);
+        tokio::time::sleep(WARNINGS).await;
+        assert_eq!(audit.warning("last"), Some(39));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_refused_before_is_no_news() {
+        let audit = Audit::default();
+        audit.begin(entry("/a", false, None));
+        assert_eq!(audit.warning("/a"), Some(0));
+        audit.begin(entry("/a", false, Some(Refusal::Path)));
+        tokio::time::sleep(WARNINGS).await;
+        assert_eq!((audit.warning("/a"), audit.warning("/b")), (None, Some(0)));
     }
 
     #[test]
     fn no_command_can_begin_a_line_or_fill_a_page() {
-        assert_eq!(printable(b"/a\r\n\x1b[2J\xff?x='"), "/a\\r\\n\\x1b[2J\\xff?x=\\'");
-        assert_eq!(printable(&[0xff; 8192]).len(), LONGEST);
+        assert_eq!(printable(b"/a\r\n\x1b[2J\xff?x='", false), "/a\\r\\n\\x1b[2J\\xff?x=\\'");
+        assert_eq!(printable(&[0xff; 8192], false).len(), LONGEST);
+        assert_eq!(printable(&[b'x'; 8192], true).len(), 8192);
     }
 }

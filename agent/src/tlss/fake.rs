@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::policy::{Policy, Profile};
 use super::responder::Responder;
-use super::{Audit, Camera, Settings};
+use super::{Camera, Settings};
 
 /// A picture with everything in it that could be taken for an end.
 pub(super) const JPEG: &[u8] = b"\xff\xd8\0\r\n\r\ndone\0\n\r\x1a\xff\xd9";
@@ -32,7 +32,7 @@ pub(super) fn settings() -> Settings {
         port: 1,
         interval: Duration::from_secs(60),
         tls: false,
-        mac: [0x00, 0x13, 0x23, 0xa0, 0x07, 0xad],
+        mac: MAC,
         brand: "CAP".into(),
         model: "NS6202HD".into(),
         profile: Profile::built_in(),
@@ -41,15 +41,17 @@ pub(super) fn settings() -> Settings {
     }
 }
 
+const MAC: [u8; 6] = [0x00, 0x13, 0x23, 0xa0, 0x07, 0xad];
+
 pub(super) fn responder(camera: Camera) -> Responder {
-    Responder {
-        policy: Policy::new(Profile::built_in(), &[]).unwrap(),
-        camera,
-        identity: Identity::new(settings().mac, "CAP", "NS6202HD").unwrap(),
-        limit: LIMIT,
-        audit: Audit::default(),
-        troubled: AtomicBool::new(false),
-    }
+    responder_with(camera, &[])
+}
+
+/// One that carries out the writing commands of these groups.
+pub(super) fn responder_with(camera: Camera, groups: &[String]) -> Responder {
+    let policy = Policy::new(Profile::built_in(), groups).unwrap();
+    let identity = Identity::new(MAC, "CAP", "NS6202HD").unwrap();
+    Responder::new(policy, camera, identity, LIMIT)
 }
 
 /// A web server that does as it is asked, late, or not at all.
@@ -59,6 +61,8 @@ pub(super) struct WebServer {
     pub(super) targets: Mutex<Vec<String>>,
     /// Bytes of the large answer.
     pub(super) large: AtomicUsize,
+    /// Nothing is answered.
+    pub(super) stuck: AtomicBool,
     running: AtomicUsize,
     /// The most that ran at once.
     pub(super) most: AtomicUsize,
@@ -84,6 +88,7 @@ impl Cgi for WebServer {
         sleep(Duration::from_millis(20)).await;
         self.running.fetch_sub(1, SeqCst);
         let (status, kind, body) = match path {
+            _ if self.stuck.load(SeqCst) => std::future::pending().await,
             HANGS => std::future::pending().await,
             DOWN => return Err(Error::new("cgi get", Kind::Offline)),
             SNAPSHOT => (200, "image/jpeg", Bytes::from_static(JPEG)),

@@ -52,6 +52,7 @@ pub enum Refusal {
 pub struct Request {
     path: String,
     params: Vec<Param>,
+    writes: bool,
 }
 
 /// A write group that the profile does not have.
@@ -86,7 +87,8 @@ impl Policy {
         for (rule, allowed) in self.rules.iter().filter(|(rule, _)| rule.path == parts.path) {
             match (rule.fits(&parts.params), allowed) {
                 (true, true) => {
-                    return Ok(Request { path: rule.path.clone(), params: parts.params });
+                    let writes = rule.write.is_some();
+                    return Ok(Request { path: rule.path.clone(), params: parts.params, writes });
                 }
                 (true, false) => {
                     let group = rule.write.clone().unwrap_or_default();
@@ -104,6 +106,11 @@ impl Request {
     /// Begins with a slash; without a query.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// It changes the camera's settings.
+    pub fn writes(&self) -> bool {
+        self.writes
     }
 
     /// As it goes on the wire, without the question mark; may be empty.

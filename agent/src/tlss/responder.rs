@@ -10,7 +10,7 @@ use ivt_proto::tlss::Identity;
 use tokio::time::{Instant, timeout};
 
 use super::Camera;
-use super::audit::{Audit, Entry, printable};
+use super::audit::{Answered, Audit, Entry, printable};
 use super::own::{self, Facts};
 use super::policy::{Policy, Refusal, Request};
 use super::reply::Reply;
@@ -20,39 +20,55 @@ const CGI_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers commands, whatever they are.
 pub(super) struct Responder {
-    pub(super) policy: Policy,
-    pub(super) camera: Camera,
     pub(super) identity: Identity,
-    /// Bytes of a body.
-    pub(super) limit: usize,
     pub(super) audit: Audit,
+    policy: Policy,
+    camera: Camera,
+    /// Bytes of a body.
+    limit: usize,
     /// The camera is in trouble, and the log knows.
-    pub(super) troubled: AtomicBool,
+    troubled: AtomicBool,
 }
 
 impl Responder {
+    /// `limit`: bytes of a reply's body.
+    pub(super) fn new(policy: Policy, camera: Camera, identity: Identity, limit: usize) -> Self {
+        let troubled = AtomicBool::new(false);
+        Self { identity, audit: Audit::default(), policy, camera, limit, troubled }
+    }
+
     /// The reply to one command. `address` is our end of the connection.
     pub(super) async fn answer(&self, command: &[u8], address: Option<IpAddr>) -> Reply {
         let (at, began) = (SystemTime::now(), Instant::now());
-        let (reply, refused) = match self.policy.check(command) {
-            Ok(request) => (self.carry_out(&request, at, address).await, None),
-            // A server finds out which family a camera is of by what it has not.
-            Err(Refusal::Unknown) => {
-                (Reply::error(404, "This camera has no such command."), Some(Refusal::Unknown))
-            }
-            Err(refusal) => (Reply::error(403, &format!("Refused: {refusal}.")), Some(refusal)),
-        };
-        let command = printable(command);
-        if let Some(refusal) = &refused {
-            let level = match self.audit.knows(&command) {
-                true => log::Level::Debug,
-                false => log::Level::Warn,
-            };
-            log::log!(level, "TLSS: refused a command of the server: {refusal}: {command}");
+        let checked = self.policy.check(command);
+        let writes = checked.as_ref().is_ok_and(Request::writes);
+        let command = printable(command, writes);
+        if let Err(refusal) = &checked {
+            self.tell(refusal, &command);
         }
+        let refused = checked.as_ref().err().cloned();
+        let number = self.audit.begin(Entry { at, command, writes, refused, answered: None });
+        let reply = match checked {
+            Ok(request) => self.carry_out(&request, at, address).await,
+            // A server finds out which family a camera is of by what it has not.
+            Err(Refusal::Unknown) => Reply::error(404, "This camera has no such command."),
+            Err(refusal) => Reply::error(403, &format!("Refused: {refusal}.")),
+        };
         let (status, bytes) = (reply.status, reply.len());
-        self.audit.push(Entry { at, command, refused, status, bytes, took: began.elapsed() });
+        self.audit.end(number, Answered { status, bytes, took: began.elapsed() });
         reply
+    }
+
+    fn tell(&self, refusal: &Refusal, command: &str) {
+        let (level, unsaid) = match self.audit.warning(command) {
+            Some(unsaid) => (log::Level::Warn, unsaid),
+            None => (log::Level::Debug, 0),
+        };
+        let others = match unsaid {
+            0 => String::new(),
+            n => format!(" (and {n} others since the last such line)"),
+        };
+        log::log!(level, "TLSS: refused a command of the server: {refusal}: {command}{others}");
     }
 
     async fn carry_out(

@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use ivt_hal::emulator::Emulator;
 
 use super::*;
-use crate::tlss::fake::{DOWN, HANGS, LARGE, LIMIT, LIST, MISSING, SNAPSHOT, WebServer, responder};
+use crate::tlss::fake::{
+    DOWN, HANGS, LARGE, LIMIT, LIST, MISSING, SNAPSHOT, WebServer, responder, responder_with,
+};
 
 async fn status(responder: &Responder, command: &str) -> u16 {
     responder.answer(command.as_bytes(), None).await.status
@@ -70,9 +72,27 @@ async fn every_command_is_written_down() {
     responder.answer(HANGS.as_bytes(), None).await;
     let entries = responder.audit.entries();
     assert_eq!(entries.len(), 3);
+    let answered = |n: usize| entries[n].answered.unwrap();
     assert_eq!((&*entries[0].command, &entries[0].refused), (LIST, &None));
-    assert_eq!((entries[0].status, entries[0].bytes), (200, reply.len()));
+    assert_eq!((answered(0).status, answered(0).bytes), (200, reply.len()));
     assert_eq!(entries[1].command, "/x\\r\\n[WARN] forged");
-    assert_eq!((entries[1].status, &entries[1].refused), (403, &Some(Refusal::Bytes)));
-    assert_eq!((entries[2].status, entries[2].took.as_secs()), (504, 10));
+    assert_eq!((answered(1).status, &entries[1].refused), (403, &Some(Refusal::Bytes)));
+    assert_eq!((answered(2).status, answered(2).took.as_secs()), (504, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writing_command_is_written_down_whole_before_it_is_carried_out() {
+    let names: String = (0..30).map(|n| format!("&Ct{n}.name=Door%20{n}")).collect();
+    let command = format!("/uapi-cgi/param.fcgi?action=update&group=VCA.Ch0{names}");
+    assert!(command.len() > 500);
+    let (server, camera) = WebServer::camera();
+    server.stuck.store(true, SeqCst);
+    let responder = Arc::new(responder_with(camera, &["vca".to_owned()]));
+    let (running, sent) = (responder.clone(), command.clone());
+    let task = tokio::spawn(async move { running.answer(sent.as_bytes(), None).await.status });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let entry = responder.audit.entries().remove(0);
+    assert_eq!((entry.command, entry.writes, entry.answered), (command, true, None));
+    assert_eq!(task.await.unwrap(), 504);
+    assert_eq!(responder.audit.entries()[0].answered.unwrap().status, 504);
 }

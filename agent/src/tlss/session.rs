@@ -18,6 +18,8 @@ const READ: usize = 2 * 1024;
 const STALL: Duration = Duration::from_secs(10);
 /// Nor one that takes longer than this for one reply.
 const SLOWEST: Duration = Duration::from_secs(300);
+/// From the beginning of one command to that of the next: 20 a second.
+const SPACING: Duration = Duration::from_millis(50);
 /// For the goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Without a deadline the timer is set to some far moment.
@@ -57,7 +59,7 @@ impl Ended {
 
 /// Serves one call until it ends. Cancel safe: the connection closes.
 pub(super) async fn run(line: Line, responder: &Responder) -> Ended {
-    let mut call = Call { line, session: Session::default(), buffer: BytesMut::new() };
+    let mut call = Call::new(line);
     let reason = match call.serve(responder).await {
         Ok(()) => Reason::Done,
         Err(reason) => reason,
@@ -71,9 +73,16 @@ struct Call {
     session: Session,
     /// Read, and not yet taken.
     buffer: BytesMut,
+    /// No command begins before.
+    free: Instant,
 }
 
 impl Call {
+    fn new(line: Line) -> Self {
+        let session = Session::default();
+        Self { line, session, buffer: BytesMut::new(), free: Instant::now() }
+    }
+
     /// Succeeds when the server says `done`.
     async fn serve(&mut self, responder: &Responder) -> Result<(), Reason> {
         let identity = frame(responder.identity.to_string().as_bytes());
@@ -92,6 +101,8 @@ impl Call {
     }
 
     async fn reply(&mut self, command: &[u8], responder: &Responder) -> Result<(), Reason> {
+        sleep_until(self.free).await;
+        self.free = Instant::now() + SPACING;
         let reply = responder.answer(command, self.line.local).await;
         let header = self.session.respond(reply.len());
         // In one piece: servers read until we pause, whatever the length says.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use ivt_proto::tlss::header;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, ReadBuf, copy, duplex};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -157,6 +157,87 @@ async fn a_server_that_sends_ahead_has_its_commands_run_one_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_more_than_twenty_commands_a_second_are_carried_out() {
+    let (camera_server, camera) = WebServer::camera();
+    let (stream, call, _) = call(camera);
+    let mut stream = identified(stream).await.into_inner();
+    let junk = ["/x", LIST, "/../x"].into_iter().cycle();
+    let bytes: Vec<u8> = junk.take(1_000).flat_map(|text| frame(text.as_bytes())).collect();
+    let start = Instant::now();
+    let (mut reading, mut writing) = tokio::io::split(&mut stream);
+    let mut replies = tokio::io::sink();
+    tokio::select! {
+        _ = async { tokio::join!(writing.write_all(&bytes), copy(&mut reading, &mut replies)) } => {}
+        () = tokio::time::sleep(Duration::from_secs(10)) => {}
+    }
+    drop(stream);
+    let ended = call.await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(11));
+    assert!((190..=201).contains(&ended.commands), "{} in 10 s", ended.commands);
+    assert!(camera_server.targets().len() <= 67);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_trickles_in_late_ends_within_seven_and_a_half_seconds() {
+    let (_, camera) = WebServer::camera();
+    let (mut stream, call, _) = call(camera);
+    stream.read_exact(&mut [0; 4 + IDENTITY.len()]).await.unwrap();
+    let start = Instant::now();
+    tokio::time::sleep(Duration::from_millis(6_600)).await;
+    let trickle = async {
+        for byte in frame(LIST.as_bytes()) {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if stream.write_all(&[byte]).await.is_err() {
+                return;
+            }
+        }
+    };
+    let end = async { (call.await.unwrap(), start.elapsed()) };
+    let ((ended, elapsed), ()) = tokio::join!(end, trickle);
+    assert!(matches!(ended.reason, Reason::Violation(Violation::Slow)), "{:?}", ended.reason);
+    assert!(elapsed <= Duration::from_millis(7_510), "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_a_server_sends_the_call_holds_less_than_64_kib() {
+    let half = [&header(8192)[..], &[b'/'; 8191]].concat();
+    for (pause, bytes) in [
+        (0, [&header(usize::MAX)[..], &[b'x'; 1 << 20]].concat()),
+        (1, half.clone()),
+        (0, [frame(&[b' '; 8192]).repeat(100), half].concat()),
+        (60_000, frame(LIST.as_bytes())),
+        (0, frame(LIST.as_bytes()).repeat(2_000)),
+    ] {
+        let (_, camera) = WebServer::camera();
+        let responder = responder(camera);
+        let (ours, mut theirs) = duplex(1 << 16);
+        let mut call = Call::new(Line { stream: Box::new(ours), local: None });
+        let size = if pause == 0 { bytes.len() } else { 1 };
+        let server = async {
+            let (mut reading, mut writing) = tokio::io::split(&mut theirs);
+            let write = async {
+                for part in bytes.chunks(size) {
+                    if writing.write_all(part).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                std::future::pending().await
+            };
+            let mut replies = tokio::io::sink();
+            tokio::join!(write, copy(&mut reading, &mut replies))
+        };
+        tokio::select! {
+            _ = server => {}
+            _ = call.serve(&responder) => {}
+            () = tokio::time::sleep(Duration::from_secs(8)) => {}
+        }
+        let held = call.buffer.capacity() + call.session.capacity();
+        assert!(held < 64 * 1024 && held > 0, "{held} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_stops_reading_is_cut_off() {
     let (camera_server, camera) = WebServer::camera();
     camera_server.large.store(4 * 1024 * 1024, SeqCst);
@@ -248,7 +329,7 @@ async fn a_reply_leaves_in_one_write() {
     let responder = responder(camera);
     let ended = run(Line { stream, local: None }, &responder).await;
     assert!(matches!(ended.reason, Reason::Done));
-    let bytes = responder.audit.entries()[0].bytes;
+    let bytes = responder.audit.entries()[0].answered.unwrap().bytes;
     assert!(bytes > 1024 * 1024);
     assert_eq!(*sizes.lock().unwrap(), [4 + IDENTITY.len(), 4 + bytes]);
 }

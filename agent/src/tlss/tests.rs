@@ -77,7 +77,8 @@ async fn the_deployed_server_has_its_session_over_real_sockets() {
         state.wait_for(|state| matches!(state, State::Waiting { .. })).await.unwrap();
     };
     timeout(DEADLINE, session).await.unwrap();
-    let statuses: Vec<_> = audit.entries().iter().map(|entry| entry.status).collect();
+    let statuses: Vec<_> =
+        audit.entries().iter().map(|entry| entry.answered.unwrap().status).collect();
     assert_eq!(statuses, [200, 200, 404, 403]);
     stopper.stop();
     timeout(DEADLINE, task).await.unwrap().unwrap();
