@@ -177,7 +177,7 @@ pub struct Tlss {
     /// `tls`: the connection is encrypted; default false.
     pub tls: bool,
     /// `mac`: the hardware address by which the server knows the device; default that of its
-    /// first network interface.
+    /// network hardware.
     pub mac: Option<[u8; 6]>,
     /// `brand`: told to the server, 1 to 64 printable ASCII characters other than `&` and `=`;
     /// default "ivt".
@@ -211,10 +211,10 @@ pub struct Web {
     pub port: u16,
     /// `snapshot`: path of a picture; default "/nvc-cgi/operator/snapshot.fcgi".
     pub snapshot: String,
-}
     /// `web_cgi`: the commands of the hosted service go there; false where it is of another
     /// family, and the agent answers. Default true.
     pub cgi: bool,
+}
 
 /// A text that may hold a password: it is never printed.
 #[derive(Clone, Default, PartialEq, Eq)]

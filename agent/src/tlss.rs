@@ -15,6 +15,7 @@ mod schedule;
 mod session;
 mod setup;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ use policy::{Policy, Profile, UnknownGroup};
 use responder::Responder;
 use schedule::{Outcome, Schedule};
 
+/// Between two looks for an interface that tells who the device is.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
 /// What the device's page asks for under Hosted Service, and what goes with it.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -45,8 +49,9 @@ pub struct Settings {
     pub interval: Duration,
     /// Whether the connection is encrypted.
     pub tls: bool,
-    /// The device's hardware address, by which the server knows it.
-    pub mac: [u8; 6],
+    /// The device's hardware address, by which the server knows it; none: that of an interface, once
+    /// there is one.
+    pub mac: Option<[u8; 6]>,
     /// The device's maker, as the server knows it.
     pub brand: String,
     /// The device's model, as the server knows it.
@@ -102,6 +107,8 @@ pub struct Tlss {
     schedule: Schedule,
     rng: StdRng,
     state: watch::Sender<State>,
+    /// Where to look for the device's address, as long as it has none.
+    interfaces: Option<PathBuf>,
 }
 
 impl Tlss {
@@ -120,7 +127,7 @@ impl Tlss {
     /// Whether these settings can be used. Talks to nobody.
     pub fn check(settings: Settings) -> Result<(), SettingsError> {
         Policy::new(settings.profile, &settings.write_groups)?;
-        Identity::new(settings.mac, &settings.brand, &settings.model)?;
+        Identity::new([0; 6], &settings.brand, &settings.model)?;
         Ok(())
     }
 
@@ -132,10 +139,16 @@ impl Tlss {
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
         let policy = Policy::new(settings.profile, &settings.write_groups)?;
-        let identity = Identity::new(settings.mac, &settings.brand, &settings.model)?;
-        let responder = Responder::new(policy, camera, identity, settings.reply_limit);
-        let schedule = Schedule::new(settings.interval);
-        Ok(Self { dial, responder, schedule, rng, state: watch::Sender::new(State::Dialling) })
+        let mac = settings.mac.unwrap_or_default();
+        let identity = Identity::new(mac, &settings.brand, &settings.model)?;
+        Ok(Self {
+            dial,
+            responder: Responder::new(policy, camera, identity, settings.reply_limit),
+            schedule: Schedule::new(settings.interval),
+            rng,
+            state: watch::Sender::new(State::Dialling),
+            interfaces: settings.mac.is_none().then(|| setup::INTERFACES.into()),
+        })
     }
 
     /// The newest commands and what became of them.
@@ -148,8 +161,12 @@ impl Tlss {
         self.state.subscribe()
     }
 
-    /// Runs until `stop` is requested. The first call is made at once.
+    /// Runs until `stop` is requested. The first call is made as soon as the device's address is known.
     pub async fn run(mut self, mut stop: Stop) {
+        tokio::select! {
+            () = self.learn_address() => {}
+            () = stop.requested() => return,
+        }
         let mut trouble = None;
         loop {
             let called = tokio::select! {
@@ -166,6 +183,25 @@ impl Tlss {
                 () = stop.requested() => return,
             }
         }
+    }
+
+    /// Interfaces come up late on some devices, and nobody has to restart us for that.
+    async fn learn_address(&mut self) {
+        const NONE: &str = "no network interface tells its hardware address";
+        let Some(interfaces) = self.interfaces.take() else { return };
+        let mut warned = false;
+        let mac = loop {
+            if let Some(mac) = setup::hardware_address(&interfaces) {
+                break mac;
+            }
+            if !std::mem::replace(&mut warned, true) {
+                log::warn!("TLSS: {NONE}: waiting for one; or set tlss.mac");
+            }
+            let until = Instant::now() + LOOK_AGAIN;
+            self.state.send_replace(State::Waiting { until, last: NONE.to_owned() });
+            sleep(LOOK_AGAIN).await;
+        };
+        self.responder.rename(mac);
     }
 
     async fn call(&self) -> Called {

@@ -32,7 +32,7 @@ pub(super) fn settings() -> Settings {
         port: 1,
         interval: Duration::from_secs(60),
         tls: false,
-        mac: MAC,
+        mac: Some(MAC),
         brand: "CAP".into(),
         model: "NS6202HD".into(),
         profile: Profile::built_in(),

@@ -37,6 +37,11 @@ impl Responder {
         Self { identity, audit: Audit::default(), policy, camera, limit, troubled }
     }
 
+    /// The device's address is known by now.
+    pub(super) fn rename(&mut self, mac: [u8; 6]) {
+        self.identity = self.identity.clone().with_mac(mac);
+    }
+
     /// The reply to one command. `address` is our end of the connection.
     pub(super) async fn answer(&self, command: &[u8], address: Option<IpAddr>) -> Reply {
         let (at, began) = (SystemTime::now(), Instant::now());

@@ -9,7 +9,9 @@ use super::{Settings, SettingsError};
 use crate::config::{self, parse_mac};
 
 /// Where the system lists its network interfaces.
-const INTERFACES: &str = "/sys/class/net";
+pub(super) const INTERFACES: &str = "/sys/class/net";
+/// The kernel's word for an address that is the hardware's own.
+const PERMANENT: &str = "0";
 
 /// Why the hosted service cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +32,6 @@ pub enum SetupError {
         /// What is wrong.
         source: ProfileError,
     },
-    /// No interface has a hardware address.
-    #[error("no network interface tells its hardware address: set tlss.mac")]
-    Mac,
     /// A value that the protocol cannot carry.
     #[error("tlss: {0}")]
     Settings(#[from] SettingsError),
@@ -42,13 +41,12 @@ impl Settings {
     /// Reads what the configuration names. Talks to nobody.
     pub fn new(config: &config::Tlss) -> Result<Self, SetupError> {
         let profile = config.profile.as_deref().map_or_else(|| Ok(Profile::built_in()), profile)?;
-        let mac = config.mac.or_else(|| interface(Path::new(INTERFACES))).ok_or(SetupError::Mac)?;
         Ok(Self {
             server: config.server.clone(),
             port: config.port,
             interval: config.interval,
             tls: config.tls,
-            mac,
+            mac: config.mac,
             brand: config.brand.clone(),
             model: config.model.clone(),
             profile,
@@ -65,39 +63,90 @@ fn profile(file: &Path) -> Result<Profile, SetupError> {
     text.parse().map_err(|source| SetupError::Profile { file: path(), source })
 }
 
-/// The address of the first interface, by the kernel's order, that has one.
-fn interface(interfaces: &Path) -> Option<[u8; 6]> {
-    let number =
-        |folder: &Path| fs::read_to_string(folder.join("ifindex")).ok()?.trim().parse::<u32>().ok();
-    let entries = fs::read_dir(interfaces).ok()?.filter_map(Result::ok);
-    let mut folders: Vec<_> = entries.map(|entry| entry.path()).collect();
-    folders.sort_by_key(|folder| number(folder));
-    folders.iter().find_map(|folder| {
-        let address = fs::read_to_string(folder.join("address")).ok()?;
-        parse_mac(address.trim()).filter(|mac| *mac != [0; 6])
+/// The address that names the device, where an interface has one. Tells the log which it is.
+pub(super) fn hardware_address(interfaces: &Path) -> Option<[u8; 6]> {
+    let Interface { mac, name, made_up, .. } = best(interfaces)?;
+    let spelt = mac.map(|byte| format!("{byte:02X}")).join(":");
+    match made_up {
+        false => log::info!("TLSS: this device is {spelt} to the server, as {name}"),
+        true => log::warn!(
+            "TLSS: this device is {spelt} to the server, as {name}; that is not the hardware's own \
+             address and may change: set tlss.mac"
+        ),
+    }
+    Some(mac)
+}
+
+/// Of two, the smaller one says better who the device is: bridges and tunnels make their addresses up.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Interface {
+    made_up: bool,
+    no_hardware: bool,
+    /// The kernel's order; none comes last.
+    index: u32,
+    name: String,
+    mac: [u8; 6],
+}
+
+fn best(interfaces: &Path) -> Option<Interface> {
+    let folders = fs::read_dir(interfaces).ok()?.filter_map(Result::ok);
+    folders.filter_map(|folder| read(&folder.path())).min()
+}
+
+/// None: it has no address.
+fn read(folder: &Path) -> Option<Interface> {
+    let file = |name| fs::read_to_string(folder.join(name)).unwrap_or_default().trim().to_owned();
+    Some(Interface {
+        made_up: file("addr_assign_type") != PERMANENT,
+        no_hardware: !folder.join("device").exists(),
+        index: file("ifindex").parse().unwrap_or(u32::MAX),
+        name: folder.file_name()?.to_string_lossy().into_owned(),
+        mac: parse_mac(&file("address")).filter(|mac| *mac != [0; 6])?,
     })
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    #[test]
-    fn the_first_interface_with_an_address_names_the_device() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(interface(folder.path()), None);
-        for (name, index, address) in [
-            ("wlan0", "3", "00:11:22:33:44:55"),
-            ("lo", "1", "00:00:00:00:00:00"),
-            ("eth0", "2", "00:13:23:a0:07:ad"),
-            ("ppp0", "9", ""),
-        ] {
-            let interface = folder.path().join(name);
-            fs::create_dir(&interface).unwrap();
-            fs::write(interface.join("ifindex"), format!("{index}\n")).unwrap();
-            fs::write(interface.join("address"), format!("{address}\n")).unwrap();
+    /// An interface as the system lists it. Hardware has a `device`.
+    pub(in crate::tlss) fn interface(
+        folder: &Path,
+        name: &str,
+        index: u32,
+        address: &str,
+        assigned: &str,
+        hardware: bool,
+    ) {
+        let interface = folder.join(name);
+        fs::create_dir(&interface).unwrap();
+        fs::write(interface.join("ifindex"), format!("{index}\n")).unwrap();
+        fs::write(interface.join("address"), format!("{address}\n")).unwrap();
+        fs::write(interface.join("addr_assign_type"), format!("{assigned}\n")).unwrap();
+        if hardware {
+            fs::create_dir(interface.join("device")).unwrap();
         }
-        assert_eq!(interface(folder.path()), Some([0x00, 0x13, 0x23, 0xa0, 0x07, 0xad]));
+    }
+
+    #[test]
+    fn the_hardwares_own_address_names_the_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let found = || hardware_address(folder).map(|mac| mac[5]);
+        assert_eq!(found(), None);
+        interface(folder, "lo", 1, "00:00:00:00:00:00", "0", false);
+        interface(folder, "ppp0", 9, "", "0", false);
+        assert_eq!(found(), None);
+        interface(folder, "ifb0", 4, "7e:00:00:00:00:01", "1", false);
+        interface(folder, "br0", 3, "7e:00:00:00:00:02", "1", false);
+        assert_eq!(found(), Some(2), "the last resort: the first by the kernel's order");
+        interface(folder, "wlan0", 7, "00:11:22:33:44:03", "3", true);
+        assert_eq!(found(), Some(3), "an address that was set, on hardware");
+        interface(folder, "team0", 5, "00:11:22:33:44:04", "0", false);
+        assert_eq!(found(), Some(4), "an own address, wherever it is");
+        interface(folder, "wlan1", 8, "00:11:22:33:44:05", "0", true);
+        interface(folder, "eth0", 6, "00:13:23:a0:07:ad", "0", true);
+        assert_eq!(hardware_address(folder), Some([0x00, 0x13, 0x23, 0xa0, 0x07, 0xad]));
     }
 
     #[test]

@@ -157,11 +157,38 @@ fn settings_that_cannot_work_are_refused() {
     assert!(refused(Settings { write_groups: groups, ..settings() }).contains("datetime"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_interface_that_comes_up_late_is_waited_for() {
+    let interfaces = tempfile::tempdir().unwrap();
+    let memory = Arc::new(Memory { brief: true, ..Memory::default() });
+    memory.up.send_replace(true);
+    let unnamed = Settings { mac: None, ..settings() };
+    let (_, camera) = WebServer::camera();
+    let dial = Arc::new(Way(memory.clone()));
+    let mut tlss = Tlss::with_dial(unnamed, camera, dial, rng(1)).unwrap();
+    tlss.interfaces = Some(interfaces.path().into());
+    let state = tlss.state();
+    let (stopper, stop) = stopper();
+    let task = tokio::spawn(tlss.run(stop));
+    sleep(Duration::from_secs(100)).await;
+    assert!(memory.take_calls().is_empty(), "nobody to be");
+    let State::Waiting { last, .. } = state.borrow().clone() else { panic!("waits") };
+    assert!(last.contains("interface"), "{last}");
+    setup::tests::interface(interfaces.path(), "eth0", 2, "00:13:23:a0:07:ad", "0", true);
+    sleep(Duration::from_secs(31)).await;
+    assert_eq!(memory.take_calls().len(), 1);
+    assert_eq!(*memory.identities.lock().unwrap(), [IDENTITY]);
+    stopper.stop();
+    task.await.unwrap();
+}
+
 /// A server in memory, and when each device called it.
 #[derive(Default)]
 struct Memory {
     up: watch::Sender<bool>,
     calls: Mutex<Vec<(Instant, bool)>>,
+    /// Who called.
+    identities: Mutex<Vec<Vec<u8>>>,
     /// Ends each session at once.
     brief: bool,
 }
@@ -195,11 +222,12 @@ impl Dial for Way {
             return Err(DialError::Timeout { peer: "memory".into() });
         }
         let (ours, theirs) = duplex(4096);
-        let brief = self.0.brief;
+        let memory = self.0.clone();
         tokio::spawn(async move {
             let mut server = Deployed::new(theirs, Duration::from_millis(10));
-            server.receive().await.unwrap();
-            if brief {
+            let identity = server.receive().await.unwrap();
+            memory.identities.lock().unwrap().push(identity);
+            if memory.brief {
                 server.send(b"done").await.unwrap();
                 return;
             }
