@@ -5,13 +5,15 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::backoff::{Backoff, Policy};
+use crate::frame::Frame;
 use crate::hub::{Hub, Reader, Start};
-use crate::source::{Opener, SourceError};
+use crate::source::{FrameSource, Opener, SourceError};
 use crate::stats::{Meter, StreamStats};
 use crate::timeline::Timeline;
 
@@ -25,6 +27,8 @@ static RETRY: Policy = Policy {
         Duration::from_secs(8),
     ],
 };
+/// For so long frames gather where nobody is in a hurry.
+const GATHERING: Duration = Duration::from_millis(100);
 /// Cameras lock out who keeps knocking with a wrong password.
 const UNAUTHORIZED_RETRY: Duration = Duration::from_secs(30);
 
@@ -77,8 +81,8 @@ struct Shared {
     config: PullConfig,
     hub: Arc<Hub>,
     state: watch::Sender<PullState>,
-    /// How many want the stream.
-    demand: watch::Sender<usize>,
+    /// Who wants the stream.
+    demand: watch::Sender<Wanted>,
     meter: Mutex<Meter>,
 }
 
@@ -90,7 +94,7 @@ impl Pull {
             hub: Hub::new(config.ring_bytes),
             config,
             state: watch::Sender::new(PullState::Idle),
-            demand: watch::Sender::new(0),
+            demand: watch::Sender::default(),
             meter: Mutex::new(Meter::new(now())),
         };
         Arc::new(Self { shared: Arc::new(shared), task: Mutex::default(), warm: Mutex::default() })
@@ -99,7 +103,14 @@ impl Pull {
     /// Starts reading, and the stream if it is not open. Must be called within a runtime.
     pub fn subscribe(&self, from: Start) -> Subscription {
         let reader = self.shared.hub.reader(from);
-        Subscription { reader, _demand: self.demand() }
+        Subscription { reader, _demand: self.demand(true) }
+    }
+
+    /// Starts reading, as [`subscribe`](Self::subscribe) does, for who is in no hurry: while nobody
+    /// else reads, frames may come a few together, which costs less.
+    pub fn subscribe_patiently(&self, from: Start) -> Subscription {
+        let reader = self.shared.hub.reader(from);
+        Subscription { reader, _demand: self.demand(false) }
     }
 
     /// Keeps the stream open without a reader, so that the ring always holds the recent past.
@@ -107,7 +118,7 @@ impl Pull {
     pub fn keep_warm(&self, warm: bool) {
         let mut held = lock(&self.warm);
         match (warm, held.is_some()) {
-            (true, false) => *held = Some(self.demand()),
+            (true, false) => *held = Some(self.demand(false)),
             (false, true) => *held = None,
             _ => {}
         }
@@ -136,13 +147,16 @@ impl Pull {
         self.shared.opener.settle().await;
     }
 
-    fn demand(&self) -> Demand {
+    fn demand(&self, hurried: bool) -> Demand {
         let mut task = lock(&self.task);
         if task.is_none() && !self.shared.hub.is_closed() {
             *task = Some(tokio::spawn(Arc::clone(&self.shared).run()));
         }
-        self.shared.demand.send_modify(|wanted| *wanted += 1);
-        Demand(self.shared.demand.clone())
+        self.shared.demand.send_modify(|wanted| {
+            wanted.readers += 1;
+            wanted.hurried += usize::from(hurried);
+        });
+        Demand { wanted: self.shared.demand.clone(), hurried }
     }
 }
 
@@ -169,12 +183,25 @@ impl DerefMut for Subscription {
     }
 }
 
+/// How many want the stream, and how many of them each frame as soon as it is there.
+#[derive(Default)]
+struct Wanted {
+    readers: usize,
+    hurried: usize,
+}
+
 /// One who wants the stream.
-struct Demand(watch::Sender<usize>);
+struct Demand {
+    wanted: watch::Sender<Wanted>,
+    hurried: bool,
+}
 
 impl Drop for Demand {
     fn drop(&mut self) {
-        self.0.send_modify(|wanted| *wanted -= 1);
+        self.wanted.send_modify(|wanted| {
+            wanted.readers -= 1;
+            wanted.hurried -= usize::from(self.hurried);
+        });
     }
 }
 
@@ -183,7 +210,7 @@ impl Shared {
         let mut demand = self.demand.subscribe();
         let mut timeline = Timeline::default();
         // The sender lives in `self`: waiting for a value cannot fail.
-        while demand.wait_for(|&wanted| wanted > 0).await.is_ok() {
+        while demand.wait_for(|wanted| wanted.readers > 0).await.is_ok() {
             tokio::select! {
                 never = self.keep_open(&mut timeline) => match never {},
                 () = unwanted(&mut demand, self.config.linger) => {}
@@ -226,8 +253,9 @@ impl Shared {
         self.state.send_replace(PullState::Live);
         log::info!("{}: live", self.config.name);
         let mut decodable = false;
+        let mut demand = self.demand.subscribe();
         loop {
-            let mut frame = match source.frame().await {
+            let mut frame = match next(&mut *source, &mut demand).await {
                 Ok(frame) => frame,
                 Err(error) => return error,
             };
@@ -253,9 +281,24 @@ impl Shared {
     }
 }
 
+/// The next frame, read when it comes or, while nobody is in a hurry, together with others.
+async fn next(
+    source: &mut dyn FrameSource,
+    demand: &mut watch::Receiver<Wanted>,
+) -> Result<Frame, SourceError> {
+    if demand.borrow_and_update().hurried == 0 && source.keeps() {
+        if let Some(frame) = source.frame().now_or_never() {
+            return frame;
+        }
+        // The sender lives in the pull.
+        timeout(GATHERING, demand.wait_for(|wanted| wanted.hurried > 0)).await.ok();
+    }
+    source.frame().await
+}
+
 /// Returns when nobody wanted the stream for as long as `linger`.
-async fn unwanted(demand: &mut watch::Receiver<usize>, linger: Duration) {
-    while demand.wait_for(|&wanted| wanted == 0).await.is_ok() {
+async fn unwanted(demand: &mut watch::Receiver<Wanted>, linger: Duration) {
+    while demand.wait_for(|wanted| wanted.readers == 0).await.is_ok() {
         tokio::select! {
             () = sleep(linger) => return,
             // Also a visit too short to be seen begins the lingering anew.
@@ -274,254 +317,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-    use async_trait::async_trait;
-    use tokio::time::{Instant as TokioInstant, timeout};
-
-    use super::*;
-    use crate::frame::Frame;
-    use crate::hub::Item;
-    use crate::source::FrameSource;
-    use crate::testing::picture;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// A camera at 10 fps, a key frame a second, that can be switched off.
-    #[derive(Default)]
-    struct Camera {
-        opened: AtomicUsize,
-        open_now: AtomicUsize,
-        off: watch::Sender<bool>,
-    }
-
-    struct Running {
-        camera: Arc<Camera>,
-        number: i64,
-    }
-
-    fn unreachable() -> SourceError {
-        SourceError::Unreachable { peer: "camera".into(), reason: "switched off".into() }
-    }
-
-    #[async_trait]
-    impl Opener for Arc<Camera> {
-        async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
-            self.opened.fetch_add(1, Relaxed);
-            if *self.off.borrow() {
-                return Err(unreachable());
-            }
-            self.open_now.fetch_add(1, Relaxed);
-            Ok(Box::new(Running { camera: Arc::clone(self), number: 0 }))
-        }
-    }
-
-    #[async_trait]
-    impl FrameSource for Running {
-        async fn frame(&mut self) -> Result<Frame, SourceError> {
-            sleep(SECOND / 10).await;
-            if *self.camera.off.borrow() {
-                return Err(unreachable());
-            }
-            let n = self.number;
-            self.number += 1;
-            Ok(picture(n % 10 == 0, n * 9000, 1000, now()))
-        }
-
-        fn dropped(&self) -> u64 {
-            2
-        }
-    }
-
-    impl Drop for Running {
-        fn drop(&mut self) {
-            self.camera.open_now.fetch_sub(1, Relaxed);
-        }
-    }
-
-    fn pull() -> (Arc<Camera>, Arc<Pull>) {
-        let camera = Arc::new(Camera::default());
-        let pull = Pull::new(Arc::new(Arc::clone(&camera)), PullConfig::default());
-        (camera, pull)
-    }
-
-    async fn frame(subscription: &mut Subscription) -> Arc<Frame> {
-        match timeout(60 * SECOND, subscription.next()).await.expect("a frame in time") {
-            Some(Item::Frame(frame)) => frame,
-            other => panic!("want a frame, got {other:?}"),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_camera_connection_serves_every_reader() {
-        let (camera, pull) = pull();
-        assert!(matches!(*pull.state().borrow(), PullState::Idle));
-        let mut first = pull.subscribe(Start::Live);
-        assert!(frame(&mut first).await.key);
-        let mut second = pull.subscribe(Start::LastKey);
-        assert_eq!(
-            frame(&mut second).await.dts,
-            frame(&mut pull.subscribe(Start::LastKey)).await.dts
-        );
-        assert_eq!(camera.opened.load(Relaxed), 1);
-        assert!(matches!(*pull.state().borrow(), PullState::Live));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn stream_lingers_after_the_last_reader_and_then_closes_and_empties() {
-        let (camera, pull) = pull();
-        let mut reader = pull.subscribe(Start::Live);
-        frame(&mut reader).await;
-        drop(reader);
-        sleep(4 * SECOND).await;
-        assert_eq!(camera.open_now.load(Relaxed), 1);
-        drop(pull.subscribe(Start::Live));
-        sleep(4 * SECOND).await;
-        assert_eq!(camera.open_now.load(Relaxed), 1, "a visit begins the lingering anew");
-        sleep(2 * SECOND).await;
-        assert_eq!(camera.open_now.load(Relaxed), 0);
-        assert_eq!(pull.shared.hub.held_bytes(), 0);
-        assert!(matches!(*pull.state().borrow(), PullState::Idle));
-        frame(&mut pull.subscribe(Start::LastKey)).await;
-        assert_eq!(camera.opened.load(Relaxed), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn warm_ring_runs_without_a_reader() {
-        let (camera, pull) = pull();
-        pull.keep_warm(true);
-        sleep(20 * SECOND).await;
-        let old = frame(&mut pull.subscribe(Start::Back(5 * SECOND))).await;
-        assert!(now().duration_since(old.received) >= 5 * SECOND);
-        pull.keep_warm(false);
-        sleep(6 * SECOND).await;
-        assert_eq!(camera.open_now.load(Relaxed), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rebooted_camera_is_back_within_ten_seconds_on_a_continued_timeline() {
-        let (camera, pull) = pull();
-        let mut reader = pull.subscribe(Start::Live);
-        for _ in 0..30 {
-            frame(&mut reader).await;
-        }
-        let before = frame(&mut reader).await;
-        camera.off.send_replace(true);
-        sleep(90 * SECOND).await;
-        assert!(matches!(*pull.state().borrow(), PullState::Failed(_)));
-        camera.off.send_replace(false);
-        let back = TokioInstant::now();
-        let after = frame(&mut reader).await;
-        assert!(back.elapsed() <= 10 * SECOND, "back after {:?}", back.elapsed());
-        assert!(after.key && after.discontinuity);
-        let gap = after.received - before.received;
-        assert_eq!(after.dts - before.dts, crate::frame::duration_to_ticks(gap));
-        assert!(!frame(&mut reader).await.discontinuity);
-        assert!(matches!(*pull.state().borrow(), PullState::Live));
-        let stats = pull.stats();
-        assert!(stats.reconnects >= 10 && stats.last_error.is_some(), "{stats:?}");
-        assert_eq!(stats.drops, 4, "those of both sources");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn reader_of_a_dead_camera_is_not_given_its_last_picture() {
-        let (camera, pull) = pull();
-        let mut reader = pull.subscribe(Start::Live);
-        frame(&mut reader).await;
-        camera.off.send_replace(true);
-        sleep(SECOND).await;
-        assert!(pull.subscribe(Start::LastKey).try_next().is_none());
-        assert!(pull.subscribe(Start::Back(SECOND)).try_next().is_some(), "the past is the past");
-    }
-
-    /// Joined between two key frames, which it sends once in 30 s.
-    struct Distant {
-        number: i64,
-    }
-
-    #[async_trait]
-    impl Opener for () {
-        async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
-            Ok(Box::new(Distant { number: 1 }))
-        }
-    }
-
-    #[async_trait]
-    impl FrameSource for Distant {
-        async fn arriving(&mut self) -> Result<(), SourceError> {
-            sleep(SECOND).await;
-            Ok(())
-        }
-
-        async fn frame(&mut self) -> Result<Frame, SourceError> {
-            sleep(SECOND / 10).await;
-            let n = self.number;
-            self.number += 1;
-            match n {
-                950.. => Err(unreachable()),
-                n => Ok(picture(n % 300 == 0, n * 9000, 1000, now())),
-            }
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_far_key_frame_delays_the_picture_and_nothing_else() {
-        let pull = Pull::new(Arc::new(()), PullConfig::default());
-        let start = TokioInstant::now();
-        let mut reader = pull.subscribe(Start::LastKey);
-        let before = pull.stats();
-        pull.state().wait_for(|state| matches!(state, PullState::Live)).await.unwrap();
-        assert_eq!(start.elapsed(), SECOND, "live when it arrives");
-        sleep(3 * SECOND).await;
-        assert_eq!(pull.stats().mean_bitrate_since(&before), Some(82_857), "29 frames, 28 steps");
-        let first = frame(&mut reader).await;
-        assert!(first.key && start.elapsed() > 30 * SECOND);
-        // The next source has its key frame late, too: nothing comes before it.
-        let mut last = first.dts;
-        loop {
-            let next = frame(&mut reader).await;
-            if next.dts - last > 90_000 {
-                assert!(next.key && next.discontinuity);
-                break;
-            }
-            last = next.dts;
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn numbers_follow_the_stream() {
-        let (_camera, pull) = pull();
-        let mut reader = pull.subscribe(Start::Live);
-        frame(&mut reader).await;
-        let start = pull.stats();
-        sleep(10 * SECOND).await;
-        let stats = pull.stats();
-        assert_eq!((stats.bitrate, stats.fps), (80_000, 10.0));
-        assert_eq!(stats.mean_bitrate_since(&start), Some(80_000));
-        assert_eq!(start.mean_bitrate_since(&start), None);
-        pull.stop().await;
-        sleep(10 * SECOND).await;
-        assert_eq!(pull.stats().bitrate, 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn stop_and_drop_release_the_camera_and_end_readers() {
-        let (camera, pull) = pull();
-        let mut reader = pull.subscribe(Start::Live);
-        frame(&mut reader).await;
-        pull.stop().await;
-        assert_eq!(camera.open_now.load(Relaxed), 0);
-        while reader.next().await.is_some() {}
-        assert!(pull.subscribe(Start::Live).next().await.is_none());
-        assert_eq!(camera.opened.load(Relaxed), 1, "stopped for good");
-
-        let (camera, pull) = self::pull();
-        let mut reader = pull.subscribe(Start::Live);
-        frame(&mut reader).await;
-        drop(pull);
-        while reader.next().await.is_some() {}
-        sleep(SECOND).await;
-        assert_eq!(camera.open_now.load(Relaxed), 0);
-    }
-}
+#[path = "pull_tests.rs"]
+mod tests;

@@ -32,6 +32,7 @@ const MAX_PICTURE: usize = 8 << 20;
 pub(super) struct RtspSource {
     demuxed: Demuxed,
     peer: Peer,
+    keeps: bool,
     video: Option<Video>,
     audio: Option<Audio>,
     /// The camera sends: a picture came or, from a camera without, sound.
@@ -59,11 +60,12 @@ struct Audio {
 }
 
 impl RtspSource {
-    /// `video` and `audio` are the indices of the streams set up.
+    /// `video` and `audio` are the indices of the streams set up; `keeps` as in [`FrameSource`].
     pub(super) fn new(
         demuxed: Demuxed,
         video: Option<usize>,
         audio: Option<usize>,
+        keeps: bool,
         peer: Peer,
     ) -> Self {
         let video = video.map(|index| Video {
@@ -76,6 +78,7 @@ impl RtspSource {
         Self {
             demuxed,
             peer,
+            keeps,
             video,
             audio: audio.map(|index| Audio { index, params: None }),
             arrived: false,
@@ -186,6 +189,10 @@ impl FrameSource for RtspSource {
             self.kept = self.take(item)?;
         }
         Ok(())
+    }
+
+    fn keeps(&self) -> bool {
+        self.keeps
     }
 
     async fn frame(&mut self) -> Result<Frame, SourceError> {

@@ -1,0 +1,301 @@
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use async_trait::async_trait;
+use tokio::time::Instant as TokioInstant;
+
+use super::*;
+use crate::hub::Item;
+use crate::testing::picture;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A camera at 10 fps, a key frame a second, that can be switched off.
+#[derive(Default)]
+struct Camera {
+    opened: AtomicUsize,
+    open_now: AtomicUsize,
+    off: watch::Sender<bool>,
+}
+
+struct Running {
+    camera: Arc<Camera>,
+    number: i64,
+}
+
+fn unreachable() -> SourceError {
+    SourceError::Unreachable { peer: "camera".into(), reason: "switched off".into() }
+}
+
+#[async_trait]
+impl Opener for Arc<Camera> {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        self.opened.fetch_add(1, Relaxed);
+        if *self.off.borrow() {
+            return Err(unreachable());
+        }
+        self.open_now.fetch_add(1, Relaxed);
+        Ok(Box::new(Running { camera: Arc::clone(self), number: 0 }))
+    }
+}
+
+#[async_trait]
+impl FrameSource for Running {
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        sleep(SECOND / 10).await;
+        if *self.camera.off.borrow() {
+            return Err(unreachable());
+        }
+        let n = self.number;
+        self.number += 1;
+        Ok(picture(n % 10 == 0, n * 9000, 1000, now()))
+    }
+
+    fn dropped(&self) -> u64 {
+        2
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.camera.open_now.fetch_sub(1, Relaxed);
+    }
+}
+
+fn pull() -> (Arc<Camera>, Arc<Pull>) {
+    let camera = Arc::new(Camera::default());
+    let pull = Pull::new(Arc::new(Arc::clone(&camera)), PullConfig::default());
+    (camera, pull)
+}
+
+async fn frame(subscription: &mut Subscription) -> Arc<Frame> {
+    match timeout(60 * SECOND, subscription.next()).await.expect("a frame in time") {
+        Some(Item::Frame(frame)) => frame,
+        other => panic!("want a frame, got {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_camera_connection_serves_every_reader() {
+    let (camera, pull) = pull();
+    assert!(matches!(*pull.state().borrow(), PullState::Idle));
+    let mut first = pull.subscribe(Start::Live);
+    assert!(frame(&mut first).await.key);
+    let mut second = pull.subscribe(Start::LastKey);
+    assert_eq!(frame(&mut second).await.dts, frame(&mut pull.subscribe(Start::LastKey)).await.dts);
+    assert_eq!(camera.opened.load(Relaxed), 1);
+    assert!(matches!(*pull.state().borrow(), PullState::Live));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stream_lingers_after_the_last_reader_and_then_closes_and_empties() {
+    let (camera, pull) = pull();
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    drop(reader);
+    sleep(4 * SECOND).await;
+    assert_eq!(camera.open_now.load(Relaxed), 1);
+    drop(pull.subscribe(Start::Live));
+    sleep(4 * SECOND).await;
+    assert_eq!(camera.open_now.load(Relaxed), 1, "a visit begins the lingering anew");
+    sleep(2 * SECOND).await;
+    assert_eq!(camera.open_now.load(Relaxed), 0);
+    assert_eq!(pull.shared.hub.held_bytes(), 0);
+    assert!(matches!(*pull.state().borrow(), PullState::Idle));
+    frame(&mut pull.subscribe(Start::LastKey)).await;
+    assert_eq!(camera.opened.load(Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn warm_ring_runs_without_a_reader() {
+    let (camera, pull) = pull();
+    pull.keep_warm(true);
+    sleep(20 * SECOND).await;
+    let old = frame(&mut pull.subscribe(Start::Back(5 * SECOND))).await;
+    assert!(now().duration_since(old.received) >= 5 * SECOND);
+    pull.keep_warm(false);
+    sleep(6 * SECOND).await;
+    assert_eq!(camera.open_now.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rebooted_camera_is_back_within_ten_seconds_on_a_continued_timeline() {
+    let (camera, pull) = pull();
+    let mut reader = pull.subscribe(Start::Live);
+    for _ in 0..30 {
+        frame(&mut reader).await;
+    }
+    let before = frame(&mut reader).await;
+    camera.off.send_replace(true);
+    sleep(90 * SECOND).await;
+    assert!(matches!(*pull.state().borrow(), PullState::Failed(_)));
+    camera.off.send_replace(false);
+    let back = TokioInstant::now();
+    let after = frame(&mut reader).await;
+    assert!(back.elapsed() <= 10 * SECOND, "back after {:?}", back.elapsed());
+    assert!(after.key && after.discontinuity);
+    let gap = after.received - before.received;
+    assert_eq!(after.dts - before.dts, crate::frame::duration_to_ticks(gap));
+    assert!(!frame(&mut reader).await.discontinuity);
+    assert!(matches!(*pull.state().borrow(), PullState::Live));
+    let stats = pull.stats();
+    assert!(stats.reconnects >= 10 && stats.last_error.is_some(), "{stats:?}");
+    assert_eq!(stats.drops, 4, "those of both sources");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reader_of_a_dead_camera_is_not_given_its_last_picture() {
+    let (camera, pull) = pull();
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    camera.off.send_replace(true);
+    sleep(SECOND).await;
+    assert!(pull.subscribe(Start::LastKey).try_next().is_none());
+    assert!(pull.subscribe(Start::Back(SECOND)).try_next().is_some(), "the past is the past");
+}
+
+/// Joined between two key frames, which it sends once in 30 s.
+struct Distant {
+    number: i64,
+}
+
+#[async_trait]
+impl Opener for () {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        Ok(Box::new(Distant { number: 1 }))
+    }
+}
+
+#[async_trait]
+impl FrameSource for Distant {
+    async fn arriving(&mut self) -> Result<(), SourceError> {
+        sleep(SECOND).await;
+        Ok(())
+    }
+
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        sleep(SECOND / 10).await;
+        let n = self.number;
+        self.number += 1;
+        match n {
+            950.. => Err(unreachable()),
+            n => Ok(picture(n % 300 == 0, n * 9000, 1000, now())),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_key_frame_delays_the_picture_and_nothing_else() {
+    let pull = Pull::new(Arc::new(()), PullConfig::default());
+    let start = TokioInstant::now();
+    let mut reader = pull.subscribe(Start::LastKey);
+    let before = pull.stats();
+    pull.state().wait_for(|state| matches!(state, PullState::Live)).await.unwrap();
+    assert_eq!(start.elapsed(), SECOND, "live when it arrives");
+    sleep(3 * SECOND).await;
+    assert_eq!(pull.stats().mean_bitrate_since(&before), Some(82_857), "29 frames, 28 steps");
+    let first = frame(&mut reader).await;
+    assert!(first.key && start.elapsed() > 30 * SECOND);
+    // The next source has its key frame late, too: nothing comes before it.
+    let mut last = first.dts;
+    loop {
+        let next = frame(&mut reader).await;
+        if next.dts - last > 90_000 {
+            assert!(next.key && next.discontinuity);
+            break;
+        }
+        last = next.dts;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_follow_the_stream() {
+    let (_camera, pull) = pull();
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    let start = pull.stats();
+    sleep(10 * SECOND).await;
+    let stats = pull.stats();
+    assert_eq!((stats.bitrate, stats.fps), (80_000, 10.0));
+    assert_eq!(stats.mean_bitrate_since(&start), Some(80_000));
+    assert_eq!(start.mean_bitrate_since(&start), None);
+    pull.stop().await;
+    sleep(10 * SECOND).await;
+    assert_eq!(pull.stats().bitrate, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_and_drop_release_the_camera_and_end_readers() {
+    let (camera, pull) = pull();
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    pull.stop().await;
+    assert_eq!(camera.open_now.load(Relaxed), 0);
+    while reader.next().await.is_some() {}
+    assert!(pull.subscribe(Start::Live).next().await.is_none());
+    assert_eq!(camera.opened.load(Relaxed), 1, "stopped for good");
+
+    let (camera, pull) = self::pull();
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    drop(pull);
+    while reader.next().await.is_some() {}
+    sleep(SECOND).await;
+    assert_eq!(camera.open_now.load(Relaxed), 0);
+}
+
+/// A camera that keeps what is not read, at 25 fps, and counts how often it was asked in vain.
+#[derive(Default)]
+struct Keeping(AtomicUsize);
+
+struct Kept(Arc<Keeping>, i64, TokioInstant);
+
+#[async_trait]
+impl Opener for Arc<Keeping> {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        Ok(Box::new(Kept(Arc::clone(self), 0, TokioInstant::now())))
+    }
+}
+
+#[async_trait]
+impl FrameSource for Kept {
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        let due = self.2 + SECOND / 25 * u32::try_from(self.1).unwrap();
+        if due > TokioInstant::now() {
+            self.0.0.fetch_add(1, Relaxed);
+            tokio::time::sleep_until(due).await;
+        }
+        self.1 += 1;
+        Ok(picture(self.1 % 25 == 1, self.1 * 3600, 1000, now()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_gather_while_nobody_is_in_a_hurry() {
+    let camera = Arc::new(Keeping::default());
+    let pull = Pull::new(Arc::new(Arc::clone(&camera)), PullConfig::default());
+    let mut patient = pull.subscribe_patiently(Start::Live);
+    let begun = TokioInstant::now();
+    for _ in 0..250 {
+        assert!(matches!(patient.next().await, Some(Item::Frame(_))), "none is lost");
+    }
+    let late = begun.elapsed().saturating_sub(SECOND * 10);
+    assert!(late < SECOND / 4, "{late:?}");
+    let waits = camera.0.swap(0, Relaxed);
+    assert!(waits < 250 * 2 / 3, "{waits} waits for 250 frames");
+
+    // Whoever is in a hurry has each frame at once.
+    let mut hurried = pull.subscribe(Start::LastKey);
+    for _ in 0..250 {
+        let Some(Item::Frame(frame)) = hurried.next().await else { panic!("a frame") };
+        let age = now().saturating_duration_since(frame.received);
+        assert!(age <= SECOND, "{age:?}");
+    }
+    let began = TokioInstant::now();
+    let Some(Item::Frame(_)) = hurried.next().await else { panic!("a frame") };
+    assert!(began.elapsed() <= SECOND / 25, "{:?}", began.elapsed());
+    drop(hurried);
+}
