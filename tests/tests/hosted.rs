@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use ivt_agent::Agent;
-use ivt_agent::tlss::Entry;
+use ivt_agent::tlss::{Entry, State};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_sim::camera::{CameraSim, Credentials, Scheme, Stream, WebFault, WebFaultRule};
 use ivt_sim::tlss::{
@@ -424,9 +424,23 @@ async fn a_bad_server_is_left_in_time_and_called_again() {
         left(WireFault::Silence),
         left(WireFault::Length(u32::MAX)),
         left(WireFault::DripMs(60_000)),
-        left(WireFault::CloseMidCommand),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn a_server_that_closes_within_a_command_is_called_an_interval_later() {
+    let faults = TlssFaults { wire: Some(WireFault::CloseMidCommand), ..TlssFaults::default() };
+    let hosted = Plan { faults, ..Plan::default() }.start().await;
+    soon("the session ends", hosted.device().wait_ended(1)).await;
+    let (state, _) = hosted.agent.view().hosted().unwrap();
+    let due = || match &*state.borrow() {
+        State::Waiting { until, .. } => Some(until.duration_since(tokio::time::Instant::now())),
+        _ => None,
+    };
+    until("it waits", || due().is_some()).await;
+    let due = due().unwrap().as_secs();
+    assert!((50..=66).contains(&due), "{due} s");
 }
 
 #[tokio::test]
@@ -439,6 +453,6 @@ async fn a_server_behind_tls_is_trusted_by_its_authority() {
     let agent = agent(&address, &settings, "backend = 'emulator'");
     soon("the session is done", server.device(MAC).wait_done(1)).await;
     let (state, _) = agent.view().hosted().unwrap();
-    let waits = || matches!(*state.borrow(), ivt_agent::tlss::State::Waiting { .. });
+    let waits = || matches!(*state.borrow(), State::Waiting { .. });
     until("the agent waits for its next turn", waits).await;
 }
