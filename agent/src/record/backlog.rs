@@ -3,9 +3,11 @@
 mod queue;
 mod turn;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -27,8 +29,7 @@ const REPORT: Duration = Duration::from_secs(60);
 pub struct BacklogOptions {
     /// For the log: channel and session.
     pub name: String,
-    /// Complete segments in memory. One is uploaded and one waits, so 2 is the least, and 3 beside
-    /// a spool that takes what does not fit.
+    /// Complete segments in memory, [`least_segments`] at least.
     pub max_segments: usize,
     /// What is kept while the service wants nothing.
     pub prerecord: Duration,
@@ -74,6 +75,12 @@ struct State {
     /// Where the segment uploaded last came from, and those on the shelf that are to follow.
     last: Option<Source>,
     backfill: usize,
+    /// Of those on the shelf, refused and not to be asked about now: durations by number.
+    aside: BTreeMap<u64, Duration>,
+    /// The shelf offers nothing until then.
+    left_alone: Option<Instant>,
+    /// Segments that a disk may still hold that did not take them in time.
+    lent: Vec<Lent>,
     /// Uploaded, not yet confirmed: its number, and the service's name of it.
     unconfirmed: Option<(u64, String)>,
     dropped: Dropped,
@@ -83,17 +90,36 @@ struct State {
     logged: Option<Instant>,
 }
 
+/// A segment given to the disk.
+struct Lent {
+    number: u64,
+    bytes: u64,
+    chunks: Weak<[Bytes]>,
+}
+
+/// How many segments, the one being cut among them, a session must have memory for: one is
+/// uploaded, and another may be on its way to the spool.
+pub fn least_segments(mode: Option<SpoolMode>) -> u32 {
+    match mode {
+        Some(SpoolMode::Overflow) => 3,
+        Some(SpoolMode::Always) | None => 2,
+    }
+}
+
 impl Backlog {
     /// An empty one, but for what is on the shelf.
     pub fn new(options: BacklogOptions) -> Arc<Self> {
         let BacklogOptions { name, max_segments, prerecord, shelf, share, anchor } = options;
-        let least = if matches!(shelf, Some((_, SpoolMode::Overflow))) { 3 } else { 2 };
+        let least = least_segments(shelf.as_ref().map(|(_, mode)| *mode)) as usize;
         let limits = Limits { segments: max_segments.max(least), prerecord };
         let state = State {
             queue: Queue::new(limits),
             closed: None,
             last: None,
             backfill: 0,
+            aside: BTreeMap::new(),
+            left_alone: None,
+            lent: Vec::new(),
             unconfirmed: None,
             dropped: Dropped::default(),
             unreported: Dropped::default(),
@@ -130,21 +156,20 @@ impl Backlog {
         self.stats.subscribe()
     }
 
-    /// Stores what waits, as far as there is a shelf. Returns how many segments are not on it.
-    pub(crate) async fn store(&self) -> usize {
+    /// Stores what waits and is wanted, as far as there is a shelf.
+    pub(crate) async fn store(&self) {
+        let Some((shelf, _)) = &self.shelf else { return };
         let held: Vec<Segment> = {
             let queue = &self.lock().queue;
             let wanted = queue.phase() != Phase::NotNow;
             queue.waiting().iter().filter(|_| wanted).cloned().collect()
         };
-        let Some((shelf, _)) = &self.shelf else { return held.len() };
-        let mut refused = 0;
         for segment in held {
-            if self.put_away(shelf, &segment).await.is_err() {
-                refused += 1;
+            if !shelf.rely(segment.number, segment.duration) {
+                // The spool has told the log of its trouble.
+                self.put_away(shelf, &segment).await.ok();
             }
         }
-        refused
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -175,6 +200,8 @@ impl Backlog {
                 backlog.change(|state| {
                     if !stored {
                         state.queue.keep(segment.number);
+                        let Segment { number, bytes, ref chunks, .. } = segment;
+                        state.lent.push(Lent { number, bytes, chunks: Arc::downgrade(chunks) });
                     } else if state.queue.remove(segment.number).is_some() {
                         state.backfill += 1;
                     }
@@ -182,25 +209,19 @@ impl Backlog {
                 backlog.changed.notify_one();
             });
         }
-        if matches!(self.shelf, Some((_, SpoolMode::Always))) && !settled.released.is_empty() {
-            let backlog = Arc::clone(self);
-            tokio::spawn(async move {
-                for number in settled.released {
-                    backlog.forget(number).await;
-                }
-            });
-        }
+        settled.released.into_iter().for_each(|number| shelf.remove(number));
     }
 
     fn settle(&self, state: &mut State) -> Settled {
         let allowed =
             self.share.as_ref().map_or(u64::MAX, |share| share.allowed().saturating_sub(RESERVE));
+        let allowed = allowed.saturating_sub(state.lent());
         let queue = &mut state.queue;
         let settled = match &self.shelf {
             None => queue.settle(allowed, &Spill::Drop),
             Some((_, SpoolMode::Overflow)) => queue.settle(allowed, &Spill::Store),
             Some((shelf, SpoolMode::Always)) => {
-                let has = |number| shelf.stored().iter().any(|s| s.head.number == number);
+                let has = |segment: &Segment| shelf.rely(segment.number, segment.duration);
                 queue.settle(allowed, &Spill::Shelved(&has))
             }
         };
@@ -240,15 +261,21 @@ impl Backlog {
     }
 
     /// Removes a segment from the shelf, where it may not be.
-    async fn forget(&self, number: u64) {
+    fn forget(&self, number: u64) {
         if let Some(shelf) = self.shelf() {
-            // Nothing is lost: at worst it is uploaded once more.
-            shelf.remove(number).await.ok();
+            shelf.remove(number);
         }
     }
 }
 
 impl State {
+    /// Bytes of segments that are nowhere but on their way to the disk.
+    fn lent(&mut self) -> u64 {
+        self.lent.retain(|lent| lent.chunks.strong_count() > 0);
+        let waits = |lent: &Lent| self.queue.waiting().iter().any(|s| s.number == lent.number);
+        self.lent.iter().filter(|lent| !waits(lent)).map(|lent| lent.bytes).sum()
+    }
+
     fn lose(&mut self, number: u64, time: Duration) {
         self.dropped.add(number, time);
         self.unreported.add(number, time);

@@ -129,7 +129,7 @@ pub struct Stats {
     pub limit: u64,
     /// Complete ones, of all sessions.
     pub segments: usize,
-    /// The last write succeeded.
+    /// The last write succeeded, and the disk answers.
     pub healthy: bool,
 }
 
@@ -149,7 +149,7 @@ pub enum SpoolError {
     /// It failed less than 30 s ago and is not tried yet.
     #[error("the spool's disk failed a moment ago; it is tried again 30 s later")]
     Resting,
-    /// The disk did not answer in time, or has too much to do.
+    /// The disk did not answer in time. It is asked for nothing more until it has.
     #[error("the spool's disk has not answered for 30 s")]
     Stalled,
     /// Does not fit, even with all that may go deleted.
@@ -201,7 +201,8 @@ impl Spool {
 
     /// At this moment.
     pub fn stats(&self) -> Stats {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner).stats()
+        let stats = self.index.lock().unwrap_or_else(PoisonError::into_inner).stats();
+        Stats { healthy: stats.healthy && !self.worker.stalled(), ..stats }
     }
 
     fn held(&self, id: u64) -> Shelf {

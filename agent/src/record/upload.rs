@@ -4,23 +4,18 @@
 mod fake;
 mod patience;
 mod pending;
+mod transfer;
 mod tries;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::backlog::{Backlog, Job, Source};
-use super::pace::{Pace, paced};
-use super::service::{Announcement, Body, Fault, Remote, Target};
-use super::spool::SpoolError;
+use super::service::{Fault, Remote};
 use crate::backoff::{self, Backoff};
 use pending::forget_pending;
 use tries::{Step, Tries, Verdict};
@@ -34,8 +29,8 @@ const BACKFILL: f64 = 0.4;
 const SPREAD: f64 = 0.2;
 /// An upload may take this and three times the duration.
 const UPLOAD_AT_LEAST: Duration = Duration::from_secs(60);
-/// What the last confirmation may take when the agent ends.
-const PARTING: Duration = Duration::from_secs(3);
+/// What service and disk may take together when the agent ends.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// How patient an upload is.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +45,8 @@ impl Default for UploadOptions {
     }
 }
 
-/// Uploads what `backlog` gets until it is closed and all is uploaded or given up.
+/// Uploads what `backlog` gets until it is closed and all is uploaded or given up. What is left on
+/// its shelf is for another run with the same shelf.
 pub async fn run(backlog: &Arc<Backlog>, remote: impl Remote, options: UploadOptions, rng: StdRng) {
     let mut uploader = Uploader {
         backlog: Arc::clone(backlog),
@@ -62,33 +58,44 @@ pub async fn run(backlog: &Arc<Backlog>, remote: impl Remote, options: UploadOpt
         behind: false,
         previous: None,
         failing: None,
+        unreadable: None,
+        proven: false,
+        losses: 0,
+        refused: Backoff::new(&backoff::CLOUD),
         asked_time: None,
         takes_stat: true,
     };
     let ended = uploader.drain().await;
     if ended.is_err() {
-        log::warn!("{}: the service is given up", backlog.name());
+        log::warn!("{}: uploads are given up", backlog.name());
+        uploader.save_once().await;
     }
-    backlog.give_up().await;
+    backlog.store().await;
+    backlog.give_up();
     backlog.log_drops();
     if let Some(shelf) = backlog.shelf() {
-        // What is left on it is for the next start of the agent.
         shelf.close().await.ok();
     }
 }
 
-/// The agent ends, and no `run` uses this backlog any more: confirms what is uploaded, and stores
-/// what waits as far as there is a spool.
+/// The agent ends, and no `run` uses this backlog any more: stores what waits as far as there is a
+/// spool, and confirms what is uploaded. Neither has to wait for the other.
 pub async fn leave(backlog: &Arc<Backlog>, remote: &impl Remote) {
-    if let Some(name) = backlog.unconfirmed()
-        && let Ok(Ok(())) = timeout(PARTING, remote.save(&name)).await
-    {
-        backlog.confirm().await;
-        forget_pending(backlog).await;
-    }
-    let lost = backlog.store().await;
-    if lost > 0 {
-        log::warn!("{}: {lost} segments are lost with the end of the agent", backlog.name());
+    let end = Instant::now() + PARTING;
+    let confirm = async {
+        if let Some(name) = backlog.unconfirmed()
+            && remote.save(&name).await.is_ok()
+        {
+            backlog.confirm();
+            forget_pending(backlog).await;
+        }
+    };
+    let _ = tokio::join!(timeout_at(end, confirm), timeout_at(end, backlog.store()));
+    backlog.give_up();
+    backlog.log_drops();
+    if let Some(shelf) = backlog.shelf() {
+        // What is to be removed is, when this returns.
+        timeout_at(end, shelf.close()).await.ok();
     }
 }
 
@@ -105,22 +112,30 @@ struct Uploader<R> {
     previous: Option<(u64, Source)>,
     /// Since when nothing succeeds.
     failing: Option<Instant>,
+    /// The same of the shelf.
+    unreadable: Option<Instant>,
+    /// The service took the last segment it was asked about.
+    proven: bool,
+    /// Refused one after the other, and how long the service is left alone then.
+    losses: u32,
+    refused: Backoff,
     asked_time: Option<Instant>,
     takes_stat: bool,
 }
 
-/// The service has failed for longer than one waits.
+/// The service or the shelf has failed for longer than one waits.
 struct GivenUp;
 
 /// How an attempt ended.
 enum Outcome {
-    Uploaded,
+    /// Under this name.
+    Uploaded(String),
     NotNow,
     /// It has had to make room, or is gone from the disk.
     Gone,
     Failed(Step, Fault),
     /// The disk does not give it.
-    Unreadable(Fault),
+    Unreadable(String),
 }
 
 impl<R: Remote> Uploader<R> {
@@ -133,9 +148,8 @@ impl<R: Remote> Uploader<R> {
             }
             let start = self.date(&job).await?;
             match self.attempt(&job, start).await {
-                Outcome::Uploaded => {
-                    self.works();
-                    self.previous = Some((job.number, job.source));
+                Outcome::Uploaded(name) => {
+                    self.uploaded(&job, name);
                     self.report_drops().await;
                 }
                 Outcome::Gone => {}
@@ -146,18 +160,10 @@ impl<R: Remote> Uploader<R> {
                     match verdict {
                         Verdict::Afresh => {}
                         Verdict::Later => self.rest(job.duration).await,
-                        Verdict::Lose => {
-                            self.backlog.drop_segment(&job).await;
-                            // Perhaps it was the one before that the service does not know.
-                            self.save().await?;
-                        }
+                        Verdict::Lose => self.lose(&job).await,
                     }
                 }
-                Outcome::Unreadable(fault) => {
-                    self.fails(&fault)?;
-                    self.backlog.pass();
-                    self.rest(job.duration).await;
-                }
+                Outcome::Unreadable(error) => self.shelf_fails(&error)?,
             }
         }
         self.save().await?;
@@ -174,145 +180,39 @@ impl<R: Remote> Uploader<R> {
         self.backlog.next().await
     }
 
-    async fn attempt(&mut self, job: &Job, start: i64) -> Outcome {
-        let begun = Instant::now();
-        let memory = match job.source {
-            Source::Shelf => None,
-            Source::Memory => match self.backlog.take(job.number) {
-                None => return Outcome::Gone,
-                chunks => chunks,
-            },
-        };
-        let outcome = match self.create(job, start).await {
-            Ok(Some(target)) => self.send(job, memory, target, begun).await,
-            Ok(None) => return Outcome::NotNow,
-            Err(fault) => Outcome::Failed(Step::Create, fault),
-        };
-        self.backlog.release();
-        outcome
-    }
-
-    async fn create(&self, job: &Job, start: i64) -> Result<Option<Target>, Fault> {
-        let follows = |(number, source)| source == job.source && number + 1 == job.number;
-        let announcement = Announcement {
-            size: job.bytes,
-            start,
-            duration: job.duration,
-            last_file_name: self.backlog.unconfirmed(),
-            discontinue: job.discontinuity || self.previous.is_some_and(|p| !follows(p)),
-        };
-        let target = self.remote.create(&announcement).await?;
-        if target.is_some() {
-            self.backlog.begin();
-            self.backlog.confirm().await;
+    fn uploaded(&mut self, job: &Job, name: String) {
+        self.backlog.uploaded(job.number, job.source, name);
+        self.previous = Some((job.number, job.source));
+        self.works();
+        if job.source == Source::Shelf {
+            self.shelf_works();
         }
-        Ok(target)
-    }
-
-    async fn send(
-        &self,
-        job: &Job,
-        memory: Option<Arc<[Bytes]>>,
-        target: Target,
-        begun: Instant,
-    ) -> Outcome {
-        let spooled = self.note_pending(job, &target).await;
-        let mut outcome = self.put(job, memory.clone(), &target.uri, false, begun).await;
-        if let Outcome::Failed(_, Fault::Transport(_) | Fault::Busy(_)) = outcome {
-            // Object stores fail good uploads now and then.
-            outcome = self.put(job, memory, &target.uri, true, Instant::now()).await;
-        }
-        match outcome {
-            Outcome::Uploaded => {
-                self.backlog.uploaded(job.number, job.source, target.name);
-            }
-            _ => {
-                // The service finds out in time when it does not hear of it.
-                self.remote.fail(&target.name).await.ok();
-                if spooled {
-                    forget_pending(&self.backlog).await;
-                }
-            }
-        }
-        outcome
-    }
-
-    async fn put(
-        &self,
-        job: &Job,
-        memory: Option<Arc<[Bytes]>>,
-        uri: &str,
-        fresh: bool,
-        begun: Instant,
-    ) -> Outcome {
-        let broken = Arc::new(AtomicBool::new(false));
-        let chunks = match memory {
-            Some(chunks) => in_memory(chunks),
-            None => match self.stored(job.number, &broken).await {
-                Ok(chunks) => chunks,
-                Err(outcome) => return outcome,
-            },
-        };
-        let (backlog, source, behind) = (Arc::clone(&self.backlog), job.source, self.behind);
-        let share = move || match source {
-            Source::Shelf => BACKFILL,
-            Source::Memory if behind || backlog.waiting() > 1 => HASTE,
-            Source::Memory => CALM,
-        };
-        let pace = Pace::new(job.duration, job.bytes, begun);
-        let body = Body { length: job.bytes, chunks: paced(chunks, pace, share).boxed() };
-        let deadline = job.duration.saturating_mul(3).saturating_add(UPLOAD_AT_LEAST);
-        match self.remote.put(uri, body, fresh, deadline).await {
-            Ok(()) => Outcome::Uploaded,
-            Err(_) if broken.load(Ordering::Relaxed) => {
-                Outcome::Unreadable(Fault::Transport("the spool does not give a segment".into()))
-            }
-            Err(fault) => Outcome::Failed(Step::Put, fault),
-        }
-    }
-
-    /// A stored segment, read while it is sent. `broken` is set when it ends early.
-    async fn stored(
-        &self,
-        number: u64,
-        broken: &Arc<AtomicBool>,
-    ) -> Result<BoxStream<'static, Bytes>, Outcome> {
-        let unreadable = |e: SpoolError| Outcome::Unreadable(Fault::Transport(e.to_string()));
-        let shelf = self.backlog.shelf().ok_or(Outcome::Gone)?;
-        let reader = shelf.reader(number).await.map_err(unreadable)?;
-        let broken = Arc::clone(broken);
-        Ok(stream::unfold((reader, broken), |(mut reader, broken)| async {
-            match reader.chunk().await {
-                Ok(chunk) => chunk.map(|chunk| (chunk, (reader, broken))),
-                Err(_) => {
-                    broken.store(true, Ordering::Relaxed);
-                    None
-                }
-            }
-        })
-        .boxed())
+        self.accepted();
     }
 
     /// Confirms the last one.
     async fn save(&mut self) -> Result<(), GivenUp> {
-        let Some(name) = self.backlog.unconfirmed() else { return Ok(()) };
-        loop {
-            match self.remote.save(&name).await {
-                Ok(()) => break self.works(),
-                Err(fault @ (Fault::Transport(_) | Fault::Busy(_))) => {
-                    self.fails(&fault)?;
-                    self.rest(self.options.patience).await;
-                }
-                Err(fault) => {
-                    let session = self.backlog.name();
-                    log::warn!("{session}: the last segment is not confirmed: {fault}");
-                    break;
-                }
+        while let Some(fault) = self.save_once().await {
+            self.fails(&fault)?;
+            self.rest(self.options.patience).await;
+        }
+        Ok(())
+    }
+
+    /// The same, when the service can at this moment; otherwise returns why not.
+    async fn save_once(&mut self) -> Option<Fault> {
+        let name = self.backlog.unconfirmed()?;
+        match self.remote.save(&name).await {
+            Ok(()) => self.works(),
+            Err(fault @ (Fault::Transport(_) | Fault::Busy(_))) => return Some(fault),
+            Err(fault) => {
+                let session = self.backlog.name();
+                log::warn!("{session}: the last segment is not confirmed: {fault}");
             }
         }
-        self.backlog.confirm().await;
+        self.backlog.confirm();
         forget_pending(&self.backlog).await;
-        Ok(())
+        None
     }
 
     async fn report_drops(&mut self) {
@@ -326,11 +226,6 @@ impl<R: Remote> Uploader<R> {
             Err(Fault::Transport(_) | Fault::Busy(_)) => {}
         }
     }
-}
-
-fn in_memory(chunks: Arc<[Bytes]>) -> BoxStream<'static, Bytes> {
-    let count = chunks.len();
-    stream::iter((0..count).map(move |i| chunks[i].clone())).boxed()
 }
 
 #[cfg(test)]

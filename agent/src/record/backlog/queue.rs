@@ -35,7 +35,7 @@ pub(super) enum Spill<'a> {
     /// It is stored before that, when there is time.
     Store,
     /// It is dropped unless it is on the shelf.
-    Shelved(&'a dyn Fn(u64) -> bool),
+    Shelved(&'a dyn Fn(&Segment) -> bool),
 }
 
 /// Segments that are gone.
@@ -199,7 +199,7 @@ impl Queue {
             let Some(segment) = self.idle().and_then(|i| self.take_out(i)) else { break };
             match spill {
                 _ if self.phase == Phase::NotNow => settled.released.push(segment.number),
-                Spill::Shelved(has) if has(segment.number) => {}
+                Spill::Shelved(has) if has(&segment) => {}
                 _ => settled.dropped.add(1, segment.duration),
             }
         }

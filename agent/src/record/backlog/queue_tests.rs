@@ -160,7 +160,7 @@ fn one_at_a_time_is_stored_before_it_would_be_lost() {
 #[test]
 fn what_is_on_the_shelf_already_is_no_loss() {
     let mut queue = queue(2, Duration::ZERO);
-    let has = |number| number != 1;
+    let has = |segment: &Segment| segment.number != 1;
     let mut dropped = 0;
     for number in 0..5 {
         queue.push(segment(number, MIB, SECOND));

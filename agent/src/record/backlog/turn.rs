@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::queue::Phase;
 use super::{Backlog, Dropped, State};
-use crate::record::Start;
 use crate::record::clock::Anchor;
 use crate::record::spool::{Shelf, Stored};
+use crate::record::{Segment, Start};
 
 /// Where a segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,13 @@ pub(crate) struct Job {
     pub(crate) source: Source,
     /// No other waits, and this one is as new as can be.
     pub(crate) alone: bool,
+}
+
+enum Turn {
+    Of(Job),
+    /// When something changes, or at this time.
+    Later(Option<Instant>),
+    Over,
 }
 
 impl Backlog {
@@ -61,10 +68,14 @@ impl Backlog {
     /// The segment whose turn it is, once there is one; `None` at the end.
     pub(crate) async fn next(&self) -> Option<Job> {
         loop {
-            if let Some(next) = self.turn() {
-                return next;
+            let changed = self.changed.notified();
+            match self.turn() {
+                Turn::Of(job) => return Some(job),
+                Turn::Over => return None,
+                Turn::Later(None) => changed.await,
+                // Either is what was waited for.
+                Turn::Later(Some(until)) => timeout_at(until, changed).await.unwrap_or(()),
             }
-            self.changed.notified().await;
         }
     }
 
@@ -126,49 +137,75 @@ impl Backlog {
     }
 
     /// It is confirmed.
-    pub(crate) async fn confirm(&self) {
+    pub(crate) fn confirm(&self) {
         let confirmed = self.lock().unconfirmed.take();
         if let Some((number, _)) = confirmed {
-            self.forget(number).await;
+            self.forget(number);
         }
     }
 
     /// A segment cannot be uploaded.
-    pub(crate) async fn drop_segment(self: &Arc<Self>, job: &Job) {
+    pub(crate) fn drop_segment(self: &Arc<Self>, job: &Job) {
         self.change(|state| {
             state.queue.remove(job.number);
             state.last = Some(job.source);
             state.lose(1, job.duration);
         });
-        self.forget(job.number).await;
+        self.forget(job.number);
     }
 
-    /// The segment is on a disk that does not give it: others come first.
-    pub(crate) fn pass(&self) {
-        self.lock().last = Some(Source::Shelf);
+    /// A segment on the shelf is not offered until [`Self::recall_aside`]. False where it is not
+    /// there.
+    pub(crate) fn set_aside(self: &Arc<Self>, job: &Job) -> bool {
+        let kept = self.shelf().is_some_and(|shelf| shelf.rely(job.number, job.duration));
+        if kept {
+            self.change(|state| {
+                state.queue.remove(job.number);
+                state.last = Some(job.source);
+                state.aside.insert(job.number, job.duration);
+            });
+        }
+        kept
     }
 
-    /// Nobody takes what waits: what can be is stored, and the rest is lost, if it was ever wanted.
-    pub(crate) async fn give_up(self: &Arc<Self>) {
-        self.store().await;
-        let stored = self.shelf().map(Shelf::stored).unwrap_or_default();
-        let stored: BTreeSet<u64> = stored.iter().map(|stored| stored.head.number).collect();
+    /// What was set aside has its turn again.
+    pub(crate) fn recall_aside(&self) {
+        self.lock().aside.clear();
+    }
+
+    /// What was set aside is lost.
+    pub(crate) fn drop_aside(self: &Arc<Self>) {
+        let aside = mem::take(&mut self.lock().aside);
+        for (number, duration) in aside {
+            self.change(|state| state.lose(1, duration));
+            self.forget(number);
+        }
+    }
+
+    /// The shelf does not give a segment: nothing of it is offered for so long.
+    pub(crate) fn leave_shelf(&self, time: Duration) {
+        let state = &mut *self.lock();
+        state.last = Some(Source::Shelf);
+        state.left_alone = Some(Instant::now() + time);
+    }
+
+    /// Nobody takes what waits: what is not on the shelf is lost, if it was ever wanted.
+    pub(crate) fn give_up(self: &Arc<Self>) {
         let mut unwanted = Vec::new();
         self.change(|state| {
             let rest: Vec<u64> = state.queue.waiting().iter().map(|s| s.number).collect();
             let wanted = state.queue.phase() != Phase::NotNow;
+            let relied = |number, time| self.shelf().is_some_and(|shelf| shelf.rely(number, time));
             for number in rest {
-                let Some(segment) = state.queue.remove(number) else { continue };
+                let Some(Segment { duration, .. }) = state.queue.remove(number) else { continue };
                 if !wanted {
-                    unwanted.push(segment.number);
-                } else if !stored.contains(&segment.number) {
-                    state.lose(1, segment.duration);
+                    unwanted.push(number);
+                } else if !relied(number, duration) {
+                    state.lose(1, duration);
                 }
             }
         });
-        for number in unwanted {
-            self.forget(number).await;
-        }
+        unwanted.into_iter().for_each(|number| self.forget(number));
     }
 
     /// What the service has not been told of.
@@ -197,18 +234,22 @@ impl Backlog {
         self.lock().log_drops(&self.name, Duration::ZERO);
     }
 
-    /// `None`: that is not known yet.
-    fn turn(&self) -> Option<Option<Job>> {
+    fn turn(&self) -> Turn {
         let state = &mut *self.lock();
         let stored = self.stored(state);
         let (closed, begun) = (state.closed.is_some(), state.queue.phase() == Phase::Begun);
         // What an earlier run stored was wanted once.
         let insist = closed && (begun || !stored.is_empty());
-        if !state.queue.ready() && !insist {
-            return closed.then_some(None);
+        let over = stored.is_empty() && state.queue.waiting().is_empty();
+        if closed && (over || !state.queue.ready() && !insist) {
+            return Turn::Over;
         }
-        let over = closed && stored.is_empty() && state.queue.waiting().is_empty();
-        if over { Some(None) } else { state.next(stored).map(Some) }
+        if !state.queue.ready() && !insist {
+            return Turn::Later(None);
+        }
+        let left_alone = state.left_alone.filter(|until| Instant::now() < *until);
+        let offered = if left_alone.is_some() { &[] } else { &stored[..] };
+        state.next(offered).map_or(Turn::Later(left_alone), Turn::Of)
     }
 
     /// Segments on the shelf that are in nobody's hands, the oldest first.
@@ -216,6 +257,7 @@ impl Backlog {
         let Some(shelf) = self.shelf() else { return Vec::new() };
         let mut held: BTreeSet<u64> = state.queue.waiting().iter().map(|s| s.number).collect();
         held.extend(state.unconfirmed.as_ref().map(|(number, _)| *number));
+        held.extend(state.aside.keys());
         let mut stored = shelf.stored();
         // One that is newer than all in memory is about to be pushed.
         let complete = |number| state.closed.is_some() || Some(number) <= state.queue.newest();
@@ -241,7 +283,7 @@ impl Job {
 
 impl State {
     /// Live segments come first; between two of them one from the shelf may go.
-    fn next(&self, stored: Vec<Stored>) -> Option<Job> {
+    fn next(&self, stored: &[Stored]) -> Option<Job> {
         let live = self.queue.first();
         let turn = live.is_none() || self.last == Some(Source::Memory);
         if let Some(stored) = stored.first().filter(|_| turn) {

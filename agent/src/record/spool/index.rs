@@ -1,6 +1,6 @@
 //! What is in the spool, in memory: listing and choosing touch no disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::time::Duration;
 
@@ -34,6 +34,10 @@ pub struct Session {
     files: BTreeMap<u64, Entry>,
     pending_length: u64,
     dropped: (u64, Duration),
+    /// Segments that are to be written, or just are; with the duration where nobody else has them.
+    drafts: BTreeMap<u64, Option<Duration>>,
+    /// Segments that are to be deleted.
+    unwanted: BTreeSet<u64>,
 }
 
 /// One segment's file.
@@ -82,6 +86,8 @@ impl Index {
             files: BTreeMap::new(),
             pending_length: 0,
             dropped: (0, Duration::ZERO),
+            drafts: BTreeMap::new(),
+            unwanted: BTreeSet::new(),
         };
         self.sessions.entry(id).or_insert(session);
         self.skip(id);
@@ -136,6 +142,63 @@ impl Index {
         if let Some(entry) = entry {
             entry.state = state;
         }
+    }
+
+    /// A segment will be written.
+    pub fn begin_draft(&mut self, id: u64, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.drafts.entry(number).or_default();
+        }
+    }
+
+    /// It is written, or never will be.
+    pub fn end_draft(&mut self, id: u64, number: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let relied = session.drafts.remove(&number).flatten();
+        let missed = relied.filter(|_| !session.unwanted.contains(&number));
+        if let Some(duration) = missed.filter(|_| self.complete(id, number).is_none()) {
+            self.drop_one(id, duration);
+        }
+    }
+
+    /// Whether a segment is complete or will be. Should that fail, it is counted as dropped.
+    pub fn rely(&mut self, id: u64, number: u64, duration: Duration) -> bool {
+        let complete = self.complete(id, number).is_some();
+        let session = self.sessions.get_mut(&id);
+        let draft = session.and_then(|session| session.drafts.get_mut(&number));
+        complete || draft.map(|relied| *relied = Some(duration)).is_some()
+    }
+
+    /// Whether there is anything of a segment, or will be.
+    pub fn holds(&self, id: u64, number: u64) -> bool {
+        let session = self.sessions.get(&id);
+        session.is_some_and(|session| session.drafts.contains_key(&number))
+            || !self.files(id, number).is_empty()
+    }
+
+    /// A segment is to be deleted: it is not listed from now on. False where that is known, or
+    /// there is nothing of it.
+    pub fn unwant(&mut self, id: u64, number: u64) -> bool {
+        let holds = self.holds(id, number);
+        let session = self.sessions.get_mut(&id).filter(|_| holds);
+        session.is_some_and(|session| session.unwanted.insert(number))
+    }
+
+    /// Its files are doomed.
+    pub fn doom(&mut self, id: u64, number: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.unwanted.remove(&number);
+        for entry in session.files.values_mut().filter(|entry| entry.segment.number == number) {
+            entry.state = State::Doomed;
+        }
+    }
+
+    /// Notes an upload in flight. False where that is known, and on the disk.
+    pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        session.unsaved |= session.pending != pending;
+        session.pending = pending;
+        session.unsaved
     }
 
     /// The file of a pending upload has this length now.
@@ -193,8 +256,9 @@ impl Index {
 
     /// The file of a complete segment.
     pub fn complete(&self, id: u64, number: u64) -> Option<(u64, Entry)> {
+        let session = self.sessions.get(&id)?;
         let files = self.files(id, number).into_iter();
-        files.rev().find(|(_, entry)| entry.state == State::Complete)
+        files.rev().find(|(_, entry)| session.lists(entry))
     }
 
     /// The files that should be deleted already.
@@ -204,8 +268,8 @@ impl Index {
     }
 
     pub fn stored(&self, id: u64) -> Vec<Stored> {
-        let files = self.sessions.get(&id).into_iter().flat_map(|session| session.files.values());
-        let complete = files.filter(|entry| entry.state == State::Complete);
+        let Some(session) = self.sessions.get(&id) else { return Vec::new() };
+        let complete = session.files.values().filter(|entry| session.lists(entry));
         let mut stored: Vec<_> = complete.map(Entry::stored).collect();
         stored.sort_by_key(|stored| stored.head.number);
         stored
@@ -239,6 +303,11 @@ impl Session {
     /// Neither segments nor a pending upload.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.pending.is_none()
+    }
+
+    /// Whether a file holds a complete segment that is wanted.
+    pub fn lists(&self, entry: &Entry) -> bool {
+        entry.state == State::Complete && !self.unwanted.contains(&entry.segment.number)
     }
 
     /// Its files, oldest first.

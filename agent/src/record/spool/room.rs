@@ -36,8 +36,9 @@ impl Store {
     /// Deletes the oldest file that may go, and counts it. `None` when none may.
     fn evict(&mut self) -> Result<Option<u64>, SpoolError> {
         let Some((id, file, entry)) = self.lock().oldest() else { return Ok(None) };
+        let listed = self.lock().session(id).is_some_and(|session| session.lists(&entry));
         self.delete(id, file)?;
-        if entry.state == State::Complete {
+        if listed {
             self.lock().drop_one(id, entry.groups.duration);
         }
         Ok(Some(entry.length))

@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use super::format::{self, Payload};
 use super::index::{Entry, Index};
-use super::worker::{PATIENCE, Worker};
+use super::worker::Worker;
 use super::{Pending, SegmentHead, SpoolError, Stored};
 
 /// One session's part of the spool. Clones are the same part.
@@ -27,13 +25,16 @@ pub struct Shelf {
 pub struct Writer {
     part: Arc<Part>,
     head: SegmentHead,
-    state: Progress,
+    /// From the first group to the last.
+    draft: Option<Draft>,
+    over: bool,
     broken: Arc<AtomicBool>,
 }
 
 /// A stored segment, piece by piece. Holds 64 KiB.
 #[derive(Debug)]
 pub struct Reader {
+    part: Arc<Part>,
     number: u64,
     /// `None` while a piece is read.
     payload: Option<Payload>,
@@ -46,11 +47,11 @@ struct Part {
     id: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Empty,
-    Begun,
-    Over,
+/// Says that a segment is to be written, as long as it is.
+#[derive(Debug)]
+struct Draft {
+    part: Arc<Part>,
+    number: u64,
 }
 
 impl Shelf {
@@ -61,7 +62,7 @@ impl Shelf {
     /// Begins to write a segment. Nothing is written before its first group.
     pub fn begin(&self, head: SegmentHead) -> Writer {
         let (part, broken) = (Arc::clone(&self.part), Arc::default());
-        Writer { part, head, state: Progress::Empty, broken }
+        Writer { part, head, draft: None, over: false, broken }
     }
 
     /// Writes a whole segment. One that is complete already is not written again.
@@ -71,8 +72,12 @@ impl Shelf {
         duration: Duration,
         chunks: Arc<[Bytes]>,
     ) -> Result<Stored, SpoolError> {
-        let part = Arc::clone(&self.part);
-        let store = move |store: &mut super::Store| store.store(part.id, head, duration, &chunks);
+        let draft = Draft::new(&self.part, head.number);
+        let store = move |store: &mut super::Store| {
+            let stored = store.store(draft.part.id, head, duration, &chunks);
+            drop(draft);
+            stored
+        };
         self.part.worker.request_segment(store).await
     }
 
@@ -98,18 +103,32 @@ impl Shelf {
         let worker = &self.part.worker;
         let open = worker.request(move |store| store.open_segment(part.id, number));
         let (file, entry) = open.await?;
-        if let Some(payload) = on_disk(move || Ok(check(file, &entry))).await? {
-            return Ok(Reader { number, payload: Some(payload) });
-        }
         let part = Arc::clone(&self.part);
+        if let Some(payload) = worker.read(move || check(file, &entry)).await? {
+            return Ok(Reader { part, number, payload: Some(payload) });
+        }
         worker.request(move |store| store.repair(part.id, number)).await?;
         Err(SpoolError::Damaged(number))
     }
 
+    /// Whether a segment is complete, or its last group on the way to the disk. Should that not
+    /// arrive, [`Self::take_dropped`] counts it, with this duration.
+    pub fn rely(&self, number: u64, duration: Duration) -> bool {
+        self.part.lock().rely(self.part.id, number, duration)
+    }
+
+    /// Whether a crash may leave something of a segment.
+    pub fn holds(&self, number: u64) -> bool {
+        self.part.lock().holds(self.part.id, number)
+    }
+
     /// Notes the upload that is in flight or not yet confirmed. It is on disk when this returns.
     pub async fn set_pending(&self, pending: Option<Pending>) -> Result<(), SpoolError> {
+        if !self.part.lock().set_pending(self.part.id, pending) {
+            return Ok(());
+        }
         let part = Arc::clone(&self.part);
-        self.part.worker.request(move |store| store.set_pending(part.id, pending)).await
+        self.part.worker.request(move |store| store.save_pending(part.id)).await
     }
 
     /// What [`Self::set_pending`] noted last, perhaps before a crash.
@@ -117,11 +136,16 @@ impl Shelf {
         self.part.lock().session(self.part.id)?.pending.clone()
     }
 
-    /// Deletes a segment for good: it is confirmed, or not wanted. It is not listed any more even
-    /// where the disk fails; then it goes when the disk works again.
-    pub async fn remove(&self, number: u64) -> Result<(), SpoolError> {
-        let part = Arc::clone(&self.part);
-        self.part.worker.request(move |store| store.remove(part.id, number)).await
+    /// Deletes a segment for good: it is confirmed, or not wanted. It is not listed any more, and
+    /// goes when what was asked of the disk before is done. Never waits.
+    pub fn remove(&self, number: u64) {
+        if self.part.lock().unwant(self.part.id, number) {
+            let part = Arc::clone(&self.part);
+            self.part.worker.send(move |store| {
+                // The store has told the log, and tries again when the disk works again.
+                let _ = store.remove(part.id, number);
+            });
+        }
     }
 
     /// The session is over: its folder goes if it holds neither segments nor a pending upload.
@@ -142,15 +166,15 @@ impl Writer {
     /// Adds a key-frame group. Never waits: when the disk is too slow or fails, the segment stays
     /// in memory only.
     pub fn append(&mut self, chunks: Vec<Bytes>, duration: Duration) {
-        if self.broken.load(Ordering::Relaxed) || self.state == Progress::Over {
+        if self.broken.load(Ordering::Relaxed) || self.over {
             return;
         }
         let Some(place) = self.part.worker.place(chunks.iter().map(Bytes::len).sum()) else {
             self.broken.store(true, Ordering::Relaxed);
             return self.abandon();
         };
-        let first = self.state == Progress::Empty;
-        self.state = Progress::Begun;
+        let first = self.draft.is_none();
+        self.draft.get_or_insert_with(|| Draft::new(&self.part, self.head.number));
         let (part, head, broken) = (Arc::clone(&self.part), self.head, Arc::clone(&self.broken));
         self.part.worker.send(move |store| {
             let written = if first {
@@ -168,21 +192,37 @@ impl Writer {
 
     /// The segment is complete. [`Shelf::stored`] lists it once it is written.
     pub fn finish(mut self) {
-        if self.state == Progress::Begun && !self.broken.load(Ordering::Relaxed) {
-            self.state = Progress::Over;
-            let (part, number) = (Arc::clone(&self.part), self.head.number);
+        if self.broken.load(Ordering::Relaxed) {
+            return;
+        }
+        self.over = true;
+        if let Some(draft) = self.draft.take() {
             self.part.worker.send(move |store| {
-                let _ = store.finish(part.id, number);
+                let _ = store.finish(draft.part.id, draft.number);
+                drop(draft);
             });
         }
     }
 
     fn abandon(&mut self) {
-        if self.state == Progress::Begun {
+        self.over = true;
+        if self.draft.take().is_some() {
             let (part, number) = (Arc::clone(&self.part), self.head.number);
             self.part.worker.send(move |store| store.abandon(part.id, number));
         }
-        self.state = Progress::Over;
+    }
+}
+
+impl Draft {
+    fn new(part: &Arc<Part>, number: u64) -> Self {
+        part.lock().begin_draft(part.id, number);
+        Self { part: Arc::clone(part), number }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        self.part.lock().end_draft(self.part.id, self.number);
     }
 }
 
@@ -200,9 +240,9 @@ impl Reader {
         let number = self.number;
         let read = move || {
             let chunk = payload.next();
-            Ok((payload, chunk))
+            (payload, chunk)
         };
-        let (payload, chunk) = on_disk(read).await?;
+        let (payload, chunk) = self.part.worker.read(read).await?;
         self.payload = Some(payload);
         chunk.map_err(|source| SpoolError::Io {
             action: "read",
@@ -233,14 +273,4 @@ fn check(file: File, entry: &Entry) -> Option<Payload> {
     let found = format::walk(&file, entry.groups.begin, entry.groups.end);
     let whole = (found.end, found.bytes) == (entry.groups.end, entry.groups.bytes);
     whole.then(|| Payload::new(file, &entry.groups))
-}
-
-/// Reads beside the worker: what is complete does not change, and groups need not wait behind it.
-async fn on_disk<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
-) -> Result<T, SpoolError> {
-    match timeout(PATIENCE, spawn_blocking(read)).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(_)) | Err(_) => Err(SpoolError::Stalled),
-    }
 }

@@ -10,12 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+#[cfg(test)]
+use super::Pending;
 use super::disk::{Disk, OpenFile};
 use super::files::failed;
 use super::format;
 use super::index::{Entry, Index, State};
 use super::room::device;
-use super::{Pending, SegmentHead, SpoolError, Stored, names};
+use super::{SegmentHead, SpoolError, Stored, names};
 
 /// Owns the files. What they are stands in `index`, which others may read meanwhile.
 #[derive(Debug)]
@@ -159,20 +161,21 @@ impl Store {
     }
 
     /// Notes the upload in flight. In memory it holds even where the disk fails.
+    #[cfg(test)]
     pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> Result<(), SpoolError> {
-        let head = {
-            let mut index = self.lock();
-            let Some(session) = index.session_mut(id) else { return Ok(()) };
-            if session.pending == pending && !session.unsaved {
-                return Ok(());
-            }
-            session.pending.clone_from(&pending);
-            session.unsaved = true;
-            session.head.clone()
+        self.lock().set_pending(id, pending);
+        self.save_pending(id)
+    }
+
+    /// Writes the upload in flight as it is in the index.
+    pub fn save_pending(&mut self, id: u64) -> Result<(), SpoolError> {
+        let (head, pending) = match self.lock().session(id) {
+            Some(session) if session.unsaved => (session.head.clone(), session.pending.clone()),
+            _ => return Ok(()),
         };
         let folder = self.folder(id);
         let path = folder.join(names::PENDING);
-        let bytes = pending.map(|pending| format::pending(&head, &pending)).transpose()?;
+        let bytes = pending.as_ref().map(|pending| format::pending(&head, pending)).transpose()?;
         let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         self.attempt(length, |store| {
             match &bytes {
@@ -187,7 +190,7 @@ impl Store {
         let mut index = self.lock();
         index.set_pending_length(id, length);
         if let Some(session) = index.session_mut(id) {
-            session.unsaved = false;
+            session.unsaved = session.pending != pending;
         }
         Ok(())
     }
@@ -196,12 +199,10 @@ impl Store {
     /// even where the disk fails; then its file goes when the disk works again.
     pub fn remove(&mut self, id: u64, number: u64) -> Result<(), SpoolError> {
         self.forming.remove(&(id, number));
+        self.lock().doom(id, number);
         let files = self.lock().files(id, number);
         if files.is_empty() {
             return Ok(());
-        }
-        for (file, _) in &files {
-            self.lock().set_state(id, *file, State::Doomed);
         }
         let folder = self.folder(id);
         self.attempt(0, |store| {

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use tempfile::tempdir;
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 use super::fixture::{TestDisk, group, pending, second, segment, session, size};
 use super::room::REST;
@@ -59,7 +59,7 @@ async fn what_is_written_as_it_records_is_read_again() {
     let stats = spool.stats();
     assert_eq!(stats, Stats { bytes: size(dir.path()), limit: LIMIT, segments: 1, healthy: true });
 
-    shelf.remove(6).await.unwrap();
+    shelf.remove(6);
     assert!(matches!(shelf.read(6).await, Err(SpoolError::Missing(6))));
     settle(&shelf).await;
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
@@ -113,7 +113,7 @@ async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
     for leftover in &leftovers {
         leftover.shelf.set_pending(None).await.unwrap();
         for number in numbers(&leftover.shelf) {
-            leftover.shelf.remove(number).await.unwrap();
+            leftover.shelf.remove(number);
         }
         leftover.shelf.close().await.unwrap();
     }
@@ -206,7 +206,7 @@ async fn a_segment_given_up_is_replaced_by_the_whole_one() {
     store(&shelf, 0, 6).await.unwrap();
     assert_eq!(size(dir.path()), spool.stats().bytes);
     assert_eq!(spool.stats().segments, 2);
-    shelf.remove(0).await.unwrap();
+    shelf.remove(0);
     shelf.close().await.unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "only the first session's");
 }
@@ -254,7 +254,9 @@ async fn what_could_not_be_removed_goes_when_the_disk_works_again() {
     let shelf = spool.shelf(session("a"));
     store(&shelf, 0, 1).await.unwrap();
     disk.fail(Some(ErrorKind::ReadOnlyFilesystem));
-    assert!(matches!(shelf.remove(0).await, Err(SpoolError::Io { .. })));
+    shelf.remove(0);
+    settle(&shelf).await;
+    assert!(!spool.stats().healthy);
     assert!(shelf.stored().is_empty() && spool.stats().bytes > 0);
     assert!(shelf.set_pending(Some(pending(1))).await.is_err());
     assert_eq!(shelf.pending(), Some(pending(1)), "it is known, if only in memory");
@@ -286,7 +288,8 @@ async fn a_card_may_be_pulled_and_put_back() {
     let folder = std::fs::read_dir(&card).unwrap().next().unwrap().unwrap().path();
     std::fs::rename(&card, &pocket).unwrap();
     assert!(matches!(shelf.read(0).await, Err(SpoolError::Io { .. })));
-    assert!(shelf.remove(1).await.is_err());
+    shelf.remove(1);
+    settle(&shelf).await;
     std::fs::rename(&pocket, &card).unwrap();
     assert_eq!(shelf.read(0).await.unwrap().concat(), group(0, 1).concat());
     advance(REST).await;
@@ -333,10 +336,91 @@ async fn a_disk_that_hangs_keeps_nobody_waiting() {
     assert!(matches!(request.await.unwrap(), Err(SpoolError::Stalled)));
     drop(chunk.try_into_mut().expect_err("some wait for the disk"));
 
+    // From now on nobody waits.
+    let begun = Instant::now();
+    assert!(!spool.stats().healthy);
+    assert!(matches!(shelf.set_pending(Some(pending(0))).await, Err(SpoolError::Stalled)));
+    assert_eq!(shelf.pending(), Some(pending(0)), "it is known, if only in memory");
+    assert!(matches!(shelf.read(0).await, Err(SpoolError::Stalled)));
+    assert!(matches!(store(&shelf, 3, 1).await, Err(SpoolError::Stalled)));
+    shelf.remove(7);
+    shelf.remove(0);
+    assert!(numbers(&shelf).is_empty() && begun.elapsed() < second());
+
     disk.hang(false);
     writer.finish();
+    while !spool.stats().healthy {
+        tokio::task::yield_now().await;
+    }
     store(&shelf, 3, 1).await.unwrap();
-    assert_eq!(numbers(&shelf), [0, 2, 3], "a segment with a hole is not complete");
+    assert_eq!(numbers(&shelf), [2, 3], "a segment with a hole is not complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_hangs_holds_one_thread_however_often_it_is_tried() {
+    let dir = tempdir().unwrap();
+    let worker = Worker::new(Store::open(dir.path().into(), LIMIT, Box::new(Card)).unwrap());
+    let (release, hung) = std::sync::mpsc::channel::<()>();
+    let (reader, begun) = (Arc::clone(&worker), Arc::new(Mutex::new(0)));
+    let counted = Arc::clone(&begun);
+    let first = tokio::spawn(async move {
+        let hang = move || {
+            *counted.lock().unwrap() += 1;
+            hung.recv().ok()
+        };
+        reader.read(hang).await
+    });
+    while *begun.lock().unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    advance(31 * second()).await;
+    assert!(matches!(first.await.unwrap(), Err(SpoolError::Stalled)));
+    for _ in 0..100 {
+        let counted = Arc::clone(&begun);
+        let again = worker.read(move || *counted.lock().unwrap() += 1).await;
+        assert!(matches!(again, Err(SpoolError::Stalled)));
+    }
+    assert_eq!(*begun.lock().unwrap(), 1);
+    drop(release);
+    while worker.stalled() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(worker.read(|| 5).await.unwrap(), 5);
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_to_the_disk_can_be_relied_on_and_counts_when_it_fails() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let spool = open_on(&disk, dir.path(), LIMIT).await;
+    let shelf = spool.shelf(session("a"));
+    let write = |number, fails| {
+        disk.hang(true);
+        disk.fail(fails);
+        let mut writer = shelf.begin(segment(number));
+        assert!(!shelf.holds(number) && !shelf.rely(number, second()));
+        writer.append(group(1, 1), second());
+        writer.finish();
+    };
+    write(0, None);
+    assert!(shelf.stored().is_empty() && shelf.holds(0) && shelf.rely(0, second()));
+    disk.hang(false);
+    settle(&shelf).await;
+    assert_eq!((numbers(&shelf), shelf.take_dropped().0), (vec![0], 0));
+
+    write(1, None);
+    assert!(shelf.rely(1, second()));
+    shelf.remove(1);
+    disk.hang(false);
+    settle(&shelf).await;
+    assert_eq!((numbers(&shelf), shelf.take_dropped().0), (vec![0], 0), "it was not wanted");
+
+    write(2, Some(ErrorKind::ReadOnlyFilesystem));
+    assert!(shelf.rely(2, second()));
+    disk.hang(false);
+    settle(&shelf).await;
+    assert_eq!(shelf.take_dropped(), (1, second()));
+    assert!(!shelf.holds(2) && !shelf.rely(2, second()));
 }
 
 #[tokio::test]
@@ -369,7 +453,8 @@ async fn an_idle_spool_writes_nothing() {
     let shelf = spool.shelf(session("a"));
     shelf.set_pending(None).await.unwrap();
     shelf.begin(segment(0)).finish();
-    shelf.remove(5).await.unwrap();
+    shelf.remove(5);
+    assert!(matches!(shelf.read(5).await, Err(SpoolError::Missing(5))));
     assert!(disk.journal().is_empty());
     shelf.set_pending(Some(pending(1))).await.unwrap();
     let before = disk.journal().len();

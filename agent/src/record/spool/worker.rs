@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::SpoolError;
@@ -18,7 +19,7 @@ const JOBS: usize = 256;
 /// Payload of groups that may wait. Mostly it is in memory anyway, in the segment being cut.
 pub const BYTES: usize = 4 * 1024 * 1024;
 /// How long a disk may take for a request.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type Job = Box<dyn FnOnce(&mut Store) + Send>;
 
@@ -30,6 +31,9 @@ pub struct Worker {
     bytes: Arc<Semaphore>,
     /// Whole segments that wait: one, so that a disk that hangs does not collect them.
     segments: Arc<Semaphore>,
+    /// What the disk did not do in time, and has not ended yet. Nothing more is asked of it
+    /// meanwhile: nobody waits twice, and a read that hangs holds one thread.
+    overdue: Mutex<Vec<Weak<()>>>,
     said_slow: AtomicBool,
     runtime: Handle,
 }
@@ -54,6 +58,7 @@ impl Worker {
             jobs: Arc::new(Semaphore::new(JOBS)),
             bytes: Arc::new(Semaphore::new(BYTES)),
             segments: Arc::new(Semaphore::new(1)),
+            overdue: Mutex::default(),
             said_slow: AtomicBool::new(false),
             runtime: Handle::current(),
         })
@@ -65,11 +70,7 @@ impl Worker {
         self: &Arc<Self>,
         work: impl FnOnce(&mut Store) -> Result<T, SpoolError> + Send + 'static,
     ) -> Result<T, SpoolError> {
-        self.patiently(async {
-            let permit = Arc::clone(&self.jobs).acquire_owned().await;
-            self.answer(Place(permit.into_iter().collect()), work).await
-        })
-        .await
+        self.ask(&self.jobs, work).await
     }
 
     /// The same for work that holds a whole segment.
@@ -77,15 +78,41 @@ impl Worker {
         self: &Arc<Self>,
         work: impl FnOnce(&mut Store) -> Result<T, SpoolError> + Send + 'static,
     ) -> Result<T, SpoolError> {
-        self.patiently(async {
-            let permit = Arc::clone(&self.segments).acquire_owned().await;
-            self.answer(Place(permit.into_iter().collect()), work).await
+        self.ask(&self.segments, work).await
+    }
+
+    /// Reads beside the jobs: what is complete does not change, and groups need not wait behind it.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, SpoolError> {
+        self.patiently(|task| async move {
+            let read = spawn_blocking(move || {
+                let done = read();
+                drop(task);
+                done
+            });
+            read.await.map_err(|_| SpoolError::Stalled)
         })
         .await
     }
 
+    /// The disk owes an answer for longer than one waits.
+    pub fn stalled(&self) -> bool {
+        let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
+        let any = !overdue.is_empty();
+        overdue.retain(|task| task.strong_count() > 0);
+        if any && overdue.is_empty() {
+            log::info!("the spool's disk answers again");
+        }
+        !overdue.is_empty()
+    }
+
     /// A place for a group of so many bytes, when the disk keeps up. Never waits.
     pub fn place(&self, bytes: usize) -> Option<Place> {
+        if self.stalled() {
+            return None;
+        }
         let job = Arc::clone(&self.jobs).try_acquire_owned();
         // One group of any size has a place.
         let bytes = u32::try_from(bytes.min(BYTES)).unwrap_or(u32::MAX);
@@ -110,25 +137,43 @@ impl Worker {
         }
     }
 
-    async fn patiently<T>(
-        &self,
-        answer: impl Future<Output = Result<T, SpoolError>>,
-    ) -> Result<T, SpoolError> {
-        timeout(PATIENCE, answer).await.unwrap_or(Err(SpoolError::Stalled))
-    }
-
-    async fn answer<T: Send + 'static>(
+    async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
-        place: Place,
+        places: &Arc<Semaphore>,
         work: impl FnOnce(&mut Store) -> Result<T, SpoolError> + Send + 'static,
     ) -> Result<T, SpoolError> {
-        let (sender, answer) = oneshot::channel();
-        self.send(move |store| {
-            let done = work(store);
-            drop(place);
-            let _ = sender.send(done);
-        });
-        answer.await.unwrap_or(Err(SpoolError::Stalled))
+        self.patiently(|task| async move {
+            let place = Arc::clone(places).acquire_owned().await;
+            let (sender, answer) = oneshot::channel();
+            self.send(move |store| {
+                let done = work(store);
+                drop((place, task));
+                let _ = sender.send(done);
+            });
+            answer.await.unwrap_or(Err(SpoolError::Stalled))
+        })
+        .await
+    }
+
+    /// Waits for a task, which lives as long as what it is given.
+    async fn patiently<T, F: Future<Output = Result<T, SpoolError>>>(
+        &self,
+        task: impl FnOnce(Arc<()>) -> F,
+    ) -> Result<T, SpoolError> {
+        if self.stalled() {
+            return Err(SpoolError::Stalled);
+        }
+        let alive = Arc::new(());
+        let overdue = Arc::downgrade(&alive);
+        if let Ok(done) = timeout(PATIENCE, task(alive)).await {
+            return done;
+        }
+        let mut list = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.is_empty() {
+            log::warn!("{}: recordings go on in memory until it does", SpoolError::Stalled);
+        }
+        list.push(overdue);
+        Err(SpoolError::Stalled)
     }
 
     fn work(&self) {

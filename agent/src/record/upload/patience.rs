@@ -1,11 +1,12 @@
-//! What an uploader does while the service, or the clock, is not good for an upload.
+//! What an uploader does while the service, the shelf or the clock is not good for an upload.
 
+use std::mem;
 use std::time::Duration;
 
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep};
 
-use super::{GivenUp, Uploader};
+use super::{GivenUp, Tries, Uploader};
 use crate::backoff::{self, Backoff};
 use crate::record::backlog::{Job, Source};
 use crate::record::service::{Fault, Remote};
@@ -13,6 +14,10 @@ use crate::record::service::{Fault, Remote};
 /// The service is asked for the time no more often than this, and our own clock looked at.
 const ASK_TIME: Duration = Duration::from_secs(30);
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
+/// A shelf that does not give a segment is left alone for so long.
+const LEAVE_SHELF: Duration = Duration::from_secs(30);
+/// After so many segments refused one after the other, it is the service and not the segments.
+const REFUSALS: u32 = 3;
 /// Delays are never shorter than this, however short the segments.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -67,11 +72,58 @@ impl<R: Remote> Uploader<R> {
         }
         self.backlog.note(Some(fault.to_string()));
         let since = *self.failing.get_or_insert(now);
-        let closed = self.backlog.closed();
-        match closed.is_some_and(|closed| now - closed.max(since) >= self.options.patience) {
+        self.endure(since)
+    }
+
+    /// The shelf does not give a segment: no fault of the service's.
+    pub(super) fn shelf_fails(&mut self, error: &str) -> Result<(), GivenUp> {
+        if self.unreadable.is_none() {
+            log::warn!("{}: what is in the spool is not uploaded: {error}", self.backlog.name());
+        }
+        self.backlog.leave_shelf(LEAVE_SHELF);
+        let since = *self.unreadable.get_or_insert_with(Instant::now);
+        self.endure(since)
+    }
+
+    /// It has given one.
+    pub(super) fn shelf_works(&mut self) {
+        if self.unreadable.take().is_some() {
+            log::info!("{}: what is in the spool is uploaded again", self.backlog.name());
+        }
+    }
+
+    /// After the end of a recording, what fails is not waited for endlessly.
+    fn endure(&self, since: Instant) -> Result<(), GivenUp> {
+        let since = self.backlog.closed().map(|closed| closed.max(since));
+        match since.is_some_and(|since| since.elapsed() >= self.options.patience) {
             true => Err(GivenUp),
             false => Ok(()),
         }
+    }
+
+    /// The service has taken a segment: those it refused before that, it does not want.
+    pub(super) fn accepted(&mut self) {
+        (self.proven, self.losses) = (true, 0);
+        self.refused = Backoff::new(&backoff::CLOUD);
+        self.backlog.drop_aside();
+    }
+
+    /// The service refuses a segment. Unless it has just taken another, it may be that it refuses
+    /// all: then what is on the shelf stays there.
+    pub(super) async fn lose(&mut self, job: &Job) {
+        let proven = mem::take(&mut self.proven);
+        if proven || !self.backlog.set_aside(job) {
+            self.backlog.drop_segment(job);
+        }
+        // Perhaps it was the one before that the service does not know.
+        self.save_once().await;
+        self.losses += 1;
+        if self.losses < REFUSALS {
+            return self.rest(job.duration).await;
+        }
+        self.tries = Tries::default();
+        self.backlog.recall_aside();
+        sleep(self.refused.next(&mut self.rng).min(self.options.patience)).await;
     }
 
     /// Waits before the next try, but never so long that a full backlog would lose a segment of

@@ -4,12 +4,12 @@ use tokio::time::Instant;
 
 use super::{GivenUp, Outcome, Uploader};
 use crate::record::backlog::{Backlog, Job};
-use crate::record::service::{Fault, Remote, Target};
+use crate::record::service::{Fault, Remote};
 use crate::record::spool::Pending;
 
 impl<R: Remote> Uploader<R> {
     /// What a crash left half-way is sent to the same address again: should it have arrived, it is
-    /// not there twice.
+    /// not there twice. An address that is no good is given up soon, for others wait behind it.
     pub(super) async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
         let Some(shelf) = self.backlog.shelf() else { return Ok(()) };
         let Some(Pending { number, name, uri }) = shelf.pending() else { return Ok(()) };
@@ -19,33 +19,34 @@ impl<R: Remote> Uploader<R> {
             self.backlog.adopt(number, name);
             return Ok(());
         };
-        loop {
-            match self.put(&job, None, &uri, false, Instant::now()).await {
-                Outcome::Uploaded => {
-                    self.backlog.uploaded(number, job.source, name);
-                    self.previous = Some((number, job.source));
-                    self.works();
+        for _ in 0..2 {
+            let sent = match self.content(&job, None).await {
+                Ok(content) => self.put(&job, content, &uri, false, Instant::now()).await,
+                Err(outcome) => Err(outcome),
+            };
+            match sent {
+                Ok(()) => {
+                    self.uploaded(&job, name);
                     return Ok(());
                 }
-                Outcome::Failed(_, fault @ (Fault::Transport(_) | Fault::Busy(_))) => {
+                Err(Outcome::Failed(_, fault @ (Fault::Transport(_) | Fault::Busy(_)))) => {
                     self.fails(&fault)?;
                     self.rest(job.duration).await;
                 }
-                _ => {
-                    self.remote.fail(&name).await.ok();
-                    forget_pending(&self.backlog).await;
-                    return Ok(());
-                }
+                Err(_) => break,
             }
         }
+        self.remote.fail(&name).await.ok();
+        forget_pending(&self.backlog).await;
+        Ok(())
     }
 
-    /// Notes on the shelf what is sent, if it is from there. After a crash it is repeated.
-    pub(super) async fn note_pending(&self, job: &Job, target: &Target) -> bool {
+    /// Notes on the shelf what is sent, if a crash might leave anything of it there.
+    pub(super) async fn note_pending(&self, job: &Job, name: &str, uri: &str) -> bool {
         let Some(shelf) = self.backlog.shelf() else { return false };
-        let spooled = shelf.stored().iter().any(|stored| stored.head.number == job.number);
-        let Target { name, uri } = target.clone();
-        let pending = spooled.then_some(Pending { number: job.number, name, uri });
+        let spooled = shelf.holds(job.number);
+        let (number, name, uri) = (job.number, name.to_owned(), uri.to_owned());
+        let pending = spooled.then_some(Pending { number, name, uri });
         if pending.is_some() || shelf.pending().is_some() {
             // Without the note it may be uploaded twice after a crash: better than not at all.
             shelf.set_pending(pending).await.ok();

@@ -1,17 +1,20 @@
 //! In real time: the disk is a real one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use rand::SeedableRng as _;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::fake::{Answer, Call, Fake};
 use super::*;
 use crate::config::SpoolMode;
 use crate::record::backlog::BacklogOptions;
 use crate::record::clock::Anchor;
+use crate::record::service::Announcement;
 use crate::record::spool::{Pending, SegmentHead, SessionHead, Shelf, Spool};
 use crate::record::{Segment, Start};
 
@@ -193,7 +196,7 @@ async fn live_ones_and_those_from_the_card_take_turns() {
             let job = backlog.next().await.unwrap();
             turns.push(job.number);
             backlog.uploaded(job.number, job.source, "n".into());
-            backlog.confirm().await;
+            backlog.confirm();
         }
         backlog.push(segment(next));
     }
@@ -201,7 +204,7 @@ async fn live_ones_and_those_from_the_card_take_turns() {
     while let Some(job) = backlog.next().await {
         turns.push(job.number);
         backlog.uploaded(job.number, job.source, "n".into());
-        backlog.confirm().await;
+        backlog.confirm();
     }
     assert_eq!(turns, [5, 0, 6, 1, 7, 2, 8, 3, 9, 4]);
 }
@@ -217,7 +220,7 @@ async fn those_from_the_card_go_on_when_no_live_one_waits() {
     until("all are uploaded", || backlog.stats().borrow().uploaded == 4).await;
     backlog.close();
     finished(upload).await;
-    assert_eq!(recorded(&fake), [(3, false), (0, true), (1, false), (2, false)]);
+    assert_eq!(recorded(&fake), [(3, true), (0, true), (1, false), (2, false)]);
 }
 
 #[tokio::test]
@@ -262,31 +265,21 @@ async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
 }
 
 #[tokio::test]
-async fn a_pending_upload_waits_for_a_service_that_is_not_there() {
-    let card = Card::new().await;
-    card.store(4..5).await;
-    let first = Fake::new(|_| Answer::Good);
-    let announced = Announcement {
-        size: 1880,
-        start: date(4),
-        duration: LENGTH,
-        last_file_name: None,
-        discontinue: false,
-    };
-    let target = first.create(&announced).await.unwrap().unwrap();
-    card.pend(4, &target.name).await;
-    let up = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&up);
-    let fake = first.again(move |_| match seen.load(Ordering::Relaxed) {
-        true => Answer::Good,
-        false => Answer::Bad(Fault::Busy("503".into())),
-    });
-    let upload = start(&card.leftover(), &fake);
-    until("it tries again", || fake.words().len() >= 3).await;
-    up.store(true, Ordering::Relaxed);
-    finished(upload).await;
-    assert!(fake.words().iter().all(|word| word == "put n0" || word == "save n0"));
-    assert_eq!(numbers(&fake), [4]);
+async fn an_address_that_is_dead_keeps_nobody_waiting() {
+    for fault in [Fault::Transport("no such host".into()), Fault::Busy("503".into())] {
+        let card = Card::new().await;
+        card.store(4..7).await;
+        card.pend(4, "old").await;
+        let fake = Fake::new(move |call| match call {
+            Call::Put { name, .. } if name == "old" => Answer::Bad(fault.clone()),
+            _ => Answer::Good,
+        });
+        finished(start(&card.leftover(), &fake)).await;
+        let words = fake.words();
+        assert_eq!(words[..4], ["put old", "put old", "fail old", "create 1900000000.24"]);
+        assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
+        assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+    }
 }
 
 #[tokio::test]
@@ -392,4 +385,118 @@ async fn a_left_segment_that_is_not_wanted_now_is_asked_for_again() {
     });
     finished(start(&card.leftover(), &fake)).await;
     assert_eq!(numbers(&fake), [0, 1]);
+}
+
+/// Nothing comes to its end.
+fn black_hole() -> Fake {
+    Fake::new(|_| Answer::Never)
+}
+
+#[tokio::test]
+async fn a_black_hole_keeps_nothing_from_the_card_when_the_agent_ends() {
+    let card = Card::new().await;
+    let fake = Fake::new(|_| Answer::Good);
+    let backlog = card.backlog(SpoolMode::Overflow);
+    let upload = start(&backlog, &fake);
+    backlog.push(segment(0));
+    until("it is uploaded", || backlog.stats().borrow().uploaded == 1).await;
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+    (1..3).for_each(|number| backlog.push(segment(number)));
+    // As much as the agent gives its sessions.
+    timeout(Duration::from_millis(2_500), leave(&backlog, &black_hole())).await.unwrap();
+    assert_eq!(card.numbers(), [1, 2]);
+    assert_eq!(backlog.stats().borrow().dropped.number, 0);
+}
+
+#[tokio::test]
+async fn what_was_kept_only_to_look_back_is_not_on_the_card_afterwards() {
+    for leaves in [false, true] {
+        let card = Card::new().await;
+        let fake = Fake::new(|_| Answer::NotNow);
+        let backlog = card.backlog(SpoolMode::Always);
+        let upload = start(&backlog, &fake);
+        for number in 0..2 {
+            card.store(number..number + 1).await;
+            backlog.push(segment(number));
+        }
+        until("it is asked", || backlog.stats().borrow().not_now).await;
+        if leaves {
+            upload.abort();
+            assert!(upload.await.unwrap_err().is_cancelled());
+            leave(&backlog, &fake).await;
+        } else {
+            backlog.close();
+            finished(upload).await;
+        }
+        drop(backlog);
+        assert!(std::fs::read_dir(card.dir.path().join("spool")).unwrap().next().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_everything_does_not_empty_the_card() {
+    let card = Card::new().await;
+    card.store(0..6).await;
+    let refused = || Answer::Bad(Fault::Expired("403".into()));
+    let mut fake = Fake::new(move |_| refused());
+    for _ in 0..3 {
+        fake = fake.again(move |_| refused());
+        finished(start(&card.leftover(), &fake)).await;
+        assert_eq!(card.numbers(), [0, 1, 2, 3, 4, 5]);
+    }
+    let fake = fake.again(|_| Answer::Good);
+    finished(start(&card.leftover(), &fake)).await;
+    assert_eq!(numbers(&fake), [0, 1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_segment_that_alone_is_refused_is_lost_as_soon_as_others_are_not() {
+    for refused in [0, 2, 5] {
+        let card = Card::new().await;
+        card.store(0..6).await;
+        let fake = Fake::new(move |call| match call {
+            Call::Create(a) if a.start == date(refused) => {
+                Answer::Bad(Fault::Refused("400".into()))
+            }
+            _ => Answer::Good,
+        });
+        let backlog = card.leftover();
+        finished(start(&backlog, &fake)).await;
+        assert_eq!(numbers(&fake), (0..6).filter(|n| *n != refused).collect::<Vec<_>>());
+        assert_eq!(backlog.stats().borrow().dropped.number, 1);
+        let told: Vec<_> =
+            fake.calls().into_iter().filter(|c| matches!(c, Call::Stat(..))).collect();
+        assert_eq!(told, [Call::Stat(1, LENGTH)]);
+        assert!(card.numbers().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_crash_while_the_disk_is_behind_doubles_nothing() {
+    let card = Card::new().await;
+    let fake = Fake::new(|call| match call {
+        Call::Put { .. } => Answer::Never,
+        _ => Answer::Good,
+    });
+    let backlog = card.backlog(SpoolMode::Always);
+    let upload = start(&backlog, &fake);
+    let Segment { duration, chunks, .. } = segment(0);
+    let head = SegmentHead { number: 0, start_micros: date(0), discontinuity: true };
+    let mut writer = card.shelf.begin(head);
+    writer.append(chunks.to_vec(), duration);
+    writer.finish();
+    // Nothing has run since: the disk is yet to write it.
+    assert!(card.numbers().is_empty());
+    backlog.push(segment(0));
+    until("it is sent", || fake.words().contains(&"put n0".into())).await;
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+    drop(backlog);
+
+    let card = card.reopened().await;
+    assert_eq!(card.shelf.pending().map(|pending| pending.name).as_deref(), Some("n0"));
+    let fake = fake.again(|_| Answer::Good);
+    finished(start(&card.leftover(), &fake)).await;
+    assert_eq!((fake.words(), numbers(&fake)), (vec!["put n0".into(), "save n0".into()], vec![0]));
 }

@@ -1,6 +1,7 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use rand::SeedableRng as _;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -9,6 +10,7 @@ use super::fake::{Answer, Call, Fake};
 use super::*;
 use crate::record::backlog::BacklogOptions;
 use crate::record::clock::{Anchor, BUILT};
+use crate::record::service::Announcement;
 use crate::record::{Segment, Start};
 
 const LENGTH: Duration = Duration::from_secs(10);
@@ -200,7 +202,7 @@ async fn an_address_that_is_no_good_is_replaced_once() {
         let kept = ["create 1900000010", "put n2", "stat 1 10", "save n2"];
         assert_eq!(two(&fake).await, [&lost[..], &kept].concat());
         assert_eq!(recorded(&fake), [1]);
-        assert_eq!(discontinued(&fake), [false], "nothing was uploaded before it");
+        assert_eq!(discontinued(&fake), [true], "the one before it is not there");
     }
 }
 
@@ -344,7 +346,8 @@ async fn what_was_recorded_before_is_delivered_without_a_gap() {
     upload.await.unwrap();
     let kept = recorded(&fake);
     assert_eq!(kept, (6..12).collect::<Vec<_>>(), "30 s were complete when it began");
-    assert!(discontinued(&fake).iter().all(|discontinued| !discontinued));
+    assert!(discontinued(&fake)[0], "what was before it is not there");
+    assert!(discontinued(&fake)[1..].iter().all(|discontinued| !discontinued));
     let stats = backlog.stats().borrow().clone();
     assert_eq!((stats.dropped.number, stats.not_now), (0, false), "nothing of it is a loss");
 }
@@ -452,6 +455,75 @@ async fn an_agent_that_ends_confirms_what_is_uploaded() {
     assert!(upload.await.unwrap_err().is_cancelled());
     leave(&backlog, &fake).await;
     assert_eq!(recorded(&fake), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_a_black_hole_does_not_keep_the_agent_from_ending() {
+    let fake = Fake::new(|call| match call {
+        Call::Save(_) => Answer::Never,
+        _ => Answer::Good,
+    });
+    let backlog = backlog(4);
+    let upload = start(&backlog, &fake);
+    record(&backlog, 0..1).await;
+    sleep(LENGTH).await;
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+    let begun = Instant::now();
+    leave(&backlog, &fake).await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_goes_on_begins_with_a_discontinuity() {
+    let fake = good();
+    let backlog = backlog(4);
+    let upload = start(&backlog, &fake);
+    record(&backlog, 7..9).await;
+    backlog.close();
+    upload.await.unwrap();
+    assert_eq!((recorded(&fake), discontinued(&fake)), (vec![7, 8], vec![true, false]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_loss_the_one_before_is_confirmed_with_a_single_try() {
+    let second = |call: &Call| match call {
+        Call::Create(a) => a.start == (ORIGIN as i64 + 10) * 1_000_000,
+        _ => false,
+    };
+    for fault in [transport(), busy(), refused()] {
+        let (save, down) = (fault.clone(), AtomicUsize::new(1));
+        let fake = Fake::new(move |call| match call {
+            call if second(call) => Answer::Bad(refused()),
+            Call::Save(_) if down.swap(0, Ordering::Relaxed) == 1 => Answer::Bad(save.clone()),
+            _ => Answer::Good,
+        });
+        let backlog = backlog(4);
+        let upload = start(&backlog, &fake);
+        record(&backlog, 0..3).await;
+        backlog.close();
+        upload.await.unwrap();
+        let begin = ["create 1900000000", "put n0", "create 1900000010", "create 1900000010"];
+        let end = ["save n0", "create 1900000020", "put n1"];
+        assert_eq!(fake.words()[..7], [&begin[..], &end].concat(), "{fault:?}");
+        let Call::Create(third) = &fake.calls()[5] else { panic!("a create") };
+        let kept = (fault != refused()).then(|| "n0".to_owned());
+        assert_eq!(third.last_file_name, kept, "it is named again unless it was refused");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_refuses_everything_is_asked_less_and_less() {
+    let fake = Fake::new(|_| Answer::Bad(refused()));
+    let backlog = backlog(100);
+    let upload = start(&backlog, &fake);
+    record(&backlog, 0..100).await;
+    let creates = fake.times(is_create);
+    assert!((10..60).contains(&creates.len()), "{} in 1000 s", creates.len());
+    let pauses: Vec<Duration> = creates.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let longest = pauses.iter().max().unwrap();
+    assert!(*longest > Duration::from_secs(30) && *longest < Duration::from_secs(121));
+    upload.abort();
 }
 
 #[tokio::test(start_paused = true)]

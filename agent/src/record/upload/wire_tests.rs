@@ -1,10 +1,12 @@
 //! Over sockets: the uploader and the service together.
 
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use rand::SeedableRng as _;
+use tokio::time::timeout;
 
 use super::*;
 use crate::record::backlog::BacklogOptions;
