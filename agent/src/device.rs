@@ -11,26 +11,30 @@ use crate::config::{self, Backend, Config, Web};
 
 /// The camera or NVR that the configuration describes. Talks to nobody.
 pub fn device(config: &Config) -> Result<Device, UrlError> {
-    let channels = config.channels.iter().map(channel).collect::<Result<_, _>>()?;
+    let usual = Limits::default().body;
+    let limit = config.tlss.as_ref().map_or(usual, |tlss| tlss.reply_limit);
+    // Pictures are not for the hosted service alone.
+    let channels = config.channels.iter().map(|each| channel(each, limit.max(usual)));
+    let channels = channels.collect::<Result<_, _>>()?;
     // A device with several cameras has no web server that could speak for all of them.
     let cgi = match (config.model, &config.channels[..]) {
-        (Model::Camera, [only]) => web(only).filter(|web| web.cgi).map(|web| {
-            let limit = config.tlss.as_ref().map(|tlss| tlss.reply_limit);
-            Arc::new(http(only, web, limit)) as Arc<dyn Cgi>
-        }),
+        (Model::Camera, [only]) => web(only)
+            .filter(|web| web.cgi)
+            .map(|web| Arc::new(http(only, web, limit)) as Arc<dyn Cgi>),
         _ => None,
     };
     Ok(Device { model: config.model, channels, cgi })
 }
 
-fn channel(channel: &config::Channel) -> Result<Channel, UrlError> {
+/// `limit`: bytes of a picture.
+fn channel(channel: &config::Channel, limit: usize) -> Result<Channel, UrlError> {
     match &channel.backend {
         Backend::Rtsp { main, sub, transport, .. } => {
             let sub = sub.as_ref().map(|sub| sub.expose());
             let rtsp = Rtsp::new(main.expose(), sub, login(channel), *transport)?;
             let encoder = Arc::new(rtsp.with_bitrate(channel.bitrate));
             let snapshot = web(channel).map(|web| {
-                let http = http(channel, web, None);
+                let http = http(channel, web, limit);
                 Arc::new(HttpSnapshot::new(http, &web.snapshot, None)) as Arc<dyn Snapshot>
             });
             Ok(Channel { encoder, snapshot })
@@ -60,10 +64,9 @@ fn web(channel: &config::Channel) -> Option<&Web> {
     }
 }
 
-/// A camera's web server. `limit`: bytes of an answer, where the usual ones will not do.
-fn http(channel: &config::Channel, web: &Web, limit: Option<usize>) -> Http {
-    let usual = Limits::default();
-    let limits = Limits { body: limit.unwrap_or(usual.body), ..usual };
+/// A camera's web server. `limit`: bytes of an answer's body.
+fn http(channel: &config::Channel, web: &Web, limit: usize) -> Http {
+    let limits = Limits { body: limit, ..Limits::default() };
     Http::new(&web.host, web.port, login(channel), limits)
 }
 

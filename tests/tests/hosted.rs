@@ -279,8 +279,11 @@ async fn a_reply_may_be_as_long_as_it_is_configured() {
         (6 << 20, (6 << 20) + 1, 502),
     ] {
         let camera = pictures(jpeg(length, b'x')).await;
-        let exchanges = asked(&picture, &format!("reply_limit = {limit}"), &[camera]).await;
-        assert_eq!(reply(&exchanges[0]).status(), Some(status), "{length} of {limit}");
+        let limit = format!("reply_limit = {limit}");
+        for camera in [format!("{camera}\nweb_cgi = false"), camera] {
+            let exchanges = asked(&picture, &limit, &[camera]).await;
+            assert_eq!(reply(&exchanges[0]).status(), Some(status), "{length}, {limit}");
+        }
     }
 }
 
