@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop soak bench cross cross-all size rooms fmt lint docs fuzz ci
+.PHONY: help demo test interop soak bench cross cross-all size arm test-arm features release rooms fmt lint docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,23 @@ size: ## what takes the room in the agent for TARGET; fails beyond cross/limits.
 	cross/build $(TARGET) $(PROFILE)
 	cross/size $(TARGET) $(PROFILE)
 
+arm: ## build the agent for armv7 and aarch64, and run it under qemu-user against the simulators
+	$(CARGO) build $(LOCKED) -p ivt-sim --bins
+	for target in armv7-unknown-linux-musleabihf aarch64-unknown-linux-musl; do \
+		cross/test $$target agent && cross/size --top 12 $$target || exit 1; done
+
+test-arm: ## unit tests and the agent under qemu-user, for armv7, aarch64, armv6 and armv5te
+	$(CARGO) build $(LOCKED) -p ivt-sim --bins
+	. cross/env && for target in $$EMULATED; do cross/test $$target || exit 1; done
+
+features: ## clippy for every set of features that ships
+	for features in "" clips tls clips,tls; do \
+		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
+
+release: ci features cross-all test-arm soak ## what a release must pass beside ci; takes hours
+	$(MAKE) size PROFILE=small
+	. cross/env && for target in $$TARGETS; do cross/size --top 12 $$target || exit 1; done
+
 rooms: ## who may import whom
 	cross/rooms
 
@@ -57,4 +74,4 @@ docs: ## documentation, warnings denied
 fuzz: ## build the fuzz targets
 	$(CARGO) build $(LOCKED) --manifest-path proto/fuzz/Cargo.toml
 
-ci: fmt rooms lint test docs fuzz interop ## all gates, in the order of their cost
+ci: fmt rooms lint test docs fuzz arm interop ## all gates, in the order of their cost

@@ -6,7 +6,7 @@ mod publish;
 mod record;
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ivt_proto::rpc::RpcError;
@@ -25,13 +25,13 @@ const PUBLISH_DEADLINE: Duration = Duration::from_millis(9_800);
 pub struct Dispatch {
     channels: Vec<Handle>,
     /// Events of the cloud that this device has no use for.
-    ignored: AtomicU64,
+    ignored: AtomicU32,
 }
 
 impl Dispatch {
     /// Serves these channels; the index is the number.
     pub fn new(channels: Vec<Handle>) -> Self {
-        Self { channels, ignored: AtomicU64::new(0) }
+        Self { channels, ignored: AtomicU32::new(0) }
     }
 
     /// The answer to one request, within its deadline.
@@ -67,7 +67,7 @@ impl Dispatch {
     }
 
     /// Events ignored so far.
-    pub fn ignored(&self) -> u64 {
+    pub fn ignored(&self) -> u32 {
         self.ignored.load(Ordering::Relaxed)
     }
 

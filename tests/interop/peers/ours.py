@@ -18,6 +18,7 @@ class Cloud:
         self.process = stack.enter_context(Process("ivc-sim", [built("ivc-sim", profile), "--http", "127.0.0.1:0",
                                                                "--rtmp", "127.0.0.1:0", *arguments], folder))
         self.page = self.process.said(r"http://127\.0\.0\.1:\d+")[0]
+        self.port = int(self.page.rsplit(":", 1)[1])
         self.device_url = self.page.replace("http", "ws") + "/ivc"
 
     def get(self, path):
@@ -80,9 +81,9 @@ class Camera:
 
 class Agent:
     """`ivt-agent` logged in to `cloud`. Each channel is the text of one `[[channel]]`, see `clip` and `camera`; `extra` is
-    whole further sections."""
+    whole further sections; `program` is how to start another build of it."""
 
-    def __init__(self, stack, folder, cloud, channels, ca_file=None, extra="", profile="debug"):
+    def __init__(self, stack, folder, cloud, channels, ca_file=None, extra="", profile="debug", program=None):
         config = os.path.join(folder, "agent.toml")
         with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
             out.write(f'[cloud]\nurl = "{cloud.device_url}"\nlogin_code = "{LOGIN}"\nlogin_passwd = "interop"\n')
@@ -93,7 +94,8 @@ class Agent:
             out.write(extra)
             for channel in channels:
                 out.write(f"[[channel]]\n{channel}\n")
-        self.process = stack.enter_context(Process("ivt-agent", [built("ivt-agent", profile), "--config", config], folder))
+        self.process = stack.enter_context(Process("ivt-agent", [*(program or [built("ivt-agent", profile)]), "--config", config],
+                                                    folder))
         wait_for("login of the agent", self._online(cloud), 15)
 
     def _online(self, cloud):

@@ -114,7 +114,7 @@ class RtmpCrate:
 
 
 class TlsFront:
-    """A TLS terminator (Python's OpenSSL) in front of a plain RTMP server; `ca_file` is its self-signed certificate."""
+    """A TLS terminator (Python's OpenSSL) in front of a plain server; `ca_file` is its self-signed certificate."""
 
     def __init__(self, stack, folder, server):
         self.server = server
@@ -126,10 +126,11 @@ class TlsFront:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.ca_file, key)
         self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, stream):
-        return f"rtmps://localhost:{self.listener.getsockname()[1]}/live/{stream}"
+        return f"rtmps://localhost:{self.port}/live/{stream}"
 
     def recording(self, stream):
         return self.server.recording(stream)
