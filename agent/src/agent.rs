@@ -20,6 +20,7 @@ use crate::cloud::{self, Cloud};
 use crate::config::{self, Config};
 use crate::device;
 use crate::dispatch::Dispatch;
+use crate::notify::Notifier;
 use crate::record::leftovers;
 use crate::record::means::Means;
 use crate::shutdown::{Stop, Stopper, stopper};
@@ -171,10 +172,14 @@ fn hosted_service(
 /// Runs an agent until `shutdown` is ready.
 pub async fn run(config: &Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let mut agent = Agent::start(config)?;
+    let notifier = Notifier::from_env();
+    notifier.ready();
     let outcome = tokio::select! {
         () = shutdown => Ok(()),
         error = agent.failed() => Err(error),
+        never = notifier.stay_alive() => match never {},
     };
+    notifier.stopping();
     agent.stop().await;
     outcome
 }

@@ -11,6 +11,7 @@ pub mod config;
 mod device;
 pub mod dispatch;
 pub mod logger;
+pub mod notify;
 pub mod record;
 pub mod shutdown;
 pub mod tls;

@@ -1,0 +1,136 @@
+//! What systemd is told of us, by the protocol of sd_notify: ready, alive, stopping. Without systemd
+//! nobody is told anything.
+
+use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::future::pending;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+/// The service manager, where there is one.
+#[derive(Debug, Default)]
+pub struct Notifier {
+    socket: Option<UnixDatagram>,
+    period: Option<Duration>,
+}
+
+impl Notifier {
+    /// As the environment says: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` where `WATCHDOG_PID` is us.
+    pub fn from_env() -> Self {
+        let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Self::default() };
+        let text = |name| std::env::var(name).ok();
+        let ours = text("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
+        let limit = text("WATCHDOG_USEC").filter(|_| ours).and_then(|usec| usec.parse().ok());
+        Self::new(&path, limit.map(Duration::from_micros)).unwrap_or_else(|e| {
+            log::warn!("the service manager cannot be told anything: {}: {e}", path.display());
+            Self::default()
+        })
+    }
+
+    /// Tells the socket at `path`, where `@` begins an abstract name; at least twice within
+    /// `limit` that we are alive.
+    pub fn new(path: &OsStr, limit: Option<Duration>) -> io::Result<Self> {
+        let address = match path.as_bytes() {
+            [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+            _ => SocketAddr::from_pathname(path)?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        // A manager that does not read must not hold up the pictures.
+        socket.set_nonblocking(true)?;
+        socket.connect_addr(&address)?;
+        let period = limit.map(|limit| limit / 2).filter(|period| !period.is_zero());
+        Ok(Self { socket: Some(socket), period })
+    }
+
+    /// The agent has started; it is not yet logged in.
+    pub fn ready(&self) {
+        self.tell("READY=1");
+    }
+
+    /// The agent ends.
+    pub fn stopping(&self) {
+        self.tell("STOPPING=1");
+    }
+
+    /// Says that we are alive as long as it is polled.
+    pub async fn stay_alive(&self) -> Infallible {
+        let Some(period) = self.period else { return pending().await };
+        let mut beat = interval(period);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            self.tell("WATCHDOG=1");
+        }
+    }
+
+    fn tell(&self, state: &str) {
+        if let Some(Err(e)) = self.socket.as_ref().map(|socket| socket.send(state.as_bytes())) {
+            log::debug!("the service manager was not told {state}: {e}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    /// Everything that waits to be read.
+    fn heard(manager: &UnixDatagram) -> Vec<String> {
+        let mut buffer = [0; 64];
+        let mut all = Vec::new();
+        while let Ok(length) = manager.recv(&mut buffer) {
+            all.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+        all
+    }
+
+    fn manager(address: &SocketAddr) -> UnixDatagram {
+        let manager = UnixDatagram::bind_addr(address).unwrap();
+        manager.set_nonblocking(true).unwrap();
+        manager
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_manager_hears_twice_within_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = manager(&SocketAddr::from_pathname(&path).unwrap());
+        let notifier = Notifier::new(path.as_os_str(), Some(Duration::from_secs(10))).unwrap();
+        notifier.ready();
+        assert_eq!(heard(&manager), ["READY=1"]);
+        assert!(timeout(Duration::from_secs(21), notifier.stay_alive()).await.is_err());
+        assert_eq!(heard(&manager), ["WATCHDOG=1"; 5], "at 0, 5, 10, 15 and 20 s");
+        notifier.stopping();
+        assert_eq!(heard(&manager), ["STOPPING=1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_limit_means_no_sign_of_life() {
+        let name = format!("ivt-notify-{}", std::process::id());
+        let manager = manager(&SocketAddr::from_abstract_name(&name).unwrap());
+        let notifier = Notifier::new(OsStr::new(&format!("@{name}")), None).unwrap();
+        assert!(timeout(Duration::from_secs(60), notifier.stay_alive()).await.is_err());
+        assert!(heard(&manager).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_manager_that_does_not_read_holds_nothing_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = manager(&SocketAddr::from_pathname(&path).unwrap());
+        let notifier = Notifier::new(path.as_os_str(), Some(Duration::from_micros(2))).unwrap();
+        let alive = tokio::spawn(async move { notifier.stay_alive().await });
+        for _ in 0..5_000 {
+            advance(Duration::from_micros(1)).await;
+        }
+        assert!(!alive.is_finished());
+        assert!(!heard(&manager).is_empty());
+    }
+}
