@@ -1,5 +1,6 @@
 //! What waits for its upload: segments in memory and, where there is a spool, on the disk.
 
+mod keep;
 mod queue;
 mod turn;
 
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::Segment;
 use super::budget::Share;
 use super::clock::Anchor;
-use super::spool::{SegmentHead, Shelf};
+use super::spool::Shelf;
 use crate::config::SpoolMode;
 pub use queue::Dropped;
 use queue::{Limits, Phase, Queue, Settled, Spill};
@@ -156,22 +157,6 @@ impl Backlog {
         self.stats.subscribe()
     }
 
-    /// Stores what waits and is wanted, as far as there is a shelf.
-    pub(crate) async fn store(&self) {
-        let Some((shelf, _)) = &self.shelf else { return };
-        let held: Vec<Segment> = {
-            let queue = &self.lock().queue;
-            let wanted = queue.phase() != Phase::NotNow;
-            queue.waiting().iter().filter(|_| wanted).cloned().collect()
-        };
-        for segment in held {
-            if !shelf.rely(segment.number, segment.duration) {
-                // The spool has told the log of its trouble.
-                self.put_away(shelf, &segment).await.ok();
-            }
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -245,19 +230,6 @@ impl Backlog {
             stats.bytes = state.queue.bytes();
             news
         });
-    }
-
-    async fn put_away(
-        &self,
-        shelf: &Shelf,
-        segment: &Segment,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let date = self.anchor.unix_micros(segment.start);
-        let start_micros = date.ok_or("nobody knows the date yet")?;
-        let Segment { number, discontinuity, .. } = *segment;
-        let head = SegmentHead { number, start_micros, discontinuity };
-        shelf.store(head, segment.duration, Arc::clone(&segment.chunks)).await?;
-        Ok(())
     }
 
     /// Removes a segment from the shelf, where it may not be.

@@ -24,6 +24,7 @@
 //! 8. Files that this did not name, links, and files of newer versions are never touched.
 
 mod disk;
+mod drafts;
 mod files;
 mod format;
 mod index;

@@ -45,9 +45,14 @@ impl Default for UploadOptions {
     }
 }
 
-/// Uploads what `backlog` gets until it is closed and all is uploaded or given up. What is left on
-/// its shelf is for another run with the same shelf.
-pub async fn run(backlog: &Arc<Backlog>, remote: impl Remote, options: UploadOptions, rng: StdRng) {
+/// Uploads what `backlog` gets until it is closed and all is uploaded or given up. True when its
+/// shelf is empty then; what is left there is for another run with the same shelf.
+pub async fn run(
+    backlog: &Arc<Backlog>,
+    remote: impl Remote,
+    options: UploadOptions,
+    rng: StdRng,
+) -> bool {
     let mut uploader = Uploader {
         backlog: Arc::clone(backlog),
         remote,
@@ -73,9 +78,9 @@ pub async fn run(backlog: &Arc<Backlog>, remote: impl Remote, options: UploadOpt
     backlog.store().await;
     backlog.give_up();
     backlog.log_drops();
-    if let Some(shelf) = backlog.shelf() {
-        shelf.close().await.ok();
-    }
+    let Some(shelf) = backlog.shelf() else { return true };
+    shelf.close().await.ok();
+    shelf.stored().is_empty() && shelf.pending().is_none()
 }
 
 /// The agent ends, and no `run` uses this backlog any more: stores what waits as far as there is a

@@ -10,9 +10,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::queue::Phase;
 use super::{Backlog, Dropped, State};
+use crate::record::Start;
 use crate::record::clock::Anchor;
 use crate::record::spool::{Shelf, Stored};
-use crate::record::{Segment, Start};
 
 /// Where a segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,8 +177,11 @@ impl Backlog {
     pub(crate) fn drop_aside(self: &Arc<Self>) {
         let aside = mem::take(&mut self.lock().aside);
         for (number, duration) in aside {
-            self.change(|state| state.lose(1, duration));
-            self.forget(number);
+            // Else it had to make room, and is counted.
+            if self.shelf().is_some_and(|shelf| shelf.rely(number, duration)) {
+                self.change(|state| state.lose(1, duration));
+                self.forget(number);
+            }
         }
     }
 
@@ -187,25 +190,6 @@ impl Backlog {
         let state = &mut *self.lock();
         state.last = Some(Source::Shelf);
         state.left_alone = Some(Instant::now() + time);
-    }
-
-    /// Nobody takes what waits: what is not on the shelf is lost, if it was ever wanted.
-    pub(crate) fn give_up(self: &Arc<Self>) {
-        let mut unwanted = Vec::new();
-        self.change(|state| {
-            let rest: Vec<u64> = state.queue.waiting().iter().map(|s| s.number).collect();
-            let wanted = state.queue.phase() != Phase::NotNow;
-            let relied = |number, time| self.shelf().is_some_and(|shelf| shelf.rely(number, time));
-            for number in rest {
-                let Some(Segment { duration, .. }) = state.queue.remove(number) else { continue };
-                if !wanted {
-                    unwanted.push(number);
-                } else if !relied(number, duration) {
-                    state.lose(1, duration);
-                }
-            }
-        });
-        unwanted.into_iter().for_each(|number| self.forget(number));
     }
 
     /// What the service has not been told of.

@@ -58,7 +58,9 @@ fn content(number: u64) -> Vec<u8> {
 fn start(backlog: &Arc<Backlog>, fake: &Fake) -> JoinHandle<()> {
     let (backlog, fake) = (Arc::clone(backlog), fake.clone());
     let rng = StdRng::seed_from_u64(7);
-    tokio::spawn(async move { run(&backlog, fake, UploadOptions::default(), rng).await })
+    tokio::spawn(async move {
+        assert!(run(&backlog, fake, UploadOptions::default(), rng).await, "there is no shelf");
+    })
 }
 
 /// Records so many segments at the speed of the camera.
