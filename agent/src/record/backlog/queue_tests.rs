@@ -4,7 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::SpoolMode;
 use crate::record::Start;
+use crate::record::backlog::{RESERVE, least_segments};
 
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
@@ -279,6 +281,84 @@ proptest! {
                 prop_assert!(!fits(&[&sizes[..], &[*bytes]].concat()) || needless);
             }
             held.retain(|(n, ..)| kept.contains(n));
+        }
+    }
+}
+
+/// What happens to memory: the segment being cut grows, is complete, and so on.
+#[derive(Clone, Debug)]
+enum Event {
+    Grow(u64),
+    Complete,
+    Upload,
+    Uploaded,
+    Failed,
+    Stored,
+    Refused,
+}
+
+proptest! {
+    /// With the share that a session of this many segments sets aside.
+    #[test]
+    fn complete_and_forming_and_storing_never_exceed_the_share(
+        events in prop::collection::vec(
+            prop_oneof![
+                4 => (1..=4 * MIB).prop_map(Event::Grow),
+                4 => Just(Event::Complete),
+                2 => Just(Event::Upload),
+                1 => Just(Event::Uploaded),
+                1 => Just(Event::Failed),
+                1 => Just(Event::Stored),
+                1 => Just(Event::Refused),
+            ],
+            1..200,
+        ),
+        count in 1..5u32,
+        max_bytes in prop_oneof![Just(100_000), Just(MIB), Just(4 * MIB), 1..8 * MIB],
+        mode in prop_oneof![
+            Just(None),
+            Just(Some(SpoolMode::Overflow)),
+            Just(Some(SpoolMode::Always)),
+        ],
+    ) {
+        let count = count.max(least_segments(mode));
+        let allowed = u64::from(count) * max_bytes + 2 * MIB - RESERVE;
+        let spill = match mode {
+            None => Spill::Drop,
+            Some(SpoolMode::Overflow) => Spill::Store,
+            Some(SpoolMode::Always) => Spill::Shelved(&|_| true),
+        };
+        let mut queue = queue(count as usize, Duration::ZERO);
+        queue.begin();
+        let (mut next, mut forming, mut storing) = (0, 0, None);
+        for event in events {
+            match event {
+                Event::Grow(bytes) => {
+                    forming = max_bytes.min(forming + bytes);
+                    queue.forming(forming);
+                }
+                Event::Complete => {
+                    queue.push(segment(next, std::mem::take(&mut forming), SECOND));
+                    next += 1;
+                }
+                Event::Upload => if queue.busy.is_none() {
+                    let first = queue.first().map(|segment| segment.number);
+                    first.map(|number| queue.take(number).is_some());
+                }
+                Event::Uploaded => if let Some(number) = queue.busy {
+                    queue.remove(number);
+                }
+                Event::Failed => queue.release(),
+                Event::Stored => if let Some(number) = storing.take() {
+                    queue.remove(number);
+                }
+                Event::Refused => if let Some(number) = storing.take() {
+                    queue.keep(number);
+                }
+            }
+            let settled = queue.settle(allowed, &spill);
+            storing = settled.store.map(|segment| segment.number).or(storing);
+            prop_assert!(queue.bytes() <= allowed, "{} > {allowed}", queue.bytes());
         }
     }
 }
