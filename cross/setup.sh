@@ -46,12 +46,12 @@ linker() {
 # rustup's where it has one to fetch; otherwise Debian's compiler, and the source from which cargo builds one.
 standard_library() {
     way "$1" >/dev/null && return
-    if command -v rustup >/dev/null && RUST_BACKTRACE=0 rustup target add "$1" >"$CACHE/rustup.log" 2>&1; then
+    if ! ends_in_2038 "$1" && command -v rustup >/dev/null && RUST_BACKTRACE=0 rustup target add "$1" >"$CACHE/rustup.log" 2>&1; then
         say "rustup brought $1"
         return
     fi
     if [ ! -x "$DEBIAN_RUSTC" ]; then
-        say "rustup does not bring $1; taking Debian's rustc and its source"
+        say "for $1: taking Debian's rustc and its source"
         unpack rust 2000 "$RUST_LIBRARIES" $RUST_PACKAGES
         compiler
     fi
