@@ -1,6 +1,8 @@
 //! Uploads what a session recorded, one transfer at a time.
 
 #[cfg(test)]
+mod card;
+#[cfg(test)]
 mod fake;
 mod patience;
 mod pending;
@@ -236,6 +238,9 @@ impl<R: Remote> Uploader<R> {
 #[cfg(test)]
 #[path = "upload/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod fault_tests;
 
 #[cfg(test)]
 mod spool_tests;

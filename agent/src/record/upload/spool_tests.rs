@@ -1,157 +1,19 @@
-//! In real time: the disk is a real one.
+//! What the card does for a session.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
-use bytes::Bytes;
 use rand::SeedableRng as _;
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
+use super::card::*;
 use super::fake::{Answer, Call, Fake};
 use super::*;
 use crate::config::SpoolMode;
+use crate::record::Segment;
 use crate::record::backlog::{BacklogOptions, least_segments};
 use crate::record::budget::Budget;
-use crate::record::clock::Anchor;
 use crate::record::service::Announcement;
-use crate::record::spool::{Pending, SegmentHead, SessionHead, Shelf, Spool};
-use crate::record::{Segment, Start};
-
-const LENGTH: Duration = Duration::from_millis(60);
-const ORIGIN: u64 = 1_900_000_000;
-const PATIENT: Duration = Duration::from_secs(60);
-
-/// A card, and a session's part of it.
-struct Card {
-    dir: TempDir,
-    shelf: Shelf,
-}
-
-impl Card {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (spool, leftovers) = Spool::open(dir.path().join("spool"), 1 << 30).await.unwrap();
-        assert!(leftovers.is_empty());
-        let cbk_url = "http://service/cb".to_owned();
-        let head = SessionHead { session_id: "s".into(), channel: 1, cbk_url };
-        Self { shelf: spool.shelf(head), dir }
-    }
-
-    /// As found by the next start.
-    async fn reopened(self) -> Self {
-        let Self { dir, shelf } = self;
-        drop(shelf);
-        let reopened = async {
-            loop {
-                // The spool before it lets go of the folder when its last job is done.
-                if let Ok((_, leftovers)) = Spool::open(dir.path().join("spool"), 1 << 30).await {
-                    return leftovers.into_iter().next().expect("a session was left").shelf;
-                }
-                sleep(LENGTH / 4).await;
-            }
-        };
-        let shelf = timeout(PATIENT, reopened).await.unwrap();
-        Self { dir, shelf }
-    }
-
-    fn numbers(&self) -> Vec<u64> {
-        self.shelf.stored().iter().map(|stored| stored.head.number).collect()
-    }
-
-    async fn store(&self, numbers: std::ops::Range<u64>) {
-        for number in numbers {
-            let Segment { duration, discontinuity, chunks, .. } = segment(number);
-            let head = SegmentHead { number, start_micros: date(number), discontinuity };
-            self.shelf.store(head, duration, chunks).await.unwrap();
-        }
-    }
-
-    async fn pend(&self, number: u64, name: &str) {
-        let (name, uri) = (name.to_owned(), format!("http://store/{name}"));
-        self.shelf.set_pending(Some(Pending { number, name, uri })).await.unwrap();
-    }
-
-    fn options(&self) -> BacklogOptions {
-        BacklogOptions {
-            name: "channel 1".into(),
-            max_segments: 3,
-            prerecord: Duration::ZERO,
-            shelf: None,
-            share: None,
-            anchor: Arc::new(Anchor::new(Some(ORIGIN), Instant::now(), || SystemTime::UNIX_EPOCH)),
-        }
-    }
-
-    fn backlog(&self, mode: SpoolMode) -> Arc<Backlog> {
-        Backlog::new(BacklogOptions { shelf: Some((self.shelf.clone(), mode)), ..self.options() })
-    }
-
-    /// What an earlier run left, to be uploaded.
-    fn leftover(&self) -> Arc<Backlog> {
-        let backlog = self.backlog(SpoolMode::Overflow);
-        backlog.close();
-        backlog
-    }
-}
-
-fn segment(number: u64) -> Segment {
-    let chunks: Arc<[Bytes]> =
-        (0..10u8).map(|i| Bytes::from(vec![i ^ number as u8; 188])).collect();
-    let start = Start::Media(LENGTH * number as u32);
-    let bytes = 1880;
-    Segment { number, start, duration: LENGTH, discontinuity: number == 0, bytes, chunks }
-}
-
-fn date(number: u64) -> i64 {
-    ORIGIN as i64 * 1_000_000 + (LENGTH * number as u32).as_micros() as i64
-}
-
-fn start(backlog: &Arc<Backlog>, fake: &Fake) -> JoinHandle<bool> {
-    let (backlog, fake) = (Arc::clone(backlog), fake.clone());
-    let options = UploadOptions { patience: Duration::from_secs(1) };
-    tokio::spawn(async move { run(&backlog, fake, options, StdRng::seed_from_u64(7)).await })
-}
-
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let wait = async {
-        while !condition() {
-            sleep(LENGTH / 10).await;
-        }
-    };
-    timeout(PATIENT, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
-}
-
-/// Whether the shelf is empty.
-async fn finished(upload: JoinHandle<bool>) -> bool {
-    timeout(PATIENT, upload).await.unwrap().unwrap()
-}
-
-/// The numbers of what the service has, in the order of confirmation, with the switches.
-fn recorded(fake: &Fake) -> Vec<(u64, bool)> {
-    let number = |(announced, bytes): (Announcement, Vec<u8>)| {
-        let offset = announced.start - ORIGIN as i64 * 1_000_000;
-        let number = offset as u64 / LENGTH.as_micros() as u64;
-        assert_eq!(announced.start, date(number));
-        assert_eq!(bytes, segment(number).chunks.concat(), "segment {number}");
-        (number, announced.discontinue)
-    };
-    fake.recorded().into_iter().map(number).collect()
-}
-
-fn numbers(fake: &Fake) -> Vec<u64> {
-    recorded(fake).into_iter().map(|(number, _)| number).collect()
-}
-
-/// A service that is there when `up` says so.
-fn switched(up: &Arc<AtomicBool>) -> Fake {
-    let up = Arc::clone(up);
-    Fake::new(move |_| match up.load(Ordering::Relaxed) {
-        true => Answer::Good,
-        false => Answer::Bad(Fault::Transport("cut".into())),
-    })
-}
+use crate::record::spool::{SegmentHead, SessionHead, Spool};
 
 #[tokio::test]
 async fn an_outage_beyond_memory_is_backfilled_between_the_live_ones() {
@@ -438,35 +300,11 @@ async fn what_the_card_had_no_room_for_is_told_to_the_service() {
     numbers.sort_unstable();
     let lost = 20 - numbers.len() as u64;
     assert!((12..=16).contains(&lost), "{numbers:?}");
-    assert_eq!(numbers, (lost..20).collect::<Vec<_>>(), "the oldest had to go");
+    // One that was just on its way to the service could not go when it was the oldest.
+    assert!(numbers.ends_with(&[15, 16, 17, 18, 19]), "{numbers:?}");
     let told: u64 =
         fake.calls().iter().map(|c| if let Call::Stat(n, _) = c { *n } else { 0 }).sum();
     assert_eq!((told, backlog.stats().borrow().dropped.number), (lost, lost));
-}
-
-#[tokio::test]
-async fn a_card_that_was_pulled_is_no_fault_of_the_services() {
-    let card = Card::new().await;
-    card.store(0..3).await;
-    let (root, pocket) = (card.dir.path().join("spool"), card.dir.path().join("pocket"));
-    std::fs::rename(&root, &pocket).unwrap();
-    let fake = Fake::new(|_| Answer::Good);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    let upload = start(&backlog, &fake);
-    for number in 3..6u64 {
-        backlog.push(segment(number));
-        until("live ones go on", || backlog.stats().borrow().uploaded == number - 2).await;
-        assert_eq!(backlog.stats().borrow().last_error, None);
-    }
-    backlog.close();
-    assert!(!finished(upload).await);
-    let only = ["create 1900000000.18", "put n0", "create 1900000000.24", "put n1"];
-    let rest = ["create 1900000000.3", "put n2", "save n2"];
-    assert_eq!(fake.words(), [&only[..], &rest].concat(), "the service hears of none of it");
-    std::fs::rename(&pocket, &root).unwrap();
-    assert_eq!(card.numbers(), [0, 1, 2]);
-    assert!(finished(start(&card.leftover(), &fake)).await);
-    assert_eq!(numbers(&fake), [3, 4, 5, 0, 1, 2]);
 }
 
 #[tokio::test]
@@ -511,118 +349,4 @@ async fn the_smallest_buffers_lose_nothing() {
         assert_eq!(numbers, (0..30).collect::<Vec<_>>(), "{count}, {mode:?}");
         assert_eq!(backlog.stats().borrow().dropped.number, 0, "{count}, {mode:?}");
     }
-}
-
-/// Nothing comes to its end.
-fn black_hole() -> Fake {
-    Fake::new(|_| Answer::Never)
-}
-
-#[tokio::test]
-async fn a_black_hole_keeps_nothing_from_the_card_when_the_agent_ends() {
-    let card = Card::new().await;
-    let fake = Fake::new(|_| Answer::Good);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    let upload = start(&backlog, &fake);
-    backlog.push(segment(0));
-    until("it is uploaded", || backlog.stats().borrow().uploaded == 1).await;
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
-    (1..3).for_each(|number| backlog.push(segment(number)));
-    // As much as the agent gives its sessions.
-    timeout(Duration::from_millis(2_500), leave(&backlog, &black_hole())).await.unwrap();
-    assert_eq!(card.numbers(), [1, 2]);
-    assert_eq!(backlog.stats().borrow().dropped.number, 0);
-}
-
-#[tokio::test]
-async fn what_was_kept_only_to_look_back_is_not_on_the_card_afterwards() {
-    for leaves in [false, true] {
-        let card = Card::new().await;
-        let fake = Fake::new(|_| Answer::NotNow);
-        let backlog = card.backlog(SpoolMode::Always);
-        let upload = start(&backlog, &fake);
-        for number in 0..2 {
-            card.store(number..number + 1).await;
-            backlog.push(segment(number));
-        }
-        until("it is asked", || backlog.stats().borrow().not_now).await;
-        if leaves {
-            upload.abort();
-            assert!(upload.await.unwrap_err().is_cancelled());
-            leave(&backlog, &fake).await;
-        } else {
-            backlog.close();
-            finished(upload).await;
-        }
-        drop(backlog);
-        assert!(std::fs::read_dir(card.dir.path().join("spool")).unwrap().next().is_none());
-    }
-}
-
-#[tokio::test]
-async fn a_service_that_refuses_everything_does_not_empty_the_card() {
-    let card = Card::new().await;
-    card.store(0..6).await;
-    let refused = || Answer::Bad(Fault::Expired("403".into()));
-    let mut fake = Fake::new(move |_| refused());
-    for _ in 0..3 {
-        fake = fake.again(move |_| refused());
-        assert!(!finished(start(&card.leftover(), &fake)).await);
-        assert_eq!(card.numbers(), [0, 1, 2, 3, 4, 5]);
-    }
-    let fake = fake.again(|_| Answer::Good);
-    assert!(finished(start(&card.leftover(), &fake)).await);
-    assert_eq!(numbers(&fake), [0, 1, 2, 3, 4, 5]);
-}
-
-#[tokio::test]
-async fn a_segment_that_alone_is_refused_is_lost_as_soon_as_others_are_not() {
-    for refused in [0, 2, 5] {
-        let card = Card::new().await;
-        card.store(0..6).await;
-        let fake = Fake::new(move |call| match call {
-            Call::Create(a) if a.start == date(refused) => {
-                Answer::Bad(Fault::Refused("400".into()))
-            }
-            _ => Answer::Good,
-        });
-        let backlog = card.leftover();
-        finished(start(&backlog, &fake)).await;
-        assert_eq!(numbers(&fake), (0..6).filter(|n| *n != refused).collect::<Vec<_>>());
-        assert_eq!(backlog.stats().borrow().dropped.number, 1);
-        let told: Vec<_> =
-            fake.calls().into_iter().filter(|c| matches!(c, Call::Stat(..))).collect();
-        assert_eq!(told, [Call::Stat(1, LENGTH)]);
-        assert!(card.numbers().is_empty());
-    }
-}
-
-#[tokio::test]
-async fn a_crash_while_the_disk_is_behind_doubles_nothing() {
-    let card = Card::new().await;
-    let fake = Fake::new(|call| match call {
-        Call::Put { .. } => Answer::Never,
-        _ => Answer::Good,
-    });
-    let backlog = card.backlog(SpoolMode::Always);
-    let upload = start(&backlog, &fake);
-    let Segment { duration, chunks, .. } = segment(0);
-    let head = SegmentHead { number: 0, start_micros: date(0), discontinuity: true };
-    let mut writer = card.shelf.begin(head);
-    writer.append(chunks.to_vec(), duration);
-    writer.finish();
-    // Nothing has run since: the disk is yet to write it.
-    assert!(card.numbers().is_empty());
-    backlog.push(segment(0));
-    until("it is sent", || fake.words().contains(&"put n0".into())).await;
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
-    drop(backlog);
-
-    let card = card.reopened().await;
-    assert_eq!(card.shelf.pending().map(|pending| pending.name).as_deref(), Some("n0"));
-    let fake = fake.again(|_| Answer::Good);
-    finished(start(&card.leftover(), &fake)).await;
-    assert_eq!((fake.words(), numbers(&fake)), (vec!["put n0".into(), "save n0".into()], vec![0]));
 }
