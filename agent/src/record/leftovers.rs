@@ -86,8 +86,10 @@ impl Leftovers {
                 changed.await;
                 continue;
             };
+            // Each failure is told once, not once a minute.
+            let level = if failures == 0 { log::Level::Warn } else { log::Level::Debug };
             let empty = tokio::select! {
-                empty = upload(leftover.clone(), means) => empty,
+                empty = upload(leftover.clone(), means, level) => empty,
                 () = self.0.wanted.notified() => false,
             };
             {
@@ -100,7 +102,6 @@ impl Leftovers {
             self.0.changed.notify_waiters();
             failures = if empty { 0 } else { failures + 1 };
             if failures > others {
-                failures = 0;
                 sleep(RETRY).await;
             }
         }
@@ -151,7 +152,7 @@ async fn open(config: config::Spool) -> (Spool, Vec<Leftover>) {
 }
 
 /// True when nothing is left.
-async fn upload(leftover: Leftover, means: &Means) -> bool {
+async fn upload(leftover: Leftover, means: &Means, level: log::Level) -> bool {
     let Leftover { head, shelf } = leftover;
     let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);
     let Ok(callback) = callback_url(&head.cbk_url) else {
@@ -162,15 +163,14 @@ async fn upload(leftover: Leftover, means: &Means) -> bool {
         name,
         max_segments: 0,
         prerecord: Duration::ZERO,
-        shelf: means.spool_mode.map(|mode| (shelf.clone(), mode)),
+        shelf: means.spool_mode.map(|mode| (shelf, mode)),
         share: None,
         anchor: Arc::new(Anchor::new(None, Instant::now(), SystemTime::now)),
     });
     backlog.close();
     let service = Service::new(means.http.clone(), callback);
-    let options = UploadOptions { patience: PATIENCE };
-    upload::run(&backlog, service, options, rand::make_rng()).await;
-    shelf.stored().is_empty()
+    let options = UploadOptions { patience: PATIENCE, level };
+    upload::run(&backlog, service, options, rand::make_rng()).await
 }
 
 #[cfg(test)]

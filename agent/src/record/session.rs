@@ -11,7 +11,7 @@ use ivt_media::segment::Limits;
 use tokio::sync::{oneshot, watch};
 use url::Url;
 
-use super::backlog::{Backlog, BacklogOptions};
+use super::backlog::{Backlog, BacklogOptions, least_segments};
 use super::budget::Share;
 use super::clock::Anchor;
 use super::means::Means;
@@ -119,14 +119,14 @@ pub async fn run(mut session: Session, mut stop: oneshot::Receiver<Infallible>, 
     let upload = async {
         let patience = UploadOptions::default();
         tokio::select! {
-            _ = upload::run(&backlog, service.clone(), patience, rand::make_rng()) => false,
-            () = ending.requested() => true,
+            emptied = upload::run(&backlog, service.clone(), patience, rand::make_rng()) => Some(emptied),
+            () = ending.requested() => None,
         }
     };
-    if let ((), true) = tokio::join!(record, upload) {
-        upload::leave(&backlog, &service).await;
-    } else if let Some((shelf, _)) = shelf.filter(|(shelf, _)| !shelf.stored().is_empty()) {
-        means.leftovers.add(Leftover { head, shelf });
+    match (tokio::join!(record, upload).1, shelf) {
+        (None, _) => upload::leave(&backlog, &service).await,
+        (Some(false), Some((shelf, _))) => means.leftovers.add(Leftover { head, shelf }),
+        (Some(_), _) => {}
     }
 }
 
@@ -183,8 +183,4 @@ impl Outlet for Queue {
     fn forming(&mut self, bytes: u64) {
         self.backlog.forming(bytes);
     }
-}
-
-fn least_segments(spool: Option<SpoolMode>) -> u32 {
-    if spool == Some(SpoolMode::Overflow) { 3 } else { 2 }
 }

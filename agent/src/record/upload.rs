@@ -39,11 +39,13 @@ const PARTING: Duration = Duration::from_secs(2);
 pub struct UploadOptions {
     /// So long after the end of a recording, a service that always fails is given up.
     pub patience: Duration,
+    /// How loud the log is about failures: somebody may know of them already.
+    pub level: log::Level,
 }
 
 impl Default for UploadOptions {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(600) }
+        Self { patience: Duration::from_secs(600), level: log::Level::Warn }
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) fn date(number: u64) -> i64 {
 
 pub(super) fn start(backlog: &Arc<Backlog>, fake: &Fake) -> JoinHandle<bool> {
     let (backlog, fake) = (Arc::clone(backlog), fake.clone());
-    let options = UploadOptions { patience: Duration::from_secs(1) };
+    let options = UploadOptions { patience: Duration::from_secs(1), ..UploadOptions::default() };
     tokio::spawn(async move { run(&backlog, fake, options, StdRng::seed_from_u64(7)).await })
 }
 

@@ -68,7 +68,7 @@ impl<R: Remote> Uploader<R> {
         let now = Instant::now();
         self.behind = true;
         if self.failing.is_none() {
-            log::warn!("{}: uploads fail: {fault}", self.backlog.name());
+            log::log!(self.options.level, "{}: uploads fail: {fault}", self.backlog.name());
         }
         self.backlog.note(Some(fault.to_string()));
         let since = *self.failing.get_or_insert(now);

@@ -266,7 +266,7 @@ async fn what_is_left_is_uploaded_by_a_later_run_with_the_same_shelf() {
         Call::Put { name, .. } if name == "n0" => Answer::Good,
         _ => down(),
     });
-    let options = UploadOptions { patience: Duration::ZERO };
+    let options = UploadOptions { patience: Duration::ZERO, ..UploadOptions::default() };
     let backlog = card.leftover();
     let rng = StdRng::seed_from_u64(1);
     let empty = timeout(PATIENT, run(&backlog, fake.clone(), options, rng)).await.unwrap();

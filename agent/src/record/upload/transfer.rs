@@ -67,7 +67,8 @@ impl<R: Remote> Uploader<R> {
 
     async fn create(&self, job: &Job, start: i64) -> Result<Target, Outcome> {
         let follows = match self.previous {
-            None => job.number == 0,
+            // What the service had from an earlier run of ours is not continued.
+            None => false,
             Some((number, source)) => source == job.source && number + 1 == job.number,
         };
         let announcement = Announcement {
