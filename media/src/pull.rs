@@ -5,15 +5,13 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::backoff::{Backoff, Policy};
-use crate::frame::Frame;
 use crate::hub::{Hub, Reader, Start};
-use crate::source::{FrameSource, Opener, SourceError};
+use crate::source::{Opener, SourceError};
 use crate::stats::{Meter, StreamStats};
 use crate::timeline::Timeline;
 
@@ -27,8 +25,6 @@ static RETRY: Policy = Policy {
         Duration::from_secs(8),
     ],
 };
-/// For so long frames gather where nobody is in a hurry.
-const GATHERING: Duration = Duration::from_millis(100);
 /// Cameras lock out who keeps knocking with a wrong password.
 const UNAUTHORIZED_RETRY: Duration = Duration::from_secs(30);
 
@@ -81,8 +77,8 @@ struct Shared {
     config: PullConfig,
     hub: Arc<Hub>,
     state: watch::Sender<PullState>,
-    /// Who wants the stream.
-    demand: watch::Sender<Wanted>,
+    /// How many want the stream.
+    demand: watch::Sender<usize>,
     meter: Mutex<Meter>,
 }
 
@@ -94,7 +90,7 @@ impl Pull {
             hub: Hub::new(config.ring_bytes),
             config,
             state: watch::Sender::new(PullState::Idle),
-            demand: watch::Sender::default(),
+            demand: watch::Sender::new(0),
             meter: Mutex::new(Meter::new(now())),
         };
         Arc::new(Self { shared: Arc::new(shared), task: Mutex::default(), warm: Mutex::default() })
@@ -103,14 +99,7 @@ impl Pull {
     /// Starts reading, and the stream if it is not open. Must be called within a runtime.
     pub fn subscribe(&self, from: Start) -> Subscription {
         let reader = self.shared.hub.reader(from);
-        Subscription { reader, _demand: self.demand(true) }
-    }
-
-    /// Starts reading, as [`subscribe`](Self::subscribe) does, for who is in no hurry: while nobody
-    /// else reads, frames may come a few together, which costs less.
-    pub fn subscribe_patiently(&self, from: Start) -> Subscription {
-        let reader = self.shared.hub.reader(from);
-        Subscription { reader, _demand: self.demand(false) }
+        Subscription { reader, _demand: self.demand() }
     }
 
     /// Keeps the stream open without a reader, so that the ring always holds the recent past.
@@ -118,7 +107,7 @@ impl Pull {
     pub fn keep_warm(&self, warm: bool) {
         let mut held = lock(&self.warm);
         match (warm, held.is_some()) {
-            (true, false) => *held = Some(self.demand(false)),
+            (true, false) => *held = Some(self.demand()),
             (false, true) => *held = None,
             _ => {}
         }
@@ -147,16 +136,13 @@ impl Pull {
         self.shared.opener.settle().await;
     }
 
-    fn demand(&self, hurried: bool) -> Demand {
+    fn demand(&self) -> Demand {
         let mut task = lock(&self.task);
         if task.is_none() && !self.shared.hub.is_closed() {
             *task = Some(tokio::spawn(Arc::clone(&self.shared).run()));
         }
-        self.shared.demand.send_modify(|wanted| {
-            wanted.readers += 1;
-            wanted.hurried += usize::from(hurried);
-        });
-        Demand { wanted: self.shared.demand.clone(), hurried }
+        self.shared.demand.send_modify(|wanted| *wanted += 1);
+        Demand(self.shared.demand.clone())
     }
 }
 
@@ -183,25 +169,12 @@ impl DerefMut for Subscription {
     }
 }
 
-/// How many want the stream, and how many of them each frame as soon as it is there.
-#[derive(Default)]
-struct Wanted {
-    readers: usize,
-    hurried: usize,
-}
-
 /// One who wants the stream.
-struct Demand {
-    wanted: watch::Sender<Wanted>,
-    hurried: bool,
-}
+struct Demand(watch::Sender<usize>);
 
 impl Drop for Demand {
     fn drop(&mut self) {
-        self.wanted.send_modify(|wanted| {
-            wanted.readers -= 1;
-            wanted.hurried -= usize::from(self.hurried);
-        });
+        self.0.send_modify(|wanted| *wanted -= 1);
     }
 }
 
@@ -210,7 +183,7 @@ impl Shared {
         let mut demand = self.demand.subscribe();
         let mut timeline = Timeline::default();
         // The sender lives in `self`: waiting for a value cannot fail.
-        while demand.wait_for(|wanted| wanted.readers > 0).await.is_ok() {
+        while demand.wait_for(|&wanted| wanted > 0).await.is_ok() {
             tokio::select! {
                 never = self.keep_open(&mut timeline) => match never {},
                 () = unwanted(&mut demand, self.config.linger) => {}
@@ -253,9 +226,8 @@ impl Shared {
         self.state.send_replace(PullState::Live);
         log::info!("{}: live", self.config.name);
         let mut decodable = false;
-        let mut demand = self.demand.subscribe();
         loop {
-            let mut frame = match next(&mut *source, &mut demand).await {
+            let mut frame = match source.frame().await {
                 Ok(frame) => frame,
                 Err(error) => return error,
             };
@@ -281,24 +253,9 @@ impl Shared {
     }
 }
 
-/// The next frame, read when it comes or, while nobody is in a hurry, together with others.
-async fn next(
-    source: &mut dyn FrameSource,
-    demand: &mut watch::Receiver<Wanted>,
-) -> Result<Frame, SourceError> {
-    if demand.borrow_and_update().hurried == 0 && source.keeps() {
-        if let Some(frame) = source.frame().now_or_never() {
-            return frame;
-        }
-        // The sender lives in the pull.
-        timeout(GATHERING, demand.wait_for(|wanted| wanted.hurried > 0)).await.ok();
-    }
-    source.frame().await
-}
-
 /// Returns when nobody wanted the stream for as long as `linger`.
-async fn unwanted(demand: &mut watch::Receiver<Wanted>, linger: Duration) {
-    while demand.wait_for(|wanted| wanted.readers == 0).await.is_ok() {
+async fn unwanted(demand: &mut watch::Receiver<usize>, linger: Duration) {
+    while demand.wait_for(|&wanted| wanted == 0).await.is_ok() {
         tokio::select! {
             () = sleep(linger) => return,
             // Also a visit too short to be seen begins the lingering anew.

@@ -1,10 +1,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use async_trait::async_trait;
-use tokio::time::Instant as TokioInstant;
+use tokio::time::{Instant as TokioInstant, timeout};
 
 use super::*;
+use crate::frame::Frame;
 use crate::hub::Item;
+use crate::source::FrameSource;
 use crate::testing::picture;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -241,61 +243,4 @@ async fn stop_and_drop_release_the_camera_and_end_readers() {
     while reader.next().await.is_some() {}
     sleep(SECOND).await;
     assert_eq!(camera.open_now.load(Relaxed), 0);
-}
-
-/// A camera that keeps what is not read, at 25 fps, and counts how often it was asked in vain.
-#[derive(Default)]
-struct Keeping(AtomicUsize);
-
-struct Kept(Arc<Keeping>, i64, TokioInstant);
-
-#[async_trait]
-impl Opener for Arc<Keeping> {
-    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
-        Ok(Box::new(Kept(Arc::clone(self), 0, TokioInstant::now())))
-    }
-}
-
-#[async_trait]
-impl FrameSource for Kept {
-    fn keeps(&self) -> bool {
-        true
-    }
-
-    async fn frame(&mut self) -> Result<Frame, SourceError> {
-        let due = self.2 + SECOND / 25 * u32::try_from(self.1).unwrap();
-        if due > TokioInstant::now() {
-            self.0.0.fetch_add(1, Relaxed);
-            tokio::time::sleep_until(due).await;
-        }
-        self.1 += 1;
-        Ok(picture(self.1 % 25 == 1, self.1 * 3600, 1000, now()))
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn frames_gather_while_nobody_is_in_a_hurry() {
-    let camera = Arc::new(Keeping::default());
-    let pull = Pull::new(Arc::new(Arc::clone(&camera)), PullConfig::default());
-    let mut patient = pull.subscribe_patiently(Start::Live);
-    let begun = TokioInstant::now();
-    for _ in 0..250 {
-        assert!(matches!(patient.next().await, Some(Item::Frame(_))), "none is lost");
-    }
-    let late = begun.elapsed().saturating_sub(SECOND * 10);
-    assert!(late < SECOND / 4, "{late:?}");
-    let waits = camera.0.swap(0, Relaxed);
-    assert!(waits < 250 * 2 / 3, "{waits} waits for 250 frames");
-
-    // Whoever is in a hurry has each frame at once.
-    let mut hurried = pull.subscribe(Start::LastKey);
-    for _ in 0..250 {
-        let Some(Item::Frame(frame)) = hurried.next().await else { panic!("a frame") };
-        let age = now().saturating_duration_since(frame.received);
-        assert!(age <= SECOND, "{age:?}");
-    }
-    let began = TokioInstant::now();
-    let Some(Item::Frame(_)) = hurried.next().await else { panic!("a frame") };
-    assert!(began.elapsed() <= SECOND / 25, "{:?}", began.elapsed());
-    drop(hurried);
 }

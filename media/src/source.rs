@@ -21,12 +21,6 @@ pub trait FrameSource: Send {
     /// frame may come, too; after a loss the next is a key frame. Cancel safe.
     async fn frame(&mut self) -> Result<Frame, SourceError>;
 
-    /// Frames that are not taken at once wait outside the process without loss, for a few tenths of
-    /// a second: a TCP connection, but not UDP. The default is no.
-    fn keeps(&self) -> bool {
-        false
-    }
-
     /// Frames lost on the way here, or given up because they could not be decoded, since opening.
     fn dropped(&self) -> u64 {
         0

@@ -140,7 +140,7 @@ impl Recording {
             // Before anything is read: a ring may be short.
             let spool = means.spool().await;
             // Reading begins here, so that nothing is missed while the bit rate is measured.
-            let input = pull.subscribe_patiently(Start::Back(ask.order.prerecord));
+            let input = pull.subscribe(Start::Back(ask.order.prerecord));
             let checked = async {
                 if let Some(limit) = ask.max_bitrate {
                     bitrate::check(&*encoder, ask.stream, &pull, limit).await?;

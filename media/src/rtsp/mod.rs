@@ -101,8 +101,7 @@ impl RtspOpener {
         let options = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
         let session = self.step("PLAY", session.play(options)).await?;
         let demuxed = session.demuxed().map_err(|error| self.peer.error(&error))?;
-        let keeps = self.transport == Transport::Tcp;
-        Ok(RtspSource::new(demuxed, video, audio, keeps, self.peer.clone()))
+        Ok(RtspSource::new(demuxed, video, audio, self.peer.clone()))
     }
 
     /// Some cameras offer sound and then refuse to set it up; the picture is worth having alone.

@@ -32,7 +32,6 @@ const MAX_PICTURE: usize = 8 << 20;
 pub(super) struct RtspSource {
     demuxed: Demuxed,
     peer: Peer,
-    keeps: bool,
     video: Option<Video>,
     audio: Option<Audio>,
     /// The camera sends: a picture came or, from a camera without, sound.
@@ -60,12 +59,11 @@ struct Audio {
 }
 
 impl RtspSource {
-    /// `video` and `audio` are the indices of the streams set up; `keeps` as in [`FrameSource`].
+    /// `video` and `audio` are the indices of the streams set up.
     pub(super) fn new(
         demuxed: Demuxed,
         video: Option<usize>,
         audio: Option<usize>,
-        keeps: bool,
         peer: Peer,
     ) -> Self {
         let video = video.map(|index| Video {
@@ -78,7 +76,6 @@ impl RtspSource {
         Self {
             demuxed,
             peer,
-            keeps,
             video,
             audio: audio.map(|index| Audio { index, params: None }),
             arrived: false,
@@ -189,10 +186,6 @@ impl FrameSource for RtspSource {
             self.kept = self.take(item)?;
         }
         Ok(())
-    }
-
-    fn keeps(&self) -> bool {
-        self.keeps
     }
 
     async fn frame(&mut self) -> Result<Frame, SourceError> {
