@@ -9,6 +9,7 @@ pub mod check;
 pub mod cloud;
 pub mod config;
 mod device;
+mod dial;
 pub mod dispatch;
 pub mod logger;
 pub mod notify;

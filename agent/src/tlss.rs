@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivt_hal::{Cgi, Snapshot};
-use ivt_proto::tlss::{Identity, IdentityError};
+use ivt_proto::tlss::IdentityError;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -28,40 +28,24 @@ use tokio::time::{Instant, sleep};
 pub use audit::{Answered, Audit, Entry};
 pub use setup::SetupError;
 
+use crate::config;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
 use dial::{Dial, TcpDial};
-use policy::{Policy, Profile, UnknownGroup};
+use policy::{Profile, UnknownGroup};
 use responder::Responder;
 use schedule::{Outcome, Schedule};
 
 /// Between two looks for an interface that tells who the device is.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// What the device's page asks for under Hosted Service, and what goes with it.
+/// What the hosted service works by.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The server's name or address.
-    pub server: String,
-    /// Its port.
-    pub port: u16,
-    /// From the end of one session to the next; 1 to 1440 minutes.
-    pub interval: Duration,
-    /// Whether the connection is encrypted.
-    pub tls: bool,
-    /// The device's hardware address, by which the server knows it; none: that of an interface, once
-    /// there is one.
-    pub mac: Option<[u8; 6]>,
-    /// The device's maker, as the server knows it.
-    pub brand: String,
-    /// The device's model, as the server knows it.
-    pub model: String,
+    /// As configured.
+    pub config: config::Tlss,
     /// What the server may ask for.
     pub profile: Profile,
-    /// The profile's groups of writing commands that are switched on.
-    pub write_groups: Vec<String>,
-    /// Bytes of a reply's body; 4 MiB is usual.
-    pub reply_limit: usize,
 }
 
 /// The camera that the commands are for.
@@ -119,16 +103,14 @@ impl Tlss {
         trust: Trust,
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
-        let trust = settings.tls.then_some(trust);
-        let dial = TcpDial::new(&settings.server, settings.port, trust);
+        let config = &settings.config;
+        let dial = TcpDial::new(&config.server, config.port, config.tls.then_some(trust));
         Self::with_dial(settings, camera, Arc::new(dial), rng)
     }
 
     /// Whether these settings can be used. Talks to nobody.
     pub fn check(settings: Settings) -> Result<(), SettingsError> {
-        Policy::new(settings.profile, &settings.write_groups)?;
-        Identity::new([0; 6], &settings.brand, &settings.model)?;
-        Ok(())
+        settings.checked().map(|_| ())
     }
 
     /// With another way to the server than the settings'.
@@ -138,16 +120,15 @@ impl Tlss {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
-        let policy = Policy::new(settings.profile, &settings.write_groups)?;
-        let mac = settings.mac.unwrap_or_default();
-        let identity = Identity::new(mac, &settings.brand, &settings.model)?;
+        let config::Tlss { mac, interval, reply_limit, .. } = settings.config;
+        let (policy, identity) = settings.checked()?;
         Ok(Self {
             dial,
-            responder: Responder::new(policy, camera, identity, settings.reply_limit),
-            schedule: Schedule::new(settings.interval),
+            responder: Responder::new(policy, camera, identity, reply_limit),
+            schedule: Schedule::new(interval),
             rng,
             state: watch::Sender::new(State::Dialling),
-            interfaces: settings.mac.is_none().then(|| setup::INTERFACES.into()),
+            interfaces: mac.is_none().then(|| setup::INTERFACES.into()),
         })
     }
 

@@ -2,19 +2,19 @@
 //! in memory.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ivt_media::tls::{self, TlsError};
 use ivt_proto::rpc::MAX_MESSAGE;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::login::Login;
+use crate::dial::{self, Unconnected};
 use crate::tls::Trust;
 
 /// For name, connection, TLS and upgrade together.
@@ -143,27 +143,15 @@ fn refused(error: tungstenite::Error) -> DialError {
     }
 }
 
-/// Tries the addresses in turn; each has an equal part of the time that is left.
+/// Each address has an equal part of the time that is left.
 async fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, DialError> {
-    let unresolved = |source| DialError::Resolve { host: host.to_owned(), source };
-    let addresses: Vec<SocketAddr> =
-        lookup_host((host, port)).await.map_err(unresolved)?.take(8).collect();
-    let mut left = addresses.len() as u32;
-    let mut last = unresolved(io::ErrorKind::NotFound.into());
-    for address in addresses {
-        let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
-        left = left.saturating_sub(1);
-        let source = match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => match tune(&tcp) {
-                Ok(()) => return Ok(tcp),
-                Err(e) => e,
-            },
-            Ok(Err(e)) => e,
-            Err(_) => io::ErrorKind::TimedOut.into(),
-        };
-        last = DialError::Connect { peer: address.to_string(), source };
-    }
-    Err(last)
+    let share = |left| deadline.saturating_duration_since(Instant::now()) / left;
+    dial::connect(host, port, share, tune).await.map_err(|e| match e {
+        Unconnected::Resolve(source) => DialError::Resolve { host: host.to_owned(), source },
+        Unconnected::Connect(address, source) => {
+            DialError::Connect { peer: address.to_string(), source }
+        }
+    })
 }
 
 fn tune(tcp: &TcpStream) -> io::Result<()> {

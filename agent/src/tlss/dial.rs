@@ -2,15 +2,16 @@
 //! memory.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ivt_media::tls::{self, TlsError};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::cloud::dial::Transport;
+use crate::dial::{self, Unconnected};
 use crate::tls::Trust;
 
 /// For name, connection and TLS together.
@@ -78,8 +79,14 @@ impl TcpDial {
     }
 
     async fn open(&self) -> Result<Line, DialError> {
-        let tcp = self.connect().await;
-        let tcp = tcp.map_err(|source| DialError::Connect { peer: self.peer(), source })?;
+        // Length and reply leave in one write; nothing is to wait for a second one.
+        let tune = |tcp: &TcpStream| tcp.set_nodelay(true);
+        let tcp = dial::connect(&self.host, self.port, |_| ADDRESS_TIMEOUT, tune).await;
+        let tcp = tcp.map_err(|e| match e {
+            Unconnected::Resolve(source) | Unconnected::Connect(_, source) => {
+                DialError::Connect { peer: self.peer(), source }
+            }
+        })?;
         let local = tcp.local_addr().ok().map(|local| local.ip());
         let Some(trust) = &self.trust else {
             return Ok(Line { stream: Box::new(tcp), local });
@@ -88,25 +95,6 @@ impl TcpDial {
         let config = trust.config().await.map_err(failed)?;
         let stream = tls::connect(config, &self.host, tcp).await.map_err(failed)?;
         Ok(Line { stream: Box::new(stream), local })
-    }
-
-    /// Tries one address after the other.
-    async fn connect(&self) -> io::Result<TcpStream> {
-        let addresses = lookup_host((&*self.host, self.port)).await?;
-        let addresses: Vec<SocketAddr> = addresses.take(8).collect();
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
-            match timeout(ADDRESS_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(Ok(tcp)) => {
-                    // Length and reply leave in one write; nothing is to wait for a second one.
-                    tcp.set_nodelay(true)?;
-                    return Ok(tcp);
-                }
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::ErrorKind::TimedOut.into(),
-            }
-        }
-        Err(last)
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::policy::{Policy, Profile};
 use super::responder::Responder;
 use super::{Camera, Settings};
+use crate::config;
 
 /// A picture with everything in it that could be taken for an end.
 pub(super) const JPEG: &[u8] = b"\xff\xd8\0\r\n\r\ndone\0\n\r\x1a\xff\xd9";
@@ -27,7 +28,11 @@ pub(super) const LARGE: &str = "/uapi-cgi/snapshot.fcgi";
 pub(super) const LIMIT: usize = 4 * 1024 * 1024;
 
 pub(super) fn settings() -> Settings {
-    Settings {
+    settings_with(|_| {})
+}
+
+pub(super) fn settings_with(change: impl FnOnce(&mut config::Tlss)) -> Settings {
+    let mut config = config::Tlss {
         server: "127.0.0.1".into(),
         port: 1,
         interval: Duration::from_secs(60),
@@ -35,10 +40,12 @@ pub(super) fn settings() -> Settings {
         mac: Some(MAC),
         brand: "CAP".into(),
         model: "NS6202HD".into(),
-        profile: Profile::built_in(),
-        write_groups: Vec::new(),
+        profile: None,
+        write: Vec::new(),
         reply_limit: LIMIT,
-    }
+    };
+    change(&mut config);
+    Settings { config, profile: Profile::built_in() }
 }
 
 const MAC: [u8; 6] = [0x00, 0x13, 0x23, 0xa0, 0x07, 0xad];

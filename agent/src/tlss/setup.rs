@@ -4,7 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::policy::{Profile, ProfileError};
+use ivt_proto::tlss::Identity;
+
+use super::policy::{Policy, Profile, ProfileError};
 use super::{Settings, SettingsError};
 use crate::config::{self, parse_mac};
 
@@ -41,18 +43,14 @@ impl Settings {
     /// Reads what the configuration names. Talks to nobody.
     pub fn new(config: &config::Tlss) -> Result<Self, SetupError> {
         let profile = config.profile.as_deref().map_or_else(|| Ok(Profile::built_in()), profile)?;
-        Ok(Self {
-            server: config.server.clone(),
-            port: config.port,
-            interval: config.interval,
-            tls: config.tls,
-            mac: config.mac,
-            brand: config.brand.clone(),
-            model: config.model.clone(),
-            profile,
-            write_groups: config.write.clone(),
-            reply_limit: config.reply_limit,
-        })
+        Ok(Self { config: config.clone(), profile })
+    }
+
+    /// What the server may do, and who we are to it.
+    pub(super) fn checked(self) -> Result<(Policy, Identity), SettingsError> {
+        let config::Tlss { mac, brand, model, write, .. } = self.config;
+        let policy = Policy::new(self.profile, &write)?;
+        Ok((policy, Identity::new(mac.unwrap_or_default(), &brand, &model)?))
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::dial::{DialError, Line};
-use super::fake::{Deployed, JPEG, LIST, MISSING, SNAPSHOT, WebServer, settings};
+use super::fake::{Deployed, JPEG, LIST, MISSING, SNAPSHOT, WebServer, settings, settings_with};
 use super::*;
 use crate::shutdown::stopper;
 
@@ -58,7 +58,8 @@ async fn the_deployed_server_has_its_session_over_real_sockets() {
     let http = Http::new("127.0.0.1", web_server().await, None, Limits::default());
     let camera = Camera { cgi: Some(Arc::new(http)), snapshots: Vec::new() };
     let port = listener.local_addr().unwrap().port();
-    let tlss = Tlss::new(Settings { port, ..settings() }, camera, untrusting(), rng(1)).unwrap();
+    let tlss = Tlss::new(settings_with(|config| config.port = port), camera, untrusting(), rng(1))
+        .unwrap();
     let (audit, mut state) = (tlss.audit(), tlss.state());
     let (stopper, stop) = stopper();
     let task = tokio::spawn(tlss.run(stop));
@@ -152,9 +153,9 @@ fn settings_that_cannot_work_are_refused() {
         let (_, camera) = WebServer::camera();
         Tlss::new(settings, camera, untrusting(), rng(0)).err().unwrap().to_string()
     };
-    assert!(refused(Settings { brand: "a&b".into(), ..settings() }).contains("brand"));
+    assert!(refused(settings_with(|config| config.brand = "a&b".into())).contains("brand"));
     let groups = vec!["everything".to_owned()];
-    assert!(refused(Settings { write_groups: groups, ..settings() }).contains("datetime"));
+    assert!(refused(settings_with(|config| config.write = groups)).contains("datetime"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +163,7 @@ async fn an_interface_that_comes_up_late_is_waited_for() {
     let interfaces = tempfile::tempdir().unwrap();
     let memory = Arc::new(Memory { brief: true, ..Memory::default() });
     memory.up.send_replace(true);
-    let unnamed = Settings { mac: None, ..settings() };
+    let unnamed = settings_with(|config| config.mac = None);
     let (_, camera) = WebServer::camera();
     let dial = Arc::new(Way(memory.clone()));
     let mut tlss = Tlss::with_dial(unnamed, camera, dial, rng(1)).unwrap();
