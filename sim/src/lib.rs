@@ -6,4 +6,5 @@ pub mod camera;
 pub mod cloud;
 mod listener;
 mod page;
+pub mod program;
 pub mod tlss;

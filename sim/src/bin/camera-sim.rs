@@ -16,6 +16,7 @@ use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
     CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control,
 };
+use ivt_sim::program;
 
 const HELP: &str = "\
 camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, and CGIs by HTTP.
@@ -36,7 +37,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --help               this text
 
 Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; /ufirststream and
-/usecondstream are those of channel 0.";
+/usecondstream are those of channel 0.
+";
 
 /// What the command line asks for.
 struct Command {
@@ -49,24 +51,8 @@ struct Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    let run = async {
-        match parse(Args::new(std::env::args().skip(1)))? {
-            Some(command) => run(command).await,
-            None => {
-                println!("{HELP}");
-                Ok(())
-            }
-        }
-    };
-    let result: Result<(), Box<dyn std::error::Error>> = run.await;
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("camera-sim: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let command = parse(Args::new(std::env::args().skip(1)));
+    program::main("camera-sim", HELP, command, run).await
 }
 
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ivt_sim::args::{Args, ArgsError};
+use ivt_sim::program;
 use ivt_sim::tlss::{Reading, Script, TlssOptions, TlssSim};
 
 const HELP: &str = "\
@@ -31,24 +32,8 @@ RUST_LOG=debug shows more.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    let run = async {
-        match parse(Args::new(std::env::args().skip(1)))? {
-            Some(command) => run(command).await,
-            None => {
-                print!("{HELP}");
-                Ok(())
-            }
-        }
-    };
-    let result: Result<(), Box<dyn std::error::Error>> = run.await;
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tlss-sim: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let command = parse(Args::new(std::env::args().skip(1)));
+    program::main("tlss-sim", HELP, command, run).await
 }
 
 /// What the command line asks for.

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from peers.cameras import PASSWORD, USER
+from peers.ours import MAC, hosted
 from peers.paths import ROOT, built
 from peers.process import Failed, Process, wait_for
 from peers.python2 import python2
@@ -30,7 +31,6 @@ class Camera(http.server.BaseHTTPRequestHandler):
 
 http.server.HTTPServer(("127.0.0.1", 8081), Camera).serve_forever()
 """
-MAC = "001323A007AD"
 
 
 def printed(language):
@@ -55,26 +55,7 @@ def network(stack):
 
 def session(stack, folder, inside, server):
     """The agent beside a camera and a server that run; what the server printed when the session was over."""
-    config = os.path.join(folder, "agent.toml")
-    with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-        out.write(f'''[cloud]
-url = "ws://127.0.0.1:9/nobody"
-login_code = "a"
-login_passwd = "b"
-[tlss]
-enable = true
-server = "127.0.0.1"
-port = {PORT}
-mac = "{MAC}"
-brand = "CAP"
-model = "NS6202HD"
-[[channel]]
-backend = "rtsp"
-main = "rtsp://127.0.0.1:8554/ch0/main"
-web = "http://127.0.0.1:8081"
-username = "{USER}"
-password = "{PASSWORD}"
-''')
+    config = hosted(folder, PORT, "rtsp://127.0.0.1:8554/ch0/main", "127.0.0.1:8081", "NS6202HD")
     agent = stack.enter_context(Process("ivt-agent", [*inside, built("ivt-agent"), "--config", config], folder,
                                         env={"RUST_LOG": "ivt_agent::tlss=debug"}))
     agent.said("TLSS: .*done", 60)

@@ -2,19 +2,17 @@
 to, and asks `camera-sim` what it is asked."""
 import contextlib
 import http.client
-import os
 import socket
 import struct
 
 from peers.browser import Browser
 from peers.cameras import PASSWORD, USER
-from peers.ours import Camera
+from peers.ours import MAC, Camera, hosted
 from peers.paths import built
 from peers.process import Failed, Process
 
 from . import add
 
-MAC = "001323A007AD"
 SILENCE_MS = 300
 LIST = "document.getElementById('packets')"
 REPORT = "document.getElementById('report').textContent"
@@ -100,26 +98,7 @@ def web_server(camera):
 
 def agent(stack, folder, server, camera):
     """The agent, which calls `server` at once."""
-    config = os.path.join(folder, "agent.toml")
-    with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-        out.write(f'''[cloud]
-url = "ws://127.0.0.1:9/nobody"
-login_code = "a"
-login_passwd = "b"
-[tlss]
-enable = true
-server = "127.0.0.1"
-port = {server.port}
-mac = "{MAC}"
-brand = "CAP"
-model = "NS202HD"
-[[channel]]
-backend = "rtsp"
-main = "{camera.url}"
-web = "http://{web_server(camera)}"
-username = "{USER}"
-password = "{PASSWORD}"
-''')
+    config = hosted(folder, server.port, camera.url, web_server(camera), "NS202HD")
     return stack.enter_context(Process("ivt-agent", [built("ivt-agent"), "--config", config], folder))
 
 

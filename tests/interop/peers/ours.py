@@ -9,6 +9,8 @@ from .paths import built
 from .process import Failed, Process, wait_for
 
 LOGIN = "interop-1"
+# Of a device of the hosted service.
+MAC = "001323A007AD"
 
 
 class Cloud:
@@ -104,6 +106,31 @@ class Agent:
                 raise Failed(f"the agent ended: {self.process.tail()}")
             return cloud.device()
         return probe
+
+
+def hosted(folder, port, main, web, model):
+    """The configuration of an agent without a cloud that calls a TLSS server on `port`; its path."""
+    config = os.path.join(folder, "agent.toml")
+    with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(f'''[cloud]
+url = "ws://127.0.0.1:9/nobody"
+login_code = "a"
+login_passwd = "b"
+[tlss]
+enable = true
+server = "127.0.0.1"
+port = {port}
+mac = "{MAC}"
+brand = "CAP"
+model = "{model}"
+[[channel]]
+backend = "rtsp"
+main = "{main}"
+web = "http://{web}"
+username = "{USER}"
+password = "{PASSWORD}"
+''')
+    return config
 
 
 def clip(path):

@@ -95,6 +95,18 @@ impl Card {
     }
 }
 
+/// A session of the first segment uploaded, and two that wait when the agent ends.
+pub(super) async fn cut_off(card: &Card, fake: &Fake) -> Arc<Backlog> {
+    let backlog = card.backlog(SpoolMode::Overflow);
+    let upload = start(&backlog, fake);
+    backlog.push(segment(0));
+    until("it is uploaded", || backlog.stats().borrow().uploaded == 1).await;
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+    (1..3).for_each(|number| backlog.push(segment(number)));
+    backlog
+}
+
 pub(super) fn segment(number: u64) -> Segment {
     let chunks: Arc<[Bytes]> =
         (0..10u8).map(|i| Bytes::from(vec![i ^ number as u8; 188])).collect();

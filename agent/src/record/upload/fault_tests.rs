@@ -43,13 +43,7 @@ fn black_hole() -> Fake {
 async fn a_black_hole_keeps_nothing_from_the_card_when_the_agent_ends() {
     let card = Card::new().await;
     let fake = Fake::new(|_| Answer::Good);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    let upload = start(&backlog, &fake);
-    backlog.push(segment(0));
-    until("it is uploaded", || backlog.stats().borrow().uploaded == 1).await;
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
-    (1..3).for_each(|number| backlog.push(segment(number)));
+    let backlog = cut_off(&card, &fake).await;
     // As much as the agent gives its sessions.
     timeout(Duration::from_millis(2_500), leave(&backlog, &black_hole())).await.unwrap();
     assert_eq!(card.numbers(), [1, 2]);

@@ -231,13 +231,7 @@ async fn what_nobody_takes_stays_on_the_card_for_the_next_start() {
 async fn what_waits_when_the_agent_ends_is_stored() {
     let card = Card::new().await;
     let fake = Fake::new(|_| Answer::Good);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    let upload = start(&backlog, &fake);
-    backlog.push(segment(0));
-    until("it is uploaded", || backlog.stats().borrow().uploaded == 1).await;
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
-    (1..3).for_each(|number| backlog.push(segment(number)));
+    let backlog = cut_off(&card, &fake).await;
     leave(&backlog, &fake).await;
     assert_eq!((numbers(&fake), card.numbers()), (vec![0], vec![1, 2]));
 }

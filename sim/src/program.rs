@@ -1,0 +1,34 @@
+//! What the `main`s of the simulators have in common.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::args::ArgsError;
+
+/// Starts the log, and runs what the command line asks for: `None` asks for `help`.
+pub async fn main<C, R>(
+    name: &str,
+    help: &str,
+    command: Result<Option<C>, ArgsError>,
+    run: impl FnOnce(C) -> R,
+) -> ExitCode
+where
+    R: Future<Output = Result<(), Box<dyn Error>>>,
+{
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let outcome = match command {
+        Ok(Some(command)) => run(command).await,
+        Ok(None) => {
+            print!("{help}");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
