@@ -2,10 +2,10 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop soak bench cross cross-all size arm test-arm features release rooms fmt lint docs fuzz ci
+.PHONY: help demo test interop soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint docs fuzz ci
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## an emulated camera, a simulated cloud and the agent; open the printed address
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins
@@ -62,6 +62,12 @@ release: ci arm features cross-all test-arm soak ## what a release must pass bes
 rooms: ## who may import whom
 	cross/rooms
 
+deny: ## licences, bans and sources of what we depend on (deny.toml)
+	cross/supply/deny
+
+advisories: ## known vulnerabilities of what we depend on; fetches their database
+	cross/supply/deny advisories
+
 fmt: ## check the formatting
 	$(CARGO) fmt --all --check
 
@@ -74,4 +80,4 @@ docs: ## documentation, warnings denied
 fuzz: ## build the fuzz targets
 	$(CARGO) build $(LOCKED) --manifest-path proto/fuzz/Cargo.toml
 
-ci: fmt rooms lint test docs fuzz interop ## all gates, in the order of their cost
+ci: fmt rooms deny lint test docs fuzz interop ## all gates, in the order of their cost
