@@ -6,7 +6,7 @@ mod login;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
@@ -179,17 +179,23 @@ async fn read(op: &'static str, response: Response<Incoming>, limit: usize) -> R
         headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
     let too_long =
         || Error::new(op, Kind::Other).because(Unexpected(format!("more than {limit} bytes")));
-    if body.size_hint().lower() > limit as u64 {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
         return Err(too_long());
     }
-    let body = match Limited::new(body, limit).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(e) => match e.downcast::<hyper::Error>() {
-            Ok(e) => return Err(Error::new(op, Kind::Other).because(*e)),
-            Err(_) => return Err(too_long()),
-        },
-    };
-    Ok(Answer { status: head.status.as_u16(), reason, headers, body })
+    // In one piece from the beginning: to join pieces later takes the memory twice.
+    let (mut body, mut whole) = (Limited::new(body, limit), BytesMut::with_capacity(announced));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| match e.downcast::<hyper::Error>() {
+            Ok(e) => Error::new(op, Kind::Other).because(*e),
+            Err(_) => too_long(),
+        })?;
+        if let Ok(data) = frame.into_data() {
+            whole.extend_from_slice(&data);
+        }
+    }
+    let (status, body) = (head.status.as_u16(), whole.freeze());
+    Ok(Answer { status, reason, headers, body })
 }
 
 #[cfg(test)]
