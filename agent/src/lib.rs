@@ -6,6 +6,7 @@ pub mod arguments;
 pub mod backoff;
 pub mod channel;
 pub mod check;
+pub mod clock;
 pub mod cloud;
 pub mod config;
 mod device;

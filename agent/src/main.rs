@@ -3,11 +3,12 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use ivt_agent::arguments::{Arguments, USAGE};
 use ivt_agent::config::{self, Config};
 use ivt_agent::shutdown::Signals;
-use ivt_agent::{Error, logger};
+use ivt_agent::{Error, clock, logger};
 use ivt_media::coalesce::Pause;
 use tokio::runtime::{Builder, Runtime};
 
@@ -71,6 +72,9 @@ enum Failure {
 fn serve(config: &Config) -> Result<(), Failure> {
     let runtime = runtime(&config.runtime)?;
     log::info!("ivt-agent {}, {} channels", env!("CARGO_PKG_VERSION"), config.channels.len());
+    if let Some(complaint) = clock::complaint(SystemTime::now()) {
+        log::warn!("{complaint}");
+    }
     let outcome = runtime.block_on(async {
         let signals = Signals::listen()?;
         Ok(ivt_agent::run(config, signals.first()).await?)

@@ -4,8 +4,10 @@
 pub mod annexb;
 pub mod backoff;
 pub mod clip;
+pub mod clock;
 pub mod coalesce;
 pub mod command;
+pub mod date;
 mod drift;
 pub mod dts;
 pub mod flv;

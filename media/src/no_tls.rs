@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::clock::Clock;
+
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -20,7 +22,10 @@ pub enum TlsError {
 pub enum ClientConfig {}
 
 /// Always an error.
-pub fn client_config(_ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn client_config(
+    _ca_file: Option<&Path>,
+    _clock: Clock,
+) -> Result<Arc<ClientConfig>, TlsError> {
     Err(TlsError::Absent)
 }
 

@@ -1,15 +1,21 @@
 //! TLS for outgoing connections: rustls with ring, and the certificates to trust.
 
+mod verifier;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use self::verifier::Verifier;
+use crate::clock::Clock;
 
 pub use rustls::ClientConfig;
 
@@ -36,27 +42,30 @@ pub enum TlsError {
 }
 
 /// A configuration that trusts the certificates of `ca_file` (PEM) and no others; without one,
-/// those of the system, and where the device has none, Mozilla's. Costs memory by the hundred
-/// KiB, so make it when it is first needed, and share it.
-pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+/// those of the system, and where the device has none, Mozilla's. All are judged by `clock`. Costs
+/// memory by the hundred KiB, so make it when it is first needed, and share it.
+pub fn client_config(ca_file: Option<&Path>, clock: Clock) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = match ca_file {
         Some(path) => pinned(path)?,
         None => system(),
     };
-    Ok(Arc::new(trusting(roots)?))
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier::new(roots, provider.clone(), clock)?;
+    let config = ClientConfig::builder_with_details(provider, Arc::new(clock))
+        .with_safe_default_protocol_versions()?
+        // Not weaker than the library's own, which it asks.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 /// A configuration that trusts no certificate at all: small, for those that must hold one and
 /// never use it.
 pub fn trustless() -> Result<ClientConfig, TlsError> {
-    trusting(RootCertStore::empty())
-}
-
-fn trusting(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+        .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
     Ok(config)
 }

@@ -11,19 +11,21 @@ use super::*;
 use crate::rtmp::server::{self, ServerLimits};
 use crate::rtmp::{Options, PublishError, Publisher, RtmpUrl};
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Issuer = CertifiedIssuer<'static, KeyPair>;
+/// Year, month and day.
+pub(super) type Day = (i32, u8, u8);
 
-fn authority() -> Issuer {
+pub(super) fn authority() -> Issuer {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 /// A file in the system's temporary folder that goes with the test.
-struct CaFile(PathBuf);
+pub(super) struct CaFile(pub(super) PathBuf);
 
 impl CaFile {
-    fn new(name: &str, content: &str) -> Self {
+    pub(super) fn new(name: &str, content: &str) -> Self {
         let name = format!("ivt-media-{}-{name}.pem", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, content).unwrap();
@@ -38,9 +40,14 @@ impl Drop for CaFile {
 }
 
 fn acceptor(issuer: &Issuer, name: &str, until: i32) -> TlsAcceptor {
+    valid(issuer, name, (2000, 1, 1), (until, 1, 1))
+}
+
+/// A server with a certificate for `name`.
+pub(super) fn valid(issuer: &Issuer, name: &str, from: Day, until: Day) -> TlsAcceptor {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    params.not_before = date_time_ymd(2000, 1, 1);
-    params.not_after = date_time_ymd(until, 1, 1);
+    let date = |(year, month, day)| date_time_ymd(year, month, day);
+    (params.not_before, params.not_after) = (date(from), date(until));
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, issuer).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -66,7 +73,7 @@ async fn publish(acceptor: TlsAcceptor, ca: &CaFile) -> (Result<(), PublishError
     };
     let client = async {
         let url = RtmpUrl::parse(&format!("rtmps://localhost:{port}/live/x")).unwrap();
-        let tls = Some(client_config(Some(&ca.0)).unwrap());
+        let tls = Some(client_config(Some(&ca.0), Clock::default()).unwrap());
         let establish = Duration::from_secs(5);
         let options = Options { tls, establish, ..Options::default() };
         Publisher::connect(&url, &options).await.map(|_| ())
@@ -92,7 +99,7 @@ async fn a_pinned_authority_is_trusted_and_carries_a_stream() {
     };
     let client = async {
         let url = RtmpUrl::parse(&format!("rtmps://localhost:{port}/live/x")).unwrap();
-        let tls = Some(client_config(Some(&ca.0)).unwrap());
+        let tls = Some(client_config(Some(&ca.0), Clock::default()).unwrap());
         let options = Options { tls, ..Options::default() };
         let mut publisher = Publisher::connect(&url, &options).await.unwrap();
         let mut file =
@@ -133,10 +140,11 @@ fn a_bad_ca_file_is_named() {
         ("junk", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
     ] {
         let file = CaFile::new(name, content);
-        let error = client_config(Some(&file.0)).unwrap_err().to_string();
+        let error = client_config(Some(&file.0), Clock::default()).unwrap_err().to_string();
         assert!(error.contains(file.0.to_str().unwrap()), "{name}: {error}");
     }
-    assert!(matches!(client_config(Some(Path::new("/no/such"))), Err(TlsError::CaFile { .. })));
+    let missing = client_config(Some(Path::new("/no/such")), Clock::default());
+    assert!(matches!(missing, Err(TlsError::CaFile { .. })));
 }
 
 #[test]

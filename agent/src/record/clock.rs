@@ -7,11 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::Start;
-
-/// Seconds since 1970 when this program was built: a clock behind that is wrong.
-pub const BUILT: u64 = parse(env!("IVT_BUILT"));
-/// Builders' clocks are not all the same.
-const TOLERANCE: u64 = 24 * 3600;
+use crate::clock::plausible;
 
 /// The date of a session's first frame, once it is known. It never changes after that.
 #[derive(Debug)]
@@ -37,7 +33,7 @@ impl Anchor {
         };
         let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
         if origin.is_none() {
-            *origin = plausible((self.device)()).map(|now| now - micros(self.first.elapsed()));
+            *origin = known((self.device)()).map(|now| now - micros(self.first.elapsed()));
         }
         Some(origin.as_ref()?.saturating_add(offset))
     }
@@ -46,7 +42,8 @@ impl Anchor {
     /// known.
     pub fn learn(&self, now: f64) {
         let Ok(now) = Duration::try_from_secs_f64(now) else { return };
-        if let Some(now) = plausible(UNIX_EPOCH + now) {
+        // A `SystemTime` ends before a `Duration` does.
+        if let Some(now) = UNIX_EPOCH.checked_add(now).and_then(known) {
             let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
             origin.get_or_insert(now - micros(self.first.elapsed()));
         }
@@ -54,22 +51,12 @@ impl Anchor {
 }
 
 /// Microseconds since 1970, unless the clock was never set.
-fn plausible(clock: SystemTime) -> Option<i64> {
-    let since = clock.duration_since(UNIX_EPOCH).ok()?;
-    (since.as_secs() + TOLERANCE >= BUILT).then(|| micros(since))
+fn known(clock: SystemTime) -> Option<i64> {
+    plausible(clock).then(|| clock.duration_since(UNIX_EPOCH).map_or(0, micros))
 }
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-const fn parse(digits: &str) -> u64 {
-    let (digits, mut number, mut i) = (digits.as_bytes(), 0, 0);
-    while i < digits.len() {
-        number = number * 10 + (digits[i] - b'0') as u64;
-        i += 1;
-    }
-    number
 }
 
 #[cfg(test)]
@@ -79,6 +66,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::clock::BUILT;
 
     const YEAR: u64 = 365 * 24 * 3600;
 
@@ -124,10 +112,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn dates_after_2038_are_like_any_other() {
+        const LATER: u64 = 1 << 33;
+        fn later() -> SystemTime {
+            UNIX_EPOCH + Duration::from_secs(LATER)
+        }
+        let date = i64::try_from(LATER * 1_000_000).unwrap();
+        let anchor = Anchor::new(None, Instant::now(), later);
+        assert_eq!(anchor.unix_micros(media(0)), Some(date), "from the device's clock");
+        let anchor = Anchor::new(Some(LATER), Instant::now(), never_set);
+        assert_eq!(anchor.unix_micros(media(0)), Some(date), "from the cloud");
+        let anchor = Anchor::new(None, Instant::now(), never_set);
+        anchor.learn(LATER as f64);
+        assert_eq!(anchor.unix_micros(media(0)), Some(date), "from the recording service");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_cloud_helps_a_device_without_a_clock() {
         let anchor = Anchor::new(None, Instant::now(), never_set);
         advance(Duration::from_secs(5)).await;
-        for nonsense in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300] {
+        for nonsense in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e19, 1e300] {
             anchor.learn(nonsense);
             assert_eq!(anchor.unix_micros(media(0)), None, "{nonsense}");
         }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use crate::clock::Clock;
 use crate::rtmp::client::Options;
 use crate::rtmp::error::{PublishError, Step};
 use crate::rtmp::url::RtmpUrl;
@@ -45,7 +46,7 @@ pub async fn dial(url: &RtmpUrl, options: &Options, step: &mut Step) -> Result<I
     let failed = |reason: String| PublishError::Tls { peer: url.peer(), reason };
     let config = match &options.tls {
         Some(config) => config.clone(),
-        None => tls::client_config(None).map_err(|error| failed(error.to_string()))?,
+        None => tls::client_config(None, Clock::default()).map_err(|e| failed(e.to_string()))?,
     };
     let stream = tls::connect(config, &url.host, tcp).await;
     Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?))

@@ -8,8 +8,9 @@ use tokio::time::sleep;
 
 use super::fake::{Answer, Call, Fake};
 use super::*;
+use crate::clock::BUILT;
 use crate::record::backlog::BacklogOptions;
-use crate::record::clock::{Anchor, BUILT};
+use crate::record::clock::Anchor;
 use crate::record::service::Announcement;
 use crate::record::{Segment, Start};
 

@@ -1,0 +1,67 @@
+//! The device's clock against the date of the build, which has passed wherever this runs.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ivt_media::clock::Clock;
+use ivt_media::date::Utc;
+
+/// Seconds since 1970 when this program was built.
+pub const BUILT: u64 = parse(env!("IVT_BUILT"));
+/// Builders' clocks are not all the same.
+const TOLERANCE: Duration = Duration::from_secs(24 * 3600);
+
+/// The clock by which certificates are judged: the device's, from the date of the build on.
+pub fn clock() -> Clock {
+    Clock::new(SystemTime::now, built())
+}
+
+/// False for a clock that was never set.
+pub fn plausible(clock: SystemTime) -> bool {
+    clock.checked_add(TOLERANCE).is_some_and(|clock| clock >= built())
+}
+
+/// What is wrong with a clock, and what does not work until it is set. `None` for one that may be
+/// right.
+pub fn complaint(clock: SystemTime) -> Option<String> {
+    let words = || {
+        format!(
+            "the device's clock says {}, and this program was made on {}: set the clock. Until then \
+             certificates are judged as on that day, recordings without a date wait for one, and \
+             the dates of the log are wrong",
+            Utc::from(clock),
+            Utc::from(built())
+        )
+    };
+    (!plausible(clock)).then(words)
+}
+
+fn built() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(BUILT)
+}
+
+const fn parse(digits: &str) -> u64 {
+    let (digits, mut number, mut i) = (digits.as_bytes(), 0, 0);
+    while i < digits.len() {
+        number = number * 10 + (digits[i] - b'0') as u64;
+        i += 1;
+    }
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clock_that_cannot_be_right_is_complained_of() {
+        let hour = Duration::from_secs(3600);
+        for good in [built(), built() + 1_000_000 * hour, built() - 23 * hour] {
+            assert_eq!(complaint(good), None, "{good:?}");
+        }
+        for wrong in [UNIX_EPOCH - hour, UNIX_EPOCH, UNIX_EPOCH + hour, built() - 25 * hour] {
+            let said = complaint(wrong).expect("behind the build");
+            assert!(said.contains(&Utc::from(wrong).to_string()), "{said}");
+            assert!(said.contains(&Utc::from(built()).to_string()), "{said}");
+        }
+    }
+}
