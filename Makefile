@@ -20,8 +20,9 @@ interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, Chromium, A
 	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib transcode
 	tests/interop/run
 
-soak: ## kill -9 two hundred times while recording into a spool (about half an hour)
+soak: ## kill -9 two hundred times while recording into a spool, and ten minutes of idleness (about 40 minutes)
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
+	tests/interop/idle 10
 	tests/interop/kill 200
 
 bench: ## figures against real peers, side by side (release build; takes about an hour)

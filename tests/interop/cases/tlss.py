@@ -2,8 +2,10 @@
 to, and asks `camera-sim` what it is asked."""
 import contextlib
 import http.client
+import json
 import socket
 import struct
+import urllib.request
 
 from peers.browser import Browser
 from peers.cameras import PASSWORD, USER
@@ -38,6 +40,11 @@ class Server:
                                                            *arguments], folder))
         self.page = process.said(r"http://127\.0\.0\.1:\d+")[0]
         self.port = int(process.said(r"devices +127\.0\.0\.1:(\d+)")[1])
+
+    def device(self):
+        """What the server knows of the device `MAC`; None before its first call."""
+        with urllib.request.urlopen(f"{self.page}/api/devices", timeout=30) as answer:
+            return next((device for device in json.load(answer) if device["mac"] == MAC), None)
 
 
 class Device(contextlib.AbstractContextManager):

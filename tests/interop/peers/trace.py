@@ -1,0 +1,54 @@
+"""What a program did, as strace saw it."""
+import collections
+import re
+
+# `-y` puts behind a descriptor what it stands for.
+COMMAND = ["strace", "-f", "-ttt", "-y", "-s", "0", "-o"]
+CALL = re.compile(r"(?P<thread>\d+) +(?P<time>\d+\.\d+) (?P<name>[a-z_]\w*)\((?P<rest>.*)")
+RESUMED = re.compile(r"\d+ +\d+\.\d+ <\.\.\. ")
+TARGET = re.compile(r"\d+<(?P<path>/[^>]*)>")
+OPENED = re.compile(r'"(?P<path>[^"]*)"')
+# Calls that change a file system whatever their arguments are.
+CHANGES = re.compile(r"(mkdir|mknod|rename|unlink|link|symlink|chmod|chown|lchown|fchmod|fchown|utime|utimensat|futimesat|futimens|"
+                     r"setxattr|removexattr|truncate|ftruncate|fallocate|fsync|fdatasync|sync|syncfs|sync_file_range|rmdir|"
+                     r"copy_file_range|sendfile|mount|umount)(at|at2|2|s|64)?$")
+WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2", "splice")
+OPENS = ("open", "openat", "openat2", "creat")
+FOR_WRITING = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)")
+# What a thread sleeps in.
+WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2", "futex", "poll", "ppoll", "select", "pselect6", "nanosleep", "clock_nanosleep")
+# Files that are no storage.
+NO_STORAGE = ("/dev/", "/proc/")
+
+Call = collections.namedtuple("Call", "time name rest")
+
+
+def calls(path):
+    """Each system call once, in the order of their begin."""
+    with open(path, encoding="utf-8", errors="replace") as trace:
+        for line in trace:
+            found = CALL.match(line)
+            if found:
+                yield Call(float(found["time"]), found["name"], found["rest"])
+            elif not RESUMED.match(line) and "+++" not in line and "---" not in line:
+                raise ValueError(f"strace wrote {line!r}")
+
+
+def writes_to_storage(call):
+    """Whether it changes a file or a folder, or tries to."""
+    if CHANGES.match(call.name):
+        return True
+    if call.name in OPENS:
+        return call.name == "creat" or bool(FOR_WRITING.search(call.rest)) and not opened(call).startswith(NO_STORAGE)
+    target = TARGET.match(call.rest) if call.name in WRITES else None
+    return bool(target) and not target["path"].startswith(NO_STORAGE)
+
+
+def opened(call):
+    """The path an open names."""
+    return OPENED.search(call.rest)["path"]
+
+
+def waits(call):
+    """Whether it may put its thread to sleep: the thread wakes up once for each."""
+    return call.name in WAITS
