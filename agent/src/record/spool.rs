@@ -42,6 +42,8 @@ mod damage_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod large_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod tests;

@@ -315,6 +315,9 @@ mod tests {
     fn long_strings_keep_their_length() {
         let value = Value::String("x".repeat(70_000));
         assert_eq!(decode(&encode(std::slice::from_ref(&value))), Ok(vec![value]));
+        // More than 32 bits can address beside the program.
+        let lie = [marker::LONG_STRING, 0xff, 0xff, 0xff, 0xff, b'x'];
+        assert_eq!(decode(&lie), Err(AmfError::Truncated));
     }
 
     #[test]
