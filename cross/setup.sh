@@ -11,6 +11,9 @@ RUST_PACKAGES="rustc-web rust-web-src"
 # The compiler's libraries; a machine that compiles C has the rest.
 RUST_LIBRARIES='libstd-rust-.*|lib(llvm[0-9]+|z3-[0-9]+|edit2|xml2|icu[0-9]+|bsd0|md0)'
 OLDEST_RUST=1.95
+# The emulator, what sets its clock, and the C libraries of the glibc targets.
+QEMU_PACKAGES="qemu-user libfaketime libc6-armhf-cross libc6-arm64-cross"
+QEMU_LIBRARIES='lib(capstone|numa|uring|glib2|gnutls|pcre2|p11-kit|idn2|unistring|tasn1-|nettle|hogweed|gmp|ffi).*'
 
 main() {
     [ $# -gt 0 ] || set -- $TARGETS
@@ -30,7 +33,7 @@ main() {
 linker() {
     command -v cargo >/dev/null || die "there is no cargo: install a Rust toolchain first (rustup, channel stable)"
     command -v cc >/dev/null || die "there is no C compiler for the build scripts: install gcc"
-    ! same "$CACHE/zig/done" "$(cat "$REQUIREMENTS")" || return 0
+    ! same "$CACHE/zig/done" "$(cat "$REQUIREMENTS")" || [ ! -x "$ZIG" ] || return 0
     space 700
     say "fetching zig, the linker"
     python3 -c 'import ensurepip, venv' 2>/dev/null || die "python3 has no venv: install python3-venv"
@@ -66,11 +69,7 @@ compiler() {
     # Where cargo looks for the source.
     mkdir -p "$CACHE/rust/usr/lib/rustlib/src"
     ln -sfn "$source" "$CACHE/rust/usr/lib/rustlib/src/rust"
-    cat >"$DEBIAN_RUSTC.new" <<END
-#!/bin/sh
-LD_LIBRARY_PATH=$libraries exec $CACHE/rust/usr/bin/rustc "\$@"
-END
-    chmod +x "$DEBIAN_RUSTC.new"
+    wrapper "$DEBIAN_RUSTC.new" "$libraries" "$CACHE/rust/usr/bin/rustc"
     local version
     version=$("$DEBIAN_RUSTC.new" --version | cut -d' ' -f2) || die "Debian's rustc does not run: $DEBIAN_RUSTC.new --version"
     [ "$(printf '%s\n' "$OLDEST_RUST" "$version" | sort -V | head -1)" = "$OLDEST_RUST" ] ||
@@ -79,16 +78,32 @@ END
     say "rustc $version of Debian builds the standard library"
 }
 
+# Linked to the C library, unlike Debian's static one: only so can the clock it shows be set.
 emulator() {
-    [ ! -x "$CACHE/qemu/usr/bin/qemu-arm-static" ] || return 0
+    [ ! -e "$QEMU/done" ] || return 0
     say "fetching qemu"
-    unpack qemu 600 - qemu-user-static
-    find "$CACHE/qemu/usr/bin" -type f ! -name qemu-arm-static ! -name qemu-aarch64-static -delete
+    unpack qemu 600 "$QEMU_LIBRARIES" $QEMU_PACKAGES
+    local name
+    for name in qemu-arm qemu-aarch64; do
+        wrapper "$QEMU/$name" "$(dirname "$(find "$QEMU/usr/lib" -name 'libcapstone.so*' -print -quit)")" "$QEMU/usr/bin/$name" \
+            -U LD_LIBRARY_PATH -U LD_PRELOAD
+        "$QEMU/$name" --version >/dev/null || die "Debian's qemu does not run: $QEMU/$name --version"
+    done
+    find "$QEMU/usr/bin" -type f ! -name qemu-arm ! -name qemu-aarch64 -delete
+    touch "$QEMU/done"
+}
+
+# wrapper FILE LIBRARIES PROGRAM...: a script that starts a program with libraries from where they were unpacked.
+wrapper() {
+    local file=$1 libraries=$2
+    shift 2
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$libraries" "$*" >"$file"
+    chmod +x "$file"
 }
 
 # unpack FOLDER MEGABYTES PATTERN PACKAGE...: Debian's packages, and what they need that matches PATTERN, unpacked in the cache.
 unpack() {
-    local folder=$CACHE/$1 megabytes=$2 pattern=$3 apt packages file log=$CACHE/apt.log
+    local folder=$CACHE/$1 megabytes=$2 pattern=$3 apt packages file
     shift 3
     command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
         die "this is no Debian, where $* would come from: install rustup with a toolchain that has the target, or use the container (Cross.toml)"
@@ -97,12 +112,12 @@ unpack() {
     mkdir -p "$folder" "$CACHE/apt/state/lists/partial" "$CACHE/apt/archives/partial"
     # A state of its own: the system's lists stay as they are, and root is not needed.
     apt=(-q -o "Dir::State=$CACHE/apt/state" -o Dir::State::status=/var/lib/dpkg/status -o "Dir::Cache=$CACHE/apt"
-        -o "APT::Sandbox::User=$(id -un)")
-    fetch apt-get "${apt[@]}" update >"$log" 2>&1
+        -o "APT::Sandbox::User=$(id -un)" -o APT::Update::Error-Mode=any)
+    fetch apt-get "${apt[@]}" update
     packages=$(apt-cache "${apt[@]}" depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
         --no-enhances "$@" | grep -xE "$pattern" | sort -u) || true
     # shellcheck disable=SC2086
-    (cd "$CACHE/apt" && fetch apt-get "${apt[@]}" download "$@" $packages) >>"$log" 2>&1
+    (cd "$CACHE/apt" && fetch apt-get "${apt[@]}" download "$@" $packages)
     for file in "$CACHE"/apt/*.deb; do
         dpkg -x "$file" "$folder" || die "cannot unpack ${file##*/}: is the disk of $CACHE full?"
         say "unpacked ${file##*/}"
@@ -115,13 +130,15 @@ same() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 # space MEGABYTES: there must be so many.
 space() {
     local free
-    free=$(df -Pm "$CACHE" | awk 'NR == 2 {print $4}')
+    free=$(free_megabytes "$CACHE")
     [ "$free" -ge "$1" ] || die "$CACHE has $free MB left, and $1 are needed: make room, or set IVT_CROSS_CACHE to another disk"
 }
 
 # fetch COMMAND...: when it fails it is nearly always the network.
 fetch() {
-    "$@" || die "failed: $1 ${2-} …; what it said stands above or in $CACHE/apt.log. Is the network there, and are proxy and
+    "$@" >"$CACHE/fetch.log" 2>&1 && return
+    tail -n 5 "$CACHE/fetch.log" >&2
+    die "${1##*/} failed; all it said is in $CACHE/fetch.log. Is the network there, and are proxy and
     certificates set? Run it again then: it goes on where it stopped."
 }
 
