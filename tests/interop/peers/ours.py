@@ -42,6 +42,12 @@ class Cloud:
         """What the cloud knows of the agent; None before its first login."""
         return next((d for d in self.get("/api/devices") if d["login_code"] == LOGIN and d["online"]), None)
 
+    def keepalives(self, since):
+        """When keepalives of the agent came, in seconds since 1970, as far as they came after `since`."""
+        with urllib.request.urlopen(f"{self.page}/api/packets?login_code={LOGIN}", timeout=30) as answer:
+            packets = [json.loads(line) for line in answer]
+        return [p["time_ms"] / 1000 for p in packets if p["time_ms"] / 1000 > since and '"Keepalive"' in p["text"]]
+
     def call(self, method, params):
         """Calls the agent; its `resp`, or a failure quoting its error."""
         answer = self.post("/api/call", {"login_code": LOGIN, "method": method, "params": params})
@@ -52,11 +58,11 @@ class Cloud:
     def publish(self, url, stream_id, channel=0, quality="hd"):
         self.call("RTMPPublish", {"channel": channel, "quality": quality, "url": url, "stream_id": stream_id, "max_bitrate": 0})
 
-    def record(self, session, channel=0, seconds=2):
-        """Segments of `seconds`, at most eight megabytes."""
+    def record(self, session, channel=0, seconds=2, start=0):
+        """Segments of `seconds`, at most eight megabytes; the first frame is dated `start`, or by the device."""
         self.call("StartCloudRecord", {
             "session_id": session, "channel": channel, "quality": "hd", "max_bitrate": 0, "seg_duration": seconds,
-            "seg_max_size": 8 << 20, "seg_max_count": 3, "prerecord_seconds": 0, "start_ts": 0,
+            "seg_max_size": 8 << 20, "seg_max_count": 3, "prerecord_seconds": 0, "start_ts": start,
             "cbk_url": f"{self.page}/record/{session}"})
 
     def recording(self, session):
@@ -83,36 +89,46 @@ class Camera:
 
 class Agent:
     """`ivt-agent` logged in to `cloud`. Each channel is the text of one `[[channel]]`, see `clip` and `camera`; `extra` is
-    whole further sections; `program` is how to start another build of it."""
+    whole further sections; `program` is how to start another build of it; `env` comes on top of the environment; not to
+    `wait` leaves it to `online`."""
 
-    def __init__(self, stack, folder, cloud, channels, ca_file=None, extra="", profile="debug", program=None):
+    def __init__(self, stack, folder, cloud, channels, ca_file=None, extra="", profile="debug", program=None, env=None, wait=True):
         config = os.path.join(folder, "agent.toml")
-        with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-            out.write(f'[cloud]\nurl = "{cloud.device_url}"\nlogin_code = "{LOGIN}"\nlogin_passwd = "interop"\n')
-            if ca_file:
-                out.write(f'ca_file = "{ca_file}"\n')
-            if len(channels) > 1:
-                out.write('[device]\nmodel = "nvr"\n')
-            out.write(extra)
-            for channel in channels:
-                out.write(f"[[channel]]\n{channel}\n")
+        keep_secret(config, configuration(cloud, channels, ca_file, extra))
         self.process = stack.enter_context(Process("ivt-agent", [*(program or [built("ivt-agent", profile)]), "--config", config],
-                                                    folder))
-        wait_for("login of the agent", self._online(cloud), 15)
+                                                    folder, env))
+        if wait:
+            self.online(cloud)
 
-    def _online(self, cloud):
+    def online(self, cloud, seconds=15):
+        """Waits until it has logged in."""
         def probe():
             if self.process.child.poll() is not None:
                 raise Failed(f"the agent ended: {self.process.tail()}")
             return cloud.device()
-        return probe
+        wait_for("login of the agent", probe, seconds)
+
+
+def configuration(cloud, channels, ca_file=None, extra=""):
+    """The text of an agent's configuration."""
+    parts = [f'[cloud]\nurl = "{cloud.device_url}"\nlogin_code = "{LOGIN}"\nlogin_passwd = "interop"\n']
+    if ca_file:
+        parts.append(f'ca_file = "{ca_file}"\n')
+    if len(channels) > 1:
+        parts.append('[device]\nmodel = "nvr"\n')
+    return "".join([*parts, extra, *(f"[[channel]]\n{channel}\n" for channel in channels)])
+
+
+def keep_secret(path, text):
+    """Writes a file that only its owner may read."""
+    with open(path, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(text)
 
 
 def hosted(folder, port, main, web, model):
     """The configuration of an agent without a cloud that calls a TLSS server on `port`; its path."""
     config = os.path.join(folder, "agent.toml")
-    with open(config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-        out.write(f'''[cloud]
+    keep_secret(config, f'''[cloud]
 url = "ws://127.0.0.1:9/nobody"
 login_code = "a"
 login_passwd = "b"
