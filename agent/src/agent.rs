@@ -64,6 +64,7 @@ pub struct View {
 impl Agent {
     /// Starts an agent that dials the cloud of its configuration. Must be called within a runtime.
     pub fn start(config: &Config) -> Result<Self, Error> {
+        log::info!("{}", config.budget.summary());
         let trust = Trust::new(config.cloud.ca_file.clone())?;
         if config.cloud.url.scheme() == "ws" {
             log::warn!("cloud.url is ws://: login and pictures' addresses travel in clear");
@@ -87,14 +88,17 @@ impl Agent {
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
-        let each = device.channels.into_iter().zip(&config.channels).enumerate();
+        let settings = config.channels.iter().zip(&config.budget.rings);
+        let each = device.channels.into_iter().zip(settings).enumerate();
         let spool = watch::Sender::new(None);
-        let means = Means::new(&config.record, trust.clone(), spool.subscribe());
-        let channels = each.map(|(number, (hardware, settings))| {
+        let means =
+            Means::new(&config.record, config.budget.recordings, trust.clone(), spool.subscribe());
+        let channels = each.map(|(number, (hardware, (settings, ring)))| {
             let setup = Setup {
                 number,
                 encoder: hardware.encoder,
                 config: settings.clone(),
+                ring_bytes: *ring,
                 publish: config.publish.clone(),
                 trust: trust.clone(),
                 means: means.clone(),

@@ -1,6 +1,7 @@
 //! The configuration: every key, its meaning and its default. A value that is here was checked.
 //! `configs/base.toml` shows the same as a file; a test keeps the two equal.
 
+mod budget;
 mod load;
 mod nearest;
 mod parse;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use ivt_hal::{Model, Stream, Transport};
 use url::Url;
 
+pub use budget::Budget;
 pub use load::Access;
 pub use services::parse_mac;
 
@@ -36,6 +38,10 @@ pub struct Config {
     pub tlss: Option<Tlss>,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
+    /// `runtime.memory_limit`, and what it is for: bytes of resident memory under which the agent
+    /// stays; default 32 MiB, 8 MiB for each channel, and what a spool, the hosted service, clip
+    /// files and worker threads take.
+    pub budget: Budget,
     /// `log.level`, "error", "warn", "info", "debug" or "trace"; default "info".
     pub log_level: log::LevelFilter,
 }
@@ -70,8 +76,8 @@ pub struct Channel {
     pub bitrate: Option<u32>,
     /// `quality`: which stream serves which quality.
     pub quality: QualityMap,
-    /// `ring_bytes`: bytes of frames held per stream; default 1 MiB.
-    pub ring_bytes: usize,
+    /// `ring_bytes`: bytes of frames held per stream; default what [`Budget::rings`] says.
+    pub ring_bytes: Option<usize>,
     /// `always_on`: streams pulled also when nobody asks, so that a picture starts at once; a list
     /// of "main" and "sub", default none.
     pub always_on: Vec<Stream>,
@@ -135,9 +141,6 @@ pub struct Publish {
 /// Cloud recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// `memory_limit`: bytes that the segments of all recordings may take together; default
-    /// 32 MiB.
-    pub memory_limit: u64,
     /// `disconnect_seconds`: a recording ends when the cloud stays away for so long; 0 never ends
     /// it. Default 600 without a spool, 0 with one.
     pub disconnect: Option<Duration>,

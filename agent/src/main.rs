@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     if check {
         return match ivt_agent::check::check(&config) {
             Ok(()) => {
-                println!("{}: good", file.display());
+                println!("{}: good\n\n{}", file.display(), config.budget);
                 ExitCode::SUCCESS
             }
             Err(e) => {

@@ -43,7 +43,9 @@ fn a_good_configuration_is_called_good() {
     let dir = tempfile::tempdir().unwrap();
     let output = check(&write(dir.path(), GOOD, 0o600));
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("agent.toml: good"));
+    let said = text(&output.stdout);
+    assert!(said.contains("agent.toml: good"), "{said}");
+    assert!(said.contains(" MiB  recordings\n") && said.contains("40.00 MiB"), "{said}");
 }
 
 #[test]
@@ -61,6 +63,24 @@ fn what_is_wrong_with_a_configuration_is_said_with_file_and_line() {
         assert_eq!(output.status.code(), Some(2), "{complaint}");
         assert!(complaint.contains(want), "want {want}\ngot  {complaint}");
         assert!(!complaint.contains("canary"), "{complaint}");
+    }
+}
+
+#[test]
+fn what_memory_does_not_hold_is_refused_at_the_start_with_the_sum() {
+    let dir = tempfile::tempdir().unwrap();
+    let tight = format!("{GOOD}[runtime]\nmemory_limit = 8388608\n");
+    let file = write(dir.path(), &tight, 0o600);
+    for output in [check(&file), agent(&["--config", file.to_str().expect("a plain path")])] {
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{complaint}");
+        for want in [
+            "agent.toml:8: runtime.memory_limit is 8.00 MiB",
+            "6.00 MiB  the program",
+            "in all\nset runtime.memory_limit to ",
+        ] {
+            assert!(complaint.contains(want), "want {want}\ngot  {complaint}");
+        }
     }
 }
 

@@ -232,7 +232,8 @@ async fn what_was_before_the_first_address_is_delivered_without_a_gap() {
 #[tokio::test]
 async fn a_ring_that_runs_lets_a_recording_begin_in_the_past() {
     let channel_settings = "always_on = ['main']\nring_bytes = 8388608".into();
-    let stage = Plan { channel_settings, ..Plan::default() }.start().await;
+    let settings = "[runtime]\nmemory_limit = 67108864".into();
+    let stage = Plan { settings, channel_settings, ..Plan::default() }.start().await;
     let held = || {
         let stats = stage.agent.view().stats(0, ivt_hal::Stream::Main).unwrap();
         stats.duration > Duration::from_secs(6)

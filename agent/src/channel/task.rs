@@ -33,6 +33,8 @@ pub struct Setup {
     pub encoder: Arc<dyn Encoder>,
     /// Its part of the configuration.
     pub config: config::Channel,
+    /// Size of each of its rings.
+    pub ring_bytes: usize,
     /// How streams are kept up.
     pub publish: config::Publish,
     /// Whom `rtmps` servers are checked against.
@@ -53,7 +55,7 @@ impl Setup {
         let (status, reported) = watch::channel(Status::default());
         let feeds = Arc::new(Feeds::new(&self.encoder, |stream| PullConfig {
             name: format!("channel {} {stream}", self.number),
-            ring_bytes: self.config.ring_bytes,
+            ring_bytes: self.ring_bytes,
             linger: self.publish.linger,
         }));
         for stream in &self.config.always_on {

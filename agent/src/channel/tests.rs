@@ -99,9 +99,15 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         number: 0,
         encoder: Arc::new(encoder),
         config: config.channels[0].clone(),
+        ring_bytes: config.budget.rings[0],
         publish: config.publish,
         trust: Trust::new(None).unwrap(),
-        means: Means::new(&config.record, Trust::new(None).unwrap(), watch::channel(None).1),
+        means: Means::new(
+            &config.record,
+            config.budget.recordings,
+            Trust::new(None).unwrap(),
+            watch::channel(None).1,
+        ),
         link: link.subscribe(),
         stop_with_link: true,
     };

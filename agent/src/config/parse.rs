@@ -8,6 +8,7 @@ use log::LevelFilter;
 use toml::de::DeValue;
 use url::Url;
 
+use super::budget::Needs;
 use super::section::{Section, boolean, integer, list, text, word};
 use super::services::{record, tlss, web};
 use super::{Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Runtime, Secret};
@@ -93,16 +94,25 @@ pub(super) fn config(
     let mut section = root.section("runtime")?;
     let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
     let batch = section.read("read_batch_ms", integer(0..=100))?.unwrap_or(0);
-    section.finish()?;
+    let limit = section.read("memory_limit", integer(1 << 20..=1 << 40))?;
     let runtime =
         Runtime { worker_threads: threads as usize, read_batch: Duration::from_millis(batch) };
+    let needs = Needs {
+        channels: &channels,
+        spool: record.spool.as_ref(),
+        tlss: tlss.as_ref(),
+        worker_threads: runtime.worker_threads,
+    };
+    let budget = needs.within(limit.unwrap_or_else(|| needs.usual_limit()));
+    let budget = budget.map_err(|shortage| section.error(shortage.to_string()))?;
+    section.finish()?;
 
     let mut section = root.section("log")?;
     let log_level = section.read("level", word(LEVELS))?.unwrap_or(LevelFilter::Info);
     section.finish()?;
 
     root.finish()?;
-    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, log_level })
+    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, budget, log_level })
 }
 
 fn cloud(
@@ -194,8 +204,9 @@ fn channel(
             .read("bitrate", integer(1..=1_000_000_000))?
             .and_then(|b| u32::try_from(b).ok()),
         quality: quality(section.section("quality")?, has_sub)?,
-        ring_bytes: section.read("ring_bytes", integer(65_536..=268_435_456))?.unwrap_or(1 << 20)
-            as usize,
+        ring_bytes: section
+            .read("ring_bytes", integer(65_536..=268_435_456))?
+            .and_then(|bytes| usize::try_from(bytes).ok()),
         always_on: section.read("always_on", list(word(STREAMS)))?.unwrap_or_default(),
     };
     section.finish()?;

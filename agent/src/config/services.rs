@@ -30,13 +30,12 @@ pub(super) fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record
     });
     let patience = section.read("disconnect_seconds", integer(0..=86_400))?;
     let patience = patience.unwrap_or(if spool.is_some() { 0 } else { 600 });
-    let memory = section.read("memory_limit", integer(1 << 20..=1 << 32))?;
+    section.retired(
+        "memory_limit",
+        "runtime.memory_limit is for everything, and recordings have what is left of it",
+    )?;
     section.finish()?;
-    Ok(Record {
-        memory_limit: memory.unwrap_or(32 << 20),
-        disconnect: (patience > 0).then(|| seconds(patience)),
-        spool,
-    })
+    Ok(Record { disconnect: (patience > 0).then(|| seconds(patience)), spool })
 }
 
 pub(super) fn tlss(

@@ -39,14 +39,14 @@ fn defaults_are_as_documented() {
     assert_eq!(config.model, Model::Camera);
     assert_eq!(config.publish.retry, Duration::from_secs(60));
     assert_eq!(config.publish.linger, Duration::from_secs(5));
-    assert_eq!(config.record.memory_limit, 32 << 20);
+    assert_eq!(config.budget.limit, 40 << 20);
     assert_eq!(config.record.disconnect, Some(Duration::from_secs(600)));
     assert_eq!(config.record.spool, None);
     assert_eq!(config.tlss, None);
     assert_eq!(config.runtime.worker_threads, 0);
     assert_eq!(config.log_level, log::LevelFilter::Info);
     let [channel] = &config.channels[..] else { panic!("one channel") };
-    assert_eq!(channel.ring_bytes, 1 << 20);
+    assert_eq!((channel.ring_bytes, &*config.budget.rings), (None, &[1 << 20][..]));
     assert_eq!(channel.quality.ld, Stream::Sub);
     assert_eq!(channel.quality.fhd, Stream::Main);
     assert!(channel.always_on.is_empty());
@@ -295,7 +295,11 @@ fn a_spool_makes_recordings_outlive_the_cloud() {
 
     assert!(error(&text("spool = 'always'")).contains("record.spool_dir"));
     assert!(error(&text("spool_dir = '/s'\nspool = 'never'")).contains("\"overflow\""));
-    assert!(error(&text("memory_limit = 1")).contains("1048576"));
+    let old = error(&text("memory_limit = 33554432"));
+    assert!(
+        old.contains(":10: record.memory_limit is no longer known: runtime.memory_limit"),
+        "{old}"
+    );
 }
 
 #[test]

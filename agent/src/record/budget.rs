@@ -30,7 +30,7 @@ pub struct Share {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{asked} bytes of memory are asked for, and {free} of the {limit} for recordings are free: ask \
-     for fewer or smaller segments"
+     for fewer or smaller segments, or raise memory_limit on the device"
 )]
 pub struct Exceeded {
     asked: u64,

@@ -12,8 +12,8 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn means(dir: &TempDir) -> Means {
     let spool = config::Spool { dir: dir.path().into(), mode: SpoolMode::Overflow, limit: 1 << 30 };
-    let config = Record { memory_limit: 32 << 20, disconnect: None, spool: Some(spool) };
-    Means::new(&config, Trust::new(None).unwrap(), watch::channel(None).1)
+    let config = Record { disconnect: None, spool: Some(spool) };
+    Means::new(&config, 32 << 20, Trust::new(None).unwrap(), watch::channel(None).1)
 }
 
 fn head(session: &str, url: &url::Url) -> SessionHead {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::budget::Budget;
 use super::leftovers::Leftovers;
 use super::service::{Deadlines, Http};
-use super::spool::{self, Spool};
+use super::spool::Spool;
 use crate::config::{self, SpoolMode};
 use crate::tls::Trust;
 
@@ -33,16 +33,16 @@ pub struct Means {
 }
 
 impl Means {
-    /// As configured; who opens the spool shows it in `opened`.
+    /// As configured, with so many bytes of `memory` for segments; who opens the spool shows it in
+    /// `opened`.
     pub fn new(
         config: &config::Record,
+        memory: u64,
         trust: Trust,
         opened: watch::Receiver<Option<Spool>>,
     ) -> Self {
-        // What the card has not taken yet is in memory, too.
-        let queued = if config.spool.is_some() { spool::QUEUE_BYTES as u64 } else { 0 };
         Self {
-            budget: Budget::new(config.memory_limit.saturating_sub(queued)),
+            budget: Budget::new(memory),
             http: Http::new(trust, Deadlines::default()),
             spool_mode: config.spool.as_ref().map(|spool| spool.mode),
             leftovers: Leftovers::default(),

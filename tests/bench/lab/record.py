@@ -21,7 +21,7 @@ LEAST = 0.6
 COUNT = 3
 FULL_SEGMENT = 8
 BYTES = 4.1e6 / 8
-NO_LIMIT = '[log]\nlevel = "warn"\n[record]\nmemory_limit = 4294967296\n'
+NO_LIMIT = '[log]\nlevel = "warn"\n[runtime]\nmemory_limit = 4294967296\n'
 
 
 class Recorder:
