@@ -1,0 +1,77 @@
+"""A device's root file system, read-only and with nothing in it but BusyBox, the agent and what a case adds."""
+import os
+import re
+import shutil
+import subprocess
+
+from .paths import built
+from .process import Failed, Process
+
+# Run in mounts of its own, which end with it: nothing of this machine is mounted anew.
+ENTER = """
+mount --bind "$1" "$1"
+for each in $2; do mount -t tmpfs -o size=1m,mode=755 tmpfs "$1/$each"; done
+[ ! -d "$1/data" ] || mount --bind "$1/data" "$1/data"
+mount --bind /dev/null "$1/dev/null"
+mount -o remount,bind,ro "$1"
+root=$1 user=$3
+shift 3
+exec chroot --userspec="$user" --groups= "$root" "$@"
+"""
+APPLETS = ("sh", "cat", "kill", "logger", "rm", "sleep", "touch")
+
+
+class Image:
+    """`root` is where it lies here, to add files. `/data` can be written once it is there, `/var/run` as on every device."""
+
+    def __init__(self, folder):
+        busybox = shutil.which("busybox")
+        if not busybox:
+            raise Failed("busybox is missing: run tests/interop/setup")
+        self.root = os.path.join(folder, "image")
+        self.add(busybox, "bin/busybox")
+        for applet in APPLETS:
+            os.symlink("busybox", os.path.join(self.root, "bin", applet))
+        agent = built("ivt-agent")
+        self.add(agent, "usr/bin/ivt-agent")
+        for library in libraries(agent):
+            self.add(library, library.lstrip("/"))
+        for empty in ("var/run", "dev"):
+            os.makedirs(os.path.join(self.root, empty))
+        open(os.path.join(self.root, "dev/null"), "w").close()
+
+    def add(self, source, path):
+        """A copy of a file, in folders that are made."""
+        inside = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(inside), exist_ok=True)
+        shutil.copy(source, inside)
+
+    def start(self, stack, folder, name, command, user="0:0", env=None):
+        """Runs a command as it would run on the device; everything that it started ends with it."""
+        enter = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh",
+                 self.root, "var/run", user, *command]
+        return stack.enter_context(Process(name, enter, folder, env))
+
+
+def inside(process, *command):
+    """Runs a command beside one that was started in an image; what became of it."""
+    (first,) = children(process.pid)
+    enter = ["nsenter", "--target", first, "--mount", "--pid", "--root", "--wd", *command]
+    return subprocess.run(enter, capture_output=True, text=True, timeout=30)
+
+
+def children(pid):
+    return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+
+
+def pids(process, name):
+    """The programs of this name that run in the image of a process, as numbers that count here."""
+    first = children(process.pid)
+    found = first and subprocess.run(["pgrep", "--ns", first[0], "--nslist", "pid", "-x", name], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()] if found else []
+
+
+def libraries(program):
+    """Files that a program is linked with."""
+    said = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    return re.findall(r"(/\S+) \(0x", said)
