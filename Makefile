@@ -68,8 +68,9 @@ release: ci arm features cross-all test-arm soak ## what a release must pass bes
 rooms: ## who may import whom
 	cross/rooms
 
-deny: ## licences, bans and sources of what we depend on (deny.toml)
+deny: ## licences, bans and sources of what we depend on (deny.toml), and the tests of the bill of materials
 	cross/supply/deny
+	cross/supply/test
 
 advisories: ## known vulnerabilities of what we depend on; fetches their database
 	cross/supply/deny advisories
