@@ -29,11 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 async fn main() -> Result<()> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     tokio::select! {
-        ended = demo() => ended,
+        // First: Ctrl-C ends the agent as well, which must not be taken for a failure.
+        biased;
         _ = tokio::signal::ctrl_c() => {
             println!("\nstopped");
             Ok(())
         }
+        ended = demo() => ended,
     }
 }
 

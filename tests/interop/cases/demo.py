@@ -1,0 +1,50 @@
+"""`make demo`, from its first line to Ctrl-C."""
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+
+from peers.paths import built
+from peers.process import Failed, Process, wait_for
+
+from . import add
+
+STEPS = ["camera-sim", "ivc-sim", "ivt-agent", "RTMPPublish", "picture", "recording"]
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def agents(session):
+    return subprocess.run(["pgrep", "-s", str(session), "-x", "ivt-agent"], capture_output=True, text=True).stdout.split()
+
+
+def runs_until_ctrl_c(stack, folder):
+    """A line for every step, pages behind the addresses, and nothing left behind."""
+    scratch = os.path.join(folder, "tmp")
+    os.mkdir(scratch)
+    demo = stack.enter_context(Process("demo", [built("demo")], folder, {"TMPDIR": scratch}))
+    page = demo.said(r"Open (http://\S+\?login_code=demo) in a browser", 30)[1]
+    recorded = demo.said(r"Recorded: (http://\S+)")[1]
+    steps = re.findall(r"(?m)^(\d)\. (\S+)", demo.output())
+    if steps != [(str(number), name) for number, name in enumerate(STEPS, 1)]:
+        raise Failed(f"expected a line for each of {STEPS}, got {steps}")
+    for url, title in ((page, "IVC simulator"), (recorded, "Recordings")):
+        if title not in fetch(url):
+            raise Failed(f"{url} is no page of {title!r}")
+    if len(agents(demo.pid)) != 1:
+        raise Failed(f"expected one agent, got {agents(demo.pid)}")
+    # As a terminal does it: the whole group gets the signal.
+    os.killpg(demo.pid, signal.SIGINT)
+    status = demo.ended(10)
+    if status != 0:
+        raise Failed(f"expected status 0 after Ctrl-C, got {status}: {demo.tail()}")
+    wait_for("end of the agent", lambda: not agents(demo.pid), 5)
+    if os.listdir(scratch):
+        raise Failed(f"left behind: {os.listdir(scratch)}")
+
+
+add("demo shows every step and ends at Ctrl-C", runs_until_ctrl_c)
