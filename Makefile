@@ -61,7 +61,7 @@ features: ## clippy for every set of features that ships
 	for features in "" clips tls clips,tls; do \
 		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
 
-release: ci arm features cross-all test-arm soak ## what a release must pass beside ci; takes hours
+release: ci features cross-all test-arm soak ## what a release must pass beside ci; takes hours
 	$(MAKE) size PROFILE=small
 	. cross/env && for target in $$TARGETS; do cross/size --top 12 $$target || exit 1; done
 
@@ -87,4 +87,4 @@ docs: ## documentation, warnings denied
 fuzz: ## build the fuzz targets
 	$(CARGO) build $(LOCKED) --manifest-path proto/fuzz/Cargo.toml
 
-ci: fmt rooms deny lint test docs fuzz interop ## all gates, in the order of their cost
+ci: fmt rooms deny lint test docs fuzz interop arm ## all gates, in the order of their cost

@@ -103,10 +103,11 @@ wrapper() {
 
 # unpack FOLDER MEGABYTES PATTERN PACKAGE...: Debian's packages, and what they need that matches PATTERN, unpacked in the cache.
 unpack() {
-    local folder=$CACHE/$1 megabytes=$2 pattern=$3 apt packages file
+    local folder=$CACHE/$1 megabytes=$2 pattern=$3 apt package packages file
     shift 3
     command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
-        die "this is no Debian, where $* would come from: install rustup with a toolchain that has the target, or use the container (Cross.toml)"
+        die "this is no Debian, where $* would come from: build on Debian 12 or in a container of it, or with a rustup that has the
+    target where that is one of 64 bits or of glibc"
     space "$megabytes"
     rm -rf "$folder" "$CACHE/apt"
     mkdir -p "$folder" "$CACHE/apt/state/lists/partial" "$CACHE/apt/archives/partial"
@@ -114,6 +115,9 @@ unpack() {
     apt=(-q -o "Dir::State=$CACHE/apt/state" -o Dir::State::status=/var/lib/dpkg/status -o "Dir::Cache=$CACHE/apt"
         -o "APT::Sandbox::User=$(id -un)" -o APT::Update::Error-Mode=any)
     fetch apt-get "${apt[@]}" update
+    for package in "$@"; do
+        [ -n "$(apt-cache "${apt[@]}" show "$package" 2>/dev/null)" ] || die "this release of Debian has no $package: Debian 12 has it"
+    done
     packages=$(apt-cache "${apt[@]}" depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
         --no-enhances "$@" | grep -xE "$pattern" | sort -u) || true
     # shellcheck disable=SC2086
