@@ -191,8 +191,8 @@ impl Tlss {
             Ok(line) => {
                 self.state.send_replace(State::InSession);
                 let ended = session::run(line, &self.responder).await;
-                let served = ended.commands > 0 || matches!(ended.reason, session::Reason::Done);
-                Called { outcome: ended.outcome(), served, said: ended.reason.to_string() }
+                let (outcome, served) = (ended.outcome(), ended.served());
+                Called { outcome, served, said: ended.reason.to_string() }
             }
             Err(e) => Called { outcome: Outcome::Unreachable, served: false, said: e.to_string() },
         }
@@ -201,7 +201,7 @@ impl Tlss {
 
 struct Called {
     outcome: Outcome,
-    /// The server gave commands, or had none to give.
+    /// The server gave commands, or had none to give, and none that could not be read.
     served: bool,
     said: String,
 }

@@ -8,10 +8,12 @@ use tokio::time::Instant;
 
 use super::policy::Refusal;
 
-/// The newest that are kept of the commands that write nothing.
-const OTHERS: usize = 200;
-/// The newest that are kept of those that write: nothing else can push them out.
+/// The newest that are kept of the commands that read.
+const READS: usize = 200;
+/// The newest that are kept of those that write, and of those that were refused. Each has a ring of its own:
+/// no flood of one kind pushes out another.
 const WRITES: usize = 64;
+const REFUSED: usize = 64;
 /// Characters that are kept of a command, unless it writes.
 const LONGEST: usize = 200;
 /// Between two warnings of refused commands.
@@ -43,7 +45,8 @@ pub struct Answered {
     pub took: Duration,
 }
 
-/// A view of the newest 200 commands, and of the newest 64 beside them that write. Clones show the same.
+/// A view of the newest 200 commands that read, the newest 64 that write, and the newest 64 that were refused.
+/// Clones show the same.
 #[derive(Clone, Debug, Default)]
 pub struct Audit(Arc<Mutex<Rings>>);
 
@@ -51,8 +54,9 @@ pub struct Audit(Arc<Mutex<Rings>>);
 struct Rings {
     /// Of the next command. The device's clock is set by some of them, so it does not tell their order.
     next: Number,
-    others: VecDeque<(Number, Entry)>,
+    reads: VecDeque<(Number, Entry)>,
     writes: VecDeque<(Number, Entry)>,
+    refused: VecDeque<(Number, Entry)>,
     warned: Option<Instant>,
     unsaid: u64,
 }
@@ -63,7 +67,8 @@ impl Audit {
     /// The commands, oldest first.
     pub fn entries(&self) -> Vec<Entry> {
         let rings = self.lock();
-        let mut all: Vec<_> = rings.others.iter().chain(&rings.writes).collect();
+        let mut all: Vec<_> =
+            rings.reads.iter().chain(&rings.writes).chain(&rings.refused).collect();
         all.sort_by_key(|(number, _)| *number);
         all.into_iter().map(|(_, entry)| entry.clone()).collect()
     }
@@ -73,9 +78,10 @@ impl Audit {
         let mut rings = self.lock();
         let number = rings.next;
         rings.next += 1;
-        let (ring, most) = match entry.writes {
-            true => (&mut rings.writes, WRITES),
-            false => (&mut rings.others, OTHERS),
+        let (ring, most) = match (&entry.refused, entry.writes) {
+            (Some(_), _) => (&mut rings.refused, REFUSED),
+            (None, true) => (&mut rings.writes, WRITES),
+            (None, false) => (&mut rings.reads, READS),
         };
         if ring.len() == most {
             ring.pop_front();
@@ -86,8 +92,9 @@ impl Audit {
 
     pub(super) fn end(&self, number: Number, answered: Answered) {
         let mut rings = self.lock();
-        let Rings { others, writes, .. } = &mut *rings;
-        if let Some((_, entry)) = writes.iter_mut().chain(others).find(|(n, _)| *n == number) {
+        let Rings { reads, writes, refused, .. } = &mut *rings;
+        let mut all = reads.iter_mut().chain(writes).chain(refused);
+        if let Some((_, entry)) = all.find(|(n, _)| *n == number) {
             entry.answered = Some(answered);
         }
     }
@@ -96,8 +103,7 @@ impl Audit {
     /// once a minute, and not of what was refused before.
     pub(super) fn warning(&self, command: &str) -> Option<u64> {
         let mut rings = self.lock();
-        let known = |(_, entry): &(_, Entry)| entry.refused.is_some() && entry.command == command;
-        if rings.others.iter().any(known) {
+        if rings.refused.iter().any(|(_, entry)| entry.command == command) {
             return None;
         }
         if rings.warned.is_some_and(|at| at.elapsed() < WARNINGS) {
@@ -138,12 +144,24 @@ mod tests {
     fn the_newest_commands_are_kept() {
         let audit = Audit::default();
         let view = audit.clone();
-        for n in 0..OTHERS + 5 {
+        for n in 0..READS + 5 {
             audit.begin(entry(&n.to_string(), false, None));
         }
         let commands = commands(&view);
-        assert_eq!(commands.len(), OTHERS);
-        assert_eq!((&*commands[0], &*commands[OTHERS - 1]), ("5", "204"));
+        assert_eq!(commands.len(), READS);
+        assert_eq!((&*commands[0], &*commands[READS - 1]), ("5", "204"));
+    }
+
+    #[test]
+    fn no_flood_of_reads_pushes_out_what_was_refused() {
+        let audit = Audit::default();
+        let hostile = audit.begin(entry("hostile", false, Some(Refusal::Params)));
+        for _ in 0..10_000 {
+            audit.begin(entry("harmless", false, None));
+        }
+        audit.end(hostile, DONE);
+        let first = &audit.entries()[0];
+        assert_eq!((&*first.command, first.answered), ("hostile", Some(DONE)));
     }
 
     #[test]
@@ -158,7 +176,7 @@ mod tests {
         audit.end(first, DONE);
         let entries = audit.entries();
         assert_eq!((&*entries[0].command, entries[0].answered), ("first", Some(DONE)));
-        assert_eq!(entries.len(), OTHERS + 2);
+        assert_eq!(entries.len(), REFUSED + 3);
         let [.., before, written, after] = &commands(&audit)[..] else { panic!("three") };
         assert_eq!((&**before, &**written, &**after), ("junk", "last", "after"), "by time");
         audit.end(last, DONE);

@@ -7,6 +7,8 @@ mod value;
 
 use std::fmt;
 
+use ivt_proto::tlss::Violation;
+
 pub use profile::{Profile, ProfileError};
 
 use profile::Rule;
@@ -45,6 +47,9 @@ pub enum Refusal {
         /// The group that the configuration would have to name.
         group: String,
     },
+    /// It was not even read, and the call ended.
+    #[error(transparent)]
+    Unread(#[from] Violation),
 }
 
 /// A command that passed: made of the profile's own words, and of values that fit its grammar.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use ivt_hal::{Answer, Cgi, Error, Kind};
 use ivt_media::text::shorten;
-use ivt_proto::tlss::Identity;
+use ivt_proto::tlss::{Identity, Violation};
 use tokio::time::{Instant, timeout};
 
 use super::Camera;
@@ -62,6 +62,12 @@ impl Responder {
         let (status, bytes) = (reply.status, reply.len());
         self.audit.end(number, Answered { status, bytes, took: began.elapsed() });
         reply
+    }
+
+    /// Writes down a command that was too long or too slow to be read.
+    pub(super) fn unread(&self, violation: Violation) {
+        let (at, command, refused) = (SystemTime::now(), String::new(), Some(violation.into()));
+        self.audit.begin(Entry { at, command, writes: false, refused, answered: None });
     }
 
     fn tell(&self, refusal: &Refusal, command: &str) {

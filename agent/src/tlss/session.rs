@@ -49,6 +49,19 @@ pub(super) enum Reason {
 }
 
 impl Ended {
+    /// The server gave commands, or had none to give, and none that could not be read.
+    pub(super) fn served(&self) -> bool {
+        (self.commands > 0 || matches!(self.reason, Reason::Done)) && self.unread().is_none()
+    }
+
+    /// What was wrong with a command that could not be read.
+    fn unread(&self) -> Option<&Violation> {
+        match &self.reason {
+            Reason::Violation(unread @ (Violation::TooLong(_) | Violation::Slow)) => Some(unread),
+            _ => None,
+        }
+    }
+
     pub(super) fn outcome(&self) -> Outcome {
         match self.reason {
             Reason::Done | Reason::Closed | Reason::Broken(_) => Outcome::Over,
@@ -65,7 +78,11 @@ pub(super) async fn run(line: Line, responder: &Responder) -> Ended {
         Err(reason) => reason,
     };
     timeout(CLOSE_TIMEOUT, call.line.stream.shutdown()).await.ok();
-    Ended { reason, commands: call.session.commands() }
+    let ended = Ended { reason, commands: call.session.commands() };
+    if let Some(violation) = ended.unread() {
+        responder.unread(violation.clone());
+    }
+    ended
 }
 
 struct Call {

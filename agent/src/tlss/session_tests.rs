@@ -107,15 +107,21 @@ async fn a_server_that_closes_is_called_an_interval_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_huge_length_ends_the_call_at_once() {
+async fn a_huge_length_ends_the_call_at_once_and_is_written_down() {
     let (_, camera) = WebServer::camera();
-    let (stream, call, _) = call(camera);
+    let (stream, call, audit) = call(camera);
+    let mut server = identified(stream).await;
+    server.ask(LIST).await.unwrap();
     let start = Instant::now();
-    let mut stream = identified(stream).await.into_inner();
+    let mut stream = server.into_inner();
     stream.write_all(&header(usize::MAX)).await.unwrap();
     let ended = call.await.unwrap();
     assert!(matches!(ended.reason, Reason::Violation(Violation::TooLong(_))), "{:?}", ended.reason);
     assert!(start.elapsed() <= SILENCE);
+    let [read, unread] = &audit.entries()[..] else { panic!("two commands") };
+    assert_eq!(read.refused, None);
+    let why = unread.refused.as_ref().expect("not carried out").to_string();
+    assert!(why.contains("4294967295"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]
