@@ -64,10 +64,11 @@ def children(pid):
     return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
 
 
-def pids(process, name):
-    """The programs of this name that run in the image of a process, as numbers that count here."""
+def pids(process, program):
+    """Processes of this program in the image of a process, as numbers that count here."""
     first = children(process.pid)
-    found = first and subprocess.run(["pgrep", "--ns", first[0], "--nslist", "pid", "-x", name], capture_output=True, text=True)
+    found = first and subprocess.run(["pgrep", "--ns", first[0], "--nslist", "pid", "-f", f"^{program}( |$)"], capture_output=True,
+                                     text=True)
     return [int(pid) for pid in found.stdout.split()] if found else []
 
 

@@ -1,0 +1,200 @@
+"""What starts the agent starts it again: the scripts and the unit of cross/packaging, with a process that ends as a panic ends it."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from peers.image import Image, inside, pids
+from peers.ours import Agent, Cloud, clip, configuration, keep_secret
+from peers.paths import ROOT, built
+from peers.process import Failed, wait_for
+
+from . import Skipped, add
+
+PACKAGING = os.path.join(ROOT, "cross/packaging")
+UNIT = os.path.join(PACKAGING, "ivt-agent.service")
+AGENT, SCRIPT = "/usr/bin/ivt-agent", "/etc/init.d/ivt-agent"
+# The first process of a device: starts the script and stays.
+FIRST = ["/bin/sh", "-c", 'trap "exit 0" TERM; "$0" start; while :; do sleep 1 & wait $!; done', SCRIPT]
+ROUNDS = 3
+# From the end of the process to the first keepalive of the next one.
+LIMIT = 15
+# Of the script's pause before it starts the agent again, and some.
+PAUSE = 8
+
+
+def device(stack, folder, script, name):
+    """An image with a script, and where its configuration lies here."""
+    if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True).returncode:
+        raise Skipped("mounts of one's own are not allowed here")
+    image = Image(folder)
+    image.add(os.path.join(PACKAGING, script), name)
+    os.mkdir(os.path.join(image.root, "etc/ivt"))
+    return image, os.path.join(image.root, "etc/ivt/agent.toml")
+
+
+def comes_back(stack, folder):
+    """The SysV script on BusyBox: back in time after each of three panics, gone when told to stop, and left alone when its
+    configuration is wrong."""
+    cloud = Cloud(stack, folder)
+    image, config = device(stack, folder, "ivt-agent.init", SCRIPT.lstrip("/"))
+    keep_secret(config, configuration(cloud, [clip(None)]))
+    init = image.start(stack, folder, "init", FIRST)
+    wait_for("login of the agent", cloud.device, 15)
+    took = [panic(cloud, init) for _ in range(ROUNDS)]
+    print(f"        keepalive back after {', '.join(f'{seconds:.1f}' for seconds in took)} s")
+
+    expect(init, "status", 0)
+    expect(init, "stop", 0)
+    expect(init, "status", 1)
+    if pids(init, AGENT):
+        raise Failed("the script says it has stopped the agent, which still runs")
+    expect(init, "start", 0)
+    wait_for("login after a start by hand", cloud.device, 15)
+
+    keep_secret(config, "nothing = true\n")
+    (agent,) = pids(init, AGENT)
+    os.kill(agent, signal.SIGABRT)
+    wait_for("end of the script", lambda: inside(init, SCRIPT, "status").returncode == 1, LIMIT)
+    if pids(init, AGENT):
+        raise Failed("an agent with a wrong configuration runs")
+    refused = expect(init, "start", 1)
+    if "cloud.url is missing" not in refused.stderr:
+        raise Failed(f"the script does not say why it starts nothing: {refused.stderr!r}")
+
+
+def panic(cloud, init):
+    """Ends the agent as a panic does; seconds until the cloud has the next one's keepalive."""
+    (agent,) = pids(init, AGENT)
+    ended = time.time()
+    os.kill(agent, signal.SIGABRT)
+    back = wait_for("keepalive of the next agent", lambda: cloud.keepalives(since=ended), LIMIT)[0] - ended
+    if pids(init, AGENT) in ([], [agent]):
+        raise Failed("a keepalive, and no new agent")
+    return back
+
+
+def expect(init, verb, code):
+    """What the script did; fails unless it ended with `code`."""
+    done = inside(init, SCRIPT, verb)
+    if done.returncode != code:
+        raise Failed(f"{verb} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done
+
+
+def handed_to_procd(stack, folder):
+    """OpenWrt's own shell functions are played here; what the script hands over is what starts the agent, with a pause."""
+    image, config = device(stack, folder, "ivt-agent.procd", "etc/init.d/ivt-agent")
+    stub = ('procd_open_instance() { :; }; procd_close_instance() { :; }; procd_set_param() { echo "$@"; }; '
+            f". {SCRIPT}; start_service")
+    keep_secret(config, configuration(Nowhere, [clip(None)]))
+    process = image.start(stack, folder, "procd", ["/bin/sh", "-c", "sleep 60 & wait"])
+    wait_for("shell", lambda: pids(process, "sleep"), 15)
+    given = inside(process, "/bin/sh", "-euc", stub)
+    params = dict(line.split(" ", 1) for line in given.stdout.splitlines() if " " in line)
+    _, pause, tries = params["respawn"].split()
+    if given.returncode != 0 or params["command"].split()[0] != AGENT or tries != "0" or int(pause) > PAUSE:
+        raise Failed(f"procd was given {given.stdout}{given.stderr}")
+    checked = inside(process, *params["command"].split(), "--check-config")
+    if checked.returncode != 0:
+        raise Failed(f"the command does not run: {checked.stderr}")
+    keep_secret(config, "nothing = true\n")
+    refused = inside(process, "/bin/sh", "-euc", stub)
+    if refused.returncode == 0 or "command" in refused.stdout:
+        raise Failed(f"a wrong configuration was handed to procd: {refused.stdout}")
+
+
+class Nowhere:
+    """A cloud that is not called."""
+    device_url = "ws://127.0.0.1:9/ivc"
+
+
+def unit(key):
+    """What the systemd unit says."""
+    with open(UNIT, encoding="utf-8") as text:
+        return re.search(rf"^{key}=(.*)$", text.read(), re.M)[1]
+
+
+def tells_systemd(stack, folder):
+    """By a socket as systemd gives it: ready, then alive at least twice within the limit, no longer when it hangs, and stopping."""
+    limit = 4
+    path = os.path.join(folder, "notify")
+    manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    manager.bind(path)
+    cloud = Cloud(stack, folder)
+    agent = Agent(stack, folder, cloud, [clip(None)], env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": str(limit * 1_000_000)}).process
+
+    def hear(seconds):
+        manager.settimeout(seconds)
+        return manager.recv(100).decode()
+    if (first := hear(limit)) != "READY=1":
+        raise Failed(f"expected READY=1, got {first}")
+    beats = []
+    while len(beats) < 5:
+        if (said := hear(limit)) != "WATCHDOG=1":
+            raise Failed(f"expected WATCHDOG=1, got {said}")
+        beats.append(time.monotonic())
+    pauses = [after - before for before, after in zip(beats, beats[1:])]
+    if not all(limit / 4 < pause < limit for pause in pauses):
+        raise Failed(f"of a watchdog of {limit} s, the signs of life are {pauses} s apart")
+    os.kill(agent.pid, signal.SIGSTOP)
+    drain(manager)
+    try:
+        raise Failed(f"an agent that hangs says {hear(2 * limit)}")
+    except TimeoutError:
+        pass
+    os.kill(agent.pid, signal.SIGCONT)
+    if (said := hear(limit)) != "WATCHDOG=1":
+        raise Failed(f"expected WATCHDOG=1 of an agent that goes on, got {said}")
+    agent.child.terminate()
+    drain(manager, until="STOPPING=1")
+    if agent.ended() != 0:
+        raise Failed(f"the agent ended badly: {agent.tail()}")
+
+
+def drain(manager, until=None):
+    """Reads what is there; or waits for a word."""
+    manager.settimeout(5 if until else 0.0)
+    try:
+        while manager.recv(100).decode() != until:
+            pass
+    except (BlockingIOError, TimeoutError):
+        if until:
+            raise Failed(f"never heard {until}") from None
+
+
+def verified(_stack, folder):
+    """systemd-analyze has nothing to say of the unit, and what it restarts by is in time."""
+    if not shutil.which("systemd-analyze"):
+        raise Skipped("systemd-analyze is not here")
+    copy = os.path.join(folder, "ivt-agent.service")
+    with open(UNIT, encoding="utf-8") as text, open(copy, "w", encoding="utf-8") as out:
+        out.write(text.read().replace("/usr/bin/ivt-agent", built("ivt-agent")))
+    os.chmod(folder, 0o755)
+    # As nobody: it is to judge the file, and nothing else.
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "systemd-analyze", "verify",
+                           "--man=no", copy], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0 or done.stderr.strip():
+        raise Failed(f"systemd-analyze complains: {done.stderr.strip()}")
+    if (unit("Restart"), unit("RestartPreventExitStatus"), unit("Type")) != ("always", "2", "notify") or int(unit("RestartSec")) > PAUSE:
+        raise Failed("the unit does not start the agent again in time, or starts a wrong configuration for ever")
+
+
+def checked(_stack, _folder):
+    """shellcheck has nothing to say of the scripts."""
+    if not shutil.which("shellcheck"):
+        raise Skipped("shellcheck is not here")
+    scripts = [os.path.join(PACKAGING, name) for name in ("ivt-agent.init", "ivt-agent.procd")]
+    done = subprocess.run(["shellcheck", "--shell=sh", *scripts], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise Failed(done.stdout)
+
+
+add("after a panic the SysV script has a keepalive back within 15 s", comes_back, 180)
+add("procd is handed the command and a pause", handed_to_procd)
+add("systemd is told ready, alive and stopping, and nothing by an agent that hangs", tells_systemd, 90)
+add("systemd-analyze verifies the unit", verified)
+add("shellcheck passes the scripts for init", checked)
