@@ -7,13 +7,13 @@ import subprocess
 import crates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# As cross/cargo has std built from source, and as rustup ships it.
-STD_FEATURES = {"source": ["optimize_for_size"], "rustup": ["backtrace", "panic-unwind"]}
+# Of the standard library that rustup ships, as far as they bring crates.
+RUSTUP_FEATURES = "backtrace,panic-unwind"
 
 
 def settings(target):
     """Of cross/env, and the way by which the target's standard library comes."""
-    asked = ["BUILT", "CACHE", "DEBIAN_RUSTC", "GLIBC"]
+    asked = ["BUILT", "CACHE", "DEBIAN_RUSTC", "GLIBC", "STD_FEATURES"]
     script = """
         . cross/env
         known "$1"
@@ -40,7 +40,8 @@ def standard_library(target, settings):
     wording = sysroot(usual) / "share/doc/rust/licenses"
     texts = [source.parent / "COPYRIGHT", *(wording / f"{name}.txt" for name in ("MIT", "Apache-2.0", "LLVM-exception")),
              *(source / name for name in ("backtrace", "compiler-builtins", "portable-simd", "stdarch"))]
-    return crates.standard_library(source, version, target, STD_FEATURES[settings["way"]], tuple(texts))
+    features = settings["STD_FEATURES"] if settings["way"] == "source" else RUSTUP_FEATURES
+    return crates.standard_library(source, version, target, features.split(","), tuple(texts))
 
 
 def std_source(rustc):
