@@ -119,6 +119,8 @@ pub enum Rule {
     UnknownName,
     /// Only what is stored can be confirmed.
     NotUploaded,
+    /// What is confirmed is not given up.
+    GivenUp,
     /// A segment is stored or given up before the next is created.
     Unfinished,
     /// A segment is not sent again once the device knows that it is stored.

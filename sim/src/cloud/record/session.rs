@@ -131,8 +131,13 @@ impl RecordingInfo {
 
     pub(super) fn give_up(&mut self, name: &str) -> Result<(), Refused> {
         let Some(segment) = self.find(name) else { return Err(self.unknown("given up", name)) };
-        segment.state = SegmentState::Failed;
-        Ok(())
+        if segment.state != SegmentState::Confirmed {
+            segment.state = SegmentState::Failed;
+            return Ok(());
+        }
+        let what = format!("{name} was given up and is confirmed");
+        self.violate(Rule::GivenUp, what.clone());
+        Err((409, what))
     }
 
     pub(super) fn report(&mut self, dropped: u64, seconds: f64) {

@@ -103,6 +103,17 @@ fn sending_again_is_noticed_when_the_device_knew() {
 }
 
 #[test]
+fn what_is_confirmed_stays_there_when_it_is_given_up() {
+    let mut info = session();
+    let first = create(&mut info, segment(0, None, false));
+    store(&mut info, &first, "a", true);
+    info.confirm(&first).unwrap();
+    assert_eq!(info.give_up(&first).unwrap_err().0, 409);
+    assert_eq!(rules(&info), [Rule::GivenUp]);
+    assert_eq!(info.segment(&first).unwrap().state, SegmentState::Confirmed);
+}
+
+#[test]
 fn sizes_and_types_other_than_announced_are_noticed() {
     let mut info = session();
     let picture =
