@@ -44,10 +44,6 @@ def standard_library(target, settings):
     return crates.standard_library(source, version, target, features.split(","), tuple(texts))
 
 
-def std_source(rustc):
-    return sysroot(rustc) / "lib/rustlib/src/rust/library"
-
-
 def sysroot(rustc):
     return pathlib.Path(ask(rustc, "--print", "sysroot").strip()).resolve()
 
