@@ -1,4 +1,5 @@
 """What a foreign decoder makes of a recording, compared with the clip that was played in a loop."""
+import itertools
 import json
 import os
 import subprocess
@@ -34,6 +35,37 @@ def judge(path, clip, seconds):
         raise Failed(f"picture and sound are {min(skews, key=abs) * 1000:.0f} ms apart")
 
 
+def judge_changes(path, clips, seconds):
+    """As `judge`, of a stream that played one of `clips` after the other, in this order and without a pause. Of the sound, only
+    each piece is looked at."""
+    scratch = path + ".judge"
+    os.makedirs(scratch, exist_ok=True)
+    got = Recording(path, scratch)
+    want = {clip: Recording(clip, scratch) for clip in clips}
+    for kind in got.codecs:
+        _check_times(kind, got.packets(kind), seconds)
+    got.decode()
+    known = {value: clip for clip, recording in want.items() for _, value in recording.pictures()}
+    # Each in its own size, not in that of the first.
+    pictures = got.pictures("-autoscale", "0")
+    runs = [(clip, list(run)) for clip, run in itertools.groupby(pictures, lambda row: known.get(row[1]))]
+    if [clip for clip, _ in runs] != clips:
+        raise Failed(f"expected {clips}, got pictures of {[(clip or 'none of them', len(run)) for clip, run in runs]}")
+    for clip, run in runs:
+        _places(run, want[clip].pictures(), "picture")
+    # A decoder says nothing when a change lacks its key frame: it waits for the next.
+    packets = got.packets("video")
+    if len(pictures) != len(packets):
+        raise Failed(f"of {len(packets)} pictures, {len(pictures)} could be decoded")
+    pause, usual = _pause(packets), max(_pause(recording.packets("video")) for recording in want.values())
+    if pause > 1.2 * usual:
+        raise Failed(f"{pause:.3f} s between two pictures, the clips have {usual:.3f} s")
+    sounds = {value for recording in want.values() for _, value in recording.sound()}
+    strange = [at for at, value in got.sound() if value not in sounds]
+    if strange:
+        raise Failed(f"the sound at {strange[0]:.2f} s is none of the clips': it was damaged")
+
+
 class Recording:
     """An FLV file as ffprobe and ffmpeg see it; HEVC in FLV needs the newer ffmpeg."""
 
@@ -61,9 +93,9 @@ class Recording:
         if complaints:
             raise Failed(f"the decoder complains: {complaints.splitlines()[0]}")
 
-    def pictures(self):
+    def pictures(self, *options):
         """Seconds and checksum of each decoded picture, as shown."""
-        return self._sums("-map", "0:v", "-fps_mode", "passthrough")
+        return self._sums("-map", "0:v", "-fps_mode", "passthrough", *options)
 
     def sound(self):
         """Seconds and checksum of each AAC frame, or each sample of G.711 as it is."""
@@ -97,6 +129,12 @@ def _check_times(kind, packets, seconds):
         raise Failed(f"{kind}: decode time goes from {backwards[0][0]} to {backwards[0][1]}")
     if dts[-1] - dts[0] < seconds:
         raise Failed(f"{kind}: {dts[-1] - dts[0]:.2f} s recorded, expected {seconds} s")
+
+
+def _pause(packets):
+    """The longest time from one to the next, in seconds."""
+    times = [float(p["dts_time"]) for p in packets]
+    return max(b - a for a, b in zip(times, times[1:]))
 
 
 def _places(got, want, what):

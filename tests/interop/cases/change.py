@@ -1,0 +1,38 @@
+"""A camera whose parameters change while it is published; foreign servers receive, and every picture is judged."""
+import os
+import time
+import urllib.request
+
+from peers.cameras import PASSWORD, USER
+from peers.judge import judge_changes
+from peers.ours import Agent, Camera, Cloud, camera
+from peers.paths import CLIPS
+from peers.sinks import FfmpegServer, Nginx
+
+from . import add
+
+# What camera-sim shows in turn, in two sizes.
+MAIN, SUB = (os.path.join(CLIPS, name) for name in ("main.flv", "sub.flv"))
+SECONDS = 2
+
+
+def changes(server):
+    """To the other size and back, in one publish."""
+    def run(stack, folder):
+        source = Camera(stack, folder, "--user", USER, "--password", PASSWORD, "--control", "127.0.0.1:0")
+        control = source.process.said(r"(?m)^http://\S+:\d+/$")[0]
+        sink = server(stack, folder)
+        cloud = Cloud(stack, folder)
+        Agent(stack, folder, cloud, [camera(source.url, "tcp")])
+        cloud.publish(sink.url("change"), "change")
+        time.sleep(SECONDS)
+        for _ in range(2):
+            urllib.request.urlopen(f"{control}fault/parameters", b"", timeout=10).close()
+            time.sleep(SECONDS)
+        cloud.stop("change")
+        judge_changes(sink.recording("change"), [MAIN, SUB, MAIN], 3 * SECONDS - 2)
+    return run
+
+
+for peer, server in (("nginx-rtmp", Nginx), ("ffmpeg", FfmpegServer)):
+    add(f"publish a camera that changes its size to {peer}", changes(server))
