@@ -141,9 +141,15 @@ async fn open(config: config::Spool) -> (Spool, Vec<Leftover>) {
     let mut told = false;
     loop {
         match Spool::open(config.dir.clone(), config.limit).await {
-            Ok(opened) => return opened,
+            Ok(opened) => {
+                if told {
+                    log::info!("the spool is open: recordings that begin now use it");
+                }
+                return opened;
+            }
             Err(e) if !mem::replace(&mut told, true) => {
-                log::warn!("recordings go on in memory alone until the spool opens: {e}");
+                let cure = e.cure();
+                log::warn!("{e}: {cure}; recordings go on in memory alone until the spool opens");
             }
             Err(_) => {}
         }

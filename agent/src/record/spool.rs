@@ -46,6 +46,8 @@ mod large_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod opening_tests;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

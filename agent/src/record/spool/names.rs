@@ -5,6 +5,8 @@
 pub const PENDING: &str = "pending";
 /// The same while it is written.
 pub const NEW_PENDING: &str = "pending.new";
+/// A folder that is made and deleted to see whether that works.
+pub const PROBE: &str = "probe";
 
 /// A session's folder.
 pub fn folder(id: u64) -> String {

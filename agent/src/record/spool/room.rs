@@ -82,7 +82,8 @@ impl Store {
             Ok(_) => self.recover(),
             Err(error @ SpoolError::Io { .. }) => {
                 if self.rest.is_none() {
-                    log::warn!("{error}; recordings go on in memory until the disk works again");
+                    let cure = error.cure();
+                    log::warn!("{error}: {cure}; recordings go on in memory until the disk works");
                 }
                 self.rest = Some(Instant::now() + REST);
                 self.lock().healthy = false;
@@ -136,10 +137,29 @@ impl Store {
 }
 
 impl SpoolError {
-    fn is_disk_full(&self) -> bool {
-        let Self::Io { source, .. } = self else { return false };
-        matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    /// What someone can do about it.
+    pub fn cure(&self) -> &'static str {
+        let Self::Io { source, .. } = self else { return "try another disk" };
+        match source.kind() {
+            ErrorKind::ReadOnlyFilesystem => "mount it writable",
+            ErrorKind::PermissionDenied => "let the agent's user write there",
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                "record.spool_dir must name a directory"
+            }
+            ErrorKind::NotFound => "put the card back, or mount it",
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room",
+            _ => "look at the disk and how it is mounted",
+        }
     }
+
+    fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_full(source))
+    }
+}
+
+/// There is no room on the disk, whatever the limit allows.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// The file system that a folder is on.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, FileType};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,14 @@ use super::disk::Disk;
 use super::files::failed;
 use super::format::{self, Contents, DONE, Found};
 use super::index::{Entry, MAX_FILES, State};
+use super::room::is_full;
 use super::store::Store;
 use super::{SpoolError, names};
 
 impl Store {
     /// Opens the spool in `root`, which is made when missing, and repairs what can be. Only a
     /// `root` that cannot be listed is an error: what cannot be read or mended in it is passed
-    /// over.
+    /// over. One that cannot be written is told of, and tried again as any disk that failed.
     pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
         if !root.is_dir() {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&root);
@@ -32,7 +33,22 @@ impl Store {
             // As it goes, so that the index stays small whatever is there.
             let _ = store.make_room(0);
         }
+        store.probe();
         Ok(store)
+    }
+
+    /// Lets a disk that cannot be written fail now, where somebody looks at the log, and not with the
+    /// first recording.
+    fn probe(&mut self) {
+        let probe = self.root.join(names::PROBE);
+        let _ = self.attempt(0, |store| match store.disk.make_dir(&probe) {
+            // When something is written, the oldest segments make room.
+            Err(error) if is_full(&error) => Ok(()),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                Err(failed("write to", &store.root)(error))
+            }
+            _ => store.disk.remove_dir(&probe).map_err(failed("delete", &probe)),
+        });
     }
 
     fn open_folder(&mut self, id: u64) {

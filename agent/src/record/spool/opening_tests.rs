@@ -1,0 +1,84 @@
+//! Disks that are not as they should be when the spool is opened.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use tempfile::tempdir;
+use tokio::time::advance;
+
+use super::fixture::{TestDisk, group, second, segment, session};
+use super::room::REST;
+use super::*;
+
+const LIMIT: u64 = 1 << 20;
+
+async fn open(disk: &TestDisk, root: &Path) -> (Spool, Vec<Leftover>) {
+    Spool::open_on(Box::new(disk.clone()), root.to_owned(), LIMIT).await.unwrap()
+}
+
+async fn store(shelf: &Shelf, number: u64) -> Result<Stored, SpoolError> {
+    shelf.store(segment(number), second(), group(number as u8, 1).into()).await
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_an_error() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("spool")] {
+        let error = Spool::open(path, LIMIT).await.unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+        assert_eq!(error.cure(), "record.spool_dir must name a directory");
+    }
+    let spool = dir.path().join("not/there/yet");
+    open(&TestDisk::default(), &spool).await;
+    assert!(spool.is_dir(), "what is missing is made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_cannot_be_written_opens_and_works_once_it_can() {
+    for fault in [ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied] {
+        let dir = tempdir().unwrap();
+        let disk = TestDisk::default();
+        store(&open(&disk, dir.path()).await.0.shelf(session("a")), 0).await.unwrap();
+        disk.fail(Some(fault));
+        let (spool, leftovers) = open(&disk, dir.path()).await;
+        assert!(!spool.stats().healthy, "{fault}: known before anything is recorded");
+        let left = leftovers[0].shelf.read(0).await.unwrap();
+        assert_eq!(left.concat(), group(0, 1).concat(), "what is there can be uploaded");
+        let shelf = spool.shelf(session("b"));
+        assert!(matches!(store(&shelf, 1).await, Err(SpoolError::Resting)));
+
+        disk.fail(None);
+        advance(REST).await;
+        store(&shelf, 1).await.unwrap();
+        assert!(spool.stats().healthy);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_no_fault_when_it_is_opened() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    disk.fail(Some(ErrorKind::StorageFull));
+    assert!(open(&disk, dir.path()).await.0.stats().healthy);
+}
+
+#[tokio::test]
+async fn a_probe_that_a_power_cut_left_is_in_nobodys_way() {
+    let dir = tempdir().unwrap();
+    std::fs::create_dir(dir.path().join(names::PROBE)).unwrap();
+    assert!(open(&TestDisk::default(), dir.path()).await.0.stats().healthy);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn each_fault_of_a_disk_has_its_cure() {
+    let cure = |kind: ErrorKind| {
+        let path = "/mnt/sd".into();
+        SpoolError::Io { action: "write to", path, source: kind.into() }.cure()
+    };
+    assert_eq!(cure(ErrorKind::ReadOnlyFilesystem), "mount it writable");
+    assert_eq!(cure(ErrorKind::PermissionDenied), "let the agent's user write there");
+    assert_eq!(cure(ErrorKind::NotFound), "put the card back, or mount it");
+}
