@@ -7,9 +7,13 @@ use crate::record::backlog::{Backlog, Job};
 use crate::record::service::{Fault, Remote};
 use crate::record::spool::Pending;
 
+/// A service that answers, but cannot take a name back, is asked to again so often.
+const UNHEARD: u32 = 20;
+
 impl<R: Remote> Uploader<R> {
     /// What a crash left half-way is sent to the same address again: should it have arrived, it is
-    /// not there twice. An address that is no good is given up soon, for others wait behind it.
+    /// not there twice. An address that is no good is given up soon, for others wait behind it; but
+    /// only the service can tell it from a network that is down, as it is after a power cut.
     pub(super) async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
         let Some(shelf) = self.backlog.shelf() else { return Ok(()) };
         let Some(Pending { number, name, uri }) = shelf.pending() else { return Ok(()) };
@@ -19,7 +23,8 @@ impl<R: Remote> Uploader<R> {
             self.backlog.adopt(number, name);
             return Ok(());
         };
-        for _ in 0..2 {
+        let (mut tries, mut unheard) = (0, 0);
+        loop {
             let sent = match self.content(&job, None).await {
                 Ok(content) => self.put(&job, content, &uri, false, Instant::now()).await,
                 Err(outcome) => Err(outcome),
@@ -31,12 +36,24 @@ impl<R: Remote> Uploader<R> {
                 }
                 Err(Outcome::Failed(_, fault @ (Fault::Transport(_) | Fault::Busy(_)))) => {
                     self.fails(&fault)?;
+                    tries += 1;
+                    if tries < 2 {
+                        self.rest(job.duration).await;
+                        continue;
+                    }
+                }
+                Err(_) => {}
+            }
+            match self.remote.fail(&name).await {
+                Ok(()) | Err(Fault::Expired(_) | Fault::Refused(_)) => break,
+                Err(Fault::Busy(_)) if unheard == UNHEARD => break,
+                Err(fault) => {
+                    unheard += u32::from(matches!(fault, Fault::Busy(_)));
+                    self.fails(&fault)?;
                     self.rest(job.duration).await;
                 }
-                Err(_) => break,
             }
         }
-        self.remote.fail(&name).await.ok();
         forget_pending(&self.backlog).await;
         Ok(())
     }

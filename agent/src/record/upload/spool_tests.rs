@@ -1,6 +1,6 @@
 //! What the card does for a session.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rand::SeedableRng as _;
 use tokio::time::timeout;
@@ -151,6 +151,52 @@ async fn an_address_that_is_dead_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn a_network_that_comes_up_late_costs_no_name() {
+    for fault in [Fault::Transport("no route".into()), Fault::Busy("503".into())] {
+        let card = Card::new().await;
+        let first = Fake::new(|_| Answer::Good);
+        let backlog = card.backlog(SpoolMode::Overflow);
+        backlog.push(segment(0));
+        backlog.close();
+        finished(start(&backlog, &first)).await;
+        assert_eq!(recorded(&first), [(0, true)]);
+        // The answer to the confirmation never came: for us it is still to be done.
+        card.store(0..2).await;
+        card.pend(0, "n0").await;
+        let asked = AtomicUsize::new(0);
+        let fake = first.again(move |_| match asked.fetch_add(1, Ordering::Relaxed) < 7 {
+            true => Answer::Bad(fault.clone()),
+            false => Answer::Good,
+        });
+        finished(start(&card.leftover(), &fake)).await;
+        let once = |what: &str| fake.words().iter().filter(|word| *word == what).count();
+        assert_eq!(once(&format!("create {}", date(0) as f64 / 1e6)), 0, "{:?}", fake.words());
+        assert_eq!(numbers(&fake), [0, 1], "none is there twice");
+        assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_take_a_name_back_keeps_nobody_waiting_for_ever() {
+    let card = Card::new().await;
+    card.store(4..6).await;
+    card.pend(4, "old").await;
+    let fake = Fake::new(|call| match call {
+        Call::Put { name, .. } | Call::Fail(name) if name == "old" => {
+            Answer::Bad(Fault::Busy("500".into()))
+        }
+        _ => Answer::Good,
+    });
+    let backlog = card.backlog(SpoolMode::Overflow);
+    backlog.push(segment(6));
+    let upload = start(&backlog, &fake);
+    until("all are uploaded", || backlog.stats().borrow().uploaded == 3).await;
+    backlog.close();
+    finished(upload).await;
+    assert_eq!(numbers(&fake), [6, 4, 5]);
+}
+
+#[tokio::test]
 async fn what_was_confirmed_just_before_a_crash_is_confirmed_again() {
     let card = Card::new().await;
     card.store(1..2).await;
@@ -240,7 +286,7 @@ async fn what_waits_when_the_agent_ends_is_stored() {
 async fn a_left_segment_that_is_not_wanted_now_is_asked_for_again() {
     let card = Card::new().await;
     card.store(0..2).await;
-    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let asked = AtomicUsize::new(0);
     let fake = Fake::new(move |call| match call {
         Call::Create(_) if asked.fetch_add(1, Ordering::Relaxed) < 3 => Answer::NotNow,
         _ => Answer::Good,
