@@ -238,12 +238,36 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) mod testing {
+    use std::time::Duration;
+
     use ivt_hal::emulator::Emulator;
+    use tokio::task::JoinHandle;
+    use tokio::time::sleep;
 
     use super::*;
 
     /// A channel that takes requests and never answers, for as long as the inbox is kept.
     pub(crate) fn deaf() -> (Handle, impl Sized) {
+        unserved()
+    }
+
+    /// A channel whose first publish is live after `delay`; the task then says whether anybody waited
+    /// for it.
+    pub(crate) fn slow(delay: Duration) -> (Handle, JoinHandle<bool>) {
+        let (handle, mut inboxes) = unserved();
+        let task = tokio::spawn(async move {
+            let Some(Command::Publish(_, answer)) = inboxes.0.recv().await else {
+                panic!("a publish comes first");
+            };
+            sleep(delay).await;
+            answer.send(Ok(())).is_ok()
+        });
+        (handle, task)
+    }
+
+    type Inboxes = (mpsc::Receiver<Command>, mpsc::Receiver<record::Command>);
+
+    fn unserved() -> (Handle, Inboxes) {
         let (commands, inbox) = mpsc::channel(32);
         let (recordings, orders) = mpsc::channel(32);
         let emulator: Arc<dyn Encoder> = Arc::new(Emulator::default());

@@ -80,7 +80,9 @@ impl Recording {
                     }
                 },
                 (begun, ready) = begin(&mut starting) => {
-                    let outcome = ready.map(|session| {
+                    // Otherwise the cloud takes it for refused, or is gone.
+                    let wanted = begun.waiting.iter().any(|answer| !answer.is_closed());
+                    let outcome = ready.map(|session| if wanted {
                         current = Some(self.start(begun.session_id, session, &stop, &mut work));
                     });
                     for answer in begun.waiting {

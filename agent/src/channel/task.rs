@@ -142,6 +142,7 @@ impl Task {
                 biased;
                 () = stop.requested() => break,
                 () = lost(&mut self.setup.link, &mut self.losses), if self.setup.stop_with_link => self.end("the cloud is gone"),
+                () = abandoned(&mut self.waiting) => self.end("nobody waits for it any more"),
                 Some(command) = self.inbox.recv() => self.obey(command),
                 Some(progress) = next(&mut self.running) => self.note(progress),
                 () = at(due) => self.expire(),
@@ -321,6 +322,16 @@ async fn next(running: &mut Option<Running>) -> Option<Progress> {
     match running {
         Some(running) => running.progress.recv().await,
         None => None,
+    }
+}
+
+/// Returns when all who asked have gone: the cloud takes the stream for refused, or is gone.
+async fn abandoned(waiting: &mut [Answer]) {
+    if waiting.is_empty() {
+        std::future::pending().await
+    }
+    for answer in waiting {
+        answer.closed().await;
     }
 }
 

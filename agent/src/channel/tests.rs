@@ -235,6 +235,21 @@ async fn a_dead_server_is_an_error_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_stream_that_nobody_waits_for_any_more_does_not_start() {
+    let channel = emulated();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let asked = channel.handle.publish(ask(silent.local_addr().unwrap(), "a"));
+    let dialled = silent.accept();
+    let _held = tokio::select! {
+        outcome = asked => panic!("a silent server did not consent: {outcome:?}"),
+        dialled = dialled => dialled.unwrap(),
+    };
+    let server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "b")).await.unwrap();
+    channel.live(Some("b")).await;
+}
+
+#[tokio::test]
 async fn an_unreachable_camera_is_offline_and_said_so_at_once() {
     let camera = format!("rtsp://{}/main", nowhere().await);
     let camera = Rtsp::new(&camera, None, None, Transport::Tcp).unwrap();

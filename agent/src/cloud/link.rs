@@ -13,7 +13,7 @@ use ivt_media::text::shorten;
 use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{CallId, Peer, RpcError, Ticket, Violation};
 use serde_json::Value;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::dial::Socket;
@@ -27,6 +27,9 @@ pub const KEEPALIVE: Duration = Duration::from_secs(10);
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// A handler has that much less time than its request, so that what it did is also what the cloud is
+/// told.
+const SPARE: Duration = Duration::from_millis(500);
 /// Without a deadline the timer is set to some far moment.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -123,7 +126,7 @@ impl Link {
         loop {
             while let Some(request) = self.peer.poll_request() {
                 let answer = dispatch.answer(request.method, request.params);
-                running.push(handle(request.ticket, answer));
+                running.push(handle(request.ticket, request.deadline, answer));
             }
             while let Some(notice) = self.peer.poll_event() {
                 dispatch.ignore(&notice.event);
@@ -198,10 +201,14 @@ impl Link {
 }
 
 async fn handle(
+/// A handler out of time is dropped, and with it what it was about to bring about.
     ticket: Ticket,
     answer: impl Future<Output = Result<Value, RpcError>>,
+    deadline: std::time::Instant,
 ) -> (Ticket, Result<Value, RpcError>) {
-    (ticket, answer.await)
+    let late = || RpcError::internal("not finished in time: earlier requests took too long");
+    let answer = timeout_at(Instant::from_std(deadline) - SPARE, answer).await;
+    (ticket, answer.unwrap_or_else(|_| Err(late())))
 }
 
 async fn write(mut sink: Sink, text: String) -> Result<Sink, Reason> {

@@ -7,7 +7,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
-use crate::channel::testing::deaf;
+use crate::channel::testing::{deaf, slow};
 use crate::channel::{Handle, Status};
 use crate::cloud::dial::{Transport, limits};
 use crate::shutdown::{Stopper, stopper};
@@ -265,3 +265,33 @@ async fn more_than_32_waiting_requests_end_the_connection() {
     assert!(matches!(reason, Reason::Violation(Violation::TooManyRequests)), "{reason}");
     assert!(after <= Duration::from_secs(1), "{after:?}");
 }
+#[tokio::test(start_paused = true)]
+async fn a_stream_refused_for_its_lateness_does_not_start_later() {
+    let (first, _) = slow(Duration::from_millis(9_400));
+    let (second, came_about) = slow(Duration::from_secs(9));
+    let mut cloud = connected_with(64 * 1024, vec![first, second]).await;
+    cloud.keepalive().await;
+    let publish = |channel| {
+        json!({"channel": channel, "quality": "hd", "url": "rtmp://h/live/a", "stream_id": "s",
+               "max_bitrate": 0})
+    };
+    // The second publish starts when the request in front of it may.
+    cloud.send(json!({"req": "RTMPPublish", "params": publish(0), "seq": 1})).await;
+    cloud.send(json!({"req": "GetNetConfig", "params": {"channel": 0}, "seq": 2})).await;
+    cloud.send(json!({"req": "RTMPPublish", "params": publish(1), "seq": 3})).await;
+    let sent = cloud.start.elapsed();
+    let mut answers = Vec::new();
+    while answers.len() < 3 {
+        let packet = cloud.receive().await;
+        match packet.get("req") {
+            Some(_) => cloud.send(json!({"seq": packet["seq"], "resp": {}})).await,
+            None => answers.push(packet),
+        }
+    }
+    let waited = cloud.start.elapsed() - sent;
+    assert_eq!(answers[0], json!({"seq": 1, "resp": {}}));
+    assert_eq!((&answers[2]["seq"], &answers[2]["err"]["code"]), (&json!(3), &json!(1)));
+    assert!(waited <= Duration::from_secs(18), "{waited:?}");
+    assert!(!came_about.await.unwrap(), "it is live, and the cloud was told that it is not");
+}
+

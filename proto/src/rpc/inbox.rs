@@ -27,6 +27,8 @@ pub struct Incoming {
     pub method: String,
     /// Its parameters.
     pub params: Option<Value>,
+    /// An answer after this moment changes nothing: the other side has been told of an error.
+    pub deadline: Instant,
 }
 
 impl fmt::Debug for Incoming {
@@ -91,9 +93,10 @@ impl Inbox {
             !running.any(|earlier| earlier.header.overlaps(&next.header))
         })?;
         let number = self.gone + self.started.len() as u64;
+        let deadline = next.header.deadline;
         self.started.push_back(Started { header: next.header, answer: None });
         let ticket = Ticket { number, inbox: Arc::clone(&self.identity) };
-        Some(Incoming { ticket, method: next.method, params: next.params.open() })
+        Some(Incoming { ticket, method: next.method, params: next.params.open(), deadline })
     }
 
     pub(super) fn respond(&mut self, ticket: Ticket, result: Result<Value, RpcError>) {
