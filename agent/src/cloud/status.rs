@@ -8,6 +8,10 @@ use tokio::time::timeout;
 
 use crate::channel::Status;
 
+/// Bytes that streams' and recordings' names may have together in one Keepalive: with all else of
+/// 256 channels they stay below the longest message.
+const NAMES: usize = 40 << 10;
+
 /// Reads the channels' reports, in the order of their numbers.
 #[derive(Clone)]
 pub struct Board(Vec<watch::Receiver<Status>>);
@@ -31,17 +35,22 @@ impl Board {
         timeout(limit, known).await.ok();
     }
 
-    /// The Keepalive of this moment.
+    /// The Keepalive of this moment. It lists every channel with its state; names that no longer fit
+    /// are left out, as by devices that send none.
     pub fn keepalive(&self) -> Keepalive {
+        let mut room = NAMES;
         let reports = self.0.iter().enumerate();
-        let channels: Vec<_> = reports.map(|(n, report)| line(n, &report.borrow())).collect();
+        let line =
+            |(n, report): (usize, &watch::Receiver<Status>)| line(n, &report.borrow(), &mut room);
+        let channels: Vec<_> = reports.map(line).collect();
         let reachable = channels.iter().any(|c| c.state != ChannelState::Offline);
         let state = if reachable { DeviceState::Online } else { DeviceState::Abnormal };
         Keepalive { state, channels }
     }
 }
 
-fn line(number: usize, status: &Status) -> ChannelStatus {
+/// `room`: bytes left for names.
+fn line(number: usize, status: &Status, room: &mut usize) -> ChannelStatus {
     let state = match status {
         Status { live: Some(_), .. } => ChannelState::Live,
         Status { reachable: true, .. } => ChannelState::Online,
@@ -50,14 +59,30 @@ fn line(number: usize, status: &Status) -> ChannelStatus {
     ChannelStatus {
         channel: u32::try_from(number).unwrap_or(u32::MAX),
         state,
-        stream_id: status.live.clone(),
-        record_session: status.recording.clone(),
+        stream_id: fitting(status.live.as_deref(), room),
+        record_session: fitting(status.recording.as_deref(), room),
         alarm: (status.alarm != 0).then_some(status.alarm),
+    }
+}
+
+fn fitting(name: Option<&str>, room: &mut usize) -> Option<String> {
+    let name = name?;
+    *room = room.checked_sub(name.chars().map(width).sum())?;
+    Some(name.to_owned())
+}
+
+/// Bytes of a character within JSON, at most.
+fn width(c: char) -> usize {
+    match c {
+        '"' | '\\' => 2,
+        c if c.is_control() => 6,
+        c => c.len_utf8(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ivt_proto::rpc::MAX_MESSAGE;
     use serde_json::json;
 
     use super::*;
@@ -85,6 +110,21 @@ mod tests {
                 {"channel": 4, "state": 1, "record_session": "r1"},
             ]})
         );
+    }
+
+    #[test]
+    fn the_keepalive_of_any_device_fits_into_a_message() {
+        for name in ["x".repeat(256), "\"".repeat(256), "\u{1}".repeat(256), "录".repeat(80)] {
+            let live = Status { live: Some(name.clone()), ..Status::default() };
+            let busy = Status { recording: Some(name.clone()), alarm: u32::MAX, ..live };
+            let body = body(&vec![busy; 256]);
+            let packet = json!({"req": "Keepalive", "seq": u64::MAX, "params": body}).to_string();
+            assert!(packet.len() <= MAX_MESSAGE, "{} bytes of {name:?}", packet.len());
+            let channels = body["channels"].as_array().unwrap();
+            assert_eq!(channels.len(), 256);
+            assert!(channels.iter().all(|channel| channel["state"] == 2));
+            assert_eq!(channels[0]["stream_id"], name);
+        }
     }
 
     #[tokio::test(start_paused = true)]

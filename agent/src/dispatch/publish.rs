@@ -57,8 +57,9 @@ fn rtmp_url(url: &str) -> Result<RtmpUrl, RpcError> {
 }
 
 fn check_stream_id(stream_id: &str) -> Result<(), RpcError> {
-    if stream_id.is_empty() || stream_id.len() > STREAM_ID {
-        let msg = format!("{START}: params.stream_id must have 1 to {STREAM_ID} bytes");
+    let printable = !stream_id.chars().any(char::is_control);
+    if stream_id.is_empty() || stream_id.len() > STREAM_ID || !printable {
+        let msg = format!("{START}: params.stream_id must have 1 to {STREAM_ID} printable bytes");
         return Err(RpcError::internal(msg));
     }
     Ok(())
@@ -95,9 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_needs_a_name_of_bearable_length() {
+    fn a_stream_needs_a_printable_name_of_bearable_length() {
         assert_eq!(check_stream_id("s"), Ok(()));
+        assert_eq!(check_stream_id("摄像头 \"1\""), Ok(()));
         assert!(check_stream_id("").is_err());
+        assert!(check_stream_id("a\nb").is_err());
         assert!(check_stream_id(&"x".repeat(STREAM_ID + 1)).is_err());
     }
 }
