@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::backoff::HEALTH;
+
 /// How long a stream may take to start: the cloud has its answer within 10 s.
 const START: Duration = Duration::from_millis(9_500);
 
@@ -23,8 +25,9 @@ struct Current {
 enum Phase {
     /// Its first attempt runs.
     Starting { until: Instant },
-    /// The server takes what the camera sends.
-    Flowing,
+    /// The server takes what the camera sends. The time for retries, once it has begun, goes on until
+    /// the stream has shown its health.
+    Flowing { since: Instant, until: Option<Instant> },
     /// Server or camera was lost.
     Retrying { until: Instant },
 }
@@ -54,7 +57,7 @@ impl Session {
             match (current.stream_id == stream_id, current.phase) {
                 (true, Phase::Starting { .. }) => return Ruling::Join,
                 (true, _) => return Ruling::Running,
-                (false, Phase::Starting { .. } | Phase::Flowing) => return Ruling::Busy,
+                (false, Phase::Starting { .. } | Phase::Flowing { .. }) => return Ruling::Busy,
                 (false, Phase::Retrying { .. }) => {}
             }
         }
@@ -74,18 +77,24 @@ impl Session {
     }
 
     /// Frames reach the server.
-    pub fn flowing(&mut self) {
-        if let Some(current) = &mut self.current {
-            current.phase = Phase::Flowing;
-        }
+    pub fn flowing(&mut self, now: Instant) {
+        let Some(current) = &mut self.current else { return };
+        current.phase = match current.phase {
+            Phase::Starting { .. } => Phase::Flowing { since: now, until: None },
+            Phase::Retrying { until } => Phase::Flowing { since: now, until: Some(until) },
+            flowing @ Phase::Flowing { .. } => flowing,
+        };
     }
 
-    /// The flow broke off. The time for retries counts from the moment it did.
+    /// The flow broke off. The time for retries counts from the moment it did, or from an earlier one:
+    /// a stream that breaks off again and again is not retried for ever.
     pub fn faltered(&mut self, now: Instant) {
         if let Some(current) = &mut self.current
-            && current.phase == Phase::Flowing
+            && let Phase::Flowing { since, until } = current.phase
         {
-            current.phase = Phase::Retrying { until: now + self.retry };
+            let sick = now.saturating_duration_since(since) < HEALTH;
+            let until = until.filter(|_| sick).unwrap_or(now + self.retry);
+            current.phase = Phase::Retrying { until };
         }
     }
 
@@ -93,13 +102,14 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.current.as_ref()?.phase {
             Phase::Starting { until } | Phase::Retrying { until } => Some(until),
-            Phase::Flowing => None,
+            Phase::Flowing { .. } => None,
         }
     }
 
     /// The stream that flows at this moment.
     pub fn live(&self) -> Option<&str> {
-        let current = self.current.as_ref().filter(|c| c.phase == Phase::Flowing);
+        let current = self.current.as_ref();
+        let current = current.filter(|c| matches!(c.phase, Phase::Flowing { .. }));
         current.map(|c| c.stream_id.as_str())
     }
 
@@ -123,7 +133,7 @@ mod tests {
         let mut session = Session::new(RETRY);
         assert_eq!(session.publish(stream_id, now()), Ruling::Start);
         assert_eq!(session.live(), None, "not before frames flow");
-        session.flowing();
+        session.flowing(now());
         assert_eq!(session.live(), Some(stream_id));
         session
     }
@@ -193,14 +203,27 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_flows_again_has_its_full_time_again() {
+    fn a_stream_that_breaks_off_again_and_again_is_given_up() {
         let mut session = flowing("a");
         let now = now();
         session.faltered(now);
-        session.flowing();
-        assert_eq!(session.poll_timeout(), None);
-        session.faltered(now + RETRY);
-        assert_eq!(session.poll_timeout(), Some(now + RETRY * 2));
+        for second in 1..90 {
+            session.flowing(now + Duration::from_secs(second));
+            assert_eq!(session.poll_timeout(), None, "not while it flows");
+            session.faltered(now + Duration::from_secs(second));
+            assert_eq!(session.poll_timeout(), Some(now + RETRY));
+        }
+    }
+
+    #[test]
+    fn a_stream_that_was_healthy_for_a_minute_has_its_full_time_again() {
+        let mut session = flowing("a");
+        let now = now();
+        session.faltered(now);
+        let back = now + RETRY / 2;
+        session.flowing(back);
+        session.faltered(back + HEALTH);
+        assert_eq!(session.poll_timeout(), Some(back + HEALTH + RETRY));
     }
 
     #[test]

@@ -213,7 +213,7 @@ impl Task {
         let starting = !self.waiting.is_empty();
         match progress {
             Progress::Flowing => {
-                self.session.flowing();
+                self.session.flowing(now());
                 self.log(log::Level::Info, "is live");
                 self.answer(&Ok(()));
             }
