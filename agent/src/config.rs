@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ivt_hal::{Model, Stream, Transport};
+use ivt_hal::{Bitrates, Model, Stream, Transport};
 use url::Url;
 
 pub use budget::Budget;
@@ -72,8 +72,9 @@ pub struct Cloud {
 pub struct Channel {
     /// `backend`, required: "rtsp" or "emulator".
     pub backend: Backend,
-    /// `bitrate`: bits per second the encoder is set to; default unknown.
-    pub bitrate: Option<u32>,
+    /// `bitrate` and `sub_bitrate`: bits per second the encoder is set to for the main and the sub
+    /// stream; default unknown.
+    pub bitrates: Bitrates,
     /// `quality`: which stream serves which quality.
     pub quality: QualityMap,
     /// `ring_bytes`: bytes of frames held per stream; default what [`Budget::rings`] says.

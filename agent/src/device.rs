@@ -32,7 +32,7 @@ fn channel(channel: &config::Channel, limit: usize) -> Result<Channel, UrlError>
         Backend::Rtsp { main, sub, transport, .. } => {
             let sub = sub.as_ref().map(|sub| sub.expose());
             let rtsp = Rtsp::new(main.expose(), sub, login(channel), *transport)?;
-            let encoder = Arc::new(rtsp.with_bitrate(channel.bitrate));
+            let encoder = Arc::new(rtsp.with_bitrates(channel.bitrates));
             let snapshot = web(channel).map(|web| {
                 let http = http(channel, web, limit);
                 Arc::new(HttpSnapshot::new(http, &web.snapshot, None)) as Arc<dyn Snapshot>
@@ -44,7 +44,7 @@ fn channel(channel: &config::Channel, limit: usize) -> Result<Channel, UrlError>
                 main: main.clone(),
                 sub: sub.clone(),
                 command: command.iter().map(|word| word.expose().to_owned()).collect(),
-                bitrate: channel.bitrate,
+                bitrates: channel.bitrates,
             });
             Ok(Channel { encoder: emulator.clone(), snapshot: Some(emulator) })
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Encoder, Error, Kind, Result, Snapshot, Source, Stream};
+use crate::{Bitrates, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
 
 /// An emulated encoder. Without a program and files it serves the clips built into the agent. Not
 /// `Debug`: the program's arguments may hold a password.
@@ -22,25 +22,36 @@ pub struct Emulator {
     /// of `main`. Empty for none.
     pub command: Vec<String>,
     /// Bits per second the encoder claims to be set to.
-    pub bitrate: Option<u32>,
+    pub bitrates: Bitrates,
+}
+
+impl Emulator {
+    /// The stream that serves as `stream`: a program without a sub file serves both.
+    fn served(&self, stream: Stream) -> Stream {
+        match self.command.is_empty() || self.sub.is_some() {
+            true => stream,
+            false => Stream::Main,
+        }
+    }
 }
 
 #[async_trait]
 impl Encoder for Emulator {
     async fn source(&self, stream: Stream) -> Result<Source> {
-        let file = match stream {
-            Stream::Main => self.main.clone(),
-            Stream::Sub => self.sub.clone(),
-        };
-        let clip = self.command.is_empty() || stream == Stream::Sub && file.is_some();
-        Ok(match clip {
-            true => Source::Clip { file, stream },
-            false => Source::Command(self.command.clone()),
+        Ok(match self.served(stream) {
+            Stream::Sub => Source::Clip { file: self.sub.clone(), stream },
+            Stream::Main if self.command.is_empty() => {
+                Source::Clip { file: self.main.clone(), stream }
+            }
+            Stream::Main => Source::Command(self.command.clone()),
         })
     }
 
-    async fn bitrate(&self, _stream: Stream) -> Result<Option<u32>> {
-        Ok(self.bitrate)
+    async fn bitrate(&self, stream: Stream) -> Result<Option<u32>> {
+        Ok(match self.served(stream) {
+            Stream::Main => self.bitrates.main,
+            Stream::Sub => self.bitrates.sub,
+        })
     }
 
     async fn reach(&self) -> Result<()> {
@@ -129,7 +140,9 @@ mod tests {
     #[tokio::test]
     async fn a_program_serves_both_streams_unless_there_is_a_sub_file() {
         let mut emulator = program(&["encoder", "--fast"]);
+        emulator.bitrates.main = Some(2_000_000);
         for stream in [Stream::Main, Stream::Sub] {
+            assert_eq!(emulator.bitrate(stream).await.unwrap(), Some(2_000_000));
             let source = emulator.source(stream).await.unwrap();
             assert!(matches!(source, Source::Command(words) if words == ["encoder", "--fast"]));
         }
@@ -138,5 +151,6 @@ mod tests {
         assert!(matches!(main, Source::Command(_)));
         let sub = emulator.source(Stream::Sub).await.unwrap();
         assert!(matches!(sub, Source::Clip { file: Some(_), stream: Stream::Sub }));
+        assert_eq!(emulator.bitrate(Stream::Sub).await.unwrap(), None);
     }
 }

@@ -15,7 +15,7 @@ pub mod rtsp;
 use std::sync::Arc;
 
 pub use ability::cgi::{Answer, Cgi};
-pub use ability::encoder::{Credentials, Encoder, RtspSource, Source, Stream, Transport};
+pub use ability::encoder::{Bitrates, Credentials, Encoder, RtspSource, Source, Stream, Transport};
 pub use ability::snapshot::Snapshot;
 pub use error::{Error, Kind, Result};
 

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use tokio::net::TcpStream;
 use url::Url;
 
-use crate::{Credentials, Encoder, Error, Kind, Result, RtspSource, Source, Stream, Transport};
+use crate::{
+    Bitrates, Credentials, Encoder, Error, Kind, Result, RtspSource, Source, Stream, Transport,
+};
 
 /// How long a camera may take to accept a connection.
 const REACH_TIMEOUT: Duration = Duration::from_secs(4);
@@ -18,7 +20,7 @@ pub struct Rtsp {
     sub: Option<Url>,
     credentials: Option<Credentials>,
     transport: Transport,
-    bitrate: Option<u32>,
+    bitrates: Bitrates,
 }
 
 /// Why an address in the configuration cannot be used. Never repeats the address: it may hold a
@@ -48,13 +50,13 @@ impl Rtsp {
         let (main, from_main) = split(main)?;
         let (sub, from_sub) = sub.map(split).transpose()?.unzip();
         let credentials = credentials.or(from_main).or(from_sub.flatten());
-        Ok(Self { main, sub, credentials, transport, bitrate: None })
+        Ok(Self { main, sub, credentials, transport, bitrates: Bitrates::default() })
     }
 
-    /// States the bit rate the encoder is set to, for cameras that cannot tell.
+    /// States the bit rates the encoder is set to, for cameras that cannot tell.
     #[must_use]
-    pub fn with_bitrate(mut self, bitrate: Option<u32>) -> Self {
-        self.bitrate = bitrate;
+    pub fn with_bitrates(mut self, bitrates: Bitrates) -> Self {
+        self.bitrates = bitrates;
         self
     }
 }
@@ -73,8 +75,11 @@ impl Encoder for Rtsp {
         }))
     }
 
-    async fn bitrate(&self, _stream: Stream) -> Result<Option<u32>> {
-        Ok(self.bitrate)
+    async fn bitrate(&self, stream: Stream) -> Result<Option<u32>> {
+        Ok(match (stream, &self.sub) {
+            (Stream::Sub, Some(_)) => self.bitrates.sub,
+            _ => self.bitrates.main,
+        })
     }
 
     async fn reach(&self) -> Result<()> {
@@ -156,10 +161,14 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_sub_stream_the_main_one_serves() {
-        let one = rtsp("rtsp://10.0.0.2/main", None);
+        let bitrates = Bitrates { main: Some(4_000_000), sub: None };
+        let one = rtsp("rtsp://10.0.0.2/main", None).with_bitrates(bitrates);
         assert_eq!(address(&one, Stream::Sub).await.0, "rtsp://10.0.0.2/main");
-        let two = rtsp("rtsp://10.0.0.2/main", Some("rtsp://10.0.0.2/sub"));
+        assert_eq!(one.bitrate(Stream::Sub).await.unwrap(), Some(4_000_000));
+        let two = rtsp("rtsp://10.0.0.2/main", Some("rtsp://10.0.0.2/sub")).with_bitrates(bitrates);
         assert_eq!(address(&two, Stream::Sub).await.0, "rtsp://10.0.0.2/sub");
+        assert_eq!(two.bitrate(Stream::Main).await.unwrap(), Some(4_000_000));
+        assert_eq!(two.bitrate(Stream::Sub).await.unwrap(), None, "not that of the main stream");
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ivt_hal::emulator::Emulator;
 use ivt_hal::rtsp::Rtsp;
-use ivt_hal::{Encoder, Transport};
+use ivt_hal::{Bitrates, Encoder, Transport};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::frame::Track;
 use ivt_media::rtmp::server::{ServerLimits, accept};
@@ -268,10 +268,8 @@ async fn a_bit_rate_above_the_limit_is_refused() {
     let server = Server::anywhere().await;
     let limited = |limit| Ask { max_bitrate: NonZeroU64::new(limit), ..ask(server.addr, "a") };
 
-    let known = channel(
-        Emulator { bitrate: Some(2_000_000), ..Emulator::default() },
-        Duration::from_secs(60),
-    );
+    let bitrates = Bitrates { main: Some(2_000_000), sub: None };
+    let known = channel(Emulator { bitrates, ..Emulator::default() }, Duration::from_secs(60));
     let refusal = known.publish(limited(1_999_999)).await.unwrap_err();
     assert_eq!(refusal, Refusal::Bitrate { bitrate: 2_000_000, limit: 1_999_999 });
     known.publish(limited(2_000_000)).await.unwrap();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ivt_hal::{Credentials, Model, Stream, Transport};
+use ivt_hal::{Bitrates, Credentials, Model, Stream, Transport};
 use log::LevelFilter;
 use toml::de::DeValue;
 use url::Url;
@@ -200,9 +200,10 @@ fn channel(
     };
     let channel = Channel {
         backend,
-        bitrate: section
-            .read("bitrate", integer(1..=1_000_000_000))?
-            .and_then(|b| u32::try_from(b).ok()),
+        bitrates: Bitrates {
+            main: bitrate(&mut section, "bitrate")?,
+            sub: bitrate(&mut section, "sub_bitrate")?,
+        },
         quality: quality(section.section("quality")?, has_sub)?,
         ring_bytes: section
             .read("ring_bytes", integer(65_536..=268_435_456))?
@@ -238,6 +239,11 @@ fn rtsp_backend(section: &mut Section<'_, '_>, apart: Login) -> Result<Backend, 
         password: password.unwrap_or_default().into(),
         transport,
         web,
+fn bitrate(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<u32>, Error> {
+    let bitrate = section.read(key, integer(1..=1_000_000_000))?;
+    Ok(bitrate.and_then(|bitrate| u32::try_from(bitrate).ok()))
+}
+
     })
 }
 

@@ -124,6 +124,7 @@ fn values_out_of_range_name_line_and_what_is_allowed() {
         (with(emulator, "ring_bytes = \"1\""), "found string"),
         (with(emulator, "bitrate = 0"), ":9: channel.bitrate must be a whole number from 1"),
         (with(emulator, "number = 1"), ":9: channel.number must be 0"),
+        (with(emulator, "sub_bitrate = 0"), ":9: channel.sub_bitrate must be a whole number"),
         (with(emulator, "always_on = [\"both\"]"), "a list of \"main\" or \"sub\", found \"both\""),
         (with(emulator, "quality = { hd = \"big\" }"), "channel.quality.hd must be \"main\" or"),
         (with(emulator, "command = []"), ":7: channel.command must begin with a program"),

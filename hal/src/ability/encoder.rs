@@ -36,6 +36,15 @@ impl fmt::Display for Stream {
     }
 }
 
+/// Bits per second that an encoder is set to, for cameras that cannot tell; `None` is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bitrates {
+    /// Of the main stream, whatever it serves as.
+    pub main: Option<u32>,
+    /// Of the sub stream, where there is one.
+    pub sub: Option<u32>,
+}
+
 /// Where a stream comes from. Media opens it; the HAL only describes it.
 #[derive(Clone)]
 pub enum Source {
