@@ -7,6 +7,7 @@ use std::time::Duration;
 use ivt_hal::Stream;
 use ivt_media::publish::PublishStats;
 use ivt_media::stats::StreamStats;
+use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -110,6 +111,7 @@ impl Agent {
         let channels: Vec<_> = channels.collect();
         let cloud = Cloud {
             dial,
+            rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
             dispatch: Dispatch::new(channels.clone()),
             board: Board::new(channels.iter().map(channel::Handle::status).collect()),
             state: watch::Sender::new(cloud::State::Dialling),

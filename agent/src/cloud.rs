@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join;
+use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -45,6 +46,8 @@ pub enum State {
 pub struct Cloud {
     /// Makes the connections.
     pub dial: Arc<dyn Dial>,
+    /// How lenient the link is.
+    pub rules: Options,
     /// Answers the cloud's requests.
     pub dispatch: Dispatch,
     /// Says how the channels are.
@@ -73,7 +76,8 @@ impl Cloud {
                     log::info!("logged in to the cloud");
                     self.state.send_replace(State::Online);
                     self.link.send_modify(|link| link.down_since = None);
-                    let ended = link::run(socket, &self.dispatch, &self.board, &mut stop).await;
+                    let ended =
+                        link::run(socket, self.rules, &self.dispatch, &self.board, &mut stop).await;
                     self.link.send_modify(|link| {
                         *link = Link { losses: link.losses + 1, ..Link::down() };
                     });

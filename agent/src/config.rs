@@ -68,6 +68,9 @@ pub struct Cloud {
 }
 
 /// One camera.
+    /// `accept_bare_answers`: an answer that has neither `resp` nor `err` is a success, for clouds
+    /// that break the specification so; default false.
+    pub accept_bare_answers: bool,
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
     /// `backend`, required: "rtsp" or "emulator".

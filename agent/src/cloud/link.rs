@@ -11,7 +11,7 @@ use futures::future::{Fuse, FutureExt as _};
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
 use ivt_media::text::shorten;
 use ivt_proto::rpc::message::Call;
-use ivt_proto::rpc::{CallId, Peer, RpcError, Ticket, Violation};
+use ivt_proto::rpc::{CallId, Options, Peer, RpcError, Ticket, Violation};
 use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -81,13 +81,14 @@ impl From<tungstenite::Error> for Reason {
 /// Serves one connection until it ends.
 pub(super) async fn run(
     socket: Socket,
+    options: Options,
     dispatch: &Dispatch,
     board: &Board,
     stop: &mut Stop,
 ) -> Ended {
     let (sink, stream) = socket.split();
     let mut link = Link {
-        peer: Peer::default(),
+        peer: Peer::new(options),
         stream,
         sink: Some(sink),
         keepalive: None,
@@ -200,11 +201,11 @@ impl Link {
     }
 }
 
-async fn handle(
 /// A handler out of time is dropped, and with it what it was about to bring about.
+async fn handle(
     ticket: Ticket,
-    answer: impl Future<Output = Result<Value, RpcError>>,
     deadline: std::time::Instant,
+    answer: impl Future<Output = Result<Value, RpcError>>,
 ) -> (Ticket, Result<Value, RpcError>) {
     let late = || RpcError::internal("not finished in time: earlier requests took too long");
     let answer = timeout_at(Instant::from_std(deadline) - SPARE, answer).await;

@@ -26,13 +26,17 @@ async fn connected(buffer: usize) -> Cloud {
 }
 
 async fn connected_with(buffer: usize, channels: Vec<Handle>) -> Cloud {
+    connected_by(Options::default(), buffer, channels).await
+}
+
+async fn connected_by(options: Options, buffer: usize, channels: Vec<Handle>) -> Cloud {
     let (ours, theirs) = tokio::io::duplex(buffer);
     let ours: Box<dyn Transport> = Box::new(ours);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await;
     let (stop, mut stopping) = stopper();
     let link = tokio::spawn(async move {
         let board = Board::new(vec![watch::channel(Status::default()).1]);
-        run(socket, &Dispatch::new(channels), &board, &mut stopping).await
+        run(socket, options, &Dispatch::new(channels), &board, &mut stopping).await
     });
     let socket = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
     Cloud { socket, link, stop, start: Instant::now() }
@@ -196,6 +200,21 @@ async fn garbage_ends_the_connection_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_without_content_counts_where_the_configuration_says_so() {
+    for accept_bare_answers in [true, false] {
+        let mut cloud = connected_by(Options { accept_bare_answers }, 4096, Vec::new()).await;
+        let first = cloud.receive().await;
+        cloud.send(json!({"seq": first["seq"]})).await;
+        if accept_bare_answers {
+            assert_eq!(cloud.keepalive().await.as_secs(), 10);
+        } else {
+            let (reason, ..) = cloud.ended().await;
+            assert!(matches!(reason, Reason::Violation(Violation::Malformed { .. })), "{reason}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_before_the_first_answer_is_told_from_a_later_one() {
     let mut early = connected(4096).await;
     early.receive().await;
@@ -253,19 +272,6 @@ async fn a_slow_request_holds_up_the_answers_behind_it_but_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_32_waiting_requests_end_the_connection() {
-    let (slow, _inbox) = deaf();
-    let mut cloud = connected_with(64 * 1024, vec![slow]).await;
-    cloud.keepalive().await;
-    for seq in 0..33 {
-        let stop = json!({"channel": 0, "stream_id": "s"});
-        cloud.send(json!({"req": "RTMPStopPublish", "params": stop, "seq": seq})).await;
-    }
-    let (reason, after, _) = cloud.ended().await;
-    assert!(matches!(reason, Reason::Violation(Violation::TooManyRequests)), "{reason}");
-    assert!(after <= Duration::from_secs(1), "{after:?}");
-}
-#[tokio::test(start_paused = true)]
 async fn a_stream_refused_for_its_lateness_does_not_start_later() {
     let (first, _) = slow(Duration::from_millis(9_400));
     let (second, came_about) = slow(Duration::from_secs(9));
@@ -295,3 +301,16 @@ async fn a_stream_refused_for_its_lateness_does_not_start_later() {
     assert!(!came_about.await.unwrap(), "it is live, and the cloud was told that it is not");
 }
 
+#[tokio::test(start_paused = true)]
+async fn more_than_32_waiting_requests_end_the_connection() {
+    let (slow, _inbox) = deaf();
+    let mut cloud = connected_with(64 * 1024, vec![slow]).await;
+    cloud.keepalive().await;
+    for seq in 0..33 {
+        let stop = json!({"channel": 0, "stream_id": "s"});
+        cloud.send(json!({"req": "RTMPStopPublish", "params": stop, "seq": seq})).await;
+    }
+    let (reason, after, _) = cloud.ended().await;
+    assert!(matches!(reason, Reason::Violation(Violation::TooManyRequests)), "{reason}");
+    assert!(after <= Duration::from_secs(1), "{after:?}");
+}

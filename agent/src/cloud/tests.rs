@@ -70,6 +70,7 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let link = watch::Sender::new(Link::down());
     let (stopper, stop) = stopper();
     let cloud = Cloud {
+        rules: Options::default(),
         dial: Arc::new(script),
         dispatch: Dispatch::new(Vec::new()),
         board: Board::new(Vec::new()),

@@ -143,6 +143,7 @@ fn cloud(
 
 fn channels(
     root: &mut Section<'_, '_>,
+        accept_bare_answers: section.read("accept_bare_answers", boolean)?.unwrap_or(false),
     model: Model,
     logins: Vec<Login>,
     base: &Path,

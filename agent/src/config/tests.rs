@@ -35,6 +35,7 @@ fn defaults_are_as_documented() {
     assert_eq!(config.cloud.hardware_model, "ivt");
     assert_eq!(config.cloud.firmware_model, env!("CARGO_PKG_VERSION"));
     assert!(config.cloud.stop_publish_on_disconnect);
+    assert!(!config.cloud.accept_bare_answers);
     assert_eq!(config.cloud.ca_file, None);
     assert_eq!(config.model, Model::Camera);
     assert_eq!(config.publish.retry, Duration::from_secs(60));
