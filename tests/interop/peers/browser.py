@@ -15,7 +15,7 @@ ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-s
 
 
 class Browser:
-    """One tab. Scripts run in the page and return JSON values."""
+    """One tab. Scripts run in the page and return JSON values; what the page saves lies in `downloads`."""
 
     def __init__(self, stack, folder):
         self.folder = folder
@@ -25,7 +25,9 @@ class Browser:
         driver = stack.enter_context(Process("chromedriver", ["chromedriver", "--port=0"], folder))
         port = driver.said(r"started successfully on port (\d+)")[1]
         self.base = f"http://127.0.0.1:{port}"
-        options = {"binary": chrome, "args": ARGUMENTS + [f"--user-data-dir={os.path.join(folder, 'profile')}"]}
+        self.downloads = os.path.join(folder, "downloads")
+        options = {"binary": chrome, "args": ARGUMENTS + [f"--user-data-dir={os.path.join(folder, 'profile')}"],
+                   "prefs": {"download.default_directory": self.downloads}}
         always = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         made = self._post("/session", {"capabilities": {"alwaysMatch": always}})
         self.base += f"/session/{made['sessionId']}"
@@ -40,6 +42,11 @@ class Browser:
     def wait(self, what, text, *arguments, seconds=20):
         """Waits until the script returns something true; that."""
         return wait_for(what, lambda: self.script(text, *arguments), seconds)
+
+    def type(self, selector, text):
+        """Types into an element, key by key, behind what it holds."""
+        (element,) = self._post("/element", {"using": "css selector", "value": selector}).values()
+        self._post(f"/element/{element}/value", {"text": text})
 
     def screenshot(self, name):
         with open(os.path.join(self.folder, name), "wb") as out:

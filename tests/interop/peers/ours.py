@@ -42,11 +42,14 @@ class Cloud:
         """What the cloud knows of the agent; None before its first login."""
         return next((d for d in self.get("/api/devices") if d["login_code"] == LOGIN and d["online"]), None)
 
+    def packets(self):
+        """What went over the agent's connection, as far as the cloud keeps it."""
+        with urllib.request.urlopen(f"{self.page}/api/packets?login_code={LOGIN}", timeout=30) as answer:
+            return [json.loads(line) for line in answer]
+
     def keepalives(self, since):
         """When keepalives of the agent came, in seconds since 1970, as far as they came after `since`."""
-        with urllib.request.urlopen(f"{self.page}/api/packets?login_code={LOGIN}", timeout=30) as answer:
-            packets = [json.loads(line) for line in answer]
-        return [p["time_ms"] / 1000 for p in packets if p["time_ms"] / 1000 > since and '"Keepalive"' in p["text"]]
+        return [p["time_ms"] / 1000 for p in self.packets() if p["time_ms"] / 1000 > since and '"Keepalive"' in p["text"]]
 
     def call(self, method, params):
         """Calls the agent; its `resp`, or a failure quoting its error."""

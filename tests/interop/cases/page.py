@@ -1,0 +1,104 @@
+"""What the simulated cloud's page offers beside the picture: its forms, and its list of packets."""
+import json
+import os
+import subprocess
+from datetime import datetime
+
+from peers.browser import Browser
+from peers.ours import LOGIN, Agent, Cloud, clip
+from peers.paths import built
+from peers.process import Failed, wait_for
+
+from . import add
+
+# The name of each form, in the order of the page, after all were sent as they are.
+SEND_ALL = """
+    return Array.from(document.querySelectorAll('#forms form'), (form) => {
+        form.querySelector('button.go').click();
+        return form.dataset.method ?? form.dataset.event;
+    });
+"""
+# Letters count alike, small or not.
+FILTER = '"req":"getNETconfig'
+# The packets shown, newest first.
+SHOWN = "return Array.from(document.querySelectorAll('#packets > li'), (row) => [Number(row.dataset.number), row.innerText])"
+
+
+def start(stack, folder):
+    """Cloud, agent and the page of a device that is online."""
+    cloud = Cloud(stack, folder)
+    Agent(stack, folder, cloud, [clip(None)])
+    browser = Browser(stack, folder)
+    browser.open(f"{cloud.page}/?login_code={LOGIN}")
+    browser.wait("device online in the page", "return document.getElementById('online').textContent === 'online'")
+    browser.wait("prefilled forms", "return Boolean(document.querySelector('form[data-event=SyncTime]')?.elements.datetime.value)")
+    return cloud, browser
+
+
+def export(browser):
+    """The text of the file that Export saves."""
+    path = os.path.join(browser.downloads, f"packets-{LOGIN}.jsonl")
+    browser.script("document.getElementById('export').click()")
+    wait_for("exported file", lambda: os.path.exists(path), 10)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    os.remove(path)
+    return text
+
+
+def sends_what_its_forms_say(stack, folder):
+    """Every form as it is when the page opens makes a packet that a device reads without loss."""
+    _, browser = start(stack, folder)
+    forms = browser.script(SEND_ALL)
+    for name in forms:
+        browser.wait(f"{name} in the list", "return document.getElementById('packets').innerText.includes(arguments[0])",
+                     f': "{name}"')
+    read = subprocess.run([built("examples/packets")], input=export(browser), capture_output=True, text=True, timeout=30)
+    if read.returncode != 0:
+        raise Failed(f"a device cannot read what a form sends: {read.stderr.strip()}")
+    # A browser sends only some at a time, in an order of its own.
+    if sorted(read.stdout.split()) != sorted(forms) or not forms:
+        raise Failed(f"expected a packet of each form, {forms}, got {read.stdout.split()}")
+    if browser.complaints():
+        raise Failed(f"the console says {browser.complaints()[0]}")
+
+
+def filters_pauses_and_exports(stack, folder):
+    cloud, browser = start(stack, folder)
+    for _ in range(2):
+        cloud.post("/api/call", {"login_code": LOGIN, "method": "GetNetConfig", "params": {"channel": 0}})
+    cloud.post("/api/call", {"login_code": LOGIN, "method": "GetWifiSSIDList", "params": {"channel": 0}})
+
+    browser.type("#filter", FILTER)
+    browser.wait("filtered list", "return document.getElementById('count').textContent.startsWith('2 of ')")
+    shown = browser.script(SHOWN)
+    if len(shown) != 2 or any("GetNetConfig" not in text for _, text in shown):
+        raise Failed(f"expected the two requests for GetNetConfig, got {shown}")
+    lines = [json.loads(line) for line in export(browser).splitlines()]
+    kept = {p["number"]: p for p in cloud.packets()}
+    if [line["number"] for line in lines] != sorted(number for number, _ in shown):
+        raise Failed(f"expected the filtered packets in the export, got {lines}")
+    for line in lines:
+        packet = kept[line["number"]]
+        time_ms = round(datetime.fromisoformat(line["time"]).timestamp() * 1000)
+        if (time_ms, line["direction"], line["text"]) != (packet["time_ms"], packet["direction"], packet["text"]):
+            raise Failed(f"exported {line}, the cloud has {packet}")
+
+    browser.script("document.getElementById('pause').click()")
+    cloud.post("/api/call", {"login_code": LOGIN, "method": "GetNetConfig", "params": {"channel": 0}})
+    browser.wait("count that goes on", "return /^3 of .*, paused$/.test(document.getElementById('count').textContent)")
+    if browser.script(SHOWN) != shown:
+        raise Failed("the paused list changed")
+    browser.script("document.getElementById('pause').click()")
+    browser.wait("third request after the pause", "return document.querySelectorAll('#packets > li').length === 3")
+
+    browser.type("#filter", "\ue003" * len(FILTER))  # Backspace.
+    browser.wait("keepalive in the list", "return document.getElementById('packets').innerText.includes('Keepalive')")
+    browser.script("document.getElementById('keepalives').click()")
+    browser.wait("list without keepalives", "return !document.getElementById('packets').innerText.includes('Keepalive')")
+    if not all(name in str(browser.script(SHOWN)) for name in ("GetNetConfig", "GetWifiSSIDList")):
+        raise Failed(f"more than the keepalives is gone: {browser.script(SHOWN)}")
+
+
+add("browser sends every form as a device reads it", sends_what_its_forms_say)
+add("browser filters, pauses and exports packets", filters_pauses_and_exports)
