@@ -17,6 +17,8 @@ const FRAME_OVERHEAD: usize = 160;
 pub struct Hub {
     ring: Mutex<Ring>,
     arrived: Notify,
+    /// For readers who wait until there is much to read.
+    crowded: Notify,
 }
 
 /// Where a new reader begins. It always begins at a key frame.
@@ -53,13 +55,17 @@ impl Hub {
     /// An empty ring holding at most `max_bytes` (or one frame, if that is larger), counting a
     /// little for each frame beside its data.
     pub fn new(max_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { ring: Mutex::new(Ring::new(max_bytes)), arrived: Notify::new() })
+        let ring = Mutex::new(Ring::new(max_bytes));
+        Arc::new(Self { ring, arrived: Notify::new(), crowded: Notify::new() })
     }
 
     /// Appends a frame and wakes the readers that wait for one. Readers still busy are left alone.
     pub fn push(&self, frame: impl Into<Arc<Frame>>) {
-        self.lock().push(frame.into());
+        let crowded = self.lock().push(frame.into());
         self.arrived.notify_waiters();
+        if crowded {
+            self.crowded.notify_waiters();
+        }
     }
 
     /// Ends every reader once it has read what is held.
@@ -124,6 +130,23 @@ impl Reader {
     pub fn try_next(&mut self) -> Option<Item> {
         self.cursor.take(&self.hub.lock())
     }
+
+    /// Returns when what waits for this reader fills a quarter of the ring: who reads only now and
+    /// then loses nothing of a burst. Cancel safe.
+    pub async fn crowded(&mut self) {
+        loop {
+            let crowded = {
+                let ring = &mut *self.hub.lock();
+                let (waiting, quarter) = (ring.bytes_from(self.cursor.next), ring.quarter());
+                if waiting >= quarter {
+                    return;
+                }
+                ring.alarm = ring.alarm.min(ring.pushed + (quarter - waiting) as u64);
+                self.hub.crowded.notified()
+            };
+            crowded.await;
+        }
+    }
 }
 
 struct Cursor {
@@ -161,13 +184,27 @@ struct Ring {
     resumed: u64,
     bytes: usize,
     max_bytes: usize,
+    /// Bytes there ever were, and at how many of them a reader is to be woken.
+    pushed: u64,
+    alarm: u64,
     closed: bool,
 }
 
 impl Ring {
     fn new(max_bytes: usize) -> Self {
         let (frames, keys) = (VecDeque::new(), VecDeque::new());
-        Self { frames, first: 0, keys, resumed: 0, bytes: 0, max_bytes, closed: false }
+        let (pushed, alarm) = (0, u64::MAX);
+        Self {
+            frames,
+            first: 0,
+            keys,
+            resumed: 0,
+            bytes: 0,
+            max_bytes,
+            pushed,
+            alarm,
+            closed: false,
+        }
     }
 
     fn end(&self) -> u64 {
@@ -178,7 +215,9 @@ impl Ring {
         self.frames.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
-    fn push(&mut self, frame: Arc<Frame>) {
+    /// True when it is time for the alarm.
+    fn push(&mut self, frame: Arc<Frame>) -> bool {
+        self.pushed += cost(&frame) as u64;
         if frame.key {
             self.keys.push_back(self.end());
         }
@@ -188,6 +227,21 @@ impl Ring {
         while self.bytes > self.max_bytes && self.frames.len() > 1 {
             self.drop_front();
         }
+        let due = self.pushed >= self.alarm;
+        if due {
+            self.alarm = u64::MAX;
+        }
+        due
+    }
+
+    fn quarter(&self) -> usize {
+        self.max_bytes / 4
+    }
+
+    /// What is held of the frames from this one on.
+    fn bytes_from(&self, number: u64) -> usize {
+        let passed = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        self.frames.iter().skip(passed).map(|frame| cost(frame)).sum()
     }
 
     fn drop_front(&mut self) {
@@ -420,6 +474,39 @@ mod tests {
         hub.push(frame(false, 1));
         hub.close();
         assert_eq!(task.await.unwrap(), 2);
+    }
+
+    #[test]
+    fn reader_of_batches_is_woken_by_a_quarter_of_the_ring_and_not_before() {
+        let hub = hub_with(16, 0..1, 1);
+        let mut reader = hub.reader(Start::LastKey);
+        assert_eq!(second(reader.try_next()), 0);
+        for round in 0..10 {
+            let mut crowded = Box::pin(reader.crowded());
+            for n in 0..4 {
+                assert!(crowded.as_mut().now_or_never().is_none(), "{n} of 16 wait");
+                hub.push(frame(n == 0, round * 4 + n + 1));
+            }
+            assert!(crowded.now_or_never().is_some());
+            assert!(reader.crowded().now_or_never().is_some(), "it still is");
+            while reader.try_next().is_some() {}
+        }
+    }
+
+    #[tokio::test]
+    async fn each_reader_of_batches_is_woken_in_its_time() {
+        let hub = hub_with(16, 0..1, 1);
+        let mut readers = [0, 2].map(|_| hub.reader(Start::LastKey));
+        assert_eq!(second(readers[0].try_next()), 0);
+        let [ahead, behind] = &mut readers;
+        let mut waits = Box::pin(futures::future::join(ahead.crowded(), behind.crowded()));
+        for n in 1..4 {
+            assert!(waits.as_mut().now_or_never().is_none());
+            hub.push(frame(true, n));
+        }
+        assert!(waits.as_mut().now_or_never().is_none(), "one of them has one less to read");
+        hub.push(frame(true, 4));
+        assert!(waits.now_or_never().is_some());
     }
 
     #[tokio::test]

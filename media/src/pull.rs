@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::sleep;
 
 use crate::backoff::{Backoff, Policy};
@@ -226,6 +226,7 @@ impl Shared {
         self.state.send_replace(PullState::Live);
         log::info!("{}: live", self.config.name);
         let mut decodable = false;
+        let mut burst = 0;
         loop {
             let mut frame = match source.frame().await {
                 Ok(frame) => frame,
@@ -236,7 +237,13 @@ impl Shared {
             decodable |= frame.key;
             // Before the source's first key frame it counts, but no reader can show it.
             if decodable {
+                burst += frame.data.len();
                 self.hub.push(frame);
+            }
+            // A source may have so much at hand that it never waits; readers would fall behind.
+            if burst >= self.config.ring_bytes / 4 {
+                burst = 0;
+                yield_now().await;
             }
         }
     }

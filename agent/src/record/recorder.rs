@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use super::{Segment, Start};
 
-/// Frames are collected for so long: a recording is in no hurry, and every wake-up costs.
+/// Frames are collected for so long, or until they crowd the ring: a recording is in no hurry, and
+/// every wake-up costs.
 const BATCH: Duration = Duration::from_millis(200);
 
 /// Where segments go.
@@ -74,6 +75,7 @@ impl<O: Outlet> Recorder<O> {
             self.outlet.forming(self.cutter.forming_bytes());
             tokio::select! {
                 () = sleep(BATCH) => {}
+                () = input.crowded() => {}
                 () = &mut stop => break,
             }
             item = tokio::select! {
