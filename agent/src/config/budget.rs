@@ -19,8 +19,8 @@ const MIB: u64 = 1 << 20;
 const PROGRAM: u64 = 6 * MIB;
 /// A camera and a server with their buffers, the frame that is being received.
 const CHANNEL: u64 = 768 * KIB;
-/// Stack and free lists of a worker thread.
-const THREAD: u64 = MIB;
+/// What a worker thread keeps for itself of what others gave back.
+const THREAD: u64 = 3 * MIB;
 /// What waits for the card, the list of its files, and what is read back.
 const SPOOL: u64 = QUEUE_BYTES as u64 + 3 * MIB;
 /// Two segments of a megabyte and their buffers: less is not worth the name.

@@ -64,7 +64,7 @@ fn what_not_every_device_has_raises_the_default() {
     assert_eq!(replies(20 << 20), 22 << 20);
     let spool = limit("[record]\nspool_dir = '/s'") - plain;
     assert!(spool > QUEUE_BYTES as u64, "{spool}");
-    assert_eq!(limit("[runtime]\nworker_threads = 10") - plain, 11 << 20);
+    assert_eq!(limit("[runtime]\nworker_threads = 10") - plain, 33 << 20);
 }
 
 #[test]
