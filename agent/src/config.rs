@@ -4,6 +4,8 @@
 mod budget;
 mod load;
 mod nearest;
+#[cfg(test)]
+mod newer_tests;
 mod parse;
 mod section;
 mod services;
@@ -44,6 +46,9 @@ pub struct Config {
     pub budget: Budget,
     /// `log.level`, "error", "warn", "info", "debug" or "trace"; default "info".
     pub log_level: log::LevelFilter,
+    /// What was not understood of a file whose `version` is newer, and what is done instead, one line
+    /// each: to be told. Empty for other files.
+    pub notes: Vec<String>,
 }
 
 /// The cloud and our login there.
@@ -65,12 +70,12 @@ pub struct Cloud {
     /// `stop_publish_on_disconnect`: live streams end with the connection to the cloud; default
     /// true.
     pub stop_publish_on_disconnect: bool,
-}
-
-/// One camera.
     /// `accept_bare_answers`: an answer that has neither `resp` nor `err` is a success, for clouds
     /// that break the specification so; default false.
     pub accept_bare_answers: bool,
+}
+
+/// One camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
     /// `backend`, required: "rtsp" or "emulator".
@@ -106,6 +111,8 @@ pub enum Backend {
         /// the hosted service; default none.
         web: Option<Web>,
     },
+    /// Not understood, in a newer file: the camera is never reached.
+    Unknown,
     /// A looping clip, or the output of a program.
     Emulator {
         /// `main`: FLV file of the main stream; default the built-in clip.

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use ivt_hal::emulator::Emulator;
 use ivt_hal::http::{Http, HttpSnapshot, Limits};
 use ivt_hal::rtsp::{Rtsp, UrlError};
-use ivt_hal::{Cgi, Channel, Credentials, Device, Model, Snapshot};
+use ivt_hal::{
+    Cgi, Channel, Credentials, Device, Encoder, Error, Kind, Model, Snapshot, Source, Stream,
+};
 
 use crate::config::{self, Backend, Config, Web};
 
@@ -48,6 +51,7 @@ fn channel(channel: &config::Channel, limit: usize) -> Result<Channel, UrlError>
             });
             Ok(Channel { encoder: emulator.clone(), snapshot: Some(emulator) })
         }
+        Backend::Unknown => Ok(Channel { encoder: Arc::new(Unknown), snapshot: None }),
     }
 }
 
@@ -60,7 +64,7 @@ fn login(channel: &config::Channel) -> Option<Credentials> {
 fn web(channel: &config::Channel) -> Option<&Web> {
     match &channel.backend {
         Backend::Rtsp { web, .. } => web.as_ref(),
-        Backend::Emulator { .. } => None,
+        Backend::Emulator { .. } | Backend::Unknown => None,
     }
 }
 
@@ -70,9 +74,27 @@ fn http(channel: &config::Channel, web: &Web, limit: usize) -> Http {
     Http::new(&web.host, web.port, login(channel), limits)
 }
 
+/// A camera of a newer configuration: it is listed, and never there.
+struct Unknown;
+
+#[async_trait]
+impl Encoder for Unknown {
+    async fn source(&self, _: Stream) -> ivt_hal::Result<Source> {
+        Err(Error::new("a backend of a newer configuration", Kind::Unsupported))
+    }
+
+    async fn bitrate(&self, _: Stream) -> ivt_hal::Result<Option<u32>> {
+        Ok(None)
+    }
+
+    async fn reach(&self) -> ivt_hal::Result<()> {
+        Err(Error::new("a backend of a newer configuration", Kind::Unsupported))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use ivt_hal::{Source, Stream, Transport};
+    use ivt_hal::Transport;
 
     use super::*;
 

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         }
     };
     if check {
+        config.notes.iter().for_each(|note| eprintln!("{note}"));
         return match ivt_agent::check::check(&config) {
             Ok(()) => {
                 println!("{}: good\n\n{}", file.display(), config.budget);
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         };
     }
     logger::init(config.log_level);
+    config.notes.iter().for_each(|note| log::warn!("{note}"));
     match serve(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -42,13 +42,14 @@ fn assemble(name: &str, text: &str, base: &Path, access: Access) -> Result<Confi
     let file = File::new(name.to_owned(), text);
     let mut root = file.root()?;
     let Some(path) = parse::credentials_path(&mut root, base)? else {
-        return parse::config(root, None, base);
+        let config = parse::config(root, None, base)?;
+        return Ok(Config { notes: file.notes(), ..config });
     };
-    let name = path.display().to_string();
     let text = read(&path, access)?;
-    let file = File::new(name, &text);
-    let credentials = parse::credentials(file.root()?)?;
-    parse::config(root, Some(credentials), base)
+    let apart = File::new(path.display().to_string(), &text);
+    let credentials = parse::credentials(apart.root()?)?;
+    let config = parse::config(root, Some(credentials), base)?;
+    Ok(Config { notes: [file.notes(), apart.notes()].concat(), ..config })
 }
 
 fn read(file: &Path, access: Access) -> Result<String, Error> {

@@ -19,6 +19,8 @@ pub(super) const NAME: usize = 256;
 pub(super) const PATH: usize = 1024;
 /// Most cameras behind one NVR.
 const CHANNELS: usize = 256;
+/// What becomes of a channel that is not understood.
+const UNREACHABLE: &str = "the channel cannot be reached";
 
 const STREAMS: &[(&str, Stream)] = &[("main", Stream::Main), ("sub", Stream::Sub)];
 const LEVELS: &[(&str, LevelFilter)] = &[
@@ -54,8 +56,8 @@ pub(super) fn credentials_path(
 
 pub(super) fn credentials(mut root: Section<'_, '_>) -> Result<CredentialsFile, Error> {
     let mut cloud = root.section("cloud")?;
-    let login_code = cloud.read("login_code", text(1..=NAME))?;
-    let login_passwd = cloud.read("login_passwd", text(1..=NAME))?;
+    let login_code = cloud.insist("login_code", text(1..=NAME))?;
+    let login_passwd = cloud.insist("login_passwd", text(1..=NAME))?;
     cloud.finish()?;
     let mut channels = Vec::new();
     for mut section in root.sections("channel")? {
@@ -89,7 +91,11 @@ pub(super) fn config(
     section.finish()?;
 
     let record = record(root.section("record")?, base)?;
-    let tlss = tlss(root.section("tlss")?, &cloud.hardware_model, base)?;
+    let tlss = match tlss(root.section("tlss")?, &cloud.hardware_model, base) {
+        // What is for safety in it has no default that could be as safe.
+        Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
+        Ok(tlss) => tlss,
+    };
 
     let mut section = root.section("runtime")?;
     let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
@@ -112,7 +118,8 @@ pub(super) fn config(
     section.finish()?;
 
     root.finish()?;
-    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, budget, log_level })
+    let notes = Vec::new();
+    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, budget, log_level, notes })
 }
 
 fn cloud(
@@ -120,8 +127,8 @@ fn cloud(
     apart: &mut CredentialsFile,
     base: &Path,
 ) -> Result<Cloud, Error> {
-    let code = section.read("login_code", text(1..=NAME))?;
-    let passwd = section.read("login_passwd", text(1..=NAME))?;
+    let code = section.insist("login_code", text(1..=NAME))?;
+    let passwd = section.insist("login_passwd", text(1..=NAME))?;
     let cloud = Cloud {
         url: section.require("url", cloud_url)?,
         login_code: one(&section, "login_code", code, apart.login_code.take())?,
@@ -136,6 +143,7 @@ fn cloud(
         stop_publish_on_disconnect: section
             .read("stop_publish_on_disconnect", boolean)?
             .unwrap_or(true),
+        accept_bare_answers: section.read("accept_bare_answers", boolean)?.unwrap_or(false),
     };
     section.finish()?;
     Ok(cloud)
@@ -143,37 +151,53 @@ fn cloud(
 
 fn channels(
     root: &mut Section<'_, '_>,
-        accept_bare_answers: section.read("accept_bare_answers", boolean)?.unwrap_or(false),
     model: Model,
     logins: Vec<Login>,
     base: &Path,
 ) -> Result<Vec<Channel>, Error> {
     let sections = root.sections("channel")?;
-    match (model, sections.get(1)) {
-        _ if sections.is_empty() => {
-            return Err(root.error("no channel: describe the camera under [[channel]]"));
-        }
-        (Model::Camera, Some(second)) => {
-            return Err(second.error(
-                "a camera has exactly one channel, number 0; with several, set device.model to \
-                 \"nvr\"",
-            ));
-        }
-        _ if sections.len() > CHANNELS => {
-            return Err(root.error(format!("more than {CHANNELS} channels")));
-        }
-        _ if logins.len() > sections.len() => {
-            return Err(root.error(format!(
-                "the credentials file has {} channels, here are {}",
-                logins.len(),
-                sections.len()
-            )));
-        }
-        _ => {}
+    if sections.is_empty() {
+        return Err(root.error("no channel: describe the camera under [[channel]]"));
+    }
+    if let (Model::Camera, Some(second)) = (model, sections.get(1)) {
+        let error = second.error(
+            "a camera has exactly one channel, number 0; with several, set device.model to \
+             \"nvr\"",
+        );
+        root.pass(error, "all of them are served")?;
+    }
+    if sections.len() > CHANNELS {
+        return Err(root.error(format!("more than {CHANNELS} channels")));
+    }
+    if logins.len() > sections.len() {
+        return Err(root.error(format!(
+            "the credentials file has {} channels, here are {}",
+            logins.len(),
+            sections.len()
+        )));
     }
     let mut logins = logins.into_iter();
     let each = sections.into_iter().enumerate();
-    each.map(|(n, section)| channel(n, section, logins.next().unwrap_or_default(), base)).collect()
+    let each = each.map(|(number, section)| {
+        let read = channel(number, section, logins.next().unwrap_or_default(), base);
+        // The channels behind it keep their numbers.
+        read.or_else(|error| root.pass(error, UNREACHABLE).map(|()| Channel::unknown()))
+    });
+    each.collect()
+}
+
+impl Channel {
+    /// One that only a newer program understands.
+    fn unknown() -> Self {
+        let [ld, sd, hd, fhd] = [Stream::Main; 4];
+        Self {
+            backend: Backend::Unknown,
+            bitrates: Bitrates::default(),
+            quality: QualityMap { ld, sd, hd, fhd },
+            ring_bytes: None,
+            always_on: Vec::new(),
+        }
+    }
 }
 
 fn channel(
@@ -198,6 +222,7 @@ fn channel(
     let has_sub = match &backend {
         Backend::Rtsp { sub, .. } => sub.is_some(),
         Backend::Emulator { sub, command, .. } => sub.is_some() || command.is_empty(),
+        Backend::Unknown => false,
     };
     let channel = Channel {
         backend,
@@ -213,6 +238,11 @@ fn channel(
     };
     section.finish()?;
     Ok(channel)
+}
+
+fn bitrate(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<u32>, Error> {
+    let bitrate = section.read(key, integer(1..=1_000_000_000))?;
+    Ok(bitrate.and_then(|bitrate| u32::try_from(bitrate).ok()))
 }
 
 fn rtsp_backend(section: &mut Section<'_, '_>, apart: Login) -> Result<Backend, Error> {
@@ -240,18 +270,13 @@ fn rtsp_backend(section: &mut Section<'_, '_>, apart: Login) -> Result<Backend, 
         password: password.unwrap_or_default().into(),
         transport,
         web,
-fn bitrate(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<u32>, Error> {
-    let bitrate = section.read(key, integer(1..=1_000_000_000))?;
-    Ok(bitrate.and_then(|bitrate| u32::try_from(bitrate).ok()))
-}
-
     })
 }
 
 fn emulator(section: &mut Section<'_, '_>, base: &Path) -> Result<Backend, Error> {
     let main = path(section, "main", base)?;
     let sub = path(section, "sub", base)?;
-    let words = section.read("command", list(|word| text(0..=PATH)(word).map(Secret::from)))?;
+    let words = section.insist("command", list(|word| text(0..=PATH)(word).map(Secret::from)))?;
     let named = |words: &[Secret]| words.first().is_some_and(|word| !word.expose().is_empty());
     match &words {
         Some(words) if !named(words) => {
@@ -307,7 +332,7 @@ pub(super) fn path(
     key: &'static str,
     base: &Path,
 ) -> Result<Option<PathBuf>, Error> {
-    Ok(section.read(key, text(1..=PATH))?.map(|p| base.join(p)))
+    Ok(section.insist(key, text(1..=PATH))?.map(|p| base.join(p)))
 }
 
 fn cloud_url(value: &DeValue<'_>) -> Result<Url, String> {

@@ -1,6 +1,7 @@
 //! Reading one table of a configuration file, key by key. Asking for a key is what makes it known.
+//! In a file of a newer version, what is not understood is noted and passed over.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
@@ -8,26 +9,44 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::{Error, nearest::nearest};
 
+/// Of the files that this program knows. It grows when an older program would misread a file.
+const VERSION: u64 = 1;
+
 /// The text of a file, with what error messages need.
 pub(super) struct File<'t> {
     name: String,
     text: &'t str,
     /// Full names of all keys asked for, present or not.
     known: RefCell<BTreeSet<String>>,
+    newer: Cell<bool>,
+    notes: RefCell<Vec<String>>,
 }
 
 impl<'t> File<'t> {
     pub(super) fn new(name: String, text: &'t str) -> Self {
-        Self { name, text, known: RefCell::default() }
+        let (known, newer, notes) = Default::default();
+        Self { name, text, known, newer, notes }
     }
 
-    /// The whole file as a table.
+    /// The whole file as a table; its `version` is read.
     pub(super) fn root(&self) -> Result<Section<'_, 't>, Error> {
-        match DeTable::parse(self.text) {
-            Ok(table) => Ok(Section::new(self, String::new(), 0, table.into_inner())),
-            // Only the message: the full text quotes the line, and a password with it.
-            Err(e) => Err(self.error(e.span().map_or(0, |s| s.start), e.message().to_owned())),
+        let table = DeTable::parse(self.text);
+        // Only the message: the full text quotes the line, and a password with it.
+        let table = table
+            .map_err(|e| self.error(e.span().map_or(0, |s| s.start), e.message().to_owned()))?;
+        let mut root = Section::new(self, String::new(), 0, table.into_inner());
+        let version = root.insist("version", integer(1..=u32::MAX.into()))?.unwrap_or(VERSION);
+        if version > VERSION {
+            self.newer.set(true);
+            let newer = format!("version {version} is newer than this program's, {VERSION}");
+            root.pass(root.error(newer), "what it does not understand is left out")?;
         }
+        Ok(root)
+    }
+
+    /// What was passed over, one line each.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.notes.take()
     }
 
     #[cfg(test)]
@@ -56,8 +75,21 @@ impl<'f, 't> Section<'f, 't> {
         Self { file, path, offset, table, asked: Vec::new() }
     }
 
-    /// The key's value, where it is present. `parse` answers a wrong one with what is allowed.
+    /// The key's value, where it is present and, in a newer file, understood. `parse` answers a wrong
+    /// one with what is allowed.
     pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
+    ) -> Result<Option<T>, Error> {
+        match self.insist(key, parse) {
+            Err(error) => self.pass(error, "the default is taken").map(|()| None),
+            read => read,
+        }
+    }
+
+    /// The key's value, where it is present: one for which no default will do.
+    pub(super) fn insist<T>(
         &mut self,
         key: &'static str,
         parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
@@ -74,7 +106,7 @@ impl<'f, 't> Section<'f, 't> {
         key: &'static str,
         parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
     ) -> Result<T, Error> {
-        let value = self.read(key, parse)?;
+        let value = self.insist(key, parse)?;
         value.ok_or_else(|| self.missing(key))
     }
 
@@ -91,10 +123,16 @@ impl<'f, 't> Section<'f, 't> {
     pub(super) fn section(&mut self, key: &'static str) -> Result<Section<'f, 't>, Error> {
         let path = self.full(key);
         match self.take(key) {
-            None => Ok(Section::new(self.file, path, self.offset, DeTable::new())),
-            Some((at, DeValue::Table(table))) => Ok(Section::new(self.file, path, at, table)),
-            Some((at, _)) => Err(self.file.error(at, format!("{path} must be a table"))),
+            None => {}
+            Some((at, DeValue::Table(table))) => {
+                return Ok(Section::new(self.file, path, at, table));
+            }
+            Some((at, _)) => {
+                let error = self.file.error(at, format!("{path} must be a table"));
+                self.pass(error, "the defaults are taken")?;
+            }
         }
+        Ok(Section::new(self.file, path, self.offset, DeTable::new()))
     }
 
     /// The tables of the array under `key`; none when absent.
@@ -125,10 +163,19 @@ impl<'f, 't> Section<'f, 't> {
 
     /// Refuses keys that nobody asked for.
     pub(super) fn finish(self) -> Result<(), Error> {
-        match self.table.keys().min_by_key(|key| key.span().start) {
-            Some(key) => Err(self.unknown(key, &self.asked)),
-            None => Ok(()),
+        let mut keys: Vec<_> = self.table.keys().collect();
+        keys.sort_unstable_by_key(|key| key.span().start);
+        let mut unknown = keys.into_iter().map(|key| self.unknown(key, &self.asked));
+        unknown.try_for_each(|error| self.pass(error, "it is left out"))
+    }
+
+    /// In a newer file, notes an error and what is done `instead` of ending with it.
+    pub(super) fn pass(&self, error: Error, instead: &str) -> Result<(), Error> {
+        if !self.file.newer.get() {
+            return Err(error);
         }
+        self.file.notes.borrow_mut().push(format!("{error}: {instead}"));
+        Ok(())
     }
 
     /// An error about the table as a whole.

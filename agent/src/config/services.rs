@@ -17,11 +17,11 @@ const UNNAMED: &str = "ivt";
 
 pub(super) fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record, Error> {
     let modes = word(&[("overflow", SpoolMode::Overflow), ("always", SpoolMode::Always)]);
-    let dir = path(&mut section, "spool_dir", base)?;
+    let dir = section.read("spool_dir", text(1..=PATH))?.map(|dir| base.join(dir));
     let mode = section.read("spool", modes)?;
     let limit = section.read("spool_limit", integer(1 << 20..=1 << 40))?;
     if dir.is_none() && (mode.is_some() || limit.is_some()) {
-        return Err(section.error("a spool needs record.spool_dir"));
+        section.pass(section.error("a spool needs record.spool_dir"), "there is none")?;
     }
     let spool = dir.map(|dir| Spool {
         dir,
@@ -47,7 +47,7 @@ pub(super) fn tlss(
     let server = section.read("server", text(1..=HOST))?;
     let port = section.read("port", integer(1..=65_535))?.and_then(|port| u16::try_from(port).ok());
     let interval = section.read("interval_minutes", integer(1..=1_440))?.unwrap_or(60);
-    let (tls, mac) = (section.read("tls", boolean)?, section.read("mac", mac)?);
+    let (tls, mac) = (section.insist("tls", boolean)?, section.insist("mac", mac)?);
     let brand = section.read("brand", name)?;
     let model = section.read("model", name)?;
     let profile = path(&mut section, "profile", base)?;
@@ -82,9 +82,11 @@ pub(super) fn web(section: &mut Section<'_, '_>) -> Result<Option<Web>, Error> {
     let snapshot = section.read("snapshot", snapshot_path)?;
     let cgi = section.read("web_cgi", boolean)?;
     let Some((host, port)) = address else {
-        let stray = snapshot.map(|_| "snapshot").or(cgi.map(|_| "web_cgi"));
-        let needs = |key| Err(section.error(format!("channel.{key} needs channel.web")));
-        return stray.map_or(Ok(None), needs);
+        if let Some(key) = snapshot.map(|_| "snapshot").or(cgi.map(|_| "web_cgi")) {
+            let needs = section.error(format!("channel.{key} needs channel.web"));
+            section.pass(needs, "it is left out")?;
+        }
+        return Ok(None);
     };
     let snapshot = snapshot.unwrap_or_else(|| "/nvc-cgi/operator/snapshot.fcgi".into());
     Ok(Some(Web { host, port, snapshot, cgi: cgi.unwrap_or(true) }))
