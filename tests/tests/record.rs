@@ -189,6 +189,18 @@ async fn a_new_session_takes_over_and_the_old_one_is_uploaded_to_its_own_address
 }
 
 #[tokio::test]
+async fn recordings_have_what_the_memory_limit_leaves_and_no_more() {
+    let settings = "[runtime]\nmemory_limit = 20971520".into();
+    let stage = Plan { settings, ..Plan::default() }.start().await;
+    let mut params = order(&stage, 0, "r");
+    params["seg_max_count"] = json!(8);
+    let refused = stage.call("StartCloudRecord", params).await.unwrap_err();
+    assert!(refused.code == 1 && refused.msg.contains("raise memory_limit"), "{refused}");
+    record(&stage, "r").await.unwrap();
+    flawless(&stored(&stage, "r", 2).await);
+}
+
+#[tokio::test]
 async fn a_refused_session_leaves_the_running_one_alone() {
     let stage = Plan::default().start().await;
     record(&stage, "old").await.unwrap();
