@@ -132,6 +132,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_backend_of_a_newer_configuration_is_listed_and_never_there() {
+        let text = "version = 2\n[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+                    [[channel]]\nbackend = 'onvif'";
+        let device = device(&text.parse().unwrap()).unwrap();
+        let [Channel { encoder, snapshot: None }] = &device.channels[..] else {
+            panic!("one channel without pictures");
+        };
+        encoder.reach().await.unwrap_err();
+        let error = encoder.source(Stream::Main).await.err().unwrap().to_string();
+        assert!(error.contains("newer configuration"), "{error}");
+    }
+
+    #[tokio::test]
     async fn an_emulator_serves_files_or_the_built_in_clips() {
         let device = parsed("backend = 'emulator'\nmain = '/clips/a.flv'");
         let encoder = &device.channels[0].encoder;

@@ -85,6 +85,19 @@ fn what_memory_does_not_hold_is_refused_at_the_start_with_the_sum() {
 }
 
 #[test]
+fn a_newer_configuration_is_good_and_says_what_is_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = format!("version = 2\n{GOOD}shiny = true\n");
+    let output = check(&write(dir.path(), &newer, 0o600));
+    let notes = text(&output.stderr);
+    assert!(output.status.success(), "{notes}");
+    assert!(text(&output.stdout).contains("agent.toml: good"));
+    for want in ["agent.toml:1: version 2 is newer", "agent.toml:9: unknown key \"shiny\""] {
+        assert!(notes.contains(want), "want {want}\ngot  {notes}");
+    }
+}
+
+#[test]
 fn files_that_a_configuration_names_are_opened_by_its_check() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("garbage.pem"), "no certificate").unwrap();
