@@ -44,17 +44,18 @@ size: ## what takes the room in the agent for TARGET; fails beyond cross/limits.
 	cross/size $(TARGET) $(PROFILE)
 
 arm: ## build the agent for armv7 and aarch64, and run it under qemu-user against the simulators
-	cross/test-errors
 	$(CARGO) build $(LOCKED) -p ivt-sim --bins
 	cross/test armv7-unknown-linux-musleabihf agent 2038
 	cross/test aarch64-unknown-linux-musl agent
 	cross/size --top 12 armv7-unknown-linux-musleabihf
 	cross/size --top 12 aarch64-unknown-linux-musl
+	cross/test-errors
 
 test-arm: ## unit tests and the agent on every processor that can be emulated, the small agent on armv7
 	$(CARGO) build $(LOCKED) -p ivt-sim --bins
 	. cross/env && for target in $$EMULATED; do cross/test $$target || exit 1; done
 	. cross/env && for target in $$OTHERS; do cross/test $$target agent || exit 1; done
+	cross/test armv7-unknown-linux-gnueabihf 2038
 	cross/test $(TARGET) small
 
 features: ## clippy for every set of features that ships
