@@ -20,6 +20,9 @@ use crate::rtmp::{Options, PublishError, Publisher, RtmpUrl};
 /// frame held.
 const LATE: Duration = Duration::from_secs(2);
 
+/// A picture above this size is left out, in bytes: common servers close the connection for one.
+const LARGEST: usize = 1_500_000;
+
 /// How a publish is doing; totals go on when it is made again with the same sender. Watchers are woken for news only: consent, the first frame, a gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishStats {
@@ -31,8 +34,10 @@ pub struct PublishStats {
     pub bytes: u64,
     /// Times the server was too slow and the stream went on at a later key frame.
     pub gaps: u64,
-    /// Frames left out in those.
+    /// Frames left out in those, or because of a picture that was too large.
     pub dropped_frames: u64,
+    /// Pictures too large for the servers there are.
+    pub oversized: u64,
     /// When the last frame had gone out.
     pub last_frame_at: Option<std::time::Instant>,
 }
@@ -88,6 +93,25 @@ async fn pump(
             error = publisher.ended() => return error,
         };
         let Some(frame) = frame else { return PublishError::SourceEnded };
+        if frame.data.len() > LARGEST {
+            queue.skip_to_key();
+            let mut first = false;
+            stats.send_if_modified(|stats| {
+                first = stats.oversized == 0;
+                stats.oversized += 1;
+                stats.dropped_frames += 1;
+                false
+            });
+            if first {
+                let bytes = frame.data.len();
+                log::warn!(
+                    "{}: a picture of {bytes} bytes, and those made from it, are left out: servers \
+                     take {LARGEST}; set the camera to a lower bit rate or size",
+                    publisher.peer(),
+                );
+            }
+            continue;
+        }
         let Some(tags) = muxer.tags(&frame) else { continue };
         let mut bytes = 0;
         for tag in tags {
@@ -133,6 +157,11 @@ impl<'a> Queue<'a> {
     async fn next(&mut self) -> Option<Arc<Frame>> {
         loop {
             if let Some(frame) = self.pending.pop_front() {
+                if self.wants_key && !frame.key {
+                    self.dropped += 1;
+                    continue;
+                }
+                self.wants_key = false;
                 return Some(frame);
             }
             match self.reader.next().await? {
@@ -140,9 +169,7 @@ impl<'a> Queue<'a> {
                     self.wants_key = true;
                     self.count_gap(lost);
                 }
-                Item::Frame(frame) if self.wants_key && !frame.key => self.dropped += 1,
                 Item::Frame(frame) => {
-                    self.wants_key = false;
                     let waited = Instant::now().into_std().duration_since(frame.received);
                     self.pending.push_back(frame);
                     if waited > LATE {
@@ -175,6 +202,11 @@ impl<'a> Queue<'a> {
         if dropped > 0 {
             self.count_gap(dropped);
         }
+    }
+
+    /// What comes next is made from a frame that was not sent.
+    fn skip_to_key(&mut self) {
+        self.wants_key = true;
     }
 
     fn count_gap(&mut self, dropped: u64) {

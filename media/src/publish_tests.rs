@@ -145,6 +145,37 @@ async fn a_stalled_server_costs_frames_up_to_a_key_frame_and_they_are_counted() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_picture_too_large_for_servers_is_left_out_with_those_made_from_it() {
+    let hub = Hub::new(10 << 20);
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (task, _stop, mut seen) = start(publisher, &hub);
+    let large = 3 << 20;
+    for (n, key, size) in [
+        (0, true, large), // Also as the first.
+        (1, false, 100),
+        (2, true, LARGEST - 4),
+        (3, false, 100),
+        (4, false, large),
+        (5, false, 100),
+        (6, true, large),
+        (7, false, 100),
+        (8, true, 100),
+        (9, false, 100),
+    ] {
+        hub.push(picture(key, n, size));
+        if [2, 3, 8, 9].contains(&n) {
+            assert_eq!(number(&mut session).await, Some(n as u8));
+        }
+        sleep(Duration::from_millis(40)).await;
+    }
+    hub.close();
+    assert_eq!(session.next_tag().await.unwrap(), None);
+    assert_eq!(task.await.unwrap(), Err(PublishError::SourceEnded), "the connection stays");
+    let seen = *seen.borrow_and_update();
+    assert_eq!((seen.frames, seen.oversized, seen.dropped_frames), (4, 3, 6), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn old_pictures_are_not_sent_when_there_are_new_ones() {
     let hub = Hub::new(10 << 20);
     let (publisher, mut session) = pair(16 << 10).await;

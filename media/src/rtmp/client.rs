@@ -87,6 +87,11 @@ impl Publisher {
             .unwrap_or_else(|_| Err(PublishError::timeout(url.peer(), step, options.establish)))
     }
 
+    /// Host and port of the server.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
     /// Writes a tag in one vectored write, where the socket has room for it. Waits for a server
     /// that reads slowly, up to the stall limit. After an error, and when this future is dropped
     /// before its end, the connection is of no further use.
