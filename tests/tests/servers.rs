@@ -151,6 +151,18 @@ async fn a_server_that_does_not_get_on_is_cut_in_ten_seconds_and_tried_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_stalls_is_noticed_at_a_low_bit_rate_too() {
+    let server = Server::start(Wrong::Stall).await;
+    let low = camera(ClipOpener::built_in(BuiltIn::Sub));
+    let stage = Plan { cameras: vec![low], ..Plan::default() }.start().await;
+    stage.publish_to(0, "bad", &server.url()).await.unwrap();
+    let began = Instant::now();
+    // What lies between would take minutes to fill.
+    soon("it is tried again", server.wait_publishes(2)).await;
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn a_stalled_server_costs_whole_groups_of_pictures_of_its_own_stream() {
     let (stage, _server) = beside_a_good_one(Wrong::Stall).await;
     // The ring of 1 MiB overflows long before the server is cut.

@@ -21,6 +21,10 @@ use crate::tls;
 /// link with 300 ms of delay still carries 10 Mbit/s.
 const SEND_BUFFER: u32 = 512 << 10;
 
+/// The kernel gives a server up that acknowledges nothing, or takes nothing, for so long: at a low bit
+/// rate its buffers would take minutes to fill.
+const USER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Reads in which handshake and commands are over.
 const EAGER_READS: u8 = 32;
 
@@ -71,6 +75,8 @@ async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     socket.connect(address).await
 }
 
