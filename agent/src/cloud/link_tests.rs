@@ -5,6 +5,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::*;
 use crate::channel::testing::{deaf, slow};
@@ -184,6 +186,10 @@ async fn garbage_ends_the_connection_at_once() {
     for garbage in [
         Message::text("{"),
         Message::text("[]"),
+        Message::text("{}"),
+        Message::text("null"),
+        Message::text("\0"),
+        Message::text(json!({"seq": 1}).to_string()),
         Message::text(json!({"seq": 99, "resp": {}}).to_string()),
         Message::text("x".repeat(65 * 1024)),
         Message::text("x".repeat(70 * 1024)),
@@ -313,4 +319,62 @@ async fn more_than_32_waiting_requests_end_the_connection() {
     let (reason, after, _) = cloud.ended().await;
     assert!(matches!(reason, Reason::Violation(Violation::TooManyRequests)), "{reason}");
     assert!(after <= Duration::from_secs(1), "{after:?}");
+}
+
+/// A frame as it goes over the wire; a message may be many.
+fn frame(opcode: Data, payload: &[u8], last: bool) -> Message {
+    let payload = payload.to_vec();
+    Message::Frame(Frame::message(payload, OpCode::Data(opcode), last))
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_make_no_text_end_the_connection_at_once() {
+    let piece = [b' '; 10 * 1024];
+    let mut endless = vec![frame(Data::Text, &piece, false)];
+    endless.resize(7, frame(Data::Continue, &piece, false));
+    let rows = [
+        ("no UTF-8", vec![frame(Data::Text, b"{\"seq\":1,\"resp\":\"\xff\"}", true)]),
+        ("half a surrogate pair", vec![frame(Data::Text, b"\"\xed\xa0\x80\"", true)]),
+        ("half a character", vec![frame(Data::Text, b"\"\xe9\x95", true)]),
+        (
+            "no UTF-8 over two frames",
+            vec![
+                frame(Data::Text, b"{\"seq\":\"\xe9", false),
+                frame(Data::Continue, b"x\"}", true),
+            ],
+        ),
+        (
+            "a message within a message",
+            vec![frame(Data::Text, b"{\"seq\"", false), frame(Data::Text, b"{}", true)],
+        ),
+        ("an end without a beginning", vec![frame(Data::Continue, b"{}", true)]),
+        ("frames without an end", endless),
+    ];
+    for (what, frames) in rows {
+        let mut cloud = connected(128 * 1024).await;
+        cloud.keepalive().await;
+        for frame in frames {
+            cloud.socket.send(frame).await.unwrap();
+        }
+        let (reason, after, _) = cloud.ended().await;
+        assert!(matches!(reason, Reason::Broken(_)), "{what}: {reason}");
+        assert!(after <= Duration::from_secs(1), "{what}: {after:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_pieces_is_answered() {
+    let mut cloud = connected(4096).await;
+    cloud.keepalive().await;
+    let request =
+        json!({"req": "GetNetConfig", "params": {"channel": 0, "name": "\u{955c}"}, "seq": 7});
+    let text = request.to_string();
+    let cut = text.find('\u{955c}').unwrap() + 1; // Within the character.
+    cloud.socket.send(frame(Data::Text, &text.as_bytes()[..cut], false)).await.unwrap();
+    cloud.socket.send(Message::Ping("between".into())).await.unwrap();
+    cloud.socket.send(frame(Data::Continue, &text.as_bytes()[cut..], false)).await.unwrap();
+    cloud.socket.send(frame(Data::Continue, b"", true)).await.unwrap();
+    let answer = cloud.receive().await;
+    assert_eq!((&answer["seq"], &answer["err"]["code"]), (&json!(7), &json!(101)), "{answer}");
+    assert_eq!(cloud.keepalive().await.as_secs(), 10);
 }
