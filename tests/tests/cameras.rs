@@ -91,6 +91,50 @@ async fn a_camera_that_reboots_freezes_or_sends_garbage_comes_back_into_the_same
 }
 
 #[tokio::test]
+async fn the_session_with_a_camera_is_kept_alive() {
+    let lasts = async |transport| {
+        let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
+        options.session_timeout = Duration::from_secs(3);
+        let stage = live(Plan { cameras: vec![options], transport, ..Plan::default() }).await;
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(10) {
+            flows_on(&stage).await;
+        }
+        assert_eq!(stage.cameras[0].counters().total().plays, 1, "{transport}: one session");
+    };
+    join_all(["tcp", "udp"].map(lasts)).await;
+}
+
+#[tokio::test]
+async fn a_camera_away_for_longer_than_the_retries_is_given_up() {
+    let settings = "[publish]\nretry_seconds = 2".into();
+    let stage = live(Plan { settings, ..Plan::default() }).await;
+    stage.cameras[0].inject(None, Fault::Reboot(Duration::from_secs(6))).unwrap();
+    // Asked for again, a stream being retried is there. Once it was given up, it starts anew, which
+    // cannot be.
+    let (address, _kept) = closed_port();
+    let url = format!("rtmp://{address}/live/s");
+    let mut look = tokio::time::interval(Duration::from_millis(100));
+    soon("it is given up", async {
+        while stage.publish_to(0, "s", &url).await.is_ok() {
+            look.tick().await;
+        }
+    })
+    .await;
+
+    soon("the camera is back", async {
+        while stage.publish(0, "other").await.is_err() {
+            look.tick().await;
+        }
+    })
+    .await;
+    soon("frames flow", stage.cloud.stream("other").wait_frames(40)).await;
+    stage.becomes(0, ChannelState::Live, Some("other")).await;
+    let given_up = stage.cloud.stream("s").info();
+    assert!(given_up.publishes == 1 && !given_up.live, "{given_up:?}");
+}
+
+#[tokio::test]
 async fn changed_parameters_reach_the_cloud_before_the_picture_that_needs_them() {
     let stage = live(Plan::default()).await;
     let stream = stage.cloud.stream("s");
