@@ -7,6 +7,7 @@ use ivt_hal::{Bitrates, Encoder, Transport};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::frame::Track;
 use ivt_media::rtmp::server::{ServerLimits, accept};
+use ivt_media::segment::Limits;
 use ivt_media::source::Opener as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -331,6 +332,33 @@ async fn a_lost_cloud_ends_the_stream() {
     server.sees(Seen::End).await;
     channel.publish(ask(server.addr, "b")).await.unwrap();
     channel.live(Some("b")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_that_nobody_waits_for_any_more_does_not_begin() {
+    let channel = emulated();
+    let mut status = channel.handle.status();
+    let order = |session_id: &str| Order {
+        session_id: session_id.into(),
+        limits: Limits { duration: Duration::from_secs(10), max_bytes: 1 << 20 },
+        max_segments: 1,
+        prerecord: Duration::ZERO,
+        start: None,
+        callback: "http://127.0.0.1:9/".parse().unwrap(),
+    };
+    // Its bit rate is measured for three seconds.
+    let ask = |session_id| RecordAsk {
+        stream: Stream::Main,
+        max_bitrate: NonZeroU64::new(5_000_000),
+        order: order(session_id),
+    };
+    let asked = channel.handle.record(ask("a"));
+    assert!(timeout(Duration::from_secs(1), asked).await.is_err(), "it is being measured");
+    let begun = status.wait_for(|status| status.recording.is_some());
+    assert!(timeout(PATIENCE, begun).await.is_err(), "nobody was told that it records");
+
+    channel.handle.record(ask("b")).await.unwrap();
+    status.wait_for(|status| status.recording.as_deref() == Some("b")).await.unwrap();
 }
 
 #[tokio::test]
