@@ -1,24 +1,26 @@
 """The agent publishes; foreign servers receive."""
 import os
-import time
 
 from peers.judge import judge
 from peers.ours import Agent, Cloud, clip
 from peers.paths import CLIPS, FIXTURES
+from peers.process import wait_for
 from peers.sinks import FfmpegServer, Nginx, RtmpCrate, TlsFront, newer_ffmpeg_server
 
 from . import add
 
 SECONDS = 5
+# A publisher may take so long until its first picture is there.
+LESS = 2
 BUILT_IN = os.path.join(CLIPS, "main.flv")
 
 
-def record(cloud, server, seconds=SECONDS):
-    """Has the cloud publish to `server` for a while; the path of the recording."""
-    cloud.publish(server.url("interop?token=a%2Fb"), "interop")
-    time.sleep(seconds)
-    cloud.stop("interop")
-    return server.recording("interop")
+def record(cloud, server, stream="interop", token="", seconds=SECONDS):
+    """Has the cloud publish until `server` has so much of it; the path of the recording."""
+    cloud.publish(server.url(stream + token), stream)
+    wait_for(f"{seconds} s of the stream", lambda: server.seconds(stream) >= seconds, 30)
+    cloud.stop(stream)
+    return server.recording(stream)
 
 
 def publish(name, server):
@@ -28,7 +30,7 @@ def publish(name, server):
         sink = server(stack, folder)
         cloud = Cloud(stack, folder)
         Agent(stack, folder, cloud, [clip(source)], getattr(sink, "ca_file", None))
-        judge(record(cloud, sink), source or BUILT_IN, SECONDS - 2)
+        judge(record(cloud, sink, token="?token=a%2Fb"), source or BUILT_IN, SECONDS - LESS)
     return run
 
 
@@ -42,10 +44,7 @@ def twice(stack, folder):
     cloud = Cloud(stack, folder)
     Agent(stack, folder, cloud, [clip(None)])
     for name in ("first", "second"):
-        cloud.publish(sink.url(name), name)
-        time.sleep(3)
-        cloud.stop(name)
-        judge(sink.recording(name), BUILT_IN, 1)
+        judge(record(cloud, sink, name, seconds=3), BUILT_IN, 3 - LESS)
 
 
 for peer, server in (("nginx-rtmp", Nginx), ("ffmpeg", FfmpegServer), ("rtmp crate", RtmpCrate)):

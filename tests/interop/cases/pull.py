@@ -8,7 +8,7 @@ from peers.paths import CLIPS, FIXTURES
 from peers.sinks import FfmpegServer, Nginx, newer_ffmpeg_server
 
 from . import add
-from .publish import SECONDS, record
+from .publish import LESS, SECONDS, record
 
 MAIN = os.path.join(CLIPS, "main.flv")
 
@@ -19,7 +19,7 @@ def pull(path, video, audio, transport, server):
         sink = server(stack, folder)
         cloud = Cloud(stack, folder)
         Agent(stack, folder, cloud, [camera(source.url, transport)])
-        judge(record(cloud, sink), path, SECONDS - 3)
+        judge(record(cloud, sink), path, SECONDS - LESS - 1)
     return run
 
 

@@ -1,6 +1,7 @@
 """Programs under test: started in their own process group with a log file, ended with the case that started them."""
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -25,17 +26,31 @@ def wait_for(what, probe, seconds):
 
 
 def free_port():
-    """A port nobody has now; for programs which cannot say what the kernel chose for them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port nobody has now, and which the kernel gives nobody else; for programs which cannot say what it chose for them."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
+        lowest = int(limits.read().split()[0])
+    while True:
+        port = random.randrange(lowest // 2, lowest)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-def listens(port):
-    """Whether something listens on `port`, asked of the kernel: a connection would disturb one-shot servers."""
-    with open("/proc/net/tcp") as table:
+def listens(port, network="self"):
+    """Whether something listens on `port`, asked of the kernel: a connection would disturb one-shot servers. `network` is a
+    process in the network that is meant."""
+    return _in_state("0A", port, network)
+
+
+def connected(port):
+    """Whether somebody is connected to `port`."""
+    return _in_state("01", port, "self")
+
+
+def _in_state(state, port, network):
+    with open(f"/proc/{network}/net/tcp") as table:
         rows = [line.split() for line in table]
-    return any(row[3] == "0A" and row[1].endswith(f":{port:04X}") for row in rows[1:])
+    return any(row[3] == state and row[1].endswith(f":{port:04X}") for row in rows[1:])
 
 
 class Process(contextlib.AbstractContextManager):
@@ -56,7 +71,7 @@ class Process(contextlib.AbstractContextManager):
         with open(self.log, encoding="utf-8", errors="replace") as log:
             return log.read()
 
-    def said(self, pattern, seconds=15):
+    def said(self, pattern, seconds=30):
         """Waits until the log holds `pattern`; the match."""
         def probe():
             match = re.search(pattern, self.output())
@@ -65,16 +80,16 @@ class Process(contextlib.AbstractContextManager):
             return match
         return wait_for(f"{pattern!r} from {self.name}", probe, seconds)
 
-    def listening(self, port, seconds=15):
+    def listening(self, port, seconds=30):
         """Waits until `port` is open."""
         def probe():
             if self.child.poll() is not None:
                 raise Failed(f"{self.name} ended with {self.child.returncode}: {self.tail()}")
-            return listens(port)
+            return listens(port, self.pid)
         wait_for(f"open port of {self.name}", probe, seconds)
         return self
 
-    def ended(self, seconds=15):
+    def ended(self, seconds=30):
         """Waits for the program to end by itself; its exit status."""
         try:
             return self.child.wait(seconds)

@@ -6,11 +6,13 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import urllib.request
 from xml.etree import ElementTree
 
+from . import flv
 from .paths import FFMPEG, PEERS
-from .process import Failed, Process, free_port, wait_for
+from .process import Failed, Process, connected, free_port, wait_for
 
 NGINX = """
 load_module modules/ngx_rtmp_module.so;
@@ -71,9 +73,15 @@ class Nginx:
             streams = ElementTree.parse(answer).iter("stream")
         return {stream.findtext("name"): int(stream.findtext("bytes_in")) for stream in streams}
 
+    def seconds(self, stream):
+        """How much of a stream is recorded."""
+        return max(map(flv.seconds, glob.glob(f"{self.folder}/{stream}*.flv")), default=0)
+
     def recording(self, stream):
-        """The path of the finished recording."""
-        (path,) = wait_for(f"recording of {stream}", lambda: glob.glob(f"{self.folder}/{stream}*.flv"), 5)
+        """The path of the finished recording: nginx still reads what was sent after the publisher has gone."""
+        (path,) = glob.glob(f"{self.folder}/{stream}*.flv")
+        files = f"/proc/{self.process.pid}/fd"
+        wait_for(f"end of the recording of {stream}", lambda: path not in map(os.path.realpath, glob.glob(f"{files}/*")), 30)
         return path
 
 
@@ -86,9 +94,16 @@ class FfmpegServer:
         command = [binary, "-nostdin", "-v", "error", "-y", "-listen", "1", "-f", "flv", "-i", self.url("any"),
                    "-map", "0", "-c", "copy", "-f", "flv", self.file]
         self.process = stack.enter_context(Process("ffmpeg-server", command, folder)).listening(self.port)
+        self.began = None
 
     def url(self, stream):
         return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
+
+    def seconds(self, _stream):
+        """How long a publisher has been there: ffmpeg looks at a stream for up to ten seconds before it writes any of it."""
+        if not self.began and connected(self.port):
+            self.began = time.monotonic()
+        return time.monotonic() - self.began if self.began else 0
 
     def recording(self, _stream):
         self.process.ended()
@@ -107,6 +122,10 @@ class RtmpCrate:
 
     def url(self, stream):
         return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
+
+    def seconds(self, _stream):
+        """How much is recorded."""
+        return flv.seconds(self.file) if os.path.exists(self.file) else 0
 
     def recording(self, _stream):
         self.process.said(r"end \d+ [1-9]\d* \d+")
@@ -133,6 +152,9 @@ class TlsFront:
 
     def url(self, stream):
         return f"rtmps://localhost:{self.port}/live/{stream}"
+
+    def seconds(self, stream):
+        return self.server.seconds(stream)
 
     def recording(self, stream):
         return self.server.recording(stream)
