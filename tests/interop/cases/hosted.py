@@ -74,13 +74,13 @@ def in_c(stack, folder):
     camera = os.path.join(folder, "camera.py")
     with open(camera, "w") as out:
         out.write(TERSE)
-    stack.enter_context(Process("camera", [*inside, sys.executable, camera], folder))
+    stack.enter_context(Process("camera", [*inside, sys.executable, camera], folder)).listening(8081)
     source = os.path.join(folder, "server.c")
     with open(source, "w") as out:
         out.write(printed("c"))
     program = os.path.join(folder, "server")
     subprocess.run(["gcc", "-w", "-o", program, source], check=True)
-    server = stack.enter_context(Process("server", [*inside, "stdbuf", "-oL", program], folder))
+    server = stack.enter_context(Process("server", [*inside, "stdbuf", "-oL", program], folder)).listening(PORT)
     judge(session(stack, folder, inside, server), ["Records:"])
 
 
@@ -96,7 +96,7 @@ def in_python(stack, folder):
     source = os.path.join(folder, "server.py")
     with open(source, "w") as out:
         out.write(printed("python"))
-    server = stack.enter_context(Process("server", [*inside, python, "-u", source, str(PORT)], folder))
+    server = stack.enter_context(Process("server", [*inside, python, "-u", source, str(PORT)], folder)).listening(PORT)
     judge(session(stack, folder, inside, server), ["Records:"])
 
 
