@@ -18,5 +18,5 @@ class Case:
 ALL = []
 
 
-def add(name, run, deadline=60):
+def add(name, run, deadline=120):
     ALL.append(Case(name, run, deadline))

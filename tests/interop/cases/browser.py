@@ -8,6 +8,11 @@ from peers.process import Failed, wait_for
 
 from . import add
 
+NOTE_OFFLINE = """
+    const online = document.getElementById('online');
+    new MutationObserver(() => { window.offline ||= online.textContent === 'offline'; })
+        .observe(online, {childList: true, characterData: true, subtree: true});
+"""
 FORM = "document.querySelector('form[data-method=RTMPPublish]')"
 # Mean colours of three of the card's bars, and the sweeping bar's column: the brightest of the row it moves in.
 LOOK = """
@@ -50,20 +55,22 @@ def shows_the_stream(stack, folder):
     for (red, green, blue), want in zip(first["bars"], ((0, 190, 0), (190, 0, 190), (0, 0, 190))):
         if any(abs(a - b) > 60 for a, b in zip((red, green, blue), want)):
             raise Failed(f"the picture is not the test card: {first['bars']}")
-    wait_for("motion in the picture", lambda: browser.script(LOOK)["white"] != first["white"], 5)
+    wait_for("motion in the picture", lambda: browser.script(LOOK)["white"] != first["white"], 20)
     for text in ('"req": "RTMPPublish"', '"resp"', "Keepalive"):
         browser.wait(f"packet with {text}", "return document.getElementById('packets').innerText.replace(/\\s+/g, ' ')"
                      ".includes(arguments[0])", text)
     browser.screenshot("page.png")
 
     logins = cloud.device()["logins"]
+    # It may be back before anybody looks.
+    browser.script(NOTE_OFFLINE)
     browser.script("document.getElementById('raw').value = arguments[0]; document.getElementById('raw-form').requestSubmit()",
                    '{"req": "GetNetConfig", ')
     browser.wait("malformed packet in the list", "return document.getElementById('packets').innerText.includes(arguments[0])",
                  '{"req": "GetNetConfig", ')
-    browser.wait("hang-up of the agent", "return document.getElementById('online').textContent === 'offline'")
+    browser.wait("hang-up of the agent", "return window.offline")
     # The agent is back by itself: its first delay is at most 15 s.
-    wait_for("new login of the agent", lambda: (cloud.device() or {"logins": 0})["logins"] > logins, 20)
+    wait_for("new login of the agent", lambda: (cloud.device() or {"logins": 0})["logins"] > logins, 30)
     if browser.complaints():
         raise Failed(f"the console says {browser.complaints()[0]}")
 

@@ -23,7 +23,7 @@ class Browser:
         if not chrome or not shutil.which("chromedriver"):
             raise Failed("chromium or chromedriver is missing: run tests/interop/setup")
         driver = stack.enter_context(Process("chromedriver", ["chromedriver", "--port=0"], folder))
-        port = driver.said(r"started successfully on port (\d+)")[1]
+        port = driver.said(r"started successfully on port (\d+)", 60)[1]
         self.base = f"http://127.0.0.1:{port}"
         self.downloads = os.path.join(folder, "downloads")
         options = {"binary": chrome, "args": ARGUMENTS + [f"--user-data-dir={os.path.join(folder, 'profile')}"],
@@ -39,7 +39,7 @@ class Browser:
     def script(self, text, *arguments):
         return self._post("/execute/sync", {"script": text, "args": list(arguments)})
 
-    def wait(self, what, text, *arguments, seconds=20):
+    def wait(self, what, text, *arguments, seconds=40):
         """Waits until the script returns something true; that."""
         return wait_for(what, lambda: self.script(text, *arguments), seconds)
 
@@ -63,7 +63,7 @@ class Browser:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise Failed(f"chromedriver: {json.load(error)['value']['message'].splitlines()[0]}") from None
