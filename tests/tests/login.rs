@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use futures::{SinkExt as _, StreamExt as _};
+use ivt_sim::camera::{CameraOptions, CameraSim};
 use ivt_sim::cloud::{CloudOptions, Direction, Faults, LinkFaults, Login};
-use ivt_tests::{DEVICE, Plan, Stage, soon, until};
+use ivt_tests::{DEVICE, Plan, Stage, hasty, soon, until};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
+use tokio_tungstenite::tungstenite::Message;
 
 fn with_link(link: LinkFaults) -> Plan {
     let faults = Faults { link, ..Faults::default() };
@@ -61,6 +65,24 @@ async fn an_answer_that_is_no_packet_ends_the_connection() {
     soon("the device hangs up", stage.device().wait_offline()).await;
     stage.cloud.set_faults(Faults::default());
     comes_back(&stage, 1).await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_answers_without_content_is_kept_where_the_configuration_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("ws://{}/ivc", listener.local_addr().unwrap());
+    let camera = CameraSim::start(CameraOptions::default()).await.unwrap();
+    let settings = "accept_bare_answers = true".into();
+    let plan = Plan { settings, ..Plan::default() };
+    let _agent = hasty(&plan.config_of(&address, std::slice::from_ref(&camera)));
+    let (tcp, _) = soon("the agent dials", listener.accept()).await.unwrap();
+    let mut cloud = tokio_tungstenite::accept_async(tcp).await.unwrap();
+    for _ in 0..2 {
+        let message = soon("a keepalive", cloud.next()).await.unwrap().unwrap();
+        let packet: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+        assert_eq!(packet["req"], "Keepalive");
+        cloud.send(Message::text(json!({"seq": packet["seq"]}).to_string())).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -201,6 +201,16 @@ async fn a_stream_above_the_limit_is_11() {
 }
 
 #[tokio::test]
+async fn the_main_streams_bit_rate_is_no_reason_to_refuse_the_sub_stream() {
+    let channel_settings = "bitrate = 4000000".into();
+    let stage = Plan { channel_settings, ..Plan::default() }.start().await;
+    let ask = json!({ "channel": 0, "quality": "ld", "url": stage.cloud.rtmp_url("s"),
+                      "stream_id": "s", "max_bitrate": 1_000_000 });
+    stage.call("RTMPPublish", ask).await.unwrap();
+    flows(&stage, "s").await;
+}
+
+#[tokio::test]
 async fn losing_the_cloud_stops_the_stream() {
     let stage = Plan::default().start().await;
     stage.publish(0, "s").await.unwrap();
