@@ -102,7 +102,9 @@ impl Store {
     pub(super) fn find_root(&self) -> Result<(), SpoolError> {
         let found = device(&self.root).map_err(failed("find", &self.root))?;
         if self.device.is_some_and(|device| device != found) {
-            let other = io::Error::other("another file system is mounted there now");
+            let other = io::Error::other(
+                "another file system is there now, mount the former one or restart the agent",
+            );
             return Err(failed("use", &self.root)(other));
         }
         Ok(())
