@@ -189,6 +189,26 @@ async fn a_new_session_takes_over_and_the_old_one_is_uploaded_to_its_own_address
 }
 
 #[tokio::test]
+async fn a_session_that_is_stopped_and_goes_on_stays_in_order() {
+    let put = StepFault::always(RecordFault::Status(503));
+    let stage = with_faults(RecordFaults { put, ..none() }).start().await;
+    let recording = stage.cloud.recording("r");
+    for _ in 0..3 {
+        record(&stage, "r").await.unwrap();
+        let before = recording.info().calls.put;
+        soon("it is tried", recording.wait_for(|info| info.calls.put > before + 5)).await;
+        stop(&stage, "r").await;
+    }
+    stage.cloud.set_faults(Faults::default());
+    let info = soon("each is saved", recording.wait_for(|info| info.calls.save == 3)).await;
+    assert!(info.violations.is_empty() && info.drops.is_empty(), "{info:?}");
+    let stored: Vec<_> = info.stored().collect();
+    assert!(stored.windows(2).all(|p| p[0].start_us < p[1].start_us + 100_000), "{info:?}");
+    let resumed = stored.iter().filter(|s| s.discontinue == Some(true)).count();
+    assert_eq!(resumed, 3, "{info:?}");
+}
+
+#[tokio::test]
 async fn recordings_have_what_the_memory_limit_leaves_and_no_more() {
     let settings = "[runtime]\nmemory_limit = 20971520".into();
     let stage = Plan { settings, ..Plan::default() }.start().await;

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use ivt_hal::{Encoder, Kind};
 use ivt_media::hub::Start;
 use ivt_media::pull::{Pull, PullState};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -46,6 +47,9 @@ struct Starting {
     waiting: Vec<Answer>,
 }
 
+/// Sessions whose uploads have not ended, and how that is told.
+type Uploading = Vec<(String, oneshot::Receiver<Infallible>)>;
+
 /// The session that records. Dropping it ends the recording, not the upload of what it left.
 struct Current {
     session_id: String,
@@ -58,7 +62,7 @@ impl Recording {
     /// to end.
     pub(super) async fn run(mut self, mut stop: Stop) {
         let (mut starting, mut current) = (None, None);
-        let mut work = JoinSet::new();
+        let (mut work, mut uploading) = (JoinSet::new(), Uploading::new());
         loop {
             self.report(current.as_ref());
             tokio::select! {
@@ -83,7 +87,8 @@ impl Recording {
                     // Otherwise the cloud takes it for refused, or is gone.
                     let wanted = begun.waiting.iter().any(|answer| !answer.is_closed());
                     let outcome = ready.map(|session| if wanted {
-                        current = Some(self.start(begun.session_id, session, &stop, &mut work));
+                        let id = begun.session_id;
+                        current = Some(self.start(id, session, &stop, &mut work, &mut uploading));
                     });
                     for answer in begun.waiting {
                         answer.send(outcome.clone()).ok();
@@ -94,7 +99,9 @@ impl Recording {
                         self.log(&ended.session_id, "ends: the cloud stays away");
                     }
                 }
-                Some(_) = work.join_next() => {}
+                Some(_) = work.join_next() => {
+                    uploading.retain_mut(|(_, end)| matches!(end.try_recv(), Err(TryRecvError::Empty)));
+                }
             }
         }
         drop((starting, current.take()));
@@ -173,11 +180,26 @@ impl Recording {
         session: Session,
         stop: &Stop,
         work: &mut JoinSet<()>,
+        uploading: &mut Uploading,
     ) -> Current {
         self.log(&session_id, "begins");
         let share = Arc::clone(&session.share);
         let (sender, stopped) = oneshot::channel();
-        work.spawn(session::run(session, stopped, stop.clone()));
+        // The cloud may stop a session and go on with it while it is still being uploaded.
+        let before = uploading.iter().position(|(id, _)| *id == session_id);
+        let before = before.map(|before| uploading.swap_remove(before).1);
+        let before = async move {
+            if let Some(ended) = before {
+                ended.await.ok();
+            }
+        };
+        let (end, ended) = oneshot::channel();
+        uploading.push((session_id.clone(), ended));
+        let stop = stop.clone();
+        work.spawn(async move {
+            session::run(session, before, stopped, stop).await;
+            drop(end);
+        });
         Current { session_id, share, _stop: sender }
     }
 

@@ -43,6 +43,14 @@ struct Shared {
 struct State {
     waiting: VecDeque<Leftover>,
     uploading: Option<SessionHead>,
+    /// These are recorded, or what they recorded is being uploaded: nothing beside that.
+    busy: Vec<SessionHead>,
+}
+
+/// A session that uploads by itself. What it left before, and nobody claimed, waits for its end.
+pub struct Busy {
+    leftovers: Leftovers,
+    head: SessionHead,
 }
 
 impl Leftovers {
@@ -50,6 +58,12 @@ impl Leftovers {
     pub fn add(&self, leftover: Leftover) {
         self.lock().waiting.push_back(leftover);
         self.0.changed.notify_waiters();
+    }
+
+    /// From now on the session uploads by itself.
+    pub fn busy(&self, head: SessionHead) -> Busy {
+        self.lock().busy.push(head.clone());
+        Busy { leftovers: self.clone(), head }
     }
 
     /// What a session of this name left, for the recording that goes on with it.
@@ -78,7 +92,9 @@ impl Leftovers {
             changed.as_mut().enable();
             let (next, others) = {
                 let state = &mut *self.lock();
-                let next = state.waiting.pop_front();
+                let free = |leftover: &Leftover| !state.busy.contains(&leftover.head);
+                let next = state.waiting.iter().position(free);
+                let next = next.and_then(|next| state.waiting.remove(next));
                 state.uploading = next.as_ref().map(|leftover| leftover.head.clone());
                 (next, state.waiting.len())
             };
@@ -109,6 +125,16 @@ impl Leftovers {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let busy = &mut self.leftovers.lock().busy;
+        if let Some(at) = busy.iter().position(|head| *head == self.head) {
+            busy.swap_remove(at);
+        }
+        self.leftovers.0.changed.notify_waiters();
     }
 }
 

@@ -129,3 +129,28 @@ async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
     }
     assert_eq!(puts(&server), 2);
 }
+
+#[tokio::test]
+async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
+    let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
+    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (goes_on, over) = (head("r", &server.url("/r")), head("o", &server.url("/o")));
+    let live = [0, 1].map(|_| means.leftovers.busy(goes_on.clone()));
+    let (waits, other) = (left(&spool, &goes_on, 2).await, left(&spool, &over, 1).await);
+    let shelves = [waits.shelf.clone(), other.shelf.clone()];
+    means.leftovers.add(waits);
+    means.leftovers.add(other);
+    let ends = async {
+        empty(&shelves[1..]).await;
+        for live in live {
+            assert_eq!(shelves[0].stored().len(), 2);
+            drop(live);
+        }
+        empty(&shelves).await;
+    };
+    tokio::select! {
+        () = means.leftovers.upload(&means) => {}
+        () = ends => {}
+    }
+    assert_eq!(puts(&server), 3);
+}

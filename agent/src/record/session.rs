@@ -70,9 +70,14 @@ pub struct Session {
     pub means: Means,
 }
 
-/// Records until `stop` is ready, then uploads what is left. When the agent stops, what the spool
-/// takes is kept for the next start.
-pub async fn run(mut session: Session, mut stop: oneshot::Receiver<Infallible>, agent: Stop) {
+/// Records until `stop` is ready, then uploads what is left; nothing is uploaded before `before` is
+/// ready. When the agent stops, what the spool takes is kept for the next start.
+pub async fn run(
+    mut session: Session,
+    before: impl Future<Output = ()>,
+    mut stop: oneshot::Receiver<Infallible>,
+    agent: Stop,
+) {
     let first = tokio::select! {
         frame = first_frame(&mut session.input) => frame,
         _ = &mut stop => None,
@@ -88,6 +93,7 @@ pub async fn run(mut session: Session, mut stop: oneshot::Receiver<Infallible>, 
         Some((spool, mode)) => Some((shelf(&spool, &means, &head).await, mode)),
         None => None,
     };
+    let _busy = means.leftovers.busy(head.clone());
     let anchor = Arc::new(Anchor::new(order.start, first.received.into(), SystemTime::now));
     let backlog = Backlog::new(BacklogOptions {
         name: format!("channel {channel}: recording {:?}", order.session_id),
@@ -117,9 +123,13 @@ pub async fn run(mut session: Session, mut stop: oneshot::Receiver<Infallible>, 
     let service = Service::new(means.http, order.callback);
     let mut ending = agent.clone();
     let upload = async {
-        let patience = UploadOptions::default();
+        let uploaded = async {
+            before.await;
+            let options = UploadOptions::default();
+            upload::run(&backlog, service.clone(), options, rand::make_rng()).await
+        };
         tokio::select! {
-            emptied = upload::run(&backlog, service.clone(), patience, rand::make_rng()) => Some(emptied),
+            emptied = uploaded => Some(emptied),
             () = ending.requested() => None,
         }
     };
