@@ -1,7 +1,7 @@
 //! What the store does to a disk, apart from reading: the seam where tests fail and crash it.
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,9 @@ pub struct OpenFile {
 
 /// Changes on a disk. What was not synced may be lost, and names are synced with their folder.
 pub trait Disk: fmt::Debug + Send {
+    /// Takes the folder for this process alone, for as long as the file is open. An error where
+    /// another has it.
+    fn claim(&self, root: &Path) -> io::Result<File>;
     /// A new folder, for this user only.
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// A new file, for this user only. An error where there is one, or a link.
@@ -44,6 +47,17 @@ pub trait Disk: fmt::Debug + Send {
 pub struct Card;
 
 impl Disk for Card {
+    fn claim(&self, root: &Path) -> io::Result<File> {
+        let folder = File::open(root)?;
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                Err(io::Error::new(ErrorKind::ResourceBusy, "another process uses it"))
+            }
+            // Some file systems have no locks.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(folder),
+        }
+    }
+
     fn make_dir(&self, path: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(path)
     }

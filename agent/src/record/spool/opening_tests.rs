@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use tempfile::tempdir;
-use tokio::time::advance;
+use tokio::time::{advance, timeout};
 
 use super::fixture::{TestDisk, group, second, segment, session};
 use super::room::REST;
@@ -54,6 +54,27 @@ async fn a_disk_that_cannot_be_written_opens_and_works_once_it_can() {
         store(&shelf, 1).await.unwrap();
         assert!(spool.stats().healthy);
     }
+}
+
+#[tokio::test]
+async fn a_folder_is_used_by_one_at_a_time() {
+    let dir = tempdir().unwrap();
+    let (first, _) = Spool::open(dir.path().into(), LIMIT).await.unwrap();
+    let shelf = first.shelf(session("a"));
+    store(&shelf, 0).await.unwrap();
+    let error = Spool::open(dir.path().into(), LIMIT).await.unwrap_err();
+    assert!(error.to_string().contains("another process uses it"), "{error}");
+    assert_eq!(error.cure(), "give each agent a record.spool_dir of its own");
+    assert_eq!(shelf.read(0).await.unwrap().concat(), group(0, 1).concat());
+    drop((first, shelf));
+    let opened = async {
+        loop {
+            if let Ok(opened) = Spool::open(dir.path().into(), LIMIT).await {
+                return opened;
+            }
+        }
+    };
+    assert_eq!(timeout(second() * 30, opened).await.expect("it is let go of").1.len(), 1);
 }
 
 #[tokio::test]

@@ -148,6 +148,7 @@ impl SpoolError {
             ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
                 "record.spool_dir must name a directory"
             }
+            ErrorKind::ResourceBusy => "give each agent a record.spool_dir of its own",
             ErrorKind::NotFound => "put the card back, or mount it",
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room",
             _ => "look at the disk and how it is mounted",

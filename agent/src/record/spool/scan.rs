@@ -16,14 +16,15 @@ use super::{SpoolError, names};
 
 impl Store {
     /// Opens the spool in `root`, which is made when missing, and repairs what can be. Only a
-    /// `root` that cannot be listed is an error: what cannot be read or mended in it is passed
+    /// `root` that cannot be listed, or is another process's, is an error: what cannot be read or mended in it is passed
     /// over. One that cannot be written is told of, and tried again as any disk that failed.
     pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
         if !root.is_dir() {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&root);
             made.map_err(failed("create", &root))?;
         }
-        let mut store = Self::new(root, limit, disk);
+        let claim = disk.claim(&root).map_err(failed("use", &root))?;
+        let mut store = Self { _claim: Some(claim), ..Self::new(root, limit, disk) };
         let folders = list(&store.root, FileType::is_dir, names::parse_folder);
         let mut folders = folders.map_err(failed("list", &store.root))?;
         folders.sort_unstable();

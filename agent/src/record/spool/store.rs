@@ -35,6 +35,8 @@ pub struct Store {
     pub(super) said_full: bool,
     /// The file system that `root` is on.
     pub(super) device: Option<u64>,
+    /// Keeps other processes out.
+    pub(super) _claim: Option<File>,
 }
 
 /// A file being written.
@@ -50,7 +52,17 @@ impl Store {
     pub(super) fn new(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Self {
         let index = Arc::new(Mutex::new(Index::new(limit)));
         let (forming, device) = (BTreeMap::new(), device(&root).ok());
-        Self { root, disk, index, next: 0, forming, rest: None, said_full: false, device }
+        Self {
+            root,
+            disk,
+            index,
+            next: 0,
+            forming,
+            rest: None,
+            said_full: false,
+            device,
+            _claim: None,
+        }
     }
 
     /// Shared with whoever lists.

@@ -11,8 +11,9 @@ use super::*;
 
 const LIMIT: u64 = 1 << 30;
 
+/// On a disk without locks: a process that was killed has none.
 async fn open(root: &Path) -> (Spool, Vec<Leftover>) {
-    Spool::open(root.to_owned(), LIMIT).await.unwrap()
+    Spool::open_on(Box::new(TestDisk::default()), root.to_owned(), LIMIT).await.unwrap()
 }
 
 async fn open_on(disk: &TestDisk, root: &Path, limit: u64) -> Spool {
