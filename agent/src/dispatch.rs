@@ -4,6 +4,7 @@
 mod codes;
 mod publish;
 mod record;
+mod refusals;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::channel::Handle;
+use refusals::{About, Refusals};
 
 /// A handler that takes longer is given up.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -26,20 +28,20 @@ pub struct Dispatch {
     channels: Vec<Handle>,
     /// Events of the cloud that this device has no use for.
     ignored: AtomicU32,
+    refusals: Refusals,
 }
 
 impl Dispatch {
     /// Serves these channels; the index is the number.
     pub fn new(channels: Vec<Handle>) -> Self {
-        Self { channels, ignored: AtomicU32::new(0) }
+        Self { channels, ignored: AtomicU32::new(0), refusals: Refusals::default() }
     }
 
     /// The answer to one request, within its deadline.
     pub async fn answer(&self, method: String, params: Option<Value>) -> Result<Value, RpcError> {
+        let about = About::new(&method, params.as_ref());
         let answer = self.serve(&method, params).await;
-        if let Err(e) = &answer {
-            log::debug!("{:?} is answered with {e}", excerpt(&method));
-        }
+        self.refusals.note(&about, answer.as_ref().map(drop));
         answer
     }
 

@@ -95,7 +95,9 @@ async fn live_lost_and_refused(scheme: Scheme) {
     for error in [refused, wrong] {
         assert!(!error.msg.contains("canary"), "{error}");
     }
-    stage.call("Unheard", json!({ "password": "canary-call" })).await.expect_err("unknown");
+    for _ in 0..3 {
+        stage.call("Unheard", json!({ "password": "canary-call" })).await.expect_err("unknown");
+    }
     let event = json!({ "event": "CtrlPTZ", "params": "canary" });
     stage.device().send_raw(event.to_string()).await.expect("it is online");
     stage.device().send_raw("canary garbage").await.expect("it is online");
@@ -119,6 +121,8 @@ async fn no_password_and_no_key_is_in_the_log_at_any_level() {
     for said in ["logged in to the cloud", "is live", "is interrupted", "did not start"] {
         assert!(log.contains(said), "{said:?} is not in the log:\n{log}");
     }
+    let refusals = log.lines().filter(|line| line.contains("WARN") && line.contains("Unheard"));
+    assert_eq!(refusals.count(), 2, "each of two devices tells of it once");
     for secret in SECRETS {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
