@@ -195,7 +195,13 @@ impl Queue {
         while self.needless() {
             settled.released.extend(self.take_out(0).map(|segment| segment.number));
         }
+        let wanted = self.phase != Phase::NotNow;
+        let disk_takes = matches!(spill, Spill::Store) && wanted && !self.unstorable;
         while self.over(0, allowed) {
+            // Two that come at once: the second waits for the disk to have taken the first.
+            if disk_takes && self.bytes() <= allowed {
+                break;
+            }
             let Some(segment) = self.idle().and_then(|i| self.take_out(i)) else { break };
             match spill {
                 _ if self.phase == Phase::NotNow => settled.released.push(segment.number),
@@ -203,9 +209,7 @@ impl Queue {
                 _ => settled.dropped.add(1, segment.duration),
             }
         }
-        let idle = self.storing.is_none() && !self.unstorable;
-        let wanted = self.phase != Phase::NotNow;
-        if matches!(spill, Spill::Store) && idle && wanted && self.over(1, allowed) {
+        if disk_takes && self.storing.is_none() && self.over(1, allowed) {
             settled.store = self.idle().map(|i| self.waiting[i].clone());
             self.storing = settled.store.as_ref().map(|segment| segment.number);
         }

@@ -145,18 +145,57 @@ fn one_at_a_time_is_stored_before_it_would_be_lost() {
     queue.release();
     assert!(queue.settle(u64::MAX, spill).store.is_none(), "the disk is busy");
     queue.push(segment(4, MIB, SECOND));
-    assert_eq!(queue.settle(u64::MAX, spill).dropped.number, 1, "too slow for that");
-    assert_eq!(numbers(&queue), [1, 2, 3, 4]);
+    assert_eq!(queue.settle(5 * MIB, spill).dropped.number, 0, "the share has room until then");
+    queue.push(segment(5, MIB, SECOND));
+    assert_eq!(queue.settle(5 * MIB, spill).dropped.number, 1, "too slow for that");
+    assert_eq!(numbers(&queue), [1, 2, 3, 4, 5]);
     assert_eq!(queue.first().unwrap().number, 2, "the first is on its way to the disk");
 
     queue.remove(1);
-    assert!(queue.settle(u64::MAX, spill).store.is_none(), "there is room for one more");
-    queue.push(segment(5, MIB, SECOND));
     assert_eq!(queue.settle(u64::MAX, spill).store.unwrap().number, 2);
-    queue.keep(2);
-    assert!(queue.settle(u64::MAX, spill).store.is_none(), "a bad disk is not asked at once");
+    queue.remove(2);
+    assert!(queue.settle(u64::MAX, spill).store.is_none(), "there is room for one more");
     queue.push(segment(6, MIB, SECOND));
     assert_eq!(queue.settle(u64::MAX, spill).store.unwrap().number, 3);
+    queue.keep(3);
+    assert!(queue.settle(u64::MAX, spill).store.is_none(), "a bad disk is not asked at once");
+    queue.push(segment(7, MIB, SECOND));
+    assert_eq!(queue.settle(u64::MAX, spill).store.unwrap().number, 3);
+}
+
+#[test]
+fn two_that_come_at_once_both_reach_the_disk() {
+    let mut queue = queue(3, Duration::ZERO);
+    let mut stored = Vec::new();
+    for number in 0..6 {
+        queue.push(segment(number, MIB, SECOND));
+        let settled = queue.settle(8 * MIB, &Spill::Store);
+        assert_eq!(settled.dropped.number, 0);
+        stored.extend(settled.store.map(|segment| segment.number));
+    }
+    assert_eq!(stored, [0], "one at a time");
+    while let Some(number) = queue.storing {
+        queue.remove(number);
+        let next = queue.settle(8 * MIB, &Spill::Store).store;
+        stored.extend(next.map(|segment| segment.number));
+    }
+    assert_eq!((stored, numbers(&queue)), (vec![0, 1, 2, 3], vec![4, 5]));
+}
+
+#[test]
+fn what_a_bad_disk_does_not_take_goes_with_the_count() {
+    let mut queue = queue(3, Duration::ZERO);
+    for number in 0..3 {
+        queue.push(segment(number, MIB, SECOND));
+        queue.settle(u64::MAX, &Spill::Store);
+    }
+    for number in 3..5 {
+        queue.push(segment(number, MIB, SECOND));
+        queue.settle(u64::MAX, &Spill::Store);
+    }
+    queue.keep(0);
+    assert_eq!(queue.settle(u64::MAX, &Spill::Store).dropped.number, 2);
+    assert_eq!(numbers(&queue), [2, 3, 4]);
 }
 
 #[test]
