@@ -1,15 +1,16 @@
 """A camera whose parameters change while it is published; foreign servers receive, and every picture is judged."""
 import os
-import time
 import urllib.request
 
 from peers.cameras import PASSWORD, USER
 from peers.judge import judge_changes
 from peers.ours import Agent, Camera, Cloud, camera
 from peers.paths import CLIPS
+from peers.process import wait_for
 from peers.sinks import FfmpegServer, Nginx
 
 from . import add
+from .publish import LESS
 
 # What camera-sim shows in turn, in two sizes.
 MAIN, SUB = (os.path.join(CLIPS, name) for name in ("main.flv", "sub.flv"))
@@ -25,12 +26,12 @@ def changes(server):
         cloud = Cloud(stack, folder)
         Agent(stack, folder, cloud, [camera(source.url, "tcp")])
         cloud.publish(sink.url("change"), "change")
-        time.sleep(SECONDS)
-        for _ in range(2):
-            urllib.request.urlopen(f"{control}fault/parameters", b"", timeout=10).close()
-            time.sleep(SECONDS)
+        for seconds in (SECONDS, 2 * SECONDS, 3 * SECONDS):
+            wait_for(f"{seconds} s of the stream", lambda: sink.seconds("change") >= seconds, 30)
+            if seconds < 3 * SECONDS:
+                urllib.request.urlopen(f"{control}fault/parameters", b"", timeout=10).close()
         cloud.stop("change")
-        judge_changes(sink.recording("change"), [MAIN, SUB, MAIN], 3 * SECONDS - 2)
+        judge_changes(sink.recording("change"), [MAIN, SUB, MAIN], 3 * SECONDS - LESS)
     return run
 
 

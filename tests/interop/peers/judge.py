@@ -42,6 +42,8 @@ def judge_changes(path, clips, seconds):
     os.makedirs(scratch, exist_ok=True)
     got = Recording(path, scratch)
     want = {clip: Recording(clip, scratch) for clip in clips}
+    if list(got.codecs) != ["audio", "video"]:
+        raise Failed(f"expected picture and sound, the recording holds {got.codecs}")
     for kind in got.codecs:
         _check_times(kind, got.packets(kind), seconds)
     got.decode()
