@@ -46,6 +46,8 @@ struct Draft {
     start: Start,
     discontinuity: bool,
     chunks: Vec<Bytes>,
+    /// Its groups together.
+    duration: Duration,
 }
 
 impl<O: Outlet> Recorder<O> {
@@ -121,9 +123,11 @@ impl<O: Outlet> Recorder<O> {
                     if let Some(begin) = &group.begins {
                         self.begin(begin);
                     }
-                    self.outlet.group(&group.chunks, group.duration);
+                    let duration = self.dates.stretch(group.duration);
+                    self.outlet.group(&group.chunks, duration);
                     if let Some(draft) = &mut self.draft {
                         draft.chunks.extend(group.chunks);
+                        draft.duration += duration;
                     }
                 }
                 Cut::End(end) => {
@@ -139,7 +143,7 @@ impl<O: Outlet> Recorder<O> {
                     self.outlet.end(Segment {
                         number: draft.number,
                         start: draft.start,
-                        duration: end.duration,
+                        duration: draft.duration,
                         discontinuity: draft.discontinuity,
                         bytes: end.bytes,
                         chunks: draft.chunks.into(),
@@ -156,39 +160,50 @@ impl<O: Outlet> Recorder<O> {
         // A session that goes on after a restart begins new time stamps.
         let discontinuity = begin.discontinuity || std::mem::take(&mut self.resumes);
         self.outlet.begin(number, start, discontinuity);
-        self.draft = Some(Draft { number, start, discontinuity, chunks: Vec::new() });
+        let (chunks, duration) = (Vec::new(), Duration::ZERO);
+        self.draft = Some(Draft { number, start, discontinuity, chunks, duration });
     }
 }
 
 /// Time since the first frame, by the camera's clock as far as that agrees with ours. Over a day two
-/// clocks differ by seconds; that is made good a little with each segment, by less than a frame.
+/// clocks differ by seconds; that is made good by durations that are a little longer or shorter than
+/// the camera's, so that each segment still begins where the one before ended.
 struct Dates {
     dts: i64,
     received: Instant,
-    /// Ticks added to the camera's time, and where that was last changed.
+    /// Ticks added to the camera's time, and those that are yet to be.
     offset: i64,
-    last: i64,
+    owed: i64,
 }
 
 impl Dates {
     /// Deviations up to this are the network's doing.
     const TOLERANCE: i64 = duration_ticks(300);
-    /// Of the time since the last correction, one part in so many may be made good.
+    /// Of a duration, one part in so many may be made good.
     const SLEW: i64 = 1_000;
 
     fn new(first: &Frame) -> Self {
-        Self { dts: first.dts, received: first.received, offset: 0, last: first.dts }
+        Self { dts: first.dts, received: first.received, offset: 0, owed: 0 }
     }
 
+    /// When a segment begins.
     fn of(&mut self, begin: &Begin) -> Duration {
         let elapsed = begin.received.saturating_duration_since(self.received);
-        let off = duration_to_ticks(elapsed) - (begin.at - self.dts + self.offset);
-        if off.abs() > Self::TOLERANCE {
-            let most = ((begin.at - self.last) / Self::SLEW).max(0);
-            self.offset += off.clamp(-most, most);
-        }
-        self.last = begin.at;
-        ticks_to_duration(begin.at - self.dts + self.offset)
+        let at = begin.at - self.dts + self.offset;
+        let off = duration_to_ticks(elapsed) - at;
+        self.owed = off - off.clamp(-Self::TOLERANCE, Self::TOLERANCE);
+        ticks_to_duration(at)
+    }
+
+    /// How long a group of the segment lasts by our clock.
+    fn stretch(&mut self, duration: Duration) -> Duration {
+        let ticks = duration_to_ticks(duration);
+        let most = ticks / Self::SLEW;
+        let part = self.owed.clamp(-most, most);
+        self.owed -= part;
+        self.offset += part;
+        // What is no whole tick stays.
+        (duration + ticks_to_duration(ticks + part)).saturating_sub(ticks_to_duration(ticks))
     }
 }
 

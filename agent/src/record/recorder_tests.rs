@@ -208,25 +208,39 @@ async fn pictures_that_come_in_bursts_are_all_recorded() {
     }
 }
 
-#[test]
-fn two_clocks_that_differ_are_brought_together_unnoticed() {
+/// Cuts segments of so many seconds, of groups of ten, from a camera whose clock is off by `ppm`.
+fn drifting(ppm: i64, seconds: i64, hours: i64) {
     let epoch = Instant::now();
-    for ppm in [-200, -50, 0, 50, 200] {
-        let mut dates = Dates { dts: 0, received: epoch, offset: 0, last: 0 };
-        let mut before = None;
-        for segment in 0..24 * 360 {
-            let real = segment * 10;
-            let at = real * CLOCK_HZ + real * CLOCK_HZ * ppm / 1_000_000;
-            // The network delays every third segment.
-            let late = Duration::from_millis(if segment % 3 == 0 { 250 } else { 0 });
-            let received = epoch + Duration::from_secs(real as u64) + late;
-            let date = dates.of(&Begin { at, received, discontinuity: false });
-            let off = date.abs_diff(Duration::from_secs(real as u64));
-            assert!(off < Duration::from_millis(700), "{ppm} ppm, {real} s: {off:?}");
-            if let Some(before) = before.replace(date) {
-                let step = (date - before).abs_diff(10 * SECOND);
-                assert!(step < Duration::from_millis(13), "{ppm} ppm, {real} s: {step:?}");
-            }
+    let mut dates = Dates { dts: 0, received: epoch, offset: 0, owed: 0 };
+    let mut end = Duration::ZERO;
+    for segment in 0..hours * 3600 / seconds {
+        let real = segment * seconds;
+        let at = |second: i64| second * CLOCK_HZ + second * CLOCK_HZ * ppm / 1_000_000;
+        // The network delays every third segment.
+        let late = Duration::from_millis(if segment % 3 == 0 { 250 } else { 0 });
+        let received = epoch + Duration::from_secs(real as u64) + late;
+        let start = dates.of(&Begin { at: at(real), received, discontinuity: false });
+        let (what, second) = (format!("{ppm} ppm, {seconds} s, {real} s"), Duration::from_secs);
+        assert!(start.abs_diff(second(real as u64)) < Duration::from_millis(600), "{what}");
+        assert!(start.abs_diff(end) < Duration::from_micros(500), "{what}: {start:?} {end:?}");
+        let group = |second| ticks_to_duration(at(second + 10)) - ticks_to_duration(at(second));
+        let groups = (real..real + seconds).step_by(10).map(group);
+        let (mut lasts, mut stretched) = (Duration::ZERO, Duration::ZERO);
+        for group in groups {
+            lasts += group;
+            stretched += dates.stretch(group);
         }
+        // What the clocks differ by over the segment, and a part of the network's doing.
+        let most = second(seconds as u64) / 1_000;
+        assert!(stretched.abs_diff(lasts) <= most, "{what}: {stretched:?} for {lasts:?}");
+        end = start + stretched;
+    }
+}
+
+#[test]
+fn two_clocks_that_differ_are_brought_together_and_segments_still_join() {
+    for ppm in [-200, -100, -50, 0, 50, 100, 200] {
+        drifting(ppm, 10, 24);
+        drifting(ppm, 300, 12);
     }
 }
