@@ -14,8 +14,16 @@ pub struct Budget {
 #[derive(Debug, Default)]
 struct Shares {
     next: u64,
-    /// What each session has set aside or, once it only drains, still holds.
-    taken: BTreeMap<u64, u64>,
+    taken: BTreeMap<u64, Taken>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    /// What the session has set aside or, once it only drains, still holds.
+    bytes: u64,
+    drains: bool,
+    /// What it may go on holding, so that a new session can begin.
+    most: u64,
 }
 
 /// One session's part. Dropping it gives the memory back.
@@ -45,19 +53,31 @@ impl Budget {
     }
 
     /// Sets `bytes` aside. What the session `instead` of which this one comes has set aside counts
-    /// as free: it will only drain.
+    /// as free: it will only drain. Where that is not enough, sessions that drain give way, the
+    /// oldest first.
     pub fn share(self: &Arc<Self>, bytes: u64, instead: Option<&Share>) -> Result<Share, Exceeded> {
         let mut shares = self.lock();
         let instead = instead.map(|share| share.id);
-        let others = shares.taken.iter().filter(|(id, _)| Some(**id) != instead);
-        let taken = others.fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
-        let free = self.limit.saturating_sub(taken);
+        let others = shares.taken.iter_mut().filter(|(id, _)| Some(**id) != instead);
+        let mut others: Vec<&mut Taken> = others.map(|(_, taken)| taken).collect();
+        let sum = |drains: fn(&Taken) -> bool| {
+            let taken = others.iter().filter(|taken| drains(taken));
+            taken.fold(0u64, |sum, taken| sum.saturating_add(taken.bytes.min(taken.most)))
+        };
+        let (all, records) = (sum(|_| true), sum(|taken| !taken.drains));
+        let free = self.limit.saturating_sub(records);
         if bytes > free {
             return Err(Exceeded { asked: bytes, free, limit: self.limit });
         }
+        let mut missing = bytes.saturating_sub(self.limit.saturating_sub(all));
+        for taken in others.iter_mut().filter(|taken| taken.drains) {
+            let held = taken.bytes.min(taken.most);
+            let part = held.min(missing);
+            (taken.most, missing) = (held - part, missing - part);
+        }
         let id = shares.next;
         shares.next += 1;
-        shares.taken.insert(id, bytes);
+        shares.taken.insert(id, Taken { bytes, drains: false, most: u64::MAX });
         Ok(Share { budget: Arc::clone(self), id, bytes })
     }
 
@@ -68,20 +88,20 @@ impl Budget {
 
 impl Share {
     /// What the session may hold at this moment: less than it set aside while the session before
-    /// it still holds some of the same memory.
+    /// it still holds some of the same memory, or while it drains and others need it.
     pub fn allowed(&self) -> u64 {
         let shares = self.budget.lock();
-        let taken =
-            |ids: std::ops::Range<u64>| shares.taken.range(ids).map(|(_, b)| *b).sum::<u64>();
         // Who came later was admitted beside this share; only earlier ones can be in its way.
-        self.bytes.min(self.budget.limit.saturating_sub(taken(0..self.id)))
+        let earlier: u64 = shares.taken.range(..self.id).map(|(_, taken)| taken.bytes).sum();
+        let most = shares.taken.get(&self.id).map_or(0, |taken| taken.most);
+        self.bytes.min(self.budget.limit.saturating_sub(earlier)).min(most)
     }
 
     /// The session records no more: it needs what it still holds, and nothing beyond.
     pub fn drain(&self, held: u64) {
         let mut shares = self.budget.lock();
-        if let Some(bytes) = shares.taken.get_mut(&self.id) {
-            *bytes = held.min(*bytes);
+        if let Some(taken) = shares.taken.get_mut(&self.id) {
+            (taken.bytes, taken.drains) = (held.min(taken.bytes), true);
         }
     }
 }
@@ -135,5 +155,25 @@ mod tests {
         let third = budget.share(50, Some(&second)).unwrap();
         second.drain(20);
         assert_eq!((first.allowed(), third.allowed()), (50, 30));
+    }
+
+    #[test]
+    fn what_drains_gives_way_before_a_new_session_is_refused() {
+        let budget = Budget::new(100);
+        let drained = [30, 20, 40].map(|bytes| budget.share(bytes, None).unwrap());
+        let [oldest, newer, live] = &drained;
+        oldest.drain(30);
+        newer.drain(20);
+        let first = budget.share(15, None).unwrap();
+        assert_eq!((oldest.allowed(), newer.allowed(), live.allowed()), (25, 20, 40));
+        assert_eq!(first.allowed(), 10, "until the oldest has let go");
+        oldest.drain(25);
+        assert_eq!(first.allowed(), 15);
+        let second = budget.share(35, None).unwrap();
+        assert_eq!((oldest.allowed(), newer.allowed()), (0, 10));
+        assert_eq!(budget.share(11, None).unwrap_err().free, 10);
+        oldest.drain(0);
+        newer.drain(10);
+        assert_eq!((live.allowed(), first.allowed(), second.allowed()), (40, 15, 35));
     }
 }

@@ -10,6 +10,7 @@ use super::fake::{Answer, Call, Fake};
 use super::*;
 use crate::clock::BUILT;
 use crate::record::backlog::BacklogOptions;
+use crate::record::budget::Budget;
 use crate::record::clock::Anchor;
 use crate::record::service::Announcement;
 use crate::record::{Segment, Start};
@@ -458,6 +459,46 @@ async fn an_agent_that_ends_confirms_what_is_uploaded() {
     assert!(upload.await.unwrap_err().is_cancelled());
     leave(&backlog, &fake).await;
     assert_eq!(recorded(&fake), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_drains_makes_room_for_a_new_session_oldest_first() {
+    let size = segment(0).bytes;
+    // Beside the segments there are half a megabyte of buffers in each share.
+    let budget = Budget::new((1 << 20) + 10 * size);
+    let share = Some(Arc::new(budget.share((1 << 19) + 10 * size, None).unwrap()));
+    let fake = failing(5, Fault::Busy("503".into()), is_create);
+    let backlog = Backlog::new(BacklogOptions { share, ..options(10) });
+    (0..8).for_each(|number| backlog.push(segment(number)));
+    backlog.close();
+    let new = budget.share((1 << 19) + 5 * size, None).unwrap();
+    start(&backlog, &fake).await.unwrap();
+    assert_eq!(recorded(&fake), [3, 4, 5, 6, 7]);
+    assert!(fake.words().contains(&"stat 3 30".into()), "{:?}", fake.words());
+    drop(backlog);
+    assert_eq!(new.allowed(), (1 << 19) + 5 * size);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lost_at_the_end_is_told_to_the_service() {
+    let fake = good();
+    let backlog = backlog(4);
+    (0..3).for_each(|number| backlog.push(segment(number)));
+    leave(&backlog, &fake).await;
+    assert_eq!(fake.words(), ["stat 3 30"]);
+
+    // It gives no addresses any more, but it is there.
+    let fake = Fake::new(|call| match call {
+        Call::Create(_) => Answer::Bad(Fault::Busy("503".into())),
+        _ => Answer::Good,
+    });
+    let backlog = self::backlog(4);
+    (0..2).for_each(|number| backlog.push(segment(number)));
+    backlog.close();
+    start(&backlog, &fake).await.unwrap();
+    assert_eq!(fake.words().last().unwrap(), "stat 2 20");
+    let told = fake.words().iter().filter(|word| word.starts_with("stat")).count();
+    assert_eq!(told, 1);
 }
 
 #[tokio::test(start_paused = true)]
