@@ -85,8 +85,9 @@ struct State {
     /// Uploaded, not yet confirmed: its number, and the service's name of it.
     unconfirmed: Option<(u64, String)>,
     dropped: Dropped,
-    /// Not yet told to the service; not yet to the log, and when that was told last.
-    unreported: Dropped,
+    /// Not yet told to the service, if that wants to know; not yet to the log, and when that was
+    /// told last.
+    unreported: Option<Dropped>,
     unlogged: Dropped,
     logged: Option<Instant>,
 }
@@ -123,7 +124,7 @@ impl Backlog {
             lent: Vec::new(),
             unconfirmed: None,
             dropped: Dropped::default(),
-            unreported: Dropped::default(),
+            unreported: Some(Dropped::default()),
             unlogged: Dropped::default(),
             logged: None,
         };
@@ -250,7 +251,9 @@ impl State {
 
     fn lose(&mut self, number: u64, time: Duration) {
         self.dropped.add(number, time);
-        self.unreported.add(number, time);
+        if let Some(unreported) = &mut self.unreported {
+            unreported.add(number, time);
+        }
         self.unlogged.add(number, time);
     }
 

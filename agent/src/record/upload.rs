@@ -72,7 +72,6 @@ pub async fn run(
         losses: 0,
         refused: Backoff::new(&backoff::CLOUD),
         asked_time: None,
-        takes_stat: true,
     };
     let ended = uploader.drain().await;
     if ended.is_err() {
@@ -81,6 +80,7 @@ pub async fn run(
     }
     backlog.store().await;
     backlog.give_up();
+    timeout_at(Instant::now() + PARTING, report_drops(backlog, &uploader.remote)).await.ok();
     backlog.log_drops();
     let Some(shelf) = backlog.shelf() else { return true };
     shelf.close().await.ok();
@@ -88,7 +88,8 @@ pub async fn run(
 }
 
 /// The agent ends, and no `run` uses this backlog any more: stores what waits as far as there is a
-/// spool, and confirms what is uploaded. Neither has to wait for the other.
+/// spool, and confirms what is uploaded; neither has to wait for the other. What is lost is told,
+/// as far as there is time.
 pub async fn leave(backlog: &Arc<Backlog>, remote: &impl Remote) {
     let end = Instant::now() + PARTING;
     let confirm = async {
@@ -101,6 +102,7 @@ pub async fn leave(backlog: &Arc<Backlog>, remote: &impl Remote) {
     };
     let _ = tokio::join!(timeout_at(end, confirm), timeout_at(end, backlog.store()));
     backlog.give_up();
+    timeout_at(end, report_drops(backlog, remote)).await.ok();
     backlog.log_drops();
     if let Some(shelf) = backlog.shelf() {
         // What is to be removed is, when this returns.
@@ -129,7 +131,6 @@ struct Uploader<R> {
     losses: u32,
     refused: Backoff,
     asked_time: Option<Instant>,
-    takes_stat: bool,
 }
 
 /// The service or the shelf has failed for longer than one waits.
@@ -159,7 +160,7 @@ impl<R: Remote> Uploader<R> {
             match self.attempt(&job, start).await {
                 Outcome::Uploaded(name) => {
                     self.uploaded(&job, name);
-                    self.report_drops().await;
+                    report_drops(&self.backlog, &self.remote).await;
                 }
                 Outcome::Gone => {}
                 Outcome::NotNow => self.declined(&job).await?,
@@ -176,7 +177,7 @@ impl<R: Remote> Uploader<R> {
             }
         }
         self.save().await?;
-        self.report_drops().await;
+        report_drops(&self.backlog, &self.remote).await;
         Ok(())
     }
 
@@ -223,17 +224,19 @@ impl<R: Remote> Uploader<R> {
         forget_pending(&self.backlog).await;
         None
     }
+}
 
-    async fn report_drops(&mut self) {
-        let dropped = self.backlog.unreported();
-        if dropped.number == 0 || !self.takes_stat {
-            return;
-        }
-        match self.remote.stat(dropped.number, dropped.time).await {
-            Ok(()) => self.backlog.reported(dropped),
-            Err(Fault::Expired(_) | Fault::Refused(_)) => self.takes_stat = false,
-            Err(Fault::Transport(_) | Fault::Busy(_)) => {}
-        }
+/// Tells the service what it has not been told of. Where its answer is lost, it is told again: better
+/// twice than never. A service that does not want to know is not asked again.
+async fn report_drops(backlog: &Backlog, remote: &impl Remote) {
+    let dropped = backlog.unreported();
+    if dropped.number == 0 {
+        return;
+    }
+    match remote.stat(dropped.number, dropped.time).await {
+        Ok(()) => backlog.reported(dropped),
+        Err(Fault::Expired(_) | Fault::Refused(_)) => backlog.keep_drops(),
+        Err(Fault::Transport(_) | Fault::Busy(_)) => {}
     }
 }
 

@@ -192,16 +192,22 @@ impl Backlog {
         state.left_alone = Some(Instant::now() + time);
     }
 
-    /// What the service has not been told of.
+    /// What the service has not been told of and wants to know.
     pub(crate) fn unreported(&self) -> Dropped {
-        self.lock().unreported
+        self.lock().unreported.unwrap_or_default()
+    }
+
+    /// The service does not want to know.
+    pub(crate) fn keep_drops(&self) {
+        self.lock().unreported = None;
     }
 
     /// It has been told of so much.
     pub(crate) fn reported(&self, told: Dropped) {
-        let state = &mut *self.lock();
-        state.unreported.number = state.unreported.number.saturating_sub(told.number);
-        state.unreported.time = state.unreported.time.saturating_sub(told.time);
+        if let Some(unreported) = &mut self.lock().unreported {
+            unreported.number = unreported.number.saturating_sub(told.number);
+            unreported.time = unreported.time.saturating_sub(told.time);
+        }
     }
 
     /// Why uploads fail, or that they do not.
