@@ -50,6 +50,12 @@ impl Order {
         let segments = self.max_segments.max(least_segments(spool));
         u64::from(segments).saturating_mul(self.limits.max_bytes).saturating_add(OVERHEAD)
     }
+
+    /// How much from before the first upload is kept, where that is less than is wanted.
+    fn shortened(&self) -> Option<Duration> {
+        let kept = self.limits.duration.saturating_mul(self.max_segments);
+        (kept < self.prerecord).then_some(kept)
+    }
 }
 
 /// A session that may begin.
@@ -93,6 +99,17 @@ pub async fn run(
         Some((spool, mode)) => Some((shelf(&spool, &means, &head).await, mode)),
         None => None,
     };
+    if let Some(kept) = order.shortened() {
+        log::warn!(
+            "channel {channel}: recording {:?} keeps {} s from before its first upload, not {} s: \
+             seg_max_count allows {} segments of {} s",
+            order.session_id,
+            kept.as_secs(),
+            order.prerecord.as_secs(),
+            order.max_segments,
+            order.limits.duration.as_secs()
+        );
+    }
     let _busy = means.leftovers.busy(head.clone());
     let anchor = Arc::new(Anchor::new(order.start, first.received.into(), SystemTime::now));
     let backlog = Backlog::new(BacklogOptions {
@@ -192,5 +209,26 @@ impl Outlet for Queue {
 
     fn forming(&mut self, bytes: u64) {
         self.backlog.forming(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_past_that_does_not_fit_into_the_segments_is_shortened() {
+        let order = |prerecord| Order {
+            session_id: "s".into(),
+            limits: Limits { duration: Duration::from_secs(10), max_bytes: 1 << 20 },
+            max_segments: 3,
+            prerecord: Duration::from_secs(prerecord),
+            start: None,
+            callback: Url::parse("http://h/cb").unwrap(),
+        };
+        assert_eq!(order(0).shortened(), None);
+        assert_eq!(order(30).shortened(), None);
+        assert_eq!(order(31).shortened(), Some(Duration::from_secs(30)));
+        assert_eq!(Order { max_segments: u32::MAX, ..order(31) }.shortened(), None);
     }
 }
