@@ -16,8 +16,9 @@ test: ## everything that needs nothing but the toolchain
 
 interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, Chromium, Autobahn
 	tests/interop/setup
-	$(CARGO) build $(LOCKED) -p ivt-media -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
-	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib transcode
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments
+	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib
 	tests/interop/run
 
 soak: ## kill -9 two hundred times while recording into a spool, and ten minutes of idleness (about 40 minutes)
@@ -28,6 +29,7 @@ soak: ## kill -9 two hundred times while recording into a spool, and ten minutes
 bench: ## figures against real peers, side by side (release build; takes about an hour)
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) --release -p ivt-agent -p ivt-sim -p ivt-tests --bins
+	$(CARGO) test $(LOCKED) --release -p ivt-proto --test rpc -- --ignored --nocapture cost_of_hostile_messages
 	tests/bench/run $(BENCH)
 
 TARGET ?= armv7-unknown-linux-musleabihf
@@ -59,7 +61,7 @@ test-arm: ## unit tests and the agent on every processor that can be emulated, t
 	cross/test $(TARGET) small
 
 features: ## clippy for every set of features that ships
-	for features in "" clips tls clips,tls; do \
+	for features in "" clips tls clips,tls clips,tls,g711-aac; do \
 		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
 
 release: ci features cross-all test-arm soak ## what a release must pass beside ci; takes hours

@@ -324,3 +324,26 @@ fn a_packet_cut_anywhere_is_malformed() {
         }
     }
 }
+
+/// Not a test but a figure, for `make bench`: what the dearest rows take from text to answer. The fastest of
+/// some runs, as this thread alone works in them; `feed` reads many a text twice.
+#[test]
+#[ignore = "a figure, printed by make bench"]
+fn cost_of_hostile_messages() {
+    let mut costs: Vec<_> = rows()
+        .iter()
+        .map(|(text, _)| {
+            let run = |_| {
+                let began = origin();
+                std::hint::black_box(feed(text));
+                began.elapsed()
+            };
+            ((0..20).map(run).min().unwrap(), text.len(), head(text))
+        })
+        .collect();
+    costs.sort_by(|a, b| b.cmp(a));
+    for (cost, bytes, text) in &costs[..5] {
+        let start: String = text.chars().take(40).collect();
+        println!("{:.3} ms for {bytes} bytes: {start}", cost.as_secs_f64() * 1e3);
+    }
+}
