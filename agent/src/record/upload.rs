@@ -248,6 +248,9 @@ mod tests;
 mod fault_tests;
 
 #[cfg(test)]
+mod herd_tests;
+
+#[cfg(test)]
 mod spool_tests;
 
 #[cfg(test)]
