@@ -8,11 +8,14 @@ from peers.ours import Agent, Cloud, clip
 from peers.process import Failed, wait_for
 
 from . import Skipped, add
+from .segments import judge_alone, probe
 
 SEGMENT = 1
 BROKEN = {"put": {"fault": {"status": 503}}}
 # Times are in the clip's milliseconds.
 TOLERANCE = 0.05
+# Of the built-in clip, pictures per second.
+RATE = 15
 
 
 def settings(spool, mode):
@@ -43,6 +46,24 @@ def complete(cloud, session, gaps=0, allowed=()):
         elif abs(apart) > TOLERANCE:
             raise Failed(f"{apart:+.3f} s between {before['name']} and {after['name']}")
     return behind
+
+
+def decodes(cloud, folder, session):
+    """Fails unless what the service holds of each segment plays alone, and all of it together with every picture."""
+    segments = sorted(stored(cloud, session), key=lambda s: s["start_us"])
+    recording = os.path.join(folder, "all.ts")
+    with open(recording, "wb") as whole:
+        for segment in segments:
+            body = cloud.object(session, segment["name"])
+            whole.write(body)
+            alone = os.path.join(folder, segment["name"])
+            with open(alone, "wb") as out:
+                out.write(body)
+            judge_alone(alone, "h264", segment["duration_us"] / 1e6, 1.01 / RATE)
+    video = next(s for s in probe(recording, "-count_frames")["streams"] if s["codec_name"] == "h264")
+    expected = round(sum(s["duration_us"] for s in segments) / 1e6 * RATE)
+    if int(video["nb_read_frames"]) != expected:
+        raise Failed(f"{video['nb_read_frames']} pictures of {expected} can be decoded")
 
 
 def small_disk(stack, folder, options):
@@ -95,6 +116,7 @@ def outage(stack, folder):
     unmarked = [s["name"] for s in turns if not s["discontinue"]]
     if unmarked:
         raise Failed(f"no discontinue=1 at a switch between live and backfill: {unmarked}")
+    decodes(cloud, folder, "r")
 
 
 def restart(mode, again=False):
@@ -125,6 +147,7 @@ def restart(mode, again=False):
         unmarked = [s["name"] for s in gaps if not s["discontinue"]]
         if unmarked:
             raise Failed(f"no discontinue=1 behind the restart: {unmarked}")
+        decodes(cloud, folder, "r")
     return run
 
 

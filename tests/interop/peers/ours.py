@@ -73,6 +73,11 @@ class Cloud:
         known = any(r["session"] == session for r in self.get("/api/recordings"))
         return self.get(f"/api/recordings/{session}") if known else {"segments": [], "violations": []}
 
+    def object(self, session, name):
+        """The bytes of a segment."""
+        with urllib.request.urlopen(f"{self.page}/api/recordings/{session}/{name}", timeout=30) as answer:
+            return answer.read()
+
     def record_faults(self, faults):
         """Faults of the recording service from now on; {} is a healthy one."""
         self.post("/api/faults", {**self.get("/api/faults"), "record": faults})
