@@ -29,7 +29,7 @@ soak: ## kill -9 two hundred times while recording into a spool, and ten minutes
 bench: ## figures against real peers, side by side (release build; takes about an hour)
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) --release -p ivt-agent -p ivt-sim -p ivt-tests --bins
-	$(CARGO) test $(LOCKED) --release -p ivt-proto --test rpc -- --ignored --nocapture cost_of_hostile_messages
+	$(CARGO) bench $(LOCKED) -p ivt-proto --bench hostile
 	tests/bench/run $(BENCH)
 
 TARGET ?= armv7-unknown-linux-musleabihf

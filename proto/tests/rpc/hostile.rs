@@ -10,7 +10,7 @@ use crate::origin;
 
 /// What a row may lead to. The text is part of what the error says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Outcome {
+pub enum Outcome {
     Malformed(&'static str),
     TooLong,
     WrongSeq,
@@ -32,7 +32,7 @@ use Outcome::*;
 
 const SECRET: &str = "hunter2";
 
-fn rows() -> Vec<(String, Outcome)> {
+pub fn rows() -> Vec<(String, Outcome)> {
     let mut rows: Vec<(String, Outcome)> =
         fixed().into_iter().map(|(text, outcome)| (text.to_owned(), outcome)).collect();
     rows.extend(large());
@@ -226,7 +226,7 @@ fn large() -> Vec<(String, Outcome)> {
 
 /// Feeds one packet to a device that waits for the answer to its Keepalive, and serves it.
 /// Returns what happened and the text that says so.
-fn feed(text: &str) -> (Outcome, String) {
+pub fn feed(text: &str) -> (Outcome, String) {
     let now = origin();
     let mut device = Peer::default();
     device.call(now, "Keepalive", None).unwrap();
@@ -276,7 +276,7 @@ fn feed(text: &str) -> (Outcome, String) {
     }
 }
 
-fn head(text: &str) -> String {
+pub fn head(text: &str) -> String {
     text.chars().take(120).collect()
 }
 
@@ -322,28 +322,5 @@ fn a_packet_cut_anywhere_is_malformed() {
             let (outcome, said) = feed(&text[..cut]);
             assert!(matches!(outcome, Malformed(_)), "{text} cut at {cut}: {outcome:?} {said}");
         }
-    }
-}
-
-/// Not a test but a figure, for `make bench`: what the dearest rows take from text to answer. The fastest of
-/// some runs, as this thread alone works in them; `feed` reads many a text twice.
-#[test]
-#[ignore = "a figure, printed by make bench"]
-fn cost_of_hostile_messages() {
-    let mut costs: Vec<_> = rows()
-        .iter()
-        .map(|(text, _)| {
-            let run = |_| {
-                let began = origin();
-                std::hint::black_box(feed(text));
-                began.elapsed()
-            };
-            ((0..20).map(run).min().unwrap(), text.len(), head(text))
-        })
-        .collect();
-    costs.sort_by(|a, b| b.cmp(a));
-    for (cost, bytes, text) in &costs[..5] {
-        let start: String = text.chars().take(40).collect();
-        println!("{:.3} ms for {bytes} bytes: {start}", cost.as_secs_f64() * 1e3);
     }
 }

@@ -10,7 +10,7 @@ mod roundtrip;
 
 use std::time::Instant;
 
-#[expect(clippy::disallowed_methods, reason = "an origin for virtual time; what a row costs")]
+#[expect(clippy::disallowed_methods, reason = "an origin for virtual time")]
 fn origin() -> Instant {
     Instant::now()
 }
