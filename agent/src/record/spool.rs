@@ -178,8 +178,8 @@ pub enum SpoolError {
 }
 
 impl Spool {
-    /// Opens the spool in `dir`, which is made when missing, and repairs what a crash left.
-    /// `limit` is in bytes, over all sessions. Runs in a tokio runtime.
+    /// Opens the spool in `dir`, which is made in its parent when missing, and repairs what a crash
+    /// left. `limit` is in bytes, over all sessions. Runs in a tokio runtime.
     pub async fn open(dir: PathBuf, limit: u64) -> Result<(Self, Vec<Leftover>), SpoolError> {
         Self::open_on(Box::new(Card), dir, limit).await
     }

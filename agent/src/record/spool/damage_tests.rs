@@ -191,7 +191,7 @@ fn files_beyond_the_limit_go_when_it_is_opened() {
 #[test]
 fn only_this_user_reads_what_is_stored() {
     let parent = tempdir().unwrap();
-    let root = parent.path().join("made/spool");
+    let root = parent.path().join("spool");
     let mut store = open(&root);
     let id = store.index().lock().unwrap().begin(session("a"));
     store.store(id, segment(1), second(), &group(1, 1)).unwrap();

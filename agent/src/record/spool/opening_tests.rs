@@ -30,9 +30,13 @@ async fn a_folder_that_cannot_be_made_is_an_error() {
         assert!(error.to_string().contains("file"), "{error}");
         assert_eq!(error.cure(), "record.spool_dir must name a directory");
     }
-    let spool = dir.path().join("not/there/yet");
+    let spool = dir.path().join("card/spool");
+    let error = Spool::open(spool.clone(), LIMIT).await.unwrap_err();
+    assert_eq!(error.cure(), "put the card back, or mount it");
+    assert!(!dir.path().join("card").exists());
+    std::fs::create_dir(dir.path().join("card")).unwrap();
     open(&TestDisk::default(), &spool).await;
-    assert!(spool.is_dir(), "what is missing is made");
+    assert!(spool.is_dir(), "what is missing on the card is made");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,12 +15,13 @@ use super::store::Store;
 use super::{SpoolError, names};
 
 impl Store {
-    /// Opens the spool in `root`, which is made when missing, and repairs what can be. Only a
+    /// Opens the spool in `root`, which is made in its parent when missing, and repairs what can be. Only a
     /// `root` that cannot be listed, or is another process's, is an error: what cannot be read or mended in it is passed
     /// over. One that cannot be written is told of, and tried again as any disk that failed.
     pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
         if !root.is_dir() {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(&root);
+            // Not its parents: they belong to a card that is not there.
+            let made = DirBuilder::new().mode(0o700).create(&root);
             made.map_err(failed("create", &root))?;
         }
         let claim = disk.claim(&root).map_err(failed("use", &root))?;
