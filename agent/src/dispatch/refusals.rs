@@ -6,13 +6,26 @@ use std::sync::{Mutex, PoisonError};
 use ivt_media::text::shorten;
 use ivt_proto::rpc::RpcError;
 use serde_json::Value;
+use tokio::time::{Duration, Instant};
 
 /// So many are remembered.
 const MOST: usize = 64;
+/// Lines of the log within a minute: whoever asks for something new each time fills no flash.
+const LINES: u32 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The newest refusals.
 #[derive(Default)]
-pub(super) struct Refusals(Mutex<VecDeque<Refusal>>);
+pub(super) struct Refusals(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    newest: VecDeque<Refusal>,
+    /// When the first of these lines was written.
+    since: Option<Instant>,
+    lines: u32,
+    unsaid: u64,
+}
 
 #[derive(PartialEq, Eq)]
 struct Refusal {
@@ -46,31 +59,48 @@ impl Refusals {
     /// Tells the log of a request that is refused, unless it was for the same reason before.
     pub(super) fn note(&self, about: &About, answer: Result<(), &RpcError>) {
         let error = answer.map_err(RpcError::to_string);
-        if !self.is_news(about, error.as_ref().err()) {
-            return;
-        }
+        let Some(unsaid) = self.news(about, error.as_ref().err()) else { return };
         let About { method, channel, session } = about;
         let channel = channel.map_or(String::new(), |channel| format!("channel {channel}: "));
         let session = session.as_ref().map_or(String::new(), |session| format!(" of {session:?}"));
+        let others = match unsaid {
+            0 => String::new(),
+            n => format!(" (and {n} others since the last such line)"),
+        };
         if let Err(error) = error {
-            log::warn!("{channel}{method:?}{session} is refused: {error}");
+            log::warn!("{channel}{method:?}{session} is refused: {error}{others}");
         }
     }
 
-    /// What comes good is forgotten.
-    fn is_news(&self, about: &About, error: Option<&String>) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether the log is to be told, and how many it was not told of since the last. What comes good is
+    /// forgotten.
+    fn news(&self, about: &About, error: Option<&String>) -> Option<u64> {
+        let known = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(error) = error else {
-            known.retain(|known| known.about != *about);
-            return false;
+            known.newest.retain(|known| known.about != *about);
+            return None;
         };
         let refusal = Refusal { about: about.clone(), error: error.clone() };
-        let news = !known.contains(&refusal);
-        if news {
-            known.truncate(MOST - 1);
-            known.push_front(refusal);
+        if known.newest.contains(&refusal) {
+            return None;
         }
-        news
+        known.newest.truncate(MOST - 1);
+        known.newest.push_front(refusal);
+        known.line()
+    }
+}
+
+impl Known {
+    fn line(&mut self) -> Option<u64> {
+        if self.since.is_none_or(|since| since.elapsed() >= MINUTE) {
+            (self.since, self.lines) = (Some(Instant::now()), 0);
+        }
+        if self.lines == LINES {
+            self.unsaid += 1;
+            return None;
+        }
+        self.lines += 1;
+        Some(std::mem::take(&mut self.unsaid))
     }
 }
 
@@ -87,7 +117,7 @@ mod tests {
     #[test]
     fn each_refusal_is_news_once_until_it_comes_good() {
         let (known, a, b) = (Refusals::default(), "a".to_owned(), "b".to_owned());
-        let news = |about: &About, error| known.is_news(about, error);
+        let news = |about: &About, error| known.news(about, error).is_some();
         let (first, other) = (about(0, "s"), about(1, "s"));
         assert!(news(&first, Some(&a)) && news(&first, Some(&b)) && news(&other, Some(&a)));
         assert!(news(&about(0, "t"), Some(&a)));
@@ -100,11 +130,23 @@ mod tests {
     fn whatever_is_asked_little_is_remembered() {
         let known = Refusals::default();
         for channel in 0..10 * MOST as i64 {
-            assert!(known.is_news(&about(channel, &"x".repeat(1 << 20)), Some(&"a".into())));
+            known.news(&about(channel, &"x".repeat(1 << 20)), Some(&"a".into()));
         }
-        let held = known.0.lock().unwrap();
+        let held = &known.0.lock().unwrap().newest;
         assert_eq!(held.len(), MOST);
         assert!(held.iter().all(|refusal| refusal.about.session.as_ref().unwrap().len() <= 200));
         assert!(About::new("M", None) == About::new("M", Some(&json!([1]))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_different_refusals_is_few_lines_a_minute() {
+        let known = Refusals::default();
+        let mut lines = Vec::new();
+        for channel in 0..10_000 {
+            lines.extend(known.news(&about(channel, "s"), Some(&"a".into())));
+        }
+        assert_eq!(lines, [0; LINES as usize]);
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(known.news(&about(0, "t"), Some(&"a".into())), Some(10_000 - u64::from(LINES)));
     }
 }
