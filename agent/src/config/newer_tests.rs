@@ -159,3 +159,11 @@ fn a_credentials_file_has_a_version_of_its_own() {
     assert!(token.contains("secret.toml:3: unknown key \"token\" in cloud"), "{token}");
     assert!(load("").unwrap_err().to_string().contains("secret.toml:2: unknown key \"token\""));
 }
+
+#[test]
+fn a_memory_limit_that_is_too_small_is_the_usual_one() {
+    let config = newer(&format!("{CLOUD}{CAMERA}[runtime]\nmemory_limit = 2097152\n")).unwrap();
+    assert_eq!(config.budget.limit, 40 << 20);
+    let [note] = &notes(&config)[..] else { panic!("one note") };
+    assert!(note.ends_with("the usual limit is taken"), "{note}");
+}

@@ -109,8 +109,15 @@ pub(super) fn config(
         tlss: tlss.as_ref(),
         worker_threads: runtime.worker_threads,
     };
-    let budget = needs.within(limit.unwrap_or_else(|| needs.usual_limit()));
-    let budget = budget.map_err(|shortage| section.error(shortage.to_string()))?;
+    let within = |limit| needs.within(limit).map_err(|short| section.error(short.to_string()));
+    let budget = match limit.map(within) {
+        Some(Ok(budget)) => budget,
+        Some(Err(error)) => {
+            section.pass(error, "the usual limit is taken")?;
+            within(needs.usual_limit())?
+        }
+        None => within(needs.usual_limit())?,
+    };
     section.finish()?;
 
     let mut section = root.section("log")?;

@@ -154,13 +154,6 @@ impl<'f, 't> Section<'f, 't> {
         items.into_iter().map(open).collect()
     }
 
-    /// Refuses a key that older programs knew, and says what to do `instead`.
-    pub(super) fn retired(&self, key: &str, instead: &str) -> Result<(), Error> {
-        let Some(at) = self.table.keys().find(|k| k.get_ref() == key) else { return Ok(()) };
-        let message = format!("{} is no longer known: {instead}", self.full(key));
-        Err(self.file.error(at.span().start, message))
-    }
-
     /// Refuses keys that nobody asked for.
     pub(super) fn finish(self) -> Result<(), Error> {
         let mut keys: Vec<_> = self.table.keys().collect();

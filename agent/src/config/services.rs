@@ -30,10 +30,6 @@ pub(super) fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record
     });
     let patience = section.read("disconnect_seconds", integer(0..=86_400))?;
     let patience = patience.unwrap_or(if spool.is_some() { 0 } else { 600 });
-    section.retired(
-        "memory_limit",
-        "take it out; runtime.memory_limit is for everything, and recordings have what is left",
-    )?;
     section.finish()?;
     Ok(Record { disconnect: (patience > 0).then(|| seconds(patience)), spool })
 }

@@ -297,11 +297,6 @@ fn a_spool_makes_recordings_outlive_the_cloud() {
 
     assert!(error(&text("spool = 'always'")).contains("record.spool_dir"));
     assert!(error(&text("spool_dir = '/s'\nspool = 'never'")).contains("\"overflow\""));
-    let old = error(&text("memory_limit = 33554432"));
-    assert!(
-        old.contains(":10: record.memory_limit is no longer known: take it out; runtime"),
-        "{old}"
-    );
 }
 
 #[test]
