@@ -9,6 +9,8 @@ fn main() {
     }
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let given = given
+        .map(|text| text.parse().expect("SOURCE_DATE_EPOCH is a number of seconds since 1970"));
     println!("cargo::rustc-env=IVT_BUILT={}", given.unwrap_or_else(now));
 }
