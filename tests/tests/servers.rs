@@ -156,10 +156,8 @@ async fn a_server_that_stalls_is_noticed_at_a_low_bit_rate_too() {
     let low = camera(ClipOpener::built_in(BuiltIn::Sub));
     let stage = Plan { cameras: vec![low], ..Plan::default() }.start().await;
     stage.publish_to(0, "bad", &server.url()).await.unwrap();
-    let began = Instant::now();
     // What lies between would take minutes to fill.
     soon("it is tried again", server.wait_publishes(2)).await;
-    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

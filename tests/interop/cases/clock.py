@@ -13,7 +13,7 @@ from .record import complete, stored
 
 SEGMENT = 1
 # Seconds between the cloud's order and the first frame of a recording, which may be a little older.
-LATE = 5
+LATE = 30
 # libfaketime counts so many seconds a day.
 DAY = 86_400
 ALWAYS = {"FAKETIME": "@2020-01-01 00:00:00"}

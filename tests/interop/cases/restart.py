@@ -138,7 +138,8 @@ def tells_systemd(stack, folder):
             raise Failed(f"expected WATCHDOG=1, got {said}")
         beats.append(time.monotonic())
     pauses = [after - before for before, after in zip(beats, beats[1:])]
-    if not all(limit / 4 < pause < limit for pause in pauses):
+    # One that is late is followed soon by the next.
+    if max(pauses) >= limit or sum(pauses) < limit / 4 * len(pauses):
         raise Failed(f"of a watchdog of {limit} s, the signs of life are {pauses} s apart")
     os.kill(agent.pid, signal.SIGSTOP)
     drain(manager)

@@ -30,7 +30,8 @@ def free_port():
     with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
         lowest = int(limits.read().split()[0])
     while True:
-        port = random.randrange(lowest // 2, lowest)
+        # Where the kernel chooses from all of them, the upper ones are as good as any.
+        port = random.randrange(lowest // 2, lowest) if lowest > 4096 else random.randrange(32768, 61000)
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
