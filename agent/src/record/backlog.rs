@@ -151,6 +151,9 @@ impl Backlog {
             state.closed.get_or_insert_with(Instant::now);
         });
         self.changed.notify_one();
+        if let Some(share) = &self.share {
+            tokio::spawn(Self::give_way(Arc::downgrade(self), share.squeezed()));
+        }
     }
 
     /// How it is doing.
@@ -201,7 +204,8 @@ impl Backlog {
     fn settle(&self, state: &mut State) -> Settled {
         let allowed =
             self.share.as_ref().map_or(u64::MAX, |share| share.allowed().saturating_sub(RESERVE));
-        let allowed = allowed.saturating_sub(state.lent());
+        let lent = state.lent();
+        let allowed = allowed.saturating_sub(lent);
         let queue = &mut state.queue;
         let settled = match &self.shelf {
             None => queue.settle(allowed, &Spill::Drop),
@@ -216,7 +220,8 @@ impl Backlog {
             state.lose(number, time);
         }
         if let (Some(_), Some(share)) = (state.closed, &self.share) {
-            share.drain(state.queue.bytes() + RESERVE);
+            let more = lent + RESERVE;
+            share.drain(state.queue.bytes() + more, state.queue.firm_bytes() + more);
         }
         settled
     }

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 /// The bytes of all sessions.
 #[derive(Debug)]
 pub struct Budget {
@@ -17,13 +19,14 @@ struct Shares {
     taken: BTreeMap<u64, Taken>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Taken {
     /// What the session has set aside or, once it only drains, still holds.
     bytes: u64,
-    drains: bool,
-    /// What it may go on holding, so that a new session can begin.
-    most: u64,
+    /// What of it cannot be let go at once: all until it drains.
+    firm: u64,
+    /// What it may go on holding, so that a new session can begin; tells when that is less.
+    most: watch::Sender<u64>,
 }
 
 /// One session's part. Dropping it gives the memory back.
@@ -32,6 +35,7 @@ pub struct Share {
     budget: Arc<Budget>,
     id: u64,
     bytes: u64,
+    most: watch::Receiver<u64>,
 }
 
 /// More than there is.
@@ -58,27 +62,28 @@ impl Budget {
     pub fn share(self: &Arc<Self>, bytes: u64, instead: Option<&Share>) -> Result<Share, Exceeded> {
         let mut shares = self.lock();
         let instead = instead.map(|share| share.id);
-        let others = shares.taken.iter_mut().filter(|(id, _)| Some(**id) != instead);
-        let mut others: Vec<&mut Taken> = others.map(|(_, taken)| taken).collect();
-        let sum = |drains: fn(&Taken) -> bool| {
-            let taken = others.iter().filter(|taken| drains(taken));
-            taken.fold(0u64, |sum, taken| sum.saturating_add(taken.bytes.min(taken.most)))
+        let others = shares.taken.iter().filter(|(id, _)| Some(**id) != instead);
+        let others: Vec<&Taken> = others.map(|(_, taken)| taken).collect();
+        let sum = |part: fn(&Taken) -> u64| {
+            others.iter().fold(0u64, |sum, taken| sum.saturating_add(part(taken)))
         };
-        let (all, records) = (sum(|_| true), sum(|taken| !taken.drains));
-        let free = self.limit.saturating_sub(records);
+        let free = self.limit.saturating_sub(sum(|taken| taken.firm));
         if bytes > free {
             return Err(Exceeded { asked: bytes, free, limit: self.limit });
         }
-        let mut missing = bytes.saturating_sub(self.limit.saturating_sub(all));
-        for taken in others.iter_mut().filter(|taken| taken.drains) {
-            let held = taken.bytes.min(taken.most);
-            let part = held.min(missing);
-            (taken.most, missing) = (held - part, missing - part);
+        let mut missing = bytes.saturating_sub(self.limit.saturating_sub(sum(Taken::held)));
+        for taken in others {
+            let part = taken.held().saturating_sub(taken.firm).min(missing);
+            if part > 0 {
+                taken.most.send_replace(taken.held() - part);
+                missing -= part;
+            }
         }
         let id = shares.next;
         shares.next += 1;
-        shares.taken.insert(id, Taken { bytes, drains: false, most: u64::MAX });
-        Ok(Share { budget: Arc::clone(self), id, bytes })
+        let (sender, most) = watch::channel(u64::MAX);
+        shares.taken.insert(id, Taken { bytes, firm: bytes, most: sender });
+        Ok(Share { budget: Arc::clone(self), id, bytes, most })
     }
 
     fn lock(&self) -> MutexGuard<'_, Shares> {
@@ -93,16 +98,29 @@ impl Share {
         let shares = self.budget.lock();
         // Who came later was admitted beside this share; only earlier ones can be in its way.
         let earlier: u64 = shares.taken.range(..self.id).map(|(_, taken)| taken.bytes).sum();
-        let most = shares.taken.get(&self.id).map_or(0, |taken| taken.most);
-        self.bytes.min(self.budget.limit.saturating_sub(earlier)).min(most)
+        self.bytes.min(self.budget.limit.saturating_sub(earlier)).min(*self.most.borrow())
     }
 
-    /// The session records no more: it needs what it still holds, and nothing beyond.
-    pub fn drain(&self, held: u64) {
+    /// The session records no more: it needs what it still holds, and nothing beyond. The `firm`
+    /// part of that it cannot let go before some upload or disk has done with it.
+    pub fn drain(&self, held: u64, firm: u64) {
         let mut shares = self.budget.lock();
         if let Some(taken) = shares.taken.get_mut(&self.id) {
-            (taken.bytes, taken.drains) = (held.min(taken.bytes), true);
+            taken.bytes = held.min(taken.bytes);
+            taken.firm = firm.min(taken.bytes);
         }
+    }
+
+    /// Changes when [`Self::allowed`] is less, for others need the memory. Closed with the share.
+    pub fn squeezed(&self) -> watch::Receiver<u64> {
+        self.most.clone()
+    }
+}
+
+impl Taken {
+    /// What it holds, or may.
+    fn held(&self) -> u64 {
+        self.bytes.min(*self.most.borrow())
     }
 }
 
@@ -135,11 +153,11 @@ mod tests {
         let old = budget.share(80, None).unwrap();
         assert!(budget.share(90, None).is_err());
         let new = budget.share(90, Some(&old)).unwrap();
-        old.drain(30);
+        old.drain(30, 0);
         assert_eq!(new.allowed(), 70, "30 are still with the old session");
-        old.drain(5);
+        old.drain(5, 0);
         assert_eq!(new.allowed(), 90);
-        old.drain(50);
+        old.drain(50, 0);
         assert_eq!(new.allowed(), 90, "a draining session only shrinks");
         drop(old);
         assert_eq!(new.allowed(), 90);
@@ -153,7 +171,7 @@ mod tests {
         let second = budget.share(50, None).unwrap();
         assert_eq!((first.allowed(), second.allowed()), (50, 50));
         let third = budget.share(50, Some(&second)).unwrap();
-        second.drain(20);
+        second.drain(20, 0);
         assert_eq!((first.allowed(), third.allowed()), (50, 30));
     }
 
@@ -162,18 +180,37 @@ mod tests {
         let budget = Budget::new(100);
         let drained = [30, 20, 40].map(|bytes| budget.share(bytes, None).unwrap());
         let [oldest, newer, live] = &drained;
-        oldest.drain(30);
-        newer.drain(20);
+        oldest.drain(30, 0);
+        newer.drain(20, 0);
         let first = budget.share(15, None).unwrap();
         assert_eq!((oldest.allowed(), newer.allowed(), live.allowed()), (25, 20, 40));
         assert_eq!(first.allowed(), 10, "until the oldest has let go");
-        oldest.drain(25);
+        oldest.drain(25, 0);
         assert_eq!(first.allowed(), 15);
         let second = budget.share(35, None).unwrap();
         assert_eq!((oldest.allowed(), newer.allowed()), (0, 10));
         assert_eq!(budget.share(11, None).unwrap_err().free, 10);
-        oldest.drain(0);
-        newer.drain(10);
+        oldest.drain(0, 0);
+        newer.drain(10, 0);
         assert_eq!((live.allowed(), first.allowed(), second.allowed()), (40, 15, 35));
+    }
+
+    #[test]
+    fn what_cannot_be_let_go_is_not_given_away() {
+        let budget = Budget::new(100);
+        let old = budget.share(80, None).unwrap();
+        let mut squeezed = old.squeezed();
+        old.drain(80, 50);
+        assert_eq!(budget.share(51, None).unwrap_err().free, 50);
+        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (80, false));
+        let _new = budget.share(50, None).unwrap();
+        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (50, true));
+        squeezed.mark_unchanged();
+        assert_eq!(budget.share(1, None).unwrap_err().free, 0);
+        old.drain(50, 20);
+        let _newer = budget.share(10, None).unwrap();
+        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (40, true));
+        drop(old);
+        assert!(squeezed.has_changed().is_err());
     }
 }

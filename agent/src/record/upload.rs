@@ -254,4 +254,7 @@ mod herd_tests;
 mod spool_tests;
 
 #[cfg(test)]
+mod squeeze_tests;
+
+#[cfg(test)]
 mod wire_tests;

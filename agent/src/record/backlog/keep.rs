@@ -1,6 +1,8 @@
 //! What becomes of segments in memory that nobody uploads: the shelf keeps them where there is one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::watch;
 
 use super::Backlog;
 use super::queue::Phase;
@@ -41,6 +43,15 @@ impl Backlog {
             }
         });
         unwanted.into_iter().for_each(|number| self.forget(number));
+    }
+
+    /// Lets go of memory that others need, when they do and not at the next change here.
+    pub(super) async fn give_way(backlog: Weak<Self>, mut squeezed: watch::Receiver<u64>) {
+        while squeezed.changed().await.is_ok() {
+            let Some(backlog) = backlog.upgrade() else { return };
+            backlog.tidy();
+            backlog.changed.notify_one();
+        }
     }
 
     /// Writes a segment to the shelf.

@@ -119,6 +119,11 @@ impl Queue {
         self.bytes + self.forming
     }
 
+    /// Of what cannot go now: it is on its way to the service or to the disk.
+    pub(super) fn firm_bytes(&self) -> u64 {
+        self.waiting.iter().filter(|s| self.stays(s)).map(|s| s.bytes).sum()
+    }
+
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }
@@ -235,8 +240,11 @@ impl Queue {
 
     /// The oldest that may go.
     fn idle(&self) -> Option<usize> {
-        let stays = [self.busy, self.storing];
-        self.waiting.iter().position(|segment| !stays.contains(&Some(segment.number)))
+        self.waiting.iter().position(|segment| !self.stays(segment))
+    }
+
+    fn stays(&self, segment: &Segment) -> bool {
+        [self.busy, self.storing].contains(&Some(segment.number))
     }
 
     fn take_out(&mut self, i: usize) -> Option<Segment> {

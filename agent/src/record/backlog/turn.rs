@@ -91,8 +91,12 @@ impl Backlog {
     }
 
     /// The upload of a segment in memory begins. `None`: it has had to go.
-    pub(crate) fn take(&self, number: u64) -> Option<Arc<[Bytes]>> {
-        self.lock().queue.take(number).map(|segment| Arc::clone(&segment.chunks))
+    pub(crate) fn take(self: &Arc<Self>, number: u64) -> Option<Arc<[Bytes]>> {
+        let mut taken = None;
+        self.change(|state| {
+            taken = state.queue.take(number).map(|segment| Arc::clone(&segment.chunks));
+        });
+        taken
     }
 
     /// The service has given an address.
