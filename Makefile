@@ -56,7 +56,7 @@ arm: ## build the agent for armv7 and aarch64, and run it under qemu-user agains
 test-arm: ## unit tests and the agent on every processor that can be emulated, the small agent on armv7
 	$(CARGO) build $(LOCKED) -p ivt-sim --bins
 	. cross/env && for target in $$EMULATED; do cross/test $$target || exit 1; done
-	. cross/env && for target in $$OTHERS; do cross/test $$target agent || exit 1; done
+	. cross/env && for target in $$OTHERS; do [ -z "$$(runner $$target)" ] || cross/test $$target agent || exit 1; done
 	cross/test armv7-unknown-linux-gnueabihf 2038
 	cross/test $(TARGET) small
 

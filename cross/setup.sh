@@ -25,7 +25,10 @@ main() {
     for target in "$@"; do
         case $target in
             qemu) emulator ;;
-            *) linker && standard_library "$target" ;;
+            *)
+                linker
+                standard_library "$target"
+                ;;
         esac
     done
 }
@@ -48,9 +51,13 @@ linker() {
 
 # rustup's where it has one to fetch; otherwise Debian's compiler, and the source from which cargo builds one.
 standard_library() {
-    way "$1" >/dev/null && return
+    if way "$1" >/dev/null; then
+        source_of_rustup "$1"
+        return
+    fi
     if ! ends_in_2038 "$1" && command -v rustup >/dev/null && RUST_BACKTRACE=0 rustup target add "$1" >"$CACHE/rustup.log" 2>&1; then
         say "rustup brought $1"
+        source_of_rustup "$1"
         return
     fi
     if [ ! -x "$DEBIAN_RUSTC" ]; then
@@ -59,6 +66,13 @@ standard_library() {
         compiler
     fi
     touch "$CACHE/source-$1.done"
+}
+
+# The bill of materials is made of it.
+source_of_rustup() {
+    [ "$(way "$1")" = rustup ] || return 0
+    [ ! -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ] || return 0
+    fetch rustup -q component add rust-src
 }
 
 # What makes Debian's compiler run from where it was unpacked.

@@ -31,10 +31,8 @@ def standard_library(target, settings):
     usual = os.environ.get("RUSTC", "rustc")
     rustc = settings["DEBIAN_RUSTC"] if settings["way"] == "source" else usual
     source = sysroot(rustc) / "lib/rustlib/src/rust/library"
-    if not source.exists() and settings["way"] == "rustup":
-        subprocess.run(["rustup", "-q", "component", "add", "rust-src"], check=False)
     if not source.exists():
-        raise SystemExit(f"bill: the source of Rust's standard library is not in {source}: rustup component add rust-src")
+        raise SystemExit(f"bill: the source of Rust's standard library is not in {source}: cross/setup.sh {target}")
     version = re.search(r"^release: (.*)$", ask(rustc, "-vV"), re.M)[1]
     # Debian's source comes without these; the usual compiler has their general wording.
     wording = sysroot(usual) / "share/doc/rust/licenses"
