@@ -1,13 +1,18 @@
 //! What becomes of segments in memory that nobody uploads: the shelf keeps them where there is one.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::Backlog;
 use super::queue::Phase;
 use crate::record::Segment;
 use crate::record::spool::{SegmentHead, Shelf};
+
+/// How long others wait for memory while the disk takes what is in it.
+const STORING: Duration = Duration::from_secs(10);
 
 impl Backlog {
     /// Stores what waits and is wanted, as far as there is a shelf.
@@ -45,12 +50,21 @@ impl Backlog {
         unwanted.into_iter().for_each(|number| self.forget(number));
     }
 
-    /// Lets go of memory that others need, when they do and not at the next change here.
+    /// Lets go of memory that others need, when they do and not at the next change here. What the
+    /// disk does not take in time is lost.
     pub(super) async fn give_way(backlog: Weak<Self>, mut squeezed: watch::Receiver<u64>) {
+        let settle = |patient| {
+            if let Some(backlog) = backlog.upgrade() {
+                backlog.change(|state| state.queue.give_way(patient));
+                backlog.changed.notify_one();
+            }
+        };
         while squeezed.changed().await.is_ok() {
-            let Some(backlog) = backlog.upgrade() else { return };
-            backlog.tidy();
-            backlog.changed.notify_one();
+            settle(true);
+            while let Ok(Ok(())) = timeout(STORING, squeezed.changed()).await {
+                settle(true);
+            }
+            settle(false);
         }
     }
 

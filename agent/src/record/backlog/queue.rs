@@ -73,6 +73,8 @@ pub(super) struct Queue {
     storing: Option<u64>,
     /// The disk has taken nothing since the newest segment came: that is when it is asked again.
     unstorable: bool,
+    /// Others need the memory: no upload begins while the disk takes what it can.
+    yielding: bool,
     phase: Phase,
     /// The service has said "not now", and there is nothing new to ask it about.
     declined: bool,
@@ -98,6 +100,7 @@ impl Queue {
             busy: None,
             storing: None,
             unstorable: false,
+            yielding: false,
             phase: Phase::Unasked,
             declined: false,
             newest: None,
@@ -111,7 +114,8 @@ impl Queue {
 
     /// The one to upload next: the oldest that is not just being stored.
     pub(super) fn first(&self) -> Option<&Segment> {
-        self.waiting.iter().find(|segment| Some(segment.number) != self.storing)
+        let free = |segment: &&Segment| !self.yielding && Some(segment.number) != self.storing;
+        self.waiting.iter().find(free)
     }
 
     /// Of everything, the segment being cut among it.
@@ -156,7 +160,8 @@ impl Queue {
 
     /// The upload of a segment begins, if it is still there. It stays until that has ended.
     pub(super) fn take(&mut self, number: u64) -> Option<&Segment> {
-        let segment = self.waiting.iter().find(|segment| segment.number == number)?;
+        let mine = |segment: &&Segment| !self.yielding && segment.number == number;
+        let segment = self.waiting.iter().find(mine)?;
         self.busy = Some(number);
         Some(segment)
     }
@@ -194,7 +199,14 @@ impl Queue {
         }
     }
 
-    /// Makes room, within `allowed` bytes in any case.
+    /// Others need some of the memory: what is too much waits for the disk, until it is called off
+    /// or all is done. A disk that took nothing is asked once more.
+    pub(super) fn give_way(&mut self, patient: bool) {
+        self.yielding = patient;
+        self.unstorable &= !patient;
+    }
+
+    /// Makes room, within `allowed` bytes unless it gives way.
     pub(super) fn settle(&mut self, allowed: u64, spill: &Spill<'_>) -> Settled {
         let mut settled = Settled::default();
         while self.needless() {
@@ -204,7 +216,7 @@ impl Queue {
         let disk_takes = matches!(spill, Spill::Store) && wanted && !self.unstorable;
         while self.over(0, allowed) {
             // Two that come at once: the second waits for the disk to have taken the first.
-            if disk_takes && self.bytes() <= allowed {
+            if disk_takes && (self.yielding || self.bytes() <= allowed) {
                 break;
             }
             let Some(segment) = self.idle().and_then(|i| self.take_out(i)) else { break };
@@ -218,6 +230,7 @@ impl Queue {
             settled.store = self.idle().map(|i| self.waiting[i].clone());
             self.storing = settled.store.as_ref().map(|segment| segment.number);
         }
+        self.yielding &= self.over(0, allowed);
         settled
     }
 

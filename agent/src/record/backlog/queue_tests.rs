@@ -83,6 +83,31 @@ fn a_share_is_never_passed() {
 }
 
 #[test]
+fn who_gives_way_waits_for_the_disk_as_long_as_it_takes_something() {
+    let mut queue = queue(10, Duration::ZERO);
+    push_all(&mut queue, 0..6, 100);
+    queue.take(0).unwrap();
+    queue.give_way(true);
+    let settled = queue.settle(200, &Spill::Store);
+    assert_eq!((settled.dropped.number, settled.store.unwrap().number), (0, 1));
+    assert_eq!((queue.firm_bytes(), queue.first().is_none()), (200, true), "no more is fixed");
+    assert!(queue.take(2).is_none());
+    queue.remove(1);
+    assert_eq!(queue.settle(200, &Spill::Store).store.unwrap().number, 2);
+    queue.keep(2);
+    assert_eq!(queue.settle(200, &Spill::Store).dropped.number, 3, "the disk takes nothing");
+    assert_eq!((numbers(&queue), queue.first().unwrap().number), (vec![0, 5], 0));
+
+    queue.give_way(true);
+    let settled = queue.settle(0, &Spill::Store);
+    assert_eq!((settled.dropped.number, settled.store.unwrap().number), (0, 5), "asked again");
+    queue.release();
+    queue.give_way(false);
+    assert_eq!(queue.settle(0, &Spill::Store).dropped.number, 1, "the time is over");
+    assert_eq!(numbers(&queue), [5], "it is still on its way to the disk");
+}
+
+#[test]
 fn while_nobody_wants_it_as_much_is_kept_as_was_ordered() {
     for (prerecord, kept) in [(0, 1), (10, 1), (11, 2), (25, 3), (30, 3), (1000, 5)] {
         let mut queue = queue(5, prerecord * SECOND);

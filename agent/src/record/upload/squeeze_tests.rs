@@ -3,6 +3,7 @@
 use super::card::*;
 use super::fake::{Answer, Call, Fake};
 use super::*;
+use crate::config::SpoolMode;
 use crate::record::backlog::BacklogOptions;
 use crate::record::budget::{Budget, Share};
 
@@ -41,4 +42,18 @@ async fn an_upload_that_hangs_holds_its_segment_and_no_other() {
     has(&new, rest).await;
     assert_eq!(backlog.stats().borrow().dropped.number, 7);
     upload.abort();
+}
+
+#[tokio::test]
+async fn what_gives_way_goes_to_the_card() {
+    let card = Card::new().await;
+    let shelf = Some((card.shelf.clone(), SpoolMode::Overflow));
+    let (budget, backlog) = ended(BacklogOptions { shelf, ..card.options() }, 8);
+    let new = budget.share(BUFFERS + 10 * SIZE, None).unwrap();
+    has(&new, BUFFERS + 10 * SIZE).await;
+    assert_eq!(card.numbers(), (0..8).collect::<Vec<_>>());
+    let fake = Fake::new(|_| Answer::Good);
+    assert!(finished(start(&backlog, &fake)).await);
+    assert_eq!(numbers(&fake), (0..8).collect::<Vec<_>>());
+    assert_eq!(backlog.stats().borrow().dropped.number, 0);
 }
