@@ -33,6 +33,8 @@ const SPREAD: f64 = 0.2;
 const UPLOAD_AT_LEAST: Duration = Duration::from_secs(60);
 /// What service and disk may take together when the agent ends.
 const PARTING: Duration = Duration::from_secs(2);
+/// What a disk that works may take beyond that to delete what is confirmed.
+const CLOSING: Duration = Duration::from_millis(250);
 
 /// How patient an upload is.
 #[derive(Clone, Copy, Debug)]
@@ -102,12 +104,14 @@ pub async fn leave(backlog: &Arc<Backlog>, remote: &impl Remote) {
     };
     let _ = tokio::join!(timeout_at(end, confirm), timeout_at(end, backlog.store()));
     backlog.give_up();
-    timeout_at(end, report_drops(backlog, remote)).await.ok();
+    let close = async {
+        if let Some(shelf) = backlog.shelf() {
+            // What is to be removed is, when this returns.
+            timeout_at(end + CLOSING, shelf.close()).await.ok();
+        }
+    };
+    let _ = tokio::join!(timeout_at(end, report_drops(backlog, remote)), close);
     backlog.log_drops();
-    if let Some(shelf) = backlog.shelf() {
-        // What is to be removed is, when this returns.
-        timeout_at(end, shelf.close()).await.ok();
-    }
 }
 
 struct Uploader<R> {

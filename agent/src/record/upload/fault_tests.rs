@@ -51,6 +51,17 @@ async fn a_black_hole_keeps_nothing_from_the_card_when_the_agent_ends() {
 }
 
 #[tokio::test]
+async fn a_black_hole_leaves_nothing_on_the_card_that_is_done_with() {
+    let card = Card::new().await;
+    card.store(0..20).await;
+    let backlog = card.leftover();
+    let last = backlog.next().await.unwrap();
+    (0..20).for_each(|number| backlog.drop_segment(&Job { number, ..last.clone() }));
+    timeout(Duration::from_millis(2_500), leave(&backlog, &black_hole())).await.unwrap();
+    assert!(std::fs::read_dir(card.dir.path().join("spool")).unwrap().next().is_none());
+}
+
+#[tokio::test]
 async fn what_was_kept_only_to_look_back_is_not_on_the_card_afterwards() {
     for leaves in [false, true] {
         let card = Card::new().await;
