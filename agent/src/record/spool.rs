@@ -20,7 +20,8 @@
 //! 5. A pending upload is replaced at one stroke, and its segment is not deleted to make room.
 //! 6. All files together stay below the limit, and there are never more than 10 000. The oldest
 //!    go first, by arrival: no clock is asked.
-//! 7. One process at a time uses the folder.
+//! 7. One process at a time has something in the folder. When nothing is in it, nothing of it is
+//!    open: the card may be taken out, and another put in.
 //! 8. Files that this did not name, links, and files of newer versions are never touched.
 
 mod disk;

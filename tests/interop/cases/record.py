@@ -96,6 +96,32 @@ def bad_disk(options):
     return run
 
 
+def change_card(stack, folder):
+    """A card that is empty again can be taken out while the agent runs, and another one put in."""
+    cloud = Cloud(stack, folder)
+    disk = small_disk(stack, folder, "")
+    spool = os.path.join(disk, "spool")
+
+    def files():
+        return [name for _, _, names in os.walk(spool) for name in names]
+    agent = Agent(stack, folder, cloud, [clip(None)], extra=settings(spool, "always"))
+    for session in ("r", "s"):
+        cloud.record(session, seconds=SEGMENT)
+        wait_for("a segment in the spool", lambda: any(name.endswith(".seg") for name in files()), 30)
+        wait_for("three segments", lambda: len(stored(cloud, session)) >= 3, 30)
+        cloud.call("StopCloudRecord", {"channel": 0, "session_id": session})
+        wait_for("an empty spool", lambda: not files(), 30)
+        complete(cloud, session)
+        # Not `-l`: that would take it out although it is in use.
+        wait_for("the card to be free", lambda: subprocess.run(["umount", disk], capture_output=True).returncode == 0, 30)
+        if os.listdir(disk):
+            raise Failed(f"without the card, {os.listdir(disk)} was made below it")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=True)
+    complaints = re.findall(r"WARN.*spool.*", agent.process.output())
+    if complaints:
+        raise Failed(f"expected no line about the spool, got {complaints}")
+
+
 def outage(stack, folder):
     """Longer than memory holds: the rest waits on the card and is backfilled behind the live segments."""
     cloud = Cloud(stack, folder)
@@ -153,6 +179,7 @@ def restart(mode, again=False):
 
 add("a recording goes on when the spool's disk is full", bad_disk(""))
 add("a recording goes on when the spool's disk is read-only", bad_disk("ro"))
+add("a card is changed while the agent runs", change_card, 150)
 add("an outage longer than memory is backfilled from the spool", outage, 180)
 add("a spool that overflows keeps a recording over a restart", restart("overflow"), 120)
 add("a spool of everything keeps a recording over a restart", restart("always"), 120)

@@ -174,6 +174,11 @@ impl Index {
             .unwrap_or_default()
     }
 
+    /// Something of a session is on the disk, or may be.
+    pub fn in_use(&self) -> bool {
+        self.sessions.values().any(|session| !session.is_empty() || session.unsaved)
+    }
+
     /// Of all files.
     pub fn count(&self) -> usize {
         self.files

@@ -2,12 +2,13 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::tempdir;
-use tokio::time::{advance, timeout};
+use tokio::time::{advance, sleep, timeout};
 
 use super::fixture::{TestDisk, group, second, segment, session};
-use super::room::REST;
+use super::room::{REST, device, mount_point};
 use super::*;
 
 const LIMIT: u64 = 1 << 20;
@@ -79,6 +80,79 @@ async fn a_folder_is_used_by_one_at_a_time() {
         }
     };
     assert_eq!(timeout(second() * 30, opened).await.expect("it is let go of").1.len(), 1);
+}
+
+/// Whether this process has a file open below a folder.
+fn is_open(folder: &Path) -> bool {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    open.flat_map(|entry| entry.path().read_link()).any(|path| path.starts_with(folder))
+}
+
+async fn is_let_go(folder: &Path) {
+    let wait = async {
+        while is_open(folder) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(second() * 30, wait).await.expect("it is let go of");
+}
+
+#[tokio::test]
+async fn a_card_with_nothing_on_it_can_be_taken_out() {
+    let dir = tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap().join("spool");
+    let (spool, _) = Spool::open(root.clone(), LIMIT).await.unwrap();
+    assert!(!is_open(&root), "nothing is recorded yet");
+    let shelf = spool.shelf(session("a"));
+    store(&shelf, 0).await.unwrap();
+    assert!(Spool::open(root.clone(), LIMIT).await.is_err(), "it is in use");
+    shelf.remove(0);
+    shelf.close().await.unwrap();
+    is_let_go(&root).await;
+
+    std::fs::remove_dir(&root).unwrap();
+    store(&shelf, 1).await.unwrap();
+    assert_eq!(shelf.read(1).await.unwrap().concat(), group(1, 1).concat(), "on another card");
+    std::fs::remove_dir_all(&root).unwrap();
+    assert!(store(&shelf, 2).await.is_err(), "something is on the former one");
+    assert!(!root.exists());
+    is_let_go(&root).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_on_a_card_that_was_put_in_stays_for_the_next_start() {
+    let dir = tempdir().unwrap();
+    let (root, disk) = (dir.path().join("spool"), TestDisk::default());
+    let spool = open(&disk, &root).await.0;
+    std::fs::remove_dir(&root).unwrap();
+    store(&open(&disk, &root).await.0.shelf(session("a")), 0).await.unwrap();
+    // Its folder has the same number.
+    let shelf = spool.shelf(session("b"));
+    let error = store(&shelf, 0).await.unwrap_err().to_string();
+    assert!(error.ends_with("other recordings are there, restart the agent"), "{error}");
+    drop(shelf);
+    advance(REST).await;
+    store(&spool.shelf(session("c")), 0).await.unwrap();
+    let left = open(&disk, &root).await.1.into_iter().map(|left| left.head.session_id);
+    assert_eq!(left.collect::<Vec<_>>(), ["a", "c"], "each in a folder of its own");
+}
+
+#[test]
+fn only_a_card_in_the_place_of_a_card_is_taken_for_another() {
+    let dir = tempdir().unwrap();
+    let here = mount_point(dir.path()).unwrap();
+    assert_eq!(mount_point(&dir.path().join(".")).unwrap(), here);
+    assert_eq!(device(&here).unwrap(), device(dir.path()).unwrap());
+    assert!(here.parent().is_none_or(|above| device(above).unwrap() != device(&here).unwrap()));
+    let mut store = Store::new(dir.path().into(), LIMIT, Box::new(TestDisk::default()));
+    // A card that was mounted in the folder itself, and is gone.
+    (store.mount, store.device) = (dir.path().canonicalize().unwrap(), Some(0));
+    let error = store.find_root().unwrap_err().to_string();
+    assert!(error.contains("another file system is there now"), "{error}");
+    // The folder itself, before a card was mounted in it.
+    store.mount = "/".into();
+    store.find_root().unwrap();
+    assert_eq!(store.mount, here);
 }
 
 #[tokio::test]

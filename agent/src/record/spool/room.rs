@@ -1,16 +1,18 @@
 //! Room in the spool, and how the disk is.
 
+use std::fs::FileType;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::SpoolError;
 use super::files::failed;
 use super::index::State;
+use super::scan::list;
 use super::store::Store;
+use super::{SpoolError, names};
 
 /// How long a disk that failed is left alone.
 pub const REST: Duration = Duration::from_secs(30);
@@ -99,13 +101,63 @@ impl Store {
 
     /// Without the card, its folder would be one on the disk below, and its files be taken for
     /// deleted.
-    pub(super) fn find_root(&self) -> Result<(), SpoolError> {
+    pub(super) fn find_root(&mut self) -> Result<(), SpoolError> {
+        let unused = self.claim.is_none() && !self.lock().in_use();
+        if unused {
+            self.change_card()?;
+        }
         let found = device(&self.root).map_err(failed("find", &self.root))?;
         if self.device.is_some_and(|device| device != found) {
             let other = io::Error::other(
                 "another file system is there now, mount the former one or restart the agent",
             );
             return Err(failed("use", &self.root)(other));
+        }
+        if self.claim.is_none() {
+            let claim = self.disk.claim(&self.root).map_err(failed("use", &self.root))?;
+            if unused {
+                self.pass_by()?;
+            }
+            self.claim = Some(claim);
+        }
+        Ok(())
+    }
+
+    /// Lets a card be taken out that nothing of ours is on, or that does not work.
+    pub(super) fn let_go(&mut self) {
+        if self.rest.is_some() || !self.lock().in_use() {
+            self.claim = None;
+        }
+    }
+
+    /// Takes another card that is in the same place for the former one.
+    fn change_card(&mut self) -> Result<(), SpoolError> {
+        let missing = !self.root.is_dir();
+        let folder = if missing { self.root.parent() } else { Some(&*self.root) };
+        let found = folder.and_then(|folder| mount_point(folder).ok());
+        let Some(mount) = found.filter(|found| found.starts_with(&self.mount)) else {
+            return Ok(());
+        };
+        if missing {
+            self.disk.make_dir(&self.root).map_err(failed("create", &self.root))?;
+        }
+        (self.mount, self.device) = (mount, device(&self.root).ok());
+        Ok(())
+    }
+
+    /// What lies on a card that was not there at the start is left for the next start: its folders
+    /// are not ours.
+    fn pass_by(&mut self) -> Result<(), SpoolError> {
+        let folders = list(&self.root, FileType::is_dir, names::parse_folder);
+        for id in folders.map_err(failed("list", &self.root))? {
+            let folder = self.folder(id);
+            let files = list(&folder, FileType::is_file, names::parse_file);
+            let empty = files.map_err(failed("list", &folder))?.is_empty();
+            if !empty && self.lock().session(id).is_some() {
+                let other = io::Error::other("other recordings are there, restart the agent");
+                return Err(failed("use", &folder)(other));
+            }
+            self.lock().skip(id);
         }
         Ok(())
     }
@@ -163,6 +215,14 @@ impl SpoolError {
 /// There is no room on the disk, whatever the limit allows.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// Where the file system of a folder is mounted.
+pub(super) fn mount_point(folder: &Path) -> io::Result<PathBuf> {
+    let folder = folder.canonicalize()?;
+    let found = device(&folder)?;
+    let same = |path: &&Path| device(path).is_ok_and(|device| device == found);
+    Ok(folder.ancestors().take_while(same).last().unwrap_or(&folder).to_owned())
 }
 
 /// The file system that a folder is on.

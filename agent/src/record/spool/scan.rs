@@ -25,7 +25,7 @@ impl Store {
             made.map_err(failed("create", &root))?;
         }
         let claim = disk.claim(&root).map_err(failed("use", &root))?;
-        let mut store = Self { _claim: Some(claim), ..Self::new(root, limit, disk) };
+        let mut store = Self { claim: Some(claim), ..Self::new(root, limit, disk) };
         let folders = list(&store.root, FileType::is_dir, names::parse_folder);
         let mut folders = folders.map_err(failed("list", &store.root))?;
         folders.sort_unstable();
@@ -36,6 +36,7 @@ impl Store {
             let _ = store.make_room(0);
         }
         store.probe();
+        store.let_go();
         Ok(store)
     }
 
@@ -140,7 +141,7 @@ impl Store {
 }
 
 /// The numbers of the entries that are ours by kind and name. Links are not followed.
-fn list(
+pub(super) fn list(
     folder: &Path,
     kind: fn(&FileType) -> bool,
     parse: fn(&str) -> Option<u64>,

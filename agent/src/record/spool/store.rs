@@ -16,7 +16,7 @@ use super::disk::{Disk, OpenFile};
 use super::files::failed;
 use super::format;
 use super::index::{Entry, Index, State};
-use super::room::device;
+use super::room::{device, mount_point};
 use super::{SegmentHead, SpoolError, Stored, names};
 
 /// Owns the files. What they are stands in `index`, which others may read meanwhile.
@@ -33,10 +33,11 @@ pub struct Store {
     pub(super) rest: Option<Instant>,
     /// It was said that something does not fit.
     pub(super) said_full: bool,
-    /// The file system that `root` is on.
+    /// The file system that `root` is on, and where that is mounted.
     pub(super) device: Option<u64>,
-    /// Keeps other processes out.
-    pub(super) _claim: Option<File>,
+    pub(super) mount: PathBuf,
+    /// Keeps other processes out while something of ours is there.
+    pub(super) claim: Option<File>,
 }
 
 /// A file being written.
@@ -51,17 +52,18 @@ impl Store {
     /// An empty store over what is in `root`, which is a folder.
     pub(super) fn new(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Self {
         let index = Arc::new(Mutex::new(Index::new(limit)));
-        let (forming, device) = (BTreeMap::new(), device(&root).ok());
+        let (device, mount) = (device(&root).ok(), mount_point(&root).unwrap_or_default());
         Self {
             root,
             disk,
             index,
             next: 0,
-            forming,
+            forming: BTreeMap::new(),
             rest: None,
             said_full: false,
             device,
-            _claim: None,
+            mount,
+            claim: None,
         }
     }
 

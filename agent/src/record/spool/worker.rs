@@ -182,6 +182,9 @@ impl Worker {
             let job = {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
                 let job = queue.jobs.pop_front();
+                if job.is_none() {
+                    store.let_go();
+                }
                 queue.running = job.is_some();
                 job
             };
