@@ -7,8 +7,10 @@ use crate::record::backlog::{Backlog, Job};
 use crate::record::service::{Fault, Remote};
 use crate::record::spool::Pending;
 
-/// A service that answers, but cannot take a name back, is asked to again so often.
-const UNHEARD: u32 = 20;
+/// A store that answers, but not for now, is asked again so often, and a service that cannot take a name back.
+const BUSY: u32 = 20;
+/// A store that does not answer is, while the service does.
+const SILENT: u32 = 2;
 
 impl<R: Remote> Uploader<R> {
     /// What a crash left half-way is sent to the same address again: should it have arrived, it is
@@ -23,7 +25,7 @@ impl<R: Remote> Uploader<R> {
             self.backlog.adopt(number, name);
             return Ok(());
         };
-        let (mut tries, mut unheard) = (0, 0);
+        let (mut silent, mut busy, mut unheard) = (0, 0, 0);
         loop {
             let sent = match self.content(&job, None).await {
                 Ok(content) => self.put(&job, content, &uri, false, Instant::now()).await,
@@ -36,8 +38,12 @@ impl<R: Remote> Uploader<R> {
                 }
                 Err(Outcome::Failed(_, fault @ (Fault::Transport(_) | Fault::Busy(_)))) => {
                     self.fails(&fault)?;
-                    tries += 1;
-                    if tries < 2 {
+                    let (tries, most) = match fault {
+                        Fault::Busy(_) => (&mut busy, BUSY),
+                        _ => (&mut silent, SILENT),
+                    };
+                    *tries += 1;
+                    if *tries < most {
                         self.rest(job.duration).await;
                         continue;
                     }
@@ -46,7 +52,7 @@ impl<R: Remote> Uploader<R> {
             }
             match self.remote.fail(&name).await {
                 Ok(()) | Err(Fault::Expired(_) | Fault::Refused(_)) => break,
-                Err(Fault::Busy(_)) if unheard == UNHEARD => break,
+                Err(Fault::Busy(_)) if unheard == BUSY => break,
                 Err(fault) => {
                     unheard += u32::from(matches!(fault, Fault::Busy(_)));
                     self.fails(&fault)?;

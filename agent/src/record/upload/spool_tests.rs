@@ -134,20 +134,45 @@ async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
 
 #[tokio::test]
 async fn an_address_that_is_dead_keeps_nobody_waiting() {
-    for fault in [Fault::Transport("no such host".into()), Fault::Busy("503".into())] {
-        let card = Card::new().await;
-        card.store(4..7).await;
-        card.pend(4, "old").await;
-        let fake = Fake::new(move |call| match call {
-            Call::Put { name, .. } if name == "old" => Answer::Bad(fault.clone()),
-            _ => Answer::Good,
-        });
-        finished(start(&card.leftover(), &fake)).await;
-        let words = fake.words();
-        assert_eq!(words[..4], ["put old", "put old", "fail old", "create 1900000000.24"]);
-        assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
-        assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
-    }
+    let card = Card::new().await;
+    card.store(4..7).await;
+    card.pend(4, "old").await;
+    let fake = Fake::new(|call| match call {
+        Call::Put { name, .. } if name == "old" => {
+            Answer::Bad(Fault::Transport("no such host".into()))
+        }
+        _ => Answer::Good,
+    });
+    finished(start(&card.leftover(), &fake)).await;
+    let words = fake.words();
+    assert_eq!(words[..4], ["put old", "put old", "fail old", "create 1900000000.24"]);
+    assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
+    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+}
+
+#[tokio::test]
+async fn a_store_that_is_busy_costs_no_name() {
+    let card = Card::new().await;
+    let first = Fake::new(|_| Answer::Good);
+    let backlog = card.backlog(SpoolMode::Overflow);
+    backlog.push(segment(0));
+    backlog.close();
+    finished(start(&backlog, &first)).await;
+    card.store(0..2).await;
+    card.pend(0, "n0").await;
+    let asked = AtomicUsize::new(0);
+    let fake = first.again(move |call| match call {
+        Call::Put { name, .. } if name == "n0" && asked.fetch_add(1, Ordering::Relaxed) < 4 => {
+            Answer::Bad(Fault::Busy("503".into()))
+        }
+        _ => Answer::Good,
+    });
+    finished(start(&card.leftover(), &fake)).await;
+    let words = fake.words();
+    assert!(!words.contains(&"fail n0".to_owned()), "{words:?}");
+    assert_eq!(words.iter().filter(|word| *word == "put n0").count(), 5, "{words:?}");
+    assert_eq!(numbers(&fake), [0, 1], "none is there twice");
+    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
 }
 
 #[tokio::test]
