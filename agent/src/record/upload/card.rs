@@ -20,7 +20,8 @@ use crate::record::{Segment, Start};
 
 pub(super) const LENGTH: Duration = Duration::from_millis(60);
 pub(super) const ORIGIN: u64 = 1_900_000_000;
-pub(super) const PATIENT: Duration = Duration::from_secs(60);
+/// A disk that stalls once is waited for, and then left alone: half a minute each.
+pub(super) const PATIENT: Duration = Duration::from_secs(180);
 
 /// A card, and a session's part of it.
 pub(super) struct Card {
