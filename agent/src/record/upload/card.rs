@@ -122,7 +122,8 @@ pub(super) fn date(number: u64) -> i64 {
 
 pub(super) fn start(backlog: &Arc<Backlog>, fake: &Fake) -> JoinHandle<bool> {
     let (backlog, fake) = (Arc::clone(backlog), fake.clone());
-    let options = UploadOptions { patience: Duration::from_secs(1), ..UploadOptions::default() };
+    // Longer than a handful of tries take on a busy machine.
+    let options = UploadOptions { patience: Duration::from_secs(3), ..UploadOptions::default() };
     tokio::spawn(async move { run(&backlog, fake, options, StdRng::seed_from_u64(7)).await })
 }
 
