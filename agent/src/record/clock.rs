@@ -61,7 +61,7 @@ fn micros(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::Mutex;
 
     use tokio::time::advance;
 
@@ -93,19 +93,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_step_of_the_clock_moves_nothing() {
-        static CLOCK: AtomicU64 = AtomicU64::new(0);
+        static CLOCK: Mutex<u64> = Mutex::new(0);
         fn stepping() -> SystemTime {
-            UNIX_EPOCH + Duration::from_secs(CLOCK.load(Ordering::Relaxed))
+            UNIX_EPOCH + Duration::from_secs(*CLOCK.lock().unwrap())
         }
         let anchor = Anchor::new(None, Instant::now(), stepping);
         assert_eq!(anchor.unix_micros(media(0)), None, "1970 is not believed");
 
         advance(Duration::from_secs(30)).await;
-        CLOCK.store(BUILT + YEAR, Ordering::Relaxed);
+        *CLOCK.lock().unwrap() = BUILT + YEAR;
         let first = i64::try_from((BUILT + YEAR - 30) * 1_000_000).unwrap();
         assert_eq!(anchor.unix_micros(media(0)), Some(first), "the first frame was 30 s ago");
 
-        CLOCK.store(BUILT + 2 * YEAR, Ordering::Relaxed);
+        *CLOCK.lock().unwrap() = BUILT + 2 * YEAR;
         assert_eq!(anchor.unix_micros(media(10)), Some(first + 10_000_000));
         anchor.learn((BUILT + 3 * YEAR) as f64);
         assert_eq!(anchor.unix_micros(media(10)), Some(first + 10_000_000));

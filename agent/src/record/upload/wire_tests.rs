@@ -1,7 +1,7 @@
 //! Over sockets: the uploader and the service together.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -40,7 +40,7 @@ fn segment(number: u64) -> Segment {
 /// are answered as they should, after as many `creates`.
 async fn service(creates: Vec<Reply>, puts: Vec<Reply>) -> Scripted {
     let (creates, puts) = (Mutex::new(creates.into_iter()), Mutex::new(puts.into_iter()));
-    let names = AtomicU64::new(0);
+    let names = AtomicUsize::new(0);
     Scripted::new(move |seen: &Seen| {
         let next = |replies: &Mutex<std::vec::IntoIter<Reply>>| replies.lock().unwrap().next();
         match &*seen.op() {
