@@ -10,7 +10,6 @@ pub mod clock;
 pub mod cloud;
 pub mod config;
 mod device;
-mod dial;
 pub mod dispatch;
 pub mod logger;
 pub mod notify;

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod coalesce;
 pub mod command;
 pub mod date;
+pub mod dial;
 mod drift;
 pub mod dts;
 pub mod flv;

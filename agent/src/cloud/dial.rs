@@ -2,9 +2,11 @@
 //! in memory.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_media::dial::{self, Unconnected};
 use ivt_media::tls::{self, TlsError};
 use ivt_proto::rpc::MAX_MESSAGE;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,7 +16,6 @@ use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::login::Login;
-use crate::dial::{self, Unconnected};
 use crate::tls::Trust;
 
 /// For name, connection, TLS and upgrade together.
@@ -143,10 +144,8 @@ fn refused(error: tungstenite::Error) -> DialError {
     }
 }
 
-/// Each address has an equal part of the time that is left.
 async fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, DialError> {
-    let share = |left| deadline.saturating_duration_since(Instant::now()) / left;
-    dial::connect(host, port, share, tune).await.map_err(|e| match e {
+    dial::connect(host, port, dial::shared(deadline), open).await.map_err(|e| match e {
         Unconnected::Resolve(source) => DialError::Resolve { host: host.to_owned(), source },
         Unconnected::Connect(address, source) => {
             DialError::Connect { peer: address.to_string(), source }
@@ -154,9 +153,11 @@ async fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, 
     })
 }
 
-fn tune(tcp: &TcpStream) -> io::Result<()> {
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
-    socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(USER_TIMEOUT))
+    socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(tcp)
 }
 
 #[cfg(test)]

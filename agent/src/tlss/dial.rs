@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_media::dial;
 use ivt_media::tls::{self, TlsError};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::cloud::dial::Transport;
-use crate::dial::{self, Unconnected};
 use crate::tls::Trust;
 
 /// For name, connection and TLS together.
@@ -79,14 +79,15 @@ impl TcpDial {
     }
 
     async fn open(&self) -> Result<Line, DialError> {
-        // Length and reply leave in one write; nothing is to wait for a second one.
-        let tune = |tcp: &TcpStream| tcp.set_nodelay(true);
-        let tcp = dial::connect(&self.host, self.port, |_| ADDRESS_TIMEOUT, tune).await;
-        let tcp = tcp.map_err(|e| match e {
-            Unconnected::Resolve(source) | Unconnected::Connect(_, source) => {
-                DialError::Connect { peer: self.peer(), source }
-            }
-        })?;
+        let connect = |address| async move {
+            let tcp = TcpStream::connect(address).await?;
+            // Length and reply leave in one write; nothing is to wait for a second one.
+            tcp.set_nodelay(true)?;
+            Ok(tcp)
+        };
+        let tcp = dial::connect(&self.host, self.port, |_| ADDRESS_TIMEOUT, connect).await;
+        let tcp =
+            tcp.map_err(|e| DialError::Connect { peer: self.peer(), source: e.into_source() })?;
         let local = tcp.local_addr().ok().map(|local| local.ip());
         let Some(trust) = &self.trust else {
             return Ok(Line { stream: Box::new(tcp), local });

@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
+use crate::dial;
 use crate::rtmp::client::Options;
 use crate::rtmp::error::{PublishError, Step};
 use crate::rtmp::url::RtmpUrl;
@@ -38,10 +39,11 @@ impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Transport for T {}
 /// Connects to the server of `url`, with TLS where it asks for that.
 pub async fn dial(url: &RtmpUrl, options: &Options, step: &mut Step) -> Result<Io, PublishError> {
     let unreachable = |reason: String| PublishError::Unreachable { peer: url.peer(), reason };
-    let tcp = timeout(options.connect, connect(&url.host, url.port, options.connect))
+    let share = dial::shared(Instant::now() + options.connect);
+    let tcp = timeout(options.connect, dial::connect(&url.host, url.port, share, connect_to))
         .await
         .map_err(|_| PublishError::timeout(url.peer(), Step::Connect, options.connect))?
-        .map_err(|error| unreachable(error.to_string()))?;
+        .map_err(|error| unreachable(error.into_source().to_string()))?;
     let tcp = Eager { tcp, reads: EAGER_READS };
     if !url.tls {
         return Ok(Box::new(tcp));
@@ -54,21 +56,6 @@ pub async fn dial(url: &RtmpUrl, options: &Options, step: &mut Step) -> Result<I
     };
     let stream = tls::connect(config, &url.host, tcp).await;
     Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?))
-}
-
-/// Tries one address after the other, each with its share of the time.
-async fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
-    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
-    let share = limit / addresses.len().max(1) as u32;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match timeout(share, connect_to(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::Error::new(io::ErrorKind::TimedOut, "no answer to TCP connect"),
-        }
-    }
-    Err(last)
 }
 
 async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
