@@ -101,6 +101,7 @@ impl FrameSource for CommandSource {
                     track: Track::Video(unit.params),
                     key: unit.key,
                     discontinuity: false,
+                    leading: false,
                     pts: self.last_dts,
                     dts: self.last_dts,
                     received: now(),

@@ -18,6 +18,9 @@ pub struct Frame {
     /// The timestamps do not continue those of the frame before: a reconnect or a jump. Only ever
     /// set on a key frame.
     pub discontinuity: bool,
+    /// The picture refers to one from before the key frame that it follows in decode order (RASL
+    /// pictures of H.265, B-frames of an open GOP): who begins at that key frame leaves it out.
+    pub leading: bool,
     /// Presentation time, 90 kHz.
     pub pts: i64,
     /// Decode time, 90 kHz: strictly increasing within a track of one stream; `dts <= pts`.

@@ -313,6 +313,7 @@ mod tests {
             track: Track::Audio(Arc::new(params)),
             key,
             discontinuity: false,
+            leading: false,
             pts: second * 90_000,
             dts: second * 90_000,
             received: Instant::now(),

@@ -17,6 +17,7 @@ pub mod hub;
 pub mod publish;
 pub mod pull;
 pub mod rtmp;
+pub mod rtp;
 pub mod rtsp;
 pub mod segment;
 mod silence;

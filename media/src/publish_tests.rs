@@ -26,6 +26,7 @@ fn picture(key: bool, number: i64, size: usize) -> Frame {
         track: Track::Video(params(640)),
         key,
         discontinuity: false,
+        leading: false,
         pts: number * SECOND,
         dts: number * SECOND,
         received: Instant::now().into_std(),

@@ -233,7 +233,7 @@ impl Shared {
                 Err(error) => return error,
             };
             timeline.place(&mut frame);
-            lock(&self.meter).count(&frame, source.dropped());
+            lock(&self.meter).count(&frame, source.losses().frames);
             decodable |= frame.key;
             // Before the source's first key frame it counts, but no reader can show it.
             if decodable {

@@ -6,7 +6,7 @@ use tokio::time::{Instant as TokioInstant, timeout};
 use super::*;
 use crate::frame::Frame;
 use crate::hub::Item;
-use crate::source::FrameSource;
+use crate::source::{FrameSource, Losses};
 use crate::testing::picture;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,8 +52,8 @@ impl FrameSource for Running {
         Ok(picture(n % 10 == 0, n * 9000, 1000, now()))
     }
 
-    fn dropped(&self) -> u64 {
-        2
+    fn losses(&self) -> Losses {
+        Losses { frames: 2, ..Losses::default() }
     }
 }
 

@@ -8,10 +8,9 @@ use crate::frame::Frame;
 /// No wait is longer than the source's own silence limit.
 #[async_trait]
 pub trait FrameSource: Send {
-    /// Returns once the camera sends, also when `frame` has nothing to give yet: some cameras tell
-    /// their parameters only with a key frame, and that may be a minute away. A frame met here is
-    /// kept for `frame`. Cancel safe. The default is for sources that send as soon as they are
-    /// open.
+    /// Returns once pictures come that can be decoded from the next key frame on, which may be a
+    /// minute away: parameter sets are known, and a picture was there. A frame met here is kept for
+    /// `frame`. Cancel safe. The default is for sources that send as soon as they are open.
     async fn arriving(&mut self) -> Result<(), SourceError> {
         Ok(())
     }
@@ -21,10 +20,21 @@ pub trait FrameSource: Send {
     /// frame may come, too; after a loss the next is a key frame. Cancel safe.
     async fn frame(&mut self) -> Result<Frame, SourceError>;
 
-    /// Frames lost on the way here, or given up because they could not be decoded, since opening.
-    fn dropped(&self) -> u64 {
-        0
+    /// What was lost on the way here, since opening.
+    fn losses(&self) -> Losses {
+        Losses::default()
     }
+}
+
+/// What a source did not give, counted since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Frames lost, or given up because they could not be decoded.
+    pub frames: u64,
+    /// Packets that never came, told by the numbers of those that did.
+    pub packets: u64,
+    /// Packets that are no part of any frame: empty, doubled, of a kind nobody asked for.
+    pub skipped: u64,
 }
 
 /// Opens sources of one stream. The one seam between the camera and everything downstream.
@@ -35,6 +45,13 @@ pub trait Opener: Send + Sync {
 
     /// Waits, within a bounded time, until the camera has let go of the sources that were dropped.
     async fn settle(&self) {}
+
+    /// What the source being opened, or open and without a picture yet, waits for: a clause for a
+    /// person, e.g. `packets come, but no parameter sets (SPS, PPS)`. `None` where there is nothing
+    /// to tell.
+    fn awaits(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why a camera gives no frames. The text names the peer and never holds a password.

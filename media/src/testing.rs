@@ -17,7 +17,7 @@ pub(crate) fn picture(key: bool, dts: i64, size: usize, received: Instant) -> Fr
     };
     let data = Bytes::from(vec![0; size]);
     let track = Track::Video(Arc::new(params));
-    Frame { track, key, discontinuity: false, pts: dts, dts, received, data }
+    Frame { track, key, discontinuity: false, leading: false, pts: dts, dts, received, data }
 }
 
 /// A piece of sound.
@@ -30,5 +30,5 @@ pub(crate) fn sound(dts: i64, received: Instant) -> Frame {
     };
     let data = Bytes::from_static(&[0; 160]);
     let track = Track::Audio(Arc::new(params));
-    Frame { track, key: false, discontinuity: false, pts: dts, dts, received, data }
+    Frame { track, key: false, discontinuity: false, leading: false, pts: dts, dts, received, data }
 }

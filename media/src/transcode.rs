@@ -174,6 +174,7 @@ impl Running {
                     track,
                     key,
                     discontinuity: false,
+                    leading: false,
                     pts: dts,
                     dts,
                     received,

@@ -20,6 +20,7 @@ fn piece(params: &Arc<AudioParams>, dts: i64, byte: u8) -> Frame {
         track: Track::Audio(Arc::clone(params)),
         key: false,
         discontinuity: false,
+        leading: false,
         pts: dts,
         dts,
         received: Instant::now(),

@@ -52,7 +52,8 @@ fn opener(source: Source, stream: Stream) -> Result<Arc<dyn Opener>, SourceError
                 Transport::Tcp => rtsp::Transport::Tcp,
                 Transport::Udp => rtsp::Transport::Udp,
             };
-            Ok(Arc::new(RtspOpener::new(url, credentials, transport)?))
+            let options = rtsp::Options { credentials, transport, ..rtsp::Options::default() };
+            Ok(Arc::new(RtspOpener::new(url, options)?))
         }
         Source::Clip { file: Some(file), .. } => Ok(Arc::new(ClipOpener::file(file))),
         Source::Clip { file: None, stream: Stream::Main } => {

@@ -159,7 +159,7 @@ impl Demuxer {
         let dts = last.map_or(due, |last| due.max(last.saturating_add(1)));
         *last = Some(dts);
         let pts = due.saturating_add(composition_ms * TICKS_PER_MS).max(dts);
-        Frame { track, key, discontinuity: false, pts, dts, received, data }
+        Frame { track, key, discontinuity: false, leading: false, pts, dts, received, data }
     }
 }
 

@@ -28,6 +28,7 @@ fn picture(params: &Arc<VideoParams>, key: bool, dts: i64, pts: i64) -> Frame {
         track: Track::Video(params.clone()),
         key,
         discontinuity: false,
+        leading: false,
         pts,
         dts,
         received: Instant::now(),

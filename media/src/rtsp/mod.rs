@@ -1,7 +1,9 @@
 //! Frames from an RTSP camera, by `retina`. Not here: reconnecting, see [`crate::pull`].
 
+pub mod auth;
 #[cfg(test)]
 mod camera;
+pub mod sdp;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ use url::Url;
 use crate::rtsp::source::RtspSource;
 use crate::source::{FrameSource, Opener, SourceError};
 use crate::text::shorten;
+use crate::tls::ClientConfig;
 
 /// Each of DESCRIBE, SETUP and PLAY must be answered in this time; retina itself waits for ever.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
@@ -33,8 +36,10 @@ const TEARDOWN_LIMIT: Duration = Duration::from_secs(1);
 /// How RTP travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// Interleaved in the RTSP connection.
+    /// By TCP, and by UDP where the camera refuses that.
     #[default]
+    Auto,
+    /// Interleaved in the RTSP connection.
     Tcp,
     /// In datagrams of its own. Nothing is sent twice: a lost packet costs the rest of its GOP.
     Udp,
@@ -47,6 +52,39 @@ pub struct Credentials {
     pub username: String,
     /// Password.
     pub password: String,
+}
+
+/// How a camera is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Its login.
+    pub credentials: Option<Credentials>,
+    /// How RTP travels.
+    pub transport: Transport,
+    /// How long it may take.
+    pub patience: Patience,
+    /// Whom `rtsps://` trusts; without it such an address is refused.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// A camera that redirects to another host is given the login there, too.
+    pub login_follows_redirects: bool,
+}
+
+/// How long a camera may take before it is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For the answer to DESCRIBE; some cameras start their encoder first.
+    pub describe: Duration,
+    /// From PLAY to the first packet; some cameras wait for a key frame.
+    pub first_packet: Duration,
+    /// Between two pictures or, from a camera without pictures, two pieces of sound.
+    pub silence: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { describe: seconds(15), first_packet: seconds(20), silence: seconds(10) }
+    }
 }
 
 /// Opens one stream of one RTSP camera: its first H.264 or H.265 track and its first AAC or G.711
@@ -63,11 +101,8 @@ pub struct RtspOpener {
 impl RtspOpener {
     /// An opener for `rtsp://host[:port]/path`. An address with credentials in it is refused: it
     /// is printed in errors.
-    pub fn new(
-        url: Url,
-        credentials: Option<Credentials>,
-        transport: Transport,
-    ) -> Result<Self, SourceError> {
+    pub fn new(url: Url, options: Options) -> Result<Self, SourceError> {
+        let Options { credentials, transport, .. } = options;
         let host = url.host().map(|host| format!("{host}:{}", url.port().unwrap_or(554)));
         let usable = url.scheme() == "rtsp" && host.is_some();
         let peer = Peer(host.unwrap_or_else(|| "without host".into()));
@@ -145,7 +180,9 @@ impl RtspOpener {
 
     fn setup(&self) -> SetupOptions {
         let transport = match self.transport {
-            Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
+            Transport::Auto | Transport::Tcp => {
+                retina::client::Transport::Tcp(TcpTransportOptions::default())
+            }
             Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
         };
         SetupOptions::default().transport(transport).frame_format(FrameFormat::MP4)

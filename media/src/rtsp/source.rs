@@ -20,7 +20,7 @@ use crate::dts::Reorder;
 use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ, Frame, Track, VideoCodec, VideoParams};
 use crate::rtsp::Peer;
 use crate::silence::Silence;
-use crate::source::{FrameSource, SourceError};
+use crate::source::{FrameSource, Losses, SourceError};
 use crate::sps;
 
 /// A camera that sends no picture (or, without pictures, no sound) for this long is given up.
@@ -144,6 +144,7 @@ impl RtspSource {
             track: Track::Video(params),
             key,
             discontinuity: false,
+            leading: false,
             pts,
             dts,
             received: frame.end_ctx().received(),
@@ -170,6 +171,7 @@ impl RtspSource {
             track: Track::Audio(params),
             key: self.video.is_none(),
             discontinuity: false,
+            leading: false,
             pts,
             dts: pts,
             received: frame.ctx().received(),
@@ -198,8 +200,8 @@ impl FrameSource for RtspSource {
         }
     }
 
-    fn dropped(&self) -> u64 {
-        self.dropped
+    fn losses(&self) -> Losses {
+        Losses { frames: self.dropped, ..Losses::default() }
     }
 }
 

@@ -14,7 +14,8 @@ const LOGIN: Answer = Answer::Status(
 
 fn opener(camera: &Camera, transport: Transport) -> RtspOpener {
     let (username, password) = ("viewer".to_owned(), "open sesame".to_owned());
-    RtspOpener::new(camera.url(), Some(Credentials { username, password }), transport).unwrap()
+    let credentials = Some(Credentials { username, password });
+    RtspOpener::new(camera.url(), Options { credentials, transport, ..Options::default() }).unwrap()
 }
 
 async fn open(camera: &Camera) -> Box<dyn FrameSource> {
@@ -149,7 +150,7 @@ async fn lost_packets_cost_everything_up_to_the_next_key_frame() {
         times.push(source.frame().await.unwrap().pts / 3600);
     }
     assert_eq!(times, [0, 1, 2, 6]);
-    assert_eq!(source.dropped(), 3, "one lost, two useless");
+    assert_eq!(source.losses().frames, 3, "one lost, two useless");
 }
 
 #[tokio::test]
@@ -185,7 +186,7 @@ async fn a_camera_arrives_before_its_parameters_are_known() {
     let camera = Camera::start(script).await;
     let mut source = open(&camera).await;
     source.arriving().await.unwrap();
-    assert_eq!(source.dropped(), 1, "the picture; the sound before it does not count");
+    assert_eq!(source.losses().frames, 1, "the picture; the sound before it does not count");
 }
 
 #[tokio::test]
@@ -360,7 +361,7 @@ async fn unreachable_camera_is_named_with_its_address() {
 #[test]
 fn addresses_with_credentials_or_of_another_kind_are_refused() {
     for url in ["rtsp://a:b@host/x", "http://host/x", "rtsp:///x"] {
-        let error = RtspOpener::new(Url::parse(url).unwrap(), None, Transport::Tcp).err();
+        let error = RtspOpener::new(Url::parse(url).unwrap(), Options::default()).err();
         assert!(!error.expect("an error").to_string().contains("a:b"));
     }
 }
@@ -374,7 +375,7 @@ async fn an_address_that_holds_a_password_is_left_out_of_errors() {
     };
     let camera = Camera::start(Script { answer, ..Script::default() }).await;
     let url = Url::parse(&format!("{}?user=admin&password=canary", camera.url())).unwrap();
-    let opener = RtspOpener::new(url, None, Transport::Tcp).unwrap();
+    let opener = RtspOpener::new(url, Options::default()).unwrap();
     let error = opener.open().await.err().expect("no description").to_string();
     assert!(!error.contains("canary"), "{error}");
     assert!(error.contains("text/html"), "{error}");
@@ -396,5 +397,5 @@ async fn a_picture_of_any_size_costs_its_group_and_no_more() {
     assert_eq!(source.frame().await.unwrap().pts, 0);
     let next = source.frame().await.unwrap();
     assert_eq!((next.pts, next.key), (10_800, true));
-    assert_eq!(source.dropped(), 2);
+    assert_eq!(source.losses().frames, 2);
 }

@@ -193,7 +193,7 @@ pub fn sound(params: &Arc<AudioParams>, dts: i64, data: &[u8]) -> Frame {
 
 fn frame(track: Track, key: bool, dts: i64, data: Vec<u8>) -> Frame {
     let (received, data) = (Instant::now(), data.into());
-    Frame { track, key, discontinuity: false, pts: dts, dts, received, data }
+    Frame { track, key, discontinuity: false, leading: false, pts: dts, dts, received, data }
 }
 
 fn params(codec: VideoCodec) -> VideoParams {

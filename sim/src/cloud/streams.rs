@@ -237,7 +237,16 @@ mod tests {
         };
         let (track, data) = (Track::Video(Arc::new(params)), Bytes::from_static(&[0; 10]));
         let (dts, received) = (i64::from(ms) * 90, Instant::now());
-        let frame = Frame { track, key, discontinuity: false, pts: dts, dts, received, data };
+        let frame = Frame {
+            track,
+            key,
+            discontinuity: false,
+            leading: false,
+            pts: dts,
+            dts,
+            received,
+            data,
+        };
         stream.count(&frame, ms);
         stream.show(frame);
     }

@@ -68,5 +68,14 @@ pub fn audio(codec: AudioCodec, sample_rate: u32, channels: u16, data: &[u8]) ->
 
 fn frame(track: Track, data: Vec<u8>) -> Frame {
     let received = Instant::now();
-    Frame { track, key: true, discontinuity: false, pts: 0, dts: 0, received, data: data.into() }
+    Frame {
+        track,
+        key: true,
+        discontinuity: false,
+        leading: false,
+        pts: 0,
+        dts: 0,
+        received,
+        data: data.into(),
+    }
 }

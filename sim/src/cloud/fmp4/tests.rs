@@ -23,7 +23,7 @@ fn audio(codec: AudioCodec) -> Arc<AudioParams> {
 
 fn frame(track: Track, dts: i64, delay: i64, key: bool, data: Bytes) -> Arc<Frame> {
     let (pts, received) = (dts + delay, Instant::now());
-    Arc::new(Frame { track, key, discontinuity: false, pts, dts, received, data })
+    Arc::new(Frame { track, key, discontinuity: false, leading: false, pts, dts, received, data })
 }
 
 /// Paths and contents of every box, containers walked into. Fails on any wrong length.

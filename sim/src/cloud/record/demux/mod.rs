@@ -113,7 +113,16 @@ impl Demuxer {
 
     fn push(&mut self, track: Track, key: bool, pts: i64, dts: i64, data: Bytes) {
         let received = Instant::now();
-        self.frames.push(Frame { track, key, discontinuity: false, pts, dts, received, data });
+        self.frames.push(Frame {
+            track,
+            key,
+            discontinuity: false,
+            leading: false,
+            pts,
+            dts,
+            received,
+            data,
+        });
     }
 
     fn finish(mut self) -> Result<Vec<Frame>, DemuxError> {
