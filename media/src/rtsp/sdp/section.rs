@@ -141,26 +141,35 @@ impl Section {
         let fixed = fixed_format(kind, payload_type);
         let own = self.rtpmaps.iter().find(|map| map.payload_type == payload_type);
         let any = self.rtpmaps.first().filter(|_| alone && fixed.is_none());
-        let fixed = fixed.unwrap_or(("", 0, 0));
-        let (encoding, clock_rate, channels) = match own.or(any) {
+        let (encoding, said, channels) = match own.or(any) {
             Some(map) => (map.encoding.as_str(), map.clock_rate, map.channels),
-            None => fixed,
+            None => fixed.unwrap_or_default(),
         };
-        let usual = if kind == Kind::Audio { 8000 } else { 90_000 };
-        let clock_rate = [clock_rate, fixed.1].into_iter().find(|rate| *rate > 0).unwrap_or(usual);
+        let clock_rate = match (said, fixed, kind) {
+            (1.., ..) => said,
+            (0, Some((name, rate, _)), _) if name == encoding => rate,
+            (0, _, Kind::Audio) => 8000,
+            (0, ..) => 90_000,
+        };
         let encoding = encoding.to_owned();
         let mut format =
             Format { payload_type, encoding, clock_rate, channels: channels.max(1), fmtp };
         if format.encoding.is_empty() && kind == Kind::Video {
-            let has = |names: [&str; 2]| names.iter().any(|n| format.parameter(n).is_some());
-            let guess = match () {
-                () if has(["sprop-vps", "sprop-sps"]) => "h265",
-                () if has(["sprop-parameter-sets", "packetization-mode"]) => "h264",
-                () => "",
-            };
-            format.encoding = guess.to_owned();
+            format.encoding = guess(&format).to_owned();
         }
         format
+    }
+}
+
+/// What a video format without a name must be by its parameters.
+fn guess(format: &Format) -> &'static str {
+    let has = |name| format.parameter(name).is_some();
+    if has("sprop-vps") || has("sprop-sps") {
+        "h265"
+    } else if has("sprop-parameter-sets") || has("packetization-mode") {
+        "h264"
+    } else {
+        ""
     }
 }
 
