@@ -152,6 +152,16 @@ fn what_cameras_write_is_understood() {
             " | video 96=h265/90000/1".into(),
         ),
         (
+            "rtpmap of another payload type beside one that needs none",
+            "m=audio 0 RTP/AVP 8\r\na=rtpmap:97 PCMU/16000\r\n".into(),
+            " | audio 8=pcma/8000/1".into(),
+        ),
+        (
+            "two rtpmaps for one payload type, and none in m=",
+            "m=video 0 RTP/AVP\r\na=rtpmap:96 H264/90000\r\na=rtpmap:96 H265/90000\r\n".into(),
+            " | video 96=h264/90000/1".into(),
+        ),
+        (
             "fmtp without a payload type",
             "m=audio 0 RTP/AVP 96\r\na=rtpmap:96 MP4A-LATM/16000/2\r\na=fmtp:cpresent=0\r\n".into(),
             " | audio 96=mp4a-latm/16000/2[cpresent=0]".into(),
@@ -276,6 +286,9 @@ fn parameters_are_found_whatever_surrounds_them() {
         assert_eq!(format.parameter(name), want, "{name}");
     }
     assert_eq!(only("m=video 0 RTP/AVP 96\r\n").parameter("x"), None);
+    // scottlamb/retina#103
+    let format = only("m=video 0 RTP/AVP 96\r\na=fmtp:96 sprop-parameter-sets=Z00=,KO4CXLA=;\r\n");
+    assert_eq!(format.parameter("sprop-parameter-sets"), Some("Z00=,KO4CXLA="));
 }
 
 #[test]
