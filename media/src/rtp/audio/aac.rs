@@ -18,6 +18,10 @@ use crate::rtp::Packet;
 pub(super) struct Generic {
     layout: Layout,
     partial: Option<Partial>,
+    /// Time and number of units of the last packet with index deltas.
+    spread: Option<(u32, u32)>,
+    /// The camera does not interleave, whatever its index deltas say.
+    ordered: bool,
 }
 
 /// A unit of which the end has not come.
@@ -67,7 +71,7 @@ impl Generic {
             }
         }
         let layout = Layout::new(&mode, parameter);
-        Ok((Self { layout, partial: None }, units))
+        Ok((Self { layout, partial: None, spread: None, ordered: false }, units))
     }
 
     pub(super) fn push(
@@ -82,6 +86,13 @@ impl Generic {
         }
         if self.partial.is_some_and(|partial| !partial.goes_on_at(packet.timestamp, units)) {
             self.lose(units);
+        }
+        // Of interleaved packets, none begins right where the one before would end without.
+        if let Some((timestamp, count)) = self.spread.take().filter(|_| lost == 0)
+            && packet.timestamp == timestamp.wrapping_add(units.rate.ticks(count))
+        {
+            self.ordered = true;
+            units.straighten();
         }
         let mut arrival = Arrival { units, timestamp: packet.timestamp, received };
         let resumes = self.partial.is_some();
@@ -109,7 +120,7 @@ impl Generic {
 
     /// Access units after their headers. Gives how many begin here.
     fn headed(&mut self, mut headers: Bits<'_>, mut data: &[u8], arrival: &mut Arrival<'_>) -> u32 {
-        let (mut begun, mut index) = (0, 0u32);
+        let (mut begun, mut index, mut spread) = (0, 0u32, false);
         for n in 0.. {
             let Ok((size, delta)) = self.layout.header(&mut headers, n == 0) else { break };
             if n >= MAX_IN_PACKET {
@@ -117,16 +128,24 @@ impl Generic {
                 break;
             }
             if n > 0 {
+                let delta = if self.ordered { 0 } else { delta };
+                spread |= delta > 0;
                 index = index.saturating_add(1).saturating_add(delta);
             }
-            if n > 0 && delta > 0 {
+            if spread {
                 arrival.units.interleave();
             }
             let size = size.unwrap_or(data.len());
             match self.partial.filter(|_| n == 0) {
                 Some(partial) if partial.size == size => {
                     data = self.resume(partial, data, arrival);
-                    continue;
+                    if self.partial.is_none() {
+                        continue;
+                    }
+                    if self.layout.has_header(&headers) {
+                        self.lose(arrival.units);
+                    }
+                    break;
                 }
                 Some(_) => self.lose(arrival.units),
                 None => {}
@@ -145,6 +164,7 @@ impl Generic {
                 break;
             }
         }
+        self.spread = spread.then_some((arrival.timestamp, begun));
         begun
     }
 
@@ -205,6 +225,8 @@ impl Generic {
     fn whole(&mut self, unit: &[u8], place: Place, arrival: &mut Arrival<'_>) {
         if Header::read(unit).is_some_and(|header| header.frame <= unit.len()) {
             self.frames(unit, place, arrival);
+            // A frame that is cut off here goes on nowhere.
+            self.lose(arrival.units);
         } else {
             arrival.units.append(unit);
             arrival.units.finish(place, arrival.received);

@@ -195,6 +195,21 @@ fn units_interleaved_over_a_loss_or_a_jump_are_bounded_and_all_come() {
 }
 
 #[test]
+fn index_deltas_of_a_camera_that_does_not_interleave_are_ignored() {
+    let mut audio = hbr();
+    let mut given = Vec::new();
+    for n in 0..6u32 {
+        let first = n as u8 * 3;
+        let units = [first, first + 1, first + 2];
+        audio.take(n * 3 * 1024, &payload(&[(1, 0), (1, 1), (1, 2)], &units));
+        given.extend(audio.drain());
+    }
+    let order: Vec<_> = given.iter().map(|(_, data)| data[0]).collect();
+    assert_eq!(order, (0..18).collect::<Vec<_>>());
+    assert!(given[3..].iter().all(|(at, data)| *at == u32::from(data[0]) * 1024));
+}
+
+#[test]
 fn a_fragmented_unit_is_complete_when_its_size_came() {
     let unit = noise(1, 700);
     for markers in [[false; 4], [true; 4], [false, false, true, true]] {
@@ -255,6 +270,24 @@ fn a_unit_with_a_lost_part_is_dropped_and_no_other() {
     audio.take(0, &part(0..100));
     audio.take(1024, &single(&[8]));
     assert_eq!((audio.drain(), audio.dropped()), (vec![(1024, vec![8])], 1));
+}
+
+#[test]
+fn parts_of_different_units_are_never_joined() {
+    let unit = noise(8, 300);
+    let mut audio = open("mpeg4-generic", 48000, 2, &[("config", "1190")]).unwrap();
+    // The rest of the unit is shorter than its size, and yet another unit is to follow.
+    audio.take(0, &payload(&[(300, 0)], &unit[..100]));
+    audio.take(0, &payload(&[(300, 0), (5, 0)], &unit[100..200]));
+    audio.take(0, &payload(&[(5, 0)], &[1, 2, 3, 4, 5]));
+    assert_eq!((audio.drain(), audio.dropped()), (vec![(0, vec![1, 2, 3, 4, 5])], 1));
+
+    // A unit of one ADTS frame and a half, before another one.
+    let frames = adts(&[&[1, 2], &unit], false);
+    let cut = &frames[..100];
+    audio.take(1024, &payload(&[(cut.len(), 0), (3, 0)], &[cut, &[7, 8, 9]].concat()));
+    assert_eq!(audio.drain(), [(1024, vec![1, 2]), (2048, vec![7, 8, 9])]);
+    assert_eq!(audio.dropped(), 2);
 }
 
 #[test]

@@ -124,8 +124,7 @@ impl Mixer {
 }
 
 impl Law {
-    /// Both laws write a sign, the position of the highest bit (after µ-law's bias) and the four
-    /// bits behind it.
+    /// What µ-law adds to a size, on a scale of 16 bits.
     const BIAS: i32 = 0x84;
 
     fn decode(self, byte: u8) -> i16 {

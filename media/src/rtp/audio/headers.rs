@@ -52,11 +52,11 @@ impl Layout {
         } else {
             let (len, rest) = payload.split_first_chunk()?;
             let mut len = usize::from(u16::from_be_bytes(*len));
-            // Some count in bytes.
+            // Some cameras count in bytes.
             if len < least && len * 8 >= least {
                 len *= 8;
             }
-            // So long only where it is the beginning of an ADTS header.
+            // A length like this is the beginning of an ADTS header.
             if len < least || len >= 0xfff0 {
                 return None;
             }

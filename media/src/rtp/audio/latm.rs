@@ -11,7 +11,7 @@ use crate::rtp::Packet;
 /// Takes access units out of `AudioMuxElement`s, each of which fills one or more packets.
 #[derive(Debug)]
 pub(super) struct Latm {
-    /// Elements begin with their multiplex; `None`: the first one will tell.
+    /// Elements begin with their multiplex; `None`: the first whole one will tell.
     in_band: Option<bool>,
     mux: Option<Mux>,
     /// Time of the element of which a part has come.
@@ -125,7 +125,8 @@ impl Latm {
                     Ok(left) => left < 8,
                     Err(fault) => fault == Fault::Cut && !marker,
                 };
-                *self.in_band.insert(!plain)
+                self.in_band = self.aligned.then_some(!plain);
+                !plain
             }
             (in_band, _) => in_band != Some(false),
         };

@@ -115,6 +115,19 @@ fn whether_the_multiplex_is_in_band_is_found_out_where_nothing_says_it() {
 }
 
 #[test]
+fn the_middle_of_an_element_does_not_tell_where_the_multiplex_is() {
+    let config = declared(1);
+    let mut audio = open("mp4a-latm", 16000, 1, &[("config", &config)]).unwrap();
+    // As an element without its multiplex, this would be the beginning of a longer one.
+    audio.push(&Packet { marker: false, ..packet(0, &[200, 1, 1]) }, 0, Instant::now());
+    let unit = noise(7, 40);
+    for n in 1..4 {
+        audio.take(n * 1024, &in_band(&[&unit], true));
+    }
+    assert_eq!(audio.drain().len(), 3);
+}
+
+#[test]
 fn a_configuration_without_its_multiplex_will_do() {
     let parameters = [("cpresent", "0"), ("config", "1408")];
     let mut audio = open("mp4a-latm", 16000, 1, &parameters).unwrap();

@@ -2,9 +2,9 @@
 
 use super::config::Config;
 
-/// So many steps of one rate decide.
+/// Steps between packets that fit one rate before it is taken.
 const ENOUGH: u8 = 2;
-/// After so many packets that decided nothing, the declared rate it is.
+/// Packets to decide from; the declared rate is taken if they tell nothing.
 const PATIENCE: u8 = 6;
 /// A step is off by at most this part of itself: timestamps may be rounded to milliseconds.
 const TOLERANCE: u64 = 32;

@@ -1,9 +1,12 @@
 use std::time::Instant;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::testing::open;
 use super::*;
+use crate::flv::{Demuxer, file};
+use crate::frame::{Frame, Track};
 
 #[test]
 fn what_the_agent_cannot_carry_says_what_to_set_instead() {
@@ -32,6 +35,30 @@ fn aac_that_players_do_not_know_is_refused() {
     assert!(refused(&[("mode", "CELP-vbr")]).starts_with("MPEG4-CELP: "));
     let refused = open("mpeg4-generic", 0, 1, &[]).unwrap_err();
     assert_eq!(refused.offer, "MPEG4-GENERIC without a sampling rate");
+}
+
+#[test]
+fn the_sound_of_a_recording_survives_its_way_through_packets() {
+    for file in ["h264_bframes.flv", "hevc.flv", "long_gop.flv"] {
+        let path = format!("{}/../tests/fixtures/{file}", env!("CARGO_MANIFEST_DIR"));
+        let bytes = Bytes::from(std::fs::read(path).unwrap());
+        let (mut demuxer, mut audio, mut at) = (Demuxer::new(), None, 0u32);
+        for tag in file::tags(bytes).unwrap() {
+            let frame = demuxer.push(&tag.unwrap(), Instant::now()).unwrap();
+            let Some(Frame { track: Track::Audio(params), data, .. }) = frame else { continue };
+            let audio = audio.get_or_insert_with(|| {
+                let config: String = params.config.iter().map(|b| format!("{b:02x}")).collect();
+                open("mpeg4-generic", params.sample_rate, 1, &[("config", &config)]).unwrap()
+            });
+            let [high, low] = (data.len() as u16 * 8).to_be_bytes();
+            audio.take(at, &[&[0, 16, high, low], &data[..]].concat());
+            let sound = audio.poll().unwrap();
+            assert_eq!((sound.timestamp, &sound.data), (at, &data));
+            assert_eq!(sound.params, params, "as our FLV reader has them");
+            at += 1024;
+        }
+        assert!(at > 20 * 1024 || audio.is_none(), "{file}");
+    }
 }
 
 proptest! {

@@ -151,6 +151,12 @@ impl Units {
         self.rate.settle();
     }
 
+    /// Units come in order after all; those held go out as they are.
+    pub(super) fn straighten(&mut self) {
+        let held = self.interleaved.take().map(|order| order.held).unwrap_or_default();
+        held.into_iter().for_each(|unit| self.give(unit));
+    }
+
     /// All units of a packet were pushed. Packets are in order by their first units, RFC 3640 3.2.3:
     /// what lies before this one's is complete.
     pub(super) fn end_packet(&mut self, timestamp: u32) {
