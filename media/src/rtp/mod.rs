@@ -31,6 +31,63 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
 }
 
+/// Why bytes are no data packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Of a length, in bytes, that ends within the header.
+    #[error("an RTP packet of {0} bytes ends within its header")]
+    Short(usize),
+    /// Of this version.
+    #[error("RTP version {0} instead of 2")]
+    Version(u8),
+}
+
+impl<'a> Packet<'a> {
+    /// Takes a packet apart. A padding count that cannot be right is no error.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let short = Malformed::Short(bytes.len());
+        let (&[first, second, s0, s1, t0, t1, t2, t3, r0, r1, r2, r3], rest) =
+            bytes.split_first_chunk().ok_or(short)?;
+        if first >> 6 != 2 {
+            return Err(Malformed::Version(first >> 6));
+        }
+        let sources = 4 * usize::from(first & 0x0F);
+        let (_, mut payload) = rest.split_at_checked(sources).ok_or(short)?;
+        if first & 0x10 != 0 {
+            let (&[_, _, w0, w1], rest) = payload.split_first_chunk().ok_or(short)?;
+            let extension = 4 * usize::from(u16::from_be_bytes([w0, w1]));
+            (_, payload) = rest.split_at_checked(extension).ok_or(short)?;
+        }
+        if first & 0x20 != 0 {
+            payload = unpad(payload);
+        }
+        Ok(Self {
+            marker: second & 0x80 != 0,
+            payload_type: second & 0x7F,
+            sequence: u16::from_be_bytes([s0, s1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            ssrc: u32::from_be_bytes([r0, r1, r2, r3]),
+            payload,
+        })
+    }
+}
+
+/// Whether bytes from a data channel are a control packet in truth (RFC 5761 4).
+pub fn is_rtcp(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x80..=0xBF, 192..=223, ..])
+}
+
+/// Where the count is zero or larger than the payload, the padding bit lies, and the payload is taken whole.
+/// Zeros before such a count are nothing but padding.
+fn unpad(payload: &[u8]) -> &[u8] {
+    let Some((&count, before)) = payload.split_last() else { return payload };
+    match payload.len().checked_sub(count.into()) {
+        Some(kept) if count != 0 => payload.get(..kept).unwrap_or_default(),
+        _ if before.iter().all(|&byte| byte == 0) => &[],
+        _ => payload,
+    }
+}
+
 /// A picture, complete.
 #[derive(Clone, Debug)]
 pub struct Picture {
@@ -60,3 +117,7 @@ pub struct Sound {
     /// AAC: one raw access unit. G.711: the samples.
     pub data: Bytes,
 }
+
+#[cfg(test)]
+#[path = "packet_tests.rs"]
+mod tests;
