@@ -1,0 +1,69 @@
+//! Which NAL unit a fragment belongs to. Cameras set the bit for the last one anyhow, so a NAL unit
+//! ends where another begins; some never set the bit for the first one.
+
+use super::nal::Fragment;
+use super::{Early, Video};
+
+/// The NAL unit whose fragments come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) kind: u8,
+    timestamp: u32,
+    /// The last fragment had the end bit or the marker, whatever that means.
+    pub(super) ended: bool,
+}
+
+impl Video {
+    /// Takes a fragment. `broken` tells that what came before it is not known.
+    pub(super) fn fragment(&mut self, fragment: Fragment<'_>, broken: bool) {
+        let Fragment { start, end, kind, header, data } = fragment;
+        if data.is_empty() && !start {
+            return;
+        }
+        let goes_on = !start && !broken && self.goes_on(kind);
+        if !start && !goes_on && !self.begins_unsaid(broken) {
+            return self.stray(kind);
+        }
+        self.starts_seen |= start;
+        if goes_on {
+            if let Some(open) = &mut self.open {
+                open.ended = end;
+            }
+        } else {
+            self.open = Some(Open { kind, timestamp: self.timestamp, ended: end });
+            self.begin_nal(header.get(..self.header_len()).unwrap_or_default());
+        }
+        self.feed_front(data);
+    }
+
+    /// A fragment that does not say that it is the first belongs to the NAL unit before it.
+    fn goes_on(&self, kind: u8) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            // A camera that never says it is known by its timestamps.
+            let unsaid = !self.starts_seen || open.ended;
+            open.kind == kind && (open.timestamp == self.timestamp || !unsaid)
+        })
+    }
+
+    /// A fragment that does not say so is the first of its NAL unit.
+    fn begins_unsaid(&self, broken: bool) -> bool {
+        let whole = !self.unit.damaged || !self.starts_seen;
+        !broken && whole && self.slice_timestamp != Some(self.timestamp)
+    }
+
+    /// A fragment whose beginning is missing.
+    fn stray(&mut self, kind: u8) {
+        let rest = Early { fragment: Some(kind), timestamp: self.timestamp };
+        if self.early.take() == Some(rest) {
+            // It goes on after it was taken for complete.
+            self.markers.refute();
+        }
+        self.slice_timestamp = Some(self.timestamp);
+        self.end_nal();
+        self.open = None;
+        if self.unit.has_slice && self.unit.timestamp != self.timestamp {
+            self.finish();
+        }
+        self.damage();
+    }
+}

@@ -1,0 +1,140 @@
+//! NAL units as both compressions have them.
+
+/// What a NAL unit is to the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Part of the picture.
+    Slice(Slice),
+    /// A parameter set.
+    Set,
+    /// Supplemental information on the picture that follows.
+    Sei,
+    /// Supplemental information on the picture it follows.
+    Suffix,
+    /// Nothing that is kept; a picture before it is complete.
+    Delimiter,
+    /// Nothing that is kept; may follow the slices of a picture.
+    Padding,
+    /// Not for a decoder of the base layer.
+    Foreign,
+}
+
+/// What the header of a slice says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slice {
+    /// It is the first of its picture.
+    pub(super) first: bool,
+    /// H.264: of an IDR picture. H.265: of an IRAP picture.
+    pub(super) refresh: bool,
+    /// It refers to no other picture. Not told of H.265.
+    pub(super) intra: bool,
+    /// Of a RASL picture.
+    pub(super) skipped: bool,
+    /// Number of its picture parameter set.
+    pub(super) pps: u8,
+    /// The field it is part of, where it is not part of a frame.
+    pub(super) field: Option<Field>,
+}
+
+/// A field of an H.264 frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) frame_num: u32,
+    pub(super) bottom: bool,
+}
+
+/// A payload taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payload<'a> {
+    /// A NAL unit: header and the rest.
+    Single(&'a [u8], &'a [u8]),
+    /// Several NAL units.
+    Aggregate(Entries<'a>),
+    /// A part of one.
+    Fragment(Fragment<'a>),
+    /// Nothing the agent reads.
+    Nothing,
+}
+
+/// Part of a NAL unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fragment<'a> {
+    /// The bit for the first part.
+    pub(super) start: bool,
+    /// The bit for the last part.
+    pub(super) end: bool,
+    /// Type of the NAL unit.
+    pub(super) kind: u8,
+    /// The NAL unit's header: one byte in H.264, two in H.265.
+    pub(super) header: [u8; 2],
+    pub(super) data: &'a [u8],
+}
+
+/// NAL units of an aggregation packet, each after its 2-byte length. What is empty is left out, and
+/// nothing is read behind what is cut short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entries<'a> {
+    pub(super) rest: &'a [u8],
+    /// Bytes before each length but the first: a difference of decoding order numbers.
+    pub(super) gap: usize,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let (len, rest) = self.rest.split_first_chunk()?;
+            let (nal, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+            self.rest = rest.get(self.gap..).unwrap_or_default();
+            if !nal.is_empty() {
+                return Some(nal);
+            }
+        }
+    }
+}
+
+/// The NAL unit behind start codes at the front of `bytes`, if there is one.
+pub(super) fn after_code(bytes: &[u8]) -> Option<&[u8]> {
+    let zeros = bytes.iter().position(|byte| *byte != 0)?;
+    let nal = bytes.get(zeros..)?.strip_prefix(&[1])?;
+    (zeros >= 2).then_some(nal)
+}
+
+/// The first start code in `bytes`, of which `zeros` zero bytes came before: how many bytes lie
+/// before it, and where what follows it begins.
+pub(super) fn find_code(zeros: u8, bytes: &[u8]) -> Option<(usize, usize)> {
+    match (zeros, bytes) {
+        (2.., [1, ..]) => return Some((0, 1)),
+        (1.., [0, 1, ..]) => return Some((0, 2)),
+        _ => {}
+    }
+    // A code ends with its only byte that is not 0: two of three bytes are passed unread.
+    let mut at = 2;
+    while let Some(byte) = bytes.get(at) {
+        at += match byte {
+            2.. => 3,
+            1 if bytes.get(at - 2..at) == Some(&[0, 0]) => return Some((at - 2, at + 1)),
+            1 => 3,
+            0 => 1,
+        };
+    }
+    None
+}
+
+/// A NAL unit ends with a byte that is not 0 (B.1).
+pub(super) fn without_zeros(nal: &[u8]) -> &[u8] {
+    let len = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    nal.get(..len).unwrap_or_default()
+}
+
+/// Zero bytes at the end of `bytes`, of which `before` came before; more than 2 are 2.
+pub(super) fn trailing_zeros(before: u8, bytes: &[u8]) -> u8 {
+    match bytes {
+        [.., 0, 0] => 2,
+        [0] => (before + 1).min(2),
+        [.., 0] => 1,
+        [] => before,
+        _ => 0,
+    }
+}

@@ -1,0 +1,212 @@
+//! The parameter sets of a stream, by kind and number.
+
+use crate::frame::{VideoCodec, VideoParams};
+use crate::sps::{self, Bits, H264Sps, H265Sps};
+
+use super::record;
+
+/// A longer set is none.
+pub(super) const MAX_SET: usize = 4 << 10;
+const MAX_TOTAL: usize = 64 << 10;
+
+/// All sets that came last. When there are too many, the one not seen for longest goes.
+#[derive(Debug)]
+pub(super) struct Sets {
+    codec: VideoCodec,
+    /// Sorted by kind and number.
+    sets: Vec<Set>,
+    /// Counts what came.
+    clock: u64,
+    /// A set came, or went, since the last [`Sets::settle`].
+    pub(super) changed: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Set {
+    pub(super) kind: Kind,
+    pub(super) id: u8,
+    pub(super) nal: Box<[u8]>,
+    refers: Refers,
+    /// Its content is not in the record in force.
+    new: bool,
+    seen: u64,
+}
+
+/// In the order of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Vps,
+    Sps,
+    Pps,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Refers {
+    Nowhere,
+    H264(H264Sps),
+    H265(H265Sps),
+    /// A PPS to an SPS.
+    Sps(u8),
+}
+
+impl Kind {
+    fn most(self) -> usize {
+        match self {
+            Self::Vps => 16,
+            Self::Sps => 32,
+            Self::Pps => 64,
+        }
+    }
+}
+
+impl Sets {
+    pub(super) fn new(codec: VideoCodec) -> Self {
+        Self { codec, sets: Vec::new(), clock: 0, changed: false }
+    }
+
+    /// Takes a NAL unit; `None` if it is no parameter set, or none that can be read.
+    pub(super) fn store(&mut self, nal: &[u8]) -> Option<Kind> {
+        if nal.len() > MAX_SET {
+            return None;
+        }
+        self.clock += 1;
+        if let Some(same) = self.sets.iter_mut().find(|set| *set.nal == *nal) {
+            same.seen = self.clock;
+            return Some(same.kind);
+        }
+        let (kind, id, refers) = match self.codec {
+            VideoCodec::H264 => read_h264(nal)?,
+            VideoCodec::H265 => read_h265(nal)?,
+        };
+        let place = self.sets.binary_search_by_key(&(kind, id), |set| (set.kind, set.id));
+        let set = Set { kind, id, nal: nal.into(), refers, new: true, seen: self.clock };
+        self.changed = true;
+        match place {
+            Ok(at) => {
+                if let Some(old) = self.sets.get_mut(at) {
+                    *old = set;
+                }
+            }
+            Err(at) => self.sets.insert(at, set),
+        }
+        self.bound(kind);
+        Some(kind)
+    }
+
+    /// True as soon as some picture could be decoded.
+    pub(super) fn is_complete(&self) -> bool {
+        let mut pps = self.sets.iter().filter(|set| set.kind == Kind::Pps);
+        pps.any(|set| self.sps_of(set.id).is_some())
+    }
+
+    /// The SPS that this PPS refers to, if both are known.
+    pub(super) fn sps_of(&self, pps: u8) -> Option<&Set> {
+        match self.find(Kind::Pps, pps)?.refers {
+            Refers::Sps(id) => self.find(Kind::Sps, id),
+            _ => None,
+        }
+    }
+
+    /// What the SPS says that this PPS refers to.
+    pub(super) fn h264(&self, pps: u8) -> Option<H264Sps> {
+        match self.sps_of(pps)?.refers {
+            Refers::H264(sps) => Some(sps),
+            _ => None,
+        }
+    }
+
+    /// The PPS or its SPS changed since the last [`Sets::settle`].
+    pub(super) fn is_new(&self, pps: u8) -> bool {
+        let is_new = |set: Option<&Set>| set.is_none_or(|set| set.new);
+        is_new(self.find(Kind::Pps, pps)) || is_new(self.sps_of(pps))
+    }
+
+    /// What is known now is in force.
+    pub(super) fn settle(&mut self) {
+        self.changed = false;
+        self.sets.iter_mut().for_each(|set| set.new = false);
+    }
+
+    /// Parameters of pictures with this SPS, and the pictures a decoder must hold back.
+    pub(super) fn params(&self, sps: u8) -> Option<(VideoParams, Option<usize>)> {
+        let active = self.find(Kind::Sps, sps)?;
+        // Players look at the first SPS of a record.
+        let sps = std::iter::once(active)
+            .chain(self.sets.iter().filter(|set| set.kind == Kind::Sps && set.id != active.id));
+        let (record, dimensions, frame_rate, depth) = match active.refers {
+            Refers::H264(read) => {
+                let record = record::avc(&active.nal, sps, self.of(Kind::Pps))?;
+                (record, read.dimensions, read.frame_rate, read.reorder_depth)
+            }
+            Refers::H265(read) => {
+                let record = record::hevc(&read, self.of(Kind::Vps), sps, self.of(Kind::Pps))?;
+                let vps = self.find(Kind::Vps, read.vps);
+                let frame_rate = vps.and_then(|vps| sps::h265_vps_frame_rate(&vps.nal));
+                (record, read.dimensions?, frame_rate, Some(read.reorder_depth))
+            }
+            _ => return None,
+        };
+        let record = record.into();
+        Some((VideoParams { codec: self.codec, record, dimensions, frame_rate }, depth))
+    }
+
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &Set> + Clone {
+        self.sets.iter().filter(move |set| set.kind == kind)
+    }
+
+    fn find(&self, kind: Kind, id: u8) -> Option<&Set> {
+        let at = self.sets.binary_search_by_key(&(kind, id), |set| (set.kind, set.id)).ok()?;
+        self.sets.get(at)
+    }
+
+    fn bound(&mut self, kind: Kind) {
+        if self.of(kind).count() > kind.most() {
+            self.forget(Some(kind));
+        }
+        while self.sets.iter().map(|set| set.nal.len()).sum::<usize>() > MAX_TOTAL {
+            self.forget(None);
+        }
+    }
+
+    /// Removes the oldest set, of one kind or of all.
+    fn forget(&mut self, kind: Option<Kind>) {
+        let ages = self.sets.iter().filter(|set| kind.is_none_or(|kind| set.kind == kind));
+        if let Some(oldest) = ages.map(|set| set.seen).min() {
+            self.sets.retain(|set| set.seen != oldest);
+        }
+    }
+}
+
+fn read_h264(nal: &[u8]) -> Option<(Kind, u8, Refers)> {
+    let (&header, rest) = nal.split_first()?;
+    match (header & 0x80, header & 0x1f) {
+        (0, 7) => sps::h264(nal).map(|sps| (Kind::Sps, sps.id, Refers::H264(sps))),
+        (0, 8) => {
+            let bits = &mut Bits::new(rest);
+            let id = bits.ue_up_to(255)? as u8;
+            Some((Kind::Pps, id, Refers::Sps(bits.ue_up_to(31)? as u8)))
+        }
+        _ => None,
+    }
+}
+
+fn read_h265(nal: &[u8]) -> Option<(Kind, u8, Refers)> {
+    let ([first, second], rest) = nal.split_first_chunk()?;
+    if first & 0x81 != 0 || second & 0xf8 != 0 || second & 7 == 0 {
+        return None;
+    }
+    let bits = &mut Bits::new(rest);
+    match first >> 1 {
+        32 => Some((Kind::Vps, bits.read(4)? as u8, Refers::Nowhere)),
+        33 => {
+            let sps = sps::h265(nal)?;
+            sps.dimensions?;
+            Some((Kind::Sps, sps.id, Refers::H265(sps)))
+        }
+        34 => {
+            let id = bits.ue_up_to(63)? as u8;
+            Some((Kind::Pps, id, Refers::Sps(bits.ue_up_to(15)? as u8)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,160 @@
+//! The access unit being put together.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::nal::{self, Field, Slice};
+use crate::annexb::MAX_UNIT;
+
+/// No picture has more NAL units.
+const MAX_NALS: u32 = 4096;
+
+#[derive(Debug, Default)]
+pub(super) struct Unit {
+    /// NAL units after their 4-byte lengths; the last one's length is written when it ends.
+    pub(super) data: Vec<u8>,
+    nals: u32,
+    /// Of the first slice.
+    pub(super) timestamp: u32,
+    /// When the last packet came of which something was kept.
+    pub(super) received: Option<Instant>,
+    /// A slice is part of it, kept or lost.
+    pub(super) has_slice: bool,
+    /// Something of it is missing. Nothing is kept any more.
+    pub(super) damaged: bool,
+    /// Its damage was counted already.
+    pub(super) counted: bool,
+    /// Holds a slice of an IDR or IRAP picture.
+    pub(super) refresh: bool,
+    /// `recovery_frame_cnt` of a recovery point.
+    pub(super) recovery: Option<u32>,
+    /// All slices refer to no other picture.
+    pub(super) intra: bool,
+    /// A sequence parameter set came before it.
+    pub(super) in_band: bool,
+    /// Holds a slice of a RASL picture.
+    pub(super) skipped: bool,
+    /// Picture parameter set of the first slice.
+    pub(super) pps: u8,
+    /// A slice refers to parameter sets that are not known.
+    pub(super) unknown: bool,
+    /// A slice refers to parameter sets that are not in force.
+    pub(super) new_sets: bool,
+    /// The first field of a frame whose second may follow.
+    pub(super) awaits: Option<Field>,
+    pub(super) mark: Mark,
+    /// A packet without a slice had the marker, and this timestamp.
+    pub(super) closed: Option<u32>,
+}
+
+/// Where markers stood.
+#[derive(Debug, Default)]
+pub(super) struct Mark {
+    /// The first marker after a slice; true if it stood on a fragment without the end bit.
+    pub(super) first: Option<bool>,
+    /// Something that is kept came after the first marker.
+    pub(super) early: bool,
+    /// When the last packet came, if it had the marker.
+    pub(super) last: Option<Instant>,
+}
+
+/// A NAL unit could not be kept: the unit is too long.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Unit {
+    /// Begins a NAL unit; where its length stands.
+    pub(super) fn begin_nal(&mut self) -> Result<usize, Full> {
+        self.nals += 1;
+        if self.nals > MAX_NALS {
+            return Err(Full);
+        }
+        let start = self.data.len();
+        self.data.extend_from_slice(&[0; 4]);
+        Ok(start)
+    }
+
+    pub(super) fn extend(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        if self.data.len() + bytes.len() > MAX_UNIT {
+            return Err(Full);
+        }
+        self.data.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Ends the NAL unit whose length stands at `start`: takes off the zeros behind it (B.1) and
+    /// writes the length. The NAL unit.
+    pub(super) fn end_nal(&mut self, start: usize) -> &[u8] {
+        let Some(nal) = self.data.get(start + 4..) else { return &[] };
+        let len = nal::without_zeros(nal).len();
+        self.data.truncate(start + 4 + len);
+        let Some((length, nal)) =
+            self.data.get_mut(start..).and_then(|d| d.split_first_chunk_mut())
+        else {
+            return &[];
+        };
+        *length = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+        nal
+    }
+
+    /// Takes the last NAL unit away.
+    pub(super) fn remove_nal(&mut self, start: usize) {
+        self.data.truncate(start);
+        self.nals = self.nals.saturating_sub(1);
+    }
+
+    /// Something was kept, of a packet that came at this time.
+    pub(super) fn touch(&mut self, received: Instant) {
+        self.received = Some(received);
+        self.mark.early |= self.mark.first.is_some();
+        self.mark.last = None;
+    }
+
+    /// Takes what a slice says.
+    pub(super) fn describe(&mut self, slice: Slice) {
+        self.refresh |= slice.refresh;
+        self.skipped |= slice.skipped;
+        self.intra &= slice.intra;
+    }
+
+    /// The slice is the first of the field that this unit lacks.
+    pub(super) fn is_second_field(&self, slice: Slice) -> bool {
+        match (self.awaits, slice.field) {
+            (Some(first), Some(second)) => {
+                first.frame_num == second.frame_num && first.bottom != second.bottom
+            }
+            _ => false,
+        }
+    }
+
+    /// The second field of its frame may follow.
+    pub(super) fn lacks_field(&self) -> bool {
+        self.awaits.is_some() && !self.damaged
+    }
+
+    /// Something is missing: what there is is let go.
+    pub(super) fn damage(&mut self) {
+        self.data = Vec::new();
+        self.has_slice = true;
+        self.damaged = true;
+    }
+
+    /// A place where packets were lost.
+    pub(super) fn lost() -> Self {
+        Self { damaged: true, counted: true, ..Self::default() }
+    }
+
+    /// A marker may end it: it holds a picture that lacks no field.
+    pub(super) fn may_end(&self) -> bool {
+        self.has_slice && !self.damaged && self.awaits.is_none()
+    }
+
+    /// The bytes, without much memory that they do not use.
+    pub(super) fn into_bytes(mut self) -> Bytes {
+        if self.data.capacity() - self.data.len() > self.data.capacity() / 4 {
+            self.data.shrink_to_fit();
+        }
+        Bytes::from(self.data)
+    }
+}
