@@ -143,7 +143,8 @@ impl Found {
         };
         let qop = ["auth", "auth-int"].into_iter().find(|qop| offers(qop));
         let stale = self.stale.is_some_and(|stale| stale.trim().eq_ignore_ascii_case("true"));
-        let algorithm = algorithm.map(str::to_owned);
+        // Of Basic, it was compared with no known name.
+        let algorithm = algorithm.filter(|_| scheme != Scheme::Basic).map(str::to_owned);
         let (realm, opaque) = (self.realm.unwrap_or_default(), self.opaque);
         Some(Challenge { scheme, realm, nonce, opaque, algorithm, qop, stale })
     }
