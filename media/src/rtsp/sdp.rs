@@ -103,7 +103,7 @@ pub enum SdpError {
     #[error("expected a description, found an empty answer")]
     Empty,
     /// How it begins.
-    #[error("expected a description with an m= line, found none in what begins with {0:?}")]
+    #[error("expected a description with an m= line, found none; it begins with \"{0}\"")]
     NoMedia(String),
 }
 

@@ -343,6 +343,8 @@ fn what_is_no_description_is_named() {
     assert!(text.ends_with("\"v=0 o=- 1 1 IN IP4 [31m \u{fffd} at …\""), "{text}");
     let long = Description::parse(&[b'x'; 1000]);
     assert_eq!(long, Err(SdpError::NoMedia("x".repeat(60))));
+    let quotes = says(&[b'"'; 1000]);
+    assert!(quotes.contains(&"\"".repeat(60)) && quotes.len() < 160, "an escape makes it longer");
 }
 
 #[test]
