@@ -73,7 +73,7 @@ impl Clock {
             {
                 return;
             }
-            self.believed = wall > 0 && media.abs_diff(wall) <= wall.unsigned_abs() / 20;
+            self.believed = media.abs_diff(wall) <= wall.unsigned_abs() / 20;
         } else {
             self.believed = self.newest.is_some_and(|newest| self.within(NEAR, newest, at));
         }

@@ -78,6 +78,13 @@ fn a_wrong_length_costs_only_what_follows() {
 }
 
 #[test]
+fn a_source_that_looks_like_a_header_is_none() {
+    let mut bytes = sender_report(0);
+    bytes[4..8].copy_from_slice(b"\x81\xCB\0\0");
+    assert_eq!(reports(&bytes).len(), 1);
+}
+
+#[test]
 fn a_farewell_may_name_nobody() {
     assert_eq!(reports(b"\x80\xCB\0\0"), [Report::Bye { ssrc: None }]);
     assert_eq!(reports(b"\x81\xCB\0\0"), [Report::Bye { ssrc: None }]);

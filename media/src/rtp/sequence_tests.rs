@@ -94,13 +94,32 @@ fn a_restart_just_behind_the_old_number_is_one() {
 
 #[test]
 fn a_restart_with_a_clock_that_stands_still_is_one() {
-    let mut sequence = Sequence::default();
-    for round in 0..5 {
-        for number in 1..200 {
-            assert_eq!(sequence.accept(number, 77, 1), NEXT, "number {number} of round {round}");
+    for length in [70, 100, 200] {
+        let mut sequence = Sequence::default();
+        for _ in 0..5 {
+            for number in 1..=length {
+                assert_eq!(sequence.accept(number, 77, 1), NEXT, "number {number} of {length}");
+            }
         }
+        assert_eq!(sequence.counts().restarts, 4);
     }
-    assert_eq!(sequence.counts().restarts, 4);
+}
+
+#[test]
+fn a_number_that_came_at_another_time_is_a_restart() {
+    let mut track = Track::default();
+    track.take(1..=10);
+    assert_eq!(track.sequence.accept(5, 5 * 3600 + 1, 1), NEXT);
+    assert_eq!(track.counts().3, 1);
+}
+
+#[test]
+fn the_numbering_before_explains_no_late_packet() {
+    let mut track = Track::default();
+    track.take(1..=50);
+    track.take(1..=4);
+    assert_eq!(track.sequence.accept(6, track.time + 7200, 1), Verdict::Next { lost: 1 });
+    assert_eq!(track.sequence.accept(5, track.time + 3600, 1), Verdict::Stale);
 }
 
 #[test]

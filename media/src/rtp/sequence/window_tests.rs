@@ -184,6 +184,17 @@ fn a_restart_within_the_window_is_told_by_the_clock() {
 }
 
 #[test]
+fn a_late_packet_after_a_restart_is_no_other_restart() {
+    let mut rig = Rig::new();
+    for n in (0..70).filter(|n| *n != 54) {
+        rig.push_at(n % 50 + 1, u32::from(n) * 3600);
+    }
+    rig.wait(200);
+    assert_eq!(rig.push_at(5, 54 * 3600), Place::Drop);
+    assert_eq!(rig.push_at(21, 70 * 3600), Place::Now);
+}
+
+#[test]
 fn a_straggler_from_beyond_the_window_is_no_restart() {
     let mut rig = Rig::new();
     let time = |n: u16| u32::from(n) / 40 * 3600;
