@@ -198,6 +198,10 @@ impl Video {
 
     /// Packets are missing: so is, perhaps, the rest of this unit and the start of the next.
     fn lose(&mut self) {
+        if self.unit.mark.last.is_some() && self.markers.are_likely() {
+            // What is missing came after the picture that was held for its marker to prove right.
+            self.finish_early();
+        }
         if !self.unit.counted {
             self.gate.dropped += 1;
         }
