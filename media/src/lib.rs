@@ -20,7 +20,6 @@ pub mod rtmp;
 pub mod rtp;
 pub mod rtsp;
 pub mod segment;
-mod silence;
 pub mod source;
 mod sps;
 pub mod stats;

@@ -13,12 +13,6 @@ pub(crate) use h265::{H265Sps, h265, h265_vps_frame_rate};
 /// No picture is wider or higher.
 const LARGEST_SIDE: u32 = 16_384;
 
-/// `max_num_reorder_frames` of an H.264 SPS (a NAL unit with its header), or 0 where the profile or
-/// the order count type rules reordering out. `None` where the stream does not say.
-pub fn h264_reorder_depth(nal: &[u8]) -> Option<usize> {
-    h264(nal)?.reorder_depth
-}
-
 /// Width and height, if a picture may have them.
 fn sound(width: u32, height: u32) -> Option<(u32, u32)> {
     let sound = |side| (1..=LARGEST_SIDE).contains(&side);

@@ -1,5 +1,9 @@
 use super::*;
 
+fn reorder_depth(nal: &[u8]) -> Option<usize> {
+    h264(nal)?.reorder_depth
+}
+
 fn nal(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks(2);
     digits.map(|d| u8::from_str_radix(str::from_utf8(d).unwrap(), 16).unwrap()).collect()
@@ -16,9 +20,9 @@ const H265_PLAIN: &str = "42010101600000030090000003000003003ca00a080b9f7964a924
 
 #[test]
 fn depth_is_read_from_the_parameter_sets_of_encoders() {
-    assert_eq!(h264_reorder_depth(&nal(H264_PYRAMID)), Some(2));
-    assert_eq!(h264_reorder_depth(&nal(H264_HIGH)), Some(0));
-    assert_eq!(h264_reorder_depth(&nal(H264_BASELINE)), Some(0));
+    assert_eq!(reorder_depth(&nal(H264_PYRAMID)), Some(2));
+    assert_eq!(reorder_depth(&nal(H264_HIGH)), Some(0));
+    assert_eq!(reorder_depth(&nal(H264_BASELINE)), Some(0));
     for (hex, reorder_depth) in [(H265_PYRAMID, 2), (H265_PLAIN, 0)] {
         // Coded as 320x184: the rest is cut off by the conformance window.
         let sps = h265(&nal(hex)).unwrap();
@@ -65,7 +69,7 @@ fn the_rate_is_read_from_a_video_parameter_set() {
 #[test]
 fn a_stream_that_does_not_say_has_no_known_depth() {
     // Main profile, order count type 0, no VUI.
-    assert_eq!(h264_reorder_depth(&nal("674d001ee9014050")), None);
+    assert_eq!(reorder_depth(&nal("674d001ee9014050")), None);
 }
 
 #[test]

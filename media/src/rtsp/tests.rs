@@ -1,16 +1,20 @@
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use url::Url;
 
 use super::camera::*;
 use super::*;
 use crate::frame::{AudioCodec, Frame, Track, VideoCodec, VideoParams};
 use crate::hub::Start;
 use crate::pull::{Pull, PullConfig};
+use crate::source::{FrameSource, Opener as _, SourceError};
 
 const LOGIN: Answer = Answer::Status(
     "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"camera\", nonce=\"n0nce\", algorithm=MD5",
 );
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn opener(camera: &Camera, transport: Transport) -> RtspOpener {
     let (username, password) = ("viewer".to_owned(), "open sesame".to_owned());
@@ -61,10 +65,12 @@ async fn pictures_and_sound_share_one_clock_without_rtp_info() {
     assert!(!second.key);
     assert_eq!((second.pts, second.data.len()), (1800, 160), "160 samples at 8 kHz are 20 ms");
 
-    let third = source.frame().await.unwrap();
-    assert_eq!((third.key, third.dts), (false, 3600));
-    assert!(Arc::ptr_eq(params(&first), params(&third)));
-    assert_eq!(source.frame().await.unwrap().pts, 3600);
+    let (third, fourth) = (source.frame().await.unwrap(), source.frame().await.unwrap());
+    // A picture may be held for its marker to prove right.
+    let (picture, sound) = if third.is_video() { (third, fourth) } else { (fourth, third) };
+    assert_eq!((picture.key, picture.dts), (false, 3600));
+    assert!(Arc::ptr_eq(params(&first), params(&picture)));
+    assert_eq!(sound.pts, 3600);
 }
 
 #[tokio::test]
@@ -177,16 +183,26 @@ async fn frames_before_the_first_key_frame_are_given_where_the_description_has_t
 }
 
 #[tokio::test]
-async fn a_camera_arrives_before_its_parameters_are_known() {
+async fn a_camera_arrives_when_its_parameters_are_known_and_a_picture_was_there() {
     let track =
         "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n";
     let sound = packet(1, 1, 160, true, &[0xd5; 160]);
+    let sets = |seq| [packet(0, seq, 7200, false, PLAIN_SPS), packet(0, seq + 1, 7200, false, PPS)];
     let media = [sound.clone(), picture(1, 0, false), sound, picture(2, 3600, false)].concat();
     let script = Script { sdp: sdp(&[track, PCMA]), media, ..Script::default() };
     let camera = Camera::start(script).await;
-    let mut source = open(&camera).await;
-    source.arriving().await.unwrap();
-    assert_eq!(source.losses().frames, 1, "the picture; the sound before it does not count");
+    let without = opener(&camera, Transport::Tcp);
+    let mut source = without.open().await.unwrap();
+    assert!(timeout(SECOND, source.arriving()).await.is_err(), "nothing of it can be decoded");
+    assert_eq!(
+        without.awaits().as_deref(),
+        Some("pictures come, but no parameter sets (SPS, PPS)")
+    );
+    let media = [sets(1).concat(), picture(3, 7200, false)].concat();
+    let script = Script { sdp: sdp(&[track, PCMA]), media, ..Script::default() };
+    let camera = Camera::start(script).await;
+    let opener = opener(&camera, Transport::Tcp);
+    opener.open().await.unwrap().arriving().await.unwrap();
 }
 
 #[tokio::test]
@@ -199,7 +215,7 @@ async fn sound_alone_of_a_camera_with_pictures_does_not_arrive() {
 }
 
 #[tokio::test]
-async fn silence_after_describe_is_given_up_after_five_seconds() {
+async fn a_camera_that_does_not_answer_is_given_up_after_fifteen_seconds() {
     let script = Script { answer: |_| Answer::Silence, ..Script::default() };
     let mut camera = Camera::start(script).await;
     let opener = opener(&camera, Transport::Tcp);
@@ -211,7 +227,7 @@ async fn silence_after_describe_is_given_up_after_five_seconds() {
     assert!(
         matches!(&error, SourceError::Unreachable { reason, .. } if reason.contains("DESCRIBE"))
     );
-    assert!(start.elapsed() <= STEP_LIMIT + Duration::from_secs(1));
+    assert!(start.elapsed() <= Duration::from_secs(16));
 }
 
 #[tokio::test]
@@ -244,13 +260,17 @@ async fn garbage_is_an_error_and_its_text_is_fit_for_a_log() {
     assert!(matches!(error, SourceError::Protocol { .. }), "{error}");
     let text = error.to_string();
     assert!(!text.contains(char::is_control) && text.len() < 400, "{text:?}");
+}
 
-    let media = [&picture(1, 0, true)[..], b"\xde\xad\xbe\xef garbage \r\n\r\n"].concat();
+#[tokio::test]
+async fn garbage_between_packets_is_passed_over() {
+    let garbage = b"\xde\xad$ \xbe\xef garbage \r\n\r\n";
+    let media = [&picture(1, 0, true)[..], garbage, &picture(2, 3600, false)].concat();
     let camera = Camera::start(Script { media, ..Script::default() }).await;
     let mut source = open(&camera).await;
     source.frame().await.unwrap();
-    let error = source.frame().await.unwrap_err();
-    assert!(matches!(error, SourceError::Protocol { .. }), "{error}");
+    assert_eq!(source.frame().await.unwrap().dts, 3600);
+    assert!(source.losses().skipped > 0);
 }
 
 #[tokio::test]
@@ -330,7 +350,6 @@ async fn dropped_source_is_torn_down() {
     drop(source);
     opener.settle().await;
     assert!(camera.request("TEARDOWN").await.contains("Session: 7"));
-    assert_eq!(opener.sessions.0.stale_sessions().num_sessions, 0);
 }
 
 /// Dropping a session starts a task for its TEARDOWN, which a dying runtime has no place for.
@@ -384,7 +403,7 @@ async fn an_address_that_holds_a_password_is_left_out_of_errors() {
 #[tokio::test]
 async fn a_picture_of_any_size_costs_its_group_and_no_more() {
     let fragment = |seq, head, last| {
-        packet(0, seq, 93_600, last, &[&[0x7c, head], vec![0x55; 60_000].as_slice()].concat())
+        packet(0, seq, 93_600, last, &[&[0x7c, head], vec![0x9a; 60_000].as_slice()].concat())
     };
     let mut media = picture(10, 90_000, true);
     media.extend(fragment(11, 0x81, false));

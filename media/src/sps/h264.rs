@@ -19,7 +19,8 @@ pub(crate) struct H264Sps {
     pub(crate) frame_num_bits: u32,
     /// No picture is a field.
     pub(crate) frames_only: bool,
-    /// As in [`super::h264_reorder_depth`].
+    /// `max_num_reorder_frames`, or 0 where the profile or the order count type rules reordering out.
+    /// `None` where the stream does not say.
     pub(crate) reorder_depth: Option<usize>,
     /// Frames per second as a fraction.
     pub(crate) frame_rate: Option<(u32, u32)>,

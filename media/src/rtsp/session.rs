@@ -1,0 +1,550 @@
+//! What is said between a client and a camera, from DESCRIBE to TEARDOWN (RFC 2326), as a state machine:
+//! messages in, bytes and events out. No I/O and no clock. Not here: media, see `media.rs`.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+use super::auth::{Login, Next};
+use super::header::{self, SessionHeader};
+use super::message::{Message, StartLine};
+use super::sdp::Description;
+use super::{Credentials, Patience};
+use crate::text::shorten;
+
+/// Answers to everything but DESCRIBE come within this time.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// A camera that asks for a login so often in a row, whatever its reasons, is given up.
+const MAX_LOGINS: u32 = 12;
+/// A camera that has forgotten the session sends nothing after this time.
+const FORGOTTEN: Duration = Duration::from_secs(2);
+/// Packets that may come before the answer to PLAY, and for how long.
+const MOST_EARLY: u32 = 1000;
+const EARLY_LIMIT: Duration = Duration::from_secs(2);
+const USER_AGENT: &str = concat!("ivt-agent/", env!("CARGO_PKG_VERSION"));
+
+/// How data is to travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lower {
+    /// Within the connection.
+    Tcp,
+    /// As datagrams to these ports, one for the data of each track in turn; its reports go to the next.
+    Udp([u16; 2]),
+}
+
+/// A track to be set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its control, as described.
+    pub control: Option<String>,
+    /// Without it the session is worth nothing.
+    pub needed: bool,
+}
+
+/// How a track's packets are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Channels of data and reports.
+    Channels(u8, u8),
+    /// Ports of the camera, where it names them.
+    Ports(Option<(u16, u16)>),
+}
+
+/// What a message led to.
+#[derive(Debug)]
+pub enum Event {
+    /// The camera says what it has: choose, and go on with [`Session::set_up`].
+    Described(Description),
+    /// The track of this number is set up.
+    SetUp(usize, Path),
+    /// The camera would not set up the sound, and why.
+    SoundRefused(String),
+    /// The camera plays; RTP times of the tracks where it says them.
+    Playing(Vec<Option<u32>>),
+    /// Ask there instead.
+    Redirect(Url),
+    /// The camera does not send this way: [`Session::set_up`] may be called with the other one.
+    TransportRefused(String),
+}
+
+/// Why a session cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// User name or password are wrong, or missing.
+    Login,
+    /// There is no such session any more.
+    Forgotten,
+    /// No answer to this method within this time.
+    Unanswered(&'static str, Duration),
+    /// Anything else: what was expected and what came.
+    Protocol(String),
+}
+
+/// One session with one camera, over one connection.
+pub struct Session {
+    url: Url,
+    lower: Lower,
+    describe_limit: Duration,
+    login: Option<Login>,
+    logins: u32,
+    step: Step,
+    sequence: u32,
+    pending: Option<Pending>,
+    /// Address that the controls are relative to.
+    base: String,
+    /// What is played: the control of the whole session.
+    whole: String,
+    wanted: Vec<Wanted>,
+    controls: Vec<String>,
+    id: String,
+    timeout: Duration,
+    keepalive: Keepalive,
+    forgotten: Option<Instant>,
+    heard: Instant,
+    /// Packets before the answer to PLAY.
+    early: u32,
+    out: Vec<u8>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Describing,
+    /// The description is with the caller.
+    Choosing,
+    /// The number of the track.
+    SettingUp(usize),
+    Starting,
+    Playing,
+}
+
+/// A request without an answer yet.
+struct Pending {
+    method: &'static str,
+    uri: String,
+    headers: String,
+    due: Instant,
+    with_login: bool,
+}
+
+/// Signs of life: which methods there are, and when the next is due.
+#[derive(Default)]
+struct Keepalive {
+    due: Option<Instant>,
+    public: Option<String>,
+    /// Methods that the camera answered with an error.
+    failed: [bool; 2],
+}
+
+const METHODS: [&str; 2] = ["GET_PARAMETER", "SET_PARAMETER"];
+
+impl Session {
+    /// Begins with DESCRIBE.
+    pub fn new(
+        url: Url,
+        credentials: Option<&Credentials>,
+        patience: &Patience,
+        now: Instant,
+    ) -> Self {
+        let base = url.as_str().to_owned();
+        let mut session = Self {
+            url,
+            lower: Lower::Tcp,
+            describe_limit: patience.describe,
+            login: credentials.map(Login::new),
+            logins: 0,
+            step: Step::Describing,
+            sequence: 0,
+            pending: None,
+            whole: base.clone(),
+            base,
+            wanted: Vec::new(),
+            controls: Vec::new(),
+            id: String::new(),
+            timeout: header::session("").timeout,
+            keepalive: Keepalive::default(),
+            forgotten: None,
+            heard: now,
+            early: 0,
+            out: Vec::new(),
+            events: VecDeque::new(),
+        };
+        session.describe(now);
+        session
+    }
+
+    /// The same over a new connection, for cameras that close theirs when they ask for a login.
+    pub fn restart(&mut self, now: Instant) {
+        self.out.clear();
+        self.describe(now);
+    }
+
+    /// Whether the camera asked for a login that it has not answered yet.
+    pub fn is_logging_in(&self) -> bool {
+        self.step == Step::Describing && self.pending.as_ref().is_some_and(|p| p.with_login)
+    }
+
+    /// Whether PLAY was answered.
+    pub fn is_playing(&self) -> bool {
+        self.step == Step::Playing
+    }
+
+    /// Goes on with the tracks that are wanted, at least one, which are to be sent like this.
+    pub fn set_up(&mut self, wanted: Vec<Wanted>, lower: Lower, now: Instant) {
+        self.lower = lower;
+        self.controls = wanted
+            .iter()
+            .map(|track| header::control(&self.base, track.control.as_deref()))
+            .collect();
+        self.wanted = wanted;
+        self.set_up_track(0, now);
+    }
+
+    /// Takes a message of the camera.
+    pub fn handle_message(&mut self, message: &Message, now: Instant) -> Result<(), Failure> {
+        match &message.start {
+            StartLine::Response { http: true, .. } => Err(Failure::Protocol(
+                "a web server answers there, no RTSP server: check the port of its address, RTSP \
+                 usually is 554"
+                    .into(),
+            )),
+            // Interim answers announce the real one (RFC 2326 7.1.1).
+            StartLine::Response { status: 100..200, .. } => Ok(()),
+            StartLine::Response { status, reason, .. } => {
+                self.response(*status, reason, message, now)
+            }
+            StartLine::Request { method } => {
+                self.request(method, message);
+                Ok(())
+            }
+        }
+    }
+
+    /// A packet came.
+    pub fn handle_media(&mut self, now: Instant) {
+        self.heard = now;
+        if self.step == Step::Starting {
+            self.early = self.early.saturating_add(1);
+            let asked = self.pending.as_ref().map_or(now, |pending| pending.due - ANSWER_LIMIT);
+            // Some cameras answer PLAY late, or never, and play.
+            if self.early > MOST_EARLY || now.saturating_duration_since(asked) > EARLY_LIMIT {
+                self.playing("", now);
+            }
+        }
+    }
+
+    /// Bytes for the camera, those not given yet.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        (!self.out.is_empty()).then(|| std::mem::take(&mut self.out))
+    }
+
+    /// What has happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let answer = self.pending.as_ref().filter(|_| self.step != Step::Playing).map(|p| p.due);
+        let forgotten = self.forgotten.map(|at| at + FORGOTTEN);
+        [answer, self.keepalive.due, forgotten].into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Failure> {
+        if self.step != Step::Playing
+            && let Some(pending) = self.pending.take_if(|pending| pending.due <= now)
+        {
+            let limit =
+                if pending.method == "DESCRIBE" { self.describe_limit } else { ANSWER_LIMIT };
+            return Err(Failure::Unanswered(pending.method, limit));
+        }
+        if let Some(at) = self.forgotten.take_if(|at| *at + FORGOTTEN <= now)
+            && self.heard < at
+        {
+            return Err(Failure::Forgotten);
+        }
+        if self.keepalive.due.is_some_and(|due| due <= now) {
+            self.send_keepalive(now);
+        }
+        Ok(())
+    }
+
+    /// The last request, when there is something to take leave of.
+    pub fn teardown(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if matches!(self.step, Step::Describing | Step::Choosing) {
+            return None;
+        }
+        self.out.clear();
+        let whole = self.whole.clone();
+        self.send("TEARDOWN", whole, String::new(), now);
+        self.poll_transmit()
+    }
+
+    fn describe(&mut self, now: Instant) {
+        self.step = Step::Describing;
+        let url = self.url.as_str().to_owned();
+        self.send("DESCRIBE", url, "Accept: application/sdp\r\n".into(), now);
+    }
+
+    fn response(
+        &mut self,
+        status: u16,
+        reason: &str,
+        message: &Message,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if let Some(public) = message.header("Public") {
+            self.keepalive.public = Some(shorten(public));
+        }
+        if let Some(value) = message.header("Session") {
+            let SessionHeader { id, timeout } = header::session(value);
+            if value.contains(';') || self.id.is_empty() {
+                self.timeout = timeout;
+            }
+            // Cameras that name another one with each track know the first.
+            if self.id.is_empty() {
+                self.id = id;
+            }
+        }
+        // One request is out at a time, and CSeq is what cameras get wrong: any answer is its answer.
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        if status == 401 {
+            return self.log_in(pending, message, now);
+        }
+        if pending.with_login {
+            self.logins = 0;
+            if let Some(login) = &mut self.login {
+                login.accepted();
+            }
+        }
+        let ok = (200..300).contains(&status);
+        match self.step {
+            Step::Playing => self.kept_alive(&pending, status, now),
+            Step::Describing if ok => self.described(message)?,
+            Step::Describing if matches!(status, 301 | 302 | 303 | 305 | 307 | 308) => {
+                self.redirected(status, message)?;
+            }
+            Step::SettingUp(track) if ok => match self.path(track, message) {
+                Ok(path) => {
+                    self.events.push_back(Event::SetUp(track, path));
+                    self.set_up_track(track + 1, now);
+                }
+                Err(other) => self.events.push_back(Event::TransportRefused(other.into())),
+            },
+            Step::SettingUp(track) if self.wanted.get(track).is_some_and(|w| !w.needed) => {
+                self.events.push_back(Event::SoundRefused(explain(status, reason)));
+                self.set_up_track(track + 1, now);
+            }
+            Step::SettingUp(_) if status == 461 => {
+                self.events.push_back(Event::TransportRefused(explain(status, reason)));
+            }
+            Step::Starting if ok => {
+                self.playing(message.header("RTP-Info").unwrap_or_default(), now)
+            }
+            // Some cameras cannot read a Range, or want none for a live stream.
+            Step::Starting if !pending.headers.is_empty() && status != 454 => {
+                self.send(pending.method, pending.uri, String::new(), now);
+            }
+            Step::Choosing => {}
+            _ => return Err(refused(pending.method, status, reason)),
+        }
+        Ok(())
+    }
+
+    fn log_in(&mut self, pending: Pending, message: &Message, now: Instant) -> Result<(), Failure> {
+        let Some(login) = &mut self.login else { return Err(Failure::Login) };
+        self.logins += 1;
+        let unsettled = || {
+            let text = "it refuses a login that it accepted before, again and again: restart it, or \
+                        see whether it limits how many may log in";
+            Failure::Protocol(text.into())
+        };
+        if self.logins > MAX_LOGINS {
+            return Err(unsettled());
+        }
+        match login.challenged(message.headers("WWW-Authenticate")) {
+            Next::Retry => {
+                self.send(pending.method, pending.uri, pending.headers, now);
+                Ok(())
+            }
+            Next::Refused => Err(Failure::Login),
+            Next::Unsettled => Err(unsettled()),
+            Next::Unsupported(offered) => {
+                let text = format!("expected it to ask for a Basic or Digest login, got {offered}");
+                Err(Failure::Protocol(text))
+            }
+        }
+    }
+
+    fn described(&mut self, message: &Message) -> Result<(), Failure> {
+        let bad = |what: String| Failure::Protocol(format!("its answer to DESCRIBE: {what}"));
+        let kind = message.header("Content-Type").unwrap_or("application/sdp");
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if kind.starts_with("text/html") {
+            return Err(bad(format!("expected application/sdp, got {}", shorten(&kind))));
+        }
+        let described = Description::parse(&message.body).map_err(|e| bad(e.to_string()))?;
+        let said = message.header("Content-Base").or(message.header("Content-Location"));
+        self.base = header::base(&self.url, said);
+        self.whole = header::control(&self.base, described.control.as_deref());
+        self.step = Step::Choosing;
+        self.events.push_back(Event::Described(described));
+        Ok(())
+    }
+
+    fn redirected(&mut self, status: u16, message: &Message) -> Result<(), Failure> {
+        let place = message.header("Location").and_then(|place| self.url.join(place).ok());
+        let place = place.filter(|place| matches!(place.scheme(), "rtsp" | "rtsps"));
+        let Some(mut place) = place else {
+            let text = format!("expected an RTSP address in its redirection ({status}), got none");
+            return Err(Failure::Protocol(text));
+        };
+        // A login in the address is the camera's, not ours. Neither fails for an address with a host.
+        place.set_username("").ok();
+        place.set_password(None).ok();
+        self.events.push_back(Event::Redirect(place));
+        Ok(())
+    }
+
+    fn set_up_track(&mut self, track: usize, now: Instant) {
+        let Some(control) = self.controls.get(track).cloned() else {
+            self.step = Step::Starting;
+            let whole = self.whole.clone();
+            return self.send("PLAY", whole, "Range: npt=0.000-\r\n".into(), now);
+        };
+        self.step = Step::SettingUp(track);
+        let transport = match self.lower {
+            Lower::Tcp => {
+                format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1)
+            }
+            Lower::Udp(ports) => {
+                let port = ports.get(track).copied().unwrap_or_default();
+                format!("RTP/AVP;unicast;client_port={port}-{}", port.saturating_add(1))
+            }
+        };
+        self.send("SETUP", control, format!("Transport: {transport}\r\n"), now);
+    }
+
+    /// How the camera will send the track, or what it means instead.
+    fn path(&self, track: usize, message: &Message) -> Result<Path, &'static str> {
+        let said = header::transport(message.header("Transport").unwrap_or_default());
+        match self.lower {
+            Lower::Tcp if said.datagrams => Err("it was asked for TCP and means to send by UDP"),
+            Lower::Tcp => {
+                let ours = u8::try_from(2 * track).unwrap_or(u8::MAX - 1);
+                let (data, reports) = said.channels.unwrap_or((ours, ours + 1));
+                Ok(Path::Channels(data, reports))
+            }
+            Lower::Udp(_) if said.channels.is_some() => {
+                Err("it was asked for UDP and means to send by TCP")
+            }
+            Lower::Udp(_) => Ok(Path::Ports(said.server_ports)),
+        }
+    }
+
+    fn playing(&mut self, rtp_info: &str, now: Instant) {
+        self.step = Step::Playing;
+        self.heard = now;
+        self.keepalive.due = Some(now + self.timeout / 2);
+        self.events.push_back(Event::Playing(header::rtp_times(rtp_info, &self.controls)));
+    }
+
+    fn kept_alive(&mut self, pending: &Pending, status: u16, now: Instant) {
+        if let Some(method) = METHODS.iter().position(|method| *method == pending.method) {
+            if status >= 400 {
+                if let Some(failed) = self.keepalive.failed.get_mut(method) {
+                    *failed = true;
+                }
+                // The next one, which may be what this camera takes for a sign of life.
+                self.keepalive.due = Some(now);
+            }
+        } else if pending.method == "OPTIONS" && self.keepalive_method() != "OPTIONS" {
+            // The answer told of a better way, and some cameras count no other.
+            self.keepalive.due = Some(now);
+        }
+        if status == 454 {
+            self.forgotten.get_or_insert(now);
+        }
+    }
+
+    fn keepalive_method(&self) -> &'static str {
+        let public = self.keepalive.public.as_deref().unwrap_or_default();
+        let offered = METHODS.iter().zip(self.keepalive.failed);
+        let mut offered =
+            offered.filter(|(method, failed)| !failed && header::offers(public, method));
+        offered.next().map_or("OPTIONS", |(method, _)| method)
+    }
+
+    /// A sign of life without an answer is no reason to end a stream that flows: the next one follows
+    /// all the same.
+    fn send_keepalive(&mut self, now: Instant) {
+        self.keepalive.due = Some(now + self.timeout / 2);
+        let whole = self.whole.clone();
+        self.send(self.keepalive_method(), whole, String::new(), now);
+    }
+
+    fn request(&mut self, method: &str, message: &Message) {
+        let status = match method {
+            "OPTIONS" => "200 OK\r\nPublic: OPTIONS",
+            "SET_PARAMETER" | "GET_PARAMETER" | "ANNOUNCE" | "REDIRECT" => "501 Not Implemented",
+            _ => "405 Method Not Allowed",
+        };
+        let fits =
+            |value: &&str| value.len() <= 256 && value.bytes().all(|b| (32..127).contains(&b));
+        let echo = |name: &str| {
+            let value = message.header(name).filter(fits);
+            value.map_or(String::new(), |value| format!("{name}: {value}\r\n"))
+        };
+        let answer = format!("RTSP/1.0 {status}\r\n{}{}\r\n", echo("CSeq"), echo("Session"));
+        // A camera that asks without reading the answers is told nothing more.
+        if self.out.len() < super::message::MAX_HEADER {
+            self.out.extend_from_slice(answer.as_bytes());
+        }
+    }
+
+    fn send(&mut self, method: &'static str, uri: String, headers: String, now: Instant) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        let authorization = self.login.as_mut().and_then(|login| login.authorization(method, &uri));
+        let mut request = format!(
+            "{method} {uri} RTSP/1.0\r\nCSeq: {sequence}\r\nUser-Agent: {USER_AGENT}\r\n{headers}"
+        );
+        if !self.id.is_empty() {
+            request += &format!("Session: {}\r\n", self.id);
+        }
+        let with_login = authorization.is_some();
+        if let Some(authorization) = authorization {
+            request += &format!("Authorization: {authorization}\r\n");
+        }
+        request += "\r\n";
+        self.out.extend_from_slice(request.as_bytes());
+        let limit = if method == "DESCRIBE" { self.describe_limit } else { ANSWER_LIMIT };
+        self.pending = Some(Pending { method, uri, headers, due: now + limit, with_login });
+    }
+}
+
+fn refused(method: &str, status: u16, reason: &str) -> Failure {
+    match status {
+        403 => Failure::Login,
+        454 => Failure::Forgotten,
+        _ => Failure::Protocol(format!("it answers {method} with {}", explain(status, reason))),
+    }
+}
+
+/// A status for a person, with what helps against it.
+fn explain(status: u16, reason: &str) -> String {
+    let advice = match status {
+        404 => ": it has no such stream, check the path of its address",
+        453 => ": it has as many viewers as it takes, close others or raise its limit",
+        461 => ": it does not send this way, set transport to the other one",
+        500..=599 => ": it is starting or overloaded, restart it if this goes on",
+        _ => "",
+    };
+    format!("{status} {reason}{advice}")
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

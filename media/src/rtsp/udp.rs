@@ -1,0 +1,180 @@
+//! The datagrams of a session: for each track a port for its data and the next one for its reports.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+use tokio::io::ReadBuf;
+use tokio::net::UdpSocket;
+
+/// Room for a key frame that comes at the speed of the wire; the kernel may give less.
+const RECEIVE_BUFFER: usize = 1 << 20;
+/// Tries to find two free ports in a row.
+const TRIES: usize = 64;
+/// Datagrams of others than the camera that are thrown away before anything else has its turn.
+const MOST_OTHERS: u32 = 64;
+
+/// Sockets of two tracks.
+pub struct Udp {
+    pairs: [Pair; 2],
+    /// Only its datagrams count.
+    camera: IpAddr,
+    buf: Box<[u8]>,
+}
+
+struct Pair {
+    data: UdpSocket,
+    reports: UdpSocket,
+    /// Where the camera sends from, as it says.
+    peer: Option<(u16, u16)>,
+}
+
+impl Udp {
+    /// Binds ports at the address `local` for what `camera` will send.
+    pub async fn bind(local: IpAddr, camera: IpAddr) -> io::Result<Self> {
+        let pairs = [Pair::bind(local).await?, Pair::bind(local).await?];
+        Ok(Self { pairs, camera, buf: vec![0; u16::MAX.into()].into() })
+    }
+
+    /// The ports of the data.
+    pub fn ports(&self) -> io::Result<[u16; 2]> {
+        let [first, second] = &self.pairs;
+        Ok([first.data.local_addr()?.port(), second.data.local_addr()?.port()])
+    }
+
+    /// The camera sends the track of this number from these ports. Something is sent there at once, so
+    /// that a firewall on the way lets the answers through.
+    pub fn expect(&mut self, number: usize, peer: Option<(u16, u16)>) {
+        let Some(pair) = self.pairs.get_mut(number) else { return };
+        pair.peer = peer;
+        if let Some((data, reports)) = peer {
+            // An RTP header without payload, and an empty receiver report.
+            let nothing = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            send(&pair.data, &nothing, SocketAddr::new(self.camera, data));
+            let report = [0x80, 201, 0, 1, 0, 0, 0, 0];
+            send(&pair.reports, &report, SocketAddr::new(self.camera, reports));
+        }
+    }
+
+    /// Sends a report about the track of this number. What the socket does not take is left out.
+    pub fn send_report(&self, number: usize, report: &[u8]) {
+        if let Some(pair) = self.pairs.get(number)
+            && let Some((_, port)) = pair.peer
+        {
+            send(&pair.reports, report, SocketAddr::new(self.camera, port));
+        }
+    }
+
+    /// The next datagram of the camera, with the number of its track and whether it came where reports
+    /// do. Ports it sends from are not looked at: cameras send from others than they say.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(usize, bool, &[u8])> {
+        let mut found = None;
+        let mut others = 0;
+        'sockets: for (number, pair) in self.pairs.iter().enumerate() {
+            for (reports, socket) in [(false, &pair.data), (true, &pair.reports)] {
+                let mut buf = ReadBuf::new(&mut self.buf);
+                while let Poll::Ready(came) = socket.poll_recv_from(cx, &mut buf) {
+                    // An error tells of a datagram that could not be sent; the next may be data.
+                    if came.is_ok_and(|from| from.ip() == self.camera) {
+                        found = Some((number, reports, buf.filled().len()));
+                        break 'sockets;
+                    }
+                    others += 1;
+                    if others == MOST_OTHERS {
+                        cx.waker().wake_by_ref();
+                        break 'sockets;
+                    }
+                    buf.clear();
+                }
+            }
+        }
+        match found {
+            Some((number, reports, len)) => {
+                Poll::Ready((number, reports, self.buf.get(..len).unwrap_or_default()))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Without waiting: a datagram that the kernel does not take is lost, as others are on the way. The
+/// runtime would call a new socket not ready before it has looked at it.
+fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
+    SockRef::from(socket).send_to(bytes, &to.into()).ok();
+}
+
+impl Pair {
+    /// The port of the data is even (RFC 3550 11).
+    async fn bind(local: IpAddr) -> io::Result<Self> {
+        let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+        for _ in 0..TRIES {
+            let first = UdpSocket::bind((local, 0)).await?;
+            let port = first.local_addr()?.port();
+            let (other, even) = if port % 2 == 0 { (port + 1, true) } else { (port - 1, false) };
+            match UdpSocket::bind((local, other)).await {
+                Ok(second) => {
+                    let (data, reports) = if even { (first, second) } else { (second, first) };
+                    SockRef::from(&data).set_recv_buffer_size(RECEIVE_BUFFER)?;
+                    return Ok(Self { data, reports, peer: None });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[tokio::test]
+    async fn ports_are_even_and_what_comes_there_has_its_track() {
+        let mut udp = Udp::bind(HERE, HERE).await.unwrap();
+        let ports = udp.ports().unwrap();
+        assert!(ports.iter().all(|port| port % 2 == 0) && ports[0] != ports[1]);
+        let camera = UdpSocket::bind((HERE, 0)).await.unwrap();
+        for (port, want) in [(ports[0], (0, false)), (ports[1] + 1, (1, true))] {
+            camera.send_to(b"datagram", (HERE, port)).await.unwrap();
+            let (number, reports, bytes) =
+                poll_fn(|cx| udp.poll(cx).map(|(n, r, b)| (n, r, b.to_vec()))).await;
+            assert_eq!((number, reports), want);
+            assert_eq!(bytes, b"datagram");
+        }
+    }
+
+    #[tokio::test]
+    async fn others_than_the_camera_are_not_heard() {
+        let elsewhere = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+        let mut udp = Udp::bind(HERE, elsewhere).await.unwrap();
+        let [port, _] = udp.ports().unwrap();
+        let stranger = UdpSocket::bind((HERE, 0)).await.unwrap();
+        let camera = UdpSocket::bind((elsewhere, 0)).await.unwrap();
+        stranger.send_to(b"stranger", (HERE, port)).await.unwrap();
+        camera.send_to(b"camera", (HERE, port)).await.unwrap();
+        let heard = poll_fn(|cx| udp.poll(cx).map(|(_, _, bytes)| bytes.to_vec())).await;
+        assert_eq!(heard, b"camera");
+    }
+
+    #[tokio::test]
+    async fn the_way_to_the_camera_is_opened_and_reports_go_there() {
+        let mut udp = Udp::bind(HERE, HERE).await.unwrap();
+        let (data, reports) =
+            (UdpSocket::bind((HERE, 0)).await.unwrap(), UdpSocket::bind((HERE, 0)).await.unwrap());
+        let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+        udp.expect(1, Some((port(&data), port(&reports))));
+        udp.send_report(1, b"report");
+        udp.send_report(0, b"to nobody");
+        let mut buf = [0; 64];
+        assert_eq!(data.recv(&mut buf).await.unwrap(), 12);
+        assert_eq!(reports.recv(&mut buf).await.unwrap(), 8);
+        let len = reports.recv(&mut buf).await.unwrap();
+        assert_eq!(&buf[..len], b"report");
+    }
+}
