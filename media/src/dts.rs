@@ -9,15 +9,27 @@ const WINDOW: i64 = CLOCK_HZ * 7 / 10;
 /// The frame duration assumed before one was seen.
 const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
 
+/// A depth that was told is believed until a step back contradicts it so often...
+const CONTRADICTIONS: u8 = 3;
+/// ... within so many frames.
+const MEMORY: u8 = 24;
+
 /// Makes decode times from presentation times in decode order, without holding frames back:
 /// with a reorder depth of n, a frame is decoded at the (n + 1)-th latest presentation time known
 /// when it arrives. Nothing is delayed more than the depth demands, and without reordering
 /// `dts == pts`.
 ///
 /// Decode times strictly increase with two exceptions, both left to [`crate::timeline`]: a set
-/// clock begins anew, and a presentation time that repeats repeats the decode time.
+/// clock begins anew, and a presentation time that repeats repeats the decode time. A step back
+/// further than the depth allows is a clock being set where the depth is known, and deepens it
+/// where it is not, or turns out to be wrong.
 pub struct Reorder {
     depth: usize,
+    /// The stream's parameters state the depth.
+    told: bool,
+    /// Steps back that a told depth forbids, and frames since the first of them.
+    contradictions: u8,
+    since: u8,
     /// The latest `depth + 1` presentation times, ascending.
     latest: Vec<i64>,
     /// Presentation and decode time of the last frame.
@@ -30,6 +42,9 @@ impl Reorder {
     pub fn new(depth: Option<usize>) -> Self {
         Self {
             depth: depth.unwrap_or(0).min(MAX_DEPTH),
+            told: depth.is_some(),
+            contradictions: 0,
+            since: 0,
             latest: Vec::new(),
             last: None,
             step: DEFAULT_STEP,
@@ -75,9 +90,22 @@ impl Reorder {
         (pts.max(dts), dts)
     }
 
-    fn clock_was_set(&self, pts: i64) -> bool {
+    fn clock_was_set(&mut self, pts: i64) -> bool {
+        self.since = self.since.saturating_add(1);
         let Some(&newest) = self.latest.last() else { return false };
-        newest.saturating_sub(pts).saturating_abs() > WINDOW.max(4 * self.step)
+        if newest.saturating_sub(pts).saturating_abs() > WINDOW.max(4 * self.step) {
+            return true;
+        }
+        let decoded = self.latest.first().filter(|_| self.latest.len() > self.depth);
+        if !self.told || decoded.is_none_or(|&decoded| pts > decoded) {
+            return false;
+        }
+        if self.contradictions == 0 || self.since > MEMORY {
+            (self.contradictions, self.since) = (0, 0);
+        }
+        self.contradictions += 1;
+        self.told = self.contradictions < CONTRADICTIONS;
+        self.told
     }
 }
 
@@ -134,6 +162,42 @@ mod tests {
         place_all(&mut extreme, [i64::MAX, i64::MIN, 0, i64::MAX, i64::MAX - 1]);
     }
 
+    #[test]
+    fn where_nothing_is_reordered_any_step_back_is_a_clock_being_set() {
+        for back in [1, STEP / 2, STEP, 5 * STEP, 15 * STEP] {
+            let mut reorder = Reorder::new(Some(0));
+            place_all(&mut reorder, (0..50).map(|n| n * STEP));
+            for n in 50..100 {
+                let pts = n * STEP - STEP - back;
+                assert_eq!(reorder.place(pts), (pts, pts), "back by {back}, frame {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_back_that_the_depth_forbids_is_a_clock_being_set() {
+        let order = |n: i64| [0, 2, -1][n as usize % 3] + n;
+        let mut reorder = Reorder::new(Some(1));
+        place_all(&mut reorder, (0..30).map(|n| order(n) * STEP));
+        for n in 30..90 {
+            let pts = (order(n) - 8) * STEP;
+            let (shown, dts) = reorder.place(pts);
+            assert_eq!(shown, pts, "frame {n}");
+            assert!((pts - 3 * STEP..=pts).contains(&dts), "frame {n}: {}", (pts - dts) / STEP);
+        }
+    }
+
+    #[test]
+    fn a_told_depth_that_is_wrong_is_found_out() {
+        let order = |n: i64| if n == 0 { 0 } else { [-1, 2, -1][n as usize % 3] + n };
+        let mut reorder = Reorder::new(Some(0));
+        let placed = place_all(&mut reorder, (0..60).map(|n| order(n) * STEP));
+        for (n, pair) in placed.windows(2).enumerate().skip(15) {
+            assert_eq!(pair[1].0, order(n as i64 + 1) * STEP, "shown when it has to be");
+            assert!(pair[0].1 < pair[1].1, "frame {n}");
+        }
+    }
+
     /// Frames in decode order: groups of an anchor and the B-frames shown before it, these split
     /// again in the middle when they are references. Returns them with the depth this needs.
     fn stream(groups: &[(usize, bool)]) -> (Vec<i64>, usize) {
@@ -167,9 +231,11 @@ mod tests {
         #[test]
         fn decode_times_strictly_increase_and_never_pass_presentation(
             groups in prop::collection::vec((0usize..8, any::<bool>()), 1..60),
-            told in prop::option::of(1usize..5),
+            told in prop::option::of(0usize..5),
         ) {
-            let (pts, _) = stream(&groups);
+            let (pts, depth) = stream(&groups);
+            // A depth that is told is binding, see below.
+            let told = told.map(|more| depth + more);
             let mut reorder = Reorder::new(told);
             let mut last = i64::MIN;
             for pts in pts {

@@ -9,7 +9,6 @@ pub mod coalesce;
 pub mod command;
 pub mod date;
 pub mod dial;
-mod drift;
 pub mod dts;
 pub mod flv;
 pub mod frame;

@@ -2,432 +2,108 @@
 
 use std::time::Instant;
 
-use crate::drift::Drift;
 use crate::frame::{CLOCK_HZ, Frame, duration_to_ticks};
+
+mod chord;
+mod lead;
+mod pace;
+mod servo;
+mod track;
+
+use track::{Arriving, Fellow, Track};
 
 /// Where a timeline begins: late enough that a track starting a little early is not negative.
 const ORIGIN: i64 = CLOCK_HZ;
-/// A step forward up to this long needs no explanation.
-const MAX_STEP: i64 = CLOCK_HZ * 7 / 10;
+const MS: i64 = CLOCK_HZ / 1000;
 /// How far a frame may be from where it is expected and still be called on time.
 const TOLERANCE: i64 = CLOCK_HZ / 2;
 /// The same for the second track of a new source: a camera may begin with stored pictures.
 const JOIN_TOLERANCE: i64 = 5 * CLOCK_HZ;
-/// A frame this much later than the one before leaves its place in time to the arrival clock.
-const LULL: i64 = CLOCK_HZ;
-/// The frame duration assumed before one was seen.
-const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
 
-/// Rewrites timestamps so that they only move forward: over reconnects (by the time that passed),
-/// jumps (by one frame) and stopped clocks (by arrival). Decode times of a track strictly increase,
-/// and `dts <= pts` stays true. Sound and picture keep their distance.
+/// Rewrites timestamps so that they only move forward and follow the arrival clock: over reconnects
+/// (by the time that passed), jumps (by one frame), stopped clocks (by arrival) and clocks that run
+/// at a wrong rate (rescaled). Decode times of a track strictly increase, and `dts <= pts` stays
+/// true. Sound and picture keep their distance.
+///
+/// The steps of a clock that is right are kept to the tick. A network only ever delays, so what
+/// counts is the frame that was delayed least: its lead, media time minus arrival time, is what a
+/// track has to keep. A clock whose lead rises or falls steadily is wrong, and none is judged by
+/// the clock of the other track.
 #[derive(Default)]
 pub struct Timeline {
+    /// Arrival of the very first frame.
+    epoch: Option<Instant>,
+    /// Sound, picture.
     tracks: [Track; 2],
-    drift: Drift,
+    /// The lead that the sources before had.
+    aim: Option<i64>,
     /// A key frame must still tell of a break.
     broken: bool,
 }
 
-/// State of one track; index 0 is sound, 1 picture.
-#[derive(Clone, Copy, Default)]
-struct Track {
-    /// The last frame placed, on the timeline, and when it came.
-    placed: Option<(i64, Instant)>,
-    /// Decode time of that frame as the source gave it; `None` when the source is another.
-    raw: Option<i64>,
-    /// What is added to the source's times.
-    offset: i64,
-    /// The offset before the last jump: B-frames may come from before it.
-    former: i64,
-    /// Duration of a frame, as last seen.
-    step: Option<i64>,
-}
-
 impl Timeline {
     /// The frames that follow come from another source: its times have nothing to do with those
-    /// before.
+    /// before, and what was learned of its clock is forgotten.
     pub fn reopen(&mut self) {
+        let [sound, picture] = &self.tracks;
+        self.broken |= sound.placed().or(picture.placed()).is_some();
+        self.aim = picture.goal().or(sound.goal()).or(self.aim);
         for track in &mut self.tracks {
-            track.raw = None;
+            track.reopen();
         }
-        self.broken |= self.tracks.iter().any(|track| track.placed.is_some());
-        self.drift = Drift::default();
     }
 
     /// Gives a frame its place.
     pub fn place(&mut self, frame: &mut Frame) {
-        let i = usize::from(frame.is_video());
-        let (track, other) = (self.tracks[i], self.tracks[1 - i]);
-        let offset = match track.raw {
-            Some(raw) => self.follow(i, raw, frame),
-            None => self.join(other, frame),
+        let epoch = *self.epoch.get_or_insert(frame.received);
+        let arriving = Arriving {
+            raw: frame.dts,
+            shown: frame.pts.saturating_sub(frame.dts).max(0),
+            now: duration_to_ticks(frame.received.saturating_duration_since(epoch)),
         };
-        let earliest = track.placed.map_or(0, |(dts, _)| dts + 1);
-        let raw = frame.dts;
-        frame.dts = raw.saturating_add(offset).max(earliest);
-        frame.pts = frame.pts.saturating_add(offset).max(frame.dts);
-
-        let track = &mut self.tracks[i];
-        if track.raw.is_some() && track.offset != offset {
-            track.former = track.offset;
+        let i = usize::from(frame.is_video());
+        let fellow = self.tracks[1 - i].as_fellow();
+        if self.tracks[i].as_fellow().is_none() {
+            let (line, shared) = self.join(&fellow, &arriving);
+            self.tracks[i].join(line, shared, self.aim, &arriving);
+        } else {
+            self.broken |= self.tracks[i].follow(&fellow, &arriving);
         }
-        track.offset = offset;
-        track.raw = Some(raw);
-        track.placed = Some((frame.dts, frame.received));
-        if let Some(correction) = self.drift.observe(i, frame.dts, frame.received) {
-            self.tracks[0].offset += correction;
-        }
+        (frame.dts, frame.pts) = self.tracks[i].put(&arriving);
         if frame.key {
             frame.discontinuity = std::mem::take(&mut self.broken);
         }
     }
 
-    /// The offset of the first frame of a track in this source.
-    fn join(&self, other: Track, frame: &Frame) -> i64 {
-        // Where the arrival clock puts this frame, after whichever track came last.
-        let last = self.tracks.iter().filter_map(|t| t.placed).max_by_key(|&(_, at)| at);
-        let expected = last.map_or(ORIGIN, |(dts, at)| dts + elapsed(at, frame.received).max(1));
-        let shared = other.raw.map(|_| other.offset);
-        shared
-            .filter(|o| near(frame.dts, *o, expected, JOIN_TOLERANCE))
-            .unwrap_or(expected.saturating_sub(frame.dts))
-    }
-
-    /// The offset of a frame after another of its track and source.
-    fn follow(&mut self, i: usize, raw: i64, frame: &Frame) -> i64 {
-        let other = self.tracks[1 - i];
-        let track = &mut self.tracks[i];
-        let Some((dts, at)) = track.placed else { return track.offset };
-        let (delta, elapsed) = (frame.dts.saturating_sub(raw), elapsed(at, frame.received));
-        let step = track.step.unwrap_or(DEFAULT_STEP);
-        if delta > 0 && (delta <= MAX_STEP.max(3 * step) || near(delta, 0, elapsed, TOLERANCE)) {
-            if delta > CLOCK_HZ / 1000 {
-                // Bounded, or each step might be three times the one before.
-                track.step = Some(delta.min(MAX_STEP));
-            }
-            return track.offset;
+    /// Where the first frame of a track in this source belongs, and whether that is by a clock
+    /// that both tracks share.
+    fn join(&self, fellow: &Fellow, arriving: &Arriving) -> (i64, bool) {
+        let by = |lead: i64| lead.saturating_add(arriving.now).saturating_sub(arriving.shown);
+        let Some((at, known)) = fellow else {
+            // Where the arrival clock puts this frame, after whichever track came last.
+            let last = self.tracks.iter().filter_map(Track::placed).max_by_key(|&(_, at)| at);
+            let Some((dts, at)) = last else { return (ORIGIN, false) };
+            let elapsed = arriving.now.saturating_sub(at).max(1);
+            let expected = self.aim.map_or(dts.saturating_add(elapsed), by);
+            return (expected.max(dts.saturating_add(1)), false);
+        };
+        let expected = by(known.lead.goal);
+        let shared = at.line.saturating_add(arriving.raw.saturating_sub(at.raw));
+        match near(shared, expected, JOIN_TOLERANCE) {
+            true => (shared, true),
+            false => (expected, false),
         }
-        if delta == 0 {
-            // A clock that stands still says nothing; arrival takes its place.
-            return dts.saturating_add(elapsed.max(1)).saturating_sub(raw);
-        }
-        // The clock was set, most likely between two frames.
-        self.broken = true;
-        let expected = dts + if elapsed > LULL { elapsed } else { step };
-        // The other track may have met the same jump already; an exact copy keeps them together.
-        [other.raw.map(|_| other.offset), Some(track.former)]
-            .into_iter()
-            .flatten()
-            .find(|o| {
-                near(frame.dts, *o, expected, TOLERANCE) && frame.dts.saturating_add(*o) > dts
-            })
-            .unwrap_or(expected.saturating_sub(frame.dts))
     }
 }
 
-fn near(raw: i64, offset: i64, expected: i64, tolerance: i64) -> bool {
-    raw.saturating_add(offset).saturating_sub(expected).saturating_abs() <= tolerance
-}
-
-fn elapsed(from: Instant, to: Instant) -> i64 {
-    duration_to_ticks(to.saturating_duration_since(from))
+fn near(a: i64, b: i64, tolerance: i64) -> bool {
+    a.saturating_sub(b).saturating_abs() <= tolerance
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
+#[path = "timeline_tests.rs"]
+mod tests;
 
-    use proptest::prelude::{any, prop, proptest};
-    use rand::rngs::StdRng;
-    use rand::{RngExt as _, SeedableRng as _};
-
-    use super::*;
-    use crate::dts::Reorder;
-    use crate::testing::{picture, sound};
-
-    const MS: i64 = CLOCK_HZ / 1000;
-    const FRAME: i64 = 40 * MS;
-
-    /// A camera at 25 fps with sound, frame by frame; `true` is a picture.
-    struct Camera {
-        start: Instant,
-        now: Duration,
-        /// Camera clock minus time, and how many more frames of each track it stands still.
-        skew: i64,
-        frozen: [u32; 2],
-        stuck_at: [i64; 2],
-        due: [Duration; 2],
-        picture: u64,
-    }
-
-    impl Camera {
-        fn new() -> Self {
-            Self {
-                start: Instant::now(),
-                now: Duration::ZERO,
-                skew: 77 * CLOCK_HZ,
-                frozen: [0; 2],
-                stuck_at: [0; 2],
-                due: [Duration::from_millis(3), Duration::ZERO],
-                picture: 0,
-            }
-        }
-
-        /// The next frame, its capture time, and how late it arrives.
-        fn frame(&mut self, late: Duration) -> (Frame, i64) {
-            let i = usize::from(self.due[1] <= self.due[0]);
-            let captured = self.due[i];
-            self.now = self.now.max(captured + late);
-            let mut clock = duration_to_ticks(captured) + self.skew;
-            if self.frozen[i] > 0 {
-                self.frozen[i] -= 1;
-                clock = self.stuck_at[i];
-            }
-            self.stuck_at[i] = clock;
-            self.due[i] += Duration::from_millis([64, 40][i]);
-            let received = self.start + self.now;
-            let frame = if i == 1 {
-                self.picture += 1;
-                picture(self.picture % 50 == 1, clock, 10, received)
-            } else {
-                sound(clock, received)
-            };
-            (frame, duration_to_ticks(captured))
-        }
-    }
-
-    /// Placed times minus capture times, newest of each track: their difference is the skew.
-    #[derive(Default)]
-    struct Check {
-        last: [Option<i64>; 2],
-        lead: [i64; 2],
-        breaks: u32,
-    }
-
-    impl Check {
-        fn frame(&mut self, frame: &Frame, captured: i64) {
-            let i = usize::from(frame.is_video());
-            assert!(frame.dts <= frame.pts);
-            assert!(self.last[i].is_none_or(|last| frame.dts > last), "dts must increase");
-            assert!(frame.key || !frame.discontinuity);
-            self.last[i] = Some(frame.dts);
-            self.lead[i] = frame.dts - captured;
-            self.breaks += u32::from(frame.discontinuity);
-        }
-
-        fn skew(&self) -> i64 {
-            (self.lead[0] - self.lead[1]).abs()
-        }
-    }
-
-    fn run(timeline: &mut Timeline, camera: &mut Camera, check: &mut Check, frames: u32) {
-        for _ in 0..frames {
-            let (mut frame, captured) = camera.frame(Duration::ZERO);
-            timeline.place(&mut frame);
-            check.frame(&frame, captured);
-        }
-    }
-
-    #[test]
-    fn jumps_of_the_clock_move_nothing_but_the_flag() {
-        let jumps = [CLOCK_HZ, -CLOCK_HZ, 3600 * CLOCK_HZ, -3600 * CLOCK_HZ, -(1 << 32), 1 << 40];
-        let (mut timeline, mut camera) = (Timeline::default(), Camera::new());
-        let mut check = Check::default();
-        run(&mut timeline, &mut camera, &mut check, 500);
-        let lead = check.lead;
-        for (n, jump) in (1..).zip(jumps) {
-            camera.skew += jump;
-            run(&mut timeline, &mut camera, &mut check, 500);
-            assert_eq!(check.skew(), (lead[0] - lead[1]).abs(), "after a jump of {jump}");
-            assert!((check.lead[1] - lead[1]).abs() <= 2 * n * FRAME);
-            assert_eq!(i64::from(check.breaks), n);
-        }
-    }
-
-    #[test]
-    fn a_stopped_clock_is_replaced_by_arrival() {
-        let (mut timeline, mut camera) = (Timeline::default(), Camera::new());
-        let mut check = Check::default();
-        run(&mut timeline, &mut camera, &mut check, 500);
-        let lead = check.lead;
-        camera.frozen = [200, 300];
-        run(&mut timeline, &mut camera, &mut check, 300);
-        assert!((check.lead[1] - lead[1]).abs() <= FRAME, "goes on while it stands");
-        run(&mut timeline, &mut camera, &mut check, 700);
-        assert!(check.skew() <= 100 * MS);
-    }
-
-    #[test]
-    fn a_reconnect_continues_by_the_time_that_passed() {
-        let (mut timeline, mut camera) = (Timeline::default(), Camera::new());
-        let mut check = Check::default();
-        run(&mut timeline, &mut camera, &mut check, 101);
-        let lead = check.lead;
-        for outage in [1u32, 30, 86_400] {
-            let outage = Duration::from_secs(outage.into());
-            camera.due = camera.due.map(|due| due + outage);
-            camera.skew = -duration_to_ticks(camera.due[1]);
-            camera.picture = 0;
-            timeline.reopen();
-            run(&mut timeline, &mut camera, &mut check, 400);
-            assert!((check.lead[1] - lead[1]).abs() <= 2 * FRAME);
-            assert!(check.skew() <= 100 * MS);
-        }
-        assert_eq!(check.breaks, 3);
-    }
-
-    #[test]
-    fn network_stalls_are_no_jumps() {
-        let (mut timeline, mut camera) = (Timeline::default(), Camera::new());
-        let mut check = Check::default();
-        run(&mut timeline, &mut camera, &mut check, 500);
-        let lead = check.lead;
-        for stall in 0..20u64 {
-            for n in 0..500 {
-                let late = Duration::from_millis(if n == 100 { 450 * stall } else { n % 7 });
-                let (mut frame, captured) = camera.frame(late);
-                timeline.place(&mut frame);
-                check.frame(&frame, captured);
-            }
-        }
-        assert_eq!((check.lead, check.breaks), (lead, 0));
-    }
-
-    #[test]
-    fn lost_pictures_leave_a_hole_and_no_break() {
-        let (mut timeline, mut camera) = (Timeline::default(), Camera::new());
-        let mut check = Check::default();
-        run(&mut timeline, &mut camera, &mut check, 500);
-        let lead = check.lead;
-        for _ in 0..200 {
-            camera.frame(Duration::ZERO);
-        }
-        run(&mut timeline, &mut camera, &mut check, 500);
-        assert_eq!((check.lead, check.breaks), (lead, 0));
-    }
-
-    #[test]
-    fn drifting_sound_is_brought_back() {
-        let (mut timeline, mut check) = (Timeline::default(), Check::default());
-        let (mut camera, mut worst) = (Camera::new(), 0);
-        for n in 0..200_000 {
-            let (mut frame, captured) = camera.frame(Duration::from_millis(n % 11));
-            if !frame.is_video() {
-                // 0.1 % fast: 8 s apart after these 80 minutes.
-                frame.dts += duration_to_ticks(camera.now) / 1000;
-                frame.pts = frame.dts;
-            }
-            timeline.place(&mut frame);
-            check.frame(&frame, captured);
-            worst = worst.max(if n > 1 { check.skew() } else { 0 });
-        }
-        assert!(worst <= 150 * MS, "{} ms", worst / MS);
-    }
-
-    #[test]
-    fn tracks_on_unrelated_clocks_start_together() {
-        let (mut timeline, mut camera) = (Timeline::default(), Camera::new());
-        let mut check = Check::default();
-        for _ in 0..500 {
-            let (mut frame, captured) = camera.frame(Duration::ZERO);
-            let other = if frame.is_video() { 0 } else { 1 << 35 };
-            (frame.dts, frame.pts) = (frame.dts + other, frame.pts + other);
-            timeline.place(&mut frame);
-            check.frame(&frame, captured);
-        }
-        assert!(check.skew() <= 100 * MS);
-    }
-
-    #[test]
-    fn stored_pictures_sent_first_stay_with_their_sound() {
-        let (mut timeline, mut check) = (Timeline::default(), Check::default());
-        let start = Instant::now();
-        let mut place = |mut frame: Frame| {
-            let captured = frame.dts;
-            timeline.place(&mut frame);
-            check.frame(&frame, captured);
-        };
-        // Two seconds of pictures in one burst, the live sound in the middle of it.
-        for n in 0..50 {
-            place(picture(n == 0, n * FRAME, 10, start));
-            if n == 25 {
-                place(sound(49 * FRAME, start));
-            }
-        }
-        assert_eq!(check.skew(), 0);
-    }
-
-    /// Everything a camera clock can do, a million times over, with B-frames half of the time.
-    #[test]
-    fn a_million_frames_of_trouble_show_no_violation() {
-        let mut rng = StdRng::seed_from_u64(7);
-        let mut random = |n: u32| rng.random_range(0..n);
-        let (mut timeline, mut camera) = (Timeline::default(), Camera::new());
-        let mut check = Check::default();
-        let mut reorder = Reorder::new(None);
-        let mut quiet = 0;
-        for n in 0..1_000_000u32 {
-            quiet += 1;
-            if random(2000) == 0 {
-                quiet = 0;
-                match random(6) {
-                    0 => camera.skew += CLOCK_HZ,
-                    1 => camera.skew -= CLOCK_HZ,
-                    2 => camera.skew += 3600 * CLOCK_HZ,
-                    3 => camera.skew -= 3600 * CLOCK_HZ,
-                    4 => camera.frozen = [random(50), random(50)],
-                    _ => {
-                        let outage = Duration::from_millis(random(60_000).into());
-                        camera.due = camera.due.map(|due| due + outage);
-                        camera.skew = i64::from(random(1 << 31)) - duration_to_ticks(camera.now);
-                        camera.picture = 0;
-                        reorder = Reorder::new(Some(1).filter(|_| random(2) == 0));
-                        timeline.reopen();
-                    }
-                }
-            }
-            let (mut frame, captured) = camera.frame(Duration::from_millis(random(20).into()));
-            if frame.is_video() {
-                // P and B in turn: the P is shown two frames later than its turn.
-                if n & 0x8_0000 != 0 && camera.frozen[1] == 0 {
-                    frame.pts += if camera.picture % 2 == 0 { FRAME } else { -FRAME };
-                }
-                (frame.pts, frame.dts) = reorder.place(frame.pts);
-            }
-            timeline.place(&mut frame);
-            check.frame(&frame, captured);
-            // 40 s on, drift correction included.
-            if quiet > 1600 {
-                assert!(check.skew() <= 100 * MS + FRAME, "{} ms, frame {n}", check.skew() / MS);
-            }
-        }
-        assert!(check.breaks > 300);
-    }
-
-    proptest! {
-        #[test]
-        fn any_times_at_all_come_out_in_order(
-            frames in prop::collection::vec(
-                (any::<bool>(), any::<bool>(), any::<i64>(), 0i64..1 << 40, any::<bool>(), 0u64..20_000),
-                1..200,
-            ),
-        ) {
-            let (mut timeline, mut check) = (Timeline::default(), Check::default());
-            let mut received = Instant::now();
-            for (video, key, dts, ahead, reopen, ms) in frames {
-                received += Duration::from_millis(ms);
-                if reopen {
-                    timeline.reopen();
-                }
-                let mut frame = match video {
-                    true => picture(key, dts, 10, received),
-                    false => sound(dts, received),
-                };
-                frame.pts = dts.saturating_add(ahead);
-                timeline.place(&mut frame);
-                check.frame(&frame, 0);
-            }
-        }
-    }
-}
+#[cfg(test)]
+#[path = "timeline/clocks_tests.rs"]
+mod clocks_tests;

@@ -1,0 +1,166 @@
+//! Whether a clock runs at the rate of the arrival clock.
+
+use super::MS;
+use crate::frame::CLOCK_HZ;
+
+/// Of each window only the frame that was delayed least counts.
+const WINDOW: i64 = CLOCK_HZ * 7 / 10;
+/// Fewer frames make no window: one of them might well be late.
+const LEAST_FRAMES: u8 = 4;
+/// Points that are kept: 8 s.
+const POINTS: usize = 12;
+/// A lead this much below the best one may still be as good: least delays differ that much.
+pub const LEVEL: i64 = 30 * MS;
+
+/// The frame delayed least in its window.
+#[derive(Clone, Copy, Default)]
+pub struct Point {
+    /// Its arrival.
+    pub now: i64,
+    /// Its media time minus its arrival.
+    pub lead: i64,
+    /// The best lead before it.
+    best: Option<i64>,
+}
+
+/// A straight line through the leads of several windows.
+#[derive(Clone, Copy)]
+pub struct Chord {
+    /// Where it begins.
+    pub from: Point,
+    /// Where it ends: the newest point.
+    pub to: Point,
+    /// The clock is wrong; otherwise it is certainly right.
+    pub wrong: bool,
+}
+
+/// The newest windows of one clock.
+#[derive(Clone, Copy, Default)]
+pub struct Leads {
+    /// Start of the window, how many frames are in it, and the best of them.
+    window: Option<(i64, u8, Point)>,
+    points: [Point; POINTS],
+    len: usize,
+    last: i64,
+    best: Option<i64>,
+}
+
+impl Chord {
+    /// How much the lead changed.
+    pub fn rise(&self) -> i64 {
+        self.to.lead.saturating_sub(self.from.lead)
+    }
+
+    /// Time it spans by arrival, and by the clock that is judged. Both are positive.
+    pub fn spans(&self) -> (i64, i64) {
+        let arrival = (self.to.now - self.from.now).max(1);
+        (arrival, arrival.saturating_add(self.rise()).max(1))
+    }
+
+    /// Where it was at another time.
+    pub fn lead_at(&self, now: i64) -> i64 {
+        let part = self.rise().saturating_mul(now - self.from.now) / self.spans().0;
+        self.from.lead.saturating_add(part)
+    }
+}
+
+impl Leads {
+    /// Notes a frame with its lead. True when a window is complete.
+    pub fn note(&mut self, now: i64, lead: i64, gap: i64) -> bool {
+        let elapsed = now.saturating_sub(std::mem::replace(&mut self.last, now));
+        let point = Point { now, lead, best: None };
+        let Some((start, frames, best)) = self.window.as_mut().filter(|_| elapsed <= gap) else {
+            // What happens over a pause is no rate.
+            self.len = 0;
+            self.window = Some((now, 1, point));
+            return false;
+        };
+        if now.saturating_sub(*start) < WINDOW || *frames < LEAST_FRAMES {
+            *frames = frames.saturating_add(1);
+            if lead >= best.lead {
+                *best = point;
+            }
+            return false;
+        }
+        let complete = Point { best: self.best, ..*best };
+        self.best = self.best.max(Some(complete.lead));
+        self.window = Some((now, 1, point));
+        if self.len == POINTS {
+            self.points.rotate_left(1);
+            self.len -= 1;
+        }
+        if let Some(free) = self.points.get_mut(self.len) {
+            *free = complete;
+            self.len += 1;
+        }
+        true
+    }
+
+    /// The best lead of all complete windows.
+    pub fn best(&self) -> Option<i64> {
+        self.best
+    }
+
+    /// The newest windows agree: the lead neither rises nor falls.
+    pub fn is_level(&self) -> bool {
+        match self.points.get(..self.len) {
+            Some([a, b]) | Some([.., a, _, b]) => {
+                a.lead.saturating_sub(b.lead).saturating_abs() <= LEVEL / 2
+            }
+            _ => false,
+        }
+    }
+
+    /// Begins anew: the clock was corrected.
+    pub fn clear(&mut self) {
+        *self = Self { last: self.last, ..Self::default() };
+    }
+
+    /// The longest stretch of windows up to now that tells something for certain. A clock that is
+    /// slow must have been so for `patience` more windows than usual; one that is `known` to be wrong
+    /// is watched more closely.
+    pub fn chord(&self, patience: usize, known: bool) -> Option<Chord> {
+        let points = self.points.get(..self.len)?;
+        let (to, before) = points.split_last()?;
+        before.iter().enumerate().find_map(|(n, from)| {
+            let chord = Chord { from: *from, to: *to, wrong: true };
+            let between = before.get(n + 1..)?;
+            let windows = between.len() + 1;
+            let slack = 8 * MS + chord.rise().saturating_abs() / 12;
+            let straight = between.iter().all(|point| {
+                chord.lead_at(point.now).saturating_sub(point.lead).saturating_abs() <= slack
+            });
+            if !straight {
+                return None;
+            }
+            if chord.is_wrong(windows, patience, known) {
+                return Some(chord);
+            }
+            let level = chord.rise().saturating_abs() <= LEVEL / 2;
+            (level && windows >= 4).then_some(Chord { wrong: false, ..chord })
+        })
+    }
+}
+
+impl Chord {
+    fn is_wrong(&self, windows: usize, patience: usize, known: bool) -> bool {
+        let rise = self.rise();
+        // A stalled network comes back to the best lead, never above it.
+        if rise > 0 && self.from.best.is_some_and(|best| self.from.lead < best - LEVEL) {
+            return false;
+        }
+        let windows = if rise < 0 { windows.saturating_sub(patience) } else { windows };
+        let change = rise.saturating_abs();
+        let percent = change.saturating_mul(100) / self.spans().0;
+        match (windows, known) {
+            (0 | 1, _) => false,
+            (2, true) if rise < 0 => percent >= 10,
+            (2..9, true) => change >= 30 * MS,
+            (_, true) => change >= 12 * MS,
+            (2, false) => percent >= if rise > 0 { 15 } else { 50 },
+            (3, false) => percent >= 10,
+            (4..9, false) => change >= 45 * MS,
+            (_, false) => change >= 30 * MS,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The lead that a track has to keep: how much its media time is ahead of the arrival clock.
+
+use super::{MS, near};
+use crate::frame::CLOCK_HZ;
+
+/// So much earlier than any frame before it no frame can come.
+pub const SPARE: i64 = 200 * MS;
+/// For so long a track learns its lead.
+pub const LEARNING: i64 = 2 * CLOCK_HZ;
+/// Frames closer together come out of a store.
+const BURST: i64 = 10 * MS;
+/// Sound and picture this far apart are not on one clock.
+const APART: i64 = 700 * MS;
+
+/// What a track has to keep, first learned, then kept.
+#[derive(Clone, Copy, Default)]
+pub struct Lead {
+    /// When the track began.
+    pub first: i64,
+    /// The best lead so far, then what is to be kept.
+    pub goal: i64,
+    /// It is learned.
+    pub settled: bool,
+    /// It is the best guess after the clock was found to be wrong.
+    guessed: bool,
+    /// Up to where frames came in a burst, that is out of a store.
+    base: i64,
+    /// The track began by a clock that it shares with the other.
+    shared: bool,
+    /// What the sources before had, and how much more this one had at first.
+    aim: Option<i64>,
+    excess: i64,
+}
+
+/// What one track may know of the other's.
+#[derive(Clone, Copy)]
+pub struct Known {
+    /// The other's.
+    pub lead: Lead,
+    /// It is settled, and its clock runs evenly.
+    pub steady: bool,
+}
+
+impl Lead {
+    /// That of a first frame.
+    pub fn new(first: i64, lead: i64, shared: bool, aim: Option<i64>) -> Self {
+        Self { first, goal: lead, base: lead, shared, aim, ..Self::default() }
+    }
+
+    /// The lead no frame can have. Frames that come faster than their times tell, by a multiple,
+    /// were stored.
+    pub fn ceiling(&mut self, lead: i64, step: i64, elapsed: i64) -> i64 {
+        if self.settled {
+            return self.goal.saturating_add(SPARE);
+        }
+        if lead > self.goal {
+            if elapsed < BURST.min(step / 4) {
+                self.base = self.base.saturating_add(lead.saturating_sub(self.goal));
+            }
+            self.goal = lead.min(self.base.saturating_add(SPARE));
+        }
+        self.base.saturating_add(SPARE)
+    }
+
+    /// The time of learning is over. Returns how far the track is from where it ought to be.
+    pub fn settle(&mut self, other: Option<&Known>) -> i64 {
+        let measured = self.goal;
+        self.settled = true;
+        match other.filter(|other| other.lead.settled) {
+            Some(Known { lead: other, steady }) => {
+                let together = near(self.first, other.first, LEARNING);
+                self.excess = if together { other.excess } else { 0 };
+                let goal = measured.saturating_sub(self.excess);
+                let apart = !self.shared || !near(goal, other.goal, APART);
+                let apart = apart || (other.excess != 0 && !together);
+                self.goal = if *steady && apart { other.goal } else { goal };
+            }
+            None => {
+                self.goal = self.aim.unwrap_or(measured);
+                self.excess = measured.saturating_sub(self.goal);
+            }
+        }
+        self.goal.saturating_sub(measured)
+    }
+
+    /// What was learned came from a clock that is wrong; `lead` is the best guess by itself.
+    pub fn relearn(&mut self, lead: Option<i64>, other: Option<&Known>) {
+        (self.settled, self.guessed) = (true, true);
+        let known = other.filter(|other| other.steady || other.lead.guessed);
+        let known = known.map(|other| other.lead.goal);
+        self.goal = known.or(self.aim).or(lead).unwrap_or(self.base);
+    }
+}

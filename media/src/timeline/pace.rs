@@ -1,0 +1,37 @@
+//! Places frames of a clock that tells nothing by their arrival, in even steps.
+
+use super::{MS, TOLERANCE};
+use crate::frame::CLOCK_HZ;
+
+/// Fractions of a tick in a period.
+const FINE: i64 = 256;
+
+/// A loop locked to the arrivals: a network's jitter is mostly gone from its steps.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    /// Of a frame, in fractions.
+    period: i64,
+}
+
+impl Pace {
+    /// Frames are so many ticks apart, about.
+    pub fn new(period: i64) -> Self {
+        Self { period: period.clamp(MS, 2 * CLOCK_HZ) * FINE }
+    }
+
+    /// How far the next frame is from the one before, at `line`, when by its arrival alone it
+    /// belonged at `arrival`. At least one tick.
+    pub fn step(&mut self, line: i64, arrival: i64) -> i64 {
+        let period = self.period / FINE;
+        let off = arrival.saturating_sub(line).saturating_sub(period);
+        let step = if off > TOLERANCE {
+            period.saturating_add(off)
+        } else if off < -TOLERANCE {
+            0
+        } else {
+            self.period = (self.period + off * FINE / 64).clamp(MS * FINE, 2 * CLOCK_HZ * FINE);
+            period + off / 8
+        };
+        step.max(period / 8).max(1)
+    }
+}

@@ -1,0 +1,409 @@
+//! One track of a timeline.
+
+use super::chord::{Chord, LEVEL, Leads};
+use super::lead::{Known, LEARNING, Lead, SPARE};
+use super::pace::Pace;
+use super::servo::Servo;
+use super::{MS, TOLERANCE, near};
+use crate::frame::CLOCK_HZ;
+
+/// A step forward up to this long needs no explanation.
+const MAX_STEP: i64 = CLOCK_HZ * 7 / 10;
+/// A frame this much later than the one before leaves its place in time to the arrival clock.
+const LULL: i64 = CLOCK_HZ;
+/// The frame duration assumed before one was seen.
+const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
+/// A clock is believed to be set when so many frames have followed the new one.
+const CONFIRMED: u8 = 4;
+/// A step longer than this may be a clock set forward.
+const LEAST_LEAP: i64 = 150 * MS;
+/// A clock is judged by so many frames: a quarter of them out of line, and it is noise.
+const JUDGED: u8 = 12;
+/// The longest step of a clock that is watched only, not used.
+const MAX_WATCHED: i64 = 10 * CLOCK_HZ;
+/// How often a network may pass for a slow clock and make the judge more patient.
+const MAX_PATIENCE: usize = 4;
+/// Presentation further after decoding is nonsense.
+const MAX_SHOWN: i64 = 20 * CLOCK_HZ;
+/// Rates are fractions of this.
+const ONE: i64 = 1 << RATE_BITS;
+const RATE_BITS: u32 = 20;
+const MAX_RATE: i64 = ONE << 8;
+const MIN_RATE: i64 = ONE >> 8;
+/// A longer step of a clock at a wrong rate would overflow, and is a jump in any case.
+const MAX_TOLD: i64 = 1 << 33;
+
+/// A frame as it comes. All in ticks.
+#[derive(Clone, Copy)]
+pub struct Arriving {
+    /// Decode time by the source.
+    pub raw: i64,
+    /// By how much presentation is later.
+    pub shown: i64,
+    /// Arrival.
+    pub now: i64,
+}
+
+/// A time of the source, and where it lies on the timeline.
+#[derive(Clone, Copy)]
+pub struct Anchor {
+    /// By the source.
+    pub raw: i64,
+    /// On the timeline.
+    pub line: i64,
+}
+
+/// Its last frame and its lead, for the other track. `None` before it has begun in this source.
+pub type Fellow = Option<(Anchor, Known)>;
+
+/// What is known of a track. Leads are those of presentation times: a decode time is not when a
+/// picture was taken.
+#[derive(Clone, Copy)]
+pub struct Track {
+    /// The last frame placed, on the timeline, and when it came.
+    placed: Option<(i64, i64)>,
+    /// The same before it had to be later than the frame before it; `None` when the source is
+    /// another.
+    at: Option<Anchor>,
+    /// Before the last jump or stop: B-frames may come from before it, and outliers return.
+    former: Option<Anchor>,
+    /// The last frame repeated the time of the one before.
+    frozen: bool,
+    /// Frames since a jump that is not believed yet; 0 without one.
+    jumped: u8,
+    /// Once it is, it is told: the other track has not met it before.
+    telling: bool,
+    /// Duration of a frame by the clock, and by arrival.
+    step: Option<i64>,
+    interval: i64,
+    /// What the source's steps are multiplied with, in parts of [`ONE`], and what is left over.
+    rate: i64,
+    rest: i64,
+    /// Corrections so far: the timeline minus the rescaled clock.
+    slip: i64,
+    lead: Lead,
+    leads: Leads,
+    servo: Servo,
+    /// The clock is noise: arrival paces the track.
+    pace: Option<Pace>,
+    /// Frames being judged, and how many of them were out of line.
+    judged: u8,
+    odd: u8,
+    doubt: Option<Doubt>,
+    /// How often a network passed for a slow clock.
+    patience: usize,
+}
+
+/// The clock was called slow; perhaps the network was.
+#[derive(Clone, Copy)]
+struct Doubt {
+    /// What it would tell now if it was right.
+    time: i64,
+    /// Its best lead before. A slow clock never comes back to it.
+    best: i64,
+}
+
+impl Default for Track {
+    fn default() -> Self {
+        Self {
+            placed: None,
+            at: None,
+            former: None,
+            frozen: false,
+            jumped: 0,
+            telling: false,
+            step: None,
+            interval: DEFAULT_STEP,
+            rate: ONE,
+            rest: 0,
+            slip: 0,
+            lead: Lead::default(),
+            leads: Leads::default(),
+            servo: Servo::default(),
+            pace: None,
+            judged: 0,
+            odd: 0,
+            doubt: None,
+            patience: 0,
+        }
+    }
+}
+
+impl Track {
+    /// The last frame placed, and its arrival.
+    pub fn placed(&self) -> Option<(i64, i64)> {
+        self.placed
+    }
+
+    /// The lead that is kept, once it is learned.
+    pub fn goal(&self) -> Option<i64> {
+        (self.at.is_some() && self.lead.settled).then_some(self.lead.goal)
+    }
+
+    /// What the other track may know.
+    pub fn as_fellow(&self) -> Fellow {
+        let steady = self.lead.settled && self.pace.is_none() && self.leads.is_level();
+        self.at.map(|at| (at, Known { lead: self.lead, steady }))
+    }
+
+    /// Forgets the source.
+    pub fn reopen(&mut self) {
+        *self = Self { placed: self.placed, step: self.step, ..Self::default() };
+    }
+
+    /// The first frame of a source belongs at `line`, by a clock `shared` with the other track or
+    /// not. Sources before kept the lead `aim`.
+    pub fn join(&mut self, line: i64, shared: bool, aim: Option<i64>, arriving: &Arriving) {
+        self.at = Some(Anchor { raw: arriving.raw, line });
+        self.interval = self.step.unwrap_or(DEFAULT_STEP);
+        self.lead = Lead::new(arriving.now, self.lead_of(arriving), shared, aim);
+    }
+
+    /// A frame after another of the source. True when it shows that the clock was set.
+    pub fn follow(&mut self, fellow: &Fellow, arriving: &Arriving) -> bool {
+        let (Some(at), Some((dts, since))) = (self.at, self.placed) else { return false };
+        let elapsed = arriving.now.saturating_sub(since).max(0);
+        let told = arriving.raw.saturating_sub(at.raw);
+        let paced = self.pace.is_some();
+        let (line, in_line) = match paced {
+            true => self.by_arrival(at, told, arriving),
+            false => self.by_clock(at, dts, elapsed, fellow, arriving),
+        };
+        self.at = Some(Anchor { raw: arriving.raw, line });
+        self.interval += (elapsed.min(LULL) - self.interval) / 16;
+        let step = line.saturating_sub(at.line);
+        if let Some(doubt) = &mut self.doubt {
+            doubt.time = doubt.time.saturating_add(if in_line { told } else { step });
+        }
+        if !paced {
+            self.correct(step, elapsed, arriving);
+        }
+        self.judge(in_line, fellow);
+        self.learn(fellow, arriving);
+        let believed = self.jumped > CONFIRMED;
+        if believed {
+            self.jumped = 0;
+        }
+        believed && self.telling
+    }
+
+    /// Decode and presentation time of the frame that joined or followed.
+    pub fn put(&mut self, arriving: &Arriving) -> (i64, i64) {
+        let line = self.at.map_or(0, |at| at.line);
+        let earliest = self.placed.map_or(0, |(dts, _)| dts.saturating_add(1));
+        let dts = line.max(earliest);
+        self.placed = Some((dts, arriving.now));
+        (dts, line.saturating_add(self.shown(arriving)).max(dts))
+    }
+
+    /// Where a frame belongs by its clock, and whether that goes on as it should.
+    fn by_clock(
+        &mut self,
+        at: Anchor,
+        dts: i64,
+        elapsed: i64,
+        fellow: &Fellow,
+        arriving: &Arriving,
+    ) -> (i64, bool) {
+        let raw = arriving.raw;
+        let told = raw.saturating_sub(at.raw);
+        if told == 0 {
+            // A clock that stands still says nothing; arrival takes its place.
+            if !std::mem::replace(&mut self.frozen, true) {
+                self.former = Some(at);
+            }
+            return (at.line.saturating_add(elapsed.max(1)), false);
+        }
+        if std::mem::take(&mut self.frozen)
+            && let Some(line) = self.former.map(|former| self.seen_from(former, raw))
+            && near(line, at.line.saturating_add(elapsed), TOLERANCE)
+        {
+            return (line, true);
+        }
+        let delta = self.scaled(told);
+        let step = self.step.unwrap_or(DEFAULT_STEP);
+        let short = delta <= MAX_STEP.max(3 * step) || near(delta, elapsed, TOLERANCE);
+        if told > 0 && short && !self.leaps(at, delta, arriving) {
+            if delta > MS {
+                // Bounded, or each step might be three times the one before.
+                let delta = delta.min(MAX_STEP);
+                self.step = Some(self.step.map_or(delta, |step| step + (delta - step) / 4));
+            }
+            self.jumped = self.jumped.saturating_add(u8::from(self.jumped > 0));
+            return (at.line.saturating_add(self.advance(told)), true);
+        }
+        // The clock was set, most likely between two frames.
+        let expected = dts.saturating_add(if elapsed > LULL { elapsed } else { step });
+        let plain = at.line.saturating_add(delta);
+        let fits = |line: &i64| {
+            near(*line, expected, TOLERANCE) && *line > dts && !near(*line, plain, LEVEL)
+        };
+        let former = self.former.replace(at).map(|former| self.seen_from(former, raw)).filter(fits);
+        // The other track may have met the same jump already; an exact copy keeps them together.
+        let copied = fellow.as_ref().map(|(other, _)| self.seen_from(*other, raw)).filter(fits);
+        let returned = former.is_some() && self.jumped > 0;
+        self.jumped = u8::from(!returned);
+        self.telling = copied.is_none() && (told < 0 || !short);
+        (former.or(copied).unwrap_or(expected), false)
+    }
+
+    /// Where a frame belongs by its arrival. Its clock is only watched; the answer says whether it
+    /// went on as clocks do.
+    fn by_arrival(&mut self, at: Anchor, told: i64, arriving: &Arriving) -> (i64, bool) {
+        let Some(pace) = &mut self.pace else { return (at.line, false) };
+        let step = pace.step(at.line, self.lead.goal.saturating_add(arriving.now));
+        let watched = self.scaled(told);
+        let in_line = (1..=MAX_WATCHED).contains(&watched);
+        self.slip = self.slip.saturating_add(step - if in_line { watched } else { 0 });
+        (at.line.saturating_add(step), in_line)
+    }
+
+    /// A hole in the stream is followed by a frame that is no earlier than others. This one is.
+    fn leaps(&self, at: Anchor, delta: i64, arriving: &Arriving) -> bool {
+        let step = self.step.unwrap_or(DEFAULT_STEP);
+        let shown = at.line.saturating_add(delta).saturating_add(self.shown(arriving));
+        let lead = shown.saturating_sub(arriving.now);
+        delta > LEAST_LEAP.max(3 * step) && lead > self.lead.goal.saturating_add(SPARE)
+    }
+
+    /// Adds what is owed to a step of the timeline, and takes from it what no delay explains.
+    fn correct(&mut self, step: i64, elapsed: i64, arriving: &Arriving) {
+        let owed = self.servo.pay(step);
+        self.shift(owed);
+        let lead = self.lead_of(arriving);
+        let excess = lead.saturating_sub(self.lead.ceiling(lead, step, elapsed));
+        if excess > 0 {
+            let cut = excess.min(step / 4 * 3).max(0);
+            self.servo.forgive(cut);
+            self.shift(-cut);
+        }
+    }
+
+    /// A clock is noise when many frames are out of line.
+    fn judge(&mut self, in_line: bool, fellow: &Fellow) {
+        self.judged += 1;
+        self.odd += u8::from(!in_line);
+        if !in_line && self.pace.is_some() {
+            self.leads.clear();
+        }
+        if self.judged < JUDGED {
+            return;
+        }
+        if self.odd >= JUDGED / 4 && self.pace.is_none() {
+            self.pace = Some(Pace::new(self.interval));
+            self.servo.order(0, false);
+            self.leads.clear();
+            (self.doubt, self.jumped, self.frozen) = (None, 0, false);
+            if !self.lead.settled {
+                self.lead.relearn(None, fellow.as_ref().map(|(_, known)| known));
+            }
+        }
+        (self.judged, self.odd) = (0, 0);
+    }
+
+    /// Learns from a frame that has its place.
+    fn learn(&mut self, fellow: &Fellow, arriving: &Arriving) {
+        let known = fellow.as_ref().map(|(_, known)| known);
+        let lead = self.lead_of(arriving);
+        let gap = LULL.max(4 * self.interval);
+        if self.leads.note(arriving.now, lead.saturating_sub(self.slip), gap)
+            && let Some(chord) = self.leads.chord(self.patience, self.rate != ONE)
+            && (chord.wrong || self.pace.is_some())
+        {
+            self.rescale(&chord, known, arriving);
+        }
+        if self.doubt.is_some_and(|doubt| {
+            let time = doubt.time.saturating_add(arriving.shown).saturating_sub(arriving.now);
+            time >= doubt.best - LEVEL
+        }) {
+            self.absolve(arriving);
+        }
+        if self.pace.is_some() {
+            return;
+        }
+        if self.lead.settled {
+            self.servo.note(arriving.now, lead, self.lead.goal);
+        } else if arriving.now.saturating_sub(self.lead.first) >= LEARNING {
+            let owed = self.lead.settle(known);
+            self.servo.order(owed, owed.saturating_abs() > SPARE);
+        }
+    }
+
+    /// The clock runs at a wrong rate, or can be used again.
+    fn rescale(&mut self, chord: &Chord, known: Option<&Known>, arriving: &Arriving) {
+        let was_right = self.rate == ONE && self.pace.is_none();
+        let time = self.lead_of(arriving).saturating_sub(self.slip).saturating_add(arriving.now);
+        let mut since = time.saturating_sub(chord.to.lead.saturating_add(chord.to.now));
+        if chord.wrong {
+            let (arrival, told) = chord.spans();
+            since = since.saturating_mul(arrival) / told;
+            self.rate = (self.rate.saturating_mul(arrival) / told).clamp(MIN_RATE, MAX_RATE);
+        }
+        if was_right && chord.from.now.saturating_sub(self.lead.first) <= LEARNING {
+            let lead = chord.lead_at(self.lead.first).min(self.lead.goal);
+            self.lead.relearn(Some(lead), known);
+        }
+        if was_right && chord.rise() < 0 {
+            let best = self.leads.best().unwrap_or(chord.from.lead);
+            self.doubt = Some(Doubt { time: time.saturating_sub(arriving.shown), best });
+        }
+        self.pace = None;
+        self.leads.clear();
+        (self.judged, self.odd) = (0, 0);
+        // Seen from the newest point, which was delayed least.
+        let lead = self.lead.goal.saturating_add(chord.to.now).saturating_add(since);
+        let owed = lead.saturating_sub(arriving.now).saturating_sub(self.lead_of(arriving));
+        let fast = chord.rise().saturating_abs() >= chord.spans().0 / 100;
+        self.servo.order(owed, fast || owed.saturating_abs() > SPARE);
+    }
+
+    /// The clock was right when it was called slow.
+    fn absolve(&mut self, arriving: &Arriving) {
+        (self.rate, self.rest, self.doubt) = (ONE, 0, None);
+        self.patience = (self.patience + 1).min(MAX_PATIENCE);
+        self.leads.clear();
+        let owed = self.lead.goal.saturating_sub(self.lead_of(arriving));
+        self.servo.order(owed, owed.saturating_abs() > SPARE);
+    }
+
+    /// Moves the track, and with it where it would return to.
+    fn shift(&mut self, ticks: i64) {
+        self.slip = self.slip.saturating_add(ticks);
+        for anchor in [&mut self.at, &mut self.former].into_iter().flatten() {
+            anchor.line = anchor.line.saturating_add(ticks);
+        }
+    }
+
+    /// Presentation time of the newest frame minus its arrival.
+    fn lead_of(&self, arriving: &Arriving) -> i64 {
+        let line = self.at.map_or(0, |at| at.line);
+        line.saturating_add(self.shown(arriving)).saturating_sub(arriving.now)
+    }
+
+    /// By how much a frame's presentation is later on the timeline. Noise tells nothing of it.
+    fn shown(&self, arriving: &Arriving) -> i64 {
+        if self.pace.is_some() { 0 } else { self.scaled(arriving.shown).clamp(0, MAX_SHOWN) }
+    }
+
+    fn seen_from(&self, anchor: Anchor, raw: i64) -> i64 {
+        anchor.line.saturating_add(self.scaled(raw.saturating_sub(anchor.raw)))
+    }
+
+    /// A span of the source on the timeline.
+    fn scaled(&self, told: i64) -> i64 {
+        match self.rate {
+            ONE => told,
+            rate => (told.clamp(-MAX_TOLD, MAX_TOLD) * rate) >> RATE_BITS,
+        }
+    }
+
+    /// The same for a step; what is no whole tick is kept for the next one.
+    fn advance(&mut self, told: i64) -> i64 {
+        if self.rate == ONE {
+            return told;
+        }
+        let exact = told.clamp(-MAX_TOLD, MAX_TOLD) * self.rate + self.rest;
+        self.rest = exact & (ONE - 1);
+        exact >> RATE_BITS
+    }
+}
