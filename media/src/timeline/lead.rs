@@ -90,4 +90,16 @@ impl Lead {
         let known = known.map(|other| other.lead.goal);
         self.goal = known.or(self.aim).or(lead).unwrap_or(self.base);
     }
+
+    /// A guess gives way to what the other track knows. Returns the change.
+    pub fn adopt(&mut self, other: Option<&Known>) -> i64 {
+        match other.filter(|other| self.guessed && other.steady && !other.lead.guessed) {
+            Some(other) => {
+                self.guessed = false;
+                let guess = std::mem::replace(&mut self.goal, other.lead.goal);
+                self.goal.saturating_sub(guess)
+            }
+            None => 0,
+        }
+    }
 }

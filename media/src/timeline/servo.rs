@@ -32,6 +32,13 @@ impl Servo {
         *self = Self { owed, hasty, ..Self::default() };
     }
 
+    /// More is owed, or less.
+    pub fn add(&mut self, ticks: i64) {
+        if ticks != 0 {
+            self.order(self.owed.saturating_add(ticks), true);
+        }
+    }
+
     /// What is to be added to a step.
     pub fn pay(&mut self, step: i64) -> i64 {
         if self.owed == 0 {

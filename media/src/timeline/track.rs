@@ -318,9 +318,11 @@ impl Track {
         }) {
             self.absolve(arriving);
         }
+        let change = self.lead.adopt(known);
         if self.pace.is_some() {
             return;
         }
+        self.servo.add(change);
         if self.lead.settled {
             self.servo.note(arriving.now, lead, self.lead.goal);
         } else if arriving.now.saturating_sub(self.lead.first) >= LEARNING {
