@@ -9,9 +9,9 @@ const WINDOW: i64 = CLOCK_HZ * 7 / 10;
 /// The frame duration assumed before one was seen.
 const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
 
-/// A depth that was told is believed until a step back contradicts it so often...
+/// A depth that was told is wrong when so many steps back contradict it within [`MEMORY`].
 const CONTRADICTIONS: u8 = 3;
-/// ... within so many frames.
+/// Frames over which contradictions are counted.
 const MEMORY: u8 = 24;
 
 /// Makes decode times from presentation times in decode order, without holding frames back:

@@ -7,6 +7,7 @@ use crate::frame::{CLOCK_HZ, Frame, duration_to_ticks};
 mod chord;
 mod lead;
 mod pace;
+mod rate;
 mod servo;
 mod track;
 

@@ -7,6 +7,8 @@ use crate::frame::CLOCK_HZ;
 const WINDOW: i64 = CLOCK_HZ * 7 / 10;
 /// Fewer frames make no window: one of them might well be late.
 const LEAST_FRAMES: u8 = 4;
+/// One stalled window is not yet noise.
+const MAX_NOISE: i64 = 400 * MS;
 /// Points that are kept: 8 s.
 const POINTS: usize = 12;
 /// A lead this much below the best one may still be as good: least delays differ that much.
@@ -43,6 +45,8 @@ pub struct Leads {
     len: usize,
     last: i64,
     best: Option<i64>,
+    /// How unevenly leads change from window to window.
+    noise: i64,
 }
 
 impl Chord {
@@ -93,12 +97,22 @@ impl Leads {
             *free = complete;
             self.len += 1;
         }
+        if let Some([.., a, b, c]) = self.points.get(..self.len) {
+            let bend =
+                (c.lead.saturating_sub(b.lead)).saturating_sub(b.lead.saturating_sub(a.lead));
+            self.noise += (bend.saturating_abs().min(MAX_NOISE) - self.noise) / 8;
+        }
         true
     }
 
     /// The best lead of all complete windows.
     pub fn best(&self) -> Option<i64> {
         self.best
+    }
+
+    /// How much the leads of neighbouring windows differ for no reason.
+    pub fn noise(&self) -> i64 {
+        self.noise
     }
 
     /// The newest windows agree: the lead neither rises nor falls.
@@ -113,7 +127,7 @@ impl Leads {
 
     /// Begins anew: the clock was corrected.
     pub fn clear(&mut self) {
-        *self = Self { last: self.last, ..Self::default() };
+        *self = Self { last: self.last, noise: self.noise / 4, ..Self::default() };
     }
 
     /// The longest stretch of windows up to now that tells something for certain. A clock that is
@@ -126,14 +140,16 @@ impl Leads {
             let chord = Chord { from: *from, to: *to, wrong: true };
             let between = before.get(n + 1..)?;
             let windows = between.len() + 1;
-            let slack = 8 * MS + chord.rise().saturating_abs() / 12;
+            let slack = self.noise.clamp(8 * MS, 20 * MS) + chord.rise().saturating_abs() / 12;
             let straight = between.iter().all(|point| {
                 chord.lead_at(point.now).saturating_sub(point.lead).saturating_abs() <= slack
             });
             if !straight {
                 return None;
             }
-            if chord.is_wrong(windows, patience, known) {
+            if chord.rise().saturating_abs() >= if known { 2 } else { 6 } * self.noise
+                && chord.is_wrong(windows, patience, known)
+            {
                 return Some(chord);
             }
             let level = chord.rise().saturating_abs() <= LEVEL / 2;
@@ -152,13 +168,15 @@ impl Chord {
         let windows = if rise < 0 { windows.saturating_sub(patience) } else { windows };
         let change = rise.saturating_abs();
         let percent = change.saturating_mul(100) / self.spans().0;
+        // A backlog may well grow for seconds.
         match (windows, known) {
             (0 | 1, _) => false,
             (2, true) if rise < 0 => percent >= 10,
             (2..9, true) => change >= 30 * MS,
             (_, true) => change >= 12 * MS,
-            (2, false) => percent >= if rise > 0 { 15 } else { 50 },
-            (3, false) => percent >= 10,
+            (2, false) => rise > 0 && percent >= 15,
+            (3, false) => percent >= if rise > 0 { 10 } else { 40 },
+            (4, false) if rise < 0 => percent >= 30,
             (4..9, false) => change >= 45 * MS,
             (_, false) => change >= 30 * MS,
         }

@@ -88,7 +88,9 @@ impl Lead {
         (self.settled, self.guessed) = (true, true);
         let known = other.filter(|other| other.steady || other.lead.guessed);
         let known = known.map(|other| other.lead.goal);
-        self.goal = known.or(self.aim).or(lead).unwrap_or(self.base);
+        // A shared clock that is noise says nothing of where this track began.
+        let began = other.filter(|_| self.shared).map_or(self.base, |other| other.lead.base);
+        self.goal = known.or(self.aim).or(lead).unwrap_or(began);
     }
 
     /// A guess gives way to what the other track knows. Returns the change.

@@ -60,8 +60,8 @@ impl Servo {
         }
     }
 
-    /// Notes a frame's lead, which ought to be `goal`.
-    pub fn note(&mut self, now: i64, lead: i64, goal: i64) {
+    /// Notes a frame's lead, which ought to be `goal`; leads differ by `noise` in any case.
+    pub fn note(&mut self, now: i64, lead: i64, goal: i64, noise: i64) {
         if self.owed != 0 {
             self.span = None;
             return;
@@ -73,9 +73,10 @@ impl Servo {
         }
         let off = best.saturating_sub(goal);
         self.span = None;
-        let late = off < -DEAD_BAND;
+        let band = DEAD_BAND.max(2 * noise);
+        let late = off < -band;
         // Nothing but a clock makes frames early.
-        if off > DEAD_BAND || (late && self.late) {
+        if off > band || (late && self.late) {
             self.order(off.saturating_neg(), off.saturating_abs() > TOLERANCE);
         } else {
             self.late = late;

@@ -3,6 +3,7 @@
 use super::chord::{Chord, LEVEL, Leads};
 use super::lead::{Known, LEARNING, Lead, SPARE};
 use super::pace::Pace;
+use super::rate::Rate;
 use super::servo::Servo;
 use super::{MS, TOLERANCE, near};
 use crate::frame::CLOCK_HZ;
@@ -25,13 +26,6 @@ const MAX_WATCHED: i64 = 10 * CLOCK_HZ;
 const MAX_PATIENCE: usize = 4;
 /// Presentation further after decoding is nonsense.
 const MAX_SHOWN: i64 = 20 * CLOCK_HZ;
-/// Rates are fractions of this.
-const ONE: i64 = 1 << RATE_BITS;
-const RATE_BITS: u32 = 20;
-const MAX_RATE: i64 = ONE << 8;
-const MIN_RATE: i64 = ONE >> 8;
-/// A longer step of a clock at a wrong rate would overflow, and is a jump in any case.
-const MAX_TOLD: i64 = 1 << 33;
 
 /// A frame as it comes. All in ticks.
 #[derive(Clone, Copy)]
@@ -58,7 +52,7 @@ pub type Fellow = Option<(Anchor, Known)>;
 
 /// What is known of a track. Leads are those of presentation times: a decode time is not when a
 /// picture was taken.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Track {
     /// The last frame placed, on the timeline, and when it came.
     placed: Option<(i64, i64)>,
@@ -76,9 +70,8 @@ pub struct Track {
     /// Duration of a frame by the clock, and by arrival.
     step: Option<i64>,
     interval: i64,
-    /// What the source's steps are multiplied with, in parts of [`ONE`], and what is left over.
-    rate: i64,
-    rest: i64,
+    /// What the source's steps are multiplied with.
+    rate: Rate,
     /// Corrections so far: the timeline minus the rescaled clock.
     slip: i64,
     lead: Lead,
@@ -101,32 +94,6 @@ struct Doubt {
     time: i64,
     /// Its best lead before. A slow clock never comes back to it.
     best: i64,
-}
-
-impl Default for Track {
-    fn default() -> Self {
-        Self {
-            placed: None,
-            at: None,
-            former: None,
-            frozen: false,
-            jumped: 0,
-            telling: false,
-            step: None,
-            interval: DEFAULT_STEP,
-            rate: ONE,
-            rest: 0,
-            slip: 0,
-            lead: Lead::default(),
-            leads: Leads::default(),
-            servo: Servo::default(),
-            pace: None,
-            judged: 0,
-            odd: 0,
-            doubt: None,
-            patience: 0,
-        }
-    }
 }
 
 impl Track {
@@ -220,7 +187,7 @@ impl Track {
         {
             return (line, true);
         }
-        let delta = self.scaled(told);
+        let delta = self.rate.scaled(told);
         let step = self.step.unwrap_or(DEFAULT_STEP);
         let short = delta <= MAX_STEP.max(3 * step) || near(delta, elapsed, TOLERANCE);
         if told > 0 && short && !self.leaps(at, delta, arriving) {
@@ -230,7 +197,7 @@ impl Track {
                 self.step = Some(self.step.map_or(delta, |step| step + (delta - step) / 4));
             }
             self.jumped = self.jumped.saturating_add(u8::from(self.jumped > 0));
-            return (at.line.saturating_add(self.advance(told)), true);
+            return (at.line.saturating_add(self.rate.advance(told)), true);
         }
         // The clock was set, most likely between two frames.
         let expected = dts.saturating_add(if elapsed > LULL { elapsed } else { step });
@@ -252,7 +219,7 @@ impl Track {
     fn by_arrival(&mut self, at: Anchor, told: i64, arriving: &Arriving) -> (i64, bool) {
         let Some(pace) = &mut self.pace else { return (at.line, false) };
         let step = pace.step(at.line, self.lead.goal.saturating_add(arriving.now));
-        let watched = self.scaled(told);
+        let watched = self.rate.scaled(told);
         let in_line = (1..=MAX_WATCHED).contains(&watched);
         self.slip = self.slip.saturating_add(step - if in_line { watched } else { 0 });
         (at.line.saturating_add(step), in_line)
@@ -307,7 +274,7 @@ impl Track {
         let lead = self.lead_of(arriving);
         let gap = LULL.max(4 * self.interval);
         if self.leads.note(arriving.now, lead.saturating_sub(self.slip), gap)
-            && let Some(chord) = self.leads.chord(self.patience, self.rate != ONE)
+            && let Some(chord) = self.leads.chord(self.patience, !self.rate.is_one())
             && (chord.wrong || self.pace.is_some())
         {
             self.rescale(&chord, known, arriving);
@@ -324,7 +291,7 @@ impl Track {
         }
         self.servo.add(change);
         if self.lead.settled {
-            self.servo.note(arriving.now, lead, self.lead.goal);
+            self.servo.note(arriving.now, lead, self.lead.goal, self.leads.noise());
         } else if arriving.now.saturating_sub(self.lead.first) >= LEARNING {
             let owed = self.lead.settle(known);
             self.servo.order(owed, owed.saturating_abs() > SPARE);
@@ -333,13 +300,13 @@ impl Track {
 
     /// The clock runs at a wrong rate, or can be used again.
     fn rescale(&mut self, chord: &Chord, known: Option<&Known>, arriving: &Arriving) {
-        let was_right = self.rate == ONE && self.pace.is_none();
+        let was_right = self.rate.is_one() && self.pace.is_none();
         let time = self.lead_of(arriving).saturating_sub(self.slip).saturating_add(arriving.now);
         let mut since = time.saturating_sub(chord.to.lead.saturating_add(chord.to.now));
         if chord.wrong {
             let (arrival, told) = chord.spans();
             since = since.saturating_mul(arrival) / told;
-            self.rate = (self.rate.saturating_mul(arrival) / told).clamp(MIN_RATE, MAX_RATE);
+            self.rate.correct(arrival, told);
         }
         if was_right && chord.from.now.saturating_sub(self.lead.first) <= LEARNING {
             let lead = chord.lead_at(self.lead.first).min(self.lead.goal);
@@ -361,7 +328,7 @@ impl Track {
 
     /// The clock was right when it was called slow.
     fn absolve(&mut self, arriving: &Arriving) {
-        (self.rate, self.rest, self.doubt) = (ONE, 0, None);
+        (self.rate, self.doubt) = (Rate::default(), None);
         self.patience = (self.patience + 1).min(MAX_PATIENCE);
         self.leads.clear();
         let owed = self.lead.goal.saturating_sub(self.lead_of(arriving));
@@ -384,28 +351,10 @@ impl Track {
 
     /// By how much a frame's presentation is later on the timeline. Noise tells nothing of it.
     fn shown(&self, arriving: &Arriving) -> i64 {
-        if self.pace.is_some() { 0 } else { self.scaled(arriving.shown).clamp(0, MAX_SHOWN) }
+        if self.pace.is_some() { 0 } else { self.rate.scaled(arriving.shown).clamp(0, MAX_SHOWN) }
     }
 
     fn seen_from(&self, anchor: Anchor, raw: i64) -> i64 {
-        anchor.line.saturating_add(self.scaled(raw.saturating_sub(anchor.raw)))
-    }
-
-    /// A span of the source on the timeline.
-    fn scaled(&self, told: i64) -> i64 {
-        match self.rate {
-            ONE => told,
-            rate => (told.clamp(-MAX_TOLD, MAX_TOLD) * rate) >> RATE_BITS,
-        }
-    }
-
-    /// The same for a step; what is no whole tick is kept for the next one.
-    fn advance(&mut self, told: i64) -> i64 {
-        if self.rate == ONE {
-            return told;
-        }
-        let exact = told.clamp(-MAX_TOLD, MAX_TOLD) * self.rate + self.rest;
-        self.rest = exact & (ONE - 1);
-        exact >> RATE_BITS
+        anchor.line.saturating_add(self.rate.scaled(raw.saturating_sub(anchor.raw)))
     }
 }
