@@ -7,8 +7,10 @@ use crate::frame::CLOCK_HZ;
 pub const SPARE: i64 = 200 * MS;
 /// For so long a track learns its lead.
 pub const LEARNING: i64 = 2 * CLOCK_HZ;
-/// Frames closer together come out of a store.
+/// Frames come out of a store when they come closer together than this, and since the first one so
+/// many times faster than they were taken.
 const BURST: i64 = 10 * MS;
+const BURST_RATE: i64 = 6;
 /// Sound and picture this far apart are not on one clock.
 const APART: i64 = 700 * MS;
 
@@ -23,6 +25,8 @@ pub struct Lead {
     pub settled: bool,
     /// It is the best guess after the clock was found to be wrong.
     guessed: bool,
+    /// That of the first frame.
+    start: i64,
     /// Up to where frames came in a burst, that is out of a store.
     base: i64,
     /// The track began by a clock that it shares with the other.
@@ -44,17 +48,18 @@ pub struct Known {
 impl Lead {
     /// That of a first frame.
     pub fn new(first: i64, lead: i64, shared: bool, aim: Option<i64>) -> Self {
-        Self { first, goal: lead, base: lead, shared, aim, ..Self::default() }
+        Self { first, goal: lead, start: lead, base: lead, shared, aim, ..Self::default() }
     }
 
-    /// The lead no frame can have. Frames that come faster than their times tell, by a multiple,
-    /// were stored.
-    pub fn ceiling(&mut self, lead: i64, step: i64, elapsed: i64) -> i64 {
+    /// The lead that no frame can exceed; this one has `lead` at `now`, and came `elapsed` ticks
+    /// after the one before.
+    pub fn ceiling(&mut self, lead: i64, now: i64, elapsed: i64) -> i64 {
         if self.settled {
             return self.goal.saturating_add(SPARE);
         }
         if lead > self.goal {
-            if elapsed < BURST.min(step / 4) {
+            let gained = lead.saturating_sub(self.start);
+            if elapsed < BURST && now.saturating_sub(self.first) < gained / (BURST_RATE - 1) {
                 self.base = self.base.saturating_add(lead.saturating_sub(self.goal));
             }
             self.goal = lead.min(self.base.saturating_add(SPARE));

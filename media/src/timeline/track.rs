@@ -238,7 +238,7 @@ impl Track {
         let owed = self.servo.pay(step);
         self.shift(owed);
         let lead = self.lead_of(arriving);
-        let excess = lead.saturating_sub(self.lead.ceiling(lead, step, elapsed));
+        let excess = lead.saturating_sub(self.lead.ceiling(lead, arriving.now, elapsed));
         if excess > 0 {
             let cut = excess.min(step / 4 * 3).max(0);
             self.servo.forgive(cut);
