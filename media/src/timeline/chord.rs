@@ -171,7 +171,7 @@ impl Chord {
         // A backlog may well grow for seconds.
         match (windows, known) {
             (0 | 1, _) => false,
-            (2, true) if rise < 0 => percent >= 10,
+            (2, true) if rise < 0 => percent >= 5,
             (2..9, true) => change >= 30 * MS,
             (_, true) => change >= 12 * MS,
             (2, false) => rise > 0 && percent >= 15,

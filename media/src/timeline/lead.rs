@@ -76,7 +76,8 @@ impl Lead {
                 let together = near(self.first, other.first, LEARNING);
                 self.excess = if together { other.excess } else { 0 };
                 let goal = measured.saturating_sub(self.excess);
-                let apart = !self.shared || !near(goal, other.goal, APART);
+                let shared = self.shared || other.shared;
+                let apart = !shared || !near(goal, other.goal, APART);
                 let apart = apart || (other.excess != 0 && !together);
                 self.goal = if *steady && apart { other.goal } else { goal };
             }

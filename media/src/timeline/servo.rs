@@ -73,7 +73,7 @@ impl Servo {
         }
         let off = best.saturating_sub(goal);
         self.span = None;
-        let band = DEAD_BAND.max(2 * noise);
+        let band = DEAD_BAND.saturating_add(2 * noise);
         let late = off < -band;
         // Nothing but a clock makes frames early.
         if off > band || (late && self.late) {
