@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::config::QualityMap;
 use crate::record::session::Order;
 
-use opener::EncoderOpener;
+use opener::{EncoderOpener, Terms};
 
 pub use task::Setup;
 
@@ -217,9 +217,13 @@ struct Feeds {
 
 impl Feeds {
     /// `config` is asked for each stream in turn.
-    fn new(encoder: &Arc<dyn Encoder>, config: impl Fn(Stream) -> PullConfig) -> Self {
+    fn new(
+        encoder: &Arc<dyn Encoder>,
+        terms: &Terms,
+        config: impl Fn(Stream) -> PullConfig,
+    ) -> Self {
         let pull = |stream| {
-            let opener = EncoderOpener::new(Arc::clone(encoder), stream);
+            let opener = EncoderOpener::new(Arc::clone(encoder), stream, terms.clone());
             Pull::new(Arc::new(opener), config(stream))
         };
         Self { main: pull(Stream::Main), sub: pull(Stream::Sub) }
@@ -245,6 +249,8 @@ pub(crate) mod testing {
     use tokio::time::sleep;
 
     use super::*;
+    use crate::config::Backend;
+    use crate::tls::Trust;
 
     /// A channel that takes requests and never answers, for as long as the inbox is kept.
     pub(crate) fn deaf() -> (Handle, impl Sized) {
@@ -271,7 +277,9 @@ pub(crate) mod testing {
         let (commands, inbox) = mpsc::channel(32);
         let (recordings, orders) = mpsc::channel(32);
         let emulator: Arc<dyn Encoder> = Arc::new(Emulator::default());
-        let feeds = Arc::new(Feeds::new(&emulator, |_| PullConfig::default()));
+        let trust = Trust::new(None).expect("no file is read");
+        let terms = Terms::new(&Backend::Unknown, trust);
+        let feeds = Arc::new(Feeds::new(&emulator, &terms, |_| PullConfig::default()));
         let (main, sub) = (Stream::Main, Stream::Sub);
         let quality = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
         let status = watch::channel(Status::default()).1;

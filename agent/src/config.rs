@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ivt_hal::{Bitrates, Model, Stream, Transport};
+use ivt_media::rtsp::Patience;
 use url::Url;
 
 pub use budget::Budget;
@@ -97,7 +98,7 @@ pub struct Channel {
 pub enum Backend {
     /// A camera with RTSP addresses.
     Rtsp {
-        /// `main`, required: `rtsp://` address of the main stream.
+        /// `main`, required: `rtsp://` or `rtsps://` address of the main stream.
         main: Secret,
         /// `sub`: address of the sub stream; default none, the main stream serves both.
         sub: Option<Secret>,
@@ -105,8 +106,15 @@ pub enum Backend {
         username: Option<String>,
         /// `password`: default empty.
         password: Secret,
-        /// `transport`, "tcp" or "udp"; default "tcp".
+        /// `transport`, "auto", "tcp" or "udp"; default "auto": TCP, and UDP where the camera
+        /// refuses that.
         transport: Transport,
+        /// `describe_seconds`, `first_packet_seconds` and `silence_seconds`: how long the camera may
+        /// take; defaults 15, 20 and 10.
+        patience: Patience,
+        /// `login_follows_redirects`: a camera that redirects to another host is given the login
+        /// there, too; default false.
+        login_follows_redirects: bool,
         /// `web`: `http://HOST[:PORT]` of the camera's own web server, for single pictures and
         /// the hosted service; default none.
         web: Option<Web>,

@@ -88,7 +88,9 @@ async fn reach(encoder: &dyn Encoder) -> crate::Result<()> {
 fn check_source(stream: Stream, source: &Source) {
     match source {
         Source::Rtsp(rtsp) => {
-            assert!(rtsp.url.starts_with("rtsp://"), "{stream}: not an RTSP address");
+            let schemes = ["rtsp://", "rtsps://"];
+            let known = schemes.iter().any(|scheme| rtsp.url.starts_with(scheme));
+            assert!(known, "{stream}: not an RTSP address");
             assert!(!rtsp.url.contains('@'), "{stream}: credentials must stay out of the address");
         }
         Source::Clip { stream: clip, .. } => assert_eq!(*clip, stream, "the other stream's clip"),

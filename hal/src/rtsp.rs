@@ -12,7 +12,8 @@ use crate::{
 
 /// How long a camera may take to accept a connection.
 const REACH_TIMEOUT: Duration = Duration::from_secs(4);
-const DEFAULT_PORT: u16 = 554;
+const RTSP_PORT: u16 = 554;
+const RTSPS_PORT: u16 = 322;
 
 /// An encoder behind RTSP addresses.
 pub struct Rtsp {
@@ -31,7 +32,7 @@ pub enum UrlError {
     #[error("not a URL: {0}")]
     Syntax(#[from] url::ParseError),
     /// Some other protocol.
-    #[error("the scheme is {0:?}, expected \"rtsp\"")]
+    #[error("the scheme is {0:?}, expected \"rtsp\" or \"rtsps\"")]
     Scheme(String),
     /// No camera named.
     #[error("no host in the address")]
@@ -39,7 +40,7 @@ pub enum UrlError {
 }
 
 impl Rtsp {
-    /// Takes `rtsp://` addresses. A user name and password inside `main` or `sub` are moved out;
+    /// Takes `rtsp://` and `rtsps://` addresses. A user name and password inside `main` or `sub` are moved out;
     /// `credentials` wins over them. Without `sub` the main stream serves both.
     pub fn new(
         main: &str,
@@ -86,7 +87,10 @@ impl Encoder for Rtsp {
         const OP: &str = "encoder reach";
         let host = self.main.host_str().ok_or_else(|| Error::new(OP, Kind::Invalid))?;
         let host = host.trim_matches(['[', ']']);
-        let port = self.main.port().unwrap_or(DEFAULT_PORT);
+        let port = self.main.port().unwrap_or(match self.main.scheme() {
+            "rtsps" => RTSPS_PORT,
+            _ => RTSP_PORT,
+        });
         match tokio::time::timeout(REACH_TIMEOUT, TcpStream::connect((host, port))).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(e)) => Err(Error::new(OP, Kind::Offline).because(e)),
@@ -98,7 +102,7 @@ impl Encoder for Rtsp {
 /// Parts an address from the credentials inside it.
 fn split(address: &str) -> std::result::Result<(Url, Option<Credentials>), UrlError> {
     let mut url = Url::parse(address)?;
-    if url.scheme() != "rtsp" {
+    if !matches!(url.scheme(), "rtsp" | "rtsps") {
         return Err(UrlError::Scheme(url.scheme().to_owned()));
     }
     if url.host_str().is_none_or(str::is_empty) {
@@ -140,6 +144,15 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         conformance::encoder(&rtsp(&format!("rtsp://{at}/main"), None)).await;
+    }
+
+    #[tokio::test]
+    async fn an_encrypted_camera_passes_conformance_too() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        conformance::encoder(&rtsp(&format!("rtsps://{at}/main"), None)).await;
+        let (url, credentials) = address(&rtsp("rtsps://u:p@cam/a", None), Stream::Main).await;
+        assert_eq!((&*url, credentials.is_some()), ("rtsps://cam/a", true));
     }
 
     #[tokio::test]

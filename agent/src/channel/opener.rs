@@ -3,24 +3,104 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use ivt_hal::{Encoder, Source, Stream, Transport};
+use ivt_hal::{Encoder, RtspSource, Source, Stream, Transport};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::command::CommandOpener;
-use ivt_media::rtsp::{self, RtspOpener};
+use ivt_media::rtsp::{self, Patience, RtspOpener};
 use ivt_media::source::{FrameSource, Opener, SourceError};
 use url::Url;
+
+use crate::config::Backend;
+use crate::tls::Trust;
 
 /// Opens one stream of one camera.
 pub(super) struct EncoderOpener {
     encoder: Arc<dyn Encoder>,
     stream: Stream,
-    /// Asked to settle before the next one opens.
-    last: Mutex<Option<Arc<dyn Opener>>>,
+    terms: Terms,
+    /// For the source that it opens, as long as the camera has the same: it knows what that camera
+    /// takes and refuses, and settles before it opens again.
+    last: Mutex<Option<(Source, Arc<dyn Opener>)>>,
+}
+
+/// How a camera on the network is treated.
+#[derive(Clone)]
+pub(super) struct Terms {
+    patience: Patience,
+    login_follows_redirects: bool,
+    trust: Trust,
+}
+
+impl Terms {
+    pub(super) fn new(backend: &Backend, trust: Trust) -> Self {
+        let (patience, login_follows_redirects) = match backend {
+            Backend::Rtsp { patience, login_follows_redirects, .. } => {
+                (*patience, *login_follows_redirects)
+            }
+            Backend::Emulator { .. } | Backend::Unknown => (Patience::default(), false),
+        };
+        Self { patience, login_follows_redirects, trust }
+    }
 }
 
 impl EncoderOpener {
-    pub(super) fn new(encoder: Arc<dyn Encoder>, stream: Stream) -> Self {
-        Self { encoder, stream, last: Mutex::default() }
+    pub(super) fn new(encoder: Arc<dyn Encoder>, stream: Stream, terms: Terms) -> Self {
+        Self { encoder, stream, terms, last: Mutex::default() }
+    }
+
+    fn last(&self) -> Option<Arc<dyn Opener>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().map(|(_, opener)| Arc::clone(opener))
+    }
+
+    /// The opener of this source: the last one, where that is the same.
+    async fn opener(&self, source: Source) -> Result<Arc<dyn Opener>, SourceError> {
+        if let Some((known, opener)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
+            && *known == source
+        {
+            return Ok(Arc::clone(opener));
+        }
+        let opener: Arc<dyn Opener> = match &source {
+            Source::Rtsp(source) => Arc::new(self.rtsp(source).await?),
+            Source::Clip { file: Some(file), .. } => Arc::new(ClipOpener::file(file)),
+            Source::Clip { file: None, stream: Stream::Main } => {
+                Arc::new(ClipOpener::built_in(BuiltIn::Main))
+            }
+            Source::Clip { file: None, stream: Stream::Sub } => {
+                Arc::new(ClipOpener::built_in(BuiltIn::Sub))
+            }
+            Source::Command(words) => Arc::new(CommandOpener::new(words)?),
+        };
+        let last = Some((source, Arc::clone(&opener)));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        Ok(opener)
+    }
+
+    async fn rtsp(&self, source: &RtspSource) -> Result<RtspOpener, SourceError> {
+        let url = Url::parse(&source.url).map_err(|e| unusable(self.stream, &e))?;
+        let tls = match url.scheme() {
+            "rtsps" => {
+                let config = self.terms.trust.config().await;
+                Some(config.map_err(|e| unusable(self.stream, &e))?)
+            }
+            _ => None,
+        };
+        let credentials = source.credentials.as_ref().map(|c| rtsp::Credentials {
+            username: c.username.clone(),
+            password: c.password.clone(),
+        });
+        let options = rtsp::Options {
+            credentials,
+            transport: match source.transport {
+                Transport::Auto => rtsp::Transport::Auto,
+                Transport::Tcp => rtsp::Transport::Tcp,
+                Transport::Udp => rtsp::Transport::Udp,
+            },
+            patience: self.terms.patience,
+            tls,
+            login_follows_redirects: self.terms.login_follows_redirects,
+        };
+        RtspOpener::new(url, options)
     }
 }
 
@@ -28,45 +108,66 @@ impl EncoderOpener {
 impl Opener for EncoderOpener {
     async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
         let source = self.encoder.source(self.stream).await;
-        let opener = opener(source.map_err(|e| unusable(self.stream, &e))?, self.stream)?;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&opener));
-        opener.open().await
+        let source = source.map_err(|e| unusable(self.stream, &e))?;
+        self.opener(source).await?.open().await
     }
 
     async fn settle(&self) {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(last) = last {
+        if let Some(last) = self.last() {
             last.settle().await;
         }
     }
-}
 
-fn opener(source: Source, stream: Stream) -> Result<Arc<dyn Opener>, SourceError> {
-    match source {
-        Source::Rtsp(source) => {
-            let url = Url::parse(&source.url).map_err(|e| unusable(stream, &e))?;
-            let credentials = source
-                .credentials
-                .map(|c| rtsp::Credentials { username: c.username, password: c.password });
-            let transport = match source.transport {
-                Transport::Tcp => rtsp::Transport::Tcp,
-                Transport::Udp => rtsp::Transport::Udp,
-            };
-            let options = rtsp::Options { credentials, transport, ..rtsp::Options::default() };
-            Ok(Arc::new(RtspOpener::new(url, options)?))
-        }
-        Source::Clip { file: Some(file), .. } => Ok(Arc::new(ClipOpener::file(file))),
-        Source::Clip { file: None, stream: Stream::Main } => {
-            Ok(Arc::new(ClipOpener::built_in(BuiltIn::Main)))
-        }
-        Source::Clip { file: None, stream: Stream::Sub } => {
-            Ok(Arc::new(ClipOpener::built_in(BuiltIn::Sub)))
-        }
-        Source::Command(words) => Ok(Arc::new(CommandOpener::new(&words)?)),
+    fn awaits(&self) -> Option<String> {
+        self.last()?.awaits()
     }
 }
 
 fn unusable(stream: Stream, error: &dyn std::error::Error) -> SourceError {
     let peer = format!("of the {stream} stream");
     SourceError::Unreachable { peer, reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its address can be changed.
+    struct Camera(Mutex<String>);
+
+    #[async_trait]
+    impl Encoder for Camera {
+        async fn source(&self, _: Stream) -> ivt_hal::Result<Source> {
+            let url = self.0.lock().unwrap().clone();
+            let (credentials, transport) = (None, Transport::Auto);
+            Ok(Source::Rtsp(RtspSource { url, credentials, transport }))
+        }
+
+        async fn bitrate(&self, _: Stream) -> ivt_hal::Result<Option<u32>> {
+            Ok(None)
+        }
+
+        async fn reach(&self) -> ivt_hal::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_a_camera_is_kept_until_its_address_changes() {
+        let camera = Arc::new(Camera(Mutex::new("rtsp://127.0.0.1:1/a".into())));
+        let terms = Terms::new(&Backend::Unknown, Trust::new(None).unwrap());
+        let opener = EncoderOpener::new(camera.clone(), Stream::Main, terms);
+        assert!(opener.awaits().is_none());
+        let opened = async || {
+            opener.open().await.err().expect("nobody is there");
+            opener.last().expect("it was tried")
+        };
+        let first = opened().await;
+        assert!(Arc::ptr_eq(&first, &opened().await));
+        *camera.0.lock().unwrap() = "rtsp://127.0.0.1:1/b".into();
+        let second = opened().await;
+        assert!(!Arc::ptr_eq(&first, &second));
+        *camera.0.lock().unwrap() = "no address".into();
+        assert!(Arc::ptr_eq(&second, &opened().await), "the last that was one");
+    }
 }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::opener::Terms;
 use super::publish::{Job, Progress};
 use super::record::Recording;
 use super::session::{Ruling, Session};
@@ -53,7 +54,8 @@ impl Setup {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (recordings, orders) = mpsc::channel(COMMANDS);
         let (status, reported) = watch::channel(Status::default());
-        let feeds = Arc::new(Feeds::new(&self.encoder, |stream| PullConfig {
+        let terms = Terms::new(&self.config.backend, self.trust.clone());
+        let feeds = Arc::new(Feeds::new(&self.encoder, &terms, |stream| PullConfig {
             name: format!("channel {} {stream}", self.number),
             ring_bytes: self.ring_bytes,
             linger: self.publish.linger,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ivt_hal::{Bitrates, Credentials, Model, Stream, Transport};
+use ivt_media::rtsp::Patience;
 use log::LevelFilter;
 use toml::de::DeValue;
 use url::Url;
@@ -19,10 +20,14 @@ pub(super) const NAME: usize = 256;
 pub(super) const PATH: usize = 1024;
 /// Most cameras behind one NVR.
 const CHANNELS: usize = 256;
+/// Longest time that a camera may be waited for at a time, s.
+const PATIENCE: u64 = 300;
 /// What becomes of a channel that is not understood.
 const UNREACHABLE: &str = "the channel cannot be reached";
 
 const STREAMS: &[(&str, Stream)] = &[("main", Stream::Main), ("sub", Stream::Sub)];
+const TRANSPORTS: &[(&str, Transport)] =
+    &[("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)];
 const LEVELS: &[(&str, LevelFilter)] = &[
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),
@@ -267,8 +272,9 @@ fn rtsp_backend(section: &mut Section<'_, '_>, apart: Login) -> Result<Backend, 
     if username.is_none() && password.is_some() {
         return Err(section.error("channel.password needs channel.username"));
     }
-    let transports = word(&[("tcp", Transport::Tcp), ("udp", Transport::Udp)]);
-    let transport = section.read("transport", transports)?.unwrap_or_default();
+    let transport = section.read("transport", word(TRANSPORTS))?.unwrap_or_default();
+    let patience = patience(section)?;
+    let follows = section.read("login_follows_redirects", boolean)?;
     let web = web(section)?;
     Ok(Backend::Rtsp {
         main,
@@ -276,7 +282,22 @@ fn rtsp_backend(section: &mut Section<'_, '_>, apart: Login) -> Result<Backend, 
         username,
         password: password.unwrap_or_default().into(),
         transport,
+        patience,
+        login_follows_redirects: follows.unwrap_or(false),
         web,
+    })
+}
+
+fn patience(section: &mut Section<'_, '_>) -> Result<Patience, Error> {
+    let mut read = |key, usual| {
+        let given = section.read(key, integer(1..=PATIENCE));
+        given.map(|given| given.map_or(usual, seconds))
+    };
+    let usual = Patience::default();
+    Ok(Patience {
+        describe: read("describe_seconds", usual.describe)?,
+        first_packet: read("first_packet_seconds", usual.first_packet)?,
+        silence: read("silence_seconds", usual.silence)?,
     })
 }
 
@@ -360,10 +381,17 @@ fn cloud_url(value: &DeValue<'_>) -> Result<Url, String> {
 }
 
 fn rtsp_url(value: &DeValue<'_>) -> Result<String, String> {
+    const FORM: &str = "an address rtsp://HOST[:PORT]/PATH";
     let text = text(1..=PATH)(value)?;
     let none = None::<Credentials>;
-    let checked = ivt_hal::rtsp::Rtsp::new(&text, None, none, Transport::Tcp);
-    checked.map(|_| text).map_err(|e| format!("an address rtsp://HOST[:PORT]/PATH: {e}"))
+    let checked = ivt_hal::rtsp::Rtsp::new(&text, None, none, Transport::default());
+    checked.map_err(|e| format!("{FORM}: {e}"))?;
+    // The scheme of an address that was parsed, in whatever case it is written.
+    let encrypted = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtsps"));
+    if encrypted && cfg!(not(feature = "tls")) {
+        return Err(format!("{FORM}: this program is built without TLS"));
+    }
+    Ok(text)
 }
 
 pub(super) fn seconds(n: u64) -> Duration {

@@ -207,6 +207,61 @@ fn no_secret_is_printed() {
     }
 }
 
+#[test]
+fn a_camera_on_the_network_has_its_transport_and_its_time() {
+    let channel = |keys: &str| {
+        let rtsp = format!("backend = \"rtsp\"\nmain = \"rtsp://h/a\"\n{keys}");
+        MINIMAL.replace("backend = \"emulator\"", &rtsp)
+    };
+    let parsed = |keys: &str| match channel(keys).parse::<Config>().unwrap().channels.remove(0) {
+        Channel {
+            backend: Backend::Rtsp { transport, patience, login_follows_redirects, .. },
+            ..
+        } => {
+            let Patience { describe, first_packet, silence } = patience;
+            let seconds = [describe, first_packet, silence].map(|d| d.as_secs());
+            (transport, seconds, login_follows_redirects)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(parsed(""), (Transport::Auto, [15, 20, 10], false));
+    assert_eq!(parsed("transport = 'tcp'").0, Transport::Tcp);
+    assert_eq!(parsed("transport = 'udp'").0, Transport::Udp);
+    let keys = "describe_seconds = 1\nfirst_packet_seconds = 300\nsilence_seconds = 60\n\
+                login_follows_redirects = true";
+    assert_eq!(parsed(keys), (Transport::Auto, [1, 300, 60], true));
+    for (keys, want) in [
+        ("transport = 'quic'", "channel.transport must be \"auto\" or \"tcp\" or \"udp\""),
+        ("describe_seconds = 0", "channel.describe_seconds must be a whole number from 1 to 300"),
+        ("first_packet_seconds = 301", "first_packet_seconds must be a whole number from 1 to 300"),
+        ("silence_seconds = 0.5", "channel.silence_seconds must be a whole number from 1 to 300"),
+        ("login_follows_redirects = 1", "login_follows_redirects must be true or false"),
+        ("silent_seconds = 3", "did you mean \"silence_seconds\"?"),
+    ] {
+        let got = error(&channel(keys));
+        assert!(got.contains(want), "{keys}: {got}");
+    }
+    assert!(error(&with("backend = \"emulator\"", "silence_seconds = 3")).contains("unknown key"));
+}
+
+#[test]
+fn an_encrypted_camera_needs_a_program_with_tls() {
+    let channel = |url: &str| {
+        let rtsp = format!("backend = \"rtsp\"\nmain = \"{url}\"");
+        MINIMAL.replace("backend = \"emulator\"", &rtsp)
+    };
+    for url in ["rtsps://cam/a", "rtsps://u:p@cam:1/a", "RTSPS://cam/a"] {
+        let refusal = channel(url).parse::<Config>().err().map(|e| e.to_string());
+        let reason = "this program is built without TLS";
+        let refused = refusal.as_ref().is_some_and(|refusal| refusal.ends_with(reason));
+        assert_eq!(refused, cfg!(not(feature = "tls")), "{url}: {refusal:?}");
+    }
+    for url in ["http://cam/a", "rtsps://", "rtsp://cam:70000/a", "rtspx://cam/a"] {
+        let got = error(&channel(url));
+        assert!(got.contains("channel.main must be an address rtsp://HOST[:PORT]/PATH: "), "{got}");
+    }
+}
+
 mod files {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -46,7 +46,7 @@ pub struct Bitrates {
 }
 
 /// Where a stream comes from. Media opens it; the HAL only describes it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     /// A camera on the network.
     Rtsp(RtspSource),
@@ -63,9 +63,9 @@ pub enum Source {
 }
 
 /// How to reach an RTSP stream.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RtspSource {
-    /// Address without user name and password, so that it can be printed.
+    /// `rtsp://` or `rtsps://` address without user name and password, so that it can be printed.
     pub url: String,
     /// Kept apart; never printed.
     pub credentials: Option<Credentials>,
@@ -76,8 +76,10 @@ pub struct RtspSource {
 /// How RTP travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// Interleaved in the RTSP connection.
+    /// By TCP, and by UDP where the camera refuses that.
     #[default]
+    Auto,
+    /// Interleaved in the RTSP connection.
     Tcp,
     /// Datagrams.
     Udp,
