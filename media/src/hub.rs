@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::frame::{CLOCK_HZ, Frame, duration_to_ticks};
+use crate::join::Join;
 
 /// A longer silence is no slow stream.
 const OUTAGE: i64 = 10 * CLOCK_HZ;
@@ -33,7 +34,7 @@ pub enum Start {
     Back(Duration),
 }
 
-/// What a reader is given.
+/// What a reader is given. It never begins with pictures that refer to one from before its first.
 #[derive(Clone, Debug)]
 pub enum Item {
     /// The next frame.
@@ -98,7 +99,7 @@ impl Hub {
     /// A new reader.
     pub fn reader(self: &Arc<Self>, from: Start) -> Reader {
         let next = self.lock().start(from);
-        Reader { hub: Arc::clone(self), cursor: Cursor { next, fresh: true } }
+        Reader { hub: Arc::clone(self), cursor: Cursor::new(next) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -154,22 +155,38 @@ struct Cursor {
     next: u64,
     /// Nothing was given out yet: frames before the first key frame are not missed.
     fresh: bool,
+    /// The next frame is a key frame that does not follow those given out.
+    begins: bool,
+    join: Join,
 }
 
 impl Cursor {
+    fn new(next: u64) -> Self {
+        Self { next, fresh: true, begins: true, join: Join::default() }
+    }
+
     fn take(&mut self, ring: &Ring) -> Option<Item> {
         if self.fresh || self.next < ring.first {
             // Only a key frame will do; a gap is reported when there is one to go on with.
             let key = ring.keys.iter().copied().find(|&key| key >= self.next)?;
             let lost = key - self.next;
             self.next = key;
+            self.begins = true;
             if !std::mem::take(&mut self.fresh) && lost > 0 {
                 return Some(Item::Gap { lost });
             }
         }
-        let frame = ring.at(self.next)?;
-        self.next += 1;
-        Some(Item::Frame(Arc::clone(frame)))
+        loop {
+            let frame = ring.at(self.next)?;
+            self.next += 1;
+            // A camera that was opened anew knows nothing of its pictures from before.
+            if std::mem::take(&mut self.begins) || frame.discontinuity {
+                self.join.begin();
+            } else if !self.join.admits(frame) {
+                continue;
+            }
+            return Some(Item::Frame(Arc::clone(frame)));
+        }
     }
 }
 
@@ -297,6 +314,7 @@ mod tests {
 
     use super::*;
     use crate::frame::{AudioCodec, AudioParams, Track};
+    use crate::testing::{picture, sound};
 
     const SIZE: usize = 40;
     const COST: usize = SIZE + FRAME_OVERHEAD;
@@ -456,6 +474,53 @@ mod tests {
         assert!(reader.try_next().is_none());
         hub.push(frame(true, 9));
         assert_eq!(second(reader.try_next()), 9);
+    }
+
+    /// The numbers of the frames a reader is given now.
+    fn given(reader: &mut Reader) -> Vec<i64> {
+        std::iter::from_fn(|| match reader.try_next()? {
+            Item::Frame(frame) => Some(frame.dts / 90_000),
+            Item::Gap { .. } => Some(-1),
+        })
+        .collect()
+    }
+
+    /// A picture of an open group: key, leading, leading, trailing; sound with each second of them.
+    fn open_group(number: i64) -> Frame {
+        let leading = matches!(number % 4, 1 | 2);
+        Frame { leading, ..picture(number % 4 == 0, number * 90_000, SIZE, Instant::now()) }
+    }
+
+    #[test]
+    fn who_begins_at_a_key_frame_is_not_given_its_leading_pictures() {
+        let hub = Hub::new(100 * COST);
+        let mut first = hub.reader(Start::Live);
+        for number in 0..6 {
+            hub.push(open_group(number));
+            if number == 1 {
+                hub.push(sound(90_000, Instant::now()));
+            }
+        }
+        let mut second = hub.reader(Start::LastKey);
+        hub.push(open_group(6));
+        hub.push(open_group(7));
+        assert_eq!(given(&mut first), [0, 1, 3, 4, 5, 6, 7], "the sound, and then all");
+        assert_eq!(given(&mut second), [4, 7]);
+        hub.push(Frame { discontinuity: true, ..open_group(8) });
+        (9..12).for_each(|number| hub.push(open_group(number)));
+        assert_eq!(given(&mut first), [8, 11], "the camera was opened anew");
+    }
+
+    #[test]
+    fn leading_pictures_behind_a_gap_are_left_out() {
+        let hub = Hub::new(6 * COST);
+        let mut slow = hub.reader(Start::Live);
+        hub.push(open_group(0));
+        assert_eq!(given(&mut slow), [0]);
+        (1..13).for_each(|number| hub.push(open_group(number)));
+        assert_eq!(given(&mut slow), [-1, 8, 11, 12]);
+        hub.push(open_group(13));
+        assert_eq!(given(&mut slow), [13], "it is in flow again");
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ pub mod dts;
 pub mod flv;
 pub mod frame;
 pub mod hub;
+mod join;
 pub mod publish;
 pub mod pull;
 pub mod rtmp;

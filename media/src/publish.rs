@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::flv::Muxer;
 use crate::frame::Frame;
 use crate::hub::{Item, Reader};
+use crate::join::Join;
 use crate::rtmp::{Options, PublishError, Publisher, RtmpUrl};
 
 /// A frame that has waited this long for the server is late: the stream goes on at the newest key
@@ -138,7 +139,9 @@ struct Queue<'a> {
     reader: &'a mut Reader,
     /// Frames taken off the ring ahead of time, never more than it held at once.
     pending: VecDeque<Arc<Frame>>,
+    /// What was given last is not what comes before the next key frame.
     wants_key: bool,
+    join: Join,
     /// Not yet in the statistics: gaps, and the frames lost in them.
     gaps: u64,
     dropped: u64,
@@ -147,10 +150,10 @@ struct Queue<'a> {
 impl<'a> Queue<'a> {
     /// Starts at the newest key frame held: what came while the connection was made is no loss.
     fn new(reader: &'a mut Reader) -> Self {
-        let mut queue =
-            Self { reader, pending: VecDeque::new(), wants_key: true, gaps: 0, dropped: 0 };
+        let (pending, join) = (VecDeque::new(), Join::default());
+        let mut queue = Self { reader, pending, wants_key: true, join, gaps: 0, dropped: 0 };
         queue.catch_up();
-        Self { wants_key: queue.pending.is_empty(), gaps: 0, dropped: 0, ..queue }
+        Self { gaps: 0, dropped: 0, ..queue }
     }
 
     /// The next frame to send; `None` at the end of the source. Cancel safe.
@@ -161,7 +164,11 @@ impl<'a> Queue<'a> {
                     self.dropped += 1;
                     continue;
                 }
-                self.wants_key = false;
+                if mem::take(&mut self.wants_key) {
+                    self.join.begin();
+                } else if !self.join.admits(&frame) {
+                    continue;
+                }
                 return Some(frame);
             }
             match self.reader.next().await? {
@@ -189,11 +196,13 @@ impl<'a> Queue<'a> {
                 Item::Gap { lost } => {
                     dropped += lost + self.pending.len() as u64;
                     self.pending.clear();
+                    self.wants_key = true;
                 }
                 Item::Frame(frame) => {
-                    if frame.key {
+                    if frame.key && !self.pending.is_empty() {
                         dropped += self.pending.len() as u64;
                         self.pending.clear();
+                        self.wants_key = true;
                     }
                     self.pending.push_back(frame);
                 }

@@ -176,6 +176,59 @@ async fn a_picture_too_large_for_servers_is_left_out_with_those_made_from_it() {
     assert_eq!((seen.frames, seen.oversized, seen.dropped_frames), (4, 3, 6), "{seen:?}");
 }
 
+/// A picture of an open group of four: the two behind its key frame are leading ones.
+fn open_group(number: i64) -> Frame {
+    let leading = matches!(number % 4, 1 | 2);
+    Frame { leading, ..picture(number % 4 == 0, number, 10) }
+}
+
+async fn numbers(session: &mut Session<DuplexStream>, last: u8) -> Vec<u8> {
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&last) {
+        numbers.push(number(session).await.unwrap());
+    }
+    numbers
+}
+
+#[tokio::test(start_paused = true)]
+async fn leading_pictures_are_sent_in_flow_and_left_out_where_the_stream_begins() {
+    let hub = Hub::new(10 << 20);
+    let mut reader = hub.reader(Start::LastKey);
+    (0..5).for_each(|number| hub.push(open_group(number)));
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (stats, _seen) = watch::channel(PublishStats::default());
+    let (_stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    tokio::spawn(async move { relay(publisher, &mut reader, stopped, &stats).await });
+    sleep(Duration::from_millis(10)).await;
+    // The reader was in flow when the connection took its time; what is sent begins at 4.
+    (5..12).for_each(|number| hub.push(open_group(number)));
+    assert_eq!(numbers(&mut session, 11).await, [4, 7, 8, 9, 10, 11]);
+    // A picture that is too large, and with it the rest of its group.
+    hub.push(open_group(12));
+    hub.push(picture(false, 13, LARGEST + 1));
+    (14..24).for_each(|number| hub.push(open_group(number)));
+    assert_eq!(numbers(&mut session, 23).await, [12, 16, 19, 20, 21, 22, 23]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leading_pictures_are_left_out_where_a_late_stream_goes_on() {
+    let hub = Hub::new(10 << 20);
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (_task, _stop, seen) = start(publisher, &hub);
+    hub.push(open_group(0));
+    assert_eq!(numbers(&mut session, 0).await, [0]);
+    // These grow old before anybody takes them.
+    (3..10).for_each(|number| hub.push(open_group(number)));
+    tokio::time::advance(2 * LATE).await;
+    (10..13).for_each(|number| hub.push(open_group(number)));
+    let sent = numbers(&mut session, 12).await;
+    assert_eq!(sent, [8, 11, 12], "the newest key frame, and no leading ones");
+    hub.push(open_group(13));
+    assert_eq!(numbers(&mut session, 13).await, [13], "in flow");
+    assert_eq!(seen.borrow().gaps, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn old_pictures_are_not_sent_when_there_are_new_ones() {
     let hub = Hub::new(10 << 20);

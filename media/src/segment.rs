@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::frame::{AudioParams, CLOCK_HZ, Frame, Track};
+use crate::join::Join;
 use crate::ts::{Muxer, Tracks};
 
 mod cut;
@@ -54,6 +55,7 @@ pub struct Cutter {
     started: bool,
     /// The next segment does not continue this one.
     broken: bool,
+    join: Join,
     dropped: u64,
     /// Sound that cannot be carried was logged.
     refused: bool,
@@ -86,14 +88,16 @@ impl Cutter {
             heard: None,
             started: false,
             broken: false,
+            join: Join::default(),
             dropped: 0,
             refused: false,
             cuts: VecDeque::new(),
         }
     }
 
-    /// Takes the next frame. Those before the first key frame are left out; so is sound that
-    /// transport streams do not carry, with one line in the log.
+    /// Takes the next frame. Those before the first key frame are left out, and leading pictures of a
+    /// key frame that continues nothing; so is sound that transport streams do not carry, with one
+    /// line in the log.
     pub fn push(&mut self, frame: &Frame) {
         if frame.discontinuity {
             self.gap();
@@ -148,15 +152,21 @@ impl Cutter {
         let Some(group) = &mut self.group else {
             if frame.key {
                 self.open(frame, Tracks::of(frame));
+                self.join.begin();
             }
             return;
         };
+        if !self.join.admits(frame) {
+            return;
+        }
         match group.tracks.fit(frame) {
             Fit::Continues => self.extend(frame),
             Fit::Begins => {
                 self.close(frame.dts, true);
                 self.end(frame.dts, false);
                 self.open(frame, Tracks::of(frame));
+                // With other parameters, nothing refers to what was before.
+                self.join.begin();
             }
             Fit::Breaks => {
                 self.dropped += 1;

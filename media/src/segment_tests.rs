@@ -309,6 +309,44 @@ fn a_gap_ends_the_segment_and_the_next_is_a_discontinuity() {
     assert_eq!((marked, recorded.pictures().count()), (2, 40 + 25 + 1));
 }
 
+/// Pictures of open groups of 25: the two behind each key frame are leading ones. Their bytes say
+/// which they are.
+fn open_groups(params: &Arc<VideoParams>, start: i64) -> impl Iterator<Item = Frame> + use<> {
+    let params = Arc::clone(params);
+    (0..).map(move |n: u8| {
+        let nal = [if n.is_multiple_of(25) { 0x65 } else { 0x41 }, n];
+        let frame = picture(&params, n.is_multiple_of(25), start + i64::from(n) * STEP, &[&nal]);
+        Frame { leading: matches!(n % 25, 1 | 2), ..frame }
+    })
+}
+
+#[test]
+fn leading_pictures_are_recorded_where_the_stream_goes_on_and_left_out_where_it_begins() {
+    let pictures = |made: &Made| -> Vec<usize> {
+        let read = |segment: &Whole| {
+            let mut recorded = Recorded::default();
+            recorded.read(&segment.bytes);
+            recorded.pictures().count()
+        };
+        made.segments.iter().map(read).collect()
+    };
+    let params = h264();
+    let mut cutter = cutter(SECOND, u64::MAX);
+    let mut made = Made::default();
+    open_groups(&params, 0).take(75).for_each(|frame| made.push(&mut cutter, &frame));
+    cutter.gap();
+    open_groups(&params, 100 * STEP).take(50).for_each(|frame| made.push(&mut cutter, &frame));
+    // The camera was opened anew; then other parameters.
+    let mut again: Vec<_> = open_groups(&params, 200 * STEP).take(25).collect();
+    again[0].discontinuity = true;
+    again.extend(open_groups(&h265(), 225 * STEP).take(25));
+    again.iter().for_each(|frame| made.push(&mut cutter, frame));
+    cutter.finish();
+    made.drain(&mut cutter);
+    assert_eq!(pictures(&made), [23, 25, 25, 23, 25, 23, 23]);
+    assert_eq!(cutter.dropped(), 0);
+}
+
 #[test]
 fn stopping_ends_the_segment_with_what_is_there() {
     let mut cutter = cutter(60 * SECOND, u64::MAX);
