@@ -45,7 +45,7 @@ fn a_good_configuration_is_called_good() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let said = text(&output.stdout);
     assert!(said.contains("agent.toml: good"), "{said}");
-    assert!(said.contains(" MiB  recordings\n") && said.contains("40.00 MiB"), "{said}");
+    assert!(said.contains(" MiB  recordings; ") && said.contains("40.00 MiB"), "{said}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod hub;
 mod join;
 pub mod publish;
 pub mod pull;
+pub mod reserve;
 pub mod rtmp;
 pub mod rtp;
 pub mod rtsp;

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::backoff::{Backoff, Policy};
 use crate::hub::{Hub, Reader, Start};
+use crate::reserve::Reserve;
 use crate::source::{Opener, SourceError};
 use crate::stats::{Meter, StreamStats};
 use crate::timeline::Timeline;
@@ -35,13 +36,16 @@ pub struct PullConfig {
     pub name: String,
     /// Size of the ring.
     pub ring_bytes: usize,
+    /// What the ring may grow into beyond that, while its key frames are large; `None`: its size stays.
+    pub reserve: Option<Arc<Reserve>>,
     /// How long the stream stays open after its last reader left.
     pub linger: Duration,
 }
 
 impl Default for PullConfig {
     fn default() -> Self {
-        Self { name: "stream".into(), ring_bytes: 1 << 20, linger: Duration::from_secs(5) }
+        let linger = Duration::from_secs(5);
+        Self { name: "stream".into(), ring_bytes: 1 << 20, reserve: None, linger }
     }
 }
 
@@ -87,7 +91,10 @@ impl Pull {
     pub fn new(opener: Arc<dyn Opener>, config: PullConfig) -> Arc<Self> {
         let shared = Shared {
             opener,
-            hub: Hub::new(config.ring_bytes),
+            hub: match config.reserve.clone() {
+                Some(reserve) => Hub::growing(config.ring_bytes, reserve),
+                None => Hub::new(config.ring_bytes),
+            },
             config,
             state: watch::Sender::new(PullState::Idle),
             demand: watch::Sender::new(0),

@@ -34,7 +34,7 @@ pub struct Setup {
     pub encoder: Arc<dyn Encoder>,
     /// Its part of the configuration.
     pub config: config::Channel,
-    /// Size of each of its rings.
+    /// Size of each of its rings, where their key frames want no larger ones.
     pub ring_bytes: usize,
     /// How streams are kept up.
     pub publish: config::Publish,
@@ -58,6 +58,8 @@ impl Setup {
         let feeds = Arc::new(Feeds::new(&self.encoder, &terms, |stream| PullConfig {
             name: format!("channel {} {stream}", self.number),
             ring_bytes: self.ring_bytes,
+            // A size that was given is kept to.
+            reserve: self.config.ring_bytes.is_none().then(|| self.means.budget.reserve()),
             linger: self.publish.linger,
         }));
         for stream in &self.config.always_on {

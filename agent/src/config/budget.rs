@@ -1,5 +1,6 @@
 //! What the memory goes to, before anything starts: `runtime.memory_limit` less what is always
-//! needed is for the rings, and what they leave is for recordings.
+//! needed is for the rings, and what they leave is for recordings. Rings without a size of their own
+//! grow while their key frames are large, into what recordings have not set aside at that moment.
 //!
 //! The fixed parts are measured, see `docs/firmware.md`; `tests/interop` holds a running agent
 //! against the sum.
@@ -34,15 +35,20 @@ const WARM_RING: u64 = 2 * MIB;
 /// Of everything else, one part in so many is lost between what the allocator gives out.
 const SCATTER: u64 = 10;
 
+/// What rings that grow share with recordings.
+const GROWING: &str = "recordings; what they leave, rings may take while key frames are large";
+
 /// The parts of the memory. Their sum is the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// `runtime.memory_limit`.
     pub limit: u64,
-    /// Bytes of each ring, by channel.
+    /// Bytes of each ring, by channel; without a size of its own, as long as its key frames are small.
     pub rings: Vec<usize>,
-    /// Bytes of the segments of all recordings together.
+    /// Bytes of the segments of all recordings, and of what rings grow by, together.
     pub recordings: u64,
+    /// Some ring has no size of its own.
+    grow: bool,
     parts: Vec<Part>,
 }
 
@@ -101,9 +107,11 @@ impl Needs<'_> {
         let taken = self.ring_parts(&rings);
         let recordings = free - sum(&taken);
         parts.extend(taken);
-        parts.push(Part::new("recordings", recordings));
+        let grow = self.channels.iter().any(|channel| channel.ring_bytes.is_none());
+        let what = if grow { GROWING } else { "recordings" };
+        parts.push(Part::new(what, recordings));
         parts.push(Part::new("left between blocks by the allocator", limit - usable));
-        Ok(Budget { limit, rings, recordings, parts })
+        Ok(Budget { limit, rings, recordings, grow, parts })
     }
 
     /// What only some devices have.
@@ -193,9 +201,10 @@ impl Budget {
             (_, most) => mib(most.copied().unwrap_or(0) as u64),
         };
         format!(
-            "memory_limit {} MiB: {} MiB for recordings, rings of {ring} MiB",
+            "memory_limit {} MiB: {} MiB for recordings, rings of {ring} MiB{}",
             mib(self.limit),
-            mib(self.recordings)
+            mib(self.recordings),
+            if self.grow { ", more while key frames are large" } else { "" }
         )
     }
 }

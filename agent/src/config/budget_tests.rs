@@ -149,15 +149,19 @@ fn the_parts_are_shown_with_their_sum() {
     6.00 MiB  the program
     0.75 MiB  1 channel
     3.00 MiB  rings of channel 0: 2 of 1.00 MiB, and as much as one for a slow server
-   26.61 MiB  recordings
+   26.61 MiB  recordings; what they leave, rings may take while key frames are large
     3.64 MiB  left between blocks by the allocator
    40.00 MiB  runtime.memory_limit";
     assert_eq!(format!("\n{shown}"), want);
     let both = [camera("always_on = ['main']"), camera("")];
     assert_eq!(
         budget(&both, "").summary(),
-        "memory_limit 48.00 MiB: 30.14 MiB for recordings, rings of 1.00 to 2.00 MiB"
+        "memory_limit 48.00 MiB: 30.14 MiB for recordings, rings of 1.00 to 2.00 MiB, more while key \
+         frames are large"
     );
+    let given = budget(&[camera("ring_bytes = 1048576")], "");
+    assert!(given.summary().ends_with("rings of 1.00 MiB"), "{}", given.summary());
+    assert!(given.to_string().contains(" MiB  recordings\n"), "{given}");
 }
 
 fn any_channel() -> impl Strategy<Value = String> {

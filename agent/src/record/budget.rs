@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ivt_media::reserve::Reserve;
 use tokio::sync::watch;
 
-/// The bytes of all sessions.
+/// The bytes of all sessions. What they leave, rings may grow into.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
+    reserve: Arc<Reserve>,
     shares: Mutex<Shares>,
 }
 
@@ -53,7 +55,13 @@ pub struct Exceeded {
 impl Budget {
     /// `limit` bytes in all.
     pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit, shares: Mutex::default() })
+        Arc::new(Self { limit, reserve: Reserve::new(limit), shares: Mutex::default() })
+    }
+
+    /// What no session has set aside or holds, for rings: a session that begins gets it back from
+    /// them at their next key frame, long before it has filled it.
+    pub fn reserve(&self) -> Arc<Reserve> {
+        Arc::clone(&self.reserve)
     }
 
     /// Sets `bytes` aside. What the session `instead` of which this one comes has set aside counts
@@ -83,7 +91,15 @@ impl Budget {
         shares.next += 1;
         let (sender, most) = watch::channel(u64::MAX);
         shares.taken.insert(id, Taken { bytes, firm: bytes, most: sender });
+        self.leave(&shares);
         Ok(Share { budget: Arc::clone(self), id, bytes, most })
+    }
+
+    /// Tells the rings what is left for them.
+    fn leave(&self, shares: &Shares) {
+        let held = shares.taken.values().map(Taken::held);
+        let held = held.fold(0, u64::saturating_add);
+        self.reserve.resize(self.limit.saturating_sub(held));
     }
 
     fn lock(&self) -> MutexGuard<'_, Shares> {
@@ -109,6 +125,7 @@ impl Share {
             taken.bytes = held.min(taken.bytes);
             taken.firm = firm.min(taken.bytes);
         }
+        self.budget.leave(&shares);
     }
 
     /// Changes when [`Self::allowed`] is less, for others need the memory. Closed with the share.
@@ -126,12 +143,18 @@ impl Taken {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.lock().taken.remove(&self.id);
+        let mut shares = self.budget.lock();
+        shares.taken.remove(&self.id);
+        self.budget.leave(&shares);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use ivt_media::frame::{AudioCodec, AudioParams, Frame, Track};
+    use ivt_media::hub::Hub;
+
     use super::*;
 
     #[test]
@@ -193,6 +216,45 @@ mod tests {
         oldest.drain(0, 0);
         newer.drain(10, 0);
         assert_eq!((live.allowed(), first.allowed(), second.allowed()), (40, 15, 35));
+    }
+
+    #[test]
+    fn rings_may_have_what_recordings_leave() {
+        let budget = Budget::new(100 << 20);
+        let reserve = budget.reserve();
+        let hub = Hub::growing(1 << 20, Arc::clone(&reserve));
+        let lent = || {
+            hub.push(key_frame(2 << 20));
+            reserve.lent() >> 20
+        };
+        assert_eq!(lent(), 10, "six MiB instead of one, twice");
+        let first = budget.share(97 << 20, None).unwrap();
+        assert_eq!(lent(), 3);
+        let second = budget.share(100 << 20, Some(&first)).unwrap();
+        assert_eq!(lent(), 0);
+        first.drain(0, 0);
+        drop(second);
+        assert_eq!(lent(), 10);
+        assert!(budget.share(100 << 20, None).is_ok(), "no ring is in a recording's way");
+    }
+
+    fn key_frame(bytes: usize) -> Frame {
+        let params = AudioParams {
+            codec: AudioCodec::Pcma,
+            sample_rate: 8000,
+            channels: 1,
+            config: Bytes::new(),
+        };
+        Frame {
+            track: Track::Audio(Arc::new(params)),
+            key: true,
+            discontinuity: false,
+            leading: false,
+            pts: 0,
+            dts: 0,
+            received: std::time::Instant::now(),
+            data: vec![0; bytes].into(),
+        }
     }
 
     #[test]

@@ -106,8 +106,8 @@ impl<O: Outlet> Recorder<O> {
             Item::Frame(frame) => self.cutter.push(&frame),
             Item::Gap { lost } => {
                 log::warn!(
-                    "channel {}: a recording lost {lost} frames: the device is overloaded, or \
-                     ring_bytes is too small",
+                    "channel {}: a recording lost {lost} frames: the device is overloaded, or its \
+                     ring is too small: raise memory_limit, or ring_bytes where it is set",
                     self.channel
                 );
                 self.cutter.gap();

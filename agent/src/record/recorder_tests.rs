@@ -2,9 +2,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ivt_media::clip::{BuiltIn, ClipOpener};
-use ivt_media::frame::{CLOCK_HZ, Track};
+use ivt_media::frame::CLOCK_HZ;
 use ivt_media::hub;
 use ivt_media::pull::{Pull, PullConfig};
+use ivt_media::reserve::Reserve;
 use ivt_media::source::{FrameSource, Opener, SourceError};
 
 use super::*;
@@ -57,7 +58,16 @@ async fn record(opener: impl Opener + 'static, time: Duration) -> Seen {
 }
 
 async fn record_from(number: u64, opener: impl Opener + 'static, time: Duration) -> Seen {
-    let pull = Pull::new(Arc::new(opener), PullConfig::default());
+    record_with(PullConfig::default(), number, opener, time).await
+}
+
+async fn record_with(
+    config: PullConfig,
+    number: u64,
+    opener: impl Opener + 'static,
+    time: Duration,
+) -> Seen {
+    let pull = Pull::new(Arc::new(opener), config);
     let (mut input, seen) = (pull.subscribe(hub::Start::Live), Seen::default());
     let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
     let recorder = Recorder::new(0, LIMITS, &first, number, seen.clone());
@@ -161,6 +171,16 @@ async fn a_lost_camera_ends_the_segment_and_the_gap_is_told_and_timed() {
     assert!((59 * SECOND..75 * SECOND).contains(&start(resumed)), "{:?}", start(resumed));
 }
 
+/// A picture with this much filler data.
+fn filled(mut frame: Frame, bytes: u32) -> Frame {
+    let mut data = frame.data.to_vec();
+    data.extend(bytes.to_be_bytes());
+    data.push(12);
+    data.resize(data.len() + bytes as usize - 1, 0xff);
+    frame.data = data.into();
+    frame
+}
+
 /// A camera of 4 Mbit/s whose pictures come every three seconds, as over a bad Wi-Fi.
 struct Bursts(ClipOpener);
 
@@ -180,16 +200,8 @@ impl FrameSource for Burst {
         while held.is_empty() {
             let until = tokio::time::Instant::now() + 3 * SECOND;
             while tokio::time::Instant::now() < until {
-                let mut frame = source.frame().await?;
-                if let Track::Video(_) = frame.track {
-                    // Filler data.
-                    let mut data = frame.data.to_vec();
-                    data.extend(33_000u32.to_be_bytes());
-                    data.push(12);
-                    data.extend([0xff; 32_999]);
-                    frame.data = data.into();
-                }
-                held.push_back(frame);
+                let frame = source.frame().await?;
+                held.push_back(if frame.is_video() { filled(frame, 33_000) } else { frame });
             }
         }
         Ok(held.pop_front().unwrap())
@@ -201,10 +213,54 @@ async fn pictures_that_come_in_bursts_are_all_recorded() {
     let seen = record(Bursts(ClipOpener::built_in(BuiltIn::Main)), 31 * SECOND).await;
     let segments = seen.segments();
     assert!(segments.iter().map(|s| s.bytes).sum::<u64>() > 11 << 20);
+    all_there(&segments);
+}
+
+fn all_there(segments: &[Segment]) {
     for pair in segments.windows(2) {
         assert!(!pair[1].discontinuity, "{}", pair[1].number);
         let gap = start(&pair[1]).abs_diff(start(&pair[0]) + pair[0].duration);
         assert!(gap < Duration::from_millis(1), "{}: {gap:?}", pair[1].number);
+    }
+}
+
+/// A 4K camera: key frames of 1.2 MB, pictures of 40 KB between them, none quite in time.
+struct Large(ClipOpener);
+
+struct LargeSource(Box<dyn FrameSource>, u64);
+
+#[async_trait]
+impl Opener for Large {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        Ok(Box::new(LargeSource(self.0.open().await?, 0)))
+    }
+}
+
+#[async_trait]
+impl FrameSource for LargeSource {
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        let frame = self.0.frame().await?;
+        self.1 += 1;
+        sleep(Duration::from_millis(self.1 * 37 % 60)).await;
+        Ok(match (frame.is_video(), frame.key) {
+            (true, true) => filled(frame, 1_200_000),
+            (true, false) => filled(frame, 40_000),
+            _ => frame,
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_frames_larger_than_the_ring_cost_no_picture() {
+    let most = Reserve::new(1 << 40);
+    for reserve in [None, Some(Reserve::new(600 << 10)), Some(most)] {
+        let camera = Large(ClipOpener::built_in(BuiltIn::Main));
+        let config = PullConfig { reserve: reserve.clone(), ..PullConfig::default() };
+        let segments = record_with(config, 0, camera, 41 * SECOND).await.segments();
+        let recorded = start(segments.last().unwrap()) + segments.last().unwrap().duration;
+        assert!(recorded.abs_diff(41 * SECOND) < SECOND / 2, "{recorded:?}");
+        assert!(segments.iter().map(|s| s.bytes).sum::<u64>() > 40 << 20);
+        all_there(&segments);
     }
 }
 
