@@ -249,10 +249,13 @@ async fn log_statistics(view: View, mut stop: Stop) {
 
 fn line(stats: &StreamStats) -> String {
     format!(
-        "{} kbit/s, {:.1} fps, {} drops, {} reconnects, last error: {}",
+        "{} kbit/s, {:.1} fps, {} drops, {} packets lost, {} skipped, {} reconnects, last error: \
+         {}",
         stats.bitrate / 1000,
         stats.fps,
         stats.drops,
+        stats.packets_lost,
+        stats.packets_skipped,
         stats.reconnects,
         stats.last_error.as_deref().unwrap_or("none"),
     )

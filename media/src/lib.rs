@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod alert;
 pub mod annexb;
 pub mod backoff;
 pub mod clip;

@@ -9,10 +9,12 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::sleep;
 
+use crate::alert::LossAlert;
 use crate::backoff::{Backoff, Policy};
+use crate::frame::Frame;
 use crate::hub::{Hub, Reader, Start};
 use crate::reserve::Reserve;
-use crate::source::{Opener, SourceError};
+use crate::source::{FrameSource, Opener, SourceError};
 use crate::stats::{Meter, StreamStats};
 use crate::timeline::Timeline;
 
@@ -28,6 +30,9 @@ static RETRY: Policy = Policy {
 };
 /// Cameras lock out who keeps knocking with a wrong password.
 const UNAUTHORIZED_RETRY: Duration = Duration::from_secs(30);
+
+/// A camera that has sent no key frame for so long is told of.
+const PICTURE_LATE: Duration = Duration::from_secs(10);
 
 /// How a pull behaves.
 #[derive(Clone, Debug)]
@@ -74,6 +79,14 @@ pub struct Pull {
 pub struct Subscription {
     reader: Reader,
     _demand: Demand,
+}
+
+/// What the log was told of a stream since somebody wanted it.
+#[derive(Default)]
+struct Told {
+    losses: LossAlert,
+    /// No picture came in time: that it does not, again and again, is no news.
+    no_picture: bool,
 }
 
 struct Shared {
@@ -128,6 +141,12 @@ impl Pull {
     /// The numbers as they are now.
     pub fn stats(&self) -> StreamStats {
         lock(&self.shared.meter).read(now())
+    }
+
+    /// What the camera, being opened or open and without a picture yet, is waited for: a clause for a
+    /// person. `None` where there is nothing to tell.
+    pub fn awaits(&self) -> Option<String> {
+        self.shared.opener.awaits()
     }
 
     /// Closes the stream for good, ends every reader and waits (bounded) until the camera has
@@ -205,9 +224,10 @@ impl Shared {
     async fn keep_open(&self, timeline: &mut Timeline) -> Infallible {
         self.state.send_replace(PullState::Opening);
         let mut backoff = Backoff::new(&RETRY);
+        let mut told = Told::default();
         loop {
             let opened = now();
-            let error = self.stream(timeline).await;
+            let error = self.stream(timeline, &mut told).await;
             backoff.lived(now().saturating_duration_since(opened));
             let wait = match error {
                 SourceError::Unauthorized { .. } => UNAUTHORIZED_RETRY,
@@ -221,38 +241,96 @@ impl Shared {
     }
 
     /// Opens the source and hands on its frames until it fails.
-    async fn stream(&self, timeline: &mut Timeline) -> SourceError {
+    async fn stream(&self, timeline: &mut Timeline, told: &mut Told) -> SourceError {
         let mut source = match self.opener.open().await {
             Ok(source) => source,
             Err(error) => return error,
         };
         timeline.reopen();
-        if let Err(error) = source.arriving().await {
-            return error;
-        }
-        self.state.send_replace(PullState::Live);
-        log::info!("{}: live", self.config.name);
-        let mut decodable = false;
+        let first = {
+            let first = self.first_key(&mut *source, timeline, &mut told.losses);
+            tokio::pin!(first);
+            tokio::select! {
+                biased;
+                first = &mut first => first,
+                () = sleep(PICTURE_LATE) => {
+                    self.note_no_picture(&mut told.no_picture);
+                    first.await
+                }
+            }
+        };
+        let mut frame = match first {
+            Ok(frame) => frame,
+            Err(error) => return error,
+        };
+        told.no_picture = false;
         let mut burst = 0;
         loop {
-            let mut frame = match source.frame().await {
-                Ok(frame) => frame,
-                Err(error) => return error,
-            };
-            timeline.place(&mut frame);
-            lock(&self.meter).count(&frame, source.losses().frames);
-            decodable |= frame.key;
-            // Before the source's first key frame it counts, but no reader can show it.
-            if decodable {
-                burst += frame.data.len();
-                self.hub.push(frame);
-            }
+            burst += frame.data.len();
+            self.hub.push(frame);
             // A source may have so much at hand that it never waits; readers would fall behind.
             if burst >= self.config.ring_bytes / 4 {
                 burst = 0;
                 yield_now().await;
             }
+            frame = match self.next(&mut *source, timeline, &mut told.losses).await {
+                Ok(frame) => frame,
+                Err(error) => return error,
+            };
         }
+    }
+
+    /// The source's first key frame. What comes before it counts, but no reader can show it.
+    async fn first_key(
+        &self,
+        source: &mut dyn FrameSource,
+        timeline: &mut Timeline,
+        losses: &mut LossAlert,
+    ) -> Result<Frame, SourceError> {
+        source.arriving().await?;
+        self.state.send_replace(PullState::Live);
+        log::info!("{}: live", self.config.name);
+        loop {
+            let frame = self.next(source, timeline, losses).await?;
+            if frame.key {
+                return Ok(frame);
+            }
+        }
+    }
+
+    async fn next(
+        &self,
+        source: &mut dyn FrameSource,
+        timeline: &mut Timeline,
+        losses: &mut LossAlert,
+    ) -> Result<Frame, SourceError> {
+        let mut frame = source.frame().await?;
+        timeline.place(&mut frame);
+        let lost = lock(&self.meter).count(&frame, source.losses());
+        if let Some((lost, span)) = losses.note(lost, frame.received) {
+            log::warn!(
+                "{}: the camera's packets are lost: {lost} in the last {} s; pictures are damaged \
+                 or left out: check the network on the way, lower the bit rate, or use \
+                 transport = \"tcp\"",
+                self.config.name,
+                span.as_secs()
+            );
+        }
+        Ok(frame)
+    }
+
+    fn note_no_picture(&self, told: &mut bool) {
+        let again = std::mem::replace(told, true);
+        let level = if again { log::Level::Debug } else { log::Level::Warn };
+        let awaits = self.opener.awaits();
+        log::log!(
+            level,
+            "{}: no picture {} s after opening: {}; check the camera's codec and the interval of \
+             its key frames (I frames)",
+            self.config.name,
+            PICTURE_LATE.as_secs(),
+            awaits.as_deref().unwrap_or("no key frame came")
+        );
     }
 
     fn note_failure(&self, error: SourceError, wait: Duration) {

@@ -244,3 +244,120 @@ async fn stop_and_drop_release_the_camera_and_end_readers() {
     sleep(SECOND).await;
     assert_eq!(camera.open_now.load(Relaxed), 0);
 }
+
+/// What the log is told, for the streams of these tests alone.
+struct Lines(Mutex<Vec<String>>);
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.level() == log::Level::Warn {
+            lock(&self.0).push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// The warnings about the stream of this name, less what it calls itself.
+fn warnings(name: &str) -> Vec<String> {
+    static LINES: Lines = Lines(Mutex::new(Vec::new()));
+    // Whichever test is the first.
+    if log::set_logger(&LINES).is_ok() {
+        log::set_max_level(log::LevelFilter::Warn);
+    }
+    let lines = lock(&LINES.0);
+    let of = |line: &String| Some(line.strip_prefix(name)?.strip_prefix(": ")?.to_owned());
+    lines.iter().filter_map(of).collect()
+}
+
+/// A camera of 10 fps without a key frame before the given picture, which loses a packet a second. It
+/// is lost after 30 s.
+struct Poor {
+    key: i64,
+    number: i64,
+}
+
+#[async_trait]
+impl Opener for i64 {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        Ok(Box::new(Poor { key: *self, number: 0 }))
+    }
+
+    fn awaits(&self) -> Option<String> {
+        Some("packets come, but no key frame".into())
+    }
+}
+
+#[async_trait]
+impl FrameSource for Poor {
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        sleep(SECOND / 10).await;
+        let n = self.number;
+        self.number += 1;
+        match n {
+            300.. => Err(unreachable()),
+            n => Ok(picture(n == self.key, n * 9000, 1000, now())),
+        }
+    }
+
+    fn losses(&self) -> Losses {
+        let packets = self.number as u64 / 10;
+        Losses { packets, skipped: 1, ..Losses::default() }
+    }
+}
+
+fn named(name: &str, opener: impl Opener + 'static) -> Arc<Pull> {
+    warnings(name);
+    Pull::new(Arc::new(opener), PullConfig { name: name.into(), ..PullConfig::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_sends_no_picture_is_told_of_with_what_it_is_waited_for() {
+    let pull = named("no picture", i64::MAX);
+    assert_eq!(pull.awaits().as_deref(), Some("packets come, but no key frame"));
+    let told = || {
+        let about = |line: &String| line.starts_with("no picture 10 s after opening");
+        warnings("no picture").into_iter().filter(about).collect::<Vec<_>>()
+    };
+    let _reader = pull.subscribe(Start::Live);
+    sleep(9 * SECOND).await;
+    assert!(told().is_empty());
+    sleep(2 * SECOND).await;
+    let [line] = &told()[..] else { panic!("{:?}", told()) };
+    assert!(line.contains("after opening: packets come, but no key frame; "), "{line}");
+    sleep(120 * SECOND).await;
+    assert!(pull.stats().reconnects > 2);
+    assert_eq!(told().len(), 1, "again and again is no news");
+
+    let pull = named("late picture", 120);
+    let _reader = pull.subscribe(Start::Live);
+    sleep(15 * SECOND).await;
+    let before = warnings("late picture").len();
+    sleep(29 * SECOND).await;
+    let told = warnings("late picture").split_off(before);
+    let again = told.iter().filter(|line| line.starts_with("no picture")).count();
+    assert_eq!(again, 1, "a picture came between: {told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_packets_are_told_of_and_counted() {
+    let pull = named("lossy", 0);
+    let _reader = pull.subscribe(Start::Live);
+    sleep(185 * SECOND).await;
+    let told = warnings("lossy");
+    let told: Vec<_> = told.iter().filter(|line| line.contains("packets are lost")).collect();
+    assert!((3..=4).contains(&told.len()), "{told:?}");
+    assert!(
+        told[0].starts_with("the camera's packets are lost: 11 in the last 10 s; "),
+        "{told:?}"
+    );
+    let stats = pull.stats();
+    assert!((140..=185).contains(&stats.packets_lost), "{stats:?}");
+    assert!((40..=60).contains(&stats.packets_lost_per_minute), "{stats:?}");
+    assert!(stats.packets_skipped > 1, "of all sources: {stats:?}");
+    assert!(warnings("stream").iter().all(|line| !line.contains("packets are lost")));
+}

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, ticks_to_duration};
+use crate::source::Losses;
 
 /// Seconds the bitrate and the frame rate are averaged over.
 const WINDOW: u64 = 4;
 const BUCKETS: usize = WINDOW as usize + 1;
+const MINUTE: u64 = 60;
 /// A longer step between two frames is an outage, not content.
 const LONGEST_STEP: Duration = Duration::from_secs(3);
 
@@ -25,6 +27,12 @@ pub struct StreamStats {
     pub duration: Duration,
     /// Frames lost on the way or given up because they could not be decoded.
     pub drops: u64,
+    /// Packets that never came.
+    pub packets_lost: u64,
+    /// Those of the last full minute.
+    pub packets_lost_per_minute: u64,
+    /// Packets that were no part of any frame: empty, doubled, of a kind nobody asked for.
+    pub packets_skipped: u64,
     /// Times the stream was opened again after a failure.
     pub reconnects: u64,
     /// The last failure, also when it is over.
@@ -46,8 +54,11 @@ impl StreamStats {
 pub(crate) struct Meter {
     epoch: Instant,
     totals: StreamStats,
-    /// Drops of sources already closed.
-    past_drops: u64,
+    /// Of sources already closed.
+    past: Losses,
+    /// A minute since the epoch, and what was lost in it and in the one before.
+    minute: u64,
+    lost: [u64; 2],
     newest_dts: Option<i64>,
     /// One per second; a bucket is valid only for its own second.
     buckets: [Bucket; BUCKETS],
@@ -65,18 +76,27 @@ impl Meter {
         Self {
             epoch: now,
             totals: StreamStats::default(),
-            past_drops: 0,
+            past: Losses::default(),
+            minute: 0,
+            lost: [0; 2],
             newest_dts: None,
             buckets: [Bucket::default(); BUCKETS],
         }
     }
 
-    /// Counts a frame placed on the timeline, and what its source dropped so far.
-    pub(crate) fn count(&mut self, frame: &Frame, source_drops: u64) {
+    /// Counts a frame placed on the timeline, and what its source lost so far. Packets lost since the
+    /// frame before.
+    pub(crate) fn count(&mut self, frame: &Frame, losses: Losses) -> u64 {
         let bytes = frame.data.len() as u64;
         self.totals.frames += 1;
         self.totals.bytes += bytes;
-        self.totals.drops = self.past_drops + source_drops;
+        self.totals.drops = self.past.frames.saturating_add(losses.frames);
+        self.totals.packets_skipped = self.past.skipped.saturating_add(losses.skipped);
+        let packets = self.past.packets.saturating_add(losses.packets);
+        let lost = packets.saturating_sub(self.totals.packets_lost);
+        self.totals.packets_lost = packets;
+        self.turn(frame.received);
+        self.lost[0] = self.lost[0].saturating_add(lost);
         let newest = self.newest_dts.get_or_insert(frame.dts);
         if frame.dts > *newest {
             let step = ticks_to_duration(frame.dts - *newest);
@@ -90,11 +110,27 @@ impl Meter {
         }
         bucket.bytes += bytes;
         bucket.pictures += u64::from(frame.is_video());
+        lost
+    }
+
+    /// Begins the minute of this moment, if another one is being counted.
+    fn turn(&mut self, now: Instant) {
+        let minute = self.second(now) / MINUTE;
+        match minute.saturating_sub(self.minute) {
+            0 => return,
+            1 => self.lost = [0, self.lost[0]],
+            _ => self.lost = [0; 2],
+        }
+        self.minute = minute;
     }
 
     /// A source ended; another will be opened.
     pub(crate) fn fail(&mut self, error: String) {
-        self.past_drops = self.totals.drops;
+        self.past = Losses {
+            frames: self.totals.drops,
+            packets: self.totals.packets_lost,
+            skipped: self.totals.packets_skipped,
+        };
         self.totals.last_error = Some(error);
     }
 
@@ -102,7 +138,8 @@ impl Meter {
         self.totals.reconnects += 1;
     }
 
-    pub(crate) fn read(&self, now: Instant) -> StreamStats {
+    pub(crate) fn read(&mut self, now: Instant) -> StreamStats {
+        self.turn(now);
         let this = self.second(now);
         let window = this.saturating_sub(WINDOW)..this;
         let full = self.buckets.iter().filter(|b| window.contains(&b.second));
@@ -112,6 +149,7 @@ impl Meter {
         StreamStats {
             bitrate: bytes * 8 / seconds,
             fps: pictures as f64 / seconds as f64,
+            packets_lost_per_minute: self.lost[1],
             ..self.totals.clone()
         }
     }
@@ -133,7 +171,8 @@ mod tests {
     fn feed(meter: &mut Meter, epoch: Instant, from: Duration, to: Duration) {
         let mut at = from;
         while at < to {
-            meter.count(&picture(false, duration_to_ticks(at), 1000, epoch + at), 0);
+            meter
+                .count(&picture(false, duration_to_ticks(at), 1000, epoch + at), Losses::default());
             at += 40 * MS;
         }
     }
@@ -149,7 +188,7 @@ mod tests {
         assert_eq!(meter.read(epoch + 60_000 * MS).bitrate, 200_000);
         assert_eq!(meter.read(epoch + 62_500 * MS).bitrate, 100_000, "two seconds of four");
         assert_eq!(meter.read(epoch + 64_500 * MS).bitrate, 0);
-        meter.count(&sound(0, epoch + 65_000 * MS), 0);
+        meter.count(&sound(0, epoch + 65_000 * MS), Losses::default());
         let after = meter.read(epoch + 66_000 * MS);
         assert_eq!((after.bitrate, after.fps), (320, 0.0), "sound counts as bytes only");
     }
@@ -161,13 +200,13 @@ mod tests {
         let start = meter.read(epoch);
         // Three seconds of content in one burst.
         for n in 0..75 {
-            meter.count(&picture(false, n * 3600, 1000, epoch), 0);
+            meter.count(&picture(false, n * 3600, 1000, epoch), Losses::default());
         }
         let burst = meter.read(epoch + 10 * MS);
         let mean = burst.mean_bitrate_since(&start).unwrap();
         assert!((200_000..205_000).contains(&mean), "{mean}");
         // An outage is no content.
-        meter.count(&picture(true, 90_000_000, 1000, epoch + 60_000 * MS), 0);
+        meter.count(&picture(true, 90_000_000, 1000, epoch + 60_000 * MS), Losses::default());
         assert_eq!(meter.read(epoch + 60_000 * MS).duration, burst.duration);
     }
 
@@ -175,14 +214,38 @@ mod tests {
     fn drops_of_each_source_add_up() {
         let epoch = Instant::now();
         let mut meter = Meter::new(epoch);
-        meter.count(&picture(true, 0, 10, epoch), 3);
-        meter.count(&picture(true, 1, 10, epoch), 5);
+        let frames = |frames| Losses { frames, packets: 2 * frames, skipped: 3 * frames };
+        assert_eq!(meter.count(&picture(true, 0, 10, epoch), frames(3)), 6);
+        assert_eq!(meter.count(&picture(true, 1, 10, epoch), frames(5)), 4);
         meter.fail("gone".into());
         meter.reconnected();
-        meter.count(&picture(true, 2, 10, epoch), 1);
+        assert_eq!(meter.count(&picture(true, 2, 10, epoch), frames(1)), 2);
         let stats = meter.read(epoch);
         assert_eq!((stats.drops, stats.reconnects), (6, 1));
+        assert_eq!((stats.packets_lost, stats.packets_skipped), (12, 18));
         assert_eq!(stats.last_error.as_deref(), Some("gone"));
         assert_eq!((stats.frames, stats.bytes), (3, 30));
+    }
+
+    #[test]
+    fn packets_lost_are_counted_by_full_minutes() {
+        let epoch = Instant::now();
+        let mut meter = Meter::new(epoch);
+        let mut lost = |second: u64, packets| {
+            let at = epoch + Duration::from_secs(second);
+            let losses = Losses { packets, ..Losses::default() };
+            meter.count(&picture(false, second as i64 * 90_000, 10, at), losses);
+            let stats = meter.read(at);
+            (stats.packets_lost, stats.packets_lost_per_minute)
+        };
+        assert_eq!(lost(10, 3), (3, 0), "the minute is not over");
+        assert_eq!(lost(59, 5), (5, 0));
+        assert_eq!(lost(60, 6), (6, 5));
+        assert_eq!(lost(119, 6), (6, 5));
+        assert_eq!(lost(120, 6), (6, 1));
+        assert_eq!(lost(180, 6), (6, 0));
+        assert_eq!(lost(185, 16), (16, 0));
+        assert_eq!(meter.read(epoch + Duration::from_secs(250)).packets_lost_per_minute, 10);
+        assert_eq!(meter.read(epoch + Duration::from_secs(300)).packets_lost_per_minute, 0);
     }
 }
