@@ -106,6 +106,15 @@ impl Refusal {
     }
 }
 
+/// What a camera that is late is told as.
+fn nothing(pull: &Pull) -> String {
+    let reason = "the camera sent nothing decodable in time";
+    match pull.awaits() {
+        Some(awaits) => format!("{reason}: {awaits}"),
+        None => reason.into(),
+    }
+}
+
 /// What a channel must know of the connection to the cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {

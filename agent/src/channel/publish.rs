@@ -2,6 +2,7 @@
 //! means for the cloud is decided by the task.
 
 use std::convert::Infallible;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use ivt_hal::Encoder;
@@ -50,7 +51,7 @@ impl Job {
         let mut subscription = self.pull.subscribe(Start::LastKey);
         if let Some(limit) = self.ask.max_bitrate {
             let checked = tokio::select! {
-                checked = bitrate::check(&*self.encoder, self.ask.stream, &self.pull, limit) => checked,
+                checked = self.check(limit, &reports) => checked,
                 _ = &mut stop => return,
             };
             if let Err(refusal) = checked {
@@ -74,6 +75,21 @@ impl Job {
                 _ = &mut stop => return,
             }
             subscription = self.pull.subscribe(Start::LastKey);
+        }
+    }
+
+    /// Whether the stream keeps to its bit rate. A camera that fails is reported, and asked again.
+    async fn check(&self, limit: NonZeroU64, reports: &Reports) -> Result<(), Refusal> {
+        loop {
+            let checked = bitrate::check(&*self.encoder, self.ask.stream, &self.pull, limit).await;
+            let Err(refusal) = checked else { return Ok(()) };
+            let mut camera = self.pull.state();
+            if !matches!(*camera.borrow_and_update(), PullState::Failed(_)) {
+                return Err(refusal);
+            }
+            report(reports, Progress::Broken(refusal)).await;
+            // The sender lives in the pull.
+            camera.changed().await.ok();
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Answer, Feeds, Link, RecordAsk, Refusal, Status, bitrate};
+use super::{Answer, Feeds, Link, RecordAsk, Refusal, Status, bitrate, nothing};
 use crate::record::budget::Share;
 use crate::record::means::Means;
 use crate::record::session::{self, Session};
@@ -156,10 +156,7 @@ impl Recording {
                 }
                 arrives(&pull).await
             };
-            let silent = |_| Refusal::Camera {
-                kind: Kind::Timeout,
-                reason: "the camera sent no frame in time".into(),
-            };
+            let silent = |_| Refusal::Camera { kind: Kind::Timeout, reason: nothing(&pull) };
             timeout_at(until, checked).await.map_err(silent)??;
             let camera = pull.state();
             Ok(Session {

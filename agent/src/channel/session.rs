@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::HEALTH;
 
 /// How long a stream may take to start: the cloud has its answer within 10 s.
-const START: Duration = Duration::from_millis(9_500);
+pub const START: Duration = Duration::from_millis(9_500);
 
 /// What is known of the channel's live stream.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ enum Phase {
     /// The server takes what the camera sends. The time for retries, once it has begun, goes on until
     /// the stream has shown its health.
     Flowing { since: Instant, until: Option<Instant> },
+    /// The camera gave nothing to decode in time, and was told as late; it may yet.
+    Late { until: Instant },
     /// Server or camera was lost.
     Retrying { until: Instant },
 }
@@ -37,7 +39,7 @@ enum Phase {
 pub enum Ruling {
     /// Start it; what was being retried is given up.
     Start,
-    /// This very stream is being started: its outcome is the answer.
+    /// This very stream is being started, or its camera is late: its outcome is the answer.
     Join,
     /// This very stream is there: success, and nothing changes.
     Running,
@@ -55,10 +57,10 @@ impl Session {
     pub fn publish(&mut self, stream_id: &str, now: Instant) -> Ruling {
         if let Some(current) = &self.current {
             match (current.stream_id == stream_id, current.phase) {
-                (true, Phase::Starting { .. }) => return Ruling::Join,
+                (true, Phase::Starting { .. } | Phase::Late { .. }) => return Ruling::Join,
                 (true, _) => return Ruling::Running,
                 (false, Phase::Starting { .. } | Phase::Flowing { .. }) => return Ruling::Busy,
-                (false, Phase::Retrying { .. }) => {}
+                (false, Phase::Late { .. } | Phase::Retrying { .. }) => {}
             }
         }
         let phase = Phase::Starting { until: now + START };
@@ -80,10 +82,22 @@ impl Session {
     pub fn flowing(&mut self, now: Instant) {
         let Some(current) = &mut self.current else { return };
         current.phase = match current.phase {
-            Phase::Starting { .. } => Phase::Flowing { since: now, until: None },
+            Phase::Starting { .. } | Phase::Late { .. } => {
+                Phase::Flowing { since: now, until: None }
+            }
             Phase::Retrying { until } => Phase::Flowing { since: now, until: Some(until) },
             flowing @ Phase::Flowing { .. } => flowing,
         };
+    }
+
+    /// The time to start is over, and the camera may yet give something: it is tried as long as a lost
+    /// stream. False where that is not at all.
+    pub fn late(&mut self, now: Instant) -> bool {
+        let Some(current) = self.current.as_mut().filter(|_| !self.retry.is_zero()) else {
+            return false;
+        };
+        current.phase = Phase::Late { until: now + self.retry };
+        true
     }
 
     /// The flow broke off. The time for retries counts from the moment it did, or from an earlier one:
@@ -101,7 +115,9 @@ impl Session {
     /// When the current stream is given up.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.current.as_ref()?.phase {
-            Phase::Starting { until } | Phase::Retrying { until } => Some(until),
+            Phase::Starting { until } | Phase::Late { until } | Phase::Retrying { until } => {
+                Some(until)
+            }
             Phase::Flowing { .. } => None,
         }
     }
@@ -111,6 +127,18 @@ impl Session {
         let current = self.current.as_ref();
         let current = current.filter(|c| matches!(c.phase, Phase::Flowing { .. }));
         current.map(|c| c.stream_id.as_str())
+    }
+
+    /// The first attempt runs: what becomes of it is the answer to who asked.
+    pub fn is_starting(&self) -> bool {
+        self.current.as_ref().is_some_and(|c| matches!(c.phase, Phase::Starting { .. }))
+    }
+
+    /// Frames have flowed, now or before.
+    pub fn has_flowed(&self) -> bool {
+        let flowed =
+            |c: &Current| matches!(c.phase, Phase::Flowing { .. } | Phase::Retrying { .. });
+        self.current.as_ref().is_some_and(flowed)
     }
 
     /// The stream there is, flowing or not.
@@ -224,6 +252,46 @@ mod tests {
         session.flowing(back);
         session.faltered(back + HEALTH);
         assert_eq!(session.poll_timeout(), Some(back + HEALTH + RETRY));
+    }
+
+    #[test]
+    fn a_late_camera_is_tried_as_long_as_a_lost_stream_and_is_no_success() {
+        let now = now();
+        let mut session = Session::new(RETRY);
+        session.publish("a", now);
+        assert!(session.is_starting() && !session.has_flowed());
+        let late = now + START;
+        assert!(session.late(late));
+        assert_eq!(session.poll_timeout(), Some(late + RETRY));
+        assert!(!session.is_starting() && !session.has_flowed());
+        assert_eq!((session.current(), session.live()), (Some("a"), None));
+        assert_eq!(session.publish("a", late), Ruling::Join);
+        assert_eq!(session.poll_timeout(), Some(late + RETRY), "asking again changes nothing");
+        session.faltered(late);
+        assert_eq!(session.poll_timeout(), Some(late + RETRY));
+        session.flowing(late);
+        assert_eq!((session.live(), session.poll_timeout()), (Some("a"), None));
+        assert_eq!(session.publish("a", late), Ruling::Running);
+        session.faltered(late);
+        assert!(session.has_flowed());
+        assert_eq!(session.publish("a", late), Ruling::Running, "it was there");
+    }
+
+    #[test]
+    fn a_late_camera_gives_way_to_another_stream_and_to_a_stop() {
+        let late = || {
+            let mut session = Session::new(RETRY);
+            session.publish("a", now());
+            assert!(session.late(now()));
+            session
+        };
+        let mut session = late();
+        assert_eq!(session.publish("b", now()), Ruling::Start);
+        assert!(session.is_starting());
+        assert!(late().stop("a"));
+        let mut hasty = Session::new(Duration::ZERO);
+        hasty.publish("a", now());
+        assert!(!hasty.late(now()), "where nothing is retried");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use futures::future::join;
 use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::publish::PublishStats;
 use ivt_media::pull::{PullConfig, PullState};
+use ivt_media::source::SourceError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -14,8 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use super::opener::Terms;
 use super::publish::{Job, Progress};
 use super::record::Recording;
-use super::session::{Ruling, Session};
-use super::{Answer, Ask, Command, Feeds, Handle, Link, Refusal, Status, reach};
+use super::session::{Ruling, START, Session};
+use super::{Answer, Ask, Command, Feeds, Handle, Link, Refusal, Status, nothing, reach};
 use crate::config;
 use crate::record::means::Means;
 use crate::shutdown::Stop;
@@ -122,8 +123,8 @@ struct Task {
     running: Option<Running>,
     /// The work that runs, and what is still taking leave of its server.
     work: JoinSet<()>,
-    /// Those who asked for the stream that is being started.
-    waiting: Vec<Answer>,
+    /// Those who asked for the stream that is being started, and until when each is answered.
+    waiting: Vec<(Answer, Instant)>,
     stats: watch::Sender<PublishStats>,
     /// Lost connections to the cloud that were seen.
     losses: u64,
@@ -140,13 +141,13 @@ impl Task {
     async fn run(mut self, mut stop: Stop) {
         loop {
             self.report();
-            let due = self.session.poll_timeout().map(Instant::from_std);
+            let due = self.due();
             tokio::select! {
                 // A lost connection comes before what was asked over it.
                 biased;
                 () = stop.requested() => break,
                 () = lost(&mut self.setup.link, &mut self.losses), if self.setup.stop_with_link => self.end("the cloud is gone"),
-                () = abandoned(&mut self.waiting) => self.end("nobody waits for it any more"),
+                () = abandoned(&mut self.waiting) => self.abandon(),
                 Some(command) = self.inbox.recv() => self.obey(command),
                 Some(progress) = next(&mut self.running) => self.note(progress),
                 () = at(due) => self.expire(),
@@ -189,9 +190,11 @@ impl Task {
                 let running = self.session.current().unwrap_or_default().to_owned();
                 answer.send(Err(Refusal::Busy { running })).ok();
             }
-            Ruling::Join => self.waiting.push(answer),
+            Ruling::Join => self.waiting.push((answer, Instant::now() + START)),
             Ruling::Start => {
-                self.waiting.push(answer);
+                // Those who waited for one that gives way.
+                self.answer(&Err(Refusal::Stopped));
+                self.waiting.push((answer, Instant::now() + START));
                 self.start(ask);
             }
         }
@@ -214,19 +217,20 @@ impl Task {
     }
 
     fn note(&mut self, progress: Progress) {
-        let starting = !self.waiting.is_empty();
         match progress {
             Progress::Flowing => {
                 self.session.flowing(now());
                 self.log(log::Level::Info, "is live");
                 self.answer(&Ok(()));
             }
-            Progress::Broken(refusal) | Progress::Refused(refusal) if starting => {
-                self.log(log::Level::Warn, &format!("did not start: {refusal}"));
-                self.drop_stream();
-                self.answer(&Err(refusal));
-            }
+            Progress::Refused(refusal) if !self.session.has_flowed() => self.refuse(refusal),
             Progress::Refused(_) => self.drop_stream(),
+            Progress::Broken(refusal)
+                if self.session.is_starting()
+                    || !self.session.has_flowed() && is_hopeless(&self.camera()) =>
+            {
+                self.refuse(refusal);
+            }
             Progress::Broken(refusal) => {
                 let level = if self.session.live().is_some() {
                     log::Level::Warn
@@ -242,33 +246,79 @@ impl Task {
         }
     }
 
-    fn expire(&mut self) {
-        if self.session.poll_timeout().is_none_or(|due| due > now()) {
-            return;
-        }
-        if self.waiting.is_empty() {
-            self.end("it could not be resumed in time");
-            return;
-        }
-        let refusal = self.late();
-        self.log(log::Level::Warn, &format!("did not start: {refusal}"));
-        self.drop_stream();
-        self.answer(&Err(refusal));
+    /// When the stream, or who asked for it, has waited long enough.
+    fn due(&self) -> Option<Instant> {
+        let stream = self.session.poll_timeout().map(Instant::from_std);
+        let asked = self.waiting.iter().map(|(_, until)| *until);
+        asked.chain(stream).min()
     }
 
-    /// Who is to blame for a stream that does not start in time.
-    fn late(&self) -> Refusal {
+    fn expire(&mut self) {
+        let over = self.session.poll_timeout().is_some_and(|due| due <= now());
+        if over && self.session.has_flowed() {
+            self.end("it could not be resumed in time");
+        } else if over && !self.is_late() {
+            let refusal = self.late(false);
+            self.refuse(refusal);
+        } else {
+            let refusal = self.late(true);
+            if over {
+                self.log(log::Level::Warn, &format!("does not start yet: {refusal}"));
+            }
+            let now = Instant::now();
+            for (answer, _) in self.waiting.extract_if(.., |(_, until)| *until <= now) {
+                // Whoever asked may be gone.
+                answer.send(Err(refusal.clone())).ok();
+            }
+        }
+    }
+
+    /// Whether the stream whose time to start is over goes on, as its camera may yet give something.
+    fn is_late(&mut self) -> bool {
+        let camera = self.camera();
+        let late = !matches!(camera, PullState::Live) && !is_hopeless(&camera);
+        self.session.is_starting() && late && self.session.late(now())
+    }
+
+    /// Who is to blame for a stream that does not start in time, and whether it `goes_on`.
+    fn late(&self, goes_on: bool) -> Refusal {
         let Some(running) = &self.running else { return Refusal::Stopped };
-        let camera = self.feeds.of(running.stream).state();
-        if matches!(*camera.borrow(), PullState::Live) {
+        let camera = self.camera();
+        if matches!(camera, PullState::Live) {
             let reason = "the server did not accept the stream in time".into();
             return Refusal::Server { reason };
         }
         let silent = || Refusal::Camera {
             kind: Kind::Timeout,
-            reason: "the camera sent no frame in time".into(),
+            reason: nothing(self.feeds.of(running.stream)),
         };
-        Refusal::of_camera(&camera.borrow()).unwrap_or_else(silent)
+        match Refusal::of_camera(&camera).unwrap_or_else(silent) {
+            Refusal::Camera { kind, reason } if goes_on => {
+                Refusal::Camera { kind, reason: format!("{reason}; it goes on being tried") }
+            }
+            refusal => refusal,
+        }
+    }
+
+    /// What the camera of the stream is doing.
+    fn camera(&self) -> PullState {
+        let pull = self.running.as_ref().map(|running| self.feeds.of(running.stream));
+        pull.map_or(PullState::Idle, |pull| pull.state().borrow().clone())
+    }
+
+    /// The stream that was asked for cannot be.
+    fn refuse(&mut self, refusal: Refusal) {
+        self.log(log::Level::Warn, &format!("did not start: {refusal}"));
+        self.drop_stream();
+        self.answer(&Err(refusal));
+    }
+
+    /// All who asked have gone.
+    fn abandon(&mut self) {
+        if self.session.is_starting() {
+            self.end("nobody waits for it any more");
+        }
+        self.waiting.clear();
     }
 
     /// Ends the stream, if there is one.
@@ -286,7 +336,7 @@ impl Task {
     }
 
     fn answer(&mut self, outcome: &Result<(), Refusal>) {
-        for answer in self.waiting.drain(..) {
+        for (answer, _) in self.waiting.drain(..) {
             // Whoever asked may be gone.
             answer.send(outcome.clone()).ok();
         }
@@ -313,6 +363,12 @@ impl Task {
     }
 }
 
+/// Trying again changes nothing.
+fn is_hopeless(camera: &PullState) -> bool {
+    use SourceError::{Unauthorized, Unsupported};
+    matches!(camera, PullState::Failed(Unauthorized { .. } | Unsupported { .. }))
+}
+
 /// Returns when a connection to the cloud is lost.
 async fn lost(link: &mut watch::Receiver<Link>, seen: &mut u64) {
     match link.wait_for(|link| link.losses != *seen).await.map(|link| link.losses) {
@@ -330,11 +386,11 @@ async fn next(running: &mut Option<Running>) -> Option<Progress> {
 }
 
 /// Returns when all who asked have gone: the cloud takes the stream for refused, or is gone.
-async fn abandoned(waiting: &mut [Answer]) {
+async fn abandoned(waiting: &mut [(Answer, Instant)]) {
     if waiting.is_empty() {
         std::future::pending().await
     }
-    for answer in waiting {
+    for (answer, _) in waiting {
         answer.closed().await;
     }
 }
@@ -350,3 +406,7 @@ async fn at(due: Option<Instant>) {
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

@@ -1,0 +1,275 @@
+//! What the cloud is told of a camera that is late, with the camera and the server scripted.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ivt_hal::emulator::Emulator;
+use ivt_media::frame::Frame;
+use ivt_media::hub::Start;
+use ivt_media::pull::{Pull, Subscription};
+use ivt_media::rtmp::RtmpUrl;
+use ivt_media::source::{FrameSource, Opener};
+use tokio::time::{advance, timeout};
+
+use super::*;
+
+const RETRY: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the camera does from now on.
+#[derive(Clone)]
+enum Act {
+    Dawdles,
+    Fails(SourceError),
+    /// It sends what can be decoded from some later key frame on.
+    Arrives,
+}
+
+struct Camera(watch::Receiver<Act>);
+
+#[async_trait]
+impl Opener for Camera {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        let mut act = self.0.clone();
+        loop {
+            match act.borrow_and_update().clone() {
+                Act::Dawdles => {}
+                Act::Fails(error) => return Err(error),
+                Act::Arrives => return Ok(Box::new(Distant)),
+            }
+            if act.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn awaits(&self) -> Option<String> {
+        Some("packets come, but no parameter sets (SPS, PPS)".into())
+    }
+}
+
+struct Distant;
+
+#[async_trait]
+impl FrameSource for Distant {
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        std::future::pending().await
+    }
+}
+
+/// A channel's task that is driven by hand: what its work reports is put in by the test.
+struct Scene {
+    task: Task,
+    act: watch::Sender<Act>,
+    /// As the work has one.
+    _subscription: Subscription,
+    _kept: (mpsc::Sender<Command>, watch::Sender<Option<bool>>),
+}
+
+impl Scene {
+    fn new(retry: Duration) -> Self {
+        let text = "[cloud]\nurl = 'ws://h/'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+                    [[channel]]\nbackend = 'emulator'";
+        let config: config::Config = text.parse().unwrap();
+        let trust = Trust::new(None).unwrap();
+        let spool = watch::channel(None).1;
+        let setup = Setup {
+            number: 0,
+            encoder: Arc::new(Emulator::default()),
+            config: config.channels[0].clone(),
+            ring_bytes: 1 << 20,
+            publish: config.publish,
+            trust: trust.clone(),
+            means: Means::new(&config.record, config.budget.recordings, trust, spool),
+            link: watch::channel(Link::down()).1,
+            stop_with_link: true,
+        };
+        let act = watch::Sender::new(Act::Dawdles);
+        let pull = || Pull::new(Arc::new(Camera(act.subscribe())), PullConfig::default());
+        let feeds = Arc::new(Feeds { main: pull(), sub: pull() });
+        let subscription = feeds.main.subscribe(Start::LastKey);
+        let (commands, inbox) = mpsc::channel(1);
+        let (known, reachable) = watch::channel(None);
+        let task = Task {
+            setup,
+            feeds,
+            session: Session::new(retry),
+            inbox,
+            status: watch::Sender::new(Status::default()),
+            reachable,
+            running: None,
+            work: JoinSet::new(),
+            waiting: Vec::new(),
+            stats: watch::Sender::new(PublishStats::default()),
+            losses: 0,
+        };
+        Self { task, act, _subscription: subscription, _kept: (commands, known) }
+    }
+
+    /// The cloud asks for a stream.
+    fn ask(&mut self, stream_id: &str) -> oneshot::Receiver<Result<(), Refusal>> {
+        let (answer, outcome) = oneshot::channel();
+        let ask = Ask {
+            stream: Stream::Main,
+            url: RtmpUrl::parse("rtmp://127.0.0.1:9/live/key").unwrap(),
+            stream_id: stream_id.into(),
+            max_bitrate: None,
+        };
+        self.task.publish(ask, answer);
+        outcome
+    }
+
+    /// Time passes, and the task does what is due.
+    async fn pass(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while let Some(due) = self.task.due().filter(|due| *due <= until) {
+            advance(due.saturating_duration_since(Instant::now())).await;
+            self.task.expire();
+        }
+        advance(until.saturating_duration_since(Instant::now())).await;
+    }
+
+    async fn camera(&mut self, act: Act, want: impl FnMut(&PullState) -> bool) {
+        self.act.send_replace(act);
+        let mut state = self.task.feeds.main.state();
+        timeout(600 * SECOND, state.wait_for(want)).await.expect("it does").unwrap();
+    }
+}
+
+fn text(outcome: &mut oneshot::Receiver<Result<(), Refusal>>) -> Option<String> {
+    match outcome.try_recv().ok()? {
+        Ok(()) => Some("live".into()),
+        Err(Refusal::Camera { kind: Kind::Timeout | Kind::Offline, reason }) => Some(reason),
+        Err(other) => Some(format!("{other:?}")),
+    }
+}
+
+const NOTHING: &str = "the camera sent nothing decodable in time: packets come, but no parameter sets \
+                       (SPS, PPS); it goes on being tried";
+
+#[tokio::test(start_paused = true)]
+async fn a_late_camera_is_told_with_what_it_is_waited_for_and_its_stream_goes_on() {
+    let mut scene = Scene::new(RETRY);
+    let mut first = scene.ask("a");
+    scene.pass(9 * SECOND).await;
+    assert_eq!(text(&mut first), None);
+    scene.pass(SECOND).await;
+    assert_eq!(text(&mut first).as_deref(), Some(NOTHING));
+    assert_eq!((scene.task.session.current(), scene.task.session.live()), (Some("a"), None));
+    assert!(scene.task.running.is_some());
+
+    // Asked for again, it is waited for again, each for its own time.
+    scene.pass(5 * SECOND).await;
+    let mut second = scene.ask("a");
+    scene.pass(5 * SECOND).await;
+    let mut third = scene.ask("a");
+    scene.pass(4 * SECOND).await;
+    assert_eq!((text(&mut second), text(&mut third)), (None, None), "no false success");
+    scene.pass(SECOND).await;
+    assert_eq!(text(&mut second).as_deref(), Some(NOTHING));
+    scene.task.note(Progress::Flowing);
+    assert_eq!(text(&mut third).as_deref(), Some("live"));
+    assert_eq!(scene.task.session.live(), Some("a"));
+    let mut fourth = scene.ask("a");
+    assert_eq!(text(&mut fourth).as_deref(), Some("live"), "it runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_stays_late_is_given_up_as_a_lost_stream_is() {
+    let mut scene = Scene::new(RETRY);
+    let _first = scene.ask("a");
+    scene.pass(65 * SECOND).await;
+    let mut second = scene.ask("a");
+    scene.pass(6 * SECOND).await;
+    assert_eq!(scene.task.session.current(), None);
+    let told = text(&mut second).unwrap();
+    assert_eq!(format!("{told}; it goes on being tried"), NOTHING);
+
+    let mut scene = Scene::new(Duration::ZERO);
+    let mut first = scene.ask("a");
+    scene.pass(10 * SECOND).await;
+    assert_eq!(scene.task.session.current(), None, "nothing is retried");
+    assert_eq!(format!("{}; it goes on being tried", text(&mut first).unwrap()), NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_stream_takes_the_place_of_a_late_one() {
+    let mut scene = Scene::new(RETRY);
+    let _first = scene.ask("a");
+    scene.pass(10 * SECOND).await;
+    let mut again = scene.ask("a");
+    let mut other = scene.ask("b");
+    assert_eq!(text(&mut again).as_deref(), Some("Stopped"));
+    assert_eq!(scene.task.session.current(), Some("b"));
+    scene.task.note(Progress::Flowing);
+    assert_eq!(text(&mut other).as_deref(), Some("live"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_stream_outlives_who_asked_and_ends_when_it_is_stopped() {
+    let mut scene = Scene::new(RETRY);
+    let _first = scene.ask("a");
+    scene.pass(10 * SECOND).await;
+    drop(scene.ask("a"));
+    abandoned(&mut scene.task.waiting).await;
+    scene.task.abandon();
+    assert_eq!(scene.task.session.current(), Some("a"));
+    let mut again = scene.ask("a");
+    let (done, stopped) = oneshot::channel();
+    scene.task.obey(Command::Stop("a".into(), done));
+    stopped.await.unwrap();
+    assert_eq!(text(&mut again).as_deref(), Some("Stopped"));
+    assert!(scene.task.session.current().is_none() && scene.task.running.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_camera_that_fails_is_tried_on_unless_that_is_in_vain() {
+    let peer = || "camera".to_owned();
+    let lost = SourceError::Silent { peer: peer(), seconds: 20 };
+    let refused = SourceError::Unauthorized { peer: peer() };
+    let failed = |state: &PullState| matches!(state, PullState::Failed(_));
+    let broken = async |scene: &mut Scene| {
+        let refusal = Refusal::of_camera(&scene.task.camera()).expect("it has failed");
+        scene.task.note(Progress::Broken(refusal));
+    };
+
+    let mut scene = Scene::new(RETRY);
+    let _first = scene.ask("a");
+    scene.pass(10 * SECOND).await;
+    let mut again = scene.ask("a");
+    scene.camera(Act::Fails(lost.clone()), failed).await;
+    broken(&mut scene).await;
+    assert_eq!(text(&mut again), None);
+    scene.pass(10 * SECOND).await;
+    let told = text(&mut again).unwrap();
+    assert_eq!(told, "camera camera: no frame for 20 s; it goes on being tried");
+
+    let mut again = scene.ask("a");
+    let hopeless =
+        |state: &PullState| matches!(state, PullState::Failed(SourceError::Unauthorized { .. }));
+    scene.camera(Act::Fails(refused), hopeless).await;
+    broken(&mut scene).await;
+    assert!(
+        text(&mut again).unwrap().ends_with("refused the login: check its user name and password")
+    );
+    assert_eq!(scene.task.session.current(), None);
+
+    // The first attempt is refused at once, as ever.
+    let mut scene = Scene::new(RETRY);
+    let mut first = scene.ask("a");
+    scene.camera(Act::Fails(lost), failed).await;
+    broken(&mut scene).await;
+    assert_eq!(text(&mut first).as_deref(), Some("camera camera: no frame for 20 s"));
+    assert_eq!(scene.task.session.current(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_late_is_given_up_as_ever() {
+    let mut scene = Scene::new(RETRY);
+    let mut first = scene.ask("a");
+    scene.camera(Act::Arrives, |state| matches!(state, PullState::Live)).await;
+    scene.pass(10 * SECOND).await;
+    let told = text(&mut first).unwrap();
+    assert!(told.contains("the server did not accept the stream in time"), "{told}");
+    assert_eq!(scene.task.session.current(), None);
+}
