@@ -61,7 +61,8 @@ pub enum PullState {
     Idle,
     /// The first try since somebody did.
     Opening,
-    /// The camera sends. The first key frame, and with it the picture, may be yet to come.
+    /// The camera sends pictures that can be decoded from the next key frame on, which may be yet to
+    /// come.
     Live,
     /// The camera gives none, and is asked again and again until it does.
     Failed(SourceError),
