@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""gst-rtsp-server with Digest login: serves FILE (QuickTime) as rtsp://127.0.0.1:PORT/main and prints `listening PORT`.
+"""gst-rtsp-server: serves FILE (QuickTime) as rtsp://127.0.0.1:PORT/main and prints `listening PORT`. With a certificate and its
+key (PEM) it speaks TLS only: rtsps://.
 
-gst_server.py FILE h264|h265 aac|pcma|pcmu USER PASSWORD
+gst_server.py FILE h264|h265 aac|pcma|pcmu none|basic|digest USER PASSWORD [CERTIFICATE KEY]
 """
 import sys
 
@@ -10,14 +11,14 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 VIDEO = {"h264": "h264parse config-interval=-1 ! rtph264pay", "h265": "h265parse config-interval=-1 ! rtph265pay"}
 AUDIO = {"aac": "rtpmp4gpay pt=97", "pcma": "rtppcmapay pt=8", "pcmu": "rtppcmupay pt=0"}
 
 
 def main():
-    path, video, audio, user, password = sys.argv[1:]
+    path, video, audio, login, user, password, *tls = sys.argv[1:]
     Gst.init(None)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f'( filesrc location="{path}" ! qtdemux name=d '
@@ -28,10 +29,18 @@ def main():
     factory.set_permissions(permissions)
 
     auth = GstRtspServer.RTSPAuth()
-    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
     token = GstRtspServer.RTSPToken()
     token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "viewer")
-    auth.add_digest(user, password, token)
+    if login == "basic":
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    elif login == "digest":
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(user, password, token)
+    else:
+        auth.set_default_token(token)
+    if tls:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(*tls))
 
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

@@ -5,6 +5,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "ivt-interop")
 FFMPEG = os.path.join(CACHE, "ffmpeg")
 PEERS = os.path.join(ROOT, "tests/peers/target/debug/rtmp-receiver")
+READER = os.path.join(ROOT, "tests/peers/target/debug/rtsp-reader")
 FIXTURES = os.path.join(ROOT, "tests/fixtures")
 CLIPS = os.path.join(ROOT, "media/clips")
 

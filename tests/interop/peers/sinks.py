@@ -132,18 +132,23 @@ class RtmpCrate:
         return self.file
 
 
+def self_signed(folder, env=None, days=2):
+    """Files of a certificate for this machine, valid for so many days from now by the clock of `env`, and of its key."""
+    certificate, key = os.path.join(folder, "ca.pem"), os.path.join(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days), "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
+                    "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=30,
+                   env={**os.environ, **(env or {})})
+    return certificate, key
+
+
 class TlsFront:
     """A TLS terminator (Python's OpenSSL) in front of a plain server; `ca_file` is its self-signed certificate, valid for
     so many days from now by the clock of `env`."""
 
     def __init__(self, stack, folder, server, env=None, days=2):
         self.server = server
-        self.ca_file = os.path.join(folder, "ca.pem")
-        key = os.path.join(folder, "key.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days), "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
-                        "-keyout", key, "-out", self.ca_file], check=True, capture_output=True, timeout=30,
-                       env={**os.environ, **(env or {})})
+        self.ca_file, key = self_signed(folder, env, days)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.ca_file, key)
         self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

@@ -9,21 +9,27 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use retina::Timestamp;
 use retina::client::{
-    Credentials, InitialTimestampPolicy, PlayOptions, Session, SessionGroup, SessionIdPolicy,
-    SessionOptions, SetupOptions, Stream, TcpTransportOptions, Transport, UdpTransportOptions,
+    Credentials, Demuxed, InitialTimestampPolicy, PlayOptions, Session, SessionGroup,
+    SessionIdPolicy, SessionOptions, SetupOptions, Stream, TcpTransportOptions, Transport,
+    UdpTransportOptions,
 };
 use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoParametersCodec};
 use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
 
 const USAGE: &str = "usage: rtsp-reader URL tcp|udp SECONDS";
 
 /// Ticks per second of what is printed.
 const CLOCK_HZ: i128 = 90_000;
+
+/// How long the session may take to open, and then its first frame.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a TEARDOWN may take.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(1);
@@ -60,24 +66,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
         _ => None,
     };
 
-    let group = std::sync::Arc::new(SessionGroup::default());
-    let options = SessionOptions::default()
-        .session_id(SessionIdPolicy::UseFirst)
-        .session_group(group.clone())
-        .creds(credentials);
-    let mut session = Session::describe(url.parse()?, options).await?;
-    let video = first(session.streams(), "video", &["h264", "h265"]);
-    let audio = first(session.streams(), "audio", &["mpeg4-generic", "pcma", "pcmu"]);
-    for stream in [video, audio].into_iter().flatten() {
-        let setup =
-            SetupOptions::default().transport(transport.clone()).frame_format(FrameFormat::MP4);
-        session.setup(stream, setup).await?;
-    }
-    let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
-    let mut session = session.play(play).await?.demuxed()?;
+    let group = Arc::new(SessionGroup::default());
+    let opening = open(url.parse()?, transport, credentials, group.clone());
+    let mut session =
+        timeout(PATIENCE, opening).await.map_err(|_| "the camera does not answer")??;
     let mut end = None;
     loop {
-        let deadline = end.unwrap_or_else(|| Instant::now() + Duration::from_secs(30));
+        let deadline = end.unwrap_or_else(|| Instant::now() + PATIENCE);
         let Ok(item) = timeout_at(deadline, session.next()).await else { break };
         let item = item.ok_or("the camera closed the connection")??;
         if print(&item, session.streams()) {
@@ -86,7 +81,29 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     drop(session);
     timeout(TEARDOWN_LIMIT, group.await_teardown()).await.ok();
-    end.map(|_| ()).ok_or_else(|| "no frame within 30 s".into())
+    end.map(|_| ()).ok_or_else(|| "no frame came".into())
+}
+
+async fn open(
+    url: Url,
+    transport: Transport,
+    credentials: Option<Credentials>,
+    group: Arc<SessionGroup>,
+) -> Result<Demuxed, retina::Error> {
+    let options = SessionOptions::default()
+        .session_id(SessionIdPolicy::UseFirst)
+        .session_group(group)
+        .creds(credentials);
+    let mut session = Session::describe(url, options).await?;
+    let video = first(session.streams(), "video", &["h264", "h265"]);
+    let audio = first(session.streams(), "audio", &["mpeg4-generic", "pcma", "pcmu"]);
+    for stream in [video, audio].into_iter().flatten() {
+        let setup =
+            SetupOptions::default().transport(transport.clone()).frame_format(FrameFormat::MP4);
+        session.setup(stream, setup).await?;
+    }
+    let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
+    session.play(play).await?.demuxed()
 }
 
 fn first(streams: &[Stream], media: &str, encodings: &[&str]) -> Option<usize> {

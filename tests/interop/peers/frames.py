@@ -1,0 +1,127 @@
+"""The frames that two readers make of one camera, ours (`media/examples/frames.rs`) and retina's (`tests/peers`), side by side."""
+import dataclasses
+
+from .cameras import PASSWORD, USER
+from .paths import READER, built
+from .process import Failed, Process
+
+# In ticks of 90 kHz: a server may round the time of each of its sessions by itself.
+TICK = 1
+# Greatest difference, in ticks, between the two readers in where the sound lies beside the picture.
+SKEW = 90
+# What both must have in common to be compared.
+PICTURES = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    key: bool
+    pts: int
+    size: int
+    crc: str
+    parameters: str
+
+    @property
+    def content(self):
+        return self.key, self.size, self.crc, self.parameters
+
+
+class Reader:
+    """A running reader; it ends by itself after so many seconds of frames."""
+
+    def __init__(self, stack, folder, name, command, login):
+        env = {"RTSP_USER": USER, "RTSP_PASSWORD": PASSWORD} if login else {}
+        self.process = stack.enter_context(Process(name, command, folder, env))
+
+    def frames(self):
+        """Pictures and sound, once it has ended well."""
+        if self.process.ended() != 0:
+            raise Failed(f"{self.process.name}: {self.process.tail()}")
+        tracks = {"video": [], "audio": []}
+        for line in self.process.output().splitlines():
+            kind, key, pts, size, crc, parameters = line.split()
+            tracks[kind].append(Frame(key == "1", int(pts), int(size), crc, parameters))
+        return tracks["video"], tracks["audio"]
+
+
+def ours(stack, folder, url, transport, seconds, login=False, ca_file=None, name="frames"):
+    command = [built("examples/frames"), url, transport, str(seconds), *(["--ca", ca_file] if ca_file else [])]
+    return Reader(stack, folder, name, command, login)
+
+
+def theirs(stack, folder, url, transport, seconds, login=False, name="rtsp-reader"):
+    return Reader(stack, folder, name, [READER, url, transport, str(seconds)], login)
+
+
+def judge(video, audio, sound=True):
+    """Fails unless there are enough pictures, a key among them, at times of their own that go on, and sound where expected."""
+    if len(video) < PICTURES or not any(frame.key for frame in video):
+        raise Failed(f"{len(video)} pictures, {sum(frame.key for frame in video)} of them keys")
+    if sound and len(audio) < PICTURES // 2:
+        raise Failed(f"{len(audio)} pieces of sound beside {len(video)} pictures")
+    for frames, what in ((sorted(video, key=lambda frame: frame.pts), "pictures"), (audio, "pieces of sound")):
+        steps = [b.pts - a.pts for a, b in zip(frames, frames[1:])]
+        if steps and not 0 < min(steps) <= max(steps) < 90_000:
+            raise Failed(f"from {min(steps)} to {max(steps)} ticks between two {what}")
+
+
+def compare(ours, theirs, tick=TICK, skew=SKEW):
+    """Fails unless both have the same pictures and sound, byte by byte, and the same times; where the readers began and ended,
+    one may have more than the other. How far their sounds lie apart, in ticks."""
+    (our_video, our_audio), (their_video, their_audio) = ours, theirs
+    judge(our_video, our_audio, bool(their_audio))
+    places = _places(our_video, their_video)
+    if not places:
+        raise Failed(_difference("picture", our_video, their_video))
+    # A loop fits more than once: they began together, so most fits best.
+    count, first, second = max(places)
+    if count < PICTURES:
+        raise Failed(f"of {len(our_video)} and {len(their_video)} pictures, {count} are common to both")
+    start = _same_pace("picture", our_video[first:first + count], their_video[second:second + count], tick)
+    if not their_audio:
+        return 0
+    # Silence fits everywhere: it must fit where the picture is.
+    places = [(abs(our_audio[first].pts - their_audio[second].pts - start), -count, first, second)
+              for count, first, second in _places(our_audio, their_audio)]
+    if not places:
+        raise Failed(_difference("piece of sound", our_audio, their_audio))
+    apart, count, first, second = min(places)
+    if apart > skew:
+        raise Failed(f"beside the picture, the sound lies {apart} ticks from where retina has it")
+    if -count < min(len(our_audio), len(their_audio)) // 2:
+        raise Failed(f"of {len(our_audio)} and {len(their_audio)} pieces of sound, {-count} are common to both")
+    _same_pace("piece of sound", our_audio[first:first - count], their_audio[second:second - count], tick)
+    return apart
+
+
+def _places(a, b):
+    """Where one of the lists may lie in the other so that all they share is the same: how many that are, and the first in each."""
+    a, b = [frame.content for frame in a], [frame.content for frame in b]
+    starts = [(first, 0) for first in range(len(a))] + [(0, second) for second in range(1, len(b))]
+    counts = [(min(len(a) - first, len(b) - second), first, second) for first, second in starts]
+    return [place for place in counts if a[place[1]:place[1] + place[0]] == b[place[2]:place[2] + place[0]]]
+
+
+def _same_pace(what, ours, theirs, tick):
+    """How much later our clock is, if it goes as theirs does."""
+    later = [a.pts - b.pts for a, b in zip(ours, theirs)]
+    middle = sorted(later)[len(later) // 2]
+    for n, value in enumerate(later):
+        if abs(value - middle) > tick:
+            raise Failed(f"{what} {n} of {len(later)} comes {value - middle} ticks later than retina has it")
+    return middle
+
+
+def _difference(what, ours, theirs):
+    """The first difference where most is the same."""
+    def same(first, second):
+        pairs = zip(ours[first:], theirs[second:])
+        return sum(a.content == b.content for a, b in pairs)
+    starts = [(first, 0) for first in range(len(ours))] + [(0, second) for second in range(1, len(theirs))]
+    first, second = max(starts, key=lambda start: same(*start), default=(0, 0))
+    pairs = list(zip(ours[first:], theirs[second:]))
+    for n, (a, b) in enumerate(pairs):
+        if a.content != b.content:
+            fields = [f.name for f in dataclasses.fields(Frame) if f.name != "pts" and getattr(a, f.name) != getattr(b, f.name)]
+            return f"{what} {n} of {len(pairs)} differs in {', '.join(fields)}: ours {a}, retina's {b}"
+    return f"no {what} to compare: we have {len(ours)}, retina {len(theirs)}"
