@@ -5,6 +5,9 @@ Where they may differ, and why:
 - Access unit delimiters and filler: retina hands them out, our frames have none; its reader leaves them out.
 - Where a reader begins and ends: they are two sessions, and a reader may wait for its first key frame.
 - live555 times each session by itself and rounds: both may be a tick off, in opposite directions, and so may the median.
+- The relays say nothing of the tracks' first times: retina takes the first packets of both as of one time, so it may have the
+  sound a picture's and a piece of sound's length away from where another session has it.
+- retina ends a session that begins within a fragmented picture (VLC, the relays): its reader tries again, ours may not.
 - retina cannot log in to VLC, whose 401 has no CSeq: there ours is judged alone.
 """
 import os
@@ -34,13 +37,14 @@ SLOW = {"sub": 7, "long_gop": 7}
 class Pair:
     """Both readers at one camera; `reader` is the transport retina is told."""
 
-    def __init__(self, stack, folder, what, url, transport, login=False, reader=None, tick=frames.TICK, seconds=SECONDS):
-        self.what, self.tick = what, tick
+    def __init__(self, stack, folder, what, url, transport, login=False, reader=None, tick=frames.TICK, skew=frames.SKEW,
+                 seconds=SECONDS):
+        self.what, self.tick, self.skew = what, tick, skew
         self.ours = frames.ours(stack, folder, url, transport, seconds, login, name=f"frames {what}")
         self.theirs = frames.theirs(stack, folder, url, reader or transport, seconds, login, name=f"rtsp-reader {what}")
 
     def compare(self):
-        frames.compare(self.ours.frames(), self.theirs.frames(), self.tick)
+        frames.compare(self.ours.frames(), self.theirs.frames(), self.tick, self.skew)
 
 
 class Alone:
@@ -122,14 +126,15 @@ def node(stack, folder):
     if not os.path.exists(NODE_MODULES):
         raise Skipped("rtsp-streaming-server is not installed: there was no npm")
     urls = {login: NodeCamera(stack, inner(folder, login), MAIN, login).url for login in ("none", "basic")}
-    return [Pair(stack, folder, "none udp", urls["none"], "udp"),
-            Pair(stack, folder, "basic udp", urls["basic"], "udp", True),
-            Pair(stack, folder, "basic auto", urls["basic"], "auto", True, reader="udp")]
+    return [Pair(stack, folder, "none udp", urls["none"], "udp", skew=frames.LOOSE_SKEW),
+            Pair(stack, folder, "basic udp", urls["basic"], "udp", True, skew=frames.LOOSE_SKEW),
+            Pair(stack, folder, "basic auto", urls["basic"], "auto", True, reader="udp", skew=frames.LOOSE_SKEW)]
 
 
 def perl(stack, folder):
     url = PerlCamera(stack, folder, MAIN).url
-    return [Pair(stack, folder, "none udp", url, "udp"), Pair(stack, folder, "none auto", url, "auto", reader="udp")]
+    return [Pair(stack, folder, "none udp", url, "udp", skew=frames.LOOSE_SKEW),
+            Pair(stack, folder, "none auto", url, "auto", reader="udp", skew=frames.LOOSE_SKEW)]
 
 
 def tls(stack, folder):

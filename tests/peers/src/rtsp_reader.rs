@@ -28,6 +28,9 @@ const USAGE: &str = "usage: rtsp-reader URL tcp|udp SECONDS";
 /// Ticks per second of what is printed.
 const CLOCK_HZ: i128 = 90_000;
 
+/// retina ends a session that begins within a fragmented picture, as those of relays may.
+const ATTEMPTS: usize = 5;
+
 /// How long the session may take to open, and then its first frame.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,8 +69,29 @@ async fn run() -> Result<(), Box<dyn Error>> {
         _ => None,
     };
 
+    let url: Url = url.parse()?;
+    for _ in 1..ATTEMPTS {
+        let mut printed = false;
+        let read =
+            read(url.clone(), transport.clone(), credentials.clone(), duration, &mut printed);
+        match read.await {
+            Err(error) if !printed => eprintln!("rtsp-reader: once more: {error}"),
+            result => return result,
+        }
+    }
+    read(url, transport, credentials, duration, &mut false).await
+}
+
+/// One session, for so long from its first frame on. `printed` tells whether there was one.
+async fn read(
+    url: Url,
+    transport: Transport,
+    credentials: Option<Credentials>,
+    duration: Duration,
+    printed: &mut bool,
+) -> Result<(), Box<dyn Error>> {
     let group = Arc::new(SessionGroup::default());
-    let opening = open(url.parse()?, transport, credentials, group.clone());
+    let opening = open(url, transport, credentials, group.clone());
     let mut session =
         timeout(PATIENCE, opening).await.map_err(|_| "the camera does not answer")??;
     let mut end = None;
@@ -76,6 +100,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         let Ok(item) = timeout_at(deadline, session.next()).await else { break };
         let item = item.ok_or("the camera closed the connection")??;
         if print(&item, session.streams()) {
+            *printed = true;
             end.get_or_insert_with(|| Instant::now() + duration);
         }
     }
