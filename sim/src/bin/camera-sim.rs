@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
-    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control,
+    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, quirk,
 };
 use ivt_sim::program;
 
@@ -33,6 +33,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --no-tcp, --no-udp   refuse that transport
   --packet-at-a-time   one write for each RTP packet, not for each frame
   --join-mid-gop       send what comes, not from the next key frame on
+  --quirk NAME         misbehave as a camera of the field does; may be repeated
+  --quirks             list the quirks and leave
   --control ADDR       a web page with the counters, and a button for every fault
   --help               this text
 
@@ -47,6 +49,8 @@ struct Command {
     main: ClipOpener,
     sub: ClipOpener,
     control: Option<SocketAddr>,
+    /// Only the list of the quirks is wanted.
+    list: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -56,7 +60,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
-    let Command { mut options, channels, main, sub, control } = command;
+    let Command { mut options, channels, main, sub, control, list } = command;
+    if list {
+        print!("{}", quirk::listing());
+        return Ok(());
+    }
     for clip in [&main, &sub] {
         clip.open().await?; // A wrong file is told now, not to the first client.
     }
@@ -92,6 +100,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
     let mut main = ClipOpener::built_in(BuiltIn::Main);
     let mut sub = ClipOpener::built_in(BuiltIn::Sub);
     let mut control = None;
+    let mut list = false;
     while let Some(flag) = args.flag()? {
         match flag.as_str() {
             "--bind" => options.bind = args.value()?,
@@ -107,17 +116,23 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--no-udp" => options.transports.udp = false,
             "--packet-at-a-time" => options.packet_at_a_time = true,
             "--join-mid-gop" => options.join_mid_gop = true,
+            "--quirk" => options.quirks.extend(args.value()?),
+            "--quirks" => list = true,
             "--control" => control = Some(args.value()?),
             "--help" | "-h" => return Ok(None),
             _ => return Err(args.unknown()),
         }
     }
     options.credentials = login.then_some(credentials);
-    Ok(Some(Command { options, channels, main, sub, control }))
+    Ok(Some(Command { options, channels, main, sub, control, list }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use ivt_sim::camera::Quirk;
+
     use super::*;
 
     fn command(line: &str) -> Result<Option<Command>, ArgsError> {
@@ -127,7 +142,7 @@ mod tests {
     #[test]
     fn every_option_reaches_its_place() {
         let line = "--bind 127.0.0.1:1 --http 127.0.0.1:3 --channels 3 --user a --password b --basic --no-audio \
-                    --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2";
+                    --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2 --quirk busy --quirk slow_describe=2";
         let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
         assert_eq!((options.bind.port(), options.http.port(), channels.get()), (1, 3, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
@@ -136,6 +151,9 @@ mod tests {
         assert!(options.transports.tcp && !options.transports.udp);
         assert!(options.packet_at_a_time && options.join_mid_gop && !options.audio);
         assert_eq!(control.map(|address| address.port()), Some(2));
+        let busy = options.quirks.has(Quirk::Busy);
+        let delay = options.quirks.time(Quirk::SlowDescribe);
+        assert_eq!((busy, delay), (true, Some(Duration::from_secs(2))));
     }
 
     #[test]
@@ -148,7 +166,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for line in ["--channels 0", "--channels 300", "--bind nowhere", "--frobnicate", "x"] {
+        for line in
+            ["--channels 0", "--channels 300", "--bind nowhere", "--frobnicate", "x", "--quirk ok"]
+        {
             assert!(command(line).is_err(), "{line}");
         }
     }

@@ -98,7 +98,7 @@ fn basic(Credentials { user, password }: &Credentials, value: &str) -> bool {
 
 /// The value of one `name=value` or `name="value"` of a list. Commas inside quotes belong to the
 /// value.
-fn parameter<'a>(list: &'a str, name: &str) -> Option<&'a str> {
+pub fn parameter<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = list;
     while let Some((key, after)) = rest.split_once('=') {
         let (value, next) = match after.strip_prefix('"') {

@@ -9,6 +9,7 @@ use ivt_media::source::Opener;
 use tokio::time::Instant;
 
 use super::feed::{Feed, FeedOptions};
+use super::quirk::{Quirks, clip};
 
 /// Which of a channel's two streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,10 +84,12 @@ impl Drop for SessionCount {
 
 impl Channel {
     /// An idle channel.
-    pub fn new(options: ChannelOptions, audio: bool) -> Self {
-        let ChannelOptions { main, sub } = options;
+    pub fn new(options: ChannelOptions, audio: bool, quirks: &Quirks) -> Self {
+        let main = clip::opener(quirks, options.main);
+        let sub = clip::opener(quirks, options.sub);
         let feed = |opener: &Arc<dyn Opener>, alternate: &Arc<dyn Opener>| {
-            Feed::new(FeedOptions { opener: opener.clone(), alternate: alternate.clone(), audio })
+            let (opener, alternate) = (opener.clone(), alternate.clone());
+            Feed::new(FeedOptions { opener, alternate, audio, quirks: quirks.clone() })
         };
         Self {
             main: feed(&main, &sub),

@@ -50,7 +50,7 @@ impl Encoder {
     pub async fn run(mut self) -> Result<(), SourceError> {
         self.alternate = lock(&self.faults).alternate;
         let mut source = self.open().await?;
-        let mut tracks = Tracks::new(self.probe(source.as_mut()).await?);
+        let mut tracks = Tracks::new(self.probe(source.as_mut()).await?, &self.options.quirks);
         self.announce(&tracks);
         let mut await_key = false;
         loop {

@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::encoder::Encoder;
+use super::quirk::Quirks;
 use super::rtp::Unit;
 use super::sdp::Description;
 
@@ -35,6 +36,8 @@ pub struct FeedOptions {
     pub alternate: Arc<dyn Opener>,
     /// Whether sound is sent.
     pub audio: bool,
+    /// What it does that the rules do not foresee.
+    pub quirks: Quirks,
 }
 
 /// A stream and those who watch it.

@@ -144,10 +144,13 @@ pub enum Status {
     Unavailable,
     /// 551
     OptionNotSupported,
+    /// Any other, with its reason.
+    Other(&'static str),
 }
 
 impl Status {
-    fn line(self) -> &'static str {
+    /// Code and reason.
+    pub fn line(self) -> &'static str {
         match self {
             Self::Ok => "200 OK",
             Self::BadRequest => "400 Bad Request",
@@ -160,6 +163,7 @@ impl Status {
             Self::UnsupportedTransport => "461 Unsupported Transport",
             Self::Unavailable => "503 Service Unavailable",
             Self::OptionNotSupported => "551 Option not supported",
+            Self::Other(line) => line,
         }
     }
 }
@@ -170,12 +174,12 @@ pub struct Response {
     /// First line.
     pub status: Status,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl From<Status> for Response {
     fn from(status: Status) -> Self {
-        Self { status, headers: Vec::new(), body: String::new() }
+        Self { status, headers: Vec::new(), body: Vec::new() }
     }
 }
 
@@ -187,8 +191,21 @@ impl Response {
     }
 
     /// Sets the body.
-    pub fn body(self, content_type: &'static str, body: String) -> Self {
-        Self { body, ..self.header("Content-Type", content_type) }
+    pub fn body(self, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self.header("Content-Type", content_type) }
+    }
+
+    /// The first header of that name.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Changes every header of that name, or takes it out.
+    pub fn edit(&mut self, name: &str, change: impl Fn(String) -> Option<String>) {
+        let headers = std::mem::take(&mut self.headers);
+        let edit =
+            |(n, value)| if n == name { Some((n, change(value)?)) } else { Some((n, value)) };
+        self.headers = headers.into_iter().filter_map(edit).collect();
     }
 
     /// The bytes to write.
@@ -201,8 +218,9 @@ impl Response {
             text.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }
         text.push_str("\r\n");
-        text.push_str(&self.body);
-        text.into_bytes()
+        let mut bytes = text.into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
     }
 }
 
@@ -272,8 +290,17 @@ mod tests {
     }
 
     #[test]
+    fn headers_can_be_changed_and_taken_out() {
+        let mut answer =
+            Response::from(Status::Ok).header("Session", "1").header("Range", "npt=0-");
+        answer.edit("Session", |value| Some(value + ";timeout=5"));
+        answer.edit("Range", |_| None);
+        assert_eq!((answer.value("Session"), answer.value("Range")), (Some("1;timeout=5"), None));
+    }
+
+    #[test]
     fn an_answer_carries_cseq_headers_and_length() {
-        let answer = Response::from(Status::Ok).header("Session", "1").body("text/x", "hey".into());
+        let answer = Response::from(Status::Ok).header("Session", "1").body("text/x", "hey");
         assert_eq!(
             answer.encode("7"),
             b"RTSP/1.0 200 OK\r\nCSeq: 7\r\nSession: 1\r\nContent-Type: text/x\r\nContent-Length: 3\r\n\r\nhey"

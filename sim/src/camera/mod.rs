@@ -8,6 +8,7 @@ mod encoder;
 mod feed;
 mod message;
 mod params;
+pub mod quirk;
 mod rtp;
 mod sdp;
 mod server;
@@ -35,6 +36,7 @@ use web::Web;
 
 pub use auth::{Credentials, Scheme};
 pub use channel::{ChannelCounters, ChannelOptions, Stream};
+pub use quirk::{Quirk, Quirks};
 pub use transport::Transports;
 pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
 
@@ -61,6 +63,8 @@ pub struct CameraOptions {
     pub join_mid_gop: bool,
     /// A client that is silent for so long is dropped. Whole seconds, as RTSP tells it.
     pub session_timeout: Duration,
+    /// What it does that the rules do not foresee.
+    pub quirks: Quirks,
 }
 
 impl CameraOptions {
@@ -77,6 +81,7 @@ impl CameraOptions {
             packet_at_a_time: false,
             join_mid_gop: false,
             session_timeout: Duration::from_secs(60),
+            quirks: Quirks::default(),
         }
     }
 }
@@ -157,13 +162,14 @@ impl Drop for CameraSim {
 
 impl CameraSim {
     /// Starts listening.
-    pub async fn start(options: CameraOptions) -> io::Result<Self> {
+    pub async fn start(mut options: CameraOptions) -> io::Result<Self> {
+        options.quirks.clone().apply(&mut options);
         let listener = TcpListener::bind(options.bind).await?;
         let address = listener.local_addr()?;
         let http = TcpListener::bind(options.http).await?;
         let http_addr = http.local_addr()?;
         let web = Arc::new(Web::new(options.credentials.clone(), options.scheme));
-        let channel = |channel| Channel::new(channel, options.audio);
+        let channel = |channel| Channel::new(channel, options.audio, &options.quirks);
         let camera = Arc::new(Camera {
             channels: options.channels.into_iter().map(channel).collect(),
             credentials: options.credentials,
@@ -172,6 +178,7 @@ impl CameraSim {
             packet_at_a_time: options.packet_at_a_time,
             join_mid_gop: options.join_mid_gop,
             session_timeout: options.session_timeout,
+            quirks: options.quirks.clone(),
             connections: AtomicU64::default(),
             away: watch::Sender::new(false),
         });

@@ -49,7 +49,7 @@ impl Description {
 }
 
 fn video(params: &VideoParams, source: &Source) -> String {
-    let kind = source.payload_type;
+    let (kind, clock_hz) = (source.payload_type, source.clock_hz);
     let sets = parameter_sets(params);
     let base64 =
         |sets: &[Bytes]| sets.iter().map(|set| BASE64.encode(set)).collect::<Vec<_>>().join(",");
@@ -73,7 +73,8 @@ fn video(params: &VideoParams, source: &Source) -> String {
         }
     };
     let mut lines = format!(
-        "m=video 0 RTP/AVP {kind}\r\na=rtpmap:{kind} {name}/90000\r\na=fmtp:{kind} {format}\r\n"
+        "m=video 0 RTP/AVP {kind}\r\na=rtpmap:{kind} {name}/{clock_hz}\r\n\
+         a=fmtp:{kind} {format}\r\n"
     );
     if let Some((frames, seconds)) = params.frame_rate.filter(|(_, seconds)| *seconds > 0) {
         let rate = format!("{:.3}", f64::from(frames) / f64::from(seconds));

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::auth::{Credentials, Scheme};
 use super::channel::Channel;
 use super::feed::Feed;
+use super::quirk::Quirks;
 use super::session::serve;
 use super::transport::Transports;
 
@@ -29,6 +30,7 @@ pub struct Camera {
     pub packet_at_a_time: bool,
     pub join_mid_gop: bool,
     pub session_timeout: Duration,
+    pub quirks: Quirks,
     pub connections: AtomicU64,
     /// It reboots.
     pub away: watch::Sender<bool>,
@@ -73,8 +75,8 @@ async fn accept(
             Some(_) = clients.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if clients.len() < MAX_CONNECTIONS => {
-                    camera.connections.fetch_add(1, Ordering::Relaxed);
-                    clients.spawn(serve(stream, camera.clone()));
+                    let number = camera.connections.fetch_add(1, Ordering::Relaxed) + 1;
+                    clients.spawn(serve(stream, camera.clone(), number));
                 }
                 Ok((_, peer)) => log::warn!(
                     target: "camera",

@@ -10,16 +10,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use ivt_media::frame::Track;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::auth::{Lock, hex};
 use super::channel::{Channel, SessionCount, Stream, resolve};
 use super::feed::Item;
 use super::message::{Input, Request, Response, Status, take};
-use super::rtp::{Kind, Unit};
+use super::quirk::{Gate, Manners, Reply, rtp_time};
+use super::rtp::{Kind, Source, Unit};
 use super::sdp::Description;
 use super::server::Camera;
 use super::transport::{Outlet, Wish};
@@ -30,9 +33,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Serves a client until it leaves, misbehaves, is silent for a session timeout, or its stream
 /// ends.
-pub async fn serve(mut stream: TcpStream, camera: Arc<Camera>) -> io::Result<()> {
+pub async fn serve(mut stream: TcpStream, camera: Arc<Camera>, number: u64) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut client = Client::new(stream.local_addr()?.ip(), stream.peer_addr()?, camera);
+    let mut client = Client::new(stream.local_addr()?.ip(), stream.peer_addr()?, camera, number);
     let (mut reader, mut writer) = stream.split();
     let mut buf = BytesMut::with_capacity(2048);
     let patience = client.camera.session_timeout;
@@ -48,7 +51,7 @@ pub async fn serve(mut stream: TcpStream, camera: Arc<Camera>) -> io::Result<()>
                         Ok(None) => break,
                         Ok(Some(Input::Data)) => {}
                         Ok(Some(Input::Request(request))) => {
-                            client.handle(&request, &mut writer).await?;
+                            client.handle(request, &mut writer).await?;
                         }
                         Err(error) => {
                             log::debug!(target: "camera", "{}: {error}", client.peer);
@@ -77,6 +80,8 @@ struct Client {
     peer: SocketAddr,
     camera: Arc<Camera>,
     lock: Lock,
+    gate: Option<Gate>,
+    manners: Manners,
     session: Option<Session>,
     /// Answers nothing any more (a fault).
     mute: bool,
@@ -96,41 +101,71 @@ struct Session {
 }
 
 impl Client {
-    fn new(local: IpAddr, peer: SocketAddr, camera: Arc<Camera>) -> Self {
+    fn new(local: IpAddr, peer: SocketAddr, camera: Arc<Camera>, number: u64) -> Self {
         let lock = Lock::new(camera.credentials.clone(), camera.scheme);
-        Self { local, peer, camera, lock, session: None, mute: false }
+        let gate = Gate::new(&camera.quirks, camera.credentials.as_ref());
+        let manners = Manners::new(camera.quirks.clone(), number);
+        Self { local, peer, camera, lock, gate, manners, session: None, mute: false }
     }
 
     async fn handle(
         &mut self,
-        request: &Request,
+        mut request: Request,
         writer: &mut (impl AsyncWrite + Unpin),
     ) -> io::Result<()> {
         if self.mute {
             return Ok(());
         }
+        self.manners.rewrite(&mut request);
         let answer = match request.header("CSeq") {
-            Some(_) => self.answer(request).await.unwrap_or_else(Response::from),
+            Some(_) => self.answer(&request).await.unwrap_or_else(Response::from),
             None => Status::BadRequest.into(),
         };
         log::debug!(
             target: "camera",
             "{}: {} {} -> {:?}", self.peer, request.method, request.path(), answer.status
         );
-        write(writer, &answer.encode(request.header("CSeq").unwrap_or("0"))).await
+        let early = self.manners.sends_early(&request, &answer);
+        let reply = self.manners.reply(&request, answer);
+        if early && let Some(Item::Unit(unit)) = self.next().await {
+            self.deliver(&unit, writer).await?;
+        }
+        match reply {
+            Reply::Bytes(bytes) => write(writer, &bytes).await,
+            Reply::Nothing => Ok(()),
+            Reply::Last(bytes) => {
+                write(writer, &bytes).await?;
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+            Reply::Endless(head, more) => {
+                write(writer, &head).await?;
+                loop {
+                    write(writer, &more).await?;
+                    yield_now().await;
+                }
+            }
+        }
     }
 
     async fn answer(&mut self, request: &Request) -> Result<Response, Status> {
-        if request.method == "OPTIONS" {
+        let open = !self.gate.as_ref().is_some_and(Gate::guards_options);
+        if request.method == "OPTIONS" && open {
             return Ok(Response::from(Status::Ok).header("Public", METHODS));
         }
-        if let Some(challenge) = self.refusal(request) {
-            return Ok(Response::from(Status::Unauthorized).header("WWW-Authenticate", challenge));
+        let challenges = self.refusal(request);
+        if !challenges.is_empty() {
+            let refusal = Response::from(Status::Unauthorized);
+            let add = |answer: Response, value| answer.header("WWW-Authenticate", value);
+            return Ok(challenges.into_iter().fold(refusal, add));
+        }
+        if let Some(answer) = self.manners.instead(request).await {
+            return Ok(answer);
         }
         if request.header("Require").is_some() {
             return Err(Status::OptionNotSupported);
         }
         match request.method.as_str() {
+            "OPTIONS" => Ok(Response::from(Status::Ok).header("Public", METHODS)),
             "DESCRIBE" => self.describe(request).await,
             "SETUP" => self.setup(request).await,
             "PLAY" => self.play(request),
@@ -150,14 +185,19 @@ impl Client {
         }
     }
 
-    /// The challenge, when the request does not pass the lock.
-    fn refusal(&self, request: &Request) -> Option<String> {
+    /// The challenges, when the request does not pass the lock.
+    fn refusal(&mut self, request: &Request) -> Vec<String> {
         let refuses = resolve(request.path())
             .and_then(|(channel, ..)| self.camera.channels.get(channel))
             .is_some_and(|channel| channel.refuses_login.load(Ordering::Relaxed));
         let authorization = request.header("Authorization");
+        if let Some(gate) = &mut self.gate {
+            let playing = self.session.as_ref().is_some_and(|session| session.units.is_some());
+            let open = gate.opens(request, playing) && !refuses;
+            return if open { Vec::new() } else { gate.challenges() };
+        }
         let open = !refuses && self.lock.opens(&request.method, authorization);
-        (!open).then(|| self.lock.challenge())
+        if open { Vec::new() } else { vec![self.lock.challenge()] }
     }
 
     fn channel(&self, number: usize) -> Result<&Channel, Status> {
@@ -172,9 +212,11 @@ impl Client {
         channel.count_describe();
         let mute = channel.silent_after_describe.load(Ordering::Relaxed);
         self.mute |= mute;
+        let url = self.url(request, number, stream);
+        let sdp = self.manners.describe(description.sdp(self.local), &url);
         Ok(Response::from(Status::Ok)
-            .header("Content-Base", format!("{}/", self.url(request, number, stream)))
-            .body("application/sdp", description.sdp(self.local)))
+            .header("Content-Base", format!("{url}/"))
+            .body("application/sdp", sdp))
     }
 
     async fn setup(&mut self, request: &Request) -> Result<Response, Status> {
@@ -182,7 +224,11 @@ impl Client {
         let header = request.header("Transport").ok_or(Status::BadRequest)?;
         let wish = Wish::choose(header, self.camera.transports);
         let wish = wish.ok_or(Status::UnsupportedTransport)?;
-        if request.header("Session").is_some() {
+        let known = match self.manners.sessionless() {
+            true => self.session.is_some(),
+            false => request.header("Session").is_some(),
+        };
+        if known {
             let session = self.session(request)?;
             if (session.channel, session.stream) != (number, stream) {
                 return Err(Status::AggregateNotAllowed);
@@ -202,6 +248,7 @@ impl Client {
             (None, _) => return Err(Status::AggregateNotAllowed),
         };
         let (_, source) = session.description.tracks.get(track).ok_or(Status::NotFound)?;
+        let wish = self.manners.wish(wish, track);
         let open = async {
             let outlet = wish.open(track, local, peer).await?;
             Ok::<_, io::Error>((outlet.header(wish, source.ssrc)?, outlet))
@@ -242,8 +289,9 @@ impl Client {
         let info = session.description.tracks.iter().zip(&session.outlets).enumerate();
         let info: Vec<_> = info
             .filter(|(_, (_, outlet))| outlet.is_some())
-            .map(|(i, ((_, source), _))| {
-                format!("url={url}/trackID={i};rtptime={}", source.timestamp(now))
+            .map(|(i, ((track, source), _))| {
+                let rtptime = self.rtptime(track, source, now);
+                format!("url={url}/trackID={i};rtptime={rtptime}")
             })
             .collect();
         if session.units.is_none() {
@@ -259,7 +307,14 @@ impl Client {
         Ok(answer)
     }
 
+    fn rtptime(&self, track: &Track, source: &Source, now: i64) -> u32 {
+        rtp_time(&self.camera.quirks, source, matches!(track, Track::Video(_)), now)
+    }
+
     fn session(&self, request: &Request) -> Result<&Session, Status> {
+        if self.manners.sessionless() {
+            return self.session.as_ref().ok_or(Status::SessionNotFound);
+        }
         let id = request.header("Session").ok_or(Status::SessionNotFound)?;
         let id = id.split_once(';').map_or(id, |(id, _)| id).trim();
         self.session.as_ref().filter(|session| session.id == id).ok_or(Status::SessionNotFound)
@@ -289,7 +344,14 @@ impl Client {
         }
     }
 
-    async fn deliver(&self, unit: &Unit, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    async fn deliver(
+        &mut self,
+        unit: &Unit,
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> io::Result<()> {
+        if self.manners.odd() {
+            return self.deliver_oddly(unit, writer).await;
+        }
         let outlet = self.session.as_ref().and_then(|s| s.outlets.get(unit.track)?.as_ref());
         match (outlet, unit.kind) {
             (None, _) => {}
@@ -307,6 +369,47 @@ impl Client {
             | (Some(Outlet::Udp(_, socket)), Kind::Rtcp) => {
                 for datagram in unit.datagrams() {
                     // What the client does not take is lost, as datagrams are.
+                    let _ = timeout(WRITE_LIMIT, socket.send(datagram)).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the camera says of its own comes in between, and some packets are kept back.
+    async fn deliver_oddly(
+        &mut self,
+        unit: &Unit,
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> io::Result<()> {
+        let Some(session) = &self.session else { return Ok(()) };
+        let track = session.description.tracks.get(unit.track);
+        let video = track.is_some_and(|(track, _)| matches!(track, Track::Video(_)));
+        let packets: Vec<_> = unit.datagrams().collect();
+        let outlet = session.outlets.get(unit.track).and_then(Option::as_ref);
+        let skipped = self.manners.skip(unit, packets.len(), video).unwrap_or(packets.len());
+        let packets = packets.get(skipped..).unwrap_or_default();
+        let (before, between) = self.manners.interrupt(packets.len());
+        write(writer, &before).await?;
+        match (outlet, unit.kind) {
+            (None, _) => {}
+            (Some(Outlet::Interleaved(channel, _)), Kind::Rtp)
+            | (Some(Outlet::Interleaved(_, channel)), Kind::Rtcp) => {
+                let mut bytes = Vec::new();
+                for (i, packet) in packets.iter().enumerate() {
+                    if i == 1 {
+                        bytes.extend_from_slice(&between);
+                    }
+                    bytes.extend_from_slice(&[b'$', *channel]);
+                    bytes.extend_from_slice(&(packet.len() as u16).to_be_bytes());
+                    bytes.extend_from_slice(packet);
+                }
+                write(writer, &bytes).await?;
+            }
+            (Some(Outlet::Udp(socket, _)), Kind::Rtp)
+            | (Some(Outlet::Udp(_, socket)), Kind::Rtcp) => {
+                write(writer, &between).await?;
+                for datagram in packets {
                     let _ = timeout(WRITE_LIMIT, socket.send(datagram)).await;
                 }
             }

@@ -8,7 +8,8 @@ use ivt_media::frame::{Frame, Track, ticks_to_duration};
 use tokio::time::Instant;
 
 use super::params::parameter_sets;
-use super::rtp::{Packetizer, Unit};
+use super::quirk::{Media, Quirks};
+use super::rtp::{MTU, Packetizer, Unit};
 use super::sdp::Description;
 use super::timeline::Place;
 
@@ -22,6 +23,7 @@ pub struct Tracks {
     packetizers: Vec<Packetizer>,
     /// Sent before each key picture.
     parameter_sets: Vec<Bytes>,
+    quirks: Option<Media>,
     /// When the last sender reports went out.
     reported: Option<Instant>,
     /// The time of day of stream time 0. Kept, lest the jitter of our own timers should move a
@@ -44,15 +46,21 @@ pub enum Fit {
 
 impl Tracks {
     /// Tracks with fresh identities.
-    pub fn new(tracks: Vec<Track>) -> Self {
-        let description = Description::new(tracks);
-        let packetizers = description.tracks.iter().map(|(_, s)| Packetizer::new(*s)).collect();
+    pub fn new(tracks: Vec<Track>, quirks: &Quirks) -> Self {
+        let mut description = Description::new(tracks);
+        let quirks = Media::new(quirks);
+        if let Some(quirks) = &quirks {
+            quirks.sources(&mut description);
+        }
+        let mtu = quirks.as_ref().map_or(MTU, |quirks| quirks.mtu(MTU));
+        let packetizer = |source| Packetizer::new(source).with_mtu(mtu);
+        let packetizers = description.tracks.iter().map(|(_, s)| packetizer(*s)).collect();
         let parameter_sets = description.tracks.iter().find_map(|(track, _)| match track {
             Track::Video(params) => Some(parameter_sets(params)),
             Track::Audio(_) => None,
         });
         let parameter_sets = parameter_sets.unwrap_or_default();
-        Self { description, packetizers, parameter_sets, reported: None, epoch: None }
+        Self { description, packetizers, parameter_sets, quirks, reported: None, epoch: None }
     }
 
     /// Where a frame belongs.
@@ -90,7 +98,11 @@ impl Tracks {
             true => &self.parameter_sets[..],
             false => &[],
         };
-        let mut units = vec![self.packetizers[track].frame(frame, place.pts, sets)];
+        let packetizer = &mut self.packetizers[track];
+        let mut units = match &mut self.quirks {
+            None => vec![packetizer.frame(frame, place.pts, sets)],
+            Some(quirks) => quirks.frame(packetizer, frame, place),
+        };
         let due = |at: Instant| {
             let age = at.elapsed();
             age >= Duration::from_secs(5) || frame.key && age >= Duration::from_secs(1)
@@ -98,7 +110,11 @@ impl Tracks {
         if self.reported.is_none_or(due) {
             self.reported = Some(Instant::now());
             let wall = self.time_of_day(place.dts, SystemTime::now());
-            units.extend(self.packetizers.iter().map(|p| p.report(wall, place.dts)));
+            let reports = self.packetizers.iter().map(|p| p.report(wall, place.dts));
+            match &mut self.quirks {
+                None => units.extend(reports),
+                Some(quirks) => units.extend(reports.filter_map(|report| quirks.report(&report))),
+            }
         }
         units
     }
@@ -136,7 +152,8 @@ mod tests {
     fn a_frame_fits_changes_or_breaks_the_description() {
         let picture = testutil::video(&[&[0x65, 1]]);
         let sound = testutil::audio(AudioCodec::Pcma, 8000, 1, &[]);
-        let tracks = Tracks::new(vec![picture.track.clone(), sound.track.clone()]);
+        let tracks =
+            Tracks::new(vec![picture.track.clone(), sound.track.clone()], &Quirks::default());
         assert_eq!(tracks.fit(&picture), Fit::Track(0));
         assert_eq!(tracks.fit(&sound), Fit::Track(1));
         assert_eq!(tracks.fit(&with(&picture, |_| {})), Fit::Track(0), "equal is the same");
@@ -144,13 +161,13 @@ mod tests {
         assert_eq!(tracks.fit(&with(&picture, |p| p.codec = VideoCodec::H265)), Fit::Stranger);
         let other = testutil::audio(AudioCodec::Pcmu, 8000, 1, &[]);
         assert_eq!(tracks.fit(&other), Fit::Stranger);
-        assert_eq!(Tracks::new(vec![picture.track]).fit(&sound), Fit::Ignored);
+        assert_eq!(Tracks::new(vec![picture.track], &Quirks::default()).fit(&sound), Fit::Ignored);
     }
 
     #[tokio::test(start_paused = true)]
     async fn reports_follow_the_first_frame_and_then_key_frames() {
         let picture = testutil::video(&[&[0x65, 1]]);
-        let mut tracks = Tracks::new(vec![picture.track.clone()]);
+        let mut tracks = Tracks::new(vec![picture.track.clone()], &Quirks::default());
         let mut reports = async |key, wait_ms| {
             tokio::time::advance(Duration::from_millis(wait_ms)).await;
             let frame = Frame { key, ..picture.clone() };
@@ -167,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_time_of_day_runs_with_the_stream_and_not_with_our_timers() {
-        let mut tracks = Tracks::new(Vec::new());
+        let mut tracks = Tracks::new(Vec::new(), &Quirks::default());
         let start = SystemTime::now();
         let at = |ms| start + Duration::from_millis(ms);
         assert_eq!(tracks.time_of_day(9000, at(100)), at(100));

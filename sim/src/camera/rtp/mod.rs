@@ -37,6 +37,19 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// A unit of these packets.
+    pub fn of(track: usize, kind: Kind, key: bool, packets: &[Vec<u8>]) -> Self {
+        let mut buf = BytesMut::new();
+        let mut starts = Vec::with_capacity(packets.len());
+        for packet in packets {
+            starts.push(buf.len());
+            buf.put_slice(&[b'$', default_channel(track, kind)]);
+            buf.put_u16(packet.len() as u16);
+            buf.put_slice(packet);
+        }
+        Self { track, kind, key, bytes: buf.freeze(), starts }
+    }
+
     /// All packets, each framed for an interleaved channel.
     pub fn interleaved(&self, channel: u8) -> Bytes {
         if channel == default_channel(self.track, self.kind) {
@@ -107,6 +120,7 @@ impl Source {
 #[derive(Debug)]
 pub struct Packetizer {
     source: Source,
+    mtu: usize,
     sequence: u16,
     packets: u32,
     octets: u32,
@@ -115,7 +129,17 @@ pub struct Packetizer {
 impl Packetizer {
     /// Starts at a random sequence number.
     pub fn new(source: Source) -> Self {
-        Self { source, sequence: rand::random(), packets: 0, octets: 0 }
+        Self { source, mtu: MTU, sequence: rand::random(), packets: 0, octets: 0 }
+    }
+
+    /// Sends pictures in payloads of at most so many bytes, up to [`MTU`].
+    pub fn with_mtu(self, mtu: usize) -> Self {
+        Self { mtu: mtu.min(MTU), ..self }
+    }
+
+    /// How its track is told apart on the wire.
+    pub fn source(&self) -> Source {
+        self.source
     }
 
     /// The packets of a frame at stream time `pts`. `parameter_sets` go before a picture.

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes};
 use ivt_media::frame::VideoCodec;
 
-use super::{MTU, Writer};
+use super::Writer;
 
 /// The NAL units of length-prefixed data. Stops at the first length that does not fit.
 pub fn nals(mut data: Bytes) -> impl Iterator<Item = Bytes> {
@@ -23,7 +23,7 @@ pub fn write(writer: &mut Writer<'_>, codec: VideoCodec, nals: impl Iterator<Ite
     let mut nals = nals.filter(|nal| nal.len() > header).peekable();
     while let Some(nal) = nals.next() {
         let last = nals.peek().is_none();
-        if nal.len() <= MTU {
+        if nal.len() <= writer.packetizer.mtu {
             writer.packet(last, &nal, &[]);
         } else {
             write_fragments(writer, codec, &nal, last);
@@ -38,7 +38,7 @@ fn write_fragments(writer: &mut Writer<'_>, codec: VideoCodec, nal: &[u8], last:
         VideoCodec::H265 => (vec![nal[0] & 0x81 | 49 << 1, nal[1], nal[0] >> 1 & 0x3f], &nal[2..]),
     };
     let kind = head.len() - 1;
-    let mut chunks = body.chunks(MTU - head.len()).peekable();
+    let mut chunks = body.chunks(writer.packetizer.mtu - head.len()).peekable();
     head[kind] |= 0x80; // Start.
     while let Some(chunk) = chunks.next() {
         let end = chunks.peek().is_none();
@@ -55,7 +55,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::testutil::{Packet, packets, video};
-    use super::super::{Packetizer, Source};
+    use super::super::{MTU, Packetizer, Source};
     use super::*;
 
     /// Puts NAL units together again as RFC 6184 5.8 and RFC 7798 4.4.3 say.
