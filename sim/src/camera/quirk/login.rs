@@ -184,7 +184,7 @@ mod tests {
     fn answer(challenge: &str, method: &str) -> String {
         let mut client = http_auth::PasswordClient::try_from(challenge).unwrap();
         let (username, password, uri) = ("admin", "p@ss:w/rd#1", "rtsp://cam/ch0/main");
-        let params = http_auth::PasswordParams { username, password, uri, method, body: Some(b"") };
+        let params = http_auth::PasswordParams { username, password, uri, method, body: None };
         let answer = client.respond(&params).unwrap();
         // That client does not say which algorithm it took.
         match challenge.contains("algorithm=\"SHA-256\"") {
