@@ -1,37 +1,35 @@
-//! A camera's client: retina, and a bare socket for what retina does not do.
+//! A camera's client, written from the RFCs and knowing nothing of our own.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures::StreamExt;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http_auth::{PasswordClient, PasswordParams};
+use ivt_media::frame::Track;
 use ivt_sim::camera::{CameraSim, Stream};
-use retina::client::{
-    Credentials, Demuxed, PlayOptions, Session, SessionOptions, SetupOptions, Transport,
-};
-use retina::codec::{CodecItem, FrameFormat};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::depacketizer::{Codec, Depacketizer};
+use crate::player::fixture;
+
+pub use crate::depacketizer::Received;
+pub use crate::raw::Raw;
 
 /// Nothing in these tests takes nearly as long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What came of one frame.
-#[derive(Debug)]
-pub struct Received {
-    pub video: bool,
-    pub key: bool,
-    /// Ticks of the track's own clock.
-    pub timestamp: i64,
-    pub loss: u16,
-    pub data: Vec<u8>,
-}
+/// A packet of a track, or the end.
+type Arrival = Result<(usize, Vec<u8>), String>;
 
+/// A playing stream.
 pub struct Client {
-    demuxed: Demuxed,
-}
-
-pub fn transport(name: &str) -> Transport {
-    name.parse().unwrap()
+    tracks: Vec<Depacketizer>,
+    arrivals: mpsc::Receiver<Arrival>,
+    _readers: JoinSet<()>,
 }
 
 impl Client {
@@ -40,56 +38,53 @@ impl Client {
         Self::open(&url, over, None).await.unwrap()
     }
 
-    pub async fn open(
-        url: &str,
-        over: &str,
-        creds: Option<(&str, &str)>,
-    ) -> Result<Self, retina::Error> {
-        let creds = creds.map(|(username, password)| Credentials {
-            username: username.to_owned(),
-            password: password.to_owned(),
-        });
-        let options = SessionOptions::default().creds(creds);
-        let connect = async {
-            let mut session = Session::describe(url.parse().unwrap(), options).await?;
-            for i in 0..session.streams().len() {
-                let setup = SetupOptions::default()
-                    .transport(transport(over))
-                    .frame_format(FrameFormat::MP4);
-                session.setup(i, setup).await?;
-            }
-            let playing = session.play(PlayOptions::default()).await?;
-            Ok(Self { demuxed: playing.demuxed()? })
-        };
-        timeout(DEADLINE, connect).await.expect("the camera answers in time")
+    pub async fn open(url: &str, over: &str, login: Option<(&str, &str)>) -> Result<Self, String> {
+        timeout(DEADLINE, Self::connect(url, over, login))
+            .await
+            .expect("the camera answers in time")
+    }
+
+    async fn connect(url: &str, over: &str, login: Option<(&str, &str)>) -> Result<Self, String> {
+        let address: SocketAddr = url.split('/').nth(2).unwrap().parse().unwrap();
+        let mut requests =
+            Requests { raw: Raw::dial(address, 1 << 20).await, login, challenge: None };
+        let description = requests.send("DESCRIBE", url, "").await?;
+        let base = header(&description, "Content-Base").unwrap().trim_end_matches('/').to_owned();
+        let (_, sdp) = description.split_once("\r\n\r\n").unwrap();
+        let media: Vec<_> = sdp.split("m=").skip(1).collect();
+        let (mut tracks, mut session) = (Vec::new(), String::new());
+        let (sender, arrivals) = mpsc::channel(1024);
+        let mut readers = JoinSet::new();
+        for (track, media) in media.iter().enumerate() {
+            tracks.push(describe(media));
+            let transport = if over == "udp" {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                let port = socket.local_addr().unwrap().port();
+                readers.spawn(receive(track, socket, sender.clone()));
+                // Nothing is done with reports: they go where nobody listens.
+                format!("RTP/AVP;unicast;client_port={port}-9")
+            } else {
+                format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1)
+            };
+            let headers = format!("{session}Transport: {transport}\r\n");
+            let target = format!("{base}/{}", value(media, "a=control:").unwrap());
+            let answer = requests.send("SETUP", &target, &headers).await?;
+            let id = header(&answer, "Session").unwrap();
+            session = format!("Session: {}\r\n", id.split(';').next().unwrap());
+        }
+        requests.send("PLAY", &base, &session).await?;
+        readers.spawn(interleaved(requests.raw, sender));
+        Ok(Self { tracks, arrivals, _readers: readers })
     }
 
     /// The next frame; an error or the end is the end of the session.
     pub async fn next(&mut self) -> Result<Received, String> {
         loop {
-            let item = timeout(DEADLINE, self.demuxed.next()).await.expect("something comes");
-            match item {
-                None => return Err("end".to_owned()),
-                Some(Err(error)) => return Err(error.to_string()),
-                Some(Ok(CodecItem::VideoFrame(f))) => {
-                    return Ok(Received {
-                        video: true,
-                        key: f.is_random_access_point(),
-                        timestamp: f.timestamp().timestamp(),
-                        loss: f.loss(),
-                        data: f.into_data(),
-                    });
-                }
-                Some(Ok(CodecItem::AudioFrame(f))) => {
-                    return Ok(Received {
-                        video: false,
-                        key: true,
-                        timestamp: f.timestamp().timestamp(),
-                        loss: f.loss(),
-                        data: f.data().to_vec(),
-                    });
-                }
-                Some(Ok(_)) => {}
+            let arrival = timeout(DEADLINE, self.arrivals.recv()).await.expect("something comes");
+            let (track, packet) = arrival.unwrap_or_else(|| Err("the end".to_owned()))?;
+            let Some(track) = self.tracks.get_mut(track) else { continue };
+            if let Some(frame) = track.push(&packet)? {
+                return Ok(frame);
             }
         }
     }
@@ -104,104 +99,94 @@ impl Client {
         }
     }
 
-    /// The size of the pictures.
+    /// The size of the pictures: that of the fixture which has their SPS.
     pub fn dimensions(&self) -> (u32, u32) {
-        let parameters = self.demuxed.streams().iter().find_map(|s| match s.parameters() {
-            Some(retina::codec::ParametersRef::Video(v)) => Some(v.pixel_dimensions()),
-            _ => None,
+        let sps = &self.tracks[0].sps;
+        let all = ["main", "sub", "h264_bframes", "hevc"].map(|name| fixture(name).swap_remove(0));
+        let mut sizes = all.iter().filter_map(|frame| match &frame.track {
+            Track::Video(params) => {
+                let same = params.record.windows(sps.len()).any(|window| window == sps);
+                same.then_some(params.dimensions)
+            }
+            Track::Audio(_) => None,
         });
-        parameters.expect("a video stream with parameters")
+        sizes.next().expect("the SPS of a fixture")
     }
 }
 
-/// RTSP by hand.
-pub struct Raw {
-    stream: TcpStream,
-    cseq: u32,
-    buf: Vec<u8>,
+/// Requests with a login.
+struct Requests<'a> {
+    raw: Raw,
+    login: Option<(&'a str, &'a str)>,
+    challenge: Option<PasswordClient>,
 }
 
-impl Raw {
-    pub async fn connect(camera: &CameraSim) -> Self {
-        Self::connect_with_buffer(camera, 64 * 1024).await
-    }
-
-    /// The kernel holds about so many bytes that were not read.
-    pub async fn connect_with_buffer(camera: &CameraSim, size: u32) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(size).unwrap();
-        let stream = socket.connect(camera.addr()).await.unwrap();
-        Self { stream, cseq: 0, buf: Vec::new() }
-    }
-
-    pub async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
-    }
-
-    /// Sends a request and gives the head of the answer; interleaved packets before it are
-    /// dropped.
-    pub async fn request(&mut self, method: &str, url: &str, headers: &str) -> String {
-        self.cseq += 1;
-        let request = format!("{method} {url} RTSP/1.0\r\nCSeq: {}\r\n{headers}\r\n", self.cseq);
-        self.send(request.as_bytes()).await;
-        self.answer().await.expect("an answer")
-    }
-
-    /// The next answer with its body; `None` when the camera closes the connection.
-    pub async fn answer(&mut self) -> Option<String> {
-        loop {
-            while let Some(packet) = self.take_packet() {
-                drop(packet);
+impl Requests<'_> {
+    /// The answer, when it is 200. A refusal is answered once.
+    async fn send(&mut self, method: &str, url: &str, headers: &str) -> Result<String, String> {
+        for _ in 0..2 {
+            let mut all = headers.to_owned();
+            if let (Some((username, password)), Some(client)) = (self.login, &mut self.challenge) {
+                let params = PasswordParams { username, password, uri: url, method, body: None };
+                all += &format!("Authorization: {}\r\n", client.respond(&params).unwrap());
             }
-            let text = String::from_utf8_lossy(&self.buf).into_owned();
-            if let Some(end) = text.find("\r\n\r\n").filter(|_| text.starts_with("RTSP")) {
-                let length = text.lines().find_map(|l| l.strip_prefix("Content-Length: "));
-                let end = end + 4 + length.map_or(0, |l| l.parse().unwrap());
-                if self.buf.len() >= end {
-                    self.buf.drain(..end);
-                    return Some(text[..end].to_owned());
+            let answer = self.raw.request(method, url, &all).await;
+            let status = answer.lines().next().unwrap_or_default().to_owned();
+            match header(&answer, "WWW-Authenticate") {
+                Some(challenge) if self.login.is_some() && self.challenge.is_none() => {
+                    self.challenge = Some(PasswordClient::try_from(challenge).unwrap());
                 }
-            }
-            if !self.read().await {
-                return None;
-            }
-        }
-    }
-
-    /// The next interleaved packet: channel and contents.
-    pub async fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
-        loop {
-            if let Some(packet) = self.take_packet() {
-                return Some(packet);
-            }
-            if !self.read().await {
-                return None;
+                _ if status.starts_with("RTSP/1.0 200 ") => return Ok(answer),
+                _ => return Err(status),
             }
         }
+        Err("401 again".to_owned())
     }
+}
 
-    /// Whether the camera closes the connection before the deadline, whatever it sends until then.
-    pub async fn is_closed(&mut self) -> bool {
-        let end = async { while self.read().await {} };
-        timeout(DEADLINE, end).await.is_ok()
-    }
-
-    fn take_packet(&mut self) -> Option<(u8, Vec<u8>)> {
-        let &[b'$', channel, high, low, ..] = &self.buf[..] else { return None };
-        let end = 4 + usize::from(u16::from_be_bytes([high, low]));
-        if self.buf.len() < end {
-            return None;
+async fn receive(track: usize, socket: UdpSocket, sender: mpsc::Sender<Arrival>) {
+    let mut packet = [0; 2048];
+    while let Ok(length) = socket.recv(&mut packet).await {
+        if sender.send(Ok((track, packet[..length].to_vec()))).await.is_err() {
+            return;
         }
-        let packet = self.buf[4..end].to_vec();
-        self.buf.drain(..end);
-        Some((channel, packet))
     }
+}
 
-    async fn read(&mut self) -> bool {
-        let mut chunk = [0; 4096];
-        let read = timeout(DEADLINE, self.stream.read(&mut chunk)).await.expect("bytes or an end");
-        let n = read.unwrap_or(0);
-        self.buf.extend_from_slice(&chunk[..n]);
-        n > 0
+async fn interleaved(mut raw: Raw, sender: mpsc::Sender<Arrival>) {
+    loop {
+        let arrival = match raw.stream_packet().await {
+            Ok((channel, packet)) if channel % 2 == 0 => Ok((usize::from(channel / 2), packet)),
+            Ok(_) => continue, // A report.
+            Err(error) => Err(error),
+        };
+        let over = arrival.is_err();
+        if sender.send(arrival).await.is_err() || over {
+            return;
+        }
     }
+}
+
+/// What a medium of a description is.
+fn describe(media: &str) -> Depacketizer {
+    let codec = match value(media, "a=rtpmap:").and_then(|map| map.split([' ', '/']).nth(1)) {
+        Some("H264") => Codec::H264,
+        Some("H265") => Codec::H265,
+        Some("MPEG4-GENERIC") => Codec::Aac,
+        Some("PCMA" | "PCMU") => Codec::G711,
+        other => panic!("{other:?} is no codec of the camera"),
+    };
+    let format = value(media, "a=fmtp:").unwrap_or_default();
+    let sets = ["sprop-parameter-sets=", "sprop-sps="];
+    let sps = sets.iter().find_map(|name| format.split_once(name));
+    let sps = sps.map(|(_, sets)| sets.split([',', ';']).next().unwrap().trim());
+    Depacketizer::new(codec, BASE64.decode(sps.unwrap_or_default()).unwrap())
+}
+
+fn value<'a>(media: &'a str, name: &str) -> Option<&'a str> {
+    media.lines().find_map(|line| line.strip_prefix(name))
+}
+
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

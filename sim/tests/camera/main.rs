@@ -3,8 +3,10 @@
 
 mod client;
 mod control;
+mod depacketizer;
 mod faults;
 mod player;
 mod protocol;
+mod raw;
 mod streams;
 mod web;

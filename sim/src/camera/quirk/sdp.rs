@@ -151,7 +151,7 @@ fn pictures(quirks: &Quirks, mut sdp: Media, place: &Place<'_>) -> Media {
             *video = lines(&["m=video 0 RTP/AVP 26", "a=control:trackID=0"]);
         }
     }
-    if has(Quirk::Mjpeg) {
+    if quirks.has_any(&[Quirk::Mjpeg, Quirk::SdpNoFormat]) {
         sdp.mute();
     }
     if has(Quirk::SdpNoControl) {
