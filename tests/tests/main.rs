@@ -6,6 +6,7 @@ mod hosted;
 mod link;
 mod login;
 mod publish;
+mod quirks;
 mod record;
 mod secure;
 mod servers;
