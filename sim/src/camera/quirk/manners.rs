@@ -200,6 +200,11 @@ impl Manners {
         if late(Quirk::LateFirst) || !video && late(Quirk::SoundLate) {
             return None;
         }
+        if self.quirks.has(Quirk::LateFirst) && !self.begun {
+            // It waited for a key picture.
+            self.begun = unit.key && unit.kind == Half::Rtp;
+            return self.begun.then_some(0);
+        }
         let middle = self.quirks.has(Quirk::Midframe) && !self.begun;
         match (middle, unit.kind) {
             (false, _) => Some(0),
