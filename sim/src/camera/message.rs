@@ -196,6 +196,7 @@ impl Response {
     }
 
     /// The first header of that name.
+    #[cfg(test)]
     pub fn value(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
     }

@@ -1,11 +1,11 @@
 //! What cameras of the field do that the rules do not foresee, on request: each quirk changes what goes over
 //! the wire and nothing else.
 //!
-//! The camera asks at a few places only: [`clip`] for what it shows, [`Media`] for the packets of a frame,
-//! [`Manners`] for requests and answers, [`Gate`] for logins.
+//! The camera asks at a few places only: `clip` for what it shows, `Media` for the packets of a frame,
+//! `Manners` for requests and answers, `Gate` for logins.
 
 mod bits;
-pub mod clip;
+pub(super) mod clip;
 mod headers;
 mod hostile;
 mod login;
@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use super::{CameraOptions, Credentials};
 
-pub use login::Gate;
-pub use manners::{Manners, Reply};
-pub use media::{Media, rtp_time};
+pub(super) use login::Gate;
+pub(super) use manners::{Manners, Reply};
+pub(super) use media::{Media, rtp_time};
 pub use table::{Kind, Quirk};
 
 /// The quirks of a camera. Nothing of a kind excludes another of the kind; what contradicts itself is the
