@@ -14,10 +14,10 @@ demo: ## an emulated camera, a simulated cloud and the agent; open the printed a
 test: ## everything that needs nothing but the toolchain
 	$(CARGO) test $(LOCKED) --workspace
 
-interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, Chromium, Autobahn
+interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, live555, VLC, retina, Chromium, Autobahn
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
-	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments
+	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
 	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib
 	tests/interop/run
 

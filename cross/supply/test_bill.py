@@ -36,7 +36,7 @@ class Crates(unittest.TestCase):
     def test_full_holds_tls_and_small_does_not(self):
         self.assertLessEqual(TLS, names(agent(*FULL)))
         self.assertFalse(TLS & names(agent(*SMALL)))
-        self.assertLessEqual({"tokio", "retina", "ivt-proto"}, names(agent(*SMALL)))
+        self.assertLessEqual({"tokio", "ivt-media", "ivt-proto"}, names(agent(*SMALL)))
 
     def test_what_only_tests_use_is_not_in_it(self):
         self.assertFalse({"proptest", "tempfile", "rcgen", "mpeg2ts", "ivt-sim", "axum"} & names(agent(*FULL)))
