@@ -248,15 +248,20 @@ async fn log_statistics(view: View, mut stop: Stop) {
 }
 
 fn line(stats: &StreamStats) -> String {
+    let incidents = stats.incidents;
     format!(
-        "{} kbit/s, {:.1} fps, {} drops, {} packets lost, {} skipped, {} reconnects, last error: \
-         {}",
+        "{} kbit/s, {:.1} fps, {} drops, {} packets lost, {} skipped, {} reconnects, {} redirects, \
+         {} transports refused, {} sounds left out, {} pictures late, last error: {}",
         stats.bitrate / 1000,
         stats.fps,
         stats.drops,
         stats.packets_lost,
         stats.packets_skipped,
         stats.reconnects,
+        incidents.redirects,
+        incidents.transports_refused,
+        incidents.sounds_left_out,
+        stats.pictures_late,
         stats.last_error.as_deref().unwrap_or("none"),
     )
 }

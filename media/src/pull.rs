@@ -31,6 +31,9 @@ static RETRY: Policy = Policy {
 /// Cameras lock out who keeps knocking with a wrong password.
 const UNAUTHORIZED_RETRY: Duration = Duration::from_secs(30);
 
+/// A stream that lived for so long and is lost is opened again at once; what fails sooner waits.
+const ESTABLISHED: Duration = Duration::from_secs(5);
+
 /// A camera that has sent no key frame for so long is told of.
 const PICTURE_LATE: Duration = Duration::from_secs(10);
 
@@ -141,7 +144,8 @@ impl Pull {
 
     /// The numbers as they are now.
     pub fn stats(&self) -> StreamStats {
-        lock(&self.shared.meter).read(now())
+        let incidents = self.shared.opener.incidents();
+        StreamStats { incidents, ..lock(&self.shared.meter).read(now()) }
     }
 
     /// What the camera, being opened or open and without a picture yet, is waited for: a clause for a
@@ -229,9 +233,14 @@ impl Shared {
         loop {
             let opened = now();
             let error = self.stream(timeline, &mut told).await;
-            backoff.lived(now().saturating_duration_since(opened));
+            let lived = now().saturating_duration_since(opened);
+            backoff.lived(lived);
             let wait = match error {
                 SourceError::Unauthorized { .. } => UNAUTHORIZED_RETRY,
+                // It forgot the session or was restarted: it most likely takes another at once.
+                SourceError::Unreachable { .. } if lived >= ESTABLISHED && self.was_live() => {
+                    Duration::ZERO
+                }
                 _ => backoff.next(&mut rand::rng()),
             };
             self.note_failure(error, wait);
@@ -320,7 +329,12 @@ impl Shared {
         Ok(frame)
     }
 
+    fn was_live(&self) -> bool {
+        matches!(*self.state.borrow(), PullState::Live)
+    }
+
     fn note_no_picture(&self, told: &mut bool) {
+        lock(&self.meter).picture_late();
         let again = std::mem::replace(told, true);
         let level = if again { log::Level::Debug } else { log::Level::Warn };
         let awaits = self.opener.awaits();

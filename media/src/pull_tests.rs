@@ -107,6 +107,27 @@ async fn stream_lingers_after_the_last_reader_and_then_closes_and_empties() {
     assert_eq!(camera.opened.load(Relaxed), 2);
 }
 
+/// Opens this long after the loss: of a stream that lived for `seconds`.
+async fn opened_again_after(seconds: u32) -> Duration {
+    let (camera, pull) = pull();
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    sleep(seconds * SECOND).await;
+    camera.off.send_replace(true);
+    pull.state().wait_for(|state| matches!(state, PullState::Failed(_))).await.unwrap();
+    let lost = TokioInstant::now();
+    while camera.opened.load(Relaxed) == 1 {
+        sleep(SECOND / 100).await;
+    }
+    lost.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_an_established_stream_that_is_lost_is_opened_again_at_once() {
+    assert!(opened_again_after(10).await <= SECOND / 50);
+    assert!(opened_again_after(1).await >= SECOND / 5, "the camera may be in trouble");
+}
+
 #[tokio::test(start_paused = true)]
 async fn warm_ring_runs_without_a_reader() {
     let (camera, pull) = pull();

@@ -52,6 +52,22 @@ pub trait Opener: Send + Sync {
     fn awaits(&self) -> Option<String> {
         None
     }
+
+    /// What openings had to put up with, since the opener was made.
+    fn incidents(&self) -> Incidents {
+        Incidents::default()
+    }
+}
+
+/// How often a camera was not as it was asked to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Incidents {
+    /// It sent us to another address.
+    pub redirects: u64,
+    /// It did not send by the transport asked for.
+    pub transports_refused: u64,
+    /// It described sound, and none could be had.
+    pub sounds_left_out: u64,
 }
 
 /// Why a camera gives no frames. The text names the peer and never holds a password.

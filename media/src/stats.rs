@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, ticks_to_duration};
-use crate::source::Losses;
+use crate::source::{Incidents, Losses};
 
 /// Seconds the bitrate and the frame rate are averaged over.
 const WINDOW: u64 = 4;
@@ -33,6 +33,10 @@ pub struct StreamStats {
     pub packets_lost_per_minute: u64,
     /// Packets that were no part of any frame: empty, doubled, of a kind nobody asked for.
     pub packets_skipped: u64,
+    /// Openings that showed no key frame within 10 s.
+    pub pictures_late: u64,
+    /// What openings had to put up with.
+    pub incidents: Incidents,
     /// Times the stream was opened again after a failure.
     pub reconnects: u64,
     /// The last failure, also when it is over.
@@ -132,6 +136,10 @@ impl Meter {
             skipped: self.totals.packets_skipped,
         };
         self.totals.last_error = Some(error);
+    }
+
+    pub(crate) fn picture_late(&mut self) {
+        self.totals.pictures_late += 1;
     }
 
     pub(crate) fn reconnected(&mut self) {

@@ -7,7 +7,7 @@ use ivt_hal::{Encoder, RtspSource, Source, Stream, Transport};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::command::CommandOpener;
 use ivt_media::rtsp::{self, Patience, RtspOpener};
-use ivt_media::source::{FrameSource, Opener, SourceError};
+use ivt_media::source::{FrameSource, Incidents, Opener, SourceError};
 use url::Url;
 
 use crate::config::Backend;
@@ -116,6 +116,10 @@ impl Opener for EncoderOpener {
         if let Some(last) = self.last() {
             last.settle().await;
         }
+    }
+
+    fn incidents(&self) -> Incidents {
+        self.last().map(|opener| opener.incidents()).unwrap_or_default()
     }
 
     fn awaits(&self) -> Option<String> {

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,7 +25,7 @@ use super::udp::Udp;
 use super::{Options, Transport};
 use crate::dial;
 use crate::rtp::rtcp::Identity;
-use crate::source::{FrameSource, Opener, SourceError};
+use crate::source::{FrameSource, Incidents, Opener, SourceError};
 use crate::tls;
 
 /// For name and connection together, and again for TLS.
@@ -46,15 +46,15 @@ pub struct RtspOpener {
     progress: Progress,
     /// With `Transport::Auto`: what worked, or is to be tried next, is UDP.
     prefers_udp: Arc<AtomicBool>,
-    /// What was said in the log and need not be said again.
-    said: [AtomicBool; 3],
+    /// How often each [`Incident`] was met.
+    incidents: [AtomicU32; 3],
 }
 
-/// Things worth a line in the log, once.
+/// What is worth a line in the log, once.
 #[derive(Clone, Copy)]
-enum Say {
+enum Incident {
     Redirect,
-    Transport,
+    TransportRefused,
     Soundless,
 }
 
@@ -89,7 +89,7 @@ impl RtspOpener {
             leaving: Arc::default(),
             progress: Progress::default(),
             prefers_udp,
-            said: Default::default(),
+            incidents: Default::default(),
         })
     }
 
@@ -100,7 +100,7 @@ impl RtspOpener {
                 Opened::Playing(source) => return Ok(*source),
                 Opened::Elsewhere(place) => {
                     let (from, to) = (Peer::of(&url), Peer::of(&place));
-                    self.say(Say::Redirect, &from, &format!("redirects to camera {}", to.0));
+                    self.note(Incident::Redirect, &from, &format!("redirects to camera {}", to.0));
                     url = place;
                 }
             }
@@ -142,7 +142,11 @@ impl RtspOpener {
                     let tracks =
                         tracks::choose(&description).map_err(|reason| peer.unsupported(reason))?;
                     if let Some(why) = &tracks.soundless {
-                        self.say(Say::Soundless, &peer, &format!("goes without sound: {why}"));
+                        self.note(
+                            Incident::Soundless,
+                            &peer,
+                            &format!("goes without sound: {why}"),
+                        );
                     }
                     let identity = Identity { ssrc: rand::random(), name: rand::random() };
                     connection.media = Some(Media::new(tracks, identity));
@@ -154,7 +158,7 @@ impl RtspOpener {
                 }
                 Event::SetUp(number, path) => connection.expect(number, path),
                 Event::SoundRefused(why) => {
-                    self.say(Say::Soundless, &peer, &format!("goes without sound: {why}"));
+                    self.note(Incident::Soundless, &peer, &format!("goes without sound: {why}"));
                     if let Some(media) = &mut connection.media {
                         media.drop_sound();
                     }
@@ -186,7 +190,7 @@ impl RtspOpener {
             return Err(peer.protocol(format!("it sends neither by TCP nor by UDP: {why}")));
         }
         let text = format!("does not send by {refused} ({why}): asked for {other}");
-        self.say(Say::Transport, peer, &text);
+        self.note(Incident::TransportRefused, peer, &text);
         self.prefers_udp.store(!udp, Relaxed);
         set_up(connection, !udp).await.map_err(|e| peer.unreachable(e.to_string()))
     }
@@ -240,10 +244,15 @@ impl RtspOpener {
         Ok((Box::new(tls.map_err(|error| failed(error.to_string()))?), ends))
     }
 
-    fn say(&self, what: Say, peer: &Peer, text: &str) {
-        let said = self.said.get(what as usize).is_some_and(|said| said.swap(true, Relaxed));
-        let level = if said { log::Level::Debug } else { log::Level::Info };
+    fn note(&self, what: Incident, peer: &Peer, text: &str) {
+        let before =
+            self.incidents.get(what as usize).map_or(0, |count| count.fetch_add(1, Relaxed));
+        let level = if before > 0 { log::Level::Debug } else { log::Level::Info };
         log::log!(level, "camera {}: {text}", peer.0);
+    }
+
+    fn count(&self, what: Incident) -> u64 {
+        self.incidents.get(what as usize).map_or(0, |count| count.load(Relaxed).into())
     }
 }
 
@@ -263,6 +272,14 @@ impl Opener for RtspOpener {
 
     fn awaits(&self) -> Option<String> {
         self.progress.tell()
+    }
+
+    fn incidents(&self) -> Incidents {
+        Incidents {
+            redirects: self.count(Incident::Redirect),
+            transports_refused: self.count(Incident::TransportRefused),
+            sounds_left_out: self.count(Incident::Soundless),
+        }
     }
 }
 
