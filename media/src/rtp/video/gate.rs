@@ -22,7 +22,7 @@ pub(super) struct Gate {
     fresh: bool,
     /// A key picture was given.
     had_key: bool,
-    /// An IDR picture or a recovery point was seen.
+    /// An IDR picture or a recovery point that can be believed was seen.
     tells_keys: bool,
     /// Timestamp of the key picture before, while pictures shown before it may follow.
     open: Option<u32>,
@@ -97,17 +97,20 @@ impl Gate {
     }
 
     fn is_key(&mut self, unit: &Unit) -> bool {
-        self.tells_keys |= unit.refresh || unit.recovery.is_some();
-        let keyless = || {
-            let since = self.began.zip(unit.received);
-            since.is_some_and(|(began, now)| now.saturating_duration_since(began) >= KEYLESS)
-        };
-        match unit.recovery {
-            _ if unit.refresh => true,
-            Some(0) => unit.intra,
-            Some(_) => true,
-            None => unit.in_band && unit.intra && !self.tells_keys && keyless(),
-        }
+        let told = unit.refresh
+            || match unit.recovery {
+                // Pictures that refer to others recover nothing at once, whatever they say.
+                Some(0) => unit.intra,
+                Some(_) => true,
+                None => false,
+            };
+        self.tells_keys |= told;
+        let since = self.began.zip(unit.received);
+        let age = since.map_or(Duration::ZERO, |(began, now)| now.saturating_duration_since(began));
+        // What comes nearest to a key picture must do, the better sign first.
+        let nearest = (unit.recovery.is_some() || unit.in_band && unit.intra) && age >= KEYLESS
+            || unit.intra && age >= 2 * KEYLESS;
+        told || !self.tells_keys && nearest
     }
 
     /// The parameters of a picture that is to be given.

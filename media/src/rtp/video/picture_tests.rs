@@ -203,20 +203,35 @@ fn a_recovery_point_makes_a_key_picture() {
     assert_eq!(given(&mut stream), [(0, false, false)]);
 }
 
-#[test]
-fn intra_pictures_with_parameter_sets_are_keys_of_a_stream_that_shows_no_other() {
+/// Numbers of the key pictures of a stream that begins with `first` and then has `pictures` once a
+/// second, each number followed by a picture 100 later.
+fn keys_of(first: &[u8], pictures: [&[&[u8]]; 2]) -> Vec<u32> {
     let second = Duration::from_secs(1);
-    for idr_first in [false, true] {
-        let mut stream = Stream::known();
-        stream.send(0, true, &if idr_first { idr(b"a") } else { p(b"a") });
-        for n in 1..6 {
-            stream.wait(second).send(n, false, SPS).send(n, true, &slice(0x61, 0, I, b"i"));
-            stream.wait(second / 100).send(n + 100, true, &slice(0x61, 0, I, b"no SPS"));
+    let mut stream = Stream::known();
+    stream.send(0, true, first);
+    for n in 1..9 {
+        stream.wait(second);
+        for (number, nals) in [n, n + 100].into_iter().zip(pictures) {
+            for (at, nal) in nals.iter().enumerate() {
+                stream.send(number, at + 1 == nals.len(), nal);
+            }
         }
-        let keys: Vec<_> =
-            given(&mut stream).into_iter().filter(|(_, key, _)| *key).map(|(n, ..)| n).collect();
-        assert_eq!(keys, if idr_first { vec![0] } else { vec![3, 4, 5] });
     }
+    given(&mut stream).into_iter().filter(|(_, key, _)| *key).map(|(n, ..)| n).collect()
+}
+
+#[test]
+fn what_comes_nearest_is_the_key_picture_of_a_stream_that_shows_no_other() {
+    let (i, p) = (slice(0x61, 0, I, b"i"), p(b"p"));
+    let with_sets: [&[&[u8]]; 2] = [&[SPS, &i], &[&p]];
+    assert_eq!(keys_of(&idr(b"a"), with_sets), [0], "it has shown one");
+    assert_eq!(keys_of(&p, with_sets), [3, 4, 5, 6, 7, 8]);
+    let bare: [&[&[u8]]; 2] = [&[&p], &[&i]];
+    assert_eq!(keys_of(&p, bare), [106, 107, 108], "the parameter sets are known");
+    let lying = recovery(0);
+    let recovering: [&[&[u8]]; 2] = [&[&lying, &p], &[&p]];
+    assert_eq!(keys_of(&p, recovering), [3, 4, 5, 6, 7, 8]);
+    assert_eq!(keys_of(&idr(b"a"), recovering), [0]);
 }
 
 #[test]
