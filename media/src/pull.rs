@@ -32,7 +32,7 @@ static RETRY: Policy = Policy {
 const UNAUTHORIZED_RETRY: Duration = Duration::from_secs(30);
 
 /// A stream that lived for so long and is lost is opened again at once; what fails sooner waits.
-const ESTABLISHED: Duration = Duration::from_secs(5);
+const ESTABLISHED: Duration = Duration::from_secs(2);
 
 /// A camera that has sent no key frame for so long is told of.
 const PICTURE_LATE: Duration = Duration::from_secs(10);

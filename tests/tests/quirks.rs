@@ -24,14 +24,8 @@ use table::{
     HOSTILE, KEEPALIVE, LOGIN, LOSSY, Outcome, RTP, RTSP, Row, SDP, SOUND, TIME, UDP, VIDEO,
 };
 
-/// Rows that our client does not yet pass are left out unless this is set in the environment.
-const DEMAND_ALL: &str = "IVT_ALL_QUIRKS";
 /// A row takes no longer.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-fn demanded(passes_today: bool) -> bool {
-    passes_today || std::env::var_os(DEMAND_ALL).is_some()
-}
 
 /// What a row gave, once it is over.
 struct Seen {
@@ -215,8 +209,7 @@ async fn elsewhere(quirk: &'static str) -> CameraSim {
 
 /// Runs the rows side by side and tells of all that are wrong.
 async fn all(rows: &[Row]) {
-    let demanded = rows.iter().filter(|row| demanded(row.passes_today));
-    let results = join_all(demanded.map(async |row| {
+    let results = join_all(rows.iter().map(async |row| {
         let camera = elsewhere(row.quirk).await;
         run(row, &camera).await.err().map(|why| format!("{} over {:?}: {why}", row.quirk, row.over))
     }));
@@ -299,16 +292,16 @@ async fn hostile_cameras_cost_their_own_channel_only() {
 /// What the cloud is told of cameras that cannot be shown.
 #[tokio::test]
 async fn the_cloud_is_told_why_there_is_no_picture() {
-    // Name, code, words, and whether our client passes it today.
-    type Reason = (&'static str, i64, &'static [&'static str], bool);
+    // Name, code and words.
+    type Reason = (&'static str, i64, &'static [&'static str]);
     const REASONS: &[Reason] = &[
-        ("sprop_none", 103, &["parameter sets"], false),
-        ("mjpeg", 1, &["JPEG", "jpeg"], true),
-        ("web_server", 103, &["web server", "HTTP"], false),
-        ("redirect_loop", 103, &["redirect"], false),
-        ("busy", 103, &["453"], true),
+        ("sprop_none", 103, &["parameter sets"]),
+        ("mjpeg", 1, &["JPEG", "jpeg"]),
+        ("web_server", 103, &["web server", "HTTP"]),
+        ("redirect_loop", 103, &["redirect"]),
+        ("busy", 103, &["453"]),
     ];
-    let told = async |(quirk, code, words, _): &Reason| {
+    let told = async |(quirk, code, words): &Reason| {
         let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
         options.quirks = quirk.parse().unwrap();
         let stage = Plan { cameras: vec![options], ..Plan::default() }.start().await;
@@ -319,22 +312,15 @@ async fn the_cloud_is_told_why_there_is_no_picture() {
         let right = error.code == *code && words.iter().any(|word| error.msg.contains(word));
         (!right).then(|| format!("{quirk}: {error}"))
     };
-    let demanded = REASONS.iter().filter(|(.., today)| demanded(*today));
-    let wrong: Vec<_> = join_all(demanded.map(told)).await.into_iter().flatten().collect();
+    let wrong: Vec<_> = join_all(REASONS.iter().map(told)).await.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 /// Cameras that take their time are published all the same.
 #[tokio::test]
 async fn quirky_cameras_reach_the_cloud() {
-    const NAMES: &[(&str, bool)] = &[
-        ("sprop_semi", false),
-        ("no_idr", false),
-        ("aud_mark", false),
-        ("cam_request=1", false),
-        ("sdp_nul", true),
-    ];
-    let flows = async |(quirk, _): &(&str, bool)| {
+    const NAMES: [&str; 5] = ["sprop_semi", "no_idr", "aud_mark", "cam_request=1", "sdp_nul"];
+    let flows = async |quirk: &'static str| {
         let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
         options.quirks = quirk.parse().unwrap();
         let stage = Plan { cameras: vec![options], ..Plan::default() }.start().await;
@@ -345,7 +331,7 @@ async fn quirky_cameras_reach_the_cloud() {
         let keys = info.key_frames;
         assert!((2..=6).contains(&keys), "{quirk}: {keys} keys of {} pictures", info.video_frames);
     };
-    join_all(NAMES.iter().filter(|(_, today)| demanded(*today)).map(flows)).await;
+    join_all(NAMES.into_iter().map(flows)).await;
 }
 
 #[test]

@@ -62,6 +62,8 @@ pub struct Video {
     slices_seen: bool,
     /// Some fragment had the bit for the first.
     starts_seen: bool,
+    /// Some fragment lacked it.
+    rests_seen: bool,
     /// A start code was found inside a slice.
     codes_seen: bool,
     units: u64,
@@ -95,6 +97,7 @@ impl Video {
             slice_timestamp: None,
             slices_seen: false,
             starts_seen: false,
+            rests_seen: false,
             codes_seen: false,
             units: 0,
             done: VecDeque::new(),

@@ -35,6 +35,8 @@ pub struct Media {
     reorder_depth: Option<usize>,
     params: Option<Arc<VideoParams>>,
     slew: Slew,
+    /// Packets came by channels that were settled: others are not meant.
+    settled: bool,
     ready: VecDeque<Frame>,
     /// Packets of no track.
     strange: u64,
@@ -129,6 +131,7 @@ impl Media {
             reorder_depth: None,
             params: None,
             slew: Slew::default(),
+            settled: false,
             ready: VecDeque::new(),
             strange: 0,
             strange_type: None,
@@ -188,9 +191,15 @@ impl Media {
 
     /// Takes a packet of an interleaved channel.
     pub fn handle_interleaved(&mut self, channel: u8, bytes: &[u8], now: Instant) {
-        let of_sound = self.lane(Which::Audio).is_some_and(|lane| lane.uses(channel));
-        let of_picture = self.lane(Which::Video).is_some_and(|lane| lane.uses(channel));
-        let track = if of_sound && !of_picture { Which::Audio } else { Which::Video };
+        let uses = |which| self.lane(which).is_some_and(|lane| lane.uses(channel));
+        let track = match (uses(Which::Video), uses(Which::Audio)) {
+            (true, _) => Which::Video,
+            (false, true) => Which::Audio,
+            // Some cameras settle channels and use others.
+            (false, false) if self.settled => return self.skip(),
+            (false, false) => Which::Video,
+        };
+        self.settled = self.settled || uses(track);
         self.handle_packet(track, bytes, now);
     }
 

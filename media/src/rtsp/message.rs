@@ -264,7 +264,8 @@ fn read_head(block: &[u8]) -> Option<Message> {
         if line.starts_with([' ', '\t']) {
             // A folded line continues the one before (RFC 2616 4.2).
             if let Some((_, value)) = headers.last_mut() {
-                value.push(' ');
+                let gap = if value.is_empty() { "" } else { " " };
+                value.push_str(gap);
                 value.push_str(line.trim());
             }
         } else if let Some((name, value)) = line.split_once(':') {

@@ -67,12 +67,13 @@ fn every_split_gives_the_same_pieces() {
 #[test]
 fn header_lines_are_read_leniently() {
     let message = only(
-        b"RTSP/1.0 200\r\ncseq:7\r\nPublic : A,\r\n  B\r\nEmpty:\r\nno colon\r\n\
+        b"RTSP/1.0 200\r\ncseq:7\r\nPublic : A,\r\n  B\r\nEmpty:\r\nno colon\r\nLater:\r\n\t5\r\n\
           WWW-Authenticate: Digest a\r\nwww-authenticate: Basic b\r\n\r\n",
     );
     assert_eq!(message.header("CSeq"), Some("7"));
     assert_eq!(message.header("Public"), Some("A, B"), "folded");
     assert_eq!(message.header("Empty"), Some(""));
+    assert_eq!(message.header("Later"), Some("5"));
     assert_eq!(message.header("Session"), None);
     let challenges: Vec<_> = message.headers("WWW-Authenticate").collect();
     assert_eq!(challenges, ["Digest a", "Basic b"]);

@@ -72,6 +72,11 @@ pub fn take(buf: &mut BytesMut) -> Result<Option<Input>, Malformed> {
     let Some(head) = buf.windows(4).take(MAX_HEAD).position(|w| w == b"\r\n\r\n") else {
         return if buf.len() > MAX_HEAD { Err(Malformed::TooLong(MAX_HEAD)) } else { Ok(None) };
     };
+    if buf.starts_with(b"RTSP/1.0 ") {
+        // The answer to a request of ours, which has no body.
+        buf.advance(head + 4);
+        return Ok(Some(Input::Data));
+    }
     let request = parse(&buf[..head])?;
     let body = match request.header("Content-Length").map(str::parse::<usize>) {
         None => 0,
@@ -276,7 +281,7 @@ mod tests {
         let long = [b"GET ".to_vec(), vec![b'a'; MAX_HEAD]].concat();
         let rows: [(&[u8], Malformed); 6] = [
             (b"GET / HTTP/1.1\r\n\r\n", Malformed::RequestLine),
-            (b"RTSP/1.0 200 OK\r\n\r\n", Malformed::RequestLine),
+            (b"RTSP/2.0 200 OK\r\n\r\n", Malformed::RequestLine),
             (b"OPTIONS * RTSP/1.0\r\nno colon\r\n\r\n", Malformed::Header),
             (b"OPTIONS * RTSP/1.0\r\nA: \xff\r\n\r\n", Malformed::Header),
             (

@@ -1,5 +1,5 @@
 //! Which NAL unit a fragment belongs to. Cameras set the bit for the last one anyhow, so a NAL unit
-//! ends where another begins; some never set the bit for the first one.
+//! ends where another begins; some never set the bit for the first one, others always.
 
 use super::nal::Fragment;
 use super::{Early, Video};
@@ -20,7 +20,8 @@ impl Video {
         if data.is_empty() && !start {
             return;
         }
-        let goes_on = !start && !broken && self.goes_on(kind);
+        let goes_on = !broken && (!start || self.repeats_start(kind)) && self.goes_on(kind);
+        self.rests_seen |= !start;
         if !start && !goes_on && !self.begins_unsaid(broken) {
             return self.stray(kind);
         }
@@ -34,6 +35,15 @@ impl Video {
             self.begin_nal(header.get(..self.header_len()).unwrap_or_default());
         }
         self.feed_front(data);
+    }
+
+    /// A fragment says that it is the first, as every one does of this camera: none lacked the bit
+    /// where a NAL unit has to go on.
+    fn repeats_start(&self, kind: u8) -> bool {
+        !self.rests_seen
+            && self.open.as_ref().is_some_and(|open| {
+                open.kind == kind && open.timestamp == self.timestamp && !open.ended
+            })
     }
 
     /// A fragment that does not say that it is the first belongs to the NAL unit before it.

@@ -36,6 +36,20 @@ fn a_fragmented_unit_is_complete_whatever_its_end_bits_say() {
 }
 
 #[test]
+fn a_start_bit_on_every_fragment_begins_nothing() {
+    let mut stream = Stream::known();
+    for n in 0..6u8 {
+        let nal = if n % 2 == 0 { idr(&[n + 4; 100]) } else { p(&[n + 4; 100]) };
+        for (at, mut packet) in fragments(H264, &nal, 30).into_iter().enumerate() {
+            packet[1] |= 0x80;
+            stream.send(u32::from(n) * 3600, at == 3, &packet);
+        }
+    }
+    let times: Vec<_> = stream.end().take().into_iter().map(|(time, ..)| time / 3600).collect();
+    assert_eq!(times, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn a_camera_that_never_sets_the_start_bit_is_understood_after_its_first_picture() {
     let mut stream = Stream::known();
     for n in 0..6 {
