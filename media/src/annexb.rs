@@ -1,13 +1,13 @@
 //! H.264 byte streams (ITU-T H.264 annex B), as encoder programs write them.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h264_reader::nal::sps::SeqParameterSet;
-use h264_reader::rbsp::{BitReader, ByteReader};
 
 use crate::frame::{VideoCodec, VideoParams};
+use crate::{record, sps};
 
 /// A longer access unit is no video.
 pub const MAX_UNIT: usize = 8 << 20;
@@ -168,25 +168,14 @@ fn trim(chunk: &[u8]) -> &[u8] {
     &nal[..end]
 }
 
-/// An `AVCDecoderConfigurationRecord` of one SPS and one PPS (ISO/IEC 14496-15, 5.3.3.1). The
-/// fields high profiles add at its end are left out, as most writers do.
+/// Of one SPS and one PPS, once there are both.
 fn params(sps: &[u8], pps: &[u8]) -> Option<VideoParams> {
-    let parsed =
-        SeqParameterSet::from_bits(BitReader::new(ByteReader::skipping_h264_header(sps))).ok()?;
-    let mut record = vec![1];
-    record.extend_from_slice(sps.get(1..4)?);
-    record.extend_from_slice(&[0xff, 0xe1]);
-    record.extend_from_slice(&u16::try_from(sps.len()).ok()?.to_be_bytes());
-    record.extend_from_slice(sps);
-    record.push(1);
-    record.extend_from_slice(&u16::try_from(pps.len()).ok().filter(|len| *len > 0)?.to_be_bytes());
-    record.extend_from_slice(pps);
-    Some(VideoParams {
-        codec: VideoCodec::H264,
-        record: record.into(),
-        dimensions: parsed.pixel_dimensions().ok()?,
-        frame_rate: None,
-    })
+    let dimensions = sps::h264(sps)?.dimensions;
+    if pps.is_empty() {
+        return None;
+    }
+    let record = record::avc(sps, &mut iter::once(sps), &mut iter::once(pps))?.into();
+    Some(VideoParams { codec: VideoCodec::H264, record, dimensions, frame_rate: None })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod alert;
 pub mod annexb;
 pub mod backoff;
+mod bits;
 pub mod clip;
 pub mod clock;
 pub mod coalesce;
@@ -17,6 +18,7 @@ pub mod hub;
 mod join;
 pub mod publish;
 pub mod pull;
+mod record;
 pub mod reserve;
 pub mod rtmp;
 pub mod rtp;

@@ -1,4 +1,8 @@
+use h264_reader::nal::sps::SeqParameterSet;
+use h264_reader::rbsp::{BitReader, ByteReader};
+
 use super::*;
+use crate::testing::Writer;
 
 fn reorder_depth(nal: &[u8]) -> Option<usize> {
     h264(nal)?.reorder_depth
@@ -30,6 +34,7 @@ fn depth_is_read_from_the_parameter_sets_of_encoders() {
         assert_eq!((sps.id, sps.vps, sps.chroma, sps.depths), (0, 0, 1, [0, 0]));
         assert_eq!((sps.layers, sps.nested), (1, true));
         assert_eq!(sps.profile, [1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 60]);
+        assert_eq!(sps.frame_rate, Some((25, 1)));
     }
 }
 
@@ -66,6 +71,134 @@ fn the_rate_is_read_from_a_video_parameter_set() {
     assert_eq!(h265_vps_frame_rate(&nal(plain)), None);
 }
 
+// From x265: a default display window and buffering; fields and the standard's scaling lists.
+const H265_WINDOW: &str = "4201010408000003009e0800000300003c9001410173e5cb2b349265780b70202000b6dc\
+                           00000300040000030079805259b8003d090007a122";
+const H265_FIELDS: &str = "4201010408000003004e0800000300003c9001410173e5cb2b349272bc05b8101001a000\
+                           0003002000000301e1";
+
+#[test]
+fn the_rate_is_read_from_the_sequence_parameter_sets_of_x265() {
+    for (hex, rate) in [(H265_WINDOW, 30), (H265_FIELDS, 15)] {
+        assert_eq!(h265(&nal(hex)).unwrap().frame_rate, Some((rate, 1)));
+    }
+}
+
+/// An H.265 SPS up to the flag of scaling lists.
+fn h265_head() -> Writer {
+    // No VPS, one layer; profile, tier and level; SPS 0, 4:2:0 of 320x192, 8 bits; order counts of
+    // 8 bits; 16 pictures kept; sizes of blocks.
+    let head = Writer::default().u(0, 7).u(1, 1).u(1, 8).u(0x6000_0000, 32).u(0x9000, 16);
+    let head = head.u(0, 32).u(60, 8).ue(0).ue(1).ue(320).ue(192).u(0, 1).ue(0).ue(0);
+    let head = head.ue(4).u(1, 1).ue(15).ue(0).ue(0);
+    [0, 2, 0, 2, 1, 0].into_iter().fold(head, Writer::ue)
+}
+
+/// What follows up to the reference picture sets: no lists, no PCM.
+fn h265_sets(count: u32) -> Writer {
+    h265_head().u(0, 1).u(3, 2).u(0, 1).ue(count)
+}
+
+/// From behind the reference picture sets: no long-term pictures; 1001/30000 s.
+fn h265_tail(bits: Writer) -> Vec<u8> {
+    let vui = bits.u(0, 1).u(3, 2).u(1, 1).u(0, 4).u(0, 3).u(0, 1);
+    vui.u(1, 1).u(1001, 32).u(30_000, 32).u(0, 3).u(0, 1).nal(&[0x42, 1], &[])
+}
+
+fn h265_rate(nal: &[u8]) -> Option<(u32, u32)> {
+    h265(nal).unwrap().frame_rate
+}
+
+const NTSC: Option<(u32, u32)> = Some((30_000, 1001));
+
+#[test]
+fn the_rate_lies_behind_scaling_lists_and_pcm() {
+    let mut bits = h265_head().u(3, 2);
+    for (size, lists) in [6, 6, 6, 2].into_iter().enumerate() {
+        for list in 0..lists {
+            if list % 2 == 0 {
+                bits = bits.u(0, 1).ue(list);
+                continue;
+            }
+            bits = bits.u(1, 1);
+            let codes = [16, 64, 65, 65][size];
+            bits = (0..codes).fold(bits, |bits, code| bits.ue(code % 5));
+        }
+    }
+    let bits = bits.u(3, 2).u(1, 1).u(0x77, 8).ue(0).ue(2).u(1, 1).ue(0);
+    assert_eq!(h265_rate(&h265_tail(bits)), NTSC);
+}
+
+#[test]
+fn the_rate_lies_behind_reference_pictures_and_colours() {
+    // Before: 1, 3, 4; after: 2, 4. Moved by -2, which makes the one 2 after the picture itself:
+    // before 3, 5, 6 and 2, after 2 again; two of these are not kept. Moved by 1: of four.
+    let bits = h265_sets(3).ue(3).ue(2).ue(0).u(1, 1).ue(1).u(1, 1).ue(0).u(0, 1);
+    let bits = bits.ue(1).u(1, 1).ue(1).u(1, 1);
+    let bits = bits.u(1, 1).u(1, 1).ue(1).u(1, 1).u(0, 2).u(1, 2).u(1, 1).u(0, 1).u(1, 1).u(0, 2);
+    let bits = bits.u(1, 1).u(0, 1).ue(0).u(0xf, 4);
+    // Long-term pictures; shape, overscan, colours and places of chroma samples.
+    let bits = bits.u(1, 1).ue(2).u(0x1ff, 9).u(0, 9).u(3, 2).u(1, 1);
+    let bits = bits.u(1, 1).u(255, 8).u(4, 16).u(3, 16).u(3, 2).u(1, 1).u(10, 4).u(1, 1);
+    let bits = bits.u(0x01_0101, 24).u(1, 1).ue(1).ue(1).u(0, 3);
+    let bits = bits.u(1, 1).ue(0).ue(7).ue(2).ue(9).u(1, 1).u(1001, 32).u(30_000, 32).u(0, 3);
+    assert_eq!(h265_rate(&bits.u(0, 1).nal(&[0x42, 1], &[])), NTSC);
+}
+
+#[test]
+fn more_reference_pictures_than_there_may_be_leave_the_rate_unknown() {
+    let full = |bits: Writer, count| {
+        (0..count).fold(bits.ue(count).ue(0), |bits, _| bits.ue(32_767).u(1, 1))
+    };
+    let same = |bits: Writer| bits.u(1, 1).u(0, 1).ue(32_766).u(0x1_ffff, 17);
+    assert_eq!(h265_rate(&h265_tail(full(h265_sets(1), 16))), NTSC);
+    assert_eq!(h265_rate(&h265_tail(full(h265_sets(1), 17))), None);
+    assert_eq!(h265_rate(&h265_tail(same(full(h265_sets(2), 16)))), None, "17 by difference");
+    let none = |count| {
+        (0..count)
+            .fold(h265_sets(count), |bits, n| if n > 0 { bits.u(0, 1) } else { bits }.ue(0).ue(0))
+    };
+    assert_eq!(h265_rate(&h265_tail(none(64))), NTSC);
+    assert_eq!(h265_rate(&h265_tail(none(65))), None);
+    let endless = h265_sets(1).ue(u32::MAX - 1).ue(0).u(u32::MAX, 32).u(u32::MAX, 32);
+    assert_eq!(h265_rate(&h265_tail(endless)), None);
+}
+
+#[test]
+fn a_set_broken_behind_its_size_is_still_a_set() {
+    let whole = nal(H265_WINDOW);
+    let (first, last) = (h265(&whole[..36]).unwrap(), h265(&whole).unwrap());
+    assert_eq!(first, H265Sps { frame_rate: None, ..last });
+    assert_eq!(h265_rate(&h265_tail(h265_sets(0))), NTSC);
+    let zero = h265_sets(0).u(0, 1).u(3, 2).u(1, 1).u(0, 8).u(1, 1).u(0, 32).u(25, 32);
+    assert_eq!(h265_rate(&zero.nal(&[0x42, 1], &[])), None);
+}
+
+#[test]
+fn h264_sets_are_read_as_others_read_them() {
+    let mut read = 0;
+    for hex in [H264_PYRAMID, H264_HIGH, H264_BASELINE, "674d0028da01e0111f68"] {
+        let whole = nal(hex);
+        for bit in 0..=whole.len() * 8 {
+            let mut nal = whole.clone();
+            if let Some(byte) = nal.get_mut(bit / 8) {
+                *byte ^= 1 << (bit % 8);
+            }
+            let bits = BitReader::new(ByteReader::skipping_h264_header(&nal[..]));
+            let other = SeqParameterSet::from_bits(bits).ok();
+            let Some(other) = other.filter(|sps| sps.pixel_dimensions().is_ok()) else { continue };
+            let Some(sps) = h264(&nal) else { continue };
+            assert_eq!(Ok(sps.dimensions), other.pixel_dimensions().map_err(drop), "{nal:02x?}");
+            let timing = other.vui_parameters.and_then(|vui| vui.timing_info);
+            let rate = timing.map(|t| (t.time_scale, t.num_units_in_tick.saturating_mul(2)));
+            let sound = rate.filter(|rate| rate.0 > 0 && rate.1 > 0 && rate.1 < u32::MAX);
+            assert_eq!(sps.frame_rate, sound, "{nal:02x?}");
+            read += 1;
+        }
+    }
+    assert!(read > 200, "{read}");
+}
+
 #[test]
 fn a_stream_that_does_not_say_has_no_known_depth() {
     // Main profile, order count type 0, no VUI.
@@ -74,7 +207,7 @@ fn a_stream_that_does_not_say_has_no_known_depth() {
 
 #[test]
 fn any_cut_or_flipped_parameter_set_is_survived() {
-    for hex in [H264_PYRAMID, H265_PYRAMID] {
+    for hex in [H264_PYRAMID, H265_PYRAMID, H265_WINDOW] {
         let whole = nal(hex);
         let read = |nal: &[u8]| (h264(nal), h265(nal), h265_vps_frame_rate(nal));
         for cut in 0..whole.len() {

@@ -1,4 +1,4 @@
-//! Frames for tests.
+//! Frames and bits for tests.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,4 +31,38 @@ pub(crate) fn sound(dts: i64, received: Instant) -> Frame {
     let data = Bytes::from_static(&[0; 160]);
     let track = Track::Audio(Arc::new(params));
     Frame { track, key: false, discontinuity: false, leading: false, pts: dts, dts, received, data }
+}
+
+/// Bits to bytes.
+#[derive(Default)]
+pub(crate) struct Writer(String);
+
+impl Writer {
+    pub(crate) fn u(mut self, value: u32, count: usize) -> Self {
+        self.0 += &format!("{value:0count$b}");
+        self
+    }
+
+    pub(crate) fn ue(self, value: u32) -> Self {
+        let bits = 32 - (value + 1).leading_zeros() as usize;
+        self.u(value + 1, 2 * bits - 1)
+    }
+
+    /// After a header, with emulation prevention, then `tail`.
+    pub(crate) fn nal(mut self, header: &[u8], tail: &[u8]) -> Vec<u8> {
+        self.0 += "1";
+        while !self.0.len().is_multiple_of(8) {
+            self.0 += "0";
+        }
+        let mut nal = header.to_vec();
+        let bits = self.0.as_bytes().chunks(8);
+        let bytes = bits.map(|b| u8::from_str_radix(str::from_utf8(b).unwrap(), 2).unwrap());
+        for byte in bytes.chain(tail.iter().copied()) {
+            if nal.ends_with(&[0, 0]) && byte <= 3 {
+                nal.push(3);
+            }
+            nal.push(byte);
+        }
+        nal
+    }
 }

@@ -1,10 +1,11 @@
 //! What sequence headers say about their track: picture sizes and sample rates.
 
 use bytes::Bytes;
-use h264_reader::avcc::AvcDecoderConfigurationRecord;
 
+use crate::bits::Bits;
 use crate::flv::FlvError;
 use crate::frame::{AudioCodec, AudioParams, VideoCodec};
+use crate::record::{self, Kind};
 use crate::sps;
 
 /// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
@@ -13,14 +14,15 @@ const SAMPLE_RATES: [u32; 13] =
 
 /// Reads an `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1).
 pub fn aac_params(config: Bytes) -> Result<AudioParams, FlvError> {
-    let mut bits = Bits { bytes: &config, at: 0 };
-    if bits.read(5)? == 31 {
-        bits.read(6)?;
+    let mut bits = Bits::plain(&config);
+    let mut read = |count| bits.read(count).ok_or(FlvError::Truncated { what: "sequence header" });
+    if read(5)? == 31 {
+        read(6)?;
     }
-    let index = bits.read(4)?;
+    let index = read(4)?;
     let sample_rate = match SAMPLE_RATES.get(index as usize) {
         Some(rate) => *rate,
-        None if index == 15 => bits.read(24)?,
+        None if index == 15 => read(24)?,
         None => {
             return Err(FlvError::Malformed {
                 what: "AAC sampling frequency",
@@ -29,7 +31,7 @@ pub fn aac_params(config: Bytes) -> Result<AudioParams, FlvError> {
             });
         }
     };
-    let channels = match bits.read(4)? {
+    let channels = match read(4)? {
         7 => 8,
         // 0: said in a program config element, which for two channels is the rule.
         0 => 2,
@@ -55,49 +57,10 @@ pub fn check_record(codec: VideoCodec, record: &[u8]) -> Result<(), FlvError> {
 
 /// Width and height in pixels, as the first sequence parameter set of the record has them.
 pub fn dimensions(codec: VideoCodec, record: &[u8]) -> Option<(u32, u32)> {
+    let (_, sps) = record::sets(codec, record).find(|(kind, _)| *kind == Kind::Sps)?;
     match codec {
-        VideoCodec::H264 => {
-            let context = AvcDecoderConfigurationRecord::try_from(record).ok()?.create_context();
-            context.ok()?.sps().next()?.pixel_dimensions().ok()
-        }
-        VideoCodec::H265 => sps::h265(hevc_sps(record)?)?.dimensions,
-    }
-}
-
-/// The first sequence parameter set of an `HEVCDecoderConfigurationRecord`, ISO/IEC 14496-15, 8.3.2.
-fn hevc_sps(record: &[u8]) -> Option<&[u8]> {
-    const SPS: u8 = 33;
-    let (arrays, mut rest) = record.get(22..)?.split_first()?;
-    for _ in 0..*arrays {
-        let ([kind, n1, n0], tail) = rest.split_first_chunk()?;
-        rest = tail;
-        for _ in 0..u16::from_be_bytes([*n1, *n0]) {
-            let (len, tail) = rest.split_first_chunk()?;
-            let (nal, tail) = tail.split_at_checked(u16::from_be_bytes(*len).into())?;
-            if kind & 0x3f == SPS {
-                return Some(nal);
-            }
-            rest = tail;
-        }
-    }
-    None
-}
-
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn read(&mut self, count: usize) -> Result<u32, FlvError> {
-        let mut value = 0;
-        for _ in 0..count {
-            let truncated = FlvError::Truncated { what: "sequence header" };
-            let byte = self.bytes.get(self.at / 8).ok_or(truncated)?;
-            value = value << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
-            self.at += 1;
-        }
-        Ok(value)
+        VideoCodec::H264 => Some(sps::h264(sps)?.dimensions),
+        VideoCodec::H265 => sps::h265(sps)?.dimensions,
     }
 }
 
@@ -106,6 +69,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::Writer;
 
     proptest! {
         #[test]
@@ -123,6 +87,23 @@ mod tests {
         let want = FlvError::Unsupported { what: "NAL length size", got: 2 };
         assert_eq!(check_record(VideoCodec::H264, &record), Err(want));
         assert!(check_record(VideoCodec::H264, &record[..4]).is_err());
+    }
+
+    #[test]
+    fn the_first_set_gives_the_size() {
+        let [first, second] = [[3, 40], [0, 20]].map(|[id, width]| {
+            let head = Writer::default().u(77, 8).u(30, 16).ue(id).ue(0).ue(2).ue(1).u(0, 1);
+            head.ue(width - 1).ue(17).u(12, 4).u(0, 1).nal(&[0x67], &[])
+        });
+        let size = |sets: &[&[u8]], pps: &[u8]| {
+            let sps = &mut sets.iter().copied();
+            let record = record::avc(sets[0], sps, &mut std::iter::once(pps)).unwrap();
+            dimensions(VideoCodec::H264, &record)
+        };
+        assert_eq!(size(&[&first, &second], b"\x68\xce"), Some((640, 288)));
+        assert_eq!(size(&[&second, &first], b"\x68\xce"), Some((320, 288)));
+        assert_eq!(size(&[&first], b"broken"), Some((640, 288)), "whatever else is in it");
+        assert_eq!(size(&[&first[..5], &second], b"\x68\xce"), None);
     }
 
     #[test]

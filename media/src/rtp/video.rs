@@ -9,7 +9,6 @@ mod h264;
 mod h265;
 mod markers;
 mod nal;
-mod record;
 mod sets;
 #[cfg(test)]
 mod testing;

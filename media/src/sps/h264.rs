@@ -1,6 +1,7 @@
 //! Sequence parameter sets of H.264 (ITU-T H.264 7.3.2.1.1).
 
-use super::{Bits, sound};
+use super::{skip_display, sound};
+use crate::bits::Bits;
 
 const BASELINE: u32 = 66;
 /// Profiles whose sets tell the chroma format.
@@ -126,23 +127,7 @@ fn vui(bits: &mut Bits<'_>) -> Vui {
 }
 
 fn read_vui(bits: &mut Bits<'_>, vui: &mut Vui) -> Option<()> {
-    const EXTENDED_SAR: u32 = 255;
-    if bits.flag()? && bits.read(8)? == EXTENDED_SAR {
-        bits.skip(32)?;
-    }
-    if bits.flag()? {
-        bits.skip(1)?; // overscan_appropriate_flag
-    }
-    if bits.flag()? {
-        bits.skip(4)?; // video_format, video_full_range_flag
-        if bits.flag()? {
-            bits.skip(24)?; // colour description
-        }
-    }
-    if bits.flag()? {
-        bits.ue()?; // chroma_sample_loc_type_top_field
-        bits.ue()?; // chroma_sample_loc_type_bottom_field
-    }
+    skip_display(bits)?;
     if bits.flag()? {
         // A tick is the time of a field.
         let tick = bits.read(32)?.checked_mul(2);

@@ -1,12 +1,15 @@
 //! Sequence and video parameter sets of H.265 (ITU-T H.265 7.3.2.1, 7.3.2.2).
 
-use super::{Bits, sound};
+mod rate;
+
+use super::sound;
+use crate::bits::Bits;
 
 /// `general_profile_space` to `general_level_idc` as they stand in a set, without emulation
 /// prevention, and as a decoder configuration record has them.
 pub(crate) type ProfileTierLevel = [u8; 12];
 
-/// The beginning of a set.
+/// What the agent needs of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct H265Sps {
     /// `sps_seq_parameter_set_id`, at most 15.
@@ -27,6 +30,8 @@ pub(crate) struct H265Sps {
     pub(crate) layers: u8,
     /// `sps_temporal_id_nesting_flag`.
     pub(crate) nested: bool,
+    /// Pictures per second as a fraction.
+    pub(crate) frame_rate: Option<(u32, u32)>,
 }
 
 /// Reads a set (a NAL unit with its header).
@@ -54,8 +59,10 @@ pub(crate) fn h265(nal: &[u8]) -> Option<H265Sps> {
         }
     }
     let depths = [bits.ue_up_to(7)? as u8, bits.ue_up_to(7)? as u8];
-    bits.ue()?; // log2_max_pic_order_cnt_lsb_minus4
+    let order_bits = bits.ue()?; // log2_max_pic_order_cnt_lsb_minus4
     let reorder_depth = ordering(bits, sub_layers_minus1)? as usize;
+    // At most 12.
+    let frame_rate = if order_bits > 12 { None } else { rate::frame_rate(bits, 4 + order_bits) };
     Some(H265Sps {
         id,
         vps,
@@ -66,6 +73,7 @@ pub(crate) fn h265(nal: &[u8]) -> Option<H265Sps> {
         depths,
         layers: sub_layers_minus1 as u8 + 1,
         nested,
+        frame_rate,
     })
 }
 
@@ -81,11 +89,7 @@ pub(crate) fn h265_vps_frame_rate(nal: &[u8]) -> Option<(u32, u32)> {
     let largest_layer = bits.read(6)?;
     let layer_sets = bits.ue_up_to(1023)?;
     bits.skip(layer_sets * (largest_layer + 1))?; // layer_id_included_flag
-    if !bits.flag()? {
-        return None;
-    }
-    let (tick, scale) = (bits.read(32)?, bits.read(32)?);
-    (tick > 0 && scale > 0).then_some((scale, tick))
+    if bits.flag()? { rate::timing(bits) } else { None }
 }
 
 /// `max_num_reorder_pics` of the highest sub-layer.

@@ -1,7 +1,6 @@
 //! ADTS, the framing of AAC in transport streams (ISO/IEC 13818-7, 6.2).
 
-use h264_reader::rbsp::{BitRead, BitReader, BitReaderError};
-
+use crate::bits::Bits;
 use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ};
 
 /// Bytes of a header.
@@ -38,7 +37,7 @@ impl Adts {
             8 => 7,
             _ => return None,
         };
-        let (object_type, rate) = read(&params.config).ok()??;
+        let (object_type, rate) = read(&params.config)?;
         let rate_index = RATES.iter().position(|known| *known == rate)? as u8;
         (1..=4).contains(&object_type).then(|| Self {
             profile: object_type as u8 - 1,
@@ -68,33 +67,33 @@ impl Adts {
     }
 }
 
-/// Object type and sampling rate of the core in an `AudioSpecificConfig`; `None` where its access
-/// units are not of 1024 samples.
-fn read(config: &[u8]) -> Result<Option<(u32, u32)>, BitReaderError> {
-    let mut bits = BitReader::new(config);
-    let mut object_type = read_object_type(&mut bits)?;
-    let rate = read_rate(&mut bits)?;
-    bits.read::<u32>(4, "channelConfiguration")?;
+/// Object type and sampling rate of the core in an `AudioSpecificConfig`; `None` where it is cut
+/// short or its access units are not of 1024 samples.
+fn read(config: &[u8]) -> Option<(u32, u32)> {
+    let bits = &mut Bits::plain(config);
+    let mut object_type = read_object_type(bits)?;
+    let rate = read_rate(bits)?;
+    bits.skip(4)?; // channelConfiguration
     if [SBR, PS].contains(&object_type) {
-        read_rate(&mut bits)?;
-        object_type = read_object_type(&mut bits)?;
+        read_rate(bits)?;
+        object_type = read_object_type(bits)?;
     }
-    let short = bits.read_bool("frameLengthFlag")?;
-    Ok((!short).then_some((object_type, rate)))
+    let short = bits.flag()?; // frameLengthFlag
+    (!short).then_some((object_type, rate))
 }
 
-fn read_object_type(bits: &mut impl BitRead) -> Result<u32, BitReaderError> {
-    match bits.read::<u32>(5, "audioObjectType")? {
-        31 => Ok(32 + bits.read::<u32>(6, "audioObjectTypeExt")?),
-        object_type => Ok(object_type),
+fn read_object_type(bits: &mut Bits<'_>) -> Option<u32> {
+    match bits.read(5)? {
+        31 => Some(32 + bits.read(6)?),
+        object_type => Some(object_type),
     }
 }
 
 /// 0 for an index without a meaning.
-fn read_rate(bits: &mut impl BitRead) -> Result<u32, BitReaderError> {
-    match bits.read::<u32>(4, "samplingFrequencyIndex")? {
-        15 => bits.read::<u32>(24, "samplingFrequency"),
-        index => Ok(RATES.get(index as usize).copied().unwrap_or(0)),
+fn read_rate(bits: &mut Bits<'_>) -> Option<u32> {
+    match bits.read(4)? {
+        15 => bits.read(24),
+        index => Some(RATES.get(index as usize).copied().unwrap_or(0)),
     }
 }
 

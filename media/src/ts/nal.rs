@@ -1,10 +1,7 @@
 //! Access units as byte streams: delimiter first, parameter sets before key frames, start codes.
 
-use std::ops::RangeInclusive;
-
-use h264_reader::avcc::AvcDecoderConfigurationRecord;
-
 use crate::frame::{VideoCodec, VideoParams};
+use crate::record;
 
 /// Before every NAL unit; as long as the length it replaces.
 pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
@@ -46,38 +43,11 @@ pub fn measure(codec: VideoCodec, data: &[u8]) -> Option<usize> {
 /// The parameter sets with their start codes, as far as the record can be read.
 pub fn parameter_sets(params: &VideoParams) -> Vec<u8> {
     let mut sets = Vec::new();
-    let mut put = |unit: &[u8]| sets.extend_from_slice(&[&START_CODE, unit].concat());
-    match params.codec {
-        VideoCodec::H264 => {
-            if let Ok(record) = AvcDecoderConfigurationRecord::try_from(&params.record[..]) {
-                record.sequence_parameter_sets().flatten().for_each(&mut put);
-                record.picture_parameter_sets().flatten().for_each(put);
-            }
-        }
-        VideoCodec::H265 => hevc_sets(&params.record).for_each(put),
+    for (_, unit) in record::sets(params.codec, &params.record) {
+        sets.extend_from_slice(&START_CODE);
+        sets.extend_from_slice(unit);
     }
     sets
-}
-
-/// Video, sequence and picture parameter sets of an `HEVCDecoderConfigurationRecord` (ISO/IEC
-/// 14496-15, 8.3.3.1).
-fn hevc_sets(record: &[u8]) -> impl Iterator<Item = &[u8]> {
-    const SETS: RangeInclusive<u8> = 32..=34;
-    let (arrays, mut rest) = record.get(22..).and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
-    let (mut arrays, mut kind, mut count) = (*arrays, 0, 0);
-    let units = std::iter::from_fn(move || {
-        while count == 0 {
-            arrays = arrays.checked_sub(1)?;
-            let ([header, high, low], tail) = rest.split_first_chunk()?;
-            (kind, count, rest) = (header & 0x3f, u16::from_be_bytes([*high, *low]), tail);
-        }
-        count -= 1;
-        let (len, tail) = rest.split_first_chunk()?;
-        let (unit, tail) = tail.split_at_checked(u16::from_be_bytes(*len).into())?;
-        rest = tail;
-        Some((kind, unit))
-    });
-    units.filter(|(kind, _)| SETS.contains(kind)).map(|(_, unit)| unit)
 }
 
 fn is_delimiter(codec: VideoCodec, header: u8) -> bool {
@@ -116,12 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn sets_of_an_hevc_record_come_in_its_order_without_sei() {
-        let mut record = vec![0; 22];
-        record.extend([3, 0xa0, 0, 1, 0, 2, 0x40, 1, 0x27, 0, 1, 0, 1, 0x4e]);
-        record.extend([0x22, 0, 2, 0, 1, 0x44, 0, 2, 0x44, 2]);
-        let sets: Vec<_> = hevc_sets(&record).collect();
-        assert_eq!(sets, [&[0x40, 1][..], &[0x44], &[0x44, 2]]);
+    fn the_sets_of_a_record_come_behind_start_codes() {
+        let record = [1, 0x42, 0, 30, 0xff, 0xe1, 0, 2, 0x67, 7, 1, 0, 1, 0x68].to_vec().into();
+        let (dimensions, frame_rate) = ((0, 0), None);
+        let params = VideoParams { codec: VideoCodec::H264, record, dimensions, frame_rate };
+        assert_eq!(parameter_sets(&params), [0, 0, 0, 1, 0x67, 7, 0, 0, 0, 1, 0x68]);
     }
 
     proptest! {

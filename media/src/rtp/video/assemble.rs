@@ -1,10 +1,10 @@
 //! NAL units out of payloads, into the unit at hand.
 
 use super::nal::{self, Payload, Role, Slice};
-use super::sets::Kind;
 use super::unit::Full;
 use super::{MAX_SET, SEARCHED, Unit, Video, h264, h265};
 use crate::frame::VideoCodec;
+use crate::record::Kind;
 use crate::rtp::Packet;
 
 /// Bytes of a NAL unit within which its slice header says what it must.

@@ -2,7 +2,7 @@
 
 use super::nal::{Entries, Field, Fragment, Payload, Role, Slice};
 use super::sets::Sets;
-use crate::sps::Bits;
+use crate::bits::Bits;
 
 const SLICE: u8 = 1;
 const IDR: u8 = 5;

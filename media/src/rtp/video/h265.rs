@@ -1,7 +1,7 @@
 //! Payloads (RFC 7798) and NAL units (ITU-T H.265 7.3.1, 7.3.6) of H.265.
 
 use super::nal::{Entries, Fragment, Payload, Role, Slice};
-use crate::sps::Bits;
+use crate::bits::Bits;
 
 const RASL_N: u8 = 8;
 const RASL_R: u8 = 9;

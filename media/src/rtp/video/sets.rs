@@ -1,9 +1,9 @@
 //! The parameter sets of a stream, by kind and number.
 
+use crate::bits::Bits;
 use crate::frame::{VideoCodec, VideoParams};
-use crate::sps::{self, Bits, H264Sps, H265Sps};
-
-use super::record;
+use crate::record::{self, Kind};
+use crate::sps::{self, H264Sps, H265Sps};
 
 /// A longer set is none.
 pub(super) const MAX_SET: usize = 4 << 10;
@@ -23,21 +23,13 @@ pub(super) struct Sets {
 
 #[derive(Debug)]
 pub(super) struct Set {
-    pub(super) kind: Kind,
+    kind: Kind,
     pub(super) id: u8,
-    pub(super) nal: Box<[u8]>,
+    nal: Box<[u8]>,
     refers: Refers,
     /// Its content is not in the record in force.
     new: bool,
     seen: u64,
-}
-
-/// In the order of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Vps,
-    Sps,
-    Pps,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,16 +39,6 @@ enum Refers {
     H265(H265Sps),
     /// A PPS to an SPS.
     Sps(u8),
-}
-
-impl Kind {
-    fn most(self) -> usize {
-        match self {
-            Self::Vps => 16,
-            Self::Sps => 32,
-            Self::Pps => 64,
-        }
-    }
 }
 
 impl Sets {
@@ -131,17 +113,18 @@ impl Sets {
     pub(super) fn params(&self, sps: u8) -> Option<(VideoParams, Option<usize>)> {
         let active = self.find(Kind::Sps, sps)?;
         // Players look at the first SPS of a record.
-        let sps = std::iter::once(active)
-            .chain(self.sets.iter().filter(|set| set.kind == Kind::Sps && set.id != active.id));
+        let others = self.of(Kind::Sps).filter(|set| set.id != active.id);
+        let sps = &mut std::iter::once(active).chain(others).map(Set::nal);
+        let pps = &mut self.of(Kind::Pps).map(Set::nal);
         let (record, dimensions, frame_rate, depth) = match active.refers {
             Refers::H264(read) => {
-                let record = record::avc(&active.nal, sps, self.of(Kind::Pps))?;
+                let record = record::avc(&active.nal, sps, pps)?;
                 (record, read.dimensions, read.frame_rate, read.reorder_depth)
             }
             Refers::H265(read) => {
-                let record = record::hevc(&read, self.of(Kind::Vps), sps, self.of(Kind::Pps))?;
-                let vps = self.find(Kind::Vps, read.vps);
-                let frame_rate = vps.and_then(|vps| sps::h265_vps_frame_rate(&vps.nal));
+                let record = record::hevc(&read, &mut self.of(Kind::Vps).map(Set::nal), sps, pps)?;
+                let vps = || self.find(Kind::Vps, read.vps);
+                let frame_rate = read.frame_rate.or_else(|| sps::h265_vps_frame_rate(&vps()?.nal));
                 (record, read.dimensions?, frame_rate, Some(read.reorder_depth))
             }
             _ => return None,
@@ -160,7 +143,12 @@ impl Sets {
     }
 
     fn bound(&mut self, kind: Kind) {
-        if self.of(kind).count() > kind.most() {
+        let most = match kind {
+            Kind::Vps => 16,
+            Kind::Sps => 32,
+            Kind::Pps => 64,
+        };
+        if self.of(kind).count() > most {
             self.forget(Some(kind));
         }
         while self.sets.iter().map(|set| set.nal.len()).sum::<usize>() > MAX_TOTAL {
@@ -174,6 +162,12 @@ impl Sets {
         if let Some(oldest) = ages.map(|set| set.seen).min() {
             self.sets.retain(|set| set.seen != oldest);
         }
+    }
+}
+
+impl Set {
+    fn nal(&self) -> &[u8] {
+        &self.nal
     }
 }
 

@@ -7,6 +7,7 @@ use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use super::Video;
 use crate::frame::{VideoCodec, VideoParams};
 use crate::rtp::{Packet, Picture};
+pub(super) use crate::testing::Writer;
 
 /// 320x180 without reordering, from x264.
 pub(super) const SPS: &[u8] =
@@ -27,40 +28,6 @@ pub(super) const HEVC_PPS: &[u8] = b"\x44\x01\xc1\x72\xb4\x62\x40";
 
 pub(super) const I: u32 = 7;
 pub(super) const P: u32 = 5;
-
-/// Bits to bytes.
-#[derive(Default)]
-pub(super) struct Writer(String);
-
-impl Writer {
-    pub(super) fn u(mut self, value: u32, count: usize) -> Self {
-        self.0 += &format!("{value:0count$b}");
-        self
-    }
-
-    pub(super) fn ue(self, value: u32) -> Self {
-        let bits = 32 - (value + 1).leading_zeros() as usize;
-        self.u(value + 1, 2 * bits - 1)
-    }
-
-    /// After a header, with emulation prevention, then `tail`.
-    pub(super) fn nal(mut self, header: &[u8], tail: &[u8]) -> Vec<u8> {
-        self.0 += "1";
-        while !self.0.len().is_multiple_of(8) {
-            self.0 += "0";
-        }
-        let mut nal = header.to_vec();
-        let bits = self.0.as_bytes().chunks(8);
-        let bytes = bits.map(|b| u8::from_str_radix(str::from_utf8(b).unwrap(), 2).unwrap());
-        for byte in bytes.chain(tail.iter().copied()) {
-            if nal.ends_with(&[0, 0]) && byte <= 3 {
-                nal.push(3);
-            }
-            nal.push(byte);
-        }
-        nal
-    }
-}
 
 /// An H.264 slice: header byte, `first_mb_in_slice`, `slice_type`, and what follows.
 pub(super) fn slice(header: u8, first_mb: u32, kind: u32, tail: &[u8]) -> Vec<u8> {

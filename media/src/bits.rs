@@ -1,10 +1,11 @@
-//! Bits of a NAL unit.
+//! Fields that do not begin at bytes.
 
-/// Reads the bits of a NAL unit without its emulation prevention bytes (ITU-T H.264 7.4.1). Every
-/// read is `None` past the end.
+/// Reads the bits of a slice, most significant first. Every read is `None` past the end.
 #[derive(Clone, Debug)]
 pub(crate) struct Bits<'a> {
     rest: &'a [u8],
+    /// It is a NAL unit, whose emulation prevention bytes are left out (ITU-T H.264 7.4.1).
+    nal: bool,
     /// Zero bytes just before `rest`.
     zeros: u8,
     byte: u8,
@@ -13,9 +14,14 @@ pub(crate) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    /// At the start of `payload`, which follows the NAL unit's header.
+    /// At the start of `payload`, which follows a NAL unit's header.
     pub(crate) fn new(payload: &'a [u8]) -> Self {
-        Self { rest: payload, zeros: 0, byte: 0, left: 0 }
+        Self { nal: true, ..Self::plain(payload) }
+    }
+
+    /// At the start of what is no NAL unit.
+    pub(crate) fn plain(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, nal: false, zeros: 0, byte: 0, left: 0 }
     }
 
     /// One bit.
@@ -72,7 +78,7 @@ impl<'a> Bits<'a> {
 
     fn next_byte(&mut self) -> Option<u8> {
         let (mut byte, mut rest) = self.rest.split_first()?;
-        if self.zeros >= 2 && *byte == 3 {
+        if self.nal && self.zeros >= 2 && *byte == 3 {
             self.zeros = 0;
             (byte, rest) = rest.split_first()?;
         }
