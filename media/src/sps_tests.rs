@@ -105,6 +105,14 @@ fn h265_tail(bits: Writer) -> Vec<u8> {
     vui.u(1, 1).u(1001, 32).u(30_000, 32).u(0, 3).u(0, 1).nal(&[0x42, 1], &[])
 }
 
+/// A reference picture set by its difference from the one before: where to, how far, and the flags
+/// that tell which pictures are kept.
+fn moved(bits: Writer, sign: u32, way: u32, kept: &[&str]) -> Writer {
+    let flags = kept.concat();
+    let bits = bits.u(1, 1).u(sign, 1).ue(way - 1);
+    bits.u(u32::from_str_radix(&flags, 2).unwrap(), flags.len())
+}
+
 fn h265_rate(nal: &[u8]) -> Option<(u32, u32)> {
     h265(nal).unwrap().frame_rate
 }
@@ -131,12 +139,14 @@ fn the_rate_lies_behind_scaling_lists_and_pcm() {
 
 #[test]
 fn the_rate_lies_behind_reference_pictures_and_colours() {
-    // Before: 1, 3, 4; after: 2, 4. Moved by -2, which makes the one 2 after the picture itself:
-    // before 3, 5, 6 and 2, after 2 again; two of these are not kept. Moved by 1: of four.
-    let bits = h265_sets(3).ue(3).ue(2).ue(0).u(1, 1).ue(1).u(1, 1).ue(0).u(0, 1);
+    // Before the picture: 1, 3, 4; after it: 2, 4.
+    let bits = h265_sets(4).ue(3).ue(2).ue(0).u(1, 1).ue(1).u(1, 1).ue(0).u(0, 1);
     let bits = bits.ue(1).u(1, 1).ue(1).u(1, 1);
-    let bits = bits.u(1, 1).u(1, 1).ue(1).u(1, 1).u(0, 2).u(1, 2).u(1, 1).u(0, 1).u(1, 1).u(0, 2);
-    let bits = bits.u(1, 1).u(0, 1).ue(0).u(0xf, 4);
+    // 1 later: 2; 1, 3. What was 1 before is the picture itself.
+    let bits = moved(bits, 0, 1, &["1", "01", "00", "1", "00", "01"]);
+    // 1 earlier: 3, 1; what was 1 after is the picture itself.
+    let bits = moved(bits, 1, 1, &["1", "1", "00", "1"]);
+    let bits = moved(bits, 1, 2, &["00", "1", "01"]);
     // Long-term pictures; shape, overscan, colours and places of chroma samples.
     let bits = bits.u(1, 1).ue(2).u(0x1ff, 9).u(0, 9).u(3, 2).u(1, 1);
     let bits = bits.u(1, 1).u(255, 8).u(4, 16).u(3, 16).u(3, 2).u(1, 1).u(10, 4).u(1, 1);
@@ -150,7 +160,7 @@ fn more_reference_pictures_than_there_may_be_leave_the_rate_unknown() {
     let full = |bits: Writer, count| {
         (0..count).fold(bits.ue(count).ue(0), |bits, _| bits.ue(32_767).u(1, 1))
     };
-    let same = |bits: Writer| bits.u(1, 1).u(0, 1).ue(32_766).u(0x1_ffff, 17);
+    let same = |bits: Writer| moved(bits, 0, 32_767, &["1"; 17]);
     assert_eq!(h265_rate(&h265_tail(full(h265_sets(1), 16))), NTSC);
     assert_eq!(h265_rate(&h265_tail(full(h265_sets(1), 17))), None);
     assert_eq!(h265_rate(&h265_tail(same(full(h265_sets(2), 16)))), None, "17 by difference");

@@ -171,6 +171,28 @@ fn hevc_records_hold_what_the_sps_says() {
 }
 
 #[test]
+fn the_rate_of_hevc_is_that_of_the_sps_and_else_that_of_the_vps() {
+    // 25 pictures per second; the SPS without its last part, and with 31.
+    let timed = b"\x40\x01\x0c\x01\xff\xff\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3c\x97\x03\0\0\
+                  \x03\0\x01\0\0\x03\0\x19\x50";
+    let cut = &HEVC_SPS[..33];
+    let [start @ .., _, last] = HEVC_SPS else { unreachable!() };
+    let faster = [start, &[0x0f, *last]].concat();
+    for (vps, sps, rate) in [
+        (&timed[..], cut, Some((25, 1))),
+        (timed, &faster, Some((31, 1))),
+        (HEVC_VPS, &faster, Some((31, 1))),
+        (HEVC_VPS, HEVC_SPS, Some((25, 1))),
+        (HEVC_VPS, cut, None),
+    ] {
+        let mut stream = Stream::new(H265);
+        stream.send(0, false, &aggregate(H265, &[vps, sps, HEVC_PPS]));
+        stream.send(0, true, &hevc(19, true, b"a")).end();
+        assert_eq!(stream.pictures[0].params.frame_rate, rate, "{vps:02x?} {sps:02x?}");
+    }
+}
+
+#[test]
 fn every_irap_picture_of_hevc_is_a_key() {
     for kind in 0..=21 {
         if (10..16).contains(&kind) {
