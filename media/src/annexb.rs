@@ -168,7 +168,7 @@ fn trim(chunk: &[u8]) -> &[u8] {
     &nal[..end]
 }
 
-/// Of one SPS and one PPS, once there are both.
+/// The parameters that one SPS and one PPS make, once there are both.
 fn params(sps: &[u8], pps: &[u8]) -> Option<VideoParams> {
     let dimensions = sps::h264(sps)?.dimensions;
     if pps.is_empty() {

@@ -9,7 +9,7 @@ const MOST_SHORT_TERM: u32 = 64;
 const MOST_LONG_TERM: u32 = 32;
 /// Pictures a reference picture set names: no more are kept for reference (A.4.2).
 const MOST_PICTURES: usize = 16;
-/// Of the difference of two picture order counts, less 1 (7.4.8).
+/// What a difference of two picture order counts, less 1, may be (7.4.8).
 const MOST_DISTANCE: u32 = (1 << 15) - 1;
 
 /// Pictures per second as a fraction. `bits` are behind `sps_max_latency_increase_plus1`, and
