@@ -95,10 +95,10 @@ impl Sets<'_> {
 /// An `AVCDecoderConfigurationRecord` (5.3.3.1) of sets of which `active` is the SPS in use. The
 /// fields that high profiles add at its end are left out, as most writers do. `None` if a set is
 /// too short or too long, or if they are too many.
-pub(crate) fn avc<'a>(
+pub(crate) fn avc(
     active: &[u8],
-    sps: &mut dyn Iterator<Item = &'a [u8]>,
-    pps: &mut dyn Iterator<Item = &'a [u8]>,
+    sps: &mut dyn Iterator<Item = &[u8]>,
+    pps: &mut dyn Iterator<Item = &[u8]>,
 ) -> Option<Vec<u8>> {
     let mut record = vec![1];
     record.extend_from_slice(active.get(1..4)?);
@@ -111,11 +111,11 @@ pub(crate) fn avc<'a>(
 
 /// An `HEVCDecoderConfigurationRecord` (8.3.3.1) of sets of which `active` is the SPS in use. `None`
 /// if a set is too long, or if they are too many.
-pub(crate) fn hevc<'a>(
+pub(crate) fn hevc(
     active: &H265Sps,
-    vps: &mut dyn Iterator<Item = &'a [u8]>,
-    sps: &mut dyn Iterator<Item = &'a [u8]>,
-    pps: &mut dyn Iterator<Item = &'a [u8]>,
+    vps: &mut dyn Iterator<Item = &[u8]>,
+    sps: &mut dyn Iterator<Item = &[u8]>,
+    pps: &mut dyn Iterator<Item = &[u8]>,
 ) -> Option<Vec<u8>> {
     let mut record = vec![1];
     record.extend_from_slice(&active.profile);
@@ -136,11 +136,7 @@ pub(crate) fn hevc<'a>(
 }
 
 /// Writes an array of NAL units of one type, if there are any; the number of arrays written.
-fn array<'a>(
-    record: &mut Vec<u8>,
-    nal_type: u8,
-    sets: &mut dyn Iterator<Item = &'a [u8]>,
-) -> Option<u8> {
+fn array(record: &mut Vec<u8>, nal_type: u8, sets: &mut dyn Iterator<Item = &[u8]>) -> Option<u8> {
     const COMPLETE: u8 = 0x80;
     let start = record.len();
     record.extend_from_slice(&[COMPLETE | nal_type, 0]);
@@ -152,10 +148,10 @@ fn array<'a>(
 }
 
 /// Writes a count of one byte, and each set after its length; the count.
-fn counted<'a>(
+fn counted(
     record: &mut Vec<u8>,
     high_bits: u8,
-    sets: &mut dyn Iterator<Item = &'a [u8]>,
+    sets: &mut dyn Iterator<Item = &[u8]>,
 ) -> Option<u8> {
     let at = record.len();
     record.push(high_bits);
