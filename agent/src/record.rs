@@ -9,6 +9,7 @@ pub mod budget;
 pub mod clock;
 pub mod leftovers;
 pub mod means;
+pub mod onset;
 pub mod pace;
 pub mod recorder;
 pub mod service;

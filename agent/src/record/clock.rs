@@ -1,7 +1,6 @@
 //! From a session's media time to dates. A step of the device's clock moves nothing that was dated.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -12,17 +11,28 @@ use crate::clock::plausible;
 /// The date of a session's first frame, once it is known. It never changes after that.
 #[derive(Debug)]
 pub struct Anchor {
-    origin: Mutex<Option<i64>>,
-    first: Instant,
+    first: Mutex<First>,
     device: fn() -> SystemTime,
 }
 
+#[derive(Debug)]
+struct First {
+    taken: Instant,
+    /// In microseconds since 1970, once it is known.
+    date: Option<i64>,
+}
+
 impl Anchor {
-    /// The first frame, received at `first`, is dated `given` seconds after 1970 where the cloud
-    /// says so; otherwise the clock `device` dates it as soon as that is plausible.
+    /// The first frame, taken at `first`, is dated `given` seconds after 1970 where the cloud says
+    /// so; otherwise the clock `device` dates it as soon as that is plausible.
     pub fn new(given: Option<u64>, first: Instant, device: fn() -> SystemTime) -> Self {
-        let given = given.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000_000));
-        Self { origin: Mutex::new(given), first, device }
+        let date = given.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000_000));
+        Self { first: Mutex::new(First { taken: first, date }), device }
+    }
+
+    /// The first frame was rather taken at this time. Changes nothing when the date is known.
+    pub fn taken(&self, first: Instant) {
+        self.lock().taken = first;
     }
 
     /// The date in microseconds since 1970. `None` while no clock is to be believed.
@@ -31,11 +41,11 @@ impl Anchor {
             Start::Unix(date) => return Some(date),
             Start::Media(offset) => micros(offset),
         };
-        let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
-        if origin.is_none() {
-            *origin = known((self.device)()).map(|now| now - micros(self.first.elapsed()));
+        let mut first = self.lock();
+        if first.date.is_none() {
+            first.date = known((self.device)()).map(|now| first.date_at(now));
         }
-        Some(origin.as_ref()?.saturating_add(offset))
+        Some(first.date?.saturating_add(offset))
     }
 
     /// The cloud says that it is `now`, in seconds since 1970. Changes nothing when the date is
@@ -44,9 +54,20 @@ impl Anchor {
         let Ok(now) = Duration::try_from_secs_f64(now) else { return };
         // A `SystemTime` ends before a `Duration` does.
         if let Some(now) = UNIX_EPOCH.checked_add(now).and_then(known) {
-            let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
-            origin.get_or_insert(now - micros(self.first.elapsed()));
+            let mut first = self.lock();
+            first.date = first.date.or(Some(first.date_at(now)));
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, First> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl First {
+    /// Its date if it is `now`.
+    fn date_at(&self, now: i64) -> i64 {
+        now - micros(self.taken.elapsed())
     }
 }
 
@@ -109,6 +130,25 @@ mod tests {
         assert_eq!(anchor.unix_micros(media(10)), Some(first + 10_000_000));
         anchor.learn((BUILT + 3 * YEAR) as f64);
         assert_eq!(anchor.unix_micros(media(10)), Some(first + 10_000_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_frame_that_was_taken_earlier_is_dated_earlier() {
+        const NOW: u64 = BUILT + YEAR;
+        fn set() -> SystemTime {
+            UNIX_EPOCH + Duration::from_secs(NOW)
+        }
+        let date = |before| Some(i64::try_from((NOW - before) * 1_000_000).unwrap());
+        advance(Duration::from_secs(60)).await;
+        let anchor = Anchor::new(None, Instant::now(), set);
+        anchor.taken(Instant::now() - Duration::from_secs(2));
+        assert_eq!(anchor.unix_micros(media(0)), date(2));
+        anchor.taken(Instant::now() - Duration::from_secs(30));
+        assert_eq!(anchor.unix_micros(media(0)), date(2), "a date that was told stays");
+
+        let anchor = Anchor::new(Some(NOW - 9), Instant::now(), set);
+        anchor.taken(Instant::now() - Duration::from_secs(2));
+        assert_eq!(anchor.unix_micros(media(0)), date(9), "the cloud's word counts");
     }
 
     #[tokio::test(start_paused = true)]

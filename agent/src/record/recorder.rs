@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ivt_media::frame::{Frame, duration_to_ticks, ticks_to_duration};
+use ivt_media::frame::{Frame, ticks_to_duration};
 use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
 use ivt_media::segment::{Begin, Cut, Cutter, Limits};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::onset::Onset;
 use super::{Segment, Start};
 
 /// Frames are collected for so long, or until they crowd the ring: a recording is in no hurry, and
@@ -18,6 +19,9 @@ const BATCH: Duration = Duration::from_millis(200);
 
 /// Where segments go.
 pub trait Outlet {
+    /// The first frame of all was taken at this time of [`Frame::received`]'s clock. Told once,
+    /// before anything else but [`Outlet::forming`].
+    fn taken(&mut self, first: Instant);
     /// A segment begins with this number and these dates.
     fn begin(&mut self, number: u64, start: Start, discontinuity: bool);
     /// One key-frame group of it is complete.
@@ -32,13 +36,26 @@ pub trait Outlet {
 pub struct Recorder<O> {
     channel: usize,
     cutter: Cutter,
-    dates: Dates,
+    max_bytes: u64,
+    /// Decode time of the first frame.
+    first: i64,
+    /// Until it is known when that was taken.
+    opening: Option<Opening>,
     /// The segment that is being cut, as far as it has begun.
     draft: Option<Draft>,
     next: u64,
     /// Its first segment follows those of an earlier run.
     resumes: bool,
     outlet: O,
+}
+
+/// What has no date yet.
+struct Opening {
+    onset: Onset,
+    cuts: Vec<Cut>,
+    /// The segments that are complete, and their bytes.
+    segments: u32,
+    bytes: u64,
 }
 
 struct Draft {
@@ -54,8 +71,18 @@ impl<O: Outlet> Recorder<O> {
     /// For a stream whose first frame this is. It has to be given to [`Recorder::run`] as well.
     /// Its segments are numbered from `number` up.
     pub fn new(channel: usize, limits: Limits, first: &Frame, number: u64, outlet: O) -> Self {
-        let (cutter, dates) = (Cutter::new(limits), Dates::new(first));
-        Self { channel, cutter, dates, draft: None, next: number, resumes: number > 0, outlet }
+        let opening = Opening { onset: Onset::new(first), cuts: Vec::new(), segments: 0, bytes: 0 };
+        Self {
+            channel,
+            cutter: Cutter::new(limits),
+            max_bytes: limits.max_bytes,
+            first: first.dts,
+            opening: Some(opening),
+            draft: None,
+            next: number,
+            resumes: number > 0,
+            outlet,
+        }
     }
 
     /// Records until `stop` is ready or the stream is closed for good. A camera that is lost ends
@@ -74,7 +101,7 @@ impl<O: Outlet> Recorder<O> {
                 self.take(taken);
                 item = input.try_next();
             }
-            self.outlet.forming(self.cutter.forming_bytes());
+            self.outlet.forming(self.forming_bytes());
             tokio::select! {
                 () = sleep(BATCH) => {}
                 () = input.crowded() => {}
@@ -88,6 +115,7 @@ impl<O: Outlet> Recorder<O> {
                     if matches!(*camera.borrow(), PullState::Failed(_)) {
                         self.cutter.gap();
                         self.deliver();
+                        self.settle();
                     }
                     None
                 }
@@ -97,13 +125,23 @@ impl<O: Outlet> Recorder<O> {
         while let Some(item) = input.try_next() {
             self.take(item);
         }
+        self.finish();
+    }
+
+    fn finish(&mut self) {
         self.cutter.finish();
         self.deliver();
+        self.settle();
     }
 
     fn take(&mut self, item: Item) {
         match item {
-            Item::Frame(frame) => self.cutter.push(&frame),
+            Item::Frame(frame) => {
+                if let Some(opening) = &mut self.opening {
+                    opening.onset.note(&frame);
+                }
+                self.cutter.push(&frame);
+            }
             Item::Gap { lost } => {
                 log::warn!(
                     "channel {}: a recording lost {lost} frames: the device is overloaded, or its \
@@ -118,37 +156,60 @@ impl<O: Outlet> Recorder<O> {
 
     fn deliver(&mut self) {
         while let Some(cut) = self.cutter.poll() {
-            match cut {
-                Cut::Group(group) => {
-                    if let Some(begin) = &group.begins {
-                        self.begin(begin);
-                    }
-                    let duration = self.dates.stretch(group.duration);
-                    self.outlet.group(&group.chunks, duration);
-                    if let Some(draft) = &mut self.draft {
-                        draft.chunks.extend(group.chunks);
-                        draft.duration += duration;
-                    }
+            match &mut self.opening {
+                Some(opening) => opening.hold(cut),
+                None => self.tell(cut),
+            }
+        }
+        // What is held counts as one segment, and is not more.
+        let forming = self.forming_bytes();
+        let over = |opening: &Opening| opening.is_over() || forming > self.max_bytes;
+        if self.opening.as_ref().is_some_and(over) {
+            self.settle();
+        }
+    }
+
+    fn forming_bytes(&self) -> u64 {
+        self.opening.as_ref().map_or(0, |opening| opening.bytes) + self.cutter.forming_bytes()
+    }
+
+    /// Dates the first frame by what is known now, and tells of all that waited for it.
+    fn settle(&mut self) {
+        let Some(Opening { onset, cuts, .. }) = self.opening.take() else { return };
+        self.outlet.taken(onset.taken());
+        cuts.into_iter().for_each(|cut| self.tell(cut));
+    }
+
+    fn tell(&mut self, cut: Cut) {
+        match cut {
+            Cut::Group(group) => {
+                if let Some(begin) = &group.begins {
+                    self.begin(begin);
                 }
-                Cut::End(end) => {
-                    let Some(draft) = self.draft.take() else { continue };
-                    if end.oversize {
-                        log::warn!(
-                            "channel {}: segment {} of a recording is cut between key frames, \
-                             which are too far apart for seg_max_size",
-                            self.channel,
-                            draft.number
-                        );
-                    }
-                    self.outlet.end(Segment {
-                        number: draft.number,
-                        start: draft.start,
-                        duration: draft.duration,
-                        discontinuity: draft.discontinuity,
-                        bytes: end.bytes,
-                        chunks: draft.chunks.into(),
-                    });
+                self.outlet.group(&group.chunks, group.duration);
+                if let Some(draft) = &mut self.draft {
+                    draft.chunks.extend(group.chunks);
+                    draft.duration += group.duration;
                 }
+            }
+            Cut::End(end) => {
+                let Some(draft) = self.draft.take() else { return };
+                if end.oversize {
+                    log::warn!(
+                        "channel {}: segment {} of a recording is cut between key frames, which \
+                         are too far apart for seg_max_size",
+                        self.channel,
+                        draft.number
+                    );
+                }
+                self.outlet.end(Segment {
+                    number: draft.number,
+                    start: draft.start,
+                    duration: draft.duration,
+                    discontinuity: draft.discontinuity,
+                    bytes: end.bytes,
+                    chunks: draft.chunks.into(),
+                });
             }
         }
     }
@@ -156,7 +217,7 @@ impl<O: Outlet> Recorder<O> {
     fn begin(&mut self, begin: &Begin) {
         let number = self.next;
         self.next += 1;
-        let start = Start::Media(self.dates.of(begin));
+        let start = Start::Media(ticks_to_duration(begin.at.saturating_sub(self.first)));
         // A session that goes on after a restart begins new time stamps.
         let discontinuity = begin.discontinuity || std::mem::take(&mut self.resumes);
         self.outlet.begin(number, start, discontinuity);
@@ -165,52 +226,25 @@ impl<O: Outlet> Recorder<O> {
     }
 }
 
-/// Time since the first frame, by the camera's clock as far as that agrees with ours. Over a day two
-/// clocks differ by seconds; that is made good by durations that are a little longer or shorter than
-/// the camera's, so that each segment still begins where the one before ended.
-struct Dates {
-    dts: i64,
-    received: Instant,
-    /// Ticks added to the camera's time, and those that are yet to be.
-    offset: i64,
-    owed: i64,
-}
-
-impl Dates {
-    /// Deviations up to this are the network's doing.
-    const TOLERANCE: i64 = duration_ticks(300);
-    /// Of a duration, one part in so many may be made good.
-    const SLEW: i64 = 1_000;
-
-    fn new(first: &Frame) -> Self {
-        Self { dts: first.dts, received: first.received, offset: 0, owed: 0 }
+impl Opening {
+    fn hold(&mut self, cut: Cut) {
+        if let Cut::End(end) = &cut {
+            self.segments += 1;
+            self.bytes += end.bytes;
+        }
+        self.cuts.push(cut);
     }
 
-    /// When a segment begins.
-    fn of(&mut self, begin: &Begin) -> Duration {
-        let elapsed = begin.received.saturating_duration_since(self.received);
-        let at = begin.at - self.dts + self.offset;
-        let off = duration_to_ticks(elapsed) - at;
-        self.owed = off - off.clamp(-Self::TOLERANCE, Self::TOLERANCE);
-        ticks_to_duration(at)
+    /// Two segments that come at once find room everywhere; more might not.
+    fn is_over(&self) -> bool {
+        self.onset.is_known(self.segments >= 2)
     }
-
-    /// How long a group of the segment lasts by our clock.
-    fn stretch(&mut self, duration: Duration) -> Duration {
-        let ticks = duration_to_ticks(duration);
-        let most = ticks / Self::SLEW;
-        let part = self.owed.clamp(-most, most);
-        self.owed -= part;
-        self.offset += part;
-        // What is no whole tick stays.
-        (duration + ticks_to_duration(ticks + part)).saturating_sub(ticks_to_duration(ticks))
-    }
-}
-
-const fn duration_ticks(millis: i64) -> i64 {
-    millis * 90
 }
 
 #[cfg(test)]
 #[path = "recorder_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "dates_tests.rs"]
+mod dates_tests;

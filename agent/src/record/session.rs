@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use ivt_media::hub::Item;
@@ -186,6 +186,10 @@ struct Queue {
 }
 
 impl Outlet for Queue {
+    fn taken(&mut self, first: Instant) {
+        self.anchor.taken(first.into());
+    }
+
     fn begin(&mut self, number: u64, start: Start, discontinuity: bool) {
         // Without a date it cannot be spooled: after a crash nobody could tell when it was.
         let date = self.anchor.unix_micros(start);
