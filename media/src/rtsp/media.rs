@@ -22,6 +22,11 @@ use crate::source::Losses;
 /// How often the camera is told how it is received (RFC 3550 6.2).
 const REPORT_PERIOD: Duration = Duration::from_secs(5);
 
+/// Frames that wait until the camera is known to play, in bytes. Packets beyond these are lost.
+const MOST_WAITING: usize = 4 << 20;
+/// What a frame takes beside its data.
+const FRAME: usize = 256;
+
 /// A track whose packets all have another payload type than described is taken to mean that one.
 const FOREIGN: u32 = 32;
 
@@ -38,6 +43,8 @@ pub struct Media {
     /// Packets came by channels that were settled: others are not meant.
     settled: bool,
     ready: VecDeque<Frame>,
+    /// What they take, in bytes.
+    waiting: usize,
     /// Packets of no track.
     strange: u64,
     /// Payload type of the last of them.
@@ -133,6 +140,7 @@ impl Media {
             slew: Slew::default(),
             settled: false,
             ready: VecDeque::new(),
+            waiting: 0,
             strange: 0,
             strange_type: None,
             packets: 0,
@@ -219,15 +227,15 @@ impl Media {
             (false, true) => Which::Audio,
             (false, false) => return self.strange(track, &packet),
         };
+        let full = self.waiting >= MOST_WAITING;
         let Some(lane) = self.lane_mut(track) else { return };
         let Some(lost) = lane.accept(&packet) else { return };
-        match (track, &mut self.video, &mut self.audio) {
+        if full || packet.payload.is_empty() {
             // An empty packet is numbered, and nothing else.
-            _ if packet.payload.is_empty() => {
-                if let Some(lane) = self.lane_mut(track) {
-                    lane.missing = lost;
-                }
-            }
+            lane.missing = lost.saturating_add(full.into());
+            return;
+        }
+        match (track, &mut self.video, &mut self.audio) {
             (Which::Video, Some(video), _) => {
                 video.push(&packet, lost, now);
                 self.take_pictures();
@@ -261,9 +269,11 @@ impl Media {
         self.strange = self.strange.saturating_add(1);
     }
 
-    /// The next frame.
+    /// The next frame. While nobody asks, 4 MiB are kept, and what comes then is lost.
     pub fn poll(&mut self) -> Option<Frame> {
-        self.ready.pop_front()
+        let frame = self.ready.pop_front()?;
+        self.waiting = self.waiting.saturating_sub(frame.data.len() + FRAME);
+        Some(frame)
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -425,6 +435,11 @@ impl Media {
         let Picture { params, key, leading, received, data, .. } = picture;
         let track = FrameTrack::Video(params);
         let frame = Frame { track, key, discontinuity: false, leading, pts, dts, received, data };
+        self.give(frame);
+    }
+
+    fn give(&mut self, frame: Frame) {
+        self.waiting = self.waiting.saturating_add(frame.data.len() + FRAME);
         self.ready.push_back(frame);
     }
 
@@ -450,7 +465,7 @@ impl Media {
             let (track, key) = (FrameTrack::Audio(params), self.video.is_none());
             let (discontinuity, leading) = (false, false);
             let frame = Frame { track, key, discontinuity, leading, pts, dts: pts, received, data };
-            self.ready.push_back(frame);
+            self.give(frame);
         }
     }
 }
@@ -498,3 +513,7 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "media_tests.rs"]
+mod tests;
