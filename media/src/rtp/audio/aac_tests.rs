@@ -331,6 +331,10 @@ fn what_nobody_takes_is_bounded() {
     (0..1000).for_each(|n| audio.take(n * 1024, &single(&[1])));
     assert_eq!(audio.dropped(), 1000 - 256);
     assert_eq!(audio.drain().first(), Some(&(744 * 1024, vec![1])), "the newest are kept");
+    let mut audio = hbr();
+    (0..255).for_each(|n| audio.take(n * 1024, &single(&noise(1, 8191))));
+    assert_eq!(audio.dropped(), 255 - 128, "a mebibyte is kept");
+    assert_eq!(audio.drain().len(), 128);
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(super) const MAX_UNIT: usize = 64 << 10;
 pub(super) const MAX_IN_PACKET: usize = 128;
 /// Units that wait to be taken.
 const MAX_WAITING: usize = 256;
+/// Their bytes.
+const MAX_WAITING_BYTES: usize = 1 << 20;
 /// Interleaved units that wait for one that belongs before them.
 const WINDOW: usize = 32;
 /// Bytes allocated at once for units to come.
@@ -33,6 +35,7 @@ pub(super) struct Units {
     /// The unit that is being put together.
     partial: BytesMut,
     waiting: VecDeque<Unit>,
+    waiting_bytes: usize,
     /// Interleaved units by time, from the first packet with such on.
     interleaved: Option<Interleaved>,
 }
@@ -68,6 +71,7 @@ impl Units {
             config: None,
             partial: BytesMut::with_capacity(CHUNK),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             interleaved: None,
         }
     }
@@ -172,16 +176,25 @@ impl Units {
         if self.rate.is_open() {
             return None;
         }
-        let Unit { params, place, received, data } = self.waiting.pop_front()?;
+        let Unit { params, place, received, data } = self.next()?;
         Some(Sound { params, timestamp: place.at(&self.rate), received, data })
     }
 
     fn give(&mut self, unit: Unit) {
-        if self.waiting.len() >= MAX_WAITING {
-            self.waiting.pop_front();
+        let most = MAX_WAITING_BYTES.saturating_sub(unit.data.len());
+        while (self.waiting.len() >= MAX_WAITING || self.waiting_bytes > most)
+            && self.next().is_some()
+        {
             self.dropped += 1;
         }
+        self.waiting_bytes += unit.data.len();
         self.waiting.push_back(unit);
+    }
+
+    fn next(&mut self) -> Option<Unit> {
+        let unit = self.waiting.pop_front()?;
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(unit.data.len());
+        Some(unit)
     }
 }
 
