@@ -8,16 +8,16 @@ mod connection;
 mod error;
 mod header;
 mod leave;
-mod media;
-mod message;
+pub mod media;
+pub mod message;
 mod open;
 mod progress;
 pub mod sdp;
-mod session;
+pub mod session;
 mod source;
 #[cfg(test)]
 mod tests;
-mod tracks;
+pub mod tracks;
 mod udp;
 
 use std::fmt;
