@@ -177,12 +177,15 @@ impl Cutter {
 
     /// Looks for where it may go on: at a packet, an answer, or the end of a line.
     fn noise<'a>(&mut self, bytes: &[u8]) -> Result<Piece<'a>, TooMuch> {
-        let white = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | 0)).count();
-        if white > 0 && self.noise == 0 {
-            return Ok(Piece::Noise(white));
+        if self.noise == 0 {
+            let white = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | 0)).count();
+            if white > 0 {
+                return Ok(Piece::Noise(white));
+            }
         }
-        let line = bytes.first() == Some(&b'\n');
-        let end = if line { 1 } else { Self::end_of_noise(bytes) };
+        // All at once, or each byte of them would be a piece of its own.
+        let lines = bytes.iter().take_while(|b| **b == b'\n').count();
+        let end = if lines > 0 { lines } else { Self::end_of_noise(bytes) };
         self.after_line = bytes.get(..end).is_some_and(|noise| noise.ends_with(b"\n"));
         self.count_noise(end, bytes)
     }

@@ -117,6 +117,16 @@ fn no_byte_of_an_unfinished_message_is_looked_at_twice() {
     }
 }
 
+#[test]
+fn line_feeds_within_noise_are_left_out_at_once() {
+    let mut cutter = Cutter::default();
+    assert!(matches!(cutter.next(b"$\0\0\0"), Ok(Piece::Packet { .. })));
+    assert_eq!(cutter.next(b"\xaa\n"), Ok(Piece::Noise(2)));
+    let lines = [[b'\n'; 1000].as_slice(), b"RTSP/1.0 200 OK\n\n"].concat();
+    assert_eq!(cutter.next(&lines), Ok(Piece::Noise(1000)));
+    assert!(matches!(cutter.next(&lines[1000..]), Ok(Piece::Message(..))));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_cut_the_same_in_any_steps(
