@@ -184,7 +184,7 @@ impl RtspOpener {
         let (refused, other) = if udp { ("UDP", "tcp") } else { ("TCP", "udp") };
         if self.options.transport != Transport::Auto {
             let advice = format!("set transport = \"{other}\" or \"auto\"");
-            return Err(peer.protocol(format!("it does not send by {refused}: {why}; {advice}")));
+            return Err(peer.protocol(format!("it does not send by {refused}: {why} ; {advice}")));
         }
         if connection.tried_both() {
             return Err(peer.protocol(format!("it sends neither by TCP nor by UDP: {why}")));

@@ -337,7 +337,8 @@ impl Session {
                 self.events.push_back(Event::SoundRefused(explain(status, reason)));
                 self.set_up_track(track + 1, now);
             }
-            Step::SettingUp(_) if status == 461 => {
+            // 461 is what it should say.
+            Step::SettingUp(_) if matches!(status, 400 | 415 | 461 | 501) => {
                 self.events.push_back(Event::TransportRefused(explain(status, reason)));
             }
             Step::Starting if ok => {
@@ -538,7 +539,6 @@ fn explain(status: u16, reason: &str) -> String {
     let advice = match status {
         404 => ": it has no such stream, check the path of its address",
         453 => ": it has as many viewers as it takes, close others or raise its limit",
-        461 => ": it does not send this way, set transport to the other one",
         500..=599 => ": it is starting or overloaded, restart it if this goes on",
         _ => "",
     };

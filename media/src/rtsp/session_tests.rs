@@ -198,6 +198,7 @@ fn sound_that_is_refused_is_done_without() {
 fn the_other_transport_can_be_asked_for_in_the_same_session() {
     for (status, transport) in [
         ("461 Unsupported Transport", ""),
+        ("400 Bad Request", ""),
         ("200 OK", "Transport: RTP/AVP;unicast;client_port=1-2;server_port=3-4\r\n"),
     ] {
         let mut talk = Talk::new(None);
