@@ -2,12 +2,11 @@
 import os
 import subprocess
 
-from .paths import CACHE, FFMPEG, ROOT
+from .paths import CACHE, FFMPEG, INTEROP
 from .process import Process, free_port
 
 USER, PASSWORD = "viewer", "s3cret p@ss:word"
 
-INTEROP = os.path.join(ROOT, "tests/interop")
 LIVE555 = os.path.join(CACHE, "live555/server")
 NODE_MODULES = os.path.join(CACHE, "node/node_modules")
 

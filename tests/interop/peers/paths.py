@@ -2,6 +2,7 @@
 import os
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+INTEROP = os.path.join(ROOT, "tests/interop")
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "ivt-interop")
 FFMPEG = os.path.join(CACHE, "ffmpeg")
 PEERS = os.path.join(ROOT, "tests/peers/target/debug/rtmp-receiver")
