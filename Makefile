@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint docs fuzz ci
+.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, live555, VL
 	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
 	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib
 	tests/interop/run
+
+cameras: ## every camera of the field that misbehaves; writes docs/cameras.md (about 10 minutes)
+	tests/interop/setup
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
+	tests/interop/quirks
 
 soak: ## kill -9 two hundred times while recording into a spool, and ten minutes of idleness (about 40 minutes)
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins

@@ -6,7 +6,9 @@ cameras by a library, the report, and what the camera does. Expected, in words:
 
 - `clip=NAME` is shown instead of the built-in one, `sound=CODEC` or `none` comes instead of AAC;
 - `udp` is asked for, `login` is asked by the camera, `arg=SECONDS` goes to the quirk, `seconds=N` is watched;
-- `connections=N` may be used at a time, `plays=N` streams asked for, `lossy=SHARE` of the pictures must come at least, `clocked` counts from the sixth second on;
+- `connections=N` may be used at a time, `plays=N` streams asked for, `lossy=SHARE` of the pictures must come at least, `clocked`
+  counts from the sixth second on;
+- `breaks=N` segments may be marked as not following the one before, where the camera's clock jumps;
 - `log=PATTERN` must be in the agent's log, `refused=PATTERN` must be told to the cloud, and no picture may come.
 """
 import contextlib
@@ -78,6 +80,10 @@ class Mode:
     @property
     def plays(self):
         return int(self.expect.get("plays", 1))
+
+    @property
+    def breaks(self):
+        return int(self.expect.get("breaks", 0))
 
     @property
     def log(self):

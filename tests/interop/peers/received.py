@@ -13,6 +13,8 @@ SHOWN = {
     # Of these, the pictures are not compared: no picture of the one can be decoded alone, and the other changes between clips
     # of 15 and 10 pictures a second.
     "intra": (None, 15, 15), "changing": (None, None, 15),
+    # Types of NAL units were changed, and what refers to what was not: no decoder can show it.
+    "rewritten": (None, 25, 20),
 }
 # Where a clock must be found out: the time it takes.
 SETTLED = 6
@@ -161,7 +163,10 @@ class Judged:
         """Decodes a file, and compares its pictures with the clip where they are all of it."""
         clip, rate, _ = SHOWN[self.mode.clip]
         shown, complaints, sound = _decode(path)
-        if complaints:
+        if self.mode.clocked:
+            # Where its times turn into other ones, once.
+            complaints = [line for line in complaints if "DTS discontinuity" not in line] or complaints[1:]
+        if complaints and self.mode.clip != "rewritten":
             self.wrong.append(f"{what}: {len(complaints)} complaints of ffmpeg, first {complaints[0][:120]}")
         if not shown:
             self.wrong.append(f"{what}: nothing can be decoded")
@@ -192,7 +197,7 @@ class Judged:
         if broken and not self.mode.lossy:
             self.wrong.append(f"{len(broken)} segments do not join, by {broken[0]:+.0f} ms first")
         breaks = sum(bool(s["discontinue"]) for s in segments[1:])
-        if breaks and not self.mode.lossy:
+        if breaks > self.mode.breaks and not self.mode.lossy:
             self.wrong.append(f"{breaks} of {len(segments)} segments are marked as a break")
         path = os.path.join(watched.folder, "recording.ts")
         with open(path, "wb") as whole:
@@ -205,7 +210,9 @@ class Judged:
         if seconds < (self.mode.lossy or 1) * (watched.ended - first) - UNRECORDED:
             self.wrong.append("the recording is short")
         clip, rate, gop = SHOWN[self.mode.clip]
-        if rate and not self.mode.lossy and abs(count - seconds * rate) > 2 + 0.02 * count + (gop if clip is None else 0):
+        # Pictures that no decoder shows before the first that is whole; a clock that is not found out yet.
+        spare = 2 + 0.02 * count + (gop if clip is None else 0) + (SETTLED * rate if rate and self.mode.clocked else 0)
+        if rate and not self.mode.lossy and abs(count - seconds * rate) > spare:
             self.wrong.append(f"{count} pictures are recorded in {seconds:.1f} s")
         self.figures.append(f"{len(segments)} segments of {seconds:.1f} s with {count} pictures")
 
@@ -227,6 +234,8 @@ def _decode(path):
     kinds = dict(re.findall(r"^#media_type (\d+): (\w+)", done.stdout, re.MULTILINE))
     by_kind = {kind: [row[5].strip() for row in rows if kinds.get(row[0].strip()) == kind] for kind in ("video", "audio")}
     complaints = [re.sub(r" @ 0x[0-9a-f]+", "", line) for line in done.stderr.splitlines() if line.strip()]
+    # The end of a file of large pictures is farther away than ffmpeg looks for it.
+    complaints = [line for line in complaints if "no PTS found at end of file" not in line]
     return by_kind["video"], complaints, len(by_kind["audio"])
 
 

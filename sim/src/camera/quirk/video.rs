@@ -40,7 +40,7 @@ pub fn shape(
     }
     if has(Quirk::HevcMark) && h265 {
         packets.insert(0, like.beside([35 << 1, 1, 0x50]));
-        packets.insert(1, like.beside([39 << 1, 1, 5, 1, 0xaa, 0x80]));
+        packets.insert(1, like.beside([&[39 << 1, 1][..], &SEI[1..]].concat()));
     }
     if has(Quirk::FillerMark) && !h265 {
         packets.push(marked(&[&[0x0c][..], &[0xff; 40], &[0x80]].concat()));
