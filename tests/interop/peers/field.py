@@ -8,7 +8,7 @@ cameras by a library, the report, and what the camera does. Expected, in words:
 - `udp` is asked for, `login` is asked by the camera, `arg=SECONDS` goes to the quirk, `seconds=N` is watched;
 - `connections=N` may be used at a time, `plays=N` streams asked for, `lossy=SHARE` of the pictures must come at least, `clocked`
   counts from the sixth second on;
-- `breaks=N` segments may be marked as not following the one before, where the camera's clock jumps;
+- `poor_sound` lacks pieces; `breaks=N` segments may be marked as not following the one before, where the camera's clock jumps;
 - `log=PATTERN` must be in the agent's log, `refused=PATTERN` must be told to the cloud, and no picture may come.
 """
 import contextlib

@@ -1,10 +1,12 @@
 """Whether what the agent made of a camera (`field.py`) is what the camera showed."""
+import functools
 import os
 import re
 import subprocess
 
+from . import flv
 from .paths import CLIPS, FFMPEG, FIXTURES
-from .rtmp import VIDEO
+from .rtmp import AUDIO, VIDEO
 
 # Of each clip: its file, pictures a second, and from one key picture to the next.
 SHOWN = {
@@ -18,9 +20,9 @@ SHOWN = {
 }
 # Where a clock must be found out: the time it takes.
 SETTLED = 6
-# In milliseconds: between picture and sound, a picture's delay included; between a clock and the arrival; in a recording between
-# the end of a segment and the begin of the next.
-APART, DRIFT, JOIN = 180, 200, 50
+# In milliseconds: between picture and sound; between a clock and the arrival; in a recording between the end of a segment and the
+# begin of the next.
+APART, DRIFT, JOIN = 100, 200, 50
 # From the request to the first picture, from the last one to the end, and what a recording may lack of what was published: seconds.
 FIRST, LAST, UNRECORDED = 3.5, 1.0, 2.5
 # At the end, pictures that are shown after others which are cut off.
@@ -46,7 +48,8 @@ class Judged:
     def verdict(self):
         """A line of the table."""
         if self.wrong:
-            return "**wrong**: " + "; ".join(self.wrong) + (f" ({', '.join(self.figures)})" if self.figures else "")
+            reasons = _plain("; ".join(self.wrong))
+            return f"**wrong**: {reasons}" + (f" ({', '.join(self.figures)})" if self.figures else "")
         if self.mode.refused:
             return f"refused with the reason: {', '.join(self.figures)}"
         return f"right: {', '.join(self.figures)}"
@@ -61,7 +64,7 @@ class Judged:
         said = errors[0]["msg"]
         if not re.search(self.mode.refused, said):
             self.wrong.append(f"the reason lacks {self.mode.refused!r}")
-        self.figures.append(f"{errors[0]['code']} *{re.sub(r'127.0.0.1:[0-9]+', 'ADDRESS', said)}*")
+        self.figures.append(f"{errors[0]['code']} *{_plain(said)}*")
 
     def _flows(self):
         watched = self.watched
@@ -107,6 +110,8 @@ class Judged:
             self.wrong.append(f"the last picture came {self.watched.ended - pictures[-1].arrived:.1f} s before the end")
         if rate:
             self._rate(pictures, rate, gop)
+        else:
+            self.figures.append(f"{len(pictures)} pictures, {sum(t.is_key for t in pictures)} keys, {headers[0]} headers")
         self._sound(sound, pictures)
         if self.mode.clocked:
             self._clock(pictures, "the pictures' clock")
@@ -140,6 +145,13 @@ class Judged:
         gaps = [b.ts - a.ts for a, b in zip(sound, sound[1:])]
         if gaps and max(gaps) > 300 and not self.mode.clocked and not self.mode.lossy:
             self.wrong.append(f"a hole of {max(gaps)} ms in the sound")
+        if codec == "aac" and self.mode.clip == "main":
+            known = _pieces(SHOWN["main"][0])
+            pieces = [t.body[2:] for t in sound]
+            strange = sum(piece not in known for piece in pieces)
+            apart = sum(b not in known[a] for a, b in zip(pieces, pieces[1:]) if a in known and b in known)
+            if strange or apart and not self.mode.lossy and "poor_sound" not in self.mode.expect:
+                self.wrong.append(f"of {len(pieces)} pieces of sound {strange} are damaged and {apart} out of place")
         since = self.watched.ended - 2
         late = [_least(of, since) for of in (pictures, sound)]
         if None in late:
@@ -217,6 +229,11 @@ class Judged:
         self.figures.append(f"{len(segments)} segments of {seconds:.1f} s with {count} pictures")
 
 
+def _plain(text):
+    """Without what is another each time."""
+    return re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", text)
+
+
 def _least(tags, since):
     """How much later than its time a tag arrived at best, in milliseconds: what a busy machine adds is not the agent's."""
     return min((1000 * t.arrived - t.ts for t in tags if t.arrived >= since), default=None)
@@ -239,12 +256,24 @@ def _decode(path):
     return by_kind["video"], complaints, len(by_kind["audio"])
 
 
-_REFERENCES = {}
+@functools.cache
+def _pieces(clip):
+    """Of each piece of AAC in a clip, what may follow it; the clip goes round."""
+    with open(clip, "rb") as file:
+        data = file.read()
+    pieces, position = [], flv.HEADER
+    while position + flv.TAG <= len(data):
+        size = int.from_bytes(data[position + 1:position + 4], "big")
+        if data[position] == AUDIO and data[position + 12] == 1:
+            pieces.append(data[position + 13:position + 11 + size])
+        position += flv.TAG + size
+    after = {piece: set() for piece in pieces}
+    for a, b in zip(pieces, pieces[1:] + pieces[:1]):
+        after[a].add(b)
+    return after
 
 
+@functools.cache
 def _reference(clip):
     """The place of each picture in a clip, by its checksum."""
-    if clip not in _REFERENCES:
-        shown = _decode(clip)[0]
-        _REFERENCES[clip] = {picture: place for place, picture in enumerate(shown)}
-    return _REFERENCES[clip]
+    return {picture: place for place, picture in enumerate(_decode(clip)[0])}
