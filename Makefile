@@ -31,9 +31,11 @@ soak: ## kill -9 two hundred times while recording into a spool, and ten minutes
 	tests/interop/idle 10
 	tests/interop/kill 200
 
-bench: ## figures against real peers, side by side (release build; takes about an hour)
+bench: ## figures of the static build against real peers, side by side (takes about two hours)
 	tests/interop/setup
-	$(CARGO) build $(LOCKED) --release -p ivt-agent -p ivt-sim -p ivt-tests --bins
+	cross/setup.sh x86_64-unknown-linux-musl
+	cross/build x86_64-unknown-linux-musl full
+	$(CARGO) build $(LOCKED) --release -p ivt-sim -p ivt-tests --bins
 	$(CARGO) bench $(LOCKED) -p ivt-proto --bench hostile
 	tests/bench/run $(BENCH)
 

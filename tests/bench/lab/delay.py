@@ -12,7 +12,7 @@ from peers.ours import LOGIN, Agent, Cloud
 from peers.process import Failed
 
 from .clip import clip
-from .subjects import TOOLS, Camera
+from .subjects import TOOLS, Camera, agent_program
 
 
 class Probe:
@@ -49,7 +49,7 @@ def measure(row, seconds, starts, say):
             # A warm ring that starts at the last key frame has to hold a whole GOP: 2 s of 4 Mbit/s, and some.
             ring = 'always_on = ["main"]\nring_bytes = 2097152' if warm else ""
             channel = f'backend = "rtsp"\nmain = "{probe.camera_url}"\n{ring}'
-            Agent(stack, folder, cloud, [channel], profile="release", extra="[publish]\nlinger_seconds = 0\n")
+            Agent(stack, folder, cloud, [channel], program=[agent_program()], extra="[publish]\nlinger_seconds = 0\n")
             time.sleep(3)
             totals = [_start(probe, cloud) for _ in range(starts)]
             name = "warm" if warm else "cold"

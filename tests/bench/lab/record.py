@@ -10,7 +10,7 @@ from peers.sinks import Nginx
 
 from .clip import clip
 from .meter import Window, memory
-from .subjects import Camera
+from .subjects import Camera, agent_program
 
 # Segments of ten seconds, as clouds ask for; a first one must be on its way before anything is measured.
 SEGMENT = 10
@@ -30,7 +30,7 @@ class Recorder:
     def __init__(self, stack, folder, camera, record=True, publish=False):
         self.cloud = Cloud(stack, folder, "release", "--record-bodies", "count")
         channels = [f'backend = "rtsp"\nmain = "{url}"' for url in camera.urls]
-        agent = Agent(stack, folder, self.cloud, channels, profile="release", extra=NO_LIMIT)
+        agent = Agent(stack, folder, self.cloud, channels, program=[agent_program()], extra=NO_LIMIT)
         self.pids = [agent.process.pid]
         self.server = Nginx(stack, folder, record=False) if publish else None
         self.records = record
@@ -84,7 +84,7 @@ def measure_memory(say):
         camera = Camera(stack, folder, clip(), 1, "unit")
         cloud = Cloud(stack, folder, "release", "--record-bodies", "count")
         channel = f'backend = "rtsp"\nmain = "{camera.urls[0]}"\nalways_on = ["main"]'
-        agent = Agent(stack, folder, cloud, [channel], profile="release", extra=NO_LIMIT)
+        agent = Agent(stack, folder, cloud, [channel], program=[agent_program()], extra=NO_LIMIT)
         # A first recording warms up what all sessions share.
         cloud.record("warm", 0, 2)
         wait_for("a segment", lambda: stored(cloud, "warm"), 30)

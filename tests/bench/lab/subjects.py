@@ -7,7 +7,14 @@ from peers.ours import Agent, Cloud
 from peers.paths import ROOT, built
 from peers.process import Failed, Process
 
+# The agent that is measured: the static build that ships, unless the environment names another.
+STATIC = os.path.join(ROOT, "target/cross/x86_64-unknown-linux-musl/full/ivt-agent")
 TOOLS = os.path.join(ROOT, "tests/bench/tools/target/release")
+
+
+def agent_program():
+    """The path of the agent that is measured."""
+    return os.environ.get("IVT_BENCH_AGENT", STATIC)
 
 
 class Camera:
@@ -20,14 +27,14 @@ class Camera:
 
 
 class OurAgent:
-    """The agent, release build, with a cloud that asks it for every channel."""
+    """The agent, with a cloud that asks it for every channel."""
 
     name = "agent"
 
     def __init__(self, stack, folder, camera, server):
         self.cloud = Cloud(stack, folder, "release")
         channels = [f'backend = "rtsp"\nmain = "{url}"' for url in camera.urls]
-        agent = Agent(stack, folder, self.cloud, channels, profile="release", extra='[log]\nlevel = "warn"\n')
+        agent = Agent(stack, folder, self.cloud, channels, program=[agent_program()], extra='[log]\nlevel = "warn"\n')
         self.pids = [agent.process.pid]
         for channel in range(len(channels)):
             self.cloud.publish(server.url(f"s{channel}"), f"s{channel}", channel)
@@ -61,6 +68,8 @@ def build_tools():
     folder = os.path.join(ROOT, "tests/bench/tools")
     environment = {**os.environ, "CARGO_TARGET_DIR": "target"}
     subprocess.run(["cargo", "build", "-q", "--release", "--locked"], cwd=folder, env=environment, check=True)
-    for name in ("ivt-agent", "ivc-sim", "camera-sim"):
+    if not os.path.exists(agent_program()):
+        raise Failed(f"{agent_program()} is missing: cross/build x86_64-unknown-linux-musl full")
+    for name in ("ivc-sim", "camera-sim"):
         if not os.path.exists(built(name, "release")):
-            raise Failed(f"no release build of {name}: cargo build --release -p ivt-agent -p ivt-sim --bins")
+            raise Failed(f"no release build of {name}: cargo build --release -p ivt-sim --bins")
