@@ -319,9 +319,9 @@ impl Shared {
         let lost = lock(&self.meter).count(&frame, source.losses());
         if let Some((lost, span)) = losses.note(lost, frame.received) {
             log::warn!(
-                "{}: the camera's packets are lost: {lost} in the last {} s; pictures are damaged \
-                 or left out: check the network on the way, lower the bit rate, or use \
-                 transport = \"tcp\"",
+                "{}: the camera's packets are lost: {lost} in the last {} s; pictures are left \
+                 out: check the network on the way and the camera's load, lower the bit rate; with \
+                 transport = \"udp\" try \"tcp\"",
                 self.config.name,
                 span.as_secs()
             );

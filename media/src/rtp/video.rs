@@ -66,6 +66,7 @@ pub struct Video {
     /// A start code was found inside a slice.
     codes_seen: bool,
     units: u64,
+    complete: u64,
     done: VecDeque<Picture>,
 }
 
@@ -99,6 +100,7 @@ impl Video {
             rests_seen: false,
             codes_seen: false,
             units: 0,
+            complete: 0,
             done: VecDeque::new(),
         }
     }
@@ -187,6 +189,11 @@ impl Video {
         self.slices_seen
     }
 
+    /// Access units of which nothing was missing, given or not.
+    pub fn complete(&self) -> u64 {
+        self.complete
+    }
+
     /// Pictures given up: broken, of unknown parameters, or before the key picture that must follow
     /// a loss. A loss counts as one at least. Leading pictures left out after it do not count.
     pub fn dropped(&self) -> u64 {
@@ -246,6 +253,7 @@ impl Video {
         let unit = std::mem::take(&mut self.unit);
         self.markers.note(&unit);
         self.units = self.units.saturating_add(1);
+        self.complete = self.complete.saturating_add(u64::from(!unit.damaged));
         if self.done.len() >= MAX_DONE {
             self.gate.refuse();
         } else if let Some(picture) = self.gate.judge(unit, &mut self.sets) {

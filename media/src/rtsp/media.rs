@@ -321,7 +321,7 @@ impl Media {
     /// Whether what comes can be decoded from the next key frame on.
     pub fn has_arrived(&self) -> bool {
         match &self.video {
-            Some(video) => video.has_parameter_sets() && video.slices_seen(),
+            Some(video) => video.has_parameter_sets() && video.complete() > 0,
             None => self.sounds > 0,
         }
     }
@@ -331,10 +331,11 @@ impl Media {
         self.packets > 0
     }
 
-    /// How many pictures or, where there are none, sounds came, those included that were given up.
+    /// How many pictures or, where there are none, sounds came whole, those included that cannot be
+    /// decoded for want of a key frame.
     pub fn signs_of_life(&self) -> u64 {
         match &self.video {
-            Some(video) => self.pictures.saturating_add(video.dropped()),
+            Some(video) => video.complete(),
             None => self.sounds,
         }
     }
@@ -348,7 +349,9 @@ impl Media {
                 _ => Stage::Flowing,
             };
         };
-        match (video.has_parameter_sets(), video.slices_seen(), self.strange_type) {
+        let sets = video.has_parameter_sets();
+        let pictures = if sets { video.complete() > 0 } else { video.slices_seen() };
+        match (sets, pictures, self.strange_type) {
             (true, true, _) if self.keys > 0 => Stage::Flowing,
             (true, true, _) => Stage::NoKey,
             (false, true, _) => Stage::NoParameterSets,
@@ -407,7 +410,7 @@ impl Media {
     }
 
     fn take_pictures(&mut self) {
-        while let (Some(video), [Some(lane), _]) = (&mut self.video, &mut self.lanes)
+        while let (Some(video), [Some(lane), sound]) = (&mut self.video, &mut self.lanes)
             && let Some(picture) = video.poll()
         {
             lane.reception.arrive(picture.timestamp, picture.received);
@@ -416,6 +419,12 @@ impl Media {
             self.keys = self.keys.saturating_add(u64::from(picture.key));
             if self.pictures == 1 {
                 self.began = Some(picture.received);
+                // A camera whose word on one track is wrong is believed on neither.
+                let wrong =
+                    lane.start.is_some_and(|start| start != picture.timestamp && ticks == 0);
+                if let Some(sound) = sound.as_mut().filter(|_| wrong) {
+                    sound.forget_start();
+                }
             }
             self.take_picture(picture, ticks, depth);
         }
@@ -444,7 +453,8 @@ impl Media {
     }
 
     fn take_sounds(&mut self) {
-        if self.began.is_none() && self.video.is_some() && self.has_arrived() {
+        let due = |video: &Video| video.has_parameter_sets() && video.slices_seen();
+        if self.began.is_none() && self.video.as_ref().is_some_and(due) {
             // The first picture may be held for its marker to prove right; this sound comes after it.
             return;
         }
@@ -502,6 +512,12 @@ impl Lane {
                 self.clock.start_at(start);
             }
         }
+    }
+
+    /// The track begins with the packet that comes next.
+    fn forget_start(&mut self) {
+        self.start = None;
+        self.clock = Clock::new(self.rate);
     }
 
     /// How many packets are missing before this one; `None` where it was there before.

@@ -213,3 +213,19 @@ fn sender_reports_bring_sound_and_picture_together() {
     let sounds: Vec<_> = last.iter().filter(|(video, _)| !*video).map(|(_, pts)| *pts).collect();
     assert!(sounds.windows(2).all(|pair| pair[0] < pair[1]), "never back");
 }
+
+#[test]
+fn a_wrong_beginning_of_the_picture_makes_that_of_the_sound_worthless() {
+    let now = Instant::now();
+    for (told, want) in [(0, 8 * 1000 / 8 * 90), (4_000_000_000, 0)] {
+        let mut media = with_sound();
+        media.start_at(&[Some(told), Some(0)]);
+        media.handle_interleaved(2, &rtp(1, 0, 7680, true, &[0; 320]), now);
+        media.handle_interleaved(0, &rtp(0, 0, 90_000, true, KEY), now);
+        media.handle_interleaved(0, &rtp(0, 1, 93_600, true, OTHER), now);
+        media.handle_interleaved(2, &rtp(1, 1, 8000, true, &[0; 320]), now);
+        media.handle_interleaved(0, &rtp(0, 2, 97_200, true, OTHER), now);
+        let sound = times(&mut media).into_iter().find(|(video, _)| !video).unwrap();
+        assert_eq!(sound.1, want, "the picture begins at {told}, it is said");
+    }
+}

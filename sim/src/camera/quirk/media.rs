@@ -34,7 +34,7 @@ pub struct Media {
     /// Pictures so far.
     pictures: u64,
     /// The unit that never ends has begun.
-    endless: bool,
+    endless: u32,
 }
 
 impl Media {
@@ -45,7 +45,7 @@ impl Media {
             numberings: Vec::new(),
             sound: Sound::default(),
             pictures: 0,
-            endless: false,
+            endless: 0,
         })
     }
 

@@ -75,16 +75,23 @@ pub fn shape(
     packets
 }
 
-/// An access unit that goes on for ever: a quarter of a megabyte for each picture.
-pub fn endless(packets: Vec<Packet>, begun: &mut bool) -> Vec<Packet> {
+/// Pictures that an endless access unit takes the place of, 15 MB, before it begins anew: a client that
+/// comes later must see a beginning, too.
+const ENDLESS: u32 = 60;
+
+/// An access unit that goes on far beyond what a picture may have: a quarter of a megabyte in the place
+/// of each picture, of which so many came `before`.
+pub fn endless(packets: Vec<Packet>, before: &mut u32) -> Vec<Packet> {
     let Some(first) = packets.first() else { return packets };
+    let round = *before / ENDLESS;
     let fragment = |kind: u8| {
         let mut payload = vec![0x7c, kind | 5];
         payload.resize(MTU, 0xaa);
         // All of one unit have one time.
-        Packet { timestamp: 1, ..first.beside(payload) }
+        Packet { timestamp: round, ..first.beside(payload) }
     };
-    let start = if std::mem::replace(begun, true) { 0 } else { 0x80 };
+    let start = if before.is_multiple_of(ENDLESS) { 0x80 } else { 0 };
+    *before = before.wrapping_add(1);
     std::iter::once(fragment(start)).chain((0..190).map(|_| fragment(0))).collect()
 }
 
@@ -261,13 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn the_endless_unit_begins_once() {
-        let mut begun = false;
-        let first = endless(packets(KEY), &mut begun);
-        let second = endless(packets(KEY), &mut begun);
-        assert!(first[0].payload[1] & 0x80 != 0 && second[0].payload[1] & 0xc0 == 0);
-        let all = first.iter().chain(&second);
-        assert!(all.clone().all(|p| p.timestamp == 1 && !p.marker));
-        assert!(all.map(|p| p.payload.len()).sum::<usize>() > 500_000);
+    fn the_endless_unit_begins_anew_after_fifteen_megabytes() {
+        let mut before = 0;
+        let units: Vec<_> = (0..=ENDLESS).map(|_| endless(packets(KEY), &mut before)).collect();
+        let (last, first) = units.split_last().unwrap();
+        let first: Vec<_> = first.iter().flatten().collect();
+        let starts = first.iter().filter(|p| p.payload[1] & 0x80 != 0).count();
+        assert_eq!(starts, 1);
+        assert!(first.iter().all(|p| p.timestamp == 0 && !p.marker && p.payload[1] & 0x40 == 0));
+        assert!(first.iter().map(|p| p.payload.len()).sum::<usize>() > 15_000_000);
+        assert!(last[0].payload[1] & 0x80 != 0 && last[0].timestamp == 1);
     }
 }
