@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::flv::Muxer;
-use crate::frame::Frame;
+use crate::frame::{Frame, Track, VideoCodec};
 use crate::hub::{Item, Reader};
 use crate::join::Join;
 use crate::rtmp::{Options, PublishError, Publisher, RtmpUrl};
@@ -87,6 +87,8 @@ async fn pump(
 ) -> PublishError {
     let mut muxer = Muxer::new();
     let mut queue = Queue::new(reader);
+    // That not everybody can see it.
+    let mut told = false;
     loop {
         let frame = tokio::select! {
             biased;
@@ -113,6 +115,14 @@ async fn pump(
             }
             continue;
         }
+        if !told && is_h265(&frame) {
+            told = true;
+            log::info!(
+                "{}: the picture is H.265: where it does not show, the player or the server knows \
+                 H.264 only; set the camera to that",
+                publisher.peer(),
+            );
+        }
         let Some(tags) = muxer.tags(&frame) else { continue };
         let mut bytes = 0;
         for tag in tags {
@@ -131,6 +141,10 @@ async fn pump(
             news
         });
     }
+}
+
+fn is_h265(frame: &Frame) -> bool {
+    matches!(&frame.track, Track::Video(params) if params.codec == VideoCodec::H265)
 }
 
 /// A reader that never gives a picture without the ones it is made from, nor old pictures when it
