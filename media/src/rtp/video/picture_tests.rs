@@ -302,7 +302,7 @@ fn an_endless_picture_is_given_up_and_its_memory_freed() {
     stream.send(0, false, &packets[0]);
     for n in 0..300 {
         stream.send(n, false, &packets[1]);
-        assert!(stream.video.unit.data.capacity() <= 2 * crate::annexb::MAX_UNIT);
+        assert!(stream.video.unit.data.capacity() <= 2 * crate::rtp::video::unit::MAX_UNIT);
     }
     assert_eq!(stream.video.unit.data.capacity(), 0);
     stream.send(1, true, &p(b"a")).send(2, true, &idr(b"b"));

@@ -5,8 +5,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::nal::{self, Field, Slice};
-use crate::annexb::MAX_UNIT;
 
+/// No picture is longer, in bytes. A little below 8 MiB, so that one without end costs no more than
+/// that with all around it.
+pub(super) const MAX_UNIT: usize = 15 << 19;
 /// No picture has more NAL units.
 const MAX_NALS: u32 = 4096;
 
