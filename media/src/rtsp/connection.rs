@@ -125,7 +125,7 @@ impl Connection {
             media.set_path(media.which(number), path);
         }
         if let (Some((udp, _)), Path::Ports(peer)) = (&mut self.udp, path) {
-            udp.expect(number, peer);
+            udp.expect(number, peer, now());
         }
     }
 
@@ -291,7 +291,8 @@ impl Connection {
         let media = self.media.as_ref().and_then(Media::poll_timeout);
         let windows = self.udp.iter().flat_map(|(_, windows)| windows);
         let held = windows.filter_map(Window::poll_timeout).min();
-        for other in [media, held, self.session.poll_timeout()].into_iter().flatten() {
+        let doubt = self.udp.as_ref().and_then(|(udp, _)| udp.poll_timeout());
+        for other in [media, held, doubt, self.session.poll_timeout()].into_iter().flatten() {
             due = due.min(other);
         }
         // A timer that is due too early is looked at again; one that is due too late is not.
@@ -317,6 +318,9 @@ impl Connection {
 
     fn handle_timeout(&mut self) -> Result<(), End> {
         self.session.handle_timeout(self.now).map_err(End::Session)?;
+        if let Some((udp, _)) = &mut self.udp {
+            udp.handle_timeout(self.now);
+        }
         let Some(media) = &mut self.media else { return Ok(()) };
         media.handle_timeout(self.now);
         if self.session.is_playing() {

@@ -151,10 +151,10 @@ impl RtspOpener {
                     let identity = Identity { ssrc: rand::random(), name: rand::random() };
                     connection.media = Some(Media::new(tracks, identity));
                     let udp = self.prefers_udp.load(Relaxed);
-                    set_up(connection, udp).await.map_err(|e| peer.unreachable(e.to_string()))?;
+                    set_up(connection, udp).map_err(|e| peer.unreachable(e.to_string()))?;
                 }
                 Event::TransportRefused(why) => {
-                    self.other_transport(connection, &peer, &why).await?;
+                    self.other_transport(connection, &peer, &why)?;
                 }
                 Event::SetUp(number, path) => connection.expect(number, path),
                 Event::SoundRefused(why) => {
@@ -174,7 +174,7 @@ impl RtspOpener {
     }
 
     /// Asks for the other transport, where there is a choice and it was not asked for before.
-    async fn other_transport(
+    fn other_transport(
         &self,
         connection: &mut Connection,
         peer: &Peer,
@@ -192,7 +192,7 @@ impl RtspOpener {
         let text = format!("does not send by {refused} ({why}): asked for {other}");
         self.note(Incident::TransportRefused, peer, &text);
         self.prefers_udp.store(!udp, Relaxed);
-        set_up(connection, !udp).await.map_err(|e| peer.unreachable(e.to_string()))
+        set_up(connection, !udp).map_err(|e| peer.unreachable(e.to_string()))
     }
 
     fn playing(&self, mut guard: Guard<'_>, peer: Peer) -> Result<RtspSource, SourceError> {
@@ -291,10 +291,11 @@ impl fmt::Debug for RtspOpener {
 }
 
 /// Asks for the tracks by this transport.
-async fn set_up(connection: &mut Connection, udp: bool) -> io::Result<()> {
+fn set_up(connection: &mut Connection, udp: bool) -> io::Result<()> {
+    let wanted = connection.media.as_ref().map(Media::wanted).unwrap_or_default();
     let lower = if udp {
         let (local, camera) = connection.ends;
-        let udp = Udp::bind(local.ip(), camera.ip()).await?;
+        let udp = Udp::bind(local.ip(), camera.ip(), wanted.len())?;
         let ports = udp.ports()?;
         connection.receive_datagrams(Some(udp));
         Lower::Udp(ports)
@@ -302,7 +303,6 @@ async fn set_up(connection: &mut Connection, udp: bool) -> io::Result<()> {
         connection.receive_datagrams(None);
         Lower::Tcp
     };
-    let wanted = connection.media.as_ref().map(Media::wanted).unwrap_or_default();
     connection.session.set_up(wanted, lower, now());
     Ok(())
 }

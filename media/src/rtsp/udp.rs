@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::ReadBuf;
@@ -15,12 +16,18 @@ const TRIES: usize = 64;
 /// Datagrams of others than the camera that are thrown away before anything else has its turn.
 const MOST_OTHERS: u32 = 64;
 
-/// Sockets of two tracks.
+/// How long the ports that a camera names are believed while nothing comes from them.
+const BELIEF: Duration = Duration::from_secs(3);
+
+/// Sockets of one or two tracks.
 pub struct Udp {
-    pairs: [Pair; 2],
+    pairs: Vec<Pair>,
+    local: IpAddr,
     /// Only its datagrams count.
     camera: IpAddr,
     buf: Box<[u8]>,
+    /// When sockets are opened to all ports of the camera.
+    doubt: Option<Instant>,
 }
 
 struct Pair {
@@ -28,32 +35,59 @@ struct Pair {
     reports: UdpSocket,
     /// Where the camera sends from, as it says.
     peer: Option<(u16, u16)>,
+    /// Something came.
+    heard: bool,
 }
 
 impl Udp {
-    /// Binds ports at the address `local` for what `camera` will send.
-    pub async fn bind(local: IpAddr, camera: IpAddr) -> io::Result<Self> {
-        let pairs = [Pair::bind(local).await?, Pair::bind(local).await?];
-        Ok(Self { pairs, camera, buf: vec![0; u16::MAX.into()].into() })
+    /// Binds ports for so many `tracks` at the address `local`, for what `camera` will send.
+    pub fn bind(local: IpAddr, camera: IpAddr, tracks: usize) -> io::Result<Self> {
+        let pairs = (0..tracks).map(|_| Pair::bind(local)).collect::<io::Result<_>>()?;
+        Ok(Self { pairs, local, camera, buf: vec![0; u16::MAX.into()].into(), doubt: None })
     }
 
-    /// The ports of the data.
+    /// The ports of the data of each track.
     pub fn ports(&self) -> io::Result<[u16; 2]> {
-        let [first, second] = &self.pairs;
-        Ok([first.data.local_addr()?.port(), second.data.local_addr()?.port()])
+        let mut ports = [0; 2];
+        for (port, pair) in ports.iter_mut().zip(&self.pairs) {
+            *port = pair.data.local_addr()?.port();
+        }
+        Ok(ports)
     }
 
-    /// The camera sends the track of this number from these ports. Something is sent there at once, so
-    /// that a firewall on the way lets the answers through.
-    pub fn expect(&mut self, number: usize, peer: Option<(u16, u16)>) {
+    /// The camera sends the track of this number from these ports, and from nowhere else until that
+    /// proves wrong. Something is sent there at once, so that a firewall on the way lets the answers
+    /// through.
+    pub fn expect(&mut self, number: usize, peer: Option<(u16, u16)>, now: Instant) {
         let Some(pair) = self.pairs.get_mut(number) else { return };
         pair.peer = peer;
         if let Some((data, reports)) = peer {
+            self.doubt = Some(now + BELIEF);
+            let (data, reports) =
+                (SocketAddr::new(self.camera, data), SocketAddr::new(self.camera, reports));
             // An RTP header without payload, and an empty receiver report.
-            let nothing = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            send(&pair.data, &nothing, SocketAddr::new(self.camera, data));
-            let report = [0x80, 201, 0, 1, 0, 0, 0, 0];
-            send(&pair.reports, &report, SocketAddr::new(self.camera, reports));
+            send(&pair.data, &[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], data);
+            send(&pair.reports, &[0x80, 201, 0, 1, 0, 0, 0, 0], reports);
+            close_to_others(&pair.data, data);
+            close_to_others(&pair.reports, reports);
+        }
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.doubt
+    }
+
+    /// Time has passed: where nothing came from the ports that the camera named, it may send from
+    /// others.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.doubt.take_if(|doubt| *doubt <= now).is_none() {
+            return;
+        }
+        for pair in self.pairs.iter_mut().filter(|pair| !pair.heard) {
+            if let Err(error) = pair.rebind(self.local) {
+                log::debug!("ports of a silent track stay closed to others: {error}");
+            }
         }
     }
 
@@ -71,12 +105,16 @@ impl Udp {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(usize, bool, &[u8])> {
         let mut found = None;
         let mut others = 0;
-        'sockets: for (number, pair) in self.pairs.iter().enumerate() {
+        'sockets: for (number, pair) in self.pairs.iter_mut().enumerate() {
             for (reports, socket) in [(false, &pair.data), (true, &pair.reports)] {
                 let mut buf = ReadBuf::new(&mut self.buf);
                 while let Poll::Ready(came) = socket.poll_recv_from(cx, &mut buf) {
                     // An error tells of a datagram that could not be sent; the next may be data.
-                    if came.is_ok_and(|from| from.ip() == self.camera) {
+                    if let Some(from) = came.ok().filter(|from| from.ip() == self.camera) {
+                        if !reports && !pair.heard {
+                            pair.heard = true;
+                            close_to_others(socket, from);
+                        }
                         found = Some((number, reports, buf.filled().len()));
                         break 'sockets;
                     }
@@ -104,25 +142,48 @@ fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
     SockRef::from(socket).send_to(bytes, &to.into()).ok();
 }
 
+/// From now on the kernel keeps datagrams of everybody else away. Where it will not, they are thrown
+/// away here.
+fn close_to_others(socket: &UdpSocket, peer: SocketAddr) {
+    SockRef::from(socket).connect(&peer.into()).ok();
+}
+
 impl Pair {
     /// The port of the data is even (RFC 3550 11).
-    async fn bind(local: IpAddr) -> io::Result<Self> {
+    fn bind(local: IpAddr) -> io::Result<Self> {
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..TRIES {
-            let first = UdpSocket::bind((local, 0)).await?;
+            let first = open(local, 0)?;
             let port = first.local_addr()?.port();
             let (other, even) = if port % 2 == 0 { (port + 1, true) } else { (port - 1, false) };
-            match UdpSocket::bind((local, other)).await {
+            match open(local, other) {
                 Ok(second) => {
                     let (data, reports) = if even { (first, second) } else { (second, first) };
-                    SockRef::from(&data).set_recv_buffer_size(RECEIVE_BUFFER)?;
-                    return Ok(Self { data, reports, peer: None });
+                    return Ok(Self { data, reports, peer: None, heard: false });
                 }
                 Err(error) => last = error,
             }
         }
         Err(last)
     }
+
+    /// The same ports, open to all of the camera's.
+    fn rebind(&mut self, local: IpAddr) -> io::Result<()> {
+        for socket in [&mut self.data, &mut self.reports] {
+            let port = socket.local_addr()?.port();
+            // The port is free only once nobody holds it.
+            *socket = open(local, 0)?;
+            *socket = open(local, port)?;
+        }
+        Ok(())
+    }
+}
+
+fn open(local: IpAddr, port: u16) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind((local, port))?;
+    socket.set_nonblocking(true)?;
+    SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER)?;
+    UdpSocket::from_std(socket)
 }
 
 #[cfg(test)]
@@ -136,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn ports_are_even_and_what_comes_there_has_its_track() {
-        let mut udp = Udp::bind(HERE, HERE).await.unwrap();
+        let mut udp = Udp::bind(HERE, HERE, 2).unwrap();
         let ports = udp.ports().unwrap();
         assert!(ports.iter().all(|port| port % 2 == 0) && ports[0] != ports[1]);
         let camera = UdpSocket::bind((HERE, 0)).await.unwrap();
@@ -152,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn others_than_the_camera_are_not_heard() {
         let elsewhere = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-        let mut udp = Udp::bind(HERE, elsewhere).await.unwrap();
+        let mut udp = Udp::bind(HERE, elsewhere, 1).unwrap();
         let [port, _] = udp.ports().unwrap();
         let stranger = UdpSocket::bind((HERE, 0)).await.unwrap();
         let camera = UdpSocket::bind((elsewhere, 0)).await.unwrap();
@@ -164,11 +225,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_way_to_the_camera_is_opened_and_reports_go_there() {
-        let mut udp = Udp::bind(HERE, HERE).await.unwrap();
+        let mut udp = Udp::bind(HERE, HERE, 2).unwrap();
         let (data, reports) =
             (UdpSocket::bind((HERE, 0)).await.unwrap(), UdpSocket::bind((HERE, 0)).await.unwrap());
         let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
-        udp.expect(1, Some((port(&data), port(&reports))));
+        udp.expect(1, Some((port(&data), port(&reports))), Instant::now());
         udp.send_report(1, b"report");
         udp.send_report(0, b"to nobody");
         let mut buf = [0; 64];
@@ -176,5 +237,28 @@ mod tests {
         assert_eq!(reports.recv(&mut buf).await.unwrap(), 8);
         let len = reports.recv(&mut buf).await.unwrap();
         assert_eq!(&buf[..len], b"report");
+    }
+
+    #[tokio::test]
+    async fn a_camera_that_sends_from_another_port_than_it_says_is_heard_after_a_while() {
+        let mut udp = Udp::bind(HERE, HERE, 1).unwrap();
+        let [port, _] = udp.ports().unwrap();
+        let (said, real) =
+            (UdpSocket::bind((HERE, 0)).await.unwrap(), UdpSocket::bind((HERE, 0)).await.unwrap());
+        let (start, other) = (Instant::now(), said.local_addr().unwrap().port());
+        udp.expect(0, Some((other, other)), start);
+        assert_eq!(udp.poll_timeout(), Some(start + BELIEF));
+        real.send_to(b"unheard", (HERE, port)).await.unwrap();
+        udp.handle_timeout(start + BELIEF);
+        assert_eq!(udp.poll_timeout(), None);
+        assert_eq!(udp.ports().unwrap()[0], port, "the camera sends there");
+        real.send_to(b"heard", (HERE, port)).await.unwrap();
+        let heard = poll_fn(|cx| udp.poll(cx).map(|(_, _, bytes)| bytes.to_vec())).await;
+        assert_eq!(heard, b"heard");
+        // It has found its port: nobody else is heard any more.
+        said.send_to(b"too late", (HERE, port)).await.unwrap();
+        real.send_to(b"heard again", (HERE, port)).await.unwrap();
+        let heard = poll_fn(|cx| udp.poll(cx).map(|(_, _, bytes)| bytes.to_vec())).await;
+        assert_eq!(heard, b"heard again");
     }
 }
