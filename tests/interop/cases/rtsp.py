@@ -6,7 +6,7 @@ Where they may differ, and why:
 - Where a reader begins and ends: they are two sessions, and a reader may wait for its first key frame.
 - live555 times each session by itself and rounds: both may be a tick off, in opposite directions, and so may the median.
 - The relays say nothing of the tracks' first times: retina takes the first packets of both as of one time, so it may have the
-  sound a picture's and a piece of sound's length away from where another session has it.
+  sound a picture's and a piece of sound's length away from where another session has it. Ours then moves it by sender reports.
 - retina ends a session that begins within a fragmented picture (VLC, the relays): its reader tries again, ours may not.
 - retina cannot log in to VLC, whose 401 has no CSeq: there ours is judged alone.
 """

@@ -94,7 +94,9 @@ def compare(ours, theirs, tick=TICK, skew=SKEW):
     apart, count, first, second = min(places)
     if apart > skew:
         raise Failed(f"beside the picture, the sound lies {apart} ticks from where retina has it")
-    _same_pace("piece of sound", our_audio[first:first - count], their_audio[second:second - count], tick)
+    # Where the sound may lie elsewhere, ours moves there by sender reports, which retina leaves alone.
+    pace = skew if skew > SKEW else tick
+    _same_pace("piece of sound", our_audio[first:first - count], their_audio[second:second - count], pace)
     return apart
 
 
