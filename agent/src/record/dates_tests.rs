@@ -31,6 +31,10 @@ struct Told {
 }
 
 impl Outlet for &mut Told {
+    fn is_urgent(&self) -> bool {
+        false
+    }
+
     fn taken(&mut self, first: Instant) {
         assert!(self.taken.replace(first).is_none(), "a date must not change");
     }

@@ -68,6 +68,11 @@ impl Onset {
         }
     }
 
+    /// A second of frames has been seen: the answer is better than the first frame's own arrival.
+    pub fn is_fair(&self) -> bool {
+        self.windows > 0
+    }
+
     /// When the first frame was taken, so far as is known, if the frame that was delayed least
     /// arrived the moment it was.
     pub fn taken(&self) -> Instant {

@@ -19,6 +19,8 @@ const BATCH: Duration = Duration::from_millis(200);
 
 /// Where segments go.
 pub trait Outlet {
+    /// What is recorded is to outlive a crash, so that nothing may be held back for long.
+    fn is_urgent(&self) -> bool;
     /// The first frame of all was taken at this time of [`Frame::received`]'s clock. Told once,
     /// before anything else but [`Outlet::forming`].
     fn taken(&mut self, first: Instant);
@@ -162,8 +164,10 @@ impl<O: Outlet> Recorder<O> {
             }
         }
         // What is held counts as one segment, and is not more.
-        let forming = self.forming_bytes();
-        let over = |opening: &Opening| opening.is_over() || forming > self.max_bytes;
+        let (forming, urgent) = (self.forming_bytes(), self.outlet.is_urgent());
+        let over = |opening: &Opening| {
+            opening.is_over() || urgent && opening.onset.is_fair() || forming > self.max_bytes
+        };
         if self.opening.as_ref().is_some_and(over) {
             self.settle();
         }

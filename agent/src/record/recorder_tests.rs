@@ -6,6 +6,7 @@ use ivt_media::hub;
 use ivt_media::pull::{Pull, PullConfig};
 use ivt_media::reserve::Reserve;
 use ivt_media::source::{FrameSource, Opener, SourceError};
+use tokio::time::timeout;
 
 use super::*;
 
@@ -13,7 +14,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits { duration: Duration::from_secs(2), max_bytes: 4 << 20 };
 
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<Event>>>);
+struct Seen {
+    events: Arc<Mutex<Vec<Event>>>,
+    urgent: bool,
+}
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -24,23 +28,27 @@ enum Event {
 }
 
 impl Outlet for Seen {
+    fn is_urgent(&self) -> bool {
+        self.urgent
+    }
+
     fn taken(&mut self, _: Instant) {
-        let events = &mut *self.0.lock().unwrap();
+        let events = &mut *self.events.lock().unwrap();
         assert!(events.is_empty(), "dated before it was known when: {events:?}");
         events.push(Event::Taken);
     }
 
     fn begin(&mut self, number: u64, start: Start, discontinuity: bool) {
-        self.0.lock().unwrap().push(Event::Begin(number, start, discontinuity));
+        self.events.lock().unwrap().push(Event::Begin(number, start, discontinuity));
     }
 
     fn group(&mut self, chunks: &[Bytes], _: Duration) {
         let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        self.0.lock().unwrap().push(Event::Group(bytes));
+        self.events.lock().unwrap().push(Event::Group(bytes));
     }
 
     fn end(&mut self, segment: Segment) {
-        self.0.lock().unwrap().push(Event::End(segment));
+        self.events.lock().unwrap().push(Event::End(segment));
     }
 
     fn forming(&mut self, bytes: u64) {
@@ -54,7 +62,7 @@ impl Seen {
             Event::End(segment) => Some(segment.clone()),
             _ => None,
         };
-        self.0.lock().unwrap().iter().filter_map(end).collect()
+        self.events.lock().unwrap().iter().filter_map(end).collect()
     }
 }
 
@@ -84,6 +92,23 @@ async fn record_with(
 fn start(segment: &Segment) -> Duration {
     let Start::Media(start) = segment.start else { panic!("{:?}", segment.start) };
     start
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_outlive_a_crash_is_not_held_back_until_its_date_is_sure() {
+    for urgent in [true, false] {
+        let opener = Arc::new(ClipOpener::built_in(BuiltIn::Sub));
+        let pull = Pull::new(opener, PullConfig::default());
+        let mut input = pull.subscribe(hub::Start::Live);
+        let seen = Seen { urgent, ..Seen::default() };
+        let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
+        let recorder = Recorder::new(0, LIMITS, &first, 0, seen.clone());
+        let run = recorder.run(Item::Frame(first), input, pull.state(), std::future::pending());
+        // A group takes one second.
+        assert!(timeout(SECOND * 3 / 2, run).await.is_err());
+        let events = seen.events.lock().unwrap();
+        assert_eq!(events.iter().any(|event| matches!(event, Event::Group(_))), urgent);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +142,7 @@ async fn a_session_that_goes_on_after_a_restart_says_so_once() {
 async fn a_segment_is_told_of_as_it_grows() {
     let seen = record(ClipOpener::built_in(BuiltIn::Sub), 9 * SECOND).await;
     let (mut number, mut bytes) = (None, 0);
-    for event in seen.0.lock().unwrap().iter() {
+    for event in seen.events.lock().unwrap().iter() {
         match event {
             Event::Begin(n, start, false) => {
                 assert_eq!(*start == Start::Media(Duration::ZERO), *n == 0);

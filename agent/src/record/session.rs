@@ -186,6 +186,10 @@ struct Queue {
 }
 
 impl Outlet for Queue {
+    fn is_urgent(&self) -> bool {
+        self.shelf.is_some()
+    }
+
     fn taken(&mut self, first: Instant) {
         self.anchor.taken(first.into());
     }

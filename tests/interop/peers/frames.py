@@ -12,7 +12,7 @@ TICK = 1
 SKEW = 90
 # The same where each session takes up the tracks at packets of its own, and no RTP-Info tells how these belong together: a
 # picture and a piece of sound.
-LOOSE_SKEW = 12_000
+LOOSE_SKEW = 18_000
 # What both must have in common to be compared.
 PICTURES = 50
 
