@@ -17,7 +17,7 @@ const TRIES: usize = 64;
 const MOST_OTHERS: u32 = 64;
 
 /// How long the ports that a camera names are believed while nothing comes from them.
-const BELIEF: Duration = Duration::from_secs(3);
+const BELIEF: Duration = Duration::from_millis(500);
 
 /// Sockets of one or two tracks.
 pub struct Udp {
