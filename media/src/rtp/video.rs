@@ -39,7 +39,7 @@ const SEARCHED: u64 = 32;
 
 /// Puts the pictures of one stream together. Pictures from before the first key picture are given
 /// if their parameter sets are known; after a loss, none is given before the next key picture.
-/// Holds at most one access unit, of 8 MiB, and 64 KiB of parameter sets.
+/// Holds at most one access unit, of 7 MiB, and 64 KiB of parameter sets.
 #[derive(Debug)]
 pub struct Video {
     codec: VideoCodec,

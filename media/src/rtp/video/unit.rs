@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::nal::{self, Field, Slice};
 
-/// No picture is longer, in bytes. A little below 8 MiB, so that one without end costs no more than
+/// No picture is longer, in bytes. Below 8 MiB, so that one without end costs no more than
 /// that with all around it.
-pub(super) const MAX_UNIT: usize = 15 << 19;
+pub(super) const MAX_UNIT: usize = 7 << 20;
 /// No picture has more NAL units.
 const MAX_NALS: u32 = 4096;
 
