@@ -114,6 +114,11 @@ impl Udp {
                         if !reports && !pair.heard {
                             pair.heard = true;
                             close_to_others(socket, from);
+                            // Reports come from where the camera says, or from the next port.
+                            let next = from.port().saturating_add(1);
+                            let said = pair.peer.filter(|(data, _)| *data == from.port());
+                            let port = said.map_or(next, |(_, reports)| reports);
+                            close_to_others(&pair.reports, SocketAddr::new(from.ip(), port));
                         }
                         found = Some((number, reports, buf.filled().len()));
                         break 'sockets;
