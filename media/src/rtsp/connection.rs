@@ -152,7 +152,7 @@ impl Connection {
                 return Poll::Pending;
             }
             self.turn += 1;
-            if self.cut().map_err(|end| *end)? {
+            if self.cut()? {
                 continue;
             }
             if let Err(error) = self.poll_write(cx) {
@@ -193,9 +193,9 @@ impl Connection {
     }
 
     /// Takes one piece off what was read; false where more must be read first.
-    fn cut(&mut self) -> Result<bool, Box<End>> {
+    fn cut(&mut self) -> Result<bool, End> {
         let piece = self.cutter.next(self.inbox.bytes());
-        let len = match piece.map_err(|error| Box::new(End::TooMuch(error)))? {
+        let len = match piece.map_err(End::TooMuch)? {
             Piece::Partial => return Ok(false),
             Piece::Packet { channel, data, len } => {
                 self.session.handle_media(self.now);
@@ -205,8 +205,7 @@ impl Connection {
                 len
             }
             Piece::Message(message, len) => {
-                let taken = self.session.handle_message(&message, self.now);
-                taken.map_err(|failure| Box::new(End::Session(failure)))?;
+                self.session.handle_message(&message, self.now).map_err(End::Session)?;
                 len
             }
             Piece::Noise(len) => {
