@@ -41,7 +41,7 @@ pub enum Error {
     Camera(#[from] ivt_hal::rtsp::UrlError),
     /// The file of authorities.
     #[error("TLS: {0}")]
-    Tls(#[from] ivt_media::tls::TlsError),
+    Tls(#[from] ivt_base::tls::TlsError),
     /// A bug of ours.
     #[error("a task of the agent failed: {0}")]
     Task(#[from] tokio::task::JoinError),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use ivt_media::backoff::{Backoff, HEALTH, Policy};
+pub use ivt_base::backoff::{Backoff, HEALTH, Policy};
 
 /// For the cloud. The wide windows keep a thousand devices from coming back in the same second.
 pub const CLOUD: Policy = Policy {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-use ivt_media::tls::TlsError;
+use ivt_base::tls::TlsError;
 
 use crate::config::{Backend, Config};
 use crate::tls::Trust;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ivt_media::clock::Clock;
-use ivt_media::date::Utc;
+use ivt_base::clock::Clock;
+use ivt_base::date::Utc;
 
 /// Seconds since 1970 when this program was built.
 pub const BUILT: u64 = parse(env!("IVT_BUILT"));

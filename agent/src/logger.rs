@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use ivt_media::date::Utc;
+use ivt_base::date::Utc;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Never more than warnings from these, whatever level is asked for.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ivt_media::tls::{ClientConfig, TlsError, client_config};
+use ivt_base::tls::{ClientConfig, TlsError, client_config};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 

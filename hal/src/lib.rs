@@ -15,9 +15,11 @@ pub mod rtsp;
 use std::sync::Arc;
 
 pub use ability::cgi::{Answer, Cgi};
-pub use ability::encoder::{Bitrates, Credentials, Encoder, RtspSource, Source, Stream, Transport};
+pub use ability::encoder::{Bitrates, Encoder, RtspSource, Source, Stream};
 pub use ability::snapshot::Snapshot;
 pub use error::{Error, Kind, Result};
+pub use ivt_base::auth::Credentials;
+pub use ivt_base::transport::Transport;
 
 /// The camera or NVR this agent runs on.
 pub struct Device {

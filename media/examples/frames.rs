@@ -11,11 +11,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ivt_media::clock::Clock;
+use ivt_base::auth::Credentials;
+use ivt_base::clock::Clock;
+use ivt_base::tls;
 use ivt_media::frame::{Frame, Track, VideoCodec, VideoParams};
-use ivt_media::rtsp::{Credentials, Options, RtspOpener, Transport};
+use ivt_media::rtsp::{Options, RtspOpener, Transport};
 use ivt_media::source::Opener as _;
-use ivt_media::tls;
 use tokio::time::timeout_at;
 
 const USAGE: &str = "usage: frames URL [tcp|udp|auto] SECONDS [--ca FILE]";

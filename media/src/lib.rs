@@ -3,14 +3,10 @@
 
 mod alert;
 pub mod annexb;
-pub mod backoff;
 mod bits;
 pub mod clip;
-pub mod clock;
 pub mod coalesce;
 pub mod command;
-pub mod date;
-pub mod dial;
 pub mod dts;
 pub mod flv;
 pub mod frame;
@@ -29,13 +25,7 @@ mod sps;
 pub mod stats;
 #[cfg(test)]
 mod testing;
-pub mod text;
 pub mod timeline;
-#[cfg(feature = "tls")]
-pub mod tls;
-#[cfg(not(feature = "tls"))]
-#[path = "no_tls.rs"]
-pub mod tls;
 #[cfg(feature = "g711-aac")]
 mod transcode;
 pub mod ts;

@@ -5,12 +5,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ivt_base::backoff::{Backoff, Policy};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::sleep;
 
 use crate::alert::LossAlert;
-use crate::backoff::{Backoff, Policy};
 use crate::frame::Frame;
 use crate::hub::{Hub, Reader, Start};
 use crate::reserve::Reserve;

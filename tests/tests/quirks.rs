@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use ivt_base::auth::Credentials;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::frame::{CLOCK_HZ, Frame, Track, duration_to_ticks};
 use ivt_media::hub::{Item, Start};
 use ivt_media::pull::{Pull, PullConfig, PullState};
-use ivt_media::rtsp::{Credentials, Options, Patience, RtspOpener};
+use ivt_media::rtsp::{Options, Patience, RtspOpener};
 use ivt_media::source::Opener as _;
 use ivt_sim::camera::quirk::Kind;
 use ivt_sim::camera::{CameraOptions, CameraSim, Quirk, Quirks, Stream};

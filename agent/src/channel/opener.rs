@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use ivt_hal::{Encoder, RtspSource, Source, Stream, Transport};
+use ivt_hal::{Encoder, RtspSource, Source, Stream};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::command::CommandOpener;
 use ivt_media::rtsp::{self, Patience, RtspOpener};
@@ -85,17 +85,9 @@ impl EncoderOpener {
             }
             _ => None,
         };
-        let credentials = source.credentials.as_ref().map(|c| rtsp::Credentials {
-            username: c.username.clone(),
-            password: c.password.clone(),
-        });
         let options = rtsp::Options {
-            credentials,
-            transport: match source.transport {
-                Transport::Auto => rtsp::Transport::Auto,
-                Transport::Tcp => rtsp::Transport::Tcp,
-                Transport::Udp => rtsp::Transport::Udp,
-            },
+            credentials: source.credentials.clone(),
+            transport: source.transport,
             patience: self.terms.patience,
             tls,
             login_follows_redirects: self.terms.login_follows_redirects,
@@ -143,7 +135,7 @@ mod tests {
     impl Encoder for Camera {
         async fn source(&self, _: Stream) -> ivt_hal::Result<Source> {
             let url = self.0.lock().unwrap().clone();
-            let (credentials, transport) = (None, Transport::Auto);
+            let (credentials, transport) = (None, rtsp::Transport::Auto);
             Ok(Source::Rtsp(RtspSource { url, credentials, transport }))
         }
 

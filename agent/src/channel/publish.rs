@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use ivt_base::tls::TlsError;
 use ivt_hal::Encoder;
 use ivt_media::hub::Start;
 use ivt_media::publish::{self, PublishStats};
 use ivt_media::pull::{Pull, PullState, Subscription};
 use ivt_media::rtmp::{Options, PublishError};
-use ivt_media::tls::TlsError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ivt_media::dial::{self, Unconnected};
-use ivt_media::tls::{self, TlsError};
+use ivt_base::dial::{self, Unconnected};
+use ivt_base::tls::{self, TlsError};
 use ivt_proto::rpc::MAX_MESSAGE;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

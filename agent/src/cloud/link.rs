@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::SinkExt as _;
 use futures::future::{Fuse, FutureExt as _};
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
-use ivt_media::text::shorten;
+use ivt_base::text::shorten;
 use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{CallId, Options, Peer, RpcError, Ticket, Violation};
 use serde_json::Value;

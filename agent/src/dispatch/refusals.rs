@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use ivt_media::text::shorten;
+use ivt_base::text::shorten;
 use ivt_proto::rpc::RpcError;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};

@@ -11,7 +11,7 @@ pub(crate) mod scripted;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ivt_media::text::shorten;
+use ivt_base::text::shorten;
 use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::Serializer;

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ivt_media::dial;
-use ivt_media::tls::{self, TlsError};
+use ivt_base::dial;
+use ivt_base::tls::{self, TlsError};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ivt_base::date::Utc;
 use ivt_hal::{Kind, Snapshot, Stream};
-use ivt_media::date::Utc;
 use ivt_proto::tlss::Identity;
 use tokio::time::timeout;
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use ivt_base::text::shorten;
 use ivt_hal::{Answer, Cgi, Error, Kind};
-use ivt_media::text::shorten;
 use ivt_proto::tlss::{Identity, Violation};
 use tokio::time::{Instant, timeout};
 

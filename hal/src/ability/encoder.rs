@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use ivt_base::auth::Credentials;
+use ivt_base::transport::Transport;
 
 use crate::Result;
 
@@ -71,25 +73,4 @@ pub struct RtspSource {
     pub credentials: Option<Credentials>,
     /// How the camera sends.
     pub transport: Transport,
-}
-
-/// How RTP travels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// By TCP, and by UDP where the camera refuses that.
-    #[default]
-    Auto,
-    /// Interleaved in the RTSP connection.
-    Tcp,
-    /// Datagrams.
-    Udp,
-}
-
-/// A camera's login. Not `Debug`: it must never reach a log.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// User name.
-    pub username: String,
-    /// Password.
-    pub password: String,
 }

@@ -4,8 +4,8 @@
 //! its challenges; with an odd `how`, the request after it is accepted.
 #![no_main]
 
-use ivt_media::rtsp::Credentials;
-use ivt_media::rtsp::auth::{Login, Next};
+use ivt_base::auth::Credentials;
+use ivt_base::auth::{Login, Next};
 use ivt_media_fuzz::memory::Memory;
 use ivt_media_fuzz::pieces::pieces;
 use libfuzzer_sys::fuzz_target;

@@ -7,13 +7,14 @@
 
 use std::time::{Duration, Instant};
 
+use ivt_base::auth::Credentials;
 use ivt_media::rtp::rtcp::Identity;
 use ivt_media::rtp::sequence::{Place, Window};
 use ivt_media::rtp::{Packet, is_rtcp};
 use ivt_media::rtsp::media::Media;
 use ivt_media::rtsp::message::{Cutter, MAX_BODY, MAX_HEADER, Piece};
 use ivt_media::rtsp::session::{Event, Lower, Path, Session};
-use ivt_media::rtsp::{Credentials, Patience, tracks};
+use ivt_media::rtsp::{Patience, tracks};
 use ivt_media_fuzz::check::Line;
 use ivt_media_fuzz::memory::Memory;
 use ivt_media_fuzz::pieces::{self, pieces, repeat};

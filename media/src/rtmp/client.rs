@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivt_base::text::shorten;
 use tokio::time::timeout;
 
 use crate::flv::{Tag, TagKind};
@@ -14,7 +15,6 @@ use crate::rtmp::dial::{self, Transport};
 use crate::rtmp::error::{PublishError, Step};
 use crate::rtmp::url::RtmpUrl;
 use crate::rtmp::{RtmpError, handshake};
-use crate::text::shorten;
 
 /// Large enough that nearly every picture is one chunk, so one header and one slice of the write;
 /// small enough for servers that allocate a whole chunk at a time.
@@ -35,8 +35,8 @@ pub struct Options {
     pub establish: Duration,
     /// Longest time without progress while a tag is written.
     pub stall: Duration,
-    /// For `rtmps`; made when first needed where it is `None`, see [`crate::tls::client_config`].
-    pub tls: Option<Arc<crate::tls::ClientConfig>>,
+    /// For `rtmps`; made when first needed where it is `None`, see [`ivt_base::tls::client_config`].
+    pub tls: Option<Arc<ivt_base::tls::ClientConfig>>,
 }
 
 impl Default for Options {

@@ -7,16 +7,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ivt_base::clock::Clock;
+use ivt_base::dial;
+use ivt_base::tls;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
-use crate::clock::Clock;
-use crate::dial;
 use crate::rtmp::client::Options;
 use crate::rtmp::error::{PublishError, Step};
 use crate::rtmp::url::RtmpUrl;
-use crate::tls;
 
 /// What the kernel may hold for a server that has stopped reading: a second of 4 Mbit/s, while a
 /// link with 300 ms of delay still carries 10 Mbit/s.

@@ -13,6 +13,8 @@ mod dial;
 mod error;
 pub mod handshake;
 pub mod server;
+#[cfg(all(test, feature = "tls"))]
+mod tls_tests;
 mod url;
 
 pub use client::{Options, Publisher};

@@ -165,7 +165,7 @@ async fn answer_connect<S: AsyncRead + AsyncWrite>(
     };
     let unexpected = |got: &str| {
         let expected = "the command connect with an application";
-        RtmpError::Unexpected { expected, got: crate::text::shorten(got) }
+        RtmpError::Unexpected { expected, got: ivt_base::text::shorten(got) }
     };
     let command = Command::parse(&message)?.ok_or_else(|| unexpected("no command"))?;
     if command.name != "connect" {

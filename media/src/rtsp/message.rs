@@ -1,7 +1,7 @@
 //! What travels on an RTSP connection: answers and requests (RFC 2326 4 to 6) and interleaved packets
 //! (10.12), cut from bytes. Lenient in what may be wrong, strict in how much of it there may be.
 
-use crate::text::shorten;
+use ivt_base::text::shorten;
 
 /// Longest block of header lines, in bytes.
 pub const MAX_HEADER: usize = 64 << 10;

@@ -1,7 +1,6 @@
 //! A client for RTSP cameras (RFC 2326): strict in what it says, lenient in what it hears, bounded in
 //! what it takes. Not here: reconnecting, see [`crate::pull`]; packets and frames, see [`crate::rtp`].
 
-pub mod auth;
 #[cfg(test)]
 mod camera;
 mod connection;
@@ -20,34 +19,14 @@ mod tests;
 pub mod tracks;
 mod udp;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::tls::ClientConfig;
+use ivt_base::auth::Credentials;
+use ivt_base::tls::ClientConfig;
 
+pub use ivt_base::transport::Transport;
 pub use open::RtspOpener;
-
-/// How RTP travels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// By TCP, and by UDP where the camera refuses that.
-    #[default]
-    Auto,
-    /// Interleaved in the RTSP connection.
-    Tcp,
-    /// In datagrams of its own. Nothing is sent twice: a lost packet costs the rest of its GOP.
-    Udp,
-}
-
-/// A user name and a password. Printing it shows neither.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// User name.
-    pub username: String,
-    /// Password.
-    pub password: String,
-}
 
 /// How a camera is opened.
 #[derive(Clone, Debug, Default)]
@@ -79,11 +58,5 @@ impl Default for Patience {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { describe: seconds(15), first_packet: seconds(20), silence: seconds(10) }
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(hidden)")
     }
 }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::dial;
+use ivt_base::tls;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use url::{Host, Url};
@@ -23,10 +25,8 @@ use super::source::{RtspSource, Setting};
 use super::tracks;
 use super::udp::Udp;
 use super::{Options, Transport};
-use crate::dial;
 use crate::rtp::rtcp::Identity;
 use crate::source::{FrameSource, Incidents, Opener, SourceError};
-use crate::tls;
 
 /// For name and connection together, and again for TLS.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

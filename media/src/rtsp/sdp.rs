@@ -3,10 +3,10 @@
 
 mod section;
 
+use ivt_base::text::shorten;
 use thiserror::Error;
 
 use crate::rtsp::sdp::section::Section;
-use crate::text::shorten;
 
 /// No description is longer.
 pub const MAX_BYTES: usize = 256 << 10;

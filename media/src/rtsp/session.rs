@@ -4,14 +4,16 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use ivt_base::auth::Credentials;
+use ivt_base::auth::{Login, Next};
+use ivt_base::text::shorten;
 use url::Url;
 
-use super::auth::{Login, Next};
 use super::header::{self, SessionHeader};
 use super::message::{Message, StartLine};
 use super::sdp::Description;
-use super::{Credentials, Patience};
-use crate::text::shorten;
+
+use super::Patience;
 
 /// Answers to everything but DESCRIBE come within this time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);

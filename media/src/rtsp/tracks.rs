@@ -1,10 +1,11 @@
 //! Which of the tracks that a camera describes are pulled: its first picture that the agent carries and
 //! its first sound that it carries and that is no talk-back.
 
+use ivt_base::text::shorten;
+
 use crate::frame::VideoCodec;
 use crate::rtp::audio::Audio;
 use crate::rtp::video::Video;
-use crate::text::shorten;
 
 use super::sdp::{Description, Direction, Format, Kind};
 

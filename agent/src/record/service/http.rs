@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use ivt_media::text::shorten;
+use ivt_base::text::shorten;
 #[cfg(feature = "tls")]
-use ivt_media::tls;
-use ivt_media::tls::{ClientConfig, TlsError};
+use ivt_base::tls;
+use ivt_base::tls::{ClientConfig, TlsError};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode};

@@ -4,7 +4,7 @@ use rustls::ClientConfig;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::tls::tests::{CaFile, Day, Issuer, authority, valid};
+use crate::tls::testing::{CaFile, Day, Issuer, authority, valid};
 use crate::tls::{client_config, connect};
 
 /// 2026-11-21, in seconds since 1970.
@@ -29,7 +29,7 @@ async fn handshake(config: &Arc<ClientConfig>, server: &TlsAcceptor) -> Result<(
 
 fn trusting(issuer: &Issuer, name: &str) -> Arc<ClientConfig> {
     let ca = CaFile::new(name, &issuer.pem());
-    client_config(Some(&ca.0), clock()).unwrap()
+    client_config(Some(ca.path()), clock()).unwrap()
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_clock_before_1970_breaks_nothing() {
     let issuer = authority();
     let ca = CaFile::new("before", &issuer.pem());
     let clock = Clock::new(|| UNIX_EPOCH - Duration::from_secs(1), clock().now());
-    let config = client_config(Some(&ca.0), clock).unwrap();
+    let config = client_config(Some(ca.path()), clock).unwrap();
     let server = valid(&issuer, "localhost", (2026, 11, 20), (2027, 1, 1));
     handshake(&config, &server).await.unwrap();
 }

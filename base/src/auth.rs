@@ -10,13 +10,21 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
-use crate::rtsp::Credentials;
-use crate::rtsp::auth::challenge::{Challenge, Offers, Scheme, unescape};
+use crate::auth::challenge::{Challenge, Offers, Scheme, unescape};
 
 /// How often a nonce that is said to be stale is changed before a login has ever passed.
 const MAX_STALE: u8 = 2;
 /// How often a login that has passed is repeated before it passes again.
 const MAX_RENEWALS: u8 = 3;
+
+/// A user name and a password. Printing it shows neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: String,
+}
 
 /// The login of one connection. Printing it shows nothing secret.
 pub struct Login {
@@ -175,6 +183,12 @@ impl Login {
                 }
             });
         Next::Retry
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(hidden)")
     }
 }
 
