@@ -1,5 +1,7 @@
 //! Uploads of stored segments that a crash may interrupt: noted before, repeated after.
 
+use std::mem;
+
 use tokio::time::Instant;
 
 use super::{GivenUp, Outcome, Uploader};
@@ -9,13 +11,13 @@ use crate::record::spool::Pending;
 
 /// A store that answers, but not for now, is asked again so often, and a service that cannot take a name back.
 const BUSY: u32 = 20;
-/// A store that does not answer is, while the service does.
+/// Silent attempts after which an address is given up, the last of them after the service had answered.
 const SILENT: u32 = 2;
 
 impl<R: Remote> Uploader<R> {
     /// What a crash left half-way is sent to the same address again: should it have arrived, it is
     /// not there twice. An address that is no good is given up soon, for others wait behind it; but
-    /// only the service can tell it from a network that is down, as it is after a power cut.
+    /// only a service that answers tells it from a network that is down, as it is after a power cut.
     pub(super) async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
         let Some(shelf) = self.backlog.shelf() else { return Ok(()) };
         let Some(Pending { number, name, uri }) = shelf.pending() else { return Ok(()) };
@@ -26,6 +28,8 @@ impl<R: Remote> Uploader<R> {
             return Ok(());
         };
         let (mut silent, mut busy, mut unheard) = (0, 0, 0);
+        // The service has answered since the address was last found silent.
+        let mut heard = false;
         loop {
             let sent = match self.content(&job, None).await {
                 Ok(content) => self.put(&job, content, &uri, false, Instant::now()).await,
@@ -36,14 +40,20 @@ impl<R: Remote> Uploader<R> {
                     self.uploaded(&job, name);
                     return Ok(());
                 }
-                Err(Outcome::Failed(_, fault @ (Fault::Transport(_) | Fault::Busy(_)))) => {
+                Err(Outcome::Failed(_, fault @ Fault::Transport(_))) => {
                     self.fails(&fault)?;
-                    let (tries, most) = match fault {
-                        Fault::Busy(_) => (&mut busy, BUSY),
-                        _ => (&mut silent, SILENT),
-                    };
-                    *tries += 1;
-                    if *tries < most {
+                    silent += 1;
+                    if silent < SILENT || !mem::take(&mut heard) {
+                        let asked = self.remote.current_time().await;
+                        heard = !matches!(asked, Err(Fault::Transport(_) | Fault::Busy(_)));
+                        self.rest(job.duration).await;
+                        continue;
+                    }
+                }
+                Err(Outcome::Failed(_, fault @ Fault::Busy(_))) => {
+                    self.fails(&fault)?;
+                    busy += 1;
+                    if busy < BUSY {
                         self.rest(job.duration).await;
                         continue;
                     }

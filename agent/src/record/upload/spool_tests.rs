@@ -145,7 +145,8 @@ async fn an_address_that_is_dead_keeps_nobody_waiting() {
     });
     finished(start(&card.leftover(), &fake)).await;
     let words = fake.words();
-    assert_eq!(words[..4], ["put old", "put old", "fail old", "create 1900000000.24"]);
+    let silent = ["put old", "time", "put old", "fail old", "create 1900000000.24"];
+    assert_eq!(words[..5], silent);
     assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
     assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
 }
@@ -177,7 +178,10 @@ async fn a_store_that_is_busy_costs_no_name() {
 
 #[tokio::test]
 async fn a_network_that_comes_up_late_costs_no_name() {
-    for fault in [Fault::Transport("no route".into()), Fault::Busy("503".into())] {
+    let faults = [Fault::Transport("no route".into()), Fault::Busy("503".into())];
+    let outages = faults.iter().flat_map(|fault| (1..12).map(move |calls| (fault, calls)));
+    for (fault, calls) in outages {
+        let fault = fault.clone();
         let card = Card::new().await;
         let first = Fake::new(|_| Answer::Good);
         let backlog = card.backlog(SpoolMode::Overflow);
@@ -189,7 +193,7 @@ async fn a_network_that_comes_up_late_costs_no_name() {
         card.store(0..2).await;
         card.pend(0, "n0").await;
         let asked = AtomicUsize::new(0);
-        let fake = first.again(move |_| match asked.fetch_add(1, Ordering::Relaxed) < 7 {
+        let fake = first.again(move |_| match asked.fetch_add(1, Ordering::Relaxed) < calls {
             true => Answer::Bad(fault.clone()),
             false => Answer::Good,
         });
