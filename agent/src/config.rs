@@ -12,10 +12,10 @@ mod services;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ivt_base::secret::Secret;
 use ivt_hal::{Bitrates, Model, Stream, Transport};
 use ivt_media::rtsp::Patience;
 use url::Url;
@@ -237,29 +237,6 @@ pub struct Web {
     /// `web_cgi`: the commands of the hosted service go there; false where it is of another
     /// family, and the agent answers. Default true.
     pub cgi: bool,
-}
-
-/// A text that may hold a password: it is never printed.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// For the peer it is meant for.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// Why a configuration is refused.

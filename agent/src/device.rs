@@ -33,7 +33,7 @@ pub fn device(config: &Config) -> Result<Device, UrlError> {
 fn channel(channel: &config::Channel, limit: usize) -> Result<Channel, UrlError> {
     match &channel.backend {
         Backend::Rtsp { main, sub, transport, .. } => {
-            let sub = sub.as_ref().map(|sub| sub.expose());
+            let sub = sub.as_ref().map(|sub| sub.expose().as_str());
             let rtsp = Rtsp::new(main.expose(), sub, login(channel), *transport)?;
             let encoder = Arc::new(rtsp.with_bitrates(channel.bitrates));
             let snapshot = web(channel).map(|web| {

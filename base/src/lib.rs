@@ -5,11 +5,14 @@ pub mod auth;
 pub mod backoff;
 pub mod clock;
 pub mod date;
+#[cfg(feature = "net")]
 pub mod dial;
+pub mod secret;
 pub mod text;
 #[cfg(feature = "tls")]
 pub mod tls;
-#[cfg(not(feature = "tls"))]
+#[cfg(all(feature = "net", not(feature = "tls")))]
 #[path = "no_tls.rs"]
 pub mod tls;
+pub mod told;
 pub mod transport;

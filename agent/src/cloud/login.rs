@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use ivt_base::secret::Secret;
 use tokio_tungstenite::tungstenite;
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::handshake::client::Request;
 
-use crate::config::{self, Secret};
+use crate::config;
 
 /// A login. Only [`Login::request`] reveals the password.
 #[derive(Clone, Debug)]

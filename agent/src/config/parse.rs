@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ivt_base::secret::Secret;
 use ivt_hal::{Bitrates, Credentials, Model, Stream, Transport};
 use ivt_media::rtsp::Patience;
 use log::LevelFilter;
@@ -12,7 +13,7 @@ use url::Url;
 use super::budget::Needs;
 use super::section::{Section, boolean, integer, list, text, word};
 use super::services::{record, tlss, web};
-use super::{Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Runtime, Secret};
+use super::{Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Runtime};
 
 /// Longest name, password or model.
 pub(super) const NAME: usize = 256;

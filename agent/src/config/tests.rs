@@ -300,7 +300,7 @@ password = "camera"
         let Backend::Rtsp { username, password, .. } = &config.channels[0].backend else {
             panic!("an RTSP channel");
         };
-        assert_eq!((username.as_deref(), password.expose()), (Some("admin"), "camera"));
+        assert_eq!((username.as_deref(), password.expose().as_str()), (Some("admin"), "camera"));
     }
 
     #[test]
