@@ -4,10 +4,10 @@
 //! Not here: the wire's rules, see `ivt_proto::tlss`; the camera's web server, see `ivt_hal::http`.
 
 mod audit;
-pub mod dial;
+mod builtin_cgi;
+pub mod connector;
 #[cfg(test)]
 mod fake;
-mod own;
 pub mod policy;
 mod reply;
 mod responder;
@@ -31,7 +31,7 @@ pub use setup::SetupError;
 use crate::config;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
-use dial::{Dial, TcpDial};
+use connector::{Connector, TcpConnector};
 use policy::{Profile, UnknownGroup};
 use responder::Responder;
 use schedule::{Outcome, Schedule};
@@ -86,7 +86,7 @@ pub enum State {
 
 /// Keeps calling the server.
 pub struct Tlss {
-    dial: Arc<dyn Dial>,
+    connector: Arc<dyn Connector>,
     responder: Responder,
     schedule: Schedule,
     rng: StdRng,
@@ -104,8 +104,8 @@ impl Tlss {
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
         let config = &settings.config;
-        let dial = TcpDial::new(&config.server, config.port, config.tls.then_some(trust));
-        Self::with_dial(settings, camera, Arc::new(dial), rng)
+        let connector = TcpConnector::new(&config.server, config.port, config.tls.then_some(trust));
+        Self::with_connector(settings, camera, Arc::new(connector), rng)
     }
 
     /// Whether these settings can be used. Talks to nobody.
@@ -114,16 +114,16 @@ impl Tlss {
     }
 
     /// With another way to the server than the settings'.
-    pub fn with_dial(
+    pub fn with_connector(
         settings: Settings,
         camera: Camera,
-        dial: Arc<dyn Dial>,
+        connector: Arc<dyn Connector>,
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
         let config::Tlss { mac, interval, reply_limit, .. } = settings.config;
         let (policy, identity) = settings.checked()?;
         Ok(Self {
-            dial,
+            connector,
             responder: Responder::new(policy, camera, identity, reply_limit),
             schedule: Schedule::new(interval),
             rng,
@@ -187,10 +187,10 @@ impl Tlss {
 
     async fn call(&self) -> Called {
         self.state.send_replace(State::Dialling);
-        match self.dial.dial().await {
-            Ok(line) => {
+        match self.connector.connect().await {
+            Ok(connection) => {
                 self.state.send_replace(State::InSession);
-                let ended = session::run(line, &self.responder).await;
+                let ended = session::run(connection, &self.responder).await;
                 let (outcome, served) = (ended.outcome(), ended.served());
                 Called { outcome, served, said: ended.reason.to_string() }
             }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Camera;
 use super::audit::{Answered, Audit, Entry, printable};
-use super::own::{self, Facts};
+use super::builtin_cgi::{self, Facts};
 use super::policy::{Policy, Refusal, Request};
 use super::reply::Reply;
 
@@ -92,7 +92,7 @@ impl Responder {
             Some(cgi) => self.run(&**cgi, request).await,
             None => {
                 let facts = Facts { identity: &self.identity, address, now };
-                own::answer(request, &facts, &self.camera.snapshots).await
+                builtin_cgi::answer(request, &facts, &self.camera.snapshots).await
             }
         };
         if reply.body.len() <= self.limit {

@@ -8,7 +8,7 @@ use ivt_proto::tlss::{Session, Violation, frame};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::dial::Line;
+use super::connector::Connection;
 use super::responder::Responder;
 use super::schedule::Outcome;
 
@@ -71,13 +71,13 @@ impl Ended {
 }
 
 /// Serves one call until it ends. Cancel safe: the connection closes.
-pub(super) async fn run(line: Line, responder: &Responder) -> Ended {
-    let mut call = Call::new(line);
+pub(super) async fn run(connection: Connection, responder: &Responder) -> Ended {
+    let mut call = Call::new(connection);
     let reason = match call.serve(responder).await {
         Ok(()) => Reason::Done,
         Err(reason) => reason,
     };
-    timeout(CLOSE_TIMEOUT, call.line.stream.shutdown()).await.ok();
+    timeout(CLOSE_TIMEOUT, call.connection.stream.shutdown()).await.ok();
     let ended = Ended { reason, commands: call.session.commands() };
     if let Some(violation) = ended.unread() {
         responder.unread(violation.clone());
@@ -86,7 +86,7 @@ pub(super) async fn run(line: Line, responder: &Responder) -> Ended {
 }
 
 struct Call {
-    line: Line,
+    connection: Connection,
     session: Session,
     /// Read, and not yet taken.
     buffer: BytesMut,
@@ -95,9 +95,9 @@ struct Call {
 }
 
 impl Call {
-    fn new(line: Line) -> Self {
+    fn new(connection: Connection) -> Self {
         let session = Session::default();
-        Self { line, session, buffer: BytesMut::new(), free: Instant::now() }
+        Self { connection, session, buffer: BytesMut::new(), free: Instant::now() }
     }
 
     /// Succeeds when the server says `done`.
@@ -120,7 +120,7 @@ impl Call {
     async fn reply(&mut self, command: &[u8], responder: &Responder) -> Result<(), Reason> {
         sleep_until(self.free).await;
         self.free = Instant::now() + SPACING;
-        let reply = responder.answer(command, self.line.local).await;
+        let reply = responder.answer(command, self.connection.local).await;
         let header = self.session.respond(reply.len());
         // In one piece: servers read until we pause, whatever the length says.
         let head = Bytes::from([&header, &*reply.head].concat());
@@ -133,7 +133,7 @@ impl Call {
         self.buffer.reserve(READ);
         let mut room = (&mut self.buffer).limit(READ);
         tokio::select! {
-            read = self.line.stream.read_buf(&mut room) => match read? {
+            read = self.connection.stream.read_buf(&mut room) => match read? {
                 0 => Err(Reason::Closed),
                 _ => Ok(()),
             },
@@ -144,7 +144,7 @@ impl Call {
     }
 
     async fn send(&mut self, mut bytes: impl Buf) -> Result<(), Reason> {
-        let stream = &mut self.line.stream;
+        let stream = &mut self.connection.stream;
         let write = async {
             while bytes.has_remaining() {
                 match timeout(STALL, stream.write_buf(&mut bytes)).await {

@@ -21,8 +21,8 @@ fn call(camera: Camera) -> (DuplexStream, JoinHandle<Ended>, Audit) {
     let (ours, theirs) = duplex(64 * 1024);
     let responder = responder(camera);
     let audit = responder.audit.clone();
-    let line = Line { stream: Box::new(ours), local: None };
-    (theirs, tokio::spawn(async move { run(line, &responder).await }), audit)
+    let connection = Connection { stream: Box::new(ours), local: None };
+    (theirs, tokio::spawn(async move { run(connection, &responder).await }), audit)
 }
 
 async fn identified(stream: DuplexStream) -> Deployed<DuplexStream> {
@@ -217,7 +217,7 @@ async fn whatever_a_server_sends_the_call_holds_less_than_64_kib() {
         let (_, camera) = WebServer::camera();
         let responder = responder(camera);
         let (ours, mut theirs) = duplex(1 << 16);
-        let mut call = Call::new(Line { stream: Box::new(ours), local: None });
+        let mut call = Call::new(Connection { stream: Box::new(ours), local: None });
         let size = if pause == 0 { bytes.len() } else { 1 };
         let server = async {
             let (mut reading, mut writing) = tokio::io::split(&mut theirs);
@@ -333,7 +333,7 @@ async fn a_reply_leaves_in_one_write() {
     let stream = Box::new(Sizes { io, sizes: sizes.clone() });
     server.write_all(&[frame(LARGE.as_bytes()), frame(b"done")].concat()).await.unwrap();
     let responder = responder(camera);
-    let ended = run(Line { stream, local: None }, &responder).await;
+    let ended = run(Connection { stream, local: None }, &responder).await;
     assert!(matches!(ended.reason, Reason::Done));
     let bytes = responder.audit.entries()[0].answered.unwrap().bytes;
     assert!(bytes > 1024 * 1024);

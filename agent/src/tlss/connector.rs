@@ -20,7 +20,7 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// An open connection.
-pub struct Line {
+pub struct Connection {
     /// Bytes to and from the server.
     pub stream: Box<dyn Transport>,
     /// The address of our end.
@@ -29,14 +29,14 @@ pub struct Line {
 
 /// Makes connections to the server.
 #[async_trait]
-pub trait Dial: Send + Sync {
+pub trait Connector: Send + Sync {
     /// One attempt. Takes at most 10 s.
-    async fn dial(&self) -> Result<Line, DialError>;
+    async fn connect(&self) -> Result<Connection, ConnectError>;
 }
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub enum DialError {
+pub enum ConnectError {
     /// The name has no address, or no address takes connections.
     #[error("{peer} takes no connection: {source}; check the server's address and port")]
     Connect {
@@ -62,13 +62,13 @@ pub enum DialError {
 }
 
 /// Dials over TCP, and TLS where it is asked for; never falls back from one to the other.
-pub struct TcpDial {
+pub struct TcpConnector {
     host: String,
     port: u16,
     trust: Option<Trust>,
 }
 
-impl TcpDial {
+impl TcpConnector {
     /// Dials `host`, a name or an address. `trust` asks for TLS, and says whose certificates will do.
     pub fn new(host: &str, port: u16, trust: Option<Trust>) -> Self {
         Self { host: host.trim_matches(['[', ']']).to_owned(), port, trust }
@@ -78,31 +78,31 @@ impl TcpDial {
         format!("{}:{}", self.host, self.port)
     }
 
-    async fn open(&self) -> Result<Line, DialError> {
-        let connect = |address| async move {
+    async fn open(&self) -> Result<Connection, ConnectError> {
+        let open = |address| async move {
             let tcp = TcpStream::connect(address).await?;
             // Length and reply leave in one write; nothing is to wait for a second one.
             tcp.set_nodelay(true)?;
             Ok(tcp)
         };
-        let tcp = dial::connect(&self.host, self.port, |_| ADDRESS_TIMEOUT, connect).await;
+        let tcp = dial::connect(&self.host, self.port, |_| ADDRESS_TIMEOUT, open).await;
         let tcp =
-            tcp.map_err(|e| DialError::Connect { peer: self.peer(), source: e.into_source() })?;
+            tcp.map_err(|e| ConnectError::Connect { peer: self.peer(), source: e.into_source() })?;
         let local = tcp.local_addr().ok().map(|local| local.ip());
         let Some(trust) = &self.trust else {
-            return Ok(Line { stream: Box::new(tcp), local });
+            return Ok(Connection { stream: Box::new(tcp), local });
         };
-        let failed = |source| DialError::Tls { peer: self.peer(), source };
+        let failed = |source| ConnectError::Tls { peer: self.peer(), source };
         let config = trust.config().await.map_err(failed)?;
         let stream = tls::connect(config, &self.host, tcp).await.map_err(failed)?;
-        Ok(Line { stream: Box::new(stream), local })
+        Ok(Connection { stream: Box::new(stream), local })
     }
 }
 
 #[async_trait]
-impl Dial for TcpDial {
-    async fn dial(&self) -> Result<Line, DialError> {
-        let late = || DialError::Timeout { peer: self.peer() };
+impl Connector for TcpConnector {
+    async fn connect(&self) -> Result<Connection, ConnectError> {
+        let late = || ConnectError::Timeout { peer: self.peer() };
         timeout(DIAL_TIMEOUT, self.open()).await.unwrap_or_else(|_| Err(late()))
     }
 }
