@@ -12,24 +12,24 @@ use super::connector::Connection;
 use super::responder::Responder;
 use super::schedule::Outcome;
 
-/// Bytes read at once: more than a command usually has.
+/// Most bytes read at once: more than a command usually has.
 const READ: usize = 2 * 1024;
-/// A server that takes nothing for so long no longer reads.
+/// A server that takes no byte of a reply for this time is cut off.
 const STALL: Duration = Duration::from_secs(10);
-/// Nor one that takes longer than this for one reply.
+/// A server that takes longer than this for one reply is cut off, however steadily it reads.
 const SLOWEST: Duration = Duration::from_secs(300);
-/// From the beginning of one command to that of the next: 20 a second.
+/// Least time between the beginnings of two commands: at most 20 a second are carried out.
 const SPACING: Duration = Duration::from_millis(50);
-/// For the goodbye.
+/// Time for closing the connection in order.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Without a deadline the timer is set to some far moment.
+/// How far off the timer is set when no deadline is due.
 const FAR: Duration = Duration::from_secs(3600);
 
 /// How a call ended.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) reason: Reason,
-    /// Commands that came.
+    /// Number of commands that came.
     pub(super) commands: u64,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Reason {
 }
 
 impl Ended {
-    /// The server gave commands, or had none to give, and none that could not be read.
+    /// The server gave commands or had none to give, and every command could be read.
     pub(super) fn served(&self) -> bool {
         (self.commands > 0 || matches!(self.reason, Reason::Done)) && self.unread().is_none()
     }
@@ -70,7 +70,7 @@ impl Ended {
     }
 }
 
-/// Serves one call until it ends. Cancel safe: the connection closes.
+/// Serves one call until it ends. Dropping the future closes the connection.
 pub(super) async fn run(connection: Connection, responder: &Responder) -> Ended {
     let mut call = Call::new(connection);
     let reason = match call.serve(responder).await {
@@ -88,9 +88,9 @@ pub(super) async fn run(connection: Connection, responder: &Responder) -> Ended 
 struct Call {
     connection: Connection,
     session: Session,
-    /// Read, and not yet taken.
+    /// Bytes that were read from the connection and not yet taken by the session.
     buffer: BytesMut,
-    /// No command begins before.
+    /// When the next command may begin.
     free: Instant,
 }
 
@@ -100,7 +100,7 @@ impl Call {
         Self { connection, session, buffer: BytesMut::new(), free: Instant::now() }
     }
 
-    /// Succeeds when the server says `done`.
+    /// Answers commands until the server says `done`; any other end is an error.
     async fn serve(&mut self, responder: &Responder) -> Result<(), Reason> {
         let identity = frame(responder.identity.to_string().as_bytes());
         self.send(&identity[..]).await?;
@@ -122,12 +122,12 @@ impl Call {
         self.free = Instant::now() + SPACING;
         let reply = responder.answer(command, self.connection.local).await;
         let header = self.session.respond(reply.len());
-        // In one piece: servers read until we pause, whatever the length says.
+        // In one piece: deployed servers ignore the length and read until nothing comes for a while.
         let head = Bytes::from([&header, &*reply.head].concat());
         self.send(head.chain(reply.body)).await
     }
 
-    /// Waits for more of the server, at most until its time is over.
+    /// Waits for more bytes of the server, at most until the session's deadline.
     async fn read(&mut self) -> Result<(), Reason> {
         let due = self.session.poll_timeout().map(Instant::from_std);
         self.buffer.reserve(READ);
@@ -162,7 +162,7 @@ impl Call {
     }
 }
 
-/// The protocol's clock is tokio's, so that tests can pause it.
+/// The time by tokio's clock, which tests can pause.
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

@@ -65,7 +65,7 @@ async fn the_deployed_server_has_its_session_over_real_sockets() {
     let task = tokio::spawn(tlss.run(stop));
     let session = async {
         let (tcp, _) = listener.accept().await.unwrap();
-        // As the deployed server's 2 s, but for the time they take.
+        // The deployed server waits for 2 s; less keeps the test short.
         let mut server = Deployed::new(tcp, Duration::from_millis(200));
         assert_eq!(server.receive().await.unwrap(), IDENTITY);
         let (line, body) = server.ask(LIST).await.unwrap();
@@ -183,14 +183,14 @@ async fn an_interface_that_comes_up_late_is_waited_for() {
     task.await.unwrap();
 }
 
-/// A server in memory, and when each device called it.
+/// A server in memory, with the moment of each call and whether the server was up.
 #[derive(Default)]
 struct Memory {
     up: watch::Sender<bool>,
     calls: Mutex<Vec<(Instant, bool)>>,
-    /// Who called.
+    /// The identity sent in each call.
     identities: Mutex<Vec<Vec<u8>>>,
-    /// Ends each session at once.
+    /// Whether each session ends at once.
     brief: bool,
 }
 
