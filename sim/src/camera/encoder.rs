@@ -1,18 +1,20 @@
 //! The task of one stream: paces its frames and packs each once for all clients. Started by the
 //! first client; then it runs as long as the camera, as a real encoder does.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ivt_media::frame::{Frame, Track};
-use ivt_media::source::{FrameSource, SourceError};
+use ivt_media::source::{FrameSource, Opener, SourceError};
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::feed::{Faults, FeedOptions, Item, lock};
+use super::quirk::Quirks;
+use super::rtp::Unit;
 use super::sdp::Description;
+use super::stream_faults::StreamFaults;
 use super::timeline::Timeline;
 use super::tracks::{Fit, Tracks};
 
@@ -20,10 +22,32 @@ use super::tracks::{Fit, Tracks};
 const PROBE: i64 = 45_000;
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
+/// What the clients of a stream receive.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// Packets of one track.
+    Unit(Arc<Unit>),
+    /// Bytes that mean nothing (a fault).
+    Garbage(Bytes),
+}
+
+/// Where a stream's frames come from.
+#[derive(Clone)]
+pub struct EncoderOptions {
+    /// The stream.
+    pub opener: Arc<dyn Opener>,
+    /// The stream after a change of parameters.
+    pub alternate: Arc<dyn Opener>,
+    /// Whether sound is sent.
+    pub audio: bool,
+    /// What it does that the rules do not foresee.
+    pub quirks: Quirks,
+}
+
 /// The task of a feed.
 pub struct Encoder {
-    options: FeedOptions,
-    faults: Arc<Mutex<Faults>>,
+    options: EncoderOptions,
+    faults: StreamFaults,
     units: broadcast::Sender<Item>,
     describe: watch::Sender<Option<Arc<Description>>>,
     position: Arc<AtomicI64>,
@@ -35,8 +59,8 @@ pub struct Encoder {
 impl Encoder {
     /// A task that has not begun.
     pub fn new(
-        options: FeedOptions,
-        faults: Arc<Mutex<Faults>>,
+        options: EncoderOptions,
+        faults: StreamFaults,
         units: broadcast::Sender<Item>,
         describe: watch::Sender<Option<Arc<Description>>>,
         position: Arc<AtomicI64>,
@@ -48,13 +72,13 @@ impl Encoder {
     /// Runs until the source turns into something that the description cannot express, or cannot
     /// be opened at first.
     pub async fn run(mut self) -> Result<(), SourceError> {
-        self.alternate = lock(&self.faults).alternate;
+        self.alternate = self.faults.alternate();
         let mut source = self.open().await?;
         let mut tracks = Tracks::new(self.probe(source.as_mut()).await?, &self.options.quirks);
         self.announce(&tracks);
         let mut await_key = false;
         loop {
-            let alternate = lock(&self.faults).alternate;
+            let alternate = self.faults.alternate();
             if alternate != self.alternate {
                 self.alternate = alternate;
                 source = self.reopen().await;
@@ -104,7 +128,7 @@ impl Encoder {
     }
 
     async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
-        let FeedOptions { opener, alternate, .. } = &self.options;
+        let EncoderOptions { opener, alternate, .. } = &self.options;
         if self.alternate { alternate.open().await } else { opener.open().await }
     }
 
@@ -145,16 +169,12 @@ impl Encoder {
 
     /// Applies the faults of the moment; true while nothing may be sent.
     fn disturbed(&mut self) -> bool {
-        let mut faults = lock(&self.faults);
-        self.timeline.shift(std::mem::take(&mut faults.jump));
-        if std::mem::take(&mut faults.garbage) {
+        let disturbance = self.faults.take();
+        self.timeline.shift(disturbance.jump);
+        if disturbance.garbage {
             let _ = self.units.send(Item::Garbage(garbage())); // Nobody may be there.
         }
-        let frozen = faults.frozen_until.is_some_and(|until| Instant::now() < until);
-        if !frozen {
-            faults.frozen_until = None;
-        }
-        frozen
+        disturbance.frozen
     }
 }
 

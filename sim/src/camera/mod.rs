@@ -1,9 +1,11 @@
 //! The emulated camera as a network device: an RTSP/1.0 server of looping clips and a web server with
 //! the family's CGIs, with faults on request. Not here: the emulator as a backend of the device, see `ivt-hal`.
 
+mod address;
 mod auth;
 mod channel;
 pub mod control;
+mod device;
 mod encoder;
 mod feed;
 mod message;
@@ -13,6 +15,7 @@ mod rtp;
 mod sdp;
 mod server;
 mod session;
+mod stream_faults;
 mod timeline;
 mod tracks;
 mod transport;
@@ -24,18 +27,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ivt_media::frame::duration_to_ticks;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use channel::Channel;
-use feed::Feed;
-use server::Camera;
+use device::Camera;
+use stream_faults::StreamFaults;
 use web::Web;
 
+pub use address::Stream;
 pub use auth::{Credentials, Scheme};
-pub use channel::{ChannelCounters, ChannelOptions, Stream};
+pub use channel::{ChannelCounters, ChannelOptions};
 pub use quirk::{Quirk, Quirks};
 pub use transport::Transports;
 pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
@@ -276,24 +279,21 @@ impl CameraSim {
         self.inject_all(Fault::ChangeParameters);
     }
 
-    /// [`Fault::Jump`] forwards, of all channels.
-    pub fn jump_timestamps(&self, by: Duration) {
-        self.inject_all(Fault::Jump(duration_to_ticks(by)));
-    }
-
     fn inject_all(&self, fault: Fault) {
         self.inject(None, fault).expect("all channels exist");
     }
 }
 
 fn disturb(channel: &Channel, fault: Fault) {
-    let each = |act: &dyn Fn(&Feed)| channel.feeds().into_iter().for_each(act);
+    let each = |act: &dyn Fn(&StreamFaults)| {
+        channel.feeds().into_iter().for_each(|feed| act(feed.faults()));
+    };
     match fault {
         Fault::Reboot(outage) => channel.reboot(outage),
-        Fault::Freeze(duration) => each(&|feed| feed.freeze(duration)),
-        Fault::ChangeParameters => each(&Feed::change_parameters),
-        Fault::Jump(ticks) => each(&|feed| feed.jump(ticks)),
-        Fault::Garbage => each(&Feed::garbage),
+        Fault::Freeze(duration) => each(&|faults| faults.freeze(duration)),
+        Fault::ChangeParameters => each(&StreamFaults::change_parameters),
+        Fault::Jump(ticks) => each(&|faults| faults.jump(ticks)),
+        Fault::Garbage => each(&StreamFaults::garbage),
         Fault::SilenceAfterDescribe(on) => {
             channel.silent_after_describe.store(on, Ordering::Relaxed);
         }

@@ -1,47 +1,21 @@
-//! The listener, and what all its clients share.
+//! The listener of the RTSP port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::auth::{Credentials, Scheme};
-use super::channel::Channel;
-use super::feed::Feed;
-use super::quirk::Quirks;
+use super::device::Camera;
 use super::session::serve;
-use super::transport::Transports;
 
 /// Connections held at once; more are closed at the door.
 const MAX_CONNECTIONS: usize = 256;
 const REBIND_AFTER: Duration = Duration::from_millis(50);
-
-/// The camera behind the listener.
-pub struct Camera {
-    pub channels: Vec<Channel>,
-    pub credentials: Option<Credentials>,
-    pub scheme: Scheme,
-    pub transports: Transports,
-    pub packet_at_a_time: bool,
-    pub join_mid_gop: bool,
-    pub session_timeout: Duration,
-    pub quirks: Quirks,
-    pub connections: AtomicU64,
-    /// It reboots.
-    pub away: watch::Sender<bool>,
-}
-
-impl Camera {
-    /// Ends every stream.
-    pub fn stop(&self) {
-        self.channels.iter().flat_map(Channel::feeds).for_each(Feed::stop);
-    }
-}
 
 /// Accepts clients for ever. A reboot drops them all, closes the listener, and opens it again at
 /// the same address when its time has passed.

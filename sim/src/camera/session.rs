@@ -17,14 +17,15 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::address::{Stream, resolve};
 use super::auth::{Lock, hex};
-use super::channel::{Channel, SessionCount, Stream, resolve};
-use super::feed::Item;
+use super::channel::{Channel, SessionCount};
+use super::device::Camera;
+use super::encoder::Item;
 use super::message::{Input, Request, Response, Status, take};
 use super::quirk::{Gate, Manners, Reply, rtp_time};
 use super::rtp::{Kind, Source, Unit};
 use super::sdp::Description;
-use super::server::Camera;
 use super::transport::{Outlet, Wish};
 
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN";

@@ -1,6 +1,6 @@
 //! What an attacker would answer, or a broken camera: too long, or nothing of the kind.
 
-use super::manners::Reply;
+use super::reply::Reply;
 use super::{Quirk, Quirks};
 
 /// Bytes of a description that is too long.

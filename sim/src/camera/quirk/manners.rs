@@ -2,25 +2,13 @@
 
 use tokio::time::{Instant, sleep};
 
-use super::super::channel::resolve;
+use super::super::address::resolve;
 use super::super::message::{Request, Response, Status};
 use super::super::rtp::{Kind as Half, Unit};
 use super::super::transport::Wish;
+use super::reply::Reply;
 use super::rtp::Due;
 use super::{Quirk, Quirks, headers, hostile, rtsp, sdp};
-
-/// What goes out for a request.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// This.
-    Bytes(Vec<u8>),
-    /// Nothing.
-    Nothing,
-    /// This, and then the connection is closed.
-    Last(Vec<u8>),
-    /// The first, and then the second again and again until the client has had enough.
-    Endless(Vec<u8>, Vec<u8>),
-}
 
 /// What a connection keeps for the quirks of its camera.
 #[derive(Debug)]

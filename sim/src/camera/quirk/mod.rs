@@ -11,6 +11,8 @@ mod hostile;
 mod login;
 mod manners;
 mod media;
+mod packet;
+mod reply;
 mod rtp;
 mod rtsp;
 mod sdp;
@@ -25,8 +27,9 @@ use std::time::Duration;
 use super::{CameraOptions, Credentials};
 
 pub(super) use login::Gate;
-pub(super) use manners::{Manners, Reply};
+pub(super) use manners::Manners;
 pub(super) use media::{Media, rtp_time};
+pub(super) use reply::Reply;
 pub use table::{Kind, Quirk};
 
 /// The quirks of a camera. Nothing of a kind excludes another of the kind; what contradicts itself is the

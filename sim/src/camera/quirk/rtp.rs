@@ -6,7 +6,7 @@ use ivt_media::frame::Frame;
 use tokio::time::Instant;
 
 use super::super::rtp::Source;
-use super::media::Packet;
+use super::packet::Packet;
 use super::{Quirk, Quirks};
 
 /// The packets of one track as they are numbered.

@@ -3,7 +3,7 @@
 use ivt_media::frame::{AudioCodec, AudioParams};
 
 use super::super::rtp::Source;
-use super::media::Packet;
+use super::packet::Packet;
 use super::{Quirk, Quirks};
 
 /// Bytes of an AU header section with one header.

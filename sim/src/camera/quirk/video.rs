@@ -3,7 +3,7 @@
 use ivt_media::frame::VideoCodec;
 
 use super::super::rtp::{MTU, Source};
-use super::media::Packet;
+use super::packet::Packet;
 use super::{Quirk, Quirks};
 
 const SEI: &[u8] = b"\x06\x05\x110123456789abcdef\x01\x80";
