@@ -5,6 +5,7 @@ mod address;
 mod auth;
 mod channel;
 pub mod control;
+mod delivery;
 mod device;
 mod encoder;
 mod feed;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use ivt_media::annexb::Splitter;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::flv::{Demuxer, file};
@@ -13,7 +13,7 @@ use ivt_media::frame::{
 use ivt_media::source::{FrameSource, Opener, SourceError};
 use tokio::time::{Duration, Instant, sleep_until};
 
-use super::bits::{pps_with_id, sps_with_reordering};
+use super::rewrite::{enlarge, with_reordering, with_second_pps, with_slice_type};
 use super::{Quirk, Quirks};
 
 const BFRAMES: &[u8] = include_bytes!("../../../../tests/fixtures/h264_bframes.flv");
@@ -201,7 +201,7 @@ impl FrameSource for Changed {
         };
         frame.track = Track::Video(new);
         if self.quirks.has(Quirk::Bigkey) && frame.key {
-            frame.data = enlarge(&frame.data);
+            frame.data = enlarge(&frame.data, BIG);
         }
         if self.quirks.has(Quirk::HevcCra) {
             self.open_gop(&mut frame);
@@ -242,84 +242,11 @@ impl Changed {
     }
 }
 
-/// The decoder configuration record (ISO/IEC 14496-15 5.3.3.1) with a copy of its PPS under id 1.
-fn with_second_pps(record: &[u8]) -> Option<Bytes> {
-    // One SPS, one PPS: what the built-in clips have.
-    let sps = usize::from(u16::from_be_bytes(record.get(6..8)?.try_into().ok()?));
-    let (head, rest) = record.split_at_checked(8 + sps)?;
-    let length = usize::from(u16::from_be_bytes(rest.get(1..3)?.try_into().ok()?));
-    let (first, tail) = rest.get(1..)?.split_at_checked(2 + length)?;
-    let second = pps_with_id(first.get(2..)?, 1)?;
-    let mut new = BytesMut::from(head);
-    new.put_u8(2);
-    new.put_slice(first);
-    new.put_u16(second.len() as u16);
-    new.put_slice(&second);
-    new.put_slice(tail);
-    Some(new.freeze())
-}
-
-/// The record of H.265 (8.3.3.1) whose SPS allows reordering.
-fn with_reordering(record: &[u8]) -> Option<Bytes> {
-    let (head, mut rest) = record.split_at_checked(23)?;
-    let mut new = BytesMut::from(head);
-    while let [kind, high, low, after @ ..] = rest {
-        new.put_slice(&[*kind, *high, *low]);
-        rest = after;
-        for _ in 0..u16::from_be_bytes([*high, *low]) {
-            let length = usize::from(u16::from_be_bytes(rest.get(..2)?.try_into().ok()?));
-            let nal = rest.get(2..2 + length)?;
-            rest = rest.get(2 + length..)?;
-            let nal = if kind & 0x3f == 33 { sps_with_reordering(nal)? } else { nal.to_vec() };
-            new.put_u16(nal.len() as u16);
-            new.put_slice(&nal);
-        }
-    }
-    Some(new.freeze())
-}
-
-/// The key picture with `cabac_zero_words` (H.264 7.3.2.8) behind its last NAL unit, which every decoder skips.
-fn enlarge(data: &[u8]) -> Bytes {
-    let mut start = 0;
-    while let Some(length) = length_at(data, start)
-        && length_at(data, start + 4 + length).is_some()
-    {
-        start += 4 + length;
-    }
-    let mut new = BytesMut::from(data);
-    while new.len() < BIG {
-        new.put_slice(&[0, 0, 3]);
-    }
-    let length = (new.len() - start).saturating_sub(4) as u32;
-    if let Some(prefix) = new.get_mut(start..start + 4) {
-        prefix.copy_from_slice(&length.to_be_bytes());
-    }
-    new.freeze()
-}
-
-fn length_at(data: &[u8], at: usize) -> Option<usize> {
-    let prefix = data.get(at..at.checked_add(4)?)?;
-    Some(u32::from_be_bytes(prefix.try_into().ok()?) as usize)
-}
-
-/// All slices of an H.265 picture under another NAL unit type.
-fn with_slice_type(data: &[u8], kind: u8) -> Bytes {
-    let mut new = data.to_vec();
-    let mut at = 0;
-    while let Some(length) = length_at(&new, at) {
-        if let Some(header) = new.get_mut(at + 4)
-            && *header >> 1 & 0x3f < 32
-        {
-            *header = *header & 0x81 | kind << 1;
-        }
-        at += 4 + length;
-    }
-    new.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::params::parameter_sets;
+    use super::super::bits::{pps_with_id, sps_with_reordering};
+    use super::super::rewrite::length_at;
     use super::*;
 
     async fn pictures(quirk: Quirk, count: usize) -> Vec<Frame> {

@@ -13,6 +13,7 @@ mod manners;
 mod media;
 mod packet;
 mod reply;
+mod rewrite;
 mod rtp;
 mod rtsp;
 mod sdp;
