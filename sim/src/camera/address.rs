@@ -1,16 +1,16 @@
 //! The addresses of the camera's streams and tracks.
 
-/// Which of a channel's two streams.
+/// One of a channel's two streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
-    /// Full size.
+    /// The stream of full size.
     Main,
-    /// Small.
+    /// The small stream.
     Sub,
 }
 
 impl Stream {
-    /// As in the address: `main` or `sub`.
+    /// The name in the stream's address: `main` or `sub`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Main => "main",
@@ -19,8 +19,8 @@ impl Stream {
     }
 }
 
-/// The channel, the stream and the track that the path of a URI names: `/ch0/main`, with
-/// `/trackID=1` behind it for a track; `/ufirststream` and `/usecondstream` are those of channel 0.
+/// Channel, stream and track of the path of a URI: `/ch0/main`, with `/trackID=1` behind it for a track.
+/// `/ufirststream` and `/usecondstream` are the streams of channel 0.
 pub fn resolve(path: &str) -> Option<(usize, Stream, Option<usize>)> {
     let mut parts = path.trim_matches('/').split('/');
     let (channel, stream) = match parts.next()? {

@@ -1,4 +1,4 @@
-//! The camera's channels: their streams, their faults, their counters.
+//! The camera's channels, with their streams, faults and counters.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use super::encoder::EncoderOptions;
 use super::feed::Feed;
 use super::quirk::{Quirks, clip};
 
-/// What a channel shows.
+/// The streams of a channel.
 #[derive(Clone)]
 pub struct ChannelOptions {
     /// The main stream; the sub stream plays it after a change of parameters.
@@ -23,7 +23,7 @@ pub struct ChannelOptions {
 }
 
 impl ChannelOptions {
-    /// The clips of the program: 640×360 and 320×180, H.264 and AAC.
+    /// The built-in clips: 640×360 and 320×180, H.264 and AAC.
     pub fn built_in() -> Self {
         let clip = |clip| Arc::new(ClipOpener::built_in(clip));
         Self { main: clip(BuiltIn::Main), sub: clip(BuiltIn::Sub) }
@@ -37,7 +37,7 @@ pub struct ChannelCounters {
     pub describes: u64,
     /// `PLAY` requests that started a stream.
     pub plays: u64,
-    /// Sessions set up now.
+    /// Number of sessions that are set up now.
     pub sessions: usize,
 }
 
@@ -46,16 +46,16 @@ pub struct Channel {
     main: Feed,
     sub: Feed,
     down_until: Mutex<Option<Instant>>,
-    /// No login is right.
+    /// Whether every login is refused.
     pub refuses_login: AtomicBool,
-    /// No answer follows that to a `DESCRIBE`.
+    /// Whether no request is answered after a `DESCRIBE`.
     pub silent_after_describe: AtomicBool,
     describes: AtomicU64,
     plays: AtomicU64,
     sessions: Arc<AtomicUsize>,
 }
 
-/// Counts a session for as long as it lives.
+/// Counts a session while it lives.
 #[derive(Debug)]
 pub struct SessionCount(Arc<AtomicUsize>);
 
@@ -66,7 +66,7 @@ impl Drop for SessionCount {
 }
 
 impl Channel {
-    /// An idle channel.
+    /// A channel whose streams have not started.
     pub fn new(options: ChannelOptions, audio: bool, quirks: &Quirks) -> Self {
         let main = clip::opener(quirks, options.main);
         let sub = clip::opener(quirks, options.sub);
@@ -99,14 +99,14 @@ impl Channel {
         [&self.main, &self.sub]
     }
 
-    /// Ends every session and refuses new ones for a while.
+    /// Ends every session and refuses new ones for this time.
     pub fn reboot(&self, duration: Duration) {
         *self.down_until.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Instant::now() + duration);
         self.feeds().into_iter().for_each(Feed::stop);
     }
 
-    /// False while it reboots.
+    /// Whether the channel is not rebooting.
     pub fn is_up(&self) -> bool {
         let until = *self.down_until.lock().unwrap_or_else(PoisonError::into_inner);
         until.is_none_or(|until| Instant::now() >= until)
@@ -122,13 +122,13 @@ impl Channel {
         self.plays.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a session.
+    /// Counts a session until the result is dropped.
     pub fn count_session(&self) -> SessionCount {
         self.sessions.fetch_add(1, Ordering::Relaxed);
         SessionCount(self.sessions.clone())
     }
 
-    /// All counts.
+    /// The counts so far.
     pub fn counters(&self) -> ChannelCounters {
         ChannelCounters {
             describes: self.describes.load(Ordering::Relaxed),

@@ -1,4 +1,4 @@
-//! The camera that all clients share.
+//! The state of the camera that all its clients share.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::feed::Feed;
 use super::quirk::Quirks;
 use super::transport::Transports;
 
-/// The camera behind the listener.
+/// A camera, as the listener and all sessions see it.
 pub struct Camera {
     pub channels: Vec<Channel>,
     pub credentials: Option<Credentials>,
@@ -22,7 +22,7 @@ pub struct Camera {
     pub session_timeout: Duration,
     pub quirks: Quirks,
     pub connections: AtomicU64,
-    /// It reboots.
+    /// Whether the camera is rebooting.
     pub away: watch::Sender<bool>,
 }
 

@@ -1,5 +1,5 @@
-//! The task of one stream: paces its frames and packs each once for all clients. Started by the
-//! first client; then it runs as long as the camera, as a real encoder does.
+//! The task of one stream: paces its frames and packs each once for all clients. The first client starts it;
+//! then it runs as long as the camera, as a real encoder does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,8 +18,9 @@ use super::stream_faults::StreamFaults;
 use super::timeline::Timeline;
 use super::tracks::{Fit, Tracks};
 
-/// How much of the stream is read to learn whether it has sound, 90 kHz ticks.
+/// Time of stream that is read to learn whether it has sound, in 90 kHz ticks.
 const PROBE: i64 = 45_000;
+/// Pause before a source that failed is opened again.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
 /// What the clients of a stream receive.
@@ -27,24 +28,24 @@ const REOPEN_AFTER: Duration = Duration::from_secs(1);
 pub enum Item {
     /// Packets of one track.
     Unit(Arc<Unit>),
-    /// Bytes that mean nothing (a fault).
+    /// Bytes that are neither RTSP nor RTP, sent by a fault.
     Garbage(Bytes),
 }
 
-/// Where a stream's frames come from.
+/// What an encoder sends.
 #[derive(Clone)]
 pub struct EncoderOptions {
-    /// The stream.
+    /// The stream's frames.
     pub opener: Arc<dyn Opener>,
-    /// The stream after a change of parameters.
+    /// The frames after a change of parameters.
     pub alternate: Arc<dyn Opener>,
     /// Whether sound is sent.
     pub audio: bool,
-    /// What it does that the rules do not foresee.
+    /// What the camera does against the rules.
     pub quirks: Quirks,
 }
 
-/// The task of a feed.
+/// The task of one stream.
 pub struct Encoder {
     options: EncoderOptions,
     faults: StreamFaults,
@@ -52,12 +53,12 @@ pub struct Encoder {
     describe: watch::Sender<Option<Arc<Description>>>,
     position: Arc<AtomicI64>,
     timeline: Timeline,
-    /// The clip that is playing.
+    /// Whether the frames of `alternate` are playing.
     alternate: bool,
 }
 
 impl Encoder {
-    /// A task that has not begun.
+    /// An encoder that has not begun.
     pub fn new(
         options: EncoderOptions,
         faults: StreamFaults,
@@ -69,8 +70,10 @@ impl Encoder {
         Self { options, faults, units, describe, position, timeline, alternate: false }
     }
 
-    /// Runs until the source turns into something that the description cannot express, or cannot
-    /// be opened at first.
+    /// Runs until the source turns into something that the description cannot express.
+    ///
+    /// # Errors
+    /// When the source cannot be opened or read at the start.
     pub async fn run(mut self) -> Result<(), SourceError> {
         self.alternate = self.faults.alternate();
         let mut source = self.open().await?;
@@ -118,7 +121,7 @@ impl Encoder {
                 continue;
             }
             for unit in tracks.pack(track, &frame, place) {
-                let _ = self.units.send(Item::Unit(Arc::new(unit))); // All may just have left.
+                let _ = self.units.send(Item::Unit(Arc::new(unit))); // Fails when the last client has just left.
             }
         }
     }
@@ -167,18 +170,18 @@ impl Encoder {
         self.describe.send_replace(Some(Arc::new(tracks.description.clone())));
     }
 
-    /// Applies the faults of the moment; true while nothing may be sent.
+    /// Applies the disturbances of this moment; true while no frame may be sent.
     fn disturbed(&mut self) -> bool {
         let disturbance = self.faults.take();
         self.timeline.shift(disturbance.jump);
         if disturbance.garbage {
-            let _ = self.units.send(Item::Garbage(garbage())); // Nobody may be there.
+            let _ = self.units.send(Item::Garbage(garbage())); // Fails when there is no client.
         }
         disturbance.frozen
     }
 }
 
-/// Half a kilobyte that starts neither a packet nor a message.
+/// Half a kilobyte that begins neither a packet nor a message.
 fn garbage() -> Bytes {
     let mut bytes = vec![0; 512];
     rand::fill(&mut bytes[1..]);

@@ -1,4 +1,4 @@
-//! One stream of the camera as its clients find it. Not here: the task behind it, see `encoder`.
+//! One stream of the camera, as its clients find it. The task behind it is in `encoder`.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,17 +10,17 @@ use super::encoder::{Encoder, EncoderOptions, Item};
 use super::sdp::Description;
 use super::stream_faults::StreamFaults;
 
-/// Units a client may lag behind before it loses some: some three seconds.
+/// Number of units that a client may lag behind before it loses some: about three seconds.
 const LAG: usize = 128;
 
-/// A stream and those who watch it.
+/// A stream that any number of clients can watch.
 pub struct Feed {
     options: EncoderOptions,
     faults: StreamFaults,
     running: Mutex<Option<Running>>,
 }
 
-/// One run of the task; a reboot ends it and the next has new identities.
+/// One run of the encoder. A reboot ends it, and the next run has new identities.
 struct Running {
     units: broadcast::WeakSender<Item>,
     described: watch::Receiver<Option<Arc<Description>>>,
@@ -35,19 +35,19 @@ impl Drop for Running {
 }
 
 impl Feed {
-    /// An idle feed.
+    /// A stream that has not started.
     pub fn new(options: EncoderOptions) -> Self {
         Self { options, faults: StreamFaults::default(), running: Mutex::default() }
     }
 
-    /// What the stream is. Starts it if need be; `None` when it cannot be opened.
+    /// The description of the stream, which is started if need be; `None` when it cannot be opened.
     pub async fn describe(&self) -> Option<Arc<Description>> {
         let mut described = self.start();
         described.wait_for(Option::is_some).await.ok()?.clone()
     }
 
-    /// The units from now on, and the stream time of now; `None` when the stream is no longer the
-    /// one described.
+    /// The units from now on, and the present stream time in 90 kHz ticks; `None` when the stream is no longer
+    /// the one described.
     pub fn subscribe(&self, to: &Description) -> Option<(broadcast::Receiver<Item>, i64)> {
         let running = self.lock();
         let running = running.as_ref()?;
@@ -57,7 +57,7 @@ impl Feed {
         Some((units, running.position.load(Ordering::Relaxed)))
     }
 
-    /// Ends the run: every client of it loses its connection.
+    /// Ends the run, and with it the connection of every client.
     pub fn stop(&self) {
         *self.lock() = None;
     }

@@ -13,12 +13,13 @@ use tokio::time::sleep;
 use super::device::Camera;
 use super::session::serve;
 
-/// Connections held at once; more are closed at the door.
+/// Most connections held at once; more are closed when they are accepted.
 const MAX_CONNECTIONS: usize = 256;
+/// Pause before the next attempt to listen or to accept.
 const REBIND_AFTER: Duration = Duration::from_millis(50);
 
-/// Accepts clients for ever. A reboot drops them all, closes the listener, and opens it again at
-/// the same address when its time has passed.
+/// Accepts clients for ever. A reboot drops them all, closes the listener, and opens it again at the same
+/// address when the outage is over.
 pub async fn run(
     mut listener: TcpListener,
     address: SocketAddr,
@@ -36,7 +37,7 @@ pub async fn run(
     }
 }
 
-/// Accepts until a reboot is due: `None` when the simulator is gone.
+/// Accepts clients until a reboot is due and returns its outage; `None` when the simulator is gone.
 async fn accept(
     listener: &TcpListener,
     camera: &Arc<Camera>,
@@ -58,7 +59,7 @@ async fn accept(
                 ),
                 Err(error) => {
                     log::warn!(target: "camera", "accept: {error}");
-                    sleep(REBIND_AFTER).await; // Out of descriptors: do not spin.
+                    sleep(REBIND_AFTER).await; // Without a pause this would spin while descriptors are lacking.
                 }
             },
         }
@@ -67,7 +68,7 @@ async fn accept(
     outage
 }
 
-/// Listens at an address that was ours before.
+/// Listens again at an address that this camera had before.
 pub async fn bind(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {

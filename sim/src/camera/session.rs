@@ -1,6 +1,6 @@
-//! One client: its requests (RFC 2326 10) and the packets it gets.
+//! The RTSP connection of one client: its requests (RFC 2326 10) and the packets it gets.
 //!
-//! A session lives and dies with its connection, and a connection holds one at a time.
+//! A session ends with its connection, and a connection holds one session at a time.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -30,8 +30,10 @@ use super::transport::{Outlet, Wish};
 
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN";
 
-/// Serves a client until it leaves, misbehaves, is silent for a session timeout, or its stream
-/// ends.
+/// Serves a client until it leaves, misbehaves, is silent for a session timeout, or its stream ends.
+///
+/// # Errors
+/// When the connection is lost.
 pub async fn serve(mut stream: TcpStream, camera: Arc<Camera>, number: u64) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut client = Client::new(stream.local_addr()?.ip(), stream.peer_addr()?, camera, number);
@@ -82,7 +84,7 @@ struct Client {
     gate: Option<Gate>,
     manners: Manners,
     session: Option<Session>,
-    /// Answers nothing any more (a fault).
+    /// Whether no request is answered any more, by a fault.
     mute: bool,
 }
 
@@ -91,10 +93,10 @@ struct Session {
     channel: usize,
     stream: Stream,
     description: Arc<Description>,
-    /// One slot per track; empty until `SETUP`.
+    /// Where the packets of each track go; `None` before the `SETUP` of the track.
     outlets: Vec<Option<Outlet>>,
     units: Option<broadcast::Receiver<Item>>,
-    /// Nothing is sent before the next key frame.
+    /// Whether nothing is sent before the next key frame.
     await_key: bool,
     _count: SessionCount,
 }
@@ -184,7 +186,7 @@ impl Client {
         }
     }
 
-    /// The challenges, when the request does not pass the lock.
+    /// The challenges for a request without the right login; empty when it may pass.
     fn refusal(&mut self, request: &Request) -> Vec<String> {
         let refuses = resolve(request.path())
             .and_then(|(channel, ..)| self.camera.channels.get(channel))
@@ -282,7 +284,7 @@ impl Client {
             return Err(Status::NotValidInState);
         }
         let feed = channel.feed(session.stream);
-        // The stream may have been replaced since it was described.
+        // The stream may have been replaced since the client got its description.
         let subscription = feed.subscribe(&session.description);
         let (units, now) = subscription.ok_or(Status::SessionNotFound)?;
         let info = session.description.tracks.iter().zip(&session.outlets).enumerate();
@@ -319,13 +321,13 @@ impl Client {
         self.session.as_ref().filter(|session| session.id == id).ok_or(Status::SessionNotFound)
     }
 
-    /// The stream's address as the client knows the camera.
+    /// The address of the stream under the name by which the client knows the camera.
     fn url(&self, request: &Request, channel: usize, stream: Stream) -> String {
         let authority = request.authority().map_or_else(|| self.local.to_string(), str::to_owned);
         format!("rtsp://{authority}/ch{channel}/{}", stream.as_str())
     }
 
-    /// The next thing to send; `None` when the stream has ended. Cancel safe.
+    /// The next item to send; `None` when the stream has ended. Cancel safe.
     async fn next(&mut self) -> Option<Item> {
         let Some(Session { units: Some(units), await_key, .. }) = &mut self.session else {
             return std::future::pending().await;

@@ -1,4 +1,5 @@
-//! What a camera with quirks shows: clips of their own, and frames changed before they are packed.
+//! The pictures of a camera with quirks: clips of their own, and frames that are changed before they are
+//! packed.
 
 use std::sync::Arc;
 
@@ -20,12 +21,12 @@ const BFRAMES: &[u8] = include_bytes!("../../../../tests/fixtures/h264_bframes.f
 const HEVC: &[u8] = include_bytes!("../../../../tests/fixtures/hevc.flv");
 const SLICES: &[u8] = include_bytes!("../../../../tests/fixtures/slices.h264");
 const INTRA_REFRESH: &[u8] = include_bytes!("../../../../tests/fixtures/intrarefresh.h264");
-/// From one picture of a byte stream to the next, 90 kHz ticks: 15 a second.
+/// Time from one picture of a byte stream to the next, in 90 kHz ticks: 15 pictures a second.
 const STEP: i64 = 6000;
-/// Bytes of a large key picture.
+/// Length of a large key picture, in bytes.
 const BIG: usize = 1_200_000;
 
-/// The stream of a camera with quirks, given what it would show without.
+/// The stream of a camera with quirks; `plain` is its stream without them.
 pub fn opener(quirks: &Quirks, plain: Arc<dyn Opener>) -> Arc<dyn Opener> {
     use Quirk::{Bframes, Bigkey, HevcAp, HevcCra, HevcMark, MarkerSlices, NoIdr, SlicesOk};
     use Quirk::{SpsChange, TwoPps};
@@ -56,11 +57,11 @@ fn flv(data: &'static [u8]) -> Option<Vec<Frame>> {
     Some(frames)
 }
 
-/// The pictures of an H.264 byte stream. A recovery point is a key picture, too.
+/// The pictures of an H.264 byte stream. A recovery point counts as a key picture.
 fn byte_stream(data: &[u8]) -> Option<Vec<Frame>> {
     let mut splitter = Splitter::new();
     splitter.push(data, ()).ok()?;
-    splitter.push(&[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1], ()).ok()?; // Ends the last picture.
+    splitter.push(&[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1], ()).ok()?; // This ends the last picture.
     let units = std::iter::from_fn(|| splitter.pop());
     let frame = |(i, unit): (usize, ivt_media::annexb::AccessUnit<()>)| {
         let dts = STEP * i as i64;
@@ -78,14 +79,14 @@ fn byte_stream(data: &[u8]) -> Option<Vec<Frame>> {
     Some(units.enumerate().map(frame).collect())
 }
 
-/// Frames that go round and round.
+/// A clip that is repeated for ever.
 struct Loop {
     frames: Arc<[Frame]>,
 }
 
 struct Looping {
     frames: Arc<[Frame]>,
-    /// Ticks of a round.
+    /// Length of the clip in 90 kHz ticks.
     length: i64,
     next: usize,
     start: Instant,
@@ -123,13 +124,13 @@ impl FrameSource for Looping {
     }
 }
 
-/// Eight seconds of the main clip, eight of the sub clip.
+/// Eight seconds of the main clip and eight of the sub clip, in turn.
 struct Alternating;
 
 struct Alternate {
     source: Box<dyn FrameSource>,
     main: bool,
-    /// Where this clip ends.
+    /// Where this clip ends, in 90 kHz ticks.
     end: i64,
 }
 
@@ -161,7 +162,7 @@ impl FrameSource for Alternate {
     }
 }
 
-/// A source whose frames are changed.
+/// A source whose frames are changed by quirks.
 struct Changing {
     base: Arc<dyn Opener>,
     quirks: Quirks,
@@ -171,9 +172,9 @@ struct Changed {
     source: Box<dyn FrameSource>,
     quirks: Quirks,
     params: Option<(Arc<VideoParams>, Arc<VideoParams>)>,
-    /// Pictures since the last key picture; `None` before the second one.
+    /// Pictures since the last key picture; `None` before the first one.
     since_key: Option<usize>,
-    /// From one picture to the next, ticks.
+    /// Time from one picture to the next, in 90 kHz ticks.
     step: i64,
     last: Option<i64>,
 }
@@ -220,8 +221,8 @@ impl Changed {
         VideoParams { record: record.unwrap_or_else(|| params.record.clone()), ..params.clone() }
     }
 
-    /// A CRA picture in place of each IDR picture, followed by two RASL pictures that are shown before it. The
-    /// order of showing changes within these three.
+    /// Puts a CRA picture in place of each IDR picture, and two RASL pictures behind it that are shown before
+    /// it. These three are shown in another order than they are decoded in.
     fn open_gop(&mut self, frame: &mut Frame) {
         if let Some(last) = self.last.replace(frame.dts) {
             self.step = frame.dts - last;
@@ -232,8 +233,8 @@ impl Changed {
             None => None,
         };
         let (kind, shift) = match self.since_key {
-            Some(0) => (21, 2),     // CRA_NUT
-            Some(1 | 2) => (9, -1), // RASL_R
+            Some(0) => (21, 2),     // NAL unit type CRA_NUT.
+            Some(1 | 2) => (9, -1), // NAL unit type RASL_R.
             _ => return,
         };
         frame.pts += shift * if self.step > 0 { self.step } else { 3600 };

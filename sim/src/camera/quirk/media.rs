@@ -11,20 +11,20 @@ use super::rtp::Numbering;
 use super::sound::Sound;
 use super::{Quirk, Quirks, sound, time, video};
 
-/// What a stream's task keeps for the quirks of its packets.
+/// The state of one stream that the quirks of its packets need.
 #[derive(Debug)]
 pub struct Media {
     quirks: Quirks,
     numberings: Vec<Numbering>,
     sound: Sound,
-    /// Pictures so far.
+    /// Number of pictures so far.
     pictures: u64,
-    /// The unit that never ends has begun.
+    /// Number of pictures that the endless access unit has replaced.
     endless: u32,
 }
 
 impl Media {
-    /// For a new stream; `None` for a camera that behaves.
+    /// The state of a new stream; `None` for a camera without quirks.
     pub fn new(quirks: &Quirks) -> Option<Self> {
         (!quirks.is_empty()).then(|| Self {
             quirks: quirks.clone(),
@@ -35,7 +35,7 @@ impl Media {
         })
     }
 
-    /// Changes how the tracks are told apart on the wire.
+    /// Changes the identity of the tracks on the wire.
     pub fn sources(&self, description: &mut Description) {
         for (track, source) in &mut description.tracks {
             match track {
@@ -46,13 +46,13 @@ impl Media {
         }
     }
 
-    /// Longest payload of a picture, bytes.
+    /// Longest payload of a picture in bytes; `usual` without quirks.
     pub fn mtu(&self, usual: usize) -> usize {
         let small = [Quirk::Midframe, Quirk::FuaEmpty, Quirk::FuaMarkEarly, Quirk::FuaNoStart];
         if self.quirks.has_any(&small) { 400 } else { usual }
     }
 
-    /// The packets of a frame, in as many units as it takes.
+    /// The units of packets in which a frame goes out.
     pub fn frame(&mut self, packetizer: &mut Packetizer, frame: &Frame, place: Place) -> Vec<Unit> {
         let source = packetizer.source();
         let sets = match &frame.track {
@@ -86,7 +86,7 @@ impl Media {
         units
     }
 
-    /// Changes a sender report; `None` leaves it out.
+    /// A sender report as the camera sends it; `None` when it sends none.
     pub fn report(&mut self, report: &Unit) -> Option<Unit> {
         let silent = self.quirks.has(Quirk::NoReports)
             || time::hides_reports(&self.quirks)
@@ -111,7 +111,7 @@ impl Media {
     }
 }
 
-/// The RTP time that an honest source would have at `ticks`, as this camera tells it.
+/// The RTP time that the camera tells for the stream time `ticks`, in 90 kHz.
 pub fn rtp_time(quirks: &Quirks, source: &Source, video: bool, ticks: i64) -> u32 {
     let shift = time::shift(quirks, *source, video.then_some(0), ticks);
     source.timestamp(ticks).wrapping_add(shift)

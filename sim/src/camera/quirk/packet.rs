@@ -1,6 +1,6 @@
 //! An RTP packet of the camera, taken apart so that quirks can change it.
 
-/// A packet before it has its number.
+/// A packet without its sequence number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Marker bit.
@@ -9,14 +9,14 @@ pub struct Packet {
     pub payload_type: u8,
     /// RTP time.
     pub timestamp: u32,
-    /// Synchronisation source.
+    /// Identity of the source.
     pub ssrc: u32,
-    /// What follows the header.
+    /// The bytes behind the header.
     pub payload: Vec<u8>,
 }
 
 impl Packet {
-    /// A packet of ours: its header is 12 bytes.
+    /// Takes apart a packet of the camera's packetizer, whose header is 12 bytes.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (head, payload) = bytes.split_first_chunk::<12>()?;
         let [_, kind, _, _, t0, t1, t2, t3, s0, s1, s2, s3] = *head;
@@ -29,7 +29,7 @@ impl Packet {
         })
     }
 
-    /// The bytes under a sequence number.
+    /// The bytes of the packet with this sequence number.
     pub fn encode(&self, sequence: u16) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(12 + self.payload.len());
         bytes.extend_from_slice(&[0x80, u8::from(self.marker) << 7 | self.payload_type]);
@@ -40,7 +40,7 @@ impl Packet {
         bytes
     }
 
-    /// Another payload, without marker, at the same time.
+    /// A packet of the same source and time with another payload, and without marker.
     pub fn beside(&self, payload: impl Into<Vec<u8>>) -> Self {
         let Self { payload_type, timestamp, ssrc, .. } = *self;
         Self { marker: false, payload_type, timestamp, ssrc, payload: payload.into() }

@@ -1,14 +1,14 @@
-//! What a camera with quirks sends for a request.
+//! The bytes that a camera with quirks sends for a request.
 
-/// What goes out for a request.
+/// The bytes that go out for a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// This.
+    /// These bytes go out.
     Bytes(Vec<u8>),
-    /// Nothing.
+    /// Nothing goes out.
     Nothing,
-    /// This, and then the connection is closed.
+    /// These bytes go out, and then the connection is closed.
     Last(Vec<u8>),
-    /// The first, and then the second again and again until the client has had enough.
+    /// The first bytes go out once, and then the second ones again and again until the client has had enough.
     Endless(Vec<u8>, Vec<u8>),
 }

@@ -1,12 +1,13 @@
-//! Decoder configuration records and pictures with something changed in their bytes.
+//! Changes bytes of decoder configuration records and of pictures.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::bits::{pps_with_id, sps_with_reordering};
 
-/// The decoder configuration record (ISO/IEC 14496-15 5.3.3.1) with a copy of its PPS under id 1.
+/// The decoder configuration record of H.264 (ISO/IEC 14496-15 5.3.3.1) with a copy of its PPS under id 1;
+/// `None` when the record is damaged.
 pub fn with_second_pps(record: &[u8]) -> Option<Bytes> {
-    // One SPS, one PPS: what the built-in clips have.
+    // The built-in clips have one SPS and one PPS.
     let sps = usize::from(u16::from_be_bytes(record.get(6..8)?.try_into().ok()?));
     let (head, rest) = record.split_at_checked(8 + sps)?;
     let length = usize::from(u16::from_be_bytes(rest.get(1..3)?.try_into().ok()?));
@@ -21,7 +22,8 @@ pub fn with_second_pps(record: &[u8]) -> Option<Bytes> {
     Some(new.freeze())
 }
 
-/// The record of H.265 (8.3.3.1) whose SPS allows reordering.
+/// The decoder configuration record of H.265 (8.3.3.1) with an SPS that allows reordering; `None` when the
+/// record is damaged.
 pub fn with_reordering(record: &[u8]) -> Option<Bytes> {
     let (head, mut rest) = record.split_at_checked(23)?;
     let mut new = BytesMut::from(head);
@@ -40,7 +42,8 @@ pub fn with_reordering(record: &[u8]) -> Option<Bytes> {
     Some(new.freeze())
 }
 
-/// The key picture with `cabac_zero_words` (H.264 7.3.2.8) behind its last NAL unit, which every decoder skips.
+/// The key picture, at least `length` bytes long by `cabac_zero_words` (H.264 7.3.2.8) behind its last NAL
+/// unit, which every decoder skips.
 pub fn enlarge(data: &[u8], length: usize) -> Bytes {
     let mut start = 0;
     while let Some(length) = length_at(data, start)
@@ -64,7 +67,7 @@ pub fn length_at(data: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_be_bytes(prefix.try_into().ok()?) as usize)
 }
 
-/// All slices of an H.265 picture under another NAL unit type.
+/// The H.265 picture with all slices under the NAL unit type `kind`.
 pub fn with_slice_type(data: &[u8], kind: u8) -> Bytes {
     let mut new = data.to_vec();
     let mut at = 0;
