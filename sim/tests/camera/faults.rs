@@ -1,4 +1,4 @@
-//! Every fault as a client sees it.
+//! All faults as a client sees them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn camera() -> CameraSim {
     CameraSim::start(CameraOptions::new(channels)).await.unwrap()
 }
 
-/// Frames until the session ends.
+/// Takes frames until the session ends, and returns why.
 async fn ends(client: &mut Client) -> String {
     let started = Instant::now();
     loop {

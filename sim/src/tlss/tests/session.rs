@@ -1,4 +1,4 @@
-//! Sessions, well-behaved and not.
+//! Sessions of well-behaved devices and servers, and of others.
 
 use super::*;
 
@@ -128,7 +128,7 @@ async fn pipelined_commands_are_there_before_the_first_reply() {
     assert_eq!(pairs[2], ("/c".to_owned(), "3".into()));
 }
 
-/// The bytes that come within a moment, and whether the server closed.
+/// The bytes that come within `moment`, and whether the server closed the connection.
 async fn within(fake: &mut FakeDevice, moment: Duration) -> (Vec<u8>, bool) {
     let mut all = Vec::new();
     let closed = timeout(moment, fake.0.read_to_end(&mut all)).await.is_ok();
