@@ -12,7 +12,7 @@ use ivt_sim::camera::ChannelOptions;
 use tokio::time::{Instant, sleep_until};
 
 /// Seconds of stream in a second of the test.
-const SPEED: u32 = 4;
+pub const SPEED: u32 = 4;
 
 /// Opens players of one file.
 pub struct Player {
