@@ -1,20 +1,22 @@
-//! How patiently the agent tries again. Cameras are the matter of `ivt_media::pull`.
+//! The delays between attempts to reach a server. Retries of cameras live in `ivt_media::pull`.
 
 use std::time::Duration;
 
 pub use ivt_base::backoff::{Backoff, HEALTH, Policy};
 
-/// For the cloud. The wide windows keep a thousand devices from coming back in the same second.
+/// Delays before dialling the cloud again. The wide windows keep a thousand devices from coming back in
+/// the same second.
 pub const CLOUD: Policy = Policy {
     floor: Duration::from_millis(500),
     windows: &[secs(15), secs(30), secs(60), secs(120)],
 };
 
-/// For an RTMP server that a running publish has lost.
+/// Delays before a publish that lost its RTMP server connects again.
 pub const PUBLISH: Policy =
     Policy { floor: Duration::from_millis(200), windows: &[secs(1), secs(4), secs(10)] };
 
-/// For a recording service. Short: an outage ends unnoticed for as long as the delay is.
+/// Delays before an upload is tried again. They are short, since the end of an outage goes unnoticed
+/// during a delay.
 pub const UPLOAD: Policy =
     Policy { floor: Duration::from_millis(500), windows: &[secs(1), secs(3), secs(8), secs(15)] };
 

@@ -1,27 +1,27 @@
-//! The device's clock against the date of the build, which has passed wherever this runs.
+//! Judges the device's clock by the date of the build, which has passed wherever the program runs.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivt_base::clock::Clock;
 use ivt_base::date::Utc;
 
-/// Seconds since 1970 when this program was built.
+/// When this program was built, in seconds since 1970.
 pub const BUILT: u64 = parse(env!("IVT_BUILT"));
-/// Builders' clocks are not all the same.
+/// How far a right clock may be behind the date of the build: the builder's own clock may be ahead.
 const TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 
-/// The clock by which certificates are judged: the device's, from the date of the build on.
+/// The clock by which certificates are judged: the device's clock, but never earlier than the build.
 pub fn clock() -> Clock {
     Clock::new(SystemTime::now, built())
 }
 
-/// False for a clock that was never set.
+/// Whether a time of the device's clock can be right; false while the clock was never set.
 pub fn plausible(clock: SystemTime) -> bool {
     clock.checked_add(TOLERANCE).is_some_and(|clock| clock >= built())
 }
 
-/// What is wrong with a clock, and what does not work until it is set. `None` for one that may be
-/// right.
+/// What is wrong with a time of the device's clock, and what does not work until the clock is set; `None`
+/// if the time can be right.
 pub fn complaint(clock: SystemTime) -> Option<String> {
     let words = || {
         format!(

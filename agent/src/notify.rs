@@ -1,5 +1,5 @@
-//! What systemd is told of us, by the protocol of sd_notify: ready, alive, stopping. Without systemd
-//! nobody is told anything.
+//! Tells systemd, by the protocol of sd_notify, that the agent is ready, alive or stopping. Without
+//! systemd nothing is sent.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-/// The service manager, where there is one.
+/// The connection to the service manager, where there is one.
 #[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<UnixDatagram>,
@@ -20,7 +20,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// As the environment says: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` where `WATCHDOG_PID` is us.
+    /// Reads the environment: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` where `WATCHDOG_PID` is this process.
     pub fn from_env() -> Self {
         let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Self::default() };
         let text = |name| std::env::var(name).ok();
@@ -32,32 +32,35 @@ impl Notifier {
         })
     }
 
-    /// Tells the socket at `path`, where `@` begins an abstract name; at least twice within
-    /// `limit` that we are alive.
+    /// Sends to the socket at `path`, where `@` begins an abstract name; a sign of life at least twice
+    /// within `limit`, or none without a limit.
+    ///
+    /// # Errors
+    /// When `path` is no name of a socket, or nobody listens there.
     pub fn new(path: &OsStr, limit: Option<Duration>) -> io::Result<Self> {
         let address = match path.as_bytes() {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
             _ => SocketAddr::from_pathname(path)?,
         };
         let socket = UnixDatagram::unbound()?;
-        // A manager that does not read must not hold up the pictures.
+        // A manager that does not read must not block the agent.
         socket.set_nonblocking(true)?;
         socket.connect_addr(&address)?;
         let period = limit.map(|limit| limit / 2).filter(|period| !period.is_zero());
         Ok(Self { socket: Some(socket), period })
     }
 
-    /// The agent has started; it is not yet logged in.
+    /// Tells that the agent has started; it need not be logged in yet.
     pub fn ready(&self) {
         self.tell("READY=1");
     }
 
-    /// The agent ends.
+    /// Tells that the agent ends.
     pub fn stopping(&self) {
         self.tell("STOPPING=1");
     }
 
-    /// Says that we are alive as long as it is polled.
+    /// Sends signs of life for as long as the future is polled.
     pub async fn stay_alive(&self) -> Infallible {
         let Some(period) = self.period else { return pending().await };
         let mut beat = interval(period);
@@ -81,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Everything that waits to be read.
+    /// All messages that wait to be read.
     fn heard(manager: &UnixDatagram) -> Vec<String> {
         let mut buffer = [0; 64];
         let mut all = Vec::new();

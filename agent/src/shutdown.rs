@@ -1,4 +1,4 @@
-//! When to stop: SIGTERM or SIGINT. A second one does not wait for anything.
+//! Tells all tasks to stop at SIGTERM or SIGINT. A second signal ends the process at once.
 
 use std::io;
 
@@ -16,12 +16,15 @@ pub struct Signals {
 
 impl Signals {
     /// Takes the signals over from the system's default. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
     pub fn listen() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Returns at the first signal; the second one ends the process on the spot.
+    /// Returns at the first signal; the second signal ends the process at once.
     pub async fn first(mut self) {
         let name = self.next().await;
         log::info!("{name}: stopping");
@@ -40,14 +43,14 @@ impl Signals {
     }
 }
 
-/// Tells tasks to end.
+/// Asks tasks to end.
 pub struct Stopper(watch::Sender<bool>);
 
-/// A task's view of whether it has to end.
+/// Tells a task when it has to end.
 #[derive(Clone)]
 pub struct Stop(watch::Receiver<bool>);
 
-/// A pair that is not stopped yet.
+/// A new pair of the two, not stopped yet.
 pub fn stopper() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(false);
     (Stopper(sender), Stop(receiver))
@@ -63,7 +66,7 @@ impl Stopper {
 impl Stop {
     /// Returns once the task has to end, also when nobody is left to say so. Cancel safe.
     pub async fn requested(&mut self) {
-        // An error means that the stopper is gone.
+        // The wait fails when the stopper was dropped.
         self.0.wait_for(|stop| *stop).await.ok();
     }
 }

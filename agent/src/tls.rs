@@ -1,5 +1,5 @@
-//! Whom to trust. The system's certificates take hundreds of KiB, so they are read when the first
-//! encrypted connection is made, and shared from then on.
+//! The authorities that the agent trusts. Those of the system take hundreds of KiB, so they are read when
+//! the first encrypted connection is made, and shared from then on.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,23 +11,29 @@ use tokio::task::spawn_blocking;
 
 use crate::clock::clock;
 
-/// The authorities for `wss`, `rtmps`, `https` and the hosted service.
+/// The authorities that are trusted for `wss`, `rtmps`, `https` and the hosted service.
 #[derive(Clone)]
 pub struct Trust(Arc<OnceCell<Arc<ClientConfig>>>);
 
 impl Trust {
-    /// Trusts those of `ca_file` alone, which is read here so that a bad file is known at once;
-    /// without one, those of the system. Validity is judged by the device's clock, or as on the day
-    /// of the build while that clock is behind it.
+    /// Trusts the authorities of `ca_file` alone, which is read here so that a bad file is known at once;
+    /// without a file, those of the system. Validity is judged by the device's clock, or by the date of
+    /// the build while the clock is behind it.
+    ///
+    /// # Errors
+    /// When `ca_file` cannot be read or holds no certificate.
     pub fn new(ca_file: Option<PathBuf>) -> Result<Self, TlsError> {
         let config = ca_file.map(|file| client_config(Some(&file), clock())).transpose()?;
         Ok(Self(Arc::new(OnceCell::new_with(config))))
     }
 
-    /// For a TLS client.
+    /// The configuration of a TLS client, read at the first call.
+    ///
+    /// # Errors
+    /// When the system has no certificates or they cannot be read.
     pub async fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let read = || async {
-            // Reading files and parsing certificates would hold up the pictures.
+            // Reading files and parsing certificates would block the runtime.
             let config = spawn_blocking(|| client_config(None, clock())).await;
             config.unwrap_or_else(|e| Err(io::Error::other(e).into()))
         };

@@ -10,7 +10,7 @@ use crate::cloud::dial::{self, Dial as _};
 use crate::cloud::login::Login;
 use crate::config::Config;
 use crate::record::service::{Deadlines, Http, Remote as _, Service};
-use crate::tlss::dial::{self as hosted, Dial as _};
+use crate::tlss::connector::{Connector as _, TcpConnector};
 
 #[test]
 fn a_bad_file_of_authorities_is_known_at_once() {
@@ -62,7 +62,7 @@ async fn an_expired_certificate_is_told_with_peer_date_and_clock() {
     );
     let login = Login::new(&config.parse::<Config>().unwrap().cloud);
     let ivc = dial::TcpDial::new(login, trust.clone()).dial().await.err().unwrap();
-    let tlss = hosted::TcpDial::new("localhost", port, Some(trust.clone())).dial().await;
+    let tlss = TcpConnector::new("localhost", port, Some(trust.clone())).connect().await;
     let url = Url::parse(&format!("https://localhost:{port}/cb")).unwrap();
     let uploads = Service::new(Http::new(trust, Deadlines::default()), url);
     let upload = uploads.save("n").await.unwrap_err();

@@ -1,13 +1,13 @@
 //! The hosted service (TLSS): calls a server once in an interval, and runs the camera's CGI commands for
-//! it, as far as a [`policy`] allows.
+//! the server, as far as a [`policy`] allows.
 //!
 //! Not here: the wire's rules, see `ivt_proto::tlss`; the camera's web server, see `ivt_hal::http`.
 
 mod audit;
-pub mod dial;
+mod builtin_cgi;
+pub mod connector;
 #[cfg(test)]
 mod fake;
-mod own;
 pub mod policy;
 mod reply;
 mod responder;
@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivt_base::told::Told;
 use ivt_hal::{Cgi, Snapshot};
 use ivt_proto::tlss::IdentityError;
 use rand::rngs::StdRng;
@@ -31,27 +32,27 @@ pub use setup::SetupError;
 use crate::config;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
-use dial::{Dial, TcpDial};
+use connector::{Connector, TcpConnector};
 use policy::{Profile, UnknownGroup};
 use responder::Responder;
 use schedule::{Outcome, Schedule};
 
-/// Between two looks for an interface that tells who the device is.
+/// Time between two searches for a network interface with a hardware address.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// What the hosted service works by.
+/// The settings of the hosted service, checked and complete.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// As configured.
+    /// The section `tlss` of the configuration.
     pub config: config::Tlss,
-    /// What the server may ask for.
+    /// The commands that the server may ask for.
     pub profile: Profile,
 }
 
 /// The camera that the commands are for.
 #[derive(Clone, Default)]
 pub struct Camera {
-    /// Its own web server. Without one the agent answers what it can.
+    /// The camera's own web server. Without one the agent answers what it can.
     pub cgi: Option<Arc<dyn Cgi>>,
     /// The pictures of each channel, for a device without a web server of its own.
     pub snapshots: Vec<Option<Arc<dyn Snapshot>>>,
@@ -60,10 +61,10 @@ pub struct Camera {
 /// Why settings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// Brand or model cannot be sent.
+    /// Brand or model has characters that the protocol cannot carry.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// A write group that is none.
+    /// A write group that the profile does not have.
     #[error(transparent)]
     Group(#[from] UnknownGroup),
 }
@@ -75,28 +76,31 @@ pub enum State {
     Dialling,
     /// The server may give commands.
     InSession,
-    /// The next call is due at this moment.
+    /// The time between two calls.
     Waiting {
-        /// When.
+        /// When the next call is due.
         until: Instant,
-        /// How the last call ended.
+        /// How the last call ended, in words.
         last: String,
     },
 }
 
 /// Keeps calling the server.
 pub struct Tlss {
-    dial: Arc<dyn Dial>,
+    connector: Arc<dyn Connector>,
     responder: Responder,
     schedule: Schedule,
     rng: StdRng,
     state: watch::Sender<State>,
-    /// Where to look for the device's address, as long as it has none.
+    /// The folder that lists the network interfaces; `None` once the hardware address is known.
     interfaces: Option<PathBuf>,
 }
 
 impl Tlss {
-    /// Connects when it is run. `rng` spreads the calls of many devices.
+    /// A service that calls over TCP or TLS once it is run. `rng` spreads the calls of many devices.
+    ///
+    /// # Errors
+    /// When the settings cannot be used, see [`check`](Self::check).
     pub fn new(
         settings: Settings,
         camera: Camera,
@@ -104,26 +108,32 @@ impl Tlss {
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
         let config = &settings.config;
-        let dial = TcpDial::new(&config.server, config.port, config.tls.then_some(trust));
-        Self::with_dial(settings, camera, Arc::new(dial), rng)
+        let connector = TcpConnector::new(&config.server, config.port, config.tls.then_some(trust));
+        Self::with_connector(settings, camera, Arc::new(connector), rng)
     }
 
     /// Whether these settings can be used. Talks to nobody.
+    ///
+    /// # Errors
+    /// When brand or model cannot be sent, or when the profile lacks a write group.
     pub fn check(settings: Settings) -> Result<(), SettingsError> {
         settings.checked().map(|_| ())
     }
 
-    /// With another way to the server than the settings'.
-    pub fn with_dial(
+    /// A service that reaches the server through `connector` in place of the address of the settings.
+    ///
+    /// # Errors
+    /// When the settings cannot be used, see [`check`](Self::check).
+    pub fn with_connector(
         settings: Settings,
         camera: Camera,
-        dial: Arc<dyn Dial>,
+        connector: Arc<dyn Connector>,
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
         let config::Tlss { mac, interval, reply_limit, .. } = settings.config;
         let (policy, identity) = settings.checked()?;
         Ok(Self {
-            dial,
+            connector,
             responder: Responder::new(policy, camera, identity, reply_limit),
             schedule: Schedule::new(interval),
             rng,
@@ -137,7 +147,7 @@ impl Tlss {
         self.responder.audit.clone()
     }
 
-    /// What it is doing.
+    /// What the service is doing.
     pub fn state(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }
@@ -148,7 +158,7 @@ impl Tlss {
             () = self.learn_address() => {}
             () = stop.requested() => return,
         }
-        let mut trouble = None;
+        let mut trouble = Told::default();
         loop {
             let called = tokio::select! {
                 called = self.call() => called,
@@ -166,31 +176,31 @@ impl Tlss {
         }
     }
 
-    /// Interfaces come up late on some devices, and nobody has to restart us for that.
+    /// Waits for an interface with a hardware address: on some devices one comes up late.
     async fn learn_address(&mut self) {
         const NONE: &str = "no network interface tells its hardware address";
         let Some(interfaces) = self.interfaces.take() else { return };
-        let mut warned = false;
+        let mut waiting = Told::default();
         let mac = loop {
             if let Some(mac) = setup::hardware_address(&interfaces) {
                 break mac;
             }
-            if !std::mem::replace(&mut warned, true) {
+            if waiting.is_news(()) {
                 log::warn!("TLSS: {NONE}: waiting for one; or set tlss.mac");
             }
             let until = Instant::now() + LOOK_AGAIN;
             self.state.send_replace(State::Waiting { until, last: NONE.to_owned() });
             sleep(LOOK_AGAIN).await;
         };
-        self.responder.rename(mac);
+        self.responder.set_mac(mac);
     }
 
     async fn call(&self) -> Called {
         self.state.send_replace(State::Dialling);
-        match self.dial.dial().await {
-            Ok(line) => {
+        match self.connector.connect().await {
+            Ok(connection) => {
                 self.state.send_replace(State::InSession);
-                let ended = session::run(line, &self.responder).await;
+                let ended = session::run(connection, &self.responder).await;
                 let (outcome, served) = (ended.outcome(), ended.served());
                 Called { outcome, served, said: ended.reason.to_string() }
             }
@@ -201,20 +211,20 @@ impl Tlss {
 
 struct Called {
     outcome: Outcome,
-    /// The server gave commands, or had none to give, and none that could not be read.
+    /// The server gave commands or had none to give, and every command could be read.
     served: bool,
+    /// How the call ended, in words.
     said: String,
 }
 
-/// Tells the log of changes: the same trouble is said once.
-fn tell(trouble: &mut Option<String>, called: &Called) {
+/// Tells the log when the server begins or ceases to give commands: the same trouble once.
+fn tell(trouble: &mut Told<String>, called: &Called) {
     if called.served {
-        if trouble.take().is_some() {
+        if trouble.is_over() {
             log::info!("TLSS: the server is back");
         }
-    } else if trouble.as_ref() != Some(&called.said) {
+    } else if trouble.is_news(called.said.clone()) {
         log::warn!("TLSS: the server gives no commands: {}", called.said);
-        *trouble = Some(called.said.clone());
     }
 }
 

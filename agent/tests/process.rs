@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Longer than anything here takes.
+/// Far longer than anything in these tests takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Cloud(WebSocketStream<TcpStream>);
@@ -83,14 +83,18 @@ fn start(dir: &Path, config: &str) -> Child {
         .expect("the program starts")
 }
 
-/// Sends SIGTERM; how long the program took to end well.
-async fn terminate(mut agent: Child) -> Duration {
+/// Sends SIGTERM and waits until the program has ended well.
+async fn terminate(mut agent: Child) {
     let pid = agent.id().expect("it runs").to_string();
-    let begin = Instant::now();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill").success());
     let status = timeout(PATIENCE, agent.wait()).await.expect("it ends").expect("a status");
     assert!(status.success(), "{status}");
-    begin.elapsed()
+}
+
+/// Fails if the program gave up waiting for a task when it ended.
+fn all_tasks_had_ended(dir: &Path) {
+    let log = std::fs::read_to_string(dir.join("log")).expect("a log");
+    assert!(!log.contains("stopped without waiting"), "{log}");
 }
 
 /// A camera that asks for a password and then knows no such stream.
@@ -154,7 +158,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
 }
 
 #[tokio::test]
-async fn sigterm_says_goodbye_and_ends_the_program_within_three_seconds() {
+async fn sigterm_says_goodbye_and_ends_the_program_before_it_loses_patience() {
     let (listener, addr) = listen().await;
     let dir = tempfile::tempdir().expect("a directory");
     let config = format!(
@@ -165,9 +169,9 @@ async fn sigterm_says_goodbye_and_ends_the_program_within_three_seconds() {
     let mut cloud = Cloud::accept(&listener).await;
     let keepalive = cloud.receive().await.expect("a Keepalive");
     assert_eq!(keepalive["req"], "Keepalive");
-    let (took, goodbye) = tokio::join!(terminate(agent), cloud.receive());
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    let ((), goodbye) = tokio::join!(terminate(agent), cloud.receive());
     assert!(goodbye.is_none(), "{goodbye:?}");
+    all_tasks_had_ended(dir.path());
 }
 
 #[tokio::test]
@@ -187,6 +191,6 @@ async fn a_cloud_that_is_down_does_not_hold_up_the_end() {
         assert!(begin.elapsed() < PATIENCE, "it never said that it tries again");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let took = terminate(agent).await;
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    terminate(agent).await;
+    all_tasks_had_ended(dir.path());
 }

@@ -1,4 +1,4 @@
-//! Command lines: `--flag`, `--flag value`, `--flag=value`. Nothing positional.
+//! Reads command lines of `--flag`, `--flag value` and `--flag=value`. Nothing else is allowed.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,14 +8,14 @@ use std::str::FromStr;
 pub struct Args<I> {
     rest: I,
     flag: String,
-    /// What followed the `=` of the flag.
+    /// What followed the `=` of the flag, until it is read as the value.
     attached: Option<String>,
 }
 
 /// What is wrong with a command line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArgsError {
-    /// Not a flag.
+    /// A word that is no flag.
     #[error("`{0}` is no option; see --help")]
     Unexpected(String),
     /// A flag the program does not have.
@@ -30,22 +30,25 @@ pub enum ArgsError {
     /// A value that does not parse.
     #[error("{flag} {value}: {reason}")]
     Invalid {
-        /// The flag.
+        /// The flag with its dashes.
         flag: String,
-        /// What followed it.
+        /// The value of the flag.
         value: String,
-        /// Why it is wrong.
+        /// Why the value is wrong.
         reason: String,
     },
 }
 
 impl<I: Iterator<Item = String>> Args<I> {
-    /// Reads the words after the program's name.
+    /// Reads the words behind the program's name.
     pub fn new(words: I) -> Self {
         Self { rest: words, flag: String::new(), attached: None }
     }
 
     /// The next flag, with its dashes; `None` at the end.
+    ///
+    /// # Errors
+    /// When a word is no flag, or the flag before got a value that it does not take.
     pub fn flag(&mut self) -> Result<Option<String>, ArgsError> {
         if self.attached.take().is_some() {
             return Err(ArgsError::Superfluous(self.flag.clone()));
@@ -62,6 +65,9 @@ impl<I: Iterator<Item = String>> Args<I> {
     }
 
     /// The value of the flag just read.
+    ///
+    /// # Errors
+    /// When there is no value, or it does not parse.
     pub fn value<T: FromStr<Err: Display>>(&mut self) -> Result<T, ArgsError> {
         let value = self.attached.take().or_else(|| self.rest.next());
         let value = value.ok_or_else(|| ArgsError::Missing(self.flag.clone()))?;
@@ -72,7 +78,7 @@ impl<I: Iterator<Item = String>> Args<I> {
         })
     }
 
-    /// The error for the flag just read, which the program does not know.
+    /// The error for the flag just read, when the program does not know it.
     pub fn unknown(&self) -> ArgsError {
         ArgsError::Unknown(self.flag.clone())
     }

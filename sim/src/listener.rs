@@ -1,5 +1,5 @@
-//! The listener of the HTTP port: a bound on connections, and connections that can be cut under the
-//! server's feet.
+//! The listener of the HTTP port: bounds the number of connections, and lets them be cut while the server uses
+//! them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Accepts at most so many connections at a time; the rest wait in the backlog.
+/// Accepts at most `seats` connections at a time; more wait in the system's backlog.
 pub(crate) struct Seated {
     listener: TcpListener,
     seats: Arc<Semaphore>,
@@ -28,21 +28,21 @@ impl Seated {
     }
 }
 
-/// A connection and its seat.
+/// A connection that holds a seat.
 pub(crate) struct Seat {
     stream: TcpStream,
     wire: Wire,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     pub(crate) addr: SocketAddr,
     pub(crate) wire: Wire,
 }
 
-/// A connection, to cut. What the server reads or writes afterwards fails, and it gives up.
+/// Cuts a connection. What the server reads or writes afterwards fails, so that it gives the connection up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wire(Arc<AtomicU8>);
 
@@ -50,9 +50,9 @@ pub(crate) struct Wire(Arc<AtomicU8>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Cut {
-    /// By FIN.
+    /// The connection is closed by FIN.
     Close = 1,
-    /// By RST.
+    /// The connection is reset by RST.
     Reset = 2,
 }
 

@@ -1,5 +1,5 @@
-//! What the pages of the simulators have in common: the headers that keep device-made text harmless,
-//! and the refusal of pages of other sites.
+//! What the pages of the simulators have in common: headers that keep text of a device harmless, and a guard
+//! against pages of other sites.
 
 use axum::Json;
 use axum::Router;
@@ -17,14 +17,14 @@ use serde_json::json;
 const CSP: &str = "default-src 'self'; media-src 'self' blob:; connect-src 'self'; object-src 'none'; \
                    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What `GET` answers without asking anybody: path, type, bytes.
+/// A file that `GET` is answered with: path, type, bytes.
 pub(crate) type Asset = (&'static str, &'static str, &'static str);
 
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 pub(crate) const CSS: &str = "text/css; charset=utf-8";
 pub(crate) const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// What every page is made of.
+/// The files that every page uses.
 pub(crate) const COMMON: [Asset; 4] = [
     ("/page/style.css", CSS, include_str!("cloud/page/style.css")),
     ("/page/api.js", SCRIPT, include_str!("cloud/page/api.js")),
@@ -32,7 +32,7 @@ pub(crate) const COMMON: [Asset; 4] = [
     ("/page/icon.svg", "image/svg+xml", include_str!("cloud/page/icon.svg")),
 ];
 
-/// Routes to assets.
+/// Routes to the files.
 pub(crate) fn assets<S: Clone + Send + Sync + 'static>(
     assets: impl IntoIterator<Item = Asset>,
 ) -> Router<S> {
@@ -41,7 +41,7 @@ pub(crate) fn assets<S: Clone + Send + Sync + 'static>(
     })
 }
 
-/// Why nothing was done: `{"error": …}`.
+/// Why a request was not carried out; the answer is `{"error": …}`.
 #[derive(Debug)]
 pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
 
@@ -51,7 +51,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Middleware. A page of another site sends its `Origin`, and must not steer the simulator.
+/// Middleware that refuses requests of other sites' pages, which send their `Origin`: they must not steer the
+/// simulator.
 pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
     if from_elsewhere(request.headers()) {
         return (StatusCode::FORBIDDEN, "requests from pages of other sites are refused")
@@ -67,7 +68,7 @@ fn from_elsewhere(headers: &HeaderMap) -> bool {
     origin.map(|(_, origin)| origin) != host
 }
 
-/// Middleware: the headers.
+/// Middleware that adds the headers by which a browser runs nothing that a device made up.
 pub(crate) async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

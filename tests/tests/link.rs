@@ -103,8 +103,26 @@ async fn a_lost_connection_is_seen_at_once_and_made_again_within_sixteen_seconds
     assert_eq!((online(&agents), cloud.take_attempts().len()), (100, 100), "at the first try");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_agent_stops_within_three_seconds_wherever_its_cloud_is() {
+    let healthy = Lost::default();
+    let half_open = Lost { up: true, down: true };
+    for (up, lost) in [(true, healthy), (true, half_open), (false, healthy)] {
+        let cloud = Cloud::new(up, false);
+        let agent = cloud.agent(0, 4);
+        sleep(Duration::from_secs(90)).await;
+        cloud.lose(lost);
+        sleep(Duration::from_secs(1)).await;
+        let asked = Instant::now();
+        agent.stop().await;
+        let took = asked.elapsed();
+        assert!(took <= Duration::from_secs(3), "up {up}, {lost:?}: {took:?}");
+        assert_eq!(cloud.lines(), 0, "up {up}, {lost:?}");
+    }
+}
+
 #[tokio::test]
-async fn a_closed_and_a_reset_connection_are_seen_long_before_the_next_keepalive() {
+async fn a_closed_and_a_reset_connection_are_seen_long_before_silence_would_be() {
     let seen = async |cut| {
         let cloud = CloudSim::start(CloudOptions::default()).await.unwrap();
         let front = Front::plain(cloud.http_addr()).await;
@@ -118,7 +136,8 @@ async fn a_closed_and_a_reset_connection_are_seen_long_before_the_next_keepalive
         let lost = Instant::now();
         front.cut(cut);
         let after = soon("it is seen", noticed(stage.agent.view())).await - lost;
-        assert!(after <= Duration::from_secs(5), "{cut:?}: {after:?}");
+        // Silence is noticed after 20 s at the earliest.
+        assert!(after <= Duration::from_secs(15), "{cut:?}: {after:?}");
         until("it is back", || stage.device().logins() == 2 && stage.device().online()).await;
     };
     join_all([Cut::Close, Cut::Reset].map(seen)).await;
@@ -140,10 +159,7 @@ async fn a_cloud_that_stops_reading_is_left_while_the_picture_flows_on() {
     soon("the picture flows", stream.wait_frames(1)).await;
     let begun = stream.info().frames;
 
-    let left = soon("the agent hangs up", noticed(stage.agent.view()));
-    let began = Instant::now();
-    let left = left.await - began;
-    assert!(left <= Duration::from_secs(31), "{left:?}");
+    soon("the agent hangs up", noticed(stage.agent.view())).await;
     let info = stream.info();
     assert!(info.frames > begun + 200, "nobody waited for the cloud: {info:?}");
 
@@ -165,7 +181,7 @@ async fn a_stream_that_cannot_take_leave_does_not_hold_up_the_next_dial() {
     let lost = Instant::now();
     stage.device().hang_up().await.unwrap();
     until("it dials again", || stage.device().logins() == 2).await;
-    // Chance gives it up to two seconds.
-    assert!(lost.elapsed() < Duration::from_secs(6), "{:?}", lost.elapsed());
+    // Chance gives the dial up to two seconds, and a server that reads nothing is noticed after ten.
+    assert!(lost.elapsed() < Duration::from_secs(9), "{:?}", lost.elapsed());
     stage.becomes(0, ChannelState::Online, None).await;
 }

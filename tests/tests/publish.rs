@@ -1,8 +1,6 @@
 //! `RTMPPublish` and `RTMPStopPublish`, from the cloud's request to the picture at its server.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
-use std::time::{Duration, Instant};
-
 use futures::future::join_all;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_proto::rpc::message::ChannelState;
@@ -16,6 +14,8 @@ const INTERNAL: i64 = 1;
 const UNSUPPORTED: i64 = 101;
 const NO_CHANNEL: i64 = 102;
 const OFFLINE: i64 = 103;
+/// Pictures and pieces of sound from one key frame of the clip `long_gop` to the next, four seconds later.
+const GROUP: u64 = 103;
 
 async fn flows(stage: &Stage, id: &str) {
     soon("frames reach the cloud", stage.cloud.stream(id).wait_frames(30)).await;
@@ -112,18 +112,17 @@ async fn a_running_ring_starts_the_picture_at_a_key_frame_from_before_the_reques
     let agent = ivt_tests::hasty(&config.parse().unwrap());
     let stage = Stage { cloud, cameras: Vec::new(), agent };
     soon("the agent logs in", stage.device().wait_online()).await;
-    // Ten pictures a second: the key frame is some time past, and the next is seconds away.
+    // Asked in the middle of a group: one key frame is some time past, and the next is some time away.
     let frames = || stage.agent.view().stats(0, ivt_hal::Stream::Main).unwrap().frames;
-    until("the ring fills", || frames() >= 12).await;
-    assert!(frames() < 40, "too slow a machine to tell old pictures from new ones");
+    until("the ring fills", || (20..60).contains(&(frames() % GROUP))).await;
+    let before = frames() / GROUP * GROUP;
 
-    let asked = Instant::now();
     stage.publish(0, "s").await.unwrap();
     let stream = stage.cloud.stream("s");
-    let info = soon("a key frame", stream.wait_for(|s| s.key_frames > 0)).await;
-    let waited = info.first_key_at.unwrap() - asked;
-    assert!(waited < Duration::from_secs(2), "{waited:?}");
     flows(&stage, "s").await;
+    // What is missing in the cloud was there before that key frame, or is on its way.
+    let missing = || frames() - stream.info().frames;
+    until("all since the key frame has come", || missing() < before + GROUP / 2).await;
     assert_eq!(stream.info().dts_violations, 0);
 }
 
@@ -133,7 +132,9 @@ async fn stopping_another_stream_leaves_the_running_one_alone() {
     stage.publish(0, "s1").await.unwrap();
     stage.stop(0, "other").await.unwrap();
     flows(&stage, "s1").await;
+    assert_eq!(stage.cloud.stream("s1").info().publishes, 1);
     stage.stop(0, "s1").await.unwrap();
+    stage.becomes(0, ChannelState::Online, None).await;
     stage.stop(0, "s1").await.unwrap();
 }
 

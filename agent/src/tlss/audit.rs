@@ -1,4 +1,4 @@
-//! What servers asked for, and what became of it.
+//! The audit log: the commands of the server and what became of them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,40 +8,40 @@ use tokio::time::Instant;
 
 use super::policy::Refusal;
 
-/// The newest that are kept of the commands that read.
+/// Number of reading commands that are kept.
 const READS: usize = 200;
-/// The newest that are kept of those that write, and of those that were refused. Each has a ring of its own:
-/// no flood of one kind pushes out another.
+/// Number of writing commands that are kept, in a ring of their own: no flood of another kind pushes them out.
 const WRITES: usize = 64;
+/// Number of refused commands that are kept, in a ring of their own as well.
 const REFUSED: usize = 64;
-/// Characters that are kept of a command, unless it writes.
+/// Number of characters that are kept of a command, unless the command writes.
 const LONGEST: usize = 200;
-/// Between two warnings of refused commands.
+/// Least time between two warnings of refused commands.
 const WARNINGS: Duration = Duration::from_secs(60);
 
 /// One command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// When it had come.
+    /// When the command had come.
     pub at: SystemTime,
-    /// In printable ASCII, other bytes as `\xNN`; cut to 200 characters unless it writes.
+    /// The command in printable ASCII, other bytes as `\xNN`; cut to 200 characters unless it writes.
     pub command: String,
-    /// It changes the camera's settings, and was allowed to.
+    /// Whether the command changes the camera's settings, and was allowed to.
     pub writes: bool,
-    /// Why it was refused; none: it was allowed.
+    /// Why the command was refused; `None` when it was allowed.
     pub refused: Option<Refusal>,
-    /// None: it is being carried out.
+    /// The reply; `None` while the command is being carried out, or when it could not be read.
     pub answered: Option<Answered>,
 }
 
 /// The reply to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// Of its first line.
+    /// Status of the reply's first line.
     pub status: u16,
-    /// Its head included.
+    /// Length of the reply in bytes, head included.
     pub bytes: usize,
-    /// Since the command had come.
+    /// Time from the command to the end of the reply.
     pub took: Duration,
 }
 
@@ -52,12 +52,14 @@ pub struct Audit(Arc<Mutex<Rings>>);
 
 #[derive(Debug, Default)]
 struct Rings {
-    /// Of the next command. The device's clock is set by some of them, so it does not tell their order.
+    /// Number of the next command. Some commands set the device's clock, so its time does not tell their order.
     next: Number,
     reads: VecDeque<(Number, Entry)>,
     writes: VecDeque<(Number, Entry)>,
     refused: VecDeque<(Number, Entry)>,
+    /// When the last warning of a refused command was given.
     warned: Option<Instant>,
+    /// Refused commands since that warning.
     unsaid: u64,
 }
 
@@ -73,7 +75,7 @@ impl Audit {
         all.into_iter().map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Writes a command down that begins; [`end`](Self::end) takes its number.
+    /// Enters a command that begins, and returns the number for [`end`](Self::end).
     pub(super) fn begin(&self, entry: Entry) -> Number {
         let mut rings = self.lock();
         let number = rings.next;
@@ -90,6 +92,7 @@ impl Audit {
         number
     }
 
+    /// Enters the reply to a command.
     pub(super) fn end(&self, number: Number, answered: Answered) {
         let mut rings = self.lock();
         let Rings { reads, writes, refused, .. } = &mut *rings;
@@ -99,8 +102,8 @@ impl Audit {
         }
     }
 
-    /// Whether to warn of a command that is refused, and how many went without a warning since the last:
-    /// once a minute, and not of what was refused before.
+    /// Whether to warn of a refused command, and how many went without a warning since the last one: at most
+    /// once a minute, and not of a command that was refused before.
     pub(super) fn warning(&self, command: &str) -> Option<u64> {
         let mut rings = self.lock();
         if rings.refused.iter().any(|(_, entry)| entry.command == command) {
@@ -119,7 +122,7 @@ impl Audit {
     }
 }
 
-/// A command fit for a page or a log: its beginning, or all of it.
+/// A command fit for a page or a log: the beginning, or the whole of it.
 pub(super) fn printable(command: &[u8], whole: bool) -> String {
     let text = command.escape_ascii().map(char::from);
     if whole { text.collect() } else { text.take(LONGEST).collect() }

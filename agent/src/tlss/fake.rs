@@ -1,4 +1,4 @@
-//! A camera's web server, and a TLSS server with the deployed one's habits.
+//! For tests: a camera's web server, and a TLSS server with the habits of the deployed ones.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -17,7 +17,7 @@ use super::responder::Responder;
 use super::{Camera, Settings};
 use crate::config;
 
-/// A picture with everything in it that could be taken for an end.
+/// A picture that holds every sequence of bytes that a reader could take for the end of something.
 pub(super) const JPEG: &[u8] = b"\xff\xd8\0\r\n\r\ndone\0\n\r\x1a\xff\xd9";
 pub(super) const LIST: &str = "/uapi-cgi/param.fcgi?action=list&group=VERSION";
 pub(super) const SNAPSHOT: &str = "/nvc-cgi/operator/snapshot.fcgi";
@@ -54,24 +54,24 @@ pub(super) fn responder(camera: Camera) -> Responder {
     responder_with(camera, &[])
 }
 
-/// One that carries out the writing commands of these groups.
+/// A responder that carries out the writing commands of these groups.
 pub(super) fn responder_with(camera: Camera, groups: &[String]) -> Responder {
     let policy = Policy::new(Profile::built_in(), groups).unwrap();
     let identity = Identity::new(MAC, "CAP", "NS6202HD").unwrap();
     Responder::new(policy, camera, identity, LIMIT)
 }
 
-/// A web server that does as it is asked, late, or not at all.
+/// A camera's web server that answers, answers late, or not at all, by the path.
 #[derive(Default)]
 pub(super) struct WebServer {
-    /// What was asked.
+    /// Path and query of each request, in their order.
     pub(super) targets: Mutex<Vec<String>>,
-    /// Bytes of the large answer.
+    /// Length of the answer to [`LARGE`], in bytes.
     pub(super) large: AtomicUsize,
-    /// Nothing is answered.
+    /// Whether no request is answered.
     pub(super) stuck: AtomicBool,
     running: AtomicUsize,
-    /// The most that ran at once.
+    /// The most requests that ran at once.
     pub(super) most: AtomicUsize,
 }
 
@@ -112,7 +112,7 @@ impl Cgi for WebServer {
     }
 }
 
-/// A server as it is deployed: it ignores the length and reads until we have been silent for a while.
+/// A server with the habit of the deployed ones: it ignores the length and reads until nothing comes for a while.
 pub(super) struct Deployed<S> {
     stream: S,
     silence: Duration,
@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Deployed<S> {
         Ok(message)
     }
 
-    /// A command, its length in a write of its own.
+    /// Sends a command, with its length in a write of its own.
     pub(super) async fn send(&mut self, command: &[u8]) -> io::Result<()> {
         self.stream.write_all(&u32::try_from(command.len()).unwrap().to_le_bytes()).await?;
         self.stream.write_all(command).await
@@ -146,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Deployed<S> {
     pub(super) async fn ask(&mut self, command: impl AsRef<[u8]>) -> io::Result<(String, Vec<u8>)> {
         self.send(command.as_ref()).await?;
         let reply = self.receive().await?;
-        // It looks for this, and takes what follows for the body.
+        // Deployed servers look for these two bytes, and take what follows for the body.
         let blank = reply.windows(2).position(|two| two == b"\n\r").expect("a blank line");
         let line = reply.split(|byte| *byte == b'\r').next().unwrap();
         Ok((String::from_utf8(line.to_vec()).unwrap(), reply[blank + 3..].to_vec()))

@@ -1,5 +1,5 @@
-//! What a server may ask of the camera. A command is taken apart, checked against the [`Profile`], and
-//! built anew from what was checked; the text that came is never passed on.
+//! The commands that a server may give to the camera. A command is taken apart, checked against the
+//! [`Profile`], and built anew from what was checked; the text that came is never passed on.
 
 mod profile;
 mod uri;
@@ -20,13 +20,13 @@ pub struct Policy {
     rules: Vec<(Rule, Allowed)>,
 }
 
-/// A write group is switched on, or the rule needs none.
+/// Whether the rule's write group is switched on, or the rule only reads.
 type Allowed = bool;
 
 /// Why a command does not reach the camera.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Control characters, spaces, or no ASCII.
+    /// Control characters, spaces, or bytes outside ASCII.
     #[error("bytes that no command has")]
     Bytes,
     /// Dots, double slashes, escapes or other tricks in the path.
@@ -41,18 +41,18 @@ pub enum Refusal {
     /// The profile knows the path, with other parameters or values.
     #[error("parameters that the profile does not allow")]
     Params,
-    /// It would write, and its group is off.
+    /// The command would write, and its write group is off.
     #[error("would write, and the write group {group:?} is off")]
     Write {
         /// The group that the configuration would have to name.
         group: String,
     },
-    /// It was not even read, and the call ended.
+    /// The command could not be read at all, and the call ended.
     #[error(transparent)]
     Unread(#[from] Violation),
 }
 
-/// A command that passed: made of the profile's own words, and of values that fit its grammar.
+/// A command that may be carried out: made of the profile's own words, and of values that fit its grammar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     path: String,
@@ -64,14 +64,17 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown write group {name:?}; the profile has {}", .known.join(", "))]
 pub struct UnknownGroup {
-    /// What was asked for.
+    /// The group that was asked for.
     pub name: String,
-    /// What there is.
+    /// The groups that the profile has.
     pub known: Vec<String>,
 }
 
 impl Policy {
-    /// The profile's reading commands, and the writing ones of these groups.
+    /// Allows the reading commands of the profile, and the writing ones of these groups.
+    ///
+    /// # Errors
+    /// When the profile lacks one of the groups.
     pub fn new(profile: Profile, write_groups: &[String]) -> Result<Self, UnknownGroup> {
         let known = profile.groups();
         if let Some(name) = write_groups.iter().find(|name| !known.contains(name)) {
@@ -85,7 +88,10 @@ impl Policy {
         Ok(Self { rules: rules.map(|(allowed, rule)| (rule, allowed)).collect() })
     }
 
-    /// Takes a command that begins with a slash.
+    /// The command as it may be carried out. It begins with a slash.
+    ///
+    /// # Errors
+    /// The reason why the command is not allowed.
     pub fn check(&self, command: &[u8]) -> Result<Request, Refusal> {
         let parts = uri::split(command)?;
         let mut refusal = Refusal::Unknown;
@@ -108,17 +114,17 @@ impl Policy {
 }
 
 impl Request {
-    /// Begins with a slash; without a query.
+    /// The path, from its slash on and without the query.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// It changes the camera's settings.
+    /// Whether the command changes the camera's settings.
     pub fn writes(&self) -> bool {
         self.writes
     }
 
-    /// As it goes on the wire, without the question mark; may be empty.
+    /// The query as it goes on the wire, without the question mark; may be empty.
     pub fn query(&self) -> String {
         let pairs: Vec<_> =
             self.params.iter().map(|param| format!("{}={}", param.name, param.spelt)).collect();

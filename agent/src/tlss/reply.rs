@@ -1,10 +1,10 @@
-//! What goes back to the server: as a web server would say it, in one piece.
+//! The reply to a command, in the form of a web server's answer and in one piece.
 
 use bytes::Bytes;
 use ivt_hal::Answer;
 
-/// Headers that end with the connection they came over, whose framing is ours to say, or which belong to
-/// our own login at the camera: a server must not learn to be us.
+/// Headers of a camera that are not passed on: they belong to the camera's connection, to the framing, or to the
+/// agent's login at the camera, which a server must not learn.
 const DROPPED: &[&str] = &[
     "authentication-info",
     "connection",
@@ -31,7 +31,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// A camera's answer, its body byte for byte.
+    /// A camera's answer passed on, its body byte for byte.
     pub(super) fn of(answer: Answer) -> Self {
         let said =
             answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
@@ -50,14 +50,14 @@ impl Reply {
         head.end(answer.body)
     }
 
-    /// An answer of our own.
+    /// An answer of the agent's own; `kind` is the content type.
     pub(super) fn new(status: u16, kind: &str, body: Bytes) -> Self {
         let mut head = Head::new(status, reason(status));
         head.field("Content-Type", kind.as_bytes());
         head.end(body)
     }
 
-    /// An error page of our own. Deployed servers look for the words of the first line in its body.
+    /// An error page of the agent's own. Its body repeats the status line, which deployed servers look for.
     pub(super) fn error(status: u16, why: &str) -> Self {
         let text = format!("{status} - {}\r\n{why}\r\n", reason(status));
         Self::new(status, "text/plain", text.into())
@@ -80,7 +80,7 @@ impl Head {
     }
 
     fn field(&mut self, name: &str, value: &[u8]) {
-        // A blank line in a value would begin the body.
+        // A line break in a value could begin the body.
         if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
             return;
         }
@@ -96,7 +96,7 @@ impl Head {
     }
 }
 
-/// `content-type` as `Content-Type`: not every server knows that the letters are all one.
+/// `content-type` as `Content-Type`: not every server ignores the case of a header's name.
 fn usual(name: &str) -> String {
     let words: Vec<_> = name
         .split('-')

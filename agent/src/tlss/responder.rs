@@ -1,48 +1,49 @@
 //! From a command to its reply: the policy first, then the camera, then the audit log.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ivt_base::text::shorten;
+use ivt_base::told::Told;
 use ivt_hal::{Answer, Cgi, Error, Kind};
 use ivt_proto::tlss::{Identity, Violation};
 use tokio::time::{Instant, timeout};
 
 use super::Camera;
 use super::audit::{Answered, Audit, Entry, printable};
-use super::own::{self, Facts};
+use super::builtin_cgi::{self, Facts};
 use super::policy::{Policy, Refusal, Request};
 use super::reply::Reply;
 
-/// How long the camera's web server may take.
+/// Time for the camera's web server to answer.
 const CGI_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers commands, whatever they are.
+/// Answers every command, also one that is refused or fails.
 pub(super) struct Responder {
     pub(super) identity: Identity,
     pub(super) audit: Audit,
     policy: Policy,
     camera: Camera,
-    /// Bytes of a body.
+    /// Longest body of a reply, in bytes.
     limit: usize,
-    /// The camera is in trouble, and the log knows.
-    troubled: AtomicBool,
+    /// Whether the log was told that the camera's web server is in trouble.
+    trouble: Mutex<Told>,
 }
 
 impl Responder {
-    /// `limit`: bytes of a reply's body.
+    /// Answers by `policy` for `camera`; `limit` is the longest body of a reply, in bytes.
     pub(super) fn new(policy: Policy, camera: Camera, identity: Identity, limit: usize) -> Self {
-        let troubled = AtomicBool::new(false);
-        Self { identity, audit: Audit::default(), policy, camera, limit, troubled }
+        let (audit, trouble) = (Audit::default(), Mutex::default());
+        Self { identity, audit, policy, camera, limit, trouble }
     }
 
-    /// The device's address is known by now.
-    pub(super) fn rename(&mut self, mac: [u8; 6]) {
+    /// Puts the hardware address into the identity.
+    pub(super) fn set_mac(&mut self, mac: [u8; 6]) {
         self.identity = self.identity.clone().with_mac(mac);
     }
 
-    /// The reply to one command. `address` is our end of the connection.
+    /// The reply to one command. `address` is the agent's own on the connection to the server.
     pub(super) async fn answer(&self, command: &[u8], address: Option<IpAddr>) -> Reply {
         let (at, began) = (SystemTime::now(), Instant::now());
         let checked = self.policy.check(command);
@@ -55,7 +56,7 @@ impl Responder {
         let number = self.audit.begin(Entry { at, command, writes, refused, answered: None });
         let reply = match checked {
             Ok(request) => self.carry_out(&request, at, address).await,
-            // A server finds out which family a camera is of by what it has not.
+            // A server tries commands of several families, and tells them apart by this status.
             Err(Refusal::Unknown) => Reply::error(404, "This camera has no such command."),
             Err(refusal) => Reply::error(403, &format!("Refused: {refusal}.")),
         };
@@ -64,7 +65,7 @@ impl Responder {
         reply
     }
 
-    /// Writes down a command that was too long or too slow to be read.
+    /// Enters a command into the audit log that was too long or too slow to be read.
     pub(super) fn unread(&self, violation: Violation) {
         let (at, command, refused) = (SystemTime::now(), String::new(), Some(violation.into()));
         self.audit.begin(Entry { at, command, writes: false, refused, answered: None });
@@ -92,7 +93,7 @@ impl Responder {
             Some(cgi) => self.run(&**cgi, request).await,
             None => {
                 let facts = Facts { identity: &self.identity, address, now };
-                own::answer(request, &facts, &self.camera.snapshots).await
+                builtin_cgi::answer(request, &facts, &self.camera.snapshots).await
             }
         };
         if reply.body.len() <= self.limit {
@@ -128,18 +129,22 @@ impl Responder {
     fn examine(&self, answer: &Answer) {
         if answer.status == 401 {
             self.trouble("it does not take our login: check its username and password");
-        } else if self.troubled.swap(false, Ordering::Relaxed) {
+        } else if self.told().is_over() {
             log::info!("TLSS: the camera's web server answers again");
         }
     }
 
-    /// Said once, until it is over.
+    /// Warns of trouble with the camera's web server, once until it is over.
     fn trouble(&self, what: &str) {
-        let level = match self.troubled.swap(true, Ordering::Relaxed) {
-            true => log::Level::Debug,
-            false => log::Level::Warn,
+        let level = match self.told().is_news(()) {
+            true => log::Level::Warn,
+            false => log::Level::Debug,
         };
         log::log!(level, "TLSS: the camera's web server: {}", shorten(what));
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,34 +6,34 @@ use rand::{Rng, RngExt as _};
 
 use crate::backoff::{Backoff, Policy};
 
-/// A server that cannot be reached. The first window is wide, since the devices that find it away are
+/// Delays after a server could not be reached. The first window is wide, since the devices that lost the server are
 /// joined by those whose interval ends.
 const AWAY: Policy = Policy { floor: Duration::from_millis(500), windows: &[secs(30), secs(60)] };
 
-/// A server that takes the call and says nothing for 7 s.
+/// Delays after a server took the call and said nothing for 7 s.
 const SILENT: Policy = Policy {
     floor: Duration::ZERO,
     windows: &[secs(2), secs(4), secs(8), secs(16), secs(32), secs(60)],
 };
 
-/// How far an interval is stretched or cut, so that devices that called together do not go on to.
+/// Largest part by which an interval is stretched or cut, so that devices that called together spread.
 const JITTER: f64 = 0.1;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// No connection.
+    /// There was no connection.
     Unreachable,
-    /// It broke the rules: mostly, by its silence.
+    /// The server broke the rules, mostly by its silence.
     Silent {
-        /// It had sent a command before.
+        /// The server had sent a command before.
         spoke: bool,
     },
-    /// The server said `done`, or closed.
+    /// The server said `done`, or closed the connection.
     Over,
 }
 
-/// The calls of one device.
+/// When one device calls its server.
 #[derive(Debug)]
 pub struct Schedule {
     interval: Duration,
@@ -42,12 +42,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// One call in each `interval`.
+    /// A schedule of one call in each `interval`.
     pub fn new(interval: Duration) -> Self {
         Self { interval, away: Backoff::new(&AWAY), silent: Backoff::new(&SILENT) }
     }
 
-    /// How long to wait after a call.
+    /// Time to wait after a call that ended so.
     pub fn after(&mut self, outcome: Outcome, rng: &mut impl Rng) -> Duration {
         if outcome != Outcome::Unreachable {
             self.away = Backoff::new(&AWAY);

@@ -8,28 +8,28 @@ use ivt_proto::tlss::{Session, Violation, frame};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::dial::Line;
+use super::connector::Connection;
 use super::responder::Responder;
 use super::schedule::Outcome;
 
-/// Bytes read at once: more than a command usually has.
+/// Most bytes read at once: more than a command usually has.
 const READ: usize = 2 * 1024;
-/// A server that takes nothing for so long no longer reads.
+/// A server that takes no byte of a reply for this time is cut off.
 const STALL: Duration = Duration::from_secs(10);
-/// Nor one that takes longer than this for one reply.
+/// A server that takes longer than this for one reply is cut off, however steadily it reads.
 const SLOWEST: Duration = Duration::from_secs(300);
-/// From the beginning of one command to that of the next: 20 a second.
+/// Least time between the beginnings of two commands: at most 20 a second are carried out.
 const SPACING: Duration = Duration::from_millis(50);
-/// For the goodbye.
+/// Time for closing the connection in order.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Without a deadline the timer is set to some far moment.
+/// How far off the timer is set when no deadline is due.
 const FAR: Duration = Duration::from_secs(3600);
 
 /// How a call ended.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) reason: Reason,
-    /// Commands that came.
+    /// Number of commands that came.
     pub(super) commands: u64,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Reason {
 }
 
 impl Ended {
-    /// The server gave commands, or had none to give, and none that could not be read.
+    /// The server gave commands or had none to give, and every command could be read.
     pub(super) fn served(&self) -> bool {
         (self.commands > 0 || matches!(self.reason, Reason::Done)) && self.unread().is_none()
     }
@@ -70,14 +70,14 @@ impl Ended {
     }
 }
 
-/// Serves one call until it ends. Cancel safe: the connection closes.
-pub(super) async fn run(line: Line, responder: &Responder) -> Ended {
-    let mut call = Call::new(line);
+/// Serves one call until it ends. Dropping the future closes the connection.
+pub(super) async fn run(connection: Connection, responder: &Responder) -> Ended {
+    let mut call = Call::new(connection);
     let reason = match call.serve(responder).await {
         Ok(()) => Reason::Done,
         Err(reason) => reason,
     };
-    timeout(CLOSE_TIMEOUT, call.line.stream.shutdown()).await.ok();
+    timeout(CLOSE_TIMEOUT, call.connection.stream.shutdown()).await.ok();
     let ended = Ended { reason, commands: call.session.commands() };
     if let Some(violation) = ended.unread() {
         responder.unread(violation.clone());
@@ -86,21 +86,21 @@ pub(super) async fn run(line: Line, responder: &Responder) -> Ended {
 }
 
 struct Call {
-    line: Line,
+    connection: Connection,
     session: Session,
-    /// Read, and not yet taken.
+    /// Bytes that were read from the connection and not yet taken by the session.
     buffer: BytesMut,
-    /// No command begins before.
+    /// When the next command may begin.
     free: Instant,
 }
 
 impl Call {
-    fn new(line: Line) -> Self {
+    fn new(connection: Connection) -> Self {
         let session = Session::default();
-        Self { line, session, buffer: BytesMut::new(), free: Instant::now() }
+        Self { connection, session, buffer: BytesMut::new(), free: Instant::now() }
     }
 
-    /// Succeeds when the server says `done`.
+    /// Answers commands until the server says `done`; any other end is an error.
     async fn serve(&mut self, responder: &Responder) -> Result<(), Reason> {
         let identity = frame(responder.identity.to_string().as_bytes());
         self.send(&identity[..]).await?;
@@ -120,20 +120,20 @@ impl Call {
     async fn reply(&mut self, command: &[u8], responder: &Responder) -> Result<(), Reason> {
         sleep_until(self.free).await;
         self.free = Instant::now() + SPACING;
-        let reply = responder.answer(command, self.line.local).await;
+        let reply = responder.answer(command, self.connection.local).await;
         let header = self.session.respond(reply.len());
-        // In one piece: servers read until we pause, whatever the length says.
+        // In one piece: deployed servers ignore the length and read until nothing comes for a while.
         let head = Bytes::from([&header, &*reply.head].concat());
         self.send(head.chain(reply.body)).await
     }
 
-    /// Waits for more of the server, at most until its time is over.
+    /// Waits for more bytes of the server, at most until the session's deadline.
     async fn read(&mut self) -> Result<(), Reason> {
         let due = self.session.poll_timeout().map(Instant::from_std);
         self.buffer.reserve(READ);
         let mut room = (&mut self.buffer).limit(READ);
         tokio::select! {
-            read = self.line.stream.read_buf(&mut room) => match read? {
+            read = self.connection.stream.read_buf(&mut room) => match read? {
                 0 => Err(Reason::Closed),
                 _ => Ok(()),
             },
@@ -144,7 +144,7 @@ impl Call {
     }
 
     async fn send(&mut self, mut bytes: impl Buf) -> Result<(), Reason> {
-        let stream = &mut self.line.stream;
+        let stream = &mut self.connection.stream;
         let write = async {
             while bytes.has_remaining() {
                 match timeout(STALL, stream.write_buf(&mut bytes)).await {
@@ -162,7 +162,7 @@ impl Call {
     }
 }
 
-/// The protocol's clock is tokio's, so that tests can pause it.
+/// The time by tokio's clock, which tests can pause.
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use ivt_proto::tlss::header;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, ReadBuf, copy, duplex};
 use tokio::task::JoinHandle;
 
@@ -11,18 +13,19 @@ use super::*;
 use crate::tlss::fake::{
     DOWN, Deployed, HANGS, JPEG, LARGE, LIST, MISSING, SNAPSHOT, WebServer, responder,
 };
+use crate::tlss::schedule::Schedule;
 use crate::tlss::{Audit, Camera};
 
 const IDENTITY: &[u8] = b"mac=001323A007AD&brand=CAP&model=NS6202HD";
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// A call in memory. The server's end of it, and how it ends.
+/// A call in memory: the server's end of the connection, the end of the call, and the audit log.
 fn call(camera: Camera) -> (DuplexStream, JoinHandle<Ended>, Audit) {
     let (ours, theirs) = duplex(64 * 1024);
     let responder = responder(camera);
     let audit = responder.audit.clone();
-    let line = Line { stream: Box::new(ours), local: None };
-    (theirs, tokio::spawn(async move { run(line, &responder).await }), audit)
+    let connection = Connection { stream: Box::new(ours), local: None };
+    (theirs, tokio::spawn(async move { run(connection, &responder).await }), audit)
 }
 
 async fn identified(stream: DuplexStream) -> Deployed<DuplexStream> {
@@ -103,7 +106,29 @@ async fn a_server_that_closes_is_called_an_interval_later() {
     drop(identified(stream).await);
     let ended = call.await.unwrap();
     assert!(matches!(ended.reason, Reason::Closed), "{:?}", ended.reason);
-    assert_eq!(ended.outcome(), Outcome::Over);
+    let minute = Duration::from_secs(60);
+    for seed in 0..100 {
+        let rng = &mut StdRng::seed_from_u64(seed);
+        let delay = Schedule::new(minute).after(ended.outcome(), rng);
+        assert!(delay >= minute.mul_f64(0.9) && delay <= minute.mul_f64(1.1), "{delay:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_mebibytes_arrive_without_a_pause_of_ours() {
+    const LENGTH: usize = 4 << 20;
+    let (camera_server, camera) = WebServer::camera();
+    camera_server.large.store(LENGTH, SeqCst);
+    let (stream, _call, _) = call(camera);
+    let mut server = identified(stream).await;
+    server.send(LARGE.as_bytes()).await.unwrap();
+    let mut stream = server.into_inner();
+    let length = stream.read_u32_le().await.unwrap() as usize;
+    let begun = Instant::now();
+    let mut reply = vec![0; length];
+    stream.read_exact(&mut reply).await.unwrap();
+    assert!(length > LENGTH && reply.ends_with(&[b'x'; LENGTH]));
+    assert_eq!(begun.elapsed(), Duration::ZERO, "the clock only runs while the agent waits");
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +242,7 @@ async fn whatever_a_server_sends_the_call_holds_less_than_64_kib() {
         let (_, camera) = WebServer::camera();
         let responder = responder(camera);
         let (ours, mut theirs) = duplex(1 << 16);
-        let mut call = Call::new(Line { stream: Box::new(ours), local: None });
+        let mut call = Call::new(Connection { stream: Box::new(ours), local: None });
         let size = if pause == 0 { bytes.len() } else { 1 };
         let server = async {
             let (mut reading, mut writing) = tokio::io::split(&mut theirs);
@@ -276,7 +301,7 @@ async fn a_server_that_reads_ever_so_slowly_is_cut_off_too() {
     slow.abort();
 }
 
-/// A stream that takes everything, and notes the sizes of the writes.
+/// A stream that takes everything and keeps the sizes of the writes.
 struct Sizes {
     io: DuplexStream,
     sizes: Arc<Mutex<Vec<usize>>>,
@@ -333,7 +358,7 @@ async fn a_reply_leaves_in_one_write() {
     let stream = Box::new(Sizes { io, sizes: sizes.clone() });
     server.write_all(&[frame(LARGE.as_bytes()), frame(b"done")].concat()).await.unwrap();
     let responder = responder(camera);
-    let ended = run(Line { stream, local: None }, &responder).await;
+    let ended = run(Connection { stream, local: None }, &responder).await;
     assert!(matches!(ended.reason, Reason::Done));
     let bytes = responder.audit.entries()[0].answered.unwrap().bytes;
     assert!(bytes > 1024 * 1024);

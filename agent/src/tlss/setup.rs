@@ -12,41 +12,44 @@ use crate::config::{self, parse_mac};
 
 /// Where the system lists its network interfaces.
 pub(super) const INTERFACES: &str = "/sys/class/net";
-/// The kernel's word for an address that is the hardware's own.
+/// The kernel's value of `addr_assign_type` for an address that is the hardware's own.
 const PERMANENT: &str = "0";
 
 /// Why the hosted service cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The file of `tlss.profile`.
+    /// The file of `tlss.profile` cannot be read.
     #[error("tlss.profile: {}: cannot be read: {source}", .file.display())]
     Read {
-        /// Its path.
+        /// Path of the file.
         file: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// Something in it.
+    /// The file of `tlss.profile` holds something that is refused.
     #[error("tlss.profile: {}: {source}", .file.display())]
     Profile {
-        /// Its path.
+        /// Path of the file.
         file: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the profile.
         source: ProfileError,
     },
-    /// A value that the protocol cannot carry.
+    /// Settings that cannot be used.
     #[error("tlss: {0}")]
     Settings(#[from] SettingsError),
 }
 
 impl Settings {
-    /// Reads what the configuration names. Talks to nobody.
+    /// Reads the profile that the configuration names. Talks to nobody.
+    ///
+    /// # Errors
+    /// When the file of `tlss.profile` cannot be read or is refused.
     pub fn new(config: &config::Tlss) -> Result<Self, SetupError> {
         let profile = config.profile.as_deref().map_or_else(|| Ok(Profile::built_in()), profile)?;
         Ok(Self { config: config.clone(), profile })
     }
 
-    /// What the server may do, and who we are to it.
+    /// What the server may do, and by which identity the server knows the device.
     pub(super) fn checked(self) -> Result<(Policy, Identity), SettingsError> {
         let config::Tlss { mac, brand, model, write, .. } = self.config;
         let policy = Policy::new(self.profile, &write)?;
@@ -61,7 +64,7 @@ fn profile(file: &Path) -> Result<Profile, SetupError> {
     text.parse().map_err(|source| SetupError::Profile { file: path(), source })
 }
 
-/// The address that names the device, where an interface has one. Tells the log which it is.
+/// The hardware address by which the server knows the device, told to the log; `None` when no interface has one.
 pub(super) fn hardware_address(interfaces: &Path) -> Option<[u8; 6]> {
     let Interface { mac, name, made_up, .. } = best(interfaces)?;
     let spelt = mac.map(|byte| format!("{byte:02X}")).join(":");
@@ -75,12 +78,13 @@ pub(super) fn hardware_address(interfaces: &Path) -> Option<[u8; 6]> {
     Some(mac)
 }
 
-/// Of two, the smaller one says better who the device is: bridges and tunnels make their addresses up.
+/// A network interface. The smallest of several identifies the device best: bridges and tunnels make
+/// their addresses up.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Interface {
     made_up: bool,
     no_hardware: bool,
-    /// The kernel's order; none comes last.
+    /// Number by which the kernel orders interfaces; one without a number comes last.
     index: u32,
     name: String,
     mac: [u8; 6],
@@ -91,7 +95,7 @@ fn best(interfaces: &Path) -> Option<Interface> {
     folders.filter_map(|folder| read(&folder.path())).min()
 }
 
-/// None: it has no address.
+/// The interface that `folder` describes; `None` for one without an address.
 fn read(folder: &Path) -> Option<Interface> {
     let file = |name| fs::read_to_string(folder.join(name)).unwrap_or_default().trim().to_owned();
     Some(Interface {
@@ -107,7 +111,7 @@ fn read(folder: &Path) -> Option<Interface> {
 pub(super) mod tests {
     use super::*;
 
-    /// An interface as the system lists it. Hardware has a `device`.
+    /// Makes the files by which the system lists an interface; only hardware has a `device`.
     pub(in crate::tlss) fn interface(
         folder: &Path,
         name: &str,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::dial::{DialError, Line};
+use super::connector::{ConnectError, Connection};
 use super::fake::{Deployed, JPEG, LIST, MISSING, SNAPSHOT, WebServer, settings, settings_with};
 use super::*;
 use crate::shutdown::stopper;
@@ -65,7 +65,7 @@ async fn the_deployed_server_has_its_session_over_real_sockets() {
     let task = tokio::spawn(tlss.run(stop));
     let session = async {
         let (tcp, _) = listener.accept().await.unwrap();
-        // As the deployed server's 2 s, but for the time they take.
+        // The deployed server waits for 2 s; less keeps the test short.
         let mut server = Deployed::new(tcp, Duration::from_millis(200));
         assert_eq!(server.receive().await.unwrap(), IDENTITY);
         let (line, body) = server.ask(LIST).await.unwrap();
@@ -112,17 +112,17 @@ async fn over_tls_only_a_trusted_server_learns_who_calls() {
         ("127.0.0.1", pinned.clone(), false),
         ("localhost", pinned, true),
     ] {
-        let dial = TcpDial::new(host, port, Some(trust));
+        let connector = TcpConnector::new(host, port, Some(trust));
         let serve = async {
             let (tcp, _) = listener.accept().await.unwrap();
             acceptor.accept(tcp).await.is_ok()
         };
-        let (dialled, served) =
-            timeout(DEADLINE, async { tokio::join!(dial.dial(), serve) }).await.unwrap();
-        match dialled {
+        let (connected, served) =
+            timeout(DEADLINE, async { tokio::join!(connector.connect(), serve) }).await.unwrap();
+        match connected {
             Ok(_) => assert!(trusted && served, "{host}"),
             Err(error) => {
-                assert!(!trusted && matches!(error, DialError::Tls { .. }), "{error}");
+                assert!(!trusted && matches!(error, ConnectError::Tls { .. }), "{error}");
                 assert!(error.to_string().contains(host), "{error}");
             }
         }
@@ -134,7 +134,7 @@ async fn a_closed_port_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let error = TcpDial::new("127.0.0.1", port, None).dial().await.err().unwrap();
+    let error = TcpConnector::new("127.0.0.1", port, None).connect().await.err().unwrap();
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
 }
 
@@ -142,8 +142,8 @@ async fn a_closed_port_is_named() {
 async fn our_end_of_the_connection_is_known() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let line = TcpDial::new("127.0.0.1", port, None).dial().await.unwrap();
-    assert_eq!(line.local, Some([127, 0, 0, 1].into()));
+    let connection = TcpConnector::new("127.0.0.1", port, None).connect().await.unwrap();
+    assert_eq!(connection.local, Some([127, 0, 0, 1].into()));
     let _: TcpStream = listener.accept().await.unwrap().0;
 }
 
@@ -165,8 +165,8 @@ async fn an_interface_that_comes_up_late_is_waited_for() {
     memory.up.send_replace(true);
     let unnamed = settings_with(|config| config.mac = None);
     let (_, camera) = WebServer::camera();
-    let dial = Arc::new(Way(memory.clone()));
-    let mut tlss = Tlss::with_dial(unnamed, camera, dial, rng(1)).unwrap();
+    let connector = Arc::new(Way(memory.clone()));
+    let mut tlss = Tlss::with_connector(unnamed, camera, connector, rng(1)).unwrap();
     tlss.interfaces = Some(interfaces.path().into());
     let state = tlss.state();
     let (stopper, stop) = stopper();
@@ -183,22 +183,22 @@ async fn an_interface_that_comes_up_late_is_waited_for() {
     task.await.unwrap();
 }
 
-/// A server in memory, and when each device called it.
+/// A server in memory, with the moment of each call and whether the server was up.
 #[derive(Default)]
 struct Memory {
     up: watch::Sender<bool>,
     calls: Mutex<Vec<(Instant, bool)>>,
-    /// Who called.
+    /// The identity sent in each call.
     identities: Mutex<Vec<Vec<u8>>>,
-    /// Ends each session at once.
+    /// Whether each session ends at once.
     brief: bool,
 }
 
 impl Memory {
     fn start(self: &Arc<Self>, seed: u64) -> tokio::task::JoinHandle<()> {
         let (_, camera) = WebServer::camera();
-        let dial = Arc::new(Way(self.clone()));
-        let tlss = Tlss::with_dial(settings(), camera, dial, rng(seed)).unwrap();
+        let connector = Arc::new(Way(self.clone()));
+        let tlss = Tlss::with_connector(settings(), camera, connector, rng(seed)).unwrap();
         let (stopper, stop) = stopper();
         tokio::spawn(async move {
             tlss.run(stop).await;
@@ -214,13 +214,13 @@ impl Memory {
 struct Way(Arc<Memory>);
 
 #[async_trait]
-impl Dial for Way {
-    async fn dial(&self) -> Result<Line, DialError> {
+impl Connector for Way {
+    async fn connect(&self) -> Result<Connection, ConnectError> {
         let mut up = self.0.up.subscribe();
         let there = *up.borrow_and_update();
         self.0.calls.lock().unwrap().push((Instant::now(), there));
         if !there {
-            return Err(DialError::Timeout { peer: "memory".into() });
+            return Err(ConnectError::Timeout { peer: "memory".into() });
         }
         let (ours, theirs) = duplex(4096);
         let memory = self.0.clone();
@@ -239,7 +239,7 @@ impl Dial for Way {
                 }
             }
         });
-        Ok(Line { stream: Box::new(ours), local: None })
+        Ok(Connection { stream: Box::new(ours), local: None })
     }
 }
 
@@ -264,8 +264,8 @@ async fn a_stop_ends_it_whatever_it_is_doing() {
         let memory = Arc::new(Memory::default());
         memory.up.send_replace(there);
         let (_, camera) = WebServer::camera();
-        let tlss =
-            Tlss::with_dial(settings(), camera, Arc::new(Way(memory.clone())), rng(2)).unwrap();
+        let tlss = Tlss::with_connector(settings(), camera, Arc::new(Way(memory.clone())), rng(2))
+            .unwrap();
         let (stopper, stop) = stopper();
         let task = tokio::spawn(tlss.run(stop));
         sleep(Duration::from_secs(1)).await;

@@ -42,14 +42,14 @@ Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; /ufirststream an
 /usecondstream are those of channel 0.
 ";
 
-/// What the command line asks for.
+/// The command line.
 struct Command {
     options: CameraOptions,
     channels: NonZeroU8,
     main: ClipOpener,
     sub: ClipOpener,
     control: Option<SocketAddr>,
-    /// Only the list of the quirks is wanted.
+    /// Whether only the list of quirks is wanted.
     list: bool,
 }
 
@@ -66,7 +66,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     for clip in [&main, &sub] {
-        clip.open().await?; // A wrong file is told now, not to the first client.
+        clip.open().await?; // A wrong file is reported at the start and not to the first client.
     }
     let channel = ChannelOptions { main: Arc::new(main), sub: Arc::new(sub) };
     options.channels = vec![channel; channels.get().into()];
@@ -90,7 +90,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     Ok(tokio::signal::ctrl_c().await?)
 }
 
-/// `None` when help is asked for.
+/// Reads the command line; `None` when help is asked for.
 fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>, ArgsError> {
     let mut options = CameraOptions::new(Vec::new());
     options.bind = SocketAddr::from(([127, 0, 0, 1], 8554));

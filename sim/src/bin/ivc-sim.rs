@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// `None`: help was asked for.
+/// Reads the command line; `None` when help is asked for.
 fn parse(words: impl Iterator<Item = String>) -> Result<Option<CloudOptions>, String> {
     let mut options = CloudOptions {
         http: SocketAddr::from(([127, 0, 0, 1], 8080)),
@@ -84,7 +84,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<CloudOptions>, St
     Ok(Some(options))
 }
 
-/// The text is never repeated in an error: it may be a password.
+/// Reads a login. The text is not repeated in an error: it may be a password.
 fn login(text: &str) -> Result<Login, String> {
     match text.split_once(':') {
         Some((code, password)) if !code.is_empty() => {

@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
     program::main("tlss-sim", HELP, command, run).await
 }
 
-/// What the command line asks for.
+/// The command line.
 struct Command {
     options: TlssOptions,
     script: Option<PathBuf>,
@@ -57,7 +57,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     Ok(tokio::signal::ctrl_c().await?)
 }
 
-/// `None` when help is asked for.
+/// Reads the command line; `None` when help is asked for.
 fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>, ArgsError> {
     let mut options = TlssOptions {
         bind: SocketAddr::from(([127, 0, 0, 1], 21000)),

@@ -1,4 +1,4 @@
-//! Who may watch, or ask: Basic and Digest (RFC 2617, without `qop`, as cameras do it).
+//! The login of clients, by Basic or Digest (RFC 2617, without `qop`, as cameras do it).
 
 use std::fmt;
 
@@ -13,24 +13,24 @@ const REALM: &str = "camera-sim";
 pub struct Credentials {
     /// Login name.
     pub user: String,
-    /// Its password.
+    /// Password of the login.
     pub password: String,
 }
 
 /// How a client proves that it knows the credentials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scheme {
-    /// MD5 over a nonce.
+    /// The client sends an MD5 digest over the camera's nonce.
     #[default]
     Digest,
-    /// In clear.
+    /// The client sends the password in clear.
     Basic,
 }
 
-/// The lock of one RTSP connection, or of the whole web server: its nonce is good for that only.
+/// The lock of one RTSP connection, or of the whole web server; each lock has a nonce of its own.
 #[derive(Debug)]
 pub struct Lock {
-    /// An open camera has none.
+    /// The only login that opens the lock; `None` leaves it open.
     credentials: Option<Credentials>,
     scheme: Scheme,
     nonce: String,
@@ -48,7 +48,7 @@ impl Lock {
         Self { credentials, scheme, nonce: hex(&rand::random::<[u8; 16]>()) }
     }
 
-    /// The value of `WWW-Authenticate`.
+    /// The value of the header `WWW-Authenticate`.
     pub fn challenge(&self) -> String {
         match self.scheme {
             Scheme::Digest => format!("Digest realm=\"{REALM}\", nonce=\"{}\"", self.nonce),
@@ -70,7 +70,7 @@ impl Lock {
         }
     }
 
-    /// [`opens`](Self::opens), and a proof by Digest was made for this very target of HTTP.
+    /// Like [`opens`](Self::opens), and a Digest has to be made for exactly this target.
     pub fn opens_target(&self, method: &str, target: &str, authorization: Option<&str>) -> bool {
         let bound = self.credentials.is_none()
             || self.scheme == Scheme::Basic
@@ -96,8 +96,7 @@ fn basic(Credentials { user, password }: &Credentials, value: &str) -> bool {
     BASE64.decode(value.trim()).is_ok_and(|v| v == format!("{user}:{password}").as_bytes())
 }
 
-/// The value of one `name=value` or `name="value"` of a list. Commas inside quotes belong to the
-/// value.
+/// The value of `name` in a list of `name=value` and `name="value"`. Commas inside quotes belong to the value.
 pub fn parameter<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = list;
     while let Some((key, after)) = rest.split_once('=') {
@@ -131,7 +130,7 @@ mod tests {
         Lock { nonce: "abc".into(), ..Lock::new(Some(credentials), scheme) }
     }
 
-    /// Computed with `md5sum`, not with the code under test.
+    /// The answer to the nonce `abc`, computed with `md5sum` and not with the code under test.
     const RESPONSE: &str = "108357b461c643b5acd8fadfeebb8e53";
 
     fn answer(user: &str, nonce: &str, response: &str) -> String {

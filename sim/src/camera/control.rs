@@ -1,4 +1,4 @@
-//! The camera's control page: what it offers, who watches, and a button for every fault.
+//! The camera's control page: its streams, its clients, and a button for every fault.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 use super::{CameraSim, Fault, Stream, WebFaultRule};
 
-/// Longest span a fault takes, seconds: a day.
+/// Longest time that a fault takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
-/// Requests to the web server in an answer: the newest.
+/// Number of requests to the web server that the page lists.
 const MAX_ROWS: usize = 50;
 
-/// `GET /` the page, `GET /status` its data as JSON, `GET` and `POST /web` the faults of the web server,
-/// `POST /fault/{name}?channel=&seconds=&on=` a fault. `reboot` and `freeze` last `seconds`, `jump`
-/// shifts by them either way; `parameters` and `garbage` happen once; `silence` and `refuse` stay
-/// until `on=false`.
+/// Serves the page (`GET /`), its data (`GET /status`), the faults of the web server (`GET` and `POST /web`),
+/// and single faults (`POST /fault/{name}?channel=&seconds=&on=`).
+/// `reboot` and `freeze` last `seconds`, `jump` shifts by them either way; `parameters` and `garbage` happen
+/// once; `silence` and `refuse` stay until `on=false`.
 pub fn router(camera: Arc<CameraSim>) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("control.html"))))
@@ -35,7 +35,7 @@ pub fn router(camera: Arc<CameraSim>) -> Router {
 /// The parameters of a fault.
 #[derive(Debug, Default, Deserialize)]
 struct Order {
-    /// Every channel when absent.
+    /// Number of the channel; `None` for every channel.
     channel: Option<usize>,
     seconds: Option<f64>,
     on: Option<bool>,
@@ -62,7 +62,7 @@ async fn web_faults(State(camera): State<Arc<CameraSim>>) -> Json<Vec<WebFaultRu
     Json(camera.web_faults())
 }
 
-/// The body is the whole list.
+/// Replaces all faults of the web server by the list in the body.
 async fn set_web_faults(
     State(camera): State<Arc<CameraSim>>,
     Json(faults): Json<Vec<WebFaultRule>>,

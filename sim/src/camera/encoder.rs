@@ -1,42 +1,67 @@
-//! The task of one stream: paces its frames and packs each once for all clients. Started by the
-//! first client; then it runs as long as the camera, as a real encoder does.
+//! The task of one stream: paces its frames and packs each once for all clients. The first client starts it;
+//! then it runs as long as the camera, as a real encoder does.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ivt_media::frame::{Frame, Track};
-use ivt_media::source::{FrameSource, SourceError};
+use ivt_media::source::{FrameSource, Opener, SourceError};
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::feed::{Faults, FeedOptions, Item, lock};
+use super::quirk::Quirks;
+use super::rtp::Unit;
 use super::sdp::Description;
+use super::stream_faults::StreamFaults;
 use super::timeline::Timeline;
 use super::tracks::{Fit, Tracks};
 
-/// How much of the stream is read to learn whether it has sound, 90 kHz ticks.
+/// Time of stream that is read to learn whether it has sound, in 90 kHz ticks.
 const PROBE: i64 = 45_000;
+/// Pause before a source that failed is opened again.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
-/// The task of a feed.
+/// What the clients of a stream receive.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// Packets of one track.
+    Unit(Arc<Unit>),
+    /// Bytes that are neither RTSP nor RTP, sent by a fault.
+    Garbage(Bytes),
+}
+
+/// What an encoder sends.
+#[derive(Clone)]
+pub struct EncoderOptions {
+    /// The stream's frames.
+    pub opener: Arc<dyn Opener>,
+    /// The frames after a change of parameters.
+    pub alternate: Arc<dyn Opener>,
+    /// Whether sound is sent.
+    pub audio: bool,
+    /// What the camera does against the rules.
+    pub quirks: Quirks,
+}
+
+/// The task of one stream.
 pub struct Encoder {
-    options: FeedOptions,
-    faults: Arc<Mutex<Faults>>,
+    options: EncoderOptions,
+    faults: StreamFaults,
     units: broadcast::Sender<Item>,
     describe: watch::Sender<Option<Arc<Description>>>,
     position: Arc<AtomicI64>,
     timeline: Timeline,
-    /// The clip that is playing.
+    /// Whether the frames of `alternate` are playing.
     alternate: bool,
 }
 
 impl Encoder {
-    /// A task that has not begun.
+    /// An encoder that has not begun.
     pub fn new(
-        options: FeedOptions,
-        faults: Arc<Mutex<Faults>>,
+        options: EncoderOptions,
+        faults: StreamFaults,
         units: broadcast::Sender<Item>,
         describe: watch::Sender<Option<Arc<Description>>>,
         position: Arc<AtomicI64>,
@@ -45,16 +70,18 @@ impl Encoder {
         Self { options, faults, units, describe, position, timeline, alternate: false }
     }
 
-    /// Runs until the source turns into something that the description cannot express, or cannot
-    /// be opened at first.
+    /// Runs until the source turns into something that the description cannot express.
+    ///
+    /// # Errors
+    /// When the source cannot be opened or read at the start.
     pub async fn run(mut self) -> Result<(), SourceError> {
-        self.alternate = lock(&self.faults).alternate;
+        self.alternate = self.faults.alternate();
         let mut source = self.open().await?;
         let mut tracks = Tracks::new(self.probe(source.as_mut()).await?, &self.options.quirks);
         self.announce(&tracks);
         let mut await_key = false;
         loop {
-            let alternate = lock(&self.faults).alternate;
+            let alternate = self.faults.alternate();
             if alternate != self.alternate {
                 self.alternate = alternate;
                 source = self.reopen().await;
@@ -94,7 +121,7 @@ impl Encoder {
                 continue;
             }
             for unit in tracks.pack(track, &frame, place) {
-                let _ = self.units.send(Item::Unit(Arc::new(unit))); // All may just have left.
+                let _ = self.units.send(Item::Unit(Arc::new(unit))); // Fails when the last client has just left.
             }
         }
     }
@@ -104,7 +131,7 @@ impl Encoder {
     }
 
     async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
-        let FeedOptions { opener, alternate, .. } = &self.options;
+        let EncoderOptions { opener, alternate, .. } = &self.options;
         if self.alternate { alternate.open().await } else { opener.open().await }
     }
 
@@ -143,22 +170,18 @@ impl Encoder {
         self.describe.send_replace(Some(Arc::new(tracks.description.clone())));
     }
 
-    /// Applies the faults of the moment; true while nothing may be sent.
+    /// Applies the disturbances of this moment; true while no frame may be sent.
     fn disturbed(&mut self) -> bool {
-        let mut faults = lock(&self.faults);
-        self.timeline.shift(std::mem::take(&mut faults.jump));
-        if std::mem::take(&mut faults.garbage) {
-            let _ = self.units.send(Item::Garbage(garbage())); // Nobody may be there.
+        let disturbance = self.faults.take();
+        self.timeline.shift(disturbance.jump);
+        if disturbance.garbage {
+            let _ = self.units.send(Item::Garbage(garbage())); // Fails when there is no client.
         }
-        let frozen = faults.frozen_until.is_some_and(|until| Instant::now() < until);
-        if !frozen {
-            faults.frozen_until = None;
-        }
-        frozen
+        disturbance.frozen
     }
 }
 
-/// Half a kilobyte that starts neither a packet nor a message.
+/// Half a kilobyte that begins neither a packet nor a message.
 fn garbage() -> Bytes {
     let mut bytes = vec![0; 512];
     rand::fill(&mut bytes[1..]);

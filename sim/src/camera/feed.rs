@@ -1,66 +1,26 @@
-//! One stream of the camera as its clients find it. Not here: the task behind it, see `encoder`.
+//! One stream of the camera, as its clients find it. The task behind it is in `encoder`.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use bytes::Bytes;
-use ivt_media::source::Opener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
-use super::encoder::Encoder;
-use super::quirk::Quirks;
-use super::rtp::Unit;
+use super::encoder::{Encoder, EncoderOptions, Item};
 use super::sdp::Description;
+use super::stream_faults::StreamFaults;
 
-/// Units a client may lag behind before it loses some: some three seconds.
+/// Number of units that a client may lag behind before it loses some: about three seconds.
 const LAG: usize = 128;
 
-/// What the clients of a stream receive.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// Packets of one track.
-    Unit(Arc<Unit>),
-    /// Bytes that mean nothing (a fault).
-    Garbage(Bytes),
-}
-
-/// Where a stream's frames come from.
-#[derive(Clone)]
-pub struct FeedOptions {
-    /// The stream.
-    pub opener: Arc<dyn Opener>,
-    /// The stream after a change of parameters.
-    pub alternate: Arc<dyn Opener>,
-    /// Whether sound is sent.
-    pub audio: bool,
-    /// What it does that the rules do not foresee.
-    pub quirks: Quirks,
-}
-
-/// A stream and those who watch it.
+/// A stream that any number of clients can watch.
 pub struct Feed {
-    options: FeedOptions,
-    faults: Arc<Mutex<Faults>>,
+    options: EncoderOptions,
+    faults: StreamFaults,
     running: Mutex<Option<Running>>,
 }
 
-/// Disturbances that the task meets at its next frame.
-#[derive(Default)]
-pub struct Faults {
-    /// Nothing is sent before.
-    pub frozen_until: Option<Instant>,
-    /// Shift of the time still to be made, 90 kHz ticks.
-    pub jump: i64,
-    /// Noise is to be sent.
-    pub garbage: bool,
-    /// The other clip should be playing.
-    pub alternate: bool,
-}
-
-/// One run of the task; a reboot ends it and the next has new identities.
+/// One run of the encoder. A reboot ends it, and the next run has new identities.
 struct Running {
     units: broadcast::WeakSender<Item>,
     described: watch::Receiver<Option<Arc<Description>>>,
@@ -75,21 +35,21 @@ impl Drop for Running {
 }
 
 impl Feed {
-    /// An idle feed.
-    pub fn new(options: FeedOptions) -> Self {
-        Self { options, faults: Arc::default(), running: Mutex::default() }
+    /// A stream that has not started.
+    pub fn new(options: EncoderOptions) -> Self {
+        Self { options, faults: StreamFaults::default(), running: Mutex::default() }
     }
 
-    /// What the stream is. Starts it if need be; `None` when it cannot be opened.
+    /// The description of the stream, which is started if need be; `None` when it cannot be opened.
     pub async fn describe(&self) -> Option<Arc<Description>> {
         let mut described = self.start();
         described.wait_for(Option::is_some).await.ok()?.clone()
     }
 
-    /// The units from now on, and the stream time of now; `None` when the stream is no longer the
-    /// one described.
+    /// The units from now on, and the present stream time in 90 kHz ticks; `None` when the stream is no longer
+    /// the one described.
     pub fn subscribe(&self, to: &Description) -> Option<(broadcast::Receiver<Item>, i64)> {
-        let running = lock(&self.running);
+        let running = self.lock();
         let running = running.as_ref()?;
         let now = running.described.borrow().clone()?;
         let same = now.tracks.iter().map(|t| t.1).eq(to.tracks.iter().map(|t| t.1));
@@ -97,35 +57,18 @@ impl Feed {
         Some((units, running.position.load(Ordering::Relaxed)))
     }
 
-    /// Ends the run: every client of it loses its connection.
+    /// Ends the run, and with it the connection of every client.
     pub fn stop(&self) {
-        *lock(&self.running) = None;
+        *self.lock() = None;
     }
 
-    /// Sends nothing for a while; resumes at a key frame.
-    pub fn freeze(&self, duration: Duration) {
-        lock(&self.faults).frozen_until = Some(Instant::now() + duration);
-    }
-
-    /// Shifts every later timestamp by so many 90 kHz ticks.
-    pub fn jump(&self, ticks: i64) {
-        let mut faults = lock(&self.faults);
-        faults.jump = faults.jump.saturating_add(ticks);
-    }
-
-    /// Sends something that is neither RTSP nor RTP.
-    pub fn garbage(&self) {
-        lock(&self.faults).garbage = true;
-    }
-
-    /// Switches to the other clip, or back.
-    pub fn change_parameters(&self) {
-        let mut faults = lock(&self.faults);
-        faults.alternate = !faults.alternate;
+    /// The stream's disturbances.
+    pub fn faults(&self) -> &StreamFaults {
+        &self.faults
     }
 
     fn start(&self) -> watch::Receiver<Option<Arc<Description>>> {
-        let mut running = lock(&self.running);
+        let mut running = self.lock();
         if let Some(running) = running.as_ref().filter(|r| !r.task.is_finished()) {
             return running.described.clone();
         }
@@ -144,9 +87,8 @@ impl Feed {
         *running = Some(Running { units: weak, described: described.clone(), position, task });
         described
     }
-}
 
-/// The contents, also after a panic elsewhere.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

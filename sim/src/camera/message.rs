@@ -1,48 +1,47 @@
-//! RTSP/1.0 messages as a server reads and writes them (RFC 2326). Not here: what they mean, see
-//! `session`.
+//! RTSP/1.0 messages as a server reads and writes them (RFC 2326). What they mean is in `session`.
 
 use bytes::{Buf, BytesMut};
 
-/// Longest request line and headers, bytes.
+/// Longest request line with headers, in bytes.
 pub const MAX_HEAD: usize = 8 * 1024;
-/// Longest request body, bytes. No method we know has one that matters.
+/// Longest request body, in bytes. No known method has a body that matters.
 pub const MAX_BODY: usize = 8 * 1024;
 
-/// What a client sends.
+/// Anything that a client sends.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A request.
+    /// A request of the client.
     Request(Request),
-    /// An interleaved packet: a receiver report. It only shows that the client lives.
+    /// An interleaved packet of the client: a receiver report, which only shows that the client is alive.
     Data,
 }
 
-/// A request; its body is dropped.
+/// A request of a client, without its body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
-    /// `DESCRIBE`, ...
+    /// The method, such as `DESCRIBE`.
     pub method: String,
-    /// As the client wrote it.
+    /// The URI as the client wrote it.
     pub uri: String,
     headers: Vec<(String, String)>,
 }
 
-/// The bytes are no RTSP/1.0; the connection is beyond help.
+/// Why bytes are no RTSP/1.0. The connection cannot be used after such bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Not `METHOD URI RTSP/1.0`.
+    /// The first line is not `METHOD URI RTSP/1.0`.
     #[error("expected a request line of RTSP/1.0, received something else")]
     RequestLine,
-    /// A header line without a colon, or not UTF-8.
+    /// A header line has no colon, or is not UTF-8.
     #[error("expected `Name: value` headers in UTF-8, received something else")]
     Header,
-    /// Over a limit.
+    /// The request is longer than so many bytes.
     #[error("request head or body is longer than {0} bytes")]
     TooLong(usize),
 }
 
 impl Request {
-    /// The first header of that name, in any case.
+    /// The value of the first header of this name, in upper or lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let same = |(n, _): &&(String, String)| n.eq_ignore_ascii_case(name);
         self.headers.iter().find(same).map(|(_, value)| value.as_str())
@@ -54,7 +53,7 @@ impl Request {
         Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
     }
 
-    /// The path of the URI with its leading slash, without the query.
+    /// The path of the URI from its first slash on, without the query.
     pub fn path(&self) -> &str {
         let path = split_uri(&self.uri).map_or(self.uri.as_str(), |(_, path)| path);
         path.split_once('?').map_or(path, |(path, _)| path)
@@ -62,6 +61,9 @@ impl Request {
 }
 
 /// Takes one message off the front of `buf`; `None` while it is incomplete.
+///
+/// # Errors
+/// When the bytes are no RTSP/1.0, or longer than the limits.
 pub fn take(buf: &mut BytesMut) -> Result<Option<Input>, Malformed> {
     while buf.starts_with(b"\r\n") {
         buf.advance(2); // Some clients send an empty line as a keepalive.
@@ -73,7 +75,7 @@ pub fn take(buf: &mut BytesMut) -> Result<Option<Input>, Malformed> {
         return if buf.len() > MAX_HEAD { Err(Malformed::TooLong(MAX_HEAD)) } else { Ok(None) };
     };
     if buf.starts_with(b"RTSP/1.0 ") {
-        // The answer to a request of ours, which has no body.
+        // This is a client's answer to a request of the camera's own, and has no body.
         buf.advance(head + 4);
         return Ok(Some(Input::Data));
     }
@@ -124,37 +126,37 @@ fn split_uri(uri: &str) -> Option<(&str, &str)> {
     Some(rest.split_at(rest.find('/').unwrap_or(rest.len())))
 }
 
-/// Status codes of the answers we give.
+/// Status codes that the camera answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// 200
+    /// Code 200.
     Ok,
-    /// 400
+    /// Code 400.
     BadRequest,
-    /// 401
+    /// Code 401.
     Unauthorized,
-    /// 404
+    /// Code 404.
     NotFound,
-    /// 405
+    /// Code 405.
     MethodNotAllowed,
-    /// 454
+    /// Code 454.
     SessionNotFound,
-    /// 455
+    /// Code 455.
     NotValidInState,
-    /// 459
+    /// Code 459.
     AggregateNotAllowed,
-    /// 461
+    /// Code 461.
     UnsupportedTransport,
-    /// 503
+    /// Code 503.
     Unavailable,
-    /// 551
+    /// Code 551.
     OptionNotSupported,
-    /// Any other, with its reason.
+    /// Any other code, with its reason.
     Other(&'static str),
 }
 
 impl Status {
-    /// Code and reason.
+    /// Code and reason, as in the first line of an answer.
     pub fn line(self) -> &'static str {
         match self {
             Self::Ok => "200 OK",
@@ -173,10 +175,10 @@ impl Status {
     }
 }
 
-/// An answer.
+/// An answer of the camera.
 #[derive(Debug)]
 pub struct Response {
-    /// First line.
+    /// Status of the first line.
     pub status: Status,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
@@ -200,13 +202,13 @@ impl Response {
         Self { body: body.into(), ..self.header("Content-Type", content_type) }
     }
 
-    /// The first header of that name.
+    /// The value of the first header of this name.
     #[cfg(test)]
     pub fn value(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
-    /// Changes every header of that name, or takes it out.
+    /// Changes the value of every header of this name; `None` removes the header.
     pub fn edit(&mut self, name: &str, change: impl Fn(String) -> Option<String>) {
         let headers = std::mem::take(&mut self.headers);
         let edit =
@@ -214,7 +216,7 @@ impl Response {
         self.headers = headers.into_iter().filter_map(edit).collect();
     }
 
-    /// The bytes to write.
+    /// The bytes of the answer to the request with this `CSeq`.
     pub fn encode(&self, cseq: &str) -> Vec<u8> {
         let mut text = format!("RTSP/1.0 {}\r\nCSeq: {cseq}\r\n", self.status.line());
         for (name, value) in &self.headers {

@@ -1,9 +1,13 @@
-//! The emulated camera as a network device: an RTSP/1.0 server of looping clips and a web server with
-//! the family's CGIs, with faults on request. Not here: the emulator as a backend of the device, see `ivt-hal`.
+//! The emulated camera as a network device: an RTSP/1.0 server of looping clips, and a web server with the CGIs
+//! of the uapi family, both with faults on request.
+//! The emulator as a backend of the device is in `ivt-hal`.
 
+mod address;
 mod auth;
 mod channel;
 pub mod control;
+mod delivery;
+mod device;
 mod encoder;
 mod feed;
 mod message;
@@ -13,6 +17,7 @@ mod rtp;
 mod sdp;
 mod server;
 mod session;
+mod stream_faults;
 mod timeline;
 mod tracks;
 mod transport;
@@ -24,51 +29,52 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ivt_media::frame::duration_to_ticks;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use channel::Channel;
-use feed::Feed;
-use server::Camera;
+use device::Camera;
+use stream_faults::StreamFaults;
 use web::Web;
 
+pub use address::Stream;
 pub use auth::{Credentials, Scheme};
-pub use channel::{ChannelCounters, ChannelOptions, Stream};
+pub use channel::{ChannelCounters, ChannelOptions};
 pub use quirk::{Quirk, Quirks};
 pub use transport::Transports;
 pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
 
-/// How the camera is built.
+/// The settings of a camera.
 #[derive(Clone)]
 pub struct CameraOptions {
-    /// Where it listens; port 0 lets the kernel choose.
+    /// Address of the RTSP server; port 0 lets the kernel choose.
     pub bind: SocketAddr,
-    /// Where its web server listens; port 0 lets the kernel choose.
+    /// Address of the web server; port 0 lets the kernel choose.
     pub http: SocketAddr,
-    /// Its channels, from 0.
+    /// The channels, numbered from 0.
     pub channels: Vec<ChannelOptions>,
-    /// The login it asks for; `None` for none.
+    /// The login that clients need; `None` for an open camera.
     pub credentials: Option<Credentials>,
-    /// How it asks for it.
+    /// How clients prove the login.
     pub scheme: Scheme,
-    /// The transports it offers.
+    /// The transports that clients may choose.
     pub transports: Transports,
-    /// Whether it sends sound.
+    /// Whether the streams have sound.
     pub audio: bool,
-    /// One write for each RTP packet, as cheap cameras do, instead of one for each frame.
+    /// Whether each RTP packet is a write of its own, as in cheap cameras, instead of one write for each frame.
     pub packet_at_a_time: bool,
-    /// Clients are sent what comes, as many cameras do, instead of beginning at a key frame.
+    /// Whether a client gets the stream from any frame on, as from many cameras, instead of from a key frame
+    /// on.
     pub join_mid_gop: bool,
-    /// A client that is silent for so long is dropped. Whole seconds, as RTSP tells it.
+    /// A client that is silent for this time is dropped. Whole seconds, as RTSP tells it.
     pub session_timeout: Duration,
-    /// What it does that the rules do not foresee.
+    /// What the camera does against the rules.
     pub quirks: Quirks,
 }
 
 impl CameraOptions {
-    /// A camera with these channels on free ports of the loopback, open to everyone.
+    /// A camera with these channels on free ports of the loopback, without a login.
     pub fn new(channels: Vec<ChannelOptions>) -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -93,25 +99,25 @@ impl Default for CameraOptions {
     }
 }
 
-/// What can go wrong with the camera, on request.
+/// A disturbance of the camera, on request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Every connection is lost and none is accepted for so long; then streams begin anew. Of one
-    /// channel: its streams end, and requests for it are answered 503.
+    /// Every connection is lost and none is accepted for this time; then streams begin anew.
+    /// For one channel: its streams end, and for this time requests for it are answered 503.
     Reboot(Duration),
-    /// Connections stay, but nothing is sent for so long.
+    /// Connections stay, but nothing is sent for this time.
     Freeze(Duration),
-    /// Main and sub stream swap their clips. With the same codec the new parameter sets come in
-    /// the stream; with another one the streams end and are to be described anew.
+    /// Main and sub stream swap their clips. With the same codec the new parameter sets come in the stream;
+    /// with another codec the streams end and have to be described anew.
     ChangeParameters,
     /// Later timestamps are shifted by so many ticks of 90 kHz, forwards or backwards.
     Jump(i64),
-    /// Half a kilobyte of noise in the middle of each stream. Over UDP only the RTSP connection
-    /// gets it.
+    /// Half a kilobyte of noise comes in the middle of each stream, in the RTSP connection also for clients of
+    /// UDP.
     Garbage,
-    /// Whether a client is left without an answer once it has its description.
+    /// Whether a client gets no answer any more once it has its description.
     SilenceAfterDescribe(bool),
-    /// Whether every login is wrong, also when none was asked for before.
+    /// Whether every login is refused, also when none was needed before.
     RefuseLogin(bool),
 }
 
@@ -120,7 +126,7 @@ pub enum Fault {
 pub struct Counters {
     /// Connections accepted since the start.
     pub connections: u64,
-    /// Of each channel.
+    /// The counts of each channel.
     pub channels: Vec<ChannelCounters>,
 }
 
@@ -135,7 +141,7 @@ impl Counters {
     }
 }
 
-/// A fault was meant for a channel the camera does not have.
+/// The error for a fault of a channel that the camera does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the camera has {channels} channels; there is no channel {channel}")]
 pub struct NoSuchChannel {
@@ -155,13 +161,16 @@ pub struct CameraSim {
 
 impl Drop for CameraSim {
     fn drop(&mut self) {
-        self.servers.iter().for_each(AbortHandle::abort); // Their clients go with them.
+        self.servers.iter().for_each(AbortHandle::abort); // The tasks of their clients end with them.
         self.camera.stop();
     }
 }
 
 impl CameraSim {
     /// Starts listening.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on.
     pub async fn start(mut options: CameraOptions) -> io::Result<Self> {
         options.quirks.clone().apply(&mut options);
         let listener = TcpListener::bind(options.bind).await?;
@@ -191,43 +200,43 @@ impl CameraSim {
         Ok(Self { address, http_addr, camera, web, reboots, servers })
     }
 
-    /// Where it listens.
+    /// The address of the RTSP server.
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where its web server listens.
+    /// The address of the web server.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
     }
 
-    /// What reached its web server so far.
+    /// The counts of requests to the web server so far.
     pub fn web_counters(&self) -> WebCounters {
         *self.web.counters().borrow()
     }
 
-    /// The last 1000 requests to its web server, oldest first.
+    /// The last 1000 requests to the web server, oldest first.
     pub fn web_requests(&self) -> Vec<WebRequest> {
         self.web.requests()
     }
 
-    /// Returns once what reached its web server satisfies `condition`; at once if it does.
+    /// Returns once the counts of the web server satisfy `condition`.
     pub async fn wait_web(&self, condition: impl FnMut(&WebCounters) -> bool) {
         // The sender lives in `self`, so the watch cannot close.
         let _ = self.web.counters().wait_for(condition).await;
     }
 
-    /// The faults of its web server.
+    /// The faults of the web server.
     pub fn web_faults(&self) -> Vec<WebFaultRule> {
         self.web.faults()
     }
 
-    /// Faults of its web server from now on: for each request that of the first rule that fits.
+    /// Replaces the faults of the web server. A request meets the first fault whose rule fits.
     pub fn set_web_faults(&self, faults: Vec<WebFaultRule>) {
         self.web.set_faults(faults);
     }
 
-    /// A parameter of the camera, by its whole name: `SYSTEM.Datetime.Tz.name`.
+    /// A parameter of the camera, by its full name such as `SYSTEM.Datetime.Tz.name`.
     pub fn parameter(&self, name: &str) -> Option<String> {
         self.web.parameter(name)
     }
@@ -237,7 +246,7 @@ impl CameraSim {
         format!("rtsp://{}/ch{channel}/{}", self.address, stream.as_str())
     }
 
-    /// What clients did so far.
+    /// The counts of what clients did so far.
     pub fn counters(&self) -> Counters {
         Counters {
             connections: self.camera.connections.load(Ordering::Relaxed),
@@ -245,7 +254,10 @@ impl CameraSim {
         }
     }
 
-    /// Disturbs one channel, or all with `None`.
+    /// Disturbs one channel, or all of them with `None`.
+    ///
+    /// # Errors
+    /// When the camera does not have the channel.
     pub fn inject(&self, channel: Option<usize>, fault: Fault) -> Result<(), NoSuchChannel> {
         let all = &self.camera.channels;
         let channels = match channel {
@@ -254,7 +266,7 @@ impl CameraSim {
         };
         match (channel, fault) {
             (None, Fault::Reboot(outage)) => {
-                let _ = self.reboots.try_send(outage); // Full: it is rebooting already.
+                let _ = self.reboots.try_send(outage); // Fails while the camera is already rebooting.
             }
             _ => channels.iter().for_each(|channel| disturb(channel, fault)),
         }
@@ -276,24 +288,21 @@ impl CameraSim {
         self.inject_all(Fault::ChangeParameters);
     }
 
-    /// [`Fault::Jump`] forwards, of all channels.
-    pub fn jump_timestamps(&self, by: Duration) {
-        self.inject_all(Fault::Jump(duration_to_ticks(by)));
-    }
-
     fn inject_all(&self, fault: Fault) {
         self.inject(None, fault).expect("all channels exist");
     }
 }
 
 fn disturb(channel: &Channel, fault: Fault) {
-    let each = |act: &dyn Fn(&Feed)| channel.feeds().into_iter().for_each(act);
+    let each = |act: &dyn Fn(&StreamFaults)| {
+        channel.feeds().into_iter().for_each(|feed| act(feed.faults()));
+    };
     match fault {
         Fault::Reboot(outage) => channel.reboot(outage),
-        Fault::Freeze(duration) => each(&|feed| feed.freeze(duration)),
-        Fault::ChangeParameters => each(&Feed::change_parameters),
-        Fault::Jump(ticks) => each(&|feed| feed.jump(ticks)),
-        Fault::Garbage => each(&Feed::garbage),
+        Fault::Freeze(duration) => each(&|faults| faults.freeze(duration)),
+        Fault::ChangeParameters => each(&StreamFaults::change_parameters),
+        Fault::Jump(ticks) => each(&|faults| faults.jump(ticks)),
+        Fault::Garbage => each(&StreamFaults::garbage),
         Fault::SilenceAfterDescribe(on) => {
             channel.silent_after_describe.store(on, Ordering::Relaxed);
         }

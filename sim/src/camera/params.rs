@@ -1,10 +1,10 @@
-//! Parameter sets out of the decoder configuration records of ISO/IEC 14496-15.
+//! The parameter sets in the decoder configuration records of ISO/IEC 14496-15.
 
 use bytes::{Buf, Bytes};
 use ivt_media::frame::{VideoCodec, VideoParams};
 
-/// The parameter sets of a stream in the order a decoder wants them: VPS (H.265 only), SPS, PPS.
-/// Empty when the record is damaged.
+/// The parameter sets of a stream in the order that a decoder needs: VPS (H.265 only), SPS, PPS. Empty when the
+/// record is damaged.
 pub fn parameter_sets(params: &VideoParams) -> Vec<Bytes> {
     let record = params.record.clone();
     match params.codec {

@@ -1,4 +1,4 @@
-//! What a stream is, in SDP (RFC 4566) as `DESCRIBE` wants it.
+//! The description of a stream in SDP (RFC 4566), as `DESCRIBE` answers it.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -12,10 +12,10 @@ use super::auth::hex;
 use super::params::parameter_sets;
 use super::rtp::Source;
 
-/// The tracks of a stream; a client's track number is the index.
+/// The tracks of a stream; a track's number is its index.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// Parameters, and identity on the wire.
+    /// Parameters of each track, and its identity on the wire.
     pub tracks: Vec<(Track, Source)>,
 }
 
@@ -29,7 +29,7 @@ impl Description {
         Self { tracks: tracks.into_iter().enumerate().map(source).collect() }
     }
 
-    /// The SDP as sent from `address`.
+    /// The text of the description, for a camera at `address`.
     pub fn sdp(&self, address: IpAddr) -> String {
         let family = if address.is_ipv4() { "IP4" } else { "IP6" };
         let any = if address.is_ipv4() { "0.0.0.0" } else { "::" };
@@ -42,7 +42,7 @@ impl Description {
                 Track::Video(params) => video(params, source),
                 Track::Audio(params) => audio(params, source),
             };
-            let _ = write!(sdp, "{lines}a=control:trackID={i}\r\n"); // Strings take everything.
+            let _ = write!(sdp, "{lines}a=control:trackID={i}\r\n"); // A string takes everything.
         }
         sdp
     }

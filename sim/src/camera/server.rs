@@ -1,50 +1,25 @@
-//! The listener, and what all its clients share.
+//! The listener of the RTSP port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::auth::{Credentials, Scheme};
-use super::channel::Channel;
-use super::feed::Feed;
-use super::quirk::Quirks;
+use super::device::Camera;
 use super::session::serve;
-use super::transport::Transports;
 
-/// Connections held at once; more are closed at the door.
+/// Most connections held at once; more are closed when they are accepted.
 const MAX_CONNECTIONS: usize = 256;
+/// Pause before the next attempt to listen or to accept.
 const REBIND_AFTER: Duration = Duration::from_millis(50);
 
-/// The camera behind the listener.
-pub struct Camera {
-    pub channels: Vec<Channel>,
-    pub credentials: Option<Credentials>,
-    pub scheme: Scheme,
-    pub transports: Transports,
-    pub packet_at_a_time: bool,
-    pub join_mid_gop: bool,
-    pub session_timeout: Duration,
-    pub quirks: Quirks,
-    pub connections: AtomicU64,
-    /// It reboots.
-    pub away: watch::Sender<bool>,
-}
-
-impl Camera {
-    /// Ends every stream.
-    pub fn stop(&self) {
-        self.channels.iter().flat_map(Channel::feeds).for_each(Feed::stop);
-    }
-}
-
-/// Accepts clients for ever. A reboot drops them all, closes the listener, and opens it again at
-/// the same address when its time has passed.
+/// Accepts clients for ever. A reboot drops them all, closes the listener, and opens it again at the same
+/// address when the outage is over.
 pub async fn run(
     mut listener: TcpListener,
     address: SocketAddr,
@@ -62,7 +37,7 @@ pub async fn run(
     }
 }
 
-/// Accepts until a reboot is due: `None` when the simulator is gone.
+/// Accepts clients until a reboot is due and returns its outage; `None` when the simulator is gone.
 async fn accept(
     listener: &TcpListener,
     camera: &Arc<Camera>,
@@ -84,7 +59,7 @@ async fn accept(
                 ),
                 Err(error) => {
                     log::warn!(target: "camera", "accept: {error}");
-                    sleep(REBIND_AFTER).await; // Out of descriptors: do not spin.
+                    sleep(REBIND_AFTER).await; // Without a pause this would spin while descriptors are lacking.
                 }
             },
         }
@@ -93,7 +68,7 @@ async fn accept(
     outage
 }
 
-/// Listens at an address that was ours before.
+/// Listens again at an address that this camera had before.
 pub async fn bind(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {

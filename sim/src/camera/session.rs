@@ -1,38 +1,39 @@
-//! One client: its requests (RFC 2326 10) and the packets it gets.
+//! The RTSP connection of one client: its requests (RFC 2326 10) and the packets it gets.
 //!
-//! A session lives and dies with its connection, and a connection holds one at a time.
+//! A session ends with its connection, and a connection holds one session at a time.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use ivt_media::frame::Track;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
+use super::address::{Stream, resolve};
 use super::auth::{Lock, hex};
-use super::channel::{Channel, SessionCount, Stream, resolve};
-use super::feed::Item;
+use super::channel::{Channel, SessionCount};
+use super::delivery::{deliver, deliver_interrupted, write};
+use super::device::Camera;
+use super::encoder::Item;
 use super::message::{Input, Request, Response, Status, take};
 use super::quirk::{Gate, Manners, Reply, rtp_time};
-use super::rtp::{Kind, Source, Unit};
+use super::rtp::{Source, Unit};
 use super::sdp::Description;
-use super::server::Camera;
 use super::transport::{Outlet, Wish};
 
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN";
-/// A client that takes nothing for so long is cut.
-const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Serves a client until it leaves, misbehaves, is silent for a session timeout, or its stream
-/// ends.
+/// Serves a client until it leaves, misbehaves, is silent for a session timeout, or its stream ends.
+///
+/// # Errors
+/// When the connection is lost.
 pub async fn serve(mut stream: TcpStream, camera: Arc<Camera>, number: u64) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut client = Client::new(stream.local_addr()?.ip(), stream.peer_addr()?, camera, number);
@@ -83,7 +84,7 @@ struct Client {
     gate: Option<Gate>,
     manners: Manners,
     session: Option<Session>,
-    /// Answers nothing any more (a fault).
+    /// Whether no request is answered any more, by a fault.
     mute: bool,
 }
 
@@ -92,10 +93,10 @@ struct Session {
     channel: usize,
     stream: Stream,
     description: Arc<Description>,
-    /// One slot per track; empty until `SETUP`.
+    /// Where the packets of each track go; `None` before the `SETUP` of the track.
     outlets: Vec<Option<Outlet>>,
     units: Option<broadcast::Receiver<Item>>,
-    /// Nothing is sent before the next key frame.
+    /// Whether nothing is sent before the next key frame.
     await_key: bool,
     _count: SessionCount,
 }
@@ -185,7 +186,7 @@ impl Client {
         }
     }
 
-    /// The challenges, when the request does not pass the lock.
+    /// The challenges for a request without the right login; empty when it may pass.
     fn refusal(&mut self, request: &Request) -> Vec<String> {
         let refuses = resolve(request.path())
             .and_then(|(channel, ..)| self.camera.channels.get(channel))
@@ -283,7 +284,7 @@ impl Client {
             return Err(Status::NotValidInState);
         }
         let feed = channel.feed(session.stream);
-        // The stream may have been replaced since it was described.
+        // The stream may have been replaced since the client got its description.
         let subscription = feed.subscribe(&session.description);
         let (units, now) = subscription.ok_or(Status::SessionNotFound)?;
         let info = session.description.tracks.iter().zip(&session.outlets).enumerate();
@@ -320,13 +321,13 @@ impl Client {
         self.session.as_ref().filter(|session| session.id == id).ok_or(Status::SessionNotFound)
     }
 
-    /// The stream's address as the client knows the camera.
+    /// The address of the stream under the name by which the client knows the camera.
     fn url(&self, request: &Request, channel: usize, stream: Stream) -> String {
         let authority = request.authority().map_or_else(|| self.local.to_string(), str::to_owned);
         format!("rtsp://{authority}/ch{channel}/{}", stream.as_str())
     }
 
-    /// The next thing to send; `None` when the stream has ended. Cancel safe.
+    /// The next item to send; `None` when the stream has ended. Cancel safe.
     async fn next(&mut self) -> Option<Item> {
         let Some(Session { units: Some(units), await_key, .. }) = &mut self.session else {
             return std::future::pending().await;
@@ -349,89 +350,24 @@ impl Client {
         unit: &Unit,
         writer: &mut (impl AsyncWrite + Unpin),
     ) -> io::Result<()> {
-        if self.manners.odd() {
-            return self.deliver_oddly(unit, writer).await;
-        }
-        let outlet = self.session.as_ref().and_then(|s| s.outlets.get(unit.track)?.as_ref());
-        match (outlet, unit.kind) {
-            (None, _) => {}
-            (Some(Outlet::Interleaved(channel, _)), Kind::Rtp)
-            | (Some(Outlet::Interleaved(_, channel)), Kind::Rtcp) => {
-                let bytes = unit.interleaved(*channel);
-                if !self.camera.packet_at_a_time {
-                    return write(writer, &bytes).await;
-                }
-                for packet in unit.packets(&bytes) {
-                    write(writer, packet).await?;
-                }
-            }
-            (Some(Outlet::Udp(socket, _)), Kind::Rtp)
-            | (Some(Outlet::Udp(_, socket)), Kind::Rtcp) => {
-                for datagram in unit.datagrams() {
-                    // What the client does not take is lost, as datagrams are.
-                    let _ = timeout(WRITE_LIMIT, socket.send(datagram)).await;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What the camera says of its own comes in between, and some packets are kept back.
-    async fn deliver_oddly(
-        &mut self,
-        unit: &Unit,
-        writer: &mut (impl AsyncWrite + Unpin),
-    ) -> io::Result<()> {
         let Some(session) = &self.session else { return Ok(()) };
+        let outlet = session.outlets.get(unit.track).and_then(Option::as_ref);
+        if !self.manners.odd() {
+            return match outlet {
+                Some(outlet) => deliver(outlet, unit, self.camera.packet_at_a_time, writer).await,
+                None => Ok(()),
+            };
+        }
         let track = session.description.tracks.get(unit.track);
         let video = track.is_some_and(|(track, _)| matches!(track, Track::Video(_)));
         let packets: Vec<_> = unit.datagrams().collect();
-        let outlet = session.outlets.get(unit.track).and_then(Option::as_ref);
         let skipped = self.manners.skip(unit, packets.len(), video).unwrap_or(packets.len());
         let packets = packets.get(skipped..).unwrap_or_default();
         let (before, between) = self.manners.interrupt(packets.len());
         write(writer, &before).await?;
-        match (outlet, unit.kind) {
-            (None, _) => {}
-            (Some(Outlet::Interleaved(channel, _)), Kind::Rtp)
-            | (Some(Outlet::Interleaved(_, channel)), Kind::Rtcp) => {
-                let mut bytes = Vec::new();
-                for (i, packet) in packets.iter().enumerate() {
-                    if i == 1 {
-                        bytes.extend_from_slice(&between);
-                    }
-                    bytes.extend_from_slice(&[b'$', *channel]);
-                    bytes.extend_from_slice(&(packet.len() as u16).to_be_bytes());
-                    bytes.extend_from_slice(packet);
-                }
-                write(writer, &bytes).await?;
-            }
-            (Some(Outlet::Udp(socket, _)), Kind::Rtp)
-            | (Some(Outlet::Udp(_, socket)), Kind::Rtcp) => {
-                write(writer, &between).await?;
-                for datagram in packets {
-                    let _ = timeout(WRITE_LIMIT, socket.send(datagram)).await;
-                }
-            }
+        match outlet {
+            Some(outlet) => deliver_interrupted(outlet, unit.kind, packets, &between, writer).await,
+            None => Ok(()),
         }
-        Ok(())
-    }
-}
-
-async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    timeout(WRITE_LIMIT, writer.write_all(bytes)).await?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_for_ten_seconds_is_cut() {
-        let (mut writer, _peer) = tokio::io::duplex(16);
-        let started = Instant::now();
-        let error = write(&mut writer, &[0; 64]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(started.elapsed(), WRITE_LIMIT);
     }
 }

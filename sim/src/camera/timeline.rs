@@ -1,5 +1,5 @@
-//! One stream time over all the sources a stream has had: clips that end and clips that change
-//! leave no jump in it. 90 kHz ticks from 0.
+//! Maps the times of all sources of a stream to one stream time from 0, in 90 kHz ticks, in which the end or
+//! the change of a clip leaves no jump.
 
 use ivt_media::frame::{CLOCK_HZ, Frame};
 
@@ -10,14 +10,14 @@ pub struct Timeline {
     offset: Option<i64>,
     /// Latest `dts` given to the leading track: the picture or, without one, the sound.
     last: i64,
-    /// From one frame of the leading track to the next.
+    /// Time from one frame of the leading track to the next, in ticks.
     step: i64,
     /// Source `dts` of the latest frame of the leading track.
     previous: Option<i64>,
     has_video: bool,
 }
 
-/// A frame's place in the stream.
+/// The time of a frame in the stream, in 90 kHz ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Presentation time.
@@ -33,19 +33,19 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// The next frame comes from another source and follows the last at one frame's distance.
+    /// Begins another source, whose first frame follows the last one at the distance of a frame.
     pub fn restart(&mut self) {
         self.offset = None;
         self.previous = None;
     }
 
-    /// Moves every later frame.
+    /// Shifts every later frame by so many ticks.
     pub fn shift(&mut self, ticks: i64) {
         self.offset = self.offset.map(|offset| offset.saturating_add(ticks));
         self.last = self.last.saturating_add(ticks);
     }
 
-    /// Where the frame goes.
+    /// The stream time of a frame.
     pub fn place(&mut self, frame: &Frame) -> Place {
         if frame.discontinuity {
             self.restart();
@@ -106,6 +106,6 @@ mod tests {
         assert_eq!(timeline.place(&picture(3600, false)).dts, first + 3600 - 90_000);
         timeline.shift(i64::MAX);
         timeline.shift(i64::MAX);
-        timeline.place(&picture(i64::MAX - 100, false)); // Saturates.
+        timeline.place(&picture(i64::MAX - 100, false)); // The sum saturates.
     }
 }

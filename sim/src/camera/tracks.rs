@@ -1,4 +1,4 @@
-//! The tracks of a stream as they go out: which frame belongs where, and its packets.
+//! The tracks of a stream as they go out: the track of each frame, and its packets.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,34 +13,34 @@ use super::rtp::{MTU, Packetizer, Unit};
 use super::sdp::Description;
 use super::timeline::Place;
 
-/// Farther from the time of day than that, the stream's clock has jumped.
+/// A stream's clock that differs by more from the time of day has jumped.
 const DRIFT: Duration = Duration::from_millis(500);
 
-/// The tracks of the running description, packed.
+/// The tracks of the description in force, with their packetizers.
 pub struct Tracks {
-    /// What clients are told.
+    /// The description that clients get.
     pub description: Description,
     packetizers: Vec<Packetizer>,
-    /// Sent before each key picture.
+    /// The parameter sets that go before each key picture.
     parameter_sets: Vec<Bytes>,
     quirks: Option<Media>,
-    /// When the last sender reports went out.
+    /// When the last sender reports were made.
     reported: Option<Instant>,
-    /// The time of day of stream time 0. Kept, lest the jitter of our own timers should move a
+    /// The time of day of stream time 0. It is kept, since the jitter of the simulator's timers would move a
     /// client's clock with every report.
     epoch: Option<SystemTime>,
 }
 
-/// What a frame is to the stream described.
+/// How a frame relates to the description.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// One of that track.
+    /// The frame belongs to this track.
     Track(usize),
-    /// The same codec with other parameter sets.
+    /// The frame belongs to this track and has other parameter sets of the same codec.
     Changed(usize),
-    /// A stranger; the stream must be described anew.
+    /// The frame has another codec, so that the stream has to be described anew.
     Stranger,
-    /// A kind of track that was not described.
+    /// The frame is of a kind that the description does not have.
     Ignored,
 }
 
@@ -63,7 +63,7 @@ impl Tracks {
         Self { description, packetizers, parameter_sets, quirks, reported: None, epoch: None }
     }
 
-    /// Where a frame belongs.
+    /// How the frame relates to the description.
     pub fn fit(&self, frame: &Frame) -> Fit {
         for (i, (track, _)) in self.description.tracks.iter().enumerate() {
             match (track, &frame.track) {
@@ -84,7 +84,7 @@ impl Tracks {
         Fit::Ignored
     }
 
-    /// New parameter sets for the same codec: told in the stream, at the next key frame.
+    /// Takes over new parameter sets of the same codec: they go out in the stream, before the next key frame.
     pub fn change(&mut self, track: usize, frame: &Frame) {
         self.description.tracks[track].0 = frame.track.clone();
         if let Track::Video(params) = &frame.track {
@@ -92,7 +92,7 @@ impl Tracks {
         }
     }
 
-    /// The packets of a frame, and sender reports when they are due.
+    /// The packets of a frame, and the sender reports when they are due.
     pub fn pack(&mut self, track: usize, frame: &Frame, place: Place) -> Vec<Unit> {
         let sets = match frame.key && frame.is_video() {
             true => &self.parameter_sets[..],
@@ -119,7 +119,7 @@ impl Tracks {
         units
     }
 
-    /// The time of day of a stream time, given that it is about `now`.
+    /// The time of day of a stream time in 90 kHz ticks, which is about `now`.
     fn time_of_day(&mut self, ticks: i64, now: SystemTime) -> SystemTime {
         let elapsed = ticks_to_duration(ticks);
         let off = |wall: SystemTime| match now.duration_since(wall) {

@@ -1,4 +1,4 @@
-//! The `Transport` header (RFC 2326 12.39) and the ways out of the camera that it leads to.
+//! The `Transport` header (RFC 2326 12.39), and where it sends the packets.
 
 use std::io;
 use std::net::IpAddr;
@@ -7,12 +7,12 @@ use tokio::net::UdpSocket;
 
 use super::rtp::{Kind, default_channel};
 
-/// Which transports the camera offers.
+/// The transports that the camera offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transports {
-    /// Interleaved in the RTSP connection.
+    /// Whether packets may be interleaved in the RTSP connection.
     pub tcp: bool,
-    /// Unicast datagrams.
+    /// Whether packets may be unicast datagrams.
     pub udp: bool,
 }
 
@@ -22,26 +22,26 @@ impl Default for Transports {
     }
 }
 
-/// What a client asked for, as far as the camera can do it.
+/// The transport that a client asked for and the camera offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Channels of RTP and RTCP; the camera's choice when absent.
+    /// Channels of RTP and RTCP in the RTSP connection; `None` leaves the choice to the camera.
     Interleaved(Option<(u8, u8)>),
-    /// The client's ports for RTP and RTCP.
+    /// Ports of the client for RTP and RTCP.
     Udp(u16, u16),
 }
 
 /// Where the packets of one track go.
 #[derive(Debug)]
 pub enum Outlet {
-    /// Channels of RTP and RTCP.
+    /// Channels of RTP and RTCP in the RTSP connection.
     Interleaved(u8, u8),
     /// Sockets of RTP and RTCP, connected to the client.
     Udp(UdpSocket, UdpSocket),
 }
 
 impl Wish {
-    /// The first of a header's alternatives that the camera offers.
+    /// The first alternative of a `Transport` header that the camera offers.
     pub fn choose(header: &str, offered: Transports) -> Option<Self> {
         header.split(',').find_map(|alternative| Self::parse(alternative, offered))
     }
@@ -68,7 +68,10 @@ impl Wish {
         }
     }
 
-    /// Opens the way for a track. Datagrams go to `peer` only, wherever the header points.
+    /// Opens the transport of a track. Datagrams go to `peer` only, wherever the header points.
+    ///
+    /// # Errors
+    /// When no pair of ports is free.
     pub async fn open(self, track: usize, local: IpAddr, peer: IpAddr) -> io::Result<Outlet> {
         match self {
             Self::Interleaved(channels) => {
@@ -87,7 +90,10 @@ impl Wish {
 }
 
 impl Outlet {
-    /// The header of the answer to `SETUP`.
+    /// The `Transport` header of the answer to `SETUP`.
+    ///
+    /// # Errors
+    /// When the local ports are not known.
     pub fn header(&self, wish: Wish, ssrc: u32) -> io::Result<String> {
         Ok(match (self, wish) {
             (Self::Udp(ours, theirs), Wish::Udp(rtp, rtcp)) => format!(
@@ -103,7 +109,7 @@ impl Outlet {
     }
 }
 
-/// `n-m`, or `n` for n and the next.
+/// Reads `n-m`, or `n` for n and n + 1.
 fn parse_pair(value: &str) -> Option<(u16, u16)> {
     let (first, second) = value.split_once('-').unwrap_or((value, ""));
     let first: u16 = first.parse().ok()?;
@@ -111,9 +117,9 @@ fn parse_pair(value: &str) -> Option<(u16, u16)> {
     Some((first, second))
 }
 
-/// An even port for RTP and the odd one above it for RTCP (RFC 3550 11).
+/// Sockets at an even port for RTP and at the next odd port for RTCP (RFC 3550 11).
 async fn bind_pair(address: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
-    let mut held = Vec::new(); // Kept so that the kernel gives another one each time.
+    let mut held = Vec::new(); // Kept so that the kernel chooses another port each time.
     for _ in 0..64 {
         let first = UdpSocket::bind((address, 0)).await?;
         let port = first.local_addr()?.port();

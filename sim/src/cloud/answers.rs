@@ -1,4 +1,4 @@
-//! What the cloud answers to a device's requests.
+//! The cloud's answers to the requests of devices.
 
 use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{Incoming, RpcError};
@@ -9,18 +9,18 @@ use super::device::Device;
 /// The answers that a deployment may want to choose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// Version of the newest firmware; empty: there is none.
+    /// Version of the newest firmware; empty when there is none.
     pub firmware_model: String,
-    /// Where to download it.
+    /// Address of the newest firmware.
     pub firmware_url: String,
-    /// Where devices post preview pictures; deployed clouds answer an empty one.
+    /// Address for preview pictures of devices; deployed clouds answer an empty one.
     pub preview_url: String,
-    /// Where devices post alarm pictures; empty: nowhere.
+    /// Address for alarm pictures of devices; empty when none are wanted.
     pub alarm_picture_url: String,
 }
 
 impl Answers {
-    /// Answers one request and notes on `device` what it says.
+    /// Answers one request, and keeps on `device` what the request tells.
     pub(super) fn answer(&self, device: &Device, request: &Incoming) -> Result<Value, RpcError> {
         match Call::parse(&request.method, request.params.clone())? {
             Call::Keepalive(keepalive) => {

@@ -1,4 +1,4 @@
-//! The JSON API: what the page and scripts ask of the cloud.
+//! The JSON API of the cloud, for the page and for scripts.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::faults::Faults;
 use super::streams::StreamInfo;
 use crate::page::Refusal;
 
-/// `POST /api/call`.
+/// Body of `POST /api/call`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CallBody {
@@ -27,7 +27,7 @@ pub(super) struct CallBody {
     params: Option<Value>,
 }
 
-/// `POST /api/event`.
+/// Body of `POST /api/event`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventBody {
@@ -37,7 +37,7 @@ pub(super) struct EventBody {
     params: Option<Value>,
 }
 
-/// `POST /api/raw`.
+/// Body of `POST /api/raw`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBody {
@@ -45,7 +45,7 @@ pub(super) struct RawBody {
     text: String,
 }
 
-/// Whom it is about.
+/// The device that a request is about.
 #[derive(Deserialize)]
 pub(super) struct Who {
     pub(super) login_code: String,
@@ -59,12 +59,12 @@ impl From<RpcError> for Refusal {
 
 type Answer = Result<Json<Value>, Refusal>;
 
-/// Where the streams go: `{"rtmp_port": 1935}`.
+/// The port of the RTMP server: `{"rtmp_port": 1935}`.
 pub(super) async fn info(State(cloud): State<Arc<Cloud>>) -> Json<Value> {
     Json(json!({ "rtmp_port": cloud.rtmp_addr.port() }))
 }
 
-/// Every device that called.
+/// Every device that has called.
 pub(super) async fn devices(State(cloud): State<Arc<Cloud>>) -> Json<Vec<DeviceInfo>> {
     Json(cloud.devices.list().iter().map(|device| device.info()).collect())
 }
@@ -79,7 +79,7 @@ pub(super) async fn packets(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
-/// Every RTMP stream received.
+/// Every RTMP stream that was received.
 pub(super) async fn streams(State(cloud): State<Arc<Cloud>>) -> Json<Vec<StreamInfo>> {
     Json(cloud.streams.list())
 }
@@ -89,7 +89,7 @@ pub(super) async fn faults(State(cloud): State<Arc<Cloud>>) -> Json<Faults> {
     Json(cloud.faults.borrow().clone())
 }
 
-/// Switches faults on and off: the body is the whole set.
+/// Replaces the set of faults by the body.
 pub(super) async fn set_faults(
     State(cloud): State<Arc<Cloud>>,
     Json(faults): Json<Faults>,
@@ -98,7 +98,7 @@ pub(super) async fn set_faults(
     Json(faults)
 }
 
-/// Calls a method of a device: `{"resp": …}` or `{"err": {"code": …, "msg": …}}`.
+/// Calls a method of a device and answers `{"resp": …}` or `{"err": {"code": …, "msg": …}}`.
 pub(super) async fn call(State(cloud): State<Arc<Cloud>>, Json(body): Json<CallBody>) -> Answer {
     match find(&cloud, &body.login_code)?.call(&body.method, body.params).await {
         Ok(value) => Ok(Json(json!({ "resp": value }))),
@@ -113,7 +113,7 @@ pub(super) async fn event(State(cloud): State<Arc<Cloud>>, Json(body): Json<Even
     Ok(Json(json!({})))
 }
 
-/// Sends a text to a device as it is.
+/// Sends a text to a device unchanged.
 pub(super) async fn raw(State(cloud): State<Arc<Cloud>>, Json(body): Json<RawBody>) -> Answer {
     find(&cloud, &body.login_code)?.send_raw(body.text).await?;
     Ok(Json(json!({})))

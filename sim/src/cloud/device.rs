@@ -1,4 +1,4 @@
-//! One login code: its connection of the moment, its packets, what it last reported.
+//! A device of the cloud, known by its login code: its present connection, its packets, and its last report.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,15 +13,15 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::now;
 use super::packet::{Direction, History, Packet, unix_ms};
 
-/// Packets a slow reader may be behind before it loses some.
+/// Number of packets that a slow reader may be behind before it loses some.
 const FEED: usize = 1024;
-/// Commands waiting for a connection's task.
+/// Number of commands that may wait for the task of a connection.
 const COMMANDS: usize = 64;
-/// Logins whose time is kept.
+/// Number of logins whose time is kept.
 const MAX_LOGINS: usize = 4096;
 
-/// A device as the cloud knows it. Exists from its first login, or from the first question about
-/// it, and outlives its connections.
+/// A device as the cloud knows it. It exists from its first login, or from the first question about it, and
+/// outlives its connections.
 #[derive(Debug)]
 pub struct Device {
     code: String,
@@ -31,23 +31,23 @@ pub struct Device {
     keepalive: watch::Sender<Option<Keepalive>>,
 }
 
-/// Names the device gave itself at login.
+/// The names that a device gave at its login.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Models {
-    /// `hardware_model` of the login.
+    /// The value of `hardware_model` at the login.
     pub hardware_model: String,
-    /// `firmware_model` of the login.
+    /// The value of `firmware_model` at the login.
     pub firmware_model: String,
 }
 
-/// The connection of the moment, as others reach it.
+/// The present connection of a device, as other tasks reach it.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     id: u64,
     commands: mpsc::Sender<Command>,
 }
 
-/// What others ask of a connection's task.
+/// An order to the task of a connection.
 #[derive(Debug)]
 pub(super) enum Command {
     Call { method: String, params: Option<Value>, reply: oneshot::Sender<Result<Value, RpcError>> },
@@ -65,28 +65,28 @@ struct Log {
     last_seen_ms: u64,
 }
 
-/// One row of `/api/devices`.
+/// The state of a device. Also a row of `/api/devices`.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeviceInfo {
-    /// The code it logs in with.
+    /// The code by which the device logs in.
     pub login_code: String,
-    /// A connection is open.
+    /// Whether a connection is open.
     pub online: bool,
-    /// Logins accepted since the start.
+    /// Number of logins accepted since the start.
     pub logins: u64,
-    /// Packets and notes recorded since the start.
+    /// Number of packets and notes recorded since the start.
     pub packets: u64,
-    /// When the last packet came, in milliseconds since 1970; 0: never.
+    /// When the last packet came, in milliseconds since 1970; 0 before the first.
     pub last_seen_ms: u64,
-    /// Names the device gave itself.
+    /// The names that the device gave at its last login.
     #[serde(flatten)]
     pub models: Models,
-    /// The last keepalive.
+    /// The last keepalive; `None` before the first.
     pub keepalive: Option<Keepalive>,
 }
 
-/// Code of an [`RpcError`] made here, not by the device: nothing was sent, or the connection ended
-/// before the answer.
+/// Code of an [`RpcError`] that the simulator made: nothing was sent, or the connection ended before the
+/// answer.
 pub const NOT_ANSWERED: i64 = 0;
 
 impl Device {
@@ -100,12 +100,12 @@ impl Device {
         }
     }
 
-    /// The code it logs in with.
+    /// The code by which the device logs in.
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// Returns when a connection is open; at once if one is.
+    /// Returns when a connection is open.
     pub async fn wait_online(&self) {
         let _ = self.link.subscribe().wait_for(Option::is_some).await;
     }
@@ -115,8 +115,11 @@ impl Device {
         let _ = self.link.subscribe().wait_for(Option::is_none).await;
     }
 
-    /// Sends a request and waits for its answer or for the end of the connection, which an answer
-    /// later than 20 s ends. The error is the device's own, or has the code [`NOT_ANSWERED`].
+    /// Sends a request and waits for its answer or for the end of the connection, which an answer later than 20
+    /// s ends.
+    ///
+    /// # Errors
+    /// The device's own error, or one with the code [`NOT_ANSWERED`].
     pub async fn call(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
         let (reply, answer) = oneshot::channel();
         self.command(Command::Call { method: method.to_owned(), params, reply }).await?;
@@ -124,21 +127,30 @@ impl Device {
     }
 
     /// Sends an event.
+    ///
+    /// # Errors
+    /// When no connection is open, or it ends at this moment.
     pub async fn notify(&self, event: &str, params: Option<Value>) -> Result<(), RpcError> {
         self.command(Command::Notify { event: event.to_owned(), params }).await
     }
 
-    /// Sends a text as it is, well formed or not. Answers to it show up among the packets only.
+    /// Sends a text unchanged, well formed or not. An answer to it is found among the packets only.
+    ///
+    /// # Errors
+    /// When no connection is open, or it ends at this moment.
     pub async fn send_raw(&self, text: impl Into<String>) -> Result<(), RpcError> {
         self.command(Command::Raw(text.into())).await
     }
 
     /// Closes the connection.
+    ///
+    /// # Errors
+    /// When no connection is open, or it ends at this moment.
     pub async fn hang_up(&self) -> Result<(), RpcError> {
         self.command(Command::HangUp).await
     }
 
-    /// The packets kept so far, oldest first, and every one to come.
+    /// The packets kept so far, oldest first, and a receiver of all that follow.
     pub fn packets(&self) -> (Vec<Arc<Packet>>, broadcast::Receiver<Arc<Packet>>) {
         let log = self.lock();
         (log.history.iter().cloned().collect(), self.feed.subscribe())
@@ -149,17 +161,17 @@ impl Device {
         self.keepalive.subscribe()
     }
 
-    /// Logins accepted since the start.
+    /// Number of logins accepted since the start.
     pub fn logins(&self) -> u64 {
         self.lock().logins
     }
 
-    /// When they were accepted; the first 4,096 are kept.
+    /// The times of the first 4,096 logins.
     pub fn login_times(&self) -> Vec<Instant> {
         self.lock().times.clone()
     }
 
-    /// What `/api/devices` says about it.
+    /// The state of the device at this moment.
     pub fn info(&self) -> DeviceInfo {
         let log = self.lock();
         DeviceInfo {
@@ -173,17 +185,17 @@ impl Device {
         }
     }
 
-    /// A connection is open.
+    /// Whether a connection is open.
     pub fn online(&self) -> bool {
         self.link.borrow().is_some()
     }
 
-    /// `Some` while a connection is open.
+    /// The present connection, as it changes; `None` while there is none.
     pub(super) fn online_changes(&self) -> watch::Receiver<Option<Link>> {
         self.link.subscribe()
     }
 
-    /// Makes a new connection the current one; the older one sees it and closes.
+    /// Makes a new connection the present one; the older one learns of it and closes.
     pub(super) fn attach(&self, models: Models) -> (Attachment<'_>, mpsc::Receiver<Command>) {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let id = {
@@ -204,7 +216,7 @@ impl Device {
         if direction == Direction::FromDevice {
             log.last_seen_ms = unix_ms();
         }
-        // Sent under the lock: `packets` neither misses one nor hands it out twice.
+        // Sent under the lock, so that a reader of `packets` neither misses one nor gets it twice.
         let _ = self.feed.send(log.history.push(direction, text));
     }
 
@@ -226,8 +238,8 @@ impl Device {
     }
 }
 
-/// A connection's hold on its device. Dropping it takes the device offline, unless a newer
-/// connection took its place.
+/// Keeps a device online for one connection. Dropping it takes the device offline, unless a newer connection
+/// has taken over.
 pub(super) struct Attachment<'a> {
     device: &'a Device,
     id: u64,
@@ -235,7 +247,7 @@ pub(super) struct Attachment<'a> {
 }
 
 impl Attachment<'_> {
-    /// Returns when a newer login took the place. Cancel safe.
+    /// Returns when a newer login has taken over. Cancel safe.
     pub(super) async fn replaced(&mut self) {
         let id = self.id;
         let _ = self.link.wait_for(|link| link.as_ref().is_none_or(|link| link.id != id)).await;
@@ -254,7 +266,7 @@ impl Drop for Attachment<'_> {
     }
 }
 
-/// Every device that called, by login code.
+/// All devices that have called, by login code.
 #[derive(Debug)]
 pub(super) struct Devices {
     max: usize,
@@ -262,12 +274,12 @@ pub(super) struct Devices {
 }
 
 impl Devices {
-    /// Remembers at most `max` codes; above, one that is offline and unwatched makes room.
+    /// Remembers at most `max` codes; beyond them, a device that is offline and in nobody's hands makes room.
     pub(super) fn new(max: usize) -> Self {
         Self { max, map: Mutex::default() }
     }
 
-    /// The device of this code, made if it is not known. `None`: too many are known already.
+    /// The device of this code, made if it is not known; `None` when too many are known already.
     pub(super) fn open(&self, code: &str) -> Option<Arc<Device>> {
         let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(device) = map.get(code) {
@@ -284,12 +296,12 @@ impl Devices {
         Some(device)
     }
 
-    /// The device of this code, if it is known.
+    /// The device of this code; `None` if it is not known.
     pub(super) fn find(&self, code: &str) -> Option<Arc<Device>> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner).get(code).cloned()
     }
 
-    /// All of them, by code.
+    /// All devices, by code.
     pub(super) fn list(&self) -> Vec<Arc<Device>> {
         let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list: Vec<_> = map.values().cloned().collect();

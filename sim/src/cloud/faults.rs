@@ -1,10 +1,10 @@
-//! Misbehaviour on request: what a broken cloud or a broken network does to a device.
+//! Faults of the cloud on request: what a broken cloud or a broken network does to a device.
 
 use serde::{Deserialize, Serialize};
 
 use super::record::RecordFaults;
 
-/// Every fault that is on. The default is a healthy cloud. Also the JSON of `/api/faults`.
+/// All faults of the cloud. The default is a healthy cloud. Also the JSON of `/api/faults`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
@@ -16,25 +16,25 @@ pub struct Faults {
     pub record: RecordFaults,
 }
 
-/// Faults of the device endpoint; those of running connections act at once.
+/// Faults of the device endpoint, which act on running connections at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinkFaults {
     /// Logins are refused with this HTTP status (400 to 599).
     pub refuse_login: Option<u16>,
-    /// The connection is closed when the first packet of the device arrives, unanswered.
+    /// The connection is closed, without an answer, when the first packet of the device arrives.
     pub close_before_answer: bool,
-    /// Nothing is read any more; what is sent still goes out.
+    /// Nothing is read any more; packets to the device still go out.
     pub stop_reading: bool,
-    /// Nothing is read and nothing is written: a cut cable. The connection stays open.
+    /// Nothing is read and nothing is written, as with a cut cable. The connection stays open.
     pub half_open: bool,
     /// Keepalives stay unanswered.
     pub mute_keepalive: bool,
     /// Every request of the device is answered with text that is no packet.
     pub garbage: bool,
-    /// Milliseconds a request of the device waits before it is looked at.
+    /// Milliseconds that a request of the device waits before it is looked at.
     pub delay_ms: u64,
-    /// Events per second sent to every device, at most 20,000.
+    /// Number of events a second that every device is sent, at most 20,000.
     pub flood: u32,
 }
 
@@ -60,7 +60,7 @@ pub enum RtmpFault {
 }
 
 impl LinkFaults {
-    /// True while the socket must not be read.
+    /// Whether nothing is read from the device.
     pub(super) fn deaf(&self) -> bool {
         self.stop_reading || self.half_open
     }

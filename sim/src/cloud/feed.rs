@@ -1,5 +1,5 @@
-//! The packets of one device as they happen, to a page. A page that is too slow loses some and is
-//! told how many.
+//! Sends the packets of one device to a page as they happen. A page that is too slow loses some and is told how
+//! many.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use super::Cloud;
 use super::api::Who;
 use super::device::Device;
 
-/// Pages say nothing on their sockets.
+/// Longest message of a page, in bytes; pages have nothing to say.
 const MAX_MESSAGE: usize = 4 << 10;
-/// A page that takes no bytes for so long is gone.
+/// A page that takes no bytes for this time is cut off.
 pub(super) const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// `GET /feed?login_code=…`: `{"packet": …}`, `{"lost": n}` and `{"online": bool}` messages.
@@ -43,7 +43,7 @@ pub(super) async fn open(
     })
 }
 
-/// The bounds of a page's socket.
+/// Sets the bounds of a page's socket.
 pub(super) fn limit(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE)
 }

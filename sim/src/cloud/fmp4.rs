@@ -1,5 +1,5 @@
-//! Fragmented MP4 (ISO/IEC 14496-12) for Media Source Extensions: one initialisation segment, then
-//! one fragment per frame. Pure. Not here: which frames to play, see `play`.
+//! Writes fragmented MP4 (ISO/IEC 14496-12) for Media Source Extensions: one initialisation segment, then one
+//! fragment for each frame. Pure. Which frames are played is decided in `play`.
 
 mod boxes;
 mod init;
@@ -11,22 +11,22 @@ use ivt_media::frame::{AudioCodec, AudioParams, CLOCK_HZ, Frame, Track, VideoPar
 
 use boxes::{boxed, full_box};
 
-/// Duration of a frame whose successor lies at or before it, in ticks.
+/// Duration in ticks of a frame whose successor is not later.
 const MIN_DURATION: i64 = 1;
-/// Longest duration written: a longer pause is a hole, which the player skips.
+/// Longest duration written, in ticks: a longer pause is a hole, which the player skips.
 const MAX_DURATION: i64 = 2 * CLOCK_HZ;
 
-/// What an initialisation segment announces.
+/// The tracks that an initialisation segment announces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tracks {
-    /// The picture, if there is one.
+    /// The picture; `None` without one.
     pub video: Option<Arc<VideoParams>>,
-    /// The sound, if there is one.
+    /// The sound; `None` without one.
     pub audio: Option<Arc<AudioParams>>,
 }
 
 impl Tracks {
-    /// Sets the parameters of one frame's track. True if they are new.
+    /// Takes over the parameters of a frame's track. True if they are new.
     pub fn learn(&mut self, track: &Track) -> bool {
         match track {
             Track::Video(params) => replace(&mut self.video, params),
@@ -34,7 +34,7 @@ impl Tracks {
         }
     }
 
-    /// True if frames of this track can follow this announcement.
+    /// Whether frames of this track can follow this announcement.
     pub fn covers(&self, track: &Track) -> bool {
         match track {
             Track::Video(params) => same(&self.video, params),
@@ -42,8 +42,7 @@ impl Tracks {
         }
     }
 
-    /// The type for `MediaSource.isTypeSupported`; `None` when nothing here fits into MP4 as
-    /// browsers play it.
+    /// The type for `MediaSource.isTypeSupported`; `None` when no track fits into MP4 as browsers play it.
     pub fn mime(&self) -> Option<String> {
         let video = self.video.as_deref().map(init::video_codec);
         let audio = self.playable_audio().map(init::audio_codec);
@@ -52,7 +51,7 @@ impl Tracks {
         (!codecs.is_empty()).then(|| format!("{kind}/mp4; codecs=\"{}\"", codecs.join(", ")))
     }
 
-    /// The sound, where a browser can play it: G.711 has no place in Media Source Extensions.
+    /// The sound, if a browser can play it: Media Source Extensions know no G.711.
     fn playable_audio(&self) -> Option<&AudioParams> {
         self.audio.as_deref().filter(|audio| audio.codec == AudioCodec::Aac)
     }
@@ -70,12 +69,12 @@ fn same<T: PartialEq>(slot: &Option<Arc<T>>, params: &Arc<T>) -> bool {
     slot.as_ref().is_some_and(|held| Arc::ptr_eq(held, params) || held == params)
 }
 
-/// Turns frames into fragments. Holds one frame per track back, so that each is written with its
-/// true duration: players take a wrong one for a hole.
+/// Turns frames into fragments. One frame of each track is held back, so that it is written with its true
+/// duration: a player takes a wrong one for a hole.
 #[derive(Debug)]
 pub struct Muxer {
     tracks: Tracks,
-    /// Decode time written as 0.
+    /// The decode time that is written as 0, in ticks.
     origin: i64,
     sequence: u32,
     video: Option<Arc<Frame>>,
@@ -83,12 +82,12 @@ pub struct Muxer {
 }
 
 impl Muxer {
-    /// A muxer whose timeline starts at `origin`, 90 kHz. Frames before it are left out.
+    /// A muxer whose timeline begins at `origin`, in ticks of 90 kHz. Earlier frames are left out.
     pub fn new(tracks: Tracks, origin: i64) -> Self {
         Self { tracks, origin, sequence: 0, video: None, audio: None }
     }
 
-    /// What it announces.
+    /// The tracks that the muxer announces.
     pub fn tracks(&self) -> &Tracks {
         &self.tracks
     }
@@ -98,7 +97,7 @@ impl Muxer {
         init::segment(self.tracks.video.as_deref(), self.tracks.playable_audio())
     }
 
-    /// Takes a frame; gives the fragment of the one before it on the same track, `moof` and `mdat`.
+    /// Takes a frame, and returns the fragment (`moof` and `mdat`) of the frame before on the same track.
     pub fn push(&mut self, frame: Arc<Frame>) -> Option<Bytes> {
         let playable = match &frame.track {
             Track::Video(_) => self.tracks.video.is_some(),
@@ -113,7 +112,7 @@ impl Muxer {
         Some(self.write(&frame, next))
     }
 
-    /// The fragments of the frames held back: the last picture lasts until `end`, 90 kHz, the last
+    /// The fragments of the frames held back: the last picture lasts until `end` in ticks of 90 kHz, the last
     /// sound as long as its samples.
     pub fn finish(&mut self, end: i64) -> impl Iterator<Item = Bytes> {
         let (video, audio) = (self.video.take(), self.audio.take());
@@ -129,7 +128,7 @@ impl Muxer {
     }
 }
 
-/// Ticks of one frame of AAC.
+/// Duration of a frame of AAC, in ticks.
 fn sound(frame: &Frame) -> i64 {
     match &frame.track {
         Track::Audio(params) => 1024 * CLOCK_HZ / i64::from(params.sample_rate.max(1)),
@@ -140,11 +139,11 @@ fn sound(frame: &Frame) -> i64 {
 const VIDEO_TRACK: u32 = 1;
 const AUDIO_TRACK: u32 = 2;
 
-/// `tfhd`: offsets count from the start of the `moof`.
+/// Flag of `tfhd`: offsets count from the start of the `moof`.
 const DEFAULT_BASE_IS_MOOF: u32 = 0x02_0000;
-/// `trun`: data offset, then duration, size, flags and composition offset of each sample.
+/// Flags of `trun`: data offset, then duration, size, flags and composition offset of each sample.
 const TRUN_FIELDS: u32 = 0x0001 | 0x0100 | 0x0200 | 0x0400 | 0x0800;
-/// Sample flags: depends on no other; may be depended on.
+/// Flags of a sample that depends on no other and may be depended on.
 const SYNC_SAMPLE: u32 = 0x0200_0000;
 const OTHER_SAMPLE: u32 = 0x0101_0000;
 

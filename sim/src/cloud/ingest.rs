@@ -1,5 +1,4 @@
-//! The RTMP side: every published stream becomes a [`Stream`]. Not here: the protocol, see
-//! `ivt_media::rtmp`.
+//! The RTMP server: every published stream becomes a [`Stream`]. The protocol is in `ivt_media::rtmp`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,12 +17,12 @@ use super::play::MAX_KEY;
 use super::streams::Stream;
 use super::{Cloud, now};
 
-/// Publishers connected at a time; the rest wait in the backlog.
+/// Most publishers connected at a time; more wait in the system's backlog.
 const PUBLISHERS: usize = 64;
-/// How much of a stream the fault "close mid-stream" lets through, in milliseconds.
+/// Time of stream that the fault "close mid-stream" lets through, in milliseconds.
 const MID_STREAM_MS: u32 = 2_000;
 
-/// Accepts publishers until dropped.
+/// Accepts publishers until the future is dropped.
 pub(super) async fn serve(cloud: Arc<Cloud>, listener: TcpListener) {
     let seats = Arc::new(Semaphore::new(PUBLISHERS));
     while let Ok(seat) = seats.clone().acquire_owned().await {
@@ -40,7 +39,7 @@ pub(super) async fn serve(cloud: Arc<Cloud>, listener: TcpListener) {
                 });
             }
             Err(error) => {
-                // Out of descriptors: without a pause this would spin.
+                // Without a pause this would spin while descriptors are lacking.
                 log::warn!(target: "sim", "RTMP accept: {error}");
                 sleep(Duration::from_millis(200)).await;
             }
@@ -69,7 +68,7 @@ async fn connection(cloud: &Cloud, mut socket: TcpStream, remote: SocketAddr) {
     }
 }
 
-/// One publish, from the handshake on; says why it ended.
+/// Receives one publish, from the handshake on, and returns why it ended.
 async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<String, RtmpError> {
     let mut session = server::accept(socket, ServerLimits::default()).await?;
     let request = session.publish().await?;
@@ -87,7 +86,7 @@ async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<S
     Ok(why)
 }
 
-/// Takes the tags of a publish until it ends; says why.
+/// Takes the tags of a publish until it ends, and returns why.
 async fn follow(
     cloud: &Cloud,
     session: &mut Session<TcpStream>,
@@ -111,20 +110,20 @@ async fn follow(
     }
 }
 
-/// Returns when another fault, or none, is on.
+/// Returns when the present fault is another one.
 async fn while_fault(cloud: &Cloud, fault: RtmpFault) {
     let _ = cloud.faults.subscribe().wait_for(|faults| faults.rtmp != fault).await;
 }
 
-/// One publish: tags in, frames to the stream. Dropping it ends the publish.
+/// Turns the tags of one publish into frames of its stream. Dropping it ends the publish.
 pub(super) struct Receiver<'a> {
     stream: &'a Stream,
     number: u64,
     demuxer: Demuxer,
-    /// Nothing was shown yet: only a key frame starts a picture.
+    /// Whether no frame was shown yet: a picture can only begin with a key frame.
     fresh: bool,
     first_ms: Option<u32>,
-    /// From the first tag to the last.
+    /// Time from the first tag to the last, in milliseconds.
     elapsed_ms: u32,
     why: String,
 }
@@ -136,7 +135,7 @@ impl<'a> Receiver<'a> {
         Self { stream, number, demuxer, fresh: true, first_ms: None, elapsed_ms: 0, why }
     }
 
-    /// The outcome, or `None` once a newer publisher took the key. Cancels `work` then.
+    /// The outcome of `work`; `None` once a newer publisher has taken the key, which cancels `work`.
     async fn unless_replaced<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -161,7 +160,7 @@ impl<'a> Receiver<'a> {
             if !frame.key {
                 return;
             }
-            // Players may still hold the times of the publish before.
+            // Players may still hold times of the publish before.
             frame.discontinuity = true;
             self.fresh = false;
         }

@@ -1,32 +1,32 @@
-//! Whose answer is it: requests typed by hand share the connection with those of the `Peer`, whose
-//! rule on `seq` would end it at the first answer it did not ask for.
+//! Tells whose request an answer belongs to. Requests that a person types share the connection with those of
+//! the `Peer`, which would end it at the first answer that it did not ask for.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Answers later than this are nobody's: the specification's 20 s and a little.
+/// An answer later than this belongs to no request: the 20 s of the specification and a little.
 const PATIENCE: Duration = Duration::from_secs(21);
 const MAX_WAITING: usize = 256;
 
-/// Who sent a request.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// The protocol machine.
+    /// The protocol machine sent it.
     Peer,
-    /// A person, or a script, by raw text.
+    /// A person or a script sent it as raw text.
     Raw,
 }
 
-/// The kinds of packet, told apart by the members present.
+/// The kinds of packets, which differ in the members present.
 #[derive(Debug, PartialEq)]
 pub(super) enum Kind {
-    /// `req`, with the method.
+    /// A packet with `req`, and its method.
     Request(String),
-    /// `seq` without `req`.
+    /// A packet with `seq` and without `req`.
     Response(Value),
-    /// Everything else, well formed or not.
+    /// Any other text, well formed or not.
     Other,
 }
 
@@ -41,14 +41,14 @@ impl Kind {
     }
 }
 
-/// Requests on the wire in the order sent; answers come in that order.
+/// The requests on the wire in the order in which they were sent, which is that of the answers.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     waiting: VecDeque<(Instant, Sender, Value)>,
 }
 
 impl Ledger {
-    /// Notes a text that goes out; only requests matter.
+    /// Remembers a text that goes out, if it is a request.
     pub(super) fn sent(&mut self, now: Instant, sender: Sender, text: &str) {
         let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else { return };
         if !packet.contains_key("req") {
@@ -61,7 +61,7 @@ impl Ledger {
         self.waiting.push_back((now, sender, seq));
     }
 
-    /// Who is to see the answer with this `seq`. One that nobody asked for is the peer's: it knows
+    /// The sender of the request that has this `seq`. An answer to no request belongs to the peer, which knows
     /// the rule.
     pub(super) fn claim(&mut self, now: Instant, seq: &Value) -> Sender {
         self.waiting.retain(|(sent, ..)| now.saturating_duration_since(*sent) < PATIENCE);

@@ -1,5 +1,5 @@
-//! The device endpoint: one task per connection, driving the same protocol machine as the device,
-//! facing the other way. The rules live in `ivt_proto::rpc`; the misbehaviour in `faults`.
+//! The device endpoint: each connection has a task that drives the same protocol machine as the device, from
+//! the other side. The rules are in `ivt_proto::rpc`, the faults in `faults`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -26,17 +26,17 @@ use crate::listener::Remote;
 
 /// Largest message of a device, in bytes.
 const MAX_MESSAGE: usize = 64 << 10;
-/// Longest login code and model name taken, in bytes.
+/// Longest login code or model name, in bytes.
 const MAX_NAME: usize = 128;
-/// A device that takes no bytes for so long is gone.
+/// A device that takes no bytes for this time is cut off.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
-/// Packets held back by the delay fault; a device that has sent more is no longer read.
+/// Most packets held back by the delay fault; a device that has sent more is no longer read.
 const MAX_HELD: usize = 256;
-/// Bursts per second of the flood fault.
+/// Number of bursts a second of the flood fault.
 const FLOOD_TICKS: u32 = 100;
 const MAX_FLOOD: u32 = 20_000;
 
-/// The query of the login URL. Lenient: what a device leaves out is empty.
+/// The query of the login URL. A member that the device leaves out is empty.
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
@@ -96,7 +96,7 @@ pub(super) async fn login(
         })
 }
 
-/// One connection. Ends with a text that says why.
+/// One connection of a device.
 struct Driver<'a> {
     cloud: &'a Cloud,
     device: &'a Device,
@@ -105,7 +105,7 @@ struct Driver<'a> {
     peer: Peer,
     ledger: Ledger,
     replies: HashMap<CallId, oneshot::Sender<Result<Value, RpcError>>>,
-    /// Requests held back by the delay fault, with the moment to look at them.
+    /// Requests held back by the delay fault, each with the moment when it is due.
     held: VecDeque<(Instant, String)>,
     heard: Instant,
 }
@@ -140,7 +140,7 @@ impl<'a> Driver<'a> {
             ended = self.drive(inbox) => ended.err().unwrap_or_else(|| "hung up on request".to_owned()),
         };
         drop(attachment);
-        // Politeness with a limit: a peer that does not read is not waited for.
+        // A peer that does not read is not waited for.
         let _ = timeout(Duration::from_millis(500), self.sink.close()).await;
         why
     }
@@ -170,7 +170,7 @@ impl<'a> Driver<'a> {
                 },
                 command = inbox.recv() => match command {
                     Some(command) => if self.obey(command).await? { return Ok(()) },
-                    None => std::future::pending().await, // Replaced; `run` sees it too.
+                    None => std::future::pending().await, // A newer login replaced this connection, which `run` sees too.
                 },
                 () = until(self.peer.poll_timeout()) => {
                     self.peer.handle_timeout(now()).map_err(|v| format!("hung up: {v}"))?;
@@ -192,7 +192,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// One text of the device: recorded, then bent by the faults, then given to the machine.
+    /// Takes one text of the device: records it, applies the faults, and hands it to the protocol machine.
     fn receive(&mut self, link: &LinkFaults, text: &str) -> Ended {
         self.device.record(Direction::FromDevice, text.to_owned());
         if link.close_before_answer {
@@ -224,7 +224,7 @@ impl<'a> Driver<'a> {
         self.peer.handle_text(now, text).map_err(|violation| format!("hung up: {violation}"))
     }
 
-    /// True: hang up.
+    /// Carries out a command. True means that the connection has to end.
     async fn obey(&mut self, command: Command) -> Result<bool, String> {
         match command {
             Command::HangUp => return Ok(true),
@@ -247,7 +247,7 @@ impl<'a> Driver<'a> {
         Ok(false)
     }
 
-    /// Drains everything the machine has to say.
+    /// Sends everything that the protocol machine has to say.
     async fn flush(&mut self, link: &LinkFaults) -> Ended {
         while let Some(request) = self.peer.poll_request() {
             let answer = self.cloud.options.answers.answer(self.device, &request);
@@ -290,7 +290,7 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Sleeps until the moment, for ever if there is none.
+/// Sleeps until the moment; for ever if there is none.
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment.into()).await,

@@ -1,6 +1,7 @@
-//! The simulated cloud: device endpoint, RTMP server, and the page where one watches and steers.
+//! The simulated cloud: a device endpoint, an RTMP server, a recording service, and a page to watch and steer
+//! them.
 //!
-//! Not here: the rules of the protocol, see `ivt_proto::rpc`.
+//! The rules of the protocol are in `ivt_proto::rpc`.
 
 mod answers;
 mod api;
@@ -46,7 +47,7 @@ use device::Devices;
 use record::Recorder;
 use streams::Streams;
 
-/// Pages and scripts connected at a time.
+/// Most pages and scripts connected at a time.
 const PAGE_SEATS: usize = 64;
 
 /// A running cloud. Dropping it closes everything.
@@ -56,7 +57,7 @@ pub struct CloudSim {
     servers: JoinSet<()>,
 }
 
-/// What its tasks share.
+/// The state that all tasks of the cloud share.
 pub(crate) struct Cloud {
     options: CloudOptions,
     rtmp_addr: SocketAddr,
@@ -70,7 +71,10 @@ pub(crate) struct Cloud {
 }
 
 impl CloudSim {
-    /// Binds both ports and serves until dropped.
+    /// Listens on both ports and serves until the cloud is dropped.
+    ///
+    /// # Errors
+    /// When a port cannot be listened on.
     pub async fn start(options: CloudOptions) -> io::Result<Self> {
         let http = TcpListener::bind(options.http).await?;
         let rtmp = TcpListener::bind(options.rtmp).await?;
@@ -111,40 +115,40 @@ impl CloudSim {
     /// Closes every connection and frees both ports.
     pub async fn stop(mut self) {
         self.cloud.shutdown.send_replace(true);
-        // A browser may keep an idle connection open; the ports are free long before.
+        // A browser may keep an idle connection open; the ports are free long before it closes.
         let servers = &mut self.servers;
         let _ =
             timeout(Duration::from_secs(1), async { while servers.join_next().await.is_some() {} })
                 .await;
     }
 
-    /// Where devices and browsers connect.
+    /// The address for devices and browsers.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
     }
 
-    /// Where streams are published.
+    /// The address for publishers.
     pub fn rtmp_addr(&self) -> SocketAddr {
         self.cloud.rtmp_addr
     }
 
-    /// What a device is configured with: `ws://HOST:PORT/ivc`.
+    /// The URL that a device is configured with: `ws://HOST:PORT/ivc`.
     pub fn device_url(&self) -> String {
         format!("ws://{}/ivc", self.http_addr)
     }
 
-    /// The whole login URL of a device.
+    /// The URL of a device with its login.
     pub fn login_url(&self, code: &str, password: &str) -> Url {
         let query = [("login_code", code), ("login_passwd", password)];
         Url::parse_with_params(&self.device_url(), query).expect("an address makes a URL")
     }
 
-    /// Where to publish a stream so that it is found under `key`.
+    /// The URL to which a stream is published so that it is found under `key`.
     pub fn rtmp_url(&self, key: &str) -> String {
         format!("rtmp://{}/live/{key}", self.cloud.rtmp_addr)
     }
 
-    /// The page of one device.
+    /// The URL of the page of one device.
     pub fn page_url(&self, code: &str) -> Url {
         let base = format!("http://{}/", self.http_addr);
         Url::parse_with_params(&base, [("login_code", code)]).expect("an address makes a URL")
@@ -171,7 +175,7 @@ impl CloudSim {
         self.cloud.streams.list()
     }
 
-    /// Every device that called.
+    /// The state of every device that has called.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         self.cloud.devices.list().iter().map(|device| device.info()).collect()
     }
@@ -185,13 +189,13 @@ impl CloudSim {
         url
     }
 
-    /// The page with the timeline of one recording session.
+    /// The URL of the page with the timeline of one recording session.
     pub fn recordings_url(&self, session: &str) -> Url {
         let base = format!("http://{}/recordings", self.http_addr);
         Url::parse_with_params(&base, [("session", session)]).expect("an address makes a URL")
     }
 
-    /// The recording session of this name, whether it was called for yet or not.
+    /// The recording session of this name, whether a device has called for it yet or not.
     ///
     /// # Panics
     /// When 64 other sessions are in use, or the name is empty or longer than 128 bytes.
@@ -204,27 +208,28 @@ impl CloudSim {
         self.cloud.recorder.list().iter().map(|recording| recording.info()).collect()
     }
 
-    /// The bytes of a stored segment, by its name, while they are kept.
+    /// The bytes of a stored segment, as long as they are kept.
     pub fn object(&self, name: &str) -> Option<Bytes> {
         self.cloud.recorder.object(name)
     }
 
-    /// What `PUT /sink/…` received.
+    /// The counts of what `PUT /sink/…` received.
     pub fn sink(&self) -> SinkInfo {
         self.cloud.recorder.sink()
     }
 
-    /// Where devices reach this server from now on, if not by its own address: `https://HOST:PORT`.
+    /// Tells devices from now on to reach this server at `base`, `https://HOST:PORT`, and not at its own
+    /// address.
     pub fn set_public_base(&self, base: &Url) {
         self.cloud.recorder.set_base(base);
     }
 
-    /// The faults that are on.
+    /// The present faults.
     pub fn faults(&self) -> Faults {
         self.cloud.faults.borrow().clone()
     }
 
-    /// Switches faults on and off.
+    /// Replaces the faults.
     pub fn set_faults(&self, faults: Faults) {
         self.cloud.faults.send_replace(faults);
     }
@@ -236,7 +241,7 @@ impl Drop for CloudSim {
     }
 }
 
-/// The clock of deadlines, which tests may pause.
+/// The time by the clock of deadlines, which tests may pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

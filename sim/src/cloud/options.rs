@@ -1,4 +1,4 @@
-//! How the cloud is set up.
+//! The settings of the cloud.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,34 +8,33 @@ use super::answers::Answers;
 use super::faults::Faults;
 use super::record::Bodies;
 
-/// How the cloud is set up.
+/// The settings of the cloud.
 #[derive(Clone, Debug)]
 pub struct CloudOptions {
-    /// Where devices and browsers connect; port 0 takes a free one.
+    /// Address for devices and browsers; port 0 lets the kernel choose.
     pub http: SocketAddr,
-    /// Where streams are published; port 0 takes a free one.
+    /// Address for publishers; port 0 lets the kernel choose.
     pub rtmp: SocketAddr,
-    /// Who may log in; empty: anybody with a login code.
+    /// The logins that are accepted; empty accepts every login code.
     pub logins: Vec<Login>,
-    /// A device without a keepalive for so long is hung up on.
+    /// A device without a keepalive for this time is hung up on.
     pub patience: Duration,
-    /// Devices connected at a time.
+    /// Most devices connected at a time.
     pub max_devices: usize,
-    /// Bytes of each stream kept for players that come late.
+    /// Bytes of each stream that are kept for players that come later.
     pub ring_bytes: usize,
-    /// Bytes of recordings kept; the oldest go first.
+    /// Bytes of recordings that are kept; the oldest are dropped first.
     pub record_bytes: u64,
-    /// What is kept of recordings.
+    /// The part of recordings that is kept.
     pub record_bodies: Bodies,
-    /// What devices are answered.
+    /// The answers to requests of devices.
     pub answers: Answers,
-    /// Faults that are on from the start.
+    /// The faults at the start.
     pub faults: Faults,
 }
 
 impl Default for CloudOptions {
-    /// Loopback, free ports, anybody may log in, 30 s of patience, 64 devices, rings of 8 MiB,
-    /// recordings of 256 MiB.
+    /// Loopback and free ports, any login, 30 s of patience, 64 devices, rings of 8 MiB, recordings of 256 MiB.
     fn default() -> Self {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -53,17 +52,17 @@ impl Default for CloudOptions {
     }
 }
 
-/// A login the cloud accepts.
+/// A login that the cloud accepts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
-    /// `login_code`.
+    /// The `login_code`.
     pub code: String,
-    /// `login_passwd`; never printed.
+    /// The `login_passwd`, which is never printed.
     pub password: String,
 }
 
 impl Login {
-    /// True if `known` is empty or holds this pair.
+    /// Whether `known` is empty or holds this pair.
     pub(super) fn accepted(known: &[Self], code: &str, password: &str) -> bool {
         known.is_empty() || known.iter().any(|l| l.code == code && l.password == password)
     }

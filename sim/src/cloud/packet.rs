@@ -1,4 +1,4 @@
-//! What went over a device's connection, kept for the page and for tests.
+//! The packets of a device's connection, kept for the page and for tests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-/// Packets kept per device.
+/// Number of packets kept for each device.
 const MAX_PACKETS: usize = 500;
-/// Bytes of text kept per device.
+/// Bytes of text kept for each device.
 const MAX_BYTES: usize = 1 << 20;
 
 /// One application packet, or a note about the connection that carried it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Packet {
-    /// Counts from 1 per device, without holes: a hole in what a reader sees is a loss.
+    /// Number of the packet, from 1 for each device and without holes: a hole in what a reader sees is a loss.
     pub number: u64,
-    /// Milliseconds since 1970.
+    /// When the packet went, in milliseconds since 1970.
     pub time_ms: u64,
-    /// Which way it went.
+    /// The way the packet went.
     pub direction: Direction,
     /// The text as it was on the wire.
     pub text: String,
 }
 
-/// Which way a packet went.
+/// The way of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -32,7 +32,7 @@ pub enum Direction {
     FromDevice,
     /// The simulator sent it.
     ToDevice,
-    /// Not a packet: something happened to the connection.
+    /// No packet: something happened to the connection.
     Note,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Adds a packet and forgets the oldest ones above the bounds.
+    /// Adds a packet and drops the oldest ones beyond the bounds.
     pub(super) fn push(&mut self, direction: Direction, text: String) -> Arc<Packet> {
         self.last += 1;
         let packet = Arc::new(Packet { number: self.last, time_ms: unix_ms(), direction, text });
@@ -58,18 +58,18 @@ impl History {
         packet
     }
 
-    /// Oldest first.
+    /// The packets, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Packet>> {
         self.packets.iter()
     }
 
-    /// Packets ever recorded.
+    /// Number of packets ever recorded.
     pub(super) fn total(&self) -> u64 {
         self.last
     }
 }
 
-/// Milliseconds since 1970; 0 before.
+/// The time in milliseconds since 1970; 0 before.
 pub(super) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

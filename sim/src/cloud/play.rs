@@ -1,5 +1,5 @@
-//! Live play in a page: fragmented MP4 over a WebSocket. A page that is too slow meets a gap in the
-//! ring and goes on at the next key frame.
+//! Plays a stream in a page: fragmented MP4 over a WebSocket. A page that is too slow meets a gap in the ring
+//! and goes on at the next key frame.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,7 @@ async fn serve(stream: &Stream, socket: &mut WebSocket) -> Option<()> {
     let mut player = Player::default();
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    second.tick().await; // The first is due at once.
+    second.tick().await; // The first tick is due at once.
     say(socket, json!({ "stats": stream.info() })).await?;
     loop {
         tokio::select! {
@@ -90,18 +90,19 @@ async fn say(socket: &mut WebSocket, value: Value) -> Option<()> {
     send(socket, Message::Text(value.to_string().into())).await
 }
 
-/// What one player makes of the frames of a stream.
+/// The fragments of a stream for one player.
 #[derive(Default)]
 struct Player {
     muxer: Option<Muxer>,
 }
 
 enum Step {
-    /// Not for this player.
+    /// The frame is not for this player.
     Skip,
-    /// A track appeared that the announcement lacks: play the last group of pictures again, with it.
+    /// A track has come that the announcement lacks: the last group of pictures is played again, announced
+    /// anew.
     Rewind,
-    /// Send the announcement if it is new, then the fragment.
+    /// The announcement is sent if it is new, and then the fragment.
     Send { init: bool, fragment: Option<bytes::Bytes> },
 }
 
@@ -114,12 +115,12 @@ impl Player {
         }
         let mut tracks = stream.tracks.borrow().clone();
         if !frame.is_video() && tracks.video.is_some() {
-            // Only sound of this moment counts: the ring may hold older.
+            // Only new sound counts: the ring may hold older sound.
             let rewind = tracks.covers(&frame.track) && self.muxer.take().is_some();
             return if rewind { Step::Rewind } else { Step::Skip };
         }
         if !frame.key {
-            // Never rewound for: a publisher could make us play the same pictures for ever.
+            // No rewinding here: a publisher could have the same pictures played for ever.
             self.muxer = None;
             return Step::Skip;
         }

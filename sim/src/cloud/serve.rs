@@ -11,7 +11,7 @@ use super::{Cloud, api, feed, link, play, record};
 use crate::page::{self, Asset, CSS, HTML, SCRIPT, harden, same_origin};
 
 const MAX_BODY: usize = 128 << 10;
-/// The pages and their parts.
+/// The files of the pages.
 const ASSETS: [Asset; 11] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/recordings", HTML, include_str!("page/recordings.html")),
@@ -41,7 +41,7 @@ pub(super) fn router(cloud: Arc<Cloud>) -> Router {
         .route("/feed", get(feed::open))
         .route("/play/{key}", get(play::open))
         .merge(record::page_routes())
-        // Devices send no Origin; a page of another site does, and must not steer the cloud.
+        // Devices send no Origin; the page of another site does, and must not steer the cloud.
         .layer(from_fn(same_origin))
         .route("/ivc", get(link::login))
         .merge(record::device_routes())

@@ -1,4 +1,4 @@
-//! The streams the RTMP server receives, by key: counters for tests, a ring for players.
+//! The streams that the RTMP server receives, by key: counters for tests, and a ring for players.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,55 +12,55 @@ use tokio::sync::watch;
 use super::fmp4::Tracks;
 use super::now;
 
-/// Keys remembered; above, one that is neither live nor watched makes room.
+/// Most keys remembered; beyond them, one that is neither live nor watched makes room.
 const MAX_STREAMS: usize = 64;
 
-/// One stream key. Outlives its publishers: a player stays on it from publish to publish.
+/// One stream key. It outlives its publishers, so that a player stays from one publish to the next.
 pub struct Stream {
     pub(super) hub: Arc<Hub>,
-    /// The parameters of the running publish.
+    /// The parameters of the present publish.
     pub(super) tracks: watch::Sender<Tracks>,
     info: watch::Sender<StreamInfo>,
 }
 
-/// What is known of a stream; counters run from its first publish on.
+/// The state of a stream. Counters run from its first publish on.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct StreamInfo {
     /// The last part of the URL it was published to.
     pub key: String,
-    /// A publisher is connected.
+    /// Whether a publisher is connected.
     pub live: bool,
-    /// Publishes so far.
+    /// Number of publishes so far.
     pub publishes: u64,
-    /// Pictures and sound frames.
+    /// Number of pictures and sound frames.
     pub frames: u64,
-    /// Pictures.
+    /// Number of pictures.
     pub video_frames: u64,
-    /// Key pictures.
+    /// Number of key pictures.
     pub key_frames: u64,
-    /// Bytes of frames.
+    /// Length of all frames in bytes.
     pub bytes: u64,
     /// Compression of the picture: `H.264`, `H.265`.
     pub video: Option<&'static str>,
-    /// Width and height.
+    /// Width and height in pixels.
     pub dimensions: Option<(u32, u32)>,
     /// Compression of the sound: `AAC`, `G.711 A-law`, `G.711 µ-law`.
     pub audio: Option<&'static str>,
-    /// Samples per second.
+    /// Samples of the sound in a second.
     pub sample_rate: Option<u32>,
     /// RTMP timestamp of the last picture, in milliseconds.
     pub last_timestamp_ms: Option<u32>,
-    /// Pictures whose timestamp was not after that of the picture before.
+    /// Number of pictures whose timestamp was not after that of the picture before.
     pub dts_violations: u64,
-    /// Messages that were no FLV.
+    /// Number of messages that were no FLV.
     pub malformed: u64,
-    /// When the running or last publish began.
+    /// When the present or last publish began.
     #[serde(skip)]
     pub published_at: Option<Instant>,
-    /// When its first frame came.
+    /// When the first frame of the publish came.
     #[serde(skip)]
     pub first_frame_at: Option<Instant>,
-    /// When its first key picture came.
+    /// When the first key picture of the publish came.
     #[serde(skip)]
     pub first_key_at: Option<Instant>,
     /// Why the last publish ended.
@@ -77,29 +77,29 @@ impl Stream {
         }
     }
 
-    /// The counters of this moment.
+    /// The state at this moment.
     pub fn info(&self) -> StreamInfo {
         self.info.borrow().clone()
     }
 
-    /// The counters as they change.
+    /// The state as it changes.
     pub fn watch(&self) -> watch::Receiver<StreamInfo> {
         self.info.subscribe()
     }
 
-    /// Returns the counters once they satisfy `condition`; at once if they do.
+    /// Returns the state once it satisfies `condition`.
     pub async fn wait_for(&self, condition: impl FnMut(&StreamInfo) -> bool) -> StreamInfo {
         let mut info = self.info.subscribe();
         // The sender lives in `self`, so the watch cannot close.
         info.wait_for(condition).await.map_or_else(|_| self.info(), |info| info.clone())
     }
 
-    /// Returns the counters once `frames` pictures and sound frames came since the start.
+    /// Returns the state once `frames` pictures and sound frames have come since the start.
     pub async fn wait_frames(&self, frames: u64) -> StreamInfo {
         self.wait_for(|info| info.frames >= frames).await
     }
 
-    /// A publisher came; the number is its own. An older one on the same key is to leave.
+    /// Begins a publish and returns its number. An older publish on the same key has to end.
     pub(super) fn begin(&self) -> u64 {
         self.hub.clear();
         self.tracks.send_replace(Tracks::default());
@@ -113,7 +113,7 @@ impl Stream {
         self.info.borrow().publishes
     }
 
-    /// Counts a frame. `timestamp_ms` is what the publisher wrote.
+    /// Counts a frame; `timestamp_ms` is the timestamp that the publisher wrote.
     pub(super) fn count(&self, frame: &Frame, timestamp_ms: u32) {
         self.tracks.send_if_modified(|tracks| tracks.learn(&frame.track));
         self.info.send_modify(|info| {
@@ -132,7 +132,7 @@ impl Stream {
         self.info.send_modify(|info| info.malformed += 1);
     }
 
-    /// The publisher with this number is gone. What is held is old now and not for newcomers.
+    /// Ends the publish of this number. The frames in the ring are not for players that come later.
     pub(super) fn end(&self, publish: u64, why: &str) {
         self.info.send_if_modified(|info| {
             let current = info.publishes == publish;
@@ -159,7 +159,7 @@ impl StreamInfo {
             self.key_frames += 1;
             self.first_key_at.get_or_insert_with(now);
         }
-        // Timestamps wrap after 49.7 days: later is what is ahead by less than half of that.
+        // A timestamp wraps after 49.7 days: later ones are those ahead by less than half of that.
         let after = |last: u32| (1..1 << 31).contains(&timestamp_ms.wrapping_sub(last));
         if self.last_timestamp_ms.is_some_and(|last| !after(last)) {
             self.dts_violations += 1;
@@ -182,19 +182,19 @@ impl StreamInfo {
     }
 }
 
-/// Every stream key seen.
+/// All stream keys seen.
 pub(super) struct Streams {
     ring_bytes: usize,
     map: Mutex<HashMap<String, Arc<Stream>>>,
 }
 
 impl Streams {
-    /// Rings of `ring_bytes` each.
+    /// No streams yet; each will have a ring of `ring_bytes`.
     pub(super) fn new(ring_bytes: usize) -> Self {
         Self { ring_bytes, map: Mutex::default() }
     }
 
-    /// The stream of this key, made if it is not known. `None`: too many are known already.
+    /// The stream of this key, made if it is not known; `None` when too many are known already.
     pub(super) fn open(&self, key: &str) -> Option<Arc<Stream>> {
         let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stream) = map.get(key) {
@@ -212,7 +212,7 @@ impl Streams {
         Some(stream)
     }
 
-    /// The counters of all of them, by key.
+    /// The state of all streams, by key.
     pub(super) fn list(&self) -> Vec<StreamInfo> {
         let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list: Vec<_> = map.values().map(|stream| stream.info()).collect();

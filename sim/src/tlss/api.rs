@@ -1,4 +1,4 @@
-//! The JSON API: what the page and scripts ask of the server.
+//! The JSON API of the server, for the page and for scripts.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,24 +21,24 @@ use super::script::{Command, Script};
 use super::{Server, history};
 use crate::page::Refusal;
 
-/// Rows in an answer: the newest.
+/// Number of rows in an answer; the newest are taken.
 const MAX_ROWS: usize = 100;
-/// Bytes of text in a row.
+/// Longest text in a row, in bytes.
 const MAX_TEXT: usize = 32 << 10;
 const BYTES: &str = "application/octet-stream";
 
 type Answer = Result<Json<Value>, Refusal>;
 
-/// `GET /api/exchanges`.
+/// The query of `GET /api/exchanges`.
 #[derive(Deserialize)]
 pub(super) struct Wanted {
     mac: String,
-    /// Only those with a higher number.
+    /// Exchanges up to this number are left out.
     #[serde(default)]
     after: u64,
 }
 
-/// `POST /api/command`.
+/// The body of `POST /api/command`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CommandBody {
@@ -46,29 +46,29 @@ pub(super) struct CommandBody {
     command: String,
 }
 
-/// Whom it is about.
+/// The device that a request is about.
 #[derive(Deserialize)]
 pub(super) struct Who {
     mac: String,
 }
 
-/// Whom it is about, or all.
+/// The device that a request is about; `None` for all devices.
 #[derive(Deserialize)]
 pub(super) struct Whom {
     mac: Option<String>,
 }
 
-/// `POST /api/script`.
+/// The body of `POST /api/script`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScriptBody {
-    /// Absent: for all.
+    /// The device; `None` for all devices.
     mac: Option<String>,
-    /// `null`: the device has none of its own any more; for all, the typical one.
+    /// The script. `null` takes a device's own script away, and sets the typical one for all devices.
     script: Option<String>,
 }
 
-/// Where devices connect, and how they are read.
+/// The address for devices, and how they are read.
 pub(super) async fn info(State(server): State<Arc<Server>>) -> Json<Value> {
     let silence_ms = match server.reader.how {
         Reading::Silence(silence) => Some(silence.as_millis()),
@@ -135,7 +135,7 @@ fn reply(reply: &Reply) -> Value {
     })
 }
 
-/// The body of a reply; as a picture where it is one, never as a page.
+/// The body of a reply: as a picture where it is one, and never as a page.
 pub(super) async fn body(
     State(server): State<Arc<Server>>,
     Path(number): Path<u64>,
@@ -145,7 +145,7 @@ pub(super) async fn body(
     Ok(([(CONTENT_TYPE, kind)], reply.body).into_response())
 }
 
-/// A reply as it came, behind its length.
+/// A reply unchanged, with its length before it.
 pub(super) async fn raw(
     State(server): State<Arc<Server>>,
     Path(number): Path<u64>,
@@ -153,7 +153,7 @@ pub(super) async fn raw(
     Ok(([(CONTENT_TYPE, BYTES)], replied(&server.devices.history, number)?.raw))
 }
 
-/// Sends a command now, or when the device calls.
+/// Sends a command at once, or when the device calls next.
 pub(super) async fn command(
     State(server): State<Arc<Server>>,
     Json(body): Json<CommandBody>,
@@ -173,7 +173,7 @@ pub(super) async fn hang_up(State(server): State<Arc<Server>>, Json(who): Json<W
     Ok(Json(json!({})))
 }
 
-/// What a device, or every device, is asked: `{"script": …, "own": bool}`.
+/// The script of a device, or of all devices: `{"script": …, "own": bool}`.
 pub(super) async fn script(State(server): State<Arc<Server>>, Query(whom): Query<Whom>) -> Answer {
     let own = match &whom.mac {
         Some(mac) => find(&server, mac)?.script(),
@@ -183,7 +183,7 @@ pub(super) async fn script(State(server): State<Arc<Server>>, Query(whom): Query
     Ok(Json(json!({ "script": script.text(), "own": own.is_some() })))
 }
 
-/// What a device, or every device, is asked from its next call on.
+/// Sets the script of a device, or of all devices, from the next call on.
 pub(super) async fn set_script(
     State(server): State<Arc<Server>>,
     Json(body): Json<ScriptBody>,
@@ -196,12 +196,12 @@ pub(super) async fn set_script(
     Ok(Json(json!({})))
 }
 
-/// The faults that are on.
+/// The present faults.
 pub(super) async fn faults(State(server): State<Arc<Server>>) -> Json<TlssFaults> {
     Json(server.faults.borrow().clone())
 }
 
-/// Switches faults on and off: the body is the whole set.
+/// Replaces the set of faults by the body.
 pub(super) async fn set_faults(
     State(server): State<Arc<Server>>,
     Json(faults): Json<TlssFaults>,

@@ -1,4 +1,4 @@
-//! One device, by its MAC address: what it said of itself, its sessions, what it is to be asked.
+//! A device, known by its MAC address: what it said of itself, its sessions, and the commands for it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,22 +12,22 @@ use tokio::sync::{Notify, watch};
 use super::history::{Exchange, History};
 use super::script::{Command, Script};
 
-/// Devices remembered; above, the oldest that nobody holds makes room.
+/// Most devices remembered; beyond them, the oldest that is in nobody's hands makes room.
 const MAX_DEVICES: usize = 4096;
-/// Commands that wait for a device to call.
+/// Most commands that wait for a device to call.
 const MAX_QUEUED: usize = 64;
-/// Calls whose time is kept.
+/// Number of calls whose time is kept.
 const MAX_CALLS: usize = 4096;
 
-/// A device as the server knows it. Exists from its first call, or from the first question about it.
+/// A device as the server knows it. It exists from its first call, or from the first question about it.
 #[derive(Debug)]
 pub struct Device {
     mac: String,
     info: watch::Sender<DeviceInfo>,
     wishes: Mutex<Wishes>,
-    /// A command was queued.
+    /// Tells the session that a command was queued.
     pub(super) queued: Notify,
-    /// Its session is to end.
+    /// Tells the session to end.
     pub(super) hang_up: Notify,
     history: Arc<History>,
 }
@@ -39,32 +39,32 @@ struct Wishes {
     calls: Vec<Instant>,
 }
 
-/// What is known of a device. Also a row of `/api/devices`.
+/// The state of a device. Also a row of `/api/devices`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DeviceInfo {
-    /// 12 hexadecimal digits, upper case.
+    /// The MAC address, 12 hexadecimal digits in upper case.
     pub mac: String,
-    /// As it said at its last call; empty before.
+    /// The brand of the last call; empty before the first.
     pub brand: String,
-    /// As it said at its last call; empty before.
+    /// The model of the last call; empty before the first.
     pub model: String,
-    /// Where the last call came from.
+    /// The address from which the last call came.
     pub address: Option<SocketAddr>,
-    /// Sessions open now.
+    /// Number of sessions that are open.
     pub open: u64,
-    /// Calls with a good identity.
+    /// Number of calls with a good identity.
     pub sessions: u64,
-    /// Sessions that have ended.
+    /// Number of sessions that have ended.
     pub ended: u64,
-    /// Of them, those that ended by `done`.
+    /// Number of sessions that ended by `done`.
     pub done: u64,
-    /// Replies read.
+    /// Number of replies read.
     pub replies: u64,
-    /// When it last called or said something, in milliseconds since 1970; 0: never.
+    /// When the device last called or said something, in milliseconds since 1970; 0 before the first call.
     pub last_seen_ms: u64,
     /// Why the last session ended.
     pub last_end: String,
-    /// How long nothing had been said when it ended, in milliseconds.
+    /// Time without a word before the last session ended, in milliseconds.
     pub last_silence_ms: u64,
 }
 
@@ -81,50 +81,51 @@ impl Device {
         }
     }
 
-    /// 12 hexadecimal digits, upper case.
+    /// The MAC address, 12 hexadecimal digits in upper case.
     pub fn mac(&self) -> &str {
         &self.mac
     }
 
-    /// What is known at this moment.
+    /// The state at this moment.
     pub fn info(&self) -> DeviceInfo {
         self.info.borrow().clone()
     }
 
-    /// Returns what is known once it satisfies `condition`; at once if it does.
+    /// Returns the state once it satisfies `condition`.
     pub async fn wait_for(&self, condition: impl FnMut(&DeviceInfo) -> bool) -> DeviceInfo {
         let mut info = self.info.subscribe();
         // The sender lives in `self`, so the watch cannot close.
         info.wait_for(condition).await.map_or_else(|_| self.info(), |info| info.clone())
     }
 
-    /// Returns once `count` sessions have ended by `done`.
+    /// Returns the state once `count` sessions have ended by `done`.
     pub async fn wait_done(&self, count: u64) -> DeviceInfo {
         self.wait_for(|info| info.done >= count).await
     }
 
-    /// Returns once `count` sessions have ended, however.
+    /// Returns the state once `count` sessions have ended in any way.
     pub async fn wait_ended(&self, count: u64) -> DeviceInfo {
         self.wait_for(|info| info.ended >= count).await
     }
 
-    /// Returns what was said once `count` replies have been read.
+    /// Returns the exchanges once `count` replies have been read.
     pub async fn wait_replies(&self, count: u64) -> Vec<Arc<Exchange>> {
         self.wait_for(|info| info.replies >= count).await;
         self.exchanges()
     }
 
-    /// What was said, oldest first, as far as it is kept.
+    /// The exchanges that are kept, oldest first.
     pub fn exchanges(&self) -> Vec<Arc<Exchange>> {
         self.history.of(&self.mac)
     }
 
-    /// When it called: the last 4096 times.
+    /// The times of the last 4096 calls.
     pub fn calls(&self) -> Vec<Instant> {
         self.wishes().calls.clone()
     }
 
-    /// Sends a command now, or first thing when the device calls. `false`: 64 are waiting already.
+    /// Sends a command at once, or first when the device calls next. `false` when 64 commands are waiting
+    /// already.
     pub fn send(&self, command: Command) -> bool {
         let mut wishes = self.wishes();
         if wishes.queue.len() >= MAX_QUEUED {
@@ -140,17 +141,17 @@ impl Device {
         self.wishes().queue.iter().cloned().collect()
     }
 
-    /// Its own script, if it has one.
+    /// The device's own script; `None` when it has the common one.
     pub fn script(&self) -> Option<Script> {
         self.wishes().script.clone()
     }
 
-    /// What it is asked from its next call on; `None`: what all are asked.
+    /// Sets the device's own script from the next call on; `None` gives it the common one.
     pub fn set_script(&self, script: Option<Script>) {
         self.wishes().script = script;
     }
 
-    /// Closes its connection, if one is open.
+    /// Closes the device's connection, if one is open.
     pub fn hang_up(&self) {
         self.hang_up.notify_waiters();
     }
@@ -159,7 +160,7 @@ impl Device {
         self.wishes().queue.pop_front()
     }
 
-    /// It called: which session this is.
+    /// Begins a session and returns its number.
     pub(super) fn begin(&self, identity: &Identity, peer: SocketAddr, now: Instant) -> u64 {
         let mut wishes = self.wishes();
         if wishes.calls.len() == MAX_CALLS {
@@ -207,7 +208,7 @@ impl Device {
     }
 }
 
-/// Every device.
+/// All devices.
 #[derive(Debug)]
 pub(super) struct Devices {
     all: Mutex<Vec<Arc<Device>>>,
@@ -219,7 +220,8 @@ impl Devices {
         Self { all: Mutex::default(), history: Arc::new(History::new(max_bytes)) }
     }
 
-    /// The device of this address, made if it is not known. `None`: no MAC address, or no room.
+    /// The device of this address, made if it is not known; `None` when the address is none, or there is no
+    /// room.
     pub(super) fn open(&self, mac: &str) -> Option<Arc<Device>> {
         let mac = normal(mac)?;
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -235,7 +237,7 @@ impl Devices {
         Some(device)
     }
 
-    /// The device of this address, if it is known.
+    /// The device of this address; `None` if it is not known.
     pub(super) fn find(&self, mac: &str) -> Option<Arc<Device>> {
         let mac = normal(mac)?;
         self.list().into_iter().find(|device| device.mac == mac)
@@ -247,7 +249,7 @@ impl Devices {
     }
 }
 
-/// `00:13:23:a0:07:ad` is the same device as `001323A007AD`.
+/// The MAC address in the form of `001323A007AD`, also of `00:13:23:a0:07:ad`.
 fn normal(mac: &str) -> Option<String> {
     let digits = mac.replace([':', '-'], "").to_ascii_uppercase();
     let good = digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_hexdigit());

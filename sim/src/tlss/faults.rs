@@ -1,72 +1,72 @@
-//! Misbehaviour on request: what a broken or hostile server does to a device.
+//! Faults of the server on request: what a broken or hostile server does to a device.
 
 use serde::{Deserialize, Serialize};
 
 use super::script::Command;
 
-/// Every fault that is on. The default is a well-behaved server. Also the JSON of `/api/faults`.
+/// All faults of the server. The default is a well-behaved server. Also the JSON of `/api/faults`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlssFaults {
-    /// What happens instead of a command.
+    /// The fault in place of a command.
     pub wire: Option<WireFault>,
-    /// Commands of a session that come before `wire`, and are answered.
+    /// Number of commands of a session that come before `wire`, and are answered.
     pub after: u32,
-    /// The script ends without `done`.
+    /// Whether the script ends without `done`.
     pub never_done: bool,
-    /// `done` is `done\0`.
+    /// Whether `done` is sent as `done\0`.
     pub done_nul: bool,
-    /// Commands lack their leading slash.
+    /// Whether commands lack their leading slash.
     pub no_slash: bool,
-    /// What follows a command.
+    /// The bytes behind a command.
     pub ending: Ending,
-    /// All commands of the script go out in one write, with `done` behind the last reply.
+    /// Whether all commands of the script go out in one write, with `done` behind the last reply.
     pub pipelined: bool,
 }
 
-/// What happens instead of a command. Afterwards the connection stays until the device closes it, for
-/// five minutes at most, where nothing else is said.
+/// A fault in place of a command. Afterwards the connection stays until the device closes it, for five minutes
+/// at most, unless the fault says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WireFault {
     /// The connection is closed as soon as it is accepted.
     Refuse,
-    /// Nothing.
+    /// Nothing is sent.
     Silence,
-    /// The command, declared to have this length: 4294967295 is the longest.
+    /// The command is sent with this declared length: 4294967295 is the longest.
     Length(u32),
-    /// The command, with its length, a byte every so many milliseconds. Its reply is read.
+    /// The command is sent with its length, one byte every so many milliseconds. Its reply is read.
     DripMs(u64),
-    /// 512 bytes that mean nothing.
+    /// 512 bytes without a meaning are sent.
     Garbage,
-    /// Half the command, then the connection is closed.
+    /// Half the command is sent, then the connection is closed.
     CloseMidCommand,
-    /// The command; nothing is read any more.
+    /// The command is sent, and then nothing is read any more.
     StopReading,
 }
 
-/// What follows a command, within its length.
+/// The bytes behind a command, within its length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Nothing.
     #[default]
     None,
-    /// NUL.
+    /// A NUL.
     Nul,
-    /// LF.
+    /// A line feed.
     Newline,
-    /// CR, LF.
+    /// Carriage return and line feed.
     CrLf,
 }
 
 impl TlssFaults {
-    /// The fault in the place of the next command, after so many.
+    /// The fault in place of the next command, after `commands` of the session.
     pub(super) fn due(&self, commands: u32) -> Option<WireFault> {
         self.wire.filter(|_| commands >= self.after)
     }
 
-    /// A command as it goes out.
+    /// The bytes of a command with its faults.
     pub(super) fn dress(&self, command: &Command) -> Vec<u8> {
         let mut bytes = command.bytes();
         if command.is_done() {

@@ -1,4 +1,4 @@
-//! What was said, of all devices together, bounded in number and in bytes.
+//! The exchanges with all devices, bounded in number and in bytes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,24 +7,25 @@ use std::time::Duration;
 use super::reply::Reply;
 use super::script::Command;
 
-/// Exchanges remembered; what an exchange costs beside its reply.
+/// Most exchanges remembered.
 const MAX_EXCHANGES: usize = 5000;
+/// Bytes that an exchange costs beside its reply.
 const OVERHEAD: usize = 512;
 
-/// A command and what came of it.
+/// A command and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// Counts from 1, over all devices.
+    /// Number of the exchange, from 1 over all devices.
     pub number: u64,
-    /// The device.
+    /// MAC address of the device.
     pub mac: String,
-    /// Which session of the device, from 1.
+    /// Number of the device's session, from 1.
     pub session: u64,
     /// When the command was sent, in milliseconds since 1970.
     pub time_ms: u64,
-    /// From the first byte of the command to the last of the reply.
+    /// Time from the first byte of the command to the last of the reply.
     pub took: Duration,
-    /// As it went out.
+    /// The command as it went out.
     pub command: Command,
     /// The reply, or why there is none.
     pub outcome: Result<Reply, String>,
@@ -56,7 +57,7 @@ impl History {
         Self { kept: Mutex::default(), max_bytes }
     }
 
-    /// Adds an exchange, which gets its number, and forgets the oldest ones above the bounds.
+    /// Adds an exchange, which gets its number, and drops the oldest ones beyond the bounds.
     pub(super) fn push(&self, exchange: Exchange) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last += 1;
@@ -69,7 +70,7 @@ impl History {
         }
     }
 
-    /// Those of one device, oldest first.
+    /// The exchanges with one device, oldest first.
     pub(super) fn of(&self, mac: &str) -> Vec<Arc<Exchange>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.exchanges.iter().filter(|exchange| exchange.mac == mac).cloned().collect()

@@ -1,5 +1,6 @@
-//! A server of the hosted service (TLSS) for QA and tests: who called, what they are asked and answer,
-//! on a page; and what a bad server does. Not here: the protocol's frames, see `ivt_proto::tlss`.
+//! A server of the hosted service (TLSS) for QA and tests: it shows on a page who called and what was asked and
+//! answered, and does what a bad server does.
+//! The frames of the protocol are in `ivt_proto::tlss`.
 
 mod api;
 mod device;
@@ -34,36 +35,36 @@ use crate::listener::Seated;
 use device::Devices;
 use reading::Reader;
 
-/// Pages and scripts connected at a time.
+/// Most pages and scripts connected at a time.
 const PAGE_SEATS: usize = 64;
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
-/// How the server is set up.
+/// The settings of the server.
 #[derive(Clone, Debug)]
 pub struct TlssOptions {
-    /// Where devices connect; port 0 takes a free one.
+    /// Address for devices; port 0 lets the kernel choose.
     pub bind: SocketAddr,
-    /// Where browsers connect; port 0 takes a free one.
+    /// Address for browsers; port 0 lets the kernel choose.
     pub http: SocketAddr,
-    /// How replies are read.
+    /// How the end of a reply is found.
     pub reading: Reading,
     /// Longest wait for the first byte of a reply.
     pub patience: Duration,
-    /// What every device is asked, where it has no script of its own.
+    /// The commands for every device without a script of its own.
     pub script: Script,
-    /// Faults that are on from the start.
+    /// The faults at the start.
     pub faults: TlssFaults,
-    /// Devices connected at a time; more wait.
+    /// Most devices connected at a time; more wait.
     pub max_sessions: usize,
-    /// Bytes of one reply.
+    /// Longest reply, in bytes.
     pub max_reply: usize,
-    /// Bytes of replies kept; the oldest go first.
+    /// Bytes of replies that are kept; the oldest are dropped first.
     pub kept_bytes: usize,
 }
 
 impl Default for TlssOptions {
-    /// Loopback, free ports, replies read as deployed servers do with their 2 s of silence, 30 s of patience,
-    /// the typical session, 1024 sessions, replies of 8 MiB, 64 MiB kept.
+    /// Loopback and free ports, replies read as deployed servers do with 2 s of silence, 30 s of patience, the
+    /// typical session, 1024 sessions, replies of 8 MiB, 64 MiB kept.
     fn default() -> Self {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -87,7 +88,7 @@ pub struct TlssSim {
     _tasks: JoinSet<()>,
 }
 
-/// What its tasks share.
+/// The state that all tasks of the server share.
 struct Server {
     addr: SocketAddr,
     devices: Devices,
@@ -100,7 +101,10 @@ struct Server {
 }
 
 impl TlssSim {
-    /// Binds both ports and serves until dropped.
+    /// Listens on both ports and serves until the server is dropped.
+    ///
+    /// # Errors
+    /// When a port cannot be listened on.
     pub async fn start(options: TlssOptions) -> io::Result<Self> {
         let listener = TcpListener::bind(options.bind).await?;
         let http = TcpListener::bind(options.http).await?;
@@ -124,17 +128,17 @@ impl TlssSim {
         Ok(Self { server, http_addr, _tasks: tasks })
     }
 
-    /// Where devices connect.
+    /// The address for devices.
     pub fn addr(&self) -> SocketAddr {
         self.server.addr
     }
 
-    /// Where browsers connect.
+    /// The address for browsers.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
     }
 
-    /// The page of one device.
+    /// The URL of the page of one device.
     pub fn page_url(&self, mac: &str) -> Url {
         let base = format!("http://{}/", self.http_addr);
         Url::parse_with_params(&base, [("mac", mac)]).expect("an address makes a URL")
@@ -143,48 +147,48 @@ impl TlssSim {
     /// The device of this MAC address, whether it has called yet or not. Colons and case do not matter.
     ///
     /// # Panics
-    /// When it is no MAC address, or 4096 other devices are in use.
+    /// When the address is none, or 4096 other devices are in use.
     pub fn device(&self, mac: &str) -> Arc<Device> {
         self.server.devices.open(mac).expect("a MAC address, and room for another device")
     }
 
-    /// What is known of every device that called, or was asked about.
+    /// The state of every device that has called or was asked about.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         self.server.devices.list().iter().map(|device| device.info()).collect()
     }
 
-    /// Connections accepted since the start.
+    /// Number of connections accepted since the start.
     pub fn connections(&self) -> u64 {
         self.server.connections.load(Relaxed)
     }
 
-    /// Connections that made no session: refused on request, or without a good identity.
+    /// Number of connections that made no session: refused on request, or without a good identity.
     pub fn rejected(&self) -> u64 {
         *self.server.rejected.borrow()
     }
 
-    /// Returns once so many connections made no session.
+    /// Returns once `count` connections have made no session.
     pub async fn wait_rejected(&self, count: u64) {
         // The sender lives in `self`, so the watch cannot close.
         let _ = self.server.rejected.subscribe().wait_for(|rejected| *rejected >= count).await;
     }
 
-    /// What every device is asked, where it has no script of its own.
+    /// The commands for every device without a script of its own.
     pub fn script(&self) -> Script {
         self.server.script.borrow().clone()
     }
 
-    /// What every device is asked from its next call on.
+    /// Sets the commands for every device without a script of its own, from the next call on.
     pub fn set_script(&self, script: Script) {
         self.server.script.send_replace(script);
     }
 
-    /// The faults that are on.
+    /// The present faults.
     pub fn faults(&self) -> TlssFaults {
         self.server.faults.borrow().clone()
     }
 
-    /// Switches faults on and off, for sessions that begin afterwards.
+    /// Replaces the faults, for sessions that begin afterwards.
     pub fn set_faults(&self, faults: TlssFaults) {
         self.server.faults.send_replace(faults);
     }
@@ -210,13 +214,13 @@ async fn accept(server: Arc<Server>, listener: TcpListener, max_sessions: usize)
             }
             Err(error) => {
                 log::warn!(target: "tlss", "accept: {error}");
-                sleep(RETRY_AFTER).await; // Out of descriptors: do not spin.
+                sleep(RETRY_AFTER).await; // Without a pause this would spin while descriptors are lacking.
             }
         }
     }
 }
 
-/// Milliseconds since 1970; 0 before.
+/// The time in milliseconds since 1970; 0 before.
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -1,4 +1,4 @@
-//! How a message of a device is read: as deployed servers do, or as it is meant.
+//! Reads the messages of a device, by silence as deployed servers do or by their length.
 
 use std::io;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 const HEADER: usize = 4;
-/// Bytes of messages under way, of all sessions together: in KiB.
+/// Most KiB of messages under way, in all sessions together.
 const UNDER_WAY_KIB: usize = 256 << 10;
 const PIECE_KIB: u32 = 64;
 
-/// Where a message ends.
+/// How the end of a message is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Whatever its length says: where the device was silent for so long, or for twice as long before
-    /// the first byte. Deployed servers have 2 s.
+    /// By silence, whatever the length says: the message ends when nothing came for this time, or for twice as
+    /// long before the first byte. Deployed servers have 2 s.
     Silence(Duration),
-    /// Where its length says.
+    /// By the message's length.
     Length,
 }
 
-/// Reads messages, with the bounds of all sessions.
+/// Reads messages, within the bounds of all sessions together.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) how: Reading,
@@ -34,13 +34,13 @@ pub(super) struct Reader {
     under_way: Arc<Semaphore>,
 }
 
-/// A message, and how it came.
+/// A message, and when it came.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) declared: u32,
     pub(super) bytes: Bytes,
     pub(super) longest_pause: Duration,
-    /// When its last byte came.
+    /// When the last byte came.
     pub(super) ended: Instant,
 }
 
@@ -73,7 +73,7 @@ impl Reader {
         Self { how, patience, under_way: Arc::new(Semaphore::new(UNDER_WAY_KIB)) }
     }
 
-    /// One message of at most `limit` bytes; `how` may be told for this one.
+    /// Reads one message of at most `limit` bytes; `how` may differ from the usual way.
     pub(super) async fn message(
         &self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -166,7 +166,7 @@ impl Reader {
     }
 }
 
-/// Bytes of one message, counted against those of all.
+/// The bytes of one message, counted against the bound of all messages.
 struct Room<'a> {
     all: &'a Arc<Semaphore>,
     bytes: BytesMut,

@@ -1,28 +1,28 @@
-//! What a device answered, and how deployed servers understand it.
+//! A device's reply, taken apart as deployed servers understand it.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-/// Deployed servers look for these words to see that a camera is of another family.
+/// Words by which deployed servers see that a camera is of another family.
 const ERROR_PAGES: [&[u8]; 3] = [b"No input file specified", b"404 - Not Found", b"404 Not Found"];
-/// Parameters that are told apart at most.
+/// Most parameters that are read from a reply.
 const MAX_PARAMETERS: usize = 4096;
 
-/// One reply.
+/// The reply to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// What its length field says.
+    /// The value of the length field.
     pub declared: u32,
-    /// Everything behind the length field.
+    /// All bytes behind the length field.
     pub raw: Bytes,
-    /// Its first line.
+    /// The first line of the reply.
     pub status_line: String,
-    /// In their order, as they are spelt.
+    /// The headers in their order, as they are spelt.
     pub headers: Vec<(String, String)>,
-    /// What follows the blank line.
+    /// The bytes behind the blank line.
     pub body: Bytes,
-    /// Whether there is a blank line. Without, a deployed server finds no body.
+    /// Whether there is a blank line; without it a deployed server finds no body.
     pub blank_line: bool,
     /// The longest time without a byte inside the reply.
     pub longest_pause: Duration,
@@ -58,13 +58,13 @@ impl Reply {
         if first.starts_with("HTTP/") { words.next()?.parse().ok() } else { first.parse().ok() }
     }
 
-    /// The first header of that name, in any case.
+    /// The value of the first header of this name, in upper or lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let same = |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
         self.headers.iter().find(same).map(|(_, value)| value.as_str())
     }
 
-    /// Whether deployed servers take it for the page of a CGI that does not exist.
+    /// Whether deployed servers take the reply for the page of a missing CGI.
     pub fn is_error_page(&self) -> bool {
         ERROR_PAGES.iter().any(|words| self.raw.windows(words.len()).any(|part| part == *words))
     }
@@ -74,12 +74,12 @@ impl Reply {
         self.body.starts_with(&[0xff, 0xd8, 0xff])
     }
 
-    /// The body as text, where it is.
+    /// The body as text; `None` when it is no UTF-8.
     pub fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.body).ok().filter(|text| !text.contains('\0'))
     }
 
-    /// `Group.name=value` lines; empty when the body has others.
+    /// The lines of `Group.name=value`; empty when the body has other lines.
     pub fn parameters(&self) -> Vec<(&str, &str)> {
         let lines = self.text().unwrap_or_default().lines().filter(|line| !line.trim().is_empty());
         let pairs = lines.map(|line| line.split_once('=').filter(|(name, _)| is_name(name)));

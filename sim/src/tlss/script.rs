@@ -1,16 +1,17 @@
-//! What a device is asked, as people write it: one command a line.
+//! The commands of a session as people write them: one command a line.
 
 use std::fmt;
 use std::str::FromStr;
 
 use ivt_proto::tlss::DONE;
 
-/// Longest script, in bytes, and most lines that say something.
+/// Longest script, in bytes.
 const MAX_TEXT: usize = 64 << 10;
+/// Most lines of a script that are not blank and no comment.
 const MAX_LINES: usize = 500;
 const PROBE: &str = "probe ";
 
-/// What deployed servers ask: which family is it, its parameters, a picture, the reports.
+/// The commands of deployed servers: which family the camera is of, its parameters, a picture, the reports.
 const TYPICAL: &str = "\
 # Of the lines that begin with `probe` the first that is not answered by an error page is the last.
 probe /uapi-cgi/param.fcgi?action=list&group=VERSION
@@ -23,12 +24,12 @@ uapi-cgi/reporthm.cgi?reportfmt=csv&from=yesterday&to=today&table=3&individual=n
 done
 ";
 
-/// Bytes as they are sent behind the length. As text, what is not printable ASCII is escaped: `\0`, `\n`,
-/// `\r`, `\t`, `\\`, `\xHH`.
+/// The bytes of a command, as they are sent behind their length. In text, bytes outside printable ASCII are
+/// escaped: `\0`, `\n`, `\r`, `\t`, `\\`, `\xHH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command(Vec<u8>);
 
-/// The commands of a session, in their order. A blank line, and one that begins with `#`, says nothing.
+/// The commands of a session, in their order. A blank line is skipped, and so is one that begins with `#`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     text: String,
@@ -39,36 +40,36 @@ pub struct Script {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Command(Command),
-    /// One after the other, until one is not answered by an error page.
+    /// Commands that are sent in turn until the reply is no error page.
     Probe(Vec<Command>),
 }
 
 /// What is wrong with a script or a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
-    /// An escape that is none.
+    /// An escape that is not known.
     #[error("line {line}: expected \\0, \\n, \\r, \\t, \\\\ or \\xHH behind the backslash")]
     Escape {
-        /// From 1.
+        /// Number of the line, from 1.
         line: usize,
     },
-    /// Over a limit.
+    /// The script is longer than the limits.
     #[error("expected at most {MAX_LINES} commands in {MAX_TEXT} bytes")]
     TooLong,
 }
 
 impl Command {
-    /// These very bytes.
+    /// A command of exactly these bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
     }
 
-    /// The bytes.
+    /// The bytes of the command.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether it ends the session: `done`, whatever surrounds it.
+    /// Whether the command ends the session: `done`, whatever surrounds it.
     pub fn is_done(&self) -> bool {
         let padding = |b: &u8| *b == 0 || b.is_ascii_whitespace();
         let word: Vec<u8> = self.0.iter().copied().filter(|b| !padding(b)).collect();
@@ -98,12 +99,12 @@ impl FromStr for Command {
 }
 
 impl Script {
-    /// What deployed servers ask (field notes, "typical session"), without the writes.
+    /// The commands of deployed servers (field notes, "typical session"), without those that write.
     pub fn typical() -> Self {
         TYPICAL.parse().expect("read by a test")
     }
 
-    /// Commands as they are, and `done`.
+    /// A script of these commands, and `done`.
     pub fn of(commands: &[&str]) -> Self {
         let escaped = commands.iter().map(|c| format!("{}\n", Command::new(c.as_bytes())));
         let text = escaped.collect::<String>() + DONE;
@@ -111,7 +112,7 @@ impl Script {
         Self { steps: commands.map(|c| Step::Command(Command::new(c))).collect(), text }
     }
 
-    /// As it was written.
+    /// The text of the script.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! One session: the identity, commands and their replies, `done`; or what a fault makes of it.
+//! One session: the identity, commands and their replies, and `done`; or what a fault makes of it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,17 +18,17 @@ use super::reply::Reply;
 use super::script::{Command, Script, Step};
 use super::{Server, unix_ms};
 
-/// Longest identity.
+/// Longest identity, in bytes.
 const MAX_IDENTITY: usize = 1024;
-/// A device that takes nothing for so long is cut.
+/// A device that takes no bytes for this time is cut off.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
-/// Longest a connection stays when nothing more is to be said.
+/// Longest time that a connection stays after the last word.
 const MAX_HOLD: Duration = Duration::from_secs(300);
-/// A device closes so soon after `done`.
+/// Time for a device to close the connection after `done`.
 const AFTER_DONE: Duration = Duration::from_secs(5);
 const GARBAGE: usize = 512;
 
-/// How a session ended.
+/// The end of a session.
 #[derive(Debug, thiserror::Error)]
 enum End {
     #[error("done")]
@@ -103,7 +103,7 @@ pub(super) async fn serve(
     log::info!(target: "tlss", "{mac} at {peer}: session {number}, {identity}");
     let script = device.script().unwrap_or_else(|| server.script.borrow().clone());
     let last = Instant::now();
-    // If the server is dropped, so is the session: its end is still told.
+    // When the server is dropped, so is the session, and its end is told all the same.
     let mut closing = Closing { device: &device, why: End::HungUp, last };
     let mut session =
         Session { server, device: &device, stream, number, faults, commands: 0, last };
@@ -136,9 +136,9 @@ struct Session<'a> {
     stream: TcpStream,
     number: u64,
     faults: TlssFaults,
-    /// Sent so far.
+    /// Number of commands sent so far.
     commands: u32,
-    /// When something was last sent or received.
+    /// When a byte was last sent or received.
     last: Instant,
 }
 
@@ -153,7 +153,7 @@ impl Session<'_> {
                     self.step(step).await?;
                 }
             }
-            // Whoever watches may have more to say.
+            // A person at the page may send more commands.
             loop {
                 self.queued().await?;
                 let device = self.device;
@@ -192,7 +192,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Sends a command and reads its reply: whether that is an error page.
+    /// Sends a command and reads its reply; true when that is an error page.
     async fn ask(&mut self, command: &Command) -> Result<bool, End> {
         let bytes = self.faults.dress(command);
         let fault = self.faults.due(self.commands);
@@ -212,7 +212,7 @@ impl Session<'_> {
         outcome.map(|_| error)
     }
 
-    /// Every command at once; the replies are told apart by their lengths.
+    /// Sends all commands at once; the replies are told apart by their lengths.
     async fn pipeline(&mut self, steps: &[Step]) -> Result<(), End> {
         let commands = steps.iter().filter_map(|step| match step {
             Step::Command(command) => Some(command),
@@ -258,7 +258,7 @@ impl Session<'_> {
             }
             Some(WireFault::StopReading) => {
                 self.write(&framed).await?;
-                // Whether the device closes is not seen either.
+                // Nothing is read here, so that the end of the device's connection is not seen.
                 sleep(MAX_HOLD).await;
                 return Err(End::Held);
             }
@@ -282,7 +282,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Waits for the device to close; what it says meanwhile is dropped.
+    /// Waits until the device closes, for at most `longest`; what it sends meanwhile is dropped.
     async fn hold(&mut self, longest: Duration) -> End {
         let mut dropped = [0; 4096];
         let until = Instant::now() + longest;

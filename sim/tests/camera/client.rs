@@ -1,4 +1,4 @@
-//! A camera's client, written from the RFCs and knowing nothing of our own.
+//! A client of the camera, written from the RFCs and without code of our own rooms.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::player::fixture;
 pub use crate::depacketizer::Received;
 pub use crate::raw::Raw;
 
-/// Nothing in these tests takes nearly as long.
+/// Far longer than anything in these tests takes.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A packet of a track, or the end.
+/// A packet of a track with its number, or why there is none.
 type Arrival = Result<(usize, Vec<u8>), String>;
 
 /// A playing stream.
@@ -61,7 +61,7 @@ impl Client {
                 let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
                 let port = socket.local_addr().unwrap().port();
                 readers.spawn(receive(track, socket, sender.clone()));
-                // Nothing is done with reports: they go where nobody listens.
+                // The reports go to port 9, where nobody listens.
                 format!("RTP/AVP;unicast;client_port={port}-9")
             } else {
                 format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1)
@@ -77,7 +77,10 @@ impl Client {
         Ok(Self { tracks, arrivals, _readers: readers })
     }
 
-    /// The next frame; an error or the end is the end of the session.
+    /// The next frame.
+    ///
+    /// # Errors
+    /// When the session has ended.
     pub async fn next(&mut self) -> Result<Received, String> {
         loop {
             let arrival = timeout(DEADLINE, self.arrivals.recv()).await.expect("something comes");
@@ -99,7 +102,7 @@ impl Client {
         }
     }
 
-    /// The size of the pictures: that of the fixture which has their SPS.
+    /// The size of the pictures, known from the fixture that has their SPS.
     pub fn dimensions(&self) -> (u32, u32) {
         let sps = &self.tracks[0].sps;
         let all = ["main", "sub", "h264_bframes", "hevc"].map(|name| fixture(name).swap_remove(0));
@@ -114,7 +117,7 @@ impl Client {
     }
 }
 
-/// Requests with a login.
+/// Sends requests with a login.
 struct Requests<'a> {
     raw: Raw,
     login: Option<(&'a str, &'a str)>,
@@ -122,7 +125,7 @@ struct Requests<'a> {
 }
 
 impl Requests<'_> {
-    /// The answer, when it is 200. A refusal is answered once.
+    /// The answer to a request, when it is 200. A refused login is tried once more with credentials.
     async fn send(&mut self, method: &str, url: &str, headers: &str) -> Result<String, String> {
         for _ in 0..2 {
             let mut all = headers.to_owned();
@@ -157,7 +160,7 @@ async fn interleaved(mut raw: Raw, sender: mpsc::Sender<Arrival>) {
     loop {
         let arrival = match raw.stream_packet().await {
             Ok((channel, packet)) if channel % 2 == 0 => Ok((usize::from(channel / 2), packet)),
-            Ok(_) => continue, // A report.
+            Ok(_) => continue, // This is a report.
             Err(error) => Err(error),
         };
         let over = arrival.is_err();
@@ -167,7 +170,7 @@ async fn interleaved(mut raw: Raw, sender: mpsc::Sender<Arrival>) {
     }
 }
 
-/// What a medium of a description is.
+/// The depacketizer of a medium of a description.
 fn describe(media: &str) -> Depacketizer {
     let codec = match value(media, "a=rtpmap:").and_then(|map| map.split([' ', '/']).nth(1)) {
         Some("H264") => Codec::H264,

@@ -1,15 +1,15 @@
-//! RTP packets into frames (RFC 3550, 3551, 3640, 6184, 7798), of a camera that keeps to the rules.
+//! Puts RTP packets of a camera that keeps to the rules together to frames (RFC 3550, 3551, 3640, 6184, 7798).
 
-/// What came of one frame.
+/// A frame that was received.
 #[derive(Debug)]
 pub struct Received {
     pub video: bool,
     pub key: bool,
-    /// Ticks of the track's own clock.
+    /// Time of the frame, in ticks of the track's own clock.
     pub timestamp: i64,
-    /// Packets that were missing before it.
+    /// Number of packets that were missing before the frame.
     pub loss: u16,
-    /// A picture's NAL units after their lengths, without parameter sets.
+    /// The NAL units of a picture with their lengths, without parameter sets.
     pub data: Vec<u8>,
 }
 
@@ -21,16 +21,16 @@ pub enum Codec {
     G711,
 }
 
-/// One track.
+/// Puts the packets of one track together.
 pub struct Depacketizer {
     codec: Codec,
     /// The newest SPS.
     pub sps: Vec<u8>,
     next: Option<u16>,
-    /// The latest time, with the turns of the 32 bits.
+    /// The latest time, counted on past the turns of its 32 bits.
     time: Option<i64>,
     loss: u16,
-    /// Of the frame that is being put together.
+    /// NAL units of the frame that is being put together.
     nals: Vec<Vec<u8>>,
 }
 
@@ -39,7 +39,7 @@ impl Depacketizer {
         Self { codec, sps, next: None, time: None, loss: 0, nals: Vec::new() }
     }
 
-    /// The frame that a packet completes.
+    /// Takes a packet; the frame, when the packet completes one.
     pub fn push(&mut self, packet: &[u8]) -> Result<Option<Received>, String> {
         let Some((head, payload)) = packet.split_first_chunk::<12>() else {
             return Err(format!("a packet of {} bytes", packet.len()));

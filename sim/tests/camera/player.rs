@@ -1,4 +1,4 @@
-//! A paced, endless source for the tests: the frames of an FLV file, faster than real.
+//! A paced, endless source for the tests: the frames of an FLV file, faster than real time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use ivt_media::source::{FrameSource, Opener, SourceError};
 use ivt_sim::camera::ChannelOptions;
 use tokio::time::{Instant, sleep_until};
 
-/// Stream seconds in a second.
-const SPEED: u32 = 4;
+/// Seconds of stream in a second of the test.
+pub const SPEED: u32 = 4;
 
 /// Opens players of one file.
 pub struct Player {
     frames: Arc<[Frame]>,
-    /// Ends after one round instead of looping.
+    /// Whether the source ends after one round.
     once: bool,
 }
 
@@ -28,7 +28,7 @@ struct Playing {
     start: Instant,
 }
 
-/// A file of `tests/fixtures` or `media/clips`.
+/// The frames of a file in `tests/fixtures` or `media/clips`.
 pub fn fixture(name: &str) -> Vec<Frame> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let path = match name {
@@ -51,7 +51,7 @@ impl Player {
     }
 }
 
-/// A channel of two fixtures.
+/// A channel that plays two fixtures.
 pub fn channel(main: &str, sub: &str) -> ChannelOptions {
     ChannelOptions { main: Player::looping(fixture(main)), sub: Player::looping(fixture(sub)) }
 }
@@ -74,7 +74,7 @@ impl FrameSource for Playing {
             return Err(SourceError::Unreachable { peer, reason: "the end".to_owned() });
         }
         let first = self.frames[0].dts;
-        // The clips loop without a seam at one picture's distance; their sound overlaps.
+        // The clips loop without a seam at the distance of a picture; their sound overlaps.
         let mut pictures = self.frames.iter().filter(|f| f.is_video()).map(|f| f.dts);
         let (start, next) = (pictures.next().unwrap(), pictures.next().unwrap());
         let length = pictures.next_back().unwrap() + (next - start) - start;

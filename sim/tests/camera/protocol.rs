@@ -1,4 +1,4 @@
-//! RTSP itself, by hand.
+//! RTSP requests by hand.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn camera() -> CameraSim {
     CameraSim::start(CameraOptions::new(vec![channel("main", "sub")])).await.unwrap()
 }
 
-/// Sets up the picture, plays it, and gives the session.
+/// Sets up the picture, plays it, and returns the session.
 pub async fn start(client: &mut Raw, url: &str, transport: &str) -> String {
     let header = format!("Transport: RTP/AVP/TCP;unicast;{transport}\r\n");
     let answer = client.request("SETUP", &format!("{url}/trackID=0"), &header).await;

@@ -1,4 +1,4 @@
-//! RTSP by hand.
+//! An RTSP client whose requests are written by hand.
 
 use std::net::SocketAddr;
 
@@ -21,12 +21,12 @@ impl Raw {
         Self::connect_with_buffer(camera, 64 * 1024).await
     }
 
-    /// The kernel holds about so many bytes that were not read.
+    /// A connection whose receive buffer in the kernel holds about `size` bytes.
     pub async fn connect_with_buffer(camera: &CameraSim, size: u32) -> Self {
         Self::dial(camera.addr(), size).await
     }
 
-    /// The same, by the camera's address.
+    /// A connection to the camera's address, with a receive buffer of about `size` bytes.
     pub async fn dial(address: SocketAddr, size: u32) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(size).unwrap();
@@ -38,8 +38,7 @@ impl Raw {
         self.stream.write_all(bytes).await.unwrap();
     }
 
-    /// Sends a request and gives the head of the answer; interleaved packets before it are
-    /// dropped.
+    /// Sends a request and returns the head of the answer; interleaved packets before the answer are dropped.
     pub async fn request(&mut self, method: &str, url: &str, headers: &str) -> String {
         self.cseq += 1;
         let request = format!("{method} {url} RTSP/1.0\r\nCSeq: {}\r\n{headers}\r\n", self.cseq);
@@ -68,7 +67,7 @@ impl Raw {
         }
     }
 
-    /// The next interleaved packet: channel and contents.
+    /// The channel and the contents of the next interleaved packet.
     pub async fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             if let Some(packet) = self.take_packet() {
@@ -80,7 +79,8 @@ impl Raw {
         }
     }
 
-    /// The next interleaved packet, or why there is none: the end, or what is neither packet nor message.
+    /// The next interleaved packet, or why there is none: the connection ended, or the bytes are neither packet
+    /// nor message.
     pub async fn stream_packet(&mut self) -> Result<(u8, Vec<u8>), String> {
         loop {
             if let Some(packet) = self.take_packet() {

@@ -1,4 +1,4 @@
-//! What is sent is what was in the clip.
+//! The frames of the clip arrive unchanged.
 
 use ivt_media::frame::Frame;
 use ivt_sim::camera::{CameraOptions, CameraSim, ChannelOptions, Stream};
@@ -24,7 +24,7 @@ async fn arrives_unchanged(name: &str, over: &str) {
     is_a_run_of(&sounds, &audio);
 }
 
-/// The frames follow each other as in the looping clip, in bytes and in time.
+/// Whether the frames follow each other as in the looping clip, in bytes and in time.
 fn is_a_run_of(received: &[Received], clip: &[&Frame]) {
     let same = |frame: &&Frame| frame.data == received[0].data;
     let starts = (0..clip.len()).filter(|&i| same(&clip[i]));
@@ -32,10 +32,10 @@ fn is_a_run_of(received: &[Received], clip: &[&Frame]) {
         received.iter().zip(clip.iter().cycle().skip(*start)).all(|(r, c)| r.data == c.data)
     };
     assert!(starts.clone().any(|start| run(&start)), "the frames of the clip, in its order");
-    // Pictures come in decoding order; in the order of showing, each is one after the other.
+    // Pictures come in decoding order; sorted by time, each follows the one before.
     let mut shown: Vec<i64> = received.iter().filter(|r| r.video).map(|r| r.timestamp).collect();
     shown.sort_unstable();
-    let settled = shown.len().saturating_sub(4); // The last may still lack those shown before.
+    let settled = shown.len().saturating_sub(4); // Pictures shown before the last ones may still be missing.
     for pair in shown[..settled].windows(2) {
         let step = pair[1] - pair[0];
         assert!((3500..=3700).contains(&step), "no jump of the time: {step}");
@@ -105,7 +105,7 @@ async fn clients_begin_at_a_key_frame_unless_told_to_join_in_between() {
         let options =
             CameraOptions { join_mid_gop, ..CameraOptions::new(vec![channel("main", "sub")]) };
         let camera = CameraSim::start(options).await.unwrap();
-        // The camera read the first key frame to describe the stream.
+        // The camera has read the first key frame to describe the stream.
         let mut client = Client::play(&camera, 0, Stream::Main, "tcp").await;
         assert_eq!(client.picture().await.key, !join_mid_gop);
     }
@@ -156,7 +156,7 @@ async fn sound_can_be_left_out() {
 async fn a_client_that_does_not_read_loses_pictures_and_disturbs_no_other() {
     let mut clip = fixture("main");
     for frame in clip.iter_mut().filter(|f| f.is_video()) {
-        // A NAL unit of filler (type 12) makes a stream that no socket buffer holds for long.
+        // A NAL unit of filler (type 12) makes the stream too large for any socket buffer.
         let mut data = frame.data.to_vec();
         data.extend_from_slice(&100_001u32.to_be_bytes());
         data.push(12);

@@ -1,4 +1,4 @@
-//! A profile as its file has it. What the file cannot say cannot be allowed.
+//! The profile of a camera family, read from TOML: the only way to allow a command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -17,15 +17,15 @@ pub struct Profile {
 /// Why a profile is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
-    /// No TOML, or not of a profile.
+    /// The text is no TOML, or has other keys than a profile.
     #[error("{0}")]
     Syntax(String),
-    /// A command that cannot be allowed.
+    /// A command of the profile that must not be allowed.
     #[error("command {path:?}: {reason}")]
     Command {
-        /// Its path.
+        /// Path of the command.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with the command.
         reason: String,
     },
 }
@@ -34,7 +34,7 @@ pub enum ProfileError {
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) path: String,
-    /// The group that has to be on; none: it only reads.
+    /// The write group that has to be switched on; `None` for a command that only reads.
     pub(super) write: Option<String>,
     params: BTreeMap<String, Value>,
     others: Option<Others>,
@@ -54,7 +54,7 @@ struct Others {
 }
 
 impl Profile {
-    /// That of the uapi/nvc family, which the document is about.
+    /// The profile of the uapi/nvc family, which is part of the program.
     pub fn built_in() -> Self {
         let text = include_str!("../../../../configs/tlss/uapi.toml");
         text.parse().expect("the built-in profile is read by a test")

@@ -1,11 +1,11 @@
-//! Taking a command apart. Everything that two parsers could read in two ways is refused.
+//! Takes a command apart. Everything that two parsers could read in two ways is refused.
 
 use super::Refusal;
 
-/// More than any command has.
+/// Most parameters of a command: more than any documented one has.
 const MOST_PARAMS: usize = 64;
-/// The characters that may come escaped. Escapes of any other are a way around a check: `%2e`, `%2f`,
-/// `%00`, `%25`, or a letter that needs none.
+/// The characters that may come escaped. Any other escape is a way around a check: `%2e`, `%2f`,
+/// `%00`, `%25`, or a letter that needs no escape.
 const ESCAPED: &[u8] = b" :,+";
 
 /// A command's path and parameters, in their order.
@@ -18,14 +18,14 @@ pub(super) struct Parts<'c> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Param {
     pub(super) name: String,
-    /// Unescaped; a plus that came as such is a space.
+    /// The value unescaped; a plus that came unescaped is a space.
     pub(super) value: String,
-    /// As it goes on the wire: escaped where it came escaped.
+    /// The value as it goes on the wire: escaped where it came escaped.
     pub(super) spelt: String,
 }
 
-/// Whether a byte is allowed in a value, whatever a profile says: nothing here means anything to a
-/// shell, except that a space parts words.
+/// Whether a byte is allowed in a value, whatever a profile says: none of them means anything to a
+/// shell, except that a space separates words.
 pub(super) fn harmless(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.,:+/ ".contains(&byte)
 }
@@ -43,6 +43,7 @@ pub(super) fn is_path(text: &str) -> bool {
     text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
 }
 
+/// Path and parameters of a command, or why no command may look like that.
 pub(super) fn split(command: &[u8]) -> Result<Parts<'_>, Refusal> {
     if !command.iter().all(u8::is_ascii_graphic) {
         return Err(Refusal::Bytes);
@@ -71,7 +72,7 @@ pub(super) fn split(command: &[u8]) -> Result<Parts<'_>, Refusal> {
     Ok(Parts { path, params })
 }
 
-/// A value's text, and its spelling with capital digits; none where a character is not harmless.
+/// A value unescaped, and its spelling with escapes in capital letters; `None` if a character is not allowed.
 fn unescape(spelt: &str) -> Option<(String, String)> {
     let (mut value, mut canonical) = (String::new(), String::new());
     let mut bytes = spelt.bytes();
@@ -99,8 +100,8 @@ fn unescape(spelt: &str) -> Option<(String, String)> {
     Some((value, canonical))
 }
 
-/// A file elsewhere, an address, or an option of a program, in any of its words: a camera's shell would
-/// part them. An escaped plus parts them too, for cameras that unescape twice.
+/// Whether a word of the value is a path, an address, or an option of a program: a camera's shell would
+/// split the value into words. A plus separates words too, for cameras that unescape twice.
 fn is_trick(value: &str) -> bool {
     let option = |word: &str| {
         word.strip_prefix('-').is_some_and(|rest| {

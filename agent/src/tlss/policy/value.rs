@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::uri::harmless;
 
-/// Far above what a command needs, and below what a camera's buffers hold.
+/// Longest text that a profile may allow, in bytes: above what a command needs, below a camera's buffers.
 const LONGEST: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Grammar {
     }
 }
 
-/// Leading zeros are usual in times.
+/// Whether `text` is a number of 1 to 10 digits in `range`; leading zeros are allowed, as times have them.
 fn is_number(text: &str, range: &RangeInclusive<u64>) -> bool {
     let digits = (1..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     digits && text.parse().is_ok_and(|number| range.contains(&number))
@@ -57,7 +57,7 @@ fn is_time(text: &str) -> bool {
         || dated && clocks.iter().any(|most| are_numbers(clock, ':', most))
 }
 
-/// Numbers of two digits, each at most so large.
+/// Whether `text` is numbers of two digits, one for each of `most` and no larger than it.
 fn are_numbers(text: &str, separator: char, most: &[u64]) -> bool {
     let parts: Vec<_> = text.split(separator).collect();
     let fits = |(part, most): (&&str, &u64)| part.len() == 2 && is_number(part, &(0..=*most));
@@ -121,7 +121,7 @@ impl Chars {
     }
 }
 
-/// No bit for what is no ASCII.
+/// The bit of an ASCII character; 0 for any other byte.
 fn bit(byte: u8) -> u128 {
     1_u128.checked_shl(byte.into()).unwrap_or_default()
 }

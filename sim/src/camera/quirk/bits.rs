@@ -1,4 +1,4 @@
-//! Parameter sets rewritten bit by bit (ITU-T H.264 7.3, H.265 7.3; Exp-Golomb codes of 9.1).
+//! Rewrites parameter sets bit by bit (ITU-T H.264 7.3, H.265 7.3; Exp-Golomb codes of 9.1).
 
 /// A raw byte sequence as single bits, without emulation prevention and stop bit.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Bits {
         (self.at <= self.bits.len()).then_some(())
     }
 
-    /// `ue(v)`.
+    /// Reads a number coded as `ue(v)`.
     fn ue(&mut self) -> Option<u32> {
         let zeros = self.bits.get(self.at..)?.iter().position(|bit| *bit)?;
         let code = self.bits.get(self.at + zeros..self.at + 2 * zeros + 1)?;
@@ -39,7 +39,7 @@ impl Bits {
         value.checked_sub(1)
     }
 
-    /// Puts another `ue(v)` in place of the next.
+    /// Replaces the next number coded as `ue(v)`.
     fn replace_ue(&mut self, value: u32) -> Option<()> {
         let start = self.at;
         self.ue()?;
@@ -52,7 +52,7 @@ impl Bits {
         Some(())
     }
 
-    /// The NAL unit with this header.
+    /// The NAL unit of these bits, with this header.
     fn nal(mut self, header: &[u8]) -> Vec<u8> {
         self.bits.push(true);
         let mut nal = header.to_vec();
@@ -94,11 +94,11 @@ pub fn sps_with_reordering(sps: &[u8]) -> Option<Vec<u8>> {
         bits.ue()?;
     }
     for _ in 0..3 {
-        bits.ue()?; // Bit depths, length of the picture order count.
+        bits.ue()?; // Bit depths, and the length of the picture order count.
     }
     bits.skip(1)?;
-    bits.replace_ue(4)?; // Pictures held.
-    bits.replace_ue(2)?; // Pictures reordered.
+    bits.replace_ue(4)?; // Number of pictures held.
+    bits.replace_ue(2)?; // Number of pictures reordered.
     Some(bits.nal(sps.get(..2)?))
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_pps_gets_another_id_and_keeps_the_rest() {
-        // ue(0), then 1010 1, stop bit; with ue(1) = 010 instead.
+        // The bits are ue(0), 1010 1 and the stop bit; ue(1) is 010.
         let pps = [0x68, 0b1101_0110];
         assert_eq!(pps_with_id(&pps, 0).unwrap(), pps);
         assert_eq!(pps_with_id(&pps, 1).unwrap(), [0x68, 0b0101_0101, 0b1000_0000]);

@@ -1,9 +1,10 @@
-//! What a camera with quirks shows: clips of their own, and frames changed before they are packed.
+//! The pictures of a camera with quirks: clips of their own, and frames that are changed before they are
+//! packed.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use ivt_media::annexb::Splitter;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::flv::{Demuxer, file};
@@ -13,19 +14,19 @@ use ivt_media::frame::{
 use ivt_media::source::{FrameSource, Opener, SourceError};
 use tokio::time::{Duration, Instant, sleep_until};
 
-use super::bits::{pps_with_id, sps_with_reordering};
+use super::rewrite::{enlarge, with_reordering, with_second_pps, with_slice_type};
 use super::{Quirk, Quirks};
 
 const BFRAMES: &[u8] = include_bytes!("../../../../tests/fixtures/h264_bframes.flv");
 const HEVC: &[u8] = include_bytes!("../../../../tests/fixtures/hevc.flv");
 const SLICES: &[u8] = include_bytes!("../../../../tests/fixtures/slices.h264");
 const INTRA_REFRESH: &[u8] = include_bytes!("../../../../tests/fixtures/intrarefresh.h264");
-/// From one picture of a byte stream to the next, 90 kHz ticks: 15 a second.
+/// Time from one picture of a byte stream to the next, in 90 kHz ticks: 15 pictures a second.
 const STEP: i64 = 6000;
-/// Bytes of a large key picture.
+/// Length of a large key picture, in bytes.
 const BIG: usize = 1_200_000;
 
-/// The stream of a camera with quirks, given what it would show without.
+/// The stream of a camera with quirks; `plain` is its stream without them.
 pub fn opener(quirks: &Quirks, plain: Arc<dyn Opener>) -> Arc<dyn Opener> {
     use Quirk::{Bframes, Bigkey, HevcAp, HevcCra, HevcMark, MarkerSlices, NoIdr, SlicesOk};
     use Quirk::{SpsChange, TwoPps};
@@ -56,11 +57,11 @@ fn flv(data: &'static [u8]) -> Option<Vec<Frame>> {
     Some(frames)
 }
 
-/// The pictures of an H.264 byte stream. A recovery point is a key picture, too.
+/// The pictures of an H.264 byte stream. A recovery point counts as a key picture.
 fn byte_stream(data: &[u8]) -> Option<Vec<Frame>> {
     let mut splitter = Splitter::new();
     splitter.push(data, ()).ok()?;
-    splitter.push(&[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1], ()).ok()?; // Ends the last picture.
+    splitter.push(&[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1], ()).ok()?; // This ends the last picture.
     let units = std::iter::from_fn(|| splitter.pop());
     let frame = |(i, unit): (usize, ivt_media::annexb::AccessUnit<()>)| {
         let dts = STEP * i as i64;
@@ -78,14 +79,14 @@ fn byte_stream(data: &[u8]) -> Option<Vec<Frame>> {
     Some(units.enumerate().map(frame).collect())
 }
 
-/// Frames that go round and round.
+/// A clip that is repeated for ever.
 struct Loop {
     frames: Arc<[Frame]>,
 }
 
 struct Looping {
     frames: Arc<[Frame]>,
-    /// Ticks of a round.
+    /// Length of the clip in 90 kHz ticks.
     length: i64,
     next: usize,
     start: Instant,
@@ -123,13 +124,13 @@ impl FrameSource for Looping {
     }
 }
 
-/// Eight seconds of the main clip, eight of the sub clip.
+/// Eight seconds of the main clip and eight of the sub clip, in turn.
 struct Alternating;
 
 struct Alternate {
     source: Box<dyn FrameSource>,
     main: bool,
-    /// Where this clip ends.
+    /// Where this clip ends, in 90 kHz ticks.
     end: i64,
 }
 
@@ -161,7 +162,7 @@ impl FrameSource for Alternate {
     }
 }
 
-/// A source whose frames are changed.
+/// A source whose frames are changed by quirks.
 struct Changing {
     base: Arc<dyn Opener>,
     quirks: Quirks,
@@ -171,9 +172,9 @@ struct Changed {
     source: Box<dyn FrameSource>,
     quirks: Quirks,
     params: Option<(Arc<VideoParams>, Arc<VideoParams>)>,
-    /// Pictures since the last key picture; `None` before the second one.
+    /// Pictures since the last key picture; `None` before the first one.
     since_key: Option<usize>,
-    /// From one picture to the next, ticks.
+    /// Time from one picture to the next, in 90 kHz ticks.
     step: i64,
     last: Option<i64>,
 }
@@ -201,7 +202,7 @@ impl FrameSource for Changed {
         };
         frame.track = Track::Video(new);
         if self.quirks.has(Quirk::Bigkey) && frame.key {
-            frame.data = enlarge(&frame.data);
+            frame.data = enlarge(&frame.data, BIG);
         }
         if self.quirks.has(Quirk::HevcCra) {
             self.open_gop(&mut frame);
@@ -220,8 +221,8 @@ impl Changed {
         VideoParams { record: record.unwrap_or_else(|| params.record.clone()), ..params.clone() }
     }
 
-    /// A CRA picture in place of each IDR picture, followed by two RASL pictures that are shown before it. The
-    /// order of showing changes within these three.
+    /// Puts a CRA picture in place of each IDR picture, and two RASL pictures behind it that are shown before
+    /// it. These three are shown in another order than they are decoded in.
     fn open_gop(&mut self, frame: &mut Frame) {
         if let Some(last) = self.last.replace(frame.dts) {
             self.step = frame.dts - last;
@@ -232,8 +233,8 @@ impl Changed {
             None => None,
         };
         let (kind, shift) = match self.since_key {
-            Some(0) => (21, 2),     // CRA_NUT
-            Some(1 | 2) => (9, -1), // RASL_R
+            Some(0) => (21, 2),     // NAL unit type CRA_NUT.
+            Some(1 | 2) => (9, -1), // NAL unit type RASL_R.
             _ => return,
         };
         frame.pts += shift * if self.step > 0 { self.step } else { 3600 };
@@ -242,84 +243,11 @@ impl Changed {
     }
 }
 
-/// The decoder configuration record (ISO/IEC 14496-15 5.3.3.1) with a copy of its PPS under id 1.
-fn with_second_pps(record: &[u8]) -> Option<Bytes> {
-    // One SPS, one PPS: what the built-in clips have.
-    let sps = usize::from(u16::from_be_bytes(record.get(6..8)?.try_into().ok()?));
-    let (head, rest) = record.split_at_checked(8 + sps)?;
-    let length = usize::from(u16::from_be_bytes(rest.get(1..3)?.try_into().ok()?));
-    let (first, tail) = rest.get(1..)?.split_at_checked(2 + length)?;
-    let second = pps_with_id(first.get(2..)?, 1)?;
-    let mut new = BytesMut::from(head);
-    new.put_u8(2);
-    new.put_slice(first);
-    new.put_u16(second.len() as u16);
-    new.put_slice(&second);
-    new.put_slice(tail);
-    Some(new.freeze())
-}
-
-/// The record of H.265 (8.3.3.1) whose SPS allows reordering.
-fn with_reordering(record: &[u8]) -> Option<Bytes> {
-    let (head, mut rest) = record.split_at_checked(23)?;
-    let mut new = BytesMut::from(head);
-    while let [kind, high, low, after @ ..] = rest {
-        new.put_slice(&[*kind, *high, *low]);
-        rest = after;
-        for _ in 0..u16::from_be_bytes([*high, *low]) {
-            let length = usize::from(u16::from_be_bytes(rest.get(..2)?.try_into().ok()?));
-            let nal = rest.get(2..2 + length)?;
-            rest = rest.get(2 + length..)?;
-            let nal = if kind & 0x3f == 33 { sps_with_reordering(nal)? } else { nal.to_vec() };
-            new.put_u16(nal.len() as u16);
-            new.put_slice(&nal);
-        }
-    }
-    Some(new.freeze())
-}
-
-/// The key picture with `cabac_zero_words` (H.264 7.3.2.8) behind its last NAL unit, which every decoder skips.
-fn enlarge(data: &[u8]) -> Bytes {
-    let mut start = 0;
-    while let Some(length) = length_at(data, start)
-        && length_at(data, start + 4 + length).is_some()
-    {
-        start += 4 + length;
-    }
-    let mut new = BytesMut::from(data);
-    while new.len() < BIG {
-        new.put_slice(&[0, 0, 3]);
-    }
-    let length = (new.len() - start).saturating_sub(4) as u32;
-    if let Some(prefix) = new.get_mut(start..start + 4) {
-        prefix.copy_from_slice(&length.to_be_bytes());
-    }
-    new.freeze()
-}
-
-fn length_at(data: &[u8], at: usize) -> Option<usize> {
-    let prefix = data.get(at..at.checked_add(4)?)?;
-    Some(u32::from_be_bytes(prefix.try_into().ok()?) as usize)
-}
-
-/// All slices of an H.265 picture under another NAL unit type.
-fn with_slice_type(data: &[u8], kind: u8) -> Bytes {
-    let mut new = data.to_vec();
-    let mut at = 0;
-    while let Some(length) = length_at(&new, at) {
-        if let Some(header) = new.get_mut(at + 4)
-            && *header >> 1 & 0x3f < 32
-        {
-            *header = *header & 0x81 | kind << 1;
-        }
-        at += 4 + length;
-    }
-    new.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::params::parameter_sets;
+    use super::super::bits::{pps_with_id, sps_with_reordering};
+    use super::super::rewrite::length_at;
     use super::*;
 
     async fn pictures(quirk: Quirk, count: usize) -> Vec<Frame> {

@@ -2,7 +2,7 @@
 
 use super::{Quirk, Quirks};
 
-/// The bytes of an answer in the camera's own hand.
+/// The bytes of an answer with the camera's unusual header lines.
 pub fn dress(quirks: &Quirks, answer: Vec<u8>) -> Vec<u8> {
     let odd = [
         Quirk::HeadersLower,
@@ -32,7 +32,7 @@ pub fn dress(quirks: &Quirks, answer: Vec<u8>) -> Vec<u8> {
         let lower = name.to_ascii_lowercase();
         let name = if quirks.has(Quirk::HeadersLower) { &lower } else { name };
         let colon = if quirks.has(Quirk::HeadersSpaced) { " :\t  " } else { ": " };
-        // A value goes on in a line that begins with a blank (RFC 2326 15, after RFC 2068 4.2).
+        // A value may go on in a line that begins with a blank (RFC 2326 15, after RFC 2068 4.2).
         let folded = quirks.has(Quirk::HeadersFolded).then(|| value.replacen(';', ";\r\n ", 1));
         let value = folded.as_deref().unwrap_or(value);
         let first =

@@ -1,12 +1,12 @@
-//! What an attacker would answer, or a broken camera: too long, or nothing of the kind.
+//! Answers of an attacker or of a broken camera: too long, or no RTSP at all.
 
-use super::manners::Reply;
+use super::reply::Reply;
 use super::{Quirk, Quirks};
 
-/// Bytes of a description that is too long.
+/// Length of a description that is too long, in bytes.
 const HUGE: usize = 20_000_000;
 
-/// Lines behind a description until it is too long.
+/// Adds lines to a description until it is too long.
 pub fn pad_sdp(sdp: &mut Vec<u8>) {
     let line = format!("a=x-padding:{}\r\n", "0123456789".repeat(100));
     while sdp.len() < HUGE {
@@ -14,7 +14,7 @@ pub fn pad_sdp(sdp: &mut Vec<u8>) {
     }
 }
 
-/// What comes in place of the answer to `method`, if anything.
+/// The reply in place of the answer to `method`, if the camera gives one.
 pub fn reply(quirks: &Quirks, method: &str, cseq: &str) -> Option<Reply> {
     if quirks.has(Quirk::WebServer) {
         let page = "<html><head><title>IP Camera</title></head><body>Log in</body></html>\n";

@@ -10,22 +10,22 @@ use super::super::message::Request;
 use super::{Kind, Quirk, Quirks};
 
 const REALM: &str = "IP Camera(C1214)";
-/// Its quotes are escaped as RFC 2616 2.2 has it.
+/// A realm with quotes that are escaped by RFC 2616 2.2.
 const ODD_REALM: &str = r#"Camera \"A=1\", floor=2, digest"#;
 
-/// The lock of one connection, in place of the usual one.
+/// The lock of one connection to a camera with quirks of its login.
 #[derive(Debug)]
 pub struct Gate {
     quirks: Quirks,
     credentials: Credentials,
     nonce: String,
-    /// The nonce has opened the gate.
+    /// Whether the nonce has let a request through.
     used: bool,
-    /// The last refusal was for the nonce alone.
+    /// Whether the last refusal was for an old nonce alone.
     stale: bool,
 }
 
-/// A digest that a challenge names.
+/// The digest that a challenge names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
     Md5,
@@ -33,19 +33,19 @@ enum Algorithm {
 }
 
 impl Gate {
-    /// A gate with these credentials; `None` where the camera has no such quirk, or is open.
+    /// A gate with these credentials; `None` for an open camera, or one without such a quirk.
     pub fn new(quirks: &Quirks, credentials: Option<&Credentials>) -> Option<Self> {
         let credentials = credentials.filter(|_| quirks.has_kind(Kind::Login))?.clone();
         let (quirks, nonce) = (quirks.clone(), fresh());
         Some(Self { quirks, credentials, nonce, used: false, stale: false })
     }
 
-    /// Whether OPTIONS needs the login.
+    /// Whether OPTIONS needs the login too.
     pub fn guards_options(&self) -> bool {
         self.quirks.has(Quirk::AuthOptions)
     }
 
-    /// The values of `WWW-Authenticate`, with a new nonce.
+    /// The values of the header `WWW-Authenticate`, with a new nonce.
     pub fn challenges(&mut self) -> Vec<String> {
         (self.nonce, self.used) = (fresh(), false);
         let nonce = &self.nonce;
@@ -75,7 +75,7 @@ impl Gate {
         }
     }
 
-    /// Whether a request comes through.
+    /// Whether a request may pass; `playing` tells whether the client gets a stream.
     pub fn opens(&mut self, request: &Request, playing: bool) -> bool {
         let keepalive = playing
             && matches!(request.method.as_str(), "GET_PARAMETER" | "SET_PARAMETER" | "OPTIONS");
@@ -123,7 +123,7 @@ impl Gate {
         let mut secret = sum(format!("{user}:{realm}:{password}"));
         let mut request = sum(format!("{method}:{uri}"));
         if field("qop") == Some("auth-int") {
-            // RFC 2617 3.2.2.3; no request has a body.
+            // The digest of RFC 2617 3.2.2.3; no request has a body.
             request = sum(format!("{method}:{uri}:{}", sum(String::new())));
         }
         let with_qop = [Quirk::AuthQop, Quirk::AuthQopSha256, Quirk::AuthSess];
@@ -139,7 +139,7 @@ impl Gate {
         Some(identity && field("response")?.eq_ignore_ascii_case(&expected))
     }
 
-    /// What a client means that names this algorithm, or none; `None` when it is not accepted.
+    /// The digest that a client chose by this name, or by none; `None` when the camera does not take it.
     fn algorithm(&self, named: Option<&str>) -> Option<Algorithm> {
         let has = |quirk| self.quirks.has(quirk);
         let both = has(Quirk::AuthDual) || has(Quirk::AuthDualMd5First);
@@ -180,13 +180,13 @@ mod tests {
         }
     }
 
-    /// What a client of another making answers to one of the challenges.
+    /// The answer that a client which is not ours gives to one of the challenges.
     fn answer(challenge: &str, method: &str) -> String {
         let mut client = http_auth::PasswordClient::try_from(challenge).unwrap();
         let (username, password, uri) = ("admin", "p@ss:w/rd#1", "rtsp://cam/ch0/main");
         let params = http_auth::PasswordParams { username, password, uri, method, body: None };
         let answer = client.respond(&params).unwrap();
-        // That client does not say which algorithm it took.
+        // This client does not say which algorithm it took.
         match challenge.contains("algorithm=\"SHA-256\"") {
             true => answer + ", algorithm=SHA-256",
             false => answer,

@@ -1,39 +1,27 @@
-//! One connection to a camera with quirks: its answers, what it says of its own, and where it begins to send.
+//! The quirks of one connection: its answers, the requests of the camera's own, and where the stream begins.
 
 use tokio::time::{Instant, sleep};
 
-use super::super::channel::resolve;
+use super::super::address::resolve;
 use super::super::message::{Request, Response, Status};
 use super::super::rtp::{Kind as Half, Unit};
 use super::super::transport::Wish;
+use super::reply::Reply;
 use super::rtp::Due;
 use super::{Quirk, Quirks, headers, hostile, rtsp, sdp};
 
-/// What goes out for a request.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// This.
-    Bytes(Vec<u8>),
-    /// Nothing.
-    Nothing,
-    /// This, and then the connection is closed.
-    Last(Vec<u8>),
-    /// The first, and then the second again and again until the client has had enough.
-    Endless(Vec<u8>, Vec<u8>),
-}
-
-/// What a connection keeps for the quirks of its camera.
+/// The state of one connection that its quirks need.
 #[derive(Debug)]
 pub struct Manners {
     quirks: Quirks,
     connection: u64,
-    /// Redirections that the latest request has behind it.
+    /// Number of redirections that the latest request had followed.
     hop: usize,
-    /// The path of the stream described last.
+    /// Path of the stream that was described last.
     described: Option<String>,
     answered: u64,
     playing: Option<Instant>,
-    /// The first picture was sent, or what is left of it.
+    /// Whether the first picture, or the rest of it, was sent.
     begun: bool,
     own_requests: u32,
     due: Due,
@@ -42,7 +30,7 @@ pub struct Manners {
 }
 
 impl Manners {
-    /// The manners of the camera's connection of that number, from 1.
+    /// The state of a new connection, the camera's number `connection` from 1.
     pub fn new(quirks: Quirks, connection: u64) -> Self {
         Self {
             quirks,
@@ -58,13 +46,13 @@ impl Manners {
         }
     }
 
-    /// Whether the camera has any.
+    /// Whether the camera has any quirk.
     pub fn odd(&self) -> bool {
         !self.quirks.is_empty()
     }
 
-    /// Leads requests to the stream they mean: through redirections, and from the addresses that odd
-    /// descriptions make.
+    /// Rewrites a request's URI to that of the stream it means: behind redirections, and for the addresses of
+    /// odd descriptions.
     pub fn rewrite(&mut self, request: &mut Request) {
         if !self.odd() {
             return;
@@ -102,7 +90,7 @@ impl Manners {
         }
     }
 
-    /// The answer that comes instead of the right one, if any; later than it could where the camera is slow.
+    /// The answer in place of the right one, if the camera gives one; a slow camera waits before.
     pub async fn instead(&mut self, request: &Request) -> Option<Response> {
         if request.method == "DESCRIBE"
             && let Some(delay) = self.quirks.time(Quirk::SlowDescribe)
@@ -113,7 +101,7 @@ impl Manners {
         rtsp::instead(&self.quirks, request, &place)
     }
 
-    /// The description that would be `sdp`.
+    /// The description that the camera sends instead of `sdp`.
     pub fn describe(&self, sdp: String, url: &str) -> Vec<u8> {
         if !self.odd() {
             return sdp.into_bytes();
@@ -122,14 +110,14 @@ impl Manners {
         sdp::describe(&self.quirks, &sdp, &sdp::Place { root: &root })
     }
 
-    /// Sessions are told apart by their connection, whatever the client calls them.
+    /// Whether a session is known by its connection, whatever the client names it.
     pub fn sessionless(&self) -> bool {
         let quirks = [Quirk::SessionLate, Quirk::SessionNever, Quirk::SessionEmpty];
-        // The talk-back track of `backchannel` has a session of its own.
+        // With `backchannel`, the talk-back track has a session of its own.
         self.quirks.has_any(&quirks) || self.quirks.has(Quirk::Backchannel)
     }
 
-    /// The channels of a track, given what the client wished for.
+    /// The channels of a track that the camera takes, for the client's wish.
     pub fn wish(&self, wish: Wish, track: usize) -> Wish {
         let even = (2 * track) as u8;
         match wish {
@@ -139,18 +127,18 @@ impl Manners {
             Wish::Interleaved(_) if self.quirks.has(Quirk::SameChannel) => {
                 Wish::Interleaved(Some((0, 1)))
             }
-            // Channels that nobody tells are those asked for.
+            // A camera that does not tell the channels uses those of the wish.
             wish => wish,
         }
     }
 
-    /// Whether packets are to go out before the answer.
+    /// Whether a packet goes out before the answer.
     pub fn sends_early(&self, request: &Request, answer: &Response) -> bool {
         let play = request.method == "PLAY" && answer.status == Status::Ok;
         play && self.quirks.has(Quirk::PacketsEarly)
     }
 
-    /// What goes out for a request that has this answer.
+    /// The reply to a request whose right answer is `answer`.
     pub fn reply(&mut self, request: &Request, mut answer: Response) -> Reply {
         let cseq = request.header("CSeq").unwrap_or("0");
         if !self.odd() {
@@ -193,7 +181,7 @@ impl Manners {
         Reply::Bytes(bytes)
     }
 
-    /// How many packets of a unit are kept back; `None` for all of them.
+    /// Number of the first packets of a unit that are kept back; `None` for all of them.
     pub fn skip(&mut self, unit: &Unit, packets: usize, video: bool) -> Option<usize> {
         let playing = self.playing.map(|since| since.elapsed()).unwrap_or_default();
         let late = |quirk| self.quirks.time(quirk).is_some_and(|delay| playing < delay);
@@ -201,7 +189,7 @@ impl Manners {
             return None;
         }
         if self.quirks.has(Quirk::LateFirst) && !self.begun {
-            // It waited for a key picture.
+            // The stream begins with a key picture.
             self.begun = unit.key && unit.kind == Half::Rtp;
             return self.begun.then_some(0);
         }
@@ -216,13 +204,13 @@ impl Manners {
         }
     }
 
-    /// Bytes of the RTSP connection that come before a unit and, the second, between its packets.
+    /// Bytes that come in the RTSP connection before a unit, and bytes that come between its packets.
     pub fn interrupt(&mut self, packets: usize) -> (Vec<u8>, Vec<u8>) {
         let between = if packets > 1 { std::mem::take(&mut self.between) } else { Vec::new() };
         (self.own(), between)
     }
 
-    /// What the camera says of its own.
+    /// The camera's own requests and stray packets that are due.
     fn own(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let quirks = self.quirks.clone();

@@ -6,39 +6,25 @@ use super::super::params::parameter_sets;
 use super::super::rtp::{Kind as Half, Packetizer, Source, Unit};
 use super::super::sdp::Description;
 use super::super::timeline::Place;
+use super::packet::Packet;
 use super::rtp::Numbering;
 use super::sound::Sound;
 use super::{Quirk, Quirks, sound, time, video};
 
-/// A packet before it has its number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// Marker bit.
-    pub marker: bool,
-    /// RTP payload type.
-    pub payload_type: u8,
-    /// RTP time.
-    pub timestamp: u32,
-    /// Synchronisation source.
-    pub ssrc: u32,
-    /// What follows the header.
-    pub payload: Vec<u8>,
-}
-
-/// What a stream's task keeps for the quirks of its packets.
+/// The state of one stream that the quirks of its packets need.
 #[derive(Debug)]
 pub struct Media {
     quirks: Quirks,
     numberings: Vec<Numbering>,
     sound: Sound,
-    /// Pictures so far.
+    /// Number of pictures so far.
     pictures: u64,
-    /// The unit that never ends has begun.
+    /// Number of pictures that the endless access unit has replaced.
     endless: u32,
 }
 
 impl Media {
-    /// For a new stream; `None` for a camera that behaves.
+    /// The state of a new stream; `None` for a camera without quirks.
     pub fn new(quirks: &Quirks) -> Option<Self> {
         (!quirks.is_empty()).then(|| Self {
             quirks: quirks.clone(),
@@ -49,7 +35,7 @@ impl Media {
         })
     }
 
-    /// Changes how the tracks are told apart on the wire.
+    /// Changes the identity of the tracks on the wire.
     pub fn sources(&self, description: &mut Description) {
         for (track, source) in &mut description.tracks {
             match track {
@@ -60,13 +46,13 @@ impl Media {
         }
     }
 
-    /// Longest payload of a picture, bytes.
+    /// Longest payload of a picture in bytes; `usual` without quirks.
     pub fn mtu(&self, usual: usize) -> usize {
         let small = [Quirk::Midframe, Quirk::FuaEmpty, Quirk::FuaMarkEarly, Quirk::FuaNoStart];
         if self.quirks.has_any(&small) { 400 } else { usual }
     }
 
-    /// The packets of a frame, in as many units as it takes.
+    /// The units of packets in which a frame goes out.
     pub fn frame(&mut self, packetizer: &mut Packetizer, frame: &Frame, place: Place) -> Vec<Unit> {
         let source = packetizer.source();
         let sets = match &frame.track {
@@ -100,7 +86,7 @@ impl Media {
         units
     }
 
-    /// Changes a sender report; `None` leaves it out.
+    /// A sender report as the camera sends it; `None` when it sends none.
     pub fn report(&mut self, report: &Unit) -> Option<Unit> {
         let silent = self.quirks.has(Quirk::NoReports)
             || time::hides_reports(&self.quirks)
@@ -125,39 +111,7 @@ impl Media {
     }
 }
 
-impl Packet {
-    /// A packet of ours: its header is 12 bytes.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let (head, payload) = bytes.split_first_chunk::<12>()?;
-        let [_, kind, _, _, t0, t1, t2, t3, s0, s1, s2, s3] = *head;
-        Some(Self {
-            marker: kind & 0x80 != 0,
-            payload_type: kind & 0x7f,
-            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
-            ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
-            payload: payload.to_vec(),
-        })
-    }
-
-    /// The bytes under a sequence number.
-    pub fn encode(&self, sequence: u16) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(12 + self.payload.len());
-        bytes.extend_from_slice(&[0x80, u8::from(self.marker) << 7 | self.payload_type]);
-        bytes.extend_from_slice(&sequence.to_be_bytes());
-        bytes.extend_from_slice(&self.timestamp.to_be_bytes());
-        bytes.extend_from_slice(&self.ssrc.to_be_bytes());
-        bytes.extend_from_slice(&self.payload);
-        bytes
-    }
-
-    /// Another payload, without marker, at the same time.
-    pub fn beside(&self, payload: impl Into<Vec<u8>>) -> Self {
-        let Self { payload_type, timestamp, ssrc, .. } = *self;
-        Self { marker: false, payload_type, timestamp, ssrc, payload: payload.into() }
-    }
-}
-
-/// The RTP time that an honest source would have at `ticks`, as this camera tells it.
+/// The RTP time that the camera tells for the stream time `ticks`, in 90 kHz.
 pub fn rtp_time(quirks: &Quirks, source: &Source, video: bool, ticks: i64) -> u32 {
     let shift = time::shift(quirks, *source, video.then_some(0), ticks);
     source.timestamp(ticks).wrapping_add(shift)

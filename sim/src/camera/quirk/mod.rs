@@ -1,7 +1,7 @@
-//! What cameras of the field do that the rules do not foresee, on request: each quirk changes what goes over
-//! the wire and nothing else.
+//! Breaches of the rules by cameras of the field, on request. Each quirk changes what goes over the wire and
+//! nothing else.
 //!
-//! The camera asks at a few places only: `clip` for what it shows, `Media` for the packets of a frame,
+//! The camera asks for them in four places: `clip` for the stream, `Media` for the packets of a frame,
 //! `Manners` for requests and answers, `Gate` for logins.
 
 mod bits;
@@ -11,6 +11,9 @@ mod hostile;
 mod login;
 mod manners;
 mod media;
+mod packet;
+mod reply;
+mod rewrite;
 mod rtp;
 mod rtsp;
 mod sdp;
@@ -25,27 +28,28 @@ use std::time::Duration;
 use super::{CameraOptions, Credentials};
 
 pub(super) use login::Gate;
-pub(super) use manners::{Manners, Reply};
+pub(super) use manners::Manners;
 pub(super) use media::{Media, rtp_time};
+pub(super) use reply::Reply;
 pub use table::{Kind, Quirk};
 
-/// The quirks of a camera. Nothing of a kind excludes another of the kind; what contradicts itself is the
-/// caller's business.
+/// A set of quirks. Any of them go together; whether that makes sense is the caller's business.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quirks(Vec<(Quirk, Option<Duration>)>);
 
-/// No quirk has that name, or it takes no such value.
+/// The error for a name that no quirk has, or a value that the quirk does not take.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no quirk `{0}`: --quirks lists them; a value is a number of seconds, `NAME=2.5`")]
 pub struct UnknownQuirk(String);
 
 impl Quirk {
-    /// The quirk of that name.
+    /// The quirk of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|quirk| quirk.name() == name)
     }
 
-    /// The time that belongs to it, where one does: a delay, a period, or a session timeout.
+    /// The usual time of the quirk in seconds: a delay, a period, or a session timeout. `None` for a quirk
+    /// without a time.
     pub fn seconds(self) -> Option<f64> {
         Some(match self {
             Self::SlowDescribe => 7.0,
@@ -67,7 +71,7 @@ impl Quirk {
         })
     }
 
-    /// Its time is the session timeout.
+    /// Whether the quirk's time is the session timeout.
     fn sets_timeout(self) -> bool {
         matches!(
             self,
@@ -100,38 +104,38 @@ impl Quirks {
         self
     }
 
-    /// Adds the quirks of another set.
+    /// Adds all quirks of another set.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// Whether the camera behaves.
+    /// Whether the camera has no quirk.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether this one is among them.
+    /// Whether this quirk is in the set.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.0.iter().any(|(q, _)| *q == quirk)
     }
 
-    /// Whether one of these is among them.
+    /// Whether one of these quirks is in the set.
     pub fn has_any(&self, quirks: &[Quirk]) -> bool {
         quirks.iter().any(|quirk| self.has(*quirk))
     }
 
-    /// Whether one of that kind is among them.
+    /// Whether a quirk of this kind is in the set.
     pub fn has_kind(&self, kind: Kind) -> bool {
         self.0.iter().any(|(q, _)| q.kind() == kind)
     }
 
-    /// The time of a quirk; `None` when it is not among them or has none.
+    /// The time of a quirk; `None` when it is not in the set or has no time.
     pub fn time(&self, quirk: Quirk) -> Option<Duration> {
         let (_, own) = self.0.iter().find(|(q, _)| *q == quirk)?;
         own.or_else(|| quirk.seconds().map(Duration::from_secs_f64))
     }
 
-    /// What they change in the camera as a whole.
+    /// Changes the settings of a camera as its quirks need.
     pub fn apply(&self, options: &mut CameraOptions) {
         for (quirk, _) in &self.0 {
             if quirk.sets_timeout()
@@ -158,7 +162,7 @@ impl From<Quirk> for Quirks {
 impl FromStr for Quirks {
     type Err = UnknownQuirk;
 
-    /// `name` or `name=seconds`.
+    /// Reads `name` or `name=seconds`.
     fn from_str(text: &str) -> Result<Self, UnknownQuirk> {
         let unknown = || UnknownQuirk(text.to_owned());
         let (name, seconds) = match text.split_once('=') {
@@ -169,7 +173,7 @@ impl FromStr for Quirks {
         let Some(seconds) = seconds else { return Ok(quirk.into()) };
         quirk.seconds().ok_or_else(unknown)?;
         let seconds: f64 = seconds.parse().map_err(|_| unknown())?;
-        // A session timeout is told in whole seconds.
+        // RTSP tells a session timeout in whole seconds.
         let least = if quirk.sets_timeout() { 1.0 } else { 0.01 };
         if !(least..=3600.0).contains(&seconds) {
             return Err(unknown());
@@ -178,7 +182,7 @@ impl FromStr for Quirks {
     }
 }
 
-/// The list for a person: a line each, by kind.
+/// The list of all quirks for a person: one line each, by kind.
 pub fn listing() -> String {
     let mut text = String::new();
     let mut kind = None;

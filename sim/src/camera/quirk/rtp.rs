@@ -1,4 +1,4 @@
-//! Numbers and headers of packets, lost ones, late ones, and packets that are none.
+//! Numbers and headers of packets; packets that are lost, late, doubled or malformed.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use ivt_media::frame::Frame;
 use tokio::time::Instant;
 
 use super::super::rtp::Source;
-use super::media::Packet;
+use super::packet::Packet;
 use super::{Quirk, Quirks};
 
-/// The packets of one track as they are numbered.
+/// Numbers the packets of one track.
 #[derive(Debug)]
 pub struct Numbering {
     quirks: Quirks,
     sequence: u16,
-    /// Packets so far.
+    /// Number of packets so far.
     count: u64,
-    /// Another identity than the one told.
+    /// The identity in the packets, when it is another than the description's.
     ssrc: Option<u32>,
-    /// A packet that its successor overtakes.
+    /// A packet that goes out behind its successor.
     held: Option<Vec<u8>>,
     due: Due,
 }
 
-/// When what comes again and again comes next.
+/// When each quirk with a period acts next.
 #[derive(Debug, Default)]
 pub struct Due(Vec<(Quirk, Instant)>);
 
 impl Due {
-    /// Whether a quirk with a period is to act now. The first time is a period after the first call.
+    /// Whether a quirk with a period acts now; the first time is one period after the first call.
     pub fn now(&mut self, quirks: &Quirks, quirk: Quirk) -> bool {
         let Some(period) = quirks.time(quirk) else { return false };
         let now = Instant::now();
@@ -45,13 +45,13 @@ impl Due {
 }
 
 impl Numbering {
-    /// Starts at a random number.
+    /// Starts at a random sequence number.
     pub fn new(quirks: Quirks) -> Self {
         let sequence = rand::random_range(1..60_000);
         Self { quirks, sequence, count: 0, ssrc: None, held: None, due: Due::default() }
     }
 
-    /// The packets of a frame as they go out, and RTCP that goes with them.
+    /// The packets of a frame as they go out, and the RTCP packets that go with them.
     pub fn finish(
         &mut self,
         packets: Vec<Packet>,
@@ -79,7 +79,7 @@ impl Numbering {
         (out, reports)
     }
 
-    /// Names the source as the packets do.
+    /// Puts the identity of the packets into a sender report.
     pub fn report(&self, bytes: &mut [u8]) {
         let Some(ssrc) = self.ssrc else { return };
         for place in [4..8, 32..36] {
@@ -124,7 +124,7 @@ impl Numbering {
         out.extend(self.held.take());
     }
 
-    /// Packets that no rule foresees, after those of a picture.
+    /// Adds packets against the rules behind those of a picture.
     fn extra(
         &mut self,
         like: &Packet,

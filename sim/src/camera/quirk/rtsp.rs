@@ -1,17 +1,17 @@
-//! Answers that replace the right one, and headers that are missing, late or wrong.
+//! Answers in place of the right one, and headers that are missing, late or wrong.
 
 use super::super::message::{Request, Response, Status};
 use super::{Quirk, Quirks};
 
-/// Where a request belongs: the number of its connection, and how far a redirection has led it.
+/// The number of a request's connection and of its redirections.
 pub struct Place {
-    /// Connections of the camera, this one included.
+    /// Number of the connection, counted from 1.
     pub connection: u64,
-    /// Redirections followed.
+    /// Number of redirections that the request has followed.
     pub hop: usize,
 }
 
-/// The answer that the camera gives instead of the right one, if it does.
+/// The answer that the camera gives in place of the right one, if any.
 pub fn instead(quirks: &Quirks, request: &Request, place: &Place) -> Option<Response> {
     let has = |quirk| quirks.has(quirk);
     match request.method.as_str() {
@@ -23,7 +23,7 @@ pub fn instead(quirks: &Quirks, request: &Request, place: &Place) -> Option<Resp
             Some(Status::Other("500 Internal Server Error").into())
         }
         "SETUP" if request.path().ends_with("trackID=9") => {
-            // The talk-back track of `backchannel`.
+            // This is the talk-back track of `backchannel`.
             let session = request.header("Session").map_or_else(|| "9".to_owned(), str::to_owned);
             let transport = "RTP/AVP/TCP;unicast;interleaved=8-9";
             let answer = Response::from(Status::Ok).header("Session", session);

@@ -2,13 +2,13 @@
 
 use super::{Quirk, Quirks, hostile};
 
-/// What the descriptions have in common besides the text itself.
+/// What a description needs besides the text of the right one.
 pub struct Place<'a> {
     /// `rtsp://host:port` as the client knows the camera.
     pub root: &'a str,
 }
 
-/// The bytes of the description that would be `sdp`.
+/// The description that the camera sends instead of `sdp`.
 pub fn describe(quirks: &Quirks, sdp: &str, place: &Place<'_>) -> Vec<u8> {
     let mut sdp = sound(quirks, pictures(quirks, Media::split(sdp), place)).join();
     let has = |quirk| quirks.has(quirk);
@@ -52,10 +52,10 @@ pub fn describe(quirks: &Quirks, sdp: &str, place: &Place<'_>) -> Vec<u8> {
     bytes
 }
 
-/// A description in its sections.
+/// A description, split into its sections.
 struct Media {
     session: Vec<String>,
-    /// The lines of each medium, `m=` first.
+    /// The lines of each medium, beginning with `m=`.
     media: Vec<Vec<String>>,
 }
 
@@ -76,7 +76,7 @@ impl Media {
         lines.map(|line| line + "\r\n").collect()
     }
 
-    /// Leaves out the sound.
+    /// Removes the sound.
     fn mute(&mut self) {
         self.media.retain(|lines| !is(lines, "m=audio"));
     }
@@ -94,7 +94,7 @@ fn lines(text: &[&str]) -> Vec<String> {
     text.iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// Changes the part about pictures, and what is around it.
+/// Changes the section of pictures, and what is around it.
 fn pictures(quirks: &Quirks, mut sdp: Media, place: &Place<'_>) -> Media {
     let has = |quirk| quirks.has(quirk);
     if quirks.has_any(&[
@@ -163,7 +163,7 @@ fn pictures(quirks: &Quirks, mut sdp: Media, place: &Place<'_>) -> Media {
     sdp
 }
 
-/// Uniview: lines that end too early, absolute addresses, a track of metadata.
+/// Uniview's description: lines that end too early, absolute addresses, a track of metadata.
 fn cut_short(sdp: &mut Media, place: &Place<'_>) {
     sdp.session = lines(&["v=0", "o=- 1001 1 IN", "s=VCP IPC Realtime stream"]);
     let root = place.root;
@@ -183,7 +183,7 @@ fn cut_short(sdp: &mut Media, place: &Place<'_>) {
     sdp.media.push(metadata);
 }
 
-/// Changes the parameter sets.
+/// Changes the parameter sets in the format of the pictures.
 fn format(quirks: &Quirks, video: &mut Vec<String>) {
     let Some(at) = video.iter().position(|line| line.starts_with("a=fmtp:")) else { return };
     if quirks.has(Quirk::SpropNone) || quirks.has(Quirk::HevcAp) {
@@ -194,7 +194,8 @@ fn format(quirks: &Quirks, video: &mut Vec<String>) {
     let (head, sets) = (head.to_owned(), sets.to_owned());
     let sets = match () {
         () if quirks.has(Quirk::SpropBad) => "6QBkAB6s,6QDuPIA=".to_owned(),
-        // Four bytes more make another base64 text: the start code is prefixed and encoded anew.
+        // A start code of four bytes changes all of the base64 text, so it is put before the bytes and these
+        // are encoded anew.
         () if quirks.has(Quirk::SpropAnnexb) => {
             sets.split(',').map(with_start_code).collect::<Vec<_>>().join(",")
         }
@@ -211,7 +212,7 @@ fn with_start_code(set: &str) -> String {
     BASE64.encode([&[0, 0, 0, 1], &set[..]].concat())
 }
 
-/// Changes the part about sound.
+/// Changes the section of sound.
 fn sound(quirks: &Quirks, mut sdp: Media) -> Media {
     let has = |quirk| quirks.has(quirk);
     let Some(at) = sdp.media.iter().position(|lines| is(lines, "m=audio")) else { return sdp };
@@ -258,10 +259,10 @@ fn sound(quirks: &Quirks, mut sdp: Media) -> Media {
     sdp
 }
 
-/// A `StreamMuxConfig` (ISO/IEC 14496-3 1.7.3) around an `AudioSpecificConfig`, both in hexadecimal.
+/// The `StreamMuxConfig` (ISO/IEC 14496-3 1.7.3) of an `AudioSpecificConfig`, both in hexadecimal.
 fn stream_mux_config(config: &str) -> String {
     let digits = config.chars().filter_map(|digit| digit.to_digit(16));
-    // Version 0, same time framing, one subframe, one program, one layer.
+    // The fields are: version 0, same time framing, one subframe, one program, one layer.
     let mut bits: String = "0".to_owned() + "1" + "000000" + "0000" + "000";
     digits.for_each(|digit| bits.push_str(&format!("{digit:04b}")));
     bits.push_str("000"); // Frame length type.
@@ -336,7 +337,7 @@ mod tests {
         assert!(told(Quirk::G711Wide).contains("PCMU/16000"));
         let talk = told(Quirk::Backchannel);
         assert!(talk.find("a=sendonly") < talk.find("MPEG4-GENERIC"));
-        // 0 1 000000 0000 000 | 0001 0100 0000 1000 | 000 11111111 00 | padding
+        // The bits are 0 1 000000 0000 000, 0001 0100 0000 1000, 000 11111111 00 and padding.
         assert!(
             told(Quirk::AacLatm).contains("cpresent=0; config=400028103fc0\r\n"),
             "{}",

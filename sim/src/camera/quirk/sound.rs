@@ -1,15 +1,15 @@
-//! Sound of other kinds, and AAC packed in other ways.
+//! Sound of other codecs, and AAC packed in other ways.
 
 use ivt_media::frame::{AudioCodec, AudioParams};
 
 use super::super::rtp::Source;
-use super::media::Packet;
+use super::packet::Packet;
 use super::{Quirk, Quirks};
 
-/// Bytes of an AU header section with one header.
+/// Length of an AU header section with one header, in bytes.
 const HEADER: usize = 4;
 
-/// Changes how the sound is told apart on the wire.
+/// Changes the identity of the sound on the wire.
 pub fn source(quirks: &Quirks, source: &mut Source) {
     let (payload_type, clock_hz) = match () {
         () if quirks.has(Quirk::Pcma) => (8, 8000),
@@ -22,7 +22,7 @@ pub fn source(quirks: &Quirks, source: &mut Source) {
     (source.payload_type, source.clock_hz) = (payload_type, clock_hz);
 }
 
-/// Units that wait for others to share a packet with.
+/// AAC units that wait for others to share a packet with.
 #[derive(Debug, Default)]
 pub struct Sound {
     waiting: Vec<Packet>,
@@ -30,7 +30,7 @@ pub struct Sound {
 }
 
 impl Sound {
-    /// The packets of one frame as the camera sends them. `packets` are those of a camera that behaves.
+    /// The packets of one frame as the camera sends them, made from `packets`, which follow the rules.
     pub fn shape(
         &mut self,
         quirks: &Quirks,
@@ -81,7 +81,7 @@ impl Sound {
     }
 }
 
-/// Silence of the duration of the frame in another codec.
+/// Silence in another codec, as long as the frame; `None` for a camera that sends the right codec.
 fn other_codec(quirks: &Quirks, params: &AudioParams, packets: &[Packet]) -> Option<Vec<u8>> {
     let bytes: usize = packets.iter().map(|packet| packet.payload.len()).sum();
     let samples = if params.codec == AudioCodec::Aac { 1024 } else { bytes };
@@ -115,7 +115,8 @@ fn fragments(unit: &Packet) -> Vec<Packet> {
     out
 }
 
-/// Several units in one packet; `delta` units lie between two of them (AU-Index-delta).
+/// Several units in one packet; the index of each is that of the one before plus 1 plus `delta`
+/// (AU-Index-delta).
 fn packed(units: &[Packet], delta: u16) -> Packet {
     let mut payload = ((units.len() * 16) as u16).to_be_bytes().to_vec();
     for (i, unit) in units.iter().enumerate() {
@@ -125,7 +126,7 @@ fn packed(units: &[Packet], delta: u16) -> Packet {
     Packet { marker: true, ..units[0].beside(payload) }
 }
 
-/// RFC 6416 6.1: the length in bytes of 255, then the unit.
+/// The packet in LATM (RFC 6416 6.1): the length in bytes of 255, then the unit.
 fn latm(unit: Packet) -> Packet {
     let mut payload = vec![255; unit.payload.len() / 255];
     payload.push((unit.payload.len() % 255) as u8);

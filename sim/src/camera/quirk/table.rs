@@ -1,21 +1,21 @@
-//! The names of all quirks, where each was reported, and what the camera does.
+//! The table of all quirks: name, public report, and what the camera does.
 
-/// The place in the protocol where a quirk shows.
+/// The part of the protocol in which a quirk shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The description of the stream.
+    /// Description of the stream.
     Sdp,
     /// Requests, answers and keepalives.
     Rtsp,
     /// User name and password.
     Login,
-    /// Packets and their way to the client.
+    /// Packets and how they reach the client.
     Rtp,
     /// Pictures in packets.
     Video,
     /// Timestamps.
     Time,
-    /// Sound.
+    /// Sound in packets.
     Sound,
 }
 
@@ -28,15 +28,15 @@ macro_rules! quirks {
         }
 
         impl Quirk {
-            /// All of them, by kind.
+            /// All quirks, by kind.
             pub const ALL: &[Self] = &[$($(Self::$variant,)*)*];
 
-            /// As on the command line.
+            /// Name on the command line.
             pub fn name(self) -> &'static str {
                 match self { $($(Self::$variant => $name,)*)* }
             }
 
-            /// The public report of a camera that does this, or what it is a variant of.
+            /// The public report of a camera with the quirk, or the quirk that it is a variant of.
             pub fn report(self) -> &'static str {
                 match self { $($(Self::$variant => $report,)*)* }
             }
@@ -46,7 +46,7 @@ macro_rules! quirks {
                 match self { $($(Self::$variant => $what,)*)* }
             }
 
-            /// Where it shows.
+            /// The part of the protocol in which the quirk shows.
             pub fn kind(self) -> Kind {
                 match self { $($(Self::$variant => Kind::$kind,)*)* }
             }

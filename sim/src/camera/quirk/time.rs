@@ -1,14 +1,14 @@
-//! Clocks that lie.
+//! Clocks that are wrong.
 
 use ivt_media::frame::{CLOCK_HZ, duration_to_ticks};
 
 use super::super::rtp::Source;
 use super::{Kind, Quirk, Quirks};
 
-/// The offset of the picture that stands out: 9,800 s.
+/// Error of the time of one picture that stands out: 9,800 s, in 90 kHz ticks.
 const OUTLIER: i64 = 9800 * CLOCK_HZ;
 
-/// How a camera changes the identity of a track for the sake of its clock.
+/// Changes the identity of a track as the quirks of its clock need.
 pub fn source(quirks: &Quirks, source: &mut Source) {
     if let Some(time) = quirks.time(Quirk::TsWrap) {
         let left = time.as_secs_f64() * f64::from(source.clock_hz);
@@ -16,7 +16,7 @@ pub fn source(quirks: &Quirks, source: &mut Source) {
     }
 }
 
-/// What is added to the RTP time that is right at `ticks` of 90 kHz. `picture` is the number of a picture;
+/// The error of the RTP time at the stream time `ticks`, in 90 kHz. `picture` is the number of a picture;
 /// `None` for sound.
 pub fn shift(quirks: &Quirks, source: Source, picture: Option<u64>, ticks: i64) -> u32 {
     let mut told = ticks;
@@ -54,12 +54,12 @@ pub fn shift(quirks: &Quirks, source: Source, picture: Option<u64>, ticks: i64) 
     source.timestamp(told).wrapping_sub(source.timestamp(ticks))
 }
 
-/// Cameras that lie about the time tell no time of day, either.
+/// Whether the camera sends no sender reports, since its clock is wrong.
 pub fn hides_reports(quirks: &Quirks) -> bool {
     quirks.has_kind(Kind::Time) && !quirks.has_any(&[Quirk::ReportsWrong, Quirk::TsWrap])
 }
 
-/// Changes a sender report: its NTP time is at 8, its RTP time at 16.
+/// Changes a sender report, whose NTP time is at byte 8 and whose RTP time is at byte 16.
 pub fn report(quirks: &Quirks, bytes: &mut [u8]) {
     if !quirks.has(Quirk::ReportsWrong) {
         return;

@@ -1,16 +1,16 @@
-//! Pictures in packets (RFC 6184, RFC 7798): markers, fragments and aggregates as no rule has them.
+//! Pictures in packets (RFC 6184, RFC 7798), with markers, fragments and aggregates against the rules.
 
 use ivt_media::frame::VideoCodec;
 
 use super::super::rtp::{MTU, Source};
-use super::media::Packet;
+use super::packet::Packet;
 use super::{Quirk, Quirks};
 
 const SEI: &[u8] = b"\x06\x05\x110123456789abcdef\x01\x80";
 const DELIMITER: &[u8] = b"\x09\xf0";
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-/// Changes how the pictures are told apart on the wire.
+/// Changes the identity of the pictures on the wire.
 pub fn source(quirks: &Quirks, source: &mut Source) {
     if quirks.has(Quirk::SdpCin) {
         source.payload_type = 105;
@@ -20,7 +20,7 @@ pub fn source(quirks: &Quirks, source: &mut Source) {
     }
 }
 
-/// The packets of a picture as the camera sends them.
+/// The packets of a picture as the camera sends them, made from `packets`, which follow the rules.
 pub fn shape(
     quirks: &Quirks,
     codec: VideoCodec,
@@ -75,19 +75,19 @@ pub fn shape(
     packets
 }
 
-/// Pictures that an endless access unit takes the place of, 15 MB, before it begins anew: a client that
-/// comes later must see a beginning, too.
+/// Number of pictures in place of which one endless access unit goes out: 15 MB. Then another one begins, so
+/// that a client that comes later sees a beginning too.
 const ENDLESS: u32 = 60;
 
-/// An access unit that goes on far beyond what a picture may have: a quarter of a megabyte in the place
-/// of each picture, of which so many came `before`.
+/// A part of an access unit that is far longer than a picture may be: a quarter of a megabyte in place of each
+/// picture. `before` counts the pictures that were replaced.
 pub fn endless(packets: Vec<Packet>, before: &mut u32) -> Vec<Packet> {
     let Some(first) = packets.first() else { return packets };
     let round = *before / ENDLESS;
     let fragment = |kind: u8| {
         let mut payload = vec![0x7c, kind | 5];
         payload.resize(MTU, 0xaa);
-        // All of one unit have one time.
+        // All packets of one unit have the same time.
         Packet { timestamp: round, ..first.beside(payload) }
     };
     let start = if before.is_multiple_of(ENDLESS) { 0x80 } else { 0 };
@@ -95,14 +95,14 @@ pub fn endless(packets: Vec<Packet>, before: &mut u32) -> Vec<Packet> {
     std::iter::once(fragment(start)).chain((0..190).map(|_| fragment(0))).collect()
 }
 
-/// Where the fields of a payload lie.
+/// Where the fields of a payload lie, by codec.
 #[derive(Clone, Copy)]
 struct Form {
     h265: bool,
 }
 
 impl Form {
-    /// Bytes of the NAL unit header; that of a fragment follows it.
+    /// Length of the NAL unit header in bytes; the header of a fragment follows it.
     fn header(self) -> usize {
         if self.h265 { 2 } else { 1 }
     }
@@ -115,7 +115,7 @@ impl Form {
         payload.first().map_or(0, |b| if self.h265 { b >> 1 & 0x3f } else { b & 0x1f })
     }
 
-    /// The type of the NAL unit, also of a fragment.
+    /// The type of the NAL unit; of a fragment, the type of the whole unit.
     fn kind(self, payload: &[u8]) -> u8 {
         let mask = if self.h265 { 0x3f } else { 0x1f };
         match self.fragment(payload) {
@@ -124,19 +124,19 @@ impl Form {
         }
     }
 
-    /// Whether the NAL unit ends here.
+    /// Whether the NAL unit ends in this payload.
     fn ends(self, payload: &[u8]) -> bool {
         !self.fragment(payload) || payload.get(self.header()).is_some_and(|b| b & 0x40 != 0)
     }
 
-    /// A slice.
+    /// Whether the NAL unit is a slice.
     fn slice(self, payload: &[u8]) -> bool {
         let kind = self.kind(payload);
         if self.h265 { kind < 32 } else { matches!(kind, 1 | 5) }
     }
 }
 
-/// Single NAL units of these types in one packet.
+/// Puts single NAL units of these types into one packet.
 fn aggregate(packets: &mut Vec<Packet>, kinds: &[u8], header: &[u8], form: Form) {
     let wanted = |p: &Packet| !form.fragment(&p.payload) && kinds.contains(&form.kind(&p.payload));
     let Some(first) = packets.iter().find(|p| wanted(p)).map(|p| p.beside(header)) else { return };
@@ -149,7 +149,7 @@ fn aggregate(packets: &mut Vec<Packet>, kinds: &[u8], header: &[u8], form: Form)
     packets.insert(0, whole);
 }
 
-/// After the first fragment, one without data.
+/// Puts a fragment without data behind the first fragment of a NAL unit.
 fn with_empty(packet: Packet, form: Form) -> Vec<Packet> {
     let at = form.header();
     let starts = form.fragment(&packet.payload) && packet.payload[at] & 0x80 != 0;
@@ -161,7 +161,7 @@ fn with_empty(packet: Packet, form: Form) -> Vec<Packet> {
     [Some(packet), empty].into_iter().flatten().collect()
 }
 
-/// Changes one packet where it is.
+/// Changes one packet in place.
 fn reform(quirks: &Quirks, packet: &mut Packet, form: Form) {
     let has = |quirk| quirks.has(quirk);
     let (ends, slice) = (form.ends(&packet.payload), form.slice(&packet.payload));
@@ -212,7 +212,7 @@ mod tests {
         packets
     }
 
-    /// A key picture: SPS, PPS, a fragmented slice.
+    /// The payloads of a key picture: SPS, PPS, a fragmented slice.
     const KEY: &[&[u8]] =
         &[&[0x67, 1], &[0x68, 2], &[0x7c, 0x85, 3], &[0x7c, 5, 4], &[0x7c, 0x45, 5]];
 

@@ -2,11 +2,11 @@
 
 use super::{MTU, Writer};
 
-/// Largest access unit that 13 bits can tell.
+/// Largest access unit whose size 13 bits can hold, in bytes.
 const MAX_ACCESS_UNIT: usize = 8191;
 
-/// One AAC access unit. One that no packet holds is sent in fragments, which all carry its full
-/// size; one that 13 bits cannot count is dropped.
+/// Writes one AAC access unit. A unit longer than a packet is sent in fragments, each with the size of the
+/// whole; a unit above 8191 bytes is dropped.
 pub fn write_aac(writer: &mut Writer<'_>, unit: &[u8]) {
     if unit.is_empty() || unit.len() > MAX_ACCESS_UNIT {
         return;
@@ -19,7 +19,7 @@ pub fn write_aac(writer: &mut Writer<'_>, unit: &[u8]) {
     }
 }
 
-/// Samples, one byte each; the time of each packet follows from the samples before it.
+/// Writes samples of one byte each; the time of each packet follows from the samples before it.
 pub fn write_g711(writer: &mut Writer<'_>, samples: &[u8], channels: u16) {
     let channels = usize::from(channels.clamp(1, 8));
     for chunk in samples.chunks(MTU / channels * channels) {

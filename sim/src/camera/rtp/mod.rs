@@ -1,5 +1,5 @@
-//! Frames into RTP packets (RFC 3550). One unit holds every packet of one frame, already framed
-//! for an RTSP connection, so that all clients share the same bytes.
+//! Packs frames into RTP packets (RFC 3550). One unit holds every packet of one frame, already framed for an
+//! RTSP connection, so that all clients share the same bytes.
 
 mod audio;
 mod report;
@@ -8,17 +8,17 @@ mod video;
 use bytes::{BufMut, Bytes, BytesMut};
 use ivt_media::frame::{AudioCodec, CLOCK_HZ, Frame, Track};
 
-/// Longest RTP payload, bytes.
+/// Longest RTP payload, in bytes.
 pub const MTU: usize = 1400;
-/// Bytes before each packet: `$`, channel, length (RFC 2326 10.12).
+/// Bytes before each packet in an RTSP connection: `$`, channel, length (RFC 2326 10.12).
 pub const FRAMING: usize = 4;
 
-/// The two halves of a track.
+/// The two kinds of packets of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Media.
+    /// Media packets.
     Rtp,
-    /// Sender report.
+    /// Sender reports.
     Rtcp,
 }
 
@@ -27,12 +27,12 @@ pub enum Kind {
 pub struct Unit {
     /// Number of the track in its stream.
     pub track: usize,
-    /// Media or report.
+    /// Whether the packets are media or a report.
     pub kind: Kind,
-    /// A client may start here.
+    /// Whether a client may start with this unit.
     pub key: bool,
     bytes: Bytes,
-    /// Where each packet's framing starts.
+    /// Where the framing of each packet starts in `bytes`.
     starts: Vec<usize>,
 }
 
@@ -50,7 +50,7 @@ impl Unit {
         Self { track, kind, key, bytes: buf.freeze(), starts }
     }
 
-    /// All packets, each framed for an interleaved channel.
+    /// All packets in one piece, each framed for the interleaved channel.
     pub fn interleaved(&self, channel: u8) -> Bytes {
         if channel == default_channel(self.track, self.kind) {
             return self.bytes.clone();
@@ -62,7 +62,7 @@ impl Unit {
         bytes.freeze()
     }
 
-    /// Cuts what `interleaved` gave into its packets, framing included.
+    /// The single packets of what `interleaved` returned, framing included.
     pub fn packets<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let ends = self.starts.iter().skip(1).copied().chain([bytes.len()]);
         self.starts.iter().zip(ends).map(|(&start, end)| &bytes[start..end])
@@ -74,28 +74,28 @@ impl Unit {
     }
 }
 
-/// The channel a track's packets are framed for.
+/// The interleaved channel for which the packets of a track are framed at first.
 pub fn default_channel(track: usize, kind: Kind) -> u8 {
     (track as u8) * 2 + u8::from(kind == Kind::Rtcp)
 }
 
-/// How a track is told apart on the wire.
+/// The identity of a track on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Number of the track in its stream.
     pub track: usize,
-    /// RTP payload type.
+    /// Payload type of RTP.
     pub payload_type: u8,
-    /// RTP ticks per second.
+    /// Ticks of the RTP clock in a second.
     pub clock_hz: u32,
     /// Synchronisation source.
     pub ssrc: u32,
-    /// RTP timestamp of stream time 0.
+    /// RTP timestamp at stream time 0.
     pub base: u32,
 }
 
 impl Source {
-    /// A source with random identity.
+    /// A source with a random identity.
     pub fn new(track: usize, params: &Track) -> Self {
         let (payload_type, clock_hz) = match params {
             Track::Video(_) => (96, CLOCK_HZ as u32),
@@ -112,11 +112,11 @@ impl Source {
     pub fn timestamp(&self, ticks: i64) -> u32 {
         let hz = i128::from(CLOCK_HZ);
         let scaled = (i128::from(ticks) * i128::from(self.clock_hz) + hz / 2).div_euclid(hz);
-        self.base.wrapping_add(scaled as u32) // Wraps, as RTP time does.
+        self.base.wrapping_add(scaled as u32) // RTP time wraps.
     }
 }
 
-/// Numbers the packets of one track.
+/// Packs and numbers the packets of one track.
 #[derive(Debug)]
 pub struct Packetizer {
     source: Source,
@@ -127,17 +127,17 @@ pub struct Packetizer {
 }
 
 impl Packetizer {
-    /// Starts at a random sequence number.
+    /// A packetizer that starts at a random sequence number.
     pub fn new(source: Source) -> Self {
         Self { source, mtu: MTU, sequence: rand::random(), packets: 0, octets: 0 }
     }
 
-    /// Sends pictures in payloads of at most so many bytes, up to [`MTU`].
+    /// The same with payloads of pictures of at most so many bytes, up to [`MTU`].
     pub fn with_mtu(self, mtu: usize) -> Self {
         Self { mtu: mtu.min(MTU), ..self }
     }
 
-    /// How its track is told apart on the wire.
+    /// The identity of the packetizer's track on the wire.
     pub fn source(&self) -> Source {
         self.source
     }

@@ -6,23 +6,22 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Kind, Packetizer, Unit, default_channel};
 
-/// From 1900, where NTP counts from, to the Unix epoch.
+/// Time from 1900, where NTP counts from, to 1970.
 const NTP_EPOCH: Duration = Duration::from_secs(2_208_988_800);
 const CNAME: &[u8] = b"camera-sim";
 
 impl Packetizer {
-    /// A compound of a sender report and the canonical name: `wall` is the time of stream time
-    /// `ticks`.
+    /// A report of the sender with its canonical name: `wall` is the time of day at stream time `ticks`.
     pub fn report(&self, wall: SystemTime, ticks: i64) -> Unit {
         let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + NTP_EPOCH;
         let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
         let mut buf = BytesMut::with_capacity(64);
         buf.put_u8(b'$');
         buf.put_u8(default_channel(self.source.track, Kind::Rtcp));
-        buf.put_u16(0); // Set below.
+        buf.put_u16(0); // The length, which is set below.
         buf.put_slice(&[0x80, 200, 0, 6]);
         buf.put_u32(self.source.ssrc);
-        buf.put_u32(since.as_secs() as u32); // Wraps in 2036, as NTP does.
+        buf.put_u32(since.as_secs() as u32); // NTP wraps in 2036.
         buf.put_u32(fraction as u32);
         buf.put_u32(self.source.timestamp(ticks));
         buf.put_u32(self.packets);
@@ -31,7 +30,7 @@ impl Packetizer {
         buf.put_u32(self.source.ssrc);
         buf.put_slice(&[1, CNAME.len() as u8]);
         buf.put_slice(CNAME);
-        buf.put_u32(0); // End of the items, padded to a word.
+        buf.put_u32(0); // The end of the items, padded to a word.
         const { assert!(CNAME.len() == 10, "the length above counts on it") };
         let length = (buf.len() - super::FRAMING) as u16;
         buf[2..4].copy_from_slice(&length.to_be_bytes());

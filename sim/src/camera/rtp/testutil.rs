@@ -1,4 +1,4 @@
-//! Frames to packetise and packets taken apart by hand.
+//! For tests: frames to pack, and packets taken apart by hand.
 
 use std::sync::Arc;
 use std::time::Instant;

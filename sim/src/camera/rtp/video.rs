@@ -5,7 +5,7 @@ use ivt_media::frame::VideoCodec;
 
 use super::Writer;
 
-/// The NAL units of length-prefixed data. Stops at the first length that does not fit.
+/// The NAL units of data in which a length goes before each unit. Stops at the first length that does not fit.
 pub fn nals(mut data: Bytes) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
         let length = data.try_get_u32().ok()? as usize;
@@ -13,13 +13,13 @@ pub fn nals(mut data: Bytes) -> impl Iterator<Item = Bytes> {
     })
 }
 
-/// One access unit; the last packet carries the marker.
+/// Writes one access unit; its last packet carries the marker.
 pub fn write(writer: &mut Writer<'_>, codec: VideoCodec, nals: impl Iterator<Item = Bytes>) {
     let header = match codec {
         VideoCodec::H264 => 1,
         VideoCodec::H265 => 2,
     };
-    // A NAL unit without a body says nothing and has no header to build a fragment from.
+    // A NAL unit without a body has no header to build a fragment from, and is left out.
     let mut nals = nals.filter(|nal| nal.len() > header).peekable();
     while let Some(nal) = nals.next() {
         let last = nals.peek().is_none();
@@ -31,7 +31,7 @@ pub fn write(writer: &mut Writer<'_>, codec: VideoCodec, nals: impl Iterator<Ite
     }
 }
 
-/// FU-A, or the FU of H.265. The NAL unit is longer than its header.
+/// Writes a NAL unit in fragments (FU-A, or the FU of H.265). The unit is longer than its header.
 fn write_fragments(writer: &mut Writer<'_>, codec: VideoCodec, nal: &[u8], last: bool) {
     let (mut head, body) = match codec {
         VideoCodec::H264 => (vec![nal[0] & 0xe0 | 28, nal[0] & 0x1f], &nal[1..]),
@@ -39,7 +39,7 @@ fn write_fragments(writer: &mut Writer<'_>, codec: VideoCodec, nal: &[u8], last:
     };
     let kind = head.len() - 1;
     let mut chunks = body.chunks(writer.packetizer.mtu - head.len()).peekable();
-    head[kind] |= 0x80; // Start.
+    head[kind] |= 0x80; // Start bit.
     while let Some(chunk) = chunks.next() {
         let end = chunks.peek().is_none();
         if end {

@@ -1,10 +1,10 @@
-//! Dates of the Gregorian calendar, without zones: the camera has one clock.
+//! Dates of the Gregorian calendar without time zones: the camera has one clock.
 
 const DAY: i64 = 86_400;
-/// Years as four digits.
+/// Years that a date may have: four digits.
 const YEARS: std::ops::RangeInclusive<i64> = 1970..=9999;
 
-/// A moment, to the second.
+/// A date with its time, to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
     pub year: i64,
@@ -16,11 +16,11 @@ pub struct Date {
 }
 
 impl Date {
-    /// So many seconds after 1970 began; earlier is 1970.
+    /// The date so many seconds after the beginning of 1970; an earlier one becomes 1970.
     pub fn from_unix(seconds: i64) -> Self {
         let seconds = seconds.max(0);
         let (mut rest, clock) = (seconds / DAY, seconds % DAY);
-        let mut year = 1970 + rest / 366; // Never too late; a few steps lead on.
+        let mut year = 1970 + rest / 366; // Never too late; the steps below lead on.
         rest -= days_before(year);
         while rest >= days_before(year + 1) - days_before(year) {
             rest -= days_before(year + 1) - days_before(year);
@@ -35,7 +35,7 @@ impl Date {
         Self { year, month, day: rest + 1, hour, minute, second }
     }
 
-    /// Seconds since 1970 began; `None` where there is no such date.
+    /// Seconds since the beginning of 1970; `None` where there is no such date.
     pub fn unix(self) -> Option<i64> {
         let Self { year, month, day, hour, minute, second } = self;
         let valid = YEARS.contains(&year)
@@ -48,19 +48,19 @@ impl Date {
         valid.then(|| (days + day - 1) * DAY + hour * 3600 + minute * 60 + second)
     }
 
-    /// `2020-04-01 06:00`, as reports have it.
+    /// The date as reports write it, such as `2020-04-01 06:00`.
     pub fn minute_text(self) -> String {
         let Self { year, month, day, hour, minute, .. } = self;
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
     }
 
-    /// `MMDDhhmmYYYY.ss`, as the date and time are set.
+    /// The date in the form in which it is set: `MMDDhhmmYYYY.ss`.
     pub fn compact(self) -> String {
         let Self { year, month, day, hour, minute, second } = self;
         format!("{month:02}{day:02}{hour:02}{minute:02}{year:04}.{second:02}")
     }
 
-    /// Reads [`compact`](Self::compact).
+    /// Reads a date in the form of [`compact`](Self::compact).
     pub fn parse_compact(text: &str) -> Option<Self> {
         let digits = |range| {
             let part: &str = text.get(range)?;
@@ -78,7 +78,7 @@ impl Date {
     }
 }
 
-/// Days from 1970 to the first of January.
+/// Days from the beginning of 1970 to the beginning of a year.
 fn days_before(year: i64) -> i64 {
     let leaps = |year: i64| year / 4 - year / 100 + year / 400;
     (year - 1970) * 365 + leaps(year - 1) - leaps(1969)
@@ -98,7 +98,7 @@ fn length(year: i64, month: i64) -> i64 {
 mod tests {
     use super::*;
 
-    /// By `date -u -d @N`.
+    /// The expected dates are those of `date -u -d @N`.
     #[test]
     fn seconds_become_dates_and_back() {
         for (unix, text) in [

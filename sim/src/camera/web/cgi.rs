@@ -10,10 +10,11 @@ use super::report::{self, Query};
 use super::wire::Answer;
 
 const TEXT: &str = "text/plain";
-/// The clip's first second: `ffmpeg -ss 1 -i media/clips/main.flv -frames:v 1 -q:v 8 snapshot.jpg`.
+/// The picture at the first second of the clip, made by `ffmpeg -ss 1 -i media/clips/main.flv -frames:v 1 -q:v
+/// 8 snapshot.jpg`.
 const SNAPSHOT: &[u8] = include_bytes!("snapshot.jpg");
 const DONE: &str = "#200|OK\n";
-/// As the family's web server words it; deployed TLSS servers look for these words.
+/// The page of the family's web server for a missing file; deployed TLSS servers look for these words.
 const NOT_FOUND: &str = "<?xml version=\"1.0\" encoding=\"iso-8859-1\"?>\n<html>\n <head>\n  \
     <title>404 - Not Found</title>\n </head>\n <body>\n  <h1>404 - Not Found</h1>\n </body>\n</html>\n";
 
@@ -25,7 +26,7 @@ impl Query for Pairs {
     }
 }
 
-/// What the camera answers to a GET of `target`; `now` in seconds since 1970.
+/// The camera's answer to a GET of `target`; `now` is in seconds since 1970.
 pub fn answer(parameters: &Mutex<Parameters>, target: &str, now: i64) -> Answer {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
@@ -47,7 +48,7 @@ pub fn answer(parameters: &Mutex<Parameters>, target: &str, now: i64) -> Answer 
         "/uapi-cgi/reporthm.cgi" => report::heat_map(&query, parameters.now(now)),
         _ => return Answer::new(404, "text/html", NOT_FOUND),
     };
-    // An error is told in the text, not by the status.
+    // The family tells an error in the text, not by the status.
     Answer::new(200, TEXT, text.unwrap_or_else(|refusal| format!("{refusal}\n")))
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with an answer, on request.
+//! Faults of the web server's answers, on request.
 
 use std::io;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use tokio::time::{sleep, timeout};
 
 use super::wire::{Answer, write};
 
-/// Longest a client is left hanging: connections must not pile up.
+/// Longest time that a client is left without an answer: connections must not pile up.
 const MAX_HANG: Duration = Duration::from_secs(300);
-/// Body of an answer that is too long.
+/// Length of a body that is too long, in bytes.
 const HUGE: u64 = 4 << 30;
 const PIECE: usize = 64 << 10;
 const TICKS_PER_SECOND: u32 = 10;
 
-/// A fault of the camera's web server. The request is read, and acted upon, in any case but
+/// A fault of the camera's web server. The request is read and carried out in any case but
 /// [`Status`](Self::Status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebFault {
-    /// Answered after so many milliseconds.
+    /// The answer comes after so many milliseconds.
     DelayMs(u64),
     /// The body is written at so many bytes per second.
     Slow(u64),
-    /// Never answered; the connection stays for five minutes.
+    /// No answer comes; the connection stays for five minutes.
     Hang,
     /// The connection is closed before the answer.
     Close,
@@ -33,37 +33,40 @@ pub enum WebFault {
     CloseMidBody,
     /// The body is in chunks, which is no fault, only rare.
     Chunked,
-    /// 4 GiB, declared so.
+    /// The body is 4 GiB long, as its declared length says.
     Huge,
-    /// 4 GiB in chunks, not declared.
+    /// The body is 4 GiB long, in chunks and without a declared length.
     Endless,
-    /// The body is labelled as gzip, which it is not.
+    /// The body is labelled as gzip but is plain.
     Gzip,
     /// `Content-Length` is wrong by so many bytes, either way.
     Length(i64),
-    /// Answered with bytes that are no HTTP.
+    /// The answer is bytes that are no HTTP.
     Garbage,
-    /// Answered with this status, and not acted upon.
+    /// The answer has this status, and the request is not carried out.
     Status(u16),
 }
 
-/// Which answers a fault is for.
+/// A fault, and the requests that it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebFaultRule {
-    /// Text in the request's path and query; empty: every request.
+    /// Text that the request's path and query contain; empty for every request.
     #[serde(default)]
     pub path: String,
-    /// What happens.
+    /// The fault of the answer.
     pub fault: WebFault,
 }
 
-/// The fault of the first rule that fits.
+/// The fault of the first rule that fits the target.
 pub fn find(rules: &[WebFaultRule], target: &str) -> Option<WebFault> {
     rules.iter().find(|rule| target.contains(&rule.path)).map(|rule| rule.fault)
 }
 
-/// Writes an answer as the fault has it. `false`: the connection has to end.
+/// Writes an answer with the fault in it. `false` means that the connection has to end.
+///
+/// # Errors
+/// When the connection is lost, or the fault breaks it.
 pub async fn respond(
     stream: &mut (impl AsyncWrite + Unpin),
     answer: &Answer,
@@ -137,7 +140,7 @@ fn chunk(piece: &[u8]) -> Vec<u8> {
 
 async fn flood(stream: &mut (impl AsyncWrite + Unpin), piece: &[u8]) -> io::Result<()> {
     for _ in 0..HUGE / PIECE as u64 {
-        // Not at the speed of the loopback: the client is to give up, not the machine.
+        // Slower than the loopback could, so that the client gives up and not the machine.
         timeout(MAX_HANG, stream.write_all(piece)).await??;
         tokio::task::yield_now().await;
     }

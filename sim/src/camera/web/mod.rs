@@ -1,5 +1,5 @@
-//! The camera's own web server: the CGIs that a hosted service (TLSS) has run, and a log of everything
-//! that reached it. Not here: the pages a person would see, see `control`.
+//! The camera's own web server: the CGIs that a hosted service (TLSS) calls, and a log of every request.
+//! The page for a person is in `control`.
 
 mod calendar;
 mod cgi;
@@ -28,44 +28,46 @@ use super::server::bind;
 use parameters::Parameters;
 use wire::{Answer, Malformed, Request};
 
-/// Connections held at once; more are closed at the door.
+/// Most connections held at once; more are closed when they are accepted.
 const MAX_CONNECTIONS: usize = 64;
-/// Requests remembered, and bytes of each that are.
+/// Number of requests that the log keeps.
 const MAX_LOG: usize = 1000;
+/// Longest target that the log keeps of a request, in bytes.
 const MAX_TARGET: usize = 2048;
+/// Pause after a connection could not be accepted.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// What reached the camera's web server.
+/// Counts of what reached the camera's web server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WebCounters {
     /// Connections accepted.
     pub connections: u64,
-    /// Requests read, well formed or not.
+    /// Requests read, whether well formed or not.
     pub requests: u64,
-    /// Of them, those answered 401.
+    /// Requests answered 401.
     pub unauthorized: u64,
-    /// Of them, those answered 404.
+    /// Requests answered 404.
     pub not_found: u64,
-    /// Of them, those that are no HTTP/1.
+    /// Requests that are no HTTP/1.
     pub malformed: u64,
 }
 
-/// One request.
+/// A request to the camera's web server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WebRequest {
-    /// Counts from 1.
+    /// Number of the request, counted from 1.
     pub number: u64,
-    /// Milliseconds since 1970.
+    /// When the request came, in milliseconds since 1970.
     pub time_ms: u64,
-    /// `GET`, as a rule; empty when it is no HTTP/1.
+    /// The method, usually `GET`; empty when the request is no HTTP/1.
     pub method: String,
     /// Path and query as they were on the wire, or the first line of what is no HTTP/1.
     pub target: String,
-    /// What it was answered with, where no fault prevented that.
+    /// Status of the answer, also when a fault kept it from the client.
     pub status: u16,
 }
 
-/// The web server.
+/// The camera's web server.
 pub struct Web {
     lock: Lock,
     parameters: Mutex<Parameters>,
@@ -106,7 +108,8 @@ impl Web {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
-    /// Accepts clients for ever. While `away` the camera reboots: clients are lost, none is accepted.
+    /// Accepts clients for ever. While `away` is true the camera reboots: clients are lost and none is
+    /// accepted.
     pub async fn run(
         self: Arc<Self>,
         mut listener: TcpListener,
@@ -140,7 +143,7 @@ impl Web {
                     }
                     Err(error) => {
                         log::warn!(target: "camera", "web accept: {error}");
-                        sleep(RETRY_AFTER).await; // Out of descriptors: do not spin.
+                        sleep(RETRY_AFTER).await; // Without a pause this would spin while descriptors are lacking.
                     }
                 },
             }
@@ -208,7 +211,7 @@ impl Web {
     }
 }
 
-/// Milliseconds since 1970; 0 before.
+/// The time in milliseconds since 1970; 0 before.
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

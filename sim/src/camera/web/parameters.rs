@@ -1,4 +1,4 @@
-//! The camera's parameters: `Group.name=value` lines.
+//! The camera's parameters, told as lines of `Group.name=value`.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,10 @@ use super::calendar::Date;
 const MAX_PARAMETERS: usize = 4096;
 const MAX_NAME: usize = 128;
 const MAX_VALUE: usize = 1024;
-/// The date and time, `MMDDhhmmYYYY.ss`: a parameter when it is set, the running clock when it is listed.
+/// Name of the date and time, `MMDDhhmmYYYY.ss`. Setting it sets the clock, and listing it tells the running
+/// clock.
 const CLOCK: &str = "SYSTEM.Datetime.datetime";
-/// Nobody writes what the factory wrote.
+/// Groups that cannot be written.
 const READ_ONLY: [&str; 2] = ["BRAND", "VERSION"];
 
 const FACTORY: [(&str, &str); 33] = [
@@ -48,39 +49,42 @@ const FACTORY: [(&str, &str); 33] = [
     ("VERSION.serialno", "IPN-2020-04711"),
 ];
 
-/// The parameters as they are now, and the clock.
+/// The parameters and the clock of the camera.
 #[derive(Debug)]
 pub struct Parameters {
     all: BTreeMap<String, String>,
-    /// Seconds that the camera's clock is ahead of ours.
+    /// Seconds by which the camera's clock is ahead of the simulator's.
     ahead: i64,
 }
 
-/// Why a request is refused, in the family's words.
+/// Why a request is refused. The texts are the camera family's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A value or the form of the request.
+    /// A value, or the form of the request, is wrong.
     #[error("#400|BAD REQUEST")]
     BadRequest,
-    /// What is read only.
+    /// The parameter cannot be written.
     #[error("#403|FORBIDDEN")]
     Forbidden,
-    /// No such group.
+    /// The camera has no such group.
     #[error("#404|NOT FOUND")]
     NotFound,
-    /// No room.
+    /// There is no room for more.
     #[error("#413|TOO MANY")]
     Full,
 }
 
 impl Parameters {
-    /// As the camera left the factory.
+    /// The parameters as the camera left the factory.
     pub fn factory() -> Self {
         let all = FACTORY.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self { all: all.collect(), ahead: 0 }
     }
 
-    /// The lines of these groups, separated by commas; of all without.
+    /// The lines of `groups`, separated by commas; of all groups without.
+    ///
+    /// # Errors
+    /// When the camera has no such group.
     pub fn list(&self, groups: Option<&str>, now: i64) -> Result<String, Refusal> {
         let wanted: Vec<_> = groups.map(|groups| groups.split(',').collect()).unwrap_or_default();
         let lines: String = self
@@ -92,7 +96,7 @@ impl Parameters {
         if lines.is_empty() { Err(Refusal::NotFound) } else { Ok(lines) }
     }
 
-    /// One value.
+    /// The value of one parameter.
     pub fn find(&self, name: &str, now: i64) -> Option<String> {
         match self.all.get(name) {
             Some(_) if name == CLOCK => Some(self.date(now).compact()),
@@ -100,7 +104,10 @@ impl Parameters {
         }
     }
 
-    /// Sets parameters of a group, all or none.
+    /// Sets parameters of a group, all of them or none.
+    ///
+    /// # Errors
+    /// When a parameter cannot be written, is not there, or has no room.
     pub fn update(
         &mut self,
         group: &str,
@@ -142,7 +149,7 @@ impl Parameters {
         Date::from_unix(self.now(now))
     }
 
-    /// The same in seconds since 1970.
+    /// The camera's time in seconds since 1970.
     pub fn now(&self, now: i64) -> i64 {
         now.saturating_add(self.ahead)
     }
@@ -153,8 +160,8 @@ impl Parameters {
         set.is_some()
     }
 
-    /// The group as the camera spells it; letters may be of either case, and a whole channel of the
-    /// analytics need not be known.
+    /// The group as the camera spells it: letters may be of either case, and any channel of the analytics is
+    /// known.
     fn spelling(&self, group: &str) -> Option<String> {
         let known = self.all.keys().find(|name| within(name, group));
         match known {
@@ -165,7 +172,7 @@ impl Parameters {
     }
 }
 
-/// Whether a name, or a group, is `group` or lies in it.
+/// Whether a parameter or a group is `group` or lies in it.
 fn within(name: &str, group: &str) -> bool {
     let (Some(head), Some(rest)) = (name.get(..group.len()), name.get(group.len()..)) else {
         return false;

@@ -1,5 +1,5 @@
-//! Reports of the analytics: made up, but the same for the same hours, and additive: what ten minutes
-//! counted is part of what their hour counted.
+//! Reports of the analytics. They are made up, but the same for the same hours, and they add up: the counts of
+//! ten minutes are part of the count of their hour.
 
 use std::fmt::Write as _;
 
@@ -7,24 +7,30 @@ use super::calendar::Date;
 use super::parameters::Refusal;
 
 const DAY: i64 = 86_400;
+/// Most records of a report.
 const MAX_RECORDS: i64 = 10_000;
-/// Counters of the camera, and those that are switched on.
+/// Number of counters of the camera.
 const COUNTERS: i64 = 4;
+/// Number of counters that are switched on.
 const ACTIVE: i64 = 2;
+/// Columns and rows of a heat map.
 const MAP: (i64, i64) = (32, 18);
-/// Passers-by in each hour of a day.
+/// Number of people who pass in each hour of a day.
 const HOURS: [i64; 24] = [
     3, 1, 0, 0, 2, 9, 31, 84, 120, 96, 88, 110, 142, 131, 104, 99, 117, 153, 171, 120, 77, 48, 22,
     9,
 ];
 
-/// What a report is asked for, by name.
+/// The query of a report.
 pub trait Query {
-    /// The value of a parameter.
+    /// The value of the parameter `name`.
     fn value(&self, name: &str) -> Option<&str>;
 }
 
-/// How often each counter was passed: `countreport.cgi`.
+/// The report of `countreport.cgi`: how many people passed each counter.
+///
+/// # Errors
+/// When a parameter is missing or wrong.
 pub fn counting(query: &impl Query, now: i64) -> Result<String, Refusal> {
     let (from, to) = span(query, now)?;
     let sampling = number(query.value("sampling"), 3600)?;
@@ -34,7 +40,7 @@ pub fn counting(query: &impl Query, now: i64) -> Result<String, Refusal> {
         Some("sum") => true,
         Some(_) => return Err(Refusal::BadRequest),
     };
-    // What has only begun is not counted yet.
+    // A step that is not over yet is left out.
     let mut starts = starts(from, to - to.rem_euclid(sampling.max(1)), sampling)?;
     match query.value("order") {
         None | Some("Ascending") => {}
@@ -56,7 +62,10 @@ pub fn counting(query: &impl Query, now: i64) -> Result<String, Refusal> {
     Ok(report)
 }
 
-/// Where people were: `reporthm.cgi`, one map of the whole time, or one of each day.
+/// The report of `reporthm.cgi`: where people were, in one map of the whole time or one map of each day.
+///
+/// # Errors
+/// When a parameter is missing or wrong.
 pub fn heat_map(query: &impl Query, now: i64) -> Result<String, Refusal> {
     let (from, to) = span(query, now)?;
     let table = number(query.value("table"), 0)?;
@@ -91,7 +100,7 @@ fn span(query: &impl Query, now: i64) -> Result<(i64, i64), Refusal> {
     from.zip(to).filter(|(from, to)| from < to).ok_or(Refusal::BadRequest)
 }
 
-/// `now`, `now-06:00`, `today`, `yesterday`, `2020-04-01`, `2020-04-01 06:00`.
+/// Reads `now`, `now-06:00`, `today`, `yesterday`, `2020-04-01` or `2020-04-01 06:00` as seconds since 1970.
 fn moment(text: &str, now: i64) -> Option<i64> {
     let digits = |text: &str| text.parse::<u32>().ok().map(i64::from);
     let clock = |text: &str| {
@@ -134,7 +143,7 @@ fn counters(text: &str) -> Result<Vec<i64>, Refusal> {
     })
 }
 
-/// The whole steps from `from` to `to`, oldest first.
+/// The beginnings of the whole steps from `from` to `to`, oldest first.
 fn starts(from: i64, to: i64, step: i64) -> Result<Vec<i64>, Refusal> {
     if step <= 0 || (to - from) / step >= MAX_RECORDS {
         return Err(Refusal::BadRequest);
@@ -143,7 +152,7 @@ fn starts(from: i64, to: i64, step: i64) -> Result<Vec<i64>, Refusal> {
     Ok((0..).map(|i| first + i * step).take_while(|start| *start < to).collect())
 }
 
-/// How many had passed a counter at that time, ever.
+/// Number of people who had ever passed a counter at that time.
 fn passed(time: i64, counter: i64) -> i64 {
     let (days, clock) = (time / DAY, time % DAY);
     let hour = (clock / 3600) as usize;

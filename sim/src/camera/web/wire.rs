@@ -1,5 +1,5 @@
-//! HTTP/1.1 as a small server reads and writes it. By hand: what a client did is told to the byte, and
-//! answers may be wrong on request.
+//! HTTP/1.1 as a small server reads and writes it, by hand: a request is kept to the byte, and answers may be
+//! wrong on request.
 
 use std::io;
 use std::time::Duration;
@@ -8,36 +8,36 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// Longest request line and headers, bytes.
+/// Longest request line with headers, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// Longest body of a request; it is dropped.
+/// Longest body of a request, in bytes; bodies are dropped.
 const MAX_BODY: usize = 64 * 1024;
-/// A client that neither asks nor leaves for so long is cut, as is one that takes nothing.
+/// A client that neither asks nor leaves, or that takes no bytes, for this time is cut off.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A request.
+/// A request of a client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// As it was on the wire; bytes that are no UTF-8 are replaced.
+    /// Path and query as they were on the wire; bytes that are no UTF-8 are replaced.
     pub target: String,
     pub authorization: Option<String>,
-    /// The client asks no more on this connection.
+    /// Whether the client asks no more on this connection.
     pub last: bool,
 }
 
-/// The bytes are no HTTP/1 within our bounds.
+/// The error for bytes that are no HTTP/1 or longer than the limits: their first line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a request of HTTP/1, got {0:?}")]
 pub struct Malformed(pub String);
 
-/// An answer.
+/// An answer of the web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
     pub kind: &'static str,
     pub body: Bytes,
-    /// `WWW-Authenticate`.
+    /// The value of the header `WWW-Authenticate`.
     pub challenge: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl Answer {
         Self { status, kind, body: body.into(), challenge: None }
     }
 
-    /// Status line and headers, with those that say how the body is framed.
+    /// Status line and headers; `framing` are the headers that tell the length of the body.
     pub fn head(&self, framing: &[(&str, &str)], last: bool) -> Vec<u8> {
         let reason = match self.status {
             200 => "OK",
@@ -72,6 +72,9 @@ impl Answer {
 }
 
 /// Reads one request; `None` when the client is done.
+///
+/// # Errors
+/// When the connection is lost.
 pub async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     buf: &mut BytesMut,
@@ -82,7 +85,7 @@ pub async fn read(
         }
         let over = buf.len() > MAX_HEAD;
         if over || !more(stream, buf).await? {
-            // What is left is a request that never ends, or none.
+            // Bytes that are left here belong to a request that never ends, or to none.
             return Ok((!buf.is_empty()).then(|| Err(malformed(buf))));
         }
     };
@@ -101,7 +104,10 @@ pub async fn read(
     Ok(Some(Ok(request)))
 }
 
-/// Writes bytes to a client that takes them.
+/// Writes bytes to a client.
+///
+/// # Errors
+/// When the connection is lost, or the client takes nothing for 30 s.
 pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
     timeout(PATIENCE, stream.write_all(bytes)).await?
 }
@@ -141,7 +147,7 @@ fn parse(head: &[u8]) -> Result<(Request, usize), Malformed> {
     Ok((request, body))
 }
 
-/// Its first line, so that a person sees what came.
+/// The error with the first line, so that a person sees what came.
 fn malformed(bytes: &[u8]) -> Malformed {
     let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     Malformed(line[..line.len().min(200)].escape_ascii().to_string())

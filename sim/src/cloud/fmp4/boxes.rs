@@ -1,4 +1,4 @@
-//! The box structure: a length, four letters, contents.
+//! Writes the boxes of MP4: a length, four letters, contents.
 
 use bytes::{BufMut, BytesMut};
 

@@ -1,4 +1,4 @@
-//! The initialisation segment, and the names of codecs (RFC 6381).
+//! Writes the initialisation segment, and the names of codecs (RFC 6381).
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ivt_media::frame::{AudioParams, CLOCK_HZ, VideoCodec, VideoParams};
@@ -6,19 +6,19 @@ use ivt_media::frame::{AudioParams, CLOCK_HZ, VideoCodec, VideoParams};
 use super::boxes::{boxed, full_box};
 use super::{AUDIO_TRACK, VIDEO_TRACK};
 
-/// No rotation, no scaling: 16.16 and, in the last column, 2.30 numbers.
+/// The matrix without rotation and scaling: 16.16 and, in the last column, 2.30 numbers.
 const UNITY_MATRIX: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
-/// Track flags: enabled, in movie.
+/// Flags of a track: enabled, in the movie.
 const TRACK_SHOWN: u32 = 3;
-/// `mdhd` language "und", three letters of 5 bits.
+/// The language "und" in `mdhd`, three letters of 5 bits.
 const UNDETERMINED: u16 = 0x55C4;
-/// `esds` tags of ISO/IEC 14496-1.
+/// Tags of `esds` (ISO/IEC 14496-1).
 const ES_DESCRIPTOR: u8 = 3;
 const DECODER_CONFIG: u8 = 4;
 const DECODER_SPECIFIC: u8 = 5;
 const SL_CONFIG: u8 = 6;
 
-/// `ftyp` and `moov` of a movie without samples of its own. `audio` is AAC.
+/// The boxes `ftyp` and `moov` of a movie without samples of its own. `audio` is AAC.
 pub(super) fn segment(video: Option<&VideoParams>, audio: Option<&AudioParams>) -> Bytes {
     let mut out = BytesMut::with_capacity(1024);
     boxed(&mut out, b"ftyp", |out| {
@@ -40,7 +40,7 @@ pub(super) fn segment(video: Option<&VideoParams>, audio: Option<&AudioParams>) 
                 full_box(out, b"trex", 0, 0, |out| {
                     out.put_u32(id);
                     out.put_u32(1); // Sample description.
-                    out.put_bytes(0, 12); // Duration, size, flags: each fragment says its own.
+                    out.put_bytes(0, 12); // Duration, size and flags, which each fragment tells itself.
                 });
             }
         });
@@ -48,7 +48,7 @@ pub(super) fn segment(video: Option<&VideoParams>, audio: Option<&AudioParams>) 
     out.freeze()
 }
 
-/// `avc1.PPCCLL` or `hvc1.…`.
+/// The codec's name: `avc1.PPCCLL` or `hvc1.…`.
 pub(super) fn video_codec(params: &VideoParams) -> String {
     let byte = |at: usize| params.record.get(at).copied().unwrap_or(0);
     match params.codec {
@@ -70,12 +70,12 @@ pub(super) fn video_codec(params: &VideoParams) -> String {
     }
 }
 
-/// `mp4a.40.N`, N the audio object type.
+/// The codec's name: `mp4a.40.N` with the audio object type N.
 pub(super) fn audio_codec(params: &AudioParams) -> String {
     let byte = |at: usize| params.config.get(at).copied().unwrap_or(0);
     let object_type = match byte(0) >> 3 {
         31 => 32 + ((byte(0) & 7) << 3 | byte(1) >> 5),
-        0 => 2, // No configuration: low complexity is what there is.
+        0 => 2, // Without a configuration it is AAC-LC.
         short => short,
     };
     format!("mp4a.40.{object_type}")
@@ -131,14 +131,14 @@ fn audio_track(out: &mut BytesMut, params: &AudioParams) {
             out.put_u16(params.channels);
             out.put_u16(16); // Bits per sample.
             out.put_u32(0);
-            out.put_u16(u16::try_from(params.sample_rate).unwrap_or(0)); // 16.16; above: in `esds`.
+            out.put_u16(u16::try_from(params.sample_rate).unwrap_or(0)); // A number of 16.16 bits; a higher rate is in `esds` only.
             out.put_u16(0);
             full_box(out, b"esds", 0, 0, |out| stream_descriptor(out, &params.config));
         });
     });
 }
 
-/// What both kinds of track have in common; `entry` writes the sample description.
+/// Writes the parts that both kinds of track have; `entry` writes the sample description.
 fn track(
     out: &mut BytesMut,
     id: u32,
@@ -180,7 +180,7 @@ fn track(
                 boxed(out, b"dinf", |out| {
                     full_box(out, b"dref", 0, 0, |out| {
                         out.put_u32(1);
-                        full_box(out, b"url ", 0, 1, |_| {}); // In this file.
+                        full_box(out, b"url ", 0, 1, |_| {}); // The data is in this file.
                     });
                 });
                 boxed(out, b"stbl", |out| {
@@ -199,7 +199,7 @@ fn track(
 }
 
 fn stream_descriptor(out: &mut BytesMut, config: &[u8]) {
-    // Lengths in the one-byte form reach 127; a longer configuration is none.
+    // Lengths in the one-byte form reach 127; a longer configuration is left out.
     let config = if config.len() <= 64 { config } else { &[] };
     let specific = config.len() as u8;
     let decoder = 13 + 2 + specific;

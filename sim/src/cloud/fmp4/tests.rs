@@ -26,7 +26,7 @@ fn frame(track: Track, dts: i64, delay: i64, key: bool, data: Bytes) -> Arc<Fram
     Arc::new(Frame { track, key, discontinuity: false, leading: false, pts, dts, received, data })
 }
 
-/// Paths and contents of every box, containers walked into. Fails on any wrong length.
+/// Paths and contents of all boxes, also of those inside containers. Fails on a wrong length.
 fn walk(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     fn visit(mut bytes: &[u8], prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
         while !bytes.is_empty() {
@@ -74,7 +74,7 @@ fn init_announces_both_tracks_with_their_parameters() {
     assert_eq!(dimensions, [0x07, 0x80, 0x04, 0x38]);
     assert_eq!(boxes.iter().filter(|(path, _)| path == "/moov/mvex/trex").count(), 2);
     assert_eq!(number(find(&boxes, "/moov/trak/mdia/mdhd"), 12), 90_000);
-    // Sizes of ISO/IEC 14496-12, with version and flags.
+    // The sizes are those of ISO/IEC 14496-12, with version and flags.
     for (path, size) in [
         ("/moov/mvhd", 100),
         ("/moov/trak/tkhd", 84),
@@ -178,8 +178,8 @@ fn changed_parameters_are_noticed_and_equal_ones_are_not() {
 }
 
 proptest! {
-    /// Whatever the frames are, boxes nest, the data is found where the fragment says, and decode
-    /// time plus duration of one is the decode time of the next.
+    /// Whatever the frames are, the boxes nest, the data is where the fragment says, and decode time plus
+    /// duration of one frame is the decode time of the next.
     #[test]
     fn fragments_of_any_frames_join(
         steps in prop::collection::vec((1i64..90_000, 0i64..20_000, any::<bool>(), 0usize..300), 2..40),

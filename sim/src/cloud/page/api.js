@@ -1,6 +1,6 @@
 // The JSON API of the simulator.
 
-/** Asks `/api/…`; with a body it is a POST. Throws what the simulator says is wrong. */
+/** Asks `/api/…`, by POST when there is a body. Throws the simulator's error text. */
 export async function api(path, body) {
   const options = body && {
     method: "POST",
@@ -13,6 +13,6 @@ export async function api(path, body) {
   let why = text;
   try {
     why = JSON.parse(text).error ?? text;
-  } catch { /* Plain text says it itself. */ }
+  } catch { /* The error is plain text. */ }
   throw new Error(why || `HTTP status ${response.status}`);
 }

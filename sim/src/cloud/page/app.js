@@ -16,7 +16,7 @@ async function rtmpBase() {
   return `rtmp://${location.hostname}:${rtmp_port}/live/`;
 }
 
-// ---- without a login code: what is there
+// ---- the page of all devices and streams
 
 async function home() {
   $("home").hidden = false;
@@ -52,7 +52,7 @@ async function home() {
   setInterval(refresh, 2000);
 }
 
-// ---- one device
+// ---- the page of one device
 
 async function work() {
   $("work").hidden = false;
@@ -191,12 +191,12 @@ function watchPackets(player) {
   connect();
 }
 
-// Whoever asked for the stream, page or script: it is shown.
+// A stream is shown, whether the page or a script asked for it.
 function follow({ direction, text }, player) {
   if (direction !== "to_device" || !text.includes("RTMPPublish")) return;
   try {
     const { req, params } = JSON.parse(text);
     const key = req === "RTMPPublish" && /\/live\/([^/?]+)/.exec(params.url)?.[1];
     if (key && key !== player.key) player.open(decodeURIComponent(key));
-  } catch { /* A malformed text sent on purpose. */ }
+  } catch { /* The text was malformed on purpose. */ }
 }

@@ -1,4 +1,4 @@
-// A form for every method and event a device may be sent.
+// A form for every method and event that a device can be sent.
 
 const QUALITY = ["hd", "ld", "sd", "fhd"];
 const OPS = ["up", "down", "left", "right", "upleft", "upright", "downleft", "downright", "zoomin", "zoomout", "stop"];
@@ -55,7 +55,7 @@ const EVENTS = {
   CtrlPTZPatrol: [channel, startStop],
 };
 
-// Arrows of the pad, row by row.
+// The arrows of the pad, row by row.
 const PAD = [
   ["upleft", "↖"], ["up", "↑"], ["upright", "↗"],
   ["left", "←"], ["stop", "■"], ["right", "→"],
@@ -76,7 +76,7 @@ export function buildForms(root, { call, notify }) {
   root.querySelector("form[data-method=RTMPPublish]").closest("details").open = true;
 }
 
-/** Prefills what belongs together: a fresh stream and where it goes, a record session, the time. */
+/** Prefills the forms: a fresh stream with its address, a record session, the time. */
 export function prefill(root, rtmpBase) {
   const publish = root.querySelector("form[data-method=RTMPPublish]").elements;
   const stop = root.querySelector("form[data-method=RTMPStopPublish]").elements;
@@ -183,7 +183,7 @@ function read(form, fields) {
   return params;
 }
 
-// Moves while a button is held, by pointer or by key; letting go stops.
+// The camera moves while a button is held, by pointer or by key.
 function buildPad(notify) {
   const pad = make("div", { className: "pad", id: "ptz" });
   pad.setAttribute("role", "group");

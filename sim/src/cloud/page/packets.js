@@ -1,5 +1,5 @@
-// The list of packets: newest first, bounded, drawn at most once per frame. Device-made text only
-// ever becomes text.
+// The list of packets: newest first, bounded, drawn at most once per frame. Text of a device is never
+// read as HTML.
 
 const KEPT = 2000;
 const SHOWN = 300;
@@ -30,7 +30,7 @@ export class PacketList {
     save.addEventListener("click", () => this.#export(code));
   }
 
-  /** Adds a packet once; after a reconnect the server repeats what it keeps. */
+  /** Adds a packet unless it is there: after a reconnect the server repeats the packets that it keeps. */
   add(packet) {
     const last = this.#all.at(-1);
     if (last && packet.number <= last.number) return false;
@@ -40,13 +40,13 @@ export class PacketList {
     return true;
   }
 
-  /** Packets this page was too slow for. */
+  /** Notes that the page was too slow for some packets. */
   lose(count) {
     this.#lost += count;
     this.#redraw();
   }
 
-  /** The simulator was started anew: numbers begin again. */
+  /** Begins again, since numbers begin again when the simulator is started anew. */
   restart() {
     this.#all = [];
     this.list.replaceChildren();
@@ -93,7 +93,7 @@ export class PacketList {
   }
 }
 
-// Answers to keepalives are told by the seq of the last keepalive.
+// The answer to a keepalive is known by the seq of the last keepalive.
 let lastKeepalive;
 
 function describe({ direction, text }) {

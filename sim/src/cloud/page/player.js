@@ -93,7 +93,7 @@ export class Player {
         this.#buffer.addEventListener("updateend", () => this.#pump());
         this.#pump();
       }, { once: true });
-      this.video.play().catch(() => {}); // Refused without a gesture: the controls are there.
+      this.video.play().catch(() => {}); // A browser may refuse this until a person uses the controls.
     }
     this.#tell();
   }
@@ -134,14 +134,14 @@ export class Player {
     }
   }
 
-  // Forgets what was shown; the rest of the queue goes in when that is done.
+  // Removes the pictures shown; the rest of the queue is appended when that is done.
   #trim(keep) {
     const { buffered, currentTime } = this.video;
     if (!this.#buffer || this.#buffer.updating || !buffered.length) return;
     if (currentTime - buffered.start(0) > keep) this.#buffer.remove(0, currentTime - keep / 2);
   }
 
-  // Stays near the live edge, and jumps over holes left by lost frames.
+  // Stays near the live edge, and jumps over the holes of lost frames.
   #follow() {
     const { buffered, currentTime, seeking, paused } = this.video;
     if (!this.#source || !buffered.length || seeking) return;

@@ -1,9 +1,9 @@
-// Faults of the recording service, and the "not now" of pre-recording. Those of other parts stay.
+// Faults of the recording service, and the "not now" of pre-recording. Faults of other parts stay.
 
 import { api } from "./api.js";
 import { rows } from "./rows.js";
 
-// What each fault needs: the label of its value and an example; `null`: nothing.
+// For each fault the label of its value and an example of the value; `null` for a fault without a value.
 const FAULTS = {
   status: ["HTTP status", "503", Number],
   redirect: ["Address", "http://127.0.0.1:9/elsewhere", String],
@@ -22,7 +22,7 @@ const FAULTS = {
 const STEPS = ["create", "put", "save", "fail", "stat", "getcurrenttime"];
 const $ = (id) => document.getElementById(id);
 
-/** Wires the panel; `report(text)` tells what went wrong. */
+/** Wires the panel; `report(text)` shows an error. */
 export function startFaults(report) {
   const form = $("faults").elements;
   form.fault.append(...Object.keys(FAULTS).map((name) =>
@@ -36,7 +36,7 @@ export function startFaults(report) {
   form.fault.addEventListener("change", describe);
   describe();
 
-  // One after the other: each reads what the one before wrote.
+  // One change after the other: each reads the faults that the change before wrote.
   let queue = Promise.resolve();
   const change = (edit) => { queue = queue.then(() => apply(edit)); };
   const apply = async (edit) => {

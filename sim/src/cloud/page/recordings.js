@@ -1,4 +1,4 @@
-// The page of recordings: sessions, and one of them on its timeline, replayed.
+// The page of recordings: all sessions, and one session on its timeline with a replay.
 
 import { api } from "./api.js";
 import { startFaults } from "./recordfaults.js";
@@ -38,7 +38,7 @@ async function refresh() {
   }
 }
 
-// Draws the session whenever something about it changed.
+// Draws the session again whenever it changed.
 function startSession() {
   $("session").textContent = session;
   document.title = `${session} – recordings`;

@@ -8,14 +8,14 @@ const Source = window.ManagedMediaSource ?? window.MediaSource;
 
 export class Replay {
   #session = null;
-  #origin = null; // Microseconds since 1970 that are second 0 of the video.
+  #origin = null; // Second 0 of the video, in microseconds since 1970.
   #segments = []; // In the order of time, in seconds of the video.
   #there = new Set();
   #hopeless = new Map();
   #source = null;
   #buffer = null;
   #mime = null;
-  #wanted = 0; // Where to begin while nothing is loaded.
+  #wanted = 0; // Position to begin at while nothing is loaded.
   #problem = "";
   #fetched = null; // A segment that waits for those before it to be played.
   #busy = false;
@@ -30,12 +30,12 @@ export class Replay {
     setInterval(() => this.#step(), 200);
   }
 
-  /** What is played, microseconds since 1970; `null`: nothing. */
+  /** The moment that is played, in microseconds since 1970; `null` while nothing is. */
   get position() {
     return this.#buffer ? this.#origin + this.video.currentTime * 1e6 : null;
   }
 
-  /** Takes what is stored now; `segments` as the simulator lists them. */
+  /** Takes the stored segments, as the simulator lists them. */
   update(session, segments) {
     const first = Math.min(...segments.map(({ start_us }) => start_us));
     if (session !== this.#session || (segments.length && (this.#origin === null || first < this.#origin))) {
@@ -58,13 +58,13 @@ export class Replay {
     this.#hopeless.delete(name);
     if (this.#buffer) this.#jump(segment.from);
     else this.#start(null, segment.from);
-    this.video.play().catch(() => {}); // Refused without a gesture: the controls are there.
+    this.video.play().catch(() => {}); // A browser may refuse this until a person uses the controls.
   }
 
-  // Begins anew at a time, with another type or none yet.
+  // Begins anew at a position, with another type or with none yet.
   #start(mime, at, problem = "") {
     this.#there.clear();
-    if (!mime) this.#fetched = null; // Placed on a time that may have changed.
+    if (!mime) this.#fetched = null; // Its place on the timeline may have changed.
     this.#mime = mime;
     this.#buffer = null;
     this.#wanted = at;
@@ -122,7 +122,7 @@ export class Replay {
     return this.#buffer ? this.video.currentTime : this.#wanted ?? 0;
   }
 
-  // The first segment from here on that is not there yet, unless enough is.
+  // The first segment from here on that is not loaded yet, unless enough is loaded.
   #next() {
     const at = this.#at;
     const coming = this.#segments.filter(({ name, to }) => to > at + 0.01 && !this.#hopeless.has(name));
@@ -136,7 +136,7 @@ export class Replay {
     if (!this.#fetched) return;
     const { mime, data } = this.#fetched;
     if (mime !== this.#mime) {
-      // Another picture or codec: what was recorded before is played to its end first.
+      // With another picture or codec, the part before is played to its end first.
       if (this.#buffer && this.#left() > EDGE) return;
       const at = this.#at;
       if (!await this.#start(mime, at > from && at < to ? at : from)) return;
@@ -146,7 +146,7 @@ export class Replay {
     this.#there.add(name);
   }
 
-  // `null`: not to be had, or not to be played here.
+  // Null when the segment cannot be had, or this browser cannot play it.
   async #fetch(name) {
     const session = this.#session;
     const path = [session, name].map(encodeURIComponent).join("/");
@@ -181,7 +181,7 @@ export class Replay {
     return 0;
   }
 
-  // Goes on behind a hole, once it is known to be one: the segment behind it is there.
+  // Goes on behind a hole, once the segment behind it is there.
   #skipHole() {
     const { buffered, currentTime, seeking } = this.video;
     if (!this.#buffer || seeking || this.#left() > EDGE) return;

@@ -1,4 +1,4 @@
-// Lists of facts. Text that came from a device only ever becomes text.
+// Lists of facts. Text of a device is never read as HTML.
 
 /** Fills the list `id`; `parts(item)` are the contents of one row. */
 export function rows(id, items, empty, parts) {

@@ -1,4 +1,4 @@
-// Segments on the axis of time, as SVG: segments in one lane, what overlaps or repeats in a second.
+// Segments on an axis of time, as SVG: one lane for segments, another for overlaps and repetitions.
 
 const NS = "http://www.w3.org/2000/svg";
 const LANE = { y: 18, height: 26 };
@@ -49,7 +49,7 @@ export class Timeline {
     if (atEnd) this.root.scrollLeft = width;
   }
 
-  /** Shows what is being played; `null` hides it. */
+  /** Marks the moment that is played; `null` removes the mark. */
   mark(us) {
     const x = us === null ? 0 : this.#x(us);
     this.#head.setAttribute("visibility", us === null ? "hidden" : "visible");
@@ -88,7 +88,7 @@ export class Timeline {
   }
 }
 
-/** Time of day of a time in microseconds since 1970, as the browser's clock has it. */
+/** Time of day, in the browser's zone, of a time in microseconds since 1970. */
 export function clock(us) {
   return new Date(us / 1000).toTimeString().slice(0, 8);
 }

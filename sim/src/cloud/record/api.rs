@@ -1,4 +1,4 @@
-//! What the page and scripts ask of the recordings.
+//! The JSON API of the recordings, for the page and for scripts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::super::Cloud;
 use super::session::CONTENT_TYPE_TS;
 use super::{Calls, DropReport, RecordingInfo, SegmentInfo, Span, SpanKind, Violation};
 
-/// Rows of each kind in an answer: the newest.
+/// Number of rows of each kind in an answer; the newest are taken.
 const MAX_ROWS: usize = 500;
 
 /// Every session, without its segments.
@@ -38,8 +38,8 @@ fn summary(info: &RecordingInfo) -> Value {
     })
 }
 
-/// One session: its last segments, what is irregular about all of them, what its device reported
-/// and which rules it broke.
+/// One session: its last segments, the irregularities of all segments, the device's reports, and the broken
+/// rules.
 pub(super) async fn one(State(cloud): State<Arc<Cloud>>, Path(session): Path<String>) -> Response {
     let Some(recording) = cloud.recorder.find(&session) else {
         return (StatusCode::NOT_FOUND, "no such recording session").into_response();
@@ -80,7 +80,7 @@ struct View<'a> {
 struct Row<'a> {
     #[serde(flatten)]
     segment: &'a SegmentInfo,
-    /// Its bytes can still be had.
+    /// Whether the bytes of the segment are kept.
     kept: bool,
 }
 
@@ -88,7 +88,7 @@ fn tail<T>(all: &[T]) -> &[T] {
     &all[all.len().saturating_sub(MAX_ROWS)..]
 }
 
-/// The bytes of a segment, while they are kept.
+/// The bytes of a segment, as long as they are kept.
 pub(super) async fn object(
     State(cloud): State<Arc<Cloud>>,
     Path((_, name)): Path<(String, String)>,
@@ -99,7 +99,7 @@ pub(super) async fn object(
     }
 }
 
-/// What the sink received.
+/// The counts of what the sink received.
 pub(super) async fn sink(State(cloud): State<Arc<Cloud>>) -> Response {
     Json(cloud.recorder.sink()).into_response()
 }

@@ -10,18 +10,18 @@ use tokio::time::{sleep, timeout};
 
 use super::store::Bodies;
 
-/// Longest body of a segment.
+/// Longest body of a segment, in bytes.
 pub(super) const MAX_BODY: u64 = 64 << 20;
-/// A device that sends no byte for so long is gone.
+/// A device that sends no byte for this time is cut off.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Not reserved at once on a device's word.
+/// Bytes reserved at once at most: the announced length is only a device's word.
 const FIRST_ROOM: u64 = 1 << 20;
 
-/// What a body was.
+/// A body that was read.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     pub(super) bytes: u64,
-    /// In hexadecimal.
+    /// The SHA-256 in hexadecimal; `None` where bodies are only counted.
     pub(super) sha256: Option<String>,
     pub(super) body: Option<Bytes>,
 }
@@ -55,7 +55,7 @@ pub(super) async fn receive(
     Some(Received { bytes, sha256, body: (bodies == Bodies::Keep).then(|| kept.freeze()) })
 }
 
-/// Reads to the end whatever its length; the number of bytes.
+/// Reads a body of any length to its end and returns the number of bytes.
 pub(super) async fn discard(body: Body) -> Option<u64> {
     let mut stream = body.into_data_stream();
     let mut bytes = 0;

@@ -1,14 +1,14 @@
-//! What a broken recording service or object store does to an upload.
+//! Faults of the recording service and of the object store, on request.
 
 use serde::{Deserialize, Serialize};
 
-/// Faults of the recording service. The default is a healthy one that wants to be uploaded to.
+/// All faults of the recording service. The default is a healthy service that wants to be uploaded to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecordFaults {
     /// Every `create` is answered "not now": the pre-record state.
     pub not_now: bool,
-    /// Seconds for which an upload address is good; later it answers 403.
+    /// Seconds for which an upload address is good; after them it answers 403.
     pub url_seconds: Option<u64>,
     /// Faults of `op=create`.
     pub create: Option<StepFault>,
@@ -28,46 +28,46 @@ pub struct RecordFaults {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepFault {
-    /// What happens.
+    /// The fault.
     pub fault: RecordFault,
-    /// To how many requests; counts down. `None`: until it is switched off.
+    /// Number of requests that meet the fault, which counts down; `None` until it is switched off.
     #[serde(default)]
     pub times: Option<u32>,
 }
 
-/// What happens to a request. Where nothing else is said, it is not acted upon.
+/// A fault of a request. The request is not carried out unless the fault says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordFault {
-    /// Answered with this HTTP status (400 to 599).
+    /// The request is answered with this HTTP status (400 to 599).
     Status(u16),
-    /// Answered with 307 to this address.
+    /// The request is answered with 307 to this address.
     Redirect(String),
-    /// Acted upon after so many milliseconds.
+    /// The request is carried out after so many milliseconds.
     DelayMs(u64),
-    /// A `PUT` is read, and every other answer written, at so many bytes per second. Acted upon.
+    /// The request is carried out. A `PUT` is read, and any other answer written, at so many bytes per second.
     Slow(u64),
-    /// Nothing more is read, no answer is given; the connection stays for five minutes.
+    /// Nothing more is read and no answer is given; the connection stays for five minutes.
     Stall,
-    /// The connection is reset: in the middle of the body, or before the answer.
+    /// The connection is reset, in the middle of the body or before the answer.
     Reset,
-    /// The connection is closed: in the middle of the body, or before the answer.
+    /// The connection is closed, in the middle of the body or before the answer.
     Close,
-    /// Acted upon, then the connection is closed before the answer.
+    /// The request is carried out, then the connection is closed before the answer.
     LoseAnswer,
-    /// Answered 200 with a page instead of JSON.
+    /// The request is answered 200 with a page instead of JSON.
     NotJson,
-    /// Answered 200 with `{}`.
+    /// The request is answered 200 with `{}`.
     EmptyObject,
-    /// Answered 200 with a body of 1 GB that is no JSON until its end.
+    /// The request is answered 200 with a body of 1 GB that is no JSON until its end.
     Huge,
-    /// `create` is answered with a name and no address.
+    /// A `create` is answered with a name and no address.
     NoUri,
-    /// `create` gives this address to upload to. Acted upon.
+    /// A `create` is carried out and gives this address to upload to.
     Uri(String),
 }
 
-/// The requests of an upload, each with faults and a counter of its own.
+/// The requests of an upload, each with its own fault and counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Create,
@@ -79,19 +79,19 @@ pub(super) enum Step {
 }
 
 impl StepFault {
-    /// Happens until it is switched off.
+    /// The fault until it is switched off.
     pub fn always(fault: RecordFault) -> Option<Self> {
         Some(Self { fault, times: None })
     }
 
-    /// Happens to the next `times` requests.
+    /// The fault for the next `times` requests.
     pub fn times(times: u32, fault: RecordFault) -> Option<Self> {
         Some(Self { fault, times: Some(times) })
     }
 }
 
 impl RecordFaults {
-    /// The fault for the next request of this step, counted.
+    /// The fault of the next request of this step, counted down.
     pub(super) fn take(&mut self, step: Step) -> Option<RecordFault> {
         let slot = match step {
             Step::Create => &mut self.create,

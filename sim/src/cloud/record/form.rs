@@ -1,10 +1,10 @@
-//! The form of a call: lenient in what is missing, strict in what a number is. Pure.
+//! Reads the form of a call: what is missing is forgiven, a wrong number is not. Pure.
 
 use url::form_urlencoded;
 
 use super::faults::Step;
 
-/// One call of `cbk_url`.
+/// One call of the `cbk_url`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Call {
     Create(Create),
@@ -18,20 +18,20 @@ pub(super) enum Call {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Create {
     pub(super) content_type: Option<String>,
-    /// Bytes.
+    /// Length in bytes.
     pub(super) size: u64,
-    /// Microseconds since 1970.
+    /// First picture, in microseconds since 1970.
     pub(super) start: i64,
-    /// Microseconds.
+    /// Length in microseconds.
     pub(super) duration: i64,
-    /// The segment confirmed by this call.
+    /// The segment that this call confirms.
     pub(super) last_file_name: Option<String>,
-    /// `None`: the device does not say.
+    /// The value of `discontinue`; `None` when the device does not say.
     pub(super) discontinue: Option<bool>,
 }
 
 impl Call {
-    /// Reads a form; the error is for the device's developer.
+    /// Reads a form. The error is a text for the device's developer.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
         let field = |name: &str| {
             let mut pairs = form_urlencoded::parse(body);
@@ -79,7 +79,7 @@ fn number(name: &str, text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{name} is {text:?}, not a whole number"))
 }
 
-/// Seconds as microseconds; a double holds these dates to a quarter of one.
+/// Reads seconds as microseconds; a double holds such dates to a quarter of one.
 fn micros(name: &str, text: &str) -> Result<i64, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("{name} is {text:?}, not a number"))?;
     if !(0.0..1e10).contains(&seconds) {

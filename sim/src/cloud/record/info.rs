@@ -1,53 +1,53 @@
-//! What is known of recording sessions: plain data.
+//! The state of recording sessions, as plain data.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
-/// One recording session: what a device said and what it stored.
+/// One recording session: what its device said and stored.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RecordingInfo {
-    /// The last part of its `cbk_url`.
+    /// Name of the session: the last part of its `cbk_url`.
     pub session: String,
-    /// Every segment that was given a name, in the order of creation.
+    /// All segments that were given a name, in the order of creation.
     pub segments: Vec<SegmentInfo>,
     /// How often each request came.
     pub calls: Calls,
-    /// Reports of `op=stat`.
+    /// The reports of `op=stat`.
     pub drops: Vec<DropReport>,
-    /// Where the device broke the protocol, as the service sees it; empty is well.
+    /// Breaches of the protocol by the device, as the service sees them.
     pub violations: Vec<Violation>,
 }
 
-/// One segment.
+/// One segment of a session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SegmentInfo {
-    /// The name the service gave it.
+    /// The name that the service gave.
     pub name: String,
-    /// First picture, microseconds since 1970.
+    /// Time of the first picture, in microseconds since 1970.
     pub start_us: i64,
     /// Length in microseconds.
     pub duration_us: i64,
-    /// Bytes, as announced.
+    /// Length in bytes, as announced.
     pub size: u64,
-    /// `discontinue` as announced; `None`: the device did not say.
+    /// The value of `discontinue`; `None` when the device did not say.
     pub discontinue: Option<bool>,
     /// The segment before, as the device named it.
     pub last_file_name: Option<String>,
-    /// How far its upload came.
+    /// How far the upload has come.
     pub state: SegmentState,
-    /// Complete `PUT`s of it.
+    /// Number of complete `PUT`s of the segment.
     pub puts: u32,
-    /// Bytes of the last `PUT`.
+    /// Length of the last `PUT` in bytes.
     pub received: u64,
     /// SHA-256 of the last `PUT` in hexadecimal; `None` where bodies are only counted.
     pub sha256: Option<String>,
-    /// False: the answer to its `create` was lost on request, the device never heard of it.
+    /// Whether the device got the answer to its `create`; a fault can lose it.
     pub heard: bool,
-    /// When it was created.
+    /// When the segment was created.
     #[serde(skip)]
     pub created_at: Instant,
-    /// When its last complete `PUT` began and ended.
+    /// When the last complete `PUT` began and ended.
     #[serde(skip)]
     pub put_at: Option<(Instant, Instant)>,
     #[serde(skip)]
@@ -56,70 +56,70 @@ pub struct SegmentInfo {
     pub(super) put_answered: bool,
 }
 
-/// How far an upload came.
+/// How far an upload has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SegmentState {
-    /// It has a name and an address.
+    /// The segment has a name and an address.
     Created,
-    /// Its bytes are stored.
+    /// The bytes are stored.
     Uploaded,
-    /// The device confirmed it.
+    /// The device has confirmed the segment.
     Confirmed,
-    /// The device gave it up.
+    /// The device has given the segment up.
     Failed,
 }
 
-/// How often each request came, whatever became of it.
+/// Numbers of requests, whatever their outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Calls {
-    /// `op=create`.
+    /// Requests with `op=create`.
     pub create: u64,
-    /// `op=create` that were answered "not now".
+    /// Requests with `op=create` that were answered "not now".
     pub not_now: u64,
-    /// `PUT`.
+    /// Requests with `PUT`.
     pub put: u64,
-    /// `op=save`.
+    /// Requests with `op=save`.
     pub save: u64,
-    /// `op=fail`.
+    /// Requests with `op=fail`.
     pub fail: u64,
-    /// `op=stat`.
+    /// Requests with `op=stat`.
     pub stat: u64,
-    /// `op=getcurrenttime`.
+    /// Requests with `op=getcurrenttime`.
     pub getcurrenttime: u64,
     /// Forms that could not be read.
     pub malformed: u64,
 }
 
-/// Segments the device dropped since its report before.
+/// The segments that the device dropped since its report before.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DropReport {
-    /// How many.
+    /// Number of segments dropped.
     pub dropped: u64,
-    /// How many seconds of recording.
+    /// Seconds of recording dropped.
     pub seconds: f64,
 }
 
-/// The protocol was broken.
+/// A breach of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// Which rule.
+    /// The broken rule.
     pub rule: Rule,
-    /// What happened.
+    /// What happened, in words.
     pub what: String,
 }
 
-/// What a device must keep to.
+/// A rule of the protocol for devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
-    /// Forms are complete, numbers are numbers.
+    /// A form is complete, and its numbers are numbers.
     Malformed,
     /// Only names that the service gave are used.
     UnknownName,
-    /// Only what is stored can be confirmed.
+    /// Only a stored segment can be confirmed.
     NotUploaded,
-    /// What is confirmed is not given up.
+    /// A confirmed segment is not given up.
     GivenUp,
     /// A segment is stored or given up before the next is created.
     Unfinished,
@@ -127,11 +127,11 @@ pub enum Rule {
     RepeatedPut,
     /// A segment sent again has the same bytes.
     ChangedBytes,
-    /// As many bytes come as were announced.
+    /// The `PUT` is as long as was announced.
     Size,
     /// Segments are `video/mp2t`.
     ContentType,
-    /// `discontinue=0` only where a segment begins at the end of the one before.
+    /// `discontinue=0` is only said of a segment that begins at the end of the one before.
     Discontinuity,
 }
 
@@ -141,25 +141,25 @@ impl RecordingInfo {
         self.segments.get(number_of(name)?).filter(|segment| segment.name == name)
     }
 
-    /// Segments whose bytes are stored and not given up, in the order of creation.
+    /// The segments that are stored and not given up, in the order of creation.
     pub fn stored(&self) -> impl Iterator<Item = &SegmentInfo> {
         self.segments.iter().filter(|segment| segment.is_stored())
     }
 }
 
 impl SegmentInfo {
-    /// End, in microseconds since 1970.
+    /// End of the segment in microseconds since 1970.
     pub fn end_us(&self) -> i64 {
         self.start_us.saturating_add(self.duration_us)
     }
 
-    /// True if its bytes are stored and it was not given up.
+    /// Whether the segment is stored and not given up.
     pub fn is_stored(&self) -> bool {
         matches!(self.state, SegmentState::Uploaded | SegmentState::Confirmed)
     }
 }
 
-/// The session a name was given in.
+/// The session in which a name was given.
 pub(super) fn session_of(name: &str) -> Option<&str> {
     name.rsplit_once('-').map(|(session, _)| session)
 }

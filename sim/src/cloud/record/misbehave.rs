@@ -1,4 +1,4 @@
-//! How a fault goes over the wire.
+//! Carries out the faults of the recording service on the wire.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,15 +18,15 @@ use super::faults::RecordFault;
 use super::session::Refused;
 use crate::listener::{Cut, Wire};
 
-/// Body of an answer that is too long.
+/// Length of an answer that is too long, in bytes.
 const HUGE: usize = 1 << 30;
 const HUGE_CHUNK: usize = 64 << 10;
-/// Nobody sees a device hang up while nothing is read: connections must not pile up.
+/// Longest stall: while nothing is read, nobody sees a device hang up, and connections must not pile up.
 const MAX_STALL: Duration = Duration::from_secs(300);
-/// Pieces of a slow answer.
+/// Number of pieces of a slow answer in a second.
 const TICKS_PER_SECOND: u64 = 10;
 
-/// An answer of the service: `info` of an error, or an object.
+/// An answer of the service: an object, or an error with its `info`.
 pub(super) fn answer(result: Result<Value, Refused>) -> Response {
     match result {
         Ok(value) => Json(value).into_response(),
@@ -37,7 +37,7 @@ pub(super) fn answer(result: Result<Value, Refused>) -> Response {
     }
 }
 
-/// What is done instead of acting upon a request; `None`: act upon it.
+/// The response in place of carrying out a request; `None` carries it out.
 pub(super) async fn instead(
     fault: Option<&RecordFault>,
     cloud: &Cloud,
@@ -71,7 +71,7 @@ pub(super) async fn instead(
     }
 }
 
-/// What is done to the answer of a request acted upon.
+/// Applies the fault to the answer of a request that was carried out.
 pub(super) async fn afterwards(
     fault: Option<&RecordFault>,
     wire: &Wire,
@@ -84,7 +84,7 @@ pub(super) async fn afterwards(
     }
 }
 
-/// The answer is never written: the connection fails before.
+/// A response that is never written, since the connection fails before.
 fn cut(wire: &Wire, how: Cut) -> Response {
     wire.cut(how);
     StatusCode::NO_CONTENT.into_response()

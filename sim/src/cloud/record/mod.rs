@@ -1,4 +1,4 @@
-//! The recording service and the object store behind it (field notes, "Cloud recording upload").
+//! The recording service with its object store (field notes, "Cloud recording upload").
 
 mod api;
 mod body;
@@ -32,13 +32,13 @@ use store::Store;
 
 pub(super) use routes::{device_routes, page_routes};
 
-/// Sessions remembered; above, the oldest that nobody holds makes room.
+/// Most sessions remembered; beyond them, the oldest that is in nobody's hands makes room.
 const MAX_SESSIONS: usize = 64;
-/// Segments remembered of all sessions together.
+/// Most segments remembered in all sessions together.
 const MAX_SEGMENTS: usize = 200_000;
 /// Longest session name, in bytes.
 const MAX_NAME: usize = 128;
-/// Bytes of bodies under way, in KiB.
+/// Most KiB of bodies under way at a time.
 const UNDER_WAY_KIB: usize = 256 << 10;
 
 /// One recording session, whether its device has called yet or not.
@@ -46,12 +46,12 @@ pub struct Recording {
     info: watch::Sender<RecordingInfo>,
 }
 
-/// What `PUT /sink/…` received.
+/// The counts of what `PUT /sink/…` received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SinkInfo {
-    /// Complete requests.
+    /// Number of complete requests.
     pub puts: u64,
-    /// Bytes of their bodies.
+    /// Length of all bodies in bytes.
     pub bytes: u64,
 }
 
@@ -61,24 +61,24 @@ impl Recording {
         Self { info: watch::Sender::new(info) }
     }
 
-    /// What is known at this moment.
+    /// The state at this moment.
     pub fn info(&self) -> RecordingInfo {
         self.info.borrow().clone()
     }
 
-    /// What is known, as it changes.
+    /// The state as it changes.
     pub fn watch(&self) -> watch::Receiver<RecordingInfo> {
         self.info.subscribe()
     }
 
-    /// Returns what is known once it satisfies `condition`; at once if it does.
+    /// Returns the state once it satisfies `condition`.
     pub async fn wait_for(&self, condition: impl FnMut(&RecordingInfo) -> bool) -> RecordingInfo {
         let mut info = self.info.subscribe();
         // The sender lives in `self`, so the watch cannot close.
         info.wait_for(condition).await.map_or_else(|_| self.info(), |info| info.clone())
     }
 
-    /// Returns once `count` segments are stored.
+    /// Returns the state once `count` segments are stored.
     pub async fn wait_segments(&self, count: usize) -> RecordingInfo {
         self.wait_for(|info| info.stored().count() >= count).await
     }
@@ -90,13 +90,13 @@ impl Recording {
     }
 }
 
-/// Every recording session and what was stored.
+/// All recording sessions and the stored bytes.
 pub(super) struct Recorder {
     recordings: Mutex<Vec<Arc<Recording>>>,
     store: Store,
     bodies: Bodies,
     under_way: Arc<Semaphore>,
-    /// Where devices upload to; `None`: where they called.
+    /// The address to which devices upload; `None` takes the one at which they called.
     base: Mutex<Option<Url>>,
     sink: (AtomicU64, AtomicU64),
 }
@@ -113,7 +113,7 @@ impl Recorder {
         }
     }
 
-    /// The session of this name, made if it is not known. `None`: no such name, or no room.
+    /// The session of this name, made if it is not known; `None` when the name is none, or there is no room.
     pub(super) fn open(&self, session: &str) -> Option<Arc<Recording>> {
         if session.is_empty() || session.len() > MAX_NAME {
             return None;
@@ -131,7 +131,7 @@ impl Recorder {
         Some(recording)
     }
 
-    /// The session of this name, if it is known.
+    /// The session of this name; `None` if it is not known.
     pub(super) fn find(&self, session: &str) -> Option<Arc<Recording>> {
         let all = self.recordings.lock().unwrap_or_else(PoisonError::into_inner);
         position(&all, session).map(|known| all[known].clone())

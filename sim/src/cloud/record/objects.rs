@@ -1,4 +1,4 @@
-//! The object store, `PUT /store/{name}`, and the sink, `PUT /sink/{anything}`.
+//! The object store (`PUT /store/{name}`), and a sink that counts bytes (`PUT /sink/{anything}`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,7 +22,7 @@ use super::session::{CONTENT_TYPE_TS, Refused, Stored};
 use super::store::Bodies;
 use crate::listener::Remote;
 
-/// The secret of an address.
+/// The secret of an upload address.
 #[derive(Deserialize)]
 pub(super) struct Signature {
     #[serde(default)]
@@ -63,7 +63,7 @@ pub(super) async fn store(
     }
     let upload = Upload { cloud: &cloud, recording: &recording, name: &name, length, began };
     let result = upload.take(body, &headers, fault.as_ref()).await;
-    // A slow one was read slowly: its answer need not be slow as well.
+    // A slow request was read slowly: its answer need not be slow as well.
     let fault = fault.as_ref().filter(|fault| !matches!(fault, RecordFault::Slow(_)));
     afterwards(fault, &remote.wire, answer(result)).await
 }
@@ -77,8 +77,8 @@ pub(super) async fn sink(State(cloud): State<Arc<Cloud>>, body: Body) -> StatusC
     StatusCode::CREATED
 }
 
-/// How much of the body is read before a fault shows: all of it, so that the connection can go on,
-/// or half, so that it breaks in the middle.
+/// Number of bytes of the body that are read before a fault shows: all, so that the connection can go on, or
+/// half, so that it breaks in the middle.
 fn read_in_vain(fault: Option<&RecordFault>, length: u64) -> Option<u64> {
     match fault? {
         RecordFault::Reset | RecordFault::Close => Some(length / 2),

@@ -1,4 +1,4 @@
-//! A stored segment as fragmented MP4, placed on the time of its session.
+//! Serves a stored segment as fragmented MP4, placed on the time of its session.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::super::Cloud;
 use super::super::fmp4::{Muxer, Tracks};
 use super::demux::{DemuxError, frames};
 
-/// Where the time of the page begins.
+/// The beginning of the page's timeline.
 #[derive(Deserialize)]
 pub(super) struct Origin {
     /// Microseconds since 1970.
@@ -47,13 +47,13 @@ pub(super) async fn segment(
     }
 }
 
-/// At 90 kHz.
+/// Microseconds as ticks of 90 kHz.
 fn ticks(micros: u64) -> i64 {
     (micros.min(1 << 50) * 9 / 100) as i64
 }
 
-/// The type, and an initialisation segment with every frame of `segment` behind it. Its first
-/// picture lies at `offset`, its last ends after `duration`, both at 90 kHz.
+/// The type, and an initialisation segment with every frame of `segment` behind it. The first picture is at
+/// `offset`, the last ends after `duration`, both in ticks of 90 kHz.
 pub(super) fn remux(
     segment: &[u8],
     offset: i64,
@@ -61,7 +61,7 @@ pub(super) fn remux(
 ) -> Result<(String, Bytes), DemuxError> {
     let frames = frames(segment)?;
     let mut tracks = Tracks::default();
-    // The first set of each: never two in one segment.
+    // Of each track the first parameters count: a segment never has two.
     for frame in frames.iter().rev() {
         tracks.learn(&frame.track);
     }

@@ -10,10 +10,10 @@ use super::super::Cloud;
 use super::faults::{RecordFault, Step};
 use super::{api, objects, replay, service};
 
-/// Longest form.
+/// Longest form, in bytes.
 const MAX_FORM: usize = 64 << 10;
 
-/// What devices reach; they send no `Origin`.
+/// The routes for devices, which send no `Origin`.
 pub(in super::super) fn device_routes() -> Router<Arc<Cloud>> {
     Router::new()
         .route("/record/{session}", post(service::call).layer(DefaultBodyLimit::max(MAX_FORM)))
@@ -21,7 +21,7 @@ pub(in super::super) fn device_routes() -> Router<Arc<Cloud>> {
         .route("/sink/{*name}", put(objects::sink))
 }
 
-/// What the page and scripts reach.
+/// The routes for the page and for scripts.
 pub(in super::super) fn page_routes() -> Router<Arc<Cloud>> {
     Router::new()
         .route("/api/recordings", get(api::list))
@@ -32,7 +32,7 @@ pub(in super::super) fn page_routes() -> Router<Arc<Cloud>> {
 }
 
 impl Cloud {
-    /// The fault for the next request of this step, counted.
+    /// The fault of the next request of this step, counted down.
     pub(super) fn record_fault(&self, step: Step) -> Option<RecordFault> {
         let mut fault = None;
         self.faults.send_if_modified(|faults| {

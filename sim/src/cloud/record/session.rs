@@ -1,4 +1,4 @@
-//! The rules a device must keep in a recording session. Pure.
+//! The rules that a device must keep in a recording session. Pure.
 
 use std::time::Instant;
 
@@ -8,14 +8,14 @@ use super::info::{
     DropReport, RecordingInfo, Rule, SegmentInfo, SegmentState, Violation, name_of, number_of,
 };
 
-/// Times that agree this closely are equal, in microseconds.
+/// Times that differ by no more are equal, in microseconds.
 pub(super) const TOLERANCE: i64 = 1_000;
-/// Violations and reports kept of one session.
+/// Most violations and reports kept of one session.
 const MAX_NOTES: usize = 1_000;
-/// What a device uploads.
+/// The content type of a segment.
 pub(super) const CONTENT_TYPE_TS: &str = "video/mp2t";
 
-/// Why a call is refused: an HTTP status and the text for `info`.
+/// A refusal: an HTTP status and the text for `info`.
 pub(super) type Refused = (u16, String);
 
 /// The bytes of one `PUT`.
@@ -24,7 +24,7 @@ pub(super) struct Stored {
     pub(super) received: u64,
     pub(super) sha256: Option<String>,
     pub(super) put_at: (Instant, Instant),
-    /// False: the answer will be lost on request.
+    /// Whether the device will get the answer; a fault can lose it.
     pub(super) answered: bool,
 }
 
@@ -75,14 +75,14 @@ impl RecordingInfo {
         name
     }
 
-    /// Confirms the segment before. A mistake there does not keep the one at hand from being created.
+    /// Confirms the segment before. A mistake in that does not keep the new segment from being created.
     pub(super) fn confirm_last(&mut self, create: &Create) {
         if let Some(last) = &create.last_file_name {
             let _ = self.confirm(last);
         }
     }
 
-    /// The answer to a `create` is lost.
+    /// Notes that the answer to a `create` is lost.
     pub(super) fn lose_create(&mut self, name: &str) {
         if let Some(segment) = self.find(name) {
             segment.heard = false;
@@ -117,7 +117,7 @@ impl RecordingInfo {
         broken.into_iter().for_each(|(rule, what)| self.violate(rule, what));
     }
 
-    /// `save`, or `last_file_name` of the next.
+    /// Confirms a segment, by `save` or by `last_file_name` of the next.
     pub(super) fn confirm(&mut self, name: &str) -> Result<(), Refused> {
         let Some(segment) = self.find(name) else { return Err(self.unknown("confirmed", name)) };
         if segment.is_stored() {

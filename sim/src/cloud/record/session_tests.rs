@@ -6,7 +6,7 @@ fn session() -> RecordingInfo {
     RecordingInfo { session: "s".into(), ..RecordingInfo::default() }
 }
 
-/// Ten seconds from `start` on, in seconds.
+/// The announcement of ten seconds that begin at `start`, in seconds.
 fn segment(start: i64, last: Option<&str>, discontinue: bool) -> Create {
     Create {
         content_type: Some("video/mp2t".into()),

@@ -1,4 +1,4 @@
-//! The bytes of what was uploaded, bounded: the oldest go first.
+//! The uploaded bytes, bounded: the oldest are dropped first.
 
 use std::collections::{HashMap, VecDeque};
 use std::str::FromStr;
@@ -6,15 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// What is kept of the bytes of a segment.
+/// The part of a segment's bytes that is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bodies {
-    /// The bytes and their SHA-256.
+    /// Bytes and SHA-256.
     #[default]
     Keep,
-    /// The SHA-256.
+    /// SHA-256 only.
     Sum,
-    /// Their number.
+    /// Length only.
     Count,
 }
 
@@ -31,7 +31,7 @@ impl FromStr for Bodies {
     }
 }
 
-/// Objects by name.
+/// The stored objects by name.
 pub(super) struct Store {
     max_bytes: u64,
     kept: Mutex<Kept>,
@@ -40,7 +40,7 @@ pub(super) struct Store {
 #[derive(Default)]
 struct Kept {
     objects: HashMap<String, Bytes>,
-    /// Oldest first.
+    /// Names, oldest first.
     order: VecDeque<String>,
     bytes: u64,
 }
@@ -84,7 +84,7 @@ mod tests {
         let store = Store::new(10);
         store.put("a", body(4));
         store.put("b", body(4));
-        store.put("a", body(5)); // The same again: still the oldest.
+        store.put("a", body(5)); // Stored again, it stays the oldest.
         store.put("c", body(4));
         let sizes = ["a", "b", "c"].map(|name| store.find(name).map(|body| body.len()));
         assert_eq!(sizes, [None, Some(4), Some(4)]);

@@ -1,4 +1,4 @@
-//! Where the stored segments of a session leave gaps, overlap or repeat each other. Pure.
+//! Finds where the stored segments of a session leave gaps, overlap or repeat each other. Pure.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::info::{RecordingInfo, SegmentInfo};
 use super::session::TOLERANCE;
 
-/// What was found, in the order of time.
+/// The extent and the irregularities of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Timeline {
-    /// Start of the first segment, microseconds since 1970; `None`: nothing is stored.
+    /// Start of the first segment, in microseconds since 1970; `None` when nothing is stored.
     pub begin_us: Option<i64>,
-    /// Latest end of a segment.
+    /// Latest end of a segment, in microseconds since 1970.
     pub end_us: Option<i64>,
-    /// Irregular stretches; none is well.
+    /// Irregular stretches in the order of time.
     pub spans: Vec<Span>,
 }
 
@@ -23,41 +23,41 @@ pub struct Timeline {
 pub struct Span {
     /// What is wrong with it.
     pub kind: SpanKind,
-    /// Its beginning, microseconds since 1970.
+    /// Beginning of the stretch, in microseconds since 1970.
     pub from_us: i64,
-    /// Its end.
+    /// End of the stretch, in microseconds since 1970.
     pub to_us: i64,
-    /// The segment before or below, and the one that makes it irregular.
+    /// The segment before or below, and the segment that makes the stretch irregular.
     pub names: [String; 2],
 }
 
-/// What is wrong with a stretch.
+/// The kind of an irregular stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpanKind {
     /// No segment covers it.
     Gap,
-    /// Two segments cover a part of each other.
+    /// Two segments partly cover each other.
     Overlap,
     /// A segment is there twice: the same time, or the same bytes.
     Duplicate,
 }
 
 impl RecordingInfo {
-    /// Gaps, overlaps and duplicates of what is stored.
+    /// The gaps, overlaps and duplicates of the stored segments.
     pub fn timeline(&self) -> Timeline {
         timeline(self.stored())
     }
 }
 
-/// Of any segments in any order.
+/// The timeline of any segments in any order.
 pub(super) fn timeline<'a>(segments: impl Iterator<Item = &'a SegmentInfo>) -> Timeline {
     let mut segments: Vec<_> = segments.collect();
     segments.sort_by_key(|segment| (segment.start_us, segment.duration_us));
     let mut found =
         Timeline { begin_us: segments.first().map(|s| s.start_us), ..Timeline::default() };
     let mut sums = HashMap::new();
-    // The segment that reaches furthest.
+    // This is the segment with the latest end so far.
     let mut last: Option<&SegmentInfo> = None;
     let mut before: Option<&SegmentInfo> = None;
     for segment in segments {
@@ -160,7 +160,7 @@ mod tests {
     fn overlaps_are_what_two_have_in_common() {
         let info = recorded(&[(0.0, 10.0, "a"), (8.0, 10.0, "b"), (18.0, 2.0, "c")]);
         assert_eq!(spans(&info), [(SpanKind::Overlap, 8.0, 10.0, [0, 1])]);
-        // One inside another hides neither the end of the longer nor what follows.
+        // A segment inside another hides neither the end of the longer one nor what follows.
         let info = recorded(&[(0.0, 10.0, "a"), (2.0, 3.0, "b"), (12.0, 2.0, "c")]);
         let found = [(SpanKind::Overlap, 2.0, 5.0, [0, 1]), (SpanKind::Gap, 10.0, 12.0, [0, 2])];
         assert_eq!(spans(&info), found);

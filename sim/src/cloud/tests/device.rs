@@ -137,14 +137,57 @@ async fn a_wrong_login_is_refused_with_401() {
     assert_eq!(cloud.devices().len(), 1, "a refused code is not remembered");
 }
 
+async fn with_patience(patience: Duration) -> CloudSim {
+    CloudSim::start(CloudOptions { patience, ..CloudOptions::default() }).await.unwrap()
+}
+
 #[tokio::test]
-async fn a_silent_device_is_hung_up_on_and_a_missing_pong_is_no_reason() {
-    let options = CloudOptions { patience: Duration::from_millis(300), ..CloudOptions::default() };
-    let cloud = CloudSim::start(options).await.unwrap();
+async fn a_device_without_keepalives_is_hung_up_on_whatever_else_it_sends() {
+    let patience = Duration::from_millis(300);
+    let cloud = with_patience(patience).await;
+    let began = Instant::now();
+    let (mut sink, mut stream) = FakeDevice::login(&cloud, "a").await.0.split();
+    let talk = async {
+        let request = json!({ "req": "GetFirmware", "seq": 1 }).to_string();
+        while sink.send(Message::Ping("".into())).await.is_ok()
+            && sink.send(Message::text(request.clone())).await.is_ok()
+        {
+            tokio::time::sleep(patience / 10).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let hung_up = async {
+        while let Some(Ok(message)) = stream.next().await {
+            if message.is_close() {
+                return;
+            }
+        }
+    };
+    timeout(LONG, async {
+        tokio::select! { () = talk => {} () = hung_up => {} }
+    })
+    .await
+    .unwrap();
+    assert!(began.elapsed() >= patience);
+}
+
+#[tokio::test]
+async fn a_device_that_answers_no_ping_stays_while_it_sends_keepalives() {
+    let patience = Duration::from_secs(2);
+    let cloud = with_patience(patience).await;
     let mut fake = FakeDevice::login(&cloud, "a").await;
     let began = Instant::now();
-    assert_eq!(fake.text().await, None);
-    assert!(began.elapsed() >= Duration::from_millis(290));
+    let mut sent = 0;
+    // A device that reads nothing answers no ping either.
+    while began.elapsed() < patience * 3 / 2 {
+        sent += 1;
+        fake.keepalive(sent).await;
+        tokio::time::sleep(patience / 20).await;
+    }
+    for seq in 1..=sent {
+        assert_eq!(fake.packet().await["seq"], seq);
+    }
+    assert!(cloud.device("a").online());
 }
 
 #[tokio::test]

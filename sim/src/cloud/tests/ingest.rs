@@ -1,4 +1,4 @@
-//! The RTMP server, with the media room's publisher on the other side.
+//! The RTMP server, with the publisher of `ivt_media` on the other side.
 
 use ivt_media::flv::Demuxer;
 use ivt_media::rtmp::{Options, PublishError, Publisher, RtmpUrl};

@@ -18,7 +18,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
 
-/// Far more than anything here takes.
+/// Far longer than anything in these tests takes.
 const LONG: Duration = Duration::from_secs(20);
 
 struct FakeDevice(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -32,7 +32,7 @@ impl FakeDevice {
         self.0.send(Message::text(packet.to_string())).await.unwrap();
     }
 
-    /// The next text; `None` when the cloud closed.
+    /// The next text of the cloud; `None` when it closed the connection.
     async fn text(&mut self) -> Option<String> {
         loop {
             match timeout(LONG, self.0.next()).await.expect("the cloud says something") {

@@ -39,7 +39,7 @@ impl Page {
         }
     }
 
-    /// Announcements and kinds of boxes heard until `fragments` fragments came.
+    /// The announcements, and the kinds of boxes, that came until `fragments` fragments were there.
     async fn hear(&mut self, fragments: usize) -> (Vec<String>, Vec<String>) {
         let (mut mimes, mut boxes) = (Vec::new(), Vec::new());
         while boxes.iter().filter(|name| *name == "moof").count() < fragments {

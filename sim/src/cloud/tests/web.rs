@@ -25,7 +25,7 @@ async fn the_page_is_served_with_a_policy_and_without_foreign_hosts() {
     assert_eq!(get(&cloud, "/page/../Cargo.toml").await.0, 404);
 }
 
-/// What a page or a module names.
+/// The files that a page or a module names.
 fn assets(text: &str) -> Vec<String> {
     let quoted = text.split('"');
     quoted

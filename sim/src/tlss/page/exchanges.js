@@ -1,10 +1,10 @@
-// The list of requests and replies, newest first. Text that came from a device only ever becomes text.
+// The list of requests and replies, newest first. Text of a device is never read as HTML.
 
 import { api } from "./api.js";
 import { facts } from "./rows.js";
 
 const KEPT = 200;
-const OPEN = 3; // New rows that stay open; older ones fold.
+const OPEN = 3; // Number of new rows that stay open; older rows fold.
 const RAW = 64 << 10;
 
 export class Exchanges {
@@ -17,9 +17,9 @@ export class Exchanges {
     Object.assign(this, { list, count, picture });
   }
 
-  /** Fetches what is new of a device. */
+  /** Fetches the new exchanges of a device. */
   async update({ mac, sessions, replies }) {
-    if (sessions < this.#sessions) { // The simulator was started anew: numbers begin again.
+    if (sessions < this.#sessions) { // The simulator was started anew, and numbers begin again.
       this.#last = this.#shown = 0;
       this.list.replaceChildren();
     }
@@ -55,7 +55,7 @@ function buildRow(exchange) {
     span(`went${good ? "" : " bad"}`, reply ? String(reply.status ?? "no status") : "no reply"),
     span("title", exchange.command));
   summary.title = exchange.command;
-  // What a person opened or closed by hand stays as it is.
+  // A row that a person opened or closed stays as it is.
   summary.addEventListener("click", () => row.classList.toggle("kept", !details.open));
   details.append(summary, line([`session ${exchange.session}`, `${exchange.took_ms} ms`, ...(reply ? tell(reply) : [])]));
   if (error) details.append(Object.assign(line([error]), { className: "facts wrong" }));
@@ -72,7 +72,7 @@ function tell({ status_line, headers, body_bytes }) {
   return [status_line, ...headers.map(([name, value]) => `${name}: ${value}`), `${body_bytes} bytes of body`];
 }
 
-// What a deployed server would stumble over.
+// The parts of a reply that a deployed server would stumble over.
 function complaints({ declared, received, blank_line, longest_pause_ms, status }) {
   return [
     declared !== received && `declares ${declared} bytes, has ${received}`,
@@ -122,7 +122,7 @@ function rawButton({ number }) {
   return box;
 }
 
-/** Bytes as text: what is not printable is escaped, a line ends where it ends. */
+/** Bytes as text: unprintable ones are escaped, line breaks are kept. */
 function escaped(bytes) {
   let text = "";
   for (const byte of bytes.subarray(0, RAW)) {

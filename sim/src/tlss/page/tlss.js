@@ -1,4 +1,4 @@
-// The page: who called, or one device.
+// The page of all devices, and the page of one.
 
 import { api } from "./api.js";
 import { Exchanges } from "./exchanges.js";
@@ -29,7 +29,7 @@ function report(text, bad) {
   $("report").classList.toggle("bad", Boolean(bad));
 }
 
-/** Repeats `refresh` every second, and says when the simulator is away. */
+/** Repeats `refresh` every second, and tells when the simulator is away. */
 function follow(refresh) {
   let down = false;
   const turn = async () => {
@@ -46,7 +46,7 @@ function follow(refresh) {
   turn();
 }
 
-// ---- without a device: who called
+// ---- the page of all devices
 
 function home() {
   $("home").hidden = false;
@@ -67,7 +67,7 @@ function home() {
   });
 }
 
-// ---- one device
+// ---- the page of one device
 
 function work() {
   $("work").hidden = false;
@@ -137,7 +137,7 @@ function startSending() {
     .then(() => say("closed"), (error) => say(error.message, true)));
 }
 
-/** Wires an editor: the script of one device, or with `null` that of all. */
+/** Wires the editor of one device's script; with `null`, of the script of all devices. */
 function startScript(form, mac) {
   const { script } = form.elements;
   const about = mac ? { mac } : {};

@@ -1,8 +1,8 @@
-// What the server does wrong on request.
+// The form of the server's faults.
 
 import { api } from "./api.js";
 
-// What a fault is called, and what it needs: the label of its value and an example.
+// For each fault its name, the label of its value and an example of the value.
 const WIRE = {
   "": ["no fault"],
   refuse: ["close at once"],

@@ -9,12 +9,12 @@ use tokio::time::timeout;
 
 use super::*;
 
-/// Far more than anything here takes.
+/// Far longer than anything in these tests takes.
 const LONG: Duration = Duration::from_secs(20);
 const MAC: &str = "001323A007AD";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n";
 
-/// A device that knows the wire, and nothing else.
+/// A device that speaks the protocol by hand.
 struct FakeDevice(TcpStream);
 
 impl FakeDevice {
@@ -29,7 +29,7 @@ impl FakeDevice {
         self.0.write_all(&[&length.to_le_bytes(), message].concat()).await.unwrap();
     }
 
-    /// The next command; `None` when the server closed.
+    /// The next command; `None` when the server closed the connection.
     async fn command(&mut self) -> Option<String> {
         let mut header = [0; 4];
         timeout(LONG, self.0.read_exact(&mut header)).await.unwrap().ok()?;
@@ -38,7 +38,7 @@ impl FakeDevice {
         Some(String::from_utf8(command).unwrap())
     }
 
-    /// Answers every command until `done`; the commands.
+    /// Answers every command until `done`, and returns the commands.
     async fn answer_all(mut self, answer: impl Fn(&str) -> Vec<u8>) -> Vec<String> {
         let mut commands = Vec::new();
         while let Some(command) = self.command().await {
@@ -56,7 +56,7 @@ async fn sim(options: TlssOptions) -> TlssSim {
     TlssSim::start(options).await.unwrap()
 }
 
-/// Reads by length, so that tests are quick.
+/// Settings of a server that reads by length, which keeps tests short.
 fn quick(script: Script) -> TlssOptions {
     TlssOptions { reading: Reading::Length, script, ..TlssOptions::default() }
 }

@@ -1,4 +1,4 @@
-//! Sessions, well-behaved and not.
+//! Sessions of well-behaved devices and servers, and of others.
 
 use super::*;
 
@@ -128,16 +128,20 @@ async fn pipelined_commands_are_there_before_the_first_reply() {
     assert_eq!(pairs[2], ("/c".to_owned(), "3".into()));
 }
 
-/// The bytes that come within a moment, and whether the server closed.
-async fn within(fake: &mut FakeDevice, moment: Duration) -> (Vec<u8>, bool) {
-    let mut all = Vec::new();
-    let closed = timeout(moment, fake.0.read_to_end(&mut all)).await.is_ok();
-    (all, closed)
+/// Fails unless exactly these bytes come, and then the end of the connection, or nothing for a while.
+async fn expect(fake: &mut FakeDevice, bytes: &[u8], closes: bool, what: &str) {
+    let mut all = vec![0; bytes.len()];
+    timeout(LONG, fake.0.read_exact(&mut all)).await.expect(what).expect(what);
+    assert_eq!(all, bytes, "{what}");
+    let limit = if closes { LONG } else { Duration::from_millis(300) };
+    match timeout(limit, fake.0.read(&mut [0])).await {
+        Ok(end) => assert_eq!((end.unwrap(), closes), (0, true), "{what}"),
+        Err(_) => assert!(!closes, "{what}: the connection stays"),
+    }
 }
 
 #[tokio::test]
 async fn each_fault_of_the_wire_takes_the_place_of_a_command() {
-    let moment = Duration::from_millis(300);
     let command = frame("/abcdefghij");
     for (fault, expected, closes) in [
         (WireFault::Silence, vec![], false),
@@ -150,7 +154,7 @@ async fn each_fault_of_the_wire_takes_the_place_of_a_command() {
         let faults = TlssFaults { wire: Some(fault), ..TlssFaults::default() };
         let sim = sim(TlssOptions { faults, ..quick(Script::of(&["/abcdefghij"])) }).await;
         let mut fake = FakeDevice::call(&sim).await;
-        assert_eq!(within(&mut fake, moment).await, (expected, closes), "{fault:?}");
+        expect(&mut fake, &expected, closes, &format!("{fault:?}")).await;
         drop(fake);
         if fault != WireFault::StopReading {
             let info = timeout(LONG, sim.device(MAC).wait_ended(1)).await.unwrap();
@@ -172,11 +176,12 @@ async fn a_fault_waits_for_its_turn_and_the_silence_after_it_is_measured() {
     let mut fake = FakeDevice::call(&sim).await;
     assert_eq!(fake.command().await.as_deref(), Some("/a"));
     fake.say(&ok("")).await;
-    let pause = Duration::from_millis(200);
-    assert_eq!(within(&mut fake, pause).await, (vec![], false));
+    // The silence begins when the server has read the reply.
+    timeout(LONG, sim.device(MAC).wait_replies(1)).await.unwrap();
+    expect(&mut fake, &[], false, "silence").await;
     drop(fake);
     let info = timeout(LONG, sim.device(MAC).wait_ended(1)).await.unwrap();
-    assert!(info.last_silence_ms >= 190, "{info:?}");
+    assert!(info.last_silence_ms >= 300, "{info:?}");
     assert_eq!(info.last_end, "closed by the device");
 }
 

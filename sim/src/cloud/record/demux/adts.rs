@@ -7,20 +7,20 @@ const SAMPLE_RATES: [u32; 13] =
     [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
 const SAMPLES: i64 = 1024;
 
-/// One frame without its header.
+/// An AAC frame without its header.
 pub(super) struct AdtsFrame<'a> {
     pub(super) params: AudioParams,
     pub(super) data: &'a [u8],
 }
 
 impl AdtsFrame<'_> {
-    /// Its length at 90 kHz.
+    /// Duration of the frame in ticks of 90 kHz.
     pub(super) fn ticks(&self) -> i64 {
         SAMPLES * CLOCK_HZ / i64::from(self.params.sample_rate)
     }
 }
 
-/// The frames of one PES packet, up to the first that is cut short or is none.
+/// The frames of one PES packet, up to the first that is cut short or malformed.
 pub(super) fn frames(mut data: &[u8]) -> impl Iterator<Item = AdtsFrame<'_>> {
     std::iter::from_fn(move || {
         let (frame, rest) = split(data)?;
@@ -49,7 +49,7 @@ fn split(data: &[u8]) -> Option<(AdtsFrame<'_>, &[u8])> {
             0 => 2,
             n => n.into(),
         },
-        // AudioSpecificConfig: 5, 4 and 4 bits, three of zero.
+        // The AudioSpecificConfig has fields of 5, 4 and 4 bits, and three bits of zero.
         config: Bytes::copy_from_slice(&[
             object_type << 3 | rate_index >> 1,
             rate_index << 7 | channels << 3,
@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    /// AAC-LC, 16 kHz, mono.
+    /// A frame of AAC-LC, 16 kHz, mono.
     fn adts(body: &[u8]) -> Vec<u8> {
         let length = 7 + body.len();
         let [high, low] = u16::try_from(length << 5).unwrap().to_be_bytes();

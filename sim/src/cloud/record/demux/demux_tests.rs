@@ -76,7 +76,7 @@ fn timestamps_count_on_over_the_wrap() {
     assert_eq!(times, [WRAP - 5, WRAP + 10, WRAP + 5, WRAP - 1]);
 }
 
-/// The first frames of a clip that loops, and the segments our own cutter makes of them.
+/// The first frames of a looping clip, and the segments that our own cutter makes of them.
 async fn cut(path: &str, frames: usize) -> (Vec<Frame>, Vec<Vec<u8>>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     let mut source = ClipOpener::file(path).unpaced().open().await.unwrap();

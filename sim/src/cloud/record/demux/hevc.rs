@@ -20,7 +20,7 @@ pub(super) struct Params {
 }
 
 impl Params {
-    /// Parameters, whether it is a key picture, and NAL units after their lengths; `None` before the
+    /// The parameters, whether the unit is a key picture, and its NAL units with lengths; `None` before the
     /// first parameter sets.
     pub(super) fn unit(&mut self, data: &[u8]) -> Option<(Arc<VideoParams>, bool, Bytes)> {
         let mut unit = BytesMut::with_capacity(data.len());
@@ -50,7 +50,7 @@ impl Params {
     }
 }
 
-/// NAL units without start codes and trailing zeros.
+/// The NAL units without start codes and trailing zeros.
 fn nal_units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = start_code(data).and_then(|at| data.get(at + 3..));
     std::iter::from_fn(move || {
@@ -69,16 +69,16 @@ fn start_code(data: &[u8]) -> Option<usize> {
 
 fn params([vps, sps, pps]: &[Vec<u8>; 3]) -> Option<Arc<VideoParams>> {
     let record = record(vps, sps, pps)?;
-    // Enhanced RTMP: key frame, sequence start; then a coded picture of no bytes.
+    // In Enhanced RTMP this is a key frame's sequence start; a coded picture of no bytes follows.
     let header = [b"\x90hvc1", &record[..]].concat();
     super::video_params(header.into(), Bytes::from_static(b"\x91hvc1\0\0\0\0\0\0\x02\x28\x01"))
 }
 
-/// `HEVCDecoderConfigurationRecord`, ISO/IEC 14496-15, 8.3.3.1, of 4:2:0 and 8 bits: what
-/// is otherwise, decoders find in the parameter sets.
+/// An `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15 8.3.3.1) of 4:2:0 and 8 bits; decoders find other
+/// values in the parameter sets.
 fn record(vps: &[u8], sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
     let mut record = vec![1];
-    // profile_tier_level comes right behind the header and one byte.
+    // The profile_tier_level follows the header and one byte.
     record.extend_from_slice(unescape(sps.get(2..)?).get(1..13)?);
     record.extend_from_slice(&[0xf0, 0, 0xfc, 0xfd, 0xf8, 0xf8, 0, 0, 0x0f, 3]);
     for (kind, nal) in [(VPS, vps), (SPS, sps), (PPS, pps)] {
@@ -89,7 +89,7 @@ fn record(vps: &[u8], sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
     Some(record)
 }
 
-/// Without the bytes that keep start codes out.
+/// The bytes without those that keep start codes out.
 fn unescape(nal: &[u8]) -> Vec<u8> {
     let mut plain: Vec<u8> = Vec::with_capacity(nal.len());
     let mut zeros = 0;

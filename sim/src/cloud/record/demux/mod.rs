@@ -1,6 +1,6 @@
-//! Frames from MPEG-TS: one picture stream of H.264 or H.265, one of AAC. Pure.
+//! Reads the frames of MPEG-TS: one stream of H.264 or H.265, one of AAC. Pure.
 //!
-//! Not here: the packets and their tables, which the `mpeg2ts` crate reads.
+//! The packets and their tables are read by the crate `mpeg2ts`.
 
 mod adts;
 mod hevc;
@@ -15,9 +15,9 @@ use mpeg2ts::es::StreamType;
 use mpeg2ts::pes::{PesHeader, PesPacketReader, ReadPesPacket};
 use mpeg2ts::ts::{ReadTsPacket, TsPacket, TsPacketReader, TsPayload};
 
-/// Timestamps have so many bits.
+/// Number of values of a timestamp.
 const WRAP: i64 = 1 << 33;
-/// Ends the access unit before it: a delimiter, and the start code that ends the delimiter.
+/// Bytes that end an access unit: a delimiter, and the start code that ends the delimiter.
 const END_OF_UNIT: &[u8] = b"\0\0\x01\x09\xf0\0\0\x01";
 
 /// Why bytes are no segment that can be played.
@@ -48,10 +48,10 @@ pub(super) fn frames(segment: &[u8]) -> Result<Vec<Frame>, DemuxError> {
     demuxer.finish()
 }
 
-/// Notes what the program map says on the way.
+/// Reads the program map on the way.
 struct Tables<R> {
     packets: R,
-    /// Of the picture, of the sound.
+    /// The codecs of picture and sound.
     codecs: [Option<StreamType>; 2],
 }
 
@@ -129,7 +129,7 @@ impl Demuxer {
         if self.h264.push(END_OF_UNIT, (0, 0)).is_ok() {
             self.drain();
         }
-        // Sound comes in larger pieces than pictures, hence later than they.
+        // Sound comes in larger pieces than pictures, and so later.
         self.frames.sort_by_key(|frame| frame.dts);
         if self.frames.is_empty() { Err(DemuxError::Nothing) } else { Ok(self.frames) }
     }
@@ -142,7 +142,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// Presentation and decode time.
+    /// Presentation and decode time, in ticks of 90 kHz.
     fn read(&mut self, header: &PesHeader) -> Option<(i64, i64)> {
         let pts = header.pts?;
         let dts = self.unwrap(header.dts.unwrap_or(pts).as_u64());
@@ -159,7 +159,7 @@ impl Clock {
     }
 }
 
-/// `VideoParams` from a decoder configuration record, by the reader of FLV, which knows how.
+/// The parameters of a decoder configuration record, read by the reader of FLV.
 fn video_params(sequence_header: Bytes, picture: Bytes) -> Option<Arc<VideoParams>> {
     use ivt_media::flv::{self, Head, Tag, TagKind};
 

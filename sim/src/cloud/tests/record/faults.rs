@@ -94,7 +94,7 @@ async fn a_reset_breaks_the_upload_in_the_middle() {
         let head = "content-type: video/mp2t\r\ncontent-length: 1000\r\n";
         let half = format!("PUT {path} HTTP/1.1\r\nhost: x\r\n{head}\r\n{}", "a".repeat(500));
         client.stream.write_all(half.as_bytes()).await.unwrap();
-        // Half of the body is all the server waits for.
+        // The server waits for half of the body only.
         let end = timeout(LONG, client.stream.read(&mut [0])).await.unwrap();
         assert_eq!(end.as_ref().err().map(std::io::Error::kind), kind, "{end:?}");
         assert_eq!(cloud.recording("s").info().segments[0].puts, 0);

@@ -1,5 +1,5 @@
-//! The recording service over real sockets, with a small HTTP client of our own: its answers are
-//! looked at byte by byte.
+//! The recording service over real sockets, with a small HTTP client of our own that shows the answers byte by
+//! byte.
 
 mod faults;
 mod page;
@@ -10,7 +10,7 @@ use tokio::io::BufReader;
 
 use super::*;
 
-/// One keep-alive connection.
+/// A connection that is kept for several requests.
 struct Client {
     stream: BufReader<TcpStream>,
     host: String,
@@ -19,7 +19,7 @@ struct Client {
 #[derive(Debug)]
 struct Reply {
     status: u16,
-    /// In lower case.
+    /// Status line and headers in lower case.
     head: String,
     body: Vec<u8>,
 }
@@ -40,7 +40,7 @@ impl Client {
         Self { stream: BufReader::new(stream), host: cloud.http_addr().to_string() }
     }
 
-    /// `None`: the connection ended before a whole answer.
+    /// The answer to a request; `None` when the connection ended before it was whole.
     async fn request(
         &mut self,
         method: &str,
@@ -78,7 +78,7 @@ impl Client {
         self.request("POST", &format!("/record/{session}"), kind, form.as_bytes()).await
     }
 
-    /// Creates ten seconds from `start` on, in seconds.
+    /// Creates a segment of ten seconds that begin at `start`, in seconds.
     async fn create(
         &mut self,
         session: &str,
@@ -98,7 +98,7 @@ impl Client {
         self.request("PUT", path, "content-type: video/mp2t\r\n", body).await
     }
 
-    /// Creates and uploads; the name.
+    /// Creates and uploads a segment, and returns its name.
     async fn upload(&mut self, session: &str, start: u64, body: &[u8], more: &str) -> String {
         let made = self.create(session, start, body.len(), more).await.unwrap();
         assert_eq!(made.status, 200, "{made:?}");

@@ -1,4 +1,4 @@
-//! What the page of recordings is told, and what it replays.
+//! The data of the page of recordings, and the replay of a segment.
 
 use super::*;
 
@@ -7,7 +7,7 @@ const SECOND: &[u8] = include_bytes!("../../../../tests/fixtures/h264_1.ts");
 const HEVC_TS: &[u8] = include_bytes!("../../../../tests/fixtures/hevc.ts");
 const BEGIN: i64 = 1_700_000_000_000_000;
 
-/// Stores `body` as two seconds from `start` on; both since [`BEGIN`].
+/// Stores `body` as two seconds that begin `start` seconds after [`BEGIN`].
 async fn upload(client: &mut Client, start: u64, body: &[u8]) -> String {
     let form = format!(
         "op=create&size={}&start={}.000000&duration=2.000000",
@@ -19,7 +19,7 @@ async fn upload(client: &mut Client, start: u64, body: &[u8]) -> String {
     made.text("name")
 }
 
-/// Decode time of the first fragment of each track, and the sum of all durations of the first track.
+/// The decode time of the first fragment of each track, and the sum of all durations of the first track.
 fn times(mp4: &[u8]) -> ([u64; 2], u64) {
     let (mut starts, mut sum, mut rest) = ([u64::MAX; 2], 0, mp4);
     while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! What a healthy service answers, keeps and notices.
+//! The answers of a healthy service, and what it keeps and notices.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Answers for a camera without a web server of its own: a server sees it as one of the uapi family,
-//! with what the agent knows. What nobody knows is not there.
+//! The CGI commands that the agent answers itself, for a camera without a web server: the camera appears as
+//! one of the uapi family, with the parameters that the agent knows and no others.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,17 +13,18 @@ use tokio::time::timeout;
 use super::policy::Request;
 use super::reply::Reply;
 
-/// How long a camera may take for a picture.
+/// Time for a camera to give a picture.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a parameter list is made of.
+/// The facts of which a parameter list is made.
 pub(super) struct Facts<'a> {
     pub(super) identity: &'a Identity,
-    /// Our end of the connection to the server.
+    /// The agent's own address on the connection to the server.
     pub(super) address: Option<IpAddr>,
     pub(super) now: SystemTime,
 }
 
+/// The reply to a command that the policy let through.
 pub(super) async fn answer(
     request: &Request,
     facts: &Facts<'_>,
@@ -55,7 +56,7 @@ async fn picture(snapshot: &dyn Snapshot) -> Reply {
     }
 }
 
-/// All parameters, or those of the groups, one `Group.name=value` a line.
+/// All parameters, or those of `groups` (separated by commas), one `Group.name=value` a line.
 fn list(groups: Option<&str>, facts: &Facts<'_>) -> Reply {
     let asked = |name: &str| match groups {
         None => true,
@@ -82,13 +83,13 @@ fn parameters(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
         all.push(("NETWORK.Eth0.ipaddress", address.to_string()));
     }
     all.push(("SYSTEM.Datetime.datetime", stamp(*now)));
-    // The agent says its times in UTC, and so says that too.
+    // The agent tells its times in UTC, so the time zone is UTC whatever the device has.
     all.push(("SYSTEM.Datetime.Tz.name", "UTC".to_owned()));
     all.push(("SYSTEM.Datetime.Tz.posixrule", "UTC0".to_owned()));
     all
 }
 
-/// Whether a parameter is of a group, or of a group below it.
+/// Whether the parameter `name` belongs to `group` or to one of its subgroups.
 fn within(name: &str, group: &str) -> bool {
     match name.split_at_checked(group.len()) {
         Some((start, rest)) => {
@@ -98,7 +99,7 @@ fn within(name: &str, group: &str) -> bool {
     }
 }
 
-/// A time as this family writes it: MMDDhhmmYYYY.ss, in UTC.
+/// A time in UTC as the uapi family writes it: MMDDhhmmYYYY.ss.
 fn stamp(time: SystemTime) -> String {
     let Utc { year, month, day, hour, minute, second } = time.into();
     format!("{month:02}{day:02}{hour:02}{minute:02}{year:04}.{second:02}")

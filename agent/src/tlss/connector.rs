@@ -1,4 +1,4 @@
-//! From the settings to an open connection. The seam between the agent and a TLSS server: tests dial in
+//! Makes the connection to a TLSS server. The seam between the agent and the server: tests connect in
 //! memory.
 
 use std::io;
@@ -14,33 +14,36 @@ use tokio::time::timeout;
 use crate::cloud::dial::Transport;
 use crate::tls::Trust;
 
-/// For name, connection and TLS together.
+/// Time for name, connection and TLS together.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// For one of several addresses.
+/// Time for one of several addresses.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// An open connection.
-pub struct Line {
+pub struct Connection {
     /// Bytes to and from the server.
     pub stream: Box<dyn Transport>,
-    /// The address of our end.
+    /// The agent's own address on this connection; `None` when the system does not tell it.
     pub local: Option<IpAddr>,
 }
 
 /// Makes connections to the server.
 #[async_trait]
-pub trait Dial: Send + Sync {
-    /// One attempt. Takes at most 10 s.
-    async fn dial(&self) -> Result<Line, DialError>;
+pub trait Connector: Send + Sync {
+    /// Makes one attempt, of at most 10 s.
+    ///
+    /// # Errors
+    /// When the server cannot be reached in time, or fails the checks of TLS.
+    async fn connect(&self) -> Result<Connection, ConnectError>;
 }
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub enum DialError {
+pub enum ConnectError {
     /// The name has no address, or no address takes connections.
     #[error("{peer} takes no connection: {source}; check the server's address and port")]
     Connect {
-        /// From the settings.
+        /// Host and port of the settings.
         peer: String,
         /// What the system said.
         source: io::Error,
@@ -48,28 +51,28 @@ pub enum DialError {
     /// The server's certificate, or its TLS.
     #[error("TLS with {peer} failed: {source}; check the CA file and the device's clock")]
     Tls {
-        /// From the settings.
+        /// Host and port of the settings.
         peer: String,
-        /// What failed.
+        /// The failed check.
         source: TlsError,
     },
-    /// Too slow.
+    /// No connection within 10 s.
     #[error("{peer} was not reached within {} s", DIAL_TIMEOUT.as_secs())]
     Timeout {
-        /// From the settings.
+        /// Host and port of the settings.
         peer: String,
     },
 }
 
-/// Dials over TCP, and TLS where it is asked for; never falls back from one to the other.
-pub struct TcpDial {
+/// Connects over TCP, or over TLS where the settings ask for TLS; never falls back from TLS to TCP.
+pub struct TcpConnector {
     host: String,
     port: u16,
     trust: Option<Trust>,
 }
 
-impl TcpDial {
-    /// Dials `host`, a name or an address. `trust` asks for TLS, and says whose certificates will do.
+impl TcpConnector {
+    /// Connects to `host`, a name or an address. `trust` asks for TLS, with the authorities to trust.
     pub fn new(host: &str, port: u16, trust: Option<Trust>) -> Self {
         Self { host: host.trim_matches(['[', ']']).to_owned(), port, trust }
     }
@@ -78,31 +81,31 @@ impl TcpDial {
         format!("{}:{}", self.host, self.port)
     }
 
-    async fn open(&self) -> Result<Line, DialError> {
-        let connect = |address| async move {
+    async fn open(&self) -> Result<Connection, ConnectError> {
+        let open = |address| async move {
             let tcp = TcpStream::connect(address).await?;
-            // Length and reply leave in one write; nothing is to wait for a second one.
+            // Length and reply leave in one write, so that waiting for more to send is no use.
             tcp.set_nodelay(true)?;
             Ok(tcp)
         };
-        let tcp = dial::connect(&self.host, self.port, |_| ADDRESS_TIMEOUT, connect).await;
+        let tcp = dial::connect(&self.host, self.port, |_| ADDRESS_TIMEOUT, open).await;
         let tcp =
-            tcp.map_err(|e| DialError::Connect { peer: self.peer(), source: e.into_source() })?;
+            tcp.map_err(|e| ConnectError::Connect { peer: self.peer(), source: e.into_source() })?;
         let local = tcp.local_addr().ok().map(|local| local.ip());
         let Some(trust) = &self.trust else {
-            return Ok(Line { stream: Box::new(tcp), local });
+            return Ok(Connection { stream: Box::new(tcp), local });
         };
-        let failed = |source| DialError::Tls { peer: self.peer(), source };
+        let failed = |source| ConnectError::Tls { peer: self.peer(), source };
         let config = trust.config().await.map_err(failed)?;
         let stream = tls::connect(config, &self.host, tcp).await.map_err(failed)?;
-        Ok(Line { stream: Box::new(stream), local })
+        Ok(Connection { stream: Box::new(stream), local })
     }
 }
 
 #[async_trait]
-impl Dial for TcpDial {
-    async fn dial(&self) -> Result<Line, DialError> {
-        let late = || DialError::Timeout { peer: self.peer() };
+impl Connector for TcpConnector {
+    async fn connect(&self) -> Result<Connection, ConnectError> {
+        let late = || ConnectError::Timeout { peer: self.peer() };
         timeout(DIAL_TIMEOUT, self.open()).await.unwrap_or_else(|_| Err(late()))
     }
 }
