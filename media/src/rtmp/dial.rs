@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
-use crate::rtmp::client::Options;
 use crate::rtmp::error::{PublishError, Step};
+use crate::rtmp::options::Options;
 use crate::rtmp::url::RtmpUrl;
 
 /// What the kernel may hold for a server that has stopped reading: a second of 4 Mbit/s, while a

@@ -12,14 +12,16 @@ mod connection;
 mod dial;
 mod error;
 pub mod handshake;
+mod options;
 pub mod server;
 #[cfg(all(test, feature = "tls"))]
 mod tls_tests;
 mod url;
 
-pub use client::{Options, Publisher};
+pub use client::Publisher;
 pub use dial::Transport;
 pub use error::{PublishError, Step};
+pub use options::Options;
 pub use url::{RtmpUrl, UrlError};
 
 /// Why a connection is no RTMP connection any more.
