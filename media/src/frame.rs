@@ -15,8 +15,8 @@ pub struct Frame {
     pub track: Track,
     /// A decoder may start here. In a stream without video every audio frame is a key.
     pub key: bool,
-    /// The timestamps do not continue those of the frame before: a reconnect or a jump. Only ever
-    /// set on a key frame.
+    /// Whether the timestamps do not continue those of the frame before: after a reconnect or a
+    /// jump. Only ever set on a key frame.
     pub discontinuity: bool,
     /// The picture refers to one from before the key frame that it follows in decode order (RASL
     /// pictures of H.265, B-frames of an open GOP): who begins at that key frame leaves it out.
@@ -25,7 +25,7 @@ pub struct Frame {
     pub pts: i64,
     /// Decode time, 90 kHz: strictly increasing within a track of one stream; `dts <= pts`.
     pub dts: i64,
-    /// When its last byte came from the camera.
+    /// When the frame's last byte came from the camera.
     pub received: Instant,
     /// Video: NAL units, each after its 4-byte big-endian length, without parameter sets. AAC: one
     /// raw access unit. G.711: the samples.

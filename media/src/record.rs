@@ -26,16 +26,16 @@ pub(crate) fn sets(codec: VideoCodec, record: &[u8]) -> Sets<'_> {
     Sets { codec, rest, lists, kind: None, count: 0 }
 }
 
-/// See [`sets`].
+/// The parameter sets of a record, as [`sets`] reads them.
 #[derive(Clone, Debug)]
 pub(crate) struct Sets<'a> {
     codec: VideoCodec,
     rest: &'a [u8],
     /// Lists of NAL units that follow the one at hand.
     lists: u8,
-    /// What the list at hand holds; `None`: no parameter sets.
+    /// Kind of the sets in the list at hand; `None` for a list of other NAL units.
     kind: Option<Kind>,
-    /// NAL units left in it.
+    /// NAL units left in the list at hand.
     count: u16,
 }
 
@@ -80,7 +80,8 @@ impl Sets<'_> {
         Some(())
     }
 
-    /// In H.264 only a NAL unit's header tells sets from their extensions.
+    /// Whether a NAL unit can be a set of this kind. In H.264 only its header tells sets from their
+    /// extensions.
     fn may_be(&self, kind: Kind, nal: &[u8]) -> bool {
         match (self.codec, nal.first()) {
             (_, None) => false,
@@ -103,7 +104,7 @@ pub(crate) fn avc(
     let mut record = vec![1];
     record.extend_from_slice(active.get(1..4)?);
     record.push(0xff); // 4-byte lengths
-    // The count has 5 bits, and there may be 32.
+    // The count has 5 bits, one set too few for the 32 that there may be.
     counted(&mut record, 0xe0, &mut sps.take(31))?;
     counted(&mut record, 0, pps)?;
     Some(record)
@@ -119,7 +120,7 @@ pub(crate) fn hevc(
 ) -> Option<Vec<u8>> {
     let mut record = vec![1];
     record.extend_from_slice(&active.profile);
-    // No spatial segmentation and no parallelism told of; reserved bits are 1.
+    // The record tells of no spatial segmentation and no parallelism; reserved bits are 1.
     record.extend_from_slice(&[0xf0, 0, 0xfc, 0xfc | active.chroma]);
     record.extend(active.depths.map(|depth| 0xf8 | depth));
     record.extend_from_slice(&[0, 0]); // avgFrameRate: not told
@@ -135,7 +136,8 @@ pub(crate) fn hevc(
     Some(record)
 }
 
-/// Writes an array of NAL units of one type, if there are any; the number of arrays written.
+/// Writes an array of NAL units of one type, if there are any. Returns the number of arrays
+/// written.
 fn array(record: &mut Vec<u8>, nal_type: u8, sets: &mut dyn Iterator<Item = &[u8]>) -> Option<u8> {
     const COMPLETE: u8 = 0x80;
     let start = record.len();
@@ -147,7 +149,7 @@ fn array(record: &mut Vec<u8>, nal_type: u8, sets: &mut dyn Iterator<Item = &[u8
     Some(1)
 }
 
-/// Writes a count of one byte, and each set after its length; the count.
+/// Writes a count of one byte, and each set after its length. Returns the count.
 fn counted(
     record: &mut Vec<u8>,
     high_bits: u8,

@@ -23,7 +23,7 @@ fn sets_of_an_hevc_record_come_in_its_order_without_sei() {
 
 #[test]
 fn what_follows_the_sets_of_a_record_does_not_matter() {
-    // The fields of high profiles, an extension of an SPS, and a set of another kind.
+    // A record with the fields of high profiles, an extension of an SPS, and a set of another kind.
     let record = b"\x01\x64\0\x0c\xff\xe2\0\x02\x67\x64\0\x01\x6d\x01\0\x02\x68\xce";
     let want = [(Kind::Sps, &b"\x67\x64"[..]), (Kind::Pps, &b"\x68\xce"[..])];
     assert_eq!(list(H264, record), want);

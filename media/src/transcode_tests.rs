@@ -8,7 +8,7 @@ use crate::testing::picture;
 use crate::ts::testing::Recorded;
 
 const RATE: i64 = 8000;
-/// 20 ms.
+/// Samples in 20 ms.
 const PIECE: usize = 160;
 
 fn params(codec: AudioCodec) -> Arc<AudioParams> {
@@ -28,7 +28,7 @@ fn piece(params: &Arc<AudioParams>, dts: i64, byte: u8) -> Frame {
     }
 }
 
-/// 20 ms each from `start` on.
+/// Frames of 20 ms each from `start` on.
 fn pieces(codec: AudioCodec, start: i64) -> impl Iterator<Item = Frame> {
     let params = params(codec);
     (0..).map(move |n| piece(&params, start + n * 1800, 0xd5))

@@ -1,5 +1,5 @@
-//! What numbers, reports and clocks do with packets in any order: nothing is lost twice, kept for long, or goes
-//! back. Each piece is a packet of data or reports of the track that `how` tells.
+//! Packets in any order for numbers, reports and clocks: no packet is lost twice or kept for long,
+//! and no time goes back. Each piece is a packet of data or reports of the track that `how` tells.
 #![no_main]
 
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const RATES: [u32; 4] = [90_000, 8000, 1, u32::MAX];
 
 struct Track {
     window: Window,
-    /// Packets that the window holds.
+    /// How many packets the window holds.
     held: usize,
     sequence: Sequence,
     clock: Clock,

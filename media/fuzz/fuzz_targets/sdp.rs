@@ -1,4 +1,4 @@
-//! A session description. What is understood is bounded, and survives being written and read again.
+//! A session description: what is understood is bounded, and survives being written and read again.
 #![no_main]
 
 use std::fmt::Write as _;
@@ -34,7 +34,8 @@ fuzz_target!(|body: &[u8]| {
     if let Err(nothing) = tracks::choose(&description) {
         assert!(nothing.len() < 1000 && !nothing.contains(char::is_control), "{nothing:?}");
     }
-    // Control characters are left out, and letters that were none are three times as long as they came.
+    // Control characters are left out, and each byte that is no UTF-8 becomes a character of three
+    // bytes.
     let plain = |c: char| matches!(c, '\r' | '\n') || !c.is_control();
     if body.len() < 2000 && String::from_utf8_lossy(body).chars().all(plain) {
         let text = write(&description);
@@ -54,7 +55,7 @@ fn write(description: &Description) -> String {
 }
 
 fn write_media(text: &mut String, media: &Media) -> std::fmt::Result {
-    // A control character alone is a word, and no name.
+    // A control character alone makes a word of the line, and no name.
     let name = if media.name.is_empty() { "\u{1}" } else { &media.name };
     write!(text, "m={name} 0 RTP/AVP")?;
     for format in &media.formats {

@@ -33,7 +33,8 @@ pub fn aac_params(config: Bytes) -> Result<AudioParams, FlvError> {
     };
     let channels = match read(4)? {
         7 => 8,
-        // 0: said in a program config element, which for two channels is the rule.
+        // Channel configuration 0 means a program config element, which is the rule for two
+        // channels.
         0 => 2,
         n => n as u16,
     };

@@ -8,8 +8,12 @@ use crate::flv::{FlvError, Head, Tag, TagKind};
 
 const TAG_HEADER: usize = 11;
 
-/// Reads the tags of a whole file without copying. Ends at the first error, and at a tag cut off
-/// by the end of the file, as a recording that lost its power has.
+/// Reads the tags of a whole file without copying. Ends at the first error, and at a tag cut off by
+/// the end of the file, as a recording that lost its power has.
+///
+/// # Errors
+///
+/// The bytes do not begin with the header of an FLV file.
 pub fn tags(mut file: Bytes) -> Result<Tags, FlvError> {
     let truncated = FlvError::Truncated { what: "FLV file header" };
     let header: [u8; 9] = *file.first_chunk().ok_or(truncated.clone())?;
@@ -18,7 +22,8 @@ pub fn tags(mut file: Bytes) -> Result<Tags, FlvError> {
         return Err(FlvError::Malformed { what: "FLV signature", expected: "0x464c56", got });
     }
     let offset = u32::from_be_bytes([header[5], header[6], header[7], header[8]]) as usize;
-    // The size of the tag before the first follows: always zero, so it is skipped unread.
+    // The header is followed by the size of a tag before the first, always zero: it is skipped
+    // unread.
     let start = offset.max(header.len()).saturating_add(4);
     if start > file.len() {
         return Err(truncated);
@@ -69,14 +74,22 @@ impl Iterator for Tags {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the file header for a file with both sound and pictures; readers take the flags as
-    /// a hint.
+    /// Writes the file header for a file with both sound and pictures; readers take the flags as a
+    /// hint.
+    ///
+    /// # Errors
+    ///
+    /// The sink fails.
     pub fn new(mut out: W) -> io::Result<Self> {
         out.write_all(b"FLV\x01\x05\0\0\0\x09\0\0\0\0")?;
         Ok(Self { out })
     }
 
-    /// Writes a tag. One above 16 MiB is refused: its size cannot be said.
+    /// Writes a tag.
+    ///
+    /// # Errors
+    ///
+    /// The sink fails, or the tag is 16 MiB or larger: its size cannot be said.
     pub fn write(&mut self, tag: &Tag) -> io::Result<()> {
         let len = u32::try_from(tag.len()).ok().filter(|len| *len < 1 << 24);
         let len = len.ok_or_else(|| io::Error::other("FLV tag above 16 MiB"))?;

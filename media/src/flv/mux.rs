@@ -17,7 +17,7 @@ const MAX_COMPOSITION_MS: i64 = 0x7f_ffff;
 /// by at least a millisecond from tag to tag of a track, whatever the camera's clock does.
 #[derive(Debug, Default)]
 pub struct Muxer {
-    /// Decode time of the first frame: 0 ms.
+    /// Decode time of the first frame, whose timestamp is 0 ms.
     base: Option<i64>,
     video: Lane<VideoParams>,
     audio: Lane<AudioParams>,
@@ -181,7 +181,7 @@ fn enhanced_head(first: u8) -> Head {
     Head::new([first, h, v, c, one])
 }
 
-/// AAC only: G.711 needs no configuration.
+/// The sequence header of AAC; G.711 needs none.
 fn audio_header(params: &AudioParams, timestamp_ms: u32) -> Option<Tag> {
     (params.codec == AudioCodec::Aac).then(|| Tag {
         kind: TagKind::Audio,

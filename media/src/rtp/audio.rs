@@ -54,8 +54,12 @@ enum Form {
 }
 
 impl Audio {
-    /// For a payload as the session description has it: `encoding` in lower case, `clock_rate` in
-    /// Hz and `channels`, each 0 where it is not said.
+    /// A depacketiser for a payload as the session description has it: `encoding` in lower case,
+    /// `clock_rate` in Hz and `channels`, each 0 where it is not said.
+    ///
+    /// # Errors
+    ///
+    /// The agent cannot carry this sound.
     pub fn new(
         encoding: &str,
         clock_rate: u32,
@@ -81,7 +85,8 @@ impl Audio {
         Ok(Self { form, units })
     }
 
-    /// Takes a packet. `lost` is how many were lost since the one before, `received` when it came.
+    /// Takes a packet that came at `received`. `lost` is how many packets were lost right before
+    /// it.
     pub fn push(&mut self, packet: &Packet<'_>, lost: u32, received: Instant) {
         if packet.payload.is_empty() {
             return self.form.skip(lost, &mut self.units);
@@ -113,7 +118,8 @@ impl Audio {
 }
 
 impl Form {
-    /// A packet without payload completes nothing, but what was lost before it is lost.
+    /// Passes over a packet without payload: it completes nothing, but packets lost before it are
+    /// lost.
     fn skip(&mut self, lost: u32, units: &mut Units) {
         if lost == 0 {
             return;
@@ -127,7 +133,7 @@ impl Form {
 }
 
 impl Unsupported {
-    /// Names a compression as the camera does, without what could confuse a log.
+    /// The refusal of a compression, named as the camera does, without what could confuse a log.
     fn encoding(name: &str) -> Self {
         let name = name.chars().filter(char::is_ascii_graphic).take(32);
         let offer: String = name.map(|c| c.to_ascii_uppercase()).collect();

@@ -6,14 +6,16 @@ mod slew;
 
 pub use slew::Slew;
 
-/// A first timestamp told that is further than this from the first packet is wrong, in seconds.
+/// Furthest, in seconds, that a first timestamp told may be from the first packet; beyond that it
+/// is wrong.
 const TOLD_WITHIN: i64 = 10;
-/// The moment of a sender report that has none before it must lie this near to the newest packet, in seconds.
+/// Furthest, in seconds, that the moment of a first sender report may lie from the newest packet.
 const NEAR: i64 = 1;
-/// Reports are compared over this time at least, in seconds: their timestamps may be those of the last picture,
-/// which is 5 % of it at 5 pictures a second.
+/// Shortest time, in seconds, over which reports are compared: their timestamps may be those of the
+/// last picture, which is 5 % of it at 5 pictures a second.
 const PACE_OVER: i64 = 4;
-/// Sound and picture further apart than this, in ticks, have wall clocks that have nothing to do with each other.
+/// Furthest that sound and picture may be apart, in ticks; beyond that their wall clocks have
+/// nothing to do with each other.
 const APART: i64 = 5 * CLOCK_HZ;
 
 /// The clock of one track.
@@ -22,8 +24,9 @@ pub struct Clock {
     rate: u32,
     /// The first timestamp, as `RTP-Info` has it.
     told: Option<u32>,
-    /// Where ticks count from. This and what follows is in ticks of `rate`, extended to 64 bits.
+    /// Timestamp that ticks count from, in ticks of `rate`, extended to 64 bits.
     zero: Option<i64>,
+    /// The newest timestamp, extended to 64 bits.
     newest: Option<i64>,
     report: Option<Moment>,
     believed: bool,

@@ -223,7 +223,7 @@ fn reports_in_quick_succession_are_one() {
         let shift = shift(&video, &audio);
         assert!(shift.is_some_and(|shift| shift.abs() <= 40 * MS), "{shift:?} at {ms}");
     }
-    // The same one again and again.
+    // The same report comes again and again.
     for _ in 0..5 {
         video.report(ntp(9990), 249 * 3600);
         assert!(shift(&video, &audio).is_some());

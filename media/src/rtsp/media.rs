@@ -1,5 +1,6 @@
-//! From the packets of a session to frames: finds the track of each, notices what is missing, has the
-//! depacketisers make pictures and sounds, and gives them times. No I/O and no clock.
+//! Makes frames of the packets of a session: finds the track of each packet, notices what is
+//! missing, has the depacketisers make pictures and sounds, and gives them times. No I/O and no
+//! clock.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,36 +23,37 @@ use crate::source::Losses;
 /// How often the camera is told how it is received (RFC 3550 6.2).
 const REPORT_PERIOD: Duration = Duration::from_secs(5);
 
-/// Frames that wait until the camera is known to play, in bytes. Packets beyond these are lost.
+/// Most bytes of frames that wait until the camera is known to play. Packets beyond these are lost.
 const MOST_WAITING: usize = 4 << 20;
-/// What a frame takes beside its data.
+/// Bytes that a frame takes beside its data.
 const FRAME: usize = 256;
 
-/// A track whose packets all have another payload type than described is taken to mean that one.
+/// Number of packets of another payload type than described, and none of that, after which a track
+/// is taken to mean the other one.
 const FOREIGN: u32 = 32;
 
 /// The tracks of one session.
 pub struct Media {
     video: Option<Video>,
     audio: Option<Audio>,
-    /// By [`Which`]; there exactly where its depacketiser is.
+    /// The picture's and the sound's lane; there exactly where the depacketiser is.
     lanes: [Option<Lane>; 2],
     reorder: Reorder,
     reorder_depth: Option<usize>,
     params: Option<Arc<VideoParams>>,
     slew: Slew,
-    /// Packets came by channels that were settled: others are not meant.
+    /// Whether packets came by the channels that were settled, so that others are not meant.
     settled: bool,
     ready: VecDeque<Frame>,
-    /// What they take, in bytes.
+    /// Bytes that the frames in `ready` take.
     waiting: usize,
     /// Packets of no track.
     strange: u64,
-    /// Payload type of the last of them.
+    /// Payload type of the newest packet of no track.
     strange_type: Option<u8>,
     packets: u64,
     pictures: u64,
-    /// When the first of them came.
+    /// When the first picture came.
     began: Option<Instant>,
     keys: u64,
     sounds: u64,
@@ -73,7 +75,7 @@ pub enum Which {
 pub enum Stage {
     /// Nothing came.
     Silent,
-    /// Packets of this payload type came, none of the one described.
+    /// Packets of the first payload type came, none of the second, which was described.
     Foreign(u8, u8),
     /// Packets came, but neither pictures nor parameter sets.
     Packets,
@@ -81,9 +83,9 @@ pub enum Stage {
     NoParameterSets,
     /// Parameter sets are there, but no pictures.
     NoPictures,
-    /// All but a key frame.
+    /// Pictures and parameter sets came, but no key frame.
     NoKey,
-    /// Pictures.
+    /// Pictures come that can be decoded.
     Flowing,
 }
 
@@ -111,9 +113,9 @@ struct Lane {
     control: Option<String>,
     payload_type: u8,
     path: Option<Path>,
-    /// Of the last packet of its payload type.
+    /// Source of the newest packet that belongs to the track.
     ssrc: Option<u32>,
-    /// Packets of other payload types that came its way before any of its own.
+    /// Packets of other payload types that came the track's way before any of its own.
     foreign: u32,
     sequence: Sequence,
     /// Packets missing before the next one that belongs to the track.
@@ -126,7 +128,7 @@ struct Lane {
 }
 
 impl Media {
-    /// Before anything came. `identity` names this receiver in its reports.
+    /// The media of a session before any packet. `identity` names this receiver in its reports.
     pub fn new(tracks: Tracks, identity: Identity) -> Self {
         let (video, picture) = tracks.video.map(Lane::new).unzip();
         let (audio, sound) = tracks.audio.map(Lane::new).unzip();
@@ -172,7 +174,7 @@ impl Media {
         usize::from(track == Which::Audio && self.video.is_some())
     }
 
-    /// The track was set up.
+    /// Notes how the packets of a track come, since it was set up.
     pub fn set_path(&mut self, track: Which, path: Path) {
         if let Some(lane) = self.lane_mut(track) {
             lane.path = Some(path);
@@ -186,7 +188,7 @@ impl Media {
         *sound = None;
     }
 
-    /// The camera says at which RTP times its tracks begin.
+    /// Notes the RTP times at which the camera says that its tracks begin.
     pub fn start_at(&mut self, times: &[Option<u32>]) {
         for (number, time) in times.iter().enumerate() {
             let track = self.which(number);
@@ -211,8 +213,8 @@ impl Media {
         self.handle_packet(track, bytes, now);
     }
 
-    /// Takes a data packet or a compound of reports that came the way of `track`. Which track it is of
-    /// tells itself: some cameras send all on one channel, or on channels that were not settled.
+    /// Takes a data packet or a compound of reports that came the way of `track`. The packet itself
+    /// tells its track: some cameras send all on one channel, or on channels that were not settled.
     pub fn handle_packet(&mut self, track: Which, bytes: &[u8], now: Instant) {
         if is_rtcp(bytes) {
             return self.handle_reports(track, bytes, now);
@@ -231,7 +233,7 @@ impl Media {
         let Some(lane) = self.lane_mut(track) else { return };
         let Some(lost) = lane.accept(&packet) else { return };
         if full || packet.payload.is_empty() {
-            // An empty packet is numbered, and nothing else.
+            // An empty packet counts for the numbering only.
             lane.missing = lost.saturating_add(full.into());
             return;
         }
@@ -250,7 +252,7 @@ impl Media {
 
     fn handle_reports(&mut self, track: Which, bytes: &[u8], now: Instant) {
         for report in rtcp::read(bytes) {
-            // A camera that says goodbye shows by its silence whether it means it.
+            // A goodbye is passed over: whether the camera means it shows by its silence.
             let Report::Sender(report) = report else { continue };
             let of = |which| {
                 let lane = self.lane(which);
@@ -269,7 +271,7 @@ impl Media {
         self.strange = self.strange.saturating_add(1);
     }
 
-    /// The next frame. While nobody asks, 4 MiB are kept, and what comes then is lost.
+    /// The next frame. While nobody asks, 4 MiB of frames are kept, and packets beyond are lost.
     pub fn poll(&mut self) -> Option<Frame> {
         let frame = self.ready.pop_front()?;
         self.waiting = self.waiting.saturating_sub(frame.data.len() + FRAME);
@@ -282,7 +284,7 @@ impl Media {
         [video, self.report_due].into_iter().flatten().min()
     }
 
-    /// Time has passed.
+    /// Gives a picture out that was held until now.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(video) = &mut self.video
             && video.poll_timeout().is_some_and(|due| due <= now)
@@ -292,12 +294,12 @@ impl Media {
         }
     }
 
-    /// Nothing more comes.
+    /// Gives everything out that is held, since nothing more comes.
     pub fn finish(&mut self, now: Instant) {
         self.handle_timeout(now + Duration::from_secs(60));
     }
 
-    /// Receiver reports, when they are due, each with the track it goes the way of.
+    /// Receiver reports, when they are due, each with its track and the way it goes.
     pub fn poll_reports(&mut self, now: Instant) -> Vec<(Which, Path, [u8; RECEIVER_REPORT])> {
         let due = *self.report_due.get_or_insert(now + REPORT_PERIOD);
         if now < due {
@@ -340,7 +342,7 @@ impl Media {
         }
     }
 
-    /// How far it has come.
+    /// How far the stream has come.
     pub fn stage(&self) -> Stage {
         let (Some(video), Some(lane)) = (&self.video, self.lane(Which::Video)) else {
             return match (self.sounds, self.packets) {
@@ -362,7 +364,7 @@ impl Media {
         }
     }
 
-    /// What did not come through.
+    /// What was lost so far.
     pub fn losses(&self) -> Losses {
         let dropped = [
             self.video.as_ref().map_or(0, Video::dropped),
@@ -388,8 +390,8 @@ impl Media {
         if which == Which::Video { picture.as_mut() } else { sound.as_mut() }
     }
 
-    /// A packet of a payload type that nobody asked for. It counts where it is numbered with those of
-    /// the track whose way it came.
+    /// Takes a packet of a payload type that nobody asked for. Its number counts where it is
+    /// numbered with the packets of `track`, whose way it came.
     fn strange(&mut self, track: Which, packet: &Packet<'_>) {
         self.strange = self.strange.saturating_add(1);
         self.strange_type = Some(packet.payload_type);
@@ -419,7 +421,7 @@ impl Media {
             self.keys = self.keys.saturating_add(u64::from(picture.key));
             if self.pictures == 1 {
                 self.began = Some(picture.received);
-                // A camera whose word on one track is wrong is believed on neither.
+                // A camera that told one track's start wrong is believed on neither.
                 let wrong =
                     lane.start.is_some_and(|start| start != picture.timestamp && ticks == 0);
                 if let Some(sound) = sound.as_mut().filter(|_| wrong) {
@@ -455,7 +457,8 @@ impl Media {
     fn take_sounds(&mut self) {
         let due = |video: &Video| video.has_parameter_sets() && video.slices_seen();
         if self.began.is_none() && self.video.as_ref().is_some_and(due) {
-            // The first picture may be held for its marker to prove right; this sound comes after it.
+            // The first picture may be held for its marker to prove right, and this sound comes
+            // after it.
             return;
         }
         while let (Some(audio), [picture, Some(lane)]) = (&mut self.audio, &mut self.lanes)
@@ -503,7 +506,7 @@ impl Lane {
         matches!(self.path, Some(Path::Channels(a, b)) if a == channel || b == channel)
     }
 
-    /// What the clock really counts may show in the first packets only.
+    /// Sets the real rate of the clock, which may show only in the first packets.
     fn set_rate(&mut self, rate: u32) {
         if rate != self.rate {
             self.rate = rate;
@@ -514,13 +517,14 @@ impl Lane {
         }
     }
 
-    /// The track begins with the packet that comes next.
+    /// Forgets the start that was told: the track begins with the next packet.
     fn forget_start(&mut self) {
         self.start = None;
         self.clock = Clock::new(self.rate);
     }
 
-    /// How many packets are missing before this one; `None` where it was there before.
+    /// Judges a packet by its number. Returns how many packets are missing before it; `None` where
+    /// it came before.
     fn accept(&mut self, packet: &Packet<'_>) -> Option<u32> {
         self.ssrc = Some(packet.ssrc);
         match self.sequence.accept(packet.sequence, packet.timestamp, packet.ssrc) {

@@ -1,37 +1,39 @@
-//! What a camera that gives no picture yet is waited for, told to whoever asks meanwhile.
+//! What an opening waits for as long as its camera gives no picture, for whoever asks meanwhile.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::media::Stage;
 
-/// Shared by an opener and what it opens.
+/// What is waited for now; shared by an opener and what it opens.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress(Arc<Mutex<Option<Awaits>>>);
 
-/// What comes next.
+/// What a camera is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaits {
-    /// The connection.
+    /// Take the connection.
     Connection,
-    /// The answer to the description.
+    /// Answer DESCRIBE.
     Description,
-    /// Answers to SETUP and PLAY.
+    /// Answer SETUP and PLAY.
     Start,
-    /// Pictures.
+    /// Send pictures that can be decoded.
     Media(Stage),
 }
 
 impl Progress {
+    /// Sets what is waited for.
     pub(super) fn set(&self, awaits: Awaits) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(awaits);
     }
 
+    /// Notes that nothing is waited for.
     pub(super) fn clear(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// A clause for a person; `None` once pictures flow.
+    /// What is waited for as a clause for a person; `None` once pictures flow.
     pub(super) fn tell(&self) -> Option<String> {
         let awaits = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         awaits.filter(|a| *a != Awaits::Media(Stage::Flowing)).map(|awaits| awaits.to_string())

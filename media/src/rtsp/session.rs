@@ -1,5 +1,6 @@
-//! What is said between a client and a camera, from DESCRIBE to TEARDOWN (RFC 2326), as a state machine:
-//! messages in, bytes and events out. No I/O and no clock. Not here: media, see `media.rs`.
+//! The requests and answers between a client and a camera, from DESCRIBE to TEARDOWN (RFC 2326), as
+//! a state machine: messages in, bytes and events out. No I/O and no clock. Packets and frames are
+//! in `media.rs`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,71 +16,74 @@ use super::sdp::Description;
 
 use super::Patience;
 
-/// Answers to everything but DESCRIBE come within this time.
+/// Longest wait for an answer to anything but DESCRIBE.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// A camera that asks for a login so often in a row, whatever its reasons, is given up.
+/// How often in a row a camera may ask for a login, whatever its reasons, before it is given up.
 const MAX_LOGINS: u32 = 12;
-/// A camera that has forgotten the session sends nothing after this time.
+/// Time after which a camera that has forgotten the session sends nothing any more.
 const FORGOTTEN: Duration = Duration::from_secs(2);
-/// Packets that may come before the answer to PLAY, and for how long.
+/// Most packets that may come before the answer to PLAY.
 const MOST_EARLY: u32 = 1000;
+/// Longest time for which packets may come before the answer to PLAY.
 const EARLY_LIMIT: Duration = Duration::from_secs(2);
 const USER_AGENT: &str = concat!("ivt-agent/", env!("CARGO_PKG_VERSION"));
 
-/// How data is to travel.
+/// How media is to travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lower {
-    /// Within the connection.
+    /// Within the RTSP connection.
     Tcp,
-    /// As datagrams to these ports, one for the data of each track in turn; its reports go to the next.
+    /// As datagrams to these ports, one for the data of each track in turn; reports go to the next
+    /// port.
     Udp([u16; 2]),
 }
 
 /// A track to be set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Its control, as described.
+    /// Control of the track, as described.
     pub control: Option<String>,
-    /// Without it the session is worth nothing.
+    /// Whether the session is worth nothing without the track.
     pub needed: bool,
 }
 
 /// How a track's packets are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// Channels of data and reports.
+    /// Interleaved channels of data and reports.
     Channels(u8, u8),
-    /// Ports of the camera, where it names them.
+    /// Ports of the camera for data and reports, where it names them.
     Ports(Option<(u16, u16)>),
 }
 
 /// What a message led to.
 #[derive(Debug)]
 pub enum Event {
-    /// The camera says what it has: choose, and go on with [`Session::set_up`].
+    /// The camera describes its media: choose, and go on with [`Session::set_up`].
     Described(Description),
     /// The track of this number is set up.
     SetUp(usize, Path),
-    /// The camera would not set up the sound, and why.
+    /// The camera refuses to set up the sound. Holds why.
     SoundRefused(String),
-    /// The camera plays; RTP times of the tracks where it says them.
+    /// The camera plays. Holds the RTP time at which each track begins, where the camera says it.
     Playing(Vec<Option<u32>>),
-    /// Ask there instead.
+    /// The camera sends us to this address.
     Redirect(Url),
-    /// The camera does not send this way: [`Session::set_up`] may be called with the other one.
+    /// The camera refuses this transport: [`Session::set_up`] may be called with the other one.
+    /// Holds why.
     TransportRefused(String),
 }
 
-/// Why a session cannot be.
+/// Why a session ends or cannot begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// User name or password are wrong, or missing.
     Login,
-    /// There is no such session any more.
+    /// The camera has no such session any more.
     Forgotten,
-    /// No answer to this method within this time.
+    /// The camera gave no answer to this method within this time.
     Unanswered(&'static str, Duration),
-    /// Anything else: what was expected and what came.
+    /// The camera did anything else wrong. Holds what was expected and what came.
     Protocol(String),
 }
 
@@ -93,9 +97,9 @@ pub struct Session {
     step: Step,
     sequence: u32,
     pending: Option<Pending>,
-    /// Address that the controls are relative to.
+    /// Address that controls are relative to.
     base: String,
-    /// What is played: the control of the whole session.
+    /// Control of the whole session, which is what is played.
     whole: String,
     wanted: Vec<Wanted>,
     controls: Vec<String>,
@@ -104,7 +108,7 @@ pub struct Session {
     keepalive: Keepalive,
     forgotten: Option<Instant>,
     heard: Instant,
-    /// Packets before the answer to PLAY.
+    /// Packets that came before the answer to PLAY.
     early: u32,
     out: Vec<u8>,
     events: VecDeque<Event>,
@@ -115,13 +119,13 @@ enum Step {
     Describing,
     /// The description is with the caller.
     Choosing,
-    /// The number of the track.
+    /// The track of this number is being set up.
     SettingUp(usize),
     Starting,
     Playing,
 }
 
-/// A request without an answer yet.
+/// A request that waits for its answer.
 struct Pending {
     method: &'static str,
     uri: String,
@@ -130,7 +134,7 @@ struct Pending {
     with_login: bool,
 }
 
-/// Signs of life: which methods there are, and when the next is due.
+/// The signs of life of a session: which methods there are, and when the next is due.
 #[derive(Default)]
 struct Keepalive {
     due: Option<Instant>,
@@ -142,7 +146,7 @@ struct Keepalive {
 const METHODS: [&str; 2] = ["GET_PARAMETER", "SET_PARAMETER"];
 
 impl Session {
-    /// Begins with DESCRIBE.
+    /// A session that begins with DESCRIBE.
     pub fn new(
         url: Url,
         credentials: Option<&Credentials>,
@@ -176,7 +180,7 @@ impl Session {
         session
     }
 
-    /// The same over a new connection, for cameras that close theirs when they ask for a login.
+    /// Begins again over a new connection, for cameras that close theirs when they ask for a login.
     pub fn restart(&mut self, now: Instant) {
         self.out.clear();
         self.describe(now);
@@ -192,7 +196,7 @@ impl Session {
         self.step == Step::Playing
     }
 
-    /// Goes on with the tracks that are wanted, at least one, which are to be sent like this.
+    /// Goes on with the tracks that are wanted, at least one, which are to be sent by `lower`.
     pub fn set_up(&mut self, wanted: Vec<Wanted>, lower: Lower, now: Instant) {
         self.lower = lower;
         self.controls = wanted
@@ -204,6 +208,10 @@ impl Session {
     }
 
     /// Takes a message of the camera.
+    ///
+    /// # Errors
+    ///
+    /// The session ends: the camera refuses, has forgotten it, or answers something wrong.
     pub fn handle_message(&mut self, message: &Message, now: Instant) -> Result<(), Failure> {
         match &message.start {
             StartLine::Response { http: true, .. } => Err(Failure::Protocol(
@@ -223,25 +231,25 @@ impl Session {
         }
     }
 
-    /// A packet came.
+    /// Notes that a packet came.
     pub fn handle_media(&mut self, now: Instant) {
         self.heard = now;
         if self.step == Step::Starting {
             self.early = self.early.saturating_add(1);
             let asked = self.pending.as_ref().map_or(now, |pending| pending.due - ANSWER_LIMIT);
-            // Some cameras answer PLAY late, or never, and play.
+            // Some cameras play although they answer PLAY late or never.
             if self.early > MOST_EARLY || now.saturating_duration_since(asked) > EARLY_LIMIT {
                 self.playing("", now);
             }
         }
     }
 
-    /// Bytes for the camera, those not given yet.
+    /// Takes the bytes to be written to the camera.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         (!self.out.is_empty()).then(|| std::mem::take(&mut self.out))
     }
 
-    /// What has happened.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -253,7 +261,11 @@ impl Session {
         [answer, self.keepalive.due, forgotten].into_iter().flatten().min()
     }
 
-    /// Time has passed.
+    /// Does what is due at `now`.
+    ///
+    /// # Errors
+    ///
+    /// The camera gave no answer in time, or has forgotten the session.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Failure> {
         if self.step != Step::Playing
             && let Some(pending) = self.pending.take_if(|pending| pending.due <= now)
@@ -273,7 +285,7 @@ impl Session {
         Ok(())
     }
 
-    /// The last request, when there is something to take leave of.
+    /// The last request, where there is a session to take leave of.
     pub fn teardown(&mut self, now: Instant) -> Option<Vec<u8>> {
         if matches!(self.step, Step::Describing | Step::Choosing) {
             return None;
@@ -305,12 +317,13 @@ impl Session {
             if value.contains(';') || self.id.is_empty() {
                 self.timeout = timeout;
             }
-            // Cameras that name another one with each track know the first.
+            // A camera that names another session with each track knows the first.
             if self.id.is_empty() {
                 self.id = id;
             }
         }
-        // One request is out at a time, and CSeq is what cameras get wrong: any answer is its answer.
+        // Cameras get CSeq wrong. One request is out at a time, so any answer is the answer to
+        // that.
         let Some(pending) = self.pending.take() else { return Ok(()) };
         if status == 401 {
             return self.log_in(pending, message, now);
@@ -339,7 +352,7 @@ impl Session {
                 self.events.push_back(Event::SoundRefused(explain(status, reason)));
                 self.set_up_track(track + 1, now);
             }
-            // 461 is what it should say.
+            // The status should be 461, but cameras say others.
             Step::SettingUp(_) if matches!(status, 400 | 415 | 461 | 501) => {
                 self.events.push_back(Event::TransportRefused(explain(status, reason)));
             }
@@ -404,7 +417,8 @@ impl Session {
             let text = format!("expected an RTSP address in its redirection ({status}), got none");
             return Err(Failure::Protocol(text));
         };
-        // A login in the address is the camera's, not ours. Neither fails for an address with a host.
+        // A login in the address is the camera's, not ours. Removing one cannot fail for an address
+        // with a host.
         place.set_username("").ok();
         place.set_password(None).ok();
         self.events.push_back(Event::Redirect(place));
@@ -430,7 +444,7 @@ impl Session {
         self.send("SETUP", control, format!("Transport: {transport}\r\n"), now);
     }
 
-    /// How the camera will send the track, or what it means instead.
+    /// How the camera will send the track. Fails with what it means to do instead.
     fn path(&self, track: usize, message: &Message) -> Result<Path, &'static str> {
         let said = header::transport(message.header("Transport").unwrap_or_default());
         match self.lower {
@@ -460,11 +474,11 @@ impl Session {
                 if let Some(failed) = self.keepalive.failed.get_mut(method) {
                     *failed = true;
                 }
-                // The next one, which may be what this camera takes for a sign of life.
+                // The next method may be what this camera takes for a sign of life.
                 self.keepalive.due = Some(now);
             }
         } else if pending.method == "OPTIONS" && self.keepalive_method() != "OPTIONS" {
-            // The answer told of a better way, and some cameras count no other.
+            // The answer told of a better method, and some cameras count no other.
             self.keepalive.due = Some(now);
         }
         if status == 454 {
@@ -480,8 +494,8 @@ impl Session {
         offered.next().map_or("OPTIONS", |(method, _)| method)
     }
 
-    /// A sign of life without an answer is no reason to end a stream that flows: the next one follows
-    /// all the same.
+    /// Sends a sign of life. If no answer comes, a stream that flows does not end: the next one
+    /// follows all the same.
     fn send_keepalive(&mut self, now: Instant) {
         self.keepalive.due = Some(now + self.timeout / 2);
         let whole = self.whole.clone();
@@ -536,7 +550,7 @@ fn refused(method: &str, status: u16, reason: &str) -> Failure {
     }
 }
 
-/// A status for a person, with what helps against it.
+/// Tells a person a status, and what helps against it.
 fn explain(status: u16, reason: &str) -> String {
     let advice = match status {
         404 => ": it has no such stream, check the path of its address",

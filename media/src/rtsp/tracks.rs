@@ -1,5 +1,5 @@
-//! Which of the tracks that a camera describes are pulled: its first picture that the agent carries and
-//! its first sound that it carries and that is no talk-back.
+//! Chooses the tracks that are pulled: the first picture of a description that the agent carries,
+//! and the first sound that it carries and that is no talk-back.
 
 use ivt_base::text::shorten;
 
@@ -9,7 +9,7 @@ use crate::rtp::video::Video;
 
 use super::sdp::{Description, Direction, Format, Kind};
 
-/// What is to be set up.
+/// The tracks to be set up; at least one.
 pub struct Tracks {
     /// The picture.
     pub video: Option<Chosen<Video>>,
@@ -21,17 +21,21 @@ pub struct Tracks {
 
 /// A track, and what makes frames of its packets.
 pub struct Chosen<D> {
-    /// Where it is set up, as described.
+    /// Control of the track, as described.
     pub control: Option<String>,
-    /// The payload type of its packets.
+    /// Payload type of the track's packets.
     pub payload_type: u8,
-    /// Ticks of its timestamps in a second.
+    /// Ticks per second of the track's timestamps.
     pub clock_rate: u32,
-    /// Makes frames.
+    /// What makes frames of the packets.
     pub depacketizer: D,
 }
 
-/// Chooses; where there is nothing to carry, what the camera offers instead.
+/// Chooses the tracks of a description.
+///
+/// # Errors
+///
+/// There is nothing the agent can carry. The text tells a person what the camera offers instead.
 pub fn choose(description: &Description) -> Result<Tracks, String> {
     let (audio, soundless) = sound(description);
     let tracks = Tracks { video: picture(description), audio, soundless };

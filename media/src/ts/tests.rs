@@ -6,7 +6,7 @@ use crate::frame::{CLOCK_HZ, Frame};
 
 const MS: i64 = CLOCK_HZ / 1000;
 
-/// A group of these frames, with what the tables should list.
+/// Writes a group of these frames, with what the tables should list.
 fn group(muxer: &mut Muxer, frames: &[Frame]) -> Vec<u8> {
     let mut tracks = Tracks::default();
     for frame in frames {
@@ -175,7 +175,7 @@ struct Stream {
     hevc: bool,
     start: i64,
     step: i64,
-    /// Sizes of the NAL units of each picture, and how much later it is shown, in steps.
+    /// Sizes of the NAL units of each picture, and by how many steps it is shown later.
     pictures: Vec<(Vec<usize>, i64)>,
     gop: usize,
     sound: Option<(u32, i64)>,

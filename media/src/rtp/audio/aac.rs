@@ -1,4 +1,4 @@
-//! AAC as RFC 3640 packs it (`mpeg4-generic`), and what cameras make of that.
+//! AAC as RFC 3640 packs it (`mpeg4-generic`), and as cameras do in its place.
 
 use std::time::Instant;
 
@@ -18,21 +18,22 @@ use crate::rtp::Packet;
 pub(super) struct Generic {
     layout: Layout,
     partial: Option<Partial>,
-    /// Time and number of units of the last packet with index deltas.
+    /// Timestamp and number of units of the newest packet, if its units are interleaved.
     spread: Option<(u32, u32)>,
-    /// The camera does not interleave, whatever its index deltas say.
+    /// Whether the camera was seen not to interleave, whatever its index deltas say.
     ordered: bool,
 }
 
-/// A unit of which the end has not come.
+/// An access unit whose end has not come.
 #[derive(Clone, Copy, Debug)]
 struct Partial {
-    /// Where its first packet puts it.
+    /// When the unit is to be heard, by its first packet.
     place: Place,
-    /// Its size as the headers of all its packets say it.
+    /// Bytes of the whole unit, as the headers of all its packets say.
     size: usize,
+    /// Bytes that have not come.
     missing: usize,
-    /// It is an ADTS frame: its other packets have no headers.
+    /// Whether the unit is an ADTS frame, whose later packets have no headers.
     framed: bool,
 }
 
@@ -44,6 +45,7 @@ struct Arrival<'a> {
 }
 
 impl Generic {
+    /// A depacketiser for a payload with these parameters. Fails for sound the agent cannot carry.
     pub(super) fn new(
         clock_rate: u32,
         channels: u16,
@@ -74,6 +76,7 @@ impl Generic {
         Ok((Self { layout, partial: None, spread: None, ordered: false }, units))
     }
 
+    /// Takes a packet with a payload. `follows` tells that no packet was lost right before it.
     pub(super) fn push(
         &mut self,
         packet: &Packet<'_>,
@@ -87,7 +90,8 @@ impl Generic {
         if self.partial.is_some_and(|partial| !partial.goes_on_at(packet.timestamp, units)) {
             self.lose(units);
         }
-        // Of interleaved packets, none begins right where the one before would end without.
+        // No interleaved packet begins exactly where the one before would end if it were not
+        // interleaved.
         if let Some((timestamp, count)) = self.spread.take().filter(|_| lost == 0)
             && packet.timestamp == timestamp.wrapping_add(units.rate.ticks(count))
         {
@@ -110,7 +114,7 @@ impl Generic {
         units.end_packet(packet.timestamp);
     }
 
-    /// What is there of a unit is of no use.
+    /// Drops the unfinished unit, since the rest of it is lost.
     pub(super) fn lose(&mut self, units: &mut Units) {
         if self.partial.take().is_some() {
             units.clear();
@@ -118,7 +122,7 @@ impl Generic {
         }
     }
 
-    /// Access units after their headers. Gives how many begin here.
+    /// Takes access units and their headers. Returns how many units begin in this packet.
     fn headed(&mut self, mut headers: Bits<'_>, mut data: &[u8], arrival: &mut Arrival<'_>) -> u32 {
         let (mut begun, mut index, mut spread) = (0, 0u32, false);
         for n in 0.. {
@@ -168,7 +172,8 @@ impl Generic {
         begun
     }
 
-    /// A packet without headers of RFC 3640: ADTS frames, or more of a unit.
+    /// Takes a packet without headers of RFC 3640: ADTS frames, or more of a unit. Returns how many
+    /// units begin in it.
     fn headless(&mut self, payload: &[u8], arrival: &mut Arrival<'_>) -> u32 {
         let place = Place { timestamp: arrival.timestamp, index: 0 };
         for frames in [Some(payload), payload.strip_prefix(&[0, 0])].into_iter().flatten() {
@@ -188,7 +193,7 @@ impl Generic {
         0
     }
 
-    /// ADTS frames, one after the other. Gives how many begin here.
+    /// Takes ADTS frames, one after the other. Returns how many begin here.
     fn frames(&mut self, mut data: &[u8], place: Place, arrival: &mut Arrival<'_>) -> u32 {
         let mut begun = 0;
         while let Some(header) = Header::read(data) {
@@ -207,7 +212,7 @@ impl Generic {
                 }
                 None => &[],
             };
-            // Where one of several access units in a frame ends, only a decoder knows.
+            // Only a decoder knows where one of several access units in a frame ends.
             if header.single {
                 adopt(&header, arrival.units);
                 let unit = data.get(header.len..header.frame).unwrap_or_default();
@@ -221,11 +226,12 @@ impl Generic {
         begun
     }
 
-    /// No raw access unit begins like an ADTS header: its first element would be its end.
+    /// Takes a complete unit. It is ADTS if it begins like that: the first element of such a raw
+    /// access unit would be its end.
     fn whole(&mut self, unit: &[u8], place: Place, arrival: &mut Arrival<'_>) {
         if Header::read(unit).is_some_and(|header| header.frame <= unit.len()) {
             self.frames(unit, place, arrival);
-            // A frame that is cut off here goes on nowhere.
+            // A frame that is cut off here has no rest in later packets.
             self.lose(arrival.units);
         } else {
             arrival.units.append(unit);
@@ -233,7 +239,7 @@ impl Generic {
         }
     }
 
-    /// The first part of a unit of `size` bytes.
+    /// Begins a unit of `size` bytes with its first part.
     fn begin(&mut self, data: &[u8], size: usize, place: Place, arrival: &mut Arrival<'_>) {
         let header = Header::read(data).filter(|header| header.single && header.frame == size);
         let skip = header.map_or(0, |header| header.len.min(data.len()));
@@ -246,7 +252,7 @@ impl Generic {
         self.partial = Some(Partial { place, size, missing, framed: false });
     }
 
-    /// More of a unit. Gives what follows it.
+    /// Takes more of a unit. Returns the bytes behind the unit.
     fn resume<'d>(
         &mut self,
         partial: Partial,
@@ -265,13 +271,14 @@ impl Generic {
 }
 
 impl Partial {
-    /// A later part has the time of the first packet, or the unit's own.
+    /// Whether a packet of this time may hold more: later parts have the time of the first packet,
+    /// or the unit's own.
     fn goes_on_at(&self, timestamp: u32, units: &Units) -> bool {
         timestamp == self.place.timestamp || timestamp == self.place.at(&units.rate)
     }
 }
 
-/// The configuration in an ADTS header is believed where it tells of another core than the one in
+/// Takes over the configuration in an ADTS header where it tells of another core than the one in
 /// force.
 fn adopt(header: &Header, units: &mut Units) {
     let Some(bytes) = header.config else { return };

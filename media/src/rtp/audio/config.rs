@@ -2,23 +2,30 @@
 
 use super::bits::{Bits, Fault};
 
-/// Longer ones are none.
+/// Longest configuration, in bytes.
 const MAX_BYTES: usize = 512;
 
 /// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
 const RATES: [u32; 13] =
     [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
-/// What a rate written out may be.
+/// Sampling rates in Hz that may be written out instead of by index.
 const ANY_RATE: std::ops::RangeInclusive<u32> = 4000..=192_000;
 
 /// Audio object types, ISO/IEC 14496-3 table 1.17.
 mod object {
+    /// Low complexity, which every camera uses.
     pub(super) const LC: u32 = 2;
+    /// Spectral band replication: HE-AAC.
     pub(super) const SBR: u32 = 5;
+    /// Low complexity with error resilience.
     pub(super) const ER_LC: u32 = 17;
+    /// Bit-sliced arithmetic coding, which is not carried.
     pub(super) const ER_BSAC: u32 = 22;
+    /// Low delay.
     pub(super) const ER_LD: u32 = 23;
+    /// Parametric stereo: HE-AAC version 2.
     pub(super) const PS: u32 = 29;
+    /// A further 6 bits tell a larger number.
     pub(super) const ESCAPE: u32 = 31;
 }
 
@@ -26,16 +33,18 @@ mod object {
 /// are replicated (HE-AAC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Config {
+    /// Number of the core's audio object type.
     pub(super) object_type: u32,
     /// Samples per second.
     pub(super) rate: u32,
+    /// Number of channels.
     pub(super) channels: u16,
     /// Samples per channel in an access unit.
     pub(super) samples: u32,
 }
 
 impl Config {
-    /// Reads one, up to its last bit but for an extension behind it.
+    /// Reads a configuration up to its last bit, but for an extension behind it.
     pub(super) fn read(bits: &mut Bits<'_>) -> Result<Self, Fault> {
         let start = bits.at();
         let mut object_type = read_object_type(bits)?;
@@ -87,7 +96,7 @@ impl Config {
     }
 }
 
-/// The configuration of AAC-LC of this rate in Hz and with so many channels.
+/// A configuration of AAC-LC with this rate in Hz and so many channels.
 pub(super) fn make(rate: u32, channels: u16) -> Vec<u8> {
     let layout = match channels {
         1..=6 => channels as u8,
@@ -106,7 +115,7 @@ pub(super) fn make(rate: u32, channels: u16) -> Vec<u8> {
     }
 }
 
-/// The configuration of a sampling frequency and channels by their numbers in table 1.18 and 1.19.
+/// A configuration of a sampling frequency and channels by their numbers in tables 1.18 and 1.19.
 pub(super) fn indexed(object_type: u32, rate_index: u8, layout: u8) -> [u8; 2] {
     let word = (object_type as u16 & 0x1f) << 11
         | u16::from(rate_index & 0xf) << 7
@@ -191,13 +200,15 @@ mod tests {
             ("1408", (2, 16000, 1, 1024)),
             ("1190", (2, 48000, 2, 1024)),
             ("140c", (2, 16000, 1, 960)),
-            // A rate written out; SBR and PS, which say their core; low delay; 7.1 channels.
+            // A rate that is written out; SBR and PS, which tell their core; low delay; 7.1
+            // channels.
             ("17801f4008", (2, 16000, 1, 1024)),
             ("2c0a8800", (2, 16000, 1, 1024)),
             ("ec0a8800", (2, 16000, 1, 1024)),
             ("b98800", (23, 48000, 1, 512)),
             ("11b8", (2, 48000, 8, 1024)),
-            // An extension behind it, as encoders write SBR for those who do not know it.
+            // An extension behind the configuration, as encoders write SBR for readers that do not
+            // know it.
             ("140856e5a0", (2, 16000, 1, 1024)),
         ] {
             assert_eq!(read(hex), Ok(want), "{hex}");

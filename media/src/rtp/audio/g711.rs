@@ -1,5 +1,5 @@
-//! G.711 (RFC 3551, 4.5.14). RTMP, FLV and recordings know it at 8 kHz with one channel only: other
-//! rates and channels become that.
+//! G.711 in RTP (RFC 3551, 4.5.14). RTMP, FLV and recordings know G.711 at 8 kHz with one channel
+//! only: other rates and channels become that.
 
 use std::time::Instant;
 
@@ -8,9 +8,11 @@ use super::units::{Place, Units};
 use crate::frame::{AudioCodec, AudioParams};
 use crate::rtp::Packet;
 
-/// Samples per second of what comes out.
+/// Samples per second that come out.
 const RATE: u32 = 8000;
+/// Highest sampling rate that is taken, in Hz.
 const MAX_RATE: u32 = 192_000;
+/// Most channels that are taken.
 const MAX_CHANNELS: u16 = 8;
 
 /// How a sample is written in a byte.
@@ -22,28 +24,30 @@ pub(super) enum Law {
     Mu,
 }
 
-/// Takes samples out of packets.
+/// Takes samples of G.711 out of packets.
 #[derive(Debug)]
 pub(super) struct G711 {
     law: Law,
     channels: u16,
-    /// `None`: samples are what they have to be.
+    /// Makes 8 kHz and one channel of other sound; `None` where the samples have these already.
     mixer: Option<Mixer>,
 }
 
-/// Makes samples of [`RATE`] out of more. Each is the mean of the time it stands for, in which a
-/// sample of the camera may lie in part only.
+/// Makes samples of [`RATE`] out of more. Each is the mean of the time it stands for, of which a
+/// sample of the camera may cover a part only.
 #[derive(Debug)]
 struct Mixer {
     rate: u32,
-    /// Samples so far, each times the share of it that counts; a whole sample has [`RATE`] shares, and
-    /// `rate` shares make one that comes out.
+    /// Sum of the samples so far, each times the share of it that counts: a whole sample has
+    /// [`RATE`] shares, and `rate` shares make one sample that comes out.
     sum: i64,
+    /// Shares that the next sample still lacks.
     missing: u32,
 }
 
 impl G711 {
-    /// `clock_rate` and `channels` are 0 where they are not said.
+    /// A depacketiser for sound of `clock_rate` Hz and `channels`, each 0 where it is not said.
+    /// Fails for rates and channels outside of the bounds.
     pub(super) fn new(
         law: Law,
         clock_rate: u32,
@@ -65,6 +69,7 @@ impl G711 {
         Ok((Self { law, channels, mixer }, Units::new(rate, Some(params))))
     }
 
+    /// Takes a packet with a payload.
     pub(super) fn push(
         &mut self,
         packet: &Packet<'_>,
@@ -93,7 +98,7 @@ impl G711 {
         units.finish(Place { timestamp: packet.timestamp, index: 0 }, received);
     }
 
-    /// The next packet does not go on where the last one ended.
+    /// Notes that the next packet does not go on where the last one ended.
     pub(super) fn lose(&mut self) {
         if let Some(mixer) = &mut self.mixer {
             *mixer = Mixer::new(mixer.rate);
@@ -106,8 +111,8 @@ impl Mixer {
         Self { rate, sum: 0, missing: rate }
     }
 
-    /// A sample that comes out each time enough went in. The rate is at least [`RATE`]: one sample
-    /// completes one at most.
+    /// Takes a sample; gives one each time enough went in. The rate is at least [`RATE`], so that
+    /// one sample completes one at most.
     fn push(&mut self, sample: i32) -> Option<i16> {
         let sample = i64::from(sample);
         if self.missing > RATE {

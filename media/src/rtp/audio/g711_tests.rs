@@ -21,7 +21,7 @@ fn tone(law: Law, rate: u32, channels: usize) -> Vec<u8> {
     samples.flat_map(|byte| vec![byte; channels]).collect()
 }
 
-/// The part of the energy of sound at 8 kHz that lies at `frequency`, and its amplitude.
+/// For sound at 8 kHz: the part of its energy that lies at `frequency`, and the amplitude there.
 fn energy(samples: &[i16], frequency: f64) -> (f64, f64) {
     let (mut re, mut im, mut all) = (0.0, 0.0, 0.0);
     for (n, sample) in samples.iter().enumerate() {
@@ -152,7 +152,8 @@ proptest! {
         for law in LAWS {
             let back = i32::from(law.decode(law.encode(sample)));
             let size = i32::from(sample).abs();
-            // A step is a sixteenth of the highest bit; what lies beyond the last one is that.
+            // A step is a sixteenth of the highest bit; samples beyond the last step become the
+            // last one.
             let step = (size + Law::BIAS).max(256) / 16;
             let off = (back - i32::from(sample)).abs();
             prop_assert!(off <= step.min(1024).max(if size > 32_000 { 800 } else { 0 }),

@@ -1,4 +1,4 @@
-//! How NAL units travel.
+//! Tests of how NAL units travel in payloads.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -179,7 +179,7 @@ fn decoding_order_numbers_are_left_out() {
     assert_eq!(stream.take(), [(0, true, data(&[&key])), (3600, false, data(&[&other]))]);
 }
 
-/// The pictures of a clip in packets of 1400 bytes come out as they were.
+/// Checks that the pictures of a clip come out of packets of 1400 bytes as they were.
 fn clip(bytes: &'static [u8], describe: bool, marked: bool) {
     let (mut demuxer, now) = (Demuxer::new(), Instant::now());
     let frames: Vec<_> = file::tags(Bytes::from_static(bytes))
@@ -409,7 +409,7 @@ proptest! {
     }
 }
 
-/// Payloads that begin like payloads.
+/// Noise that begins like payloads.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let heads: Vec<Vec<u8>> = vec![
         SPS.to_vec(),

@@ -5,29 +5,33 @@ use crate::frame::{VideoCodec, VideoParams};
 use crate::record::{self, Kind};
 use crate::sps::{self, H264Sps, H265Sps};
 
-/// A longer set is none.
+/// Longest parameter set, in bytes.
 pub(super) const MAX_SET: usize = 4 << 10;
+/// Most bytes of all sets together.
 const MAX_TOTAL: usize = 64 << 10;
 
-/// All sets that came last. When there are too many, the one not seen for longest goes.
+/// The newest set of each kind and number. When there are too many, the one not seen for longest
+/// goes.
 #[derive(Debug)]
 pub(super) struct Sets {
     codec: VideoCodec,
     /// Sorted by kind and number.
     sets: Vec<Set>,
-    /// Counts what came.
+    /// Number of sets that came.
     clock: u64,
-    /// A set came, or went, since the last [`Sets::settle`].
+    /// Whether a set came or went since the last [`Sets::settle`].
     pub(super) changed: bool,
 }
 
+/// One parameter set.
 #[derive(Debug)]
 pub(super) struct Set {
     kind: Kind,
+    /// Number of the set.
     pub(super) id: u8,
     nal: Box<[u8]>,
     refers: Refers,
-    /// Its content is not in the record in force.
+    /// Whether the set is missing from the record in force.
     new: bool,
     seen: u64,
 }
@@ -37,11 +41,12 @@ enum Refers {
     Nowhere,
     H264(H264Sps),
     H265(H265Sps),
-    /// A PPS to an SPS.
+    /// A PPS refers to the SPS of this number.
     Sps(u8),
 }
 
 impl Sets {
+    /// No sets yet.
     pub(super) fn new(codec: VideoCodec) -> Self {
         Self { codec, sets: Vec::new(), clock: 0, changed: false }
     }
@@ -75,7 +80,7 @@ impl Sets {
         Some(kind)
     }
 
-    /// True as soon as some picture could be decoded.
+    /// Whether the sets of some picture are complete.
     pub(super) fn is_complete(&self) -> bool {
         let mut pps = self.sets.iter().filter(|set| set.kind == Kind::Pps);
         pps.any(|set| self.sps_of(set.id).is_some())
@@ -97,13 +102,13 @@ impl Sets {
         }
     }
 
-    /// The PPS or its SPS changed since the last [`Sets::settle`].
+    /// Whether the PPS or its SPS changed since the last [`Sets::settle`].
     pub(super) fn is_new(&self, pps: u8) -> bool {
         let is_new = |set: Option<&Set>| set.is_none_or(|set| set.new);
         is_new(self.find(Kind::Pps, pps)) || is_new(self.sps_of(pps))
     }
 
-    /// What is known now is in force.
+    /// Notes that all sets known now are in the record in force.
     pub(super) fn settle(&mut self) {
         self.changed = false;
         self.sets.iter_mut().for_each(|set| set.new = false);
