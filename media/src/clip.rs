@@ -284,6 +284,10 @@ mod tests {
                     }
                 }
             }
+            let silent = frames.iter().all(Frame::is_video);
+            assert!(audio.is_none() || !silent, "{name} has sound");
+            let again = frames[1..].iter().filter(|f| f.key && f.data == frames[0].data);
+            assert!(again.count() > 0, "{name} begins again");
             let reordered = frames.iter().any(|f| f.pts > f.dts);
             assert_eq!(reordered, name.contains("bframes"), "{name}");
         }

@@ -144,12 +144,20 @@ mod tests {
             at in any::<prop::sample::Index>(),
         ) {
             let bytes = file_of(&list);
-            let cut = Bytes::copy_from_slice(&bytes[..at.index(bytes.len())]);
-            if let Ok(tags) = tags(cut) {
-                let read: Result<Vec<_>, _> = tags.collect();
-                let read = read.unwrap();
-                prop_assert!(read.len() <= list.len());
-                prop_assert_eq!(&list[..read.len()], &read[..]);
+            let cut = at.index(bytes.len());
+            let read = tags(Bytes::copy_from_slice(&bytes[..cut]));
+            // A tag is whole without the size that follows it.
+            let ends = (1..=list.len()).map(|count| file_of(&list[..count]).len() - 4);
+            let whole = &list[..ends.filter(|end| *end <= cut).count()];
+            match read {
+                Ok(read) => {
+                    let read: Vec<_> = read.map(Result::unwrap).collect();
+                    prop_assert_eq!(&read[..], whole);
+                }
+                Err(error) => {
+                    prop_assert!(cut < file_of(&[]).len(), "{} bytes", cut);
+                    prop_assert_eq!(error, FlvError::Truncated { what: "FLV file header" });
+                }
             }
         }
 

@@ -163,7 +163,9 @@ fn memory_is_no_more_than_the_bytes_need() {
         muxer.open(true, false);
         muxer.push(&picture(&params, true, 0, &[&vec![0x65; size]]));
         let tracks = Tracks { video: Some(params.clone()), audio: None };
-        for chunk in muxer.close(&tracks) {
+        let chunks = muxer.close(&tracks);
+        assert!(chunks.iter().map(|chunk| chunk.len()).sum::<usize>() > size, "{size}");
+        for chunk in chunks {
             let len = chunk.len();
             assert!(Vec::from(chunk).capacity() <= len + PACKET, "{size}");
         }

@@ -344,18 +344,16 @@ fn adts_frames_in_place_of_headers_are_unpacked() {
     for crc in [false, true] {
         let frames = adts(&[&a, &b], crc);
         let one = adts(&[&b], crc);
-        for payload in [
-            frames.clone(),
-            [&[0, 0][..], &frames].concat(),
-            payload(&[(frames.len(), 0)], &frames),
-            payload(&[(one.len(), 0); 2], &[adts(&[&a[..9]], crc), one.clone()].concat()),
+        let two = [adts(&[&a[..9]], crc), one.clone()].concat();
+        for (payload, first) in [
+            (frames.clone(), &a[..]),
+            ([&[0, 0][..], &frames].concat(), &a),
+            (payload(&[(frames.len(), 0)], &frames), &a),
+            (payload(&[(one.len(), 0); 2], &two), &a[..9]),
         ] {
             let mut audio = open("mpeg4-generic", 48000, 2, &config).unwrap();
             audio.take(0, &payload);
-            let given = audio.drain();
-            let sizes: Vec<_> = given.iter().map(|(at, data)| (*at, data.len())).collect();
-            assert!(sizes == [(0, 20), (1024, 9)] || sizes == [(0, 9), (1024, 9)], "{sizes:?}");
-            assert_eq!(given[1].1, b);
+            assert_eq!(audio.drain(), [(0, first.to_vec()), (1024, b.clone())]);
             assert_eq!(audio.dropped(), 0);
         }
     }
