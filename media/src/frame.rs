@@ -55,6 +55,10 @@ pub struct VideoParams {
     pub frame_rate: Option<(u32, u32)>,
 }
 
+/// Sampling rates of AAC in Hz, by the index that stands for them (ISO/IEC 14496-3 table 1.18).
+pub(crate) const AAC_RATES: [u32; 13] =
+    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
+
 /// Video compressions the agent carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoCodec {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use fdk_aac::enc::{AudioObjectType, BitRate, ChannelMode, Encoder, EncoderParams, Transport};
 
 use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ, Frame, Track};
+use crate::g711::Law;
 
 /// Largest difference, in ticks, between the camera's times and its count of samples that is taken
 /// for jitter.
@@ -57,9 +58,9 @@ impl Transcoder {
     /// no sampling rate for.
     pub fn frames(&mut self, frame: &Frame) -> Option<Vec<Frame>> {
         let Track::Audio(params) = &frame.track else { return None };
-        let expand = match params.codec {
-            AudioCodec::Pcma => alaw,
-            AudioCodec::Pcmu => ulaw,
+        let law = match params.codec {
+            AudioCodec::Pcma => Law::A,
+            AudioCodec::Pcmu => Law::Mu,
             AudioCodec::Aac => return None,
         };
         self.running.take_if(|running| !running.continues(params, frame.dts));
@@ -69,7 +70,7 @@ impl Transcoder {
         };
         let running = self.running.insert(running);
         running.align(frame.dts);
-        running.feed(frame.data.iter().map(|byte| expand(*byte)));
+        running.feed(frame.data.iter().map(|byte| law.decode(*byte)));
         (running.key, running.received) = (frame.key, frame.received);
         Some(running.units())
     }
@@ -197,22 +198,6 @@ impl Running {
     fn time(&self, sample: i64) -> i64 {
         self.base.saturating_add(sample * CLOCK_HZ / i64::from(self.source.sample_rate))
     }
-}
-
-/// A sample of A-law (ITU-T G.711, table 1).
-fn alaw(byte: u8) -> i16 {
-    let byte = byte ^ 0x55;
-    let (exponent, mantissa) = (byte >> 4 & 7, i16::from(byte & 0xf) << 4 | 8);
-    let size = if exponent == 0 { mantissa } else { (mantissa | 0x100) << (exponent - 1) };
-    if byte & 0x80 == 0 { -size } else { size }
-}
-
-/// A sample of µ-law (ITU-T G.711, table 2).
-fn ulaw(byte: u8) -> i16 {
-    const BIAS: i16 = 0x84;
-    let byte = !byte;
-    let size = ((i16::from(byte & 0xf) << 3 | BIAS) << (byte >> 4 & 7)) - BIAS;
-    if byte & 0x80 == 0 { size } else { -size }
 }
 
 #[cfg(test)]

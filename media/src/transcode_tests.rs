@@ -40,12 +40,6 @@ fn times(transcoder: &mut Transcoder, frames: impl IntoIterator<Item = Frame>) -
 }
 
 #[test]
-fn laws_have_the_values_of_the_tables() {
-    assert_eq!([0xd5, 0x55, 0xaa, 0x2a, 0x80].map(alaw), [8, -8, 32256, -32256, 5504]);
-    assert_eq!([0xff, 0x7f, 0x80, 0x00, 0xf0].map(ulaw), [0, 0, 32124, -32124, 120]);
-}
-
-#[test]
 fn every_128_ms_come_out_where_they_went_in() {
     for codec in [AudioCodec::Pcma, AudioCodec::Pcmu] {
         let start = 1_234_567;

@@ -4,13 +4,9 @@ use bytes::Bytes;
 
 use crate::bits::Bits;
 use crate::flv::FlvError;
-use crate::frame::{AudioCodec, AudioParams, VideoCodec};
+use crate::frame::{AAC_RATES, AudioCodec, AudioParams, VideoCodec};
 use crate::record::{self, Kind};
 use crate::sps;
-
-/// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
-const SAMPLE_RATES: [u32; 13] =
-    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
 
 /// Reads an `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1).
 pub fn aac_params(config: Bytes) -> Result<AudioParams, FlvError> {
@@ -20,7 +16,7 @@ pub fn aac_params(config: Bytes) -> Result<AudioParams, FlvError> {
         read(6)?;
     }
     let index = read(4)?;
-    let sample_rate = match SAMPLE_RATES.get(index as usize) {
+    let sample_rate = match AAC_RATES.get(index as usize) {
         Some(rate) => *rate,
         None if index == 15 => read(24)?,
         None => {

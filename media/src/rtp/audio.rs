@@ -21,9 +21,10 @@ use thiserror::Error;
 
 use self::aac::Generic;
 use self::bits::Fault;
-use self::g711::{G711, Law};
+use self::g711::G711;
 use self::latm::Latm;
 use self::units::Units;
+use crate::g711::Law;
 use crate::rtp::{Packet, Sound};
 
 /// Parameters of a payload (`a=fmtp`), by their names in lower case.
@@ -85,16 +86,19 @@ impl Audio {
         Ok(Self { form, units })
     }
 
-    /// Takes a packet that came at `received`. `lost` is how many packets were lost right before
-    /// it.
+    /// Takes a packet that came at `received`. `lost` is how many packets were lost right before it.
     pub fn push(&mut self, packet: &Packet<'_>, lost: u32, received: Instant) {
+        let units = &mut self.units;
+        if lost > 0 {
+            self.form.lose(units);
+        }
         if packet.payload.is_empty() {
-            return self.form.skip(lost, &mut self.units);
+            return;
         }
         match &mut self.form {
-            Form::Generic(form) => form.push(packet, lost, received, &mut self.units),
-            Form::Latm(form) => form.push(packet, lost, received, &mut self.units),
-            Form::G711(form) => form.push(packet, lost, received, &mut self.units),
+            Form::Generic(form) => form.push(packet, lost == 0, received, units),
+            Form::Latm(form) => form.push(packet, lost == 0, received, units),
+            Form::G711(form) => form.push(packet, received, units),
         }
     }
 
@@ -118,12 +122,8 @@ impl Audio {
 }
 
 impl Form {
-    /// Passes over a packet without payload: it completes nothing, but packets lost before it are
-    /// lost.
-    fn skip(&mut self, lost: u32, units: &mut Units) {
-        if lost == 0 {
-            return;
-        }
+    /// Notes that packets were lost: what they would have completed is given up.
+    fn lose(&mut self, units: &mut Units) {
         match self {
             Self::Generic(form) => form.lose(units),
             Self::Latm(form) => form.lose(units),

@@ -1,7 +1,7 @@
 //! ADTS, the framing of AAC in transport streams (ISO/IEC 13818-7, 6.2).
 
 use crate::bits::Bits;
-use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ};
+use crate::frame::{AAC_RATES, AudioCodec, AudioParams, CLOCK_HZ};
 
 /// Bytes of an ADTS header.
 pub const HEADER: usize = 7;
@@ -14,10 +14,6 @@ const SAMPLES: i64 = 1024;
 const SBR: u32 = 5;
 /// Object type of parametric stereo, behind which the core tells its own.
 const PS: u32 = 29;
-
-/// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
-const RATES: [u32; 13] =
-    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
 
 /// What the headers of one stream have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +36,7 @@ impl Adts {
             _ => return None,
         };
         let (object_type, rate) = read(&params.config)?;
-        let rate_index = RATES.iter().position(|known| *known == rate)? as u8;
+        let rate_index = AAC_RATES.iter().position(|known| *known == rate)? as u8;
         (1..=4).contains(&object_type).then(|| Self {
             profile: object_type as u8 - 1,
             rate_index,
@@ -65,7 +61,7 @@ impl Adts {
 
     /// Time from an access unit to the one `count` later, in 90 kHz ticks.
     pub fn span(self, count: usize) -> i64 {
-        count as i64 * SAMPLES * CLOCK_HZ / i64::from(RATES[usize::from(self.rate_index)])
+        count as i64 * SAMPLES * CLOCK_HZ / i64::from(AAC_RATES[usize::from(self.rate_index)])
     }
 }
 
@@ -95,7 +91,7 @@ fn read_object_type(bits: &mut Bits<'_>) -> Option<u32> {
 fn read_rate(bits: &mut Bits<'_>) -> Option<u32> {
     match bits.read(4)? {
         15 => bits.read(24),
-        index => Some(RATES.get(index as usize).copied().unwrap_or(0)),
+        index => Some(AAC_RATES.get(index as usize).copied().unwrap_or(0)),
     }
 }
 

@@ -80,19 +80,16 @@ impl Generic {
     pub(super) fn push(
         &mut self,
         packet: &Packet<'_>,
-        lost: u32,
+        follows: bool,
         received: Instant,
         units: &mut Units,
     ) {
-        if lost > 0 {
-            self.lose(units);
-        }
         if self.partial.is_some_and(|partial| !partial.goes_on_at(packet.timestamp, units)) {
             self.lose(units);
         }
         // No interleaved packet begins exactly where the one before would end if it were not
         // interleaved.
-        if let Some((timestamp, count)) = self.spread.take().filter(|_| lost == 0)
+        if let Some((timestamp, count)) = self.spread.take().filter(|_| follows)
             && packet.timestamp == timestamp.wrapping_add(units.rate.ticks(count))
         {
             self.ordered = true;
@@ -109,7 +106,7 @@ impl Generic {
             None => self.headless(packet.payload, &mut arrival),
         };
         if !resumes && begun > 0 {
-            units.rate.packet(packet.timestamp, begun, lost == 0);
+            units.rate.packet(packet.timestamp, begun, follows);
         }
         units.end_packet(packet.timestamp);
     }

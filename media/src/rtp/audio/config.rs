@@ -1,13 +1,11 @@
 //! `AudioSpecificConfig`: what a decoder of AAC must know (ISO/IEC 14496-3, 1.6.2.1).
 
 use super::bits::{Bits, Fault};
+use crate::frame::AAC_RATES;
 
 /// Longest configuration, in bytes.
 const MAX_BYTES: usize = 512;
 
-/// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
-const RATES: [u32; 13] =
-    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
 /// Sampling rates in Hz that may be written out instead of by index.
 const ANY_RATE: std::ops::RangeInclusive<u32> = 4000..=192_000;
 
@@ -104,7 +102,7 @@ pub(super) fn make(rate: u32, channels: u16) -> Vec<u8> {
         0 => 1,
         _ => 2,
     };
-    match RATES.iter().position(|known| *known == rate) {
+    match AAC_RATES.iter().position(|known| *known == rate) {
         Some(index) => indexed(object::LC, index as u8, layout).to_vec(),
         None => {
             let rate = u64::from(rate.min(0xff_ffff));
@@ -152,7 +150,7 @@ fn read_object_type(bits: &mut Bits<'_>) -> Result<u32, Fault> {
 fn read_rate(bits: &mut Bits<'_>) -> Result<u32, Fault> {
     let rate = match bits.read(4)? {
         15 => Some(bits.read(24)?).filter(|rate| ANY_RATE.contains(rate)),
-        index => RATES.get(index as usize).copied(),
+        index => AAC_RATES.get(index as usize).copied(),
     };
     rate.ok_or(Fault::Broken)
 }
@@ -255,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_configuration_is_made_where_there_is_none() {
-        for rate in RATES.into_iter().chain([18900, 30000, 50000, 90000]) {
+        for rate in AAC_RATES.into_iter().chain([18900, 30000, 50000, 90000]) {
             for (channels, want) in [(0, 1), (1, 1), (2, 2), (6, 6), (8, 8), (77, 2)] {
                 let config = Config::read(&mut Bits::new(&make(rate, channels))).unwrap();
                 assert_eq!((config.rate, config.channels, config.samples), (rate, want, 1024));

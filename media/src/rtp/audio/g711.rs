@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Unsupported;
 use super::units::{Place, Units};
 use crate::frame::{AudioCodec, AudioParams};
+use crate::g711::Law;
 use crate::rtp::Packet;
 
 /// Samples per second that come out.
@@ -14,15 +15,6 @@ const RATE: u32 = 8000;
 const MAX_RATE: u32 = 192_000;
 /// Most channels that are taken.
 const MAX_CHANNELS: u16 = 8;
-
-/// How a sample is written in a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Law {
-    /// A-law, ITU-T G.711 table 1.
-    A,
-    /// µ-law, ITU-T G.711 table 2.
-    Mu,
-}
 
 /// Takes samples of G.711 out of packets.
 #[derive(Debug)]
@@ -70,16 +62,7 @@ impl G711 {
     }
 
     /// Takes a packet with a payload.
-    pub(super) fn push(
-        &mut self,
-        packet: &Packet<'_>,
-        lost: u32,
-        received: Instant,
-        units: &mut Units,
-    ) {
-        if lost > 0 {
-            self.lose();
-        }
+    pub(super) fn push(&mut self, packet: &Packet<'_>, received: Instant, units: &mut Units) {
         let (law, channels) = (self.law, self.channels);
         match &mut self.mixer {
             None => {
@@ -125,39 +108,6 @@ impl Mixer {
         self.sum = sample * i64::from(rest);
         self.missing = self.rate - rest;
         Some(mean.clamp(i16::MIN.into(), i16::MAX.into()) as i16)
-    }
-}
-
-impl Law {
-    /// What µ-law adds to a size, on a scale of 16 bits.
-    const BIAS: i32 = 0x84;
-
-    fn decode(self, byte: u8) -> i16 {
-        let code = match self {
-            Self::A => byte ^ 0x55,
-            Self::Mu => !byte,
-        };
-        let (segment, step) = (u32::from(code >> 4 & 7), i32::from(code & 0xf));
-        let size = match (self, segment) {
-            (Self::A, 0) => step << 4 | 8,
-            (Self::A, _) => (step << 4 | 0x108) << (segment - 1),
-            (Self::Mu, _) => ((step << 3 | 0x84) << segment) - Self::BIAS,
-        };
-        // A-law's bit says plus, µ-law's, which was inverted with the others, minus.
-        let minus = (code & 0x80 == 0) == (self == Self::A);
-        (if minus { -size } else { size }) as i16
-    }
-
-    fn encode(self, sample: i16) -> u8 {
-        let (sample, minus) = (i32::from(sample), sample < 0);
-        let (size, inverted, sign) = match self {
-            Self::A => (if minus { !sample } else { sample }, 0x55, !minus),
-            Self::Mu => (sample.abs().min(0x7fff - Self::BIAS) + Self::BIAS, 0xff, minus),
-        };
-        let segment = (size | 0x80).ilog2() - 7;
-        let shift = if self == Self::A { segment.max(1) + 3 } else { segment + 3 };
-        let code = (segment << 4) as u8 | (size >> shift & 0xf) as u8;
-        (code | if sign { 0x80 } else { 0 }) ^ inverted
     }
 }
 

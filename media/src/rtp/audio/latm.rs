@@ -74,13 +74,10 @@ impl Latm {
     pub(super) fn push(
         &mut self,
         packet: &Packet<'_>,
-        lost: u32,
+        follows: bool,
         received: Instant,
         units: &mut Units,
     ) {
-        if lost > 0 {
-            self.lose(units);
-        }
         if self.partial.is_some_and(|timestamp| timestamp != packet.timestamp) {
             self.abandon(units);
             self.aligned = true;
@@ -96,7 +93,7 @@ impl Latm {
         match read {
             Ok(mux) => {
                 (self.partial, self.aligned) = (None, true);
-                self.give(mux, packet, lost == 0, received, units);
+                self.give(mux, packet, follows, received, units);
             }
             Err(Fault::Cut) => {}
             Err(_) => self.abandon(units),
