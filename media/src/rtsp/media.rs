@@ -8,7 +8,7 @@ use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::session::{Path, Wanted};
+use super::setup::{Path, Wanted};
 use super::tracks::{Chosen, Tracks};
 use crate::dts::Reorder;
 use crate::frame::{Frame, Track as FrameTrack, VideoParams};

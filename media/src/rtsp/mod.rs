@@ -6,6 +6,7 @@ mod camera;
 mod connection;
 mod error;
 mod header;
+mod keepalive;
 mod leave;
 pub mod media;
 pub mod message;
@@ -13,6 +14,7 @@ mod open;
 mod progress;
 pub mod sdp;
 pub mod session;
+mod setup;
 mod source;
 #[cfg(test)]
 mod tests;

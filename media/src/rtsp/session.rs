@@ -5,56 +5,26 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ivt_base::auth::Credentials;
-use ivt_base::auth::{Login, Next};
+use ivt_base::auth::{Credentials, Login, Next};
 use ivt_base::text::shorten;
 use url::Url;
 
+use super::Patience;
 use super::header::{self, SessionHeader};
+use super::keepalive::Keepalive;
 use super::message::{Message, StartLine};
 use super::sdp::Description;
-
-use super::Patience;
+pub use super::setup::{Lower, Path, Wanted};
 
 /// Longest wait for an answer to anything but DESCRIBE.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How often in a row a camera may ask for a login, whatever its reasons, before it is given up.
 const MAX_LOGINS: u32 = 12;
-/// Time after which a camera that has forgotten the session sends nothing any more.
-const FORGOTTEN: Duration = Duration::from_secs(2);
 /// Most packets that may come before the answer to PLAY.
 const MOST_EARLY: u32 = 1000;
 /// Longest time for which packets may come before the answer to PLAY.
 const EARLY_LIMIT: Duration = Duration::from_secs(2);
 const USER_AGENT: &str = concat!("ivt-agent/", env!("CARGO_PKG_VERSION"));
-
-/// How media is to travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lower {
-    /// Within the RTSP connection.
-    Tcp,
-    /// As datagrams to these ports, one for the data of each track in turn; reports go to the next
-    /// port.
-    Udp([u16; 2]),
-}
-
-/// A track to be set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Control of the track, as described.
-    pub control: Option<String>,
-    /// Whether the session is worth nothing without the track.
-    pub needed: bool,
-}
-
-/// How a track's packets are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// Interleaved channels of data and reports.
-    Channels(u8, u8),
-    /// Ports of the camera for data and reports, where it names them.
-    Ports(Option<(u16, u16)>),
-}
 
 /// What a message led to.
 #[derive(Debug)]
@@ -104,9 +74,7 @@ pub struct Session {
     wanted: Vec<Wanted>,
     controls: Vec<String>,
     id: String,
-    timeout: Duration,
     keepalive: Keepalive,
-    forgotten: Option<Instant>,
     heard: Instant,
     /// Packets that came before the answer to PLAY.
     early: u32,
@@ -134,17 +102,6 @@ struct Pending {
     with_login: bool,
 }
 
-/// The signs of life of a session: which methods there are, and when the next is due.
-#[derive(Default)]
-struct Keepalive {
-    due: Option<Instant>,
-    public: Option<String>,
-    /// Methods that the camera answered with an error.
-    failed: [bool; 2],
-}
-
-const METHODS: [&str; 2] = ["GET_PARAMETER", "SET_PARAMETER"];
-
 impl Session {
     /// A session that begins with DESCRIBE.
     pub fn new(
@@ -168,9 +125,7 @@ impl Session {
             wanted: Vec::new(),
             controls: Vec::new(),
             id: String::new(),
-            timeout: header::session("").timeout,
-            keepalive: Keepalive::default(),
-            forgotten: None,
+            keepalive: Keepalive::new(header::session("").timeout),
             heard: now,
             early: 0,
             out: Vec::new(),
@@ -257,8 +212,7 @@ impl Session {
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         let answer = self.pending.as_ref().filter(|_| self.step != Step::Playing).map(|p| p.due);
-        let forgotten = self.forgotten.map(|at| at + FORGOTTEN);
-        [answer, self.keepalive.due, forgotten].into_iter().flatten().min()
+        [answer, self.keepalive.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.
@@ -274,13 +228,12 @@ impl Session {
                 if pending.method == "DESCRIBE" { self.describe_limit } else { ANSWER_LIMIT };
             return Err(Failure::Unanswered(pending.method, limit));
         }
-        if let Some(at) = self.forgotten.take_if(|at| *at + FORGOTTEN <= now)
-            && self.heard < at
-        {
+        if self.keepalive.is_forgotten(self.heard, now) {
             return Err(Failure::Forgotten);
         }
-        if self.keepalive.due.is_some_and(|due| due <= now) {
-            self.send_keepalive(now);
+        if let Some(method) = self.keepalive.due(now) {
+            let whole = self.whole.clone();
+            self.send(method, whole, String::new(), now);
         }
         Ok(())
     }
@@ -310,12 +263,12 @@ impl Session {
         now: Instant,
     ) -> Result<(), Failure> {
         if let Some(public) = message.header("Public") {
-            self.keepalive.public = Some(shorten(public));
+            self.keepalive.offered(public);
         }
         if let Some(value) = message.header("Session") {
             let SessionHeader { id, timeout } = header::session(value);
             if value.contains(';') || self.id.is_empty() {
-                self.timeout = timeout;
+                self.keepalive.set_timeout(timeout);
             }
             // A camera that names another session with each track knows the first.
             if self.id.is_empty() {
@@ -336,18 +289,20 @@ impl Session {
         }
         let ok = (200..300).contains(&status);
         match self.step {
-            Step::Playing => self.kept_alive(&pending, status, now),
+            Step::Playing => self.keepalive.answered(pending.method, status, now),
             Step::Describing if ok => self.described(message)?,
             Step::Describing if matches!(status, 301 | 302 | 303 | 305 | 307 | 308) => {
                 self.redirected(status, message)?;
             }
-            Step::SettingUp(track) if ok => match self.path(track, message) {
-                Ok(path) => {
-                    self.events.push_back(Event::SetUp(track, path));
-                    self.set_up_track(track + 1, now);
+            Step::SettingUp(track) if ok => {
+                match self.lower.path(track, message.header("Transport").unwrap_or_default()) {
+                    Ok(path) => {
+                        self.events.push_back(Event::SetUp(track, path));
+                        self.set_up_track(track + 1, now);
+                    }
+                    Err(other) => self.events.push_back(Event::TransportRefused(other.into())),
                 }
-                Err(other) => self.events.push_back(Event::TransportRefused(other.into())),
-            },
+            }
             Step::SettingUp(track) if self.wanted.get(track).is_some_and(|w| !w.needed) => {
                 self.events.push_back(Event::SoundRefused(explain(status, reason)));
                 self.set_up_track(track + 1, now);
@@ -432,74 +387,15 @@ impl Session {
             return self.send("PLAY", whole, "Range: npt=0.000-\r\n".into(), now);
         };
         self.step = Step::SettingUp(track);
-        let transport = match self.lower {
-            Lower::Tcp => {
-                format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1)
-            }
-            Lower::Udp(ports) => {
-                let port = ports.get(track).copied().unwrap_or_default();
-                format!("RTP/AVP;unicast;client_port={port}-{}", port.saturating_add(1))
-            }
-        };
+        let transport = self.lower.transport(track);
         self.send("SETUP", control, format!("Transport: {transport}\r\n"), now);
-    }
-
-    /// How the camera will send the track. Fails with what it means to do instead.
-    fn path(&self, track: usize, message: &Message) -> Result<Path, &'static str> {
-        let said = header::transport(message.header("Transport").unwrap_or_default());
-        match self.lower {
-            Lower::Tcp if said.datagrams => Err("it was asked for TCP and means to send by UDP"),
-            Lower::Tcp => {
-                let ours = u8::try_from(2 * track).unwrap_or(u8::MAX - 1);
-                let (data, reports) = said.channels.unwrap_or((ours, ours + 1));
-                Ok(Path::Channels(data, reports))
-            }
-            Lower::Udp(_) if said.channels.is_some() => {
-                Err("it was asked for UDP and means to send by TCP")
-            }
-            Lower::Udp(_) => Ok(Path::Ports(said.server_ports)),
-        }
     }
 
     fn playing(&mut self, rtp_info: &str, now: Instant) {
         self.step = Step::Playing;
         self.heard = now;
-        self.keepalive.due = Some(now + self.timeout / 2);
+        self.keepalive.begin(now);
         self.events.push_back(Event::Playing(header::rtp_times(rtp_info, &self.controls)));
-    }
-
-    fn kept_alive(&mut self, pending: &Pending, status: u16, now: Instant) {
-        if let Some(method) = METHODS.iter().position(|method| *method == pending.method) {
-            if status >= 400 {
-                if let Some(failed) = self.keepalive.failed.get_mut(method) {
-                    *failed = true;
-                }
-                // The next method may be what this camera takes for a sign of life.
-                self.keepalive.due = Some(now);
-            }
-        } else if pending.method == "OPTIONS" && self.keepalive_method() != "OPTIONS" {
-            // The answer told of a better method, and some cameras count no other.
-            self.keepalive.due = Some(now);
-        }
-        if status == 454 {
-            self.forgotten.get_or_insert(now);
-        }
-    }
-
-    fn keepalive_method(&self) -> &'static str {
-        let public = self.keepalive.public.as_deref().unwrap_or_default();
-        let offered = METHODS.iter().zip(self.keepalive.failed);
-        let mut offered =
-            offered.filter(|(method, failed)| !failed && header::offers(public, method));
-        offered.next().map_or("OPTIONS", |(method, _)| method)
-    }
-
-    /// Sends a sign of life. If no answer comes, a stream that flows does not end: the next one
-    /// follows all the same.
-    fn send_keepalive(&mut self, now: Instant) {
-        self.keepalive.due = Some(now + self.timeout / 2);
-        let whole = self.whole.clone();
-        self.send(self.keepalive_method(), whole, String::new(), now);
     }
 
     fn request(&mut self, method: &str, message: &Message) {
