@@ -3,19 +3,18 @@
 //! clock.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use super::progress::Stage;
 use super::setup::{Path, Wanted};
-use super::tracks::{Chosen, Tracks};
+use super::track::RtpTrack;
+use super::tracks::Tracks;
 use crate::dts::Reorder;
 use crate::frame::{Frame, Track as FrameTrack, VideoParams};
 use crate::rtp::audio::Audio;
-use crate::rtp::clock::{self, Clock, Slew};
-use crate::rtp::rtcp::{self, Identity, RECEIVER_REPORT, Reception, Report};
-use crate::rtp::sequence::{Sequence, Verdict};
+use crate::rtp::clock::Slew;
+use crate::rtp::rtcp::{self, Identity, RECEIVER_REPORT, Report};
 use crate::rtp::video::Video;
 use crate::rtp::{Packet, Picture, Sound, is_rtcp};
 use crate::source::Losses;
@@ -28,16 +27,12 @@ const MOST_WAITING: usize = 4 << 20;
 /// Bytes that a frame takes beside its data.
 const FRAME: usize = 256;
 
-/// Number of packets of another payload type than described, and none of that, after which a track
-/// is taken to mean the other one.
-const FOREIGN: u32 = 32;
-
 /// The tracks of one session.
 pub struct Media {
     video: Option<Video>,
     audio: Option<Audio>,
-    /// The picture's and the sound's lane; there exactly where the depacketiser is.
-    lanes: [Option<Lane>; 2],
+    /// The picture's and the sound's packets; there exactly where the depacketiser is.
+    tracks: [Option<RtpTrack>; 2],
     reorder: Reorder,
     reorder_depth: Option<usize>,
     params: Option<Arc<VideoParams>>,
@@ -70,72 +65,15 @@ pub enum Which {
     Audio,
 }
 
-/// How far a stream has come on its way to pictures that can be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Nothing came.
-    Silent,
-    /// Packets of the first payload type came, none of the second, which was described.
-    Foreign(u8, u8),
-    /// Packets came, but neither pictures nor parameter sets.
-    Packets,
-    /// Pictures came, but no parameter sets.
-    NoParameterSets,
-    /// Parameter sets are there, but no pictures.
-    NoPictures,
-    /// Pictures and parameter sets came, but no key frame.
-    NoKey,
-    /// Pictures come that can be decoded.
-    Flowing,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Silent => "it plays, but sends nothing",
-            Self::Foreign(came, described) => {
-                return write!(
-                    f,
-                    "packets of payload type {came} come, it described {described} for its picture"
-                );
-            }
-            Self::Packets => "packets come, but no pictures and no parameter sets (SPS, PPS)",
-            Self::NoParameterSets => "pictures come, but no parameter sets (SPS, PPS)",
-            Self::NoPictures => "packets come, but no pictures",
-            Self::NoKey => "pictures come, but no key frame yet",
-            Self::Flowing => "pictures come",
-        })
-    }
-}
-
-/// The packets of one track.
-struct Lane {
-    control: Option<String>,
-    payload_type: u8,
-    path: Option<Path>,
-    /// Source of the newest packet that belongs to the track.
-    ssrc: Option<u32>,
-    /// Packets of other payload types that came the track's way before any of its own.
-    foreign: u32,
-    sequence: Sequence,
-    /// Packets missing before the next one that belongs to the track.
-    missing: u32,
-    rate: u32,
-    /// RTP time at which the track begins, where the camera says so.
-    start: Option<u32>,
-    clock: Clock,
-    reception: Reception,
-}
-
 impl Media {
     /// The media of a session before any packet. `identity` names this receiver in its reports.
     pub fn new(tracks: Tracks, identity: Identity) -> Self {
-        let (video, picture) = tracks.video.map(Lane::new).unzip();
-        let (audio, sound) = tracks.audio.map(Lane::new).unzip();
+        let (video, picture) = tracks.video.map(RtpTrack::new).unzip();
+        let (audio, sound) = tracks.audio.map(RtpTrack::new).unzip();
         Self {
             video,
             audio,
-            lanes: [picture, sound],
+            tracks: [picture, sound],
             reorder: Reorder::new(None),
             reorder_depth: None,
             params: None,
@@ -158,10 +96,11 @@ impl Media {
     /// What to set up, in the order in which tracks are numbered.
     pub fn wanted(&self) -> Vec<Wanted> {
         let needed = |which| which == Which::Video || self.video.is_none();
-        let tracks = [Which::Video, Which::Audio].into_iter();
-        let lanes = tracks.filter_map(|which| Some((which, self.lane(which)?)));
-        let all = lanes.map(|(which, lane)| (lane.control.clone(), needed(which)));
-        all.map(|(control, needed)| Wanted { control, needed }).collect()
+        let wanted = |which| {
+            let control = self.track(which)?.control().map(str::to_owned);
+            Some(Wanted { control, needed: needed(which) })
+        };
+        [Which::Video, Which::Audio].into_iter().filter_map(wanted).collect()
     }
 
     /// The track of this number.
@@ -176,15 +115,15 @@ impl Media {
 
     /// Notes how the packets of a track come, since it was set up.
     pub fn set_path(&mut self, track: Which, path: Path) {
-        if let Some(lane) = self.lane_mut(track) {
-            lane.path = Some(path);
+        if let Some(track) = self.track_mut(track) {
+            track.set_path(path);
         }
     }
 
     /// Goes on without sound.
     pub fn drop_sound(&mut self) {
         self.audio = None;
-        let [_, sound] = &mut self.lanes;
+        let [_, sound] = &mut self.tracks;
         *sound = None;
     }
 
@@ -192,16 +131,15 @@ impl Media {
     pub fn start_at(&mut self, times: &[Option<u32>]) {
         for (number, time) in times.iter().enumerate() {
             let track = self.which(number);
-            if let (Some(lane), Some(time)) = (self.lane_mut(track), *time) {
-                lane.start = Some(time);
-                lane.clock.start_at(time);
+            if let (Some(track), Some(time)) = (self.track_mut(track), *time) {
+                track.start_at(time);
             }
         }
     }
 
     /// Takes a packet of an interleaved channel.
     pub fn handle_interleaved(&mut self, channel: u8, bytes: &[u8], now: Instant) {
-        let uses = |which| self.lane(which).is_some_and(|lane| lane.uses(channel));
+        let uses = |which| self.track(which).is_some_and(|track| track.uses(channel));
         let track = match (uses(Which::Video), uses(Which::Audio)) {
             (true, _) => Which::Video,
             (false, true) => Which::Audio,
@@ -221,8 +159,9 @@ impl Media {
         }
         let Ok(packet) = Packet::parse(bytes) else { return self.skip() };
         self.packets = self.packets.saturating_add(1);
-        let is =
-            |which| self.lane(which).is_some_and(|lane| lane.payload_type == packet.payload_type);
+        let is = |which| {
+            self.track(which).is_some_and(|track| track.payload_type() == packet.payload_type)
+        };
         let track = match (is(Which::Video), is(Which::Audio)) {
             (true, true) => track,
             (true, false) => Which::Video,
@@ -230,11 +169,11 @@ impl Media {
             (false, false) => return self.strange(track, &packet),
         };
         let full = self.waiting >= MOST_WAITING;
-        let Some(lane) = self.lane_mut(track) else { return };
-        let Some(lost) = lane.accept(&packet) else { return };
+        let Some(packets) = self.track_mut(track) else { return };
+        let Some(lost) = packets.accept(&packet) else { return };
         if full || packet.payload.is_empty() {
             // An empty packet counts for the numbering only.
-            lane.missing = lost.saturating_add(full.into());
+            packets.miss(lost.saturating_add(full.into()));
             return;
         }
         match (track, &mut self.video, &mut self.audio) {
@@ -255,13 +194,12 @@ impl Media {
             // A goodbye is passed over: whether the camera means it shows by its silence.
             let Report::Sender(report) = report else { continue };
             let of = |which| {
-                let lane = self.lane(which);
-                lane.is_some_and(|lane| lane.ssrc == Some(report.ssrc)).then_some(which)
+                let track = self.track(which);
+                track.is_some_and(|track| track.ssrc() == Some(report.ssrc)).then_some(which)
             };
             let track = of(Which::Video).or(of(Which::Audio)).unwrap_or(track);
-            if let Some(lane) = self.lane_mut(track) {
-                lane.clock.report(report.ntp, report.timestamp);
-                lane.reception.report(&report, now);
+            if let Some(track) = self.track_mut(track) {
+                track.report(&report, now);
             }
         }
     }
@@ -308,9 +246,8 @@ impl Media {
         self.report_due = Some(now + REPORT_PERIOD);
         let identity = self.identity;
         let mut report = |which| {
-            let lane = self.lane_mut(which)?;
-            let report = lane.reception.receiver_report(&identity, &lane.sequence, now)?;
-            Some((which, lane.path?, report))
+            let (path, report) = self.track_mut(which)?.receiver_report(&identity, now)?;
+            Some((which, path, report))
         };
         [report(Which::Video), report(Which::Audio)].into_iter().flatten().collect()
     }
@@ -344,7 +281,7 @@ impl Media {
 
     /// How far the stream has come.
     pub fn stage(&self) -> Stage {
-        let (Some(video), Some(lane)) = (&self.video, self.lane(Which::Video)) else {
+        let (Some(video), Some(track)) = (&self.video, self.track(Which::Video)) else {
             return match (self.sounds, self.packets) {
                 (0, 0) => Stage::Silent,
                 (0, _) => Stage::Packets,
@@ -358,7 +295,9 @@ impl Media {
             (true, true, _) => Stage::NoKey,
             (false, true, _) => Stage::NoParameterSets,
             _ if self.packets == 0 => Stage::Silent,
-            (_, _, Some(came)) if lane.ssrc.is_none() => Stage::Foreign(came, lane.payload_type),
+            (_, _, Some(came)) if track.ssrc().is_none() => {
+                Stage::Foreign(came, track.payload_type())
+            }
             (true, ..) => Stage::NoPictures,
             (false, ..) => Stage::Packets,
         }
@@ -370,9 +309,9 @@ impl Media {
             self.video.as_ref().map_or(0, Video::dropped),
             self.audio.as_ref().map_or(0, Audio::dropped),
         ];
-        let lanes = self.lanes.iter().flatten().map(|lane| lane.sequence.counts());
+        let counts = self.tracks.iter().flatten().map(RtpTrack::counts);
         let start = Losses { skipped: self.strange, ..Losses::default() };
-        let packets = lanes.fold(start, |sum, counts| Losses {
+        let packets = counts.fold(start, |sum, counts| Losses {
             packets: sum.packets.saturating_add(counts.lost),
             skipped: sum.skipped.saturating_add(counts.stale),
             ..sum
@@ -380,50 +319,37 @@ impl Media {
         Losses { frames: dropped.into_iter().fold(0, u64::saturating_add), ..packets }
     }
 
-    fn lane(&self, which: Which) -> Option<&Lane> {
-        let [picture, sound] = &self.lanes;
+    fn track(&self, which: Which) -> Option<&RtpTrack> {
+        let [picture, sound] = &self.tracks;
         if which == Which::Video { picture.as_ref() } else { sound.as_ref() }
     }
 
-    fn lane_mut(&mut self, which: Which) -> Option<&mut Lane> {
-        let [picture, sound] = &mut self.lanes;
+    fn track_mut(&mut self, which: Which) -> Option<&mut RtpTrack> {
+        let [picture, sound] = &mut self.tracks;
         if which == Which::Video { picture.as_mut() } else { sound.as_mut() }
     }
 
-    /// Takes a packet of a payload type that nobody asked for. Its number counts where it is
-    /// numbered with the packets of `track`, whose way it came.
+    /// Takes a packet of a payload type that nobody asked for, which came the way of `track`.
     fn strange(&mut self, track: Which, packet: &Packet<'_>) {
         self.strange = self.strange.saturating_add(1);
         self.strange_type = Some(packet.payload_type);
-        let Some(lane) = self.lane_mut(track) else { return };
-        if lane.ssrc.is_none() && packet.payload_type >= 96 {
-            // Some cameras describe another number than they send.
-            lane.foreign = lane.foreign.saturating_add(1);
-            if lane.foreign >= FOREIGN {
-                lane.payload_type = packet.payload_type;
-            }
-        }
-        if lane.ssrc == Some(packet.ssrc)
-            && let Verdict::Next { lost } =
-                lane.sequence.accept(packet.sequence, packet.timestamp, packet.ssrc)
-        {
-            lane.missing = lane.missing.saturating_add(lost);
+        if let Some(track) = self.track_mut(track) {
+            track.strange(packet);
         }
     }
 
     fn take_pictures(&mut self) {
-        while let (Some(video), [Some(lane), sound]) = (&mut self.video, &mut self.lanes)
+        while let (Some(video), [Some(track), sound]) = (&mut self.video, &mut self.tracks)
             && let Some(picture) = video.poll()
         {
-            lane.reception.arrive(picture.timestamp, picture.received);
-            let (ticks, depth) = (lane.clock.ticks(picture.timestamp), video.reorder_depth());
+            let ticks = track.ticks(picture.timestamp, picture.received);
+            let depth = video.reorder_depth();
             self.pictures = self.pictures.saturating_add(1);
             self.keys = self.keys.saturating_add(u64::from(picture.key));
             if self.pictures == 1 {
                 self.began = Some(picture.received);
                 // A camera that told one track's start wrong is believed on neither.
-                let wrong =
-                    lane.start.is_some_and(|start| start != picture.timestamp && ticks == 0);
+                let wrong = ticks == 0 && track.starts_elsewhere(picture.timestamp);
                 if let Some(sound) = sound.as_mut().filter(|_| wrong) {
                     sound.forget_start();
                 }
@@ -461,13 +387,12 @@ impl Media {
             // after it.
             return;
         }
-        while let (Some(audio), [picture, Some(lane)]) = (&mut self.audio, &mut self.lanes)
+        while let (Some(audio), [picture, Some(track)]) = (&mut self.audio, &mut self.tracks)
             && let Some(sound) = audio.poll()
         {
-            lane.reception.arrive(sound.timestamp, sound.received);
-            lane.set_rate(audio.clock_rate());
-            let ticks = lane.clock.ticks(sound.timestamp);
-            let shift = picture.as_ref().and_then(|video| clock::shift(&video.clock, &lane.clock));
+            track.set_rate(audio.clock_rate());
+            let ticks = track.ticks(sound.timestamp, sound.received);
+            let shift = picture.as_ref().and_then(|picture| track.shift_to(picture));
             let pts = self.slew.place(ticks, shift);
             self.sounds = self.sounds.saturating_add(1);
             // Sound before the first picture would make a beginning that nobody can see.
@@ -479,57 +404,6 @@ impl Media {
             let (discontinuity, leading) = (false, false);
             let frame = Frame { track, key, discontinuity, leading, pts, dts: pts, received, data };
             self.give(frame);
-        }
-    }
-}
-
-impl Lane {
-    fn new<D>(chosen: Chosen<D>) -> (D, Self) {
-        let lane = Self {
-            control: chosen.control,
-            payload_type: chosen.payload_type,
-            path: None,
-            ssrc: None,
-            foreign: 0,
-            sequence: Sequence::default(),
-            missing: 0,
-            rate: chosen.clock_rate,
-            start: None,
-            clock: Clock::new(chosen.clock_rate),
-            reception: Reception::new(chosen.clock_rate),
-        };
-        (chosen.depacketizer, lane)
-    }
-
-    /// Whether data or reports come by this interleaved channel.
-    fn uses(&self, channel: u8) -> bool {
-        matches!(self.path, Some(Path::Channels(a, b)) if a == channel || b == channel)
-    }
-
-    /// Sets the real rate of the clock, which may show only in the first packets.
-    fn set_rate(&mut self, rate: u32) {
-        if rate != self.rate {
-            self.rate = rate;
-            self.clock = Clock::new(rate);
-            if let Some(start) = self.start {
-                self.clock.start_at(start);
-            }
-        }
-    }
-
-    /// Forgets the start that was told: the track begins with the next packet.
-    fn forget_start(&mut self) {
-        self.start = None;
-        self.clock = Clock::new(self.rate);
-    }
-
-    /// Judges a packet by its number. Returns how many packets are missing before it; `None` where
-    /// it came before.
-    fn accept(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        self.ssrc = Some(packet.ssrc);
-        match self.sequence.accept(packet.sequence, packet.timestamp, packet.ssrc) {
-            Verdict::Next { lost } => Some(lost.saturating_add(take(&mut self.missing))),
-            Verdict::Stale => None,
         }
     }
 }

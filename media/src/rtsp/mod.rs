@@ -18,6 +18,7 @@ mod setup;
 mod source;
 #[cfg(test)]
 mod tests;
+mod track;
 pub mod tracks;
 mod udp;
 

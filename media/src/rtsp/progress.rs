@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::media::Stage;
-
 /// What is waited for now; shared by an opener and what it opens.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress(Arc<Mutex<Option<Awaits>>>);
@@ -20,6 +18,25 @@ pub(super) enum Awaits {
     Start,
     /// Send pictures that can be decoded.
     Media(Stage),
+}
+
+/// How far a stream has come on its way to pictures that can be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing came.
+    Silent,
+    /// Packets of the first payload type came, none of the second, which was described.
+    Foreign(u8, u8),
+    /// Packets came, but neither pictures nor parameter sets.
+    Packets,
+    /// Pictures came, but no parameter sets.
+    NoParameterSets,
+    /// Parameter sets are there, but no pictures.
+    NoPictures,
+    /// Pictures and parameter sets came, but no key frame.
+    NoKey,
+    /// Pictures come that can be decoded.
+    Flowing,
 }
 
 impl Progress {
@@ -48,5 +65,24 @@ impl fmt::Display for Awaits {
             Self::Start => f.write_str("it has not answered SETUP and PLAY yet"),
             Self::Media(stage) => stage.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Silent => "it plays, but sends nothing",
+            Self::Foreign(came, described) => {
+                return write!(
+                    f,
+                    "packets of payload type {came} come, it described {described} for its picture"
+                );
+            }
+            Self::Packets => "packets come, but no pictures and no parameter sets (SPS, PPS)",
+            Self::NoParameterSets => "pictures come, but no parameter sets (SPS, PPS)",
+            Self::NoPictures => "packets come, but no pictures",
+            Self::NoKey => "pictures come, but no key frame yet",
+            Self::Flowing => "pictures come",
+        })
     }
 }
