@@ -5,7 +5,7 @@ use crate::sps::H265Sps;
 
 /// A kind of parameter set. Records and byte streams have them in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum SetKind {
     Vps,
     Sps,
     Pps,
@@ -34,13 +34,13 @@ pub(crate) struct Sets<'a> {
     /// Lists of NAL units that follow the one at hand.
     lists: u8,
     /// Kind of the sets in the list at hand; `None` for a list of other NAL units.
-    kind: Option<Kind>,
+    kind: Option<SetKind>,
     /// NAL units left in the list at hand.
     count: u16,
 }
 
 impl<'a> Iterator for Sets<'a> {
-    type Item = (Kind, &'a [u8]);
+    type Item = (SetKind, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -63,14 +63,14 @@ impl Sets<'_> {
     fn begin_list(&mut self) -> Option<()> {
         (self.kind, self.count, self.rest) = match (self.codec, self.rest) {
             (VideoCodec::H264, [count, rest @ ..]) => match self.lists {
-                1 => (Some(Kind::Sps), (count & 0x1f).into(), rest),
-                _ => (Some(Kind::Pps), (*count).into(), rest),
+                1 => (Some(SetKind::Sps), (count & 0x1f).into(), rest),
+                _ => (Some(SetKind::Pps), (*count).into(), rest),
             },
             (VideoCodec::H265, [header, high, low, rest @ ..]) => {
                 let kind = match header & 0x3f {
-                    32 => Some(Kind::Vps),
-                    33 => Some(Kind::Sps),
-                    34 => Some(Kind::Pps),
+                    32 => Some(SetKind::Vps),
+                    33 => Some(SetKind::Sps),
+                    34 => Some(SetKind::Pps),
                     _ => None,
                 };
                 (kind, u16::from_be_bytes([*high, *low]), rest)
@@ -82,11 +82,11 @@ impl Sets<'_> {
 
     /// Whether a NAL unit can be a set of this kind. In H.264 only its header tells sets from their
     /// extensions.
-    fn may_be(&self, kind: Kind, nal: &[u8]) -> bool {
+    fn may_be(&self, kind: SetKind, nal: &[u8]) -> bool {
         match (self.codec, nal.first()) {
             (_, None) => false,
             (VideoCodec::H264, Some(header)) => {
-                header & 0x9f == if kind == Kind::Sps { 7 } else { 8 }
+                header & 0x9f == if kind == SetKind::Sps { 7 } else { 8 }
             }
             (VideoCodec::H265, Some(_)) => true,
         }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use ivt_media::rtp::clock::{self, Clock, Slew};
+use ivt_media::rtp::clock::{self, RtpClock, Slew};
 use ivt_media::rtp::rtcp::{self, Identity, Reception, Report};
 use ivt_media::rtp::sequence::{Place, Sequence, Verdict, Window};
 use ivt_media::rtp::{Packet, is_rtcp};
@@ -19,7 +19,7 @@ struct Track {
     /// How many packets the window holds.
     held: usize,
     sequence: Sequence,
-    clock: Clock,
+    clock: RtpClock,
     reception: Reception,
 }
 
@@ -56,7 +56,7 @@ impl Track {
             window: Window::default(),
             held: 0,
             sequence: Sequence::default(),
-            clock: Clock::new(rate),
+            clock: RtpClock::new(rate),
             reception: Reception::new(rate),
         }
     }

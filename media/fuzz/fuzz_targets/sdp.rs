@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use ivt_media::rtsp::sdp::{Description, Direction, Format, MAX_FORMATS, MAX_MEDIA, Media};
+use ivt_media::rtsp::sdp::{
+    Description, Direction, Format, MAX_FORMATS, MAX_MEDIA, MediaDescription,
+};
 use ivt_media::rtsp::tracks;
 use libfuzzer_sys::fuzz_target;
 
@@ -54,7 +56,7 @@ fn write(description: &Description) -> String {
     text
 }
 
-fn write_media(text: &mut String, media: &Media) -> std::fmt::Result {
+fn write_media(text: &mut String, media: &MediaDescription) -> std::fmt::Result {
     // A control character alone makes a word of the line, and no name.
     let name = if media.name.is_empty() { "\u{1}" } else { &media.name };
     write!(text, "m={name} 0 RTP/AVP")?;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::bits::Bits;
 use crate::flv::FlvError;
 use crate::frame::{AAC_RATES, AudioCodec, AudioParams, VideoCodec};
-use crate::record::{self, Kind};
+use crate::record::{self, SetKind};
 use crate::sps;
 
 /// Reads an `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1).
@@ -54,7 +54,7 @@ pub fn check_record(codec: VideoCodec, record: &[u8]) -> Result<(), FlvError> {
 
 /// Width and height in pixels, as the first sequence parameter set of the record has them.
 pub fn dimensions(codec: VideoCodec, record: &[u8]) -> Option<(u32, u32)> {
-    let (_, sps) = record::sets(codec, record).find(|(kind, _)| *kind == Kind::Sps)?;
+    let (_, sps) = record::sets(codec, record).find(|(kind, _)| *kind == SetKind::Sps)?;
     match codec {
         VideoCodec::H264 => Some(sps::h264(sps)?.dimensions),
         VideoCodec::H265 => sps::h265(sps)?.dimensions,

@@ -19,7 +19,7 @@ const TICKS_PER_MS: i64 = 90;
 /// dropped: nothing could decode them.
 #[derive(Debug, Default)]
 pub struct Demuxer {
-    clock: Clock,
+    clock: TagClock,
     metadata: Metadata,
     video: Option<Arc<VideoParams>>,
     audio: Option<Arc<AudioParams>>,
@@ -177,11 +177,11 @@ struct Packet {
 
 /// Follows the 32-bit milliseconds of tags across their wrap.
 #[derive(Debug, Default)]
-struct Clock {
+struct TagClock {
     last: Option<(u32, i64)>,
 }
 
-impl Clock {
+impl TagClock {
     fn unwrap(&mut self, stamp: u32) -> i64 {
         let ms = match self.last {
             None => i64::from(stamp),

@@ -14,7 +14,7 @@ const TAG_HEADER: usize = 11;
 /// # Errors
 ///
 /// The bytes do not begin with the header of an FLV file.
-pub fn tags(mut file: Bytes) -> Result<Tags, FlvError> {
+pub fn tags(mut file: Bytes) -> Result<FileTags, FlvError> {
     let truncated = FlvError::Truncated { what: "FLV file header" };
     let header: [u8; 9] = *file.first_chunk().ok_or(truncated.clone())?;
     if header[..3] != *b"FLV" {
@@ -29,7 +29,7 @@ pub fn tags(mut file: Bytes) -> Result<Tags, FlvError> {
         return Err(truncated);
     }
     file.advance(start);
-    Ok(Tags { rest: file })
+    Ok(FileTags { rest: file })
 }
 
 /// Writes a file's header and its tags.
@@ -40,11 +40,11 @@ pub struct Writer<W> {
 
 /// The tags of a file; other kinds of tags are passed over.
 #[derive(Clone, Debug)]
-pub struct Tags {
+pub struct FileTags {
     rest: Bytes,
 }
 
-impl Iterator for Tags {
+impl Iterator for FileTags {
     type Item = Result<Tag, FlvError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -11,7 +11,7 @@ pub mod metadata;
 mod mux;
 
 pub use demux::Demuxer;
-pub use mux::{Muxer, Tags};
+pub use mux::{FrameTags, Muxer};
 
 /// One FLV tag, or the RTMP message that carries the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

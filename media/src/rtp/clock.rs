@@ -20,7 +20,7 @@ const APART: i64 = 5 * CLOCK_HZ;
 
 /// The clock of one track.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub struct RtpClock {
     rate: u32,
     /// The first timestamp, as `RTP-Info` has it.
     told: Option<u32>,
@@ -39,7 +39,7 @@ struct Moment {
     at: i64,
 }
 
-impl Clock {
+impl RtpClock {
     /// A clock that ticks `rate` times a second, as the session description declares it; 0 is 90 000.
     pub fn new(rate: u32) -> Self {
         let rate = if rate == 0 { CLOCK_HZ as u32 } else { rate };
@@ -84,7 +84,7 @@ impl Clock {
         self.report = Some(Moment { ntp, at });
     }
 
-    /// The wall-clock time of a moment, in the form of [`Clock::report`]. As wrong as the camera's clock.
+    /// The wall-clock time of a moment, in the form of [`RtpClock::report`]. As wrong as the camera's clock.
     pub fn wall(&self, ticks: i64) -> Option<u64> {
         let (ntp, at) = self.moment()?;
         let since = ticks.saturating_sub(at);
@@ -123,7 +123,7 @@ impl Clock {
 
 /// What must be added to the ticks of the sound so that sound and picture of one moment have the same ticks:
 /// known once the reports of both tracks are believed, and at most 5 s.
-pub fn shift(video: &Clock, audio: &Clock) -> Option<i64> {
+pub fn shift(video: &RtpClock, audio: &RtpClock) -> Option<i64> {
     let (video, audio) = (video.moment()?, audio.moment()?);
     let apart = span(audio.0.wrapping_sub(video.0), CLOCK_HZ as u32);
     let shift = video.1.saturating_sub(audio.1).saturating_add(apart);

@@ -26,14 +26,14 @@ pub struct Description {
     /// The control address of the whole session, `*` included, as the camera wrote it.
     pub control: Option<String>,
     /// The media in the camera's order; one at least.
-    pub media: Vec<Media>,
+    pub media: Vec<MediaDescription>,
 }
 
 /// One `m=` line and what follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Media {
+pub struct MediaDescription {
     /// What the media carries.
-    pub kind: Kind,
+    pub kind: MediaKind,
     /// The word after `m=`, as the camera wrote it.
     pub name: String,
     /// The media's control address, absolute or relative, without control characters. It may hold
@@ -48,7 +48,7 @@ pub struct Media {
 
 /// What a media carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MediaKind {
     /// Pictures.
     Video,
     /// Sound.
@@ -147,7 +147,8 @@ impl Description {
     /// An ONVIF camera marks that track alone `a=sendonly`. Others mark what they themselves send,
     /// so pictures above all, as RFC 8866 has it; then it is the track they receive.
     pub fn is_talk_back(&self, media: usize) -> bool {
-        let Some(this) = self.media.get(media).filter(|media| media.kind == Kind::Audio) else {
+        let Some(this) = self.media.get(media).filter(|media| media.kind == MediaKind::Audio)
+        else {
             return false;
         };
         let others = |kind| {
@@ -157,16 +158,16 @@ impl Description {
         let directions = |kind| {
             others(kind).map(|other| other.direction).filter(|said| *said != Direction::Inactive)
         };
-        let mut pictures = directions(Kind::Video).peekable();
+        let mut pictures = directions(MediaKind::Video).peekable();
         let camera_sends =
             pictures.peek().is_some() && pictures.all(|said| said == Direction::SendOnly);
-        let mut sounds = directions(Kind::Audio);
+        let mut sounds = directions(MediaKind::Audio);
         match this.direction {
             Direction::SendOnly if camera_sends => {
                 sounds.any(|said| matches!(said, Direction::Unsaid | Direction::SendRecv))
             }
             Direction::SendOnly => {
-                directions(Kind::Video).chain(sounds).any(|said| said != Direction::SendOnly)
+                directions(MediaKind::Video).chain(sounds).any(|said| said != Direction::SendOnly)
             }
             Direction::RecvOnly => camera_sends && sounds.any(|said| said == Direction::SendOnly),
             _ => false,

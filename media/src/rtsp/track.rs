@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::setup::Path;
 use super::tracks::Chosen;
 use crate::rtp::Packet;
-use crate::rtp::clock::{self, Clock};
+use crate::rtp::clock::{self, RtpClock};
 use crate::rtp::rtcp::{Identity, RECEIVER_REPORT, Reception, SenderReport};
 use crate::rtp::sequence::{Counts, Sequence, Verdict};
 
@@ -32,7 +32,7 @@ pub(super) struct RtpTrack {
     rate: u32,
     /// RTP time at which the track begins, where the camera says so.
     start: Option<u32>,
-    clock: Clock,
+    clock: RtpClock,
     reception: Reception,
 }
 
@@ -49,7 +49,7 @@ impl RtpTrack {
             missing: 0,
             rate: chosen.clock_rate,
             start: None,
-            clock: Clock::new(chosen.clock_rate),
+            clock: RtpClock::new(chosen.clock_rate),
             reception: Reception::new(chosen.clock_rate),
         };
         (chosen.depacketizer, track)
@@ -160,14 +160,14 @@ impl RtpTrack {
     /// Forgets the start that was told: the track begins with the next packet.
     pub(super) fn forget_start(&mut self) {
         self.start = None;
-        self.clock = Clock::new(self.rate);
+        self.clock = RtpClock::new(self.rate);
     }
 
     /// Sets the real rate of the clock, which may show only in the first packets.
     pub(super) fn set_rate(&mut self, rate: u32) {
         if rate != self.rate {
             self.rate = rate;
-            self.clock = Clock::new(rate);
+            self.clock = RtpClock::new(rate);
             if let Some(start) = self.start {
                 self.clock.start_at(start);
             }

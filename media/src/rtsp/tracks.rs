@@ -7,7 +7,7 @@ use crate::frame::VideoCodec;
 use crate::rtp::audio::Audio;
 use crate::rtp::video::Video;
 
-use super::sdp::{Description, Direction, Format, Kind};
+use super::sdp::{Description, Direction, Format, MediaKind};
 
 /// The tracks to be set up; at least one.
 pub struct Tracks {
@@ -46,7 +46,7 @@ pub fn choose(description: &Description) -> Result<Tracks, String> {
 }
 
 fn picture(description: &Description) -> Option<Chosen<Video>> {
-    let videos = description.media.iter().filter(|media| media.kind == Kind::Video);
+    let videos = description.media.iter().filter(|media| media.kind == MediaKind::Video);
     videos.filter(|media| media.direction != Direction::Inactive).find_map(|media| {
         media.formats.iter().find_map(|format| {
             let depacketizer = video(format)?;
@@ -72,7 +72,7 @@ fn video(format: &Format) -> Option<Video> {
 fn sound(description: &Description) -> (Option<Chosen<Audio>>, Option<String>) {
     let mut soundless = None;
     for (number, media) in description.media.iter().enumerate() {
-        if media.kind != Kind::Audio || media.direction == Direction::Inactive {
+        if media.kind != MediaKind::Audio || media.direction == Direction::Inactive {
             continue;
         }
         if description.is_talk_back(number) {

@@ -39,7 +39,7 @@ pub struct Marks {
 }
 
 /// A PES packet being written. Exactly the length given at its beginning must be put into it.
-pub struct Unit<'a> {
+pub struct PesWriter<'a> {
     out: &'a mut Packets,
     lane: &'a mut Lane,
     /// Bytes of the unit not yet put.
@@ -76,8 +76,8 @@ impl Packets {
     }
 
     /// Begins a PES packet of `len` bytes, its header included.
-    pub fn unit<'a>(&'a mut self, lane: &'a mut Lane, len: usize, marks: Marks) -> Unit<'a> {
-        let mut unit = Unit { out: self, lane, left: len, room: 0 };
+    pub fn unit<'a>(&'a mut self, lane: &'a mut Lane, len: usize, marks: Marks) -> PesWriter<'a> {
+        let mut unit = PesWriter { out: self, lane, left: len, room: 0 };
         unit.next(true, marks);
         unit
     }
@@ -153,7 +153,7 @@ impl Marks {
     }
 }
 
-impl Unit<'_> {
+impl PesWriter<'_> {
     /// Writes the next bytes of the unit.
     pub fn put(&mut self, mut bytes: &[u8]) {
         loop {

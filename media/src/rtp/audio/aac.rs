@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::adts::Header;
-use super::bits::{Bits, Fault};
+use super::bits::{BitCursor, Fault};
 use super::config::{self, Config};
 use super::headers::{Layout, unquoted};
-use super::units::{MAX_IN_PACKET, MAX_UNIT, Place, Units};
+use super::units::{MAX_IN_PACKET, MAX_UNIT, UnitTime, Units};
 use super::{Parameters, Unsupported};
 use crate::rtp::Packet;
 
@@ -28,7 +28,7 @@ pub(super) struct Generic {
 #[derive(Clone, Copy, Debug)]
 struct Partial {
     /// When the unit is to be heard, by its first packet.
-    place: Place,
+    place: UnitTime,
     /// Bytes of the whole unit, as the headers of all its packets say.
     size: usize,
     /// Bytes that have not come.
@@ -56,7 +56,7 @@ impl Generic {
             return Err(Unsupported::encoding("mpeg4-celp"));
         }
         let declared = parameter("config").and_then(config::from_hex);
-        let read = declared.as_deref().map(|bytes| Config::read(&mut Bits::new(bytes)));
+        let read = declared.as_deref().map(|bytes| Config::read(&mut BitCursor::new(bytes)));
         let mut units = Units::new(clock_rate, None);
         match (read, declared) {
             (Some(Ok(config)), Some(bytes)) => units.configure(&config, &bytes),
@@ -65,7 +65,7 @@ impl Generic {
             }
             _ => {
                 let bytes = config::make(clock_rate, channels);
-                let config = Config::read(&mut Bits::new(&bytes));
+                let config = Config::read(&mut BitCursor::new(&bytes));
                 let config = config.map_err(|_| {
                     Unsupported::aac("MPEG4-GENERIC without a sampling rate".to_owned())
                 })?;
@@ -120,7 +120,12 @@ impl Generic {
     }
 
     /// Takes access units and their headers. Returns how many units begin in this packet.
-    fn headed(&mut self, mut headers: Bits<'_>, mut data: &[u8], arrival: &mut Arrival<'_>) -> u32 {
+    fn headed(
+        &mut self,
+        mut headers: BitCursor<'_>,
+        mut data: &[u8],
+        arrival: &mut Arrival<'_>,
+    ) -> u32 {
         let (mut begun, mut index, mut spread) = (0, 0u32, false);
         for n in 0.. {
             let Ok((size, delta)) = self.layout.header(&mut headers, n == 0) else { break };
@@ -152,7 +157,7 @@ impl Generic {
                 None => {}
             }
             begun += 1;
-            let place = Place { timestamp: arrival.timestamp, index };
+            let place = UnitTime { timestamp: arrival.timestamp, index };
             if let Some((unit, rest)) = data.split_at_checked(size) {
                 data = rest;
                 self.whole(unit, place, arrival);
@@ -172,7 +177,7 @@ impl Generic {
     /// Takes a packet without headers of RFC 3640: ADTS frames, or more of a unit. Returns how many
     /// units begin in it.
     fn headless(&mut self, payload: &[u8], arrival: &mut Arrival<'_>) -> u32 {
-        let place = Place { timestamp: arrival.timestamp, index: 0 };
+        let place = UnitTime { timestamp: arrival.timestamp, index: 0 };
         for frames in [Some(payload), payload.strip_prefix(&[0, 0])].into_iter().flatten() {
             if Header::read(frames).is_some() {
                 self.lose(arrival.units);
@@ -182,7 +187,7 @@ impl Generic {
         if let Some(partial) = self.partial {
             let rest = self.resume(partial, payload, arrival);
             if partial.framed {
-                self.frames(rest, Place { index: 1, ..place }, arrival);
+                self.frames(rest, UnitTime { index: 1, ..place }, arrival);
             }
         } else {
             arrival.units.dropped += 1;
@@ -191,14 +196,14 @@ impl Generic {
     }
 
     /// Takes ADTS frames, one after the other. Returns how many begin here.
-    fn frames(&mut self, mut data: &[u8], place: Place, arrival: &mut Arrival<'_>) -> u32 {
+    fn frames(&mut self, mut data: &[u8], place: UnitTime, arrival: &mut Arrival<'_>) -> u32 {
         let mut begun = 0;
         while let Some(header) = Header::read(data) {
             if begun as usize >= MAX_IN_PACKET {
                 arrival.units.dropped += 1;
                 break;
             }
-            let place = Place { index: place.index.saturating_add(begun), ..place };
+            let place = UnitTime { index: place.index.saturating_add(begun), ..place };
             begun += 1;
             let rest = match data.split_at_checked(header.frame) {
                 Some((_, rest)) => rest,
@@ -225,7 +230,7 @@ impl Generic {
 
     /// Takes a complete unit. It is ADTS if it begins like that: the first element of such a raw
     /// access unit would be its end.
-    fn whole(&mut self, unit: &[u8], place: Place, arrival: &mut Arrival<'_>) {
+    fn whole(&mut self, unit: &[u8], place: UnitTime, arrival: &mut Arrival<'_>) {
         if Header::read(unit).is_some_and(|header| header.frame <= unit.len()) {
             self.frames(unit, place, arrival);
             // A frame that is cut off here has no rest in later packets.
@@ -237,7 +242,7 @@ impl Generic {
     }
 
     /// Begins a unit of `size` bytes with its first part.
-    fn begin(&mut self, data: &[u8], size: usize, place: Place, arrival: &mut Arrival<'_>) {
+    fn begin(&mut self, data: &[u8], size: usize, place: UnitTime, arrival: &mut Arrival<'_>) {
         let header = Header::read(data).filter(|header| header.single && header.frame == size);
         let skip = header.map_or(0, |header| header.len.min(data.len()));
         if let Some(header) = header {
@@ -279,7 +284,7 @@ impl Partial {
 /// force.
 fn adopt(header: &Header, units: &mut Units) {
     let Some(bytes) = header.config else { return };
-    let Ok(config) = Config::read(&mut Bits::new(&bytes)) else { return };
+    let Ok(config) = Config::read(&mut BitCursor::new(&bytes)) else { return };
     if !units.is_configured(&config) {
         units.configure(&config, &bytes);
     }

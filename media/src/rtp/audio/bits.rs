@@ -15,13 +15,13 @@ pub(super) enum Fault {
 
 /// A position among the bits of a slice, most significant first.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bits<'a> {
+pub(super) struct BitCursor<'a> {
     bytes: &'a [u8],
     at: usize,
     end: usize,
 }
 
-impl<'a> Bits<'a> {
+impl<'a> BitCursor<'a> {
     /// A reader at the first bit of `bytes`.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, end: bytes.len().saturating_mul(8) }
@@ -93,7 +93,7 @@ mod tests {
             widths in prop::collection::vec(0u32..=32, 1..20),
         ) {
             let bytes = value.to_be_bytes();
-            let (mut bits, mut at) = (Bits::new(&bytes), 0);
+            let (mut bits, mut at) = (BitCursor::new(&bytes), 0);
             for width in widths {
                 if at + width > 128 {
                     prop_assert_eq!(bits.read(width), Err(Fault::Cut));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_limit_in_the_middle_of_a_byte_holds() {
-        let mut bits = Bits::limited(&[0xff, 0xff], 11);
+        let mut bits = BitCursor::limited(&[0xff, 0xff], 11);
         assert_eq!((bits.read(11), bits.read(1)), (Ok(0x7ff), Err(Fault::Cut)));
     }
 }

@@ -1,6 +1,6 @@
 //! `AudioSpecificConfig`: what a decoder of AAC must know (ISO/IEC 14496-3, 1.6.2.1).
 
-use super::bits::{Bits, Fault};
+use super::bits::{BitCursor, Fault};
 use crate::frame::AAC_RATES;
 
 /// Longest configuration, in bytes.
@@ -43,7 +43,7 @@ pub(super) struct Config {
 
 impl Config {
     /// Reads a configuration up to its last bit, but for an extension behind it.
-    pub(super) fn read(bits: &mut Bits<'_>) -> Result<Self, Fault> {
+    pub(super) fn read(bits: &mut BitCursor<'_>) -> Result<Self, Fault> {
         let start = bits.at();
         let mut object_type = read_object_type(bits)?;
         let rate = read_rate(bits)?;
@@ -140,14 +140,14 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-fn read_object_type(bits: &mut Bits<'_>) -> Result<u32, Fault> {
+fn read_object_type(bits: &mut BitCursor<'_>) -> Result<u32, Fault> {
     match bits.read(5)? {
         object::ESCAPE => Ok(32 + bits.read(6)?),
         object_type => Ok(object_type),
     }
 }
 
-fn read_rate(bits: &mut Bits<'_>) -> Result<u32, Fault> {
+fn read_rate(bits: &mut BitCursor<'_>) -> Result<u32, Fault> {
     let rate = match bits.read(4)? {
         15 => Some(bits.read(24)?).filter(|rate| ANY_RATE.contains(rate)),
         index => AAC_RATES.get(index as usize).copied(),
@@ -157,7 +157,7 @@ fn read_rate(bits: &mut Bits<'_>) -> Result<u32, Fault> {
 
 /// Channels of a program config element (ISO/IEC 14496-3, 4.4.1.1) in a configuration that begins
 /// at bit `start`.
-fn read_program(bits: &mut Bits<'_>, start: usize) -> Result<u16, Fault> {
+fn read_program(bits: &mut BitCursor<'_>, start: usize) -> Result<u16, Fault> {
     bits.read(10)?;
     let elements = bits.read(4)? + bits.read(4)? + bits.read(4)?;
     let low = bits.read(2)?;
@@ -188,7 +188,7 @@ mod tests {
 
     fn read(hex: &str) -> Result<(u32, u32, u16, u32), Fault> {
         let bytes = from_hex(hex).unwrap();
-        Config::read(&mut Bits::new(&bytes))
+        Config::read(&mut BitCursor::new(&bytes))
             .map(|config| (config.object_type, config.rate, config.channels, config.samples))
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let bits = bits.put(1, 0).put(1, 1).put(4, 9).put(1, 0).put(5, 0b10000).put(5, 0).put(4, 0);
         let pad = bits.bits().wrapping_neg() % 8;
         let bits = bits.put(pad as u32, 0).put(8, 1).put(8, 0x55);
-        let mut reader = Bits::new(&bits.bytes);
+        let mut reader = BitCursor::new(&bits.bytes);
         assert_eq!(Config::read(&mut reader).map(|config| config.channels), Ok(4));
         assert_eq!(reader.left(), 0);
     }
@@ -255,7 +255,7 @@ mod tests {
     fn a_configuration_is_made_where_there_is_none() {
         for rate in AAC_RATES.into_iter().chain([18900, 30000, 50000, 90000]) {
             for (channels, want) in [(0, 1), (1, 1), (2, 2), (6, 6), (8, 8), (77, 2)] {
-                let config = Config::read(&mut Bits::new(&make(rate, channels))).unwrap();
+                let config = Config::read(&mut BitCursor::new(&make(rate, channels))).unwrap();
                 assert_eq!((config.rate, config.channels, config.samples), (rate, want, 1024));
             }
         }
@@ -270,7 +270,7 @@ mod tests {
             rate in any::<u32>(),
             channels in any::<u16>(),
         ) {
-            let _ = Config::read(&mut Bits::new(&bytes));
+            let _ = Config::read(&mut BitCursor::new(&bytes));
             let _ = from_hex(&text);
             make(rate, channels);
         }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::Unsupported;
-use super::units::{Place, Units};
+use super::units::{UnitTime, Units};
 use crate::frame::{AudioCodec, AudioParams};
 use crate::g711::Law;
 use crate::rtp::Packet;
@@ -78,7 +78,7 @@ impl G711 {
                 }));
             }
         }
-        units.finish(Place { timestamp: packet.timestamp, index: 0 }, received);
+        units.finish(UnitTime { timestamp: packet.timestamp, index: 0 }, received);
     }
 
     /// Notes that the next packet does not go on where the last one ended.

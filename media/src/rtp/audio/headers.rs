@@ -1,7 +1,7 @@
 //! What stands before the access units of a packet of RFC 3640: their headers and an auxiliary section.
 
 use super::Parameters;
-use super::bits::{Bits, Fault};
+use super::bits::{BitCursor, Fault};
 
 /// Widths in bits of the fields before the access units (RFC 3640 3.2.1 and 4.1).
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl Layout {
     }
 
     /// Splits a payload into headers and access units. `None` where the two contradict each other.
-    pub(super) fn sections<'d>(&self, payload: &'d [u8]) -> Option<(Bits<'d>, &'d [u8])> {
+    pub(super) fn sections<'d>(&self, payload: &'d [u8]) -> Option<(BitCursor<'d>, &'d [u8])> {
         let least = self.least(true);
         let (headers, rest) = if least == 0 {
-            (Bits::new(&[]), payload)
+            (BitCursor::new(&[]), payload)
         } else {
             let (len, rest) = payload.split_first_chunk()?;
             let mut len = usize::from(u16::from_be_bytes(*len));
@@ -62,19 +62,19 @@ impl Layout {
                 return None;
             }
             let (headers, rest) = rest.split_at_checked(len.div_ceil(8))?;
-            (Bits::limited(headers, len), rest)
+            (BitCursor::limited(headers, len), rest)
         };
         if self.auxiliary == 0 {
             return Some((headers, rest));
         }
-        let mut bits = Bits::new(rest);
+        let mut bits = BitCursor::new(rest);
         let size = bits.read(self.auxiliary).ok()?;
         bits.skip(size as usize).ok()?;
         Some((headers, rest.get(bits.at().div_ceil(8)..)?))
     }
 
     /// Whether another header follows.
-    pub(super) fn has_header(&self, headers: &Bits<'_>) -> bool {
+    pub(super) fn has_header(&self, headers: &BitCursor<'_>) -> bool {
         let least = self.least(false);
         least > 0 && headers.left() >= least
     }
@@ -83,7 +83,7 @@ impl Layout {
     /// and the unit before.
     pub(super) fn header(
         &self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitCursor<'_>,
         first: bool,
     ) -> Result<(Option<usize>, u32), Fault> {
         if !first && !self.has_header(bits) {

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::bits::{Bits, Fault, shifted};
+use super::bits::{BitCursor, Fault, shifted};
 use super::config::{self, Config};
-use super::units::{MAX_UNIT, Place, Units};
+use super::units::{MAX_UNIT, UnitTime, Units};
 use super::{Parameters, Unsupported};
 use crate::rtp::Packet;
 
@@ -121,7 +121,7 @@ impl Latm {
         let in_band = match (self.in_band, self.mux) {
             (None, Some(mux)) => {
                 // An element begins with its own length only if its multiplex is elsewhere.
-                let plain = match self.find(&mux, Bits::new(element)) {
+                let plain = match self.find(&mux, BitCursor::new(element)) {
                     Ok(left) => left < 8,
                     Err(fault) => fault == Fault::Cut && !marker,
                 };
@@ -130,7 +130,7 @@ impl Latm {
             }
             (in_band, _) => in_band != Some(false),
         };
-        let mut bits = Bits::new(element);
+        let mut bits = BitCursor::new(element);
         let fresh = in_band && !bits.flag()?;
         let mux = if fresh { Mux::read(&mut bits)? } else { self.mux.ok_or(Fault::Broken)? };
         let left = self.find(&mux, bits)?;
@@ -139,7 +139,7 @@ impl Latm {
     }
 
     /// Notes where the access units lie. Returns the number of bits behind them.
-    fn find(&mut self, mux: &Mux, mut bits: Bits<'_>) -> Result<usize, Fault> {
+    fn find(&mut self, mux: &Mux, mut bits: BitCursor<'_>) -> Result<usize, Fault> {
         self.spans.clear();
         for _ in 0..mux.units {
             let len = match mux.constant {
@@ -171,7 +171,7 @@ impl Latm {
         }
         units.rate.packet(packet.timestamp, mux.units, follows);
         for (index, (at, len)) in (0..).zip(&self.spans) {
-            let place = Place { timestamp: packet.timestamp, index };
+            let place = UnitTime { timestamp: packet.timestamp, index };
             let unit = element.get(at / 8..).and_then(|rest| rest.get(..*len)).unwrap_or_default();
             if at % 8 == 0 {
                 units.push(place, received, element.slice_ref(unit));
@@ -188,16 +188,16 @@ impl Mux {
     /// Reads the multiplex that `config=` holds, or the configuration of the sound alone, which
     /// some cameras give instead.
     fn declared(bytes: &[u8]) -> Result<Self, Fault> {
-        let mut bits = Bits::new(bytes);
+        let mut bits = BitCursor::new(bytes);
         Self::read(&mut bits).or_else(|fault| {
-            let config = Config::read(&mut Bits::new(bytes)).map_err(|_| fault)?;
+            let config = Config::read(&mut BitCursor::new(bytes)).map_err(|_| fault)?;
             Ok(Self { config, written: (0, bytes.len() * 8), units: 1, constant: None, other: 0 })
         })
     }
 
     /// Reads a `StreamMuxConfig` of one program with one layer, version 0 (ISO/IEC 14496-3 table
     /// 1.42).
-    fn read(bits: &mut Bits<'_>) -> Result<Self, Fault> {
+    fn read(bits: &mut BitCursor<'_>) -> Result<Self, Fault> {
         let (second_version, same_time) = (bits.flag()?, bits.flag()?);
         let units = 1 + bits.read(6)?;
         let (more_programs, more_layers) = (bits.read(4)?, bits.read(3)?);
@@ -245,7 +245,7 @@ impl Mux {
 }
 
 /// Reads a `PayloadLengthInfo` (ISO/IEC 14496-3 table 1.44).
-fn read_length(bits: &mut Bits<'_>) -> Result<usize, Fault> {
+fn read_length(bits: &mut BitCursor<'_>) -> Result<usize, Fault> {
     let mut len = 0;
     loop {
         let more = bits.read(8)?;

@@ -43,7 +43,7 @@ pub(super) struct Units {
 
 /// When a unit is to be heard: `index` units after the timestamp of its packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct UnitTime {
     /// RTP timestamp of the packet.
     pub(super) timestamp: u32,
     /// Units between the packet's timestamp and the unit.
@@ -53,7 +53,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 struct Unit {
     params: Arc<AudioParams>,
-    place: Place,
+    place: UnitTime,
     received: Instant,
     data: Bytes,
 }
@@ -133,14 +133,14 @@ impl Units {
     }
 
     /// Gives the unit that was put together.
-    pub(super) fn finish(&mut self, place: Place, received: Instant) {
+    pub(super) fn finish(&mut self, place: UnitTime, received: Instant) {
         let data = self.take();
         self.push(place, received, data);
     }
 
     /// Gives a complete unit. Without bytes there is none, and before its parameters are known it
     /// is dropped.
-    pub(super) fn push(&mut self, place: Place, received: Instant, data: Bytes) {
+    pub(super) fn push(&mut self, place: UnitTime, received: Instant, data: Bytes) {
         if data.is_empty() {
             return;
         }
@@ -205,7 +205,7 @@ impl Units {
     }
 }
 
-impl Place {
+impl UnitTime {
     /// The unit's own timestamp.
     pub(super) fn at(self, rate: &Rate) -> u32 {
         self.timestamp.wrapping_add(rate.ticks(self.index))

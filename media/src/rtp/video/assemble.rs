@@ -4,7 +4,7 @@ use super::nal::{self, Payload, Role, Slice};
 use super::unit::Full;
 use super::{MAX_SET, SEARCHED, Unit, Video, h264, h265};
 use crate::frame::VideoCodec;
-use crate::record::Kind;
+use crate::record::SetKind;
 use crate::rtp::Packet;
 
 /// First bytes of a NAL unit, within which a slice header says what it must.
@@ -13,7 +13,7 @@ const HEAD: usize = 32;
 /// The NAL unit at hand.
 #[derive(Debug, Default)]
 pub(super) struct Nal {
-    place: Place,
+    place: Destination,
     /// First bytes of the NAL unit, until they tell what it is.
     head: [u8; HEAD],
     len: usize,
@@ -25,7 +25,7 @@ pub(super) struct Nal {
 
 /// Where the bytes of the NAL unit go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Destination {
     #[default]
     None,
     Head,
@@ -44,7 +44,7 @@ enum Purpose {
 impl Nal {
     /// Whether the NAL unit began and may belong to the unit at hand or to the next.
     pub(super) fn is_undecided(&self) -> bool {
-        self.place == Place::Head && self.len > 0
+        self.place == Destination::Head && self.len > 0
     }
 
     fn head(&self) -> &[u8] {
@@ -83,7 +83,7 @@ impl Video {
     /// Begins a NAL unit with its header, or with nothing if that follows.
     pub(super) fn begin_nal(&mut self, header: &[u8]) {
         self.end_nal();
-        self.nal.place = Place::Head;
+        self.nal.place = Destination::Head;
         (self.nal.len, self.nal.zeros) = (0, 0);
         self.nal.timestamp = self.timestamp;
         self.fill_head(header, HEAD);
@@ -113,9 +113,9 @@ impl Video {
 
     /// Takes the next bytes of the NAL unit, and NAL units behind start codes in them.
     fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && self.nal.place != Place::None {
+        while !bytes.is_empty() && self.nal.place != Destination::None {
             let missing = self.header_len().saturating_sub(self.nal.len);
-            if self.nal.place == Place::Head && missing > 0 {
+            if self.nal.place == Destination::Head && missing > 0 {
                 bytes = self.fill_head(bytes, self.header_len());
                 // Zeros at the end of the header are the front of a start code, since no header
                 // ends with a zero.
@@ -137,7 +137,7 @@ impl Video {
     }
 
     fn put(&mut self, mut bytes: &[u8]) {
-        if self.nal.place == Place::Head {
+        if self.nal.place == Destination::Head {
             bytes = self.fill_head(bytes, HEAD);
             let role = if self.nal.len > self.header_len() { self.role() } else { None };
             match role {
@@ -145,25 +145,25 @@ impl Video {
                 None if self.nal.len < HEAD => return,
                 None => self.give_up_nal(),
             }
-            if let Place::Kept(..) = self.nal.place {
+            if let Destination::Kept(..) = self.nal.place {
                 let (head, len) = (self.nal.head, self.nal.len);
                 self.keep(head.get(..len).unwrap_or_default());
             }
         }
-        if let Place::Kept(..) = self.nal.place {
+        if let Destination::Kept(..) = self.nal.place {
             self.keep(bytes);
         }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let Place::Kept(start, purpose) = self.nal.place else { return };
+        let Destination::Kept(start, purpose) = self.nal.place else { return };
         match purpose {
             Purpose::Slice => self.slice_timestamp = Some(self.timestamp),
             Purpose::Sei => {}
             // A set that is too long is taken away again when it ends.
             Purpose::Set if self.unit.data.len() + bytes.len() - start > MAX_SET + 4 => {
                 self.unit.remove_nal(start);
-                self.nal.place = Place::Skipped;
+                self.nal.place = Destination::Skipped;
                 return;
             }
             Purpose::Set => {}
@@ -180,14 +180,14 @@ impl Video {
     pub(super) fn end_nal(&mut self) {
         match std::mem::take(&mut self.nal.place) {
             // A header alone is no NAL unit.
-            Place::Head if self.nal.len > self.header_len() => self.give_up_nal(),
-            Place::Kept(start, Purpose::Set) => {
+            Destination::Head if self.nal.len > self.header_len() => self.give_up_nal(),
+            Destination::Kept(start, Purpose::Set) => {
                 let nal = self.unit.end_nal(start);
                 let kind = self.sets.store(nal);
-                self.unit.in_band |= kind == Some(Kind::Sps);
+                self.unit.in_band |= kind == Some(SetKind::Sps);
                 self.unit.remove_nal(start);
             }
-            Place::Kept(start, purpose) => {
+            Destination::Kept(start, purpose) => {
                 let nal = self.unit.end_nal(start);
                 if purpose == Purpose::Sei && self.codec == VideoCodec::H264 {
                     let recovery = h264::recovery_point(nal);
@@ -196,12 +196,12 @@ impl Video {
             }
             _ => {}
         }
-        self.nal.place = Place::None;
+        self.nal.place = Destination::None;
     }
 
     /// Gives up the NAL unit, whose head does not tell what it must.
     fn give_up_nal(&mut self) {
-        self.nal.place = Place::Skipped;
+        self.nal.place = Destination::Skipped;
         if self.is_slice() {
             self.damage();
         }
@@ -211,15 +211,15 @@ impl Video {
     pub(super) fn damage(&mut self) {
         self.unit.damage();
         self.unit.timestamp = self.timestamp;
-        self.nal.place = Place::Skipped;
+        self.nal.place = Destination::Skipped;
     }
 
     /// Decides where the NAL unit at hand goes; ends the unit that it does not belong to.
-    fn place(&mut self, role: Role) -> Place {
+    fn place(&mut self, role: Role) -> Destination {
         let timestamp = self.nal.timestamp;
         let same_time = self.unit.has_slice && self.unit.timestamp == timestamp;
         match role {
-            Role::Foreign => return Place::Skipped,
+            Role::Foreign => return Destination::Skipped,
             Role::Slice(slice) => return self.slice(slice),
             // Each field of a frame may have its own delimiter and information.
             Role::Set | Role::Sei | Role::Delimiter if same_time && self.unit.lacks_field() => {}
@@ -236,11 +236,11 @@ impl Video {
             Role::Suffix if self.unit.has_slice && !self.unit.damaged => {
                 self.begin_kept(Purpose::Sei)
             }
-            _ => Place::Skipped,
+            _ => Destination::Skipped,
         }
     }
 
-    fn slice(&mut self, slice: Slice) -> Place {
+    fn slice(&mut self, slice: Slice) -> Destination {
         self.slices_seen = true;
         let timestamp = self.nal.timestamp;
         let second = self.unit.timestamp == timestamp && self.unit.is_second_field(slice);
@@ -255,7 +255,7 @@ impl Video {
             self.damage();
         }
         if self.unit.damaged {
-            return Place::Skipped;
+            return Destination::Skipped;
         }
         if slice.first {
             self.early = None;
@@ -293,12 +293,12 @@ impl Video {
         }
     }
 
-    fn begin_kept(&mut self, purpose: Purpose) -> Place {
+    fn begin_kept(&mut self, purpose: Purpose) -> Destination {
         match self.unit.begin_nal() {
-            Ok(start) => Place::Kept(start, purpose),
+            Ok(start) => Destination::Kept(start, purpose),
             Err(Full) => {
                 self.damage();
-                Place::Skipped
+                Destination::Skipped
             }
         }
     }

@@ -14,7 +14,7 @@ const KEYLESS: Duration = Duration::from_secs(3);
 /// Lets the pictures of one stream pass, or not.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    force: Option<Force>,
+    force: Option<InForce>,
     /// When the stream began.
     pub(super) began: Option<Instant>,
     /// Whether nothing but a key picture may follow.
@@ -35,7 +35,7 @@ pub(super) struct Gate {
 
 /// The parameters in force.
 #[derive(Debug)]
-struct Force {
+struct InForce {
     sps: u8,
     params: Arc<VideoParams>,
     reorder_depth: Option<usize>,
@@ -128,7 +128,7 @@ impl Gate {
             sets.settle();
             let same = self.force.take().map(|force| force.params).filter(|old| **old == params);
             let params = same.unwrap_or_else(|| Arc::new(params));
-            self.force = Some(Force { sps, params, reorder_depth });
+            self.force = Some(InForce { sps, params, reorder_depth });
         }
         Some(self.force.as_ref()?.params.clone())
     }
