@@ -1,5 +1,5 @@
-//! The login of RTSP: Basic (RFC 7617) and Digest (RFC 7616, RFC 2617), as far as cameras have it.
-//! Requests with a login have no body.
+//! Basic (RFC 7617) and Digest (RFC 7616, RFC 2617) logins over RTSP and HTTP, as far as cameras
+//! have them. Requests with a login have no body.
 
 mod challenge;
 
@@ -29,15 +29,17 @@ pub struct Credentials {
 /// The login of one connection. Printing it shows nothing secret.
 pub struct Login {
     credentials: Credentials,
-    /// Answers the next request.
+    /// The challenge that the next request answers; `None` before any 401.
     active: Option<Active>,
-    /// What the camera offered last.
+    /// Challenges of the camera's newest 401 that had any.
     offers: Vec<Challenge>,
+    /// Schemes whose answers the camera refused.
     refused: Vec<Scheme>,
-    /// The scheme that passed last.
+    /// Scheme of the newest answer that the camera accepted.
     passed: Option<Scheme>,
+    /// How often a nonce was called stale before any login passed.
     stale: u8,
-    /// Answers of 401 since a request passed.
+    /// How many 401 came since a request passed.
     renewals: u8,
 }
 
@@ -48,18 +50,21 @@ pub enum Next {
     Retry,
     /// Give up: the user name or the password is wrong, by every scheme the camera offers.
     Refused,
-    /// Give up: the camera offers other schemes only. Their names, fit for a log.
+    /// Give up: the camera offers only schemes that are unknown here. Holds their names, fit for a
+    /// log.
     Unsupported(String),
     /// Give up: the camera refuses again and again what it accepted before. The password is right.
     Unsettled,
 }
 
+/// A challenge, and what was sent in answer to it.
 struct Active {
     challenge: Challenge,
+    /// Nonce of the client: 16 hexadecimal digits.
     cnonce: String,
-    /// Requests with this nonce (`nc`).
+    /// How many requests were sent with the nonce of the challenge (`nc`).
     count: u32,
-    /// A request carried it.
+    /// Whether a request has carried an answer to the challenge.
     used: bool,
 }
 
@@ -90,12 +95,12 @@ impl Login {
         Some(active.digest(username, password, method, uri))
     }
 
-    /// A 401 came, with these values of `WWW-Authenticate` headers.
+    /// Takes a 401, with the values of its `WWW-Authenticate` headers.
     pub fn challenged<'a>(&mut self, mut values: impl Iterator<Item = &'a str>) -> Next {
         self.answer(challenge::read(&mut values))
     }
 
-    /// A request with an authorization was answered, and not by 401.
+    /// Notes that a request with an authorization was answered, and not by 401.
     pub fn accepted(&mut self) {
         if let Some(active) = self.active.as_ref().filter(|active| active.used) {
             self.passed = Some(active.challenge.scheme);
@@ -114,10 +119,11 @@ impl Login {
         }
     }
 
-    /// Nothing has passed yet. Each refusal counts, as cameras lock accounts: a scheme is tried
-    /// once, and again only where the camera says that nothing but the nonce was wrong.
+    /// Chooses a scheme while no login has passed. Cameras lock accounts after refusals, so a
+    /// scheme is tried once, and again only where the camera says that nothing but the nonce was
+    /// wrong.
     fn begin(&mut self, offers: Vec<Challenge>) -> Next {
-        // A 401 that offers nothing refuses what the one before it offered.
+        // A 401 without challenges refuses the challenges of the 401 before.
         let stale = |scheme| offers.iter().any(|offer| offer.scheme == scheme && offer.stale);
         if let Some(active) = self.active.as_ref().filter(|active| active.used) {
             let scheme = active.challenge.scheme;
@@ -140,8 +146,8 @@ impl Login {
         }
     }
 
-    /// The password is known to be right: what is wrong is the nonce, or how the camera checks
-    /// this request.
+    /// Chooses a scheme after a login has passed: the password is right, so the nonce is outdated
+    /// or the camera checks this request in another way.
     fn renew(&mut self, passed: Scheme, offers: Vec<Challenge>) -> Next {
         if self.renewals == MAX_RENEWALS {
             self.active = None;
@@ -149,7 +155,7 @@ impl Login {
         }
         self.renewals += 1;
         if offers.is_empty() {
-            // Without an authorization, the camera has to offer something.
+            // A request without an authorization makes the camera offer a scheme.
             self.active = None;
             return Next::Retry;
         }
@@ -199,7 +205,8 @@ impl fmt::Debug for Login {
 }
 
 impl Active {
-    /// RFC 7616 3.4, and RFC 2069 where the camera names no protection.
+    /// The value of the `Authorization` header by RFC 7616 3.4, or by RFC 2069 where the camera
+    /// names no protection.
     fn digest(&self, username: &str, password: &str, method: &str, uri: &str) -> String {
         let Challenge { scheme, realm, nonce, opaque, algorithm, qop, .. } = &self.challenge;
         let (cnonce, count) = (&self.cnonce, format!("{:08x}", self.count));

@@ -12,7 +12,7 @@ fn challenge(login: &mut Login, values: &[&str]) -> Next {
     login.challenged(values.iter().copied())
 }
 
-/// The answer of Mufasa to the GET of the examples.
+/// The `Authorization` of user Mufasa for the GET request of the standards' examples.
 fn example(password: &str, challenge: &str, cnonce: &str) -> String {
     let mut login = login("Mufasa", password);
     assert_eq!(login.challenged([challenge].into_iter()), Next::Retry);
@@ -20,7 +20,7 @@ fn example(password: &str, challenge: &str, cnonce: &str) -> String {
     login.authorization("GET", "/dir/index.html").unwrap()
 }
 
-/// A parameter of an authorization, as it stands.
+/// A parameter of a Digest authorization, its quotes included.
 fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let list = header.strip_prefix("Digest ")?;
     list.split(", ").find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
@@ -121,7 +121,7 @@ fn requests_are_counted_for_each_nonce() {
         for count in expected {
             let header = login.authorization("OPTIONS", URI).unwrap();
             assert_eq!(parameter(&header, "nc"), Some(*count));
-            // The key of the session holds it.
+            // The key of a session is made of the cnonce, so one nonce keeps one cnonce.
             let found = parameter(&header, "cnonce").map(str::to_owned);
             assert_eq!(*cnonce.get_or_insert(found.clone()), found);
             login.accepted();
@@ -138,9 +138,9 @@ struct Camera {
     password: &'static str,
     /// Its challenges, with `NONCE` in place of the nonce.
     offers: Vec<&'static str>,
-    /// It checks only what begins like this.
+    /// Beginning of the schemes whose answers the camera accepts.
     accepts: &'static str,
-    /// Requests a nonce is good for.
+    /// How many requests the camera accepts with one nonce.
     uses: u32,
     nonce: u32,
     used: u32,

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt as _};
 
-/// What lived this long was good: its loss starts the schedule anew.
+/// A connection that lasted this long was healthy: its loss restarts the schedule.
 pub const HEALTH: Duration = Duration::from_secs(60);
 
 /// Full jitter: each delay is uniform between a floor and a window that grows, so that those who
 /// were cut off together do not come back together.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// No delay is shorter.
+    /// Shortest delay.
     pub floor: Duration,
-    /// The window of each delay in turn; the last one repeats for ever. Not empty.
+    /// Longest delay of each attempt in turn; the last one repeats for ever. Not empty.
     pub windows: &'static [Duration],
 }
 
@@ -39,13 +39,13 @@ impl Backoff {
         rng.random_range(floor..=window.unwrap_or_default().max(floor))
     }
 
-    /// A delay from the longest window, which all that follow are taken from too.
+    /// A delay from the longest window. All later delays are from that window, too.
     pub fn longest(&mut self, rng: &mut impl Rng) -> Duration {
         self.failures = self.policy.windows.len();
         self.next(rng)
     }
 
-    /// Notes how long that lived which is now lost.
+    /// Restarts the schedule if the lost connection lasted at least [`HEALTH`].
     pub fn lived(&mut self, lifetime: Duration) {
         if lifetime >= HEALTH {
             self.failures = 0;

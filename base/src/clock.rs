@@ -10,7 +10,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Reads `device`; it cannot be earlier than `passed`.
+    /// A clock that reads `device` and is never earlier than `passed`.
     pub fn new(device: fn() -> SystemTime, passed: SystemTime) -> Self {
         Self { device, passed }
     }
@@ -27,7 +27,7 @@ impl Clock {
 }
 
 impl Default for Clock {
-    /// Believes the device.
+    /// A clock that believes the device, whatever it says.
     fn default() -> Self {
         Self::new(SystemTime::now, UNIX_EPOCH)
     }

@@ -21,7 +21,7 @@ pub struct Utc {
 }
 
 impl From<SystemTime> for Utc {
-    /// What lies before 1970 counts as 1970.
+    /// The date of a moment; moments before 1970 count as 1970.
     fn from(time: SystemTime) -> Self {
         let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (year, month, day) = civil(seconds / 86_400);
@@ -43,7 +43,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     const YEAR: u64 = 365;
     const CENTURY: u64 = 100 * YEAR + 24;
     const FOUR_CENTURIES: u64 = 4 * CENTURY + 1;
-    // From 1 March of the year 0.
+    // Days since 1 March of the year 0.
     let days = days + 719_468;
     let (era, day) = (days / FOUR_CENTURIES, days % FOUR_CENTURIES);
     let year = (day - day / (4 * YEAR) + day / CENTURY - day / (FOUR_CENTURIES - 1)) / YEAR;

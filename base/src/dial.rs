@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
-/// More addresses of one name are not tried.
+/// Most addresses of one name that are tried.
 const ADDRESSES: usize = 8;
 
 /// Why there is no connection.
@@ -15,7 +15,7 @@ const ADDRESSES: usize = 8;
 pub enum Unconnected {
     /// The name has no address.
     Resolve(io::Error),
-    /// No address takes connections: the one tried last, and what the system said.
+    /// No address takes connections. Holds the address tried last and what the system said.
     Connect(SocketAddr, io::Error),
 }
 
@@ -28,8 +28,12 @@ impl Unconnected {
     }
 }
 
-/// Tries the addresses of `host` in turn: `open` connects to one. `limit` says how long that may take,
-/// given how many are left with it.
+/// Tries the addresses of `host` in turn, each with `open`. `limit` says how long one try may take,
+/// given the number of addresses that were not tried before.
+///
+/// # Errors
+///
+/// The name has no address, or no address takes a connection in time.
 pub async fn connect<F>(
     host: &str,
     port: u16,
@@ -54,7 +58,8 @@ where
     Err(last)
 }
 
-/// An equal part of the time until `deadline` for each of the addresses that are left.
+/// Limits for [`connect`]: each address that is left gets an equal part of the time until
+/// `deadline`.
 pub fn shared(deadline: Instant) -> impl Fn(u32) -> Duration {
     move |left| deadline.saturating_duration_since(Instant::now()) / left.max(1)
 }

@@ -1,4 +1,4 @@
-//! In place of TLS, in a program built without it: whoever asks for it is told so.
+//! Stands in for TLS in a program built without it: whoever asks for TLS is told so.
 
 use std::io;
 use std::path::Path;
@@ -17,11 +17,15 @@ pub enum TlsError {
     Io(#[from] io::Error),
 }
 
-/// Nobody has one.
+/// A configuration that cannot be made without TLS.
 #[derive(Clone, Debug)]
 pub enum ClientConfig {}
 
-/// Always an error.
+/// Fails, since this program has no TLS.
+///
+/// # Errors
+///
+/// Always [`TlsError::Absent`].
 pub fn client_config(
     _ca_file: Option<&Path>,
     _clock: Clock,
@@ -29,7 +33,11 @@ pub fn client_config(
     Err(TlsError::Absent)
 }
 
-/// Never called, for want of a configuration.
+/// Cannot be called, since there is no configuration.
+///
+/// # Errors
+///
+/// None.
 pub async fn connect<S>(config: Arc<ClientConfig>, _host: &str, _io: S) -> Result<S, TlsError> {
     match *config {}
 }

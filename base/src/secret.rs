@@ -1,4 +1,4 @@
-//! What must never be printed.
+//! Values that must never be printed.
 
 use std::fmt::{self, Debug, Formatter};
 
@@ -13,12 +13,12 @@ impl<T> Secret<T> {
         Self(inner)
     }
 
-    /// For the peer it is meant for.
+    /// The secret, for the one peer that it is meant for.
     pub fn expose(&self) -> &T {
         &self.0
     }
 
-    /// For the peer it is meant for, as a whole.
+    /// Gives up the secret, for the one peer that it is meant for.
     pub fn into_exposed(self) -> T {
         self.0
     }

@@ -1,6 +1,6 @@
 //! What peers say, made fit for a log.
 
-/// What a peer says goes no further than this many characters.
+/// Longest text of a peer that is kept, in characters.
 const LONGEST: usize = 200;
 
 /// A peer's text on one line, without control characters and cut to 200 characters.

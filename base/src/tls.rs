@@ -35,7 +35,7 @@ pub enum TlsError {
     /// The TLS library is built without what it needs.
     #[error("TLS set-up: {0}")]
     Setup(#[from] rustls::Error),
-    /// The host can be in no certificate.
+    /// No certificate can be for this host.
     #[error("no valid host name: {0}")]
     Name(#[from] InvalidDnsNameError),
     /// The handshake failed: no trust, another name, out of date, or no TLS at all.
@@ -43,9 +43,14 @@ pub enum TlsError {
     Handshake(#[from] io::Error),
 }
 
-/// A configuration that trusts the certificates of `ca_file` (PEM) and no others; without one,
-/// those of the system, and where the device has none, Mozilla's. All are judged by `clock`. Costs
-/// memory by the hundred KiB, so make it when it is first needed, and share it.
+/// A configuration that trusts the certificates of `ca_file` (PEM) and no others. Without a file it
+/// trusts those of the system or, where the device has none, Mozilla's. Validity is judged by
+/// `clock`. A configuration costs hundreds of KiB, so make it when it is first needed, and share
+/// it.
+///
+/// # Errors
+///
+/// The file cannot be read or holds no usable certificate, or the TLS library lacks what it needs.
 pub fn client_config(ca_file: Option<&Path>, clock: Clock) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = match ca_file {
         Some(path) => pinned(path)?,
@@ -55,15 +60,19 @@ pub fn client_config(ca_file: Option<&Path>, clock: Clock) -> Result<Arc<ClientC
     let verifier = Verifier::new(roots, provider.clone(), clock)?;
     let config = ClientConfig::builder_with_details(provider, Arc::new(clock))
         .with_safe_default_protocol_versions()?
-        // Not weaker than the library's own, which it asks.
+        // Our verifier asks the library's own, so that it accepts nothing more.
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
 
-/// A configuration that trusts no certificate at all: small, for those that must hold one and
-/// never use it.
+/// A configuration that trusts no certificate: a small one for those that must hold one and never
+/// use it.
+///
+/// # Errors
+///
+/// The TLS library lacks what it needs.
 pub fn trustless() -> Result<ClientConfig, TlsError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
@@ -73,6 +82,10 @@ pub fn trustless() -> Result<ClientConfig, TlsError> {
 }
 
 /// Does the handshake with `host`, a name or an address.
+///
+/// # Errors
+///
+/// No certificate can be for `host`, or the handshake failed.
 pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     config: Arc<ClientConfig>,
     host: &str,

@@ -5,7 +5,8 @@ use tokio_rustls::TlsAcceptor;
 use super::testing::{CaFile, acceptor, authority};
 use super::*;
 
-/// Says a byte to a server with this certificate, trusting `ca`. What the server read, too.
+/// Sends a byte to a server with this certificate, trusting `ca`. Returns what the client got, and
+/// how many bytes the server read.
 async fn say(acceptor: TlsAcceptor, ca: &CaFile) -> (Result<(), TlsError>, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

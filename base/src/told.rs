@@ -12,7 +12,7 @@ impl<T: PartialEq> Told<T> {
         news
     }
 
-    /// It is over. True when it had been told, so that its end is news.
+    /// Forgets what was told. True when there was something, so that its end is news.
     pub fn is_over(&mut self) -> bool {
         self.0.take().is_some()
     }

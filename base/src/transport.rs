@@ -3,11 +3,11 @@
 /// How RTP travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// By TCP, and by UDP where the camera refuses that.
+    /// TCP, and UDP where the camera refuses TCP.
     #[default]
     Auto,
     /// Interleaved in the RTSP connection.
     Tcp,
-    /// In datagrams of its own. Nothing is sent twice: a lost packet costs the rest of its GOP.
+    /// UDP datagrams. Nothing is sent twice: a lost packet costs the rest of its GOP.
     Udp,
 }

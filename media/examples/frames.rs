@@ -105,7 +105,7 @@ fn parameter_sets(params: &VideoParams) -> Option<Vec<u8>> {
     Some(sets)
 }
 
-/// The number in the next bytes.
+/// Takes a big-endian number of so many bytes off the front.
 fn take(rest: &mut &[u8], bytes: usize) -> Option<usize> {
     let (head, tail) = rest.split_at_checked(bytes)?;
     *rest = tail;

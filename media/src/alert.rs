@@ -2,22 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-/// From the first loss to the line that tells of it, so that there is something to count.
+/// Time from the first loss to the log line that tells of it, so that there is something to count.
 const SOON: Duration = Duration::from_secs(10);
-/// Between two lines.
+/// Shortest time between two log lines about lost packets.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Packets of one stream that were lost and not told of.
 #[derive(Debug, Default)]
 pub(crate) struct LossAlert {
     lost: u64,
-    /// Since the first of them.
+    /// When the first of the packets was lost.
     since: Option<Instant>,
+    /// When the log was told last.
     told: Option<Instant>,
 }
 
 impl LossAlert {
-    /// So many were lost, also none. When it is time for a line: how many, and within what time.
+    /// Notes that `lost` packets were lost, which may be none. When a log line is due, gives how
+    /// many were lost and within what time.
     pub(crate) fn note(&mut self, lost: u64, now: Instant) -> Option<(u64, Duration)> {
         self.lost = self.lost.saturating_add(lost);
         if self.lost == 0 {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::frame::{VideoCodec, VideoParams};
 use crate::{record, sps};
 
-/// A longer access unit is no video.
+/// Longest access unit, in bytes.
 pub const MAX_UNIT: usize = 8 << 20;
 
 const IDR: u8 = 5;
@@ -21,13 +21,13 @@ const DELIMITER: u8 = 9;
 /// A picture cut from the stream.
 #[derive(Clone, Debug)]
 pub struct AccessUnit<T> {
-    /// Parameters in force.
+    /// Parameters that the picture is decoded with.
     pub params: Arc<VideoParams>,
-    /// Holds an IDR picture.
+    /// Whether the picture is an IDR picture.
     pub key: bool,
     /// NAL units, each after its 4-byte length, without parameter sets.
     pub data: Bytes,
-    /// What was said of the bytes in which it began.
+    /// The mark that was pushed with the bytes in which the unit began.
     pub mark: T,
 }
 
@@ -35,7 +35,7 @@ pub struct AccessUnit<T> {
 /// back until then. Units before the first parameter sets are dropped.
 #[derive(Debug)]
 pub struct Splitter<T> {
-    /// From the start code of the NAL unit not yet complete.
+    /// Bytes from the start code of the unfinished NAL unit on.
     buf: Vec<u8>,
     /// No start code begins before this place in `buf`, save the one at its front.
     scanned: usize,
@@ -56,7 +56,7 @@ pub struct Splitter<T> {
 pub struct TooLong;
 
 impl<T: Copy> Splitter<T> {
-    /// At the start of a stream.
+    /// A splitter at the start of a stream.
     pub fn new() -> Self {
         Self {
             buf: Vec::new(),
@@ -74,6 +74,10 @@ impl<T: Copy> Splitter<T> {
     }
 
     /// Takes the next bytes. `mark` is handed back with the access units that begin in them.
+    ///
+    /// # Errors
+    ///
+    /// An access unit is longer than [`MAX_UNIT`]: the stream is no H.264.
     pub fn push(&mut self, bytes: &[u8], mark: T) -> Result<(), TooLong> {
         self.buf.extend_from_slice(bytes);
         let buf = std::mem::take(&mut self.buf);
@@ -83,7 +87,7 @@ impl<T: Copy> Splitter<T> {
             start = found;
             self.scanned = found + 3;
         }
-        // A start code may be half here.
+        // The last two bytes may be the front of a start code.
         self.scanned = self.scanned.max(buf.len().saturating_sub(2)) - start;
         self.buf = buf;
         self.buf.drain(..start);
@@ -103,8 +107,8 @@ impl<T: Copy> Splitter<T> {
     fn nal(&mut self, nal: &[u8], mark: T) {
         let Some(&header) = nal.first() else { return };
         let kind = header & 0x1f;
-        // What may only come before the first slice of a picture, or is that slice (7.4.1.2.3):
-        // its first_mb_in_slice is 0, which ue(v) writes as a single 1.
+        // An access unit begins at what may only come before the first slice of a picture, and at
+        // that slice (7.4.1.2.3): its first_mb_in_slice is 0, which ue(v) writes as a single 1.
         let begins = match kind {
             1 | IDR => nal.get(1).is_some_and(|slice| slice & 0x80 != 0),
             SEI..=DELIMITER | 14..=18 => true,

@@ -1,10 +1,11 @@
-//! Fields that do not begin at bytes.
+//! Reads fields that do not begin at byte boundaries.
 
 /// Reads the bits of a slice, most significant first. Every read is `None` past the end.
 #[derive(Clone, Debug)]
 pub(crate) struct Bits<'a> {
     rest: &'a [u8],
-    /// It is a NAL unit, whose emulation prevention bytes are left out (ITU-T H.264 7.4.1).
+    /// Whether the bytes are a NAL unit, whose emulation prevention bytes are left out (ITU-T H.264
+    /// 7.4.1).
     nal: bool,
     /// Zero bytes just before `rest`.
     zeros: u8,
@@ -14,12 +15,12 @@ pub(crate) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    /// At the start of `payload`, which follows a NAL unit's header.
+    /// A reader at the start of `payload`, which follows a NAL unit's header.
     pub(crate) fn new(payload: &'a [u8]) -> Self {
         Self { nal: true, ..Self::plain(payload) }
     }
 
-    /// At the start of what is no NAL unit.
+    /// A reader of bytes that are no NAL unit.
     pub(crate) fn plain(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, nal: false, zeros: 0, byte: 0, left: 0 }
     }
@@ -55,7 +56,7 @@ impl<'a> Bits<'a> {
         Some((1u32 << zeros) - 1 + self.read(zeros)?)
     }
 
-    /// ue(v) that is at most `most`.
+    /// An Exp-Golomb code; `None` for a value above `most`.
     pub(crate) fn ue_up_to(&mut self, most: u32) -> Option<u32> {
         self.ue().filter(|value| *value <= most)
     }

@@ -11,15 +11,15 @@ use crate::flv::{Demuxer, file};
 use crate::frame::{CLOCK_HZ, Frame, ticks_to_duration};
 use crate::source::{FrameSource, Opener, SourceError};
 
-/// A larger file is refused: it is held in memory.
+/// Largest clip in bytes, since a clip is held in memory.
 pub const MAX_CLIP: u64 = 64 << 20;
-/// Later than this, the clip goes on from now instead of catching up.
+/// A clip that is late by more than this goes on from now instead of catching up.
 const MAX_LATE: Duration = Duration::from_secs(1);
-/// Frames further apart make no clip.
+/// Longest step between two frames of a clip, in 90 kHz ticks.
 const MAX_GAP: i64 = 10 * CLOCK_HZ;
-/// Ticks in a millisecond, the resolution of FLV.
+/// 90 kHz ticks in a millisecond, the resolution of FLV.
 const MS: i64 = CLOCK_HZ / 1000;
-/// What a lone frame lasts.
+/// Duration of a track's only frame, in 90 kHz ticks.
 const LONE_FRAME: i64 = 40 * MS;
 
 /// Opens a clip as often as asked.
@@ -117,10 +117,10 @@ fn built_in(_clip: BuiltIn) -> Option<&'static [u8]> {
 }
 
 struct ClipSource {
-    /// In file order; the first is a key frame.
+    /// Frames in file order; the first is a key frame.
     frames: Vec<Frame>,
     origin: i64,
-    /// From the first frame of a round to that of the next.
+    /// Ticks from the first frame of a round to the first frame of the next round.
     length: i64,
     next: usize,
     rounds: i64,
@@ -187,7 +187,7 @@ fn loop_length(frames: &[Frame]) -> i64 {
         let mut times = frames.iter().filter(|f| f.is_video() == video).map(|f| f.dts);
         let first = times.next()?;
         let (steps, last) = times.fold((0, first), |(steps, _), dts| (steps + 1, dts));
-        // The mean step: FLV rounds each to a millisecond.
+        // The mean step is taken, since FLV rounds each step to a millisecond.
         let step = if steps == 0 { LONE_FRAME } else { (last - first) / steps };
         Some((last + step + MS / 2) / MS * MS - origin)
     });
@@ -284,6 +284,10 @@ mod tests {
                     }
                 }
             }
+            let silent = frames.iter().all(Frame::is_video);
+            assert!(audio.is_none() || !silent, "{name} has sound");
+            let again = frames[1..].iter().filter(|f| f.key && f.data == frames[0].data);
+            assert!(again.count() > 0, "{name} begins again");
             let reordered = frames.iter().any(|f| f.pts > f.dts);
             assert_eq!(reordered, name.contains("bframes"), "{name}");
         }

@@ -27,7 +27,11 @@ pub struct CommandOpener {
 }
 
 impl CommandOpener {
-    /// `words` are the program and its arguments.
+    /// An opener that starts `words`, a program and its arguments.
+    ///
+    /// # Errors
+    ///
+    /// There are no words, or the first is empty.
     pub fn new(words: &[String]) -> Result<Self, SourceError> {
         match words {
             [program, arguments @ ..] if !program.is_empty() => {
@@ -40,7 +44,7 @@ impl CommandOpener {
         }
     }
 
-    /// Names the program only: arguments may hold a password.
+    /// Name of the program for errors, without its arguments, which may hold a password.
     fn peer(&self) -> String {
         let name = Path::new(&self.program).file_name().unwrap_or_default();
         format!("command {}", name.display())
@@ -163,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_arrives_with_its_first_picture_whatever_that_is() {
-        // P-frames without parameters, one to end another.
+        // P-frames without parameters; each ends the one before.
         let early = r"printf '\000\000\001\101\232b\000\000\001\101\232b\000\000\001\101\232b'";
         let mut source = shell(&format!("{early}; exec sleep 60")).open().await.unwrap();
         source.arriving().await.unwrap();
@@ -197,7 +201,7 @@ mod tests {
         drop(source);
         let pid = std::fs::read_to_string(pid).unwrap();
         let process = format!("/proc/{}/stat", pid.trim());
-        // Gone, or a zombie not yet reaped.
+        // The process is gone, or a zombie that was not reaped yet.
         let gone = || std::fs::read_to_string(&process).map_or(true, |stat| stat.contains(") Z"));
         timeout(Duration::from_secs(30), async {
             while !gone() {

@@ -6,7 +6,7 @@ use crate::frame::CLOCK_HZ;
 const MAX_DEPTH: usize = 16;
 /// A presentation time further from the newest than this was not reordered: the clock was set.
 const WINDOW: i64 = CLOCK_HZ * 7 / 10;
-/// The frame duration assumed before one was seen.
+/// Frame duration in 90 kHz ticks that is assumed before one was seen.
 const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
 
 /// A depth that was told is wrong when so many steps back contradict it within [`MEMORY`].
@@ -24,16 +24,19 @@ const MEMORY: u8 = 24;
 /// further than the depth allows is a clock being set where the depth is known, and deepens it
 /// where it is not, or turns out to be wrong.
 pub struct Reorder {
+    /// Pictures that a decoder holds back, at most [`MAX_DEPTH`].
     depth: usize,
-    /// The stream's parameters state the depth.
+    /// Whether the stream's parameters state the depth.
     told: bool,
-    /// Steps back that a told depth forbids, and frames since the first of them.
+    /// Steps back that a told depth forbids.
     contradictions: u8,
+    /// Frames since the first contradiction that counts.
     since: u8,
     /// The latest `depth + 1` presentation times, ascending.
     latest: Vec<i64>,
     /// Presentation and decode time of the last frame.
     last: Option<(i64, i64)>,
+    /// Duration of a frame in 90 kHz ticks.
     step: i64,
 }
 
@@ -64,7 +67,7 @@ impl Reorder {
             self.last = None;
         }
         if self.latest.is_empty() {
-            // As if frames had come before, one step apart.
+            // The first frame is placed as if others had come before it, one step apart.
             let depth = self.depth as i64;
             self.latest.extend((1..=depth).rev().map(|n| pts.saturating_sub(n * self.step)));
         }
@@ -72,7 +75,8 @@ impl Reorder {
         self.latest.insert(at, pts);
         if self.latest.len() > self.depth + 1 {
             if at == 0 && self.depth < MAX_DEPTH {
-                // Shown before something already decoded: reordered deeper than was known.
+                // The frame is shown before one that is already decoded: frames are reordered
+                // deeper than was known.
                 self.depth += 1;
             } else {
                 self.latest.remove(0);

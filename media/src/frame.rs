@@ -15,8 +15,8 @@ pub struct Frame {
     pub track: Track,
     /// A decoder may start here. In a stream without video every audio frame is a key.
     pub key: bool,
-    /// The timestamps do not continue those of the frame before: a reconnect or a jump. Only ever
-    /// set on a key frame.
+    /// Whether the timestamps do not continue those of the frame before: after a reconnect or a
+    /// jump. Only ever set on a key frame.
     pub discontinuity: bool,
     /// The picture refers to one from before the key frame that it follows in decode order (RASL
     /// pictures of H.265, B-frames of an open GOP): who begins at that key frame leaves it out.
@@ -25,7 +25,7 @@ pub struct Frame {
     pub pts: i64,
     /// Decode time, 90 kHz: strictly increasing within a track of one stream; `dts <= pts`.
     pub dts: i64,
-    /// When its last byte came from the camera.
+    /// When the frame's last byte came from the camera.
     pub received: Instant,
     /// Video: NAL units, each after its 4-byte big-endian length, without parameter sets. AAC: one
     /// raw access unit. G.711: the samples.
@@ -54,6 +54,10 @@ pub struct VideoParams {
     /// Frames per second as a fraction, where the stream says so.
     pub frame_rate: Option<(u32, u32)>,
 }
+
+/// Sampling rates of AAC in Hz, by the index that stands for them (ISO/IEC 14496-3 table 1.18).
+pub(crate) const AAC_RATES: [u32; 13] =
+    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
 
 /// Video compressions the agent carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

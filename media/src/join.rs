@@ -7,17 +7,17 @@ use crate::frame::Frame;
 /// pictures in decoding order).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Join {
-    /// Of the key frame before, nothing was decoded.
+    /// Whether nothing before the newest key frame was decoded.
     began: bool,
 }
 
 impl Join {
-    /// A key frame was given, and nothing that came before it.
+    /// Notes that a reader begins at a key frame, with nothing from before it.
     pub(crate) fn begin(&mut self) {
         self.began = true;
     }
 
-    /// Whether the next frame, not one that was begun at, can be decoded.
+    /// Whether a frame behind the one that was begun at can be decoded.
     pub(crate) fn admits(&mut self, frame: &Frame) -> bool {
         if !self.began || !frame.is_video() {
             return true;

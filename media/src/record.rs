@@ -5,7 +5,7 @@ use crate::sps::H265Sps;
 
 /// A kind of parameter set. Records and byte streams have them in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum SetKind {
     Vps,
     Sps,
     Pps,
@@ -26,21 +26,21 @@ pub(crate) fn sets(codec: VideoCodec, record: &[u8]) -> Sets<'_> {
     Sets { codec, rest, lists, kind: None, count: 0 }
 }
 
-/// See [`sets`].
+/// The parameter sets of a record, as [`sets`] reads them.
 #[derive(Clone, Debug)]
 pub(crate) struct Sets<'a> {
     codec: VideoCodec,
     rest: &'a [u8],
     /// Lists of NAL units that follow the one at hand.
     lists: u8,
-    /// What the list at hand holds; `None`: no parameter sets.
-    kind: Option<Kind>,
-    /// NAL units left in it.
+    /// Kind of the sets in the list at hand; `None` for a list of other NAL units.
+    kind: Option<SetKind>,
+    /// NAL units left in the list at hand.
     count: u16,
 }
 
 impl<'a> Iterator for Sets<'a> {
-    type Item = (Kind, &'a [u8]);
+    type Item = (SetKind, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -63,14 +63,14 @@ impl Sets<'_> {
     fn begin_list(&mut self) -> Option<()> {
         (self.kind, self.count, self.rest) = match (self.codec, self.rest) {
             (VideoCodec::H264, [count, rest @ ..]) => match self.lists {
-                1 => (Some(Kind::Sps), (count & 0x1f).into(), rest),
-                _ => (Some(Kind::Pps), (*count).into(), rest),
+                1 => (Some(SetKind::Sps), (count & 0x1f).into(), rest),
+                _ => (Some(SetKind::Pps), (*count).into(), rest),
             },
             (VideoCodec::H265, [header, high, low, rest @ ..]) => {
                 let kind = match header & 0x3f {
-                    32 => Some(Kind::Vps),
-                    33 => Some(Kind::Sps),
-                    34 => Some(Kind::Pps),
+                    32 => Some(SetKind::Vps),
+                    33 => Some(SetKind::Sps),
+                    34 => Some(SetKind::Pps),
                     _ => None,
                 };
                 (kind, u16::from_be_bytes([*high, *low]), rest)
@@ -80,12 +80,13 @@ impl Sets<'_> {
         Some(())
     }
 
-    /// In H.264 only a NAL unit's header tells sets from their extensions.
-    fn may_be(&self, kind: Kind, nal: &[u8]) -> bool {
+    /// Whether a NAL unit can be a set of this kind. In H.264 only its header tells sets from their
+    /// extensions.
+    fn may_be(&self, kind: SetKind, nal: &[u8]) -> bool {
         match (self.codec, nal.first()) {
             (_, None) => false,
             (VideoCodec::H264, Some(header)) => {
-                header & 0x9f == if kind == Kind::Sps { 7 } else { 8 }
+                header & 0x9f == if kind == SetKind::Sps { 7 } else { 8 }
             }
             (VideoCodec::H265, Some(_)) => true,
         }
@@ -103,7 +104,7 @@ pub(crate) fn avc(
     let mut record = vec![1];
     record.extend_from_slice(active.get(1..4)?);
     record.push(0xff); // 4-byte lengths
-    // The count has 5 bits, and there may be 32.
+    // The count has 5 bits, one set too few for the 32 that there may be.
     counted(&mut record, 0xe0, &mut sps.take(31))?;
     counted(&mut record, 0, pps)?;
     Some(record)
@@ -119,7 +120,7 @@ pub(crate) fn hevc(
 ) -> Option<Vec<u8>> {
     let mut record = vec![1];
     record.extend_from_slice(&active.profile);
-    // No spatial segmentation and no parallelism told of; reserved bits are 1.
+    // The record tells of no spatial segmentation and no parallelism; reserved bits are 1.
     record.extend_from_slice(&[0xf0, 0, 0xfc, 0xfc | active.chroma]);
     record.extend(active.depths.map(|depth| 0xf8 | depth));
     record.extend_from_slice(&[0, 0]); // avgFrameRate: not told
@@ -135,7 +136,8 @@ pub(crate) fn hevc(
     Some(record)
 }
 
-/// Writes an array of NAL units of one type, if there are any; the number of arrays written.
+/// Writes an array of NAL units of one type, if there are any. Returns the number of arrays
+/// written.
 fn array(record: &mut Vec<u8>, nal_type: u8, sets: &mut dyn Iterator<Item = &[u8]>) -> Option<u8> {
     const COMPLETE: u8 = 0x80;
     let start = record.len();
@@ -147,7 +149,7 @@ fn array(record: &mut Vec<u8>, nal_type: u8, sets: &mut dyn Iterator<Item = &[u8
     Some(1)
 }
 
-/// Writes a count of one byte, and each set after its length; the count.
+/// Writes a count of one byte, and each set after its length. Returns the count.
 fn counted(
     record: &mut Vec<u8>,
     high_bits: u8,

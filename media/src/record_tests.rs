@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use VideoCodec::{H264, H265};
 
-fn list(codec: VideoCodec, record: &[u8]) -> Vec<(Kind, &[u8])> {
+fn list(codec: VideoCodec, record: &[u8]) -> Vec<(SetKind, &[u8])> {
     sets(codec, record).collect()
 }
 
@@ -23,9 +23,9 @@ fn sets_of_an_hevc_record_come_in_its_order_without_sei() {
 
 #[test]
 fn what_follows_the_sets_of_a_record_does_not_matter() {
-    // The fields of high profiles, an extension of an SPS, and a set of another kind.
+    // A record with the fields of high profiles, an extension of an SPS, and a set of another kind.
     let record = b"\x01\x64\0\x0c\xff\xe2\0\x02\x67\x64\0\x01\x6d\x01\0\x02\x68\xce";
-    let want = [(Kind::Sps, &b"\x67\x64"[..]), (Kind::Pps, &b"\x68\xce"[..])];
+    let want = [(SetKind::Sps, &b"\x67\x64"[..]), (SetKind::Pps, &b"\x68\xce"[..])];
     assert_eq!(list(H264, record), want);
     for tail in [&b"\xfd\xf8\xf8\0"[..], b"\xfd", b"\xfd\xf8\xf8\x01\0\x02\x6d\x01"] {
         assert_eq!(list(H264, &[record, tail].concat()), want);
@@ -77,8 +77,8 @@ proptest! {
     ) {
         let mut record = avc(&sps[0], &mut slices(&sps), &mut slices(&pps)).unwrap();
         record.extend(tail);
-        let want: Vec<_> = slices(&sps).map(|nal| (Kind::Sps, nal))
-            .chain(slices(&pps).map(|nal| (Kind::Pps, nal))).collect();
+        let want: Vec<_> = slices(&sps).map(|nal| (SetKind::Sps, nal))
+            .chain(slices(&pps).map(|nal| (SetKind::Pps, nal))).collect();
         prop_assert_eq!(list(H264, &record), want);
         let other = AvcDecoderConfigurationRecord::try_from(&record[..]).unwrap();
         let read: Vec<_> = other.sequence_parameter_sets().map(Result::unwrap).collect();
@@ -107,9 +107,9 @@ proptest! {
             frame_rate: None,
         };
         let (vps, sps, pps) = (slices(&vps), slices(&sps), slices(&pps));
-        let want: Vec<_> = vps.clone().map(|nal| (Kind::Vps, nal))
-            .chain(sps.clone().map(|nal| (Kind::Sps, nal)))
-            .chain(pps.clone().map(|nal| (Kind::Pps, nal))).collect();
+        let want: Vec<_> = vps.clone().map(|nal| (SetKind::Vps, nal))
+            .chain(sps.clone().map(|nal| (SetKind::Sps, nal)))
+            .chain(pps.clone().map(|nal| (SetKind::Pps, nal))).collect();
         let record = hevc(&active, &mut vps.clone(), &mut sps.clone(), &mut pps.clone()).unwrap();
         prop_assert_eq!(list(H265, &record), want);
     }

@@ -1,17 +1,20 @@
-//! Rings that follow the key frames they see. What they may take beyond their usual size is shared,
-//! and what is not to spare for it is asked back from the rings at their next key frame.
+//! Sizes of rings, which follow the key frames that the rings see. Memory beyond their usual size
+//! comes from a reserve that all rings share; when it shrinks, rings give back at their next key
+//! frame.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A ring is to hold so many of the largest key frames: the newest with what follows, and what a
+/// How many of the largest key frames a ring is to hold: the newest with what follows, and what a
 /// reader has not taken when it comes.
 const KEYS: usize = 3;
-/// No key frame makes a ring larger than this.
+/// Largest ring that key frames can ask for, in bytes.
 const MOST: usize = 8 << 20;
-/// Key frames that were larger count for this time at least, and for twice as long at most.
+/// Shortest time for which a larger key frame of the past counts; it counts for twice as long at
+/// most.
 const MEMORY: Duration = Duration::from_secs(120);
-/// What a ring grows by is counted twice: a publisher sets aside what a slow server has not taken.
+/// How often the growth of a ring is counted: a publisher, too, sets aside what a slow server has
+/// not taken.
 const HOLDERS: u64 = 2;
 
 /// Memory that rings may grow into.
@@ -25,12 +28,12 @@ struct Account {
 }
 
 impl Reserve {
-    /// So many bytes for all rings together.
+    /// A reserve of `bytes` for all rings together.
     pub fn new(bytes: u64) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Account { capacity: bytes, lent: 0 })))
     }
 
-    /// There are so many bytes from now on. Rings that hold more let go at their next key frame.
+    /// Changes the reserve to `bytes`. Rings that hold more let go at their next key frame.
     pub fn resize(&self, bytes: u64) {
         self.lock().capacity = bytes;
     }
@@ -40,7 +43,7 @@ impl Reserve {
         self.lock().lent
     }
 
-    /// Gives `held` back and lends up to `wanted`; what was lent then.
+    /// Takes `held` back and lends up to `wanted`. Returns what it lent.
     fn exchange(&self, held: u64, wanted: u64) -> u64 {
         let mut account = self.lock();
         let others = account.lent.saturating_sub(held);
@@ -60,18 +63,19 @@ pub(crate) struct Size {
     least: usize,
     reserve: Arc<Reserve>,
     lent: u64,
-    /// The largest key frame since then, and before.
+    /// When the present period of [`MEMORY`] began.
     since: Option<Instant>,
+    /// Bytes of the largest key frame in the present period and in the one before.
     largest: [usize; 2],
 }
 
 impl Size {
-    /// At least so many bytes.
+    /// The size of a ring that holds `least` bytes whatever comes.
     pub(crate) fn new(least: usize, reserve: Arc<Reserve>) -> Self {
         Self { least, reserve, lent: 0, since: None, largest: [0; 2] }
     }
 
-    /// What the ring may hold now that a key frame of so many bytes has come.
+    /// Notes a key frame of `key` bytes. Returns what the ring may hold now, in bytes.
     pub(crate) fn follow(&mut self, key: usize, received: Instant) -> usize {
         let since = *self.since.get_or_insert(received);
         if received.saturating_duration_since(since) >= MEMORY {
@@ -84,7 +88,7 @@ impl Size {
         self.take(wanted.saturating_sub(self.least))
     }
 
-    /// Its least again, as nothing is held.
+    /// Goes back to the least size, as the ring holds nothing. Returns that size in bytes.
     pub(crate) fn reset(&mut self) -> usize {
         (self.since, self.largest) = (None, [0; 2]);
         self.take(0)
@@ -92,7 +96,7 @@ impl Size {
 
     fn take(&mut self, more: usize) -> usize {
         self.lent = self.reserve.exchange(self.lent, HOLDERS.saturating_mul(more as u64));
-        // No more than was asked for, which is a size.
+        // What was lent is no more than was asked for, so it fits.
         self.least.saturating_add(usize::try_from(self.lent / HOLDERS).unwrap_or(more))
     }
 }

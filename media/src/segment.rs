@@ -1,7 +1,7 @@
 //! Cuts a stream into segments of transport stream, each of which plays alone. Pure.
 //!
-//! Output is by group, so that what waits for its segment's end can already be stored or sent. The
-//! cutter itself holds one unfinished group: at most `max_bytes` and one frame.
+//! Output is by group, so that what waits for its segment's end can already be stored or sent. One
+//! unfinished group is held: at most `max_bytes` and one frame.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,15 +17,16 @@ mod fit;
 pub use cut::{Begin, Cut, End, Group};
 use fit::Fit;
 
-/// A key frame sooner than this after another begins no group, unless a cut is due at it: streams
-/// of key frames only, and sound without pictures, need no tables before every frame.
+/// Shortest group, in 90 kHz ticks. A key frame that comes sooner begins no group, unless a cut is
+/// due at it: streams of key frames only, and sound without pictures, need no tables before every
+/// frame.
 const MIN_GROUP: i64 = CLOCK_HZ / 2;
-/// What a frame lasts before a second one was seen.
+/// Duration of a frame, in ticks, that is assumed before a second one was seen.
 const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
-/// A longer pause is no frame that lasts.
+/// Longest step between two frames, in ticks, that is taken for a frame's duration.
 const MAX_STEP: i64 = 10 * CLOCK_HZ;
-/// Sound that was heard this long ago is listed in a segment's tables although its first group has
-/// none.
+/// Time in ticks for which sound is remembered: it is listed in a segment's tables although the
+/// segment's first group has none.
 const HEARD: i64 = CLOCK_HZ;
 
 /// Where to cut.
@@ -33,7 +34,7 @@ const HEARD: i64 = CLOCK_HZ;
 pub struct Limits {
     /// A segment ends at the first key frame at or after this time from its first frame.
     pub duration: Duration,
-    /// It ends at an earlier one if it would be larger than this otherwise.
+    /// A segment ends at an earlier key frame if it would be larger than this otherwise, in bytes.
     pub max_bytes: u64,
 }
 
@@ -44,20 +45,23 @@ pub struct Cutter {
     muxer: Muxer,
     #[cfg(feature = "g711-aac")]
     transcoder: crate::transcode::Transcoder,
-    /// Of the complete groups since the last `End`.
+    /// The complete groups since the last `End`.
     segment: Option<Segment>,
     group: Option<Forming>,
-    /// Times of the frames that make groups: pictures, or sound without them.
+    /// Time of the newest frame that makes groups: a picture, or sound in a stream without
+    /// pictures.
     last: i64,
+    /// Time between the newest two frames that make groups, in ticks.
     step: i64,
-    /// The sound carried last, and when.
+    /// Parameters of the newest sound, and its time.
     heard: Option<(Arc<AudioParams>, i64)>,
+    /// Whether a group was begun.
     started: bool,
-    /// The next segment does not continue this one.
+    /// Whether the next segment does not continue this one.
     broken: bool,
     join: Join,
     dropped: u64,
-    /// Sound that cannot be carried was logged.
+    /// Whether the log was told of sound that cannot be carried.
     refused: bool,
     cuts: VecDeque<Cut>,
 }
@@ -95,9 +99,9 @@ impl Cutter {
         }
     }
 
-    /// Takes the next frame. Those before the first key frame are left out, and leading pictures of a
-    /// key frame that continues nothing; so is sound that transport streams do not carry, with one
-    /// line in the log.
+    /// Takes the next frame. Frames before the first key frame are left out, and so are leading
+    /// pictures of a key frame that continues nothing. Sound that transport streams do not carry is
+    /// left out with one line in the log.
     pub fn push(&mut self, frame: &Frame) {
         if frame.discontinuity {
             self.gap();
@@ -110,7 +114,7 @@ impl Cutter {
         self.take(frame);
     }
 
-    /// Frames were lost: the segment ends, and the next begins at a key frame.
+    /// Ends the segment, since frames were lost. The next begins at a key frame.
     pub fn gap(&mut self) {
         #[cfg(feature = "g711-aac")]
         for frame in self.transcoder.finish() {
@@ -123,12 +127,12 @@ impl Cutter {
         self.broken = self.started;
     }
 
-    /// Ends the segment being cut: the stream is stopped.
+    /// Ends the segment, since the stream is stopped.
     pub fn finish(&mut self) {
         self.gap();
     }
 
-    /// What was made, in order.
+    /// The next group or end of a segment, in order.
     pub fn poll(&mut self) -> Option<Cut> {
         self.cuts.pop_front()
     }
@@ -165,7 +169,7 @@ impl Cutter {
                 self.close(frame.dts, true);
                 self.end(frame.dts, false);
                 self.open(frame, Tracks::of(frame));
-                // With other parameters, nothing refers to what was before.
+                // Frames with other parameters refer to nothing from before.
                 self.join.begin();
             }
             Fit::Breaks => {
@@ -204,7 +208,8 @@ impl Cutter {
             return;
         }
         self.write(frame);
-        // Known to be too much already: what is complete need not wait for the rest.
+        // The segment would be too large with this group, so what is complete need not wait for the
+        // rest.
         if self.forming_bytes() > self.limits.max_bytes {
             self.end(begin, false);
         }
@@ -242,7 +247,8 @@ impl Cutter {
         self.muxer.push(frame);
     }
 
-    /// Completes the group. It ends at `end`, which is the next frame's time if that continues it.
+    /// Completes the group, which ends at `end`: the time of the next frame if that continues the
+    /// group.
     fn close(&mut self, end: i64, continued: bool) {
         let Some(Forming { begin, mut tracks }) = self.group.take() else { return };
         self.muxer.flush();
@@ -268,7 +274,7 @@ impl Cutter {
         self.cuts.push_back(Cut::Group(Group { begins, chunks, bytes, duration }));
     }
 
-    /// Completes the segment of the complete groups, if there is one.
+    /// Completes the segment, if it has a complete group.
     fn end(&mut self, at: i64, oversize: bool) {
         if let Some(Segment { at: begin, bytes, .. }) = self.segment.take() {
             self.cuts.push_back(Cut::End(End { duration: span(begin, at), bytes, oversize }));
@@ -294,7 +300,7 @@ impl Cutter {
             }
             _ => {
                 self.dropped += 1;
-                // What follows refers to the key frame that is missing.
+                // Frames that follow refer to the key frame that is missing.
                 if frame.key && frame.is_video() {
                     self.gap();
                 }
@@ -303,7 +309,7 @@ impl Cutter {
     }
 }
 
-/// The time between two points, so that adjoining spans add up.
+/// The time between two ticks, cut so that adjoining spans add up.
 fn span(from: i64, to: i64) -> Duration {
     let micros = |ticks: i64| (i128::from(ticks) * 100).div_euclid(9);
     Duration::from_micros(u64::try_from(micros(to) - micros(from)).unwrap_or(0))

@@ -7,10 +7,10 @@ use crate::ts::PACKET;
 use crate::ts::testing::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// 25 fps.
+/// Ticks between two pictures at 25 fps.
 const STEP: i64 = 3600;
 
-/// What a cutter made of the frames, segment by segment; with what is unfinished at the end.
+/// What came of the frames, segment by segment, and what is unfinished at the end.
 #[derive(Default)]
 struct Made {
     segments: Vec<Whole>,
@@ -92,7 +92,7 @@ fn durations(made: &Made) -> Vec<f64> {
 
 #[test]
 fn the_first_key_frame_at_or_after_the_duration_cuts() {
-    // A key frame every 0.8 s.
+    // The stream has a key frame every 0.8 s.
     for (duration, want) in [(2.0, 2.4), (2.4, 2.4), (2.401, 3.2), (0.0, 0.8), (0.9, 1.6)] {
         let limits = (Duration::from_secs_f64(duration), u64::MAX);
         let made = cut(limits, pictures(&h264(), 90_000, 20, 100).take(200));
@@ -291,7 +291,7 @@ fn a_gap_ends_the_segment_and_the_next_is_a_discontinuity() {
     pictures(&params, 0, 25, 100).take(40).for_each(|frame| made.push(&mut cutter, &frame));
     cutter.gap();
     cutter.gap();
-    // In the middle of a group, then a whole one.
+    // The stream goes on in the middle of a group, then with a whole one.
     let later = pictures(&params, 1000 * STEP, 25, 100).skip(5).take(45);
     later.for_each(|frame| made.push(&mut cutter, &frame));
     let mut jump = picture(&params, true, 90 * STEP, &[&[0x65; 9]]);
@@ -377,7 +377,7 @@ fn sound_alone_is_cut_at_any_frame() {
         Recorded::default().read(&segment.bytes);
     }
     assert_eq!(recorded.sounds().len(), 100);
-    // By size as well, and then there is no better place.
+    // Groups of sound are also cut by size, where no place is better than another.
     let made = cut((60 * SECOND, 6000), sounds(&first, 0).take(500).map(key));
     assert!(made.segments.len() > 5);
     for segment in made.segments {
@@ -409,7 +409,7 @@ fn a_lone_frame_lasts_as_long_as_those_before() {
 
 #[test]
 fn the_clock_between_slow_pictures_is_in_the_segment_before() {
-    // A key frame a second, nothing else.
+    // The stream has a key frame a second and nothing else.
     let slow = (0..10).map(|n| picture(&h264(), true, n * CLOCK_HZ, &[&[0x65; 9]]));
     let made = cut((3 * SECOND, u64::MAX), slow);
     assert_eq!(durations(&made), [3.0; 3]);
@@ -450,7 +450,7 @@ fn what_comes_before_a_key_frame_and_what_is_damaged_is_left_out() {
     assert_eq!((cutter.forming_bytes(), cutter.dropped()), (0, 0));
     let cut_short = |frame: Frame| Frame { data: frame.data.slice(..50), ..frame };
     for (n, frame) in pictures(&params, 0, 25, 100).take(90).enumerate() {
-        // One inside of a group, one that is a key frame.
+        // One damaged frame is inside of a group, the other is a key frame.
         let damaged = n == 10 || n == 50;
         made.push(&mut cutter, &if damaged { cut_short(frame) } else { frame });
     }

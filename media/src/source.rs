@@ -1,4 +1,4 @@
-//! Where frames come from. Not here: the pull that keeps a source open, see `pull`.
+//! Where frames come from. The pull that keeps a source open is in [`crate::pull`].
 
 use async_trait::async_trait;
 
@@ -11,6 +11,10 @@ pub trait FrameSource: Send {
     /// Returns once pictures come that can be decoded from the next key frame on, which may be a
     /// minute away: parameter sets are known, and a picture was there. A frame met here is kept for
     /// `frame`. Cancel safe. The default is for sources that send as soon as they are open.
+    ///
+    /// # Errors
+    ///
+    /// The source has ended.
     async fn arriving(&mut self) -> Result<(), SourceError> {
         Ok(())
     }
@@ -18,6 +22,10 @@ pub trait FrameSource: Send {
     /// The next frame in decode order, stamped by the camera's clock: where that is set or stands
     /// still, so do the times, and the pull straightens them. Frames from before the first key
     /// frame may come, too; after a loss the next is a key frame. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The source has ended.
     async fn frame(&mut self) -> Result<Frame, SourceError>;
 
     /// What was lost on the way here, since opening.
@@ -41,6 +49,10 @@ pub struct Losses {
 #[async_trait]
 pub trait Opener: Send + Sync {
     /// Opens the stream, within a bounded time.
+    ///
+    /// # Errors
+    ///
+    /// The camera gives no stream that the agent can carry.
     async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError>;
 
     /// Waits, within a bounded time, until the camera has let go of the sources that were dropped.
@@ -62,11 +74,11 @@ pub trait Opener: Send + Sync {
 /// How often a camera was not as it was asked to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incidents {
-    /// It sent us to another address.
+    /// The camera sent us to another address.
     pub redirects: u64,
-    /// It did not send by the transport asked for.
+    /// The camera did not send by the transport asked for.
     pub transports_refused: u64,
-    /// It described sound, and none could be had.
+    /// The camera described sound, and none could be had.
     pub sounds_left_out: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What sequence parameter sets say: how large pictures are, how many a decoder must hold back, and
+//! Reads sequence parameter sets: how large pictures are, how many a decoder must hold back, and
 //! what slice headers and decoder configuration records need of them. Lenient: what is broken in
 //! the last, optional part of a set is as if it were not there.
 
@@ -10,7 +10,7 @@ pub(crate) use h265::{H265Sps, h265, h265_vps_frame_rate};
 
 use crate::bits::Bits;
 
-/// No picture is wider or higher.
+/// Largest width and height of a picture, in pixels.
 const LARGEST_SIDE: u32 = 16_384;
 
 /// Width and height, if a picture may have them.

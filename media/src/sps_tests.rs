@@ -94,19 +94,20 @@ fn h265_head() -> Writer {
     [0, 2, 0, 2, 1, 0].into_iter().fold(head, Writer::ue)
 }
 
-/// What follows up to the reference picture sets: no lists, no PCM.
+/// An H.265 SPS up to its reference picture sets, without lists and PCM.
 fn h265_sets(count: u32) -> Writer {
     h265_head().u(0, 1).u(3, 2).u(0, 1).ue(count)
 }
 
-/// From behind the reference picture sets: no long-term pictures; 1001/30000 s.
+/// Ends an H.265 SPS behind its reference picture sets: no long-term pictures, ticks of 1001/30000
+/// s.
 fn h265_tail(bits: Writer) -> Vec<u8> {
     let vui = bits.u(0, 1).u(3, 2).u(1, 1).u(0, 4).u(0, 3).u(0, 1);
     vui.u(1, 1).u(1001, 32).u(30_000, 32).u(0, 3).u(0, 1).nal(&[0x42, 1], &[])
 }
 
-/// A reference picture set by its difference from the one before: where to, how far, and the flags
-/// that tell which pictures are kept.
+/// Appends a reference picture set by its difference from the one before: the sign of the way, its
+/// length, and the flags that tell which pictures are kept.
 fn moved(bits: Writer, sign: u32, way: u32, kept: &[&str]) -> Writer {
     let flags = kept.concat();
     let bits = bits.u(1, 1).u(sign, 1).ue(way - 1);

@@ -29,13 +29,13 @@ pub struct StreamStats {
     pub drops: u64,
     /// Packets that never came.
     pub packets_lost: u64,
-    /// Those of the last full minute.
+    /// Packets lost in the last full minute.
     pub packets_lost_per_minute: u64,
     /// Packets that were no part of any frame: empty, doubled, of a kind nobody asked for.
     pub packets_skipped: u64,
     /// Openings that showed no key frame within 10 s.
     pub pictures_late: u64,
-    /// What openings had to put up with.
+    /// How often cameras were not as asked when the stream was opened.
     pub incidents: Incidents,
     /// Times the stream was opened again after a failure.
     pub reconnects: u64,
@@ -58,10 +58,11 @@ impl StreamStats {
 pub(crate) struct Meter {
     epoch: Instant,
     totals: StreamStats,
-    /// Of sources already closed.
+    /// What sources lost that are closed.
     past: Losses,
-    /// A minute since the epoch, and what was lost in it and in the one before.
+    /// Number of the present minute since the epoch.
     minute: u64,
+    /// Packets lost in the present minute and in the one before.
     lost: [u64; 2],
     newest_dts: Option<i64>,
     /// One per second; a bucket is valid only for its own second.
@@ -76,6 +77,7 @@ struct Bucket {
 }
 
 impl Meter {
+    /// A meter whose seconds and minutes count from `now`.
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             epoch: now,
@@ -88,8 +90,8 @@ impl Meter {
         }
     }
 
-    /// Counts a frame placed on the timeline, and what its source lost so far. Packets lost since the
-    /// frame before.
+    /// Counts a frame placed on the timeline, and what its source lost so far. Returns the packets
+    /// lost since the frame before.
     pub(crate) fn count(&mut self, frame: &Frame, losses: Losses) -> u64 {
         let bytes = frame.data.len() as u64;
         self.totals.frames += 1;
@@ -117,7 +119,7 @@ impl Meter {
         lost
     }
 
-    /// Begins the minute of this moment, if another one is being counted.
+    /// Begins the minute of the moment `now`, if another one is being counted.
     fn turn(&mut self, now: Instant) {
         let minute = self.second(now) / MINUTE;
         match minute.saturating_sub(self.minute) {
@@ -128,7 +130,7 @@ impl Meter {
         self.minute = minute;
     }
 
-    /// A source ended; another will be opened.
+    /// Notes why a source ended; another will be opened.
     pub(crate) fn fail(&mut self, error: String) {
         self.past = Losses {
             frames: self.totals.drops,
@@ -138,14 +140,17 @@ impl Meter {
         self.totals.last_error = Some(error);
     }
 
+    /// Counts an opening without a key frame within 10 s.
     pub(crate) fn picture_late(&mut self) {
         self.totals.pictures_late += 1;
     }
 
+    /// Counts an opening after a failure.
     pub(crate) fn reconnected(&mut self) {
         self.totals.reconnects += 1;
     }
 
+    /// The numbers of the moment `now`.
     pub(crate) fn read(&mut self, now: Instant) -> StreamStats {
         self.turn(now);
         let this = self.second(now);

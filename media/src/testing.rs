@@ -33,22 +33,24 @@ pub(crate) fn sound(dts: i64, received: Instant) -> Frame {
     Frame { track, key: false, discontinuity: false, leading: false, pts: dts, dts, received, data }
 }
 
-/// Bits to bytes.
+/// Writes bits, most significant first.
 #[derive(Default)]
 pub(crate) struct Writer(String);
 
 impl Writer {
+    /// Writes a number of so many bits: u(n).
     pub(crate) fn u(mut self, value: u32, count: usize) -> Self {
         self.0 += &format!("{value:0count$b}");
         self
     }
 
+    /// Writes an Exp-Golomb code: ue(v).
     pub(crate) fn ue(self, value: u32) -> Self {
         let bits = 32 - (value + 1).leading_zeros() as usize;
         self.u(value + 1, 2 * bits - 1)
     }
 
-    /// After a header, with emulation prevention, then `tail`.
+    /// A NAL unit: `header`, the bits with emulation prevention and their stop bit, then `tail`.
     pub(crate) fn nal(mut self, header: &[u8], tail: &[u8]) -> Vec<u8> {
         self.0 += "1";
         while !self.0.len().is_multiple_of(8) {

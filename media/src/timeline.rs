@@ -16,9 +16,10 @@ use track::{Arriving, Fellow, Track};
 /// Where a timeline begins: late enough that a track starting a little early is not negative.
 const ORIGIN: i64 = CLOCK_HZ;
 const MS: i64 = CLOCK_HZ / 1000;
-/// How far a frame may be from where it is expected and still be called on time.
+/// Furthest, in ticks, that a frame on time may be from where it is expected.
 const TOLERANCE: i64 = CLOCK_HZ / 2;
-/// The same for the second track of a new source: a camera may begin with stored pictures.
+/// Furthest, in ticks, that the second track of a new source may be from where it is expected: a
+/// camera may begin with stored pictures.
 const JOIN_TOLERANCE: i64 = 5 * CLOCK_HZ;
 
 /// Rewrites timestamps so that they only move forward and follow the arrival clock: over reconnects
@@ -34,17 +35,17 @@ const JOIN_TOLERANCE: i64 = 5 * CLOCK_HZ;
 pub struct Timeline {
     /// Arrival of the very first frame.
     epoch: Option<Instant>,
-    /// Sound, picture.
+    /// The tracks of sound and picture.
     tracks: [Track; 2],
-    /// The lead that the sources before had.
+    /// The lead that earlier sources had.
     aim: Option<i64>,
-    /// A key frame must still tell of a break.
+    /// Whether a key frame must still tell of a break.
     broken: bool,
 }
 
 impl Timeline {
-    /// The frames that follow come from another source: its times have nothing to do with those
-    /// before, and what was learned of its clock is forgotten.
+    /// Notes that another source follows: its times have nothing to do with those before, and what
+    /// was learned of the clock is forgotten.
     pub fn reopen(&mut self) {
         let [sound, picture] = &self.tracks;
         self.broken |= sound.placed().or(picture.placed()).is_some();

@@ -15,8 +15,9 @@ const FRAME: i64 = 40 * MS;
 struct Camera {
     start: Instant,
     now: Duration,
-    /// Camera clock minus time, and how many more frames of each track it stands still.
+    /// Camera clock minus time.
     skew: i64,
+    /// How many more frames of each track the clock stands still for.
     frozen: [u32; 2],
     stuck_at: [i64; 2],
     due: [Duration; 2],
@@ -36,7 +37,7 @@ impl Camera {
         }
     }
 
-    /// The next frame, its capture time, and how late it arrives.
+    /// The next frame, which arrives `late`, and its capture time.
     fn frame(&mut self, late: Duration) -> (Frame, i64) {
         let i = usize::from(self.due[1] <= self.due[0]);
         let captured = self.due[i];
@@ -59,7 +60,8 @@ impl Camera {
     }
 }
 
-/// Placed times minus capture times, newest of each track: their difference is the skew.
+/// Placed time minus capture time of each track's newest frame: the difference of the two is the
+/// skew.
 #[derive(Default)]
 struct Check {
     last: [Option<i64>; 2],
@@ -176,7 +178,7 @@ fn drifting_sound_is_brought_back() {
     for n in 0..200_000 {
         let (mut frame, captured) = camera.frame(Duration::from_millis(n % 11));
         if !frame.is_video() {
-            // 0.1 % fast: 8 s apart after these 80 minutes.
+            // The clock is 0.1 % fast: 8 s apart after these 80 minutes.
             frame.dts += duration_to_ticks(camera.now) / 1000;
             frame.pts = frame.dts;
         }
@@ -259,7 +261,7 @@ fn a_million_frames_of_trouble_show_no_violation() {
         }
         timeline.place(&mut frame);
         check.frame(&frame, captured);
-        // 40 s on, drift correction included.
+        // The skew is gone 40 s after trouble, drift correction included.
         if quiet > 1600 {
             assert!(check.skew() <= 100 * MS + FRAME, "{} ms, frame {n}", check.skew() / MS);
         }

@@ -7,17 +7,19 @@ use bytes::Bytes;
 use fdk_aac::enc::{AudioObjectType, BitRate, ChannelMode, Encoder, EncoderParams, Transport};
 
 use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ, Frame, Track};
+use crate::g711::Law;
 
-/// Less than this between the camera's times and its count of samples is jitter.
+/// Largest difference, in ticks, between the camera's times and its count of samples that is taken
+/// for jitter.
 const JITTER: i64 = CLOCK_HZ / 50;
-/// So much lost sound becomes silence. After more, the encoder begins anew.
+/// Longest lost sound that becomes silence, in ticks. After more, the encoder begins anew.
 const MAX_SILENCE: i64 = CLOCK_HZ;
-/// So much earlier than by the count of samples, the camera's clock is followed. Before that, the
-/// encoder begins anew.
+/// Furthest, in ticks, that the camera's clock may fall behind the count of samples and be
+/// followed. Beyond that the encoder begins anew.
 const MAX_EARLY: i64 = CLOCK_HZ / 10;
-/// More than speech at telephone quality needs.
+/// Bits of AAC for each sample: more than speech at telephone quality needs.
 const BITS_PER_SAMPLE: u32 = 3;
-/// AAC-LC has at most 6144 bits per channel in a frame.
+/// Largest access unit in bytes: AAC-LC has at most 6144 bits per channel.
 const MAX_UNIT: usize = 6144 / 8 * 2;
 
 /// Encodes a stream's G.711 as it comes. What comes out lies some 400 ms behind what went in, with
@@ -32,17 +34,20 @@ struct Running {
     source: Arc<AudioParams>,
     output: Arc<AudioParams>,
     encoder: Encoder,
-    /// Samples per channel in an access unit, and by how many the encoder is behind.
+    /// Samples per channel in an access unit.
     unit: i64,
+    /// Samples by which the encoder is behind.
     delay: i64,
-    /// Where the first sample lies, 90 kHz.
+    /// Time of the first sample, 90 kHz.
     base: i64,
-    /// Samples per channel that went in, and access units that came out.
+    /// Samples per channel that went in.
     samples: i64,
+    /// Access units that came out.
     units: i64,
     last: Option<i64>,
-    /// Of the newest frame that went in.
+    /// Whether the newest frame that went in was a key.
     key: bool,
+    /// When the newest frame that went in came.
     received: Instant,
     /// Samples the encoder did not take yet.
     waiting: Vec<i16>,
@@ -53,9 +58,9 @@ impl Transcoder {
     /// no sampling rate for.
     pub fn frames(&mut self, frame: &Frame) -> Option<Vec<Frame>> {
         let Track::Audio(params) = &frame.track else { return None };
-        let expand = match params.codec {
-            AudioCodec::Pcma => alaw,
-            AudioCodec::Pcmu => ulaw,
+        let law = match params.codec {
+            AudioCodec::Pcma => Law::A,
+            AudioCodec::Pcmu => Law::Mu,
             AudioCodec::Aac => return None,
         };
         self.running.take_if(|running| !running.continues(params, frame.dts));
@@ -65,12 +70,12 @@ impl Transcoder {
         };
         let running = self.running.insert(running);
         running.align(frame.dts);
-        running.feed(frame.data.iter().map(|byte| expand(*byte)));
+        running.feed(frame.data.iter().map(|byte| law.decode(*byte)));
         (running.key, running.received) = (frame.key, frame.received);
         Some(running.units())
     }
 
-    /// The rest of the AAC: what comes next does not continue what came before.
+    /// Ends the stream and gives the rest of its AAC: what comes next does not continue it.
     pub fn finish(&mut self) -> Vec<Frame> {
         let Some(mut running) = self.running.take() else { return Vec::new() };
         let end = running.expected();
@@ -148,7 +153,7 @@ impl Running {
         self.feed((0..samples * i64::from(self.source.channels)).map(|_| 0));
     }
 
-    /// What the encoder makes of the samples that wait.
+    /// The access units that the encoder makes of the samples that wait.
     fn units(&mut self) -> Vec<Frame> {
         let (key, received) = (self.key, self.received);
         let (mut frames, mut taken, mut unit) = (Vec::new(), 0, [0; MAX_UNIT]);
@@ -165,7 +170,7 @@ impl Running {
             };
             let dts = self.time(self.units * self.unit - self.delay);
             self.units += 1;
-            // The first hold what was before the first sample.
+            // The first units hold what was before the first sample.
             if dts >= self.base && self.last.is_none_or(|last| dts > last) {
                 self.last = Some(dts);
                 let track = Track::Audio(Arc::clone(&self.output));
@@ -193,22 +198,6 @@ impl Running {
     fn time(&self, sample: i64) -> i64 {
         self.base.saturating_add(sample * CLOCK_HZ / i64::from(self.source.sample_rate))
     }
-}
-
-/// ITU-T G.711, table 1.
-fn alaw(byte: u8) -> i16 {
-    let byte = byte ^ 0x55;
-    let (exponent, mantissa) = (byte >> 4 & 7, i16::from(byte & 0xf) << 4 | 8);
-    let size = if exponent == 0 { mantissa } else { (mantissa | 0x100) << (exponent - 1) };
-    if byte & 0x80 == 0 { -size } else { size }
-}
-
-/// ITU-T G.711, table 2.
-fn ulaw(byte: u8) -> i16 {
-    const BIAS: i16 = 0x84;
-    let byte = !byte;
-    let size = ((i16::from(byte & 0xf) << 3 | BIAS) << (byte >> 4 & 7)) - BIAS;
-    if byte & 0x80 == 0 { size } else { -size }
 }
 
 #[cfg(test)]

@@ -22,5 +22,5 @@ pub const COMMAND_WITHIN: Duration = Duration::from_secs(7);
 /// How long our identity or a reply waits for a whole command: one that begins just in time cannot hold
 /// the connection for another 7 s.
 pub const WHOLE_COMMAND_WITHIN: Duration = Duration::from_millis(7_500);
-/// What a server says at the end.
+/// The message by which a server ends a session.
 pub const DONE: &str = "done";

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use crate::text::shorten;
 
-/// Header values beyond these are not read.
+/// Most header values that are read from one 401.
 const MAX_VALUES: usize = 16;
-/// Nor are challenges beyond these.
+/// Most challenges that are read from one 401.
 const MAX_CHALLENGES: usize = 16;
-/// Nor is a longer header value, in bytes.
+/// Longest header value that is read, in bytes.
 const MAX_VALUE: usize = 4 << 10;
-/// Names of schemes are told to a person up to this many characters.
+/// Longest list of scheme names that is told to a person, in characters.
 const MAX_NAMES: usize = 60;
 
 /// How to log in, the strongest first.
@@ -27,13 +27,19 @@ pub(super) enum Scheme {
 /// control characters and fit to be put between quotes again.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
+    /// How the challenge is answered.
     pub(super) scheme: Scheme,
+    /// What the user name and the password are for.
     pub(super) realm: String,
+    /// Text of the camera that the answer hashes; empty for Basic.
     pub(super) nonce: String,
+    /// Text that the answer repeats, where there is one.
     pub(super) opaque: Option<String>,
-    /// As the camera spells it, where it names one.
+    /// Name of the algorithm as the camera spells it, where it names one.
     pub(super) algorithm: Option<String>,
+    /// Quality of protection to answer with; `None` as before RFC 2617.
     pub(super) qop: Option<&'static str>,
+    /// Whether the camera says that nothing but the nonce was wrong.
     pub(super) stale: bool,
 }
 
@@ -41,7 +47,7 @@ pub(super) struct Challenge {
 pub(super) struct Offers {
     /// One challenge of each scheme at most: the first.
     pub(super) usable: Vec<Challenge>,
-    /// The names of all schemes, for a person; empty where there are none.
+    /// Names of all schemes that the 401 offers, for a person.
     pub(super) names: String,
 }
 
@@ -49,7 +55,8 @@ pub(super) struct Offers {
 pub(super) fn read(values: &mut dyn Iterator<Item = &str>) -> Offers {
     let mut found = Vec::new();
     for value in values.take(MAX_VALUES).filter(|value| value.len() <= MAX_VALUE) {
-        // A folded line is one line, and nothing of it can begin another one in a request.
+        // Without control characters a folded line is one line, and no value can begin a new line
+        // in a request.
         split(&value.replace(char::is_control, " "), &mut found);
     }
     let mut offers = Offers { usable: Vec::new(), names: String::new() };
@@ -143,7 +150,7 @@ impl Found {
         };
         let qop = ["auth", "auth-int"].into_iter().find(|qop| offers(qop));
         let stale = self.stale.is_some_and(|stale| stale.trim().eq_ignore_ascii_case("true"));
-        // Of Basic, it was compared with no known name.
+        // The algorithm of a Basic challenge was compared with no known name.
         let algorithm = algorithm.filter(|_| scheme != Scheme::Basic).map(str::to_owned);
         let (realm, opaque) = (self.realm.unwrap_or_default(), self.opaque);
         Some(Challenge { scheme, realm, nonce, opaque, algorithm, qop, stale })
@@ -186,11 +193,11 @@ fn split(mut text: &str, found: &mut Vec<Found>) {
     }
 }
 
-/// A quoted value without its quotes, or a bare one; and what follows it.
+/// Splits a value, without the quotes it may have, from what follows it.
 fn split_value(text: &str) -> (&str, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_at(bare_end(text));
-        // A quote that only ends a value is none.
+        // A quote at the end of a bare value is no part of it.
         let value = value.split('"').next().unwrap_or_default();
         return (value.trim_end_matches([' ', '\\']), rest);
     };
@@ -202,13 +209,13 @@ fn split_value(text: &str) -> (&str, &str) {
     });
     match end.map(|end| quoted.split_at(end)) {
         Some((value, rest)) => (value, rest.strip_prefix('"').unwrap_or(rest)),
-        // Not even an escape may hide the quote that ends it in a request.
+        // A backslash at the end would hide the quote that ends the value in a request.
         None => (quoted.trim_end_matches('\\'), ""),
     }
 }
 
-/// Where a value without quotes ends: it may have several words, up to the one that names the
-/// next parameter.
+/// Length of a value without quotes. It may have several words, up to the word that names the next
+/// parameter.
 fn bare_end(text: &str) -> usize {
     let mut gap = None;
     let mut latest_gap = None;

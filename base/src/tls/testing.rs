@@ -14,14 +14,14 @@ pub type Issuer = CertifiedIssuer<'static, KeyPair>;
 /// Year, month and day.
 pub type Day = (i32, u8, u8);
 
-/// A new one.
+/// A new authority with a key of its own.
 pub fn authority() -> Issuer {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A file in the system's temporary folder that goes with the test.
+/// A file in the system's temporary folder that is removed with this value.
 pub struct CaFile(PathBuf);
 
 impl CaFile {
@@ -33,7 +33,7 @@ impl CaFile {
         Self(path)
     }
 
-    /// Where it is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.0
     }

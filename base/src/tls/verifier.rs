@@ -1,5 +1,6 @@
-//! Certificates by the web's rules, at a time the device's [`Clock`] allows. What is out of date is
-//! refused with the clock that says so: on a device it is the clock that is wrong more often.
+//! Judges certificates by the web's rules, at the time of the device's [`Clock`]. A refusal of an
+//! outdated certificate names that time: on a device the clock is wrong more often than the
+//! certificate.
 
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
@@ -56,7 +57,7 @@ impl Verifier {
         let (device, judged) = (self.clock.device(), self.clock.now());
         let limit = UNIX_EPOCH + Duration::from_secs(limit.as_secs());
         let untimely = Untimely { validity, limit, device, judged };
-        // As a `CertificateError`, it would be printed as its Debug text.
+        // A `CertificateError` would be printed as its Debug text.
         Error::Other(OtherError(Arc::new(untimely)))
     }
 }

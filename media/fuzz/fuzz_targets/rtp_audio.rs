@@ -1,8 +1,9 @@
-//! Packets of sound. Every piece is well formed, and little is held.
+//! Packets of sound: every piece of sound is well formed, and little is held.
 //!
-//! The first piece has the parameters of the payload; its `how` tells the compression (2 bits), the clock rate
-//! (3 bits) and the channels (2 bits). Each other one is an RTP packet. Its `how` tells how many are lost before it
-//! (3 bits, 7 are many), whether its payload is made long (2 bits), and how often it comes (3 bits).
+//! The first piece has the parameters of the payload; its `how` tells the compression (2 bits), the
+//! clock rate (3 bits) and the channels (2 bits). Each other one is an RTP packet. Its `how` tells
+//! how many are lost before it (3 bits, 7 are many), whether its payload is made long (2 bits), and
+//! how often it comes (3 bits).
 #![no_main]
 
 use std::time::Instant;
@@ -15,7 +16,7 @@ use ivt_media_fuzz::memory::Memory;
 use ivt_media_fuzz::pieces::{Piece, long, pieces};
 use libfuzzer_sys::fuzz_target;
 
-/// Units that wait, 32 interleaved ones, one that grows, and what is small.
+/// Most bytes held: units that wait, 32 interleaved units, one that grows, and what is small.
 const MOST_HELD: usize = 4 << 20;
 const RATES: [u32; 8] = [8000, 16_000, 44_100, 48_000, 90_000, 0, 1, u32::MAX];
 

@@ -1,10 +1,10 @@
-//! What numbers, reports and clocks do with packets in any order: nothing is lost twice, kept for long, or goes
-//! back. Each piece is a packet of data or reports of the track that `how` tells.
+//! Packets in any order for numbers, reports and clocks: no packet is lost twice or kept for long,
+//! and no time goes back. Each piece is a packet of data or reports of the track that `how` tells.
 #![no_main]
 
 use std::time::{Duration, Instant};
 
-use ivt_media::rtp::clock::{self, Clock, Slew};
+use ivt_media::rtp::clock::{self, RtpClock, Slew};
 use ivt_media::rtp::rtcp::{self, Identity, Reception, Report};
 use ivt_media::rtp::sequence::{Place, Sequence, Verdict, Window};
 use ivt_media::rtp::{Packet, is_rtcp};
@@ -16,10 +16,10 @@ const RATES: [u32; 4] = [90_000, 8000, 1, u32::MAX];
 
 struct Track {
     window: Window,
-    /// Packets that the window holds.
+    /// How many packets the window holds.
     held: usize,
     sequence: Sequence,
-    clock: Clock,
+    clock: RtpClock,
     reception: Reception,
 }
 
@@ -56,7 +56,7 @@ impl Track {
             window: Window::default(),
             held: 0,
             sequence: Sequence::default(),
-            clock: Clock::new(rate),
+            clock: RtpClock::new(rate),
             reception: Reception::new(rate),
         }
     }

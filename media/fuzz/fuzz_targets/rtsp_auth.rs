@@ -1,7 +1,7 @@
-//! Any challenges to a login. It is given up after a few, and what it says is one header line.
+//! Any challenges to a login: it is given up after a few, and what it says is one header line.
 //!
-//! The first piece has the user name and, behind a colon, the password. Each other one is a 401 with the lines of
-//! its challenges; with an odd `how`, the request after it is accepted.
+//! The first piece has the user name and, behind a colon, the password. Each other one is a 401
+//! with the lines of its challenges; with an odd `how`, the request after it is accepted.
 #![no_main]
 
 use ivt_base::auth::Credentials;
@@ -10,7 +10,7 @@ use ivt_media_fuzz::memory::Memory;
 use ivt_media_fuzz::pieces::pieces;
 use libfuzzer_sys::fuzz_target;
 
-/// Login attempts in a row; cameras lock accounts.
+/// Most login attempts in a row, since cameras lock accounts.
 const MOST_RETRIES: u32 = 12;
 
 fuzz_target!(|input: &[u8]| {

@@ -8,18 +8,18 @@ use ivt_media::rtsp::message::{
 use ivt_media_fuzz::pieces::{pieces, repeat};
 use libfuzzer_sys::fuzz_target;
 
-/// The most an input may make of its own.
+/// Most bytes that an input may become by repetition.
 const MOST: usize = 1 << 20;
 
 #[derive(Debug, PartialEq)]
 enum Cut {
     Packet(u8, Vec<u8>),
     Message(Box<Message>),
-    /// How many bytes in a row.
+    /// So many bytes of noise in a row.
     Noise(usize),
 }
 
-/// What was read, and what was cut from it.
+/// The bytes read so far, and the pieces cut from them.
 #[derive(Default)]
 struct Reader {
     buffer: Vec<u8>,
@@ -42,7 +42,8 @@ fuzz_target!(|input: &[u8]| {
         whole.buffer.extend(part);
     }
     whole.read(&[]);
-    // Where too much is noise, it ends with what was there, and quotes that.
+    // Too much noise ends the reading with an error that quotes what was there, which depends on
+    // the cuts.
     assert_eq!(split.end.as_ref().map(kind), whole.end.as_ref().map(kind));
     match whole.end {
         None => assert_eq!(split.buffer, whole.buffer, "what is left"),
@@ -105,7 +106,7 @@ impl Reader {
     }
 }
 
-/// A message is bounded, and its bytes alone make it again.
+/// Asserts that a message is bounded, and that its bytes alone make it again.
 fn check(message: &Message, bytes: &[u8]) {
     assert!(message.body.len() <= MAX_BODY && bytes.len() <= MAX_HEADER + MAX_BODY);
     let lines = bytes.split(|byte| *byte == b'\n').count();

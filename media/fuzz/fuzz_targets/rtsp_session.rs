@@ -21,15 +21,16 @@ use ivt_media_fuzz::pieces::{self, pieces, repeat};
 use libfuzzer_sys::fuzz_target;
 use url::Url;
 
-/// An access unit with the room that a growing one may have, frames that wait for the answer to PLAY, a message of
-/// the largest kind and what is made of it.
+/// Most bytes held: an access unit with the room that a growing one may have, frames that wait for
+/// the answer to PLAY, a message of the largest kind and what is made of it.
 const MOST_HELD: usize = 24 << 20;
-/// Requests and answers between two writes.
+/// Most bytes of requests and answers between two writes.
 const MOST_SAID: usize = 256 << 10;
-/// What an input may make of its own.
+/// Most bytes that an input may become by repetition.
 const MOST_SENT: usize = 32 << 20;
+/// How often a piece comes that comes many times.
 const MANY: u8 = 128;
-/// Events and timers that one thing may lead to.
+/// Most events and timers that one piece may lead to.
 const MOST_STEPS: usize = 8;
 
 struct Client {
@@ -76,8 +77,9 @@ fuzz_target!(|input: &[u8]| {
 });
 
 impl Client {
-    /// Bit 0: the bytes are an interleaved packet, bit 1: a datagram, each of the channel in the high bits. Bit 2:
-    /// they come many times; a packet is made long, then, and counts. Bit 3: before them, the connection is lost.
+    /// Takes a piece, as its `how` tells. Bit 0: the bytes are an interleaved packet, bit 1: a
+    /// datagram, each of the channel in the high bits. Bit 2: they come many times; a packet is
+    /// made long, then, and counts. Bit 3: before them, the connection is lost.
     fn take(&mut self, piece: pieces::Piece<'_>) -> Result<(), Over> {
         self.pass(piece.wait)?;
         let how = piece.how;
@@ -120,7 +122,7 @@ impl Client {
         Ok(())
     }
 
-    /// A connection that is lost is opened again only for the login.
+    /// Loses the connection, which is opened again only for the login.
     fn lose(&mut self) -> Result<(), Over> {
         if self.session.is_logging_in() {
             self.session.restart(self.now);
@@ -181,7 +183,7 @@ impl Client {
         self.steps()
     }
 
-    /// Events and frames, and packets that were held.
+    /// Takes events and frames, and packets that were held.
     fn steps(&mut self) -> Result<(), Over> {
         let mut events = 0;
         while let Some(event) = self.session.poll_event() {
@@ -240,7 +242,7 @@ impl Client {
         self.session.set_up(wanted, lower, self.now);
     }
 
-    /// Time passes, and what is due is done.
+    /// Lets time pass, and does what is due.
     fn pass(&mut self, wait: Duration) -> Result<(), Over> {
         let end = self.now + wait;
         let mut idle = 0;
@@ -273,7 +275,7 @@ impl Client {
         [media, held, self.session.poll_timeout()].into_iter().flatten().min()
     }
 
-    /// Whatever the camera says, it is answered by whole lines.
+    /// Takes what the session writes, which is whole lines whatever the camera says.
     fn write(&mut self) {
         if let Some(bytes) = self.session.poll_transmit() {
             assert!(bytes.len() <= MOST_SAID && bytes.ends_with(b"\r\n\r\n"));

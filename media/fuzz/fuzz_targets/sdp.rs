@@ -1,9 +1,11 @@
-//! A session description. What is understood is bounded, and survives being written and read again.
+//! A session description: what is understood is bounded, and survives being written and read again.
 #![no_main]
 
 use std::fmt::Write as _;
 
-use ivt_media::rtsp::sdp::{Description, Direction, Format, MAX_FORMATS, MAX_MEDIA, Media};
+use ivt_media::rtsp::sdp::{
+    Description, Direction, Format, MAX_FORMATS, MAX_MEDIA, MediaDescription,
+};
 use ivt_media::rtsp::tracks;
 use libfuzzer_sys::fuzz_target;
 
@@ -34,7 +36,8 @@ fuzz_target!(|body: &[u8]| {
     if let Err(nothing) = tracks::choose(&description) {
         assert!(nothing.len() < 1000 && !nothing.contains(char::is_control), "{nothing:?}");
     }
-    // Control characters are left out, and letters that were none are three times as long as they came.
+    // Control characters are left out, and each byte that is no UTF-8 becomes a character of three
+    // bytes.
     let plain = |c: char| matches!(c, '\r' | '\n') || !c.is_control();
     if body.len() < 2000 && String::from_utf8_lossy(body).chars().all(plain) {
         let text = write(&description);
@@ -53,8 +56,8 @@ fn write(description: &Description) -> String {
     text
 }
 
-fn write_media(text: &mut String, media: &Media) -> std::fmt::Result {
-    // A control character alone is a word, and no name.
+fn write_media(text: &mut String, media: &MediaDescription) -> std::fmt::Result {
+    // A control character alone makes a word of the line, and no name.
     let name = if media.name.is_empty() { "\u{1}" } else { &media.name };
     write!(text, "m={name} 0 RTP/AVP")?;
     for format in &media.formats {

@@ -1,7 +1,8 @@
-//! Frames with any times. Decode times of a track strictly increase and are no later than presentation.
+//! Frames with any times: decode times of a track strictly increase and are no later than
+//! presentation.
 //!
-//! An input is a row of 8 bytes: what comes (see `Step`), how often, after how long, by how much it is shown later
-//! than decoded, and the step of the camera's clock.
+//! An input is a row of 8 bytes: what comes (see `Step`), how often, after how long, by how much it
+//! is shown later than decoded, and the step of the camera's clock.
 #![no_main]
 
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use libfuzzer_sys::fuzz_target;
 
 struct Step {
     video: bool,
-    /// Another source begins.
+    /// Whether another source begins.
     reopens: bool,
-    /// Each frame is followed by one of the other track.
+    /// Whether each frame is followed by one of the other track.
     both: bool,
-    /// Received that much before the frame before it.
+    /// How much earlier than the frame before it each frame is received.
     early: Duration,
     times: u8,
     wait: Duration,

@@ -1,4 +1,4 @@
-//! What must hold of all that comes out.
+//! Checks of what must hold for all that comes out.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use ivt_media::annexb::MAX_UNIT;
 use ivt_media::frame::{AudioCodec, AudioParams, Frame, Track, VideoCodec, VideoParams};
 use ivt_media::timeline::Timeline;
 
-/// A picture of NAL units that fill it, none of a kind that is left out.
+/// Asserts that a picture is NAL units that fill it, none of a kind that is left out.
 pub fn picture(params: &VideoParams, data: &[u8]) {
     assert!(!params.record.is_empty());
     assert!(!data.is_empty() && data.len() <= MAX_UNIT, "{} bytes", data.len());
@@ -25,7 +25,7 @@ pub fn picture(params: &VideoParams, data: &[u8]) {
     }
 }
 
-/// A piece of sound that is not empty and can be told in every form we write.
+/// Asserts that a piece of sound is not empty and can be told in every form we write.
 pub fn sound(params: &AudioParams, data: &[u8]) {
     assert!(!data.is_empty() && data.len() <= 64 << 10, "{} bytes", data.len());
     assert!(params.sample_rate > 0 && params.channels > 0, "{params:?}");
@@ -36,12 +36,12 @@ pub fn sound(params: &AudioParams, data: &[u8]) {
 #[derive(Default)]
 pub struct Line {
     timeline: Timeline,
-    /// Of sound and picture.
+    /// Newest decode time of sound and of picture.
     dts: [Option<i64>; 2],
 }
 
 impl Line {
-    /// Another source follows.
+    /// Notes that another source follows.
     pub fn reopen(&mut self) {
         self.timeline.reopen();
     }
@@ -57,7 +57,7 @@ impl Line {
         self.place(&mut frame);
     }
 
-    /// Gives a frame its place, and checks that.
+    /// Gives a frame its place, and checks the place.
     pub fn place(&mut self, frame: &mut Frame) {
         self.timeline.place(frame);
         assert!(frame.dts <= frame.pts, "{} before {}", frame.pts, frame.dts);

@@ -28,16 +28,16 @@ unsafe impl GlobalAlloc for Counter {
     }
 }
 
-/// What the program holds since a moment.
+/// The memory that the program holds more than at a moment.
 pub struct Memory(usize);
 
 impl Memory {
-    /// From now on.
+    /// Takes this moment.
     pub fn begin() -> Self {
         Self(HELD.load(Relaxed))
     }
 
-    /// Bytes more than then.
+    /// Bytes held more than at that moment.
     pub fn held(&self) -> usize {
         HELD.load(Relaxed).saturating_sub(self.0)
     }

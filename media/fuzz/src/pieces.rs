@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-/// Between two pieces. A mark instead of lengths, so that a byte more or less leaves the other pieces as they are.
+/// Bytes between two pieces. They are a mark instead of lengths, so that a byte more or less leaves
+/// the other pieces as they are.
 pub const MARK: [u8; 2] = [0xFF, 0xFE];
 
-/// Something that comes.
+/// Something that comes: bytes, how and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
-    /// What each target takes it for.
+    /// How the piece comes; each target says what the bits mean.
     pub how: u8,
     /// Time that passes before it.
     pub wait: Duration,
-    /// What comes.
+    /// The bytes that come.
     pub bytes: &'a [u8],
 }
 
-/// Takes an input apart. What lacks bytes has zeros.
+/// Takes an input apart. Where a piece ends before its `how` or its wait, these are 0.
 pub fn pieces(input: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = Some(input);
     std::iter::from_fn(move || {
@@ -45,20 +46,20 @@ pub fn write(input: &mut Vec<u8>, how: u8, wait: u8, bytes: &[u8]) {
     }
 }
 
-/// Up to 127 the number of milliseconds, then up to a minute.
+/// The time that a code tells: milliseconds up to 127, then more, up to a minute.
 pub fn wait(code: u8) -> Duration {
     let code = u64::from(code);
     let more = code.saturating_sub(127);
     Duration::from_millis(code.min(127) + 4 * more * more)
 }
 
-/// Bytes as often as `times` says, no more than `most` of them.
+/// `bytes` so many `times`, at most `most` bytes of them.
 pub fn repeat(bytes: &[u8], times: usize, most: usize) -> Vec<u8> {
     let len = bytes.len().saturating_mul(times).min(most.max(bytes.len()));
     bytes.iter().copied().cycle().take(len).collect()
 }
 
-/// A payload with its last byte many times: as it is, or in one of three sizes.
+/// A payload as it is, or made long by its last byte, in one of three sizes.
 pub fn long(payload: &[u8], code: u8) -> Vec<u8> {
     let mut long = payload.to_vec();
     let len = [0, 1400, 16 << 10, 65_000][usize::from(code)].max(long.len());

@@ -14,12 +14,13 @@ use crate::check;
 use crate::memory::Memory;
 use crate::pieces::{Piece, long, pieces};
 
-/// An access unit, with the room that a growing one may have, parameter sets and what is small.
+/// Most bytes held: an access unit with the room that a growing one may have, parameter sets and
+/// what is small.
 const MOST_HELD: usize = 17 << 20;
-/// Payload that an input may make of its own.
+/// Most bytes of payload that an input may become by repetition.
 const MOST_SENT: usize = 9 << 20;
 
-/// Puts an input through; how many pictures came out.
+/// Puts an input through. Returns how many pictures came out.
 pub fn run(codec: VideoCodec, input: &[u8]) -> usize {
     let memory = Memory::begin();
     let mut now = Instant::now();

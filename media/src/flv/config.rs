@@ -4,13 +4,9 @@ use bytes::Bytes;
 
 use crate::bits::Bits;
 use crate::flv::FlvError;
-use crate::frame::{AudioCodec, AudioParams, VideoCodec};
-use crate::record::{self, Kind};
+use crate::frame::{AAC_RATES, AudioCodec, AudioParams, VideoCodec};
+use crate::record::{self, SetKind};
 use crate::sps;
-
-/// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
-const SAMPLE_RATES: [u32; 13] =
-    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
 
 /// Reads an `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1).
 pub fn aac_params(config: Bytes) -> Result<AudioParams, FlvError> {
@@ -20,7 +16,7 @@ pub fn aac_params(config: Bytes) -> Result<AudioParams, FlvError> {
         read(6)?;
     }
     let index = read(4)?;
-    let sample_rate = match SAMPLE_RATES.get(index as usize) {
+    let sample_rate = match AAC_RATES.get(index as usize) {
         Some(rate) => *rate,
         None if index == 15 => read(24)?,
         None => {
@@ -33,7 +29,8 @@ pub fn aac_params(config: Bytes) -> Result<AudioParams, FlvError> {
     };
     let channels = match read(4)? {
         7 => 8,
-        // 0: said in a program config element, which for two channels is the rule.
+        // Channel configuration 0 means a program config element, which is the rule for two
+        // channels.
         0 => 2,
         n => n as u16,
     };
@@ -57,7 +54,7 @@ pub fn check_record(codec: VideoCodec, record: &[u8]) -> Result<(), FlvError> {
 
 /// Width and height in pixels, as the first sequence parameter set of the record has them.
 pub fn dimensions(codec: VideoCodec, record: &[u8]) -> Option<(u32, u32)> {
-    let (_, sps) = record::sets(codec, record).find(|(kind, _)| *kind == Kind::Sps)?;
+    let (_, sps) = record::sets(codec, record).find(|(kind, _)| *kind == SetKind::Sps)?;
     match codec {
         VideoCodec::H264 => Some(sps::h264(sps)?.dimensions),
         VideoCodec::H265 => sps::h265(sps)?.dimensions,

@@ -19,7 +19,7 @@ const TICKS_PER_MS: i64 = 90;
 /// dropped: nothing could decode them.
 #[derive(Debug, Default)]
 pub struct Demuxer {
-    clock: Clock,
+    clock: TagClock,
     metadata: Metadata,
     video: Option<Arc<VideoParams>>,
     audio: Option<Arc<AudioParams>>,
@@ -33,6 +33,10 @@ impl Demuxer {
     }
 
     /// The frame a tag holds, if it holds one; `received` becomes its arrival time.
+    ///
+    /// # Errors
+    ///
+    /// The tag is malformed or holds what the agent does not carry. The next tag may be good.
     pub fn push(&mut self, tag: &Tag, received: Instant) -> Result<Option<Frame>, FlvError> {
         let ms = self.clock.unwrap(tag.timestamp_ms);
         let payload = tag.payload();
@@ -121,7 +125,7 @@ impl Demuxer {
                 let truncated = FlvError::Truncated { what: "AAC tag" };
                 let packet = *payload.first().ok_or(truncated)?;
                 payload.advance(1);
-                // ffmpeg says an empty configuration when it does not know it yet.
+                // ffmpeg sends an empty configuration while it does not know the real one yet.
                 if packet == 0 && payload.is_empty() {
                     return Ok(None);
                 }
@@ -134,7 +138,7 @@ impl Demuxer {
                 let pcma = format == sound_format::PCMA;
                 let codec = if pcma { AudioCodec::Pcma } else { AudioCodec::Pcmu };
                 let channels = 1 + u16::from(first & 1);
-                // The rate bits cannot say 8 kHz; in RTMP there is no other.
+                // The rate bits cannot say 8 kHz, which is the only rate of G.711 in RTMP.
                 let params =
                     AudioParams { codec, sample_rate: 8000, channels, config: Bytes::new() };
                 adopt(&mut self.audio, params);
@@ -173,11 +177,11 @@ struct Packet {
 
 /// Follows the 32-bit milliseconds of tags across their wrap.
 #[derive(Debug, Default)]
-struct Clock {
+struct TagClock {
     last: Option<(u32, i64)>,
 }
 
-impl Clock {
+impl TagClock {
     fn unwrap(&mut self, stamp: u32) -> i64 {
         let ms = match self.last {
             None => i64::from(stamp),
@@ -195,7 +199,7 @@ fn adopt<P: PartialEq>(held: &mut Option<Arc<P>>, params: P) {
     }
 }
 
-/// The NAL units' lengths must add up to the payload.
+/// Checks that the lengths of the NAL units add up to the payload.
 fn check_lengths(mut rest: &[u8]) -> Result<(), FlvError> {
     let truncated = FlvError::Truncated { what: "NAL unit" };
     while let Some((len, tail)) = rest.split_first_chunk() {

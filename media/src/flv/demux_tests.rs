@@ -137,12 +137,15 @@ proptest! {
         demux.push(&tag(TagKind::Video, 0, &config), Instant::now()).unwrap();
         for (kind, stamp, mut body) in tags {
             let kind = [TagKind::Audio, TagKind::Video, TagKind::Script][kind];
+            let holds_frame = kind != TagKind::Script && !body.is_empty();
             if kind == TagKind::Video {
                 body.splice(0..0, [0x17, 1, 0, 0, 0, 0, 0, 0, body.len() as u8]);
             } else if kind == TagKind::Audio {
                 body.splice(0..0, [0x72]);
             }
-            if let Ok(Some(frame)) = demux.push(&tag(kind, stamp, &body), Instant::now()) {
+            let pushed = demux.push(&tag(kind, stamp, &body), Instant::now());
+            prop_assert!(!holds_frame || matches!(pushed, Ok(Some(_))));
+            if let Ok(Some(frame)) = pushed {
                 let last = &mut last[usize::from(frame.is_video())];
                 prop_assert!(frame.dts > *last && frame.pts >= frame.dts);
                 *last = frame.dts;

@@ -8,9 +8,13 @@ use crate::flv::{FlvError, Head, Tag, TagKind};
 
 const TAG_HEADER: usize = 11;
 
-/// Reads the tags of a whole file without copying. Ends at the first error, and at a tag cut off
-/// by the end of the file, as a recording that lost its power has.
-pub fn tags(mut file: Bytes) -> Result<Tags, FlvError> {
+/// Reads the tags of a whole file without copying. Ends at the first error, and at a tag cut off by
+/// the end of the file, as a recording that lost its power has.
+///
+/// # Errors
+///
+/// The bytes do not begin with the header of an FLV file.
+pub fn tags(mut file: Bytes) -> Result<FileTags, FlvError> {
     let truncated = FlvError::Truncated { what: "FLV file header" };
     let header: [u8; 9] = *file.first_chunk().ok_or(truncated.clone())?;
     if header[..3] != *b"FLV" {
@@ -18,13 +22,14 @@ pub fn tags(mut file: Bytes) -> Result<Tags, FlvError> {
         return Err(FlvError::Malformed { what: "FLV signature", expected: "0x464c56", got });
     }
     let offset = u32::from_be_bytes([header[5], header[6], header[7], header[8]]) as usize;
-    // The size of the tag before the first follows: always zero, so it is skipped unread.
+    // The header is followed by the size of a tag before the first, always zero: it is skipped
+    // unread.
     let start = offset.max(header.len()).saturating_add(4);
     if start > file.len() {
         return Err(truncated);
     }
     file.advance(start);
-    Ok(Tags { rest: file })
+    Ok(FileTags { rest: file })
 }
 
 /// Writes a file's header and its tags.
@@ -35,11 +40,11 @@ pub struct Writer<W> {
 
 /// The tags of a file; other kinds of tags are passed over.
 #[derive(Clone, Debug)]
-pub struct Tags {
+pub struct FileTags {
     rest: Bytes,
 }
 
-impl Iterator for Tags {
+impl Iterator for FileTags {
     type Item = Result<Tag, FlvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -69,14 +74,22 @@ impl Iterator for Tags {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the file header for a file with both sound and pictures; readers take the flags as
-    /// a hint.
+    /// Writes the file header for a file with both sound and pictures; readers take the flags as a
+    /// hint.
+    ///
+    /// # Errors
+    ///
+    /// The sink fails.
     pub fn new(mut out: W) -> io::Result<Self> {
         out.write_all(b"FLV\x01\x05\0\0\0\x09\0\0\0\0")?;
         Ok(Self { out })
     }
 
-    /// Writes a tag. One above 16 MiB is refused: its size cannot be said.
+    /// Writes a tag.
+    ///
+    /// # Errors
+    ///
+    /// The sink fails, or the tag is 16 MiB or larger: its size cannot be said.
     pub fn write(&mut self, tag: &Tag) -> io::Result<()> {
         let len = u32::try_from(tag.len()).ok().filter(|len| *len < 1 << 24);
         let len = len.ok_or_else(|| io::Error::other("FLV tag above 16 MiB"))?;
@@ -131,12 +144,20 @@ mod tests {
             at in any::<prop::sample::Index>(),
         ) {
             let bytes = file_of(&list);
-            let cut = Bytes::copy_from_slice(&bytes[..at.index(bytes.len())]);
-            if let Ok(tags) = tags(cut) {
-                let read: Result<Vec<_>, _> = tags.collect();
-                let read = read.unwrap();
-                prop_assert!(read.len() <= list.len());
-                prop_assert_eq!(&list[..read.len()], &read[..]);
+            let cut = at.index(bytes.len());
+            let read = tags(Bytes::copy_from_slice(&bytes[..cut]));
+            // A tag is whole without the size that follows it.
+            let ends = (1..=list.len()).map(|count| file_of(&list[..count]).len() - 4);
+            let whole = &list[..ends.filter(|end| *end <= cut).count()];
+            match read {
+                Ok(read) => {
+                    let read: Vec<_> = read.map(Result::unwrap).collect();
+                    prop_assert_eq!(&read[..], whole);
+                }
+                Err(error) => {
+                    prop_assert!(cut < file_of(&[]).len(), "{} bytes", cut);
+                    prop_assert_eq!(error, FlvError::Truncated { what: "FLV file header" });
+                }
             }
         }
 

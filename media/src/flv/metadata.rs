@@ -13,7 +13,7 @@ pub struct Metadata {
     pub dimensions: Option<(u32, u32)>,
     /// Frames per second.
     pub frame_rate: Option<f64>,
-    /// A video codec is announced.
+    /// Whether a video codec is announced.
     pub video: bool,
 }
 
@@ -56,7 +56,7 @@ pub fn parse(payload: &[u8]) -> Option<Metadata> {
     })
 }
 
-/// Enhanced RTMP says a codec's number is its four letters.
+/// Number of a codec. Enhanced RTMP takes the four letters of its name for the number.
 fn video_id(codec: VideoCodec) -> f64 {
     match codec {
         VideoCodec::H264 => f64::from(video_codec::AVC),

@@ -11,7 +11,7 @@ pub mod metadata;
 mod mux;
 
 pub use demux::Demuxer;
-pub use mux::{Muxer, Tags};
+pub use mux::{FrameTags, Muxer};
 
 /// One FLV tag, or the RTMP message that carries the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,22 +121,29 @@ impl Head {
 
 /// Upper half of the first byte of a legacy video tag; enhanced ones set the top bit too.
 mod frame_type {
+    /// A decoder may start here.
     pub const KEY: u8 = 1;
+    /// The picture refers to others.
     pub const INTER: u8 = 2;
+    /// A command to the player, without a picture.
     pub const COMMAND: u8 = 5;
 }
 
 /// Lower half of the first byte of a legacy video tag.
 mod video_codec {
+    /// H.264.
     pub const AVC: u8 = 7;
-    /// Never standardised, widely written by Chinese cameras and clouds.
+    /// H.265: never standardised, widely written by Chinese cameras and clouds.
     pub const HEVC: u8 = 12;
 }
 
 /// Upper half of the first byte of an audio tag.
 mod sound_format {
+    /// G.711 A-law.
     pub const PCMA: u8 = 7;
+    /// G.711 µ-law.
     pub const PCMU: u8 = 8;
+    /// AAC, whatever rate and channels the other bits say.
     pub const AAC: u8 = 10;
 }
 
@@ -144,9 +151,11 @@ const ENHANCED: u8 = 0x80;
 const HVC1: [u8; 4] = *b"hvc1";
 const AVC1: [u8; 4] = *b"avc1";
 
-/// Packet types of video; the third is the end of a sequence.
+/// Packet types of video; 2, the end of a sequence, is neither written nor needed.
 mod packet_type {
+    /// A decoder configuration record.
     pub const SEQUENCE_START: u8 = 0;
+    /// Coded frames after their composition time.
     pub const CODED_FRAMES: u8 = 1;
     /// Coded frames without composition time; enhanced tags only.
     pub const CODED_FRAMES_X: u8 = 3;

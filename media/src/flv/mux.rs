@@ -17,15 +17,15 @@ const MAX_COMPOSITION_MS: i64 = 0x7f_ffff;
 /// by at least a millisecond from tag to tag of a track, whatever the camera's clock does.
 #[derive(Debug, Default)]
 pub struct Muxer {
-    /// Decode time of the first frame: 0 ms.
+    /// Decode time of the first frame, whose timestamp is 0 ms.
     base: Option<i64>,
-    video: Lane<VideoParams>,
-    audio: Lane<AudioParams>,
+    video: MuxedTrack<VideoParams>,
+    audio: MuxedTrack<AudioParams>,
 }
 
 /// What a frame became; iterate for the tags in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tags {
+pub struct FrameTags {
     /// Metadata and sequence header, where a track begins or changes; else empty.
     pub headers: Vec<Tag>,
     /// The frame itself.
@@ -33,7 +33,7 @@ pub struct Tags {
 }
 
 #[derive(Debug)]
-struct Lane<P> {
+struct MuxedTrack<P> {
     params: Option<Arc<P>>,
     /// Unwrapped milliseconds of the newest tag.
     last_ms: Option<i64>,
@@ -48,7 +48,7 @@ impl Muxer {
     /// The frame's tags; `None` for a frame that lies before the first one, and for sound FLV has
     /// no way to say: G.711 other than at 8 kHz, more than two channels of it, AAC without
     /// configuration.
-    pub fn tags(&mut self, frame: &Frame) -> Option<Tags> {
+    pub fn tags(&mut self, frame: &Frame) -> Option<FrameTags> {
         if let Track::Audio(params) = &frame.track
             && !carries(params)
         {
@@ -87,7 +87,7 @@ impl Muxer {
         stamp: i64,
         head: Head,
         frame: &Frame,
-    ) -> Tags {
+    ) -> FrameTags {
         let timestamp_ms = stamp as u32; // Wraps as RTMP does.
         let mut headers = Vec::new();
         if changed {
@@ -95,11 +95,11 @@ impl Muxer {
             headers.push(metadata::tag(video, audio, timestamp_ms));
             headers.extend(header());
         }
-        Tags { headers, media: Tag { kind, timestamp_ms, head, body: frame.data.clone() } }
+        FrameTags { headers, media: Tag { kind, timestamp_ms, head, body: frame.data.clone() } }
     }
 }
 
-impl IntoIterator for Tags {
+impl IntoIterator for FrameTags {
     type Item = Tag;
     type IntoIter = std::iter::Chain<std::vec::IntoIter<Tag>, std::iter::Once<Tag>>;
 
@@ -108,7 +108,7 @@ impl IntoIterator for Tags {
     }
 }
 
-impl<P: PartialEq> Lane<P> {
+impl<P: PartialEq> MuxedTrack<P> {
     /// True when the parameters are new or differ.
     fn adopt(&mut self, params: &Arc<P>) -> bool {
         let held = self.params.as_ref();
@@ -127,7 +127,7 @@ impl<P: PartialEq> Lane<P> {
     }
 }
 
-impl<P> Default for Lane<P> {
+impl<P> Default for MuxedTrack<P> {
     fn default() -> Self {
         Self { params: None, last_ms: None }
     }
@@ -181,7 +181,7 @@ fn enhanced_head(first: u8) -> Head {
     Head::new([first, h, v, c, one])
 }
 
-/// AAC only: G.711 needs no configuration.
+/// The sequence header of AAC; G.711 needs none.
 fn audio_header(params: &AudioParams, timestamp_ms: u32) -> Option<Tag> {
     (params.codec == AudioCodec::Aac).then(|| Tag {
         kind: TagKind::Audio,

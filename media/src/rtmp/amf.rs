@@ -15,11 +15,11 @@ pub enum Value {
     Number(f64),
     /// True or false.
     Boolean(bool),
-    /// Strings of either length class, and XML documents.
+    /// A string of either length class, or an XML document.
     String(String),
     /// Named members in wire order; typed objects lose their class name.
     Object(Vec<(String, Value)>),
-    /// An associative array: as an object, another marker.
+    /// An associative array: an object with another marker.
     EcmaArray(Vec<(String, Value)>),
     /// Values without names.
     Array(Vec<Value>),
@@ -27,7 +27,7 @@ pub enum Value {
     Date(f64),
     /// Nothing, on purpose.
     Null,
-    /// Nothing; also what references and unsupported values are read as.
+    /// No value. References and unsupported values are read as this.
     Undefined,
 }
 
@@ -49,6 +49,10 @@ pub enum AmfError {
 }
 
 /// Reads every value of `input`, which must end with the last one.
+///
+/// # Errors
+///
+/// The bytes are not AMF0, or hold more or deeper values than any command.
 pub fn decode(input: &[u8]) -> Result<Vec<Value>, AmfError> {
     let mut decoder = Decoder { rest: input, values: 0 };
     let mut values = Vec::new();
@@ -150,25 +154,41 @@ impl From<f64> for Value {
     }
 }
 
+/// First byte of a value, which tells its type (AMF0 specification 2.1).
 mod marker {
+    /// Followed by 8 bytes.
     pub const NUMBER: u8 = 0;
+    /// Followed by one byte.
     pub const BOOLEAN: u8 = 1;
+    /// Followed by a length of 2 bytes and UTF-8.
     pub const STRING: u8 = 2;
+    /// Followed by members up to [`OBJECT_END`].
     pub const OBJECT: u8 = 3;
+    /// Complete by itself.
     pub const NULL: u8 = 5;
+    /// Complete by itself.
     pub const UNDEFINED: u8 = 6;
+    /// Followed by an index of 2 bytes.
     pub const REFERENCE: u8 = 7;
+    /// Followed by a count of 4 bytes and members up to [`OBJECT_END`].
     pub const ECMA_ARRAY: u8 = 8;
+    /// Stands behind an empty name, in place of a value.
     pub const OBJECT_END: u8 = 9;
+    /// Followed by a count of 4 bytes and values.
     pub const STRICT_ARRAY: u8 = 10;
+    /// Followed by a number and a time zone of 2 bytes.
     pub const DATE: u8 = 11;
+    /// Followed by a length of 4 bytes and UTF-8.
     pub const LONG_STRING: u8 = 12;
+    /// Complete by itself.
     pub const UNSUPPORTED: u8 = 13;
+    /// Written as a long string.
     pub const XML: u8 = 15;
+    /// Followed by a class name, and then as an object.
     pub const TYPED_OBJECT: u8 = 16;
 }
 
-/// Names longer than 65,535 bytes cannot be said and are cut at a character.
+/// Writes named members. Names longer than 65,535 bytes cannot be said and are cut at a character.
 fn encode_members(members: &[(String, Value)], out: &mut Vec<u8>) {
     for (name, value) in members {
         let name = &name[..name.floor_char_boundary(usize::from(u16::MAX))];
@@ -185,7 +205,7 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// Recurses at most `MAX_DEPTH` deep.
+    /// Reads a value, recursing at most [`MAX_DEPTH`] deep.
     fn value(&mut self, depth: usize) -> Result<Value, AmfError> {
         self.values += 1;
         if self.values > MAX_VALUES {

@@ -1,6 +1,5 @@
 //! The publishing side: one connection that carries one stream to one server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ivt_base::text::shorten;
@@ -13,6 +12,7 @@ use crate::rtmp::command::{self, Command};
 use crate::rtmp::connection::Connection;
 use crate::rtmp::dial::{self, Transport};
 use crate::rtmp::error::{PublishError, Step};
+use crate::rtmp::options::Options;
 use crate::rtmp::url::RtmpUrl;
 use crate::rtmp::{RtmpError, handshake};
 
@@ -25,30 +25,6 @@ const PROGRESS: usize = 4096;
 
 /// Anything shorter is a word like any other.
 const SHORTEST_SECRET: usize = 6;
-
-/// How long things may take, and whom to trust.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// TCP connect, all addresses together.
-    pub connect: Duration,
-    /// From the name lookup to the server's consent to the publish.
-    pub establish: Duration,
-    /// Longest time without progress while a tag is written.
-    pub stall: Duration,
-    /// For `rtmps`; made when first needed where it is `None`, see [`ivt_base::tls::client_config`].
-    pub tls: Option<Arc<ivt_base::tls::ClientConfig>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            establish: Duration::from_secs(8),
-            stall: Duration::from_secs(10),
-            tls: None,
-        }
-    }
-}
 
 /// A publish the server has consented to.
 #[derive(Debug)]

@@ -14,29 +14,33 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
-use crate::rtmp::client::Options;
 use crate::rtmp::error::{PublishError, Step};
+use crate::rtmp::options::Options;
 use crate::rtmp::url::RtmpUrl;
 
-/// What the kernel may hold for a server that has stopped reading: a second of 4 Mbit/s, while a
+/// Bytes the kernel may hold for a server that has stopped reading: a second of 4 Mbit/s, while a
 /// link with 300 ms of delay still carries 10 Mbit/s.
 const SEND_BUFFER: u32 = 512 << 10;
 
-/// The kernel gives a server up that acknowledges nothing, or takes nothing, for so long: at a low bit
+/// Time after which the kernel gives up a server that acknowledges or takes nothing: at a low bit
 /// rate its buffers would take minutes to fill.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads in which handshake and commands are over.
+/// Number of first reads that are acknowledged at once: handshake and commands need no more.
 const EAGER_READS: u8 = 32;
 
-/// A connection, whatever is below it.
+/// A connection to a server, with or without TLS.
 pub type Io = Box<dyn Transport>;
 
 /// Any byte stream.
 pub trait Transport: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Transport for T {}
 
-/// Connects to the server of `url`, with TLS where it asks for that.
+/// Connects to the server of `url`, with TLS for `rtmps`. `step` follows how far it has come.
+///
+/// # Errors
+///
+/// No address takes a connection in time, or TLS fails.
 pub async fn dial(url: &RtmpUrl, options: &Options, step: &mut Step) -> Result<Io, PublishError> {
     let unreachable = |reason: String| PublishError::Unreachable { peer: url.peer(), reason };
     let share = dial::shared(Instant::now() + options.connect);
@@ -72,6 +76,7 @@ async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
 #[derive(Debug)]
 struct Eager {
     tcp: TcpStream,
+    /// Reads that are still to be acknowledged at once.
     reads: u8,
 }
 
@@ -83,7 +88,8 @@ impl AsyncRead for Eager {
     ) -> Poll<io::Result<()>> {
         if self.reads > 0 {
             self.reads -= 1;
-            // The kernel falls back to delaying, so it is told again and again. Only a hint.
+            // The kernel falls back to delaying, so every read asks again. A failure only costs
+            // time.
             #[cfg(target_os = "linux")]
             self.tcp.set_quickack(true).ok();
         }

@@ -9,7 +9,7 @@ use crate::rtmp::url::UrlError;
 /// Why a publish did not begin, or ended. The text names the peer and never the stream key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// The address is none.
+    /// The address cannot be published to.
     #[error("cannot publish: {0}")]
     Url(#[from] UrlError),
     /// No connection.
@@ -115,14 +115,17 @@ impl fmt::Display for Step {
 }
 
 impl PublishError {
+    /// The server let `limit` pass without an answer to `step`.
     pub(crate) fn timeout(peer: String, step: Step, limit: Duration) -> Self {
         Self::Timeout { peer, step, limit }
     }
 
+    /// The server took no data for `limit`.
     pub(crate) fn stalled(peer: &str, limit: Duration) -> Self {
         Self::Stalled { peer: peer.to_owned(), limit }
     }
 
+    /// What an error of the connection during `step` means for the publish.
     pub(crate) fn failed(peer: &str, step: Step, error: RtmpError) -> Self {
         let (peer, reason) = (peer.to_owned(), error.to_string());
         match error {

@@ -7,8 +7,12 @@ use crate::rtmp::RtmpError;
 const VERSION: u8 = 3;
 const SIZE: usize = 1536;
 
-/// The client's part. The peer's echo is waited for and not compared: deployed servers send
+/// Does the client's part. The peer's echo is waited for and not compared: deployed servers send
 /// other things in its place.
+///
+/// # Errors
+///
+/// The peer is not RTMP version 3, or the connection fails.
 pub async fn client<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> Result<(), RtmpError> {
     io.write_all(&hello()).await?;
     io.flush().await?;
@@ -19,7 +23,11 @@ pub async fn client<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> Result<(),
     Ok(())
 }
 
-/// The server's part.
+/// Does the server's part.
+///
+/// # Errors
+///
+/// The peer is not RTMP version 3, or the connection fails.
 pub async fn server<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> Result<(), RtmpError> {
     let theirs = read_hello(io).await?;
     let answer = [&hello()[..], &theirs].concat();
@@ -29,7 +37,7 @@ pub async fn server<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> Result<(),
     Ok(())
 }
 
-/// Version, time 0, four zeros, and bytes nobody can guess.
+/// The first message of either side: version, time 0, four zeros, and bytes nobody can guess.
 fn hello() -> [u8; 1 + SIZE] {
     let mut hello = [0; 1 + SIZE];
     rand::fill(&mut hello[9..]);
@@ -37,7 +45,8 @@ fn hello() -> [u8; 1 + SIZE] {
     hello
 }
 
-/// The version is judged before the rest is waited for: an HTTP server says less than that.
+/// Reads the peer's first message. The version is judged before the rest is waited for: an HTTP
+/// server says less than a handshake.
 async fn read_hello<S: AsyncRead + Unpin>(io: &mut S) -> Result<[u8; SIZE], RtmpError> {
     let version = io.read_u8().await?;
     if version != VERSION {

@@ -12,14 +12,16 @@ mod connection;
 mod dial;
 mod error;
 pub mod handshake;
+mod options;
 pub mod server;
 #[cfg(all(test, feature = "tls"))]
 mod tls_tests;
 mod url;
 
-pub use client::{Options, Publisher};
+pub use client::Publisher;
 pub use dial::Transport;
 pub use error::{PublishError, Step};
+pub use options::Options;
 pub use url::{RtmpUrl, UrlError};
 
 /// Why a connection is no RTMP connection any more.
@@ -34,13 +36,13 @@ pub enum RtmpError {
     /// The peer said nothing for too long.
     #[error("the peer is silent")]
     Silent,
-    /// The peer speaks something else.
+    /// The peer speaks another protocol or version.
     #[error("expected RTMP version 3, got {got:#04x}")]
     Version {
-        /// Its first byte.
+        /// The peer's first byte.
         got: u8,
     },
-    /// No chunk stream.
+    /// The bytes are no chunk stream.
     #[error("{0}")]
     Chunk(#[from] chunk::ChunkError),
     /// A command that is no AMF0.

@@ -13,12 +13,12 @@ use crate::rtmp::command::{self, Command};
 use crate::rtmp::connection::Connection;
 use crate::rtmp::{RtmpError, handshake};
 
-/// What a publisher may cost us.
+/// Bounds on what one publisher may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
     /// Message size and number of chunk streams.
     pub chunks: Limits,
-    /// From accept to `publish`.
+    /// Longest time from the accepted connection to `publish`.
     pub negotiation: Duration,
     /// Longest silence between messages of a stream.
     pub silence: Duration,
@@ -37,11 +37,11 @@ pub struct Session<S> {
     connection: Connection<S>,
     limits: ServerLimits,
     app: String,
-    /// False once the publisher said it is done.
+    /// Whether the publisher has not said yet that it is done.
     publishing: bool,
 }
 
-/// What a publisher asks for. Not answered yet: see [`Session::accept`] and [`Session::refuse`].
+/// What a publisher asks for, to be answered by [`Session::accept`] or [`Session::refuse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishRequest {
     /// Application.
@@ -50,12 +50,16 @@ pub struct PublishRequest {
     pub key: String,
 }
 
-/// We want an acknowledgement, and promise one, this often.
+/// Bytes after which either side acknowledges what it received.
 const WINDOW: u32 = 2_500_000;
 /// The only message stream of a session.
 const STREAM: u32 = 1;
 
 /// Does the handshake and answers `connect`.
+///
+/// # Errors
+///
+/// The peer speaks no RTMP, asks for something else, is too slow, or is gone.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     limits: ServerLimits,
@@ -71,23 +75,39 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Waits for `publish`, answering what publishers ask before it.
+    ///
+    /// # Errors
+    ///
+    /// The publisher speaks no RTMP, is too slow, or is gone.
     pub async fn publish(&mut self) -> Result<PublishRequest, RtmpError> {
         let limit = self.limits.negotiation;
         timeout(limit, self.negotiate()).await.unwrap_or(Err(RtmpError::Silent))
     }
 
     /// Lets the publisher begin.
+    ///
+    /// # Errors
+    ///
+    /// The connection fails.
     pub async fn accept(&mut self) -> Result<(), RtmpError> {
         self.status("status", "NetStream.Publish.Start", "Publishing").await
     }
 
     /// Turns the publisher away, with a code such as `NetStream.Publish.BadName`.
+    ///
+    /// # Errors
+    ///
+    /// The connection fails.
     pub async fn refuse(mut self, code: &str, description: &str) -> Result<(), RtmpError> {
         self.status("error", code, description).await?;
         self.connection.close().await
     }
 
     /// The next tag; `None` when the publisher has finished or closed. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The publisher speaks no RTMP, is silent for too long, or its connection fails.
     pub async fn next_tag(&mut self) -> Result<Option<Tag>, RtmpError> {
         while self.publishing {
             let message = timeout(self.limits.silence, self.connection.message()).await;
@@ -127,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// Requests before and beside `publish`. What wants no answer has transaction 0.
+    /// Answers requests other than `publish`. A request that wants no answer has transaction 0.
     fn answer(&mut self, command: &Command) {
         if command.transaction == 0.0 || matches!(&*command.name, "_result" | "_error") {
             return;

@@ -30,16 +30,20 @@ pub enum UrlError {
     /// No host, or a host or port that cannot be.
     #[error("the URL has no valid host and port")]
     Host,
-    /// A user name or password.
+    /// The address has a user name or a password.
     #[error("RTMP servers take no user name: put the token into the stream key")]
     Login,
-    /// Fewer than two path segments.
+    /// The path has fewer than two segments.
     #[error("the URL must name an application and a stream: rtmp://host/app/stream")]
     Path,
 }
 
 impl RtmpUrl {
     /// Parses an address. Application and key are taken byte for byte, without decoding.
+    ///
+    /// # Errors
+    ///
+    /// The text is not an `rtmp://` or `rtmps://` address with an application and a stream key.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.trim().split_once("://").ok_or(UrlError::Scheme)?;
         let tls = match scheme.to_ascii_lowercase().as_str() {

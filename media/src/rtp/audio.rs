@@ -21,9 +21,10 @@ use thiserror::Error;
 
 use self::aac::Generic;
 use self::bits::Fault;
-use self::g711::{G711, Law};
+use self::g711::G711;
 use self::latm::Latm;
 use self::units::Units;
+use crate::g711::Law;
 use crate::rtp::{Packet, Sound};
 
 /// Parameters of a payload (`a=fmtp`), by their names in lower case.
@@ -54,8 +55,12 @@ enum Form {
 }
 
 impl Audio {
-    /// For a payload as the session description has it: `encoding` in lower case, `clock_rate` in
-    /// Hz and `channels`, each 0 where it is not said.
+    /// A depacketiser for a payload as the session description has it: `encoding` in lower case,
+    /// `clock_rate` in Hz and `channels`, each 0 where it is not said.
+    ///
+    /// # Errors
+    ///
+    /// The agent cannot carry this sound.
     pub fn new(
         encoding: &str,
         clock_rate: u32,
@@ -81,15 +86,19 @@ impl Audio {
         Ok(Self { form, units })
     }
 
-    /// Takes a packet. `lost` is how many were lost since the one before, `received` when it came.
+    /// Takes a packet that came at `received`. `lost` is how many packets were lost right before it.
     pub fn push(&mut self, packet: &Packet<'_>, lost: u32, received: Instant) {
+        let units = &mut self.units;
+        if lost > 0 {
+            self.form.lose(units);
+        }
         if packet.payload.is_empty() {
-            return self.form.skip(lost, &mut self.units);
+            return;
         }
         match &mut self.form {
-            Form::Generic(form) => form.push(packet, lost, received, &mut self.units),
-            Form::Latm(form) => form.push(packet, lost, received, &mut self.units),
-            Form::G711(form) => form.push(packet, lost, received, &mut self.units),
+            Form::Generic(form) => form.push(packet, lost == 0, received, units),
+            Form::Latm(form) => form.push(packet, lost == 0, received, units),
+            Form::G711(form) => form.push(packet, received, units),
         }
     }
 
@@ -113,11 +122,8 @@ impl Audio {
 }
 
 impl Form {
-    /// A packet without payload completes nothing, but what was lost before it is lost.
-    fn skip(&mut self, lost: u32, units: &mut Units) {
-        if lost == 0 {
-            return;
-        }
+    /// Notes that packets were lost: what they would have completed is given up.
+    fn lose(&mut self, units: &mut Units) {
         match self {
             Self::Generic(form) => form.lose(units),
             Self::Latm(form) => form.lose(units),
@@ -127,7 +133,7 @@ impl Form {
 }
 
 impl Unsupported {
-    /// Names a compression as the camera does, without what could confuse a log.
+    /// The refusal of a compression, named as the camera does, without what could confuse a log.
     fn encoding(name: &str) -> Self {
         let name = name.chars().filter(char::is_ascii_graphic).take(32);
         let offer: String = name.map(|c| c.to_ascii_uppercase()).collect();

@@ -6,24 +6,27 @@ mod slew;
 
 pub use slew::Slew;
 
-/// A first timestamp told that is further than this from the first packet is wrong, in seconds.
+/// Furthest, in seconds, that a first timestamp told may be from the first packet; beyond that it
+/// is wrong.
 const TOLD_WITHIN: i64 = 10;
-/// The moment of a sender report that has none before it must lie this near to the newest packet, in seconds.
+/// Furthest, in seconds, that the moment of a first sender report may lie from the newest packet.
 const NEAR: i64 = 1;
-/// Reports are compared over this time at least, in seconds: their timestamps may be those of the last picture,
-/// which is 5 % of it at 5 pictures a second.
+/// Shortest time, in seconds, over which reports are compared: their timestamps may be those of the
+/// last picture, which is 5 % of it at 5 pictures a second.
 const PACE_OVER: i64 = 4;
-/// Sound and picture further apart than this, in ticks, have wall clocks that have nothing to do with each other.
+/// Furthest that sound and picture may be apart, in ticks; beyond that their wall clocks have
+/// nothing to do with each other.
 const APART: i64 = 5 * CLOCK_HZ;
 
 /// The clock of one track.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub struct RtpClock {
     rate: u32,
     /// The first timestamp, as `RTP-Info` has it.
     told: Option<u32>,
-    /// Where ticks count from. This and what follows is in ticks of `rate`, extended to 64 bits.
+    /// Timestamp that ticks count from, in ticks of `rate`, extended to 64 bits.
     zero: Option<i64>,
+    /// The newest timestamp, extended to 64 bits.
     newest: Option<i64>,
     report: Option<Moment>,
     believed: bool,
@@ -36,7 +39,7 @@ struct Moment {
     at: i64,
 }
 
-impl Clock {
+impl RtpClock {
     /// A clock that ticks `rate` times a second, as the session description declares it; 0 is 90 000.
     pub fn new(rate: u32) -> Self {
         let rate = if rate == 0 { CLOCK_HZ as u32 } else { rate };
@@ -81,7 +84,7 @@ impl Clock {
         self.report = Some(Moment { ntp, at });
     }
 
-    /// The wall-clock time of a moment, in the form of [`Clock::report`]. As wrong as the camera's clock.
+    /// The wall-clock time of a moment, in the form of [`RtpClock::report`]. As wrong as the camera's clock.
     pub fn wall(&self, ticks: i64) -> Option<u64> {
         let (ntp, at) = self.moment()?;
         let since = ticks.saturating_sub(at);
@@ -120,7 +123,7 @@ impl Clock {
 
 /// What must be added to the ticks of the sound so that sound and picture of one moment have the same ticks:
 /// known once the reports of both tracks are believed, and at most 5 s.
-pub fn shift(video: &Clock, audio: &Clock) -> Option<i64> {
+pub fn shift(video: &RtpClock, audio: &RtpClock) -> Option<i64> {
     let (video, audio) = (video.moment()?, audio.moment()?);
     let apart = span(audio.0.wrapping_sub(video.0), CLOCK_HZ as u32);
     let shift = video.1.saturating_sub(audio.1).saturating_add(apart);

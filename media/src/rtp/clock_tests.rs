@@ -12,15 +12,15 @@ fn ntp(ms: i64) -> u64 {
 }
 
 /// A clock of `rate`, its first packet at `base`.
-fn clock(rate: u32, base: u32) -> Clock {
-    let mut clock = Clock::new(rate);
+fn clock(rate: u32, base: u32) -> RtpClock {
+    let mut clock = RtpClock::new(rate);
     assert_eq!(clock.ticks(base), 0);
     clock
 }
 
 /// Sends packets for so long, and a report every 5 s whose wall clock is `late` behind; `rtp` turns
 /// milliseconds into the timestamp that the report tells.
-fn run(clock: &mut Clock, base: u32, from: i64, to: i64, late: i64, rtp: impl Fn(i64) -> u32) {
+fn run(clock: &mut RtpClock, base: u32, from: i64, to: i64, late: i64, rtp: impl Fn(i64) -> u32) {
     for ms in (from..to).step_by(20) {
         let rate = i64::from(clock.rate);
         clock.ticks(base.wrapping_add((ms * rate / 1000) as u32));
@@ -92,12 +92,12 @@ fn a_rate_of_zero_is_that_of_pictures() {
 #[test]
 fn ticks_count_from_the_start_that_was_told() {
     for (told, first) in [(5000, 0), (5000 + 8 * 90_000, -8), (5000 - 10 * 90_000, 10)] {
-        let mut clock = Clock::new(90_000);
+        let mut clock = RtpClock::new(90_000);
         clock.start_at((told + (1i64 << 32)) as u32);
         assert_eq!(clock.ticks(5000), first * CLOCK_HZ);
         assert_eq!(clock.ticks(8600), first * CLOCK_HZ + 3600);
     }
-    let mut sound = Clock::new(8000);
+    let mut sound = RtpClock::new(8000);
     sound.start_at(1000);
     assert_eq!(sound.ticks(1000 + 80_000), 10 * CLOCK_HZ);
 }
@@ -105,7 +105,7 @@ fn ticks_count_from_the_start_that_was_told() {
 #[test]
 fn a_wrong_start_is_none() {
     for (rate, told) in [(90_000, 0), (90_000, 5_900_001), (8000, 5_080_001), (8000, 3 << 30)] {
-        let mut clock = Clock::new(rate);
+        let mut clock = RtpClock::new(rate);
         clock.start_at(told);
         assert_eq!(clock.ticks(5_000_000), 0, "told {told}");
     }
@@ -146,7 +146,7 @@ fn one_report_of_each_track_is_enough_when_it_is_of_now() {
 
 #[test]
 fn a_report_before_the_first_packet_counts_with_it() {
-    let (mut video, mut audio) = (clock(90_000, 0), Clock::new(8000));
+    let (mut video, mut audio) = (clock(90_000, 0), RtpClock::new(8000));
     video.report(ntp(0), 0);
     audio.report(ntp(0), u32::MAX - 799);
     assert_eq!(shift(&video, &audio), None);
@@ -223,7 +223,7 @@ fn reports_in_quick_succession_are_one() {
         let shift = shift(&video, &audio);
         assert!(shift.is_some_and(|shift| shift.abs() <= 40 * MS), "{shift:?} at {ms}");
     }
-    // The same one again and again.
+    // The same report comes again and again.
     for _ in 0..5 {
         video.report(ntp(9990), 249 * 3600);
         assert!(shift(&video, &audio).is_some());
@@ -273,7 +273,7 @@ proptest! {
         events in prop::collection::vec((any::<u64>(), any::<u32>(), 0..3u8), 0..60),
         ticks in any::<i64>(),
     ) {
-        let mut clocks = [Clock::new(rate), Clock::new(8000)];
+        let mut clocks = [RtpClock::new(rate), RtpClock::new(8000)];
         if let Some(told) = told {
             clocks[0].start_at(told);
         }
@@ -295,7 +295,7 @@ proptest! {
     fn extremes_are_survived(at in prop::collection::vec(0..8usize, 5)) {
         let ends = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX, 1 << 62].map(Some);
         let [zero, newest, report, ticks, rate] = at[..] else { unreachable!() };
-        let mut clock = Clock {
+        let mut clock = RtpClock {
             rate: [1, 2, 8000, 90_000, u32::MAX, 3, 44_100, 7][rate],
             told: Some(u32::MAX),
             zero: ends[zero].filter(|zero| *zero != 0),
@@ -309,6 +309,6 @@ proptest! {
         clock.report(u64::MAX, 0x8000_0000);
         clock.report(1, 0x7FFF_FFFF);
         clock.wall(ends[ticks].unwrap());
-        shift(&clock, &Clock { believed: true, ..clock.clone() });
+        shift(&clock, &RtpClock { believed: true, ..clock.clone() });
     }
 }

@@ -1,5 +1,5 @@
-//! RTP (RFC 3550): packets in, access units and pieces of sound out. No I/O and no clock. Not here: how
-//! packets travel and what a session is, see [`crate::rtsp`].
+//! RTP (RFC 3550): packets in, access units and pieces of sound out. No I/O and no clock. How
+//! packets travel, and what a session is, is in [`crate::rtsp`].
 
 pub mod audio;
 pub mod clock;
@@ -27,23 +27,27 @@ pub struct Packet<'a> {
     pub timestamp: u32,
     /// Synchronisation source.
     pub ssrc: u32,
-    /// Without contributing sources, extension and padding; may be empty.
+    /// The payload without contributing sources, extension and padding; may be empty.
     pub payload: &'a [u8],
 }
 
 /// Why bytes are no data packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Of a length, in bytes, that ends within the header.
+    /// The packet ends within its header. Holds its length in bytes.
     #[error("an RTP packet of {0} bytes ends within its header")]
     Short(usize),
-    /// Of this version.
+    /// The packet is of this other version.
     #[error("RTP version {0} instead of 2")]
     Version(u8),
 }
 
 impl<'a> Packet<'a> {
     /// Takes a packet apart. A padding count that cannot be right is no error.
+    ///
+    /// # Errors
+    ///
+    /// The bytes end within the header, or are of another version.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let short = Malformed::Short(bytes.len());
         let (&[first, second, s0, s1, t0, t1, t2, t3, r0, r1, r2, r3], rest) =
@@ -77,8 +81,9 @@ pub fn is_rtcp(bytes: &[u8]) -> bool {
     matches!(bytes, [0x80..=0xBF, 192..=223, ..])
 }
 
-/// Where the count is zero or larger than the payload, the padding bit lies, and the payload is taken whole.
-/// Zeros before such a count are nothing but padding.
+/// The payload without its padding. Where the padding count is zero or larger than the payload, the
+/// padding bit is wrong, and the payload is taken whole. Zeros before such a count are nothing but
+/// padding.
 fn unpad(payload: &[u8]) -> &[u8] {
     let Some((&count, before)) = payload.split_last() else { return payload };
     match payload.len().checked_sub(count.into()) {
@@ -88,14 +93,15 @@ fn unpad(payload: &[u8]) -> &[u8] {
     }
 }
 
-/// A picture, complete.
+/// A complete picture.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// Parameters in force.
+    /// Parameters that the picture is decoded with.
     pub params: Arc<VideoParams>,
     /// A decoder may start here.
     pub key: bool,
-    /// As in [`crate::frame::Frame::leading`].
+    /// Whether the picture refers to one from before its key picture, see
+    /// [`crate::frame::Frame::leading`].
     pub leading: bool,
     /// RTP timestamp of its first slice.
     pub timestamp: u32,
@@ -105,10 +111,10 @@ pub struct Picture {
     pub data: Bytes,
 }
 
-/// A piece of sound, complete.
+/// A complete piece of sound.
 #[derive(Clone, Debug)]
 pub struct Sound {
-    /// Parameters in force.
+    /// Parameters that the sound is decoded with.
     pub params: Arc<AudioParams>,
     /// RTP timestamp of its first sample.
     pub timestamp: u32,

@@ -11,16 +11,16 @@ pub const RECEIVER_REPORT: usize = 60;
 /// What a camera reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// Its clock and its counts (RFC 3550 6.4.1).
+    /// The camera's clock and counts (RFC 3550 6.4.1).
     Sender(SenderReport),
-    /// It sends no more (RFC 3550 6.6).
+    /// The camera sends no more (RFC 3550 6.6).
     Bye {
-        /// Which source, where it says so.
+        /// The source that ends, where the report says so.
         ssrc: Option<u32>,
     },
 }
 
-/// A sender report, without what it says of others.
+/// A sender report, without its blocks on other senders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderReport {
     /// Synchronisation source.
@@ -109,20 +109,21 @@ pub struct Identity {
 pub struct Reception {
     /// Ticks per second of the track's clock.
     rate: u32,
-    /// Time of arrival counts from here.
+    /// Moment that times of arrival count from.
     epoch: Option<Instant>,
     /// Arrival minus timestamp of the last packet, in ticks.
     transit: u32,
-    /// In sixteenths of a tick.
+    /// Interarrival jitter in sixteenths of a tick.
     jitter: u64,
     /// The middle of the last sender report's wall-clock time, and when it came.
     sender: Option<(u32, Instant)>,
-    /// At the last report.
+    /// Counts at the newest report.
     told: Counts,
 }
 
 impl Reception {
-    /// Of a track whose clock ticks `rate` times a second, as the session description declares it; 0 is 90 000.
+    /// Nothing received yet, of a track whose clock ticks `rate` times a second, as the session
+    /// description declares it; 0 is 90 000.
     pub fn new(rate: u32) -> Self {
         let rate = if rate == 0 { 90_000 } else { rate };
         let told = Counts::default();
@@ -166,7 +167,7 @@ impl Reception {
         let lost = counts.lost.saturating_sub(self.told.lost);
         let received = counts.received.saturating_sub(self.told.received);
         self.told = counts;
-        // Of 256 packets.
+        // The lost part of the packets, in 256ths.
         let fraction = (lost.saturating_mul(256) / (lost + received).max(1)).min(255);
         let (last, delay) = self.sender.map_or((0, 0), |(last, at)| {
             let delay = now.saturating_duration_since(at);
@@ -188,7 +189,7 @@ impl Reception {
             identity.ssrc,
         ];
         let words = words.into_iter().flat_map(u32::to_be_bytes);
-        // The item CNAME; zeros end the list and fill the last word.
+        // The item is CNAME; zeros end the list and fill the last word.
         let name = [1, digits.len() as u8].into_iter().chain(digits);
         let mut report = [0; RECEIVER_REPORT];
         report.iter_mut().zip(words.chain(name)).for_each(|(to, byte)| *to = byte);

@@ -60,7 +60,7 @@ fn a_report_cut_short_has_its_times() {
         };
         assert_eq!(reports(&whole[..len]), expected, "{len} bytes");
     }
-    // One that says so.
+    // A report whose length says that it is cut.
     let cut = [&sender_report(4)[..20], BYE].concat();
     assert_eq!(reports(&cut).len(), 2);
     assert_eq!(reports(&cut)[0], Report::Sender(times));

@@ -1,4 +1,5 @@
-//! Numbers of packets: what is missing, what came twice, and where a camera began to count anew.
+//! Finds by the numbers of packets what is missing, what came twice, and where a camera began to
+//! count anew.
 
 use std::mem::replace;
 
@@ -6,12 +7,12 @@ mod window;
 
 pub use window::{Place, Window};
 
-/// A number further ahead than this belongs to another numbering.
+/// Furthest that a number may be ahead; beyond that it belongs to another numbering.
 const JUMP: u16 = 3000;
-/// How many packets are remembered.
+/// Number of packets that are remembered.
 const MEMORY: u8 = 64;
-/// A packet that comes late is at most this much older than those that came in its stead: 2 s of a picture's
-/// clock.
+/// Furthest that a late packet may be older than those that came in its stead, in ticks: 2 s of a
+/// picture's clock.
 const AGE: u32 = 180_000;
 
 /// Counts the packets of one track, which come in order.
@@ -21,7 +22,7 @@ const AGE: u32 = 180_000;
 #[derive(Clone, Debug, Default)]
 pub struct Sequence {
     counts: Counts,
-    /// Of the packet taken last: extended by the number of wraps.
+    /// Number of the packet taken last, extended by how often numbers began again.
     extended: u32,
     ssrc: u32,
     /// Number of the packet that came last, taken or not.
@@ -33,23 +34,23 @@ pub struct Sequence {
 /// What to do with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Take it. This many packets before it are missing.
+    /// Take the packet.
     Next {
-        /// Number of packets.
+        /// Packets missing right before this one.
         lost: u32,
     },
-    /// It came before, or comes too late: leave it out.
+    /// Leave the packet out: it came before, or comes too late.
     Stale,
 }
 
 /// Numbers of packets since the track began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Taken.
+    /// Packets taken.
     pub received: u64,
-    /// Missing.
+    /// Packets missing.
     pub lost: u64,
-    /// Left out, because they came before or too late.
+    /// Packets left out, because they came before or too late.
     pub stale: u64,
     /// How often the numbering began anew.
     pub restarts: u64,
@@ -106,7 +107,7 @@ impl Sequence {
 /// The packets that were taken last, in one numbering.
 #[derive(Clone, Debug)]
 struct History {
-    /// Number and timestamp.
+    /// Number and timestamp of each packet.
     ring: [(u16, u32); MEMORY as usize],
     at: u8,
     filled: u8,
@@ -162,7 +163,7 @@ impl History {
     }
 }
 
-/// How far numbers are to be doubted: believed below `LIMIT`.
+/// How far numbers are to be doubted: they are believed below `LIMIT`.
 #[derive(Clone, Debug, Default)]
 struct Doubt(u16);
 
@@ -170,8 +171,8 @@ impl Doubt {
     const LIMIT: u16 = 32;
     const FULL: u16 = 1024;
 
-    /// Notes whether a number was as it should be; true if numbers are believed. Lost when 7 of 8 numbers are
-    /// wrong, belief comes back when fewer than 1 in 9 are.
+    /// Notes whether a number was as it should be. True if numbers are believed: belief is lost
+    /// when 7 of 8 numbers are wrong, and comes back when fewer than 1 in 9 are.
     fn weigh(&mut self, regular: bool) -> bool {
         self.0 = match (self.0 < Self::LIMIT, regular) {
             (true, true) => self.0.saturating_sub(7),

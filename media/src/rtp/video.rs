@@ -30,11 +30,12 @@ use crate::rtp::{Packet, Picture};
 const PROBATION: Duration = Duration::from_millis(15);
 /// A picture without a marker ends when nothing came for so long.
 const SILENCE: Duration = Duration::from_millis(200);
-/// As [`SILENCE`], where the last packet was not the last of its NAL unit.
+/// The same as [`SILENCE`] where the NAL unit of the last packet has not ended.
 const OPEN_SILENCE: Duration = Duration::from_secs(1);
-/// Pictures held for [`Video::poll`]: more are given up.
+/// Most pictures held for [`Video::poll`]; more are given up.
 const MAX_DONE: usize = 64;
-/// Units in which slices are searched for start codes; after that only if some were found.
+/// Number of first units in which slices are searched for start codes; later ones only if some were
+/// found.
 const SEARCHED: u64 = 32;
 
 /// Puts the pictures of one stream together. Pictures from before the first key picture are given
@@ -59,11 +60,11 @@ pub struct Video {
     /// Timestamp of the last packet that held something of a slice.
     slice_timestamp: Option<u32>,
     slices_seen: bool,
-    /// Some fragment had the bit for the first.
+    /// Whether some fragment had the bit for the first.
     starts_seen: bool,
-    /// Some fragment lacked it.
+    /// Whether some fragment lacked the bit for the first.
     rests_seen: bool,
-    /// A start code was found inside a slice.
+    /// Whether a start code was found inside a slice.
     codes_seen: bool,
     units: u64,
     complete: u64,
@@ -73,14 +74,14 @@ pub struct Video {
 /// A unit that a marker or silence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Early {
-    /// Its last packet's type of fragment.
+    /// Type of the NAL unit of the unit's last packet, if that was a fragment.
     fragment: Option<u8>,
-    /// Its last packet's timestamp.
+    /// Timestamp of the unit's last packet.
     timestamp: u32,
 }
 
 impl Video {
-    /// At the start of a stream, knowing no parameter sets.
+    /// A depacketiser at the start of a stream, which knows no parameter sets.
     pub fn new(codec: VideoCodec) -> Self {
         Self {
             codec,
@@ -121,7 +122,7 @@ impl Video {
         }
     }
 
-    /// H.265: payloads have decoding order numbers (`sprop-max-don-diff` is not 0).
+    /// Sets whether payloads of H.265 have decoding order numbers (`sprop-max-don-diff` is not 0).
     pub fn with_don(&mut self, don: bool) {
         self.don = don;
     }
@@ -159,7 +160,7 @@ impl Video {
         match (unit.mark.last, &self.open) {
             _ if self.markers.are_refuted() => Some(unit.mark.last.unwrap_or(last) + SILENCE),
             (Some(marked), _) => Some(marked + PROBATION),
-            // The picture stalls, and its marker will come.
+            // The picture only stalls, since its marker will come.
             (None, _) if self.markers.are_likely() => None,
             (None, Some(open)) if !open.ended => Some(last + OPEN_SILENCE),
             (None, _) => Some(last + SILENCE),
@@ -173,18 +174,18 @@ impl Video {
         }
     }
 
-    /// A part of a picture is held, and the rest is on its way.
+    /// Whether a part of a picture is held, and the rest is on its way.
     pub fn is_mid_picture(&self) -> bool {
         let unit = &self.unit;
         (unit.has_slice && !unit.damaged || !unit.data.is_empty()) && unit.mark.last.is_none()
     }
 
-    /// The parameter sets are known that a picture needs.
+    /// Whether the parameter sets are known that a picture needs.
     pub fn has_parameter_sets(&self) -> bool {
         self.sets.is_complete()
     }
 
-    /// Some slice came: the stream is what it is said to be.
+    /// Whether some slice came, so that the stream is what it is said to be.
     pub fn slices_seen(&self) -> bool {
         self.slices_seen
     }
@@ -200,15 +201,17 @@ impl Video {
         self.gate.dropped
     }
 
-    /// Pictures a decoder must hold back, as the parameter sets in force say.
+    /// Number of pictures that a decoder must hold back, as the parameter sets in force say.
     pub fn reorder_depth(&self) -> Option<usize> {
         self.gate.reorder_depth()
     }
 
-    /// Packets are missing: so is, perhaps, the rest of this unit and the start of the next.
+    /// Notes that packets are missing, and with them perhaps the rest of this unit and the start of
+    /// the next.
     fn lose(&mut self) {
         if self.unit.mark.last.is_some() && self.markers.are_likely() {
-            // What is missing came after the picture that was held for its marker to prove right.
+            // The missing packets came after the picture that was held for its marker to prove
+            // right.
             self.finish_early();
         }
         if !self.unit.counted {
@@ -220,7 +223,7 @@ impl Video {
         (self.open, self.early) = (None, None);
     }
 
-    /// The packet at hand, of which everything was taken, has the marker.
+    /// Notes the marker of the packet at hand, of which everything was taken.
     fn mark(&mut self, received: Instant) {
         let open = self.open.as_ref().is_some_and(|open| !open.ended);
         if let Some(open) = &mut self.open {

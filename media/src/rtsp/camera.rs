@@ -8,35 +8,43 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use url::Url;
 
-// 320x180 from x264: no reordering, and two pictures held back. In base64 and in bytes.
+/// An SPS of x264, 320x180, without reordering.
 pub(super) const PLAIN_SPS: &[u8] =
     b"\x67\x64\0\x0c\xac\xb2\x02\x83\x3f\x3e\x02\x20\0\0\x03\0\x20\0\0\x06\x41\xe2\x85\x49";
+/// [`PLAIN_SPS`] and [`PPS`] in base64.
 pub(super) const PLAIN: &str = "Z2QADKyyAoM/PgIgAAADACAAAAZB4oVJ,aOvDyyLA";
+/// A PPS that refers to [`PLAIN_SPS`].
 pub(super) const PPS: &[u8] = b"\x68\xeb\xc3\xcb\x22\xc0";
+/// Parameter sets of x264, 320x180, with two pictures held back, in base64.
 pub(super) const REORDERED: &str = "Z2QADKzZQUGfnwEQAAADABAAAAMDIPFCmWA=,aOvjyyLA";
 
 /// What the camera does with a request.
 pub(super) enum Answer {
-    /// What a camera does.
+    /// The answer of a camera that works.
     Usual,
-    /// Nothing, ever.
+    /// No answer.
     Silence,
-    /// These status and header lines.
+    /// An answer with these status and header lines.
     Status(&'static str),
-    /// These bytes.
+    /// Bytes in place of an answer.
     Raw(&'static [u8]),
 }
 
+/// What a camera does, request by request.
 pub(super) struct Script {
+    /// The body of the answer to DESCRIBE.
     pub(super) sdp: String,
+    /// The answer to a request with this head.
     pub(super) answer: fn(&str) -> Answer,
     /// Interleaved packets that follow the answer to PLAY.
     pub(super) media: Vec<u8>,
+    /// The `RTP-Info` of the answer to PLAY, if not empty.
     pub(super) rtp_info: &'static str,
-    /// Hang up after the media.
+    /// Whether the camera hangs up after the media.
     pub(super) hang_up: bool,
 }
 
+/// The camera while it runs.
 pub(super) struct Camera {
     addr: SocketAddr,
     /// Heads of the requests, as they come.
@@ -51,6 +59,7 @@ impl Default for Script {
     }
 }
 
+/// A description of these tracks.
 pub(super) fn sdp(tracks: &[&str]) -> String {
     let mut sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\na=control:*\r\n".to_owned();
     for (i, track) in tracks.iter().enumerate() {
@@ -59,6 +68,7 @@ pub(super) fn sdp(tracks: &[&str]) -> String {
     sdp
 }
 
+/// A track of H.264 with these parameter sets in base64.
 pub(super) fn h264(sprop: &str) -> String {
     format!(
         "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n\
@@ -66,6 +76,7 @@ pub(super) fn h264(sprop: &str) -> String {
     )
 }
 
+/// A track of G.711.
 pub(super) const PCMA: &str = "m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n";
 
 /// An RTP packet of the track with this number.
@@ -79,7 +90,7 @@ pub(super) fn rtp(track: u8, seq: u16, time: u32, last: bool, payload: &[u8]) ->
     packet
 }
 
-/// The same, interleaved.
+/// An interleaved RTP packet of the track with this number.
 pub(super) fn packet(track: u8, seq: u16, time: u32, last: bool, payload: &[u8]) -> Vec<u8> {
     let rtp = rtp(track, seq, time, last, payload);
     let len = (rtp.len() as u16).to_be_bytes();
@@ -92,6 +103,7 @@ pub(super) fn picture(seq: u16, time: u32, key: bool) -> Vec<u8> {
 }
 
 impl Camera {
+    /// Begins to listen at a port of the kernel's choice.
     pub(super) async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -106,11 +118,12 @@ impl Camera {
         Self { addr, requests, _tasks: tasks }
     }
 
+    /// Address of the camera.
     pub(super) fn url(&self) -> Url {
         Url::parse(&format!("rtsp://{}/main", self.addr)).unwrap()
     }
 
-    /// Waits for a request by this method; its head.
+    /// Waits for a request by this method. Returns its head.
     pub(super) async fn request(&mut self, method: &str) -> String {
         loop {
             let head = self.requests.recv().await.expect("the camera lives");
@@ -175,7 +188,7 @@ async fn serve(stream: TcpStream, script: &Script, tell: &mpsc::UnboundedSender<
     }
 }
 
-/// RTP ports are even.
+/// A socket at an even port, as RTP wants it.
 async fn even_port() -> UdpSocket {
     loop {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();

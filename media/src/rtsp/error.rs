@@ -1,4 +1,4 @@
-//! What ends a session, told to a person: which camera, what it did, what helps.
+//! Tells a person what ended a session: which camera, what it did, what helps.
 
 use std::io;
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl Peer {
         Self(host.unwrap_or_else(|| "without host".into()))
     }
 
-    /// Why a connection ended.
+    /// The error that the end of a connection means.
     pub(super) fn end(&self, end: End) -> SourceError {
         match end {
             End::Closed => self.hung_up(),
@@ -35,23 +35,27 @@ impl Peer {
         }
     }
 
+    /// The camera refused the login.
     pub(super) fn unauthorized(&self) -> SourceError {
         SourceError::Unauthorized { peer: self.0.clone() }
     }
 
+    /// The camera did something else than it should, which `reason` tells.
     pub(super) fn protocol(&self, reason: impl Into<String>) -> SourceError {
         SourceError::Protocol { peer: self.0.clone(), reason: reason.into() }
     }
 
+    /// The camera offers nothing the agent can carry.
     pub(super) fn unsupported(&self, reason: impl Into<String>) -> SourceError {
         SourceError::Unsupported { peer: self.0.clone(), reason: reason.into() }
     }
 
+    /// There is no connection, or it is lost.
     pub(super) fn unreachable(&self, reason: impl Into<String>) -> SourceError {
         SourceError::Unreachable { peer: self.0.clone(), reason: reason.into() }
     }
 
-    /// It cannot be connected to.
+    /// The camera cannot be connected to.
     pub(super) fn unconnected(&self, error: &io::Error) -> SourceError {
         let port = match error.kind() {
             io::ErrorKind::ConnectionRefused => {
@@ -62,20 +66,23 @@ impl Peer {
         self.unreachable(format!("{error}{port}"))
     }
 
+    /// The camera let `limit` pass without an answer.
     pub(super) fn no_answer(&self, method: &str, limit: Duration) -> SourceError {
         self.unreachable(format!("no answer to {method} within {} s", limit.as_secs()))
     }
 
+    /// The camera closed the connection.
     pub(super) fn hung_up(&self) -> SourceError {
         self.unreachable("it closed the connection")
     }
 
+    /// The camera sent nothing for `limit`.
     pub(super) fn silent(&self, limit: Duration) -> SourceError {
         SourceError::Silent { peer: self.0.clone(), seconds: limit.as_secs() }
     }
 }
 
-/// The port of an address.
+/// The port of an address, or the usual one of its scheme.
 pub(super) fn port(url: &Url) -> u16 {
     url.port().unwrap_or(if url.scheme() == "rtsps" { 322 } else { 554 })
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use url::Url;
 
-/// A session ends after this time without a sign of life, where the camera names none.
+/// Time without a sign of life after which a session ends, where the camera names none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// What a camera may name, in seconds.
+/// Such times that a camera may name, in seconds.
 const TIMEOUTS: std::ops::RangeInclusive<u64> = 2..=3600;
 /// Longest identifier of a session, in bytes.
 const MAX_ID: usize = 256;
@@ -15,7 +15,7 @@ const MAX_ID: usize = 256;
 /// A Session header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionHeader {
-    /// To be repeated in every request; empty where the camera names none.
+    /// Identifier that every request repeats; empty where the camera names none.
     pub id: String,
     /// How long the session outlives the last sign of life.
     pub timeout: Duration,
@@ -33,14 +33,14 @@ pub fn session(value: &str) -> SessionHeader {
     SessionHeader { id: if printable { id.to_owned() } else { String::new() }, timeout }
 }
 
-/// What a Transport header settles. What it does not say is `None`.
+/// What a Transport header settles; `None` for what it leaves open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransportHeader {
     /// Channels of data and reports within the connection.
     pub channels: Option<(u8, u8)>,
     /// The camera's ports of data and reports.
     pub server_ports: Option<(u16, u16)>,
-    /// Datagrams are meant, although they may not have been asked for.
+    /// Whether datagrams are meant, although they may not have been asked for.
     pub datagrams: bool,
 }
 
@@ -58,7 +58,7 @@ pub fn transport(value: &str) -> TransportHeader {
     TransportHeader { channels, server_ports, datagrams }
 }
 
-/// Reads `8-9`, or `8` for the same.
+/// Reads `8-9`; `8` means the same.
 fn pair(value: &str) -> Option<(u16, u16)> {
     let (first, second) = value.split_once('-').unwrap_or((value, ""));
     let first = first.trim().parse().ok()?;
@@ -73,8 +73,8 @@ fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// RTP times at which the tracks of `controls` begin. Addresses may be whole, the end of one, or
-/// missing; without any, the tracks come in their order.
+/// RTP times at which the tracks of `controls` begin, by an RTP-Info header. Its addresses may be
+/// whole, the end of one, or missing; without any, the tracks come in their order.
 pub fn rtp_times(value: &str, controls: &[String]) -> Vec<Option<u32>> {
     let entries: Vec<_> = value.split(',').map(str::trim).collect();
     let mut times = vec![None; controls.len()];
@@ -98,8 +98,8 @@ pub fn offers(public: &str, method: &str) -> bool {
     public.split([',', ' ']).any(|word| word.trim().eq_ignore_ascii_case(method))
 }
 
-/// The address that controls are relative to: what the camera says where that can be one, or else
-/// the address it was asked for.
+/// The address that controls are relative to: the one the camera says where that can be one, or
+/// else the address that was asked for.
 pub fn base(request: &Url, said: Option<&str>) -> String {
     let asked = || request.as_str().to_owned();
     let Some(said) = said.map(str::trim).filter(|said| is_address(said)) else { return asked() };
@@ -129,7 +129,7 @@ fn is_absolute(address: &str) -> bool {
     matches!(scheme.as_deref(), Some("rtsp" | "rtsps" | "rtspu"))
 }
 
-/// It must fit into a request line.
+/// Whether a text fits into a request line as its address.
 fn is_address(text: &str) -> bool {
     !text.is_empty() && text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

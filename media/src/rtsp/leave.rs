@@ -1,4 +1,5 @@
-//! Taking leave of cameras: a session that is not torn down holds one of the few places a camera has.
+//! Takes leave of cameras: a session that is not torn down holds one of the few places a camera
+//! has.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Stream};
 
-/// How long taking leave may take.
+/// Longest time that taking leave of a camera may take.
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// The sessions that are being ended.
@@ -30,13 +31,13 @@ impl Leaving {
         self.0.send_modify(|leaving| *leaving += 1);
         let leaving = self.0.clone();
         runtime.spawn(async move {
-            // Said or not, nothing more can be done.
+            // Whether TEARDOWN arrived makes no difference any more.
             timeout(LIMIT, goodbye(io, &bytes)).await.ok();
             leaving.send_modify(|leaving| *leaving -= 1);
         });
     }
 
-    /// Waits until all is said, within a little more than a second.
+    /// Waits until every session is ended, for at most two seconds.
     pub(super) async fn settle(&self) {
         let mut leaving = self.0.subscribe();
         timeout(2 * LIMIT, leaving.wait_for(|leaving| *leaving == 0)).await.ok();

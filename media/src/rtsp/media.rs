@@ -1,20 +1,20 @@
-//! From the packets of a session to frames: finds the track of each, notices what is missing, has the
-//! depacketisers make pictures and sounds, and gives them times. No I/O and no clock.
+//! Makes frames of the packets of a session: finds the track of each packet, notices what is
+//! missing, has the depacketisers make pictures and sounds, and gives them times. No I/O and no
+//! clock.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::session::{Path, Wanted};
-use super::tracks::{Chosen, Tracks};
+pub use super::progress::Stage;
+use super::setup::{Path, Wanted};
+use super::track::RtpTrack;
+use super::tracks::Tracks;
 use crate::dts::Reorder;
 use crate::frame::{Frame, Track as FrameTrack, VideoParams};
 use crate::rtp::audio::Audio;
-use crate::rtp::clock::{self, Clock, Slew};
-use crate::rtp::rtcp::{self, Identity, RECEIVER_REPORT, Reception, Report};
-use crate::rtp::sequence::{Sequence, Verdict};
+use crate::rtp::clock::Slew;
+use crate::rtp::rtcp::{self, Identity, RECEIVER_REPORT, Report};
 use crate::rtp::video::Video;
 use crate::rtp::{Packet, Picture, Sound, is_rtcp};
 use crate::source::Losses;
@@ -22,36 +22,33 @@ use crate::source::Losses;
 /// How often the camera is told how it is received (RFC 3550 6.2).
 const REPORT_PERIOD: Duration = Duration::from_secs(5);
 
-/// Frames that wait until the camera is known to play, in bytes. Packets beyond these are lost.
+/// Most bytes of frames that wait until the camera is known to play. Packets beyond these are lost.
 const MOST_WAITING: usize = 4 << 20;
-/// What a frame takes beside its data.
+/// Bytes that a frame takes beside its data.
 const FRAME: usize = 256;
-
-/// A track whose packets all have another payload type than described is taken to mean that one.
-const FOREIGN: u32 = 32;
 
 /// The tracks of one session.
 pub struct Media {
     video: Option<Video>,
     audio: Option<Audio>,
-    /// By [`Which`]; there exactly where its depacketiser is.
-    lanes: [Option<Lane>; 2],
+    /// The picture's and the sound's packets; there exactly where the depacketiser is.
+    tracks: [Option<RtpTrack>; 2],
     reorder: Reorder,
     reorder_depth: Option<usize>,
     params: Option<Arc<VideoParams>>,
     slew: Slew,
-    /// Packets came by channels that were settled: others are not meant.
+    /// Whether packets came by the channels that were settled, so that others are not meant.
     settled: bool,
     ready: VecDeque<Frame>,
-    /// What they take, in bytes.
+    /// Bytes that the frames in `ready` take.
     waiting: usize,
     /// Packets of no track.
     strange: u64,
-    /// Payload type of the last of them.
+    /// Payload type of the newest packet of no track.
     strange_type: Option<u8>,
     packets: u64,
     pictures: u64,
-    /// When the first of them came.
+    /// When the first picture came.
     began: Option<Instant>,
     keys: u64,
     sounds: u64,
@@ -68,72 +65,15 @@ pub enum Which {
     Audio,
 }
 
-/// How far a stream has come on its way to pictures that can be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Nothing came.
-    Silent,
-    /// Packets of this payload type came, none of the one described.
-    Foreign(u8, u8),
-    /// Packets came, but neither pictures nor parameter sets.
-    Packets,
-    /// Pictures came, but no parameter sets.
-    NoParameterSets,
-    /// Parameter sets are there, but no pictures.
-    NoPictures,
-    /// All but a key frame.
-    NoKey,
-    /// Pictures.
-    Flowing,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Silent => "it plays, but sends nothing",
-            Self::Foreign(came, described) => {
-                return write!(
-                    f,
-                    "packets of payload type {came} come, it described {described} for its picture"
-                );
-            }
-            Self::Packets => "packets come, but no pictures and no parameter sets (SPS, PPS)",
-            Self::NoParameterSets => "pictures come, but no parameter sets (SPS, PPS)",
-            Self::NoPictures => "packets come, but no pictures",
-            Self::NoKey => "pictures come, but no key frame yet",
-            Self::Flowing => "pictures come",
-        })
-    }
-}
-
-/// The packets of one track.
-struct Lane {
-    control: Option<String>,
-    payload_type: u8,
-    path: Option<Path>,
-    /// Of the last packet of its payload type.
-    ssrc: Option<u32>,
-    /// Packets of other payload types that came its way before any of its own.
-    foreign: u32,
-    sequence: Sequence,
-    /// Packets missing before the next one that belongs to the track.
-    missing: u32,
-    rate: u32,
-    /// RTP time at which the track begins, where the camera says so.
-    start: Option<u32>,
-    clock: Clock,
-    reception: Reception,
-}
-
 impl Media {
-    /// Before anything came. `identity` names this receiver in its reports.
+    /// The media of a session before any packet. `identity` names this receiver in its reports.
     pub fn new(tracks: Tracks, identity: Identity) -> Self {
-        let (video, picture) = tracks.video.map(Lane::new).unzip();
-        let (audio, sound) = tracks.audio.map(Lane::new).unzip();
+        let (video, picture) = tracks.video.map(RtpTrack::new).unzip();
+        let (audio, sound) = tracks.audio.map(RtpTrack::new).unzip();
         Self {
             video,
             audio,
-            lanes: [picture, sound],
+            tracks: [picture, sound],
             reorder: Reorder::new(None),
             reorder_depth: None,
             params: None,
@@ -156,10 +96,11 @@ impl Media {
     /// What to set up, in the order in which tracks are numbered.
     pub fn wanted(&self) -> Vec<Wanted> {
         let needed = |which| which == Which::Video || self.video.is_none();
-        let tracks = [Which::Video, Which::Audio].into_iter();
-        let lanes = tracks.filter_map(|which| Some((which, self.lane(which)?)));
-        let all = lanes.map(|(which, lane)| (lane.control.clone(), needed(which)));
-        all.map(|(control, needed)| Wanted { control, needed }).collect()
+        let wanted = |which| {
+            let control = self.track(which)?.control().map(str::to_owned);
+            Some(Wanted { control, needed: needed(which) })
+        };
+        [Which::Video, Which::Audio].into_iter().filter_map(wanted).collect()
     }
 
     /// The track of this number.
@@ -172,34 +113,33 @@ impl Media {
         usize::from(track == Which::Audio && self.video.is_some())
     }
 
-    /// The track was set up.
+    /// Notes how the packets of a track come, since it was set up.
     pub fn set_path(&mut self, track: Which, path: Path) {
-        if let Some(lane) = self.lane_mut(track) {
-            lane.path = Some(path);
+        if let Some(track) = self.track_mut(track) {
+            track.set_path(path);
         }
     }
 
     /// Goes on without sound.
     pub fn drop_sound(&mut self) {
         self.audio = None;
-        let [_, sound] = &mut self.lanes;
+        let [_, sound] = &mut self.tracks;
         *sound = None;
     }
 
-    /// The camera says at which RTP times its tracks begin.
+    /// Notes the RTP times at which the camera says that its tracks begin.
     pub fn start_at(&mut self, times: &[Option<u32>]) {
         for (number, time) in times.iter().enumerate() {
             let track = self.which(number);
-            if let (Some(lane), Some(time)) = (self.lane_mut(track), *time) {
-                lane.start = Some(time);
-                lane.clock.start_at(time);
+            if let (Some(track), Some(time)) = (self.track_mut(track), *time) {
+                track.start_at(time);
             }
         }
     }
 
     /// Takes a packet of an interleaved channel.
     pub fn handle_interleaved(&mut self, channel: u8, bytes: &[u8], now: Instant) {
-        let uses = |which| self.lane(which).is_some_and(|lane| lane.uses(channel));
+        let uses = |which| self.track(which).is_some_and(|track| track.uses(channel));
         let track = match (uses(Which::Video), uses(Which::Audio)) {
             (true, _) => Which::Video,
             (false, true) => Which::Audio,
@@ -211,16 +151,17 @@ impl Media {
         self.handle_packet(track, bytes, now);
     }
 
-    /// Takes a data packet or a compound of reports that came the way of `track`. Which track it is of
-    /// tells itself: some cameras send all on one channel, or on channels that were not settled.
+    /// Takes a data packet or a compound of reports that came the way of `track`. The packet itself
+    /// tells its track: some cameras send all on one channel, or on channels that were not settled.
     pub fn handle_packet(&mut self, track: Which, bytes: &[u8], now: Instant) {
         if is_rtcp(bytes) {
             return self.handle_reports(track, bytes, now);
         }
         let Ok(packet) = Packet::parse(bytes) else { return self.skip() };
         self.packets = self.packets.saturating_add(1);
-        let is =
-            |which| self.lane(which).is_some_and(|lane| lane.payload_type == packet.payload_type);
+        let is = |which| {
+            self.track(which).is_some_and(|track| track.payload_type() == packet.payload_type)
+        };
         let track = match (is(Which::Video), is(Which::Audio)) {
             (true, true) => track,
             (true, false) => Which::Video,
@@ -228,11 +169,11 @@ impl Media {
             (false, false) => return self.strange(track, &packet),
         };
         let full = self.waiting >= MOST_WAITING;
-        let Some(lane) = self.lane_mut(track) else { return };
-        let Some(lost) = lane.accept(&packet) else { return };
+        let Some(packets) = self.track_mut(track) else { return };
+        let Some(lost) = packets.accept(&packet) else { return };
         if full || packet.payload.is_empty() {
-            // An empty packet is numbered, and nothing else.
-            lane.missing = lost.saturating_add(full.into());
+            // An empty packet counts for the numbering only.
+            packets.miss(lost.saturating_add(full.into()));
             return;
         }
         match (track, &mut self.video, &mut self.audio) {
@@ -250,16 +191,15 @@ impl Media {
 
     fn handle_reports(&mut self, track: Which, bytes: &[u8], now: Instant) {
         for report in rtcp::read(bytes) {
-            // A camera that says goodbye shows by its silence whether it means it.
+            // A goodbye is passed over: whether the camera means it shows by its silence.
             let Report::Sender(report) = report else { continue };
             let of = |which| {
-                let lane = self.lane(which);
-                lane.is_some_and(|lane| lane.ssrc == Some(report.ssrc)).then_some(which)
+                let track = self.track(which);
+                track.is_some_and(|track| track.ssrc() == Some(report.ssrc)).then_some(which)
             };
             let track = of(Which::Video).or(of(Which::Audio)).unwrap_or(track);
-            if let Some(lane) = self.lane_mut(track) {
-                lane.clock.report(report.ntp, report.timestamp);
-                lane.reception.report(&report, now);
+            if let Some(track) = self.track_mut(track) {
+                track.report(&report, now);
             }
         }
     }
@@ -269,7 +209,7 @@ impl Media {
         self.strange = self.strange.saturating_add(1);
     }
 
-    /// The next frame. While nobody asks, 4 MiB are kept, and what comes then is lost.
+    /// The next frame. While nobody asks, 4 MiB of frames are kept, and packets beyond are lost.
     pub fn poll(&mut self) -> Option<Frame> {
         let frame = self.ready.pop_front()?;
         self.waiting = self.waiting.saturating_sub(frame.data.len() + FRAME);
@@ -282,7 +222,7 @@ impl Media {
         [video, self.report_due].into_iter().flatten().min()
     }
 
-    /// Time has passed.
+    /// Gives a picture out that was held until now.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(video) = &mut self.video
             && video.poll_timeout().is_some_and(|due| due <= now)
@@ -292,12 +232,12 @@ impl Media {
         }
     }
 
-    /// Nothing more comes.
+    /// Gives everything out that is held, since nothing more comes.
     pub fn finish(&mut self, now: Instant) {
         self.handle_timeout(now + Duration::from_secs(60));
     }
 
-    /// Receiver reports, when they are due, each with the track it goes the way of.
+    /// Receiver reports, when they are due, each with its track and the way it goes.
     pub fn poll_reports(&mut self, now: Instant) -> Vec<(Which, Path, [u8; RECEIVER_REPORT])> {
         let due = *self.report_due.get_or_insert(now + REPORT_PERIOD);
         if now < due {
@@ -306,9 +246,8 @@ impl Media {
         self.report_due = Some(now + REPORT_PERIOD);
         let identity = self.identity;
         let mut report = |which| {
-            let lane = self.lane_mut(which)?;
-            let report = lane.reception.receiver_report(&identity, &lane.sequence, now)?;
-            Some((which, lane.path?, report))
+            let (path, report) = self.track_mut(which)?.receiver_report(&identity, now)?;
+            Some((which, path, report))
         };
         [report(Which::Video), report(Which::Audio)].into_iter().flatten().collect()
     }
@@ -340,9 +279,9 @@ impl Media {
         }
     }
 
-    /// How far it has come.
+    /// How far the stream has come.
     pub fn stage(&self) -> Stage {
-        let (Some(video), Some(lane)) = (&self.video, self.lane(Which::Video)) else {
+        let (Some(video), Some(track)) = (&self.video, self.track(Which::Video)) else {
             return match (self.sounds, self.packets) {
                 (0, 0) => Stage::Silent,
                 (0, _) => Stage::Packets,
@@ -356,21 +295,23 @@ impl Media {
             (true, true, _) => Stage::NoKey,
             (false, true, _) => Stage::NoParameterSets,
             _ if self.packets == 0 => Stage::Silent,
-            (_, _, Some(came)) if lane.ssrc.is_none() => Stage::Foreign(came, lane.payload_type),
+            (_, _, Some(came)) if track.ssrc().is_none() => {
+                Stage::Foreign(came, track.payload_type())
+            }
             (true, ..) => Stage::NoPictures,
             (false, ..) => Stage::Packets,
         }
     }
 
-    /// What did not come through.
+    /// What was lost so far.
     pub fn losses(&self) -> Losses {
         let dropped = [
             self.video.as_ref().map_or(0, Video::dropped),
             self.audio.as_ref().map_or(0, Audio::dropped),
         ];
-        let lanes = self.lanes.iter().flatten().map(|lane| lane.sequence.counts());
+        let counts = self.tracks.iter().flatten().map(RtpTrack::counts);
         let start = Losses { skipped: self.strange, ..Losses::default() };
-        let packets = lanes.fold(start, |sum, counts| Losses {
+        let packets = counts.fold(start, |sum, counts| Losses {
             packets: sum.packets.saturating_add(counts.lost),
             skipped: sum.skipped.saturating_add(counts.stale),
             ..sum
@@ -378,50 +319,37 @@ impl Media {
         Losses { frames: dropped.into_iter().fold(0, u64::saturating_add), ..packets }
     }
 
-    fn lane(&self, which: Which) -> Option<&Lane> {
-        let [picture, sound] = &self.lanes;
+    fn track(&self, which: Which) -> Option<&RtpTrack> {
+        let [picture, sound] = &self.tracks;
         if which == Which::Video { picture.as_ref() } else { sound.as_ref() }
     }
 
-    fn lane_mut(&mut self, which: Which) -> Option<&mut Lane> {
-        let [picture, sound] = &mut self.lanes;
+    fn track_mut(&mut self, which: Which) -> Option<&mut RtpTrack> {
+        let [picture, sound] = &mut self.tracks;
         if which == Which::Video { picture.as_mut() } else { sound.as_mut() }
     }
 
-    /// A packet of a payload type that nobody asked for. It counts where it is numbered with those of
-    /// the track whose way it came.
+    /// Takes a packet of a payload type that nobody asked for, which came the way of `track`.
     fn strange(&mut self, track: Which, packet: &Packet<'_>) {
         self.strange = self.strange.saturating_add(1);
         self.strange_type = Some(packet.payload_type);
-        let Some(lane) = self.lane_mut(track) else { return };
-        if lane.ssrc.is_none() && packet.payload_type >= 96 {
-            // Some cameras describe another number than they send.
-            lane.foreign = lane.foreign.saturating_add(1);
-            if lane.foreign >= FOREIGN {
-                lane.payload_type = packet.payload_type;
-            }
-        }
-        if lane.ssrc == Some(packet.ssrc)
-            && let Verdict::Next { lost } =
-                lane.sequence.accept(packet.sequence, packet.timestamp, packet.ssrc)
-        {
-            lane.missing = lane.missing.saturating_add(lost);
+        if let Some(track) = self.track_mut(track) {
+            track.strange(packet);
         }
     }
 
     fn take_pictures(&mut self) {
-        while let (Some(video), [Some(lane), sound]) = (&mut self.video, &mut self.lanes)
+        while let (Some(video), [Some(track), sound]) = (&mut self.video, &mut self.tracks)
             && let Some(picture) = video.poll()
         {
-            lane.reception.arrive(picture.timestamp, picture.received);
-            let (ticks, depth) = (lane.clock.ticks(picture.timestamp), video.reorder_depth());
+            let ticks = track.ticks(picture.timestamp, picture.received);
+            let depth = video.reorder_depth();
             self.pictures = self.pictures.saturating_add(1);
             self.keys = self.keys.saturating_add(u64::from(picture.key));
             if self.pictures == 1 {
                 self.began = Some(picture.received);
-                // A camera whose word on one track is wrong is believed on neither.
-                let wrong =
-                    lane.start.is_some_and(|start| start != picture.timestamp && ticks == 0);
+                // A camera that told one track's start wrong is believed on neither.
+                let wrong = ticks == 0 && track.starts_elsewhere(picture.timestamp);
                 if let Some(sound) = sound.as_mut().filter(|_| wrong) {
                     sound.forget_start();
                 }
@@ -455,16 +383,16 @@ impl Media {
     fn take_sounds(&mut self) {
         let due = |video: &Video| video.has_parameter_sets() && video.slices_seen();
         if self.began.is_none() && self.video.as_ref().is_some_and(due) {
-            // The first picture may be held for its marker to prove right; this sound comes after it.
+            // The first picture may be held for its marker to prove right, and this sound comes
+            // after it.
             return;
         }
-        while let (Some(audio), [picture, Some(lane)]) = (&mut self.audio, &mut self.lanes)
+        while let (Some(audio), [picture, Some(track)]) = (&mut self.audio, &mut self.tracks)
             && let Some(sound) = audio.poll()
         {
-            lane.reception.arrive(sound.timestamp, sound.received);
-            lane.set_rate(audio.clock_rate());
-            let ticks = lane.clock.ticks(sound.timestamp);
-            let shift = picture.as_ref().and_then(|video| clock::shift(&video.clock, &lane.clock));
+            track.set_rate(audio.clock_rate());
+            let ticks = track.ticks(sound.timestamp, sound.received);
+            let shift = picture.as_ref().and_then(|picture| track.shift_to(picture));
             let pts = self.slew.place(ticks, shift);
             self.sounds = self.sounds.saturating_add(1);
             // Sound before the first picture would make a beginning that nobody can see.
@@ -476,56 +404,6 @@ impl Media {
             let (discontinuity, leading) = (false, false);
             let frame = Frame { track, key, discontinuity, leading, pts, dts: pts, received, data };
             self.give(frame);
-        }
-    }
-}
-
-impl Lane {
-    fn new<D>(chosen: Chosen<D>) -> (D, Self) {
-        let lane = Self {
-            control: chosen.control,
-            payload_type: chosen.payload_type,
-            path: None,
-            ssrc: None,
-            foreign: 0,
-            sequence: Sequence::default(),
-            missing: 0,
-            rate: chosen.clock_rate,
-            start: None,
-            clock: Clock::new(chosen.clock_rate),
-            reception: Reception::new(chosen.clock_rate),
-        };
-        (chosen.depacketizer, lane)
-    }
-
-    /// Whether data or reports come by this interleaved channel.
-    fn uses(&self, channel: u8) -> bool {
-        matches!(self.path, Some(Path::Channels(a, b)) if a == channel || b == channel)
-    }
-
-    /// What the clock really counts may show in the first packets only.
-    fn set_rate(&mut self, rate: u32) {
-        if rate != self.rate {
-            self.rate = rate;
-            self.clock = Clock::new(rate);
-            if let Some(start) = self.start {
-                self.clock.start_at(start);
-            }
-        }
-    }
-
-    /// The track begins with the packet that comes next.
-    fn forget_start(&mut self) {
-        self.start = None;
-        self.clock = Clock::new(self.rate);
-    }
-
-    /// How many packets are missing before this one; `None` where it was there before.
-    fn accept(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        self.ssrc = Some(packet.ssrc);
-        match self.sequence.accept(packet.sequence, packet.timestamp, packet.ssrc) {
-            Verdict::Next { lost } => Some(lost.saturating_add(take(&mut self.missing))),
-            Verdict::Stale => None,
         }
     }
 }

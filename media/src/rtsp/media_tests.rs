@@ -15,7 +15,7 @@ fn of(tracks: &[&str]) -> Media {
     Media::new(tracks::choose(&description).unwrap(), Identity { ssrc: 1, name: 1 })
 }
 
-/// Pictures on channels 0 and 1, sound on 2 and 3.
+/// A session with pictures on channels 0 and 1, and sound on 2 and 3.
 fn with_sound() -> Media {
     let mut media = of(&[&h264(PLAIN), PCMA]);
     media.set_path(Which::Video, Path::Channels(0, 1));

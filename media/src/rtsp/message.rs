@@ -20,7 +20,7 @@ pub struct Message {
     /// What kind it is, from its first line.
     pub start: StartLine,
     headers: Vec<(String, String)>,
-    /// Without what a wrong length leaves of it; at most [`MAX_BODY`] bytes.
+    /// The body, at most [`MAX_BODY`] bytes; empty where the length is no number.
     pub body: Vec<u8>,
 }
 
@@ -29,16 +29,16 @@ pub struct Message {
 pub enum StartLine {
     /// An answer.
     Response {
-        /// Its status, 100 to 999.
+        /// The status, 100 to 999.
         status: u16,
-        /// What the peer says of it, fit for a log.
+        /// What the peer says of the status, fit for a log.
         reason: String,
-        /// It is HTTP's: a web server answers.
+        /// Whether the answer is HTTP's, so that a web server answers.
         http: bool,
     },
     /// A request.
     Request {
-        /// Its method.
+        /// The method.
         method: String,
     },
 }
@@ -46,20 +46,20 @@ pub enum StartLine {
 /// What begins the bytes at hand.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// Not complete: read more.
+    /// Something that is not complete: read more.
     Partial,
     /// An interleaved packet.
     Packet {
-        /// Its channel.
+        /// The channel.
         channel: u8,
-        /// Without the framing.
+        /// The packet without its framing.
         data: &'a [u8],
-        /// Bytes with the framing.
+        /// Bytes of the packet with its framing.
         len: usize,
     },
     /// A message, and how many bytes it takes.
     Message(Box<Message>, usize),
-    /// Bytes that are nothing: leave them out.
+    /// Bytes that are neither: leave so many out.
     Noise(usize),
 }
 
@@ -91,17 +91,23 @@ pub struct Cutter {
     lines: usize,
     /// Length of the header block, once it is complete, with what it says of the body.
     header: Option<(usize, usize)>,
-    /// Bytes in a row that were nothing. Until they end, a `$` may be one of them.
+    /// Bytes in a row that were neither message nor packet. Until they end, a `$` may be one of
+    /// them.
     noise: usize,
-    /// The noise so far ends with a line feed, so that a request may follow.
+    /// Whether the noise so far ends with a line feed, so that a request may follow.
     after_line: bool,
-    /// A message or a packet was there: who begins with noise speaks something else.
+    /// Whether a message or a packet came before: a peer that begins with noise speaks something
+    /// else.
     heard: bool,
 }
 
 impl Cutter {
-    /// What `bytes` begin with. They must begin where the last piece ended, and grow until it is more
-    /// than [`Piece::Partial`].
+    /// The piece that `bytes` begin with. They must begin where the last piece ended, and grow
+    /// until the piece is more than [`Piece::Partial`].
+    ///
+    /// # Errors
+    ///
+    /// The peer exceeds a bound on header, body or noise, or speaks no RTSP.
     pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Piece<'a>, TooMuch> {
         match bytes {
             [] => return Ok(Piece::Partial),
@@ -154,7 +160,7 @@ impl Cutter {
         }
     }
 
-    /// Where the header block ends, its empty line included.
+    /// Finds the end of the header block, its empty line included.
     fn header_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, TooMuch> {
         while let Some(found) = bytes.get(self.scanned..).and_then(end_of_line) {
             let end = self.scanned + found + 1;
@@ -175,7 +181,7 @@ impl Cutter {
         if bytes.len() > MAX_HEADER { Err(TooMuch::Header) } else { Ok(None) }
     }
 
-    /// Looks for where it may go on: at a packet, an answer, or the end of a line.
+    /// Takes noise up to where a piece may begin: at a packet, an answer, or the end of a line.
     fn noise<'a>(&mut self, bytes: &[u8]) -> Result<Piece<'a>, TooMuch> {
         if self.noise == 0 {
             let white = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | 0)).count();
@@ -183,7 +189,7 @@ impl Cutter {
                 return Ok(Piece::Noise(white));
             }
         }
-        // All at once, or each byte of them would be a piece of its own.
+        // Line feeds are taken together, or each would be a piece of its own.
         let lines = bytes.iter().take_while(|b| **b == b'\n').count();
         let end = if lines > 0 { lines } else { Self::end_of_noise(bytes) };
         self.after_line = bytes.get(..end).is_some_and(|noise| noise.ends_with(b"\n"));

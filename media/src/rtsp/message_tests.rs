@@ -140,7 +140,7 @@ proptest! {
         start in prop_oneof![Just(""), Just("RTSP/1.0 200 OK\r\n"), Just("RTSP/1.0 x\nContent-Length: 5\n\n")],
         mut splits in prop::collection::vec(0usize..300, 0..8),
     ) {
-        // Something was heard before.
+        // A packet comes first, so that noise may follow.
         let bytes = [b"$\0\0\0", start.as_bytes(), &bytes].concat();
         splits.retain(|at| *at <= bytes.len());
         splits.sort_unstable();

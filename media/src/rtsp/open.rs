@@ -28,13 +28,13 @@ use super::{Options, Transport};
 use crate::rtp::rtcp::Identity;
 use crate::source::{FrameSource, Incidents, Opener, SourceError};
 
-/// For name and connection together, and again for TLS.
+/// Longest time for name and connection together, and again for TLS.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// All that follows the answer to DESCRIBE.
+/// Longest time for all that follows the answer to DESCRIBE.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// Redirects followed at one opening.
+/// Most redirects that are followed at one opening.
 const MAX_REDIRECTS: usize = 3;
-/// Connections at one opening to a camera that closes them when it asks for a login.
+/// Most connections at one opening to a camera that closes them when it asks for a login.
 const MAX_CONNECTIONS: usize = 3;
 
 /// Opens one stream of one RTSP camera: its first H.264 or H.265 track and its first AAC or G.711
@@ -44,13 +44,14 @@ pub struct RtspOpener {
     options: Options,
     leaving: Arc<Leaving>,
     progress: Progress,
-    /// With `Transport::Auto`: what worked, or is to be tried next, is UDP.
+    /// Whether UDP is tried first. With `Transport::Auto` it changes to what worked or is to be
+    /// tried next.
     prefers_udp: Arc<AtomicBool>,
     /// How often each [`Incident`] was met.
     incidents: [AtomicU32; 3],
 }
 
-/// What is worth a line in the log, once.
+/// What is worth one line in the log.
 #[derive(Clone, Copy)]
 enum Incident {
     Redirect,
@@ -58,18 +59,19 @@ enum Incident {
     Soundless,
 }
 
-/// What an attempt led to.
+/// Result of one attempt.
 enum Opened {
     Playing(Box<RtspSource>),
     Elsewhere(Url),
 }
 
 impl RtspOpener {
-    /// An opener for `rtsp://host[:port]/path`, or `rtsps://`. An address with credentials in it is
-    /// refused: it is printed in errors.
+    /// An opener for `rtsp://host[:port]/path`, or `rtsps://`.
     ///
     /// # Errors
-    /// Any other address, and `rtsps://` without trust in the options.
+    ///
+    /// The address is of another form, holds a login, which errors would print, or is `rtsps://`
+    /// while the options have no TLS.
     pub fn new(url: Url, options: Options) -> Result<Self, SourceError> {
         let peer = Peer::of(&url);
         let usable = matches!(url.scheme(), "rtsp" | "rtsps") && url.host().is_some();
@@ -113,7 +115,7 @@ impl RtspOpener {
         let peer = Peer::of(url);
         self.progress.set(Awaits::Connection);
         let (io, ends) = self.dial(url, &peer).await?;
-        // A password goes to whom it belongs.
+        // The password is for the host it was set for.
         let same = url.host() == self.url.host() && url.scheme() == self.url.scheme();
         let credentials = self.options.credentials.as_ref();
         let credentials = credentials.filter(|_| same || self.options.login_follows_redirects);
@@ -173,7 +175,8 @@ impl RtspOpener {
         }
     }
 
-    /// Asks for the other transport, where there is a choice and it was not asked for before.
+    /// Asks for the other transport, where there is a choice and the camera was not asked for it
+    /// before.
     fn other_transport(
         &self,
         connection: &mut Connection,
@@ -285,7 +288,7 @@ impl Opener for RtspOpener {
 
 impl fmt::Debug for RtspOpener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The path may hold a password.
+        // The path is left out, since it may hold a password.
         f.debug_tuple("RtspOpener").field(&Peer::of(&self.url)).finish()
     }
 }
@@ -322,7 +325,7 @@ impl<'a> Guard<'a> {
         let Some(connection) = &mut self.connection else { return Err(End::Closed) };
         let far = now() + 2 * START_LIMIT;
         loop {
-            // Frames come to who plays.
+            // No frame comes before PLAY is answered.
             if let Step::Event(event) = poll_fn(|cx| connection.poll(cx, far)).await? {
                 return Ok(event);
             }
@@ -333,7 +336,7 @@ impl<'a> Guard<'a> {
         self.connection.as_ref().is_some_and(|connection| connection.session.is_logging_in())
     }
 
-    /// The same session over a new connection.
+    /// Goes on with the same session over a new connection.
     fn reconnect(&mut self, io: Box<dyn Stream>, ends: (SocketAddr, SocketAddr)) {
         if let Some(Connection { mut session, .. }) = self.connection.take() {
             session.restart(now());

@@ -8,16 +8,16 @@ use thiserror::Error;
 
 use crate::rtsp::sdp::section::Section;
 
-/// No description is longer.
+/// Longest description, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;
-/// No description has more media.
+/// Most media of a description.
 pub const MAX_MEDIA: usize = 64;
-/// Formats of one media beyond these are left out.
+/// Most formats of one media; those beyond are left out.
 pub const MAX_FORMATS: usize = 32;
-/// No attribute that is kept is longer, in bytes; longer ones are left out.
+/// Longest attribute that is kept, in bytes; longer ones are left out.
 pub const MAX_VALUE: usize = 8 << 10;
 
-/// What a peer sent is quoted to this many characters.
+/// Longest quotation of what a peer sent, in characters.
 const MAX_QUOTE: usize = 60;
 
 /// What a camera offers.
@@ -25,28 +25,30 @@ const MAX_QUOTE: usize = 60;
 pub struct Description {
     /// The control address of the whole session, `*` included, as the camera wrote it.
     pub control: Option<String>,
-    /// Its media, in the camera's order; one at least.
-    pub media: Vec<Media>,
+    /// The media in the camera's order; one at least.
+    pub media: Vec<MediaDescription>,
 }
 
 /// One `m=` line and what follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Media {
-    /// What it carries.
-    pub kind: Kind,
+pub struct MediaDescription {
+    /// What the media carries.
+    pub kind: MediaKind,
     /// The word after `m=`, as the camera wrote it.
     pub name: String,
-    /// Its control address, absolute or relative, without control characters. It may hold spaces.
+    /// The media's control address, absolute or relative, without control characters. It may hold
+    /// spaces.
     pub control: Option<String>,
-    /// Its direction, or the session's where it says none.
+    /// The media's direction, or the session's where the media says none.
     pub direction: Direction,
-    /// Its formats in the camera's order, each payload type once; empty where it names none.
+    /// The media's formats in the camera's order, each payload type once; empty where it names
+    /// none.
     pub formats: Vec<Format>,
 }
 
 /// What a media carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MediaKind {
     /// Pictures.
     Video,
     /// Sound.
@@ -58,7 +60,7 @@ pub enum Kind {
 /// Who sends. Cameras differ in whose view they take, see [`Description::is_talk_back`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
-    /// Nothing is said.
+    /// The description does not say.
     #[default]
     Unsaid,
     /// `a=sendrecv`
@@ -74,41 +76,45 @@ pub enum Direction {
 /// One payload type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// 0 to 127.
+    /// Payload type, 0 to 127.
     pub payload_type: u8,
-    /// Its name in lower case: `h264`, `h265`, `mpeg4-generic`, `pcma`. Empty where the
+    /// Name of the encoding in lower case: `h264`, `h265`, `mpeg4-generic`, `pcma`. Empty where the
     /// description does not say.
     pub encoding: String,
-    /// Ticks per second of its timestamps; never 0.
+    /// Ticks per second of the timestamps; never 0.
     pub clock_rate: u32,
     /// Channels of sound; 1 where the description does not say.
     pub channels: u16,
-    /// The parameters of its `a=fmtp` lines.
+    /// The parameters of the `a=fmtp` lines.
     pub fmtp: Option<String>,
 }
 
 /// Why there is no description.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SdpError {
-    /// Its size in bytes.
+    /// The description is too long. Holds its size in bytes.
     #[error("expected a description of at most {MAX_BYTES} bytes, found {0} bytes")]
     TooLong(usize),
     /// There are more than [`MAX_MEDIA`].
     #[error("expected at most {MAX_MEDIA} media in the description, found more")]
     TooManyMedia,
-    /// HTML or XML.
+    /// The answer is HTML or XML.
     #[error("expected a description, found a web page: this may be the address of a web server")]
     Page,
-    /// Nothing but white space.
+    /// The answer is nothing but white space.
     #[error("expected a description, found an empty answer")]
     Empty,
-    /// How it begins.
+    /// The answer has no `m=` line. Holds how it begins.
     #[error("expected a description with an m= line, found none; it begins with \"{0}\"")]
     NoMedia(String),
 }
 
 impl Description {
     /// Reads the body of an answer to DESCRIBE, in one pass.
+    ///
+    /// # Errors
+    ///
+    /// The body is too long, has too many media, or is no description.
     pub fn parse(body: &[u8]) -> Result<Self, SdpError> {
         if body.len() > MAX_BYTES {
             return Err(SdpError::TooLong(body.len()));
@@ -141,7 +147,8 @@ impl Description {
     /// An ONVIF camera marks that track alone `a=sendonly`. Others mark what they themselves send,
     /// so pictures above all, as RFC 8866 has it; then it is the track they receive.
     pub fn is_talk_back(&self, media: usize) -> bool {
-        let Some(this) = self.media.get(media).filter(|media| media.kind == Kind::Audio) else {
+        let Some(this) = self.media.get(media).filter(|media| media.kind == MediaKind::Audio)
+        else {
             return false;
         };
         let others = |kind| {
@@ -151,16 +158,16 @@ impl Description {
         let directions = |kind| {
             others(kind).map(|other| other.direction).filter(|said| *said != Direction::Inactive)
         };
-        let mut pictures = directions(Kind::Video).peekable();
+        let mut pictures = directions(MediaKind::Video).peekable();
         let camera_sends =
             pictures.peek().is_some() && pictures.all(|said| said == Direction::SendOnly);
-        let mut sounds = directions(Kind::Audio);
+        let mut sounds = directions(MediaKind::Audio);
         match this.direction {
             Direction::SendOnly if camera_sends => {
                 sounds.any(|said| matches!(said, Direction::Unsaid | Direction::SendRecv))
             }
             Direction::SendOnly => {
-                directions(Kind::Video).chain(sounds).any(|said| said != Direction::SendOnly)
+                directions(MediaKind::Video).chain(sounds).any(|said| said != Direction::SendOnly)
             }
             Direction::RecvOnly => camera_sends && sounds.any(|said| said == Direction::SendOnly),
             _ => false,
@@ -180,14 +187,14 @@ impl Format {
     }
 }
 
-/// Its type, in lower case, and its value.
+/// Splits a line into its type, in lower case, and its value.
 fn split_line(line: &[u8]) -> Option<(u8, &[u8])> {
     let (letter, rest) = line.trim_ascii().split_first()?;
     let value = rest.trim_ascii_start().strip_prefix(b"=")?;
     Some((letter.to_ascii_lowercase(), value.trim_ascii_start()))
 }
 
-/// Addresses are left out of the quotation: some hold a password.
+/// The error for a body without media. Its quotation leaves addresses out: some hold a password.
 fn nothing_in(body: &[u8]) -> SdpError {
     let beginning = body.get(..4 * MAX_QUOTE).unwrap_or(body);
     let beginning = String::from_utf8_lossy(beginning).replace(char::is_control, " ");

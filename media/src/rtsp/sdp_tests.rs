@@ -360,7 +360,7 @@ fn no_description_is_long_or_has_many_media() {
     assert_eq!(Description::parse(many.as_bytes()), Err(SdpError::TooManyMedia));
 }
 
-/// What is kept bounds the work: each line is compared with nothing else.
+/// Each line costs its own length only, so that bounds on what is kept bound the work.
 #[test]
 fn a_description_of_one_kind_of_line_keeps_little() {
     let fill = |line: &dyn Fn(usize) -> String| {

@@ -1,85 +1,59 @@
-//! What is said between a client and a camera, from DESCRIBE to TEARDOWN (RFC 2326), as a state machine:
-//! messages in, bytes and events out. No I/O and no clock. Not here: media, see `media.rs`.
+//! The requests and answers between a client and a camera, from DESCRIBE to TEARDOWN (RFC 2326), as
+//! a state machine: messages in, bytes and events out. No I/O and no clock. Packets and frames are
+//! in `media.rs`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ivt_base::auth::Credentials;
-use ivt_base::auth::{Login, Next};
+use ivt_base::auth::{Credentials, Login, Next};
 use ivt_base::text::shorten;
 use url::Url;
 
+use super::Patience;
 use super::header::{self, SessionHeader};
+use super::keepalive::Keepalive;
 use super::message::{Message, StartLine};
 use super::sdp::Description;
+pub use super::setup::{Lower, Path, Wanted};
 
-use super::Patience;
-
-/// Answers to everything but DESCRIBE come within this time.
+/// Longest wait for an answer to anything but DESCRIBE.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// A camera that asks for a login so often in a row, whatever its reasons, is given up.
+/// How often in a row a camera may ask for a login, whatever its reasons, before it is given up.
 const MAX_LOGINS: u32 = 12;
-/// A camera that has forgotten the session sends nothing after this time.
-const FORGOTTEN: Duration = Duration::from_secs(2);
-/// Packets that may come before the answer to PLAY, and for how long.
+/// Most packets that may come before the answer to PLAY.
 const MOST_EARLY: u32 = 1000;
+/// Longest time for which packets may come before the answer to PLAY.
 const EARLY_LIMIT: Duration = Duration::from_secs(2);
 const USER_AGENT: &str = concat!("ivt-agent/", env!("CARGO_PKG_VERSION"));
-
-/// How data is to travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lower {
-    /// Within the connection.
-    Tcp,
-    /// As datagrams to these ports, one for the data of each track in turn; its reports go to the next.
-    Udp([u16; 2]),
-}
-
-/// A track to be set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Its control, as described.
-    pub control: Option<String>,
-    /// Without it the session is worth nothing.
-    pub needed: bool,
-}
-
-/// How a track's packets are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// Channels of data and reports.
-    Channels(u8, u8),
-    /// Ports of the camera, where it names them.
-    Ports(Option<(u16, u16)>),
-}
 
 /// What a message led to.
 #[derive(Debug)]
 pub enum Event {
-    /// The camera says what it has: choose, and go on with [`Session::set_up`].
+    /// The camera describes its media: choose, and go on with [`Session::set_up`].
     Described(Description),
     /// The track of this number is set up.
     SetUp(usize, Path),
-    /// The camera would not set up the sound, and why.
+    /// The camera refuses to set up the sound. Holds why.
     SoundRefused(String),
-    /// The camera plays; RTP times of the tracks where it says them.
+    /// The camera plays. Holds the RTP time at which each track begins, where the camera says it.
     Playing(Vec<Option<u32>>),
-    /// Ask there instead.
+    /// The camera sends us to this address.
     Redirect(Url),
-    /// The camera does not send this way: [`Session::set_up`] may be called with the other one.
+    /// The camera refuses this transport: [`Session::set_up`] may be called with the other one.
+    /// Holds why.
     TransportRefused(String),
 }
 
-/// Why a session cannot be.
+/// Why a session ends or cannot begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// User name or password are wrong, or missing.
     Login,
-    /// There is no such session any more.
+    /// The camera has no such session any more.
     Forgotten,
-    /// No answer to this method within this time.
+    /// The camera gave no answer to this method within this time.
     Unanswered(&'static str, Duration),
-    /// Anything else: what was expected and what came.
+    /// The camera did anything else wrong. Holds what was expected and what came.
     Protocol(String),
 }
 
@@ -93,18 +67,16 @@ pub struct Session {
     step: Step,
     sequence: u32,
     pending: Option<Pending>,
-    /// Address that the controls are relative to.
+    /// Address that controls are relative to.
     base: String,
-    /// What is played: the control of the whole session.
+    /// Control of the whole session, which is what is played.
     whole: String,
     wanted: Vec<Wanted>,
     controls: Vec<String>,
     id: String,
-    timeout: Duration,
     keepalive: Keepalive,
-    forgotten: Option<Instant>,
     heard: Instant,
-    /// Packets before the answer to PLAY.
+    /// Packets that came before the answer to PLAY.
     early: u32,
     out: Vec<u8>,
     events: VecDeque<Event>,
@@ -115,13 +87,13 @@ enum Step {
     Describing,
     /// The description is with the caller.
     Choosing,
-    /// The number of the track.
+    /// The track of this number is being set up.
     SettingUp(usize),
     Starting,
     Playing,
 }
 
-/// A request without an answer yet.
+/// A request that waits for its answer.
 struct Pending {
     method: &'static str,
     uri: String,
@@ -130,19 +102,8 @@ struct Pending {
     with_login: bool,
 }
 
-/// Signs of life: which methods there are, and when the next is due.
-#[derive(Default)]
-struct Keepalive {
-    due: Option<Instant>,
-    public: Option<String>,
-    /// Methods that the camera answered with an error.
-    failed: [bool; 2],
-}
-
-const METHODS: [&str; 2] = ["GET_PARAMETER", "SET_PARAMETER"];
-
 impl Session {
-    /// Begins with DESCRIBE.
+    /// A session that begins with DESCRIBE.
     pub fn new(
         url: Url,
         credentials: Option<&Credentials>,
@@ -164,9 +125,7 @@ impl Session {
             wanted: Vec::new(),
             controls: Vec::new(),
             id: String::new(),
-            timeout: header::session("").timeout,
-            keepalive: Keepalive::default(),
-            forgotten: None,
+            keepalive: Keepalive::new(header::session("").timeout),
             heard: now,
             early: 0,
             out: Vec::new(),
@@ -176,7 +135,7 @@ impl Session {
         session
     }
 
-    /// The same over a new connection, for cameras that close theirs when they ask for a login.
+    /// Begins again over a new connection, for cameras that close theirs when they ask for a login.
     pub fn restart(&mut self, now: Instant) {
         self.out.clear();
         self.describe(now);
@@ -192,7 +151,7 @@ impl Session {
         self.step == Step::Playing
     }
 
-    /// Goes on with the tracks that are wanted, at least one, which are to be sent like this.
+    /// Goes on with the tracks that are wanted, at least one, which are to be sent by `lower`.
     pub fn set_up(&mut self, wanted: Vec<Wanted>, lower: Lower, now: Instant) {
         self.lower = lower;
         self.controls = wanted
@@ -204,6 +163,10 @@ impl Session {
     }
 
     /// Takes a message of the camera.
+    ///
+    /// # Errors
+    ///
+    /// The session ends: the camera refuses, has forgotten it, or answers something wrong.
     pub fn handle_message(&mut self, message: &Message, now: Instant) -> Result<(), Failure> {
         match &message.start {
             StartLine::Response { http: true, .. } => Err(Failure::Protocol(
@@ -223,25 +186,25 @@ impl Session {
         }
     }
 
-    /// A packet came.
+    /// Notes that a packet came.
     pub fn handle_media(&mut self, now: Instant) {
         self.heard = now;
         if self.step == Step::Starting {
             self.early = self.early.saturating_add(1);
             let asked = self.pending.as_ref().map_or(now, |pending| pending.due - ANSWER_LIMIT);
-            // Some cameras answer PLAY late, or never, and play.
+            // Some cameras play although they answer PLAY late or never.
             if self.early > MOST_EARLY || now.saturating_duration_since(asked) > EARLY_LIMIT {
                 self.playing("", now);
             }
         }
     }
 
-    /// Bytes for the camera, those not given yet.
+    /// Takes the bytes to be written to the camera.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         (!self.out.is_empty()).then(|| std::mem::take(&mut self.out))
     }
 
-    /// What has happened.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -249,11 +212,14 @@ impl Session {
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         let answer = self.pending.as_ref().filter(|_| self.step != Step::Playing).map(|p| p.due);
-        let forgotten = self.forgotten.map(|at| at + FORGOTTEN);
-        [answer, self.keepalive.due, forgotten].into_iter().flatten().min()
+        [answer, self.keepalive.poll_timeout()].into_iter().flatten().min()
     }
 
-    /// Time has passed.
+    /// Does what is due at `now`.
+    ///
+    /// # Errors
+    ///
+    /// The camera gave no answer in time, or has forgotten the session.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Failure> {
         if self.step != Step::Playing
             && let Some(pending) = self.pending.take_if(|pending| pending.due <= now)
@@ -262,18 +228,17 @@ impl Session {
                 if pending.method == "DESCRIBE" { self.describe_limit } else { ANSWER_LIMIT };
             return Err(Failure::Unanswered(pending.method, limit));
         }
-        if let Some(at) = self.forgotten.take_if(|at| *at + FORGOTTEN <= now)
-            && self.heard < at
-        {
+        if self.keepalive.is_forgotten(self.heard, now) {
             return Err(Failure::Forgotten);
         }
-        if self.keepalive.due.is_some_and(|due| due <= now) {
-            self.send_keepalive(now);
+        if let Some(method) = self.keepalive.due(now) {
+            let whole = self.whole.clone();
+            self.send(method, whole, String::new(), now);
         }
         Ok(())
     }
 
-    /// The last request, when there is something to take leave of.
+    /// The last request, where there is a session to take leave of.
     pub fn teardown(&mut self, now: Instant) -> Option<Vec<u8>> {
         if matches!(self.step, Step::Describing | Step::Choosing) {
             return None;
@@ -298,19 +263,20 @@ impl Session {
         now: Instant,
     ) -> Result<(), Failure> {
         if let Some(public) = message.header("Public") {
-            self.keepalive.public = Some(shorten(public));
+            self.keepalive.offered(public);
         }
         if let Some(value) = message.header("Session") {
             let SessionHeader { id, timeout } = header::session(value);
             if value.contains(';') || self.id.is_empty() {
-                self.timeout = timeout;
+                self.keepalive.set_timeout(timeout);
             }
-            // Cameras that name another one with each track know the first.
+            // A camera that names another session with each track knows the first.
             if self.id.is_empty() {
                 self.id = id;
             }
         }
-        // One request is out at a time, and CSeq is what cameras get wrong: any answer is its answer.
+        // Cameras get CSeq wrong. One request is out at a time, so any answer is the answer to
+        // that.
         let Some(pending) = self.pending.take() else { return Ok(()) };
         if status == 401 {
             return self.log_in(pending, message, now);
@@ -323,23 +289,25 @@ impl Session {
         }
         let ok = (200..300).contains(&status);
         match self.step {
-            Step::Playing => self.kept_alive(&pending, status, now),
+            Step::Playing => self.keepalive.answered(pending.method, status, now),
             Step::Describing if ok => self.described(message)?,
             Step::Describing if matches!(status, 301 | 302 | 303 | 305 | 307 | 308) => {
                 self.redirected(status, message)?;
             }
-            Step::SettingUp(track) if ok => match self.path(track, message) {
-                Ok(path) => {
-                    self.events.push_back(Event::SetUp(track, path));
-                    self.set_up_track(track + 1, now);
+            Step::SettingUp(track) if ok => {
+                match self.lower.path(track, message.header("Transport").unwrap_or_default()) {
+                    Ok(path) => {
+                        self.events.push_back(Event::SetUp(track, path));
+                        self.set_up_track(track + 1, now);
+                    }
+                    Err(other) => self.events.push_back(Event::TransportRefused(other.into())),
                 }
-                Err(other) => self.events.push_back(Event::TransportRefused(other.into())),
-            },
+            }
             Step::SettingUp(track) if self.wanted.get(track).is_some_and(|w| !w.needed) => {
                 self.events.push_back(Event::SoundRefused(explain(status, reason)));
                 self.set_up_track(track + 1, now);
             }
-            // 461 is what it should say.
+            // The status should be 461, but cameras say others.
             Step::SettingUp(_) if matches!(status, 400 | 415 | 461 | 501) => {
                 self.events.push_back(Event::TransportRefused(explain(status, reason)));
             }
@@ -404,7 +372,8 @@ impl Session {
             let text = format!("expected an RTSP address in its redirection ({status}), got none");
             return Err(Failure::Protocol(text));
         };
-        // A login in the address is the camera's, not ours. Neither fails for an address with a host.
+        // A login in the address is the camera's, not ours. Removing one cannot fail for an address
+        // with a host.
         place.set_username("").ok();
         place.set_password(None).ok();
         self.events.push_back(Event::Redirect(place));
@@ -418,74 +387,15 @@ impl Session {
             return self.send("PLAY", whole, "Range: npt=0.000-\r\n".into(), now);
         };
         self.step = Step::SettingUp(track);
-        let transport = match self.lower {
-            Lower::Tcp => {
-                format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1)
-            }
-            Lower::Udp(ports) => {
-                let port = ports.get(track).copied().unwrap_or_default();
-                format!("RTP/AVP;unicast;client_port={port}-{}", port.saturating_add(1))
-            }
-        };
+        let transport = self.lower.transport(track);
         self.send("SETUP", control, format!("Transport: {transport}\r\n"), now);
-    }
-
-    /// How the camera will send the track, or what it means instead.
-    fn path(&self, track: usize, message: &Message) -> Result<Path, &'static str> {
-        let said = header::transport(message.header("Transport").unwrap_or_default());
-        match self.lower {
-            Lower::Tcp if said.datagrams => Err("it was asked for TCP and means to send by UDP"),
-            Lower::Tcp => {
-                let ours = u8::try_from(2 * track).unwrap_or(u8::MAX - 1);
-                let (data, reports) = said.channels.unwrap_or((ours, ours + 1));
-                Ok(Path::Channels(data, reports))
-            }
-            Lower::Udp(_) if said.channels.is_some() => {
-                Err("it was asked for UDP and means to send by TCP")
-            }
-            Lower::Udp(_) => Ok(Path::Ports(said.server_ports)),
-        }
     }
 
     fn playing(&mut self, rtp_info: &str, now: Instant) {
         self.step = Step::Playing;
         self.heard = now;
-        self.keepalive.due = Some(now + self.timeout / 2);
+        self.keepalive.begin(now);
         self.events.push_back(Event::Playing(header::rtp_times(rtp_info, &self.controls)));
-    }
-
-    fn kept_alive(&mut self, pending: &Pending, status: u16, now: Instant) {
-        if let Some(method) = METHODS.iter().position(|method| *method == pending.method) {
-            if status >= 400 {
-                if let Some(failed) = self.keepalive.failed.get_mut(method) {
-                    *failed = true;
-                }
-                // The next one, which may be what this camera takes for a sign of life.
-                self.keepalive.due = Some(now);
-            }
-        } else if pending.method == "OPTIONS" && self.keepalive_method() != "OPTIONS" {
-            // The answer told of a better way, and some cameras count no other.
-            self.keepalive.due = Some(now);
-        }
-        if status == 454 {
-            self.forgotten.get_or_insert(now);
-        }
-    }
-
-    fn keepalive_method(&self) -> &'static str {
-        let public = self.keepalive.public.as_deref().unwrap_or_default();
-        let offered = METHODS.iter().zip(self.keepalive.failed);
-        let mut offered =
-            offered.filter(|(method, failed)| !failed && header::offers(public, method));
-        offered.next().map_or("OPTIONS", |(method, _)| method)
-    }
-
-    /// A sign of life without an answer is no reason to end a stream that flows: the next one follows
-    /// all the same.
-    fn send_keepalive(&mut self, now: Instant) {
-        self.keepalive.due = Some(now + self.timeout / 2);
-        let whole = self.whole.clone();
-        self.send(self.keepalive_method(), whole, String::new(), now);
     }
 
     fn request(&mut self, method: &str, message: &Message) {
@@ -536,7 +446,7 @@ fn refused(method: &str, status: u16, reason: &str) -> Failure {
     }
 }
 
-/// A status for a person, with what helps against it.
+/// Tells a person a status, and what helps against it.
 fn explain(status: u16, reason: &str) -> String {
     let advice = match status {
         404 => ": it has no such stream, check the path of its address",

@@ -21,7 +21,7 @@ impl Talk {
         Self { session: Session::new(url, credentials.as_ref(), &patience, now), now }
     }
 
-    /// What the client says next.
+    /// The requests that the client sends next.
     fn said(&mut self) -> String {
         String::from_utf8(self.session.poll_transmit().expect("something is said")).unwrap()
     }
@@ -33,7 +33,7 @@ impl Talk {
         }
     }
 
-    /// An answer with these header lines.
+    /// Hears an answer with these header lines.
     fn answer(&mut self, status: &str, headers: &str) -> Result<(), Failure> {
         self.hear(&format!("RTSP/1.0 {status}\r\n{headers}\r\n"))
     }
@@ -55,7 +55,7 @@ impl Talk {
         self.session.set_up(wanted, lower, self.now);
     }
 
-    /// Up to the answer to PLAY, over TCP, with these headers in the answers to SETUP.
+    /// Goes up to the answer to PLAY, over TCP, with these headers in the answers to SETUP.
     fn play(&mut self, setup: &str) {
         self.describe("");
         self.set_up(Lower::Tcp);
@@ -74,7 +74,7 @@ impl Talk {
         self.session.handle_timeout(self.now)
     }
 
-    /// The keepalive that is due after `time`.
+    /// Lets `time` pass. Returns the keepalive that is due then.
     fn keepalive(&mut self, time: Duration) -> String {
         self.wait(time).unwrap();
         let said = self.said();

@@ -123,7 +123,7 @@ async fn only_different_parameters_are_new_parameters() {
         .concat()
     };
     let media = [key_with(0, 0, PPS), key_with(3, 3600, PPS), key_with(6, 7200, other_pps)];
-    // Nothing in the SDP: parameters come with the first frame.
+    // The SDP has no parameter sets: they come with the first frame.
     let track =
         "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n";
     let script = Script { sdp: sdp(&[track]), media: media.concat(), ..Script::default() };
@@ -297,7 +297,7 @@ async fn digest_and_basic_logins_are_accepted() {
         }
     }
     fn basic(head: &str) -> Answer {
-        // viewer:open sesame
+        // The login is `viewer:open sesame`.
         match head.contains("Authorization: Basic dmlld2VyOm9wZW4gc2VzYW1l") {
             true => Answer::Usual,
             false => Answer::Status("401 No\r\nWWW-Authenticate: Basic realm=\"camera\""),

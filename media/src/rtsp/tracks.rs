@@ -1,5 +1,5 @@
-//! Which of the tracks that a camera describes are pulled: its first picture that the agent carries and
-//! its first sound that it carries and that is no talk-back.
+//! Chooses the tracks that are pulled: the first picture of a description that the agent carries,
+//! and the first sound that it carries and that is no talk-back.
 
 use ivt_base::text::shorten;
 
@@ -7,9 +7,9 @@ use crate::frame::VideoCodec;
 use crate::rtp::audio::Audio;
 use crate::rtp::video::Video;
 
-use super::sdp::{Description, Direction, Format, Kind};
+use super::sdp::{Description, Direction, Format, MediaKind};
 
-/// What is to be set up.
+/// The tracks to be set up; at least one.
 pub struct Tracks {
     /// The picture.
     pub video: Option<Chosen<Video>>,
@@ -21,17 +21,21 @@ pub struct Tracks {
 
 /// A track, and what makes frames of its packets.
 pub struct Chosen<D> {
-    /// Where it is set up, as described.
+    /// Control of the track, as described.
     pub control: Option<String>,
-    /// The payload type of its packets.
+    /// Payload type of the track's packets.
     pub payload_type: u8,
-    /// Ticks of its timestamps in a second.
+    /// Ticks per second of the track's timestamps.
     pub clock_rate: u32,
-    /// Makes frames.
+    /// What makes frames of the packets.
     pub depacketizer: D,
 }
 
-/// Chooses; where there is nothing to carry, what the camera offers instead.
+/// Chooses the tracks of a description.
+///
+/// # Errors
+///
+/// There is nothing the agent can carry. The text tells a person what the camera offers instead.
 pub fn choose(description: &Description) -> Result<Tracks, String> {
     let (audio, soundless) = sound(description);
     let tracks = Tracks { video: picture(description), audio, soundless };
@@ -42,7 +46,7 @@ pub fn choose(description: &Description) -> Result<Tracks, String> {
 }
 
 fn picture(description: &Description) -> Option<Chosen<Video>> {
-    let videos = description.media.iter().filter(|media| media.kind == Kind::Video);
+    let videos = description.media.iter().filter(|media| media.kind == MediaKind::Video);
     videos.filter(|media| media.direction != Direction::Inactive).find_map(|media| {
         media.formats.iter().find_map(|format| {
             let depacketizer = video(format)?;
@@ -68,7 +72,7 @@ fn video(format: &Format) -> Option<Video> {
 fn sound(description: &Description) -> (Option<Chosen<Audio>>, Option<String>) {
     let mut soundless = None;
     for (number, media) in description.media.iter().enumerate() {
-        if media.kind != Kind::Audio || media.direction == Direction::Inactive {
+        if media.kind != MediaKind::Audio || media.direction == Direction::Inactive {
             continue;
         }
         if description.is_talk_back(number) {

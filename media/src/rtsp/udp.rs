@@ -9,11 +9,12 @@ use socket2::SockRef;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
-/// Room for a key frame that comes at the speed of the wire; the kernel may give less.
+/// Receive buffer in bytes: room for a key frame that comes at the speed of the wire. The kernel
+/// may give less.
 const RECEIVE_BUFFER: usize = 1 << 20;
 /// Tries to find two free ports in a row.
 const TRIES: usize = 64;
-/// Datagrams of others than the camera that are thrown away before anything else has its turn.
+/// Most datagrams of others than the camera that are dropped before anything else has its turn.
 const MOST_OTHERS: u32 = 64;
 
 /// How long the ports that a camera names are believed while nothing comes from them.
@@ -23,19 +24,19 @@ const BELIEF: Duration = Duration::from_millis(500);
 pub struct Udp {
     pairs: Vec<Pair>,
     local: IpAddr,
-    /// Only its datagrams count.
+    /// Address of the camera, whose datagrams alone count.
     camera: IpAddr,
     buf: Box<[u8]>,
-    /// When sockets are opened to all ports of the camera.
+    /// When sockets are opened to all ports of the camera, unless something comes before.
     doubt: Option<Instant>,
 }
 
 struct Pair {
     data: UdpSocket,
     reports: UdpSocket,
-    /// Where the camera sends from, as it says.
+    /// Ports that the camera says it sends data and reports from.
     peer: Option<(u16, u16)>,
-    /// Something came.
+    /// Whether a data packet came.
     heard: bool,
 }
 
@@ -55,9 +56,9 @@ impl Udp {
         Ok(ports)
     }
 
-    /// The camera sends the track of this number from these ports, and from nowhere else until that
-    /// proves wrong. Something is sent there at once, so that a firewall on the way lets the answers
-    /// through.
+    /// Notes that the camera sends the track of this number from these ports, and from nowhere else
+    /// until that proves wrong. Something is sent there at once, so that a firewall on the way lets
+    /// the answers through.
     pub fn expect(&mut self, number: usize, peer: Option<(u16, u16)>, now: Instant) {
         let Some(pair) = self.pairs.get_mut(number) else { return };
         pair.peer = peer;
@@ -78,8 +79,8 @@ impl Udp {
         self.doubt
     }
 
-    /// Time has passed: where nothing came from the ports that the camera named, it may send from
-    /// others.
+    /// Opens the sockets to all ports of the camera, where nothing came in time from those that it
+    /// named.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.doubt.take_if(|doubt| *doubt <= now).is_none() {
             return;
@@ -100,8 +101,8 @@ impl Udp {
         }
     }
 
-    /// The next datagram of the camera, with the number of its track and whether it came where reports
-    /// do. Ports it sends from are not looked at: cameras send from others than they say.
+    /// The next datagram of the camera, with the number of its track and whether it came where
+    /// reports do. The ports it came from do not matter: cameras send from others than they say.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(usize, bool, &[u8])> {
         let mut found = None;
         let mut others = 0;
@@ -109,7 +110,8 @@ impl Udp {
             for (reports, socket) in [(false, &pair.data), (true, &pair.reports)] {
                 let mut buf = ReadBuf::new(&mut self.buf);
                 while let Poll::Ready(came) = socket.poll_recv_from(cx, &mut buf) {
-                    // An error tells of a datagram that could not be sent; the next may be data.
+                    // An error is about a datagram that could not be sent; the next one may be
+                    // data.
                     if let Some(from) = came.ok().filter(|from| from.ip() == self.camera) {
                         if !reports && !pair.heard {
                             pair.heard = true;
@@ -141,20 +143,20 @@ impl Udp {
     }
 }
 
-/// Without waiting: a datagram that the kernel does not take is lost, as others are on the way. The
-/// runtime would call a new socket not ready before it has looked at it.
+/// Sends a datagram without waiting: one that the kernel does not take is lost, as others are on
+/// the way. The runtime would call a new socket not ready before it has looked at it.
 fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
     SockRef::from(socket).send_to(bytes, &to.into()).ok();
 }
 
-/// From now on the kernel keeps datagrams of everybody else away. Where it will not, they are thrown
-/// away here.
+/// Makes the kernel keep datagrams of everybody but `peer` away. Where it will not, they are
+/// dropped here.
 fn close_to_others(socket: &UdpSocket, peer: SocketAddr) {
     SockRef::from(socket).connect(&peer.into()).ok();
 }
 
 impl Pair {
-    /// The port of the data is even (RFC 3550 11).
+    /// Binds two ports in a row, the even one for data (RFC 3550 11).
     fn bind(local: IpAddr) -> io::Result<Self> {
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..TRIES {
@@ -172,11 +174,11 @@ impl Pair {
         Err(last)
     }
 
-    /// The same ports, open to all of the camera's.
+    /// Binds the same ports anew, open to all ports of the camera.
     fn rebind(&mut self, local: IpAddr) -> io::Result<()> {
         for socket in [&mut self.data, &mut self.reports] {
             let port = socket.local_addr()?.port();
-            // The port is free only once nobody holds it.
+            // The port is free only once the old socket is closed.
             *socket = open(local, 0)?;
             *socket = open(local, port)?;
         }
@@ -260,7 +262,7 @@ mod tests {
         real.send_to(b"heard", (HERE, port)).await.unwrap();
         let heard = poll_fn(|cx| udp.poll(cx).map(|(_, _, bytes)| bytes.to_vec())).await;
         assert_eq!(heard, b"heard");
-        // It has found its port: nobody else is heard any more.
+        // The socket has found the camera's port and hears nobody else any more.
         said.send_to(b"too late", (HERE, port)).await.unwrap();
         real.send_to(b"heard again", (HERE, port)).await.unwrap();
         let heard = poll_fn(|cx| udp.poll(cx).map(|(_, _, bytes)| bytes.to_vec())).await;

@@ -1,10 +1,10 @@
-//! What a cutter makes.
+//! What comes out of cutting a stream into segments.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-/// What the cutter made.
+/// One step of the way to complete segments.
 #[derive(Clone, Debug)]
 pub enum Cut {
     /// A complete key-frame group of the segment that the next `End` closes.
@@ -18,34 +18,36 @@ pub enum Cut {
 pub struct Group {
     /// The group is the first of a segment.
     pub begins: Option<Begin>,
-    /// At most 64 KiB each, in whole transport packets.
+    /// The bytes in pieces of at most 64 KiB, each of whole transport packets.
     pub chunks: Vec<Bytes>,
-    /// Sum of the chunks.
+    /// Sum of the lengths of all chunks.
     pub bytes: u64,
-    /// Up to the first frame of the next group, where that continues this one.
+    /// Time from the group's first frame to the first frame of the next group; to the end of its
+    /// last frame where the next group does not continue it.
     pub duration: Duration,
 }
 
 /// How a segment begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begin {
-    /// Decode time of its first frame, 90 kHz.
+    /// Decode time of the segment's first frame, 90 kHz.
     pub at: i64,
-    /// When its first frame came from the camera.
+    /// When the segment's first frame came from the camera.
     pub received: Instant,
-    /// Its times do not continue those of the segment before.
+    /// Whether the times do not continue those of the segment before.
     pub discontinuity: bool,
 }
 
 /// How a segment ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
-    /// Up to the first frame of the next segment, where that continues this one; else to the end of
-    /// its last frame. The durations of a contiguous run add up to the difference of the starts, each
-    /// cut to microseconds.
+    /// Time from the segment's first frame to the first frame of the next segment; to the end of
+    /// its last frame where the next segment does not continue it. The durations of a contiguous
+    /// run add up to the difference of the starts, each cut to microseconds.
     pub duration: Duration,
-    /// Of all its groups.
+    /// Bytes of all groups of the segment.
     pub bytes: u64,
-    /// A single group was larger than `max_bytes`: the next segment begins inside of it.
+    /// Whether a single group was larger than `max_bytes`, so that the next segment begins inside
+    /// of it.
     pub oversize: bool,
 }

@@ -1,4 +1,4 @@
-//! Whether a frame needs no parameters but those of its group, and a group none but those of its
+//! Decides whether a frame needs other parameters than its group, and a group others than its
 //! segment.
 
 use std::sync::Arc;
@@ -8,17 +8,19 @@ use crate::ts::Tracks;
 
 /// How a frame relates to the group being formed.
 pub enum Fit {
+    /// The frame needs no other parameters than its group.
     Continues,
-    /// Other parameters, on a key frame.
+    /// A key frame has other parameters: a group begins with it.
     Begins,
-    /// Other parameters inside a group: what follows cannot be decoded before the next key frame.
+    /// The parameters change inside a group: what follows cannot be decoded before the next key
+    /// frame.
     Breaks,
-    /// Other parameters of the sound, or pictures that join it: they wait for the next key picture.
+    /// Sound has other parameters, or pictures join it: they wait for the next key picture.
     Waits,
 }
 
 impl Tracks {
-    /// The fit of a frame into a group of these. The group's first sound is adopted.
+    /// How a frame fits into a group of these tracks. The group's first sound is adopted.
     pub(super) fn fit(&mut self, frame: &Frame) -> Fit {
         let Self { video, audio } = self;
         match (&frame.track, video.as_ref(), audio.as_ref()) {
@@ -35,7 +37,7 @@ impl Tracks {
         }
     }
 
-    /// Whether a group of `other` needs no tables but these.
+    /// Whether a group of the tracks `other` needs no other tables than these.
     pub(super) fn cover(&self, other: &Self) -> bool {
         let video = match (&self.video, &other.video) {
             (Some(a), Some(b)) => same(a, b),

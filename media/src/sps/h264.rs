@@ -23,7 +23,7 @@ pub(crate) struct H264Sps {
     /// `max_num_reorder_frames`, or 0 where the profile or the order count type rules reordering out.
     /// `None` where the stream does not say.
     pub(crate) reorder_depth: Option<usize>,
-    /// Frames per second as a fraction.
+    /// Frames per second as a fraction, where the stream says so.
     pub(crate) frame_rate: Option<(u32, u32)>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn h264(nal: &[u8]) -> Option<H264Sps> {
     }
     bits.skip(1)?; // direct_8x8_inference_flag
     if bits.flag()? {
-        // It counts in chroma samples, of a field where pictures may be fields.
+        // The cropping rectangle counts in chroma samples, of a field where pictures may be fields.
         let planar = chroma == 0 || separate_planes;
         let unit_x = if !planar && chroma < 3 { 2 } else { 1 };
         let unit_y = if !planar && chroma == 1 { 2 } else { 1 } * if frames_only { 1 } else { 2 };

@@ -61,7 +61,7 @@ pub(crate) fn h265(nal: &[u8]) -> Option<H265Sps> {
     let depths = [bits.ue_up_to(7)? as u8, bits.ue_up_to(7)? as u8];
     let order_bits = bits.ue()?; // log2_max_pic_order_cnt_lsb_minus4
     let reorder_depth = ordering(bits, sub_layers_minus1)? as usize;
-    // At most 12.
+    // A valid set has at most 12 here.
     let frame_rate = if order_bits > 12 { None } else { rate::frame_rate(bits, 4 + order_bits) };
     Some(H265Sps {
         id,

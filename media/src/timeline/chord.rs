@@ -1,67 +1,70 @@
-//! Whether a clock runs at the rate of the arrival clock.
+//! Judges whether a clock runs at the rate of the arrival clock.
 
 use super::MS;
 use crate::frame::CLOCK_HZ;
 
-/// Of each window only the frame that was delayed least counts.
+/// Length of a window in ticks. Of each window only the frame that was delayed least counts.
 const WINDOW: i64 = CLOCK_HZ * 7 / 10;
-/// Fewer frames make no window: one of them might well be late.
+/// Fewest frames of a window: any one of them might well be late.
 const LEAST_FRAMES: u8 = 4;
-/// One stalled window is not yet noise.
+/// Most that one window counts as noise, in ticks, so that a single stall is not noise yet.
 const MAX_NOISE: i64 = 400 * MS;
-/// Points that are kept: 8 s.
+/// Number of points that are kept, which is 8 s of them.
 const POINTS: usize = 12;
-/// A lead this much below the best one may still be as good: least delays differ that much.
+/// Difference of leads, in ticks, that means nothing: least delays differ that much.
 pub const LEVEL: i64 = 30 * MS;
 
 /// The frame delayed least in its window.
 #[derive(Clone, Copy, Default)]
 pub struct Point {
-    /// Its arrival.
+    /// When the frame arrived.
     pub now: i64,
-    /// Its media time minus its arrival.
+    /// Media time of the frame minus its arrival.
     pub lead: i64,
-    /// The best lead before it.
+    /// The best lead of all windows before.
     best: Option<i64>,
 }
 
 /// A straight line through the leads of several windows.
 #[derive(Clone, Copy)]
 pub struct Chord {
-    /// Where it begins.
+    /// Point at which the line begins.
     pub from: Point,
-    /// Where it ends: the newest point.
+    /// Point at which the line ends: the newest one.
     pub to: Point,
-    /// The clock is wrong; otherwise it is certainly right.
+    /// Whether the clock is certainly wrong; otherwise it is certainly right.
     pub wrong: bool,
 }
 
 /// The newest windows of one clock.
 #[derive(Clone, Copy, Default)]
 pub struct Leads {
-    /// Start of the window, how many frames are in it, and the best of them.
+    /// Start of the present window, how many frames are in it, and the one delayed least.
     window: Option<(i64, u8, Point)>,
+    /// Points of the newest complete windows, `len` of them.
     points: [Point; POINTS],
     len: usize,
+    /// Arrival of the newest frame.
     last: i64,
+    /// The best lead of all complete windows.
     best: Option<i64>,
     /// How unevenly leads change from window to window.
     noise: i64,
 }
 
 impl Chord {
-    /// How much the lead changed.
+    /// By how much the lead changed along the line.
     pub fn rise(&self) -> i64 {
         self.to.lead.saturating_sub(self.from.lead)
     }
 
-    /// Time it spans by arrival, and by the clock that is judged. Both are positive.
+    /// Time that the line spans by arrival, and by the clock that is judged. Both are positive.
     pub fn spans(&self) -> (i64, i64) {
         let arrival = (self.to.now - self.from.now).max(1);
         (arrival, arrival.saturating_add(self.rise()).max(1))
     }
 
-    /// Where it was at another time.
+    /// The lead of the line at another time.
     pub fn lead_at(&self, now: i64) -> i64 {
         let part = self.rise().saturating_mul(now - self.from.now) / self.spans().0;
         self.from.lead.saturating_add(part)
@@ -69,12 +72,13 @@ impl Chord {
 }
 
 impl Leads {
-    /// Notes a frame with its lead. True when a window is complete.
+    /// Notes the lead of a frame that arrived at `now`. A pause longer than `gap` ticks begins
+    /// anew. True when a window is complete.
     pub fn note(&mut self, now: i64, lead: i64, gap: i64) -> bool {
         let elapsed = now.saturating_sub(std::mem::replace(&mut self.last, now));
         let point = Point { now, lead, best: None };
         let Some((start, frames, best)) = self.window.as_mut().filter(|_| elapsed <= gap) else {
-            // What happens over a pause is no rate.
+            // A change of the lead over a pause tells nothing of the rate.
             self.len = 0;
             self.window = Some((now, 1, point));
             return false;
@@ -115,7 +119,7 @@ impl Leads {
         self.noise
     }
 
-    /// The newest windows agree: the lead neither rises nor falls.
+    /// Whether the newest windows agree that the lead neither rises nor falls.
     pub fn is_level(&self) -> bool {
         match self.points.get(..self.len) {
             Some([a, b]) | Some([.., a, _, b]) => {
@@ -125,7 +129,7 @@ impl Leads {
         }
     }
 
-    /// Begins anew: the clock was corrected.
+    /// Begins anew, since the clock was corrected.
     pub fn clear(&mut self) {
         *self = Self { last: self.last, noise: self.noise / 4, ..Self::default() };
     }
@@ -161,7 +165,7 @@ impl Leads {
 impl Chord {
     fn is_wrong(&self, windows: usize, patience: usize, known: bool) -> bool {
         let rise = self.rise();
-        // A stalled network comes back to the best lead, never above it.
+        // A network that stalled comes back to the best lead, never above it.
         if rise > 0 && self.from.best.is_some_and(|best| self.from.lead < best - LEVEL) {
             return false;
         }

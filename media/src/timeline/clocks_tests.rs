@@ -1,4 +1,4 @@
-//! Clocks that lie, against arrival, in virtual time.
+//! Tests of clocks that lie, against arrival, in virtual time.
 
 use std::time::{Duration, Instant};
 
@@ -20,19 +20,20 @@ type Delay = fn(time: i64, random: i64) -> i64;
 /// A camera at 25 fps with AAC every 64 ms, over a network.
 struct Camera {
     clocks: [Clock; 2],
-    /// Duration of a frame.
+    /// Duration of a frame of each track.
     spans: [i64; 2],
-    /// Since when, and what they told then.
+    /// Since when each clock tells this, and what it told then.
     since: [(i64, i64); 2],
-    /// The pictures wait for others: I P B B.
+    /// Whether pictures wait for others: I P B B.
     b_frames: bool,
     late: Delay,
     rng: StdRng,
     timeline: Timeline,
     reorder: Reorder,
     start: Instant,
-    /// Next of each track, arrival of the last frame.
+    /// Number of the next frame of each track.
     frame: [i64; 2],
+    /// Arrival of the newest frame.
     now: i64,
 }
 
@@ -69,12 +70,12 @@ impl Camera {
         }
     }
 
-    /// With pictures that wait for others: I P B B.
+    /// The camera with pictures that wait for others: I P B B.
     fn with_b_frames(self) -> Self {
         Self { b_frames: true, reorder: Reorder::new(Some(1)), ..self }
     }
 
-    /// The clocks go on from here in another way.
+    /// Makes the clocks go on from here in another way.
     fn change(&mut self, clocks: [Clock; 2]) {
         for (i, span) in self.spans.into_iter().enumerate() {
             let time = self.frame[i] * span;
@@ -92,7 +93,7 @@ impl Camera {
         told + (self.clocks[i])(time - since, frame)
     }
 
-    /// Runs up to `until`; what comes of it is told from `from` on. The first frame is placed where
+    /// Runs up to `until`. Returns what comes of it from `from` on. The first frame is placed where
     /// the arrival clock is 1 s.
     fn run(&mut self, from: i64, until: i64) -> Outcome {
         let mut outcome = Outcome { steps: [(0, i64::MAX); 2], ..Outcome::default() };
@@ -152,7 +153,7 @@ fn right(time: i64, _: i64) -> i64 {
     77 * CLOCK_HZ + time
 }
 
-/// Every lie, from the first frame on.
+/// Clocks that lie from the first frame on.
 const LIES: &[(&str, Clock)] = &[
     ("right", right),
     ("20 % slow", |time, _| time * 10 / 12),
@@ -213,7 +214,7 @@ fn a_lie_is_found_within_five_seconds_of_the_first_frame() {
     let mut good = true;
     for b_frames in [false, true] {
         for (name, lie) in LIES {
-            // Half a second ahead may be reordering.
+            // With B-frames, half a second ahead may be reordering.
             if b_frames && *name == "small outliers" {
                 continue;
             }

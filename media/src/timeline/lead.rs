@@ -1,58 +1,60 @@
-//! The lead that a track has to keep: how much its media time is ahead of the arrival clock.
+//! Learns the lead that a track has to keep: how much its media time is ahead of the arrival clock.
 
 use super::{MS, near};
 use crate::frame::CLOCK_HZ;
 
-/// So much earlier than any frame before it no frame can come.
+/// Furthest, in ticks, that a frame can come earlier than any frame before it.
 pub const SPARE: i64 = 200 * MS;
-/// For so long a track learns its lead.
+/// How long a track learns its lead, in ticks.
 pub const LEARNING: i64 = 2 * CLOCK_HZ;
-/// Frames come out of a store when they come closer together than this, and since the first one so
-/// many times faster than they were taken.
+/// Frames that come closer together than this, in ticks, may come out of a store.
 const BURST: i64 = 10 * MS;
+/// Frames out of a store come so many times faster than they were taken, counted since the first
+/// one.
 const BURST_RATE: i64 = 6;
-/// Sound and picture this far apart are not on one clock.
+/// Sound and picture further apart than this, in ticks, are not on one clock.
 const APART: i64 = 700 * MS;
 
-/// What a track has to keep, first learned, then kept.
+/// The lead of a track, first learned, then kept. Leads and times are in ticks.
 #[derive(Clone, Copy, Default)]
 pub struct Lead {
     /// When the track began.
     pub first: i64,
     /// The best lead so far, then what is to be kept.
     pub goal: i64,
-    /// It is learned.
+    /// Whether the lead is learned.
     pub settled: bool,
-    /// It is the best guess after the clock was found to be wrong.
+    /// Whether the goal is only the best guess after the clock was found to be wrong.
     guessed: bool,
-    /// That of the first frame.
+    /// Lead of the first frame.
     start: i64,
-    /// Up to where frames came in a burst, that is out of a store.
+    /// Lead at the end of a burst of frames, that is of frames out of a store.
     base: i64,
-    /// The track began by a clock that it shares with the other.
+    /// Whether the track began by a clock that it shares with the other track.
     shared: bool,
-    /// What the sources before had, and how much more this one had at first.
+    /// Lead that earlier sources had.
     aim: Option<i64>,
+    /// By how much this source's lead was greater at first.
     excess: i64,
 }
 
-/// What one track may know of the other's.
+/// What one track may know of the lead of the other.
 #[derive(Clone, Copy)]
 pub struct Known {
-    /// The other's.
+    /// Lead of the other track.
     pub lead: Lead,
-    /// It is settled, and its clock runs evenly.
+    /// Whether the lead is settled, and the clock of that track runs evenly.
     pub steady: bool,
 }
 
 impl Lead {
-    /// That of a first frame.
+    /// A lead to be learned from a first frame at `first`.
     pub fn new(first: i64, lead: i64, shared: bool, aim: Option<i64>) -> Self {
         Self { first, goal: lead, start: lead, base: lead, shared, aim, ..Self::default() }
     }
 
-    /// The lead that no frame can exceed; this one has `lead` at `now`, and came `elapsed` ticks
-    /// after the one before.
+    /// Learns from a frame with `lead` at `now` that came `elapsed` ticks after the one before.
+    /// Returns the lead that no frame can exceed.
     pub fn ceiling(&mut self, lead: i64, now: i64, elapsed: i64) -> i64 {
         if self.settled {
             return self.goal.saturating_add(SPARE);
@@ -67,7 +69,7 @@ impl Lead {
         self.base.saturating_add(SPARE)
     }
 
-    /// The time of learning is over. Returns how far the track is from where it ought to be.
+    /// Ends the learning. Returns how far the track is from where it ought to be.
     pub fn settle(&mut self, other: Option<&Known>) -> i64 {
         let measured = self.goal;
         self.settled = true;
@@ -89,7 +91,8 @@ impl Lead {
         self.goal.saturating_sub(measured)
     }
 
-    /// What was learned came from a clock that is wrong; `lead` is the best guess by itself.
+    /// Replaces what was learned from a clock that is wrong. `lead` is the best guess by this track
+    /// alone.
     pub fn relearn(&mut self, lead: Option<i64>, other: Option<&Known>) {
         (self.settled, self.guessed) = (true, true);
         let known = other.filter(|other| other.steady || other.lead.guessed);
@@ -99,7 +102,7 @@ impl Lead {
         self.goal = known.or(self.aim).or(lead).unwrap_or(began);
     }
 
-    /// A guess gives way to what the other track knows. Returns the change.
+    /// Gives a guess up for what the other track knows. Returns the change.
     pub fn adopt(&mut self, other: Option<&Known>) -> i64 {
         match other.filter(|other| self.guessed && other.steady && !other.lead.guessed) {
             Some(other) => {

@@ -6,21 +6,21 @@ use crate::frame::CLOCK_HZ;
 /// Fractions of a tick in a period.
 const FINE: i64 = 256;
 
-/// A loop locked to the arrivals: a network's jitter is mostly gone from its steps.
+/// A loop locked to the arrivals, whose steps are mostly free of a network's jitter.
 #[derive(Clone, Copy)]
 pub struct Pace {
-    /// Of a frame, in fractions.
+    /// Duration of a frame in fractions of a tick.
     period: i64,
 }
 
 impl Pace {
-    /// Frames are so many ticks apart, about.
+    /// A loop for frames that are about `period` ticks apart.
     pub fn new(period: i64) -> Self {
         Self { period: period.clamp(MS, 2 * CLOCK_HZ) * FINE }
     }
 
-    /// How far the next frame is from the one before, at `line`, when by its arrival alone it
-    /// belonged at `arrival`. At least one tick.
+    /// Ticks from the frame before, at `line`, to the next one, which by its arrival alone would
+    /// belong at `arrival`. At least one.
     pub fn step(&mut self, line: i64, arrival: i64) -> i64 {
         let period = self.period / FINE;
         let off = arrival.saturating_sub(line).saturating_sub(period);

@@ -3,36 +3,37 @@
 use super::{MS, TOLERANCE};
 use crate::frame::CLOCK_HZ;
 
-/// Leads are compared over this time: a network is not bad for longer without a break.
+/// Time in ticks over which leads are compared: a network is not bad for longer without a break.
 const SPAN: i64 = 7 * CLOCK_HZ;
-/// A track off by less is left alone.
+/// A track that is off by less, in ticks, is left alone.
 const DEAD_BAND: i64 = 30 * MS;
 /// Of a step, one part in so many may be added or taken.
 const GENTLE: i64 = 64;
-/// The same to get out of what a wrong clock has done.
+/// Part of a step that may be added or taken to undo what a wrong clock has done.
 const HASTY: i64 = 4;
-/// From here on, what is missing is made good in one step.
+/// From this many ticks on, what is missing is made good in one step.
 const LEAP: i64 = 60 * MS;
 
-/// What a track is off, and what is being done about it.
+/// By how much a track is off, and what is being done about it.
 #[derive(Clone, Copy, Default)]
 pub struct Servo {
     /// Start of the span and the best lead in it.
     span: Option<(i64, i64)>,
-    /// It was late in the span before: only a second one is believed.
+    /// Whether the track was late in the span before: only a second one is believed.
     late: bool,
     /// Ticks yet to be added.
     owed: i64,
+    /// Whether the correction undoes what a wrong clock has done.
     hasty: bool,
 }
 
 impl Servo {
-    /// Orders a correction instead of all that were ordered before.
+    /// Orders a correction in place of all that were ordered before.
     pub fn order(&mut self, owed: i64, hasty: bool) {
         *self = Self { owed, hasty, ..Self::default() };
     }
 
-    /// More is owed, or less.
+    /// Changes what is owed by `ticks`.
     pub fn add(&mut self, ticks: i64) {
         if ticks != 0 {
             self.order(self.owed.saturating_add(ticks), true);
@@ -53,7 +54,7 @@ impl Servo {
         part
     }
 
-    /// So much of what is owed was taken otherwise.
+    /// Notes that `ticks` of what is owed were taken otherwise.
     pub fn forgive(&mut self, ticks: i64) {
         if self.owed < 0 {
             self.owed = self.owed.saturating_add(ticks).min(0);

@@ -8,67 +8,70 @@ use super::servo::Servo;
 use super::{MS, TOLERANCE, near};
 use crate::frame::CLOCK_HZ;
 
-/// A step forward up to this long needs no explanation.
+/// Longest step forward, in ticks, that needs no explanation.
 const MAX_STEP: i64 = CLOCK_HZ * 7 / 10;
-/// A frame this much later than the one before leaves its place in time to the arrival clock.
+/// A frame that is this many ticks later than the one before is placed by the arrival clock.
 const LULL: i64 = CLOCK_HZ;
-/// The frame duration assumed before one was seen.
+/// Frame duration in ticks that is assumed before one was seen.
 const DEFAULT_STEP: i64 = CLOCK_HZ / 25;
-/// A clock is believed to be set when so many frames have followed the new one.
+/// Number of frames after a jump that make it believed.
 const CONFIRMED: u8 = 4;
-/// A step longer than this may be a clock set forward.
+/// Shortest step, in ticks, that may be a clock set forward.
 const LEAST_LEAP: i64 = 150 * MS;
-/// A clock is judged by so many frames: a quarter of them out of line, and it is noise.
+/// Number of frames that a clock is judged by: it is noise if a quarter of them is out of line.
 const JUDGED: u8 = 12;
-/// The longest step of a clock that is watched only, not used.
+/// Longest step, in ticks, of a clock that is only watched and not used.
 const MAX_WATCHED: i64 = 10 * CLOCK_HZ;
-/// How often a network may pass for a slow clock and make the judge more patient.
+/// How often a network that passed for a slow clock makes the judge more patient.
 const MAX_PATIENCE: usize = 4;
-/// Presentation further after decoding is nonsense.
+/// Longest time, in ticks, from decoding to presentation.
 const MAX_SHOWN: i64 = 20 * CLOCK_HZ;
 
-/// A frame as it comes. All in ticks.
+/// The times of a frame as it comes, in ticks.
 #[derive(Clone, Copy)]
 pub struct Arriving {
     /// Decode time by the source.
     pub raw: i64,
-    /// By how much presentation is later.
+    /// By how much presentation is later than decoding.
     pub shown: i64,
-    /// Arrival.
+    /// When the frame arrived.
     pub now: i64,
 }
 
 /// A time of the source, and where it lies on the timeline.
 #[derive(Clone, Copy)]
 pub struct Anchor {
-    /// By the source.
+    /// Time by the source.
     pub raw: i64,
-    /// On the timeline.
+    /// Time on the timeline.
     pub line: i64,
 }
 
-/// Its last frame and its lead, for the other track. `None` before it has begun in this source.
+/// Newest frame and lead of a track, for the other track. `None` before the track has begun in this
+/// source.
 pub type Fellow = Option<(Anchor, Known)>;
 
-/// What is known of a track. Leads are those of presentation times: a decode time is not when a
+/// What is known of a track. Leads are of presentation times, since a decode time is not when a
 /// picture was taken.
 #[derive(Clone, Copy, Default)]
 pub struct Track {
-    /// The last frame placed, on the timeline, and when it came.
+    /// Place of the newest frame on the timeline, and when it came.
     placed: Option<(i64, i64)>,
-    /// The same before it had to be later than the frame before it; `None` when the source is
-    /// another.
+    /// Place of the newest frame before it had to be later than the frame before it; `None` at the
+    /// start of a source.
     at: Option<Anchor>,
-    /// Before the last jump or stop: B-frames may come from before it, and outliers return.
+    /// The newest frame before the last jump or stop: B-frames may come from before it, and
+    /// outliers return.
     former: Option<Anchor>,
-    /// The last frame repeated the time of the one before.
+    /// Whether the newest frame repeated the time of the one before.
     frozen: bool,
     /// Frames since a jump that is not believed yet; 0 without one.
     jumped: u8,
-    /// Once it is, it is told: the other track has not met it before.
+    /// Whether the jump is told once it is believed: the other track has not met it before.
     telling: bool,
-    /// Duration of a frame by the clock, and by arrival.
+    /// Duration of a frame by the clock.
     step: Option<i64>,
+    /// Duration of a frame by arrival.
     interval: i64,
     /// What the source's steps are multiplied with.
     rate: Rate,
@@ -77,32 +80,33 @@ pub struct Track {
     lead: Lead,
     leads: Leads,
     servo: Servo,
-    /// The clock is noise: arrival paces the track.
+    /// Paces the track by arrival, where the clock is noise.
     pace: Option<Pace>,
-    /// Frames being judged, and how many of them were out of line.
+    /// Number of frames that are being judged.
     judged: u8,
+    /// Number of the judged frames that were out of line.
     odd: u8,
     doubt: Option<Doubt>,
     /// How often a network passed for a slow clock.
     patience: usize,
 }
 
-/// The clock was called slow; perhaps the network was.
+/// A clock that was called slow, although perhaps the network was.
 #[derive(Clone, Copy)]
 struct Doubt {
-    /// What it would tell now if it was right.
+    /// Time that the clock would tell now if it was right.
     time: i64,
-    /// Its best lead before. A slow clock never comes back to it.
+    /// Best lead of the clock before. A slow clock never comes back to it.
     best: i64,
 }
 
 impl Track {
-    /// The last frame placed, and its arrival.
+    /// Place of the newest frame on the timeline, and its arrival.
     pub fn placed(&self) -> Option<(i64, i64)> {
         self.placed
     }
 
-    /// The lead that is kept, once it is learned.
+    /// The lead that the track keeps, once it is learned.
     pub fn goal(&self) -> Option<i64> {
         (self.at.is_some() && self.lead.settled).then_some(self.lead.goal)
     }
@@ -118,15 +122,15 @@ impl Track {
         *self = Self { placed: self.placed, step: self.step, ..Self::default() };
     }
 
-    /// The first frame of a source belongs at `line`, by a clock `shared` with the other track or
-    /// not. Sources before kept the lead `aim`.
+    /// Places the first frame of a source at `line`, by a clock that is `shared` with the other
+    /// track or not. Earlier sources kept the lead `aim`.
     pub fn join(&mut self, line: i64, shared: bool, aim: Option<i64>, arriving: &Arriving) {
         self.at = Some(Anchor { raw: arriving.raw, line });
         self.interval = self.step.unwrap_or(DEFAULT_STEP);
         self.lead = Lead::new(arriving.now, self.lead_of(arriving), shared, aim);
     }
 
-    /// A frame after another of the source. True when it shows that the clock was set.
+    /// Places a frame after another of the source. True when it shows that the clock was set.
     pub fn follow(&mut self, fellow: &Fellow, arriving: &Arriving) -> bool {
         let (Some(at), Some((dts, since))) = (self.at, self.placed) else { return false };
         let elapsed = arriving.now.saturating_sub(since).max(0);
@@ -163,7 +167,7 @@ impl Track {
         (dts, line.saturating_add(self.shown(arriving)).max(dts))
     }
 
-    /// Where a frame belongs by its clock, and whether that goes on as it should.
+    /// Where a frame belongs by its clock, and whether the clock goes on as it should.
     fn by_clock(
         &mut self,
         at: Anchor,
@@ -175,7 +179,7 @@ impl Track {
         let raw = arriving.raw;
         let told = raw.saturating_sub(at.raw);
         if told == 0 {
-            // A clock that stands still says nothing; arrival takes its place.
+            // A clock that stands still tells nothing, so arrival takes its place.
             if !std::mem::replace(&mut self.frozen, true) {
                 self.former = Some(at);
             }
@@ -192,7 +196,7 @@ impl Track {
         let short = delta <= MAX_STEP.max(3 * step) || near(delta, elapsed, TOLERANCE);
         if told > 0 && short && !self.leaps(at, delta, arriving) {
             if delta > MS {
-                // Bounded, or each step might be three times the one before.
+                // Without this bound each step might be three times the one before.
                 let delta = delta.min(MAX_STEP);
                 self.step = Some(self.step.map_or(delta, |step| step + (delta - step) / 4));
             }
@@ -214,8 +218,8 @@ impl Track {
         (former.or(copied).unwrap_or(expected), false)
     }
 
-    /// Where a frame belongs by its arrival. Its clock is only watched; the answer says whether it
-    /// went on as clocks do.
+    /// Where a frame belongs by its arrival. Its clock is only watched: the answer tells whether
+    /// the clock went on as clocks do.
     fn by_arrival(&mut self, at: Anchor, told: i64, arriving: &Arriving) -> (i64, bool) {
         let Some(pace) = &mut self.pace else { return (at.line, false) };
         let step = pace.step(at.line, self.lead.goal.saturating_add(arriving.now));
@@ -225,7 +229,8 @@ impl Track {
         (at.line.saturating_add(step), in_line)
     }
 
-    /// A hole in the stream is followed by a frame that is no earlier than others. This one is.
+    /// Whether a step forward is a jump of the clock: after a hole in the stream, a frame is no
+    /// earlier than others.
     fn leaps(&self, at: Anchor, delta: i64, arriving: &Arriving) -> bool {
         let step = self.step.unwrap_or(DEFAULT_STEP);
         let shown = at.line.saturating_add(delta).saturating_add(self.shown(arriving));
@@ -246,7 +251,7 @@ impl Track {
         }
     }
 
-    /// A clock is noise when many frames are out of line.
+    /// Judges by many frames whether the clock is noise.
     fn judge(&mut self, in_line: bool, fellow: &Fellow) {
         self.judged += 1;
         self.odd += u8::from(!in_line);
@@ -298,7 +303,7 @@ impl Track {
         }
     }
 
-    /// The clock runs at a wrong rate, or can be used again.
+    /// Corrects the rate of a clock that is wrong, or that can be used again.
     fn rescale(&mut self, chord: &Chord, known: Option<&Known>, arriving: &Arriving) {
         let was_right = self.rate.is_one() && self.pace.is_none();
         let time = self.lead_of(arriving).saturating_sub(self.slip).saturating_add(arriving.now);
@@ -319,14 +324,14 @@ impl Track {
         self.pace = None;
         self.leads.clear();
         (self.judged, self.odd) = (0, 0);
-        // Seen from the newest point, which was delayed least.
+        // The lead is seen from the newest point, which was delayed least.
         let lead = self.lead.goal.saturating_add(chord.to.now).saturating_add(since);
         let owed = lead.saturating_sub(arriving.now).saturating_sub(self.lead_of(arriving));
         let fast = chord.rise().saturating_abs() >= chord.spans().0 / 100;
         self.servo.order(owed, fast || owed.saturating_abs() > SPARE);
     }
 
-    /// The clock was right when it was called slow.
+    /// Goes back to a clock that was right when it was called slow.
     fn absolve(&mut self, arriving: &Arriving) {
         (self.rate, self.doubt) = (Rate::default(), None);
         self.patience = (self.patience + 1).min(MAX_PATIENCE);

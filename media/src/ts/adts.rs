@@ -1,21 +1,19 @@
 //! ADTS, the framing of AAC in transport streams (ISO/IEC 13818-7, 6.2).
 
 use crate::bits::Bits;
-use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ};
+use crate::frame::{AAC_RATES, AudioCodec, AudioParams, CLOCK_HZ};
 
-/// Bytes of a header.
+/// Bytes of an ADTS header.
 pub const HEADER: usize = 7;
 /// The longest access unit a header can tell.
 pub const MAX_UNIT: usize = 0x1fff - HEADER;
 /// Samples per access unit at the rate the header tells.
 const SAMPLES: i64 = 1024;
-/// Object types whose core says its own (ISO/IEC 14496-3, 1.6.2.1).
+/// Object type of spectral band replication, behind which the core tells its own (ISO/IEC 14496-3,
+/// 1.6.2.1).
 const SBR: u32 = 5;
+/// Object type of parametric stereo, behind which the core tells its own.
 const PS: u32 = 29;
-
-/// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
-const RATES: [u32; 13] =
-    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
 
 /// What the headers of one stream have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +24,8 @@ pub struct Adts {
 }
 
 impl Adts {
-    /// `None` for sound that ADTS cannot tell: other codecs, low delay profiles, rates without an
-    /// index, access units of 960 samples.
+    /// The headers of a stream. `None` for sound that ADTS cannot tell: other codecs, low delay
+    /// profiles, rates without an index, access units of 960 samples.
     pub fn new(params: &AudioParams) -> Option<Self> {
         if params.codec != AudioCodec::Aac {
             return None;
@@ -38,7 +36,7 @@ impl Adts {
             _ => return None,
         };
         let (object_type, rate) = read(&params.config)?;
-        let rate_index = RATES.iter().position(|known| *known == rate)? as u8;
+        let rate_index = AAC_RATES.iter().position(|known| *known == rate)? as u8;
         (1..=4).contains(&object_type).then(|| Self {
             profile: object_type as u8 - 1,
             rate_index,
@@ -61,9 +59,9 @@ impl Adts {
         ]
     }
 
-    /// From the first access unit to the one `count` later, in 90 kHz.
+    /// Time from an access unit to the one `count` later, in 90 kHz ticks.
     pub fn span(self, count: usize) -> i64 {
-        count as i64 * SAMPLES * CLOCK_HZ / i64::from(RATES[usize::from(self.rate_index)])
+        count as i64 * SAMPLES * CLOCK_HZ / i64::from(AAC_RATES[usize::from(self.rate_index)])
     }
 }
 
@@ -89,11 +87,11 @@ fn read_object_type(bits: &mut Bits<'_>) -> Option<u32> {
     }
 }
 
-/// 0 for an index without a meaning.
+/// Reads a sampling rate in Hz; 0 for an index without a meaning.
 fn read_rate(bits: &mut Bits<'_>) -> Option<u32> {
     match bits.read(4)? {
         15 => bits.read(24),
-        index => Some(RATES.get(index as usize).copied().unwrap_or(0)),
+        index => Some(AAC_RATES.get(index as usize).copied().unwrap_or(0)),
     }
 }
 

@@ -14,10 +14,14 @@ mod tests;
 pub use muxer::{Muxer, Tracks};
 pub use packet::PACKET;
 
-/// Where the stream's parts are.
+/// PIDs of the stream's parts.
 mod pid {
+    /// The table that lists the program.
     pub const PAT: u16 = 0;
+    /// Pictures.
     pub const VIDEO: u16 = 0x100;
+    /// Sound.
     pub const AUDIO: u16 = 0x101;
+    /// The table that lists pictures and sound.
     pub const PMT: u16 = 0x1000;
 }

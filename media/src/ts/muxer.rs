@@ -11,18 +11,19 @@ use crate::ts::pes::{self, Header};
 use crate::ts::psi::{Program, Tables};
 use crate::ts::{nal, pid};
 
-/// Clock references are at most this far apart (2.7.2).
+/// Longest time between two clock references, in ticks (2.7.2).
 const CLOCK_STEP: i64 = CLOCK_HZ / 10;
-/// Over a longer hole the clock jumps instead of ticking.
+/// Longest hole, in ticks, over which the clock ticks; over a longer one it jumps.
 const MAX_HOLE: i64 = 10 * CLOCK_HZ;
-/// How far the clock is behind the frames: sound is gathered, and may come later than the picture.
+/// Ticks by which the clock is behind the frames: sound is gathered, and may come later than the
+/// picture.
 const DELAY: i64 = CLOCK_HZ / 2;
-/// The longest time that sound is gathered for one PES packet.
+/// Longest time, in ticks, that sound is gathered for one PES packet.
 const GATHERED: i64 = CLOCK_HZ / 5;
-/// Where sound is further from where the samples before it end, it needs a time of its own. FLV
-/// rounds to milliseconds.
+/// Furthest, in ticks, that sound may be from the end of the samples before it without a time of
+/// its own. FLV rounds to milliseconds.
 const JITTER: i64 = CLOCK_HZ / 500;
-/// The longest PES packet header.
+/// Bytes of the longest PES packet header.
 const PES_HEADER: usize = 19;
 
 /// Writes groups of frames that begin with PAT and PMT. Continuity counters and time run on from
@@ -33,13 +34,13 @@ pub struct Muxer {
     tables: Tables,
     video: Lane,
     audio: Lane,
-    /// The newest clock reference, before [`DELAY`].
+    /// The newest clock reference, without [`DELAY`].
     clock: Option<i64>,
-    /// The time base is to be marked as a new one.
+    /// Whether the time base is to be marked as a new one.
     broken: bool,
-    /// The next picture is the first since [`open`](Muxer::open).
+    /// Whether the next picture is the first since [`open`](Muxer::open).
     sets_due: bool,
-    /// Pictures are in this group: they carry the clock.
+    /// Whether pictures are in this group, which carry the clock then.
     pictures: bool,
     sets: Option<(Arc<VideoParams>, Vec<u8>)>,
     format: Option<(Arc<AudioParams>, Option<Adts>)>,
@@ -49,9 +50,9 @@ pub struct Muxer {
 /// The elementary streams of a group; at least one.
 #[derive(Clone, Debug, Default)]
 pub struct Tracks {
-    /// Its pictures.
+    /// Parameters of the pictures.
     pub video: Option<Arc<VideoParams>>,
-    /// Its sound.
+    /// Parameters of the sound.
     pub audio: Option<Arc<AudioParams>>,
 }
 
@@ -60,7 +61,7 @@ pub struct Tracks {
 struct Gathered {
     units: Vec<Bytes>,
     pts: i64,
-    /// With ADTS headers.
+    /// Bytes of all units with their ADTS headers.
     bytes: usize,
 }
 
@@ -93,7 +94,7 @@ impl Muxer {
         }
     }
 
-    /// Whether it is AAC of a kind that ADTS can tell.
+    /// Whether sound is AAC of a kind that ADTS can tell.
     pub fn carries_sound(&mut self, params: &Arc<AudioParams>) -> bool {
         self.adts(params).is_some()
     }
@@ -101,7 +102,7 @@ impl Muxer {
     /// Begins a group, with or without pictures. After a break, frames and clock need not continue
     /// those before.
     pub fn open(&mut self, pictures: bool, after_break: bool) {
-        // PAT and PMT, known when the group is complete.
+        // These packets become PAT and PMT when the group is complete.
         self.out.put(&[0; PACKET]);
         self.out.put(&[0; PACKET]);
         self.sets_due = true;

@@ -1,9 +1,10 @@
-//! Access units as byte streams: delimiter first, parameter sets before key frames, start codes.
+//! Writes access units as byte streams: delimiter first, parameter sets before key frames, start
+//! codes.
 
 use crate::frame::{VideoCodec, VideoParams};
 use crate::record;
 
-/// Before every NAL unit; as long as the length it replaces.
+/// The bytes before every NAL unit; as long as the length that they replace.
 pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
 /// An access unit delimiter with its start code: pictures of any type may follow.
@@ -34,7 +35,7 @@ pub fn units(codec: VideoCodec, mut data: &[u8]) -> impl Iterator<Item = Option<
     })
 }
 
-/// Bytes of the units with their start codes. `None` if one is cut short or there is none.
+/// Bytes of the NAL units with their start codes. `None` if a unit is cut short or there is none.
 pub fn measure(codec: VideoCodec, data: &[u8]) -> Option<usize> {
     let total = units(codec, data).try_fold(0, |sum, unit| Some(sum + 4 + unit?.len()))?;
     (total > 0).then_some(total)

@@ -1,4 +1,4 @@
-//! Transport packets, written into chunks of 64 KiB.
+//! Writes transport packets into chunks of 64 KiB.
 
 use bytes::Bytes;
 
@@ -8,11 +8,11 @@ use crate::ts::pes;
 pub const PACKET: usize = 188;
 /// Bytes in a transport packet after its header.
 const BODY: usize = PACKET - 4;
-/// As many packets as 64 KiB hold.
+/// Bytes of as many packets as 64 KiB hold.
 const CHUNK: usize = 65_536 / PACKET * PACKET;
 const SYNC: u8 = 0x47;
 
-/// Packets not yet taken.
+/// Transport packets that were written and not taken yet.
 #[derive(Debug, Default)]
 pub struct Packets {
     full: Vec<Vec<u8>>,
@@ -23,21 +23,23 @@ pub struct Packets {
 #[derive(Debug)]
 pub struct Lane {
     pid: u16,
-    /// Of the next packet with a payload.
+    /// Continuity counter of the next packet with a payload.
     counter: u8,
 }
 
 /// What the adaptation field of a PES packet's first transport packet says.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Marks {
-    /// In 90 kHz; any value, it is cut to 33 bits.
+    /// Clock reference in 90 kHz ticks, which is cut to 33 bits.
     pub pcr: Option<i64>,
+    /// Whether a decoder may start here.
     pub random_access: bool,
+    /// Whether the time base is a new one.
     pub discontinuity: bool,
 }
 
 /// A PES packet being written. Exactly the length given at its beginning must be put into it.
-pub struct Unit<'a> {
+pub struct PesWriter<'a> {
     out: &'a mut Packets,
     lane: &'a mut Lane,
     /// Bytes of the unit not yet put.
@@ -52,12 +54,12 @@ impl Packets {
         self.full.iter().map(Vec::len).sum::<usize>() + self.chunk.len()
     }
 
-    /// A whole packet.
+    /// Appends a whole packet.
     pub fn put(&mut self, packet: &[u8; PACKET]) {
         self.chunk().extend_from_slice(packet);
     }
 
-    /// Writes over the first packets, which were only placeholders.
+    /// Replaces the first packets, which were only placeholders.
     pub fn put_first(&mut self, packets: &[[u8; PACKET]]) {
         let first = self.full.first_mut().unwrap_or(&mut self.chunk);
         for (place, packet) in first.chunks_exact_mut(PACKET).zip(packets) {
@@ -65,7 +67,7 @@ impl Packets {
         }
     }
 
-    /// A packet without payload that carries the clock.
+    /// Appends a packet without payload that carries the clock.
     pub fn put_clock(&mut self, lane: &Lane, marks: Marks) {
         let counter = lane.counter.wrapping_sub(1);
         let chunk = self.chunk();
@@ -74,13 +76,13 @@ impl Packets {
     }
 
     /// Begins a PES packet of `len` bytes, its header included.
-    pub fn unit<'a>(&'a mut self, lane: &'a mut Lane, len: usize, marks: Marks) -> Unit<'a> {
-        let mut unit = Unit { out: self, lane, left: len, room: 0 };
+    pub fn unit<'a>(&'a mut self, lane: &'a mut Lane, len: usize, marks: Marks) -> PesWriter<'a> {
+        let mut unit = PesWriter { out: self, lane, left: len, room: 0 };
         unit.next(true, marks);
         unit
     }
 
-    /// All of it. No chunk holds more memory than its bytes need.
+    /// Takes all packets. No chunk holds more memory than its bytes need.
     pub fn take(&mut self) -> Vec<Bytes> {
         let mut last = std::mem::take(&mut self.chunk);
         last.shrink_to_fit();
@@ -101,6 +103,7 @@ impl Packets {
 }
 
 impl Lane {
+    /// A PID without packets yet.
     pub fn new(pid: u16) -> Self {
         Self { pid, counter: 0 }
     }
@@ -132,7 +135,7 @@ impl Marks {
         }
     }
 
-    /// The adaptation field, stuffed to `len` bytes.
+    /// Writes the adaptation field, stuffed to `len` bytes.
     fn put(self, out: &mut Vec<u8>, len: usize) {
         let end = out.len() + len;
         out.push((len - 1) as u8);
@@ -142,7 +145,7 @@ impl Marks {
             out.push(flags.iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum());
         }
         if let Some(pcr) = self.pcr {
-            // 33 bits, 6 reserved, 9 of the 27 MHz extension.
+            // A clock reference has 33 bits, 6 reserved ones, and 9 of the 27 MHz extension.
             let [.., a, b, c, d, e, f] = (pes::wrap(pcr) << 15 | 0x7e00).to_be_bytes();
             out.extend_from_slice(&[a, b, c, d, e, f]);
         }
@@ -150,8 +153,8 @@ impl Marks {
     }
 }
 
-impl Unit<'_> {
-    /// The unit's next bytes.
+impl PesWriter<'_> {
+    /// Writes the next bytes of the unit.
     pub fn put(&mut self, mut bytes: &[u8]) {
         loop {
             let (now, later) = bytes.split_at(self.room.min(bytes.len()));

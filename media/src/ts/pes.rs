@@ -1,12 +1,14 @@
 //! Headers of PES packets, and the times in them.
 
-/// Stream ids of the first picture and the first sound stream.
+/// Stream id of the first stream of pictures.
 pub const VIDEO: u8 = 0xe0;
+/// Stream id of the first stream of sound.
 pub const AUDIO: u8 = 0xc0;
-/// The longest payload whose length a header can tell. Only that of pictures may be longer.
+/// Longest payload whose length a header can tell, in bytes. Only payloads of pictures may be
+/// longer.
 pub const MAX_SIZED: usize = 0xffff - 13;
 
-/// Bytes before the payload; at most 19.
+/// Header of a PES packet; at most 19 bytes.
 #[derive(Clone, Copy)]
 pub struct Header {
     bytes: [u8; 19],
@@ -14,7 +16,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Before a payload of `payload` bytes, which begins an access unit.
+    /// The header of a packet with `payload` bytes, which begin an access unit.
     pub fn new(stream: u8, payload: usize, pts: i64, dts: i64) -> Self {
         let both = wrap(pts) != wrap(dts);
         let times = if both { 10 } else { 5 };
@@ -28,12 +30,13 @@ impl Header {
         Self { bytes, len: 9 + times }
     }
 
+    /// The bytes of the header.
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
-/// The 33 bits a transport stream has for a time.
+/// A time cut to the 33 bits that a transport stream has for it.
 pub fn wrap(ticks: i64) -> u64 {
     ticks as u64 & ((1 << 33) - 1)
 }

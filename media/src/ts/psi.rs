@@ -1,4 +1,4 @@
-//! The tables that say what the stream holds, each in one packet.
+//! Writes the tables that say what the stream holds, each in one packet.
 
 use crate::frame::VideoCodec;
 use crate::ts::packet::{Lane, PACKET};
@@ -11,10 +11,12 @@ const H264: u8 = 0x1b;
 const H265: u8 = 0x24;
 const AAC_IN_ADTS: u8 = 0x0f;
 
-/// What the program consists of; at least one.
+/// The streams of the program; at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
+    /// Compression of the pictures, if there are any.
     pub video: Option<VideoCodec>,
+    /// Whether there is sound.
     pub audio: bool,
 }
 
@@ -28,11 +30,12 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// Tables of no program yet.
     pub fn new() -> Self {
         Self { pat: Lane::new(pid::PAT), pmt: Lane::new(pid::PMT), program: None, version: 0 }
     }
 
-    /// The packets of both. A program other than before gets a new version.
+    /// The packets of PAT and PMT. A program other than before gets a new version.
     pub fn packets(&mut self, program: Program) -> [[u8; PACKET]; 2] {
         if self.program.is_some_and(|before| before != program) {
             self.version = (self.version + 1) & 0x1f;
@@ -46,7 +49,7 @@ impl Tables {
     }
 }
 
-/// PCR PID and elementary streams, without descriptors.
+/// The content of a PMT: PID of the clock and elementary streams, without descriptors.
 fn map(program: Program) -> Vec<u8> {
     let clock = if program.video.is_some() { pid::VIDEO } else { pid::AUDIO };
     let mut map = [reserved(3, clock), reserved(4, 0)].concat();
@@ -64,7 +67,7 @@ fn map(program: Program) -> Vec<u8> {
 
 /// A section alone in its packet.
 fn packet(header: [u8; 4], table: u8, id: u16, version: u8, data: &[u8]) -> [u8; PACKET] {
-    // After the length: id, version, section numbers, data, CRC.
+    // The length counts id, version, section numbers, data and CRC.
     let [high, low] = (0xb000 | (5 + data.len() + 4) as u16).to_be_bytes();
     let [id_high, id_low] = id.to_be_bytes();
     let mut section = vec![table, high, low, id_high, id_low, 0xc1 | version << 1, 0, 0];
@@ -77,12 +80,12 @@ fn packet(header: [u8; 4], table: u8, id: u16, version: u8, data: &[u8]) -> [u8;
     packet
 }
 
-/// A number behind `bits` reserved ones in the top of 16.
+/// A number of 16 bits whose top `bits` are reserved ones.
 fn reserved(bits: u32, value: u16) -> [u8; 2] {
     (!(0xffff >> bits) | value).to_be_bytes()
 }
 
-/// CRC-32/MPEG-2. Once a group, so there is no table.
+/// CRC-32/MPEG-2. It is computed once a group, so there is no table.
 fn crc32(bytes: &[u8]) -> u32 {
     bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {

@@ -13,11 +13,15 @@ use crate::ts::{PACKET, pid};
 
 /// 2^33, where times in a transport stream begin again.
 pub const WRAP: i64 = 1 << 33;
+/// An SPS of H.264.
 pub const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x0c, 0xd9, 0x01, 0x41];
+/// A PPS of H.264.
 pub const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
+/// VPS, SPS and PPS of H.265.
 pub const HEVC_SETS: [&[u8]; 3] = [&[0x40, 1, 7], &[0x42, 1, 8, 9], &[0x44, 1]];
 
-/// What a reader found. It goes on over any number of calls, as a player of a recording does.
+/// What a reader of a stream found. It reads on over any number of calls, as a player of a
+/// recording does.
 #[derive(Default)]
 pub struct Recorded {
     counters: HashMap<u16, u8>,
@@ -28,12 +32,19 @@ pub struct Recorded {
     pub programs: Vec<(u8, Vec<StreamType>)>,
 }
 
+/// A PES packet.
 pub struct Unit {
+    /// Whether the packet holds a picture.
     pub video: bool,
+    /// Presentation time, 90 kHz.
     pub pts: i64,
+    /// Decode time, 90 kHz.
     pub dts: i64,
+    /// Whether the packet is marked as one where a decoder may start.
     pub random_access: bool,
+    /// Whether the packet is marked as the first of a time base.
     pub discontinuity: bool,
+    /// Payload.
     pub data: Vec<u8>,
     /// `PES_packet_length` without the optional header; `None` if unbounded.
     sized: Option<usize>,
@@ -96,11 +107,12 @@ impl Recorded {
         self.finish_unit(pid::AUDIO);
     }
 
+    /// The packets of pictures.
     pub fn pictures(&self) -> impl Iterator<Item = &Unit> {
         self.units.iter().filter(|unit| unit.video)
     }
 
-    /// AAC frames with their times: a PES packet tells only that of its first.
+    /// AAC frames with their times, of which a PES packet tells only the first.
     pub fn sounds(&self) -> Vec<(i64, Vec<u8>)> {
         let mut sounds = Vec::new();
         for unit in self.units.iter().filter(|unit| !unit.video) {
@@ -127,7 +139,7 @@ impl Recorded {
 }
 
 impl Unit {
-    /// NAL units between start codes.
+    /// The NAL units of the packet, which stand between start codes.
     pub fn nals(&self) -> Vec<&[u8]> {
         let data = &self.data[..];
         let starts: Vec<_> = (0..data.len().saturating_sub(3))
@@ -139,7 +151,7 @@ impl Unit {
     }
 }
 
-/// PAT, PMT and a key frame with its parameter sets are first: it plays alone.
+/// Asserts that a segment plays alone: PAT, PMT and a key frame with its parameter sets are first.
 pub fn assert_plays_alone(segment: &[u8], sets: &[&[u8]]) {
     let pid =
         |n: usize| u16::from_be_bytes([segment[n * PACKET + 1] & 0x1f, segment[n * PACKET + 2]]);
@@ -151,6 +163,7 @@ pub fn assert_plays_alone(segment: &[u8], sets: &[&[u8]]) {
     assert_eq!(&first.nals()[1..=sets.len()], sets);
 }
 
+/// Parameters of H.264 with [`SPS`] and [`PPS`].
 pub fn h264() -> Arc<VideoParams> {
     let len = |set: &[u8]| (set.len() as u16).to_be_bytes();
     let head = [1, SPS[1], SPS[2], SPS[3], 0xff, 0xe1];
@@ -158,6 +171,7 @@ pub fn h264() -> Arc<VideoParams> {
     Arc::new(VideoParams { record: record.into(), ..params(VideoCodec::H264) })
 }
 
+/// Parameters of H.265 with [`HEVC_SETS`].
 pub fn h265() -> Arc<VideoParams> {
     let mut record = vec![0; 22];
     record.push(3);
@@ -168,7 +182,7 @@ pub fn h265() -> Arc<VideoParams> {
     Arc::new(VideoParams { record: record.into(), ..params(VideoCodec::H265) })
 }
 
-/// AAC-LC in mono at 48, 44.1, 32, 24, 22.05 or 16 kHz.
+/// Parameters of AAC-LC in mono at 48, 44.1, 32, 24, 22.05 or 16 kHz.
 pub fn aac(sample_rate: u32) -> Arc<AudioParams> {
     let rates = [48000, 44100, 32000, 24000, 22050, 16000];
     let index = rates.iter().position(|rate| *rate == sample_rate).expect("known") as u8 + 3;

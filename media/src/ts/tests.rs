@@ -6,7 +6,7 @@ use crate::frame::{CLOCK_HZ, Frame};
 
 const MS: i64 = CLOCK_HZ / 1000;
 
-/// A group of these frames, with what the tables should list.
+/// Writes a group of these frames, with what the tables should list.
 fn group(muxer: &mut Muxer, frames: &[Frame]) -> Vec<u8> {
     let mut tracks = Tracks::default();
     for frame in frames {
@@ -163,7 +163,9 @@ fn memory_is_no_more_than_the_bytes_need() {
         muxer.open(true, false);
         muxer.push(&picture(&params, true, 0, &[&vec![0x65; size]]));
         let tracks = Tracks { video: Some(params.clone()), audio: None };
-        for chunk in muxer.close(&tracks) {
+        let chunks = muxer.close(&tracks);
+        assert!(chunks.iter().map(|chunk| chunk.len()).sum::<usize>() > size, "{size}");
+        for chunk in chunks {
             let len = chunk.len();
             assert!(Vec::from(chunk).capacity() <= len + PACKET, "{size}");
         }
@@ -175,7 +177,7 @@ struct Stream {
     hevc: bool,
     start: i64,
     step: i64,
-    /// Sizes of the NAL units of each picture, and how much later it is shown, in steps.
+    /// Sizes of the NAL units of each picture, and by how many steps it is shown later.
     pictures: Vec<(Vec<usize>, i64)>,
     gop: usize,
     sound: Option<(u32, i64)>,

@@ -2,7 +2,7 @@
 
 const HEADER: usize = 4;
 
-/// What goes in front of a message of `length` bytes. None is longer than the field can say.
+/// Length field of a message of `length` bytes. No message is longer than the field can say.
 pub fn header(length: usize) -> [u8; HEADER] {
     u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
 }
@@ -28,7 +28,7 @@ pub struct TooLong {
 pub struct Decoder {
     limit: usize,
     header: [u8; HEADER],
-    /// Bytes of the header that are there.
+    /// Bytes of the header that have come.
     known: usize,
     body: Vec<u8>,
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+/// Longest brand or model, in bytes.
 const LONGEST_NAME: usize = 64;
 
 /// What a device says of itself.
@@ -57,7 +58,7 @@ impl Identity {
         Self::new(digits(&mac).ok_or(IdentityError::Mac)?, &brand, &model)
     }
 
-    /// The same device by another address.
+    /// The same device with another hardware address.
     pub fn with_mac(self, mac: [u8; 6]) -> Self {
         Self { mac, ..self }
     }
@@ -78,7 +79,7 @@ impl Identity {
     }
 }
 
-/// The message itself.
+/// The message as it is sent, without its length.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("mac=")?;

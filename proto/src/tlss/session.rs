@@ -25,18 +25,18 @@ pub enum Violation {
 pub struct Session {
     state: State,
     decoder: Decoder,
-    /// When the message began that has not ended yet.
+    /// When the unfinished message began.
     begun: Option<Instant>,
     commands: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Ours is being written.
+    /// Our identity or a reply is being written.
     Writing,
-    /// The server's turn.
+    /// The server may send a command.
     Listening { since: Instant },
-    /// A command waits to be run, or is.
+    /// A command waits to be run, or is being run.
     Running { command: Option<Vec<u8>> },
     /// The server said `done`.
     Finished,
@@ -50,7 +50,7 @@ impl Default for Session {
 }
 
 impl Session {
-    /// What was to be written, the identity or a reply, has been: the server's 7 s begin.
+    /// Tells that the identity or a reply was written: the server's 7 s begin.
     pub fn handle_sent(&mut self, now: Instant) {
         if matches!(self.state, State::Writing) {
             self.state = State::Listening { since: now };
@@ -139,7 +139,7 @@ impl Session {
     fn receive(&mut self, message: &[u8]) {
         let trimmed = trim(message);
         self.state = match trimmed.first() {
-            // Nothing was said, and the 7 s run on.
+            // An empty message says nothing, and the server's 7 s run on.
             None => return,
             Some(_) if trimmed == DONE.as_bytes() => State::Finished,
             Some(first) => {

@@ -1,11 +1,13 @@
-//! What is text: messages, descriptions, logins.
+//! Seeds that are text: messages, descriptions, logins.
 
 use std::io;
 
 use crate::{Input, Seeds};
 
+/// Parameter sets of H.264 in base64.
 pub const SETS: &str = "Z2QADKyyAoM/PgIgAAADACAAAAZB4oVJ,aOvDyyLA";
 
+/// Writes seeds of messages and noise.
 pub fn messages(seeds: &Seeds) -> io::Result<()> {
     let answer = b"RTSP/1.0 200 OK\r\nCSeq: 3\r\nSession: 12345678;timeout=60\r\n\
         Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=1A2B3C4D\r\n\r\n";
@@ -92,6 +94,7 @@ pub const DESCRIPTIONS: [(&str, &str); 12] = [
     ("text", "Not found: rtsp://admin:12345@camera/live?x=1\r\n"),
 ];
 
+/// Writes seeds of session descriptions.
 pub fn descriptions(seeds: &Seeds) -> io::Result<()> {
     for (name, text) in DESCRIPTIONS {
         seeds.write(name, text.as_bytes())?;
@@ -99,6 +102,7 @@ pub fn descriptions(seeds: &Seeds) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes seeds of challenges to a login.
 pub fn logins(seeds: &Seeds) -> io::Result<()> {
     let table: [(&str, &[(u8, &str)]); 8] = [
         ("basic", &[(1, "Basic realm=\"IP Camera\"")]),

@@ -1,4 +1,4 @@
-//! What is binary: packets of pictures, sound and reports, and times.
+//! Seeds that are binary: packets of pictures, sound and reports, and times.
 
 use std::io;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use ivt_media_fuzz::video;
 
 use crate::{Input, Seeds};
 
-/// Bytes of a NAL unit that are kept: nothing reads further.
+/// Bytes of a NAL unit that are kept, since no reader looks further.
 const NAL: usize = 90;
 
 /// An RTP packet of payload type 96.
@@ -25,7 +25,7 @@ pub fn rtp(sequence: u16, time: u32, marker: bool, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// A sender report at this many milliseconds.
+/// A sender report whose wall clock is at so many milliseconds.
 pub fn report(ssrc: u8, ms: u32, time: u32) -> Vec<u8> {
     let mut packet = vec![0x80, 200, 0, 6, 0, 0, 0, ssrc];
     packet.extend((3_900_000_000 + ms / 1000).to_be_bytes());
@@ -79,7 +79,8 @@ fn nals(mut data: &[u8]) -> Vec<Vec<u8>> {
     nals
 }
 
-/// The NAL units behind start codes of 3 bytes; a fourth ends the one before.
+/// The NAL units behind start codes of 3 bytes; the zero of a longer code belongs to the unit
+/// before.
 fn byte_stream(stream: &[u8]) -> Vec<&[u8]> {
     let codes = stream.windows(3).enumerate().filter(|(_, three)| *three == b"\0\0\x01");
     let starts: Vec<usize> = codes.map(|(at, _)| at + 3).collect();
@@ -87,7 +88,7 @@ fn byte_stream(stream: &[u8]) -> Vec<&[u8]> {
     starts.iter().zip(ends).map(|(start, end)| &stream[*start..end]).collect()
 }
 
-/// ISO/IEC 14496-15 5.3.3.1 and 8.3.3.1.
+/// The parameter sets of a decoder configuration record (ISO/IEC 14496-15 5.3.3.1 and 8.3.3.1).
 fn record_sets(codec: VideoCodec, record: &Bytes) -> Vec<Vec<u8>> {
     let (mut sets, mut rest) = match codec {
         VideoCodec::H264 => (Vec::new(), &record[5..]),
@@ -124,6 +125,7 @@ enum Form {
     Long,
 }
 
+/// Writes seeds of pictures.
 pub fn pictures(h264: &Seeds, h265: &Seeds) -> io::Result<()> {
     for (seeds, codec, name) in
         [(h264, VideoCodec::H264, "h264_bframes.flv"), (h265, VideoCodec::H265, "hevc.flv")]
@@ -153,7 +155,7 @@ pub fn pictures(h264: &Seeds, h265: &Seeds) -> io::Result<()> {
     Ok(())
 }
 
-/// A seed that gives no picture would be worth nothing.
+/// Writes a seed, which must give pictures to be worth anything.
 fn write_video(seeds: &Seeds, codec: VideoCodec, name: &str, input: &Input) -> io::Result<()> {
     let pictures = video::run(codec, &input.0);
     assert!(pictures > 0, "{name} gives none");
@@ -198,7 +200,7 @@ fn input(codec: VideoCodec, pictures: &[Picture], sets: &[Vec<u8>], form: Form) 
     input
 }
 
-/// FU-A or FU.
+/// Fragments of a NAL unit: FU-A or FU.
 pub fn fragments(codec: VideoCodec, nal: &[u8]) -> Vec<Vec<u8>> {
     let (header, body) = nal.split_at(if codec == VideoCodec::H264 { 1 } else { 2 });
     let count = body.chunks(40).len();
@@ -213,7 +215,7 @@ pub fn fragments(codec: VideoCodec, nal: &[u8]) -> Vec<Vec<u8>> {
     pieces.collect()
 }
 
-/// STAP-A or AP.
+/// An aggregation packet: STAP-A or AP.
 fn aggregate(codec: VideoCodec, nals: &[&[u8]]) -> Vec<u8> {
     let mut packet = if codec == VideoCodec::H264 { vec![0x78] } else { vec![48 << 1, 1] };
     for nal in nals {
@@ -223,6 +225,7 @@ fn aggregate(codec: VideoCodec, nals: &[&[u8]]) -> Vec<u8> {
     packet
 }
 
+/// Writes seeds of sound.
 pub fn sounds(seeds: &Seeds) -> io::Result<()> {
     let aac: Vec<Vec<u8>> = frames("h264_bframes.flv", false)?
         .iter()
@@ -259,7 +262,8 @@ pub fn sounds(seeds: &Seeds) -> io::Result<()> {
         &input.then(0, 1, &rtp(2, 1024, true, b"\0\x10\x10\x11abcdefgh")).0,
     )?;
 
-    // StreamMuxConfig (ISO/IEC 14496-3 1.7.3): one program of one layer, AAC-LC at 16 kHz, one channel.
+    // The StreamMuxConfig (ISO/IEC 14496-3 1.7.3) has one program of one layer, AAC-LC at 16 kHz,
+    // one channel.
     let mux = "0100000000000000001010000001000000".to_owned() + "11111111" + "00";
     let config: String = octets(&mux).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut input = Input::new(5, format!("cpresent=0;config={config}").as_bytes());
@@ -294,6 +298,7 @@ fn octets(bits: &str) -> Vec<u8> {
     bits.as_bytes().chunks(8).map(octet).collect()
 }
 
+/// Writes seeds of packets out of order, with reports.
 pub fn orders(seeds: &Seeds) -> io::Result<()> {
     let all = |numbers: &[u16]| {
         let mut input = Input::new(4, b"");
@@ -330,9 +335,11 @@ pub fn orders(seeds: &Seeds) -> io::Result<()> {
     seeds.write("reports", &reports.0)
 }
 
-/// What comes, how often, after how many milliseconds, shown later by, and the step of the clock.
+/// What comes, how often, after how many milliseconds, how much later it is shown, and the step of
+/// the clock.
 type Step = (u8, u8, u8, u8, i32);
 
+/// Writes seeds of frames and their times.
 pub fn times(seeds: &Seeds) -> io::Result<()> {
     let table: [(&str, &[Step]); 13] = [
         ("steady", &[(1, 255, 40, 0, 3600), (1, 255, 40, 0, 3600)]),

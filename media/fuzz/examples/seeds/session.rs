@@ -1,4 +1,4 @@
-//! Whole sessions.
+//! Seeds that are whole sessions.
 
 use std::io;
 
@@ -13,12 +13,17 @@ const OTHER: &[u8] = b"\x41\x9a\x24other";
 const SETUP: &str = "Session: 7;timeout=10\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
 const SETUP_SOUND: &str = "Session: 7\r\nTransport: RTP/AVP/TCP;unicast;interleaved=2-3\r\n";
 const PLAY: &str = "Session: 7\r\nPublic: OPTIONS, GET_PARAMETER\r\nRTP-Info: url=track0;seq=1;rtptime=0,url=track1;rtptime=0\r\n";
-/// Interleaved on channel 0, on 1 and so on.
+/// `how` of an interleaved packet on channel 0.
 const PACKET: u8 = 1;
+/// `how` of an interleaved packet on channel 1.
 const REPORT: u8 = 0x11;
+/// `how` of an interleaved packet on channel 2.
 const SOUND: u8 = 0x21;
+/// Bit of a datagram.
 const DATAGRAM: u8 = 2;
+/// Bit of a packet that comes many times.
 const LONG: u8 = 4;
+/// Bit of a connection that is lost before the piece.
 const LOST: u8 = 8;
 
 trait Camera {
@@ -39,13 +44,13 @@ impl Camera for Input {
         self.says("200 OK", &format!("{head}\r\nContent-Length: {length}\r\n\r\n{sdp}"))
     }
 
-    /// Up to the answer to PLAY, with a description of two tracks.
+    /// Answers everything up to PLAY, with a description of two tracks.
     fn plays(self) -> Self {
         let setups = self.describes(DESCRIPTIONS[0].1).says("200 OK", SETUP);
         setups.says("200 OK", SETUP_SOUND).says("200 OK", PLAY)
     }
 
-    /// A few pictures.
+    /// Sends a few pictures.
     fn sends(self, how: u8) -> Self {
         (0..5).fold(self, |input, n| {
             let nal = if n % 4 == 0 { KEY } else { OTHER };
@@ -54,6 +59,7 @@ impl Camera for Input {
     }
 }
 
+/// Writes seeds of sessions.
 pub fn sessions(seeds: &Seeds) -> io::Result<()> {
     let new = || Input::new(0, b"");
     seeds.write("plays", &new().plays().sends(PACKET).0)?;

@@ -1,12 +1,12 @@
-//! AAC as RFC 3640 packs it (`mpeg4-generic`), and what cameras make of that.
+//! AAC as RFC 3640 packs it (`mpeg4-generic`), and as cameras do in its place.
 
 use std::time::Instant;
 
 use super::adts::Header;
-use super::bits::{Bits, Fault};
+use super::bits::{BitCursor, Fault};
 use super::config::{self, Config};
 use super::headers::{Layout, unquoted};
-use super::units::{MAX_IN_PACKET, MAX_UNIT, Place, Units};
+use super::units::{MAX_IN_PACKET, MAX_UNIT, UnitTime, Units};
 use super::{Parameters, Unsupported};
 use crate::rtp::Packet;
 
@@ -18,21 +18,22 @@ use crate::rtp::Packet;
 pub(super) struct Generic {
     layout: Layout,
     partial: Option<Partial>,
-    /// Time and number of units of the last packet with index deltas.
+    /// Timestamp and number of units of the newest packet, if its units are interleaved.
     spread: Option<(u32, u32)>,
-    /// The camera does not interleave, whatever its index deltas say.
+    /// Whether the camera was seen not to interleave, whatever its index deltas say.
     ordered: bool,
 }
 
-/// A unit of which the end has not come.
+/// An access unit whose end has not come.
 #[derive(Clone, Copy, Debug)]
 struct Partial {
-    /// Where its first packet puts it.
-    place: Place,
-    /// Its size as the headers of all its packets say it.
+    /// When the unit is to be heard, by its first packet.
+    place: UnitTime,
+    /// Bytes of the whole unit, as the headers of all its packets say.
     size: usize,
+    /// Bytes that have not come.
     missing: usize,
-    /// It is an ADTS frame: its other packets have no headers.
+    /// Whether the unit is an ADTS frame, whose later packets have no headers.
     framed: bool,
 }
 
@@ -44,6 +45,7 @@ struct Arrival<'a> {
 }
 
 impl Generic {
+    /// A depacketiser for a payload with these parameters. Fails for sound the agent cannot carry.
     pub(super) fn new(
         clock_rate: u32,
         channels: u16,
@@ -54,7 +56,7 @@ impl Generic {
             return Err(Unsupported::encoding("mpeg4-celp"));
         }
         let declared = parameter("config").and_then(config::from_hex);
-        let read = declared.as_deref().map(|bytes| Config::read(&mut Bits::new(bytes)));
+        let read = declared.as_deref().map(|bytes| Config::read(&mut BitCursor::new(bytes)));
         let mut units = Units::new(clock_rate, None);
         match (read, declared) {
             (Some(Ok(config)), Some(bytes)) => units.configure(&config, &bytes),
@@ -63,7 +65,7 @@ impl Generic {
             }
             _ => {
                 let bytes = config::make(clock_rate, channels);
-                let config = Config::read(&mut Bits::new(&bytes));
+                let config = Config::read(&mut BitCursor::new(&bytes));
                 let config = config.map_err(|_| {
                     Unsupported::aac("MPEG4-GENERIC without a sampling rate".to_owned())
                 })?;
@@ -74,21 +76,20 @@ impl Generic {
         Ok((Self { layout, partial: None, spread: None, ordered: false }, units))
     }
 
+    /// Takes a packet with a payload. `follows` tells that no packet was lost right before it.
     pub(super) fn push(
         &mut self,
         packet: &Packet<'_>,
-        lost: u32,
+        follows: bool,
         received: Instant,
         units: &mut Units,
     ) {
-        if lost > 0 {
-            self.lose(units);
-        }
         if self.partial.is_some_and(|partial| !partial.goes_on_at(packet.timestamp, units)) {
             self.lose(units);
         }
-        // Of interleaved packets, none begins right where the one before would end without.
-        if let Some((timestamp, count)) = self.spread.take().filter(|_| lost == 0)
+        // No interleaved packet begins exactly where the one before would end if it were not
+        // interleaved.
+        if let Some((timestamp, count)) = self.spread.take().filter(|_| follows)
             && packet.timestamp == timestamp.wrapping_add(units.rate.ticks(count))
         {
             self.ordered = true;
@@ -105,12 +106,12 @@ impl Generic {
             None => self.headless(packet.payload, &mut arrival),
         };
         if !resumes && begun > 0 {
-            units.rate.packet(packet.timestamp, begun, lost == 0);
+            units.rate.packet(packet.timestamp, begun, follows);
         }
         units.end_packet(packet.timestamp);
     }
 
-    /// What is there of a unit is of no use.
+    /// Drops the unfinished unit, since the rest of it is lost.
     pub(super) fn lose(&mut self, units: &mut Units) {
         if self.partial.take().is_some() {
             units.clear();
@@ -118,8 +119,13 @@ impl Generic {
         }
     }
 
-    /// Access units after their headers. Gives how many begin here.
-    fn headed(&mut self, mut headers: Bits<'_>, mut data: &[u8], arrival: &mut Arrival<'_>) -> u32 {
+    /// Takes access units and their headers. Returns how many units begin in this packet.
+    fn headed(
+        &mut self,
+        mut headers: BitCursor<'_>,
+        mut data: &[u8],
+        arrival: &mut Arrival<'_>,
+    ) -> u32 {
         let (mut begun, mut index, mut spread) = (0, 0u32, false);
         for n in 0.. {
             let Ok((size, delta)) = self.layout.header(&mut headers, n == 0) else { break };
@@ -151,7 +157,7 @@ impl Generic {
                 None => {}
             }
             begun += 1;
-            let place = Place { timestamp: arrival.timestamp, index };
+            let place = UnitTime { timestamp: arrival.timestamp, index };
             if let Some((unit, rest)) = data.split_at_checked(size) {
                 data = rest;
                 self.whole(unit, place, arrival);
@@ -168,9 +174,10 @@ impl Generic {
         begun
     }
 
-    /// A packet without headers of RFC 3640: ADTS frames, or more of a unit.
+    /// Takes a packet without headers of RFC 3640: ADTS frames, or more of a unit. Returns how many
+    /// units begin in it.
     fn headless(&mut self, payload: &[u8], arrival: &mut Arrival<'_>) -> u32 {
-        let place = Place { timestamp: arrival.timestamp, index: 0 };
+        let place = UnitTime { timestamp: arrival.timestamp, index: 0 };
         for frames in [Some(payload), payload.strip_prefix(&[0, 0])].into_iter().flatten() {
             if Header::read(frames).is_some() {
                 self.lose(arrival.units);
@@ -180,7 +187,7 @@ impl Generic {
         if let Some(partial) = self.partial {
             let rest = self.resume(partial, payload, arrival);
             if partial.framed {
-                self.frames(rest, Place { index: 1, ..place }, arrival);
+                self.frames(rest, UnitTime { index: 1, ..place }, arrival);
             }
         } else {
             arrival.units.dropped += 1;
@@ -188,15 +195,15 @@ impl Generic {
         0
     }
 
-    /// ADTS frames, one after the other. Gives how many begin here.
-    fn frames(&mut self, mut data: &[u8], place: Place, arrival: &mut Arrival<'_>) -> u32 {
+    /// Takes ADTS frames, one after the other. Returns how many begin here.
+    fn frames(&mut self, mut data: &[u8], place: UnitTime, arrival: &mut Arrival<'_>) -> u32 {
         let mut begun = 0;
         while let Some(header) = Header::read(data) {
             if begun as usize >= MAX_IN_PACKET {
                 arrival.units.dropped += 1;
                 break;
             }
-            let place = Place { index: place.index.saturating_add(begun), ..place };
+            let place = UnitTime { index: place.index.saturating_add(begun), ..place };
             begun += 1;
             let rest = match data.split_at_checked(header.frame) {
                 Some((_, rest)) => rest,
@@ -207,7 +214,7 @@ impl Generic {
                 }
                 None => &[],
             };
-            // Where one of several access units in a frame ends, only a decoder knows.
+            // Only a decoder knows where one of several access units in a frame ends.
             if header.single {
                 adopt(&header, arrival.units);
                 let unit = data.get(header.len..header.frame).unwrap_or_default();
@@ -221,11 +228,12 @@ impl Generic {
         begun
     }
 
-    /// No raw access unit begins like an ADTS header: its first element would be its end.
-    fn whole(&mut self, unit: &[u8], place: Place, arrival: &mut Arrival<'_>) {
+    /// Takes a complete unit. It is ADTS if it begins like that: the first element of such a raw
+    /// access unit would be its end.
+    fn whole(&mut self, unit: &[u8], place: UnitTime, arrival: &mut Arrival<'_>) {
         if Header::read(unit).is_some_and(|header| header.frame <= unit.len()) {
             self.frames(unit, place, arrival);
-            // A frame that is cut off here goes on nowhere.
+            // A frame that is cut off here has no rest in later packets.
             self.lose(arrival.units);
         } else {
             arrival.units.append(unit);
@@ -233,8 +241,8 @@ impl Generic {
         }
     }
 
-    /// The first part of a unit of `size` bytes.
-    fn begin(&mut self, data: &[u8], size: usize, place: Place, arrival: &mut Arrival<'_>) {
+    /// Begins a unit of `size` bytes with its first part.
+    fn begin(&mut self, data: &[u8], size: usize, place: UnitTime, arrival: &mut Arrival<'_>) {
         let header = Header::read(data).filter(|header| header.single && header.frame == size);
         let skip = header.map_or(0, |header| header.len.min(data.len()));
         if let Some(header) = header {
@@ -246,7 +254,7 @@ impl Generic {
         self.partial = Some(Partial { place, size, missing, framed: false });
     }
 
-    /// More of a unit. Gives what follows it.
+    /// Takes more of a unit. Returns the bytes behind the unit.
     fn resume<'d>(
         &mut self,
         partial: Partial,
@@ -265,17 +273,18 @@ impl Generic {
 }
 
 impl Partial {
-    /// A later part has the time of the first packet, or the unit's own.
+    /// Whether a packet of this time may hold more: later parts have the time of the first packet,
+    /// or the unit's own.
     fn goes_on_at(&self, timestamp: u32, units: &Units) -> bool {
         timestamp == self.place.timestamp || timestamp == self.place.at(&units.rate)
     }
 }
 
-/// The configuration in an ADTS header is believed where it tells of another core than the one in
+/// Takes over the configuration in an ADTS header where it tells of another core than the one in
 /// force.
 fn adopt(header: &Header, units: &mut Units) {
     let Some(bytes) = header.config else { return };
-    let Ok(config) = Config::read(&mut Bits::new(&bytes)) else { return };
+    let Ok(config) = Config::read(&mut BitCursor::new(&bytes)) else { return };
     if !units.is_configured(&config) {
         units.configure(&config, &bytes);
     }

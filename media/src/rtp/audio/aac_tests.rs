@@ -8,7 +8,7 @@ use crate::rtp::Packet;
 use crate::rtp::audio::Audio;
 use crate::rtp::audio::testing::{Writer, noise, open, packet};
 
-/// AAC-LC, 16 kHz, mono.
+/// An `AudioSpecificConfig` in hexadecimal: AAC-LC, 16 kHz, mono.
 const CONFIG: &str = "1408";
 const HBR: [(&str, &str); 5] = [
     ("mode", "AAC-hbr"),
@@ -112,7 +112,7 @@ fn lbr_and_any_other_widths_are_read() {
     audio.take(0, &[0, 16, 2 << 2, 1 << 2, 7, 7, 8]);
     assert_eq!(audio.drain(), [(0, vec![7, 7]), (1024, vec![8])]);
 
-    // All that may stand in a header, and an auxiliary section of 11 bits.
+    // Every field that a header may have, and an auxiliary section of 11 bits.
     let all = [
         ("config", CONFIG),
         ("sizelength", "\"20\""),
@@ -180,7 +180,7 @@ fn units_interleaved_over_a_loss_or_a_jump_are_bounded_and_all_come() {
     let mut given = Vec::new();
     for n in 0..40u32 {
         let base = if n < 20 { 1 << 30 } else { 0 };
-        // The unit that would fill the gap never comes.
+        // A unit that would fill the gap never comes.
         audio.take(base + n * 3 * 1024, &payload(&[(1, 0), (1, 1)], &[n as u8, n as u8]));
         given.extend(audio.drain());
     }
@@ -265,7 +265,7 @@ fn a_unit_with_a_lost_part_is_dropped_and_no_other() {
         assert!(audio.dropped() > 0);
     }
 
-    // Nothing lost, and yet the rest never comes.
+    // No packet is lost, and yet the rest of the unit never comes.
     let mut audio = hbr();
     audio.take(0, &part(0..100));
     audio.take(1024, &single(&[8]));
@@ -344,18 +344,16 @@ fn adts_frames_in_place_of_headers_are_unpacked() {
     for crc in [false, true] {
         let frames = adts(&[&a, &b], crc);
         let one = adts(&[&b], crc);
-        for payload in [
-            frames.clone(),
-            [&[0, 0][..], &frames].concat(),
-            payload(&[(frames.len(), 0)], &frames),
-            payload(&[(one.len(), 0); 2], &[adts(&[&a[..9]], crc), one.clone()].concat()),
+        let two = [adts(&[&a[..9]], crc), one.clone()].concat();
+        for (payload, first) in [
+            (frames.clone(), &a[..]),
+            ([&[0, 0][..], &frames].concat(), &a),
+            (payload(&[(frames.len(), 0)], &frames), &a),
+            (payload(&[(one.len(), 0); 2], &two), &a[..9]),
         ] {
             let mut audio = open("mpeg4-generic", 48000, 2, &config).unwrap();
             audio.take(0, &payload);
-            let given = audio.drain();
-            let sizes: Vec<_> = given.iter().map(|(at, data)| (*at, data.len())).collect();
-            assert!(sizes == [(0, 20), (1024, 9)] || sizes == [(0, 9), (1024, 9)], "{sizes:?}");
-            assert_eq!(given[1].1, b);
+            assert_eq!(audio.drain(), [(0, first.to_vec()), (1024, b.clone())]);
             assert_eq!(audio.dropped(), 0);
         }
     }
@@ -383,7 +381,7 @@ fn an_adts_header_is_believed_where_no_configuration_was_given() {
     let sounds = audio.sounds();
     assert_eq!((sounds[0].params.channels, &sounds[0].params.config[..]), (2, &[0x11, 0x90][..]));
 
-    // What says the same of its core is kept, with its SBR.
+    // A configuration whose core says the same as the header is kept, with its SBR.
     let mut audio = open("mpeg4-generic", 48000, 2, &[("config", "2991880000")]).unwrap();
     audio.take(0, &adts(&[&[1, 2]], false));
     assert_eq!(audio.sounds()[0].params.config.len(), 5);

@@ -2,7 +2,7 @@
 
 use super::config;
 
-/// What a header says of the frame it begins.
+/// What an ADTS header says of its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Bytes of the header, with its CRC.
@@ -11,7 +11,7 @@ pub(super) struct Header {
     pub(super) frame: usize,
     /// The frame is one access unit.
     pub(super) single: bool,
-    /// Its `AudioSpecificConfig`; without a number of channels where the frame itself says it.
+    /// The frame's `AudioSpecificConfig`; `None` where only the frame itself tells its channels.
     pub(super) config: Option<[u8; 2]>,
 }
 

@@ -1,11 +1,11 @@
-//! Reads fields that do not begin at bytes.
+//! Reads fields of audio headers that do not begin at byte boundaries, and tells where it is.
 
 /// Why a configuration or a header cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It ends too early.
+    /// The bytes end too early.
     Cut,
-    /// It contradicts its specification.
+    /// The bytes contradict their specification.
     Broken,
     /// An MPEG-4 audio object type other than AAC.
     Foreign(u32),
@@ -15,18 +15,19 @@ pub(super) enum Fault {
 
 /// A position among the bits of a slice, most significant first.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bits<'a> {
+pub(super) struct BitCursor<'a> {
     bytes: &'a [u8],
     at: usize,
     end: usize,
 }
 
-impl<'a> Bits<'a> {
+impl<'a> BitCursor<'a> {
+    /// A reader at the first bit of `bytes`.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, end: bytes.len().saturating_mul(8) }
     }
 
-    /// Only the first `end` bits.
+    /// A reader of only the first `end` bits of `bytes`.
     pub(super) fn limited(bytes: &'a [u8], end: usize) -> Self {
         let all = Self::new(bytes);
         Self { end: end.min(all.end), ..all }
@@ -45,10 +46,12 @@ impl<'a> Bits<'a> {
         Ok((value & ((1 << count.min(32)) - 1)) as u32)
     }
 
+    /// The next bit.
     pub(super) fn flag(&mut self) -> Result<bool, Fault> {
         Ok(self.read(1)? == 1)
     }
 
+    /// Leaves out `count` bits.
     pub(super) fn skip(&mut self, count: usize) -> Result<(), Fault> {
         if count > self.left() {
             return Err(Fault::Cut);
@@ -68,7 +71,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Bytes from bit `at` on, as far as `bytes` reach.
+/// The bytes that begin at bit `at`, as far as `bytes` reach; zeros fill the last one.
 pub(super) fn shifted(bytes: &[u8], at: usize) -> impl Iterator<Item = u8> {
     let (rest, shift) = (bytes.get(at / 8..).unwrap_or_default(), (at % 8) as u32);
     let next = rest.iter().skip(1).map(|byte| u16::from(*byte)).chain([0]);
@@ -90,7 +93,7 @@ mod tests {
             widths in prop::collection::vec(0u32..=32, 1..20),
         ) {
             let bytes = value.to_be_bytes();
-            let (mut bits, mut at) = (Bits::new(&bytes), 0);
+            let (mut bits, mut at) = (BitCursor::new(&bytes), 0);
             for width in widths {
                 if at + width > 128 {
                     prop_assert_eq!(bits.read(width), Err(Fault::Cut));
@@ -113,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_limit_in_the_middle_of_a_byte_holds() {
-        let mut bits = Bits::limited(&[0xff, 0xff], 11);
+        let mut bits = BitCursor::limited(&[0xff, 0xff], 11);
         assert_eq!((bits.read(11), bits.read(1)), (Ok(0x7ff), Err(Fault::Cut)));
     }
 }

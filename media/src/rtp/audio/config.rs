@@ -1,24 +1,29 @@
 //! `AudioSpecificConfig`: what a decoder of AAC must know (ISO/IEC 14496-3, 1.6.2.1).
 
-use super::bits::{Bits, Fault};
+use super::bits::{BitCursor, Fault};
+use crate::frame::AAC_RATES;
 
-/// Longer ones are none.
+/// Longest configuration, in bytes.
 const MAX_BYTES: usize = 512;
 
-/// Sampling frequencies by index, ISO/IEC 14496-3 table 1.18.
-const RATES: [u32; 13] =
-    [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
-/// What a rate written out may be.
+/// Sampling rates in Hz that may be written out instead of by index.
 const ANY_RATE: std::ops::RangeInclusive<u32> = 4000..=192_000;
 
 /// Audio object types, ISO/IEC 14496-3 table 1.17.
 mod object {
+    /// Low complexity, which every camera uses.
     pub(super) const LC: u32 = 2;
+    /// Spectral band replication: HE-AAC.
     pub(super) const SBR: u32 = 5;
+    /// Low complexity with error resilience.
     pub(super) const ER_LC: u32 = 17;
+    /// Bit-sliced arithmetic coding, which is not carried.
     pub(super) const ER_BSAC: u32 = 22;
+    /// Low delay.
     pub(super) const ER_LD: u32 = 23;
+    /// Parametric stereo: HE-AAC version 2.
     pub(super) const PS: u32 = 29;
+    /// A further 6 bits tell a larger number.
     pub(super) const ESCAPE: u32 = 31;
 }
 
@@ -26,17 +31,19 @@ mod object {
 /// are replicated (HE-AAC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Config {
+    /// Number of the core's audio object type.
     pub(super) object_type: u32,
     /// Samples per second.
     pub(super) rate: u32,
+    /// Number of channels.
     pub(super) channels: u16,
     /// Samples per channel in an access unit.
     pub(super) samples: u32,
 }
 
 impl Config {
-    /// Reads one, up to its last bit but for an extension behind it.
-    pub(super) fn read(bits: &mut Bits<'_>) -> Result<Self, Fault> {
+    /// Reads a configuration up to its last bit, but for an extension behind it.
+    pub(super) fn read(bits: &mut BitCursor<'_>) -> Result<Self, Fault> {
         let start = bits.at();
         let mut object_type = read_object_type(bits)?;
         let rate = read_rate(bits)?;
@@ -87,7 +94,7 @@ impl Config {
     }
 }
 
-/// The configuration of AAC-LC of this rate in Hz and with so many channels.
+/// A configuration of AAC-LC with this rate in Hz and so many channels.
 pub(super) fn make(rate: u32, channels: u16) -> Vec<u8> {
     let layout = match channels {
         1..=6 => channels as u8,
@@ -95,7 +102,7 @@ pub(super) fn make(rate: u32, channels: u16) -> Vec<u8> {
         0 => 1,
         _ => 2,
     };
-    match RATES.iter().position(|known| *known == rate) {
+    match AAC_RATES.iter().position(|known| *known == rate) {
         Some(index) => indexed(object::LC, index as u8, layout).to_vec(),
         None => {
             let rate = u64::from(rate.min(0xff_ffff));
@@ -106,7 +113,7 @@ pub(super) fn make(rate: u32, channels: u16) -> Vec<u8> {
     }
 }
 
-/// The configuration of a sampling frequency and channels by their numbers in table 1.18 and 1.19.
+/// A configuration of a sampling frequency and channels by their numbers in tables 1.18 and 1.19.
 pub(super) fn indexed(object_type: u32, rate_index: u8, layout: u8) -> [u8; 2] {
     let word = (object_type as u16 & 0x1f) << 11
         | u16::from(rate_index & 0xf) << 7
@@ -133,24 +140,24 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-fn read_object_type(bits: &mut Bits<'_>) -> Result<u32, Fault> {
+fn read_object_type(bits: &mut BitCursor<'_>) -> Result<u32, Fault> {
     match bits.read(5)? {
         object::ESCAPE => Ok(32 + bits.read(6)?),
         object_type => Ok(object_type),
     }
 }
 
-fn read_rate(bits: &mut Bits<'_>) -> Result<u32, Fault> {
+fn read_rate(bits: &mut BitCursor<'_>) -> Result<u32, Fault> {
     let rate = match bits.read(4)? {
         15 => Some(bits.read(24)?).filter(|rate| ANY_RATE.contains(rate)),
-        index => RATES.get(index as usize).copied(),
+        index => AAC_RATES.get(index as usize).copied(),
     };
     rate.ok_or(Fault::Broken)
 }
 
 /// Channels of a program config element (ISO/IEC 14496-3, 4.4.1.1) in a configuration that begins
 /// at bit `start`.
-fn read_program(bits: &mut Bits<'_>, start: usize) -> Result<u16, Fault> {
+fn read_program(bits: &mut BitCursor<'_>, start: usize) -> Result<u16, Fault> {
     bits.read(10)?;
     let elements = bits.read(4)? + bits.read(4)? + bits.read(4)?;
     let low = bits.read(2)?;
@@ -181,7 +188,7 @@ mod tests {
 
     fn read(hex: &str) -> Result<(u32, u32, u16, u32), Fault> {
         let bytes = from_hex(hex).unwrap();
-        Config::read(&mut Bits::new(&bytes))
+        Config::read(&mut BitCursor::new(&bytes))
             .map(|config| (config.object_type, config.rate, config.channels, config.samples))
     }
 
@@ -191,13 +198,15 @@ mod tests {
             ("1408", (2, 16000, 1, 1024)),
             ("1190", (2, 48000, 2, 1024)),
             ("140c", (2, 16000, 1, 960)),
-            // A rate written out; SBR and PS, which say their core; low delay; 7.1 channels.
+            // A rate that is written out; SBR and PS, which tell their core; low delay; 7.1
+            // channels.
             ("17801f4008", (2, 16000, 1, 1024)),
             ("2c0a8800", (2, 16000, 1, 1024)),
             ("ec0a8800", (2, 16000, 1, 1024)),
             ("b98800", (23, 48000, 1, 512)),
             ("11b8", (2, 48000, 8, 1024)),
-            // An extension behind it, as encoders write SBR for those who do not know it.
+            // An extension behind the configuration, as encoders write SBR for readers that do not
+            // know it.
             ("140856e5a0", (2, 16000, 1, 1024)),
         ] {
             assert_eq!(read(hex), Ok(want), "{hex}");
@@ -213,7 +222,7 @@ mod tests {
         let bits = bits.put(1, 0).put(1, 1).put(4, 9).put(1, 0).put(5, 0b10000).put(5, 0).put(4, 0);
         let pad = bits.bits().wrapping_neg() % 8;
         let bits = bits.put(pad as u32, 0).put(8, 1).put(8, 0x55);
-        let mut reader = Bits::new(&bits.bytes);
+        let mut reader = BitCursor::new(&bits.bytes);
         assert_eq!(Config::read(&mut reader).map(|config| config.channels), Ok(4));
         assert_eq!(reader.left(), 0);
     }
@@ -244,9 +253,9 @@ mod tests {
 
     #[test]
     fn a_configuration_is_made_where_there_is_none() {
-        for rate in RATES.into_iter().chain([18900, 30000, 50000, 90000]) {
+        for rate in AAC_RATES.into_iter().chain([18900, 30000, 50000, 90000]) {
             for (channels, want) in [(0, 1), (1, 1), (2, 2), (6, 6), (8, 8), (77, 2)] {
-                let config = Config::read(&mut Bits::new(&make(rate, channels))).unwrap();
+                let config = Config::read(&mut BitCursor::new(&make(rate, channels))).unwrap();
                 assert_eq!((config.rate, config.channels, config.samples), (rate, want, 1024));
             }
         }
@@ -261,7 +270,7 @@ mod tests {
             rate in any::<u32>(),
             channels in any::<u16>(),
         ) {
-            let _ = Config::read(&mut Bits::new(&bytes));
+            let _ = Config::read(&mut BitCursor::new(&bytes));
             let _ = from_hex(&text);
             make(rate, channels);
         }

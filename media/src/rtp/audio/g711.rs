@@ -1,49 +1,45 @@
-//! G.711 (RFC 3551, 4.5.14). RTMP, FLV and recordings know it at 8 kHz with one channel only: other
-//! rates and channels become that.
+//! G.711 in RTP (RFC 3551, 4.5.14). RTMP, FLV and recordings know G.711 at 8 kHz with one channel
+//! only: other rates and channels become that.
 
 use std::time::Instant;
 
 use super::Unsupported;
-use super::units::{Place, Units};
+use super::units::{UnitTime, Units};
 use crate::frame::{AudioCodec, AudioParams};
+use crate::g711::Law;
 use crate::rtp::Packet;
 
-/// Samples per second of what comes out.
+/// Samples per second that come out.
 const RATE: u32 = 8000;
+/// Highest sampling rate that is taken, in Hz.
 const MAX_RATE: u32 = 192_000;
+/// Most channels that are taken.
 const MAX_CHANNELS: u16 = 8;
 
-/// How a sample is written in a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Law {
-    /// A-law, ITU-T G.711 table 1.
-    A,
-    /// µ-law, ITU-T G.711 table 2.
-    Mu,
-}
-
-/// Takes samples out of packets.
+/// Takes samples of G.711 out of packets.
 #[derive(Debug)]
 pub(super) struct G711 {
     law: Law,
     channels: u16,
-    /// `None`: samples are what they have to be.
+    /// Makes 8 kHz and one channel of other sound; `None` where the samples have these already.
     mixer: Option<Mixer>,
 }
 
-/// Makes samples of [`RATE`] out of more. Each is the mean of the time it stands for, in which a
-/// sample of the camera may lie in part only.
+/// Makes samples of [`RATE`] out of more. Each is the mean of the time it stands for, of which a
+/// sample of the camera may cover a part only.
 #[derive(Debug)]
 struct Mixer {
     rate: u32,
-    /// Samples so far, each times the share of it that counts; a whole sample has [`RATE`] shares, and
-    /// `rate` shares make one that comes out.
+    /// Sum of the samples so far, each times the share of it that counts: a whole sample has
+    /// [`RATE`] shares, and `rate` shares make one sample that comes out.
     sum: i64,
+    /// Shares that the next sample still lacks.
     missing: u32,
 }
 
 impl G711 {
-    /// `clock_rate` and `channels` are 0 where they are not said.
+    /// A depacketiser for sound of `clock_rate` Hz and `channels`, each 0 where it is not said.
+    /// Fails for rates and channels outside of the bounds.
     pub(super) fn new(
         law: Law,
         clock_rate: u32,
@@ -65,16 +61,8 @@ impl G711 {
         Ok((Self { law, channels, mixer }, Units::new(rate, Some(params))))
     }
 
-    pub(super) fn push(
-        &mut self,
-        packet: &Packet<'_>,
-        lost: u32,
-        received: Instant,
-        units: &mut Units,
-    ) {
-        if lost > 0 {
-            self.lose();
-        }
+    /// Takes a packet with a payload.
+    pub(super) fn push(&mut self, packet: &Packet<'_>, received: Instant, units: &mut Units) {
         let (law, channels) = (self.law, self.channels);
         match &mut self.mixer {
             None => {
@@ -90,10 +78,10 @@ impl G711 {
                 }));
             }
         }
-        units.finish(Place { timestamp: packet.timestamp, index: 0 }, received);
+        units.finish(UnitTime { timestamp: packet.timestamp, index: 0 }, received);
     }
 
-    /// The next packet does not go on where the last one ended.
+    /// Notes that the next packet does not go on where the last one ended.
     pub(super) fn lose(&mut self) {
         if let Some(mixer) = &mut self.mixer {
             *mixer = Mixer::new(mixer.rate);
@@ -106,8 +94,8 @@ impl Mixer {
         Self { rate, sum: 0, missing: rate }
     }
 
-    /// A sample that comes out each time enough went in. The rate is at least [`RATE`]: one sample
-    /// completes one at most.
+    /// Takes a sample; gives one each time enough went in. The rate is at least [`RATE`], so that
+    /// one sample completes one at most.
     fn push(&mut self, sample: i32) -> Option<i16> {
         let sample = i64::from(sample);
         if self.missing > RATE {
@@ -120,39 +108,6 @@ impl Mixer {
         self.sum = sample * i64::from(rest);
         self.missing = self.rate - rest;
         Some(mean.clamp(i16::MIN.into(), i16::MAX.into()) as i16)
-    }
-}
-
-impl Law {
-    /// What µ-law adds to a size, on a scale of 16 bits.
-    const BIAS: i32 = 0x84;
-
-    fn decode(self, byte: u8) -> i16 {
-        let code = match self {
-            Self::A => byte ^ 0x55,
-            Self::Mu => !byte,
-        };
-        let (segment, step) = (u32::from(code >> 4 & 7), i32::from(code & 0xf));
-        let size = match (self, segment) {
-            (Self::A, 0) => step << 4 | 8,
-            (Self::A, _) => (step << 4 | 0x108) << (segment - 1),
-            (Self::Mu, _) => ((step << 3 | 0x84) << segment) - Self::BIAS,
-        };
-        // A-law's bit says plus, µ-law's, which was inverted with the others, minus.
-        let minus = (code & 0x80 == 0) == (self == Self::A);
-        (if minus { -size } else { size }) as i16
-    }
-
-    fn encode(self, sample: i16) -> u8 {
-        let (sample, minus) = (i32::from(sample), sample < 0);
-        let (size, inverted, sign) = match self {
-            Self::A => (if minus { !sample } else { sample }, 0x55, !minus),
-            Self::Mu => (sample.abs().min(0x7fff - Self::BIAS) + Self::BIAS, 0xff, minus),
-        };
-        let segment = (size | 0x80).ilog2() - 7;
-        let shift = if self == Self::A { segment.max(1) + 3 } else { segment + 3 };
-        let code = (segment << 4) as u8 | (size >> shift & 0xf) as u8;
-        (code | if sign { 0x80 } else { 0 }) ^ inverted
     }
 }
 

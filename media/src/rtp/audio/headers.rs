@@ -1,9 +1,9 @@
 //! What stands before the access units of a packet of RFC 3640: their headers and an auxiliary section.
 
 use super::Parameters;
-use super::bits::{Bits, Fault};
+use super::bits::{BitCursor, Fault};
 
-/// Widths in bits of what stands before the access units, RFC 3640 3.2.1 and 4.1.
+/// Widths in bits of the fields before the access units (RFC 3640 3.2.1 and 4.1).
 #[derive(Debug)]
 pub(super) struct Layout {
     size: u32,
@@ -14,12 +14,13 @@ pub(super) struct Layout {
     random_access: u32,
     state: u32,
     auxiliary: u32,
-    /// Bytes of every unit, where their headers do not say it.
+    /// Bytes of every unit, where the headers do not say the size.
     constant: Option<usize>,
 }
 
 impl Layout {
-    /// What is not said is as in the mode, and in no mode as in AAC-hbr, which all cameras use.
+    /// The widths that the parameters say. Others are as in the mode, and without a mode as in
+    /// AAC-hbr, which all cameras use.
     pub(super) fn new(mode: &str, parameter: &Parameters<'_>) -> Self {
         let (size, index) = if mode == "aac-lbr" { (6, 2) } else { (13, 3) };
         let number = |name: &str| parameter(name).and_then(|text| unquoted(text).parse().ok());
@@ -44,45 +45,45 @@ impl Layout {
         (self.size + index + flags + self.random_access + self.state) as usize
     }
 
-    /// The headers of a payload, and its access units. `None` where they contradict each other.
-    pub(super) fn sections<'d>(&self, payload: &'d [u8]) -> Option<(Bits<'d>, &'d [u8])> {
+    /// Splits a payload into headers and access units. `None` where the two contradict each other.
+    pub(super) fn sections<'d>(&self, payload: &'d [u8]) -> Option<(BitCursor<'d>, &'d [u8])> {
         let least = self.least(true);
         let (headers, rest) = if least == 0 {
-            (Bits::new(&[]), payload)
+            (BitCursor::new(&[]), payload)
         } else {
             let (len, rest) = payload.split_first_chunk()?;
             let mut len = usize::from(u16::from_be_bytes(*len));
-            // Some cameras count in bytes.
+            // Some cameras count the headers in bytes instead of bits.
             if len < least && len * 8 >= least {
                 len *= 8;
             }
-            // A length like this is the beginning of an ADTS header.
+            // Such a length of headers is the beginning of an ADTS header.
             if len < least || len >= 0xfff0 {
                 return None;
             }
             let (headers, rest) = rest.split_at_checked(len.div_ceil(8))?;
-            (Bits::limited(headers, len), rest)
+            (BitCursor::limited(headers, len), rest)
         };
         if self.auxiliary == 0 {
             return Some((headers, rest));
         }
-        let mut bits = Bits::new(rest);
+        let mut bits = BitCursor::new(rest);
         let size = bits.read(self.auxiliary).ok()?;
         bits.skip(size as usize).ok()?;
         Some((headers, rest.get(bits.at().div_ceil(8)..)?))
     }
 
-    /// Another header follows.
-    pub(super) fn has_header(&self, headers: &Bits<'_>) -> bool {
+    /// Whether another header follows.
+    pub(super) fn has_header(&self, headers: &BitCursor<'_>) -> bool {
         let least = self.least(false);
         least > 0 && headers.left() >= least
     }
 
-    /// Bytes of a unit, if its header says them, and how many units belong between it and the one
-    /// before.
+    /// Reads a header: the bytes of its unit, if it says them, and how many units belong between it
+    /// and the unit before.
     pub(super) fn header(
         &self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitCursor<'_>,
         first: bool,
     ) -> Result<(Option<usize>, u32), Fault> {
         if !first && !self.has_header(bits) {
@@ -101,7 +102,7 @@ impl Layout {
     }
 }
 
-/// A value without what some put around it.
+/// A value without the quotes and spaces that some cameras put around it.
 pub(super) fn unquoted(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'')
 }

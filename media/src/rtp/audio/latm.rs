@@ -2,23 +2,23 @@
 
 use std::time::Instant;
 
-use super::bits::{Bits, Fault, shifted};
+use super::bits::{BitCursor, Fault, shifted};
 use super::config::{self, Config};
-use super::units::{MAX_UNIT, Place, Units};
+use super::units::{MAX_UNIT, UnitTime, Units};
 use super::{Parameters, Unsupported};
 use crate::rtp::Packet;
 
 /// Takes access units out of `AudioMuxElement`s, each of which fills one or more packets.
 #[derive(Debug)]
 pub(super) struct Latm {
-    /// Elements begin with their multiplex; `None`: the first whole one will tell.
+    /// Whether elements begin with their multiplex; `None` until the first whole element tells.
     in_band: Option<bool>,
     mux: Option<Mux>,
-    /// Time of the element of which a part has come.
+    /// Timestamp of the element of which a part has come.
     partial: Option<u32>,
-    /// The next packet begins an element, as far as one can know.
+    /// Whether the next packet begins an element, as far as one can know.
     aligned: bool,
-    /// The access units of an element: from which bit on, so many bytes.
+    /// Access units of an element: the bit at which each begins, and its length in bytes.
     spans: Vec<(usize, usize)>,
 }
 
@@ -26,22 +26,23 @@ pub(super) struct Latm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mux {
     config: Config,
-    /// From which bit to which the `AudioSpecificConfig` is written.
+    /// First bit of the `AudioSpecificConfig` and the bit behind it.
     written: (usize, usize),
     /// Access units in an element.
     units: u32,
-    /// Bytes of every unit, where they do not say it.
+    /// Bytes of every unit, where units do not say their length.
     constant: Option<usize>,
-    /// Bits behind the units, without a meaning to us.
+    /// Bits of other data behind the units.
     other: usize,
 }
 
 impl Latm {
+    /// A depacketiser for a payload with these parameters. Fails for sound the agent cannot carry.
     pub(super) fn new(
         clock_rate: u32,
         parameter: &Parameters<'_>,
     ) -> Result<(Self, Units), Unsupported> {
-        // RFC 6416 7.3 has this rate where none is said.
+        // 90 kHz is the rate where none is said (RFC 6416 7.3).
         let mut units = Units::new(if clock_rate == 0 { 90_000 } else { clock_rate }, None);
         let declared = parameter("config").and_then(config::from_hex).unwrap_or_default();
         let mux = match Mux::declared(&declared) {
@@ -58,7 +59,7 @@ impl Latm {
         let in_band = match parameter("cpresent").map(str::trim) {
             Some("0") => Some(false),
             Some(_) => Some(true),
-            // The default is 1, yet some who say nothing mean 0.
+            // The default is 1, yet some cameras that say nothing mean 0.
             None => mux.is_none().then_some(true),
         };
         if in_band == Some(false) && mux.is_none() {
@@ -67,18 +68,16 @@ impl Latm {
         Ok((Self { in_band, mux, partial: None, aligned: false, spans: Vec::new() }, units))
     }
 
+    /// Takes a packet with a payload. `follows` tells that no packet was lost right before it.
     /// Lengths tell where an element ends; the marker bit, which not every camera sets right, only
-    /// where one begins after a loss.
+    /// tells where one begins after a loss.
     pub(super) fn push(
         &mut self,
         packet: &Packet<'_>,
-        lost: u32,
+        follows: bool,
         received: Instant,
         units: &mut Units,
     ) {
-        if lost > 0 {
-            self.lose(units);
-        }
         if self.partial.is_some_and(|timestamp| timestamp != packet.timestamp) {
             self.abandon(units);
             self.aligned = true;
@@ -94,7 +93,7 @@ impl Latm {
         match read {
             Ok(mux) => {
                 (self.partial, self.aligned) = (None, true);
-                self.give(mux, packet, lost == 0, received, units);
+                self.give(mux, packet, follows, received, units);
             }
             Err(Fault::Cut) => {}
             Err(_) => self.abandon(units),
@@ -102,7 +101,8 @@ impl Latm {
         self.aligned |= packet.marker;
     }
 
-    /// What is there of an element is of no use; the next packet may be from the middle of one.
+    /// Drops the unfinished element, since the rest of it is lost. The next packet may be from the
+    /// middle of an element.
     pub(super) fn lose(&mut self, units: &mut Units) {
         self.abandon(units);
         self.aligned = false;
@@ -115,13 +115,13 @@ impl Latm {
         }
     }
 
-    /// Finds the access units of an element; [`Fault::Cut`] as long as more of it must come.
-    /// Gives the multiplex, and whether it stands in the element itself.
+    /// Finds the access units of an element; [`Fault::Cut`] as long as more of the element must
+    /// come. Returns the multiplex, and whether it stands in the element itself.
     fn read(&mut self, element: &[u8], marker: bool) -> Result<(Mux, bool), Fault> {
         let in_band = match (self.in_band, self.mux) {
             (None, Some(mux)) => {
-                // Only an element without its multiplex begins with its own length.
-                let plain = match self.find(&mux, Bits::new(element)) {
+                // An element begins with its own length only if its multiplex is elsewhere.
+                let plain = match self.find(&mux, BitCursor::new(element)) {
                     Ok(left) => left < 8,
                     Err(fault) => fault == Fault::Cut && !marker,
                 };
@@ -130,7 +130,7 @@ impl Latm {
             }
             (in_band, _) => in_band != Some(false),
         };
-        let mut bits = Bits::new(element);
+        let mut bits = BitCursor::new(element);
         let fresh = in_band && !bits.flag()?;
         let mux = if fresh { Mux::read(&mut bits)? } else { self.mux.ok_or(Fault::Broken)? };
         let left = self.find(&mux, bits)?;
@@ -138,8 +138,8 @@ impl Latm {
         if self.aligned || left < 8 { Ok((mux, fresh)) } else { Err(Fault::Broken) }
     }
 
-    /// Notes where the access units lie. Gives the number of bits behind them.
-    fn find(&mut self, mux: &Mux, mut bits: Bits<'_>) -> Result<usize, Fault> {
+    /// Notes where the access units lie. Returns the number of bits behind them.
+    fn find(&mut self, mux: &Mux, mut bits: BitCursor<'_>) -> Result<usize, Fault> {
         self.spans.clear();
         for _ in 0..mux.units {
             let len = match mux.constant {
@@ -153,7 +153,7 @@ impl Latm {
         Ok(bits.left())
     }
 
-    /// A `fresh` multiplex stands in the element itself.
+    /// Gives the units of a complete element. A `fresh` multiplex stands in the element itself.
     fn give(
         &mut self,
         (mux, fresh): (Mux, bool),
@@ -171,7 +171,7 @@ impl Latm {
         }
         units.rate.packet(packet.timestamp, mux.units, follows);
         for (index, (at, len)) in (0..).zip(&self.spans) {
-            let place = Place { timestamp: packet.timestamp, index };
+            let place = UnitTime { timestamp: packet.timestamp, index };
             let unit = element.get(at / 8..).and_then(|rest| rest.get(..*len)).unwrap_or_default();
             if at % 8 == 0 {
                 units.push(place, received, element.slice_ref(unit));
@@ -185,17 +185,19 @@ impl Latm {
 }
 
 impl Mux {
-    /// As `config=` has it, or the configuration of the sound alone, which some give instead.
+    /// Reads the multiplex that `config=` holds, or the configuration of the sound alone, which
+    /// some cameras give instead.
     fn declared(bytes: &[u8]) -> Result<Self, Fault> {
-        let mut bits = Bits::new(bytes);
+        let mut bits = BitCursor::new(bytes);
         Self::read(&mut bits).or_else(|fault| {
-            let config = Config::read(&mut Bits::new(bytes)).map_err(|_| fault)?;
+            let config = Config::read(&mut BitCursor::new(bytes)).map_err(|_| fault)?;
             Ok(Self { config, written: (0, bytes.len() * 8), units: 1, constant: None, other: 0 })
         })
     }
 
-    /// `StreamMuxConfig` of one program with one layer, version 0: ISO/IEC 14496-3 table 1.42.
-    fn read(bits: &mut Bits<'_>) -> Result<Self, Fault> {
+    /// Reads a `StreamMuxConfig` of one program with one layer, version 0 (ISO/IEC 14496-3 table
+    /// 1.42).
+    fn read(bits: &mut BitCursor<'_>) -> Result<Self, Fault> {
         let (second_version, same_time) = (bits.flag()?, bits.flag()?);
         let units = 1 + bits.read(6)?;
         let (more_programs, more_layers) = (bits.read(4)?, bits.read(3)?);
@@ -228,7 +230,8 @@ impl Mux {
         Ok(Self { config, written, units, constant, other })
     }
 
-    /// The `AudioSpecificConfig` in what the multiplex was read from, from the first bit of a byte on.
+    /// The `AudioSpecificConfig` in `source`, which the multiplex was read from, moved to begin at
+    /// a byte.
     fn config_in(&self, source: &[u8]) -> impl Iterator<Item = u8> {
         let (start, end) = self.written;
         let len = end.saturating_sub(start);
@@ -241,8 +244,8 @@ impl Mux {
     }
 }
 
-/// `PayloadLengthInfo`, ISO/IEC 14496-3 table 1.44.
-fn read_length(bits: &mut Bits<'_>) -> Result<usize, Fault> {
+/// Reads a `PayloadLengthInfo` (ISO/IEC 14496-3 table 1.44).
+fn read_length(bits: &mut BitCursor<'_>) -> Result<usize, Fault> {
     let mut len = 0;
     loop {
         let more = bits.read(8)?;

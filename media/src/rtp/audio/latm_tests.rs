@@ -26,7 +26,7 @@ fn plain(subframes: u32) -> Audio {
     open("mp4a-latm", 16000, 1, &[("cpresent", "0"), ("config", &config)]).unwrap()
 }
 
-/// Units, each after its length.
+/// Appends units, each after its length.
 fn with_lengths(bits: Writer, units: &[&[u8]]) -> Writer {
     units.iter().fold(bits, |mut bits, unit| {
         let mut len = unit.len();
@@ -41,7 +41,8 @@ fn element(units: &[&[u8]]) -> Vec<u8> {
     with_lengths(Writer::default(), units).bytes
 }
 
-/// An element that begins with its multiplex, or says that it is the one before.
+/// An element that begins with its multiplex, or that says, as `same`, that the multiplex is the
+/// one before.
 fn in_band(units: &[&[u8]], same: bool) -> Vec<u8> {
     let bits = Writer::default().put(1, same.into());
     let bits = if same { bits } else { mux(bits, units.len() as u32) };
@@ -118,7 +119,8 @@ fn whether_the_multiplex_is_in_band_is_found_out_where_nothing_says_it() {
 fn the_middle_of_an_element_does_not_tell_where_the_multiplex_is() {
     let config = declared(1);
     let mut audio = open("mp4a-latm", 16000, 1, &[("config", &config)]).unwrap();
-    // As an element without its multiplex, this would be the beginning of a longer one.
+    // Read as an element without its multiplex, this packet would be the beginning of a longer
+    // element.
     audio.push(&Packet { marker: false, ..packet(0, &[200, 1, 1]) }, 0, Instant::now());
     let unit = noise(7, 40);
     for n in 1..4 {

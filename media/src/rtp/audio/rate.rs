@@ -1,21 +1,23 @@
-//! In which rate the timestamps count, where the session description and the sound disagree.
+//! Finds the rate in which timestamps count, where the session description and the sound disagree.
 
 use super::config::Config;
 
-/// Steps between packets that fit one rate before it is taken.
+/// Steps between packets that must fit a rate before it is taken.
 const ENOUGH: u8 = 2;
 /// Packets to decide from; the declared rate is taken if they tell nothing.
 const PATIENCE: u8 = 6;
-/// A step is off by at most this part of itself: timestamps may be rounded to milliseconds.
+/// A step fits a rate if it is off by at most one part in so many: timestamps may be rounded to
+/// milliseconds.
 const TOLERANCE: u64 = 32;
 
 /// The rate of the timestamps, and how far apart access units are in it.
 #[derive(Debug)]
 pub(super) struct Rate {
     declared: u32,
-    /// Samples per second and per access unit of the sound; 0 as long as they are not known, and
-    /// for sound without access units.
+    /// Samples per second of the sound; 0 as long as they are not known, and for sound without
+    /// access units.
     core: u32,
+    /// Samples in an access unit; 0 as long as `core` is.
     samples: u32,
     used: u32,
     open: Option<Open>,
@@ -23,19 +25,19 @@ pub(super) struct Rate {
 
 #[derive(Debug, Default)]
 struct Open {
-    /// Timestamp and number of access units of the packet before.
+    /// Timestamp and number of access units of the newest packet.
     last: Option<(u32, u32)>,
     votes: [u8; 3],
     packets: u8,
 }
 
 impl Rate {
-    /// Of a rate in Hz declared by the session description; 0: it declares none.
+    /// A rate of `declared` Hz by the session description; 0 where it declares none.
     pub(super) fn new(declared: u32) -> Self {
         Self { declared, core: 0, samples: 0, used: declared, open: None }
     }
 
-    /// The sound's own rate is known or has changed.
+    /// Takes the sound's own rate, which is known now or has changed.
     pub(super) fn configure(&mut self, config: &Config) {
         if (self.core, self.samples) == (config.rate, config.samples) {
             return;
@@ -53,22 +55,23 @@ impl Rate {
         self.used
     }
 
-    /// It may yet change by the next few packets.
+    /// Whether the rate may yet change with the next few packets.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    /// Stays with what is used now.
+    /// Stays with the rate that is used now.
     pub(super) fn settle(&mut self) {
         self.open = None;
     }
 
-    /// So many access units in ticks, modulo 2³².
+    /// The duration of so many access units in ticks, modulo 2³².
     pub(super) fn ticks(&self, units: u32) -> u32 {
         span(units, self.samples, self.used, self.core) as u32
     }
 
-    /// A packet in which so many access units begin; `follows`: none was lost before it.
+    /// Learns from a packet in which so many access units begin. `follows` tells that no packet was
+    /// lost before it.
     pub(super) fn packet(&mut self, timestamp: u32, units: u32, follows: bool) {
         let Some(open) = &mut self.open else { return };
         let last = open.last.replace((timestamp, units));
@@ -134,7 +137,7 @@ mod tests {
         assert_eq!(after(8000, 16000, 4 * 1024, 4), (16000, false));
         assert_eq!(after(90000, 16000, 5760, 1), (90000, false));
         assert_eq!(after(90000, 16000, 64 * 90, 1), (90000, false));
-        // HE-AAC on a core of 16 kHz: the rate of its core, or the one it plays at.
+        // HE-AAC on a core of 16 kHz may count in the rate of its core, or in the rate it plays at.
         assert_eq!(after(32000, 16000, 2048, 1), (32000, false));
         assert_eq!(after(32000, 16000, 1024, 1), (16000, false));
         assert_eq!(after(16001, 16000, 2048, 1), (32000, false));

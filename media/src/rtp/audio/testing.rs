@@ -28,11 +28,12 @@ impl Audio {
         self.push(&packet(timestamp, payload), 0, Instant::now());
     }
 
-    /// Time and bytes of everything that waits.
+    /// Timestamp and bytes of every piece of sound that waits.
     pub(super) fn drain(&mut self) -> Vec<(u32, Vec<u8>)> {
         self.sounds().into_iter().map(|sound| (sound.timestamp, sound.data.to_vec())).collect()
     }
 
+    /// Every piece of sound that waits.
     pub(super) fn sounds(&mut self) -> Vec<Sound> {
         std::iter::from_fn(|| self.poll()).collect()
     }
@@ -41,11 +42,13 @@ impl Audio {
 /// Writes fields of any width, most significant bit first.
 #[derive(Clone, Default)]
 pub(super) struct Writer {
+    /// The bytes so far; zeros fill the last one.
     pub(super) bytes: Vec<u8>,
     len: usize,
 }
 
 impl Writer {
+    /// Appends `value` as a field of `width` bits.
     pub(super) fn put(mut self, width: u32, value: u32) -> Self {
         for at in (0..width).rev() {
             if self.len.is_multiple_of(8) {
@@ -58,10 +61,12 @@ impl Writer {
         self
     }
 
+    /// Appends whole bytes.
     pub(super) fn put_all(self, bytes: &[u8]) -> Self {
         bytes.iter().fold(self, |bits, byte| bits.put(8, (*byte).into()))
     }
 
+    /// Bits written so far.
     pub(super) fn bits(&self) -> usize {
         self.len
     }

@@ -26,7 +26,7 @@ fn aac_that_players_do_not_know_is_refused() {
     let refused = |parameters: &[(&str, &str)]| {
         open("mpeg4-generic", 16000, 1, parameters).unwrap_err().to_string()
     };
-    // Object type 39, AAC-ELD; 8, CELP.
+    // Object type 39 is AAC-ELD, 8 is CELP.
     assert_eq!(
         refused(&[("config", "f8e85000")]),
         "MPEG4-GENERIC with audio object type 39: set the camera's sound to AAC-LC or G.711"
@@ -57,7 +57,7 @@ fn the_sound_of_a_recording_survives_its_way_through_packets() {
             assert_eq!(sound.params, params, "as our FLV reader has them");
             at += 1024;
         }
-        assert!(at > 20 * 1024 || audio.is_none(), "{file}");
+        assert!(at > 20 * 1024, "{file} has sound");
     }
 }
 

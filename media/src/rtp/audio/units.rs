@@ -11,15 +11,15 @@ use super::rate::Rate;
 use crate::frame::{AudioCodec, AudioParams};
 use crate::rtp::Sound;
 
-/// A larger unit is none: AAC has at most 768 bytes per channel, and an RTP packet has less.
+/// Largest access unit in bytes: AAC has at most 768 bytes per channel, and an RTP packet has less.
 pub(super) const MAX_UNIT: usize = 64 << 10;
-/// More units in one packet are dropped.
+/// Most units that are taken from one packet.
 pub(super) const MAX_IN_PACKET: usize = 128;
-/// Units that wait to be taken.
+/// Most units that wait to be taken.
 const MAX_WAITING: usize = 256;
-/// Their bytes.
+/// Most bytes of units that wait to be taken.
 const MAX_WAITING_BYTES: usize = 1 << 20;
-/// Interleaved units that wait for one that belongs before them.
+/// Most interleaved units that wait for one that belongs before them.
 const WINDOW: usize = 32;
 /// Bytes allocated at once for units to come.
 const CHUNK: usize = 4 << 10;
@@ -29,6 +29,7 @@ const CHUNK: usize = 4 << 10;
 pub(super) struct Units {
     /// Units that came broken or incomplete.
     pub(super) dropped: u64,
+    /// The rate in which timestamps count.
     pub(super) rate: Rate,
     params: Option<Arc<AudioParams>>,
     config: Option<Config>,
@@ -36,21 +37,23 @@ pub(super) struct Units {
     partial: BytesMut,
     waiting: VecDeque<Unit>,
     waiting_bytes: usize,
-    /// Interleaved units by time, from the first packet with such on.
+    /// Interleaved units by time; `None` before the first packet that has any.
     interleaved: Option<Interleaved>,
 }
 
-/// When a unit is to be heard: so many units after the packet's timestamp.
+/// When a unit is to be heard: `index` units after the timestamp of its packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct UnitTime {
+    /// RTP timestamp of the packet.
     pub(super) timestamp: u32,
+    /// Units between the packet's timestamp and the unit.
     pub(super) index: u32,
 }
 
 #[derive(Debug)]
 struct Unit {
     params: Arc<AudioParams>,
-    place: Place,
+    place: UnitTime,
     received: Instant,
     data: Bytes,
 }
@@ -58,11 +61,12 @@ struct Unit {
 #[derive(Debug, Default)]
 struct Interleaved {
     held: VecDeque<Unit>,
-    /// Where the unit lies that follows the last one given.
+    /// Timestamp of the unit that follows the last one given.
     next: Option<u32>,
 }
 
 impl Units {
+    /// No units yet, of sound with `params`, if they are known, and timestamps of `clock_rate` Hz.
     pub(super) fn new(clock_rate: u32, params: Option<AudioParams>) -> Self {
         Self {
             dropped: 0,
@@ -76,7 +80,7 @@ impl Units {
         }
     }
 
-    /// Units from here on are AAC of this configuration, written out in `bytes`.
+    /// Sets the configuration of the AAC that follows; `bytes` are the same as written.
     pub(super) fn configure(&mut self, config: &Config, bytes: &[u8]) {
         self.rate.configure(config);
         self.config = Some(*config);
@@ -88,30 +92,32 @@ impl Units {
         }));
     }
 
-    /// The configuration in force says this of its core.
+    /// Whether the configuration in force says this of its core.
     pub(super) fn is_configured(&self, config: &Config) -> bool {
         self.config.as_ref() == Some(config)
     }
 
-    /// The configuration in force has these bytes.
+    /// Whether the configuration in force is written with these bytes.
     pub(super) fn is_written(&self, bytes: impl Iterator<Item = u8>) -> bool {
         self.params.as_ref().is_some_and(|params| params.config.iter().copied().eq(bytes))
     }
 
-    /// Room for a unit of `len` bytes, so that it need not move while it grows.
+    /// Makes room for a unit of `len` bytes, so that it need not move while it grows.
     pub(super) fn reserve(&mut self, len: usize) {
         self.partial.reserve(len);
     }
 
+    /// Adds bytes to the unit that is being put together.
     pub(super) fn append(&mut self, bytes: &[u8]) {
         self.partial.extend_from_slice(bytes);
     }
 
+    /// Adds bytes to the unit that is being put together, one by one.
     pub(super) fn extend(&mut self, bytes: impl Iterator<Item = u8>) {
         self.partial.extend(bytes);
     }
 
-    /// What is there of the unit that is being put together.
+    /// The bytes so far of the unit that is being put together.
     pub(super) fn partial(&self) -> &[u8] {
         &self.partial
     }
@@ -121,19 +127,20 @@ impl Units {
         self.partial.clear();
     }
 
-    /// The bytes put together.
+    /// Takes the bytes put together.
     pub(super) fn take(&mut self) -> Bytes {
         self.partial.split().freeze()
     }
 
-    /// The unit put together is complete.
-    pub(super) fn finish(&mut self, place: Place, received: Instant) {
+    /// Gives the unit that was put together.
+    pub(super) fn finish(&mut self, place: UnitTime, received: Instant) {
         let data = self.take();
         self.push(place, received, data);
     }
 
-    /// A unit is complete. Nothing is one without bytes, nor before its parameters are known.
-    pub(super) fn push(&mut self, place: Place, received: Instant, data: Bytes) {
+    /// Gives a complete unit. Without bytes there is none, and before its parameters are known it
+    /// is dropped.
+    pub(super) fn push(&mut self, place: UnitTime, received: Instant, data: Bytes) {
         if data.is_empty() {
             return;
         }
@@ -149,20 +156,20 @@ impl Units {
         unit.into_iter().for_each(|unit| self.give(unit));
     }
 
-    /// Units of this packet and of those that follow come out of order.
+    /// Notes that units of this packet and of those that follow come out of order.
     pub(super) fn interleave(&mut self) {
         self.interleaved.get_or_insert_default();
         self.rate.settle();
     }
 
-    /// Units come in order after all; those held go out as they are.
+    /// Notes that units come in order after all; those held go out as they are.
     pub(super) fn straighten(&mut self) {
         let held = self.interleaved.take().map(|order| order.held).unwrap_or_default();
         held.into_iter().for_each(|unit| self.give(unit));
     }
 
-    /// All units of a packet were pushed. Packets are in order by their first units, RFC 3640 3.2.3:
-    /// what lies before this one's is complete.
+    /// Notes that all units of a packet were pushed. Packets are in order by their first units (RFC
+    /// 3640 3.2.3), so everything before this packet's first unit is complete.
     pub(super) fn end_packet(&mut self, timestamp: u32) {
         while let Some(unit) =
             self.interleaved.as_mut().and_then(|order| order.due(timestamp, &self.rate))
@@ -171,7 +178,7 @@ impl Units {
         }
     }
 
-    /// The next unit. None is given before it is known in which rate its time counts.
+    /// The next unit; none before it is known in which rate timestamps count.
     pub(super) fn poll(&mut self) -> Option<Sound> {
         if self.rate.is_open() {
             return None;
@@ -198,14 +205,15 @@ impl Units {
     }
 }
 
-impl Place {
+impl UnitTime {
+    /// The unit's own timestamp.
     pub(super) fn at(self, rate: &Rate) -> u32 {
         self.timestamp.wrapping_add(rate.ticks(self.index))
     }
 }
 
 impl Interleaved {
-    /// Holds a unit; gives one that cannot be held any longer.
+    /// Holds a unit. Gives the first one where no more can be held.
     fn insert(&mut self, unit: Unit, rate: &Rate) -> Option<Unit> {
         let at = unit.place.at(rate);
         let before = self.held.iter().rposition(|held| !is_before(at, held.place.at(rate)));
@@ -213,12 +221,12 @@ impl Interleaved {
         if self.held.len() <= WINDOW { None } else { self.first(rate) }
     }
 
-    /// The first unit held, if nothing can come before it after a packet of this time.
+    /// The first unit held, if no unit before it can follow a packet of this time.
     fn due(&mut self, timestamp: u32, rate: &Rate) -> Option<Unit> {
         let at = self.held.front()?.place.at(rate);
-        // Rounding puts neighbours off by a tick.
+        // Rounding may put neighbours off by a tick.
         let adjoins = self.next.is_some_and(|next| at.wrapping_sub(next).wrapping_add(1) <= 2);
-        // So far ahead only before a clock jumped back.
+        // A unit is this far ahead only if the clock jumped back since.
         let reach = rate.ticks(2 * WINDOW as u32);
         let stale = at.wrapping_sub(timestamp) > reach;
         if adjoins || stale || !is_before(timestamp, at) { self.first(rate) } else { None }

@@ -1,20 +1,22 @@
-//! Sound brought to the picture without a step back.
+//! Brings sound to the picture without a step back.
 
 use crate::frame::CLOCK_HZ;
 
-/// Sound this far off, in ticks, is left where it is: sender reports are no more exact than a picture is long.
+/// Sound off by up to this, in ticks, is left where it is: sender reports are no more exact than a
+/// picture is long.
 const TOLERANCE: i64 = CLOCK_HZ / 25;
-/// A step forward up to this is done at once.
+/// Longest step forward, in ticks, that is done at once.
 const STEP: i64 = CLOCK_HZ / 10;
 
 /// Moves sound by a shift that may change at any time: forward by up to 100 ms at once, else by a quarter of
 /// each frame's duration. It then differs from the shift by 40 ms at most.
 #[derive(Clone, Debug, Default)]
 pub struct Slew {
-    /// Of the last frame, before it was moved.
+    /// Ticks of the newest frame, before it was moved.
     last: Option<i64>,
+    /// Ticks by which frames are moved now.
     applied: i64,
-    /// On the way to the shift.
+    /// Whether `applied` is on its way to the shift.
     moving: bool,
 }
 

@@ -3,7 +3,7 @@ use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use super::*;
 
 const MS: i64 = CLOCK_HZ / 1000;
-/// 1024 samples at 16 kHz.
+/// Ticks of 1024 samples at 16 kHz.
 const FRAME: i64 = 64 * MS;
 
 /// Where frames come out while the shift is as given; from `at` on, the number of frames.

@@ -1,4 +1,4 @@
-//! Packets that overtook one another are put in order again.
+//! Puts packets in order again that overtook one another.
 
 use std::collections::VecDeque;
 use std::mem::replace;
@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::{Doubt, History, JUMP};
 
-/// So many numbers may be waited for, and so many packets held at most.
+/// Most numbers that are waited for, and most packets that are held.
 const SPAN: u16 = 64;
-/// No packet is held longer.
+/// Longest time that a packet is held.
 const WAIT: Duration = Duration::from_millis(200);
-/// What is held, in bytes. A packet has at most 64 KiB, and there must be room for one when the waiting ends.
+/// Most bytes that are held. A packet has at most 64 KiB, and there must be room for one when the
+/// waiting ends.
 const BYTES: usize = 1 << 20;
 const FULL: usize = BYTES - (64 << 10);
 
@@ -19,11 +20,12 @@ const FULL: usize = BYTES - (64 << 10);
 pub struct Window {
     /// The number that is waited for, once there is one.
     next: Option<u16>,
-    /// Those to hand out, then those that wait, in the order of their numbers and all after `next`.
+    /// Packets to hand out, then packets that wait, in the order of their numbers and all after
+    /// `next`.
     held: VecDeque<Held>,
-    /// How many of them are to be handed out.
+    /// How many of the packets held are to be handed out.
     ready: usize,
-    /// Sum of their lengths.
+    /// Bytes of all packets held.
     bytes: usize,
     /// Number of the packet that came last.
     previous: u16,
@@ -35,11 +37,11 @@ pub struct Window {
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// It is the next one: use it now, then [`Window::poll`].
+    /// The packet is the next one: use it now, then call [`Window::poll`].
     Now,
-    /// It is held: [`Window::poll`] gives it back when it is its turn, which may be now.
+    /// The packet is held: [`Window::poll`] gives it back in its turn, which may be now.
     Hold,
-    /// It came before, or comes too late.
+    /// The packet came before, or comes too late.
     Drop,
 }
 
@@ -76,7 +78,7 @@ impl Window {
             // The number told is believed when it explains the first packet.
             ahead = if ahead < SPAN { ahead } else { self.begin(sequence) };
         } else if !self.doubt.weigh(!repeated) {
-            // A camera that repeats one number for ever.
+            // The camera repeats one number for ever.
             ahead = self.begin(sequence);
         } else if ahead > JUMP {
             let behind = ahead.wrapping_neg();
@@ -98,7 +100,7 @@ impl Window {
         self.hold(bytes, sequence, timestamp, now)
     }
 
-    /// The next packet of those that were held, if it is its turn.
+    /// The next packet that was held, if it is its turn.
     pub fn poll(&mut self, now: Instant) -> Option<Vec<u8>> {
         if self.ready == 0 {
             let waited = |held: &Held| now.saturating_duration_since(held.at) >= WAIT;
@@ -129,7 +131,8 @@ impl Window {
         Place::Drop
     }
 
-    /// A numbering begins at `sequence`: what is held is waited for no longer. How far ahead `sequence` is then.
+    /// Begins a numbering at `sequence`: nothing is waited for any longer. Returns how far ahead
+    /// `sequence` is then.
     fn begin(&mut self, sequence: u16) -> u16 {
         self.ready = self.held.len();
         self.next = Some(sequence);
@@ -137,7 +140,7 @@ impl Window {
         0
     }
 
-    /// Waits for nothing before `next`, nor for what is there.
+    /// Waits for no number before `next`, and for none that is held already.
     fn settle(&mut self, mut next: u16) {
         while let Some(held) = self.held.get(self.ready) {
             match held.sequence.wrapping_sub(next) {

@@ -11,7 +11,7 @@ struct Rig {
     window: Window,
     now: Instant,
     out: Vec<u16>,
-    /// How many of them had to be copied.
+    /// How many packets had to be copied.
     copied: usize,
 }
 
@@ -257,7 +257,7 @@ fn what_is_held_is_bounded_in_bytes() {
     assert!(numbers.iter().copied().eq((0..).step_by(2).take(numbers.len())));
     assert!(numbers.len() >= 1000 - 16, "{}", numbers.len());
 
-    // One who never polls.
+    // The window holds little even if nobody polls it.
     for n in (0..10_000).step_by(3) {
         window.push(&packet(n), n, n.into(), now);
         assert!(window.bytes <= BYTES && window.held.len() <= SPAN.into());

@@ -1,31 +1,31 @@
-//! NAL units out of payloads, into the unit at hand.
+//! Puts NAL units of payloads into the unit at hand.
 
 use super::nal::{self, Payload, Role, Slice};
 use super::unit::Full;
 use super::{MAX_SET, SEARCHED, Unit, Video, h264, h265};
 use crate::frame::VideoCodec;
-use crate::record::Kind;
+use crate::record::SetKind;
 use crate::rtp::Packet;
 
-/// Bytes of a NAL unit within which its slice header says what it must.
+/// First bytes of a NAL unit, within which a slice header says what it must.
 const HEAD: usize = 32;
 
 /// The NAL unit at hand.
 #[derive(Debug, Default)]
 pub(super) struct Nal {
-    place: Place,
-    /// Its first bytes, until they tell what it is.
+    place: Destination,
+    /// First bytes of the NAL unit, until they tell what it is.
     head: [u8; HEAD],
     len: usize,
-    /// Zero bytes at its end, at most 2.
+    /// Zero bytes at the end of the NAL unit, at most 2.
     zeros: u8,
-    /// Of the packet it began in.
+    /// Timestamp of the packet in which the NAL unit began.
     timestamp: u32,
 }
 
-/// Where its bytes go.
+/// Where the bytes of the NAL unit go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Destination {
     #[default]
     None,
     Head,
@@ -42,9 +42,9 @@ enum Purpose {
 }
 
 impl Nal {
-    /// It began, and may belong to the unit at hand or to the next.
+    /// Whether the NAL unit began and may belong to the unit at hand or to the next.
     pub(super) fn is_undecided(&self) -> bool {
-        self.place == Place::Head && self.len > 0
+        self.place == Destination::Head && self.len > 0
     }
 
     fn head(&self) -> &[u8] {
@@ -53,10 +53,11 @@ impl Nal {
 }
 
 impl Video {
-    /// Takes a payload. `broken` tells that what came before it is not known.
+    /// Takes a payload. `broken` tells that a packet before it is missing.
     pub(super) fn payload(&mut self, packet: &Packet<'_>, broken: bool) {
         let bytes = packet.payload;
-        // No NAL unit begins with three zero bytes or a start code: these are byte streams.
+        // Payloads that begin with three zero bytes or a start code are byte streams, since no NAL
+        // unit does.
         if let Some(nal) = nal::after_code(bytes) {
             return self.whole(&[], nal);
         }
@@ -82,13 +83,13 @@ impl Video {
     /// Begins a NAL unit with its header, or with nothing if that follows.
     pub(super) fn begin_nal(&mut self, header: &[u8]) {
         self.end_nal();
-        self.nal.place = Place::Head;
+        self.nal.place = Destination::Head;
         (self.nal.len, self.nal.zeros) = (0, 0);
         self.nal.timestamp = self.timestamp;
         self.fill_head(header, HEAD);
     }
 
-    /// Moves bytes into the head, as far as there is room; the rest.
+    /// Moves bytes into the head, as far as there is room. Returns the rest.
     fn fill_head<'b>(&mut self, bytes: &'b [u8], most: usize) -> &'b [u8] {
         let room = most.saturating_sub(self.nal.len).min(bytes.len());
         let (head, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
@@ -99,7 +100,7 @@ impl Video {
         rest
     }
 
-    /// As [`Video::feed`], for the front of what a packet holds.
+    /// Does the same as [`Video::feed`] with the front of what a packet holds.
     pub(super) fn feed_front(&mut self, bytes: &[u8]) {
         match nal::after_code(bytes) {
             Some(rest) => {
@@ -110,13 +111,14 @@ impl Video {
         }
     }
 
-    /// Takes the next bytes of the NAL unit, and those of others behind start codes.
+    /// Takes the next bytes of the NAL unit, and NAL units behind start codes in them.
     fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && self.nal.place != Place::None {
+        while !bytes.is_empty() && self.nal.place != Destination::None {
             let missing = self.header_len().saturating_sub(self.nal.len);
-            if self.nal.place == Place::Head && missing > 0 {
+            if self.nal.place == Destination::Head && missing > 0 {
                 bytes = self.fill_head(bytes, self.header_len());
-                // No header ends with a zero: it is the front of a start code.
+                // Zeros at the end of the header are the front of a start code, since no header
+                // ends with a zero.
                 self.nal.zeros = nal::trailing_zeros(0, self.nal.head());
                 continue;
             }
@@ -135,7 +137,7 @@ impl Video {
     }
 
     fn put(&mut self, mut bytes: &[u8]) {
-        if self.nal.place == Place::Head {
+        if self.nal.place == Destination::Head {
             bytes = self.fill_head(bytes, HEAD);
             let role = if self.nal.len > self.header_len() { self.role() } else { None };
             match role {
@@ -143,25 +145,25 @@ impl Video {
                 None if self.nal.len < HEAD => return,
                 None => self.give_up_nal(),
             }
-            if let Place::Kept(..) = self.nal.place {
+            if let Destination::Kept(..) = self.nal.place {
                 let (head, len) = (self.nal.head, self.nal.len);
                 self.keep(head.get(..len).unwrap_or_default());
             }
         }
-        if let Place::Kept(..) = self.nal.place {
+        if let Destination::Kept(..) = self.nal.place {
             self.keep(bytes);
         }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let Place::Kept(start, purpose) = self.nal.place else { return };
+        let Destination::Kept(start, purpose) = self.nal.place else { return };
         match purpose {
             Purpose::Slice => self.slice_timestamp = Some(self.timestamp),
             Purpose::Sei => {}
-            // It is taken away again when it ends.
+            // A set that is too long is taken away again when it ends.
             Purpose::Set if self.unit.data.len() + bytes.len() - start > MAX_SET + 4 => {
                 self.unit.remove_nal(start);
-                self.nal.place = Place::Skipped;
+                self.nal.place = Destination::Skipped;
                 return;
             }
             Purpose::Set => {}
@@ -177,15 +179,15 @@ impl Video {
     /// Ends the NAL unit at hand, if there is one.
     pub(super) fn end_nal(&mut self) {
         match std::mem::take(&mut self.nal.place) {
-            // A header alone is nothing.
-            Place::Head if self.nal.len > self.header_len() => self.give_up_nal(),
-            Place::Kept(start, Purpose::Set) => {
+            // A header alone is no NAL unit.
+            Destination::Head if self.nal.len > self.header_len() => self.give_up_nal(),
+            Destination::Kept(start, Purpose::Set) => {
                 let nal = self.unit.end_nal(start);
                 let kind = self.sets.store(nal);
-                self.unit.in_band |= kind == Some(Kind::Sps);
+                self.unit.in_band |= kind == Some(SetKind::Sps);
                 self.unit.remove_nal(start);
             }
-            Place::Kept(start, purpose) => {
+            Destination::Kept(start, purpose) => {
                 let nal = self.unit.end_nal(start);
                 if purpose == Purpose::Sei && self.codec == VideoCodec::H264 {
                     let recovery = h264::recovery_point(nal);
@@ -194,30 +196,30 @@ impl Video {
             }
             _ => {}
         }
-        self.nal.place = Place::None;
+        self.nal.place = Destination::None;
     }
 
-    /// The NAL unit's head does not tell what it must.
+    /// Gives up the NAL unit, whose head does not tell what it must.
     fn give_up_nal(&mut self) {
-        self.nal.place = Place::Skipped;
+        self.nal.place = Destination::Skipped;
         if self.is_slice() {
             self.damage();
         }
     }
 
-    /// Something of the unit is missing.
+    /// Notes that something of the unit is missing.
     pub(super) fn damage(&mut self) {
         self.unit.damage();
         self.unit.timestamp = self.timestamp;
-        self.nal.place = Place::Skipped;
+        self.nal.place = Destination::Skipped;
     }
 
     /// Decides where the NAL unit at hand goes; ends the unit that it does not belong to.
-    fn place(&mut self, role: Role) -> Place {
+    fn place(&mut self, role: Role) -> Destination {
         let timestamp = self.nal.timestamp;
         let same_time = self.unit.has_slice && self.unit.timestamp == timestamp;
         match role {
-            Role::Foreign => return Place::Skipped,
+            Role::Foreign => return Destination::Skipped,
             Role::Slice(slice) => return self.slice(slice),
             // Each field of a frame may have its own delimiter and information.
             Role::Set | Role::Sei | Role::Delimiter if same_time && self.unit.lacks_field() => {}
@@ -234,11 +236,11 @@ impl Video {
             Role::Suffix if self.unit.has_slice && !self.unit.damaged => {
                 self.begin_kept(Purpose::Sei)
             }
-            _ => Place::Skipped,
+            _ => Destination::Skipped,
         }
     }
 
-    fn slice(&mut self, slice: Slice) -> Place {
+    fn slice(&mut self, slice: Slice) -> Destination {
         self.slices_seen = true;
         let timestamp = self.nal.timestamp;
         let second = self.unit.timestamp == timestamp && self.unit.is_second_field(slice);
@@ -246,14 +248,14 @@ impl Video {
             self.border();
         }
         if !slice.first && !self.unit.has_slice {
-            // The rest of a picture: of one that was taken for complete, or its start is missing.
+            // This is the rest of a picture that was taken for complete, or whose start is missing.
             if self.early.take().is_some() {
                 self.markers.refute();
             }
             self.damage();
         }
         if self.unit.damaged {
-            return Place::Skipped;
+            return Destination::Skipped;
         }
         if slice.first {
             self.early = None;
@@ -274,7 +276,7 @@ impl Video {
         self.begin_kept(Purpose::Slice)
     }
 
-    /// The NAL unit at hand belongs to the next unit.
+    /// Ends the unit, since the NAL unit at hand belongs to the next one.
     fn border(&mut self) {
         if self.unit.has_slice {
             self.finish();
@@ -283,7 +285,7 @@ impl Video {
         }
     }
 
-    /// What came with a marker before any slice belongs to the picture of its own time.
+    /// Drops what came with a marker before any slice, if it is of another time than the picture.
     fn forget_closed(&mut self, timestamp: u32) {
         if self.unit.closed.take_if(|closed| *closed != timestamp).is_some() {
             self.unit.data.clear();
@@ -291,12 +293,12 @@ impl Video {
         }
     }
 
-    fn begin_kept(&mut self, purpose: Purpose) -> Place {
+    fn begin_kept(&mut self, purpose: Purpose) -> Destination {
         match self.unit.begin_nal() {
-            Ok(start) => Place::Kept(start, purpose),
+            Ok(start) => Destination::Kept(start, purpose),
             Err(Full) => {
                 self.damage();
-                Place::Skipped
+                Destination::Skipped
             }
         }
     }
@@ -308,7 +310,7 @@ impl Video {
         }
     }
 
-    /// True if the NAL unit at hand is a slice, by its header.
+    /// Whether the NAL unit at hand is a slice, by its header.
     fn is_slice(&self) -> bool {
         self.nal.head().first().is_some_and(|header| match self.codec {
             VideoCodec::H264 => h264::is_slice(*header),
@@ -316,6 +318,7 @@ impl Video {
         })
     }
 
+    /// Bytes of a NAL unit's header.
     pub(super) fn header_len(&self) -> usize {
         match self.codec {
             VideoCodec::H264 => 1,

@@ -1,5 +1,6 @@
-//! Which NAL unit a fragment belongs to. Cameras set the bit for the last one anyhow, so a NAL unit
-//! ends where another begins; some never set the bit for the first one, others always.
+//! Finds the NAL unit that a fragment belongs to. Cameras set the bit for the last fragment at any
+//! place, so a NAL unit ends where another begins; some never set the bit for the first one, others
+//! always.
 
 use super::nal::Fragment;
 use super::{Early, Video};
@@ -7,14 +8,15 @@ use super::{Early, Video};
 /// The NAL unit whose fragments come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
+    /// Type of the NAL unit.
     pub(super) kind: u8,
     timestamp: u32,
-    /// The last fragment had the end bit or the marker, whatever that means.
+    /// Whether the newest fragment had the end bit or the marker, which need not be true.
     pub(super) ended: bool,
 }
 
 impl Video {
-    /// Takes a fragment. `broken` tells that what came before it is not known.
+    /// Takes a fragment. `broken` tells that a packet before it is missing.
     pub(super) fn fragment(&mut self, fragment: Fragment<'_>, broken: bool) {
         let Fragment { start, end, kind, header, data } = fragment;
         if data.is_empty() && !start {
@@ -37,8 +39,8 @@ impl Video {
         self.feed_front(data);
     }
 
-    /// A fragment says that it is the first, as every one does of this camera: none lacked the bit
-    /// where a NAL unit has to go on.
+    /// Whether a fragment says that it is the first only because every one of this camera does: no
+    /// fragment lacked the bit where a NAL unit has to go on.
     fn repeats_start(&self, kind: u8) -> bool {
         !self.rests_seen
             && self.open.as_ref().is_some_and(|open| {
@@ -46,26 +48,27 @@ impl Video {
             })
     }
 
-    /// A fragment that does not say that it is the first belongs to the NAL unit before it.
+    /// Whether a fragment that does not say that it is the first belongs to the NAL unit before it.
     fn goes_on(&self, kind: u8) -> bool {
         self.open.as_ref().is_some_and(|open| {
-            // A camera that never says it is known by its timestamps.
+            // A camera that never sets the bit for the first fragment is understood by its
+            // timestamps.
             let unsaid = !self.starts_seen || open.ended;
             open.kind == kind && (open.timestamp == self.timestamp || !unsaid)
         })
     }
 
-    /// A fragment that does not say so is the first of its NAL unit.
+    /// Whether a fragment is the first of its NAL unit although it does not say so.
     fn begins_unsaid(&self, broken: bool) -> bool {
         let whole = !self.unit.damaged || !self.starts_seen;
         !broken && whole && self.slice_timestamp != Some(self.timestamp)
     }
 
-    /// A fragment whose beginning is missing.
+    /// Takes a fragment whose NAL unit lacks its beginning.
     fn stray(&mut self, kind: u8) {
         let rest = Early { fragment: Some(kind), timestamp: self.timestamp };
         if self.early.take() == Some(rest) {
-            // It goes on after it was taken for complete.
+            // The picture goes on after it was taken for complete.
             self.markers.refute();
         }
         self.slice_timestamp = Some(self.timestamp);

@@ -1,4 +1,4 @@
-//! Which access units are given as pictures: complete ones that can be decoded.
+//! Decides which access units are given as pictures: complete ones that can be decoded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,40 +8,41 @@ use super::unit::Unit;
 use crate::frame::VideoParams;
 use crate::rtp::Picture;
 
-/// A stream that shows no key picture for this long has none that say that they are.
+/// A stream that shows no key picture for this long does not mark its key pictures.
 const KEYLESS: Duration = Duration::from_secs(3);
 
+/// Lets the pictures of one stream pass, or not.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    force: Option<Force>,
+    force: Option<InForce>,
     /// When the stream began.
     pub(super) began: Option<Instant>,
-    /// Nothing but a key picture may follow.
+    /// Whether nothing but a key picture may follow.
     pub(super) needs_key: bool,
-    /// Leading pictures refer to what was not given.
+    /// Whether leading pictures refer to pictures that were not given.
     fresh: bool,
-    /// A key picture was given.
+    /// Whether a key picture was given.
     had_key: bool,
-    /// An IDR picture or a recovery point that can be believed was seen.
+    /// Whether an IDR picture or a believable recovery point was seen.
     tells_keys: bool,
-    /// Timestamp of the key picture before, while pictures shown before it may follow.
+    /// Timestamp of the newest key picture, while pictures shown before it may follow.
     open: Option<u32>,
     /// Pictures given up.
     pub(super) dropped: u64,
-    /// Bytes to expect of pictures: others, and key pictures.
+    /// Bytes to expect of a picture that is no key, and of a key picture.
     usual: [usize; 2],
 }
 
 /// The parameters in force.
 #[derive(Debug)]
-struct Force {
+struct InForce {
     sps: u8,
     params: Arc<VideoParams>,
     reorder_depth: Option<usize>,
 }
 
 impl Gate {
-    /// Judges a unit that holds a slice. `None` if it is not to be given.
+    /// The picture that a unit with a slice makes; `None` if it is not to be given.
     pub(super) fn judge(&mut self, unit: Unit, sets: &mut Sets) -> Option<Picture> {
         let key = self.is_key(&unit);
         if unit.damaged {
@@ -62,8 +63,8 @@ impl Gate {
         if key {
             self.fresh = self.needs_key || !self.had_key;
             (self.had_key, self.needs_key) = (true, false);
-            // Pictures in front of an IDR picture refer to nothing behind it; the pictures of a
-            // gradual refresh come in the order they are shown.
+            // Pictures shown before an IDR picture refer to nothing behind it, and the pictures of
+            // a gradual refresh come in the order they are shown.
             let open = !unit.refresh && unit.recovery.is_none_or(|pictures| pictures == 0);
             self.open = open.then_some(timestamp);
         } else if let Some(key_timestamp) = self.open {
@@ -80,18 +81,19 @@ impl Gate {
         Some(Picture { params, key, leading, timestamp, received, data: unit.into_bytes() })
     }
 
-    /// A picture cannot be given, nor what refers to it.
+    /// Notes that a picture cannot be given, nor what refers to it.
     pub(super) fn refuse(&mut self) {
         self.dropped += 1;
         self.needs_key = true;
     }
 
-    /// Bytes to reserve for a picture.
+    /// Number of bytes to reserve for a picture.
     pub(super) fn room(&self, key: bool) -> usize {
         let usual = self.usual[usize::from(key)];
         usual + usual / 8 + 64
     }
 
+    /// Number of pictures that a decoder must hold back, as the parameters in force say.
     pub(super) fn reorder_depth(&self) -> Option<usize> {
         self.force.as_ref()?.reorder_depth
     }
@@ -99,7 +101,8 @@ impl Gate {
     fn is_key(&mut self, unit: &Unit) -> bool {
         let told = unit.refresh
             || match unit.recovery {
-                // Pictures that refer to others recover nothing at once, whatever they say.
+                // A recovery point that claims to be immediate is wrong if its picture refers to
+                // others.
                 Some(0) => unit.intra,
                 Some(_) => true,
                 None => false,
@@ -107,7 +110,7 @@ impl Gate {
         self.tells_keys |= told;
         let since = self.began.zip(unit.received);
         let age = since.map_or(Duration::ZERO, |(began, now)| now.saturating_duration_since(began));
-        // What comes nearest to a key picture must do, the better sign first.
+        // The picture that comes nearest to a key picture must do, the better sign first.
         let nearest = (unit.recovery.is_some() || unit.in_band && unit.intra) && age >= KEYLESS
             || unit.intra && age >= 2 * KEYLESS;
         told || !self.tells_keys && nearest
@@ -125,7 +128,7 @@ impl Gate {
             sets.settle();
             let same = self.force.take().map(|force| force.params).filter(|old| **old == params);
             let params = same.unwrap_or_else(|| Arc::new(params));
-            self.force = Some(Force { sps, params, reorder_depth });
+            self.force = Some(InForce { sps, params, reorder_depth });
         }
         Some(self.force.as_ref()?.params.clone())
     }

@@ -65,7 +65,7 @@ pub(super) fn is_slice(header: u8) -> bool {
 fn slice(kind: u8, rest: &[u8], sets: &Sets) -> Option<Slice> {
     let bits = &mut Bits::new(rest);
     let first = bits.ue()? == 0;
-    // The types from 5 on say that all slices of the picture are alike: P, B, I, SP, SI.
+    // Slice types from 5 on say that all slices of the picture are alike: P, B, I, SP, SI.
     let intra = matches!(bits.ue_up_to(9)? % 5, 2 | 4);
     let pps = bits.ue_up_to(255)? as u8;
     let mut field = None;
@@ -92,7 +92,7 @@ pub(super) fn recovery_point(nal: &[u8]) -> Option<u32> {
     }
 }
 
-/// A type or a size: 255 for each byte of that value, and the next byte (7.3.2.3.1).
+/// Reads a type or a size of SEI: 255 for each byte of that value, and the next byte (7.3.2.3.1).
 fn sei_number(bits: &mut Bits<'_>) -> Option<u32> {
     let mut number = 0u32;
     loop {

@@ -7,7 +7,7 @@ const RASL_N: u8 = 8;
 const RASL_R: u8 = 9;
 const BLA_W_LP: u8 = 16;
 const CRA: u8 = 21;
-/// No slice has a higher type.
+/// Highest type of a slice.
 const LAST_SLICE: u8 = 31;
 const VPS: u8 = 32;
 const PPS: u8 = 34;
@@ -49,7 +49,7 @@ pub(super) fn payload(bytes: &[u8], don: bool) -> Payload<'_> {
 /// What the NAL unit is that begins with `head`; `None` if that is not enough to tell.
 pub(super) fn role(head: &[u8]) -> Option<Role> {
     let ([first, second], rest) = head.split_first_chunk()?;
-    // The forbidden bit, another layer than the base, or no temporal identifier.
+    // The NAL unit has the forbidden bit, another layer than the base, or no temporal identifier.
     if first & 0x81 != 0 || second & 0xf8 != 0 || second & 7 == 0 {
         return Some(Role::Foreign);
     }

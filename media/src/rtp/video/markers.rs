@@ -1,12 +1,12 @@
-//! Whether the marker bit says what it should: that a picture is complete.
+//! Learns whether the marker bit says what it should: that a picture is complete.
 
 use super::unit::Unit;
 
-/// Pictures in a row whose marker was right before markers are trusted.
+/// Pictures in a row whose marker must be right before markers are trusted.
 const PROOF: u8 = 8;
 
-/// Markers on fragments without the end bit are judged apart: some cameras set them on every
-/// fragment, others never set the end bit.
+/// What is known of a stream's markers. Those on fragments without the end bit are judged apart:
+/// some cameras set them on every fragment, others never set the end bit.
 #[derive(Debug, Default)]
 pub(super) struct Markers {
     right: [u8; 2],
@@ -14,21 +14,23 @@ pub(super) struct Markers {
 }
 
 impl Markers {
-    /// A marker, on an `open` fragment or not, ends the picture.
+    /// Whether a marker, on an `open` fragment or not, ends the picture.
     pub(super) fn are_trusted(&self, open: bool) -> bool {
         !self.refuted && self.right[usize::from(open)] >= PROOF
     }
 
-    /// Pictures came of late whose marker was right.
+    /// Whether the marker of recent pictures was right.
     pub(super) fn are_likely(&self) -> bool {
         !self.refuted && self.right != [0, 0]
     }
 
-    /// A picture went on after its marker was believed: never again.
+    /// Notes that a picture went on after its marker was believed: markers are never believed
+    /// again.
     pub(super) fn refute(&mut self) {
         self.refuted = true;
     }
 
+    /// Whether a picture went on after its marker was believed.
     pub(super) fn are_refuted(&self) -> bool {
         self.refuted
     }

@@ -22,24 +22,26 @@ pub(super) enum Role {
 /// What the header of a slice says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slice {
-    /// It is the first of its picture.
+    /// Whether the slice is the first of its picture.
     pub(super) first: bool,
-    /// H.264: of an IDR picture. H.265: of an IRAP picture.
+    /// Whether the slice is of an IDR picture (H.264) or of an IRAP picture (H.265).
     pub(super) refresh: bool,
-    /// It refers to no other picture. Not told of H.265.
+    /// Whether the slice refers to no other picture; always false for H.265.
     pub(super) intra: bool,
-    /// Of a RASL picture.
+    /// Whether the slice is of a RASL picture.
     pub(super) skipped: bool,
-    /// Number of its picture parameter set.
+    /// Number of the slice's picture parameter set.
     pub(super) pps: u8,
-    /// The field it is part of, where it is not part of a frame.
+    /// The field that the slice is part of, where it is not part of a frame.
     pub(super) field: Option<Field>,
 }
 
 /// A field of an H.264 frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Field {
+    /// Number of the frame (`frame_num`).
     pub(super) frame_num: u32,
+    /// Whether the field is the bottom one.
     pub(super) bottom: bool,
 }
 
@@ -50,7 +52,7 @@ pub(super) enum Payload<'a> {
     Single(&'a [u8], &'a [u8]),
     /// Several NAL units.
     Aggregate(Entries<'a>),
-    /// A part of one.
+    /// A part of a NAL unit.
     Fragment(Fragment<'a>),
     /// Nothing the agent reads.
     Nothing,
@@ -59,21 +61,23 @@ pub(super) enum Payload<'a> {
 /// Part of a NAL unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fragment<'a> {
-    /// The bit for the first part.
+    /// Whether the bit for the first part is set.
     pub(super) start: bool,
-    /// The bit for the last part.
+    /// Whether the bit for the last part is set.
     pub(super) end: bool,
     /// Type of the NAL unit.
     pub(super) kind: u8,
     /// The NAL unit's header: one byte in H.264, two in H.265.
     pub(super) header: [u8; 2],
+    /// Bytes of the NAL unit behind its header.
     pub(super) data: &'a [u8],
 }
 
-/// NAL units of an aggregation packet, each after its 2-byte length. What is empty is left out, and
-/// nothing is read behind what is cut short.
+/// NAL units of an aggregation packet, each after its 2-byte length. Empty ones are left out, and
+/// one that is cut short is the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entries<'a> {
+    /// Bytes that were not read yet.
     pub(super) rest: &'a [u8],
     /// Bytes before each length but the first: a difference of decoding order numbers.
     pub(super) gap: usize,
@@ -101,15 +105,16 @@ pub(super) fn after_code(bytes: &[u8]) -> Option<&[u8]> {
     (zeros >= 2).then_some(nal)
 }
 
-/// The first start code in `bytes`, of which `zeros` zero bytes came before: how many bytes lie
-/// before it, and where what follows it begins.
+/// Finds the first start code in `bytes`, which follow `zeros` zero bytes. Returns how many bytes
+/// lie before the code, and where what follows it begins.
 pub(super) fn find_code(zeros: u8, bytes: &[u8]) -> Option<(usize, usize)> {
     match (zeros, bytes) {
         (2.., [1, ..]) => return Some((0, 1)),
         (1.., [0, 1, ..]) => return Some((0, 2)),
         _ => {}
     }
-    // A code ends with its only byte that is not 0: two of three bytes are passed unread.
+    // The only byte of a code that is not 0 is its last, so that two of three bytes are passed
+    // unread.
     let mut at = 2;
     while let Some(byte) = bytes.get(at) {
         at += match byte {
@@ -122,13 +127,13 @@ pub(super) fn find_code(zeros: u8, bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-/// A NAL unit ends with a byte that is not 0 (B.1).
+/// A NAL unit without the zeros behind it: it ends with a byte that is not 0 (B.1).
 pub(super) fn without_zeros(nal: &[u8]) -> &[u8] {
     let len = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     nal.get(..len).unwrap_or_default()
 }
 
-/// Zero bytes at the end of `bytes`, of which `before` came before; more than 2 are 2.
+/// Zero bytes at the end of `bytes`, which follow `before` zero bytes; more than 2 count as 2.
 pub(super) fn trailing_zeros(before: u8, bytes: &[u8]) -> u8 {
     match bytes {
         [.., 0, 0] => 2,

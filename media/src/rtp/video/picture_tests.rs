@@ -1,4 +1,4 @@
-//! Which pictures are given, and with which parameters.
+//! Tests of which pictures are given, and with which parameters.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::frame::VideoParams;
 use VideoCodec::{H264, H265};
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
 
-/// Timestamps of the pictures: key, leading.
+/// Timestamp of each picture, whether it is a key, and whether it is leading.
 fn given(stream: &mut Stream) -> Vec<(u32, bool, bool)> {
     stream.end();
     let pictures = stream.pictures.drain(..);
@@ -97,7 +97,7 @@ fn changed_parameters_come_into_force_with_a_key_picture() {
     let mut stream = Stream::known();
     stream.send(0, true, &idr(b"a")).send(1, true, &p(b"b"));
     stream.send(2, false, &other).send(2, false, &changed).send(2, true, &idr(b"c"));
-    // A picture that uses a changed set cannot be decoded by who has the record.
+    // A picture that uses a changed set cannot be decoded with the old record.
     stream.send(3, false, PPS).send(3, true, &p(b"d")).send(4, true, &p(b"e"));
     stream.send(5, true, &idr(b"f")).end();
     let seen: Vec<_> = stream

@@ -9,24 +9,33 @@ use crate::frame::{VideoCodec, VideoParams};
 use crate::rtp::{Packet, Picture};
 pub(super) use crate::testing::Writer;
 
-/// 320x180 without reordering, from x264.
+/// An SPS of x264: 320x180 without reordering.
 pub(super) const SPS: &[u8] =
     b"\x67\x64\0\x0c\xac\xb2\x02\x83\x3f\x3e\x02\x20\0\0\x03\0\x20\0\0\x06\x41\xe2\x85\x49";
+/// A PPS of x264 that refers to [`SPS`].
 pub(super) const PPS: &[u8] = b"\x68\xeb\xc3\xcb\x22\xc0";
+/// An access unit delimiter.
 pub(super) const AUD: &[u8] = b"\x09\xf0";
+/// Supplemental information without a meaning.
 pub(super) const SEI: &[u8] = b"\x06\x05\x02ab\x80";
+/// Filler data.
 pub(super) const FILLER: &[u8] = b"\x0c\xff\xff\xff\x80";
+/// [`SPS`] and [`PPS`] in base64.
 pub(super) const SETS: &str = "Z2QADKyyAoM/PgIgAAADACAAAAZB4oVJ,aOvDyyLA";
 
-/// Of x265, 320x180.
+/// A VPS of x265: 320x180.
 pub(super) const HEVC_VPS: &[u8] =
     b"\x40\x01\x0c\x01\xff\xff\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3c\x95\x98\x09";
+/// An SPS of x265: 320x180.
 pub(super) const HEVC_SPS: &[u8] =
     b"\x42\x01\x01\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3c\xa0\x0a\x08\x0b\x9f\x79\x64\xa9\x24\
       \xca\xf0\x16\x80\x80\0\0\x03\0\x80\0\0\x0c\x84";
+/// A PPS of x265.
 pub(super) const HEVC_PPS: &[u8] = b"\x44\x01\xc1\x72\xb4\x62\x40";
 
+/// `slice_type` of a picture of I slices.
 pub(super) const I: u32 = 7;
+/// `slice_type` of a picture of P slices.
 pub(super) const P: u32 = 5;
 
 /// An H.264 slice: header byte, `first_mb_in_slice`, `slice_type`, and what follows.
@@ -34,14 +43,17 @@ pub(super) fn slice(header: u8, first_mb: u32, kind: u32, tail: &[u8]) -> Vec<u8
     pps_slice(header, first_mb, kind, 0, tail)
 }
 
+/// An H.264 slice that uses the PPS of this number.
 pub(super) fn pps_slice(header: u8, first_mb: u32, kind: u32, pps: u32, tail: &[u8]) -> Vec<u8> {
     Writer::default().ue(first_mb).ue(kind).ue(pps).u(5, 4).nal(&[header], tail)
 }
 
+/// An H.264 IDR picture of one slice.
 pub(super) fn idr(tail: &[u8]) -> Vec<u8> {
     slice(0x65, 0, I, tail)
 }
 
+/// An H.264 P picture of one slice.
 pub(super) fn p(tail: &[u8]) -> Vec<u8> {
     slice(0x41, 0, P, tail)
 }
@@ -72,7 +84,7 @@ pub(super) fn hevc(kind: u8, first: bool, tail: &[u8]) -> Vec<u8> {
     head.ue(0).u(5, 4).nal(&[kind << 1, 1], tail)
 }
 
-/// FU-A or FU packets of `size` bytes of content.
+/// Fragments of a NAL unit, FU-A or FU, with `size` bytes of content each.
 pub(super) fn fragments(codec: VideoCodec, nal: &[u8], size: usize) -> Vec<Vec<u8>> {
     let (header, body) = nal.split_at(if codec == VideoCodec::H264 { 1 } else { 2 });
     let count = body.chunks(size).len();
@@ -89,7 +101,7 @@ pub(super) fn fragments(codec: VideoCodec, nal: &[u8], size: usize) -> Vec<Vec<u
         .collect()
 }
 
-/// STAP-A or AP.
+/// An aggregation packet, STAP-A or AP.
 pub(super) fn aggregate(codec: VideoCodec, nals: &[&[u8]]) -> Vec<u8> {
     let mut packet = match codec {
         VideoCodec::H264 => vec![0x78],
@@ -102,6 +114,7 @@ pub(super) fn aggregate(codec: VideoCodec, nals: &[&[u8]]) -> Vec<u8> {
     packet
 }
 
+/// NAL units with a start code before each.
 pub(super) fn glued(nals: &[&[u8]]) -> Vec<u8> {
     nals.iter().flat_map(|nal| [&[0, 0, 0, 1], *nal].concat()).collect()
 }
@@ -150,27 +163,33 @@ pub(super) fn record_sets(params: &VideoParams) -> Vec<Vec<u8>> {
 
 /// A stream on its way: packets, a clock, and the pictures that came.
 pub(super) struct Stream {
+    /// The subject.
     pub(super) video: Video,
+    /// The time by the test's clock.
     pub(super) now: Instant,
+    /// Pictures that came since the last call of [`Stream::take`].
     pub(super) pictures: Vec<Picture>,
 }
 
 impl Stream {
-    /// H.264 of known parameters.
+    /// A stream of H.264 whose parameters are known.
     pub(super) fn known() -> Self {
         let mut stream = Self::new(VideoCodec::H264);
         stream.video.describe(SETS);
         stream
     }
 
+    /// A stream whose parameters are unknown.
     pub(super) fn new(codec: VideoCodec) -> Self {
         Self { video: Video::new(codec), now: Instant::now(), pictures: Vec::new() }
     }
 
+    /// Sends a packet that follows the one before.
     pub(super) fn send(&mut self, timestamp: u32, marker: bool, payload: &[u8]) -> &mut Self {
         self.after_loss(0, timestamp, marker, payload)
     }
 
+    /// Sends a packet before which others were lost.
     pub(super) fn after_loss(
         &mut self,
         lost: u32,
@@ -184,7 +203,7 @@ impl Stream {
         self
     }
 
-    /// Pictures of one packet with the right marker, until markers are trusted.
+    /// Sends pictures of one packet with the right marker, until markers are trusted.
     pub(super) fn prove(&mut self) -> &mut Self {
         for n in 0..9 {
             let nal = if n == 0 { idr(b"proof") } else { p(b"proof") };
@@ -195,6 +214,7 @@ impl Stream {
         self
     }
 
+    /// Lets time pass.
     pub(super) fn wait(&mut self, span: Duration) -> &mut Self {
         self.now += span;
         while self.video.poll_timeout().is_some_and(|at| at <= self.now) {
@@ -204,7 +224,7 @@ impl Stream {
         self
     }
 
-    /// Longer than any picture is held.
+    /// Waits longer than any picture is held.
     pub(super) fn end(&mut self) -> &mut Self {
         self.wait(Duration::from_secs(2))
     }

@@ -1,4 +1,4 @@
-//! Where pictures begin and end.
+//! Tests of where pictures begin and end.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn a_picture_ends_where_the_next_begins_whatever_begins_it() {
         stream.send(0, false, next);
         assert_eq!(stream.take(), [(0, true, data(&[&key]))], "{next:?}");
     }
-    // Filler does not, but with another time.
+    // Filler does not end the picture, but filler of another time does.
     let mut stream = Stream::known();
     stream.send(0, false, &key).send(0, false, FILLER);
     assert!(stream.pictures.is_empty());
@@ -204,7 +204,7 @@ fn the_fields_of_a_frame_are_one_picture() {
     let mut stream = Stream::new(VideoCodec::H264);
     stream.send(0, false, &sps(0, 20, true)).send(0, false, &pps(0, 0, b""));
     stream.send(0, true, &top).send(0, false, AUD).send(0, false, &bottom).send(0, true, &rest);
-    // Of another frame, and without a second field.
+    // The next field is of another frame, and the first one has no second field.
     let lone = field(0x41, 0, P, 1, 0, b"lone");
     let next = field(0x41, 0, P, 2, 1, b"next");
     stream.send(0, true, &lone).send(0, true, &next).end();

@@ -6,47 +6,49 @@ use bytes::Bytes;
 
 use super::nal::{self, Field, Slice};
 
-/// No picture is longer, in bytes. Below 8 MiB, so that one without end costs no more than
-/// that with all around it.
+/// Longest picture, in bytes. It is below 8 MiB, so that a picture without end costs no more than 8
+/// MiB with all around it.
 pub(super) const MAX_UNIT: usize = 7 << 20;
-/// No picture has more NAL units.
+/// Most NAL units of a picture.
 const MAX_NALS: u32 = 4096;
 
+/// The NAL units of one picture, as far as they have come.
 #[derive(Debug, Default)]
 pub(super) struct Unit {
     /// NAL units after their 4-byte lengths; the last one's length is written when it ends.
     pub(super) data: Vec<u8>,
     nals: u32,
-    /// Of the first slice.
+    /// RTP timestamp of the first slice.
     pub(super) timestamp: u32,
-    /// When the last packet came of which something was kept.
+    /// When the newest packet came of which something was kept.
     pub(super) received: Option<Instant>,
-    /// A slice is part of it, kept or lost.
+    /// Whether a slice is part of the unit, kept or lost.
     pub(super) has_slice: bool,
-    /// Something of it is missing. Nothing is kept any more.
+    /// Whether something of the unit is missing. Nothing is kept then.
     pub(super) damaged: bool,
-    /// Its damage was counted already.
+    /// Whether the damage was counted already.
     pub(super) counted: bool,
-    /// Holds a slice of an IDR or IRAP picture.
+    /// Whether a slice is of an IDR or IRAP picture.
     pub(super) refresh: bool,
     /// `recovery_frame_cnt` of a recovery point.
     pub(super) recovery: Option<u32>,
-    /// All slices refer to no other picture.
+    /// Whether no slice refers to another picture.
     pub(super) intra: bool,
-    /// A sequence parameter set came before it.
+    /// Whether a sequence parameter set came with the unit.
     pub(super) in_band: bool,
-    /// Holds a slice of a RASL picture.
+    /// Whether a slice is of a RASL picture.
     pub(super) skipped: bool,
     /// Picture parameter set of the first slice.
     pub(super) pps: u8,
-    /// A slice refers to parameter sets that are not known.
+    /// Whether a slice refers to parameter sets that are not known.
     pub(super) unknown: bool,
-    /// A slice refers to parameter sets that are not in force.
+    /// Whether a slice refers to parameter sets that are not in force.
     pub(super) new_sets: bool,
-    /// The first field of a frame whose second may follow.
+    /// The first field of a frame whose second field may follow.
     pub(super) awaits: Option<Field>,
+    /// Where the unit's markers stood.
     pub(super) mark: Mark,
-    /// A packet without a slice had the marker, and this timestamp.
+    /// Timestamp of a packet without a slice that had the marker.
     pub(super) closed: Option<u32>,
 }
 
@@ -55,9 +57,9 @@ pub(super) struct Unit {
 pub(super) struct Mark {
     /// The first marker after a slice; true if it stood on a fragment without the end bit.
     pub(super) first: Option<bool>,
-    /// Something that is kept came after the first marker.
+    /// Whether something that is kept came after the first marker.
     pub(super) early: bool,
-    /// When the last packet came, if it had the marker.
+    /// When the newest packet came, if it had the marker.
     pub(super) last: Option<Instant>,
 }
 
@@ -66,7 +68,7 @@ pub(super) struct Mark {
 pub(super) struct Full;
 
 impl Unit {
-    /// Begins a NAL unit; where its length stands.
+    /// Begins a NAL unit. Returns the place of its length.
     pub(super) fn begin_nal(&mut self) -> Result<usize, Full> {
         self.nals += 1;
         if self.nals > MAX_NALS {
@@ -77,6 +79,7 @@ impl Unit {
         Ok(start)
     }
 
+    /// Adds bytes to the NAL unit at hand.
     pub(super) fn extend(&mut self, bytes: &[u8]) -> Result<(), Full> {
         if self.data.len() + bytes.len() > MAX_UNIT {
             return Err(Full);
@@ -86,7 +89,7 @@ impl Unit {
     }
 
     /// Ends the NAL unit whose length stands at `start`: takes off the zeros behind it (B.1) and
-    /// writes the length. The NAL unit.
+    /// writes the length. Returns the NAL unit.
     pub(super) fn end_nal(&mut self, start: usize) -> &[u8] {
         let Some(nal) = self.data.get(start + 4..) else { return &[] };
         let len = nal::without_zeros(nal).len();
@@ -106,7 +109,7 @@ impl Unit {
         self.nals = self.nals.saturating_sub(1);
     }
 
-    /// Something was kept, of a packet that came at this time.
+    /// Notes that something of a packet was kept that came at this time.
     pub(super) fn touch(&mut self, received: Instant) {
         self.received = Some(received);
         self.mark.early |= self.mark.first.is_some();
@@ -120,7 +123,7 @@ impl Unit {
         self.intra &= slice.intra;
     }
 
-    /// The slice is the first of the field that this unit lacks.
+    /// Whether the slice is the first of the field that this unit lacks.
     pub(super) fn is_second_field(&self, slice: Slice) -> bool {
         match (self.awaits, slice.field) {
             (Some(first), Some(second)) => {
@@ -130,29 +133,29 @@ impl Unit {
         }
     }
 
-    /// The second field of its frame may follow.
+    /// Whether the second field of the unit's frame may follow.
     pub(super) fn lacks_field(&self) -> bool {
         self.awaits.is_some() && !self.damaged
     }
 
-    /// Something is missing: what there is is let go.
+    /// Notes that something is missing, and drops the bytes.
     pub(super) fn damage(&mut self) {
         self.data = Vec::new();
         self.has_slice = true;
         self.damaged = true;
     }
 
-    /// A place where packets were lost.
+    /// A unit in whose place packets were lost.
     pub(super) fn lost() -> Self {
         Self { damaged: true, counted: true, ..Self::default() }
     }
 
-    /// A marker may end it: it holds a picture that lacks no field.
+    /// Whether a marker may end the unit: it holds a picture that lacks no field.
     pub(super) fn may_end(&self) -> bool {
         self.has_slice && !self.damaged && self.awaits.is_none()
     }
 
-    /// The bytes, without much memory that they do not use.
+    /// The bytes, without much memory beyond them.
     pub(super) fn into_bytes(mut self) -> Bytes {
         if self.data.capacity() - self.data.len() > self.data.capacity() / 4 {
             self.data.shrink_to_fit();

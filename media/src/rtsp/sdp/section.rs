@@ -1,6 +1,6 @@
-//! The lines of the session or of one media, and what they come to.
+//! Gathers the lines of the session or of one media.
 
-use crate::rtsp::sdp::{Direction, Format, Kind, MAX_FORMATS, MAX_VALUE, Media};
+use crate::rtsp::sdp::{Direction, Format, MAX_FORMATS, MAX_VALUE, MediaDescription, MediaKind};
 
 /// Names of media and encodings are cut to this many bytes.
 const MAX_NAME: usize = 64;
@@ -9,7 +9,9 @@ const MAX_NAME: usize = 64;
 #[derive(Default)]
 pub(super) struct Section {
     name: String,
+    /// Control address.
     pub(super) control: Option<String>,
+    /// Direction.
     pub(super) direction: Direction,
     payload_types: Vec<u8>,
     rtpmaps: Vec<Rtpmap>,
@@ -20,13 +22,13 @@ pub(super) struct Section {
 struct Rtpmap {
     payload_type: u8,
     encoding: String,
-    /// 0 where it is not said.
+    /// Ticks per second; 0 where they are not said.
     clock_rate: u32,
     channels: u16,
 }
 
 impl Section {
-    /// Reads `video 0 RTP/AVP 96 97` and whatever stands in its place.
+    /// Reads the value of an `m=` line: `video 0 RTP/AVP 96 97` and whatever stands in its place.
     pub(super) fn begin(value: &[u8]) -> Self {
         let value = String::from_utf8_lossy(value.get(..MAX_VALUE).unwrap_or(value));
         let mut words = value.split([' ', '\t', ',']).filter(|word| !word.is_empty());
@@ -43,6 +45,7 @@ impl Section {
         section
     }
 
+    /// Reads the value of an `a=` line.
     pub(super) fn attribute(&mut self, text: &str) {
         let end = text.find([':', ' ', '\t']).unwrap_or(text.len());
         let (name, value) = text.split_at(end);
@@ -109,12 +112,13 @@ impl Section {
         }
     }
 
-    pub(super) fn end(mut self, session: Direction) -> Media {
+    /// The media that the lines describe. `session` is the direction of the session.
+    pub(super) fn end(mut self, session: Direction) -> MediaDescription {
         let name = &self.name;
         let kind = match (name.eq_ignore_ascii_case("video"), name.eq_ignore_ascii_case("audio")) {
-            (true, _) => Kind::Video,
-            (_, true) => Kind::Audio,
-            _ => Kind::Other,
+            (true, _) => MediaKind::Video,
+            (_, true) => MediaKind::Audio,
+            _ => MediaKind::Other,
         };
         let mut payload_types = std::mem::take(&mut self.payload_types);
         if payload_types.is_empty() {
@@ -129,12 +133,12 @@ impl Section {
             Direction::Unsaid => session,
             said => said,
         };
-        Media { kind, name: self.name, control: self.control, direction, formats }
+        MediaDescription { kind, name: self.name, control: self.control, direction, formats }
     }
 
-    /// Lines for another payload type belong to this one where it stands alone: some cameras say
-    /// two numbers for one format.
-    fn format(&mut self, kind: Kind, payload_type: u8, alone: bool) -> Format {
+    /// The format of a payload type. If the type stands `alone`, lines for other types are about
+    /// it, too: some cameras say two numbers for one format.
+    fn format(&mut self, kind: MediaKind, payload_type: u8, alone: bool) -> Format {
         let own = self.fmtps.iter().position(|(of, _)| *of == Some(payload_type));
         let fmtp = own.or((alone && !self.fmtps.is_empty()).then_some(0));
         let fmtp = fmtp.map(|index| self.fmtps.swap_remove(index).1);
@@ -148,20 +152,20 @@ impl Section {
         let clock_rate = match (said, fixed, kind) {
             (1.., ..) => said,
             (0, Some((name, rate, _)), _) if name == encoding => rate,
-            (0, _, Kind::Audio) => 8000,
+            (0, _, MediaKind::Audio) => 8000,
             (0, ..) => 90_000,
         };
         let encoding = encoding.to_owned();
         let mut format =
             Format { payload_type, encoding, clock_rate, channels: channels.max(1), fmtp };
-        if format.encoding.is_empty() && kind == Kind::Video {
+        if format.encoding.is_empty() && kind == MediaKind::Video {
             format.encoding = guess(&format).to_owned();
         }
         format
     }
 }
 
-/// What a video format without a name must be by its parameters.
+/// The encoding that a video format without a name must have by its parameters.
 fn guess(format: &Format) -> &'static str {
     let has = |name| format.parameter(name).is_some();
     if has("sprop-vps") || has("sprop-sps") {
@@ -177,13 +181,14 @@ fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// Values end in requests and logs, which a control character would break.
+/// Cuts a text to `limit` bytes and leaves out control characters, which would break requests and
+/// logs.
 fn keep(text: &str, limit: usize) -> String {
     let end = text.floor_char_boundary(limit);
     text.split_at(end).0.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// An encoding's one name.
+/// The one name of an encoding that has several.
 fn encoding(name: &str) -> String {
     let name = keep(name, MAX_NAME).to_ascii_lowercase();
     let usual = match name.as_str() {
@@ -197,34 +202,34 @@ fn encoding(name: &str) -> String {
 }
 
 /// Name, clock rate and channels of a payload type that needs no `a=rtpmap` (RFC 3551 6).
-fn fixed_format(kind: Kind, payload_type: u8) -> Option<(&'static str, u32, u16)> {
+fn fixed_format(kind: MediaKind, payload_type: u8) -> Option<(&'static str, u32, u16)> {
     Some(match (kind, payload_type) {
-        (Kind::Audio, 0) => ("pcmu", 8000, 1),
-        // G.721 once, which is G.726 with 32 kbit/s.
-        (Kind::Audio, 2) => ("g726-32", 8000, 1),
-        (Kind::Audio, 3) => ("gsm", 8000, 1),
-        (Kind::Audio, 4) => ("g723", 8000, 1),
-        (Kind::Audio, 5) => ("dvi4", 8000, 1),
-        (Kind::Audio, 6) => ("dvi4", 16_000, 1),
-        (Kind::Audio, 7) => ("lpc", 8000, 1),
-        (Kind::Audio, 8) => ("pcma", 8000, 1),
-        (Kind::Audio, 9) => ("g722", 8000, 1),
-        (Kind::Audio, 10) => ("l16", 44_100, 2),
-        (Kind::Audio, 11) => ("l16", 44_100, 1),
-        (Kind::Audio, 12) => ("qcelp", 8000, 1),
-        (Kind::Audio, 13) => ("cn", 8000, 1),
-        (Kind::Audio, 14) => ("mpa", 90_000, 1),
-        (Kind::Audio, 15) => ("g728", 8000, 1),
-        (Kind::Audio, 16) => ("dvi4", 11_025, 1),
-        (Kind::Audio, 17) => ("dvi4", 22_050, 1),
-        (Kind::Audio, 18) => ("g729", 8000, 1),
-        (Kind::Video, 25) => ("celb", 90_000, 1),
-        (Kind::Video, 26) => ("jpeg", 90_000, 1),
-        (Kind::Video, 28) => ("nv", 90_000, 1),
-        (Kind::Video, 31) => ("h261", 90_000, 1),
-        (Kind::Video, 32) => ("mpv", 90_000, 1),
-        (Kind::Video | Kind::Audio, 33) => ("mp2t", 90_000, 1),
-        (Kind::Video, 34) => ("h263", 90_000, 1),
+        (MediaKind::Audio, 0) => ("pcmu", 8000, 1),
+        // Payload type 2 was G.721, which is G.726 with 32 kbit/s.
+        (MediaKind::Audio, 2) => ("g726-32", 8000, 1),
+        (MediaKind::Audio, 3) => ("gsm", 8000, 1),
+        (MediaKind::Audio, 4) => ("g723", 8000, 1),
+        (MediaKind::Audio, 5) => ("dvi4", 8000, 1),
+        (MediaKind::Audio, 6) => ("dvi4", 16_000, 1),
+        (MediaKind::Audio, 7) => ("lpc", 8000, 1),
+        (MediaKind::Audio, 8) => ("pcma", 8000, 1),
+        (MediaKind::Audio, 9) => ("g722", 8000, 1),
+        (MediaKind::Audio, 10) => ("l16", 44_100, 2),
+        (MediaKind::Audio, 11) => ("l16", 44_100, 1),
+        (MediaKind::Audio, 12) => ("qcelp", 8000, 1),
+        (MediaKind::Audio, 13) => ("cn", 8000, 1),
+        (MediaKind::Audio, 14) => ("mpa", 90_000, 1),
+        (MediaKind::Audio, 15) => ("g728", 8000, 1),
+        (MediaKind::Audio, 16) => ("dvi4", 11_025, 1),
+        (MediaKind::Audio, 17) => ("dvi4", 22_050, 1),
+        (MediaKind::Audio, 18) => ("g729", 8000, 1),
+        (MediaKind::Video, 25) => ("celb", 90_000, 1),
+        (MediaKind::Video, 26) => ("jpeg", 90_000, 1),
+        (MediaKind::Video, 28) => ("nv", 90_000, 1),
+        (MediaKind::Video, 31) => ("h261", 90_000, 1),
+        (MediaKind::Video, 32) => ("mpv", 90_000, 1),
+        (MediaKind::Video | MediaKind::Audio, 33) => ("mp2t", 90_000, 1),
+        (MediaKind::Video, 34) => ("h263", 90_000, 1),
         _ => return None,
     })
 }

@@ -1,15 +1,16 @@
-//! The rate of the pictures, behind all else that a sequence parameter set of H.265 says of coding
-//! (ITU-T H.265 7.3.2.2.1).
+//! Reads the rate of the pictures, which stands behind all else that a sequence parameter set of
+//! H.265 says of coding (ITU-T H.265 7.3.2.2.1).
 
 use crate::bits::Bits;
 use crate::sps::skip_display;
 
-/// Reference picture sets of a sequence parameter set (7.4.3.2.1).
+/// Most short-term reference picture sets of a sequence parameter set (7.4.3.2.1).
 const MOST_SHORT_TERM: u32 = 64;
+/// Most long-term reference pictures of a sequence parameter set (7.4.3.2.1).
 const MOST_LONG_TERM: u32 = 32;
-/// Pictures a reference picture set names: no more are kept for reference (A.4.2).
+/// Most pictures of a reference picture set, since no more are kept for reference (A.4.2).
 const MOST_PICTURES: usize = 16;
-/// What a difference of two picture order counts, less 1, may be (7.4.8).
+/// Largest difference of two picture order counts, less 1 (7.4.8).
 const MOST_DISTANCE: u32 = (1 << 15) - 1;
 
 /// Pictures per second as a fraction. `bits` are behind `sps_max_latency_increase_plus1`, and
@@ -52,8 +53,8 @@ pub(super) fn frame_rate(bits: &mut Bits<'_>, order_bits: u32) -> Option<(u32, u
     if bits.flag()? { timing(bits) } else { None }
 }
 
-/// `num_units_in_tick` and `time_scale` as a rate, unless it is none. A tick is the time of a
-/// picture.
+/// Reads `num_units_in_tick` and `time_scale` as pictures per second; `None` where they are no
+/// rate. A tick is the time of a picture.
 pub(super) fn timing(bits: &mut Bits<'_>) -> Option<(u32, u32)> {
     let (tick, scale) = (bits.read(32)?, bits.read(32)?);
     (tick > 0 && scale > 0).then_some((scale, tick))
@@ -61,7 +62,8 @@ pub(super) fn timing(bits: &mut Bits<'_>) -> Option<(u32, u32)> {
 
 /// Leaves out `scaling_list_data` (7.3.4).
 fn scaling_lists(bits: &mut Bits<'_>) -> Option<()> {
-    // Of blocks of 4, 8, 16 and 32 samples: how many, and the codes of one that is not predicted.
+    // For blocks of 4, 8, 16 and 32 samples: the number of lists, and the codes of one that is not
+    // predicted.
     for (lists, codes) in [(6, 16), (6, 64), (6, 1 + 64), (2, 1 + 64)] {
         for _ in 0..lists {
             for _ in 0..if bits.flag()? { codes } else { 1 } {
@@ -73,17 +75,17 @@ fn scaling_lists(bits: &mut Bits<'_>) -> Option<()> {
 }
 
 /// A short-term reference picture set: how far from a picture others are that it may refer to
-/// (7.3.7, 7.4.8). What comes before in output order is negative.
+/// (7.3.7, 7.4.8). Pictures that come before it in output order are at negative distances.
 #[derive(Default)]
 struct Pictures {
-    /// The first `count` ascend; none is 0.
+    /// Distances in ascending order, `count` of them; none is 0.
     distances: [i32; MOST_PICTURES],
     count: usize,
     negative: usize,
 }
 
 impl Pictures {
-    /// Reads one that stands on its own.
+    /// Reads a set that stands on its own.
     fn read(bits: &mut Bits<'_>) -> Option<Self> {
         let mut read = Self::default();
         let [negative, positive] = [bits.ue()?, bits.ue()?];
@@ -102,7 +104,8 @@ impl Pictures {
         Some(read)
     }
 
-    /// Reads one told by its difference from this one, of a picture some way off.
+    /// Reads a set that is told by its difference from this one, which belongs to a picture some
+    /// way off.
     fn moved(&self, bits: &mut Bits<'_>) -> Option<Self> {
         let sign = if bits.flag()? { -1 } else { 1 };
         let way = sign * (bits.ue_up_to(MOST_DISTANCE)? as i32 + 1);
