@@ -21,7 +21,7 @@ const STREAM_ID: usize = 256;
 
 pub(super) async fn start(dispatch: &Dispatch, request: RtmpPublish) -> Result<(), RpcError> {
     let channel = dispatch.channel(request.channel)?;
-    let url = rtmp_url(&request.url)?;
+    let url = rtmp_url(request.url.expose())?;
     check_stream_id(&request.stream_id)?;
     let ask = Ask {
         stream: stream(channel.quality(), request.quality),

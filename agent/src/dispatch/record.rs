@@ -50,7 +50,7 @@ fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
     if request.seg_max_count == 0 {
         return Err(wrong("seg_max_count", "must be at least 1".into()));
     }
-    let callback = callback_url(&request.cbk_url).map_err(|e| wrong("cbk_url", e))?;
+    let callback = callback_url(request.cbk_url.expose()).map_err(|e| wrong("cbk_url", e))?;
     Ok(Order {
         session_id: request.session_id,
         limits: Limits {
@@ -98,7 +98,7 @@ mod tests {
             seg_max_count: 3,
             prerecord_seconds: 5,
             start_ts: 0,
-            cbk_url: "https://record.example.com/cb?sign=secret".into(),
+            cbk_url: "https://record.example.com/cb?sign=secret".to_owned().into(),
         }
     }
 
@@ -131,10 +131,10 @@ mod tests {
             ("seg_duration", |r| r.seg_duration = u32::MAX),
             ("seg_max_size", |r| r.seg_max_size = 0),
             ("seg_max_count", |r| r.seg_max_count = 0),
-            ("cbk_url", |r| r.cbk_url.clear()),
-            ("cbk_url", |r| r.cbk_url = "ftp://h/secret".into()),
-            ("cbk_url", |r| r.cbk_url = "file:///etc/secret".into()),
-            ("cbk_url", |r| r.cbk_url = format!("http://h/{}", "secret".repeat(2_000))),
+            ("cbk_url", |r| r.cbk_url = String::new().into()),
+            ("cbk_url", |r| r.cbk_url = "ftp://h/secret".to_owned().into()),
+            ("cbk_url", |r| r.cbk_url = "file:///etc/secret".to_owned().into()),
+            ("cbk_url", |r| r.cbk_url = format!("http://h/{}", "secret".repeat(2_000)).into()),
         ];
         for (field, change) in cases {
             let mut request = request();

@@ -12,6 +12,7 @@ mod time;
 mod value;
 
 pub use camera::*;
+pub use ivt_base::secret::Secret;
 pub use network::*;
 pub use status::*;
 pub use stream::*;
@@ -291,9 +292,32 @@ mod tests {
     }
 
     #[test]
-    fn a_wireless_password_is_not_shown() {
-        let status = WifiStatus { password: Some(Secret::new("hunter2")), ..Default::default() };
-        assert!(!format!("{status:?}").contains("hunter2"));
-        assert_eq!(status.password.unwrap().expose(), "hunter2");
+    fn no_message_shows_a_password_or_an_address_that_may_hold_a_key() {
+        let secret = || Secret::new("rtmp://h/live/hunter2".to_owned());
+        let publish = json!({ "channel": 0, "quality": "hd", "url": secret(), "stream_id": "s", "max_bitrate": 0 });
+        let record = json!({
+            "session_id": "s", "channel": 0, "quality": "hd", "max_bitrate": 0, "seg_duration": 1, "seg_max_size": 1,
+            "seg_max_count": 1, "prerecord_seconds": 0, "start_ts": 0, "cbk_url": secret(),
+        });
+        let constant = json!([{ "enable": true, "channel": 0, "quality": "hd", "url": secret() }]);
+        let wifi = json!({ "channel": 0, "ssid": "s", "password": secret() });
+        for (method, params) in [
+            ("RTMPPublish", publish),
+            ("StartCloudRecord", record),
+            ("SetRTMPPublishConfig", constant),
+            ("SetWifiConfig", wifi),
+        ] {
+            let call = Call::parse(method, Some(params.clone())).unwrap();
+            assert!(!format!("{call:?}").contains("hunter2"), "{call:?}");
+            assert_eq!(call.params(), Some(params), "the other side can read it");
+        }
+        let shown = format!(
+            "{:?} {:?} {:?} {:?}",
+            AlarmPicture { pic_upload_url: secret() },
+            PreviewUrl { url: secret() },
+            Firmware { firmware_model: "2".into(), url: secret() },
+            WifiStatus { password: Some(secret()), ..Default::default() },
+        );
+        assert!(shown.matches("***").count() == 4 && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -66,7 +66,7 @@ fn publish() -> impl Strategy<Value = RtmpPublish> {
         |(channel, quality, url, stream_id, max_bitrate)| RtmpPublish {
             channel,
             quality,
-            url,
+            url: url.into(),
             stream_id,
             max_bitrate,
         },
@@ -86,7 +86,7 @@ fn record() -> impl Strategy<Value = StartCloudRecord> {
             seg_max_count: numbers.3,
             prerecord_seconds: numbers.4,
             start_ts,
-            cbk_url,
+            cbk_url: cbk_url.into(),
         },
     )
 }
@@ -122,7 +122,12 @@ fn tripwire() -> impl Strategy<Value = AlarmRectIntrusionDetectConfig> {
 
 fn publish_configs() -> impl Strategy<Value = Vec<RtmpPublishConfig>> {
     let config = (any::<bool>(), any::<u32>(), quality(), text()).prop_map(
-        |(enable, channel, quality, url)| RtmpPublishConfig { enable, channel, quality, url },
+        |(enable, channel, quality, url)| RtmpPublishConfig {
+            enable,
+            channel,
+            quality,
+            url: url.into(),
+        },
     );
     prop::collection::vec(config, 0..4)
 }
@@ -299,9 +304,9 @@ proptest! {
         let [name, token] = texts;
         survives(&vec![PtzPreset { name: name.clone(), token: token.clone() }]);
         survives(&vec![PtzTour { name: name.clone(), token: token.clone() }]);
-        survives(&AlarmPicture { pic_upload_url: name.clone() });
-        survives(&PreviewUrl { url: name.clone() });
-        survives(&Firmware { firmware_model: name.clone(), url: token.clone() });
+        survives(&AlarmPicture { pic_upload_url: name.clone().into() });
+        survives(&PreviewUrl { url: name.clone().into() });
+        survives(&Firmware { firmware_model: name.clone(), url: token.clone().into() });
         survives(&vec![WifiNetwork { ssid: name, signal, encrypt: token }]);
         survives(&nets);
         survives(&wifi);
