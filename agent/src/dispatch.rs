@@ -10,10 +10,10 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ivt_proto::rpc::RpcError;
-use ivt_proto::rpc::message::Call;
+use ivt_proto::rpc::message::{Call, Event};
+use ivt_proto::rpc::{RpcError, Subject};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Handle;
 use refusals::{About, Refusals};
@@ -37,35 +37,47 @@ impl Dispatch {
         Self { channels, ignored: AtomicU32::new(0), refusals: Refusals::default() }
     }
 
-    /// The answer to one request, within its deadline.
-    pub async fn answer(&self, method: String, params: Option<Value>) -> Result<Value, RpcError> {
-        let about = About::new(&method, params.as_ref());
-        let answer = self.serve(&method, params).await;
+    /// The answer to one request. Its work is given up when it takes longer than its kind may, or when
+    /// `until` has passed.
+    ///
+    /// # Errors
+    ///
+    /// The error to answer with; the log has been told of it.
+    pub async fn answer(
+        &self,
+        call: Call,
+        subject: Subject,
+        until: Instant,
+    ) -> Result<Value, RpcError> {
+        let about = About { method: call.method().to_owned(), subject };
+        let answer = self.serve(call, until).await;
         self.refusals.note(&about, answer.as_ref().map(drop));
         answer
     }
 
-    async fn serve(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
-        let call = match method {
-            publish::START | publish::STOP | record::START | record::STOP => {
-                Call::parse(method, params)?
-            }
-            // Honest also where the params make no sense: nothing here would read them.
-            _ => return Err(unsupported(method)),
-        };
+    async fn serve(&self, call: Call, until: Instant) -> Result<Value, RpcError> {
         match call {
-            Call::RtmpPublish(ask) => within(PUBLISH_DEADLINE, publish::start(self, ask)).await,
-            Call::RtmpStopPublish(ask) => within(DEADLINE, publish::stop(self, ask)).await,
-            Call::StartCloudRecord(ask) => within(PUBLISH_DEADLINE, record::start(self, ask)).await,
-            Call::StopCloudRecord(ask) => within(DEADLINE, record::stop(self, ask)).await,
+            Call::RtmpPublish(request) => {
+                within(PUBLISH_DEADLINE, until, publish::start(self, request?)).await
+            }
+            Call::RtmpStopPublish(request) => {
+                within(DEADLINE, until, publish::stop(self, request?)).await
+            }
+            Call::StartCloudRecord(request) => {
+                within(PUBLISH_DEADLINE, until, record::start(self, request?)).await
+            }
+            Call::StopCloudRecord(request) => {
+                within(DEADLINE, until, record::stop(self, request?)).await
+            }
+            // Also where the params make no sense: nothing here would read them.
             other => Err(unsupported(other.method())),
         }
     }
 
     /// Takes an event that this device cannot serve. An event has no answer.
-    pub fn ignore(&self, event: &str) {
+    pub fn ignore(&self, event: &Event) {
         let count = self.ignored.fetch_add(1, Ordering::Relaxed) + 1;
-        log::debug!("event {:?} is not supported ({count} such so far)", excerpt(event));
+        log::debug!("event {:?} is not supported ({count} such so far)", event.event());
     }
 
     /// Events ignored so far.
@@ -84,34 +96,34 @@ impl Dispatch {
     }
 }
 
-/// An empty success.
+/// An empty success, unless `work` takes longer than `limit`, or than `until`.
 async fn within(
     limit: Duration,
+    until: Instant,
     work: impl Future<Output = Result<(), RpcError>>,
 ) -> Result<Value, RpcError> {
-    let late = || RpcError::internal(format!("not finished within {} s", limit.as_secs_f32()));
-    timeout(limit, work).await.unwrap_or_else(|_| Err(late())).map(|()| json!({}))
+    let own = Instant::now() + limit;
+    match timeout_at(own.min(until), work).await {
+        Ok(done) => done.map(|()| json!({})),
+        Err(_) if until < own => {
+            Err(RpcError::internal("not finished in time: earlier requests took too long"))
+        }
+        Err(_) => Err(RpcError::internal(format!("not finished within {} s", limit.as_secs_f32()))),
+    }
 }
 
-fn unsupported(method: &str) -> RpcError {
-    let msg = format!("{} is not supported by this device", excerpt(method));
-    RpcError::new(RpcError::UNSUPPORTED, msg)
-}
-
-/// A peer may send names of any length.
-fn excerpt(name: &str) -> String {
-    name.chars().take(64).collect()
+fn unsupported(name: &str) -> RpcError {
+    RpcError::new(RpcError::UNSUPPORTED, format!("{name} is not supported by this device"))
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
     use crate::channel::testing::deaf;
 
     async fn answer(dispatch: &Dispatch, method: &str, params: Value) -> Result<Value, RpcError> {
-        dispatch.answer(method.into(), Some(params)).await
+        let until = Instant::now() + Duration::from_secs(17);
+        dispatch.answer(Call::parse(method, Some(params)), Subject::default(), until).await
     }
 
     fn publish(channel: i64) -> Value {
@@ -133,6 +145,18 @@ mod tests {
         let error = answer(&dispatch, "RTMPStopPublish", params).await.unwrap_err();
         assert_eq!(error.code, RpcError::INTERNAL);
         assert_eq!(start.elapsed().as_secs(), DEADLINE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waited_has_only_what_is_left_of_its_time() {
+        let (channel, _inbox) = deaf();
+        let dispatch = Dispatch::new(vec![channel]);
+        let start = Instant::now();
+        let call = Call::parse("RTMPPublish", Some(publish(0)));
+        let until = start + Duration::from_secs(3);
+        let error = dispatch.answer(call, Subject::default(), until).await.unwrap_err();
+        assert!(error.msg.contains("earlier requests took too long"), "{error}");
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
     }
 
     #[tokio::test]
@@ -168,8 +192,8 @@ mod tests {
     #[test]
     fn events_are_counted_and_nothing_else() {
         let dispatch = Dispatch::new(Vec::new());
-        dispatch.ignore("CtrlPTZ");
-        dispatch.ignore("Nonsense");
+        dispatch.ignore(&Event::parse("CtrlPTZ", None));
+        dispatch.ignore(&Event::parse("Nonsense", None));
         assert_eq!(dispatch.ignored(), 2);
     }
 }

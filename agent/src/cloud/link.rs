@@ -1,7 +1,6 @@
 //! One connection: moves bytes between the socket and `proto::rpc`, which holds the rules. Never
 //! waits for a handler, nor for a cloud that does not read.
 
-use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -11,9 +10,8 @@ use futures::future::{Fuse, FutureExt as _};
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
 use ivt_base::text::shorten;
 use ivt_proto::rpc::message::Call;
-use ivt_proto::rpc::{CallId, Options, Peer, RpcError, Ticket, Violation};
-use serde_json::Value;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use ivt_proto::rpc::{CallId, Incoming, Options, Peer, Violation};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::dial::Socket;
@@ -126,11 +124,13 @@ impl Link {
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some(request) = self.peer.poll_request() {
-                let answer = dispatch.answer(request.method, request.params);
-                running.push(handle(request.ticket, request.deadline, answer));
+                let Incoming { ticket, call, subject, deadline } = request;
+                let until = Instant::from_std(deadline) - SPARE;
+                let answer = dispatch.answer(call, subject, until);
+                running.push(answer.map(|answer| (ticket, answer)));
             }
-            while let Some(notice) = self.peer.poll_event() {
-                dispatch.ignore(&notice.event);
+            while let Some(event) = self.peer.poll_event() {
+                dispatch.ignore(&event);
             }
             self.take_replies();
             if let Some(sink) = self.sink.take() {
@@ -199,17 +199,6 @@ impl Link {
             Err(e) => log::warn!("no keepalive: {e}"),
         }
     }
-}
-
-/// A handler out of time is dropped, and with it what it was about to bring about.
-async fn handle(
-    ticket: Ticket,
-    deadline: std::time::Instant,
-    answer: impl Future<Output = Result<Value, RpcError>>,
-) -> (Ticket, Result<Value, RpcError>) {
-    let late = || RpcError::internal("not finished in time: earlier requests took too long");
-    let answer = timeout_at(Instant::from_std(deadline) - SPARE, answer).await;
-    (ticket, answer.unwrap_or_else(|_| Err(late())))
 }
 
 async fn write(mut sink: Sink, text: String) -> Result<Sink, Reason> {

@@ -1,5 +1,5 @@
 use ivt_proto::rpc::Violation;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -11,8 +11,7 @@ use super::{Dispatch, codes};
 use crate::channel::Ask;
 use crate::config::QualityMap;
 
-pub(super) const START: &str = "RTMPPublish";
-pub(super) const STOP: &str = "RTMPStopPublish";
+const START: &str = "RTMPPublish";
 
 /// Longest address, in bytes; real ones with their keys have some hundred.
 const URL: usize = 2048;

@@ -12,8 +12,7 @@ use crate::channel::RecordAsk;
 use crate::record::service::callback_url;
 use crate::record::session::Order;
 
-pub(super) const START: &str = "StartCloudRecord";
-pub(super) const STOP: &str = "StopCloudRecord";
+const START: &str = "StartCloudRecord";
 
 /// Longest name of a session, in bytes: it is repeated in every Keepalive.
 const SESSION_ID: usize = 128;

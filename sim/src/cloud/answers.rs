@@ -1,7 +1,7 @@
 //! What the cloud answers to a device's requests.
 
+use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::Call;
-use ivt_proto::rpc::{Incoming, RpcError};
 use serde_json::{Value, json};
 
 use super::device::Device;
@@ -21,10 +21,11 @@ pub struct Answers {
 
 impl Answers {
     /// Answers one request and notes on `device` what it says.
-    pub(super) fn answer(&self, device: &Device, request: &Incoming) -> Result<Value, RpcError> {
-        match Call::parse(&request.method, request.params.clone())? {
+    pub(super) fn answer(&self, device: &Device, call: Call) -> Result<Value, RpcError> {
+        call.check()?;
+        match call {
             Call::Keepalive(keepalive) => {
-                device.keep(keepalive);
+                device.keep(keepalive?);
                 Ok(json!({}))
             }
             Call::GetFirmware => {
