@@ -48,7 +48,7 @@ pub struct Cloud {
     pub dial: Arc<dyn Dial>,
     /// How lenient the link is.
     pub rules: Options,
-    /// Answers the cloud's requests.
+    /// Serves the cloud's requests and events.
     pub dispatch: Dispatch,
     /// Says how the channels are.
     pub board: Board,

@@ -1,40 +1,48 @@
-//! From a method's name to its handler, and from our errors to the codes of the wire. One file per
-//! family of methods.
+//! From a request or event of the cloud to its handler, and from our errors to the codes of the wire.
+//! One file per family of methods.
 
 mod codes;
+mod events;
 mod publish;
 mod record;
 mod refusals;
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ivt_proto::rpc::message::{Call, Event};
+use ivt_hal::Device;
+use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{RpcError, Subject};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Handle;
 use refusals::{About, Refusals};
+
+pub use events::EventCounts;
 
 /// A handler that takes longer is given up.
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Starting a stream may take longer, but the cloud has its answer within 10 s.
 const PUBLISH_DEADLINE: Duration = Duration::from_millis(9_800);
 
-/// Serves the cloud's requests.
+/// Serves the cloud's requests and events.
 pub struct Dispatch {
+    /// The hardware.
+    device: Arc<Device>,
+    /// The tasks that publish and record the channels of `device`, in the same order.
     channels: Vec<Handle>,
-    /// Events of the cloud that this device has no use for.
-    ignored: AtomicU32,
+    events: watch::Sender<EventCounts>,
     refusals: Refusals,
 }
 
 impl Dispatch {
-    /// Serves these channels; the index is the number.
-    pub fn new(channels: Vec<Handle>) -> Self {
-        Self { channels, ignored: AtomicU32::new(0), refusals: Refusals::default() }
+    /// Serves `device` and the tasks of its channels; the index is the channel's number on the wire.
+    pub fn new(device: Arc<Device>, channels: Vec<Handle>) -> Self {
+        let events = watch::Sender::new(EventCounts::default());
+        Self { device, channels, events, refusals: Refusals::default() }
     }
 
     /// The answer to one request. Its work is given up when it takes longer than its kind may, or when
@@ -74,25 +82,22 @@ impl Dispatch {
         }
     }
 
-    /// Takes an event that this device cannot serve. An event has no answer.
-    pub fn ignore(&self, event: &Event) {
-        let count = self.ignored.fetch_add(1, Ordering::Relaxed) + 1;
-        log::debug!("event {:?} is not supported ({count} such so far)", event.event());
-    }
-
-    /// Events ignored so far.
-    pub fn ignored(&self) -> u32 {
-        self.ignored.load(Ordering::Relaxed)
-    }
-
+    /// The tasks of a channel.
     fn channel(&self, number: u32) -> Result<&Handle, RpcError> {
-        let channel = usize::try_from(number).ok().and_then(|n| self.channels.get(n));
-        let have = self.channels.len();
-        let error = || {
+        self.nth(&self.channels, number)
+    }
+
+    /// The hardware of a channel.
+    fn camera(&self, number: u32) -> Result<&ivt_hal::Channel, RpcError> {
+        self.nth(&self.device.channels, number)
+    }
+
+    fn nth<'a, T>(&self, channels: &'a [T], number: u32) -> Result<&'a T, RpcError> {
+        usize::try_from(number).ok().and_then(|number| channels.get(number)).ok_or_else(|| {
+            let have = self.device.channels.len();
             let msg = format!("no channel {number}: this device has {have}, counted from 0");
             RpcError::new(RpcError::NO_CHANNEL, msg)
-        };
-        channel.ok_or_else(error)
+        })
     }
 }
 
@@ -117,7 +122,25 @@ fn unsupported(name: &str) -> RpcError {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use ivt_hal::Model;
+    use ivt_hal::emulator::Emulator;
+
+    use super::*;
+
+    /// Over an NVR of emulated cameras, one for each of `channels`.
+    pub(crate) fn dispatch(channels: Vec<Handle>) -> Dispatch {
+        let camera =
+            |_| ivt_hal::Channel { encoder: Arc::new(Emulator::default()), snapshot: None };
+        let cameras = channels.iter().map(camera).collect();
+        let device = Device { model: Model::Nvr, channels: cameras, cgi: None };
+        Dispatch::new(Arc::new(device), channels)
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use super::testing::dispatch;
     use super::*;
     use crate::channel::testing::deaf;
 
@@ -134,7 +157,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_channel_that_does_not_answer_holds_nobody_up() {
         let (channel, _inbox) = deaf();
-        let dispatch = Dispatch::new(vec![channel]);
+        let dispatch = dispatch(vec![channel]);
         let start = Instant::now();
         let error = answer(&dispatch, "RTMPPublish", publish(0)).await.unwrap_err();
         assert_eq!(error.code, RpcError::INTERNAL);
@@ -150,7 +173,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_waited_has_only_what_is_left_of_its_time() {
         let (channel, _inbox) = deaf();
-        let dispatch = Dispatch::new(vec![channel]);
+        let dispatch = dispatch(vec![channel]);
         let start = Instant::now();
         let call = Call::parse("RTMPPublish", Some(publish(0)));
         let until = start + Duration::from_secs(3);
@@ -162,7 +185,7 @@ mod tests {
     #[tokio::test]
     async fn each_mistake_has_its_code() {
         let (channel, _inbox) = deaf();
-        let dispatch = Dispatch::new(vec![channel]);
+        let dispatch = dispatch(vec![channel]);
         let stop = json!({"channel": 1, "stream_id": "s"});
         let mut wrong_quality = publish(0);
         wrong_quality["quality"] = json!("uhd");
@@ -187,13 +210,5 @@ mod tests {
             assert_eq!(error.code, code, "{method} {params}: {error}");
             assert!(error.msg.contains(word), "{method} {params}: {error}");
         }
-    }
-
-    #[test]
-    fn events_are_counted_and_nothing_else() {
-        let dispatch = Dispatch::new(Vec::new());
-        dispatch.ignore(&Event::parse("CtrlPTZ", None));
-        dispatch.ignore(&Event::parse("Nonsense", None));
-        assert_eq!(dispatch.ignored(), 2);
     }
 }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::SinkExt as _;
-use futures::future::{Fuse, FutureExt as _};
+use futures::future::{Fuse, FusedFuture as _, FutureExt as _};
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
 use ivt_base::text::shorten;
 use ivt_proto::rpc::message::Call;
@@ -119,6 +119,7 @@ struct Link {
 impl Link {
     async fn serve(&mut self, dispatch: &Dispatch, board: &Board, stop: &mut Stop) -> Reason {
         let mut running = FuturesUnordered::new();
+        let mut event = pin!(Fuse::terminated());
         let mut writing = pin!(Fuse::terminated());
         let mut keepalive = interval(KEEPALIVE);
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -129,8 +130,11 @@ impl Link {
                 let answer = dispatch.answer(call, subject, until);
                 running.push(answer.map(|answer| (ticket, answer)));
             }
-            while let Some(event) = self.peer.poll_event() {
-                dispatch.ignore(&event);
+            // One at a time, in their order: while it runs, a newer movement replaces one that waits.
+            if event.is_terminated()
+                && let Some(next) = self.peer.poll_event()
+            {
+                event.set(dispatch.event(next).fuse());
             }
             self.take_replies();
             if let Some(sink) = self.sink.take() {
@@ -151,6 +155,7 @@ impl Link {
                 Some((ticket, result)) = running.next(), if !running.is_empty() => {
                     self.peer.respond(now(), ticket, result);
                 }
+                () = &mut event => {}
                 () = sleep_until(due.unwrap_or_else(|| Instant::now() + FAR)) => {
                     if let Err(violation) = self.peer.handle_timeout(now()) {
                         return violation.into();

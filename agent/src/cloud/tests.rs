@@ -72,7 +72,7 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let cloud = Cloud {
         rules: Options::default(),
         dial: Arc::new(script),
-        dispatch: Dispatch::new(Vec::new()),
+        dispatch: crate::dispatch::testing::dispatch(Vec::new()),
         board: Board::new(Vec::new()),
         state: state.clone(),
         link: link.clone(),
