@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::channel::{self, Link, Setup};
+use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
 use crate::cloud::login::Login;
 use crate::cloud::status::Board;
@@ -115,6 +116,7 @@ impl Agent {
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
             dispatch: Dispatch::new(device, channels.clone()),
             board: Board::new(channels.iter().map(channel::Handle::status).collect()),
+            calls: CallQueue::default(),
             state: watch::Sender::new(cloud::State::Dialling),
             link,
             rng,

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use super::*;
 use crate::channel::testing::{deaf, slow};
 use crate::channel::{Handle, Status};
+use crate::cloud::calls::Calls;
 use crate::cloud::dial::{Transport, limits};
 use crate::dispatch::EventCounts;
 use crate::dispatch::testing::dispatch;
@@ -23,6 +24,7 @@ struct Cloud {
     stop: Stopper,
     start: Instant,
     events: watch::Receiver<EventCounts>,
+    calls: Calls,
 }
 
 /// A link over a pipe that holds `buffer` bytes each way.
@@ -41,12 +43,14 @@ async fn connected_by(options: Options, buffer: usize, channels: Vec<Handle>) ->
     let (stop, mut stopping) = stopper();
     let dispatch = dispatch(channels);
     let events = dispatch.events();
+    let queue = CallQueue::default();
+    let calls = queue.calls();
     let link = tokio::spawn(async move {
         let board = Board::new(vec![watch::channel(Status::default()).1]);
-        run(socket, options, &dispatch, &board, &mut stopping).await
+        run(socket, options, &dispatch, &board, &queue, &mut stopping).await
     });
     let socket = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    Cloud { socket, link, stop, start: Instant::now(), events }
+    Cloud { socket, link, stop, start: Instant::now(), events, calls }
 }
 
 impl Cloud {
@@ -402,3 +406,6 @@ async fn a_request_in_pieces_is_answered() {
     assert_eq!((&answer["seq"], &answer["err"]["code"]), (&json!(7), &json!(101)), "{answer}");
     assert_eq!(cloud.keepalive().await.as_secs(), 10);
 }
+
+#[path = "call_tests.rs"]
+mod calls;
