@@ -9,6 +9,7 @@ use ivt_proto::rpc::message::{StartCloudRecord, StopCloudRecord};
 
 use super::{Dispatch, codes, publish};
 use crate::channel::RecordAsk;
+use crate::config::QualityMap;
 use crate::record::service::callback_url;
 use crate::record::session::Order;
 
@@ -25,17 +26,21 @@ const SIZE: u64 = 64 << 10;
 
 pub(super) async fn start(dispatch: &Dispatch, request: StartCloudRecord) -> Result<(), RpcError> {
     let channel = dispatch.channel(request.channel)?;
-    let ask = RecordAsk {
-        stream: publish::stream(channel.quality(), request.quality),
-        max_bitrate: NonZeroU64::new(request.max_bitrate),
-        order: order(request)?,
-    };
+    let ask = ask(request, channel.quality())?;
     channel.record(ask).await.map_err(codes::refusal)
 }
 
 pub(super) async fn stop(dispatch: &Dispatch, request: StopCloudRecord) -> Result<(), RpcError> {
     let channel = dispatch.channel(request.channel)?;
     channel.stop_record(request.session_id).await.map_err(codes::refusal)
+}
+
+fn ask(request: StartCloudRecord, map: &QualityMap) -> Result<RecordAsk, RpcError> {
+    Ok(RecordAsk {
+        stream: publish::stream(map, request.quality),
+        max_bitrate: NonZeroU64::new(request.max_bitrate),
+        order: order(request)?,
+    })
 }
 
 fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
@@ -59,7 +64,7 @@ fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
         max_segments: request.seg_max_count,
         prerecord: Duration::from_secs(request.prerecord_seconds.into()),
         start: u64::try_from(request.start_ts).ok().filter(|seconds| *seconds > 0),
-        callback,
+        callback: callback.into(),
     })
 }
 
@@ -82,6 +87,7 @@ fn wrong(field: &str, what: String) -> RpcError {
 
 #[cfg(test)]
 mod tests {
+    use ivt_hal::Stream;
     use ivt_proto::rpc::message::Quality;
 
     use super::*;
@@ -108,7 +114,18 @@ mod tests {
         assert_eq!(order.limits.duration, Duration::from_secs(10));
         assert_eq!((order.limits.max_bytes, order.max_segments), (8 << 20, 3));
         assert_eq!((order.prerecord, order.start), (Duration::from_secs(5), None));
-        assert_eq!(order.callback.path(), "/cb");
+        assert_eq!(order.callback.expose().path(), "/cb");
+    }
+
+    #[test]
+    fn no_request_prints_its_address() {
+        let (main, sub) = (Stream::Main, Stream::Sub);
+        let map = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
+        let read = format!("{:?}", request());
+        let asked = format!("{:?}", ask(request(), &map).unwrap());
+        for shown in [read, asked] {
+            assert!(shown.contains("***") && !shown.contains("secret"), "{shown}");
+        }
     }
 
     #[test]
