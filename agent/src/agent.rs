@@ -14,13 +14,14 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::channel::{self, Link, Setup};
+use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
 use crate::cloud::login::Login;
 use crate::cloud::status::Board;
 use crate::cloud::{self, Cloud};
 use crate::config::{self, Config};
 use crate::device;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, EventCounts};
 use crate::notify::Notifier;
 use crate::record::leftovers;
 use crate::record::means::Means;
@@ -58,6 +59,7 @@ pub struct Agent {
 #[derive(Clone)]
 pub struct View {
     cloud: watch::Receiver<cloud::State>,
+    events: watch::Receiver<EventCounts>,
     channels: Vec<channel::Handle>,
     hosted: Option<(watch::Receiver<tlss::State>, tlss::Audit)>,
 }
@@ -81,7 +83,7 @@ impl Agent {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, Error> {
-        let device = device::device(config)?;
+        let device = Arc::new(device::device(config)?);
         let hosted = tlss::Camera {
             cgi: device.cgi.clone(),
             snapshots: device.channels.iter().map(|channel| channel.snapshot.clone()).collect(),
@@ -90,14 +92,14 @@ impl Agent {
         let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
         let settings = config.channels.iter().zip(&config.budget.rings);
-        let each = device.channels.into_iter().zip(settings).enumerate();
+        let each = device.channels.iter().zip(settings).enumerate();
         let spool = watch::Sender::new(None);
         let means =
             Means::new(&config.record, config.budget.recordings, trust.clone(), spool.subscribe());
         let channels = each.map(|(number, (hardware, (settings, ring)))| {
             let setup = Setup {
                 number,
-                encoder: hardware.encoder,
+                encoder: Arc::clone(&hardware.encoder),
                 config: settings.clone(),
                 ring_bytes: *ring,
                 publish: config.publish.clone(),
@@ -112,8 +114,9 @@ impl Agent {
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
-            dispatch: Dispatch::new(channels.clone()),
+            dispatch: Dispatch::new(device, channels.clone()),
             board: Board::new(channels.iter().map(channel::Handle::status).collect()),
+            calls: CallQueue::default(),
             state: watch::Sender::new(cloud::State::Dialling),
             link,
             rng,
@@ -135,7 +138,12 @@ impl Agent {
         if let Some(settings) = config.record.spool.clone() {
             tasks.spawn(leftovers::run(settings, means, spool, stopping.clone()));
         }
-        let view = View { cloud: cloud.state.subscribe(), channels, hosted: hosted_view };
+        let view = View {
+            cloud: cloud.state.subscribe(),
+            events: cloud.dispatch.events(),
+            channels,
+            hosted: hosted_view,
+        };
         tasks.spawn(cloud.run(stopping.clone()));
         tasks.spawn(log_statistics(view.clone(), stopping));
         Ok(Self { tasks, stop, view })
@@ -196,6 +204,11 @@ impl View {
         self.cloud.clone()
     }
 
+    /// What became of the cloud's events.
+    pub fn events(&self) -> EventCounts {
+        *self.events.borrow()
+    }
+
     /// What the hosted service is doing, and the commands it was given; `None` where it is off.
     pub fn hosted(&self) -> Option<(watch::Receiver<tlss::State>, tlss::Audit)> {
         self.hosted.clone()
@@ -217,13 +230,15 @@ impl View {
     }
 }
 
-/// One line per stream and minute, for streams that had frames in it, and one per live publish.
+/// One line per stream and minute, for streams that had frames in it, one per live publish, and one for
+/// the cloud's events where there were some.
 async fn log_statistics(view: View, mut stop: Stop) {
     let mut minute = interval(STATISTICS);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let streams = [Stream::Main, Stream::Sub];
     let all = || (0..view.channels.len()).flat_map(|n| streams.map(|stream| (n, stream)));
     let mut seen = vec![0; all().count()];
+    let mut events = EventCounts::default();
     loop {
         tokio::select! {
             _ = minute.tick() => {}
@@ -234,6 +249,9 @@ async fn log_statistics(view: View, mut stop: Stop) {
             if std::mem::replace(seen, stats.frames) != stats.frames {
                 log::debug!("channel {number} {stream}: {}", line(&stats));
             }
+        }
+        if std::mem::replace(&mut events, view.events()) != events {
+            log::debug!("events of the cloud: {events:?}");
         }
         for (number, channel) in view.channels.iter().enumerate() {
             let PublishStats { accepted, frames, gaps, dropped_frames, .. } =

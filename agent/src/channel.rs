@@ -12,6 +12,7 @@ mod task;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use ivt_base::secret::Secret;
 use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::publish::PublishStats;
 use ivt_media::pull::{Pull, PullConfig, PullState};
@@ -33,8 +34,8 @@ pub use task::Setup;
 pub struct Ask {
     /// Which of the camera's streams.
     pub stream: Stream,
-    /// Where to; holds the stream key.
-    pub url: RtmpUrl,
+    /// The address to publish to; holds the stream key.
+    pub url: Secret<RtmpUrl>,
     /// The cloud's name for it.
     pub stream_id: String,
     /// Bits per second it may have.

@@ -1,5 +1,6 @@
 //! The session with the cloud: dial, serve, and dial again, for ever.
 
+pub mod calls;
 pub mod dial;
 mod link;
 pub mod login;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::channel::Link;
 use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
+use calls::CallQueue;
 use dial::{Dial, DialError};
 use link::Reason;
 use reconnect::{Outcome, Reconnect};
@@ -48,10 +50,12 @@ pub struct Cloud {
     pub dial: Arc<dyn Dial>,
     /// How lenient the link is.
     pub rules: Options,
-    /// Answers the cloud's requests.
+    /// Serves the cloud's requests and events.
     pub dispatch: Dispatch,
     /// Says how the channels are.
     pub board: Board,
+    /// Calls of the device to the cloud.
+    pub calls: CallQueue,
     /// Where the state is shown.
     pub state: watch::Sender<State>,
     /// Told of every connection. Whoever serves the cloud watches it.
@@ -76,8 +80,8 @@ impl Cloud {
                     log::info!("logged in to the cloud");
                     self.state.send_replace(State::Online);
                     self.link.send_modify(|link| link.down_since = None);
-                    let ended =
-                        link::run(socket, self.rules, &self.dispatch, &self.board, &mut stop).await;
+                    let Self { rules, dispatch, board, calls, .. } = &self;
+                    let ended = link::run(socket, *rules, dispatch, board, calls, &mut stop).await;
                     self.link.send_modify(|link| {
                         *link = Link { losses: link.losses + 1, ..Link::down() };
                     });

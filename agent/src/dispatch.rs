@@ -1,117 +1,152 @@
-//! From a method's name to its handler, and from our errors to the codes of the wire. One file per
-//! family of methods.
+//! From a request or event of the cloud to its handler, and from our errors to the codes of the wire.
+//! One file per family of methods.
 
 mod codes;
+mod events;
 mod publish;
 mod record;
 mod refusals;
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ivt_proto::rpc::RpcError;
+use ivt_hal::Device;
 use ivt_proto::rpc::message::Call;
+use ivt_proto::rpc::{RpcError, Subject};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Handle;
 use refusals::{About, Refusals};
+
+pub use events::EventCounts;
 
 /// A handler that takes longer is given up.
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Starting a stream may take longer, but the cloud has its answer within 10 s.
 const PUBLISH_DEADLINE: Duration = Duration::from_millis(9_800);
 
-/// Serves the cloud's requests.
+/// Serves the cloud's requests and events.
 pub struct Dispatch {
+    /// The hardware.
+    device: Arc<Device>,
+    /// The tasks that publish and record the channels of `device`, in the same order.
     channels: Vec<Handle>,
-    /// Events of the cloud that this device has no use for.
-    ignored: AtomicU32,
+    events: watch::Sender<EventCounts>,
     refusals: Refusals,
 }
 
 impl Dispatch {
-    /// Serves these channels; the index is the number.
-    pub fn new(channels: Vec<Handle>) -> Self {
-        Self { channels, ignored: AtomicU32::new(0), refusals: Refusals::default() }
+    /// Serves `device` and the tasks of its channels; the index is the channel's number on the wire.
+    pub fn new(device: Arc<Device>, channels: Vec<Handle>) -> Self {
+        let events = watch::Sender::new(EventCounts::default());
+        Self { device, channels, events, refusals: Refusals::default() }
     }
 
-    /// The answer to one request, within its deadline.
-    pub async fn answer(&self, method: String, params: Option<Value>) -> Result<Value, RpcError> {
-        let about = About::new(&method, params.as_ref());
-        let answer = self.serve(&method, params).await;
+    /// The answer to one request. Its work is given up when it takes longer than its kind may, or when
+    /// `until` has passed.
+    ///
+    /// # Errors
+    ///
+    /// The error to answer with; the log has been told of it.
+    pub async fn answer(
+        &self,
+        call: Call,
+        subject: Subject,
+        until: Instant,
+    ) -> Result<Value, RpcError> {
+        let about = About { method: call.method().to_owned(), subject };
+        let answer = self.serve(call, until).await;
         self.refusals.note(&about, answer.as_ref().map(drop));
         answer
     }
 
-    async fn serve(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
-        let call = match method {
-            publish::START | publish::STOP | record::START | record::STOP => {
-                Call::parse(method, params)?
-            }
-            // Honest also where the params make no sense: nothing here would read them.
-            _ => return Err(unsupported(method)),
-        };
+    async fn serve(&self, call: Call, until: Instant) -> Result<Value, RpcError> {
         match call {
-            Call::RtmpPublish(ask) => within(PUBLISH_DEADLINE, publish::start(self, ask)).await,
-            Call::RtmpStopPublish(ask) => within(DEADLINE, publish::stop(self, ask)).await,
-            Call::StartCloudRecord(ask) => within(PUBLISH_DEADLINE, record::start(self, ask)).await,
-            Call::StopCloudRecord(ask) => within(DEADLINE, record::stop(self, ask)).await,
+            Call::RtmpPublish(request) => {
+                within(PUBLISH_DEADLINE, until, publish::start(self, request?)).await
+            }
+            Call::RtmpStopPublish(request) => {
+                within(DEADLINE, until, publish::stop(self, request?)).await
+            }
+            Call::StartCloudRecord(request) => {
+                within(PUBLISH_DEADLINE, until, record::start(self, request?)).await
+            }
+            Call::StopCloudRecord(request) => {
+                within(DEADLINE, until, record::stop(self, request?)).await
+            }
+            // Also where the params make no sense: nothing here would read them.
             other => Err(unsupported(other.method())),
         }
     }
 
-    /// Takes an event that this device cannot serve. An event has no answer.
-    pub fn ignore(&self, event: &str) {
-        let count = self.ignored.fetch_add(1, Ordering::Relaxed) + 1;
-        log::debug!("event {:?} is not supported ({count} such so far)", excerpt(event));
-    }
-
-    /// Events ignored so far.
-    pub fn ignored(&self) -> u32 {
-        self.ignored.load(Ordering::Relaxed)
-    }
-
+    /// The tasks of a channel.
     fn channel(&self, number: u32) -> Result<&Handle, RpcError> {
-        let channel = usize::try_from(number).ok().and_then(|n| self.channels.get(n));
-        let have = self.channels.len();
-        let error = || {
+        self.nth(&self.channels, number)
+    }
+
+    /// The hardware of a channel.
+    fn camera(&self, number: u32) -> Result<&ivt_hal::Channel, RpcError> {
+        self.nth(&self.device.channels, number)
+    }
+
+    fn nth<'a, T>(&self, channels: &'a [T], number: u32) -> Result<&'a T, RpcError> {
+        usize::try_from(number).ok().and_then(|number| channels.get(number)).ok_or_else(|| {
+            let have = self.device.channels.len();
             let msg = format!("no channel {number}: this device has {have}, counted from 0");
             RpcError::new(RpcError::NO_CHANNEL, msg)
-        };
-        channel.ok_or_else(error)
+        })
     }
 }
 
-/// An empty success.
+/// An empty success, unless `work` takes longer than `limit`, or than `until`.
 async fn within(
     limit: Duration,
+    until: Instant,
     work: impl Future<Output = Result<(), RpcError>>,
 ) -> Result<Value, RpcError> {
-    let late = || RpcError::internal(format!("not finished within {} s", limit.as_secs_f32()));
-    timeout(limit, work).await.unwrap_or_else(|_| Err(late())).map(|()| json!({}))
+    let own = Instant::now() + limit;
+    match timeout_at(own.min(until), work).await {
+        Ok(done) => done.map(|()| json!({})),
+        Err(_) if until < own => {
+            Err(RpcError::internal("not finished in time: earlier requests took too long"))
+        }
+        Err(_) => Err(RpcError::internal(format!("not finished within {} s", limit.as_secs_f32()))),
+    }
 }
 
-fn unsupported(method: &str) -> RpcError {
-    let msg = format!("{} is not supported by this device", excerpt(method));
-    RpcError::new(RpcError::UNSUPPORTED, msg)
+fn unsupported(name: &str) -> RpcError {
+    RpcError::new(RpcError::UNSUPPORTED, format!("{name} is not supported by this device"))
 }
 
-/// A peer may send names of any length.
-fn excerpt(name: &str) -> String {
-    name.chars().take(64).collect()
+#[cfg(test)]
+pub(crate) mod testing {
+    use ivt_hal::Model;
+    use ivt_hal::emulator::Emulator;
+
+    use super::*;
+
+    /// Over an NVR of emulated cameras, one for each of `channels`.
+    pub(crate) fn dispatch(channels: Vec<Handle>) -> Dispatch {
+        let camera =
+            |_| ivt_hal::Channel { encoder: Arc::new(Emulator::default()), snapshot: None };
+        let cameras = channels.iter().map(camera).collect();
+        let device = Device { model: Model::Nvr, channels: cameras, cgi: None };
+        Dispatch::new(Arc::new(device), channels)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
+    use super::testing::dispatch;
     use super::*;
     use crate::channel::testing::deaf;
 
     async fn answer(dispatch: &Dispatch, method: &str, params: Value) -> Result<Value, RpcError> {
-        dispatch.answer(method.into(), Some(params)).await
+        let until = Instant::now() + Duration::from_secs(17);
+        dispatch.answer(Call::parse(method, Some(params)), Subject::default(), until).await
     }
 
     fn publish(channel: i64) -> Value {
@@ -122,7 +157,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_channel_that_does_not_answer_holds_nobody_up() {
         let (channel, _inbox) = deaf();
-        let dispatch = Dispatch::new(vec![channel]);
+        let dispatch = dispatch(vec![channel]);
         let start = Instant::now();
         let error = answer(&dispatch, "RTMPPublish", publish(0)).await.unwrap_err();
         assert_eq!(error.code, RpcError::INTERNAL);
@@ -135,10 +170,22 @@ mod tests {
         assert_eq!(start.elapsed().as_secs(), DEADLINE.as_secs());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waited_has_only_what_is_left_of_its_time() {
+        let (channel, _inbox) = deaf();
+        let dispatch = dispatch(vec![channel]);
+        let start = Instant::now();
+        let call = Call::parse("RTMPPublish", Some(publish(0)));
+        let until = start + Duration::from_secs(3);
+        let error = dispatch.answer(call, Subject::default(), until).await.unwrap_err();
+        assert!(error.msg.contains("earlier requests took too long"), "{error}");
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+    }
+
     #[tokio::test]
     async fn each_mistake_has_its_code() {
         let (channel, _inbox) = deaf();
-        let dispatch = Dispatch::new(vec![channel]);
+        let dispatch = dispatch(vec![channel]);
         let stop = json!({"channel": 1, "stream_id": "s"});
         let mut wrong_quality = publish(0);
         wrong_quality["quality"] = json!("uhd");
@@ -163,13 +210,5 @@ mod tests {
             assert_eq!(error.code, code, "{method} {params}: {error}");
             assert!(error.msg.contains(word), "{method} {params}: {error}");
         }
-    }
-
-    #[test]
-    fn events_are_counted_and_nothing_else() {
-        let dispatch = Dispatch::new(Vec::new());
-        dispatch.ignore("CtrlPTZ");
-        dispatch.ignore("Nonsense");
-        assert_eq!(dispatch.ignored(), 2);
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt::{self, Debug, Formatter};
 
 /// Something that holds a password or a key: a password itself, or an address whose path, query or login is one.
-/// Printing it shows `***`.
+/// Printing it shows `***`. With the feature `serde` it is written and read as what it holds: serialise it for the peer
+/// it is meant for and for nobody else.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Secret<T = String>(T);
 
 impl<T> Secret<T> {

@@ -8,15 +8,15 @@ mod events;
 mod inbox;
 pub mod message;
 mod packet;
-mod params;
 mod peer;
+mod subject;
 mod violation;
 
 pub use calls::{CallId, Refused};
 pub use error::RpcError;
-pub use events::Notice;
 pub use inbox::{Incoming, Ticket};
 pub use peer::{Options, Peer};
+pub use subject::Subject;
 pub use violation::Violation;
 
 use std::time::Duration;

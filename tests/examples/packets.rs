@@ -24,15 +24,17 @@ fn main() -> Result<()> {
 }
 
 /// The name of the request or event; `None` for an answer.
-fn read(text: &str) -> Result<Option<&'static str>> {
+fn read(text: &str) -> Result<Option<String>> {
     let packet: Value = serde_json::from_str(text)?;
     let params = packet.get("params").cloned();
     let (name, understood) = if let Some(method) = packet["req"].as_str() {
-        let call = Call::parse(method, params.clone())?;
-        (call.method(), call.params())
+        let call = Call::parse(method, params.clone());
+        call.check()?;
+        (call.method().to_owned(), call.params())
     } else if let Some(event) = packet["event"].as_str() {
-        let event = Event::parse(event, params.clone())?;
-        (event.event(), event.params())
+        let event = Event::parse(event, params.clone());
+        event.check()?;
+        (event.event().to_owned(), event.params())
     } else {
         return Ok(None);
     };

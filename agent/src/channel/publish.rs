@@ -100,7 +100,7 @@ impl Job {
         reports: &Reports,
         stop: &mut oneshot::Receiver<Infallible>,
     ) -> Result<(), PublishError> {
-        let url = &self.ask.url;
+        let url = self.ask.url.expose();
         let mut options = Options::default();
         if url.tls {
             let untrusted =
@@ -144,7 +144,7 @@ impl Job {
 
     /// Servers repeat what they were asked for, and the key with it.
     fn censored(&self, error: &PublishError) -> String {
-        match &*self.ask.url.key {
+        match &*self.ask.url.expose().key {
             key if key.len() < SHORTEST_SECRET => error.to_string(),
             key => error.to_string().replace(key, "…"),
         }

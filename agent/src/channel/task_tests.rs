@@ -111,7 +111,7 @@ impl Scene {
         let (answer, outcome) = oneshot::channel();
         let ask = Ask {
             stream: Stream::Main,
-            url: RtmpUrl::parse("rtmp://127.0.0.1:9/live/key").unwrap(),
+            url: RtmpUrl::parse("rtmp://127.0.0.1:9/live/key").unwrap().into(),
             stream_id: stream_id.into(),
             max_bitrate: None,
         };

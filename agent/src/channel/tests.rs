@@ -125,7 +125,7 @@ fn emulated() -> Channel {
 fn ask(addr: SocketAddr, stream_id: &str) -> Ask {
     Ask {
         stream: Stream::Main,
-        url: RtmpUrl::parse(&format!("rtmp://{addr}/live/{stream_id}")).unwrap(),
+        url: RtmpUrl::parse(&format!("rtmp://{addr}/live/{stream_id}")).unwrap().into(),
         stream_id: stream_id.into(),
         max_bitrate: None,
     }
@@ -350,7 +350,7 @@ async fn a_recording_that_nobody_waits_for_any_more_does_not_begin() {
         max_segments: 1,
         prerecord: Duration::ZERO,
         start: None,
-        callback: "http://127.0.0.1:9/".parse().unwrap(),
+        callback: "http://127.0.0.1:9/".parse::<url::Url>().unwrap().into(),
     };
     // Its bit rate is measured for three seconds.
     let ask = |session_id| RecordAsk {

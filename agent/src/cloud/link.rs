@@ -1,21 +1,20 @@
 //! One connection: moves bytes between the socket and `proto::rpc`, which holds the rules. Never
 //! waits for a handler, nor for a cloud that does not read.
 
-use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::SinkExt as _;
-use futures::future::{Fuse, FutureExt as _};
+use futures::future::{Fuse, FusedFuture as _, FutureExt as _};
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
 use ivt_base::text::shorten;
 use ivt_proto::rpc::message::Call;
-use ivt_proto::rpc::{CallId, Options, Peer, RpcError, Ticket, Violation};
-use serde_json::Value;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use ivt_proto::rpc::{Incoming, Options, Peer, Violation};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::calls::{Answer, CallError, CallQueue, OpenQueue, Waiting};
 use super::dial::Socket;
 use super::status::Board;
 use crate::dispatch::Dispatch;
@@ -84,6 +83,7 @@ pub(super) async fn run(
     options: Options,
     dispatch: &Dispatch,
     board: &Board,
+    calls: &CallQueue,
     stop: &mut Stop,
 ) -> Ended {
     let (sink, stream) = socket.split();
@@ -91,10 +91,13 @@ pub(super) async fn run(
         peer: Peer::new(options),
         stream,
         sink: Some(sink),
-        keepalive: None,
+        outstanding: None,
+        keepalive_is_due: false,
         healthy_since: None,
     };
-    let reason = link.serve(dispatch, board, stop).await;
+    let reason = link.serve(dispatch, board, calls.open(), stop).await;
+    // Whoever waits for an answer waits for no goodbye.
+    link.outstanding = None;
     // Nothing of ours is half written: say goodbye, but do not wait for long.
     if let Some(mut sink) = link.sink.take() {
         timeout(CLOSE_TIMEOUT, sink.close()).await.ok();
@@ -113,26 +116,48 @@ struct Link {
     stream: SplitStream<Socket>,
     /// Away while a message is being written.
     sink: Option<Sink>,
-    /// The Keepalive that waits for its answer.
-    keepalive: Option<CallId>,
+    /// The request of ours that waits for its answer.
+    outstanding: Option<Outstanding>,
+    /// A Keepalive fell due while a call was outstanding: it goes before the next call.
+    keepalive_is_due: bool,
     healthy_since: Option<Instant>,
 }
 
+enum Outstanding {
+    Keepalive,
+    Call(Answer),
+}
+
 impl Link {
-    async fn serve(&mut self, dispatch: &Dispatch, board: &Board, stop: &mut Stop) -> Reason {
+    async fn serve(
+        &mut self,
+        dispatch: &Dispatch,
+        board: &Board,
+        mut calls: OpenQueue<'_>,
+        stop: &mut Stop,
+    ) -> Reason {
         let mut running = FuturesUnordered::new();
+        let mut event = pin!(Fuse::terminated());
         let mut writing = pin!(Fuse::terminated());
         let mut keepalive = interval(KEEPALIVE);
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some(request) = self.peer.poll_request() {
-                let answer = dispatch.answer(request.method, request.params);
-                running.push(handle(request.ticket, request.deadline, answer));
+                let Incoming { ticket, call, subject, deadline } = request;
+                let until = Instant::from_std(deadline) - SPARE;
+                let answer = dispatch.answer(call, subject, until);
+                running.push(answer.map(|answer| (ticket, answer)));
             }
-            while let Some(notice) = self.peer.poll_event() {
-                dispatch.ignore(&notice.event);
+            // One at a time, in their order: while it runs, a newer movement replaces one that waits.
+            if event.is_terminated()
+                && let Some(next) = self.peer.poll_event()
+            {
+                event.set(dispatch.event(next).fuse());
             }
             self.take_replies();
+            if self.keepalive_is_due && self.outstanding.is_none() {
+                self.send_keepalive(board);
+            }
             if let Some(sink) = self.sink.take() {
                 match self.peer.poll_transmit() {
                     Some(text) => writing.set(write(sink, text).fuse()),
@@ -151,12 +176,14 @@ impl Link {
                 Some((ticket, result)) = running.next(), if !running.is_empty() => {
                     self.peer.respond(now(), ticket, result);
                 }
+                () = &mut event => {}
                 () = sleep_until(due.unwrap_or_else(|| Instant::now() + FAR)) => {
                     if let Err(violation) = self.peer.handle_timeout(now()) {
                         return violation.into();
                     }
                 }
                 _ = keepalive.tick() => self.send_keepalive(board),
+                waiting = calls.next(), if self.outstanding.is_none() => self.send(waiting),
                 message = self.stream.next() => match self.take(message) {
                     // Messages come without waiting when many arrive in one read: let others run.
                     Ok(()) => tokio::task::coop::consume_budget().await,
@@ -177,39 +204,42 @@ impl Link {
     }
 
     fn take_replies(&mut self) {
-        while let Some((id, result)) = self.peer.poll_reply() {
+        while let Some((_, result)) = self.peer.poll_reply() {
+            if let Some(Outstanding::Call(answer)) = self.outstanding.take() {
+                // Whoever made the call may be gone.
+                answer.send(result.map_err(CallError::Rejected)).ok();
+                continue;
+            }
             if let Err(e) = result {
                 let (code, said) = (e.code, shorten(&e.msg));
-                log::warn!("the cloud answered a request of ours with error {code}: {said}");
+                log::warn!("the cloud answered a Keepalive with error {code}: {said}");
             }
-            if self.keepalive.take_if(|sent| *sent == id).is_some() {
-                self.healthy_since.get_or_insert_with(Instant::now);
-            }
+            self.healthy_since.get_or_insert_with(Instant::now);
         }
     }
 
-    /// At most one is on its way: a second would only queue behind it.
+    /// Sends a Keepalive, or puts it before the next call. At most one is on its way: a second would only
+    /// queue behind it.
     fn send_keepalive(&mut self, board: &Board) {
-        if self.keepalive.is_some() {
+        self.keepalive_is_due = matches!(self.outstanding, Some(Outstanding::Call(_)));
+        if self.outstanding.is_some() {
             return;
         }
         let call = Call::from(board.keepalive());
         match self.peer.call(now(), call.method(), call.params()) {
-            Ok(id) => self.keepalive = Some(id),
+            Ok(_) => self.outstanding = Some(Outstanding::Keepalive),
             Err(e) => log::warn!("no keepalive: {e}"),
         }
     }
-}
 
-/// A handler out of time is dropped, and with it what it was about to bring about.
-async fn handle(
-    ticket: Ticket,
-    deadline: std::time::Instant,
-    answer: impl Future<Output = Result<Value, RpcError>>,
-) -> (Ticket, Result<Value, RpcError>) {
-    let late = || RpcError::internal("not finished in time: earlier requests took too long");
-    let answer = timeout_at(Instant::from_std(deadline) - SPARE, answer).await;
-    (ticket, answer.unwrap_or_else(|_| Err(late())))
+    /// Sends a call. Nothing of ours is outstanding.
+    fn send(&mut self, Waiting { call, answer }: Waiting) {
+        match self.peer.call(now(), call.method(), call.params()) {
+            Ok(_) => self.outstanding = Some(Outstanding::Call(answer)),
+            // Whoever made the call may be gone.
+            Err(e) => drop(answer.send(Err(CallError::Unsendable(e)))),
+        }
+    }
 }
 
 async fn write(mut sink: Sink, text: String) -> Result<Sink, Reason> {

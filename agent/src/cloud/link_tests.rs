@@ -1,5 +1,5 @@
 use ivt_proto::rpc::Violation;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -11,7 +11,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use super::*;
 use crate::channel::testing::{deaf, slow};
 use crate::channel::{Handle, Status};
+use crate::cloud::calls::Calls;
 use crate::cloud::dial::{Transport, limits};
+use crate::dispatch::EventCounts;
+use crate::dispatch::testing::dispatch;
 use crate::shutdown::{Stopper, stopper};
 
 /// The cloud's end of a connection in memory.
@@ -20,6 +23,8 @@ struct Cloud {
     link: JoinHandle<Ended>,
     stop: Stopper,
     start: Instant,
+    events: watch::Receiver<EventCounts>,
+    calls: Calls,
 }
 
 /// A link over a pipe that holds `buffer` bytes each way.
@@ -36,12 +41,16 @@ async fn connected_by(options: Options, buffer: usize, channels: Vec<Handle>) ->
     let ours: Box<dyn Transport> = Box::new(ours);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await;
     let (stop, mut stopping) = stopper();
+    let dispatch = dispatch(channels);
+    let events = dispatch.events();
+    let queue = CallQueue::default();
+    let calls = queue.calls();
     let link = tokio::spawn(async move {
         let board = Board::new(vec![watch::channel(Status::default()).1]);
-        run(socket, options, &Dispatch::new(channels), &board, &mut stopping).await
+        run(socket, options, &dispatch, &board, &queue, &mut stopping).await
     });
     let socket = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    Cloud { socket, link, stop, start: Instant::now() }
+    Cloud { socket, link, stop, start: Instant::now(), events, calls }
 }
 
 impl Cloud {
@@ -278,6 +287,25 @@ async fn a_slow_request_holds_up_the_answers_behind_it_but_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_wait_for_no_request() {
+    let (slow, _inbox) = deaf();
+    let mut cloud = connected_with(64 * 1024, vec![slow]).await;
+    cloud.keepalive().await;
+    let stop = json!({"channel": 0, "stream_id": "s"});
+    cloud.send(json!({"req": "RTMPStopPublish", "params": stop, "seq": 1})).await;
+    cloud.send(json!({"req": "GetNetConfig", "params": {"channel": 0}, "seq": 2})).await;
+    let sent = Instant::now();
+    let ptz = |op: &str| json!({"event": "CtrlPTZ", "params": {"channel": 0, "op": op}});
+    for event in [ptz("up"), json!({"event": "UpgradeFirmware"}), ptz("?"), json!({"event": "?"})] {
+        cloud.send(event).await;
+    }
+    let expected = EventCounts { served: 0, unsupported: 2, failed: 1, unknown: 1 };
+    cloud.events.wait_for(|counts| *counts == expected).await.unwrap();
+    assert_eq!(sent.elapsed(), Duration::ZERO, "both requests are still running or waiting");
+    assert_eq!(cloud.receive().await["seq"], 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_refused_for_its_lateness_does_not_start_later() {
     let (first, _) = slow(Duration::from_millis(9_400));
     let (second, came_about) = slow(Duration::from_secs(9));
@@ -378,3 +406,6 @@ async fn a_request_in_pieces_is_answered() {
     assert_eq!((&answer["seq"], &answer["err"]["code"]), (&json!(7), &json!(101)), "{answer}");
     assert_eq!(cloud.keepalive().await.as_secs(), 10);
 }
+
+#[path = "call_tests.rs"]
+mod calls;

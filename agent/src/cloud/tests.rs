@@ -3,6 +3,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures::{SinkExt as _, StreamExt as _};
+use ivt_proto::rpc::message::GetFirmware;
 use rand::SeedableRng as _;
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
@@ -12,6 +13,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use super::calls::{CallError, Calls};
 use super::dial::{Socket, Transport, limits};
 use super::*;
 use crate::shutdown::{Stopper, stopper};
@@ -56,6 +58,7 @@ impl Dial for Script {
 }
 
 struct Setup {
+    calls: Calls,
     attempts: mpsc::UnboundedReceiver<(Instant, Option<Server>)>,
     state: watch::Receiver<State>,
     link: watch::Receiver<Link>,
@@ -69,17 +72,20 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let state = watch::Sender::new(State::Dialling);
     let link = watch::Sender::new(Link::down());
     let (stopper, stop) = stopper();
+    let queue = CallQueue::default();
+    let calls = queue.calls();
     let cloud = Cloud {
         rules: Options::default(),
         dial: Arc::new(script),
-        dispatch: Dispatch::new(Vec::new()),
+        dispatch: crate::dispatch::testing::dispatch(Vec::new()),
         board: Board::new(Vec::new()),
+        calls: queue,
         state: state.clone(),
         link: link.clone(),
         rng: StdRng::seed_from_u64(seed),
     };
     let task = tokio::spawn(cloud.run(stop));
-    Setup { attempts, state: state.subscribe(), link: link.subscribe(), stopper, task }
+    Setup { calls, attempts, state: state.subscribe(), link: link.subscribe(), stopper, task }
 }
 
 impl Setup {
@@ -203,5 +209,27 @@ async fn a_stop_ends_a_wait_a_dial_and_a_connection() {
         setup.stopper.stop();
         setup.task.await.unwrap();
         assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_made_over_whatever_connection_there_is() {
+    let mut setup = start(6, []);
+    assert_eq!(setup.calls.call(GetFirmware).await, Err(CallError::Offline), "not dialled yet");
+    for _ in 0..2 {
+        let mut server = setup.server().await;
+        setup.state.wait_for(|s| *s == State::Online).await.unwrap();
+        let answers = serve(&mut server, Duration::from_secs(1));
+        // It may wait for the link to begin.
+        let answered = async {
+            while let Err(error) = setup.calls.call(GetFirmware).await {
+                assert_eq!(error, CallError::Offline);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(answers, answered);
+        drop(server);
+        setup.state.wait_for(|s| matches!(s, State::Waiting { .. })).await.unwrap();
+        assert_eq!(setup.calls.call(GetFirmware).await, Err(CallError::Offline), "lost");
     }
 }

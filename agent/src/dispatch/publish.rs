@@ -11,8 +11,7 @@ use super::{Dispatch, codes};
 use crate::channel::Ask;
 use crate::config::QualityMap;
 
-pub(super) const START: &str = "RTMPPublish";
-pub(super) const STOP: &str = "RTMPStopPublish";
+const START: &str = "RTMPPublish";
 
 /// Longest address, in bytes; real ones with their keys have some hundred.
 const URL: usize = 2048;
@@ -21,20 +20,24 @@ const STREAM_ID: usize = 256;
 
 pub(super) async fn start(dispatch: &Dispatch, request: RtmpPublish) -> Result<(), RpcError> {
     let channel = dispatch.channel(request.channel)?;
-    let url = rtmp_url(&request.url)?;
-    check_stream_id(&request.stream_id)?;
-    let ask = Ask {
-        stream: stream(channel.quality(), request.quality),
-        url,
-        stream_id: request.stream_id,
-        max_bitrate: NonZeroU64::new(request.max_bitrate),
-    };
+    let ask = ask(request, channel.quality())?;
     channel.publish(ask).await.map_err(codes::refusal)
 }
 
 pub(super) async fn stop(dispatch: &Dispatch, request: RtmpStopPublish) -> Result<(), RpcError> {
     let channel = dispatch.channel(request.channel)?;
     channel.stop(request.stream_id).await.map_err(codes::refusal)
+}
+
+fn ask(request: RtmpPublish, map: &QualityMap) -> Result<Ask, RpcError> {
+    let url = rtmp_url(request.url.expose())?;
+    check_stream_id(&request.stream_id)?;
+    Ok(Ask {
+        stream: stream(map, request.quality),
+        url: url.into(),
+        stream_id: request.stream_id,
+        max_bitrate: NonZeroU64::new(request.max_bitrate),
+    })
 }
 
 /// Where the wire's four qualities meet the camera's two streams.
@@ -92,6 +95,24 @@ mod tests {
                 "{error}"
             );
             assert!(!error.msg.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_request_prints_its_address() {
+        let (main, sub) = (Stream::Main, Stream::Sub);
+        let map = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
+        let request = RtmpPublish {
+            channel: 0,
+            quality: Quality::Hd,
+            url: "rtmp://h/live/secret/secret?token=secret".to_owned().into(),
+            stream_id: "s".into(),
+            max_bitrate: 0,
+        };
+        let read = format!("{request:?}");
+        let asked = format!("{:?}", ask(request, &map).unwrap());
+        for shown in [read, asked] {
+            assert!(shown.contains("***") && !shown.contains("secret"), "{shown}");
         }
     }
 

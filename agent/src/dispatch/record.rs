@@ -9,11 +9,11 @@ use ivt_proto::rpc::message::{StartCloudRecord, StopCloudRecord};
 
 use super::{Dispatch, codes, publish};
 use crate::channel::RecordAsk;
+use crate::config::QualityMap;
 use crate::record::service::callback_url;
 use crate::record::session::Order;
 
-pub(super) const START: &str = "StartCloudRecord";
-pub(super) const STOP: &str = "StopCloudRecord";
+const START: &str = "StartCloudRecord";
 
 /// Longest name of a session, in bytes: it is repeated in every Keepalive.
 const SESSION_ID: usize = 128;
@@ -26,17 +26,21 @@ const SIZE: u64 = 64 << 10;
 
 pub(super) async fn start(dispatch: &Dispatch, request: StartCloudRecord) -> Result<(), RpcError> {
     let channel = dispatch.channel(request.channel)?;
-    let ask = RecordAsk {
-        stream: publish::stream(channel.quality(), request.quality),
-        max_bitrate: NonZeroU64::new(request.max_bitrate),
-        order: order(request)?,
-    };
+    let ask = ask(request, channel.quality())?;
     channel.record(ask).await.map_err(codes::refusal)
 }
 
 pub(super) async fn stop(dispatch: &Dispatch, request: StopCloudRecord) -> Result<(), RpcError> {
     let channel = dispatch.channel(request.channel)?;
     channel.stop_record(request.session_id).await.map_err(codes::refusal)
+}
+
+fn ask(request: StartCloudRecord, map: &QualityMap) -> Result<RecordAsk, RpcError> {
+    Ok(RecordAsk {
+        stream: publish::stream(map, request.quality),
+        max_bitrate: NonZeroU64::new(request.max_bitrate),
+        order: order(request)?,
+    })
 }
 
 fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
@@ -50,7 +54,7 @@ fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
     if request.seg_max_count == 0 {
         return Err(wrong("seg_max_count", "must be at least 1".into()));
     }
-    let callback = callback_url(&request.cbk_url).map_err(|e| wrong("cbk_url", e))?;
+    let callback = callback_url(request.cbk_url.expose()).map_err(|e| wrong("cbk_url", e))?;
     Ok(Order {
         session_id: request.session_id,
         limits: Limits {
@@ -60,7 +64,7 @@ fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
         max_segments: request.seg_max_count,
         prerecord: Duration::from_secs(request.prerecord_seconds.into()),
         start: u64::try_from(request.start_ts).ok().filter(|seconds| *seconds > 0),
-        callback,
+        callback: callback.into(),
     })
 }
 
@@ -83,6 +87,7 @@ fn wrong(field: &str, what: String) -> RpcError {
 
 #[cfg(test)]
 mod tests {
+    use ivt_hal::Stream;
     use ivt_proto::rpc::message::Quality;
 
     use super::*;
@@ -98,7 +103,7 @@ mod tests {
             seg_max_count: 3,
             prerecord_seconds: 5,
             start_ts: 0,
-            cbk_url: "https://record.example.com/cb?sign=secret".into(),
+            cbk_url: "https://record.example.com/cb?sign=secret".to_owned().into(),
         }
     }
 
@@ -109,7 +114,18 @@ mod tests {
         assert_eq!(order.limits.duration, Duration::from_secs(10));
         assert_eq!((order.limits.max_bytes, order.max_segments), (8 << 20, 3));
         assert_eq!((order.prerecord, order.start), (Duration::from_secs(5), None));
-        assert_eq!(order.callback.path(), "/cb");
+        assert_eq!(order.callback.expose().path(), "/cb");
+    }
+
+    #[test]
+    fn no_request_prints_its_address() {
+        let (main, sub) = (Stream::Main, Stream::Sub);
+        let map = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
+        let read = format!("{:?}", request());
+        let asked = format!("{:?}", ask(request(), &map).unwrap());
+        for shown in [read, asked] {
+            assert!(shown.contains("***") && !shown.contains("secret"), "{shown}");
+        }
     }
 
     #[test]
@@ -131,10 +147,10 @@ mod tests {
             ("seg_duration", |r| r.seg_duration = u32::MAX),
             ("seg_max_size", |r| r.seg_max_size = 0),
             ("seg_max_count", |r| r.seg_max_count = 0),
-            ("cbk_url", |r| r.cbk_url.clear()),
-            ("cbk_url", |r| r.cbk_url = "ftp://h/secret".into()),
-            ("cbk_url", |r| r.cbk_url = "file:///etc/secret".into()),
-            ("cbk_url", |r| r.cbk_url = format!("http://h/{}", "secret".repeat(2_000))),
+            ("cbk_url", |r| r.cbk_url = String::new().into()),
+            ("cbk_url", |r| r.cbk_url = "ftp://h/secret".to_owned().into()),
+            ("cbk_url", |r| r.cbk_url = "file:///etc/secret".to_owned().into()),
+            ("cbk_url", |r| r.cbk_url = format!("http://h/{}", "secret".repeat(2_000)).into()),
         ];
         for (field, change) in cases {
             let mut request = request();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use ivt_base::secret::Secret;
 use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
 use ivt_media::segment::Limits;
@@ -39,8 +40,8 @@ pub struct Order {
     pub prerecord: Duration,
     /// The date of the first frame, in seconds since 1970, where the cloud gives one.
     pub start: Option<u64>,
-    /// Whom to ask for upload addresses. A secret: it may be signed.
-    pub callback: Url,
+    /// The address that is asked for upload addresses; it may be signed.
+    pub callback: Secret<Url>,
 }
 
 impl Order {
@@ -93,7 +94,7 @@ pub async fn run(
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
-        cbk_url: order.callback.to_string(),
+        cbk_url: order.callback.expose().to_string(),
     };
     let shelf = match spool {
         Some((spool, mode)) => Some((shelf(&spool, &means, &head).await, mode)),
@@ -137,7 +138,7 @@ pub async fn run(
         recorder.run(Item::Frame(first), input, camera, stop).await;
         backlog.close();
     };
-    let service = Service::new(means.http, order.callback);
+    let service = Service::new(means.http, order.callback.into_exposed());
     let mut ending = agent.clone();
     let upload = async {
         let uploaded = async {
@@ -232,7 +233,7 @@ mod tests {
             max_segments: 3,
             prerecord: Duration::from_secs(prerecord),
             start: None,
-            callback: Url::parse("http://h/cb").unwrap(),
+            callback: Url::parse("http://h/cb").unwrap().into(),
         };
         assert_eq!(order(0).shortened(), None);
         assert_eq!(order(30).shortened(), None);

@@ -15,17 +15,18 @@ fuzz_target!(|text: &str| {
         return;
     }
     assert!(text.len() <= MAX_MESSAGE);
-    if let Some(notice) = peer.poll_event() {
-        match Event::parse(&notice.event, notice.params) {
-            Ok(event) => assert_eq!(Event::parse(event.event(), event.params()), Ok(event)),
+    if let Some(event) = peer.poll_event() {
+        match event.check() {
+            Ok(()) => assert_eq!(Event::parse(event.event(), event.params()), event),
             Err(error) => assert!(error.msg.len() < 500, "{error}"),
         }
         return;
     }
     let request = peer.poll_request().expect("neither an answer nor an event");
-    let result = match Call::parse(&request.method, request.params) {
-        Ok(call) => {
-            assert_eq!(Call::parse(call.method(), call.params()).as_ref(), Ok(&call));
+    let call = request.call;
+    let result = match call.check() {
+        Ok(()) => {
+            assert_eq!(Call::parse(call.method(), call.params()), call);
             Ok(call.params().unwrap_or_default())
         }
         Err(error) => {

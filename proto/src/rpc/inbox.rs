@@ -1,14 +1,13 @@
 //! Their requests: started in order, answered in order, each within its time.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Number, Value};
 
-use super::params::Params;
-use super::{ANSWER_WITHIN, MAX_REQUESTS, RpcError, Violation, packet};
+use super::message::Call;
+use super::{ANSWER_WITHIN, MAX_REQUESTS, RpcError, Subject, Violation, packet};
 
 /// The right to answer one request, spent by [`Peer::respond`](super::Peer::respond). A ticket that
 /// is dropped, spent too late, or spent at another connection's peer changes nothing.
@@ -19,22 +18,17 @@ pub struct Ticket {
     inbox: Arc<()>,
 }
 
-/// A request of theirs that may start now. `Debug` leaves the params out.
+/// A request of theirs that may start now.
+#[derive(Debug)]
 pub struct Incoming {
     /// To answer it with.
     pub ticket: Ticket,
-    /// The method's name.
-    pub method: String,
-    /// Its parameters.
-    pub params: Option<Value>,
+    /// What is asked for, read as far as it can be.
+    pub call: Call,
+    /// What it is about, for the log.
+    pub subject: Subject,
     /// An answer after this moment changes nothing: the other side has been told of an error.
     pub deadline: Instant,
-}
-
-impl fmt::Debug for Incoming {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").field("method", &self.method).finish_non_exhaustive()
-    }
 }
 
 #[derive(Default)]
@@ -51,8 +45,9 @@ pub(super) struct Inbox {
 
 struct Queued {
     header: Header,
-    method: String,
-    params: Params,
+    call: Call,
+    /// Of the recording or live stream it is about.
+    session: Option<String>,
 }
 
 struct Started {
@@ -73,15 +68,15 @@ impl Inbox {
         &mut self,
         now: Instant,
         seq: Number,
-        method: String,
-        params: Params,
+        call: Call,
+        subject: Subject,
     ) -> Result<(), Violation> {
         if self.started.len() + self.queued.len() >= MAX_REQUESTS {
             return Err(Violation::TooManyRequests);
         }
-        let channel = params.channel.clone();
+        let Subject { channel, session } = subject;
         let header = Header { seq, deadline: now + ANSWER_WITHIN, channel };
-        self.queued.push_back(Queued { header, method, params });
+        self.queued.push_back(Queued { header, call, session });
         Ok(())
     }
 
@@ -93,10 +88,12 @@ impl Inbox {
             !running.any(|earlier| earlier.header.overlaps(&next.header))
         })?;
         let number = self.gone + self.started.len() as u64;
-        let deadline = next.header.deadline;
-        self.started.push_back(Started { header: next.header, answer: None });
+        let Queued { header, call, session } = next;
         let ticket = Ticket { number, inbox: Arc::clone(&self.identity) };
-        Some(Incoming { ticket, method: next.method, params: next.params.open(), deadline })
+        let subject = Subject { channel: header.channel.clone(), session };
+        let deadline = header.deadline;
+        self.started.push_back(Started { header, answer: None });
+        Some(Incoming { ticket, call, subject, deadline })
     }
 
     pub(super) fn respond(&mut self, ticket: Ticket, result: Result<Value, RpcError>) {

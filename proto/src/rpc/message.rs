@@ -1,7 +1,8 @@
 //! The methods and events of the specification as types. The wire's spelling lives only here.
 //!
-//! Reading ignores members it does not know and takes `null` for an absent member. What is wrong is reported as the [`RpcError`] to answer with: 1 and the name of the member, 102 for a
-//! channel no device can have, 101 for a method that is none.
+//! Reading ignores members it does not know and takes `null` for an absent member. What is wrong is reported as the
+//! [`RpcError`] to answer with: 1 and the name of the member, 102 for a channel no device can have, 101 for a method
+//! that is none.
 
 mod camera;
 mod network;
@@ -12,6 +13,7 @@ mod time;
 mod value;
 
 pub use camera::*;
+pub use ivt_base::secret::Secret;
 pub use network::*;
 pub use status::*;
 pub use stream::*;
@@ -25,8 +27,8 @@ use serde_json::Value;
 use super::RpcError;
 use super::error::excerpt;
 
-/// Declares an enum of messages: those of `with` carry the struct of their own name, those of
-/// `without` carry nothing and ignore whatever params they come with.
+/// Declares an enum of messages: those of `with` carry the struct of their own name, or what is wrong with their
+/// params; those of `without` carry nothing and ignore whatever params they come with.
 macro_rules! messages {
     (
         $(#[$doc:meta])* enum $Enum:ident, $kind:ident;
@@ -37,44 +39,69 @@ macro_rules! messages {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $Enum {
             $($(#[$bare_doc])* $Bare,)*
-            $($(#[$full_doc])* $Full($Full),)*
+            $($(#[$full_doc])* $Full(Result<$Full, RpcError>),)*
+            /// A name that is not in the specification; at most 64 characters of it.
+            Unknown(String),
         }
 
         impl $Enum {
-            /// Reads what came off the wire.
+            /// Reads what came off the wire, as far as it can be read: see [`check`](Self::check).
+            pub fn parse($kind: &str, params: Option<Value>) -> Self {
+                match $kind {
+                    $($bare => Self::$Bare,)*
+                    $($full => Self::$Full(params_of($full, params)),)*
+                    other => Self::Unknown(excerpt(other, 64)),
+                }
+            }
+
+            /// Whether all of it could be read.
             ///
             /// # Errors
             ///
             /// The name is unknown (101), there can be no such channel (102), or a member is missing or
             /// wrong (1).
-            pub fn parse($kind: &str, params: Option<Value>) -> Result<Self, RpcError> {
-                match $kind {
-                    $($bare => Ok(Self::$Bare),)*
-                    $($full => params_of($full, params).map(Self::$Full),)*
-                    other => Err(unknown(stringify!($kind), other)),
+            pub fn check(&self) -> Result<(), RpcError> {
+                match self {
+                    $(Self::$Bare => Ok(()),)*
+                    $(Self::$Full(params) => params.as_ref().map(drop).map_err(Clone::clone),)*
+                    Self::Unknown(name) => Err(unknown(stringify!($kind), name)),
                 }
             }
 
             /// Its name on the wire.
-            pub fn $kind(&self) -> &'static str {
+            pub fn $kind(&self) -> &str {
                 match self {
                     $(Self::$Bare => $bare,)*
                     $(Self::$Full(_) => $full,)*
+                    Self::Unknown(name) => name,
                 }
             }
 
-            /// Its params on the wire.
+            /// Its params on the wire; none where they could not be read.
             pub fn params(&self) -> Option<Value> {
                 match self {
                     $(Self::$Bare => None,)*
-                    $(Self::$Full(params) => Some(write(params)),)*
+                    $(Self::$Full(params) => params.as_ref().ok().map(write),)*
+                    Self::Unknown(_) => None,
                 }
             }
         }
 
+        $(
+            $(#[$bare_doc])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            pub struct $Bare;
+
+            impl From<$Bare> for $Enum {
+                fn from(_: $Bare) -> Self {
+                    Self::$Bare
+                }
+            }
+        )*
+
         $(impl From<$Full> for $Enum {
             fn from(params: $Full) -> Self {
-                Self::$Full(params)
+                Self::$Full(Ok(params))
             }
         })*
     };
@@ -168,6 +195,24 @@ pub fn from_value<T: DeserializeOwned>(resp: Value) -> Result<T, RpcError> {
     read::read(resp, read::Empty::Lenient).map_err(|fault| fault.into_error("resp"))
 }
 
+/// A request of a device to its cloud.
+pub trait ToCloud: Into<Call> {
+    /// What a success holds.
+    type Answer: DeserializeOwned;
+}
+
+impl ToCloud for AlarmNotify {
+    type Answer = AlarmPicture;
+}
+
+impl ToCloud for GetFirmware {
+    type Answer = Firmware;
+}
+
+impl ToCloud for PreviewServer {
+    type Answer = PreviewUrl;
+}
+
 fn params_of<T: DeserializeOwned>(name: &str, params: Option<Value>) -> Result<T, RpcError> {
     let params = params.unwrap_or(Value::Null);
     read::read(params, read::Empty::Strict)
@@ -179,7 +224,6 @@ fn write(params: &impl Serialize) -> Value {
 }
 
 fn unknown(kind: &str, name: &str) -> RpcError {
-    let name = excerpt(name, 64);
     RpcError::new(RpcError::UNSUPPORTED, format!("the {kind} {name} is not supported"))
 }
 
@@ -202,8 +246,8 @@ mod tests {
             alarm: None,
         };
         let keepalive = Keepalive { state: DeviceState::Online, channels: vec![status] };
-        let call = Call::parse("Keepalive", Some(params)).unwrap();
-        assert_eq!(call, Call::Keepalive(keepalive));
+        let call = Call::parse("Keepalive", Some(params));
+        assert_eq!(call, Call::from(keepalive));
         let sent = json!({ "state": 1, "channels": [{ "channel": 0, "state": 1 }] });
         assert_eq!(call.params(), Some(sent));
     }
@@ -225,12 +269,12 @@ mod tests {
         let mut params = json!({
             "channel": 0, "enable": true, "sensitivity": 50, "delay": 10, "start": null,
         });
-        let call = Call::parse("AlarmMoveDetectConfig", Some(params.clone())).unwrap();
-        let Call::AlarmMoveDetectConfig(config) = call else { panic!("{call:?}") };
+        let call = Call::parse("AlarmMoveDetectConfig", Some(params.clone()));
+        let Call::AlarmMoveDetectConfig(Ok(config)) = call else { panic!("{call:?}") };
         assert_eq!((config.start, config.end), (DaySeconds::START, DaySeconds::END));
         params["end"] = json!(12_000);
-        let call = Call::parse("AlarmMoveDetectConfig", Some(params)).unwrap();
-        let Call::AlarmMoveDetectConfig(config) = call else { panic!("{call:?}") };
+        let call = Call::parse("AlarmMoveDetectConfig", Some(params));
+        let Call::AlarmMoveDetectConfig(Ok(config)) = call else { panic!("{call:?}") };
         assert_eq!(config.end.value(), 12_000);
     }
 
@@ -246,19 +290,19 @@ mod tests {
             "GetWifiSSIDList",
         ];
         for name in with_channel {
-            let call = Call::parse(name, Some(json!({ "channel": 0 }))).unwrap();
+            let call = Call::parse(name, Some(json!({ "channel": 0 })));
             assert_eq!((call.method(), call.params()), (name, Some(json!({ "channel": 0 }))));
         }
         for name in ["preview_server", "GetFirmware", "GetRTMPPublishConfig"] {
-            let call = Call::parse(name, None).unwrap();
-            assert_eq!((call.method(), call.params()), (name, None));
+            let call = Call::parse(name, None);
+            assert_eq!((call.method(), call.params(), call.check()), (name, None, Ok(())));
         }
         for name in ["Keepalive", "AlarmNotify", "RTMPPublish", "RTMPStopPublish"]
             .into_iter()
             .chain(["StartCloudRecord", "StopCloudRecord", "SetRTMPPublishConfig"])
             .chain(["AlarmMoveDetectConfig", "AlarmRectIntrusionDetectConfig"])
         {
-            let error = Call::parse(name, None).unwrap_err();
+            let error = Call::parse(name, None).check().unwrap_err();
             assert!(error.code == 1 && error.msg.starts_with(name), "{error}");
         }
         let ptz = |op: &str| json!({ "channel": 1, "op": op });
@@ -270,7 +314,7 @@ mod tests {
             ("CtrlPTZPresetTour", Some(json!({ "channel": 1, "token": "", "op": "stop" }))),
             ("CtrlPTZPatrol", Some(ptz("start"))),
         ] {
-            let event = Event::parse(name, params.clone()).unwrap();
+            let event = Event::parse(name, params.clone());
             assert_eq!((event.event(), event.params()), (name, params));
         }
     }
@@ -278,8 +322,9 @@ mod tests {
     #[test]
     fn a_stop_needs_neither_token_nor_sense_in_its_value() {
         let params = json!({ "channel": 0, "op": "stop", "value": -5 });
-        assert!(Event::parse("CtrlPTZPresetTour", Some(params.clone())).is_ok());
-        assert!(Event::parse("CtrlPTZ", Some(params)).is_ok());
+        for event in ["CtrlPTZPresetTour", "CtrlPTZ"] {
+            assert_eq!(Event::parse(event, Some(params.clone())).check(), Ok(()));
+        }
     }
 
     #[test]
@@ -291,9 +336,47 @@ mod tests {
     }
 
     #[test]
-    fn a_wireless_password_is_not_shown() {
-        let status = WifiStatus { password: Some(Secret::new("hunter2")), ..Default::default() };
-        assert!(!format!("{status:?}").contains("hunter2"));
-        assert_eq!(status.password.unwrap().expose(), "hunter2");
+    fn what_waits_takes_few_times_its_text() {
+        let least = [
+            (size_of::<ChannelStatus>(), r#"{"channel":0,"state":0},"#),
+            (
+                size_of::<RtmpPublishConfig>(),
+                r#"{"enable":true,"channel":0,"quality":"ld","url":""},"#,
+            ),
+        ];
+        for (bytes, text) in least {
+            // A list that grew may hold room for twice its length.
+            assert!(2 * bytes <= 6 * text.len(), "{bytes} bytes of {text}");
+        }
+    }
+
+    #[test]
+    fn no_message_shows_a_password_or_an_address_that_may_hold_a_key() {
+        let secret = || Secret::new("rtmp://h/live/hunter2".to_owned());
+        let publish = json!({ "channel": 0, "quality": "hd", "url": secret(), "stream_id": "s", "max_bitrate": 0 });
+        let record = json!({
+            "session_id": "s", "channel": 0, "quality": "hd", "max_bitrate": 0, "seg_duration": 1, "seg_max_size": 1,
+            "seg_max_count": 1, "prerecord_seconds": 0, "start_ts": 0, "cbk_url": secret(),
+        });
+        let constant = json!([{ "enable": true, "channel": 0, "quality": "hd", "url": secret() }]);
+        let wifi = json!({ "channel": 0, "ssid": "s", "password": secret() });
+        for (method, params) in [
+            ("RTMPPublish", publish),
+            ("StartCloudRecord", record),
+            ("SetRTMPPublishConfig", constant),
+            ("SetWifiConfig", wifi),
+        ] {
+            let call = Call::parse(method, Some(params.clone()));
+            assert!(!format!("{call:?}").contains("hunter2"), "{call:?}");
+            assert_eq!(call.params(), Some(params), "the other side can read it");
+        }
+        let shown = format!(
+            "{:?} {:?} {:?} {:?}",
+            AlarmPicture { pic_upload_url: secret() },
+            PreviewUrl { url: secret() },
+            Firmware { firmware_model: "2".into(), url: secret() },
+            WifiStatus { password: Some(secret()), ..Default::default() },
+        );
+        assert!(shown.matches("***").count() == 4 && !shown.contains("hunter2"), "{shown}");
     }
 }

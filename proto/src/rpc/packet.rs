@@ -7,14 +7,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value, json};
 
-use super::params::{Params, integer};
-use super::{MAX_MESSAGE, RpcError, Violation};
+use super::error::kind;
+use super::message::{Call, Event};
+use super::subject::integer;
+use super::{MAX_MESSAGE, RpcError, Subject, Violation};
 
 #[derive(Debug)]
 pub(super) enum Packet {
-    Request { seq: Number, method: String, params: Params },
+    Request { seq: Number, call: Call, subject: Subject },
     Answer { seq: Number, result: Result<Value, RpcError> },
-    Event { event: String, params: Params },
+    Event(Event),
 }
 
 /// Reads one packet. `bare` lets a lone `seq` pass for an empty success.
@@ -89,19 +91,6 @@ fn content(value: Value) -> Result<Value, &'static str> {
     }
 }
 
-/// The type of a value, in words.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(number) if number.is_f64() => "a number that is no 64-bit integer",
-        Value::Number(_) => "an integer",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
 fn not_an_object(error: serde_json::Error) -> Violation {
     // A data error would quote the text; the only one possible here is another JSON type.
     let received = if error.is_data() {
@@ -161,11 +150,17 @@ impl Members<'_> {
         }
         let seq = self.seq.as_ref().and_then(integer).cloned();
         let seq = seq.ok_or_else(|| malformed("an integer in seq", self.seq.as_ref()));
-        let params = self.params.map(Params::check).transpose().map_err(not_an_object)?;
-        let params = params.unwrap_or_default();
+        let params: Option<Value> = self
+            .params
+            .map(|raw| serde_json::from_str(raw.get()))
+            .transpose()
+            .map_err(not_an_object)?;
+        let params = params.filter(|params| !params.is_null());
         match (self.req, self.resp, self.err, self.event) {
             (Some(req), None, None, None) => {
-                Ok(Packet::Request { seq: seq?, method: text(req, "a string in req")?, params })
+                let (seq, method) = (seq?, text(req, "a string in req")?);
+                let subject = params.as_ref().map(Subject::of).unwrap_or_default();
+                Ok(Packet::Request { seq, call: Call::parse(&method, params), subject })
             }
             (None, Some(resp), None, None) => {
                 let expected = "an object, a list or nothing in resp";
@@ -177,7 +172,7 @@ impl Members<'_> {
                 Ok(Packet::Answer { seq: seq?, result: Err(error(&err)?) })
             }
             (None, None, None, Some(event)) => {
-                Ok(Packet::Event { event: text(event, "a string in event")?, params })
+                Ok(Packet::Event(Event::parse(&text(event, "a string in event")?, params)))
             }
             (None, None, None, None) if bare => {
                 Ok(Packet::Answer { seq: seq?, result: Ok(json!({})) })

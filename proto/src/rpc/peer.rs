@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::calls::Calls;
 use super::events::Events;
 use super::inbox::Inbox;
+use super::message::Event;
 use super::packet::{self, Packet};
-use super::{CallId, Incoming, MAX_EVENTS, Notice, Refused, RpcError, Ticket, Violation};
+use super::{CallId, Incoming, MAX_EVENTS, Refused, RpcError, Ticket, Violation};
 
 /// How lenient a [`Peer`] is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,10 +46,10 @@ impl Peer {
     pub fn handle_text(&mut self, now: Instant, text: &str) -> Result<(), Violation> {
         self.handle_timeout(now)?;
         match packet::parse(text, self.options.accept_bare_answers)? {
-            Packet::Request { seq, method, params } => self.inbox.push(now, seq, method, params),
+            Packet::Request { seq, call, subject } => self.inbox.push(now, seq, call, subject),
             Packet::Answer { seq, result } => self.calls.answer(now, seq, result),
-            Packet::Event { event, params } => {
-                self.events.push(event, params);
+            Packet::Event(event) => {
+                self.events.push(event);
                 Ok(())
             }
         }
@@ -76,7 +77,7 @@ impl Peer {
     }
 
     /// The next event of theirs.
-    pub fn poll_event(&mut self) -> Option<Notice> {
+    pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
     }
 

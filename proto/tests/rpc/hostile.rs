@@ -2,7 +2,6 @@
 //!
 //! Each row meets a fresh device whose Keepalive (seq 1) waits for its answer.
 
-use ivt_proto::rpc::message::{self, Call};
 use ivt_proto::rpc::{MAX_MESSAGE, Peer, RpcError, Violation};
 use serde_json::{Value, json};
 
@@ -253,15 +252,14 @@ pub fn feed(text: &str) -> (Outcome, String) {
             Err(error) => (Failed(error.code), error.to_string()),
         };
     }
-    if let Some(notice) = device.poll_event() {
-        return match message::Event::parse(&notice.event, notice.params) {
-            Ok(_) => (Event, String::new()),
+    if let Some(event) = device.poll_event() {
+        return match event.check() {
+            Ok(()) => (Event, String::new()),
             Err(error) => (Ignored(""), error.to_string()),
         };
     }
     let request = device.poll_request().unwrap();
-    let result = Call::parse(&request.method, request.params);
-    device.respond(now, request.ticket, result.map(|_| json!({})));
+    device.respond(now, request.ticket, request.call.check().map(|()| json!({})));
     let answer = device.poll_transmit().unwrap();
     let value: Value = serde_json::from_str(&answer).unwrap();
     if let Ok(sent) = serde_json::from_str::<Value>(text) {

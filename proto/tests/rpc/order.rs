@@ -114,8 +114,8 @@ impl World {
                 .find(|seq| self.arrived[*seq].0 + ANSWER_WITHIN > now)
                 .expect("only what is not yet due starts");
             let channel = self.arrived[seq].1;
-            let params = request.params.unwrap();
-            assert_eq!(params.get("channel").and_then(Value::as_u64), channel.map(u64::from));
+            let told = request.subject.channel.and_then(|channel| channel.as_u64());
+            assert_eq!(told, channel.map(u64::from));
             let clash = |busy: &Option<u8>| busy.is_none() || channel.is_none() || *busy == channel;
             assert!(!self.busy.values().any(clash), "{seq} overlaps {:?}", self.busy);
             self.last_started = Some(seq);

@@ -1,7 +1,7 @@
 //! The cloud's answers to the requests of devices.
 
+use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::Call;
-use ivt_proto::rpc::{Incoming, RpcError};
 use serde_json::{Value, json};
 
 use super::device::Device;
@@ -21,10 +21,11 @@ pub struct Answers {
 
 impl Answers {
     /// Answers one request, and keeps on `device` what the request tells.
-    pub(super) fn answer(&self, device: &Device, request: &Incoming) -> Result<Value, RpcError> {
-        match Call::parse(&request.method, request.params.clone())? {
+    pub(super) fn answer(&self, device: &Device, call: Call) -> Result<Value, RpcError> {
+        call.check()?;
+        match call {
             Call::Keepalive(keepalive) => {
-                device.keep(keepalive);
+                device.keep(keepalive?);
                 Ok(json!({}))
             }
             Call::GetFirmware => {

@@ -250,11 +250,12 @@ impl<'a> Driver<'a> {
     /// Sends everything that the protocol machine has to say.
     async fn flush(&mut self, link: &LinkFaults) -> Ended {
         while let Some(request) = self.peer.poll_request() {
-            let answer = self.cloud.options.answers.answer(self.device, &request);
+            let answer = self.cloud.options.answers.answer(self.device, request.call);
             self.peer.respond(now(), request.ticket, answer);
         }
-        while let Some(notice) = self.peer.poll_event() {
-            log::debug!(target: "sim", "device {} sent event {}", self.device.code(), notice.event);
+        while let Some(event) = self.peer.poll_event() {
+            let (code, event) = (self.device.code(), event.event());
+            log::debug!(target: "sim", "device {code} sent event {event}");
         }
         while let Some((id, result)) = self.peer.poll_reply() {
             if let Some(reply) = self.replies.remove(&id) {

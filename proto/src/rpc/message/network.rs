@@ -1,8 +1,7 @@
 //! Wired and wireless network.
 
+use ivt_base::secret::Secret;
 use serde::{Deserialize, Serialize};
-
-use super::Secret;
 
 /// GetNetConfig: how are the wired interfaces set up?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

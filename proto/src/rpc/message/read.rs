@@ -11,7 +11,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-use super::super::packet::kind;
+use super::super::error::kind;
 use super::RpcError;
 
 /// Whether `""`, `null`, `[]` and `{}` all mean "nothing" at the outermost level.

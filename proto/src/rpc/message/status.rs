@@ -1,5 +1,6 @@
 //! What the device reports and asks of the cloud.
 
+use ivt_base::secret::Secret;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{AlarmKind, ChannelState, DeviceState};
@@ -60,16 +61,16 @@ pub enum AlarmEdge {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlarmPicture {
-    /// Where to POST the alarm's JPEG; empty: nowhere.
-    pub pic_upload_url: String,
+    /// The address that takes a POST of the alarm's JPEG; empty: none does. May be signed.
+    pub pic_upload_url: Secret,
 }
 
 /// The answer to preview_server.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PreviewUrl {
-    /// Where to POST a JPEG; empty: nowhere, as with every current cloud.
-    pub url: String,
+    /// The address that takes a POST of a JPEG; empty, as from every current cloud: none does. May be signed.
+    pub url: Secret,
 }
 
 /// The answer to GetFirmware. An empty version or address means that there is nothing to do.
@@ -78,8 +79,8 @@ pub struct PreviewUrl {
 pub struct Firmware {
     /// The newest version.
     pub firmware_model: String,
-    /// Where to fetch it.
-    pub url: String,
+    /// The address to fetch it from; may be signed.
+    pub url: Secret,
 }
 
 fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

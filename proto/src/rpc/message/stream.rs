@@ -1,5 +1,6 @@
 //! Publishing and recording.
 
+use ivt_base::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::Quality;
@@ -11,8 +12,8 @@ pub struct RtmpPublish {
     pub channel: u32,
     /// Which of its streams.
     pub quality: Quality,
-    /// Where to; may hold a stream key.
-    pub url: String,
+    /// The RTMP address to publish to; holds a stream key.
+    pub url: Secret,
     /// The stream's name in keepalives and in RTMPStopPublish.
     pub stream_id: String,
     /// The most it may have, bit/s; 0: no limit.
@@ -49,8 +50,8 @@ pub struct StartCloudRecord {
     pub prerecord_seconds: u32,
     /// Time stamp of the first segment, Unix s; 0 or negative: the device's clock.
     pub start_ts: i64,
-    /// Whom to ask for upload addresses, at most 256 bytes from current clouds.
-    pub cbk_url: String,
+    /// The HTTP address that is asked for upload addresses, at most 256 bytes from current clouds; may be signed.
+    pub cbk_url: Secret,
 }
 
 /// StopCloudRecord: end the recording of that name, if it runs.
@@ -79,6 +80,6 @@ pub struct RtmpPublishConfig {
     pub channel: u32,
     /// Which of its streams.
     pub quality: Quality,
-    /// Where to.
-    pub url: String,
+    /// The RTMP address to publish to; may hold a stream key.
+    pub url: Secret,
 }

@@ -1,7 +1,5 @@
 //! Values that several messages share.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// How fine a picture is asked for; cameras usually have a sub stream (`Ld`, `Sd`) and a main stream
@@ -27,29 +25,6 @@ pub enum StartStop {
     Start,
     /// End.
     Stop,
-}
-
-/// Text that `Debug` does not show.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself; not for logs.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// 0 to 100.

@@ -1,0 +1,42 @@
+use ivt_base::text::shorten;
+use serde_json::{Number, Value};
+
+/// What a request is about, as far as its params say so, whether or not its method can use them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The integer `channel`; `None`: the request concerns the whole device.
+    pub channel: Option<Number>,
+    /// The recording's `session_id` or the live stream's `stream_id`, at most 200 characters of it.
+    pub session: Option<String>,
+}
+
+impl Subject {
+    pub(super) fn of(params: &Value) -> Self {
+        let session = params.get("session_id").or_else(|| params.get("stream_id"));
+        Self {
+            channel: params.get("channel").and_then(integer).cloned(),
+            session: session.and_then(Value::as_str).map(shorten),
+        }
+    }
+}
+
+/// The value as an integer of at most 64 bits, if it is one.
+pub(super) fn integer(value: &Value) -> Option<&Number> {
+    value.as_number().filter(|number| number.is_i64() || number.is_u64())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_subject_is_small_whatever_is_sent() {
+        let subject = Subject::of(&json!({ "channel": 1, "session_id": "x".repeat(1 << 20) }));
+        assert_eq!(subject.session.unwrap().len(), 200);
+        for nothing in [json!([1]), json!("channel"), json!({ "channel": "1", "stream_id": 7 })] {
+            assert_eq!(Subject::of(&nothing), Subject::default());
+        }
+    }
+}
