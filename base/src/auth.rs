@@ -1,8 +1,9 @@
-//! The login of RTSP: Basic (RFC 7617) and Digest (RFC 7616, RFC 2617), as far as cameras have it.
-//! Requests with a login have no body.
+//! The login of RTSP and HTTP: Basic (RFC 7617) and Digest (RFC 7616, RFC 2617), as far as cameras
+//! have it. `auth` is preferred to `auth-int`, the strongest algorithm to the others.
 
 mod challenge;
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use base64::Engine as _;
@@ -16,6 +17,8 @@ use crate::auth::challenge::{Challenge, Offers, Scheme, unescape};
 const MAX_STALE: u8 = 2;
 /// How often a login that has passed is repeated before it passes again.
 const MAX_RENEWALS: u8 = 3;
+/// Nonces whose uses are remembered after the camera named another one.
+const EARLIER_NONCES: usize = 4;
 
 /// A user name and a password. Printing it shows neither.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,16 +29,22 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// The login of one connection. Printing it shows nothing secret.
+/// The login of one camera. It takes one request at a time: who sends several at once tells it of
+/// those answers alone that belong to the last challenge. Printing it shows nothing secret.
 pub struct Login {
     credentials: Credentials,
-    /// Answers the next request.
+    /// The challenge that the next request answers.
     active: Option<Active>,
-    /// What the camera offered last.
+    /// The counts of nonces that were active before, the latest last: at most `EARLIER_NONCES`, and
+    /// one more while no challenge is active.
+    earlier: VecDeque<Nonce>,
+    /// The challenges of the camera's last 401 that had any.
     offers: Vec<Challenge>,
+    /// Schemes that the camera refused before any passed.
     refused: Vec<Scheme>,
     /// The scheme that passed last.
     passed: Option<Scheme>,
+    /// Answers of 401 that found fault with nothing but the nonce, before any scheme passed.
     stale: u8,
     /// Answers of 401 since a request passed.
     renewals: u8,
@@ -44,7 +53,7 @@ pub struct Login {
 /// What to do after a 401.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Send the request again, with a new [`Login::authorization`].
+    /// Send the request again, with a new [`Login::authorization`] where there is one.
     Retry,
     /// Give up: the user name or the password is wrong, by every scheme the camera offers.
     Refused,
@@ -56,11 +65,19 @@ pub enum Next {
 
 struct Active {
     challenge: Challenge,
-    cnonce: String,
-    /// Requests with this nonce (`nc`).
-    count: u32,
-    /// A request carried it.
+    nonce: Nonce,
+    /// True when a request has answered this challenge.
     used: bool,
+}
+
+/// The camera's nonce with what belongs to it. A camera may name the same one again: its count goes
+/// on, as a count that comes twice looks like a repeated request.
+struct Nonce {
+    /// As it came; empty for Basic.
+    text: String,
+    cnonce: String,
+    /// Requests that carried the nonce (`nc`).
+    count: u32,
 }
 
 impl Login {
@@ -69,6 +86,7 @@ impl Login {
         Self {
             credentials: credentials.clone(),
             active: None,
+            earlier: VecDeque::new(),
             offers: Vec::new(),
             refused: Vec::new(),
             passed: None,
@@ -77,17 +95,41 @@ impl Login {
         }
     }
 
-    /// The value of the `Authorization` header for the next request; `None` before any challenge.
-    /// The URI is that of the request line.
+    /// The value of the `Authorization` header for the next request, which has no body; `None` before
+    /// any challenge. The URI is that of the request line.
     pub fn authorization(&mut self, method: &str, uri: &str) -> Option<String> {
+        self.authorization_with_body(method, uri, &[])
+    }
+
+    /// As [`authorization`](Self::authorization), for a request with a body. The body counts where the
+    /// camera protects it (`auth-int`).
+    pub fn authorization_with_body(
+        &mut self,
+        method: &str,
+        uri: &str,
+        body: &[u8],
+    ) -> Option<String> {
         let active = self.active.as_mut()?;
         active.used = true;
-        active.count = active.count.wrapping_add(1);
+        active.nonce.count = active.nonce.count.wrapping_add(1);
         let Credentials { username, password } = &self.credentials;
         if active.challenge.scheme == Scheme::Basic {
             return Some(format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))));
         }
-        Some(active.digest(username, password, method, uri))
+        Some(active.digest(username, password, method, uri, body))
+    }
+
+    /// True when the camera has accepted this login since it began.
+    pub fn has_passed(&self) -> bool {
+        self.passed.is_some()
+    }
+
+    /// Begins again as if nothing had been tried. The counts of the camera's nonces go on.
+    pub fn restart(&mut self) {
+        self.retire();
+        self.offers.clear();
+        self.refused.clear();
+        (self.passed, self.stale, self.renewals) = (None, 0, 0);
     }
 
     /// A 401 came, with these values of `WWW-Authenticate` headers.
@@ -134,7 +176,7 @@ impl Login {
         match left.min_by_key(|offer| offer.scheme).cloned() {
             Some(challenge) => self.activate(challenge),
             None => {
-                self.active = None;
+                self.retire();
                 Next::Refused
             }
         }
@@ -144,13 +186,13 @@ impl Login {
     /// this request.
     fn renew(&mut self, passed: Scheme, offers: Vec<Challenge>) -> Next {
         if self.renewals == MAX_RENEWALS {
-            self.active = None;
+            self.retire();
             return Next::Unsettled;
         }
         self.renewals += 1;
         if offers.is_empty() {
             // Without an authorization, the camera has to offer something.
-            self.active = None;
+            self.retire();
             return Next::Retry;
         }
         self.offers = offers;
@@ -173,16 +215,23 @@ impl Login {
     }
 
     fn activate(&mut self, challenge: Challenge) -> Next {
-        let active = self.active.take();
-        self.active =
-            Some(match active.filter(|active| active.challenge.nonce == challenge.nonce) {
-                Some(active) => Active { challenge, used: false, ..active },
-                None => {
-                    let cnonce = format!("{:016x}", rand::random::<u64>());
-                    Active { challenge, cnonce, count: 0, used: false }
-                }
-            });
+        self.retire();
+        let known = self.earlier.iter().position(|nonce| nonce.text == challenge.nonce);
+        let nonce = known.and_then(|at| self.earlier.remove(at)).unwrap_or_else(|| Nonce {
+            text: challenge.nonce.clone(),
+            cnonce: format!("{:016x}", rand::random::<u64>()),
+            count: 0,
+        });
+        if self.earlier.len() > EARLIER_NONCES {
+            self.earlier.pop_front();
+        }
+        self.active = Some(Active { challenge, nonce, used: false });
         Next::Retry
+    }
+
+    /// Ends the active challenge and keeps the count of its nonce.
+    fn retire(&mut self) {
+        self.earlier.extend(self.active.take().map(|active| active.nonce));
     }
 }
 
@@ -200,12 +249,19 @@ impl fmt::Debug for Login {
 
 impl Active {
     /// RFC 7616 3.4, and RFC 2069 where the camera names no protection.
-    fn digest(&self, username: &str, password: &str, method: &str, uri: &str) -> String {
+    fn digest(
+        &self,
+        username: &str,
+        password: &str,
+        method: &str,
+        uri: &str,
+        body: &[u8],
+    ) -> String {
         let Challenge { scheme, realm, nonce, opaque, algorithm, qop, .. } = &self.challenge;
-        let (cnonce, count) = (&self.cnonce, format!("{:08x}", self.count));
+        let (cnonce, count) = (&self.nonce.cnonce, format!("{:08x}", self.nonce.count));
         let sha256 = matches!(scheme, Scheme::Sha256 | Scheme::Sha256Sess);
         let session = matches!(scheme, Scheme::Sha256Sess | Scheme::Md5Sess);
-        let hash = |parts: &[&str]| hash(sha256, parts);
+        let hash = |parts: &[&str]| hash(sha256, parts.join(":").as_bytes());
 
         let plain_nonce = unescape(nonce);
         let mut secret = hash(&[username, &unescape(realm), password]);
@@ -213,7 +269,7 @@ impl Active {
             secret = hash(&[&secret, &plain_nonce, cnonce]);
         }
         let request = match *qop {
-            Some("auth-int") => hash(&[method, uri, &hash(&[])]),
+            Some("auth-int") => hash(&[method, uri, &self::hash(sha256, body)]),
             _ => hash(&[method, uri]),
         };
         let response = match qop {
@@ -242,10 +298,9 @@ impl Active {
     }
 }
 
-/// The hash, in hexadecimal digits, of the parts with colons between.
-fn hash(sha256: bool, parts: &[&str]) -> String {
-    let text = parts.join(":");
-    if sha256 { hex(&Sha256::digest(text)) } else { hex(&Md5::digest(text)) }
+/// The hash in hexadecimal digits.
+fn hash(sha256: bool, bytes: &[u8]) -> String {
+    if sha256 { hex(&Sha256::digest(bytes)) } else { hex(&Md5::digest(bytes)) }
 }
 
 fn hex(bytes: &[u8]) -> String {
