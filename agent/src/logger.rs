@@ -8,8 +8,7 @@ use ivt_base::date::Utc;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Never more than warnings from these, whatever level is asked for.
-const CLAMPED: [&str; 5] =
-    ["http_auth", "rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];
+const CLAMPED: [&str; 4] = ["rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];
 /// Nothing from this one: its warnings quote addresses, which hold a password on some cameras, and
 /// whatever a camera sent. Its errors reach us as values.
 const SILENT: &str = "retina";
