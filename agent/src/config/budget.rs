@@ -10,7 +10,9 @@ use std::fmt;
 use ivt_hal::Stream;
 use ivt_media::clip::MAX_CLIP;
 
-use super::{Backend, Channel, Spool, Tlss};
+use super::channel::{Backend, Channel};
+use super::record::Spool;
+use super::tlss::Tlss;
 use crate::record::spool::QUEUE_BYTES;
 
 const KIB: u64 = 1 << 10;

@@ -4,8 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::section::File;
-use super::{Config, Error, parse};
+use super::credentials::CredentialsFile;
+use super::section::{File, Section};
+use super::{
+    Config, Error, channel, cloud, credentials, device, log, publish, record, runtime, tlss,
+};
 
 /// Anyone on the system may read the file.
 const WORLD_READABLE: u32 = 0o004;
@@ -41,15 +44,41 @@ impl FromStr for Config {
 fn assemble(name: &str, text: &str, base: &Path, access: Access) -> Result<Config, Error> {
     let file = File::new(name.to_owned(), text);
     let mut root = file.root()?;
-    let Some(path) = parse::credentials_path(&mut root, base)? else {
-        let config = parse::config(root, None, base)?;
+    let Some(path) = credentials::credentials_path(&mut root, base)? else {
+        let config = sections(root, None, base)?;
         return Ok(Config { notes: file.notes(), ..config });
     };
     let text = read(&path, access)?;
     let apart = File::new(path.display().to_string(), &text);
-    let credentials = parse::credentials(apart.root()?)?;
-    let config = parse::config(root, Some(credentials), base)?;
+    let credentials = credentials::credentials(apart.root()?)?;
+    let config = sections(root, Some(credentials), base)?;
     Ok(Config { notes: [file.notes(), apart.notes()].concat(), ..config })
+}
+
+/// The sections of the file, one after the other.
+pub(super) fn sections(
+    mut root: Section<'_, '_>,
+    credentials: Option<CredentialsFile>,
+    base: &Path,
+) -> Result<Config, Error> {
+    let mut apart = credentials.unwrap_or_default();
+    let cloud = cloud::cloud(root.section("cloud")?, &mut apart, base)?;
+    let model = device::device(root.section("device")?)?;
+    let channels = channel::channels(&mut root, model, apart.channels, base)?;
+    let publish = publish::publish(root.section("publish")?)?;
+    let record = record::record(root.section("record")?, base)?;
+    let tlss = match tlss::tlss(root.section("tlss")?, &cloud.hardware_model, base) {
+        // What is for safety in it has no default that could be as safe.
+        Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
+        Ok(tlss) => tlss,
+    };
+    let spool = record.spool.as_ref();
+    let (runtime, budget) =
+        runtime::runtime(root.section("runtime")?, &channels, spool, tlss.as_ref())?;
+    let log_level = log::log(root.section("log")?)?;
+    root.finish()?;
+    let notes = Vec::new();
+    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, budget, log_level, notes })
 }
 
 fn read(file: &Path, access: Access) -> Result<String, Error> {

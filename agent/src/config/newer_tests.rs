@@ -32,7 +32,7 @@ fn what_a_newer_program_knows_is_left_out_with_a_note_each() {
          [[overlay]]\nx = 1\n[[overlay]]\nx = 2\n[log]\nlevel = 'warn'\n"
     );
     let config = newer(&text).unwrap();
-    assert_eq!(config.log_level, log::LevelFilter::Warn, "what is known counts");
+    assert_eq!(config.log_level, LevelFilter::Warn, "what is known counts");
     let notes = notes(&config);
     for want in [
         "configuration:7: unknown key \"proxy\" in cloud; ",

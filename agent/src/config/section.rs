@@ -4,13 +4,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Error, nearest::nearest};
+use super::error::Error;
+use super::nearest::nearest;
 
 /// Of the files that this program knows. It grows when an older program would misread a file.
 const VERSION: u64 = 1;
+/// Longest name, password or model.
+pub(super) const NAME: usize = 256;
+/// Longest path or address.
+pub(super) const PATH: usize = 1024;
 
 /// The text of a file, with what error messages need.
 pub(super) struct File<'t> {
@@ -260,4 +267,16 @@ pub(super) fn list<T>(
         let parsed = items.iter().map(|v| item(v.get_ref()));
         parsed.collect::<Result<_, _>>().map_err(|e| format!("a list of {e}"))
     }
+}
+
+pub(super) fn path(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    base: &Path,
+) -> Result<Option<PathBuf>, Error> {
+    Ok(section.insist(key, text(1..=PATH))?.map(|p| base.join(p)))
+}
+
+pub(super) fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
 }

@@ -1,4 +1,8 @@
 use std::path::Path;
+use std::time::Duration;
+
+use ivt_hal::{Stream, Transport};
+use ivt_media::rtsp::Patience;
 
 use super::section::File;
 use super::*;
@@ -45,7 +49,7 @@ fn defaults_are_as_documented() {
     assert_eq!(config.record.spool, None);
     assert_eq!(config.tlss, None);
     assert_eq!(config.runtime.worker_threads, 0);
-    assert_eq!(config.log_level, log::LevelFilter::Info);
+    assert_eq!(config.log_level, LevelFilter::Info);
     let [channel] = &config.channels[..] else { panic!("one channel") };
     assert_eq!((channel.ring_bytes, &*config.budget.rings), (None, &[1 << 20][..]));
     assert_eq!(channel.quality.ld, Stream::Sub);
@@ -71,8 +75,8 @@ fn base_toml_shows_every_key_with_its_default() {
     let text = std::fs::read_to_string(configs().join("base.toml")).unwrap();
     let file = File::new("base.toml".into(), &text);
     let mut root = file.root().unwrap();
-    parse::credentials_path(&mut root, Path::new("")).unwrap();
-    let full = parse::config(root, None, Path::new("")).unwrap();
+    credentials::credentials_path(&mut root, Path::new("")).unwrap();
+    let full = load::sections(root, None, Path::new("")).unwrap();
 
     let shown = |key: &str| {
         let line = |l: &str| l.trim_start_matches("# ").starts_with(&format!("{key} = "));

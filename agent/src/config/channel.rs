@@ -1,24 +1,17 @@
-//! The keys of the file, one after the other: what is allowed and what is the default.
+//! `[[channel]]`: the cameras, what their frames come from, and which stream serves whom.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ivt_base::secret::Secret;
 use ivt_hal::{Bitrates, Credentials, Model, Stream, Transport};
 use ivt_media::rtsp::Patience;
-use log::LevelFilter;
 use toml::de::DeValue;
 use url::Url;
 
-use super::budget::Needs;
-use super::section::{Section, boolean, integer, list, text, word};
-use super::services::{record, tlss, web};
-use super::{Backend, Channel, Cloud, Config, Error, Publish, QualityMap, Runtime};
+use super::credentials::{Login, login, twice};
+use super::error::Error;
+use super::section::{PATH, Section, boolean, integer, list, path, seconds, text, word};
 
-/// Longest name, password or model.
-pub(super) const NAME: usize = 256;
-/// Longest path or address.
-pub(super) const PATH: usize = 1024;
 /// Most cameras behind one NVR.
 const CHANNELS: usize = 256;
 /// Longest time that a camera may be waited for at a time, s.
@@ -29,140 +22,95 @@ const UNREACHABLE: &str = "the channel cannot be reached";
 const STREAMS: &[(&str, Stream)] = &[("main", Stream::Main), ("sub", Stream::Sub)];
 const TRANSPORTS: &[(&str, Transport)] =
     &[("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)];
-const LEVELS: &[(&str, LevelFilter)] = &[
-    ("error", LevelFilter::Error),
-    ("warn", LevelFilter::Warn),
-    ("info", LevelFilter::Info),
-    ("debug", LevelFilter::Debug),
-    ("trace", LevelFilter::Trace),
-];
 
-/// What a credentials file may hold; every key of it is optional.
-#[derive(Default)]
-pub(super) struct CredentialsFile {
-    login_code: Option<String>,
-    login_passwd: Option<String>,
-    /// By channel number.
-    channels: Vec<Login>,
+/// One camera.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    /// `backend`, required: "rtsp" or "emulator".
+    pub backend: Backend,
+    /// `bitrate` and `sub_bitrate`: bits per second the encoder is set to for the main and the sub
+    /// stream; default unknown.
+    pub bitrates: Bitrates,
+    /// `quality`: which stream serves which quality.
+    pub quality: QualityMap,
+    /// `ring_bytes`: bytes of frames held per stream; default what [`Budget::rings`] says, and more
+    /// while key frames are large.
+    pub ring_bytes: Option<usize>,
+    /// `always_on`: streams pulled also when nobody asks, so that a picture starts at once; a list
+    /// of "main" and "sub", default none.
+    pub always_on: Vec<Stream>,
 }
 
-#[derive(Default)]
-struct Login {
-    username: Option<String>,
-    password: Option<String>,
+/// What a channel's frames come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Backend {
+    /// A camera with RTSP addresses.
+    Rtsp {
+        /// `main`, required: `rtsp://` or `rtsps://` address of the main stream.
+        main: Secret,
+        /// `sub`: address of the sub stream; default none, the main stream serves both.
+        sub: Option<Secret>,
+        /// `username`: default none, or what the addresses hold.
+        username: Option<String>,
+        /// `password`: default empty.
+        password: Secret,
+        /// `transport`, "auto", "tcp" or "udp"; default "auto": TCP, and UDP where the camera
+        /// refuses that.
+        transport: Transport,
+        /// `describe_seconds`, `first_packet_seconds` and `silence_seconds`: how long the camera may
+        /// take; defaults 15, 20 and 10.
+        patience: Patience,
+        /// `login_follows_redirects`: a camera that redirects to another host is given the login
+        /// there, too; default false.
+        login_follows_redirects: bool,
+        /// `web`: `http://HOST[:PORT]` of the camera's own web server, for single pictures and
+        /// the hosted service; default none.
+        web: Option<Web>,
+    },
+    /// Not understood, in a newer file: the camera is never reached.
+    Unknown,
+    /// A looping clip, or the output of a program.
+    Emulator {
+        /// `main`: FLV file of the main stream; default the built-in clip.
+        main: Option<PathBuf>,
+        /// `sub`: FLV file of the sub stream; default the built-in clip or, with `command`, none:
+        /// the main stream serves both.
+        sub: Option<PathBuf>,
+        /// `command`, instead of `main`: program with its arguments that writes H.264 (Annex B)
+        /// without B-frames to its standard output, in real time; started without a shell, killed
+        /// when nobody watches. Default none, here empty.
+        command: Vec<Secret>,
+    },
 }
 
-/// The path of the credentials file, where one is named.
-pub(super) fn credentials_path(
-    root: &mut Section<'_, '_>,
-    base: &Path,
-) -> Result<Option<PathBuf>, Error> {
-    path(root, "credentials", base)
+/// The stream that serves each quality the cloud can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QualityMap {
+    /// Default "sub", or "main" where the camera has no sub stream.
+    pub ld: Stream,
+    /// As `ld`.
+    pub sd: Stream,
+    /// Default "main".
+    pub hd: Stream,
+    /// Default "main".
+    pub fhd: Stream,
 }
 
-pub(super) fn credentials(mut root: Section<'_, '_>) -> Result<CredentialsFile, Error> {
-    let mut cloud = root.section("cloud")?;
-    let login_code = cloud.insist("login_code", text(1..=NAME))?;
-    let login_passwd = cloud.insist("login_passwd", text(1..=NAME))?;
-    cloud.finish()?;
-    let mut channels = Vec::new();
-    for mut section in root.sections("channel")? {
-        channels.push(login(&mut section)?);
-        section.finish()?;
-    }
-    root.finish()?;
-    Ok(CredentialsFile { login_code, login_passwd, channels })
+/// A camera's own web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// Of `web`.
+    pub host: String,
+    /// Of `web`.
+    pub port: u16,
+    /// `snapshot`: path of a picture; default "/nvc-cgi/operator/snapshot.fcgi".
+    pub snapshot: String,
+    /// `web_cgi`: the commands of the hosted service go there; false where it is of another
+    /// family, and the agent answers. Default true.
+    pub cgi: bool,
 }
 
-pub(super) fn config(
-    mut root: Section<'_, '_>,
-    credentials: Option<CredentialsFile>,
-    base: &Path,
-) -> Result<Config, Error> {
-    let mut apart = credentials.unwrap_or_default();
-    let cloud = cloud(root.section("cloud")?, &mut apart, base)?;
-
-    let mut device = root.section("device")?;
-    let models = word(&[("camera", Model::Camera), ("nvr", Model::Nvr)]);
-    let model = device.read("model", models)?.unwrap_or(Model::Camera);
-    device.finish()?;
-
-    let channels = channels(&mut root, model, apart.channels, base)?;
-
-    let mut section = root.section("publish")?;
-    let publish = Publish {
-        retry: seconds(section.read("retry_seconds", integer(0..=86_400))?.unwrap_or(60)),
-        linger: seconds(section.read("linger_seconds", integer(0..=3_600))?.unwrap_or(5)),
-    };
-    section.finish()?;
-
-    let record = record(root.section("record")?, base)?;
-    let tlss = match tlss(root.section("tlss")?, &cloud.hardware_model, base) {
-        // What is for safety in it has no default that could be as safe.
-        Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
-        Ok(tlss) => tlss,
-    };
-
-    let mut section = root.section("runtime")?;
-    let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
-    let batch = section.read("read_batch_ms", integer(0..=100))?.unwrap_or(0);
-    let limit = section.read("memory_limit", integer(1 << 20..=1 << 40))?;
-    let runtime =
-        Runtime { worker_threads: threads as usize, read_batch: Duration::from_millis(batch) };
-    let needs = Needs {
-        channels: &channels,
-        spool: record.spool.as_ref(),
-        tlss: tlss.as_ref(),
-        worker_threads: runtime.worker_threads,
-    };
-    let within = |limit| needs.within(limit).map_err(|short| section.error(short.to_string()));
-    let budget = match limit.map(within) {
-        Some(Ok(budget)) => budget,
-        Some(Err(error)) => {
-            section.pass(error, "the usual limit is taken")?;
-            within(needs.usual_limit())?
-        }
-        None => within(needs.usual_limit())?,
-    };
-    section.finish()?;
-
-    let mut section = root.section("log")?;
-    let log_level = section.read("level", word(LEVELS))?.unwrap_or(LevelFilter::Info);
-    section.finish()?;
-
-    root.finish()?;
-    let notes = Vec::new();
-    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, budget, log_level, notes })
-}
-
-fn cloud(
-    mut section: Section<'_, '_>,
-    apart: &mut CredentialsFile,
-    base: &Path,
-) -> Result<Cloud, Error> {
-    let code = section.insist("login_code", text(1..=NAME))?;
-    let passwd = section.insist("login_passwd", text(1..=NAME))?;
-    let cloud = Cloud {
-        url: section.require("url", cloud_url)?,
-        login_code: one(&section, "login_code", code, apart.login_code.take())?,
-        login_passwd: one(&section, "login_passwd", passwd, apart.login_passwd.take())?.into(),
-        hardware_model: section
-            .read("hardware_model", text(1..=NAME))?
-            .unwrap_or_else(|| "ivt".into()),
-        firmware_model: section
-            .read("firmware_model", text(1..=NAME))?
-            .unwrap_or_else(|| env!("CARGO_PKG_VERSION").into()),
-        ca_file: path(&mut section, "ca_file", base)?,
-        stop_publish_on_disconnect: section
-            .read("stop_publish_on_disconnect", boolean)?
-            .unwrap_or(true),
-        accept_bare_answers: section.read("accept_bare_answers", boolean)?.unwrap_or(false),
-    };
-    section.finish()?;
-    Ok(cloud)
-}
-
-fn channels(
+pub(super) fn channels(
     root: &mut Section<'_, '_>,
     model: Model,
     logins: Vec<Login>,
@@ -333,52 +281,19 @@ fn quality(mut section: Section<'_, '_>, has_sub: bool) -> Result<QualityMap, Er
     Ok(map)
 }
 
-fn login(section: &mut Section<'_, '_>) -> Result<Login, Error> {
-    let username = section.read("username", text(1..=NAME))?;
-    let password = section.read("password", text(0..=NAME))?;
-    Ok(Login { username, password })
-}
-
-/// A required value that stands in exactly one of the two files.
-fn one(
-    section: &Section<'_, '_>,
-    key: &str,
-    here: Option<String>,
-    apart: Option<String>,
-) -> Result<String, Error> {
-    if here.is_some() && apart.is_some() {
-        return Err(twice(section, key));
-    }
-    here.or(apart).ok_or_else(|| section.missing(key))
-}
-
-fn twice(section: &Section<'_, '_>, key: &str) -> Error {
-    section.error(format!("{key} stands here and in the credentials file; keep one of them"))
-}
-
-pub(super) fn path(
-    section: &mut Section<'_, '_>,
-    key: &'static str,
-    base: &Path,
-) -> Result<Option<PathBuf>, Error> {
-    Ok(section.insist(key, text(1..=PATH))?.map(|p| base.join(p)))
-}
-
-fn cloud_url(value: &DeValue<'_>) -> Result<Url, String> {
-    const FORM: &str = "ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH";
-    let text = text(1..=PATH)(value)?;
-    let url = Url::parse(&text).map_err(|e| format!("{FORM}: {e}"))?;
-    if !matches!(url.scheme(), "ws" | "wss") || url.host_str().is_none_or(str::is_empty) {
-        return Err(FORM.into());
-    }
-    if url.scheme() == "wss" && cfg!(not(feature = "tls")) {
-        return Err("ws://HOST[:PORT]/PATH: this program is built without TLS".into());
-    }
-    let bare = url.username().is_empty() && url.password().is_none();
-    if !bare || url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{FORM} without login and query, which have keys of their own"));
-    }
-    Ok(url)
+fn web(section: &mut Section<'_, '_>) -> Result<Option<Web>, Error> {
+    let address = section.read("web", http_url)?;
+    let snapshot = section.read("snapshot", snapshot_path)?;
+    let cgi = section.read("web_cgi", boolean)?;
+    let Some((host, port)) = address else {
+        if let Some(key) = snapshot.map(|_| "snapshot").or(cgi.map(|_| "web_cgi")) {
+            let needs = section.error(format!("channel.{key} needs channel.web"));
+            section.pass(needs, "it is left out")?;
+        }
+        return Ok(None);
+    };
+    let snapshot = snapshot.unwrap_or_else(|| "/nvc-cgi/operator/snapshot.fcgi".into());
+    Ok(Some(Web { host, port, snapshot, cgi: cgi.unwrap_or(true) }))
 }
 
 fn rtsp_url(value: &DeValue<'_>) -> Result<String, String> {
@@ -395,6 +310,23 @@ fn rtsp_url(value: &DeValue<'_>) -> Result<String, String> {
     Ok(text)
 }
 
-pub(super) fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
+fn http_url(value: &DeValue<'_>) -> Result<(String, u16), String> {
+    const FORM: &str = "http://HOST[:PORT]";
+    let text = text(1..=PATH)(value)?;
+    let url = Url::parse(&text).map_err(|e| format!("{FORM}: {e}"))?;
+    let bare = url.username().is_empty() && url.password().is_none() && url.path() == "/";
+    match (url.scheme(), url.host_str(), url.port_or_known_default()) {
+        ("http", Some(host), Some(port)) if bare && url.query().is_none() => {
+            Ok((host.to_owned(), port))
+        }
+        _ => Err(format!("{FORM} without path and login, which have keys of their own")),
+    }
+}
+
+fn snapshot_path(value: &DeValue<'_>) -> Result<String, String> {
+    let path = text(1..=PATH)(value)?;
+    match path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(path),
+        false => Err("a path that begins with /".into()),
+    }
 }
