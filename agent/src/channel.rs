@@ -258,7 +258,7 @@ pub(crate) mod testing {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::config::Backend;
+    use crate::backend::Backend;
     use crate::tls::Trust;
 
     /// A channel that takes requests and never answers, for as long as the inbox is kept.

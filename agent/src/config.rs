@@ -6,9 +6,9 @@
 mod budget;
 mod channel;
 mod cloud;
-mod credentials;
+pub(crate) mod credentials;
 mod device;
-mod error;
+pub(crate) mod error;
 mod load;
 mod log;
 mod nearest;
@@ -17,7 +17,7 @@ mod newer_tests;
 mod publish;
 mod record;
 mod runtime;
-mod section;
+pub(crate) mod section;
 #[cfg(test)]
 mod tests;
 mod tlss;
@@ -26,7 +26,7 @@ use ::log::LevelFilter;
 use ivt_hal::Model;
 
 pub use budget::Budget;
-pub use channel::{Backend, Channel, QualityMap, Web};
+pub use channel::{Channel, QualityMap};
 pub use cloud::Cloud;
 pub use error::Error;
 pub use load::Access;

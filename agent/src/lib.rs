@@ -3,6 +3,7 @@
 
 mod agent;
 pub mod arguments;
+pub mod backend;
 pub mod backoff;
 pub mod channel;
 pub mod check;

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use ivt_hal::{Encoder, RtspSource, Source, Stream};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::command::CommandOpener;
-use ivt_media::rtsp::{self, Patience, RtspOpener};
+use ivt_media::rtsp::{self, RtspOpener};
 use ivt_media::source::{FrameSource, Incidents, Opener, SourceError};
 use url::Url;
 
-use crate::config::Backend;
+use crate::backend::{Backend, RtspPolicy};
 use crate::tls::Trust;
 
 /// Opens one stream of one camera.
@@ -26,20 +26,13 @@ pub(super) struct EncoderOpener {
 /// How a camera on the network is treated.
 #[derive(Clone)]
 pub(super) struct Terms {
-    patience: Patience,
-    login_follows_redirects: bool,
+    policy: RtspPolicy,
     trust: Trust,
 }
 
 impl Terms {
     pub(super) fn new(backend: &Backend, trust: Trust) -> Self {
-        let (patience, login_follows_redirects) = match backend {
-            Backend::Rtsp { patience, login_follows_redirects, .. } => {
-                (*patience, *login_follows_redirects)
-            }
-            Backend::Emulator { .. } | Backend::Unknown => (Patience::default(), false),
-        };
-        Self { patience, login_follows_redirects, trust }
+        Self { policy: backend.described().rtsp_policy(), trust }
     }
 }
 
@@ -88,9 +81,9 @@ impl EncoderOpener {
         let options = rtsp::Options {
             credentials: source.credentials.clone(),
             transport: source.transport,
-            patience: self.terms.patience,
+            patience: self.terms.policy.patience,
             tls,
-            login_follows_redirects: self.terms.login_follows_redirects,
+            login_follows_redirects: self.terms.policy.login_follows_redirects,
         };
         RtspOpener::new(url, options)
     }

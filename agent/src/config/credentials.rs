@@ -15,9 +15,9 @@ pub(super) struct CredentialsFile {
 }
 
 #[derive(Default)]
-pub(super) struct Login {
-    pub(super) username: Option<String>,
-    pub(super) password: Option<String>,
+pub(crate) struct Login {
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
 }
 
 /// The path of the credentials file, where one is named.
@@ -42,7 +42,7 @@ pub(super) fn credentials(mut root: Section<'_, '_>) -> Result<CredentialsFile, 
     Ok(CredentialsFile { login_code, login_passwd, channels })
 }
 
-pub(super) fn login(section: &mut Section<'_, '_>) -> Result<Login, Error> {
+pub(crate) fn login(section: &mut Section<'_, '_>) -> Result<Login, Error> {
     let username = section.read("username", text(1..=NAME))?;
     let password = section.read("password", text(0..=NAME))?;
     Ok(Login { username, password })
@@ -61,6 +61,6 @@ pub(super) fn one(
     here.or(apart).ok_or_else(|| section.missing(key))
 }
 
-pub(super) fn twice(section: &Section<'_, '_>, key: &str) -> Error {
+pub(crate) fn twice(section: &Section<'_, '_>, key: &str) -> Error {
     section.error(format!("{key} stands here and in the credentials file; keep one of them"))
 }

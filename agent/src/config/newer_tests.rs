@@ -3,6 +3,7 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::*;
+use crate::backend::Backend;
 
 const CLOUD: &str = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'canary'\n";
 const CAMERA: &str = "[[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://h/a'\n";

@@ -6,6 +6,7 @@ use ivt_media::rtsp::Patience;
 
 use super::section::File;
 use super::*;
+use crate::backend::{Backend, RtspCamera, Web};
 
 const MINIMAL: &str = r#"
 [cloud]
@@ -219,7 +220,7 @@ fn a_camera_on_the_network_has_its_transport_and_its_time() {
     };
     let parsed = |keys: &str| match channel(keys).parse::<Config>().unwrap().channels.remove(0) {
         Channel {
-            backend: Backend::Rtsp { transport, patience, login_follows_redirects, .. },
+            backend: Backend::Rtsp(RtspCamera { transport, patience, login_follows_redirects, .. }),
             ..
         } => {
             let Patience { describe, first_packet, silence } = patience;
@@ -301,7 +302,8 @@ password = "camera"
         let main = write(dir.path(), "agent.toml", 0o640, &main_file());
         let config = Config::load(&main, Access::Private).unwrap();
         assert_eq!(config.cloud.login_passwd.expose(), "apart");
-        let Backend::Rtsp { username, password, .. } = &config.channels[0].backend else {
+        let Backend::Rtsp(RtspCamera { username, password, .. }) = &config.channels[0].backend
+        else {
             panic!("an RTSP channel");
         };
         assert_eq!((username.as_deref(), password.expose().as_str()), (Some("admin"), "camera"));
@@ -412,7 +414,7 @@ fn a_cameras_web_server_is_an_address_without_login_and_path() {
         MINIMAL.replace("backend = \"emulator\"", &rtsp)
     };
     let parsed = |keys: &str| match channel(keys).parse::<Config>().unwrap().channels.remove(0) {
-        Channel { backend: Backend::Rtsp { web, .. }, .. } => web,
+        Channel { backend: Backend::Rtsp(RtspCamera { web, .. }), .. } => web,
         other => panic!("{other:?}"),
     };
     assert_eq!(parsed(""), None);
