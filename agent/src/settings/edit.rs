@@ -56,10 +56,12 @@ pub(super) fn set(text: &str, key: &Key, value: &str) -> Result<String, EditErro
 /// The key cannot stand in this text.
 pub(super) fn unset(text: &str, key: &Key) -> Result<String, EditError> {
     let root = parse(text)?;
-    let Ok(place) = find(text, &root, Level::Root, key.parts(), key) else {
-        return Ok(text.to_owned());
+    let found = match find(text, &root, Level::Root, key.parts(), key) {
+        Ok(Place::Found(found)) => found,
+        Err(section @ EditError::Section(_)) => return Err(section),
+        // Nor is what it would stand in.
+        Ok(_) | Err(_) => return Ok(text.to_owned()),
     };
-    let Place::Found(found) = place else { return Ok(text.to_owned()) };
     if let Some(pairs) = &found.pairs {
         let this = pairs.iter().position(|pair| pair.key == found.key);
         let this = this.ok_or_else(|| EditError::ByHand(key.to_string()))?;

@@ -161,9 +161,10 @@ fn a_value_that_is_taken_out_leaves_its_comment() {
         let new: Vec<_> = new.map(String::from).into_iter().collect();
         assert_eq!(changed(FILE, name, None), (vec![old.to_owned()], new), "{name}");
     }
-    for absent in ["cloud.none", "none.at.all", "channel.7.main", "log"] {
+    for absent in ["cloud.none", "none.at.all", "channel.7.main", "cloud.url.x"] {
         assert_eq!(unset(FILE, &key(absent)).unwrap(), FILE, "{absent}");
     }
+    assert_eq!(unset(FILE, &key("log")), Err(EditError::Section("log".into())));
     assert_eq!(unset("a = { b.c = 1 }", &key("a.b.c")), Err(EditError::ByHand("a.b.c".into())));
 }
 
