@@ -14,6 +14,7 @@ pub mod dispatch;
 pub mod logger;
 pub mod notify;
 pub mod record;
+pub mod reload;
 pub mod settings;
 pub mod shutdown;
 pub mod tls;

@@ -1,12 +1,16 @@
 //! `ivt-agent`: arguments, configuration, logger, runtime.
 #![forbid(unsafe_code)]
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, BufRead as _, Read as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use ivt_agent::arguments::{Arguments, USAGE};
-use ivt_agent::config::{self, Config};
+use ivt_agent::arguments::{Arguments, Task, USAGE, Wish};
+use ivt_agent::config::{self, Access, Config};
+use ivt_agent::reload::Reload;
+use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
 use ivt_agent::{Error, clock, logger};
 use ivt_media::coalesce::Pause;
@@ -100,7 +104,7 @@ enum Failure {
     Agent(#[from] Error),
 }
 
-fn serve(config: &Config) -> Result<(), Failure> {
+fn serve(config: &Config, store: Store) -> Result<(), Failure> {
     let runtime = runtime(&config.runtime)?;
     log::info!("ivt-agent {}, {} channels", env!("CARGO_PKG_VERSION"), config.channels.len());
     if let Some(complaint) = clock::complaint(SystemTime::now()) {
@@ -108,7 +112,8 @@ fn serve(config: &Config) -> Result<(), Failure> {
     }
     let outcome = runtime.block_on(async {
         let signals = Signals::listen()?;
-        Ok(ivt_agent::run(config, signals.first()).await?)
+        let reload = Reload::listen(store)?;
+        Ok(ivt_agent::run(config, reload, signals.first()).await?)
     });
     // A name server that does not answer must not hold up the end.
     runtime.shutdown_background();

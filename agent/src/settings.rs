@@ -13,7 +13,7 @@ mod lines;
 mod place;
 mod value;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use ivt_base::secret::Secret;
@@ -55,6 +55,8 @@ pub struct Store {
 /// What a change came to.
 #[derive(Debug)]
 pub struct Changed {
+    /// The keys that were asked for.
+    pub keys: Vec<Key>,
     /// What the files say now.
     pub config: Config,
     /// What they said before; `None` where that was refused.
@@ -172,7 +174,15 @@ impl Store {
         Self { file: file.into(), access }
     }
 
-    /// What the files say, checked as at the start of the agent, and the version for [`Store::change`].
+    /// What the files say, for an agent to start by.
+    ///
+    /// # Errors
+    /// What is wrong, with file and line.
+    pub fn load(&self) -> Result<Config, config::Error> {
+        Config::load(&self.file, self.access)
+    }
+
+    /// What the files say, checked together with the files they name, and the version for [`Store::change`].
     ///
     /// # Errors
     /// What `--check-config` says.
@@ -227,7 +237,8 @@ impl Store {
         let files = writes.iter().map(|write| write.file.to_owned()).collect();
         place(writes)?;
         let before = self.config(&old).ok();
-        Ok(Changed { config, before, version: version(&new), files })
+        let keys = changes.iter().map(|change| change.key.clone()).collect();
+        Ok(Changed { keys, config, before, version: version(&new), files })
     }
 
     /// Whether the file itself or its credentials file is exchanged first: what stands on the disk in
@@ -257,6 +268,37 @@ impl Store {
             Some((apart, text)) if path == apart => Ok(text.clone()),
             _ => config::read(path, self.access),
         })
+    }
+}
+
+impl Error {
+    /// Another change is needed; trying this one again does not help.
+    pub fn is_wrong(&self) -> bool {
+        !matches!(self, Self::Outdated | Self::Write(_) | Self::Half { .. })
+    }
+}
+
+impl fmt::Display for Changed {
+    /// For a person: what was written, what a running agent takes over and what needs a restart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.files.is_empty() {
+            return f.write_str("nothing was written: it is so already");
+        }
+        let files: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
+        let keys: Vec<_> = self.keys.iter().map(Key::to_string).collect();
+        write!(f, "{}: changed {}", files.join(" and "), keys.join(", "))?;
+        let Some(before) = &self.before else {
+            return f.write_str("\nneeds a restart: what was there before was refused");
+        };
+        let found = Differences::between(before, &self.config);
+        let now = found.now();
+        if !now.is_empty() {
+            write!(f, "\napplies at once, on SIGHUP: {}", now.join(", "))?;
+        }
+        if !found.restart.is_empty() {
+            write!(f, "\nneeds a restart: {}", found.restart.join(", "))?;
+        }
+        Ok(())
     }
 }
 

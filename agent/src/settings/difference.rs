@@ -2,13 +2,17 @@
 
 use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 
-/// Keys, such as `cloud.url`; where several are taken over as one, the section, such as `tlss`.
+/// What is to do for an agent that runs by one configuration to run by another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// A running agent takes these over: `log.level`, `tlss`, and of `channel.0` its camera (backend,
-    /// addresses, login, transport, patience, web server, bit rates).
-    pub now: Vec<String>,
-    /// These count from the next start on.
+    /// Channels whose camera is another one: backend, addresses, login, transport, patience, web server
+    /// or bit rates. Taken over by a running agent.
+    pub cameras: Vec<usize>,
+    /// Something of `[tlss]`. Taken over by a running agent.
+    pub tlss: bool,
+    /// `log.level`. Taken over by a running agent.
+    pub log_level: bool,
+    /// Keys, such as `cloud.url`, that count from the next start on.
     pub restart: Vec<String>,
 }
 
@@ -23,7 +27,7 @@ macro_rules! compare {
 }
 
 impl Differences {
-    /// What is to do for an agent that runs by `old` to run by `new`.
+    /// Compares what an agent runs by with what it is to run by.
     pub fn between(old: &Config, new: &Config) -> Self {
         let Config {
             cloud,
@@ -37,7 +41,7 @@ impl Differences {
             log_level,
             notes: _,
         } = old;
-        let (mut now, mut restart) = (Vec::new(), Vec::new());
+        let (mut cameras, mut restart) = (Vec::new(), Vec::new());
         compare!(
             restart,
             "cloud",
@@ -62,7 +66,7 @@ impl Differences {
         }
         for (number, (old, new)) in channels.iter().zip(&new.channels).enumerate() {
             if old.backend != new.backend || old.bitrates != new.bitrates {
-                now.push(format!("channel.{number}"));
+                cameras.push(number);
             }
             let Channel { backend: _, bitrates: _, quality, ring_bytes, always_on } = old;
             for (key, differs) in [
@@ -99,9 +103,6 @@ impl Differences {
             (None, None) => {}
             _ => restart.push("record.spool_dir".into()),
         }
-        if *tlss != new.tlss {
-            now.push("tlss".into());
-        }
         compare!(
             restart,
             "runtime",
@@ -112,10 +113,17 @@ impl Differences {
         if *budget != new.budget {
             restart.push("runtime.memory_limit (how it is shared out)".into());
         }
-        if *log_level != new.log_level {
-            now.push("log.level".into());
-        }
-        Self { now, restart }
+        let (tlss, log_level) = (*tlss != new.tlss, *log_level != new.log_level);
+        Self { cameras, tlss, log_level, restart }
+    }
+
+    /// Names of what a running agent takes over: `channel.0` for the camera of that channel, `tlss`,
+    /// `log.level`.
+    pub fn now(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.cameras.iter().map(|n| format!("channel.{n}")).collect();
+        names.extend(self.tlss.then(|| "tlss".into()));
+        names.extend(self.log_level.then(|| "log.level".into()));
+        names
     }
 }
 
@@ -162,7 +170,7 @@ mod tests {
                 None => key.to_owned(),
             };
             let found = after(key, value);
-            assert_eq!(found.now, [name], "{key}");
+            assert_eq!(found.now(), [name], "{key}");
         }
         for (key, value) in [
             ("cloud.url", "'ws://i/'"),
@@ -186,8 +194,9 @@ mod tests {
             ("runtime.read_batch_ms", "1"),
             ("runtime.memory_limit", "88888888"),
         ] {
-            let Differences { now, restart } = after(key, value);
-            assert_eq!(now, [""; 0], "{key}");
+            let found = after(key, value);
+            assert_eq!(found.now(), [""; 0], "{key}");
+            let restart = found.restart;
             assert!(
                 restart.iter().any(|name| name.split(' ').next() == Some(key)),
                 "{key}: {restart:?}"
@@ -209,7 +218,7 @@ mod tests {
     #[test]
     fn the_hosted_service_is_taken_over_and_its_memory_with_the_next_start() {
         let found = after("tlss.enable", "true");
-        assert_eq!(found.now, ["tlss"]);
+        assert_eq!(found.now(), ["tlss"]);
         assert_eq!(found.restart, ["runtime.memory_limit (how it is shared out)"]);
         assert_eq!(after("tlss.port", "2"), Differences::default(), "it is off");
     }

@@ -99,7 +99,7 @@ fn a_change_keeps_comments_order_and_mode() {
     assert_eq!(changed.config, Config::load(&files.path("agent.toml"), Access::Private).unwrap());
     assert_eq!(changed.files, [files.path("agent.toml")]);
     let differences = Differences::between(&changed.before.unwrap(), &changed.config);
-    assert_eq!((differences.now.len(), differences.restart.len()), (2, 0), "{differences:?}");
+    assert_eq!((differences.now().len(), differences.restart.len()), (2, 0), "{differences:?}");
 }
 
 #[test]
