@@ -30,6 +30,7 @@ pub use channel::{Channel, QualityMap};
 pub use cloud::Cloud;
 pub use error::Error;
 pub use load::Access;
+pub(crate) use load::{credentials_file, read};
 pub use publish::Publish;
 pub use record::{Record, Spool, SpoolMode};
 pub use runtime::Runtime;

@@ -15,6 +15,8 @@ pub mod dispatch;
 pub mod logger;
 pub mod notify;
 pub mod record;
+pub mod reload;
+pub mod settings;
 pub mod shutdown;
 pub mod tls;
 pub mod tlss;

@@ -1,7 +1,7 @@
 //! From files to a [`Config`].
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::credentials::CredentialsFile;
@@ -25,10 +25,19 @@ pub enum Access {
 impl Config {
     /// Reads `file` and the credentials file it names. Relative paths inside count from the
     /// directory of `file`.
+    ///
+    /// # Errors
+    /// What is wrong, with file and line.
     pub fn load(file: &Path, access: Access) -> Result<Self, Error> {
-        let text = read(file, access)?;
-        let base = file.parent().unwrap_or(Path::new(""));
-        assemble(&file.display().to_string(), &text, base, access)
+        Self::load_from(file, |path| read(path, access))
+    }
+
+    /// As [`Config::load`]; `text` answers what stands in a file.
+    pub(crate) fn load_from(
+        file: &Path,
+        text: impl Fn(&Path) -> Result<String, Error>,
+    ) -> Result<Self, Error> {
+        assemble(&file.display().to_string(), &text(file)?, directory(file), text)
     }
 }
 
@@ -37,18 +46,50 @@ impl FromStr for Config {
 
     /// As [`Config::load`], without a file: relative paths count from the working directory.
     fn from_str(text: &str) -> Result<Self, Error> {
-        assemble("configuration", text, Path::new(""), Access::Private)
+        assemble("configuration", text, Path::new(""), |path| read(path, Access::Private))
     }
 }
 
-fn assemble(name: &str, text: &str, base: &Path, access: Access) -> Result<Config, Error> {
+/// The credentials file that the `text` of `file` names.
+///
+/// # Errors
+/// The text is no TOML, or its name is none.
+pub(crate) fn credentials_file(file: &Path, text: &str) -> Result<Option<PathBuf>, Error> {
+    let read = File::new(file.display().to_string(), text);
+    credentials::credentials_path(&mut read.root()?, directory(file))
+}
+
+/// The text of `file`.
+///
+/// # Errors
+/// It cannot be read, or may be read by more than `access` allows.
+pub(crate) fn read(file: &Path, access: Access) -> Result<String, Error> {
+    let name = || file.display().to_string();
+    let failed = |source| Error::Read { file: name(), source };
+    let mode = std::fs::metadata(file).map_err(failed)?.permissions().mode();
+    if access == Access::Private && mode & WORLD_READABLE != 0 {
+        return Err(Error::WorldReadable { file: name() });
+    }
+    std::fs::read_to_string(file).map_err(failed)
+}
+
+fn directory(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+fn assemble(
+    name: &str,
+    text: &str,
+    base: &Path,
+    read: impl Fn(&Path) -> Result<String, Error>,
+) -> Result<Config, Error> {
     let file = File::new(name.to_owned(), text);
     let mut root = file.root()?;
     let Some(path) = credentials::credentials_path(&mut root, base)? else {
         let config = sections(root, None, base)?;
         return Ok(Config { notes: file.notes(), ..config });
     };
-    let text = read(&path, access)?;
+    let text = read(&path)?;
     let apart = File::new(path.display().to_string(), &text);
     let credentials = credentials::credentials(apart.root()?)?;
     let config = sections(root, Some(credentials), base)?;
@@ -79,14 +120,4 @@ pub(super) fn sections(
     root.finish()?;
     let notes = Vec::new();
     Ok(Config { cloud, model, channels, publish, record, tlss, runtime, budget, log_level, notes })
-}
-
-fn read(file: &Path, access: Access) -> Result<String, Error> {
-    let name = || file.display().to_string();
-    let failed = |source| Error::Read { file: name(), source };
-    let mode = std::fs::metadata(file).map_err(failed)?.permissions().mode();
-    if access == Access::Private && mode & WORLD_READABLE != 0 {
-        return Err(Error::WorldReadable { file: name() });
-    }
-    std::fs::read_to_string(file).map_err(failed)
 }
