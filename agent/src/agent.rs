@@ -1,6 +1,7 @@
 //! The running agent: its tasks, and what can be seen of it.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,15 +20,16 @@ use crate::cloud::dial::{Dial, TcpDial};
 use crate::cloud::login::Login;
 use crate::cloud::status::Board;
 use crate::cloud::{self, Cloud};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::device;
 use crate::dispatch::{Dispatch, EventCounts};
 use crate::notify::Notifier;
 use crate::record::leftovers;
 use crate::record::means::Means;
+use crate::reload::{CurrentDevice, Hosted, Live, Reload, Seen};
 use crate::shutdown::{Stop, Stopper, stopper};
 use crate::tls::Trust;
-use crate::tlss::{self, Settings, SetupError, Tlss};
+use crate::tlss;
 
 /// Everything has ended by then.
 const STOP_LIMIT: Duration = Duration::from_millis(2_500);
@@ -53,6 +55,7 @@ pub struct Agent {
     tasks: JoinSet<()>,
     stop: Stopper,
     view: View,
+    live: Live,
 }
 
 /// What can be seen of an agent; outlives it.
@@ -61,7 +64,7 @@ pub struct View {
     cloud: watch::Receiver<cloud::State>,
     events: watch::Receiver<EventCounts>,
     channels: Vec<channel::Handle>,
-    hosted: Option<(watch::Receiver<tlss::State>, tlss::Audit)>,
+    hosted: watch::Receiver<Seen>,
 }
 
 impl Agent {
@@ -83,23 +86,18 @@ impl Agent {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, Error> {
-        let device = Arc::new(device::device(config)?);
-        let hosted = tlss::Camera {
-            cgi: device.cgi.clone(),
-            snapshots: device.channels.iter().map(|channel| channel.snapshot.clone()).collect(),
-        };
+        let device = CurrentDevice::new(device::device(config)?);
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
-        let settings = config.channels.iter().zip(&config.budget.rings);
-        let each = device.channels.iter().zip(settings).enumerate();
+        let each = config.channels.iter().zip(&config.budget.rings).enumerate();
         let spool = watch::Sender::new(None);
         let means =
             Means::new(&config.record, config.budget.recordings, trust.clone(), spool.subscribe());
-        let channels = each.map(|(number, (hardware, (settings, ring)))| {
+        let channels = each.map(|(number, (settings, ring))| {
             let setup = Setup {
                 number,
-                encoder: Arc::clone(&hardware.encoder),
+                encoder: device.encoder(number),
                 config: settings.clone(),
                 ring_bytes: *ring,
                 publish: config.publish.clone(),
@@ -114,27 +112,18 @@ impl Agent {
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
-            dispatch: Dispatch::new(device, channels.clone()),
+            dispatch: Dispatch::new(device.clone(), channels.clone()),
             board: Board::new(channels.iter().map(channel::Handle::status).collect()),
             calls: CallQueue::default(),
             state: watch::Sender::new(cloud::State::Dialling),
             link,
             rng,
         };
-        let tlss = config.tlss.as_ref().map(|settings| hosted_service(settings, hosted, &trust));
-        let hosted_view = match tlss {
-            Some(Ok(tlss)) => {
-                let view = (tlss.state(), tlss.audit());
-                tasks.spawn(tlss.run(stopping.clone()));
-                Some(view)
-            }
-            // No reason to go without cloud and pictures.
-            Some(Err(error)) => {
-                log::error!("the hosted service stays off: {error}");
-                None
-            }
-            None => None,
-        };
+        let hosted = Hosted::new(trust, stopping.clone());
+        let seen = hosted.seen();
+        let running = config.clone();
+        let mut live = Live { running, device, channels: channels.clone(), hosted };
+        live.start_hosted(&mut tasks);
         if let Some(settings) = config.record.spool.clone() {
             tasks.spawn(leftovers::run(settings, means, spool, stopping.clone()));
         }
@@ -142,11 +131,11 @@ impl Agent {
             cloud: cloud.state.subscribe(),
             events: cloud.dispatch.events(),
             channels,
-            hosted: hosted_view,
+            hosted: seen,
         };
         tasks.spawn(cloud.run(stopping.clone()));
         tasks.spawn(log_statistics(view.clone(), stopping));
-        Ok(Self { tasks, stop, view })
+        Ok(Self { tasks, stop, view, live })
     }
 
     /// What can be seen of it.
@@ -154,12 +143,18 @@ impl Agent {
         self.view.clone()
     }
 
+    /// Takes over what can be of a configuration without a restart, and tells the log what cannot.
+    pub async fn apply(&mut self, config: &Config) {
+        self.live.apply(config, &mut self.tasks).await;
+    }
+
     /// Returns only when one of the agent's own tasks has failed.
     async fn failed(&mut self) -> Error {
         loop {
             match self.tasks.join_next().await {
-                Some(Err(e)) => return e.into(),
-                Some(Ok(())) => {}
+                Some(Err(e)) if !e.is_cancelled() => return e.into(),
+                // It ended, or was ended to be started anew.
+                Some(_) => {}
                 None => std::future::pending().await,
             }
         }
@@ -175,23 +170,24 @@ impl Agent {
     }
 }
 
-fn hosted_service(
-    settings: &config::Tlss,
-    camera: tlss::Camera,
-    trust: &Trust,
-) -> Result<Tlss, SetupError> {
-    Ok(Tlss::new(Settings::new(settings)?, camera, trust.clone(), rand::make_rng())?)
-}
-
-/// Runs an agent until `shutdown` is ready.
-pub async fn run(config: &Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+/// Runs an agent until `shutdown` is ready; takes over what `reload` brings.
+pub async fn run(
+    config: &Config,
+    mut reload: Reload,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
     let mut agent = Agent::start(config)?;
     let notifier = Notifier::from_env();
     notifier.ready();
-    let outcome = tokio::select! {
-        () = shutdown => Ok(()),
-        error = agent.failed() => Err(error),
-        never = notifier.stay_alive() => match never {},
+    let mut shutdown = pin!(shutdown);
+    let mut alive = pin!(notifier.stay_alive());
+    let outcome = loop {
+        tokio::select! {
+            () = &mut shutdown => break Ok(()),
+            error = agent.failed() => break Err(error),
+            config = reload.next() => agent.apply(&config).await,
+            never = &mut alive => match never {},
+        }
     };
     notifier.stopping();
     agent.stop().await;
@@ -211,7 +207,7 @@ impl View {
 
     /// What the hosted service is doing, and the commands it was given; `None` where it is off.
     pub fn hosted(&self) -> Option<(watch::Receiver<tlss::State>, tlss::Audit)> {
-        self.hosted.clone()
+        self.hosted.borrow().clone()
     }
 
     /// How each channel is, by number.

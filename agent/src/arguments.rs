@@ -1,16 +1,23 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+
+use ivt_base::secret::Secret;
 
 use crate::config::Access;
 
 /// Shown by `--help`.
 pub const USAGE: &str = "\
 usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
+       ivt-agent --config FILE [--set KEY=VALUE | --set KEY | --unset KEY]...
 
   --config FILE            the configuration (TOML); configs/base.toml shows every key
   --check-config           say what is wrong with it or the files it names, and exit
+  --set KEY=VALUE          write a setting into it, e.g. log.level=debug or channel.0.main=rtsp://...,
+                           and exit; VALUE is TOML or a word. SIGHUP makes a running agent read it
+  --set KEY                the same with a line of standard input as VALUE, for passwords
+  --unset KEY              take a setting out of it, so that its default counts, and exit
   --allow-world-readable   accept files with passwords that everyone may read
   --version                print the version and exit
   --help                   print this and exit
@@ -28,17 +35,43 @@ pub enum Arguments {
     Config {
         /// Its path.
         file: PathBuf,
-        /// Only check it.
-        check: bool,
+        /// What for.
+        task: Task,
         /// Permissions demanded of it.
         access: Access,
     },
 }
 
+/// What a configuration is read for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// To run by it.
+    Run,
+    /// To say whether it is good.
+    Check,
+    /// To change it.
+    Change(Vec<Wish>),
+}
+
+/// A change of one setting.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A key and its value.
+    Set(String, Secret),
+    /// A key whose value is read from standard input.
+    Ask(String),
+    /// A key to take out.
+    Unset(String),
+}
+
 impl Arguments {
-    /// Reads the arguments after the program's name; an error is for the user to read.
+    /// Reads the arguments after the program's name.
+    ///
+    /// # Errors
+    /// What is wrong with them, for the user to read.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let (mut file, mut check, mut access) = (None, false, Access::Private);
+        let mut wishes = Vec::new();
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
@@ -50,11 +83,34 @@ impl Arguments {
                     Some(path) => file = Some(PathBuf::from(path)),
                     None => return Err("--config needs a file".into()),
                 },
+                Some("--set") => match arguments.next().as_deref().and_then(OsStr::to_str) {
+                    Some(wish) => wishes.push(Wish::set(wish)),
+                    None => return Err("--set needs KEY=VALUE or KEY, in UTF-8".into()),
+                },
+                Some("--unset") => match arguments.next().as_deref().and_then(OsStr::to_str) {
+                    Some(key) => wishes.push(Wish::Unset(key.to_owned())),
+                    None => return Err("--unset needs a key".into()),
+                },
                 _ => return Err(format!("unknown argument {argument:?}")),
             }
         }
         let file = file.ok_or("--config FILE is missing")?;
-        Ok(Self::Config { file, check, access })
+        let task = match (check, wishes.is_empty()) {
+            (true, false) => return Err("--check-config and changes exclude each other".into()),
+            (true, true) => Task::Check,
+            (false, true) => Task::Run,
+            (false, false) => Task::Change(wishes),
+        };
+        Ok(Self::Config { file, task, access })
+    }
+}
+
+impl Wish {
+    fn set(wish: &str) -> Self {
+        match wish.split_once('=') {
+            Some((key, value)) => Self::Set(key.trim().to_owned(), value.to_owned().into()),
+            None => Self::Ask(wish.to_owned()),
+        }
     }
 }
 
@@ -68,11 +124,17 @@ mod tests {
 
     #[test]
     fn arguments_are_read() {
-        let config = |check, access| Arguments::Config { file: "a.toml".into(), check, access };
+        let config = |task, access| Arguments::Config { file: "a.toml".into(), task, access };
+        let set = |key: &str, value: &str| Wish::Set(key.to_owned(), value.to_owned().into());
+        let wishes = vec![set("a.b", "c = d"), Wish::Ask("e".into()), Wish::Unset("f".into())];
         for (arguments, want) in [
-            (&["--config", "a.toml"][..], config(false, Access::Private)),
-            (&["--check-config", "--config", "a.toml"], config(true, Access::Private)),
-            (&["--config", "a.toml", "--allow-world-readable"], config(false, Access::Any)),
+            (&["--config", "a.toml"][..], config(Task::Run, Access::Private)),
+            (&["--check-config", "--config", "a.toml"], config(Task::Check, Access::Private)),
+            (&["--config", "a.toml", "--allow-world-readable"], config(Task::Run, Access::Any)),
+            (
+                &["--set", "a.b=c = d", "--config", "a.toml", "--set", "e", "--unset", "f"],
+                config(Task::Change(wishes), Access::Private),
+            ),
             (&["--version", "--nonsense"], Arguments::Version),
             (&["--help"], Arguments::Help),
         ] {
@@ -87,6 +149,10 @@ mod tests {
             (&["--config"], "needs a file"),
             (&["--config", "a", "--chekc"], "--chekc"),
             (&["a.toml"], "a.toml"),
+            (&["--config", "a", "--set"], "--set needs KEY=VALUE"),
+            (&["--config", "a", "--unset"], "--unset needs a key"),
+            (&["--unset", "k"], "--config FILE is missing"),
+            (&["--config", "a", "--set", "k=1", "--check-config"], "exclude each other"),
         ] {
             let error = parse(arguments).unwrap_err();
             assert!(error.contains(want), "{error}");

@@ -22,6 +22,7 @@ use ivt_media::stats::StreamStats;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::backend::Backend;
 use crate::config::QualityMap;
 use crate::record::session::Order;
 
@@ -155,6 +156,7 @@ pub struct Handle {
     status: watch::Receiver<Status>,
     quality: QualityMap,
     feeds: Arc<Feeds>,
+    terms: Terms,
     publish: watch::Receiver<PublishStats>,
 }
 
@@ -213,6 +215,17 @@ impl Handle {
         *self.publish.borrow()
     }
 
+    /// The camera is configured anew, as `backend` says: opens those of the `changed` streams that run
+    /// again, and all of them where the camera is to be treated in another way.
+    pub fn reload(&self, backend: &Backend, changed: &[Stream]) {
+        let all = self.terms.exchange(backend);
+        for stream in [Stream::Main, Stream::Sub] {
+            if all || changed.contains(&stream) {
+                self.feeds.of(stream).reopen();
+            }
+        }
+    }
+
     /// What a stream did.
     pub fn stats(&self, stream: Stream) -> StreamStats {
         self.feeds.of(stream).stats()
@@ -259,7 +272,6 @@ pub(crate) mod testing {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::config::Backend;
     use crate::tls::Trust;
 
     /// A channel that takes requests and never answers, for as long as the inbox is kept.
@@ -294,6 +306,6 @@ pub(crate) mod testing {
         let quality = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
         let status = watch::channel(Status::default()).1;
         let publish = watch::channel(PublishStats::default()).1;
-        (Handle { commands, recordings, status, quality, feeds, publish }, (inbox, orders))
+        (Handle { commands, recordings, status, quality, feeds, terms, publish }, (inbox, orders))
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use ivt_base::tls::TlsError;
 
-use crate::config::{Backend, Config};
+use crate::config::Config;
 use crate::tls::Trust;
 use crate::tlss::{Settings, SetupError, Tlss};
 
@@ -19,30 +19,53 @@ pub enum Error {
     /// The hosted service.
     #[error(transparent)]
     Tlss(#[from] SetupError),
-    /// A clip of an emulator.
+    /// A file that a camera is made of.
     #[error("channel {channel}: {}: cannot be read: {source}", .file.display())]
     Clip {
-        /// The channel's number.
+        /// The number of the channel.
         channel: usize,
-        /// Its path.
+        /// The path of the file.
         file: PathBuf,
         /// What the system said.
         source: io::Error,
     },
 }
 
-/// Reads the file of authorities and the hosted service's profile, and opens the clips. Talks to nobody and starts nothing.
+/// Reads the file of authorities and the hosted service's profile, and opens the files of the cameras.
+/// Talks to nobody and starts nothing.
+///
+/// # Errors
+/// The first of these files that cannot be used.
 pub fn check(config: &Config) -> Result<(), Error> {
     Trust::new(config.cloud.ca_file.clone())?;
     if let Some(settings) = &config.tlss {
         Tlss::check(Settings::new(settings)?).map_err(SetupError::from)?;
     }
-    for (channel, described) in config.channels.iter().enumerate() {
-        let Backend::Emulator { main, sub, .. } = &described.backend else { continue };
-        for file in [main, sub].into_iter().flatten() {
+    for (channel, configured) in config.channels.iter().enumerate() {
+        for file in configured.backend.described().files() {
             let opened = File::open(file);
-            opened.map_err(|source| Error::Clip { channel, file: file.clone(), source })?;
+            opened.map_err(|source| Error::Clip { channel, file: file.to_owned(), source })?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(keys: &str) -> Result<(), Error> {
+        let cloud = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n";
+        let program = "[[channel]]\nbackend = 'emulator'\ncommand = ['sh']\n";
+        check(&format!("{cloud}[device]\nmodel = 'nvr'\n{program}{program}{keys}").parse().unwrap())
+    }
+
+    #[test]
+    fn a_cameras_file_that_cannot_be_read_is_named_with_its_channel() {
+        assert!(checked("").is_ok(), "a program needs no file");
+        let error = checked("sub = '/nonexistent/b.flv'").unwrap_err().to_string();
+        assert!(error.starts_with("channel 1: /nonexistent/b.flv: cannot be read: "), "{error}");
+        let clip = tempfile::NamedTempFile::new().unwrap();
+        assert!(checked(&format!("sub = '{}'", clip.path().display())).is_ok());
+    }
 }

@@ -8,10 +8,8 @@ mod record;
 mod refusals;
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ivt_hal::Device;
 use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{RpcError, Subject};
 use serde_json::{Value, json};
@@ -19,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Handle;
+use crate::reload::CurrentDevice;
 use refusals::{About, Refusals};
 
 pub use events::EventCounts;
@@ -30,8 +29,8 @@ const PUBLISH_DEADLINE: Duration = Duration::from_millis(9_800);
 
 /// Serves the cloud's requests and events.
 pub struct Dispatch {
-    /// The hardware.
-    device: Arc<Device>,
+    /// The hardware, as it is configured at the moment.
+    device: CurrentDevice,
     /// The tasks that publish and record the channels of `device`, in the same order.
     channels: Vec<Handle>,
     events: watch::Sender<EventCounts>,
@@ -40,7 +39,7 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// Serves `device` and the tasks of its channels; the index is the channel's number on the wire.
-    pub fn new(device: Arc<Device>, channels: Vec<Handle>) -> Self {
+    pub(crate) fn new(device: CurrentDevice, channels: Vec<Handle>) -> Self {
         let events = watch::Sender::new(EventCounts::default());
         Self { device, channels, events, refusals: Refusals::default() }
     }
@@ -84,21 +83,21 @@ impl Dispatch {
 
     /// The tasks of a channel.
     fn channel(&self, number: u32) -> Result<&Handle, RpcError> {
-        self.nth(&self.channels, number)
+        nth(&self.channels, number)
     }
 
     /// The hardware of a channel.
-    fn camera(&self, number: u32) -> Result<&ivt_hal::Channel, RpcError> {
-        self.nth(&self.device.channels, number)
+    fn camera(&self, number: u32) -> Result<ivt_hal::Channel, RpcError> {
+        nth(&self.device.now().channels, number).cloned()
     }
+}
 
-    fn nth<'a, T>(&self, channels: &'a [T], number: u32) -> Result<&'a T, RpcError> {
-        usize::try_from(number).ok().and_then(|number| channels.get(number)).ok_or_else(|| {
-            let have = self.device.channels.len();
-            let msg = format!("no channel {number}: this device has {have}, counted from 0");
-            RpcError::new(RpcError::NO_CHANNEL, msg)
-        })
-    }
+fn nth<T>(channels: &[T], number: u32) -> Result<&T, RpcError> {
+    usize::try_from(number).ok().and_then(|number| channels.get(number)).ok_or_else(|| {
+        let have = channels.len();
+        let msg = format!("no channel {number}: this device has {have}, counted from 0");
+        RpcError::new(RpcError::NO_CHANNEL, msg)
+    })
 }
 
 /// An empty success, unless `work` takes longer than `limit`, or than `until`.
@@ -123,8 +122,10 @@ fn unsupported(name: &str) -> RpcError {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use ivt_hal::Model;
+    use std::sync::Arc;
+
     use ivt_hal::emulator::Emulator;
+    use ivt_hal::{Device, Model};
 
     use super::*;
 
@@ -134,7 +135,7 @@ pub(crate) mod testing {
             |_| ivt_hal::Channel { encoder: Arc::new(Emulator::default()), snapshot: None };
         let cameras = channels.iter().map(camera).collect();
         let device = Device { model: Model::Nvr, channels: cameras, cgi: None };
-        Dispatch::new(Arc::new(device), channels)
+        Dispatch::new(CurrentDevice::new(device), channels)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod agent;
 pub mod arguments;
+pub mod backend;
 pub mod backoff;
 pub mod channel;
 pub mod check;
@@ -14,6 +15,8 @@ pub mod dispatch;
 pub mod logger;
 pub mod notify;
 pub mod record;
+pub mod reload;
+pub mod settings;
 pub mod shutdown;
 pub mod tls;
 pub mod tlss;

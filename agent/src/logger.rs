@@ -8,13 +8,15 @@ use ivt_base::date::Utc;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Never more than warnings from these, whatever level is asked for.
-const CLAMPED: [&str; 5] =
-    ["http_auth", "rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];
+const CLAMPED: [&str; 4] = ["rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];
 /// Nothing from this one: its warnings quote addresses, which hold a password on some cameras, and
 /// whatever a camera sent. Its errors reach us as values.
 const SILENT: &str = "retina";
 
-/// Starts logging at `level`; `RUST_LOG` in the environment wins over it. Later calls do nothing.
+/// `RUST_LOG` in the environment wins over the configuration.
+const VARIABLE: &str = "RUST_LOG";
+
+/// Starts logging at `level`, or as `RUST_LOG` in the environment says. Later calls do nothing.
 pub fn init(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
     builder.format(|out, record| {
@@ -22,11 +24,27 @@ pub fn init(level: LevelFilter) {
         let now = Utc::from(SystemTime::now());
         writeln!(out, "[{now} {level:<5} {target}] {}", record.args())
     });
-    let logger = Clamp(builder.filter_level(level).parse_env("RUST_LOG").build());
-    let level = logger.0.filter();
-    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+    // Without the variable the level is kept in one place, where it can be changed.
+    let logger = match overruled() {
+        true => builder.filter_level(level).parse_env(VARIABLE).build(),
+        false => builder.filter_level(LevelFilter::Trace).build(),
+    };
+    let level = if overruled() { logger.filter() } else { level };
+    if log::set_boxed_logger(Box::new(Clamp(logger))).is_ok() {
         log::set_max_level(level);
     }
+}
+
+/// Logs at `level` from now on. False: `RUST_LOG` in the environment wins, and nothing changes.
+pub fn set_level(level: LevelFilter) -> bool {
+    if !overruled() {
+        log::set_max_level(level);
+    }
+    !overruled()
+}
+
+fn overruled() -> bool {
+    std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty())
 }
 
 /// True when a record may be written: wrap a logger of your own in this.

@@ -1,12 +1,16 @@
 //! `ivt-agent`: arguments, configuration, logger, runtime.
 #![forbid(unsafe_code)]
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, BufRead as _, Read as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use ivt_agent::arguments::{Arguments, USAGE};
-use ivt_agent::config::{self, Config};
+use ivt_agent::arguments::{Arguments, Task, USAGE, Wish};
+use ivt_agent::config::{self, Access, Config};
+use ivt_agent::reload::Reload;
+use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
 use ivt_agent::{Error, clock, logger};
 use ivt_media::coalesce::Pause;
@@ -15,9 +19,12 @@ use tokio::runtime::{Builder, Runtime};
 /// The command line or the configuration is wrong: starting again does not help.
 const WRONG: u8 = 2;
 
+/// Longest line that is read as a value, in bytes.
+const LINE: u64 = 4096;
+
 fn main() -> ExitCode {
-    let (file, check, access) = match Arguments::parse(std::env::args_os().skip(1)) {
-        Ok(Arguments::Config { file, check, access }) => (file, check, access),
+    let (file, task, access) = match Arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Arguments::Config { file, task, access }) => (file, task, access),
         Ok(Arguments::Help) => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -31,35 +38,61 @@ fn main() -> ExitCode {
             return ExitCode::from(WRONG);
         }
     };
-    let config = match Config::load(&file, access) {
-        Ok(config) => config,
-        Err(e) => {
-            eprintln!("ivt-agent: {e}");
-            return ExitCode::from(WRONG);
-        }
+    let done = match task {
+        Task::Check => check(&file, access),
+        Task::Change(wishes) => change(Store::new(file, access), wishes),
+        Task::Run => run(Store::new(file, access)),
     };
-    if check {
-        config.notes.iter().for_each(|note| eprintln!("{note}"));
-        return match ivt_agent::check::check(&config) {
-            Ok(()) => {
-                println!("{}: good\n\n{}", file.display(), config.budget);
-                ExitCode::SUCCESS
-            }
-            Err(e) => {
-                eprintln!("ivt-agent: {e}");
-                ExitCode::from(WRONG)
-            }
+    done.err().unwrap_or(ExitCode::SUCCESS)
+}
+
+fn check(file: &Path, access: Access) -> Result<(), ExitCode> {
+    let config = Config::load(file, access).map_err(wrong)?;
+    config.notes.iter().for_each(|note| eprintln!("{note}"));
+    ivt_agent::check::check(&config).map_err(wrong)?;
+    println!("{}: good\n\n{}", file.display(), config.budget);
+    Ok(())
+}
+
+fn change(store: Store, wishes: Vec<Wish>) -> Result<(), ExitCode> {
+    let mut changes = Vec::new();
+    for wish in wishes {
+        let change = match wish {
+            Wish::Set(key, value) => Change::set(&key, value.expose()),
+            Wish::Ask(key) => Change::text(&key, &line().map_err(wrong)?),
+            Wish::Unset(key) => Change::unset(&key),
         };
+        changes.push(change.map_err(wrong)?);
     }
+    let changed = store.change(&changes, None).map_err(|e| {
+        let status = wrong(&e);
+        if e.is_wrong() { status } else { ExitCode::FAILURE }
+    })?;
+    changed.config.notes.iter().for_each(|note| eprintln!("{note}"));
+    println!("{changed}");
+    Ok(())
+}
+
+/// A line of standard input.
+fn line() -> io::Result<String> {
+    let mut line = String::new();
+    io::stdin().lock().take(LINE).read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn run(store: Store) -> Result<(), ExitCode> {
+    let config = store.load().map_err(wrong)?;
     logger::init(config.log_level);
     config.notes.iter().for_each(|note| log::warn!("{note}"));
-    match serve(&config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            log::error!("{e}");
-            ExitCode::FAILURE
-        }
-    }
+    serve(&config, store).map_err(|e| {
+        log::error!("{e}");
+        ExitCode::FAILURE
+    })
+}
+
+fn wrong(error: impl Display) -> ExitCode {
+    eprintln!("ivt-agent: {error}");
+    ExitCode::from(WRONG)
 }
 
 /// Why the program ends other than by a signal.
@@ -71,7 +104,7 @@ enum Failure {
     Agent(#[from] Error),
 }
 
-fn serve(config: &Config) -> Result<(), Failure> {
+fn serve(config: &Config, store: Store) -> Result<(), Failure> {
     let runtime = runtime(&config.runtime)?;
     log::info!("ivt-agent {}, {} channels", env!("CARGO_PKG_VERSION"), config.channels.len());
     if let Some(complaint) = clock::complaint(SystemTime::now()) {
@@ -79,7 +112,8 @@ fn serve(config: &Config) -> Result<(), Failure> {
     }
     let outcome = runtime.block_on(async {
         let signals = Signals::listen()?;
-        Ok(ivt_agent::run(config, signals.first()).await?)
+        let reload = Reload::listen(store)?;
+        Ok(ivt_agent::run(config, reload, signals.first()).await?)
     });
     // A name server that does not answer must not hold up the end.
     runtime.shutdown_background();

@@ -1,8 +1,9 @@
-//! Basic (RFC 7617) and Digest (RFC 7616, RFC 2617) logins over RTSP and HTTP, as far as cameras
-//! have them. Requests with a login have no body.
+//! The login of RTSP and HTTP: Basic (RFC 7617) and Digest (RFC 7616, RFC 2617), as far as cameras
+//! have it. `auth` is preferred to `auth-int`, the strongest algorithm to the others.
 
 mod challenge;
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use base64::Engine as _;
@@ -16,6 +17,8 @@ use crate::auth::challenge::{Challenge, Offers, Scheme, unescape};
 const MAX_STALE: u8 = 2;
 /// How often a login that has passed is repeated before it passes again.
 const MAX_RENEWALS: u8 = 3;
+/// Nonces whose uses are remembered after the camera named another one.
+const EARLIER_NONCES: usize = 4;
 
 /// A user name and a password. Printing it shows neither.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,46 +29,55 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// The login of one connection. Printing it shows nothing secret.
+/// The login of one camera. It takes one request at a time: who sends several at once tells it of
+/// those answers alone that belong to the last challenge. Printing it shows nothing secret.
 pub struct Login {
     credentials: Credentials,
-    /// The challenge that the next request answers; `None` before any 401.
+    /// The challenge that the next request answers.
     active: Option<Active>,
-    /// Challenges of the camera's newest 401 that had any.
+    /// The counts of nonces that were active before, the latest last: at most `EARLIER_NONCES`, and
+    /// one more while no challenge is active.
+    earlier: VecDeque<Nonce>,
+    /// The challenges of the camera's last 401 that had any.
     offers: Vec<Challenge>,
-    /// Schemes whose answers the camera refused.
+    /// Schemes that the camera refused before any passed.
     refused: Vec<Scheme>,
-    /// Scheme of the newest answer that the camera accepted.
+    /// The scheme that passed last.
     passed: Option<Scheme>,
-    /// How often a nonce was called stale before any login passed.
+    /// Answers of 401 that found fault with nothing but the nonce, before any scheme passed.
     stale: u8,
-    /// How many 401 came since a request passed.
+    /// Answers of 401 since a request passed.
     renewals: u8,
 }
 
 /// What to do after a 401.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Send the request again, with a new [`Login::authorization`].
+    /// Send the request again, with a new [`Login::authorization`] where there is one.
     Retry,
     /// Give up: the user name or the password is wrong, by every scheme the camera offers.
     Refused,
-    /// Give up: the camera offers only schemes that are unknown here. Holds their names, fit for a
-    /// log.
+    /// Give up: the camera offers other schemes only. Their names, fit for a log.
     Unsupported(String),
     /// Give up: the camera refuses again and again what it accepted before. The password is right.
     Unsettled,
 }
 
-/// A challenge, and what was sent in answer to it.
 struct Active {
     challenge: Challenge,
-    /// Nonce of the client: 16 hexadecimal digits.
-    cnonce: String,
-    /// How many requests were sent with the nonce of the challenge (`nc`).
-    count: u32,
-    /// Whether a request has carried an answer to the challenge.
+    nonce: Nonce,
+    /// True when a request has answered this challenge.
     used: bool,
+}
+
+/// The camera's nonce with what belongs to it. A camera may name the same one again: its count goes
+/// on, as a count that comes twice looks like a repeated request.
+struct Nonce {
+    /// As it came; empty for Basic.
+    text: String,
+    cnonce: String,
+    /// Requests that carried the nonce (`nc`).
+    count: u32,
 }
 
 impl Login {
@@ -74,6 +86,7 @@ impl Login {
         Self {
             credentials: credentials.clone(),
             active: None,
+            earlier: VecDeque::new(),
             offers: Vec::new(),
             refused: Vec::new(),
             passed: None,
@@ -82,25 +95,49 @@ impl Login {
         }
     }
 
-    /// The value of the `Authorization` header for the next request; `None` before any challenge.
-    /// The URI is that of the request line.
+    /// The value of the `Authorization` header for the next request, which has no body; `None` before
+    /// any challenge. The URI is that of the request line.
     pub fn authorization(&mut self, method: &str, uri: &str) -> Option<String> {
+        self.authorization_with_body(method, uri, &[])
+    }
+
+    /// As [`authorization`](Self::authorization), for a request with a body. The body counts where the
+    /// camera protects it (`auth-int`).
+    pub fn authorization_with_body(
+        &mut self,
+        method: &str,
+        uri: &str,
+        body: &[u8],
+    ) -> Option<String> {
         let active = self.active.as_mut()?;
         active.used = true;
-        active.count = active.count.wrapping_add(1);
+        active.nonce.count = active.nonce.count.wrapping_add(1);
         let Credentials { username, password } = &self.credentials;
         if active.challenge.scheme == Scheme::Basic {
             return Some(format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))));
         }
-        Some(active.digest(username, password, method, uri))
+        Some(active.digest(username, password, method, uri, body))
     }
 
-    /// Takes a 401, with the values of its `WWW-Authenticate` headers.
+    /// True when the camera has accepted this login since it began.
+    pub fn has_passed(&self) -> bool {
+        self.passed.is_some()
+    }
+
+    /// Begins again as if nothing had been tried. The counts of the camera's nonces go on.
+    pub fn restart(&mut self) {
+        self.retire();
+        self.offers.clear();
+        self.refused.clear();
+        (self.passed, self.stale, self.renewals) = (None, 0, 0);
+    }
+
+    /// A 401 came, with these values of `WWW-Authenticate` headers.
     pub fn challenged<'a>(&mut self, mut values: impl Iterator<Item = &'a str>) -> Next {
         self.answer(challenge::read(&mut values))
     }
 
-    /// Notes that a request with an authorization was answered, and not by 401.
+    /// A request with an authorization was answered, and not by 401.
     pub fn accepted(&mut self) {
         if let Some(active) = self.active.as_ref().filter(|active| active.used) {
             self.passed = Some(active.challenge.scheme);
@@ -119,11 +156,10 @@ impl Login {
         }
     }
 
-    /// Chooses a scheme while no login has passed. Cameras lock accounts after refusals, so a
-    /// scheme is tried once, and again only where the camera says that nothing but the nonce was
-    /// wrong.
+    /// Nothing has passed yet. Each refusal counts, as cameras lock accounts: a scheme is tried
+    /// once, and again only where the camera says that nothing but the nonce was wrong.
     fn begin(&mut self, offers: Vec<Challenge>) -> Next {
-        // A 401 without challenges refuses the challenges of the 401 before.
+        // A 401 that offers nothing refuses what the one before it offered.
         let stale = |scheme| offers.iter().any(|offer| offer.scheme == scheme && offer.stale);
         if let Some(active) = self.active.as_ref().filter(|active| active.used) {
             let scheme = active.challenge.scheme;
@@ -140,23 +176,23 @@ impl Login {
         match left.min_by_key(|offer| offer.scheme).cloned() {
             Some(challenge) => self.activate(challenge),
             None => {
-                self.active = None;
+                self.retire();
                 Next::Refused
             }
         }
     }
 
-    /// Chooses a scheme after a login has passed: the password is right, so the nonce is outdated
-    /// or the camera checks this request in another way.
+    /// The password is known to be right: what is wrong is the nonce, or how the camera checks
+    /// this request.
     fn renew(&mut self, passed: Scheme, offers: Vec<Challenge>) -> Next {
         if self.renewals == MAX_RENEWALS {
-            self.active = None;
+            self.retire();
             return Next::Unsettled;
         }
         self.renewals += 1;
         if offers.is_empty() {
-            // A request without an authorization makes the camera offer a scheme.
-            self.active = None;
+            // Without an authorization, the camera has to offer something.
+            self.retire();
             return Next::Retry;
         }
         self.offers = offers;
@@ -179,16 +215,23 @@ impl Login {
     }
 
     fn activate(&mut self, challenge: Challenge) -> Next {
-        let active = self.active.take();
-        self.active =
-            Some(match active.filter(|active| active.challenge.nonce == challenge.nonce) {
-                Some(active) => Active { challenge, used: false, ..active },
-                None => {
-                    let cnonce = format!("{:016x}", rand::random::<u64>());
-                    Active { challenge, cnonce, count: 0, used: false }
-                }
-            });
+        self.retire();
+        let known = self.earlier.iter().position(|nonce| nonce.text == challenge.nonce);
+        let nonce = known.and_then(|at| self.earlier.remove(at)).unwrap_or_else(|| Nonce {
+            text: challenge.nonce.clone(),
+            cnonce: format!("{:016x}", rand::random::<u64>()),
+            count: 0,
+        });
+        if self.earlier.len() > EARLIER_NONCES {
+            self.earlier.pop_front();
+        }
+        self.active = Some(Active { challenge, nonce, used: false });
         Next::Retry
+    }
+
+    /// Ends the active challenge and keeps the count of its nonce.
+    fn retire(&mut self) {
+        self.earlier.extend(self.active.take().map(|active| active.nonce));
     }
 }
 
@@ -205,14 +248,20 @@ impl fmt::Debug for Login {
 }
 
 impl Active {
-    /// The value of the `Authorization` header by RFC 7616 3.4, or by RFC 2069 where the camera
-    /// names no protection.
-    fn digest(&self, username: &str, password: &str, method: &str, uri: &str) -> String {
+    /// RFC 7616 3.4, and RFC 2069 where the camera names no protection.
+    fn digest(
+        &self,
+        username: &str,
+        password: &str,
+        method: &str,
+        uri: &str,
+        body: &[u8],
+    ) -> String {
         let Challenge { scheme, realm, nonce, opaque, algorithm, qop, .. } = &self.challenge;
-        let (cnonce, count) = (&self.cnonce, format!("{:08x}", self.count));
+        let (cnonce, count) = (&self.nonce.cnonce, format!("{:08x}", self.nonce.count));
         let sha256 = matches!(scheme, Scheme::Sha256 | Scheme::Sha256Sess);
         let session = matches!(scheme, Scheme::Sha256Sess | Scheme::Md5Sess);
-        let hash = |parts: &[&str]| hash(sha256, parts);
+        let hash = |parts: &[&str]| hash(sha256, parts.join(":").as_bytes());
 
         let plain_nonce = unescape(nonce);
         let mut secret = hash(&[username, &unescape(realm), password]);
@@ -220,7 +269,7 @@ impl Active {
             secret = hash(&[&secret, &plain_nonce, cnonce]);
         }
         let request = match *qop {
-            Some("auth-int") => hash(&[method, uri, &hash(&[])]),
+            Some("auth-int") => hash(&[method, uri, &self::hash(sha256, body)]),
             _ => hash(&[method, uri]),
         };
         let response = match qop {
@@ -249,10 +298,9 @@ impl Active {
     }
 }
 
-/// The hash, in hexadecimal digits, of the parts with colons between.
-fn hash(sha256: bool, parts: &[&str]) -> String {
-    let text = parts.join(":");
-    if sha256 { hex(&Sha256::digest(text)) } else { hex(&Md5::digest(text)) }
+/// The hash in hexadecimal digits.
+fn hash(sha256: bool, bytes: &[u8]) -> String {
+    if sha256 { hex(&Sha256::digest(bytes)) } else { hex(&Md5::digest(bytes)) }
 }
 
 fn hex(bytes: &[u8]) -> String {

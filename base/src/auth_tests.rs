@@ -16,7 +16,7 @@ fn challenge(login: &mut Login, values: &[&str]) -> Next {
 fn example(password: &str, challenge: &str, cnonce: &str) -> String {
     let mut login = login("Mufasa", password);
     assert_eq!(login.challenged([challenge].into_iter()), Next::Retry);
-    login.active.as_mut().unwrap().cnonce = cnonce.to_owned();
+    login.active.as_mut().unwrap().nonce.cnonce = cnonce.to_owned();
     login.authorization("GET", "/dir/index.html").unwrap()
 }
 
@@ -133,6 +133,71 @@ fn requests_are_counted_for_each_nonce() {
     send("b", &["00000003"]);
 }
 
+#[test]
+fn a_body_counts_where_the_camera_protects_it() {
+    let nonce = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v";
+    let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+    let body = b"brightness=\x00\xff&name=T\xc3\xbcr\r\n";
+    // Computed by another program.
+    let rows = [
+        ("MD5", "9bea450a1af1d2e3163e7af265a13cd1"),
+        ("SHA-256", "1f7a03c64aec15015ec1c6015509a23ed034d234d54e62f341cc5e76d22f80f4"),
+        ("MD5-sess", "51375a78856e5eb1286597a0f8cf1af5"),
+        ("SHA-256-sess", "36039daf86bf9684ad380eae93a2d2e8c8d632297c44c96fafa096a506a43c7c"),
+    ];
+    for (algorithm, response) in rows {
+        let mut login = login("Mufasa", "Circle of Life");
+        let value = format!(
+            "Digest realm=\"http-auth@example.org\", nonce=\"{nonce}\", algorithm={algorithm}, \
+             qop=\"auth-int\""
+        );
+        assert_eq!(challenge(&mut login, &[&value]), Next::Retry);
+        login.active.as_mut().unwrap().nonce.cnonce = cnonce.to_owned();
+        let header = login.authorization_with_body("PUT", "/dir/index.html", body).unwrap();
+        assert_eq!(parameter(&header, "response"), Some(&*format!("\"{response}\"")));
+        assert_eq!(parameter(&header, "qop"), Some("auth-int"));
+    }
+}
+
+#[test]
+fn a_nonce_that_comes_back_is_counted_on() {
+    let mut login = login("admin", "pw");
+    let mut count = |nonce: &str| {
+        challenge(&mut login, &[&format!("Digest realm=r, nonce={nonce}, qop=auth")]);
+        let header = login.authorization("GET", "/").unwrap();
+        login.accepted();
+        parameter(&header, "nc").unwrap().to_owned()
+    };
+    assert_eq!(count("a"), "00000001");
+    assert_eq!(["b", "c", "d", "a"].map(&mut count)[3], "00000002");
+    let others = ["e", "f", "g", "h"].map(&mut count);
+    assert_eq!(others, ["00000001"; 4]);
+    assert_eq!(count("a"), "00000003", "four others are remembered beside it");
+    let many = ["1", "2", "3", "4", "5"].map(&mut count);
+    assert_eq!(many, ["00000001"; 5]);
+    assert_eq!(count("a"), "00000001", "no list grows without end");
+}
+
+#[test]
+fn a_login_that_starts_again_has_its_tries_again_and_counts_on() {
+    let value = "Digest realm=r, nonce=n, qop=auth";
+    let mut login = login("admin", "wrong");
+    for count in ["00000001", "00000002"] {
+        assert_eq!(challenge(&mut login, &[value]), Next::Retry);
+        let header = login.authorization("GET", "/").unwrap();
+        assert_eq!(parameter(&header, "nc"), Some(count));
+        assert_eq!(challenge(&mut login, &[value]), Next::Refused);
+        login.restart();
+        assert_eq!(login.authorization("GET", "/"), None);
+    }
+    challenge(&mut login, &[value]);
+    login.authorization("GET", "/");
+    login.accepted();
+    assert!(login.has_passed());
+    login.restart();
+    assert!(!login.has_passed());
+}
+
 /// A camera that knows the password or does not, and checks what it is sent.
 struct Camera {
     password: &'static str,
@@ -176,8 +241,9 @@ impl Camera {
             "" => offer.starts_with("Digest") && !offer.contains("algorithm"),
             name => offer.contains(&format!("algorithm=\"{name}\"")),
         });
-        let secret = hash(sha, &["admin", "IP Camera(C1214)", self.password]);
-        let want = hash(sha, &[&secret, of("nonce"), &hash(sha, &[method, URI])]);
+        let joined = |parts: &[&str]| hash(sha, parts.join(":").as_bytes());
+        let secret = joined(&["admin", "IP Camera(C1214)", self.password]);
+        let want = joined(&[&secret, of("nonce"), &joined(&[method, URI])]);
         let scheme = if sha { "SHA" } else { "MD5" };
         let right = of("response") == want && of("uri") == URI && of("username") == "admin";
         named
@@ -405,6 +471,103 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// What can happen to a login.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A 401 with these offers of this nonce.
+    Challenge(Vec<&'static str>, u8, bool),
+    Send,
+    Accept,
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let offers = proptest::sample::subsequence(vec![PLAIN, MD5, SHA256, BASIC], 0..=4);
+    let challenge = (offers, 0u8..4, any::<bool>())
+        .prop_map(|(offers, nonce, stale)| Step::Challenge(offers, nonce, stale));
+    let step = prop_oneof![
+        4 => challenge,
+        8 => Just(Step::Send),
+        2 => Just(Step::Accept),
+        1 => Just(Step::Restart),
+    ];
+    proptest::collection::vec(step, 0..60)
+}
+
+fn challenge_as(login: &mut Login, offers: &[&str], nonce: u8, stale: bool) -> Next {
+    let (nonce, stale) = (format!("n{nonce}"), if stale { "true" } else { "false" });
+    let fill = |offer: &&str| {
+        let offer = offer.replace("NONCE", &nonce).replace("STALE", stale);
+        if offer.starts_with("Digest") { offer + ", qop=auth" } else { offer }
+    };
+    let values: Vec<_> = offers.iter().map(fill).collect();
+    login.challenged(values.iter().map(String::as_str))
+}
+
+proptest! {
+    #[test]
+    fn no_count_comes_twice_with_a_nonce_and_none_is_left_out(steps in steps()) {
+        let mut login = login("admin", "pw");
+        let mut counts = std::collections::HashMap::<String, u32>::new();
+        for step in steps {
+            match step {
+                Step::Challenge(offers, nonce, stale) => {
+                    challenge_as(&mut login, &offers, nonce, stale);
+                }
+                Step::Accept => login.accepted(),
+                Step::Restart => login.restart(),
+                Step::Send => {
+                    let Some(header) = login.authorization("GET", "/") else { continue };
+                    let Some(nonce) = parameter(&header, "nonce") else { continue };
+                    let count = counts.entry(nonce.to_owned()).or_default();
+                    *count += 1;
+                    prop_assert_eq!(parameter(&header, "nc").unwrap(), format!("{count:08x}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_camera_gets_more_tries_than_its_schemes_and_two(
+        answers in proptest::collection::vec(
+            (proptest::sample::subsequence(vec![PLAIN, SHA256, BASIC], 0..=3), 0u8..4, any::<bool>()),
+            0..40,
+        ),
+    ) {
+        let mut login = login("admin", "wrong");
+        let mut tries = 0;
+        for (offers, nonce, stale) in answers {
+            if challenge_as(&mut login, &offers, nonce, stale) != Next::Retry {
+                prop_assert_eq!(login.authorization("GET", "/"), None);
+            }
+            tries += usize::from(login.authorization("GET", "/").is_some());
+        }
+        prop_assert!(tries <= 3 + usize::from(MAX_STALE), "{tries} tries");
+    }
+
+    #[test]
+    fn every_byte_of_a_body_is_protected_and_only_where_it_is_asked_for(
+        body: Vec<u8>, other: Vec<u8>, sha256: bool,
+    ) {
+        let algorithm = if sha256 { "SHA-256" } else { "MD5" };
+        let response = |qop: &str, body: &[u8]| {
+            let mut login = login("admin", "pw");
+            let value = format!("Digest realm=r, nonce=n, algorithm={algorithm}, qop={qop}");
+            challenge(&mut login, &[&value]);
+            login.active.as_mut().unwrap().nonce.cnonce = "c".into();
+            let header = login.authorization_with_body("POST", "/x?y=1", body).unwrap();
+            parameter(&header, "response").unwrap().trim_matches('"').to_owned()
+        };
+        let joined = |parts: &[&str]| hash(sha256, parts.join(":").as_bytes());
+        let request = joined(&["POST", "/x?y=1", &hash(sha256, &body)]);
+        let secret = joined(&["admin", "r", "pw"]);
+        let want = joined(&[&secret, "n", "00000001", "c", "auth-int", &request]);
+        prop_assert_eq!(response("auth-int", &body), want);
+        prop_assert_eq!(response("auth-int", &body) == response("auth-int", &other), body == other);
+        prop_assert_eq!(response("auth", &body), response("auth", &other));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong in a backend, and the little that callers need to know of it.
+//! What can go wrong in a backend, and the little that callers need to know of an error.
 
 use std::fmt;
 

@@ -23,9 +23,9 @@ pub use ivt_base::transport::Transport;
 
 /// The camera or NVR this agent runs on.
 pub struct Device {
-    /// What it is; a camera has exactly one channel.
+    /// Whether the device is a camera, which has exactly one channel, or an NVR.
     pub model: Model,
-    /// Index is the channel number of the wire protocol.
+    /// The cameras; the index is the channel number of the wire protocol.
     pub channels: Vec<Channel>,
     /// The device's own web server.
     pub cgi: Option<Arc<dyn Cgi>>,
@@ -41,9 +41,10 @@ pub enum Model {
 }
 
 /// One camera. An ability that the hardware lacks is `None` in its slot.
+#[derive(Clone)]
 pub struct Channel {
-    /// Where its streams come from; the only ability every camera has.
+    /// Where the camera's streams come from; the only ability every camera has.
     pub encoder: Arc<dyn Encoder>,
-    /// Its single pictures.
+    /// The camera's single pictures.
     pub snapshot: Option<Arc<dyn Snapshot>>,
 }

@@ -42,6 +42,9 @@ pub enum UrlError {
 impl Rtsp {
     /// Takes `rtsp://` and `rtsps://` addresses. A user name and password inside `main` or `sub` are moved out;
     /// `credentials` wins over them. Without `sub` the main stream serves both.
+    ///
+    /// # Errors
+    /// An address of another scheme, without a host, or that is no URL.
     pub fn new(
         main: &str,
         sub: Option<&str>,
@@ -54,7 +57,7 @@ impl Rtsp {
         Ok(Self { main, sub, credentials, transport, bitrates: Bitrates::default() })
     }
 
-    /// States the bit rates the encoder is set to, for cameras that cannot tell.
+    /// States the bit rates in bits per second that the encoder is set to, for cameras that cannot tell.
     #[must_use]
     pub fn with_bitrates(mut self, bitrates: Bitrates) -> Self {
         self.bitrates = bitrates;

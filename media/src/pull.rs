@@ -100,6 +100,8 @@ struct Shared {
     state: watch::Sender<PullState>,
     /// How many want the stream.
     demand: watch::Sender<usize>,
+    /// Asks for the stream to be opened anew.
+    reopen: watch::Sender<()>,
     meter: Mutex<Meter>,
 }
 
@@ -115,6 +117,7 @@ impl Pull {
             config,
             state: watch::Sender::new(PullState::Idle),
             demand: watch::Sender::new(0),
+            reopen: watch::Sender::new(()),
             meter: Mutex::new(Meter::new(now())),
         };
         Arc::new(Self { shared: Arc::new(shared), task: Mutex::default(), warm: Mutex::default() })
@@ -135,6 +138,12 @@ impl Pull {
             (false, true) => *held = None,
             _ => {}
         }
+    }
+
+    /// Opens the stream anew at once, if somebody wants it: what its opener opens has changed. Readers
+    /// stay, and see a gap.
+    pub fn reopen(&self) {
+        self.shared.reopen.send_replace(());
     }
 
     /// What the pull is doing; changes can be awaited.
@@ -227,6 +236,22 @@ impl Shared {
     }
 
     async fn keep_open(&self, timeline: &mut Timeline) -> Infallible {
+        let mut reopen = self.reopen.subscribe();
+        loop {
+            tokio::select! {
+                never = self.retry(timeline) => match never {},
+                // The sender lives in `self`: this cannot fail.
+                Ok(()) = reopen.changed() => {}
+            }
+            log::info!("{}: opened anew, it was configured anew", self.config.name);
+            self.hub.interrupt();
+            self.opener.settle().await;
+            lock(&self.meter).reconnected();
+        }
+    }
+
+    /// Opens the source, again and again.
+    async fn retry(&self, timeline: &mut Timeline) -> Infallible {
         self.state.send_replace(PullState::Opening);
         let mut backoff = Backoff::new(&RETRY);
         let mut told = Told::default();

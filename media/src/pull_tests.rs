@@ -166,6 +166,38 @@ async fn rebooted_camera_is_back_within_ten_seconds_on_a_continued_timeline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn stream_that_is_reopened_goes_on_for_its_readers_with_a_gap() {
+    let (camera, pull) = pull();
+    pull.reopen();
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    let before = frame(&mut reader).await;
+    assert_eq!(camera.opened.load(Relaxed), 1, "nobody wanted it");
+    let asked = TokioInstant::now();
+    pull.reopen();
+    let after = frame(&mut reader).await;
+    assert!(after.key && after.discontinuity && after.dts > before.dts);
+    assert!(asked.elapsed() <= SECOND / 5, "{:?}", asked.elapsed());
+    assert_eq!((camera.opened.load(Relaxed), camera.open_now.load(Relaxed)), (2, 1));
+    assert!(matches!(*pull.state().borrow(), PullState::Live));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reopening_does_not_wait_for_the_next_try() {
+    let (camera, pull) = pull();
+    camera.off.send_replace(true);
+    let mut reader = pull.subscribe(Start::Live);
+    sleep(60 * SECOND).await;
+    let tries = camera.opened.load(Relaxed);
+    camera.off.send_replace(false);
+    pull.reopen();
+    let asked = TokioInstant::now();
+    frame(&mut reader).await;
+    assert!(asked.elapsed() <= SECOND / 5, "{:?}", asked.elapsed());
+    assert_eq!(camera.opened.load(Relaxed), tries + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn reader_of_a_dead_camera_is_not_given_its_last_picture() {
     let (camera, pull) = pull();
     let mut reader = pull.subscribe(Start::Live);

@@ -1,16 +1,16 @@
 //! Opens what a camera's encoder describes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ivt_hal::{Encoder, RtspSource, Source, Stream};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::command::CommandOpener;
-use ivt_media::rtsp::{self, Patience, RtspOpener};
+use ivt_media::rtsp::{self, RtspOpener};
 use ivt_media::source::{FrameSource, Incidents, Opener, SourceError};
 use url::Url;
 
-use crate::config::Backend;
+use crate::backend::{Backend, RtspPolicy};
 use crate::tls::Trust;
 
 /// Opens one stream of one camera.
@@ -20,26 +20,36 @@ pub(super) struct EncoderOpener {
     terms: Terms,
     /// For the source that it opens, as long as the camera has the same: it knows what that camera
     /// takes and refuses, and settles before it opens again.
-    last: Mutex<Option<(Source, Arc<dyn Opener>)>>,
+    last: Mutex<Option<Opened>>,
 }
 
-/// How a camera on the network is treated.
+/// An opener, and what it was made for.
+struct Opened {
+    source: Source,
+    policy: RtspPolicy,
+    opener: Arc<dyn Opener>,
+}
+
+/// How a camera on the network is treated. Clones share what it is at the moment.
 #[derive(Clone)]
 pub(super) struct Terms {
-    patience: Patience,
-    login_follows_redirects: bool,
+    policy: Arc<Mutex<RtspPolicy>>,
     trust: Trust,
 }
 
 impl Terms {
     pub(super) fn new(backend: &Backend, trust: Trust) -> Self {
-        let (patience, login_follows_redirects) = match backend {
-            Backend::Rtsp { patience, login_follows_redirects, .. } => {
-                (*patience, *login_follows_redirects)
-            }
-            Backend::Emulator { .. } | Backend::Unknown => (Patience::default(), false),
-        };
-        Self { patience, login_follows_redirects, trust }
+        Self { policy: Arc::new(Mutex::new(backend.described().rtsp_policy())), trust }
+    }
+
+    /// From the next opening on, the camera is treated as `backend` says. True when that is new.
+    pub(super) fn exchange(&self, backend: &Backend) -> bool {
+        let policy = backend.described().rtsp_policy();
+        std::mem::replace(&mut *lock(&self.policy), policy) != policy
+    }
+
+    fn policy(&self) -> RtspPolicy {
+        *lock(&self.policy)
     }
 }
 
@@ -49,19 +59,20 @@ impl EncoderOpener {
     }
 
     fn last(&self) -> Option<Arc<dyn Opener>> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().map(|(_, opener)| Arc::clone(opener))
+        lock(&self.last).as_ref().map(|last| Arc::clone(&last.opener))
     }
 
     /// The opener of this source: the last one, where that is the same.
     async fn opener(&self, source: Source) -> Result<Arc<dyn Opener>, SourceError> {
-        if let Some((known, opener)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
-            && *known == source
+        let policy = self.terms.policy();
+        if let Some(last) = &*lock(&self.last)
+            && last.source == source
+            && last.policy == policy
         {
-            return Ok(Arc::clone(opener));
+            return Ok(Arc::clone(&last.opener));
         }
         let opener: Arc<dyn Opener> = match &source {
-            Source::Rtsp(source) => Arc::new(self.rtsp(source).await?),
+            Source::Rtsp(source) => Arc::new(self.rtsp(source, policy).await?),
             Source::Clip { file: Some(file), .. } => Arc::new(ClipOpener::file(file)),
             Source::Clip { file: None, stream: Stream::Main } => {
                 Arc::new(ClipOpener::built_in(BuiltIn::Main))
@@ -71,12 +82,16 @@ impl EncoderOpener {
             }
             Source::Command(words) => Arc::new(CommandOpener::new(words)?),
         };
-        let last = Some((source, Arc::clone(&opener)));
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        let last = Opened { source, policy, opener: Arc::clone(&opener) };
+        *lock(&self.last) = Some(last);
         Ok(opener)
     }
 
-    async fn rtsp(&self, source: &RtspSource) -> Result<RtspOpener, SourceError> {
+    async fn rtsp(
+        &self,
+        source: &RtspSource,
+        policy: RtspPolicy,
+    ) -> Result<RtspOpener, SourceError> {
         let url = Url::parse(&source.url).map_err(|e| unusable(self.stream, &e))?;
         let tls = match url.scheme() {
             "rtsps" => {
@@ -88,9 +103,9 @@ impl EncoderOpener {
         let options = rtsp::Options {
             credentials: source.credentials.clone(),
             transport: source.transport,
-            patience: self.terms.patience,
+            patience: policy.patience,
             tls,
-            login_follows_redirects: self.terms.login_follows_redirects,
+            login_follows_redirects: policy.login_follows_redirects,
         };
         RtspOpener::new(url, options)
     }
@@ -117,6 +132,10 @@ impl Opener for EncoderOpener {
     fn awaits(&self) -> Option<String> {
         self.last()?.awaits()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unusable(stream: Stream, error: &dyn std::error::Error) -> SourceError {
@@ -152,7 +171,7 @@ mod tests {
     async fn what_is_known_of_a_camera_is_kept_until_its_address_changes() {
         let camera = Arc::new(Camera(Mutex::new("rtsp://127.0.0.1:1/a".into())));
         let terms = Terms::new(&Backend::Unknown, Trust::new(None).unwrap());
-        let opener = EncoderOpener::new(camera.clone(), Stream::Main, terms);
+        let opener = EncoderOpener::new(camera.clone(), Stream::Main, terms.clone());
         assert!(opener.awaits().is_none());
         let opened = async || {
             opener.open().await.err().expect("nobody is there");
@@ -165,5 +184,15 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &second));
         *camera.0.lock().unwrap() = "no address".into();
         assert!(Arc::ptr_eq(&second, &opened().await), "the last that was one");
+
+        *camera.0.lock().unwrap() = "rtsp://127.0.0.1:1/b".into();
+        let channel = "backend = 'rtsp'\nmain = 'rtsp://h/'\nsilence_seconds = 3";
+        let text = format!(
+            "[cloud]\nurl = 'ws://h/'\nlogin_code = 'c'\nlogin_passwd = 'p'\n[[channel]]\n{channel}"
+        );
+        let config: crate::config::Config = text.parse().unwrap();
+        let backend = &config.channels[0].backend;
+        assert!(terms.exchange(backend) && !terms.exchange(backend));
+        assert!(!Arc::ptr_eq(&second, &opened().await), "its time is another one");
     }
 }

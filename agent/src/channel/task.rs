@@ -73,6 +73,7 @@ impl Setup {
             status: reported,
             quality: self.config.quality,
             feeds: Arc::clone(&feeds),
+            terms,
             publish: stats.subscribe(),
         };
         let (known, reachable) = watch::channel(None);

@@ -10,7 +10,9 @@ use std::fmt;
 use ivt_hal::Stream;
 use ivt_media::clip::MAX_CLIP;
 
-use super::{Backend, Channel, Spool, Tlss};
+use super::channel::Channel;
+use super::record::Spool;
+use super::tlss::Tlss;
 use crate::record::spool::QUEUE_BYTES;
 
 const KIB: u64 = 1 << 10;
@@ -256,10 +258,9 @@ fn most(channel: &Channel) -> u64 {
 
 /// A clip file is in memory once per stream.
 fn clips(channel: &Channel) -> u64 {
-    let Backend::Emulator { main, sub, .. } = &channel.backend else { return 0 };
-    // One that cannot be read is the check's matter.
+    // A file that cannot be read is told of by the check.
     let size = |file| std::fs::metadata(file).map_or(0, |data| data.len().min(MAX_CLIP));
-    main.iter().chain(sub).map(size).sum()
+    channel.backend.described().files().into_iter().map(size).sum()
 }
 
 fn scattered(bytes: u64) -> u64 {

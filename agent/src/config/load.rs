@@ -1,11 +1,14 @@
 //! From files to a [`Config`].
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::section::File;
-use super::{Config, Error, parse};
+use super::credentials::CredentialsFile;
+use super::section::{File, Section};
+use super::{
+    Config, Error, channel, cloud, credentials, device, log, publish, record, runtime, tlss,
+};
 
 /// Anyone on the system may read the file.
 const WORLD_READABLE: u32 = 0o004;
@@ -22,10 +25,19 @@ pub enum Access {
 impl Config {
     /// Reads `file` and the credentials file it names. Relative paths inside count from the
     /// directory of `file`.
+    ///
+    /// # Errors
+    /// What is wrong, with file and line.
     pub fn load(file: &Path, access: Access) -> Result<Self, Error> {
-        let text = read(file, access)?;
-        let base = file.parent().unwrap_or(Path::new(""));
-        assemble(&file.display().to_string(), &text, base, access)
+        Self::load_from(file, |path| read(path, access))
+    }
+
+    /// As [`Config::load`]; `text` answers what stands in a file.
+    pub(crate) fn load_from(
+        file: &Path,
+        text: impl Fn(&Path) -> Result<String, Error>,
+    ) -> Result<Self, Error> {
+        assemble(&file.display().to_string(), &text(file)?, directory(file), text)
     }
 }
 
@@ -34,25 +46,24 @@ impl FromStr for Config {
 
     /// As [`Config::load`], without a file: relative paths count from the working directory.
     fn from_str(text: &str) -> Result<Self, Error> {
-        assemble("configuration", text, Path::new(""), Access::Private)
+        assemble("configuration", text, Path::new(""), |path| read(path, Access::Private))
     }
 }
 
-fn assemble(name: &str, text: &str, base: &Path, access: Access) -> Result<Config, Error> {
-    let file = File::new(name.to_owned(), text);
-    let mut root = file.root()?;
-    let Some(path) = parse::credentials_path(&mut root, base)? else {
-        let config = parse::config(root, None, base)?;
-        return Ok(Config { notes: file.notes(), ..config });
-    };
-    let text = read(&path, access)?;
-    let apart = File::new(path.display().to_string(), &text);
-    let credentials = parse::credentials(apart.root()?)?;
-    let config = parse::config(root, Some(credentials), base)?;
-    Ok(Config { notes: [file.notes(), apart.notes()].concat(), ..config })
+/// The credentials file that the `text` of `file` names.
+///
+/// # Errors
+/// The text is no TOML, or its name is none.
+pub(crate) fn credentials_file(file: &Path, text: &str) -> Result<Option<PathBuf>, Error> {
+    let read = File::new(file.display().to_string(), text);
+    credentials::credentials_path(&mut read.root()?, directory(file))
 }
 
-fn read(file: &Path, access: Access) -> Result<String, Error> {
+/// The text of `file`.
+///
+/// # Errors
+/// It cannot be read, or may be read by more than `access` allows.
+pub(crate) fn read(file: &Path, access: Access) -> Result<String, Error> {
     let name = || file.display().to_string();
     let failed = |source| Error::Read { file: name(), source };
     let mode = std::fs::metadata(file).map_err(failed)?.permissions().mode();
@@ -60,4 +71,53 @@ fn read(file: &Path, access: Access) -> Result<String, Error> {
         return Err(Error::WorldReadable { file: name() });
     }
     std::fs::read_to_string(file).map_err(failed)
+}
+
+fn directory(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+fn assemble(
+    name: &str,
+    text: &str,
+    base: &Path,
+    read: impl Fn(&Path) -> Result<String, Error>,
+) -> Result<Config, Error> {
+    let file = File::new(name.to_owned(), text);
+    let mut root = file.root()?;
+    let Some(path) = credentials::credentials_path(&mut root, base)? else {
+        let config = sections(root, None, base)?;
+        return Ok(Config { notes: file.notes(), ..config });
+    };
+    let text = read(&path)?;
+    let apart = File::new(path.display().to_string(), &text);
+    let credentials = credentials::credentials(apart.root()?)?;
+    let config = sections(root, Some(credentials), base)?;
+    Ok(Config { notes: [file.notes(), apart.notes()].concat(), ..config })
+}
+
+/// The sections of the file, one after the other.
+pub(super) fn sections(
+    mut root: Section<'_, '_>,
+    credentials: Option<CredentialsFile>,
+    base: &Path,
+) -> Result<Config, Error> {
+    let mut apart = credentials.unwrap_or_default();
+    let cloud = cloud::cloud(root.section("cloud")?, &mut apart, base)?;
+    let model = device::device(root.section("device")?)?;
+    let channels = channel::channels(&mut root, model, apart.channels, base)?;
+    let publish = publish::publish(root.section("publish")?)?;
+    let record = record::record(root.section("record")?, base)?;
+    let tlss = match tlss::tlss(root.section("tlss")?, &cloud.hardware_model, base) {
+        // What is for safety in it has no default that could be as safe.
+        Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
+        Ok(tlss) => tlss,
+    };
+    let spool = record.spool.as_ref();
+    let (runtime, budget) =
+        runtime::runtime(root.section("runtime")?, &channels, spool, tlss.as_ref())?;
+    let log_level = log::log(root.section("log")?)?;
+    root.finish()?;
+    let notes = Vec::new();
+    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, budget, log_level, notes })
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::*;
+use crate::backend::Backend;
 
 const CLOUD: &str = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'canary'\n";
 const CAMERA: &str = "[[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://h/a'\n";
@@ -32,7 +33,7 @@ fn what_a_newer_program_knows_is_left_out_with_a_note_each() {
          [[overlay]]\nx = 1\n[[overlay]]\nx = 2\n[log]\nlevel = 'warn'\n"
     );
     let config = newer(&text).unwrap();
-    assert_eq!(config.log_level, log::LevelFilter::Warn, "what is known counts");
+    assert_eq!(config.log_level, LevelFilter::Warn, "what is known counts");
     let notes = notes(&config);
     for want in [
         "configuration:7: unknown key \"proxy\" in cloud; ",

@@ -4,13 +4,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Error, nearest::nearest};
+use super::error::Error;
+use super::nearest::nearest;
 
 /// Of the files that this program knows. It grows when an older program would misread a file.
 const VERSION: u64 = 1;
+/// Longest name, password or model.
+pub(super) const NAME: usize = 256;
+/// Longest path or address.
+pub(crate) const PATH: usize = 1024;
 
 /// The text of a file, with what error messages need.
 pub(super) struct File<'t> {
@@ -62,7 +69,7 @@ impl<'t> File<'t> {
 }
 
 /// One table. Take what is known, then [`finish`](Section::finish) refuses the rest.
-pub(super) struct Section<'f, 't> {
+pub(crate) struct Section<'f, 't> {
     file: &'f File<'t>,
     path: String,
     offset: usize,
@@ -77,7 +84,7 @@ impl<'f, 't> Section<'f, 't> {
 
     /// The key's value, where it is present and, in a newer file, understood. `parse` answers a wrong
     /// one with what is allowed.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &mut self,
         key: &'static str,
         parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
@@ -89,7 +96,7 @@ impl<'f, 't> Section<'f, 't> {
     }
 
     /// The key's value, where it is present: one for which no default will do.
-    pub(super) fn insist<T>(
+    pub(crate) fn insist<T>(
         &mut self,
         key: &'static str,
         parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
@@ -101,7 +108,7 @@ impl<'f, 't> Section<'f, 't> {
     }
 
     /// The key's value, which has to be there.
-    pub(super) fn require<T>(
+    pub(crate) fn require<T>(
         &mut self,
         key: &'static str,
         parse: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
@@ -163,7 +170,7 @@ impl<'f, 't> Section<'f, 't> {
     }
 
     /// In a newer file, notes an error and what is done `instead` of ending with it.
-    pub(super) fn pass(&self, error: Error, instead: &str) -> Result<(), Error> {
+    pub(crate) fn pass(&self, error: Error, instead: &str) -> Result<(), Error> {
         if !self.file.newer.get() {
             return Err(error);
         }
@@ -172,7 +179,7 @@ impl<'f, 't> Section<'f, 't> {
     }
 
     /// An error about the table as a whole.
-    pub(super) fn error(&self, message: impl Into<String>) -> Error {
+    pub(crate) fn error(&self, message: impl Into<String>) -> Error {
         self.file.error(self.offset, message.into())
     }
 
@@ -203,7 +210,7 @@ impl<'f, 't> Section<'f, 't> {
 }
 
 /// A string of so many bytes. The value is not repeated in errors: it may be a secret.
-pub(super) fn text(
+pub(crate) fn text(
     length: RangeInclusive<usize>,
 ) -> impl FnOnce(&DeValue<'_>) -> Result<String, String> {
     move |value| match value.as_str() {
@@ -218,7 +225,7 @@ pub(super) fn text(
 }
 
 /// A whole number.
-pub(super) fn integer(
+pub(crate) fn integer(
     range: RangeInclusive<u64>,
 ) -> impl FnOnce(&DeValue<'_>) -> Result<u64, String> {
     move |value| {
@@ -232,12 +239,12 @@ pub(super) fn integer(
 }
 
 /// `true` or `false`.
-pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
+pub(crate) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("true or false, found {}", value.type_str()))
 }
 
 /// One of several words.
-pub(super) fn word<T: Copy>(
+pub(crate) fn word<T: Copy>(
     words: &'static [(&'static str, T)],
 ) -> impl Fn(&DeValue<'_>) -> Result<T, String> {
     move |value| {
@@ -251,7 +258,7 @@ pub(super) fn word<T: Copy>(
 }
 
 /// A list of words.
-pub(super) fn list<T>(
+pub(crate) fn list<T>(
     item: impl Fn(&DeValue<'_>) -> Result<T, String>,
 ) -> impl FnOnce(&DeValue<'_>) -> Result<Vec<T>, String> {
     move |value| {
@@ -260,4 +267,16 @@ pub(super) fn list<T>(
         let parsed = items.iter().map(|v| item(v.get_ref()));
         parsed.collect::<Result<_, _>>().map_err(|e| format!("a list of {e}"))
     }
+}
+
+pub(crate) fn path(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    base: &Path,
+) -> Result<Option<PathBuf>, Error> {
+    Ok(section.insist(key, text(1..=PATH))?.map(|p| base.join(p)))
+}
+
+pub(crate) fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
 }

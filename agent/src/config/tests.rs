@@ -1,7 +1,12 @@
 use std::path::Path;
+use std::time::Duration;
+
+use ivt_hal::{Stream, Transport};
+use ivt_media::rtsp::Patience;
 
 use super::section::File;
 use super::*;
+use crate::backend::{Backend, RtspCamera, Web};
 
 const MINIMAL: &str = r#"
 [cloud]
@@ -45,7 +50,7 @@ fn defaults_are_as_documented() {
     assert_eq!(config.record.spool, None);
     assert_eq!(config.tlss, None);
     assert_eq!(config.runtime.worker_threads, 0);
-    assert_eq!(config.log_level, log::LevelFilter::Info);
+    assert_eq!(config.log_level, LevelFilter::Info);
     let [channel] = &config.channels[..] else { panic!("one channel") };
     assert_eq!((channel.ring_bytes, &*config.budget.rings), (None, &[1 << 20][..]));
     assert_eq!(channel.quality.ld, Stream::Sub);
@@ -71,8 +76,8 @@ fn base_toml_shows_every_key_with_its_default() {
     let text = std::fs::read_to_string(configs().join("base.toml")).unwrap();
     let file = File::new("base.toml".into(), &text);
     let mut root = file.root().unwrap();
-    parse::credentials_path(&mut root, Path::new("")).unwrap();
-    let full = parse::config(root, None, Path::new("")).unwrap();
+    credentials::credentials_path(&mut root, Path::new("")).unwrap();
+    let full = load::sections(root, None, Path::new("")).unwrap();
 
     let shown = |key: &str| {
         let line = |l: &str| l.trim_start_matches("# ").starts_with(&format!("{key} = "));
@@ -215,7 +220,7 @@ fn a_camera_on_the_network_has_its_transport_and_its_time() {
     };
     let parsed = |keys: &str| match channel(keys).parse::<Config>().unwrap().channels.remove(0) {
         Channel {
-            backend: Backend::Rtsp { transport, patience, login_follows_redirects, .. },
+            backend: Backend::Rtsp(RtspCamera { transport, patience, login_follows_redirects, .. }),
             ..
         } => {
             let Patience { describe, first_packet, silence } = patience;
@@ -297,7 +302,8 @@ password = "camera"
         let main = write(dir.path(), "agent.toml", 0o640, &main_file());
         let config = Config::load(&main, Access::Private).unwrap();
         assert_eq!(config.cloud.login_passwd.expose(), "apart");
-        let Backend::Rtsp { username, password, .. } = &config.channels[0].backend else {
+        let Backend::Rtsp(RtspCamera { username, password, .. }) = &config.channels[0].backend
+        else {
             panic!("an RTSP channel");
         };
         assert_eq!((username.as_deref(), password.expose().as_str()), (Some("admin"), "camera"));
@@ -408,7 +414,7 @@ fn a_cameras_web_server_is_an_address_without_login_and_path() {
         MINIMAL.replace("backend = \"emulator\"", &rtsp)
     };
     let parsed = |keys: &str| match channel(keys).parse::<Config>().unwrap().channels.remove(0) {
-        Channel { backend: Backend::Rtsp { web, .. }, .. } => web,
+        Channel { backend: Backend::Rtsp(RtspCamera { web, .. }), .. } => web,
         other => panic!("{other:?}"),
     };
     assert_eq!(parsed(""), None);

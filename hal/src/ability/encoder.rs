@@ -13,10 +13,19 @@ use crate::Result;
 #[async_trait]
 pub trait Encoder: Send + Sync {
     /// Where to pull `stream` from.
+    ///
+    /// # Errors
+    /// `Unsupported` for a camera that has no stream.
     async fn source(&self, stream: Stream) -> Result<Source>;
     /// Bits per second the encoder is set to, where the camera can tell.
+    ///
+    /// # Errors
+    /// `Offline`, `Timeout` or `Refused` by a camera that has to be asked.
     async fn bitrate(&self, stream: Stream) -> Result<Option<u32>>;
     /// Succeeds when the camera can be reached now; answers within 5 s.
+    ///
+    /// # Errors
+    /// `Offline` or `Timeout` while it cannot be reached.
     async fn reach(&self) -> Result<()>;
 }
 
@@ -41,9 +50,9 @@ impl fmt::Display for Stream {
 /// Bits per second that an encoder is set to, for cameras that cannot tell; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bitrates {
-    /// Of the main stream, whatever it serves as.
+    /// The main stream's rate, also where it serves as the sub stream.
     pub main: Option<u32>,
-    /// Of the sub stream, where there is one.
+    /// The sub stream's rate, where there is such a stream.
     pub sub: Option<u32>,
 }
 
@@ -69,7 +78,7 @@ pub enum Source {
 pub struct RtspSource {
     /// `rtsp://` or `rtsps://` address without user name and password, so that it can be printed.
     pub url: String,
-    /// Kept apart; never printed.
+    /// The camera's login; never printed.
     pub credentials: Option<Credentials>,
     /// How the camera sends.
     pub transport: Transport,

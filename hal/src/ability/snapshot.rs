@@ -10,5 +10,9 @@ use crate::{Result, Stream};
 pub trait Snapshot: Send + Sync {
     /// A picture of the moment as a JPEG file, of the size of `stream` where the camera has several.
     /// Answers within 10 s.
+    ///
+    /// # Errors
+    /// `Offline` or `Timeout` without an answer, `Refused` for a login that does not pass, `Unsupported`
+    /// by a camera without pictures, `Other` for what is no JPEG file.
     async fn jpeg(&self, stream: Stream) -> Result<Bytes>;
 }

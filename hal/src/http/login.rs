@@ -1,51 +1,233 @@
-//! Saying who asks, by Basic or Digest.
+//! One camera's login, shared by every request to its web server. Cameras lock accounts, so a login
+//! that has not passed yet is tried by one request at a time, and rests after the camera refused it by
+//! every scheme: 5, 10, 20, then 30 minutes, and for 30 minutes after each refusal that follows until a
+//! request passes. While it rests, requests go without it.
+//!
+//! Cameras answer 401 also where a user lacks a right. The login therefore rests for the path alone
+//! that refused it first; it rests for all paths when another one refuses it too, without a request
+//! that passed in between.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use http_auth::{PasswordClient, PasswordParams};
+use ivt_base::auth::{Login, Next};
+use tokio::time::Instant;
 
-use crate::{Answer, Credentials};
+use super::Request;
+use crate::Credentials;
 
-/// A camera's credentials, and what it wants to see of them.
-pub(super) struct Login {
-    credentials: Credentials,
-    /// From the last challenge. A Digest counts its uses.
-    client: Mutex<Option<PasswordClient>>,
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long the login rests after each refusal in a row; the last one repeats for ever.
+const RESTS: [Duration; 4] = [
+    MINUTE.saturating_mul(5),
+    MINUTE.saturating_mul(10),
+    MINUTE.saturating_mul(20),
+    MINUTE.saturating_mul(30),
+];
+/// Paths that rest at the same time; of more, the oldest may be tried again.
+const MAX_PATHS: usize = 16;
+
+/// The login of one camera.
+pub(super) struct SharedLogin {
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
 }
 
-impl Login {
-    pub(super) fn new(credentials: Credentials) -> Self {
-        Self { credentials, client: Mutex::new(None) }
+/// What one request says of who sends it.
+pub(super) struct Said {
+    /// The value of the `Authorization` header, where there is one.
+    pub(super) authorization: Option<String>,
+    /// True when there is one and nothing like it has passed yet.
+    pub(super) is_untried: bool,
+    /// The state of the login that the request was made with.
+    generation: u64,
+}
+
+struct State {
+    login: Login,
+    /// Grows with each challenge that is taken up and each refusal.
+    generation: u64,
+    /// Refusals since a request passed.
+    refusals: usize,
+    /// The path of the first of these refusals.
+    first_refused: Option<String>,
+    /// When the login may be tried again at any path.
+    rests_until: Option<Instant>,
+    /// When it may be tried again at single paths, the oldest first; at most `MAX_PATHS`.
+    paths: VecDeque<(String, Instant)>,
+}
+
+impl SharedLogin {
+    pub(super) fn new(credentials: &Credentials) -> Self {
+        let state = State {
+            login: Login::new(credentials),
+            generation: 0,
+            refusals: 0,
+            first_refused: None,
+            rests_until: None,
+            paths: VecDeque::new(),
+        };
+        Self { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// What to send along unasked: the camera has said before what it wants.
-    pub(super) fn known(&self, target: &str) -> Option<String> {
-        self.respond(self.client().as_mut()?, target)
+    /// Waits while another request tries the login. Held by who tries it, from the camera's challenge
+    /// or the first untried authorization to the head of the answer.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
-    /// What answers the challenge in `answer`, where it is one that can be answered.
-    pub(super) fn challenged(&self, answer: &Answer, target: &str) -> Option<String> {
-        let challenges = answer.headers.iter().filter(|(name, _)| name == "www-authenticate");
-        let challenges = challenges.filter_map(|(_, value)| std::str::from_utf8(value).ok());
-        let builder = challenges.fold(PasswordClient::builder(), |b, c| b.challenges(c));
-        let client = builder.build().ok();
-        let mut known = self.client();
-        *known = client;
-        self.respond(known.as_mut()?, target)
+    /// What goes with a request that is sent now.
+    pub(super) fn say(&self, request: &Request, now: Instant) -> Said {
+        let mut state = self.state();
+        let authorization = match state.rests(request.path(), now) {
+            true => None,
+            false => {
+                let (method, bytes) = (request.method.as_str(), request.bytes());
+                state.login.authorization_with_body(method, &request.target, &bytes)
+            }
+        };
+        let is_untried = authorization.is_some() && !state.login.has_passed();
+        Said { authorization, is_untried, generation: state.generation }
     }
 
-    /// The camera does not take what it asked for.
-    pub(super) fn forget(&self) {
-        *self.client() = None;
+    /// The request was answered, and not by 401.
+    pub(super) fn accepted(&self, said: &Said) {
+        let mut state = self.state();
+        if said.authorization.is_some() && said.generation == state.generation {
+            state.login.accepted();
+            (state.refusals, state.first_refused) = (0, None);
+        }
     }
 
-    fn respond(&self, client: &mut PasswordClient, target: &str) -> Option<String> {
-        let Credentials { username, password } = &self.credentials;
-        let params = PasswordParams { username, password, uri: target, method: "GET", body: None };
-        client.respond(&params).ok()
+    /// The request was answered by 401 with these challenges. True when it has to be sent again, with
+    /// what [`say`](Self::say) says then. The caller has the turn.
+    pub(super) fn refused<'a>(
+        &self,
+        said: &Said,
+        request: &Request,
+        challenges: impl Iterator<Item = &'a str>,
+        now: Instant,
+    ) -> bool {
+        let mut state = self.state();
+        if state.rests(request.path(), now) {
+            return false;
+        }
+        // Another request has taken up a later challenge: this answer says nothing of that one.
+        if said.generation != state.generation {
+            return true;
+        }
+        match state.login.challenged(challenges) {
+            Next::Retry => {
+                state.generation += 1;
+                true
+            }
+            Next::Unsupported(_) => false,
+            Next::Refused | Next::Unsettled => {
+                state.give_up(request.path(), now);
+                false
+            }
+        }
     }
 
-    fn client(&self) -> MutexGuard<'_, Option<PasswordClient>> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn rests(&self, path: &str, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+            || self.paths.iter().any(|(other, until)| other == path && now < *until)
+    }
+
+    fn give_up(&mut self, path: &str, now: Instant) {
+        self.login.restart();
+        self.generation += 1;
+        let until = now + RESTS[self.refusals.min(RESTS.len() - 1)];
+        self.refusals += 1;
+        if self.first_refused.get_or_insert_with(|| path.to_owned()) != path {
+            self.rests_until = Some(until);
+            return;
+        }
+        self.paths.retain(|(other, until)| other != path && now < *until);
+        if self.paths.len() == MAX_PATHS {
+            self.paths.pop_front();
+        }
+        self.paths.push_back((path.to_owned(), until));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHALLENGE: &str = "Digest realm=c, nonce=n1, qop=auth";
+
+    fn login() -> SharedLogin {
+        SharedLogin::new(&Credentials { username: "root".into(), password: "right".into() })
+    }
+
+    fn refused(login: &SharedLogin, said: &Said, path: &str, value: &str, now: Instant) -> bool {
+        login.refused(said, &Request::get(path), [value].into_iter(), now)
+    }
+
+    /// Has the login refused for a path, and says whether it was tried.
+    fn try_and_fail(login: &SharedLogin, path: &str, now: Instant) -> bool {
+        let mut tried = false;
+        loop {
+            let said = login.say(&Request::get(path), now);
+            tried |= said.authorization.is_some();
+            if !refused(login, &said, path, CHALLENGE, now) {
+                return tried;
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_state_changes_nothing() {
+        let (login, now) = (login(), Instant::now());
+        let request = Request::get("/a");
+        let bare = login.say(&request, now);
+        assert!(refused(&login, &bare, "/a", CHALLENGE, now));
+        let first = login.say(&request, now);
+        assert!(first.is_untried);
+        login.accepted(&first);
+        // A 401 to a request that was sent before the challenge names another nonce.
+        assert!(refused(&login, &bare, "/a", "Digest realm=c, nonce=n2, qop=auth", now));
+        let said = login.say(&request, now).authorization.unwrap();
+        assert!(said.contains("nonce=\"n1\"") && said.contains("nc=00000002"), "{said}");
+
+        assert!(try_and_fail(&login, "/a", now) && try_and_fail(&login, "/b", now));
+        // What passed before the refusals comes late.
+        login.accepted(&first);
+        assert!(!try_and_fail(&login, "/c", now), "the login still rests");
+        assert!(login.state().refusals == 2, "and the next rest is no first one");
+    }
+
+    #[test]
+    fn the_first_path_rests_alone_and_the_second_takes_all_with_it() {
+        let (login, now) = (login(), Instant::now());
+        assert!(try_and_fail(&login, "/a?x=1", now));
+        assert!(!try_and_fail(&login, "/a?x=2", now), "a path is the same with every query");
+        assert!(try_and_fail(&login, "/b", now));
+        assert!(!try_and_fail(&login, "/c", now));
+        assert!(!try_and_fail(&login, "/c", now + 10 * MINUTE - Duration::from_millis(1)));
+        assert!(try_and_fail(&login, "/c", now + 10 * MINUTE));
+    }
+
+    #[test]
+    fn many_paths_without_the_right_take_a_bounded_memory() {
+        let (login, now) = (login(), Instant::now());
+        for n in 0..10 * MAX_PATHS {
+            assert!(try_and_fail(&login, &format!("/{n}"), now));
+            let request = Request::get("/good");
+            while login.say(&request, now).authorization.is_none() {
+                refused(&login, &login.say(&request, now), "/good", CHALLENGE, now);
+            }
+            login.accepted(&login.say(&request, now));
+        }
+        assert_eq!(login.state().paths.len(), MAX_PATHS);
+        assert!(!try_and_fail(&login, &format!("/{}", 10 * MAX_PATHS - 1), now));
     }
 }

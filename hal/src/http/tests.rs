@@ -1,61 +1,10 @@
-use std::io;
-use std::sync::{Arc, Mutex};
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use super::fake::{Camera, header};
 use super::*;
-use crate::conformance;
+use crate::{Kind, Snapshot as _, Stream, conformance};
 
 const JPEG_FILE: &[u8] = b"\xff\xd8\x00\r\n\r\n\xff\xd9";
-const NONCE: &str = "dcd98b7102dd2f0e8b11d0f600bfb0c093";
-
-/// A camera's web server: answers one request per connection by `answer`, and keeps what was asked.
-struct Camera {
-    port: u16,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Camera {
-    async fn start(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let seen = Arc::clone(&requests);
-        tokio::spawn(async move {
-            loop {
-                let (mut tcp, _) = listener.accept().await.unwrap();
-                let Ok(request) = head(&mut tcp).await else { continue };
-                let answer = answer(&request);
-                seen.lock().unwrap().push(request);
-                // A client that has enough hangs up.
-                tcp.write_all(&answer).await.ok();
-            }
-        });
-        Self { port, requests }
-    }
-
-    fn http(&self) -> Http {
-        Http::new("127.0.0.1", self.port, None, Limits::default())
-    }
-
-    fn http_as(&self, username: &str, password: &str) -> Http {
-        let credentials = Credentials { username: username.into(), password: password.into() };
-        Http::new("127.0.0.1", self.port, Some(credentials), Limits::default())
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-async fn head(tcp: &mut TcpStream) -> io::Result<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(tcp.read_u8().await?);
-    }
-    Ok(String::from_utf8(head).unwrap())
-}
 
 fn usual(request: &str) -> Vec<u8> {
     let (status, kind, body) = match request.split([' ', '?']).nth(1).unwrap() {
@@ -67,11 +16,6 @@ fn usual(request: &str) -> Vec<u8> {
     let head =
         format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
-}
-
-fn header<'r>(request: &'r str, name: &str) -> Option<&'r str> {
-    let lines = request.lines().filter_map(|line| line.split_once(": "));
-    lines.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
 }
 
 async fn refused_port() -> u16 {
@@ -109,7 +53,7 @@ async fn path_and_query_go_out_byte_for_byte() {
 #[tokio::test]
 async fn what_is_no_target_is_never_sent() {
     let camera = Camera::start(usual).await;
-    for path in ["/a b", "/a\r\nX: y", "/\u{0}"] {
+    for path in ["/a b", "/a\r\nX: y", "/\u{0}", "a", "", "http://10.0.0.1/a", "*", "/a#b"] {
         let error = camera.http().get(path, "").await.unwrap_err();
         assert_eq!(error.kind, Kind::Invalid, "{path:?}");
     }
@@ -148,36 +92,6 @@ async fn chunks_are_put_together() {
     assert_eq!(&camera.http().get("/", "").await.unwrap().body[..], b"abcde");
 }
 
-fn digest(request: &str) -> Vec<u8> {
-    let challenge = format!(
-        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"c\"\r\nWWW-Authenticate: Digest \
-         realm=\"c\", qop=\"auth\", nonce=\"{NONCE}\"\r\nContent-Length: 0\r\n\r\n"
-    );
-    let right = header(request, "Authorization").is_some_and(|said| {
-        said.starts_with("Digest ") && said.contains("username=\"root\"") && said.contains(NONCE)
-    });
-    if right { usual(request) } else { challenge.into_bytes() }
-}
-
-#[tokio::test]
-async fn digest_is_preferred_and_said_at_once_the_next_time() {
-    let camera = Camera::start(digest).await;
-    let http = camera.http_as("root", "canary");
-    for _ in 0..2 {
-        assert_eq!(http.get("/uapi-cgi/param.fcgi", "a=1").await.unwrap().status, 200);
-    }
-    let requests = camera.requests();
-    assert_eq!(requests.len(), 3, "challenge, answer, and the second request in one go");
-    assert!(
-        header(&requests[1], "Authorization").unwrap().contains("uri=\"/uapi-cgi/param.fcgi?a=1\"")
-    );
-    let counts: Vec<_> = [1, 2]
-        .map(|n| header(&requests[n], "Authorization").unwrap().contains("nc=00000002"))
-        .into();
-    assert_eq!(counts, [false, true], "a nonce's uses are counted");
-    assert!(!requests.concat().contains("canary"));
-}
-
 #[tokio::test]
 async fn basic_is_said_where_it_is_all_there_is() {
     let camera = Camera::start(|request| match header(request, "Authorization") {
@@ -189,23 +103,6 @@ async fn basic_is_said_where_it_is_all_there_is() {
     .await;
     let pictures = HttpSnapshot::new(camera.http_as("root", "pass"), "/snapshot.fcgi", None);
     assert_eq!(&pictures.jpeg(Stream::Main).await.unwrap()[..], JPEG_FILE);
-}
-
-#[tokio::test]
-async fn a_wrong_password_is_tried_once_per_request_and_the_answer_is_the_cameras() {
-    let camera = Camera::start(|_| {
-        b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"c\"\r\nContent-Length: 0\r\n\r\n"
-            .to_vec()
-    })
-    .await;
-    let http = camera.http_as("root", "wrong");
-    for tries in 1..=2 {
-        assert_eq!(http.get("/", "").await.unwrap().status, 401);
-        assert_eq!(camera.requests().len(), 2 * tries);
-    }
-    let pictures = HttpSnapshot::new(camera.http_as("root", "wrong"), "/s", None);
-    let error = pictures.jpeg(Stream::Main).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Refused);
 }
 
 #[tokio::test]

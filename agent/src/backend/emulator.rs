@@ -1,0 +1,113 @@
+//! `backend = "emulator"`: a looping clip, or the output of a program, in place of a camera.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ivt_base::secret::Secret;
+use ivt_hal::Channel;
+use ivt_hal::emulator::Emulator;
+use ivt_hal::rtsp::UrlError;
+
+use super::{Camera, CameraOptions, Described, login};
+use crate::config::credentials::Login;
+use crate::config::error::Error;
+use crate::config::section::{PATH, Section, list, path, text};
+
+/// A looping clip, or the output of a program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmulatedCamera {
+    /// `main`: FLV file of the main stream; default the built-in clip.
+    pub main: Option<PathBuf>,
+    /// `sub`: FLV file of the sub stream; default the built-in clip or, with `command`, none: the main
+    /// stream serves both.
+    pub sub: Option<PathBuf>,
+    /// `command`, instead of `main`: program with its arguments that writes H.264 (Annex B) without
+    /// B-frames to its standard output, in real time; started without a shell, killed when nobody
+    /// watches. Default none, here empty.
+    pub command: Vec<Secret>,
+}
+
+impl Described for EmulatedCamera {
+    fn has_sub(&self) -> bool {
+        self.sub.is_some() || self.command.is_empty()
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        [&self.main, &self.sub].into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+
+    fn camera(&self, options: CameraOptions) -> Result<Camera, UrlError> {
+        let emulator = Arc::new(Emulator {
+            main: self.main.clone(),
+            sub: self.sub.clone(),
+            command: self.command.iter().map(|word| word.expose().clone()).collect(),
+            bitrates: options.bitrates,
+        });
+        let channel = Channel { encoder: emulator.clone(), snapshot: Some(emulator) };
+        Ok(Camera { channel, cgi: None })
+    }
+}
+
+pub(super) fn read(
+    section: &mut Section<'_, '_>,
+    apart: Login,
+    base: &Path,
+) -> Result<EmulatedCamera, Error> {
+    login::refuse(section, apart, "an emulator")?;
+    let main = path(section, "main", base)?;
+    let sub = path(section, "sub", base)?;
+    let words = section.insist("command", list(|word| text(0..=PATH)(word).map(Secret::from)))?;
+    let named = |words: &[Secret]| words.first().is_some_and(|word| !word.expose().is_empty());
+    match &words {
+        Some(words) if !named(words) => {
+            Err(section.error("channel.command must begin with a program"))
+        }
+        Some(_) if main.is_some() => {
+            Err(section.error("channel.main and channel.command exclude each other"))
+        }
+        None if main.is_none() && cfg!(not(feature = "clips")) => {
+            Err(section.error("channel.main is missing: this program is built without clips"))
+        }
+        _ => Ok(EmulatedCamera { main, sub, command: words.unwrap_or_default() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ivt_hal::{Source, Stream};
+
+    use super::super::testing::{camera, described};
+
+    #[cfg(feature = "clips")]
+    #[tokio::test]
+    async fn it_serves_files_or_the_built_in_clips() {
+        let camera = camera("backend = 'emulator'\nmain = '/clips/a.flv'");
+        let encoder = camera.channel.encoder;
+        let file = |source| match source {
+            Source::Clip { file, .. } => file,
+            _ => panic!("a clip"),
+        };
+        assert_eq!(file(encoder.source(Stream::Main).await.unwrap()), Some("/clips/a.flv".into()));
+        assert_eq!(file(encoder.source(Stream::Sub).await.unwrap()), None);
+        assert!(camera.channel.snapshot.is_some() && camera.cgi.is_none());
+    }
+
+    #[tokio::test]
+    async fn it_serves_the_output_of_a_program() {
+        let camera = camera("backend = 'emulator'\ncommand = ['encoder', '-']");
+        let source = camera.channel.encoder.source(Stream::Main).await.unwrap();
+        assert!(matches!(source, Source::Command(words) if words == ["encoder", "-"]));
+    }
+
+    #[test]
+    fn its_files_are_those_it_names() {
+        let files = |keys: &str| {
+            let backend = described(&format!("backend = 'emulator'\n{keys}"));
+            let files = backend.described().files().into_iter();
+            files.map(|file| file.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(files("main = 'a.flv'\nsub = '/b.flv'"), ["a.flv", "/b.flv"]);
+        assert_eq!(files("command = ['sh']\nsub = 'b.flv'"), ["b.flv"]);
+        assert!(files("command = ['sh']").is_empty());
+    }
+}

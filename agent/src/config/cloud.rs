@@ -1,0 +1,79 @@
+//! `[cloud]`: whom to dial, and our login there.
+
+use std::path::{Path, PathBuf};
+
+use ivt_base::secret::Secret;
+use toml::de::DeValue;
+use url::Url;
+
+use super::credentials::{CredentialsFile, one};
+use super::error::Error;
+use super::section::{NAME, PATH, Section, boolean, path, text};
+
+/// The cloud and our login there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cloud {
+    /// `url`, required: `ws://HOST[:PORT]/PATH` or `wss://…`, without user name and query.
+    pub url: Url,
+    /// `login_code`, required: the name the cloud gave this device.
+    pub login_code: String,
+    /// `login_passwd`, required: the password that goes with it.
+    pub login_passwd: Secret,
+    /// `hardware_model`: told to the cloud; default "ivt".
+    pub hardware_model: String,
+    /// `firmware_model`: told to the cloud; default the version of the agent.
+    pub firmware_model: String,
+    /// `ca_file`: PEM file of the only authorities to trust for `wss` and `rtmps`; default those
+    /// of the system.
+    pub ca_file: Option<PathBuf>,
+    /// `stop_publish_on_disconnect`: live streams end with the connection to the cloud; default
+    /// true.
+    pub stop_publish_on_disconnect: bool,
+    /// `accept_bare_answers`: an answer that has neither `resp` nor `err` is a success, for clouds
+    /// that break the specification so; default false.
+    pub accept_bare_answers: bool,
+}
+
+pub(super) fn cloud(
+    mut section: Section<'_, '_>,
+    apart: &mut CredentialsFile,
+    base: &Path,
+) -> Result<Cloud, Error> {
+    let code = section.insist("login_code", text(1..=NAME))?;
+    let passwd = section.insist("login_passwd", text(1..=NAME))?;
+    let cloud = Cloud {
+        url: section.require("url", cloud_url)?,
+        login_code: one(&section, "login_code", code, apart.login_code.take())?,
+        login_passwd: one(&section, "login_passwd", passwd, apart.login_passwd.take())?.into(),
+        hardware_model: section
+            .read("hardware_model", text(1..=NAME))?
+            .unwrap_or_else(|| "ivt".into()),
+        firmware_model: section
+            .read("firmware_model", text(1..=NAME))?
+            .unwrap_or_else(|| env!("CARGO_PKG_VERSION").into()),
+        ca_file: path(&mut section, "ca_file", base)?,
+        stop_publish_on_disconnect: section
+            .read("stop_publish_on_disconnect", boolean)?
+            .unwrap_or(true),
+        accept_bare_answers: section.read("accept_bare_answers", boolean)?.unwrap_or(false),
+    };
+    section.finish()?;
+    Ok(cloud)
+}
+
+fn cloud_url(value: &DeValue<'_>) -> Result<Url, String> {
+    const FORM: &str = "ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH";
+    let text = text(1..=PATH)(value)?;
+    let url = Url::parse(&text).map_err(|e| format!("{FORM}: {e}"))?;
+    if !matches!(url.scheme(), "ws" | "wss") || url.host_str().is_none_or(str::is_empty) {
+        return Err(FORM.into());
+    }
+    if url.scheme() == "wss" && cfg!(not(feature = "tls")) {
+        return Err("ws://HOST[:PORT]/PATH: this program is built without TLS".into());
+    }
+    let bare = url.username().is_empty() && url.password().is_none();
+    if !bare || url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("{FORM} without login and query, which have keys of their own"));
+    }
+    Ok(url)
+}

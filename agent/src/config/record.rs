@@ -1,0 +1,56 @@
+//! `[record]`: what recordings may take, and where they wait.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::Error;
+use super::section::{PATH, Section, integer, seconds, text, word};
+
+/// Cloud recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// `disconnect_seconds`: a recording ends when the cloud stays away for so long; 0 never ends
+    /// it. Default 600 without a spool, 0 with one.
+    pub disconnect: Option<Duration>,
+    /// `spool_dir` and what goes with it; default none.
+    pub spool: Option<Spool>,
+}
+
+/// Where segments wait that memory does not hold, or that must outlive a crash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spool {
+    /// `spool_dir`: a directory of its own, on a card that bears the writing.
+    pub dir: PathBuf,
+    /// `spool`, "overflow" or "always"; default "overflow".
+    pub mode: SpoolMode,
+    /// `spool_limit`: bytes it may take; default 1 GiB.
+    pub limit: u64,
+}
+
+/// What is written to the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpoolMode {
+    /// The segments beyond those that memory holds.
+    Overflow,
+    /// Everything, as it is recorded.
+    Always,
+}
+
+pub(super) fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record, Error> {
+    let modes = word(&[("overflow", SpoolMode::Overflow), ("always", SpoolMode::Always)]);
+    let dir = section.read("spool_dir", text(1..=PATH))?.map(|dir| base.join(dir));
+    let mode = section.read("spool", modes)?;
+    let limit = section.read("spool_limit", integer(1 << 20..=1 << 40))?;
+    if dir.is_none() && (mode.is_some() || limit.is_some()) {
+        section.pass(section.error("a spool needs record.spool_dir"), "there is none")?;
+    }
+    let spool = dir.map(|dir| Spool {
+        dir,
+        mode: mode.unwrap_or(SpoolMode::Overflow),
+        limit: limit.unwrap_or(1 << 30),
+    });
+    let patience = section.read("disconnect_seconds", integer(0..=86_400))?;
+    let patience = patience.unwrap_or(if spool.is_some() { 0 } else { 600 });
+    section.finish()?;
+    Ok(Record { disconnect: (patience > 0).then(|| seconds(patience)), spool })
+}

@@ -1,0 +1,45 @@
+//! `[runtime]`: how the work is done, and in how much memory.
+
+use std::time::Duration;
+
+use super::budget::{Budget, Needs};
+use super::channel::Channel;
+use super::error::Error;
+use super::record::Spool;
+use super::section::{Section, integer};
+use super::tlss::Tlss;
+
+/// Threads and reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// `worker_threads`: default 0, everything on one thread.
+    pub worker_threads: usize,
+    /// `read_batch_ms`: collect what cameras send for so long before reading it, which saves CPU
+    /// time and costs delay; default 0.
+    pub read_batch: Duration,
+}
+
+pub(super) fn runtime(
+    mut section: Section<'_, '_>,
+    channels: &[Channel],
+    spool: Option<&Spool>,
+    tlss: Option<&Tlss>,
+) -> Result<(Runtime, Budget), Error> {
+    let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
+    let batch = section.read("read_batch_ms", integer(0..=100))?.unwrap_or(0);
+    let limit = section.read("memory_limit", integer(1 << 20..=1 << 40))?;
+    let runtime =
+        Runtime { worker_threads: threads as usize, read_batch: Duration::from_millis(batch) };
+    let needs = Needs { channels, spool, tlss, worker_threads: runtime.worker_threads };
+    let within = |limit| needs.within(limit).map_err(|short| section.error(short.to_string()));
+    let budget = match limit.map(within) {
+        Some(Ok(budget)) => budget,
+        Some(Err(error)) => {
+            section.pass(error, "the usual limit is taken")?;
+            within(needs.usual_limit())?
+        }
+        None => within(needs.usual_limit())?,
+    };
+    section.finish()?;
+    Ok((runtime, budget))
+}

@@ -1,0 +1,375 @@
+//! The settings store: changes values in the configuration's files.
+//!
+//! A change is written only if the reader of the configuration takes what comes of it. Comments, order and
+//! all other values stay byte for byte. A crash at any moment leaves the old file or the new one, and
+//! where a change concerns the credentials file as well, both old, both new, or one of them new: in an
+//! order in which the agent starts from that, too.
+
+mod difference;
+mod edit;
+mod files;
+mod key;
+mod lines;
+mod place;
+mod value;
+
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use ivt_base::secret::Secret;
+use sha2::{Digest as _, Sha256};
+
+pub use difference::Differences;
+pub use files::WriteError;
+pub use key::{Key, KeyError};
+pub use place::EditError;
+pub use value::ValueError;
+
+use crate::check;
+use crate::config::{self, Access, Config};
+use files::{Draft, Target, Turn};
+
+/// Of the credentials file, where there is one and the key is not in the other file already.
+const LOGINS: [&str; 4] =
+    ["cloud.login_code", "cloud.login_passwd", "channel.username", "channel.password"];
+/// About the file itself: no change of one value.
+const FIXED: [&str; 2] = ["credentials", "version"];
+/// The array of tables that both files may have.
+const CHANNEL: &str = "channel";
+
+/// One value to write, or to take out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    key: Key,
+    /// As TOML; `None` takes the key out, and its default counts.
+    value: Option<Secret>,
+}
+
+/// The files of a configuration.
+#[derive(Clone, Debug)]
+pub struct Store {
+    file: PathBuf,
+    access: Access,
+}
+
+/// What a change came to.
+#[derive(Debug)]
+pub struct Changed {
+    /// The keys that were asked for.
+    pub keys: Vec<Key>,
+    /// What the files say now.
+    pub config: Config,
+    /// What they said before; `None` where that was refused.
+    pub before: Option<Config>,
+    /// Tells the files' texts from all others.
+    pub version: String,
+    /// The files that have a new text; none when everything was there already.
+    pub files: Vec<PathBuf>,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The reader refuses what the files would say, or says now.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// A file that the configuration would name cannot be used.
+    #[error(transparent)]
+    Check(#[from] check::Error),
+    /// No name of a setting.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// No value.
+    #[error("{key}: {source}")]
+    Value {
+        /// Its key.
+        key: Key,
+        /// What is wrong with it.
+        source: ValueError,
+    },
+    /// The key cannot be written.
+    #[error("{key}: {source}")]
+    Edit {
+        /// Its name.
+        key: Key,
+        /// Why not.
+        source: EditError,
+    },
+    /// A key about the file itself.
+    #[error("{0} is about the file itself: change it with an editor")]
+    Fixed(Key),
+    /// Another writer was first.
+    #[error("the settings were changed since they were read: read them again, nothing was changed")]
+    Outdated,
+    /// No order of writing two files is safe.
+    #[error(
+        "nothing was changed: this concerns both files, and with either of them written alone the agent \
+         would not start; make the changes one after the other"
+    )]
+    Apart,
+    /// The files cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// One of two files could neither be written nor the other one taken back.
+    #[error("{} has its new text, and the other file cannot be written: check the disk", .file.display())]
+    Half {
+        /// The one that is new.
+        file: PathBuf,
+    },
+}
+
+/// What the files say, the credentials file where one is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Texts {
+    main: String,
+    apart: Option<(PathBuf, String)>,
+}
+
+/// A file's new text on its way.
+struct Write<'a> {
+    file: &'a Path,
+    target: &'a Target,
+    draft: Draft<'a>,
+    old: &'a str,
+}
+
+impl Change {
+    /// Sets `key`, such as `channel.0.main`, to what a person typed: TOML, or anything else as a string.
+    ///
+    /// # Errors
+    /// The key is none, or the value begins like TOML and is none.
+    pub fn set(key: &str, typed: &str) -> Result<Self, Error> {
+        let key = key.parse::<Key>()?;
+        match value::toml(typed) {
+            Ok(value) => Ok(Self { key, value: Some(value.into()) }),
+            Err(source) => Err(Error::Value { key, source }),
+        }
+    }
+
+    /// Sets `key` to a string.
+    ///
+    /// # Errors
+    /// The key is none.
+    pub fn text(key: &str, text: &str) -> Result<Self, Error> {
+        Ok(Self { key: key.parse()?, value: Some(value::quoted(text).into()) })
+    }
+
+    /// Takes `key` out: its default counts.
+    ///
+    /// # Errors
+    /// The key is none.
+    pub fn unset(key: &str) -> Result<Self, Error> {
+        Ok(Self { key: key.parse()?, value: None })
+    }
+
+    /// What is changed.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl Store {
+    /// The store of the configuration in `file`, and of the credentials file it names.
+    pub fn new(file: impl Into<PathBuf>, access: Access) -> Self {
+        Self { file: file.into(), access }
+    }
+
+    /// What the files say, for an agent to start by.
+    ///
+    /// # Errors
+    /// What is wrong, with file and line.
+    pub fn load(&self) -> Result<Config, config::Error> {
+        Config::load(&self.file, self.access)
+    }
+
+    /// What the files say, checked together with the files they name, and the version for [`Store::change`].
+    ///
+    /// # Errors
+    /// What `--check-config` says.
+    pub fn read(&self) -> Result<(Config, String), Error> {
+        let texts = self.texts()?;
+        let config = self.config(&texts)?;
+        check::check(&config)?;
+        Ok((config, version(&texts)))
+    }
+
+    /// Writes all of the changes, or none. `seen` is the version that they were made from: where the
+    /// files have another one by now, nothing is written. Waits for other writers, 5 s at most, and
+    /// for the disk.
+    ///
+    /// # Errors
+    /// Nothing was written, and why.
+    pub fn change(&self, changes: &[Change], seen: Option<&str>) -> Result<Changed, Error> {
+        let named = self.texts()?.apart.map(|(path, _)| path);
+        let main = Target::new(&self.file)?;
+        let apart = named.as_deref().map(Target::new).transpose()?;
+        let targets: Vec<_> = [Some(&main), apart.as_ref()].into_iter().flatten().collect();
+        let _turn = Turn::wait(&targets)?;
+
+        let old = self.texts()?;
+        let moved = old.apart.as_ref().map(|(path, _)| path) != named.as_ref();
+        if moved || seen.is_some_and(|seen| seen != version(&old)) {
+            return Err(Error::Outdated);
+        }
+        let mut new = old.clone();
+        changes.iter().try_for_each(|change| new.apply(change))?;
+        let config = self.config(&new)?;
+        check::check(&config)?;
+
+        let mut writes = Vec::new();
+        if new.main != old.main {
+            let draft = main.draft(&new.main)?;
+            writes.push(Write { file: &self.file, target: &main, draft, old: &old.main });
+        }
+        if let (Some(target), Some((_, before)), Some((file, text))) =
+            (&apart, &old.apart, &new.apart)
+            && before != text
+        {
+            writes.push(Write { file, target, draft: target.draft(text)?, old: before });
+            if writes.len() > 1 && !self.main_goes_first(&old, &new)? {
+                writes.reverse();
+            }
+        }
+        // An editor takes no turns.
+        if self.texts()? != old {
+            return Err(Error::Outdated);
+        }
+        let files = writes.iter().map(|write| write.file.to_owned()).collect();
+        place(writes)?;
+        let before = self.config(&old).ok();
+        let keys = changes.iter().map(|change| change.key.clone()).collect();
+        Ok(Changed { keys, config, before, version: version(&new), files })
+    }
+
+    /// Whether the file itself or its credentials file is exchanged first: what stands on the disk in
+    /// between has to be a configuration, too.
+    fn main_goes_first(&self, old: &Texts, new: &Texts) -> Result<bool, Error> {
+        let main = Texts { main: new.main.clone(), apart: old.apart.clone() };
+        let apart = Texts { main: old.main.clone(), apart: new.apart.clone() };
+        match (self.config(&main), self.config(&apart)) {
+            (Ok(_), _) => Ok(true),
+            (_, Ok(_)) => Ok(false),
+            _ => Err(Error::Apart),
+        }
+    }
+
+    fn texts(&self) -> Result<Texts, Error> {
+        let main = config::read(&self.file, self.access)?;
+        let apart = match config::credentials_file(&self.file, &main)? {
+            Some(path) => Some((path.clone(), config::read(&path, self.access)?)),
+            None => None,
+        };
+        Ok(Texts { main, apart })
+    }
+
+    fn config(&self, texts: &Texts) -> Result<Config, config::Error> {
+        Config::load_from(&self.file, |path| match &texts.apart {
+            _ if path == self.file => Ok(texts.main.clone()),
+            Some((apart, text)) if path == apart => Ok(text.clone()),
+            _ => config::read(path, self.access),
+        })
+    }
+}
+
+impl Error {
+    /// Another change is needed; trying this one again does not help.
+    pub fn is_wrong(&self) -> bool {
+        !matches!(self, Self::Outdated | Self::Write(_) | Self::Half { .. })
+    }
+}
+
+impl fmt::Display for Changed {
+    /// For a person: what was written, what a running agent takes over and what needs a restart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.files.is_empty() {
+            return f.write_str("nothing was written: it is so already");
+        }
+        let files: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
+        let keys: Vec<_> = self.keys.iter().map(Key::to_string).collect();
+        write!(f, "{}: changed {}", files.join(" and "), keys.join(", "))?;
+        let Some(before) = &self.before else {
+            return f.write_str("\nneeds a restart: what was there before was refused");
+        };
+        let found = Differences::between(before, &self.config);
+        let now = found.now();
+        if !now.is_empty() {
+            write!(f, "\napplies at once, on SIGHUP: {}", now.join(", "))?;
+        }
+        if !found.restart.is_empty() {
+            write!(f, "\nneeds a restart: {}", found.restart.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Texts {
+    fn apply(&mut self, change: &Change) -> Result<(), Error> {
+        let key = &change.key;
+        if FIXED.contains(&&*key.general()) {
+            return Err(Error::Fixed(key.clone()));
+        }
+        self.edit(change).map_err(|source| Error::Edit { key: key.clone(), source })
+    }
+
+    fn edit(&mut self, change: &Change) -> Result<(), EditError> {
+        let Change { key, value } = change;
+        let text = match &mut self.apart {
+            Some((_, apart)) if belongs(key, &self.main, apart)? => {
+                // The channels of both files are counted alike.
+                let wanted = key.number().map_or(0, |number| number + 1);
+                let wanted = wanted.min(edit::count(&self.main, CHANNEL)?);
+                while value.is_some() && edit::count(apart, CHANNEL)? < wanted {
+                    *apart = edit::extend(apart, CHANNEL);
+                }
+                apart
+            }
+            _ => &mut self.main,
+        };
+        *text = match value {
+            Some(value) => edit::set(text, key, value.expose())?,
+            None => edit::unset(text, key)?,
+        };
+        Ok(())
+    }
+}
+
+/// Whether a key belongs into the credentials file.
+fn belongs(key: &Key, main: &str, apart: &str) -> Result<bool, EditError> {
+    let login = LOGINS.contains(&&*key.general());
+    Ok(edit::has(apart, key)? || login && !edit::has(main, key)?)
+}
+
+/// Puts one text after the other in force. When one cannot be, those before it are taken back.
+fn place(writes: Vec<Write<'_>>) -> Result<(), Error> {
+    let mut placed = Vec::new();
+    for Write { file, target, draft, old } in writes {
+        if let Err(error) = draft.place() {
+            for (file, target, old) in placed {
+                let back = Target::draft(target, old).and_then(Draft::place);
+                back.map_err(|_| Error::Half { file: Path::to_owned(file) })?;
+            }
+            return Err(error.into());
+        }
+        placed.push((file, target, old));
+    }
+    Ok(())
+}
+
+/// Tells these texts from all others.
+fn version(texts: &Texts) -> String {
+    let mut hash = Sha256::new();
+    hash.update(texts.main.len().to_le_bytes());
+    hash.update(&texts.main);
+    if let Some((_, text)) = &texts.apart {
+        hash.update(text);
+    }
+    let mut version = String::new();
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        write!(version, "{byte:02x}").ok();
+    }
+    version
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! In what two configurations differ: what a running agent takes over, and what needs a restart.
+
+use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
+
+/// What is to do for an agent that runs by one configuration to run by another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Channels whose camera is another one: backend, addresses, login, transport, patience, web server
+    /// or bit rates. Taken over by a running agent.
+    pub cameras: Vec<usize>,
+    /// Something of `[tlss]`. Taken over by a running agent.
+    pub tlss: bool,
+    /// `log.level`. Taken over by a running agent.
+    pub log_level: bool,
+    /// Keys, such as `cloud.url`, that count from the next start on.
+    pub restart: Vec<String>,
+}
+
+/// Compares the fields of a structure, all of them: a new one has to be named here.
+macro_rules! compare {
+    ($found:expr, $section:expr, $old:expr, $new:expr, $type:ident { $($field:ident: $key:literal),* $(,)? }) => {
+        let $type { $($field),* } = $old;
+        $(if *$field != $new.$field {
+            $found.push(format!("{}.{}", $section, $key));
+        })*
+    };
+}
+
+impl Differences {
+    /// Compares what an agent runs by with what it is to run by.
+    pub fn between(old: &Config, new: &Config) -> Self {
+        let Config {
+            cloud,
+            model,
+            channels,
+            publish,
+            record,
+            tlss,
+            runtime,
+            budget,
+            log_level,
+            notes: _,
+        } = old;
+        let (mut cameras, mut restart) = (Vec::new(), Vec::new());
+        compare!(
+            restart,
+            "cloud",
+            cloud,
+            new.cloud,
+            Cloud {
+                url: "url",
+                login_code: "login_code",
+                login_passwd: "login_passwd",
+                hardware_model: "hardware_model",
+                firmware_model: "firmware_model",
+                ca_file: "ca_file",
+                stop_publish_on_disconnect: "stop_publish_on_disconnect",
+                accept_bare_answers: "accept_bare_answers",
+            }
+        );
+        if *model != new.model {
+            restart.push("device.model".into());
+        }
+        if channels.len() != new.channels.len() {
+            restart.push("channel (how many there are)".into());
+        }
+        for (number, (old, new)) in channels.iter().zip(&new.channels).enumerate() {
+            if old.backend != new.backend || old.bitrates != new.bitrates {
+                cameras.push(number);
+            }
+            let Channel { backend: _, bitrates: _, quality, ring_bytes, always_on } = old;
+            for (key, differs) in [
+                ("quality", *quality != new.quality),
+                ("ring_bytes", *ring_bytes != new.ring_bytes),
+                ("always_on", *always_on != new.always_on),
+            ] {
+                if differs {
+                    restart.push(format!("channel.{number}.{key}"));
+                }
+            }
+        }
+        compare!(
+            restart,
+            "publish",
+            publish,
+            new.publish,
+            Publish { retry: "retry_seconds", linger: "linger_seconds" }
+        );
+        let Record { disconnect, spool } = record;
+        if *disconnect != new.record.disconnect {
+            restart.push("record.disconnect_seconds".into());
+        }
+        match (spool, &new.record.spool) {
+            (Some(old), Some(new)) => {
+                compare!(
+                    restart,
+                    "record",
+                    old,
+                    new,
+                    Spool { dir: "spool_dir", mode: "spool", limit: "spool_limit" }
+                );
+            }
+            (None, None) => {}
+            _ => restart.push("record.spool_dir".into()),
+        }
+        compare!(
+            restart,
+            "runtime",
+            runtime,
+            new.runtime,
+            Runtime { worker_threads: "worker_threads", read_batch: "read_batch_ms" }
+        );
+        if *budget != new.budget {
+            restart.push("runtime.memory_limit (how it is shared out)".into());
+        }
+        let (tlss, log_level) = (*tlss != new.tlss, *log_level != new.log_level);
+        Self { cameras, tlss, log_level, restart }
+    }
+
+    /// Names of what a running agent takes over: `channel.0` for the camera of that channel, `tlss`,
+    /// `log.level`.
+    pub fn now(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.cameras.iter().map(|n| format!("channel.{n}")).collect();
+        names.extend(self.tlss.then(|| "tlss".into()));
+        names.extend(self.log_level.then(|| "log.level".into()));
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\
+        [cloud]\nurl = 'ws://h/'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+        [device]\nmodel = 'nvr'\n\
+        [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://h/a'\nusername = 'u'\nweb = 'http://h'\n\
+        ring_bytes = 1048576\n\
+        [[channel]]\nbackend = 'emulator'\n\
+        [record]\nspool_dir = '/s'\n[runtime]\nmemory_limit = 99999999\n[tlss]\nport = 1\nserver = 'h'\n";
+
+    /// The names of what differs after `key` was set.
+    fn after(key: &str, value: &str) -> Differences {
+        let text = super::super::edit::set(FILE, &key.parse().unwrap(), value).unwrap();
+        let config = text.parse().unwrap_or_else(|e| panic!("{key}: {e}"));
+        Differences::between(&FILE.parse().unwrap(), &config)
+    }
+
+    #[test]
+    fn every_change_is_taken_over_or_needs_a_restart() {
+        for (key, value) in [
+            ("log.level", "'debug'"),
+            ("channel.0.main", "'rtsp://h/b'"),
+            ("channel.0.username", "'v'"),
+            ("channel.0.password", "'p'"),
+            ("channel.0.transport", "'udp'"),
+            ("channel.0.describe_seconds", "1"),
+            ("channel.0.first_packet_seconds", "1"),
+            ("channel.0.silence_seconds", "1"),
+            ("channel.0.login_follows_redirects", "true"),
+            ("channel.0.web", "'http://h:81'"),
+            ("channel.0.snapshot", "'/p'"),
+            ("channel.0.web_cgi", "false"),
+            ("channel.0.bitrate", "1"),
+            ("channel.1.sub_bitrate", "1"),
+            ("channel.1.command", "['x']"),
+        ] {
+            let name = match key.split_once(".1.").or(key.split_once(".0.")) {
+                Some((section, _)) => format!("{section}.{}", &key[section.len() + 1..][..1]),
+                None => key.to_owned(),
+            };
+            let found = after(key, value);
+            assert_eq!(found.now(), [name], "{key}");
+        }
+        for (key, value) in [
+            ("cloud.url", "'ws://i/'"),
+            ("cloud.login_code", "'d'"),
+            ("cloud.login_passwd", "'q'"),
+            ("cloud.hardware_model", "'m'"),
+            ("cloud.firmware_model", "'m'"),
+            ("cloud.ca_file", "'f'"),
+            ("cloud.stop_publish_on_disconnect", "false"),
+            ("cloud.accept_bare_answers", "true"),
+            ("channel.0.ring_bytes", "2097152"),
+            ("channel.0.always_on", "['main']"),
+            ("channel.1.quality", "{ hd = 'sub' }"),
+            ("publish.retry_seconds", "1"),
+            ("publish.linger_seconds", "1"),
+            ("record.disconnect_seconds", "1"),
+            ("record.spool_dir", "'/t'"),
+            ("record.spool", "'always'"),
+            ("record.spool_limit", "1048576"),
+            ("runtime.worker_threads", "1"),
+            ("runtime.read_batch_ms", "1"),
+            ("runtime.memory_limit", "88888888"),
+        ] {
+            let found = after(key, value);
+            assert_eq!(found.now(), [""; 0], "{key}");
+            let restart = found.restart;
+            assert!(
+                restart.iter().any(|name| name.split(' ').next() == Some(key)),
+                "{key}: {restart:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_number_of_channels_and_the_spool_itself_need_a_restart() {
+        let old: Config = FILE.parse().unwrap();
+        let more: Config = format!("{FILE}[[channel]]\nbackend = 'emulator'\n").parse().unwrap();
+        let found = Differences::between(&old, &more);
+        assert_eq!(found.restart[0], "channel (how many there are)");
+        let without: Config = FILE.replace("spool_dir = '/s'", "").parse().unwrap();
+        let found = Differences::between(&old, &without);
+        assert!(found.restart.contains(&"record.spool_dir".to_owned()), "{found:?}");
+    }
+
+    #[test]
+    fn the_hosted_service_is_taken_over_and_its_memory_with_the_next_start() {
+        let found = after("tlss.enable", "true");
+        assert_eq!(found.now(), ["tlss"]);
+        assert_eq!(found.restart, ["runtime.memory_limit (how it is shared out)"]);
+        assert_eq!(after("tlss.port", "2"), Differences::default(), "it is off");
+    }
+}

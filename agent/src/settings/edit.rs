@@ -1,0 +1,191 @@
+//! Changes one value in the text of a configuration file. Every other byte stays, comments among them:
+//! the parser tells where things stand, and the text between them is cut and joined.
+
+use toml::de::DeTable;
+
+use super::key::{Key, Part};
+use super::lines::{eol, indent, line_end, line_start};
+use super::place::{EditError, Entry, Level, Place, entries, find, parse};
+
+/// Some editors begin a file with it.
+const MARK: char = '\u{feff}';
+
+/// The text with `key` set to `value`, which is TOML. A key that is new comes behind the comment that
+/// shows it (`# key = …`), or at the end of its section.
+///
+/// # Errors
+/// The key cannot stand in this text.
+pub(super) fn set(text: &str, key: &Key, value: &str) -> Result<String, EditError> {
+    let root = parse(text)?;
+    match find(text, &root, Level::Root, key.parts(), key)? {
+        Place::Found(found) => {
+            let kept: String =
+                found.comments.iter().map(|line| format!("{line}{}", eol(text))).collect();
+            let line = line_start(text, found.key.start);
+            let parts = [&text[..line], &kept, &text[line..found.value.start], value];
+            Ok(parts.concat() + &text[found.value.end..])
+        }
+        Place::Missing { level: Level::Root, rest: [Part::Name(section), rest @ ..], .. }
+            if !rest.is_empty() && !root.contains_key(section.as_str()) =>
+        {
+            Ok(append(text, &format!("[{section}]"), &[format!("{} = {value}", joined(rest))]))
+        }
+        Place::Missing { level: Level::Inline(braces), table, rest } => {
+            let pair = format!("{} = {value}", joined(rest));
+            Ok(match entries(text, table).last() {
+                Some(last) => {
+                    [&text[..last.value.end], ", ", &pair, &text[last.value.end..]].concat()
+                }
+                None => [&text[..braces.start], "{ ", &pair, " }", &text[braces.end..]].concat(),
+            })
+        }
+        Place::Missing { level, table, rest } => {
+            let name = joined(rest);
+            let (at, indent) = spot(text, &level, table, &name);
+            Ok(insert(text, at, &format!("{indent}{name} = {value}")))
+        }
+        Place::Next { name, rest } => {
+            Ok(append(text, &format!("[[{name}]]"), &[format!("{} = {value}", joined(rest))]))
+        }
+    }
+}
+
+/// The text without `key`; the same where it is not there. A comment behind the value stays.
+///
+/// # Errors
+/// The key cannot stand in this text.
+pub(super) fn unset(text: &str, key: &Key) -> Result<String, EditError> {
+    let root = parse(text)?;
+    let found = match find(text, &root, Level::Root, key.parts(), key) {
+        Ok(Place::Found(found)) => found,
+        Err(section @ EditError::Section(_)) => return Err(section),
+        // Nor is what it would stand in.
+        Ok(_) | Err(_) => return Ok(text.to_owned()),
+    };
+    if let Some(pairs) = &found.pairs {
+        let this = pairs.iter().position(|pair| pair.key == found.key);
+        let this = this.ok_or_else(|| EditError::ByHand(key.to_string()))?;
+        let cut = match (this.checked_sub(1), pairs.get(this + 1)) {
+            (_, Some(next)) => found.key.start..next.key.start,
+            (Some(before), None) => pairs[before].value.end..found.value.end,
+            (None, None) => found.key.start..found.value.end,
+        };
+        return Ok([&text[..cut.start], &text[cut.end..]].concat());
+    }
+    let (start, end) = (line_start(text, found.key.start), line_end(text, found.value.end));
+    let behind = text[found.value.end..end].trim_start_matches([' ', '\t']);
+    let mut kept: String =
+        found.comments.iter().map(|line| format!("{line}{}", eol(text))).collect();
+    if behind.starts_with('#') {
+        kept += indent(text, found.key.start);
+        kept += behind;
+    }
+    Ok([&text[..start], &kept, &text[end..]].concat())
+}
+
+/// Whether `key` has a value in this text.
+pub(super) fn has(text: &str, key: &Key) -> Result<bool, EditError> {
+    let root = parse(text)?;
+    let place = find(text, &root, Level::Root, key.parts(), key);
+    Ok(matches!(place, Ok(Place::Found(_))))
+}
+
+/// How many elements the array of tables `name` has.
+pub(super) fn count(text: &str, name: &str) -> Result<usize, EditError> {
+    let root = parse(text)?;
+    Ok(root.get(name).and_then(|value| value.get_ref().as_array()).map_or(0, |items| items.len()))
+}
+
+/// The text with one more, empty element of the array of tables `name`.
+pub(super) fn extend(text: &str, name: &str) -> String {
+    append(text, &format!("[[{name}]]"), &[])
+}
+
+fn append(text: &str, header: &str, lines: &[String]) -> String {
+    let eol = eol(text);
+    let mut text = text.to_owned();
+    if !text.is_empty() {
+        text += if text.ends_with('\n') { "" } else { eol };
+        text += eol;
+    }
+    for line in [header].into_iter().chain(lines.iter().map(String::as_str)) {
+        text += line;
+        text += eol;
+    }
+    text
+}
+
+fn insert(text: &str, at: usize, line: &str) -> String {
+    let (before, behind) = text.split_at(at);
+    let begun = !before.is_empty() && !before.ends_with(['\n', MARK]);
+    let join = if begun { eol(text) } else { "" };
+    [before, join, line, eol(text), behind].concat()
+}
+
+/// Where a new line of a table belongs, and what it is indented by.
+fn spot<'t>(text: &'t str, level: &Level, table: &DeTable<'_>, name: &str) -> (usize, &'t str) {
+    let entries = entries(text, table);
+    let body = match level {
+        Level::Header(header) => line_end(text, header.end),
+        _ => 0,
+    };
+    if let Some(comment) = shown(text, body, &entries, name) {
+        return (line_end(text, comment), indent(text, comment));
+    }
+    match (entries.last(), level) {
+        (Some(last), _) => (line_end(text, last.value.end), indent(text, last.key.start)),
+        (None, Level::Header(header)) => (body, indent(text, header.start)),
+        (None, _) => (top(text), ""),
+    }
+}
+
+/// The comment of a table's body that shows the key, `# name = …`: where its line begins.
+fn shown(text: &str, body: usize, entries: &[Entry], name: &str) -> Option<usize> {
+    let mut at = body;
+    while at < text.len() {
+        let end = line_end(text, at);
+        let line = text[at..end].trim_start();
+        // Lines of a value are neither comments nor headers, whatever they look like.
+        let within = entries.iter().any(|entry| entry.value.start < at && at < entry.value.end);
+        if !within && line.starts_with('[') {
+            return None;
+        }
+        let key = line.strip_prefix('#').and_then(|line| line.trim_start().strip_prefix(name));
+        if !within && key.is_some_and(|behind| behind.trim_start().starts_with('=')) {
+            return Some(at);
+        }
+        at = end;
+    }
+    None
+}
+
+/// Before the first section of a file whose top level is empty, and before the comment on it.
+fn top(text: &str) -> usize {
+    let mut at = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
+    let mut before = at;
+    while at < text.len() && !text[at..].trim_start().is_empty() {
+        let end = line_end(text, at);
+        match text[at..end].trim() {
+            line if line.starts_with('[') => break,
+            "" => before = end,
+            _ => {}
+        }
+        at = end;
+    }
+    before
+}
+
+fn joined(parts: &[Part]) -> String {
+    let mut names = Vec::new();
+    for part in parts {
+        match part {
+            Part::Name(name) => names.push(name.clone()),
+            Part::Number(number) => names.push(number.to_string()),
+        }
+    }
+    names.join(".")
+}
+
+#[cfg(test)]
+#[path = "edit_tests.rs"]
+mod tests;

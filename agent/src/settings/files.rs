@@ -1,0 +1,193 @@
+//! Exchanges the text of files so that a crash at any moment leaves the old text or the new one.
+//!
+//! The new text goes into a file beside the old one, which is synced, renamed over it, and the folder is
+//! synced. Writers of the same folder take turns by a lock on the folder itself, which leaves nothing
+//! behind and which the system lifts when its holder dies.
+
+use std::ffi::OsString;
+use std::fs;
+use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Longest wait for another writer.
+const TURN: Duration = Duration::from_secs(5);
+/// Between two looks whether the other one is done.
+const LOOK: Duration = Duration::from_millis(20);
+/// Nobody else may read a text before its file has the mode of the old one.
+const OURS: u32 = 0o600;
+/// What a mode allows the file's group.
+const GROUP: u32 = 0o070;
+
+/// Why a file keeps its text.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}: {source}; {advice}", .file.display())]
+pub struct WriteError {
+    /// Its path.
+    pub file: PathBuf,
+    what: &'static str,
+    /// What the system said.
+    pub source: io::Error,
+    advice: &'static str,
+}
+
+/// A file that is to be exchanged; where the path is a link, what it points to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    path: PathBuf,
+    folder: PathBuf,
+}
+
+/// A turn to write. Dropping it ends the turn.
+pub(super) struct Turn {
+    _folders: Vec<File>,
+}
+
+/// A new text that is on the disk and not yet in force. Dropping it removes it.
+pub(super) struct Draft<'a> {
+    target: &'a Target,
+    path: PathBuf,
+    folder: File,
+    placed: bool,
+}
+
+impl Target {
+    /// The file at `path`, which has to exist.
+    ///
+    /// # Errors
+    /// It cannot be found.
+    pub(super) fn new(path: &Path) -> Result<Self, WriteError> {
+        let found = fs::canonicalize(path);
+        let path = found.map_err(|source| failed(path, "cannot be found", source))?;
+        // Only the root has no parent, and that is no file.
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        Ok(Self { path, folder })
+    }
+
+    /// Writes a new text beside the file, with its mode and, where the system allows it, its owner.
+    ///
+    /// # Errors
+    /// The disk is full or read-only, for example. Nothing is left behind.
+    pub(super) fn draft(&self, text: &str) -> Result<Draft<'_>, WriteError> {
+        let failed = |source| failed(&self.path, "cannot be written", source);
+        self.remove_leftover().map_err(failed)?;
+        let folder = File::open(&self.folder).map_err(failed)?;
+        let kept = fs::metadata(&self.path).map_err(failed)?;
+        let path = self.draft_path();
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(OURS).open(&path).map_err(failed)?;
+        let draft = Draft { target: self, path, folder, placed: false };
+        fill(file, text, &kept).map_err(failed)?;
+        Ok(draft)
+    }
+
+    /// What a writer left that was killed.
+    fn remove_leftover(&self) -> io::Result<()> {
+        match fs::remove_file(self.draft_path()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    fn draft_path(&self) -> PathBuf {
+        let mut name = OsString::from(".");
+        name.push(self.path.file_name().unwrap_or_default());
+        name.push(".new");
+        self.folder.join(name)
+    }
+}
+
+impl Turn {
+    /// Waits for a turn in the folders of all targets.
+    ///
+    /// # Errors
+    /// Another writer takes longer than 5 s, or a folder cannot be locked.
+    pub(super) fn wait(targets: &[&Target]) -> Result<Self, WriteError> {
+        let mut folders: Vec<_> = targets.iter().map(|target| &target.folder).collect();
+        // In one order for all writers: none waits for one that waits for it.
+        folders.sort();
+        folders.dedup();
+        let end = Instant::now() + TURN;
+        let locked = folders.into_iter().map(|folder| lock(folder, end));
+        Ok(Self { _folders: locked.collect::<Result<_, _>>()? })
+    }
+}
+
+impl Draft<'_> {
+    /// Puts the new text in force. A crash from here on leaves the old text or this one.
+    ///
+    /// # Errors
+    /// The file cannot be exchanged and keeps its text.
+    pub(super) fn place(mut self) -> Result<(), WriteError> {
+        let failed = |source| failed(&self.target.path, "cannot be replaced", source);
+        fs::rename(&self.path, &self.target.path).map_err(failed)?;
+        self.placed = true;
+        // The new text is in force. Where the folder cannot be synced, it is as sure as the system makes it.
+        if let Err(e) = self.folder.sync_all() {
+            log::warn!("{}: its folder cannot be synced: {e}", self.target.path.display());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.placed {
+            // What stays is removed by the next writer.
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+fn lock(folder: &Path, end: Instant) -> Result<File, WriteError> {
+    let failed = |source| failed(folder, "cannot be locked", source);
+    let file = File::open(folder).map_err(failed)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= end => {
+                let busy = io::Error::new(io::ErrorKind::WouldBlock, "another program changes it");
+                return Err(failed(busy));
+            }
+            Err(TryLockError::WouldBlock) => sleep(LOOK),
+        }
+    }
+}
+
+fn fill(mut file: File, text: &str, kept: &Metadata) -> io::Result<()> {
+    file.write_all(text.as_bytes())?;
+    let mut mode = kept.mode() & 0o7777;
+    let ours = file.metadata()?;
+    if (ours.uid(), ours.gid()) != (kept.uid(), kept.gid()) {
+        // Only root gives files away; the group alone may be allowed.
+        let given = fchown(&file, Some(kept.uid()), Some(kept.gid()))
+            .or_else(|_| fchown(&file, None, Some(kept.gid())));
+        if given.is_err() {
+            // What one group may read is not for another one.
+            mode &= !GROUP;
+        }
+    }
+    // Behind the owner: a change of that takes bits of the mode away.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+fn failed(file: &Path, what: &'static str, source: io::Error) -> WriteError {
+    let advice = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "nothing was changed: make room"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "nothing was changed: mount it writable",
+        io::ErrorKind::PermissionDenied => "nothing was changed: run as its owner or as root",
+        io::ErrorKind::WouldBlock => "nothing was changed: try again",
+        io::ErrorKind::ResourceBusy => {
+            "nothing was changed: it is mounted by itself; mount its folder instead"
+        }
+        _ => "nothing was changed",
+    };
+    WriteError { file: file.to_owned(), what, source, advice }
+}

@@ -1,0 +1,114 @@
+//! The name of a setting, such as `log.level` or `channel.0.main`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Most parts of a name: `channel.0.quality.hd` has four.
+const PARTS: usize = 4;
+
+/// Where a value stands in a configuration: sections, the numbers of channels, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key(Vec<Part>);
+
+/// One step from the top of a file to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A key of a table.
+    Name(String),
+    /// An element of an array of tables, counted from 0.
+    Number(usize),
+}
+
+/// Why a name is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no name of a setting: expected e.g. log.level or channel.0.main")]
+pub struct KeyError(String);
+
+impl Key {
+    /// From the top down; never empty.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    /// The number of the channel, where it is a key of one.
+    pub(super) fn number(&self) -> Option<usize> {
+        self.0.iter().find_map(|part| match part {
+            Part::Number(number) => Some(*number),
+            Part::Name(_) => None,
+        })
+    }
+
+    /// The names alone, without numbers, joined by dots: `channel.main`.
+    pub(super) fn general(&self) -> String {
+        let mut names = Vec::new();
+        for part in &self.0 {
+            if let Part::Name(name) = part {
+                names.push(name.as_str());
+            }
+        }
+        names.join(".")
+    }
+}
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let part = |text: &str| match text.parse() {
+            Ok(number) => Some(Part::Number(number)),
+            Err(_) if bare(text) => Some(Part::Name(text.to_owned())),
+            Err(_) => None,
+        };
+        let parts: Option<Vec<Part>> = text.split('.').map(part).collect();
+        match parts {
+            Some(parts) if parts.len() <= PARTS && ends_are_names(&parts) => Ok(Self(parts)),
+            _ => Err(KeyError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, part) in self.0.iter().enumerate() {
+            let dot = if n > 0 { "." } else { "" };
+            match part {
+                Part::Name(name) => write!(f, "{dot}{name}")?,
+                Part::Number(number) => write!(f, "{dot}{number}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What TOML takes as a key without quotes.
+fn bare(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)
+}
+
+fn ends_are_names(parts: &[Part]) -> bool {
+    let ends = [parts.first(), parts.last()];
+    ends.iter().all(|end| matches!(end, Some(Part::Name(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_written_alike() {
+        for text in ["version", "log.level", "channel.0.main", "channel.12.quality.hd"] {
+            assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
+        }
+        assert_eq!("channel.12.quality.hd".parse::<Key>().unwrap().general(), "channel.quality.hd");
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for text in
+            ["", ".", "log.", "channel.0", "0.main", "a.b.c.d.e", "log.le vel", "[log]", "a=b"]
+        {
+            assert!(text.parse::<Key>().unwrap_err().to_string().contains("log.level"), "{text}");
+        }
+    }
+}

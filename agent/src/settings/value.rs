@@ -1,0 +1,97 @@
+//! The value of a setting as it is written into a file.
+
+use toml::de::{DeTable, DeValue};
+
+/// Why a value cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its value begins like TOML and is none: {0}")]
+pub struct ValueError(String);
+
+/// TOML for what a person typed: TOML stays as it is, anything else becomes a string. The text is not
+/// repeated in errors: it may be a secret.
+///
+/// # Errors
+/// It begins with a quote or a bracket and cannot be read.
+pub(super) fn toml(typed: &str) -> Result<String, ValueError> {
+    let trimmed = typed.trim();
+    match read(trimmed) {
+        Ok(true) => Ok(trimmed.to_owned()),
+        Err(message) if trimmed.starts_with(['"', '\'', '[', '{']) => Err(ValueError(message)),
+        _ => Ok(quoted(typed)),
+    }
+}
+
+/// TOML for a string.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted += &format!("\\u{:04X}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
+
+/// Whether a text is one TOML value of a kind that some setting has, with nothing around it.
+fn read(text: &str) -> Result<bool, String> {
+    const BEFORE: &str = "v = ";
+    let line = format!("{BEFORE}{text}");
+    let table = DeTable::parse(&line).map_err(|e| e.message().to_owned())?.into_inner();
+    let values: Vec<_> = table.iter().map(|(_, value)| value).collect();
+    let [value] = values[..] else { return Err("more than one value".into()) };
+    if value.span() != (BEFORE.len()..line.len()) {
+        return Err("more than a value".into());
+    }
+    // Times and fractions are words here: no setting has such a value.
+    Ok(!matches!(value.get_ref(), DeValue::Datetime(_) | DeValue::Float(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn toml_stays_and_words_become_strings() {
+        for (typed, want) in [
+            ("true", "true"),
+            (" 0x10 ", "0x10"),
+            ("'a b'", "'a b'"),
+            ("[ 'main',\n 'sub' ]", "[ 'main',\n 'sub' ]"),
+            ("{ hd = 'main' }", "{ hd = 'main' }"),
+            ("debug", "\"debug\""),
+            ("rtsp://u:p@10.0.0.2/a?b=c#d", "\"rtsp://u:p@10.0.0.2/a?b=c#d\""),
+            ("00:13:23:A0:07:AD", "\"00:13:23:A0:07:AD\""),
+            ("12:30:00", "\"12:30:00\""),
+            ("1.5", "\"1.5\""),
+            ("inf", "\"inf\""),
+            ("", "\"\""),
+            ("a\\b\"c", "\"a\\\\b\\\"c\""),
+            ("1\n[log]", "\"1\\u000A[log]\""),
+            ("true # so", "\"true # so\""),
+        ] {
+            assert_eq!(toml(typed).as_deref(), Ok(want), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_begins_like_toml_has_to_be_toml() {
+        for typed in ["\"canary", "'canary' x", "[canary", "{ canary }", "'a'\ncanary = 1"] {
+            let error = toml(typed).unwrap_err().to_string();
+            assert!(!error.contains("canary"), "{typed}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_string_in_quotes(text in any::<String>()) {
+            let line = format!("v = {}", quoted(&text));
+            let table = DeTable::parse(&line).unwrap().into_inner();
+            let (_, value) = table.iter().next().unwrap();
+            prop_assert_eq!(value.get_ref().as_str(), Some(&*text));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One exchange: a connection, a request, the head of its answer, and the body within its limit.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::StatusCode;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper::ext::ReasonPhrase;
+use hyper::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE,
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::request::Request;
+use crate::{Answer, Error, Kind, Result};
+
+/// Bytes of an answer's status line and headers.
+const HEAD_LIMIT: usize = 64 * 1024;
+
+/// An answer of which the head has come.
+pub(super) struct Response {
+    op: &'static str,
+    response: hyper::Response<Incoming>,
+    /// Drives the connection; it ends when this is dropped.
+    _connection: JoinSet<hyper::Result<()>>,
+}
+
+/// What a camera answered in the place of what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the camera answered {0}")]
+pub(super) struct Unexpected(pub(super) String);
+
+/// Connects to a server and sends it one request, with the value of an `Authorization` header.
+///
+/// # Errors
+/// `Invalid` for a request that HTTP cannot carry, `Offline` without a connection, `Other` for a head
+/// that is broken or above 64 KiB.
+pub(super) async fn send(
+    op: &'static str,
+    host: &str,
+    port: u16,
+    request: &Request,
+    authorization: Option<&str>,
+) -> Result<Response> {
+    let request = encode(op, host, port, request, authorization)?;
+    let tcp = TcpStream::connect((host, port)).await;
+    let tcp = tcp.map_err(|e| Error::new(op, Kind::Offline).because(e))?;
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEAD_LIMIT)
+        .handshake(TokioIo::new(tcp))
+        .await
+        .map_err(|e| Error::new(op, Kind::Offline).because(e))?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    match sender.send_request(request).await {
+        Ok(response) => Ok(Response { op, response, _connection: tasks }),
+        Err(e) => Err(Error::new(op, Kind::Other).because(e)),
+    }
+}
+
+fn encode(
+    op: &'static str,
+    host: &str,
+    port: u16,
+    request: &Request,
+    authorization: Option<&str>,
+) -> Result<hyper::Request<Full<Bytes>>> {
+    let authority =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let mut builder = hyper::Request::builder()
+        .method(request.method.as_str())
+        .uri(&*request.target)
+        .header(HOST, authority)
+        .header(USER_AGENT, "ivt-agent")
+        .header(ACCEPT_ENCODING, "identity")
+        .header(CONNECTION, "close");
+    if let Some(body) = &request.body {
+        builder = builder.header(CONTENT_TYPE, &*body.content_type);
+    }
+    if let Some(authorization) = authorization {
+        builder = builder.header(AUTHORIZATION, authorization);
+    }
+    let encoded = builder.body(Full::new(request.bytes()));
+    let encoded = encoded.map_err(|e| Error::new(op, Kind::Invalid).because(e))?;
+    // Another form than that of the login's `uri`, and a fragment, would be sent as something else.
+    let sent = encoded.uri().path_and_query().map(|sent| sent.as_str());
+    match request.target.starts_with('/') && sent == Some(&*request.target) {
+        true => Ok(encoded),
+        false => Err(Error::new(op, Kind::Invalid)),
+    }
+}
+
+impl Response {
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The values of the `WWW-Authenticate` headers that are text.
+    pub(super) fn challenges(&self) -> impl Iterator<Item = &str> {
+        let values = self.response.headers().get_all(WWW_AUTHENTICATE).iter();
+        values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
+    }
+
+    /// The whole answer. `limit`: bytes of its body.
+    ///
+    /// # Errors
+    /// `Other` for a body that is broken or above the limit.
+    pub(super) async fn read(self, limit: usize) -> Result<Answer> {
+        let Self { op, response, _connection } = self;
+        let (head, body) = response.into_parts();
+        let reason = match head.extensions.get::<ReasonPhrase>() {
+            Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+            None => head.status.canonical_reason().unwrap_or_default().to_owned(),
+        };
+        let headers = head.headers.iter();
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > limit {
+            return Err(too_long(op, limit));
+        }
+        // In one piece from the beginning: to join pieces later takes the memory twice.
+        let (mut body, mut whole) = (Limited::new(body, limit), BytesMut::with_capacity(announced));
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| match e.downcast::<hyper::Error>() {
+                Ok(e) => Error::new(op, Kind::Other).because(*e),
+                Err(_) => too_long(op, limit),
+            })?;
+            if let Ok(data) = frame.into_data() {
+                whole.extend_from_slice(&data);
+            }
+        }
+        Ok(Answer { status: head.status.as_u16(), reason, headers, body: whole.freeze() })
+    }
+}
+
+fn too_long(op: &'static str, limit: usize) -> Error {
+    Error::new(op, Kind::Other).because(Unexpected(format!("more than {limit} bytes")))
+}
