@@ -11,13 +11,13 @@ use crate::deadlines::HANDLER;
 /// What became of the cloud's events since the start of the agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventCounts {
-    /// Carried out.
+    /// Events that were carried out.
     pub served: u64,
-    /// Understood, but the device lacks the ability.
+    /// Events that were understood, and the device lacks the ability.
     pub unsupported: u64,
-    /// Known, but with params that cannot be read or name no channel, or not carried out.
+    /// Events that were not carried out: params that cannot be read, no such channel, a camera that failed.
     pub failed: u64,
-    /// Not in the specification.
+    /// Events that are not in the specification.
     pub unknown: u64,
 }
 
