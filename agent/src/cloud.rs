@@ -37,7 +37,7 @@ pub enum State {
     Online,
     /// The next attempt is due at this moment.
     Waiting {
-        /// When.
+        /// When the next attempt begins.
         until: Instant,
         /// The cloud does not take our login.
         wrong_login: bool,

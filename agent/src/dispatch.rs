@@ -17,15 +17,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Handle;
+use crate::deadlines::{HANDLER, START_HANDLER};
 use crate::reload::CurrentDevice;
 use refusals::{About, Refusals};
 
 pub use events::EventCounts;
-
-/// A handler that takes longer is given up.
-const DEADLINE: Duration = Duration::from_secs(8);
-/// Starting a stream may take longer, but the cloud has its answer within 10 s.
-const PUBLISH_DEADLINE: Duration = Duration::from_millis(9_800);
 
 /// Serves the cloud's requests and events.
 pub struct Dispatch {
@@ -65,16 +61,16 @@ impl Dispatch {
     async fn serve(&self, call: Call, until: Instant) -> Result<Value, RpcError> {
         match call {
             Call::RtmpPublish(request) => {
-                within(PUBLISH_DEADLINE, until, publish::start(self, request?)).await
+                within(START_HANDLER, until, publish::start(self, request?)).await
             }
             Call::RtmpStopPublish(request) => {
-                within(DEADLINE, until, publish::stop(self, request?)).await
+                within(HANDLER, until, publish::stop(self, request?)).await
             }
             Call::StartCloudRecord(request) => {
-                within(PUBLISH_DEADLINE, until, record::start(self, request?)).await
+                within(START_HANDLER, until, record::start(self, request?)).await
             }
             Call::StopCloudRecord(request) => {
-                within(DEADLINE, until, record::stop(self, request?)).await
+                within(HANDLER, until, record::stop(self, request?)).await
             }
             // Also where the params make no sense: nothing here would read them.
             other => Err(unsupported(other.method())),
@@ -168,7 +164,7 @@ mod tests {
         let params = json!({"channel": 0, "stream_id": "s"});
         let error = answer(&dispatch, "RTMPStopPublish", params).await.unwrap_err();
         assert_eq!(error.code, RpcError::INTERNAL);
-        assert_eq!(start.elapsed().as_secs(), DEADLINE.as_secs());
+        assert_eq!(start.elapsed().as_secs(), HANDLER.as_secs());
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ pub mod check;
 pub mod clock;
 pub mod cloud;
 pub mod config;
+pub mod deadlines;
 mod device;
 pub mod dispatch;
 pub mod logger;

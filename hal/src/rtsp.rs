@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How long a camera may take to accept a connection.
-const REACH_TIMEOUT: Duration = Duration::from_secs(4);
+pub const REACH_TIMEOUT: Duration = Duration::from_secs(4);
 const RTSP_PORT: u16 = 554;
 const RTSPS_PORT: u16 = 322;
 

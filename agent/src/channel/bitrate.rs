@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::Refusal;
 
 /// How long an unknown bit rate is measured.
-const MEASURE: Duration = Duration::from_secs(3);
+const MEASURE: Duration = crate::deadlines::BITRATE_MEASURE;
 
 /// Asks the encoder for its bit rate or, where it has none, measures it. Somebody must read `pull`
 /// meanwhile.

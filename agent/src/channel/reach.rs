@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// Between two questions. An NVR's cameras are not all asked in the same moment.
 const PERIOD: std::ops::Range<Duration> = Duration::from_secs(28)..Duration::from_secs(32);
 /// A camera that has not answered by then is away.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = crate::deadlines::REACH;
 
 /// Writes what is known to `known`, for ever, over the `None` of the start. Asks the camera at once.
 pub(super) async fn observe(

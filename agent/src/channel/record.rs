@@ -21,7 +21,7 @@ use crate::record::session::{self, Session};
 use crate::shutdown::Stop;
 
 /// The cloud has its answer in time, whatever the camera does.
-const START: Duration = Duration::from_secs(9);
+const START: Duration = crate::deadlines::RECORDING_START;
 
 /// What the channel's task is asked.
 pub(super) enum Command {

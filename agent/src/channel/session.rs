@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::HEALTH;
 
 /// How long a stream may take to start: the cloud has its answer within 10 s.
-pub const START: Duration = Duration::from_millis(9_500);
+pub const START: Duration = crate::deadlines::STREAM_START;
 
 /// What is known of the channel's live stream.
 #[derive(Debug)]

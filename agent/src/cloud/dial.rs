@@ -18,9 +18,9 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use super::login::Login;
 use crate::tls::Trust;
 
-/// For name, connection, TLS and upgrade together.
+/// How long name lookup, connection, TLS and upgrade may take together.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Sent bytes unacknowledged for so long end the connection.
+/// A connection whose sent bytes are not acknowledged for so long ends.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Any byte stream a WebSocket can run on.
@@ -35,6 +35,10 @@ pub type Socket = WebSocketStream<Box<dyn Transport>>;
 #[async_trait]
 pub trait Dial: Send + Sync {
     /// One attempt, logged in at its end. Takes at most 10 s.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed, see [`DialError`].
     async fn dial(&self) -> Result<Socket, DialError>;
 }
 
@@ -44,7 +48,7 @@ pub enum DialError {
     /// The name has no address.
     #[error("the name {host} cannot be resolved: {source}; check cloud.url and the DNS server")]
     Resolve {
-        /// From the configuration.
+        /// The host in the configuration.
         host: String,
         /// What the resolver said.
         source: io::Error,
@@ -62,7 +66,7 @@ pub enum DialError {
     Tls {
         /// Whom the certificate has to name.
         host: String,
-        /// What failed.
+        /// What failed in TLS.
         source: TlsError,
     },
     /// HTTP 401 or 403.
@@ -77,7 +81,7 @@ pub enum DialError {
         /// What came instead.
         received: String,
     },
-    /// Too slow.
+    /// The attempt took longer than 10 s.
     #[error("not connected within {} s", DIAL_TIMEOUT.as_secs())]
     Timeout,
 }
@@ -115,7 +119,11 @@ impl Dial for TcpDial {
     }
 }
 
-/// Logs in on an open byte stream. Bounded by the caller.
+/// Logs in on an open byte stream. The caller limits the time.
+///
+/// # Errors
+///
+/// The login was refused, or the answer is no WebSocket.
 pub async fn upgrade(login: &Login, stream: Box<dyn Transport>) -> Result<Socket, DialError> {
     let request = login.request().map_err(|e| refused(*e))?;
     let answer = client_async_with_config(request, stream, Some(limits())).await;

@@ -17,18 +17,12 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use super::calls::{Answer, CallError, CallQueue, OpenQueue, Waiting};
 use super::dial::Socket;
 use super::status::Board;
+use crate::deadlines::{KEEPALIVE, SEND, SPARE};
 use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
 
-/// How often the cloud hears of us.
-pub const KEEPALIVE: Duration = Duration::from_secs(10);
-/// A cloud that has not taken a message by then no longer reads.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// A handler has that much less time than its request, so that what it did is also what the cloud is
-/// told.
-const SPARE: Duration = Duration::from_millis(500);
 /// Without a deadline the timer is set to some far moment.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -51,7 +45,7 @@ pub(super) enum Reason {
     Violation(#[from] Violation),
     #[error("expected a text message, received a binary one")]
     Binary,
-    #[error("the cloud took no message for {} s", SEND_TIMEOUT.as_secs())]
+    #[error("the cloud took no message for {} s", SEND.as_secs())]
     Stalled,
     #[error("the agent stops")]
     Stopped,
@@ -243,7 +237,7 @@ impl Link {
 }
 
 async fn write(mut sink: Sink, text: String) -> Result<Sink, Reason> {
-    match timeout(SEND_TIMEOUT, sink.send(Message::text(text))).await {
+    match timeout(SEND, sink.send(Message::text(text))).await {
         Ok(Ok(())) => Ok(sink),
         Ok(Err(e)) => Err(e.into()),
         Err(_) => Err(Reason::Stalled),

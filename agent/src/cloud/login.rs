@@ -48,6 +48,10 @@ impl Login {
     }
 
     /// The opening handshake. Its address holds the password: never log it.
+    ///
+    /// # Errors
+    ///
+    /// The address makes no HTTP request.
     pub fn request(&self) -> Result<Request, Box<tungstenite::Error>> {
         self.uri.expose().into_client_request().map_err(Box::new)
     }

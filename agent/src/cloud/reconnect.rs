@@ -25,16 +25,16 @@ pub enum Outcome {
     },
 }
 
-/// What to do about it.
+/// What follows from the end of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Wait for so long.
+    /// How long to wait before the next attempt.
     pub delay: Duration,
     /// The cloud does not take our login: someone should look.
     pub wrong_login: bool,
 }
 
-/// Remembers past outcomes.
+/// Decides when to dial again, from how the attempts so far ended.
 #[derive(Debug)]
 pub struct Reconnect {
     backoff: Backoff,

@@ -5,18 +5,19 @@ use ivt_proto::rpc::message::Event;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{DEADLINE, Dispatch, unsupported};
+use super::{Dispatch, unsupported};
+use crate::deadlines::HANDLER;
 
 /// What became of the cloud's events since the start of the agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventCounts {
-    /// Carried out.
+    /// Events that were carried out.
     pub served: u64,
-    /// Understood, but the device lacks the ability.
+    /// Events that were understood, and the device lacks the ability.
     pub unsupported: u64,
-    /// Known, but with params that cannot be read or name no channel, or not carried out.
+    /// Events that were not carried out: params that cannot be read, no such channel, a camera that failed.
     pub failed: u64,
-    /// Not in the specification.
+    /// Events that are not in the specification.
     pub unknown: u64,
 }
 
@@ -24,8 +25,8 @@ impl Dispatch {
     /// Serves one event, within 8 s. It waits for no request, and no request waits for it.
     pub async fn event(&self, event: Event) {
         let (name, known) = (event.event().to_owned(), !matches!(event, Event::Unknown(_)));
-        let done = timeout(DEADLINE, self.carry_out(&name, event)).await.unwrap_or_else(|_| {
-            Err(RpcError::internal(format!("not finished within {} s", DEADLINE.as_secs())))
+        let done = timeout(HANDLER, self.carry_out(&name, event)).await.unwrap_or_else(|_| {
+            Err(RpcError::internal(format!("not finished within {} s", HANDLER.as_secs())))
         });
         self.events.send_modify(|counts| match &done {
             Ok(()) => counts.served += 1,

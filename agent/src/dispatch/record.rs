@@ -17,11 +17,11 @@ const START: &str = "StartCloudRecord";
 
 /// Longest name of a session, in bytes: it is repeated in every Keepalive.
 const SESSION_ID: usize = 128;
-/// Bytes that the names of current clouds have.
+/// Length of the sessions' names of current clouds, in bytes.
 const USUAL_SESSION_ID: usize = 22;
-/// Longest segment, s.
+/// Longest segment that is taken, in seconds.
 const DURATION: u32 = 3600;
-/// Smallest limit of a segment, bytes: less does not hold one picture.
+/// Smallest size limit of a segment that is taken, in bytes: less does not hold one picture.
 const SIZE: u64 = 64 << 10;
 
 pub(super) async fn start(dispatch: &Dispatch, request: StartCloudRecord) -> Result<(), RpcError> {

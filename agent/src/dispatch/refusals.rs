@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use ivt_proto::rpc::{RpcError, Subject};
 use tokio::time::{Duration, Instant};
 
-/// So many are remembered.
+/// So many refusals are remembered.
 const MOST: usize = 64;
 /// Lines of the log within a minute: whoever asks for something new each time fills no flash.
 const LINES: u32 = 20;
@@ -19,7 +19,7 @@ pub(super) struct Refusals(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     newest: VecDeque<Refusal>,
-    /// When the first of these lines was written.
+    /// When the first of the `lines` was written.
     since: Option<Instant>,
     lines: u32,
     unsaid: u64,
@@ -31,10 +31,10 @@ struct Refusal {
     error: String,
 }
 
-/// Requests that agree in it are the same one again.
+/// What a request was about. A request that equals an earlier one here is the same one again.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct About {
-    /// Its name, shortened.
+    /// The method's name, shortened.
     pub(super) method: String,
     pub(super) subject: Subject,
 }

@@ -14,7 +14,7 @@ use crate::config::{self, SpoolMode};
 use crate::tls::Trust;
 
 /// A spool that is only just being opened is waited for so long.
-const OPENING: Duration = Duration::from_secs(3);
+const OPENING: Duration = crate::deadlines::SPOOL_OPENING;
 
 /// Clones are the same.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub struct RpcError {
     /// One of the constants below; other peers use other numbers too.
     pub code: i64,
-    /// For a person to read.
+    /// A text for a person to read.
     pub msg: String,
 }
 
@@ -31,7 +31,7 @@ impl RpcError {
         Self { code, msg: msg.into() }
     }
 
-    /// Code 1.
+    /// An error with code 1.
     pub fn internal(msg: impl Into<String>) -> Self {
         Self::new(Self::INTERNAL, msg)
     }

@@ -21,11 +21,11 @@ pub struct Ticket {
 /// A request of theirs that may start now.
 #[derive(Debug)]
 pub struct Incoming {
-    /// To answer it with.
+    /// What the request is answered with.
     pub ticket: Ticket,
     /// What is asked for, read as far as it can be.
     pub call: Call,
-    /// What it is about, for the log.
+    /// What the request is about, for the log.
     pub subject: Subject,
     /// An answer after this moment changes nothing: the other side has been told of an error.
     pub deadline: Instant,
@@ -46,20 +46,20 @@ pub(super) struct Inbox {
 struct Queued {
     header: Header,
     call: Call,
-    /// Of the recording or live stream it is about.
+    /// The name of the recording or live stream it is about.
     session: Option<String>,
 }
 
 struct Started {
     header: Header,
-    /// The text to send; none: it runs.
+    /// The text to send; `None` while the request runs.
     answer: Option<String>,
 }
 
 struct Header {
     seq: Number,
     deadline: Instant,
-    /// The channel it concerns; none: the whole device.
+    /// The channel the request concerns; `None`: the whole device.
     channel: Option<Number>,
 }
 

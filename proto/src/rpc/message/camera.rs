@@ -7,56 +7,56 @@ use super::{DaySeconds, Percent, StartStop};
 /// RebootChannel: restart a camera.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RebootChannel {
-    /// Which.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
 }
 
 /// GetPTZPresetList: which presets are there?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetPtzPresetList {
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
 }
 
 /// A position the camera knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PtzPreset {
-    /// For people.
+    /// Its name, for people to read.
     pub name: String,
-    /// For GotoPTZPreset.
+    /// Its token, which GotoPTZPreset names.
     pub token: String,
 }
 
 /// GetPTZPresetTourList: which tours are there?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetPtzPresetTourList {
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
 }
 
 /// A tour of presets the camera knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PtzTour {
-    /// For people.
+    /// Its name, for people to read.
     pub name: String,
-    /// For CtrlPTZPresetTour.
+    /// Its token, which CtrlPTZPresetTour names.
     pub token: String,
 }
 
 /// CtrlPTZ: move, zoom or stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CtrlPtz {
-    /// Which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// What to do.
+    /// The movement.
     pub op: PtzOp,
-    /// See [`speed`](Self::speed).
+    /// The speed as it was sent: see [`speed`](Self::speed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<i64>,
 }
 
 impl CtrlPtz {
-    /// How fast to move: 100, the fastest, unless `value` says otherwise. Nothing to a stop.
+    /// How fast to move, in percent: 100, the fastest, unless `value` says otherwise. A stop has no speed.
     pub fn speed(&self) -> Percent {
         Percent::clamp(self.value.unwrap_or(100))
     }
@@ -74,17 +74,17 @@ pub enum PtzOp {
     Left,
     /// Pan right.
     Right,
-    /// Both.
+    /// Tilt up and pan left.
     UpLeft,
-    /// Both.
+    /// Tilt up and pan right.
     UpRight,
-    /// Both.
+    /// Tilt down and pan left.
     DownLeft,
-    /// Both.
+    /// Tilt down and pan right.
     DownRight,
-    /// Closer.
+    /// Zoom in.
     ZoomIn,
-    /// Wider.
+    /// Zoom out.
     ZoomOut,
     /// End any movement.
     Stop,
@@ -93,91 +93,91 @@ pub enum PtzOp {
 /// GotoPTZPreset: go to a preset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GotoPtzPreset {
-    /// Which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// From [`PtzPreset`].
+    /// The token of a [`PtzPreset`].
     pub token: String,
 }
 
 /// CtrlPTZPresetTour: start or stop a tour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CtrlPtzPresetTour {
-    /// Which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// From [`PtzTour`]; nothing to a stop, then it may be empty or absent.
+    /// The token of a [`PtzTour`]; it may be empty or absent in a stop.
     #[serde(default)]
     pub token: String,
-    /// Which of the two.
+    /// Whether to start or to stop it.
     pub op: StartStop,
 }
 
 /// CtrlPTZPatrol: start or stop the patrol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CtrlPtzPatrol {
-    /// Which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// Which of the two.
+    /// Whether to start or to stop it.
     pub op: StartStop,
 }
 
 /// AlarmMoveDetectConfig: motion detection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmMoveDetectConfig {
-    /// Which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// Off: no alarm is reported.
+    /// Whether alarms are reported at all.
     pub enable: bool,
-    /// When it is armed each day.
+    /// When the detection is armed each day.
     #[serde(default = "DaySeconds::start")]
     pub start: DaySeconds,
-    /// When it is disarmed each day; before `start`: on the day after.
+    /// When the detection is disarmed each day; a time before `start` is one of the next day.
     #[serde(default = "DaySeconds::end")]
     pub end: DaySeconds,
-    /// 100 is the most sensitive.
+    /// Its sensitivity; 100 is the highest.
     pub sensitivity: Percent,
-    /// How long all must be quiet before the alarm ends, s.
+    /// How long nothing may be detected before the alarm ends, in seconds.
     pub delay: u32,
 }
 
 /// AlarmRectIntrusionDetectConfig: the tripwire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmRectIntrusionDetectConfig {
-    /// Which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// Off: no alarm is reported.
+    /// Whether alarms are reported at all.
     pub enable: bool,
-    /// When it is armed each day.
+    /// When the detection is armed each day.
     #[serde(default = "DaySeconds::start")]
     pub start: DaySeconds,
-    /// When it is disarmed each day; before `start`: on the day after.
+    /// When the detection is disarmed each day; a time before `start` is one of the next day.
     #[serde(default = "DaySeconds::end")]
     pub end: DaySeconds,
-    /// 100 is the most sensitive.
+    /// Its sensitivity; 100 is the highest.
     pub sensitivity: Percent,
-    /// How long all must be quiet before the alarm ends, s.
+    /// How long nothing may be detected before the alarm ends, in seconds.
     pub delay: u32,
-    /// Where; none: as it was.
+    /// The rectangle that is watched; none leaves it as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rect: Option<Rect>,
 }
 
-/// Four corners, in percent of the picture from its upper left.
+/// The corners of a rectangle, in percent of the picture from its upper left corner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rect {
-    /// Upper left, x.
+    /// Upper left corner, x.
     pub ulx: Percent,
-    /// Upper left, y.
+    /// Upper left corner, y.
     pub uly: Percent,
-    /// Upper right, x.
+    /// Upper right corner, x.
     pub urx: Percent,
-    /// Upper right, y.
+    /// Upper right corner, y.
     pub ury: Percent,
-    /// Lower left, x.
+    /// Lower left corner, x.
     pub dlx: Percent,
-    /// Lower left, y.
+    /// Lower left corner, y.
     pub dly: Percent,
-    /// Lower right, x.
+    /// Lower right corner, x.
     pub drx: Percent,
-    /// Lower right, y.
+    /// Lower right corner, y.
     pub dry: Percent,
 }

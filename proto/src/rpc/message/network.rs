@@ -6,68 +6,68 @@ use serde::{Deserialize, Serialize};
 /// GetNetConfig: how are the wired interfaces set up?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetNetConfig {
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
 }
 
 /// One wired interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetConfig {
-    /// Of the interface.
+    /// The interface's name.
     pub name: String,
-    /// Its address.
+    /// The interface's IP address.
     pub ip: String,
-    /// The way out.
+    /// The address of the gateway.
     pub gateway: String,
-    /// Its network.
+    /// The network mask.
     pub netmask: String,
-    /// First name server.
+    /// The address of the first name server.
     pub dns1: String,
-    /// Second name server.
+    /// The address of the second name server.
     pub dns2: String,
-    /// Its hardware address.
+    /// The interface's hardware address.
     pub mac: String,
-    /// Whether DHCP set it up.
+    /// Whether DHCP set the interface up.
     pub dhcp: bool,
 }
 
 /// GetWifiStatusAndConfig: how is the wireless interface?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetWifiStatusAndConfig {
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
 }
 
-/// The wireless interface; all but `enable` is there only when it is enabled.
+/// The wireless interface. Where it is off, only `enable` is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WifiStatus {
-    /// Whether it is on.
+    /// Whether the interface is on.
     pub enable: bool,
-    /// Its address.
+    /// The interface's IP address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// The way out.
+    /// The address of the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
-    /// Its network.
+    /// The network mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netmask: Option<String>,
-    /// Whether DHCP sets it up.
+    /// Whether DHCP sets the interface up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dhcp: Option<bool>,
     /// The wireless network's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssid: Option<String>,
-    /// Its password.
+    /// The wireless network's password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// How it encrypts.
+    /// How the wireless network encrypts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypt: Option<String>,
     /// How the connection is, in the camera's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// How strong the signal is; there only when connected.
+    /// How strong the signal is; absent without a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i64>,
 }
@@ -75,12 +75,12 @@ pub struct WifiStatus {
 /// SetWifiConfig: join a wireless network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetWifiConfig {
-    /// Which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// The network's name.
+    /// The wireless network's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssid: Option<String>,
-    /// Its password.
+    /// The wireless network's password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
 }
@@ -88,17 +88,17 @@ pub struct SetWifiConfig {
 /// GetWifiSSIDList: which wireless networks are in reach?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetWifiSsidList {
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
 }
 
 /// One wireless network in reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WifiNetwork {
-    /// Its name.
+    /// The wireless network's name.
     pub ssid: String,
-    /// How strong it is.
+    /// How strong the signal is.
     pub signal: i64,
-    /// How it encrypts.
+    /// How the wireless network encrypts.
     pub encrypt: String,
 }

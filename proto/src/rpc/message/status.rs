@@ -8,9 +8,9 @@ use super::{AlarmKind, ChannelState, DeviceState};
 /// Keepalive: how the device and each of its channels are, every 10 s.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keepalive {
-    /// The device as a whole.
+    /// How the device as a whole is.
     pub state: DeviceState,
-    /// Every channel the device has.
+    /// How each channel of the device is.
     #[serde(default)]
     pub channels: Vec<ChannelStatus>,
 }
@@ -18,17 +18,17 @@ pub struct Keepalive {
 /// One channel in a [`Keepalive`]. The empty spellings `""` and 0 are read as `None` and never sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelStatus {
-    /// Its number, from 0.
+    /// The channel number, from 0.
     pub channel: u32,
-    /// Whether it is reachable, and live.
+    /// Whether the camera can be reached, and a stream is live.
     pub state: ChannelState,
-    /// The stream being published.
+    /// The `stream_id` of the stream that is being published.
     #[serde(default, deserialize_with = "named", skip_serializing_if = "unnamed")]
     pub stream_id: Option<String>,
-    /// The recording session that runs.
+    /// The `session_id` of the recording that runs.
     #[serde(default, deserialize_with = "named", skip_serializing_if = "unnamed")]
     pub record_session: Option<String>,
-    /// One bit per alarm that is raised.
+    /// One bit for each alarm that is raised, numbered as in [`AlarmKind`].
     #[serde(default, deserialize_with = "raised", skip_serializing_if = "calm")]
     pub alarm: Option<u32>,
 }
@@ -36,14 +36,14 @@ pub struct ChannelStatus {
 /// AlarmNotify: an alarm begins or ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmNotify {
-    /// Where.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// What raised it.
+    /// What raised the alarm.
     #[serde(rename = "type")]
     pub kind: AlarmKind,
-    /// Whether it begins or ends.
+    /// Whether the alarm begins or ends.
     pub state: AlarmEdge,
-    /// For a person to read.
+    /// A description for a person to read.
     pub desc: String,
 }
 
@@ -51,9 +51,9 @@ pub struct AlarmNotify {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlarmEdge {
-    /// It begins.
+    /// The alarm begins.
     Start,
-    /// It ends.
+    /// The alarm ends.
     End,
 }
 
@@ -61,7 +61,7 @@ pub enum AlarmEdge {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlarmPicture {
-    /// The address that takes a POST of the alarm's JPEG; empty: none does. May be signed.
+    /// The address to POST the alarm's JPEG to; may be signed. Empty: no picture is wanted.
     pub pic_upload_url: Secret,
 }
 
@@ -69,7 +69,7 @@ pub struct AlarmPicture {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PreviewUrl {
-    /// The address that takes a POST of a JPEG; empty, as from every current cloud: none does. May be signed.
+    /// The address to POST a JPEG to; may be signed. Empty, as from every current cloud: no picture is wanted.
     pub url: Secret,
 }
 
@@ -77,7 +77,7 @@ pub struct PreviewUrl {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Firmware {
-    /// The newest version.
+    /// The version number of the newest firmware.
     pub firmware_model: String,
     /// The address to fetch it from; may be signed.
     pub url: Secret,

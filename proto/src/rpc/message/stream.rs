@@ -8,47 +8,47 @@ use super::Quality;
 /// RTMPPublish: publish one stream of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RtmpPublish {
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// Which of its streams.
+    /// Which of the camera's streams.
     pub quality: Quality,
     /// The RTMP address to publish to; holds a stream key.
     pub url: Secret,
     /// The stream's name in keepalives and in RTMPStopPublish.
     pub stream_id: String,
-    /// The most it may have, bit/s; 0: no limit.
+    /// The highest bit rate the stream may have, in bit/s; 0: no limit.
     pub max_bitrate: u64,
 }
 
 /// RTMPStopPublish: end the publish of that name, if it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RtmpStopPublish {
-    /// The name from RTMPPublish.
+    /// The `stream_id` from RTMPPublish.
     pub stream_id: String,
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
 }
 
 /// StartCloudRecord: record a channel and upload the segments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartCloudRecord {
-    /// The session's name, 22 bytes from current clouds.
+    /// The recording's name in keepalives and in StopCloudRecord; 22 bytes from current clouds.
     pub session_id: String,
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// Which of its streams.
+    /// Which of the camera's streams.
     pub quality: Quality,
-    /// The most it may have, bit/s; 0: no limit.
+    /// The highest bit rate the stream may have, in bit/s; 0: no limit.
     pub max_bitrate: u64,
-    /// Length of a segment, s.
+    /// Length of a segment, in seconds.
     pub seg_duration: u32,
-    /// Limit of a segment, bytes.
+    /// Largest size of a segment, in bytes.
     pub seg_max_size: u64,
     /// How many segments may wait in memory.
     pub seg_max_count: u32,
-    /// How much from before the request to keep, s.
+    /// How much from before the request is recorded too, in seconds.
     pub prerecord_seconds: u32,
-    /// Time stamp of the first segment, Unix s; 0 or negative: the device's clock.
+    /// Time stamp of the first segment, in Unix seconds; 0 or negative: the device's clock tells it.
     pub start_ts: i64,
     /// The HTTP address that is asked for upload addresses, at most 256 bytes from current clouds; may be signed.
     pub cbk_url: Secret,
@@ -57,9 +57,9 @@ pub struct StartCloudRecord {
 /// StopCloudRecord: end the recording of that name, if it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopCloudRecord {
-    /// The name from StartCloudRecord.
+    /// The `session_id` from StartCloudRecord.
     pub session_id: String,
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
 }
 
@@ -74,11 +74,11 @@ pub struct SetRtmpPublishConfig {
 /// One constant publish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RtmpPublishConfig {
-    /// Whether it is on.
+    /// Whether the publish is on.
     pub enable: bool,
-    /// Of which camera.
+    /// The channel number of the camera, from 0.
     pub channel: u32,
-    /// Which of its streams.
+    /// Which of the camera's streams.
     pub quality: Quality,
     /// The RTMP address to publish to; may hold a stream key.
     pub url: Secret,

@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Quality {
-    /// Low.
+    /// Low definition.
     Ld,
-    /// Standard.
+    /// Standard definition.
     Sd,
-    /// High.
+    /// High definition.
     Hd,
-    /// Full high.
+    /// Full high definition.
     Fhd,
 }
 
-/// What a tour or patrol is told.
+/// Whether a tour or a patrol is to start or to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StartStop {
-    /// Begin.
+    /// Start it.
     Start,
-    /// End.
+    /// Stop it.
     Stop,
 }
 

@@ -1,0 +1,80 @@
+//! Every deadline between a request of the cloud and its answer, the longest first. Each work is given up
+//! before the one that waits for it, so that the cloud is told what happened and not that time is over.
+//! Of the rooms below, proto's are given on here; the test compares hal's and media's.
+
+use std::time::Duration;
+
+pub use ivt_proto::rpc::{ANSWER_WITHIN, RESPONSE_TIMEOUT};
+
+/// Between two Keepalives.
+pub const KEEPALIVE: Duration = Duration::from_secs(10);
+/// How long the cloud may take to read a message; then it reads no more.
+pub const SEND: Duration = Duration::from_secs(10);
+/// How much earlier than its answer is due a handler ends, so that what it did is what the cloud is told.
+pub const SPARE: Duration = Duration::from_millis(500);
+/// The handler of a request that starts a stream or a recording: the cloud has its answer within 10 s.
+pub const START_HANDLER: Duration = Duration::from_millis(9_800);
+/// A stream, from the request to its first frame at the server.
+pub const STREAM_START: Duration = Duration::from_millis(9_500);
+/// A recording, from the request to the camera's first frame.
+pub const RECORDING_START: Duration = Duration::from_secs(9);
+/// The handler of any other request, and of an event.
+pub const HANDLER: Duration = Duration::from_secs(8);
+/// A camera that is asked whether it is there.
+pub const REACH: Duration = Duration::from_secs(5);
+/// How long a bit rate that the camera does not tell is measured.
+pub const BITRATE_MEASURE: Duration = Duration::from_secs(3);
+/// How long a recording that starts waits for the spool to be opened.
+pub const SPOOL_OPENING: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use ivt_hal::rtsp::REACH_TIMEOUT;
+    use ivt_media::rtmp;
+
+    use super::*;
+
+    /// Each limit is below the one that waits for it.
+    fn nested(limits: &[(&str, Duration)]) {
+        for pair in limits.windows(2) {
+            let [(outer, longer), (inner, shorter)] = pair else { continue };
+            assert!(shorter < longer, "{inner} ({shorter:?}) ends before {outer} ({longer:?})");
+        }
+    }
+
+    #[test]
+    fn every_work_ends_before_the_one_that_waits_for_it() {
+        let rtmp = rtmp::Options::default();
+        let answer = [
+            ("the cloud's patience", RESPONSE_TIMEOUT),
+            ("the answer", ANSWER_WITHIN),
+            ("a handler that waited", ANSWER_WITHIN - SPARE),
+        ];
+        let promise = ("the answer to a start", Duration::from_secs(10));
+        let start = [promise, ("the handler of a start", START_HANDLER)];
+        let publish = [
+            ("a stream's start", STREAM_START),
+            ("the server's consent", rtmp.establish),
+            ("the server's connection", rtmp.connect),
+        ];
+        let record = [
+            ("a recording's start", RECORDING_START),
+            ("spool and measuring", SPOOL_OPENING + BITRATE_MEASURE),
+        ];
+        let reach = [("a handler", HANDLER), ("reach", REACH), ("hal's reach", REACH_TIMEOUT)];
+        // It serves the hosted service alone: a request over it would bring a limit below HANDLER along.
+        let web = [("a camera's web server", ivt_hal::http::Limits::default().deadline)];
+        nested(&[&answer[..], &start, &publish].concat());
+        nested(&[&answer[..], &start, &record].concat());
+        nested(&[&answer[..], &reach].concat());
+        nested(&[&answer[..], &web].concat());
+        nested(&[&publish[..1], &[("measuring", BITRATE_MEASURE)]].concat());
+    }
+
+    #[test]
+    fn a_dead_cloud_is_noticed_within_31_seconds() {
+        // Its last sign of life may be the answer to a Keepalive, and the next one has to go unanswered.
+        let noticed = KEEPALIVE + RESPONSE_TIMEOUT.max(SEND);
+        assert!(noticed < Duration::from_secs(31), "{noticed:?}");
+    }
+}
