@@ -39,7 +39,7 @@ pub struct Login {
     passed: Option<Scheme>,
     /// How often a nonce was called stale before any login passed.
     stale: u8,
-    /// How many 401 came since a request passed.
+    /// Number of 401 that came since a request passed.
     renewals: u8,
 }
 

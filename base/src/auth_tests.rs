@@ -136,7 +136,7 @@ fn requests_are_counted_for_each_nonce() {
 /// A camera that knows the password or does not, and checks what it is sent.
 struct Camera {
     password: &'static str,
-    /// Its challenges, with `NONCE` in place of the nonce.
+    /// The camera's challenges, with `NONCE` in place of the nonce.
     offers: Vec<&'static str>,
     /// Beginning of the schemes whose answers the camera accepts.
     accepts: &'static str,

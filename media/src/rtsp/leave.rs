@@ -48,8 +48,8 @@ async fn goodbye(mut io: Box<dyn Stream>, bytes: &[u8]) {
     if io.write_all(bytes).await.is_err() || io.flush().await.is_err() {
         return;
     }
-    // With bytes of the camera unread the kernel would reset the connection, and the camera might lose
-    // the request.
+    // The kernel would reset a connection with unread bytes of the camera, and the camera might
+    // lose the request.
     let mut rest = vec![0; 4096];
     while let Ok(read) = io.read(&mut rest).await {
         if read == 0 || answers(rest.get(..read).unwrap_or_default()) {

@@ -193,7 +193,7 @@ fn both_tracks_on_one_channel_are_told_apart_by_their_payload_types() {
 #[test]
 fn sender_reports_bring_sound_and_picture_together() {
     let (mut media, start) = (with_sound(), Instant::now());
-    // By its timestamps the sound begins with the picture; by the wall clock 300 ms before it.
+    // The sound begins with the picture by its timestamps, and 300 ms before it by the wall clock.
     let mut last = Vec::new();
     for n in 0..200u16 {
         let now = start + Duration::from_millis(40) * n.into();

@@ -75,7 +75,7 @@ pub enum TooMuch {
     /// A body that is too long.
     #[error("expected a body of at most {MAX_BODY} bytes, got one of {0}")]
     Body(u64),
-    /// Nothing that could be understood for too long.
+    /// The peer sent nothing that could be understood for too long.
     #[error("expected RTSP, got something else: {0:?}")]
     Noise(String),
 }
