@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::media::{Media, Which};
-use super::message::{Cutter, MAX_BODY, MAX_HEADER, Piece, TooMuch};
+use super::message::{MAX_BODY, MAX_HEADER, Piece, PieceReader, TooMuch};
 use super::session::{Event, Failure, Path, Session};
 use super::udp::Udp;
 use crate::coalesce;
@@ -47,7 +47,7 @@ pub struct Connection {
     pub media: Option<Media>,
     udp: Option<(Udp, [Window; 2])>,
     inbox: Inbox,
-    cutter: Cutter,
+    pieces: PieceReader,
     out: VecDeque<u8>,
     timer: Pin<Box<Sleep>>,
     armed: Instant,
@@ -92,7 +92,7 @@ impl Connection {
             media: None,
             udp: None,
             inbox: Inbox::default(),
-            cutter: Cutter::default(),
+            pieces: PieceReader::default(),
             out: VecDeque::new(),
             timer: Box::pin(sleep(FAR)),
             armed: now + FAR,
@@ -194,7 +194,7 @@ impl Connection {
 
     /// Takes one piece off what was read; false where more must be read first.
     fn cut(&mut self) -> Result<bool, End> {
-        let piece = self.cutter.next(self.inbox.bytes());
+        let piece = self.pieces.next(self.inbox.bytes());
         let len = match piece.map_err(End::TooMuch)? {
             Piece::Partial => return Ok(false),
             Piece::Packet { channel, data, len } => {

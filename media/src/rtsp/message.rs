@@ -83,7 +83,7 @@ pub enum TooMuch {
 /// Cuts bytes into pieces. Keeps how far it has looked, so that no byte is looked at twice however
 /// small the steps in which a message comes.
 #[derive(Debug, Default)]
-pub struct Cutter {
+pub struct PieceReader {
     /// No line of the message at hand ends before this place.
     scanned: usize,
     /// Where the line at hand begins.
@@ -101,7 +101,7 @@ pub struct Cutter {
     heard: bool,
 }
 
-impl Cutter {
+impl PieceReader {
     /// The piece that `bytes` begin with. They must begin where the last piece ended, and grow
     /// until the piece is more than [`Piece::Partial`].
     ///
