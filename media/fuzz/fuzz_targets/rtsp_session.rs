@@ -13,7 +13,7 @@ use ivt_media::rtp::sequence::{Place, Window};
 use ivt_media::rtp::{Packet, is_rtcp};
 use ivt_media::rtsp::media::Media;
 use ivt_media::rtsp::message::{MAX_BODY, MAX_HEADER, Piece, PieceReader};
-use ivt_media::rtsp::session::{Event, Lower, Path, Session};
+use ivt_media::rtsp::session::{Event, Lower, Path, RtspSession};
 use ivt_media::rtsp::{Patience, tracks};
 use ivt_media_fuzz::check::Line;
 use ivt_media_fuzz::memory::Memory;
@@ -35,7 +35,7 @@ const MOST_STEPS: usize = 8;
 
 struct Client {
     memory: Memory,
-    session: Session,
+    session: RtspSession,
     media: Option<Media>,
     windows: Option<[Window; 2]>,
     pieces: PieceReader,
@@ -59,7 +59,7 @@ fuzz_target!(|input: &[u8]| {
     let now = Instant::now();
     let mut client = Client {
         memory,
-        session: Session::new(url, credentials, &Patience::default(), now),
+        session: RtspSession::new(url, credentials, &Patience::default(), now),
         media: None,
         windows: None,
         pieces: PieceReader::default(),

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::media::{Media, Which};
+use super::media::{Media, TrackKind};
 use super::message::{MAX_BODY, MAX_HEADER, Piece, PieceReader, TooMuch};
-use super::session::{Event, Failure, Path, Session};
+use super::session::{Event, Failure, Path, RtspSession};
 use super::udp::Udp;
 use crate::coalesce;
 use crate::frame::Frame;
@@ -42,7 +42,7 @@ pub struct Connection {
     /// Both ends of the connection below.
     pub ends: (SocketAddr, SocketAddr),
     /// What is said.
-    pub session: Session,
+    pub session: RtspSession,
     /// What is sent, once it is known what that will be.
     pub media: Option<Media>,
     udp: Option<(Udp, [Window; 2])>,
@@ -83,7 +83,7 @@ pub enum End {
 
 impl Connection {
     /// Speaks over `io`, whose ends are `ends`: ours, then the camera's.
-    pub fn new(io: Box<dyn Stream>, ends: (SocketAddr, SocketAddr), session: Session) -> Self {
+    pub fn new(io: Box<dyn Stream>, ends: (SocketAddr, SocketAddr), session: RtspSession) -> Self {
         let now = now();
         Self {
             io,
@@ -330,7 +330,7 @@ impl Connection {
         Ok(())
     }
 
-    fn send_report(&mut self, track: Which, path: Path, report: &[u8]) {
+    fn send_report(&mut self, track: TrackKind, path: Path, report: &[u8]) {
         match path {
             Path::Channels(_, channel) => {
                 // A report that would have to wait is worth nothing by then.

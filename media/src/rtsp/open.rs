@@ -20,7 +20,7 @@ use super::error::{Peer, port};
 use super::leave::Leaving;
 use super::media::Media;
 use super::progress::{Awaits, Progress};
-use super::session::{Event, Lower, Session};
+use super::session::{Event, Lower, RtspSession};
 use super::source::{RtspSource, Setting};
 use super::tracks;
 use super::udp::Udp;
@@ -119,7 +119,7 @@ impl RtspOpener {
         let same = url.host() == self.url.host() && url.scheme() == self.url.scheme();
         let credentials = self.options.credentials.as_ref();
         let credentials = credentials.filter(|_| same || self.options.login_follows_redirects);
-        let session = Session::new(url.clone(), credentials, &self.options.patience, now());
+        let session = RtspSession::new(url.clone(), credentials, &self.options.patience, now());
         self.progress.set(Awaits::Description);
         let mut guard = Guard::new(Connection::new(io, ends, session), &self.leaving);
         let mut connections = 1;

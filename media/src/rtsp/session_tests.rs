@@ -6,7 +6,7 @@ const SDP: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:t
 
 /// A session and the clock it lives by.
 struct Talk {
-    session: Session,
+    session: RtspSession,
     now: Instant,
 }
 
@@ -18,7 +18,7 @@ impl Talk {
         });
         let (url, now) = (Url::parse("rtsp://cam/live").unwrap(), Instant::now());
         let patience = Patience::default();
-        Self { session: Session::new(url, credentials.as_ref(), &patience, now), now }
+        Self { session: RtspSession::new(url, credentials.as_ref(), &patience, now), now }
     }
 
     /// The requests that the client sends next.
