@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use ivt_base::byte_stream::ByteStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -32,13 +33,9 @@ const MOST_OUT: usize = 64 << 10;
 /// A timer that is due long after everything else.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// Any byte stream.
-pub trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Stream for T {}
-
 /// One open connection.
 pub struct Connection {
-    io: Box<dyn Stream>,
+    io: Box<dyn ByteStream>,
     /// Both ends of the connection below.
     pub ends: (SocketAddr, SocketAddr),
     /// What is said.
@@ -83,7 +80,11 @@ pub enum End {
 
 impl Connection {
     /// Speaks over `io`, whose ends are `ends`: ours, then the camera's.
-    pub fn new(io: Box<dyn Stream>, ends: (SocketAddr, SocketAddr), session: RtspSession) -> Self {
+    pub fn new(
+        io: Box<dyn ByteStream>,
+        ends: (SocketAddr, SocketAddr),
+        session: RtspSession,
+    ) -> Self {
         let now = now();
         Self {
             io,
@@ -130,7 +131,7 @@ impl Connection {
     }
 
     /// The bytes of a TEARDOWN, and the connection to say it on.
-    pub fn into_teardown(mut self) -> Option<(Box<dyn Stream>, Vec<u8>)> {
+    pub fn into_teardown(mut self) -> Option<(Box<dyn ByteStream>, Vec<u8>)> {
         let bytes = self.session.teardown(now())?;
         // What was half said must be said to its end.
         self.out.extend(bytes);
