@@ -46,7 +46,7 @@ pub struct Login {
     passed: Option<Scheme>,
     /// Answers of 401 that found fault with nothing but the nonce, before any scheme passed.
     stale: u8,
-    /// Answers of 401 since a request passed.
+    /// Number of 401 that came since a request passed.
     renewals: u8,
 }
 

@@ -201,7 +201,7 @@ fn a_login_that_starts_again_has_its_tries_again_and_counts_on() {
 /// A camera that knows the password or does not, and checks what it is sent.
 struct Camera {
     password: &'static str,
-    /// Its challenges, with `NONCE` in place of the nonce.
+    /// The camera's challenges, with `NONCE` in place of the nonce.
     offers: Vec<&'static str>,
     /// Beginning of the schemes whose answers the camera accepts.
     accepts: &'static str,

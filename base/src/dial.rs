@@ -1,4 +1,4 @@
-//! From a name to an open TCP connection.
+//! Opens a TCP connection to a name.
 
 use std::io;
 use std::net::SocketAddr;

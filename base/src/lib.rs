@@ -3,6 +3,8 @@
 
 pub mod auth;
 pub mod backoff;
+#[cfg(feature = "net")]
+pub mod byte_stream;
 pub mod clock;
 pub mod date;
 #[cfg(feature = "net")]

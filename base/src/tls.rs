@@ -29,7 +29,7 @@ pub enum TlsError {
     CaFile {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         reason: String,
     },
     /// The TLS library is built without what it needs.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ivt_media::clip::ClipOpener;
-use ivt_media::segment::{Cut, Cutter, Limits};
+use ivt_media::segment::{Limits, SegmentEvent, Segmenter};
 use ivt_media::source::Opener as _;
 
 const MAX_BYTES: u64 = 16 << 20;
@@ -28,18 +28,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let create = |number| File::create(Path::new(folder).join(name(number)));
 
     let mut source = ClipOpener::file(clip).unpaced().open().await?;
-    let mut cutter = Cutter::new(Limits { duration, max_bytes: MAX_BYTES });
+    let mut segmenter = Segmenter::new(Limits { duration, max_bytes: MAX_BYTES });
     let (mut done, mut pushed) = (0, [0u64; 2]);
     let mut file = create(0)?;
     while done < count {
         let frame = source.frame().await?;
-        cutter.push(&frame);
-        while let Some(cut) = cutter.poll() {
+        segmenter.push(&frame);
+        while let Some(cut) = segmenter.poll() {
             match cut {
-                Cut::Group(group) => {
+                SegmentEvent::Group(group) => {
                     group.chunks.iter().try_for_each(|chunk| file.write_all(chunk))?
                 }
-                Cut::End(end) => {
+                SegmentEvent::End(end) => {
                     println!("{} {:.6}", name(done), end.duration.as_secs_f64());
                     done += 1;
                     if done < count {

@@ -1,4 +1,4 @@
-//! When a technician is told of packets that are lost: soon, with a count, and not all the time.
+//! Decides when a technician is told of lost packets: soon, with a count, and not all the time.
 
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::flv::{Tag, TagKind};
 use crate::frame::{Track, VideoCodec, VideoParams};
 use crate::hub::{Hub, Start};
-use crate::rtmp::server::{self, ServerLimits, Session};
+use crate::rtmp::server::{self, IngestSession, ServerLimits};
 
 const SECOND: i64 = 90_000;
 
@@ -35,7 +35,7 @@ fn picture(key: bool, number: i64, size: usize) -> Frame {
 }
 
 /// A publisher and the session that has accepted it, with a pipe of `room` bytes between.
-async fn pair(room: usize) -> (Publisher, Session<DuplexStream>) {
+async fn pair(room: usize) -> (Publisher, IngestSession<DuplexStream>) {
     let (near, far) = duplex(room);
     let url = RtmpUrl::parse("rtmp://server/live/x").unwrap();
     let options = Options::default();
@@ -50,7 +50,7 @@ async fn pair(room: usize) -> (Publisher, Session<DuplexStream>) {
 }
 
 /// The next picture's number; sequence headers and metadata are passed over.
-async fn number(session: &mut Session<DuplexStream>) -> Option<u8> {
+async fn number(session: &mut IngestSession<DuplexStream>) -> Option<u8> {
     loop {
         let tag = session.next_tag().await.unwrap()?;
         let payload = tag.payload();
@@ -182,7 +182,7 @@ fn open_group(number: i64) -> Frame {
     Frame { leading, ..picture(number % 4 == 0, number, 10) }
 }
 
-async fn numbers(session: &mut Session<DuplexStream>, last: u8) -> Vec<u8> {
+async fn numbers(session: &mut IngestSession<DuplexStream>, last: u8) -> Vec<u8> {
     let mut numbers = Vec::new();
     while numbers.last() != Some(&last) {
         numbers.push(number(session).await.unwrap());

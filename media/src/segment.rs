@@ -11,11 +11,11 @@ use crate::frame::{AudioParams, CLOCK_HZ, Frame, Track};
 use crate::join::Join;
 use crate::ts::{Muxer, Tracks};
 
-mod cut;
-mod fit;
+mod event;
+mod relation;
 
-pub use cut::{Begin, Cut, End, Group};
-use fit::Fit;
+pub use event::{Begin, End, Group, SegmentEvent};
+use relation::Relation;
 
 /// Shortest group, in 90 kHz ticks. A key frame that comes sooner begins no group, unless a cut is
 /// due at it: streams of key frames only, and sound without pictures, need no tables before every
@@ -38,9 +38,9 @@ pub struct Limits {
     pub max_bytes: u64,
 }
 
-/// Frames in, segments out. After each [`push`](Cutter::push), take what there is by
-/// [`poll`](Cutter::poll).
-pub struct Cutter {
+/// Frames in, segments out. After each [`push`](Segmenter::push), take what there is by
+/// [`poll`](Segmenter::poll).
+pub struct Segmenter {
     limits: Limits,
     muxer: Muxer,
     #[cfg(feature = "g711-aac")]
@@ -63,7 +63,7 @@ pub struct Cutter {
     dropped: u64,
     /// Whether the log was told of sound that cannot be carried.
     refused: bool,
-    cuts: VecDeque<Cut>,
+    events: VecDeque<SegmentEvent>,
 }
 
 struct Segment {
@@ -77,8 +77,8 @@ struct Forming {
     tracks: Tracks,
 }
 
-impl Cutter {
-    /// A cutter at the start of a stream.
+impl Segmenter {
+    /// A segmenter at the start of a stream.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -95,7 +95,7 @@ impl Cutter {
             join: Join::default(),
             dropped: 0,
             refused: false,
-            cuts: VecDeque::new(),
+            events: VecDeque::new(),
         }
     }
 
@@ -133,8 +133,8 @@ impl Cutter {
     }
 
     /// The next group or end of a segment, in order.
-    pub fn poll(&mut self) -> Option<Cut> {
-        self.cuts.pop_front()
+    pub fn poll(&mut self) -> Option<SegmentEvent> {
+        self.events.pop_front()
     }
 
     /// Size of the segment being cut, the unfinished group included.
@@ -163,20 +163,20 @@ impl Cutter {
         if !self.join.admits(frame) {
             return;
         }
-        match group.tracks.fit(frame) {
-            Fit::Continues => self.extend(frame),
-            Fit::Begins => {
+        match group.tracks.relate(frame) {
+            Relation::Continues => self.extend(frame),
+            Relation::Begins => {
                 self.close(frame.dts, true);
                 self.end(frame.dts, false);
                 self.open(frame, Tracks::of(frame));
                 // Frames with other parameters refer to nothing from before.
                 self.join.begin();
             }
-            Fit::Breaks => {
+            Relation::Breaks => {
                 self.dropped += 1;
                 self.gap();
             }
-            Fit::Waits => self.dropped += 1,
+            Relation::Waits => self.dropped += 1,
         }
     }
 
@@ -271,13 +271,17 @@ impl Cutter {
         segment.bytes += bytes;
         let chunks = self.muxer.close(&segment.tracks);
         let duration = span(begin.at, end);
-        self.cuts.push_back(Cut::Group(Group { begins, chunks, bytes, duration }));
+        self.events.push_back(SegmentEvent::Group(Group { begins, chunks, bytes, duration }));
     }
 
     /// Completes the segment, if it has a complete group.
     fn end(&mut self, at: i64, oversize: bool) {
         if let Some(Segment { at: begin, bytes, .. }) = self.segment.take() {
-            self.cuts.push_back(Cut::End(End { duration: span(begin, at), bytes, oversize }));
+            self.events.push_back(SegmentEvent::End(End {
+                duration: span(begin, at),
+                bytes,
+                oversize,
+            }));
         }
     }
 

@@ -25,20 +25,20 @@ struct Whole {
 }
 
 impl Made {
-    fn push(&mut self, cutter: &mut Cutter, frame: &Frame) {
-        cutter.push(frame);
-        self.drain(cutter);
+    fn push(&mut self, segmenter: &mut Segmenter, frame: &Frame) {
+        segmenter.push(frame);
+        self.drain(segmenter);
     }
 
-    fn drain(&mut self, cutter: &mut Cutter) {
-        while let Some(cut) = cutter.poll() {
+    fn drain(&mut self, segmenter: &mut Segmenter) {
+        while let Some(cut) = segmenter.poll() {
             match cut {
-                Cut::Group(group) => {
+                SegmentEvent::Group(group) => {
                     assert_eq!(group.begins.is_some(), self.groups.is_empty());
                     assert_eq!(group.bytes, group.chunks.iter().map(|c| c.len() as u64).sum());
                     self.groups.push(group);
                 }
-                Cut::End(end) => {
+                SegmentEvent::End(end) => {
                     let groups = std::mem::take(&mut self.groups);
                     let begin = groups[0].begins.expect("the first one begins it");
                     let bytes: Vec<u8> =
@@ -52,8 +52,8 @@ impl Made {
     }
 }
 
-fn cutter(duration: Duration, max_bytes: u64) -> Cutter {
-    Cutter::new(Limits { duration, max_bytes })
+fn segmenter(duration: Duration, max_bytes: u64) -> Segmenter {
+    Segmenter::new(Limits { duration, max_bytes })
 }
 
 /// Groups of `gop` pictures of `size` bytes, from `start` on.
@@ -79,9 +79,9 @@ fn sounds(params: &Arc<AudioParams>, start: i64) -> impl Iterator<Item = Frame> 
 }
 
 fn cut(limits: (Duration, u64), frames: impl IntoIterator<Item = Frame>) -> Made {
-    let (mut cutter, mut made) = (cutter(limits.0, limits.1), Made::default());
+    let (mut segmenter, mut made) = (segmenter(limits.0, limits.1), Made::default());
     for frame in frames {
-        made.push(&mut cutter, &frame);
+        made.push(&mut segmenter, &frame);
     }
     made
 }
@@ -163,17 +163,17 @@ fn a_group_that_must_be_cut_begins_a_segment_of_its_own() {
 
 #[test]
 fn no_more_than_the_size_and_one_frame_is_held() {
-    let mut cutter = cutter(SECOND, 50_000);
+    let mut segmenter = segmenter(SECOND, 50_000);
     for frame in pictures(&h264(), 0, 100_000, 3000).take(500) {
-        cutter.push(&frame);
-        while cutter.poll().is_some() {}
-        assert!(cutter.forming_bytes() <= 50_000);
+        segmenter.push(&frame);
+        while segmenter.poll().is_some() {}
+        assert!(segmenter.forming_bytes() <= 50_000);
     }
     // Sound that goes on after the pictures ended.
     for frame in sounds(&aac(48000), 500 * STEP).take(5000) {
-        cutter.push(&frame);
-        while cutter.poll().is_some() {}
-        assert!(cutter.forming_bytes() <= 50_000);
+        segmenter.push(&frame);
+        while segmenter.poll().is_some() {}
+        assert!(segmenter.forming_bytes() <= 50_000);
     }
     // A single frame is never cut.
     let huge = picture(&h264(), true, 1000 * STEP, &[&[0x65; 100_000]]);
@@ -207,13 +207,13 @@ fn other_parameters_inside_a_group_are_a_gap() {
     let (first, other) = (h264(), h265());
     let frames = pictures(&first, 0, 25, 100).take(30);
     let frames = frames.chain(pictures(&other, 20 * STEP, 25, 100).skip(10).take(41));
-    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut segmenter = segmenter(60 * SECOND, u64::MAX);
     let mut made = Made::default();
-    frames.for_each(|frame| made.push(&mut cutter, &frame));
+    frames.for_each(|frame| made.push(&mut segmenter, &frame));
     assert_eq!(durations(&made), [1.2]);
     let begin = made.groups[0].begins.expect("a new segment");
     assert_eq!((begin.at, begin.discontinuity), (45 * STEP, true));
-    assert_eq!(cutter.dropped(), 1, "the others came before a key frame");
+    assert_eq!(segmenter.dropped(), 1, "the others came before a key frame");
 }
 
 #[test]
@@ -223,14 +223,14 @@ fn other_parameters_of_the_sound_wait_for_the_next_key_picture() {
     frames.extend(sounds(&first, 0).take_while(|f| f.dts < 30 * STEP));
     frames.extend(sounds(&other, 30 * STEP).take_while(|f| f.dts < 75 * STEP));
     frames.sort_by_key(|frame| frame.dts);
-    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut segmenter = segmenter(60 * SECOND, u64::MAX);
     let mut made = Made::default();
-    frames.iter().for_each(|frame| made.push(&mut cutter, frame));
+    frames.iter().for_each(|frame| made.push(&mut segmenter, frame));
     assert_eq!(durations(&made), [2.0]);
     let begin = made.groups[0].begins.expect("a new segment");
     assert_eq!((begin.at, begin.discontinuity), (50 * STEP, false));
     let dropped = frames.iter().filter(|f| f.dts >= 30 * STEP && f.dts < 50 * STEP);
-    assert_eq!(cutter.dropped(), dropped.filter(|f| !f.is_video()).count() as u64);
+    assert_eq!(segmenter.dropped(), dropped.filter(|f| !f.is_video()).count() as u64);
     let mut recorded = Recorded::default();
     recorded.read(&made.groups[0].chunks.concat());
     assert_eq!(recorded.sounds().len(), 16, "15.6 of 64 ms in 1 s");
@@ -268,14 +268,16 @@ fn sound_heard_lately_is_listed_before_it_comes_again() {
 
 #[test]
 fn sound_from_before_a_gap_is_not_listed() {
-    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut segmenter = segmenter(60 * SECOND, u64::MAX);
     let mut made = Made::default();
     let frames = pictures(&h264(), 0, 25, 100).take(10).chain(sounds(&aac(48000), 0).take(5));
-    frames.for_each(|frame| made.push(&mut cutter, &frame));
-    cutter.gap();
-    pictures(&h264(), 12 * STEP, 25, 100).take(10).for_each(|frame| made.push(&mut cutter, &frame));
-    cutter.finish();
-    made.drain(&mut cutter);
+    frames.for_each(|frame| made.push(&mut segmenter, &frame));
+    segmenter.gap();
+    pictures(&h264(), 12 * STEP, 25, 100)
+        .take(10)
+        .for_each(|frame| made.push(&mut segmenter, &frame));
+    segmenter.finish();
+    made.drain(&mut segmenter);
     let mut recorded = Recorded::default();
     made.segments.iter().for_each(|s| recorded.read(&s.bytes));
     let tracks: Vec<_> = recorded.programs.iter().map(|(_, streams)| streams.len()).collect();
@@ -285,20 +287,20 @@ fn sound_from_before_a_gap_is_not_listed() {
 #[test]
 fn a_gap_ends_the_segment_and_the_next_is_a_discontinuity() {
     let params = h264();
-    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut segmenter = segmenter(60 * SECOND, u64::MAX);
     let mut made = Made::default();
-    cutter.gap();
-    pictures(&params, 0, 25, 100).take(40).for_each(|frame| made.push(&mut cutter, &frame));
-    cutter.gap();
-    cutter.gap();
+    segmenter.gap();
+    pictures(&params, 0, 25, 100).take(40).for_each(|frame| made.push(&mut segmenter, &frame));
+    segmenter.gap();
+    segmenter.gap();
     // The stream goes on in the middle of a group, then with a whole one.
     let later = pictures(&params, 1000 * STEP, 25, 100).skip(5).take(45);
-    later.for_each(|frame| made.push(&mut cutter, &frame));
+    later.for_each(|frame| made.push(&mut segmenter, &frame));
     let mut jump = picture(&params, true, 90 * STEP, &[&[0x65; 9]]);
     jump.discontinuity = true;
-    made.push(&mut cutter, &jump);
-    cutter.finish();
-    made.drain(&mut cutter);
+    made.push(&mut segmenter, &jump);
+    segmenter.finish();
+    made.drain(&mut segmenter);
     assert_eq!(durations(&made), [1.6, 1.0, 0.04], "to the end of the last frame");
     let begins: Vec<_> =
         made.segments.iter().map(|s| (s.begin.at / STEP, s.begin.discontinuity)).collect();
@@ -331,35 +333,35 @@ fn leading_pictures_are_recorded_where_the_stream_goes_on_and_left_out_where_it_
         made.segments.iter().map(read).collect()
     };
     let params = h264();
-    let mut cutter = cutter(SECOND, u64::MAX);
+    let mut segmenter = segmenter(SECOND, u64::MAX);
     let mut made = Made::default();
-    open_groups(&params, 0).take(75).for_each(|frame| made.push(&mut cutter, &frame));
-    cutter.gap();
-    open_groups(&params, 100 * STEP).take(50).for_each(|frame| made.push(&mut cutter, &frame));
+    open_groups(&params, 0).take(75).for_each(|frame| made.push(&mut segmenter, &frame));
+    segmenter.gap();
+    open_groups(&params, 100 * STEP).take(50).for_each(|frame| made.push(&mut segmenter, &frame));
     // The camera was opened anew; then other parameters.
     let mut again: Vec<_> = open_groups(&params, 200 * STEP).take(25).collect();
     again[0].discontinuity = true;
     again.extend(open_groups(&h265(), 225 * STEP).take(25));
-    again.iter().for_each(|frame| made.push(&mut cutter, frame));
-    cutter.finish();
-    made.drain(&mut cutter);
+    again.iter().for_each(|frame| made.push(&mut segmenter, frame));
+    segmenter.finish();
+    made.drain(&mut segmenter);
     assert_eq!(pictures(&made), [23, 25, 25, 23, 25, 23, 23]);
-    assert_eq!(cutter.dropped(), 0);
+    assert_eq!(segmenter.dropped(), 0);
 }
 
 #[test]
 fn stopping_ends_the_segment_with_what_is_there() {
-    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut segmenter = segmenter(60 * SECOND, u64::MAX);
     let mut made = Made::default();
-    cutter.finish();
-    assert!(cutter.poll().is_none(), "nothing to end");
-    pictures(&h264(), 0, 25, 100).take(60).for_each(|frame| made.push(&mut cutter, &frame));
-    assert!(cutter.forming_bytes() > 6000);
-    cutter.finish();
-    made.drain(&mut cutter);
+    segmenter.finish();
+    assert!(segmenter.poll().is_none(), "nothing to end");
+    pictures(&h264(), 0, 25, 100).take(60).for_each(|frame| made.push(&mut segmenter, &frame));
+    assert!(segmenter.forming_bytes() > 6000);
+    segmenter.finish();
+    made.drain(&mut segmenter);
     assert_eq!(durations(&made), [2.4]);
     assert_eq!(made.segments[0].groups.len(), 3);
-    assert_eq!(cutter.forming_bytes(), 0);
+    assert_eq!(segmenter.forming_bytes(), 0);
 }
 
 #[test]
@@ -387,7 +389,7 @@ fn sound_alone_is_cut_at_any_frame() {
 
 #[test]
 fn a_lone_frame_lasts_as_long_as_those_before() {
-    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut segmenter = segmenter(60 * SECOND, u64::MAX);
     let mut made = Made::default();
     // Frames of a segment at 90 kHz, and what it lasts; nothing is learned from gaps.
     let segments: [(&[i64], f64); 5] = [
@@ -399,10 +401,10 @@ fn a_lone_frame_lasts_as_long_as_those_before() {
     ];
     for (times, want) in segments {
         for dts in times {
-            made.push(&mut cutter, &picture(&h264(), true, *dts, &[&[0x65; 9]]));
+            made.push(&mut segmenter, &picture(&h264(), true, *dts, &[&[0x65; 9]]));
         }
-        cutter.gap();
-        made.drain(&mut cutter);
+        segmenter.gap();
+        made.drain(&mut segmenter);
         assert_eq!(durations(&made).last(), Some(&want), "{times:?}");
     }
 }
@@ -441,27 +443,27 @@ fn a_stream_of_key_frames_makes_groups_of_half_a_second() {
 #[test]
 fn what_comes_before_a_key_frame_and_what_is_damaged_is_left_out() {
     let params = h264();
-    let mut cutter = cutter(60 * SECOND, u64::MAX);
+    let mut segmenter = segmenter(60 * SECOND, u64::MAX);
     let mut made = Made::default();
     for frame in pictures(&params, -5 * STEP, 25, 100).skip(5).take(20) {
-        made.push(&mut cutter, &frame);
+        made.push(&mut segmenter, &frame);
     }
-    made.push(&mut cutter, &sound(&aac(48000), 0, &[1]));
-    assert_eq!((cutter.forming_bytes(), cutter.dropped()), (0, 0));
+    made.push(&mut segmenter, &sound(&aac(48000), 0, &[1]));
+    assert_eq!((segmenter.forming_bytes(), segmenter.dropped()), (0, 0));
     let cut_short = |frame: Frame| Frame { data: frame.data.slice(..50), ..frame };
     for (n, frame) in pictures(&params, 0, 25, 100).take(90).enumerate() {
         // One damaged frame is inside of a group, the other is a key frame.
         let damaged = n == 10 || n == 50;
-        made.push(&mut cutter, &if damaged { cut_short(frame) } else { frame });
+        made.push(&mut segmenter, &if damaged { cut_short(frame) } else { frame });
     }
-    assert_eq!(cutter.dropped(), 2);
+    assert_eq!(segmenter.dropped(), 2);
     assert_eq!(
         durations(&made),
         [2.0],
         "what follows a key frame that is missing waits for the next"
     );
-    cutter.finish();
-    made.drain(&mut cutter);
+    segmenter.finish();
+    made.drain(&mut segmenter);
     assert_eq!(made.segments[1].begin.at, 75 * STEP);
     let mut recorded = Recorded::default();
     recorded.read(&made.segments[0].bytes);
@@ -492,7 +494,7 @@ proptest! {
         max_bytes in prop_oneof![Just(u64::MAX), 30_000u64..200_000],
         start in prop_oneof![Just(CLOCK_HZ), (1i64 << 33) - 200_000..1 << 33],
     ) {
-        let (mut cutter, mut made) = (cutter(Duration::from_millis(millis), max_bytes), Made::default());
+        let (mut segmenter, mut made) = (segmenter(Duration::from_millis(millis), max_bytes), Made::default());
         let (avc, hevc, audio) = (h264(), h265(), aac(16000));
         let (mut at, mut heard_at, mut gaps, mut pushed) = (start, start, 0, 0);
         let mut params = &avc;
@@ -500,8 +502,8 @@ proptest! {
             match event {
                 0 => params = if Arc::ptr_eq(params, &avc) { &hevc } else { &avc },
                 1 => {
-                    cutter.gap();
-                    made.drain(&mut cutter);
+                    segmenter.gap();
+                    made.drain(&mut segmenter);
                     gaps += 1;
                     (at, heard_at) = (at + 12_345, at + 12_345);
                 }
@@ -509,17 +511,17 @@ proptest! {
             }
             for n in 0..frames {
                 let nal = vec![if n == 0 { 0x65 } else { 0x41 }; size / 10 * (10 - n.min(9)) + 2];
-                made.push(&mut cutter, &picture(params, n == 0, at, &[&nal]));
+                made.push(&mut segmenter, &picture(params, n == 0, at, &[&nal]));
                 pushed += 1;
                 at += step;
                 while heard_at < at {
-                    made.push(&mut cutter, &sound(&audio, heard_at, &[3; 90]));
+                    made.push(&mut segmenter, &sound(&audio, heard_at, &[3; 90]));
                     heard_at += 5760;
                 }
             }
         }
-        cutter.finish();
-        made.drain(&mut cutter);
+        segmenter.finish();
+        made.drain(&mut segmenter);
         prop_assert!(made.groups.is_empty());
 
         let mut all = Recorded::default();
@@ -543,7 +545,7 @@ proptest! {
         prop_assert_eq!(all.pictures().count(), pushed);
         let marked = made.segments.iter().filter(|s| s.begin.discontinuity).count();
         prop_assert!(marked <= gaps);
-        prop_assert_eq!(cutter.dropped(), 0);
+        prop_assert_eq!(segmenter.dropped(), 0);
     }
 
     #[test]
@@ -555,7 +557,7 @@ proptest! {
         max_bytes in 0u64..20_000,
         near in any::<bool>(),
     ) {
-        let mut cutter = cutter(SECOND, max_bytes);
+        let mut segmenter = segmenter(SECOND, max_bytes);
         let (avc, hevc, audio) = (h264(), h265(), aac(16000));
         for ([video, key, discontinuity, whole], dts, pts, data) in frames {
             let dts = if near { dts % CLOCK_HZ } else { dts };
@@ -567,14 +569,14 @@ proptest! {
                 frame.data = data.into();
             }
             let frame = Frame { key, pts, discontinuity: discontinuity && key, ..frame };
-            cutter.push(&frame);
-            while let Some(cut) = cutter.poll() {
-                if let Cut::Group(group) = cut {
+            segmenter.push(&frame);
+            while let Some(cut) = segmenter.poll() {
+                if let SegmentEvent::Group(group) = cut {
                     prop_assert_eq!(group.bytes, group.chunks.concat().len() as u64);
                 }
             }
         }
-        cutter.finish();
-        prop_assert_eq!(cutter.forming_bytes(), 0);
+        segmenter.finish();
+        prop_assert_eq!(segmenter.forming_bytes(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Where frames come from. The pull that keeps a source open is in [`crate::pull`].
+//! Sources of frames. The pull that keeps a source open is in [`crate::pull`].
 
 use async_trait::async_trait;
 
@@ -85,7 +85,7 @@ pub struct Incidents {
 /// Why a camera gives no frames. The text names the peer and never holds a password.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
-    /// No connection, or it was lost.
+    /// There is no connection, or it was lost.
     #[error("camera {peer} is unreachable: {reason}")]
     Unreachable {
         /// Address without credentials.

@@ -13,7 +13,7 @@ fn nal(hex: &str) -> Vec<u8> {
     digits.map(|d| u8::from_str_radix(str::from_utf8(d).unwrap(), 16).unwrap()).collect()
 }
 
-// From x264 and x265, 320x180 at 25 fps.
+// Parameter sets of x264 and x265: 320x180 at 25 fps.
 const H264_PYRAMID: &str = "6764000cacd941419f9f011000000300100000030320f1429960";
 const H264_HIGH: &str = "6764000cacb202833f3e0220000003002000000641e28549";
 const H264_BASELINE: &str = "6742c00cd901419f9f011000000300100000030320f142a480";
@@ -71,7 +71,8 @@ fn the_rate_is_read_from_a_video_parameter_set() {
     assert_eq!(h265_vps_frame_rate(&nal(plain)), None);
 }
 
-// From x265: a default display window and buffering; fields and the standard's scaling lists.
+// Parameter sets of x265: a default display window and buffering; fields and the standard's scaling
+// lists.
 const H265_WINDOW: &str = "4201010408000003009e0800000300003c9001410173e5cb2b349265780b70202000b6dc\
                            00000300040000030079805259b8003d090007a122";
 const H265_FIELDS: &str = "4201010408000003004e0800000300003c9001410173e5cb2b349272bc05b8101001a000\
@@ -86,8 +87,8 @@ fn the_rate_is_read_from_the_sequence_parameter_sets_of_x265() {
 
 /// An H.265 SPS up to the flag of scaling lists.
 fn h265_head() -> Writer {
-    // No VPS, one layer; profile, tier and level; SPS 0, 4:2:0 of 320x192, 8 bits; order counts of
-    // 8 bits; 16 pictures kept; sizes of blocks.
+    // VPS 0, one layer; profile, tier and level; SPS 0, 4:2:0 of 320x192, 8 bits; order counts of 8
+    // bits; 16 pictures kept; sizes of blocks.
     let head = Writer::default().u(0, 7).u(1, 1).u(1, 8).u(0x6000_0000, 32).u(0x9000, 16);
     let head = head.u(0, 32).u(60, 8).ue(0).ue(1).ue(320).ue(192).u(0, 1).ue(0).ue(0);
     let head = head.ue(4).u(1, 1).ue(15).ue(0).ue(0);
@@ -140,12 +141,14 @@ fn the_rate_lies_behind_scaling_lists_and_pcm() {
 
 #[test]
 fn the_rate_lies_behind_reference_pictures_and_colours() {
-    // Before the picture: 1, 3, 4; after it: 2, 4.
+    // The first set has pictures 1, 3 and 4 before the picture, and 2 and 4 after it.
     let bits = h265_sets(4).ue(3).ue(2).ue(0).u(1, 1).ue(1).u(1, 1).ue(0).u(0, 1);
     let bits = bits.ue(1).u(1, 1).ue(1).u(1, 1);
-    // 1 later: 2; 1, 3. What was 1 before is the picture itself.
+    // The second set has the distances of the first, 1 later: 2 before, 1 and 3 after. What was 1
+    // before is the picture itself.
     let bits = moved(bits, 0, 1, &["1", "01", "00", "1", "00", "01"]);
-    // 1 earlier: 3, 1; what was 1 after is the picture itself.
+    // The third set has the distances of the second, 1 earlier: 3 and 1 before. What was 1 after is
+    // the picture itself.
     let bits = moved(bits, 1, 1, &["1", "1", "00", "1"]);
     let bits = moved(bits, 1, 2, &["00", "1", "01"]);
     // Long-term pictures; shape, overscan, colours and places of chroma samples.

@@ -13,7 +13,8 @@ mod track;
 
 use track::{Arriving, Fellow, Track};
 
-/// Where a timeline begins: late enough that a track starting a little early is not negative.
+/// Time at which a timeline begins, in ticks: late enough that a track starting a little early is
+/// not negative.
 const ORIGIN: i64 = CLOCK_HZ;
 const MS: i64 = CLOCK_HZ / 1000;
 /// Furthest, in ticks, that a frame on time may be from where it is expected.
@@ -82,7 +83,7 @@ impl Timeline {
     fn join(&self, fellow: &Fellow, arriving: &Arriving) -> (i64, bool) {
         let by = |lead: i64| lead.saturating_add(arriving.now).saturating_sub(arriving.shown);
         let Some((at, known)) = fellow else {
-            // Where the arrival clock puts this frame, after whichever track came last.
+            // The arrival clock places this frame, after whichever track came last.
             let last = self.tracks.iter().filter_map(Track::placed).max_by_key(|&(_, at)| at);
             let Some((dts, at)) = last else { return (ORIGIN, false) };
             let elapsed = arriving.now.saturating_sub(at).max(1);

@@ -160,7 +160,7 @@ impl Running {
         while taken < self.waiting.len() {
             let made = self.encoder.encode(&self.waiting[taken..], &mut unit);
             let Some(made) = made.ok().filter(|made| made.input_consumed > 0) else {
-                // Nothing may pile up before an encoder that stopped.
+                // Samples must not pile up before an encoder that stopped.
                 taken = self.waiting.len();
                 break;
             };

@@ -3,7 +3,7 @@ use std::time::Duration;
 use fdk_aac::dec::{Decoder, Transport as DecoderTransport};
 
 use super::*;
-use crate::segment::{Cut, Cutter, Limits};
+use crate::segment::{Limits, SegmentEvent, Segmenter};
 use crate::testing::picture;
 use crate::ts::testing::Recorded;
 
@@ -154,14 +154,14 @@ fn a_segment_has_the_sound_of_a_g711_camera() {
     frames.extend(pieces(AudioCodec::Pcmu, 0).take(500));
     frames.sort_by_key(|frame| frame.dts);
     let limits = Limits { duration: Duration::from_secs(5), max_bytes: u64::MAX };
-    let (mut cutter, mut recorded) = (Cutter::new(limits), Recorded::default());
+    let (mut segmenter, mut recorded) = (Segmenter::new(limits), Recorded::default());
     let mut ends = 0;
     for frame in &frames {
-        cutter.push(frame);
-        while let Some(cut) = cutter.poll() {
+        segmenter.push(frame);
+        while let Some(cut) = segmenter.poll() {
             match cut {
-                Cut::Group(group) => recorded.read(&group.chunks.concat()),
-                Cut::End(_) => ends += 1,
+                SegmentEvent::Group(group) => recorded.read(&group.chunks.concat()),
+                SegmentEvent::End(_) => ends += 1,
             }
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ivt_media::frame::{Frame, ticks_to_duration};
 use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
-use ivt_media::segment::{Begin, Cut, Cutter, Limits};
+use ivt_media::segment::{Begin, Limits, SegmentEvent, Segmenter};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -37,7 +37,7 @@ pub trait Outlet {
 /// Cuts one stream.
 pub struct Recorder<O> {
     channel: usize,
-    cutter: Cutter,
+    segmenter: Segmenter,
     max_bytes: u64,
     /// Decode time of the first frame.
     first: i64,
@@ -54,7 +54,7 @@ pub struct Recorder<O> {
 /// What has no date yet.
 struct Opening {
     onset: Onset,
-    cuts: Vec<Cut>,
+    cuts: Vec<SegmentEvent>,
     /// The segments that are complete, and their bytes.
     segments: u32,
     bytes: u64,
@@ -76,7 +76,7 @@ impl<O: Outlet> Recorder<O> {
         let opening = Opening { onset: Onset::new(first), cuts: Vec::new(), segments: 0, bytes: 0 };
         Self {
             channel,
-            cutter: Cutter::new(limits),
+            segmenter: Segmenter::new(limits),
             max_bytes: limits.max_bytes,
             first: first.dts,
             opening: Some(opening),
@@ -115,7 +115,7 @@ impl<O: Outlet> Recorder<O> {
                 Some(item) = input.next() => Some(item),
                 Ok(()) = camera.changed() => {
                     if matches!(*camera.borrow(), PullState::Failed(_)) {
-                        self.cutter.gap();
+                        self.segmenter.gap();
                         self.deliver();
                         self.settle();
                     }
@@ -131,7 +131,7 @@ impl<O: Outlet> Recorder<O> {
     }
 
     fn finish(&mut self) {
-        self.cutter.finish();
+        self.segmenter.finish();
         self.deliver();
         self.settle();
     }
@@ -142,7 +142,7 @@ impl<O: Outlet> Recorder<O> {
                 if let Some(opening) = &mut self.opening {
                     opening.onset.note(&frame);
                 }
-                self.cutter.push(&frame);
+                self.segmenter.push(&frame);
             }
             Item::Gap { lost } => {
                 log::warn!(
@@ -150,14 +150,14 @@ impl<O: Outlet> Recorder<O> {
                      ring is too small: raise memory_limit, or ring_bytes where it is set",
                     self.channel
                 );
-                self.cutter.gap();
+                self.segmenter.gap();
             }
         }
         self.deliver();
     }
 
     fn deliver(&mut self) {
-        while let Some(cut) = self.cutter.poll() {
+        while let Some(cut) = self.segmenter.poll() {
             match &mut self.opening {
                 Some(opening) => opening.hold(cut),
                 None => self.tell(cut),
@@ -174,7 +174,7 @@ impl<O: Outlet> Recorder<O> {
     }
 
     fn forming_bytes(&self) -> u64 {
-        self.opening.as_ref().map_or(0, |opening| opening.bytes) + self.cutter.forming_bytes()
+        self.opening.as_ref().map_or(0, |opening| opening.bytes) + self.segmenter.forming_bytes()
     }
 
     /// Dates the first frame by what is known now, and tells of all that waited for it.
@@ -184,9 +184,9 @@ impl<O: Outlet> Recorder<O> {
         cuts.into_iter().for_each(|cut| self.tell(cut));
     }
 
-    fn tell(&mut self, cut: Cut) {
+    fn tell(&mut self, cut: SegmentEvent) {
         match cut {
-            Cut::Group(group) => {
+            SegmentEvent::Group(group) => {
                 if let Some(begin) = &group.begins {
                     self.begin(begin);
                 }
@@ -196,7 +196,7 @@ impl<O: Outlet> Recorder<O> {
                     draft.duration += group.duration;
                 }
             }
-            Cut::End(end) => {
+            SegmentEvent::End(end) => {
                 let Some(draft) = self.draft.take() else { return };
                 if end.oversize {
                     log::warn!(
@@ -231,8 +231,8 @@ impl<O: Outlet> Recorder<O> {
 }
 
 impl Opening {
-    fn hold(&mut self, cut: Cut) {
-        if let Cut::End(end) = &cut {
+    fn hold(&mut self, cut: SegmentEvent) {
+        if let SegmentEvent::End(end) = &cut {
             self.segments += 1;
             self.bytes += end.bytes;
         }

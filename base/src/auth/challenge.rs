@@ -179,8 +179,8 @@ fn split(mut text: &str, found: &mut Vec<Found>) {
             text = rest;
             continue;
         }
-        // What may stand in place of parameters (`token68`), and the rest of a list of
-        // protections without quotes, begin no challenge.
+        // A `token68`, which may stand in place of parameters, and the rest of a list of
+        // protections without quotes begin no challenge.
         let token = follows && (text.is_empty() || text.starts_with([',', ';']));
         let listed = ["auth", "auth-int"].iter().any(|qop| word.eq_ignore_ascii_case(qop));
         if !token && !listed {

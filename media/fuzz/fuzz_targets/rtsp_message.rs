@@ -3,7 +3,7 @@
 #![no_main]
 
 use ivt_media::rtsp::message::{
-    Cutter, MAX_BODY, MAX_HEADER, MAX_LINES, Message, Piece, StartLine, TooMuch,
+    MAX_BODY, MAX_HEADER, MAX_LINES, Message, Piece, PieceReader, StartLine, TooMuch,
 };
 use ivt_media_fuzz::pieces::{pieces, repeat};
 use libfuzzer_sys::fuzz_target;
@@ -23,7 +23,7 @@ enum Cut {
 #[derive(Default)]
 struct Reader {
     buffer: Vec<u8>,
-    cutter: Cutter,
+    reader: PieceReader,
     cuts: Vec<Cut>,
     end: Option<TooMuch>,
 }
@@ -73,7 +73,7 @@ impl Reader {
         let mut at = 0;
         loop {
             let rest = &self.buffer[at..];
-            let len = match self.cutter.next(rest) {
+            let len = match self.reader.next(rest) {
                 Ok(Piece::Partial) => break,
                 Ok(Piece::Packet { channel, data, len }) => {
                     assert_eq!(len, data.len() + 4);
@@ -114,7 +114,7 @@ fn check(message: &Message, bytes: &[u8]) {
     if let StartLine::Response { status, reason, .. } = &message.start {
         assert!((100..1000).contains(status) && !reason.contains(['\r', '\n']));
     }
-    match Cutter::default().next(bytes) {
+    match PieceReader::default().next(bytes) {
         Ok(Piece::Message(again, len)) => assert!(*again == *message && len == bytes.len()),
         other => panic!("{other:?} instead of {message:?}"),
     }

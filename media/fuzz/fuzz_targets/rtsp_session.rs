@@ -12,8 +12,8 @@ use ivt_media::rtp::rtcp::Identity;
 use ivt_media::rtp::sequence::{Place, Window};
 use ivt_media::rtp::{Packet, is_rtcp};
 use ivt_media::rtsp::media::Media;
-use ivt_media::rtsp::message::{Cutter, MAX_BODY, MAX_HEADER, Piece};
-use ivt_media::rtsp::session::{Event, Lower, Path, Session};
+use ivt_media::rtsp::message::{MAX_BODY, MAX_HEADER, Piece, PieceReader};
+use ivt_media::rtsp::session::{Event, Lower, Path, RtspSession};
 use ivt_media::rtsp::{Patience, tracks};
 use ivt_media_fuzz::check::Line;
 use ivt_media_fuzz::memory::Memory;
@@ -35,10 +35,10 @@ const MOST_STEPS: usize = 8;
 
 struct Client {
     memory: Memory,
-    session: Session,
+    session: RtspSession,
     media: Option<Media>,
     windows: Option<[Window; 2]>,
-    cutter: Cutter,
+    pieces: PieceReader,
     inbox: Vec<u8>,
     line: Line,
     now: Instant,
@@ -59,10 +59,10 @@ fuzz_target!(|input: &[u8]| {
     let now = Instant::now();
     let mut client = Client {
         memory,
-        session: Session::new(url, credentials, &Patience::default(), now),
+        session: RtspSession::new(url, credentials, &Patience::default(), now),
         media: None,
         windows: None,
-        cutter: Cutter::default(),
+        pieces: PieceReader::default(),
         inbox: Vec::new(),
         line: Line::default(),
         now,
@@ -126,7 +126,7 @@ impl Client {
     fn lose(&mut self) -> Result<(), Over> {
         if self.session.is_logging_in() {
             self.session.restart(self.now);
-            (self.cutter, self.inbox) = (Cutter::default(), Vec::new());
+            (self.pieces, self.inbox) = (PieceReader::default(), Vec::new());
             return Ok(());
         }
         if let Some(media) = &mut self.media {
@@ -142,7 +142,7 @@ impl Client {
         let mut at = 0;
         loop {
             self.steps()?;
-            let len = match self.cutter.next(&self.inbox[at..]).map_err(|_| Over)? {
+            let len = match self.pieces.next(&self.inbox[at..]).map_err(|_| Over)? {
                 Piece::Partial => break,
                 Piece::Packet { channel, data, len } => {
                     self.session.handle_media(self.now);

@@ -69,7 +69,7 @@ pub enum FlvError {
     Unsupported {
         /// The field.
         what: &'static str,
-        /// Its value.
+        /// Value of the field.
         got: u64,
     },
 }
@@ -110,7 +110,7 @@ impl Head {
         &self.bytes[..usize::from(self.len)]
     }
 
-    /// At most eight bytes, checked when compiled.
+    /// A head of at most eight bytes, which the compiler checks.
     fn new<const N: usize>(head: [u8; N]) -> Self {
         const { assert!(N <= 8) };
         let mut bytes = [0; 8];

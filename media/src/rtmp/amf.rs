@@ -25,7 +25,7 @@ pub enum Value {
     Array(Vec<Value>),
     /// Milliseconds since 1970, UTC.
     Date(f64),
-    /// Nothing, on purpose.
+    /// A value that says it is none.
     Null,
     /// No value. References and unsupported values are read as this.
     Undefined,
@@ -335,7 +335,7 @@ mod tests {
     fn long_strings_keep_their_length() {
         let value = Value::String("x".repeat(70_000));
         assert_eq!(decode(&encode(std::slice::from_ref(&value))), Ok(vec![value]));
-        // More than 32 bits can address beside the program.
+        // A length that 32 bits cannot address beside the program.
         let lie = [marker::LONG_STRING, 0xff, 0xff, 0xff, 0xff, b'x'];
         assert_eq!(decode(&lie), Err(AmfError::Truncated));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ivt_base::byte_stream::ByteStream;
 use ivt_base::text::shorten;
 use tokio::time::timeout;
 
@@ -10,7 +11,7 @@ use crate::rtmp::amf::Value;
 use crate::rtmp::chunk::{Limits, Message, channel};
 use crate::rtmp::command::{self, Command};
 use crate::rtmp::connection::Connection;
-use crate::rtmp::dial::{self, Transport};
+use crate::rtmp::dial;
 use crate::rtmp::error::{PublishError, Step};
 use crate::rtmp::options::Options;
 use crate::rtmp::url::RtmpUrl;
@@ -52,7 +53,7 @@ impl Publisher {
 
     /// Publishes over a connection made elsewhere, within `options.establish`.
     pub async fn over(
-        io: impl Transport + 'static,
+        io: impl ByteStream + 'static,
         url: &RtmpUrl,
         options: &Options,
     ) -> Result<Self, PublishError> {

@@ -1,12 +1,12 @@
 //! Reaching the server: names, TCP, TLS.
 
-use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ivt_base::byte_stream::ByteStream;
 use ivt_base::clock::Clock;
 use ivt_base::dial;
 use ivt_base::tls;
@@ -30,11 +30,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(10);
 const EAGER_READS: u8 = 32;
 
 /// A connection to a server, with or without TLS.
-pub type Io = Box<dyn Transport>;
-
-/// Any byte stream.
-pub trait Transport: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Transport for T {}
+pub type Io = Box<dyn ByteStream>;
 
 /// Connects to the server of `url`, with TLS for `rtmps`. `step` follows how far it has come.
 ///

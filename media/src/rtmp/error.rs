@@ -12,7 +12,7 @@ pub enum PublishError {
     /// The address cannot be published to.
     #[error("cannot publish: {0}")]
     Url(#[from] UrlError),
-    /// No connection.
+    /// There is no connection.
     #[error("RTMP server {peer} is unreachable: {reason}")]
     Unreachable {
         /// Host and port.
@@ -20,7 +20,7 @@ pub enum PublishError {
         /// What failed.
         reason: String,
     },
-    /// No trust, or no TLS.
+    /// The server is not trusted, or has no TLS.
     #[error("RTMP server {peer}: TLS failed: {reason}")]
     Tls {
         /// Host and port.
@@ -43,9 +43,9 @@ pub enum PublishError {
     Refused {
         /// Host and port.
         peer: String,
-        /// Its code, such as `NetStream.Publish.BadName`; may be empty.
+        /// The server's code, such as `NetStream.Publish.BadName`; may be empty.
         code: String,
-        /// Its words; may be empty.
+        /// The server's words; may be empty.
         description: String,
     },
     /// What the server sent is no RTMP.
@@ -53,7 +53,7 @@ pub enum PublishError {
     Garbage {
         /// Host and port.
         peer: String,
-        /// When it came.
+        /// What was under way.
         step: Step,
         /// What was expected, and what came.
         reason: String,

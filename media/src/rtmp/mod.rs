@@ -19,7 +19,6 @@ mod tls_tests;
 mod url;
 
 pub use client::Publisher;
-pub use dial::Transport;
 pub use error::{PublishError, Step};
 pub use options::Options;
 pub use url::{RtmpUrl, UrlError};

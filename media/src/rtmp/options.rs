@@ -8,13 +8,14 @@ use ivt_base::tls::ClientConfig;
 /// How long the steps of a publish may take, and whom to trust.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// TCP connect, all addresses together.
+    /// Longest time for the TCP connection, all addresses together.
     pub connect: Duration,
-    /// From the name lookup to the server's consent to the publish.
+    /// Longest time from the name lookup to the server's consent to the publish.
     pub establish: Duration,
     /// Longest time without progress while a tag is written.
     pub stall: Duration,
-    /// For `rtmps`; made when first needed where it is `None`, see [`ivt_base::tls::client_config`].
+    /// Whom `rtmps` trusts. `None` has a configuration made for each connection, see
+    /// [`ivt_base::tls::client_config`].
     pub tls: Option<Arc<ClientConfig>>,
 }
 

@@ -33,7 +33,7 @@ impl Default for ServerLimits {
 
 /// A publisher that has connected to an application.
 #[derive(Debug)]
-pub struct Session<S> {
+pub struct IngestSession<S> {
     connection: Connection<S>,
     limits: ServerLimits,
     app: String,
@@ -41,7 +41,7 @@ pub struct Session<S> {
     publishing: bool,
 }
 
-/// What a publisher asks for, to be answered by [`Session::accept`] or [`Session::refuse`].
+/// What a publisher asks for, to be answered by [`IngestSession::accept`] or [`IngestSession::refuse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishRequest {
     /// Application.
@@ -63,17 +63,17 @@ const STREAM: u32 = 1;
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     limits: ServerLimits,
-) -> Result<Session<S>, RtmpError> {
+) -> Result<IngestSession<S>, RtmpError> {
     let negotiation = async {
         handshake::server(&mut io).await?;
         let mut connection = Connection::new(io, limits.chunks);
         let app = answer_connect(&mut connection).await?;
-        Ok(Session { connection, limits, app, publishing: true })
+        Ok(IngestSession { connection, limits, app, publishing: true })
     };
     timeout(limits.negotiation, negotiation).await.unwrap_or(Err(RtmpError::Silent))
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> IngestSession<S> {
     /// Waits for `publish`, answering what publishers ask before it.
     ///
     /// # Errors

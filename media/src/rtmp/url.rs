@@ -24,10 +24,10 @@ pub struct RtmpUrl {
 /// Why text is no address to publish to. Never quotes it: it may hold a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Another protocol, or none.
+    /// The address is of another protocol, or of none.
     #[error("the URL must begin with rtmp:// or rtmps://")]
     Scheme,
-    /// No host, or a host or port that cannot be.
+    /// The address has no host, or a host or port that cannot be.
     #[error("the URL has no valid host and port")]
     Host,
     /// The address has a user name or a password.

@@ -103,9 +103,9 @@ pub struct Picture {
     /// Whether the picture refers to one from before its key picture, see
     /// [`crate::frame::Frame::leading`].
     pub leading: bool,
-    /// RTP timestamp of its first slice.
+    /// RTP timestamp of the picture's first slice.
     pub timestamp: u32,
-    /// When its last packet came.
+    /// When the picture's last packet came.
     pub received: Instant,
     /// NAL units, each after its 4-byte big-endian length, without parameter sets, delimiters and filler.
     pub data: Bytes,
@@ -116,9 +116,9 @@ pub struct Picture {
 pub struct Sound {
     /// Parameters that the sound is decoded with.
     pub params: Arc<AudioParams>,
-    /// RTP timestamp of its first sample.
+    /// RTP timestamp of the first sample.
     pub timestamp: u32,
-    /// When its last packet came.
+    /// When the sound's last packet came.
     pub received: Instant,
     /// AAC: one raw access unit. G.711: the samples.
     pub data: Bytes,

@@ -28,7 +28,7 @@ pub struct SenderReport {
     /// Wall-clock time: seconds since 1900 in the high 32 bits, their fraction in the low ones. Zero, or time
     /// since the camera was switched on, where it has no clock.
     pub ntp: u64,
-    /// The same moment as an RTP timestamp.
+    /// The moment of `ntp` as an RTP timestamp.
     pub timestamp: u32,
     /// Packets sent; zero in a report that was cut short.
     pub packets: u32,
@@ -95,12 +95,13 @@ fn words<const BYTES: usize, const WORDS: usize>(bytes: &[u8; BYTES]) -> [u32; W
     words
 }
 
-/// Who reports: both numbers are random and of one session, so that they tell nothing of the device (RFC 7022).
+/// The receiver that reports. Both numbers are random and of one session, so that they tell nothing
+/// of the device (RFC 7022).
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
     /// Synchronisation source of the receiver.
     pub ssrc: u32,
-    /// Its canonical name, written as 16 hexadecimal digits.
+    /// Canonical name of the receiver, written as 16 hexadecimal digits.
     pub name: u64,
 }
 

@@ -9,12 +9,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use ivt_base::byte_stream::ByteStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::media::{Media, Which};
-use super::message::{Cutter, MAX_BODY, MAX_HEADER, Piece, TooMuch};
-use super::session::{Event, Failure, Path, Session};
+use super::media::{Media, TrackKind};
+use super::message::{MAX_BODY, MAX_HEADER, Piece, PieceReader, TooMuch};
+use super::session::{Event, Failure, Path, RtspSession};
 use super::udp::Udp;
 use crate::coalesce;
 use crate::frame::Frame;
@@ -32,22 +33,18 @@ const MOST_OUT: usize = 64 << 10;
 /// A timer that is due long after everything else.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// Any byte stream.
-pub trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Stream for T {}
-
 /// One open connection.
 pub struct Connection {
-    io: Box<dyn Stream>,
+    io: Box<dyn ByteStream>,
     /// Both ends of the connection below.
     pub ends: (SocketAddr, SocketAddr),
     /// What is said.
-    pub session: Session,
+    pub session: RtspSession,
     /// What is sent, once it is known what that will be.
     pub media: Option<Media>,
     udp: Option<(Udp, [Window; 2])>,
     inbox: Inbox,
-    cutter: Cutter,
+    pieces: PieceReader,
     out: VecDeque<u8>,
     timer: Pin<Box<Sleep>>,
     armed: Instant,
@@ -83,7 +80,11 @@ pub enum End {
 
 impl Connection {
     /// Speaks over `io`, whose ends are `ends`: ours, then the camera's.
-    pub fn new(io: Box<dyn Stream>, ends: (SocketAddr, SocketAddr), session: Session) -> Self {
+    pub fn new(
+        io: Box<dyn ByteStream>,
+        ends: (SocketAddr, SocketAddr),
+        session: RtspSession,
+    ) -> Self {
         let now = now();
         Self {
             io,
@@ -92,7 +93,7 @@ impl Connection {
             media: None,
             udp: None,
             inbox: Inbox::default(),
-            cutter: Cutter::default(),
+            pieces: PieceReader::default(),
             out: VecDeque::new(),
             timer: Box::pin(sleep(FAR)),
             armed: now + FAR,
@@ -130,7 +131,7 @@ impl Connection {
     }
 
     /// The bytes of a TEARDOWN, and the connection to say it on.
-    pub fn into_teardown(mut self) -> Option<(Box<dyn Stream>, Vec<u8>)> {
+    pub fn into_teardown(mut self) -> Option<(Box<dyn ByteStream>, Vec<u8>)> {
         let bytes = self.session.teardown(now())?;
         // What was half said must be said to its end.
         self.out.extend(bytes);
@@ -194,7 +195,7 @@ impl Connection {
 
     /// Takes one piece off what was read; false where more must be read first.
     fn cut(&mut self) -> Result<bool, End> {
-        let piece = self.cutter.next(self.inbox.bytes());
+        let piece = self.pieces.next(self.inbox.bytes());
         let len = match piece.map_err(End::TooMuch)? {
             Piece::Partial => return Ok(false),
             Piece::Packet { channel, data, len } => {
@@ -330,7 +331,7 @@ impl Connection {
         Ok(())
     }
 
-    fn send_report(&mut self, track: Which, path: Path, report: &[u8]) {
+    fn send_report(&mut self, track: TrackKind, path: Path, report: &[u8]) {
         match path {
             Path::Channels(_, channel) => {
                 // A report that would have to wait is worth nothing by then.

@@ -7,7 +7,7 @@ use url::Url;
 
 /// Time without a sign of life after which a session ends, where the camera names none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Such times that a camera may name, in seconds.
+/// Session timeouts that a camera may name, in seconds.
 const TIMEOUTS: std::ops::RangeInclusive<u64> = 2..=3600;
 /// Longest identifier of a session, in bytes.
 const MAX_ID: usize = 256;

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use ivt_base::byte_stream::ByteStream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::connection::{Connection, Stream};
+use super::connection::Connection;
 
 /// Longest time that taking leave of a camera may take.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -44,12 +45,12 @@ impl Leaving {
     }
 }
 
-async fn goodbye(mut io: Box<dyn Stream>, bytes: &[u8]) {
+async fn goodbye(mut io: Box<dyn ByteStream>, bytes: &[u8]) {
     if io.write_all(bytes).await.is_err() || io.flush().await.is_err() {
         return;
     }
-    // With bytes of the camera unread the kernel would reset the connection, and the camera might lose
-    // the request.
+    // The kernel would reset a connection with unread bytes of the camera, and the camera might
+    // lose the request.
     let mut rest = vec![0; 4096];
     while let Ok(read) = io.read(&mut rest).await {
         if read == 0 || answers(rest.get(..read).unwrap_or_default()) {

@@ -58,7 +58,7 @@ pub struct Media {
 
 /// Which of the session's tracks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum TrackKind {
     /// The picture.
     Video,
     /// The sound.
@@ -95,26 +95,26 @@ impl Media {
 
     /// What to set up, in the order in which tracks are numbered.
     pub fn wanted(&self) -> Vec<Wanted> {
-        let needed = |which| which == Which::Video || self.video.is_none();
+        let needed = |which| which == TrackKind::Video || self.video.is_none();
         let wanted = |which| {
             let control = self.track(which)?.control().map(str::to_owned);
             Some(Wanted { control, needed: needed(which) })
         };
-        [Which::Video, Which::Audio].into_iter().filter_map(wanted).collect()
+        [TrackKind::Video, TrackKind::Audio].into_iter().filter_map(wanted).collect()
     }
 
     /// The track of this number.
-    pub fn which(&self, number: usize) -> Which {
-        if number == 0 && self.video.is_some() { Which::Video } else { Which::Audio }
+    pub fn which(&self, number: usize) -> TrackKind {
+        if number == 0 && self.video.is_some() { TrackKind::Video } else { TrackKind::Audio }
     }
 
     /// The number of a track.
-    pub fn number(&self, track: Which) -> usize {
-        usize::from(track == Which::Audio && self.video.is_some())
+    pub fn number(&self, track: TrackKind) -> usize {
+        usize::from(track == TrackKind::Audio && self.video.is_some())
     }
 
     /// Notes how the packets of a track come, since it was set up.
-    pub fn set_path(&mut self, track: Which, path: Path) {
+    pub fn set_path(&mut self, track: TrackKind, path: Path) {
         if let Some(track) = self.track_mut(track) {
             track.set_path(path);
         }
@@ -140,12 +140,12 @@ impl Media {
     /// Takes a packet of an interleaved channel.
     pub fn handle_interleaved(&mut self, channel: u8, bytes: &[u8], now: Instant) {
         let uses = |which| self.track(which).is_some_and(|track| track.uses(channel));
-        let track = match (uses(Which::Video), uses(Which::Audio)) {
-            (true, _) => Which::Video,
-            (false, true) => Which::Audio,
+        let track = match (uses(TrackKind::Video), uses(TrackKind::Audio)) {
+            (true, _) => TrackKind::Video,
+            (false, true) => TrackKind::Audio,
             // Some cameras settle channels and use others.
             (false, false) if self.settled => return self.skip(),
-            (false, false) => Which::Video,
+            (false, false) => TrackKind::Video,
         };
         self.settled = self.settled || uses(track);
         self.handle_packet(track, bytes, now);
@@ -153,7 +153,7 @@ impl Media {
 
     /// Takes a data packet or a compound of reports that came the way of `track`. The packet itself
     /// tells its track: some cameras send all on one channel, or on channels that were not settled.
-    pub fn handle_packet(&mut self, track: Which, bytes: &[u8], now: Instant) {
+    pub fn handle_packet(&mut self, track: TrackKind, bytes: &[u8], now: Instant) {
         if is_rtcp(bytes) {
             return self.handle_reports(track, bytes, now);
         }
@@ -162,10 +162,10 @@ impl Media {
         let is = |which| {
             self.track(which).is_some_and(|track| track.payload_type() == packet.payload_type)
         };
-        let track = match (is(Which::Video), is(Which::Audio)) {
+        let track = match (is(TrackKind::Video), is(TrackKind::Audio)) {
             (true, true) => track,
-            (true, false) => Which::Video,
-            (false, true) => Which::Audio,
+            (true, false) => TrackKind::Video,
+            (false, true) => TrackKind::Audio,
             (false, false) => return self.strange(track, &packet),
         };
         let full = self.waiting >= MOST_WAITING;
@@ -177,11 +177,11 @@ impl Media {
             return;
         }
         match (track, &mut self.video, &mut self.audio) {
-            (Which::Video, Some(video), _) => {
+            (TrackKind::Video, Some(video), _) => {
                 video.push(&packet, lost, now);
                 self.take_pictures();
             }
-            (Which::Audio, _, Some(audio)) => {
+            (TrackKind::Audio, _, Some(audio)) => {
                 audio.push(&packet, lost, now);
                 self.take_sounds();
             }
@@ -189,7 +189,7 @@ impl Media {
         }
     }
 
-    fn handle_reports(&mut self, track: Which, bytes: &[u8], now: Instant) {
+    fn handle_reports(&mut self, track: TrackKind, bytes: &[u8], now: Instant) {
         for report in rtcp::read(bytes) {
             // A goodbye is passed over: whether the camera means it shows by its silence.
             let Report::Sender(report) = report else { continue };
@@ -197,7 +197,7 @@ impl Media {
                 let track = self.track(which);
                 track.is_some_and(|track| track.ssrc() == Some(report.ssrc)).then_some(which)
             };
-            let track = of(Which::Video).or(of(Which::Audio)).unwrap_or(track);
+            let track = of(TrackKind::Video).or(of(TrackKind::Audio)).unwrap_or(track);
             if let Some(track) = self.track_mut(track) {
                 track.report(&report, now);
             }
@@ -238,7 +238,7 @@ impl Media {
     }
 
     /// Receiver reports, when they are due, each with its track and the way it goes.
-    pub fn poll_reports(&mut self, now: Instant) -> Vec<(Which, Path, [u8; RECEIVER_REPORT])> {
+    pub fn poll_reports(&mut self, now: Instant) -> Vec<(TrackKind, Path, [u8; RECEIVER_REPORT])> {
         let due = *self.report_due.get_or_insert(now + REPORT_PERIOD);
         if now < due {
             return Vec::new();
@@ -249,7 +249,7 @@ impl Media {
             let (path, report) = self.track_mut(which)?.receiver_report(&identity, now)?;
             Some((which, path, report))
         };
-        [report(Which::Video), report(Which::Audio)].into_iter().flatten().collect()
+        [report(TrackKind::Video), report(TrackKind::Audio)].into_iter().flatten().collect()
     }
 
     /// Whether part of a picture is held.
@@ -281,7 +281,7 @@ impl Media {
 
     /// How far the stream has come.
     pub fn stage(&self) -> Stage {
-        let (Some(video), Some(track)) = (&self.video, self.track(Which::Video)) else {
+        let (Some(video), Some(track)) = (&self.video, self.track(TrackKind::Video)) else {
             return match (self.sounds, self.packets) {
                 (0, 0) => Stage::Silent,
                 (0, _) => Stage::Packets,
@@ -319,18 +319,18 @@ impl Media {
         Losses { frames: dropped.into_iter().fold(0, u64::saturating_add), ..packets }
     }
 
-    fn track(&self, which: Which) -> Option<&RtpTrack> {
+    fn track(&self, which: TrackKind) -> Option<&RtpTrack> {
         let [picture, sound] = &self.tracks;
-        if which == Which::Video { picture.as_ref() } else { sound.as_ref() }
+        if which == TrackKind::Video { picture.as_ref() } else { sound.as_ref() }
     }
 
-    fn track_mut(&mut self, which: Which) -> Option<&mut RtpTrack> {
+    fn track_mut(&mut self, which: TrackKind) -> Option<&mut RtpTrack> {
         let [picture, sound] = &mut self.tracks;
-        if which == Which::Video { picture.as_mut() } else { sound.as_mut() }
+        if which == TrackKind::Video { picture.as_mut() } else { sound.as_mut() }
     }
 
     /// Takes a packet of a payload type that nobody asked for, which came the way of `track`.
-    fn strange(&mut self, track: Which, packet: &Packet<'_>) {
+    fn strange(&mut self, track: TrackKind, packet: &Packet<'_>) {
         self.strange = self.strange.saturating_add(1);
         self.strange_type = Some(packet.payload_type);
         if let Some(track) = self.track_mut(track) {

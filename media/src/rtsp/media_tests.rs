@@ -18,8 +18,8 @@ fn of(tracks: &[&str]) -> Media {
 /// A session with pictures on channels 0 and 1, and sound on 2 and 3.
 fn with_sound() -> Media {
     let mut media = of(&[&h264(PLAIN), PCMA]);
-    media.set_path(Which::Video, Path::Channels(0, 1));
-    media.set_path(Which::Audio, Path::Channels(2, 3));
+    media.set_path(TrackKind::Video, Path::Channels(0, 1));
+    media.set_path(TrackKind::Audio, Path::Channels(2, 3));
     media
 }
 
@@ -42,7 +42,7 @@ fn send(media: &mut Media, number: u16, nal: &[u8], size: usize) {
     let mut nal = nal.to_vec();
     nal.resize(size.max(nal.len()), b'x');
     let packet = rtp(0, number, u32::from(number) * 3600, true, &nal);
-    media.handle_packet(Which::Video, &packet, Instant::now());
+    media.handle_packet(TrackKind::Video, &packet, Instant::now());
 }
 
 #[test]
@@ -92,8 +92,10 @@ fn the_camera_is_told_every_five_seconds_how_each_track_is_received() {
     let reports = media.poll_reports(at(10));
     let told: Vec<_> =
         reports.iter().map(|(track, path, bytes)| (*track, *path, bytes[1])).collect();
-    let want =
-        [(Which::Video, Path::Channels(0, 1), 201), (Which::Audio, Path::Channels(2, 3), 201)];
+    let want = [
+        (TrackKind::Video, Path::Channels(0, 1), 201),
+        (TrackKind::Audio, Path::Channels(2, 3), 201),
+    ];
     assert_eq!(told, want);
     assert_eq!(reports[0].2[8..12], [0, 0, 0, 1], "of the picture's source");
     assert_eq!(reports[1].2[16..20], [0, 0, 0, 9], "the newest packet of the sound");
@@ -108,7 +110,7 @@ fn what_is_missing_for_a_picture_is_told() {
         for nal in packets {
             let number = media.packets as u16;
             let packet = rtp(0, number, u32::from(number) * 3600, true, nal);
-            media.handle_packet(Which::Video, &packet, Instant::now());
+            media.handle_packet(TrackKind::Video, &packet, Instant::now());
         }
         (media.stage(), media.has_arrived())
     };
@@ -119,7 +121,7 @@ fn what_is_missing_for_a_picture_is_told() {
     assert_eq!(after(&[KEY, OTHER, OTHER]), (Stage::Flowing, true));
     let mut described = self::media();
     described.handle_packet(
-        Which::Video,
+        TrackKind::Video,
         &rtp(0, 1, 0, true, b"\x06\x05\x01\xff\x80"),
         Instant::now(),
     );
@@ -134,11 +136,11 @@ fn a_payload_type_that_was_not_described_is_told_and_then_believed() {
         packet[1] = 0x80 | 97;
         packet
     };
-    media.handle_packet(Which::Video, &other(0), Instant::now());
+    media.handle_packet(TrackKind::Video, &other(0), Instant::now());
     assert_eq!(media.stage(), Stage::Foreign(97, 96));
     assert!(media.stage().to_string().contains("97"));
     for number in 1..40 {
-        media.handle_packet(Which::Video, &other(number), Instant::now());
+        media.handle_packet(TrackKind::Video, &other(number), Instant::now());
     }
     assert_eq!(media.stage(), Stage::Flowing);
 }
@@ -150,7 +152,7 @@ fn a_track_that_has_its_payload_type_keeps_it() {
     for number in 1..100u16 {
         let mut packet = rtp(0, number, 0, true, b"something else");
         packet[1] = 97;
-        media.handle_packet(Which::Video, &packet, Instant::now());
+        media.handle_packet(TrackKind::Video, &packet, Instant::now());
     }
     send(&mut media, 100, OTHER, 0);
     send(&mut media, 101, OTHER, 0);
@@ -193,7 +195,7 @@ fn both_tracks_on_one_channel_are_told_apart_by_their_payload_types() {
 #[test]
 fn sender_reports_bring_sound_and_picture_together() {
     let (mut media, start) = (with_sound(), Instant::now());
-    // By its timestamps the sound begins with the picture; by the wall clock 300 ms before it.
+    // The sound begins with the picture by its timestamps, and 300 ms before it by the wall clock.
     let mut last = Vec::new();
     for n in 0..200u16 {
         let now = start + Duration::from_millis(40) * n.into();

@@ -75,7 +75,7 @@ pub enum TooMuch {
     /// A body that is too long.
     #[error("expected a body of at most {MAX_BODY} bytes, got one of {0}")]
     Body(u64),
-    /// Nothing that could be understood for too long.
+    /// The peer sent nothing that could be understood for too long.
     #[error("expected RTSP, got something else: {0:?}")]
     Noise(String),
 }
@@ -83,7 +83,7 @@ pub enum TooMuch {
 /// Cuts bytes into pieces. Keeps how far it has looked, so that no byte is looked at twice however
 /// small the steps in which a message comes.
 #[derive(Debug, Default)]
-pub struct Cutter {
+pub struct PieceReader {
     /// No line of the message at hand ends before this place.
     scanned: usize,
     /// Where the line at hand begins.
@@ -101,7 +101,7 @@ pub struct Cutter {
     heard: bool,
 }
 
-impl Cutter {
+impl PieceReader {
     /// The piece that `bytes` begin with. They must begin where the last piece ended, and grow
     /// until the piece is more than [`Piece::Partial`].
     ///

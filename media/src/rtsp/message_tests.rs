@@ -2,12 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Everything that the bytes hold, given to the cutter in the steps of `splits`.
+/// Everything that the bytes hold, given to the reader in the steps of `splits`.
 fn cut(bytes: &[u8], splits: &[usize]) -> Result<Vec<String>, TooMuch> {
-    let (mut cutter, mut start, mut pieces) = (Cutter::default(), 0, Vec::new());
+    let (mut reader, mut start, mut pieces) = (PieceReader::default(), 0, Vec::new());
     for end in splits.iter().copied().chain([bytes.len()]) {
         while start < end {
-            let len = match cutter.next(&bytes[start..end])? {
+            let len = match reader.next(&bytes[start..end])? {
                 Piece::Partial => break,
                 Piece::Packet { channel, data, len } => {
                     pieces.push(format!("packet {channel} {data:?}"));
@@ -27,7 +27,7 @@ fn cut(bytes: &[u8], splits: &[usize]) -> Result<Vec<String>, TooMuch> {
 }
 
 fn only(bytes: &[u8]) -> Message {
-    match Cutter::default().next(bytes) {
+    match PieceReader::default().next(bytes) {
         Ok(Piece::Message(message, len)) => {
             assert_eq!(len, bytes.len());
             *message
@@ -109,22 +109,22 @@ fn bounds_hold() {
 
 #[test]
 fn no_byte_of_an_unfinished_message_is_looked_at_twice() {
-    let mut cutter = Cutter::default();
+    let mut reader = PieceReader::default();
     let endless = [b"RTSP/1.0 200 OK\r\nX: ".as_slice(), &[b'a'; MAX_HEADER / 2]].concat();
     for end in 1..endless.len() {
-        assert_eq!(cutter.next(&endless[..end]), Ok(Piece::Partial));
-        assert!(end < 6 || cutter.scanned == end, "all of {end} bytes are behind");
+        assert_eq!(reader.next(&endless[..end]), Ok(Piece::Partial));
+        assert!(end < 6 || reader.scanned == end, "all of {end} bytes are behind");
     }
 }
 
 #[test]
 fn line_feeds_within_noise_are_left_out_at_once() {
-    let mut cutter = Cutter::default();
-    assert!(matches!(cutter.next(b"$\0\0\0"), Ok(Piece::Packet { .. })));
-    assert_eq!(cutter.next(b"\xaa\n"), Ok(Piece::Noise(2)));
+    let mut reader = PieceReader::default();
+    assert!(matches!(reader.next(b"$\0\0\0"), Ok(Piece::Packet { .. })));
+    assert_eq!(reader.next(b"\xaa\n"), Ok(Piece::Noise(2)));
     let lines = [[b'\n'; 1000].as_slice(), b"RTSP/1.0 200 OK\n\n"].concat();
-    assert_eq!(cutter.next(&lines), Ok(Piece::Noise(1000)));
-    assert!(matches!(cutter.next(&lines[1000..]), Ok(Piece::Message(..))));
+    assert_eq!(reader.next(&lines), Ok(Piece::Noise(1000)));
+    assert!(matches!(reader.next(&lines[1000..]), Ok(Piece::Message(..))));
 }
 
 proptest! {

@@ -9,18 +9,19 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial;
 use ivt_base::tls;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
-use super::connection::{Connection, End, Step, Stream, now};
+use super::connection::{Connection, End, Step, now};
 use super::error::{Peer, port};
 use super::leave::Leaving;
 use super::media::Media;
 use super::progress::{Awaits, Progress};
-use super::session::{Event, Lower, Session};
+use super::session::{Event, Lower, RtspSession};
 use super::source::{RtspSource, Setting};
 use super::tracks;
 use super::udp::Udp;
@@ -119,7 +120,7 @@ impl RtspOpener {
         let same = url.host() == self.url.host() && url.scheme() == self.url.scheme();
         let credentials = self.options.credentials.as_ref();
         let credentials = credentials.filter(|_| same || self.options.login_follows_redirects);
-        let session = Session::new(url.clone(), credentials, &self.options.patience, now());
+        let session = RtspSession::new(url.clone(), credentials, &self.options.patience, now());
         self.progress.set(Awaits::Description);
         let mut guard = Guard::new(Connection::new(io, ends, session), &self.leaving);
         let mut connections = 1;
@@ -217,7 +218,7 @@ impl RtspOpener {
         &self,
         url: &Url,
         peer: &Peer,
-    ) -> Result<(Box<dyn Stream>, (SocketAddr, SocketAddr)), SourceError> {
+    ) -> Result<(Box<dyn ByteStream>, (SocketAddr, SocketAddr)), SourceError> {
         let host = match url.host() {
             Some(Host::Domain(name)) => name.to_owned(),
             Some(Host::Ipv4(address)) => address.to_string(),
@@ -337,7 +338,7 @@ impl<'a> Guard<'a> {
     }
 
     /// Goes on with the same session over a new connection.
-    fn reconnect(&mut self, io: Box<dyn Stream>, ends: (SocketAddr, SocketAddr)) {
+    fn reconnect(&mut self, io: Box<dyn ByteStream>, ends: (SocketAddr, SocketAddr)) {
         if let Some(Connection { mut session, .. }) = self.connection.take() {
             session.restart(now());
             self.connection = Some(Connection::new(io, ends, session));

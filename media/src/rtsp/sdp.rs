@@ -57,7 +57,8 @@ pub enum MediaKind {
     Other,
 }
 
-/// Who sends. Cameras differ in whose view they take, see [`Description::is_talk_back`].
+/// The direction that an attribute tells. Cameras differ in whose view they take, see
+/// [`Description::is_talk_back`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// The description does not say.

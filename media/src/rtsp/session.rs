@@ -29,7 +29,7 @@ const USER_AGENT: &str = concat!("ivt-agent/", env!("CARGO_PKG_VERSION"));
 /// What a message led to.
 #[derive(Debug)]
 pub enum Event {
-    /// The camera describes its media: choose, and go on with [`Session::set_up`].
+    /// The camera describes its media: choose, and go on with [`RtspSession::set_up`].
     Described(Description),
     /// The track of this number is set up.
     SetUp(usize, Path),
@@ -39,7 +39,7 @@ pub enum Event {
     Playing(Vec<Option<u32>>),
     /// The camera sends us to this address.
     Redirect(Url),
-    /// The camera refuses this transport: [`Session::set_up`] may be called with the other one.
+    /// The camera refuses this transport: [`RtspSession::set_up`] may be called with the other one.
     /// Holds why.
     TransportRefused(String),
 }
@@ -58,7 +58,7 @@ pub enum Failure {
 }
 
 /// One session with one camera, over one connection.
-pub struct Session {
+pub struct RtspSession {
     url: Url,
     lower: Lower,
     describe_limit: Duration,
@@ -102,7 +102,7 @@ struct Pending {
     with_login: bool,
 }
 
-impl Session {
+impl RtspSession {
     /// A session that begins with DESCRIBE.
     pub fn new(
         url: Url,

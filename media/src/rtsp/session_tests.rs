@@ -1,12 +1,12 @@
 use super::*;
-use crate::rtsp::message::{Cutter, Piece};
+use crate::rtsp::message::{Piece, PieceReader};
 
 const SDP: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track0\r\n\
                    m=audio 0 RTP/AVP 8\r\na=control:track1\r\n";
 
 /// A session and the clock it lives by.
 struct Talk {
-    session: Session,
+    session: RtspSession,
     now: Instant,
 }
 
@@ -18,7 +18,7 @@ impl Talk {
         });
         let (url, now) = (Url::parse("rtsp://cam/live").unwrap(), Instant::now());
         let patience = Patience::default();
-        Self { session: Session::new(url, credentials.as_ref(), &patience, now), now }
+        Self { session: RtspSession::new(url, credentials.as_ref(), &patience, now), now }
     }
 
     /// The requests that the client sends next.
@@ -27,7 +27,7 @@ impl Talk {
     }
 
     fn hear(&mut self, text: &str) -> Result<(), Failure> {
-        match Cutter::default().next(text.as_bytes()) {
+        match PieceReader::default().next(text.as_bytes()) {
             Ok(Piece::Message(message, _)) => self.session.handle_message(&message, self.now),
             other => panic!("no message: {other:?}"),
         }

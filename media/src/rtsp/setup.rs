@@ -5,10 +5,9 @@ use super::header;
 /// How media is to travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lower {
-    /// Within the RTSP connection.
+    /// By TCP, within the RTSP connection.
     Tcp,
-    /// As datagrams to these ports, one for the data of each track in turn; reports go to the next
-    /// port.
+    /// By UDP to these ports, one for the data of each track in turn; reports go to the next port.
     Udp([u16; 2]),
 }
 

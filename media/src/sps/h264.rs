@@ -14,11 +14,11 @@ pub(crate) struct H264Sps {
     pub(crate) id: u8,
     /// Width and height in pixels, as shown.
     pub(crate) dimensions: (u32, u32),
-    /// Slices begin with the number of a colour plane.
+    /// Whether slices begin with the number of a colour plane.
     pub(crate) separate_planes: bool,
     /// Bits of `frame_num`.
     pub(crate) frame_num_bits: u32,
-    /// No picture is a field.
+    /// Whether no picture is a field.
     pub(crate) frames_only: bool,
     /// `max_num_reorder_frames`, or 0 where the profile or the order count type rules reordering out.
     /// `None` where the stream does not say.

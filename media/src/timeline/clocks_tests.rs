@@ -222,7 +222,7 @@ fn a_lie_is_found_within_five_seconds_of_the_first_frame() {
                 let camera = Camera::new(sound, picture);
                 let mut camera = if b_frames { camera.with_b_frames() } else { camera };
                 let outcome = camera.run(5 * CLOCK_HZ, 60 * CLOCK_HZ);
-                // Where the first picture belongs is not known as well when others wait for it.
+                // The place of the first picture is less certain when others wait for it.
                 let (b_frames, off) = if b_frames { (", B-frames", 250) } else { ("", 150) };
                 good &= check(&format!("{name}, {who}{b_frames}"), &outcome, 100, off);
             }

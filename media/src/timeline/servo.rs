@@ -7,11 +7,11 @@ use crate::frame::CLOCK_HZ;
 const SPAN: i64 = 7 * CLOCK_HZ;
 /// A track that is off by less, in ticks, is left alone.
 const DEAD_BAND: i64 = 30 * MS;
-/// Of a step, one part in so many may be added or taken.
+/// One part in so many of a step may be added or taken.
 const GENTLE: i64 = 64;
-/// Part of a step that may be added or taken to undo what a wrong clock has done.
+/// One part in so many of a step may be added or taken to undo what a wrong clock has done.
 const HASTY: i64 = 4;
-/// From this many ticks on, what is missing is made good in one step.
+/// What is missing is made good in one step if it is at least this, in ticks.
 const LEAP: i64 = 60 * MS;
 
 /// By how much a track is off, and what is being done about it.

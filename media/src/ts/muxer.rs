@@ -129,7 +129,7 @@ impl Muxer {
         (self.out.len() + due * PACKET) as u64
     }
 
-    /// Not less than [`bytes`](Muxer::bytes) will be after this frame.
+    /// An upper bound of [`bytes`](Muxer::bytes) after this frame.
     pub fn bytes_with(&self, frame: &Frame) -> u64 {
         let packets = match &frame.track {
             Track::Video(params) => {

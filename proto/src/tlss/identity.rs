@@ -1,4 +1,5 @@
-//! Who calls: `mac=…&brand=…&model=…`, in exactly this order, since servers split it by position.
+//! The first message, in which a device says who calls: `mac=…&brand=…&model=…`, in exactly this
+//! order, since servers split it by position.
 
 use std::fmt;
 
@@ -16,10 +17,10 @@ pub struct Identity {
 /// Why an identity is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// Not the three fields in their order.
+    /// The message is not the three fields in their order.
     #[error("expected mac=…&brand=…&model=…, in this order and nothing else")]
     Fields,
-    /// Not a MAC address as it is sent.
+    /// The address is no MAC address as it is sent.
     #[error("mac: expected 12 hexadecimal digits")]
     Mac,
     /// A brand that cannot be sent.
@@ -68,7 +69,7 @@ impl Identity {
         self.mac
     }
 
-    /// Who made the device.
+    /// Name of the device's maker.
     pub fn brand(&self) -> &str {
         &self.brand
     }
@@ -88,8 +89,8 @@ impl fmt::Display for Identity {
     }
 }
 
-/// As much of a text as can be a brand or a model: at most 64 printable ASCII characters other than `&`
-/// and `=`.
+/// The characters of a text that can be a brand or a model: at most 64 printable ASCII characters
+/// other than `&` and `=`.
 pub fn sendable(text: &str) -> String {
     let fits = |c: &char| (' '..='~').contains(c) && !matches!(c, '&' | '=');
     text.chars().filter(fits).take(LONGEST_NAME).collect()

@@ -80,7 +80,8 @@ impl Session {
         Ok(taken)
     }
 
-    /// To be called when [`poll_timeout`](Self::poll_timeout) has passed; earlier does nothing.
+    /// Notes the time. To be called when [`poll_timeout`](Self::poll_timeout) has passed; an
+    /// earlier call does nothing.
     ///
     /// # Errors
     ///

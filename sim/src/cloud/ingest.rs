@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ivt_media::flv::{Demuxer, Tag};
 use ivt_media::rtmp::RtmpError;
-use ivt_media::rtmp::server::{self, ServerLimits, Session};
+use ivt_media::rtmp::server::{self, IngestSession, ServerLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -89,7 +89,7 @@ async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<S
 /// Takes the tags of a publish until it ends, and returns why.
 async fn follow(
     cloud: &Cloud,
-    session: &mut Session<TcpStream>,
+    session: &mut IngestSession<TcpStream>,
     receiver: &mut Receiver<'_>,
 ) -> String {
     loop {

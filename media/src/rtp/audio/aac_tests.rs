@@ -231,7 +231,7 @@ fn the_rest_of_a_unit_may_come_without_headers_or_behind_others() {
     let unit = noise(2, 500);
     let mut audio = hbr();
     audio.take(0, &payload(&[(500, 0)], &unit[..200]));
-    // No length of headers begins like this: 0xffff.
+    // The rest begins like no length of headers does: 0xffff.
     let mut rest = unit[200..].to_vec();
     rest[..2].copy_from_slice(&[0xff, 0xff]);
     audio.take(0, &rest);

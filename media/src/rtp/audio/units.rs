@@ -24,7 +24,7 @@ const WINDOW: usize = 32;
 /// Bytes allocated at once for units to come.
 const CHUNK: usize = 4 << 10;
 
-/// Where the depacketisers put what they find.
+/// The access units that a depacketiser finds.
 #[derive(Debug)]
 pub(super) struct Units {
     /// Units that came broken or incomplete.

@@ -6,7 +6,7 @@ const MS: i64 = CLOCK_HZ / 1000;
 /// Ticks of 1024 samples at 16 kHz.
 const FRAME: i64 = 64 * MS;
 
-/// Where frames come out while the shift is as given; from `at` on, the number of frames.
+/// The places of so many frames from `at` on, while the shift is as given.
 fn run(slew: &mut Slew, at: &mut i64, frames: i64, shift: Option<i64>) -> Vec<i64> {
     (0..frames)
         .map(|_| {

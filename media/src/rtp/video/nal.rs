@@ -11,11 +11,11 @@ pub(super) enum Role {
     Sei,
     /// Supplemental information on the picture it follows.
     Suffix,
-    /// Nothing that is kept; a picture before it is complete.
+    /// Something that is not kept; a picture before it is complete.
     Delimiter,
-    /// Nothing that is kept; may follow the slices of a picture.
+    /// Something that is not kept; it may follow the slices of a picture.
     Padding,
-    /// Not for a decoder of the base layer.
+    /// Something that is not for a decoder of the base layer.
     Foreign,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Payload<'a> {
     Aggregate(Entries<'a>),
     /// A part of a NAL unit.
     Fragment(Fragment<'a>),
-    /// Nothing the agent reads.
+    /// Something the agent does not read.
     Nothing,
 }
 

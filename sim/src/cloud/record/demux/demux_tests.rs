@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ivt_media::clip::ClipOpener;
 use ivt_media::frame::{AudioCodec, VideoCodec};
-use ivt_media::segment::{Cut, Cutter, Limits};
+use ivt_media::segment::{Limits, SegmentEvent, Segmenter};
 use ivt_media::source::Opener;
 use proptest::prelude::*;
 
@@ -76,23 +76,25 @@ fn timestamps_count_on_over_the_wrap() {
     assert_eq!(times, [WRAP - 5, WRAP + 10, WRAP + 5, WRAP - 1]);
 }
 
-/// The first frames of a looping clip, and the segments that our own cutter makes of them.
+/// The first frames of a clip that loops, and the segments our own segmenter makes of them.
 async fn cut(path: &str, frames: usize) -> (Vec<Frame>, Vec<Vec<u8>>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     let mut source = ClipOpener::file(path).unpaced().open().await.unwrap();
     let limits = Limits { duration: Duration::from_secs(1), max_bytes: u64::MAX };
-    let (mut cutter, mut given) = (Cutter::new(limits), Vec::new());
+    let (mut segmenter, mut given) = (Segmenter::new(limits), Vec::new());
     for _ in 0..frames {
         let frame = source.frame().await.unwrap();
-        cutter.push(&frame);
+        segmenter.push(&frame);
         given.push(frame);
     }
-    cutter.finish();
+    segmenter.finish();
     let (mut segments, mut forming) = (Vec::new(), Vec::new());
-    while let Some(cut) = cutter.poll() {
+    while let Some(cut) = segmenter.poll() {
         match cut {
-            Cut::Group(group) => group.chunks.iter().for_each(|c| forming.extend_from_slice(c)),
-            Cut::End(_) => segments.push(std::mem::take(&mut forming)),
+            SegmentEvent::Group(group) => {
+                group.chunks.iter().for_each(|c| forming.extend_from_slice(c))
+            }
+            SegmentEvent::End(_) => segments.push(std::mem::take(&mut forming)),
         }
     }
     (given, segments)

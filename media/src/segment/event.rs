@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// One step of the way to complete segments.
 #[derive(Clone, Debug)]
-pub enum Cut {
+pub enum SegmentEvent {
     /// A complete key-frame group of the segment that the next `End` closes.
     Group(Group),
     /// The segment of the groups since the last `End` is complete.

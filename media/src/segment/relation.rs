@@ -7,7 +7,7 @@ use crate::frame::{Frame, Track};
 use crate::ts::Tracks;
 
 /// How a frame relates to the group being formed.
-pub enum Fit {
+pub enum Relation {
     /// The frame needs no other parameters than its group.
     Continues,
     /// A key frame has other parameters: a group begins with it.
@@ -21,19 +21,19 @@ pub enum Fit {
 
 impl Tracks {
     /// How a frame fits into a group of these tracks. The group's first sound is adopted.
-    pub(super) fn fit(&mut self, frame: &Frame) -> Fit {
+    pub(super) fn relate(&mut self, frame: &Frame) -> Relation {
         let Self { video, audio } = self;
         match (&frame.track, video.as_ref(), audio.as_ref()) {
-            (Track::Video(params), Some(known), _) if same(params, known) => Fit::Continues,
-            (Track::Audio(params), _, Some(known)) if same(params, known) => Fit::Continues,
+            (Track::Video(params), Some(known), _) if same(params, known) => Relation::Continues,
+            (Track::Audio(params), _, Some(known)) if same(params, known) => Relation::Continues,
             (Track::Audio(params), _, None) => {
                 *audio = Some(Arc::clone(params));
-                Fit::Continues
+                Relation::Continues
             }
-            (Track::Audio(_), Some(_), Some(_)) => Fit::Waits,
-            _ if frame.key => Fit::Begins,
-            (Track::Video(_), None, _) => Fit::Waits,
-            _ => Fit::Breaks,
+            (Track::Audio(_), Some(_), Some(_)) => Relation::Waits,
+            _ if frame.key => Relation::Begins,
+            (Track::Video(_), None, _) => Relation::Waits,
+            _ => Relation::Breaks,
         }
     }
 
