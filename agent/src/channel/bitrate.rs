@@ -7,7 +7,7 @@ use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::pull::{Pull, PullState};
 use tokio::time::sleep;
 
-use super::Refusal;
+use super::request::Refusal;
 
 /// How long an unknown bit rate is measured.
 const MEASURE: Duration = Duration::from_secs(3);

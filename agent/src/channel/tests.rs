@@ -1,11 +1,13 @@
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use ivt_hal::emulator::Emulator;
 use ivt_hal::rtsp::Rtsp;
-use ivt_hal::{Bitrates, Encoder, Transport};
+use ivt_hal::{Bitrates, Encoder, Kind, Transport};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::frame::Track;
+use ivt_media::rtmp::RtmpUrl;
 use ivt_media::rtmp::server::{ServerLimits, accept};
 use ivt_media::segment::Limits;
 use ivt_media::source::Opener as _;
@@ -16,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::config;
 use crate::record::means::Means;
+use crate::record::session::Order;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::Trust;
 

@@ -1,5 +1,8 @@
 //! The task of one channel.
 
+mod lifecycle;
+mod publish;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -12,11 +15,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use self::lifecycle::{Ruling, START, Session};
+use self::publish::{Job, Progress};
+use super::link::Link;
 use super::opener::Terms;
-use super::publish::{Job, Progress};
-use super::record::Recording;
-use super::session::{Ruling, START, Session};
-use super::{Answer, Ask, Command, Feeds, Handle, Link, Refusal, Status, nothing, reach};
+use super::recording::Recording;
+use super::request::{Answer, Ask, Refusal, nothing};
+use super::status::Status;
+use super::streams::Feeds;
+use super::{Command, Handle, reachability};
 use crate::config;
 use crate::record::means::Means;
 use crate::shutdown::Stop;
@@ -77,7 +84,7 @@ impl Setup {
         };
         let (known, reachable) = watch::channel(None);
         let pulls = [feeds.main.state(), feeds.sub.state()];
-        let observe = reach::observe(Arc::clone(&self.encoder), pulls, known);
+        let observe = reachability::observe(Arc::clone(&self.encoder), pulls, known);
         let recording = Recording {
             number: self.number,
             encoder: Arc::clone(&self.encoder),
@@ -408,5 +415,4 @@ fn now() -> std::time::Instant {
 }
 
 #[cfg(test)]
-#[path = "task_tests.rs"]
 mod tests;

@@ -14,7 +14,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Answer, Feeds, Link, RecordAsk, Refusal, Status, bitrate, nothing};
+use super::bitrate;
+use super::link::Link;
+use super::request::{Answer, RecordAsk, Refusal, nothing};
+use super::status::Status;
+use super::streams::Feeds;
 use crate::record::budget::Share;
 use crate::record::means::Means;
 use crate::record::session::{self, Session};

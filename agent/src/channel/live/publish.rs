@@ -14,7 +14,8 @@ use ivt_media::rtmp::{Options, PublishError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-use super::{Ask, Refusal, bitrate};
+use super::super::bitrate;
+use super::super::request::{Ask, Refusal};
 use crate::backoff::{Backoff, PUBLISH};
 use crate::tls::Trust;
 

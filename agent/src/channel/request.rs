@@ -1,0 +1,101 @@
+//! What a channel is asked, and why it does not do it.
+
+use std::num::NonZeroU64;
+
+use ivt_hal::{Kind, Stream};
+use ivt_media::pull::{Pull, PullState};
+use ivt_media::rtmp::RtmpUrl;
+use ivt_media::source::SourceError;
+use tokio::sync::oneshot;
+
+use crate::record::session::Order;
+
+/// A request to publish.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Which of the camera's streams.
+    pub stream: Stream,
+    /// Where to; holds the stream key.
+    pub url: RtmpUrl,
+    /// The cloud's name for it.
+    pub stream_id: String,
+    /// Bits per second it may have.
+    pub max_bitrate: Option<NonZeroU64>,
+}
+
+/// A request to record.
+#[derive(Clone, Debug)]
+pub struct RecordAsk {
+    /// Which of the camera's streams.
+    pub stream: Stream,
+    /// Bits per second it may have.
+    pub max_bitrate: Option<NonZeroU64>,
+    /// What becomes of it.
+    pub order: Order,
+}
+
+/// Why a channel did not do what it was asked. The text goes to the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// More than the cloud allows.
+    #[error("the stream has {bitrate} bit/s, more than the {limit} allowed")]
+    Bitrate {
+        /// What the encoder is set to, or sent.
+        bitrate: u64,
+        /// What was allowed.
+        limit: u64,
+    },
+    /// Another stream is in the way.
+    #[error("the channel publishes stream {running:?}: stop it first")]
+    Busy {
+        /// Its name.
+        running: String,
+    },
+    /// The camera gives no frames.
+    #[error("{reason}")]
+    Camera {
+        /// The class of failure.
+        kind: Kind,
+        /// What failed.
+        reason: String,
+    },
+    /// The server does not take the stream.
+    #[error("{reason}")]
+    Server {
+        /// What failed.
+        reason: String,
+    },
+    /// A recording does not fit.
+    #[error("{reason}")]
+    Memory {
+        /// What is asked for, and what there is.
+        reason: String,
+    },
+    /// It was told to stop before frames flowed, or the agent ends.
+    #[error("stopped before the stream was running")]
+    Stopped,
+}
+
+impl Refusal {
+    /// What a camera's failure means.
+    pub(super) fn of_camera(camera: &PullState) -> Option<Self> {
+        let PullState::Failed(error) = camera else { return None };
+        let kind = match error {
+            SourceError::Unsupported { .. } => Kind::Other,
+            _ => Kind::Offline,
+        };
+        Some(Self::Camera { kind, reason: error.to_string() })
+    }
+}
+
+/// What a camera that is late is told as.
+pub(super) fn nothing(pull: &Pull) -> String {
+    let reason = "the camera sent nothing decodable in time";
+    match pull.awaits() {
+        Some(awaits) => format!("{reason}: {awaits}"),
+        None => reason.into(),
+    }
+}
+
+/// Where the outcome of a request goes.
+pub(super) type Answer = oneshot::Sender<Result<(), Refusal>>;
