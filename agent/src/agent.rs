@@ -203,7 +203,7 @@ impl View {
 
     /// How each channel is, by number.
     pub fn channels(&self) -> Vec<channel::Status> {
-        self.channels.iter().map(|c| c.status().borrow().clone()).collect()
+        self.channels.iter().map(|c| c.status().now()).collect()
     }
 
     /// How the newest publish of a channel goes, or went; `None` where there is no such channel.

@@ -1,137 +1,103 @@
-//! The task of one channel.
+//! The live stream of a channel, and the task that owns it: takes requests, follows the rules of
+//! [`lifecycle`], starts and ends the work on the stream. Shows the stream that is live and how
+//! publishing goes; nobody else writes either.
 
 mod lifecycle;
 mod publish;
+mod waiting;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::join;
 use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::publish::PublishStats;
-use ivt_media::pull::{PullConfig, PullState};
+use ivt_media::pull::PullState;
 use ivt_media::source::SourceError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use self::lifecycle::{Ruling, START, Session};
+use self::lifecycle::{Decision, Lifecycle};
 use self::publish::{Job, Progress};
-use super::link::Link;
-use super::opener::Terms;
-use super::recording::Recording;
-use super::request::{Answer, Ask, Refusal, nothing};
-use super::status::Status;
-use super::streams::Feeds;
-use super::{Command, Handle, reachability};
-use crate::config;
-use crate::record::means::Means;
+use self::waiting::Waiting;
+use super::link::{self, Link};
+use super::request::{self, Answer, Ask, REQUESTS, Refusal, nothing};
+use super::streams::Streams;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
 
-/// Requests waiting for one channel; the cloud may have 32 unanswered in all.
-const COMMANDS: usize = 32;
 /// Reports of the work that wait for the task.
 const REPORTS: usize = 4;
 
-/// What a channel is made of.
-pub struct Setup {
-    /// Its number.
-    pub number: usize,
-    /// Its camera.
-    pub encoder: Arc<dyn Encoder>,
-    /// Its part of the configuration.
-    pub config: config::Channel,
-    /// Size of each of its rings, where their key frames want no larger ones.
-    pub ring_bytes: usize,
-    /// How streams are kept up.
-    pub publish: config::Publish,
-    /// Whom `rtmps` servers are checked against.
-    pub trust: Trust,
-    /// What recordings work with.
-    pub means: Means,
-    /// The connection to the cloud.
-    pub link: watch::Receiver<Link>,
-    /// A lost connection ends the live stream.
-    pub stop_with_link: bool,
+/// What the live stream of a channel is made of.
+pub(super) struct LiveSetup {
+    /// Number of the channel.
+    pub(super) number: usize,
+    pub(super) encoder: Arc<dyn Encoder>,
+    pub(super) streams: Arc<Streams>,
+    pub(super) trust: Trust,
+    /// How long a lost stream is retried.
+    pub(super) retry: Duration,
+    pub(super) link: watch::Receiver<Link>,
+    /// A lost connection to the cloud ends the stream.
+    pub(super) stop_with_link: bool,
 }
 
-impl Setup {
-    /// Starts the channel's task within `tasks`; it ends when `stop` becomes true.
-    pub fn spawn(self, tasks: &mut JoinSet<()>, stop: Stop) -> Handle {
-        let (commands, inbox) = mpsc::channel(COMMANDS);
-        let (recordings, orders) = mpsc::channel(COMMANDS);
-        let (status, reported) = watch::channel(Status::default());
-        let terms = Terms::new(&self.config.backend, self.trust.clone());
-        let feeds = Arc::new(Feeds::new(&self.encoder, &terms, |stream| PullConfig {
-            name: format!("channel {} {stream}", self.number),
-            ring_bytes: self.ring_bytes,
-            // A size that was given is kept to.
-            reserve: self.config.ring_bytes.is_none().then(|| self.means.budget.reserve()),
-            linger: self.publish.linger,
-        }));
-        for stream in &self.config.always_on {
-            feeds.of(*stream).keep_warm(true);
-        }
-        let stats = watch::Sender::new(PublishStats::default());
-        let handle = Handle {
-            commands,
-            recordings,
-            status: reported,
-            quality: self.config.quality,
-            feeds: Arc::clone(&feeds),
-            publish: stats.subscribe(),
-        };
-        let (known, reachable) = watch::channel(None);
-        let pulls = [feeds.main.state(), feeds.sub.state()];
-        let observe = reachability::observe(Arc::clone(&self.encoder), pulls, known);
-        let recording = Recording {
-            number: self.number,
-            encoder: Arc::clone(&self.encoder),
-            feeds: Arc::clone(&feeds),
-            means: self.means.clone(),
-            link: self.link.clone(),
-            status: status.clone(),
-            inbox: orders,
-        };
-        let losses = self.link.borrow().losses;
-        let task = Task {
-            session: Session::new(self.publish.retry),
-            losses,
-            setup: self,
-            feeds,
-            inbox,
-            status,
-            reachable,
-            running: None,
-            work: JoinSet::new(),
-            waiting: Vec::new(),
-            stats,
-        };
-        tasks.spawn(async move {
-            tokio::select! {
-                never = observe => match never {},
-                _ = join(task.run(stop.clone()), recording.run(stop)) => {}
-            }
-        });
-        handle
+/// Speaks to the task of the live stream, and reads what that shows.
+#[derive(Clone)]
+pub(super) struct LiveHandle {
+    requests: mpsc::Sender<Request>,
+    live: watch::Receiver<Option<String>>,
+    stats: watch::Receiver<PublishStats>,
+}
+
+/// What the task of the live stream is asked.
+pub(super) enum Request {
+    Publish(Ask, Answer),
+    Stop(String, oneshot::Sender<()>),
+}
+
+impl LiveHandle {
+    pub(super) async fn publish(&self, ask: Ask) -> Result<(), Refusal> {
+        request::ask(&self.requests, |answer| Request::Publish(ask, answer)).await?
+    }
+
+    pub(super) async fn stop(&self, stream_id: String) -> Result<(), Refusal> {
+        request::ask(&self.requests, |done| Request::Stop(stream_id, done)).await
+    }
+
+    /// The stream that the server is receiving at this moment.
+    pub(super) fn live(&self) -> watch::Receiver<Option<String>> {
+        self.live.clone()
+    }
+
+    /// How the newest publish goes, or went.
+    pub(super) fn stats(&self) -> PublishStats {
+        *self.stats.borrow()
+    }
+
+    /// A handle whose requests the test serves.
+    #[cfg(test)]
+    pub(super) fn unserved() -> (Self, mpsc::Receiver<Request>) {
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let live = watch::channel(None).1;
+        let stats = watch::channel(PublishStats::default()).1;
+        (Self { requests, live, stats }, inbox)
     }
 }
 
-struct Task {
-    setup: Setup,
-    feeds: Arc<Feeds>,
-    session: Session,
-    inbox: mpsc::Receiver<Command>,
-    status: watch::Sender<Status>,
-    /// `None` until the camera was asked.
-    reachable: watch::Receiver<Option<bool>>,
-    /// There exactly while the session has a stream.
+/// The task that owns the live stream.
+pub(super) struct LiveTask {
+    setup: LiveSetup,
+    inbox: mpsc::Receiver<Request>,
+    lifecycle: Lifecycle,
+    /// There exactly while the lifecycle has a stream.
     running: Option<Running>,
     /// The work that runs, and what is still taking leave of its server.
     work: JoinSet<()>,
-    /// Those who asked for the stream that is being started, and until when each is answered.
-    waiting: Vec<(Answer, Instant)>,
+    waiting: Waiting,
+    live: watch::Sender<Option<String>>,
     stats: watch::Sender<PublishStats>,
     /// Lost connections to the cloud that were seen.
     losses: u64,
@@ -144,43 +110,61 @@ struct Running {
     _stop: oneshot::Sender<Infallible>,
 }
 
-impl Task {
-    async fn run(mut self, mut stop: Stop) {
+impl LiveTask {
+    pub(super) fn new(setup: LiveSetup) -> (Self, LiveHandle) {
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let (live, stats) = (watch::Sender::new(None), watch::Sender::default());
+        let handle = LiveHandle { requests, live: live.subscribe(), stats: stats.subscribe() };
+        let losses = setup.link.borrow().losses;
+        let task = Self {
+            lifecycle: Lifecycle::new(setup.retry),
+            setup,
+            inbox,
+            running: None,
+            work: JoinSet::new(),
+            waiting: Waiting::default(),
+            live,
+            stats,
+            losses,
+        };
+        (task, handle)
+    }
+
+    /// Serves until `stop` is requested, and returns once all servers are taken leave of.
+    pub(super) async fn run(mut self, mut stop: Stop) {
         loop {
-            self.report();
+            self.show();
             let due = self.due();
             tokio::select! {
                 // A lost connection comes before what was asked over it.
                 biased;
                 () = stop.requested() => break,
-                () = lost(&mut self.setup.link, &mut self.losses), if self.setup.stop_with_link => self.end("the cloud is gone"),
-                () = abandoned(&mut self.waiting) => self.abandon(),
-                Some(command) = self.inbox.recv() => self.obey(command),
+                () = link::lost(&mut self.setup.link, &mut self.losses), if self.setup.stop_with_link => self.end("the cloud is gone"),
+                () = self.waiting.abandoned() => self.abandon(),
+                Some(request) = self.inbox.recv() => self.obey(request),
                 Some(progress) = next(&mut self.running) => self.note(progress),
                 () = at(due) => self.expire(),
-                Ok(()) = self.reachable.changed() => {}
                 Some(_) = self.work.join_next() => {}
             }
         }
         self.end("the agent stops");
-        self.report();
-        let leave = async { while self.work.join_next().await.is_some() {} };
-        tokio::join!(leave, self.feeds.main.stop(), self.feeds.sub.stop());
+        self.show();
+        while self.work.join_next().await.is_some() {}
     }
 
-    fn obey(&mut self, command: Command) {
-        match command {
+    fn obey(&mut self, request: Request) {
+        match request {
             // Whoever asked is gone, with the connection it was asked over.
-            Command::Publish(_, answer) if answer.is_closed() => {}
-            Command::Publish(ask, answer) => self.publish(ask, answer),
-            Command::Stop(stream_id, done) => {
-                if self.session.stop(&stream_id) {
+            Request::Publish(_, answer) if answer.is_closed() => {}
+            Request::Publish(ask, answer) => self.publish(ask, answer),
+            Request::Stop(stream_id, done) => {
+                if self.lifecycle.stop(&stream_id) {
                     let number = self.setup.number;
                     log::info!(
                         "channel {number}: stream {stream_id:?} ends: the cloud asked for it"
                     );
                     self.running = None;
-                    self.answer(&Err(Refusal::Stopped));
+                    self.waiting.answer(&Err(Refusal::Stopped));
                 }
                 // Whoever asked may be gone.
                 done.send(()).ok();
@@ -189,19 +173,19 @@ impl Task {
     }
 
     fn publish(&mut self, ask: Ask, answer: Answer) {
-        match self.session.publish(&ask.stream_id, now()) {
-            Ruling::Running => {
+        match self.lifecycle.publish(&ask.stream_id, now()) {
+            Decision::Running => {
                 answer.send(Ok(())).ok();
             }
-            Ruling::Busy => {
-                let running = self.session.current().unwrap_or_default().to_owned();
+            Decision::Busy => {
+                let running = self.lifecycle.current().unwrap_or_default().to_owned();
                 answer.send(Err(Refusal::Busy { running })).ok();
             }
-            Ruling::Join => self.waiting.push((answer, Instant::now() + START)),
-            Ruling::Start => {
+            Decision::Join => self.waiting.push(answer),
+            Decision::Start => {
                 // Those who waited for one that gives way.
-                self.answer(&Err(Refusal::Stopped));
-                self.waiting.push((answer, Instant::now() + START));
+                self.waiting.answer(&Err(Refusal::Stopped));
+                self.waiting.push(answer);
                 self.start(ask);
             }
         }
@@ -212,7 +196,7 @@ impl Task {
         let stream = ask.stream;
         let job = Job {
             encoder: Arc::clone(&self.setup.encoder),
-            pull: Arc::clone(self.feeds.of(stream)),
+            pull: Arc::clone(self.setup.streams.of(stream)),
             trust: self.setup.trust.clone(),
             ask,
             stats: self.stats.clone(),
@@ -226,27 +210,27 @@ impl Task {
     fn note(&mut self, progress: Progress) {
         match progress {
             Progress::Flowing => {
-                self.session.flowing(now());
+                self.lifecycle.flowing(now());
                 self.log(log::Level::Info, "is live");
-                self.answer(&Ok(()));
+                self.waiting.answer(&Ok(()));
             }
-            Progress::Refused(refusal) if !self.session.has_flowed() => self.refuse(refusal),
+            Progress::Refused(refusal) if !self.lifecycle.has_flowed() => self.refuse(refusal),
             Progress::Refused(_) => self.drop_stream(),
             Progress::Broken(refusal)
-                if self.session.is_starting()
-                    || !self.session.has_flowed() && is_hopeless(&self.camera()) =>
+                if self.lifecycle.is_starting()
+                    || !self.lifecycle.has_flowed() && is_hopeless(&self.camera()) =>
             {
                 self.refuse(refusal);
             }
             Progress::Broken(refusal) => {
-                let level = if self.session.live().is_some() {
+                let level = if self.lifecycle.live().is_some() {
                     log::Level::Warn
                 } else {
                     log::Level::Debug
                 };
                 self.log(level, &format!("is interrupted: {refusal}"));
-                self.session.faltered(now());
-                if self.session.current().is_none() {
+                self.lifecycle.faltered(now());
+                if self.lifecycle.current().is_none() {
                     self.running = None;
                 }
             }
@@ -255,14 +239,13 @@ impl Task {
 
     /// When the stream, or who asked for it, has waited long enough.
     fn due(&self) -> Option<Instant> {
-        let stream = self.session.poll_timeout().map(Instant::from_std);
-        let asked = self.waiting.iter().map(|(_, until)| *until);
-        asked.chain(stream).min()
+        let stream = self.lifecycle.poll_timeout().map(Instant::from_std);
+        stream.into_iter().chain(self.waiting.due()).min()
     }
 
     fn expire(&mut self) {
-        let over = self.session.poll_timeout().is_some_and(|due| due <= now());
-        if over && self.session.has_flowed() {
+        let over = self.lifecycle.poll_timeout().is_some_and(|due| due <= now());
+        if over && self.lifecycle.has_flowed() {
             self.end("it could not be resumed in time");
         } else if over && !self.is_late() {
             let refusal = self.late(false);
@@ -272,11 +255,7 @@ impl Task {
             if over {
                 self.log(log::Level::Warn, &format!("does not start yet: {refusal}"));
             }
-            let now = Instant::now();
-            for (answer, _) in self.waiting.extract_if(.., |(_, until)| *until <= now) {
-                // Whoever asked may be gone.
-                answer.send(Err(refusal.clone())).ok();
-            }
+            self.waiting.refuse_due(&refusal);
         }
     }
 
@@ -284,7 +263,7 @@ impl Task {
     fn is_late(&mut self) -> bool {
         let camera = self.camera();
         let late = !matches!(camera, PullState::Live) && !is_hopeless(&camera);
-        self.session.is_starting() && late && self.session.late(now())
+        self.lifecycle.is_starting() && late && self.lifecycle.late(now())
     }
 
     /// Who is to blame for a stream that does not start in time, and whether it `goes_on`.
@@ -297,7 +276,7 @@ impl Task {
         }
         let silent = || Refusal::Camera {
             kind: Kind::Timeout,
-            reason: nothing(self.feeds.of(running.stream)),
+            reason: nothing(self.setup.streams.of(running.stream)),
         };
         match Refusal::of_camera(&camera).unwrap_or_else(silent) {
             Refusal::Camera { kind, reason } if goes_on => {
@@ -309,7 +288,7 @@ impl Task {
 
     /// What the camera of the stream is doing.
     fn camera(&self) -> PullState {
-        let pull = self.running.as_ref().map(|running| self.feeds.of(running.stream));
+        let pull = self.running.as_ref().map(|running| self.setup.streams.of(running.stream));
         pull.map_or(PullState::Idle, |pull| pull.state().borrow().clone())
     }
 
@@ -317,12 +296,12 @@ impl Task {
     fn refuse(&mut self, refusal: Refusal) {
         self.log(log::Level::Warn, &format!("did not start: {refusal}"));
         self.drop_stream();
-        self.answer(&Err(refusal));
+        self.waiting.answer(&Err(refusal));
     }
 
     /// All who asked have gone.
     fn abandon(&mut self) {
-        if self.session.is_starting() {
+        if self.lifecycle.is_starting() {
             self.end("nobody waits for it any more");
         }
         self.waiting.clear();
@@ -330,42 +309,31 @@ impl Task {
 
     /// Ends the stream, if there is one.
     fn end(&mut self, why: &str) {
-        if self.session.current().is_some() {
+        if self.lifecycle.current().is_some() {
             self.log(log::Level::Info, &format!("ends: {why}"));
             self.drop_stream();
         }
-        self.answer(&Err(Refusal::Stopped));
+        self.waiting.answer(&Err(Refusal::Stopped));
     }
 
     fn drop_stream(&mut self) {
-        self.session.end();
+        self.lifecycle.end();
         self.running = None;
     }
 
-    fn answer(&mut self, outcome: &Result<(), Refusal>) {
-        for (answer, _) in self.waiting.drain(..) {
-            // Whoever asked may be gone.
-            answer.send(outcome.clone()).ok();
-        }
-    }
-
-    fn report(&mut self) {
-        let reachable = *self.reachable.borrow_and_update();
-        let live = self.session.live();
-        self.status.send_if_modified(|status| {
-            let now = Status {
-                known: reachable.is_some(),
-                reachable: reachable == Some(true),
-                live: live.map(str::to_owned),
-                recording: status.recording.clone(),
-                alarm: status.alarm,
-            };
-            std::mem::replace(status, now.clone()) != now
+    fn show(&self) {
+        let live = self.lifecycle.live();
+        self.live.send_if_modified(|shown| {
+            let changed = shown.as_deref() != live;
+            if changed {
+                *shown = live.map(str::to_owned);
+            }
+            changed
         });
     }
 
     fn log(&self, level: log::Level, what: &str) {
-        let stream_id = self.session.current().unwrap_or_default();
+        let stream_id = self.lifecycle.current().unwrap_or_default();
         log::log!(level, "channel {}: stream {stream_id:?} {what}", self.setup.number);
     }
 }
@@ -376,29 +344,10 @@ fn is_hopeless(camera: &PullState) -> bool {
     matches!(camera, PullState::Failed(Unauthorized { .. } | Unsupported { .. }))
 }
 
-/// Returns when a connection to the cloud is lost.
-async fn lost(link: &mut watch::Receiver<Link>, seen: &mut u64) {
-    match link.wait_for(|link| link.losses != *seen).await.map(|link| link.losses) {
-        Ok(losses) => *seen = losses,
-        // The agent ends.
-        Err(_) => std::future::pending().await,
-    }
-}
-
 async fn next(running: &mut Option<Running>) -> Option<Progress> {
     match running {
         Some(running) => running.progress.recv().await,
         None => None,
-    }
-}
-
-/// Returns when all who asked have gone: the cloud takes the stream for refused, or is gone.
-async fn abandoned(waiting: &mut [(Answer, Instant)]) {
-    if waiting.is_empty() {
-        std::future::pending().await
-    }
-    for (answer, _) in waiting {
-        answer.closed().await;
     }
 }
 

@@ -1,5 +1,7 @@
-//! The recording side of a channel: one session at a time. It shares the channel's pulls and its
-//! status, and nothing else: neither side ever waits for the other.
+//! The recording of a channel, and the task that owns it: one session records at a time, while those
+//! before it may still be uploading. Shows the session that records and what each session counts;
+//! nobody else writes either. Shares the channel's streams with the live stream, and nothing else:
+//! neither task ever waits for the other.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,16 +11,15 @@ use futures::future::BoxFuture;
 use ivt_hal::{Encoder, Kind};
 use ivt_media::hub::Start;
 use ivt_media::pull::{Pull, PullState};
-use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::bitrate;
-use super::link::Link;
-use super::request::{Answer, RecordAsk, Refusal, nothing};
-use super::status::Status;
-use super::streams::Feeds;
+use super::link::{self, Link};
+use super::request::{self, Answer, REQUESTS, RecordAsk, Refusal, nothing};
+use super::streams::Streams;
+use crate::record::backlog::BacklogStats;
 use crate::record::budget::Share;
 use crate::record::means::Means;
 use crate::record::session::{self, Session};
@@ -27,21 +28,114 @@ use crate::shutdown::Stop;
 /// The cloud has its answer in time, whatever the camera does.
 const START: Duration = Duration::from_secs(9);
 
-/// What the channel's task is asked.
-pub(super) enum Command {
+/// What the recording of a channel is made of.
+pub(super) struct RecordingSetup {
+    /// Number of the channel.
+    pub(super) number: usize,
+    pub(super) encoder: Arc<dyn Encoder>,
+    pub(super) streams: Arc<Streams>,
+    pub(super) means: Means,
+    pub(super) link: watch::Receiver<Link>,
+}
+
+/// Speaks to the task of the recording, and reads what that shows.
+#[derive(Clone)]
+pub(super) struct RecordingHandle {
+    requests: mpsc::Sender<Request>,
+    recordings: watch::Receiver<Recordings>,
+}
+
+/// What the task of the recording is asked.
+pub(super) enum Request {
     Record(Box<RecordAsk>, Answer),
     Stop(String, oneshot::Sender<()>),
 }
 
-/// One channel's recordings.
-pub(super) struct Recording {
-    pub(super) number: usize,
-    pub(super) encoder: Arc<dyn Encoder>,
-    pub(super) feeds: Arc<Feeds>,
-    pub(super) means: Means,
-    pub(super) link: watch::Receiver<Link>,
-    pub(super) status: watch::Sender<Status>,
-    pub(super) inbox: mpsc::Receiver<Command>,
+impl RecordingHandle {
+    pub(super) async fn record(&self, ask: RecordAsk) -> Result<(), Refusal> {
+        request::ask(&self.requests, |answer| Request::Record(Box::new(ask), answer)).await?
+    }
+
+    pub(super) async fn stop(&self, session_id: String) -> Result<(), Refusal> {
+        request::ask(&self.requests, |done| Request::Stop(session_id, done)).await
+    }
+
+    pub(super) fn recordings(&self) -> watch::Receiver<Recordings> {
+        self.recordings.clone()
+    }
+
+    /// A handle whose requests the test serves.
+    #[cfg(test)]
+    pub(super) fn unserved() -> (Self, mpsc::Receiver<Request>) {
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        (Self { requests, recordings: watch::channel(Recordings::default()).1 }, inbox)
+    }
+}
+
+/// What a channel records, and what is still being uploaded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recordings {
+    current: Option<String>,
+    sessions: Vec<Uploads>,
+}
+
+/// The uploads of one session.
+#[derive(Clone, Debug)]
+struct Uploads {
+    session_id: String,
+    counts: watch::Receiver<BacklogStats>,
+    /// Closed when the uploads have ended.
+    running: watch::Receiver<()>,
+}
+
+/// A session that records or has recorded, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingStatus {
+    /// The cloud's name for it.
+    pub session_id: String,
+    /// All its segments are uploaded or given up: the counts are final.
+    pub ended: bool,
+    /// What became of its segments so far.
+    pub counts: BacklogStats,
+}
+
+impl Recordings {
+    /// The session that records.
+    pub(super) fn current(&self) -> Option<&str> {
+        self.current.as_deref()
+    }
+
+    /// Each session whose uploads have not ended, and the newest one in any case; the oldest first.
+    pub(super) fn sessions(&self) -> Vec<RecordingStatus> {
+        let status = |uploads: &Uploads| RecordingStatus {
+            session_id: uploads.session_id.clone(),
+            ended: uploads.have_ended(),
+            counts: uploads.counts.borrow().clone(),
+        };
+        self.sessions.iter().map(status).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_session(current: Option<String>) -> Self {
+        Self { current, sessions: Vec::new() }
+    }
+}
+
+impl Uploads {
+    fn have_ended(&self) -> bool {
+        self.running.has_changed().is_err()
+    }
+}
+
+/// The task that owns the recording.
+pub(super) struct RecordingTask {
+    setup: RecordingSetup,
+    inbox: mpsc::Receiver<Request>,
+    starting: Option<Starting>,
+    current: Option<Current>,
+    /// The sessions, each until its uploads have ended.
+    work: JoinSet<()>,
+    recordings: watch::Sender<Recordings>,
 }
 
 /// A session that is to begin.
@@ -51,9 +145,6 @@ struct Starting {
     waiting: Vec<Answer>,
 }
 
-/// Sessions whose uploads have not ended, and how that is told.
-type Uploading = Vec<(String, oneshot::Receiver<Infallible>)>;
-
 /// The session that records. Dropping it ends the recording, not the upload of what it left.
 struct Current {
     session_id: String,
@@ -61,92 +152,84 @@ struct Current {
     _stop: oneshot::Sender<Infallible>,
 }
 
-impl Recording {
+impl RecordingTask {
+    pub(super) fn new(setup: RecordingSetup) -> (Self, RecordingHandle) {
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let recordings = watch::Sender::default();
+        let handle = RecordingHandle { requests, recordings: recordings.subscribe() };
+        let work = JoinSet::new();
+        (Self { setup, inbox, starting: None, current: None, work, recordings }, handle)
+    }
+
     /// Serves until `stop` is requested, then saves what it can within the time that an agent has
     /// to end.
     pub(super) async fn run(mut self, mut stop: Stop) {
-        let (mut starting, mut current) = (None, None);
-        let (mut work, mut uploading) = (JoinSet::new(), Uploading::new());
         loop {
-            self.report(current.as_ref());
+            self.show();
             tokio::select! {
                 biased;
                 () = stop.requested() => break,
-                Some(command) = self.inbox.recv() => match command {
-                    // Whoever asked is gone, with the connection it was asked over.
-                    Command::Record(_, answer) if answer.is_closed() => {}
-                    Command::Record(ask, answer) => {
-                        self.record(*ask, answer, &mut starting, current.as_ref());
-                    }
-                    Command::Stop(session_id, done) => {
-                        dismiss(starting.take_if(|s: &mut Starting| s.session_id == session_id));
-                        if current.take_if(|c: &mut Current| c.session_id == session_id).is_some() {
-                            self.log(&session_id, "ends: the cloud asked for it");
-                        }
-                        // Whoever asked may be gone.
-                        done.send(()).ok();
-                    }
-                },
-                (begun, ready) = begin(&mut starting) => {
-                    // Otherwise the cloud takes it for refused, or is gone.
-                    let wanted = begun.waiting.iter().any(|answer| !answer.is_closed());
-                    let outcome = ready.map(|session| if wanted {
-                        let id = begun.session_id;
-                        current = Some(self.start(id, session, &stop, &mut work, &mut uploading));
-                    });
-                    for answer in begun.waiting {
-                        answer.send(outcome.clone()).ok();
-                    }
-                }
-                () = away(&mut self.link, self.means.disconnect), if current.is_some() => {
-                    if let Some(ended) = current.take() {
+                Some(request) = self.inbox.recv() => self.obey(request),
+                (begun, ready) = begin(&mut self.starting) => self.begun(begun, ready, &stop),
+                () = link::away(&mut self.setup.link, self.setup.means.disconnect), if self.current.is_some() => {
+                    if let Some(ended) = self.current.take() {
                         self.log(&ended.session_id, "ends: the cloud stays away");
                     }
                 }
-                Some(_) = work.join_next() => {
-                    uploading.retain_mut(|(_, end)| matches!(end.try_recv(), Err(TryRecvError::Empty)));
-                }
+                Some(_) = self.work.join_next() => {}
             }
         }
-        drop((starting, current.take()));
-        self.report(None);
-        while work.join_next().await.is_some() {}
+        self.starting = None;
+        self.current = None;
+        self.show();
+        while self.work.join_next().await.is_some() {}
     }
 
-    fn record(
-        &self,
-        ask: RecordAsk,
-        answer: Answer,
-        starting: &mut Option<Starting>,
-        current: Option<&Current>,
-    ) {
-        if current.is_some_and(|current| current.session_id == ask.order.session_id) {
-            // What was to take over from it is not wanted any more.
-            dismiss(starting.take());
+    fn obey(&mut self, request: Request) {
+        match request {
+            // Whoever asked is gone, with the connection it was asked over.
+            Request::Record(_, answer) if answer.is_closed() => {}
+            Request::Record(ask, answer) => self.record(*ask, answer),
+            Request::Stop(session_id, done) => {
+                dismiss(self.starting.take_if(|starting| starting.session_id == session_id));
+                if self.current.take_if(|current| current.session_id == session_id).is_some() {
+                    self.log(&session_id, "ends: the cloud asked for it");
+                }
+                // Whoever asked may be gone.
+                done.send(()).ok();
+            }
+        }
+    }
+
+    fn record(&mut self, ask: RecordAsk, answer: Answer) {
+        let session_id = ask.order.session_id.clone();
+        if self.current.as_ref().is_some_and(|current| current.session_id == session_id) {
+            // What was to take over from the current session is not wanted any more.
+            dismiss(self.starting.take());
             answer.send(Ok(())).ok();
             return;
         }
-        if let Some(starting) = starting.as_mut().filter(|s| s.session_id == ask.order.session_id) {
+        if let Some(starting) = self.starting.as_mut().filter(|s| s.session_id == session_id) {
             starting.waiting.push(answer);
             return;
         }
-        // The newest wins; whoever asked for the one before it has lost the connection. That one's
-        // memory is free before the new one asks for some.
-        dismiss(starting.take());
-        let session_id = ask.order.session_id.clone();
-        let ready = Box::pin(self.prepare(ask, current.map(|current| &*current.share)));
-        *starting = Some(Starting { session_id, ready, waiting: vec![answer] });
+        // The newest wins; whoever asked for an earlier one has lost the connection. The memory of
+        // that one is free before the new one asks for some.
+        dismiss(self.starting.take());
+        let ready = Box::pin(self.prepare(ask));
+        self.starting = Some(Starting { session_id, ready, waiting: vec![answer] });
     }
 
     /// What must be true before a session may begin. The one before goes on meanwhile.
     fn prepare(
         &self,
         ask: RecordAsk,
-        instead: Option<&Share>,
     ) -> impl Future<Output = Result<Session, Refusal>> + Send + 'static {
-        let share = self.means.budget.share(ask.order.memory(self.means.spool_mode), instead);
-        let pull = Arc::clone(self.feeds.of(ask.stream));
-        let (encoder, means, number) = (Arc::clone(&self.encoder), self.means.clone(), self.number);
+        let RecordingSetup { number, encoder, streams, means, .. } = &self.setup;
+        let instead = self.current.as_ref().map(|current| &*current.share);
+        let share = means.budget.share(ask.order.memory(means.spool_mode), instead);
+        let pull = Arc::clone(streams.of(ask.stream));
+        let (number, encoder, means) = (*number, Arc::clone(encoder), means.clone());
         let until = Instant::now() + START;
         async move {
             let share = share.map_err(|e| Refusal::Memory { reason: e.to_string() })?;
@@ -162,61 +245,75 @@ impl Recording {
             };
             let silent = |_| Refusal::Camera { kind: Kind::Timeout, reason: nothing(&pull) };
             timeout_at(until, checked).await.map_err(silent)??;
-            let camera = pull.state();
             Ok(Session {
                 channel: number,
                 order: ask.order,
                 input,
-                camera,
+                camera: pull.state(),
                 spool,
                 share: Arc::new(share),
                 means,
+                counts: watch::Sender::default(),
             })
         }
     }
 
-    fn start(
-        &self,
-        session_id: String,
-        session: Session,
-        stop: &Stop,
-        work: &mut JoinSet<()>,
-        uploading: &mut Uploading,
-    ) -> Current {
+    /// A session is ready to record, or is known not to be able to.
+    fn begun(&mut self, begun: Starting, ready: Result<Session, Refusal>, stop: &Stop) {
+        // Without anybody who waits, the cloud takes the session for refused, or is gone.
+        let wanted = begun.waiting.iter().any(|answer| !answer.is_closed());
+        let outcome = ready.map(|session| {
+            if wanted {
+                self.start(begun.session_id, session, stop.clone());
+            }
+        });
+        for answer in begun.waiting {
+            answer.send(outcome.clone()).ok();
+        }
+    }
+
+    fn start(&mut self, session_id: String, session: Session, stop: Stop) {
         self.log(&session_id, "begins");
-        let share = Arc::clone(&session.share);
         let (sender, stopped) = oneshot::channel();
+        let (end, running) = watch::channel(());
+        let share = Arc::clone(&session.share);
+        let uploads =
+            Uploads { session_id: session_id.clone(), counts: session.counts.subscribe(), running };
+        let mut before = None;
+        self.recordings.send_modify(|recordings| {
+            let namesake = recordings.sessions.iter().rfind(|s| s.session_id == session_id);
+            before = namesake.map(|uploads| uploads.running.clone());
+            recordings.sessions.push(uploads);
+        });
         // The cloud may stop a session and go on with it while it is still being uploaded.
-        let before = uploading.iter().position(|(id, _)| *id == session_id);
-        let before = before.map(|before| uploading.swap_remove(before).1);
         let before = async move {
-            if let Some(ended) = before {
-                ended.await.ok();
+            if let Some(mut running) = before {
+                // An error is what is waited for: the sender is gone.
+                running.changed().await.ok();
             }
         };
-        let (end, ended) = oneshot::channel();
-        uploading.push((session_id.clone(), ended));
-        let stop = stop.clone();
-        work.spawn(async move {
+        self.work.spawn(async move {
             session::run(session, before, stopped, stop).await;
             drop(end);
         });
-        Current { session_id, share, _stop: sender }
+        self.current = Some(Current { session_id, share, _stop: sender });
     }
 
-    fn report(&self, current: Option<&Current>) {
-        let recording = current.map(|current| &current.session_id);
-        self.status.send_if_modified(|status| {
-            let changed = status.recording.as_ref() != recording;
-            if changed {
-                status.recording = recording.cloned();
-            }
+    fn show(&self) {
+        let current = self.current.as_ref().map(|current| current.session_id.as_str());
+        self.recordings.send_if_modified(|shown| {
+            let newest = shown.sessions.pop();
+            let before = shown.sessions.len();
+            shown.sessions.retain(|uploads| !uploads.have_ended());
+            let changed = shown.sessions.len() != before || shown.current.as_deref() != current;
+            shown.sessions.extend(newest);
+            shown.current = current.map(str::to_owned);
             changed
         });
     }
 
     fn log(&self, session_id: &str, what: &str) {
-        log::info!("channel {}: recording {session_id:?} {what}", self.number);
+        log::info!("channel {}: recording {session_id:?} {what}", self.setup.number);
     }
 }
 
@@ -237,7 +334,7 @@ async fn arrives(pull: &Pull) -> Result<(), Refusal> {
 async fn begin(starting: &mut Option<Starting>) -> (Starting, Result<Session, Refusal>) {
     let Some(begun) = starting else { return std::future::pending().await };
     let ready = (&mut begun.ready).await;
-    // It was there a line ago, and nobody else has it.
+    // Nobody else takes it while this waits.
     let Some(begun) = starting.take() else { return std::future::pending().await };
     (begun, ready)
 }
@@ -248,22 +345,6 @@ fn dismiss(starting: Option<Starting>) {
     }
 }
 
-/// Returns when the cloud was away for `patience`; never without one.
-async fn away(link: &mut watch::Receiver<Link>, patience: Option<Duration>) {
-    let Some(patience) = patience else { return std::future::pending().await };
-    loop {
-        let down_since = link.borrow_and_update().down_since;
-        let over = async {
-            match down_since {
-                Some(since) => sleep_until(since + patience).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = over => return,
-            Ok(()) = link.changed() => {}
-            // The agent ends.
-            else => std::future::pending().await,
-        }
-    }
-}
+#[cfg(test)]
+#[path = "recording_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use ivt_hal::{Kind, Stream};
 use ivt_media::pull::{Pull, PullState};
 use ivt_media::rtmp::RtmpUrl;
 use ivt_media::source::SourceError;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::record::session::Order;
 
@@ -99,3 +99,19 @@ pub(super) fn nothing(pull: &Pull) -> String {
 
 /// Where the outcome of a request goes.
 pub(super) type Answer = oneshot::Sender<Result<(), Refusal>>;
+
+/// Requests that wait for one task; the cloud may have 32 unanswered in all.
+pub(super) const REQUESTS: usize = 32;
+
+/// Sends a request, made of where its answer goes, and waits for the answer.
+///
+/// # Errors
+/// [`Refusal::Stopped`] when the task has ended, or ends without an answer.
+pub(super) async fn ask<R, A>(
+    requests: &mpsc::Sender<R>,
+    request: impl FnOnce(oneshot::Sender<A>) -> R,
+) -> Result<A, Refusal> {
+    let (answer, outcome) = oneshot::channel();
+    requests.send(request(answer)).await.map_err(|_| Refusal::Stopped)?;
+    outcome.await.map_err(|_| Refusal::Stopped)
+}

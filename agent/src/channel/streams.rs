@@ -1,4 +1,5 @@
-//! A camera's two streams.
+//! A camera's two streams. The channel's two tasks share them; each stream is pulled once, however
+//! many read it.
 
 use std::sync::Arc;
 
@@ -7,14 +8,14 @@ use ivt_media::pull::{Pull, PullConfig};
 
 use super::opener::{EncoderOpener, Terms};
 
-/// A camera's streams, pulled when somebody reads them.
-pub(super) struct Feeds {
-    pub(super) main: Arc<Pull>,
-    pub(super) sub: Arc<Pull>,
+/// The main and the sub stream, pulled while somebody reads them.
+pub(super) struct Streams {
+    main: Arc<Pull>,
+    sub: Arc<Pull>,
 }
 
-impl Feeds {
-    /// `config` is asked for each stream in turn.
+impl Streams {
+    /// Asks `config` for each stream in turn.
     pub(super) fn new(
         encoder: &Arc<dyn Encoder>,
         terms: &Terms,
@@ -32,5 +33,16 @@ impl Feeds {
             Stream::Main => &self.main,
             Stream::Sub => &self.sub,
         }
+    }
+
+    /// Takes leave of the camera, on both streams at once.
+    pub(super) async fn stop(&self) {
+        tokio::join!(self.main.stop(), self.sub.stop());
+    }
+
+    /// Streams of scripted pulls.
+    #[cfg(test)]
+    pub(super) fn of_pulls(main: Arc<Pull>, sub: Arc<Pull>) -> Self {
+        Self { main, sub }
     }
 }

@@ -1,7 +1,6 @@
 use ivt_proto::rpc::Violation;
 use serde_json::json;
 use tokio::io::DuplexStream;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -9,8 +8,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::*;
+use crate::channel::Handle;
 use crate::channel::testing::{deaf, slow};
-use crate::channel::{Handle, Status};
 use crate::cloud::dial::{Transport, limits};
 use crate::shutdown::{Stopper, stopper};
 
@@ -37,7 +36,7 @@ async fn connected_by(options: Options, buffer: usize, channels: Vec<Handle>) ->
     let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await;
     let (stop, mut stopping) = stopper();
     let link = tokio::spawn(async move {
-        let board = Board::new(vec![watch::channel(Status::default()).1]);
+        let board = Board::new(vec![deaf().0.status()]);
         run(socket, options, &Dispatch::new(channels), &board, &mut stopping).await
     });
     let socket = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;

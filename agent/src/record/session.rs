@@ -11,7 +11,7 @@ use ivt_media::segment::Limits;
 use tokio::sync::{oneshot, watch};
 use url::Url;
 
-use super::backlog::{Backlog, BacklogOptions, least_segments};
+use super::backlog::{Backlog, BacklogOptions, BacklogStats, least_segments};
 use super::budget::Share;
 use super::clock::Anchor;
 use super::means::Means;
@@ -74,6 +74,8 @@ pub struct Session {
     pub share: Arc<Share>,
     /// What all sessions work with.
     pub means: Means,
+    /// Where it shows what becomes of its segments.
+    pub counts: watch::Sender<BacklogStats>,
 }
 
 /// Records until `stop` is ready, then uploads what is left; nothing is uploaded before `before` is
@@ -89,7 +91,7 @@ pub async fn run(
         _ = &mut stop => None,
     };
     let Some(first) = first else { return };
-    let Session { channel, order, input, camera, spool, share, means } = session;
+    let Session { channel, order, input, camera, spool, share, means, counts } = session;
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
@@ -112,14 +114,15 @@ pub async fn run(
     }
     let _busy = means.leftovers.busy(head.clone());
     let anchor = Arc::new(Anchor::new(order.start, first.received.into(), SystemTime::now));
-    let backlog = Backlog::new(BacklogOptions {
+    let options = BacklogOptions {
         name: format!("channel {channel}: recording {:?}", order.session_id),
         max_segments: usize::try_from(order.max_segments).unwrap_or(usize::MAX),
         prerecord: order.prerecord,
         shelf: shelf.clone(),
         share: Some(Arc::clone(&share)),
         anchor: Arc::clone(&anchor),
-    });
+    };
+    let backlog = Backlog::counted_in(options, counts);
     // The numbers of what the session left before are taken.
     let number = shelf.as_ref().map_or(0, |(shelf, _)| next_number(shelf));
     let always = shelf.clone().filter(|(_, mode)| *mode == SpoolMode::Always);
