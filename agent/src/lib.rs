@@ -17,5 +17,7 @@ pub mod record;
 pub mod shutdown;
 pub mod tls;
 pub mod tlss;
+pub mod view;
 
-pub use agent::{Agent, Error, View, run};
+pub use agent::{Agent, Error, run};
+pub use view::View;

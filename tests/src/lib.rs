@@ -204,7 +204,7 @@ impl Stage {
     /// Waits until the agent has `channel` like this, which its next Keepalive says.
     pub async fn becomes(&self, channel: usize, state: ChannelState, stream: Option<&str>) {
         until(&format!("channel {channel} is {state:?} with stream {stream:?}"), || {
-            let status = &self.agent.view().channels()[channel];
+            let status = &self.agent.view().channels()[channel].status;
             let now = match (&status.live, status.reachability) {
                 (Some(_), _) => ChannelState::Live,
                 (None, Reachability::Reachable) => ChannelState::Online,

@@ -113,7 +113,7 @@ async fn a_running_ring_starts_the_picture_at_a_key_frame_from_before_the_reques
     let stage = Stage { cloud, cameras: Vec::new(), agent };
     soon("the agent logs in", stage.device().wait_online()).await;
     // Ten pictures a second: the key frame is some time past, and the next is seconds away.
-    let frames = || stage.agent.view().stats(0, ivt_hal::Stream::Main).unwrap().frames;
+    let frames = || stage.agent.view().channel(0).unwrap().main.frames;
     until("the ring fills", || frames() >= 12).await;
     assert!(frames() < 40, "too slow a machine to tell old pictures from new ones");
 
