@@ -49,7 +49,7 @@ pub(super) struct LiveSetup {
 pub(super) struct LiveHandle {
     requests: mpsc::Sender<Request>,
     live: watch::Receiver<Option<String>>,
-    stats: watch::Receiver<PublishStats>,
+    publish: watch::Receiver<watch::Receiver<PublishStats>>,
 }
 
 /// What the task of the live stream is asked.
@@ -74,16 +74,15 @@ impl LiveHandle {
 
     /// How the newest publish goes, or went.
     pub(super) fn stats(&self) -> PublishStats {
-        *self.stats.borrow()
+        *self.publish.borrow().borrow()
     }
 
     /// A handle whose requests the test serves.
     #[cfg(test)]
     pub(super) fn unserved() -> (Self, mpsc::Receiver<Request>) {
         let (requests, inbox) = mpsc::channel(REQUESTS);
-        let live = watch::channel(None).1;
-        let stats = watch::channel(PublishStats::default()).1;
-        (Self { requests, live, stats }, inbox)
+        let (live, publish) = (watch::channel(None).1, watch::channel(no_publish()).1);
+        (Self { requests, live, publish }, inbox)
     }
 }
 
@@ -98,7 +97,8 @@ pub(super) struct LiveTask {
     work: JoinSet<()>,
     waiting: Waiting,
     live: watch::Sender<Option<String>>,
-    stats: watch::Sender<PublishStats>,
+    /// The counts of the newest work, which alone writes them.
+    publish: watch::Sender<watch::Receiver<PublishStats>>,
     /// Lost connections to the cloud that were seen.
     losses: u64,
 }
@@ -113,8 +113,8 @@ struct Running {
 impl LiveTask {
     pub(super) fn new(setup: LiveSetup) -> (Self, LiveHandle) {
         let (requests, inbox) = mpsc::channel(REQUESTS);
-        let (live, stats) = (watch::Sender::new(None), watch::Sender::default());
-        let handle = LiveHandle { requests, live: live.subscribe(), stats: stats.subscribe() };
+        let (live, publish) = (watch::Sender::new(None), watch::Sender::new(no_publish()));
+        let handle = LiveHandle { requests, live: live.subscribe(), publish: publish.subscribe() };
         let losses = setup.link.borrow().losses;
         let task = Self {
             lifecycle: Lifecycle::new(setup.retry),
@@ -124,7 +124,7 @@ impl LiveTask {
             work: JoinSet::new(),
             waiting: Waiting::default(),
             live,
-            stats,
+            publish,
             losses,
         };
         (task, handle)
@@ -183,7 +183,7 @@ impl LiveTask {
             }
             Decision::Join => self.waiting.push(answer),
             Decision::Start => {
-                // Those who waited for one that gives way.
+                // Somebody may still wait for the stream that gives way.
                 self.waiting.answer(&Err(Refusal::Stopped));
                 self.waiting.push(answer);
                 self.start(ask);
@@ -193,15 +193,15 @@ impl LiveTask {
 
     fn start(&mut self, ask: Ask) {
         let (reports, progress) = mpsc::channel(REPORTS);
-        let stream = ask.stream;
+        let (stream, stats) = (ask.stream, watch::Sender::default());
+        self.publish.send_replace(stats.subscribe());
         let job = Job {
             encoder: Arc::clone(&self.setup.encoder),
             pull: Arc::clone(self.setup.streams.of(stream)),
             trust: self.setup.trust.clone(),
             ask,
-            stats: self.stats.clone(),
+            stats,
         };
-        self.stats.send_replace(PublishStats::default());
         let (stop, stopped) = oneshot::channel();
         self.work.spawn(job.run(reports, stopped));
         self.running = Some(Running { progress, stream, _stop: stop });
@@ -259,7 +259,7 @@ impl LiveTask {
         }
     }
 
-    /// Whether the stream whose time to start is over goes on, as its camera may yet give something.
+    /// Whether a stream goes on although its time to start is over: its camera may yet give something.
     fn is_late(&mut self) -> bool {
         let camera = self.camera();
         let late = !matches!(camera, PullState::Live) && !is_hopeless(&camera);
@@ -292,14 +292,14 @@ impl LiveTask {
         pull.map_or(PullState::Idle, |pull| pull.state().borrow().clone())
     }
 
-    /// The stream that was asked for cannot be.
+    /// Ends the stream that was asked for: it cannot be.
     fn refuse(&mut self, refusal: Refusal) {
         self.log(log::Level::Warn, &format!("did not start: {refusal}"));
         self.drop_stream();
         self.waiting.answer(&Err(refusal));
     }
 
-    /// All who asked have gone.
+    /// Ends a stream that is only starting: all who asked for it have gone.
     fn abandon(&mut self) {
         if self.lifecycle.is_starting() {
             self.end("nobody waits for it any more");
@@ -338,7 +338,12 @@ impl LiveTask {
     }
 }
 
-/// Trying again changes nothing.
+/// What is counted before the first publish.
+fn no_publish() -> watch::Receiver<PublishStats> {
+    watch::channel(PublishStats::default()).1
+}
+
+/// Whether trying again changes nothing.
 fn is_hopeless(camera: &PullState) -> bool {
     use SourceError::{Unauthorized, Unsupported};
     matches!(camera, PullState::Failed(Unauthorized { .. } | Unsupported { .. }))

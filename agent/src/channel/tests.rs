@@ -162,11 +162,20 @@ async fn a_stream_flows_from_publish_to_stop() {
     channel.publish(ask(server.addr, "a")).await.unwrap();
     channel.live(Some("a")).await;
     channel.camera(Reachability::Reachable).await;
+    assert!(channel.handle.publish_stats().accepted);
     server.sees(Seen::Publish("a".into())).await;
     server.sees(Seen::Video).await;
     channel.handle.stop("a".into()).await.unwrap();
     channel.live(None).await;
     server.sees(Seen::End).await;
+    let stats = || channel.handle.publish_stats();
+    let ended = async {
+        while stats().accepted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("the server is left");
+    assert!(stats().frames > 0, "what was counted stays");
 }
 
 /// Pictures of a built-in clip as a program would write them.

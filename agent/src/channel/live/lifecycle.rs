@@ -1,5 +1,5 @@
-//! The rules of a channel's live stream: one at a time, stopping what does not run succeeds, a lost
-//! one is retried for a while. Pure.
+//! The rules of a channel's live stream: one runs at a time, stopping one that does not run succeeds,
+//! and a lost one is retried for a while. Pure: no I/O, no clock.
 
 use std::time::{Duration, Instant};
 
@@ -23,12 +23,12 @@ struct Current {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Its first attempt runs.
+    /// The first attempt runs.
     Starting { until: Instant },
     /// The server takes what the camera sends. The time for retries, once it has begun, goes on until
     /// the stream has shown its health.
     Flowing { since: Instant, until: Option<Instant> },
-    /// The camera gave nothing to decode in time, and was told as late; it may yet.
+    /// The camera gave nothing that can be decoded in time, which the cloud was told; it may yet.
     Late { until: Instant },
     /// Server or camera was lost.
     Retrying { until: Instant },

@@ -253,6 +253,18 @@ async fn a_server_that_is_late_is_given_up_as_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_publish_counts_for_itself() {
+    let mut scene = Scene::new(RETRY);
+    let _first = scene.ask("a");
+    let first = scene.task.publish.borrow().clone();
+    scene.task.end("another one follows");
+    let _second = scene.ask("b");
+    let second = scene.task.publish.borrow().clone();
+    assert!(!first.same_channel(&second), "the work on a is taking leave, and still counts");
+    assert_eq!(scene.handle.stats(), PublishStats::default());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_is_shown_as_live_while_frames_flow_and_watchers_are_woken_for_that_only() {
     let mut scene = Scene::new(RETRY);
     let mut live = scene.handle.live();
