@@ -1,4 +1,4 @@
-//! Opens what a camera's encoder describes.
+//! Opens the streams that a camera's encoder describes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,8 +18,8 @@ pub(super) struct EncoderOpener {
     encoder: Arc<dyn Encoder>,
     stream: Stream,
     terms: Terms,
-    /// For the source that it opens, as long as the camera has the same: it knows what that camera
-    /// takes and refuses, and settles before it opens again.
+    /// The opener of the last source, used for as long as the camera has that source: it knows what
+    /// the camera takes and refuses, and settles before it opens again.
     last: Mutex<Option<(Source, Arc<dyn Opener>)>>,
 }
 
@@ -53,7 +53,7 @@ impl EncoderOpener {
         last.as_ref().map(|(_, opener)| Arc::clone(opener))
     }
 
-    /// The opener of this source: the last one, where that is the same.
+    /// The opener of `source`: the last one, where the source is the same.
     async fn opener(&self, source: Source) -> Result<Arc<dyn Opener>, SourceError> {
         if let Some((known, opener)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
             && *known == source
@@ -128,7 +128,7 @@ fn unusable(stream: Stream, error: &dyn std::error::Error) -> SourceError {
 mod tests {
     use super::*;
 
-    /// Its address can be changed.
+    /// A camera whose address can be changed.
     struct Camera(Mutex<String>);
 
     #[async_trait]

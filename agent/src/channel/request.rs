@@ -15,11 +15,11 @@ use crate::record::session::Order;
 pub struct Ask {
     /// Which of the camera's streams.
     pub stream: Stream,
-    /// Where to; holds the stream key.
+    /// The RTMP server to publish to; the address holds the stream key.
     pub url: RtmpUrl,
-    /// The cloud's name for it.
+    /// The cloud's name for the stream.
     pub stream_id: String,
-    /// Bits per second it may have.
+    /// Bits per second the stream may have.
     pub max_bitrate: Option<NonZeroU64>,
 }
 
@@ -28,16 +28,16 @@ pub struct Ask {
 pub struct RecordAsk {
     /// Which of the camera's streams.
     pub stream: Stream,
-    /// Bits per second it may have.
+    /// Bits per second the stream may have.
     pub max_bitrate: Option<NonZeroU64>,
-    /// What becomes of it.
+    /// How the stream is cut, and where the segments are uploaded.
     pub order: Order,
 }
 
 /// Why a channel did not do what it was asked. The text goes to the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// More than the cloud allows.
+    /// The stream has more bits per second than the cloud allows.
     #[error("the stream has {bitrate} bit/s, more than the {limit} allowed")]
     Bitrate {
         /// What the encoder is set to, or sent.
@@ -65,19 +65,19 @@ pub enum Refusal {
         /// What failed.
         reason: String,
     },
-    /// A recording does not fit.
+    /// A recording does not fit into the memory for recordings.
     #[error("{reason}")]
     Memory {
         /// What is asked for, and what there is.
         reason: String,
     },
-    /// It was told to stop before frames flowed, or the agent ends.
+    /// The stream was stopped before frames flowed, or the agent ends.
     #[error("stopped before the stream was running")]
     Stopped,
 }
 
 impl Refusal {
-    /// What a camera's failure means.
+    /// The refusal that a camera's failure means; `None` while the camera has not failed.
     pub(super) fn of_camera(camera: &PullState) -> Option<Self> {
         let PullState::Failed(error) = camera else { return None };
         let kind = match error {
@@ -88,7 +88,7 @@ impl Refusal {
     }
 }
 
-/// What a camera that is late is told as.
+/// What the cloud is told of a camera that is late.
 pub(super) fn nothing(pull: &Pull) -> String {
     let reason = "the camera sent nothing decodable in time";
     match pull.awaits() {
