@@ -19,7 +19,7 @@ use super::bitrate;
 use super::link::{self, Link};
 use super::request::{self, Answer, REQUESTS, RecordAsk, Refusal, nothing};
 use super::streams::Streams;
-use crate::record::backlog::BacklogStats;
+use crate::record::backlog::BacklogStats as RecordingStats;
 use crate::record::budget::Share;
 use crate::record::means::Means;
 use crate::record::session::{self, Session};
@@ -83,7 +83,7 @@ pub(super) struct Recordings {
 #[derive(Clone, Debug)]
 struct Uploads {
     session_id: String,
-    counts: watch::Receiver<BacklogStats>,
+    counts: watch::Receiver<RecordingStats>,
     /// Closed when the uploads have ended.
     running: watch::Receiver<()>,
 }
@@ -96,7 +96,7 @@ pub struct RecordingStatus {
     /// All its segments are uploaded or given up: the counts are final.
     pub ended: bool,
     /// What became of its segments so far.
-    pub counts: BacklogStats,
+    pub counts: RecordingStats,
 }
 
 impl Recordings {
@@ -253,7 +253,7 @@ impl RecordingTask {
                 spool,
                 share: Arc::new(share),
                 means,
-                counts: watch::Sender::default(),
+                stats: watch::Sender::default(),
             })
         }
     }
@@ -278,7 +278,7 @@ impl RecordingTask {
         let (end, running) = watch::channel(());
         let share = Arc::clone(&session.share);
         let uploads =
-            Uploads { session_id: session_id.clone(), counts: session.counts.subscribe(), running };
+            Uploads { session_id: session_id.clone(), counts: session.stats.subscribe(), running };
         let mut before = None;
         self.recordings.send_modify(|recordings| {
             let namesake = recordings.sessions.iter().rfind(|s| s.session_id == session_id);

@@ -74,8 +74,8 @@ pub struct Session {
     pub share: Arc<Share>,
     /// What all sessions work with.
     pub means: Means,
-    /// Where it shows what becomes of its segments.
-    pub counts: watch::Sender<BacklogStats>,
+    /// Shows how the session is doing.
+    pub stats: watch::Sender<BacklogStats>,
 }
 
 /// Records until `stop` is ready, then uploads what is left; nothing is uploaded before `before` is
@@ -91,7 +91,7 @@ pub async fn run(
         _ = &mut stop => None,
     };
     let Some(first) = first else { return };
-    let Session { channel, order, input, camera, spool, share, means, counts } = session;
+    let Session { channel, order, input, camera, spool, share, means, stats } = session;
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
@@ -122,7 +122,7 @@ pub async fn run(
         share: Some(Arc::clone(&share)),
         anchor: Arc::clone(&anchor),
     };
-    let backlog = Backlog::counted_in(options, counts);
+    let backlog = Backlog::counted_in(options, stats);
     // The numbers of what the session left before are taken.
     let number = shelf.as_ref().map_or(0, |(shelf, _)| next_number(shelf));
     let always = shelf.clone().filter(|(_, mode)| *mode == SpoolMode::Always);

@@ -102,7 +102,7 @@ fn spool_line(spool: &spool::Stats) -> Option<String> {
 mod tests {
     use super::*;
     use crate::channel::Status;
-    use crate::record::backlog::{BacklogStats, Dropped};
+    use crate::record::backlog::{BacklogStats as RecordingStats, Dropped};
 
     fn channel() -> ChannelView {
         ChannelView {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_recording_is_told_of_until_its_uploads_have_ended() {
-        let counts = BacklogStats {
+        let counts = RecordingStats {
             waiting: 3,
             bytes: 5 << 20,
             uploaded: 40,
