@@ -13,6 +13,7 @@ mod live;
 mod opener;
 mod reachability;
 mod recording;
+mod recordings;
 mod request;
 mod status;
 mod streams;
@@ -34,7 +35,7 @@ use crate::tls::Trust;
 
 pub use self::link::Link;
 pub use self::reachability::Reachability;
-pub use self::recording::RecordingStatus;
+pub use self::recordings::RecordingStatus;
 pub use self::request::{Ask, RecordAsk, Refusal};
 pub use self::status::{Status, StatusSource};
 
@@ -211,7 +212,7 @@ pub(crate) mod testing {
     use tokio::task::JoinHandle;
     use tokio::time::sleep;
 
-    use super::recording::Recordings;
+    use super::recordings::Recordings;
     use super::*;
     use crate::config::Backend;
     use crate::tls::Trust;

@@ -132,6 +132,7 @@ impl LiveTask {
 
     /// Serves until `stop` is requested, and returns once all servers are taken leave of.
     pub(super) async fn run(mut self, mut stop: Stop) {
+        let stop_with_link = self.setup.stop_with_link;
         loop {
             self.show();
             let due = self.due();
@@ -139,7 +140,9 @@ impl LiveTask {
                 // A lost connection comes before what was asked over it.
                 biased;
                 () = stop.requested() => break,
-                () = link::lost(&mut self.setup.link, &mut self.losses), if self.setup.stop_with_link => self.end("the cloud is gone"),
+                () = link::lost(&mut self.setup.link, &mut self.losses), if stop_with_link => {
+                    self.end("the cloud is gone");
+                }
                 () = self.waiting.abandoned() => self.abandon(),
                 Some(request) = self.inbox.recv() => self.obey(request),
                 Some(progress) = next(&mut self.running) => self.note(progress),

@@ -17,9 +17,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::bitrate;
 use super::link::{self, Link};
+use super::recordings::Recordings;
 use super::request::{self, Answer, REQUESTS, RecordAsk, Refusal, nothing};
 use super::streams::Streams;
-use crate::record::backlog::BacklogStats as RecordingStats;
 use crate::record::budget::Share;
 use crate::record::means::Means;
 use crate::record::session::{self, Session};
@@ -72,61 +72,6 @@ impl RecordingHandle {
     }
 }
 
-/// What a channel records, and what is still being uploaded.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Recordings {
-    current: Option<String>,
-    sessions: Vec<Uploads>,
-}
-
-/// The uploads of one session.
-#[derive(Clone, Debug)]
-struct Uploads {
-    session_id: String,
-    counts: watch::Receiver<RecordingStats>,
-    /// Closed when the uploads have ended.
-    running: watch::Receiver<()>,
-}
-
-/// A session that records or has recorded, at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordingStatus {
-    /// The cloud's name for it.
-    pub session_id: String,
-    /// All its segments are uploaded or given up: the counts are final.
-    pub ended: bool,
-    /// What became of its segments so far.
-    pub counts: RecordingStats,
-}
-
-impl Recordings {
-    /// The session that records.
-    pub(super) fn current(&self) -> Option<&str> {
-        self.current.as_deref()
-    }
-
-    /// Each session whose uploads have not ended, and the newest one in any case; the oldest first.
-    pub(super) fn sessions(&self) -> Vec<RecordingStatus> {
-        let status = |uploads: &Uploads| RecordingStatus {
-            session_id: uploads.session_id.clone(),
-            ended: uploads.have_ended(),
-            counts: uploads.counts.borrow().clone(),
-        };
-        self.sessions.iter().map(status).collect()
-    }
-
-    #[cfg(test)]
-    pub(super) fn of_session(current: Option<String>) -> Self {
-        Self { current, sessions: Vec::new() }
-    }
-}
-
-impl Uploads {
-    fn have_ended(&self) -> bool {
-        self.running.has_changed().is_err()
-    }
-}
-
 /// The task that owns the recording.
 pub(super) struct RecordingTask {
     setup: RecordingSetup,
@@ -164,6 +109,7 @@ impl RecordingTask {
     /// Serves until `stop` is requested, then saves what it can within the time that an agent has
     /// to end.
     pub(super) async fn run(mut self, mut stop: Stop) {
+        let patience = self.setup.means.disconnect;
         loop {
             self.show();
             tokio::select! {
@@ -171,7 +117,7 @@ impl RecordingTask {
                 () = stop.requested() => break,
                 Some(request) = self.inbox.recv() => self.obey(request),
                 (begun, ready) = begin(&mut self.starting) => self.begun(begun, ready, &stop),
-                () = link::away(&mut self.setup.link, self.setup.means.disconnect), if self.current.is_some() => {
+                () = link::away(&mut self.setup.link, patience), if self.current.is_some() => {
                     if let Some(ended) = self.current.take() {
                         self.log(&ended.session_id, "ends: the cloud stays away");
                     }
@@ -275,21 +221,16 @@ impl RecordingTask {
     fn start(&mut self, session_id: String, session: Session, stop: Stop) {
         self.log(&session_id, "begins");
         let (sender, stopped) = oneshot::channel();
-        let (end, running) = watch::channel(());
         let share = Arc::clone(&session.share);
-        let uploads =
-            Uploads { session_id: session_id.clone(), counts: session.stats.subscribe(), running };
-        let mut before = None;
+        let mut begun = None;
         self.recordings.send_modify(|recordings| {
-            let namesake = recordings.sessions.iter().rfind(|s| s.session_id == session_id);
-            before = namesake.map(|uploads| uploads.running.clone());
-            recordings.sessions.push(uploads);
+            begun = Some(recordings.begin(&session_id, session.stats.subscribe()));
         });
+        let (end, before) = begun.unzip();
         // The cloud may stop a session and go on with it while it is still being uploaded.
         let before = async move {
-            if let Some(mut running) = before {
-                // An error is what is waited for: the sender is gone.
-                running.changed().await.ok();
+            if let Some(before) = before.flatten() {
+                before.reached().await;
             }
         };
         self.work.spawn(async move {
@@ -301,15 +242,7 @@ impl RecordingTask {
 
     fn show(&self) {
         let current = self.current.as_ref().map(|current| current.session_id.as_str());
-        self.recordings.send_if_modified(|shown| {
-            let newest = shown.sessions.pop();
-            let before = shown.sessions.len();
-            shown.sessions.retain(|uploads| !uploads.have_ended());
-            let changed = shown.sessions.len() != before || shown.current.as_deref() != current;
-            shown.sessions.extend(newest);
-            shown.current = current.map(str::to_owned);
-            changed
-        });
+        self.recordings.send_if_modified(|shown| shown.update(current));
     }
 
     fn log(&self, session_id: &str, what: &str) {

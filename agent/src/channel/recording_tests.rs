@@ -7,6 +7,7 @@ use ivt_media::segment::Limits;
 use tokio::time::timeout;
 
 use super::super::opener::Terms;
+use super::super::recordings::RecordingStatus;
 use super::*;
 use crate::config::{Backend, Config};
 use crate::record::session::Order;

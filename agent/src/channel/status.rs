@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::reachability::Reachability;
-use super::recording::Recordings;
+use super::recordings::Recordings;
 
 /// How a channel is at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
