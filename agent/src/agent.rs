@@ -1,18 +1,15 @@
-//! The running agent: its tasks, and what can be seen of it.
+//! The running agent and its tasks.
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ivt_hal::Stream;
-use ivt_media::publish::PublishStats;
-use ivt_media::stats::StreamStats;
 use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use crate::channel::{self, Link, Setup};
 use crate::cloud::calls::CallQueue;
@@ -22,20 +19,17 @@ use crate::cloud::status::Board;
 use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::device;
-use crate::dispatch::{Dispatch, EventCounts};
+use crate::dispatch::Dispatch;
 use crate::notify::Notifier;
 use crate::record::leftovers;
 use crate::record::means::Means;
-use crate::reload::{CurrentDevice, Hosted, Live, Reload, Seen};
-use crate::shutdown::{Stop, Stopper, stopper};
+use crate::reload::{CurrentDevice, Hosted, Live, Reload};
+use crate::shutdown::{Stopper, stopper};
 use crate::tls::Trust;
-use crate::tlss;
+use crate::view::{View, statistics};
 
 /// Everything has ended by then.
 const STOP_LIMIT: Duration = Duration::from_millis(2_500);
-/// Between two lines of statistics per stream.
-const STATISTICS: Duration = Duration::from_secs(60);
-
 /// Why an agent does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -56,15 +50,6 @@ pub struct Agent {
     stop: Stopper,
     view: View,
     live: Live,
-}
-
-/// What can be seen of an agent; outlives it.
-#[derive(Clone)]
-pub struct View {
-    cloud: watch::Receiver<cloud::State>,
-    events: watch::Receiver<EventCounts>,
-    channels: Vec<channel::Handle>,
-    hosted: watch::Receiver<Seen>,
 }
 
 impl Agent {
@@ -124,6 +109,7 @@ impl Agent {
         let running = config.clone();
         let mut live = Live { running, device, channels: channels.clone(), hosted };
         live.start_hosted(&mut tasks);
+        let opened = spool.subscribe();
         if let Some(settings) = config.record.spool.clone() {
             tasks.spawn(leftovers::run(settings, means, spool, stopping.clone()));
         }
@@ -132,9 +118,10 @@ impl Agent {
             events: cloud.dispatch.events(),
             channels,
             hosted: seen,
+            spool: opened,
         };
         tasks.spawn(cloud.run(stopping.clone()));
-        tasks.spawn(log_statistics(view.clone(), stopping));
+        tasks.spawn(statistics::log(view.clone(), stopping));
         Ok(Self { tasks, stop, view, live })
     }
 
@@ -192,90 +179,4 @@ pub async fn run(
     notifier.stopping();
     agent.stop().await;
     outcome
-}
-
-impl View {
-    /// The connection to the cloud; changes can be awaited.
-    pub fn cloud(&self) -> watch::Receiver<cloud::State> {
-        self.cloud.clone()
-    }
-
-    /// What became of the cloud's events.
-    pub fn events(&self) -> EventCounts {
-        *self.events.borrow()
-    }
-
-    /// What the hosted service is doing, and the commands it was given; `None` where it is off.
-    pub fn hosted(&self) -> Option<(watch::Receiver<tlss::State>, tlss::Audit)> {
-        self.hosted.borrow().clone()
-    }
-
-    /// How each channel is, by number.
-    pub fn channels(&self) -> Vec<channel::Status> {
-        self.channels.iter().map(|c| c.status().borrow().clone()).collect()
-    }
-
-    /// How the newest publish of a channel goes, or went; `None` where there is no such channel.
-    pub fn publish(&self, channel: usize) -> Option<PublishStats> {
-        self.channels.get(channel).map(channel::Handle::publish_stats)
-    }
-
-    /// What a channel's stream did; `None` where there is no such channel.
-    pub fn stats(&self, channel: usize, stream: Stream) -> Option<StreamStats> {
-        self.channels.get(channel).map(|c| c.stats(stream))
-    }
-}
-
-/// One line per stream and minute, for streams that had frames in it, one per live publish, and one for
-/// the cloud's events where there were some.
-async fn log_statistics(view: View, mut stop: Stop) {
-    let mut minute = interval(STATISTICS);
-    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let streams = [Stream::Main, Stream::Sub];
-    let all = || (0..view.channels.len()).flat_map(|n| streams.map(|stream| (n, stream)));
-    let mut seen = vec![0; all().count()];
-    let mut events = EventCounts::default();
-    loop {
-        tokio::select! {
-            _ = minute.tick() => {}
-            () = stop.requested() => return,
-        }
-        for ((number, stream), seen) in all().zip(&mut seen) {
-            let Some(stats) = view.stats(number, stream) else { continue };
-            if std::mem::replace(seen, stats.frames) != stats.frames {
-                log::debug!("channel {number} {stream}: {}", line(&stats));
-            }
-        }
-        if std::mem::replace(&mut events, view.events()) != events {
-            log::debug!("events of the cloud: {events:?}");
-        }
-        for (number, channel) in view.channels.iter().enumerate() {
-            let PublishStats { accepted, frames, gaps, dropped_frames, .. } =
-                channel.publish_stats();
-            if accepted {
-                log::debug!(
-                    "channel {number} publish: {frames} frames, {gaps} gaps of {dropped_frames}"
-                );
-            }
-        }
-    }
-}
-
-fn line(stats: &StreamStats) -> String {
-    let incidents = stats.incidents;
-    format!(
-        "{} kbit/s, {:.1} fps, {} drops, {} packets lost, {} skipped, {} reconnects, {} redirects, \
-         {} transports refused, {} sounds left out, {} pictures late, last error: {}",
-        stats.bitrate / 1000,
-        stats.fps,
-        stats.drops,
-        stats.packets_lost,
-        stats.packets_skipped,
-        stats.reconnects,
-        incidents.redirects,
-        incidents.transports_refused,
-        incidents.sounds_left_out,
-        stats.pictures_late,
-        stats.last_error.as_deref().unwrap_or("none"),
-    )
 }

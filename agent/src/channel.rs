@@ -1,208 +1,175 @@
-//! A channel has one task that owns its live stream and one that owns its recording; others send
-//! them requests and read their [`Status`].
+//! One channel: a camera, its live stream and its recording.
+//!
+//! ```text
+//! requests ─▶ Handle ─┬▶ live       one task: the live stream, its retries, its server
+//!                     └▶ recording  one task: the session that records, and those being uploaded
+//!             reachability          asks the camera while no stream of it is pulled
+//! status ◀── StatusSource ◀── one watch of each of them
+//! ```
 
 mod bitrate;
+mod link;
+mod live;
 mod opener;
-mod publish;
-mod reach;
-mod record;
-mod session;
-mod task;
+mod reachability;
+mod recording;
+mod recordings;
+mod request;
+mod status;
+mod streams;
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use ivt_base::secret::Secret;
-use ivt_hal::{Encoder, Kind, Stream};
+use futures::future::join3;
+use ivt_hal::{Encoder, Stream};
 use ivt_media::publish::PublishStats;
-use ivt_media::pull::{Pull, PullConfig, PullState};
-use ivt_media::rtmp::RtmpUrl;
-use ivt_media::source::SourceError;
+use ivt_media::pull::PullConfig;
 use ivt_media::stats::StreamStats;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::backend::Backend;
-use crate::config::QualityMap;
-use crate::record::session::Order;
+use crate::config::{self, QualityMap};
+use crate::record::means::Means;
+use crate::shutdown::Stop;
+use crate::tls::Trust;
 
-use opener::{EncoderOpener, Terms};
+pub use self::link::Link;
+pub use self::reachability::Reachability;
+pub use self::recordings::RecordingStatus;
+pub use self::request::{Ask, RecordAsk, Refusal};
+pub use self::status::{Status, StatusSource};
 
-pub use task::Setup;
+use self::live::{LiveHandle, LiveSetup, LiveTask};
+use self::opener::Terms;
+use self::recording::{RecordingHandle, RecordingSetup, RecordingTask};
+use self::streams::Streams;
 
-/// A request to publish.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    /// Which of the camera's streams.
-    pub stream: Stream,
-    /// The address to publish to; holds the stream key.
-    pub url: Secret<RtmpUrl>,
-    /// The cloud's name for it.
-    pub stream_id: String,
-    /// Bits per second it may have.
-    pub max_bitrate: Option<NonZeroU64>,
+/// What a channel is made of.
+pub struct Setup {
+    /// Its number.
+    pub number: usize,
+    /// Its camera.
+    pub encoder: Arc<dyn Encoder>,
+    /// Its part of the configuration.
+    pub config: config::Channel,
+    /// Bytes of each of its rings, where their key frames want no larger ones.
+    pub ring_bytes: usize,
+    /// How streams are kept up.
+    pub publish: config::Publish,
+    /// Whom `rtmps` servers are checked against.
+    pub trust: Trust,
+    /// What recordings work with.
+    pub means: Means,
+    /// The connection to the cloud.
+    pub link: watch::Receiver<Link>,
+    /// A lost connection ends the live stream.
+    pub stop_with_link: bool,
 }
 
-/// A request to record.
-#[derive(Clone, Debug)]
-pub struct RecordAsk {
-    /// Which of the camera's streams.
-    pub stream: Stream,
-    /// Bits per second it may have.
-    pub max_bitrate: Option<NonZeroU64>,
-    /// What becomes of it.
-    pub order: Order,
-}
-
-/// Why a channel did not do what it was asked. The text goes to the cloud.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// More than the cloud allows.
-    #[error("the stream has {bitrate} bit/s, more than the {limit} allowed")]
-    Bitrate {
-        /// What the encoder is set to, or sent.
-        bitrate: u64,
-        /// What was allowed.
-        limit: u64,
-    },
-    /// Another stream is in the way.
-    #[error("the channel publishes stream {running:?}: stop it first")]
-    Busy {
-        /// Its name.
-        running: String,
-    },
-    /// The camera gives no frames.
-    #[error("{reason}")]
-    Camera {
-        /// The class of failure.
-        kind: Kind,
-        /// What failed.
-        reason: String,
-    },
-    /// The server does not take the stream.
-    #[error("{reason}")]
-    Server {
-        /// What failed.
-        reason: String,
-    },
-    /// A recording does not fit.
-    #[error("{reason}")]
-    Memory {
-        /// What is asked for, and what there is.
-        reason: String,
-    },
-    /// It was told to stop before frames flowed, or the agent ends.
-    #[error("stopped before the stream was running")]
-    Stopped,
-}
-
-impl Refusal {
-    /// What a camera's failure means.
-    fn of_camera(camera: &PullState) -> Option<Self> {
-        let PullState::Failed(error) = camera else { return None };
-        let kind = match error {
-            SourceError::Unsupported { .. } => Kind::Other,
-            _ => Kind::Offline,
-        };
-        Some(Self::Camera { kind, reason: error.to_string() })
-    }
-}
-
-/// What a camera that is late is told as.
-fn nothing(pull: &Pull) -> String {
-    let reason = "the camera sent nothing decodable in time";
-    match pull.awaits() {
-        Some(awaits) => format!("{reason}: {awaits}"),
-        None => reason.into(),
-    }
-}
-
-/// What a channel must know of the connection to the cloud.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Since when the device is not logged in; `None` while it is.
-    pub down_since: Option<Instant>,
-    /// Connections that are over.
-    pub losses: u64,
-}
-
-impl Link {
-    /// Not connected yet.
-    pub fn down() -> Self {
-        Self { down_since: Some(Instant::now()), losses: 0 }
-    }
-}
-
-/// How a channel is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// The camera has been asked, or has shown itself: until then nothing is known of it.
-    pub known: bool,
-    /// The camera can be reached.
-    pub reachable: bool,
-    /// The stream that the server is receiving at this moment.
-    pub live: Option<String>,
-    /// The session that records.
-    pub recording: Option<String>,
-    /// One bit per alarm that is raised, as numbered by the Keepalive.
-    pub alarm: u32,
-}
-
-/// Speaks to a channel's task.
+/// Speaks to a channel's tasks, and reads what they show.
 #[derive(Clone)]
 pub struct Handle {
-    commands: mpsc::Sender<Command>,
-    recordings: mpsc::Sender<record::Command>,
-    status: watch::Receiver<Status>,
+    live: LiveHandle,
+    recording: RecordingHandle,
+    reachability: watch::Receiver<Reachability>,
+    alarm: watch::Sender<u32>,
     quality: QualityMap,
-    feeds: Arc<Feeds>,
+    streams: Arc<Streams>,
     terms: Terms,
-    publish: watch::Receiver<PublishStats>,
 }
 
-enum Command {
-    Publish(Ask, Answer),
-    Stop(String, oneshot::Sender<()>),
+impl Setup {
+    /// Starts the channel's tasks within `tasks`; they end when `stop` is requested.
+    pub fn spawn(self, tasks: &mut JoinSet<()>, stop: Stop) -> Handle {
+        let Self { number, encoder, config, means, link, trust, .. } = self;
+        let terms = Terms::new(&config.backend, trust.clone());
+        let streams = Arc::new(Streams::new(&encoder, &terms, |stream| PullConfig {
+            name: format!("channel {number} {stream}"),
+            ring_bytes: self.ring_bytes,
+            // A size that was given is kept to.
+            reserve: config.ring_bytes.is_none().then(|| means.budget.reserve()),
+            linger: self.publish.linger,
+        }));
+        for stream in &config.always_on {
+            streams.of(*stream).keep_warm(true);
+        }
+        let (live_task, live) = LiveTask::new(LiveSetup {
+            number,
+            encoder: Arc::clone(&encoder),
+            streams: Arc::clone(&streams),
+            trust,
+            retry: self.publish.retry,
+            link: link.clone(),
+            stop_with_link: self.stop_with_link,
+        });
+        let (recording_task, recording) = RecordingTask::new(RecordingSetup {
+            number,
+            encoder: Arc::clone(&encoder),
+            streams: Arc::clone(&streams),
+            means,
+            link,
+        });
+        let pulls = [Stream::Main, Stream::Sub].map(|stream| streams.of(stream).state());
+        let (shown, reachability) = watch::channel(Reachability::Unknown);
+        let alarm = watch::Sender::new(0);
+        let quality = config.quality;
+        let handle = Handle {
+            live,
+            recording,
+            reachability,
+            alarm,
+            quality,
+            streams: Arc::clone(&streams),
+            terms,
+        };
+        tasks.spawn(async move {
+            let mut stopping = stop.clone();
+            let streams_stop = async {
+                stopping.requested().await;
+                streams.stop().await;
+            };
+            let run = join3(live_task.run(stop.clone()), recording_task.run(stop), streams_stop);
+            tokio::select! {
+                never = reachability::observe(encoder, pulls, shown) => match never {},
+                _ = run => {}
+            }
+        });
+        handle
+    }
 }
-
-type Answer = oneshot::Sender<Result<(), Refusal>>;
 
 impl Handle {
     /// Returns once the server accepted the stream and the camera sends frames.
+    ///
+    /// # Errors
+    /// Why the stream does not run, or not in time.
     pub async fn publish(&self, ask: Ask) -> Result<(), Refusal> {
-        let (answer, outcome) = oneshot::channel();
-        let sent = self.commands.send(Command::Publish(ask, answer)).await;
-        sent.map_err(|_| Refusal::Stopped)?;
-        outcome.await.unwrap_or(Err(Refusal::Stopped))
+        self.live.publish(ask).await
     }
 
     /// Returns once no stream of this name runs.
+    ///
+    /// # Errors
+    /// [`Refusal::Stopped`] when the agent ends.
     pub async fn stop(&self, stream_id: String) -> Result<(), Refusal> {
-        let (done, stopped) = oneshot::channel();
-        let sent = self.commands.send(Command::Stop(stream_id, done)).await;
-        sent.map_err(|_| Refusal::Stopped)?;
-        stopped.await.map_err(|_| Refusal::Stopped)
+        self.live.stop(stream_id).await
     }
 
     /// Returns once the session records.
+    ///
+    /// # Errors
+    /// Why the session does not record, or not in time.
     pub async fn record(&self, ask: RecordAsk) -> Result<(), Refusal> {
-        let (answer, outcome) = oneshot::channel();
-        let sent = self.recordings.send(record::Command::Record(Box::new(ask), answer)).await;
-        sent.map_err(|_| Refusal::Stopped)?;
-        outcome.await.unwrap_or(Err(Refusal::Stopped))
+        self.recording.record(ask).await
     }
 
     /// Returns once no session of this name records.
+    ///
+    /// # Errors
+    /// [`Refusal::Stopped`] when the agent ends.
     pub async fn stop_record(&self, session_id: String) -> Result<(), Refusal> {
-        let (done, stopped) = oneshot::channel();
-        let sent = self.recordings.send(record::Command::Stop(session_id, done)).await;
-        sent.map_err(|_| Refusal::Stopped)?;
-        stopped.await.map_err(|_| Refusal::Stopped)
-    }
-
-    /// How the channel is; changes can be awaited.
-    pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
+        self.recording.stop(session_id).await
     }
 
     /// Which stream serves which quality.
@@ -210,9 +177,30 @@ impl Handle {
         &self.quality
     }
 
+    /// Where the channel's status is read.
+    pub fn status(&self) -> StatusSource {
+        StatusSource {
+            reachability: self.reachability.clone(),
+            live: self.live.live(),
+            recordings: self.recording.recordings(),
+            alarm: self.alarm.subscribe(),
+        }
+    }
+
+    /// Where the channel's alarms are shown, one bit per alarm that is raised, as numbered by the
+    /// Keepalive. For the one who watches the camera's alarms.
+    pub fn alarm(&self) -> watch::Sender<u32> {
+        self.alarm.clone()
+    }
+
     /// How the newest publish goes, or went.
     pub fn publish_stats(&self) -> PublishStats {
-        *self.publish.borrow()
+        self.live.stats()
+    }
+
+    /// The sessions whose uploads have not ended, and the newest one in any case; the oldest first.
+    pub fn recordings(&self) -> Vec<RecordingStatus> {
+        self.recording.recordings().borrow().sessions()
     }
 
     /// The camera is configured anew, as `backend` says: opens those of the `changed` streams that run
@@ -221,42 +209,14 @@ impl Handle {
         let all = self.terms.exchange(backend);
         for stream in [Stream::Main, Stream::Sub] {
             if all || changed.contains(&stream) {
-                self.feeds.of(stream).reopen();
+                self.streams.of(stream).reopen();
             }
         }
     }
 
     /// What a stream did.
     pub fn stats(&self, stream: Stream) -> StreamStats {
-        self.feeds.of(stream).stats()
-    }
-}
-
-/// A camera's streams, pulled when somebody reads them.
-struct Feeds {
-    main: Arc<Pull>,
-    sub: Arc<Pull>,
-}
-
-impl Feeds {
-    /// `config` is asked for each stream in turn.
-    fn new(
-        encoder: &Arc<dyn Encoder>,
-        terms: &Terms,
-        config: impl Fn(Stream) -> PullConfig,
-    ) -> Self {
-        let pull = |stream| {
-            let opener = EncoderOpener::new(Arc::clone(encoder), stream, terms.clone());
-            Pull::new(Arc::new(opener), config(stream))
-        };
-        Self { main: pull(Stream::Main), sub: pull(Stream::Sub) }
-    }
-
-    fn of(&self, stream: Stream) -> &Arc<Pull> {
-        match stream {
-            Stream::Main => &self.main,
-            Stream::Sub => &self.sub,
-        }
+        self.streams.of(stream).stats()
     }
 }
 
@@ -268,11 +228,58 @@ pub(crate) mod testing {
     use std::time::Duration;
 
     use ivt_hal::emulator::Emulator;
+    use tokio::sync::mpsc;
     use tokio::task::JoinHandle;
     use tokio::time::sleep;
 
+    use super::recordings::Recordings;
     use super::*;
     use crate::tls::Trust;
+
+    /// The owners of one channel's status, played by a test.
+    pub(crate) struct Owners {
+        reachability: watch::Sender<Reachability>,
+        live: watch::Sender<Option<String>>,
+        recordings: watch::Sender<Recordings>,
+        alarm: watch::Sender<u32>,
+    }
+
+    impl Owners {
+        pub(crate) fn new(status: &Status) -> Self {
+            let Status { reachability, live, recording, alarm } = status.clone();
+            Self {
+                reachability: watch::Sender::new(reachability),
+                live: watch::Sender::new(live),
+                recordings: watch::Sender::new(Recordings::of_session(recording)),
+                alarm: watch::Sender::new(alarm),
+            }
+        }
+
+        pub(crate) fn source(&self) -> StatusSource {
+            StatusSource {
+                reachability: self.reachability.subscribe(),
+                live: self.live.subscribe(),
+                recordings: self.recordings.subscribe(),
+                alarm: self.alarm.subscribe(),
+            }
+        }
+
+        pub(crate) fn show_reachability(&self, now: Reachability) {
+            self.reachability.send_replace(now);
+        }
+
+        pub(crate) fn show_live(&self, now: Option<String>) {
+            self.live.send_replace(now);
+        }
+
+        pub(crate) fn show_recording(&self, now: Option<String>) {
+            self.recordings.send_replace(Recordings::of_session(now));
+        }
+
+        pub(crate) fn show_alarm(&self, now: u32) {
+            self.alarm.send_replace(now);
+        }
+    }
 
     /// A channel that takes requests and never answers, for as long as the inbox is kept.
     pub(crate) fn deaf() -> (Handle, impl Sized) {
@@ -284,7 +291,7 @@ pub(crate) mod testing {
     pub(crate) fn slow(delay: Duration) -> (Handle, JoinHandle<bool>) {
         let (handle, mut inboxes) = unserved();
         let task = tokio::spawn(async move {
-            let Some(Command::Publish(_, answer)) = inboxes.0.recv().await else {
+            let Some(live::Request::Publish(_, answer)) = inboxes.0.recv().await else {
                 panic!("a publish comes first");
             };
             sleep(delay).await;
@@ -293,19 +300,22 @@ pub(crate) mod testing {
         (handle, task)
     }
 
-    type Inboxes = (mpsc::Receiver<Command>, mpsc::Receiver<record::Command>);
+    type Inboxes = (mpsc::Receiver<live::Request>, mpsc::Receiver<recording::Request>);
 
     fn unserved() -> (Handle, Inboxes) {
-        let (commands, inbox) = mpsc::channel(32);
-        let (recordings, orders) = mpsc::channel(32);
+        let ((live, requests), (recording, orders)) =
+            (LiveHandle::unserved(), RecordingHandle::unserved());
         let emulator: Arc<dyn Encoder> = Arc::new(Emulator::default());
         let trust = Trust::new(None).expect("no file is read");
         let terms = Terms::new(&Backend::Unknown, trust);
-        let feeds = Arc::new(Feeds::new(&emulator, &terms, |_| PullConfig::default()));
+        let streams = Arc::new(Streams::new(&emulator, &terms, |_| PullConfig::default()));
         let (main, sub) = (Stream::Main, Stream::Sub);
         let quality = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };
-        let status = watch::channel(Status::default()).1;
-        let publish = watch::channel(PublishStats::default()).1;
-        (Handle { commands, recordings, status, quality, feeds, terms, publish }, (inbox, orders))
+        let reachability = watch::channel(Reachability::Unknown).1;
+        let alarm = watch::Sender::new(0);
+        (
+            Handle { live, recording, reachability, alarm, quality, streams, terms },
+            (requests, orders),
+        )
     }
 }

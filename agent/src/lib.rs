@@ -21,5 +21,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod tls;
 pub mod tlss;
+pub mod view;
 
-pub use agent::{Agent, Error, View, run};
+pub use agent::{Agent, Error, run};
+pub use view::View;

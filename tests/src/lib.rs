@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use ivt_agent::Agent;
 use ivt_agent::backoff::{Backoff, CLOUD};
+use ivt_agent::channel::Reachability;
 use ivt_agent::cloud::dial::TcpDial;
 use ivt_agent::cloud::login::Login;
 use ivt_agent::config::Config;
@@ -203,11 +204,11 @@ impl Stage {
     /// Waits until the agent has `channel` like this, which its next Keepalive says.
     pub async fn becomes(&self, channel: usize, state: ChannelState, stream: Option<&str>) {
         until(&format!("channel {channel} is {state:?} with stream {stream:?}"), || {
-            let status = &self.agent.view().channels()[channel];
-            let now = match (&status.live, status.reachable) {
+            let status = &self.agent.view().channels()[channel].status;
+            let now = match (&status.live, status.reachability) {
                 (Some(_), _) => ChannelState::Live,
-                (None, true) => ChannelState::Online,
-                (None, false) => ChannelState::Offline,
+                (None, Reachability::Reachable) => ChannelState::Online,
+                (None, _) => ChannelState::Offline,
             };
             now == state && status.live.as_deref() == stream
         })

@@ -158,7 +158,7 @@ async fn a_flood_of_requests_and_events_leaves_picture_and_keepalives_alone() {
     .await;
     let info = soon("frames flow on", stream.wait_frames(before + 60)).await;
     assert!(info.live && info.publishes == 1 && info.dts_violations == 0, "{info:?}");
-    let sent = stage.agent.view().publish(0).unwrap();
+    let sent = stage.agent.view().channel(0).unwrap().publish;
     assert_eq!((sent.gaps, sent.dropped_frames), (0, 0));
     assert_eq!(stage.device().logins(), 1);
 }

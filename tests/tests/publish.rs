@@ -113,7 +113,7 @@ async fn a_running_ring_starts_the_picture_at_a_key_frame_from_before_the_reques
     let stage = Stage { cloud, cameras: Vec::new(), agent };
     soon("the agent logs in", stage.device().wait_online()).await;
     // Asked in the middle of a group: one key frame is some time past, and the next is some time away.
-    let frames = || stage.agent.view().stats(0, ivt_hal::Stream::Main).unwrap().frames;
+    let frames = || stage.agent.view().channel(0).unwrap().main.frames;
     until("the ring fills", || (20..60).contains(&(frames() % GROUP))).await;
     let before = frames() / GROUP * GROUP;
 

@@ -267,7 +267,7 @@ async fn a_ring_that_runs_lets_a_recording_begin_in_the_past() {
     let settings = "[runtime]\nmemory_limit = 67108864".into();
     let stage = Plan { settings, channel_settings, ..Plan::default() }.start().await;
     let held = || {
-        let stats = stage.agent.view().stats(0, ivt_hal::Stream::Main).unwrap();
+        let stats = stage.agent.view().channel(0).unwrap().main;
         stats.duration > Duration::from_secs(6)
     };
     until("the ring holds six seconds", held).await;
@@ -311,6 +311,47 @@ async fn a_service_that_fails_for_a_while_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
+async fn what_waits_in_memory_and_spool_during_an_outage_can_be_seen() {
+    let spool = tempfile::tempdir().unwrap();
+    let settings = format!("[record]\nspool_dir = '{}'", spool.path().display());
+    let stage = Plan { settings, ..Plan::default() }.start().await;
+    let view = stage.agent.view();
+    until("the spool is open", || view.device().spool.is_some()).await;
+    let spool = || view.device().spool.unwrap();
+    assert!(spool().bytes == 0 && spool().segments == 0 && spool().healthy, "{:?}", spool());
+    let mut params = order(&stage, 0, "r");
+    params["seg_max_count"] = json!(3);
+    stage.call("StartCloudRecord", params).await.unwrap();
+    stored(&stage, "r", 1).await;
+
+    let put = StepFault::always(RecordFault::Status(503));
+    stage.cloud.set_faults(Faults { record: RecordFaults { put, ..none() }, ..Faults::default() });
+    let recording = || {
+        let recordings = view.channel(0).unwrap().recordings;
+        assert_eq!(recordings.len(), 1, "{recordings:?}");
+        recordings.into_iter().next().unwrap()
+    };
+    // More than memory may hold.
+    until("the spool takes segments", || spool().segments >= 2).await;
+    let (held, seen) = (spool(), recording());
+    assert!(held.bytes > 0 && held.bytes < held.limit && held.healthy, "{held:?}");
+    assert!(seen.session_id == "r" && !seen.ended, "{seen:?}");
+    assert!(seen.counts.waiting > held.segments && seen.counts.bytes > 0, "{seen:?}");
+    assert_eq!(seen.counts.dropped.number, 0, "{seen:?}");
+    until("the failure is told", || recording().counts.last_error.is_some()).await;
+
+    stage.cloud.set_faults(Faults::default());
+    until("the spool is empty", || spool().segments == 0).await;
+    stop(&stage, "r").await;
+    until("all is uploaded", || recording().ended).await;
+    let (info, counts) = (saved(&stage, "r").await, recording().counts);
+    assert!(info.violations.is_empty() && info.drops.is_empty(), "{info:?}");
+    assert_eq!((counts.waiting, counts.dropped.number), (0, 0), "{counts:?}");
+    assert_eq!(counts.uploaded, info.stored().count() as u64, "{counts:?}");
+    assert_eq!(counts.last_error, None);
+}
+
+#[tokio::test]
 async fn a_segment_that_is_refused_for_good_is_dropped_and_told() {
     let stage = Plan::default().start().await;
     record(&stage, "r").await.unwrap();
@@ -348,7 +389,7 @@ async fn a_recording_ends_when_the_cloud_stays_away() {
     faults.link.refuse_login = Some(503);
     stage.cloud.set_faults(faults);
     stage.device().hang_up().await.unwrap();
-    let ended = || stage.agent.view().channels()[0].recording.is_none();
+    let ended = || stage.agent.view().channels()[0].status.recording.is_none();
     until("the recording ends", ended).await;
     flawless(&saved(&stage, "r").await);
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{join, join_all, join3};
-use ivt_hal::Stream::Main;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_proto::rpc::message::ChannelState;
 use ivt_sim::camera::{CameraOptions, ChannelOptions};
@@ -128,8 +127,8 @@ async fn nothing_is_lost(stage: &Stage) {
     flows(stage, "good").await;
     let info = stage.cloud.stream("good").info();
     assert_eq!((info.publishes, info.dts_violations, info.malformed), (1, 0, 0), "{info:?}");
-    let sent = stage.agent.view().publish(1).unwrap();
-    let pulled = stage.agent.view().stats(1, Main).unwrap();
+    let sent = stage.agent.view().channel(1).unwrap().publish;
+    let pulled = stage.agent.view().channel(1).unwrap().main;
     assert_eq!((sent.gaps, sent.dropped_frames, pulled.drops), (0, 0, 0), "{sent:?} {pulled:?}");
 }
 
@@ -159,7 +158,7 @@ async fn a_server_that_stalls_is_noticed_at_a_low_bit_rate_too() {
 async fn a_stalled_server_costs_whole_groups_of_pictures_of_its_own_stream() {
     let (stage, _server) = beside_a_good_one(Wrong::Stall).await;
     // The ring of 1 MiB overflows long before the server is cut.
-    let pulled = || stage.agent.view().stats(0, Main).unwrap();
+    let pulled = || stage.agent.view().channel(0).unwrap().main;
     let before = pulled().frames;
     until("the camera is read on", || pulled().frames > before + 60).await;
     stage.stop(0, "bad").await.unwrap();

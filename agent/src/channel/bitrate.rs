@@ -7,13 +7,13 @@ use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::pull::{Pull, PullState};
 use tokio::time::sleep;
 
-use super::Refusal;
+use super::request::Refusal;
 
-/// How long an unknown bit rate is measured.
+/// Time over which an unknown bit rate is measured.
 const MEASURE: Duration = crate::deadlines::BITRATE_MEASURE;
 
-/// Asks the encoder for its bit rate or, where it has none, measures it. Somebody must read `pull`
-/// meanwhile.
+/// Asks the encoder for its bit rate or, where the encoder does not know it, measures it. Somebody must
+/// read `pull` meanwhile.
 pub(super) async fn check(
     encoder: &dyn Encoder,
     stream: Stream,
@@ -32,7 +32,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// The mean of the first seconds.
+/// Mean bits per second over the first [`MEASURE`] of a stream.
 async fn measure(pull: &Pull) -> Result<u64, Refusal> {
     let before = pull.stats();
     let mut camera = pull.state();

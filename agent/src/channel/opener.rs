@@ -1,4 +1,4 @@
-//! Opens what a camera's encoder describes.
+//! Opens the streams that a camera's encoder describes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,8 +18,8 @@ pub(super) struct EncoderOpener {
     encoder: Arc<dyn Encoder>,
     stream: Stream,
     terms: Terms,
-    /// For the source that it opens, as long as the camera has the same: it knows what that camera
-    /// takes and refuses, and settles before it opens again.
+    /// The opener of the last source, used for as long as the camera has that source: it knows what
+    /// the camera takes and refuses, and settles before it opens again.
     last: Mutex<Option<Opened>>,
 }
 
@@ -62,7 +62,7 @@ impl EncoderOpener {
         lock(&self.last).as_ref().map(|last| Arc::clone(&last.opener))
     }
 
-    /// The opener of this source: the last one, where that is the same.
+    /// The opener of `source`: the last one, where the source is the same.
     async fn opener(&self, source: Source) -> Result<Arc<dyn Opener>, SourceError> {
         let policy = self.terms.policy();
         if let Some(last) = &*lock(&self.last)
@@ -147,7 +147,7 @@ fn unusable(stream: Stream, error: &dyn std::error::Error) -> SourceError {
 mod tests {
     use super::*;
 
-    /// Its address can be changed.
+    /// A camera whose address can be changed.
     struct Camera(Mutex<String>);
 
     #[async_trait]

@@ -1,15 +1,17 @@
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use ivt_hal::emulator::Emulator;
 use ivt_hal::rtsp::Rtsp;
-use ivt_hal::{Bitrates, Encoder, Transport};
+use ivt_hal::{Bitrates, Encoder, Kind, Transport};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::frame::Track;
+use ivt_media::rtmp::RtmpUrl;
 use ivt_media::rtmp::server::{ServerLimits, accept};
-use ivt_media::segment::Limits;
 use ivt_media::source::Opener as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -133,9 +135,14 @@ fn ask(addr: SocketAddr, stream_id: &str) -> Ask {
 
 impl Channel {
     async fn live(&self, want: Option<&str>) {
-        let mut status = self.handle.status();
-        let is = status.wait_for(|status| status.live.as_deref() == want);
-        let found = timeout(PATIENCE, is).await;
+        let mut live = self.handle.status().live;
+        let found = timeout(PATIENCE, live.wait_for(|live| live.as_deref() == want)).await;
+        found.unwrap_or_else(|_| panic!("never became {want:?}")).unwrap();
+    }
+
+    async fn camera(&self, want: Reachability) {
+        let mut reachability = self.handle.status().reachability;
+        let found = timeout(PATIENCE, reachability.wait_for(|now| *now == want)).await;
         found.unwrap_or_else(|_| panic!("never became {want:?}")).unwrap();
     }
 
@@ -154,12 +161,21 @@ async fn a_stream_flows_from_publish_to_stop() {
     let (mut server, channel) = (Server::anywhere().await, emulated());
     channel.publish(ask(server.addr, "a")).await.unwrap();
     channel.live(Some("a")).await;
-    assert!(channel.handle.status().borrow().reachable);
+    channel.camera(Reachability::Reachable).await;
+    assert!(channel.handle.publish_stats().accepted);
     server.sees(Seen::Publish("a".into())).await;
     server.sees(Seen::Video).await;
     channel.handle.stop("a".into()).await.unwrap();
     channel.live(None).await;
     server.sees(Seen::End).await;
+    let stats = || channel.handle.publish_stats();
+    let ended = async {
+        while stats().accepted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("the server is left");
+    assert!(stats().frames > 0, "what was counted stays");
 }
 
 /// Pictures of a built-in clip as a program would write them.
@@ -259,9 +275,10 @@ async fn an_unreachable_camera_is_offline_and_said_so_at_once() {
     let start = Instant::now();
     let refusal = channel.publish(ask(server.addr, "a")).await.unwrap_err();
     assert!(matches!(refusal, Refusal::Camera { kind: Kind::Offline, .. }), "{refusal:?}");
+    channel.camera(Reachability::Unreachable).await;
     assert!(start.elapsed() < Duration::from_secs(5));
-    let away = Status { known: true, ..Status::default() };
-    assert_eq!(*channel.handle.status().borrow(), away);
+    let away = Status { reachability: Reachability::Unreachable, ..Status::default() };
+    assert_eq!(channel.handle.status().now(), away);
 }
 
 #[tokio::test]
@@ -290,7 +307,8 @@ async fn a_server_that_dies_is_not_live_and_resumes_when_it_is_back() {
     channel.publish(ask(server.addr, "a")).await.unwrap();
     let addr = server.die().await;
     channel.live(None).await;
-    assert!(channel.handle.status().borrow().reachable, "the camera is there");
+    let camera = channel.handle.status().now().reachability;
+    assert_eq!(camera, Reachability::Reachable, "the camera is there");
     let mut server = Server::start(addr).await;
     channel.live(Some("a")).await;
     server.sees(Seen::Publish("a".into())).await;
@@ -338,33 +356,6 @@ async fn a_lost_cloud_ends_the_stream() {
     server.sees(Seen::End).await;
     channel.publish(ask(server.addr, "b")).await.unwrap();
     channel.live(Some("b")).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_recording_that_nobody_waits_for_any_more_does_not_begin() {
-    let channel = emulated();
-    let mut status = channel.handle.status();
-    let order = |session_id: &str| Order {
-        session_id: session_id.into(),
-        limits: Limits { duration: Duration::from_secs(10), max_bytes: 1 << 20 },
-        max_segments: 1,
-        prerecord: Duration::ZERO,
-        start: None,
-        callback: "http://127.0.0.1:9/".parse::<url::Url>().unwrap().into(),
-    };
-    // Its bit rate is measured for three seconds.
-    let ask = |session_id| RecordAsk {
-        stream: Stream::Main,
-        max_bitrate: NonZeroU64::new(5_000_000),
-        order: order(session_id),
-    };
-    let asked = channel.handle.record(ask("a"));
-    assert!(timeout(Duration::from_secs(1), asked).await.is_err(), "it is being measured");
-    let begun = status.wait_for(|status| status.recording.is_some());
-    assert!(timeout(PATIENCE, begun).await.is_err(), "nobody was told that it records");
-
-    channel.handle.record(ask("b")).await.unwrap();
-    status.wait_for(|status| status.recording.as_deref() == Some("b")).await.unwrap();
 }
 
 #[tokio::test]

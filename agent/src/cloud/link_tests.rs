@@ -9,8 +9,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::*;
+use crate::channel::Handle;
 use crate::channel::testing::{deaf, slow};
-use crate::channel::{Handle, Status};
 use crate::cloud::calls::Calls;
 use crate::cloud::dial::{Transport, limits};
 use crate::dispatch::EventCounts;
@@ -46,7 +46,7 @@ async fn connected_by(options: Options, buffer: usize, channels: Vec<Handle>) ->
     let queue = CallQueue::default();
     let calls = queue.calls();
     let link = tokio::spawn(async move {
-        let board = Board::new(vec![watch::channel(Status::default()).1]);
+        let board = Board::new(vec![deaf().0.status()]);
         run(socket, options, &dispatch, &board, &queue, &mut stopping).await
     });
     let socket = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;

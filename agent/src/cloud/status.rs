@@ -1,63 +1,56 @@
-//! The Keepalive: what is really happening, as the channels report it.
+//! The Keepalive: what is really happening, read from the channels at the moment it is sent.
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use ivt_proto::rpc::message::{ChannelState, ChannelStatus, DeviceState, Keepalive};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::channel::Status;
+use crate::channel::{Reachability, Status, StatusSource};
 
-/// Bytes that streams' and recordings' names may have together in one Keepalive: with all else of
-/// 256 channels they stay below the longest message.
+/// Bytes that the names of streams and recordings may have together in one Keepalive: with all else
+/// that 256 channels say they stay below the longest message.
 const NAMES: usize = 40 << 10;
 
-/// Reads the channels' reports, in the order of their numbers.
+/// Makes Keepalives of what the channels show.
 #[derive(Clone)]
-pub struct Board(Vec<watch::Receiver<Status>>);
+pub struct Board(Vec<StatusSource>);
 
 impl Board {
-    /// One report per channel.
-    pub fn new(reports: Vec<watch::Receiver<Status>>) -> Self {
-        Self(reports)
+    /// Reads these channels; the index is the number.
+    pub fn new(channels: Vec<StatusSource>) -> Self {
+        Self(channels)
     }
 
     /// Returns when every camera has been asked once, or after `limit`: before that a Keepalive
     /// would call them all offline.
     pub async fn settled(&self, limit: Duration) {
-        let mut reports = self.0.clone();
-        let known = async {
-            for report in &mut reports {
-                // An error means that the channel has ended: nothing more will be known.
-                report.wait_for(|status| status.known).await.ok();
-            }
-        };
-        timeout(limit, known).await.ok();
+        let mut channels = self.0.clone();
+        timeout(limit, join_all(channels.iter_mut().map(StatusSource::known))).await.ok();
     }
 
     /// The Keepalive of this moment. It lists every channel with its state; names that no longer fit
     /// are left out, as by devices that send none.
     pub fn keepalive(&self) -> Keepalive {
         let mut room = NAMES;
-        let reports = self.0.iter().enumerate();
-        let line =
-            |(n, report): (usize, &watch::Receiver<Status>)| line(n, &report.borrow(), &mut room);
-        let channels: Vec<_> = reports.map(line).collect();
+        let channels = self.0.iter().zip(0..);
+        let channels: Vec<_> =
+            channels.map(|(source, number)| line(number, &source.now(), &mut room)).collect();
         let reachable = channels.iter().any(|c| c.state != ChannelState::Offline);
         let state = if reachable { DeviceState::Online } else { DeviceState::Abnormal };
         Keepalive { state, channels }
     }
 }
 
-/// `room`: bytes left for names.
-fn line(number: usize, status: &Status, room: &mut usize) -> ChannelStatus {
-    let state = match status {
-        Status { live: Some(_), .. } => ChannelState::Live,
-        Status { reachable: true, .. } => ChannelState::Online,
-        _ => ChannelState::Offline,
+/// One channel's part of a Keepalive. `room` is the number of bytes left for names.
+fn line(channel: u32, status: &Status, room: &mut usize) -> ChannelStatus {
+    let state = match (&status.live, status.reachability) {
+        (Some(_), _) => ChannelState::Live,
+        (None, Reachability::Reachable) => ChannelState::Online,
+        (None, Reachability::Unreachable | Reachability::Unknown) => ChannelState::Offline,
     };
     ChannelStatus {
-        channel: u32::try_from(number).unwrap_or(u32::MAX),
+        channel,
         state,
         stream_id: fitting(status.live.as_deref(), room),
         record_session: fitting(status.recording.as_deref(), room),
@@ -65,6 +58,7 @@ fn line(number: usize, status: &Status, room: &mut usize) -> ChannelStatus {
     }
 }
 
+/// The name, where it fits into `room`, which it takes then.
 fn fitting(name: Option<&str>, room: &mut usize) -> Option<String> {
     let name = name?;
     *room = room.checked_sub(name.chars().map(width).sum())?;
@@ -83,20 +77,107 @@ fn width(c: char) -> usize {
 #[cfg(test)]
 mod tests {
     use ivt_proto::rpc::MAX_MESSAGE;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::channel::testing::{Owners, deaf};
 
-    fn body(reports: &[Status]) -> serde_json::Value {
-        let channel = |status: &Status| watch::channel(status.clone()).1;
-        let board = Board::new(reports.iter().map(channel).collect());
+    fn body(statuses: &[Status]) -> serde_json::Value {
+        let owners: Vec<_> = statuses.iter().map(Owners::new).collect();
+        let board = Board::new(owners.iter().map(Owners::source).collect());
         serde_json::to_value(board.keepalive()).unwrap()
+    }
+
+    /// What one owner shows.
+    #[derive(Clone, Debug)]
+    enum Change {
+        Reachability(Reachability),
+        Live(Option<String>),
+        Recording(Option<String>),
+        Alarm(u32),
+    }
+
+    impl Change {
+        fn show(&self, owners: &Owners) {
+            match self.clone() {
+                Self::Reachability(now) => owners.show_reachability(now),
+                Self::Live(now) => owners.show_live(now),
+                Self::Recording(now) => owners.show_recording(now),
+                Self::Alarm(now) => owners.show_alarm(now),
+            }
+        }
+
+        /// The same in a status that has one writer.
+        fn note(&self, status: &mut Status) {
+            match self.clone() {
+                Self::Reachability(now) => status.reachability = now,
+                Self::Live(now) => status.live = now,
+                Self::Recording(now) => status.recording = now,
+                Self::Alarm(now) => status.alarm = now,
+            }
+        }
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let name = || proptest::option::of("[ab]".prop_map(String::from));
+        let reachability = prop_oneof![
+            Just(Reachability::Unknown),
+            Just(Reachability::Reachable),
+            Just(Reachability::Unreachable),
+        ];
+        prop_oneof![
+            reachability.prop_map(Change::Reachability),
+            name().prop_map(Change::Live),
+            name().prop_map(Change::Recording),
+            (0u32..4).prop_map(Change::Alarm),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_keepalive_is_what_the_owners_show_whatever_the_order_of_their_changes(
+            changes in proptest::collection::vec((0usize..3, change()), 0..40),
+        ) {
+            let mut statuses = vec![Status::default(); 3];
+            let owners: Vec<_> = statuses.iter().map(Owners::new).collect();
+            let board = Board::new(owners.iter().map(Owners::source).collect());
+            for (channel, change) in changes {
+                change.show(&owners[channel]);
+                change.note(&mut statuses[channel]);
+                let keepalive = board.keepalive();
+                prop_assert_eq!(keepalive.channels.len(), 3);
+                for (said, status) in keepalive.channels.iter().zip(&statuses) {
+                    let state = match status {
+                        Status { live: Some(_), .. } => ChannelState::Live,
+                        Status { reachability: Reachability::Reachable, .. } => ChannelState::Online,
+                        _ => ChannelState::Offline,
+                    };
+                    prop_assert_eq!(said.state, state);
+                    prop_assert_eq!(&said.stream_id, &status.live);
+                    prop_assert_eq!(&said.record_session, &status.recording);
+                    prop_assert_eq!(said.alarm.unwrap_or(0), status.alarm);
+                }
+                let reachable = keepalive.channels.iter().any(|c| c.state != ChannelState::Offline);
+                prop_assert_eq!(keepalive.state == DeviceState::Online, reachable);
+            }
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_is_raised_is_in_the_next_keepalive() {
+        let (handle, _inbox) = deaf();
+        let board = Board::new(vec![handle.status()]);
+        handle.alarm().send_modify(|alarms| *alarms |= 1 << 3);
+        assert_eq!(board.keepalive().channels[0].alarm, Some(8));
+        handle.alarm().send_modify(|alarms| *alarms &= !(1 << 3));
+        assert_eq!(board.keepalive().channels[0].alarm, None);
     }
 
     #[test]
     fn every_channel_is_listed_as_it_is() {
         let offline = Status::default();
-        let online = Status { reachable: true, ..Status::default() };
+        let online = Status { reachability: Reachability::Reachable, ..Status::default() };
         let live = Status { live: Some("s1".into()), ..online.clone() };
         let recording = Status { recording: Some("r1".into()), ..online.clone() };
         let alarm = Status { alarm: 1 << 3, ..online.clone() };
@@ -129,16 +210,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_answer_of_every_camera_is_awaited_but_not_for_long() {
-        let (first, second) = (watch::Sender::new(Status::default()), watch::Sender::default());
-        let board = Board::new(vec![first.subscribe(), second.subscribe()]);
+        let (first, second) = (Owners::new(&Status::default()), Owners::new(&Status::default()));
+        let board = Board::new(vec![first.source(), second.source()]);
         let limit = Duration::from_millis(500);
         let start = tokio::time::Instant::now();
         board.settled(limit).await;
         assert_eq!(start.elapsed(), limit);
 
-        for report in [first, second] {
-            report.send_modify(|status| status.known = true);
-        }
+        first.show_reachability(Reachability::Reachable);
+        second.show_reachability(Reachability::Unreachable);
         board.settled(limit).await;
         assert_eq!(start.elapsed(), limit);
     }

@@ -111,6 +111,11 @@ pub fn least_segments(mode: Option<SpoolMode>) -> u32 {
 impl Backlog {
     /// An empty one, but for what is on the shelf.
     pub fn new(options: BacklogOptions) -> Arc<Self> {
+        Self::counted_in(options, watch::Sender::default())
+    }
+
+    /// The same, which shows in `stats` how it is doing.
+    pub fn counted_in(options: BacklogOptions, stats: watch::Sender<BacklogStats>) -> Arc<Self> {
         let BacklogOptions { name, max_segments, prerecord, shelf, share, anchor } = options;
         let least = least_segments(shelf.as_ref().map(|(_, mode)| *mode)) as usize;
         let limits = Limits { segments: max_segments.max(least), prerecord };
@@ -129,7 +134,6 @@ impl Backlog {
             logged: None,
         };
         let (state, changed) = (Mutex::new(state), Notify::new());
-        let stats = watch::Sender::default();
         Arc::new(Self { name, shelf, share, anchor, state, changed, stats })
     }
 

@@ -12,7 +12,7 @@ use ivt_media::segment::Limits;
 use tokio::sync::{oneshot, watch};
 use url::Url;
 
-use super::backlog::{Backlog, BacklogOptions, least_segments};
+use super::backlog::{Backlog, BacklogOptions, BacklogStats, least_segments};
 use super::budget::Share;
 use super::clock::Anchor;
 use super::means::Means;
@@ -75,6 +75,8 @@ pub struct Session {
     pub share: Arc<Share>,
     /// What all sessions work with.
     pub means: Means,
+    /// Shows how the session is doing.
+    pub stats: watch::Sender<BacklogStats>,
 }
 
 /// Records until `stop` is ready, then uploads what is left; nothing is uploaded before `before` is
@@ -90,7 +92,7 @@ pub async fn run(
         _ = &mut stop => None,
     };
     let Some(first) = first else { return };
-    let Session { channel, order, input, camera, spool, share, means } = session;
+    let Session { channel, order, input, camera, spool, share, means, stats } = session;
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
@@ -113,14 +115,15 @@ pub async fn run(
     }
     let _busy = means.leftovers.busy(head.clone());
     let anchor = Arc::new(Anchor::new(order.start, first.received.into(), SystemTime::now));
-    let backlog = Backlog::new(BacklogOptions {
+    let options = BacklogOptions {
         name: format!("channel {channel}: recording {:?}", order.session_id),
         max_segments: usize::try_from(order.max_segments).unwrap_or(usize::MAX),
         prerecord: order.prerecord,
         shelf: shelf.clone(),
         share: Some(Arc::clone(&share)),
         anchor: Arc::clone(&anchor),
-    });
+    };
+    let backlog = Backlog::counted_in(options, stats);
     // The numbers of what the session left before are taken.
     let number = shelf.as_ref().map_or(0, |(shelf, _)| next_number(shelf));
     let always = shelf.clone().filter(|(_, mode)| *mode == SpoolMode::Always);

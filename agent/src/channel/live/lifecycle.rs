@@ -1,5 +1,5 @@
-//! The rules of a channel's live stream: one at a time, stopping what does not run succeeds, a lost
-//! one is retried for a while. Pure.
+//! The rules of a channel's live stream: one runs at a time, stopping one that does not run succeeds,
+//! and a lost one is retried for a while. Pure: no I/O, no clock.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ pub const START: Duration = crate::deadlines::STREAM_START;
 
 /// What is known of the channel's live stream.
 #[derive(Debug)]
-pub struct Session {
+pub struct Lifecycle {
     current: Option<Current>,
     retry: Duration,
 }
@@ -23,12 +23,12 @@ struct Current {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Its first attempt runs.
+    /// The first attempt runs.
     Starting { until: Instant },
     /// The server takes what the camera sends. The time for retries, once it has begun, goes on until
     /// the stream has shown its health.
     Flowing { since: Instant, until: Option<Instant> },
-    /// The camera gave nothing to decode in time, and was told as late; it may yet.
+    /// The camera gave nothing that can be decoded in time, which the cloud was told; it may yet.
     Late { until: Instant },
     /// Server or camera was lost.
     Retrying { until: Instant },
@@ -36,7 +36,7 @@ enum Phase {
 
 /// What a request to publish means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ruling {
+pub enum Decision {
     /// Start it; what was being retried is given up.
     Start,
     /// This very stream is being started, or its camera is late: its outcome is the answer.
@@ -47,25 +47,25 @@ pub enum Ruling {
     Busy,
 }
 
-impl Session {
+impl Lifecycle {
     /// Nothing is live. A lost stream will be retried for `retry`.
     pub fn new(retry: Duration) -> Self {
         Self { current: None, retry }
     }
 
     /// The cloud asks for a stream.
-    pub fn publish(&mut self, stream_id: &str, now: Instant) -> Ruling {
+    pub fn publish(&mut self, stream_id: &str, now: Instant) -> Decision {
         if let Some(current) = &self.current {
             match (current.stream_id == stream_id, current.phase) {
-                (true, Phase::Starting { .. } | Phase::Late { .. }) => return Ruling::Join,
-                (true, _) => return Ruling::Running,
-                (false, Phase::Starting { .. } | Phase::Flowing { .. }) => return Ruling::Busy,
+                (true, Phase::Starting { .. } | Phase::Late { .. }) => return Decision::Join,
+                (true, _) => return Decision::Running,
+                (false, Phase::Starting { .. } | Phase::Flowing { .. }) => return Decision::Busy,
                 (false, Phase::Late { .. } | Phase::Retrying { .. }) => {}
             }
         }
         let phase = Phase::Starting { until: now + START };
         self.current = Some(Current { stream_id: stream_id.to_owned(), phase });
-        Ruling::Start
+        Decision::Start
     }
 
     /// The cloud no longer wants a stream. True when it was the current one, which has ended.
@@ -157,139 +157,139 @@ mod tests {
         Instant::now()
     }
 
-    fn flowing(stream_id: &str) -> Session {
-        let mut session = Session::new(RETRY);
-        assert_eq!(session.publish(stream_id, now()), Ruling::Start);
-        assert_eq!(session.live(), None, "not before frames flow");
-        session.flowing(now());
-        assert_eq!(session.live(), Some(stream_id));
-        session
+    fn flowing(stream_id: &str) -> Lifecycle {
+        let mut lifecycle = Lifecycle::new(RETRY);
+        assert_eq!(lifecycle.publish(stream_id, now()), Decision::Start);
+        assert_eq!(lifecycle.live(), None, "not before frames flow");
+        lifecycle.flowing(now());
+        assert_eq!(lifecycle.live(), Some(stream_id));
+        lifecycle
     }
 
     #[test]
     fn the_same_stream_again_changes_nothing() {
-        let mut session = flowing("a");
-        assert_eq!(session.publish("a", now()), Ruling::Running);
-        assert_eq!(session.live(), Some("a"));
-        session.faltered(now());
-        let until = session.poll_timeout();
-        assert_eq!(session.publish("a", now()), Ruling::Running);
-        assert_eq!(session.poll_timeout(), until);
+        let mut lifecycle = flowing("a");
+        assert_eq!(lifecycle.publish("a", now()), Decision::Running);
+        assert_eq!(lifecycle.live(), Some("a"));
+        lifecycle.faltered(now());
+        let until = lifecycle.poll_timeout();
+        assert_eq!(lifecycle.publish("a", now()), Decision::Running);
+        assert_eq!(lifecycle.poll_timeout(), until);
     }
 
     #[test]
     fn the_same_stream_while_it_starts_shares_the_outcome() {
-        let mut session = Session::new(RETRY);
-        session.publish("a", now());
-        assert_eq!(session.publish("a", now()), Ruling::Join);
+        let mut lifecycle = Lifecycle::new(RETRY);
+        lifecycle.publish("a", now());
+        assert_eq!(lifecycle.publish("a", now()), Decision::Join);
     }
 
     #[test]
     fn another_stream_is_refused_while_one_starts_or_flows() {
-        let mut session = Session::new(RETRY);
-        session.publish("a", now());
-        assert_eq!(session.publish("b", now()), Ruling::Busy);
-        let mut session = flowing("a");
-        assert_eq!(session.publish("b", now()), Ruling::Busy);
-        assert_eq!(session.live(), Some("a"));
+        let mut lifecycle = Lifecycle::new(RETRY);
+        lifecycle.publish("a", now());
+        assert_eq!(lifecycle.publish("b", now()), Decision::Busy);
+        let mut lifecycle = flowing("a");
+        assert_eq!(lifecycle.publish("b", now()), Decision::Busy);
+        assert_eq!(lifecycle.live(), Some("a"));
     }
 
     #[test]
     fn a_stream_being_retried_gives_way() {
-        let mut session = flowing("a");
-        session.faltered(now());
-        assert_eq!(session.publish("b", now()), Ruling::Start);
-        assert_eq!((session.current(), session.live()), (Some("b"), None));
+        let mut lifecycle = flowing("a");
+        lifecycle.faltered(now());
+        assert_eq!(lifecycle.publish("b", now()), Decision::Start);
+        assert_eq!((lifecycle.current(), lifecycle.live()), (Some("b"), None));
     }
 
     #[test]
     fn only_the_running_stream_is_stopped() {
-        let mut session = flowing("a");
-        assert!(!session.stop("b"));
-        assert_eq!(session.live(), Some("a"));
-        assert!(session.stop("a"));
-        assert!(!session.stop("a"));
-        assert_eq!(session.publish("b", now()), Ruling::Start);
+        let mut lifecycle = flowing("a");
+        assert!(!lifecycle.stop("b"));
+        assert_eq!(lifecycle.live(), Some("a"));
+        assert!(lifecycle.stop("a"));
+        assert!(!lifecycle.stop("a"));
+        assert_eq!(lifecycle.publish("b", now()), Decision::Start);
     }
 
     #[test]
     fn a_stream_being_retried_is_not_live_and_can_be_stopped() {
-        let mut session = flowing("a");
-        session.faltered(now());
-        assert_eq!(session.live(), None);
-        assert!(session.stop("a"));
-        assert_eq!(session.poll_timeout(), None);
+        let mut lifecycle = flowing("a");
+        lifecycle.faltered(now());
+        assert_eq!(lifecycle.live(), None);
+        assert!(lifecycle.stop("a"));
+        assert_eq!(lifecycle.poll_timeout(), None);
     }
 
     #[test]
     fn the_time_for_retries_counts_from_the_first_loss() {
-        let mut session = flowing("a");
+        let mut lifecycle = flowing("a");
         let now = now();
-        session.faltered(now);
-        session.faltered(now + RETRY / 2);
-        assert_eq!(session.poll_timeout(), Some(now + RETRY));
+        lifecycle.faltered(now);
+        lifecycle.faltered(now + RETRY / 2);
+        assert_eq!(lifecycle.poll_timeout(), Some(now + RETRY));
     }
 
     #[test]
     fn a_stream_that_breaks_off_again_and_again_is_given_up() {
-        let mut session = flowing("a");
+        let mut lifecycle = flowing("a");
         let now = now();
-        session.faltered(now);
+        lifecycle.faltered(now);
         for second in 1..90 {
-            session.flowing(now + Duration::from_secs(second));
-            assert_eq!(session.poll_timeout(), None, "not while it flows");
-            session.faltered(now + Duration::from_secs(second));
-            assert_eq!(session.poll_timeout(), Some(now + RETRY));
+            lifecycle.flowing(now + Duration::from_secs(second));
+            assert_eq!(lifecycle.poll_timeout(), None, "not while it flows");
+            lifecycle.faltered(now + Duration::from_secs(second));
+            assert_eq!(lifecycle.poll_timeout(), Some(now + RETRY));
         }
     }
 
     #[test]
     fn a_stream_that_was_healthy_for_a_minute_has_its_full_time_again() {
-        let mut session = flowing("a");
+        let mut lifecycle = flowing("a");
         let now = now();
-        session.faltered(now);
+        lifecycle.faltered(now);
         let back = now + RETRY / 2;
-        session.flowing(back);
-        session.faltered(back + HEALTH);
-        assert_eq!(session.poll_timeout(), Some(back + HEALTH + RETRY));
+        lifecycle.flowing(back);
+        lifecycle.faltered(back + HEALTH);
+        assert_eq!(lifecycle.poll_timeout(), Some(back + HEALTH + RETRY));
     }
 
     #[test]
     fn a_late_camera_is_tried_as_long_as_a_lost_stream_and_is_no_success() {
         let now = now();
-        let mut session = Session::new(RETRY);
-        session.publish("a", now);
-        assert!(session.is_starting() && !session.has_flowed());
+        let mut lifecycle = Lifecycle::new(RETRY);
+        lifecycle.publish("a", now);
+        assert!(lifecycle.is_starting() && !lifecycle.has_flowed());
         let late = now + START;
-        assert!(session.late(late));
-        assert_eq!(session.poll_timeout(), Some(late + RETRY));
-        assert!(!session.is_starting() && !session.has_flowed());
-        assert_eq!((session.current(), session.live()), (Some("a"), None));
-        assert_eq!(session.publish("a", late), Ruling::Join);
-        assert_eq!(session.poll_timeout(), Some(late + RETRY), "asking again changes nothing");
-        session.faltered(late);
-        assert_eq!(session.poll_timeout(), Some(late + RETRY));
-        session.flowing(late);
-        assert_eq!((session.live(), session.poll_timeout()), (Some("a"), None));
-        assert_eq!(session.publish("a", late), Ruling::Running);
-        session.faltered(late);
-        assert!(session.has_flowed());
-        assert_eq!(session.publish("a", late), Ruling::Running, "it was there");
+        assert!(lifecycle.late(late));
+        assert_eq!(lifecycle.poll_timeout(), Some(late + RETRY));
+        assert!(!lifecycle.is_starting() && !lifecycle.has_flowed());
+        assert_eq!((lifecycle.current(), lifecycle.live()), (Some("a"), None));
+        assert_eq!(lifecycle.publish("a", late), Decision::Join);
+        assert_eq!(lifecycle.poll_timeout(), Some(late + RETRY), "asking again changes nothing");
+        lifecycle.faltered(late);
+        assert_eq!(lifecycle.poll_timeout(), Some(late + RETRY));
+        lifecycle.flowing(late);
+        assert_eq!((lifecycle.live(), lifecycle.poll_timeout()), (Some("a"), None));
+        assert_eq!(lifecycle.publish("a", late), Decision::Running);
+        lifecycle.faltered(late);
+        assert!(lifecycle.has_flowed());
+        assert_eq!(lifecycle.publish("a", late), Decision::Running, "it was there");
     }
 
     #[test]
     fn a_late_camera_gives_way_to_another_stream_and_to_a_stop() {
         let late = || {
-            let mut session = Session::new(RETRY);
-            session.publish("a", now());
-            assert!(session.late(now()));
-            session
+            let mut lifecycle = Lifecycle::new(RETRY);
+            lifecycle.publish("a", now());
+            assert!(lifecycle.late(now()));
+            lifecycle
         };
-        let mut session = late();
-        assert_eq!(session.publish("b", now()), Ruling::Start);
-        assert!(session.is_starting());
+        let mut lifecycle = late();
+        assert_eq!(lifecycle.publish("b", now()), Decision::Start);
+        assert!(lifecycle.is_starting());
         assert!(late().stop("a"));
-        let mut hasty = Session::new(Duration::ZERO);
+        let mut hasty = Lifecycle::new(Duration::ZERO);
         hasty.publish("a", now());
         assert!(!hasty.late(now()), "where nothing is retried");
     }
@@ -297,11 +297,11 @@ mod tests {
     #[test]
     fn a_first_attempt_has_ten_seconds_and_no_retries() {
         let now = now();
-        let mut session = Session::new(RETRY);
-        session.publish("a", now);
-        let until = session.poll_timeout();
+        let mut lifecycle = Lifecycle::new(RETRY);
+        lifecycle.publish("a", now);
+        let until = lifecycle.poll_timeout();
         assert!(until.is_some_and(|until| until < now + Duration::from_secs(10)));
-        session.faltered(now);
-        assert_eq!(session.poll_timeout(), until);
+        lifecycle.faltered(now);
+        assert_eq!(lifecycle.poll_timeout(), until);
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use ivt_hal::emulator::Emulator;
 use ivt_media::frame::Frame;
 use ivt_media::hub::Start;
-use ivt_media::pull::{Pull, Subscription};
+use ivt_media::pull::{Pull, PullConfig, Subscription};
 use ivt_media::rtmp::RtmpUrl;
 use ivt_media::source::{FrameSource, Opener};
 use tokio::time::{advance, timeout};
@@ -59,51 +59,29 @@ impl FrameSource for Distant {
 
 /// A channel's task that is driven by hand: what its work reports is put in by the test.
 struct Scene {
-    task: Task,
+    task: LiveTask,
+    handle: LiveHandle,
     act: watch::Sender<Act>,
     /// As the work has one.
     _subscription: Subscription,
-    _kept: (mpsc::Sender<Command>, watch::Sender<Option<bool>>),
 }
 
 impl Scene {
     fn new(retry: Duration) -> Self {
-        let text = "[cloud]\nurl = 'ws://h/'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
-                    [[channel]]\nbackend = 'emulator'";
-        let config: config::Config = text.parse().unwrap();
-        let trust = Trust::new(None).unwrap();
-        let spool = watch::channel(None).1;
-        let setup = Setup {
-            number: 0,
-            encoder: Arc::new(Emulator::default()),
-            config: config.channels[0].clone(),
-            ring_bytes: 1 << 20,
-            publish: config.publish,
-            trust: trust.clone(),
-            means: Means::new(&config.record, config.budget.recordings, trust, spool),
-            link: watch::channel(Link::down()).1,
-            stop_with_link: true,
-        };
         let act = watch::Sender::new(Act::Dawdles);
         let pull = || Pull::new(Arc::new(Camera(act.subscribe())), PullConfig::default());
-        let feeds = Arc::new(Feeds { main: pull(), sub: pull() });
-        let subscription = feeds.main.subscribe(Start::LastKey);
-        let (commands, inbox) = mpsc::channel(1);
-        let (known, reachable) = watch::channel(None);
-        let task = Task {
-            setup,
-            feeds,
-            session: Session::new(retry),
-            inbox,
-            status: watch::Sender::new(Status::default()),
-            reachable,
-            running: None,
-            work: JoinSet::new(),
-            waiting: Vec::new(),
-            stats: watch::Sender::new(PublishStats::default()),
-            losses: 0,
-        };
-        Self { task, act, _subscription: subscription, _kept: (commands, known) }
+        let streams = Arc::new(Streams::of_pulls(pull(), pull()));
+        let subscription = streams.of(Stream::Main).subscribe(Start::LastKey);
+        let (task, handle) = LiveTask::new(LiveSetup {
+            number: 0,
+            encoder: Arc::new(Emulator::default()),
+            streams,
+            trust: Trust::new(None).unwrap(),
+            retry,
+            link: watch::channel(Link::down()).1,
+            stop_with_link: true,
+        });
+        Self { task, handle, act, _subscription: subscription }
     }
 
     /// The cloud asks for a stream.
@@ -131,7 +109,7 @@ impl Scene {
 
     async fn camera(&mut self, act: Act, want: impl FnMut(&PullState) -> bool) {
         self.act.send_replace(act);
-        let mut state = self.task.feeds.main.state();
+        let mut state = self.task.setup.streams.of(Stream::Main).state();
         timeout(600 * SECOND, state.wait_for(want)).await.expect("it does").unwrap();
     }
 }
@@ -155,7 +133,7 @@ async fn a_late_camera_is_told_with_what_it_is_waited_for_and_its_stream_goes_on
     assert_eq!(text(&mut first), None);
     scene.pass(SECOND).await;
     assert_eq!(text(&mut first).as_deref(), Some(NOTHING));
-    assert_eq!((scene.task.session.current(), scene.task.session.live()), (Some("a"), None));
+    assert_eq!((scene.task.lifecycle.current(), scene.task.lifecycle.live()), (Some("a"), None));
     assert!(scene.task.running.is_some());
 
     // Asked for again, it is waited for again, each for its own time.
@@ -169,7 +147,7 @@ async fn a_late_camera_is_told_with_what_it_is_waited_for_and_its_stream_goes_on
     assert_eq!(text(&mut second).as_deref(), Some(NOTHING));
     scene.task.note(Progress::Flowing);
     assert_eq!(text(&mut third).as_deref(), Some("live"));
-    assert_eq!(scene.task.session.live(), Some("a"));
+    assert_eq!(scene.task.lifecycle.live(), Some("a"));
     let mut fourth = scene.ask("a");
     assert_eq!(text(&mut fourth).as_deref(), Some("live"), "it runs");
 }
@@ -181,14 +159,14 @@ async fn a_camera_that_stays_late_is_given_up_as_a_lost_stream_is() {
     scene.pass(65 * SECOND).await;
     let mut second = scene.ask("a");
     scene.pass(6 * SECOND).await;
-    assert_eq!(scene.task.session.current(), None);
+    assert_eq!(scene.task.lifecycle.current(), None);
     let told = text(&mut second).unwrap();
     assert_eq!(format!("{told}; it goes on being tried"), NOTHING);
 
     let mut scene = Scene::new(Duration::ZERO);
     let mut first = scene.ask("a");
     scene.pass(10 * SECOND).await;
-    assert_eq!(scene.task.session.current(), None, "nothing is retried");
+    assert_eq!(scene.task.lifecycle.current(), None, "nothing is retried");
     assert_eq!(format!("{}; it goes on being tried", text(&mut first).unwrap()), NOTHING);
 }
 
@@ -200,7 +178,7 @@ async fn another_stream_takes_the_place_of_a_late_one() {
     let mut again = scene.ask("a");
     let mut other = scene.ask("b");
     assert_eq!(text(&mut again).as_deref(), Some("Stopped"));
-    assert_eq!(scene.task.session.current(), Some("b"));
+    assert_eq!(scene.task.lifecycle.current(), Some("b"));
     scene.task.note(Progress::Flowing);
     assert_eq!(text(&mut other).as_deref(), Some("live"));
 }
@@ -211,15 +189,15 @@ async fn a_late_stream_outlives_who_asked_and_ends_when_it_is_stopped() {
     let _first = scene.ask("a");
     scene.pass(10 * SECOND).await;
     drop(scene.ask("a"));
-    abandoned(&mut scene.task.waiting).await;
+    scene.task.waiting.abandoned().await;
     scene.task.abandon();
-    assert_eq!(scene.task.session.current(), Some("a"));
+    assert_eq!(scene.task.lifecycle.current(), Some("a"));
     let mut again = scene.ask("a");
     let (done, stopped) = oneshot::channel();
-    scene.task.obey(Command::Stop("a".into(), done));
+    scene.task.obey(Request::Stop("a".into(), done));
     stopped.await.unwrap();
     assert_eq!(text(&mut again).as_deref(), Some("Stopped"));
-    assert!(scene.task.session.current().is_none() && scene.task.running.is_none());
+    assert!(scene.task.lifecycle.current().is_none() && scene.task.running.is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,7 +230,7 @@ async fn a_late_camera_that_fails_is_tried_on_unless_that_is_in_vain() {
     assert!(
         text(&mut again).unwrap().ends_with("refused the login: check its user name and password")
     );
-    assert_eq!(scene.task.session.current(), None);
+    assert_eq!(scene.task.lifecycle.current(), None);
 
     // The first attempt is refused at once, as ever.
     let mut scene = Scene::new(RETRY);
@@ -260,7 +238,7 @@ async fn a_late_camera_that_fails_is_tried_on_unless_that_is_in_vain() {
     scene.camera(Act::Fails(lost), failed).await;
     broken(&mut scene).await;
     assert_eq!(text(&mut first).as_deref(), Some("camera camera: no frame for 20 s"));
-    assert_eq!(scene.task.session.current(), None);
+    assert_eq!(scene.task.lifecycle.current(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -271,5 +249,42 @@ async fn a_server_that_is_late_is_given_up_as_ever() {
     scene.pass(10 * SECOND).await;
     let told = text(&mut first).unwrap();
     assert!(told.contains("the server did not accept the stream in time"), "{told}");
-    assert_eq!(scene.task.session.current(), None);
+    assert_eq!(scene.task.lifecycle.current(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_publish_counts_for_itself() {
+    let mut scene = Scene::new(RETRY);
+    let _first = scene.ask("a");
+    let first = scene.task.publish.borrow().clone();
+    scene.task.end("another one follows");
+    let _second = scene.ask("b");
+    let second = scene.task.publish.borrow().clone();
+    assert!(!first.same_channel(&second), "the work on a is taking leave, and still counts");
+    assert_eq!(scene.handle.stats(), PublishStats::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_shown_as_live_while_frames_flow_and_watchers_are_woken_for_that_only() {
+    let mut scene = Scene::new(RETRY);
+    let mut live = scene.handle.live();
+    let mut first = scene.ask("a");
+    scene.task.show();
+    assert!(!live.has_changed().unwrap(), "it only starts");
+    scene.task.note(Progress::Flowing);
+    scene.task.show();
+    assert_eq!(text(&mut first).as_deref(), Some("live"));
+    assert_eq!(live.borrow_and_update().as_deref(), Some("a"));
+    scene.task.note(Progress::Flowing);
+    scene.task.show();
+    assert!(!live.has_changed().unwrap(), "it is live as before");
+    scene.task.note(Progress::Broken(Refusal::Server { reason: "gone".into() }));
+    scene.task.show();
+    assert_eq!(*live.borrow_and_update(), None, "it is being retried");
+    scene.task.note(Progress::Flowing);
+    scene.task.show();
+    assert_eq!(live.borrow_and_update().as_deref(), Some("a"));
+    scene.task.end("a test ends it");
+    scene.task.show();
+    assert_eq!(*live.borrow_and_update(), None);
 }

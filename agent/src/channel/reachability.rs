@@ -1,5 +1,5 @@
-//! Whether a camera can be reached: a stream being pulled tells, otherwise the camera is asked now
-//! and then.
+//! Whether a camera can be reached: a stream that is being pulled shows it; otherwise the camera is
+//! asked now and then.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,40 +12,58 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Between two questions. An NVR's cameras are not all asked in the same moment.
+/// Time between two questions. It varies, so that an NVR's cameras are not all asked at once.
 const PERIOD: std::ops::Range<Duration> = Duration::from_secs(28)..Duration::from_secs(32);
-/// A camera that has not answered by then is away.
+/// A camera that does not answer a question within this time is away.
 const LIMIT: Duration = crate::deadlines::REACH;
 
-/// Writes what is known to `known`, for ever, over the `None` of the start. Asks the camera at once.
+/// What is known of a camera at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reachability {
+    /// The camera was not asked yet, and has not shown itself.
+    #[default]
+    Unknown,
+    /// It answers, or sends a stream.
+    Reachable,
+    /// It does not answer, or its stream failed.
+    Unreachable,
+}
+
+impl Reachability {
+    fn of(reachable: bool) -> Self {
+        if reachable { Self::Reachable } else { Self::Unreachable }
+    }
+}
+
+/// Owns the reachability of one camera: shows it in `shown`, for ever. Asks the camera at once.
 pub(super) async fn observe(
     encoder: Arc<dyn Encoder>,
     [mut main, mut sub]: [watch::Receiver<PullState>; 2],
-    known: watch::Sender<Option<bool>>,
+    shown: watch::Sender<Reachability>,
 ) -> Infallible {
     let mut due = Instant::now();
     loop {
         let told = both(told(&mut main), told(&mut sub));
         if let Some(reachable) = told {
-            note(&known, reachable);
+            show(&shown, reachable);
         }
         tokio::select! {
-            // The senders live in the pulls, which outlive this.
+            // The senders live in the pulls, which outlive this task.
             _ = main.changed() => {}
             _ = sub.changed() => {}
             answer = ask(&*encoder, due), if told.is_none() => {
-                note(&known, answer);
+                show(&shown, answer);
                 due = Instant::now() + rand::rng().random_range(PERIOD);
             }
         }
     }
 }
 
-/// Whether a camera is there, as a stream of it shows; `None` when the stream cannot tell.
+/// Whether the camera is there, as the state of one stream shows; `None` when that cannot tell.
 fn told(pull: &mut watch::Receiver<PullState>) -> Option<bool> {
     match *pull.borrow_and_update() {
         PullState::Idle | PullState::Opening => None,
-        // It is there, whatever it offers.
+        // A camera that offers what we cannot take has answered.
         PullState::Live | PullState::Failed(SourceError::Unsupported { .. }) => Some(true),
         PullState::Failed(_) => Some(false),
     }
@@ -64,8 +82,9 @@ async fn ask(encoder: &dyn Encoder, due: Instant) -> bool {
     matches!(timeout(LIMIT, encoder.reach()).await, Ok(Ok(())))
 }
 
-fn note(known: &watch::Sender<Option<bool>>, reachable: bool) {
-    known.send_if_modified(|known| known.replace(reachable) != Some(reachable));
+fn show(shown: &watch::Sender<Reachability>, reachable: bool) {
+    let now = Reachability::of(reachable);
+    shown.send_if_modified(|shown| std::mem::replace(shown, now) != now);
 }
 
 #[cfg(test)]
@@ -107,7 +126,7 @@ mod tests {
     struct Setup {
         camera: Arc<Camera>,
         main: watch::Sender<PullState>,
-        known: watch::Receiver<Option<bool>>,
+        shown: watch::Receiver<Reachability>,
         _tasks: tokio::task::JoinSet<()>,
         _sub: watch::Sender<PullState>,
     }
@@ -117,29 +136,29 @@ mod tests {
         let (main, sub) =
             (watch::Sender::new(PullState::Idle), watch::Sender::new(PullState::Idle));
         let pulls = [main.subscribe(), sub.subscribe()];
-        let (sender, known) = watch::channel(None);
+        let (sender, shown) = watch::channel(Reachability::Unknown);
         let mut tasks = tokio::task::JoinSet::new();
         let encoder: Arc<dyn Encoder> = camera.clone();
         tasks.spawn(async move { match observe(encoder, pulls, sender).await {} });
-        Setup { camera, main, known, _tasks: tasks, _sub: sub }
+        Setup { camera, main, shown, _tasks: tasks, _sub: sub }
     }
 
     fn failed() -> PullState {
         PullState::Failed(SourceError::Silent { peer: "c".into(), seconds: 5 })
     }
 
-    async fn becomes(known: &mut watch::Receiver<Option<bool>>, want: bool) -> Duration {
+    async fn becomes(shown: &mut watch::Receiver<Reachability>, want: bool) -> Duration {
         let start = Instant::now();
-        known.wait_for(|k| *k == Some(want)).await.unwrap();
+        shown.wait_for(|shown| *shown == Reachability::of(want)).await.unwrap();
         start.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_camera_is_asked_at_once_and_then_every_half_minute() {
         let mut setup = observed(true);
-        assert_eq!(becomes(&mut setup.known, true).await, Duration::ZERO);
+        assert_eq!(becomes(&mut setup.shown, true).await, Duration::ZERO);
         setup.camera.there.store(false, SeqCst);
-        let later = becomes(&mut setup.known, false).await;
+        let later = becomes(&mut setup.shown, false).await;
         assert!(PERIOD.contains(&later), "{later:?}");
         assert_eq!(setup.camera.asked.load(SeqCst), 2);
     }
@@ -147,22 +166,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_camera_that_hangs_is_away() {
         let mut setup = observed(true);
-        becomes(&mut setup.known, true).await;
+        becomes(&mut setup.shown, true).await;
         setup.camera.hung.store(true, SeqCst);
-        let later = becomes(&mut setup.known, false).await;
+        let later = becomes(&mut setup.shown, false).await;
         assert!(later <= PERIOD.end + LIMIT, "{later:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_being_pulled_tells_and_nobody_asks() {
         let mut setup = observed(true);
-        becomes(&mut setup.known, true).await;
+        becomes(&mut setup.shown, true).await;
         setup.main.send_replace(failed());
-        assert_eq!(becomes(&mut setup.known, false).await, Duration::ZERO);
+        assert_eq!(becomes(&mut setup.shown, false).await, Duration::ZERO);
         tokio::time::sleep(Duration::from_secs(300)).await;
         assert_eq!(setup.camera.asked.load(SeqCst), 1);
         setup.main.send_replace(PullState::Live);
-        assert_eq!(becomes(&mut setup.known, true).await, Duration::ZERO);
+        assert_eq!(becomes(&mut setup.shown, true).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn watchers_are_woken_for_changes_only() {
+        let mut setup = observed(true);
+        assert_eq!(*setup.shown.borrow(), Reachability::Unknown);
+        becomes(&mut setup.shown, true).await;
+        tokio::time::sleep(10 * PERIOD.end).await;
+        assert!(setup.camera.asked.load(SeqCst) > 10);
+        assert!(!setup.shown.has_changed().unwrap(), "it is reachable as before");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The work on one live stream: publishes it, and does so again when the server is lost. What that
-//! means for the cloud is decided by the task.
+//! The work on one live stream: publishes it, and does so again when the server is lost. The task of
+//! the live stream decides what a loss means for the cloud.
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
@@ -14,7 +14,8 @@ use ivt_media::rtmp::{Options, PublishError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-use super::{Ask, Refusal, bitrate};
+use super::super::bitrate;
+use super::super::request::{Ask, Refusal};
 use crate::backoff::{Backoff, PUBLISH};
 use crate::tls::Trust;
 
@@ -27,7 +28,7 @@ pub(super) struct Job {
     pub(super) pull: Arc<Pull>,
     pub(super) trust: Trust,
     pub(super) ask: Ask,
-    /// How it goes.
+    /// The counts of this work, which alone writes them.
     pub(super) stats: watch::Sender<PublishStats>,
 }
 
@@ -38,14 +39,14 @@ pub(super) enum Progress {
     Flowing,
     /// Camera or server was lost; the work goes on trying.
     Broken(Refusal),
-    /// It cannot be: the work has ended.
+    /// The stream cannot be published: the work has ended.
     Refused(Refusal),
 }
 
 type Reports = mpsc::Sender<Progress>;
 
 impl Job {
-    /// Works until `stop` is ready, or refuses. Takes leave of the server within a second.
+    /// Works until `stop` is ready or the stream is refused. Takes leave of the server within a second.
     pub(super) async fn run(self, reports: Reports, mut stop: oneshot::Receiver<Infallible>) {
         // The camera is opened while the server is dialled.
         let mut subscription = self.pull.subscribe(Start::LastKey);
@@ -107,14 +108,15 @@ impl Job {
                 |e: TlsError| PublishError::Tls { peer: url.peer(), reason: e.to_string() };
             options.tls = Some(self.trust.config().await.map_err(untrusted)?);
         }
-        self.stats.send_modify(|stats| stats.accepted = false);
         let stop = async {
             stop.await.ok();
         };
-        tokio::select! {
+        let ended = tokio::select! {
             ended = publish::run(subscription, url, &options, stop, &self.stats) => ended,
             never = self.follow(reports) => match never {},
-        }
+        };
+        self.stats.send_modify(|stats| stats.accepted = false);
+        ended
     }
 
     /// Reports when frames begin to flow, and when the camera is lost.
@@ -142,7 +144,7 @@ impl Job {
         }
     }
 
-    /// Servers repeat what they were asked for, and the key with it.
+    /// The text of an error without the stream key: servers repeat what they were asked for.
     fn censored(&self, error: &PublishError) -> String {
         match &*self.ask.url.expose().key {
             key if key.len() < SHORTEST_SECRET => error.to_string(),

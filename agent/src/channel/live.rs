@@ -1,0 +1,375 @@
+//! The live stream of a channel, and the task that owns it: takes requests, follows the rules of
+//! [`lifecycle`], starts and ends the work on the stream. Shows the stream that is live and how
+//! publishing goes; nobody else writes either.
+
+mod lifecycle;
+mod publish;
+mod waiting;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ivt_hal::{Encoder, Kind, Stream};
+use ivt_media::publish::PublishStats;
+use ivt_media::pull::PullState;
+use ivt_media::source::SourceError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use self::lifecycle::{Decision, Lifecycle};
+use self::publish::{Job, Progress};
+use self::waiting::Waiting;
+use super::link::{self, Link};
+use super::request::{self, Answer, Ask, REQUESTS, Refusal, nothing};
+use super::streams::Streams;
+use crate::shutdown::Stop;
+use crate::tls::Trust;
+
+/// Reports of the work that wait for the task.
+const REPORTS: usize = 4;
+
+/// What the live stream of a channel is made of.
+pub(super) struct LiveSetup {
+    /// Number of the channel.
+    pub(super) number: usize,
+    pub(super) encoder: Arc<dyn Encoder>,
+    pub(super) streams: Arc<Streams>,
+    pub(super) trust: Trust,
+    /// How long a lost stream is retried.
+    pub(super) retry: Duration,
+    pub(super) link: watch::Receiver<Link>,
+    /// A lost connection to the cloud ends the stream.
+    pub(super) stop_with_link: bool,
+}
+
+/// Speaks to the task of the live stream, and reads what that shows.
+#[derive(Clone)]
+pub(super) struct LiveHandle {
+    requests: mpsc::Sender<Request>,
+    live: watch::Receiver<Option<String>>,
+    publish: watch::Receiver<watch::Receiver<PublishStats>>,
+}
+
+/// What the task of the live stream is asked.
+pub(super) enum Request {
+    Publish(Ask, Answer),
+    Stop(String, oneshot::Sender<()>),
+}
+
+impl LiveHandle {
+    pub(super) async fn publish(&self, ask: Ask) -> Result<(), Refusal> {
+        request::ask(&self.requests, |answer| Request::Publish(ask, answer)).await?
+    }
+
+    pub(super) async fn stop(&self, stream_id: String) -> Result<(), Refusal> {
+        request::ask(&self.requests, |done| Request::Stop(stream_id, done)).await
+    }
+
+    /// The stream that the server is receiving at this moment.
+    pub(super) fn live(&self) -> watch::Receiver<Option<String>> {
+        self.live.clone()
+    }
+
+    /// How the newest publish goes, or went.
+    pub(super) fn stats(&self) -> PublishStats {
+        *self.publish.borrow().borrow()
+    }
+
+    /// A handle whose requests the test serves.
+    #[cfg(test)]
+    pub(super) fn unserved() -> (Self, mpsc::Receiver<Request>) {
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let (live, publish) = (watch::channel(None).1, watch::channel(no_publish()).1);
+        (Self { requests, live, publish }, inbox)
+    }
+}
+
+/// The task that owns the live stream.
+pub(super) struct LiveTask {
+    setup: LiveSetup,
+    inbox: mpsc::Receiver<Request>,
+    lifecycle: Lifecycle,
+    /// There exactly while the lifecycle has a stream.
+    running: Option<Running>,
+    /// The work that runs, and what is still taking leave of its server.
+    work: JoinSet<()>,
+    waiting: Waiting,
+    live: watch::Sender<Option<String>>,
+    /// The counts of the newest work, which alone writes them.
+    publish: watch::Sender<watch::Receiver<PublishStats>>,
+    /// Lost connections to the cloud that were seen.
+    losses: u64,
+}
+
+/// The work on one stream. Dropping it ends the work.
+struct Running {
+    progress: mpsc::Receiver<Progress>,
+    stream: Stream,
+    _stop: oneshot::Sender<Infallible>,
+}
+
+impl LiveTask {
+    pub(super) fn new(setup: LiveSetup) -> (Self, LiveHandle) {
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let (live, publish) = (watch::Sender::new(None), watch::Sender::new(no_publish()));
+        let handle = LiveHandle { requests, live: live.subscribe(), publish: publish.subscribe() };
+        let losses = setup.link.borrow().losses;
+        let task = Self {
+            lifecycle: Lifecycle::new(setup.retry),
+            setup,
+            inbox,
+            running: None,
+            work: JoinSet::new(),
+            waiting: Waiting::default(),
+            live,
+            publish,
+            losses,
+        };
+        (task, handle)
+    }
+
+    /// Serves until `stop` is requested, and returns once all servers are taken leave of.
+    pub(super) async fn run(mut self, mut stop: Stop) {
+        let stop_with_link = self.setup.stop_with_link;
+        loop {
+            self.show();
+            let due = self.due();
+            tokio::select! {
+                // A lost connection comes before what was asked over it.
+                biased;
+                () = stop.requested() => break,
+                () = link::lost(&mut self.setup.link, &mut self.losses), if stop_with_link => {
+                    self.end("the cloud is gone");
+                }
+                () = self.waiting.abandoned() => self.abandon(),
+                Some(request) = self.inbox.recv() => self.obey(request),
+                Some(progress) = next(&mut self.running) => self.note(progress),
+                () = at(due) => self.expire(),
+                Some(_) = self.work.join_next() => {}
+            }
+        }
+        self.end("the agent stops");
+        self.show();
+        while self.work.join_next().await.is_some() {}
+    }
+
+    fn obey(&mut self, request: Request) {
+        match request {
+            // Whoever asked is gone, with the connection it was asked over.
+            Request::Publish(_, answer) if answer.is_closed() => {}
+            Request::Publish(ask, answer) => self.publish(ask, answer),
+            Request::Stop(stream_id, done) => {
+                if self.lifecycle.stop(&stream_id) {
+                    let number = self.setup.number;
+                    log::info!(
+                        "channel {number}: stream {stream_id:?} ends: the cloud asked for it"
+                    );
+                    self.running = None;
+                    self.waiting.answer(&Err(Refusal::Stopped));
+                }
+                // Whoever asked may be gone.
+                done.send(()).ok();
+            }
+        }
+    }
+
+    fn publish(&mut self, ask: Ask, answer: Answer) {
+        match self.lifecycle.publish(&ask.stream_id, now()) {
+            Decision::Running => {
+                answer.send(Ok(())).ok();
+            }
+            Decision::Busy => {
+                let running = self.lifecycle.current().unwrap_or_default().to_owned();
+                answer.send(Err(Refusal::Busy { running })).ok();
+            }
+            Decision::Join => self.waiting.push(answer),
+            Decision::Start => {
+                // Somebody may still wait for the stream that gives way.
+                self.waiting.answer(&Err(Refusal::Stopped));
+                self.waiting.push(answer);
+                self.start(ask);
+            }
+        }
+    }
+
+    fn start(&mut self, ask: Ask) {
+        let (reports, progress) = mpsc::channel(REPORTS);
+        let (stream, stats) = (ask.stream, watch::Sender::default());
+        self.publish.send_replace(stats.subscribe());
+        let job = Job {
+            encoder: Arc::clone(&self.setup.encoder),
+            pull: Arc::clone(self.setup.streams.of(stream)),
+            trust: self.setup.trust.clone(),
+            ask,
+            stats,
+        };
+        let (stop, stopped) = oneshot::channel();
+        self.work.spawn(job.run(reports, stopped));
+        self.running = Some(Running { progress, stream, _stop: stop });
+    }
+
+    fn note(&mut self, progress: Progress) {
+        match progress {
+            Progress::Flowing => {
+                self.lifecycle.flowing(now());
+                self.log(log::Level::Info, "is live");
+                self.waiting.answer(&Ok(()));
+            }
+            Progress::Refused(refusal) if !self.lifecycle.has_flowed() => self.refuse(refusal),
+            Progress::Refused(_) => self.drop_stream(),
+            Progress::Broken(refusal)
+                if self.lifecycle.is_starting()
+                    || !self.lifecycle.has_flowed() && is_hopeless(&self.camera()) =>
+            {
+                self.refuse(refusal);
+            }
+            Progress::Broken(refusal) => {
+                let level = if self.lifecycle.live().is_some() {
+                    log::Level::Warn
+                } else {
+                    log::Level::Debug
+                };
+                self.log(level, &format!("is interrupted: {refusal}"));
+                self.lifecycle.faltered(now());
+                if self.lifecycle.current().is_none() {
+                    self.running = None;
+                }
+            }
+        }
+    }
+
+    /// When the stream, or who asked for it, has waited long enough.
+    fn due(&self) -> Option<Instant> {
+        let stream = self.lifecycle.poll_timeout().map(Instant::from_std);
+        stream.into_iter().chain(self.waiting.due()).min()
+    }
+
+    fn expire(&mut self) {
+        let over = self.lifecycle.poll_timeout().is_some_and(|due| due <= now());
+        if over && self.lifecycle.has_flowed() {
+            self.end("it could not be resumed in time");
+        } else if over && !self.is_late() {
+            let refusal = self.late(false);
+            self.refuse(refusal);
+        } else {
+            let refusal = self.late(true);
+            if over {
+                self.log(log::Level::Warn, &format!("does not start yet: {refusal}"));
+            }
+            self.waiting.refuse_due(&refusal);
+        }
+    }
+
+    /// Whether a stream goes on although its time to start is over: its camera may yet give something.
+    fn is_late(&mut self) -> bool {
+        let camera = self.camera();
+        let late = !matches!(camera, PullState::Live) && !is_hopeless(&camera);
+        self.lifecycle.is_starting() && late && self.lifecycle.late(now())
+    }
+
+    /// Who is to blame for a stream that does not start in time, and whether it `goes_on`.
+    fn late(&self, goes_on: bool) -> Refusal {
+        let Some(running) = &self.running else { return Refusal::Stopped };
+        let camera = self.camera();
+        if matches!(camera, PullState::Live) {
+            let reason = "the server did not accept the stream in time".into();
+            return Refusal::Server { reason };
+        }
+        let silent = || Refusal::Camera {
+            kind: Kind::Timeout,
+            reason: nothing(self.setup.streams.of(running.stream)),
+        };
+        match Refusal::of_camera(&camera).unwrap_or_else(silent) {
+            Refusal::Camera { kind, reason } if goes_on => {
+                Refusal::Camera { kind, reason: format!("{reason}; it goes on being tried") }
+            }
+            refusal => refusal,
+        }
+    }
+
+    /// What the camera of the stream is doing.
+    fn camera(&self) -> PullState {
+        let pull = self.running.as_ref().map(|running| self.setup.streams.of(running.stream));
+        pull.map_or(PullState::Idle, |pull| pull.state().borrow().clone())
+    }
+
+    /// Ends the stream that was asked for: it cannot be.
+    fn refuse(&mut self, refusal: Refusal) {
+        self.log(log::Level::Warn, &format!("did not start: {refusal}"));
+        self.drop_stream();
+        self.waiting.answer(&Err(refusal));
+    }
+
+    /// Ends a stream that is only starting: all who asked for it have gone.
+    fn abandon(&mut self) {
+        if self.lifecycle.is_starting() {
+            self.end("nobody waits for it any more");
+        }
+        self.waiting.clear();
+    }
+
+    /// Ends the stream, if there is one.
+    fn end(&mut self, why: &str) {
+        if self.lifecycle.current().is_some() {
+            self.log(log::Level::Info, &format!("ends: {why}"));
+            self.drop_stream();
+        }
+        self.waiting.answer(&Err(Refusal::Stopped));
+    }
+
+    fn drop_stream(&mut self) {
+        self.lifecycle.end();
+        self.running = None;
+    }
+
+    fn show(&self) {
+        let live = self.lifecycle.live();
+        self.live.send_if_modified(|shown| {
+            let changed = shown.as_deref() != live;
+            if changed {
+                *shown = live.map(str::to_owned);
+            }
+            changed
+        });
+    }
+
+    fn log(&self, level: log::Level, what: &str) {
+        let stream_id = self.lifecycle.current().unwrap_or_default();
+        log::log!(level, "channel {}: stream {stream_id:?} {what}", self.setup.number);
+    }
+}
+
+/// What is counted before the first publish.
+fn no_publish() -> watch::Receiver<PublishStats> {
+    watch::channel(PublishStats::default()).1
+}
+
+/// Whether trying again changes nothing.
+fn is_hopeless(camera: &PullState) -> bool {
+    use SourceError::{Unauthorized, Unsupported};
+    matches!(camera, PullState::Failed(Unauthorized { .. } | Unsupported { .. }))
+}
+
+async fn next(running: &mut Option<Running>) -> Option<Progress> {
+    match running {
+        Some(running) => running.progress.recv().await,
+        None => None,
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The clock of the rules is tokio's, so that tests can pause it.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! What a channel is asked, and why it does not do it.
+
+use std::num::NonZeroU64;
+
+use ivt_base::secret::Secret;
+use ivt_hal::{Kind, Stream};
+use ivt_media::pull::{Pull, PullState};
+use ivt_media::rtmp::RtmpUrl;
+use ivt_media::source::SourceError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::record::session::Order;
+
+/// A request to publish.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Which of the camera's streams.
+    pub stream: Stream,
+    /// The RTMP server to publish to; the address holds the stream key.
+    pub url: Secret<RtmpUrl>,
+    /// The cloud's name for the stream.
+    pub stream_id: String,
+    /// Bits per second the stream may have.
+    pub max_bitrate: Option<NonZeroU64>,
+}
+
+/// A request to record.
+#[derive(Clone, Debug)]
+pub struct RecordAsk {
+    /// Which of the camera's streams.
+    pub stream: Stream,
+    /// Bits per second the stream may have.
+    pub max_bitrate: Option<NonZeroU64>,
+    /// How the stream is cut, and where the segments are uploaded.
+    pub order: Order,
+}
+
+/// Why a channel did not do what it was asked. The text goes to the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The stream has more bits per second than the cloud allows.
+    #[error("the stream has {bitrate} bit/s, more than the {limit} allowed")]
+    Bitrate {
+        /// What the encoder is set to, or sent.
+        bitrate: u64,
+        /// What was allowed.
+        limit: u64,
+    },
+    /// Another stream is in the way.
+    #[error("the channel publishes stream {running:?}: stop it first")]
+    Busy {
+        /// Its name.
+        running: String,
+    },
+    /// The camera gives no frames.
+    #[error("{reason}")]
+    Camera {
+        /// The class of failure.
+        kind: Kind,
+        /// What failed.
+        reason: String,
+    },
+    /// The server does not take the stream.
+    #[error("{reason}")]
+    Server {
+        /// What failed.
+        reason: String,
+    },
+    /// A recording does not fit into the memory for recordings.
+    #[error("{reason}")]
+    Memory {
+        /// What is asked for, and what there is.
+        reason: String,
+    },
+    /// The stream was stopped before frames flowed, or the agent ends.
+    #[error("stopped before the stream was running")]
+    Stopped,
+}
+
+impl Refusal {
+    /// The refusal that a camera's failure means; `None` while the camera has not failed.
+    pub(super) fn of_camera(camera: &PullState) -> Option<Self> {
+        let PullState::Failed(error) = camera else { return None };
+        let kind = match error {
+            SourceError::Unsupported { .. } => Kind::Other,
+            _ => Kind::Offline,
+        };
+        Some(Self::Camera { kind, reason: error.to_string() })
+    }
+}
+
+/// What the cloud is told of a camera that is late.
+pub(super) fn nothing(pull: &Pull) -> String {
+    let reason = "the camera sent nothing decodable in time";
+    match pull.awaits() {
+        Some(awaits) => format!("{reason}: {awaits}"),
+        None => reason.into(),
+    }
+}
+
+/// Where the outcome of a request goes.
+pub(super) type Answer = oneshot::Sender<Result<(), Refusal>>;
+
+/// Requests that wait for one task; the cloud may have 32 unanswered in all.
+pub(super) const REQUESTS: usize = 32;
+
+/// Sends a request, made of where its answer goes, and waits for the answer.
+///
+/// # Errors
+/// [`Refusal::Stopped`] when the task has ended, or ends without an answer.
+pub(super) async fn ask<R, A>(
+    requests: &mpsc::Sender<R>,
+    request: impl FnOnce(oneshot::Sender<A>) -> R,
+) -> Result<A, Refusal> {
+    let (answer, outcome) = oneshot::channel();
+    requests.send(request(answer)).await.map_err(|_| Refusal::Stopped)?;
+    outcome.await.map_err(|_| Refusal::Stopped)
+}

@@ -1,0 +1,98 @@
+//! What can be seen of an agent: for its log and the device's page. Everything is read from its owner
+//! at the moment of looking; nothing is kept here.
+
+pub(crate) mod statistics;
+
+use ivt_hal::Stream;
+use ivt_media::publish::PublishStats;
+use ivt_media::stats::StreamStats;
+use tokio::sync::watch;
+
+use crate::channel::{Handle, RecordingStatus, Status};
+use crate::dispatch::EventCounts;
+use crate::record::spool::{self, Spool};
+use crate::reload::Seen;
+use crate::{cloud, tlss};
+
+/// Looks at an agent, and outlives it.
+#[derive(Clone)]
+pub struct View {
+    pub(crate) cloud: watch::Receiver<cloud::State>,
+    pub(crate) events: watch::Receiver<EventCounts>,
+    pub(crate) channels: Vec<Handle>,
+    pub(crate) hosted: watch::Receiver<Seen>,
+    /// `None` until the spool is open.
+    pub(crate) spool: watch::Receiver<Option<Spool>>,
+}
+
+/// The device at one moment, without its channels.
+#[derive(Clone, Debug)]
+pub struct DeviceView {
+    /// The connection to the cloud.
+    pub cloud: cloud::State,
+    /// What became of the cloud's events.
+    pub events: EventCounts,
+    /// What the hosted service is doing; `None` where it is off.
+    pub hosted: Option<tlss::State>,
+    /// How full the spool is, and whether it works; `None` without one, and until it is open.
+    pub spool: Option<spool::Stats>,
+}
+
+/// A channel at one moment.
+#[derive(Clone, Debug)]
+pub struct ChannelView {
+    /// What the Keepalive says of it.
+    pub status: Status,
+    /// What the main stream did.
+    pub main: StreamStats,
+    /// What the sub stream did.
+    pub sub: StreamStats,
+    /// How the newest publish goes, or went.
+    pub publish: PublishStats,
+    /// The sessions whose uploads have not ended, and the newest one in any case; the oldest first.
+    pub recordings: Vec<RecordingStatus>,
+}
+
+impl View {
+    /// The connection to the cloud; changes can be awaited.
+    pub fn cloud(&self) -> watch::Receiver<cloud::State> {
+        self.cloud.clone()
+    }
+
+    /// What the hosted service is doing, and the commands it was given; `None` where it is off.
+    pub fn hosted(&self) -> Option<(watch::Receiver<tlss::State>, tlss::Audit)> {
+        self.hosted.borrow().clone()
+    }
+
+    /// The device as it is now.
+    pub fn device(&self) -> DeviceView {
+        DeviceView {
+            cloud: *self.cloud.borrow(),
+            events: *self.events.borrow(),
+            hosted: self.hosted.borrow().as_ref().map(|(state, _)| state.borrow().clone()),
+            spool: self.spool.borrow().as_ref().map(Spool::stats),
+        }
+    }
+
+    /// The channels as they are now, by number.
+    pub fn channels(&self) -> Vec<ChannelView> {
+        self.channels.iter().map(ChannelView::of).collect()
+    }
+
+    /// A channel as it is now; `None` where there is no such channel.
+    pub fn channel(&self, number: usize) -> Option<ChannelView> {
+        self.channels.get(number).map(ChannelView::of)
+    }
+}
+
+impl ChannelView {
+    fn of(channel: &Handle) -> Self {
+        Self {
+            status: channel.status().now(),
+            main: channel.stats(Stream::Main),
+            sub: channel.stats(Stream::Sub),
+            publish: channel.publish_stats(),
+            recordings: channel.recordings(),
+        }
+    }
+}
