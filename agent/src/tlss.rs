@@ -40,7 +40,7 @@ use schedule::{Outcome, Schedule};
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What the hosted service works by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// As configured.
     pub config: config::Tlss,

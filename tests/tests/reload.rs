@@ -137,6 +137,26 @@ async fn the_hosted_service_comes_changes_and_goes() {
         soon("the session is done", server.device(MAC).wait_done(1)).await;
         assert!(stage.agent.view().hosted().is_some());
     }
+    // The same settings, and another profile behind them.
+    let profile = tempfile::NamedTempFile::new().unwrap();
+    let command = "[[command]]\npath = '/a'\n";
+    std::fs::write(profile.path(), command).unwrap();
+    let settings = format!(
+        "[tlss]\nenable = true\nserver = '127.0.0.1'\nport = {}\nmac = '{MAC}'\nprofile = '{}'",
+        second.addr().port(),
+        profile.path().display(),
+    );
+    let new = config(&stage, &[(&stage.cameras[0], "")], &settings);
+    for sessions in 2..=4 {
+        stage.agent.apply(&new).await;
+        if sessions == 3 {
+            std::fs::write(profile.path(), command.replace("/a", "/b")).unwrap();
+            stage.agent.apply(&new).await;
+        } else if sessions == 4 {
+            break;
+        }
+        soon("another session", second.device(MAC).wait_done(sessions)).await;
+    }
     let off = config(&stage, &[(&stage.cameras[0], "")], "");
     stage.agent.apply(&off).await;
     assert!(stage.agent.view().hosted().is_none());
