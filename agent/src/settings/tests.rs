@@ -309,6 +309,7 @@ fn what_cannot_be_written_is_said_and_leaves_nothing() {
 fn what_a_killed_writer_left_is_no_hindrance() {
     let files = files();
     files.write(".agent.toml.new", "[half", 0o000);
+    files.write(".secret.toml.new", "[half", 0o600);
     files.set(&[("log.level", "debug")]).unwrap();
     assert_eq!(files.names(), ["agent.toml", "secret.toml"]);
 }
