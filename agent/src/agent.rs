@@ -1,6 +1,6 @@
 //! The running agent and its tasks.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,7 +142,7 @@ impl Agent {
                 Some(Err(e)) if !e.is_cancelled() => return e.into(),
                 // It ended, or was ended to be started anew.
                 Some(_) => {}
-                None => std::future::pending().await,
+                None => pending().await,
             }
         }
     }
@@ -157,10 +157,13 @@ impl Agent {
     }
 }
 
-/// Runs an agent until `shutdown` is ready; takes over what `reload` brings.
+/// Runs an agent until `shutdown` is ready; takes over what `reload` brings, where there is one.
+///
+/// # Errors
+/// The agent does not start, or one of its tasks failed.
 pub async fn run(
     config: &Config,
-    mut reload: Reload,
+    mut reload: Option<Reload>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let mut agent = Agent::start(config)?;
@@ -172,11 +175,19 @@ pub async fn run(
         tokio::select! {
             () = &mut shutdown => break Ok(()),
             error = agent.failed() => break Err(error),
-            config = reload.next() => agent.apply(&config).await,
+            config = next(&mut reload) => agent.apply(&config).await,
             never = &mut alive => match never {},
         }
     };
     notifier.stopping();
     agent.stop().await;
     outcome
+}
+
+/// Returns once there is a configuration to take over.
+async fn next(reload: &mut Option<Reload>) -> Config {
+    match reload {
+        Some(reload) => reload.next().await,
+        None => pending().await,
+    }
 }

@@ -113,7 +113,7 @@ fn serve(config: &Config, store: Store) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         let signals = Signals::listen()?;
         let reload = Reload::listen(store)?;
-        Ok(ivt_agent::run(config, reload, signals.first()).await?)
+        Ok(ivt_agent::run(config, Some(reload), signals.first()).await?)
     });
     // A name server that does not answer must not hold up the end.
     runtime.shutdown_background();

@@ -68,6 +68,8 @@ impl Live {
     pub(crate) async fn apply(&mut self, new: &Config, tasks: &mut JoinSet<()>) {
         new.notes.iter().for_each(|note| log::warn!("{note}"));
         let mut found = Differences::between(&self.running, new);
+        // The file of its profile may say something else than before.
+        found.tlss |= self.hosted.is_outdated(new.tlss.as_ref());
         if found == Differences::default() {
             log::info!("configuration: nothing changed");
         }

@@ -41,7 +41,7 @@ use schedule::{Outcome, Schedule};
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The settings of the hosted service, checked and complete.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The section `tlss` of the configuration.
     pub config: config::Tlss,

@@ -69,13 +69,19 @@ fn write(path: &Path, text: &str) {
 
 /// An agent with everything in its log.
 fn start(dir: &Path, config: &str) -> Child {
+    start_with(dir, config, Some("trace,tungstenite=trace,retina::client=trace,rustls=trace"))
+}
+
+/// An agent with this in `RUST_LOG`.
+fn start_with(dir: &Path, config: &str, rust_log: Option<&str>) -> Child {
     let path = dir.join("agent.toml");
     write(&path, config);
     let log = std::fs::File::create(dir.join("log")).expect("a log");
     Command::new(env!("CARGO_BIN_EXE_ivt-agent"))
         .arg("--config")
         .arg(path)
-        .env("RUST_LOG", "trace,tungstenite=trace,retina::client=trace,rustls=trace")
+        .env_remove("RUST_LOG")
+        .envs(rust_log.map(|value| ("RUST_LOG", value)))
         .stdout(Stdio::null())
         .stderr(log)
         .kill_on_drop(true)
@@ -83,10 +89,24 @@ fn start(dir: &Path, config: &str) -> Child {
         .expect("the program starts")
 }
 
+async fn signal(agent: &Child, name: &str) {
+    let pid = agent.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().await.expect("kill").success());
+}
+
+/// Waits until the log says `wanted` so often.
+async fn said(dir: &Path, wanted: &str, count: usize) {
+    let begin = Instant::now();
+    let log = || std::fs::read_to_string(dir.join("log")).unwrap_or_default();
+    while log().matches(wanted).count() < count {
+        assert!(begin.elapsed() < PATIENCE, "it never said {wanted:?} {count} times:\n{}", log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Sends SIGTERM and waits until the program has ended well.
 async fn terminate(mut agent: Child) {
-    let pid = agent.id().expect("it runs").to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill").success());
+    signal(&agent, "-TERM").await;
     let status = timeout(PATIENCE, agent.wait()).await.expect("it ends").expect("a status");
     assert!(status.success(), "{status}");
 }
@@ -184,13 +204,69 @@ async fn a_cloud_that_is_down_does_not_hold_up_the_end() {
          [[channel]]\nbackend = 'emulator'\n"
     );
     let agent = start(dir.path(), &config);
-    let log = dir.path().join("log");
-    let waits = || std::fs::read_to_string(&log).is_ok_and(|l| l.contains("next try in"));
-    let begin = Instant::now();
-    while !waits() {
-        assert!(begin.elapsed() < PATIENCE, "it never said that it tries again");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    said(dir.path(), "next try in", 1).await;
     terminate(agent).await;
     all_tasks_had_ended(dir.path());
+}
+
+#[tokio::test]
+async fn sighup_takes_over_what_it_can_and_names_the_rest() {
+    let (listener, addr) = listen().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = format!(
+        "[cloud]\nurl = 'ws://{addr}/ivc'\nlogin_code = 'c'\nlogin_passwd = 'canary'\n\
+         [[channel]]\nbackend = 'emulator'\n"
+    );
+    let agent = start_with(dir.path(), &config, None);
+    let mut cloud = Cloud::accept(&listener).await;
+    cloud.receive().await.expect("a Keepalive");
+    let file = dir.path().join("agent.toml");
+    let edit = |text: &str| std::fs::write(&file, text).expect("our own file");
+    let log = || std::fs::read_to_string(dir.path().join("log")).expect("a log");
+
+    edit(&config.replace("'emulator'", "'emulator'\nring_bytes = 1"));
+    signal(&agent, "-HUP").await;
+    said(dir.path(), "agent.toml:7: channel.ring_bytes must be a whole number", 1).await;
+    said(dir.path(), "the settings stay as they were", 1).await;
+    assert!(!log().contains("DEBUG"), "{}", log());
+
+    let more = "bitrate = 1000000\n[log]\nlevel = 'trace'\n[publish]\nretry_seconds = 1\n";
+    edit(&format!("{config}{more}"));
+    signal(&agent, "-HUP").await;
+    said(dir.path(), "configuration: applied: channel.0, log.level", 1).await;
+    said(dir.path(), "configuration: needs a restart: publish.retry_seconds", 1).await;
+    cloud.send(json!({"event": "Nonsense", "params": {}})).await;
+    said(dir.path(), "DEBUG", 1).await;
+
+    // What needs a restart needs it still, and what was applied is no news.
+    signal(&agent, "-HUP").await;
+    said(dir.path(), "needs a restart: publish.retry_seconds", 2).await;
+    edit(&config);
+    signal(&agent, "-HUP").await;
+    said(dir.path(), "configuration: applied: channel.0, log.level", 2).await;
+    signal(&agent, "-HUP").await;
+    said(dir.path(), "configuration: nothing changed", 1).await;
+    terminate(agent).await;
+    assert!(!log().contains("canary"), "{}", log());
+}
+
+#[tokio::test]
+async fn the_level_of_the_environment_wins_over_a_changed_one() {
+    let (listener, addr) = listen().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = format!(
+        "[cloud]\nurl = 'ws://{addr}/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+         [[channel]]\nbackend = 'emulator'\n"
+    );
+    let agent = start_with(dir.path(), &config, Some("info"));
+    let mut cloud = Cloud::accept(&listener).await;
+    let text = format!("{config}[log]\nlevel = 'trace'\n");
+    std::fs::write(dir.path().join("agent.toml"), text).expect("our own file");
+    signal(&agent, "-HUP").await;
+    said(dir.path(), "log.level: RUST_LOG in the environment wins", 1).await;
+    cloud.send(json!({"event": "Nonsense", "params": {}})).await;
+    cloud.call("Nonsense", json!({})).await;
+    terminate(agent).await;
+    let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
+    assert!(!log.contains("DEBUG") && !log.contains("TRACE"), "{log}");
 }

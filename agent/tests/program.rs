@@ -1,8 +1,9 @@
 //! The program as the user meets it: its command line, its complaints, its end.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const GOOD: &str = "\
 [cloud]
@@ -142,10 +143,102 @@ fn version_and_help_are_printed() {
     let version = agent(&["--version"]);
     assert_eq!(text(&version.stdout), format!("ivt-agent {}\n", env!("CARGO_PKG_VERSION")));
     let help = text(&agent(&["--help"]).stdout);
-    for option in ["--config", "--check-config", "--allow-world-readable", "--version"] {
+    for option in
+        ["--config", "--check-config", "--set", "--unset", "--allow-world-readable", "--version"]
+    {
         assert!(help.contains(option), "{help}");
     }
     let wrong = agent(&["--frobnicate"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("--frobnicate"));
+}
+
+/// `--set` and `--unset` with a line of standard input.
+fn change(file: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ivt-agent"))
+        .args(["--config", file.to_str().expect("a plain path")])
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // Where nothing is read of it, the program may be gone.
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).ok();
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn settings_are_changed_and_what_they_need_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), GOOD, 0o600);
+    let wishes = [
+        "--set",
+        "log.level=debug",
+        "--set",
+        "cloud.url=ws://h/",
+        "--set",
+        "publish.linger_seconds=9",
+    ];
+    let output = change(&file, &wishes, "");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let name = file.display();
+    let want = format!(
+        "{name}: changed log.level, cloud.url, publish.linger_seconds\n\
+         applies at once, on SIGHUP: log.level\n\
+         needs a restart: cloud.url, publish.linger_seconds\n"
+    );
+    assert_eq!(text(&output.stdout), want);
+    let changed = GOOD.replace("'ws://127.0.0.1:9/ivc'", "\"ws://h/\"")
+        + "\n[log]\nlevel = \"debug\"\n\n[publish]\nlinger_seconds = 9\n";
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), changed);
+
+    let output = change(&file, &["--unset", "log.level"], "");
+    assert!(text(&output.stdout).contains("changed log.level\napplies at once"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), changed.replace("level = \"debug\"\n", ""));
+    let again = change(&file, &["--set", "publish.linger_seconds=9"], "");
+    assert_eq!(text(&again.stdout), "nothing was written: it is so already\n");
+}
+
+#[test]
+fn a_password_is_read_from_standard_input_and_shown_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), GOOD, 0o600);
+    let output = change(&file, &["--set", "cloud.login_passwd"], "1234 'canary-2'\nmore\n");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(written, GOOD.replace("'canary'", "\"1234 'canary-2'\""));
+    assert!(!format!("{}{}", text(&output.stdout), text(&output.stderr)).contains("canary"));
+}
+
+#[test]
+fn a_change_that_is_refused_is_refused_as_the_check_does_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), GOOD, 0o600);
+    for (wish, line) in [
+        ("cloud.login_cod=x", "login_cod = \"x\""),
+        ("cloud.ca_file=missing.pem", "ca_file = \"missing.pem\""),
+        ("cloud.hardware_model=[]", "hardware_model = []"),
+    ] {
+        let output = change(&file, &["--set", wish], "");
+        assert_eq!((output.status.code(), &*text(&output.stdout)), (Some(2), ""), "{wish}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), GOOD, "{wish}");
+        let wrong = GOOD.replace("'canary'\n", &format!("'canary'\n{line}\n"));
+        std::fs::write(&file, wrong).unwrap();
+        let checked = check(&file);
+        assert_eq!(text(&output.stderr), text(&checked.stderr), "{wish}");
+        std::fs::write(&file, GOOD).unwrap();
+    }
+    for (wish, want) in [
+        ("Log level=debug", "\"Log level\" is no name of a setting"),
+        ("log.level=\"canary", "log.level: its value begins like TOML and is none"),
+        ("channel.7.main=x", "there is no channel 7: the file has 1"),
+    ] {
+        let output = change(&file, &["--set", wish], "");
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(want), "{wish}: {said}");
+        assert!(!said.contains("canary"), "{said}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), GOOD, "{wish}");
+    }
 }

@@ -8,5 +8,6 @@ mod login;
 mod publish;
 mod quirks;
 mod record;
+mod reload;
 mod secure;
 mod servers;

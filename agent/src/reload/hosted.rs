@@ -16,18 +16,25 @@ pub(crate) struct Hosted {
     trust: Trust,
     stop: Stop,
     task: Option<AbortHandle>,
+    /// What the service was started with.
+    settings: Option<Settings>,
     seen: watch::Sender<Seen>,
 }
 
 impl Hosted {
     /// It is off; `stop` will end it.
     pub(crate) fn new(trust: Trust, stop: Stop) -> Self {
-        Self { trust, stop, task: None, seen: watch::Sender::new(None) }
+        Self { trust, stop, task: None, settings: None, seen: watch::Sender::new(None) }
     }
 
     /// What can be seen of it, now and after each [`start`](Self::start).
     pub(crate) fn seen(&self) -> watch::Receiver<Seen> {
         self.seen.subscribe()
+    }
+
+    /// Whether the service that runs is another one than these settings, and the profile they name, make.
+    pub(crate) fn is_outdated(&self, settings: Option<&config::Tlss>) -> bool {
+        self.settings != settings.and_then(|settings| Settings::new(settings).ok())
     }
 
     /// Ends the service that runs, and starts one with these settings, where there are some.
@@ -40,25 +47,30 @@ impl Hosted {
         if let Some(task) = self.task.take() {
             task.abort();
         }
-        let service = match settings.map(|settings| self.service(settings, camera)) {
-            Some(Ok(service)) => service,
+        self.settings = None;
+        let seen = settings.and_then(|settings| match self.service(settings, camera) {
+            Ok(service) => {
+                let seen = (service.state(), service.audit());
+                self.task = Some(tasks.spawn(service.run(self.stop.clone())));
+                Some(seen)
+            }
             // No reason to go without cloud and pictures.
-            Some(Err(error)) => {
+            Err(error) => {
                 log::error!("the hosted service stays off: {error}");
-                self.seen.send_replace(None);
-                return;
+                None
             }
-            None => {
-                self.seen.send_replace(None);
-                return;
-            }
-        };
-        self.seen.send_replace(Some((service.state(), service.audit())));
-        self.task = Some(tasks.spawn(service.run(self.stop.clone())));
+        });
+        self.seen.send_replace(seen);
     }
 
-    fn service(&self, settings: &config::Tlss, camera: tlss::Camera) -> Result<Tlss, SetupError> {
+    fn service(
+        &mut self,
+        settings: &config::Tlss,
+        camera: tlss::Camera,
+    ) -> Result<Tlss, SetupError> {
         let settings = Settings::new(settings)?;
-        Ok(Tlss::new(settings, camera, self.trust.clone(), rand::make_rng())?)
+        let service = Tlss::new(settings.clone(), camera, self.trust.clone(), rand::make_rng())?;
+        self.settings = Some(settings);
+        Ok(service)
     }
 }

@@ -265,7 +265,7 @@ fn all_comments(text: &str) -> Vec<&str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     /// Whatever is changed, one after the other: the key has the value, every other key the one it had, byte
     /// for byte, and no comment is lost.

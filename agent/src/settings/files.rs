@@ -73,7 +73,6 @@ impl Target {
     /// The disk is full or read-only, for example. Nothing is left behind.
     pub(super) fn draft(&self, text: &str) -> Result<Draft<'_>, WriteError> {
         let failed = |source| failed(&self.path, "cannot be written", source);
-        self.remove_leftover().map_err(failed)?;
         let folder = File::open(&self.folder).map_err(failed)?;
         let kept = fs::metadata(&self.path).map_err(failed)?;
         let path = self.draft_path();
@@ -82,14 +81,6 @@ impl Target {
         let draft = Draft { target: self, path, folder, placed: false };
         fill(file, text, &kept).map_err(failed)?;
         Ok(draft)
-    }
-
-    /// What a writer left that was killed.
-    fn remove_leftover(&self) -> io::Result<()> {
-        match fs::remove_file(self.draft_path()) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
-        }
     }
 
     fn draft_path(&self) -> PathBuf {
@@ -112,7 +103,12 @@ impl Turn {
         folders.dedup();
         let end = Instant::now() + TURN;
         let locked = folders.into_iter().map(|folder| lock(folder, end));
-        Ok(Self { _folders: locked.collect::<Result<_, _>>()? })
+        let turn = Self { _folders: locked.collect::<Result<_, _>>()? };
+        for target in targets {
+            // What a writer left that was killed. What cannot be removed is in the way of the draft.
+            fs::remove_file(target.draft_path()).ok();
+        }
+        Ok(turn)
     }
 }
 
@@ -136,7 +132,7 @@ impl Draft<'_> {
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.placed {
-            // What stays is removed by the next writer.
+            // What stays is removed in the next turn.
             fs::remove_file(&self.path).ok();
         }
     }

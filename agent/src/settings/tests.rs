@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::thread;
 
@@ -65,6 +66,16 @@ impl Files {
 
     fn refusal(&self, pairs: &[(&str, &str)]) -> String {
         self.set(pairs).expect_err("it is refused").to_string()
+    }
+
+    /// As [`Store::change`], however long other writers take.
+    fn patiently(&self, change: &Change, seen: Option<&str>) -> Result<Changed, Error> {
+        loop {
+            match self.store.change(std::slice::from_ref(change), seen) {
+                Err(Error::Write(e)) if e.source.kind() == ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
     }
 
     /// Names in the folder.
@@ -224,6 +235,18 @@ fn the_second_of_two_writers_is_told_and_nothing_is_lost() {
 }
 
 #[test]
+fn who_waits_too_long_for_another_writer_is_told() {
+    let files = files();
+    let other = fs::File::open(files.folder.path()).unwrap();
+    other.lock().unwrap();
+    let said = files.refusal(&[("log.level", "debug")]);
+    assert!(said.contains("another program changes it; nothing was changed: try again"), "{said}");
+    assert!(files.untouched());
+    drop(other);
+    files.set(&[("log.level", "debug")]).unwrap();
+}
+
+#[test]
 fn writers_at_the_same_time_take_turns() {
     let files = files();
     let keys =
@@ -233,7 +256,8 @@ fn writers_at_the_same_time_take_turns() {
             let files = &files;
             scope.spawn(move || {
                 for value in 1..=10 {
-                    files.set(&[(key, &value.to_string())]).unwrap();
+                    let change = Change::set(key, &value.to_string()).unwrap();
+                    files.patiently(&change, None).unwrap();
                 }
             });
         }
@@ -253,9 +277,9 @@ fn of_many_writers_that_saw_the_same_one_succeeds() {
     let done = thread::scope(|scope| {
         let writers: Vec<_> = (0..8)
             .map(|n| {
-                let (store, seen) = (&files.store, &seen);
+                let (files, seen) = (&files, &seen);
                 let change = Change::set("cloud.hardware_model", &format!("m{n}")).unwrap();
-                scope.spawn(move || store.change(&[change], Some(seen)))
+                scope.spawn(move || files.patiently(&change, Some(seen)))
             })
             .collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>()
@@ -285,6 +309,7 @@ fn what_cannot_be_written_is_said_and_leaves_nothing() {
 fn what_a_killed_writer_left_is_no_hindrance() {
     let files = files();
     files.write(".agent.toml.new", "[half", 0o000);
+    files.write(".secret.toml.new", "[half", 0o600);
     files.set(&[("log.level", "debug")]).unwrap();
     assert_eq!(files.names(), ["agent.toml", "secret.toml"]);
 }
@@ -346,4 +371,20 @@ fn no_secret_is_printed() {
     assert!(
         !Change::set("cloud.login_passwd", "'canary").unwrap_err().to_string().contains("canary")
     );
+}
+
+#[test]
+fn in_the_file_that_shows_every_key_a_new_one_stands_below_its_explanation() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/base.toml");
+    let base = fs::read_to_string(path).unwrap();
+    for (key, value, shown) in [
+        ("tlss.mac", "\"00:13:23:A0:07:AE\"", "# mac = \"00:13:23:A0:07:AD\""),
+        ("tlss.port", "8001", "# port = 8000"),
+        ("runtime.memory_limit", "50000000", "# memory_limit = 41943040"),
+    ] {
+        let files = Files::new(&base, APART);
+        files.set(&[(key, value)]).unwrap();
+        let line = format!("{} = {value}", key.split_once('.').unwrap().1);
+        assert_eq!(files.main(), base.replace(shown, &format!("{shown}\n{line}")), "{key}");
+    }
 }

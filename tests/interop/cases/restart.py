@@ -44,6 +44,8 @@ def comes_back(stack, folder):
     keep_secret(config, configuration(cloud, [clip(None)]))
     init = image.start(stack, folder, "init", FIRST)
     wait_for("login of the agent", cloud.device, 15)
+    expect(init, "reload", 0)
+    # A second agent, if that had started one, would be noticed here.
     took = [panic(cloud, init) for _ in range(ROUNDS)]
     print(f"        keepalive back after {', '.join(f'{seconds:.1f}' for seconds in took)} s")
 

@@ -9,7 +9,7 @@ use super::uri::{Param, is_name, is_path};
 use super::value::{Grammar, Words};
 
 /// The commands of one camera family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     pub(super) rules: Vec<Rule>,
 }
@@ -31,7 +31,7 @@ pub enum ProfileError {
 }
 
 /// One form of one command.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) path: String,
     /// The write group that has to be switched on; `None` for a command that only reads.
@@ -40,13 +40,13 @@ pub(super) struct Rule {
     others: Option<Others>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Value {
     grammar: Grammar,
     optional: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Others {
     max: usize,
     names: Words,
