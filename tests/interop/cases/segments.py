@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from peers.paths import CLIPS, FIXTURES, built
-from peers.process import Failed
+from peers.process import Failed, output
 
 from . import add
 
@@ -85,15 +85,6 @@ def probe(path, *options):
     if done.returncode != 0 or done.stderr:
         raise Failed(f"ffprobe complains of {os.path.basename(path)}: {done.stderr.strip()[:300]}")
     return json.loads(done.stdout)
-
-
-def output(command):
-    """Runs a command and returns standard output and error together; any exit status but 0 fails."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", timeout=120)
-    if done.returncode != 0:
-        raise Failed(f"{os.path.basename(command[0])} ended with {done.returncode}: {done.stdout.strip()[-300:]}")
-    return done.stdout.strip()
 
 
 for title, path, video in (("H.264", os.path.join(CLIPS, "main.flv"), "h264"),

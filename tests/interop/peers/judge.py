@@ -2,10 +2,9 @@
 import itertools
 import json
 import os
-import subprocess
 
 from .paths import FFMPEG
-from .process import Failed
+from .process import Failed, output
 
 # Greatest difference between picture and sound, in seconds, that the relay may add.
 SKEW = 0.1
@@ -78,8 +77,8 @@ class Recording:
         if self.ffmpeg == FFMPEG:
             # There is no newer ffprobe, so the old one reads a Matroska copy.
             probed = self.scratch + ".mkv"
-            _run([FFMPEG, "-nostdin", "-v", "error", "-y", "-i", path, "-c", "copy", probed])
-        shown = json.loads(_run(["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_packets", probed]))
+            output([FFMPEG, "-nostdin", "-v", "error", "-y", "-i", path, "-c", "copy", probed])
+        shown = json.loads(output(["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_packets", probed]))
         self.streams = {s["codec_type"]: s for s in shown["streams"] if s["codec_type"] in ("video", "audio")}
         self.codecs = {kind: (s["codec_name"], s.get("width"), s.get("height"), s.get("sample_rate"))
                        for kind, s in sorted(self.streams.items())}
@@ -118,7 +117,7 @@ class Recording:
         return [(int(row[2]) * numerator / denominator, row[5].strip()) for row in rows]
 
     def _ffmpeg(self, *arguments):
-        return _run([self.ffmpeg, "-nostdin", "-v", "error", *arguments])
+        return output([self.ffmpeg, "-nostdin", "-v", "error", *arguments])
 
 
 def _check_times(kind, packets, seconds):
@@ -173,12 +172,3 @@ def _is_enhanced(path):
             return data[position + 11] & 0x80 != 0
         position += 15 + int.from_bytes(data[position + 1:position + 4], "big")
     return False
-
-
-def _run(command):
-    """Runs a command and returns standard output and error together; any exit status but 0 fails."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", timeout=60)
-    if done.returncode != 0:
-        raise Failed(f"{os.path.basename(command[0])} ended with {done.returncode}: {done.stdout.strip()[-300:]}")
-    return done.stdout.strip()

@@ -25,6 +25,15 @@ def wait_for(what, probe, seconds):
         time.sleep(0.05)
 
 
+def output(command, seconds=120):
+    """Runs a command and returns standard output and error together; any exit status but 0 fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", timeout=seconds)
+    if done.returncode != 0:
+        raise Failed(f"{os.path.basename(command[0])} ended with {done.returncode}: {done.stdout.strip()[-300:]}")
+    return done.stdout.strip()
+
+
 def free_port():
     """A free port that the kernel does not choose for others, for programs that cannot tell the port that they got."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
