@@ -4,9 +4,9 @@
 mod agent;
 pub mod arguments;
 pub mod backoff;
+pub mod build_date;
 pub mod channel;
 pub mod check;
-pub mod clock;
 pub mod cloud;
 pub mod config;
 mod device;
