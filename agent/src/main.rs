@@ -12,7 +12,7 @@ use ivt_agent::config::{self, Access, Config};
 use ivt_agent::reload::Reload;
 use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
-use ivt_agent::{Error, clock, logger};
+use ivt_agent::{Error, build_date, logger};
 use ivt_media::coalesce::Pause;
 use tokio::runtime::{Builder, Runtime};
 
@@ -107,7 +107,7 @@ enum Failure {
 fn serve(config: &Config, store: Store) -> Result<(), Failure> {
     let runtime = runtime(&config.runtime)?;
     log::info!("ivt-agent {}, {} channels", env!("CARGO_PKG_VERSION"), config.channels.len());
-    if let Some(complaint) = clock::complaint(SystemTime::now()) {
+    if let Some(complaint) = build_date::complaint(SystemTime::now()) {
         log::warn!("{complaint}");
     }
     let outcome = runtime.block_on(async {

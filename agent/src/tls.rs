@@ -9,7 +9,7 @@ use ivt_base::tls::{ClientConfig, TlsError, client_config};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use crate::clock::clock;
+use crate::build_date::clock;
 
 /// The authorities that are trusted for `wss`, `rtmps`, `https` and the hosted service.
 #[derive(Clone)]

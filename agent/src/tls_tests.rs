@@ -28,7 +28,7 @@ async fn the_certificates_are_read_once() {
     assert!(Arc::ptr_eq(&first, &second));
 }
 
-/// The port of a server whose certificate was valid in 2001, and who trusts it.
+/// The port of a server whose certificate was valid in 2001, and an agent's trust in that certificate.
 async fn expired() -> (u16, Trust) {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.not_before = date_time_ymd(2001, 1, 1);

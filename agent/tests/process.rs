@@ -1,4 +1,4 @@
-//! The program as a process: what it writes to its log, and how it ends.
+//! The program as a process: its log and its end.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -42,7 +42,7 @@ impl Cloud {
         self.0.send(Message::text(packet.to_string())).await.expect("the agent reads");
     }
 
-    /// Asks for something and answers Keepalives until the answer is there.
+    /// Calls a method of the agent, and answers Keepalives until the answer is there.
     async fn call(&mut self, method: &str, params: Value) -> Value {
         self.send(json!({"req": method, "params": params, "seq": 77})).await;
         loop {
@@ -67,7 +67,7 @@ fn write(path: &Path, text: &str) {
     file.expect("a temporary file").write_all(text.as_bytes()).expect("written");
 }
 
-/// An agent with everything in its log.
+/// Starts an agent that writes everything to its log.
 fn start(dir: &Path, config: &str) -> Child {
     start_with(dir, config, Some("trace,tungstenite=trace,retina::client=trace,rustls=trace"))
 }
@@ -117,7 +117,7 @@ fn all_tasks_had_ended(dir: &Path) {
     assert!(!log.contains("stopped without waiting"), "{log}");
 }
 
-/// A camera that asks for a password and then knows no such stream.
+/// A camera that asks for a password and then does not know the stream.
 async fn camera(listener: TcpListener, scheme: &'static str) {
     while let Ok((mut tcp, _)) = listener.accept().await {
         let mut request = vec![0; 4096];
@@ -158,7 +158,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
                              "max_bitrate": 0});
         let answer = cloud.call("RTMPPublish", publish).await;
         let error = answer["err"]["msg"].as_str().expect("an error").to_owned();
-        // Not even a complaint about the address repeats it.
+        // Not even a complaint about the address may repeat it.
         let wrong = json!({"channel": 0, "quality": "hd", "url": url.replace("rtmp", "ftp"),
                            "stream_id": "s", "max_bitrate": 0});
         cloud.call("RTMPPublish", wrong).await;
@@ -169,7 +169,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
 
         let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
         assert!(log.contains("logged in") && log.contains("did not start"), "{log}");
-        // "admin:canary-camera", as Basic sends it.
+        // The second secret is "admin:canary-camera" as Basic sends it.
         for secret in ["canary", "YWRtaW46Y2FuYXJ5LWNhbWVyYQ"] {
             assert!(!log.contains(secret), "{secret}:\n{log}");
             assert!(!error.contains(secret), "{secret}: {error}");

@@ -1,4 +1,4 @@
-//! The program as the user meets it: its command line, its complaints, its end.
+//! The program as its user meets it: command line, complaints and end.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;

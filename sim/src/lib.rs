@@ -7,4 +7,5 @@ pub mod cloud;
 mod listener;
 mod page;
 pub mod program;
+mod registry;
 pub mod tlss;

@@ -15,9 +15,9 @@ use ivt_agent::cloud::dial::limits;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The server gives up a case after ten seconds at most.
+/// Longest time of a case; the server gives it up after ten seconds.
 const CASE_LIMIT: Duration = Duration::from_secs(60);
-/// Group 9 sends messages of 16 MiB, which the agent's own limit refuses on purpose.
+/// Longest message: group 9 sends 16 MiB, which the agent's own limit refuses on purpose.
 const LARGEST: usize = 32 << 20;
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,7 +45,7 @@ async fn open(server: &str, path: &str) -> Result<WebSocketStream<TcpStream>> {
     Ok(client_async_with_config(request, tcp, Some(config)).await?.0)
 }
 
-/// Sends every message back until either side has enough; many cases end in an error on purpose.
+/// Sends every message back until the connection ends; many cases end it by an error on purpose.
 async fn echo(mut socket: WebSocketStream<TcpStream>) {
     while let Some(Ok(message)) = socket.next().await {
         let data = message.is_text() || message.is_binary();

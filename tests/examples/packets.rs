@@ -1,6 +1,6 @@
-//! Reads what the cloud sent as a device does: `packets < EXPORT`, which the simulator's page saves.
-//! Prints the names of requests and events; fails at the first one that is not the specification's,
-//! or of which something is lost in reading.
+//! Reads the packets of the cloud as a device does: `packets < EXPORT`, where the simulator's page saves
+//! EXPORT. Prints the names of requests and events. Fails at the first packet that the specification does not
+//! have, or of which something is lost in reading.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -44,7 +44,7 @@ fn read(text: &str) -> Result<Option<String>> {
     Ok(Some(name))
 }
 
-/// Whether all of `sent` is in `read`, which may have defaults beside it.
+/// Whether `read` has all of `sent`; it may have defaults beside it.
 fn holds(read: &Value, sent: &Value) -> bool {
     match (read, sent) {
         (Value::Object(read), Value::Object(sent)) => {

@@ -1,4 +1,4 @@
-//! What stands in front of a server: TLS, or a network that breaks connections.
+//! Fronts of a server: TLS, or a network that breaks connections.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -22,31 +22,31 @@ pub struct Front {
     _tasks: JoinSet<()>,
 }
 
-/// What came.
+/// What has come to a front so far.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// The first byte of each connection.
     pub first: Vec<u8>,
-    /// Connections carried on to the server.
+    /// Number of connections that were carried on to the server.
     pub carried: usize,
 }
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// By FIN, as a process that exits does.
+    /// By FIN, as a process closes that exits.
     Close,
-    /// By RST, as a router that has forgotten it does.
+    /// By RST, as a router resets that has forgotten the connection.
     Reset,
 }
 
 impl Front {
-    /// Carries what comes on a free port to `server`.
+    /// Carries connections from a free port to `server`.
     pub async fn plain(server: SocketAddr) -> Self {
         Self::start(server, None, NamedTempFile::new().unwrap().into()).await
     }
 
-    /// Takes TLS off with a new certificate for `localhost`.
+    /// Takes TLS off, with a new certificate for `localhost`, and carries connections to `server`.
     pub async fn tls(server: SocketAddr) -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let authority = NamedTempFile::new().unwrap();
@@ -61,7 +61,7 @@ impl Front {
         Self::start(server, Some(Arc::new(config).into()), authority.into()).await
     }
 
-    /// Another front with the same certificate.
+    /// Another front, with the same certificate, for another server.
     pub async fn beside(&self, server: SocketAddr) -> Self {
         Self::start(server, self.tls.clone(), self.authority.clone()).await
     }
@@ -99,22 +99,22 @@ impl Front {
         Self { addr, authority, tls, seen, cut, _tasks: tasks }
     }
 
-    /// Where it listens.
+    /// The address of the front.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The PEM file of the authority that vouches for it.
+    /// The PEM file of the authority of the front's certificate.
     pub fn authority(&self) -> &str {
         self.authority.path().to_str().unwrap()
     }
 
-    /// What came so far.
+    /// The connections that have come so far.
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Ends every connection there is now.
+    /// Ends every open connection.
     pub fn cut(&self, cut: Cut) {
         self.cut.send_replace(Some(cut));
     }

@@ -1,5 +1,5 @@
-//! Scenarios: the agent and the simulators together, over loopback. Here is the stage they share;
-//! the scenarios themselves lie in `tests/tests`.
+//! Scenarios: the agent and the simulators together, over loopback. This is the stage that they share; the
+//! scenarios are in `tests/tests`.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)] // A stage that cannot be set up fails its test.
 
@@ -31,7 +31,7 @@ use ivt_proto::rpc::message::{ChannelState, ChannelStatus, Keepalive};
 use ivt_sim::camera::{CameraOptions, CameraSim, ChannelOptions, Stream};
 use ivt_sim::cloud::{CloudOptions, CloudSim, Device};
 
-/// Nothing on a stage takes longer, on any machine.
+/// No wait on a stage takes longer, on any machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The `login_code` of the stage's device.
 pub const DEVICE: &str = "stage";
@@ -40,25 +40,25 @@ pub const DEVICE: &str = "stage";
 pub struct Stage {
     /// The cloud.
     pub cloud: CloudSim,
-    /// The cameras, one channel each; empty where the agent emulates them.
+    /// The cameras, with one channel each; empty where the agent emulates them.
     pub cameras: Vec<CameraSim>,
     /// The agent.
     pub agent: Agent,
 }
 
-/// What is to stand on a stage.
+/// The parts of a stage.
 pub struct Plan {
-    /// The cloud.
+    /// The settings of the cloud.
     pub cloud: CloudOptions,
-    /// One camera of one channel each.
+    /// The settings of the cameras, which have one channel each.
     pub cameras: Vec<CameraOptions>,
     /// The `login_passwd`.
     pub password: &'static str,
-    /// "tcp" or "udp".
+    /// The transport of pictures: "tcp" or "udp".
     pub transport: &'static str,
-    /// TOML that goes before the channels.
+    /// TOML that is put before the channels.
     pub settings: String,
-    /// TOML that goes into every channel.
+    /// TOML that is put into every channel.
     pub channel_settings: String,
 }
 
@@ -90,7 +90,7 @@ pub fn fixture(name: &str) -> ClipOpener {
 /// An address of the loopback where nobody listens, kept from others while the socket lives.
 pub fn closed_port() -> (SocketAddr, TcpSocket) {
     let socket = TcpSocket::new_v4().unwrap();
-    // Whoever is meant to listen there later may, and nobody else is given the port.
+    // A server that is meant to listen there later can, and the port is given to nobody else.
     socket.set_reuseaddr(true).unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     (socket.local_addr().unwrap(), socket)
@@ -101,7 +101,7 @@ pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
     timeout(PATIENCE, event).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
 }
 
-/// Waits until `condition` holds, for what has no event of its own.
+/// Waits until `condition` holds, where there is no event to wait for.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let mut look = tokio::time::interval(Duration::from_millis(20));
     soon(what, async {
@@ -112,8 +112,8 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     .await;
 }
 
-/// An agent that dials its cloud again within two seconds of the first two losses: chance, which
-/// spreads devices over up to half a minute, is kind to it.
+/// An agent that dials its cloud again within two seconds after the first two losses. Chance may take half a
+/// minute, so the seed is chosen for a short delay.
 pub fn hasty(config: &Config) -> Agent {
     let short = |seed: &u64| {
         let (mut backoff, mut rng) = (Backoff::new(&CLOUD), StdRng::seed_from_u64(*seed));
@@ -201,7 +201,7 @@ impl Stage {
         kept.unwrap().clone().unwrap()
     }
 
-    /// Waits until the agent has `channel` like this, which its next Keepalive says.
+    /// Waits until the agent has `channel` in this state; its next Keepalive tells so.
     pub async fn becomes(&self, channel: usize, state: ChannelState, stream: Option<&str>) {
         until(&format!("channel {channel} is {state:?} with stream {stream:?}"), || {
             let status = &self.agent.view().channels()[channel].status;
@@ -215,7 +215,7 @@ impl Stage {
         .await;
     }
 
-    /// Waits until the keepalive reports `channel` like this.
+    /// Waits until a Keepalive tells of `channel` in this state.
     pub async fn reported(&self, channel: u32, state: ChannelState, stream: Option<&str>) {
         let like = |c: &ChannelStatus| {
             c.channel == channel && c.state == state && c.stream_id.as_deref() == stream

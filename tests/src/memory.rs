@@ -23,7 +23,7 @@ use ivt_agent::cloud::dial::{Dial, DialError, Socket, Transport, limits};
 use ivt_agent::config::Config;
 use ivt_agent::tls::Trust;
 
-/// A cloud, and the lines to it.
+/// A cloud in memory, with the connections to it.
 #[derive(Clone)]
 pub struct Cloud {
     up: watch::Sender<bool>,
@@ -33,28 +33,28 @@ pub struct Cloud {
     chatty: bool,
 }
 
-/// Which bytes vanish on the way, with nobody being told: a half-open connection.
+/// The bytes that vanish on the way without an error, as in a half-open connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lost {
-    /// Those to the cloud.
+    /// Whether bytes to the cloud vanish.
     pub up: bool,
-    /// Those to the device.
+    /// Whether bytes to the device vanish.
     pub down: bool,
 }
 
 /// One dial of one device.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    /// Its number.
+    /// Number of the device.
     pub device: usize,
-    /// When.
+    /// Time of the dial.
     pub at: Instant,
-    /// The cloud was there.
+    /// Whether the cloud was up.
     pub connected: bool,
 }
 
 impl Cloud {
-    /// A cloud that is up or down. A chatty one sends each device an event per second.
+    /// A cloud that is up or down. A chatty cloud sends each device an event every second.
     pub fn new(up: bool, chatty: bool) -> Self {
         let (up, lost) = (watch::Sender::new(up), watch::Sender::default());
         Self { up, lost, attempts: Arc::default(), lines: Arc::default(), chatty }
@@ -70,22 +70,22 @@ impl Cloud {
         Agent::start_with(&config, Trust::new(None).unwrap(), way, rng).unwrap()
     }
 
-    /// Takes it down or up again. Either ends every connection.
+    /// Takes the cloud down or up again. Either ends every connection.
     pub fn set_up(&self, up: bool) {
         self.up.send_replace(up);
     }
 
-    /// What the lines do from now on.
+    /// Makes bytes of all connections vanish from now on.
     pub fn lose(&self, lost: Lost) {
         self.lost.send_replace(lost);
     }
 
-    /// The attempts since the last time this was asked.
+    /// The dials since the last call of this method.
     pub fn take_attempts(&self) -> Vec<Attempt> {
         mem::take(&mut self.attempts.lock().unwrap())
     }
 
-    /// Connections that devices hold open.
+    /// Number of connections that devices hold open.
     pub fn lines(&self) -> usize {
         self.lines.load(SeqCst)
     }
@@ -113,7 +113,7 @@ impl Cloud {
     }
 }
 
-/// The next tick, where there are any.
+/// Waits for the next tick; for ever without an interval.
 async fn next(chat: &mut Option<Interval>) {
     match chat {
         Some(chat) => drop(chat.tick().await),
@@ -121,7 +121,7 @@ async fn next(chat: &mut Option<Interval>) {
     }
 }
 
-/// One device's way to the cloud.
+/// Connects one device to the cloud.
 struct Way {
     device: usize,
     cloud: Cloud,
@@ -178,7 +178,7 @@ impl AsyncRead for Line {
                 return Poll::Ready(Ok(()));
             }
             if end {
-                return Poll::Pending; // Nor does the news of the end arrive.
+                return Poll::Pending; // The end of the connection does not arrive either.
             }
             buf.set_filled(begin);
         }

@@ -1,4 +1,4 @@
-//! Pictures the built-in clips do not have.
+//! Pictures that the built-in clips do not have.
 
 use async_trait::async_trait;
 use bytes::{BufMut as _, BytesMut};
@@ -7,8 +7,8 @@ use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::frame::Frame;
 use ivt_media::source::{FrameSource, Opener, SourceError};
 
-/// The built-in main clip with so many bytes of filler data after each picture: volume, for peers
-/// that do not read.
+/// The built-in main clip with so many bytes of filler data after each picture, to fill the buffers before a
+/// peer that does not read.
 pub struct Filled(pub usize);
 
 #[async_trait]
@@ -29,7 +29,7 @@ impl FrameSource for FilledSource {
     async fn frame(&mut self) -> Result<Frame, SourceError> {
         let mut frame = self.clip.frame().await?;
         if frame.is_video() {
-            // One more NAL unit after its length: type 12, bytes of 0xFF, the stop bit.
+            // The further NAL unit follows its length: type 12, bytes of 0xFF, the stop bit.
             let mut data = BytesMut::from(&frame.data[..]);
             data.put_u32(self.filler as u32 + 2);
             data.put_u8(12);

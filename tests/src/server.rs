@@ -10,20 +10,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// What a server does after the first tags of a stream.
+/// What a server does wrong after the first tags of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// It reads nothing more.
+    /// The server reads nothing more.
     Stall,
-    /// It reads a byte a second.
+    /// The server reads one byte a second.
     Trickle,
-    /// It sends bytes that are no RTMP.
+    /// The server sends bytes that are no RTMP.
     Garbage,
-    /// It resets the connection.
+    /// The server resets the connection.
     Reset,
 }
 
-/// A server on a free port; it does the same wrong to every publisher.
+/// A server on a free port, which does the same wrong to every publisher.
 pub struct Server {
     addr: SocketAddr,
     publishes: watch::Receiver<u64>,
@@ -31,7 +31,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts listening, with little room for what it does not read.
+    /// Starts a server with a small receive buffer.
     pub async fn start(wrong: Wrong) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 << 10).unwrap();
@@ -49,20 +49,20 @@ impl Server {
         Self { addr, publishes, _tasks: tasks }
     }
 
-    /// Where to publish.
+    /// The URL to publish to.
     pub fn url(&self) -> String {
         format!("rtmp://{}/live/s", self.addr)
     }
 
-    /// Returns once so many publishers have been accepted.
+    /// Returns once `count` publishers have been accepted.
     pub async fn wait_publishes(&self, count: u64) {
         self.publishes.clone().wait_for(|n| *n >= count).await.unwrap();
     }
 }
 
-/// A port whose queue is full: a SYN to it stays unanswered.
+/// A port whose queue is full, so that a SYN to it stays unanswered.
 pub struct FullPort {
-    /// Where it is.
+    /// The address of the port.
     pub addr: SocketAddr,
     _queued: Vec<TcpStream>,
     _listener: TcpListener,
@@ -85,7 +85,7 @@ impl FullPort {
 }
 
 async fn serve(tcp: TcpStream, wrong: Wrong, count: watch::Sender<u64>) {
-    // A second hold on the socket, below the protocol.
+    // This second handle of the socket is used below the protocol.
     let tcp = tcp.into_std().unwrap();
     let mut raw = TcpStream::from_std(tcp.try_clone().unwrap()).unwrap();
     let tcp = TcpStream::from_std(tcp).unwrap();
@@ -108,10 +108,10 @@ async fn serve(tcp: TcpStream, wrong: Wrong, count: watch::Sender<u64>) {
         }
         Wrong::Garbage => {
             raw.write_all(&[0xA5; 4096]).await.ok();
-            // Until the publisher leaves.
+            // This lasts until the publisher leaves.
             while matches!(session.next_tag().await, Ok(Some(_))) {}
         }
-        // With nothing to linger for, the last hold on the socket to go resets it.
+        // Without linger, closing the last handle of the socket resets the connection.
         Wrong::Reset => raw.set_zero_linger().unwrap(),
     }
 }

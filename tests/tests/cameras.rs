@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-/// A stage on which stream "s" of channel 0 flows.
+/// A stage on which the stream "s" of channel 0 flows.
 async fn live(plan: Plan) -> Stage {
     let stage = plan.start().await;
     stage.publish(0, "s").await.unwrap();
@@ -24,7 +24,7 @@ async fn live(plan: Plan) -> Stage {
     stage
 }
 
-/// Forty more frames, and nothing wrong with them.
+/// Waits for forty more frames, and fails if one of them is malformed or not later than the one before.
 async fn flows_on(stage: &Stage) {
     let stream = stage.cloud.stream("s");
     let frames = stream.info().frames;
@@ -120,8 +120,8 @@ async fn a_camera_away_for_longer_than_the_retries_is_given_up() {
     let settings = "[publish]\nretry_seconds = 2".into();
     let stage = live(Plan { settings, ..Plan::default() }).await;
     stage.cameras[0].inject(None, Fault::Reboot(Duration::from_secs(6))).unwrap();
-    // Asked for again, a stream being retried is there. Once it was given up, it starts anew, which
-    // cannot be.
+    // A stream that is being retried can be asked for again. Once it was given up it starts anew, which cannot
+    // succeed.
     let (address, _kept) = closed_port();
     let url = format!("rtmp://{address}/live/s");
     let mut look = tokio::time::interval(Duration::from_millis(100));
@@ -167,13 +167,13 @@ async fn timestamps_that_jump_leave_decode_times_increasing() {
     join_all([SECOND, -SECOND, 3600 * SECOND, -3600 * SECOND].map(survives)).await;
 }
 
-/// A clip of 14 s with one key frame, at its start.
+/// A clip of 14 s whose only key frame is the first.
 fn distant_key_frames() -> tempfile::NamedTempFile {
     let clip = format!("{}/fixtures/long_gop.flv", env!("CARGO_MANIFEST_DIR"));
     let tags = file::tags(std::fs::read(clip).unwrap().into()).unwrap().map(Result::unwrap);
     let video: Vec<_> = tags.filter(|tag| tag.kind == TagKind::Video).collect();
     let is_key = |i: &usize| video[*i].body[0] >> 4 == 1;
-    // The sequence header, the key frame and what hangs on it.
+    // The clip has the sequence header, the key frame and the pictures that depend on it.
     let [_, _, end] = (0..video.len()).filter(is_key).take(3).collect::<Vec<_>>()[..] else {
         panic!("want two key frames");
     };
@@ -195,7 +195,7 @@ async fn a_far_key_frame_delays_the_picture_and_not_the_answer() {
     options.join_mid_gop = true;
     let stage = Plan { cameras: vec![options], ..Plan::default() }.start().await;
     let asked = Instant::now();
-    // With a limit, so that the bit rate is measured, too.
+    // With a limit, the bit rate is measured too.
     let params = json!({
         "channel": 0, "quality": "hd", "url": stage.cloud.rtmp_url("s"), "stream_id": "s",
         "max_bitrate": 10_000_000,

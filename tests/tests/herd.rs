@@ -17,21 +17,21 @@ async fn with_devices(seed: u64) -> (Cloud, Vec<Agent>) {
     (cloud, agents)
 }
 
-/// Ends all connections and is away for `outage`. Returns the attempts since then, each with its
-/// time after the fall, seen for `watch`.
+/// Ends all connections and is away for `outage`. Returns the dials seen for `watch` since then, each with its
+/// time after the fall.
 async fn restart(cloud: &Cloud, outage: Duration, watch: Duration) -> Vec<(Duration, Attempt)> {
     let fell = Instant::now();
     cloud.set_up(false);
     if !outage.is_zero() {
         sleep(outage).await;
     }
-    // Without an outage the tasks of the old connections see the change; new ones are accepted.
+    // Without an outage the tasks of the old connections see the change, and new connections are accepted.
     cloud.set_up(true);
     sleep(watch).await;
     cloud.take_attempts().into_iter().map(|a| (a.at - fell, a)).collect()
 }
 
-/// The most attempts in any one second.
+/// The most dials in any one second.
 fn peak(attempts: &[(Duration, Attempt)]) -> usize {
     let mut first = 0;
     let mut most = 0;
@@ -44,7 +44,7 @@ fn peak(attempts: &[(Duration, Attempt)]) -> usize {
     most
 }
 
-/// When 99 % of the devices were connected again.
+/// The time after which 99 % of the devices were connected again.
 fn nearly_all_back(attempts: &[(Duration, Attempt)]) -> Duration {
     let mut back = vec![None; DEVICES];
     for (at, attempt) in attempts.iter().filter(|(_, a)| a.connected) {

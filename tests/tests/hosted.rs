@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 const MAC: &str = "001323A007AD";
 const WRITERS: &str = "write = ['datetime', 'timezone', 'vca']";
-/// As deployed servers read, but quickly.
+/// Replies end at a silence, as for deployed servers, but at a short one.
 const QUICK: Reading = Reading::Silence(Duration::from_millis(150));
 
 /// A server, a camera where the agent does not emulate one, and the agent.
@@ -30,14 +30,14 @@ struct Hosted {
     agent: Agent,
 }
 
-/// What the server does, and what the agent is told beside its address.
+/// The server's behaviour, and the agent's settings beside its address.
 #[derive(Default)]
 struct Plan {
     script: Option<Script>,
     faults: TlssFaults,
     reading: Option<Reading>,
     settings: &'static str,
-    /// Of the camera's web server.
+    /// Settings of the channel for the camera's web server.
     web: &'static str,
     web_faults: Vec<WebFaultRule>,
     emulator: bool,
@@ -92,7 +92,7 @@ fn agent(server: &str, settings: &str, channel: &str) -> Agent {
     Agent::start(&text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"))).unwrap()
 }
 
-/// A web server that has one picture, whatever it is asked for. The channel that it is of.
+/// Starts a web server that answers every request with the same picture; returns the text of its channel.
 async fn pictures(picture: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -103,14 +103,14 @@ async fn pictures(picture: Vec<u8>) -> String {
                 request.push(tcp.read_u8().await.unwrap());
             }
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", picture.len());
-            // An agent that has enough hangs up.
+            // An agent that has read enough hangs up, which is no failure here.
             tcp.write_all(&[head.as_bytes(), &picture].concat()).await.ok();
         }
     });
     format!("backend = 'rtsp'\nmain = 'rtsp://127.0.0.1:9/'\nweb = 'http://{address}'")
 }
 
-/// A picture of so many bytes.
+/// A picture of `length` bytes.
 fn jpeg(length: usize, filler: u8) -> Vec<u8> {
     [&[0xff, 0xd8][..], &vec![filler; length - 2]].concat()
 }
@@ -139,7 +139,7 @@ impl Hosted {
         self.server.device(MAC)
     }
 
-    /// What the server asked in its first session, and the replies.
+    /// The exchanges of the server's first session.
     async fn exchanges(&self) -> Vec<Arc<Exchange>> {
         soon("the session is done", self.device().wait_done(1)).await;
         self.device().exchanges()
@@ -160,7 +160,7 @@ fn reply(exchange: &Exchange) -> &Reply {
     exchange.outcome.as_ref().unwrap_or_else(|e| panic!("{}: {e}", exchange.command))
 }
 
-/// Lines of one of the agent's own lists of commands.
+/// The lines of one of the agent's own lists of commands.
 fn list(name: &str) -> Vec<String> {
     let file = format!("{}/../agent/src/tlss/policy/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(file).unwrap();
@@ -173,7 +173,7 @@ fn scripts(commands: &[String]) -> Vec<Script> {
     parts.map(|part| part.parse().unwrap()).collect()
 }
 
-/// White space and NUL around a command are the deployed server's, and are taken off.
+/// The command without the white space and NUL that deployed servers put around it.
 fn trimmed(mut command: &str) -> &str {
     let blanks = ["\\t", "\\n", "\\r", "\\x00", "\\x0b", "\\x0c", " "];
     while let Some(blank) = blanks.iter().find(|b| command.ends_with(*b) || command.starts_with(*b))
@@ -444,7 +444,7 @@ async fn a_server_that_closes_within_a_command_is_called_an_interval_later() {
     let State::Waiting { until, .. } = soon("it waits", waiting).await.unwrap().clone() else {
         panic!("it waits")
     };
-    // The session ended between these two moments.
+    // The session ended between `began` and this moment.
     assert!(until - began >= Duration::from_secs(54), "{:?}", until - began);
     let due = until - Instant::now();
     assert!(due <= Duration::from_secs(66), "{due:?}");

@@ -1,5 +1,5 @@
-//! The connection to the cloud is cut, lost without a word, or away for long: real agents in
-//! virtual time where nothing but the connection matters, else over loopback.
+//! The connection to the cloud is cut, half open, or away for long. Real agents run in virtual time where only
+//! the connection matters, and over loopback elsewhere.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use ivt_tests::{Plan, Stage, hasty, soon, until};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-/// When the agent was no longer online.
+/// The moment at which the agent was no longer online.
 async fn noticed(view: View) -> Instant {
     view.cloud().wait_for(|state| *state != State::Online).await.unwrap();
     Instant::now()
@@ -30,12 +30,12 @@ fn online(agents: &[Agent]) -> usize {
 async fn a_half_open_link_is_noticed_within_31_seconds_whichever_way_is_lost() {
     const AGENTS: usize = 40;
     for (up, down) in [(true, true), (true, false), (false, true)] {
-        // What the cloud goes on sending is no sign of life: only an answer is.
+        // Events of the cloud are no sign of life: only an answer is.
         let cloud = Cloud::new(true, true);
         let mut agents = Vec::new();
         for device in 0..AGENTS {
             agents.push(cloud.agent(device, 1));
-            sleep(Duration::from_millis(250)).await; // Every phase of ten seconds.
+            sleep(Duration::from_millis(250)).await; // The devices cover every phase of ten seconds.
         }
         sleep(Duration::from_secs(90)).await;
         assert_eq!((online(&agents), cloud.lines()), (AGENTS, AGENTS));
@@ -150,7 +150,7 @@ async fn a_cloud_that_stops_reading_is_left_while_the_picture_flows_on() {
     let cloud = CloudOptions { faults, ..CloudOptions::default() };
     let settings = "stop_publish_on_disconnect = false".into();
     let stage = Plan { cloud, settings, ..Plan::default() }.start().await;
-    // The answer is not read either.
+    // The cloud does not read the answer either.
     let publish = json!({ "req": "RTMPPublish", "seq": 1, "params": {
         "channel": 0, "quality": "hd", "url": stage.cloud.rtmp_url("s"), "stream_id": "s",
         "max_bitrate": 0 } });
@@ -175,7 +175,7 @@ async fn a_stream_that_cannot_take_leave_does_not_hold_up_the_next_dial() {
     let stage = Plan::default().start().await;
     stage.publish(0, "s").await.unwrap();
     soon("the picture flows", stage.cloud.stream("s").wait_frames(1)).await;
-    // From here on the server reads nothing, so nothing that is said to it arrives.
+    // From here on the RTMP server reads nothing, so that no goodbye arrives.
     let rtmp = RtmpFault::StallReading;
     stage.cloud.set_faults(Faults { rtmp, ..Faults::default() });
     let lost = Instant::now();

@@ -118,7 +118,7 @@ async fn a_flood_of_requests_and_events_leaves_picture_and_keepalives_alone() {
     let stream = stage.cloud.stream("s");
     soon("frames flow", stream.wait_frames(20)).await;
     let before = stream.info().frames;
-    // Five thousand of each in a second; every request is answered.
+    // Five thousand requests and events come in a second, and every request is answered.
     let (_, mut packets) = stage.device().packets();
     let mut last = 1000;
     let mut keepalives = stage.device().keepalive();
@@ -166,7 +166,7 @@ async fn a_flood_of_requests_and_events_leaves_picture_and_keepalives_alone() {
 #[tokio::test]
 async fn a_flood_of_requests_ends_the_connection() {
     let stage = Plan::default().start().await;
-    // A slow one holds back the answers to those behind it.
+    // A slow request holds back the answers to those behind it.
     let slow = json!({ "req": "RTMPPublish", "seq": 1, "params": {
         "channel": 0, "quality": "hd", "url": "rtmp://127.0.0.1:9/live/x", "stream_id": "x",
         "max_bitrate": 1_000_000_000 } });

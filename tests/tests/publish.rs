@@ -83,7 +83,7 @@ async fn the_same_stream_again_changes_nothing_and_another_is_refused() {
 #[tokio::test]
 async fn the_same_stream_again_while_it_starts_shares_the_outcome() {
     let stage = Plan::default().start().await;
-    // Three seconds of measuring leave the time to ask again.
+    // Measuring takes three seconds, which leaves the time to ask again.
     let ask = || {
         let url = stage.cloud.rtmp_url("s");
         json!({ "channel": 0, "quality": "hd", "url": url, "stream_id": "s", "max_bitrate": 50_000_000 })
@@ -101,7 +101,7 @@ async fn the_same_stream_again_while_it_starts_shares_the_outcome() {
 
 #[tokio::test]
 async fn a_running_ring_starts_the_picture_at_a_key_frame_from_before_the_request() {
-    // A key frame every four seconds, the first when the clip is opened.
+    // The clip has a key frame every four seconds, the first at the moment when the clip is opened.
     let clip = format!("{}/fixtures/long_gop.flv", env!("CARGO_MANIFEST_DIR"));
     let cloud = CloudSim::start(CloudOptions::default()).await.unwrap();
     let config = format!(
@@ -112,7 +112,8 @@ async fn a_running_ring_starts_the_picture_at_a_key_frame_from_before_the_reques
     let agent = ivt_tests::hasty(&config.parse().unwrap());
     let stage = Stage { cloud, cameras: Vec::new(), agent };
     soon("the agent logs in", stage.device().wait_online()).await;
-    // Asked in the middle of a group: one key frame is some time past, and the next is some time away.
+    // The request comes in the middle of a group: one key frame is some time past, and the next is some time
+    // away.
     let frames = || stage.agent.view().channel(0).unwrap().main.frames;
     until("the ring fills", || (20..60).contains(&(frames() % GROUP))).await;
     let before = frames() / GROUP * GROUP;
@@ -120,7 +121,7 @@ async fn a_running_ring_starts_the_picture_at_a_key_frame_from_before_the_reques
     stage.publish(0, "s").await.unwrap();
     let stream = stage.cloud.stream("s");
     flows(&stage, "s").await;
-    // What is missing in the cloud was there before that key frame, or is on its way.
+    // A frame that is missing in the cloud came before that key frame, or is on its way.
     let missing = || frames() - stream.info().frames;
     until("all since the key frame has come", || missing() < before + GROUP / 2).await;
     assert_eq!(stream.info().dts_violations, 0);

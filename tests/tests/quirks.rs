@@ -1,5 +1,5 @@
-//! Each quirk of `camera-sim`: what a camera of the field does, and what must come of it. The table says what is
-//! right; where a row is refused, it is refused with a reason that helps.
+//! Each quirk of `camera-sim`, and what must come of it. The table tells the expected outcome; a refusal has to
+//! give a reason that helps.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
 mod table;
@@ -25,10 +25,10 @@ use table::{
     HOSTILE, KEEPALIVE, LOGIN, LOSSY, Outcome, RTP, RTSP, Row, SDP, SOUND, TIME, UDP, VIDEO,
 };
 
-/// A row takes no longer.
+/// Longest time of a row.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What a row gave, once it is over.
+/// What was seen of a row, once it is over.
 struct Seen {
     pictures: Vec<Arc<Frame>>,
     sound: Vec<Arc<Frame>>,
@@ -106,7 +106,7 @@ async fn run(row: &Row, camera: &CameraSim) -> Result<(), String> {
     }
 }
 
-/// Whether what came is what the camera showed.
+/// Fails unless the frames are those that the camera showed.
 fn judge(row: &Row, seen: &Seen) -> Result<(), String> {
     let pictures = &seen.pictures;
     let wrong = |what: String| if what.is_empty() { Ok(()) } else { Err(what) };
@@ -164,10 +164,10 @@ fn params(frame: &Frame) -> &[u8] {
     }
 }
 
-/// Whether media time and arrival go together after six seconds, and sound and picture with each other.
+/// Fails unless media time goes as the frames arrive after six seconds, and sound as the picture.
 fn clocks(seen: &Seen) -> Result<(), String> {
     let start = seen.pictures[0].received + Duration::from_secs(6);
-    // How much later than its time each frame arrived: the least over a second, which jitter cannot change.
+    // The least lateness of a frame in two seconds, which jitter cannot change.
     let least = |frames: &[Arc<Frame>], from: u64| {
         let from = start + Duration::from_secs(from);
         let within =
@@ -190,8 +190,8 @@ fn clocks(seen: &Seen) -> Result<(), String> {
     Ok(())
 }
 
-/// A camera of the built-in clip with a quirk, served by a thread of its own: what it costs to misbehave is not the
-/// client's burden.
+/// A camera of the built-in clip with a quirk, served by a thread of its own, so that its cost is not the
+/// client's.
 async fn elsewhere(quirk: &'static str) -> CameraSim {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -208,7 +208,7 @@ async fn elsewhere(quirk: &'static str) -> CameraSim {
     receiver.await.unwrap()
 }
 
-/// Runs the rows side by side and tells of all that are wrong.
+/// Runs the rows side by side, and fails with all that are wrong.
 async fn all(rows: &[Row]) {
     let results = join_all(rows.iter().map(async |row| {
         let camera = elsewhere(row.quirk).await;
@@ -291,10 +291,10 @@ async fn hostile_cameras_cost_their_own_channel_only() {
     }
 }
 
-/// What the cloud is told of cameras that cannot be shown.
+/// The cloud is told why a camera cannot be shown.
 #[tokio::test]
 async fn the_cloud_is_told_why_there_is_no_picture() {
-    // Name, code and words.
+    // Name of the quirk, code and words of the answer.
     type Reason = (&'static str, i64, &'static [&'static str]);
     const REASONS: &[Reason] = &[
         ("sprop_none", 103, &["parameter sets"]),
@@ -318,7 +318,7 @@ async fn the_cloud_is_told_why_there_is_no_picture() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Cameras that take their time are published all the same.
+/// Cameras that are slow are published all the same.
 #[tokio::test]
 async fn quirky_cameras_reach_the_cloud() {
     const NAMES: [&str; 5] = ["sprop_semi", "no_idr", "aud_mark", "cam_request=1", "sdp_nul"];

@@ -15,7 +15,7 @@ use ivt_tests::front::Front;
 use ivt_tests::{Plan, Stage, camera, closed_port, fixture, soon, until};
 use serde_json::{Value, json};
 
-/// What a cloud asks for, with segments of a second.
+/// The parameters of `StartCloudRecord`, with segments of a second.
 fn order(stage: &Stage, channel: u32, session: &str) -> Value {
     json!({
         "session_id": session, "channel": channel, "quality": "hd", "max_bitrate": 0,
@@ -33,13 +33,13 @@ async fn stop(stage: &Stage, session: &str) {
     stage.call("StopCloudRecord", params).await.unwrap();
 }
 
-/// So many segments of the session are stored.
+/// Waits until `count` segments of the session are stored.
 async fn stored(stage: &Stage, session: &str, count: usize) -> RecordingInfo {
     let recording = stage.cloud.recording(session);
     soon("segments are stored", recording.wait_segments(count)).await
 }
 
-/// The session is over: its last segment is confirmed.
+/// Waits until the session is over: its last segment is confirmed.
 async fn saved(stage: &Stage, session: &str) -> RecordingInfo {
     let recording = stage.cloud.recording(session);
     let all_confirmed = |info: &RecordingInfo| {
@@ -53,7 +53,7 @@ fn records(keepalive: &Keepalive, session: Option<&str>) -> bool {
     keepalive.channels[0].record_session.as_deref().filter(|s| !s.is_empty()) == session
 }
 
-/// Every segment once, in order, each where the one before ended, and no rule broken.
+/// Fails unless every segment is there once, begins where the one before ended, and breaks no rule.
 fn flawless(info: &RecordingInfo) {
     assert!(info.violations.is_empty(), "{:?}", info.violations);
     assert!(info.drops.is_empty(), "{:?}", info.drops);

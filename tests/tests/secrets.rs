@@ -1,4 +1,4 @@
-//! Everything the agent does, with all of its log written down: no password is in it.
+//! Runs everything the agent does with all of its log written down: no password is in it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use ivt_tests::{DEVICE, Plan, Stage, hasty, soon};
 use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::json;
 
-/// What nobody may read, and "admin:canary-camera" as Basic sends it.
+/// Words that must not be in the log; the second is "admin:canary-camera" as Basic sends it.
 const SECRETS: [&str; 2] = ["canary", "YWRtaW46Y2FuYXJ5LWNhbWVyYQ"];
 
-/// The agent's log at its fullest; the simulators speak for themselves.
+/// A logger that keeps the agent's log at the finest level, without that of the simulators.
 struct Everything(env_logger::Logger);
 
 impl Log for Everything {
@@ -72,7 +72,7 @@ async fn stage(scheme: Scheme) -> (Stage, Front) {
 
 async fn live_lost_and_refused(scheme: Scheme) {
     let (stage, front) = stage(scheme).await;
-    // Over TLS, lost, and resumed.
+    // The publish runs over TLS, is lost, and goes on.
     let rtmps = front.beside(stage.cloud.rtmp_addr()).await;
     let url = format!("rtmps://localhost:{}/live/s?token=canary-token", rtmps.addr().port());
     let rtmp = RtmpFault::CloseMidStream;
@@ -85,7 +85,7 @@ async fn live_lost_and_refused(scheme: Scheme) {
     soon("the stream is back", stream.wait_for(|s| s.publishes >= 2 && s.live)).await;
     stage.stop(0, "s").await.expect("an end");
 
-    // In clear, refused, with the key in what the server says.
+    // The publish runs in clear and is refused, and the server's answer names the key.
     stage.cloud.set_faults(Faults { rtmp: RtmpFault::Refuse, ..Faults::default() });
     let url = stage.cloud.rtmp_url("canary-key");
     let refused = stage.publish_to(0, "t", &url).await.expect_err("a refusal");

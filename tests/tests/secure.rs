@@ -1,4 +1,4 @@
-//! `wss` and `rtmps`: whom the agent trusts, and what others get to read of it.
+//! `wss` and `rtmps`: the servers that the agent trusts, and what others can read of it.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use ivt_tests::{DEVICE, Plan, Stage, hasty, soon, until};
 /// The first byte of TLS.
 const HANDSHAKE: u8 = 22;
 
-/// A cloud behind TLS, its RTMP server too.
+/// A cloud behind TLS, whose RTMP server is behind TLS as well.
 async fn cloud() -> (CloudSim, Front) {
     let logins = vec![Login { code: DEVICE.into(), password: "p".into() }];
     let cloud = CloudSim::start(CloudOptions { logins, ..CloudOptions::default() }).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_server_that_is_not_trusted_reads_nothing_and_there_is_no_way_back_to_
     type Case = (CloudSim, Front, String, String, Option<Front>);
     let refused = async |(cloud, front, address, settings, _other): Case| {
         let stage = stage(cloud, &address, settings).await;
-        // Three times, so that a way back would have been taken.
+        // After three dials in TLS the agent would have fallen back to plain TCP if it ever did.
         until("it dials again and again", || front.seen().first.len() >= 3).await;
         let seen = front.seen();
         assert!(seen.first.iter().all(|byte| *byte == HANDSHAKE), "{address}: {seen:?}");

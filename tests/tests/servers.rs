@@ -26,7 +26,7 @@ fn with_rtmp(rtmp: RtmpFault) -> Plan {
     Plan { cloud: CloudOptions { faults, ..CloudOptions::default() }, ..Plan::default() }
 }
 
-/// A stage whose stream "s" is lost, on a server that refuses it from now on.
+/// A stage whose stream "s" is lost, on a server that refuses the stream from now on.
 async fn interrupted(plan: Plan) -> Stage {
     let stage = plan.start().await;
     stage.publish(0, "s").await.unwrap();
@@ -92,8 +92,8 @@ async fn a_publish_being_retried_is_not_live_and_gives_way() {
 async fn a_retry_ends_after_its_time() {
     let settings = "[publish]\nretry_seconds = 1".into();
     let stage = interrupted(Plan { settings, ..with_rtmp(RtmpFault::CloseMidStream) }).await;
-    // Asked for again, a stream being retried is there. Once it was given up, the server is
-    // asked, and refuses.
+    // A stream that is being retried can be asked for again. Once it was given up, the server is asked, and
+    // refuses.
     let mut look = tokio::time::interval(Duration::from_millis(100));
     soon("it is given up", async {
         while stage.publish(0, "s").await.is_ok() {
@@ -101,7 +101,7 @@ async fn a_retry_ends_after_its_time() {
         }
     })
     .await;
-    // The server is good again, and the stream does not come back by itself.
+    // The server is good again, but the stream must not come back by itself.
     stage.cloud.set_faults(Faults::default());
     stage.publish(0, "other").await.unwrap();
     flows(&stage, "other").await;
@@ -110,7 +110,7 @@ async fn a_retry_ends_after_its_time() {
     stage.becomes(0, ChannelState::Online, None).await;
 }
 
-/// Two channels: one sends 2 MB/s to a server of its own, the other to the cloud.
+/// A stage of two channels: one sends 2 MB/s to a server of its own, the other a good stream to the cloud.
 async fn beside_a_good_one(wrong: Wrong) -> (Stage, Server) {
     let server = Server::start(wrong).await;
     let filled = Arc::new(Filled(128 << 10));
@@ -122,7 +122,7 @@ async fn beside_a_good_one(wrong: Wrong) -> (Stage, Server) {
     (stage, server)
 }
 
-/// The other channel has lost nothing.
+/// Fails if the good stream has lost anything.
 async fn nothing_is_lost(stage: &Stage) {
     flows(stage, "good").await;
     let info = stage.cloud.stream("good").info();
@@ -150,7 +150,7 @@ async fn a_server_that_stalls_is_noticed_at_a_low_bit_rate_too() {
     let low = camera(ClipOpener::built_in(BuiltIn::Sub));
     let stage = Plan { cameras: vec![low], ..Plan::default() }.start().await;
     stage.publish_to(0, "bad", &server.url()).await.unwrap();
-    // What lies between would take minutes to fill.
+    // At this bit rate the buffers between would take minutes to fill.
     soon("it is tried again", server.wait_publishes(2)).await;
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::Start;
-use crate::clock::plausible;
+use crate::build_date::plausible;
 
 /// The date of a session's first frame, once it is known. It never changes after that.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::clock::BUILT;
+    use crate::build_date::BUILT;
 
     const YEAR: u64 = 365 * 24 * 3600;
 

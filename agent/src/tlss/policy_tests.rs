@@ -19,7 +19,7 @@ fn closed() -> Policy {
     Policy::new(Profile::built_in(), &[]).unwrap()
 }
 
-/// The lines of a fixture, with `\xNN` and the like read as bytes.
+/// The lines of a fixture, with escapes such as `\xNN` read as bytes.
 fn commands(fixture: &'static str) -> impl Iterator<Item = Vec<u8>> {
     let lines = fixture.lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
     lines.map(|line| {
@@ -149,7 +149,7 @@ fn a_refusal_says_what_is_wrong() {
     }
 }
 
-/// Written apart from the policy: the only shapes a request may have.
+/// Whether a request has one of the allowed shapes, written independently of the policy.
 fn is_harmless(request: &str) -> bool {
     let (path, query) = request.split_once('?').unwrap_or((request, ""));
     let paths = [
@@ -237,7 +237,7 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// Allowed commands with one thing changed in them.
+/// Documented commands with one thing changed in each.
 fn mutant() -> impl Strategy<Value = Vec<u8>> {
     let all: Vec<_> = commands(DOCUMENTED).collect();
     let piece = prop_oneof![
@@ -267,7 +267,7 @@ proptest! {
             prop_assert!(is_harmless(&text), "{text}");
             let again = policy.check(text.as_bytes());
             prop_assert_eq!(again.as_ref(), Ok(&request), "the rebuilt command is its own rebuilding");
-            // Nothing but the case of escapes differs from what came.
+            // The rebuilt command differs from the original in the case of escapes only.
             prop_assert!(text.as_bytes().eq_ignore_ascii_case(&command), "{text}");
         }
     }

@@ -23,7 +23,8 @@ fn untrusting() -> Trust {
     Trust::new(None).unwrap()
 }
 
-/// A camera's web server on a socket: parameters, a picture, and nothing else.
+/// Starts a camera's web server on a socket, which has parameters, a picture, and nothing else; returns its
+/// port.
 async fn web_server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -85,7 +86,8 @@ async fn the_deployed_server_has_its_session_over_real_sockets() {
     timeout(DEADLINE, task).await.unwrap().unwrap();
 }
 
-/// A TLS server with a certificate of its own for `localhost`, and a file that pins it.
+/// Starts a TLS server with a self-signed certificate for `localhost`; returns a file that pins the certificate
+/// as well.
 async fn secure_server() -> (TcpListener, tokio_rustls::TlsAcceptor, tempfile::NamedTempFile) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let pin = tempfile::NamedTempFile::new().unwrap();

@@ -1,6 +1,5 @@
 //! A device of the cloud, known by its login code: its present connection, its packets, and its last report.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -12,6 +11,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::now;
 use super::packet::{Direction, History, Packet, unix_ms};
+use crate::registry::{Named, Registry};
 
 /// Number of packets that a slow reader may be behind before it loses some.
 const FEED: usize = 1024;
@@ -266,45 +266,36 @@ impl Drop for Attachment<'_> {
     }
 }
 
+impl Named for Device {
+    fn is_named(&self, code: &str) -> bool {
+        self.code == code
+    }
+}
+
 /// All devices that have called, by login code.
 #[derive(Debug)]
-pub(super) struct Devices {
-    max: usize,
-    map: Mutex<HashMap<String, Arc<Device>>>,
-}
+pub(super) struct Devices(Registry<Device>);
 
 impl Devices {
     /// Remembers at most `max` codes; beyond them, a device that is offline and in nobody's hands makes room.
     pub(super) fn new(max: usize) -> Self {
-        Self { max, map: Mutex::default() }
+        Self(Registry::new(max))
     }
 
     /// The device of this code, made if it is not known; `None` when too many are known already.
     pub(super) fn open(&self, code: &str) -> Option<Arc<Device>> {
-        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(device) = map.get(code) {
-            return Some(device.clone());
-        }
-        if map.len() >= self.max {
-            let idle = |device: &Arc<Device>| Arc::strong_count(device) == 1 && !device.online();
-            let oldest = map.values().filter(|d| idle(d)).min_by_key(|d| d.lock().last_seen_ms);
-            let code = oldest?.code.clone();
-            map.remove(&code);
-        }
-        let device = Arc::new(Device::new(code));
-        map.insert(code.to_owned(), device.clone());
-        Some(device)
+        let rank = |device: &Device| (!device.online()).then(|| device.lock().last_seen_ms);
+        self.0.open(code, rank, || Device::new(code))
     }
 
     /// The device of this code; `None` if it is not known.
     pub(super) fn find(&self, code: &str) -> Option<Arc<Device>> {
-        self.map.lock().unwrap_or_else(PoisonError::into_inner).get(code).cloned()
+        self.0.find(code)
     }
 
     /// All devices, by code.
     pub(super) fn list(&self) -> Vec<Arc<Device>> {
-        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut list: Vec<_> = map.values().cloned().collect();
+        let mut list = self.0.list();
         list.sort_by(|a, b| a.code.cmp(&b.code));
         list
     }

@@ -1,7 +1,6 @@
 //! The streams that the RTMP server receives, by key: counters for tests, and a ring for players.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ivt_media::frame::{AudioCodec, Frame, VideoCodec};
@@ -11,6 +10,7 @@ use tokio::sync::watch;
 
 use super::fmp4::Tracks;
 use super::now;
+use crate::registry::{Named, Registry};
 
 /// Most keys remembered; beyond them, one that is neither live nor watched makes room.
 const MAX_STREAMS: usize = 64;
@@ -182,40 +182,33 @@ impl StreamInfo {
     }
 }
 
+impl Named for Stream {
+    fn is_named(&self, key: &str) -> bool {
+        self.info.borrow().key == key
+    }
+}
+
 /// All stream keys seen.
 pub(super) struct Streams {
     ring_bytes: usize,
-    map: Mutex<HashMap<String, Arc<Stream>>>,
+    all: Registry<Stream>,
 }
 
 impl Streams {
     /// No streams yet; each will have a ring of `ring_bytes`.
     pub(super) fn new(ring_bytes: usize) -> Self {
-        Self { ring_bytes, map: Mutex::default() }
+        Self { ring_bytes, all: Registry::new(MAX_STREAMS) }
     }
 
     /// The stream of this key, made if it is not known; `None` when too many are known already.
     pub(super) fn open(&self, key: &str) -> Option<Arc<Stream>> {
-        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stream) = map.get(key) {
-            return Some(stream.clone());
-        }
-        if map.len() >= MAX_STREAMS {
-            let idle = |stream: &Arc<Stream>| Arc::strong_count(stream) == 1;
-            let oldest =
-                map.iter().filter(|(_, s)| idle(s)).min_by_key(|(_, s)| s.info().published_at);
-            let key = oldest?.0.clone();
-            map.remove(&key);
-        }
-        let stream = Arc::new(Stream::new(key, self.ring_bytes));
-        map.insert(key.to_owned(), stream.clone());
-        Some(stream)
+        let rank = |stream: &Stream| Some(stream.info().published_at);
+        self.all.open(key, rank, || Stream::new(key, self.ring_bytes))
     }
 
     /// The state of all streams, by key.
     pub(super) fn list(&self) -> Vec<StreamInfo> {
-        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut list: Vec<_> = map.values().map(|stream| stream.info()).collect();
+        let mut list: Vec<_> = self.all.list().iter().map(|stream| stream.info()).collect();
         list.sort_by(|a, b| a.key.cmp(&b.key));
         list
     }

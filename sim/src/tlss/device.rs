@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::history::{Exchange, History};
 use super::script::{Command, Script};
+use crate::registry::{Named, Registry};
 
 /// Most devices remembered; beyond them, the oldest that is in nobody's hands makes room.
 const MAX_DEVICES: usize = 4096;
@@ -208,44 +209,39 @@ impl Device {
     }
 }
 
+impl Named for Device {
+    fn is_named(&self, mac: &str) -> bool {
+        self.mac == mac
+    }
+}
+
 /// All devices.
 #[derive(Debug)]
 pub(super) struct Devices {
-    all: Mutex<Vec<Arc<Device>>>,
+    all: Registry<Device>,
     pub(super) history: Arc<History>,
 }
 
 impl Devices {
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { all: Mutex::default(), history: Arc::new(History::new(max_bytes)) }
+        Self { all: Registry::new(MAX_DEVICES), history: Arc::new(History::new(max_bytes)) }
     }
 
     /// The device of this address, made if it is not known; `None` when the address is none, or there is no
     /// room.
     pub(super) fn open(&self, mac: &str) -> Option<Arc<Device>> {
         let mac = normal(mac)?;
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.iter().find(|device| device.mac == mac) {
-            return Some(known.clone());
-        }
-        if all.len() >= MAX_DEVICES {
-            let idle = all.iter().position(|device| Arc::strong_count(device) == 1)?;
-            all.remove(idle);
-        }
-        let device = Arc::new(Device::new(&mac, self.history.clone()));
-        all.push(device.clone());
-        Some(device)
+        self.all.open(&mac, |_| Some(()), || Device::new(&mac, self.history.clone()))
     }
 
     /// The device of this address; `None` if it is not known.
     pub(super) fn find(&self, mac: &str) -> Option<Arc<Device>> {
-        let mac = normal(mac)?;
-        self.list().into_iter().find(|device| device.mac == mac)
+        self.all.find(&normal(mac)?)
     }
 
     /// Every device, oldest first.
     pub(super) fn list(&self) -> Vec<Arc<Device>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.all.list()
     }
 }
 

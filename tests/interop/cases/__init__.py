@@ -9,7 +9,7 @@ class Skipped(Exception):
 
 @dataclasses.dataclass
 class Case:
-    """`run(stack, folder)` raises when the case fails; what it starts belongs to `stack`."""
+    """A case: `run(stack, folder)` raises when it fails, and leaves to `stack` what it started."""
     name: str
     run: Callable
     deadline: int

@@ -28,7 +28,7 @@ LOOK = """
 
 
 def start(stack, folder, source):
-    """Cloud, agent and a page on which `RTMPPublish` was sent by its form."""
+    """Starts cloud and agent, and opens a page on which `RTMPPublish` is sent by its form."""
     cloud = Cloud(stack, folder)
     Agent(stack, folder, cloud, [clip(source)])
     browser = Browser(stack, folder)
@@ -41,7 +41,7 @@ def start(stack, folder, source):
 
 
 def plays(browser, size):
-    """The picture has this size and moves on for more than 2 s."""
+    """Waits for a picture of this size that moves on for more than 2 s."""
     browser.wait("picture", "const v = document.getElementById('video'); return v.videoWidth === arguments[0] && "
                  "v.videoHeight === arguments[1] && !v.paused && v.readyState > 2", *size)
     began = browser.script("return document.getElementById('video').currentTime")
@@ -62,14 +62,14 @@ def shows_the_stream(stack, folder):
     browser.screenshot("page.png")
 
     logins = cloud.device()["logins"]
-    # It may be back before anybody looks.
+    # The agent may be back before the page is looked at.
     browser.script(NOTE_OFFLINE)
     browser.script("document.getElementById('raw').value = arguments[0]; document.getElementById('raw-form').requestSubmit()",
                    '{"req": "GetNetConfig", ')
     browser.wait("malformed packet in the list", "return document.getElementById('packets').innerText.includes(arguments[0])",
                  '{"req": "GetNetConfig", ')
     browser.wait("hang-up of the agent", "return window.offline")
-    # The agent is back by itself: its first delay is at most 15 s.
+    # The agent comes back by itself: its first delay is at most 15 s.
     wait_for("new login of the agent", lambda: (cloud.device() or {"logins": 0})["logins"] > logins, 30)
     if browser.complaints():
         raise Failed(f"the console says {browser.complaints()[0]}")

@@ -1,5 +1,5 @@
-"""Cameras that misbehave: one of each kind, published and recorded; and those that harm, beside a good one. `tests/interop/quirks` runs
-all of them."""
+"""Cameras that misbehave: one of each kind is published and recorded, and hostile ones run beside a good one. `tests/interop/quirks`
+runs all of them."""
 import os
 
 from peers.beside import HOSTILE, cost
@@ -38,7 +38,7 @@ def hostile(_stack, folder):
     known = {mode.name: mode for mode in modes()}
 
     def run(name, wait):
-        # A busy machine may hold up a picture, once.
+        # A second attempt is allowed: a busy machine may hold up a picture once.
         for attempt in ("first", "second"):
             of = cost(inner(folder, f"{name}-{attempt}"), known["ok"], known[name], wait)
             if not of.wrong:

@@ -12,13 +12,13 @@ from peers.sinks import FfmpegServer, Nginx
 from . import add
 from .publish import LESS
 
-# What camera-sim shows in turn, in two sizes.
+# The clips that camera-sim shows in turn, in two sizes.
 MAIN, SUB = (os.path.join(CLIPS, name) for name in ("main.flv", "sub.flv"))
 SECONDS = 2
 
 
 def changes(server):
-    """To the other size and back, in one publish."""
+    """Changes the size and back in one publish."""
     def run(stack, folder):
         source = Camera(stack, folder, "--user", USER, "--password", PASSWORD, "--control", "127.0.0.1:0")
         control = source.process.said(r"(?m)^http://\S+:\d+/$")[0]

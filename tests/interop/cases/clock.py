@@ -4,17 +4,17 @@ import os
 import re
 import time
 
+from peers.fronts import secure
 from peers.ours import Agent, Cloud, clip
 from peers.process import Failed, wait_for
-from peers.sinks import TlsFront
 
 from . import Skipped, add
 from .record import complete, stored
 
 SEGMENT = 1
-# Seconds between the cloud's order and the first frame of a recording, which may be a little older.
+# Most seconds between the cloud's order and the first frame of a recording.
 LATE = 30
-# libfaketime counts so many seconds a day.
+# Seconds of a day, as libfaketime counts them.
 DAY = 86_400
 ALWAYS = {"FAKETIME": "@2020-01-01 00:00:00"}
 
@@ -32,7 +32,7 @@ class Clock:
         self._show(f"-{int(time.time() // DAY) - 1}d")
 
     def set(self):
-        """It is right from now on."""
+        """Sets the clock right."""
         self._show("+0")
 
     def _show(self, offset):
@@ -42,55 +42,29 @@ class Clock:
         os.replace(new, self.file)
 
 
-class Port:
-    """What stands behind TLS."""
-
-    def __init__(self, port):
-        self.port = port
-
-
-def fronts(stack, folder, cloud, **validity):
-    """TLS in front of the cloud's web and RTMP servers, and the file that pins both."""
-    made = []
-    for name, port in (("ivc", cloud.port), ("rtmp", cloud.get("/api/info")["rtmp_port"])):
-        own = os.path.join(folder, name)
-        os.mkdir(own)
-        made.append(TlsFront(stack, own, Port(port), **validity))
-    pins = os.path.join(folder, "pins.pem")
-    with open(pins, "w", encoding="ascii") as out:
-        for front in made:
-            with open(front.ca_file, encoding="ascii") as certificate:
-                out.write(certificate.read())
-    cloud.device_url = f"wss://localhost:{made[0].port}/ivc"
-    return made[1], pins
-
-
-def stream(cloud, key):
-    return next((s for s in cloud.get("/api/streams") if s["key"] == key), {"frames": 0})
-
-
 def steps(dated):
-    """Login, live stream and recording in 1970; then the clock is set, and nobody notices."""
+    """Logs in, publishes and records in 1970; then the clock is set, and nobody may notice."""
     def run(stack, folder):
         clock, cloud = Clock(folder), Cloud(stack, folder)
-        rtmp, pins = fronts(stack, folder, cloud, env={**clock.env, **ALWAYS}, days=20_000)
-        agent = Agent(stack, folder, cloud, [clip(None)], ca_file=pins, env=clock.env)
+        fronts, authorities = secure(stack, folder, cloud, env={**clock.env, **ALWAYS}, days=20_000)
+        rtmp = fronts["rtmp"]
+        agent = Agent(stack, folder, cloud, [clip(None)], ca_file=authorities, env=clock.env)
         cloud.publish(rtmp.url("s"), "s")
         began = time.time()
-        # A date that only the cloud can know.
+        # The cloud gives a date that the device cannot know.
         given = int(began) - 30 * DAY if dated else 0
         cloud.record("r", seconds=SEGMENT, start=given)
-        wait_for("publish in 1970", lambda: stream(cloud, "s")["frames"] >= 60, 30)
+        wait_for("publish in 1970", lambda: cloud.stream("s")["frames"] >= 60, 30)
         wait_for("recording in 1970", lambda: len(stored(cloud, "r")) >= 3, 30)
         clock.set()
-        before, recorded = stream(cloud, "s")["frames"], len(stored(cloud, "r"))
-        # Beyond a Keepalive.
-        wait_for("publish after the step", lambda: stream(cloud, "s")["frames"] >= before + 300, 30)
+        before, recorded = cloud.stream("s")["frames"], len(stored(cloud, "r"))
+        # So many frames take longer than a Keepalive.
+        wait_for("publish after the step", lambda: cloud.stream("s")["frames"] >= before + 300, 30)
         wait_for("recording after the step", lambda: len(stored(cloud, "r")) >= recorded + 4, 30)
-        live, logins = stream(cloud, "s"), cloud.device()["logins"]
+        live, logins = cloud.stream("s"), cloud.device()["logins"]
         cloud.stop("s")
         cloud.publish(rtmp.url("t"), "t")
-        wait_for("TLS with the clock set", lambda: stream(cloud, "t")["frames"] >= 30, 30)
+        wait_for("TLS with the clock set", lambda: cloud.stream("t")["frames"] >= 30, 30)
 
         first = min(segment["start_us"] for segment in stored(cloud, "r")) / 1e6
         if first != given if dated else abs(first - began) > LATE:
@@ -103,7 +77,7 @@ def steps(dated):
 
 
 def judge(log):
-    """Dates of the log as the clock had them, and one complaint of it."""
+    """Fails unless the log has the dates of the clock, and one complaint of the clock."""
     years = [line[:6] for line in log.splitlines()]
     right = time.strftime("[%Y-", time.gmtime())
     if years != sorted(years) or {years[0], years[-1]} != {"[1970-", right}:
@@ -116,10 +90,10 @@ def judge(log):
 
 
 def newer_certificate(stack, folder):
-    """A certificate from after the build has to wait for the clock; the log says for what."""
+    """A certificate from after the build is taken once the clock is set; the log tells what it waits for."""
     clock, cloud = Clock(folder), Cloud(stack, folder)
-    _, pins = fronts(stack, folder, cloud)
-    agent = Agent(stack, folder, cloud, [clip(None)], ca_file=pins, env=clock.env, wait=False)
+    _, authorities = secure(stack, folder, cloud)
+    agent = Agent(stack, folder, cloud, [clip(None)], ca_file=authorities, env=clock.env, wait=False)
     agent.process.said(r"\[1970-.*TLS with localhost failed: .*valid from 20\d\d-.*device's clock says 1970-.*counts instead")
     clock.set()
     agent.online(cloud, 60)

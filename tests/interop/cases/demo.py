@@ -23,7 +23,7 @@ def agents(session):
 
 
 def runs_until_ctrl_c(stack, folder):
-    """A line for every step, pages behind the addresses, and nothing left behind."""
+    """Fails unless there is a line for every step, a page behind each address, and no process left at the end."""
     scratch = os.path.join(folder, "tmp")
     os.mkdir(scratch)
     demo = stack.enter_context(Process("demo", [built("demo")], folder, {"TMPDIR": scratch}))
@@ -37,7 +37,7 @@ def runs_until_ctrl_c(stack, folder):
             raise Failed(f"{url} is no page of {title!r}")
     if len(agents(demo.pid)) != 1:
         raise Failed(f"expected one agent, got {agents(demo.pid)}")
-    # As a terminal does it: the whole group gets the signal.
+    # A terminal sends the signal to the whole group.
     os.killpg(demo.pid, signal.SIGINT)
     status = demo.ended(10)
     if status != 0:

@@ -21,7 +21,7 @@ SEGMENTS = 3
 
 
 def everything(stack, folder, start, transport="tcp", spool=None):
-    """An agent, begun by `start`, logs in, publishes, records and answers the hosted service at the same time; its process."""
+    """Has an agent, started by `start`, log in, publish, record and answer the hosted service at the same time; returns its process."""
     cloud, hosted = Cloud(stack, folder), Server(stack, folder, "--silence-ms", "300")
     source = Camera(stack, folder, "--user", USER, "--password", PASSWORD)
     web = source.process.said(r"(http://[^/\s]+)/uapi-cgi")[1]
@@ -33,13 +33,13 @@ def everything(stack, folder, start, transport="tcp", spool=None):
     cloud.record("r", seconds=1)
     wait_for("publish", lambda: any(stream["frames"] >= FRAMES for stream in cloud.get("/api/streams")), 30)
     wait_for("recording", lambda: len(stored(cloud, "r")) >= SEGMENTS, 30)
-    wait_for("session of the hosted service", lambda: (hosted.device() or {"done": 0})["done"], 30)
+    wait_for("session of the hosted service", lambda: hosted.device()["done"], 30)
     complete(cloud, "r")
     return process
 
 
 def read_only_root(stack, folder):
-    """In an image that cannot be written, as nobody: only the folder with the configuration can."""
+    """Runs as `nobody` in an image of which only the folder with the configuration can be written."""
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         raise Skipped("mounts of one's own are not allowed here")
     image = Image(folder)
@@ -72,13 +72,13 @@ def read_only_root(stack, folder):
 
 
 def sockets(process):
-    """Protocol, state and address of what a process has."""
+    """Protocol, state and address of each socket of a process."""
     rows = subprocess.run(["ss", "-H", "-natup"], capture_output=True, text=True, check=True).stdout.splitlines()
     return [(row.split()[0], row.split()[1], row.split()[4]) for row in rows if f"pid={process.pid}," in row]
 
 
 def ports(transport):
-    """While it does everything it can, it waits for nobody: even sockets for pictures over UDP are connected to the camera."""
+    """An agent that does everything listens nowhere: even its sockets for pictures over UDP are connected to the camera."""
     def run(stack, folder):
         process = everything(stack, folder, lambda cloud, channels, extra: Agent(
             stack, folder, cloud, channels, extra=extra).process, transport)
@@ -91,14 +91,14 @@ def ports(transport):
 
 
 def system_calls(name):
-    """One of systemd's sets with the sets in it."""
+    """The system calls of one of systemd's sets, and of the sets inside it."""
     said = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True).stdout
     members = {line.strip() for line in said.splitlines()[1:] if not line.strip().startswith("#")} - {""}
     return set().union(*(system_calls(one) if one.startswith("@") else {one} for one in members))
 
 
 def sandbox(stack, folder):
-    """What the systemd unit forbids is nothing that the agent asks of the kernel."""
+    """The agent makes no system call that the systemd unit forbids."""
     if not shutil.which("systemd-analyze"):
         raise Skipped("systemd-analyze is not here")
     file = os.path.join(folder, "trace")

@@ -13,7 +13,7 @@ from peers.python2 import python2
 from . import Skipped, add
 
 DOCUMENT = os.path.join(os.path.dirname(ROOT), "shared/spec/tlss.md")
-# The C program's own.
+# The port that is written in the C program.
 PORT = 21000
 # A camera whose replies are short: the C program overruns its buffers on longer ones.
 TERSE = """
@@ -34,7 +34,7 @@ http.server.HTTPServer(("127.0.0.1", 8081), Camera).serve_forever()
 
 
 def printed(language):
-    """A program as the document prints it; its indentation holds no-break spaces."""
+    """The program of the document; its no-break spaces become spaces."""
     if not os.path.exists(DOCUMENT):
         raise Skipped("the TLSS document does not lie beside the checkout")
     with open(DOCUMENT, encoding="utf-8") as document:
@@ -43,7 +43,7 @@ def printed(language):
 
 
 def network(stack):
-    """A namespace with nothing but a loopback: what goes before a command that is to run in it."""
+    """Makes a network namespace with a loopback only; returns the words before a command that runs in it."""
     name = f"ivt-tlss-{os.getpid()}"
     if subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode:
         raise Skipped("network namespaces are not allowed here")
@@ -54,7 +54,7 @@ def network(stack):
 
 
 def session(stack, folder, inside, server):
-    """The agent beside a camera and a server that run; what the server printed when the session was over."""
+    """Starts the agent beside a camera and a server; returns what the server printed when the session was over."""
     config = hosted(folder, PORT, "rtsp://127.0.0.1:8554/ch0/main", "127.0.0.1:8081", "NS6202HD")
     agent = stack.enter_context(Process("ivt-agent", [*inside, built("ivt-agent"), "--config", config], folder,
                                         env={"RUST_LOG": "ivt_agent::tlss=debug"}))
@@ -63,7 +63,7 @@ def session(stack, folder, inside, server):
 
 
 def judge(said, reports):
-    """The server saw who called and what it asked for."""
+    """Fails unless the server printed the identity, the answers and `reports`."""
     for wanted in [f"mac={MAC}&brand=CAP&model=NS6202HD", "HTTP/1.1 200 OK", "VERSION.", "BRAND.", *reports]:
         if wanted not in said:
             raise Failed(f"expected {wanted!r} in what the server printed: {said[-600:]!r}")

@@ -12,19 +12,19 @@ from . import add
 
 MIB = 1 << 20
 CHANNELS = 4
-# What the limit leaves for recordings holds just these sessions, each with 2 MiB of buffers.
+# The limit leaves just enough for these recordings, each with 2 MiB of buffers.
 LIMIT = 55 * MIB
 SEGMENT, COUNT = 2 * MIB, 3
 # Groups of pictures of 0.2 MB: segments are cut close to their limit.
 SECONDS, GOP, RATE = 6, 10, "4M"
-# The service is away for so long: at 4 Mbit/s a backlog of 6 MiB is full after 13 s.
+# Seconds for which the service is away: at 4 Mbit/s a backlog of 6 MiB is full after 13 s.
 OUTAGE = 40
-# Code and tables of the shipped program; those of a debug build do not count.
+# Bytes of code and tables that the shipped program has; those of a debug build do not count.
 CODE = 5 * MIB
 
 
 def clip(folder):
-    """1080p at 4 Mbit/s, the size and rate of a camera's pictures."""
+    """Makes a clip of 1080p at 4 Mbit/s, as cameras send."""
     path = os.path.join(folder, "camera.flv")
     source = f"testsrc2=s=1920x1080:r=25:d={SECONDS},noise=alls=12:allf=t,format=yuv420p"
     subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libx264", "-preset", "ultrafast",
@@ -34,7 +34,7 @@ def clip(folder):
 
 
 def resident(pid):
-    """Bytes, as the shipped program would have them."""
+    """Resident bytes of the process, with the code of the shipped program."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         sizes = {name: int(size) * 1024 for name, size in re.findall(r"(Rss\w+):\s+(\d+) kB", status.read())}
     return sizes["RssAnon"] + min(sizes["RssFile"], CODE)
@@ -47,7 +47,7 @@ def left_for_recordings(folder):
 
 
 def full(stack, folder):
-    """Several channels are published to a server that takes nothing and recorded for a service that is away."""
+    """Several channels are published to a server that reads nothing, and recorded for a service that is away."""
     cloud = Cloud(stack, folder, "debug", "--record-bodies", "count")
     camera = Camera(stack, folder, "--channels", str(CHANNELS), "--main", clip(folder))
     urls = [camera.url.replace("/ch0/", f"/ch{channel}/") for channel in range(CHANNELS)]

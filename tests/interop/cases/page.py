@@ -1,4 +1,4 @@
-"""What the simulated cloud's page offers beside the picture: its forms, and its list of packets."""
+"""The forms and the list of packets on the simulated cloud's page."""
 import json
 import os
 import subprocess
@@ -11,21 +11,21 @@ from peers.process import Failed, wait_for
 
 from . import add
 
-# The name of each form, in the order of the page, after all were sent as they are.
+# Sends every form unchanged, and returns their names in the order of the page.
 SEND_ALL = """
     return Array.from(document.querySelectorAll('#forms form'), (form) => {
         form.querySelector('button.go').click();
         return form.dataset.method ?? form.dataset.event;
     });
 """
-# Letters count alike, small or not.
+# The filter ignores the case of letters.
 FILTER = '"req":"getNETconfig'
 # The packets shown, newest first.
 SHOWN = "return Array.from(document.querySelectorAll('#packets > li'), (row) => [Number(row.dataset.number), row.innerText])"
 
 
 def start(stack, folder):
-    """Cloud, agent and the page of a device that is online."""
+    """Starts cloud and agent, and opens the page of the device when it is online."""
     cloud = Cloud(stack, folder)
     Agent(stack, folder, cloud, [clip(None)])
     browser = Browser(stack, folder)
@@ -47,7 +47,7 @@ def export(browser):
 
 
 def sends_what_its_forms_say(stack, folder):
-    """Every form as it is when the page opens makes a packet that a device reads without loss."""
+    """Every form, as it is when the page opens, makes a packet that a device reads without loss."""
     _, browser = start(stack, folder)
     forms = browser.script(SEND_ALL)
     for name in forms:
@@ -56,7 +56,7 @@ def sends_what_its_forms_say(stack, folder):
     read = subprocess.run([built("examples/packets")], input=export(browser), capture_output=True, text=True, timeout=30)
     if read.returncode != 0:
         raise Failed(f"a device cannot read what a form sends: {read.stderr.strip()}")
-    # A browser sends only some at a time, in an order of its own.
+    # A browser sends a few at a time, in an order of its own.
     if sorted(read.stdout.split()) != sorted(forms) or not forms:
         raise Failed(f"expected a packet of each form, {forms}, got {read.stdout.split()}")
     if browser.complaints():
@@ -92,7 +92,7 @@ def filters_pauses_and_exports(stack, folder):
     browser.script("document.getElementById('pause').click()")
     browser.wait("third request after the pause", "return document.querySelectorAll('#packets > li').length === 3")
 
-    browser.type("#filter", "\ue003" * len(FILTER))  # Backspace.
+    browser.type("#filter", "\ue003" * len(FILTER))  # The key Backspace.
     browser.wait("keepalive in the list", "return document.getElementById('packets').innerText.includes('Keepalive')")
     browser.script("document.getElementById('keepalives').click()")
     browser.wait("list without keepalives", "return !document.getElementById('packets').innerText.includes('Keepalive')")

@@ -10,13 +10,13 @@ from peers.sinks import FfmpegServer, Nginx, RtmpCrate, TlsFront, newer_ffmpeg_s
 from . import add
 
 SECONDS = 5
-# A publisher may take so long until its first picture is there.
+# Seconds that a publisher may take until its first picture is there.
 LESS = 2
 BUILT_IN = os.path.join(CLIPS, "main.flv")
 
 
 def record(cloud, server, stream="interop", token="", seconds=SECONDS):
-    """Has the cloud publish until `server` has so much of it; the path of the recording."""
+    """Publishes until `server` has so many seconds, and returns the path of the recording."""
     cloud.publish(server.url(stream + token), stream)
     wait_for(f"{seconds} s of the stream", lambda: server.seconds(stream) >= seconds, 30)
     cloud.stop(stream)

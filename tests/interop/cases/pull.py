@@ -1,4 +1,4 @@
-"""gst-rtsp-server (Digest login) as the camera; what the agent publishes of it is judged."""
+"""The agent publishes a camera played by gst-rtsp-server, with a Digest login; its stream is judged."""
 import os
 
 from peers.cameras import GstCamera

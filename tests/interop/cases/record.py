@@ -4,7 +4,7 @@ import re
 import subprocess
 import time
 
-from peers.ours import Agent, Cloud, clip
+from peers.ours import Agent, Cloud, clip, spooled
 from peers.process import Failed, wait_for
 
 from . import Skipped, add
@@ -12,9 +12,9 @@ from .segments import judge_alone, probe
 
 SEGMENT = 1
 BROKEN = {"put": {"fault": {"status": 503}}}
-# Times are in the clip's milliseconds.
+# Largest gap or overlap of two segments in seconds: the clip's times are in milliseconds.
 TOLERANCE = 0.05
-# Of the built-in clip, pictures per second.
+# Pictures a second of the built-in clip.
 RATE = 15
 
 
@@ -23,17 +23,17 @@ def settings(spool, mode):
 
 
 def stored(cloud, session):
-    """Segments the service has, in the order of their upload."""
+    """The segments that the service has, in the order of their creation."""
     return [s for s in cloud.recording(session)["segments"] if s["state"] in ("uploaded", "confirmed")]
 
 
-# What an upload that was cut off leaves behind: its name is not given up, or its bytes come again.
+# Rules that an upload which was cut off breaks: its name is not given up, or its bytes come again.
 CUT_OFF = ("unfinished", "repeated_put")
 
 
 def complete(cloud, session, gaps=0, allowed=()):
-    """Fails if a moment between the first and the last is missing, save for so many gaps, or there twice; the segments
-    behind the gaps."""
+    """Fails if a moment between the first and the last segment is there twice, or is missing outside of `gaps` gaps. Returns the
+    segments behind the gaps."""
     violations = [v for v in cloud.recording(session)["violations"] if v["rule"] not in allowed]
     if violations:
         raise Failed(f"the service complains: {violations[0]}")
@@ -49,7 +49,7 @@ def complete(cloud, session, gaps=0, allowed=()):
 
 
 def decodes(cloud, folder, session):
-    """Fails unless what the service holds of each segment plays alone, and all of it together with every picture."""
+    """Fails unless each segment of the service plays alone, and all of them play together with every picture."""
     segments = sorted(stored(cloud, session), key=lambda s: s["start_us"])
     recording = os.path.join(folder, "all.ts")
     with open(recording, "wb") as whole:
@@ -67,7 +67,7 @@ def decodes(cloud, folder, session):
 
 
 def small_disk(stack, folder, options):
-    """A file system of its own, gone with the case."""
+    """Mounts a small file system for the case and returns its folder."""
     disk = os.path.join(folder, "disk")
     os.mkdir(disk)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True).returncode:
@@ -79,7 +79,7 @@ def small_disk(stack, folder, options):
 
 
 def bad_disk(options):
-    """The spool cannot be written; recording goes on in memory, and the log says so once."""
+    """The spool cannot be written: the recording goes on in memory, and the log says so once."""
     def run(stack, folder):
         cloud = Cloud(stack, folder)
         disk = small_disk(stack, folder, options)
@@ -107,12 +107,12 @@ def change_card(stack, folder):
     agent = Agent(stack, folder, cloud, [clip(None)], extra=settings(spool, "always"))
     for session in ("r", "s"):
         cloud.record(session, seconds=SEGMENT)
-        wait_for("a segment in the spool", lambda: any(name.endswith(".seg") for name in files()), 30)
+        wait_for("a segment in the spool", lambda: spooled(spool), 30)
         wait_for("three segments", lambda: len(stored(cloud, session)) >= 3, 30)
         cloud.call("StopCloudRecord", {"channel": 0, "session_id": session})
         wait_for("an empty spool", lambda: not files(), 30)
         complete(cloud, session)
-        # Not `-l`: that would take it out although it is in use.
+        # Without `-l`, which would unmount a card that is in use.
         wait_for("the card to be free", lambda: subprocess.run(["umount", disk], capture_output=True).returncode == 0, 30)
         if os.listdir(disk):
             raise Failed(f"without the card, {os.listdir(disk)} was made below it")
@@ -123,13 +123,14 @@ def change_card(stack, folder):
 
 
 def outage(stack, folder):
-    """Longer than memory holds: the rest waits on the card and is backfilled behind the live segments."""
+    """After an outage longer than memory holds, the segments on the card are uploaded behind the live ones."""
     cloud = Cloud(stack, folder)
-    Agent(stack, folder, cloud, [clip(None)], extra=settings(os.path.join(folder, "spool"), "overflow"))
+    spool = os.path.join(folder, "spool")
+    Agent(stack, folder, cloud, [clip(None)], extra=settings(spool, "overflow"))
     cloud.record("r", seconds=SEGMENT)
     wait_for("a segment", lambda: stored(cloud, "r"), 30)
     cloud.record_faults(BROKEN)
-    time.sleep(15)
+    wait_for("ten segments on the card", lambda: len(spooled(spool)) >= 10, 60)
     before = len(stored(cloud, "r"))
     cloud.record_faults({})
     wait_for("the backlog", lambda: len(stored(cloud, "r")) >= before + 30, 90)
@@ -146,17 +147,20 @@ def outage(stack, folder):
 
 
 def restart(mode, again=False):
-    """An agent that is told to end keeps what is not uploaded, and the next one uploads it, also beside what is recorded
+    """An agent that is told to end keeps the segments that are not uploaded, and the next one uploads them, also while it records
     `again` under the same name."""
     def run(stack, folder):
         cloud = Cloud(stack, folder)
-        extra = settings(os.path.join(folder, "spool"), mode)
+        spool = os.path.join(folder, "spool")
+        extra = settings(spool, mode)
         agent = Agent(stack, folder, cloud, [clip(None)], extra=extra)
         began = time.time()
         cloud.record("r", seconds=SEGMENT)
         wait_for("a segment", lambda: stored(cloud, "r"), 30)
         cloud.record_faults(BROKEN)
-        time.sleep(4)
+        # In `overflow` the first of them is written when memory is full.
+        waiting = 3 if mode == "always" else 1
+        wait_for("segments on the card", lambda: len(spooled(spool)) >= waiting, 30)
         agent.process.child.terminate()
         ended = time.time()
         agent.process.ended()

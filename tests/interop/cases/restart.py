@@ -1,4 +1,4 @@
-"""What starts the agent starts it again: the scripts and the unit of cross/packaging, with a process that ends as a panic ends it."""
+"""The scripts and the unit of cross/packaging start an agent again that ended as by a panic."""
 import os
 import re
 import shutil
@@ -17,17 +17,17 @@ from . import Skipped, add
 PACKAGING = os.path.join(ROOT, "cross/packaging")
 UNIT = os.path.join(PACKAGING, "ivt-agent.service")
 AGENT, SCRIPT = "/usr/bin/ivt-agent", "/etc/init.d/ivt-agent"
-# The first process of a device: starts the script and stays.
+# The first process of a device, which starts the script and stays.
 FIRST = ["/bin/sh", "-c", 'trap "exit 0" TERM; "$0" start; while :; do sleep 1 & wait $!; done', SCRIPT]
 ROUNDS = 3
-# From the end of the process to the first keepalive of the next one.
+# Most seconds from the end of the process to the first keepalive of the next one.
 LIMIT = 15
-# Of the script's pause before it starts the agent again, and some.
+# Seconds that hold the script's pause before it starts the agent again.
 PAUSE = 8
 
 
 def device(stack, folder, script, name):
-    """An image with a script, and where its configuration lies here."""
+    """Makes an image with a script; returns it and the path of its configuration on this machine."""
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True).returncode:
         raise Skipped("mounts of one's own are not allowed here")
     image = Image(folder)
@@ -37,8 +37,8 @@ def device(stack, folder, script, name):
 
 
 def comes_back(stack, folder):
-    """The SysV script on BusyBox: back in time after each of three panics, gone when told to stop, and left alone when its
-    configuration is wrong."""
+    """With the SysV script on BusyBox the agent is back in time after each of three panics, gone when told to stop, and not started
+    again when its configuration is wrong."""
     cloud = Cloud(stack, folder)
     image, config = device(stack, folder, "ivt-agent.init", SCRIPT.lstrip("/"))
     keep_secret(config, configuration(cloud, [clip(None)]))
@@ -69,7 +69,7 @@ def comes_back(stack, folder):
 
 
 def panic(cloud, init):
-    """Ends the agent as a panic does; seconds until the cloud has the next one's keepalive."""
+    """Ends the agent as a panic does, and returns the seconds until the cloud has a keepalive of the next one."""
     (agent,) = pids(init, AGENT)
     ended = time.time()
     os.kill(agent, signal.SIGABRT)
@@ -80,7 +80,7 @@ def panic(cloud, init):
 
 
 def expect(init, verb, code):
-    """What the script did; fails unless it ended with `code`."""
+    """Runs the script and returns its output; fails unless it ended with `code`."""
     done = inside(init, SCRIPT, verb)
     if done.returncode != code:
         raise Failed(f"{verb} ended with {done.returncode}: {done.stdout}{done.stderr}")
@@ -88,7 +88,7 @@ def expect(init, verb, code):
 
 
 def handed_to_procd(stack, folder):
-    """OpenWrt's own shell functions are played here; what the script hands over is what starts the agent, with a pause."""
+    """The case plays OpenWrt's shell functions: the command that the script hands to them starts the agent, with a pause."""
     image, config = device(stack, folder, "ivt-agent.procd", "etc/init.d/ivt-agent")
     stub = ('procd_open_instance() { :; }; procd_close_instance() { :; }; procd_set_param() { echo "$@"; }; '
             f". {SCRIPT}; start_service")
@@ -110,18 +110,19 @@ def handed_to_procd(stack, folder):
 
 
 class Nowhere:
-    """A cloud that is not called."""
+    """Stands in for a cloud that is not called."""
     device_url = "ws://127.0.0.1:9/ivc"
 
 
 def unit(key):
-    """What the systemd unit says."""
+    """The settings of the systemd unit."""
     with open(UNIT, encoding="utf-8") as text:
         return re.search(rf"^{key}=(.*)$", text.read(), re.M)[1]
 
 
 def tells_systemd(stack, folder):
-    """By a socket as systemd gives it: ready, then alive at least twice within the limit, no longer when it hangs, and stopping."""
+    """On a socket as of systemd the agent says that it is ready, then alive at least twice within the limit but not when it hangs, and
+    that it stops."""
     limit = 4
     path = os.path.join(folder, "notify")
     manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
@@ -140,7 +141,7 @@ def tells_systemd(stack, folder):
             raise Failed(f"expected WATCHDOG=1, got {said}")
         beats.append(time.monotonic())
     pauses = [after - before for before, after in zip(beats, beats[1:])]
-    # One that is late is followed soon by the next.
+    # A word that comes late is followed soon by the next.
     if max(pauses) >= limit or sum(pauses) < limit / 4 * len(pauses):
         raise Failed(f"of a watchdog of {limit} s, the signs of life are {pauses} s apart")
     os.kill(agent.pid, signal.SIGSTOP)
@@ -159,7 +160,7 @@ def tells_systemd(stack, folder):
 
 
 def drain(manager, until=None):
-    """Reads what is there; or waits for a word."""
+    """Reads all words that are there, or waits for the word `until`."""
     manager.settimeout(5 if until else 0.0)
     try:
         while manager.recv(100).decode() != until:
@@ -170,14 +171,14 @@ def drain(manager, until=None):
 
 
 def verified(_stack, folder):
-    """systemd-analyze has nothing to say of the unit, and what it restarts by is in time."""
+    """systemd-analyze finds nothing wrong with the unit, and the unit's times of restart keep the limit."""
     if not shutil.which("systemd-analyze"):
         raise Skipped("systemd-analyze is not here")
     copy = os.path.join(folder, "ivt-agent.service")
     with open(UNIT, encoding="utf-8") as text, open(copy, "w", encoding="utf-8") as out:
         out.write(text.read().replace("/usr/bin/ivt-agent", built("ivt-agent")))
     os.chmod(folder, 0o755)
-    # As nobody: it is to judge the file, and nothing else.
+    # As `nobody`, systemd-analyze judges the file alone.
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "systemd-analyze", "verify",
                            "--man=no", copy], capture_output=True, text=True, timeout=60)
     if done.returncode != 0 or done.stderr.strip():
@@ -187,7 +188,7 @@ def verified(_stack, folder):
 
 
 def checked(_stack, _folder):
-    """shellcheck has nothing to say of the scripts."""
+    """shellcheck finds nothing wrong with the scripts."""
     if not shutil.which("shellcheck"):
         raise Skipped("shellcheck is not here")
     scripts = [os.path.join(PACKAGING, name) for name in ("ivt-agent.init", "ivt-agent.procd")]

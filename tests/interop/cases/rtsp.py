@@ -25,17 +25,17 @@ MAIN = os.path.join(CLIPS, "main.flv")
 HEVC = os.path.join(FIXTURES, "hevc.flv")
 SECONDS = 5
 
-# What each clip is made of.
+# The codecs of each clip.
 CODECS = {
     "main": ("h264", "aac"), "sub": ("h264", "aac"), "h264_bframes": ("h264", "aac"), "long_gop": ("h264", "aac"),
     "hevc": ("h265", "aac"), "pcma": ("h264", "pcma"), "pcmu": ("h264", "pcmu"),
 }
-# Pictures are few in it, and a loop of it is long.
+# Seconds for clips with few pictures or a long loop.
 SLOW = {"sub": 7, "long_gop": 7}
 
 
 class Pair:
-    """Both readers at one camera; `reader` is the transport retina is told."""
+    """Compares both readers at one camera; `reader` is the transport for retina."""
 
     def __init__(self, stack, folder, what, url, transport, login=False, reader=None, tick=frames.TICK, skew=frames.SKEW,
                  seconds=SECONDS):
@@ -48,7 +48,7 @@ class Pair:
 
 
 class Alone:
-    """Our reader where retina's cannot be."""
+    """Judges our reader alone, where retina cannot log in."""
 
     def __init__(self, stack, folder, what, url, transport, login=False, ca_file=None):
         self.what = what
@@ -59,7 +59,7 @@ class Alone:
 
 
 def judged(make):
-    """A case of what `make(stack, folder)` starts, all of it at the same time."""
+    """A case that starts all servers of `make(stack, folder)` at the same time."""
     def run(stack, folder):
         failures = []
         for reading in make(stack, folder):
@@ -85,7 +85,7 @@ def clip(name):
 
 
 def every_clip(serve, transport):
-    """Every clip by a server of its own: `serve(stack, folder, name)` gives its address."""
+    """Starts a server for each clip; `serve(stack, folder, name)` returns its address."""
     def make(stack, folder):
         return [Pair(stack, folder, name, serve(stack, inner(folder, name), name), transport, True, seconds=SLOW.get(name, SECONDS))
                 for name in sorted(CODECS, key=lambda name: name not in SLOW)]
@@ -138,7 +138,7 @@ def perl(stack, folder):
 
 
 def tls(stack, folder):
-    """Only who trusts the server's certificate gets its stream."""
+    """Only a client that trusts the server's certificate gets the stream."""
     certificate, key = self_signed(folder)
     url = GstCamera(stack, folder, MAIN, "h264", "aac", tls=(certificate, key)).url
     other, _ = self_signed(inner(folder, "other"))

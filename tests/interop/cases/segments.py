@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from peers.paths import CLIPS, FIXTURES, built
-from peers.process import Failed
+from peers.process import Failed, output
 
 from . import add
 
@@ -14,7 +14,7 @@ SECONDS = 2
 
 
 def cut(path, video, transcoded=False):
-    """`transcoded`: the sound comes in other pieces than those of the clip."""
+    """A case for one clip; with `transcoded` the sound is cut into other pieces than those of the clip."""
     def run(_stack, folder):
         said = output([built("examples/segments"), path, folder, str(COUNT), str(SECONDS)]).splitlines()
         durations = dict(line.split() for line in said[:-1])
@@ -35,8 +35,8 @@ def cut(path, video, transcoded=False):
 
 
 def judge_whole(path, video, pictures, sounds):
-    """Fails unless everything decodes, nothing is missing and decode times increase; the longest time between pictures.
-    Where nobody knows how many pieces of sound there should be (`sounds` is None), none may be missing between two."""
+    """Fails unless everything decodes, nothing is missing and decode times increase. Without a known number of pieces of sound
+    (`sounds` is None), none may be missing between two. Returns the longest time between pictures."""
     complaints = output(["ffmpeg", "-nostdin", "-v", "warning", "-xerror", "-err_detect", "explode", "-i", path, "-map", "0",
                          "-fps_mode", "passthrough", "-f", "null", "-"])
     if complaints:
@@ -57,7 +57,8 @@ def judge_whole(path, video, pictures, sounds):
 
 
 def judge_alone(path, video, duration, longest):
-    """Fails unless the segment plays alone and lasts as long as was said, to within one frame; when its first picture is decoded."""
+    """Fails unless the segment plays alone and lasts as long as was said, to within one frame. Returns the decode time of its first
+    picture."""
     name = os.path.basename(path)
     shown = probe(path, "-count_frames")
     streams = {s["codec_name"]: s for s in shown["streams"]}
@@ -78,21 +79,12 @@ def decode_times(shown, stream):
 
 
 def probe(path, *options):
-    """What ffprobe shows of streams and packets; fails if it complains."""
+    """Streams and packets as ffprobe shows them; fails if ffprobe complains."""
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_packets", *options, path]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60)
     if done.returncode != 0 or done.stderr:
         raise Failed(f"ffprobe complains of {os.path.basename(path)}: {done.stderr.strip()[:300]}")
     return json.loads(done.stdout)
-
-
-def output(command):
-    """Standard output and error together; any exit status but 0 fails."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", timeout=120)
-    if done.returncode != 0:
-        raise Failed(f"{os.path.basename(command[0])} ended with {done.returncode}: {done.stdout.strip()[-300:]}")
-    return done.stdout.strip()
 
 
 for title, path, video in (("H.264", os.path.join(CLIPS, "main.flv"), "h264"),

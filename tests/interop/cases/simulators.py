@@ -1,7 +1,6 @@
 """Our simulators, used by foreign programs: QA must be able to trust them without the agent."""
 import os
 import subprocess
-import time
 import urllib.parse
 
 from peers.browser import Browser
@@ -21,7 +20,7 @@ PCMA = os.path.join(FIXTURES, "pcma.flv")
 
 
 def pulled(path, transport, *arguments):
-    """ffmpeg pulls `camera-sim`; what it wrote is judged."""
+    """ffmpeg pulls `camera-sim`, and its file is judged."""
     def run(stack, folder):
         camera = Camera(stack, folder, "--main", path, "--user", USER, "--password", PASSWORD, *arguments)
         login = f"{USER}:{urllib.parse.quote(PASSWORD, safe='')}@"
@@ -45,8 +44,9 @@ def published(path, size, video):
         browser = Browser(stack, folder)
         browser.open(f"{cloud.page}/?play=foreign")
         plays(browser, size)
-        time.sleep(1)
-        (stream,) = cloud.get("/api/streams")
+        frames = cloud.stream("foreign")["frames"]
+        wait_for("more frames", lambda: cloud.stream("foreign")["frames"] >= frames + 20, 10)
+        stream = cloud.stream("foreign")
         seen = (stream["video"], stream["dts_violations"], stream["malformed"])
         if seen != (video, 0, 0):
             raise Failed(f"expected {video} without faults, got {stream}")

@@ -1,4 +1,4 @@
-"""What may be wrong at the start of a device: the agent starts all the same, says so once, and works as far as it can."""
+"""Faults at the start of a device: the agent starts all the same, tells of the fault once, and does what it can."""
 import os
 import re
 import subprocess
@@ -20,7 +20,7 @@ depth = 3
 
 
 def newer(stack, folder):
-    """A configuration of a newer agent: what is known works, what is not is told of and in nobody's way."""
+    """With the configuration of a newer agent, known settings work, and unknown ones are told of and harm nothing."""
     cloud = Cloud(stack, folder)
     known = configuration(cloud, [clip(None), clip(None)])
     first, second = known.rsplit("[[channel]]", 1)
@@ -49,7 +49,7 @@ def newer(stack, folder):
 
 
 def read_only_at_first(there):
-    """A spool that cannot be written when the agent starts, and can later; `there`: its folder was made before."""
+    """The spool cannot be written when the agent starts, and can later; with `there` its folder was made before."""
     def run(stack, folder):
         cloud = Cloud(stack, folder)
         disk = small_disk(stack, folder, "")

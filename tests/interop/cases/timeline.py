@@ -39,7 +39,7 @@ class Uploader:
                          duration=f"{duration:.6f}", **last)
 
     def upload(self, path, start, duration):
-        """Its name."""
+        """Uploads a file as a segment, and returns its name."""
         with open(path, "rb") as segment:
             body = segment.read()
         made = self.create(len(body), start, duration)
@@ -74,7 +74,7 @@ def replays_what_was_uploaded(stack, folder):
     browser.wait("picture", "const v = document.getElementById('video'); return v.videoWidth === 640 && v.readyState > 2")
     browser.wait("play over the boundary", f"{TIME} > arguments[0]", segments[1][1] + 0.5)
 
-    # A segment that comes while the page is open is played where the one before ends.
+    # A segment that comes while the page is open is played behind the one before.
     browser.wait("word that more is awaited", STATE, "waiting for the next segment")
     path, start, duration = segments[2]
     device.upload(path, start, duration)
@@ -84,7 +84,7 @@ def replays_what_was_uploaded(stack, folder):
         raise Failed(f"{dropped} pictures were corrupted")
 
     path, start, duration = segments[4]
-    behind_gap = device.upload(path, start, duration)  # The fourth is missing.
+    behind_gap = device.upload(path, start, duration)  # The fourth segment is missing.
     device.upload(segments[5][0], segments[5][1] - 1, segments[5][2])
     device.upload(path, start, duration)
     device.call(op="stat", dropped_nb=1, dropped_time="2.000000")

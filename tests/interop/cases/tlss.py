@@ -1,5 +1,5 @@
-"""The TLSS simulator's page in Chromium: a session of the agent with `camera-sim`, and a hand-made device that calls when it is
-to, and asks `camera-sim` what it is asked."""
+"""The TLSS simulator's page in Chromium: a session of the agent with `camera-sim`, and sessions of a hand-made device that passes
+the server's commands on to `camera-sim`."""
 import contextlib
 import http.client
 import json
@@ -41,14 +41,17 @@ class Server:
         self.page = process.said(r"http://127\.0\.0\.1:\d+")[0]
         self.port = int(process.said(r"devices +127\.0\.0\.1:(\d+)")[1])
 
+    def get(self, path):
+        with urllib.request.urlopen(self.page + path, timeout=30) as answer:
+            return json.load(answer)
+
     def device(self):
-        """What the server knows of the device `MAC`; None before its first call."""
-        with urllib.request.urlopen(f"{self.page}/api/devices", timeout=30) as answer:
-            return next((device for device in json.load(answer) if device["mac"] == MAC), None)
+        """The state of the device `MAC`; one without sessions before its first call."""
+        return next((device for device in self.get("/api/devices") if device["mac"] == MAC), {"done": 0})
 
 
 class Device(contextlib.AbstractContextManager):
-    """One call of a device: it has said who it is, and passes commands on to the camera's web server."""
+    """One call of a device, which has told its identity. Commands are passed on to the camera's web server."""
 
     def __init__(self, server, camera):
         self.camera = camera
@@ -62,7 +65,7 @@ class Device(contextlib.AbstractContextManager):
         self.socket.sendall(struct.pack("<I", len(message)) + message)
 
     def command(self):
-        """The next command; None when the server closed."""
+        """The next command; None when the server closed the connection."""
         header = self.exactly(4)
         return header and self.exactly(struct.unpack("<I", header)[0]).decode()
 
@@ -90,7 +93,7 @@ class Device(contextlib.AbstractContextManager):
         self.answer(command)
 
     def answer_all(self):
-        """Answers until `done`; the commands."""
+        """Answers all commands until `done`, and returns them."""
         commands = []
         while (command := self.command()) not in (None, "done"):
             commands.append(command)
@@ -99,12 +102,12 @@ class Device(contextlib.AbstractContextManager):
 
 
 def web_server(camera):
-    """Host and port of the camera's own."""
+    """Host and port of the camera's web server."""
     return camera.process.said(r"http://(\S+)/uapi-cgi")[1]
 
 
 def agent(stack, folder, server, camera):
-    """The agent, which calls `server` at once."""
+    """Starts the agent, which calls `server` at once."""
     config = hosted(folder, server.port, camera.url, web_server(camera), "NS202HD")
     return stack.enter_context(Process("ivt-agent", [built("ivt-agent"), "--config", config], folder))
 
@@ -140,7 +143,7 @@ def steers_a_session(stack, folder):
         raise Failed(f"expected the typical session, got {commands}")
     browser = Browser(stack, folder)
 
-    # A script of the device's own, and a command while its session is open.
+    # The device gets a script of its own, and a command while its session is open.
     browser.open(server.page)
     browser.script(FAULT, "", True)
     browser.wait("word on the fault", "return document.getElementById('faults-on').textContent === 'On: never done'")
@@ -160,7 +163,7 @@ def steers_a_session(stack, folder):
     browser.wait("end of the session", "return document.getElementById('facts').textContent.includes('done, ')")
     browser.screenshot("steered.png")
 
-    # A fault of the wire, and its end.
+    # A fault of the wire is set and ended.
     browser.open(server.page)
     browser.script(FAULT, "length", False)
     browser.wait("word on the fault", "return document.getElementById('faults-on').textContent === 'On: another length: 4294967295'")

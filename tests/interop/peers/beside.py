@@ -11,14 +11,14 @@ from .ours import LOGIN, Agent, Cloud
 from .process import Failed, wait_for
 from .rtmp import VIDEO, RtmpSink
 
-# In seconds: how long the good camera runs alone, and then beside the other; how often memory is looked at.
+# Seconds for which the good camera runs alone, for which it runs beside the hostile one, and between two looks at the memory.
 ALONE, BESIDE, LOOK = 4, 10, 0.02
 # Seconds from a picture of the good camera to the next.
 USUAL = 1 / 15
-# Answers that ended the whole agent when it read cameras by a library, and what takes time or memory from who is not careful.
+# Answers that once ended the whole agent, and answers that cost a careless reader time or memory.
 HOSTILE = ("sdp_no_equals", "sdp_no_format", "session_empty", "header_endless", "headers_many", "sdp_huge", "length_huge",
            "unit_endless")
-# What the other camera may cost: bytes, and seconds between two pictures of the good one.
+# Most that the hostile camera may cost: bytes, and seconds between two pictures of the good one.
 MORE, LATER = 8 << 20, 0.1
 
 

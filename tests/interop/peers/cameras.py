@@ -1,4 +1,4 @@
-"""Foreign RTSP servers. `url` is the stream; who asks for a login takes `USER` and `PASSWORD`."""
+"""Foreign RTSP servers. `url` is the address of the stream; a server with a login takes `USER` and `PASSWORD`."""
 import os
 import subprocess
 
@@ -43,7 +43,7 @@ class VlcCamera:
     def __init__(self, stack, folder, clip, login):
         source = long_copy(clip, os.path.join(folder, "source.mp4"))
         port = free_port()
-        # It refuses to run as root.
+        # VLC refuses to run as root.
         os.chmod(folder, 0o755)
         nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
         command = [*nobody, "vlc", "-I", "dummy", "--no-dbus", "--rtsp-host", "127.0.0.1", "--sout",
@@ -89,7 +89,7 @@ def relay(stack, folder, clip, port):
 
 
 def long_copy(clip, path, *options):
-    """Writes a clip thirty-one times in a row to `path`, whose name tells the format; `path`."""
+    """Writes a clip thirty-one times in a row to `path`, whose name tells the format, and returns `path`."""
     subprocess.run([FFMPEG, "-nostdin", "-v", "error", "-y", "-stream_loop", "30", "-i", clip, *options, "-c", "copy", path],
                    check=True, timeout=60)
     return path

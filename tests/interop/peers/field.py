@@ -29,19 +29,19 @@ from .process import Failed, wait_for
 from .rtmp import RtmpSink, write_flv
 
 DATA = os.path.join(INTEROP, "quirks.tsv")
-# What is watched of a camera, in seconds: reported ones, others, and those whose clock must be found out first.
+# Seconds for which a camera is watched: a reported one, another one, and one whose clock must be found out first.
 REPORTED, OTHERS, CLOCKED = 8, 7, 14
 SEGMENT = 2
 SESSION = "recording-of-22-bytes-"
-# From a request that failed to the next, as an impatient cloud does.
+# Seconds from a request that failed to the next one of an impatient cloud.
 AGAIN = 3
-# Modes that are no quirk.
+# Names of the modes without a quirk.
 CONTROLS = {"ok", "ok_udp", "ok_hevc"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Mode:
-    """A line of `quirks.tsv`; `before` is empty where nobody reported it."""
+    """A line of `quirks.tsv`; `before` is empty for a mode that nobody reported."""
     name: str
     before: str
     report: str
@@ -91,7 +91,7 @@ class Mode:
 
 
 def modes():
-    """All of them, those that were reported first. Fails when a quirk of `camera-sim` is missing."""
+    """All modes, beginning with the reported ones. Fails when a quirk of `camera-sim` is missing."""
     listed = subprocess.run([built("camera-sim"), "--quirks"], capture_output=True, text=True, timeout=30, check=True).stdout
     quirks = {m[1]: (m[3], m[2]) for m in re.finditer(r"^  (\w+) +(.*) \[([^]]*)\]$", listed, re.MULTILINE)}
     with open(DATA, newline="", encoding="utf-8") as table:
@@ -123,7 +123,7 @@ def start_camera(stack, folder, mode):
 
 
 def channel(camera, mode):
-    """The `[[channel]]` of a camera in this mode: its address and, where it asks for one, its login."""
+    """The text of `[[channel]]` for a camera in this mode: its address and, if it needs one, its login."""
     lines = ['backend = "rtsp"', f'main = "{camera.url}"']
     if "login" in mode.expect:
         lines += [f'username = "{USER}"', f'password = "{PASSWORD}"']
@@ -131,8 +131,8 @@ def channel(camera, mode):
 
 
 class Watched:
-    """What came of a camera: the agent's answers, log and end, the camera's connections, `publishes` as tags, `segments` as the
-    service has them, with the path of each. `began` and `ended` are by the monotonic clock."""
+    """The observations of one camera: the agent's answers, log and end, the camera's connections, `publishes` as tags, `segments` as
+    the service has them, with the path of each. `began` and `ended` are by the monotonic clock."""
 
     def __init__(self, mode, folder, wait):
         self.mode, self.folder, self.errors, self.told = mode, folder, {}, set()
@@ -174,7 +174,7 @@ class Watched:
         self.log = agent.process.output()
 
     def _ask(self, cloud, method, params):
-        """Asks until it is not refused; a request that takes its time is asked for once."""
+        """Repeats a request until it is not refused; one that is not answered yet is not repeated."""
         while not self.over.is_set():
             with contextlib.suppress(OSError, Failed):
                 answer = cloud.post("/api/call", {"login_code": LOGIN, "method": method, "params": params})
@@ -194,7 +194,7 @@ class Watched:
                 wait_for("last segment", lambda: all(s["state"] == "confirmed" for s in cloud.recording(SESSION)["segments"]), 3)
 
     def live(self):
-        """Each publish as a file; its path and tags."""
+        """Writes each publish to a file, and yields path and tags."""
         for n, tags in enumerate(self.publishes):
             path = os.path.join(self.folder, f"live{n}.flv")
             write_flv(path, tags)

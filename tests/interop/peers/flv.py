@@ -1,11 +1,11 @@
-"""FLV files that are still being written."""
+"""Reads FLV files that are still being written."""
 HEADER = 13
 TAG = 15
 VIDEO = 9
 
 
 def seconds(path):
-    """Between the first and the last whole video tag; 0 without."""
+    """Seconds between the first and the last whole video tag; 0 without one."""
     with open(path, "rb") as file:
         data = file.read()
     first = last = None
@@ -15,7 +15,7 @@ def seconds(path):
         if position + TAG + size > len(data):
             break
         if data[position] == VIDEO:
-            # Milliseconds; the highest byte stands last.
+            # The time is in milliseconds, with its highest byte last.
             last = int.from_bytes(data[position + 4:position + 7], "big") | data[position + 7] << 24
             first = last if first is None else first
         position += TAG + size

@@ -6,14 +6,14 @@ from .cameras import PASSWORD, USER
 from .paths import READER, built
 from .process import Failed, Process
 
-# In ticks of 90 kHz: a server may round the time of each of its sessions by itself.
+# Greatest difference of times in ticks of 90 kHz: a server may round the time of each of its sessions by itself.
 TICK = 1
 # Greatest difference, in ticks, between the two readers in where the sound lies beside the picture.
 SKEW = 90
-# The same where each session takes up the tracks at packets of its own, and no RTP-Info tells how these belong together: a
-# picture and a piece of sound.
+# Greatest such difference, in ticks, where each session begins the tracks at packets of its own and no RTP-Info tells how these
+# belong together: a picture and a piece of sound.
 LOOSE_SKEW = 18_000
-# What both must have in common to be compared.
+# Fewest pictures that both readers must have in common.
 PICTURES = 50
 
 
@@ -31,14 +31,14 @@ class Frame:
 
 
 class Reader:
-    """A running reader; it ends by itself after so many seconds of frames."""
+    """A running reader, which ends by itself after so many seconds of frames."""
 
     def __init__(self, stack, folder, name, command, login):
         env = {"RTSP_USER": USER, "RTSP_PASSWORD": PASSWORD} if login else {}
         self.process = stack.enter_context(Process(name, command, folder, env))
 
     def frames(self):
-        """Pictures and sound, once it has ended well."""
+        """Pictures and sound, once the reader has ended well."""
         if self.process.ended() != 0:
             raise Failed(f"{self.process.name}: {self.process.tail()}")
         tracks = {"video": [], "audio": []}
@@ -72,21 +72,21 @@ def judge(video, audio, sound=True):
 
 
 def compare(ours, theirs, tick=TICK, skew=SKEW):
-    """Fails unless both have the same pictures and sound, byte by byte, and the same times; where the readers began and ended,
-    one may have more than the other. How far their sounds lie apart, in ticks."""
+    """Fails unless both have the same pictures and sound, byte by byte, and the same times; at the beginning and at the end one may
+    have more than the other. Returns how far their sounds lie apart, in ticks."""
     (our_video, our_audio), (their_video, their_audio) = ours, theirs
     judge(our_video, our_audio, bool(their_audio))
     places = _places(our_video, their_video)
     if not places:
         raise Failed(_difference("picture", our_video, their_video))
-    # A loop fits more than once: they began together, so most fits best.
+    # A loop fits in several places. The readers began together, so the place with most frames is right.
     count, first, second = max(places)
     if count < PICTURES:
         raise Failed(f"of {len(our_video)} and {len(their_video)} pictures, {count} are common to both")
     start = _same_pace("picture", our_video[first:first + count], their_video[second:second + count], tick)
     if not their_audio:
         return 0
-    # Silence fits everywhere: it must fit where the picture is.
+    # Silence fits everywhere, so the place nearest to that of the picture is right.
     places = [(abs(our_audio[first].pts - their_audio[second].pts - start), -count, first, second)
               for count, first, second in _places(our_audio, their_audio)]
     if not places:
@@ -94,29 +94,29 @@ def compare(ours, theirs, tick=TICK, skew=SKEW):
     apart, count, first, second = min(places)
     if apart > skew:
         raise Failed(f"beside the picture, the sound lies {apart} ticks from where retina has it")
-    # Where the sound may lie elsewhere, ours moves there by sender reports, which retina leaves alone.
+    # Where the sound may lie elsewhere, our reader moves it by sender reports, which retina ignores.
     pace = skew if skew > SKEW else tick
     _same_pace("piece of sound", our_audio[first:first - count], their_audio[second:second - count], pace)
     return apart
 
 
 def _overlaps(a, b):
-    """How one of the lists may lie in the other: how many frames they share, and the first in each. That is at least half of the
-    shorter: with less, it may be another round of a loop."""
+    """The places where the lists may overlap: the number of shared frames, and the first one in each list. At least half of the
+    shorter list is shared: less may be another round of a loop."""
     starts = [(first, 0) for first in range(len(a))] + [(0, second) for second in range(1, len(b))]
     counts = [(min(len(a) - first, len(b) - second), first, second) for first, second in starts]
     return [overlap for overlap in counts if 2 * overlap[0] >= min(len(a), len(b))]
 
 
 def _places(a, b):
-    """The overlaps in which everything is the same."""
+    """The overlaps in which all frames are the same."""
     a, b = [frame.content for frame in a], [frame.content for frame in b]
     return [(count, first, second) for count, first, second in _overlaps(a, b)
             if a[first:first + count] == b[second:second + count]]
 
 
 def _same_pace(what, ours, theirs, tick):
-    """How much later our clock is, if it goes as theirs does."""
+    """By how much our clock is later, if it runs as theirs does."""
     later = [a.pts - b.pts for a, b in zip(ours, theirs)]
     middle = sorted(later)[len(later) // 2]
     for n, value in enumerate(later):
@@ -126,7 +126,7 @@ def _same_pace(what, ours, theirs, tick):
 
 
 def _difference(what, ours, theirs):
-    """The first difference where they are the same for longest."""
+    """The first difference in the place where the lists are the same for longest."""
     def same(overlap):
         pairs = zip(ours[overlap[1]:], theirs[overlap[2]:])
         return sum(1 for _ in itertools.takewhile(lambda pair: pair[0].content == pair[1].content, pairs))

@@ -7,7 +7,7 @@ import subprocess
 from .paths import built
 from .process import Failed, Process
 
-# Run in mounts of its own, which end with it: nothing of this machine is mounted anew.
+# The shell script that enters an image, in mounts of its own: nothing is mounted on this machine itself.
 ENTER = """
 mount --bind "$1" "$1"
 for each in $2; do mount -t tmpfs -o size=1m,mode=755 tmpfs "$1/$each"; done
@@ -22,7 +22,7 @@ APPLETS = ("sh", "cat", "kill", "logger", "rm", "sleep", "touch")
 
 
 class Image:
-    """`root` is where it lies here, to add files. `/data` can be written once it is there, `/var/run` as on every device."""
+    """An image whose files lie in `root` on this machine. `/data` can be written once it is there, and so can `/var/run`."""
 
     def __init__(self, folder):
         busybox = shutil.which("busybox")
@@ -41,20 +41,20 @@ class Image:
         open(os.path.join(self.root, "dev/null"), "w").close()
 
     def add(self, source, path):
-        """A copy of a file, in folders that are made."""
+        """Copies a file into the image, and makes its folders."""
         inside = os.path.join(self.root, path)
         os.makedirs(os.path.dirname(inside), exist_ok=True)
         shutil.copy(source, inside)
 
     def start(self, stack, folder, name, command, user="0:0", env=None):
-        """Runs a command as it would run on the device; everything that it started ends with it."""
+        """Starts a command as on the device; all that it started ends with it."""
         enter = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh",
                  self.root, "var/run", user, *command]
         return stack.enter_context(Process(name, enter, folder, env))
 
 
 def inside(process, *command):
-    """Runs a command beside one that was started in an image; what became of it."""
+    """Runs a command in the image of a started one, and returns the completed process."""
     (first,) = children(process.pid)
     enter = ["nsenter", "--target", first, "--mount", "--pid", "--root", "--wd", *command]
     return subprocess.run(enter, capture_output=True, text=True, timeout=30)
@@ -65,7 +65,7 @@ def children(pid):
 
 
 def pids(process, program):
-    """Processes of this program in the image of a process, as numbers that count here."""
+    """Process ids, on this machine, of a program in the image of a process."""
     first = children(process.pid)
     found = first and subprocess.run(["pgrep", "--ns", first[0], "--nslist", "pid", "-f", f"^{program}( |$)"], capture_output=True,
                                      text=True)

@@ -1,15 +1,14 @@
-"""What a foreign decoder makes of a recording, compared with the clip that was played in a loop."""
+"""Compares what a foreign decoder reads from a recording with the clip that was played in a loop."""
 import itertools
 import json
 import os
-import subprocess
 
 from .paths import FFMPEG
-from .process import Failed
+from .process import Failed, output
 
 # Greatest difference between picture and sound, in seconds, that the relay may add.
 SKEW = 0.1
-# Pictures at the end that may lack the ones they are shown after: the publish was cut between them.
+# Most pictures at the end whose earlier ones may be missing: the publish was cut between them.
 REORDERED = 8
 
 
@@ -36,8 +35,7 @@ def judge(path, clip, seconds):
 
 
 def judge_changes(path, clips, seconds):
-    """As `judge`, of a stream that played one of `clips` after the other, in this order and without a pause. Of the sound, only
-    each piece is looked at."""
+    """Like `judge`, for a stream that played `clips` one after the other without a pause. The pieces of sound are checked one by one."""
     scratch = path + ".judge"
     os.makedirs(scratch, exist_ok=True)
     got = Recording(path, scratch)
@@ -48,7 +46,7 @@ def judge_changes(path, clips, seconds):
         _check_times(kind, got.packets(kind), seconds)
     got.decode()
     known = {value: clip for clip, recording in want.items() for _, value in recording.pictures()}
-    # Each in its own size, not in that of the first.
+    # Each picture is decoded in its own size and not in that of the first.
     pictures = got.pictures("-autoscale", "0")
     runs = [(clip, list(run)) for clip, run in itertools.groupby(pictures, lambda row: known.get(row[1]))]
     if [clip for clip, _ in runs] != clips:
@@ -77,10 +75,10 @@ class Recording:
         self.ffmpeg = FFMPEG if _is_enhanced(path) else "ffmpeg"
         probed = path
         if self.ffmpeg == FFMPEG:
-            # There is no newer ffprobe: the old one reads a Matroska copy.
+            # There is no newer ffprobe, so the old one reads a Matroska copy.
             probed = self.scratch + ".mkv"
-            _run([FFMPEG, "-nostdin", "-v", "error", "-y", "-i", path, "-c", "copy", probed])
-        shown = json.loads(_run(["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_packets", probed]))
+            output([FFMPEG, "-nostdin", "-v", "error", "-y", "-i", path, "-c", "copy", probed])
+        shown = json.loads(output(["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_packets", probed]))
         self.streams = {s["codec_type"]: s for s in shown["streams"] if s["codec_type"] in ("video", "audio")}
         self.codecs = {kind: (s["codec_name"], s.get("width"), s.get("height"), s.get("sample_rate"))
                        for kind, s in sorted(self.streams.items())}
@@ -108,7 +106,7 @@ class Recording:
         with open(raw, "rb") as file:
             data = file.read()
         start = float(self.packets("audio")[0]["pts_time"])
-        # Packets may be cut anew on the way: 5 ms are the unit here.
+        # Packets may be cut anew on the way, so pieces of 5 ms are compared.
         return [(start + at / 8000, data[at:at + 40]) for at in range(0, len(data) - 39, 40)]
 
     def _sums(self, *arguments):
@@ -119,7 +117,7 @@ class Recording:
         return [(int(row[2]) * numerator / denominator, row[5].strip()) for row in rows]
 
     def _ffmpeg(self, *arguments):
-        return _run([self.ffmpeg, "-nostdin", "-v", "error", *arguments])
+        return output([self.ffmpeg, "-nostdin", "-v", "error", *arguments])
 
 
 def _check_times(kind, packets, seconds):
@@ -134,14 +132,14 @@ def _check_times(kind, packets, seconds):
 
 
 def _pause(packets):
-    """The longest time from one to the next, in seconds."""
+    """The longest time from one picture to the next, in seconds."""
     times = [float(p["dts_time"]) for p in packets]
     return max(b - a for a, b in zip(times, times[1:]))
 
 
 def _places(got, want, what):
-    """Where in the loop the recording may have started, as seconds between its clock and the clip's; there is more than one
-    answer where the loop repeats itself."""
+    """The places in the loop where the recording may have started, as seconds between its clock and the clip's; there are several
+    where the loop repeats itself."""
     sums = [value for _, value in got]
     count = len(want)
     ring = [value for _, value in want] * (len(sums) // count + 2)
@@ -159,7 +157,7 @@ def _first_difference(sums, ring, what):
 
 
 def _length(clip):
-    """Seconds of the loop."""
+    """Length of the loop in seconds."""
     times = [float(p["dts_time"]) for p in clip.packets("video")]
     return (times[-1] - times[0]) * len(times) / (len(times) - 1)
 
@@ -174,12 +172,3 @@ def _is_enhanced(path):
             return data[position + 11] & 0x80 != 0
         position += 15 + int.from_bytes(data[position + 1:position + 4], "big")
     return False
-
-
-def _run(command):
-    """Standard output and error together; any exit status but 0 fails."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", timeout=60)
-    if done.returncode != 0:
-        raise Failed(f"{os.path.basename(command[0])} ended with {done.returncode}: {done.stdout.strip()[-300:]}")
-    return done.stdout.strip()

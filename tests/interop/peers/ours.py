@@ -9,7 +9,7 @@ from .paths import built
 from .process import Failed, Process, wait_for
 
 LOGIN = "interop-1"
-# Of a device of the hosted service.
+# MAC address of the device of the hosted service.
 MAC = "001323A007AD"
 
 
@@ -38,21 +38,25 @@ class Cloud:
     def rtmp_url(self, stream):
         return f"rtmp://127.0.0.1:{self.get('/api/info')['rtmp_port']}/live/{stream}"
 
+    def stream(self, key):
+        """The state of the stream with this key; one without frames before its first publish."""
+        return next((s for s in self.get("/api/streams") if s["key"] == key), {"frames": 0})
+
     def device(self):
-        """What the cloud knows of the agent; None before its first login."""
+        """The state of the agent in the cloud; None while it is not logged in."""
         return next((d for d in self.get("/api/devices") if d["login_code"] == LOGIN and d["online"]), None)
 
     def packets(self):
-        """What went over the agent's connection, as far as the cloud keeps it."""
+        """The packets of the agent's connection that the cloud keeps."""
         with urllib.request.urlopen(f"{self.page}/api/packets?login_code={LOGIN}", timeout=30) as answer:
             return [json.loads(line) for line in answer]
 
     def keepalives(self, since):
-        """When keepalives of the agent came, in seconds since 1970, as far as they came after `since`."""
+        """Times of the agent's keepalives after `since`, in seconds since 1970."""
         return [p["time_ms"] / 1000 for p in self.packets() if p["time_ms"] / 1000 > since and '"Keepalive"' in p["text"]]
 
     def call(self, method, params):
-        """Calls the agent; its `resp`, or a failure quoting its error."""
+        """Calls the agent and returns its `resp`; an error of the agent is a failure."""
         answer = self.post("/api/call", {"login_code": LOGIN, "method": method, "params": params})
         if "resp" not in answer:
             raise Failed(f"{method} was refused: {answer}")
@@ -62,14 +66,15 @@ class Cloud:
         self.call("RTMPPublish", {"channel": channel, "quality": quality, "url": url, "stream_id": stream_id, "max_bitrate": 0})
 
     def record(self, session, channel=0, seconds=2, start=0):
-        """Segments of `seconds`, at most eight megabytes; the first frame is dated `start`, or by the device."""
+        """Orders a recording in segments of `seconds`, at most eight megabytes each; the first frame is dated `start`, or by the
+        device."""
         self.call("StartCloudRecord", {
             "session_id": session, "channel": channel, "quality": "hd", "max_bitrate": 0, "seg_duration": seconds,
             "seg_max_size": 8 << 20, "seg_max_count": 3, "prerecord_seconds": 0, "start_ts": start,
             "cbk_url": f"{self.page}/record/{session}"})
 
     def recording(self, session):
-        """What the recording service has of a session."""
+        """The state of a session in the recording service; an empty one before its first request."""
         known = any(r["session"] == session for r in self.get("/api/recordings"))
         return self.get(f"/api/recordings/{session}") if known else {"segments": [], "violations": []}
 
@@ -79,7 +84,7 @@ class Cloud:
             return answer.read()
 
     def record_faults(self, faults):
-        """Faults of the recording service from now on; {} is a healthy one."""
+        """Replaces the faults of the recording service; {} makes it healthy."""
         self.post("/api/faults", {**self.get("/api/faults"), "record": faults})
 
     def stop(self, stream_id, channel=0):
@@ -96,9 +101,9 @@ class Camera:
 
 
 class Agent:
-    """`ivt-agent` logged in to `cloud`. Each channel is the text of one `[[channel]]`, see `clip` and `camera`; `extra` is
-    whole further sections; `program` is how to start another build of it; `env` comes on top of the environment; not to
-    `wait` leaves it to `online`."""
+    """`ivt-agent` logged in to `cloud`. Each channel is the text of one `[[channel]]`, see `clip` and `camera`; `extra` is the
+    text of further sections; `program` is the command of another build; `env` is added to the environment. Without `wait` the
+    caller waits for the login, by `online`."""
 
     def __init__(self, stack, folder, cloud, channels, ca_file=None, extra="", profile="debug", program=None, env=None, wait=True):
         config = os.path.join(folder, "agent.toml")
@@ -109,7 +114,7 @@ class Agent:
             self.online(cloud)
 
     def online(self, cloud, seconds=15):
-        """Waits until it has logged in."""
+        """Waits until the agent has logged in."""
         def probe():
             if self.process.child.poll() is not None:
                 raise Failed(f"the agent ended: {self.process.tail()}")
@@ -134,7 +139,7 @@ def keep_secret(path, text):
 
 
 def hosted(folder, port, main, web, model):
-    """The configuration of an agent without a cloud that calls a TLSS server on `port`; its path."""
+    """Writes the configuration of an agent without a cloud that calls a TLSS server on `port`, and returns its path."""
     config = os.path.join(folder, "agent.toml")
     keep_secret(config, f'''[cloud]
 url = "ws://127.0.0.1:9/nobody"
@@ -155,6 +160,11 @@ username = "{USER}"
 password = "{PASSWORD}"
 ''')
     return config
+
+
+def spooled(folder):
+    """Names of the files in a spool that hold a segment."""
+    return [name for _, _, names in os.walk(folder) for name in names if name.endswith(".seg")]
 
 
 def clip(path):

@@ -1,4 +1,4 @@
-"""Where things lie."""
+"""Paths of the checkout, of the cache, and of programs."""
 import os
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -12,5 +12,5 @@ CLIPS = os.path.join(ROOT, "media/clips")
 
 
 def built(name, profile="debug"):
-    """One of our own programs."""
+    """The path of one of our own programs."""
     return os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), profile, name)

@@ -10,11 +10,11 @@ import time
 
 
 class Failed(Exception):
-    """What a peer saw and what was expected."""
+    """A case or a peer failed; the text says what was seen and what was expected."""
 
 
 def wait_for(what, probe, seconds):
-    """The first true value of `probe()`, polled; fails naming `what` after `seconds`."""
+    """Polls `probe()` until its value is true, and returns the value; fails naming `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         value = probe()
@@ -25,12 +25,21 @@ def wait_for(what, probe, seconds):
         time.sleep(0.05)
 
 
+def output(command, seconds=120):
+    """Runs a command and returns standard output and error together; any exit status but 0 fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", timeout=seconds)
+    if done.returncode != 0:
+        raise Failed(f"{os.path.basename(command[0])} ended with {done.returncode}: {done.stdout.strip()[-300:]}")
+    return done.stdout.strip()
+
+
 def free_port():
-    """A port nobody has now, and which the kernel gives nobody else; for programs which cannot say what it chose for them."""
+    """A free port that the kernel does not choose for others, for programs that cannot tell the port that they got."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
         lowest = int(limits.read().split()[0])
     while True:
-        # Where the kernel chooses from all of them, the upper ones are as good as any.
+        # Where the kernel chooses from all ports, the upper ones are as good as any.
         port = random.randrange(lowest // 2, lowest) if lowest > 4096 else random.randrange(32768, 61000)
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
@@ -73,7 +82,7 @@ class Process(contextlib.AbstractContextManager):
             return log.read()
 
     def said(self, pattern, seconds=30):
-        """Waits until the log holds `pattern`; the match."""
+        """Waits until the log holds `pattern`, and returns the match."""
         def probe():
             match = re.search(pattern, self.output())
             if not match and self.child.poll() is not None:
@@ -91,7 +100,7 @@ class Process(contextlib.AbstractContextManager):
         return self
 
     def ended(self, seconds=30):
-        """Waits for the program to end by itself; its exit status."""
+        """Waits until the program has ended by itself, and returns its exit status."""
         try:
             return self.child.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -101,7 +110,7 @@ class Process(contextlib.AbstractContextManager):
         return " / ".join(self.output().strip().splitlines()[-4:]) or "(no output)"
 
     def stop(self):
-        """Asks politely, then insists."""
+        """Ends the program by SIGTERM, or by SIGKILL if that takes 5 s."""
         for signum, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, signum)

@@ -1,4 +1,4 @@
-"""Where a Python 2 is, for peers that were never ported."""
+"""Finds a Python 2, for peers that were never ported."""
 import glob
 import os
 import shutil

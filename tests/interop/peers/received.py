@@ -1,4 +1,4 @@
-"""Whether what the agent made of a camera (`field.py`) is what the camera showed."""
+"""Judges whether the agent passed on what a camera (`field.py`) showed."""
 import functools
 import os
 import re
@@ -8,29 +8,29 @@ from . import flv
 from .paths import CLIPS, FFMPEG, FIXTURES
 from .rtmp import AUDIO, VIDEO
 
-# Of each clip: its file, pictures a second, and from one key picture to the next.
+# The file of each clip, its pictures a second, and its pictures from one key picture to the next.
 SHOWN = {
     "main": (os.path.join(CLIPS, "main.flv"), 15, 15), "bframes": (os.path.join(FIXTURES, "h264_bframes.flv"), 25, 20),
     "hevc": (os.path.join(FIXTURES, "hevc.flv"), 25, 20), "slices": (os.path.join(FIXTURES, "slices.h264"), 15, 15),
-    # Of these, the pictures are not compared: no picture of the one can be decoded alone, and the other changes between clips
-    # of 15 and 10 pictures a second.
+    # The pictures of these two are not compared: no picture of the first can be decoded alone, and the second changes between
+    # clips of 15 and 10 pictures a second.
     "intra": (None, 15, 15), "changing": (None, None, 15),
-    # Types of NAL units were changed, and what refers to what was not: no decoder can show it.
+    # Types of NAL units are changed here, so that no decoder can show the pictures.
     "rewritten": (None, 25, 20),
 }
-# Where a clock must be found out: the time it takes.
+# Seconds that it takes to find out a clock.
 SETTLED = 6
-# In milliseconds: between picture and sound; between a clock and the arrival; in a recording between the end of a segment and the
-# begin of the next.
+# Most milliseconds between picture and sound, between a clock and the arrival, and in a recording between the end of a segment
+# and the beginning of the next.
 APART, DRIFT, JOIN = 100, 200, 50
-# From the request to the first picture, from the last one to the end, and what a recording may lack of what was published: seconds.
+# Most seconds from the request to the first picture, from the last picture to the end, and of a publish that a recording may lack.
 FIRST, LAST, UNRECORDED = 3.5, 1.0, 2.5
-# At the end, pictures that are shown after others which are cut off.
+# Most pictures at the end that are shown after others which are cut off.
 REORDERED = 4
 
 
 class Judged:
-    """`wrong` are the reasons, none where the mode is right; `figures` say what was measured."""
+    """The verdict on a mode: `wrong` are the reasons against it, `figures` the measurements."""
 
     def __init__(self, watched):
         self.watched, self.mode, self.wrong, self.figures = watched, watched.mode, [], []
@@ -46,7 +46,7 @@ class Judged:
 
     @property
     def verdict(self):
-        """A line of the table."""
+        """The verdict in a cell of the table."""
         if self.wrong:
             reasons = _plain("; ".join(self.wrong))
             return f"**wrong**: {reasons}" + (f" ({', '.join(self.figures)})" if self.figures else "")
@@ -80,7 +80,7 @@ class Judged:
         self._recorded()
         for what, count, most in (("streams asked for", watched.plays, self.mode.plays),
                                   ("connections", watched.connections, 2 * self.mode.connections)):
-            # One more look at the camera tells the cloud whether it is there.
+            # One further connection tells the cloud whether the camera is there.
             if count > most:
                 self.wrong.append(f"{count} {what}")
         if self.mode.plays > 1:
@@ -124,7 +124,7 @@ class Judged:
             if len(pictures) < self.mode.lossy * sent:
                 self.wrong.append("too few pictures")
             return
-        # A publish begins with the group of pictures that is there already.
+        # A publish begins with the group of pictures that has begun already.
         if not sent - max(2, sent // 20) <= len(pictures) <= sent + gop + 3:
             self.wrong.append("pictures do not come at the camera's rate")
         if abs(keys - len(pictures) / gop) > 1.1:
@@ -172,11 +172,11 @@ class Judged:
             self.wrong.append(f"{what} does not go as the pictures arrive")
 
     def _decoded(self, what, path):
-        """Decodes a file, and compares its pictures with the clip where they are all of it."""
+        """Decodes a file, compares its pictures with the clip, and returns their number."""
         clip, rate, _ = SHOWN[self.mode.clip]
         shown, complaints, sound = _decode(path)
         if self.mode.clocked:
-            # Where its times turn into other ones, once.
+            # The times may turn into other ones once.
             complaints = [line for line in complaints if "DTS discontinuity" not in line] or complaints[1:]
         if complaints and self.mode.clip != "rewritten":
             self.wrong.append(f"{what}: {len(complaints)} complaints of ffmpeg, first {complaints[0][:120]}")
@@ -222,7 +222,7 @@ class Judged:
         if seconds < (self.mode.lossy or 1) * (watched.ended - first) - UNRECORDED:
             self.wrong.append("the recording is short")
         clip, rate, gop = SHOWN[self.mode.clip]
-        # Pictures that no decoder shows before the first that is whole; a clock that is not found out yet.
+        # No decoder shows the pictures before the first whole one, and a clock may not be found out yet.
         spare = 2 + 0.02 * count + (gop if clip is None else 0) + (SETTLED * rate if rate and self.mode.clocked else 0)
         if rate and not self.mode.lossy and abs(count - seconds * rate) > spare:
             self.wrong.append(f"{count} pictures are recorded in {seconds:.1f} s")
@@ -230,17 +230,17 @@ class Judged:
 
 
 def _plain(text):
-    """Without what is another each time."""
+    """The text without the parts that differ from run to run."""
     return re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", text)
 
 
 def _least(tags, since):
-    """How much later than its time a tag arrived at best, in milliseconds: what a busy machine adds is not the agent's."""
+    """The least lateness of a tag, in milliseconds: the rest is that of a busy machine."""
     return min((1000 * t.arrived - t.ts for t in tags if t.arrived >= since), default=None)
 
 
 def _decode(path):
-    """Checksums of the pictures as shown, what ffmpeg complains of, and how many pieces of sound there are."""
+    """Checksums of the pictures as shown, the complaints of ffmpeg, and the number of pieces of sound."""
     # Debian's ffmpeg knows no H.265 in FLV.
     with open(path, "rb") as file:
         binary = FFMPEG if path.endswith(".flv") and b"hvc1" in file.read(1 << 14) else "ffmpeg"
@@ -258,7 +258,7 @@ def _decode(path):
 
 @functools.cache
 def _pieces(clip):
-    """Of each piece of AAC in a clip, what may follow it; the clip goes round."""
+    """For each piece of AAC in a clip the pieces that may follow it, as the clip is repeated."""
     with open(clip, "rb") as file:
         data = file.read()
     pieces, position = [], flv.HEADER

@@ -8,16 +8,16 @@ import threading
 import time
 
 HANDSHAKE = 1536
-# Bytes after which a publisher is told how much has come.
+# Number of bytes after which a publisher is told how many have come.
 WINDOW = 1 << 20
-# What a chunk's header has beside the number of its stream: bytes by its type.
+# Length of a chunk's header by its type, without the number of the stream.
 HEADERS = (11, 7, 3, 0)
 SET_CHUNK_SIZE, ACKNOWLEDGEMENT, WINDOW_SIZE, PEER_BANDWIDTH, AUDIO, VIDEO, COMMAND = 1, 3, 5, 6, 8, 9, 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Tag:
-    """`arrived` is by the monotonic clock, in seconds; `ts` in milliseconds."""
+    """A tag of a stream. `arrived` is by the monotonic clock in seconds, `ts` is in milliseconds."""
     arrived: float
     kind: int
     ts: int
@@ -25,7 +25,7 @@ class Tag:
 
     @property
     def is_header(self):
-        """Whether it holds parameters, not pictures or sound."""
+        """Whether the tag holds parameters, and not pictures or sound."""
         if self.kind == VIDEO:
             return self.body[0] & 15 == 0 if self.body[0] & 0x80 else self.body[1] == 0
         return self.body[0] >> 4 == 10 and self.body[1] == 0
@@ -36,12 +36,12 @@ class Tag:
 
     @property
     def is_end(self):
-        """Whether it only says that the stream ends."""
+        """Whether the tag only tells that the stream ends."""
         return self.kind == VIDEO and (self.body[0] & 15 if self.body[0] & 0x80 else self.body[1]) == 2
 
 
 class RtmpSink:
-    """Takes any number of publishers; `publishes` are their tags, oldest first."""
+    """A server for any number of publishers; `publishes` are their tags, oldest first."""
 
     def __init__(self, stack):
         self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -55,7 +55,7 @@ class RtmpSink:
         return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
 
     def _close(self):
-        # Closing alone does not wake a thread that waits in it.
+        # Closing a socket does not wake a thread that waits in it.
         for peer in [self.listener, *self._open]:
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
@@ -85,7 +85,7 @@ class _Reader:
         self.count = self.told = 0
 
     def messages(self):
-        """Type, stream, time and body of each."""
+        """Yields type, stream, time and body of each message."""
         hello = self._take(1 + HANDSHAKE)
         self.peer.sendall(b"\x03" + bytes(HANDSHAKE) + hello[1:])
         self._take(HANDSHAKE)
@@ -100,7 +100,7 @@ class _Reader:
                 yield message
 
     def _chunk(self):
-        """The message that ends with the next chunk, if one does."""
+        """Reads the next chunk; the message that ends with it, if one does."""
         first = self._take(1)[0]
         header, number = HEADERS[first >> 6], first & 63
         if number < 2:
@@ -118,7 +118,7 @@ class _Reader:
         if state["extended"]:
             state["step"] = int.from_bytes(self._take(4), "big")
         if not state["body"]:
-            # Where the time is whole, a message that repeats the header repeats it as a step.
+            # After a header with the whole time, a message that repeats the header repeats that time as a step.
             state["ts"] = (state["step"] if header == 11 else state["ts"] + state["step"]) & 0xFFFFFFFF
         state["body"] += self._take(min(self.size, state["length"] - len(state["body"])))
         if len(state["body"]) < state["length"]:
@@ -135,14 +135,14 @@ class _Reader:
 
 
 def _message(kind, body, stream=0):
-    """One chunk: none of ours is longer than 128 bytes, save the answers, which are cut."""
+    """The bytes of a message, in chunks of at most 128 bytes."""
     head = bytes([3]) + bytes(3) + len(body).to_bytes(3, "big") + bytes([kind]) + stream.to_bytes(4, "little")
     pieces = [body[at:at + 128] for at in range(0, len(body), 128)]
     return head + b"\xc3".join(pieces)
 
 
 def _answer(body, stream):
-    """What a command is answered."""
+    """The bytes of the answer to a command."""
     length = int.from_bytes(body[1:3], "big")
     name, number = body[3:3 + length].decode("ascii", "replace"), struct.unpack(">d", body[4 + length:12 + length])[0]
     if name == "connect":
@@ -176,7 +176,7 @@ def _encoded(value):
 
 
 def write_flv(path, tags):
-    """The tags as a file for other programs."""
+    """Writes the tags to an FLV file."""
     with open(path, "wb") as out:
         out.write(b"FLV\x01\x05\0\0\0\x09\0\0\0\0")
         for tag in tags:

@@ -1,4 +1,4 @@
-"""Several runs at a time."""
+"""Runs several functions at a time."""
 import concurrent.futures
 import threading
 
@@ -6,7 +6,7 @@ from .process import Failed
 
 
 def several(work, items, at_once):
-    """Each item with what `work(item, wait)` returned, or the exception it ended with, as they end. `wait(seconds)` fails when the
+    """Yields each item with the result of `work(item, wait)`, or with its exception, as they end. `wait(seconds)` fails when the
     caller has left meanwhile."""
     over = threading.Event()
 

@@ -49,7 +49,7 @@ http {{
 
 
 class Nginx:
-    """nginx with the RTMP module, as a plain process in a folder of its own. Records every publish when asked to."""
+    """nginx with the RTMP module, as a plain process in a folder of its own. With `record` it records every publish."""
 
     def __init__(self, stack, folder, record=True):
         self.port, self.http_port = free_port(), free_port()
@@ -60,7 +60,7 @@ class Nginx:
         with open(config, "w") as out:
             out.write(NGINX.format(folder=self.folder, port=self.port, http_port=self.http_port, record=what))
         command = ["nginx", "-p", self.folder, "-c", config, "-g", f"error_log {self.folder}/nginx-error.log;"]
-        # `modules/` is relative to the prefix.
+        # The path `modules/` is relative to the prefix.
         os.symlink("/usr/lib/nginx/modules", os.path.join(self.folder, "modules"))
         self.process = stack.enter_context(Process("nginx", command, self.folder)).listening(self.port)
 
@@ -74,7 +74,7 @@ class Nginx:
         return {stream.findtext("name"): int(stream.findtext("bytes_in")) for stream in streams}
 
     def seconds(self, stream):
-        """How much of a stream is recorded."""
+        """Seconds of a stream that are recorded."""
         return max(map(flv.seconds, glob.glob(f"{self.folder}/{stream}*.flv")), default=0)
 
     def recording(self, stream):
@@ -100,7 +100,7 @@ class FfmpegServer:
         return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
 
     def seconds(self, _stream):
-        """How long a publisher has been there: ffmpeg looks at a stream for up to ten seconds before it writes any of it."""
+        """Seconds for which a publisher has been there: ffmpeg looks at a stream for up to ten seconds before it writes anything."""
         if not self.began and connected(self.port):
             self.began = time.monotonic()
         return time.monotonic() - self.began if self.began else 0
@@ -124,7 +124,7 @@ class RtmpCrate:
         return f"rtmp://127.0.0.1:{self.port}/live/{stream}"
 
     def seconds(self, _stream):
-        """How much is recorded."""
+        """Seconds that are recorded."""
         return flv.seconds(self.file) if os.path.exists(self.file) else 0
 
     def recording(self, _stream):
@@ -133,7 +133,7 @@ class RtmpCrate:
 
 
 def self_signed(folder, env=None, days=2):
-    """Files of a certificate for this machine, valid for so many days from now by the clock of `env`, and of its key."""
+    """Makes a certificate for this machine, valid for `days` days by the clock of `env`; returns the files of certificate and key."""
     certificate, key = os.path.join(folder, "ca.pem"), os.path.join(folder, "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days), "-subj", "/CN=localhost",
                     "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
@@ -143,8 +143,8 @@ def self_signed(folder, env=None, days=2):
 
 
 class TlsFront:
-    """A TLS terminator (Python's OpenSSL) in front of a plain server; `ca_file` is its self-signed certificate, valid for
-    so many days from now by the clock of `env`."""
+    """A TLS terminator (Python's OpenSSL) in front of a plain server; `ca_file` is its self-signed certificate, valid for `days` days
+    by the clock of `env`."""
 
     def __init__(self, stack, folder, server, env=None, days=2):
         self.server = server
@@ -187,5 +187,5 @@ def _pump(source, sink):
 
 
 def newer_ffmpeg_server(stack, folder):
-    """A server that knows HEVC in FLV."""
+    """A server of the newer ffmpeg, which knows HEVC in FLV."""
     return FfmpegServer(stack, folder, FFMPEG)

@@ -1,8 +1,8 @@
-"""What a program did, as strace saw it."""
+"""Reads the system calls of a program from the output of strace."""
 import collections
 import re
 
-# `-y` puts behind a descriptor what it stands for.
+# With `-y`, strace names the file of each descriptor.
 COMMAND = ["strace", "-f", "-ttt", "-y", "-s", "0", "-o"]
 CALL = re.compile(r"(?P<thread>\d+) +(?P<time>\d+\.\d+) (?P<name>[a-z_]\w*)\((?P<rest>.*)")
 RESUMED = re.compile(r"\d+ +\d+\.\d+ <\.\.\. ")
@@ -15,16 +15,16 @@ CHANGES = re.compile(r"(mkdir|mknod|rename|unlink|link|symlink|chmod|chown|lchow
 WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2", "splice")
 OPENS = ("open", "openat", "openat2", "creat")
 FOR_WRITING = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)")
-# What a thread sleeps in.
+# Calls in which a thread may sleep.
 WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2", "futex", "poll", "ppoll", "select", "pselect6", "nanosleep", "clock_nanosleep")
-# Files that are no storage.
+# Folders whose files are no storage.
 NO_STORAGE = ("/dev/", "/proc/")
 
 Call = collections.namedtuple("Call", "time name rest")
 
 
 def calls(path):
-    """Each system call once, in the order of their begin."""
+    """Yields each system call once, in the order in which they began."""
     with open(path, encoding="utf-8", errors="replace") as trace:
         for line in trace:
             found = CALL.match(line)
@@ -35,7 +35,7 @@ def calls(path):
 
 
 def writes_to_storage(call):
-    """Whether it changes a file or a folder, or tries to."""
+    """Whether the call changes a file or a folder, or tries to."""
     if CHANGES.match(call.name):
         return True
     if call.name in OPENS:
@@ -45,10 +45,10 @@ def writes_to_storage(call):
 
 
 def opened(call):
-    """The path an open names."""
+    """The path that an open call names."""
     return OPENED.search(call.rest)["path"]
 
 
 def waits(call):
-    """Whether it may put its thread to sleep: the thread wakes up once for each."""
+    """Whether the call may put its thread to sleep; the thread wakes up once for each."""
     return call.name in WAITS

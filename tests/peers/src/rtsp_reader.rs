@@ -25,16 +25,17 @@ use url::Url;
 
 const USAGE: &str = "usage: rtsp-reader URL tcp|udp SECONDS";
 
-/// Ticks per second of what is printed.
+/// Ticks of printed times in a second.
 const CLOCK_HZ: i128 = 90_000;
 
-/// retina ends a session that begins within a fragmented picture, as those of relays may.
+/// Number of sessions that are tried: retina ends one that begins within a fragmented picture, as those of
+/// relays may.
 const ATTEMPTS: usize = 5;
 
-/// How long the session may take to open, and then its first frame.
+/// Longest time until the session is open, and until its first frame.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a TEARDOWN may take.
+/// Longest time of a TEARDOWN.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -82,7 +83,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     read(url, transport, credentials, duration, &mut false).await
 }
 
-/// One session, for so long from its first frame on. `printed` tells whether there was one.
+/// Runs one session, for a given time from its first frame on. `printed` tells whether there was a frame.
 async fn read(
     url: Url,
     transport: Transport,
@@ -137,7 +138,8 @@ fn first(streams: &[Stream], media: &str, encodings: &[&str]) -> Option<usize> {
         .position(|stream| stream.media() == media && encodings.contains(&stream.encoding_name()))
 }
 
-/// Prints the item's line; false for what is no frame, and for pictures nobody can decode yet.
+/// Prints the line of an item; false for an item that is no frame, and for a picture that cannot be decoded
+/// yet.
 fn print(item: &CodecItem, streams: &[Stream]) -> bool {
     let (kind, key, at, data, parameters) = match item {
         CodecItem::VideoFrame(frame) => {
@@ -203,7 +205,7 @@ fn append(mut out: Vec<u8>, nal: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Time since the start of the session in 90 kHz.
+/// Time since the start of the session, in ticks of 90 kHz.
 fn ticks(timestamp: Timestamp) -> i128 {
     i128::from(timestamp.elapsed()) * CLOCK_HZ / i128::from(timestamp.clock_rate().get())
 }

@@ -22,14 +22,14 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const DEVICE: &str = "demo";
 const STREAM: &str = "demo-live";
 const RECORDING: &str = "demo-recording";
-/// How long a step may take before the demo says that something is wrong.
+/// Longest time of a step before the demo reports a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     tokio::select! {
-        // First: Ctrl-C ends the agent as well, which must not be taken for a failure.
+        // Ctrl-C ends the agent as well, so it is looked at first: the agent's end is no failure then.
         biased;
         _ = tokio::signal::ctrl_c() => {
             println!("\nstopped");
@@ -109,14 +109,14 @@ async fn cloud() -> Result<CloudSim> {
     Ok(CloudSim::start(options).await?)
 }
 
-/// The usual port on loopback, or one of the kernel's choice where somebody has it already.
+/// The usual port on loopback, or a free one where the usual port is taken.
 fn preferred(port: u16) -> SocketAddr {
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let free = std::net::TcpListener::bind(usual).is_ok();
     if free { usual } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
 }
 
-/// A configuration that only this user may read, as the agent demands of a file with passwords.
+/// Writes a configuration that only this user may read, as the agent demands of a file with passwords.
 fn configure(folder: &Path, camera: &CameraSim, cloud: &CloudSim) -> Result<PathBuf> {
     let path = folder.join("agent.toml");
     let text = format!(
@@ -133,14 +133,14 @@ fn configure(folder: &Path, camera: &CameraSim, cloud: &CloudSim) -> Result<Path
     Ok(path)
 }
 
-/// The program as it ships, from beside this one.
+/// Starts the agent's program, which is in the folder of this one.
 fn start_agent(config: &Path) -> Result<Child> {
     let program = std::env::current_exe()?.with_file_name("ivt-agent");
     let agent = Command::new(&program).arg("--config").arg(config).kill_on_drop(true).spawn();
     Ok(agent.map_err(|e| format!("{}: {e}; `make demo` builds it", program.display()))?)
 }
 
-/// Waits for `step`, but neither for ever nor for an agent that has ended.
+/// Waits for `step`, for a limited time and as long as the agent runs.
 async fn within<T>(what: &str, step: impl Future<Output = T>, agent: &mut Child) -> Result<T> {
     tokio::select! {
         done = timeout(PATIENCE, step) => {

@@ -1,19 +1,19 @@
-//! What must come of each quirk, by its kind.
+//! The expected outcome of each quirk, by kind.
 
 use ivt_media::frame::{AudioCodec, CLOCK_HZ};
 use ivt_media::rtsp::Transport;
 
-/// The distance of key pictures where pictures are lost on the way.
+/// Marks a camera whose pictures get lost on the way, so that key pictures have no fixed distance.
 pub const LOSSY: usize = usize::MAX;
 
-/// What must come of a camera.
+/// The expected outcome of a camera.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome {
-    /// Pictures, all of them.
+    /// All pictures come.
     Flows,
-    /// The pull fails, and the reason has one of these words.
+    /// The pull fails, for a reason with one of these words.
     Refused(&'static [&'static str]),
-    /// Packets come and no picture; the opener says what it waits for in these words.
+    /// Packets come but no picture; the opener tells in these words what it waits for.
     Awaits(&'static str),
 }
 
@@ -22,19 +22,19 @@ pub struct Row {
     pub quirk: &'static str,
     pub over: Transport,
     pub outcome: Outcome,
-    /// The sound that comes with the pictures.
+    /// Codec and rate of the sound that comes with the pictures.
     pub sound: Option<(AudioCodec, u32)>,
-    /// Pictures to wait for.
+    /// Number of pictures to wait for.
     pub pictures: usize,
-    /// From one key picture to the next; [`LOSSY`] where pictures are lost on the way.
+    /// Pictures from one key picture to the next; [`LOSSY`] where pictures are lost on the way.
     pub gop: usize,
-    /// From one picture to the next, ticks.
+    /// Time from one picture to the next, in ticks of 90 kHz.
     pub step: i64,
-    /// Sets of parameters that are seen.
+    /// Number of sets of parameters that are seen.
     pub sets: usize,
-    /// Connections it takes.
+    /// Number of connections that are made.
     pub connections: u64,
-    /// The times must follow the arrival, from the sixth second on.
+    /// Whether the times must follow the arrival from the sixth second on.
     pub clocked: bool,
 }
 
@@ -74,17 +74,17 @@ impl Row {
         Self { gop: LOSSY, ..self }
     }
 
-    /// So many connections are needed.
+    /// The same with this number of connections.
     const fn dials(self, connections: u64) -> Self {
         Self { connections, ..self }
     }
 
-    /// Long enough for two keepalives of a session of three seconds.
+    /// The same for a time that holds two keepalives of a session of three seconds.
     const fn long(self) -> Self {
         Self { pictures: 120, ..self }
     }
 
-    /// A clip of 25 pictures a second with a key picture every 20.
+    /// The same for a clip of 25 pictures a second with a key picture every 20.
     const fn fast(self) -> Self {
         Self { gop: 20, step: CLOCK_HZ / 25, pictures: 80, ..self }
     }
@@ -168,7 +168,7 @@ pub const KEEPALIVE: &[Row] = &[
     flows("ka_mid_burst=3").long(),
     flows("public_absent=3").long(),
     flows("nonce_keepalive=3").long(),
-    // Each keepalive ends the connection: it is opened anew at once.
+    // Each keepalive ends the connection, which is opened anew at once.
     flows("ka_454_close=5").long().lossy().dials(8),
 ];
 
@@ -244,7 +244,7 @@ pub const VIDEO: &[Row] = &[
     flows("bframes").fast(),
     Row { pictures: 150, sets: 2, ..flows("sps_change") },
     flows("hevc_ap").fast(),
-    // The first group of pictures lacks its leading pictures.
+    // The first group of pictures has no leading pictures.
     flows("hevc_cra").fast(),
     flows("hevc_mark").fast(),
     flows("bigkey"),

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::fake::{Answer, Call, Fake};
 use super::*;
-use crate::clock::BUILT;
+use crate::build_date::BUILT;
 use crate::record::backlog::BacklogOptions;
 use crate::record::budget::Budget;
 use crate::record::clock::Anchor;

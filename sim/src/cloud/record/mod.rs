@@ -28,6 +28,7 @@ pub use info::{Calls, DropReport, RecordingInfo, Rule, SegmentInfo, SegmentState
 pub use store::Bodies;
 pub use timeline::{Span, SpanKind, Timeline};
 
+use crate::registry::{Named, Registry};
 use store::Store;
 
 pub(super) use routes::{device_routes, page_routes};
@@ -92,7 +93,7 @@ impl Recording {
 
 /// All recording sessions and the stored bytes.
 pub(super) struct Recorder {
-    recordings: Mutex<Vec<Arc<Recording>>>,
+    recordings: Registry<Recording>,
     store: Store,
     bodies: Bodies,
     under_way: Arc<Semaphore>,
@@ -104,7 +105,7 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn new(max_bytes: u64, bodies: Bodies) -> Self {
         Self {
-            recordings: Mutex::default(),
+            recordings: Registry::new(MAX_SESSIONS),
             store: Store::new(max_bytes),
             bodies,
             under_way: Arc::new(Semaphore::new(UNDER_WAY_KIB)),
@@ -118,28 +119,17 @@ impl Recorder {
         if session.is_empty() || session.len() > MAX_NAME {
             return None;
         }
-        let mut all = self.recordings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = position(&all, session) {
-            return Some(all[known].clone());
-        }
-        if all.len() >= MAX_SESSIONS {
-            let idle = all.iter().position(|recording| Arc::strong_count(recording) == 1)?;
-            all.remove(idle);
-        }
-        let recording = Arc::new(Recording::new(session));
-        all.push(recording.clone());
-        Some(recording)
+        self.recordings.open(session, |_| Some(()), || Recording::new(session))
     }
 
     /// The session of this name; `None` if it is not known.
     pub(super) fn find(&self, session: &str) -> Option<Arc<Recording>> {
-        let all = self.recordings.lock().unwrap_or_else(PoisonError::into_inner);
-        position(&all, session).map(|known| all[known].clone())
+        self.recordings.find(session)
     }
 
     /// Every session, oldest first.
     pub(super) fn list(&self) -> Vec<Arc<Recording>> {
-        self.recordings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.recordings.list()
     }
 
     pub(super) fn object(&self, name: &str) -> Option<Bytes> {
@@ -164,8 +154,10 @@ impl Recorder {
     }
 }
 
-fn position(all: &[Arc<Recording>], session: &str) -> Option<usize> {
-    all.iter().position(|recording| recording.info.borrow().session == session)
+impl Named for Recording {
+    fn is_named(&self, session: &str) -> bool {
+        self.info.borrow().session == session
+    }
 }
 
 #[cfg(test)]
