@@ -7,6 +7,9 @@
 pub mod backlog;
 pub mod budget;
 pub mod clock;
+#[cfg(test)]
+#[allow(dead_code, reason = "only its tests use it so far")]
+mod ledger;
 pub mod leftovers;
 pub mod means;
 pub mod onset;

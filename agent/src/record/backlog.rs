@@ -22,7 +22,7 @@ use queue::{Limits, Phase, Queue, Settled, Spill};
 pub(super) use turn::{Job, Source};
 
 /// Part of a share that is for buffers, not for segments.
-const RESERVE: u64 = 1 << 19;
+pub(super) const RESERVE: u64 = 1 << 19;
 /// Drops are reported as sums over this time.
 const REPORT: Duration = Duration::from_secs(60);
 

@@ -115,6 +115,17 @@ pub struct Stored {
     pub bytes: u64,
 }
 
+/// What the spool holds of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Nothing.
+    Nothing,
+    /// A beginning, which is a segment of its own after a crash.
+    Part,
+    /// All of it.
+    Whole(Stored),
+}
+
 /// An upload in flight, or not yet confirmed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pending {
