@@ -9,7 +9,7 @@ use super::*;
 use crate::cloud::dial::{self, Dial as _};
 use crate::cloud::login::Login;
 use crate::config::Config;
-use crate::record::service::{Deadlines, Http, Remote as _, Service};
+use crate::record::service::{Deadlines, Http, RecordingApi as _, Service};
 use crate::tlss::dial::{self as hosted, Dial as _};
 
 #[test]

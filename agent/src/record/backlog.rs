@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Segment;
 use super::budget::Share;
 use super::clock::Anchor;
-use super::spool::Shelf;
+use super::spool::SpoolSession;
 use crate::config::SpoolMode;
 pub use queue::Dropped;
 use queue::{Limits, Phase, Queue, Settled, Spill};
@@ -35,7 +35,7 @@ pub struct BacklogOptions {
     /// What is kept while the service wants nothing.
     pub prerecord: Duration,
     /// The session's part of the spool, and what goes there.
-    pub shelf: Option<(Shelf, SpoolMode)>,
+    pub shelf: Option<(SpoolSession, SpoolMode)>,
     /// The memory it may take.
     pub share: Option<Arc<Share>>,
     /// Dates the segments.
@@ -62,7 +62,7 @@ pub struct BacklogStats {
 /// The segments of one session. Shared by who records and who uploads.
 pub struct Backlog {
     name: String,
-    shelf: Option<(Shelf, SpoolMode)>,
+    shelf: Option<(SpoolSession, SpoolMode)>,
     share: Option<Arc<Share>>,
     anchor: Arc<Anchor>,
     state: Mutex<State>,

@@ -15,7 +15,7 @@ use super::backlog::{Backlog, BacklogOptions};
 use super::clock::Anchor;
 use super::means::Means;
 use super::service::{Service, callback_url};
-use super::spool::{Leftover, SessionHead, Shelf, Spool};
+use super::spool::{Leftover, SessionHead, Spool, SpoolSession};
 use super::upload::{self, UploadOptions};
 use crate::config;
 use crate::shutdown::Stop;
@@ -67,7 +67,7 @@ impl Leftovers {
     }
 
     /// What a session of this name left, for the recording that goes on with it.
-    pub async fn claim(&self, head: &SessionHead) -> Option<Shelf> {
+    pub async fn claim(&self, head: &SessionHead) -> Option<SpoolSession> {
         loop {
             let mut changed = pin!(self.0.changed.notified());
             changed.as_mut().enable();

@@ -52,7 +52,7 @@ fn puts(server: &Scripted) -> usize {
     server.seen().iter().filter(|seen| seen.op() == "PUT").count()
 }
 
-async fn empty(shelves: &[Shelf]) {
+async fn empty(shelves: &[SpoolSession]) {
     let all = || shelves.iter().all(|shelf| shelf.stored().is_empty());
     let wait = async {
         while !all() {

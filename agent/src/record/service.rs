@@ -26,7 +26,7 @@ const LONGEST_NAME: usize = 1024;
 
 /// Why a request came to nothing, by what helps. The text holds no query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ServiceError {
     /// No connection, or none that lived until the answer.
     #[error("{0}")]
     Transport(String),
@@ -67,9 +67,9 @@ pub struct Target {
 
 /// What an uploader asks of the other side.
 #[async_trait]
-pub trait Remote: Send + Sync {
+pub trait RecordingApi: Send + Sync {
     /// An address for a segment, or `None`: not now.
-    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, Fault>;
+    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError>;
     /// Sends a segment within `deadline`. `fresh`: over a connection of its own.
     async fn put(
         &self,
@@ -77,15 +77,15 @@ pub trait Remote: Send + Sync {
         body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), Fault>;
+    ) -> Result<(), ServiceError>;
     /// Confirms the last segment of a session.
-    async fn save(&self, name: &str) -> Result<(), Fault>;
+    async fn save(&self, name: &str) -> Result<(), ServiceError>;
     /// Takes a segment back that could not be uploaded.
-    async fn fail(&self, name: &str) -> Result<(), Fault>;
+    async fn fail(&self, name: &str) -> Result<(), ServiceError>;
     /// Reports segments that were dropped since the last report.
-    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), Fault>;
+    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError>;
     /// The service's clock, in seconds since 1970.
-    async fn current_time(&self) -> Result<f64, Fault>;
+    async fn current_time(&self) -> Result<f64, ServiceError>;
 }
 
 /// The service behind one `cbk_url`.
@@ -101,7 +101,11 @@ impl Service {
         Self { url, http }
     }
 
-    async fn call(&self, op: &str, fields: &[(&str, &str)]) -> Result<Map<String, Value>, Fault> {
+    async fn call(
+        &self,
+        op: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Map<String, Value>, ServiceError> {
         let form =
             Serializer::new(String::new()).append_pair("op", op).extend_pairs(fields).finish();
         let answer = self.http.post(&self.url, form).await?;
@@ -115,14 +119,14 @@ impl Service {
         }
     }
 
-    fn nonsense(&self, op: &str, what: &str) -> Fault {
-        Fault::Busy(format!("{}: op={op}: {what}", place(&self.url)))
+    fn nonsense(&self, op: &str, what: &str) -> ServiceError {
+        ServiceError::Busy(format!("{}: op={op}: {what}", place(&self.url)))
     }
 }
 
 #[async_trait]
-impl Remote for Service {
-    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, Fault> {
+impl RecordingApi for Service {
+    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError> {
         let (size, start) = (segment.size.to_string(), seconds(segment.start));
         let duration = seconds(micros(segment.duration));
         let mut fields = vec![
@@ -158,25 +162,26 @@ impl Remote for Service {
         body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), Fault> {
-        let url = address(uri, LONGEST_URI).map_err(|e| Fault::Refused(format!("uri {e}")))?;
+    ) -> Result<(), ServiceError> {
+        let url =
+            address(uri, LONGEST_URI).map_err(|e| ServiceError::Refused(format!("uri {e}")))?;
         self.http.put(&url, body, fresh, deadline).await
     }
 
-    async fn save(&self, name: &str) -> Result<(), Fault> {
+    async fn save(&self, name: &str) -> Result<(), ServiceError> {
         self.call("save", &[("name", name)]).await.map(drop)
     }
 
-    async fn fail(&self, name: &str) -> Result<(), Fault> {
+    async fn fail(&self, name: &str) -> Result<(), ServiceError> {
         self.call("fail", &[("name", name)]).await.map(drop)
     }
 
-    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), Fault> {
+    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError> {
         let (dropped, time) = (dropped.to_string(), seconds(micros(time)));
         self.call("stat", &[("dropped_nb", &dropped), ("dropped_time", &time)]).await.map(drop)
     }
 
-    async fn current_time(&self) -> Result<f64, Fault> {
+    async fn current_time(&self) -> Result<f64, ServiceError> {
         let answer = self.call("getcurrenttime", &[]).await?;
         let now = answer.get("currenttime").and_then(Value::as_f64);
         now.ok_or_else(|| self.nonsense("getcurrenttime", "currenttime is no number"))

@@ -17,7 +17,7 @@ use super::clock::Anchor;
 use super::means::Means;
 use super::recorder::{Outlet, Recorder};
 use super::service::Service;
-use super::spool::{Leftover, SegmentHead, SessionHead, Shelf, Spool, Writer};
+use super::spool::{Leftover, SegmentHead, SegmentWriter, SessionHead, Spool, SpoolSession};
 use super::upload::{self, UploadOptions};
 use super::{Segment, Start};
 use crate::config::SpoolMode;
@@ -158,12 +158,12 @@ pub async fn run(
 }
 
 /// A place in the spool: the one that the session had before, where it left something there.
-async fn shelf(spool: &Spool, means: &Means, head: &SessionHead) -> Shelf {
+async fn shelf(spool: &Spool, means: &Means, head: &SessionHead) -> SpoolSession {
     let left = means.leftovers.claim(head).await;
     left.unwrap_or_else(|| spool.shelf(head.clone()))
 }
 
-fn next_number(shelf: &Shelf) -> u64 {
+fn next_number(shelf: &SpoolSession) -> u64 {
     let stored = shelf.stored().last().map(|stored| stored.head.number);
     let pending = shelf.pending().map(|pending| pending.number);
     stored.max(pending).map_or(0, |number| number + 1)
@@ -181,8 +181,8 @@ async fn first_frame(input: &mut Subscription) -> Option<Arc<ivt_media::frame::F
 struct Queue {
     backlog: Arc<Backlog>,
     anchor: Arc<Anchor>,
-    shelf: Option<Shelf>,
-    writer: Option<Writer>,
+    shelf: Option<SpoolSession>,
+    writer: Option<SegmentWriter>,
 }
 
 impl Outlet for Queue {

@@ -1,7 +1,7 @@
 //! Segments on an SD card: a bounded store that survives crashes, power cuts and the card's loss.
 //!
 //! ```text
-//! Shelf, Writer ── jobs, bounded ──▶ Worker ──▶ Store ──▶ Disk        (one thread at a time)
+//! SpoolSession, SegmentWriter ── jobs, bounded ──▶ DiskThread ──▶ Store ──▶ Disk        (one thread at a time)
 //!      └────────── lists ──▶ Index ◀── says what is there ──┘
 //!
 //! dir/session-00000003/0000000000000017.seg     a segment: head, groups, end; see `format`
@@ -24,17 +24,17 @@
 //!    open: the card may be taken out, and another put in.
 //! 8. Files that this did not name, links, and files of newer versions are never touched.
 
+mod card;
 mod disk;
 mod drafts;
 mod files;
 mod format;
 mod index;
 mod names;
-mod room;
 mod scan;
-mod shelf;
+mod session;
 mod store;
-mod worker;
+mod writer;
 
 #[cfg(test)]
 mod crash_tests;
@@ -58,18 +58,18 @@ use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 
-pub use self::shelf::{Reader, Shelf, Writer};
-pub use self::worker::BYTES as QUEUE_BYTES;
+pub use self::session::{SegmentReader, SegmentWriter, SpoolSession};
+pub use self::writer::BYTES as QUEUE_BYTES;
 
-use self::disk::{Card, Disk};
+use self::disk::{Disk, SystemDisk};
 use self::index::Index;
 use self::store::Store;
-use self::worker::Worker;
+use self::writer::DiskThread;
 
 /// The store of all sessions. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Spool {
-    worker: Arc<Worker>,
+    worker: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
 }
 
@@ -79,7 +79,7 @@ pub struct Leftover {
     /// Whose it is.
     pub head: SessionHead,
     /// Its part of the spool.
-    pub shelf: Shelf,
+    pub shelf: SpoolSession,
 }
 
 /// A recording session, so far as its segments need it after a crash.
@@ -181,7 +181,7 @@ pub enum SpoolError {
     #[error("the spool has no segment {0}")]
     Missing(u64),
     /// It was cut to its last complete group, or removed when it has none: ask
-    /// [`Shelf::stored`] again.
+    /// [`SpoolSession::stored`] again.
     #[error("segment {0} was damaged on the disk, and is cut to what can be read")]
     Damaged(u64),
     /// A name or URL of more than 64 KiB.
@@ -193,7 +193,7 @@ impl Spool {
     /// Opens the spool in `dir`, which is made in its parent when missing, and repairs what a crash
     /// left. `limit` is in bytes, over all sessions. Runs in a tokio runtime.
     pub async fn open(dir: PathBuf, limit: u64) -> Result<(Self, Vec<Leftover>), SpoolError> {
-        Self::open_on(Box::new(Card), dir, limit).await
+        Self::open_on(Box::new(SystemDisk), dir, limit).await
     }
 
     async fn open_on(
@@ -203,7 +203,7 @@ impl Spool {
     ) -> Result<(Self, Vec<Leftover>), SpoolError> {
         let open = spawn_blocking(move || Store::open(dir, limit, disk));
         let store = open.await.unwrap_or(Err(SpoolError::Stalled))?;
-        let spool = Self { index: store.index(), worker: Worker::new(store) };
+        let spool = Self { index: store.index(), worker: DiskThread::new(store) };
         let sessions = spool.index.lock().unwrap_or_else(PoisonError::into_inner).heads();
         let leftover = |(id, head)| Leftover { head, shelf: spool.held(id) };
         let leftovers = sessions.into_iter().map(leftover).collect();
@@ -211,7 +211,7 @@ impl Spool {
     }
 
     /// A session's part. Its folder is made at the first write.
-    pub fn shelf(&self, head: SessionHead) -> Shelf {
+    pub fn shelf(&self, head: SessionHead) -> SpoolSession {
         let id = self.index.lock().unwrap_or_else(PoisonError::into_inner).begin(head);
         self.held(id)
     }
@@ -222,8 +222,8 @@ impl Spool {
         Stats { healthy: stats.healthy && !self.worker.stalled(), ..stats }
     }
 
-    fn held(&self, id: u64) -> Shelf {
-        Shelf::new(Arc::clone(&self.worker), Arc::clone(&self.index), id)
+    fn held(&self, id: u64) -> SpoolSession {
+        SpoolSession::new(Arc::clone(&self.worker), Arc::clone(&self.index), id)
     }
 }
 

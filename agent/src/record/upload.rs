@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout_at};
 
 use super::backlog::{Backlog, Job, Source};
-use super::service::{Fault, Remote};
+use super::service::{RecordingApi, ServiceError};
 use crate::backoff::{self, Backoff};
 use pending::forget_pending;
 use tries::{Step, Tries, Verdict};
@@ -55,7 +55,7 @@ impl Default for UploadOptions {
 /// shelf is empty then; what is left there is for another run with the same shelf.
 pub async fn run(
     backlog: &Arc<Backlog>,
-    remote: impl Remote,
+    remote: impl RecordingApi,
     options: UploadOptions,
     rng: StdRng,
 ) -> bool {
@@ -92,7 +92,7 @@ pub async fn run(
 /// The agent ends, and no `run` uses this backlog any more: stores what waits as far as there is a
 /// spool, and confirms what is uploaded; neither has to wait for the other. What is lost is told,
 /// as far as there is time.
-pub async fn leave(backlog: &Arc<Backlog>, remote: &impl Remote) {
+pub async fn leave(backlog: &Arc<Backlog>, remote: &impl RecordingApi) {
     let end = Instant::now() + PARTING;
     let confirm = async {
         if let Some(name) = backlog.unconfirmed()
@@ -147,12 +147,12 @@ enum Outcome {
     NotNow,
     /// It has had to make room, or is gone from the disk.
     Gone,
-    Failed(Step, Fault),
+    Failed(Step, ServiceError),
     /// The disk does not give it.
     Unreadable(String),
 }
 
-impl<R: Remote> Uploader<R> {
+impl<R: RecordingApi> Uploader<R> {
     async fn drain(&mut self) -> Result<(), GivenUp> {
         self.repeat_pending().await?;
         while let Some(job) = self.next().await {
@@ -198,7 +198,7 @@ impl<R: Remote> Uploader<R> {
         self.backlog.uploaded(job.number, job.source, name);
         self.previous = Some((job.number, job.source));
         self.works();
-        if job.source == Source::Shelf {
+        if job.source == Source::SpoolSession {
             self.shelf_works();
         }
         self.accepted();
@@ -214,11 +214,13 @@ impl<R: Remote> Uploader<R> {
     }
 
     /// The same, when the service can at this moment; otherwise returns why not.
-    async fn save_once(&mut self) -> Option<Fault> {
+    async fn save_once(&mut self) -> Option<ServiceError> {
         let name = self.backlog.unconfirmed()?;
         match self.remote.save(&name).await {
             Ok(()) => self.works(),
-            Err(fault @ (Fault::Transport(_) | Fault::Busy(_))) => return Some(fault),
+            Err(fault @ (ServiceError::Transport(_) | ServiceError::Busy(_))) => {
+                return Some(fault);
+            }
             Err(fault) => {
                 let session = self.backlog.name();
                 log::warn!("{session}: the last segment is not confirmed: {fault}");
@@ -232,15 +234,15 @@ impl<R: Remote> Uploader<R> {
 
 /// Tells the service what it has not been told of. Where its answer is lost, it is told again: better
 /// twice than never. A service that does not want to know is not asked again.
-async fn report_drops(backlog: &Backlog, remote: &impl Remote) {
+async fn report_drops(backlog: &Backlog, remote: &impl RecordingApi) {
     let dropped = backlog.unreported();
     if dropped.number == 0 {
         return;
     }
     match remote.stat(dropped.number, dropped.time).await {
         Ok(()) => backlog.reported(dropped),
-        Err(Fault::Expired(_) | Fault::Refused(_)) => backlog.keep_drops(),
-        Err(Fault::Transport(_) | Fault::Busy(_)) => {}
+        Err(ServiceError::Expired(_) | ServiceError::Refused(_)) => backlog.keep_drops(),
+        Err(ServiceError::Transport(_) | ServiceError::Busy(_)) => {}
     }
 }
 

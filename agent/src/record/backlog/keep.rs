@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::Backlog;
 use super::queue::Phase;
 use crate::record::Segment;
-use crate::record::spool::{SegmentHead, Shelf};
+use crate::record::spool::{SegmentHead, SpoolSession};
 
 /// How long others wait for memory while the disk takes what is in it.
 const STORING: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ impl Backlog {
     /// Writes a segment to the shelf.
     pub(super) async fn put_away(
         &self,
-        shelf: &Shelf,
+        shelf: &SpoolSession,
         segment: &Segment,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let date = self.anchor.unix_micros(segment.start);

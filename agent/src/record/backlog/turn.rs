@@ -12,13 +12,13 @@ use super::queue::Phase;
 use super::{Backlog, Dropped, State};
 use crate::record::Start;
 use crate::record::clock::Anchor;
-use crate::record::spool::{Shelf, Stored};
+use crate::record::spool::{SpoolSession, Stored};
 
 /// Where a segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Memory,
-    Shelf,
+    SpoolSession,
 }
 
 /// A segment whose turn it is.
@@ -50,7 +50,7 @@ impl Backlog {
         &self.anchor
     }
 
-    pub(crate) fn shelf(&self) -> Option<&Shelf> {
+    pub(crate) fn shelf(&self) -> Option<&SpoolSession> {
         self.shelf.as_ref().map(|(shelf, _)| shelf)
     }
 
@@ -192,7 +192,7 @@ impl Backlog {
     /// The shelf does not give a segment: nothing of it is offered for so long.
     pub(crate) fn leave_shelf(&self, time: Duration) {
         let state = &mut *self.lock();
-        state.last = Some(Source::Shelf);
+        state.last = Some(Source::SpoolSession);
         state.left_alone = Some(Instant::now() + time);
     }
 
@@ -269,7 +269,7 @@ impl Job {
             duration: stored.duration,
             discontinuity: stored.head.discontinuity,
             bytes: stored.bytes,
-            source: Source::Shelf,
+            source: Source::SpoolSession,
             alone: false,
         }
     }

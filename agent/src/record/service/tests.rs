@@ -67,15 +67,15 @@ enum Class {
 }
 
 /// The class of a fault whose text says where and nothing secret.
-fn class(fault: &Fault) -> Class {
+fn class(fault: &ServiceError) -> Class {
     let text = fault.to_string();
     assert!(!text.contains("geheim"), "{text}");
     assert!(text.contains("http://127.0.0.1:"), "{text}");
     match fault {
-        Fault::Transport(_) => Class::Transport,
-        Fault::Busy(_) => Class::Busy,
-        Fault::Expired(_) => Class::Expired,
-        Fault::Refused(_) => Class::Refused,
+        ServiceError::Transport(_) => Class::Transport,
+        ServiceError::Busy(_) => Class::Busy,
+        ServiceError::Expired(_) => Class::Expired,
+        ServiceError::Refused(_) => Class::Refused,
     }
 }
 
@@ -311,7 +311,10 @@ async fn a_certificate_from_nowhere_is_not_trusted() -> Result<(), Box<dyn Error
     std::fs::write(file.path(), other.cert.pem())?;
     let wary = Http::new(Trust::new(Some(file.path().into()))?, Deadlines::default());
     let fault = Service::new(wary, url).save("n").await.unwrap_err();
-    assert!(matches!(&fault, Fault::Transport(text) if text.contains("certificate")), "{fault}");
+    assert!(
+        matches!(&fault, ServiceError::Transport(text) if text.contains("certificate")),
+        "{fault}"
+    );
     Ok(())
 }
 

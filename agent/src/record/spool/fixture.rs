@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::disk::{Card, Disk, OpenFile};
+use super::disk::{Disk, OpenFile, SystemDisk};
 use super::format::{self, Payload};
 use super::store::Store;
 use super::{Pending, SegmentHead, SessionHead};
@@ -92,26 +92,26 @@ impl Disk for TestDisk {
             return Err(ErrorKind::AlreadyExists.into());
         }
         self.note(Op::MakeDir(path.to_owned()))?;
-        Card.make_dir(path)
+        SystemDisk.make_dir(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<OpenFile> {
         self.note(Op::Create(path.to_owned()))?;
-        Card.create(path)
+        SystemDisk.create(path)
     }
 
     fn edit(&self, path: &Path) -> io::Result<OpenFile> {
-        Card.edit(path)
+        SystemDisk.edit(path)
     }
 
     fn write(&self, file: &OpenFile, bytes: &[u8], at: u64) -> io::Result<()> {
         self.note(Op::Write(file.path.clone(), at, bytes.to_vec()))?;
-        Card.write(file, bytes, at)
+        SystemDisk.write(file, bytes, at)
     }
 
     fn cut(&self, file: &OpenFile, length: u64) -> io::Result<()> {
         self.note(Op::Cut(file.path.clone(), length))?;
-        Card.cut(file, length)
+        SystemDisk.cut(file, length)
     }
 
     fn sync(&self, file: &OpenFile) -> io::Result<()> {
@@ -124,17 +124,17 @@ impl Disk for TestDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.note(Op::Rename(from.to_owned(), to.to_owned()))?;
-        Card.rename(from, to)
+        SystemDisk.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.note(Op::Remove(path.to_owned()))?;
-        Card.remove(path)
+        SystemDisk.remove(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         self.note(Op::RemoveDir(path.to_owned()))?;
-        Card.remove_dir(path)
+        SystemDisk.remove_dir(path)
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tempfile::tempdir;
 use tokio::time::{advance, sleep, timeout};
 
+use super::card::{REST, device, mount_point};
 use super::fixture::{TestDisk, group, second, segment, session};
-use super::room::{REST, device, mount_point};
 use super::*;
 
 const LIMIT: u64 = 1 << 20;
@@ -17,7 +17,7 @@ async fn open(disk: &TestDisk, root: &Path) -> (Spool, Vec<Leftover>) {
     Spool::open_on(Box::new(disk.clone()), root.to_owned(), LIMIT).await.unwrap()
 }
 
-async fn store(shelf: &Shelf, number: u64) -> Result<Stored, SpoolError> {
+async fn store(shelf: &SpoolSession, number: u64) -> Result<Stored, SpoolError> {
     shelf.store(segment(number), second(), group(number as u8, 1).into()).await
 }
 

@@ -6,11 +6,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use super::card::is_full;
 use super::disk::Disk;
 use super::files::failed;
 use super::format::{self, Contents, DONE, Found};
 use super::index::{Entry, MAX_FILES, State};
-use super::room::is_full;
 use super::store::Store;
 use super::{SpoolError, names};
 

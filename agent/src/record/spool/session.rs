@@ -10,19 +10,19 @@ use bytes::Bytes;
 
 use super::format::{self, Payload};
 use super::index::{Entry, Index};
-use super::worker::Worker;
+use super::writer::DiskThread;
 use super::{Pending, SegmentHead, SpoolError, Stored};
 
 /// One session's part of the spool. Clones are the same part.
 #[derive(Clone, Debug)]
-pub struct Shelf {
+pub struct SpoolSession {
     part: Arc<Part>,
 }
 
 /// Writes a segment while it is recorded. Dropped unfinished, its synced groups are recovered when
 /// the spool is opened next.
 #[derive(Debug)]
-pub struct Writer {
+pub struct SegmentWriter {
     part: Arc<Part>,
     head: SegmentHead,
     /// From the first group to the last.
@@ -33,7 +33,7 @@ pub struct Writer {
 
 /// A stored segment, piece by piece. Holds 64 KiB.
 #[derive(Debug)]
-pub struct Reader {
+pub struct SegmentReader {
     part: Arc<Part>,
     number: u64,
     /// `None` while a piece is read.
@@ -42,7 +42,7 @@ pub struct Reader {
 
 #[derive(Debug)]
 struct Part {
-    worker: Arc<Worker>,
+    worker: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
     id: u64,
 }
@@ -54,15 +54,15 @@ struct Draft {
     number: u64,
 }
 
-impl Shelf {
-    pub(super) fn new(worker: Arc<Worker>, index: Arc<Mutex<Index>>, id: u64) -> Self {
+impl SpoolSession {
+    pub(super) fn new(worker: Arc<DiskThread>, index: Arc<Mutex<Index>>, id: u64) -> Self {
         Self { part: Arc::new(Part { worker, index, id }) }
     }
 
     /// Begins to write a segment. Nothing is written before its first group.
-    pub fn begin(&self, head: SegmentHead) -> Writer {
+    pub fn begin(&self, head: SegmentHead) -> SegmentWriter {
         let (part, broken) = (Arc::clone(&self.part), Arc::default());
-        Writer { part, head, draft: None, over: false, broken }
+        SegmentWriter { part, head, draft: None, over: false, broken }
     }
 
     /// Writes a whole segment. One that is complete already is not written again.
@@ -98,14 +98,14 @@ impl Shelf {
 
     /// The same without having it in memory. It is checked before this returns; where it is
     /// damaged, what can be read of it is in the spool afterwards.
-    pub async fn reader(&self, number: u64) -> Result<Reader, SpoolError> {
+    pub async fn reader(&self, number: u64) -> Result<SegmentReader, SpoolError> {
         let part = Arc::clone(&self.part);
         let worker = &self.part.worker;
         let open = worker.request(move |store| store.open_segment(part.id, number));
         let (file, entry) = open.await?;
         let part = Arc::clone(&self.part);
         if let Some(payload) = worker.read(move || check(file, &entry)).await? {
-            return Ok(Reader { part, number, payload: Some(payload) });
+            return Ok(SegmentReader { part, number, payload: Some(payload) });
         }
         worker.request(move |store| store.repair(part.id, number)).await?;
         Err(SpoolError::Damaged(number))
@@ -162,7 +162,7 @@ impl Shelf {
     }
 }
 
-impl Writer {
+impl SegmentWriter {
     /// Adds a key-frame group. Never waits: when the disk is too slow or fails, the segment stays
     /// in memory only.
     pub fn append(&mut self, chunks: Vec<Bytes>, duration: Duration) {
@@ -190,7 +190,7 @@ impl Writer {
         });
     }
 
-    /// The segment is complete. [`Shelf::stored`] lists it once it is written.
+    /// The segment is complete. [`SpoolSession::stored`] lists it once it is written.
     pub fn finish(mut self) {
         if self.broken.load(Ordering::Relaxed) {
             return;
@@ -226,13 +226,13 @@ impl Drop for Draft {
     }
 }
 
-impl Drop for Writer {
+impl Drop for SegmentWriter {
     fn drop(&mut self) {
         self.abandon();
     }
 }
 
-impl Reader {
+impl SegmentReader {
     /// The next piece; `None` at the end. A call that was dropped half-way ends the reading with
     /// an error.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, SpoolError> {

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 #[cfg(test)]
 use super::Pending;
+use super::card::{device, mount_point};
 use super::disk::{Disk, OpenFile};
 use super::files::failed;
 use super::format;
 use super::index::{Entry, Index, State};
-use super::room::{device, mount_point};
 use super::{SegmentHead, SpoolError, Stored, names};
 
 /// Owns the files. What they are stands in `index`, which others may read meanwhile.

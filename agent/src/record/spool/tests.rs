@@ -5,8 +5,8 @@ use bytes::Bytes;
 use tempfile::tempdir;
 use tokio::time::{Instant, advance};
 
+use super::card::REST;
 use super::fixture::{TestDisk, group, pending, second, segment, session, size};
-use super::room::REST;
 use super::*;
 
 const LIMIT: u64 = 1 << 30;
@@ -21,16 +21,16 @@ async fn open_on(disk: &TestDisk, root: &Path, limit: u64) -> Spool {
 }
 
 /// Returns when all that was asked of the spool is done.
-async fn settle(shelf: &Shelf) {
+async fn settle(shelf: &SpoolSession) {
     shelf.close().await.unwrap();
 }
 
-fn numbers(shelf: &Shelf) -> Vec<u64> {
+fn numbers(shelf: &SpoolSession) -> Vec<u64> {
     shelf.stored().iter().map(|stored| stored.head.number).collect()
 }
 
 /// Writes a segment of one group of 188 bytes a piece.
-async fn store(shelf: &Shelf, number: u64, pieces: usize) -> Result<Stored, SpoolError> {
+async fn store(shelf: &SpoolSession, number: u64, pieces: usize) -> Result<Stored, SpoolError> {
     shelf.store(segment(number), second(), group(number as u8, pieces).into()).await
 }
 
@@ -349,7 +349,8 @@ async fn a_disk_that_hangs_keeps_nobody_waiting() {
 #[tokio::test(start_paused = true)]
 async fn a_read_that_hangs_holds_one_thread_however_often_it_is_tried() {
     let dir = tempdir().unwrap();
-    let worker = Worker::new(Store::open(dir.path().into(), LIMIT, Box::new(Card)).unwrap());
+    let worker =
+        DiskThread::new(Store::open(dir.path().into(), LIMIT, Box::new(SystemDisk)).unwrap());
     let (release, hung) = std::sync::mpsc::channel::<()>();
     let (reader, begun) = (Arc::clone(&worker), Arc::new(Mutex::new(0)));
     let counted = Arc::clone(&begun);

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type Job = Box<dyn FnOnce(&mut Store) + Send>;
 
 /// Does one job after the other. It occupies a thread of the runtime's while there are any.
-pub struct Worker {
+pub struct DiskThread {
     store: Mutex<Store>,
     queue: Mutex<Queue>,
     jobs: Arc<Semaphore>,
@@ -49,7 +49,7 @@ pub struct Place(
     #[expect(dead_code, reason = "held until the job is done")] Vec<OwnedSemaphorePermit>,
 );
 
-impl Worker {
+impl DiskThread {
     /// In the runtime that runs this.
     pub fn new(store: Store) -> Arc<Self> {
         Arc::new(Self {
@@ -194,8 +194,8 @@ impl Worker {
     }
 }
 
-impl fmt::Debug for Worker {
+impl fmt::Debug for DiskThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").finish_non_exhaustive()
+        f.debug_struct("DiskThread").finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use crate::config::SpoolMode;
 use crate::record::backlog::BacklogOptions;
 use crate::record::clock::Anchor;
 use crate::record::service::Announcement;
-use crate::record::spool::{Pending, SegmentHead, SessionHead, Shelf, Spool};
+use crate::record::spool::{Pending, SegmentHead, SessionHead, Spool, SpoolSession};
 use crate::record::{Segment, Start};
 
 pub(super) const LENGTH: Duration = Duration::from_millis(60);
@@ -26,7 +26,7 @@ pub(super) const PATIENT: Duration = Duration::from_secs(180);
 /// A card, and a session's part of it.
 pub(super) struct Card {
     pub(super) dir: TempDir,
-    pub(super) shelf: Shelf,
+    pub(super) shelf: SpoolSession,
 }
 
 impl Card {
@@ -162,6 +162,6 @@ pub(super) fn switched(up: &Arc<AtomicBool>) -> Fake {
     let up = Arc::clone(up);
     Fake::new(move |_| match up.load(Ordering::Relaxed) {
         true => Answer::Good,
-        false => Answer::Bad(Fault::Transport("cut".into())),
+        false => Answer::Bad(ServiceError::Transport("cut".into())),
     })
 }

@@ -42,7 +42,7 @@ async fn busiest(outage: u64) -> usize {
     let there = Arc::clone(&up);
     let fake = Fake::new(move |_| match there.load(Ordering::Relaxed) {
         true => Answer::Good,
-        false => Answer::Bad(Fault::Transport("cut".into())),
+        false => Answer::Bad(ServiceError::Transport("cut".into())),
     });
     let backlogs: Vec<_> = (0..CHANNELS).map(|_| backlog()).collect();
     let (mut uploads, back) = (JoinSet::new(), Instant::now() + LENGTH * outage as u32);

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::{GivenUp, Tries, Uploader};
 use crate::backoff::{self, Backoff};
 use crate::record::backlog::{Job, Source};
-use crate::record::service::{Fault, Remote};
+use crate::record::service::{RecordingApi, ServiceError};
 
 /// The service is asked for the time no more often than this, and our own clock looked at.
 const ASK_TIME: Duration = Duration::from_secs(30);
@@ -21,7 +21,7 @@ const REFUSALS: u32 = 3;
 /// Delays are never shorter than this, however short the segments.
 const BREATH: Duration = Duration::from_millis(50);
 
-impl<R: Remote> Uploader<R> {
+impl<R: RecordingApi> Uploader<R> {
     /// The date of a segment, with the service's help where our clock was never set.
     pub(super) async fn date(&mut self, job: &Job) -> Result<i64, GivenUp> {
         loop {
@@ -37,7 +37,7 @@ impl<R: Remote> Uploader<R> {
                 if self.backlog.anchor().unix_micros(job.start).is_some() {
                     continue;
                 }
-                self.fails(&Fault::Busy("neither we nor the service know the date".into()))?;
+                self.fails(&ServiceError::Busy("neither we nor the service know the date".into()))?;
             }
             sleep(LOOK_AT_CLOCK).await;
         }
@@ -46,9 +46,9 @@ impl<R: Remote> Uploader<R> {
     /// The service has said "not now".
     pub(super) async fn declined(&mut self, job: &Job) -> Result<(), GivenUp> {
         self.backlog.decline();
-        let wanted = self.backlog.begun() || job.source == Source::Shelf;
+        let wanted = self.backlog.begun() || job.source == Source::SpoolSession;
         if self.backlog.closed().is_some() && wanted {
-            self.fails(&Fault::Busy("the service takes no segments at the moment".into()))?;
+            self.fails(&ServiceError::Busy("the service takes no segments at the moment".into()))?;
             self.rest(job.duration).await;
         }
         Ok(())
@@ -64,7 +64,7 @@ impl<R: Remote> Uploader<R> {
     }
 
     /// Something failed.
-    pub(super) fn fails(&mut self, fault: &Fault) -> Result<(), GivenUp> {
+    pub(super) fn fails(&mut self, fault: &ServiceError) -> Result<(), GivenUp> {
         let now = Instant::now();
         self.behind = true;
         if self.failing.is_none() {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{GivenUp, Outcome, Uploader};
 use crate::record::backlog::{Backlog, Job};
-use crate::record::service::{Fault, Remote};
+use crate::record::service::{RecordingApi, ServiceError};
 use crate::record::spool::Pending;
 
 /// A store that answers, but not for now, is asked again so often, and a service that cannot take a name back.
@@ -14,7 +14,7 @@ const BUSY: u32 = 20;
 /// Silent attempts after which an address is given up, the last of them after the service had answered.
 const SILENT: u32 = 2;
 
-impl<R: Remote> Uploader<R> {
+impl<R: RecordingApi> Uploader<R> {
     /// What a crash left half-way is sent to the same address again: should it have arrived, it is
     /// not there twice. An address that is no good is given up soon, for others wait behind it; but
     /// only a service that answers tells it from a network that is down, as it is after a power cut.
@@ -40,17 +40,20 @@ impl<R: Remote> Uploader<R> {
                     self.uploaded(&job, name);
                     return Ok(());
                 }
-                Err(Outcome::Failed(_, fault @ Fault::Transport(_))) => {
+                Err(Outcome::Failed(_, fault @ ServiceError::Transport(_))) => {
                     self.fails(&fault)?;
                     silent += 1;
                     if silent < SILENT || !mem::take(&mut heard) {
                         let asked = self.remote.current_time().await;
-                        heard = !matches!(asked, Err(Fault::Transport(_) | Fault::Busy(_)));
+                        heard = !matches!(
+                            asked,
+                            Err(ServiceError::Transport(_) | ServiceError::Busy(_))
+                        );
                         self.rest(job.duration).await;
                         continue;
                     }
                 }
-                Err(Outcome::Failed(_, fault @ Fault::Busy(_))) => {
+                Err(Outcome::Failed(_, fault @ ServiceError::Busy(_))) => {
                     self.fails(&fault)?;
                     busy += 1;
                     if busy < BUSY {
@@ -61,10 +64,10 @@ impl<R: Remote> Uploader<R> {
                 Err(_) => {}
             }
             match self.remote.fail(&name).await {
-                Ok(()) | Err(Fault::Expired(_) | Fault::Refused(_)) => break,
-                Err(Fault::Busy(_)) if unheard == BUSY => break,
+                Ok(()) | Err(ServiceError::Expired(_) | ServiceError::Refused(_)) => break,
+                Err(ServiceError::Busy(_)) if unheard == BUSY => break,
                 Err(fault) => {
-                    unheard += u32::from(matches!(fault, Fault::Busy(_)));
+                    unheard += u32::from(matches!(fault, ServiceError::Busy(_)));
                     self.fails(&fault)?;
                     self.rest(job.duration).await;
                 }

@@ -122,7 +122,7 @@ async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
     card.store(4..6).await;
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
-        Call::Put { name, .. } if name == "old" => Answer::Bad(Fault::Expired("403".into())),
+        Call::Put { name, .. } if name == "old" => Answer::Bad(ServiceError::Expired("403".into())),
         _ => Answer::Good,
     });
     finished(start(&card.leftover(), &fake)).await;
@@ -139,7 +139,7 @@ async fn an_address_that_is_dead_keeps_nobody_waiting() {
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
         Call::Put { name, .. } if name == "old" => {
-            Answer::Bad(Fault::Transport("no such host".into()))
+            Answer::Bad(ServiceError::Transport("no such host".into()))
         }
         _ => Answer::Good,
     });
@@ -164,7 +164,7 @@ async fn a_store_that_is_busy_costs_no_name() {
     let asked = AtomicUsize::new(0);
     let fake = first.again(move |call| match call {
         Call::Put { name, .. } if name == "n0" && asked.fetch_add(1, Ordering::Relaxed) < 4 => {
-            Answer::Bad(Fault::Busy("503".into()))
+            Answer::Bad(ServiceError::Busy("503".into()))
         }
         _ => Answer::Good,
     });
@@ -178,7 +178,7 @@ async fn a_store_that_is_busy_costs_no_name() {
 
 #[tokio::test]
 async fn a_network_that_comes_up_late_costs_no_name() {
-    let faults = [Fault::Transport("no route".into()), Fault::Busy("503".into())];
+    let faults = [ServiceError::Transport("no route".into()), ServiceError::Busy("503".into())];
     let outages = faults.iter().flat_map(|fault| (1..12).map(move |calls| (fault, calls)));
     for (fault, calls) in outages {
         let fault = fault.clone();
@@ -212,7 +212,7 @@ async fn a_service_that_cannot_take_a_name_back_keeps_nobody_waiting_for_ever() 
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
         Call::Put { name, .. } | Call::Fail(name) if name == "old" => {
-            Answer::Bad(Fault::Busy("500".into()))
+            Answer::Bad(ServiceError::Busy("500".into()))
         }
         _ => Answer::Good,
     });
@@ -328,7 +328,7 @@ async fn a_left_segment_that_is_not_wanted_now_is_asked_for_again() {
 async fn what_is_left_is_uploaded_by_a_later_run_with_the_same_shelf() {
     let card = Card::new().await;
     card.store(0..3).await;
-    let down = || Answer::Bad(Fault::Transport("cut".into()));
+    let down = || Answer::Bad(ServiceError::Transport("cut".into()));
     // The first goes; then nothing does, not even its confirmation.
     let fake = Fake::new(move |call| match call {
         Call::Create(a) if a.start == date(0) => Answer::Good,

@@ -92,7 +92,7 @@ fn good() -> Fake {
 }
 
 /// Answers the first requests that `which` wants with faults.
-fn failing(times: usize, fault: Fault, which: fn(&Call) -> bool) -> Fake {
+fn failing(times: usize, fault: ServiceError, which: fn(&Call) -> bool) -> Fake {
     let left = AtomicUsize::new(times);
     Fake::new(move |call| {
         let fails = which(call)
@@ -111,20 +111,20 @@ fn is_put(call: &Call) -> bool {
     matches!(call, Call::Put { .. })
 }
 
-fn transport() -> Fault {
-    Fault::Transport("cut".into())
+fn transport() -> ServiceError {
+    ServiceError::Transport("cut".into())
 }
 
-fn busy() -> Fault {
-    Fault::Busy("503".into())
+fn busy() -> ServiceError {
+    ServiceError::Busy("503".into())
 }
 
-fn expired() -> Fault {
-    Fault::Expired("403".into())
+fn expired() -> ServiceError {
+    ServiceError::Expired("403".into())
 }
 
-fn refused() -> Fault {
-    Fault::Refused("400".into())
+fn refused() -> ServiceError {
+    ServiceError::Refused("400".into())
 }
 
 /// What a session of two segments asks for.
@@ -467,7 +467,7 @@ async fn what_drains_makes_room_for_a_new_session_oldest_first() {
     // Beside the segments there are half a megabyte of buffers in each share.
     let budget = Budget::new((1 << 20) + 10 * size);
     let share = Some(Arc::new(budget.share((1 << 19) + 10 * size, None).unwrap()));
-    let fake = failing(5, Fault::Busy("503".into()), is_create);
+    let fake = failing(5, ServiceError::Busy("503".into()), is_create);
     let backlog = Backlog::new(BacklogOptions { share, ..options(10) });
     (0..8).for_each(|number| backlog.push(segment(number)));
     backlog.close();
@@ -489,7 +489,7 @@ async fn what_is_lost_at_the_end_is_told_to_the_service() {
 
     // It gives no addresses any more, but it is there.
     let fake = Fake::new(|call| match call {
-        Call::Create(_) => Answer::Bad(Fault::Busy("503".into())),
+        Call::Create(_) => Answer::Bad(ServiceError::Busy("503".into())),
         _ => Answer::Good,
     });
     let backlog = self::backlog(4);

@@ -13,7 +13,7 @@ use super::tries::Step;
 use super::{BACKFILL, CALM, HASTE, Outcome, UPLOAD_AT_LEAST, Uploader};
 use crate::record::backlog::{Job, Source};
 use crate::record::pace::{Pace, paced};
-use crate::record::service::{Announcement, Body, Fault, Remote, Target};
+use crate::record::service::{Announcement, Body, RecordingApi, ServiceError, Target};
 use crate::record::spool::SpoolError;
 
 type Memory = Option<Arc<[Bytes]>>;
@@ -25,7 +25,7 @@ pub(super) struct Content {
     broken: Arc<AtomicBool>,
 }
 
-impl<R: Remote> Uploader<R> {
+impl<R: RecordingApi> Uploader<R> {
     pub(super) async fn attempt(&self, job: &Job, start: i64) -> Outcome {
         let outcome = match self.transfer(job, start).await {
             Ok(name) => return Outcome::Uploaded(name),
@@ -40,7 +40,7 @@ impl<R: Remote> Uploader<R> {
     async fn transfer(&self, job: &Job, start: i64) -> Result<String, Outcome> {
         let begun = Instant::now();
         let memory = match job.source {
-            Source::Shelf => None,
+            Source::SpoolSession => None,
             Source::Memory => Some(self.backlog.take(job.number).ok_or(Outcome::Gone)?),
         };
         // Before the service is asked: it cannot help what ails the disk.
@@ -48,7 +48,7 @@ impl<R: Remote> Uploader<R> {
         let Target { name, uri } = self.create(job, start).await?;
         let spooled = self.note_pending(job, &name, &uri).await;
         let mut sent = self.put(job, content, &uri, false, begun).await;
-        if let Err(Outcome::Failed(_, Fault::Transport(_) | Fault::Busy(_))) = sent {
+        if let Err(Outcome::Failed(_, ServiceError::Transport(_) | ServiceError::Busy(_))) = sent {
             // Object stores fail good uploads now and then.
             sent = match self.content(job, memory).await {
                 Ok(content) => self.put(job, content, &uri, true, Instant::now()).await,
@@ -123,7 +123,7 @@ impl<R: Remote> Uploader<R> {
     ) -> Result<(), Outcome> {
         let (backlog, source, behind) = (Arc::clone(&self.backlog), job.source, self.behind);
         let share = move || match source {
-            Source::Shelf => BACKFILL,
+            Source::SpoolSession => BACKFILL,
             Source::Memory if behind || backlog.waiting() > 1 => HASTE,
             Source::Memory => CALM,
         };

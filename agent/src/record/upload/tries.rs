@@ -1,6 +1,6 @@
 //! What to do about a segment that could not be uploaded. Pure.
 
-use crate::record::service::Fault;
+use crate::record::service::ServiceError;
 
 /// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ impl Tries {
 
     /// A peer that is not there, or has no time, is asked for ever; one that does not want the
     /// segment once more.
-    pub(super) fn judge(&mut self, step: Step, fault: &Fault) -> Verdict {
-        if matches!(fault, Fault::Transport(_) | Fault::Busy(_)) {
+    pub(super) fn judge(&mut self, step: Step, fault: &ServiceError) -> Verdict {
+        if matches!(fault, ServiceError::Transport(_) | ServiceError::Busy(_)) {
             return Verdict::Later;
         }
         let (refusals, again) = match step {
@@ -66,17 +66,17 @@ mod tests {
         let mut tries = Tries::default();
         assert!(tries.is_new(0));
         for step in [Step::Create, Step::Put] {
-            for fault in [Fault::Transport(text()), Fault::Busy(text())] {
+            for fault in [ServiceError::Transport(text()), ServiceError::Busy(text())] {
                 for _ in 0..100 {
                     assert_eq!(tries.judge(step, &fault), Verdict::Later);
                 }
             }
         }
-        for fault in [Fault::Expired(text()), Fault::Refused(text())] {
+        for fault in [ServiceError::Expired(text()), ServiceError::Refused(text())] {
             for (step, first) in [(Step::Create, Verdict::Later), (Step::Put, Verdict::Afresh)] {
                 let mut tries = Tries::default();
                 assert_eq!(tries.judge(step, &fault), first);
-                assert_eq!(tries.judge(step, &Fault::Busy(text())), Verdict::Later);
+                assert_eq!(tries.judge(step, &ServiceError::Busy(text())), Verdict::Later);
                 assert_eq!(tries.judge(step, &fault), Verdict::Lose);
             }
         }
@@ -86,9 +86,9 @@ mod tests {
     fn each_segment_has_its_own_tries() {
         let mut tries = Tries::default();
         assert!(tries.is_new(3));
-        tries.judge(Step::Put, &Fault::Expired(text()));
+        tries.judge(Step::Put, &ServiceError::Expired(text()));
         assert!(!tries.is_new(3));
         assert!(tries.is_new(4));
-        assert_eq!(tries.judge(Step::Put, &Fault::Expired(text())), Verdict::Afresh);
+        assert_eq!(tries.judge(Step::Put, &ServiceError::Expired(text())), Verdict::Afresh);
     }
 }
