@@ -167,6 +167,7 @@ impl Recording {
                 spool,
                 share: Arc::new(share),
                 means,
+                stats: watch::Sender::default(),
             })
         }
     }

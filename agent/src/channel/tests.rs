@@ -350,7 +350,7 @@ async fn a_recording_that_nobody_waits_for_any_more_does_not_begin() {
         max_segments: 1,
         prerecord: Duration::ZERO,
         start: None,
-        callback: "http://127.0.0.1:9/".parse().unwrap(),
+        callback: "http://127.0.0.1:9/".parse::<url::Url>().unwrap().into(),
     };
     // Its bit rate is measured for three seconds.
     let ask = |session_id| RecordAsk {

@@ -60,7 +60,7 @@ fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
         max_segments: request.seg_max_count,
         prerecord: Duration::from_secs(request.prerecord_seconds.into()),
         start: u64::try_from(request.start_ts).ok().filter(|seconds| *seconds > 0),
-        callback,
+        callback: callback.into(),
     })
 }
 
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(order.limits.duration, Duration::from_secs(10));
         assert_eq!((order.limits.max_bytes, order.max_segments), (8 << 20, 3));
         assert_eq!((order.prerecord, order.start), (Duration::from_secs(5), None));
-        assert_eq!(order.callback.path(), "/cb");
+        assert_eq!(order.callback.expose().path(), "/cb");
     }
 
     #[test]

@@ -169,7 +169,8 @@ pub struct Ledger {
     phase: Phase,
     /// The service has said "not now", and there is nothing new to ask it about.
     declined: bool,
-    closed: bool,
+    /// When it was told that no more segments will come.
+    closed: Option<Instant>,
     /// The card offers nothing until then.
     card_rests: Option<Instant>,
     /// Where the segment came from that had its turn last.
@@ -212,7 +213,7 @@ impl Ledger {
             reclaiming: false,
             phase: Phase::Unasked,
             declined: false,
-            closed: false,
+            closed: None,
             card_rests: None,
             last: None,
             previous: None,
@@ -247,9 +248,9 @@ impl Ledger {
     }
 
     /// No more segments will come.
-    pub fn close(&mut self) {
+    pub fn close(&mut self, now: Instant) {
         self.forming = 0;
-        self.closed = true;
+        self.closed.get_or_insert(now);
     }
 
     // The card says:
@@ -310,11 +311,9 @@ impl Ledger {
     }
 
     /// A segment was deleted to make room.
-    pub fn evicted(&mut self, number: u64, duration: Duration) {
-        match self.entries.get_mut(&number) {
-            Some(entry) => entry.card = OnCard::Nothing,
-            // It went before this session began.
-            None => self.lose(duration),
+    pub fn evicted(&mut self, number: u64) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.card = OnCard::Nothing;
         }
         self.check(number);
     }
@@ -492,16 +491,17 @@ impl Ledger {
 
     /// What an uploader has to do at this time.
     pub fn next_upload(&self, now: Instant) -> Next {
+        let closed = self.closed.is_some();
         let on_card = |entry: &Entry| entry.chunks.is_none() && entry.card == OnCard::Whole;
         let stored =
             self.entries.iter().find(|(_, entry)| on_card(entry) && entry.fate == Fate::Waiting);
         // What an earlier run stored was wanted once.
-        let insist = self.closed && (self.phase == Phase::Begun || stored.is_some());
-        if self.closed && stored.is_none() && self.held == 0 {
+        let insist = closed && (self.phase == Phase::Begun || stored.is_some());
+        if closed && stored.is_none() && self.held == 0 {
             return Next::Over;
         }
         if self.declined && !insist {
-            return if self.closed { Next::Over } else { Next::Wait(None) };
+            return if closed { Next::Over } else { Next::Wait(None) };
         }
         let rests = self.card_rests.filter(|until| now < *until);
         let stored = stored.filter(|_| rests.is_none());
@@ -572,8 +572,8 @@ impl Ledger {
         self.storing.filter(|(number, _)| !held(*number)).map_or(0, |(_, bytes)| bytes)
     }
 
-    /// No more segments will come.
-    pub fn is_closed(&self) -> bool {
+    /// Since when no more segments can come.
+    pub fn closed(&self) -> Option<Instant> {
         self.closed
     }
 
@@ -625,7 +625,8 @@ impl Ledger {
         }
     }
 
-    fn lose(&mut self, duration: Duration) {
+    /// Counts a segment of this duration as lost.
+    pub fn lose(&mut self, duration: Duration) {
         self.dropped.number += 1;
         self.dropped.time += duration;
     }

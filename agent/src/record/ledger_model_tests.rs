@@ -150,7 +150,7 @@ impl Model {
                     self.card.iter().filter(|n| Some(**n) != self.sent && Some(**n) != sending);
                 let Some(number) = may_go.nth(nth).copied() else { return };
                 self.card.remove(&number);
-                ledger.evicted(number, self.all[number as usize].1);
+                ledger.evicted(number);
             }
             Happens::Upload if self.sending.is_none() => self.upload(ledger),
             Happens::Created if self.sending.is_some() => {
@@ -205,7 +205,7 @@ impl Model {
                 ledger.reported(unreported);
             }
             Happens::Close => {
-                ledger.close();
+                ledger.close(Instant::now());
                 (self.closed, self.forming) = (true, 0);
             }
             _ => {}

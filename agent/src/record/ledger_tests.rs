@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::backlog::RESERVE;
 use crate::record::spool::SegmentHead;
+use crate::record::stock::RESERVE;
 
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
@@ -289,7 +289,7 @@ fn what_was_to_be_written_counts_when_it_is_not() {
     ledger.found(0, Holding::Part);
     ledger.found(2, Holding::Nothing);
     assert_eq!(ledger.dropped(), Dropped { number: 1, time: SECOND });
-    ledger.evicted(2, SECOND);
+    ledger.evicted(2);
     assert_eq!(ledger.dropped().number, 1, "memory has it");
 }
 

@@ -3,20 +3,20 @@
 //! takes, and handed to a recording that goes on with the same session.
 
 use std::collections::VecDeque;
-use std::mem;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use ivt_base::told::Told;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use super::backlog::{Backlog, BacklogOptions};
 use super::clock::Anchor;
 use super::means::Means;
 use super::service::{Service, callback_url};
 use super::spool::{Leftover, SessionHead, Spool, SpoolSession};
-use super::upload::{self, UploadOptions};
+use super::stock::{Stock, StockOptions};
+use super::upload::{UploadOptions, Uploader};
 use crate::config;
 use crate::shutdown::Stop;
 
@@ -75,7 +75,7 @@ impl Leftovers {
                 let mut state = self.lock();
                 let found = state.waiting.iter().position(|leftover| leftover.head == *head);
                 if let Some(found) = found {
-                    return state.waiting.remove(found).map(|leftover| leftover.shelf);
+                    return state.waiting.remove(found).map(|leftover| leftover.spool);
                 }
                 state.uploading.as_ref().filter(|uploading| *uploading == head)?;
             }
@@ -150,7 +150,7 @@ pub async fn run(
         let (spool, leftovers) = open(config).await;
         for leftover in leftovers {
             let (channel, session) = (leftover.head.channel, &leftover.head.session_id);
-            let segments = leftover.shelf.stored().len();
+            let segments = leftover.spool.stored().len();
             log::info!("channel {channel}: recording {session:?} left {segments} segments");
             means.leftovers.add(leftover);
         }
@@ -164,16 +164,16 @@ pub async fn run(
 }
 
 async fn open(config: config::Spool) -> (Spool, Vec<Leftover>) {
-    let mut told = false;
+    let mut told = Told::default();
     loop {
         match Spool::open(config.dir.clone(), config.limit).await {
             Ok(opened) => {
-                if told {
+                if told.is_over() {
                     log::info!("the spool is open: recordings that begin now use it");
                 }
                 return opened;
             }
-            Err(e) if !mem::replace(&mut told, true) => {
+            Err(e) if told.is_news(()) => {
                 let cure = e.cure();
                 log::warn!("{e}: {cure}; recordings go on in memory alone until the spool opens");
             }
@@ -185,24 +185,25 @@ async fn open(config: config::Spool) -> (Spool, Vec<Leftover>) {
 
 /// True when nothing is left.
 async fn upload(leftover: Leftover, means: &Means, level: log::Level) -> bool {
-    let Leftover { head, shelf } = leftover;
+    let Leftover { head, spool } = leftover;
     let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);
-    let Ok(callback) = callback_url(&head.cbk_url) else {
+    let Ok(callback) = callback_url(head.cbk_url.expose()) else {
         log::warn!("{name}: its address in the spool makes no sense");
         return true;
     };
-    let backlog = Backlog::new(BacklogOptions {
+    let stock = Stock::new(StockOptions {
         name,
+        recorder: None,
         max_segments: 0,
         prerecord: Duration::ZERO,
-        shelf: means.spool_mode.map(|mode| (shelf, mode)),
+        spool: means.spool_mode.map(|mode| (spool, mode)),
         share: None,
-        anchor: Arc::new(Anchor::new(None, Instant::now(), SystemTime::now)),
+        anchor: Anchor::new(None, Instant::now(), SystemTime::now),
+        stats: watch::Sender::default(),
     });
-    backlog.close();
-    let service = Service::new(means.http.clone(), callback);
+    let service = Service::new(means.http.clone(), callback.into());
     let options = UploadOptions { patience: PATIENCE, level };
-    upload::run(&backlog, service, options, rand::make_rng()).await
+    Uploader::new(stock, service, options, rand::make_rng()).run().await
 }
 
 #[cfg(test)]

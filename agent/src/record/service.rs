@@ -11,6 +11,7 @@ pub(crate) mod scripted;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::secret::Secret;
 use ivt_base::text::shorten;
 use serde_json::{Map, Value};
 use url::Url;
@@ -41,6 +42,13 @@ pub enum ServiceError {
     Refused(String),
 }
 
+impl ServiceError {
+    /// The peer is not there, or has no time: it may do the same a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Busy(_))
+    }
+}
+
 /// A segment for which an address is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
@@ -57,12 +65,12 @@ pub struct Announcement {
 }
 
 /// Where a segment goes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What the service calls it.
     pub name: String,
-    /// The address to put it to: a secret.
-    pub uri: String,
+    /// The address to put it to.
+    pub uri: Secret,
 }
 
 /// What an uploader asks of the other side.
@@ -91,13 +99,13 @@ pub trait RecordingApi: Send + Sync {
 /// The service behind one `cbk_url`.
 #[derive(Clone)]
 pub struct Service {
-    url: Url,
+    url: Secret<Url>,
     http: Http,
 }
 
 impl Service {
     /// `url` is one that [`callback_url`] has accepted.
-    pub fn new(http: Http, url: Url) -> Self {
+    pub fn new(http: Http, url: Secret<Url>) -> Self {
         Self { url, http }
     }
 
@@ -108,7 +116,7 @@ impl Service {
     ) -> Result<Map<String, Value>, ServiceError> {
         let form =
             Serializer::new(String::new()).append_pair("op", op).extend_pairs(fields).finish();
-        let answer = self.http.post(&self.url, form).await?;
+        let answer = self.http.post(self.url.expose(), form).await?;
         // Nothing is expected of most answers, and some services take that literally.
         if answer.is_empty() && op != "create" {
             return Ok(Map::new());
@@ -120,7 +128,7 @@ impl Service {
     }
 
     fn nonsense(&self, op: &str, what: &str) -> ServiceError {
-        ServiceError::Busy(format!("{}: op={op}: {what}", place(&self.url)))
+        ServiceError::Busy(format!("{}: op={op}: {what}", place(self.url.expose())))
     }
 }
 
@@ -153,7 +161,7 @@ impl RecordingApi for Service {
             return Err(self.nonsense("create", "the name is longer than 1024 bytes"));
         }
         address(&uri, LONGEST_URI).map_err(|e| self.nonsense("create", &format!("uri {e}")))?;
-        Ok(Some(Target { name, uri }))
+        Ok(Some(Target { name, uri: uri.into() }))
     }
 
     async fn put(

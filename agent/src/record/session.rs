@@ -2,24 +2,25 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use futures::StreamExt as _;
+use ivt_base::secret::Secret;
 use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
 use ivt_media::segment::Limits;
 use tokio::sync::{oneshot, watch};
 use url::Url;
 
-use super::backlog::{Backlog, BacklogOptions, least_segments};
 use super::budget::Share;
 use super::clock::Anchor;
+use super::ledger::least_segments;
 use super::means::Means;
-use super::recorder::{Outlet, Recorder};
+use super::recorder::Recorder;
 use super::service::Service;
-use super::spool::{Leftover, SegmentHead, SegmentWriter, SessionHead, Spool, SpoolSession};
-use super::upload::{self, UploadOptions};
-use super::{Segment, Start};
+use super::spool::{Leftover, SessionHead, Spool, SpoolSession};
+use super::stock::{RecordingStats, Stock, StockOptions};
+use super::upload::{UploadOptions, Uploader};
 use crate::config::SpoolMode;
 use crate::shutdown::Stop;
 
@@ -39,8 +40,8 @@ pub struct Order {
     pub prerecord: Duration,
     /// The date of the first frame, in seconds since 1970, where the cloud gives one.
     pub start: Option<u64>,
-    /// Whom to ask for upload addresses. A secret: it may be signed.
-    pub callback: Url,
+    /// Whom to ask for upload addresses.
+    pub callback: Secret<Url>,
 }
 
 impl Order {
@@ -74,6 +75,8 @@ pub struct Session {
     pub share: Arc<Share>,
     /// What all sessions work with.
     pub means: Means,
+    /// Shows how the session is doing.
+    pub stats: watch::Sender<RecordingStats>,
 }
 
 /// Records until `stop` is ready, then uploads what is left; nothing is uploaded before `before` is
@@ -89,14 +92,14 @@ pub async fn run(
         _ = &mut stop => None,
     };
     let Some(first) = first else { return };
-    let Session { channel, order, input, camera, spool, share, means } = session;
+    let Session { channel, order, input, camera, spool, share, means, stats } = session;
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
-        cbk_url: order.callback.to_string(),
+        cbk_url: order.callback.expose().to_string().into(),
     };
-    let shelf = match spool {
-        Some((spool, mode)) => Some((shelf(&spool, &means, &head).await, mode)),
+    let spool = match spool {
+        Some((spool, mode)) => Some((place(&spool, &means, &head).await, mode)),
         None => None,
     };
     if let Some(kept) = order.shortened() {
@@ -111,61 +114,54 @@ pub async fn run(
         );
     }
     let _busy = means.leftovers.busy(head.clone());
-    let anchor = Arc::new(Anchor::new(order.start, first.received.into(), SystemTime::now));
-    let backlog = Backlog::new(BacklogOptions {
-        name: format!("channel {channel}: recording {:?}", order.session_id),
-        max_segments: usize::try_from(order.max_segments).unwrap_or(usize::MAX),
-        prerecord: order.prerecord,
-        shelf: shelf.clone(),
-        share: Some(Arc::clone(&share)),
-        anchor: Arc::clone(&anchor),
-    });
     // The numbers of what the session left before are taken.
-    let number = shelf.as_ref().map_or(0, |(shelf, _)| next_number(shelf));
-    let always = shelf.clone().filter(|(_, mode)| *mode == SpoolMode::Always);
-    let always = always.map(|(shelf, _)| shelf);
-    let queue = Queue { backlog: Arc::clone(&backlog), anchor, shelf: always, writer: None };
-    let recorder = Recorder::new(channel, order.limits, &first, number, queue);
-    let record = async {
-        let mut ending = agent.clone();
-        let stop = async {
-            tokio::select! {
-                _ = stop => {}
-                () = ending.requested() => {}
-            }
-        };
-        recorder.run(Item::Frame(first), input, camera, stop).await;
-        backlog.close();
-    };
-    let service = Service::new(means.http, order.callback);
+    let number = spool.as_ref().map_or(0, |(spool, _)| next_number(spool));
+    let urgent = matches!(spool, Some((_, SpoolMode::Always)));
+    let recorder = Recorder::new(channel, order.limits, &first, number, urgent);
+    let anchor = Anchor::new(order.start, first.received.into(), SystemTime::now);
     let mut ending = agent.clone();
-    let upload = async {
-        let uploaded = async {
-            before.await;
-            let options = UploadOptions::default();
-            upload::run(&backlog, service.clone(), options, rand::make_rng()).await
-        };
+    let stop = async move {
         tokio::select! {
-            emptied = uploaded => Some(emptied),
-            () = ending.requested() => None,
+            _ = stop => {}
+            () = ending.requested() => {}
         }
     };
-    match (tokio::join!(record, upload).1, shelf) {
-        (None, _) => upload::leave(&backlog, &service).await,
-        (Some(false), Some((shelf, _))) => means.leftovers.add(Leftover { head, shelf }),
+    let stock = Stock::new(StockOptions {
+        name: format!("channel {channel}: recording {:?}", order.session_id),
+        recorder: Some(recorder.run(Item::Frame(first), input, camera, stop).boxed()),
+        max_segments: usize::try_from(order.max_segments).unwrap_or(usize::MAX),
+        prerecord: order.prerecord,
+        spool: spool.clone(),
+        share: Some(share),
+        anchor,
+        stats,
+    });
+    let service = Service::new(means.http, order.callback);
+    let mut uploader = Uploader::new(stock, service, UploadOptions::default(), rand::make_rng());
+    let mut ending = agent;
+    let emptied = tokio::select! {
+        emptied = async {
+            uploader.wait_for(before).await;
+            uploader.run().await
+        } => Some(emptied),
+        () = ending.requested() => None,
+    };
+    match (emptied, spool) {
+        (None, _) => uploader.leave().await,
+        (Some(false), Some((spool, _))) => means.leftovers.add(Leftover { head, spool }),
         (Some(_), _) => {}
     }
 }
 
 /// A place in the spool: the one that the session had before, where it left something there.
-async fn shelf(spool: &Spool, means: &Means, head: &SessionHead) -> SpoolSession {
+async fn place(spool: &Spool, means: &Means, head: &SessionHead) -> SpoolSession {
     let left = means.leftovers.claim(head).await;
-    left.unwrap_or_else(|| spool.shelf(head.clone()))
+    left.unwrap_or_else(|| spool.session(head.clone()))
 }
 
-fn next_number(shelf: &SpoolSession) -> u64 {
-    let stored = shelf.stored().last().map(|stored| stored.head.number);
-    let pending = shelf.pending().map(|pending| pending.number);
+fn next_number(spool: &SpoolSession) -> u64 {
+    let stored = spool.stored().last().map(|stored| stored.head.number);
+    let pending = spool.pending().map(|pending| pending.number);
     stored.max(pending).map_or(0, |number| number + 1)
 }
 
@@ -174,49 +170,6 @@ async fn first_frame(input: &mut Subscription) -> Option<Arc<ivt_media::frame::F
         if let Item::Frame(frame) = input.next().await? {
             return Some(frame);
         }
-    }
-}
-
-/// Puts segments into the backlog and, where everything is spooled, on the shelf as they grow.
-struct Queue {
-    backlog: Arc<Backlog>,
-    anchor: Arc<Anchor>,
-    shelf: Option<SpoolSession>,
-    writer: Option<SegmentWriter>,
-}
-
-impl Outlet for Queue {
-    fn is_urgent(&self) -> bool {
-        self.shelf.is_some()
-    }
-
-    fn taken(&mut self, first: Instant) {
-        self.anchor.taken(first.into());
-    }
-
-    fn begin(&mut self, number: u64, start: Start, discontinuity: bool) {
-        // Without a date it cannot be spooled: after a crash nobody could tell when it was.
-        let date = self.anchor.unix_micros(start);
-        self.writer = date.zip(self.shelf.as_ref()).map(|(start_micros, shelf)| {
-            shelf.begin(SegmentHead { number, start_micros, discontinuity })
-        });
-    }
-
-    fn group(&mut self, chunks: &[Bytes], duration: Duration) {
-        if let Some(writer) = &mut self.writer {
-            writer.append(chunks.to_vec(), duration);
-        }
-    }
-
-    fn end(&mut self, segment: Segment) {
-        if let Some(writer) = self.writer.take() {
-            writer.finish();
-        }
-        self.backlog.push(segment);
-    }
-
-    fn forming(&mut self, bytes: u64) {
-        self.backlog.forming(bytes);
     }
 }
 
@@ -232,7 +185,7 @@ mod tests {
             max_segments: 3,
             prerecord: Duration::from_secs(prerecord),
             start: None,
-            callback: Url::parse("http://h/cb").unwrap(),
+            callback: Url::parse("http://h/cb").unwrap().into(),
         };
         assert_eq!(order(0).shortened(), None);
         assert_eq!(order(30).shortened(), None);

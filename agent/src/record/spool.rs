@@ -26,7 +26,6 @@
 
 mod card;
 mod disk;
-mod drafts;
 mod files;
 mod format;
 mod index;
@@ -51,11 +50,12 @@ mod opening_tests;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ivt_base::secret::Secret;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 pub use self::session::{SegmentReader, SegmentWriter, SpoolSession};
@@ -69,7 +69,7 @@ use self::writer::DiskThread;
 /// The store of all sessions. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Spool {
-    worker: Arc<DiskThread>,
+    disk: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
 }
 
@@ -79,18 +79,18 @@ pub struct Leftover {
     /// Whose it is.
     pub head: SessionHead,
     /// Its part of the spool.
-    pub shelf: SpoolSession,
+    pub spool: SpoolSession,
 }
 
 /// A recording session, so far as its segments need it after a crash.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionHead {
     /// As the cloud gave it.
     pub session_id: String,
     /// Number of the channel.
     pub channel: u32,
-    /// Where it is uploaded. A secret: kept in files of mode 0600, never printed.
-    pub cbk_url: String,
+    /// Where it is uploaded. Kept in files of mode 0600.
+    pub cbk_url: Secret,
 }
 
 /// What is known of a segment when it begins.
@@ -126,15 +126,24 @@ pub enum Holding {
     Whole(Stored),
 }
 
+/// What has happened to a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Its write has ended, well or not, and this is there of it.
+    Written(u64, Holding),
+    /// It was complete, lasted so long, and was deleted to make room.
+    Evicted(u64, Duration),
+}
+
 /// An upload in flight, or not yet confirmed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// Of the segment; the spool does not delete that to make room.
     pub number: u64,
     /// The recording service's name of it.
     pub name: String,
-    /// Where it is put. A secret like `cbk_url`.
-    pub uri: String,
+    /// Where it is put. Kept in files of mode 0600.
+    pub uri: Secret,
 }
 
 /// How full the spool is, and how well.
@@ -203,46 +212,37 @@ impl Spool {
     ) -> Result<(Self, Vec<Leftover>), SpoolError> {
         let open = spawn_blocking(move || Store::open(dir, limit, disk));
         let store = open.await.unwrap_or(Err(SpoolError::Stalled))?;
-        let spool = Self { index: store.index(), worker: DiskThread::new(store) };
+        let spool = Self { index: store.index(), disk: DiskThread::new(store) };
         let sessions = spool.index.lock().unwrap_or_else(PoisonError::into_inner).heads();
-        let leftover = |(id, head)| Leftover { head, shelf: spool.held(id) };
+        let leftover = |(id, head)| Leftover { head, spool: spool.held(id) };
         let leftovers = sessions.into_iter().map(leftover).collect();
         Ok((spool, leftovers))
     }
 
     /// A session's part. Its folder is made at the first write.
-    pub fn shelf(&self, head: SessionHead) -> SpoolSession {
+    pub fn session(&self, head: SessionHead) -> SpoolSession {
         let id = self.index.lock().unwrap_or_else(PoisonError::into_inner).begin(head);
         self.held(id)
     }
 
-    /// At this moment.
+    /// How full it is, and how well, at this moment.
     pub fn stats(&self) -> Stats {
-        let stats = self.index.lock().unwrap_or_else(PoisonError::into_inner).stats();
-        Stats { healthy: stats.healthy && !self.worker.stalled(), ..stats }
+        self.disk.stats()
+    }
+
+    /// The same whenever it changes.
+    pub fn watch(&self) -> watch::Receiver<Stats> {
+        self.disk.watch()
     }
 
     fn held(&self, id: u64) -> SpoolSession {
-        SpoolSession::new(Arc::clone(&self.worker), Arc::clone(&self.index), id)
+        SpoolSession::new(Arc::clone(&self.disk), Arc::clone(&self.index), id)
     }
 }
 
-impl fmt::Debug for SessionHead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { session_id, channel, cbk_url: _ } = self;
-        f.debug_struct("SessionHead")
-            .field("session_id", session_id)
-            .field("channel", channel)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Pending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, name, uri: _ } = self;
-        f.debug_struct("Pending")
-            .field("number", number)
-            .field("name", name)
-            .finish_non_exhaustive()
+impl SpoolError {
+    /// The segment is not there any more, or not all of it.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Damaged(_))
     }
 }

@@ -41,7 +41,7 @@ impl Store {
         let listed = self.lock().session(id).is_some_and(|session| session.lists(&entry));
         self.delete(id, file)?;
         if listed {
-            self.lock().drop_one(id, entry.groups.duration);
+            self.lock().evicted(id, &entry);
         }
         Ok(Some(entry.length))
     }

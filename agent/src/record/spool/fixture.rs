@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::disk::{Disk, OpenFile, SystemDisk};
 use super::format::{self, Payload};
 use super::store::Store;
-use super::{Pending, SegmentHead, SessionHead};
+use super::{News, Pending, SegmentHead, SessionHead, SpoolSession};
 
 /// One step of what was done to the disk.
 #[derive(Clone, Debug)]
@@ -150,7 +150,7 @@ pub fn size(root: &Path) -> u64 {
 
 pub fn session(name: &str) -> SessionHead {
     let cbk_url = format!("https://cloud.example/record?sign={name}");
-    SessionHead { session_id: name.to_owned(), channel: 1, cbk_url }
+    SessionHead { session_id: name.to_owned(), channel: 1, cbk_url: cbk_url.into() }
 }
 
 pub fn segment(number: u64) -> SegmentHead {
@@ -160,7 +160,12 @@ pub fn segment(number: u64) -> SegmentHead {
 
 pub fn pending(number: u64) -> Pending {
     let uri = format!("https://store.example/{number}?sign=secret");
-    Pending { number, name: format!("{number}.ts"), uri }
+    Pending { number, name: format!("{number}.ts"), uri: uri.into() }
+}
+
+/// How many of a session's segments were deleted to make room since this was asked last.
+pub fn evicted(session: &SpoolSession) -> usize {
+    session.news().iter().filter(|news| matches!(news, News::Evicted(..))).count()
 }
 
 /// A group of `pieces` pieces, told apart by `seed`.

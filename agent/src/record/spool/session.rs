@@ -10,8 +10,9 @@ use bytes::Bytes;
 
 use super::format::{self, Payload};
 use super::index::{Entry, Index};
+use super::store::Store;
 use super::writer::DiskThread;
-use super::{Pending, SegmentHead, SpoolError, Stored};
+use super::{Holding, News, Pending, SegmentHead, SpoolError, Stored};
 
 /// One session's part of the spool. Clones are the same part.
 #[derive(Clone, Debug)]
@@ -26,8 +27,7 @@ pub struct SegmentWriter {
     part: Arc<Part>,
     head: SegmentHead,
     /// From the first group to the last.
-    draft: Option<Draft>,
-    over: bool,
+    write: Option<Write>,
     broken: Arc<AtomicBool>,
 }
 
@@ -42,43 +42,72 @@ pub struct SegmentReader {
 
 #[derive(Debug)]
 struct Part {
-    worker: Arc<DiskThread>,
+    disk: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
     id: u64,
 }
 
-/// Says that a segment is to be written, as long as it is.
+/// A segment is being written, for as long as this lives; then the session hears what came of it.
 #[derive(Debug)]
-struct Draft {
+struct Write {
     part: Arc<Part>,
     number: u64,
 }
 
 impl SpoolSession {
-    pub(super) fn new(worker: Arc<DiskThread>, index: Arc<Mutex<Index>>, id: u64) -> Self {
-        Self { part: Arc::new(Part { worker, index, id }) }
+    pub(super) fn new(disk: Arc<DiskThread>, index: Arc<Mutex<Index>>, id: u64) -> Self {
+        Self { part: Arc::new(Part { disk, index, id }) }
+    }
+
+    /// For who begins to work with it: the complete segments by number, and the durations of those
+    /// that were deleted to make room since anybody asked. What else there was of news is over.
+    pub fn resume(&self) -> (Vec<Stored>, Vec<Duration>) {
+        let mut index = self.part.lock();
+        let evicted = index.take_news(self.part.id).into_iter().filter_map(|news| match news {
+            News::Evicted(_, duration) => Some(duration),
+            News::Written(..) => None,
+        });
+        (index.stored(self.part.id), evicted.collect())
+    }
+
+    /// Returns when there may be [`Self::news`]. Cancel safe.
+    pub async fn changed(&self) {
+        let changed = self.part.lock().changed(self.part.id);
+        changed.notified().await;
+    }
+
+    /// What has happened since this was asked last.
+    pub fn news(&self) -> Vec<News> {
+        self.part.lock().take_news(self.part.id)
     }
 
     /// Begins to write a segment. Nothing is written before its first group.
     pub fn begin(&self, head: SegmentHead) -> SegmentWriter {
         let (part, broken) = (Arc::clone(&self.part), Arc::default());
-        SegmentWriter { part, head, draft: None, over: false, broken }
+        SegmentWriter { part, head, write: None, broken }
     }
 
-    /// Writes a whole segment. One that is complete already is not written again.
+    /// Writes a whole segment. One that is complete already is not written again. What came of it
+    /// is among the [`Self::news`] when this returns, but for a disk that does not answer: then it
+    /// follows.
+    ///
+    /// # Errors
+    /// The disk fails, is full or does not answer.
     pub async fn store(
         &self,
         head: SegmentHead,
         duration: Duration,
         chunks: Arc<[Bytes]>,
     ) -> Result<Stored, SpoolError> {
-        let draft = Draft::new(&self.part, head.number);
-        let store = move |store: &mut super::Store| {
-            let stored = store.store(draft.part.id, head, duration, &chunks);
-            drop(draft);
+        let write = Write { part: Arc::clone(&self.part), number: head.number };
+        let store = move |store: &mut Store| {
+            let stored = store.store(write.part.id, head, duration, &chunks);
+            // Only what is told last is told to have left memory.
+            drop(chunks);
+            drop(write);
             stored
         };
-        self.part.worker.request_segment(store).await
+        self.part.disk.request_segment(store).await
     }
 
     /// The complete segments by number. From memory.
@@ -86,7 +115,20 @@ impl SpoolSession {
         self.part.lock().stored(self.part.id)
     }
 
+    /// What there is of a segment. From memory.
+    pub fn holding(&self, number: u64) -> Holding {
+        self.part.lock().holding(self.part.id, number)
+    }
+
+    /// Neither complete segments nor a pending upload are there.
+    pub fn is_empty(&self) -> bool {
+        self.stored().is_empty() && self.pending().is_none()
+    }
+
     /// A segment's payload in pieces of at most 64 KiB, checked.
+    ///
+    /// # Errors
+    /// Like [`Self::reader`], and when the disk stops to give it.
     pub async fn read(&self, number: u64) -> Result<Vec<Bytes>, SpoolError> {
         let mut reader = self.reader(number).await?;
         let mut chunks = Vec::new();
@@ -96,39 +138,33 @@ impl SpoolSession {
         Ok(chunks)
     }
 
-    /// The same without having it in memory. It is checked before this returns; where it is
-    /// damaged, what can be read of it is in the spool afterwards.
+    /// A segment's payload without having it in memory. It is checked before this returns.
+    ///
+    /// # Errors
+    /// There is no such segment, the disk does not give it, or it is damaged: then what can be read
+    /// of it is in the spool.
     pub async fn reader(&self, number: u64) -> Result<SegmentReader, SpoolError> {
         let part = Arc::clone(&self.part);
-        let worker = &self.part.worker;
-        let open = worker.request(move |store| store.open_segment(part.id, number));
-        let (file, entry) = open.await?;
+        let disk = &self.part.disk;
+        let (file, entry) = disk.request(move |store| store.open_segment(part.id, number)).await?;
         let part = Arc::clone(&self.part);
-        if let Some(payload) = worker.read(move || check(file, &entry)).await? {
+        if let Some(payload) = disk.read(move || check(file, &entry)).await? {
             return Ok(SegmentReader { part, number, payload: Some(payload) });
         }
-        worker.request(move |store| store.repair(part.id, number)).await?;
+        disk.request(move |store| store.repair(part.id, number)).await?;
         Err(SpoolError::Damaged(number))
     }
 
-    /// Whether a segment is complete, or its last group on the way to the disk. Should that not
-    /// arrive, [`Self::take_dropped`] counts it, with this duration.
-    pub fn rely(&self, number: u64, duration: Duration) -> bool {
-        self.part.lock().rely(self.part.id, number, duration)
-    }
-
-    /// Whether a crash may leave something of a segment.
-    pub fn holds(&self, number: u64) -> bool {
-        self.part.lock().holds(self.part.id, number)
-    }
-
     /// Notes the upload that is in flight or not yet confirmed. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// The disk fails or does not answer. The note holds in memory all the same.
     pub async fn set_pending(&self, pending: Option<Pending>) -> Result<(), SpoolError> {
         if !self.part.lock().set_pending(self.part.id, pending) {
             return Ok(());
         }
         let part = Arc::clone(&self.part);
-        self.part.worker.request(move |store| store.save_pending(part.id)).await
+        self.part.disk.request(move |store| store.save_pending(part.id)).await
     }
 
     /// What [`Self::set_pending`] noted last, perhaps before a crash.
@@ -139,26 +175,22 @@ impl SpoolSession {
     /// Deletes a segment for good: it is confirmed, or not wanted. It is not listed any more, and
     /// goes when what was asked of the disk before is done. Never waits.
     pub fn remove(&self, number: u64) {
-        if self.part.lock().unwant(self.part.id, number) {
-            let part = Arc::clone(&self.part);
-            self.part.worker.send(move |store| {
-                // The store has told the log, and tries again when the disk works again.
-                let _ = store.remove(part.id, number);
-            });
-        }
+        self.part.lock().request_deletion(self.part.id, number);
+        let part = Arc::clone(&self.part);
+        self.part.disk.send(move |store| {
+            // The store has told the log, and tries again when the disk works again.
+            let _ = store.remove(part.id, number);
+        });
     }
 
     /// The session is over: its folder goes if it holds neither segments nor a pending upload.
     /// What was asked before is done when this returns.
+    ///
+    /// # Errors
+    /// The disk fails or does not answer.
     pub async fn close(&self) -> Result<(), SpoolError> {
         let part = Arc::clone(&self.part);
-        self.part.worker.request(move |store| store.close(part.id)).await
-    }
-
-    /// How many of this session's segments, of which duration together, were deleted because the
-    /// spool was full, since this was asked last.
-    pub fn take_dropped(&self) -> (u64, Duration) {
-        self.part.lock().take_dropped(self.part.id)
+        self.part.disk.request(move |store| store.close(part.id)).await
     }
 }
 
@@ -166,17 +198,17 @@ impl SegmentWriter {
     /// Adds a key-frame group. Never waits: when the disk is too slow or fails, the segment stays
     /// in memory only.
     pub fn append(&mut self, chunks: Vec<Bytes>, duration: Duration) {
-        if self.broken.load(Ordering::Relaxed) || self.over {
+        if self.broken.load(Ordering::Relaxed) {
             return;
         }
-        let Some(place) = self.part.worker.place(chunks.iter().map(Bytes::len).sum()) else {
+        let Some(place) = self.part.disk.place(chunks.iter().map(Bytes::len).sum()) else {
             self.broken.store(true, Ordering::Relaxed);
             return self.abandon();
         };
-        let first = self.draft.is_none();
-        self.draft.get_or_insert_with(|| Draft::new(&self.part, self.head.number));
         let (part, head, broken) = (Arc::clone(&self.part), self.head, Arc::clone(&self.broken));
-        self.part.worker.send(move |store| {
+        let first = self.write.is_none();
+        self.write.get_or_insert_with(|| Write { part: Arc::clone(&part), number: head.number });
+        self.part.disk.send(move |store| {
             let written = if first {
                 store.begin(part.id, head, &chunks, duration)
             } else {
@@ -190,39 +222,27 @@ impl SegmentWriter {
         });
     }
 
-    /// The segment is complete. [`SpoolSession::stored`] lists it once it is written.
-    pub fn finish(mut self) {
+    /// The segment is complete. True when all of it is written or on its way to the disk: the
+    /// session hears what came of that.
+    pub fn finish(mut self) -> bool {
         if self.broken.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
-        self.over = true;
-        if let Some(draft) = self.draft.take() {
-            self.part.worker.send(move |store| {
-                let _ = store.finish(draft.part.id, draft.number);
-                drop(draft);
-            });
-        }
+        let Some(write) = self.write.take() else { return false };
+        self.part.disk.send(move |store| {
+            let _ = store.finish(write.part.id, write.number);
+            drop(write);
+        });
+        true
     }
 
     fn abandon(&mut self) {
-        self.over = true;
-        if self.draft.take().is_some() {
-            let (part, number) = (Arc::clone(&self.part), self.head.number);
-            self.part.worker.send(move |store| store.abandon(part.id, number));
+        if let Some(write) = self.write.take() {
+            self.part.disk.send(move |store| {
+                store.abandon(write.part.id, write.number);
+                drop(write);
+            });
         }
-    }
-}
-
-impl Draft {
-    fn new(part: &Arc<Part>, number: u64) -> Self {
-        part.lock().begin_draft(part.id, number);
-        Self { part: Arc::clone(part), number }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        self.part.lock().end_draft(self.part.id, self.number);
     }
 }
 
@@ -232,9 +252,18 @@ impl Drop for SegmentWriter {
     }
 }
 
+impl Drop for Write {
+    fn drop(&mut self) {
+        self.part.lock().written(self.part.id, self.number);
+    }
+}
+
 impl SegmentReader {
     /// The next piece; `None` at the end. A call that was dropped half-way ends the reading with
     /// an error.
+    ///
+    /// # Errors
+    /// The disk does not give it, or not in time.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, SpoolError> {
         let mut payload = self.payload.take().ok_or(SpoolError::Stalled)?;
         let number = self.number;
@@ -242,7 +271,7 @@ impl SegmentReader {
             let chunk = payload.next();
             (payload, chunk)
         };
-        let (payload, chunk) = self.part.worker.read(read).await?;
+        let (payload, chunk) = self.part.disk.read(read).await?;
         self.payload = Some(payload);
         chunk.map_err(|source| SpoolError::Io {
             action: "read",

@@ -133,7 +133,7 @@ impl RecordingApi for Fake {
         let name = format!("n{}", state.created);
         state.created += 1;
         state.files.insert(name.clone(), (segment.clone(), Vec::new()));
-        Ok(Some(Target { uri: format!("http://store/{name}"), name }))
+        Ok(Some(Target { uri: format!("http://store/{name}").into(), name }))
     }
 
     async fn put(
