@@ -26,6 +26,7 @@
 
 mod card;
 mod disk;
+mod error;
 mod files;
 mod format;
 mod index;
@@ -58,6 +59,7 @@ use ivt_base::secret::Secret;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+pub use self::error::SpoolError;
 pub use self::session::{SegmentReader, SegmentWriter, SpoolSession};
 pub use self::writer::BYTES as QUEUE_BYTES;
 
@@ -159,45 +161,6 @@ pub struct Stats {
     pub healthy: bool,
 }
 
-/// Why the spool did not do it. Recording goes on in memory.
-#[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
-    /// The disk refused.
-    #[error("the spool cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// It failed less than 30 s ago and is not tried yet.
-    #[error("the spool's disk failed a moment ago; it is tried again 30 s later")]
-    Resting,
-    /// The disk did not answer in time. It is asked for nothing more until it has.
-    #[error("the spool's disk has not answered for 30 s")]
-    Stalled,
-    /// Does not fit, even with all that may go deleted.
-    #[error("{asked} bytes do not fit into the spool of {limit}: raise its limit")]
-    Full {
-        /// What had to fit.
-        asked: u64,
-        /// Of the spool.
-        limit: u64,
-    },
-    /// There is no such segment, or not any more.
-    #[error("the spool has no segment {0}")]
-    Missing(u64),
-    /// It was cut to its last complete group, or removed when it has none: ask
-    /// [`SpoolSession::stored`] again.
-    #[error("segment {0} was damaged on the disk, and is cut to what can be read")]
-    Damaged(u64),
-    /// A name or URL of more than 64 KiB.
-    #[error("a name or URL is too long for the spool")]
-    TooLong,
-}
-
 impl Spool {
     /// Opens the spool in `dir`, which is made in its parent when missing, and repairs what a crash
     /// left. `limit` is in bytes, over all sessions. Runs in a tokio runtime.
@@ -237,12 +200,5 @@ impl Spool {
 
     fn held(&self, id: u64) -> SpoolSession {
         SpoolSession::new(Arc::clone(&self.disk), Arc::clone(&self.index), id)
-    }
-}
-
-impl SpoolError {
-    /// The segment is not there any more, or not all of it.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Damaged(_))
     }
 }

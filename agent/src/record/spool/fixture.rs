@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::disk::{Disk, OpenFile, SystemDisk};
 use super::format::{self, Payload};
 use super::store::Store;
-use super::{News, Pending, SegmentHead, SessionHead, SpoolSession};
+use super::{News, Pending, SegmentHead, SessionHead, SpoolError, SpoolSession};
 
 /// One step of what was done to the disk.
 #[derive(Clone, Debug)]
@@ -161,6 +161,14 @@ pub fn segment(number: u64) -> SegmentHead {
 pub fn pending(number: u64) -> Pending {
     let uri = format!("https://store.example/{number}?sign=secret");
     Pending { number, name: format!("{number}.ts"), uri: uri.into() }
+}
+
+impl Store {
+    /// Notes the upload in flight. In memory it holds even where the disk fails.
+    pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> Result<(), SpoolError> {
+        self.index().lock().unwrap().set_pending(id, pending);
+        self.save_pending(id)
+    }
 }
 
 /// How many of a session's segments were deleted to make room since this was asked last.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -65,6 +65,11 @@ pub enum State {
     Doomed,
 }
 
+/// For a moment: never while the disk is asked for something.
+pub fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Index {
     pub fn new(limit: u64) -> Self {
         let sessions = BTreeMap::new();
@@ -121,6 +126,14 @@ impl Index {
         let over =
             self.sessions.get(&id).is_some_and(|session| !session.held && session.is_empty());
         over && self.sessions.remove(&id).is_some()
+    }
+
+    /// Nobody writes into a session any more: it is forgotten when it holds nothing.
+    pub fn release(&mut self, id: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.held = false;
+        }
+        self.forget(id);
     }
 
     /// Adds or replaces a file.
@@ -259,6 +272,11 @@ impl Index {
     /// The file that goes first.
     pub fn oldest(&self) -> Option<(u64, u64, Entry)> {
         self.evictable().min_by_key(|(_, file, _)| *file)
+    }
+
+    /// What is known of a file.
+    pub fn file(&self, id: u64, file: u64) -> Option<Entry> {
+        self.sessions.get(&id)?.files.get(&file).copied()
     }
 
     /// All files of a segment, oldest first.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tempfile::tempdir;
 use tokio::time::{advance, sleep, timeout};
 
-use super::card::{REST, device, mount_point};
 use super::fixture::{TestDisk, group, second, segment, session};
+use super::store::REST;
 use super::*;
 
 const LIMIT: u64 = 1 << 20;
@@ -135,24 +135,6 @@ async fn what_lies_on_a_card_that_was_put_in_stays_for_the_next_start() {
     store(&spool.session(session("c")), 0).await.unwrap();
     let left = open(&disk, &root).await.1.into_iter().map(|left| left.head.session_id);
     assert_eq!(left.collect::<Vec<_>>(), ["a", "c"], "each in a folder of its own");
-}
-
-#[test]
-fn only_a_card_in_the_place_of_a_card_is_taken_for_another() {
-    let dir = tempdir().unwrap();
-    let here = mount_point(dir.path()).unwrap();
-    assert_eq!(mount_point(&dir.path().join(".")).unwrap(), here);
-    assert_eq!(device(&here).unwrap(), device(dir.path()).unwrap());
-    assert!(here.parent().is_none_or(|above| device(above).unwrap() != device(&here).unwrap()));
-    let mut store = Store::new(dir.path().into(), LIMIT, Box::new(TestDisk::default()));
-    // A card that was mounted in the folder itself, and is gone.
-    (store.mount, store.device) = (dir.path().canonicalize().unwrap(), Some(0));
-    let error = store.find_root().unwrap_err().to_string();
-    assert!(error.contains("another file system is there now"), "{error}");
-    // The folder itself, before a card was mounted in it.
-    store.mount = "/".into();
-    store.find_root().unwrap();
-    assert_eq!(store.mount, here);
 }
 
 #[tokio::test]

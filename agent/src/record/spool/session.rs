@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::format::{self, Payload};
-use super::index::{Entry, Index};
+use super::index::{self, Entry, Index};
 use super::store::Store;
 use super::writer::DiskThread;
 use super::{Holding, News, Pending, SegmentHead, SpoolError, Stored};
@@ -283,17 +283,13 @@ impl SegmentReader {
 
 impl Part {
     fn lock(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        index::lock(&self.index)
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        let mut index = self.lock();
-        if let Some(session) = index.session_mut(self.id) {
-            session.held = false;
-        }
-        index.forget(self.id);
+        self.lock().release(self.id);
     }
 }
 

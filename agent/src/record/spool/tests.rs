@@ -5,8 +5,8 @@ use bytes::Bytes;
 use tempfile::tempdir;
 use tokio::time::{Instant, advance};
 
-use super::card::REST;
 use super::fixture::{TestDisk, evicted, group, pending, second, segment, session, size};
+use super::store::REST;
 use super::*;
 
 const LIMIT: u64 = 1 << 30;
