@@ -29,7 +29,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::spool::{Holding, Stored};
+use super::spool::{Holding, SegmentHead, Stored};
 use super::{Segment, Start};
 use crate::config::SpoolMode;
 
@@ -73,9 +73,10 @@ enum Fate {
 }
 
 /// What the service thinks of the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     /// It has said nothing yet.
+    #[default]
     Unasked,
     /// It wants nothing yet: the pre-record state.
     NotNow,
@@ -131,6 +132,23 @@ pub struct Dropped {
     pub time: Duration,
 }
 
+/// How a session is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordingStats {
+    /// Segments that wait, in memory and on the disk.
+    pub waiting: usize,
+    /// Bytes in memory, the segment being cut among them.
+    pub bytes: u64,
+    /// Segments uploaded.
+    pub uploaded: u64,
+    /// Segments lost.
+    pub dropped: Dropped,
+    /// The service wants nothing yet.
+    pub not_now: bool,
+    /// Why uploads fail, while they do.
+    pub last_error: Option<String>,
+}
+
 /// One segment.
 #[derive(Debug)]
 struct Entry {
@@ -145,7 +163,7 @@ struct Entry {
 }
 
 /// The segments of one session that are neither confirmed nor lost.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ledger {
     mode: Option<SpoolMode>,
     /// Complete segments that may be in memory, the one being uploaded among them.
@@ -199,30 +217,9 @@ impl Ledger {
     /// An empty ledger. `max_segments` counts the complete segments in memory, [`least_segments`] at
     /// least; `prerecord` is what is kept while the service wants nothing.
     pub fn new(mode: Option<SpoolMode>, max_segments: usize, prerecord: Duration) -> Self {
-        Self {
-            mode,
-            max_segments: max_segments.max(least_segments(mode) as usize),
-            prerecord,
-            entries: BTreeMap::new(),
-            held: 0,
-            bytes: 0,
-            largest: 0,
-            forming: 0,
-            storing: None,
-            unstorable: false,
-            reclaiming: false,
-            phase: Phase::Unasked,
-            declined: false,
-            closed: None,
-            card_rests: None,
-            last: None,
-            previous: None,
-            deletions: Vec::new(),
-            unwritten: BTreeSet::new(),
-            uploaded: 0,
-            dropped: Dropped::default(),
-            reported: Some(Dropped::default()),
-        }
+        let max_segments = max_segments.max(least_segments(mode) as usize);
+        let reported = Some(Dropped::default());
+        Self { mode, max_segments, prerecord, reported, ..Self::default() }
     }
 
     // The recorder says:
@@ -257,16 +254,7 @@ impl Ledger {
 
     /// A segment was there before this session began.
     pub fn inherit(&mut self, whole: &Stored) {
-        let entry = Entry {
-            start: Start::Unix(whole.head.start_micros),
-            duration: whole.duration,
-            discontinuity: whole.head.discontinuity,
-            bytes: whole.bytes,
-            chunks: None,
-            card: OnCard::Whole,
-            fate: Fate::Waiting,
-        };
-        self.entries.entry(whole.head.number).or_insert(entry);
+        self.entries.entry(whole.head.number).or_insert_with(|| Entry::stored(whole));
     }
 
     /// A segment is being written, other than by [`Action::Store`].
@@ -295,7 +283,7 @@ impl Ledger {
             Holding::Whole(_) => OnCard::Whole,
         };
         if let (Holding::Whole(whole), None) = (holding, &entry.chunks) {
-            entry.start = Start::Unix(whole.head.start_micros);
+            // It may have been cut to what can be read.
             (entry.duration, entry.bytes) = (whole.duration, whole.bytes);
         }
         let may_go = self.phase != Phase::NotNow && entry.fate != Fate::Sending;
@@ -355,15 +343,9 @@ impl Ledger {
 
     /// A segment was uploaded under this name before a crash, and is on the card no more.
     pub fn adopt(&mut self, number: u64, name: String) {
-        let entry = Entry {
-            start: Start::Unix(0),
-            duration: Duration::ZERO,
-            discontinuity: false,
-            bytes: 0,
-            chunks: None,
-            card: OnCard::Nothing,
-            fate: Fate::Sent(name),
-        };
+        let head = SegmentHead { number, start_micros: 0, discontinuity: false };
+        let gone = Entry::stored(&Stored { head, duration: Duration::ZERO, bytes: 0 });
+        let entry = Entry { card: OnCard::Nothing, fate: Fate::Sent(name), ..gone };
         self.entries.entry(number).or_insert(entry);
     }
 
@@ -582,14 +564,16 @@ impl Ledger {
         self.phase == Phase::Begun
     }
 
-    /// The service wants nothing yet.
-    pub fn is_unwanted(&self) -> bool {
-        self.phase == Phase::NotNow
-    }
-
-    /// Segments uploaded.
-    pub fn uploaded(&self) -> u64 {
-        self.uploaded
+    /// How the session is doing, but for its errors.
+    pub fn stats(&self) -> RecordingStats {
+        RecordingStats {
+            waiting: self.waiting(),
+            bytes: self.bytes(),
+            uploaded: self.uploaded,
+            dropped: self.dropped,
+            not_now: self.phase == Phase::NotNow,
+            last_error: None,
+        }
     }
 
     /// Segments lost.
@@ -714,6 +698,18 @@ impl Ledger {
 }
 
 impl Entry {
+    fn stored(whole: &Stored) -> Self {
+        Self {
+            start: Start::Unix(whole.head.start_micros),
+            duration: whole.duration,
+            discontinuity: whole.head.discontinuity,
+            bytes: whole.bytes,
+            chunks: None,
+            card: OnCard::Whole,
+            fate: Fate::Waiting,
+        }
+    }
+
     fn will_be_stored(&self) -> bool {
         matches!(self.card, OnCard::Writing | OnCard::Whole)
     }

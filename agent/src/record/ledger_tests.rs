@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::spool::SegmentHead;
 use crate::record::stock::RESERVE;
 
 const MIB: u64 = 1 << 20;
@@ -32,14 +31,14 @@ struct Settled {
 }
 
 fn settle(ledger: &mut Ledger, allowed: u64) -> Settled {
-    let (before, mut settled) = (ledger.dropped(), Settled::default());
+    let (before, mut settled) = (ledger.dropped, Settled::default());
     for action in ledger.settle(allowed) {
         match action {
             Action::Store(segment) => settled.store = Some(segment.number),
             Action::Delete(number) => settled.deleted.push(number),
         }
     }
-    Settled { dropped: ledger.dropped().since(before), ..settled }
+    Settled { dropped: ledger.dropped.since(before), ..settled }
 }
 
 fn numbers(ledger: &Ledger) -> Vec<u64> {
@@ -52,12 +51,12 @@ fn push(ledger: &mut Ledger, number: u64, bytes: u64) {
 
 /// Pushes and settles; what was dropped.
 fn push_all(ledger: &mut Ledger, numbers: std::ops::Range<u64>, bytes: u64) -> Dropped {
-    let before = ledger.dropped();
+    let before = ledger.dropped;
     for number in numbers {
         ledger.completed(segment(number, bytes, 10 * SECOND), OnCard::Nothing);
         settle(ledger, u64::MAX);
     }
-    ledger.dropped().since(before)
+    ledger.dropped.since(before)
 }
 
 fn take(ledger: &mut Ledger, number: u64) -> bool {
@@ -274,7 +273,7 @@ fn what_is_on_the_shelf_already_is_no_loss() {
         ledger.completed(segment(number, MIB, SECOND), card);
         settle(&mut ledger, u64::MAX);
     }
-    assert_eq!(ledger.dropped().number, 1);
+    assert_eq!(ledger.dropped.number, 1);
     assert_eq!(numbers(&ledger), [3, 4]);
 }
 
@@ -285,12 +284,12 @@ fn what_was_to_be_written_counts_when_it_is_not() {
         ledger.completed(segment(number, MIB, SECOND), OnCard::Writing);
         settle(&mut ledger, u64::MAX);
     }
-    assert_eq!((ledger.dropped().number, numbers(&ledger)), (0, vec![2, 3]));
+    assert_eq!((ledger.dropped.number, numbers(&ledger)), (0, vec![2, 3]));
     ledger.found(0, Holding::Part);
     ledger.found(2, Holding::Nothing);
-    assert_eq!(ledger.dropped(), Dropped { number: 1, time: SECOND });
+    assert_eq!(ledger.dropped, Dropped { number: 1, time: SECOND });
     ledger.evicted(2);
-    assert_eq!(ledger.dropped().number, 1, "memory has it");
+    assert_eq!(ledger.dropped.number, 1, "memory has it");
 }
 
 #[test]
@@ -319,7 +318,7 @@ fn a_disk_that_hangs_holds_what_it_was_given() {
         assert!(settle(&mut ledger, u64::MAX).store.is_none());
     }
     assert_eq!((numbers(&ledger), ledger.in_flight_bytes()), (vec![3, 4, 5], MIB));
-    assert_eq!(ledger.dropped().number, 2, "one may still arrive");
+    assert_eq!(ledger.dropped.number, 2, "one may still arrive");
     stored(&mut ledger, 0);
     assert_eq!((first(&ledger), ledger.in_flight_bytes(), ledger.waiting()), (Some(3), 0, 4));
 }
@@ -398,7 +397,7 @@ proptest! {
             let gone: Vec<_> = held.iter().filter(|(n, ..)| !kept.contains(n)).copied().collect();
 
             // All that went was either counted or not wanted.
-            if ledger.is_unwanted() {
+            if ledger.phase == Phase::NotNow {
                 prop_assert_eq!(settled.dropped, Dropped::default());
             } else {
                 prop_assert_eq!(settled.dropped.number, gone.len() as u64);
@@ -423,7 +422,7 @@ proptest! {
             // And nothing went that could have stayed.
             if let Some((_, bytes, _)) = gone.last() {
                 let times = ledger.in_memory().map(|(_, entry)| entry.duration.as_secs());
-                let needless = ledger.is_unwanted() && times.sum::<u64>() >= prerecord;
+                let needless = (ledger.phase == Phase::NotNow) && times.sum::<u64>() >= prerecord;
                 prop_assert!(!fits(&[&sizes[..], &[*bytes]].concat()) || needless);
             }
             held.retain(|(n, ..)| kept.contains(n));

@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -21,7 +23,7 @@ fn head(session: &str, url: &url::Url) -> SessionHead {
 }
 
 /// A session of an earlier run that left so many segments, of 10 ms so that none is paced.
-async fn left(spool: &Spool, head: &SessionHead, segments: u64) -> Leftover {
+async fn left(spool: &Spool, head: &SessionHead, segments: u64) -> SpoolSession {
     let shelf = spool.session(head.clone());
     for number in 0..segments {
         let start_micros = 1_700_000_000_000_000 + number as i64 * 10_000;
@@ -29,7 +31,7 @@ async fn left(spool: &Spool, head: &SessionHead, segments: u64) -> Leftover {
         let chunks: Arc<[Bytes]> = [Bytes::from(vec![number as u8; 188])].into();
         shelf.store(head, Duration::from_millis(10), chunks).await.unwrap();
     }
-    Leftover { head: head.clone(), spool: shelf }
+    shelf
 }
 
 /// A service that takes everything; the address of an upload is its own.
@@ -69,7 +71,7 @@ async fn every_session_is_uploaded_one_after_the_other() {
     let mut shelves = Vec::new();
     for session in ["a", "b", "c"] {
         let leftover = left(&spool, &head(session, &server.url(&format!("/{session}"))), 3).await;
-        shelves.push(leftover.spool.clone());
+        shelves.push(leftover.clone());
         means.leftovers.add(leftover);
     }
     tokio::select! {
@@ -119,7 +121,7 @@ async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
         // The uploader has found nothing to do by now.
         tokio::task::yield_now().await;
         let leftover = left(&spool, &head("late", &server.url("/l")), 2).await;
-        let shelf = leftover.spool.clone();
+        let shelf = leftover.clone();
         means.leftovers.add(leftover);
         empty(&[shelf]).await;
     };
@@ -137,7 +139,7 @@ async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
     let (goes_on, over) = (head("r", &server.url("/r")), head("o", &server.url("/o")));
     let live = [0, 1].map(|_| means.leftovers.busy(goes_on.clone()));
     let (waits, other) = (left(&spool, &goes_on, 2).await, left(&spool, &over, 1).await);
-    let shelves = [waits.spool.clone(), other.spool.clone()];
+    let shelves = [waits.clone(), other.clone()];
     means.leftovers.add(waits);
     means.leftovers.add(other);
     let ends = async {

@@ -14,12 +14,12 @@ use url::Url;
 
 use super::budget::Share;
 use super::clock::Anchor;
-use super::ledger::least_segments;
+use super::ledger::{RecordingStats, least_segments};
 use super::means::Means;
 use super::recorder::Recorder;
 use super::service::Service;
-use super::spool::{Leftover, SessionHead, Spool, SpoolSession};
-use super::stock::{RecordingStats, Stock, StockOptions};
+use super::spool::{SessionHead, Spool, SpoolSession};
+use super::stock::{Stock, StockOptions};
 use super::upload::{UploadOptions, Uploader};
 use crate::config::SpoolMode;
 use crate::shutdown::Stop;
@@ -113,7 +113,7 @@ pub async fn run(
             order.limits.duration.as_secs()
         );
     }
-    let _busy = means.leftovers.busy(head.clone());
+    let _busy = means.leftovers.busy(head);
     // The numbers of what the session left before are taken.
     let number = spool.as_ref().map_or(0, |(spool, _)| next_number(spool));
     let urgent = matches!(spool, Some((_, SpoolMode::Always)));
@@ -148,7 +148,7 @@ pub async fn run(
     };
     match (emptied, spool) {
         (None, _) => uploader.leave().await,
-        (Some(false), Some((spool, _))) => means.leftovers.add(Leftover { head, spool }),
+        (Some(false), Some((spool, _))) => means.leftovers.add(spool),
         (Some(_), _) => {}
     }
 }

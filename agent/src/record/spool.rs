@@ -52,7 +52,7 @@ mod opening_tests;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ivt_base::secret::Secret;
@@ -64,7 +64,7 @@ pub use self::session::{SegmentReader, SegmentWriter, SpoolSession};
 pub use self::writer::BYTES as QUEUE_BYTES;
 
 use self::disk::{Disk, SystemDisk};
-use self::index::Index;
+use self::index::{Index, lock};
 use self::store::Store;
 use self::writer::DiskThread;
 
@@ -73,15 +73,6 @@ use self::writer::DiskThread;
 pub struct Spool {
     disk: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
-}
-
-/// What a session of an earlier run left: segments, or an upload that was not confirmed.
-#[derive(Clone, Debug)]
-pub struct Leftover {
-    /// Whose it is.
-    pub head: SessionHead,
-    /// Its part of the spool.
-    pub spool: SpoolSession,
 }
 
 /// A recording session, so far as its segments need it after a crash.
@@ -164,7 +155,7 @@ pub struct Stats {
 impl Spool {
     /// Opens the spool in `dir`, which is made in its parent when missing, and repairs what a crash
     /// left. `limit` is in bytes, over all sessions. Runs in a tokio runtime.
-    pub async fn open(dir: PathBuf, limit: u64) -> Result<(Self, Vec<Leftover>), SpoolError> {
+    pub async fn open(dir: PathBuf, limit: u64) -> Result<(Self, Vec<SpoolSession>), SpoolError> {
         Self::open_on(Box::new(SystemDisk), dir, limit).await
     }
 
@@ -172,20 +163,19 @@ impl Spool {
         disk: Box<dyn Disk>,
         dir: PathBuf,
         limit: u64,
-    ) -> Result<(Self, Vec<Leftover>), SpoolError> {
+    ) -> Result<(Self, Vec<SpoolSession>), SpoolError> {
         let open = spawn_blocking(move || Store::open(dir, limit, disk));
         let store = open.await.unwrap_or(Err(SpoolError::Stalled))?;
         let spool = Self { index: store.index(), disk: DiskThread::new(store) };
-        let sessions = spool.index.lock().unwrap_or_else(PoisonError::into_inner).heads();
-        let leftover = |(id, head)| Leftover { head, spool: spool.held(id) };
-        let leftovers = sessions.into_iter().map(leftover).collect();
+        let heads = lock(&spool.index).heads();
+        let leftovers = heads.into_iter().map(|(id, head)| spool.held(id, head)).collect();
         Ok((spool, leftovers))
     }
 
     /// A session's part. Its folder is made at the first write.
     pub fn session(&self, head: SessionHead) -> SpoolSession {
-        let id = self.index.lock().unwrap_or_else(PoisonError::into_inner).begin(head);
-        self.held(id)
+        let id = lock(&self.index).begin(head.clone());
+        self.held(id, head)
     }
 
     /// How full it is, and how well, at this moment.
@@ -198,7 +188,7 @@ impl Spool {
         self.disk.watch()
     }
 
-    fn held(&self, id: u64) -> SpoolSession {
-        SpoolSession::new(Arc::clone(&self.disk), Arc::clone(&self.index), id)
+    fn held(&self, id: u64, head: SessionHead) -> SpoolSession {
+        SpoolSession::new(Arc::clone(&self.disk), Arc::clone(&self.index), id, head)
     }
 }

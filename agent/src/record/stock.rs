@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::budget::Share;
 use super::clock::Anchor;
-use super::ledger::{Action, Dropped, Ledger, Next, OnCard, Upload};
+use super::ledger::{Action, Dropped, Ledger, Next, OnCard, RecordingStats, Upload};
 use super::recorder::Recorded;
 use super::spool::{Holding, News, SegmentHead, SegmentWriter, SpoolSession};
 use super::{Segment, Start};
@@ -44,25 +44,8 @@ pub struct StockOptions {
     pub share: Option<Arc<Share>>,
     /// Dates the segments.
     pub anchor: Anchor,
-    /// Shows how the session is doing.
+    /// Shows how the session is doing. Watchers are not woken for `bytes`.
     pub stats: watch::Sender<RecordingStats>,
-}
-
-/// How a session is doing. Watchers are not woken for `bytes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordingStats {
-    /// Segments that wait, in memory and on the disk.
-    pub waiting: usize,
-    /// Bytes in memory, the segment being cut among them.
-    pub bytes: u64,
-    /// Segments uploaded.
-    pub uploaded: u64,
-    /// Segments lost.
-    pub dropped: Dropped,
-    /// The service wants nothing yet.
-    pub not_now: bool,
-    /// Why uploads fail, while they do.
-    pub last_error: Option<String>,
 }
 
 /// The ledger of one session, and what feeds it.
@@ -352,14 +335,14 @@ impl Stock {
             let more = ledger.in_flight_bytes() + RESERVE;
             share.drain(ledger.bytes() + more, ledger.firm_bytes() + more);
         }
-        let (waiting, dropped) = (ledger.waiting(), ledger.dropped());
-        self.crowded.store(waiting > 1, Ordering::Relaxed);
+        let now = ledger.stats();
+        self.crowded.store(now.waiting > 1, Ordering::Relaxed);
         self.stats.send_if_modified(|stats| {
-            let before = (stats.waiting, stats.dropped, stats.not_now, stats.uploaded);
-            let now = (waiting, dropped, ledger.is_unwanted(), ledger.uploaded());
-            (stats.waiting, stats.dropped, stats.not_now, stats.uploaded) = now;
-            stats.bytes = ledger.bytes();
-            now != before
+            let now = RecordingStats { last_error: stats.last_error.clone(), ..now };
+            stats.bytes = now.bytes;
+            let news = *stats != now;
+            *stats = now;
+            news
         });
         if self.logged_at.is_none_or(|logged| logged.elapsed() >= LOG) {
             self.log_losses();

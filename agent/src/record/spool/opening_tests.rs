@@ -13,7 +13,7 @@ use super::*;
 
 const LIMIT: u64 = 1 << 20;
 
-async fn open(disk: &TestDisk, root: &Path) -> (Spool, Vec<Leftover>) {
+async fn open(disk: &TestDisk, root: &Path) -> (Spool, Vec<SpoolSession>) {
     Spool::open_on(Box::new(disk.clone()), root.to_owned(), LIMIT).await.unwrap()
 }
 
@@ -49,7 +49,7 @@ async fn a_disk_that_cannot_be_written_opens_and_works_once_it_can() {
         disk.fail(Some(fault));
         let (spool, leftovers) = open(&disk, dir.path()).await;
         assert!(!spool.stats().healthy, "{fault}: known before anything is recorded");
-        let left = leftovers[0].spool.read(0).await.unwrap();
+        let left = leftovers[0].read(0).await.unwrap();
         assert_eq!(left.concat(), group(0, 1).concat(), "what is there can be uploaded");
         let shelf = spool.session(session("b"));
         assert!(matches!(store(&shelf, 1).await, Err(SpoolError::Resting)));
@@ -133,7 +133,7 @@ async fn what_lies_on_a_card_that_was_put_in_stays_for_the_next_start() {
     drop(shelf);
     advance(REST).await;
     store(&spool.session(session("c")), 0).await.unwrap();
-    let left = open(&disk, &root).await.1.into_iter().map(|left| left.head.session_id);
+    let left = open(&disk, &root).await.1.into_iter().map(|left| left.head().session_id.clone());
     assert_eq!(left.collect::<Vec<_>>(), ["a", "c"], "each in a folder of its own");
 }
 

@@ -12,7 +12,7 @@ use super::format::{self, Payload};
 use super::index::{self, Entry, Index};
 use super::store::Store;
 use super::writer::DiskThread;
-use super::{Holding, News, Pending, SegmentHead, SpoolError, Stored};
+use super::{Holding, News, Pending, SegmentHead, SessionHead, SpoolError, Stored};
 
 /// One session's part of the spool. Clones are the same part.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ struct Part {
     disk: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
     id: u64,
+    head: SessionHead,
 }
 
 /// A segment is being written, for as long as this lives; then the session hears what came of it.
@@ -55,8 +56,18 @@ struct Write {
 }
 
 impl SpoolSession {
-    pub(super) fn new(disk: Arc<DiskThread>, index: Arc<Mutex<Index>>, id: u64) -> Self {
-        Self { part: Arc::new(Part { disk, index, id }) }
+    pub(super) fn new(
+        disk: Arc<DiskThread>,
+        index: Arc<Mutex<Index>>,
+        id: u64,
+        head: SessionHead,
+    ) -> Self {
+        Self { part: Arc::new(Part { disk, index, id, head }) }
+    }
+
+    /// Whose it is.
+    pub fn head(&self) -> &SessionHead {
+        &self.part.head
     }
 
     /// For who begins to work with it: the complete segments by number, and the durations of those

@@ -12,7 +12,7 @@ use super::*;
 const LIMIT: u64 = 1 << 30;
 
 /// On a disk without locks: a process that was killed has none.
-async fn open(root: &Path) -> (Spool, Vec<Leftover>) {
+async fn open(root: &Path) -> (Spool, Vec<SpoolSession>) {
     Spool::open_on(Box::new(TestDisk::default()), root.to_owned(), LIMIT).await.unwrap()
 }
 
@@ -100,11 +100,11 @@ async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
     std::mem::forget(unfinished);
 
     let (spool, leftovers) = open(dir.path()).await;
-    let heads: Vec<_> = leftovers.iter().map(|leftover| leftover.head.clone()).collect();
+    let heads: Vec<_> = leftovers.iter().map(|leftover| leftover.head().clone()).collect();
     assert_eq!(heads, [session(&name), session("b"), session("c")]);
-    assert_eq!(leftovers[0].spool.pending(), Some(pending(1)));
-    assert_eq!(leftovers[1].spool.pending(), None);
-    let shelf = &leftovers[1].spool;
+    assert_eq!(leftovers[0].pending(), Some(pending(1)));
+    assert_eq!(leftovers[1].pending(), None);
+    let shelf = &leftovers[1];
     assert_eq!(shelf.stored()[0].duration, 2 * second());
     assert_eq!(shelf.read(9).await.unwrap().concat(), [group(1, 2), group(2, 2)].concat().concat());
 
@@ -112,16 +112,16 @@ async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
     store(&same, 9, 1).await.unwrap();
     assert_eq!(shelf.stored()[0].bytes, 4 * 188, "a new session is another part");
     for leftover in &leftovers {
-        leftover.spool.set_pending(None).await.unwrap();
-        for number in numbers(&leftover.spool) {
-            leftover.spool.remove(number);
+        leftover.set_pending(None).await.unwrap();
+        for number in numbers(leftover) {
+            leftover.remove(number);
         }
-        leftover.spool.close().await.unwrap();
+        leftover.close().await.unwrap();
     }
     drop((spool, leftovers, same));
     let (_, leftovers) = open(dir.path()).await;
     assert_eq!(leftovers.len(), 1);
-    assert_eq!(numbers(&leftovers[0].spool), [9]);
+    assert_eq!(numbers(&leftovers[0]), [9]);
 }
 
 #[tokio::test]
@@ -244,8 +244,8 @@ async fn a_failing_disk_is_left_alone_for_thirty_seconds() {
         // The segment that was given up is elsewhere, but a crash would have left its group.
         assert_eq!(numbers(&shelf), [1]);
         let (_, leftovers) = open(dir.path()).await;
-        assert_eq!(numbers(&leftovers[0].spool), [0, 1]);
-        assert_eq!(leftovers[0].spool.read(0).await.unwrap().concat(), group(1, 1).concat());
+        assert_eq!(numbers(&leftovers[0]), [0, 1]);
+        assert_eq!(leftovers[0].read(0).await.unwrap().concat(), group(1, 1).concat());
     }
 }
 

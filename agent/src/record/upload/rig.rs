@@ -18,9 +18,10 @@ use super::fake::{Answer, Fake};
 use super::*;
 use crate::config::SpoolMode;
 use crate::record::clock::Anchor;
+use crate::record::ledger::RecordingStats;
 use crate::record::recorder::Recorded;
 use crate::record::spool::{SegmentHead, SessionHead, Spool, SpoolSession};
-use crate::record::stock::{RecordingStats, StockOptions};
+use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
 
 pub(super) const LENGTH: Duration = Duration::from_millis(60);
@@ -184,7 +185,7 @@ impl Card {
             loop {
                 // The spool before it lets go of the folder when its last job is done.
                 if let Ok((_, leftovers)) = Spool::open(dir.path().join("spool"), 1 << 30).await {
-                    return leftovers.into_iter().next().expect("a session was left").spool;
+                    return leftovers.into_iter().next().expect("a session was left");
                 }
                 sleep(LENGTH / 4).await;
             }
