@@ -22,8 +22,8 @@ use crate::config::{self, Config};
 use crate::device;
 use crate::dispatch::Dispatch;
 use crate::notify::Notifier;
+use crate::record::context::RecordingContext;
 use crate::record::leftovers;
-use crate::record::means::Means;
 use crate::shutdown::{Stop, Stopper, stopper};
 use crate::tls::Trust;
 use crate::tlss::{self, Settings, SetupError, Tlss};
@@ -92,8 +92,12 @@ impl Agent {
         let settings = config.channels.iter().zip(&config.budget.rings);
         let each = device.channels.into_iter().zip(settings).enumerate();
         let spool = watch::Sender::new(None);
-        let means =
-            Means::new(&config.record, config.budget.recordings, trust.clone(), spool.subscribe());
+        let means = RecordingContext::new(
+            &config.record,
+            config.budget.recordings,
+            trust.clone(),
+            spool.subscribe(),
+        );
         let channels = each.map(|(number, (hardware, (settings, ring)))| {
             let setup = Setup {
                 number,

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::config::QualityMap;
-use crate::record::session::Order;
+use crate::record::session::RecordingOrder;
 
 use opener::{EncoderOpener, Terms};
 
@@ -49,7 +49,7 @@ pub struct RecordAsk {
     /// Bits per second it may have.
     pub max_bitrate: Option<NonZeroU64>,
     /// What becomes of it.
-    pub order: Order,
+    pub order: RecordingOrder,
 }
 
 /// Why a channel did not do what it was asked. The text goes to the cloud.

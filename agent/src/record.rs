@@ -15,9 +15,9 @@
 
 pub mod budget;
 pub mod clock;
+pub mod context;
 pub mod ledger;
 pub mod leftovers;
-pub mod means;
 pub mod onset;
 pub mod pace;
 pub mod recorder;

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Answer, Feeds, Link, RecordAsk, Refusal, Status, bitrate, nothing};
 use crate::record::budget::Share;
-use crate::record::means::Means;
+use crate::record::context::RecordingContext;
 use crate::record::session::{self, Session};
 use crate::shutdown::Stop;
 
@@ -34,7 +34,7 @@ pub(super) struct Recording {
     pub(super) number: usize,
     pub(super) encoder: Arc<dyn Encoder>,
     pub(super) feeds: Arc<Feeds>,
-    pub(super) means: Means,
+    pub(super) means: RecordingContext,
     pub(super) link: watch::Receiver<Link>,
     pub(super) status: watch::Sender<Status>,
     pub(super) inbox: mpsc::Receiver<Command>,
@@ -166,7 +166,7 @@ impl Recording {
                 camera,
                 spool,
                 share: Arc::new(share),
-                means,
+                context: means,
                 stats: watch::Sender::default(),
             })
         }

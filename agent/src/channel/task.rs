@@ -18,7 +18,7 @@ use super::record::Recording;
 use super::session::{Ruling, START, Session};
 use super::{Answer, Ask, Command, Feeds, Handle, Link, Refusal, Status, nothing, reach};
 use crate::config;
-use crate::record::means::Means;
+use crate::record::context::RecordingContext;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
 
@@ -42,7 +42,7 @@ pub struct Setup {
     /// Whom `rtmps` servers are checked against.
     pub trust: Trust,
     /// What recordings work with.
-    pub means: Means,
+    pub means: RecordingContext,
     /// The connection to the cloud.
     pub link: watch::Receiver<Link>,
     /// A lost connection ends the live stream.

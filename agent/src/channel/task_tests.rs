@@ -80,7 +80,7 @@ impl Scene {
             ring_bytes: 1 << 20,
             publish: config.publish,
             trust: trust.clone(),
-            means: Means::new(&config.record, config.budget.recordings, trust, spool),
+            means: RecordingContext::new(&config.record, config.budget.recordings, trust, spool),
             link: watch::channel(Link::down()).1,
             stop_with_link: true,
         };

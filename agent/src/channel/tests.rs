@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::config;
-use crate::record::means::Means;
+use crate::record::context::RecordingContext;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::Trust;
 
@@ -103,7 +103,7 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         ring_bytes: config.budget.rings[0],
         publish: config.publish,
         trust: Trust::new(None).unwrap(),
-        means: Means::new(
+        means: RecordingContext::new(
             &config.record,
             config.budget.recordings,
             Trust::new(None).unwrap(),
@@ -344,7 +344,7 @@ async fn a_lost_cloud_ends_the_stream() {
 async fn a_recording_that_nobody_waits_for_any_more_does_not_begin() {
     let channel = emulated();
     let mut status = channel.handle.status();
-    let order = |session_id: &str| Order {
+    let order = |session_id: &str| RecordingOrder {
         session_id: session_id.into(),
         limits: Limits { duration: Duration::from_secs(10), max_bytes: 1 << 20 },
         max_segments: 1,

@@ -10,7 +10,7 @@ use ivt_proto::rpc::message::{StartCloudRecord, StopCloudRecord};
 use super::{Dispatch, codes, publish};
 use crate::channel::RecordAsk;
 use crate::record::service::callback_url;
-use crate::record::session::Order;
+use crate::record::session::RecordingOrder;
 
 pub(super) const START: &str = "StartCloudRecord";
 pub(super) const STOP: &str = "StopCloudRecord";
@@ -39,7 +39,7 @@ pub(super) async fn stop(dispatch: &Dispatch, request: StopCloudRecord) -> Resul
     channel.stop_record(request.session_id).await.map_err(codes::refusal)
 }
 
-fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
+fn order(request: StartCloudRecord) -> Result<RecordingOrder, RpcError> {
     check_session_id(&request.session_id)?;
     if !(1..=DURATION).contains(&request.seg_duration) {
         return Err(wrong("seg_duration", format!("must be 1 to {DURATION} s")));
@@ -51,7 +51,7 @@ fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
         return Err(wrong("seg_max_count", "must be at least 1".into()));
     }
     let callback = callback_url(&request.cbk_url).map_err(|e| wrong("cbk_url", e))?;
-    Ok(Order {
+    Ok(RecordingOrder {
         session_id: request.session_id,
         limits: Limits {
             duration: Duration::from_secs(request.seg_duration.into()),

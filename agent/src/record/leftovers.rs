@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::clock::Anchor;
-use super::means::Means;
+use super::context::RecordingContext;
 use super::service::{Service, callback_url};
 use super::spool::{SessionHead, Spool, SpoolSession};
 use super::stock::{Stock, StockOptions};
@@ -78,7 +78,7 @@ impl Leftovers {
     }
 
     /// Uploads what there is and what comes, for ever.
-    async fn upload(&self, means: &Means) {
+    async fn upload(&self, context: &RecordingContext) {
         let (mut failures, mut changes) = (0, self.0.subscribe());
         loop {
             let (mut next, mut others) = (None, 0);
@@ -98,7 +98,7 @@ impl Leftovers {
             // Each failure is told once, not once a minute.
             let level = if failures == 0 { log::Level::Warn } else { log::Level::Debug };
             let empty = tokio::select! {
-                empty = upload(leftover.clone(), means, level) => empty,
+                empty = upload(leftover.clone(), context, level) => empty,
                 _ = changes.wait_for(|state| state.wanted) => false,
             };
             self.0.send_modify(|state| {
@@ -135,7 +135,7 @@ impl Drop for Busy {
 /// that come before go on in memory.
 pub async fn run(
     config: config::Spool,
-    means: Means,
+    context: RecordingContext,
     opened: watch::Sender<Option<Spool>>,
     mut stop: Stop,
 ) {
@@ -145,10 +145,10 @@ pub async fn run(
             let SessionHead { channel, session_id: session, .. } = leftover.head();
             let segments = leftover.stored().len();
             log::info!("channel {channel}: recording {session:?} left {segments} segments");
-            means.leftovers.add(leftover);
+            context.leftovers.add(leftover);
         }
         opened.send_replace(Some(spool));
-        means.leftovers.upload(&means).await;
+        context.leftovers.upload(&context).await;
     };
     tokio::select! {
         () = work => {}
@@ -177,7 +177,7 @@ async fn open(config: config::Spool) -> (Spool, Vec<SpoolSession>) {
 }
 
 /// True when nothing is left.
-async fn upload(spool: SpoolSession, means: &Means, level: log::Level) -> bool {
+async fn upload(spool: SpoolSession, context: &RecordingContext, level: log::Level) -> bool {
     let head = spool.head();
     let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);
     let Ok(callback) = callback_url(head.cbk_url.expose()) else {
@@ -189,12 +189,12 @@ async fn upload(spool: SpoolSession, means: &Means, level: log::Level) -> bool {
         recorder: None,
         max_segments: 0,
         prerecord: Duration::ZERO,
-        spool: means.spool_mode.map(|mode| (spool, mode)),
+        spool: context.spool_mode.map(|mode| (spool, mode)),
         share: None,
         anchor: Anchor::new(None, Instant::now(), SystemTime::now),
         stats: watch::Sender::default(),
     });
-    let service = Service::new(means.http.clone(), callback.into());
+    let service = Service::new(context.http.clone(), callback.into());
     let options = UploadOptions { patience: PATIENCE, level };
     Uploader::new(stock, service, options, rand::make_rng()).run().await
 }

@@ -12,10 +12,10 @@ use crate::tls::Trust;
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn means(dir: &TempDir) -> Means {
+fn context(dir: &TempDir) -> RecordingContext {
     let spool = config::Spool { dir: dir.path().into(), mode: SpoolMode::Overflow, limit: 1 << 30 };
     let config = Record { disconnect: None, spool: Some(spool) };
-    Means::new(&config, 32 << 20, Trust::new(None).unwrap(), watch::channel(None).1)
+    RecordingContext::new(&config, 32 << 20, Trust::new(None).unwrap(), watch::channel(None).1)
 }
 
 fn head(session: &str, url: &url::Url) -> SessionHead {
@@ -67,15 +67,16 @@ async fn empty(shelves: &[SpoolSession]) {
 #[tokio::test]
 async fn every_session_is_uploaded_one_after_the_other() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
-    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     let mut shelves = Vec::new();
     for session in ["a", "b", "c"] {
         let leftover = left(&spool, &head(session, &server.url(&format!("/{session}"))), 3).await;
         shelves.push(leftover.clone());
-        means.leftovers.add(leftover);
+        context.leftovers.add(leftover);
     }
     tokio::select! {
-        () = means.leftovers.upload(&means) => {}
+        () = context.leftovers.upload(&context) => {}
         () = empty(&shelves) => {}
     }
     assert_eq!(puts(&server), 9);
@@ -88,26 +89,27 @@ async fn every_session_is_uploaded_one_after_the_other() {
 #[tokio::test]
 async fn a_recording_that_goes_on_takes_over_what_its_session_left() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
-    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     // A service that never answers: the upload of this one does not end by itself.
     let silent = Scripted::new(|_: &Seen| Reply::Silence).await;
     let (stuck, idle) = (head("stuck", &silent.url("/s")), head("idle", &server.url("/i")));
-    means.leftovers.add(left(&spool, &stuck, 2).await);
-    means.leftovers.add(left(&spool, &idle, 1).await);
+    context.leftovers.add(left(&spool, &stuck, 2).await);
+    context.leftovers.add(left(&spool, &idle, 1).await);
 
     let claims = async {
         while silent.seen().is_empty() {
             sleep(Duration::from_millis(10)).await;
         }
-        let waiting = means.leftovers.claim(&idle).await.expect("it waits");
+        let waiting = context.leftovers.claim(&idle).await.expect("it waits");
         assert_eq!(waiting.stored().len(), 1);
-        let uploading = means.leftovers.claim(&stuck).await.expect("it is being uploaded");
+        let uploading = context.leftovers.claim(&stuck).await.expect("it is being uploaded");
         assert_eq!(uploading.stored().len(), 2);
-        assert!(means.leftovers.claim(&stuck).await.is_none(), "only once");
-        assert!(means.leftovers.claim(&head("other", &server.url("/o"))).await.is_none());
+        assert!(context.leftovers.claim(&stuck).await.is_none(), "only once");
+        assert!(context.leftovers.claim(&head("other", &server.url("/o"))).await.is_none());
     };
     tokio::select! {
-        () = means.leftovers.upload(&means) => {}
+        () = context.leftovers.upload(&context) => {}
         claimed = timeout(SOON, claims) => claimed.expect("claims are quick"),
     }
     assert_eq!(puts(&server), 0, "what was claimed is not uploaded here");
@@ -116,17 +118,18 @@ async fn a_recording_that_goes_on_takes_over_what_its_session_left() {
 #[tokio::test]
 async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
-    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     let late = async {
         // The uploader has found nothing to do by now.
         tokio::task::yield_now().await;
         let leftover = left(&spool, &head("late", &server.url("/l")), 2).await;
         let shelf = leftover.clone();
-        means.leftovers.add(leftover);
+        context.leftovers.add(leftover);
         empty(&[shelf]).await;
     };
     tokio::select! {
-        () = means.leftovers.upload(&means) => {}
+        () = context.leftovers.upload(&context) => {}
         () = late => {}
     }
     assert_eq!(puts(&server), 2);
@@ -135,13 +138,14 @@ async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
 #[tokio::test]
 async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
-    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     let (goes_on, over) = (head("r", &server.url("/r")), head("o", &server.url("/o")));
-    let live = [0, 1].map(|_| means.leftovers.busy(goes_on.clone()));
+    let live = [0, 1].map(|_| context.leftovers.busy(goes_on.clone()));
     let (waits, other) = (left(&spool, &goes_on, 2).await, left(&spool, &over, 1).await);
     let shelves = [waits.clone(), other.clone()];
-    means.leftovers.add(waits);
-    means.leftovers.add(other);
+    context.leftovers.add(waits);
+    context.leftovers.add(other);
     let ends = async {
         empty(&shelves[1..]).await;
         for live in live {
@@ -151,7 +155,7 @@ async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
         empty(&shelves).await;
     };
     tokio::select! {
-        () = means.leftovers.upload(&means) => {}
+        () = context.leftovers.upload(&context) => {}
         () = ends => {}
     }
     assert_eq!(puts(&server), 3);

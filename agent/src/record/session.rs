@@ -14,8 +14,8 @@ use url::Url;
 
 use super::budget::Share;
 use super::clock::Anchor;
+use super::context::RecordingContext;
 use super::ledger::{RecordingStats, least_segments};
-use super::means::Means;
 use super::recorder::Recorder;
 use super::service::Service;
 use super::spool::{SessionHead, Spool, SpoolSession};
@@ -29,7 +29,7 @@ const OVERHEAD: u64 = 2 << 20;
 
 /// What the cloud ordered. The values were checked.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct RecordingOrder {
     /// The cloud's name for it.
     pub session_id: String,
     /// Of one segment.
@@ -44,7 +44,7 @@ pub struct Order {
     pub callback: Secret<Url>,
 }
 
-impl Order {
+impl RecordingOrder {
     /// The most it can take, in bytes: one segment is cut while another is uploaded, and with
     /// some spools a third one stored, whatever the cloud says.
     pub fn memory(&self, spool: Option<SpoolMode>) -> u64 {
@@ -64,7 +64,7 @@ pub struct Session {
     /// Number of its channel.
     pub channel: usize,
     /// What the cloud ordered.
-    pub order: Order,
+    pub order: RecordingOrder,
     /// The stream; begins as far back as was asked for and is held.
     pub input: Subscription,
     /// What the stream's pull is doing.
@@ -74,7 +74,7 @@ pub struct Session {
     /// The memory it may take.
     pub share: Arc<Share>,
     /// What all sessions work with.
-    pub means: Means,
+    pub context: RecordingContext,
     /// Shows how the session is doing.
     pub stats: watch::Sender<RecordingStats>,
 }
@@ -92,14 +92,14 @@ pub async fn run(
         _ = &mut stop => None,
     };
     let Some(first) = first else { return };
-    let Session { channel, order, input, camera, spool, share, means, stats } = session;
+    let Session { channel, order, input, camera, spool, share, context, stats } = session;
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
         cbk_url: order.callback.expose().to_string().into(),
     };
     let spool = match spool {
-        Some((spool, mode)) => Some((place(&spool, &means, &head).await, mode)),
+        Some((spool, mode)) => Some((place(&spool, &context, &head).await, mode)),
         None => None,
     };
     if let Some(kept) = order.shortened() {
@@ -113,7 +113,7 @@ pub async fn run(
             order.limits.duration.as_secs()
         );
     }
-    let _busy = means.leftovers.busy(head);
+    let _busy = context.leftovers.busy(head);
     // The numbers of what the session left before are taken.
     let number = spool.as_ref().map_or(0, |(spool, _)| next_number(spool));
     let urgent = matches!(spool, Some((_, SpoolMode::Always)));
@@ -136,7 +136,7 @@ pub async fn run(
         anchor,
         stats,
     });
-    let service = Service::new(means.http, order.callback);
+    let service = Service::new(context.http, order.callback);
     let mut uploader = Uploader::new(stock, service, UploadOptions::default(), rand::make_rng());
     let mut ending = agent;
     let emptied = tokio::select! {
@@ -148,14 +148,14 @@ pub async fn run(
     };
     match (emptied, spool) {
         (None, _) => uploader.leave().await,
-        (Some(false), Some((spool, _))) => means.leftovers.add(spool),
+        (Some(false), Some((spool, _))) => context.leftovers.add(spool),
         (Some(_), _) => {}
     }
 }
 
 /// A place in the spool: the one that the session had before, where it left something there.
-async fn place(spool: &Spool, means: &Means, head: &SessionHead) -> SpoolSession {
-    let left = means.leftovers.claim(head).await;
+async fn place(spool: &Spool, context: &RecordingContext, head: &SessionHead) -> SpoolSession {
+    let left = context.leftovers.claim(head).await;
     left.unwrap_or_else(|| spool.session(head.clone()))
 }
 
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_past_that_does_not_fit_into_the_segments_is_shortened() {
-        let order = |prerecord| Order {
+        let order = |prerecord| RecordingOrder {
             session_id: "s".into(),
             limits: Limits { duration: Duration::from_secs(10), max_bytes: 1 << 20 },
             max_segments: 3,
@@ -190,6 +190,6 @@ mod tests {
         assert_eq!(order(0).shortened(), None);
         assert_eq!(order(30).shortened(), None);
         assert_eq!(order(31).shortened(), Some(Duration::from_secs(30)));
-        assert_eq!(Order { max_segments: u32::MAX, ..order(31) }.shortened(), None);
+        assert_eq!(RecordingOrder { max_segments: u32::MAX, ..order(31) }.shortened(), None);
     }
 }
