@@ -137,7 +137,8 @@ impl Agent {
             None => None,
         };
         if let Some(settings) = config.record.spool.clone() {
-            tasks.spawn(leftovers::run(settings, means, spool, stopping.clone()));
+            let RecordingContext { leftovers, http, .. } = means;
+            tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
         }
         let view = View { cloud: cloud.state.subscribe(), channels, hosted: hosted_view };
         tasks.spawn(cloud.run(stopping.clone()));

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! recorder: completed, forming ──┐
-//! card:     found, evicted ──────┤          place: memory, writing, card, both
-//! service:  sent, refused, … ────┼─▶ number ─┤
-//! memory:   allowed, reclaim ────┘          fate: waiting, sending, sent as NAME, deferred, lost
-//!                                      │
-//!                                      └─▶ upload, store, delete, report
+//! card:     found, evicted ──────┤             ┌ place: memory, writing, card, both
+//! service:  sent, refused, … ────┼─▶  number ──┤
+//! memory:   allowed, reclaim ────┘     │       └ fate: waiting, sending, sent as NAME, deferred, lost
+//!                                      ▼
+//!                       upload, store, delete, report
 //! ```
 //!
 //! # Rules
@@ -22,6 +22,9 @@
 //!    card.
 //! 5. Segments in memory are uploaded first, and one from the card between two of them.
 
+mod due;
+mod entry;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,48 +32,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::Segment;
 use super::spool::{Holding, SegmentHead, Stored};
-use super::{Segment, Start};
 use crate::config::SpoolMode;
+pub use due::{Action, Dropped, Next, RecordingStats, Upload};
+use entry::{Entry, Fate};
+pub use entry::{OnCard, Source};
 
 /// Bytes allowed beyond as many of the largest segment: the beginning of the segment being cut, and
 /// what sizes vary by.
 const SLACK: u64 = 3 << 19;
-
-/// What a segment's bytes are read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// From memory.
-    Memory,
-    /// From the spool.
-    Card,
-}
-
-/// What the card has of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnCard {
-    /// Nothing.
-    Nothing,
-    /// A segment that is on its way to the disk.
-    Writing,
-    /// A beginning, of use after a crash only.
-    Part,
-    /// All of it.
-    Whole,
-}
-
-/// How the service and a segment stand. One that is lost has no entry.
-#[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    /// Not uploaded yet.
-    Waiting,
-    /// Being uploaded.
-    Sending,
-    /// Uploaded under this name of the service's, and not yet confirmed.
-    Sent(String),
-    /// Refused, and not to be asked about now: perhaps the service refuses everything.
-    Deferred,
-}
 
 /// What the service thinks of the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,84 +53,6 @@ enum Phase {
     NotNow,
     /// It has given an address.
     Begun,
-}
-
-/// A segment whose turn it is.
-#[derive(Clone, Debug)]
-pub struct Upload {
-    /// The segment's number.
-    pub number: u64,
-    /// When its first frame was.
-    pub start: Start,
-    /// Up to the next segment.
-    pub duration: Duration,
-    /// It does not continue the segment uploaded before.
-    pub discontinuity: bool,
-    /// Length of the segment.
-    pub bytes: u64,
-    /// Where it is read.
-    pub source: Source,
-    /// No other waits, and this one is as new as can be.
-    pub alone: bool,
-}
-
-/// What an uploader has to do.
-#[derive(Clone, Debug)]
-pub enum Next {
-    /// Upload this segment.
-    Upload(Upload),
-    /// Wait until something changes, or until this time.
-    Wait(Option<Instant>),
-    /// End: no more segments will come.
-    Over,
-}
-
-/// What is to be done on the card.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// Store a segment; [`Ledger::found`] is to hear what came of it.
-    Store(Segment),
-    /// Delete what there is of a segment.
-    Delete(u64),
-}
-
-/// Segments that are lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dropped {
-    /// How many.
-    pub number: u64,
-    /// Their durations together.
-    pub time: Duration,
-}
-
-/// How a session is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordingStats {
-    /// Segments that wait, in memory and on the disk.
-    pub waiting: usize,
-    /// Bytes in memory, the segment being cut among them.
-    pub bytes: u64,
-    /// Segments uploaded.
-    pub uploaded: u64,
-    /// Segments lost.
-    pub dropped: Dropped,
-    /// The service wants nothing yet.
-    pub not_now: bool,
-    /// Why uploads fail, while they do.
-    pub last_error: Option<String>,
-}
-
-/// One segment.
-#[derive(Debug)]
-struct Entry {
-    start: Start,
-    duration: Duration,
-    discontinuity: bool,
-    bytes: u64,
-    /// The segment itself, while it is in memory.
-    chunks: Option<Arc<[Bytes]>>,
-    card: OnCard,
-    fate: Fate,
 }
 
 /// The segments of one session that are neither confirmed nor lost.
@@ -694,50 +587,6 @@ impl Ledger {
             source,
             alone: false,
         }
-    }
-}
-
-impl Entry {
-    fn stored(whole: &Stored) -> Self {
-        Self {
-            start: Start::Unix(whole.head.start_micros),
-            duration: whole.duration,
-            discontinuity: whole.head.discontinuity,
-            bytes: whole.bytes,
-            chunks: None,
-            card: OnCard::Whole,
-            fate: Fate::Waiting,
-        }
-    }
-
-    fn will_be_stored(&self) -> bool {
-        matches!(self.card, OnCard::Writing | OnCard::Whole)
-    }
-
-    fn source(&self) -> Option<Source> {
-        match (&self.chunks, self.card) {
-            (Some(_), _) => Some(Source::Memory),
-            (None, OnCard::Whole) => Some(Source::Card),
-            (None, _) => None,
-        }
-    }
-
-    fn segment(&self, number: u64) -> Option<Segment> {
-        Some(Segment {
-            number,
-            start: self.start,
-            duration: self.duration,
-            discontinuity: self.discontinuity,
-            bytes: self.bytes,
-            chunks: self.chunks.clone()?,
-        })
-    }
-}
-
-impl Dropped {
-    /// What came after `earlier`.
-    pub fn since(self, earlier: Self) -> Self {
-        Self { number: self.number - earlier.number, time: self.time - earlier.time }
     }
 }
 

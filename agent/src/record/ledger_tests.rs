@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Start;
 use crate::record::stock::RESERVE;
 
 const MIB: u64 = 1 << 20;

@@ -11,12 +11,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::clock::Anchor;
-use super::context::RecordingContext;
-use super::service::{Service, callback_url};
+use super::service::{Http, Service, callback_url};
 use super::spool::{SessionHead, Spool, SpoolSession};
 use super::stock::{Stock, StockOptions};
 use super::upload::{UploadOptions, Uploader};
-use crate::config;
+use crate::config::{self, SpoolMode};
 use crate::shutdown::Stop;
 
 /// Between two tries to open the spool: a card may be put in later. And between two tries at a
@@ -78,7 +77,7 @@ impl Leftovers {
     }
 
     /// Uploads what there is and what comes, for ever.
-    async fn upload(&self, context: &RecordingContext) {
+    async fn upload(&self, http: &Http, mode: SpoolMode) {
         let (mut failures, mut changes) = (0, self.0.subscribe());
         loop {
             let (mut next, mut others) = (None, 0);
@@ -98,7 +97,7 @@ impl Leftovers {
             // Each failure is told once, not once a minute.
             let level = if failures == 0 { log::Level::Warn } else { log::Level::Debug };
             let empty = tokio::select! {
-                empty = upload(leftover.clone(), context, level) => empty,
+                empty = upload(leftover.clone(), http, mode, level) => empty,
                 _ = changes.wait_for(|state| state.wanted) => false,
             };
             self.0.send_modify(|state| {
@@ -135,20 +134,22 @@ impl Drop for Busy {
 /// that come before go on in memory.
 pub async fn run(
     config: config::Spool,
-    context: RecordingContext,
+    leftovers: Leftovers,
+    http: Http,
     opened: watch::Sender<Option<Spool>>,
     mut stop: Stop,
 ) {
     let work = async {
-        let (spool, leftovers) = open(config).await;
-        for leftover in leftovers {
+        let mode = config.mode;
+        let (spool, left) = open(config).await;
+        for leftover in left {
             let SessionHead { channel, session_id: session, .. } = leftover.head();
             let segments = leftover.stored().len();
             log::info!("channel {channel}: recording {session:?} left {segments} segments");
-            context.leftovers.add(leftover);
+            leftovers.add(leftover);
         }
         opened.send_replace(Some(spool));
-        context.leftovers.upload(&context).await;
+        leftovers.upload(&http, mode).await;
     };
     tokio::select! {
         () = work => {}
@@ -177,7 +178,7 @@ async fn open(config: config::Spool) -> (Spool, Vec<SpoolSession>) {
 }
 
 /// True when nothing is left.
-async fn upload(spool: SpoolSession, context: &RecordingContext, level: log::Level) -> bool {
+async fn upload(spool: SpoolSession, http: &Http, mode: SpoolMode, level: log::Level) -> bool {
     let head = spool.head();
     let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);
     let Ok(callback) = callback_url(head.cbk_url.expose()) else {
@@ -189,12 +190,12 @@ async fn upload(spool: SpoolSession, context: &RecordingContext, level: log::Lev
         recorder: None,
         max_segments: 0,
         prerecord: Duration::ZERO,
-        spool: context.spool_mode.map(|mode| (spool, mode)),
+        spool: Some((spool, mode)),
         share: None,
         anchor: Anchor::new(None, Instant::now(), SystemTime::now),
         stats: watch::Sender::default(),
     });
-    let service = Service::new(context.http.clone(), callback.into());
+    let service = Service::new(http.clone(), callback.into());
     let options = UploadOptions { patience: PATIENCE, level };
     Uploader::new(stock, service, options, rand::make_rng()).run().await
 }

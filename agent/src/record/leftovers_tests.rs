@@ -5,7 +5,8 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::config::{Record, SpoolMode};
+use crate::config::Record;
+use crate::record::context::RecordingContext;
 use crate::record::service::scripted::{Reply, Scripted, Seen};
 use crate::record::spool::SegmentHead;
 use crate::tls::Trust;
@@ -76,7 +77,7 @@ async fn every_session_is_uploaded_one_after_the_other() {
         context.leftovers.add(leftover);
     }
     tokio::select! {
-        () = context.leftovers.upload(&context) => {}
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
         () = empty(&shelves) => {}
     }
     assert_eq!(puts(&server), 9);
@@ -109,7 +110,7 @@ async fn a_recording_that_goes_on_takes_over_what_its_session_left() {
         assert!(context.leftovers.claim(&head("other", &server.url("/o"))).await.is_none());
     };
     tokio::select! {
-        () = context.leftovers.upload(&context) => {}
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
         claimed = timeout(SOON, claims) => claimed.expect("claims are quick"),
     }
     assert_eq!(puts(&server), 0, "what was claimed is not uploaded here");
@@ -129,7 +130,7 @@ async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
         empty(&[shelf]).await;
     };
     tokio::select! {
-        () = context.leftovers.upload(&context) => {}
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
         () = late => {}
     }
     assert_eq!(puts(&server), 2);
@@ -155,7 +156,7 @@ async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
         empty(&shelves).await;
     };
     tokio::select! {
-        () = context.leftovers.upload(&context) => {}
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
         () = ends => {}
     }
     assert_eq!(puts(&server), 3);

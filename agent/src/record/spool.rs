@@ -1,8 +1,8 @@
 //! Segments on an SD card: a bounded store that survives crashes, power cuts and the card's loss.
 //!
 //! ```text
-//! SpoolSession, SegmentWriter ── jobs, bounded ──▶ DiskThread ──▶ Store ──▶ Disk        (one thread at a time)
-//!      └────────── lists ──▶ Index ◀── says what is there ──┘
+//! SpoolSession, SegmentWriter ── jobs, bounded ──▶ DiskThread ──▶ Store ──▶ Files ──▶ Disk
+//!      └─── lists, news ──▶ Index ◀── says what is there ─────────┘       (one job at a time)
 //!
 //! dir/session-00000003/0000000000000017.seg     a segment: head, groups, end; see `format`
 //!                      pending                  the upload in flight or not yet confirmed
@@ -65,7 +65,6 @@ pub use self::writer::BYTES as QUEUE_BYTES;
 
 use self::disk::{Disk, SystemDisk};
 use self::index::{Index, lock};
-use self::store::Store;
 use self::writer::DiskThread;
 
 /// The store of all sessions. Clones are the same store.
@@ -164,7 +163,7 @@ impl Spool {
         dir: PathBuf,
         limit: u64,
     ) -> Result<(Self, Vec<SpoolSession>), SpoolError> {
-        let open = spawn_blocking(move || Store::open(dir, limit, disk));
+        let open = spawn_blocking(move || scan::open(dir, limit, disk));
         let store = open.await.unwrap_or(Err(SpoolError::Stalled))?;
         let spool = Self { index: store.index(), disk: DiskThread::new(store) };
         let heads = lock(&spool.index).heads();

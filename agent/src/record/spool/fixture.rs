@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::disk::{Disk, OpenFile, SystemDisk};
 use super::format::{self, Payload};
 use super::store::Store;
-use super::{News, Pending, SegmentHead, SessionHead, SpoolError, SpoolSession};
+use super::{News, Pending, SegmentHead, SessionHead, SpoolError, SpoolSession, scan};
 
 /// One step of what was done to the disk.
 #[derive(Clone, Debug)]
@@ -164,6 +164,11 @@ pub fn pending(number: u64) -> Pending {
 }
 
 impl Store {
+    /// As the spool opens it.
+    pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
+        scan::open(root, limit, disk)
+    }
+
     /// Notes the upload in flight. In memory it holds even where the disk fails.
     pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> Result<(), SpoolError> {
         self.index().lock().unwrap().set_pending(id, pending);

@@ -1,11 +1,13 @@
 //! Opening the spool: what is there, and what of it a crash left half-done.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, FileType};
+use std::fs::{self, DirBuilder, File, FileType};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
 use super::card::list;
+use super::disk::Disk;
 use super::error::is_full;
 use super::files::failed;
 use super::format::{self, Contents, DONE, Found};
@@ -13,23 +15,31 @@ use super::index::{Entry, MAX_FILES, State};
 use super::store::Store;
 use super::{SpoolError, names};
 
-/// Takes into the index what is in the folder, and tries the disk.
+/// Opens the spool in `root`, which is made in its parent when missing, and repairs what can be.
+/// What cannot be read or mended in it is passed over. A disk that cannot be written is told of, and
+/// tried again as any disk that failed.
 ///
 /// # Errors
-/// The folder cannot be listed.
-pub fn open(store: &mut Store) -> Result<(), SpoolError> {
-    let root = store.files().root.clone();
+/// `root` cannot be made or listed, or another process uses it.
+pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Store, SpoolError> {
+    if !root.is_dir() {
+        // Not its parents: they belong to a card that is not there.
+        let made = DirBuilder::new().mode(0o700).create(&root);
+        made.map_err(failed("create", &root))?;
+    }
+    let mut store = Store::claim(root.clone(), limit, disk)?;
     let folders = list(&root, FileType::is_dir, names::parse_folder);
     let mut folders = folders.map_err(failed("list", &root))?;
     folders.sort_unstable();
     for id in folders {
         store.lock().skip(id);
-        open_folder(store, id);
+        open_folder(&mut store, id);
         // As it goes, so that the index stays small whatever is there.
         let _ = store.make_room(0);
     }
-    probe(store, &root.join(names::PROBE));
-    Ok(())
+    probe(&mut store, &root.join(names::PROBE));
+    store.let_go();
+    Ok(store)
 }
 
 /// Lets a disk that cannot be written fail now, where somebody looks at the log, and not with the

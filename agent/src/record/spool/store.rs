@@ -1,9 +1,8 @@
 //! The spool on one thread: every call does its work on the disk before it returns.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use super::disk::{Disk, OpenFile};
 use super::files::{Files, failed, length};
 use super::format;
 use super::index::{self, Entry, Index, State};
-use super::{SegmentHead, SpoolError, Stored, scan};
+use super::{SegmentHead, SpoolError, Stored};
 
 /// How long a disk that failed is left alone.
 pub const REST: Duration = Duration::from_secs(30);
@@ -38,31 +37,22 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the spool in `root`, which is made in its parent when missing, and repairs what can be.
-    /// What cannot be read or mended in it is passed over. A disk that cannot be written is told of,
-    /// and tried again as any disk that failed.
+    /// An empty store over what is in `root`, which is a folder, and is taken for this process.
     ///
     /// # Errors
-    /// `root` cannot be made or listed, or another process uses it.
-    pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
-        if !root.is_dir() {
-            // Not its parents: they belong to a card that is not there.
-            let made = DirBuilder::new().mode(0o700).create(&root);
-            made.map_err(failed("create", &root))?;
-        }
-        let mut store = Self {
-            card: Card::of(&root),
-            files: Files { root, disk },
+    /// Another process uses it.
+    pub fn claim(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
+        let (mut card, files) = (Card::of(&root), Files { root, disk });
+        card.claim(&files)?;
+        Ok(Self {
+            files,
+            card,
             index: Arc::new(Mutex::new(Index::new(limit))),
             next: 0,
             forming: BTreeMap::new(),
             rest: None,
             full: Told::default(),
-        };
-        store.card.claim(&store.files)?;
-        scan::open(&mut store)?;
-        store.let_go();
-        Ok(store)
+        })
     }
 
     /// Shared with whoever lists.

@@ -6,7 +6,7 @@ use tempfile::tempdir;
 use tokio::time::{Instant, advance};
 
 use super::fixture::{TestDisk, evicted, group, pending, second, segment, session, size};
-use super::store::REST;
+use super::store::{REST, Store};
 use super::*;
 
 const LIMIT: u64 = 1 << 30;
