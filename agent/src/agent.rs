@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
 use crate::notify::Notifier;
+use crate::record::context::RecordingContext;
 use crate::record::leftovers;
-use crate::record::means::Means;
 use crate::reload::{CurrentDevice, Hosted, Live, Reload};
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::Trust;
@@ -77,8 +77,12 @@ impl Agent {
         let mut tasks = JoinSet::new();
         let each = config.channels.iter().zip(&config.budget.rings).enumerate();
         let spool = watch::Sender::new(None);
-        let means =
-            Means::new(&config.record, config.budget.recordings, trust.clone(), spool.subscribe());
+        let context = RecordingContext::new(
+            &config.record,
+            config.budget.recordings,
+            trust.clone(),
+            spool.subscribe(),
+        );
         let channels = each.map(|(number, (settings, ring))| {
             let setup = Setup {
                 number,
@@ -87,7 +91,7 @@ impl Agent {
                 ring_bytes: *ring,
                 publish: config.publish.clone(),
                 trust: trust.clone(),
-                means: means.clone(),
+                context: context.clone(),
                 link: link.subscribe(),
                 stop_with_link: config.cloud.stop_publish_on_disconnect,
             };
@@ -111,7 +115,8 @@ impl Agent {
         live.start_hosted(&mut tasks);
         let opened = spool.subscribe();
         if let Some(settings) = config.record.spool.clone() {
-            tasks.spawn(leftovers::run(settings, means, spool, stopping.clone()));
+            let RecordingContext { leftovers, http, .. } = context;
+            tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
         }
         let view = View {
             cloud: cloud.state.subscribe(),

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 use crate::backend::Backend;
 use crate::config::{self, QualityMap};
-use crate::record::means::Means;
+use crate::record::context::RecordingContext;
 use crate::shutdown::Stop;
 use crate::tls::Trust;
 
@@ -60,7 +60,7 @@ pub struct Setup {
     /// Whom `rtmps` servers are checked against.
     pub trust: Trust,
     /// What recordings work with.
-    pub means: Means,
+    pub context: RecordingContext,
     /// The connection to the cloud.
     pub link: watch::Receiver<Link>,
     /// A lost connection ends the live stream.
@@ -82,13 +82,13 @@ pub struct Handle {
 impl Setup {
     /// Starts the channel's tasks within `tasks`; they end when `stop` is requested.
     pub fn spawn(self, tasks: &mut JoinSet<()>, stop: Stop) -> Handle {
-        let Self { number, encoder, config, means, link, trust, .. } = self;
+        let Self { number, encoder, config, context, link, trust, .. } = self;
         let terms = Terms::new(&config.backend, trust.clone());
         let streams = Arc::new(Streams::new(&encoder, &terms, |stream| PullConfig {
             name: format!("channel {number} {stream}"),
             ring_bytes: self.ring_bytes,
             // A size that was given is kept to.
-            reserve: config.ring_bytes.is_none().then(|| means.budget.reserve()),
+            reserve: config.ring_bytes.is_none().then(|| context.budget.reserve()),
             linger: self.publish.linger,
         }));
         for stream in &config.always_on {
@@ -107,7 +107,7 @@ impl Setup {
             number,
             encoder: Arc::clone(&encoder),
             streams: Arc::clone(&streams),
-            means,
+            context,
             link,
         });
         let pulls = [Stream::Main, Stream::Sub].map(|stream| streams.of(stream).state());

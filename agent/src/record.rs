@@ -1,20 +1,31 @@
-//! Cloud recording: a channel's stream is cut into segments, which wait in a [`backlog`] and are
-//! uploaded. A session has one task that records and never waits for network or disk, and one that
-//! uploads.
+//! Cloud recording: a channel's stream is cut into segments, which are uploaded.
+//!
+//! ```text
+//! recorder ──▶ stock: ledger ──▶ upload ──▶ service         one task per session
+//!                │  ▲
+//!                ▼  │
+//!              spool: disk thread
+//! ```
+//!
+//! A segment's way: [`recorder`] makes it of frames, [`stock`] notes it in the [`ledger`], which says
+//! when it is uploaded, stored or dropped; [`upload`] sends it, as [`service`] and [`retry`] say. What
+//! an earlier run left is a session without a recorder: [`leftovers`].
 //!
 //! Not here: cutting, see `ivt_media::segment`; who may record when, see `channel`.
 
-pub mod backlog;
 pub mod budget;
 pub mod clock;
+pub mod context;
+pub mod ledger;
 pub mod leftovers;
-pub mod means;
 pub mod onset;
 pub mod pace;
 pub mod recorder;
+pub mod retry;
 pub mod service;
 pub mod session;
 pub mod spool;
+pub mod stock;
 pub mod upload;
 
 use std::sync::Arc;

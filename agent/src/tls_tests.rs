@@ -9,7 +9,7 @@ use super::*;
 use crate::cloud::dial::{self, Dial as _};
 use crate::cloud::login::Login;
 use crate::config::Config;
-use crate::record::service::{Deadlines, Http, Remote as _, Service};
+use crate::record::service::{Deadlines, Http, RecordingApi as _, Service};
 use crate::tlss::connector::{Connector as _, TcpConnector};
 
 #[test]
@@ -64,7 +64,7 @@ async fn an_expired_certificate_is_told_with_peer_date_and_clock() {
     let ivc = dial::TcpDial::new(login, trust.clone()).dial().await.err().unwrap();
     let tlss = TcpConnector::new("localhost", port, Some(trust.clone())).connect().await;
     let url = Url::parse(&format!("https://localhost:{port}/cb")).unwrap();
-    let uploads = Service::new(Http::new(trust, Deadlines::default()), url);
+    let uploads = Service::new(Http::new(trust, Deadlines::default()), url.into());
     let upload = uploads.save("n").await.unwrap_err();
     for error in [ivc.to_string(), tlss.err().unwrap().to_string(), upload.to_string()] {
         for part in ["localhost", "was valid until 2002-01-01T00:00:00Z", "the device's clock says"]

@@ -21,7 +21,7 @@ use super::recordings::Recordings;
 use super::request::{self, Answer, REQUESTS, RecordAsk, Refusal, nothing};
 use super::streams::Streams;
 use crate::record::budget::Share;
-use crate::record::means::Means;
+use crate::record::context::RecordingContext;
 use crate::record::session::{self, Session};
 use crate::shutdown::Stop;
 
@@ -34,7 +34,7 @@ pub(super) struct RecordingSetup {
     pub(super) number: usize,
     pub(super) encoder: Arc<dyn Encoder>,
     pub(super) streams: Arc<Streams>,
-    pub(super) means: Means,
+    pub(super) context: RecordingContext,
     pub(super) link: watch::Receiver<Link>,
 }
 
@@ -109,7 +109,7 @@ impl RecordingTask {
     /// Serves until `stop` is requested, then saves what it can within the time that an agent has
     /// to end.
     pub(super) async fn run(mut self, mut stop: Stop) {
-        let patience = self.setup.means.disconnect;
+        let patience = self.setup.context.disconnect;
         loop {
             self.show();
             tokio::select! {
@@ -171,16 +171,16 @@ impl RecordingTask {
         &self,
         ask: RecordAsk,
     ) -> impl Future<Output = Result<Session, Refusal>> + Send + 'static {
-        let RecordingSetup { number, encoder, streams, means, .. } = &self.setup;
+        let RecordingSetup { number, encoder, streams, context, .. } = &self.setup;
         let instead = self.current.as_ref().map(|current| &*current.share);
-        let share = means.budget.share(ask.order.memory(means.spool_mode), instead);
+        let share = context.budget.share(ask.order.memory(context.spool_mode), instead);
         let pull = Arc::clone(streams.of(ask.stream));
-        let (number, encoder, means) = (*number, Arc::clone(encoder), means.clone());
+        let (number, encoder, context) = (*number, Arc::clone(encoder), context.clone());
         let until = Instant::now() + START;
         async move {
             let share = share.map_err(|e| Refusal::Memory { reason: e.to_string() })?;
             // Before anything is read: a ring may be short.
-            let spool = means.spool().await;
+            let spool = context.spool().await;
             // Reading begins here, so that nothing is missed while the bit rate is measured.
             let input = pull.subscribe(Start::Back(ask.order.prerecord));
             let checked = async {
@@ -198,7 +198,7 @@ impl RecordingTask {
                 camera: pull.state(),
                 spool,
                 share: Arc::new(share),
-                means,
+                context,
                 stats: watch::Sender::default(),
             })
         }

@@ -11,7 +11,7 @@ use super::super::recordings::RecordingStatus;
 use super::*;
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::record::session::Order;
+use crate::record::session::RecordingOrder;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::Trust;
 
@@ -40,7 +40,7 @@ fn channel() -> Channel {
         number: 0,
         streams: Arc::new(Streams::new(&encoder, &terms, |_| PullConfig::default())),
         encoder,
-        means: Means::new(&config.record, config.budget.recordings, trust, spool),
+        context: RecordingContext::new(&config.record, config.budget.recordings, trust, spool),
         link: link.subscribe(),
     });
     let (stopper, stop) = stopper();
@@ -51,7 +51,7 @@ fn channel() -> Channel {
 
 /// A recording in segments of a second whose service does not answer.
 fn ask(session_id: &str) -> RecordAsk {
-    let order = Order {
+    let order = RecordingOrder {
         session_id: session_id.into(),
         limits: Limits { duration: Duration::from_secs(1), max_bytes: 1 << 20 },
         max_segments: 3,

@@ -3,7 +3,7 @@
 
 use tokio::sync::watch;
 
-use crate::record::backlog::BacklogStats as RecordingStats;
+use crate::record::ledger::RecordingStats;
 
 /// The session that records, and those that are still being uploaded.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use ivt_media::rtmp::RtmpUrl;
 use ivt_media::source::SourceError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::record::session::Order;
+use crate::record::session::RecordingOrder;
 
 /// A request to publish.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct RecordAsk {
     /// Bits per second the stream may have.
     pub max_bitrate: Option<NonZeroU64>,
     /// How the stream is cut, and where the segments are uploaded.
-    pub order: Order,
+    pub order: RecordingOrder,
 }
 
 /// Why a channel did not do what it was asked. The text goes to the cloud.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::config;
-use crate::record::means::Means;
+use crate::record::context::RecordingContext;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::Trust;
 
@@ -105,7 +105,7 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         ring_bytes: config.budget.rings[0],
         publish: config.publish,
         trust: Trust::new(None).unwrap(),
-        means: Means::new(
+        context: RecordingContext::new(
             &config.record,
             config.budget.recordings,
             Trust::new(None).unwrap(),

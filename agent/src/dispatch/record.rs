@@ -11,7 +11,7 @@ use super::{Dispatch, codes, publish};
 use crate::channel::RecordAsk;
 use crate::config::QualityMap;
 use crate::record::service::callback_url;
-use crate::record::session::Order;
+use crate::record::session::RecordingOrder;
 
 const START: &str = "StartCloudRecord";
 
@@ -43,7 +43,7 @@ fn ask(request: StartCloudRecord, map: &QualityMap) -> Result<RecordAsk, RpcErro
     })
 }
 
-fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
+fn order(request: StartCloudRecord) -> Result<RecordingOrder, RpcError> {
     check_session_id(&request.session_id)?;
     if !(1..=DURATION).contains(&request.seg_duration) {
         return Err(wrong("seg_duration", format!("must be 1 to {DURATION} s")));
@@ -55,7 +55,7 @@ fn order(request: StartCloudRecord) -> Result<Order, RpcError> {
         return Err(wrong("seg_max_count", "must be at least 1".into()));
     }
     let callback = callback_url(request.cbk_url.expose()).map_err(|e| wrong("cbk_url", e))?;
-    Ok(Order {
+    Ok(RecordingOrder {
         session_id: request.session_id,
         limits: Limits {
             duration: Duration::from_secs(request.seg_duration.into()),

@@ -1,6 +1,5 @@
 //! From a session's media time to dates. A step of the device's clock moves nothing that was dated.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -11,15 +10,11 @@ use crate::build_date::plausible;
 /// The date of a session's first frame, once it is known. It never changes after that.
 #[derive(Debug)]
 pub struct Anchor {
-    first: Mutex<First>,
-    device: fn() -> SystemTime,
-}
-
-#[derive(Debug)]
-struct First {
-    taken: Instant,
-    /// In microseconds since 1970, once it is known.
+    /// When the first frame was taken.
+    first: Instant,
+    /// The date of the first frame, in microseconds since 1970, once it is known.
     date: Option<i64>,
+    device: fn() -> SystemTime,
 }
 
 impl Anchor {
@@ -27,47 +22,35 @@ impl Anchor {
     /// so; otherwise the clock `device` dates it as soon as that is plausible.
     pub fn new(given: Option<u64>, first: Instant, device: fn() -> SystemTime) -> Self {
         let date = given.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000_000));
-        Self { first: Mutex::new(First { taken: first, date }), device }
+        Self { first, date, device }
     }
 
     /// The first frame was rather taken at this time. Changes nothing when the date is known.
-    pub fn taken(&self, first: Instant) {
-        self.lock().taken = first;
+    pub fn taken(&mut self, first: Instant) {
+        self.first = first;
     }
 
     /// The date in microseconds since 1970. `None` while no clock is to be believed.
-    pub fn unix_micros(&self, start: Start) -> Option<i64> {
+    pub fn unix_micros(&mut self, start: Start) -> Option<i64> {
         let offset = match start {
             Start::Unix(date) => return Some(date),
             Start::Media(offset) => micros(offset),
         };
-        let mut first = self.lock();
-        if first.date.is_none() {
-            first.date = known((self.device)()).map(|now| first.date_at(now));
-        }
-        Some(first.date?.saturating_add(offset))
+        self.set(known((self.device)()));
+        Some(self.date?.saturating_add(offset))
     }
 
     /// The cloud says that it is `now`, in seconds since 1970. Changes nothing when the date is
     /// known.
-    pub fn learn(&self, now: f64) {
+    pub fn learn(&mut self, now: f64) {
         let Ok(now) = Duration::try_from_secs_f64(now) else { return };
         // A `SystemTime` ends before a `Duration` does.
-        if let Some(now) = UNIX_EPOCH.checked_add(now).and_then(known) {
-            let mut first = self.lock();
-            first.date = first.date.or(Some(first.date_at(now)));
-        }
+        self.set(UNIX_EPOCH.checked_add(now).and_then(known));
     }
 
-    fn lock(&self) -> MutexGuard<'_, First> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl First {
-    /// Its date if it is `now`.
-    fn date_at(&self, now: i64) -> i64 {
-        now - micros(self.taken.elapsed())
+    /// It is `now`, where that is known.
+    fn set(&mut self, now: Option<i64>) {
+        self.date = self.date.or(now.map(|now| now - micros(self.first.elapsed())));
     }
 }
 
@@ -101,14 +84,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_cloud_dates_the_first_frame() {
-        let anchor = Anchor::new(Some(1_700_000_000), Instant::now(), never_set);
+        let mut anchor = Anchor::new(Some(1_700_000_000), Instant::now(), never_set);
         assert_eq!(anchor.unix_micros(media(0)), Some(1_700_000_000_000_000));
         assert_eq!(anchor.unix_micros(media(90)), Some(1_700_000_090_000_000));
     }
 
     #[tokio::test]
     async fn a_date_from_the_spool_stands_for_itself() {
-        let anchor = Anchor::new(None, Instant::now(), never_set);
+        let mut anchor = Anchor::new(None, Instant::now(), never_set);
         assert_eq!(anchor.unix_micros(Start::Unix(5)), Some(5));
     }
 
@@ -118,7 +101,7 @@ mod tests {
         fn stepping() -> SystemTime {
             UNIX_EPOCH + Duration::from_secs(*CLOCK.lock().unwrap())
         }
-        let anchor = Anchor::new(None, Instant::now(), stepping);
+        let mut anchor = Anchor::new(None, Instant::now(), stepping);
         assert_eq!(anchor.unix_micros(media(0)), None, "1970 is not believed");
 
         advance(Duration::from_secs(30)).await;
@@ -140,13 +123,13 @@ mod tests {
         }
         let date = |before| Some(i64::try_from((NOW - before) * 1_000_000).unwrap());
         advance(Duration::from_secs(60)).await;
-        let anchor = Anchor::new(None, Instant::now(), set);
+        let mut anchor = Anchor::new(None, Instant::now(), set);
         anchor.taken(Instant::now() - Duration::from_secs(2));
         assert_eq!(anchor.unix_micros(media(0)), date(2));
         anchor.taken(Instant::now() - Duration::from_secs(30));
         assert_eq!(anchor.unix_micros(media(0)), date(2), "a date that was told stays");
 
-        let anchor = Anchor::new(Some(NOW - 9), Instant::now(), set);
+        let mut anchor = Anchor::new(Some(NOW - 9), Instant::now(), set);
         anchor.taken(Instant::now() - Duration::from_secs(2));
         assert_eq!(anchor.unix_micros(media(0)), date(9), "the cloud's word counts");
     }
@@ -158,18 +141,18 @@ mod tests {
             UNIX_EPOCH + Duration::from_secs(LATER)
         }
         let date = i64::try_from(LATER * 1_000_000).unwrap();
-        let anchor = Anchor::new(None, Instant::now(), later);
+        let mut anchor = Anchor::new(None, Instant::now(), later);
         assert_eq!(anchor.unix_micros(media(0)), Some(date), "from the device's clock");
-        let anchor = Anchor::new(Some(LATER), Instant::now(), never_set);
+        let mut anchor = Anchor::new(Some(LATER), Instant::now(), never_set);
         assert_eq!(anchor.unix_micros(media(0)), Some(date), "from the cloud");
-        let anchor = Anchor::new(None, Instant::now(), never_set);
+        let mut anchor = Anchor::new(None, Instant::now(), never_set);
         anchor.learn(LATER as f64);
         assert_eq!(anchor.unix_micros(media(0)), Some(date), "from the recording service");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_cloud_helps_a_device_without_a_clock() {
-        let anchor = Anchor::new(None, Instant::now(), never_set);
+        let mut anchor = Anchor::new(None, Instant::now(), never_set);
         advance(Duration::from_secs(5)).await;
         for nonsense in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e19, 1e300] {
             anchor.learn(nonsense);

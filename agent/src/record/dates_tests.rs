@@ -30,28 +30,24 @@ struct Told {
     groups: usize,
 }
 
-impl Outlet for &mut Told {
-    fn is_urgent(&self) -> bool {
-        false
+impl Told {
+    fn note(&mut self, recorder: &mut Recorder) {
+        for recorded in recorder.recorded.drain(..) {
+            match recorded {
+                Recorded::Taken(first) => {
+                    assert!(self.taken.replace(first).is_none(), "a date must not change");
+                }
+                Recorded::Begin { .. } => {
+                    assert!(self.taken.is_some(), "a segment begins without a date");
+                }
+                Recorded::Group(..) => self.groups += 1,
+                Recorded::End(segment) => {
+                    self.segments.push(Segment { chunks: Arc::default(), ..segment });
+                }
+                Recorded::Forming(_) => {}
+            }
+        }
     }
-
-    fn taken(&mut self, first: Instant) {
-        assert!(self.taken.replace(first).is_none(), "a date must not change");
-    }
-
-    fn begin(&mut self, _: u64, _: Start, _: bool) {
-        assert!(self.taken.is_some(), "a segment begins without a date");
-    }
-
-    fn group(&mut self, _: &[Bytes], _: Duration) {
-        self.groups += 1;
-    }
-
-    fn end(&mut self, segment: Segment) {
-        self.segments.push(Segment { chunks: Arc::default(), ..segment });
-    }
-
-    fn forming(&mut self, _: u64) {}
 }
 
 /// A camera at 25 fps with a key picture every two seconds, and who records it.
@@ -69,7 +65,7 @@ struct Scene {
 }
 
 /// What came of it.
-struct Recorded {
+struct Outcome {
     told: Told,
     start: Instant,
     /// Media times of the key pictures, since the first, and when they were taken.
@@ -77,7 +73,7 @@ struct Recorded {
 }
 
 impl Scene {
-    async fn record(&self) -> Recorded {
+    async fn record(&self) -> Outcome {
         let [other, key] = pictures().await;
         let start = Instant::now();
         let (mut timeline, mut rng) = (Timeline::default(), StdRng::seed_from_u64(9));
@@ -99,7 +95,7 @@ impl Scene {
             if recorder.is_none() && time >= self.joined && frame.key {
                 let duration = Duration::from_secs(self.seconds);
                 let limits = Limits { duration, max_bytes: 8 << 20 };
-                recorder = Some(Recorder::new(0, limits, &frame, 0, &mut told));
+                recorder = Some(Recorder::new(0, limits, &frame, 0, false));
                 first = frame.dts;
             }
             if frame.key && recorder.is_some() {
@@ -107,12 +103,13 @@ impl Scene {
             }
             if let Some(recorder) = &mut recorder {
                 recorder.take(Item::Frame(Arc::new(frame)));
+                told.note(recorder);
             }
         }
         let mut recorder = recorder.unwrap();
         recorder.finish();
-        drop(recorder);
-        Recorded { told, start, taken }
+        told.note(&mut recorder);
+        Outcome { told, start, taken }
     }
 
     /// The greatest distance, in ms, of a segment's start from when its first picture was taken: of
@@ -134,7 +131,7 @@ impl Scene {
     }
 }
 
-impl Recorded {
+impl Outcome {
     /// Nothing is missing, doubled or apart.
     fn check_that_segments_join(&self) {
         assert_eq!(self.told.groups, self.taken.len(), "every group, and each once");

@@ -4,20 +4,18 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, watch};
+use ivt_base::told::Told;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::backlog::{Backlog, BacklogOptions};
 use super::clock::Anchor;
-use super::means::Means;
-use super::service::{Service, callback_url};
-use super::spool::{Leftover, SessionHead, Shelf, Spool};
-use super::upload::{self, UploadOptions};
-use crate::config;
+use super::service::{Http, Service, callback_url};
+use super::spool::{SessionHead, Spool, SpoolSession};
+use super::stock::{Stock, StockOptions};
+use super::upload::{UploadOptions, Uploader};
+use crate::config::{self, SpoolMode};
 use crate::shutdown::Stop;
 
 /// Between two tries to open the spool: a card may be put in later. And between two tries at a
@@ -28,21 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The sessions that wait. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Leftovers(Arc<Shared>);
+pub struct Leftovers(watch::Sender<State>);
 
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    /// Something was added or put back.
-    changed: Notify,
-    /// The one that is being uploaded is wanted by a recording.
-    wanted: Notify,
-}
-
+/// All that is known of sessions that have something in the spool.
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Leftover>,
+    waiting: VecDeque<SpoolSession>,
+    /// The session that is being uploaded, and whether a recording wants to go on with it.
     uploading: Option<SessionHead>,
+    wanted: bool,
     /// These are recorded, or what they recorded is being uploaded: nothing beside that.
     busy: Vec<SessionHead>,
 }
@@ -55,86 +47,86 @@ pub struct Busy {
 
 impl Leftovers {
     /// Uploads it in its turn.
-    pub fn add(&self, leftover: Leftover) {
-        self.lock().waiting.push_back(leftover);
-        self.0.changed.notify_waiters();
+    pub fn add(&self, leftover: SpoolSession) {
+        self.0.send_modify(|state| state.waiting.push_back(leftover));
     }
 
     /// From now on the session uploads by itself.
     pub fn busy(&self, head: SessionHead) -> Busy {
-        self.lock().busy.push(head.clone());
+        self.0.send_modify(|state| state.busy.push(head.clone()));
         Busy { leftovers: self.clone(), head }
     }
 
     /// What a session of this name left, for the recording that goes on with it.
-    pub async fn claim(&self, head: &SessionHead) -> Option<Shelf> {
+    pub async fn claim(&self, head: &SessionHead) -> Option<SpoolSession> {
+        let mut changes = self.0.subscribe();
         loop {
-            let mut changed = pin!(self.0.changed.notified());
-            changed.as_mut().enable();
-            {
-                let mut state = self.lock();
-                let found = state.waiting.iter().position(|leftover| leftover.head == *head);
-                if let Some(found) = found {
-                    return state.waiting.remove(found).map(|leftover| leftover.shelf);
-                }
-                state.uploading.as_ref().filter(|uploading| *uploading == head)?;
+            let (mut found, mut uploading) = (None, false);
+            changes.mark_unchanged();
+            self.0.send_if_modified(|state| {
+                found = state.take(|waiting| waiting == head);
+                uploading = state.uploading.as_ref() == Some(head);
+                uploading && !mem::replace(&mut state.wanted, true)
+            });
+            if found.is_some() || !uploading {
+                return found;
             }
-            self.0.wanted.notify_one();
-            changed.await;
+            // The sender lives here.
+            changes.changed().await.ok();
         }
     }
 
     /// Uploads what there is and what comes, for ever.
-    async fn upload(&self, means: &Means) {
-        let mut failures = 0;
+    async fn upload(&self, http: &Http, mode: SpoolMode) {
+        let (mut failures, mut changes) = (0, self.0.subscribe());
         loop {
-            let mut changed = pin!(self.0.changed.notified());
-            changed.as_mut().enable();
-            let (next, others) = {
-                let state = &mut *self.lock();
-                let free = |leftover: &Leftover| !state.busy.contains(&leftover.head);
-                let next = state.waiting.iter().position(free);
-                let next = next.and_then(|next| state.waiting.remove(next));
-                state.uploading = next.as_ref().map(|leftover| leftover.head.clone());
-                (next, state.waiting.len())
-            };
+            let (mut next, mut others) = (None, 0);
+            changes.mark_unchanged();
+            self.0.send_if_modified(|state| {
+                let busy = mem::take(&mut state.busy);
+                next = state.take(|head| !busy.contains(head));
+                state.busy = busy;
+                state.uploading = next.as_ref().map(|leftover| leftover.head().clone());
+                (state.wanted, others) = (false, state.waiting.len());
+                false
+            });
             let Some(leftover) = next else {
-                changed.await;
+                changes.changed().await.ok();
                 continue;
             };
             // Each failure is told once, not once a minute.
             let level = if failures == 0 { log::Level::Warn } else { log::Level::Debug };
             let empty = tokio::select! {
-                empty = upload(leftover.clone(), means, level) => empty,
-                () = self.0.wanted.notified() => false,
+                empty = upload(leftover.clone(), http, mode, level) => empty,
+                _ = changes.wait_for(|state| state.wanted) => false,
             };
-            {
-                let state = &mut *self.lock();
+            self.0.send_modify(|state| {
                 state.uploading = None;
-                if !empty {
-                    state.waiting.push_back(leftover);
-                }
-            }
-            self.0.changed.notify_waiters();
+                state.waiting.extend((!empty).then_some(leftover));
+            });
             failures = if empty { 0 } else { failures + 1 };
             if failures > others {
                 sleep(RETRY).await;
             }
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl State {
+    /// The first that waits and `is` what is looked for.
+    fn take(&mut self, is: impl Fn(&SessionHead) -> bool) -> Option<SpoolSession> {
+        let found = self.waiting.iter().position(|leftover| is(leftover.head()))?;
+        self.waiting.remove(found)
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let busy = &mut self.leftovers.lock().busy;
-        if let Some(at) = busy.iter().position(|head| *head == self.head) {
-            busy.swap_remove(at);
-        }
-        self.leftovers.0.changed.notify_waiters();
+        self.leftovers.0.send_modify(|state| {
+            if let Some(at) = state.busy.iter().position(|head| *head == self.head) {
+                state.busy.swap_remove(at);
+            }
+        });
     }
 }
 
@@ -142,20 +134,22 @@ impl Drop for Busy {
 /// that come before go on in memory.
 pub async fn run(
     config: config::Spool,
-    means: Means,
+    leftovers: Leftovers,
+    http: Http,
     opened: watch::Sender<Option<Spool>>,
     mut stop: Stop,
 ) {
     let work = async {
-        let (spool, leftovers) = open(config).await;
-        for leftover in leftovers {
-            let (channel, session) = (leftover.head.channel, &leftover.head.session_id);
-            let segments = leftover.shelf.stored().len();
+        let mode = config.mode;
+        let (spool, left) = open(config).await;
+        for leftover in left {
+            let SessionHead { channel, session_id: session, .. } = leftover.head();
+            let segments = leftover.stored().len();
             log::info!("channel {channel}: recording {session:?} left {segments} segments");
-            means.leftovers.add(leftover);
+            leftovers.add(leftover);
         }
         opened.send_replace(Some(spool));
-        means.leftovers.upload(&means).await;
+        leftovers.upload(&http, mode).await;
     };
     tokio::select! {
         () = work => {}
@@ -163,17 +157,17 @@ pub async fn run(
     }
 }
 
-async fn open(config: config::Spool) -> (Spool, Vec<Leftover>) {
-    let mut told = false;
+async fn open(config: config::Spool) -> (Spool, Vec<SpoolSession>) {
+    let mut told = Told::default();
     loop {
         match Spool::open(config.dir.clone(), config.limit).await {
             Ok(opened) => {
-                if told {
+                if told.is_over() {
                     log::info!("the spool is open: recordings that begin now use it");
                 }
                 return opened;
             }
-            Err(e) if !mem::replace(&mut told, true) => {
+            Err(e) if told.is_news(()) => {
                 let cure = e.cure();
                 log::warn!("{e}: {cure}; recordings go on in memory alone until the spool opens");
             }
@@ -184,25 +178,26 @@ async fn open(config: config::Spool) -> (Spool, Vec<Leftover>) {
 }
 
 /// True when nothing is left.
-async fn upload(leftover: Leftover, means: &Means, level: log::Level) -> bool {
-    let Leftover { head, shelf } = leftover;
+async fn upload(spool: SpoolSession, http: &Http, mode: SpoolMode, level: log::Level) -> bool {
+    let head = spool.head();
     let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);
-    let Ok(callback) = callback_url(&head.cbk_url) else {
+    let Ok(callback) = callback_url(head.cbk_url.expose()) else {
         log::warn!("{name}: its address in the spool makes no sense");
         return true;
     };
-    let backlog = Backlog::new(BacklogOptions {
+    let stock = Stock::new(StockOptions {
         name,
+        recorder: None,
         max_segments: 0,
         prerecord: Duration::ZERO,
-        shelf: means.spool_mode.map(|mode| (shelf, mode)),
+        spool: Some((spool, mode)),
         share: None,
-        anchor: Arc::new(Anchor::new(None, Instant::now(), SystemTime::now)),
+        anchor: Anchor::new(None, Instant::now(), SystemTime::now),
+        stats: watch::Sender::default(),
     });
-    backlog.close();
-    let service = Service::new(means.http.clone(), callback);
+    let service = Service::new(http.clone(), callback.into());
     let options = UploadOptions { patience: PATIENCE, level };
-    upload::run(&backlog, service, options, rand::make_rng()).await
+    Uploader::new(stock, service, options, rand::make_rng()).run().await
 }
 
 #[cfg(test)]

@@ -1,35 +1,38 @@
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::config::{Record, SpoolMode};
+use crate::config::Record;
+use crate::record::context::RecordingContext;
 use crate::record::service::scripted::{Reply, Scripted, Seen};
 use crate::record::spool::SegmentHead;
 use crate::tls::Trust;
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn means(dir: &TempDir) -> Means {
+fn context(dir: &TempDir) -> RecordingContext {
     let spool = config::Spool { dir: dir.path().into(), mode: SpoolMode::Overflow, limit: 1 << 30 };
     let config = Record { disconnect: None, spool: Some(spool) };
-    Means::new(&config, 32 << 20, Trust::new(None).unwrap(), watch::channel(None).1)
+    RecordingContext::new(&config, 32 << 20, Trust::new(None).unwrap(), watch::channel(None).1)
 }
 
 fn head(session: &str, url: &url::Url) -> SessionHead {
-    SessionHead { session_id: session.into(), channel: 0, cbk_url: url.to_string() }
+    SessionHead { session_id: session.into(), channel: 0, cbk_url: url.to_string().into() }
 }
 
 /// A session of an earlier run that left so many segments, of 10 ms so that none is paced.
-async fn left(spool: &Spool, head: &SessionHead, segments: u64) -> Leftover {
-    let shelf = spool.shelf(head.clone());
+async fn left(spool: &Spool, head: &SessionHead, segments: u64) -> SpoolSession {
+    let shelf = spool.session(head.clone());
     for number in 0..segments {
         let start_micros = 1_700_000_000_000_000 + number as i64 * 10_000;
         let head = SegmentHead { number, start_micros, discontinuity: false };
         let chunks: Arc<[Bytes]> = [Bytes::from(vec![number as u8; 188])].into();
         shelf.store(head, Duration::from_millis(10), chunks).await.unwrap();
     }
-    Leftover { head: head.clone(), shelf }
+    shelf
 }
 
 /// A service that takes everything; the address of an upload is its own.
@@ -52,7 +55,7 @@ fn puts(server: &Scripted) -> usize {
     server.seen().iter().filter(|seen| seen.op() == "PUT").count()
 }
 
-async fn empty(shelves: &[Shelf]) {
+async fn empty(shelves: &[SpoolSession]) {
     let all = || shelves.iter().all(|shelf| shelf.stored().is_empty());
     let wait = async {
         while !all() {
@@ -65,15 +68,16 @@ async fn empty(shelves: &[Shelf]) {
 #[tokio::test]
 async fn every_session_is_uploaded_one_after_the_other() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
-    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     let mut shelves = Vec::new();
     for session in ["a", "b", "c"] {
         let leftover = left(&spool, &head(session, &server.url(&format!("/{session}"))), 3).await;
-        shelves.push(leftover.shelf.clone());
-        means.leftovers.add(leftover);
+        shelves.push(leftover.clone());
+        context.leftovers.add(leftover);
     }
     tokio::select! {
-        () = means.leftovers.upload(&means) => {}
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
         () = empty(&shelves) => {}
     }
     assert_eq!(puts(&server), 9);
@@ -86,26 +90,27 @@ async fn every_session_is_uploaded_one_after_the_other() {
 #[tokio::test]
 async fn a_recording_that_goes_on_takes_over_what_its_session_left() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
-    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     // A service that never answers: the upload of this one does not end by itself.
     let silent = Scripted::new(|_: &Seen| Reply::Silence).await;
     let (stuck, idle) = (head("stuck", &silent.url("/s")), head("idle", &server.url("/i")));
-    means.leftovers.add(left(&spool, &stuck, 2).await);
-    means.leftovers.add(left(&spool, &idle, 1).await);
+    context.leftovers.add(left(&spool, &stuck, 2).await);
+    context.leftovers.add(left(&spool, &idle, 1).await);
 
     let claims = async {
         while silent.seen().is_empty() {
             sleep(Duration::from_millis(10)).await;
         }
-        let waiting = means.leftovers.claim(&idle).await.expect("it waits");
+        let waiting = context.leftovers.claim(&idle).await.expect("it waits");
         assert_eq!(waiting.stored().len(), 1);
-        let uploading = means.leftovers.claim(&stuck).await.expect("it is being uploaded");
+        let uploading = context.leftovers.claim(&stuck).await.expect("it is being uploaded");
         assert_eq!(uploading.stored().len(), 2);
-        assert!(means.leftovers.claim(&stuck).await.is_none(), "only once");
-        assert!(means.leftovers.claim(&head("other", &server.url("/o"))).await.is_none());
+        assert!(context.leftovers.claim(&stuck).await.is_none(), "only once");
+        assert!(context.leftovers.claim(&head("other", &server.url("/o"))).await.is_none());
     };
     tokio::select! {
-        () = means.leftovers.upload(&means) => {}
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
         claimed = timeout(SOON, claims) => claimed.expect("claims are quick"),
     }
     assert_eq!(puts(&server), 0, "what was claimed is not uploaded here");
@@ -114,17 +119,18 @@ async fn a_recording_that_goes_on_takes_over_what_its_session_left() {
 #[tokio::test]
 async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
-    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     let late = async {
         // The uploader has found nothing to do by now.
         tokio::task::yield_now().await;
         let leftover = left(&spool, &head("late", &server.url("/l")), 2).await;
-        let shelf = leftover.shelf.clone();
-        means.leftovers.add(leftover);
+        let shelf = leftover.clone();
+        context.leftovers.add(leftover);
         empty(&[shelf]).await;
     };
     tokio::select! {
-        () = means.leftovers.upload(&means) => {}
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
         () = late => {}
     }
     assert_eq!(puts(&server), 2);
@@ -133,13 +139,14 @@ async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
 #[tokio::test]
 async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
-    let (means, spool) = (means(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let (context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     let (goes_on, over) = (head("r", &server.url("/r")), head("o", &server.url("/o")));
-    let live = [0, 1].map(|_| means.leftovers.busy(goes_on.clone()));
+    let live = [0, 1].map(|_| context.leftovers.busy(goes_on.clone()));
     let (waits, other) = (left(&spool, &goes_on, 2).await, left(&spool, &over, 1).await);
-    let shelves = [waits.shelf.clone(), other.shelf.clone()];
-    means.leftovers.add(waits);
-    means.leftovers.add(other);
+    let shelves = [waits.clone(), other.clone()];
+    context.leftovers.add(waits);
+    context.leftovers.add(other);
     let ends = async {
         empty(&shelves[1..]).await;
         for live in live {
@@ -149,7 +156,7 @@ async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
         empty(&shelves).await;
     };
     tokio::select! {
-        () = means.leftovers.upload(&means) => {}
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
         () = ends => {}
     }
     assert_eq!(puts(&server), 3);

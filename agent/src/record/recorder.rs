@@ -1,8 +1,11 @@
 //! From frames to segments. Waits for the camera alone, never for network or disk.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::stream::{self, Stream};
 use ivt_media::frame::{Frame, ticks_to_duration};
 use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
@@ -17,38 +20,47 @@ use super::{Segment, Start};
 /// every wake-up costs.
 const BATCH: Duration = Duration::from_millis(200);
 
-/// Where segments go.
-pub trait Outlet {
-    /// What is recorded is to outlive a crash, so that nothing may be held back for long.
-    fn is_urgent(&self) -> bool;
+/// What comes of a recording, in this order.
+#[derive(Clone, Debug)]
+pub enum Recorded {
     /// The first frame of all was taken at this time of [`Frame::received`]'s clock. Told once,
-    /// before anything else but [`Outlet::forming`].
-    fn taken(&mut self, first: Instant);
-    /// A segment begins with this number and these dates.
-    fn begin(&mut self, number: u64, start: Start, discontinuity: bool);
-    /// One key-frame group of it is complete.
-    fn group(&mut self, chunks: &[Bytes], duration: Duration);
-    /// It is complete.
-    fn end(&mut self, segment: Segment);
-    /// So many bytes of it are in memory.
-    fn forming(&mut self, bytes: u64);
+    /// before anything else but [`Recorded::Forming`].
+    Taken(Instant),
+    /// A segment begins.
+    Begin {
+        /// The segment's number.
+        number: u64,
+        /// When its first frame was.
+        start: Start,
+        /// Its time stamps do not continue those of the segment before.
+        discontinuity: bool,
+    },
+    /// One key-frame group of the segment, of this duration, is complete.
+    Group(Vec<Bytes>, Duration),
+    /// The segment is complete.
+    End(Segment),
+    /// So many bytes of the next segment are in memory.
+    Forming(u64),
 }
 
 /// Cuts one stream.
-pub struct Recorder<O> {
+pub struct Recorder {
     channel: usize,
     segmenter: Segmenter,
     max_bytes: u64,
+    /// Nothing may be held back for long: it is to outlive a crash.
+    urgent: bool,
     /// Decode time of the first frame.
     first: i64,
-    /// Until it is known when that was taken.
+    /// Until it is known when the first frame was taken.
     opening: Option<Opening>,
     /// The segment that is being cut, as far as it has begun.
-    draft: Option<Draft>,
+    draft: Option<Segment>,
+    chunks: Vec<Bytes>,
     next: u64,
-    /// Its first segment follows those of an earlier run.
+    /// The first segment follows those of an earlier run.
     resumes: bool,
-    outlet: O,
+    recorded: VecDeque<Recorded>,
 }
 
 /// What has no date yet.
@@ -60,74 +72,53 @@ struct Opening {
     bytes: u64,
 }
 
-struct Draft {
-    number: u64,
-    start: Start,
-    discontinuity: bool,
-    chunks: Vec<Bytes>,
-    /// Its groups together.
-    duration: Duration,
+/// A recorder at work: what it records from, until when.
+struct Running<S> {
+    recorder: Recorder,
+    input: Subscription,
+    camera: watch::Receiver<PullState>,
+    stop: S,
+    /// Taken from the input already.
+    item: Option<Item>,
+    over: bool,
 }
 
-impl<O: Outlet> Recorder<O> {
+impl Recorder {
     /// For a stream whose first frame this is. It has to be given to [`Recorder::run`] as well.
-    /// Its segments are numbered from `number` up.
-    pub fn new(channel: usize, limits: Limits, first: &Frame, number: u64, outlet: O) -> Self {
+    /// Its segments are numbered from `number` up. What is `urgent` is not held back until its date
+    /// is sure.
+    pub fn new(channel: usize, limits: Limits, first: &Frame, number: u64, urgent: bool) -> Self {
         let opening = Opening { onset: Onset::new(first), cuts: Vec::new(), segments: 0, bytes: 0 };
         Self {
             channel,
             segmenter: Segmenter::new(limits),
             max_bytes: limits.max_bytes,
+            urgent,
             first: first.dts,
             opening: Some(opening),
             draft: None,
+            chunks: Vec::new(),
             next: number,
             resumes: number > 0,
-            outlet,
+            recorded: VecDeque::new(),
         }
     }
 
     /// Records until `stop` is ready or the stream is closed for good. A camera that is lost ends
     /// the segment: its pictures need not wait for it to come back.
-    pub async fn run(
-        mut self,
+    pub fn run(
+        self,
         first: Item,
-        mut input: Subscription,
-        mut camera: watch::Receiver<PullState>,
-        stop: impl Future<Output = ()>,
-    ) {
-        tokio::pin!(stop);
-        let mut item = Some(first);
-        loop {
-            while let Some(taken) = item {
-                self.take(taken);
-                item = input.try_next();
-            }
-            self.outlet.forming(self.forming_bytes());
-            tokio::select! {
-                () = sleep(BATCH) => {}
-                () = input.crowded() => {}
-                () = &mut stop => break,
-            }
-            item = tokio::select! {
-                biased;
-                () = &mut stop => break,
-                Some(item) = input.next() => Some(item),
-                Ok(()) = camera.changed() => {
-                    if matches!(*camera.borrow(), PullState::Failed(_)) {
-                        self.segmenter.gap();
-                        self.deliver();
-                        self.settle();
-                    }
-                    None
-                }
-                else => break,
-            };
-        }
-        while let Some(item) = input.try_next() {
-            self.take(item);
-        }
-        self.finish();
+        input: Subscription,
+        camera: watch::Receiver<PullState>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Stream<Item = Recorded> + Send + 'static {
+        let (item, stop) = (Some(first), Box::pin(stop));
+        let running = Running { recorder: self, input, camera, stop, item, over: false };
+        stream::unfold(running, |mut running| async move {
+            let recorded = running.next().await?;
+            Some((recorded, running))
+        })
     }
 
     fn finish(&mut self) {
@@ -164,7 +155,7 @@ impl<O: Outlet> Recorder<O> {
             }
         }
         // What is held counts as one segment, and is not more.
-        let (forming, urgent) = (self.forming_bytes(), self.outlet.is_urgent());
+        let (forming, urgent) = (self.forming_bytes(), self.urgent);
         let over = |opening: &Opening| {
             opening.is_over() || urgent && opening.onset.is_fair() || forming > self.max_bytes
         };
@@ -180,7 +171,7 @@ impl<O: Outlet> Recorder<O> {
     /// Dates the first frame by what is known now, and tells of all that waited for it.
     fn settle(&mut self) {
         let Some(Opening { onset, cuts, .. }) = self.opening.take() else { return };
-        self.outlet.taken(onset.taken());
+        self.recorded.push_back(Recorded::Taken(onset.taken()));
         cuts.into_iter().for_each(|cut| self.tell(cut));
     }
 
@@ -190,9 +181,9 @@ impl<O: Outlet> Recorder<O> {
                 if let Some(begin) = &group.begins {
                     self.begin(begin);
                 }
-                self.outlet.group(&group.chunks, group.duration);
+                self.recorded.push_back(Recorded::Group(group.chunks.clone(), group.duration));
                 if let Some(draft) = &mut self.draft {
-                    draft.chunks.extend(group.chunks);
+                    self.chunks.extend(group.chunks);
                     draft.duration += group.duration;
                 }
             }
@@ -206,14 +197,12 @@ impl<O: Outlet> Recorder<O> {
                         draft.number
                     );
                 }
-                self.outlet.end(Segment {
-                    number: draft.number,
-                    start: draft.start,
-                    duration: draft.duration,
-                    discontinuity: draft.discontinuity,
+                let chunks = mem::take(&mut self.chunks).into();
+                self.recorded.push_back(Recorded::End(Segment {
                     bytes: end.bytes,
-                    chunks: draft.chunks.into(),
-                });
+                    chunks,
+                    ..draft
+                }));
             }
         }
     }
@@ -223,10 +212,68 @@ impl<O: Outlet> Recorder<O> {
         self.next += 1;
         let start = Start::Media(ticks_to_duration(begin.at.saturating_sub(self.first)));
         // A session that goes on after a restart begins new time stamps.
-        let discontinuity = begin.discontinuity || std::mem::take(&mut self.resumes);
-        self.outlet.begin(number, start, discontinuity);
-        let (chunks, duration) = (Vec::new(), Duration::ZERO);
-        self.draft = Some(Draft { number, start, discontinuity, chunks, duration });
+        let discontinuity = begin.discontinuity || mem::take(&mut self.resumes);
+        self.recorded.push_back(Recorded::Begin { number, start, discontinuity });
+        let (duration, bytes, chunks) = (Duration::ZERO, 0, [].into());
+        self.draft = Some(Segment { number, start, duration, discontinuity, bytes, chunks });
+    }
+}
+
+impl<S: Future<Output = ()> + Unpin> Running<S> {
+    async fn next(&mut self) -> Option<Recorded> {
+        loop {
+            if let Some(recorded) = self.recorder.recorded.pop_front() {
+                return Some(recorded);
+            }
+            if self.over {
+                return None;
+            }
+            if self.item.is_none() {
+                self.wait().await;
+            }
+            while let Some(taken) = self.item.take() {
+                self.recorder.take(taken);
+                self.item = self.input.try_next();
+            }
+            let forming = self.recorder.forming_bytes();
+            self.recorder.recorded.push_back(Recorded::Forming(forming));
+            if self.over {
+                self.recorder.finish();
+            }
+        }
+    }
+
+    /// Waits for frames, and a little longer for others; or for the end of the recording.
+    async fn wait(&mut self) {
+        tokio::select! {
+            () = sleep(BATCH) => {}
+            () = self.input.crowded() => {}
+            () = &mut self.stop => self.over = true,
+        }
+        if self.over {
+            self.item = self.input.try_next();
+            return;
+        }
+        self.item = tokio::select! {
+            biased;
+            () = &mut self.stop => {
+                self.over = true;
+                self.input.try_next()
+            }
+            Some(item) = self.input.next() => Some(item),
+            Ok(()) = self.camera.changed() => {
+                if matches!(*self.camera.borrow(), PullState::Failed(_)) {
+                    self.recorder.segmenter.gap();
+                    self.recorder.deliver();
+                    self.recorder.settle();
+                }
+                None
+            }
+            else => {
+                self.over = true;
+                None
+            }
+        };
     }
 }
 

@@ -1,6 +1,8 @@
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::hub;
 use ivt_media::pull::{Pull, PullConfig};
@@ -13,56 +15,28 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits { duration: Duration::from_secs(2), max_bytes: 4 << 20 };
 
-#[derive(Clone, Default)]
-struct Seen {
-    events: Arc<Mutex<Vec<Event>>>,
-    urgent: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Event {
-    Taken,
-    Begin(u64, Start, bool),
-    Group(u64),
-    End(Segment),
-}
-
-impl Outlet for Seen {
-    fn is_urgent(&self) -> bool {
-        self.urgent
-    }
-
-    fn taken(&mut self, _: Instant) {
-        let events = &mut *self.events.lock().unwrap();
-        assert!(events.is_empty(), "dated before it was known when: {events:?}");
-        events.push(Event::Taken);
-    }
-
-    fn begin(&mut self, number: u64, start: Start, discontinuity: bool) {
-        self.events.lock().unwrap().push(Event::Begin(number, start, discontinuity));
-    }
-
-    fn group(&mut self, chunks: &[Bytes], _: Duration) {
-        let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        self.events.lock().unwrap().push(Event::Group(bytes));
-    }
-
-    fn end(&mut self, segment: Segment) {
-        self.events.lock().unwrap().push(Event::End(segment));
-    }
-
-    fn forming(&mut self, bytes: u64) {
-        assert!(bytes <= LIMITS.max_bytes + (1 << 20), "{bytes}");
-    }
-}
+/// What a recorder said.
+#[derive(Default)]
+struct Seen(Vec<Recorded>);
 
 impl Seen {
+    fn note(&mut self, recorded: Recorded) {
+        match recorded {
+            Recorded::Forming(bytes) => assert!(bytes <= LIMITS.max_bytes + (1 << 20), "{bytes}"),
+            Recorded::Taken(_) => {
+                assert!(self.0.is_empty(), "dated before it was known when: {:?}", self.0);
+                self.0.push(recorded);
+            }
+            recorded => self.0.push(recorded),
+        }
+    }
+
     fn segments(&self) -> Vec<Segment> {
-        let end = |event: &Event| match event {
-            Event::End(segment) => Some(segment.clone()),
+        let end = |recorded: &Recorded| match recorded {
+            Recorded::End(segment) => Some(segment.clone()),
             _ => None,
         };
-        self.events.lock().unwrap().iter().filter_map(end).collect()
+        self.0.iter().filter_map(end).collect()
     }
 }
 
@@ -82,10 +56,14 @@ async fn record_with(
     time: Duration,
 ) -> Seen {
     let pull = Pull::new(Arc::new(opener), config);
-    let (mut input, seen) = (pull.subscribe(hub::Start::Live), Seen::default());
+    let (mut input, mut seen) = (pull.subscribe(hub::Start::Live), Seen::default());
     let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
-    let recorder = Recorder::new(0, LIMITS, &first, number, seen.clone());
-    recorder.run(Item::Frame(first), input, pull.state(), sleep(time)).await;
+    let recorder = Recorder::new(0, LIMITS, &first, number, false);
+    let recorded = recorder.run(Item::Frame(first), input, pull.state(), sleep(time));
+    let mut recorded = pin!(recorded);
+    while let Some(recorded) = recorded.next().await {
+        seen.note(recorded);
+    }
     seen
 }
 
@@ -100,14 +78,20 @@ async fn what_is_to_outlive_a_crash_is_not_held_back_until_its_date_is_sure() {
         let opener = Arc::new(ClipOpener::built_in(BuiltIn::Sub));
         let pull = Pull::new(opener, PullConfig::default());
         let mut input = pull.subscribe(hub::Start::Live);
-        let seen = Seen { urgent, ..Seen::default() };
+        let mut seen = Seen::default();
         let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
-        let recorder = Recorder::new(0, LIMITS, &first, 0, seen.clone());
+        let recorder = Recorder::new(0, LIMITS, &first, 0, urgent);
         let run = recorder.run(Item::Frame(first), input, pull.state(), std::future::pending());
+        let mut run = pin!(run);
+        let noted = async {
+            while let Some(recorded) = run.next().await {
+                seen.note(recorded);
+            }
+        };
         // A group takes one second.
-        assert!(timeout(SECOND * 3 / 2, run).await.is_err());
-        let events = seen.events.lock().unwrap();
-        assert_eq!(events.iter().any(|event| matches!(event, Event::Group(_))), urgent);
+        assert!(timeout(SECOND * 3 / 2, noted).await.is_err());
+        let group = |recorded: &Recorded| matches!(recorded, Recorded::Group(..));
+        assert_eq!(seen.0.iter().any(group), urgent);
     }
 }
 
@@ -142,16 +126,18 @@ async fn a_session_that_goes_on_after_a_restart_says_so_once() {
 async fn a_segment_is_told_of_as_it_grows() {
     let seen = record(ClipOpener::built_in(BuiltIn::Sub), 9 * SECOND).await;
     let (mut number, mut bytes) = (None, 0);
-    for event in seen.events.lock().unwrap().iter() {
-        match event {
-            Event::Begin(n, start, false) => {
+    for recorded in &seen.0 {
+        match recorded {
+            Recorded::Begin { number: n, start, discontinuity: false } => {
                 assert_eq!(*start == Start::Media(Duration::ZERO), *n == 0);
                 (number, bytes) = (Some(*n), 0);
             }
-            Event::Taken => {}
-            Event::Begin(..) => panic!("{event:?}"),
-            Event::Group(size) => bytes += size,
-            Event::End(segment) => {
+            Recorded::Taken(_) => {}
+            Recorded::Begin { .. } | Recorded::Forming(_) => panic!("{recorded:?}"),
+            Recorded::Group(chunks, _) => {
+                bytes += chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+            }
+            Recorded::End(segment) => {
                 assert_eq!((number.take(), bytes), (Some(segment.number), segment.bytes));
             }
         }

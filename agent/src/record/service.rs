@@ -11,6 +11,7 @@ pub(crate) mod scripted;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::secret::Secret;
 use ivt_base::text::shorten;
 use serde_json::{Map, Value};
 use url::Url;
@@ -26,7 +27,7 @@ const LONGEST_NAME: usize = 1024;
 
 /// Why a request came to nothing, by what helps. The text holds no query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ServiceError {
     /// No connection, or none that lived until the answer.
     #[error("{0}")]
     Transport(String),
@@ -39,6 +40,13 @@ pub enum Fault {
     /// The peer will not (any other 4xx), or sends us elsewhere (3xx).
     #[error("{0}")]
     Refused(String),
+}
+
+impl ServiceError {
+    /// The peer is not there, or has no time: it may do the same a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Busy(_))
+    }
 }
 
 /// A segment for which an address is asked.
@@ -57,19 +65,19 @@ pub struct Announcement {
 }
 
 /// Where a segment goes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What the service calls it.
     pub name: String,
-    /// The address to put it to: a secret.
-    pub uri: String,
+    /// The address to put it to.
+    pub uri: Secret,
 }
 
 /// What an uploader asks of the other side.
 #[async_trait]
-pub trait Remote: Send + Sync {
+pub trait RecordingApi: Send + Sync {
     /// An address for a segment, or `None`: not now.
-    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, Fault>;
+    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError>;
     /// Sends a segment within `deadline`. `fresh`: over a connection of its own.
     async fn put(
         &self,
@@ -77,34 +85,38 @@ pub trait Remote: Send + Sync {
         body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), Fault>;
+    ) -> Result<(), ServiceError>;
     /// Confirms the last segment of a session.
-    async fn save(&self, name: &str) -> Result<(), Fault>;
+    async fn save(&self, name: &str) -> Result<(), ServiceError>;
     /// Takes a segment back that could not be uploaded.
-    async fn fail(&self, name: &str) -> Result<(), Fault>;
+    async fn fail(&self, name: &str) -> Result<(), ServiceError>;
     /// Reports segments that were dropped since the last report.
-    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), Fault>;
+    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError>;
     /// The service's clock, in seconds since 1970.
-    async fn current_time(&self) -> Result<f64, Fault>;
+    async fn current_time(&self) -> Result<f64, ServiceError>;
 }
 
 /// The service behind one `cbk_url`.
 #[derive(Clone)]
 pub struct Service {
-    url: Url,
+    url: Secret<Url>,
     http: Http,
 }
 
 impl Service {
     /// `url` is one that [`callback_url`] has accepted.
-    pub fn new(http: Http, url: Url) -> Self {
+    pub fn new(http: Http, url: Secret<Url>) -> Self {
         Self { url, http }
     }
 
-    async fn call(&self, op: &str, fields: &[(&str, &str)]) -> Result<Map<String, Value>, Fault> {
+    async fn call(
+        &self,
+        op: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Map<String, Value>, ServiceError> {
         let form =
             Serializer::new(String::new()).append_pair("op", op).extend_pairs(fields).finish();
-        let answer = self.http.post(&self.url, form).await?;
+        let answer = self.http.post(self.url.expose(), form).await?;
         // Nothing is expected of most answers, and some services take that literally.
         if answer.is_empty() && op != "create" {
             return Ok(Map::new());
@@ -115,14 +127,14 @@ impl Service {
         }
     }
 
-    fn nonsense(&self, op: &str, what: &str) -> Fault {
-        Fault::Busy(format!("{}: op={op}: {what}", place(&self.url)))
+    fn nonsense(&self, op: &str, what: &str) -> ServiceError {
+        ServiceError::Busy(format!("{}: op={op}: {what}", place(self.url.expose())))
     }
 }
 
 #[async_trait]
-impl Remote for Service {
-    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, Fault> {
+impl RecordingApi for Service {
+    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError> {
         let (size, start) = (segment.size.to_string(), seconds(segment.start));
         let duration = seconds(micros(segment.duration));
         let mut fields = vec![
@@ -149,7 +161,7 @@ impl Remote for Service {
             return Err(self.nonsense("create", "the name is longer than 1024 bytes"));
         }
         address(&uri, LONGEST_URI).map_err(|e| self.nonsense("create", &format!("uri {e}")))?;
-        Ok(Some(Target { name, uri }))
+        Ok(Some(Target { name, uri: uri.into() }))
     }
 
     async fn put(
@@ -158,25 +170,26 @@ impl Remote for Service {
         body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), Fault> {
-        let url = address(uri, LONGEST_URI).map_err(|e| Fault::Refused(format!("uri {e}")))?;
+    ) -> Result<(), ServiceError> {
+        let url =
+            address(uri, LONGEST_URI).map_err(|e| ServiceError::Refused(format!("uri {e}")))?;
         self.http.put(&url, body, fresh, deadline).await
     }
 
-    async fn save(&self, name: &str) -> Result<(), Fault> {
+    async fn save(&self, name: &str) -> Result<(), ServiceError> {
         self.call("save", &[("name", name)]).await.map(drop)
     }
 
-    async fn fail(&self, name: &str) -> Result<(), Fault> {
+    async fn fail(&self, name: &str) -> Result<(), ServiceError> {
         self.call("fail", &[("name", name)]).await.map(drop)
     }
 
-    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), Fault> {
+    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError> {
         let (dropped, time) = (dropped.to_string(), seconds(micros(time)));
         self.call("stat", &[("dropped_nb", &dropped), ("dropped_time", &time)]).await.map(drop)
     }
 
-    async fn current_time(&self) -> Result<f64, Fault> {
+    async fn current_time(&self) -> Result<f64, ServiceError> {
         let answer = self.call("getcurrenttime", &[]).await?;
         let now = answer.get("currenttime").and_then(Value::as_f64);
         now.ok_or_else(|| self.nonsense("getcurrenttime", "currenttime is no number"))

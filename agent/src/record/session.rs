@@ -2,9 +2,9 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use futures::StreamExt as _;
 use ivt_base::secret::Secret;
 use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
@@ -12,15 +12,15 @@ use ivt_media::segment::Limits;
 use tokio::sync::{oneshot, watch};
 use url::Url;
 
-use super::backlog::{Backlog, BacklogOptions, BacklogStats, least_segments};
 use super::budget::Share;
 use super::clock::Anchor;
-use super::means::Means;
-use super::recorder::{Outlet, Recorder};
+use super::context::RecordingContext;
+use super::ledger::{RecordingStats, least_segments};
+use super::recorder::Recorder;
 use super::service::Service;
-use super::spool::{Leftover, SegmentHead, SessionHead, Shelf, Spool, Writer};
-use super::upload::{self, UploadOptions};
-use super::{Segment, Start};
+use super::spool::{SessionHead, Spool, SpoolSession};
+use super::stock::{Stock, StockOptions};
+use super::upload::{UploadOptions, Uploader};
 use crate::config::SpoolMode;
 use crate::shutdown::Stop;
 
@@ -29,7 +29,7 @@ const OVERHEAD: u64 = 2 << 20;
 
 /// What the cloud ordered. The values were checked.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct RecordingOrder {
     /// The cloud's name for it.
     pub session_id: String,
     /// Of one segment.
@@ -44,7 +44,7 @@ pub struct Order {
     pub callback: Secret<Url>,
 }
 
-impl Order {
+impl RecordingOrder {
     /// The most it can take, in bytes: one segment is cut while another is uploaded, and with
     /// some spools a third one stored, whatever the cloud says.
     pub fn memory(&self, spool: Option<SpoolMode>) -> u64 {
@@ -64,7 +64,7 @@ pub struct Session {
     /// Number of its channel.
     pub channel: usize,
     /// What the cloud ordered.
-    pub order: Order,
+    pub order: RecordingOrder,
     /// The stream; begins as far back as was asked for and is held.
     pub input: Subscription,
     /// What the stream's pull is doing.
@@ -74,9 +74,9 @@ pub struct Session {
     /// The memory it may take.
     pub share: Arc<Share>,
     /// What all sessions work with.
-    pub means: Means,
+    pub context: RecordingContext,
     /// Shows how the session is doing.
-    pub stats: watch::Sender<BacklogStats>,
+    pub stats: watch::Sender<RecordingStats>,
 }
 
 /// Records until `stop` is ready, then uploads what is left; nothing is uploaded before `before` is
@@ -92,14 +92,14 @@ pub async fn run(
         _ = &mut stop => None,
     };
     let Some(first) = first else { return };
-    let Session { channel, order, input, camera, spool, share, means, stats } = session;
+    let Session { channel, order, input, camera, spool, share, context, stats } = session;
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
-        cbk_url: order.callback.expose().to_string(),
+        cbk_url: order.callback.expose().to_string().into(),
     };
-    let shelf = match spool {
-        Some((spool, mode)) => Some((shelf(&spool, &means, &head).await, mode)),
+    let spool = match spool {
+        Some((spool, mode)) => Some((place(&spool, &context, &head).await, mode)),
         None => None,
     };
     if let Some(kept) = order.shortened() {
@@ -113,63 +113,55 @@ pub async fn run(
             order.limits.duration.as_secs()
         );
     }
-    let _busy = means.leftovers.busy(head.clone());
-    let anchor = Arc::new(Anchor::new(order.start, first.received.into(), SystemTime::now));
-    let options = BacklogOptions {
-        name: format!("channel {channel}: recording {:?}", order.session_id),
-        max_segments: usize::try_from(order.max_segments).unwrap_or(usize::MAX),
-        prerecord: order.prerecord,
-        shelf: shelf.clone(),
-        share: Some(Arc::clone(&share)),
-        anchor: Arc::clone(&anchor),
-    };
-    let backlog = Backlog::counted_in(options, stats);
+    let _busy = context.leftovers.busy(head);
     // The numbers of what the session left before are taken.
-    let number = shelf.as_ref().map_or(0, |(shelf, _)| next_number(shelf));
-    let always = shelf.clone().filter(|(_, mode)| *mode == SpoolMode::Always);
-    let always = always.map(|(shelf, _)| shelf);
-    let queue = Queue { backlog: Arc::clone(&backlog), anchor, shelf: always, writer: None };
-    let recorder = Recorder::new(channel, order.limits, &first, number, queue);
-    let record = async {
-        let mut ending = agent.clone();
-        let stop = async {
-            tokio::select! {
-                _ = stop => {}
-                () = ending.requested() => {}
-            }
-        };
-        recorder.run(Item::Frame(first), input, camera, stop).await;
-        backlog.close();
-    };
-    let service = Service::new(means.http, order.callback.into_exposed());
+    let number = spool.as_ref().map_or(0, |(spool, _)| next_number(spool));
+    let urgent = matches!(spool, Some((_, SpoolMode::Always)));
+    let recorder = Recorder::new(channel, order.limits, &first, number, urgent);
+    let anchor = Anchor::new(order.start, first.received.into(), SystemTime::now);
     let mut ending = agent.clone();
-    let upload = async {
-        let uploaded = async {
-            before.await;
-            let options = UploadOptions::default();
-            upload::run(&backlog, service.clone(), options, rand::make_rng()).await
-        };
+    let stop = async move {
         tokio::select! {
-            emptied = uploaded => Some(emptied),
-            () = ending.requested() => None,
+            _ = stop => {}
+            () = ending.requested() => {}
         }
     };
-    match (tokio::join!(record, upload).1, shelf) {
-        (None, _) => upload::leave(&backlog, &service).await,
-        (Some(false), Some((shelf, _))) => means.leftovers.add(Leftover { head, shelf }),
+    let stock = Stock::new(StockOptions {
+        name: format!("channel {channel}: recording {:?}", order.session_id),
+        recorder: Some(recorder.run(Item::Frame(first), input, camera, stop).boxed()),
+        max_segments: usize::try_from(order.max_segments).unwrap_or(usize::MAX),
+        prerecord: order.prerecord,
+        spool: spool.clone(),
+        share: Some(share),
+        anchor,
+        stats,
+    });
+    let service = Service::new(context.http, order.callback);
+    let mut uploader = Uploader::new(stock, service, UploadOptions::default(), rand::make_rng());
+    let mut ending = agent;
+    let emptied = tokio::select! {
+        emptied = async {
+            uploader.wait_for(before).await;
+            uploader.run().await
+        } => Some(emptied),
+        () = ending.requested() => None,
+    };
+    match (emptied, spool) {
+        (None, _) => uploader.leave().await,
+        (Some(false), Some((spool, _))) => context.leftovers.add(spool),
         (Some(_), _) => {}
     }
 }
 
 /// A place in the spool: the one that the session had before, where it left something there.
-async fn shelf(spool: &Spool, means: &Means, head: &SessionHead) -> Shelf {
-    let left = means.leftovers.claim(head).await;
-    left.unwrap_or_else(|| spool.shelf(head.clone()))
+async fn place(spool: &Spool, context: &RecordingContext, head: &SessionHead) -> SpoolSession {
+    let left = context.leftovers.claim(head).await;
+    left.unwrap_or_else(|| spool.session(head.clone()))
 }
 
-fn next_number(shelf: &Shelf) -> u64 {
-    let stored = shelf.stored().last().map(|stored| stored.head.number);
-    let pending = shelf.pending().map(|pending| pending.number);
+fn next_number(spool: &SpoolSession) -> u64 {
+    let stored = spool.stored().last().map(|stored| stored.head.number);
+    let pending = spool.pending().map(|pending| pending.number);
     stored.max(pending).map_or(0, |number| number + 1)
 }
 
@@ -181,56 +173,13 @@ async fn first_frame(input: &mut Subscription) -> Option<Arc<ivt_media::frame::F
     }
 }
 
-/// Puts segments into the backlog and, where everything is spooled, on the shelf as they grow.
-struct Queue {
-    backlog: Arc<Backlog>,
-    anchor: Arc<Anchor>,
-    shelf: Option<Shelf>,
-    writer: Option<Writer>,
-}
-
-impl Outlet for Queue {
-    fn is_urgent(&self) -> bool {
-        self.shelf.is_some()
-    }
-
-    fn taken(&mut self, first: Instant) {
-        self.anchor.taken(first.into());
-    }
-
-    fn begin(&mut self, number: u64, start: Start, discontinuity: bool) {
-        // Without a date it cannot be spooled: after a crash nobody could tell when it was.
-        let date = self.anchor.unix_micros(start);
-        self.writer = date.zip(self.shelf.as_ref()).map(|(start_micros, shelf)| {
-            shelf.begin(SegmentHead { number, start_micros, discontinuity })
-        });
-    }
-
-    fn group(&mut self, chunks: &[Bytes], duration: Duration) {
-        if let Some(writer) = &mut self.writer {
-            writer.append(chunks.to_vec(), duration);
-        }
-    }
-
-    fn end(&mut self, segment: Segment) {
-        if let Some(writer) = self.writer.take() {
-            writer.finish();
-        }
-        self.backlog.push(segment);
-    }
-
-    fn forming(&mut self, bytes: u64) {
-        self.backlog.forming(bytes);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_past_that_does_not_fit_into_the_segments_is_shortened() {
-        let order = |prerecord| Order {
+        let order = |prerecord| RecordingOrder {
             session_id: "s".into(),
             limits: Limits { duration: Duration::from_secs(10), max_bytes: 1 << 20 },
             max_segments: 3,
@@ -241,6 +190,6 @@ mod tests {
         assert_eq!(order(0).shortened(), None);
         assert_eq!(order(30).shortened(), None);
         assert_eq!(order(31).shortened(), Some(Duration::from_secs(30)));
-        assert_eq!(Order { max_segments: u32::MAX, ..order(31) }.shortened(), None);
+        assert_eq!(RecordingOrder { max_segments: u32::MAX, ..order(31) }.shortened(), None);
     }
 }

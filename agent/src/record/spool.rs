@@ -1,8 +1,8 @@
 //! Segments on an SD card: a bounded store that survives crashes, power cuts and the card's loss.
 //!
 //! ```text
-//! Shelf, Writer ── jobs, bounded ──▶ Worker ──▶ Store ──▶ Disk        (one thread at a time)
-//!      └────────── lists ──▶ Index ◀── says what is there ──┘
+//! SpoolSession, SegmentWriter ── jobs, bounded ──▶ DiskThread ──▶ Store ──▶ Files ──▶ Disk
+//!      └─── lists, news ──▶ Index ◀── says what is there ─────────┘       (one job at a time)
 //!
 //! dir/session-00000003/0000000000000017.seg     a segment: head, groups, end; see `format`
 //!                      pending                  the upload in flight or not yet confirmed
@@ -24,17 +24,17 @@
 //!    open: the card may be taken out, and another put in.
 //! 8. Files that this did not name, links, and files of newer versions are never touched.
 
+mod card;
 mod disk;
-mod drafts;
+mod error;
 mod files;
 mod format;
 mod index;
 mod names;
-mod room;
 mod scan;
-mod shelf;
+mod session;
 mod store;
-mod worker;
+mod writer;
 
 #[cfg(test)]
 mod crash_tests;
@@ -51,46 +51,38 @@ mod opening_tests;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ivt_base::secret::Secret;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-pub use self::shelf::{Reader, Shelf, Writer};
-pub use self::worker::BYTES as QUEUE_BYTES;
+pub use self::error::SpoolError;
+pub use self::session::{SegmentReader, SegmentWriter, SpoolSession};
+pub use self::writer::BYTES as QUEUE_BYTES;
 
-use self::disk::{Card, Disk};
-use self::index::Index;
-use self::store::Store;
-use self::worker::Worker;
+use self::disk::{Disk, SystemDisk};
+use self::index::{Index, lock};
+use self::writer::DiskThread;
 
 /// The store of all sessions. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Spool {
-    worker: Arc<Worker>,
+    disk: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
 }
 
-/// What a session of an earlier run left: segments, or an upload that was not confirmed.
-#[derive(Clone, Debug)]
-pub struct Leftover {
-    /// Whose it is.
-    pub head: SessionHead,
-    /// Its part of the spool.
-    pub shelf: Shelf,
-}
-
 /// A recording session, so far as its segments need it after a crash.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionHead {
     /// As the cloud gave it.
     pub session_id: String,
     /// Number of the channel.
     pub channel: u32,
-    /// Where it is uploaded. A secret: kept in files of mode 0600, never printed.
-    pub cbk_url: String,
+    /// Where it is uploaded. Kept in files of mode 0600.
+    pub cbk_url: Secret,
 }
 
 /// What is known of a segment when it begins.
@@ -115,15 +107,35 @@ pub struct Stored {
     pub bytes: u64,
 }
 
+/// What the spool holds of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Nothing.
+    Nothing,
+    /// A beginning, which is a segment of its own after a crash.
+    Part,
+    /// All of it.
+    Whole(Stored),
+}
+
+/// What has happened to a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Its write has ended, well or not, and this is there of it.
+    Written(u64, Holding),
+    /// It was complete, lasted so long, and was deleted to make room.
+    Evicted(u64, Duration),
+}
+
 /// An upload in flight, or not yet confirmed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// Of the segment; the spool does not delete that to make room.
     pub number: u64,
     /// The recording service's name of it.
     pub name: String,
-    /// Where it is put. A secret like `cbk_url`.
-    pub uri: String,
+    /// Where it is put. Kept in files of mode 0600.
+    pub uri: Secret,
 }
 
 /// How full the spool is, and how well.
@@ -139,99 +151,43 @@ pub struct Stats {
     pub healthy: bool,
 }
 
-/// Why the spool did not do it. Recording goes on in memory.
-#[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
-    /// The disk refused.
-    #[error("the spool cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// It failed less than 30 s ago and is not tried yet.
-    #[error("the spool's disk failed a moment ago; it is tried again 30 s later")]
-    Resting,
-    /// The disk did not answer in time. It is asked for nothing more until it has.
-    #[error("the spool's disk has not answered for 30 s")]
-    Stalled,
-    /// Does not fit, even with all that may go deleted.
-    #[error("{asked} bytes do not fit into the spool of {limit}: raise its limit")]
-    Full {
-        /// What had to fit.
-        asked: u64,
-        /// Of the spool.
-        limit: u64,
-    },
-    /// There is no such segment, or not any more.
-    #[error("the spool has no segment {0}")]
-    Missing(u64),
-    /// It was cut to its last complete group, or removed when it has none: ask
-    /// [`Shelf::stored`] again.
-    #[error("segment {0} was damaged on the disk, and is cut to what can be read")]
-    Damaged(u64),
-    /// A name or URL of more than 64 KiB.
-    #[error("a name or URL is too long for the spool")]
-    TooLong,
-}
-
 impl Spool {
     /// Opens the spool in `dir`, which is made in its parent when missing, and repairs what a crash
     /// left. `limit` is in bytes, over all sessions. Runs in a tokio runtime.
-    pub async fn open(dir: PathBuf, limit: u64) -> Result<(Self, Vec<Leftover>), SpoolError> {
-        Self::open_on(Box::new(Card), dir, limit).await
+    pub async fn open(dir: PathBuf, limit: u64) -> Result<(Self, Vec<SpoolSession>), SpoolError> {
+        Self::open_on(Box::new(SystemDisk), dir, limit).await
     }
 
     async fn open_on(
         disk: Box<dyn Disk>,
         dir: PathBuf,
         limit: u64,
-    ) -> Result<(Self, Vec<Leftover>), SpoolError> {
-        let open = spawn_blocking(move || Store::open(dir, limit, disk));
+    ) -> Result<(Self, Vec<SpoolSession>), SpoolError> {
+        let open = spawn_blocking(move || scan::open(dir, limit, disk));
         let store = open.await.unwrap_or(Err(SpoolError::Stalled))?;
-        let spool = Self { index: store.index(), worker: Worker::new(store) };
-        let sessions = spool.index.lock().unwrap_or_else(PoisonError::into_inner).heads();
-        let leftover = |(id, head)| Leftover { head, shelf: spool.held(id) };
-        let leftovers = sessions.into_iter().map(leftover).collect();
+        let spool = Self { index: store.index(), disk: DiskThread::new(store) };
+        let heads = lock(&spool.index).heads();
+        let leftovers = heads.into_iter().map(|(id, head)| spool.held(id, head)).collect();
         Ok((spool, leftovers))
     }
 
     /// A session's part. Its folder is made at the first write.
-    pub fn shelf(&self, head: SessionHead) -> Shelf {
-        let id = self.index.lock().unwrap_or_else(PoisonError::into_inner).begin(head);
-        self.held(id)
+    pub fn session(&self, head: SessionHead) -> SpoolSession {
+        let id = lock(&self.index).begin(head.clone());
+        self.held(id, head)
     }
 
-    /// At this moment.
+    /// How full it is, and how well, at this moment.
     pub fn stats(&self) -> Stats {
-        let stats = self.index.lock().unwrap_or_else(PoisonError::into_inner).stats();
-        Stats { healthy: stats.healthy && !self.worker.stalled(), ..stats }
+        self.disk.stats()
     }
 
-    fn held(&self, id: u64) -> Shelf {
-        Shelf::new(Arc::clone(&self.worker), Arc::clone(&self.index), id)
+    /// The same whenever it changes.
+    pub fn watch(&self) -> watch::Receiver<Stats> {
+        self.disk.watch()
     }
-}
 
-impl fmt::Debug for SessionHead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { session_id, channel, cbk_url: _ } = self;
-        f.debug_struct("SessionHead")
-            .field("session_id", session_id)
-            .field("channel", channel)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Pending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, name, uri: _ } = self;
-        f.debug_struct("Pending")
-            .field("number", number)
-            .field("name", name)
-            .finish_non_exhaustive()
+    fn held(&self, id: u64, head: SessionHead) -> SpoolSession {
+        SpoolSession::new(Arc::clone(&self.disk), Arc::clone(&self.index), id, head)
     }
 }

@@ -1,36 +1,44 @@
-//! Uploads what a session recorded, one transfer at a time.
+//! Uploads the segments of a session, one at a time, until there are no more.
 
-#[cfg(test)]
-mod card;
+mod content;
 #[cfg(test)]
 mod fake;
-mod patience;
-mod pending;
-mod transfer;
-mod tries;
+#[cfg(test)]
+mod rig;
 
+use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
+use ivt_base::secret::Secret;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::backlog::{Backlog, Job, Source};
-use super::service::{Fault, Remote};
-use crate::backoff::{self, Backoff};
-use pending::forget_pending;
-use tries::{Step, Tries, Verdict};
+use super::ledger::{Dropped, Ledger, OnCard, Source, Upload};
+use super::pace::Pace;
+use super::retry::{Retry, Step, Verdict};
+use super::service::{Announcement, RecordingApi, ServiceError, Target};
+use super::spool::Pending;
+use super::stock::Stock;
+use content::Content;
 
-/// Shares of a segment's duration that its upload takes: of the only one that waits, of one while
-/// more wait or have not long been sent, and of one from the spool.
-const CALM: f64 = 0.8;
-const HASTE: f64 = 0.5;
-const BACKFILL: f64 = 0.4;
 /// Share of the duration by which a start may be delayed.
 const SPREAD: f64 = 0.2;
 /// An upload may take this and three times the duration.
 const UPLOAD_AT_LEAST: Duration = Duration::from_secs(60);
+/// The service is asked for the time no more often than this, and our own clock looked at.
+const ASK_TIME: Duration = Duration::from_secs(30);
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
+/// A card that does not give a segment is left alone for so long.
+const CARD_RESTS: Duration = Duration::from_secs(30);
+/// A store that answers, but not for now, is asked again so often about an upload that a crash cut
+/// off, and a service that cannot take a name back.
+const BUSY: u32 = 20;
+/// Silent attempts after which an address is given up, the last of them after the service had answered.
+const SILENT: u32 = 2;
 /// What service and disk may take together when the agent ends.
 const PARTING: Duration = Duration::from_secs(2);
 /// What a disk that works may take beyond that to delete what is confirmed.
@@ -51,196 +59,457 @@ impl Default for UploadOptions {
     }
 }
 
-/// Uploads what `backlog` gets until it is closed and all is uploaded or given up. True when its
-/// shelf is empty then; what is left there is for another run with the same shelf.
-pub async fn run(
-    backlog: &Arc<Backlog>,
-    remote: impl Remote,
-    options: UploadOptions,
-    rng: StdRng,
-) -> bool {
-    let mut uploader = Uploader {
-        backlog: Arc::clone(backlog),
-        remote,
-        options,
-        rng,
-        backoff: Backoff::new(&backoff::UPLOAD),
-        tries: Tries::default(),
-        behind: false,
-        previous: None,
-        failing: None,
-        unreadable: None,
-        proven: false,
-        losses: 0,
-        refused: Backoff::new(&backoff::CLOUD),
-        asked_time: None,
-    };
-    let ended = uploader.drain().await;
-    if ended.is_err() {
-        log::warn!("{}: uploads are given up", backlog.name());
-        uploader.save_once().await;
-    }
-    backlog.store().await;
-    backlog.give_up();
-    timeout_at(Instant::now() + PARTING, report_drops(backlog, &uploader.remote)).await.ok();
-    backlog.log_drops();
-    let Some(shelf) = backlog.shelf() else { return true };
-    shelf.close().await.ok();
-    shelf.stored().is_empty() && shelf.pending().is_none()
-}
-
-/// The agent ends, and no `run` uses this backlog any more: stores what waits as far as there is a
-/// spool, and confirms what is uploaded; neither has to wait for the other. What is lost is told,
-/// as far as there is time.
-pub async fn leave(backlog: &Arc<Backlog>, remote: &impl Remote) {
-    let end = Instant::now() + PARTING;
-    let confirm = async {
-        if let Some(name) = backlog.unconfirmed()
-            && remote.save(&name).await.is_ok()
-        {
-            backlog.confirm();
-            forget_pending(backlog).await;
-        }
-    };
-    let _ = tokio::join!(timeout_at(end, confirm), timeout_at(end, backlog.store()));
-    backlog.give_up();
-    let close = async {
-        if let Some(shelf) = backlog.shelf() {
-            // What is to be removed is, when this returns.
-            timeout_at(end + CLOSING, shelf.close()).await.ok();
-        }
-    };
-    let _ = tokio::join!(timeout_at(end, report_drops(backlog, remote)), close);
-    backlog.log_drops();
-}
-
-struct Uploader<R> {
-    backlog: Arc<Backlog>,
+/// Uploads one session.
+pub struct Uploader<R> {
+    stock: Stock,
     remote: R,
     options: UploadOptions,
     rng: StdRng,
-    backoff: Backoff,
-    tries: Tries,
-    /// More waited than the one that was just recorded, and some of it still does.
+    retry: Retry,
+    /// More waited than the segment that was just recorded, and some of it still does.
     behind: bool,
-    /// Uploaded last.
-    previous: Option<(u64, Source)>,
-    /// Since when nothing succeeds.
-    failing: Option<Instant>,
-    /// The same of the shelf.
-    unreadable: Option<Instant>,
-    /// The service took the last segment it was asked about.
-    proven: bool,
-    /// Refused one after the other, and how long the service is left alone then.
-    losses: u32,
-    refused: Backoff,
     asked_time: Option<Instant>,
 }
 
-/// The service or the shelf has failed for longer than one waits.
+/// The service or the card has failed for longer than one waits.
 struct GivenUp;
 
-/// How an attempt ended.
-enum Outcome {
-    /// Under this name.
-    Uploaded(String),
+/// Why a segment is not uploaded.
+enum Failure {
+    /// The service wants no segment at the moment.
     NotNow,
-    /// It has had to make room, or is gone from the disk.
+    /// The segment has had to make room, or is gone from the disk.
     Gone,
-    Failed(Step, Fault),
-    /// The disk does not give it.
+    /// The service or its store failed in this step.
+    Failed(Step, ServiceError),
+    /// The disk does not give the segment.
     Unreadable(String),
 }
 
-impl<R: Remote> Uploader<R> {
+impl<R: RecordingApi> Uploader<R> {
+    /// For the segments in `stock`.
+    pub fn new(stock: Stock, remote: R, options: UploadOptions, rng: StdRng) -> Self {
+        let (retry, behind, asked_time) = (Retry::default(), false, None);
+        Self { stock, remote, options, rng, retry, behind, asked_time }
+    }
+
+    /// Waits for something, and takes meanwhile what is recorded.
+    pub async fn wait_for(&mut self, what: impl Future<Output = ()>) {
+        self.stock.during(what).await;
+    }
+
+    /// Uploads what is recorded until that ends and all is uploaded or given up. True when nothing
+    /// is in the spool then; what is left there is for another run with the same part of it. Can be
+    /// dropped: [`Self::leave`] is to follow.
+    pub async fn run(&mut self) -> bool {
+        if self.drain().await.is_err() {
+            log::warn!("{}: uploads are given up", self.stock.name());
+            self.save_once().await;
+        }
+        self.stock.store_rest().await;
+        self.stock.close().await;
+        timeout_at(Instant::now() + PARTING, self.report()).await.ok();
+        self.stock.log_losses();
+        self.stock.spool().is_none_or(|spool| spool.is_empty())
+    }
+
+    /// The agent ends: stores what waits as far as there is a spool, and confirms what is uploaded;
+    /// neither has to wait for the other. What is lost is told, as far as there is time.
+    pub async fn leave(&mut self) {
+        self.stock.end().await;
+        let end = Instant::now() + PARTING;
+        let unconfirmed = self.stock.ledger().unconfirmed().map(ToOwned::to_owned);
+        let (stock, remote) = (&mut self.stock, &self.remote);
+        let save = async {
+            match &unconfirmed {
+                Some(name) => remote.save(name).await.is_ok(),
+                None => false,
+            }
+        };
+        let (saved, _) = tokio::join!(timeout_at(end, save), timeout_at(end, stock.store_rest()));
+        if saved == Ok(true) {
+            stock.tell(Ledger::confirmed);
+        }
+        stock.tell(Ledger::give_up);
+        let dropped = stock.ledger().unreported();
+        let report = async {
+            match dropped.number {
+                0 => Ok(()),
+                _ => remote.stat(dropped.number, dropped.time).await,
+            }
+        };
+        let close = async {
+            if saved == Ok(true) {
+                forget_pending(stock).await;
+            }
+            stock.close().await;
+        };
+        // What is to be removed is, when this returns.
+        let _ = tokio::join!(timeout_at(end, report), timeout_at(end + CLOSING, close));
+        stock.log_losses();
+    }
+
     async fn drain(&mut self) -> Result<(), GivenUp> {
         self.repeat_pending().await?;
-        while let Some(job) = self.next().await {
-            if self.tries.is_new(job.number) && job.alone && !self.behind {
-                let delay = job.duration.mul_f64(self.rng.random_range(0.0..=SPREAD));
-                self.backlog.crowded(delay).await;
+        while let Some(upload) = self.next().await {
+            if self.retry.is_new(upload.number) && upload.alone && !self.behind {
+                let delay = upload.duration.mul_f64(self.rng.random_range(0.0..=SPREAD));
+                self.stock.wait_for_more(delay).await;
             }
-            let start = self.date(&job).await?;
-            match self.attempt(&job, start).await {
-                Outcome::Uploaded(name) => {
-                    self.uploaded(&job, name);
-                    report_drops(&self.backlog, &self.remote).await;
-                }
-                Outcome::Gone => {}
-                Outcome::NotNow => self.declined(&job).await?,
-                Outcome::Failed(step, fault) => {
-                    let verdict = self.tries.judge(step, &fault);
-                    self.fails(&fault)?;
+            let start = self.date(&upload).await?;
+            match self.attempt(&upload, start).await {
+                Ok(()) => self.report().await,
+                Err(Failure::Gone) => {}
+                Err(Failure::NotNow) => self.declined(&upload).await?,
+                Err(Failure::Failed(step, error)) => {
+                    let verdict = self.retry.judge(step, &error);
+                    self.fails(&error)?;
                     match verdict {
                         Verdict::Afresh => {}
-                        Verdict::Later => self.rest(job.duration).await,
-                        Verdict::Lose => self.lose(&job).await,
+                        Verdict::Later => self.rest(upload.duration).await,
+                        Verdict::Refused => self.refused(&upload).await,
                     }
                 }
-                Outcome::Unreadable(error) => self.shelf_fails(&error)?,
+                Err(Failure::Unreadable(error)) => self.card_fails(&error)?,
             }
         }
-        self.save().await?;
-        report_drops(&self.backlog, &self.remote).await;
+        while let Some(error) = self.save_once().await {
+            self.fails(&error)?;
+            self.rest(self.options.patience).await;
+        }
+        self.report().await;
         Ok(())
     }
 
-    async fn next(&mut self) -> Option<Job> {
-        match self.backlog.waiting() {
+    async fn next(&mut self) -> Option<Upload> {
+        match self.stock.ledger().waiting() {
             0 => self.behind = false,
             1 => {}
             _ => self.behind = true,
         }
-        self.backlog.next().await
+        self.stock.next().await
     }
 
-    fn uploaded(&mut self, job: &Job, name: String) {
-        self.backlog.uploaded(job.number, job.source, name);
-        self.previous = Some((job.number, job.source));
-        self.works();
-        if job.source == Source::Shelf {
-            self.shelf_works();
+    /// The date of a segment, with the service's help where our clock was never set.
+    async fn date(&mut self, upload: &Upload) -> Result<i64, GivenUp> {
+        loop {
+            if let Some(date) = self.stock.date(upload.start) {
+                return Ok(date);
+            }
+            if self.asked_time.is_none_or(|asked| asked.elapsed() >= ASK_TIME) {
+                self.asked_time = Some(Instant::now());
+                match self.stock.during(self.remote.current_time()).await {
+                    Ok(now) => self.stock.learn_date(now),
+                    Err(error) => self.fails(&error)?,
+                }
+                if self.stock.date(upload.start).is_some() {
+                    continue;
+                }
+                let error = "neither we nor the service know the date";
+                self.fails(&ServiceError::Busy(error.into()))?;
+            }
+            self.stock.during(sleep(LOOK_AT_CLOCK)).await;
         }
-        self.accepted();
     }
 
-    /// Confirms the last one.
-    async fn save(&mut self) -> Result<(), GivenUp> {
-        while let Some(fault) = self.save_once().await {
-            self.fails(&fault)?;
-            self.rest(self.options.patience).await;
+    async fn attempt(&mut self, upload: &Upload, start: i64) -> Result<(), Failure> {
+        if !self.stock.tell(|ledger| ledger.sending(upload)) {
+            return Err(Failure::Gone);
+        }
+        match self.transfer(upload, start).await {
+            Ok(name) => {
+                self.sent(upload, name);
+                Ok(())
+            }
+            Err(failure) => {
+                self.stock.tell(|ledger| match failure {
+                    Failure::NotNow => ledger.not_now(upload.number),
+                    _ => ledger.failed(upload.number),
+                });
+                Err(failure)
+            }
+        }
+    }
+
+    /// Returns the service's name of the segment.
+    async fn transfer(&mut self, upload: &Upload, start: i64) -> Result<String, Failure> {
+        let begun = Instant::now();
+        let memory = match upload.source {
+            Source::Memory => self.stock.ledger().chunks(upload.number),
+            Source::Card => None,
+        };
+        // Before the service is asked: it cannot help what ails the disk.
+        let content = self.content(upload, memory.clone()).await?;
+        let announcement = Announcement {
+            size: upload.bytes,
+            start,
+            duration: upload.duration,
+            last_file_name: self.stock.ledger().unconfirmed().map(ToOwned::to_owned),
+            discontinue: upload.discontinuity,
+        };
+        let target = self.stock.during(self.remote.create(&announcement)).await;
+        let target = target.map_err(|error| Failure::Failed(Step::Create, error))?;
+        let Target { name, uri } = target.ok_or(Failure::NotNow)?;
+        self.stock.tell(Ledger::created);
+        let spooled = self.note_pending(upload, &name, &uri).await;
+        let mut sent = self.put(upload, content, &uri, false, begun).await;
+        if matches!(&sent, Err(Failure::Failed(_, error)) if error.is_passing()) {
+            // Object stores fail good uploads now and then.
+            sent = match self.content(upload, memory).await {
+                Ok(content) => self.put(upload, content, &uri, true, Instant::now()).await,
+                Err(failure) => Err(failure),
+            };
+        }
+        if sent.is_err() {
+            // The service finds out in time when it does not hear of it.
+            self.stock.during(self.remote.fail(&name)).await.ok();
+            if spooled {
+                forget_pending(&mut self.stock).await;
+            }
+        }
+        sent.map(|()| name)
+    }
+
+    /// A segment from memory, or from the card, where it is read while it is sent.
+    async fn content(
+        &mut self,
+        upload: &Upload,
+        memory: Option<Arc<[Bytes]>>,
+    ) -> Result<Content, Failure> {
+        if let Some(chunks) = memory {
+            return Ok(Content::memory(chunks));
+        }
+        let spool = self.stock.spool().cloned().ok_or(Failure::Gone)?;
+        match self.stock.during(spool.reader(upload.number)).await {
+            Ok(reader) => Ok(Content::card(reader)),
+            Err(error) if error.is_gone() => {
+                let (number, holding) = (upload.number, spool.holding(upload.number));
+                self.stock.tell(|ledger| ledger.found(number, holding));
+                Err(Failure::Gone)
+            }
+            Err(error) => Err(Failure::Unreadable(error.to_string())),
+        }
+    }
+
+    async fn put(
+        &mut self,
+        upload: &Upload,
+        content: Content,
+        uri: &Secret,
+        fresh: bool,
+        begun: Instant,
+    ) -> Result<(), Failure> {
+        let Upload { duration, bytes, source, .. } = *upload;
+        let broken = Arc::clone(&content.broken);
+        let pace = Pace::new(duration, bytes, begun);
+        let body = content.paced(bytes, pace, source, self.behind, self.stock.crowded());
+        let deadline = duration.saturating_mul(3).saturating_add(UPLOAD_AT_LEAST);
+        let sent = self.stock.during(self.remote.put(uri.expose(), body, fresh, deadline)).await;
+        sent.map_err(|error| match broken.load(Ordering::Relaxed) {
+            true => Failure::Unreadable("it does not give a segment to the end".into()),
+            false => Failure::Failed(Step::Put, error),
+        })
+    }
+
+    fn sent(&mut self, upload: &Upload, name: String) {
+        self.stock.tell(|ledger| ledger.sent(upload, name));
+        self.works();
+        if upload.source == Source::Card && self.retry.readable() {
+            log::info!("{}: what is in the spool is uploaded again", self.stock.name());
+        }
+        self.retry.accepted();
+        self.stock.tell(|ledger| ledger.end_deferral(true));
+    }
+
+    /// The service has said "not now".
+    async fn declined(&mut self, upload: &Upload) -> Result<(), GivenUp> {
+        let ledger = self.stock.ledger();
+        let wanted = ledger.has_begun() || upload.source == Source::Card;
+        if ledger.closed().is_some() && wanted {
+            let error = "the service takes no segments at the moment";
+            self.fails(&ServiceError::Busy(error.into()))?;
+            self.rest(upload.duration).await;
         }
         Ok(())
     }
 
-    /// The same, when the service can at this moment; otherwise returns why not.
-    async fn save_once(&mut self) -> Option<Fault> {
-        let name = self.backlog.unconfirmed()?;
-        match self.remote.save(&name).await {
-            Ok(()) => self.works(),
-            Err(fault @ (Fault::Transport(_) | Fault::Busy(_))) => return Some(fault),
-            Err(fault) => {
-                let session = self.backlog.name();
-                log::warn!("{session}: the last segment is not confirmed: {fault}");
+    /// The service refuses a segment. Unless it has just taken another, it may be that it refuses
+    /// all: then what is on the card stays there.
+    async fn refused(&mut self, upload: &Upload) {
+        let proven = self.retry.take_proof();
+        self.stock.tell(|ledger| ledger.refused(upload, !proven));
+        // Perhaps it was the one before that the service does not know.
+        self.save_once().await;
+        match self.retry.refused(&mut self.rng) {
+            None => self.rest(upload.duration).await,
+            Some(pause) => {
+                self.stock.tell(|ledger| ledger.end_deferral(false));
+                self.stock.during(sleep(pause.min(self.options.patience))).await;
             }
         }
-        self.backlog.confirm();
-        forget_pending(&self.backlog).await;
+    }
+
+    /// Something succeeded.
+    fn works(&mut self) {
+        if self.retry.works() {
+            log::info!("{}: uploads work again", self.stock.name());
+            self.stock.note(None);
+        }
+    }
+
+    /// Something failed.
+    fn fails(&mut self, error: &ServiceError) -> Result<(), GivenUp> {
+        self.behind = true;
+        let (since, news) = self.retry.failed(Instant::now());
+        if news {
+            log::log!(self.options.level, "{}: uploads fail: {error}", self.stock.name());
+        }
+        self.stock.note(Some(error.to_string()));
+        self.endure(since)
+    }
+
+    /// The card does not give a segment: no fault of the service's.
+    fn card_fails(&mut self, error: &str) -> Result<(), GivenUp> {
+        let now = Instant::now();
+        let (since, news) = self.retry.unreadable(now);
+        if news {
+            log::warn!("{}: what is in the spool is not uploaded: {error}", self.stock.name());
+        }
+        self.stock.tell(|ledger| ledger.card_rests(now + CARD_RESTS));
+        self.endure(since)
+    }
+
+    /// After the end of a recording, what fails is not waited for endlessly.
+    fn endure(&self, since: Instant) -> Result<(), GivenUp> {
+        let since = self.stock.ledger().closed().map(|closed| closed.max(since));
+        match since.is_some_and(|since| since.elapsed() >= self.options.patience) {
+            true => Err(GivenUp),
+            false => Ok(()),
+        }
+    }
+
+    async fn rest(&mut self, duration: Duration) {
+        let delay = self.retry.delay(duration, &mut self.rng);
+        self.stock.during(sleep(delay)).await;
+    }
+
+    /// Confirms the segment sent last, when the service can at this moment; otherwise returns why
+    /// not.
+    async fn save_once(&mut self) -> Option<ServiceError> {
+        let name = self.stock.ledger().unconfirmed()?.to_owned();
+        match self.stock.during(self.remote.save(&name)).await {
+            Ok(()) => self.works(),
+            Err(error) if error.is_passing() => return Some(error),
+            Err(error) => {
+                let session = self.stock.name();
+                log::warn!("{session}: the last segment is not confirmed: {error}");
+            }
+        }
+        self.stock.tell(Ledger::confirmed);
+        forget_pending(&mut self.stock).await;
         None
+    }
+
+    /// Tells the service what it has not been told of. Where its answer is lost, it is told again:
+    /// better twice than never. A service that does not want to know is not asked again.
+    async fn report(&mut self) {
+        let dropped @ Dropped { number, time } = self.stock.ledger().unreported();
+        if number == 0 {
+            return;
+        }
+        match self.stock.during(self.remote.stat(number, time)).await {
+            Ok(()) => self.stock.tell(|ledger| ledger.reported(dropped)),
+            Err(error) if error.is_passing() => {}
+            Err(_) => self.stock.tell(Ledger::keep_losses),
+        }
+    }
+
+    /// What a crash left half-way is sent to the same address again: should it have arrived, it is
+    /// not there twice. An address that is no good is given up soon, for others wait behind it; but
+    /// only a service that answers tells it from a network that is down, as it is after a power cut.
+    async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
+        let Some(spool) = self.stock.spool() else { return Ok(()) };
+        let Some(Pending { number, name, uri }) = spool.pending() else { return Ok(()) };
+        let Some(upload) = self.stock.ledger().upload_from_card(number) else {
+            // It was removed, so it was confirmed; saying so once more does no harm.
+            self.stock.tell(|ledger| ledger.adopt(number, name));
+            return Ok(());
+        };
+        self.stock.tell(|ledger| ledger.sending(&upload));
+        let (mut silent, mut busy) = (0, 0);
+        // The service has answered since the address was last found silent.
+        let mut heard = false;
+        loop {
+            let sent = match self.content(&upload, None).await {
+                Ok(content) => self.put(&upload, content, &uri, false, Instant::now()).await,
+                Err(failure) => Err(failure),
+            };
+            match sent {
+                Ok(()) => {
+                    self.sent(&upload, name);
+                    return Ok(());
+                }
+                Err(Failure::Failed(_, error @ ServiceError::Transport(_))) => {
+                    self.fails(&error)?;
+                    silent += 1;
+                    if silent >= SILENT && mem::take(&mut heard) {
+                        break;
+                    }
+                    let asked = self.stock.during(self.remote.current_time()).await;
+                    heard = !asked.is_err_and(|error| error.is_passing());
+                }
+                Err(Failure::Failed(_, error @ ServiceError::Busy(_))) => {
+                    self.fails(&error)?;
+                    busy += 1;
+                    if busy >= BUSY {
+                        break;
+                    }
+                }
+                Err(_) => break,
+            }
+            self.rest(upload.duration).await;
+        }
+        self.take_back(&name, upload.duration).await?;
+        self.stock.tell(|ledger| ledger.failed(number));
+        forget_pending(&mut self.stock).await;
+        Ok(())
+    }
+
+    /// Tells the service that a segment does not come under this name.
+    async fn take_back(&mut self, name: &str, duration: Duration) -> Result<(), GivenUp> {
+        let mut busy = 0;
+        loop {
+            match self.stock.during(self.remote.fail(name)).await {
+                Err(ServiceError::Busy(_)) if busy == BUSY => return Ok(()),
+                Err(error) if error.is_passing() => {
+                    busy += u32::from(matches!(error, ServiceError::Busy(_)));
+                    self.fails(&error)?;
+                    self.rest(duration).await;
+                }
+                Ok(()) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Notes in the spool what is sent, if a crash might leave anything of it there.
+    async fn note_pending(&mut self, upload: &Upload, name: &str, uri: &Secret) -> bool {
+        let Some(spool) = self.stock.spool().cloned() else { return false };
+        let spooled = self.stock.ledger().on_card(upload.number) != OnCard::Nothing;
+        let (number, name, uri) = (upload.number, name.to_owned(), uri.clone());
+        let pending = spooled.then_some(Pending { number, name, uri });
+        if pending.is_some() || spool.pending().is_some() {
+            // Without the note it may be uploaded twice after a crash: better than not at all.
+            self.stock.during(spool.set_pending(pending)).await.ok();
+        }
+        spooled
     }
 }
 
-/// Tells the service what it has not been told of. Where its answer is lost, it is told again: better
-/// twice than never. A service that does not want to know is not asked again.
-async fn report_drops(backlog: &Backlog, remote: &impl Remote) {
-    let dropped = backlog.unreported();
-    if dropped.number == 0 {
-        return;
-    }
-    match remote.stat(dropped.number, dropped.time).await {
-        Ok(()) => backlog.reported(dropped),
-        Err(Fault::Expired(_) | Fault::Refused(_)) => backlog.keep_drops(),
-        Err(Fault::Transport(_) | Fault::Busy(_)) => {}
+/// No upload is in flight, and none waits for its confirmation.
+async fn forget_pending(stock: &mut Stock) {
+    if let Some(spool) = stock.spool().cloned().filter(|spool| spool.pending().is_some()) {
+        // At worst it is uploaded to the same address once more.
+        stock.during(spool.set_pending(None)).await.ok();
     }
 }
 

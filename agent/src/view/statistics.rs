@@ -109,7 +109,7 @@ fn spool_line(spool: &spool::Stats) -> Option<String> {
 mod tests {
     use super::*;
     use crate::channel::Status;
-    use crate::record::backlog::{BacklogStats as RecordingStats, Dropped};
+    use crate::record::ledger::{Dropped, RecordingStats};
 
     fn channel() -> ChannelView {
         ChannelView {

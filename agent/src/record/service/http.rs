@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::body::{Body, Watched};
-use super::{Fault, place};
+use super::{ServiceError, place};
 use crate::tls::Trust;
 
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -65,7 +65,7 @@ impl Http {
     }
 
     /// Posts a form and returns the answer of a success, at most 64 KiB.
-    pub(super) async fn post(&self, url: &Url, form: String) -> Result<BytesMut, Fault> {
+    pub(super) async fn post(&self, url: &Url, form: String) -> Result<BytesMut, ServiceError> {
         let request = self.client(url).await?.post(url.clone());
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         timeout(self.0.deadlines.call, exchange(url, request))
@@ -80,7 +80,7 @@ impl Http {
         body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ServiceError> {
         let client = if fresh { self.build(url).await } else { self.client(url).await }?;
         let length = body.length;
         let (body, progress) = Watched::new(body);
@@ -102,16 +102,16 @@ impl Http {
         if progress.complete() {
             return Ok(());
         }
-        Err(Fault::Busy(format!("{}: answered before all was sent", place(url))))
+        Err(ServiceError::Busy(format!("{}: answered before all was sent", place(url))))
     }
 
-    async fn client(&self, url: &Url) -> Result<Client, Fault> {
+    async fn client(&self, url: &Url) -> Result<Client, ServiceError> {
         let cell = if encrypted(url) { &self.0.encrypted } else { &self.0.plain };
         cell.get_or_try_init(|| self.build(url)).await.cloned()
     }
 
-    async fn build(&self, url: &Url) -> Result<Client, Fault> {
-        let failed = |e: &dyn Error| Fault::Transport(format!("{}: TLS: {e}", place(url)));
+    async fn build(&self, url: &Url) -> Result<Client, ServiceError> {
+        let failed = |e: &dyn Error| ServiceError::Transport(format!("{}: TLS: {e}", place(url)));
         let trust = if encrypted(url) { Some(self.0.trust.config().await) } else { None };
         let trust = trust.transpose().map_err(|e| failed(&e))?;
         client(trust.as_deref())
@@ -128,14 +128,14 @@ impl Http {
     }
 }
 
-async fn exchange(url: &Url, request: RequestBuilder) -> Result<BytesMut, Fault> {
-    let transport = |e| Fault::Transport(format!("{}: {}", place(url), reason(e)));
+async fn exchange(url: &Url, request: RequestBuilder) -> Result<BytesMut, ServiceError> {
+    let transport = |e| ServiceError::Transport(format!("{}: {}", place(url), reason(e)));
     let response = request.send().await.map_err(transport)?;
     let status = response.status();
     if status.is_success() {
         let answer = bounded(response).await.map_err(transport)?;
         return answer.ok_or_else(|| {
-            Fault::Busy(format!("{}: the answer is longer than 64 KiB", place(url)))
+            ServiceError::Busy(format!("{}: the answer is longer than 64 KiB", place(url)))
         });
     }
     // The status says enough, whatever becomes of the rest.
@@ -162,20 +162,20 @@ fn info(answer: &[u8]) -> Option<String> {
     Some(shorten(answer.get("info")?.as_str()?))
 }
 
-fn refusal(url: &Url, status: StatusCode, info: Option<String>) -> Fault {
+fn refusal(url: &Url, status: StatusCode, info: Option<String>) -> ServiceError {
     let info = info.map(|info| format!(" ({info})")).unwrap_or_default();
     let text = format!("{}: {status}{info}", place(url));
     match status.as_u16() {
-        300..400 => Fault::Refused(format!("{text}: redirects are not followed")),
-        403 | 404 | 410 => Fault::Expired(text),
-        408 | 429 => Fault::Busy(text),
-        400..500 => Fault::Refused(text),
-        _ => Fault::Busy(text),
+        300..400 => ServiceError::Refused(format!("{text}: redirects are not followed")),
+        403 | 404 | 410 => ServiceError::Expired(text),
+        408 | 429 => ServiceError::Busy(text),
+        400..500 => ServiceError::Refused(text),
+        _ => ServiceError::Busy(text),
     }
 }
 
-fn late(url: &Url, what: &str) -> Fault {
-    Fault::Transport(format!("{}: {what}", place(url)))
+fn late(url: &Url, what: &str) -> ServiceError {
+    ServiceError::Transport(format!("{}: {what}", place(url)))
 }
 
 /// The innermost cause: the others say only that there was an error, and name the whole address.

@@ -24,7 +24,7 @@ fn hasty() -> Http {
 }
 
 fn service(server: &Scripted, http: Http) -> Service {
-    Service::new(http, server.url(&format!("/callback?{SECRET}")))
+    Service::new(http, server.url(&format!("/callback?{SECRET}")).into())
 }
 
 fn announcement() -> Announcement {
@@ -67,15 +67,15 @@ enum Class {
 }
 
 /// The class of a fault whose text says where and nothing secret.
-fn class(fault: &Fault) -> Class {
+fn class(fault: &ServiceError) -> Class {
     let text = fault.to_string();
     assert!(!text.contains("geheim"), "{text}");
     assert!(text.contains("http://127.0.0.1:"), "{text}");
     match fault {
-        Fault::Transport(_) => Class::Transport,
-        Fault::Busy(_) => Class::Busy,
-        Fault::Expired(_) => Class::Expired,
-        Fault::Refused(_) => Class::Refused,
+        ServiceError::Transport(_) => Class::Transport,
+        ServiceError::Busy(_) => Class::Busy,
+        ServiceError::Expired(_) => Class::Expired,
+        ServiceError::Refused(_) => Class::Refused,
     }
 }
 
@@ -89,7 +89,7 @@ async fn every_call_is_the_form_that_services_read() {
     .await;
     let service = service(&server, http());
     let target = service.create(&announcement()).await.unwrap().unwrap();
-    assert_eq!((&*target.name, &*target.uri), ("n 1", "http://store/1?a=b"));
+    assert_eq!((&*target.name, &**target.uri.expose()), ("n 1", "http://store/1?a=b"));
     let next =
         Announcement { last_file_name: Some("n 1&".into()), discontinue: true, ..announcement() };
     service.create(&next).await.unwrap();
@@ -235,7 +235,7 @@ async fn an_upload_that_is_not_taken_stalls_and_a_slow_one_has_an_end() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}/x?{SECRET}", listener.local_addr().unwrap());
     let url = Url::parse(&uri).unwrap();
-    let service = Service::new(hasty(), url);
+    let service = Service::new(hasty(), url.into());
     // More than any socket buffers.
     let chunk = Bytes::from(vec![0; 1 << 16]);
     let chunks = stream::repeat(chunk).take(4096).boxed();
@@ -265,7 +265,7 @@ async fn a_service_that_is_not_there_is_named_without_its_secret() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let url = Url::parse(&format!("http://user:geheim@{address}/cb?{SECRET}")).unwrap();
-    let fault = Service::new(http(), url).save("n").await.unwrap_err();
+    let fault = Service::new(http(), url.into()).save("n").await.unwrap_err();
     assert_eq!(class(&fault), Class::Transport);
     assert!(fault.to_string().contains("Connection refused"), "{fault}");
 }
@@ -305,13 +305,16 @@ async fn a_certificate_from_nowhere_is_not_trusted() -> Result<(), Box<dyn Error
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), key.cert.pem())?;
     let trusting = Http::new(Trust::new(Some(file.path().into()))?, Deadlines::default());
-    Service::new(trusting, url.clone()).save("n").await?;
+    Service::new(trusting, url.clone().into()).save("n").await?;
 
     let other = rcgen::generate_simple_self_signed(["localhost".into()])?;
     std::fs::write(file.path(), other.cert.pem())?;
     let wary = Http::new(Trust::new(Some(file.path().into()))?, Deadlines::default());
-    let fault = Service::new(wary, url).save("n").await.unwrap_err();
-    assert!(matches!(&fault, Fault::Transport(text) if text.contains("certificate")), "{fault}");
+    let fault = Service::new(wary, url.into()).save("n").await.unwrap_err();
+    assert!(
+        matches!(&fault, ServiceError::Transport(text) if text.contains("certificate")),
+        "{fault}"
+    );
     Ok(())
 }
 

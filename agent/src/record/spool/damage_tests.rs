@@ -8,8 +8,8 @@ use tempfile::{TempDir, tempdir};
 
 use super::fixture::{TestDisk, group, payload, second, segment, session};
 use super::format;
-use super::names;
 use super::store::Store;
+use super::{News, names};
 
 const LIMIT: u64 = 1 << 30;
 
@@ -185,7 +185,8 @@ fn files_beyond_the_limit_go_when_it_is_opened() {
     let mut index = index.lock().unwrap();
     let numbers: Vec<_> = index.stored(id).iter().map(|stored| stored.head.number).collect();
     assert_eq!(numbers, [2, 3, 4]);
-    assert_eq!(index.take_dropped(id), (2, 2 * second()));
+    let evicted = [0, 1].map(|number| News::Evicted(number, second()));
+    assert_eq!(index.take_news(id), evicted);
 }
 
 #[test]

@@ -44,9 +44,9 @@ pub trait Disk: fmt::Debug + Send {
 
 /// The disk of the operating system.
 #[derive(Clone, Copy, Debug)]
-pub struct Card;
+pub struct SystemDisk;
 
-impl Disk for Card {
+impl Disk for SystemDisk {
     fn claim(&self, root: &Path) -> io::Result<File> {
         let folder = File::open(root)?;
         match folder.try_lock() {

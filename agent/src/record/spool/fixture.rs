@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::disk::{Card, Disk, OpenFile};
+use super::disk::{Disk, OpenFile, SystemDisk};
 use super::format::{self, Payload};
 use super::store::Store;
-use super::{Pending, SegmentHead, SessionHead};
+use super::{News, Pending, SegmentHead, SessionHead, SpoolError, SpoolSession, scan};
 
 /// One step of what was done to the disk.
 #[derive(Clone, Debug)]
@@ -92,26 +92,26 @@ impl Disk for TestDisk {
             return Err(ErrorKind::AlreadyExists.into());
         }
         self.note(Op::MakeDir(path.to_owned()))?;
-        Card.make_dir(path)
+        SystemDisk.make_dir(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<OpenFile> {
         self.note(Op::Create(path.to_owned()))?;
-        Card.create(path)
+        SystemDisk.create(path)
     }
 
     fn edit(&self, path: &Path) -> io::Result<OpenFile> {
-        Card.edit(path)
+        SystemDisk.edit(path)
     }
 
     fn write(&self, file: &OpenFile, bytes: &[u8], at: u64) -> io::Result<()> {
         self.note(Op::Write(file.path.clone(), at, bytes.to_vec()))?;
-        Card.write(file, bytes, at)
+        SystemDisk.write(file, bytes, at)
     }
 
     fn cut(&self, file: &OpenFile, length: u64) -> io::Result<()> {
         self.note(Op::Cut(file.path.clone(), length))?;
-        Card.cut(file, length)
+        SystemDisk.cut(file, length)
     }
 
     fn sync(&self, file: &OpenFile) -> io::Result<()> {
@@ -124,17 +124,17 @@ impl Disk for TestDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.note(Op::Rename(from.to_owned(), to.to_owned()))?;
-        Card.rename(from, to)
+        SystemDisk.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.note(Op::Remove(path.to_owned()))?;
-        Card.remove(path)
+        SystemDisk.remove(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         self.note(Op::RemoveDir(path.to_owned()))?;
-        Card.remove_dir(path)
+        SystemDisk.remove_dir(path)
     }
 }
 
@@ -150,7 +150,7 @@ pub fn size(root: &Path) -> u64 {
 
 pub fn session(name: &str) -> SessionHead {
     let cbk_url = format!("https://cloud.example/record?sign={name}");
-    SessionHead { session_id: name.to_owned(), channel: 1, cbk_url }
+    SessionHead { session_id: name.to_owned(), channel: 1, cbk_url: cbk_url.into() }
 }
 
 pub fn segment(number: u64) -> SegmentHead {
@@ -160,7 +160,25 @@ pub fn segment(number: u64) -> SegmentHead {
 
 pub fn pending(number: u64) -> Pending {
     let uri = format!("https://store.example/{number}?sign=secret");
-    Pending { number, name: format!("{number}.ts"), uri }
+    Pending { number, name: format!("{number}.ts"), uri: uri.into() }
+}
+
+impl Store {
+    /// As the spool opens it.
+    pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
+        scan::open(root, limit, disk)
+    }
+
+    /// Notes the upload in flight. In memory it holds even where the disk fails.
+    pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> Result<(), SpoolError> {
+        self.index().lock().unwrap().set_pending(id, pending);
+        self.save_pending(id)
+    }
+}
+
+/// How many of a session's segments were deleted to make room since this was asked last.
+pub fn evicted(session: &SpoolSession) -> usize {
+    session.news().iter().filter(|news| matches!(news, News::Evicted(..))).count()
 }
 
 /// A group of `pieces` pieces, told apart by `seed`.

@@ -80,7 +80,7 @@ pub fn pending(session: &SessionHead, pending: &Pending) -> Result<Vec<u8>, Spoo
     let mut fields = fields(session);
     fields["number"] = json!(number);
     fields["name"] = json!(name);
-    fields["uri"] = json!(uri);
+    fields["uri"] = json!(uri.expose());
     document(*b"IVP1", &fields)
 }
 
@@ -141,7 +141,7 @@ pub fn read_pending(file: &File) -> io::Result<Found<(SessionHead, Pending)>> {
     let text = |name: &str| fields[name].as_str().map(str::to_owned);
     let pending = || {
         let number = fields["number"].as_u64()?;
-        Some(Pending { number, name: text("name")?, uri: text("uri")? })
+        Some(Pending { number, name: text("name")?, uri: text("uri")?.into() })
     };
     Ok(session(&fields).zip(pending()).map_or(Found::Damaged, Found::Ours))
 }
@@ -302,13 +302,13 @@ fn prefix<'a>(
 
 fn fields(session: &SessionHead) -> Value {
     let SessionHead { session_id, channel, cbk_url } = session;
-    json!({ "session_id": session_id, "channel": channel, "cbk_url": cbk_url })
+    json!({ "session_id": session_id, "channel": channel, "cbk_url": cbk_url.expose() })
 }
 
 fn session(fields: &Value) -> Option<SessionHead> {
     let text = |name: &str| fields[name].as_str().map(str::to_owned);
     let channel = fields["channel"].as_u64()?.try_into().ok()?;
-    Some(SessionHead { session_id: text("session_id")?, channel, cbk_url: text("cbk_url")? })
+    Some(SessionHead { session_id: text("session_id")?, channel, cbk_url: text("cbk_url")?.into() })
 }
 
 fn segment(fields: &Value) -> Option<SegmentHead> {

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 use super::format::Groups;
-use super::{Pending, SegmentHead, SessionHead, Stats, Stored};
+use super::{Holding, News, Pending, SegmentHead, SessionHead, Stats, Stored};
 
 /// More files than this are not kept, however small: the index stays small as well.
 pub const MAX_FILES: usize = 10_000;
@@ -13,11 +15,13 @@ pub const MAX_FILES: usize = 10_000;
 /// All sessions.
 #[derive(Debug)]
 pub struct Index {
-    pub(super) sessions: BTreeMap<u64, Session>,
+    sessions: BTreeMap<u64, Session>,
     next: u64,
     limit: u64,
     bytes: u64,
     files: usize,
+    /// How many of the files hold a complete segment.
+    complete: usize,
     pub healthy: bool,
 }
 
@@ -31,13 +35,13 @@ pub struct Session {
     /// Somebody may still write.
     pub held: bool,
     /// By number of the file: in the order of arrival.
-    pub(super) files: BTreeMap<u64, Entry>,
+    files: BTreeMap<u64, Entry>,
     pending_length: u64,
-    dropped: (u64, Duration),
-    /// Segments that are to be written, or just are; with the duration where nobody else has them.
-    pub(super) drafts: BTreeMap<u64, Option<Duration>>,
+    /// What its owner has not read yet; no more than there were files.
+    news: Vec<News>,
+    changed: Arc<Notify>,
     /// Segments that are to be deleted.
-    pub(super) unwanted: BTreeSet<u64>,
+    delete_requested: BTreeSet<u64>,
 }
 
 /// One segment's file.
@@ -61,9 +65,15 @@ pub enum State {
     Doomed,
 }
 
+/// For a moment: never while the disk is asked for something.
+pub fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Index {
     pub fn new(limit: u64) -> Self {
-        Self { sessions: BTreeMap::new(), next: 0, limit, bytes: 0, files: 0, healthy: true }
+        let sessions = BTreeMap::new();
+        Self { sessions, next: 0, limit, bytes: 0, files: 0, complete: 0, healthy: true }
     }
 
     /// A new session, in a folder that none had.
@@ -85,9 +95,9 @@ impl Index {
             held: true,
             files: BTreeMap::new(),
             pending_length: 0,
-            dropped: (0, Duration::ZERO),
-            drafts: BTreeMap::new(),
-            unwanted: BTreeSet::new(),
+            news: Vec::new(),
+            changed: Arc::default(),
+            delete_requested: BTreeSet::new(),
         };
         self.sessions.entry(id).or_insert(session);
         self.skip(id);
@@ -118,29 +128,47 @@ impl Index {
         over && self.sessions.remove(&id).is_some()
     }
 
+    /// Nobody writes into a session any more: it is forgotten when it holds nothing.
+    pub fn release(&mut self, id: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.held = false;
+        }
+        self.forget(id);
+    }
+
     /// Adds or replaces a file.
     pub fn put(&mut self, id: u64, file: u64, entry: Entry) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        self.bytes += entry.length;
-        self.files += 1;
-        if let Some(old) = session.files.insert(file, entry) {
-            self.bytes -= old.length;
-            self.files -= 1;
-        }
+        let old = session.files.insert(file, entry);
+        self.recount(old, Some(entry));
     }
 
     /// Takes out a file that is not on disk any more.
     pub fn take(&mut self, id: u64, file: u64) -> Option<Entry> {
         let entry = self.sessions.get_mut(&id)?.files.remove(&file)?;
-        self.bytes -= entry.length;
-        self.files -= 1;
+        self.recount(Some(entry), None);
         Some(entry)
     }
 
     pub fn set_state(&mut self, id: u64, file: u64, state: State) {
         let entry = self.sessions.get_mut(&id).and_then(|session| session.files.get_mut(&file));
         if let Some(entry) = entry {
-            entry.state = state;
+            let old = mem::replace(entry, Entry { state, ..*entry });
+            let new = *entry;
+            self.recount(Some(old), Some(new));
+        }
+    }
+
+    fn recount(&mut self, old: Option<Entry>, new: Option<Entry>) {
+        if let Some(entry) = new {
+            self.bytes += entry.length;
+            self.files += 1;
+            self.complete += usize::from(entry.state == State::Complete);
+        }
+        if let Some(entry) = old {
+            self.bytes -= entry.length;
+            self.files -= 1;
+            self.complete -= usize::from(entry.state == State::Complete);
         }
     }
 
@@ -160,18 +188,60 @@ impl Index {
         }
     }
 
-    pub fn drop_one(&mut self, id: u64, duration: Duration) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.dropped.0 += 1;
-            session.dropped.1 = session.dropped.1.saturating_add(duration);
+    /// What the spool holds of a segment.
+    pub fn holding(&self, id: u64, number: u64) -> Holding {
+        let there = |(_, entry): &(u64, Entry)| entry.state != State::Doomed;
+        match self.complete(id, number) {
+            Some((_, entry)) => Holding::Whole(entry.stored()),
+            None if self.files(id, number).iter().any(there) => Holding::Part,
+            None => Holding::Nothing,
         }
     }
 
-    pub fn take_dropped(&mut self, id: u64) -> (u64, Duration) {
-        self.sessions
-            .get_mut(&id)
-            .map(|session| mem::take(&mut session.dropped))
-            .unwrap_or_default()
+    /// The write of a segment has ended, well or not.
+    pub fn written(&mut self, id: u64, number: u64) {
+        let holding = self.holding(id, number);
+        self.tell(id, News::Written(number, holding));
+    }
+
+    /// A file was deleted to make room.
+    pub fn evicted(&mut self, id: u64, entry: &Entry) {
+        self.tell(id, News::Evicted(entry.segment.number, entry.groups.duration));
+    }
+
+    fn tell(&mut self, id: u64, news: News) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.news.push(news);
+            session.changed.notify_one();
+        }
+    }
+
+    /// What has happened since this was asked last.
+    pub fn take_news(&mut self, id: u64) -> Vec<News> {
+        let session = self.sessions.get_mut(&id);
+        session.map(|session| mem::take(&mut session.news)).unwrap_or_default()
+    }
+
+    /// Notified when there are news.
+    pub fn changed(&self, id: u64) -> Arc<Notify> {
+        self.session(id).map(|session| Arc::clone(&session.changed)).unwrap_or_default()
+    }
+
+    /// A segment is to be deleted: it is not listed from now on.
+    pub fn request_deletion(&mut self, id: u64, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.delete_requested.insert(number);
+        }
+    }
+
+    /// It is being deleted: its files are of no use from now on, even where the disk refuses.
+    pub fn doom(&mut self, id: u64, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.delete_requested.remove(&number);
+        }
+        for (file, _) in self.files(id, number) {
+            self.set_state(id, file, State::Doomed);
+        }
     }
 
     /// Something of a session is on the disk, or may be.
@@ -204,6 +274,11 @@ impl Index {
         self.evictable().min_by_key(|(_, file, _)| *file)
     }
 
+    /// What is known of a file.
+    pub fn file(&self, id: u64, file: u64) -> Option<Entry> {
+        self.sessions.get(&id)?.files.get(&file).copied()
+    }
+
     /// All files of a segment, oldest first.
     pub fn files(&self, id: u64, number: u64) -> Vec<(u64, Entry)> {
         let files = self.sessions.get(&id).into_iter().flat_map(|session| &session.files);
@@ -232,9 +307,8 @@ impl Index {
     }
 
     pub fn stats(&self) -> Stats {
-        let complete = self.entries().filter(|(_, _, entry)| entry.state == State::Complete);
-        let segments = complete.count();
-        Stats { bytes: self.bytes, limit: self.limit, segments, healthy: self.healthy }
+        let Self { bytes, limit, complete: segments, healthy, .. } = *self;
+        Stats { bytes, limit, segments, healthy }
     }
 
     fn entries(&self) -> impl Iterator<Item = (u64, u64, Entry)> {
@@ -263,7 +337,7 @@ impl Session {
 
     /// Whether a file holds a complete segment that is wanted.
     pub fn lists(&self, entry: &Entry) -> bool {
-        entry.state == State::Complete && !self.unwanted.contains(&entry.segment.number)
+        entry.state == State::Complete && !self.delete_requested.contains(&entry.segment.number)
     }
 
     /// Its files, oldest first.
@@ -281,6 +355,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::record::spool::fixture::{segment, session};
 
@@ -313,7 +389,7 @@ mod tests {
         assert_eq!(index.oldest().map(|(id, file, _)| (id, file)), Some((other, 1)));
         assert!(!index.fits(1) && index.can_fit(200) && !index.can_fit(201));
 
-        let pending = Pending { number: 7, name: String::new(), uri: String::new() };
+        let pending = Pending { number: 7, name: String::new(), uri: String::new().into() };
         index.session_mut(other).unwrap().pending = Some(pending);
         assert_eq!(index.oldest().map(|(id, file, _)| (id, file)), Some((first, 2)));
         assert_eq!(index.evictable_bytes(), 100);

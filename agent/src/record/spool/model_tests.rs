@@ -9,7 +9,7 @@ use tempfile::tempdir;
 
 use super::fixture::{TestDisk, group, payload, pending, second, segment, session, size};
 use super::store::Store;
-use super::{Pending, SpoolError};
+use super::{News, Pending, SpoolError};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -153,7 +153,9 @@ impl Model {
         let oldest = oldest.filter(|number| Some(*number) != self.forming).take(gone.len());
         assert_eq!(gone, oldest.collect::<Vec<_>>());
         let complete = gone.iter().filter(|number| self.segments[number].complete).count();
-        assert_eq!(index.take_dropped(self.id).0, complete as u64);
+        let news = index.take_news(self.id);
+        let evicted = news.iter().filter(|news| matches!(news, News::Evicted(..))).count();
+        assert_eq!(evicted, complete);
         gone.iter().for_each(|number| drop(self.segments.remove(number)));
     }
 

@@ -8,16 +8,16 @@ use tempfile::tempdir;
 use tokio::time::{advance, sleep, timeout};
 
 use super::fixture::{TestDisk, group, second, segment, session};
-use super::room::{REST, device, mount_point};
+use super::store::REST;
 use super::*;
 
 const LIMIT: u64 = 1 << 20;
 
-async fn open(disk: &TestDisk, root: &Path) -> (Spool, Vec<Leftover>) {
+async fn open(disk: &TestDisk, root: &Path) -> (Spool, Vec<SpoolSession>) {
     Spool::open_on(Box::new(disk.clone()), root.to_owned(), LIMIT).await.unwrap()
 }
 
-async fn store(shelf: &Shelf, number: u64) -> Result<Stored, SpoolError> {
+async fn store(shelf: &SpoolSession, number: u64) -> Result<Stored, SpoolError> {
     shelf.store(segment(number), second(), group(number as u8, 1).into()).await
 }
 
@@ -45,13 +45,13 @@ async fn a_disk_that_cannot_be_written_opens_and_works_once_it_can() {
     for fault in [ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied] {
         let dir = tempdir().unwrap();
         let disk = TestDisk::default();
-        store(&open(&disk, dir.path()).await.0.shelf(session("a")), 0).await.unwrap();
+        store(&open(&disk, dir.path()).await.0.session(session("a")), 0).await.unwrap();
         disk.fail(Some(fault));
         let (spool, leftovers) = open(&disk, dir.path()).await;
         assert!(!spool.stats().healthy, "{fault}: known before anything is recorded");
-        let left = leftovers[0].shelf.read(0).await.unwrap();
+        let left = leftovers[0].read(0).await.unwrap();
         assert_eq!(left.concat(), group(0, 1).concat(), "what is there can be uploaded");
-        let shelf = spool.shelf(session("b"));
+        let shelf = spool.session(session("b"));
         assert!(matches!(store(&shelf, 1).await, Err(SpoolError::Resting)));
 
         disk.fail(None);
@@ -65,7 +65,7 @@ async fn a_disk_that_cannot_be_written_opens_and_works_once_it_can() {
 async fn a_folder_is_used_by_one_at_a_time() {
     let dir = tempdir().unwrap();
     let (first, _) = Spool::open(dir.path().into(), LIMIT).await.unwrap();
-    let shelf = first.shelf(session("a"));
+    let shelf = first.session(session("a"));
     store(&shelf, 0).await.unwrap();
     let error = Spool::open(dir.path().into(), LIMIT).await.unwrap_err();
     assert!(error.to_string().contains("another process uses it"), "{error}");
@@ -103,7 +103,7 @@ async fn a_card_with_nothing_on_it_can_be_taken_out() {
     let root = dir.path().canonicalize().unwrap().join("spool");
     let (spool, _) = Spool::open(root.clone(), LIMIT).await.unwrap();
     assert!(!is_open(&root), "nothing is recorded yet");
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     store(&shelf, 0).await.unwrap();
     assert!(Spool::open(root.clone(), LIMIT).await.is_err(), "it is in use");
     shelf.remove(0);
@@ -125,34 +125,16 @@ async fn what_lies_on_a_card_that_was_put_in_stays_for_the_next_start() {
     let (root, disk) = (dir.path().join("spool"), TestDisk::default());
     let spool = open(&disk, &root).await.0;
     std::fs::remove_dir(&root).unwrap();
-    store(&open(&disk, &root).await.0.shelf(session("a")), 0).await.unwrap();
+    store(&open(&disk, &root).await.0.session(session("a")), 0).await.unwrap();
     // Its folder has the same number.
-    let shelf = spool.shelf(session("b"));
+    let shelf = spool.session(session("b"));
     let error = store(&shelf, 0).await.unwrap_err().to_string();
     assert!(error.ends_with("other recordings are there, restart the agent"), "{error}");
     drop(shelf);
     advance(REST).await;
-    store(&spool.shelf(session("c")), 0).await.unwrap();
-    let left = open(&disk, &root).await.1.into_iter().map(|left| left.head.session_id);
+    store(&spool.session(session("c")), 0).await.unwrap();
+    let left = open(&disk, &root).await.1.into_iter().map(|left| left.head().session_id.clone());
     assert_eq!(left.collect::<Vec<_>>(), ["a", "c"], "each in a folder of its own");
-}
-
-#[test]
-fn only_a_card_in_the_place_of_a_card_is_taken_for_another() {
-    let dir = tempdir().unwrap();
-    let here = mount_point(dir.path()).unwrap();
-    assert_eq!(mount_point(&dir.path().join(".")).unwrap(), here);
-    assert_eq!(device(&here).unwrap(), device(dir.path()).unwrap());
-    assert!(here.parent().is_none_or(|above| device(above).unwrap() != device(&here).unwrap()));
-    let mut store = Store::new(dir.path().into(), LIMIT, Box::new(TestDisk::default()));
-    // A card that was mounted in the folder itself, and is gone.
-    (store.mount, store.device) = (dir.path().canonicalize().unwrap(), Some(0));
-    let error = store.find_root().unwrap_err().to_string();
-    assert!(error.contains("another file system is there now"), "{error}");
-    // The folder itself, before a card was mounted in it.
-    store.mount = "/".into();
-    store.find_root().unwrap();
-    assert_eq!(store.mount, here);
 }
 
 #[tokio::test]

@@ -4,67 +4,55 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ivt_base::told::Told;
 use tokio::time::Instant;
 
-#[cfg(test)]
-use super::Pending;
+use super::card::Card;
 use super::disk::{Disk, OpenFile};
-use super::files::failed;
+use super::files::{Files, failed, length};
 use super::format;
-use super::index::{Entry, Index, State};
-use super::room::{device, mount_point};
-use super::{SegmentHead, SpoolError, Stored, names};
+use super::index::{self, Entry, Index, State};
+use super::{SegmentHead, SpoolError, Stored};
 
-/// Owns the files. What they are stands in `index`, which others may read meanwhile.
+/// How long a disk that failed is left alone.
+pub const REST: Duration = Duration::from_secs(30);
+
+/// Owns the files. What they are stands in an [`Index`], which others may read meanwhile.
 #[derive(Debug)]
 pub struct Store {
-    pub(super) root: PathBuf,
-    pub(super) disk: Box<dyn Disk>,
-    pub(super) index: Arc<Mutex<Index>>,
-    /// Of the next segment's file.
-    pub(super) next: u64,
-    /// The files being written, by session and segment.
-    pub(super) forming: BTreeMap<(u64, u64), Forming>,
+    files: Files,
+    card: Card,
+    index: Arc<Mutex<Index>>,
+    /// Number of the next segment's file.
+    next: u64,
+    /// The files being written, with their numbers, by session and segment.
+    forming: BTreeMap<(u64, u64), (u64, OpenFile)>,
     /// The disk failed, and is tried again at this time.
-    pub(super) rest: Option<Instant>,
-    /// It was said that something does not fit.
-    pub(super) said_full: bool,
-    /// The file system that `root` is on, and where that is mounted.
-    pub(super) device: Option<u64>,
-    pub(super) mount: PathBuf,
-    /// Keeps other processes out while something of ours is there.
-    pub(super) claim: Option<File>,
-}
-
-/// A file being written.
-#[derive(Debug)]
-pub(super) struct Forming {
-    /// Of the file.
-    pub(super) number: u64,
-    pub(super) file: OpenFile,
+    rest: Option<Instant>,
+    full: Told,
 }
 
 impl Store {
-    /// An empty store over what is in `root`, which is a folder.
-    pub(super) fn new(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Self {
-        let index = Arc::new(Mutex::new(Index::new(limit)));
-        let (device, mount) = (device(&root).ok(), mount_point(&root).unwrap_or_default());
-        Self {
-            root,
-            disk,
-            index,
+    /// An empty store over what is in `root`, which is a folder, and is taken for this process.
+    ///
+    /// # Errors
+    /// Another process uses it.
+    pub fn claim(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
+        let (mut card, files) = (Card::of(&root), Files { root, disk });
+        card.claim(&files)?;
+        Ok(Self {
+            files,
+            card,
+            index: Arc::new(Mutex::new(Index::new(limit))),
             next: 0,
             forming: BTreeMap::new(),
             rest: None,
-            said_full: false,
-            device,
-            mount,
-            claim: None,
-        }
+            full: Told::default(),
+        })
     }
 
     /// Shared with whoever lists.
@@ -73,6 +61,9 @@ impl Store {
     }
 
     /// Begins a segment with its first group, which is synced when this returns.
+    ///
+    /// # Errors
+    /// The disk fails or is full.
     pub fn begin(
         &mut self,
         id: u64,
@@ -81,11 +72,13 @@ impl Store {
         duration: Duration,
     ) -> Result<(), SpoolError> {
         self.abandon(id, segment.number);
-        self.write_segment(id, segment, chunks, duration, State::Forming).map(|_| ())
+        self.write_segment(id, segment, (chunks, duration), State::Forming).map(|_| ())
     }
 
-    /// Adds a group to a segment that was begun. The group is synced when this returns. After an
-    /// error the segment is abandoned.
+    /// Adds a group to a segment that was begun. The group is synced when this returns.
+    ///
+    /// # Errors
+    /// The disk fails or is full. The segment is abandoned then.
     pub fn append(
         &mut self,
         id: u64,
@@ -93,36 +86,44 @@ impl Store {
         chunks: &[Bytes],
         duration: Duration,
     ) -> Result<(), SpoolError> {
-        let result = self.write_next(id, number, chunks, duration);
-        if result.is_err() {
-            self.abandon(id, number);
-        }
-        result
+        let need = format::PREFIX + length(chunks);
+        let written = self.attempt(need, |store| {
+            let missing = || SpoolError::Missing(number);
+            let (file, open) = store.forming.get(&(id, number)).ok_or_else(missing)?;
+            let mut entry = store.lock().file(id, *file).ok_or_else(missing)?;
+            let written = store.files.write_group(open, entry.groups, chunks, duration);
+            entry.groups = written.inspect_err(|_| {
+                let _ = store.files.disk.cut(open, entry.groups.end);
+            })?;
+            entry.length += need;
+            store.lock().put(id, *file, entry);
+            Ok(())
+        });
+        written.inspect_err(|_| self.abandon(id, number))
     }
 
-    /// A segment is complete. Its end record only spares the next run a scan: it is not synced.
+    /// A segment is complete.
+    ///
+    /// # Errors
+    /// The disk fails; the segment is complete all the same.
     pub fn finish(&mut self, id: u64, number: u64) -> Result<(), SpoolError> {
-        let Some(Forming { number: file, file: open }) = self.forming.remove(&(id, number)) else {
-            return Ok(());
-        };
-        let entry = self.lock().files(id, number).into_iter().find(|(found, _)| *found == file);
-        let Some((_, entry)) = entry else { return Ok(()) };
+        let Some((file, open)) = self.forming.remove(&(id, number)) else { return Ok(()) };
+        let Some(entry) = self.lock().file(id, file) else { return Ok(()) };
         self.lock().set_state(id, file, State::Complete);
-        self.attempt(0, |store| {
-            let done = format::done(&entry.groups)?;
-            let written = store.disk.write(&open, &done, entry.groups.end);
-            written.map_err(failed("write", &open.path))
-        })
+        self.attempt(0, |store| store.files.write_end(&open, &entry.groups))
     }
 
     /// A segment will not be completed; what it has stays for after a crash.
     pub fn abandon(&mut self, id: u64, number: u64) {
-        if let Some(Forming { number: file, .. }) = self.forming.remove(&(id, number)) {
+        if let Some((file, _)) = self.forming.remove(&(id, number)) {
             self.lock().set_state(id, file, State::Partial);
         }
     }
 
     /// Writes a segment at once, unless it is there.
+    ///
+    /// # Errors
+    /// The disk fails or is full.
     pub fn store(
         &mut self,
         id: u64,
@@ -134,20 +135,21 @@ impl Store {
             return Ok(entry.stored());
         }
         let before = self.lock().files(id, segment.number);
-        let entry = self.write_segment(id, segment, chunks, duration, State::Complete)?;
+        let entry = self.write_segment(id, segment, (chunks, duration), State::Complete)?;
         self.forming.remove(&(id, segment.number));
-        for (file, _) in before {
-            self.discard(id, file);
-        }
+        before.into_iter().for_each(|(file, _)| self.discard(id, file));
         Ok(entry.stored())
     }
 
     /// Opens a complete segment's file for reading.
+    ///
+    /// # Errors
+    /// There is no such segment, or the disk does not give it.
     pub fn open_segment(&mut self, id: u64, number: u64) -> Result<(File, Entry), SpoolError> {
         let found = self.lock().complete(id, number);
         let (file, entry) = found.ok_or(SpoolError::Missing(number))?;
-        self.find_root()?;
-        let path = self.path(id, file);
+        self.card.find(&self.files, &self.index)?;
+        let path = self.files.path(id, file);
         match File::open(&path) {
             Ok(open) => Ok((open, entry)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -159,6 +161,9 @@ impl Store {
     }
 
     /// Looks closely at a segment that could not be read, and cuts it to what can be.
+    ///
+    /// # Errors
+    /// The disk fails.
     pub fn repair(&mut self, id: u64, number: u64) -> Result<(), SpoolError> {
         let (open, entry) = self.open_segment(id, number)?;
         let length = open.metadata().map_or(0, |metadata| metadata.len());
@@ -170,37 +175,22 @@ impl Store {
         }
         let length = groups.end + format::DONE;
         self.lock().put(id, file, Entry { groups, length, ..entry });
-        let path = self.path(id, file);
-        self.attempt(0, |store| store.mend(&path, &groups))
-    }
-
-    /// Notes the upload in flight. In memory it holds even where the disk fails.
-    #[cfg(test)]
-    pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> Result<(), SpoolError> {
-        self.lock().set_pending(id, pending);
-        self.save_pending(id)
+        let path = self.files.path(id, file);
+        self.attempt(0, |store| store.files.mend(&path, &groups))
     }
 
     /// Writes the upload in flight as it is in the index.
+    ///
+    /// # Errors
+    /// The disk fails or is full, or a name is too long.
     pub fn save_pending(&mut self, id: u64) -> Result<(), SpoolError> {
         let (head, pending) = match self.lock().session(id) {
             Some(session) if session.unsaved => (session.head.clone(), session.pending.clone()),
             _ => return Ok(()),
         };
-        let folder = self.folder(id);
-        let path = folder.join(names::PENDING);
         let bytes = pending.as_ref().map(|pending| format::pending(&head, pending)).transpose()?;
         let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        self.attempt(length, |store| {
-            match &bytes {
-                Some(bytes) => store.replace(id, &path, bytes)?,
-                None => store.unlink(&path)?,
-            }
-            match store.disk.sync_dir(&folder) {
-                Err(error) if bytes.is_none() && error.kind() == ErrorKind::NotFound => Ok(()),
-                synced => synced.map_err(failed("sync", &folder)),
-            }
-        })?;
+        self.attempt(length, |store| store.files.write_pending(id, bytes.as_deref()))?;
         let mut index = self.lock();
         index.set_pending_length(id, length);
         if let Some(session) = index.session_mut(id) {
@@ -211,6 +201,9 @@ impl Store {
 
     /// Deletes a segment for good: not even a power cut brings it back. It is not listed any more
     /// even where the disk fails; then its file goes when the disk works again.
+    ///
+    /// # Errors
+    /// The disk fails.
     pub fn remove(&mut self, id: u64, number: u64) -> Result<(), SpoolError> {
         self.forming.remove(&(id, number));
         self.lock().doom(id, number);
@@ -218,32 +211,183 @@ impl Store {
         if files.is_empty() {
             return Ok(());
         }
-        let folder = self.folder(id);
+        let folder = self.files.folder(id);
         self.attempt(0, |store| {
-            for (file, _) in &files {
-                store.delete(id, *file)?;
-            }
-            store.disk.sync_dir(&folder).map_err(failed("sync", &folder))
+            files.iter().try_for_each(|(file, _)| store.delete(id, *file))?;
+            store.files.disk.sync_dir(&folder).map_err(failed("sync", &folder))
         })
     }
 
     /// A session is over: without segments and pending upload its folder goes.
+    ///
+    /// # Errors
+    /// The disk fails.
     pub fn close(&mut self, id: u64) -> Result<(), SpoolError> {
         if !self.lock().session(id).is_some_and(|session| session.is_empty()) {
             return Ok(());
         }
-        self.attempt(0, |store| store.remove_folder(id))
+        self.attempt(0, |store| store.files.remove_folder(id))
+    }
+
+    /// Lets a card be taken out that nothing of ours is on, or that does not work.
+    pub fn let_go(&mut self) {
+        if self.rest.is_some() || !self.lock().in_use() {
+            self.card.let_go();
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        index::lock(&self.index)
     }
 
-    pub(super) fn folder(&self, id: u64) -> PathBuf {
-        self.root.join(names::folder(id))
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 
-    pub(super) fn path(&self, id: u64, file: u64) -> PathBuf {
-        self.folder(id).join(names::file(file))
+    /// There is a file of this number.
+    pub(super) fn skip_file(&mut self, file: u64) {
+        self.next = self.next.max(file.wrapping_add(1));
+    }
+
+    /// Deletes until so many bytes more fit.
+    pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), SpoolError> {
+        if self.lock().fits(bytes) {
+            return Ok(());
+        }
+        if !self.lock().can_fit(bytes) {
+            let limit = self.lock().stats().limit;
+            return Err(SpoolError::Full { asked: bytes, limit });
+        }
+        while !self.lock().fits(bytes) && self.evict()?.is_some() {}
+        Ok(())
+    }
+
+    /// Deletes a file that is of no use, now or when the disk works again.
+    pub(super) fn discard(&mut self, id: u64, file: u64) {
+        if self.delete(id, file).is_err() {
+            self.lock().set_state(id, file, State::Doomed);
+        }
+    }
+
+    /// Tries something for which so many bytes must be free, unless the disk failed a moment ago.
+    /// When the disk is full before the limit is reached, the oldest segments make room and it is
+    /// tried once more.
+    pub(super) fn attempt<T>(
+        &mut self,
+        bytes: u64,
+        mut work: impl FnMut(&mut Self) -> Result<T, SpoolError>,
+    ) -> Result<T, SpoolError> {
+        if self.rest.is_some_and(|until| Instant::now() < until) {
+            return Err(SpoolError::Resting);
+        }
+        let mut ready = self.card.find(&self.files, &self.index);
+        if ready.is_ok() && bytes > 0 {
+            ready = self.make_room(bytes);
+        }
+        let mut result = ready.and_then(|()| work(self));
+        if result.as_ref().is_err_and(SpoolError::is_disk_full) && self.free(bytes) {
+            result = work(self);
+        }
+        match &result {
+            Ok(_) => self.recover(),
+            Err(error @ SpoolError::Io { .. }) => {
+                if self.rest.is_none() {
+                    let cure = error.cure();
+                    log::warn!("{error}: {cure}; recordings go on in memory until the disk works");
+                }
+                self.rest = Some(Instant::now() + REST);
+                self.lock().healthy = false;
+            }
+            Err(error @ SpoolError::Full { .. }) if self.full.is_news(()) => log::warn!("{error}"),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// A new file with one group, in a session's folder, which is made when missing.
+    fn write_segment(
+        &mut self,
+        id: u64,
+        segment: SegmentHead,
+        (chunks, duration): (&[Bytes], Duration),
+        state: State,
+    ) -> Result<Entry, SpoolError> {
+        let session = self.lock().session(id).map(|session| session.head.clone());
+        let session = session.ok_or(SpoolError::Missing(segment.number))?;
+        let head = format::head(&session, &segment)?;
+        let need = head.len() as u64 + format::PREFIX + length(chunks) + format::DONE;
+        self.attempt(need, |store| {
+            store.files.make_folder(id)?;
+            let (file, open) = store.create(id)?;
+            let complete = state == State::Complete;
+            let groups = store.files.write_new(&open, &head, (chunks, duration), complete)?;
+            let entry = Entry { segment, groups, length: need, state };
+            store.lock().put(id, file, entry);
+            if !complete {
+                store.forming.insert((id, segment.number), (file, open));
+            }
+            Ok(entry)
+        })
+    }
+
+    fn create(&mut self, id: u64) -> Result<(u64, OpenFile), SpoolError> {
+        loop {
+            let file = self.next;
+            self.next = self.next.wrapping_add(1);
+            let path = self.files.path(id, file);
+            match self.files.disk.create(&path) {
+                // Somebody else's: there are not endlessly many.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                open => return Ok((file, open.map_err(failed("create", &path))?)),
+            }
+        }
+    }
+
+    /// Deletes the oldest file that may go, and tells its session. Returns its length; `None` when
+    /// none may go.
+    fn evict(&mut self) -> Result<Option<u64>, SpoolError> {
+        let Some((id, file, entry)) = self.lock().oldest() else { return Ok(None) };
+        let listed = self.lock().session(id).is_some_and(|session| session.lists(&entry));
+        self.delete(id, file)?;
+        if listed {
+            self.lock().evicted(id, &entry);
+        }
+        Ok(Some(entry.length))
+    }
+
+    /// Deletes a segment's file.
+    fn delete(&mut self, id: u64, file: u64) -> Result<(), SpoolError> {
+        self.files.remove(&self.files.path(id, file))?;
+        self.lock().take(id, file);
+        if self.lock().forget(id) {
+            self.files.remove_folder(id)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the oldest segments of `bytes` together. False where there are not as many.
+    fn free(&mut self, bytes: u64) -> bool {
+        if self.lock().evictable_bytes() < bytes {
+            return false;
+        }
+        let mut freed = 0;
+        while freed < bytes {
+            match self.evict() {
+                Ok(Some(length)) => freed += length,
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        freed > 0
+    }
+
+    /// What should be deleted already is, now that the disk works again.
+    fn recover(&mut self) {
+        if self.rest.take().is_none() {
+            return;
+        }
+        log::info!("the spool in {} works again", self.files.root.display());
+        self.lock().healthy = true;
+        let doomed = self.lock().doomed();
+        doomed.into_iter().for_each(|(id, file)| self.discard(id, file));
     }
 }

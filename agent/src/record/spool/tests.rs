@@ -5,14 +5,14 @@ use bytes::Bytes;
 use tempfile::tempdir;
 use tokio::time::{Instant, advance};
 
-use super::fixture::{TestDisk, group, pending, second, segment, session, size};
-use super::room::REST;
+use super::fixture::{TestDisk, evicted, group, pending, second, segment, session, size};
+use super::store::{REST, Store};
 use super::*;
 
 const LIMIT: u64 = 1 << 30;
 
 /// On a disk without locks: a process that was killed has none.
-async fn open(root: &Path) -> (Spool, Vec<Leftover>) {
+async fn open(root: &Path) -> (Spool, Vec<SpoolSession>) {
     Spool::open_on(Box::new(TestDisk::default()), root.to_owned(), LIMIT).await.unwrap()
 }
 
@@ -21,16 +21,16 @@ async fn open_on(disk: &TestDisk, root: &Path, limit: u64) -> Spool {
 }
 
 /// Returns when all that was asked of the spool is done.
-async fn settle(shelf: &Shelf) {
+async fn settle(shelf: &SpoolSession) {
     shelf.close().await.unwrap();
 }
 
-fn numbers(shelf: &Shelf) -> Vec<u64> {
+fn numbers(shelf: &SpoolSession) -> Vec<u64> {
     shelf.stored().iter().map(|stored| stored.head.number).collect()
 }
 
 /// Writes a segment of one group of 188 bytes a piece.
-async fn store(shelf: &Shelf, number: u64, pieces: usize) -> Result<Stored, SpoolError> {
+async fn store(shelf: &SpoolSession, number: u64, pieces: usize) -> Result<Stored, SpoolError> {
     shelf.store(segment(number), second(), group(number as u8, pieces).into()).await
 }
 
@@ -39,7 +39,7 @@ async fn what_is_written_as_it_records_is_read_again() {
     let dir = tempdir().unwrap();
     let (spool, leftovers) = open(dir.path()).await;
     assert!(leftovers.is_empty());
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     assert_eq!(size(dir.path()), 0, "nothing is written before there is something");
 
     let mut writer = shelf.begin(segment(6));
@@ -71,7 +71,7 @@ async fn what_is_written_as_it_records_is_read_again() {
 async fn a_whole_segment_is_stored_once() {
     let dir = tempdir().unwrap();
     let (spool, _) = open(dir.path()).await;
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     let stored = store(&shelf, 3, 5).await.unwrap();
     assert_eq!((stored.bytes, stored.duration), (5 * 188, second()));
     let bytes = size(dir.path());
@@ -86,42 +86,42 @@ async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
     let name = "../../etc/passwd\0\u{1f4f7}".to_owned() + &"x".repeat(110);
     let unfinished = {
         let (spool, _) = open(dir.path()).await;
-        let (first, second_) = (spool.shelf(session(&name)), spool.shelf(session("b")));
+        let (first, second_) = (spool.session(session(&name)), spool.session(session("b")));
         store(&first, 1, 1).await.unwrap();
         first.set_pending(Some(pending(1))).await.unwrap();
         let mut writer = second_.begin(segment(9));
         writer.append(group(1, 2), second());
         writer.append(group(2, 2), second());
         settle(&second_).await;
-        store(&spool.shelf(session("c")), 1, 1).await.unwrap();
+        store(&spool.session(session("c")), 1, 1).await.unwrap();
         writer
     };
     // As if the process had been killed: nothing is finished.
     std::mem::forget(unfinished);
 
     let (spool, leftovers) = open(dir.path()).await;
-    let heads: Vec<_> = leftovers.iter().map(|leftover| leftover.head.clone()).collect();
+    let heads: Vec<_> = leftovers.iter().map(|leftover| leftover.head().clone()).collect();
     assert_eq!(heads, [session(&name), session("b"), session("c")]);
-    assert_eq!(leftovers[0].shelf.pending(), Some(pending(1)));
-    assert_eq!(leftovers[1].shelf.pending(), None);
-    let shelf = &leftovers[1].shelf;
+    assert_eq!(leftovers[0].pending(), Some(pending(1)));
+    assert_eq!(leftovers[1].pending(), None);
+    let shelf = &leftovers[1];
     assert_eq!(shelf.stored()[0].duration, 2 * second());
     assert_eq!(shelf.read(9).await.unwrap().concat(), [group(1, 2), group(2, 2)].concat().concat());
 
-    let same = spool.shelf(session("b"));
+    let same = spool.session(session("b"));
     store(&same, 9, 1).await.unwrap();
     assert_eq!(shelf.stored()[0].bytes, 4 * 188, "a new session is another part");
     for leftover in &leftovers {
-        leftover.shelf.set_pending(None).await.unwrap();
-        for number in numbers(&leftover.shelf) {
-            leftover.shelf.remove(number);
+        leftover.set_pending(None).await.unwrap();
+        for number in numbers(leftover) {
+            leftover.remove(number);
         }
-        leftover.shelf.close().await.unwrap();
+        leftover.close().await.unwrap();
     }
     drop((spool, leftovers, same));
     let (_, leftovers) = open(dir.path()).await;
     assert_eq!(leftovers.len(), 1);
-    assert_eq!(numbers(&leftovers[0].shelf), [9]);
+    assert_eq!(numbers(&leftovers[0]), [9]);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn the_oldest_goes_when_it_is_full_but_not_the_pending_one() {
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), 10_000).await;
-    let (first, other) = (spool.shelf(session("a")), spool.shelf(session("b")));
+    let (first, other) = (spool.session(session("a")), spool.session(session("b")));
     store(&first, 0, 10).await.unwrap();
     first.set_pending(Some(pending(0))).await.unwrap();
     store(&other, 0, 10).await.unwrap();
@@ -138,10 +138,12 @@ async fn the_oldest_goes_when_it_is_full_but_not_the_pending_one() {
         assert!(size(dir.path()) <= 10_000 && size(dir.path()) == spool.stats().bytes);
     }
     assert_eq!(numbers(&first), [0, 17, 18, 19]);
-    assert_eq!(first.take_dropped(), (16, 16 * second()));
-    assert_eq!(first.take_dropped(), (0, Duration::ZERO));
+    let evicted: Vec<_> = (1..17).map(|number| News::Evicted(number, second())).collect();
+    let is_eviction = |news: &News| matches!(news, News::Evicted(..));
+    assert_eq!(first.news().into_iter().filter(is_eviction).collect::<Vec<_>>(), evicted);
+    assert!(first.news().is_empty());
     assert!(other.stored().is_empty());
-    assert_eq!(other.take_dropped(), (1, second()));
+    assert_eq!(other.resume(), (vec![], vec![second()]), "whoever takes over hears of it");
 
     let mut writer = first.begin(segment(20));
     for seed in 0..3 {
@@ -163,12 +165,12 @@ async fn a_disk_that_is_full_before_the_limit_makes_room() {
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
     disk.shrink(dir.path(), 10_000);
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     for number in 0..10 {
         store(&shelf, number, 10).await.unwrap();
     }
     assert_eq!(numbers(&shelf).last(), Some(&9));
-    assert_eq!(shelf.take_dropped().0 as usize, 10 - numbers(&shelf).len());
+    assert_eq!(evicted(&shelf), 10 - numbers(&shelf).len());
     assert!(numbers(&shelf).len() >= 3, "{:?}", numbers(&shelf));
 
     // Somebody else takes the rest.
@@ -184,7 +186,7 @@ async fn a_segment_given_up_is_replaced_by_the_whole_one() {
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     let mut writer = shelf.begin(segment(0));
     writer.append(group(1, 1), second());
     settle(&shelf).await;
@@ -198,7 +200,7 @@ async fn a_segment_given_up_is_replaced_by_the_whole_one() {
 
     let spool = open_on(&disk, dir.path(), LIMIT).await;
     disk.shrink(dir.path(), LIMIT);
-    let shelf = spool.shelf(session("b"));
+    let shelf = spool.session(session("b"));
     let mut writer = shelf.begin(segment(0));
     writer.append(group(1, 1), second());
     drop(writer);
@@ -218,7 +220,7 @@ async fn a_failing_disk_is_left_alone_for_thirty_seconds() {
         let dir = tempdir().unwrap();
         let disk = TestDisk::default();
         let spool = open_on(&disk, dir.path(), LIMIT).await;
-        let shelf = spool.shelf(session("a"));
+        let shelf = spool.session(session("a"));
         let mut writer = shelf.begin(segment(0));
         writer.append(group(1, 1), second());
         settle(&shelf).await;
@@ -242,8 +244,8 @@ async fn a_failing_disk_is_left_alone_for_thirty_seconds() {
         // The segment that was given up is elsewhere, but a crash would have left its group.
         assert_eq!(numbers(&shelf), [1]);
         let (_, leftovers) = open(dir.path()).await;
-        assert_eq!(numbers(&leftovers[0].shelf), [0, 1]);
-        assert_eq!(leftovers[0].shelf.read(0).await.unwrap().concat(), group(1, 1).concat());
+        assert_eq!(numbers(&leftovers[0]), [0, 1]);
+        assert_eq!(leftovers[0].read(0).await.unwrap().concat(), group(1, 1).concat());
     }
 }
 
@@ -252,7 +254,7 @@ async fn what_could_not_be_removed_goes_when_the_disk_works_again() {
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     store(&shelf, 0, 1).await.unwrap();
     disk.fail(Some(ErrorKind::ReadOnlyFilesystem));
     shelf.remove(0);
@@ -275,7 +277,7 @@ async fn a_card_may_be_pulled_and_put_back() {
     let (dir, away) = (tempdir().unwrap(), tempdir().unwrap());
     let (card, pocket) = (dir.path().join("card"), away.path().join("card"));
     let (spool, _) = open(&card).await;
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     store(&shelf, 0, 1).await.unwrap();
     std::fs::rename(&card, &pocket).unwrap();
     assert!(matches!(store(&shelf, 1, 1).await, Err(SpoolError::Io { .. })));
@@ -307,7 +309,7 @@ async fn a_disk_that_hangs_keeps_nobody_waiting() {
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     store(&shelf, 0, 1).await.unwrap();
     disk.hang(true);
 
@@ -349,7 +351,8 @@ async fn a_disk_that_hangs_keeps_nobody_waiting() {
 #[tokio::test(start_paused = true)]
 async fn a_read_that_hangs_holds_one_thread_however_often_it_is_tried() {
     let dir = tempdir().unwrap();
-    let worker = Worker::new(Store::open(dir.path().into(), LIMIT, Box::new(Card)).unwrap());
+    let worker =
+        DiskThread::new(Store::open(dir.path().into(), LIMIT, Box::new(SystemDisk)).unwrap());
     let (release, hung) = std::sync::mpsc::channel::<()>();
     let (reader, begun) = (Arc::clone(&worker), Arc::new(Mutex::new(0)));
     let counted = Arc::clone(&begun);
@@ -383,41 +386,43 @@ async fn what_is_on_its_way_to_the_disk_can_be_relied_on_and_counts_when_it_fail
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     let write = |number, fails| {
         disk.hang(true);
         disk.fail(fails);
         let mut writer = shelf.begin(segment(number));
-        assert!(!shelf.holds(number) && !shelf.rely(number, second()));
+        assert!(shelf.holding(number) == Holding::Nothing);
         writer.append(group(1, 1), second());
-        writer.finish();
+        assert!(writer.finish(), "it is on its way");
+        assert!(shelf.news().is_empty(), "nothing is known yet");
     };
+    let whole =
+        |number| Holding::Whole(Stored { head: segment(number), duration: second(), bytes: 188 });
     write(0, None);
-    assert!(shelf.stored().is_empty() && shelf.holds(0) && shelf.rely(0, second()));
+    assert!(shelf.stored().is_empty());
     disk.hang(false);
     settle(&shelf).await;
-    assert_eq!((numbers(&shelf), shelf.take_dropped().0), (vec![0], 0));
+    assert_eq!((numbers(&shelf), shelf.news()), (vec![0], vec![News::Written(0, whole(0))]));
 
     write(1, None);
-    assert!(shelf.rely(1, second()));
     shelf.remove(1);
     disk.hang(false);
     settle(&shelf).await;
-    assert_eq!((numbers(&shelf), shelf.take_dropped().0), (vec![0], 0), "it was not wanted");
+    assert_eq!(numbers(&shelf), [0], "it was not wanted");
+    assert!(!shelf.news().iter().any(|news| matches!(news, News::Evicted(..))));
 
     write(2, Some(ErrorKind::ReadOnlyFilesystem));
-    assert!(shelf.rely(2, second()));
     disk.hang(false);
     settle(&shelf).await;
-    assert_eq!(shelf.take_dropped(), (1, second()));
-    assert!(!shelf.holds(2) && !shelf.rely(2, second()));
+    assert_eq!(shelf.news(), [News::Written(2, Holding::Nothing)]);
+    assert_eq!(shelf.holding(2), Holding::Nothing);
 }
 
 #[tokio::test]
 async fn a_damaged_segment_is_cut_when_it_is_read() {
     let dir = tempdir().unwrap();
     let (spool, _) = open(dir.path()).await;
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     let mut writer = shelf.begin(segment(0));
     writer.append(group(1, 1), second());
     writer.append(group(2, 1), second());
@@ -442,9 +447,9 @@ async fn an_idle_spool_writes_nothing() {
     let spool = open_on(&disk, dir.path(), LIMIT).await;
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     let opened = disk.journal().len();
-    let shelf = spool.shelf(session("a"));
+    let shelf = spool.session(session("a"));
     shelf.set_pending(None).await.unwrap();
-    shelf.begin(segment(0)).finish();
+    assert!(!shelf.begin(segment(0)).finish());
     shelf.remove(5);
     assert!(matches!(shelf.read(5).await, Err(SpoolError::Missing(5))));
     assert_eq!(disk.journal().len(), opened);

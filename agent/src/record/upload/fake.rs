@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::record::service::{Announcement, Body, Fault, Remote, Target};
+use crate::record::service::{Announcement, Body, RecordingApi, ServiceError, Target};
 
 /// A round trip takes this long.
 pub(super) const LATENCY: Duration = Duration::from_millis(20);
@@ -28,7 +28,7 @@ pub(super) enum Call {
 pub(super) enum Answer {
     Good,
     NotNow,
-    Bad(Fault),
+    Bad(ServiceError),
     /// None ever comes.
     Never,
 }
@@ -98,7 +98,7 @@ impl Fake {
         self.state.lock().unwrap().now = now;
     }
 
-    async fn ask(&self, call: Call) -> Result<bool, Fault> {
+    async fn ask(&self, call: Call) -> Result<bool, ServiceError> {
         sleep(LATENCY).await;
         let answer = (self.script)(&call);
         self.state.lock().unwrap().calls.push((Instant::now(), call));
@@ -121,8 +121,8 @@ impl Fake {
 }
 
 #[async_trait]
-impl Remote for Fake {
-    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, Fault> {
+impl RecordingApi for Fake {
+    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError> {
         if !self.ask(Call::Create(segment.clone())).await? {
             return Ok(None);
         }
@@ -133,7 +133,7 @@ impl Remote for Fake {
         let name = format!("n{}", state.created);
         state.created += 1;
         state.files.insert(name.clone(), (segment.clone(), Vec::new()));
-        Ok(Some(Target { uri: format!("http://store/{name}"), name }))
+        Ok(Some(Target { uri: format!("http://store/{name}").into(), name }))
     }
 
     async fn put(
@@ -142,7 +142,7 @@ impl Remote for Fake {
         mut body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ServiceError> {
         let name = uri.trim_start_matches("http://store/").to_owned();
         self.ask(Call::Put { name: name.clone(), fresh }).await?;
         let mut bytes = Vec::new();
@@ -153,31 +153,31 @@ impl Remote for Fake {
         };
         timeout(deadline, reading).await.expect("within the deadline");
         if bytes.len() as u64 != body.length {
-            return Err(Fault::Transport("the body ended early".into()));
+            return Err(ServiceError::Transport("the body ended early".into()));
         }
         sleep(LATENCY).await;
         self.state.lock().unwrap().files.get_mut(&name).expect("a name we gave").1 = bytes;
         Ok(())
     }
 
-    async fn save(&self, name: &str) -> Result<(), Fault> {
+    async fn save(&self, name: &str) -> Result<(), ServiceError> {
         self.ask(Call::Save(name.into())).await?;
         self.confirm(name);
         Ok(())
     }
 
-    async fn fail(&self, name: &str) -> Result<(), Fault> {
+    async fn fail(&self, name: &str) -> Result<(), ServiceError> {
         self.ask(Call::Fail(name.into())).await?;
         let state = &mut *self.state.lock().unwrap();
         assert!(!state.recorded.iter().any(|recorded| recorded == name), "{name} was confirmed");
         Ok(())
     }
 
-    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), Fault> {
+    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError> {
         self.ask(Call::Stat(dropped, time)).await.map(drop)
     }
 
-    async fn current_time(&self) -> Result<f64, Fault> {
+    async fn current_time(&self) -> Result<f64, ServiceError> {
         self.ask(Call::Time).await?;
         Ok(self.state.lock().unwrap().now)
     }

@@ -1,13 +1,12 @@
 //! What a bad card, service or moment must not cost.
 
+use rand::SeedableRng as _;
 use tokio::time::timeout;
 
-use super::card::*;
 use super::fake::{Answer, Call, Fake};
+use super::rig::*;
 use super::*;
 use crate::config::SpoolMode;
-use crate::record::Segment;
-use crate::record::spool::SegmentHead;
 
 #[tokio::test]
 async fn a_card_that_was_pulled_is_no_fault_of_the_services() {
@@ -16,14 +15,14 @@ async fn a_card_that_was_pulled_is_no_fault_of_the_services() {
     let (root, pocket) = (card.dir.path().join("spool"), card.dir.path().join("pocket"));
     std::fs::rename(&root, &pocket).unwrap();
     let fake = Fake::new(|_| Answer::Good);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    let upload = start(&backlog, &fake);
+    let session = card.session(SpoolMode::Overflow);
+    let upload = start(&session, &fake);
     for number in 3..6u64 {
-        backlog.push(segment(number));
-        until("live ones go on", || backlog.stats().borrow().uploaded == number - 2).await;
-        assert_eq!(backlog.stats().borrow().last_error, None);
+        session.push(segment(number));
+        until("live ones go on", || session.stats().uploaded == number - 2).await;
+        assert_eq!(session.stats().last_error, None);
     }
-    backlog.close();
+    session.close();
     assert!(!finished(upload).await);
     let only = ["create 1900000000.18", "put n0", "create 1900000000.24", "put n1"];
     let rest = ["create 1900000000.3", "put n2", "save n2"];
@@ -43,21 +42,26 @@ fn black_hole() -> Fake {
 async fn a_black_hole_keeps_nothing_from_the_card_when_the_agent_ends() {
     let card = Card::new().await;
     let fake = Fake::new(|_| Answer::Good);
-    let backlog = cut_off(&card, &fake).await;
+    let session = cut_off(&card, &fake).await;
     // As much as the agent gives its sessions.
-    timeout(Duration::from_millis(2_500), leave(&backlog, &black_hole())).await.unwrap();
+    timeout(Duration::from_millis(2_500), session.leave(&black_hole())).await.unwrap();
     assert_eq!(card.numbers(), [1, 2]);
-    assert_eq!(backlog.stats().borrow().dropped.number, 0);
+    assert_eq!(session.stats().dropped.number, 0);
 }
 
 #[tokio::test]
 async fn a_black_hole_leaves_nothing_on_the_card_that_is_done_with() {
     let card = Card::new().await;
     card.store(0..20).await;
-    let backlog = card.leftover();
-    let last = backlog.next().await.unwrap();
-    (0..20).for_each(|number| backlog.drop_segment(&Job { number, ..last.clone() }));
-    timeout(Duration::from_millis(2_500), leave(&backlog, &black_hole())).await.unwrap();
+    let session = card.leftover();
+    let mut stock = session.take_stock();
+    while let Some(upload) = stock.next().await {
+        stock.tell(|ledger| ledger.refused(&upload, false));
+    }
+    assert_eq!(session.stats().dropped.number, 20);
+    let (options, rng) = (UploadOptions::default(), StdRng::seed_from_u64(1));
+    let mut uploader = Uploader::new(stock, black_hole(), options, rng);
+    timeout(Duration::from_millis(2_500), uploader.leave()).await.unwrap();
     assert!(std::fs::read_dir(card.dir.path().join("spool")).unwrap().next().is_none());
 }
 
@@ -66,22 +70,21 @@ async fn what_was_kept_only_to_look_back_is_not_on_the_card_afterwards() {
     for leaves in [false, true] {
         let card = Card::new().await;
         let fake = Fake::new(|_| Answer::NotNow);
-        let backlog = card.backlog(SpoolMode::Always);
-        let upload = start(&backlog, &fake);
+        let session = card.session(SpoolMode::Always);
+        let upload = start(&session, &fake);
         for number in 0..2 {
-            card.store(number..number + 1).await;
-            backlog.push(segment(number));
+            session.push(segment(number));
+            until("it is stored", || card.numbers().contains(&number)).await;
         }
-        until("it is asked", || backlog.stats().borrow().not_now).await;
+        until("it is asked", || session.stats().not_now).await;
         if leaves {
-            upload.abort();
-            assert!(upload.await.unwrap_err().is_cancelled());
-            leave(&backlog, &fake).await;
+            session.cut(upload).await;
+            session.leave(&fake).await;
         } else {
-            backlog.close();
+            session.close();
             finished(upload).await;
         }
-        drop(backlog);
+        drop(session);
         assert!(std::fs::read_dir(card.dir.path().join("spool")).unwrap().next().is_none());
     }
 }
@@ -90,7 +93,7 @@ async fn what_was_kept_only_to_look_back_is_not_on_the_card_afterwards() {
 async fn a_service_that_refuses_everything_does_not_empty_the_card() {
     let card = Card::new().await;
     card.store(0..6).await;
-    let refused = || Answer::Bad(Fault::Expired("403".into()));
+    let refused = || Answer::Bad(ServiceError::Expired("403".into()));
     let mut fake = Fake::new(move |_| refused());
     for _ in 0..3 {
         fake = fake.again(move |_| refused());
@@ -109,14 +112,14 @@ async fn a_segment_that_alone_is_refused_is_lost_as_soon_as_others_are_not() {
         card.store(0..6).await;
         let fake = Fake::new(move |call| match call {
             Call::Create(a) if a.start == date(refused) => {
-                Answer::Bad(Fault::Refused("400".into()))
+                Answer::Bad(ServiceError::Refused("400".into()))
             }
             _ => Answer::Good,
         });
-        let backlog = card.leftover();
-        finished(start(&backlog, &fake)).await;
+        let session = card.leftover();
+        finished(start(&session, &fake)).await;
         assert_eq!(numbers(&fake), (0..6).filter(|n| *n != refused).collect::<Vec<_>>());
-        assert_eq!(backlog.stats().borrow().dropped.number, 1);
+        assert_eq!(session.stats().dropped.number, 1);
         let told: Vec<_> =
             fake.calls().into_iter().filter(|c| matches!(c, Call::Stat(..))).collect();
         assert_eq!(told, [Call::Stat(1, LENGTH)]);
@@ -131,23 +134,22 @@ async fn a_crash_while_the_disk_is_behind_doubles_nothing() {
         Call::Put { .. } => Answer::Never,
         _ => Answer::Good,
     });
-    let backlog = card.backlog(SpoolMode::Always);
-    let upload = start(&backlog, &fake);
-    let Segment { duration, chunks, .. } = segment(0);
-    let head = SegmentHead { number: 0, start_micros: date(0), discontinuity: true };
-    let mut writer = card.shelf.begin(head);
-    writer.append(chunks.to_vec(), duration);
-    writer.finish();
-    // Nothing has run since: the disk is yet to write it.
-    assert!(card.numbers().is_empty());
-    backlog.push(segment(0));
+    let session = card.session(SpoolMode::Always);
+    let mut stock = session.take_stock();
+    session.push(segment(0));
+    while !session.has_all() {
+        stock.during(tokio::task::yield_now()).await;
+    }
+    // The disk has its work, and nobody has heard yet that it is done.
+    assert_eq!(stock.ledger().on_card(0), OnCard::Writing);
+    let upload =
+        session.upload_of(stock, fake.clone(), UploadOptions::default(), 7, std::future::ready(()));
     until("it is sent", || fake.words().contains(&"put n0".into())).await;
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
-    drop(backlog);
+    session.cut(upload).await;
+    drop(session);
 
     let card = card.reopened().await;
-    assert_eq!(card.shelf.pending().map(|pending| pending.name).as_deref(), Some("n0"));
+    assert_eq!(card.spool.pending().map(|pending| pending.name).as_deref(), Some("n0"));
     let fake = fake.again(|_| Answer::Good);
     finished(start(&card.leftover(), &fake)).await;
     assert_eq!((fake.words(), numbers(&fake)), (vec!["put n0".into(), "save n0".into()], vec![0]));

@@ -4,28 +4,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use rand::SeedableRng as _;
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::fake::{Answer, Call, Fake};
+use super::rig::Session;
 use super::*;
-use crate::record::backlog::BacklogOptions;
 use crate::record::clock::Anchor;
+use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
 
 const LENGTH: Duration = Duration::from_secs(10);
 const CHANNELS: u64 = 32;
 const SEGMENTS: u64 = 12;
 
-fn backlog() -> Arc<Backlog> {
-    Backlog::new(BacklogOptions {
+fn session() -> Session {
+    Session::new(StockOptions {
         name: "channel".into(),
+        recorder: None,
         max_segments: SEGMENTS as usize,
         prerecord: Duration::ZERO,
-        shelf: None,
+        spool: None,
         share: None,
-        anchor: Arc::new(Anchor::new(Some(1_900_000_000), Instant::now(), SystemTime::now)),
+        anchor: Anchor::new(Some(1_900_000_000), Instant::now(), SystemTime::now),
+        stats: watch::Sender::default(),
     })
 }
 
@@ -42,21 +44,25 @@ async fn busiest(outage: u64) -> usize {
     let there = Arc::clone(&up);
     let fake = Fake::new(move |_| match there.load(Ordering::Relaxed) {
         true => Answer::Good,
-        false => Answer::Bad(Fault::Transport("cut".into())),
+        false => Answer::Bad(ServiceError::Transport("cut".into())),
     });
-    let backlogs: Vec<_> = (0..CHANNELS).map(|_| backlog()).collect();
-    let (mut uploads, back) = (JoinSet::new(), Instant::now() + LENGTH * outage as u32);
-    for (channel, backlog) in backlogs.iter().cloned().enumerate() {
-        let (fake, rng) = (fake.clone(), StdRng::seed_from_u64(channel as u64));
-        uploads.spawn(async move { run(&backlog, fake, UploadOptions::default(), rng).await });
-    }
+    let sessions: Vec<_> = (0..CHANNELS).map(|_| session()).collect();
+    let back = Instant::now() + LENGTH * outage as u32;
+    let uploads: Vec<_> = (0..CHANNELS)
+        .map(|channel| {
+            let (fake, before) = (fake.clone(), std::future::ready(()));
+            sessions[channel as usize].upload(fake, UploadOptions::default(), channel, before)
+        })
+        .collect();
     for number in 0..SEGMENTS {
         up.store(number >= outage, Ordering::Relaxed);
         sleep(LENGTH).await;
-        backlogs.iter().for_each(|backlog| backlog.push(segment(number)));
+        sessions.iter().for_each(|session| session.push(segment(number)));
     }
-    backlogs.iter().for_each(Backlog::close);
-    while uploads.join_next().await.is_some() {}
+    sessions.iter().for_each(Session::close);
+    for upload in uploads {
+        assert!(upload.await.unwrap());
+    }
     assert_eq!(fake.recorded().len() as u64, CHANNELS * SEGMENTS);
     let asked = fake.times(|call| matches!(call, Call::Create(_)));
     let within = |from: &Instant| {

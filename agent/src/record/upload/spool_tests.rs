@@ -2,40 +2,38 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rand::SeedableRng as _;
-use tokio::time::timeout;
-
-use super::card::*;
 use super::fake::{Answer, Call, Fake};
+use super::rig::*;
 use super::*;
 use crate::config::SpoolMode;
-use crate::record::Segment;
-use crate::record::backlog::{BacklogOptions, least_segments};
 use crate::record::budget::Budget;
-use crate::record::service::Announcement;
-use crate::record::spool::{SegmentHead, SessionHead, Spool};
+use crate::record::ledger::least_segments;
+use crate::record::stock::StockOptions;
 
 #[tokio::test]
 async fn an_outage_beyond_memory_is_backfilled_between_the_live_ones() {
     let card = Card::new().await;
     let up = Arc::new(AtomicBool::new(false));
     let fake = switched(&up);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    let upload = start(&backlog, &fake);
+    let session = card.session(SpoolMode::Overflow);
+    let upload = start(&session, &fake);
     for number in 0..12u64 {
-        backlog.push(segment(number));
-        until("what is too much is stored", || backlog.stats().borrow().bytes <= 2 * 1880).await;
+        session.push(segment(number));
+        until("what is too much is stored", || {
+            session.has_all() && session.stats().bytes <= 2 * 1880
+        })
+        .await;
     }
-    let held = backlog.stats().borrow().clone();
+    let held = session.stats();
     assert_eq!((held.waiting, held.dropped.number), (12, 0), "2 in memory, 10 on the card");
     let stored = card.numbers();
 
     up.store(true, Ordering::Relaxed);
     for number in 12..18 {
-        until("it keeps up", || backlog.waiting() < 10).await;
-        backlog.push(segment(number));
+        until("it keeps up", || session.has_all() && session.stats().waiting < 10).await;
+        session.push(segment(number));
     }
-    backlog.close();
+    session.close();
     finished(upload).await;
     let recorded = recorded(&fake);
     let mut sorted: Vec<u64> = recorded.iter().map(|(number, _)| *number).collect();
@@ -48,31 +46,38 @@ async fn an_outage_beyond_memory_is_backfilled_between_the_live_ones() {
         let switch = stored.contains(&before) != stored.contains(&number);
         assert!(marked || !switch && number == before + 1, "{recorded:?}");
     }
-    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None), "the card is empty");
-    assert_eq!(backlog.stats().borrow().dropped.number, 0);
+    assert!(card.is_empty(), "the card is empty");
+    assert_eq!(session.stats().dropped.number, 0);
+}
+
+fn uploaded(stock: &mut Stock, upload: &Upload) {
+    assert!(stock.tell(|ledger| ledger.sending(upload)));
+    stock.tell(|ledger| ledger.sent(upload, "n".into()));
+    stock.tell(Ledger::confirmed);
 }
 
 #[tokio::test]
 async fn live_ones_and_those_from_the_card_take_turns() {
     let card = Card::new().await;
     card.store(0..5).await;
-    let backlog = card.backlog(SpoolMode::Overflow);
+    let session = card.session(SpoolMode::Overflow);
+    let mut stock = session.take_stock();
     let mut turns = Vec::new();
-    (5..7).for_each(|number| backlog.push(segment(number)));
+    (5..7).for_each(|number| session.push(segment(number)));
+    stock.during(until("they are there", || session.has_all())).await;
     for next in 7..10 {
         for _ in 0..2 {
-            let job = backlog.next().await.unwrap();
-            turns.push(job.number);
-            backlog.uploaded(job.number, job.source, "n".into());
-            backlog.confirm();
+            let upload = stock.next().await.unwrap();
+            turns.push(upload.number);
+            uploaded(&mut stock, &upload);
         }
-        backlog.push(segment(next));
+        session.push(segment(next));
+        stock.during(until("it is there", || session.has_all())).await;
     }
-    backlog.close();
-    while let Some(job) = backlog.next().await {
-        turns.push(job.number);
-        backlog.uploaded(job.number, job.source, "n".into());
-        backlog.confirm();
+    session.close();
+    while let Some(upload) = stock.next().await {
+        turns.push(upload.number);
+        uploaded(&mut stock, &upload);
     }
     assert_eq!(turns, [5, 0, 6, 1, 7, 2, 8, 3, 9, 4]);
 }
@@ -82,11 +87,11 @@ async fn those_from_the_card_go_on_when_no_live_one_waits() {
     let card = Card::new().await;
     card.store(0..3).await;
     let fake = Fake::new(|_| Answer::Good);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    backlog.push(segment(3));
-    let upload = start(&backlog, &fake);
-    until("all are uploaded", || backlog.stats().borrow().uploaded == 4).await;
-    backlog.close();
+    let session = card.session(SpoolMode::Overflow);
+    session.push(segment(3));
+    let upload = start(&session, &fake);
+    until("all are uploaded", || session.stats().uploaded == 4).await;
+    session.close();
     finished(upload).await;
     assert_eq!(recorded(&fake), [(3, true), (0, true), (1, false), (2, false)]);
 }
@@ -99,13 +104,12 @@ async fn an_upload_cut_off_by_a_crash_is_repeated_to_the_same_address() {
         Call::Put { name, .. } if name == "n1" => Answer::Never,
         _ => Answer::Good,
     });
-    let backlog = card.leftover();
-    let upload = start(&backlog, &fake);
+    let session = card.leftover();
+    let upload = start(&session, &fake);
     until("the second is sent", || fake.words().contains(&"put n1".into())).await;
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
+    session.cut(upload).await;
     assert_eq!(numbers(&fake), [0]);
-    drop(backlog);
+    drop(session);
 
     let card = card.reopened().await;
     assert_eq!(card.numbers(), [1, 2], "the first was confirmed");
@@ -113,7 +117,7 @@ async fn an_upload_cut_off_by_a_crash_is_repeated_to_the_same_address() {
     finished(start(&card.leftover(), &fake)).await;
     assert_eq!(fake.words(), ["put n1", "create 1900000000.12", "put n2", "save n2"]);
     assert_eq!(numbers(&fake), [0, 1, 2]);
-    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+    assert!(card.is_empty());
 }
 
 #[tokio::test]
@@ -122,14 +126,14 @@ async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
     card.store(4..6).await;
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
-        Call::Put { name, .. } if name == "old" => Answer::Bad(Fault::Expired("403".into())),
+        Call::Put { name, .. } if name == "old" => Answer::Bad(ServiceError::Expired("403".into())),
         _ => Answer::Good,
     });
     finished(start(&card.leftover(), &fake)).await;
     let words = fake.words();
     assert_eq!(words[..3], ["put old", "fail old", "create 1900000000.24"]);
     assert_eq!(numbers(&fake), [4, 5]);
-    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+    assert!(card.is_empty());
 }
 
 #[tokio::test]
@@ -139,7 +143,7 @@ async fn an_address_that_is_dead_keeps_nobody_waiting() {
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
         Call::Put { name, .. } if name == "old" => {
-            Answer::Bad(Fault::Transport("no such host".into()))
+            Answer::Bad(ServiceError::Transport("no such host".into()))
         }
         _ => Answer::Good,
     });
@@ -148,23 +152,23 @@ async fn an_address_that_is_dead_keeps_nobody_waiting() {
     let silent = ["put old", "time", "put old", "fail old", "create 1900000000.24"];
     assert_eq!(words[..5], silent);
     assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
-    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+    assert!(card.is_empty());
 }
 
 #[tokio::test]
 async fn a_store_that_is_busy_costs_no_name() {
     let card = Card::new().await;
     let first = Fake::new(|_| Answer::Good);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    backlog.push(segment(0));
-    backlog.close();
-    finished(start(&backlog, &first)).await;
+    let session = card.session(SpoolMode::Overflow);
+    session.push(segment(0));
+    session.close();
+    finished(start(&session, &first)).await;
     card.store(0..2).await;
     card.pend(0, "n0").await;
     let asked = AtomicUsize::new(0);
     let fake = first.again(move |call| match call {
         Call::Put { name, .. } if name == "n0" && asked.fetch_add(1, Ordering::Relaxed) < 4 => {
-            Answer::Bad(Fault::Busy("503".into()))
+            Answer::Bad(ServiceError::Busy("503".into()))
         }
         _ => Answer::Good,
     });
@@ -173,21 +177,21 @@ async fn a_store_that_is_busy_costs_no_name() {
     assert!(!words.contains(&"fail n0".to_owned()), "{words:?}");
     assert_eq!(words.iter().filter(|word| *word == "put n0").count(), 5, "{words:?}");
     assert_eq!(numbers(&fake), [0, 1], "none is there twice");
-    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+    assert!(card.is_empty());
 }
 
 #[tokio::test]
 async fn a_network_that_comes_up_late_costs_no_name() {
-    let faults = [Fault::Transport("no route".into()), Fault::Busy("503".into())];
+    let faults = [ServiceError::Transport("no route".into()), ServiceError::Busy("503".into())];
     let outages = faults.iter().flat_map(|fault| (1..12).map(move |calls| (fault, calls)));
     for (fault, calls) in outages {
         let fault = fault.clone();
         let card = Card::new().await;
         let first = Fake::new(|_| Answer::Good);
-        let backlog = card.backlog(SpoolMode::Overflow);
-        backlog.push(segment(0));
-        backlog.close();
-        finished(start(&backlog, &first)).await;
+        let session = card.session(SpoolMode::Overflow);
+        session.push(segment(0));
+        session.close();
+        finished(start(&session, &first)).await;
         assert_eq!(recorded(&first), [(0, true)]);
         // The answer to the confirmation never came: for us it is still to be done.
         card.store(0..2).await;
@@ -201,7 +205,7 @@ async fn a_network_that_comes_up_late_costs_no_name() {
         let once = |what: &str| fake.words().iter().filter(|word| *word == what).count();
         assert_eq!(once(&format!("create {}", date(0) as f64 / 1e6)), 0, "{:?}", fake.words());
         assert_eq!(numbers(&fake), [0, 1], "none is there twice");
-        assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+        assert!(card.is_empty());
     }
 }
 
@@ -212,15 +216,15 @@ async fn a_service_that_cannot_take_a_name_back_keeps_nobody_waiting_for_ever() 
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
         Call::Put { name, .. } | Call::Fail(name) if name == "old" => {
-            Answer::Bad(Fault::Busy("500".into()))
+            Answer::Bad(ServiceError::Busy("500".into()))
         }
         _ => Answer::Good,
     });
-    let backlog = card.backlog(SpoolMode::Overflow);
-    backlog.push(segment(6));
-    let upload = start(&backlog, &fake);
-    until("all are uploaded", || backlog.stats().borrow().uploaded == 3).await;
-    backlog.close();
+    let session = card.session(SpoolMode::Overflow);
+    session.push(segment(6));
+    let upload = start(&session, &fake);
+    until("all are uploaded", || session.stats().uploaded == 3).await;
+    session.close();
     finished(upload).await;
     assert_eq!(numbers(&fake), [6, 4, 5]);
 }
@@ -250,20 +254,20 @@ async fn what_was_confirmed_just_before_a_crash_is_confirmed_again() {
 async fn everything_on_the_card_is_uploaded_from_memory_and_removed_when_confirmed() {
     let card = Card::new().await;
     let fake = Fake::new(|_| Answer::Good);
-    let backlog = card.backlog(SpoolMode::Always);
-    let upload = start(&backlog, &fake);
+    let session = card.session(SpoolMode::Always);
+    let upload = start(&session, &fake);
     for number in 0..6u64 {
-        card.store(number..number + 1).await;
-        backlog.push(segment(number));
-        until("it is uploaded", || backlog.stats().borrow().uploaded > number).await;
-        assert_eq!(card.numbers(), [number], "only the last waits for its confirmation");
-        assert_eq!(card.shelf.pending().unwrap().number, number);
+        session.push(segment(number));
+        until("it is uploaded", || session.stats().uploaded > number).await;
+        // Only the last waits for its confirmation.
+        until("it is stored", || card.numbers() == [number]).await;
+        assert_eq!(card.spool.pending().unwrap().number, number);
     }
-    backlog.close();
+    session.close();
     finished(upload).await;
     let continued: Vec<_> = (0..6).map(|number| (number, number == 0)).collect();
     assert_eq!(recorded(&fake), continued, "all were live");
-    assert_eq!((card.numbers(), card.shelf.pending()), (vec![], None));
+    assert!(card.is_empty());
 }
 
 #[tokio::test]
@@ -271,31 +275,31 @@ async fn what_memory_lets_go_is_no_loss_when_it_is_on_the_card() {
     let card = Card::new().await;
     let up = Arc::new(AtomicBool::new(false));
     let fake = switched(&up);
-    let backlog = card.backlog(SpoolMode::Always);
-    let upload = start(&backlog, &fake);
+    let session = card.session(SpoolMode::Always);
+    let upload = start(&session, &fake);
     for number in 0..9 {
-        card.store(number..number + 1).await;
-        backlog.push(segment(number));
+        session.push(segment(number));
+        until("it is stored", || card.numbers().contains(&number)).await;
     }
     up.store(true, Ordering::Relaxed);
-    backlog.close();
+    session.close();
     finished(upload).await;
     let mut numbers = numbers(&fake);
     numbers.sort_unstable();
     assert_eq!(numbers, (0..9).collect::<Vec<_>>());
-    assert_eq!(backlog.stats().borrow().dropped.number, 0);
+    assert_eq!(session.stats().dropped.number, 0);
 }
 
 #[tokio::test]
 async fn what_nobody_takes_stays_on_the_card_for_the_next_start() {
     let card = Card::new().await;
     let down = switched(&Arc::default());
-    let backlog = card.backlog(SpoolMode::Overflow);
-    (0..3).for_each(|number| backlog.push(segment(number)));
-    backlog.close();
-    finished(start(&backlog, &down)).await;
-    assert_eq!(backlog.stats().borrow().dropped.number, 0, "nothing is lost");
-    drop(backlog);
+    let session = card.session(SpoolMode::Overflow);
+    (0..3).for_each(|number| session.push(segment(number)));
+    session.close();
+    finished(start(&session, &down)).await;
+    assert_eq!(session.stats().dropped.number, 0, "nothing is lost");
+    drop(session);
     let card = card.reopened().await;
     let fake = Fake::new(|_| Answer::Good);
     finished(start(&card.leftover(), &fake)).await;
@@ -306,8 +310,8 @@ async fn what_nobody_takes_stays_on_the_card_for_the_next_start() {
 async fn what_waits_when_the_agent_ends_is_stored() {
     let card = Card::new().await;
     let fake = Fake::new(|_| Answer::Good);
-    let backlog = cut_off(&card, &fake).await;
-    leave(&backlog, &fake).await;
+    let session = cut_off(&card, &fake).await;
+    session.leave(&fake).await;
     assert_eq!((numbers(&fake), card.numbers()), (vec![0], vec![1, 2]));
 }
 
@@ -328,7 +332,7 @@ async fn a_left_segment_that_is_not_wanted_now_is_asked_for_again() {
 async fn what_is_left_is_uploaded_by_a_later_run_with_the_same_shelf() {
     let card = Card::new().await;
     card.store(0..3).await;
-    let down = || Answer::Bad(Fault::Transport("cut".into()));
+    let down = || Answer::Bad(ServiceError::Transport("cut".into()));
     // The first goes; then nothing does, not even its confirmation.
     let fake = Fake::new(move |call| match call {
         Call::Create(a) if a.start == date(0) => Answer::Good,
@@ -336,9 +340,8 @@ async fn what_is_left_is_uploaded_by_a_later_run_with_the_same_shelf() {
         _ => down(),
     });
     let options = UploadOptions { patience: Duration::ZERO, ..UploadOptions::default() };
-    let backlog = card.leftover();
-    let rng = StdRng::seed_from_u64(1);
-    let empty = timeout(PATIENT, run(&backlog, fake.clone(), options, rng)).await.unwrap();
+    let upload = card.leftover().upload(fake.clone(), options, 1, std::future::ready(()));
+    let empty = finished(upload).await;
     assert!(!empty);
     assert_eq!(card.numbers(), [0, 1, 2]);
     let fake = fake.again(|_| Answer::Good);
@@ -349,20 +352,19 @@ async fn what_is_left_is_uploaded_by_a_later_run_with_the_same_shelf() {
 
 #[tokio::test]
 async fn what_the_card_had_no_room_for_is_told_to_the_service() {
-    let dir = tempfile::tempdir().unwrap();
-    let (spool, _) = Spool::open(dir.path().into(), 12_000).await.unwrap();
-    let cbk_url = "http://service/cb".to_owned();
-    let shelf = spool.shelf(SessionHead { session_id: "s".into(), channel: 1, cbk_url });
-    let card = Card { dir, shelf };
+    let card = Card::of(12_000).await;
     let up = Arc::new(AtomicBool::new(false));
     let fake = switched(&up);
-    let backlog = card.backlog(SpoolMode::Overflow);
-    let upload = start(&backlog, &fake);
+    let session = card.session(SpoolMode::Overflow);
+    let upload = start(&session, &fake);
     for number in 0..20u64 {
-        backlog.push(segment(number));
-        until("what is too much is stored", || backlog.stats().borrow().bytes <= 2 * 1880).await;
+        session.push(segment(number));
+        until("what is too much is stored", || {
+            session.has_all() && session.stats().bytes <= 2 * 1880
+        })
+        .await;
     }
-    backlog.close();
+    session.close();
     up.store(true, Ordering::Relaxed);
     assert!(finished(upload).await);
     let mut numbers = numbers(&fake);
@@ -373,7 +375,7 @@ async fn what_the_card_had_no_room_for_is_told_to_the_service() {
     assert!(numbers.ends_with(&[15, 16, 17, 18, 19]), "{numbers:?}");
     let told: u64 =
         fake.calls().iter().map(|c| if let Call::Stat(n, _) = c { *n } else { 0 }).sum();
-    assert_eq!((told, backlog.stats().borrow().dropped.number), (lost, lost));
+    assert_eq!((told, session.stats().dropped.number), (lost, lost));
 }
 
 #[tokio::test]
@@ -385,37 +387,30 @@ async fn the_smallest_buffers_lose_nothing() {
         let up = Arc::new(AtomicBool::new(true));
         let fake = switched(&up);
         let most = u64::from(least_segments(mode).max(count)) * 1880;
-        let backlog = Backlog::new(BacklogOptions {
+        let session = Session::new(StockOptions {
             max_segments: count as usize,
             share: Some(Arc::new(Budget::new(1 << 30).share(most + (2 << 20), None).unwrap())),
-            shelf: mode.map(|mode| (card.shelf.clone(), mode)),
+            spool: mode.map(|mode| (card.spool.clone(), mode)),
             ..card.options()
         });
-        let upload = start(&backlog, &fake);
+        let upload = start(&session, &fake);
         for number in 0..30u64 {
-            if mode == Some(SpoolMode::Always) {
-                let Segment { duration, discontinuity, chunks, .. } = segment(number);
-                let head = SegmentHead { number, start_micros: date(number), discontinuity };
-                let mut writer = card.shelf.begin(head);
-                writer.append(chunks.to_vec(), duration);
-                writer.finish();
-            }
             // Without a card there is room for no more than one while nobody takes it.
             let outage = 10..if mode.is_some() { 20 } else { 11 };
             if number == outage.start {
-                until("nothing waits", || backlog.stats().borrow().bytes == 0).await;
+                until("nothing waits", || session.has_all() && session.stats().bytes == 0).await;
             }
             up.store(!outage.contains(&number), Ordering::Relaxed);
-            backlog.push(segment(number));
-            if mode != Some(SpoolMode::Always) {
-                until("there is room", || backlog.stats().borrow().bytes <= most - 1880).await;
-            }
+            session.push(segment(number));
+            let stored = || mode != Some(SpoolMode::Always) || session.stats().bytes <= most;
+            let room = || mode == Some(SpoolMode::Always) || session.stats().bytes <= most - 1880;
+            until("there is room", || session.has_all() && stored() && room()).await;
         }
-        backlog.close();
+        session.close();
         assert!(finished(upload).await);
         let mut numbers = numbers(&fake);
         numbers.sort_unstable();
         assert_eq!(numbers, (0..30).collect::<Vec<_>>(), "{count}, {mode:?}");
-        assert_eq!(backlog.stats().borrow().dropped.number, 0, "{count}, {mode:?}");
+        assert_eq!(session.stats().dropped.number, 0, "{count}, {mode:?}");
     }
 }

@@ -2,17 +2,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use rand::SeedableRng as _;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use super::fake::{Answer, Call, Fake};
+use super::rig::Session;
 use super::*;
 use crate::build_date::BUILT;
-use crate::record::backlog::BacklogOptions;
 use crate::record::budget::Budget;
 use crate::record::clock::Anchor;
-use crate::record::service::Announcement;
+use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
 
 const LENGTH: Duration = Duration::from_secs(10);
@@ -23,19 +22,21 @@ fn never_set() -> SystemTime {
     SystemTime::UNIX_EPOCH
 }
 
-fn options(max_segments: usize) -> BacklogOptions {
-    BacklogOptions {
+fn options(max_segments: usize) -> StockOptions {
+    StockOptions {
         name: "channel 1".into(),
+        recorder: None,
         max_segments,
         prerecord: Duration::ZERO,
-        shelf: None,
+        spool: None,
         share: None,
-        anchor: Arc::new(Anchor::new(Some(ORIGIN), Instant::now(), never_set)),
+        anchor: Anchor::new(Some(ORIGIN), Instant::now(), never_set),
+        stats: watch::Sender::default(),
     }
 }
 
-fn backlog(max_segments: usize) -> Arc<Backlog> {
-    Backlog::new(options(max_segments))
+fn session(max_segments: usize) -> Session {
+    Session::new(options(max_segments))
 }
 
 /// Ten seconds in a hundred chunks; each segment has other bytes.
@@ -56,20 +57,16 @@ fn content(number: u64) -> Vec<u8> {
     segment(number).chunks.concat()
 }
 
-/// Uploads beside the test.
-fn start(backlog: &Arc<Backlog>, fake: &Fake) -> JoinHandle<()> {
-    let (backlog, fake) = (Arc::clone(backlog), fake.clone());
-    let rng = StdRng::seed_from_u64(7);
-    tokio::spawn(async move {
-        assert!(run(&backlog, fake, UploadOptions::default(), rng).await, "there is no shelf");
-    })
+/// Uploads beside the test. True: there is no spool in which anything could be left.
+fn start(session: &Session, fake: &Fake) -> JoinHandle<bool> {
+    session.upload(fake.clone(), UploadOptions::default(), 7, std::future::ready(()))
 }
 
 /// Records so many segments at the speed of the camera.
-async fn record(backlog: &Arc<Backlog>, numbers: std::ops::Range<u64>) {
+async fn record(session: &Session, numbers: std::ops::Range<u64>) {
     for number in numbers {
         sleep(LENGTH).await;
-        backlog.push(segment(number));
+        session.push(segment(number));
     }
 }
 
@@ -92,7 +89,7 @@ fn good() -> Fake {
 }
 
 /// Answers the first requests that `which` wants with faults.
-fn failing(times: usize, fault: Fault, which: fn(&Call) -> bool) -> Fake {
+fn failing(times: usize, fault: ServiceError, which: fn(&Call) -> bool) -> Fake {
     let left = AtomicUsize::new(times);
     Fake::new(move |call| {
         let fails = which(call)
@@ -111,28 +108,28 @@ fn is_put(call: &Call) -> bool {
     matches!(call, Call::Put { .. })
 }
 
-fn transport() -> Fault {
-    Fault::Transport("cut".into())
+fn transport() -> ServiceError {
+    ServiceError::Transport("cut".into())
 }
 
-fn busy() -> Fault {
-    Fault::Busy("503".into())
+fn busy() -> ServiceError {
+    ServiceError::Busy("503".into())
 }
 
-fn expired() -> Fault {
-    Fault::Expired("403".into())
+fn expired() -> ServiceError {
+    ServiceError::Expired("403".into())
 }
 
-fn refused() -> Fault {
-    Fault::Refused("400".into())
+fn refused() -> ServiceError {
+    ServiceError::Refused("400".into())
 }
 
 /// What a session of two segments asks for.
 async fn two(fake: &Fake) -> Vec<String> {
-    let backlog = backlog(4);
-    let upload = start(&backlog, fake);
-    record(&backlog, 0..2).await;
-    backlog.close();
+    let session = session(4);
+    let upload = start(&session, fake);
+    record(&session, 0..2).await;
+    session.close();
     upload.await.unwrap();
     fake.words()
 }
@@ -251,14 +248,14 @@ async fn a_hole_is_marked() {
         Call::Create(a) => a.start == (ORIGIN as i64 + 10) * 1_000_000,
         _ => false,
     });
-    let backlog = backlog(4);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..4).await;
-    backlog.close();
+    let session = session(4);
+    let upload = start(&session, &fake);
+    record(&session, 0..4).await;
+    session.close();
     upload.await.unwrap();
     assert_eq!(recorded(&fake), [0, 2, 3]);
     assert_eq!(discontinued(&fake), [true, true, false]);
-    let stats = backlog.stats().borrow().clone();
+    let stats = session.stats();
     assert_eq!((stats.uploaded, stats.dropped.number, stats.dropped.time), (3, 1, LENGTH));
     assert_eq!((stats.waiting, stats.bytes, stats.last_error), (0, 0, None));
 }
@@ -276,14 +273,14 @@ async fn nothing_is_lost_or_doubled_while_the_backlog_fits_and_it_drains_in_time
         let length = LENGTH * (capacity as u32 - 1) + Duration::from_secs(1);
         let fake = outage(length);
         let back = Instant::now() + length;
-        let backlog = backlog(capacity);
-        let upload = start(&backlog, &fake);
+        let session = session(capacity);
+        let upload = start(&session, &fake);
         let count = 5 * capacity as u64;
-        record(&backlog, 0..count).await;
-        backlog.close();
+        record(&session, 0..count).await;
+        session.close();
         upload.await.unwrap();
         assert_eq!(recorded(&fake), (0..count).collect::<Vec<_>>());
-        assert_eq!(backlog.stats().borrow().dropped.number, 0);
+        assert_eq!(session.stats().dropped.number, 0);
 
         let ends = fake.times(is_create).into_iter().filter(|at| *at >= back);
         let begun: Vec<Instant> = ends.collect();
@@ -299,10 +296,10 @@ async fn nothing_is_lost_or_doubled_while_the_backlog_fits_and_it_drains_in_time
 #[tokio::test(start_paused = true)]
 async fn the_oldest_go_when_the_outage_is_longer_and_the_service_hears_of_it() {
     let fake = outage(LENGTH * 10 + Duration::from_secs(1));
-    let backlog = backlog(4);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..14).await;
-    backlog.close();
+    let session = session(4);
+    let upload = start(&session, &fake);
+    record(&session, 0..14).await;
+    session.close();
     upload.await.unwrap();
     let kept = recorded(&fake);
     let lost = 14 - kept.len() as u64;
@@ -310,7 +307,7 @@ async fn the_oldest_go_when_the_outage_is_longer_and_the_service_hears_of_it() {
     assert_eq!(kept, (lost..14).collect::<Vec<_>>(), "the newest, in order");
     let told: Vec<_> = fake.calls().into_iter().filter(|c| matches!(c, Call::Stat(..))).collect();
     assert_eq!(told, [Call::Stat(lost, LENGTH * lost as u32)], "once");
-    assert_eq!(backlog.stats().borrow().dropped.number, lost);
+    assert_eq!(session.stats().dropped.number, lost);
 }
 
 #[tokio::test(start_paused = true)]
@@ -321,10 +318,10 @@ async fn a_service_that_takes_no_statistics_is_not_asked_again() {
         _ if Instant::now() < end => Answer::Bad(busy()),
         _ => Answer::Good,
     });
-    let backlog = backlog(2);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..8).await;
-    backlog.close();
+    let session = session(2);
+    let upload = start(&session, &fake);
+    record(&session, 0..8).await;
+    session.close();
     upload.await.unwrap();
     let told = fake.times(|call| matches!(call, Call::Stat(..)));
     assert_eq!(told.len(), 1);
@@ -337,22 +334,21 @@ async fn what_was_recorded_before_is_delivered_without_a_gap() {
         Call::Create(_) if Instant::now() < wanted => Answer::NotNow,
         _ => Answer::Good,
     });
-    let backlog =
-        Backlog::new(BacklogOptions { prerecord: Duration::from_secs(25), ..options(10) });
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..8).await;
+    let session = Session::new(StockOptions { prerecord: Duration::from_secs(25), ..options(10) });
+    let upload = start(&session, &fake);
+    record(&session, 0..8).await;
     sleep(Duration::from_secs(4)).await;
     assert_eq!(fake.calls().len(), 8, "asked once for each segment: {:?}", fake.words());
-    assert!(backlog.stats().borrow().not_now);
-    assert_eq!(backlog.stats().borrow().waiting, 3, "enough for 25 s");
-    record(&backlog, 8..12).await;
-    backlog.close();
+    assert!(session.stats().not_now);
+    assert_eq!(session.stats().waiting, 3, "enough for 25 s");
+    record(&session, 8..12).await;
+    session.close();
     upload.await.unwrap();
     let kept = recorded(&fake);
     assert_eq!(kept, (6..12).collect::<Vec<_>>(), "30 s were complete when it began");
     assert!(discontinued(&fake)[0], "what was before it is not there");
     assert!(discontinued(&fake)[1..].iter().all(|discontinued| !discontinued));
-    let stats = backlog.stats().borrow().clone();
+    let stats = session.stats();
     assert_eq!((stats.dropped.number, stats.not_now), (0, false), "nothing of it is a loss");
 }
 
@@ -372,10 +368,10 @@ async fn a_later_not_now_keeps_what_fits() {
         }
         _ => Answer::Good,
     });
-    let backlog = backlog(6);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..8).await;
-    backlog.close();
+    let session = session(6);
+    let upload = start(&session, &fake);
+    record(&session, 0..8).await;
+    session.close();
     upload.await.unwrap();
     assert_eq!(recorded(&fake), (0..8).collect::<Vec<_>>());
 }
@@ -383,11 +379,11 @@ async fn a_later_not_now_keeps_what_fits() {
 #[tokio::test(start_paused = true)]
 async fn a_single_upload_starts_at_random_and_takes_its_share() {
     let fake = good();
-    let backlog = backlog(4);
-    let upload = start(&backlog, &fake);
+    let session = session(4);
+    let upload = start(&session, &fake);
     let origin = Instant::now();
-    record(&backlog, 0..40).await;
-    backlog.close();
+    record(&session, 0..40).await;
+    session.close();
     upload.await.unwrap();
     let creates = fake.times(is_create);
     let delays: Vec<f64> = creates
@@ -403,18 +399,18 @@ async fn a_single_upload_starts_at_random_and_takes_its_share() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_keeps_failing_is_given_up_after_the_end() {
     let fake = outage(LENGTH * 1000);
-    let backlog = backlog(4);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..3).await;
+    let session = session(4);
+    let upload = start(&session, &fake);
+    record(&session, 0..3).await;
     sleep(LENGTH * 100).await;
     assert!(!upload.is_finished(), "while it records, nothing is given up");
-    assert!(backlog.stats().borrow().last_error.is_some());
-    backlog.close();
+    assert!(session.stats().last_error.is_some());
+    session.close();
     let closed = Instant::now();
     upload.await.unwrap();
     let patience = closed.elapsed().as_secs();
     assert!((600..620).contains(&patience), "{patience} s");
-    let stats = backlog.stats().borrow().clone();
+    let stats = session.stats();
     assert_eq!((stats.dropped.number, stats.waiting), (3, 0));
 }
 
@@ -432,16 +428,16 @@ async fn a_last_segment_that_is_not_confirmed_is_asked_for_until_it_is() {
 #[tokio::test(start_paused = true)]
 async fn segments_wait_for_a_date() {
     let fake = good();
-    let anchor = Arc::new(Anchor::new(None, Instant::now(), never_set));
-    let backlog = Backlog::new(BacklogOptions { anchor, ..options(10) });
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..6).await;
+    let anchor = Anchor::new(None, Instant::now(), never_set);
+    let session = Session::new(StockOptions { anchor, ..options(10) });
+    let upload = start(&session, &fake);
+    record(&session, 0..6).await;
     let asked = fake.times(|call| *call == Call::Time);
     assert!(asked.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(30)));
     assert_eq!(fake.words(), ["time"; 2]);
     fake.set_time((BUILT + 1_000_000) as f64);
-    record(&backlog, 6..9).await;
-    backlog.close();
+    record(&session, 6..9).await;
+    session.close();
     upload.await.unwrap();
     let starts: Vec<i64> = fake.recorded().iter().map(|(a, _)| a.start).collect();
     assert_eq!(starts.len(), 9);
@@ -451,13 +447,12 @@ async fn segments_wait_for_a_date() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_ends_confirms_what_is_uploaded() {
     let fake = good();
-    let backlog = backlog(4);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..2).await;
+    let session = session(4);
+    let upload = start(&session, &fake);
+    record(&session, 0..2).await;
     sleep(LENGTH / 2).await;
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
-    leave(&backlog, &fake).await;
+    session.cut(upload).await;
+    session.leave(&fake).await;
     assert_eq!(recorded(&fake), [0]);
 }
 
@@ -467,35 +462,40 @@ async fn what_drains_makes_room_for_a_new_session_oldest_first() {
     // Beside the segments there are half a megabyte of buffers in each share.
     let budget = Budget::new((1 << 20) + 10 * size);
     let share = Some(Arc::new(budget.share((1 << 19) + 10 * size, None).unwrap()));
-    let fake = failing(5, Fault::Busy("503".into()), is_create);
-    let backlog = Backlog::new(BacklogOptions { share, ..options(10) });
-    (0..8).for_each(|number| backlog.push(segment(number)));
-    backlog.close();
+    let fake = failing(5, ServiceError::Busy("503".into()), is_create);
+    let session = Session::new(StockOptions { share, ..options(10) });
+    let (ready, before) = tokio::sync::oneshot::channel::<()>();
+    let before = async { before.await.unwrap() };
+    let upload = session.upload(fake.clone(), UploadOptions::default(), 7, before);
+    (0..8).for_each(|number| session.push(segment(number)));
+    session.close();
+    sleep(LENGTH).await;
     let new = budget.share((1 << 19) + 5 * size, None).unwrap();
-    start(&backlog, &fake).await.unwrap();
+    ready.send(()).unwrap();
+    upload.await.unwrap();
     assert_eq!(recorded(&fake), [3, 4, 5, 6, 7]);
     assert!(fake.words().contains(&"stat 3 30".into()), "{:?}", fake.words());
-    drop(backlog);
+    drop(session);
     assert_eq!(new.allowed(), (1 << 19) + 5 * size);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_lost_at_the_end_is_told_to_the_service() {
     let fake = good();
-    let backlog = backlog(4);
-    (0..3).for_each(|number| backlog.push(segment(number)));
-    leave(&backlog, &fake).await;
+    let session = session(4);
+    (0..3).for_each(|number| session.push(segment(number)));
+    session.leave(&fake).await;
     assert_eq!(fake.words(), ["stat 3 30"]);
 
     // It gives no addresses any more, but it is there.
     let fake = Fake::new(|call| match call {
-        Call::Create(_) => Answer::Bad(Fault::Busy("503".into())),
+        Call::Create(_) => Answer::Bad(ServiceError::Busy("503".into())),
         _ => Answer::Good,
     });
-    let backlog = self::backlog(4);
-    (0..2).for_each(|number| backlog.push(segment(number)));
-    backlog.close();
-    start(&backlog, &fake).await.unwrap();
+    let session = self::session(4);
+    (0..2).for_each(|number| session.push(segment(number)));
+    session.close();
+    start(&session, &fake).await.unwrap();
     assert_eq!(fake.words().last().unwrap(), "stat 2 20");
     let told = fake.words().iter().filter(|word| word.starts_with("stat")).count();
     assert_eq!(told, 1);
@@ -507,24 +507,23 @@ async fn a_service_that_is_a_black_hole_does_not_keep_the_agent_from_ending() {
         Call::Save(_) => Answer::Never,
         _ => Answer::Good,
     });
-    let backlog = backlog(4);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..1).await;
+    let session = session(4);
+    let upload = start(&session, &fake);
+    record(&session, 0..1).await;
     sleep(LENGTH).await;
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
+    session.cut(upload).await;
     let begun = Instant::now();
-    leave(&backlog, &fake).await;
+    session.leave(&fake).await;
     assert_eq!(begun.elapsed(), Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_goes_on_begins_with_a_discontinuity() {
     let fake = good();
-    let backlog = backlog(4);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 7..9).await;
-    backlog.close();
+    let session = session(4);
+    let upload = start(&session, &fake);
+    record(&session, 7..9).await;
+    session.close();
     upload.await.unwrap();
     assert_eq!((recorded(&fake), discontinued(&fake)), (vec![7, 8], vec![true, false]));
 }
@@ -542,10 +541,10 @@ async fn after_a_loss_the_one_before_is_confirmed_with_a_single_try() {
             Call::Save(_) if down.swap(0, Ordering::Relaxed) == 1 => Answer::Bad(save.clone()),
             _ => Answer::Good,
         });
-        let backlog = backlog(4);
-        let upload = start(&backlog, &fake);
-        record(&backlog, 0..3).await;
-        backlog.close();
+        let session = session(4);
+        let upload = start(&session, &fake);
+        record(&session, 0..3).await;
+        session.close();
         upload.await.unwrap();
         let begin = ["create 1900000000", "put n0", "create 1900000010", "create 1900000010"];
         let end = ["save n0", "create 1900000020", "put n1"];
@@ -559,9 +558,9 @@ async fn after_a_loss_the_one_before_is_confirmed_with_a_single_try() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_refuses_everything_is_asked_less_and_less() {
     let fake = Fake::new(|_| Answer::Bad(refused()));
-    let backlog = backlog(100);
-    let upload = start(&backlog, &fake);
-    record(&backlog, 0..100).await;
+    let session = session(100);
+    let upload = start(&session, &fake);
+    record(&session, 0..100).await;
     let creates = fake.times(is_create);
     assert!((10..60).contains(&creates.len()), "{} in 1000 s", creates.len());
     let pauses: Vec<Duration> = creates.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -573,12 +572,12 @@ async fn a_service_that_refuses_everything_is_asked_less_and_less() {
 #[tokio::test(start_paused = true)]
 async fn the_segment_being_uploaded_is_not_pushed_out() {
     let fake = good();
-    let backlog = backlog(2);
-    backlog.push(segment(0));
-    let upload = start(&backlog, &fake);
+    let session = session(2);
+    session.push(segment(0));
+    let upload = start(&session, &fake);
     sleep(LENGTH / 2).await;
-    (1..5).for_each(|number| backlog.push(segment(number)));
-    backlog.close();
+    (1..5).for_each(|number| session.push(segment(number)));
+    session.close();
     upload.await.unwrap();
     assert_eq!(recorded(&fake), [0, 4]);
     assert_eq!(discontinued(&fake), [true, true]);

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use rand::SeedableRng as _;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::rig::Session;
 use super::*;
-use crate::record::backlog::BacklogOptions;
 use crate::record::clock::Anchor;
 use crate::record::service::scripted::{Reply, Scripted, Seen, sha256};
 use crate::record::service::{Deadlines, Http, Service};
+use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
 use crate::tls::Trust;
 
@@ -61,19 +62,21 @@ async fn service(creates: Vec<Reply>, puts: Vec<Reply>) -> Scripted {
 async fn upload(server: &Scripted, count: u64) -> Vec<Seen> {
     let deadlines = Deadlines { connect: SLOW, call: SLOW, stall: SLOW, answer: SLOW };
     let http = Http::new(Trust::new(None).unwrap(), deadlines);
-    let backlog = Backlog::new(BacklogOptions {
+    let session = Session::new(StockOptions {
         name: "channel 1".into(),
+        recorder: None,
         max_segments: 10,
         prerecord: Duration::ZERO,
-        shelf: None,
+        spool: None,
         share: None,
-        anchor: Arc::new(Anchor::new(Some(1_900_000_000), Instant::now(), SystemTime::now)),
+        anchor: Anchor::new(Some(1_900_000_000), Instant::now(), SystemTime::now),
+        stats: watch::Sender::default(),
     });
-    (0..count).for_each(|number| backlog.push(segment(number)));
-    backlog.close();
-    let service = Service::new(http, server.url("/cb?signature=geheim"));
-    let rng = StdRng::seed_from_u64(1);
-    timeout(PATIENT, run(&backlog, service, UploadOptions::default(), rng)).await.unwrap();
+    (0..count).for_each(|number| session.push(segment(number)));
+    session.close();
+    let service = Service::new(http, server.url("/cb?signature=geheim").into());
+    let upload = session.upload(service, UploadOptions::default(), 1, std::future::ready(()));
+    timeout(PATIENT, upload).await.unwrap().unwrap();
     server.seen()
 }
 

@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use ivt_base::told::Told;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::SpoolError;
+use super::index::Index;
 use super::store::Store;
+use super::{SpoolError, Stats};
 
 /// Requests and groups that may wait.
 const JOBS: usize = 256;
@@ -24,17 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type Job = Box<dyn FnOnce(&mut Store) + Send>;
 
 /// Does one job after the other. It occupies a thread of the runtime's while there are any.
-pub struct Worker {
+pub struct DiskThread {
     store: Mutex<Store>,
+    index: Arc<Mutex<Index>>,
     queue: Mutex<Queue>,
     jobs: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     /// Whole segments that wait: one, so that a disk that hangs does not collect them.
     segments: Arc<Semaphore>,
-    /// What the disk did not do in time, and has not ended yet. Nothing more is asked of it
-    /// meanwhile: nobody waits twice, and a read that hangs holds one thread.
-    overdue: Mutex<Vec<Weak<()>>>,
-    said_slow: AtomicBool,
+    stats: watch::Sender<Stats>,
     runtime: Handle,
 }
 
@@ -42,6 +41,10 @@ pub struct Worker {
 struct Queue {
     jobs: VecDeque<Job>,
     running: bool,
+    /// What the disk did not do in time, and has not ended yet. Nothing more is asked of it
+    /// meanwhile: nobody waits twice, and a read that hangs holds one thread.
+    overdue: Vec<Weak<()>>,
+    slow: Told,
 }
 
 /// A place in the queue.
@@ -49,23 +52,28 @@ pub struct Place(
     #[expect(dead_code, reason = "held until the job is done")] Vec<OwnedSemaphorePermit>,
 );
 
-impl Worker {
+impl DiskThread {
     /// In the runtime that runs this.
     pub fn new(store: Store) -> Arc<Self> {
+        let index = store.index();
+        let stats = lock(&index).stats();
         Arc::new(Self {
             store: Mutex::new(store),
+            index,
             queue: Mutex::default(),
             jobs: Arc::new(Semaphore::new(JOBS)),
             bytes: Arc::new(Semaphore::new(BYTES)),
             segments: Arc::new(Semaphore::new(1)),
-            overdue: Mutex::default(),
-            said_slow: AtomicBool::new(false),
+            stats: watch::Sender::new(stats),
             runtime: Handle::current(),
         })
     }
 
     /// Does `work` when its turn comes, and returns what it returned. When this is dropped, `work`
     /// may be done or not.
+    ///
+    /// # Errors
+    /// Those of `work`, and a disk that does not answer.
     pub async fn request<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut Store) -> Result<T, SpoolError> + Send + 'static,
@@ -73,7 +81,10 @@ impl Worker {
         self.ask(&self.jobs, work).await
     }
 
-    /// The same for work that holds a whole segment.
+    /// [`Self::request`] for work that holds a whole segment.
+    ///
+    /// # Errors
+    /// Those of `work`, and a disk that does not answer.
     pub async fn request_segment<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut Store) -> Result<T, SpoolError> + Send + 'static,
@@ -82,6 +93,9 @@ impl Worker {
     }
 
     /// Reads beside the jobs: what is complete does not change, and groups need not wait behind it.
+    ///
+    /// # Errors
+    /// A disk that does not answer.
     pub async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
@@ -99,13 +113,28 @@ impl Worker {
 
     /// The disk owes an answer for longer than one waits.
     pub fn stalled(&self) -> bool {
-        let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
-        let any = !overdue.is_empty();
-        overdue.retain(|task| task.strong_count() > 0);
-        if any && overdue.is_empty() {
-            log::info!("the spool's disk answers again");
-        }
-        !overdue.is_empty()
+        let stalled = {
+            let overdue = &mut lock(&self.queue).overdue;
+            let any = !overdue.is_empty();
+            overdue.retain(|task| task.strong_count() > 0);
+            if any && overdue.is_empty() {
+                log::info!("the spool's disk answers again");
+            }
+            !overdue.is_empty()
+        };
+        self.show(stalled);
+        stalled
+    }
+
+    /// How full the spool is, and how well, at this moment.
+    pub fn stats(&self) -> Stats {
+        self.stalled();
+        *self.stats.borrow()
+    }
+
+    /// The same whenever it changes.
+    pub fn watch(&self) -> watch::Receiver<Stats> {
+        self.stats.subscribe()
     }
 
     /// A place for a group of so many bytes, when the disk keeps up. Never waits.
@@ -120,7 +149,7 @@ impl Worker {
         if let Ok((job, payload)) = job.and_then(|job| Ok((job, payload?))) {
             return Some(Place(vec![job, payload]));
         }
-        if !self.said_slow.swap(true, Ordering::Relaxed) {
+        if lock(&self.queue).slow.is_news(()) {
             log::warn!("the spool's disk is too slow: some segments are recorded in memory only");
         }
         None
@@ -128,12 +157,12 @@ impl Worker {
 
     /// Does `work` when its turn comes.
     pub fn send(self: &Arc<Self>, work: impl FnOnce(&mut Store) + Send + 'static) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         queue.jobs.push_back(Box::new(work));
         if !queue.running {
             queue.running = true;
-            let worker = Arc::clone(self);
-            self.runtime.spawn_blocking(move || worker.work());
+            let disk = Arc::clone(self);
+            self.runtime.spawn_blocking(move || disk.work());
         }
     }
 
@@ -168,19 +197,22 @@ impl Worker {
         if let Ok(done) = timeout(PATIENCE, task(alive)).await {
             return done;
         }
-        let mut list = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.is_empty() {
-            log::warn!("{}: recordings go on in memory until it does", SpoolError::Stalled);
+        {
+            let list = &mut lock(&self.queue).overdue;
+            if list.is_empty() {
+                log::warn!("{}: recordings go on in memory until it does", SpoolError::Stalled);
+            }
+            list.push(overdue);
         }
-        list.push(overdue);
+        self.show(true);
         Err(SpoolError::Stalled)
     }
 
     fn work(&self) {
-        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut store = lock(&self.store);
         loop {
             let job = {
-                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut queue = lock(&self.queue);
                 let job = queue.jobs.pop_front();
                 if job.is_none() {
                     store.let_go();
@@ -188,14 +220,25 @@ impl Worker {
                 queue.running = job.is_some();
                 job
             };
-            let Some(job) = job else { return };
+            let Some(job) = job else { break };
             job(&mut store);
+            self.stalled();
         }
+    }
+
+    fn show(&self, stalled: bool) {
+        let stats = lock(&self.index).stats();
+        let now = Stats { healthy: stats.healthy && !stalled, ..stats };
+        self.stats.send_if_modified(|shown| std::mem::replace(shown, now) != now);
     }
 }
 
-impl fmt::Debug for Worker {
+impl fmt::Debug for DiskThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").finish_non_exhaustive()
+        f.debug_struct("DiskThread").finish_non_exhaustive()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,7 +18,7 @@ const OPENING: Duration = crate::deadlines::SPOOL_OPENING;
 
 /// Clones are the same.
 #[derive(Clone)]
-pub struct Means {
+pub struct RecordingContext {
     /// Their memory.
     pub budget: Arc<Budget>,
     /// Their connections.
@@ -32,7 +32,7 @@ pub struct Means {
     opened: watch::Receiver<Option<Spool>>,
 }
 
-impl Means {
+impl RecordingContext {
     /// As configured, with so many bytes of `memory` for segments; who opens the spool shows it in
     /// `opened`.
     pub fn new(

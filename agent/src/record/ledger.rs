@@ -1,0 +1,595 @@
+//! The account of a session's segments: where each one is, and what is due. Pure.
+//!
+//! ```text
+//! recorder: completed, forming ──┐
+//! card:     found, evicted ──────┤             ┌ place: memory, writing, card, both
+//! service:  sent, refused, … ────┼─▶  number ──┤
+//! memory:   allowed, reclaim ────┘     │       └ fate: waiting, sending, sent as NAME, deferred, lost
+//!                                      ▼
+//!                       upload, store, delete, report
+//! ```
+//!
+//! # Rules
+//!
+//! 1. A segment leaves the ledger in one of four ways: the service has confirmed it, the service has
+//!    refused it, it is older than what is kept while the service wants nothing, or it is nowhere any
+//!    more. The second and the fourth are losses, and each is counted once.
+//! 2. A segment is nowhere when memory does not have it and the card neither has nor gets it.
+//! 3. Memory holds what the limits allow, and beyond that only what is being uploaded or stored. The
+//!    oldest segment goes first. It goes without a loss when the card has it or gets it.
+//! 4. A segment that was sent is not offered again. It stays under the service's name of it until it
+//!    is confirmed, with the next address or by a call of its own. Only then is it deleted from the
+//!    card.
+//! 5. Segments in memory are uploaded first, and one from the card between two of them.
+
+mod due;
+mod entry;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::Segment;
+use super::spool::{Holding, SegmentHead, Stored};
+use crate::config::SpoolMode;
+pub use due::{Action, Dropped, Next, RecordingStats, Upload};
+use entry::{Entry, Fate};
+pub use entry::{OnCard, Source};
+
+/// Bytes allowed beyond as many of the largest segment: the beginning of the segment being cut, and
+/// what sizes vary by.
+const SLACK: u64 = 3 << 19;
+
+/// What the service thinks of the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// It has said nothing yet.
+    #[default]
+    Unasked,
+    /// It wants nothing yet: the pre-record state.
+    NotNow,
+    /// It has given an address.
+    Begun,
+}
+
+/// The segments of one session that are neither confirmed nor lost.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    mode: Option<SpoolMode>,
+    /// Complete segments that may be in memory, the one being uploaded among them.
+    max_segments: usize,
+    /// What is kept while the service wants nothing.
+    prerecord: Duration,
+    entries: BTreeMap<u64, Entry>,
+    /// Segments in memory, and their bytes.
+    held: usize,
+    bytes: u64,
+    /// Bytes of the largest segment there was.
+    largest: u64,
+    /// Bytes of the segment that is being cut.
+    forming: u64,
+    /// Number and bytes of the segment that was given to the disk as a whole.
+    storing: Option<(u64, u64)>,
+    /// The disk has taken nothing since the newest segment came: that is when it is asked again.
+    unstorable: bool,
+    /// Others need the memory: no upload begins while the disk takes what it can.
+    reclaiming: bool,
+    phase: Phase,
+    /// The service has said "not now", and there is nothing new to ask it about.
+    declined: bool,
+    /// When it was told that no more segments will come.
+    closed: Option<Instant>,
+    /// The card offers nothing until then.
+    card_rests: Option<Instant>,
+    /// Where the segment came from that had its turn last.
+    last: Option<Source>,
+    /// The segment that was sent last, and where it came from.
+    previous: Option<(u64, Source)>,
+    /// Segments to be deleted from the card, and those of them whose writing had not ended.
+    deletions: Vec<u64>,
+    unwritten: BTreeSet<u64>,
+    uploaded: u64,
+    dropped: Dropped,
+    /// What the service was told of `dropped`. `None`: it does not want to know.
+    reported: Option<Dropped>,
+}
+
+/// How many segments, the one being cut among them, a session must have memory for: one is
+/// uploaded, and another may be on its way to the spool.
+pub fn least_segments(mode: Option<SpoolMode>) -> u32 {
+    match mode {
+        Some(SpoolMode::Overflow) => 3,
+        Some(SpoolMode::Always) | None => 2,
+    }
+}
+
+impl Ledger {
+    /// An empty ledger. `max_segments` counts the complete segments in memory, [`least_segments`] at
+    /// least; `prerecord` is what is kept while the service wants nothing.
+    pub fn new(mode: Option<SpoolMode>, max_segments: usize, prerecord: Duration) -> Self {
+        let max_segments = max_segments.max(least_segments(mode) as usize);
+        let reported = Some(Dropped::default());
+        Self { mode, max_segments, prerecord, reported, ..Self::default() }
+    }
+
+    // The recorder says:
+
+    /// So many bytes of the next segment are in memory.
+    pub fn forming(&mut self, bytes: u64) {
+        self.forming = bytes;
+        self.largest = self.largest.max(bytes);
+    }
+
+    /// The segment that was being cut is complete, and the card has this of it.
+    pub fn completed(&mut self, segment: Segment, card: OnCard) {
+        let Segment { number, start, duration, discontinuity, bytes, chunks } = segment;
+        self.forming = 0;
+        self.largest = self.largest.max(bytes);
+        self.bytes += bytes;
+        self.held += 1;
+        self.declined = false;
+        self.unstorable &= self.storing.is_some();
+        let (chunks, fate) = (Some(chunks), Fate::Waiting);
+        let entry = Entry { start, duration, discontinuity, bytes, chunks, card, fate };
+        self.entries.insert(number, entry);
+    }
+
+    /// No more segments will come.
+    pub fn close(&mut self, now: Instant) {
+        self.forming = 0;
+        self.closed.get_or_insert(now);
+    }
+
+    // The card says:
+
+    /// A segment was there before this session began.
+    pub fn inherit(&mut self, whole: &Stored) {
+        self.entries.entry(whole.head.number).or_insert_with(|| Entry::stored(whole));
+    }
+
+    /// A segment is being written, other than by [`Action::Store`].
+    pub fn writing(&mut self, number: u64) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.card = OnCard::Writing;
+        }
+    }
+
+    /// The write of a segment has ended, and this is there of it.
+    pub fn found(&mut self, number: u64, holding: Holding) {
+        let stored = self.storing.take_if(|(storing, _)| *storing == number).is_some();
+        self.unstorable |= stored && !matches!(holding, Holding::Whole(_));
+        let Some(entry) = self.entries.get_mut(&number) else {
+            match holding {
+                _ if self.unwritten.remove(&number) => self.deletions.push(number),
+                // Of an earlier run, whose last write took long.
+                Holding::Whole(whole) => self.inherit(&whole),
+                Holding::Nothing | Holding::Part => {}
+            }
+            return;
+        };
+        entry.card = match holding {
+            Holding::Nothing => OnCard::Nothing,
+            Holding::Part => OnCard::Part,
+            Holding::Whole(_) => OnCard::Whole,
+        };
+        if let (Holding::Whole(whole), None) = (holding, &entry.chunks) {
+            // It may have been cut to what can be read.
+            (entry.duration, entry.bytes) = (whole.duration, whole.bytes);
+        }
+        let may_go = self.phase != Phase::NotNow && entry.fate != Fate::Sending;
+        if stored && entry.card == OnCard::Whole && may_go {
+            self.free(number);
+        }
+        self.check(number);
+    }
+
+    /// The disk does not take the segment that it was given, or not in time.
+    pub fn stalled(&mut self) {
+        self.unstorable = true;
+    }
+
+    /// A segment was deleted to make room.
+    pub fn evicted(&mut self, number: u64) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.card = OnCard::Nothing;
+        }
+        self.check(number);
+    }
+
+    /// A segment cannot be read: nothing is offered from the card until then.
+    pub fn card_rests(&mut self, until: Instant) {
+        self.last = Some(Source::Card);
+        self.card_rests = Some(until);
+    }
+
+    // The service says:
+
+    /// An upload begins, if the segment is still where it was when its turn came. It stays until
+    /// that has ended.
+    pub fn sending(&mut self, upload: &Upload) -> bool {
+        let available = upload.source == Source::Card || !self.reclaiming;
+        let entry = self.entries.get_mut(&upload.number).filter(|entry| {
+            available && entry.fate == Fate::Waiting && entry.source() == Some(upload.source)
+        });
+        entry.map(|entry| entry.fate = Fate::Sending).is_some()
+    }
+
+    /// It has given an address, and with the question has heard of the segment that was sent before.
+    pub fn created(&mut self) {
+        self.phase = Phase::Begun;
+        self.confirmed();
+    }
+
+    /// A segment is uploaded under this name.
+    pub fn sent(&mut self, upload: &Upload, name: String) {
+        self.uploaded += 1;
+        self.last = Some(upload.source);
+        self.previous = Some((upload.number, upload.source));
+        self.free(upload.number);
+        if let Some(entry) = self.entries.get_mut(&upload.number) {
+            entry.fate = Fate::Sent(name);
+        }
+    }
+
+    /// A segment was uploaded under this name before a crash, and is on the card no more.
+    pub fn adopt(&mut self, number: u64, name: String) {
+        let head = SegmentHead { number, start_micros: 0, discontinuity: false };
+        let gone = Entry::stored(&Stored { head, duration: Duration::ZERO, bytes: 0 });
+        let entry = Entry { card: OnCard::Nothing, fate: Fate::Sent(name), ..gone };
+        self.entries.entry(number).or_insert(entry);
+    }
+
+    /// It has heard of the segment that was sent.
+    pub fn confirmed(&mut self) {
+        let sent = self.entries.iter().find(|(_, entry)| matches!(entry.fate, Fate::Sent(_)));
+        if let Some((&number, _)) = sent {
+            self.remove(number);
+        }
+    }
+
+    /// An upload has ended without success; the segment waits again, where it still is.
+    pub fn failed(&mut self, number: u64) {
+        if let Some(entry) = self.entries.get_mut(&number).filter(|e| e.fate == Fate::Sending) {
+            entry.fate = Fate::Waiting;
+        }
+        self.check(number);
+    }
+
+    /// It wants no segment at the moment. It is asked again when the next one is complete.
+    pub fn not_now(&mut self, number: u64) {
+        self.declined = true;
+        if self.phase == Phase::Unasked {
+            self.phase = Phase::NotNow;
+        }
+        self.failed(number);
+    }
+
+    /// It refuses a segment, which is lost for that. Where it may be that everything is refused,
+    /// what is `kept` on the card is only deferred.
+    pub fn refused(&mut self, upload: &Upload, kept: bool) {
+        self.last = Some(upload.source);
+        match self.entries.get_mut(&upload.number) {
+            Some(entry) if kept && entry.will_be_stored() => {
+                entry.fate = Fate::Deferred;
+                self.free(upload.number);
+            }
+            Some(entry) => {
+                let duration = entry.duration;
+                self.lose(duration);
+                self.remove(upload.number);
+            }
+            // It went, and was counted, while the service was asked.
+            None => {}
+        }
+    }
+
+    /// What was deferred has its turn again, or `lost`: it is refused for good.
+    pub fn end_deferral(&mut self, lost: bool) {
+        let deferred = self.entries.iter().filter(|(_, entry)| entry.fate == Fate::Deferred);
+        for number in deferred.map(|(number, _)| *number).collect::<Vec<_>>() {
+            let Some(entry) = self.entries.get_mut(&number) else { continue };
+            entry.fate = Fate::Waiting;
+            if lost {
+                let duration = entry.duration;
+                self.lose(duration);
+                self.remove(number);
+            }
+        }
+    }
+
+    /// It was told of so many lost segments.
+    pub fn reported(&mut self, told: Dropped) {
+        if let Some(reported) = &mut self.reported {
+            reported.number += told.number;
+            reported.time += told.time;
+        }
+    }
+
+    /// It does not want to know what is lost.
+    pub fn keep_losses(&mut self) {
+        self.reported = None;
+    }
+
+    // Memory says:
+
+    /// Others need some of it: what is too much waits for the disk as long as one is `patient`, or
+    /// until all is done. A disk that took nothing is asked once more.
+    pub fn reclaim(&mut self, patient: bool) {
+        self.reclaiming = patient;
+        self.unstorable &= !patient || self.storing.is_some();
+    }
+
+    /// Keeps no more than `allowed` bytes in memory, unless it is patient. Returns what is to be done
+    /// on the card, for this and for all that was said before.
+    pub fn settle(&mut self, allowed: u64) -> Vec<Action> {
+        let allowed = allowed.saturating_sub(self.in_flight_bytes());
+        while let Some(number) = self.needless() {
+            self.let_go(number);
+        }
+        let spills = self.mode == Some(SpoolMode::Overflow);
+        let disk_takes = spills && self.phase != Phase::NotNow && !self.unstorable;
+        while self.is_over(0, allowed) {
+            // Two that come at once: the second waits for the disk to have taken the first.
+            if disk_takes && (self.reclaiming || self.bytes() <= allowed) {
+                break;
+            }
+            let Some(number) = self.idle() else { break };
+            self.let_go(number);
+        }
+        let mut actions: Vec<_> = self.deletions.drain(..).map(Action::Delete).collect();
+        while disk_takes && self.storing.is_none() && self.is_over(1, allowed) {
+            let Some(number) = self.idle() else { break };
+            match self.on_card(number) {
+                OnCard::Whole => self.free(number),
+                OnCard::Writing => break,
+                OnCard::Nothing | OnCard::Part => actions.extend(self.spill(number)),
+            }
+        }
+        self.reclaiming &= self.is_over(0, allowed);
+        actions
+    }
+
+    /// Nobody uploads what is in memory: what the card neither has nor gets is lost, if it was ever
+    /// wanted.
+    pub fn give_up(&mut self) {
+        let held: Vec<u64> = self.in_memory().map(|(number, _)| number).collect();
+        for entry in self.entries.values_mut().filter(|entry| entry.fate == Fate::Sending) {
+            entry.fate = Fate::Waiting;
+        }
+        held.into_iter().for_each(|number| self.let_go(number));
+    }
+
+    // What is due, and how things stand:
+
+    /// What an uploader has to do at this time.
+    pub fn next_upload(&self, now: Instant) -> Next {
+        let closed = self.closed.is_some();
+        let on_card = |entry: &Entry| entry.chunks.is_none() && entry.card == OnCard::Whole;
+        let stored =
+            self.entries.iter().find(|(_, entry)| on_card(entry) && entry.fate == Fate::Waiting);
+        // What an earlier run stored was wanted once.
+        let insist = closed && (self.phase == Phase::Begun || stored.is_some());
+        if closed && stored.is_none() && self.held == 0 {
+            return Next::Over;
+        }
+        if self.declined && !insist {
+            return if closed { Next::Over } else { Next::Wait(None) };
+        }
+        let rests = self.card_rests.filter(|until| now < *until);
+        let stored = stored.filter(|_| rests.is_none());
+        let live = self.in_memory().find(|(number, entry)| {
+            !self.reclaiming && entry.fate == Fate::Waiting && !self.is_storing(*number)
+        });
+        let turn = live.is_none() || self.last == Some(Source::Memory);
+        match (stored.filter(|_| turn), live) {
+            (Some((number, entry)), _) => Next::Upload(self.upload(*number, entry, Source::Card)),
+            (None, Some((number, entry))) => {
+                let alone = self.held == 1 && stored.is_none();
+                Next::Upload(Upload { alone, ..self.upload(number, entry, Source::Memory) })
+            }
+            (None, None) => Next::Wait(rests),
+        }
+    }
+
+    /// The upload of a segment that is whole on the card, whosever turn it is.
+    pub fn upload_from_card(&self, number: u64) -> Option<Upload> {
+        let entry = self.entries.get(&number).filter(|entry| entry.card == OnCard::Whole)?;
+        Some(self.upload(number, entry, Source::Card))
+    }
+
+    /// The bytes of a segment that is in memory.
+    pub fn chunks(&self, number: u64) -> Option<Arc<[Bytes]>> {
+        self.entries.get(&number)?.chunks.clone()
+    }
+
+    /// What the card has of a segment.
+    pub fn on_card(&self, number: u64) -> OnCard {
+        self.entries.get(&number).map_or(OnCard::Nothing, |entry| entry.card)
+    }
+
+    /// The segments in memory that are wanted, and that the card neither has nor gets.
+    pub fn unstored(&self) -> Vec<Segment> {
+        let wanted = self.phase != Phase::NotNow;
+        let missing = self.in_memory().filter(|(_, entry)| wanted && !entry.will_be_stored());
+        missing.filter_map(|(number, entry)| entry.segment(number)).collect()
+    }
+
+    /// The service's name of the segment that waits for its confirmation.
+    pub fn unconfirmed(&self) -> Option<&str> {
+        self.entries.values().find_map(|entry| match &entry.fate {
+            Fate::Sent(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Segments that wait, the one being uploaded among them.
+    pub fn waiting(&self) -> usize {
+        let waits = |entry: &&Entry| matches!(entry.fate, Fate::Waiting | Fate::Sending);
+        self.entries.values().filter(waits).count()
+    }
+
+    /// Bytes in memory, the segment being cut among them.
+    pub fn bytes(&self) -> u64 {
+        self.bytes + self.forming
+    }
+
+    /// Bytes in memory that cannot go now: they are on their way to the service or to the disk.
+    pub fn firm_bytes(&self) -> u64 {
+        self.in_memory().filter(|(n, entry)| self.stays(*n, entry)).map(|(_, e)| e.bytes).sum()
+    }
+
+    /// Bytes that are nowhere but on their way to the disk.
+    pub fn in_flight_bytes(&self) -> u64 {
+        let held = |number| self.entries.get(&number).is_some_and(|entry| entry.chunks.is_some());
+        self.storing.filter(|(number, _)| !held(*number)).map_or(0, |(_, bytes)| bytes)
+    }
+
+    /// Since when no more segments can come.
+    pub fn closed(&self) -> Option<Instant> {
+        self.closed
+    }
+
+    /// The service has given an address.
+    pub fn has_begun(&self) -> bool {
+        self.phase == Phase::Begun
+    }
+
+    /// How the session is doing, but for its errors.
+    pub fn stats(&self) -> RecordingStats {
+        RecordingStats {
+            waiting: self.waiting(),
+            bytes: self.bytes(),
+            uploaded: self.uploaded,
+            dropped: self.dropped,
+            not_now: self.phase == Phase::NotNow,
+            last_error: None,
+        }
+    }
+
+    /// Segments lost.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// What the service was not told of, and wants to know.
+    pub fn unreported(&self) -> Dropped {
+        self.reported.map_or(Dropped::default(), |reported| self.dropped.since(reported))
+    }
+
+    // How it is kept:
+
+    /// Takes a segment out of memory to make room there.
+    fn let_go(&mut self, number: u64) {
+        if self.phase == Phase::NotNow {
+            self.remove(number);
+        } else {
+            self.free(number);
+            self.check(number);
+        }
+    }
+
+    /// A segment that is nowhere any more is lost.
+    fn check(&mut self, number: u64) {
+        let nowhere = |entry: &&Entry| entry.chunks.is_none() && !entry.will_be_stored();
+        let Some(entry) = self.entries.get(&number).filter(nowhere) else { return };
+        if matches!(entry.fate, Fate::Waiting | Fate::Deferred) {
+            let duration = entry.duration;
+            self.lose(duration);
+            self.entries.remove(&number);
+        }
+    }
+
+    /// Counts a segment of this duration as lost.
+    pub fn lose(&mut self, duration: Duration) {
+        self.dropped.number += 1;
+        self.dropped.time += duration;
+    }
+
+    /// Takes a segment out of memory, and has it deleted from the card.
+    fn remove(&mut self, number: u64) {
+        self.free(number);
+        if let Some(entry) = self.entries.remove(&number)
+            && entry.card != OnCard::Nothing
+        {
+            self.deletions.push(number);
+            if entry.card == OnCard::Writing {
+                self.unwritten.insert(number);
+            }
+        }
+    }
+
+    fn free(&mut self, number: u64) {
+        if let Some(entry) = self.entries.get_mut(&number)
+            && entry.chunks.take().is_some()
+        {
+            self.bytes -= entry.bytes;
+            self.held -= 1;
+        }
+    }
+
+    fn spill(&mut self, number: u64) -> Option<Action> {
+        let entry = self.entries.get_mut(&number)?;
+        entry.card = OnCard::Writing;
+        self.storing = Some((number, entry.bytes));
+        entry.segment(number).map(Action::Store)
+    }
+
+    /// The oldest segment, when it is not part of what is kept while the service wants nothing.
+    fn needless(&self) -> Option<u64> {
+        if self.phase != Phase::NotNow || self.held < 2 {
+            return None;
+        }
+        let (oldest, entry) = self.in_memory().next()?;
+        let rest: Duration = self.in_memory().skip(1).map(|(_, entry)| entry.duration).sum();
+        (!self.stays(oldest, entry) && rest >= self.prerecord).then_some(oldest)
+    }
+
+    /// There would not be room for `more` segments.
+    fn is_over(&self, more: usize, allowed: u64) -> bool {
+        let segments = self.max_segments.saturating_sub(more);
+        let most = self.largest.saturating_mul(segments as u64).saturating_add(SLACK);
+        let allowed = allowed.saturating_sub(self.largest.saturating_mul(more as u64));
+        self.held > segments || self.bytes() > most.min(allowed)
+    }
+
+    /// The oldest segment in memory that may go.
+    fn idle(&self) -> Option<u64> {
+        let mut idle = self.in_memory().filter(|(number, entry)| !self.stays(*number, entry));
+        idle.next().map(|(number, _)| number)
+    }
+
+    fn stays(&self, number: u64, entry: &Entry) -> bool {
+        entry.fate == Fate::Sending || self.is_storing(number)
+    }
+
+    /// The disk is expected to take the segment soon.
+    fn is_storing(&self, number: u64) -> bool {
+        self.storing.is_some_and(|(storing, _)| storing == number) && !self.unstorable
+    }
+
+    fn in_memory(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        let held = self.entries.iter().filter(|(_, entry)| entry.chunks.is_some());
+        held.map(|(number, entry)| (*number, entry))
+    }
+
+    fn upload(&self, number: u64, entry: &Entry, source: Source) -> Upload {
+        let follows = self.previous.is_some_and(|(n, from)| (n + 1, from) == (number, source));
+        Upload {
+            number,
+            start: entry.start,
+            duration: entry.duration,
+            // What the service had from an earlier run of ours is not continued.
+            discontinuity: entry.discontinuity || !follows,
+            bytes: entry.bytes,
+            source,
+            alone: false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

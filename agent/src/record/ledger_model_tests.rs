@@ -1,0 +1,364 @@
+//! The ledger against a naive model: whatever happens, nothing is lost within the bounds, nothing is
+//! uploaded twice, and the counts are exact.
+
+use std::collections::BTreeSet;
+
+use proptest::collection::vec;
+use proptest::option;
+
+use super::*;
+
+/// What happens to a session, in an order that only chance knows.
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    /// A segment of so many bytes and seconds is complete.
+    Complete(u64, u64),
+    Forming(u64),
+    /// The oldest write ends well, or not, or leaves a part.
+    Written(Outcome),
+    /// The disk says nothing in time.
+    Stalled,
+    /// The nth segment of the card goes to make room.
+    Evicted(usize),
+    /// Whoever's turn it is is uploaded.
+    Upload,
+    Created,
+    Sent,
+    Failed,
+    NotNow,
+    /// The segment is refused, for good or perhaps with all others.
+    Refused(bool),
+    EndDeferral(bool),
+    Confirmed,
+    Reclaim(bool),
+    Reported,
+    Close,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Whole,
+    Part,
+    Nothing,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let outcome = prop_oneof![
+        4 => Just(Outcome::Whole),
+        1 => Just(Outcome::Part),
+        1 => Just(Outcome::Nothing),
+    ];
+    prop_oneof![
+        8 => (1..4 * MIB, 1..20u64).prop_map(|(bytes, time)| Happens::Complete(bytes, time)),
+        3 => (0..4 * MIB).prop_map(Happens::Forming),
+        6 => outcome.prop_map(Happens::Written),
+        1 => Just(Happens::Stalled),
+        1 => (0..6usize).prop_map(Happens::Evicted),
+        8 => Just(Happens::Upload),
+        6 => Just(Happens::Created),
+        6 => Just(Happens::Sent),
+        2 => Just(Happens::Failed),
+        1 => Just(Happens::NotNow),
+        1 => any::<bool>().prop_map(Happens::Refused),
+        1 => any::<bool>().prop_map(Happens::EndDeferral),
+        1 => Just(Happens::Confirmed),
+        1 => any::<bool>().prop_map(Happens::Reclaim),
+        1 => Just(Happens::Reported),
+        1 => Just(Happens::Close),
+    ]
+}
+
+/// The same session, as sets of numbers.
+#[derive(Default)]
+struct Model {
+    mode: Option<SpoolMode>,
+    capacity: usize,
+    /// Bytes and duration of all that was ever completed or inherited.
+    all: Vec<(u64, Duration)>,
+    memory: BTreeSet<u64>,
+    writing: BTreeSet<u64>,
+    /// The one that was given to the disk as a whole.
+    given: Option<u64>,
+    card: BTreeSet<u64>,
+    sending: Option<Upload>,
+    sent: Option<u64>,
+    deferred: BTreeSet<u64>,
+    sent_ever: BTreeSet<u64>,
+    confirmed: BTreeSet<u64>,
+    lost: BTreeSet<u64>,
+    /// Not kept while the service wanted nothing.
+    released: BTreeSet<u64>,
+    reported: u64,
+    forming: u64,
+    largest: u64,
+    begun: bool,
+    unwanted: bool,
+    reclaiming: bool,
+    closed: bool,
+}
+
+impl Model {
+    /// Numbers that are still to be uploaded or confirmed.
+    fn alive(&self) -> Vec<u64> {
+        let over = |n: &u64| {
+            self.confirmed.contains(n) || self.lost.contains(n) || self.released.contains(n)
+        };
+        (0..self.all.len() as u64).filter(|n| !over(n)).collect()
+    }
+
+    fn apply(&mut self, ledger: &mut Ledger, happens: Happens) {
+        match happens {
+            Happens::Complete(bytes, seconds) if !self.closed => {
+                let (number, time) = (self.all.len() as u64, Duration::from_secs(seconds));
+                let card = match self.mode {
+                    Some(SpoolMode::Always) => OnCard::Writing,
+                    _ => OnCard::Nothing,
+                };
+                self.writing.extend((card == OnCard::Writing).then_some(number));
+                ledger.completed(segment(number, bytes, time), card);
+                self.all.push((bytes, time));
+                self.memory.insert(number);
+                (self.forming, self.largest) = (0, self.largest.max(bytes));
+            }
+            Happens::Forming(bytes) if !self.closed => {
+                ledger.forming(bytes);
+                (self.forming, self.largest) = (bytes, self.largest.max(bytes));
+            }
+            Happens::Written(outcome) => {
+                let Some(number) = self.writing.pop_first() else { return };
+                let (bytes, time) = self.all[number as usize];
+                if self.given == Some(number) {
+                    self.given = None;
+                }
+                ledger.found(
+                    number,
+                    match outcome {
+                        Outcome::Whole => Holding::Whole(whole(number, bytes, time)),
+                        Outcome::Part => Holding::Part,
+                        Outcome::Nothing => Holding::Nothing,
+                    },
+                );
+                if matches!(outcome, Outcome::Whole) {
+                    self.card.insert(number);
+                }
+            }
+            Happens::Stalled if self.given.is_some() => ledger.stalled(),
+            Happens::Evicted(nth) => {
+                // What is pending is not deleted to make room.
+                let sending = self.sending.as_ref().map(|upload| upload.number);
+                let mut may_go =
+                    self.card.iter().filter(|n| Some(**n) != self.sent && Some(**n) != sending);
+                let Some(number) = may_go.nth(nth).copied() else { return };
+                self.card.remove(&number);
+                ledger.evicted(number);
+            }
+            Happens::Upload if self.sending.is_none() => self.upload(ledger),
+            Happens::Created if self.sending.is_some() => {
+                ledger.created();
+                self.confirmed.extend(self.sent.take());
+                (self.begun, self.unwanted) = (true, false);
+            }
+            Happens::Sent if self.begun && self.sent.is_none() => {
+                let Some(upload) = self.sending.take() else { return };
+                ledger.sent(&upload, upload.number.to_string());
+                self.sent = Some(upload.number);
+                assert!(self.sent_ever.insert(upload.number), "{} is doubled", upload.number);
+                self.memory.remove(&upload.number);
+            }
+            Happens::Failed => {
+                let Some(upload) = self.sending.take() else { return };
+                ledger.failed(upload.number);
+            }
+            Happens::NotNow => {
+                let Some(upload) = self.sending.take() else { return };
+                ledger.not_now(upload.number);
+                self.unwanted |= !self.begun;
+            }
+            Happens::Refused(kept) => {
+                let Some(upload) = self.sending.take() else { return };
+                let number = upload.number;
+                ledger.failed(number);
+                ledger.refused(&upload, kept);
+                self.memory.remove(&number);
+                if kept && (self.card.contains(&number) || self.writing.contains(&number)) {
+                    self.deferred.insert(number);
+                } else {
+                    self.lost.insert(number);
+                }
+            }
+            Happens::EndDeferral(lost) => {
+                ledger.end_deferral(lost);
+                let deferred = std::mem::take(&mut self.deferred);
+                self.lost.extend(deferred.into_iter().filter(|_| lost));
+            }
+            Happens::Confirmed => {
+                ledger.confirmed();
+                self.confirmed.extend(self.sent.take());
+            }
+            Happens::Reclaim(patient) => {
+                ledger.reclaim(patient);
+                self.reclaiming = patient;
+            }
+            Happens::Reported => {
+                let unreported = ledger.unreported();
+                self.reported += unreported.number;
+                ledger.reported(unreported);
+            }
+            Happens::Close => {
+                ledger.close(Instant::now());
+                (self.closed, self.forming) = (true, 0);
+            }
+            _ => {}
+        }
+    }
+
+    fn upload(&mut self, ledger: &mut Ledger) {
+        let upload = match ledger.next_upload(Instant::now()) {
+            Next::Upload(upload) => upload,
+            Next::Wait(_) => return,
+            Next::Over => {
+                assert!(self.closed);
+                let waits = |n: &u64| self.memory.contains(n) || self.card.contains(n);
+                let held = |n: &u64| Some(*n) == self.sent || self.deferred.contains(n);
+                let waiting = self.alive().into_iter().any(|n| waits(&n) && !held(&n));
+                assert!(!waiting || self.unwanted, "something still waits");
+                return;
+            }
+        };
+        let number = upload.number;
+        assert!(self.alive().contains(&number) && Some(number) != self.sent, "{number}");
+        assert!(!self.sent_ever.contains(&number), "{number} is offered twice");
+        assert!(!self.deferred.contains(&number));
+        let place = if self.memory.contains(&number) { Source::Memory } else { Source::Card };
+        assert!(place == Source::Memory || self.card.contains(&number));
+        assert_eq!((upload.source, upload.bytes), (place, self.all[number as usize].0));
+        assert!(ledger.sending(&upload));
+        self.sending = Some(upload);
+    }
+
+    /// Bytes that would be too many in memory, or segments.
+    fn is_over(&self, numbers: &BTreeSet<u64>, allowed: u64) -> bool {
+        let bytes = self.bytes(numbers) + self.forming;
+        let most = (self.largest * self.capacity as u64 + SLACK).min(allowed);
+        numbers.len() > self.capacity || bytes > most
+    }
+
+    fn bytes(&self, numbers: &BTreeSet<u64>) -> u64 {
+        numbers.iter().map(|n| self.all[*n as usize].0).sum()
+    }
+
+    /// What the ledger lets go, and what it wants of the card, is as it may be.
+    fn settle(&mut self, ledger: &mut Ledger, allowed: u64) {
+        // The disk is given no more than is left beside what it has in its hands.
+        let in_flight = self.given.filter(|n| !self.memory.contains(n));
+        let allowed = allowed - in_flight.map_or(0, |n| self.all[n as usize].0).min(allowed);
+        for action in ledger.settle(allowed + ledger.in_flight_bytes()) {
+            match action {
+                Action::Store(segment) => {
+                    assert_eq!((self.mode, self.given), (OVERFLOW, None));
+                    assert!(self.memory.contains(&segment.number));
+                    assert!(!self.card.contains(&segment.number));
+                    self.given = Some(segment.number);
+                    assert!(self.writing.insert(segment.number));
+                }
+                Action::Delete(number) => {
+                    self.card.remove(&number);
+                    let wanted = self.alive().contains(&number);
+                    assert!(!wanted || self.unwanted, "{number} is deleted, and nobody has it");
+                    self.released.extend(wanted.then_some(number));
+                }
+            }
+        }
+        let kept: BTreeSet<u64> = ledger.in_memory().map(|(number, _)| number).collect();
+        assert!(kept.is_subset(&self.memory), "from nowhere: {kept:?}");
+        let gone: Vec<u64> = self.memory.difference(&kept).copied().collect();
+        let sending = self.sending.as_ref().map(|upload| upload.number);
+        assert!(gone.iter().all(|n| Some(*n) != sending), "it is being sent");
+        for number in &gone {
+            let saved = self.card.contains(number) || self.writing.contains(number);
+            if self.unwanted {
+                self.released.insert(*number);
+            } else if !saved {
+                // It would not have fitted beside what is left, and what went after it.
+                let newer = gone.iter().filter(|newer| *newer >= number);
+                let with: BTreeSet<u64> = kept.iter().chain(newer).copied().collect();
+                assert!(self.is_over(&with, allowed), "{number} is lost within the bounds");
+                let older = kept.iter().filter(|n| **n < *number && Some(**n) != sending);
+                let older: Vec<_> = older.filter(|n| Some(**n) != self.given).collect();
+                assert!(older.is_empty(), "{number} went before {older:?}");
+            }
+        }
+        self.memory = kept;
+        // What is nowhere is lost; this is all that the ledger may count beside refusals.
+        for number in self.alive() {
+            let somewhere = self.memory.contains(&number)
+                || self.card.contains(&number)
+                || self.writing.contains(&number);
+            let busy = Some(number) == sending || Some(number) == self.sent;
+            if !somewhere && !busy {
+                self.deferred.remove(&number);
+                self.lost.insert(number);
+            }
+        }
+        let firm = |n: &u64| Some(*n) == sending || Some(*n) == self.given;
+        let stuck = self.memory.iter().all(firm);
+        let waits = self.mode == OVERFLOW && !self.unwanted;
+        let over = self.is_over(&self.memory, allowed);
+        let bytes = self.bytes(&self.memory) + self.forming;
+        assert!(!over || stuck || waits && (self.reclaiming || bytes <= allowed), "too much");
+    }
+
+    /// All counts are exact.
+    fn compare(&self, ledger: &Ledger) {
+        let time = self.lost.iter().map(|n| self.all[*n as usize].1).sum();
+        let lost = Dropped { number: self.lost.len() as u64, time };
+        assert_eq!(ledger.unreported().number, lost.number - self.reported);
+        let held = |n: &u64| Some(*n) == self.sent || self.deferred.contains(n);
+        let waiting = self.alive().into_iter().filter(|n| !held(n)).count();
+        let stats = RecordingStats {
+            waiting,
+            bytes: self.bytes(&self.memory) + self.forming,
+            uploaded: self.sent_ever.len() as u64,
+            dropped: lost,
+            not_now: self.unwanted,
+            last_error: None,
+        };
+        assert_eq!(ledger.stats(), stats, "{:?}", self.lost);
+        let name = self.sent.map(|number| number.to_string());
+        assert_eq!(ledger.unconfirmed(), name.as_deref());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_within_the_bounds_nothing_is_doubled_and_counts_are_exact(
+        events in vec((happens(), option::weighted(0.1, 2 * MIB..40 * MIB)), 1..200),
+        mode in prop_oneof![
+            Just(None),
+            Just(Some(SpoolMode::Overflow)),
+            Just(Some(SpoolMode::Always)),
+        ],
+        capacity in 3..6usize,
+        prerecord in 0..60u64,
+        inherited in 0..4u64,
+    ) {
+        let prerecord = Duration::from_secs(prerecord);
+        let mut ledger = ledger(mode, capacity, prerecord);
+        let mut model = Model { mode, capacity, ..Model::default() };
+        for number in 0..inherited * u64::from(mode.is_some()) {
+            ledger.inherit(&whole(number, MIB, SECOND));
+            model.all.push((MIB, SECOND));
+            model.card.insert(number);
+        }
+        let mut allowed = u64::MAX;
+        for (event, share) in events {
+            // A share shrinks when others need memory.
+            allowed = share.unwrap_or(allowed);
+            model.apply(&mut ledger, event);
+            model.settle(&mut ledger, allowed);
+            model.compare(&ledger);
+        }
+    }
+}

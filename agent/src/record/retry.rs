@@ -1,0 +1,188 @@
+//! What to do about an upload that fails: when it is tried again, and when it is given up. Pure.
+
+use std::mem;
+use std::time::Duration;
+
+use rand::{Rng, RngExt as _};
+use tokio::time::Instant;
+
+use super::service::ServiceError;
+use crate::backoff::{self, Backoff};
+
+/// After so many segments refused one after the other, it is the service and not the segments.
+const REFUSALS: u32 = 3;
+/// Delays are never shorter than this, however short the segments.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The question for an address.
+    Create,
+    /// The upload itself.
+    Put,
+}
+
+/// What to do about a segment that could not be uploaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Ask for an address again, at once.
+    Afresh,
+    /// Ask for an address again, after a delay.
+    Later,
+    /// Take the segment for refused.
+    Refused,
+}
+
+/// The failures of one session's uploads.
+#[derive(Debug)]
+pub struct Retry {
+    /// The segment that is tried, and how often it was refused an address and by the store.
+    number: Option<u64>,
+    creates: u32,
+    puts: u32,
+    /// Segments refused one after the other.
+    refusals: u32,
+    /// The service took the last segment it was asked about.
+    proven: bool,
+    /// Since when nothing succeeds.
+    failing: Option<Instant>,
+    /// Since when the card does not give a segment.
+    unreadable: Option<Instant>,
+    /// Delays while something fails, and while the service refuses everything.
+    failures: Backoff,
+    refused: Backoff,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            number: None,
+            creates: 0,
+            puts: 0,
+            refusals: 0,
+            proven: false,
+            failing: None,
+            unreadable: None,
+            failures: Backoff::new(&backoff::UPLOAD),
+            refused: Backoff::new(&backoff::CLOUD),
+        }
+    }
+}
+
+impl Retry {
+    /// Whether this is another segment than the last time; the counts are then its own.
+    pub fn is_new(&mut self, number: u64) -> bool {
+        let new = self.number != Some(number);
+        if new {
+            (self.number, self.creates, self.puts) = (Some(number), 0, 0);
+        }
+        new
+    }
+
+    /// A peer that is not there, or has no time, is asked for ever; one that does not want the
+    /// segment once more.
+    pub fn judge(&mut self, step: Step, error: &ServiceError) -> Verdict {
+        if error.is_passing() {
+            return Verdict::Later;
+        }
+        let (refusals, again) = match step {
+            Step::Create => (&mut self.creates, Verdict::Later),
+            Step::Put => (&mut self.puts, Verdict::Afresh),
+        };
+        *refusals += 1;
+        if *refusals > 1 { Verdict::Refused } else { again }
+    }
+
+    /// Something failed at this time. Returns since when, and whether it is news.
+    pub fn failed(&mut self, now: Instant) -> (Instant, bool) {
+        let news = self.failing.is_none();
+        (*self.failing.get_or_insert(now), news)
+    }
+
+    /// Something succeeded. Returns whether it is news.
+    pub fn works(&mut self) -> bool {
+        self.failures = Backoff::new(&backoff::UPLOAD);
+        self.failing.take().is_some()
+    }
+
+    /// The card does not give a segment. Returns since when, and whether it is news.
+    pub fn unreadable(&mut self, now: Instant) -> (Instant, bool) {
+        let news = self.unreadable.is_none();
+        (*self.unreadable.get_or_insert(now), news)
+    }
+
+    /// The card has given a segment. Returns whether it is news.
+    pub fn readable(&mut self) -> bool {
+        self.unreadable.take().is_some()
+    }
+
+    /// The service has taken a segment: those it refused before that, it does not want.
+    pub fn accepted(&mut self) {
+        (self.proven, self.refusals) = (true, 0);
+        self.refused = Backoff::new(&backoff::CLOUD);
+    }
+
+    /// Whether a refusal is the segment's fault: the service has just taken another.
+    pub fn take_proof(&mut self) -> bool {
+        mem::take(&mut self.proven)
+    }
+
+    /// A segment is refused. Returns how long the service is left alone when it refuses everything.
+    pub fn refused(&mut self, rng: &mut impl Rng) -> Option<Duration> {
+        self.refusals += 1;
+        if self.refusals < REFUSALS {
+            return None;
+        }
+        self.number = None;
+        Some(self.refused.next(rng))
+    }
+
+    /// The delay before the next try, but never so long that a full memory would lose a segment of
+    /// this `duration` before the end of an outage is noticed.
+    pub fn delay(&mut self, duration: Duration, rng: &mut impl Rng) -> Duration {
+        let most = (duration / 2).max(BREATH);
+        let delay = self.failures.next(rng);
+        if delay > most { rng.random_range(most / 2..=most) } else { delay }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        "no".into()
+    }
+
+    #[test]
+    fn only_a_refusal_loses_a_segment_and_only_the_second() {
+        let mut tries = Retry::default();
+        assert!(tries.is_new(0));
+        for step in [Step::Create, Step::Put] {
+            for error in [ServiceError::Transport(text()), ServiceError::Busy(text())] {
+                for _ in 0..100 {
+                    assert_eq!(tries.judge(step, &error), Verdict::Later);
+                }
+            }
+        }
+        for error in [ServiceError::Expired(text()), ServiceError::Refused(text())] {
+            for (step, first) in [(Step::Create, Verdict::Later), (Step::Put, Verdict::Afresh)] {
+                let mut tries = Retry::default();
+                assert_eq!(tries.judge(step, &error), first);
+                assert_eq!(tries.judge(step, &ServiceError::Busy(text())), Verdict::Later);
+                assert_eq!(tries.judge(step, &error), Verdict::Refused);
+            }
+        }
+    }
+
+    #[test]
+    fn each_segment_has_its_own_tries() {
+        let mut tries = Retry::default();
+        assert!(tries.is_new(3));
+        tries.judge(Step::Put, &ServiceError::Expired(text()));
+        assert!(!tries.is_new(3));
+        assert!(tries.is_new(4));
+        assert_eq!(tries.judge(Step::Put, &ServiceError::Expired(text())), Verdict::Afresh);
+    }
+}

@@ -1,0 +1,312 @@
+//! One session's part of the spool.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::format::{self, Payload};
+use super::index::{self, Entry, Index};
+use super::store::Store;
+use super::writer::DiskThread;
+use super::{Holding, News, Pending, SegmentHead, SessionHead, SpoolError, Stored};
+
+/// One session's part of the spool. Clones are the same part.
+#[derive(Clone, Debug)]
+pub struct SpoolSession {
+    part: Arc<Part>,
+}
+
+/// Writes a segment while it is recorded. Dropped unfinished, its synced groups are recovered when
+/// the spool is opened next.
+#[derive(Debug)]
+pub struct SegmentWriter {
+    part: Arc<Part>,
+    head: SegmentHead,
+    /// From the first group to the last.
+    write: Option<Write>,
+    broken: Arc<AtomicBool>,
+}
+
+/// A stored segment, piece by piece. Holds 64 KiB.
+#[derive(Debug)]
+pub struct SegmentReader {
+    part: Arc<Part>,
+    number: u64,
+    /// `None` while a piece is read.
+    payload: Option<Payload>,
+}
+
+#[derive(Debug)]
+struct Part {
+    disk: Arc<DiskThread>,
+    index: Arc<Mutex<Index>>,
+    id: u64,
+    head: SessionHead,
+}
+
+/// A segment is being written, for as long as this lives; then the session hears what came of it.
+#[derive(Debug)]
+struct Write {
+    part: Arc<Part>,
+    number: u64,
+}
+
+impl SpoolSession {
+    pub(super) fn new(
+        disk: Arc<DiskThread>,
+        index: Arc<Mutex<Index>>,
+        id: u64,
+        head: SessionHead,
+    ) -> Self {
+        Self { part: Arc::new(Part { disk, index, id, head }) }
+    }
+
+    /// Whose it is.
+    pub fn head(&self) -> &SessionHead {
+        &self.part.head
+    }
+
+    /// For who begins to work with it: the complete segments by number, and the durations of those
+    /// that were deleted to make room since anybody asked. What else there was of news is over.
+    pub fn resume(&self) -> (Vec<Stored>, Vec<Duration>) {
+        let mut index = self.part.lock();
+        let evicted = index.take_news(self.part.id).into_iter().filter_map(|news| match news {
+            News::Evicted(_, duration) => Some(duration),
+            News::Written(..) => None,
+        });
+        (index.stored(self.part.id), evicted.collect())
+    }
+
+    /// Returns when there may be [`Self::news`]. Cancel safe.
+    pub async fn changed(&self) {
+        let changed = self.part.lock().changed(self.part.id);
+        changed.notified().await;
+    }
+
+    /// What has happened since this was asked last.
+    pub fn news(&self) -> Vec<News> {
+        self.part.lock().take_news(self.part.id)
+    }
+
+    /// Begins to write a segment. Nothing is written before its first group.
+    pub fn begin(&self, head: SegmentHead) -> SegmentWriter {
+        let (part, broken) = (Arc::clone(&self.part), Arc::default());
+        SegmentWriter { part, head, write: None, broken }
+    }
+
+    /// Writes a whole segment. One that is complete already is not written again. What came of it
+    /// is among the [`Self::news`] when this returns, but for a disk that does not answer: then it
+    /// follows.
+    ///
+    /// # Errors
+    /// The disk fails, is full or does not answer.
+    pub async fn store(
+        &self,
+        head: SegmentHead,
+        duration: Duration,
+        chunks: Arc<[Bytes]>,
+    ) -> Result<Stored, SpoolError> {
+        let write = Write { part: Arc::clone(&self.part), number: head.number };
+        let store = move |store: &mut Store| {
+            let stored = store.store(write.part.id, head, duration, &chunks);
+            // Only what is told last is told to have left memory.
+            drop(chunks);
+            drop(write);
+            stored
+        };
+        self.part.disk.request_segment(store).await
+    }
+
+    /// The complete segments by number. From memory.
+    pub fn stored(&self) -> Vec<Stored> {
+        self.part.lock().stored(self.part.id)
+    }
+
+    /// What there is of a segment. From memory.
+    pub fn holding(&self, number: u64) -> Holding {
+        self.part.lock().holding(self.part.id, number)
+    }
+
+    /// Neither complete segments nor a pending upload are there.
+    pub fn is_empty(&self) -> bool {
+        self.stored().is_empty() && self.pending().is_none()
+    }
+
+    /// A segment's payload in pieces of at most 64 KiB, checked.
+    ///
+    /// # Errors
+    /// Like [`Self::reader`], and when the disk stops to give it.
+    pub async fn read(&self, number: u64) -> Result<Vec<Bytes>, SpoolError> {
+        let mut reader = self.reader(number).await?;
+        let mut chunks = Vec::new();
+        while let Some(chunk) = reader.chunk().await? {
+            chunks.push(chunk);
+        }
+        Ok(chunks)
+    }
+
+    /// A segment's payload without having it in memory. It is checked before this returns.
+    ///
+    /// # Errors
+    /// There is no such segment, the disk does not give it, or it is damaged: then what can be read
+    /// of it is in the spool.
+    pub async fn reader(&self, number: u64) -> Result<SegmentReader, SpoolError> {
+        let part = Arc::clone(&self.part);
+        let disk = &self.part.disk;
+        let (file, entry) = disk.request(move |store| store.open_segment(part.id, number)).await?;
+        let part = Arc::clone(&self.part);
+        if let Some(payload) = disk.read(move || check(file, &entry)).await? {
+            return Ok(SegmentReader { part, number, payload: Some(payload) });
+        }
+        disk.request(move |store| store.repair(part.id, number)).await?;
+        Err(SpoolError::Damaged(number))
+    }
+
+    /// Notes the upload that is in flight or not yet confirmed. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// The disk fails or does not answer. The note holds in memory all the same.
+    pub async fn set_pending(&self, pending: Option<Pending>) -> Result<(), SpoolError> {
+        if !self.part.lock().set_pending(self.part.id, pending) {
+            return Ok(());
+        }
+        let part = Arc::clone(&self.part);
+        self.part.disk.request(move |store| store.save_pending(part.id)).await
+    }
+
+    /// What [`Self::set_pending`] noted last, perhaps before a crash.
+    pub fn pending(&self) -> Option<Pending> {
+        self.part.lock().session(self.part.id)?.pending.clone()
+    }
+
+    /// Deletes a segment for good: it is confirmed, or not wanted. It is not listed any more, and
+    /// goes when what was asked of the disk before is done. Never waits.
+    pub fn remove(&self, number: u64) {
+        self.part.lock().request_deletion(self.part.id, number);
+        let part = Arc::clone(&self.part);
+        self.part.disk.send(move |store| {
+            // The store has told the log, and tries again when the disk works again.
+            let _ = store.remove(part.id, number);
+        });
+    }
+
+    /// The session is over: its folder goes if it holds neither segments nor a pending upload.
+    /// What was asked before is done when this returns.
+    ///
+    /// # Errors
+    /// The disk fails or does not answer.
+    pub async fn close(&self) -> Result<(), SpoolError> {
+        let part = Arc::clone(&self.part);
+        self.part.disk.request(move |store| store.close(part.id)).await
+    }
+}
+
+impl SegmentWriter {
+    /// Adds a key-frame group. Never waits: when the disk is too slow or fails, the segment stays
+    /// in memory only.
+    pub fn append(&mut self, chunks: Vec<Bytes>, duration: Duration) {
+        if self.broken.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(place) = self.part.disk.place(chunks.iter().map(Bytes::len).sum()) else {
+            self.broken.store(true, Ordering::Relaxed);
+            return self.abandon();
+        };
+        let (part, head, broken) = (Arc::clone(&self.part), self.head, Arc::clone(&self.broken));
+        let first = self.write.is_none();
+        self.write.get_or_insert_with(|| Write { part: Arc::clone(&part), number: head.number });
+        self.part.disk.send(move |store| {
+            let written = if first {
+                store.begin(part.id, head, &chunks, duration)
+            } else {
+                store.append(part.id, head.number, &chunks, duration)
+            };
+            if written.is_err() {
+                // The store has told the log of it.
+                broken.store(true, Ordering::Relaxed);
+            }
+            drop(place);
+        });
+    }
+
+    /// The segment is complete. True when all of it is written or on its way to the disk: the
+    /// session hears what came of that.
+    pub fn finish(mut self) -> bool {
+        if self.broken.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Some(write) = self.write.take() else { return false };
+        self.part.disk.send(move |store| {
+            let _ = store.finish(write.part.id, write.number);
+            drop(write);
+        });
+        true
+    }
+
+    fn abandon(&mut self) {
+        if let Some(write) = self.write.take() {
+            self.part.disk.send(move |store| {
+                store.abandon(write.part.id, write.number);
+                drop(write);
+            });
+        }
+    }
+}
+
+impl Drop for SegmentWriter {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        self.part.lock().written(self.part.id, self.number);
+    }
+}
+
+impl SegmentReader {
+    /// The next piece; `None` at the end. A call that was dropped half-way ends the reading with
+    /// an error.
+    ///
+    /// # Errors
+    /// The disk does not give it, or not in time.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, SpoolError> {
+        let mut payload = self.payload.take().ok_or(SpoolError::Stalled)?;
+        let number = self.number;
+        let read = move || {
+            let chunk = payload.next();
+            (payload, chunk)
+        };
+        let (payload, chunk) = self.part.disk.read(read).await?;
+        self.payload = Some(payload);
+        chunk.map_err(|source| SpoolError::Io {
+            action: "read",
+            path: PathBuf::from(format!("segment {number}")),
+            source,
+        })
+    }
+}
+
+impl Part {
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        index::lock(&self.index)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.lock().release(self.id);
+    }
+}
+
+/// The payload, when the file still holds what the index says.
+fn check(file: File, entry: &Entry) -> Option<Payload> {
+    let found = format::walk(&file, entry.groups.begin, entry.groups.end);
+    let whole = (found.end, found.bytes) == (entry.groups.end, entry.groups.bytes);
+    whole.then(|| Payload::new(file, &entry.groups))
+}

@@ -1,0 +1,369 @@
+//! The segments of one session, and all that happens to them while something is waited for: what is
+//! recorded, what the disk has done, and what others want of the memory. One task owns it.
+
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::budget::Share;
+use super::clock::Anchor;
+use super::ledger::{Action, Dropped, Ledger, Next, OnCard, RecordingStats, Upload};
+use super::recorder::Recorded;
+use super::spool::{Holding, News, SegmentHead, SegmentWriter, SpoolSession};
+use super::{Segment, Start};
+use crate::config::SpoolMode;
+
+/// Bytes of a share that are for buffers, not for segments.
+pub(super) const RESERVE: u64 = 1 << 19;
+/// Losses are logged as sums over this time.
+const LOG: Duration = Duration::from_secs(60);
+/// How long others wait for memory while the disk takes what is in it.
+const STORING: Duration = Duration::from_secs(10);
+
+/// What a session's segments come from, and how they are kept.
+pub struct StockOptions {
+    /// For the log: channel and session.
+    pub name: String,
+    /// What is recorded, until that ends. `None`: an earlier run did.
+    pub recorder: Option<BoxStream<'static, Recorded>>,
+    /// Complete segments in memory, [`least_segments`](super::ledger::least_segments) at least.
+    pub max_segments: usize,
+    /// What is kept while the service wants nothing.
+    pub prerecord: Duration,
+    /// The session's part of the spool, and what goes there.
+    pub spool: Option<(SpoolSession, SpoolMode)>,
+    /// The memory that the session may take.
+    pub share: Option<Arc<Share>>,
+    /// Dates the segments.
+    pub anchor: Anchor,
+    /// Shows how the session is doing. Watchers are not woken for `bytes`.
+    pub stats: watch::Sender<RecordingStats>,
+}
+
+/// The ledger of one session, and what feeds it.
+pub struct Stock {
+    name: String,
+    ledger: Ledger,
+    anchor: Anchor,
+    recorder: Option<BoxStream<'static, Recorded>>,
+    spool: Option<SpoolSession>,
+    /// Segments are written as they grow, by the writer of the one that is being cut.
+    grows: bool,
+    writer: Option<SegmentWriter>,
+    /// The disk takes a whole segment: false when it does not, or not in time.
+    storing: Option<BoxFuture<'static, bool>>,
+    share: Option<Arc<Share>>,
+    squeezed: Option<watch::Receiver<u64>>,
+    /// Until when the disk may take what others need the memory of.
+    reclaim: Option<Instant>,
+    stats: watch::Sender<RecordingStats>,
+    /// What the log was told of losses, and when.
+    logged: Dropped,
+    logged_at: Option<Instant>,
+    /// More than one segment waits.
+    crowded: Arc<AtomicBool>,
+}
+
+impl Stock {
+    /// Begins with what is in the spool.
+    pub fn new(options: StockOptions) -> Self {
+        let StockOptions { name, recorder, max_segments, prerecord, spool, share, anchor, stats } =
+            options;
+        let (spool, mode) = spool.unzip();
+        let mut ledger = Ledger::new(mode, max_segments, prerecord);
+        if let Some(spool) = &spool {
+            let (stored, evicted) = spool.resume();
+            stored.iter().for_each(|stored| ledger.inherit(stored));
+            evicted.into_iter().for_each(|duration| ledger.lose(duration));
+        }
+        if recorder.is_none() {
+            ledger.close(Instant::now());
+        }
+        let mut stock = Self {
+            name,
+            ledger,
+            anchor,
+            recorder,
+            spool,
+            grows: mode == Some(SpoolMode::Always),
+            writer: None,
+            storing: None,
+            squeezed: share.as_ref().map(|share| share.squeezed()),
+            share,
+            reclaim: None,
+            stats,
+            logged: Dropped::default(),
+            logged_at: None,
+            crowded: Arc::default(),
+        };
+        stock.settle();
+        stock
+    }
+
+    /// For the log: channel and session.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The account of the segments. What is said to it takes effect with [`Self::tell`].
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The session's part of the spool.
+    pub fn spool(&self) -> Option<&SpoolSession> {
+        self.spool.as_ref()
+    }
+
+    /// Whether more than one segment waits, to be asked while this is borrowed.
+    pub fn crowded(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.crowded)
+    }
+
+    /// Says something to the ledger, and does what is due for it.
+    pub fn tell<T>(&mut self, what: impl FnOnce(&mut Ledger) -> T) -> T {
+        let told = what(&mut self.ledger);
+        self.settle();
+        told
+    }
+
+    /// The date of a segment in microseconds since 1970, where it is known.
+    pub fn date(&mut self, start: Start) -> Option<i64> {
+        self.anchor.unix_micros(start)
+    }
+
+    /// The service says that it is `now`, in seconds since 1970.
+    pub fn learn_date(&mut self, now: f64) {
+        self.anchor.learn(now);
+    }
+
+    /// Shows why uploads fail, or that they do not.
+    pub fn note(&self, error: Option<String>) {
+        self.stats.send_if_modified(|stats| {
+            let changed = stats.last_error != error;
+            stats.last_error = error;
+            changed
+        });
+    }
+
+    /// Waits for `work`, and takes meanwhile what happens.
+    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.happens() => {}
+                done = &mut work => return done,
+            }
+        }
+    }
+
+    /// The segment whose turn it is, once there is one; `None` at the end.
+    pub async fn next(&mut self) -> Option<Upload> {
+        loop {
+            match self.ledger.next_upload(Instant::now()) {
+                Next::Upload(upload) => return Some(upload),
+                Next::Over => return None,
+                Next::Wait(None) => self.happens().await,
+                Next::Wait(Some(until)) => tokio::select! {
+                    biased;
+                    () = self.happens() => {}
+                    () = sleep_until(until) => {}
+                },
+            }
+        }
+    }
+
+    /// Returns when more than one segment waits, or after `delay`.
+    pub async fn wait_for_more(&mut self, delay: Duration) {
+        let mut over = pin!(sleep_until(Instant::now() + delay));
+        while self.ledger.waiting() < 2 {
+            tokio::select! {
+                biased;
+                () = self.happens() => {}
+                () = &mut over => return,
+            }
+        }
+    }
+
+    /// Takes what is still recorded, until that ends.
+    pub async fn end(&mut self) {
+        while self.recorder.is_some() {
+            self.happens().await;
+        }
+    }
+
+    /// Stores what is wanted in memory, as far as there is a spool that takes it.
+    pub async fn store_rest(&mut self) {
+        for segment in self.ledger.unstored() {
+            let missing =
+                matches!(self.ledger.on_card(segment.number), OnCard::Nothing | OnCard::Part);
+            if missing && let Some(store) = self.store(&segment) {
+                self.ledger.writing(segment.number);
+                self.during(store).await;
+            }
+        }
+    }
+
+    /// Nobody uploads what is in memory any more. Returns when the disk has done what it was asked.
+    pub async fn close(&mut self) {
+        self.tell(Ledger::give_up);
+        if let Some(spool) = self.spool.clone() {
+            // The spool has told the log of its trouble.
+            self.during(spool.close()).await.ok();
+            self.read_news();
+            self.settle();
+        }
+    }
+
+    /// Tells the log of all losses that it has not been told of.
+    pub fn log_losses(&mut self) {
+        let Dropped { number, time } = self.ledger.dropped().since(self.logged);
+        if number > 0 {
+            let (name, seconds) = (&self.name, time.as_secs_f64());
+            log::warn!("{name}: {number} segments ({seconds:.1} s) are lost: no room or no taker");
+            (self.logged, self.logged_at) = (self.ledger.dropped(), Some(Instant::now()));
+        }
+    }
+
+    /// Returns when something has happened, and what is due for it is done. Cancel safe.
+    async fn happens(&mut self) {
+        let Self { recorder, spool, storing, squeezed, reclaim, .. } = self;
+        let squeezed = squeezed.as_mut().filter(|_| self.ledger.closed().is_some());
+        tokio::select! {
+            biased;
+            recorded = some(recorder.as_mut().map(|recorder| recorder.next())) => match recorded {
+                Some(recorded) => self.record(recorded),
+                None => {
+                    self.recorder = None;
+                    self.ledger.close(Instant::now());
+                }
+            },
+            () = some(spool.as_ref().map(SpoolSession::changed)) => self.read_news(),
+            taken = some(storing.as_mut()) => {
+                self.storing = None;
+                if !taken {
+                    self.ledger.stalled();
+                }
+            }
+            changed = some(squeezed.map(watch::Receiver::changed)) => match changed {
+                Ok(()) => {
+                    self.ledger.reclaim(true);
+                    self.reclaim = Some(Instant::now() + STORING);
+                }
+                Err(_) => self.squeezed = None,
+            },
+            () = some(reclaim.map(sleep_until)) => {
+                self.ledger.reclaim(false);
+                self.reclaim = None;
+            }
+        }
+        self.settle();
+    }
+
+    fn record(&mut self, recorded: Recorded) {
+        match recorded {
+            Recorded::Taken(first) => self.anchor.taken(first.into()),
+            Recorded::Begin { number, start, discontinuity } => {
+                // Without a date it cannot be spooled: after a crash nobody could tell when it was.
+                let date = self.anchor.unix_micros(start).filter(|_| self.grows);
+                self.writer = date.zip(self.spool.as_ref()).map(|(start_micros, spool)| {
+                    spool.begin(SegmentHead { number, start_micros, discontinuity })
+                });
+            }
+            Recorded::Group(chunks, duration) => {
+                if let Some(writer) = &mut self.writer {
+                    writer.append(chunks, duration);
+                }
+            }
+            Recorded::End(segment) => {
+                let written = self.writer.take().is_some_and(SegmentWriter::finish);
+                let part = |spool: &SpoolSession| spool.holding(segment.number) != Holding::Nothing;
+                let card = match &self.spool {
+                    Some(_) if written => OnCard::Writing,
+                    Some(spool) if part(spool) => OnCard::Part,
+                    _ => OnCard::Nothing,
+                };
+                self.ledger.completed(segment, card);
+            }
+            Recorded::Forming(bytes) => self.ledger.forming(bytes),
+        }
+    }
+
+    fn read_news(&mut self) {
+        let news = self.spool.as_ref().map(SpoolSession::news).unwrap_or_default();
+        for news in news {
+            match news {
+                News::Written(number, holding) => self.ledger.found(number, holding),
+                News::Evicted(number, _) => self.ledger.evicted(number),
+            }
+        }
+    }
+
+    /// Does what is due, and shows how things stand.
+    fn settle(&mut self) {
+        let share = self.share.as_ref();
+        let allowed = share.map_or(u64::MAX, |share| share.allowed().saturating_sub(RESERVE));
+        loop {
+            let actions = self.ledger.settle(allowed);
+            if actions.is_empty() {
+                break;
+            }
+            for action in actions {
+                match (action, &self.spool) {
+                    (Action::Delete(number), Some(spool)) => spool.remove(number),
+                    (Action::Delete(_), None) => {}
+                    (Action::Store(segment), _) => {
+                        self.storing = self.store(&segment);
+                        if self.storing.is_none() {
+                            self.ledger.found(segment.number, Holding::Nothing);
+                        }
+                    }
+                }
+            }
+        }
+        let ledger = &self.ledger;
+        if let (Some(_), Some(share)) = (ledger.closed(), &self.share) {
+            let more = ledger.in_flight_bytes() + RESERVE;
+            share.drain(ledger.bytes() + more, ledger.firm_bytes() + more);
+        }
+        let now = ledger.stats();
+        self.crowded.store(now.waiting > 1, Ordering::Relaxed);
+        self.stats.send_if_modified(|stats| {
+            let now = RecordingStats { last_error: stats.last_error.clone(), ..now };
+            stats.bytes = now.bytes;
+            let news = *stats != now;
+            *stats = now;
+            news
+        });
+        if self.logged_at.is_none_or(|logged| logged.elapsed() >= LOG) {
+            self.log_losses();
+        }
+    }
+
+    /// Writes a segment to the spool. True when the disk has taken it. `None`: nobody knows the date.
+    fn store(&mut self, segment: &Segment) -> Option<BoxFuture<'static, bool>> {
+        let Segment { number, start, duration, discontinuity, .. } = *segment;
+        let start_micros = self.anchor.unix_micros(start)?;
+        let (spool, chunks) = (self.spool.clone()?, Arc::clone(&segment.chunks));
+        let head = SegmentHead { number, start_micros, discontinuity };
+        // The spool has told the log of its trouble.
+        Some(Box::pin(async move { spool.store(head, duration, chunks).await.is_ok() }))
+    }
+}
+
+/// Waits for ever where there is nothing to wait for.
+async fn some<F: Future>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,69 @@
+//! The bytes of a segment on their way to the store, in their time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+
+use crate::record::ledger::Source;
+use crate::record::pace::{Pace, paced};
+use crate::record::service::Body;
+use crate::record::spool::SegmentReader;
+
+/// Shares of a segment's duration that its upload takes: of the only one that waits, of one while
+/// more wait or have not long been sent, and of one from the spool.
+const CALM: f64 = 0.8;
+const HASTE: f64 = 0.5;
+const BACKFILL: f64 = 0.4;
+
+/// A segment's bytes.
+pub(super) struct Content {
+    chunks: BoxStream<'static, Bytes>,
+    /// They end early, for the disk does not give them.
+    pub(super) broken: Arc<AtomicBool>,
+}
+
+impl Content {
+    /// From memory.
+    pub(super) fn memory(chunks: Arc<[Bytes]>) -> Self {
+        let count = chunks.len();
+        let chunks = stream::iter((0..count).map(move |i| chunks[i].clone())).boxed();
+        Self { chunks, broken: Arc::default() }
+    }
+
+    /// From the card, read while it is sent.
+    pub(super) fn card(reader: SegmentReader) -> Self {
+        let broken = Arc::<AtomicBool>::default();
+        let state = (reader, Arc::clone(&broken));
+        let chunks = stream::unfold(state, |(mut reader, broken)| async {
+            match reader.chunk().await {
+                Ok(chunk) => chunk.map(|chunk| (chunk, (reader, broken))),
+                Err(_) => {
+                    broken.store(true, Ordering::Relaxed);
+                    None
+                }
+            }
+        });
+        Self { chunks: chunks.boxed(), broken }
+    }
+
+    /// As the body of a request, each chunk in its time: faster when one is `behind`, and as soon as
+    /// more segments are `crowded`.
+    pub(super) fn paced(
+        self,
+        length: u64,
+        pace: Pace,
+        source: Source,
+        behind: bool,
+        crowded: Arc<AtomicBool>,
+    ) -> Body {
+        let share = move || match source {
+            Source::Card => BACKFILL,
+            Source::Memory if behind || crowded.load(Ordering::Relaxed) => HASTE,
+            Source::Memory => CALM,
+        };
+        Body { length, chunks: paced(self.chunks, pace, share).boxed() }
+    }
+}

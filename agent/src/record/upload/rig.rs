@@ -1,0 +1,320 @@
+//! Sessions without a camera for the tests of uploads, and a spool for them. That is in real time:
+//! the disk is a real one.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::{StreamExt as _, stream};
+use rand::SeedableRng as _;
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::fake::{Answer, Fake};
+use super::*;
+use crate::config::SpoolMode;
+use crate::record::clock::Anchor;
+use crate::record::ledger::RecordingStats;
+use crate::record::recorder::Recorded;
+use crate::record::spool::{SegmentHead, SessionHead, Spool, SpoolSession};
+use crate::record::stock::StockOptions;
+use crate::record::{Segment, Start};
+
+pub(super) const LENGTH: Duration = Duration::from_millis(60);
+pub(super) const ORIGIN: u64 = 1_900_000_000;
+/// A disk that stalls once is waited for, and then left alone: half a minute each.
+pub(super) const PATIENT: Duration = Duration::from_secs(180);
+
+/// A session; what is pushed is what a recorder would say. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Session {
+    recorder: Arc<Mutex<Option<UnboundedSender<Recorded>>>>,
+    /// Segments pushed, and those that the stock has taken.
+    pushed: Arc<AtomicUsize>,
+    taken: Arc<AtomicUsize>,
+    stats: watch::Receiver<RecordingStats>,
+    /// While nobody uploads.
+    stock: Arc<Mutex<Option<Stock>>>,
+    cut: Arc<Mutex<Option<oneshot::Sender<()>>>>,
+}
+
+impl Session {
+    pub(super) fn new(options: StockOptions) -> Self {
+        let (sender, receiver) = unbounded();
+        let taken = Arc::<AtomicUsize>::default();
+        let counted = (receiver, Arc::clone(&taken), false);
+        // Whoever asks for the next has done with the one before.
+        let recorder = stream::unfold(counted, |(mut receiver, taken, ends)| async move {
+            taken.fetch_add(usize::from(ends), Ordering::Relaxed);
+            let recorded = receiver.next().await?;
+            let ends = matches!(recorded, Recorded::End(_));
+            Some((recorded, (receiver, taken, ends)))
+        });
+        let session = Self::of(StockOptions { recorder: Some(recorder.boxed()), ..options });
+        Self { recorder: Arc::new(Mutex::new(Some(sender))), taken, ..session }
+    }
+
+    /// A session as `options` have it, recorder or none.
+    pub(super) fn of(options: StockOptions) -> Self {
+        let (stats, shown) = watch::channel(RecordingStats::default());
+        let stock = Stock::new(StockOptions { stats, ..options });
+        Self {
+            recorder: Arc::default(),
+            pushed: Arc::default(),
+            taken: Arc::default(),
+            stats: shown,
+            stock: Arc::new(Mutex::new(Some(stock))),
+            cut: Arc::default(),
+        }
+    }
+
+    /// A segment of one key-frame group.
+    pub(super) fn push(&self, segment: Segment) {
+        let Segment { number, start, duration, discontinuity, ref chunks, .. } = segment;
+        let group = Recorded::Group(chunks.to_vec(), duration);
+        let begin = Recorded::Begin { number, start, discontinuity };
+        let recorder = self.recorder.lock().unwrap();
+        self.pushed.fetch_add(1, Ordering::Relaxed);
+        for recorded in [begin, group, Recorded::End(segment)] {
+            recorder.as_ref().unwrap().unbounded_send(recorded).unwrap();
+        }
+    }
+
+    /// The recording ends.
+    pub(super) fn close(&self) {
+        self.recorder.lock().unwrap().take();
+    }
+
+    pub(super) fn stats(&self) -> RecordingStats {
+        self.stats.borrow().clone()
+    }
+
+    /// All that was pushed is in the ledger.
+    pub(super) fn has_all(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) == self.pushed.load(Ordering::Relaxed)
+    }
+
+    /// For who plays the uploader.
+    pub(super) fn take_stock(&self) -> Stock {
+        self.stock.lock().unwrap().take().expect("nobody uploads")
+    }
+
+    /// Uploads beside the test once `before` is ready, until it ends or is cut off. Returns whether
+    /// the spool is empty.
+    pub(super) fn upload(
+        &self,
+        remote: impl RecordingApi + 'static,
+        options: UploadOptions,
+        seed: u64,
+        before: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<bool> {
+        self.upload_of(self.take_stock(), remote, options, seed, before)
+    }
+
+    /// The same with a stock that was taken.
+    pub(super) fn upload_of(
+        &self,
+        stock: Stock,
+        remote: impl RecordingApi + 'static,
+        options: UploadOptions,
+        seed: u64,
+        before: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<bool> {
+        let slot = Arc::clone(&self.stock);
+        let (sender, cut) = oneshot::channel();
+        *self.cut.lock().unwrap() = Some(sender);
+        let mut uploader = Uploader::new(stock, remote, options, StdRng::seed_from_u64(seed));
+        tokio::spawn(async move {
+            let empty = tokio::select! {
+                biased;
+                Ok(()) = cut => false,
+                empty = async {
+                    uploader.wait_for(before).await;
+                    uploader.run().await
+                } => empty,
+            };
+            *slot.lock().unwrap() = Some(uploader.stock);
+            empty
+        })
+    }
+
+    /// The agent ends in the middle of an upload: [`Self::leave`] is to follow.
+    pub(super) async fn cut(&self, upload: JoinHandle<bool>) {
+        self.cut.lock().unwrap().take().unwrap().send(()).unwrap();
+        upload.await.unwrap();
+    }
+
+    /// What an agent that ends does, which also ends the recording.
+    pub(super) async fn leave(&self, remote: &(impl RecordingApi + Clone)) {
+        self.close();
+        let (stock, rng) = (self.take_stock(), StdRng::seed_from_u64(1));
+        Uploader::new(stock, remote.clone(), UploadOptions::default(), rng).leave().await;
+    }
+}
+
+/// A card, and a session's part of it.
+pub(super) struct Card {
+    pub(super) dir: TempDir,
+    pub(super) spool: SpoolSession,
+}
+
+impl Card {
+    pub(super) async fn new() -> Self {
+        Self::of(1 << 30).await
+    }
+
+    /// With room for so many bytes.
+    pub(super) async fn of(limit: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, leftovers) = Spool::open(dir.path().join("spool"), limit).await.unwrap();
+        assert!(leftovers.is_empty());
+        let cbk_url = "http://service/cb".to_owned().into();
+        let head = SessionHead { session_id: "s".into(), channel: 1, cbk_url };
+        Self { spool: spool.session(head), dir }
+    }
+
+    /// As found by the next start.
+    pub(super) async fn reopened(self) -> Self {
+        let Self { dir, spool } = self;
+        drop(spool);
+        let reopened = async {
+            loop {
+                // The spool before it lets go of the folder when its last job is done.
+                if let Ok((_, leftovers)) = Spool::open(dir.path().join("spool"), 1 << 30).await {
+                    return leftovers.into_iter().next().expect("a session was left");
+                }
+                sleep(LENGTH / 4).await;
+            }
+        };
+        let spool = timeout(PATIENT, reopened).await.unwrap();
+        Self { dir, spool }
+    }
+
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.spool.stored().iter().map(|stored| stored.head.number).collect()
+    }
+
+    /// Neither segments nor a note of an upload.
+    pub(super) fn is_empty(&self) -> bool {
+        self.spool.is_empty()
+    }
+
+    pub(super) async fn store(&self, numbers: std::ops::Range<u64>) {
+        for number in numbers {
+            let Segment { duration, discontinuity, chunks, .. } = segment(number);
+            let head = SegmentHead { number, start_micros: date(number), discontinuity };
+            self.spool.store(head, duration, chunks).await.unwrap();
+        }
+    }
+
+    pub(super) async fn pend(&self, number: u64, name: &str) {
+        let (name, uri) = (name.to_owned(), format!("http://store/{name}").into());
+        self.spool.set_pending(Some(Pending { number, name, uri })).await.unwrap();
+    }
+
+    pub(super) fn options(&self) -> StockOptions {
+        StockOptions {
+            name: "channel 1".into(),
+            recorder: None,
+            max_segments: 3,
+            prerecord: Duration::ZERO,
+            spool: None,
+            share: None,
+            anchor: Anchor::new(Some(ORIGIN), Instant::now(), || SystemTime::UNIX_EPOCH),
+            stats: watch::Sender::default(),
+        }
+    }
+
+    fn spooled(&self, mode: SpoolMode) -> StockOptions {
+        StockOptions { spool: Some((self.spool.clone(), mode)), ..self.options() }
+    }
+
+    pub(super) fn session(&self, mode: SpoolMode) -> Session {
+        Session::new(self.spooled(mode))
+    }
+
+    /// What an earlier run left, to be uploaded.
+    pub(super) fn leftover(&self) -> Session {
+        Session::of(self.spooled(SpoolMode::Overflow))
+    }
+}
+
+/// A session of the first segment uploaded, and two that wait when the agent ends.
+pub(super) async fn cut_off(card: &Card, fake: &Fake) -> Session {
+    let session = card.session(SpoolMode::Overflow);
+    let upload = start(&session, fake);
+    session.push(segment(0));
+    until("it is uploaded", || session.stats().uploaded == 1).await;
+    session.cut(upload).await;
+    (1..3).for_each(|number| session.push(segment(number)));
+    session
+}
+
+pub(super) fn segment(number: u64) -> Segment {
+    let chunks: Arc<[Bytes]> =
+        (0..10u8).map(|i| Bytes::from(vec![i ^ number as u8; 188])).collect();
+    let start = Start::Media(LENGTH * number as u32);
+    let bytes = 1880;
+    Segment { number, start, duration: LENGTH, discontinuity: number == 0, bytes, chunks }
+}
+
+pub(super) fn date(number: u64) -> i64 {
+    ORIGIN as i64 * 1_000_000 + (LENGTH * number as u32).as_micros() as i64
+}
+
+pub(super) fn start(session: &Session, fake: &Fake) -> JoinHandle<bool> {
+    start_after(session, fake, std::future::ready(()))
+}
+
+pub(super) fn start_after(
+    session: &Session,
+    fake: &Fake,
+    before: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<bool> {
+    // Longer than a handful of tries take on a busy machine.
+    let options = UploadOptions { patience: Duration::from_secs(3), ..UploadOptions::default() };
+    session.upload(fake.clone(), options, 7, before)
+}
+
+pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            sleep(LENGTH / 10).await;
+        }
+    };
+    timeout(PATIENT, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+/// Whether nothing is in the spool.
+pub(super) async fn finished(upload: JoinHandle<bool>) -> bool {
+    timeout(PATIENT, upload).await.unwrap().unwrap()
+}
+
+/// The numbers of what the service has, in the order of confirmation, with the switches.
+pub(super) fn recorded(fake: &Fake) -> Vec<(u64, bool)> {
+    let number = |(announced, bytes): (Announcement, Vec<u8>)| {
+        let offset = announced.start - ORIGIN as i64 * 1_000_000;
+        let number = offset as u64 / LENGTH.as_micros() as u64;
+        assert_eq!(announced.start, date(number));
+        assert_eq!(bytes, segment(number).chunks.concat(), "segment {number}");
+        (number, announced.discontinue)
+    };
+    fake.recorded().into_iter().map(number).collect()
+}
+
+pub(super) fn numbers(fake: &Fake) -> Vec<u64> {
+    recorded(fake).into_iter().map(|(number, _)| number).collect()
+}
+
+/// A service that is there when `up` says so.
+pub(super) fn switched(up: &Arc<AtomicBool>) -> Fake {
+    let up = Arc::clone(up);
+    Fake::new(move |_| match up.load(Ordering::Relaxed) {
+        true => Answer::Good,
+        false => Answer::Bad(ServiceError::Transport("cut".into())),
+    })
+}
