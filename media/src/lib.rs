@@ -10,6 +10,7 @@ pub mod command;
 pub mod dts;
 pub mod flv;
 pub mod frame;
+mod hold;
 pub mod hub;
 mod join;
 pub mod publish;

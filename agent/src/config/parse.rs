@@ -105,10 +105,10 @@ pub(super) fn config(
 
     let mut section = root.section("runtime")?;
     let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
-    let batch = section.read("read_batch_ms", integer(0..=100))?.unwrap_or(0);
+    let batch = section.read("read_batch_ms", integer(0..=100))?;
     let limit = section.read("memory_limit", integer(1 << 20..=1 << 40))?;
     let runtime =
-        Runtime { worker_threads: threads as usize, read_batch: Duration::from_millis(batch) };
+        Runtime { worker_threads: threads as usize, read_batch: batch.map(Duration::from_millis) };
     let needs = Needs {
         channels: &channels,
         spool: record.spool.as_ref(),
