@@ -31,11 +31,11 @@ soak: ## kill -9 two hundred times while recording into a spool, and ten minutes
 	tests/interop/idle 10
 	tests/interop/kill 200
 
-bench: ## figures of the static build against real peers, side by side (takes about two hours)
+bench: ## figures of the agent against real peers, side by side (takes about 45 minutes, and its builds)
 	tests/interop/setup
 	cross/setup.sh x86_64-unknown-linux-musl
 	cross/build x86_64-unknown-linux-musl full
-	$(CARGO) build $(LOCKED) --release -p ivt-sim -p ivt-tests --bins
+	$(CARGO) build $(LOCKED) --release -p ivt-sim -p ivt-agent --bins
 	$(CARGO) bench $(LOCKED) -p ivt-proto --bench hostile
 	tests/bench/run $(BENCH)
 

@@ -13,7 +13,7 @@ use ivt_agent::reload::Reload;
 use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
 use ivt_agent::{Error, build_date, logger};
-use ivt_media::coalesce::Pause;
+use ivt_media::coalesce::Gather;
 use tokio::runtime::{Builder, Runtime};
 
 /// The command line or the configuration is wrong: starting again does not help.
@@ -121,10 +121,7 @@ fn serve(config: &Config, store: Store) -> Result<(), Failure> {
 }
 
 fn runtime(config: &config::Runtime) -> io::Result<Runtime> {
-    let pause = match config.read_batch {
-        batch if batch.is_zero() => Pause::default(),
-        batch => Pause::Always(batch),
-    };
+    let gather = config.read_batch.map_or(Gather::ByStreams, Gather::For);
     let mut builder = match config.worker_threads {
         0 => Builder::new_current_thread(),
         threads => {
@@ -133,5 +130,5 @@ fn runtime(config: &config::Runtime) -> io::Result<Runtime> {
             builder
         }
     };
-    builder.enable_all().on_thread_park(move || pause.before_park()).build()
+    builder.enable_all().on_thread_park(move || gather.before_park()).build()
 }

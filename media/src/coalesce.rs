@@ -1,72 +1,177 @@
-//! Lets a burst of packets gather before the thread reads it.
+//! Lets what cameras send gather before the thread reads it.
 //!
-//! A camera that writes an access unit packet by packet wakes its reader for each of them, and a
-//! wake-up costs more than the packet. The remedy is to pause before the thread goes to sleep in
-//! the poller, so that the rest of the burst is there when it looks again. The program installs it:
+//! A wake-up costs more than the packet it is for. Before the thread goes to sleep in the poller, it
+//! pauses in two cases:
+//!
+//! - A source holds part of a frame: the camera writes packet by packet, and the rest is on its way.
+//! - Many streams are live: [`WINDOW`] lies between two looks into the poller, so that the frames of
+//!   many streams are read at one wake-up. Nothing is late by more than the window.
+//!
+//! The program installs it:
 //!
 //! ```
-//! use ivt_media::coalesce::Pause;
+//! use ivt_media::coalesce::Gather;
 //!
-//! let pause = Pause::default();
+//! let gather = Gather::default();
 //! let runtime = tokio::runtime::Builder::new_current_thread()
 //!     .enable_all()
-//!     .on_thread_park(move || pause.before_park())
+//!     .on_thread_park(move || gather.before_park())
 //!     .build();
 //! # runtime.unwrap();
 //! ```
 //!
 //! Trap: the pause blocks the thread with everything on it. Timers and other connections are late
-//! by up to the pause, so it is bounded, and without a hint the default does not pause at all.
+//! by up to the pause, so it is bounded.
 
-use std::cell::Cell;
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// No pause is longer than this, whatever was asked for.
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// From one look into the poller to the next while many streams are live.
+pub const WINDOW: Duration = Duration::from_millis(20);
+/// From so many live streams on reads are gathered.
+pub const MANY: usize = 4;
+/// At so many live streams gathering ends. One camera that reconnects does not end it.
+const FEW: usize = 2;
+/// How long the rest of a frame is waited for.
+const MID_FRAME: Duration = Duration::from_millis(1);
+/// A connection being made takes many turns, one window each: for so long none is gathered for.
+const HURRY: Duration = Duration::from_millis(500);
+
+static STREAMS: Streams = Streams::new();
 
 thread_local! {
-    static MID_FRAME: Cell<bool> = const { Cell::new(false) };
+    static IS_MID_FRAME: Cell<bool> = const { Cell::new(false) };
+    static RHYTHM: RefCell<Rhythm> = RefCell::default();
 }
 
-/// When a thread pauses before it sleeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pause {
-    /// Never.
-    Never,
-    /// This long when a source has part of a frame: the rest is on its way.
-    MidFrame(Duration),
-    /// This long every time: what arrives meanwhile on all streams is read in one go. For an NVR
-    /// with many channels, at the price of that much latency everywhere.
-    Always(Duration),
+/// How long reads are gathered on a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gather {
+    /// [`WINDOW`] from [`MANY`] live streams on, else not at all.
+    #[default]
+    ByStreams,
+    /// This long however many streams are live, at most [`LONGEST_PAUSE`]; zero: not at all.
+    For(Duration),
 }
 
-impl Default for Pause {
-    fn default() -> Self {
-        Self::MidFrame(Duration::from_millis(1))
-    }
-}
-
-impl Pause {
-    /// The hook for the runtime's `on_thread_park`. Spends the hint.
+impl Gather {
+    /// The hook for the runtime's `on_thread_park`.
     pub fn before_park(self) {
-        if let Some(pause) = self.due(MID_FRAME.replace(false)) {
-            std::thread::sleep(pause);
-        }
-    }
-
-    fn due(self, mid_frame: bool) -> Option<Duration> {
-        let pause = match self {
-            Self::MidFrame(pause) if mid_frame => pause,
-            Self::Always(pause) => pause,
-            _ => return None,
-        };
-        (!pause.is_zero()).then_some(pause.min(LONGEST_PAUSE))
+        let is_mid_frame = IS_MID_FRAME.replace(false);
+        RHYTHM.with_borrow_mut(|rhythm| {
+            let now = Instant::now();
+            let window = rhythm.window(self, &STREAMS, now);
+            let pause = window.map_or(Duration::ZERO, |window| rhythm.pause(window, now));
+            let pause = if is_mid_frame { pause.max(MID_FRAME) } else { pause };
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
+            }
+        });
     }
 }
 
 /// Says that a source on this thread holds part of a frame and waits for more.
 pub fn hint_mid_frame() {
-    MID_FRAME.set(true);
+    IS_MID_FRAME.set(true);
+}
+
+/// The streams of a program.
+#[derive(Debug)]
+pub struct Streams {
+    /// How many are being read.
+    live: AtomicUsize,
+    /// How many connections were begun so far; wraps.
+    begun: AtomicUsize,
+}
+
+impl Streams {
+    /// A count of its own, for tests.
+    pub const fn new() -> Self {
+        Self { live: AtomicUsize::new(0), begun: AtomicUsize::new(0) }
+    }
+
+    /// The streams that [`Gather`] counts.
+    pub fn of_program() -> &'static Self {
+        &STREAMS
+    }
+
+    /// How many are being read.
+    pub fn live(&self) -> usize {
+        self.live.load(Relaxed)
+    }
+
+    /// Counts a stream as being read until the guard is dropped.
+    pub fn enter(&self) -> Live<'_> {
+        self.live.fetch_add(1, Relaxed);
+        Live(self)
+    }
+
+    /// A connection is about to be made: nothing is gathered for half a second.
+    pub fn hurry(&self) {
+        self.begun.fetch_add(1, Relaxed);
+    }
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A stream that is being read.
+#[derive(Debug)]
+pub struct Live<'a>(&'a Streams);
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What a thread remembers of its pauses.
+#[derive(Debug, Default)]
+struct Rhythm {
+    is_crowded: bool,
+    /// How many connections were begun when this thread parked last.
+    begun: usize,
+    /// Until then nothing is gathered, as a connection is being made.
+    hurries_until: Option<Instant>,
+    /// When the thread looked into the poller last.
+    looked: Option<Instant>,
+}
+
+impl Rhythm {
+    /// How long reads are gathered now; `None`: not at all.
+    fn window(&mut self, gather: Gather, streams: &Streams, now: Instant) -> Option<Duration> {
+        match gather {
+            Gather::For(window) => return (!window.is_zero()).then_some(window.min(LONGEST_PAUSE)),
+            Gather::ByStreams => {}
+        }
+        let live = streams.live();
+        self.is_crowded = live >= MANY || self.is_crowded && live > FEW;
+        if !self.is_crowded {
+            return None;
+        }
+        let begun = streams.begun.load(Relaxed);
+        if begun != self.begun {
+            self.begun = begun;
+            self.hurries_until = Some(now + HURRY);
+        } else if self.hurries_until.is_some_and(|until| until <= now) {
+            self.hurries_until = None;
+        }
+        self.hurries_until.is_none().then_some(WINDOW)
+    }
+
+    /// What is left of the window since the thread looked last.
+    fn pause(&mut self, window: Duration, now: Instant) -> Duration {
+        let looked = self.looked.map(|looked| now.saturating_duration_since(looked));
+        let pause = window.saturating_sub(looked.unwrap_or_default());
+        self.looked = Some(now + pause);
+        pause
+    }
 }
 
 #[cfg(test)]
@@ -75,33 +180,106 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// A thread, its clock, and the streams of a program.
+    struct Nvr {
+        rhythm: Rhythm,
+        streams: &'static Streams,
+        live: Vec<Live<'static>>,
+        now: Instant,
+    }
+
+    impl Nvr {
+        fn new() -> Self {
+            let streams = Box::leak(Box::new(Streams::new()));
+            Self { rhythm: Rhythm::default(), streams, live: Vec::new(), now: Instant::now() }
+        }
+
+        fn window(&mut self, gather: Gather) -> Option<Duration> {
+            self.rhythm.window(gather, self.streams, self.now)
+        }
+
+        /// The window by streams with so many of them.
+        fn with(&mut self, live: usize) -> Option<Duration> {
+            self.live.resize_with(live, || self.streams.enter());
+            self.window(Gather::ByStreams)
+        }
+    }
+
     #[test]
-    fn pauses_only_when_asked_and_never_long() {
-        assert_eq!(Pause::default().due(false), None);
-        assert_eq!(Pause::default().due(true), Some(MS));
-        assert_eq!(Pause::Always(40 * MS).due(false), Some(40 * MS));
-        assert_eq!(Pause::Always(3_600_000 * MS).due(false), Some(LONGEST_PAUSE));
-        assert_eq!(Pause::Always(Duration::ZERO).due(true), None);
-        assert_eq!(Pause::Never.due(true), None);
+    fn reads_are_gathered_from_four_live_streams_on() {
+        let mut nvr = Nvr::new();
+        assert_eq!([0, 1, 3].map(|live| nvr.with(live)), [None; 3]);
+        assert_eq!([4, 32].map(|live| nvr.with(live)), [Some(WINDOW); 2]);
+    }
+
+    #[test]
+    fn a_camera_that_comes_and_goes_does_not_end_the_gathering() {
+        let mut nvr = Nvr::new();
+        assert_eq!([4, 3, 4, 3].map(|live| nvr.with(live)), [Some(WINDOW); 4]);
+        assert_eq!([2, 3, 2].map(|live| nvr.with(live)), [None; 3]);
+        assert_eq!(nvr.with(4), Some(WINDOW));
+    }
+
+    #[test]
+    fn a_setting_overrides_the_number_of_streams() {
+        let mut nvr = Nvr::new();
+        assert_eq!(nvr.window(Gather::For(5 * MS)), Some(5 * MS));
+        assert_eq!(nvr.window(Gather::For(3_600_000 * MS)), Some(LONGEST_PAUSE));
+        nvr.with(16);
+        nvr.streams.hurry();
+        assert_eq!(nvr.window(Gather::For(5 * MS)), Some(5 * MS));
+        assert_eq!(nvr.window(Gather::For(Duration::ZERO)), None);
+    }
+
+    #[test]
+    fn nothing_is_gathered_while_a_connection_is_made_and_for_no_longer() {
+        let mut nvr = Nvr::new();
+        assert_eq!(nvr.with(8), Some(WINDOW));
+        nvr.streams.hurry();
+        for _ in 0..10 {
+            assert_eq!(nvr.with(8), None);
+            nvr.now += HURRY / 10;
+        }
+        assert_eq!([nvr.with(8), nvr.with(8)], [Some(WINDOW); 2]);
+    }
+
+    #[test]
+    fn a_connection_made_before_there_were_many_streams_holds_nothing_up_for_long() {
+        let mut nvr = Nvr::new();
+        nvr.streams.hurry();
+        nvr.with(4);
+        nvr.now += HURRY;
+        assert_eq!(nvr.with(4), Some(WINDOW));
+    }
+
+    #[test]
+    fn looks_are_a_window_apart_however_long_the_work_took() {
+        let (mut rhythm, start) = (Rhythm::default(), Instant::now());
+        assert_eq!(rhythm.pause(20 * MS, start), 20 * MS);
+        // The thread looked at 20 ms and worked for 5.
+        assert_eq!(rhythm.pause(20 * MS, start + 25 * MS), 15 * MS);
+        // It slept and worked beyond the window: what came meanwhile has waited for nothing.
+        assert_eq!(rhythm.pause(20 * MS, start + 90 * MS), Duration::ZERO);
+        assert_eq!(rhythm.pause(20 * MS, start + 92 * MS), 18 * MS);
     }
 
     #[test]
     fn a_hint_is_spent_by_the_next_park() {
+        let before = Instant::now();
         hint_mid_frame();
-        let before = std::time::Instant::now();
-        Pause::MidFrame(20 * MS).before_park();
-        assert!(before.elapsed() >= 20 * MS);
-        assert!(!MID_FRAME.get());
+        Gather::For(Duration::ZERO).before_park();
+        assert!(before.elapsed() >= MID_FRAME);
+        assert!(!IS_MID_FRAME.get());
     }
 
     #[test]
     fn runtime_parks_through_the_hook() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
-            .on_thread_park(|| Pause::Always(20 * MS).before_park())
+            .on_thread_park(|| Gather::For(20 * MS).before_park())
             .build()
             .unwrap();
-        let before = std::time::Instant::now();
+        let before = Instant::now();
         runtime.block_on(async { tokio::time::sleep(MS).await });
         assert!(before.elapsed() >= 20 * MS);
     }

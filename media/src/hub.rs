@@ -73,11 +73,22 @@ impl Hub {
 
     /// Appends a frame and wakes the readers that wait for one. Readers still busy are left alone.
     pub fn push(&self, frame: impl Into<Arc<Frame>>) {
+        self.push_silently(frame);
+        self.announce();
+    }
+
+    /// Appends a frame that waiting readers are told of later, by [`Self::announce`] or the next
+    /// [`Self::push`]. A reader that looks by itself finds it at once.
+    pub fn push_silently(&self, frame: impl Into<Arc<Frame>>) {
         let crowded = self.lock().push(frame.into());
-        self.arrived.notify_waiters();
         if crowded {
             self.crowded.notify_waiters();
         }
+    }
+
+    /// Wakes the readers that wait for a frame.
+    pub fn announce(&self) {
+        self.arrived.notify_waiters();
     }
 
     /// Ends every reader once it has read what is held.

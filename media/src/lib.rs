@@ -11,6 +11,7 @@ pub mod dts;
 pub mod flv;
 pub mod frame;
 mod g711;
+mod hold;
 pub mod hub;
 mod join;
 pub mod publish;

@@ -1,6 +1,6 @@
 //! Keeps one stream flowing from a ring to a server: where to start, what to drop, when to stop.
 //!
-//! Not here: trying again after an error. That is policy, and the agent's.
+//! Trying again after an error is policy, and the agent's.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::coalesce::Streams;
 use crate::flv::Muxer;
 use crate::frame::{Frame, Track, VideoCodec};
 use crate::hub::{Item, Reader};
@@ -24,7 +25,11 @@ const LATE: Duration = Duration::from_secs(2);
 /// A picture above this size is left out, in bytes: common servers close the connection for one.
 const LARGEST: usize = 1_500_000;
 
-/// How a publish is doing; totals go on when it is made again with the same sender. Watchers are woken for news only: consent, the first frame, a gap.
+/// Frames that are there together are written together, until this many bytes wait for the write.
+const BATCH: usize = 64 << 10;
+
+/// How a publish is doing; totals go on when it is made again with the same sender. Watchers are
+/// woken for news only: consent, the first frame, a gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishStats {
     /// The server has consented.
@@ -46,6 +51,9 @@ pub struct PublishStats {
 /// Publishes what `reader` gives until the server or the source ends it, or `stop` resolves:
 /// then `Ok`. The first frame sent is the newest key frame held when the server consents, or else
 /// the next to come.
+///
+/// # Errors
+/// The server cannot be reached, refuses or ends the stream, or the source has ended.
 pub async fn run(
     reader: impl DerefMut<Target = Reader>,
     url: &RtmpUrl,
@@ -54,6 +62,7 @@ pub async fn run(
     stats: &watch::Sender<PublishStats>,
 ) -> Result<(), PublishError> {
     tokio::pin!(stop);
+    Streams::of_program().hurry();
     let publisher = tokio::select! {
         biased;
         () = &mut stop => return Ok(()),
@@ -63,6 +72,9 @@ pub async fn run(
 }
 
 /// As [`run`], with a connection made before.
+///
+/// # Errors
+/// The server ends the stream, is gone or stuck, or the source has ended.
 pub async fn relay(
     mut publisher: Publisher,
     mut reader: impl DerefMut<Target = Reader>,
@@ -87,60 +99,74 @@ async fn pump(
 ) -> PublishError {
     let mut muxer = Muxer::new();
     let mut queue = Queue::new(reader);
-    // That not everybody can see it.
-    let mut told = false;
+    let mut told_of_h265 = false;
     loop {
-        let frame = tokio::select! {
+        let first = tokio::select! {
             biased;
-            frame = queue.next() => frame,
+            first = queue.next() => first,
             error = publisher.ended() => return error,
         };
-        let Some(frame) = frame else { return PublishError::SourceEnded };
-        if frame.data.len() > LARGEST {
-            queue.skip_to_key();
-            let mut first = false;
-            stats.send_if_modified(|stats| {
-                first = stats.oversized == 0;
-                stats.oversized += 1;
-                stats.dropped_frames += 1;
-                false
-            });
-            if first {
-                let bytes = frame.data.len();
-                log::warn!(
-                    "{}: a picture of {bytes} bytes, and those made from it, are left out: servers \
-                     take {LARGEST}; set the camera to a lower bit rate or size",
-                    publisher.peer(),
-                );
+        let Some(first) = first else { return PublishError::SourceEnded };
+        let mut sent = Sent::default();
+        let mut next = Some(first);
+        while let Some(frame) = next {
+            if frame.data.len() > LARGEST {
+                if stats.borrow().oversized + sent.oversized == 0 {
+                    warn_of_large_picture(publisher.peer(), frame.data.len());
+                }
+                sent.oversized += 1;
+                queue.skip_to_key();
+            } else if let Some(tags) = muxer.tags(&frame) {
+                if !told_of_h265 && is_h265(&frame) {
+                    told_of_h265 = true;
+                    log::info!(
+                        "{}: the picture is H.265: where it does not show, the player or the \
+                         server knows H.264 only; set the camera to that",
+                        publisher.peer(),
+                    );
+                }
+                sent.frames += 1;
+                for tag in tags {
+                    sent.bytes += tag.len() as u64;
+                    publisher.queue(&tag);
+                }
             }
-            continue;
+            next = if publisher.unwritten() < BATCH { queue.next_now() } else { None };
         }
-        if !told && is_h265(&frame) {
-            told = true;
-            log::info!(
-                "{}: the picture is H.265: where it does not show, the player or the server knows \
-                 H.264 only; set the camera to that",
-                publisher.peer(),
-            );
+        if let Err(error) = publisher.flush().await {
+            return error;
         }
-        let Some(tags) = muxer.tags(&frame) else { continue };
-        let mut bytes = 0;
-        for tag in tags {
-            bytes += tag.len() as u64;
-            if let Err(error) = publisher.send(&tag).await {
-                return error;
-            }
-        }
+        let gaps = mem::take(&mut queue.gaps);
+        let dropped = mem::take(&mut queue.dropped) + sent.oversized;
         stats.send_if_modified(|stats| {
-            let news = stats.last_frame_at.is_none() || queue.gaps > 0;
-            stats.frames += 1;
-            stats.bytes += bytes;
-            stats.gaps += mem::take(&mut queue.gaps);
-            stats.dropped_frames += mem::take(&mut queue.dropped);
-            stats.last_frame_at = Some(Instant::now().into_std());
-            news
+            let is_first = sent.frames > 0 && stats.last_frame_at.is_none();
+            stats.frames += sent.frames;
+            stats.bytes += sent.bytes;
+            stats.oversized += sent.oversized;
+            stats.gaps += gaps;
+            stats.dropped_frames += dropped;
+            if sent.frames > 0 {
+                stats.last_frame_at = Some(Instant::now().into_std());
+            }
+            is_first || gaps > 0
         });
     }
+}
+
+/// What one write carries.
+#[derive(Default)]
+struct Sent {
+    frames: u64,
+    bytes: u64,
+    /// Pictures left out of it as too large.
+    oversized: u64,
+}
+
+fn warn_of_large_picture(peer: &str, bytes: usize) {
+    log::warn!(
+        "{peer}: a picture of {bytes} bytes, and those made from it, are left out: servers \
+         take {LARGEST}; set the camera to a lower bit rate or size"
+    );
 }
 
 fn is_h265(frame: &Frame) -> bool {
@@ -153,11 +179,12 @@ struct Queue<'a> {
     reader: &'a mut Reader,
     /// Frames taken off the ring ahead of time, never more than it held at once.
     pending: VecDeque<Arc<Frame>>,
-    /// What was given last is not what comes before the next key frame.
+    /// Frames are left out up to the next key frame.
     wants_key: bool,
     join: Join,
-    /// Not yet in the statistics: gaps, and the frames lost in them.
+    /// Gaps that are not yet in the statistics.
     gaps: u64,
+    /// Frames lost that are not yet in the statistics.
     dropped: u64,
 }
 
@@ -173,29 +200,52 @@ impl<'a> Queue<'a> {
     /// The next frame to send; `None` at the end of the source. Cancel safe.
     async fn next(&mut self) -> Option<Arc<Frame>> {
         loop {
-            if let Some(frame) = self.pending.pop_front() {
-                if self.wants_key && !frame.key {
-                    self.dropped += 1;
-                    continue;
-                }
-                if mem::take(&mut self.wants_key) {
-                    self.join.begin();
-                } else if !self.join.admits(&frame) {
-                    continue;
-                }
+            if let Some(frame) = self.take_pending() {
                 return Some(frame);
             }
-            match self.reader.next().await? {
-                Item::Gap { lost } => {
-                    self.wants_key = true;
-                    self.count_gap(lost);
-                }
-                Item::Frame(frame) => {
-                    let waited = Instant::now().into_std().duration_since(frame.received);
-                    self.pending.push_back(frame);
-                    if waited > LATE {
-                        self.catch_up();
-                    }
+            let item = self.reader.next().await?;
+            self.accept(item);
+        }
+    }
+
+    /// The next frame to send if there is one already.
+    fn next_now(&mut self) -> Option<Arc<Frame>> {
+        loop {
+            if let Some(frame) = self.take_pending() {
+                return Some(frame);
+            }
+            let item = self.reader.try_next()?;
+            self.accept(item);
+        }
+    }
+
+    fn take_pending(&mut self) -> Option<Arc<Frame>> {
+        while let Some(frame) = self.pending.pop_front() {
+            if self.wants_key && !frame.key {
+                self.dropped += 1;
+                continue;
+            }
+            if mem::take(&mut self.wants_key) {
+                self.join.begin();
+            } else if !self.join.admits(&frame) {
+                continue;
+            }
+            return Some(frame);
+        }
+        None
+    }
+
+    fn accept(&mut self, item: Item) {
+        match item {
+            Item::Gap { lost } => {
+                self.wants_key = true;
+                self.count_gap(lost);
+            }
+            Item::Frame(frame) => {
+                let waited = Instant::now().into_std().duration_since(frame.received);
+                self.pending.push_back(frame);
+                if waited > LATE {
+                    self.catch_up();
                 }
             }
         }
@@ -227,7 +277,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// What comes next is made from a frame that was not sent.
+    /// Leaves out what is made from a frame that was not sent.
     fn skip_to_key(&mut self) {
         self.wants_key = true;
     }

@@ -1,5 +1,10 @@
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -36,7 +41,15 @@ fn picture(key: bool, number: i64, size: usize) -> Frame {
 
 /// A publisher and the session that has accepted it, with a pipe of `room` bytes between.
 async fn pair(room: usize) -> (Publisher, IngestSession<DuplexStream>) {
+    let (publisher, session, _) = counted_pair(room).await;
+    (publisher, session)
+}
+
+/// As [`pair`], and the bytes of each write of the publisher.
+async fn counted_pair(room: usize) -> (Publisher, IngestSession<DuplexStream>, Writes) {
     let (near, far) = duplex(room);
+    let writes = Writes::default();
+    let near = Counted { pipe: near, writes: Arc::clone(&writes) };
     let url = RtmpUrl::parse("rtmp://server/live/x").unwrap();
     let options = Options::default();
     let server = async {
@@ -46,7 +59,67 @@ async fn pair(room: usize) -> (Publisher, IngestSession<DuplexStream>) {
         session
     };
     let (publisher, session) = tokio::join!(Publisher::over(near, &url, &options), server);
-    (publisher.unwrap(), session)
+    (publisher.unwrap(), session, writes)
+}
+
+type Writes = Arc<Mutex<Vec<usize>>>;
+
+/// A pipe that takes slices in one go, as a socket does, and notes how much each write was.
+#[derive(Debug)]
+struct Counted {
+    pipe: DuplexStream,
+    writes: Writes,
+}
+
+impl Counted {
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.writes.lock().unwrap().push(*bytes);
+        }
+        written
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.pipe).poll_write(cx, buf);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.pipe).poll_write_vectored(cx, bufs);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.pipe.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
 }
 
 /// The next picture's number; sequence headers and metadata are passed over.
@@ -119,6 +192,44 @@ async fn changed_parameters_are_announced_in_the_stream() {
     assert_eq!(number(&mut session).await, Some(1));
     assert_eq!(session.next_tag().await.unwrap(), None);
     assert_eq!(task.await.unwrap(), Err(PublishError::SourceEnded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_are_there_together_take_one_write() {
+    let hub = Hub::new(1 << 20);
+    let (publisher, mut session, writes) = counted_pair(1 << 20).await;
+    let (_task, _stop, _seen) = start(publisher, &hub);
+    hub.push(picture(true, 0, 1000));
+    assert_eq!(number(&mut session).await, Some(0));
+    writes.lock().unwrap().clear();
+    for n in 1..4 {
+        hub.push_silently(crate::testing::sound(n * SECOND - 100, Instant::now().into_std()));
+        hub.push(picture(false, n, 5000));
+    }
+    let mut kinds = Vec::new();
+    while kinds.len() < 7 {
+        let tag = session.next_tag().await.unwrap().unwrap();
+        kinds.push((tag.kind as u8, tag.timestamp_ms));
+    }
+    let sent = [8, 9, 8, 9, 8, 9].into_iter().zip([998, 1000, 1998, 2000, 2998, 3000]);
+    assert_eq!(kinds[1..], sent.collect::<Vec<_>>(), "in order, after the metadata");
+    let writes = writes.lock().unwrap();
+    assert!(writes.len() == 1 && writes[0] > 3 * 5000, "{writes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_past_is_not_written_in_one_go() {
+    let hub = Hub::new(10 << 20);
+    for n in 0..20 {
+        hub.push(picture(n == 0, n, 50_000));
+    }
+    let (publisher, mut session, writes) = counted_pair(10 << 20).await;
+    let (_task, _stop, _seen) = start(publisher, &hub);
+    for n in 0..20 {
+        assert_eq!(number(&mut session).await, Some(n));
+    }
+    let writes = writes.lock().unwrap();
+    assert!(writes.iter().all(|bytes| *bytes < BATCH + 51_000), "{writes:?}");
 }
 
 #[tokio::test(start_paused = true)]

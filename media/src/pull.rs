@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use ivt_base::backoff::{Backoff, Policy};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, yield_now};
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 use crate::alert::LossAlert;
+use crate::coalesce::Streams;
 use crate::frame::Frame;
+use crate::hold::SoundHold;
 use crate::hub::{Hub, Reader, Start};
 use crate::reserve::Reserve;
 use crate::source::{FrameSource, Opener, SourceError};
@@ -103,11 +105,21 @@ struct Shared {
     /// Asks for the stream to be opened anew.
     reopen: watch::Sender<()>,
     meter: Mutex<Meter>,
+    /// Where the stream is counted while it is read.
+    streams: &'static Streams,
 }
 
 impl Pull {
     /// A pull that opens its stream by `opener` when first wanted.
     pub fn new(opener: Arc<dyn Opener>, config: PullConfig) -> Arc<Self> {
+        Self::counted_in(Streams::of_program(), opener, config)
+    }
+
+    fn counted_in(
+        streams: &'static Streams,
+        opener: Arc<dyn Opener>,
+        config: PullConfig,
+    ) -> Arc<Self> {
         let shared = Shared {
             opener,
             hub: match config.reserve.clone() {
@@ -119,6 +131,7 @@ impl Pull {
             demand: watch::Sender::new(0),
             reopen: watch::Sender::new(()),
             meter: Mutex::new(Meter::new(now())),
+            streams,
         };
         Arc::new(Self { shared: Arc::new(shared), task: Mutex::default(), warm: Mutex::default() })
     }
@@ -277,6 +290,7 @@ impl Shared {
 
     /// Opens the source and hands on its frames until it fails.
     async fn stream(&self, timeline: &mut Timeline, told: &mut Told) -> SourceError {
+        self.streams.hurry();
         let mut source = match self.opener.open().await {
             Ok(source) => source,
             Err(error) => return error,
@@ -299,20 +313,45 @@ impl Shared {
             Err(error) => return error,
         };
         told.no_picture = false;
+        let _live = self.streams.enter();
+        let mut hold = SoundHold::default();
         let mut burst = 0;
         loop {
             burst += frame.data.len();
-            self.hub.push(frame);
+            if hold.note(&frame) {
+                self.hub.push(frame);
+            } else {
+                self.hub.push_silently(frame);
+            }
             // A source may have so much at hand that it never waits; readers would fall behind.
             if burst >= self.config.ring_bytes / 4 {
                 burst = 0;
                 yield_now().await;
             }
-            frame = match self.next(&mut *source, timeline, &mut told.losses).await {
+            let next = self.next(&mut *source, timeline, &mut told.losses);
+            frame = match self.unless_due(next, &mut hold).await {
                 Ok(frame) => frame,
-                Err(error) => return error,
+                Err(error) => {
+                    self.hub.announce();
+                    return error;
+                }
             };
         }
+    }
+
+    /// Waits for `next`, and tells the readers meanwhile of sound that has waited long enough.
+    async fn unless_due<T>(&self, next: impl Future<Output = T>, hold: &mut SoundHold) -> T {
+        tokio::pin!(next);
+        if let Some(due) = hold.due() {
+            tokio::select! {
+                biased;
+                next = &mut next => return next,
+                () = sleep_until(due.into()) => {}
+            }
+            hold.release();
+            self.hub.announce();
+        }
+        next.await
     }
 
     /// The source's first key frame. What comes before it counts, but no reader can show it.

@@ -7,7 +7,7 @@ use super::*;
 use crate::frame::Frame;
 use crate::hub::Item;
 use crate::source::{FrameSource, Losses};
-use crate::testing::picture;
+use crate::testing::{picture, sound};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -413,4 +413,100 @@ async fn lost_packets_are_told_of_and_counted() {
     assert!((40..=60).contains(&stats.packets_lost_per_minute), "{stats:?}");
     assert!(stats.packets_skipped > 1, "of all sources: {stats:?}");
     assert!(warnings("stream").iter().all(|line| !line.contains("packets are lost")));
+}
+
+/// A camera whose frames come at the milliseconds that are listed, then no more.
+struct Timetable(Vec<(u64, bool)>);
+
+struct Timed {
+    opened: TokioInstant,
+    rest: std::vec::IntoIter<(u64, bool)>,
+    is_first: bool,
+}
+
+#[async_trait]
+impl Opener for Timetable {
+    async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
+        let rest = self.0.clone().into_iter();
+        Ok(Box::new(Timed { opened: TokioInstant::now(), rest, is_first: true }))
+    }
+}
+
+#[async_trait]
+impl FrameSource for Timed {
+    async fn frame(&mut self) -> Result<Frame, SourceError> {
+        let Some((at, is_picture)) = self.rest.next() else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until(self.opened + Duration::from_millis(at)).await;
+        let dts = at as i64 * 90;
+        let is_first = std::mem::take(&mut self.is_first);
+        Ok(if is_picture { picture(is_first, dts, 1000, now()) } else { sound(dts, now()) })
+    }
+}
+
+const PICTURE: bool = true;
+const SOUND: bool = false;
+
+/// When a waiting reader had each frame, in milliseconds, and whether it was a picture.
+async fn timetable(frames: &[(u64, bool)]) -> Vec<(u64, bool)> {
+    let pull = Pull::new(Arc::new(Timetable(frames.to_vec())), PullConfig::default());
+    let mut reader = pull.subscribe(Start::Live);
+    let opened = TokioInstant::now();
+    let mut read = Vec::new();
+    while read.len() < frames.len() {
+        let frame = frame(&mut reader).await;
+        read.push((opened.elapsed().as_millis() as u64, frame.is_video()));
+    }
+    read
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_reaches_a_waiting_reader_with_the_next_picture() {
+    let frames = [(10, PICTURE), (50, PICTURE), (60, SOUND), (80, SOUND), (90, PICTURE)];
+    let read = timetable(&frames).await;
+    assert_eq!(read, [(10, PICTURE), (50, PICTURE), (90, SOUND), (90, SOUND), (90, PICTURE)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_waits_at_most_forty_milliseconds_for_a_picture_that_is_late() {
+    let frames = [(10, PICTURE), (50, PICTURE), (60, SOUND), (500, PICTURE), (1000, SOUND)];
+    let read = timetable(&frames).await;
+    assert_eq!(read[..2], frames[..2]);
+    assert!(matches!(read[2], (100..=101, SOUND)), "{read:?}");
+    assert_eq!(read[3..], frames[3..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_without_pictures_nearby_is_not_delayed() {
+    let frames = [(10, PICTURE), (210, PICTURE), (230, SOUND), (294, SOUND), (410, PICTURE)];
+    assert_eq!(timetable(&frames).await, frames);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_counts_as_live_while_it_is_read() {
+    let streams: &'static Streams = Box::leak(Box::default());
+    let camera = Arc::new(Camera::default());
+    let opener = Arc::new(Arc::clone(&camera));
+    let pull = Pull::counted_in(streams, opener, PullConfig::default());
+    assert_eq!(streams.live(), 0);
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    let mut second = pull.subscribe(Start::LastKey);
+    frame(&mut second).await;
+    assert_eq!(streams.live(), 1, "two readers of one stream");
+    camera.off.send_replace(true);
+    sleep(SECOND).await;
+    assert_eq!(streams.live(), 0, "the camera is gone");
+    camera.off.send_replace(false);
+    sleep(10 * SECOND).await;
+    assert_eq!(streams.live(), 1);
+    drop((reader, second));
+    sleep(6 * SECOND).await;
+    assert_eq!(streams.live(), 0, "nobody reads it");
+    let _reader = pull.subscribe(Start::Live);
+    sleep(SECOND).await;
+    assert_eq!(streams.live(), 1);
+    pull.stop().await;
+    assert_eq!(streams.live(), 0);
 }

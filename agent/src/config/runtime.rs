@@ -15,8 +15,8 @@ pub struct Runtime {
     /// `worker_threads`: default 0, everything on one thread.
     pub worker_threads: usize,
     /// `read_batch_ms`: collect what cameras send for so long before reading it, which saves CPU
-    /// time and costs delay; default 0.
-    pub read_batch: Duration,
+    /// time and costs delay; default: 20 ms from four live streams on, else 0.
+    pub read_batch: Option<Duration>,
 }
 
 pub(super) fn runtime(
@@ -26,10 +26,10 @@ pub(super) fn runtime(
     tlss: Option<&Tlss>,
 ) -> Result<(Runtime, Budget), Error> {
     let threads = section.read("worker_threads", integer(0..=64))?.unwrap_or(0);
-    let batch = section.read("read_batch_ms", integer(0..=100))?.unwrap_or(0);
+    let batch = section.read("read_batch_ms", integer(0..=100))?;
     let limit = section.read("memory_limit", integer(1 << 20..=1 << 40))?;
     let runtime =
-        Runtime { worker_threads: threads as usize, read_batch: Duration::from_millis(batch) };
+        Runtime { worker_threads: threads as usize, read_batch: batch.map(Duration::from_millis) };
     let needs = Needs { channels, spool, tlss, worker_threads: runtime.worker_threads };
     let within = |limit| needs.within(limit).map_err(|short| section.error(short.to_string()));
     let budget = match limit.map(within) {

@@ -72,8 +72,40 @@ impl Publisher {
     /// Writes a tag in one vectored write, where the socket has room for it. Waits for a server
     /// that reads slowly, up to the stall limit. After an error, and when this future is dropped
     /// before its end, the connection is of no further use.
+    ///
+    /// # Errors
+    /// The server is gone, stuck or refuses the stream.
     pub async fn send(&mut self, tag: &Tag) -> Result<(), PublishError> {
         self.queue(tag);
+        self.flush().await
+    }
+
+    /// Adds a tag to what [`Self::flush`] writes. The caller bounds [`Self::unwritten`].
+    pub fn queue(&mut self, tag: &Tag) {
+        let channel = match tag.kind {
+            TagKind::Audio => channel::AUDIO,
+            TagKind::Video => channel::VIDEO,
+            TagKind::Script => channel::DATA,
+        };
+        // `@setDataFrame` as an AMF string: the server is to keep the metadata for its players.
+        let head = match tag.kind {
+            TagKind::Script => b"\x02\0\x0d@setDataFrame",
+            _ => tag.head.as_slice(),
+        };
+        let (kind, stream) = (tag.kind as u8, self.stream_id);
+        self.connection.out.message(channel, kind, stream, tag.timestamp_ms, head, &tag.body);
+    }
+
+    /// Bytes of the tags that were queued and not yet written.
+    pub fn unwritten(&self) -> usize {
+        self.connection.unwritten()
+    }
+
+    /// Writes what was queued, as [`Self::send`] does.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn flush(&mut self) -> Result<(), PublishError> {
         while self.connection.unwritten() > 0 {
             match timeout(self.stall, self.connection.write(PROGRESS)).await {
                 Ok(Ok(())) => {}
@@ -111,21 +143,6 @@ impl Publisher {
         command::send(out, 0, "deleteStream", 0.0, &[Value::Null, stream.into()]);
         // Whether it arrives is all the same: the connection ends.
         let _ = timeout(Duration::from_secs(1), self.connection.close()).await;
-    }
-
-    fn queue(&mut self, tag: &Tag) {
-        let channel = match tag.kind {
-            TagKind::Audio => channel::AUDIO,
-            TagKind::Video => channel::VIDEO,
-            TagKind::Script => channel::DATA,
-        };
-        // `@setDataFrame` as an AMF string: the server is to keep the metadata for its players.
-        let head = match tag.kind {
-            TagKind::Script => b"\x02\0\x0d@setDataFrame",
-            _ => tag.head.as_slice(),
-        };
-        let (kind, stream) = (tag.kind as u8, self.stream_id);
-        self.connection.out.message(channel, kind, stream, tag.timestamp_ms, head, &tag.body);
     }
 
     async fn negotiate(

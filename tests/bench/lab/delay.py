@@ -58,12 +58,36 @@ def measure(row, seconds, starts, say):
             if not warm:
                 _start(probe, cloud, stop=False)
                 time.sleep(1)
-                count, median, p95, most, lost = probe.ask(f"frames {seconds}")
-                if count < seconds * 20:
-                    raise Failed(f"only {count} pictures in {seconds} s came through the stopwatch")
-                found["frame"] = {"median": median, "p95": p95, "max": most, "count": count, "lost": lost}
+                found["frame"] = _frames(probe, seconds)
                 say(f"{row}: frame in to frame out: {found['frame']}")
     return found
+
+
+def measure_crowd(count, seconds, say):
+    """Milliseconds from frame in to frame out of one of `count` channels that are all published."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
+        camera = Camera(stack, folder, clip(), count, "unit")
+        cloud = Cloud(stack, folder, "release")
+        probe = Probe(stack, camera, cloud.rtmp_url("").split("/")[2])
+        urls = [probe.camera_url, *camera.urls[1:]]
+        Agent(stack, folder, cloud, [f'backend = "rtsp"\nmain = "{url}"' for url in urls], program=[agent_program()],
+              extra='[log]\nlevel = "warn"\n')
+        for channel in range(1, count):
+            cloud.publish(cloud.rtmp_url(f"s{channel}"), f"s{channel}", channel)
+        time.sleep(3)
+        _start(probe, cloud, stop=False)
+        time.sleep(1)
+        found = _frames(probe, seconds)
+        say(f"x{count}: frame in to frame out: {found}")
+        return found
+
+
+def _frames(probe, seconds):
+    count, median, p95, most, lost = probe.ask(f"frames {seconds}")
+    if count < seconds * 20:
+        raise Failed(f"only {count} pictures in {seconds} s came through the stopwatch")
+    return {"median": median, "p95": p95, "max": most, "count": count, "lost": lost}
 
 
 def _start(probe, cloud, stop=True):

@@ -1,6 +1,5 @@
 """CPU of a recording: the agent against `ffmpeg -f hls -method PUT`, to the same server; and what recording adds to publishing."""
 import contextlib
-import statistics
 import tempfile
 import time
 
@@ -10,11 +9,12 @@ from peers.sinks import Nginx
 
 from .clip import clip
 from .meter import Window, memory
+from .rounds import repeat
 from .subjects import Camera, agent_program
 
 # Segments of ten seconds, as clouds ask for; a first one must be on its way before anything is measured.
 SEGMENT = 10
-WARM_UP = 2 * SEGMENT + 5
+WARM_UP = SEGMENT + 5
 # Of 4.1 Mbit/s: what arrived in a window is off by up to a segment.
 LEAST = 0.6
 # Segments that wait while the service is away: as many as `Cloud.record` allows.
@@ -107,19 +107,18 @@ def stored(cloud, session):
 
 
 def _compare(subjects, count, rounds, seconds, say):
-    found = {name: [] for name in subjects}
-    for turn in range(rounds):
-        for name, subject in subjects.items():
-            with contextlib.ExitStack() as stack:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
-                camera = Camera(stack, folder, clip(), count, "unit")
-                recorder = subject(stack, folder, camera)
-                time.sleep(WARM_UP)
-                figures = _window(name, recorder, count, seconds)
-                found[name].append(figures)
-                say(f"record x{count} round {turn + 1} {name}: {figures['cpu'] * 100:.2f} % of a core per stream")
-    names = ("cpu", "wakeups", "rss", "pss")
-    return {name: {key: statistics.median(f[key] for f in rounds) for key in names} for name, rounds in found.items()}
+    # Whole segments: their uploads are part of the cost.
+    seconds = -(-seconds // SEGMENT) * SEGMENT
+
+    def one(name, _turn):
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
+            camera = Camera(stack, folder, clip(), count, "unit")
+            recorder = subjects[name](stack, folder, camera)
+            time.sleep(WARM_UP)
+            return _window(name, recorder, count, seconds)
+
+    return repeat(subjects, rounds, one, lambda text: say(f"record x{count} {text}"))
 
 
 def _window(name, recorder, count, seconds):

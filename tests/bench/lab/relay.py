@@ -1,6 +1,5 @@
 """CPU, memory, system calls: the subjects take turns, round after round, before the same camera and the same server."""
 import contextlib
-import statistics
 import tempfile
 import time
 
@@ -9,31 +8,32 @@ from peers.sinks import Nginx
 
 from .clip import clip
 from .meter import Window, system_calls
-from .subjects import SUBJECTS, Camera
+from .rounds import repeat
+from .subjects import BUILDS, SUBJECTS, Camera
 
-WARM_UP = 5
+WARM_UP = 4
 STRACE = 5
 # Of the clip's 4.1 Mbit/s with sound: a relay that loses data may not look cheap.
 LEAST_BITRATE = 3.9e6
 
 
-def measure(row, count, rounds, seconds, say):
-    """The medians of one row at one number of channels, by subject."""
-    found = {name: [] for name in SUBJECTS}
-    for turn in range(rounds):
-        for name, subject in SUBJECTS.items():
-            with contextlib.ExitStack() as stack:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
-                server = Nginx(stack, folder, record=False)
-                camera = Camera(stack, folder, clip(), count, row)
-                relay = subject(stack, folder, camera, server)
-                time.sleep(WARM_UP)
-                figures = _window(relay.pids, server, count, seconds)
-                if turn == 0:
-                    figures["syscalls"] = system_calls(relay.pids, STRACE) / count
-                found[name].append(figures)
-                say(f"{row} x{count} round {turn + 1} {name}: {figures['cpu'] * 100:.2f} % of a core per stream")
-    return {name: _median(rounds) for name, rounds in found.items()}
+def measure(row, count, builds, rounds, seconds, say):
+    """The medians of one row at one number of channels, by subject; of the agent by build."""
+    names = [*builds, *(name for name in SUBJECTS if name not in BUILDS)]
+
+    def one(name, turn):
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
+            server = Nginx(stack, folder, record=False)
+            camera = Camera(stack, folder, clip(), count, row)
+            relay = SUBJECTS[name](stack, folder, camera, server)
+            time.sleep(WARM_UP)
+            figures = _window(relay.pids, server, count, seconds)
+            if turn == 0 and name in BUILDS:
+                figures["syscalls"] = system_calls(relay.pids, STRACE) / count
+            return figures
+
+    return repeat(names, rounds, one, lambda text: say(f"{row} x{count} {text}"))
 
 
 def _window(pids, server, count, seconds):
@@ -47,8 +47,3 @@ def _window(pids, server, count, seconds):
         if rate < LEAST_BITRATE:
             raise Failed(f"stream {stream} arrived at {rate / 1e6:.2f} Mbit/s, not 4: the figure would be worth nothing")
     return figures
-
-
-def _median(rounds):
-    names = {name for figures in rounds for name in figures}
-    return {name: statistics.median(figures[name] for figures in rounds if name in figures) for name in sorted(names)}

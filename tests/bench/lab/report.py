@@ -7,6 +7,8 @@ import subprocess
 
 from peers.paths import ROOT
 
+from .subjects import BUILDS
+
 FILE = os.path.join(ROOT, "BENCHMARKS.md")
 BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
 ROWS = {"unit": "an access unit at a time", "packet": "a packet at a time"}
@@ -28,7 +30,7 @@ def machine():
 
 def slope(results, row):
     """MiB of each further channel besides its ring, between the fewest and the most channels measured."""
-    found = {r["channels"]: r["agent"]["rss"] for r in results["relay"] if r["row"] == row}
+    found = {r["channels"]: r["static"]["rss"] for r in results["relay"] if r["row"] == row and "static" in r}
     if len(found) < 2:
         return None
     few, many = min(found), max(found)
@@ -39,17 +41,17 @@ def table(results):
     """Markdown."""
     about = results["machine"]
     lines = [f"{about['date']}, commit {about['commit']}, {about['cpu']}, Linux {about['kernel']}, ffmpeg {about['ffmpeg']}; "
-             f"{results['rounds']} rounds of {results['seconds']} s, medians.", ""]
+             f"medians of rounds of {results['seconds']} s: two, and up to {results['rounds']} where two differ by more than a tenth.", ""]
     if results["relay"]:
-        lines += ["| camera writes | channels | CPU per stream, % of a core: agent | ffmpeg | floor | agent / ffmpeg | floor / ffmpeg "
-                  "| agent's system calls/s per stream | wake-ups/s per stream | agent's RSS, PSS MiB |",
-                  "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
-    for r in results["relay"]:
-        agent, ffmpeg, floor = r["agent"], r["ffmpeg"], r["floor"]
+        lines += ["| build | camera writes | channels | CPU per stream, % of a core: agent | ffmpeg | floor | agent / ffmpeg | floor / ffmpeg "
+                  "| agent's system calls/s per stream | wake-ups/s per stream | agent's RSS, PSS MiB | rounds |",
+                  "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    for build, r in ((build, r) for build in BUILDS for r in results["relay"] if build in r):
+        agent, ffmpeg, floor = r[build], r["ffmpeg"], r["floor"]
         percent = " | ".join(f"{subject['cpu'] * 100:.2f}" for subject in (agent, ffmpeg, floor))
         ratios = " | ".join(f"{subject['cpu'] / ffmpeg['cpu']:.2f}" for subject in (agent, floor))
-        lines.append(f"| {ROWS[r['row']]} | {r['channels']} | {percent} | {ratios} | {agent['syscalls']:.0f} "
-                     f"| {agent['wakeups']:.0f} | {agent['rss']:.1f}, {agent['pss']:.1f} |")
+        lines.append(f"| {build} | {ROWS[r['row']]} | {r['channels']} | {percent} | {ratios} | {agent['syscalls']:.0f} "
+                     f"| {agent['wakeups']:.0f} | {agent['rss']:.1f}, {agent['pss']:.1f} | {agent['rounds']} |")
     for row in ROWS:
         if (found := slope(results, row)) is not None:
             lines += ["", f"Memory of each further live channel besides its 1 MiB ring, camera writing {ROWS[row]}: {found:.2f} MiB."]
@@ -59,6 +61,10 @@ def table(results):
     for row, d in results["delay"].items():
         starts = " | ".join(f"{d[name]['median']:.1f}, {d[name]['max']:.1f}" for name in ("start_cold", "start_warm"))
         lines.append(f"| {ROWS[row]} | {d['frame']['median']:.2f} | {d['frame']['p95']:.2f} | {d['frame']['max']:.2f} | {starts} |")
+    if results["crowd"]:
+        lines += ["", "| channels published | frame in to frame out, ms: median | p95 | max |", "|--:|--:|--:|--:|"]
+    for count, frame in results["crowd"].items():
+        lines.append(f"| {count} | {frame['median']:.2f} | {frame['p95']:.2f} | {frame['max']:.2f} |")
     lines += _recordings(results)
     return "\n".join(lines)
 

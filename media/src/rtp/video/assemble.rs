@@ -268,7 +268,7 @@ impl Video {
             self.unit.timestamp = timestamp;
             self.unit.pps = slice.pps;
             let key = slice.refresh || self.unit.recovery.is_some();
-            self.unit.data.reserve(self.gate.room(key));
+            self.unit.reserve(self.gate.room(key));
         }
         self.unit.describe(slice);
         self.unit.unknown |= self.sets.sps_of(slice.pps).is_none();

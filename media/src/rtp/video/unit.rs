@@ -11,6 +11,8 @@ use super::nal::{self, Field, Slice};
 pub(super) const MAX_UNIT: usize = 7 << 20;
 /// Most NAL units of a picture.
 const MAX_NALS: u32 = 4096;
+/// Room that a NAL unit is begun with, in bytes: many are no longer.
+const LEAST_ROOM: usize = 64;
 
 /// The NAL units of one picture, as far as they have come.
 #[derive(Debug, Default)]
@@ -75,6 +77,7 @@ impl Unit {
             return Err(Full);
         }
         let start = self.data.len();
+        self.reserve(LEAST_ROOM);
         self.data.extend_from_slice(&[0; 4]);
         Ok(start)
     }
@@ -84,8 +87,20 @@ impl Unit {
         if self.data.len() + bytes.len() > MAX_UNIT {
             return Err(Full);
         }
+        self.reserve(bytes.len());
         self.data.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Makes room for so many more bytes. A vector that grows by itself calls `realloc`, which
+    /// moves one byte at a time in the C library of the static builds.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let wanted = self.data.len() + more;
+        if wanted > self.data.capacity() {
+            let mut larger = Vec::with_capacity(wanted.max(2 * self.data.capacity()));
+            larger.extend_from_slice(&self.data);
+            self.data = larger;
+        }
     }
 
     /// Ends the NAL unit whose length stands at `start`: takes off the zeros behind it (B.1) and
@@ -155,10 +170,11 @@ impl Unit {
         self.has_slice && !self.damaged && self.awaits.is_none()
     }
 
-    /// The bytes, without much memory beyond them.
-    pub(super) fn into_bytes(mut self) -> Bytes {
+    /// The bytes, without much memory that they do not use.
+    pub(super) fn into_bytes(self) -> Bytes {
         if self.data.capacity() - self.data.len() > self.data.capacity() / 4 {
-            self.data.shrink_to_fit();
+            // Shrinking would call `realloc`, see `reserve`.
+            return Bytes::copy_from_slice(&self.data);
         }
         Bytes::from(self.data)
     }
