@@ -33,7 +33,7 @@ pub struct Channel {
     pub bitrates: Bitrates,
     /// `quality`: which stream serves which quality.
     pub quality: QualityMap,
-    /// `ring_bytes`: bytes of frames held per stream; default what [`Budget::rings`] says, and more
+    /// `ring_bytes`: bytes of frames held per stream; default what [`Budget::rings`](super::Budget::rings) says, and more
     /// while key frames are large.
     pub ring_bytes: Option<usize>,
     /// `always_on`: streams pulled also when nobody asks, so that a picture starts at once; a list
