@@ -36,7 +36,7 @@ pub use record::{Record, Spool, SpoolMode};
 pub use runtime::Runtime;
 pub use tlss::{Tlss, parse_mac};
 
-/// All of it.
+/// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// `[cloud]`: whom to dial.
@@ -59,7 +59,7 @@ pub struct Config {
     pub budget: Budget,
     /// `log.level`, "error", "warn", "info", "debug" or "trace"; default "info".
     pub log_level: LevelFilter,
-    /// What was not understood of a file whose `version` is newer, and what is done instead, one line
-    /// each: to be told. Empty for other files.
+    /// Lines for the log: what was not understood of a file whose `version` is newer, and what is
+    /// done instead. Empty for other files.
     pub notes: Vec<String>,
 }

@@ -37,7 +37,7 @@ impl Reload {
         Ok(Self { store, hangup: signal(SignalKind::hangup())? })
     }
 
-    /// Returns once there is a configuration to take over. One that is refused is told of.
+    /// Returns once there is a configuration to take over; tells the log of one that is refused.
     pub(crate) async fn next(&mut self) -> Config {
         loop {
             if self.hangup.recv().await.is_none() {
@@ -54,9 +54,9 @@ impl Reload {
     }
 }
 
-/// What of a running agent follows its configuration.
+/// The parts of a running agent that follow its configuration.
 pub(crate) struct Live {
-    /// What it runs by: where a restart is needed, what it was started with.
+    /// The configuration that is in force; where a change needs a restart, as it was at the start.
     pub(crate) running: Config,
     pub(crate) device: CurrentDevice,
     pub(crate) channels: Vec<channel::Handle>,
@@ -68,7 +68,7 @@ impl Live {
     pub(crate) async fn apply(&mut self, new: &Config, tasks: &mut JoinSet<()>) {
         new.notes.iter().for_each(|note| log::warn!("{note}"));
         let mut found = Differences::between(&self.running, new);
-        // The file of its profile may say something else than before.
+        // The file behind `tlss.profile` may have changed while its name did not.
         found.tlss |= self.hosted.is_outdated(new.tlss.as_ref());
         if found == Differences::default() {
             log::info!("configuration: nothing changed");
@@ -91,7 +91,8 @@ impl Live {
         }
     }
 
-    /// The cameras that are other ones, and the hosted service, which works with them.
+    /// Exchanges the cameras that changed, and starts the hosted service anew, which works with
+    /// them.
     async fn apply_cameras(
         &mut self,
         found: &Differences,

@@ -1,9 +1,9 @@
 //! The settings store: changes values in the configuration's files.
 //!
-//! A change is written only if the reader of the configuration takes what comes of it. Comments, order and
-//! all other values stay byte for byte. A crash at any moment leaves the old file or the new one, and
-//! where a change concerns the credentials file as well, both old, both new, or one of them new: in an
-//! order in which the agent starts from that, too.
+//! A change is written only if the reader of the configuration takes what comes of it. Comments,
+//! order and all other values stay byte for byte. A crash at any moment leaves the old file or the
+//! new one, and where a change concerns the credentials file as well, both old, both new, or one of
+//! them new: in an order in which the agent starts from that, too.
 
 mod difference;
 mod edit;
@@ -29,10 +29,10 @@ use crate::check;
 use crate::config::{self, Access, Config};
 use files::{Draft, Target, Turn};
 
-/// Of the credentials file, where there is one and the key is not in the other file already.
+/// Keys that a credentials file may have. A new one goes there where such a file is named.
 const LOGINS: [&str; 4] =
     ["cloud.login_code", "cloud.login_passwd", "channel.username", "channel.password"];
-/// About the file itself: no change of one value.
+/// Keys about the file itself, which the store does not change.
 const FIXED: [&str; 2] = ["credentials", "version"];
 /// The array of tables that both files may have.
 const CHANNEL: &str = "channel";
@@ -41,7 +41,7 @@ const CHANNEL: &str = "channel";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     key: Key,
-    /// As TOML; `None` takes the key out, and its default counts.
+    /// The value as TOML; `None` takes the key out, and its default counts.
     value: Option<Secret>,
 }
 
@@ -59,9 +59,9 @@ pub struct Changed {
     pub keys: Vec<Key>,
     /// What the files say now.
     pub config: Config,
-    /// What they said before; `None` where that was refused.
+    /// What the files said before; `None` where the reader refused that.
     pub before: Option<Config>,
-    /// Tells the files' texts from all others.
+    /// SHA-256 of the files' texts, in hexadecimal digits.
     pub version: String,
     /// The files that have a new text; none when everything was there already.
     pub files: Vec<PathBuf>,
@@ -76,26 +76,26 @@ pub enum Error {
     /// A file that the configuration would name cannot be used.
     #[error(transparent)]
     Check(#[from] check::Error),
-    /// No name of a setting.
+    /// The key is no name of a setting.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// No value.
+    /// The value cannot be written.
     #[error("{key}: {source}")]
     Value {
-        /// Its key.
+        /// Key of the value.
         key: Key,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         source: ValueError,
     },
     /// The key cannot be written.
     #[error("{key}: {source}")]
     Edit {
-        /// Its name.
+        /// Name of the key.
         key: Key,
-        /// Why not.
+        /// Why the key cannot be written.
         source: EditError,
     },
-    /// A key about the file itself.
+    /// The key is about the file itself.
     #[error("{0} is about the file itself: change it with an editor")]
     Fixed(Key),
     /// Another writer was first.
@@ -113,7 +113,7 @@ pub enum Error {
     /// One of two files could neither be written nor the other one taken back.
     #[error("{} has its new text, and the other file cannot be written: check the disk", .file.display())]
     Half {
-        /// The one that is new.
+        /// Path of the file that has its new text.
         file: PathBuf,
     },
 }
@@ -134,7 +134,8 @@ struct Write<'a> {
 }
 
 impl Change {
-    /// Sets `key`, such as `channel.0.main`, to what a person typed: TOML, or anything else as a string.
+    /// Sets `key`, such as `channel.0.main`, to what a person typed: TOML, or anything else as a
+    /// string.
     ///
     /// # Errors
     /// The key is none, or the value begins like TOML and is none.
@@ -182,7 +183,8 @@ impl Store {
         Config::load(&self.file, self.access)
     }
 
-    /// What the files say, checked together with the files they name, and the version for [`Store::change`].
+    /// What the files say, checked together with the files they name, and the version for
+    /// [`Store::change`].
     ///
     /// # Errors
     /// What `--check-config` says.
@@ -193,9 +195,9 @@ impl Store {
         Ok((config, version(&texts)))
     }
 
-    /// Writes all of the changes, or none. `seen` is the version that they were made from: where the
-    /// files have another one by now, nothing is written. Waits for other writers, 5 s at most, and
-    /// for the disk.
+    /// Writes all of the changes, or none. `seen` is the version that they were made from: where
+    /// the files have another one by now, nothing is written. Waits for other writers, 5 s at most,
+    /// and for the disk.
     ///
     /// # Errors
     /// Nothing was written, and why.
@@ -230,7 +232,7 @@ impl Store {
                 writes.reverse();
             }
         }
-        // An editor takes no turns.
+        // A person's editor takes no turns, and may have written in the meantime.
         if self.texts()? != old {
             return Err(Error::Outdated);
         }
@@ -241,8 +243,8 @@ impl Store {
         Ok(Changed { keys, config, before, version: version(&new), files })
     }
 
-    /// Whether the file itself or its credentials file is exchanged first: what stands on the disk in
-    /// between has to be a configuration, too.
+    /// Whether the file itself or its credentials file is exchanged first: what stands on the disk
+    /// in between has to be a configuration, too.
     fn main_goes_first(&self, old: &Texts, new: &Texts) -> Result<bool, Error> {
         let main = Texts { main: new.main.clone(), apart: old.apart.clone() };
         let apart = Texts { main: old.main.clone(), apart: new.apart.clone() };
@@ -355,7 +357,7 @@ fn place(writes: Vec<Write<'_>>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Tells these texts from all others.
+/// The version of these texts: different for any other ones.
 fn version(texts: &Texts) -> String {
     let mut hash = Sha256::new();
     hash.update(texts.main.len().to_le_bytes());

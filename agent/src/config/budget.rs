@@ -1,6 +1,7 @@
 //! What the memory goes to, before anything starts: `runtime.memory_limit` less what is always
-//! needed is for the rings, and what they leave is for recordings. Rings without a size of their own
-//! grow while their key frames are large, into what recordings have not set aside at that moment.
+//! needed is for the rings, and what they leave is for recordings. Rings without a size of their
+//! own grow while their key frames are large, into what recordings have not set aside at that
+//! moment.
 //!
 //! The fixed parts are measured, see `docs/firmware.md`; `tests/interop` holds a running agent
 //! against the sum.
@@ -18,43 +19,47 @@ use crate::record::spool::QUEUE_BYTES;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Code and tables, the connection to the cloud, TLS, short-lived threads.
+/// Bytes of the program itself: code and tables, the connection to the cloud, TLS, short-lived
+/// threads.
 const PROGRAM: u64 = 6 * MIB;
-/// A camera and a server with their buffers, the frame that is being received.
+/// Bytes of a channel beside its rings: the buffers of its camera and its server, and the frame
+/// that is being received.
 const CHANNEL: u64 = 768 * KIB;
-/// What a worker thread keeps for itself of what others gave back.
+/// Bytes of freed memory that a worker thread keeps for its own next use.
 const THREAD: u64 = 3 * MIB;
-/// What waits for the card, the list of its files, and what is read back.
+/// Bytes of a spool: what waits to be written, the list of its files, and what is read back.
 const SPOOL: u64 = QUEUE_BYTES as u64 + 3 * MIB;
-/// Two segments of a megabyte and their buffers: less is not worth the name.
+/// Least bytes for recordings: two segments of a megabyte and their buffers.
 const RECORDING: u64 = 4 * MIB;
-/// A ring without a size of its own has this at least.
+/// Least bytes of a ring without a size of its own.
 const LEAST_RING: u64 = 256 * KIB;
-/// And this at most: a key-frame group of two seconds at 4 Mbit/s, nearly.
+/// Most bytes of such a ring while its key frames are small: nearly a key-frame group of two
+/// seconds at 4 Mbit/s.
 const USUAL_RING: u64 = MIB;
-/// Where a stream is always on: such a group and some.
+/// Most bytes of such a ring where a stream is always on: a key-frame group and some.
 const WARM_RING: u64 = 2 * MIB;
-/// Of everything else, one part in so many is lost between what the allocator gives out.
+/// One byte in so many is lost in the gaps between blocks of the allocator.
 const SCATTER: u64 = 10;
 
-/// What rings that grow share with recordings.
+/// Names the part that recordings share with rings that grow.
 const GROWING: &str = "recordings; what they leave, rings may take while key frames are large";
 
-/// The parts of the memory. Their sum is the limit.
+/// How the memory is shared out; the sum of the parts is the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// `runtime.memory_limit`.
+    /// `runtime.memory_limit`, in bytes.
     pub limit: u64,
-    /// Bytes of each ring, by channel; without a size of its own, as long as its key frames are small.
+    /// Bytes of each ring, by channel; without a size of its own, as long as its key frames are
+    /// small.
     pub rings: Vec<usize>,
     /// Bytes of the segments of all recordings, and of what rings grow by, together.
     pub recordings: u64,
-    /// Some ring has no size of its own.
+    /// Whether some ring has no size of its own.
     grow: bool,
     parts: Vec<Part>,
 }
 
-/// Not even the least of everything fits.
+/// The limit does not hold the least of everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shortage {
     limit: u64,
@@ -68,7 +73,7 @@ struct Part {
     bytes: u64,
 }
 
-/// What needs memory.
+/// The parts of a configuration that need memory.
 pub(super) struct Needs<'a> {
     pub(super) channels: &'a [Channel],
     pub(super) spool: Option<&'a Spool>,
@@ -84,7 +89,10 @@ impl Needs<'_> {
         32 * MIB + 8 * MIB * self.channels.len() as u64 + extras + scattered(extras)
     }
 
-    /// Shares the memory out.
+    /// Shares `limit` bytes out.
+    ///
+    /// # Errors
+    /// The least of everything needs more.
     pub(super) fn within(&self, limit: u64) -> Result<Budget, Shortage> {
         let count = self.channels.len() as u64;
         let mut parts = vec![
@@ -116,7 +124,7 @@ impl Needs<'_> {
         Ok(Budget { limit, rings, recordings, grow, parts })
     }
 
-    /// What only some devices have.
+    /// The parts that only some devices have.
     fn extras(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         if self.worker_threads > 0 {
@@ -193,7 +201,7 @@ impl Needs<'_> {
 }
 
 impl Budget {
-    /// In one line, for the log.
+    /// The budget in one line, for the log.
     pub fn summary(&self) -> String {
         let (least, most) = (self.rings.iter().min(), self.rings.iter().max());
         let ring = match (least, most) {
@@ -212,7 +220,7 @@ impl Budget {
 }
 
 impl fmt::Display for Budget {
-    /// The sum, a line for each part.
+    /// The budget as a sum, a line for each part.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         lines(f, &self.parts)?;
         write!(f, "{:>8} MiB  runtime.memory_limit", mib(self.limit))
@@ -238,7 +246,7 @@ impl Part {
     }
 }
 
-/// Different streams that somebody may ask for.
+/// How many different streams somebody may ask for.
 fn streams(channel: &Channel) -> u64 {
     let map = channel.quality;
     let mut streams = vec![map.ld, map.sd, map.hd, map.fhd];
@@ -247,7 +255,7 @@ fn streams(channel: &Channel) -> u64 {
     has(Stream::Main) + has(Stream::Sub)
 }
 
-/// Rings of a channel, and what a slow server holds.
+/// How many times its ring size a channel needs: one for each ring, and one for a slow server.
 fn units(channel: &Channel) -> u64 {
     streams(channel) + 1
 }

@@ -10,7 +10,7 @@ use super::section::{NAME, Section, path, text};
 pub(super) struct CredentialsFile {
     pub(super) login_code: Option<String>,
     pub(super) login_passwd: Option<String>,
-    /// By channel number.
+    /// Logins of cameras; the index is the channel number.
     pub(super) channels: Vec<Login>,
 }
 

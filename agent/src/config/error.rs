@@ -6,7 +6,7 @@ pub enum Error {
     /// The file cannot be read.
     #[error("{file}: cannot be read: {source}")]
     Read {
-        /// Its path.
+        /// Path of the file.
         file: String,
         /// What the system said.
         source: std::io::Error,
@@ -17,15 +17,15 @@ pub enum Error {
          or start with --allow-world-readable"
     )]
     WorldReadable {
-        /// Its path.
+        /// Path of the file.
         file: String,
     },
-    /// Something in it is wrong.
+    /// A value, a key or the syntax of the file is wrong.
     #[error("{file}:{line}: {message}")]
     Value {
-        /// Its path.
+        /// Path of the file.
         file: String,
-        /// Counted from 1.
+        /// Line of the file, counted from 1.
         line: usize,
         /// What is expected; never a secret.
         message: String,

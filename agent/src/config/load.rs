@@ -13,12 +13,12 @@ use super::{
 /// Anyone on the system may read the file.
 const WORLD_READABLE: u32 = 0o004;
 
-/// What the files' permissions have to be.
+/// The permissions that are demanded of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Not readable by everyone.
+    /// The files are not readable by everyone.
     Private,
-    /// Whatever they are.
+    /// Any permissions will do.
     Any,
 }
 
@@ -109,7 +109,7 @@ pub(super) fn sections(
     let publish = publish::publish(root.section("publish")?)?;
     let record = record::record(root.section("record")?, base)?;
     let tlss = match tlss::tlss(root.section("tlss")?, &cloud.hardware_model, base) {
-        // What is for safety in it has no default that could be as safe.
+        // A setting that guards the service has no default that could be as safe.
         Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
         Ok(tlss) => tlss,
     };

@@ -12,9 +12,10 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::error::Error;
 use super::nearest::nearest;
 
-/// Of the files that this program knows. It grows when an older program would misread a file.
+/// Newest `version` of a file that this program understands. It grows when an older program would
+/// misread a file.
 const VERSION: u64 = 1;
-/// Longest name, password or model.
+/// Longest name, password or model, in bytes.
 pub(super) const NAME: usize = 256;
 /// Longest path or address.
 pub(crate) const PATH: usize = 1024;
@@ -38,7 +39,7 @@ impl<'t> File<'t> {
     /// The whole file as a table; its `version` is read.
     pub(super) fn root(&self) -> Result<Section<'_, 't>, Error> {
         let table = DeTable::parse(self.text);
-        // Only the message: the full text quotes the line, and a password with it.
+        // The message alone: the full text of the error quotes the line, and a password with it.
         let table = table
             .map_err(|e| self.error(e.span().map_or(0, |s| s.start), e.message().to_owned()))?;
         let mut root = Section::new(self, String::new(), 0, table.into_inner());

@@ -9,9 +9,9 @@ use toml::de::DeValue;
 use super::error::Error;
 use super::section::{NAME, Section, boolean, integer, list, path, seconds, text};
 
-/// Longest name of a server that there can be.
+/// Longest name of a server, in bytes; DNS has no longer ones.
 const HOST: usize = 253;
-/// Brand and model of a device that has none.
+/// Brand and model of a device for which none is configured.
 const UNNAMED: &str = "ivt";
 
 /// The hosted service (TLSS), as the device's own page has it, and what its server may do.
@@ -80,7 +80,7 @@ pub(super) fn tlss(
     }))
 }
 
-/// A brand or a model.
+/// Reads a brand or a model.
 fn name(value: &DeValue<'_>) -> Result<String, String> {
     let text = text(1..=NAME)(value)?;
     match sendable(&text) == text {
@@ -94,7 +94,7 @@ fn mac(value: &DeValue<'_>) -> Result<[u8; 6], String> {
     parse_mac(&text).ok_or_else(|| "12 hexadecimal digits, e.g. \"00:13:23:A0:07:AD\"".into())
 }
 
-/// A hardware address with or without separators.
+/// The bytes of a hardware address that is written with or without separators.
 pub fn parse_mac(text: &str) -> Option<[u8; 6]> {
     let digits: Vec<u8> = text
         .chars()

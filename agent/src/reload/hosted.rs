@@ -16,13 +16,13 @@ pub(crate) struct Hosted {
     trust: Trust,
     stop: Stop,
     task: Option<AbortHandle>,
-    /// What the service was started with.
+    /// The settings of the service that runs.
     settings: Option<Settings>,
     seen: watch::Sender<Seen>,
 }
 
 impl Hosted {
-    /// It is off; `stop` will end it.
+    /// A service that is off until [`start`](Self::start); `stop` ends it.
     pub(crate) fn new(trust: Trust, stop: Stop) -> Self {
         Self { trust, stop, task: None, settings: None, seen: watch::Sender::new(None) }
     }
@@ -32,7 +32,8 @@ impl Hosted {
         self.seen.subscribe()
     }
 
-    /// Whether the service that runs is another one than these settings, and the profile they name, make.
+    /// Whether the service that runs is another one than these settings, and the profile they name,
+    /// make.
     pub(crate) fn is_outdated(&self, settings: Option<&config::Tlss>) -> bool {
         self.settings != settings.and_then(|settings| Settings::new(settings).ok())
     }
@@ -54,7 +55,7 @@ impl Hosted {
                 self.task = Some(tasks.spawn(service.run(self.stop.clone())));
                 Some(seen)
             }
-            // No reason to go without cloud and pictures.
+            // The agent goes on without the service: cloud and pictures do not need it.
             Err(error) => {
                 log::error!("the hosted service stays off: {error}");
                 None

@@ -5,8 +5,8 @@ use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 /// What is to do for an agent that runs by one configuration to run by another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// Channels whose camera is another one: backend, addresses, login, transport, patience, web server
-    /// or bit rates. Taken over by a running agent.
+    /// Channels whose camera is another one: backend, addresses, login, transport, patience, web
+    /// server or bit rates. Taken over by a running agent.
     pub cameras: Vec<usize>,
     /// Something of `[tlss]`. Taken over by a running agent.
     pub tlss: bool,
@@ -117,8 +117,8 @@ impl Differences {
         Self { cameras, tlss, log_level, restart }
     }
 
-    /// Names of what a running agent takes over: `channel.0` for the camera of that channel, `tlss`,
-    /// `log.level`.
+    /// Names of what a running agent takes over: `channel.0` for the camera of that channel,
+    /// `tlss`, `log.level`.
     pub fn now(&self) -> Vec<String> {
         let mut names: Vec<_> = self.cameras.iter().map(|n| format!("channel.{n}")).collect();
         names.extend(self.tlss.then(|| "tlss".into()));

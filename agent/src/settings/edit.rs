@@ -1,5 +1,5 @@
-//! Changes one value in the text of a configuration file. Every other byte stays, comments among them:
-//! the parser tells where things stand, and the text between them is cut and joined.
+//! Changes one value in the text of a configuration file. Every other byte stays, comments among
+//! them: the parser tells where things stand, and the text between them is cut and joined.
 
 use toml::de::DeTable;
 
@@ -7,11 +7,11 @@ use super::key::{Key, Part};
 use super::lines::{eol, indent, line_end, line_start};
 use super::place::{EditError, Entry, Level, Place, entries, find, parse};
 
-/// Some editors begin a file with it.
+/// Byte order mark, with which some editors begin a file.
 const MARK: char = '\u{feff}';
 
-/// The text with `key` set to `value`, which is TOML. A key that is new comes behind the comment that
-/// shows it (`# key = …`), or at the end of its section.
+/// The text with `key` set to `value`, which is TOML. A key that is new comes behind the comment
+/// that shows it (`# key = …`), or at the end of its section.
 ///
 /// # Errors
 /// The key cannot stand in this text.
@@ -59,7 +59,7 @@ pub(super) fn unset(text: &str, key: &Key) -> Result<String, EditError> {
     let found = match find(text, &root, Level::Root, key.parts(), key) {
         Ok(Place::Found(found)) => found,
         Err(section @ EditError::Section(_)) => return Err(section),
-        // Nor is what it would stand in.
+        // The key is absent, or the table in which it would stand.
         Ok(_) | Err(_) => return Ok(text.to_owned()),
     };
     if let Some(pairs) = &found.pairs {

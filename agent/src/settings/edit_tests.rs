@@ -267,8 +267,8 @@ fn all_comments(text: &str) -> Vec<&str> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever is changed, one after the other: the key has the value, every other key the one it had, byte
-    /// for byte, and no comment is lost.
+    /// Whatever is changed, one after the other: the key has the value, every other key the one it
+    /// had, byte for byte, and no comment is lost.
     #[test]
     fn changes_touch_nothing_else(
         file in any_file().prop_filter("TOML", |text| DeTable::parse(text).is_ok()),

@@ -1,8 +1,8 @@
 //! Exchanges the text of files so that a crash at any moment leaves the old text or the new one.
 //!
-//! The new text goes into a file beside the old one, which is synced, renamed over it, and the folder is
-//! synced. Writers of the same folder take turns by a lock on the folder itself, which leaves nothing
-//! behind and which the system lifts when its holder dies.
+//! The new text goes into a file beside the old one, which is synced, renamed over it, and the
+//! folder is synced. Writers of the same folder take turns by a lock on the folder itself, which
+//! leaves nothing behind and which the system lifts when its holder dies.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,20 +13,20 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Longest wait for another writer.
+/// Longest wait for other writers.
 const TURN: Duration = Duration::from_secs(5);
-/// Between two looks whether the other one is done.
+/// Pause between two tries to lock.
 const LOOK: Duration = Duration::from_millis(20);
-/// Nobody else may read a text before its file has the mode of the old one.
+/// Mode of a new file until it gets that of the old one.
 const OURS: u32 = 0o600;
-/// What a mode allows the file's group.
+/// Bits of a mode for the group of a file.
 const GROUP: u32 = 0o070;
 
 /// Why a file keeps its text.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}: {source}; {advice}", .file.display())]
 pub struct WriteError {
-    /// Its path.
+    /// Path of the file.
     pub file: PathBuf,
     what: &'static str,
     /// What the system said.
@@ -98,14 +98,15 @@ impl Turn {
     /// Another writer takes longer than 5 s, or a folder cannot be locked.
     pub(super) fn wait(targets: &[&Target]) -> Result<Self, WriteError> {
         let mut folders: Vec<_> = targets.iter().map(|target| &target.folder).collect();
-        // In one order for all writers: none waits for one that waits for it.
+        // All writers lock in the same order, so none waits for one that waits for it.
         folders.sort();
         folders.dedup();
         let end = Instant::now() + TURN;
         let locked = folders.into_iter().map(|folder| lock(folder, end));
         let turn = Self { _folders: locked.collect::<Result<_, _>>()? };
         for target in targets {
-            // What a writer left that was killed. What cannot be removed is in the way of the draft.
+            // What a writer left that was killed. What cannot be removed is in the way of the
+            // draft.
             fs::remove_file(target.draft_path()).ok();
         }
         Ok(turn)
@@ -121,7 +122,7 @@ impl Draft<'_> {
         let failed = |source| failed(&self.target.path, "cannot be replaced", source);
         fs::rename(&self.path, &self.target.path).map_err(failed)?;
         self.placed = true;
-        // The new text is in force. Where the folder cannot be synced, it is as sure as the system makes it.
+        // The new text is in force already, and a power cut may still bring the old one back.
         if let Err(e) = self.folder.sync_all() {
             log::warn!("{}: its folder cannot be synced: {e}", self.target.path.display());
         }
@@ -167,7 +168,7 @@ fn fill(mut file: File, text: &str, kept: &Metadata) -> io::Result<()> {
             mode &= !GROUP;
         }
     }
-    // Behind the owner: a change of that takes bits of the mode away.
+    // The mode is set last: a change of the owner takes bits of it away.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
 }

@@ -19,13 +19,13 @@ pub(super) enum Part {
     Number(usize),
 }
 
-/// Why a name is none.
+/// The text is no name of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name of a setting: expected e.g. log.level or channel.0.main")]
 pub struct KeyError(String);
 
 impl Key {
-    /// From the top down; never empty.
+    /// The parts from the top of the file down; never empty.
     pub(super) fn parts(&self) -> &[Part] {
         &self.0
     }

@@ -10,7 +10,7 @@ use super::key::{Key, Part};
 /// Why a text cannot be changed so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// No TOML.
+    /// The text is no TOML.
     #[error("the file cannot be read")]
     Unreadable,
     /// The name is that of a whole section.
@@ -22,14 +22,14 @@ pub enum EditError {
     /// A channel that is not there, nor the next one.
     #[error("there is no {name} {number}: the file has {count}, numbered from 0")]
     NoElement {
-        /// Of the array of tables.
+        /// Name of the array of tables.
         name: String,
-        /// Asked for.
+        /// Number that was asked for.
         number: usize,
-        /// How many there are.
+        /// How many elements the array has.
         count: usize,
     },
-    /// Written in a way that cannot be changed piece by piece.
+    /// The key is written in a way that cannot be changed piece by piece.
     #[error("{0} is written in a way that only an editor can change")]
     ByHand(String),
 }
@@ -38,11 +38,11 @@ pub enum EditError {
 #[derive(Clone, Debug)]
 pub(super) enum Level {
     Root,
-    /// Below its header, which stands here.
+    /// Below a header; the range of the header.
     Header(Range<usize>),
-    /// In braces, which stand here.
+    /// Inside braces; the range from brace to brace.
     Inline(Range<usize>),
-    /// By keys with dots in the table above.
+    /// As keys with dots in the body of the table above.
     Dotted,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Place<'k, 'd, 't> {
         table: &'d DeTable<'d>,
         rest: &'k [Part],
     },
-    /// In an element that the array of tables does not have yet, the next one.
+    /// In the element that the array of tables would have next.
     Next {
         name: &'k str,
         rest: &'k [Part],
@@ -64,9 +64,9 @@ pub(super) enum Place<'k, 'd, 't> {
 pub(super) struct Found<'t> {
     pub(super) key: Range<usize>,
     pub(super) value: Range<usize>,
-    /// Whole lines, for comments inside the value, which would go with it.
+    /// The comments inside the value, which would be lost with it.
     pub(super) comments: Vec<&'t str>,
-    /// All pairs of the table in braces that this one stands in.
+    /// All pairs of the table in braces in which the key stands, where it stands in one.
     pub(super) pairs: Option<Vec<Entry>>,
 }
 
@@ -117,7 +117,7 @@ pub(super) fn find<'k, 'd, 't>(
             Ok(Place::Missing { level, table, rest: parts })
         }
         Place::Found(found) if matches!(level, Level::Inline(_)) => {
-            // With a dot inside braces: its pairs begin before its key.
+            // A key with a dot inside braces: where its pair begins is not known.
             Ok(Place::Found(Found { pairs: Some(found.pairs.unwrap_or_default()), ..found }))
         }
         place => Ok(place),

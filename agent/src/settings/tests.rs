@@ -327,7 +327,8 @@ fn a_change_that_is_there_already_writes_nothing() {
     assert_eq!(inode(), before);
 }
 
-/// What stands on the disk between the two files of a change is a configuration, whichever goes first.
+/// What stands on the disk between the two files of a change is a configuration, whichever goes
+/// first.
 #[test]
 fn of_both_files_that_one_goes_first_which_stands_by_itself() {
     let camera = [("channel.1.backend", "rtsp"), ("channel.1.main", "rtsp://h/b")];

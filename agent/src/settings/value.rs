@@ -7,8 +7,8 @@ use toml::de::{DeTable, DeValue};
 #[error("its value begins like TOML and is none: {0}")]
 pub struct ValueError(String);
 
-/// TOML for what a person typed: TOML stays as it is, anything else becomes a string. The text is not
-/// repeated in errors: it may be a secret.
+/// TOML for what a person typed: TOML stays as it is, anything else becomes a string. The text is
+/// not repeated in errors: it may be a secret.
 ///
 /// # Errors
 /// It begins with a quote or a bracket and cannot be read.
