@@ -191,5 +191,7 @@ mod tests {
         assert_eq!(order(30).shortened(), None);
         assert_eq!(order(31).shortened(), Some(Duration::from_secs(30)));
         assert_eq!(RecordingOrder { max_segments: u32::MAX, ..order(31) }.shortened(), None);
+        let text = format!("{:?}", order(0));
+        assert!(!text.contains("http"), "the address may be signed: {text}");
     }
 }

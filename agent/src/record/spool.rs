@@ -177,12 +177,7 @@ impl Spool {
         self.held(id, head)
     }
 
-    /// How full it is, and how well, at this moment.
-    pub fn stats(&self) -> Stats {
-        self.disk.stats()
-    }
-
-    /// The same whenever it changes.
+    /// How full it is, and how well.
     pub fn watch(&self) -> watch::Receiver<Stats> {
         self.disk.watch()
     }

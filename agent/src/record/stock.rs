@@ -203,6 +203,9 @@ impl Stock {
 
     /// Stores what is wanted in memory, as far as there is a spool that takes it.
     pub async fn store_rest(&mut self) {
+        while self.storing.is_some() {
+            self.happens().await;
+        }
         for segment in self.ledger.unstored() {
             let missing =
                 matches!(self.ledger.on_card(segment.number), OnCard::Nothing | OnCard::Part);

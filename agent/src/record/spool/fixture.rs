@@ -11,7 +11,9 @@ use bytes::Bytes;
 use super::disk::{Disk, OpenFile, SystemDisk};
 use super::format::{self, Payload};
 use super::store::Store;
-use super::{News, Pending, SegmentHead, SessionHead, SpoolError, SpoolSession, scan};
+use super::{
+    News, Pending, SegmentHead, SessionHead, Spool, SpoolError, SpoolSession, Stats, scan,
+};
 
 /// One step of what was done to the disk.
 #[derive(Clone, Debug)]
@@ -173,6 +175,26 @@ impl Store {
     pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> Result<(), SpoolError> {
         self.index().lock().unwrap().set_pending(id, pending);
         self.save_pending(id)
+    }
+}
+
+impl Spool {
+    /// How full it is, and how well, at this moment.
+    pub fn stats(&self) -> Stats {
+        self.disk.stalled();
+        *self.watch().borrow()
+    }
+}
+
+impl SpoolSession {
+    /// A segment's payload in pieces.
+    pub async fn read(&self, number: u64) -> Result<Vec<Bytes>, SpoolError> {
+        let mut reader = self.reader(number).await?;
+        let mut chunks = Vec::new();
+        while let Some(chunk) = reader.chunk().await? {
+            chunks.push(chunk);
+        }
+        Ok(chunks)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::format::{self, Payload};
 use super::index::{self, Entry, Index};
@@ -46,6 +47,7 @@ struct Part {
     index: Arc<Mutex<Index>>,
     id: u64,
     head: SessionHead,
+    changed: Arc<Notify>,
 }
 
 /// A segment is being written, for as long as this lives; then the session hears what came of it.
@@ -62,7 +64,8 @@ impl SpoolSession {
         id: u64,
         head: SessionHead,
     ) -> Self {
-        Self { part: Arc::new(Part { disk, index, id, head }) }
+        let changed = index::lock(&index).changed(id);
+        Self { part: Arc::new(Part { disk, index, id, head, changed }) }
     }
 
     /// Whose it is.
@@ -83,8 +86,7 @@ impl SpoolSession {
 
     /// Returns when there may be [`Self::news`]. Cancel safe.
     pub async fn changed(&self) {
-        let changed = self.part.lock().changed(self.part.id);
-        changed.notified().await;
+        self.part.changed.notified().await;
     }
 
     /// What has happened since this was asked last.
@@ -136,20 +138,7 @@ impl SpoolSession {
         self.stored().is_empty() && self.pending().is_none()
     }
 
-    /// A segment's payload in pieces of at most 64 KiB, checked.
-    ///
-    /// # Errors
-    /// Like [`Self::reader`], and when the disk stops to give it.
-    pub async fn read(&self, number: u64) -> Result<Vec<Bytes>, SpoolError> {
-        let mut reader = self.reader(number).await?;
-        let mut chunks = Vec::new();
-        while let Some(chunk) = reader.chunk().await? {
-            chunks.push(chunk);
-        }
-        Ok(chunks)
-    }
-
-    /// A segment's payload without having it in memory. It is checked before this returns.
+    /// Reads a segment in pieces of at most 64 KiB. It is checked before this returns.
     ///
     /// # Errors
     /// There is no such segment, the disk does not give it, or it is damaged: then what can be read

@@ -68,6 +68,21 @@ async fn what_is_written_as_it_records_is_read_again() {
 }
 
 #[tokio::test]
+async fn who_watches_hears_how_full_it_is_and_how_well() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let spool = open_on(&disk, dir.path(), LIMIT).await;
+    let (mut stats, shelf) = (spool.watch(), spool.session(session("a")));
+    assert_eq!(*stats.borrow(), Stats { bytes: 0, limit: LIMIT, segments: 0, healthy: true });
+    store(&shelf, 0, 1).await.unwrap();
+    stats.wait_for(|stats| stats.segments == 1).await.unwrap();
+    assert_eq!(stats.borrow().bytes, size(dir.path()));
+    disk.fail(Some(ErrorKind::ReadOnlyFilesystem));
+    store(&shelf, 1, 1).await.unwrap_err();
+    stats.wait_for(|stats| !stats.healthy).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_whole_segment_is_stored_once() {
     let dir = tempdir().unwrap();
     let (spool, _) = open(dir.path()).await;

@@ -126,13 +126,7 @@ impl DiskThread {
         stalled
     }
 
-    /// How full the spool is, and how well, at this moment.
-    pub fn stats(&self) -> Stats {
-        self.stalled();
-        *self.stats.borrow()
-    }
-
-    /// The same whenever it changes.
+    /// How full the spool is, and how well.
     pub fn watch(&self) -> watch::Receiver<Stats> {
         self.stats.subscribe()
     }
