@@ -15,7 +15,7 @@ use crate::channel::{self, Link, Setup};
 use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
 use crate::cloud::login::Login;
-use crate::cloud::status::Board;
+use crate::cloud::status::KeepaliveSource;
 use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::device;
@@ -25,7 +25,7 @@ use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, Reload};
 use crate::shutdown::{Stopper, stopper};
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 use crate::view::{View, statistics};
 
 /// Everything has ended by then.
@@ -56,7 +56,7 @@ impl Agent {
     /// Starts an agent that dials the cloud of its configuration. Must be called within a runtime.
     pub fn start(config: &Config) -> Result<Self, Error> {
         log::info!("{}", config.budget.summary());
-        let trust = Trust::new(config.cloud.ca_file.clone())?;
+        let trust = TrustStore::new(config.cloud.ca_file.clone())?;
         if config.cloud.url.scheme() == "ws" {
             log::warn!("cloud.url is ws://: login and pictures' addresses travel in clear");
         }
@@ -67,7 +67,7 @@ impl Agent {
     /// Starts an agent that reaches its cloud by `dial` and spreads its attempts by `rng`.
     pub fn start_with(
         config: &Config,
-        trust: Trust,
+        trust: TrustStore,
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, Error> {
@@ -102,7 +102,9 @@ impl Agent {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
             dispatch: Dispatch::new(device.clone(), channels.clone()),
-            board: Board::new(channels.iter().map(channel::Handle::status).collect()),
+            keepalives: KeepaliveSource::new(
+                channels.iter().map(channel::Handle::status).collect(),
+            ),
             calls: CallQueue::default(),
             state: watch::Sender::new(cloud::State::Dialling),
             link,

@@ -32,12 +32,12 @@ use crate::backend::Backend;
 use crate::config::{self, QualityMap};
 use crate::record::context::RecordingContext;
 use crate::shutdown::Stop;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 pub use self::link::Link;
 pub use self::reachability::Reachability;
 pub use self::recordings::RecordingStatus;
-pub use self::request::{Ask, RecordAsk, Refusal};
+pub use self::request::{PublishRequest, RecordRequest, Refusal};
 pub use self::status::{Status, StatusSource};
 
 use self::live::{LiveHandle, LiveSetup, LiveTask};
@@ -58,7 +58,7 @@ pub struct Setup {
     /// How streams are kept up.
     pub publish: config::Publish,
     /// Whom `rtmps` servers are checked against.
-    pub trust: Trust,
+    pub trust: TrustStore,
     /// What recordings work with.
     pub context: RecordingContext,
     /// The connection to the cloud.
@@ -144,7 +144,7 @@ impl Handle {
     ///
     /// # Errors
     /// Why the stream does not run, or not in time.
-    pub async fn publish(&self, ask: Ask) -> Result<(), Refusal> {
+    pub async fn publish(&self, ask: PublishRequest) -> Result<(), Refusal> {
         self.live.publish(ask).await
     }
 
@@ -160,7 +160,7 @@ impl Handle {
     ///
     /// # Errors
     /// Why the session does not record, or not in time.
-    pub async fn record(&self, ask: RecordAsk) -> Result<(), Refusal> {
+    pub async fn record(&self, ask: RecordRequest) -> Result<(), Refusal> {
         self.recording.record(ask).await
     }
 
@@ -234,7 +234,7 @@ pub(crate) mod testing {
 
     use super::recordings::Recordings;
     use super::*;
-    use crate::tls::Trust;
+    use crate::tls::TrustStore;
 
     /// The owners of one channel's status, played by a test.
     pub(crate) struct Owners {
@@ -306,7 +306,7 @@ pub(crate) mod testing {
         let ((live, requests), (recording, orders)) =
             (LiveHandle::unserved(), RecordingHandle::unserved());
         let emulator: Arc<dyn Encoder> = Arc::new(Emulator::default());
-        let trust = Trust::new(None).expect("no file is read");
+        let trust = TrustStore::new(None).expect("no file is read");
         let terms = Terms::new(&Backend::Unknown, trust);
         let streams = Arc::new(Streams::new(&emulator, &terms, |_| PullConfig::default()));
         let (main, sub) = (Stream::Main, Stream::Sub);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ivt_base::tls::TlsError;
 
 use crate::config::Config;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 use crate::tlss::{Settings, SetupError, Tlss};
 
 /// Why an agent with this configuration would not work.
@@ -37,7 +37,7 @@ pub enum Error {
 /// # Errors
 /// The first of these files that cannot be used.
 pub fn check(config: &Config) -> Result<(), Error> {
-    Trust::new(config.cloud.ca_file.clone())?;
+    TrustStore::new(config.cloud.ca_file.clone())?;
     if let Some(settings) = &config.tlss {
         Tlss::check(Settings::new(settings)?).map_err(SetupError::from)?;
     }

@@ -23,7 +23,7 @@ use calls::CallQueue;
 use dial::{Dial, DialError};
 use link::Reason;
 use reconnect::{Outcome, Reconnect};
-use status::Board;
+use status::KeepaliveSource;
 
 /// How long the first Keepalive may wait for the cameras' first answers.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
@@ -53,7 +53,7 @@ pub struct Cloud {
     /// Serves the cloud's requests and events.
     pub dispatch: Dispatch,
     /// Says how the channels are.
-    pub board: Board,
+    pub keepalives: KeepaliveSource,
     /// Calls of the device to the cloud.
     pub calls: CallQueue,
     /// Where the state is shown.
@@ -72,7 +72,7 @@ impl Cloud {
         loop {
             self.state.send_replace(State::Dialling);
             let dialled = tokio::select! {
-                (dialled, ()) = join(self.dial.dial(), self.board.settled(FIRST_LOOK)) => dialled,
+                (dialled, ()) = join(self.dial.dial(), self.keepalives.settled(FIRST_LOOK)) => dialled,
                 () = stopped.requested() => return,
             };
             let (outcome, reason) = match dialled {
@@ -80,8 +80,9 @@ impl Cloud {
                     log::info!("logged in to the cloud");
                     self.state.send_replace(State::Online);
                     self.link.send_modify(|link| link.down_since = None);
-                    let Self { rules, dispatch, board, calls, .. } = &self;
-                    let ended = link::run(socket, *rules, dispatch, board, calls, &mut stop).await;
+                    let Self { rules, dispatch, keepalives, calls, .. } = &self;
+                    let ended =
+                        link::run(socket, *rules, dispatch, keepalives, calls, &mut stop).await;
                     self.link.send_modify(|link| {
                         *link = Link { losses: link.losses + 1, ..Link::down() };
                     });

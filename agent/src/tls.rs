@@ -13,9 +13,9 @@ use crate::build_date::clock;
 
 /// The authorities that are trusted for `wss`, `rtmps`, `https` and the hosted service.
 #[derive(Clone)]
-pub struct Trust(Arc<OnceCell<Arc<ClientConfig>>>);
+pub struct TrustStore(Arc<OnceCell<Arc<ClientConfig>>>);
 
-impl Trust {
+impl TrustStore {
     /// Trusts the authorities of `ca_file` alone, which is read here so that a bad file is known at once;
     /// without a file, those of the system. Validity is judged by the device's clock, or by the date of
     /// the build while the clock is behind it.

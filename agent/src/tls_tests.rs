@@ -16,20 +16,20 @@ use crate::tlss::connector::{Connector as _, TcpConnector};
 fn a_bad_file_of_authorities_is_known_at_once() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "no certificate").unwrap();
-    let error = Trust::new(Some(file.path().into())).err().expect("no certificate in it");
+    let error = TrustStore::new(Some(file.path().into())).err().expect("no certificate in it");
     assert!(error.to_string().contains(&*file.path().to_string_lossy()), "{error}");
 }
 
 #[tokio::test]
 async fn the_certificates_are_read_once() {
-    let trust = Trust::new(None).unwrap();
+    let trust = TrustStore::new(None).unwrap();
     let first = trust.config().await.unwrap();
     let second = trust.clone().config().await.unwrap();
     assert!(Arc::ptr_eq(&first, &second));
 }
 
 /// The port of a server whose certificate was valid in 2001, and an agent's trust in that certificate.
-async fn expired() -> (u16, Trust) {
+async fn expired() -> (u16, TrustStore) {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.not_before = date_time_ymd(2001, 1, 1);
     params.not_after = date_time_ymd(2002, 1, 1);
@@ -50,7 +50,7 @@ async fn expired() -> (u16, Trust) {
             let _ = TlsAcceptor::from(Arc::new(config.clone())).accept(tcp).await;
         }
     });
-    (port, Trust::new(Some(pin.path().into())).unwrap())
+    (port, TrustStore::new(Some(pin.path().into())).unwrap())
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub use setup::SetupError;
 
 use crate::config;
 use crate::shutdown::Stop;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 use connector::{Connector, TcpConnector};
 use policy::{Profile, UnknownGroup};
 use responder::Responder;
@@ -104,7 +104,7 @@ impl Tlss {
     pub fn new(
         settings: Settings,
         camera: Camera,
-        trust: Trust,
+        trust: TrustStore,
         rng: StdRng,
     ) -> Result<Self, SettingsError> {
         let config = &settings.config;

@@ -70,7 +70,7 @@ impl View {
             cloud: *self.cloud.borrow(),
             events: *self.events.borrow(),
             hosted: self.hosted.borrow().as_ref().map(|(state, _)| state.borrow().clone()),
-            spool: self.spool.borrow().as_ref().map(Spool::stats),
+            spool: self.spool.borrow().as_ref().map(|spool| *spool.watch().borrow()),
         }
     }
 

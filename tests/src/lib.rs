@@ -24,7 +24,7 @@ use ivt_agent::channel::Reachability;
 use ivt_agent::cloud::dial::TcpDial;
 use ivt_agent::cloud::login::Login;
 use ivt_agent::config::Config;
-use ivt_agent::tls::Trust;
+use ivt_agent::tls::TrustStore;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{ChannelState, ChannelStatus, Keepalive};
@@ -120,7 +120,7 @@ pub fn hasty(config: &Config) -> Agent {
         (0..2).all(|_| backoff.next(&mut rng) < Duration::from_secs(2))
     };
     let seed = (0..).find(short).unwrap();
-    let trust = Trust::new(config.cloud.ca_file.clone()).unwrap();
+    let trust = TrustStore::new(config.cloud.ca_file.clone()).unwrap();
     let dial = TcpDial::new(Login::new(&config.cloud), trust.clone());
     Agent::start_with(config, trust, Arc::new(dial), StdRng::seed_from_u64(seed)).unwrap()
 }

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use ivt_agent::Agent;
 use ivt_agent::cloud::dial::{Dial, DialError, Socket, Transport, limits};
 use ivt_agent::config::Config;
-use ivt_agent::tls::Trust;
+use ivt_agent::tls::TrustStore;
 
 /// A cloud in memory, with the connections to it.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl Cloud {
         let config: Config = text.parse().unwrap();
         let way = Arc::new(Way { device, cloud: self.clone() });
         let rng = StdRng::seed_from_u64(seed * 1_000_003 + device as u64);
-        Agent::start_with(&config, Trust::new(None).unwrap(), way, rng).unwrap()
+        Agent::start_with(&config, TrustStore::new(None).unwrap(), way, rng).unwrap()
     }
 
     /// Takes the cloud down or up again. Either ends every connection.

@@ -22,10 +22,10 @@ use self::lifecycle::{Decision, Lifecycle};
 use self::publish::{Job, Progress};
 use self::waiting::Waiting;
 use super::link::{self, Link};
-use super::request::{self, Answer, Ask, REQUESTS, Refusal, nothing};
+use super::request::{self, Answer, PublishRequest, REQUESTS, Refusal, nothing};
 use super::streams::Streams;
 use crate::shutdown::Stop;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 /// Reports of the work that wait for the task.
 const REPORTS: usize = 4;
@@ -36,7 +36,7 @@ pub(super) struct LiveSetup {
     pub(super) number: usize,
     pub(super) encoder: Arc<dyn Encoder>,
     pub(super) streams: Arc<Streams>,
-    pub(super) trust: Trust,
+    pub(super) trust: TrustStore,
     /// How long a lost stream is retried.
     pub(super) retry: Duration,
     pub(super) link: watch::Receiver<Link>,
@@ -54,12 +54,12 @@ pub(super) struct LiveHandle {
 
 /// What the task of the live stream is asked.
 pub(super) enum Request {
-    Publish(Ask, Answer),
+    Publish(PublishRequest, Answer),
     Stop(String, oneshot::Sender<()>),
 }
 
 impl LiveHandle {
-    pub(super) async fn publish(&self, ask: Ask) -> Result<(), Refusal> {
+    pub(super) async fn publish(&self, ask: PublishRequest) -> Result<(), Refusal> {
         request::ask(&self.requests, |answer| Request::Publish(ask, answer)).await?
     }
 
@@ -175,7 +175,7 @@ impl LiveTask {
         }
     }
 
-    fn publish(&mut self, ask: Ask, answer: Answer) {
+    fn publish(&mut self, ask: PublishRequest, answer: Answer) {
         match self.lifecycle.publish(&ask.stream_id, now()) {
             Decision::Running => {
                 answer.send(Ok(())).ok();
@@ -194,7 +194,7 @@ impl LiveTask {
         }
     }
 
-    fn start(&mut self, ask: Ask) {
+    fn start(&mut self, ask: PublishRequest) {
         let (reports, progress) = mpsc::channel(REPORTS);
         let (stream, stats) = (ask.stream, watch::Sender::default());
         self.publish.send_replace(stats.subscribe());

@@ -11,7 +11,7 @@ use ivt_media::source::{FrameSource, Incidents, Opener, SourceError};
 use url::Url;
 
 use crate::backend::{Backend, RtspPolicy};
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 /// Opens one stream of one camera.
 pub(super) struct EncoderOpener {
@@ -34,11 +34,11 @@ struct Opened {
 #[derive(Clone)]
 pub(super) struct Terms {
     policy: Arc<Mutex<RtspPolicy>>,
-    trust: Trust,
+    trust: TrustStore,
 }
 
 impl Terms {
-    pub(super) fn new(backend: &Backend, trust: Trust) -> Self {
+    pub(super) fn new(backend: &Backend, trust: TrustStore) -> Self {
         Self { policy: Arc::new(Mutex::new(backend.described().rtsp_policy())), trust }
     }
 
@@ -170,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_known_of_a_camera_is_kept_until_its_address_changes() {
         let camera = Arc::new(Camera(Mutex::new("rtsp://127.0.0.1:1/a".into())));
-        let terms = Terms::new(&Backend::Unknown, Trust::new(None).unwrap());
+        let terms = Terms::new(&Backend::Unknown, TrustStore::new(None).unwrap());
         let opener = EncoderOpener::new(camera.clone(), Stream::Main, terms.clone());
         assert!(opener.awaits().is_none());
         let opened = async || {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::bitrate;
 use super::link::{self, Link};
 use super::recordings::Recordings;
-use super::request::{self, Answer, REQUESTS, RecordAsk, Refusal, nothing};
+use super::request::{self, Answer, REQUESTS, RecordRequest, Refusal, nothing};
 use super::streams::Streams;
 use crate::record::budget::Share;
 use crate::record::context::RecordingContext;
@@ -47,12 +47,12 @@ pub(super) struct RecordingHandle {
 
 /// What the task of the recording is asked.
 pub(super) enum Request {
-    Record(Box<RecordAsk>, Answer),
+    Record(Box<RecordRequest>, Answer),
     Stop(String, oneshot::Sender<()>),
 }
 
 impl RecordingHandle {
-    pub(super) async fn record(&self, ask: RecordAsk) -> Result<(), Refusal> {
+    pub(super) async fn record(&self, ask: RecordRequest) -> Result<(), Refusal> {
         request::ask(&self.requests, |answer| Request::Record(Box::new(ask), answer)).await?
     }
 
@@ -147,7 +147,7 @@ impl RecordingTask {
         }
     }
 
-    fn record(&mut self, ask: RecordAsk, answer: Answer) {
+    fn record(&mut self, ask: RecordRequest, answer: Answer) {
         let session_id = ask.order.session_id.clone();
         if self.current.as_ref().is_some_and(|current| current.session_id == session_id) {
             // What was to take over from the current session is not wanted any more.
@@ -169,7 +169,7 @@ impl RecordingTask {
     /// What must be true before a session may begin. The one before goes on meanwhile.
     fn prepare(
         &self,
-        ask: RecordAsk,
+        ask: RecordRequest,
     ) -> impl Future<Output = Result<Session, Refusal>> + Send + 'static {
         let RecordingSetup { number, encoder, streams, context, .. } = &self.setup;
         let instead = self.current.as_ref().map(|current| &*current.share);

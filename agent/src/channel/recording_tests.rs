@@ -13,7 +13,7 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::record::session::RecordingOrder;
 use crate::shutdown::{Stopper, stopper};
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 /// Longer than any upload is tried in vain.
 const LONG: Duration = Duration::from_secs(3600);
@@ -31,7 +31,7 @@ fn channel() -> Channel {
     let text = "[cloud]\nurl = 'ws://h/'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
                 [[channel]]\nbackend = 'emulator'";
     let config: Config = text.parse().unwrap();
-    let trust = Trust::new(None).unwrap();
+    let trust = TrustStore::new(None).unwrap();
     let encoder: Arc<dyn Encoder> = Arc::new(Emulator::default());
     let terms = Terms::new(&Backend::Unknown, trust.clone());
     let link = watch::Sender::new(Link { down_since: None, losses: 0 });
@@ -50,7 +50,7 @@ fn channel() -> Channel {
 }
 
 /// A recording in segments of a second whose service does not answer.
-fn ask(session_id: &str) -> RecordAsk {
+fn ask(session_id: &str) -> RecordRequest {
     let order = RecordingOrder {
         session_id: session_id.into(),
         limits: Limits { duration: Duration::from_secs(1), max_bytes: 1 << 20 },
@@ -59,7 +59,7 @@ fn ask(session_id: &str) -> RecordAsk {
         start: None,
         callback: "http://127.0.0.1:9/".parse::<url::Url>().unwrap().into(),
     };
-    RecordAsk { stream: Stream::Main, max_bitrate: None, order }
+    RecordRequest { stream: Stream::Main, max_bitrate: None, order }
 }
 
 impl Channel {
@@ -90,7 +90,7 @@ async fn a_recording_that_nobody_waits_for_any_more_does_not_begin() {
     let mut channel = channel();
     // Its bit rate is measured for three seconds.
     let slow =
-        |session_id| RecordAsk { max_bitrate: NonZeroU64::new(5_000_000), ..ask(session_id) };
+        |session_id| RecordRequest { max_bitrate: NonZeroU64::new(5_000_000), ..ask(session_id) };
     let asked = channel.handle.record(slow("a"));
     assert!(timeout(Duration::from_secs(1), asked).await.is_err(), "it is being measured");
     let begun = channel.recordings.wait_for(|shown| shown.current().is_some());

@@ -13,7 +13,7 @@ use crate::record::session::RecordingOrder;
 
 /// A request to publish.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct PublishRequest {
     /// Which of the camera's streams.
     pub stream: Stream,
     /// The RTMP server to publish to; the address holds the stream key.
@@ -26,7 +26,7 @@ pub struct Ask {
 
 /// A request to record.
 #[derive(Clone, Debug)]
-pub struct RecordAsk {
+pub struct RecordRequest {
     /// Which of the camera's streams.
     pub stream: Stream,
     /// Bits per second the stream may have.

@@ -19,7 +19,7 @@ use super::*;
 use crate::config;
 use crate::record::context::RecordingContext;
 use crate::shutdown::{Stopper, stopper};
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -104,11 +104,11 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         config: config.channels[0].clone(),
         ring_bytes: config.budget.rings[0],
         publish: config.publish,
-        trust: Trust::new(None).unwrap(),
+        trust: TrustStore::new(None).unwrap(),
         context: RecordingContext::new(
             &config.record,
             config.budget.recordings,
-            Trust::new(None).unwrap(),
+            TrustStore::new(None).unwrap(),
             watch::channel(None).1,
         ),
         link: link.subscribe(),
@@ -124,8 +124,8 @@ fn emulated() -> Channel {
     channel(Emulator::default(), Duration::from_secs(60))
 }
 
-fn ask(addr: SocketAddr, stream_id: &str) -> Ask {
-    Ask {
+fn ask(addr: SocketAddr, stream_id: &str) -> PublishRequest {
+    PublishRequest {
         stream: Stream::Main,
         url: RtmpUrl::parse(&format!("rtmp://{addr}/live/{stream_id}")).unwrap().into(),
         stream_id: stream_id.into(),
@@ -146,7 +146,7 @@ impl Channel {
         found.unwrap_or_else(|_| panic!("never became {want:?}")).unwrap();
     }
 
-    async fn publish(&self, ask: Ask) -> Result<(), Refusal> {
+    async fn publish(&self, ask: PublishRequest) -> Result<(), Refusal> {
         timeout(PATIENCE, self.handle.publish(ask)).await.expect("an answer")
     }
 }
@@ -284,7 +284,8 @@ async fn an_unreachable_camera_is_offline_and_said_so_at_once() {
 #[tokio::test]
 async fn a_bit_rate_above_the_limit_is_refused() {
     let server = Server::anywhere().await;
-    let limited = |limit| Ask { max_bitrate: NonZeroU64::new(limit), ..ask(server.addr, "a") };
+    let limited =
+        |limit| PublishRequest { max_bitrate: NonZeroU64::new(limit), ..ask(server.addr, "a") };
 
     let bitrates = Bitrates { main: Some(2_000_000), sub: None };
     let known = channel(Emulator { bitrates, ..Emulator::default() }, Duration::from_secs(60));

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::login::Login;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 /// How long name lookup, connection, TLS and upgrade may take together.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,12 +89,12 @@ pub enum DialError {
 /// Dials over TCP, and TLS where the login asks for it; never falls back from one to the other.
 pub struct TcpDial {
     login: Login,
-    trust: Trust,
+    trust: TrustStore,
 }
 
 impl TcpDial {
     /// Dials for `login`; `trust` says whose certificates will do.
-    pub fn new(login: Login, trust: Trust) -> Self {
+    pub fn new(login: Login, trust: TrustStore) -> Self {
         Self { login, trust }
     }
 

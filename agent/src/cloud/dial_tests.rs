@@ -9,10 +9,10 @@ use super::*;
 use crate::config::Config;
 
 fn dialer(port: u16) -> TcpDial {
-    dialer_to(&format!("ws://127.0.0.1:{port}/ivc"), Trust::new(None).unwrap())
+    dialer_to(&format!("ws://127.0.0.1:{port}/ivc"), TrustStore::new(None).unwrap())
 }
 
-fn dialer_to(url: &str, trust: Trust) -> TcpDial {
+fn dialer_to(url: &str, trust: TrustStore) -> TcpDial {
     let text = format!(
         "[cloud]\nurl = '{url}'\nlogin_code = 'c'\nlogin_passwd = 'canary'\n\
          [[channel]]\nbackend = 'emulator'"
@@ -124,7 +124,7 @@ async fn secure_server(answer: bool) -> (u16, tempfile::NamedTempFile, JoinHandl
 #[tokio::test]
 async fn a_pinned_certificate_is_trusted() {
     let (port, pin, server) = secure_server(true).await;
-    let trust = Trust::new(Some(pin.path().into())).unwrap();
+    let trust = TrustStore::new(Some(pin.path().into())).unwrap();
     dialer_to(&format!("wss://localhost:{port}/ivc"), trust).dial().await.unwrap();
     assert_eq!(server.await.unwrap(), b"a WebSocket");
 }
@@ -132,8 +132,8 @@ async fn a_pinned_certificate_is_trusted() {
 #[tokio::test]
 async fn nothing_is_said_to_a_server_that_is_not_trusted() {
     let (_, other_pin, _other) = secure_server(true).await;
-    let pinned = Trust::new(Some(other_pin.path().into())).unwrap();
-    for trust in [Trust::new(None).unwrap(), pinned] {
+    let pinned = TrustStore::new(Some(other_pin.path().into())).unwrap();
+    for trust in [TrustStore::new(None).unwrap(), pinned] {
         let (port, _pin, server) = secure_server(false).await;
         let dialer = dialer_to(&format!("wss://localhost:{port}/ivc"), trust);
         let error = dialer.dial().await.err().expect("an unknown authority");
@@ -142,7 +142,7 @@ async fn nothing_is_said_to_a_server_that_is_not_trusted() {
     }
     // Trusted, but for another name.
     let (port, pin, server) = secure_server(false).await;
-    let trust = Trust::new(Some(pin.path().into())).unwrap();
+    let trust = TrustStore::new(Some(pin.path().into())).unwrap();
     let error = dialer_to(&format!("wss://127.0.0.1:{port}/ivc"), trust).dial().await.err();
     assert!(matches!(error, Some(DialError::Tls { .. })), "{error:?}");
     assert_eq!(server.await.unwrap(), b"");
@@ -163,7 +163,7 @@ async fn a_server_without_tls_is_not_talked_to_in_clear() {
         received.truncate(n);
         received
     });
-    let dialer = dialer_to(&format!("wss://127.0.0.1:{port}/ivc"), Trust::new(None).unwrap());
+    let dialer = dialer_to(&format!("wss://127.0.0.1:{port}/ivc"), TrustStore::new(None).unwrap());
     let error = dialer.dial().await.err().expect("no TLS there");
     assert!(matches!(error, DialError::Tls { .. }), "{error}");
     let received = server.await.unwrap();

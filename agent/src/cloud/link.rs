@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::calls::{Answer, CallError, CallQueue, OpenQueue, Waiting};
 use super::dial::Socket;
-use super::status::Board;
+use super::status::KeepaliveSource;
 use crate::deadlines::{KEEPALIVE, SEND, SPARE};
 use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
@@ -76,7 +76,7 @@ pub(super) async fn run(
     socket: Socket,
     options: Options,
     dispatch: &Dispatch,
-    board: &Board,
+    keepalives: &KeepaliveSource,
     calls: &CallQueue,
     stop: &mut Stop,
 ) -> Ended {
@@ -89,7 +89,7 @@ pub(super) async fn run(
         keepalive_is_due: false,
         healthy_since: None,
     };
-    let reason = link.serve(dispatch, board, calls.open(), stop).await;
+    let reason = link.serve(dispatch, keepalives, calls.open(), stop).await;
     // Whoever waits for an answer waits for no goodbye.
     link.outstanding = None;
     // Nothing of ours is half written: say goodbye, but do not wait for long.
@@ -126,7 +126,7 @@ impl Link {
     async fn serve(
         &mut self,
         dispatch: &Dispatch,
-        board: &Board,
+        keepalives: &KeepaliveSource,
         mut calls: OpenQueue<'_>,
         stop: &mut Stop,
     ) -> Reason {
@@ -150,7 +150,7 @@ impl Link {
             }
             self.take_replies();
             if self.keepalive_is_due && self.outstanding.is_none() {
-                self.send_keepalive(board);
+                self.send_keepalive(keepalives);
             }
             if let Some(sink) = self.sink.take() {
                 match self.peer.poll_transmit() {
@@ -176,7 +176,7 @@ impl Link {
                         return violation.into();
                     }
                 }
-                _ = keepalive.tick() => self.send_keepalive(board),
+                _ = keepalive.tick() => self.send_keepalive(keepalives),
                 waiting = calls.next(), if self.outstanding.is_none() => self.send(waiting),
                 message = self.stream.next() => match self.take(message) {
                     // Messages come without waiting when many arrive in one read: let others run.
@@ -214,12 +214,12 @@ impl Link {
 
     /// Sends a Keepalive, or puts it before the next call. At most one is on its way: a second would only
     /// queue behind it.
-    fn send_keepalive(&mut self, board: &Board) {
+    fn send_keepalive(&mut self, keepalives: &KeepaliveSource) {
         self.keepalive_is_due = matches!(self.outstanding, Some(Outstanding::Call(_)));
         if self.outstanding.is_some() {
             return;
         }
-        let call = Call::from(board.keepalive());
+        let call = Call::from(keepalives.keepalive());
         match self.peer.call(now(), call.method(), call.params()) {
             Ok(_) => self.outstanding = Some(Outstanding::Keepalive),
             Err(e) => log::warn!("no keepalive: {e}"),

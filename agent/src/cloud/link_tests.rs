@@ -46,8 +46,8 @@ async fn connected_by(options: Options, buffer: usize, channels: Vec<Handle>) ->
     let queue = CallQueue::default();
     let calls = queue.calls();
     let link = tokio::spawn(async move {
-        let board = Board::new(vec![deaf().0.status()]);
-        run(socket, options, &dispatch, &board, &queue, &mut stopping).await
+        let keepalives = KeepaliveSource::new(vec![deaf().0.status()]);
+        run(socket, options, &dispatch, &keepalives, &queue, &mut stopping).await
     });
     let socket = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
     Cloud { socket, link, stop, start: Instant::now(), events, calls }

@@ -14,9 +14,9 @@ const NAMES: usize = 40 << 10;
 
 /// Makes Keepalives of what the channels show.
 #[derive(Clone)]
-pub struct Board(Vec<StatusSource>);
+pub struct KeepaliveSource(Vec<StatusSource>);
 
-impl Board {
+impl KeepaliveSource {
     /// Reads these channels; the index is the number.
     pub fn new(channels: Vec<StatusSource>) -> Self {
         Self(channels)
@@ -85,8 +85,8 @@ mod tests {
 
     fn body(statuses: &[Status]) -> serde_json::Value {
         let owners: Vec<_> = statuses.iter().map(Owners::new).collect();
-        let board = Board::new(owners.iter().map(Owners::source).collect());
-        serde_json::to_value(board.keepalive()).unwrap()
+        let keepalives = KeepaliveSource::new(owners.iter().map(Owners::source).collect());
+        serde_json::to_value(keepalives.keepalive()).unwrap()
     }
 
     /// What one owner shows.
@@ -141,11 +141,11 @@ mod tests {
         ) {
             let mut statuses = vec![Status::default(); 3];
             let owners: Vec<_> = statuses.iter().map(Owners::new).collect();
-            let board = Board::new(owners.iter().map(Owners::source).collect());
+            let keepalives = KeepaliveSource::new(owners.iter().map(Owners::source).collect());
             for (channel, change) in changes {
                 change.show(&owners[channel]);
                 change.note(&mut statuses[channel]);
-                let keepalive = board.keepalive();
+                let keepalive = keepalives.keepalive();
                 prop_assert_eq!(keepalive.channels.len(), 3);
                 for (said, status) in keepalive.channels.iter().zip(&statuses) {
                     let state = match status {
@@ -167,11 +167,11 @@ mod tests {
     #[test]
     fn an_alarm_that_is_raised_is_in_the_next_keepalive() {
         let (handle, _inbox) = deaf();
-        let board = Board::new(vec![handle.status()]);
+        let keepalives = KeepaliveSource::new(vec![handle.status()]);
         handle.alarm().send_modify(|alarms| *alarms |= 1 << 3);
-        assert_eq!(board.keepalive().channels[0].alarm, Some(8));
+        assert_eq!(keepalives.keepalive().channels[0].alarm, Some(8));
         handle.alarm().send_modify(|alarms| *alarms &= !(1 << 3));
-        assert_eq!(board.keepalive().channels[0].alarm, None);
+        assert_eq!(keepalives.keepalive().channels[0].alarm, None);
     }
 
     #[test]
@@ -211,15 +211,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_first_answer_of_every_camera_is_awaited_but_not_for_long() {
         let (first, second) = (Owners::new(&Status::default()), Owners::new(&Status::default()));
-        let board = Board::new(vec![first.source(), second.source()]);
+        let keepalives = KeepaliveSource::new(vec![first.source(), second.source()]);
         let limit = Duration::from_millis(500);
         let start = tokio::time::Instant::now();
-        board.settled(limit).await;
+        keepalives.settled(limit).await;
         assert_eq!(start.elapsed(), limit);
 
         first.show_reachability(Reachability::Reachable);
         second.show_reachability(Reachability::Unreachable);
-        board.settled(limit).await;
+        keepalives.settled(limit).await;
         assert_eq!(start.elapsed(), limit);
     }
 

@@ -78,7 +78,7 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
         rules: Options::default(),
         dial: Arc::new(script),
         dispatch: crate::dispatch::testing::dispatch(Vec::new()),
-        board: Board::new(Vec::new()),
+        keepalives: KeepaliveSource::new(Vec::new()),
         calls: queue,
         state: state.clone(),
         link: link.clone(),

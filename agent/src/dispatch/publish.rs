@@ -8,7 +8,7 @@ use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{Quality, RtmpPublish, RtmpStopPublish};
 
 use super::{Dispatch, codes};
-use crate::channel::Ask;
+use crate::channel::PublishRequest;
 use crate::config::QualityMap;
 
 const START: &str = "RTMPPublish";
@@ -29,10 +29,10 @@ pub(super) async fn stop(dispatch: &Dispatch, request: RtmpStopPublish) -> Resul
     channel.stop(request.stream_id).await.map_err(codes::refusal)
 }
 
-fn ask(request: RtmpPublish, map: &QualityMap) -> Result<Ask, RpcError> {
+fn ask(request: RtmpPublish, map: &QualityMap) -> Result<PublishRequest, RpcError> {
     let url = rtmp_url(request.url.expose())?;
     check_stream_id(&request.stream_id)?;
-    Ok(Ask {
+    Ok(PublishRequest {
         stream: stream(map, request.quality),
         url: url.into(),
         stream_id: request.stream_id,

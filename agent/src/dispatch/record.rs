@@ -8,7 +8,7 @@ use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{StartCloudRecord, StopCloudRecord};
 
 use super::{Dispatch, codes, publish};
-use crate::channel::RecordAsk;
+use crate::channel::RecordRequest;
 use crate::config::QualityMap;
 use crate::record::service::callback_url;
 use crate::record::session::RecordingOrder;
@@ -35,8 +35,8 @@ pub(super) async fn stop(dispatch: &Dispatch, request: StopCloudRecord) -> Resul
     channel.stop_record(request.session_id).await.map_err(codes::refusal)
 }
 
-fn ask(request: StartCloudRecord, map: &QualityMap) -> Result<RecordAsk, RpcError> {
-    Ok(RecordAsk {
+fn ask(request: StartCloudRecord, map: &QualityMap) -> Result<RecordRequest, RpcError> {
+    Ok(RecordRequest {
         stream: publish::stream(map, request.quality),
         max_bitrate: NonZeroU64::new(request.max_bitrate),
         order: order(request)?,

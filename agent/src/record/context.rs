@@ -11,7 +11,7 @@ use super::leftovers::Leftovers;
 use super::service::{Deadlines, Http};
 use super::spool::Spool;
 use crate::config::{self, SpoolMode};
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 /// A spool that is only just being opened is waited for so long.
 const OPENING: Duration = crate::deadlines::SPOOL_OPENING;
@@ -38,7 +38,7 @@ impl RecordingContext {
     pub fn new(
         config: &config::Record,
         memory: u64,
-        trust: Trust,
+        trust: TrustStore,
         opened: watch::Receiver<Option<Spool>>,
     ) -> Self {
         Self {

@@ -9,14 +9,14 @@ use crate::config::Record;
 use crate::record::context::RecordingContext;
 use crate::record::service::scripted::{Reply, Scripted, Seen};
 use crate::record::spool::SegmentHead;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 const SOON: Duration = Duration::from_secs(20);
 
 fn context(dir: &TempDir) -> RecordingContext {
     let spool = config::Spool { dir: dir.path().into(), mode: SpoolMode::Overflow, limit: 1 << 30 };
     let config = Record { disconnect: None, spool: Some(spool) };
-    RecordingContext::new(&config, 32 << 20, Trust::new(None).unwrap(), watch::channel(None).1)
+    RecordingContext::new(&config, 32 << 20, TrustStore::new(None).unwrap(), watch::channel(None).1)
 }
 
 fn head(session: &str, url: &url::Url) -> SessionHead {

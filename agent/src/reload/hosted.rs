@@ -5,7 +5,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::config;
 use crate::shutdown::Stop;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 use crate::tlss::{self, Settings, SetupError, Tlss};
 
 /// What can be seen of the service; `None` where it is off.
@@ -13,7 +13,7 @@ pub(crate) type Seen = Option<(watch::Receiver<tlss::State>, tlss::Audit)>;
 
 /// Runs the hosted service, one at a time.
 pub(crate) struct Hosted {
-    trust: Trust,
+    trust: TrustStore,
     stop: Stop,
     task: Option<AbortHandle>,
     /// The settings of the service that runs.
@@ -23,7 +23,7 @@ pub(crate) struct Hosted {
 
 impl Hosted {
     /// A service that is off until [`start`](Self::start); `stop` ends it.
-    pub(crate) fn new(trust: Trust, stop: Stop) -> Self {
+    pub(crate) fn new(trust: TrustStore, stop: Stop) -> Self {
         Self { trust, stop, task: None, settings: None, seen: watch::Sender::new(None) }
     }
 

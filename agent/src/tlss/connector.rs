@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::cloud::dial::Transport;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 /// Time for name, connection and TLS together.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,12 +68,12 @@ pub enum ConnectError {
 pub struct TcpConnector {
     host: String,
     port: u16,
-    trust: Option<Trust>,
+    trust: Option<TrustStore>,
 }
 
 impl TcpConnector {
     /// Connects to `host`, a name or an address. `trust` asks for TLS, with the authorities to trust.
-    pub fn new(host: &str, port: u16, trust: Option<Trust>) -> Self {
+    pub fn new(host: &str, port: u16, trust: Option<TrustStore>) -> Self {
         Self { host: host.trim_matches(['[', ']']).to_owned(), port, trust }
     }
 

@@ -19,8 +19,8 @@ fn rng(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
-fn untrusting() -> Trust {
-    Trust::new(None).unwrap()
+fn untrusting() -> TrustStore {
+    TrustStore::new(None).unwrap()
 }
 
 /// Starts a camera's web server on a socket, which has parameters, a picture, and nothing else; returns its
@@ -108,7 +108,7 @@ async fn secure_server() -> (TcpListener, tokio_rustls::TlsAcceptor, tempfile::N
 async fn over_tls_only_a_trusted_server_learns_who_calls() {
     let (listener, acceptor, pin) = secure_server().await;
     let port = listener.local_addr().unwrap().port();
-    let pinned = Trust::new(Some(pin.path().into())).unwrap();
+    let pinned = TrustStore::new(Some(pin.path().into())).unwrap();
     for (host, trust, trusted) in [
         ("localhost", untrusting(), false),
         ("127.0.0.1", pinned.clone(), false),

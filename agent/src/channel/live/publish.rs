@@ -15,9 +15,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
 use super::super::bitrate;
-use super::super::request::{Ask, Refusal};
+use super::super::request::{PublishRequest, Refusal};
 use crate::backoff::{Backoff, PUBLISH};
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 /// A shorter stream key is no secret; taking it out of a text would only garble it.
 const SHORTEST_SECRET: usize = 6;
@@ -26,8 +26,8 @@ const SHORTEST_SECRET: usize = 6;
 pub(super) struct Job {
     pub(super) encoder: Arc<dyn Encoder>,
     pub(super) pull: Arc<Pull>,
-    pub(super) trust: Trust,
-    pub(super) ask: Ask,
+    pub(super) trust: TrustStore,
+    pub(super) ask: PublishRequest,
     /// The counts of this work, which alone writes them.
     pub(super) stats: watch::Sender<PublishStats>,
 }

@@ -76,7 +76,7 @@ impl Scene {
             number: 0,
             encoder: Arc::new(Emulator::default()),
             streams,
-            trust: Trust::new(None).unwrap(),
+            trust: TrustStore::new(None).unwrap(),
             retry,
             link: watch::channel(Link::down()).1,
             stop_with_link: true,
@@ -87,7 +87,7 @@ impl Scene {
     /// The cloud asks for a stream.
     fn ask(&mut self, stream_id: &str) -> oneshot::Receiver<Result<(), Refusal>> {
         let (answer, outcome) = oneshot::channel();
-        let ask = Ask {
+        let ask = PublishRequest {
             stream: Stream::Main,
             url: RtmpUrl::parse("rtmp://127.0.0.1:9/live/key").unwrap().into(),
             stream_id: stream_id.into(),

@@ -19,7 +19,7 @@ use url::Url;
 
 use super::body::{Body, Watched};
 use super::{ServiceError, place};
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 const LONGEST_ANSWER: usize = 64 * 1024;
 /// Per host, kept for the sessions that come by next.
@@ -51,7 +51,7 @@ impl Default for Deadlines {
 pub struct Http(Arc<Shared>);
 
 struct Shared {
-    trust: Trust,
+    trust: TrustStore,
     deadlines: Deadlines,
     plain: OnceCell<Client>,
     encrypted: OnceCell<Client>,
@@ -59,7 +59,7 @@ struct Shared {
 
 impl Http {
     /// Connects when it is first used.
-    pub fn new(trust: Trust, deadlines: Deadlines) -> Self {
+    pub fn new(trust: TrustStore, deadlines: Deadlines) -> Self {
         let (plain, encrypted) = (OnceCell::new(), OnceCell::new());
         Self(Arc::new(Shared { trust, deadlines, plain, encrypted }))
     }

@@ -8,19 +8,19 @@ use tokio::time::Instant;
 
 use super::scripted::{Reply, Scripted, Seen, sha256};
 use super::*;
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 const SECRET: &str = "signature=geheim";
 const PATIENT: Duration = Duration::from_secs(60);
 
 fn http() -> Http {
-    Http::new(Trust::new(None).unwrap(), Deadlines::default())
+    Http::new(TrustStore::new(None).unwrap(), Deadlines::default())
 }
 
 fn hasty() -> Http {
     let short = Duration::from_millis(300);
     let deadlines = Deadlines { connect: short, call: short, stall: short, answer: short };
-    Http::new(Trust::new(None).unwrap(), deadlines)
+    Http::new(TrustStore::new(None).unwrap(), deadlines)
 }
 
 fn service(server: &Scripted, http: Http) -> Service {
@@ -304,12 +304,12 @@ async fn a_certificate_from_nowhere_is_not_trusted() -> Result<(), Box<dyn Error
 
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), key.cert.pem())?;
-    let trusting = Http::new(Trust::new(Some(file.path().into()))?, Deadlines::default());
+    let trusting = Http::new(TrustStore::new(Some(file.path().into()))?, Deadlines::default());
     Service::new(trusting, url.clone().into()).save("n").await?;
 
     let other = rcgen::generate_simple_self_signed(["localhost".into()])?;
     std::fs::write(file.path(), other.cert.pem())?;
-    let wary = Http::new(Trust::new(Some(file.path().into()))?, Deadlines::default());
+    let wary = Http::new(TrustStore::new(Some(file.path().into()))?, Deadlines::default());
     let fault = Service::new(wary, url.into()).save("n").await.unwrap_err();
     assert!(
         matches!(&fault, ServiceError::Transport(text) if text.contains("certificate")),

@@ -15,7 +15,7 @@ use crate::record::service::scripted::{Reply, Scripted, Seen, sha256};
 use crate::record::service::{Deadlines, Http, Service};
 use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
-use crate::tls::Trust;
+use crate::tls::TrustStore;
 
 const LENGTH: Duration = Duration::from_millis(200);
 const PATIENT: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ async fn service(creates: Vec<Reply>, puts: Vec<Reply>) -> Scripted {
 /// Uploads so many segments; returns what the server saw.
 async fn upload(server: &Scripted, count: u64) -> Vec<Seen> {
     let deadlines = Deadlines { connect: SLOW, call: SLOW, stall: SLOW, answer: SLOW };
-    let http = Http::new(Trust::new(None).unwrap(), deadlines);
+    let http = Http::new(TrustStore::new(None).unwrap(), deadlines);
     let session = Session::new(StockOptions {
         name: "channel 1".into(),
         recorder: None,
