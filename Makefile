@@ -75,8 +75,9 @@ release: ci features cross-all test-arm soak ## what a release must pass beside 
 	$(MAKE) size PROFILE=small
 	. cross/env && for target in $$TARGETS; do cross/size --top 12 $$target || exit 1; done
 
-rooms: ## who may import whom
+rooms: ## who may import whom: rooms each other, and files within a room
 	cross/rooms
+	tests/rooms/circles
 
 deny: ## licences, bans and sources of what we depend on (deny.toml), and the tests of the bill of materials
 	cross/supply/deny
