@@ -54,6 +54,10 @@ pub struct Agent {
 
 impl Agent {
     /// Starts an agent that dials the cloud of its configuration. Must be called within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// An address or a file of the configuration cannot be used.
     pub fn start(config: &Config) -> Result<Self, Error> {
         log::info!("{}", config.budget.summary());
         let trust = TrustStore::new(config.cloud.ca_file.clone())?;
@@ -65,6 +69,10 @@ impl Agent {
     }
 
     /// Starts an agent that reaches its cloud by `dial` and spreads its attempts by `rng`.
+    ///
+    /// # Errors
+    ///
+    /// An address of the configuration cannot be used.
     pub fn start_with(
         config: &Config,
         trust: TrustStore,

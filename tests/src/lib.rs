@@ -172,11 +172,19 @@ impl Stage {
     }
 
     /// `RTMPPublish` of `quality` to the stage's own RTMP server, the stream named by its id.
+    ///
+    /// # Errors
+    ///
+    /// The agent's refusal.
     pub async fn publish(&self, channel: u32, id: &str) -> Result<Value, RpcError> {
         self.publish_to(channel, id, &self.cloud.rtmp_url(id)).await
     }
 
     /// `RTMPPublish` to any address.
+    ///
+    /// # Errors
+    ///
+    /// The agent's refusal.
     pub async fn publish_to(&self, channel: u32, id: &str, url: &str) -> Result<Value, RpcError> {
         let params = json!({
             "channel": channel, "quality": "hd", "url": url, "stream_id": id, "max_bitrate": 0,
@@ -185,11 +193,19 @@ impl Stage {
     }
 
     /// `RTMPStopPublish`.
+    ///
+    /// # Errors
+    ///
+    /// The agent's refusal.
     pub async fn stop(&self, channel: u32, id: &str) -> Result<Value, RpcError> {
         self.call("RTMPStopPublish", json!({ "channel": channel, "stream_id": id })).await
     }
 
     /// Calls a method of the agent.
+    ///
+    /// # Errors
+    ///
+    /// The agent's refusal.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
         soon(method, self.device().call(method, Some(params))).await
     }

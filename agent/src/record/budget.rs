@@ -67,6 +67,10 @@ impl Budget {
     /// Sets `bytes` aside. What the session `instead` of which this one comes has set aside counts
     /// as free: it will only drain. Where that is not enough, sessions that drain give way, the
     /// oldest first.
+    ///
+    /// # Errors
+    ///
+    /// All sessions together would take more than the budget.
     pub fn share(self: &Arc<Self>, bytes: u64, instead: Option<&Share>) -> Result<Share, Exceeded> {
         let mut shares = self.lock();
         let instead = instead.map(|share| share.id);

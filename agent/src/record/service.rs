@@ -197,6 +197,10 @@ impl RecordingApi for Service {
 }
 
 /// The `cbk_url` of a StartCloudRecord. The error is for the cloud.
+///
+/// # Errors
+///
+/// What is wrong with the address.
 pub fn callback_url(text: &str) -> Result<Url, String> {
     address(text, LONGEST_CALLBACK).map_err(|e| format!("cbk_url {e}"))
 }

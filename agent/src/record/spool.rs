@@ -154,6 +154,10 @@ pub struct Stats {
 impl Spool {
     /// Opens the spool in `dir`, which is made in its parent when missing, and repairs what a crash
     /// left. `limit` is in bytes, over all sessions. Runs in a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made, read or written, or another agent uses it.
     pub async fn open(dir: PathBuf, limit: u64) -> Result<(Self, Vec<SpoolSession>), SpoolError> {
         Self::open_on(Box::new(SystemDisk), dir, limit).await
     }

@@ -40,6 +40,10 @@ pub struct Publisher {
 
 impl Publisher {
     /// Connects and publishes, within `options.establish`.
+    ///
+    /// # Errors
+    ///
+    /// No connection, no trusted server, a refusal, or the time is over.
     pub async fn connect(url: &RtmpUrl, options: &Options) -> Result<Self, PublishError> {
         let mut step = Step::Connect;
         let established = async {
@@ -52,6 +56,10 @@ impl Publisher {
     }
 
     /// Publishes over a connection made elsewhere, within `options.establish`.
+    ///
+    /// # Errors
+    ///
+    /// A peer that is no RTMP server, a refusal, or the time is over.
     pub async fn over(
         io: impl ByteStream + 'static,
         url: &RtmpUrl,

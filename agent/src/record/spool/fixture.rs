@@ -188,6 +188,10 @@ impl Spool {
 
 impl SpoolSession {
     /// A segment's payload in pieces.
+    ///
+    /// # Errors
+    ///
+    /// The segment is missing or damaged.
     pub async fn read(&self, number: u64) -> Result<Vec<Bytes>, SpoolError> {
         let mut reader = self.reader(number).await?;
         let mut chunks = Vec::new();

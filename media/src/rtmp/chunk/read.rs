@@ -90,6 +90,10 @@ impl Reader {
     }
 
     /// Takes bytes off `input` until a message is whole; `None` when it wants more.
+    ///
+    /// # Errors
+    ///
+    /// A chunk that breaks the format, or one beyond the limits.
     pub fn read(&mut self, input: &mut BytesMut) -> Result<Option<Message>, ChunkError> {
         loop {
             let (index, missing) = match self.open {
