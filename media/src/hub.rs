@@ -10,9 +10,9 @@ use crate::frame::{CLOCK_HZ, Frame, duration_to_ticks};
 use crate::join::Join;
 use crate::reserve::{Reserve, Size};
 
-/// A longer silence is no slow stream.
+/// A longer gap between two frames is an outage, 90 kHz ticks.
 const OUTAGE: i64 = 10 * CLOCK_HZ;
-/// What a frame costs in the ring besides its data.
+/// Bytes that a frame costs in the ring besides its data.
 const FRAME_OVERHEAD: usize = 160;
 
 /// A ring of frames bounded by bytes. A frame of more than a quarter of the ring counts from the next
@@ -223,10 +223,11 @@ struct Ring {
     resumed: u64,
     bytes: usize,
     max_bytes: usize,
-    /// Where `max_bytes` is not the same for ever.
+    /// Sets `max_bytes` anew at key frames, in rings that grow.
     size: Option<Size>,
-    /// Bytes there ever were, and at how many of them a reader is to be woken.
+    /// Bytes pushed so far.
     pushed: u64,
+    /// Readers that wait for a crowd are woken when `pushed` reaches this.
     alarm: u64,
     closed: bool,
 }
@@ -257,7 +258,7 @@ impl Ring {
         self.frames.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
-    /// True when it is time for the alarm.
+    /// True when readers that wait for a crowd are to be woken.
     fn push(&mut self, frame: Arc<Frame>) -> bool {
         let cost = cost(&frame);
         self.pushed += cost as u64;
@@ -286,7 +287,7 @@ impl Ring {
         self.max_bytes / 4
     }
 
-    /// What is held of the frames from this one on.
+    /// Bytes held of the frames from this one on.
     fn bytes_from(&self, number: u64) -> usize {
         let passed = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
         self.frames.iter().skip(passed).map(|frame| cost(frame)).sum()
@@ -300,7 +301,7 @@ impl Ring {
         self.max_bytes = max_bytes;
     }
 
-    /// The bytes that are free then.
+    /// Drops the oldest frame; the bytes that frees.
     fn drop_front(&mut self) -> usize {
         let Some(frame) = self.frames.pop_front() else { return 0 };
         let cost = cost(&frame);

@@ -87,7 +87,7 @@ pub struct Subscription {
     _demand: Demand,
 }
 
-/// What the log was told of a stream since somebody wanted it.
+/// What the log was told of a stream since its first reader came.
 #[derive(Default)]
 struct Told {
     losses: LossAlert,

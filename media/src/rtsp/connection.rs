@@ -26,9 +26,9 @@ use crate::rtp::{Packet, is_rtcp};
 const ROOM: usize = 64 << 10;
 /// The most there has to be room for: a message of the largest kind.
 const MOST_ROOM: usize = MAX_HEADER + MAX_BODY + ROOM;
-/// Pieces and reads before others have their turn.
+/// After so many pieces and reads other tasks have their turn.
 const TURN: u32 = 512;
-/// What waits for a camera that does not read.
+/// Bytes that may wait for a camera that does not read.
 const MOST_OUT: usize = 64 << 10;
 /// A timer that is due long after everything else.
 const FAR: Duration = Duration::from_secs(3600);
@@ -36,11 +36,11 @@ const FAR: Duration = Duration::from_secs(3600);
 /// One open connection.
 pub struct Connection {
     io: Box<dyn ByteStream>,
-    /// Both ends of the connection below.
+    /// Our address and the camera's.
     pub ends: (SocketAddr, SocketAddr),
-    /// What is said.
+    /// The RTSP session.
     pub session: RtspSession,
-    /// What is sent, once it is known what that will be.
+    /// Sound and pictures, once the camera has described them.
     pub media: Option<Media>,
     udp: Option<(Udp, [Window; 2])>,
     inbox: Inbox,
@@ -51,13 +51,13 @@ pub struct Connection {
     /// When the last read ended.
     now: Instant,
     turn: u32,
-    /// Transports asked for.
+    /// How many transports the camera was asked for.
     transports: u32,
-    /// Why nothing more comes, once it is so.
+    /// Why nothing more comes, once that is known.
     end: Option<End>,
 }
 
-/// What came of it.
+/// What a poll brought.
 pub enum Step {
     /// The session went on.
     Event(Event),
@@ -70,9 +70,9 @@ pub enum Step {
 pub enum End {
     /// The camera closed it.
     Closed,
-    /// It is lost.
+    /// Reading or writing failed.
     Io(io::Error),
-    /// What the camera says cannot be borne.
+    /// The camera sent a message beyond the limits.
     TooMuch(TooMuch),
     /// The session fails.
     Session(Failure),
@@ -104,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// Data comes as datagrams, or within this connection.
+    /// Media comes as datagrams from `udp`, or within this connection where that is `None`.
     pub fn receive_datagrams(&mut self, udp: Option<Udp>) {
         self.transports = self.transports.saturating_add(1);
         self.udp = udp.map(|udp| (udp, [Window::default(), Window::default()]));
@@ -285,7 +285,7 @@ impl Connection {
         true
     }
 
-    /// Whether something was due.
+    /// Handles what is due; whether anything was.
     fn timer_due(&mut self, cx: &mut Context<'_>, until: Instant) -> Result<bool, End> {
         let mut due = until;
         let media = self.media.as_ref().and_then(Media::poll_timeout);
@@ -351,7 +351,7 @@ impl Connection {
     }
 }
 
-/// What was read and not yet cut.
+/// Bytes that were read and not yet cut into pieces.
 #[derive(Default)]
 struct Inbox {
     buf: Vec<u8>,

@@ -32,7 +32,7 @@ pub(super) struct RtspSource {
     kept: Option<Frame>,
 }
 
-/// What a source has of its opener.
+/// What an opener gives to its sources.
 pub(super) struct Setting {
     pub(super) leaving: Arc<Leaving>,
     pub(super) progress: Progress,
