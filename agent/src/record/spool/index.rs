@@ -37,7 +37,7 @@ pub struct Session {
     /// By number of the file: in the order of arrival.
     files: BTreeMap<u64, Entry>,
     pending_length: u64,
-    /// What its owner has not read yet; no more than there were files.
+    /// News that the owner of the session has not read; no more than there were files and writes.
     news: Vec<News>,
     changed: Arc<Notify>,
     /// Segments that are to be deleted.
@@ -216,7 +216,7 @@ impl Index {
         }
     }
 
-    /// What has happened since this was asked last.
+    /// What has happened to segments since this was called last.
     pub fn take_news(&mut self, id: u64) -> Vec<News> {
         let session = self.sessions.get_mut(&id);
         session.map(|session| mem::take(&mut session.news)).unwrap_or_default()
@@ -234,7 +234,7 @@ impl Index {
         }
     }
 
-    /// It is being deleted: its files are of no use from now on, even where the disk refuses.
+    /// A segment is being deleted: its files are of no use from now on, even where the disk refuses.
     pub fn doom(&mut self, id: u64, number: u64) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.delete_requested.remove(&number);
@@ -249,7 +249,7 @@ impl Index {
         self.sessions.values().any(|session| !session.is_empty() || session.unsaved)
     }
 
-    /// Of all files.
+    /// How many files there are.
     pub fn count(&self) -> usize {
         self.files
     }
@@ -340,7 +340,7 @@ impl Session {
         entry.state == State::Complete && !self.delete_requested.contains(&entry.segment.number)
     }
 
-    /// Its files, oldest first.
+    /// The session's files, oldest first.
     pub fn files(&self) -> Vec<(u64, Entry)> {
         self.files.iter().map(|(file, entry)| (*file, *entry)).collect()
     }

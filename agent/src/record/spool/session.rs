@@ -89,7 +89,7 @@ impl SpoolSession {
         self.part.changed.notified().await;
     }
 
-    /// What has happened since this was asked last.
+    /// What has happened to segments since this was called last.
     pub fn news(&self) -> Vec<News> {
         self.part.lock().take_news(self.part.id)
     }
@@ -184,7 +184,7 @@ impl SpoolSession {
     }
 
     /// The session is over: its folder goes if it holds neither segments nor a pending upload.
-    /// What was asked before is done when this returns.
+    /// All that was asked of the disk before is done when this returns.
     ///
     /// # Errors
     /// The disk fails or does not answer.
