@@ -6,7 +6,7 @@
 //! service:  sent, refused, … ────┼─▶  number ──┤
 //! memory:   allowed, reclaim ────┘     │       └ fate: waiting, sending, sent as NAME, deferred, lost
 //!                                      ▼
-//!                       upload, store, delete, report
+//!                       upload, store, remove, report
 //! ```
 //!
 //! # Rules
@@ -89,7 +89,7 @@ pub struct Ledger {
     /// The segment that was sent last, and where it came from.
     previous: Option<(u64, Source)>,
     /// Segments to be deleted from the card, and those of them whose writing had not ended.
-    deletions: Vec<u64>,
+    removals: Vec<u64>,
     unwritten: BTreeSet<u64>,
     uploaded: u64,
     dropped: Dropped,
@@ -163,7 +163,7 @@ impl Ledger {
         self.unstorable |= stored && !matches!(holding, Holding::Whole(_));
         let Some(entry) = self.entries.get_mut(&number) else {
             match holding {
-                _ if self.unwritten.remove(&number) => self.deletions.push(number),
+                _ if self.unwritten.remove(&number) => self.removals.push(number),
                 // An earlier session recorded the segment, and its last write took long.
                 Holding::Whole(whole) => self.inherit(&whole),
                 Holding::Nothing | Holding::Part => {}
@@ -181,7 +181,7 @@ impl Ledger {
         }
         let may_go = self.phase != Phase::NotNow && entry.fate != Fate::Sending;
         if stored && entry.card == OnCard::Whole && may_go {
-            self.free(number);
+            self.drop_chunks(number);
         }
         self.check(number);
     }
@@ -229,7 +229,7 @@ impl Ledger {
         self.uploaded += 1;
         self.last = Some(upload.source);
         self.previous = Some((upload.number, upload.source));
-        self.free(upload.number);
+        self.drop_chunks(upload.number);
         if let Some(entry) = self.entries.get_mut(&upload.number) {
             entry.fate = Fate::Sent(name);
         }
@@ -275,7 +275,7 @@ impl Ledger {
         match self.entries.get_mut(&upload.number) {
             Some(entry) if kept && entry.will_be_stored() => {
                 entry.fate = Fate::Deferred;
-                self.free(upload.number);
+                self.drop_chunks(upload.number);
             }
             Some(entry) => {
                 let duration = entry.duration;
@@ -328,7 +328,7 @@ impl Ledger {
     pub fn settle(&mut self, allowed: u64) -> Vec<Action> {
         let allowed = allowed.saturating_sub(self.in_flight_bytes());
         while let Some(number) = self.needless() {
-            self.let_go(number);
+            self.drop_from_memory(number);
         }
         let spills = self.mode == Some(SpoolMode::Overflow);
         let disk_takes = spills && self.phase != Phase::NotNow && !self.unstorable;
@@ -338,13 +338,13 @@ impl Ledger {
                 break;
             }
             let Some(number) = self.idle() else { break };
-            self.let_go(number);
+            self.drop_from_memory(number);
         }
-        let mut actions: Vec<_> = self.deletions.drain(..).map(Action::Delete).collect();
+        let mut actions: Vec<_> = self.removals.drain(..).map(Action::Remove).collect();
         while disk_takes && self.storing.is_none() && self.is_over(1, allowed) {
             let Some(number) = self.idle() else { break };
             match self.on_card(number) {
-                OnCard::Whole => self.free(number),
+                OnCard::Whole => self.drop_chunks(number),
                 OnCard::Writing => break,
                 OnCard::Nothing | OnCard::Part => actions.extend(self.spill(number)),
             }
@@ -360,7 +360,7 @@ impl Ledger {
         for entry in self.entries.values_mut().filter(|entry| entry.fate == Fate::Sending) {
             entry.fate = Fate::Waiting;
         }
-        held.into_iter().for_each(|number| self.let_go(number));
+        held.into_iter().for_each(|number| self.drop_from_memory(number));
     }
 
     // What is due, and how things stand:
@@ -483,11 +483,11 @@ impl Ledger {
     // How it is kept:
 
     /// Takes a segment out of memory to make room there.
-    fn let_go(&mut self, number: u64) {
+    fn drop_from_memory(&mut self, number: u64) {
         if self.phase == Phase::NotNow {
             self.remove(number);
         } else {
-            self.free(number);
+            self.drop_chunks(number);
             self.check(number);
         }
     }
@@ -511,18 +511,18 @@ impl Ledger {
 
     /// Takes a segment out of memory, and has it deleted from the card.
     fn remove(&mut self, number: u64) {
-        self.free(number);
+        self.drop_chunks(number);
         if let Some(entry) = self.entries.remove(&number)
             && entry.card != OnCard::Nothing
         {
-            self.deletions.push(number);
+            self.removals.push(number);
             if entry.card == OnCard::Writing {
                 self.unwritten.insert(number);
             }
         }
     }
 
-    fn free(&mut self, number: u64) {
+    fn drop_chunks(&mut self, number: u64) {
         if let Some(entry) = self.entries.get_mut(&number)
             && entry.chunks.take().is_some()
         {

@@ -42,8 +42,8 @@ pub struct Upload {
 pub enum Action {
     /// Store a segment; [`found`](super::Ledger::found) is to hear what came of it.
     Store(Segment),
-    /// Delete what there is of a segment.
-    Delete(u64),
+    /// Remove what there is of a segment.
+    Remove(u64),
 }
 
 /// Segments that are lost.

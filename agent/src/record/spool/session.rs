@@ -175,7 +175,7 @@ impl SpoolSession {
     /// Deletes a segment for good: it is confirmed, or not wanted. It is not listed any more, and
     /// goes when what was asked of the disk before is done. Never waits.
     pub fn remove(&self, number: u64) {
-        self.part.lock().request_deletion(self.part.id, number);
+        self.part.lock().request_removal(self.part.id, number);
         let part = Arc::clone(&self.part);
         self.part.disk.send(move |store| {
             // The store has told the log, and tries again when the disk works again.
