@@ -133,7 +133,7 @@ impl Share {
     }
 
     /// Changes when [`Self::allowed`] is less, for others need the memory. Closed with the share.
-    pub fn squeezed(&self) -> watch::Receiver<u64> {
+    pub fn reclaimed(&self) -> watch::Receiver<u64> {
         self.most.clone()
     }
 }
@@ -265,7 +265,7 @@ mod tests {
     fn what_cannot_be_let_go_is_not_given_away() {
         let budget = Budget::new(100);
         let old = budget.share(80, None).unwrap();
-        let mut squeezed = old.squeezed();
+        let mut squeezed = old.reclaimed();
         old.drain(80, 50);
         assert_eq!(budget.share(51, None).unwrap_err().free, 50);
         assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (80, false));

@@ -48,7 +48,7 @@ impl Anchor {
         self.set(UNIX_EPOCH.checked_add(now).and_then(known));
     }
 
-    /// It is `now`, where that is known.
+    /// Dates the first frame by the time that it is `now`, where that is known.
     fn set(&mut self, now: Option<i64>) {
         self.date = self.date.or(now.map(|now| now - micros(self.first.elapsed())));
     }

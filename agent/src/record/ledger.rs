@@ -6,7 +6,7 @@
 //! service:  sent, refused, … ────┼─▶  number ──┤
 //! memory:   allowed, reclaim ────┘     │       └ fate: waiting, sending, sent as NAME, deferred, lost
 //!                                      ▼
-//!                       upload, store, delete, report
+//!                       upload, store, remove, report
 //! ```
 //!
 //! # Rules
@@ -46,12 +46,12 @@ const SLACK: u64 = 3 << 19;
 /// What the service thinks of the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
-    /// It has said nothing yet.
+    /// The service has said nothing yet.
     #[default]
     Unasked,
-    /// It wants nothing yet: the pre-record state.
+    /// The service wants nothing yet: the pre-record state.
     NotNow,
-    /// It has given an address.
+    /// The service has given an address.
     Begun,
 }
 
@@ -82,18 +82,18 @@ pub struct Ledger {
     declined: bool,
     /// When it was told that no more segments will come.
     closed: Option<Instant>,
-    /// The card offers nothing until then.
+    /// The card offers nothing until this time.
     card_rests: Option<Instant>,
     /// Where the segment came from that had its turn last.
     last: Option<Source>,
     /// The segment that was sent last, and where it came from.
     previous: Option<(u64, Source)>,
     /// Segments to be deleted from the card, and those of them whose writing had not ended.
-    deletions: Vec<u64>,
+    removals: Vec<u64>,
     unwritten: BTreeSet<u64>,
     uploaded: u64,
     dropped: Dropped,
-    /// What the service was told of `dropped`. `None`: it does not want to know.
+    /// What the service was told of `dropped`. `None`: the service does not want to know.
     reported: Option<Dropped>,
 }
 
@@ -115,7 +115,7 @@ impl Ledger {
         Self { mode, max_segments, prerecord, reported, ..Self::default() }
     }
 
-    // The recorder says:
+    // What the recorder says:
 
     /// So many bytes of the next segment are in memory.
     pub fn forming(&mut self, bytes: u64) {
@@ -143,9 +143,9 @@ impl Ledger {
         self.closed.get_or_insert(now);
     }
 
-    // The card says:
+    // What the card says:
 
-    /// A segment was there before this session began.
+    /// A segment was on the card before this session began.
     pub fn inherit(&mut self, whole: &Stored) {
         self.entries.entry(whole.head.number).or_insert_with(|| Entry::stored(whole));
     }
@@ -157,14 +157,14 @@ impl Ledger {
         }
     }
 
-    /// The write of a segment has ended, and this is there of it.
+    /// The write of a segment has ended, and the card holds this of it.
     pub fn found(&mut self, number: u64, holding: Holding) {
         let stored = self.storing.take_if(|(storing, _)| *storing == number).is_some();
         self.unstorable |= stored && !matches!(holding, Holding::Whole(_));
         let Some(entry) = self.entries.get_mut(&number) else {
             match holding {
-                _ if self.unwritten.remove(&number) => self.deletions.push(number),
-                // Of an earlier run, whose last write took long.
+                _ if self.unwritten.remove(&number) => self.removals.push(number),
+                // An earlier session recorded the segment, and its last write took long.
                 Holding::Whole(whole) => self.inherit(&whole),
                 Holding::Nothing | Holding::Part => {}
             }
@@ -176,12 +176,12 @@ impl Ledger {
             Holding::Whole(_) => OnCard::Whole,
         };
         if let (Holding::Whole(whole), None) = (holding, &entry.chunks) {
-            // It may have been cut to what can be read.
+            // The file may have been cut to what can be read.
             (entry.duration, entry.bytes) = (whole.duration, whole.bytes);
         }
         let may_go = self.phase != Phase::NotNow && entry.fate != Fate::Sending;
         if stored && entry.card == OnCard::Whole && may_go {
-            self.free(number);
+            self.drop_chunks(number);
         }
         self.check(number);
     }
@@ -191,7 +191,7 @@ impl Ledger {
         self.unstorable = true;
     }
 
-    /// A segment was deleted to make room.
+    /// A segment was deleted from the card to make room.
     pub fn evicted(&mut self, number: u64) {
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.card = OnCard::Nothing;
@@ -199,13 +199,13 @@ impl Ledger {
         self.check(number);
     }
 
-    /// A segment cannot be read: nothing is offered from the card until then.
+    /// A segment cannot be read: nothing is offered from the card until this time.
     pub fn card_rests(&mut self, until: Instant) {
         self.last = Some(Source::Card);
         self.card_rests = Some(until);
     }
 
-    // The service says:
+    // What the service says:
 
     /// An upload begins, if the segment is still where it was when its turn came. It stays until
     /// that has ended.
@@ -217,7 +217,8 @@ impl Ledger {
         entry.map(|entry| entry.fate = Fate::Sending).is_some()
     }
 
-    /// It has given an address, and with the question has heard of the segment that was sent before.
+    /// The service has given an address. The question for it named the segment sent before, which
+    /// is confirmed thereby.
     pub fn created(&mut self) {
         self.phase = Phase::Begun;
         self.confirmed();
@@ -228,7 +229,7 @@ impl Ledger {
         self.uploaded += 1;
         self.last = Some(upload.source);
         self.previous = Some((upload.number, upload.source));
-        self.free(upload.number);
+        self.drop_chunks(upload.number);
         if let Some(entry) = self.entries.get_mut(&upload.number) {
             entry.fate = Fate::Sent(name);
         }
@@ -242,7 +243,7 @@ impl Ledger {
         self.entries.entry(number).or_insert(entry);
     }
 
-    /// It has heard of the segment that was sent.
+    /// The service has heard of the segment that was sent.
     pub fn confirmed(&mut self) {
         let sent = self.entries.iter().find(|(_, entry)| matches!(entry.fate, Fate::Sent(_)));
         if let Some((&number, _)) = sent {
@@ -258,7 +259,7 @@ impl Ledger {
         self.check(number);
     }
 
-    /// It wants no segment at the moment. It is asked again when the next one is complete.
+    /// The service wants no segment at the moment, and is asked again when the next one is complete.
     pub fn not_now(&mut self, number: u64) {
         self.declined = true;
         if self.phase == Phase::Unasked {
@@ -267,26 +268,26 @@ impl Ledger {
         self.failed(number);
     }
 
-    /// It refuses a segment, which is lost for that. Where it may be that everything is refused,
-    /// what is `kept` on the card is only deferred.
+    /// The service refuses a segment, which is lost thereby. A segment that is `kept` is only
+    /// deferred where the card has it: perhaps the service refuses everything.
     pub fn refused(&mut self, upload: &Upload, kept: bool) {
         self.last = Some(upload.source);
         match self.entries.get_mut(&upload.number) {
             Some(entry) if kept && entry.will_be_stored() => {
                 entry.fate = Fate::Deferred;
-                self.free(upload.number);
+                self.drop_chunks(upload.number);
             }
             Some(entry) => {
                 let duration = entry.duration;
                 self.lose(duration);
                 self.remove(upload.number);
             }
-            // It went, and was counted, while the service was asked.
+            // The segment went, and was counted, while the service was asked.
             None => {}
         }
     }
 
-    /// What was deferred has its turn again, or `lost`: it is refused for good.
+    /// Deferred segments have their turn again, or are `lost`: refused for good.
     pub fn end_deferral(&mut self, lost: bool) {
         let deferred = self.entries.iter().filter(|(_, entry)| entry.fate == Fate::Deferred);
         for number in deferred.map(|(number, _)| *number).collect::<Vec<_>>() {
@@ -300,7 +301,7 @@ impl Ledger {
         }
     }
 
-    /// It was told of so many lost segments.
+    /// The service was told of so many lost segments.
     pub fn reported(&mut self, told: Dropped) {
         if let Some(reported) = &mut self.reported {
             reported.number += told.number;
@@ -308,26 +309,26 @@ impl Ledger {
         }
     }
 
-    /// It does not want to know what is lost.
+    /// The service does not want to know what is lost.
     pub fn keep_losses(&mut self) {
         self.reported = None;
     }
 
-    // Memory says:
+    // What happens to memory:
 
-    /// Others need some of it: what is too much waits for the disk as long as one is `patient`, or
-    /// until all is done. A disk that took nothing is asked once more.
+    /// Others need some of the memory: what is too much waits for the disk as long as they are
+    /// `patient`, or until all is done. A disk that took nothing is asked once more.
     pub fn reclaim(&mut self, patient: bool) {
         self.reclaiming = patient;
         self.unstorable &= !patient || self.storing.is_some();
     }
 
-    /// Keeps no more than `allowed` bytes in memory, unless it is patient. Returns what is to be done
-    /// on the card, for this and for all that was said before.
+    /// Keeps no more than `allowed` bytes in memory, unless others are patient. Returns what is to be
+    /// done on the card, for this and for all that was said before.
     pub fn settle(&mut self, allowed: u64) -> Vec<Action> {
         let allowed = allowed.saturating_sub(self.in_flight_bytes());
         while let Some(number) = self.needless() {
-            self.let_go(number);
+            self.drop_from_memory(number);
         }
         let spills = self.mode == Some(SpoolMode::Overflow);
         let disk_takes = spills && self.phase != Phase::NotNow && !self.unstorable;
@@ -337,13 +338,13 @@ impl Ledger {
                 break;
             }
             let Some(number) = self.idle() else { break };
-            self.let_go(number);
+            self.drop_from_memory(number);
         }
-        let mut actions: Vec<_> = self.deletions.drain(..).map(Action::Delete).collect();
+        let mut actions: Vec<_> = self.removals.drain(..).map(Action::Remove).collect();
         while disk_takes && self.storing.is_none() && self.is_over(1, allowed) {
             let Some(number) = self.idle() else { break };
             match self.on_card(number) {
-                OnCard::Whole => self.free(number),
+                OnCard::Whole => self.drop_chunks(number),
                 OnCard::Writing => break,
                 OnCard::Nothing | OnCard::Part => actions.extend(self.spill(number)),
             }
@@ -359,7 +360,7 @@ impl Ledger {
         for entry in self.entries.values_mut().filter(|entry| entry.fate == Fate::Sending) {
             entry.fate = Fate::Waiting;
         }
-        held.into_iter().for_each(|number| self.let_go(number));
+        held.into_iter().for_each(|number| self.drop_from_memory(number));
     }
 
     // What is due, and how things stand:
@@ -482,11 +483,11 @@ impl Ledger {
     // How it is kept:
 
     /// Takes a segment out of memory to make room there.
-    fn let_go(&mut self, number: u64) {
+    fn drop_from_memory(&mut self, number: u64) {
         if self.phase == Phase::NotNow {
             self.remove(number);
         } else {
-            self.free(number);
+            self.drop_chunks(number);
             self.check(number);
         }
     }
@@ -510,18 +511,18 @@ impl Ledger {
 
     /// Takes a segment out of memory, and has it deleted from the card.
     fn remove(&mut self, number: u64) {
-        self.free(number);
+        self.drop_chunks(number);
         if let Some(entry) = self.entries.remove(&number)
             && entry.card != OnCard::Nothing
         {
-            self.deletions.push(number);
+            self.removals.push(number);
             if entry.card == OnCard::Writing {
                 self.unwritten.insert(number);
             }
         }
     }
 
-    fn free(&mut self, number: u64) {
+    fn drop_chunks(&mut self, number: u64) {
         if let Some(entry) = self.entries.get_mut(&number)
             && entry.chunks.take().is_some()
         {

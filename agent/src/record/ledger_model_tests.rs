@@ -261,7 +261,7 @@ impl Model {
                     self.given = Some(segment.number);
                     assert!(self.writing.insert(segment.number));
                 }
-                Action::Delete(number) => {
+                Action::Remove(number) => {
                     self.card.remove(&number);
                     let wanted = self.alive().contains(&number);
                     assert!(!wanted || self.unwanted, "{number} is deleted, and nobody has it");

@@ -27,7 +27,7 @@ fn ledger(mode: Option<SpoolMode>, segments: usize, prerecord: Duration) -> Ledg
 #[derive(Debug, Default)]
 struct Settled {
     store: Option<u64>,
-    deleted: Vec<u64>,
+    removed: Vec<u64>,
     dropped: Dropped,
 }
 
@@ -36,7 +36,7 @@ fn settle(ledger: &mut Ledger, allowed: u64) -> Settled {
     for action in ledger.settle(allowed) {
         match action {
             Action::Store(segment) => settled.store = Some(segment.number),
-            Action::Delete(number) => settled.deleted.push(number),
+            Action::Remove(number) => settled.removed.push(number),
         }
     }
     Settled { dropped: ledger.dropped.since(before), ..settled }
@@ -300,9 +300,9 @@ fn what_the_disk_writes_although_it_is_not_wanted_any_more_is_deleted() {
     assert!(take(&mut ledger, 0));
     ledger.writing(0);
     uploaded(&mut ledger, 0);
-    assert_eq!(settle(&mut ledger, u64::MAX).deleted, [0]);
+    assert_eq!(settle(&mut ledger, u64::MAX).removed, [0]);
     stored(&mut ledger, 0);
-    assert_eq!(settle(&mut ledger, u64::MAX).deleted, [0], "it came after it was deleted");
+    assert_eq!(settle(&mut ledger, u64::MAX).removed, [0], "it came after it was removed");
     assert_eq!(first(&ledger), None);
 }
 

@@ -35,7 +35,7 @@ struct State {
     /// The session that is being uploaded, and whether a recording wants to go on with it.
     uploading: Option<SessionHead>,
     wanted: bool,
-    /// These are recorded, or what they recorded is being uploaded: nothing beside that.
+    /// Sessions that are recorded or upload by themselves: what they left before waits.
     busy: Vec<SessionHead>,
 }
 

@@ -32,7 +32,7 @@ pub enum Recorded {
         number: u64,
         /// When its first frame was.
         start: Start,
-        /// Its time stamps do not continue those of the segment before.
+        /// The time stamps do not continue those of the segment before.
         discontinuity: bool,
     },
     /// One key-frame group of the segment, of this duration, is complete.
@@ -85,7 +85,7 @@ struct Running<S> {
 
 impl Recorder {
     /// For a stream whose first frame this is. It has to be given to [`Recorder::run`] as well.
-    /// Its segments are numbered from `number` up. What is `urgent` is not held back until its date
+    /// Segments are numbered from `number` up. What is `urgent` is not held back until its date
     /// is sure.
     pub fn new(channel: usize, limits: Limits, first: &Frame, number: u64, urgent: bool) -> Self {
         let opening = Opening { onset: Onset::new(first), cuts: Vec::new(), segments: 0, bytes: 0 };

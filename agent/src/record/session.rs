@@ -32,7 +32,7 @@ const OVERHEAD: u64 = 2 << 20;
 pub struct RecordingOrder {
     /// The cloud's name for it.
     pub session_id: String,
-    /// Of one segment.
+    /// The limits of one segment.
     pub limits: Limits,
     /// How many may be in memory.
     pub max_segments: u32,

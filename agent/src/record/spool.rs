@@ -90,9 +90,9 @@ pub struct SessionHead {
 pub struct SegmentHead {
     /// Ascending within its session.
     pub number: u64,
-    /// Its first frame, in microseconds since 1970.
+    /// When the first frame was, in microseconds since 1970.
     pub start_micros: i64,
-    /// Its time stamps do not continue those of the segment before.
+    /// The time stamps do not continue those of the segment before.
     pub discontinuity: bool,
 }
 
@@ -101,9 +101,9 @@ pub struct SegmentHead {
 pub struct Stored {
     /// Number, start and whether it continues the one before.
     pub head: SegmentHead,
-    /// Of its groups together.
+    /// The groups' durations together.
     pub duration: Duration,
-    /// Of its payload.
+    /// Length of the payload.
     pub bytes: u64,
 }
 
@@ -121,16 +121,16 @@ pub enum Holding {
 /// What has happened to a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// Its write has ended, well or not, and this is there of it.
+    /// The write of the segment has ended, well or not, and this is there of it.
     Written(u64, Holding),
-    /// It was complete, lasted so long, and was deleted to make room.
+    /// The segment was complete, lasted so long, and was deleted to make room.
     Evicted(u64, Duration),
 }
 
 /// An upload in flight, or not yet confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// Of the segment; the spool does not delete that to make room.
+    /// The segment, which the spool does not delete to make room.
     pub number: u64,
     /// The recording service's name of it.
     pub name: String,
@@ -141,7 +141,7 @@ pub struct Pending {
 /// How full the spool is, and how well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Of all files together, as on disk.
+    /// Bytes of all files together, as on disk.
     pub bytes: u64,
     /// More is never held.
     pub limit: u64,

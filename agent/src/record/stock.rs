@@ -61,9 +61,9 @@ pub struct Stock {
     /// The disk takes a whole segment: false when it does not, or not in time.
     storing: Option<BoxFuture<'static, bool>>,
     share: Option<Arc<Share>>,
-    squeezed: Option<watch::Receiver<u64>>,
+    reclaimed: Option<watch::Receiver<u64>>,
     /// Until when the disk may take what others need the memory of.
-    reclaim: Option<Instant>,
+    reclaim_until: Option<Instant>,
     stats: watch::Sender<RecordingStats>,
     /// What the log was told of losses, and when.
     logged: Dropped,
@@ -96,9 +96,9 @@ impl Stock {
             grows: mode == Some(SpoolMode::Always),
             writer: None,
             storing: None,
-            squeezed: share.as_ref().map(|share| share.squeezed()),
+            reclaimed: share.as_ref().map(|share| share.reclaimed()),
             share,
-            reclaim: None,
+            reclaim_until: None,
             stats,
             logged: Dropped::default(),
             logged_at: None,
@@ -239,8 +239,8 @@ impl Stock {
 
     /// Returns when something has happened, and what is due for it is done. Cancel safe.
     async fn happens(&mut self) {
-        let Self { recorder, spool, storing, squeezed, reclaim, .. } = self;
-        let squeezed = squeezed.as_mut().filter(|_| self.ledger.closed().is_some());
+        let Self { recorder, spool, storing, reclaimed, reclaim_until, .. } = self;
+        let reclaimed = reclaimed.as_mut().filter(|_| self.ledger.closed().is_some());
         tokio::select! {
             biased;
             recorded = some(recorder.as_mut().map(|recorder| recorder.next())) => match recorded {
@@ -257,16 +257,16 @@ impl Stock {
                     self.ledger.stalled();
                 }
             }
-            changed = some(squeezed.map(watch::Receiver::changed)) => match changed {
+            changed = some(reclaimed.map(watch::Receiver::changed)) => match changed {
                 Ok(()) => {
                     self.ledger.reclaim(true);
-                    self.reclaim = Some(Instant::now() + STORING);
+                    self.reclaim_until = Some(Instant::now() + STORING);
                 }
-                Err(_) => self.squeezed = None,
+                Err(_) => self.reclaimed = None,
             },
-            () = some(reclaim.map(sleep_until)) => {
+            () = some(reclaim_until.map(sleep_until)) => {
                 self.ledger.reclaim(false);
-                self.reclaim = None;
+                self.reclaim_until = None;
             }
         }
         self.settle();
@@ -322,8 +322,8 @@ impl Stock {
             }
             for action in actions {
                 match (action, &self.spool) {
-                    (Action::Delete(number), Some(spool)) => spool.remove(number),
-                    (Action::Delete(_), None) => {}
+                    (Action::Remove(number), Some(spool)) => spool.remove(number),
+                    (Action::Remove(_), None) => {}
                     (Action::Store(segment), _) => {
                         self.storing = self.store(&segment);
                         if self.storing.is_none() {

@@ -431,7 +431,7 @@ impl<R: RecordingApi> Uploader<R> {
         let Some(spool) = self.stock.spool() else { return Ok(()) };
         let Some(Pending { number, name, uri }) = spool.pending() else { return Ok(()) };
         let Some(upload) = self.stock.ledger().upload_from_card(number) else {
-            // It was removed, so it was confirmed; saying so once more does no harm.
+            // The segment was removed, so it was confirmed; saying so once more does no harm.
             self.stock.tell(|ledger| ledger.adopt(number, name));
             return Ok(());
         };

@@ -27,7 +27,7 @@ pub struct Upload {
     pub start: Start,
     /// Up to the next segment.
     pub duration: Duration,
-    /// It does not continue the segment uploaded before.
+    /// The segment does not continue the one uploaded before.
     pub discontinuity: bool,
     /// Length of the segment.
     pub bytes: u64,
@@ -40,10 +40,10 @@ pub struct Upload {
 /// What is to be done on the card.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Store a segment; [`Ledger::found`] is to hear what came of it.
+    /// Store a segment; [`found`](super::Ledger::found) is to hear what came of it.
     Store(Segment),
-    /// Delete what there is of a segment.
-    Delete(u64),
+    /// Remove what there is of a segment.
+    Remove(u64),
 }
 
 /// Segments that are lost.

@@ -15,13 +15,13 @@ pub(super) struct Entry {
     pub(super) start: Start,
     /// Up to the next segment.
     pub(super) duration: Duration,
-    /// It does not continue the segment before.
+    /// The segment does not continue the one before.
     pub(super) discontinuity: bool,
     /// Length of the segment.
     pub(super) bytes: u64,
     /// The segment itself, while it is in memory.
     pub(super) chunks: Option<Arc<[Bytes]>>,
-    /// What the card has of it.
+    /// What the card has of the segment.
     pub(super) card: OnCard,
     /// How the service and the segment stand.
     pub(super) fate: Fate,
@@ -30,13 +30,13 @@ pub(super) struct Entry {
 /// What the card has of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCard {
-    /// Nothing.
+    /// The card has nothing.
     Nothing,
-    /// A segment that is on its way to the disk.
+    /// The segment is on its way to the disk.
     Writing,
-    /// A beginning, of use after a crash only.
+    /// The card has a beginning, of use after a crash only.
     Part,
-    /// All of it.
+    /// The card has the whole segment.
     Whole,
 }
 
@@ -63,7 +63,7 @@ pub enum Source {
 }
 
 impl Entry {
-    /// One that is on the card already.
+    /// A segment that is on the card already.
     pub(super) fn stored(whole: &Stored) -> Self {
         Self {
             start: Start::Unix(whole.head.start_micros),
@@ -76,12 +76,12 @@ impl Entry {
         }
     }
 
-    /// The card has it, or gets it.
+    /// The card has the segment, or gets it.
     pub(super) fn will_be_stored(&self) -> bool {
         matches!(self.card, OnCard::Writing | OnCard::Whole)
     }
 
-    /// Where it can be read.
+    /// Where the segment can be read.
     pub(super) fn source(&self) -> Option<Source> {
         match (&self.chunks, self.card) {
             (Some(_), _) => Some(Source::Memory),

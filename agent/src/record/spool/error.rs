@@ -11,12 +11,12 @@ pub enum SpoolError {
     Io {
         /// What was tried.
         action: &'static str,
-        /// On which file.
+        /// The file or folder.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// It failed less than 30 s ago and is not tried yet.
+    /// The disk failed less than 30 s ago and is not tried yet.
     #[error("the spool's disk failed a moment ago; it is tried again 30 s later")]
     Resting,
     /// The disk did not answer in time. It is asked for nothing more until it has.
@@ -25,15 +25,15 @@ pub enum SpoolError {
     /// Does not fit, even with all that may go deleted.
     #[error("{asked} bytes do not fit into the spool of {limit}: raise its limit")]
     Full {
-        /// What had to fit.
+        /// Bytes that had to fit.
         asked: u64,
-        /// Of the spool.
+        /// Bytes that the spool may hold.
         limit: u64,
     },
     /// There is no such segment, or not any more.
     #[error("the spool has no segment {0}")]
     Missing(u64),
-    /// It was cut to its last complete group, or removed when it has none: ask
+    /// The segment was cut to its last complete group, or removed when it has none: ask
     /// [`stored`](super::SpoolSession::stored) again.
     #[error("segment {0} was damaged on the disk, and is cut to what can be read")]
     Damaged(u64),

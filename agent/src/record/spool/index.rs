@@ -37,11 +37,11 @@ pub struct Session {
     /// By number of the file: in the order of arrival.
     files: BTreeMap<u64, Entry>,
     pending_length: u64,
-    /// What its owner has not read yet; no more than there were files.
+    /// News that the owner of the session has not read; no more than there were files and writes.
     news: Vec<News>,
     changed: Arc<Notify>,
     /// Segments that are to be deleted.
-    delete_requested: BTreeSet<u64>,
+    remove_requested: BTreeSet<u64>,
 }
 
 /// One segment's file.
@@ -62,7 +62,7 @@ pub enum State {
     Partial,
     Complete,
     /// Not wanted; the disk refused to delete it.
-    Doomed,
+    Unlisted,
 }
 
 /// For a moment: never while the disk is asked for something.
@@ -97,7 +97,7 @@ impl Index {
             pending_length: 0,
             news: Vec::new(),
             changed: Arc::default(),
-            delete_requested: BTreeSet::new(),
+            remove_requested: BTreeSet::new(),
         };
         self.sessions.entry(id).or_insert(session);
         self.skip(id);
@@ -122,7 +122,7 @@ impl Index {
     }
 
     /// Forgets a session that is nobody's and holds nothing. Says whether it did.
-    pub fn forget(&mut self, id: u64) -> bool {
+    pub fn drop_session(&mut self, id: u64) -> bool {
         let over =
             self.sessions.get(&id).is_some_and(|session| !session.held && session.is_empty());
         over && self.sessions.remove(&id).is_some()
@@ -133,7 +133,7 @@ impl Index {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.held = false;
         }
-        self.forget(id);
+        self.drop_session(id);
     }
 
     /// Adds or replaces a file.
@@ -144,7 +144,7 @@ impl Index {
     }
 
     /// Takes out a file that is not on disk any more.
-    pub fn take(&mut self, id: u64, file: u64) -> Option<Entry> {
+    pub fn drop_file(&mut self, id: u64, file: u64) -> Option<Entry> {
         let entry = self.sessions.get_mut(&id)?.files.remove(&file)?;
         self.recount(Some(entry), None);
         Some(entry)
@@ -190,7 +190,7 @@ impl Index {
 
     /// What the spool holds of a segment.
     pub fn holding(&self, id: u64, number: u64) -> Holding {
-        let there = |(_, entry): &(u64, Entry)| entry.state != State::Doomed;
+        let there = |(_, entry): &(u64, Entry)| entry.state != State::Unlisted;
         match self.complete(id, number) {
             Some((_, entry)) => Holding::Whole(entry.stored()),
             None if self.files(id, number).iter().any(there) => Holding::Part,
@@ -216,7 +216,7 @@ impl Index {
         }
     }
 
-    /// What has happened since this was asked last.
+    /// What has happened to segments since this was called last.
     pub fn take_news(&mut self, id: u64) -> Vec<News> {
         let session = self.sessions.get_mut(&id);
         session.map(|session| mem::take(&mut session.news)).unwrap_or_default()
@@ -228,19 +228,19 @@ impl Index {
     }
 
     /// A segment is to be deleted: it is not listed from now on.
-    pub fn request_deletion(&mut self, id: u64, number: u64) {
+    pub fn request_removal(&mut self, id: u64, number: u64) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.delete_requested.insert(number);
+            session.remove_requested.insert(number);
         }
     }
 
-    /// It is being deleted: its files are of no use from now on, even where the disk refuses.
-    pub fn doom(&mut self, id: u64, number: u64) {
+    /// A segment is being deleted: its files are of no use from now on, even where the disk refuses.
+    pub fn unlist(&mut self, id: u64, number: u64) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.delete_requested.remove(&number);
+            session.remove_requested.remove(&number);
         }
         for (file, _) in self.files(id, number) {
-            self.set_state(id, file, State::Doomed);
+            self.set_state(id, file, State::Unlisted);
         }
     }
 
@@ -249,7 +249,7 @@ impl Index {
         self.sessions.values().any(|session| !session.is_empty() || session.unsaved)
     }
 
-    /// Of all files.
+    /// How many files there are.
     pub fn count(&self) -> usize {
         self.files
     }
@@ -293,9 +293,9 @@ impl Index {
     }
 
     /// The files that should be deleted already.
-    pub fn doomed(&self) -> Vec<(u64, u64)> {
-        let doomed = self.entries().filter(|(_, _, entry)| entry.state == State::Doomed);
-        doomed.map(|(id, file, _)| (id, file)).collect()
+    pub fn unlisted(&self) -> Vec<(u64, u64)> {
+        let unlisted = self.entries().filter(|(_, _, entry)| entry.state == State::Unlisted);
+        unlisted.map(|(id, file, _)| (id, file)).collect()
     }
 
     pub fn stored(&self, id: u64) -> Vec<Stored> {
@@ -337,10 +337,10 @@ impl Session {
 
     /// Whether a file holds a complete segment that is wanted.
     pub fn lists(&self, entry: &Entry) -> bool {
-        entry.state == State::Complete && !self.delete_requested.contains(&entry.segment.number)
+        entry.state == State::Complete && !self.remove_requested.contains(&entry.segment.number)
     }
 
-    /// Its files, oldest first.
+    /// The session's files, oldest first.
     pub fn files(&self) -> Vec<(u64, Entry)> {
         self.files.iter().map(|(file, entry)| (*file, *entry)).collect()
     }
@@ -375,7 +375,7 @@ mod tests {
             index.put(id, number, entry(number, State::Complete));
         }
         assert!(!index.fits(0));
-        index.take(id, 5);
+        index.drop_file(id, 5);
         assert!(index.fits(0));
     }
 
@@ -399,12 +399,12 @@ mod tests {
     fn a_session_is_forgotten_when_it_is_nobodys_and_holds_nothing() {
         let mut index = Index::new(300);
         let id = index.begin(session("a"));
-        assert!(!index.forget(id));
+        assert!(!index.drop_session(id));
         index.session_mut(id).unwrap().held = false;
         index.put(id, 0, entry(0, State::Complete));
-        assert!(!index.forget(id));
-        index.take(id, 0);
-        assert!(index.forget(id) && index.session(id).is_none());
+        assert!(!index.drop_session(id));
+        index.drop_file(id, 0);
+        assert!(index.drop_session(id) && index.session(id).is_none());
         assert_ne!(index.begin(session("b")), id);
     }
 }

@@ -71,7 +71,7 @@ fn open_folder(store: &mut Store, id: u64) {
             let _ = store.make_room(0);
         }
     }
-    discard_copies(store, id);
+    remove_copies(store, id);
     if store.lock().session(id).is_none_or(|session| session.is_empty()) {
         let _ = store.files().remove_folder(id);
         store.lock().release(id);
@@ -121,7 +121,7 @@ fn open_file(store: &mut Store, id: u64, file: u64) {
 }
 
 /// A segment that was stored after its writer gave up may be there twice: the longer stays.
-fn discard_copies(store: &mut Store, id: u64) {
+fn remove_copies(store: &mut Store, id: u64) {
     let mut best = BTreeMap::new();
     let files = store.lock().session(id).map(|session| session.files()).unwrap_or_default();
     for (file, entry) in files {
@@ -129,7 +129,7 @@ fn discard_copies(store: &mut Store, id: u64) {
         let Some(rival) = best.insert(entry.segment.number, this) else { continue };
         let (loser, winner) = if rival.0 > this.0 { (this, rival) } else { (rival, this) };
         best.insert(entry.segment.number, winner);
-        store.discard(id, loser.1);
+        store.remove_or_unlist(id, loser.1);
     }
 }
 

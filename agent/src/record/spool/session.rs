@@ -89,7 +89,7 @@ impl SpoolSession {
         self.part.changed.notified().await;
     }
 
-    /// What has happened since this was asked last.
+    /// What has happened to segments since this was called last.
     pub fn news(&self) -> Vec<News> {
         self.part.lock().take_news(self.part.id)
     }
@@ -175,7 +175,7 @@ impl SpoolSession {
     /// Deletes a segment for good: it is confirmed, or not wanted. It is not listed any more, and
     /// goes when what was asked of the disk before is done. Never waits.
     pub fn remove(&self, number: u64) {
-        self.part.lock().request_deletion(self.part.id, number);
+        self.part.lock().request_removal(self.part.id, number);
         let part = Arc::clone(&self.part);
         self.part.disk.send(move |store| {
             // The store has told the log, and tries again when the disk works again.
@@ -184,7 +184,7 @@ impl SpoolSession {
     }
 
     /// The session is over: its folder goes if it holds neither segments nor a pending upload.
-    /// What was asked before is done when this returns.
+    /// All that was asked of the disk before is done when this returns.
     ///
     /// # Errors
     /// The disk fails or does not answer.

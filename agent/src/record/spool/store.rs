@@ -137,7 +137,7 @@ impl Store {
         let before = self.lock().files(id, segment.number);
         let entry = self.write_segment(id, segment, (chunks, duration), State::Complete)?;
         self.forming.remove(&(id, segment.number));
-        before.into_iter().for_each(|(file, _)| self.discard(id, file));
+        before.into_iter().for_each(|(file, _)| self.remove_or_unlist(id, file));
         Ok(entry.stored())
     }
 
@@ -153,7 +153,7 @@ impl Store {
         match File::open(&path) {
             Ok(open) => Ok((open, entry)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.lock().take(id, file);
+                self.lock().drop_file(id, file);
                 Err(SpoolError::Missing(number))
             }
             Err(error) => Err(failed("open", &path)(error)),
@@ -170,7 +170,7 @@ impl Store {
         let groups = format::walk(&open, entry.groups.begin, length);
         let Some((file, _)) = self.lock().complete(id, number) else { return Ok(()) };
         if groups.end == groups.begin {
-            self.discard(id, file);
+            self.remove_or_unlist(id, file);
             return Ok(());
         }
         let length = groups.end + format::DONE;
@@ -206,14 +206,14 @@ impl Store {
     /// The disk fails.
     pub fn remove(&mut self, id: u64, number: u64) -> Result<(), SpoolError> {
         self.forming.remove(&(id, number));
-        self.lock().doom(id, number);
+        self.lock().unlist(id, number);
         let files = self.lock().files(id, number);
         if files.is_empty() {
             return Ok(());
         }
         let folder = self.files.folder(id);
         self.attempt(0, |store| {
-            files.iter().try_for_each(|(file, _)| store.delete(id, *file))?;
+            files.iter().try_for_each(|(file, _)| store.remove_file(id, *file))?;
             store.files.disk.sync_dir(&folder).map_err(failed("sync", &folder))
         })
     }
@@ -263,9 +263,9 @@ impl Store {
     }
 
     /// Deletes a file that is of no use, now or when the disk works again.
-    pub(super) fn discard(&mut self, id: u64, file: u64) {
-        if self.delete(id, file).is_err() {
-            self.lock().set_state(id, file, State::Doomed);
+    pub(super) fn remove_or_unlist(&mut self, id: u64, file: u64) {
+        if self.remove_file(id, file).is_err() {
+            self.lock().set_state(id, file, State::Unlisted);
         }
     }
 
@@ -348,7 +348,7 @@ impl Store {
     fn evict(&mut self) -> Result<Option<u64>, SpoolError> {
         let Some((id, file, entry)) = self.lock().oldest() else { return Ok(None) };
         let listed = self.lock().session(id).is_some_and(|session| session.lists(&entry));
-        self.delete(id, file)?;
+        self.remove_file(id, file)?;
         if listed {
             self.lock().evicted(id, &entry);
         }
@@ -356,10 +356,10 @@ impl Store {
     }
 
     /// Deletes a segment's file.
-    fn delete(&mut self, id: u64, file: u64) -> Result<(), SpoolError> {
+    fn remove_file(&mut self, id: u64, file: u64) -> Result<(), SpoolError> {
         self.files.remove(&self.files.path(id, file))?;
-        self.lock().take(id, file);
-        if self.lock().forget(id) {
+        self.lock().drop_file(id, file);
+        if self.lock().drop_session(id) {
             self.files.remove_folder(id)?;
         }
         Ok(())
@@ -387,7 +387,7 @@ impl Store {
         }
         log::info!("the spool in {} works again", self.files.root.display());
         self.lock().healthy = true;
-        let doomed = self.lock().doomed();
-        doomed.into_iter().for_each(|(id, file)| self.discard(id, file));
+        let unlisted = self.lock().unlisted();
+        unlisted.into_iter().for_each(|(id, file)| self.remove_or_unlist(id, file));
     }
 }

@@ -21,7 +21,7 @@ const BACKFILL: f64 = 0.4;
 /// A segment's bytes.
 pub(super) struct Content {
     chunks: BoxStream<'static, Bytes>,
-    /// They end early, for the disk does not give them.
+    /// The chunks end early, for the disk does not give them.
     pub(super) broken: Arc<AtomicBool>,
 }
 
