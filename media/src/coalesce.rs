@@ -27,17 +27,18 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// No pause is longer than this, whatever was asked for.
+/// Longest pause, whatever was asked for.
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// From one look into the poller to the next while many streams are live.
+/// Time from one look into the poller to the next while many streams are live.
 pub const WINDOW: Duration = Duration::from_millis(20);
-/// From so many live streams on reads are gathered.
+/// Number of live streams from which reads are gathered.
 pub const MANY: usize = 4;
-/// At so many live streams gathering ends. One camera that reconnects does not end it.
+/// Number of live streams at which gathering ends. It is below [`MANY`], so that one camera that
+/// reconnects does not end it.
 const FEW: usize = 2;
-/// How long the rest of a frame is waited for.
+/// How long a pause waits for the rest of a frame.
 const MID_FRAME: Duration = Duration::from_millis(1);
-/// A connection being made takes many turns, one window each: for so long none is gathered for.
+/// How long nothing is gathered after a connection is begun, since making one takes many wake-ups.
 const HURRY: Duration = Duration::from_millis(500);
 
 static STREAMS: Streams = Streams::new();
@@ -53,7 +54,8 @@ pub enum Gather {
     /// [`WINDOW`] from [`MANY`] live streams on, else not at all.
     #[default]
     ByStreams,
-    /// This long however many streams are live, at most [`LONGEST_PAUSE`]; zero: not at all.
+    /// This window however many streams are live, at most [`LONGEST_PAUSE`]; zero turns gathering
+    /// off.
     For(Duration),
 }
 
@@ -73,22 +75,22 @@ impl Gather {
     }
 }
 
-/// Says that a source on this thread holds part of a frame and waits for more.
+/// Says that a source on this thread holds part of a frame and waits for the rest.
 pub fn hint_mid_frame() {
     IS_MID_FRAME.set(true);
 }
 
-/// The streams of a program.
+/// Counts the live streams of a program.
 #[derive(Debug)]
 pub struct Streams {
-    /// How many are being read.
+    /// Number of streams that are being read.
     live: AtomicUsize,
-    /// How many connections were begun so far; wraps.
+    /// Number of connections begun so far; wraps.
     begun: AtomicUsize,
 }
 
 impl Streams {
-    /// A count of its own, for tests.
+    /// A separate count, for tests.
     pub const fn new() -> Self {
         Self { live: AtomicUsize::new(0), begun: AtomicUsize::new(0) }
     }
@@ -98,7 +100,7 @@ impl Streams {
         &STREAMS
     }
 
-    /// How many are being read.
+    /// Number of streams that are being read.
     pub fn live(&self) -> usize {
         self.live.load(Relaxed)
     }
@@ -109,7 +111,7 @@ impl Streams {
         Live(self)
     }
 
-    /// A connection is about to be made: nothing is gathered for half a second.
+    /// Says that a connection is about to be made: nothing is gathered for half a second.
     pub fn hurry(&self) {
         self.begun.fetch_add(1, Relaxed);
     }
@@ -121,7 +123,7 @@ impl Default for Streams {
     }
 }
 
-/// A stream that is being read.
+/// Counts a stream as live until dropped.
 #[derive(Debug)]
 pub struct Live<'a>(&'a Streams);
 
@@ -135,16 +137,16 @@ impl Drop for Live<'_> {
 #[derive(Debug, Default)]
 struct Rhythm {
     is_crowded: bool,
-    /// How many connections were begun when this thread parked last.
+    /// The count of connections begun when this thread parked last.
     begun: usize,
-    /// Until then nothing is gathered, as a connection is being made.
+    /// Nothing is gathered until this moment, since a connection is being made.
     hurries_until: Option<Instant>,
     /// When the thread looked into the poller last.
     looked: Option<Instant>,
 }
 
 impl Rhythm {
-    /// How long reads are gathered now; `None`: not at all.
+    /// How long reads are gathered now; `None` if they are not gathered.
     fn window(&mut self, gather: Gather, streams: &Streams, now: Instant) -> Option<Duration> {
         match gather {
             Gather::For(window) => return (!window.is_zero()).then_some(window.min(LONGEST_PAUSE)),
@@ -180,7 +182,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// A thread, its clock, and the streams of a program.
+    /// A thread with its clock, and the streams of its program.
     struct Nvr {
         rhythm: Rhythm,
         streams: &'static Streams,
@@ -198,7 +200,7 @@ mod tests {
             self.rhythm.window(gather, self.streams, self.now)
         }
 
-        /// The window by streams with so many of them.
+        /// The window while so many streams are live.
         fn with(&mut self, live: usize) -> Option<Duration> {
             self.live.resize_with(live, || self.streams.enter());
             self.window(Gather::ByStreams)
@@ -256,9 +258,9 @@ mod tests {
     fn looks_are_a_window_apart_however_long_the_work_took() {
         let (mut rhythm, start) = (Rhythm::default(), Instant::now());
         assert_eq!(rhythm.pause(20 * MS, start), 20 * MS);
-        // The thread looked at 20 ms and worked for 5.
+        // The thread looked into the poller at 20 ms and worked for 5 ms.
         assert_eq!(rhythm.pause(20 * MS, start + 25 * MS), 15 * MS);
-        // It slept and worked beyond the window: what came meanwhile has waited for nothing.
+        // The thread slept and worked beyond the window, so what came meanwhile is read at once.
         assert_eq!(rhythm.pause(20 * MS, start + 90 * MS), Duration::ZERO);
         assert_eq!(rhythm.pause(20 * MS, start + 92 * MS), 18 * MS);
     }

@@ -57,8 +57,8 @@ impl Login {
     }
 }
 
-/// Appends `value` to `out` with everything but unreserved characters encoded (RFC 3986, 2.3). A space
-/// becomes `%20`, since peers differ on `+`.
+/// Appends `value` to `out` with everything but unreserved characters encoded (RFC 3986, 2.3).
+/// A space becomes `%20`, since peers differ on `+`.
 fn percent_encode(value: &str, out: &mut String) {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
