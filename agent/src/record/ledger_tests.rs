@@ -307,6 +307,17 @@ fn what_the_disk_writes_although_it_is_not_wanted_any_more_is_deleted() {
 }
 
 #[test]
+fn what_an_earlier_run_wrote_late_is_uploaded() {
+    let mut ledger = ledger(OVERFLOW, 3, Duration::ZERO);
+    ledger.found(9, Holding::Part);
+    assert_eq!((first(&ledger), ledger.waiting()), (None, 0), "a part is of use after a crash");
+    stored(&mut ledger, 9);
+    assert_eq!((first(&ledger), ledger.waiting()), (Some(9), 1));
+    ledger.evicted(9);
+    assert_eq!((first(&ledger), ledger.dropped), (None, Dropped { number: 1, time: SECOND }));
+}
+
+#[test]
 fn a_disk_that_hangs_holds_what_it_was_given() {
     let mut ledger = ledger(OVERFLOW, 3, Duration::ZERO);
     for number in 0..3 {

@@ -11,6 +11,8 @@ use super::nal::{self, Field, Slice};
 pub(super) const MAX_UNIT: usize = 7 << 20;
 /// Most NAL units of a picture.
 const MAX_NALS: u32 = 4096;
+/// Length in bytes from which the system allocator moves a vector by its pages.
+const LARGE: usize = 128 << 10;
 /// Room that a NAL unit is begun with, in bytes: many are no longer.
 const LEAST_ROOM: usize = 64;
 
@@ -92,11 +94,14 @@ impl Unit {
         Ok(())
     }
 
-    /// Makes room for so many more bytes. A vector that grows by itself calls `realloc`, which
-    /// moves one byte at a time in the C library of the static builds.
+    /// Makes room for so many more bytes. A small vector that grows by itself calls `realloc`, which
+    /// moves one byte at a time in the C library of the static builds; the pages of a large one are
+    /// handed over without being touched, and moving its bytes would hold them twice.
     pub(super) fn reserve(&mut self, more: usize) {
         let wanted = self.data.len() + more;
-        if wanted > self.data.capacity() {
+        if self.data.len() >= LARGE {
+            self.data.reserve(more);
+        } else if wanted > self.data.capacity() {
             let mut larger = Vec::with_capacity(wanted.max(2 * self.data.capacity()));
             larger.extend_from_slice(&self.data);
             self.data = larger;
@@ -171,10 +176,13 @@ impl Unit {
     }
 
     /// The bytes, without much memory that they do not use.
-    pub(super) fn into_bytes(self) -> Bytes {
+    pub(super) fn into_bytes(mut self) -> Bytes {
         if self.data.capacity() - self.data.len() > self.data.capacity() / 4 {
-            // Shrinking would call `realloc`, see `reserve`.
-            return Bytes::copy_from_slice(&self.data);
+            if self.data.len() < LARGE {
+                // Shrinking would call `realloc`, see `reserve`.
+                return Bytes::copy_from_slice(&self.data);
+            }
+            self.data.shrink_to_fit();
         }
         Bytes::from(self.data)
     }
