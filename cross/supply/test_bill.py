@@ -95,7 +95,7 @@ class Licences(unittest.TestCase):
 
 
 class Bill(unittest.TestCase):
-    """Of a made-up program, by the toolchain of this machine."""
+    """The bill of a made-up program, by the toolchain of this machine."""
 
     @classmethod
     def setUpClass(cls):

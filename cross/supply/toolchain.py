@@ -12,7 +12,7 @@ RUSTUP_FEATURES = "backtrace,panic-unwind"
 
 
 def settings(target):
-    """Of cross/env, and the way by which the target's standard library comes."""
+    """Settings of cross/env, and where the target's standard library comes from (`way`)."""
     asked = ["BUILT", "CACHE", "DEBIAN_RUSTC", "GLIBC", "STD_FEATURES"]
     script = """
         . cross/env
