@@ -23,7 +23,7 @@ fn head(session: &str, url: &url::Url) -> SessionHead {
     SessionHead { session_id: session.into(), channel: 0, cbk_url: url.to_string().into() }
 }
 
-/// A session of an earlier run that left so many segments, of 10 ms so that none is paced.
+/// A session of an earlier run that left this many segments of 10 ms, so short that none is paced.
 async fn left(spool: &Spool, head: &SessionHead, segments: u64) -> SpoolSession {
     let shelf = spool.session(head.clone());
     for number in 0..segments {
@@ -35,7 +35,7 @@ async fn left(spool: &Spool, head: &SessionHead, segments: u64) -> SpoolSession 
     shelf
 }
 
-/// A service that takes everything; the address of an upload is its own.
+/// A service that accepts everything. It gives itself as the address of each upload.
 async fn service() -> Scripted {
     let listener = Arc::new(Mutex::new(None::<String>));
     let base = Arc::clone(&listener);
@@ -92,7 +92,7 @@ async fn a_recording_that_goes_on_takes_over_what_its_session_left() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
     let (context, spool) =
         (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
-    // A service that never answers: the upload of this one does not end by itself.
+    // The service of this session never answers, so that its upload does not end by itself.
     let silent = Scripted::new(|_: &Seen| Reply::Silence).await;
     let (stuck, idle) = (head("stuck", &silent.url("/s")), head("idle", &server.url("/i")));
     context.leftovers.add(left(&spool, &stuck, 2).await);
@@ -122,7 +122,7 @@ async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
     let (context, spool) =
         (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     let late = async {
-        // The uploader has found nothing to do by now.
+        // By now the uploader has found that there is nothing to do.
         tokio::task::yield_now().await;
         let leftover = left(&spool, &head("late", &server.url("/l")), 2).await;
         let shelf = leftover.clone();
