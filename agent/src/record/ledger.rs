@@ -13,14 +13,14 @@
 //!
 //! 1. A segment leaves the ledger in one of four ways: the service has confirmed it, the service has
 //!    refused it, it is older than what is kept while the service wants nothing, or it is nowhere any
-//!    more. The second and the fourth are losses, and each is counted once.
+//!    more. A refused segment and one that is nowhere are losses, and each is counted once.
 //! 2. A segment is nowhere when memory does not have it and the card neither has nor gets it.
 //! 3. Memory holds what the limits allow, and beyond that only what is being uploaded or stored. The
 //!    oldest segment goes first. It goes without a loss when the card has it or gets it.
-//! 4. A segment that was sent is not offered again. It stays under the service's name of it until it
-//!    is confirmed, with the next address or by a call of its own. Only then is it deleted from the
-//!    card.
-//! 5. Segments in memory are uploaded first, and one from the card between two of them.
+//! 4. A segment that was sent is not offered again. It stays under the name that the service gave it
+//!    until it is confirmed, with the question for the next address or by a call of its own. Only
+//!    then is it removed from the card.
+//! 5. Segments in memory are uploaded first, and one segment from the card between two from memory.
 
 mod due;
 mod entry;

@@ -1,4 +1,4 @@
-//! Disks that are not as they should be when the spool is opened.
+//! Disks that are damaged or locked when the spool is opened.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -126,7 +126,7 @@ async fn what_lies_on_a_card_that_was_put_in_stays_for_the_next_start() {
     let spool = open(&disk, &root).await.0;
     std::fs::remove_dir(&root).unwrap();
     store(&open(&disk, &root).await.0.session(session("a")), 0).await.unwrap();
-    // Its folder has the same number.
+    // The folder of the other session has the same number.
     let shelf = spool.session(session("b"));
     let error = store(&shelf, 0).await.unwrap_err().to_string();
     assert!(error.ends_with("other recordings are there, restart the agent"), "{error}");

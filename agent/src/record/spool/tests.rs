@@ -11,7 +11,7 @@ use super::*;
 
 const LIMIT: u64 = 1 << 30;
 
-/// On a disk without locks: a process that was killed has none.
+/// A spool on a disk without locks, since a process that was killed holds none.
 async fn open(root: &Path) -> (Spool, Vec<SpoolSession>) {
     Spool::open_on(Box::new(TestDisk::default()), root.to_owned(), LIMIT).await.unwrap()
 }
@@ -20,7 +20,7 @@ async fn open_on(disk: &TestDisk, root: &Path, limit: u64) -> Spool {
     Spool::open_on(Box::new(disk.clone()), root.to_owned(), limit).await.unwrap().0
 }
 
-/// Returns when all that was asked of the spool is done.
+/// Returns when all jobs of the spool are done.
 async fn settle(shelf: &SpoolSession) {
     shelf.close().await.unwrap();
 }
@@ -29,7 +29,7 @@ fn numbers(shelf: &SpoolSession) -> Vec<u64> {
     shelf.stored().iter().map(|stored| stored.head.number).collect()
 }
 
-/// Writes a segment of one group of 188 bytes a piece.
+/// Writes a segment of one group, in pieces of 188 bytes.
 async fn store(shelf: &SpoolSession, number: u64, pieces: usize) -> Result<Stored, SpoolError> {
     shelf.store(segment(number), second(), group(number as u8, pieces).into()).await
 }
@@ -111,7 +111,7 @@ async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
         store(&spool.session(session("c")), 1, 1).await.unwrap();
         writer
     };
-    // As if the process had been killed: nothing is finished.
+    // Nothing is finished, as if the process had been killed.
     std::mem::forget(unfinished);
 
     let (spool, leftovers) = open(dir.path()).await;
@@ -188,7 +188,7 @@ async fn a_disk_that_is_full_before_the_limit_makes_room() {
     assert_eq!(evicted(&shelf), 10 - numbers(&shelf).len());
     assert!(numbers(&shelf).len() >= 3, "{:?}", numbers(&shelf));
 
-    // Somebody else takes the rest.
+    // Another process takes the rest of the disk.
     disk.shrink(dir.path(), 0);
     assert!(store(&shelf, 11, 1000).await.is_err());
     assert!(!spool.stats().healthy);
@@ -343,7 +343,7 @@ async fn a_disk_that_hangs_keeps_nobody_waiting() {
     assert!(matches!(request.await.unwrap(), Err(SpoolError::Stalled)));
     drop(chunk.try_into_mut().expect_err("some wait for the disk"));
 
-    // From now on nobody waits.
+    // From here on nobody waits for the result.
     let begun = Instant::now();
     assert!(!spool.stats().healthy);
     assert!(matches!(shelf.set_pending(Some(pending(0))).await, Err(SpoolError::Stalled)));
