@@ -268,18 +268,18 @@ mod tests {
     fn what_cannot_be_let_go_is_not_given_away() {
         let budget = Budget::new(100);
         let old = budget.share(80, None).unwrap();
-        let mut squeezed = old.reclaimed();
+        let mut reclaimed = old.reclaimed();
         old.drain(80, 50);
         assert_eq!(budget.share(51, None).unwrap_err().free, 50);
-        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (80, false));
+        assert_eq!((old.allowed(), reclaimed.has_changed().unwrap()), (80, false));
         let _new = budget.share(50, None).unwrap();
-        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (50, true));
-        squeezed.mark_unchanged();
+        assert_eq!((old.allowed(), reclaimed.has_changed().unwrap()), (50, true));
+        reclaimed.mark_unchanged();
         assert_eq!(budget.share(1, None).unwrap_err().free, 0);
         old.drain(50, 20);
         let _newer = budget.share(10, None).unwrap();
-        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (40, true));
+        assert_eq!((old.allowed(), reclaimed.has_changed().unwrap()), (40, true));
         drop(old);
-        assert!(squeezed.has_changed().is_err());
+        assert!(reclaimed.has_changed().is_err());
     }
 }

@@ -36,7 +36,7 @@ pub struct Onset {
 }
 
 impl Onset {
-    /// For a recording that begins with this frame. Frames of the other track are ignored.
+    /// Begins to compare with the recording's first frame. Frames of the other track are ignored.
     pub fn new(first: &Frame) -> Self {
         let (pts, received, pictures) = (first.pts, first.received, first.is_video());
         Self { pts, received, pictures, since: 0, best: 0, before: [i64::MIN; 3], windows: 0 }
