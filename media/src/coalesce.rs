@@ -4,8 +4,9 @@
 //! pauses in two cases:
 //!
 //! - A source holds part of a frame: the camera writes packet by packet, and the rest is on its way.
-//! - Many streams are live: [`WINDOW`] lies between two looks into the poller, so that the frames of
-//!   many streams are read at one wake-up. Nothing is late by more than the window.
+//! - Many streams are live: [`WINDOW`], or [`DATAGRAM_WINDOW`] while a camera sends datagrams, lies
+//!   between two looks into the poller, so that the frames of many streams are read at one wake-up.
+//!   Nothing is late by more than the window.
 //!
 //! The program installs it:
 //!
@@ -29,8 +30,12 @@ use std::time::{Duration, Instant};
 
 /// Longest pause, whatever was asked for.
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// Time from one look into the poller to the next while many streams are live.
+/// The window, which is the time from one look into the poller to the next while many streams are
+/// live.
 pub const WINDOW: Duration = Duration::from_millis(20);
+/// The window while a camera sends datagrams. A socket for datagrams holds less than a TCP connection,
+/// and what does not fit is lost. 5 ms at 100 Mbit/s are 62 KB; kernels give 160 KiB and more.
+pub const DATAGRAM_WINDOW: Duration = Duration::from_millis(5);
 /// Number of live streams from which reads are gathered.
 pub const MANY: usize = 4;
 /// Number of live streams at which gathering ends. It is below [`MANY`], so that one camera that
@@ -51,7 +56,8 @@ thread_local! {
 /// How long reads are gathered on a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gather {
-    /// [`WINDOW`] from [`MANY`] live streams on, else not at all.
+    /// [`WINDOW`], or [`DATAGRAM_WINDOW`] while a camera sends datagrams, from [`MANY`] live streams
+    /// on. Reads of fewer streams are not gathered.
     #[default]
     ByStreams,
     /// This window however many streams are live, at most [`LONGEST_PAUSE`]; zero turns gathering
@@ -85,6 +91,8 @@ pub fn hint_mid_frame() {
 pub struct Streams {
     /// Number of streams that are being read.
     live: AtomicUsize,
+    /// Number of sessions that take datagrams.
+    datagrams: AtomicUsize,
     /// Number of connections begun so far; wraps.
     begun: AtomicUsize,
 }
@@ -92,7 +100,8 @@ pub struct Streams {
 impl Streams {
     /// A separate count, for tests.
     pub const fn new() -> Self {
-        Self { live: AtomicUsize::new(0), begun: AtomicUsize::new(0) }
+        let (live, datagrams) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { live, datagrams, begun: AtomicUsize::new(0) }
     }
 
     /// The streams that [`Gather`] counts.
@@ -106,9 +115,19 @@ impl Streams {
     }
 
     /// Counts a stream as being read until the guard is dropped.
-    pub fn enter(&self) -> Live<'_> {
-        self.live.fetch_add(1, Relaxed);
-        Live(self)
+    pub fn enter(&self) -> Counted<'_> {
+        Counted::new(&self.live)
+    }
+
+    /// Counts a session that takes datagrams until the guard is dropped.
+    pub fn take_datagrams(&self) -> Counted<'_> {
+        Counted::new(&self.datagrams)
+    }
+
+    /// Number of connections begun so far; wraps.
+    #[cfg(test)]
+    pub(crate) fn begun(&self) -> usize {
+        self.begun.load(Relaxed)
     }
 
     /// Says that a connection is about to be made: nothing is gathered for half a second.
@@ -123,13 +142,20 @@ impl Default for Streams {
     }
 }
 
-/// Counts a stream as live until dropped.
+/// Counts a stream, or a session that takes datagrams, until dropped.
 #[derive(Debug)]
-pub struct Live<'a>(&'a Streams);
+pub struct Counted<'a>(&'a AtomicUsize);
 
-impl Drop for Live<'_> {
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.live.fetch_sub(1, Relaxed);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -164,7 +190,8 @@ impl Rhythm {
         } else if self.hurries_until.is_some_and(|until| until <= now) {
             self.hurries_until = None;
         }
-        self.hurries_until.is_none().then_some(WINDOW)
+        let window = if streams.datagrams.load(Relaxed) > 0 { DATAGRAM_WINDOW } else { WINDOW };
+        self.hurries_until.is_none().then_some(window)
     }
 
     /// What is left of the window since the thread looked last.
@@ -186,7 +213,7 @@ mod tests {
     struct Nvr {
         rhythm: Rhythm,
         streams: &'static Streams,
-        live: Vec<Live<'static>>,
+        live: Vec<Counted<'static>>,
         now: Instant,
     }
 
@@ -219,6 +246,15 @@ mod tests {
         let mut nvr = Nvr::new();
         assert_eq!([4, 3, 4, 3].map(|live| nvr.with(live)), [Some(WINDOW); 4]);
         assert_eq!([2, 3, 2].map(|live| nvr.with(live)), [None; 3]);
+        assert_eq!(nvr.with(4), Some(WINDOW));
+    }
+
+    #[test]
+    fn datagrams_are_gathered_for_a_shorter_time() {
+        let mut nvr = Nvr::new();
+        let camera = nvr.streams.take_datagrams();
+        assert_eq!([3, 4].map(|live| nvr.with(live)), [None, Some(DATAGRAM_WINDOW)]);
+        drop(camera);
         assert_eq!(nvr.with(4), Some(WINDOW));
     }
 

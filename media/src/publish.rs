@@ -11,7 +11,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::coalesce::Streams;
 use crate::flv::Muxer;
 use crate::frame::{Frame, Track, VideoCodec};
 use crate::hub::{Item, Reader};
@@ -62,7 +61,6 @@ pub async fn run(
     stats: &watch::Sender<PublishStats>,
 ) -> Result<(), PublishError> {
     tokio::pin!(stop);
-    Streams::of_program().hurry();
     let publisher = tokio::select! {
         biased;
         () = &mut stop => return Ok(()),
@@ -133,8 +131,9 @@ async fn pump(
             }
             next = if publisher.unwritten() < BATCH { queue.next_now() } else { None };
         }
-        if let Err(error) = publisher.flush().await {
-            return error;
+        let written = publisher.flush().await;
+        if written.is_err() {
+            (sent.frames, sent.bytes) = (0, 0);
         }
         let gaps = mem::take(&mut queue.gaps);
         let dropped = mem::take(&mut queue.dropped) + sent.oversized;
@@ -150,6 +149,9 @@ async fn pump(
             }
             is_first || gaps > 0
         });
+        if let Err(error) = written {
+            return error;
+        }
     }
 }
 

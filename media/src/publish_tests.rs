@@ -288,6 +288,22 @@ async fn a_picture_too_large_for_servers_is_left_out_with_those_made_from_it() {
     assert_eq!((seen.frames, seen.oversized, seen.dropped_frames), (4, 3, 6), "{seen:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_left_out_counts_also_when_the_server_hangs_up() {
+    let hub = Hub::new(10 << 20);
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (task, _stop, mut seen) = start(publisher, &hub);
+    hub.push(picture(true, 0, 100));
+    assert_eq!(number(&mut session).await, Some(0));
+    sleep(Duration::from_millis(40)).await;
+    drop(session);
+    hub.push(picture(true, 1, LARGEST + 1));
+    hub.push(picture(true, 2, 100));
+    assert!(task.await.unwrap().is_err());
+    let seen = *seen.borrow_and_update();
+    assert_eq!((seen.frames, seen.oversized), (1, 1), "{seen:?}");
+}
+
 /// A picture of an open group of four: the two pictures behind the key frame are leading ones.
 fn open_group(number: i64) -> Frame {
     let leading = matches!(number % 4, 1 | 2);

@@ -262,6 +262,8 @@ impl Shared {
                 Ok(()) = reopen.changed() => {}
             }
             log::info!("{}: opened anew, it was configured anew", self.config.name);
+            // Sound that waited for a picture waits no longer.
+            self.hub.announce();
             self.hub.interrupt();
             self.opener.settle().await;
             lock(&self.meter).reconnected();
@@ -273,7 +275,12 @@ impl Shared {
         self.state.send_replace(PullState::Opening);
         let mut backoff = Backoff::new(&RETRY);
         let mut told = Told::default();
+        // A camera that is away is tried again and again: only the first try is worth a hurry.
+        let mut is_awaited = true;
         loop {
+            if is_awaited {
+                self.streams.hurry();
+            }
             let opened = now();
             let error = self.stream(timeline, &mut told).await;
             let lived = now().saturating_duration_since(opened);
@@ -287,6 +294,7 @@ impl Shared {
                 }
                 _ => backoff.next(&mut rand::rng()),
             };
+            is_awaited = self.was_live();
             self.note_failure(error, wait);
             sleep(wait).await;
             self.opener.settle().await;
@@ -296,7 +304,6 @@ impl Shared {
 
     /// Opens the source and hands on its frames until it fails.
     async fn stream(&self, timeline: &mut Timeline, told: &mut Told) -> SourceError {
-        self.streams.hurry();
         let mut source = match self.opener.open().await {
             Ok(source) => source,
             Err(error) => return error,

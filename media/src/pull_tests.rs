@@ -510,3 +510,22 @@ async fn a_stream_counts_as_live_while_it_is_read() {
     pull.stop().await;
     assert_eq!(streams.live(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_is_away_hurries_nobody_again_and_again() {
+    let streams: &'static Streams = Box::leak(Box::default());
+    let camera = Arc::new(Camera::default());
+    let opener = Arc::new(Arc::clone(&camera));
+    let pull = Pull::counted_in(streams, opener, PullConfig::default());
+    let mut reader = pull.subscribe(Start::Live);
+    frame(&mut reader).await;
+    assert_eq!(streams.begun(), 1);
+    camera.off.send_replace(true);
+    sleep(60 * SECOND).await;
+    assert_eq!(streams.begun(), 2, "only the first try after the loss");
+    camera.off.send_replace(false);
+    sleep(10 * SECOND).await;
+    camera.off.send_replace(true);
+    sleep(60 * SECOND).await;
+    assert_eq!(streams.begun(), 3);
+}

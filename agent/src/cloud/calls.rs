@@ -47,13 +47,19 @@ impl Calls {
     pub async fn call<T: ToCloud>(&self, request: T) -> Result<T::Answer, CallError> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { call: request.into(), answer };
+        self.hand_over(waiting)?;
+        let answer = answered.await.unwrap_or(Err(CallError::Lost))?;
+        message::from_value(answer).map_err(CallError::Unreadable)
+    }
+
+    /// Puts a call into the queue. No sender outlives this: if the queue closes at this moment, the
+    /// call is dropped with the last sender.
+    fn hand_over(&self, waiting: Waiting) -> Result<(), CallError> {
         let line = self.0.borrow().clone().ok_or(CallError::Offline)?;
         line.try_send(waiting).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => CallError::Full,
             mpsc::error::TrySendError::Closed(_) => CallError::Offline,
-        })?;
-        let answer = answered.await.unwrap_or(Err(CallError::Lost))?;
-        message::from_value(answer).map_err(CallError::Unreadable)
+        })
     }
 }
 

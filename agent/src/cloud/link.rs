@@ -10,7 +10,7 @@ use futures::future::{Fuse, FusedFuture as _, FutureExt as _};
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
 use ivt_base::text::shorten;
 use ivt_proto::rpc::message::Call;
-use ivt_proto::rpc::{Incoming, Options, Peer, Violation};
+use ivt_proto::rpc::{Incoming, Options, Peer, RpcError, Violation};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -204,7 +204,7 @@ impl Link {
         while let Some((_, result)) = self.peer.poll_reply() {
             if let Some(Outstanding::Call(answer)) = self.outstanding.take() {
                 // The receiver may be gone, if whoever made the call no longer waits.
-                answer.send(result.map_err(CallError::Rejected)).ok();
+                answer.send(result.map_err(rejected)).ok();
                 continue;
             }
             if let Err(e) = result {
@@ -237,6 +237,11 @@ impl Link {
             Err(e) => drop(answer.send(Err(CallError::Unsendable(e)))),
         }
     }
+}
+
+/// The error of a refused call, with the cloud's words shortened so that they are fit for a log.
+fn rejected(error: RpcError) -> CallError {
+    CallError::Rejected(RpcError { msg: shorten(&error.msg), ..error })
 }
 
 async fn write(mut sink: Sink, text: String) -> Result<Sink, Reason> {

@@ -6,6 +6,7 @@ use ivt_base::byte_stream::ByteStream;
 use ivt_base::text::shorten;
 use tokio::time::timeout;
 
+use crate::coalesce::Streams;
 use crate::flv::{Tag, TagKind};
 use crate::rtmp::amf::Value;
 use crate::rtmp::chunk::{Limits, Message, channel};
@@ -49,6 +50,8 @@ impl Publisher {
         let mut step = Step::Connect;
         let established = async {
             let io = dial::dial(url, options, &mut step).await?;
+            // The handshake and the commands take several round trips.
+            Streams::of_program().hurry();
             Self::negotiate(io, url, options.stall, &mut step).await
         };
         timeout(options.establish, established)

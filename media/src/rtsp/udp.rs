@@ -9,6 +9,8 @@ use socket2::SockRef;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
+use crate::coalesce::{Counted, Streams};
+
 /// Receive buffer in bytes: room for a key frame that comes at the speed of the wire. The kernel
 /// may give less.
 const RECEIVE_BUFFER: usize = 1 << 20;
@@ -29,6 +31,7 @@ pub struct Udp {
     buf: Box<[u8]>,
     /// When sockets are opened to all ports of the camera, unless something comes before.
     doubt: Option<Instant>,
+    _counted: Counted<'static>,
 }
 
 struct Pair {
@@ -44,7 +47,9 @@ impl Udp {
     /// Binds ports for so many `tracks` at the address `local`, for what `camera` will send.
     pub fn bind(local: IpAddr, camera: IpAddr, tracks: usize) -> io::Result<Self> {
         let pairs = (0..tracks).map(|_| Pair::bind(local)).collect::<io::Result<_>>()?;
-        Ok(Self { pairs, local, camera, buf: vec![0; u16::MAX.into()].into(), doubt: None })
+        let buf = vec![0; u16::MAX.into()].into();
+        let counted = Streams::of_program().take_datagrams();
+        Ok(Self { pairs, local, camera, buf, doubt: None, _counted: counted })
     }
 
     /// The ports of the data of each track.
