@@ -1,9 +1,10 @@
-//! Notes the time of the build: a device whose clock is behind it has not been told the time.
+//! Notes the time of the build. A device whose clock is behind it was never told the time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn main() {
-    // Cargo keeps what this printed; a date that is too old refuses certificates that are valid.
+    // Cargo keeps the printed date until one of these changes. With a date that is too old, valid
+    // certificates would be refused.
     for path in ["build.rs", "Cargo.toml", "src"] {
         println!("cargo::rerun-if-changed={path}");
     }

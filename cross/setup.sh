@@ -6,12 +6,13 @@ set -euo pipefail
 . "$(dirname "$0")/env"
 
 REQUIREMENTS=$(cd "$(dirname "$0")" && pwd)/requirements.txt
-# Debian keeps one version at a time: apt checks its signature, and the log names it.
+# Debian keeps one version of a package at a time, so none is pinned here: apt checks the signature, and the
+# log names the version.
 RUST_PACKAGES="rustc-web rust-web-src"
-# The compiler's libraries; a machine that compiles C has the rest.
+# Libraries that Debian's compiler needs; a machine that compiles C has the others.
 RUST_LIBRARIES='libstd-rust-.*|lib(llvm[0-9]+|z3-[0-9]+|edit2|xml2|icu[0-9]+|bsd0|md0)'
 OLDEST_RUST=1.95
-# The emulator, what sets its clock, and the C libraries of the glibc targets.
+# The emulator, the library that sets its clock, and the C libraries of the glibc targets.
 QEMU_PACKAGES="qemu-user libfaketime libc6-armhf-cross libc6-arm64-cross"
 QEMU_LIBRARIES='lib(capstone|numa|uring|glib2|gnutls|pcre2|p11-kit|idn2|unistring|tasn1-|nettle|hogweed|gmp|ffi).*'
 
@@ -49,7 +50,8 @@ linker() {
     say "zig $(cat "$CACHE/zig/version") is the linker"
 }
 
-# rustup's where it has one to fetch; otherwise Debian's compiler, and the source from which cargo builds one.
+# Prepares the standard library of a target: rustup's where rustup has it, otherwise Debian's compiler with
+# the source from which cargo builds one.
 standard_library() {
     if way "$1" >/dev/null; then
         source_of_rustup "$1"
@@ -68,19 +70,19 @@ standard_library() {
     touch "$CACHE/source-$1.done"
 }
 
-# The bill of materials is made of it.
+# Fetches the standard library's source, from which the bill of materials is made.
 source_of_rustup() {
     [ "$(way "$1")" = rustup ] || return 0
     [ ! -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ] || return 0
     fetch rustup -q component add rust-src
 }
 
-# What makes Debian's compiler run from where it was unpacked.
+# Makes Debian's compiler run from the folder where it was unpacked.
 compiler() {
     local libraries source
     libraries=$(dirname "$(find "$CACHE/rust/usr/lib" -name 'librustc_driver*.so')")
     source=$(find "$CACHE/rust/usr/src" -maxdepth 1 -name 'rustc-*' | head -1)
-    # Where cargo looks for the source.
+    # Cargo looks for the standard library's source below the compiler's own folder.
     mkdir -p "$CACHE/rust/usr/lib/rustlib/src"
     ln -sfn "$source" "$CACHE/rust/usr/lib/rustlib/src/rust"
     wrapper "$DEBIAN_RUSTC.new" "$libraries" "$CACHE/rust/usr/bin/rustc"
@@ -92,7 +94,7 @@ compiler() {
     say "rustc $version of Debian builds the standard library"
 }
 
-# Linked to the C library, unlike Debian's static one: only so can the clock it shows be set.
+# Takes the emulator that is linked to the C library, and not Debian's static one, whose clock cannot be set.
 emulator() {
     [ ! -e "$QEMU/done" ] || return 0
     say "fetching qemu"
@@ -145,14 +147,14 @@ unpack() {
 
 same() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 
-# space MEGABYTES: there must be so many.
+# space MEGABYTES: fails unless the disk has this much room.
 space() {
     local free
     free=$(free_megabytes "$CACHE")
     [ "$free" -ge "$1" ] || die "$CACHE has $free MB left, and $1 are needed: make room, or set IVT_CROSS_CACHE to another disk"
 }
 
-# fetch COMMAND...: when it fails it is nearly always the network.
+# fetch COMMAND...: runs a command that needs the network, and says so when it fails.
 fetch() {
     "$@" >"$CACHE/fetch.log" 2>&1 && return
     tail -n 5 "$CACHE/fetch.log" >&2

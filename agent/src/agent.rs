@@ -28,18 +28,18 @@ use crate::shutdown::{Stopper, stopper};
 use crate::tls::TrustStore;
 use crate::view::{View, statistics};
 
-/// Everything has ended by then.
+/// How long an agent may take to stop.
 const STOP_LIMIT: Duration = Duration::from_millis(2_500);
 /// Why an agent does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An address in the configuration.
+    /// An address of a camera cannot be used.
     #[error("a camera's address: {0}")]
     Camera(#[from] ivt_hal::rtsp::UrlError),
-    /// The file of authorities.
+    /// The file of trusted authorities cannot be used.
     #[error("TLS: {0}")]
     Tls(#[from] ivt_base::tls::TlsError),
-    /// A bug of ours.
+    /// A task of the agent panicked, which is a bug.
     #[error("a task of the agent failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -140,12 +140,13 @@ impl Agent {
         Ok(Self { tasks, stop, view, live })
     }
 
-    /// What can be seen of it.
+    /// What can be seen of the agent.
     pub fn view(&self) -> View {
         self.view.clone()
     }
 
-    /// Takes over what can be of a configuration without a restart, and tells the log what cannot.
+    /// Applies the parts of a configuration that need no restart, and tells the log which parts
+    /// need one.
     pub async fn apply(&mut self, config: &Config) {
         self.live.apply(config, &mut self.tasks).await;
     }
@@ -155,7 +156,7 @@ impl Agent {
         loop {
             match self.tasks.join_next().await {
                 Some(Err(e)) if !e.is_cancelled() => return e.into(),
-                // It ended, or was ended to be started anew.
+                // The task ended by itself, or was ended to be restarted.
                 Some(_) => {}
                 None => pending().await,
             }
@@ -172,7 +173,8 @@ impl Agent {
     }
 }
 
-/// Runs an agent until `shutdown` is ready; takes over what `reload` brings, where there is one.
+/// Runs an agent until `shutdown` is ready. With a `reload` the agent applies each configuration
+/// that it brings.
 ///
 /// # Errors
 /// The agent does not start, or one of its tasks failed.
@@ -199,7 +201,7 @@ pub async fn run(
     outcome
 }
 
-/// Returns once there is a configuration to take over.
+/// Returns the next configuration that `reload` brings; never returns without a `reload`.
 async fn next(reload: &mut Option<Reload>) -> Config {
     match reload {
         Some(reload) => reload.next().await,

@@ -31,13 +31,13 @@ pub enum Arguments {
     Help,
     /// Print the version.
     Version,
-    /// Read the configuration.
+    /// Read a configuration and do something with it.
     Config {
-        /// Its path.
+        /// Path of the configuration file.
         file: PathBuf,
-        /// What for.
+        /// What the configuration is read for.
         task: Task,
-        /// Permissions demanded of it.
+        /// The permissions that the files must have.
         access: Access,
     },
 }
@@ -45,22 +45,22 @@ pub enum Arguments {
 /// What a configuration is read for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Task {
-    /// To run by it.
+    /// Run an agent.
     Run,
-    /// To say whether it is good.
+    /// Say whether the configuration is good.
     Check,
-    /// To change it.
+    /// Change settings in the files.
     Change(Vec<Wish>),
 }
 
 /// A change of one setting.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// A key and its value.
+    /// A key and its new value.
     Set(String, Secret),
-    /// A key whose value is read from standard input.
+    /// A key whose new value is read from standard input.
     Ask(String),
-    /// A key to take out.
+    /// A key that is removed.
     Unset(String),
 }
 
@@ -68,7 +68,7 @@ impl Arguments {
     /// Reads the arguments after the program's name.
     ///
     /// # Errors
-    /// What is wrong with them, for the user to read.
+    /// What is wrong with the arguments, in words for the user.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let (mut file, mut check, mut access) = (None, false, Access::Private);
         let mut wishes = Vec::new();

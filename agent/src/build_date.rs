@@ -7,7 +7,8 @@ use ivt_base::date::Utc;
 
 /// When this program was built, in seconds since 1970.
 pub const BUILT: u64 = parse(env!("IVT_BUILT"));
-/// How far a right clock may be behind the date of the build: the builder's own clock may be ahead.
+/// How far a right clock may be behind the date of the build, as the builder's own clock may be
+/// ahead.
 const TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 
 /// The clock by which certificates are judged: the device's clock, but never earlier than the build.

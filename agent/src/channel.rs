@@ -47,23 +47,23 @@ use self::streams::Streams;
 
 /// What a channel is made of.
 pub struct Setup {
-    /// Its number.
+    /// The channel's number.
     pub number: usize,
-    /// Its camera.
+    /// The channel's camera.
     pub encoder: Arc<dyn Encoder>,
-    /// Its part of the configuration.
+    /// The channel's part of the configuration.
     pub config: config::Channel,
-    /// Bytes of each of its rings, where their key frames want no larger ones.
+    /// Bytes of each of the channel's rings while key frames need no larger ones.
     pub ring_bytes: usize,
     /// How streams are kept up.
     pub publish: config::Publish,
-    /// Whom `rtmps` servers are checked against.
+    /// The certificates that `rtmps` servers are checked against.
     pub trust: TrustStore,
-    /// What recordings work with.
+    /// What every recording needs from outside of its channel.
     pub context: RecordingContext,
-    /// The connection to the cloud.
+    /// Whether the device is connected to the cloud.
     pub link: watch::Receiver<Link>,
-    /// A lost connection ends the live stream.
+    /// Whether the live stream ends when the connection to the cloud is lost.
     pub stop_with_link: bool,
 }
 
@@ -87,7 +87,7 @@ impl Setup {
         let streams = Arc::new(Streams::new(&encoder, &terms, |stream| PullConfig {
             name: format!("channel {number} {stream}"),
             ring_bytes: self.ring_bytes,
-            // A size that was given is kept to.
+            // A ring with a configured size does not grow.
             reserve: config.ring_bytes.is_none().then(|| context.budget.reserve()),
             linger: self.publish.linger,
         }));
@@ -187,24 +187,25 @@ impl Handle {
         }
     }
 
-    /// Where the channel's alarms are shown, one bit per alarm that is raised, as numbered by the
-    /// Keepalive. For the one who watches the camera's alarms.
+    /// Where the channel's alarms are shown, one bit per raised alarm in the Keepalive's numbering.
+    /// For the one task that watches the camera's alarms.
     pub fn alarm(&self) -> watch::Sender<u32> {
         self.alarm.clone()
     }
 
-    /// How the newest publish goes, or went.
+    /// The counts of the newest publish, which may have ended.
     pub fn publish_stats(&self) -> PublishStats {
         self.live.stats()
     }
 
-    /// The sessions whose uploads have not ended, and the newest one in any case; the oldest first.
+    /// The sessions whose uploads have not ended, and always the newest one; the oldest comes
+    /// first.
     pub fn recordings(&self) -> Vec<RecordingStatus> {
         self.recording.recordings().borrow().sessions()
     }
 
-    /// The camera is configured anew, as `backend` says: opens those of the `changed` streams that run
-    /// again, and all of them where the camera is to be treated in another way.
+    /// Takes over that the camera is configured anew: opens the running ones of the `changed`
+    /// streams again, or all running ones if `backend` changes how the camera is treated.
     pub fn reload(&self, backend: &Backend, changed: &[Stream]) {
         let all = self.terms.exchange(backend);
         for stream in [Stream::Main, Stream::Sub] {
@@ -214,7 +215,7 @@ impl Handle {
         }
     }
 
-    /// What a stream did.
+    /// The statistics of a stream.
     pub fn stats(&self, stream: Stream) -> StreamStats {
         self.streams.of(stream).stats()
     }
@@ -281,13 +282,13 @@ pub(crate) mod testing {
         }
     }
 
-    /// A channel that takes requests and never answers, for as long as the inbox is kept.
+    /// A handle whose requests arrive in the inbox and are never answered.
     pub(crate) fn deaf() -> (Handle, impl Sized) {
         unserved()
     }
 
-    /// A channel whose first publish is live after `delay`; the task then says whether anybody waited
-    /// for it.
+    /// A channel whose first publish is live after `delay`. Its task then tells whether anybody
+    /// still waited.
     pub(crate) fn slow(delay: Duration) -> (Handle, JoinHandle<bool>) {
         let (handle, mut inboxes) = unserved();
         let task = tokio::spawn(async move {

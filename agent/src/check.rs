@@ -1,4 +1,4 @@
-//! What a configuration needs besides being right: the files it names.
+//! Checks what a configuration needs besides being right: the files it names.
 
 use std::fs::File;
 use std::io;
@@ -13,13 +13,13 @@ use crate::tlss::{Settings, SetupError, Tlss};
 /// Why an agent with this configuration would not work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file of authorities.
+    /// The file of trusted authorities cannot be used.
     #[error(transparent)]
     Authorities(#[from] TlsError),
-    /// The hosted service.
+    /// The profile of the hosted service cannot be used.
     #[error(transparent)]
     Tlss(#[from] SetupError),
-    /// A file that a camera is made of.
+    /// A file from which a camera streams cannot be read.
     #[error("channel {channel}: {}: cannot be read: {source}", .file.display())]
     Clip {
         /// The number of the channel.
@@ -31,8 +31,8 @@ pub enum Error {
     },
 }
 
-/// Reads the file of authorities and the hosted service's profile, and opens the files of the cameras.
-/// Talks to nobody and starts nothing.
+/// Reads the file of authorities and the profile of the hosted service, and opens the files of the
+/// cameras. Talks to nobody and starts nothing.
 ///
 /// # Errors
 /// The first of these files that cannot be used.

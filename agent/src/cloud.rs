@@ -1,4 +1,4 @@
-//! The session with the cloud: dial, serve, and dial again, for ever.
+//! The session with the cloud: dials, serves the connection, and dials again for ever.
 
 pub mod calls;
 pub mod dial;
@@ -25,21 +25,21 @@ use link::Reason;
 use reconnect::{Outcome, Reconnect};
 use status::KeepaliveSource;
 
-/// How long the first Keepalive may wait for the cameras' first answers.
+/// How long the first Keepalive may wait until every camera was asked whether it is there.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// What the connection to the cloud is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// An attempt runs.
+    /// The agent is dialling the cloud.
     Dialling,
-    /// Logged in.
+    /// The agent is logged in.
     Online,
-    /// The next attempt is due at this moment.
+    /// The agent waits for its next attempt.
     Waiting {
         /// When the next attempt begins.
         until: Instant,
-        /// The cloud does not take our login.
+        /// Whether the cloud refuses our login.
         wrong_login: bool,
     },
 }
@@ -52,15 +52,15 @@ pub struct Cloud {
     pub rules: Options,
     /// Serves the cloud's requests and events.
     pub dispatch: Dispatch,
-    /// Says how the channels are.
+    /// Makes the Keepalives, which tell how the channels are.
     pub keepalives: KeepaliveSource,
-    /// Calls of the device to the cloud.
+    /// The queue of calls from the device to the cloud.
     pub calls: CallQueue,
-    /// Where the state is shown.
+    /// Where the state of the connection is shown.
     pub state: watch::Sender<State>,
-    /// Told of every connection. Whoever serves the cloud watches it.
+    /// Where each connection is told of, for the channels to watch.
     pub link: watch::Sender<Link>,
-    /// Spreads the attempts.
+    /// Source of the random delays that spread the attempts of many devices.
     pub rng: StdRng,
 }
 

@@ -1,5 +1,5 @@
-//! The configuration: every key, its meaning and its default. A value that is here was checked.
-//! `configs/base.toml` shows the same as a file; a test keeps the two equal.
+//! The configuration: every key, its meaning and its default. A [`Config`] holds only values that
+//! were checked. `configs/base.toml` shows the same as a file; a test keeps the two equal.
 //!
 //! One file per subject holds what its section may say, how that is read, and what it means.
 
@@ -53,13 +53,13 @@ pub struct Config {
     pub tlss: Option<Tlss>,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
-    /// `runtime.memory_limit`, and what it is for: bytes of resident memory under which the agent
-    /// stays; default 32 MiB, 8 MiB for each channel, and what a spool, the hosted service, clip
-    /// files and worker threads take.
+    /// `runtime.memory_limit`: bytes of resident memory under which the agent stays, and how they
+    /// are shared out. The default is 32 MiB, 8 MiB for each channel, and what a spool, the hosted
+    /// service, clip files and worker threads take.
     pub budget: Budget,
     /// `log.level`, "error", "warn", "info", "debug" or "trace"; default "info".
     pub log_level: LevelFilter,
     /// Lines for the log: what was not understood of a file whose `version` is newer, and what is
-    /// done instead. Empty for other files.
+    /// done instead. Empty for files of this version.
     pub notes: Vec<String>,
 }

@@ -1,26 +1,29 @@
-//! Every deadline between a request of the cloud and its answer, the longest first. Each work is given up
-//! before the one that waits for it, so that the cloud is told what happened and not that time is over.
-//! Of the rooms below, proto's are given on here; the test compares hal's and media's.
+//! Every deadline between a request of the cloud and its answer, the longest first. Each limit is
+//! shorter than the limit that waits for it, so that the cloud is told what happened and not that
+//! time is over. Limits of `ivt_proto` are named here again; the test compares those of `ivt_hal`
+//! and `ivt_media`.
 
 use std::time::Duration;
 
 pub use ivt_proto::rpc::{ANSWER_WITHIN, RESPONSE_TIMEOUT};
 
-/// Between two Keepalives.
+/// Time between two Keepalives.
 pub const KEEPALIVE: Duration = Duration::from_secs(10);
-/// How long the cloud may take to read a message; then it reads no more.
+/// How long the cloud may take to read a message. A cloud that takes longer is taken for dead.
 pub const SEND: Duration = Duration::from_secs(10);
-/// How much earlier than its answer is due a handler ends, so that what it did is what the cloud is told.
+/// How much earlier than its answer is due a handler ends, so that the answer tells what the
+/// handler did.
 pub const SPARE: Duration = Duration::from_millis(500);
-/// The handler of a request that starts a stream or a recording: the cloud has its answer within 10 s.
+/// Limit for the handler of a request that starts a stream or a recording. The cloud has its answer
+/// within 10 s.
 pub const START_HANDLER: Duration = Duration::from_millis(9_800);
-/// A stream, from the request to its first frame at the server.
+/// Limit for starting a stream, from the request to the first frame at the server.
 pub const STREAM_START: Duration = Duration::from_millis(9_500);
-/// A recording, from the request to the camera's first frame.
+/// Limit for starting a recording, from the request to the camera's first frame.
 pub const RECORDING_START: Duration = Duration::from_secs(9);
-/// The handler of any other request, and of an event.
+/// Limit for the handler of any other request, and of an event.
 pub const HANDLER: Duration = Duration::from_secs(8);
-/// A camera that is asked whether it is there.
+/// Limit for asking a camera whether it is there.
 pub const REACH: Duration = Duration::from_secs(5);
 /// How long a bit rate that the camera does not tell is measured.
 pub const BITRATE_MEASURE: Duration = Duration::from_secs(3);
@@ -34,7 +37,7 @@ mod tests {
 
     use super::*;
 
-    /// Each limit is below the one that waits for it.
+    /// Fails unless each limit is below the one before it, which waits for it.
     fn nested(limits: &[(&str, Duration)]) {
         for pair in limits.windows(2) {
             let [(outer, longer), (inner, shorter)] = pair else { continue };
@@ -62,7 +65,8 @@ mod tests {
             ("spool and measuring", SPOOL_OPENING + BITRATE_MEASURE),
         ];
         let reach = [("a handler", HANDLER), ("reach", REACH), ("hal's reach", REACH_TIMEOUT)];
-        // It serves the hosted service alone: a request over it would bring a limit below HANDLER along.
+        // The camera's web server is asked by the hosted service alone; a request over it would
+        // need a limit below HANDLER.
         let web = [("a camera's web server", ivt_hal::http::Limits::default().deadline)];
         nested(&[&answer[..], &start, &publish].concat());
         nested(&[&answer[..], &start, &record].concat());
@@ -73,7 +77,8 @@ mod tests {
 
     #[test]
     fn a_dead_cloud_is_noticed_within_31_seconds() {
-        // Its last sign of life may be the answer to a Keepalive, and the next one has to go unanswered.
+        // The cloud's last sign of life may be the answer to a Keepalive; then the next Keepalive
+        // has to go unanswered.
         let noticed = KEEPALIVE + RESPONSE_TIMEOUT.max(SEND);
         assert!(noticed < Duration::from_secs(31), "{noticed:?}");
     }

@@ -1,4 +1,4 @@
-//! From the configuration to the hardware.
+//! Makes the hardware that the configuration describes.
 
 use ivt_hal::http::Limits;
 use ivt_hal::rtsp::UrlError;
@@ -7,10 +7,10 @@ use ivt_hal::{Device, Model};
 use crate::backend::CameraOptions;
 use crate::config::Config;
 
-/// The camera or NVR that the configuration describes. Talks to nobody.
+/// Makes the camera or NVR of the configuration, without talking to anybody.
 ///
 /// # Errors
-/// A camera's address that cannot be used.
+/// The address of a camera cannot be used.
 pub fn device(config: &Config) -> Result<Device, UrlError> {
     let usual = Limits::default().body;
     let reply_limit = config.tlss.as_ref().map_or(usual, |tlss| tlss.reply_limit);
@@ -21,7 +21,7 @@ pub fn device(config: &Config) -> Result<Device, UrlError> {
         channels.push(camera.channel);
         servers.push(camera.cgi);
     }
-    // A device with several cameras has no web server that could speak for all of them.
+    // With several cameras no web server can speak for the whole device.
     let cgi = match (config.model, servers.len()) {
         (Model::Camera, 1) => servers.pop().flatten(),
         _ => None,

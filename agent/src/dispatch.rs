@@ -1,5 +1,5 @@
-//! From a request or event of the cloud to its handler, and from our errors to the codes of the wire.
-//! One file per family of methods.
+//! Takes requests and events of the cloud to their handlers, one file per family of methods.
+//! `codes` turns our errors into codes of the wire.
 
 mod codes;
 mod events;
@@ -40,12 +40,12 @@ impl Dispatch {
         Self { device, channels, events, refusals: Refusals::default() }
     }
 
-    /// The answer to one request. Its work is given up when it takes longer than its kind may, or when
-    /// `until` has passed.
+    /// The answer to one request. The work is given up when it takes longer than the limit for its
+    /// kind of request, or when `until` has passed.
     ///
     /// # Errors
     ///
-    /// The error to answer with; the log has been told of it.
+    /// The error to answer with; the log was told already.
     pub async fn answer(
         &self,
         call: Call,
@@ -72,17 +72,18 @@ impl Dispatch {
             Call::StopCloudRecord(request) => {
                 within(HANDLER, until, record::stop(self, request?)).await
             }
-            // Also where the params make no sense: nothing here would read them.
+            // A method without a handler is refused even if its params make no sense, since nothing
+            // here reads them.
             other => Err(unsupported(other.method())),
         }
     }
 
-    /// The tasks of a channel.
+    /// The handle of the channel's tasks.
     fn channel(&self, number: u32) -> Result<&Handle, RpcError> {
         nth(&self.channels, number)
     }
 
-    /// The hardware of a channel.
+    /// The camera of the channel.
     fn camera(&self, number: u32) -> Result<ivt_hal::Channel, RpcError> {
         nth(&self.device.now().channels, number).cloned()
     }
@@ -96,7 +97,8 @@ fn nth<T>(channels: &[T], number: u32) -> Result<&T, RpcError> {
     })
 }
 
-/// An empty success, unless `work` takes longer than `limit`, or than `until`.
+/// An empty success once `work` is done; the error for a timeout after `limit`, or at `until` if
+/// that is earlier.
 async fn within(
     limit: Duration,
     until: Instant,
@@ -125,7 +127,7 @@ pub(crate) mod testing {
 
     use super::*;
 
-    /// Over an NVR of emulated cameras, one for each of `channels`.
+    /// A dispatch over an NVR of emulated cameras, one for each of `channels`.
     pub(crate) fn dispatch(channels: Vec<Handle>) -> Dispatch {
         let camera =
             |_| ivt_hal::Channel { encoder: Arc::new(Emulator::default()), snapshot: None };

@@ -1,5 +1,5 @@
-//! The log on standard error. Libraries that print what they send or receive are kept short: a
-//! request line of theirs would hold our password.
+//! The log on standard error. Libraries that print what they send or receive are limited: one of
+//! their request lines would hold our password.
 
 use std::io::Write;
 use std::time::SystemTime;
@@ -7,13 +7,13 @@ use std::time::SystemTime;
 use ivt_base::date::Utc;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// Never more than warnings from these, whatever level is asked for.
+/// Crates whose records are written up to the level `warn` only, whatever level is asked for.
 const CLAMPED: [&str; 4] = ["rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];
-/// Nothing from this one: its warnings quote addresses, which hold a password on some cameras, and
-/// whatever a camera sent. Its errors reach us as values.
+/// Crate whose records are never written: its warnings quote a camera's words and addresses, which
+/// may hold a password. Its errors reach us as values.
 const SILENT: &str = "retina";
 
-/// `RUST_LOG` in the environment wins over the configuration.
+/// The environment variable that wins over the configured level.
 const VARIABLE: &str = "RUST_LOG";
 
 /// Starts logging at `level`, or as `RUST_LOG` in the environment says. Later calls do nothing.
@@ -24,7 +24,7 @@ pub fn init(level: LevelFilter) {
         let now = Utc::from(SystemTime::now());
         writeln!(out, "[{now} {level:<5} {target}] {}", record.args())
     });
-    // Without the variable the level is kept in one place, where it can be changed.
+    // Without the variable the global maximum alone limits the level, so that it can be changed.
     let logger = match overruled() {
         true => builder.filter_level(level).parse_env(VARIABLE).build(),
         false => builder.filter_level(LevelFilter::Trace).build(),
@@ -35,7 +35,7 @@ pub fn init(level: LevelFilter) {
     }
 }
 
-/// Logs at `level` from now on. False: `RUST_LOG` in the environment wins, and nothing changes.
+/// Logs at `level` from now on. False if `RUST_LOG` is set in the environment, which wins.
 pub fn set_level(level: LevelFilter) -> bool {
     if !overruled() {
         log::set_max_level(level);
@@ -47,7 +47,7 @@ fn overruled() -> bool {
     std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty())
 }
 
-/// True when a record may be written: wrap a logger of your own in this.
+/// Whether a record may be written. A program with a logger of its own asks this for each record.
 pub fn allows(metadata: &Metadata<'_>) -> bool {
     let krate = metadata.target().split("::").next().unwrap_or_default();
     krate != SILENT && (metadata.level() <= Level::Warn || !CLAMPED.contains(&krate))

@@ -16,10 +16,10 @@ use ivt_agent::{Error, build_date, logger};
 use ivt_media::coalesce::Gather;
 use tokio::runtime::{Builder, Runtime};
 
-/// The command line or the configuration is wrong: starting again does not help.
+/// Exit status for a wrong command line or configuration, where starting again does not help.
 const WRONG: u8 = 2;
 
-/// Longest line that is read as a value, in bytes.
+/// Longest value that is read from standard input, in bytes.
 const LINE: u64 = 4096;
 
 fn main() -> ExitCode {
@@ -73,7 +73,7 @@ fn change(store: Store, wishes: Vec<Wish>) -> Result<(), ExitCode> {
     Ok(())
 }
 
-/// A line of standard input.
+/// Reads a line of standard input.
 fn line() -> io::Result<String> {
     let mut line = String::new();
     io::stdin().lock().take(LINE).read_line(&mut line)?;
@@ -115,7 +115,7 @@ fn serve(config: &Config, store: Store) -> Result<(), Failure> {
         let reload = Reload::listen(store)?;
         Ok(ivt_agent::run(config, Some(reload), signals.first()).await?)
     });
-    // A name server that does not answer must not hold up the end.
+    // A name lookup without an answer must not delay the end of the program.
     runtime.shutdown_background();
     outcome
 }

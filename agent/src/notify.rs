@@ -43,7 +43,7 @@ impl Notifier {
             _ => SocketAddr::from_pathname(path)?,
         };
         let socket = UnixDatagram::unbound()?;
-        // A manager that does not read must not block the agent.
+        // A service manager that does not read must not block the agent.
         socket.set_nonblocking(true)?;
         socket.connect_addr(&address)?;
         let period = limit.map(|limit| limit / 2).filter(|period| !period.is_zero());
@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// All messages that wait to be read.
+    /// All messages that have arrived and were not read yet.
     fn heard(manager: &UnixDatagram) -> Vec<String> {
         let mut buffer = [0; 64];
         let mut all = Vec::new();

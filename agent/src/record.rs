@@ -7,9 +7,10 @@
 //!              spool: disk thread
 //! ```
 //!
-//! A segment's way: [`recorder`] makes it of frames, [`stock`] notes it in the [`ledger`], which says
-//! when it is uploaded, stored or dropped; [`upload`] sends it, as [`service`] and [`retry`] say. What
-//! an earlier run left is a session without a recorder: [`leftovers`].
+//! A segment's way: the [`recorder`] cuts it from frames, the [`stock`] notes it in the [`ledger`],
+//! which says when it is uploaded, stored or dropped, and [`upload`] sends it by the rules of
+//! [`service`] and [`retry`]. [`leftovers`] treats what an earlier run stored as sessions without a
+//! recorder.
 //!
 //! Not here: cutting, see `ivt_media::segment`; who may record when, see `channel`.
 
@@ -36,25 +37,25 @@ use bytes::Bytes;
 /// One finished MPEG-TS file.
 #[derive(Clone, Debug)]
 pub struct Segment {
-    /// Ascending within its session, without holes where nothing was lost.
+    /// Number within its session: ascending, without holes where nothing was lost.
     pub number: u64,
-    /// When its first frame was.
+    /// When the segment's first frame was taken.
     pub start: Start,
-    /// Up to the first frame of the next one.
+    /// Time from the segment's first frame to that of the next segment.
     pub duration: Duration,
-    /// Its time stamps do not continue those of the segment before.
+    /// Whether the time stamps do not continue those of the segment before.
     pub discontinuity: bool,
-    /// Length of `chunks` together.
+    /// Length of all `chunks` together, in bytes.
     pub bytes: u64,
-    /// The file in pieces. Shared: uploading or storing copies nothing.
+    /// The file in pieces. They are shared, so uploading or storing copies nothing.
     pub chunks: Arc<[Bytes]>,
 }
 
-/// When something was.
+/// A moment of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// So long after the first frame of the session: the session's [`clock::Anchor`] makes a date
-    /// of it.
+    /// Time since the first frame of the session, of which the session's [`clock::Anchor`] makes a
+    /// date.
     Media(Duration),
     /// Microseconds since 1970.
     Unix(i64),

@@ -32,19 +32,20 @@ impl Reload {
     /// runtime.
     ///
     /// # Errors
-    /// The system refuses it.
+    /// The system refuses the handler.
     pub fn listen(store: Store) -> io::Result<Self> {
         Ok(Self { store, hangup: signal(SignalKind::hangup())? })
     }
 
-    /// Returns once there is a configuration to take over; tells the log of one that is refused.
+    /// Returns once a configuration was read after SIGHUP. A configuration that is refused is
+    /// reported in the log and passed over.
     pub(crate) async fn next(&mut self) -> Config {
         loop {
             if self.hangup.recv().await.is_none() {
                 pending().await
             }
             let store = self.store.clone();
-            // A disk that is slow must not hold up the pictures.
+            // Reading a slow disk on this thread would hold up the pictures.
             match spawn_blocking(move || store.read()).await {
                 Ok(Ok((config, _))) => return config,
                 Ok(Err(e)) => log::error!("SIGHUP: {e}; the settings stay as they were"),
@@ -54,9 +55,10 @@ impl Reload {
     }
 }
 
-/// The parts of a running agent that follow its configuration.
+/// The parts of a running agent that can change with its configuration.
 pub(crate) struct Live {
-    /// The configuration that is in force; where a change needs a restart, as it was at the start.
+    /// The configuration in force. Keys whose change needs a restart have their value from the
+    /// start.
     pub(crate) running: Config,
     pub(crate) device: CurrentDevice,
     pub(crate) channels: Vec<channel::Handle>,
@@ -64,11 +66,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Takes over what can be without a restart, and tells the log of that and of the rest.
+    /// Applies what can change without a restart, and tells the log of that and of what needs a
+    /// restart.
     pub(crate) async fn apply(&mut self, new: &Config, tasks: &mut JoinSet<()>) {
         new.notes.iter().for_each(|note| log::warn!("{note}"));
         let mut found = Differences::between(&self.running, new);
-        // The file behind `tlss.profile` may have changed while its name did not.
+        // The profile file may have changed although `tlss.profile` names the same one.
         found.tlss |= self.hosted.is_outdated(new.tlss.as_ref());
         if found == Differences::default() {
             log::info!("configuration: nothing changed");
@@ -91,8 +94,8 @@ impl Live {
         }
     }
 
-    /// Exchanges the cameras that changed, and starts the hosted service anew, which works with
-    /// them.
+    /// Exchanges the cameras that changed, and restarts the hosted service, which holds the old
+    /// ones.
     async fn apply_cameras(
         &mut self,
         found: &Differences,
@@ -128,7 +131,7 @@ impl Live {
         Ok(())
     }
 
-    /// Starts the hosted service anew, or ends it where it is off.
+    /// Restarts the hosted service, or ends it where the configuration switches it off.
     pub(crate) fn start_hosted(&mut self, tasks: &mut JoinSet<()>) {
         let device = self.device.now();
         let channels = device.channels.iter();

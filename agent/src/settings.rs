@@ -1,9 +1,9 @@
 //! The settings store: changes values in the configuration's files.
 //!
-//! A change is written only if the reader of the configuration takes what comes of it. Comments,
-//! order and all other values stay byte for byte. A crash at any moment leaves the old file or the
-//! new one, and where a change concerns the credentials file as well, both old, both new, or one of
-//! them new: in an order in which the agent starts from that, too.
+//! A change is written only if the reader of the configuration accepts the result. Comments, order
+//! and all other values stay byte for byte. A crash at any moment leaves the old file or the new
+//! one. A change of the credentials file as well leaves both files old, both new, or one of them
+//! new, in an order in which the agent starts from that state, too.
 
 mod difference;
 mod edit;
@@ -29,19 +29,20 @@ use crate::check;
 use crate::config::{self, Access, Config};
 use files::{Draft, Target, Turn};
 
-/// Keys that a credentials file may have. A new one goes there where such a file is named.
+/// Keys that a credentials file may have. A new one of these keys goes there where a credentials
+/// file is named.
 const LOGINS: [&str; 4] =
     ["cloud.login_code", "cloud.login_passwd", "channel.username", "channel.password"];
 /// Keys about the file itself, which the store does not change.
 const FIXED: [&str; 2] = ["credentials", "version"];
-/// The array of tables that both files may have.
+/// The array of tables that may stand in both files.
 const CHANNEL: &str = "channel";
 
 /// One value to write, or to take out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     key: Key,
-    /// The value as TOML; `None` takes the key out, and its default counts.
+    /// The value as TOML; `None` removes the key, so that its default counts.
     value: Option<Secret>,
 }
 
@@ -57,13 +58,13 @@ pub struct Store {
 pub struct Changed {
     /// The keys that were asked for.
     pub keys: Vec<Key>,
-    /// What the files say now.
+    /// The configuration after the change.
     pub config: Config,
-    /// What the files said before; `None` where the reader refused that.
+    /// The configuration before the change; `None` where the reader refused it.
     pub before: Option<Config>,
     /// SHA-256 of the files' texts, in hexadecimal digits.
     pub version: String,
-    /// The files that have a new text; none when everything was there already.
+    /// The files that have a new text; empty when every value was there already.
     pub files: Vec<PathBuf>,
 }
 
@@ -76,10 +77,10 @@ pub enum Error {
     /// A file that the configuration would name cannot be used.
     #[error(transparent)]
     Check(#[from] check::Error),
-    /// The key is no name of a setting.
+    /// The name is not that of a setting.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The value cannot be written.
+    /// The value cannot be written as TOML.
     #[error("{key}: {source}")]
     Value {
         /// Key of the value.
@@ -87,7 +88,7 @@ pub enum Error {
         /// What is wrong with the value.
         source: ValueError,
     },
-    /// The key cannot be written.
+    /// The key cannot be written into the file's text.
     #[error("{key}: {source}")]
     Edit {
         /// Name of the key.
@@ -95,13 +96,14 @@ pub enum Error {
         /// Why the key cannot be written.
         source: EditError,
     },
-    /// The key is about the file itself.
+    /// The key describes the file itself, such as `version`.
     #[error("{0} is about the file itself: change it with an editor")]
     Fixed(Key),
-    /// Another writer was first.
+    /// Another writer changed the files after they were read.
     #[error("the settings were changed since they were read: read them again, nothing was changed")]
     Outdated,
-    /// No order of writing two files is safe.
+    /// With either of the two files written first, the agent would not start after a crash in
+    /// between.
     #[error(
         "nothing was changed: this concerns both files, and with either of them written alone the agent \
          would not start; make the changes one after the other"
@@ -110,7 +112,7 @@ pub enum Error {
     /// The files cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// One of two files could neither be written nor the other one taken back.
+    /// The second of two files cannot be written, and the first cannot be taken back.
     #[error("{} has its new text, and the other file cannot be written: check the disk", .file.display())]
     Half {
         /// Path of the file that has its new text.
@@ -118,14 +120,14 @@ pub enum Error {
     },
 }
 
-/// What the files say, the credentials file where one is named.
+/// The texts of the configuration file and of the credentials file, where one is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Texts {
     main: String,
     apart: Option<(PathBuf, String)>,
 }
 
-/// A file's new text on its way.
+/// A file's new text, written beside it and not yet in force.
 struct Write<'a> {
     file: &'a Path,
     target: &'a Target,
@@ -138,7 +140,7 @@ impl Change {
     /// string.
     ///
     /// # Errors
-    /// The key is none, or the value begins like TOML and is none.
+    /// The key is not that of a setting, or the value begins like TOML and is not TOML.
     pub fn set(key: &str, typed: &str) -> Result<Self, Error> {
         let key = key.parse::<Key>()?;
         match value::toml(typed) {
@@ -150,15 +152,15 @@ impl Change {
     /// Sets `key` to a string.
     ///
     /// # Errors
-    /// The key is none.
+    /// The key is not that of a setting.
     pub fn text(key: &str, text: &str) -> Result<Self, Error> {
         Ok(Self { key: key.parse()?, value: Some(value::quoted(text).into()) })
     }
 
-    /// Takes `key` out: its default counts.
+    /// Removes `key`, so that its default counts.
     ///
     /// # Errors
-    /// The key is none.
+    /// The key is not that of a setting.
     pub fn unset(key: &str) -> Result<Self, Error> {
         Ok(Self { key: key.parse()?, value: None })
     }
@@ -175,7 +177,7 @@ impl Store {
         Self { file: file.into(), access }
     }
 
-    /// What the files say, for an agent to start by.
+    /// The configuration in the files, for an agent to start by.
     ///
     /// # Errors
     /// What is wrong, with file and line.
@@ -183,11 +185,11 @@ impl Store {
         Config::load(&self.file, self.access)
     }
 
-    /// What the files say, checked together with the files they name, and the version for
-    /// [`Store::change`].
+    /// The configuration in the files, checked together with the files it names, and the version
+    /// for [`Store::change`].
     ///
     /// # Errors
-    /// What `--check-config` says.
+    /// Whatever `--check-config` complains of.
     pub fn read(&self) -> Result<(Config, String), Error> {
         let texts = self.texts()?;
         let config = self.config(&texts)?;
@@ -195,12 +197,12 @@ impl Store {
         Ok((config, version(&texts)))
     }
 
-    /// Writes all of the changes, or none. `seen` is the version that they were made from: where
-    /// the files have another one by now, nothing is written. Waits for other writers, 5 s at most,
-    /// and for the disk.
+    /// Writes all of the changes, or none. `seen` is the version that the changes were made from:
+    /// if the files have another version by now, nothing is written. Waits for other writers, 5 s
+    /// at most, and for the disk.
     ///
     /// # Errors
-    /// Nothing was written, and why.
+    /// Nothing was written; the error says why.
     pub fn change(&self, changes: &[Change], seen: Option<&str>) -> Result<Changed, Error> {
         let named = self.texts()?.apart.map(|(path, _)| path);
         let main = Target::new(&self.file)?;
@@ -232,7 +234,8 @@ impl Store {
                 writes.reverse();
             }
         }
-        // A person's editor takes no turns, and may have written in the meantime.
+        // An editor takes no part in the writers' lock, and may have written since the files were
+        // read.
         if self.texts()? != old {
             return Err(Error::Outdated);
         }
@@ -243,8 +246,8 @@ impl Store {
         Ok(Changed { keys, config, before, version: version(&new), files })
     }
 
-    /// Whether the file itself or its credentials file is exchanged first: what stands on the disk
-    /// in between has to be a configuration, too.
+    /// Whether the main file is exchanged before the credentials file: what stands on the disk in
+    /// between has to be a configuration, too.
     fn main_goes_first(&self, old: &Texts, new: &Texts) -> Result<bool, Error> {
         let main = Texts { main: new.main.clone(), apart: old.apart.clone() };
         let apart = Texts { main: old.main.clone(), apart: new.apart.clone() };
@@ -274,14 +277,15 @@ impl Store {
 }
 
 impl Error {
-    /// Another change is needed; trying this one again does not help.
+    /// Whether the change itself is at fault, so that trying it again does not help.
     pub fn is_wrong(&self) -> bool {
         !matches!(self, Self::Outdated | Self::Write(_) | Self::Half { .. })
     }
 }
 
 impl fmt::Display for Changed {
-    /// For a person: what was written, what a running agent takes over and what needs a restart.
+    /// Describes the change for a person: what was written, what a running agent applies and what
+    /// needs a restart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.files.is_empty() {
             return f.write_str("nothing was written: it is so already");
@@ -317,7 +321,7 @@ impl Texts {
         let Change { key, value } = change;
         let text = match &mut self.apart {
             Some((_, apart)) if belongs(key, &self.main, apart)? => {
-                // The channels of both files are counted alike.
+                // A channel has the same number in both files.
                 let wanted = key.number().map_or(0, |number| number + 1);
                 let wanted = wanted.min(edit::count(&self.main, CHANNEL)?);
                 while value.is_some() && edit::count(apart, CHANNEL)? < wanted {
@@ -341,7 +345,7 @@ fn belongs(key: &Key, main: &str, apart: &str) -> Result<bool, EditError> {
     Ok(edit::has(apart, key)? || login && !edit::has(main, key)?)
 }
 
-/// Puts one text after the other in force. When one cannot be, those before it are taken back.
+/// Puts one text after the other in force. When one cannot be, the earlier ones are taken back.
 fn place(writes: Vec<Write<'_>>) -> Result<(), Error> {
     let mut placed = Vec::new();
     for Write { file, target, draft, old } in writes {
@@ -357,7 +361,7 @@ fn place(writes: Vec<Write<'_>>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The version of these texts: different for any other ones.
+/// SHA-256 over both texts, which differs for any other pair of texts.
 fn version(texts: &Texts) -> String {
     let mut hash = Sha256::new();
     hash.update(texts.main.len().to_le_bytes());

@@ -50,23 +50,23 @@ pub struct Stopper(watch::Sender<bool>);
 #[derive(Clone)]
 pub struct Stop(watch::Receiver<bool>);
 
-/// A new pair of the two, not stopped yet.
+/// A stopper and the tasks' side of it, not stopped yet.
 pub fn stopper() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(false);
     (Stopper(sender), Stop(receiver))
 }
 
 impl Stopper {
-    /// From now on every [`Stop`] is requested.
+    /// Requests every [`Stop`] to end, from now on.
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Stop {
-    /// Returns once the task has to end, also when nobody is left to say so. Cancel safe.
+    /// Returns once the task has to end, also if the stopper was dropped. Cancel safe.
     pub async fn requested(&mut self) {
-        // The wait fails when the stopper was dropped.
+        // Waiting fails if the stopper was dropped, which counts as a request.
         self.0.wait_for(|stop| *stop).await.ok();
     }
 }

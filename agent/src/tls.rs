@@ -30,7 +30,7 @@ impl TrustStore {
     /// The configuration of a TLS client, read at the first call.
     ///
     /// # Errors
-    /// When the system has no certificates or they cannot be read.
+    /// The system has no certificates, or they cannot be read.
     pub async fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let read = || async {
             // Reading files and parsing certificates would block the runtime.

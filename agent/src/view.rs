@@ -1,5 +1,5 @@
-//! What can be seen of an agent: for its log and the device's page. Everything is read from its owner
-//! at the moment of looking; nothing is kept here.
+//! What can be seen of an agent, for its log and the device's page. Everything is read from its
+//! owner at the moment of looking; nothing is kept here.
 
 pub(crate) mod statistics;
 
@@ -28,33 +28,35 @@ pub struct View {
 /// The device at one moment, without its channels.
 #[derive(Clone, Debug)]
 pub struct DeviceView {
-    /// The connection to the cloud.
+    /// The state of the connection to the cloud.
     pub cloud: cloud::State,
     /// What became of the cloud's events.
     pub events: EventCounts,
     /// What the hosted service is doing; `None` where it is off.
     pub hosted: Option<tlss::State>,
-    /// How full the spool is, and whether it works; `None` without one, and until it is open.
+    /// How full the spool is, and whether its disk works; `None` without a spool and until it is
+    /// open.
     pub spool: Option<spool::Stats>,
 }
 
 /// A channel at one moment.
 #[derive(Clone, Debug)]
 pub struct ChannelView {
-    /// What the Keepalive says of it.
+    /// The channel's status, as the Keepalive tells it.
     pub status: Status,
-    /// What the main stream did.
+    /// The statistics of the main stream.
     pub main: StreamStats,
-    /// What the sub stream did.
+    /// The statistics of the sub stream.
     pub sub: StreamStats,
-    /// How the newest publish goes, or went.
+    /// The counts of the newest publish, which may have ended.
     pub publish: PublishStats,
-    /// The sessions whose uploads have not ended, and the newest one in any case; the oldest first.
+    /// The sessions whose uploads have not ended, and always the newest one; the oldest comes
+    /// first.
     pub recordings: Vec<RecordingStatus>,
 }
 
 impl View {
-    /// The connection to the cloud; changes can be awaited.
+    /// The state of the connection to the cloud; changes can be awaited.
     pub fn cloud(&self) -> watch::Receiver<cloud::State> {
         self.cloud.clone()
     }

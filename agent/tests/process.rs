@@ -67,7 +67,7 @@ fn write(path: &Path, text: &str) {
     file.expect("a temporary file").write_all(text.as_bytes()).expect("written");
 }
 
-/// Starts an agent that writes everything to its log.
+/// Starts an agent that logs at every level.
 fn start(dir: &Path, config: &str) -> Child {
     start_with(dir, config, Some("trace,tungstenite=trace,retina::client=trace,rustls=trace"))
 }
@@ -158,7 +158,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
                              "max_bitrate": 0});
         let answer = cloud.call("RTMPPublish", publish).await;
         let error = answer["err"]["msg"].as_str().expect("an error").to_owned();
-        // Not even a complaint about the address may repeat it.
+        // A complaint about a wrong address must not repeat the address either.
         let wrong = json!({"channel": 0, "quality": "hd", "url": url.replace("rtmp", "ftp"),
                            "stream_id": "s", "max_bitrate": 0});
         cloud.call("RTMPPublish", wrong).await;
@@ -169,7 +169,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
 
         let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
         assert!(log.contains("logged in") && log.contains("did not start"), "{log}");
-        // The second secret is "admin:canary-camera" as Basic sends it.
+        // The second secret is the Basic login of a camera, "admin:canary-camera" in base64.
         for secret in ["canary", "YWRtaW46Y2FuYXJ5LWNhbWVyYQ"] {
             assert!(!log.contains(secret), "{secret}:\n{log}");
             assert!(!error.contains(secret), "{secret}: {error}");
@@ -238,7 +238,7 @@ async fn sighup_takes_over_what_it_can_and_names_the_rest() {
     cloud.send(json!({"event": "Nonsense", "params": {}})).await;
     said(dir.path(), "DEBUG", 1).await;
 
-    // What needs a restart needs it still, and what was applied is no news.
+    // Settings that need a restart are named again, settings that were applied are not.
     signal(&agent, "-HUP").await;
     said(dir.path(), "needs a restart: publish.retry_seconds", 2).await;
     edit(&config);

@@ -164,7 +164,7 @@ fn change(file: &Path, arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    // Where nothing is read of it, the program may be gone.
+    // A program that does not read its standard input may have ended already.
     child.stdin.take().expect("a pipe").write_all(input.as_bytes()).ok();
     child.wait_with_output().expect("it ends")
 }

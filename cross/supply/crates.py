@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import tomllib
 
-# Rust's own crates stand on these, which only pass others on.
+# Crates of Rust's own that only pass other crates on.
 STAND_INS = ("rustc-std-workspace-core", "rustc-std-workspace-alloc", "rustc-std-workspace-std")
 
 
@@ -21,9 +21,9 @@ class Part:
     """Something that is linked."""
     name: str
     version: str
-    # An SPDX expression.
+    # Licence as an SPDX expression.
     licence: str
-    # Files and folders in which its licence texts are.
+    # Files and folders that hold the licence texts.
     texts: tuple[pathlib.Path, ...]
     purl: str | None = None
     cpe: str | None = None
@@ -71,7 +71,7 @@ def crate(package, checksum, clarified, workspace):
     licence = clarified.get(name) or package["license"] or "NOASSERTION"
     texts, purl = (pathlib.Path(package["manifest_path"]).parent,), f"pkg:cargo/{name}@{version.replace('+', '%2B')}"
     if not package["source"]:
-        # One of ours: in no registry, and under the licence of the whole.
+        # A crate of this project, which is in no registry and under the licence of the whole.
         texts, purl = tuple(sorted(workspace.glob("LICENSE*"))), None
     return Part(name, version, licence.replace("/", " OR "), texts, purl, sha256=checksum, authors=tuple(package["authors"]),
                 repository=package["repository"], description=package["description"])
@@ -113,7 +113,7 @@ def depend_on_std(folder, source, features):
 def run(command, *arguments):
     """What cargo says; it asks the registry only for what is not on this machine."""
     program = [os.environ.get("CARGO", "cargo"), command, *arguments]
-    # Rust's own crates use what is not stable.
+    # The standard library's crates use unstable features.
     environment = os.environ | {"RUSTC_BOOTSTRAP": "1"}
     for attempt in (["--offline"], []):
         done = subprocess.run(program + attempt, text=True, capture_output=True, env=environment)

@@ -2,7 +2,7 @@
 import re
 
 NAMED = re.compile(r"(licen[sc]e|copying|copyright|notice|unlicense)", re.IGNORECASE)
-# Nobody's licence is longer; and source has such names, too.
+# Largest licence file in bytes; real ones are smaller. Source files may have such names, too.
 LONGEST = 128 * 1024
 SOURCE = {".rs", ".c", ".h", ".py", ".html"}
 

@@ -69,7 +69,7 @@ class Crates(unittest.TestCase):
 
 
 class Licences(unittest.TestCase):
-    # Crates whose manifests name the licence and whose authors ship no text, each looked at.
+    # Crates whose manifests name a licence while their authors ship no text. Each one was looked at.
     WITHOUT_TEXT = set()
 
     def test_every_part_has_its_texts_or_is_told_to_have_none(self):
@@ -95,7 +95,7 @@ class Licences(unittest.TestCase):
 
 
 class Bill(unittest.TestCase):
-    """Of a made-up program, by the toolchain of this machine."""
+    """The bill of a made-up program, by the toolchain of this machine."""
 
     @classmethod
     def setUpClass(cls):

@@ -7,12 +7,12 @@ import subprocess
 import crates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Of the standard library that rustup ships, as far as they bring crates.
+# Features of the standard library that rustup ships, as far as they bring crates.
 RUSTUP_FEATURES = "backtrace,panic-unwind"
 
 
 def settings(target):
-    """Of cross/env, and the way by which the target's standard library comes."""
+    """Settings of cross/env, and where the target's standard library comes from (`way`)."""
     asked = ["BUILT", "CACHE", "DEBIAN_RUSTC", "GLIBC", "STD_FEATURES"]
     script = """
         . cross/env
@@ -34,7 +34,7 @@ def standard_library(target, settings):
     if not source.exists():
         raise SystemExit(f"bill: the source of Rust's standard library is not in {source}: cross/setup.sh {target}")
     version = re.search(r"^release: (.*)$", ask(rustc, "-vV"), re.M)[1]
-    # Debian's source comes without these; the usual compiler has their general wording.
+    # Debian's source lacks these texts; rustup's compiler has their general wording.
     wording = sysroot(usual) / "share/doc/rust/licenses"
     texts = [source.parent / "COPYRIGHT", *(wording / f"{name}.txt" for name in ("MIT", "Apache-2.0", "LLVM-exception")),
              *(source / name for name in ("backtrace", "compiler-builtins", "portable-simd", "stdarch"))]

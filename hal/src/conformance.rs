@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::{Answer, Cgi, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
 
-/// `reach` has to answer within this.
+/// How long `reach` may take to answer.
 const REACH_LIMIT: Duration = Duration::from_secs(5);
-/// `get` and `jpeg` have to answer within this.
+/// How long `get` and `jpeg` may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Checks an encoder whose camera is there.
@@ -23,7 +23,8 @@ pub async fn encoder(encoder: &dyn Encoder) {
     }
 }
 
-/// Checks an encoder whose camera is away: it says so by the two kinds that mean error 103, in time.
+/// Checks an encoder whose camera is away. It has to answer in time, by one of the two kinds that
+/// mean error 103.
 pub async fn offline_encoder(encoder: &dyn Encoder) {
     away(reach(encoder).await.err());
 }

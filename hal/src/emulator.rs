@@ -1,5 +1,5 @@
-//! A camera made of a looping clip, or of a program that writes a stream: nothing but the agent is
-//! needed to have a picture.
+//! A camera made of a looping clip, or of a program that writes a stream, so that the agent has a
+//! picture without any other device or program.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,24 @@ use bytes::Bytes;
 
 use crate::{Bitrates, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
 
-/// An emulated encoder. Without a program and files it serves the clips built into the agent. Not
-/// `Debug`: the program's arguments may hold a password.
+/// An emulated encoder. Without a program and files it serves the clips built into the agent. It is
+/// not `Debug`, since the program's arguments may hold a password.
 #[derive(Clone, Default)]
 pub struct Emulator {
-    /// FLV file looped as the main stream; `None` is the built-in clip.
+    /// FLV file that is looped as the main stream; `None` for the built-in clip.
     pub main: Option<PathBuf>,
-    /// FLV file looped as the sub stream; `None` is the built-in clip or, where there is a program,
-    /// the main stream.
+    /// FLV file that is looped as the sub stream; `None` for the built-in clip or, with a program,
+    /// for the main stream.
     pub sub: Option<PathBuf>,
-    /// A program with its arguments that writes H.264 (Annex B) to its standard output, in the place
-    /// of `main`. Empty for none.
+    /// A program that writes H.264 in Annex B form to its standard output, with its arguments, in
+    /// the place of `main`. Empty for no program.
     pub command: Vec<String>,
-    /// Bits per second the encoder claims to be set to.
+    /// Bits per second that the encoder claims to be set to.
     pub bitrates: Bitrates,
 }
 
 impl Emulator {
-    /// The stream that serves as `stream`: a program without a sub file serves both.
+    /// The stream that is served for `stream`: a program without a sub file serves both.
     fn served(&self, stream: Stream) -> Stream {
         match self.command.is_empty() || self.sub.is_some() {
             true => stream,
@@ -66,7 +66,7 @@ impl Encoder for Emulator {
     }
 }
 
-/// The built-in clips' own card, whatever file or program serves as the stream. There is no web server.
+/// The picture of the built-in clips, whatever file or program is streamed.
 #[async_trait]
 impl Snapshot for Emulator {
     async fn jpeg(&self, stream: Stream) -> Result<Bytes> {
@@ -82,7 +82,7 @@ fn offline() -> Error {
     Error::new("encoder reach", Kind::Offline)
 }
 
-/// Whether a program would be found, by the rules of exec: a bare name is looked for in `PATH`.
+/// Whether exec would find a program: a bare name is looked up in `PATH`.
 async fn exists(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = match program.contains('/') {

@@ -1,12 +1,13 @@
-//! What can go wrong in a backend, and the little that callers need to know of an error.
+//! The errors of backends, and the little that callers need to know of one.
 
 use std::fmt;
 
-/// A backend's own error keeps its detail in `source`; callers act on `kind` alone.
+/// An error of a backend. The backend's own error stays in `source`; callers decide by `kind`
+/// alone.
 #[derive(Debug, thiserror::Error)]
 #[error("{op}: {kind}")]
 pub struct Error {
-    /// What a caller decides by.
+    /// The class of the failure, by which callers decide.
     pub kind: Kind,
     /// The ability and call, such as "encoder source".
     pub op: &'static str,
@@ -22,27 +23,27 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The caller's argument makes no sense to this camera.
+    /// The argument makes no sense to this camera.
     Invalid,
     /// The camera cannot be reached.
     Offline,
-    /// The camera said no.
+    /// The camera refuses the request.
     Refused,
     /// The camera did not answer in time.
     Timeout,
-    /// The camera cannot do it.
+    /// The camera lacks the ability.
     Unsupported,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
 impl Error {
-    /// An error without a cause below it.
+    /// An error that no other error has caused.
     pub fn new(op: &'static str, kind: Kind) -> Self {
         Self { kind, op, source: None }
     }
 
-    /// Adds what the backend itself said.
+    /// Adds the backend's own error as the source.
     #[must_use]
     pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));

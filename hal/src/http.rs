@@ -1,5 +1,5 @@
-//! A camera's own web server, over plain HTTP/1.1 on the device or its own network. Where it is comes
-//! from the local configuration alone.
+//! A camera's own web server, over plain HTTP/1.1 on the device or its own network. Its address
+//! comes from the local configuration alone.
 
 #[cfg(test)]
 mod digest_tests;
@@ -26,15 +26,15 @@ use login::SharedLogin;
 pub use request::{Body, Method, Request};
 pub use snapshot::HttpSnapshot;
 
-/// Exchanges that one request may take, with those that the login needs.
+/// Most exchanges for one request, including those that the login needs.
 const MAX_EXCHANGES: u32 = 12;
 
-/// What a request may take.
+/// The limits of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of an answer's body; default 4 MiB.
+    /// Longest body of an answer, in bytes; default 4 MiB.
     pub body: usize,
-    /// From the call to the last byte of the answer; default 10 s.
+    /// Longest time from the call to the last byte of the answer; default 10 s.
     pub deadline: Duration,
 }
 
@@ -44,8 +44,8 @@ impl Default for Limits {
     }
 }
 
-/// One camera's web server. Each request has a connection of its own. Clones share one login, by
-/// Basic or Digest: every ability of a camera has a clone of the same client.
+/// A client of one camera's web server. Each request has a connection of its own. Clones share one
+/// login, by Basic or Digest: every ability of a camera has a clone of the same client.
 #[derive(Clone)]
 pub struct Http {
     server: Arc<Server>,
@@ -53,29 +53,29 @@ pub struct Http {
 }
 
 struct Server {
-    /// A name or an address, without brackets.
+    /// Name or address of the host, without brackets.
     host: String,
     port: u16,
     login: Option<SharedLogin>,
 }
 
 impl Http {
-    /// The server at `host`, a name or an address. Connects when it is first asked.
+    /// A client of the server at `host`, a name or an address. Connects with the first request.
     pub fn new(host: &str, port: u16, credentials: Option<Credentials>, limits: Limits) -> Self {
         let host = host.trim_matches(['[', ']']).to_owned();
         let login = credentials.as_ref().map(SharedLogin::new);
         Self { server: Arc::new(Server { host, port, login }), limits }
     }
 
-    /// The same server and login within other limits.
+    /// A client of the same server with the same login, and other limits.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
         Self { server: Arc::clone(&self.server), limits }
     }
 
-    /// Sends `request`, with the login once the camera has asked for one. `op` names the ability and
-    /// call in errors. Whatever the camera answers is a success: 401 says that it refuses the login, or
-    /// that the login rests after such a refusal. A redirect is not followed.
+    /// Sends `request`, with the login once the camera has asked for one. `op` names the ability
+    /// and call in errors. Any answer of the camera is a success: 401 says that the camera refuses
+    /// the login, or that the login rests after a refusal. Redirects are not followed.
     ///
     /// # Errors
     /// `Invalid` for a request that HTTP cannot carry, `Offline` without a connection, `Timeout` after

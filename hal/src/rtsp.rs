@@ -1,4 +1,4 @@
-//! A camera known only by its RTSP addresses, as written in the configuration.
+//! A camera known only by its configured RTSP addresses.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub const REACH_TIMEOUT: Duration = Duration::from_secs(4);
 const RTSP_PORT: u16 = 554;
 const RTSPS_PORT: u16 = 322;
 
-/// An encoder behind RTSP addresses.
+/// An encoder that is known by its RTSP addresses.
 pub struct Rtsp {
     main: Url,
     sub: Option<Url>,
@@ -24,27 +24,27 @@ pub struct Rtsp {
     bitrates: Bitrates,
 }
 
-/// Why an address in the configuration cannot be used. Never repeats the address: it may hold a
+/// Why a configured address cannot be used. The text never repeats the address, which may hold a
 /// password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UrlError {
-    /// Not a URL at all.
+    /// The address is not a URL.
     #[error("not a URL: {0}")]
     Syntax(#[from] url::ParseError),
-    /// Some other protocol.
+    /// The URL has another scheme than RTSP's.
     #[error("the scheme is {0:?}, expected \"rtsp\" or \"rtsps\"")]
     Scheme(String),
-    /// No camera named.
+    /// The URL names no host.
     #[error("no host in the address")]
     Host,
 }
 
 impl Rtsp {
-    /// Takes `rtsp://` and `rtsps://` addresses. A user name and password inside `main` or `sub` are moved out;
-    /// `credentials` wins over them. Without `sub` the main stream serves both.
+    /// Takes `rtsp://` and `rtsps://` addresses. A user name and password inside `main` or `sub`
+    /// are moved out of it; `credentials` win over them. Without `sub` the main stream serves both.
     ///
     /// # Errors
-    /// An address of another scheme, without a host, or that is no URL.
+    /// An address is no URL, has another scheme, or names no host.
     pub fn new(
         main: &str,
         sub: Option<&str>,
@@ -57,7 +57,8 @@ impl Rtsp {
         Ok(Self { main, sub, credentials, transport, bitrates: Bitrates::default() })
     }
 
-    /// States the bit rates in bits per second that the encoder is set to, for cameras that cannot tell.
+    /// Sets the bit rates that the encoder is set to, in bits per second, for cameras that cannot
+    /// tell.
     #[must_use]
     pub fn with_bitrates(mut self, bitrates: Bitrates) -> Self {
         self.bitrates = bitrates;
@@ -102,7 +103,7 @@ impl Encoder for Rtsp {
     }
 }
 
-/// Parts an address from the credentials inside it.
+/// Splits an address into the address without a login, and the login inside it.
 fn split(address: &str) -> std::result::Result<(Url, Option<Credentials>), UrlError> {
     let mut url = Url::parse(address)?;
     if !matches!(url.scheme(), "rtsp" | "rtsps") {

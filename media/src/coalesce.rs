@@ -4,8 +4,9 @@
 //! pauses in two cases:
 //!
 //! - A source holds part of a frame: the camera writes packet by packet, and the rest is on its way.
-//! - Many streams are live: [`WINDOW`] lies between two looks into the poller, so that the frames of
-//!   many streams are read at one wake-up. Nothing is late by more than the window.
+//! - Many streams are live: [`WINDOW`], or [`DATAGRAM_WINDOW`] while a camera sends datagrams, lies
+//!   between two looks into the poller, so that the frames of many streams are read at one wake-up.
+//!   Nothing is late by more than the window.
 //!
 //! The program installs it:
 //!
@@ -27,20 +28,22 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// No pause is longer than this, whatever was asked for.
+/// Longest pause, whatever was asked for.
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// From one look into the poller to the next while many streams are live.
+/// The window, which is the time from one look into the poller to the next while many streams are
+/// live.
 pub const WINDOW: Duration = Duration::from_millis(20);
-/// The window while a camera sends datagrams: a socket for them holds less than a TCP connection, and what
-/// does not fit is lost. 5 ms at 100 Mbit/s are 62 KB; kernels give 160 KiB and more.
+/// The window while a camera sends datagrams. A socket for datagrams holds less than a TCP connection,
+/// and what does not fit is lost. 5 ms at 100 Mbit/s are 62 KB; kernels give 160 KiB and more.
 pub const DATAGRAM_WINDOW: Duration = Duration::from_millis(5);
-/// From so many live streams on reads are gathered.
+/// Number of live streams from which reads are gathered.
 pub const MANY: usize = 4;
-/// At so many live streams gathering ends. One camera that reconnects does not end it.
+/// Number of live streams at which gathering ends. It is below [`MANY`], so that one camera that
+/// reconnects does not end it.
 const FEW: usize = 2;
-/// How long the rest of a frame is waited for.
+/// How long a pause waits for the rest of a frame.
 const MID_FRAME: Duration = Duration::from_millis(1);
-/// A connection being made takes many turns, one window each: for so long none is gathered for.
+/// How long nothing is gathered after a connection is begun, since making one takes many wake-ups.
 const HURRY: Duration = Duration::from_millis(500);
 
 static STREAMS: Streams = Streams::new();
@@ -53,10 +56,12 @@ thread_local! {
 /// How long reads are gathered on a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gather {
-    /// [`WINDOW`], or [`DATAGRAM_WINDOW`], from [`MANY`] live streams on, else not at all.
+    /// [`WINDOW`], or [`DATAGRAM_WINDOW`] while a camera sends datagrams, from [`MANY`] live streams
+    /// on. Reads of fewer streams are not gathered.
     #[default]
     ByStreams,
-    /// This long however many streams are live, at most [`LONGEST_PAUSE`]; zero: not at all.
+    /// This window however many streams are live, at most [`LONGEST_PAUSE`]; zero turns gathering
+    /// off.
     For(Duration),
 }
 
@@ -76,24 +81,24 @@ impl Gather {
     }
 }
 
-/// Says that a source on this thread holds part of a frame and waits for more.
+/// Says that a source on this thread holds part of a frame and waits for the rest.
 pub fn hint_mid_frame() {
     IS_MID_FRAME.set(true);
 }
 
-/// The streams of a program.
+/// Counts the live streams of a program.
 #[derive(Debug)]
 pub struct Streams {
-    /// How many are being read.
+    /// Number of streams that are being read.
     live: AtomicUsize,
-    /// How many sessions take datagrams.
+    /// Number of sessions that take datagrams.
     datagrams: AtomicUsize,
-    /// How many connections were begun so far; wraps.
+    /// Number of connections begun so far; wraps.
     begun: AtomicUsize,
 }
 
 impl Streams {
-    /// A count of its own, for tests.
+    /// A separate count, for tests.
     pub const fn new() -> Self {
         let (live, datagrams) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self { live, datagrams, begun: AtomicUsize::new(0) }
@@ -104,7 +109,7 @@ impl Streams {
         &STREAMS
     }
 
-    /// How many are being read.
+    /// Number of streams that are being read.
     pub fn live(&self) -> usize {
         self.live.load(Relaxed)
     }
@@ -119,13 +124,13 @@ impl Streams {
         Counted::new(&self.datagrams)
     }
 
-    /// How many connections were begun so far.
+    /// Number of connections begun so far; wraps.
     #[cfg(test)]
     pub(crate) fn begun(&self) -> usize {
         self.begun.load(Relaxed)
     }
 
-    /// A connection is about to be made: nothing is gathered for half a second.
+    /// Says that a connection is about to be made: nothing is gathered for half a second.
     pub fn hurry(&self) {
         self.begun.fetch_add(1, Relaxed);
     }
@@ -137,7 +142,7 @@ impl Default for Streams {
     }
 }
 
-/// One of those that are counted, for as long as it lives.
+/// Counts a stream, or a session that takes datagrams, until dropped.
 #[derive(Debug)]
 pub struct Counted<'a>(&'a AtomicUsize);
 
@@ -158,16 +163,16 @@ impl Drop for Counted<'_> {
 #[derive(Debug, Default)]
 struct Rhythm {
     is_crowded: bool,
-    /// How many connections were begun when this thread parked last.
+    /// The count of connections begun when this thread parked last.
     begun: usize,
-    /// Until then nothing is gathered, as a connection is being made.
+    /// Nothing is gathered until this moment, since a connection is being made.
     hurries_until: Option<Instant>,
     /// When the thread looked into the poller last.
     looked: Option<Instant>,
 }
 
 impl Rhythm {
-    /// How long reads are gathered now; `None`: not at all.
+    /// How long reads are gathered now; `None` if they are not gathered.
     fn window(&mut self, gather: Gather, streams: &Streams, now: Instant) -> Option<Duration> {
         match gather {
             Gather::For(window) => return (!window.is_zero()).then_some(window.min(LONGEST_PAUSE)),
@@ -204,7 +209,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// A thread, its clock, and the streams of a program.
+    /// A thread with its clock, and the streams of its program.
     struct Nvr {
         rhythm: Rhythm,
         streams: &'static Streams,
@@ -222,7 +227,7 @@ mod tests {
             self.rhythm.window(gather, self.streams, self.now)
         }
 
-        /// The window by streams with so many of them.
+        /// The window while so many streams are live.
         fn with(&mut self, live: usize) -> Option<Duration> {
             self.live.resize_with(live, || self.streams.enter());
             self.window(Gather::ByStreams)
@@ -289,9 +294,9 @@ mod tests {
     fn looks_are_a_window_apart_however_long_the_work_took() {
         let (mut rhythm, start) = (Rhythm::default(), Instant::now());
         assert_eq!(rhythm.pause(20 * MS, start), 20 * MS);
-        // The thread looked at 20 ms and worked for 5.
+        // The thread looked into the poller at 20 ms and worked for 5 ms.
         assert_eq!(rhythm.pause(20 * MS, start + 25 * MS), 15 * MS);
-        // It slept and worked beyond the window: what came meanwhile has waited for nothing.
+        // The thread slept and worked beyond the window, so what came meanwhile is read at once.
         assert_eq!(rhythm.pause(20 * MS, start + 90 * MS), Duration::ZERO);
         assert_eq!(rhythm.pause(20 * MS, start + 92 * MS), 18 * MS);
     }

@@ -6,27 +6,27 @@ use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, ticks_to_duration};
 
-/// The longest time that sound waits.
+/// Longest time that sound waits for a picture.
 const LONGEST: Duration = Duration::from_millis(40);
-/// How far a picture may be off its time: sound waits only where the picture can be this late.
+/// How late a picture may be. Sound waits only if a picture that is this late still comes in time.
 const JITTER: Duration = Duration::from_millis(5);
-/// Pictures further apart than this tell nothing of when the next one comes.
+/// Pictures further apart than this do not tell when the next one comes.
 const SLOWEST: Duration = Duration::from_secs(1);
 
-/// Decides which frames of one stream are told to its readers at once.
+/// Decides of which frames of one stream the readers are told at once.
 #[derive(Debug, Default)]
 pub(crate) struct SoundHold {
-    /// Decode time of the newest picture, 90 kHz.
+    /// Decode time of the newest picture, in 90 kHz ticks.
     dts: Option<i64>,
     /// When the next picture is expected.
     expected: Option<Instant>,
-    /// When the oldest sound came of which readers were not told.
+    /// When the oldest sound arrived of which readers were not told yet.
     oldest: Option<Instant>,
 }
 
 impl SoundHold {
-    /// Notes the frame. True when readers are told of it and of all that waits; false when it waits
-    /// for the next picture, at most until [`Self::due`].
+    /// Notes a frame. True if readers are told of it and of all that waits. False if the frame
+    /// waits for the next picture, at most until [`Self::due`].
     pub(crate) fn note(&mut self, frame: &Frame) -> bool {
         let now = frame.received;
         if frame.is_video() {
@@ -44,12 +44,12 @@ impl SoundHold {
         !waits
     }
 
-    /// When readers are told of the sound that waits, whether a picture has come or not.
+    /// When readers are told of the waiting sound, even if no picture has come.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.oldest.map(|oldest| oldest + LONGEST)
     }
 
-    /// Readers were told of what waited.
+    /// Notes that readers were told of all that waited.
     pub(crate) fn release(&mut self) {
         self.oldest = None;
     }
@@ -67,8 +67,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// What becomes of sound so many milliseconds after the second of two pictures that are `step`
-    /// milliseconds apart.
+    /// What happens to sound that comes `after` milliseconds after the second of two pictures that
+    /// are `step` milliseconds apart.
     fn sound_after(step: u32, after: u32) -> (bool, SoundHold) {
         let (mut hold, start) = (SoundHold::default(), Instant::now());
         assert!(hold.note(&picture(true, 0, 10, start)));

@@ -1,4 +1,5 @@
-//! One ring of frames, many readers. The writer never waits for a reader, and no reader for another.
+//! One ring of frames with many readers. The writer never waits for a reader, and readers never
+//! wait for each other.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,58 +11,60 @@ use crate::frame::{CLOCK_HZ, Frame, duration_to_ticks};
 use crate::join::Join;
 use crate::reserve::{Reserve, Size};
 
-/// A longer gap between two frames is an outage, 90 kHz ticks.
+/// A longer time between two frames is an outage, in 90 kHz ticks.
 const OUTAGE: i64 = 10 * CLOCK_HZ;
 /// Bytes that a frame costs in the ring besides its data.
 const FRAME_OVERHEAD: usize = 160;
 
-/// A ring of frames bounded by bytes. A frame of more than a quarter of the ring counts from the next
-/// one on: it is in memory anyway, and pushes nothing out that a reader was about to take.
+/// A ring of frames bounded by bytes. A frame larger than a quarter of the ring is counted only
+/// from the next frame on: it is in memory anyway, and so pushes out nothing that a reader was
+/// about to take.
 pub struct Hub {
     ring: Mutex<Ring>,
     arrived: Notify,
-    /// For readers who wait until there is much to read.
+    /// Wakes the readers that wait until a quarter of the ring is to be read.
     crowded: Notify,
 }
 
 /// Where a new reader begins. It always begins at a key frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// The next key frame to arrive.
+    /// The next key frame that arrives.
     Live,
-    /// The newest key frame held from since the last interruption, or else the next.
+    /// The newest key frame held from after the last interruption, or else the next to arrive.
     LastKey,
-    /// The latest key frame at least this much older than the newest frame, or else the oldest
-    /// held, or else the next.
+    /// The newest key frame that is older than the newest frame by at least this time, or else the
+    /// oldest key frame held, or else the next to arrive.
     Back(Duration),
 }
 
-/// What a reader is given. It never begins with pictures that refer to one from before its first.
+/// What a reader is given. The first pictures never refer to a picture from before them.
 #[derive(Clone, Debug)]
 pub enum Item {
     /// The next frame.
     Frame(Arc<Frame>),
-    /// This many frames were lost to this reader. The next item is a key frame.
+    /// Frames that this reader has lost. The next item is a key frame.
     Gap {
-        /// Frames skipped.
+        /// How many frames were lost.
         lost: u64,
     },
 }
 
-/// A position in a [`Hub`].
+/// The place of one reader in a [`Hub`].
 pub struct Reader {
     hub: Arc<Hub>,
     cursor: Cursor,
 }
 
 impl Hub {
-    /// An empty ring holding at most `max_bytes` (or one frame, if that is larger), counting a
-    /// little for each frame beside its data.
+    /// An empty ring that holds at most `max_bytes`, or one frame if that is larger. Each frame
+    /// counts with its data and a small overhead.
     pub fn new(max_bytes: usize) -> Arc<Self> {
         Self::with(Ring::new(max_bytes))
     }
 
-    /// A ring of at least `least` bytes, and of as much as its key frames want and `reserve` has.
+    /// A ring of at least `least` bytes, which grows as far as its key frames want and `reserve`
+    /// allows.
     pub fn growing(least: usize, reserve: Arc<Reserve>) -> Arc<Self> {
         Self::with(Ring { size: Some(Size::new(least, reserve)), ..Ring::new(least) })
     }
@@ -71,14 +74,14 @@ impl Hub {
         Arc::new(Self { ring, arrived: Notify::new(), crowded: Notify::new() })
     }
 
-    /// Appends a frame and wakes the readers that wait for one. Readers still busy are left alone.
+    /// Appends a frame and wakes the readers that wait for a frame.
     pub fn push(&self, frame: impl Into<Arc<Frame>>) {
         self.push_silently(frame);
         self.announce();
     }
 
-    /// Appends a frame that waiting readers are told of later, by [`Self::announce`] or the next
-    /// [`Self::push`]. A reader that looks by itself finds it at once.
+    /// Appends a frame of which waiting readers are told later, by [`Self::announce`] or the next
+    /// [`Self::push`]. A reader that looks without waiting finds the frame at once.
     pub fn push_silently(&self, frame: impl Into<Arc<Frame>>) {
         let crowded = self.lock().push(frame.into());
         if crowded {
@@ -91,7 +94,7 @@ impl Hub {
         self.arrived.notify_waiters();
     }
 
-    /// Ends every reader once it has read what is held.
+    /// Ends every reader once it has read all frames held.
     pub fn close(&self) {
         self.lock().closed = true;
         self.arrived.notify_waiters();
@@ -102,12 +105,12 @@ impl Hub {
         self.lock().closed
     }
 
-    /// Forgets every frame held. Readers behind get a gap.
+    /// Drops every frame held. Readers that have not read them see a gap.
     pub fn clear(&self) {
         self.lock().clear();
     }
 
-    /// Tells that what comes from now on is not the sequel of what is held.
+    /// Marks that the next frames do not continue the frames held.
     pub fn interrupt(&self) {
         let mut ring = self.lock();
         ring.resumed = ring.end();
@@ -130,11 +133,11 @@ impl Hub {
 }
 
 impl Reader {
-    /// The next item, in order. `None` once the hub is closed and everything held was read.
-    /// Cancel safe.
+    /// The next item, in order. `None` once the hub is closed and every frame held was read. Cancel
+    /// safe.
     pub async fn next(&mut self) -> Option<Item> {
         loop {
-            // Taken under the lock, so that a push after it cannot be missed.
+            // The waiter is made under the lock, so that a push after it cannot be missed.
             let arrived = {
                 let ring = self.hub.lock();
                 if let Some(item) = self.cursor.take(&ring) {
@@ -149,13 +152,13 @@ impl Reader {
         }
     }
 
-    /// The next item if there is one already.
+    /// The next item, if it is there already.
     pub fn try_next(&mut self) -> Option<Item> {
         self.cursor.take(&self.hub.lock())
     }
 
-    /// Returns when what waits for this reader fills a quarter of the ring: who reads only now and
-    /// then loses nothing of a burst. Cancel safe.
+    /// Returns when the frames for this reader fill a quarter of the ring, so that a reader that
+    /// reads only now and then loses nothing of a burst. Cancel safe.
     pub async fn crowded(&mut self) {
         loop {
             let crowded = {
@@ -175,9 +178,10 @@ impl Reader {
 struct Cursor {
     /// Number of the next frame wanted.
     next: u64,
-    /// Nothing was given out yet: frames before the first key frame are not missed.
+    /// Whether nothing was given out yet, so that frames before the first key frame are not counted
+    /// as lost.
     fresh: bool,
-    /// The next frame is a key frame that does not follow those given out.
+    /// Whether the next frame is a key frame that does not continue the frames given out.
     begins: bool,
     join: Join,
 }
@@ -189,7 +193,8 @@ impl Cursor {
 
     fn take(&mut self, ring: &Ring) -> Option<Item> {
         if self.fresh || self.next < ring.first {
-            // Only a key frame will do; a gap is reported when there is one to go on with.
+            // Only a key frame can be given now. A gap is reported once there is a key frame to go
+            // on with.
             let key = ring.keys.iter().copied().find(|&key| key >= self.next)?;
             let lost = key - self.next;
             self.next = key;
@@ -201,7 +206,7 @@ impl Cursor {
         loop {
             let frame = ring.at(self.next)?;
             self.next += 1;
-            // A camera that was opened anew knows nothing of its pictures from before.
+            // Pictures of a camera that was opened anew do not refer to pictures from before.
             if std::mem::take(&mut self.begins) || frame.discontinuity {
                 self.join.begin();
             } else if !self.join.admits(frame) {
@@ -213,8 +218,9 @@ impl Cursor {
 }
 
 struct Ring {
-    /// Numbered from `first` up. What stands before the first of `keys` serves only readers that
-    /// are already past its key frame, so that a GOP larger than the ring still flows.
+    /// The frames held, numbered from `first` up. Frames before the first of `keys` serve only
+    /// readers that are past their key frame already, so that a GOP larger than the ring still
+    /// flows.
     frames: VecDeque<Arc<Frame>>,
     first: u64,
     /// Numbers of the key frames in `frames`, ascending.
@@ -223,11 +229,11 @@ struct Ring {
     resumed: u64,
     bytes: usize,
     max_bytes: usize,
-    /// Sets `max_bytes` anew at key frames, in rings that grow.
+    /// Sets `max_bytes` anew at each key frame; `None` for a ring that does not grow.
     size: Option<Size>,
-    /// Bytes pushed so far.
+    /// Bytes pushed since the ring was made.
     pushed: u64,
-    /// Readers that wait for a crowd are woken when `pushed` reaches this.
+    /// The value of `pushed` at which readers that wait for a quarter of the ring are woken.
     alarm: u64,
     closed: bool,
 }
@@ -258,7 +264,7 @@ impl Ring {
         self.frames.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
-    /// True when readers that wait for a crowd are to be woken.
+    /// Appends a frame. True if readers that wait for a quarter of the ring are to be woken.
     fn push(&mut self, frame: Arc<Frame>) -> bool {
         let cost = cost(&frame);
         self.pushed += cost as u64;
@@ -287,7 +293,7 @@ impl Ring {
         self.max_bytes / 4
     }
 
-    /// Bytes held of the frames from this one on.
+    /// Bytes of the frames held with this number and higher ones.
     fn bytes_from(&self, number: u64) -> usize {
         let passed = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
         self.frames.iter().skip(passed).map(|frame| cost(frame)).sum()
@@ -295,13 +301,13 @@ impl Ring {
 
     fn resize(&mut self, max_bytes: usize) {
         if max_bytes < self.max_bytes {
-            // A quarter is less now: whoever waits for one looks again.
+            // A quarter of the ring is less now, so readers that wait for it have to look again.
             self.alarm = self.alarm.min(self.pushed);
         }
         self.max_bytes = max_bytes;
     }
 
-    /// Drops the oldest frame; the bytes that frees.
+    /// Drops the oldest frame, and returns the bytes that it had taken.
     fn drop_front(&mut self) -> usize {
         let Some(frame) = self.frames.pop_front() else { return 0 };
         let cost = cost(&frame);
@@ -316,7 +322,7 @@ impl Ring {
     fn clear(&mut self) {
         self.first = self.end();
         self.bytes = 0;
-        // New ones, to give the memory back.
+        // Clearing would keep the memory; new deques give it back.
         (self.frames, self.keys) = (VecDeque::new(), VecDeque::new());
         if let Some(size) = &mut self.size {
             self.max_bytes = size.reset();
@@ -338,7 +344,7 @@ impl Ring {
         let after = self.frames.iter().rposition(|frame| frame.dts <= limit)? + 1;
         let (last, next) = (&self.frames[after - 1], self.frames.get(after));
         let after = self.first + after as u64;
-        // Nobody asked for what was before a camera went away that long ago.
+        // Frames from before an outage are not given to a reader that wants frames from after it.
         if next.is_some_and(|next| next.dts - last.dts > OUTAGE && last.dts < limit) {
             return self.keys.iter().copied().find(|&key| key >= after);
         }

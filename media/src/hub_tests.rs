@@ -11,7 +11,7 @@ use crate::testing::{picture, sound};
 const SIZE: usize = 40;
 const COST: usize = SIZE + FRAME_OVERHEAD;
 
-/// One frame a second, numbered by its time.
+/// A frame for each second, with its number as its time.
 fn frame(key: bool, second: i64) -> Frame {
     let params = AudioParams {
         codec: AudioCodec::Pcma,
@@ -207,7 +207,7 @@ fn clear_leaves_nothing_to_start_from() {
     assert_eq!(second(reader.try_next()), 9);
 }
 
-/// The numbers of the frames a reader is given now.
+/// The numbers of the frames that a reader is given now, with -1 for a gap.
 fn given(reader: &mut Reader) -> Vec<i64> {
     std::iter::from_fn(|| match reader.try_next()? {
         Item::Frame(frame) => Some(frame.dts / 90_000),
@@ -216,7 +216,7 @@ fn given(reader: &mut Reader) -> Vec<i64> {
     .collect()
 }
 
-/// A picture of an open group: key, leading, leading, trailing; sound with each second of them.
+/// A picture of an open group of four: key, leading, leading, trailing.
 fn open_group(number: i64) -> Frame {
     let leading = matches!(number % 4, 1 | 2);
     Frame { leading, ..picture(number % 4 == 0, number * 90_000, SIZE, Instant::now()) }
@@ -318,8 +318,8 @@ async fn cancelled_wait_loses_no_frame() {
 }
 
 proptest! {
-    /// Whatever is pushed and read in whatever order: the budget holds, frames come in order,
-    /// every frame missed is counted, and after a gap comes a key frame.
+    /// Whatever is pushed and read, the budget holds, frames come in order, every missed frame is
+    /// counted, and a key frame follows each gap.
     #[test]
     fn every_frame_is_given_or_counted(
         steps in prop::collection::vec((any::<bool>(), 0usize..400, 0u8..3), 1..200),

@@ -1,6 +1,6 @@
-//! Keeps one stream flowing from a ring to a server: where to start, what to drop, when to stop.
+//! Publishes one stream from a ring to a server: where to start, what to leave out, when to stop.
 //!
-//! Trying again after an error is policy, and the agent's.
+//! Whether a publish is tried again after an error is decided by the caller.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -17,21 +17,21 @@ use crate::hub::{Item, Reader};
 use crate::join::Join;
 use crate::rtmp::{Options, PublishError, Publisher, RtmpUrl};
 
-/// A frame that has waited this long for the server is late: the stream goes on at the newest key
-/// frame held.
+/// A frame is late when it has waited this long for the server. The stream then goes on at the
+/// newest key frame held.
 const LATE: Duration = Duration::from_secs(2);
 
-/// A picture above this size is left out, in bytes: common servers close the connection for one.
+/// Largest picture that is sent, in bytes. Common servers close the connection for a larger one.
 const LARGEST: usize = 1_500_000;
 
-/// Frames that are there together are written together, until this many bytes wait for the write.
+/// Most bytes that frames which are there together bring into one write.
 const BATCH: usize = 64 << 10;
 
-/// How a publish is doing; totals go on when it is made again with the same sender. Watchers are
-/// woken for news only: consent, the first frame, a gap.
+/// How a publish is doing. The totals go on when the stream is published again with the same
+/// sender. Watchers are woken only for consent, the first frame and gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishStats {
-    /// The server has consented.
+    /// Whether the server has consented to the publish and still receives it.
     pub accepted: bool,
     /// Frames sent.
     pub frames: u64,
@@ -39,17 +39,17 @@ pub struct PublishStats {
     pub bytes: u64,
     /// Times the server was too slow and the stream went on at a later key frame.
     pub gaps: u64,
-    /// Frames left out in those, or because of a picture that was too large.
+    /// Frames left out in gaps, or because a picture was too large.
     pub dropped_frames: u64,
-    /// Pictures too large for the servers there are.
+    /// Pictures left out because they are larger than servers accept.
     pub oversized: u64,
-    /// When the last frame had gone out.
+    /// When the newest frame had been written to the server.
     pub last_frame_at: Option<std::time::Instant>,
 }
 
-/// Publishes what `reader` gives until the server or the source ends it, or `stop` resolves:
-/// then `Ok`. The first frame sent is the newest key frame held when the server consents, or else
-/// the next to come.
+/// Publishes what `reader` gives until the server or the source ends the stream, or `stop`
+/// resolves, which gives `Ok`. The first frame sent is the newest key frame held when the server
+/// consents, or else the next key frame.
 ///
 /// # Errors
 /// The server cannot be reached, refuses or ends the stream, or the source has ended.
@@ -69,7 +69,7 @@ pub async fn run(
     relay(publisher, reader, stop, stats).await
 }
 
-/// As [`run`], with a connection made before.
+/// Publishes as [`run`] does, over a connection that was made before.
 ///
 /// # Errors
 /// The server ends the stream, is gone or stuck, or the source has ended.
@@ -155,12 +155,12 @@ async fn pump(
     }
 }
 
-/// What one write carries.
+/// What one write to the server carries.
 #[derive(Default)]
 struct Sent {
     frames: u64,
     bytes: u64,
-    /// Pictures left out of it as too large.
+    /// Pictures left out of the write because they are too large.
     oversized: u64,
 }
 
@@ -175,23 +175,24 @@ fn is_h265(frame: &Frame) -> bool {
     matches!(&frame.track, Track::Video(params) if params.codec == VideoCodec::H265)
 }
 
-/// A reader that never gives a picture without the ones it is made from, nor old pictures when it
-/// could give new ones.
+/// A reader that gives no picture whose reference pictures were not sent, and no old pictures when
+/// newer ones are held.
 struct Queue<'a> {
     reader: &'a mut Reader,
-    /// Frames taken off the ring ahead of time, never more than it held at once.
+    /// Frames taken off the ring ahead of time, never more than the ring held at once.
     pending: VecDeque<Arc<Frame>>,
-    /// Frames are left out up to the next key frame.
+    /// Whether frames are left out up to the next key frame.
     wants_key: bool,
     join: Join,
-    /// Gaps that are not yet in the statistics.
+    /// Gaps that the statistics do not count yet.
     gaps: u64,
-    /// Frames lost that are not yet in the statistics.
+    /// Lost frames that the statistics do not count yet.
     dropped: u64,
 }
 
 impl<'a> Queue<'a> {
-    /// Starts at the newest key frame held: what came while the connection was made is no loss.
+    /// Starts at the newest key frame held. Frames that came while the connection was made are no
+    /// loss.
     fn new(reader: &'a mut Reader) -> Self {
         let (pending, join) = (VecDeque::new(), Join::default());
         let mut queue = Self { reader, pending, wants_key: true, join, gaps: 0, dropped: 0 };
@@ -210,7 +211,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The next frame to send if there is one already.
+    /// The next frame to send, if it is there already.
     fn next_now(&mut self) -> Option<Arc<Frame>> {
         loop {
             if let Some(frame) = self.take_pending() {
@@ -253,8 +254,8 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Takes everything off the ring and keeps what begins with the newest key frame, if there is
-    /// a newer one than what is pending.
+    /// Takes everything off the ring, and keeps what begins with the newest key frame if that is
+    /// newer than what is pending.
     fn catch_up(&mut self) {
         let mut dropped = 0;
         while let Some(item) = self.reader.try_next() {
@@ -279,7 +280,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Leaves out what is made from a frame that was not sent.
+    /// Leaves out frames up to the next key frame, since they refer to a frame that was not sent.
     fn skip_to_key(&mut self) {
         self.wants_key = true;
     }

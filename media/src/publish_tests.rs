@@ -23,7 +23,7 @@ fn params(width: u32) -> Arc<VideoParams> {
     Arc::new(VideoParams { codec: VideoCodec::H264, record, dimensions, frame_rate: None })
 }
 
-/// A picture received now; its body says its number.
+/// A picture received now, whose body holds its number.
 fn picture(key: bool, number: i64, size: usize) -> Frame {
     let body = vec![number as u8; size];
     let data = [&(size as u32).to_be_bytes()[..], &body].concat().into();
@@ -39,13 +39,14 @@ fn picture(key: bool, number: i64, size: usize) -> Frame {
     }
 }
 
-/// A publisher and the session that has accepted it, with a pipe of `room` bytes between.
+/// A publisher and the session that has accepted it, joined by a pipe that holds `room` bytes.
 async fn pair(room: usize) -> (Publisher, IngestSession<DuplexStream>) {
     let (publisher, session, _) = counted_pair(room).await;
     (publisher, session)
 }
 
-/// As [`pair`], and the bytes of each write of the publisher.
+/// A publisher and its session as [`pair`] gives them, and the bytes of each write of the
+/// publisher.
 async fn counted_pair(room: usize) -> (Publisher, IngestSession<DuplexStream>, Writes) {
     let (near, far) = duplex(room);
     let writes = Writes::default();
@@ -64,7 +65,7 @@ async fn counted_pair(room: usize) -> (Publisher, IngestSession<DuplexStream>, W
 
 type Writes = Arc<Mutex<Vec<usize>>>;
 
-/// A pipe that takes slices in one go, as a socket does, and notes how much each write was.
+/// A pipe that takes slices in one go, as a socket does, and notes the bytes of each write.
 #[derive(Debug)]
 struct Counted {
     pipe: DuplexStream,
@@ -122,7 +123,7 @@ impl AsyncWrite for Counted {
     }
 }
 
-/// The next picture's number; sequence headers and metadata are passed over.
+/// The number of the next picture; sequence headers and metadata are passed over.
 async fn number(session: &mut IngestSession<DuplexStream>) -> Option<u8> {
     loop {
         let tag = session.next_tag().await.unwrap()?;
@@ -263,7 +264,7 @@ async fn a_picture_too_large_for_servers_is_left_out_with_those_made_from_it() {
     let (task, _stop, mut seen) = start(publisher, &hub);
     let large = 3 << 20;
     for (n, key, size) in [
-        (0, true, large), // Also as the first.
+        (0, true, large), // The first picture may be too large, too.
         (1, false, 100),
         (2, true, LARGEST - 4),
         (3, false, 100),
@@ -303,7 +304,7 @@ async fn what_was_left_out_counts_also_when_the_server_hangs_up() {
     assert_eq!((seen.frames, seen.oversized), (1, 1), "{seen:?}");
 }
 
-/// A picture of an open group of four: the two behind its key frame are leading ones.
+/// A picture of an open group of four: the two pictures behind the key frame are leading ones.
 fn open_group(number: i64) -> Frame {
     let leading = matches!(number % 4, 1 | 2);
     Frame { leading, ..picture(number % 4 == 0, number, 10) }
@@ -328,10 +329,10 @@ async fn leading_pictures_are_sent_in_flow_and_left_out_where_the_stream_begins(
     let stopped = async { drop(stopped.await) };
     tokio::spawn(async move { relay(publisher, &mut reader, stopped, &stats).await });
     sleep(Duration::from_millis(10)).await;
-    // The reader was in flow when the connection took its time; what is sent begins at 4.
+    // The reader was running while the connection was made; the publish begins at picture 4.
     (5..12).for_each(|number| hub.push(open_group(number)));
     assert_eq!(numbers(&mut session, 11).await, [4, 7, 8, 9, 10, 11]);
-    // A picture that is too large, and with it the rest of its group.
+    // A picture that is too large is left out, and with it the rest of its group.
     hub.push(open_group(12));
     hub.push(picture(false, 13, LARGEST + 1));
     (14..24).for_each(|number| hub.push(open_group(number)));
@@ -345,7 +346,7 @@ async fn leading_pictures_are_left_out_where_a_late_stream_goes_on() {
     let (_task, _stop, seen) = start(publisher, &hub);
     hub.push(open_group(0));
     assert_eq!(numbers(&mut session, 0).await, [0]);
-    // These grow old before anybody takes them.
+    // These pictures grow old before anybody reads them.
     (3..10).for_each(|number| hub.push(open_group(number)));
     tokio::time::advance(2 * LATE).await;
     (10..13).for_each(|number| hub.push(open_group(number)));
@@ -361,7 +362,7 @@ async fn old_pictures_are_not_sent_when_there_are_new_ones() {
     let hub = Hub::new(10 << 20);
     let (publisher, mut session) = pair(16 << 10).await;
     let (_task, _stop, _seen) = start(publisher, &hub);
-    // Nothing falls out of this ring, but the server sleeps for six seconds.
+    // The ring holds all of these pictures, but the server does not read for six seconds.
     for n in 0..6 {
         hub.push(picture(n % 2 == 0, n, 20_000));
         sleep(Duration::from_secs(1)).await;

@@ -20,7 +20,8 @@ use crate::source::{FrameSource, Opener, SourceError};
 use crate::stats::{Meter, StreamStats};
 use crate::timeline::Timeline;
 
-/// A camera that was rebooted is back within 10 s of answering again.
+/// Delays between attempts to open the stream. A camera that was rebooted is back within 10 s of
+/// answering again.
 static RETRY: Policy = Policy {
     floor: Duration::from_millis(250),
     windows: &[
@@ -30,13 +31,15 @@ static RETRY: Policy = Policy {
         Duration::from_secs(8),
     ],
 };
-/// Cameras lock out who keeps knocking with a wrong password.
+/// Delay after a refused login, since cameras lock out whoever keeps knocking with a wrong
+/// password.
 const UNAUTHORIZED_RETRY: Duration = Duration::from_secs(30);
 
-/// A stream that lived for so long and is lost is opened again at once; what fails sooner waits.
+/// A stream that lived this long and is lost is opened again at once. A stream that failed sooner
+/// is opened after a delay.
 const ESTABLISHED: Duration = Duration::from_secs(2);
 
-/// A camera that has sent no key frame for so long is told of.
+/// How long a camera may send no key frame before the log tells of it.
 const PICTURE_LATE: Duration = Duration::from_secs(10);
 
 /// How a pull behaves.
@@ -44,9 +47,10 @@ const PICTURE_LATE: Duration = Duration::from_secs(10);
 pub struct PullConfig {
     /// What to call the stream in the log, e.g. `channel 0 main`.
     pub name: String,
-    /// Size of the ring.
+    /// Bytes of the ring while its key frames are small.
     pub ring_bytes: usize,
-    /// What the ring may grow into beyond that, while its key frames are large; `None`: its size stays.
+    /// What the ring may grow into while its key frames are large; `None` for a ring that does not
+    /// grow.
     pub reserve: Option<Arc<Reserve>>,
     /// How long the stream stays open after its last reader left.
     pub linger: Duration,
@@ -59,29 +63,29 @@ impl Default for PullConfig {
     }
 }
 
-/// What a pull is doing.
+/// The state of a pull.
 #[derive(Clone, Debug)]
 pub enum PullState {
-    /// Nobody wants the stream.
+    /// Nobody reads the stream.
     Idle,
-    /// The first try since somebody did.
+    /// The stream is being opened for the first time since it was last read by nobody.
     Opening,
-    /// The camera sends pictures that can be decoded from the next key frame on, which may be yet to
-    /// come.
+    /// The camera sends pictures that can be decoded from the next key frame on, which may be yet
+    /// to come.
     Live,
-    /// The camera gives none, and is asked again and again until it does.
+    /// The camera sends nothing that can be decoded. It is opened again and again.
     Failed(SourceError),
 }
 
-/// One stream of one camera, whatever the number of its readers. Runs only while it has readers,
-/// and a little longer. Dropping it ends every reader.
+/// One stream of one camera, for any number of readers. The stream is open only while it has
+/// readers, and for a little longer. Dropping the pull ends every reader.
 pub struct Pull {
     shared: Arc<Shared>,
     task: Mutex<Option<JoinHandle<()>>>,
     warm: Mutex<Option<Demand>>,
 }
 
-/// A reader that keeps its pull running. Dropping it leaves.
+/// A reader that keeps its stream open. Dropping it gives the stream up.
 pub struct Subscription {
     reader: Reader,
     _demand: Demand,
@@ -91,7 +95,8 @@ pub struct Subscription {
 #[derive(Default)]
 struct Told {
     losses: LossAlert,
-    /// No picture came in time: that it does not, again and again, is no news.
+    /// Whether the log was told that no picture came in time. Further failures of this kind are no
+    /// news.
     no_picture: bool,
 }
 
@@ -100,17 +105,17 @@ struct Shared {
     config: PullConfig,
     hub: Arc<Hub>,
     state: watch::Sender<PullState>,
-    /// How many want the stream.
+    /// How many readers and guards want the stream open.
     demand: watch::Sender<usize>,
-    /// Asks for the stream to be opened anew.
+    /// Asks the task to open the stream anew.
     reopen: watch::Sender<()>,
     meter: Mutex<Meter>,
-    /// Where the stream is counted while it is read.
+    /// Where the stream is counted while it is being read.
     streams: &'static Streams,
 }
 
 impl Pull {
-    /// A pull that opens its stream by `opener` when first wanted.
+    /// A pull that opens its stream by `opener` once somebody reads it.
     pub fn new(opener: Arc<dyn Opener>, config: PullConfig) -> Arc<Self> {
         Self::counted_in(Streams::of_program(), opener, config)
     }
@@ -136,14 +141,14 @@ impl Pull {
         Arc::new(Self { shared: Arc::new(shared), task: Mutex::default(), warm: Mutex::default() })
     }
 
-    /// Starts reading, and the stream if it is not open. Must be called within a runtime.
+    /// Adds a reader, and opens the stream if it is not open. Must be called within a runtime.
     pub fn subscribe(&self, from: Start) -> Subscription {
         let reader = self.shared.hub.reader(from);
         Subscription { reader, _demand: self.demand() }
     }
 
-    /// Keeps the stream open without a reader, so that the ring always holds the recent past.
-    /// Must be called within a runtime.
+    /// Keeps the stream open without a reader, so that the ring always holds the recent past. Must
+    /// be called within a runtime.
     pub fn keep_warm(&self, warm: bool) {
         let mut held = lock(&self.warm);
         match (warm, held.is_some()) {
@@ -153,37 +158,37 @@ impl Pull {
         }
     }
 
-    /// Opens the stream anew at once, if somebody wants it: what its opener opens has changed. Readers
-    /// stay, and see a gap.
+    /// Opens the stream anew at once if it is open, for an opener that now opens something else.
+    /// Readers stay, and see a gap.
     pub fn reopen(&self) {
         self.shared.reopen.send_replace(());
     }
 
-    /// What the pull is doing; changes can be awaited.
+    /// The state of the pull; changes can be awaited.
     pub fn state(&self) -> watch::Receiver<PullState> {
         self.shared.state.subscribe()
     }
 
-    /// The numbers as they are now.
+    /// The statistics of the stream up to now.
     pub fn stats(&self) -> StreamStats {
         let incidents = self.shared.opener.incidents();
         StreamStats { incidents, ..lock(&self.shared.meter).read(now()) }
     }
 
-    /// What the camera, being opened or open and without a picture yet, is waited for: a clause for a
-    /// person. `None` where there is nothing to tell.
+    /// What is awaited of a camera that is being opened or sends no picture yet, as a clause for a
+    /// person. `None` if there is nothing to tell.
     pub fn awaits(&self) -> Option<String> {
         self.shared.opener.awaits()
     }
 
-    /// Closes the stream for good, ends every reader and waits (bounded) until the camera has
-    /// let go.
+    /// Closes the stream for good, ends every reader, and waits a bounded time until the camera has
+    /// closed its side.
     pub async fn stop(&self) {
         self.shared.hub.close();
         let task = lock(&self.task).take();
         if let Some(task) = task {
             task.abort();
-            // An error means it was aborted, as intended.
+            // Joining gives an error because the task was aborted.
             task.await.ok();
         }
         self.shared.opener.settle().await;
@@ -222,7 +227,7 @@ impl DerefMut for Subscription {
     }
 }
 
-/// One who wants the stream.
+/// Counts one reader or guard that wants the stream open.
 struct Demand(watch::Sender<usize>);
 
 impl Drop for Demand {
@@ -235,7 +240,7 @@ impl Shared {
     async fn run(self: Arc<Self>) {
         let mut demand = self.demand.subscribe();
         let mut timeline = Timeline::default();
-        // The sender lives in `self`: waiting for a value cannot fail.
+        // The sender lives in `self`, so waiting for a value cannot fail.
         while demand.wait_for(|&wanted| wanted > 0).await.is_ok() {
             tokio::select! {
                 never = self.keep_open(&mut timeline) => match never {},
@@ -253,7 +258,7 @@ impl Shared {
         loop {
             tokio::select! {
                 never = self.retry(timeline) => match never {},
-                // The sender lives in `self`: this cannot fail.
+                // The sender lives in `self`, so waiting for a change cannot fail.
                 Ok(()) = reopen.changed() => {}
             }
             log::info!("{}: opened anew, it was configured anew", self.config.name);
@@ -265,7 +270,7 @@ impl Shared {
         }
     }
 
-    /// Opens the source, again and again.
+    /// Opens the source again and again.
     async fn retry(&self, timeline: &mut Timeline) -> Infallible {
         self.state.send_replace(PullState::Opening);
         let mut backoff = Backoff::new(&RETRY);
@@ -282,7 +287,8 @@ impl Shared {
             backoff.lived(lived);
             let wait = match error {
                 SourceError::Unauthorized { .. } => UNAUTHORIZED_RETRY,
-                // It forgot the session or was restarted: it most likely takes another at once.
+                // The camera forgot the session or was restarted, and most likely accepts another
+                // at once.
                 SourceError::Unreachable { .. } if lived >= ESTABLISHED && self.was_live() => {
                     Duration::ZERO
                 }
@@ -330,7 +336,7 @@ impl Shared {
             } else {
                 self.hub.push_silently(frame);
             }
-            // A source may have so much at hand that it never waits; readers would fall behind.
+            // A source with much at hand never waits; without a pause readers would fall behind.
             if burst >= self.config.ring_bytes / 4 {
                 burst = 0;
                 yield_now().await;
@@ -346,7 +352,7 @@ impl Shared {
         }
     }
 
-    /// Waits for `next`, and tells the readers meanwhile of sound that has waited long enough.
+    /// Waits for `next`. Meanwhile readers are told of sound that has waited long enough.
     async fn unless_due<T>(&self, next: impl Future<Output = T>, hold: &mut SoundHold) -> T {
         tokio::pin!(next);
         if let Some(due) = hold.due() {
@@ -361,7 +367,8 @@ impl Shared {
         next.await
     }
 
-    /// The source's first key frame. What comes before it counts, but no reader can show it.
+    /// Returns the source's first key frame. Frames before it are counted, but no reader can show
+    /// them.
     async fn first_key(
         &self,
         source: &mut dyn FrameSource,
@@ -425,24 +432,24 @@ impl Shared {
         let level = if again { log::Level::Debug } else { log::Level::Warn };
         log::log!(level, "{name}: {error}; next try in {:.1} s", wait.as_secs_f64());
         lock(&self.meter).fail(error.to_string());
-        // A picture from before a failure is no answer to who wants the picture now.
+        // A picture from before a failure is no picture for readers who come now.
         self.hub.interrupt();
         self.state.send_replace(PullState::Failed(error));
     }
 }
 
-/// Returns when nobody wanted the stream for as long as `linger`.
+/// Returns when nobody has wanted the stream for the time `linger`.
 async fn unwanted(demand: &mut watch::Receiver<usize>, linger: Duration) {
     while demand.wait_for(|&wanted| wanted == 0).await.is_ok() {
         tokio::select! {
             () = sleep(linger) => return,
-            // Also a visit too short to be seen begins the lingering anew.
+            // A reader that came and left between two looks also restarts the wait.
             _ = demand.changed() => {}
         }
     }
 }
 
-/// The clock of frames; in tests it is tokio's.
+/// The time of frames, from tokio's clock so that tests can pause it.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -11,7 +11,7 @@ use crate::testing::{picture, sound};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A camera at 10 fps, a key frame a second, that can be switched off.
+/// A camera with 10 pictures a second, one of them a key frame, that can be switched off.
 #[derive(Default)]
 struct Camera {
     opened: AtomicUsize,
@@ -107,7 +107,7 @@ async fn stream_lingers_after_the_last_reader_and_then_closes_and_empties() {
     assert_eq!(camera.opened.load(Relaxed), 2);
 }
 
-/// Opens this long after the loss: of a stream that lived for `seconds`.
+/// How long after its loss a stream that lived for `seconds` is opened again.
 async fn opened_again_after(seconds: u32) -> Duration {
     let (camera, pull) = pull();
     let mut reader = pull.subscribe(Start::Live);
@@ -208,7 +208,7 @@ async fn reader_of_a_dead_camera_is_not_given_its_last_picture() {
     assert!(pull.subscribe(Start::Back(SECOND)).try_next().is_some(), "the past is the past");
 }
 
-/// Joined between two key frames, which it sends once in 30 s.
+/// A camera that sends a key frame every 30 s and is opened between two of them.
 struct Distant {
     number: i64,
 }
@@ -250,7 +250,7 @@ async fn a_far_key_frame_delays_the_picture_and_nothing_else() {
     assert_eq!(pull.stats().mean_bitrate_since(&before), Some(82_857), "29 frames, 28 steps");
     let first = frame(&mut reader).await;
     assert!(first.key && start.elapsed() > 30 * SECOND);
-    // The next source has its key frame late, too: nothing comes before it.
+    // The next source begins between two key frames, too, and gives nothing before the next one.
     let mut last = first.dts;
     loop {
         let next = frame(&mut reader).await;
@@ -298,7 +298,7 @@ async fn stop_and_drop_release_the_camera_and_end_readers() {
     assert_eq!(camera.open_now.load(Relaxed), 0);
 }
 
-/// What the log is told, for the streams of these tests alone.
+/// Collects the log lines of these tests' streams.
 struct Lines(Mutex<Vec<String>>);
 
 impl log::Log for Lines {
@@ -315,10 +315,10 @@ impl log::Log for Lines {
     fn flush(&self) {}
 }
 
-/// The warnings about the stream of this name, less what it calls itself.
+/// The warnings about the stream of this name, without the name.
 fn warnings(name: &str) -> Vec<String> {
     static LINES: Lines = Lines(Mutex::new(Vec::new()));
-    // Whichever test is the first.
+    // The first test that comes here installs the logger.
     if log::set_logger(&LINES).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
     }
@@ -327,8 +327,8 @@ fn warnings(name: &str) -> Vec<String> {
     lines.iter().filter_map(of).collect()
 }
 
-/// A camera of 10 fps without a key frame before the given picture, which loses a packet a second. It
-/// is lost after 30 s.
+/// A camera at 10 fps that sends its first key frame at the given picture, loses a packet a second,
+/// and is gone after 30 s.
 struct Poor {
     key: i64,
     number: i64,
@@ -415,7 +415,7 @@ async fn lost_packets_are_told_of_and_counted() {
     assert!(warnings("stream").iter().all(|line| !line.contains("packets are lost")));
 }
 
-/// A camera whose frames come at the milliseconds that are listed, then no more.
+/// A camera whose frames come at the listed milliseconds, and then no more.
 struct Timetable(Vec<(u64, bool)>);
 
 struct Timed {
@@ -448,7 +448,7 @@ impl FrameSource for Timed {
 const PICTURE: bool = true;
 const SOUND: bool = false;
 
-/// When a waiting reader had each frame, in milliseconds, and whether it was a picture.
+/// The milliseconds at which a waiting reader had each frame, and whether it was a picture.
 async fn timetable(frames: &[(u64, bool)]) -> Vec<(u64, bool)> {
     let pull = Pull::new(Arc::new(Timetable(frames.to_vec())), PullConfig::default());
     let mut reader = pull.subscribe(Start::Live);

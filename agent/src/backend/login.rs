@@ -6,8 +6,8 @@ use crate::config::credentials::{Login, login, twice};
 use crate::config::error::Error;
 use crate::config::section::Section;
 
-/// User name and password, each from the section or from the credentials file. Without a name the
-/// password is empty.
+/// Reads user name and password, each from the section or from the credentials file. A password
+/// without a user name is refused.
 pub(super) fn read(
     section: &mut Section<'_, '_>,
     apart: Login,

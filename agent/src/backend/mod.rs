@@ -28,23 +28,24 @@ pub use web::Web;
 
 /// A kind of camera as it was configured.
 pub trait Described: Debug + Send + Sync {
-    /// Whether the camera has a sub stream of its own; without one, the main stream serves all.
+    /// Whether the camera has a separate sub stream; without one, the main stream serves every
+    /// quality.
     fn has_sub(&self) -> bool;
 
-    /// Files that the camera is made of. Each is held in memory while it streams.
+    /// Files from which the camera streams. Each is held in memory while it is streamed.
     fn files(&self) -> Vec<&Path> {
         Vec::new()
     }
 
-    /// How the camera's RTSP streams are opened, where it has such.
+    /// How the camera's RTSP streams are opened; the default for a camera without RTSP.
     fn rtsp_policy(&self) -> RtspPolicy {
         RtspPolicy::default()
     }
 
-    /// The camera. Talks to nobody.
+    /// Makes the camera, without talking to anybody.
     ///
     /// # Errors
-    /// An address that cannot be used.
+    /// An address cannot be used.
     fn camera(&self, options: CameraOptions) -> Result<Camera, UrlError>;
 }
 
@@ -53,16 +54,16 @@ pub trait Described: Debug + Send + Sync {
 pub struct RtspPolicy {
     /// How long the camera may take.
     pub patience: Patience,
-    /// A camera that redirects to another host is given the login there, too.
+    /// Whether the camera's login is also given to another host to which the camera redirects.
     pub login_follows_redirects: bool,
 }
 
-/// What a camera is told of the rest of the configuration.
+/// The parts of the configuration outside the camera's own keys that making the camera needs.
 #[derive(Clone, Copy, Debug)]
 pub struct CameraOptions {
-    /// Bits per second the encoder is set to.
+    /// Bits per second that the encoder is set to.
     pub bitrates: Bitrates,
-    /// Bytes of an answer of the camera's web server to the hosted service.
+    /// Longest answer of the camera's web server to the hosted service, in bytes.
     pub reply_limit: usize,
 }
 
@@ -70,21 +71,22 @@ pub struct CameraOptions {
 pub struct Camera {
     /// What the camera can do.
     pub channel: Channel,
-    /// The camera's own web server, where it takes the commands of the hosted service.
+    /// The camera's web server, if it takes the commands of the hosted service.
     pub cgi: Option<Arc<dyn Cgi>>,
 }
 
-/// Reads the keys of one kind of camera from a channel's section. The login is the one of the
-/// credentials file; relative paths count from the directory.
+/// Reads the keys of one kind of camera from a channel's section. `Login` is what the credentials
+/// file says; relative paths count from the directory.
 type Read = fn(&mut Section<'_, '_>, Login, &Path) -> Result<Backend, Error>;
 
 macro_rules! backends {
     ($($(#[$doc:meta])* $word:literal => $kind:ident($file:ident::$type:ident),)*) => {
-        /// What a channel's frames come from: the word of its key `backend`.
+        /// What a channel's frames come from, by the word in its key `backend`.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Backend {
             $($(#[$doc])* $kind($file::$type),)*
-            /// Not understood, in a newer file: the camera is never reached.
+            /// A kind that this program does not know, in a file of a newer version: the camera is
+            /// never reached.
             Unknown,
         }
 
@@ -93,7 +95,7 @@ macro_rules! backends {
         ];
 
         impl Backend {
-            /// What the kind of camera says of itself.
+            /// What this kind of camera says about itself.
             pub fn described(&self) -> &dyn Described {
                 match self {
                     $(Self::$kind(described) => described,)*

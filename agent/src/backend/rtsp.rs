@@ -1,4 +1,4 @@
-//! `backend = "rtsp"`: a camera known by its RTSP addresses, and by the address of its web server.
+//! `backend = "rtsp"`: a camera known by its RTSP addresses and the address of its web server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::config::credentials::Login;
 use crate::config::error::Error;
 use crate::config::section::{PATH, Section, boolean, integer, seconds, text, word};
 
-/// Longest time that a camera may be waited for at a time, s.
+/// The longest waiting time that can be configured for a camera, in seconds.
 const PATIENCE: u64 = 300;
 
 const TRANSPORTS: &[(&str, Transport)] =
@@ -32,14 +32,14 @@ pub struct RtspCamera {
     pub username: Option<String>,
     /// `password`: default empty.
     pub password: Secret,
-    /// `transport`, "auto", "tcp" or "udp"; default "auto": TCP, and UDP where the camera refuses
-    /// that.
+    /// `transport`: "auto", "tcp" or "udp"; default "auto", which is TCP, and UDP where the camera
+    /// refuses TCP.
     pub transport: Transport,
     /// `describe_seconds`, `first_packet_seconds` and `silence_seconds`: how long the camera may take;
     /// defaults 15, 20 and 10.
     pub patience: Patience,
-    /// `login_follows_redirects`: a camera that redirects to another host is given the login there,
-    /// too; default false.
+    /// `login_follows_redirects`: whether the login is also given to another host to which the
+    /// camera redirects; default false.
     pub login_follows_redirects: bool,
     /// `web`: `http://HOST[:PORT]` of the camera's own web server, for single pictures and the hosted
     /// service; default none.
@@ -113,7 +113,7 @@ fn rtsp_url(value: &DeValue<'_>) -> Result<String, String> {
     let none = None::<Credentials>;
     let checked = Rtsp::new(&text, None, none, Transport::default());
     checked.map_err(|e| format!("{FORM}: {e}"))?;
-    // The scheme of an address that was parsed, in whatever case it is written.
+    // The address was parsed, so its scheme is valid, in upper or lower case.
     let encrypted = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtsps"));
     if encrypted && cfg!(not(feature = "tls")) {
         return Err(format!("{FORM}: this program is built without TLS"));

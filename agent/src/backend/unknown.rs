@@ -1,4 +1,4 @@
-//! A camera of a newer configuration: it is listed, and never there.
+//! A camera of a newer configuration: it is listed, and is never reachable.
 
 use std::sync::Arc;
 

@@ -19,8 +19,8 @@ pub struct Web {
     pub port: u16,
     /// `snapshot`: path of a picture; default "/nvc-cgi/operator/snapshot.fcgi".
     pub snapshot: String,
-    /// `web_cgi`: the commands of the hosted service go there; false where it is of another
-    /// family, and the agent answers. Default true.
+    /// `web_cgi`: whether the web server takes the commands of the hosted service; default true.
+    /// With false the agent answers them, since the web server is of another family.
     pub cgi: bool,
 }
 
@@ -28,8 +28,9 @@ pub struct Web {
 type Abilities = (Arc<dyn Snapshot>, Option<Arc<dyn Cgi>>);
 
 impl Web {
-    /// The abilities of the web server, by one client with one login. `reply_limit`: bytes of an answer
-    /// to the hosted service. Pictures are not for that service alone, and may be as large as usual.
+    /// The abilities of the web server, by one client with one login. `reply_limit` bounds an
+    /// answer to the hosted service, in bytes; pictures keep the usual limit, since others take
+    /// them, too.
     pub(super) fn abilities(
         &self,
         credentials: Option<Credentials>,
@@ -90,8 +91,8 @@ mod tests {
 
     use super::*;
 
-    /// A web server that asks for a Digest login and answers with so many bytes of a picture. The
-    /// requests it gets are kept.
+    /// The port of a web server that asks for a Digest login and answers with a picture of so many
+    /// bytes, and the requests it was sent.
     async fn server(bytes: usize) -> (u16, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -114,7 +115,7 @@ mod tests {
                     }
                 };
                 seen.lock().unwrap().push(request);
-                // A client that has enough hangs up.
+                // A client that has read enough closes the connection.
                 tcp.write_all(&answer).await.ok();
             }
         });

@@ -12,8 +12,8 @@ use super::request::Refusal;
 /// Time over which an unknown bit rate is measured.
 const MEASURE: Duration = crate::deadlines::BITRATE_MEASURE;
 
-/// Asks the encoder for its bit rate or, where the encoder does not know it, measures it. Somebody must
-/// read `pull` meanwhile.
+/// Asks the encoder for its bit rate or, where the encoder does not know it, measures it. While it
+/// is measured, somebody has to read `pull`.
 pub(super) async fn check(
     encoder: &dyn Encoder,
     stream: Stream,
@@ -37,7 +37,7 @@ async fn measure(pull: &Pull) -> Result<u64, Refusal> {
     let before = pull.stats();
     let mut camera = pull.state();
     while !matches!(*camera.borrow_and_update(), PullState::Live) {
-        // The sender lives in the pull.
+        // The sender lives in `pull`, so waiting does not fail.
         camera.changed().await.ok();
         let lost = Refusal::of_camera(&camera.borrow());
         if let Some(refusal) = lost {
@@ -52,7 +52,7 @@ async fn measure(pull: &Pull) -> Result<u64, Refusal> {
                  far apart: set the channel's bitrate"
             .into(),
     };
-    // One key frame alone would pass for a very high rate.
+    // A measurement of one key frame alone would give a very high rate.
     let enough = after.duration.saturating_sub(before.duration) >= MEASURE / 2;
     after.mean_bitrate_since(&before).filter(|_| enough).ok_or_else(too_little)
 }

@@ -1,16 +1,16 @@
-//! The connection to the cloud, as far as a channel must know of it.
+//! What a channel has to know of the connection to the cloud.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Whether the device is logged in to the cloud. The session with the cloud owns it.
+/// Whether the device is logged in to the cloud. The session with the cloud writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Since when the device is not logged in; `None` while it is.
     pub down_since: Option<Instant>,
-    /// Connections that are over.
+    /// How many connections have been lost.
     pub losses: u64,
 }
 
@@ -21,16 +21,16 @@ impl Link {
     }
 }
 
-/// Returns when a connection is over that is not counted in `seen`, and counts it.
+/// Returns once more connections were lost than `seen` says, and updates `seen`.
 pub(super) async fn lost(link: &mut watch::Receiver<Link>, seen: &mut u64) {
     match link.wait_for(|link| link.losses != *seen).await.map(|link| link.losses) {
         Ok(losses) => *seen = losses,
-        // The agent ends.
+        // The sender is dropped when the agent ends.
         Err(_) => std::future::pending().await,
     }
 }
 
-/// Returns when the cloud was away for `patience`; never without one.
+/// Returns when the cloud has been away for `patience`; never returns without a patience.
 pub(super) async fn away(link: &mut watch::Receiver<Link>, patience: Option<Duration>) {
     let Some(patience) = patience else { return std::future::pending().await };
     loop {
@@ -44,7 +44,7 @@ pub(super) async fn away(link: &mut watch::Receiver<Link>, patience: Option<Dura
         tokio::select! {
             () = over => return,
             Ok(()) = link.changed() => {}
-            // The agent ends.
+            // The sender is dropped when the agent ends.
             else => std::future::pending().await,
         }
     }

@@ -1,6 +1,6 @@
-//! The live stream of a channel, and the task that owns it: takes requests, follows the rules of
-//! [`lifecycle`], starts and ends the work on the stream. Shows the stream that is live and how
-//! publishing goes; nobody else writes either.
+//! The live stream of a channel, and the task that owns it. The task takes requests, follows the
+//! rules of [`lifecycle`], and starts and ends the work on the stream. It alone shows which stream
+//! is live and how publishing goes.
 
 mod lifecycle;
 mod publish;
@@ -27,7 +27,7 @@ use super::streams::Streams;
 use crate::shutdown::Stop;
 use crate::tls::TrustStore;
 
-/// Reports of the work that wait for the task.
+/// How many reports of the work may wait for the task.
 const REPORTS: usize = 4;
 
 /// What the live stream of a channel is made of.
@@ -40,11 +40,11 @@ pub(super) struct LiveSetup {
     /// How long a lost stream is retried.
     pub(super) retry: Duration,
     pub(super) link: watch::Receiver<Link>,
-    /// A lost connection to the cloud ends the stream.
+    /// Whether a lost connection to the cloud ends the stream.
     pub(super) stop_with_link: bool,
 }
 
-/// Speaks to the task of the live stream, and reads what that shows.
+/// Sends requests to the task of the live stream, and reads what the task shows.
 #[derive(Clone)]
 pub(super) struct LiveHandle {
     requests: mpsc::Sender<Request>,
@@ -52,7 +52,7 @@ pub(super) struct LiveHandle {
     publish: watch::Receiver<watch::Receiver<PublishStats>>,
 }
 
-/// What the task of the live stream is asked.
+/// A request to the task of the live stream.
 pub(super) enum Request {
     Publish(PublishRequest, Answer),
     Stop(String, oneshot::Sender<()>),
@@ -72,12 +72,12 @@ impl LiveHandle {
         self.live.clone()
     }
 
-    /// How the newest publish goes, or went.
+    /// The counts of the newest publish, which may have ended.
     pub(super) fn stats(&self) -> PublishStats {
         *self.publish.borrow().borrow()
     }
 
-    /// A handle whose requests the test serves.
+    /// A handle whose requests a test serves.
     #[cfg(test)]
     pub(super) fn unserved() -> (Self, mpsc::Receiver<Request>) {
         let (requests, inbox) = mpsc::channel(REQUESTS);
@@ -91,15 +91,15 @@ pub(super) struct LiveTask {
     setup: LiveSetup,
     inbox: mpsc::Receiver<Request>,
     lifecycle: Lifecycle,
-    /// There exactly while the lifecycle has a stream.
+    /// `Some` exactly while the lifecycle has a stream.
     running: Option<Running>,
-    /// The work that runs, and what is still taking leave of its server.
+    /// The work that runs, and earlier work that is still closing its connection to a server.
     work: JoinSet<()>,
     waiting: Waiting,
     live: watch::Sender<Option<String>>,
-    /// The counts of the newest work, which alone writes them.
+    /// The counts of the newest work. Only that work writes them.
     publish: watch::Sender<watch::Receiver<PublishStats>>,
-    /// Lost connections to the cloud that were seen.
+    /// How many lost connections to the cloud the task has handled.
     losses: u64,
 }
 
@@ -130,14 +130,14 @@ impl LiveTask {
         (task, handle)
     }
 
-    /// Serves until `stop` is requested, and returns once all servers are taken leave of.
+    /// Serves until `stop` is requested, and returns once all connections to servers are closed.
     pub(super) async fn run(mut self, mut stop: Stop) {
         let stop_with_link = self.setup.stop_with_link;
         loop {
             self.show();
             let due = self.due();
             tokio::select! {
-                // A lost connection comes before what was asked over it.
+                // A lost connection is handled before the requests that came over it.
                 biased;
                 () = stop.requested() => break,
                 () = link::lost(&mut self.setup.link, &mut self.losses), if stop_with_link => {
@@ -157,7 +157,7 @@ impl LiveTask {
 
     fn obey(&mut self, request: Request) {
         match request {
-            // Whoever asked is gone, with the connection it was asked over.
+            // The receiver of the answer is gone, with the connection the request came over.
             Request::Publish(_, answer) if answer.is_closed() => {}
             Request::Publish(ask, answer) => self.publish(ask, answer),
             Request::Stop(stream_id, done) => {
@@ -169,7 +169,7 @@ impl LiveTask {
                     self.running = None;
                     self.waiting.answer(&Err(Refusal::Stopped));
                 }
-                // Whoever asked may be gone.
+                // The receiver may be gone, if its connection is.
                 done.send(()).ok();
             }
         }
@@ -186,7 +186,7 @@ impl LiveTask {
             }
             Decision::Join => self.waiting.push(answer),
             Decision::Start => {
-                // Somebody may still wait for the stream that gives way.
+                // Requests for the stream that gives way may still wait for their answer.
                 self.waiting.answer(&Err(Refusal::Stopped));
                 self.waiting.push(answer);
                 self.start(ask);
@@ -240,7 +240,7 @@ impl LiveTask {
         }
     }
 
-    /// When the stream, or who asked for it, has waited long enough.
+    /// When the stream, or a request for it, has waited long enough.
     fn due(&self) -> Option<Instant> {
         let stream = self.lifecycle.poll_timeout().map(Instant::from_std);
         stream.into_iter().chain(self.waiting.due()).min()
@@ -262,14 +262,15 @@ impl LiveTask {
         }
     }
 
-    /// Whether a stream goes on although its time to start is over: its camera may yet give something.
+    /// Whether a stream goes on after its time to start, because its camera may yet send something.
     fn is_late(&mut self) -> bool {
         let camera = self.camera();
         let late = !matches!(camera, PullState::Live) && !is_hopeless(&camera);
         self.lifecycle.is_starting() && late && self.lifecycle.late(now())
     }
 
-    /// Who is to blame for a stream that does not start in time, and whether it `goes_on`.
+    /// Says whether camera or server is at fault that a stream does not start in time. If the
+    /// stream `goes_on`, the text says so.
     fn late(&self, goes_on: bool) -> Refusal {
         let Some(running) = &self.running else { return Refusal::Stopped };
         let camera = self.camera();
@@ -289,20 +290,20 @@ impl LiveTask {
         }
     }
 
-    /// What the camera of the stream is doing.
+    /// What the camera of the current stream is doing.
     fn camera(&self) -> PullState {
         let pull = self.running.as_ref().map(|running| self.setup.streams.of(running.stream));
         pull.map_or(PullState::Idle, |pull| pull.state().borrow().clone())
     }
 
-    /// Ends the stream that was asked for: it cannot be.
+    /// Ends the stream, which cannot be published, and refuses the requests for it.
     fn refuse(&mut self, refusal: Refusal) {
         self.log(log::Level::Warn, &format!("did not start: {refusal}"));
         self.drop_stream();
         self.waiting.answer(&Err(refusal));
     }
 
-    /// Ends a stream that is only starting: all who asked for it have gone.
+    /// Ends a stream that has not started yet when nobody waits for it any more.
     fn abandon(&mut self) {
         if self.lifecycle.is_starting() {
             self.end("nobody waits for it any more");
@@ -310,7 +311,7 @@ impl LiveTask {
         self.waiting.clear();
     }
 
-    /// Ends the stream, if there is one.
+    /// Ends the current stream, if there is one.
     fn end(&mut self, why: &str) {
         if self.lifecycle.current().is_some() {
             self.log(log::Level::Info, &format!("ends: {why}"));
@@ -341,12 +342,12 @@ impl LiveTask {
     }
 }
 
-/// What is counted before the first publish.
+/// The counts before the first publish: all zero.
 fn no_publish() -> watch::Receiver<PublishStats> {
     watch::channel(PublishStats::default()).1
 }
 
-/// Whether trying again changes nothing.
+/// Whether another attempt at the camera would fail in the same way.
 fn is_hopeless(camera: &PullState) -> bool {
     use SourceError::{Unauthorized, Unsupported};
     matches!(camera, PullState::Failed(Unauthorized { .. } | Unsupported { .. }))
@@ -366,7 +367,7 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-/// The clock of the rules is tokio's, so that tests can pause it.
+/// The time for the lifecycle's rules, from tokio's clock so that tests can pause it.
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

@@ -18,19 +18,19 @@ pub(super) struct EncoderOpener {
     encoder: Arc<dyn Encoder>,
     stream: Stream,
     terms: Terms,
-    /// The opener of the last source, used for as long as the camera has that source: it knows what
-    /// the camera takes and refuses, and settles before it opens again.
+    /// The opener of the newest source. It is kept while the source stays the same, since it knows
+    /// what the camera accepts and waits until the camera is ready to be opened again.
     last: Mutex<Option<Opened>>,
 }
 
-/// An opener, and what it was made for.
+/// An opener, and the source and policy it was made for.
 struct Opened {
     source: Source,
     policy: RtspPolicy,
     opener: Arc<dyn Opener>,
 }
 
-/// How a camera on the network is treated. Clones share what it is at the moment.
+/// How a camera on the network is treated, at each moment. Clones share the value.
 #[derive(Clone)]
 pub(super) struct Terms {
     policy: Arc<Mutex<RtspPolicy>>,
@@ -42,7 +42,7 @@ impl Terms {
         Self { policy: Arc::new(Mutex::new(backend.described().rtsp_policy())), trust }
     }
 
-    /// From the next opening on, the camera is treated as `backend` says. True when that is new.
+    /// Treats the camera as `backend` says from the next opening on. True if that is a change.
     pub(super) fn exchange(&self, backend: &Backend) -> bool {
         let policy = backend.described().rtsp_policy();
         std::mem::replace(&mut *lock(&self.policy), policy) != policy
@@ -62,7 +62,7 @@ impl EncoderOpener {
         lock(&self.last).as_ref().map(|last| Arc::clone(&last.opener))
     }
 
-    /// The opener of `source`: the last one, where the source is the same.
+    /// The opener of `source`: the kept one if source and policy are the same, else a new one.
     async fn opener(&self, source: Source) -> Result<Arc<dyn Opener>, SourceError> {
         let policy = self.terms.policy();
         if let Some(last) = &*lock(&self.last)
@@ -147,7 +147,7 @@ fn unusable(stream: Stream, error: &dyn std::error::Error) -> SourceError {
 mod tests {
     use super::*;
 
-    /// A camera whose address can be changed.
+    /// A camera whose address a test can change.
     struct Camera(Mutex<String>);
 
     #[async_trait]

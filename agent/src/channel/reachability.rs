@@ -1,5 +1,5 @@
-//! Whether a camera can be reached: a stream that is being pulled shows it; otherwise the camera is
-//! asked now and then.
+//! Whether a camera can be reached. A stream that is being pulled shows it; otherwise the camera is
+//! asked about every 30 s.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Time between two questions. It varies, so that an NVR's cameras are not all asked at once.
+/// Time between two questions to a camera. It varies, so that an NVR's cameras are not all asked at
+/// once.
 const PERIOD: std::ops::Range<Duration> = Duration::from_secs(28)..Duration::from_secs(32);
 /// A camera that does not answer a question within this time is away.
 const LIMIT: Duration = crate::deadlines::REACH;
@@ -20,12 +21,12 @@ const LIMIT: Duration = crate::deadlines::REACH;
 /// What is known of a camera at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reachability {
-    /// The camera was not asked yet, and has not shown itself.
+    /// The camera was not asked yet, and no stream of it has come or failed.
     #[default]
     Unknown,
-    /// It answers, or sends a stream.
+    /// The camera answers, or sends a stream.
     Reachable,
-    /// It does not answer, or its stream failed.
+    /// The camera does not answer, or its stream failed.
     Unreachable,
 }
 
@@ -35,7 +36,7 @@ impl Reachability {
     }
 }
 
-/// Owns the reachability of one camera: shows it in `shown`, for ever. Asks the camera at once.
+/// Shows the reachability of one camera in `shown`, for ever. The camera is asked at once.
 pub(super) async fn observe(
     encoder: Arc<dyn Encoder>,
     [mut main, mut sub]: [watch::Receiver<PullState>; 2],
@@ -59,17 +60,18 @@ pub(super) async fn observe(
     }
 }
 
-/// Whether the camera is there, as the state of one stream shows; `None` when that cannot tell.
+/// Whether the camera is there, judged by the state of one stream; `None` if the state tells
+/// nothing.
 fn told(pull: &mut watch::Receiver<PullState>) -> Option<bool> {
     match *pull.borrow_and_update() {
         PullState::Idle | PullState::Opening => None,
-        // A camera that offers what we cannot take has answered.
+        // A camera has answered even if it offers nothing that the agent can carry.
         PullState::Live | PullState::Failed(SourceError::Unsupported { .. }) => Some(true),
         PullState::Failed(_) => Some(false),
     }
 }
 
-/// One stream that arrives is enough.
+/// Judges by both streams: the camera is there if either arrives.
 fn both(main: Option<bool>, sub: Option<bool>) -> Option<bool> {
     match (main, sub) {
         (None, told) | (told, None) => told,

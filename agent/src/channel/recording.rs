@@ -1,7 +1,7 @@
-//! The recording of a channel, and the task that owns it: one session records at a time, while those
-//! before it may still be uploading. Shows the session that records and what each session counts;
-//! nobody else writes either. Shares the channel's streams with the live stream, and nothing else:
-//! neither task ever waits for the other.
+//! The recording of a channel, and the task that owns it. One session records at a time, while
+//! earlier ones may still be uploading. The task alone shows which session records and what each
+//! session counts. It shares the channel's streams with the live stream, and neither task ever
+//! waits for the other.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::record::context::RecordingContext;
 use crate::record::session::{self, Session};
 use crate::shutdown::Stop;
 
-/// The cloud has its answer in time, whatever the camera does.
+/// How long a recording may take to start, so that the cloud has its answer in time.
 const START: Duration = crate::deadlines::RECORDING_START;
 
 /// What the recording of a channel is made of.
@@ -38,14 +38,14 @@ pub(super) struct RecordingSetup {
     pub(super) link: watch::Receiver<Link>,
 }
 
-/// Speaks to the task of the recording, and reads what that shows.
+/// Sends requests to the task of the recording, and reads what the task shows.
 #[derive(Clone)]
 pub(super) struct RecordingHandle {
     requests: mpsc::Sender<Request>,
     recordings: watch::Receiver<Recordings>,
 }
 
-/// What the task of the recording is asked.
+/// A request to the task of the recording.
 pub(super) enum Request {
     Record(Box<RecordRequest>, Answer),
     Stop(String, oneshot::Sender<()>),
@@ -64,7 +64,7 @@ impl RecordingHandle {
         self.recordings.clone()
     }
 
-    /// A handle whose requests the test serves.
+    /// A handle whose requests a test serves.
     #[cfg(test)]
     pub(super) fn unserved() -> (Self, mpsc::Receiver<Request>) {
         let (requests, inbox) = mpsc::channel(REQUESTS);
@@ -78,19 +78,20 @@ pub(super) struct RecordingTask {
     inbox: mpsc::Receiver<Request>,
     starting: Option<Starting>,
     current: Option<Current>,
-    /// The sessions, each until its uploads have ended.
+    /// The tasks of the sessions; each runs until its uploads have ended.
     work: JoinSet<()>,
     recordings: watch::Sender<Recordings>,
 }
 
-/// A session that is to begin.
+/// A session that is being prepared.
 struct Starting {
     session_id: String,
     ready: BoxFuture<'static, Result<Session, Refusal>>,
     waiting: Vec<Answer>,
 }
 
-/// The session that records. Dropping it ends the recording, not the upload of what it left.
+/// The session that records. Dropping it ends the recording, but not the upload of what was
+/// recorded.
 struct Current {
     session_id: String,
     share: Arc<Share>,
@@ -106,8 +107,8 @@ impl RecordingTask {
         (Self { setup, inbox, starting: None, current: None, work, recordings }, handle)
     }
 
-    /// Serves until `stop` is requested, then saves what it can within the time that an agent has
-    /// to end.
+    /// Serves until `stop` is requested, then waits for the sessions, which save what they can in
+    /// the time that an agent has to end.
     pub(super) async fn run(mut self, mut stop: Stop) {
         let patience = self.setup.context.disconnect;
         loop {
@@ -133,7 +134,7 @@ impl RecordingTask {
 
     fn obey(&mut self, request: Request) {
         match request {
-            // Whoever asked is gone, with the connection it was asked over.
+            // The receiver of the answer is gone, with the connection the request came over.
             Request::Record(_, answer) if answer.is_closed() => {}
             Request::Record(ask, answer) => self.record(*ask, answer),
             Request::Stop(session_id, done) => {
@@ -141,7 +142,7 @@ impl RecordingTask {
                 if self.current.take_if(|current| current.session_id == session_id).is_some() {
                     self.log(&session_id, "ends: the cloud asked for it");
                 }
-                // Whoever asked may be gone.
+                // The receiver may be gone, if its connection is.
                 done.send(()).ok();
             }
         }
@@ -150,7 +151,7 @@ impl RecordingTask {
     fn record(&mut self, ask: RecordRequest, answer: Answer) {
         let session_id = ask.order.session_id.clone();
         if self.current.as_ref().is_some_and(|current| current.session_id == session_id) {
-            // What was to take over from the current session is not wanted any more.
+            // A session that was to replace the current one is not wanted any more.
             dismiss(self.starting.take());
             answer.send(Ok(())).ok();
             return;
@@ -159,14 +160,14 @@ impl RecordingTask {
             starting.waiting.push(answer);
             return;
         }
-        // The newest wins; whoever asked for an earlier one has lost the connection. The memory of
-        // that one is free before the new one asks for some.
+        // A newer request wins over a session that is being prepared, whose cloud connection is
+        // lost. Dropping that session frees its memory before the new one asks for some.
         dismiss(self.starting.take());
         let ready = Box::pin(self.prepare(ask));
         self.starting = Some(Starting { session_id, ready, waiting: vec![answer] });
     }
 
-    /// What must be true before a session may begin. The one before goes on meanwhile.
+    /// Checks what must be true before a session may begin. The current session goes on meanwhile.
     fn prepare(
         &self,
         ask: RecordRequest,
@@ -179,9 +180,9 @@ impl RecordingTask {
         let until = Instant::now() + START;
         async move {
             let share = share.map_err(|e| Refusal::Memory { reason: e.to_string() })?;
-            // Before anything is read: a ring may be short.
+            // Opening the spool comes before reading, since a ring may be too short to wait for it.
             let spool = context.spool().await;
-            // Reading begins here, so that nothing is missed while the bit rate is measured.
+            // Reading begins before the bit rate is measured, so that no frame is missed meanwhile.
             let input = pull.subscribe(Start::Back(ask.order.prerecord));
             let checked = async {
                 if let Some(limit) = ask.max_bitrate {
@@ -204,9 +205,9 @@ impl RecordingTask {
         }
     }
 
-    /// A session is ready to record, or is known not to be able to.
+    /// Starts a session that is ready, or answers with the reason why it cannot record.
     fn begun(&mut self, begun: Starting, ready: Result<Session, Refusal>, stop: &Stop) {
-        // Without anybody who waits, the cloud takes the session for refused, or is gone.
+        // If no request waits any more, the cloud counts the session as refused, or is gone.
         let wanted = begun.waiting.iter().any(|answer| !answer.is_closed());
         let outcome = ready.map(|session| {
             if wanted {
@@ -227,7 +228,8 @@ impl RecordingTask {
             begun = Some(recordings.begin(&session_id, session.stats.subscribe()));
         });
         let (end, before) = begun.unzip();
-        // The cloud may stop a session and go on with it while it is still being uploaded.
+        // The cloud may stop a session and continue it while its first part is still being
+        // uploaded.
         let before = async move {
             if let Some(before) = before.flatten() {
                 before.reached().await;
@@ -250,7 +252,7 @@ impl RecordingTask {
     }
 }
 
-/// Returns once the camera sends, or is known not to.
+/// Returns once the camera sends, or has failed.
 async fn arrives(pull: &Pull) -> Result<(), Refusal> {
     let mut camera = pull.state();
     loop {
@@ -258,7 +260,7 @@ async fn arrives(pull: &Pull) -> Result<(), Refusal> {
         match Refusal::of_camera(&state) {
             Some(refusal) => return Err(refusal),
             None if matches!(state, PullState::Live) => return Ok(()),
-            // The sender lives in the pull.
+            // The sender lives in `pull`, so waiting does not fail.
             None => camera.changed().await.ok(),
         };
     }
@@ -267,7 +269,7 @@ async fn arrives(pull: &Pull) -> Result<(), Refusal> {
 async fn begin(starting: &mut Option<Starting>) -> (Starting, Result<Session, Refusal>) {
     let Some(begun) = starting else { return std::future::pending().await };
     let ready = (&mut begun.ready).await;
-    // Nobody else takes it while this waits.
+    // Nothing else takes `starting` while this future waits.
     let Some(begun) = starting.take() else { return std::future::pending().await };
     (begun, ready)
 }

@@ -15,7 +15,7 @@ use crate::record::session::RecordingOrder;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::TrustStore;
 
-/// Longer than any upload is tried in vain.
+/// Longer than any upload is retried.
 const LONG: Duration = Duration::from_secs(3600);
 
 struct Channel {
@@ -63,13 +63,13 @@ fn ask(session_id: &str) -> RecordRequest {
 }
 
 impl Channel {
-    /// Waits until this session records.
+    /// Waits until the session `want` records, or none does.
     async fn records(&mut self, want: Option<&str>) {
         let shown = self.recordings.wait_for(|shown| shown.current() == want);
         timeout(LONG, shown).await.unwrap_or_else(|_| panic!("never: {want:?} records")).unwrap();
     }
 
-    /// Waits until something is true of the sessions.
+    /// Waits until `found` is true of the sessions.
     async fn until(&self, what: &str, mut found: impl FnMut(&[RecordingStatus]) -> bool) {
         let search = async {
             while !found(&self.recordings.borrow().sessions()) {
@@ -88,7 +88,7 @@ impl Channel {
 #[tokio::test(start_paused = true)]
 async fn a_recording_that_nobody_waits_for_any_more_does_not_begin() {
     let mut channel = channel();
-    // Its bit rate is measured for three seconds.
+    // The bit rate of the camera is measured for three seconds.
     let slow =
         |session_id| RecordRequest { max_bitrate: NonZeroU64::new(5_000_000), ..ask(session_id) };
     let asked = channel.handle.record(slow("a"));
@@ -153,7 +153,7 @@ async fn a_session_that_goes_on_is_shown_beside_what_it_left() {
         channel.handle.stop("a".into()).await.unwrap();
     }
     assert_eq!(channel.names(), ["a", "a"]);
-    // The second run uploads nothing before the first has ended.
+    // The second run of a session uploads nothing before the first one has ended.
     channel.until("the first has ended", |sessions| sessions.len() == 1).await;
     assert!(!channel.recordings.borrow().sessions()[0].ended);
     channel.until("so has the second", |sessions| sessions[0].ended).await;

@@ -1,11 +1,11 @@
-//! What a channel records, and what each of its sessions counts. The task of the recording writes it;
-//! everybody may read it.
+//! Which session a channel records, and what each of its sessions counts. The task of the recording
+//! writes it; everybody may read it.
 
 use tokio::sync::watch;
 
 use crate::record::ledger::RecordingStats;
 
-/// The session that records, and those that are still being uploaded.
+/// The session that records, and the sessions that are still being uploaded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recordings {
     current: Option<String>,
@@ -20,28 +20,29 @@ struct Uploads {
     end: End,
 }
 
-/// When the uploads of a session end: its sender is dropped then.
+/// Tells when the uploads of a session end, by its sender being dropped.
 #[derive(Clone, Debug)]
 pub(super) struct End(watch::Receiver<()>);
 
-/// A session that records or has recorded, at one moment.
+/// The state of one session, which records or has recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingStatus {
-    /// The cloud's name for it.
+    /// The cloud's name for the session.
     pub session_id: String,
-    /// All its segments are uploaded or given up: the counts are final.
+    /// Whether all segments are uploaded or given up, so that the counts are final.
     pub ended: bool,
-    /// What became of its segments so far.
+    /// What became of the session's segments so far.
     pub counts: RecordingStats,
 }
 
 impl Recordings {
-    /// The session that records.
+    /// The name of the session that records.
     pub(super) fn current(&self) -> Option<&str> {
         self.current.as_deref()
     }
 
-    /// Each session whose uploads have not ended, and the newest one in any case; the oldest first.
+    /// Each session whose uploads have not ended, and always the newest one; the oldest comes
+    /// first.
     pub(super) fn sessions(&self) -> Vec<RecordingStatus> {
         let status = |uploads: &Uploads| RecordingStatus {
             session_id: uploads.session_id.clone(),
@@ -51,8 +52,9 @@ impl Recordings {
         self.sessions.iter().map(status).collect()
     }
 
-    /// A session begins, which counts in `stats` and drops the sender that is returned when its uploads
-    /// end. The other result is the end of an earlier session of the same name, where there is one.
+    /// Adds a session that counts in `stats`. The caller drops the returned sender when the
+    /// session's uploads end. The other result is the end of an earlier session of the same name,
+    /// if there is one.
     pub(super) fn begin(
         &mut self,
         session_id: &str,
@@ -65,7 +67,8 @@ impl Recordings {
         (sender, before)
     }
 
-    /// Notes which session records now, and drops those that have ended. True where that is news.
+    /// Notes which session records now, and drops the sessions that have ended. True if anything
+    /// changed.
     pub(super) fn update(&mut self, current: Option<&str>) -> bool {
         let newest = self.sessions.pop();
         let before = self.sessions.len();
@@ -89,7 +92,7 @@ impl End {
 
     /// Returns when the uploads have ended.
     pub(super) async fn reached(mut self) {
-        // Nothing is ever sent: an error says that the sender is gone.
+        // No value is ever sent: an error says that the sender was dropped.
         while self.0.changed().await.is_ok() {}
     }
 }

@@ -1,4 +1,4 @@
-//! What a channel is asked, and why it does not do it.
+//! The requests to a channel, and the reasons for which it refuses them.
 
 use std::num::NonZeroU64;
 
@@ -14,22 +14,22 @@ use crate::record::session::RecordingOrder;
 /// A request to publish.
 #[derive(Clone, Debug)]
 pub struct PublishRequest {
-    /// Which of the camera's streams.
+    /// Which of the camera's streams is published.
     pub stream: Stream,
     /// The RTMP server to publish to; the address holds the stream key.
     pub url: Secret<RtmpUrl>,
     /// The cloud's name for the stream.
     pub stream_id: String,
-    /// Bits per second the stream may have.
+    /// Most bits per second that the stream may have; `None` for any number.
     pub max_bitrate: Option<NonZeroU64>,
 }
 
 /// A request to record.
 #[derive(Clone, Debug)]
 pub struct RecordRequest {
-    /// Which of the camera's streams.
+    /// Which of the camera's streams is recorded.
     pub stream: Stream,
-    /// Bits per second the stream may have.
+    /// Most bits per second that the stream may have; `None` for any number.
     pub max_bitrate: Option<NonZeroU64>,
     /// How the stream is cut, and where the segments are uploaded.
     pub order: RecordingOrder,
@@ -41,15 +41,15 @@ pub enum Refusal {
     /// The stream has more bits per second than the cloud allows.
     #[error("the stream has {bitrate} bit/s, more than the {limit} allowed")]
     Bitrate {
-        /// What the encoder is set to, or sent.
+        /// Bits per second that the encoder is set to, or sent.
         bitrate: u64,
-        /// What was allowed.
+        /// Bits per second that the cloud allows.
         limit: u64,
     },
     /// Another stream is in the way.
     #[error("the channel publishes stream {running:?}: stop it first")]
     Busy {
-        /// Its name.
+        /// Name of the stream that runs.
         running: String,
     },
     /// The camera gives no frames.
@@ -57,19 +57,19 @@ pub enum Refusal {
     Camera {
         /// The class of failure.
         kind: Kind,
-        /// What failed.
+        /// What failed at the camera.
         reason: String,
     },
     /// The server does not take the stream.
     #[error("{reason}")]
     Server {
-        /// What failed.
+        /// What failed at the server.
         reason: String,
     },
     /// A recording does not fit into the memory for recordings.
     #[error("{reason}")]
     Memory {
-        /// What is asked for, and what there is.
+        /// How much memory the recording asks for, and how much there is.
         reason: String,
     },
     /// The stream was stopped before frames flowed, or the agent ends.
@@ -89,7 +89,7 @@ impl Refusal {
     }
 }
 
-/// What the cloud is told of a camera that is late.
+/// The cloud's text for a camera that sends nothing in time.
 pub(super) fn nothing(pull: &Pull) -> String {
     let reason = "the camera sent nothing decodable in time";
     match pull.awaits() {
@@ -101,13 +101,13 @@ pub(super) fn nothing(pull: &Pull) -> String {
 /// Where the outcome of a request goes.
 pub(super) type Answer = oneshot::Sender<Result<(), Refusal>>;
 
-/// Requests that wait for one task; the cloud may have 32 unanswered in all.
+/// How many requests may wait for one task. The cloud may have 32 requests unanswered in all.
 pub(super) const REQUESTS: usize = 32;
 
-/// Sends a request, made of where its answer goes, and waits for the answer.
+/// Sends the request that `request` makes of the answer's sender, and waits for the answer.
 ///
 /// # Errors
-/// [`Refusal::Stopped`] when the task has ended, or ends without an answer.
+/// [`Refusal::Stopped`] if the task has ended, or ends without an answer.
 pub(super) async fn ask<R, A>(
     requests: &mpsc::Sender<R>,
     request: impl FnOnce(oneshot::Sender<A>) -> R,

@@ -1,26 +1,25 @@
-//! How a channel is, joined at the moment of reading from what its owners show.
+//! The status of a channel, joined at the moment of reading from what the owners of its parts show.
 
 use tokio::sync::watch;
 
 use super::reachability::Reachability;
 use super::recordings::Recordings;
 
-/// How a channel is at one moment.
+/// The status of a channel at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Whether the camera can be reached.
     pub reachability: Reachability,
-    /// The stream that the server is receiving.
+    /// Name of the stream that the server is receiving.
     pub live: Option<String>,
-    /// The session that records.
+    /// Name of the session that records.
     pub recording: Option<String>,
-    /// One bit per alarm that is raised, as numbered by the Keepalive.
+    /// One bit per raised alarm, in the Keepalive's numbering.
     pub alarm: u32,
 }
 
-/// Where the status of one channel is read. Each part is written by its one owner: by the observer
-/// of the camera, the task of the live stream, the task of the recording and whoever watches the
-/// camera's alarms.
+/// Where the status of one channel is read. Each part has one writer: the observer of the camera,
+/// the task of the live stream, the task of the recording, and whoever watches the camera's alarms.
 #[derive(Clone)]
 pub struct StatusSource {
     pub(super) reachability: watch::Receiver<Reachability>,
@@ -40,7 +39,7 @@ impl StatusSource {
         }
     }
 
-    /// Returns when the camera was asked once or has shown itself, or when the channel has ended.
+    /// Returns once the reachability of the camera is known, or the channel has ended.
     pub async fn known(&mut self) {
         self.reachability.wait_for(|known| *known != Reachability::Unknown).await.ok();
     }

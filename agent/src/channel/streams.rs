@@ -1,5 +1,5 @@
-//! A camera's two streams. The channel's two tasks share them; each stream is pulled once, however
-//! many read it.
+//! A camera's two streams, shared by the two tasks of a channel. Each stream is pulled once,
+//! however many readers it has.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// Asks `config` for each stream in turn.
+    /// Makes both pulls; `config` is asked for the settings of each stream.
     pub(super) fn new(
         encoder: &Arc<dyn Encoder>,
         terms: &Terms,
@@ -35,7 +35,7 @@ impl Streams {
         }
     }
 
-    /// Takes leave of the camera, on both streams at once.
+    /// Closes the camera's streams, both at once.
     pub(super) async fn stop(&self) {
         tokio::join!(self.main.stop(), self.sub.stop());
     }

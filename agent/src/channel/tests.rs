@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// An RTMP server that takes every stream.
 struct Server {
     addr: SocketAddr,
-    /// Key of each publish and how it went: one more tag, or the end.
+    /// The key of each publish, with an event of that publish: a tag or the end.
     seen: mpsc::UnboundedReceiver<Seen>,
     tasks: JoinSet<()>,
 }
@@ -63,7 +63,7 @@ impl Server {
         timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("never saw {want:?}"));
     }
 
-    /// Dies with all its connections.
+    /// Ends the server with all its connections.
     async fn die(mut self) -> SocketAddr {
         self.tasks.shutdown().await;
         self.addr
@@ -219,7 +219,7 @@ async fn a_program_of_the_device_is_a_camera() {
     let mut server = Server::anywhere().await;
     channel.publish(ask(server.addr, "a")).await.unwrap();
     channel.live(Some("a")).await;
-    // The sequence header, a key frame and more.
+    // Twenty tags are the sequence header, a key frame and more.
     for _ in 0..20 {
         server.sees(Seen::Video).await;
     }
@@ -335,7 +335,8 @@ async fn retries_are_given_up_in_time() {
     channel.publish(ask(server.addr, "a")).await.unwrap();
     let addr = server.die().await;
     channel.live(None).await;
-    // Asked for again, a stream being retried is there; one that was given up starts anew, which cannot be.
+    // A repeated request for a stream that is being retried succeeds. A stream that was given up
+    // starts anew, which fails.
     let given_up = async {
         while channel.publish(ask(addr, "a")).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;

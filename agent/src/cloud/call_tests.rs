@@ -1,4 +1,4 @@
-//! Calls of ours against a cloud that scripts its answers.
+//! Calls from the device to a cloud whose answers are scripted.
 
 use ivt_proto::rpc::message::{
     AlarmEdge, AlarmKind, AlarmNotify, AlarmPicture, Firmware, GetFirmware, PreviewServer,
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::cloud::calls::MAX_WAITING;
 
-/// Makes a call as a task of the agent would.
+/// Makes a call as a task of the agent does.
 fn call<T>(cloud: &Cloud, request: T) -> JoinHandle<Result<T::Answer, CallError>>
 where
     T: ToCloud + Send + 'static,
@@ -25,7 +25,7 @@ fn alarm(desc: impl Into<String>) -> AlarmNotify {
     AlarmNotify { channel: 0, kind, state, desc: desc.into() }
 }
 
-/// Lets the calls that were made reach the queue, in their order.
+/// Lets calls reach the queue in the order in which they were made.
 async fn queued() {
     for _ in 0..4 {
         tokio::task::yield_now().await;
@@ -33,7 +33,7 @@ async fn queued() {
 }
 
 impl Cloud {
-    /// Receives a request of the device; answers of the device on the way are put into `answers`.
+    /// Receives a request of the device; answers that come before it are put into `answers`.
     async fn asked(&mut self, answers: &mut Vec<Value>) -> Value {
         loop {
             let packet = self.receive().await;
@@ -66,7 +66,7 @@ async fn each_call_has_its_answer_while_requests_and_keepalives_go_on() {
     let mut asked = Vec::new();
     while asked.len() < 5 {
         let request = cloud.asked(&mut answers).await;
-        // Nothing else comes before the answer: one is outstanding at a time.
+        // One call is outstanding at a time, so nothing else comes before the answer.
         sleep(Duration::from_secs(3)).await;
         cloud.send(json!({"req": "GetNetConfig", "params": {"channel": 1}, "seq": 71})).await;
         let resp = match request["req"].as_str().unwrap() {
@@ -127,7 +127,7 @@ async fn a_keepalive_waits_for_one_call_at_most() {
 async fn a_full_queue_refuses_at_once_and_loses_nothing() {
     let mut cloud = connected(64 * 1024).await;
     cloud.keepalive().await;
-    // One is sent, the others wait.
+    // The first call is sent, the others wait in the queue.
     let first = call(&cloud, GetFirmware);
     let request = cloud.receive().await;
     let waiting: Vec<_> = (0..MAX_WAITING).map(|_| call(&cloud, GetFirmware)).collect();
@@ -205,7 +205,7 @@ async fn a_call_that_nobody_waits_for_is_not_made() {
     let request = cloud.receive().await;
     let (dropped, kept) = (call(&cloud, alarm("dropped")), call(&cloud, alarm("kept")));
     queued().await;
-    // One was sent already: its answer is still taken.
+    // The answer to the call that was sent already is still taken.
     sent.abort();
     dropped.abort();
     queued().await;

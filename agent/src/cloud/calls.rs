@@ -1,48 +1,49 @@
-//! Calls of our own to the cloud: whoever has a [`Calls`] makes them, the link carries them out one after
-//! another. A Keepalive waits for one of them at most.
+//! Calls from the device to the cloud. Whoever has a [`Calls`] makes them, the link carries them
+//! out one after another. A Keepalive waits for at most one call.
 
 use ivt_proto::rpc::message::{self, Call, ToCloud};
 use ivt_proto::rpc::{Refused, RpcError};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Calls that may wait behind the one that was sent.
+/// How many calls may wait behind the one that was sent.
 pub const MAX_WAITING: usize = 16;
 
 /// Makes calls to the cloud. Clones share one queue.
 #[derive(Clone)]
 pub struct Calls(watch::Receiver<Line>);
 
-/// Why a call has no answer. Only after [`Lost`](Self::Lost) the cloud may have carried it out.
+/// Why a call has no answer. After [`Lost`](Self::Lost) the cloud may have carried the call out,
+/// after every other error it has not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// There is no connection.
+    /// There is no connection to the cloud.
     #[error("the cloud is not connected")]
     Offline,
-    /// The cloud does not keep up with the calls.
+    /// As many calls are waiting as the queue holds.
     #[error("{MAX_WAITING} calls to the cloud are waiting already")]
     Full,
-    /// The message cannot be sent.
+    /// The message of the call cannot be sent.
     #[error("the call cannot be sent: {0}")]
     Unsendable(Refused),
     /// The connection ended before the answer came, also because the cloud took longer than its 20 s.
     #[error("the connection to the cloud was lost before the answer came")]
     Lost,
-    /// The cloud refuses it.
+    /// The cloud answered with an error.
     #[error("the cloud answered with {0}")]
     Rejected(RpcError),
-    /// The answer has another form than the specification's.
+    /// The answer does not have the form that the specification gives it.
     #[error("the cloud's answer cannot be read: {0}")]
     Unreadable(RpcError),
 }
 
 impl Calls {
-    /// Makes one call and waits for its answer: for its turn as long as the calls before it take, then
-    /// for 20 s at most. A call that is dropped before its turn is not made.
+    /// Makes one call and waits for its answer: first for the calls before it, then for 20 s at
+    /// most. A call that is dropped before its turn is not made.
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError`] says why there is no answer.
     pub async fn call<T: ToCloud>(&self, request: T) -> Result<T::Answer, CallError> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { call: request.into(), answer };
@@ -51,7 +52,8 @@ impl Calls {
         message::from_value(answer).map_err(CallError::Unreadable)
     }
 
-    /// Keeps no sender: a call that reaches the queue as it closes is dropped with the last of them.
+    /// Puts a call into the queue. No sender outlives this: if the queue closes at this moment, the
+    /// call is dropped with the last sender.
     fn hand_over(&self, waiting: Waiting) -> Result<(), CallError> {
         let line = self.0.borrow().clone().ok_or(CallError::Offline)?;
         line.try_send(waiting).map_err(|e| match e {
@@ -61,17 +63,17 @@ impl Calls {
     }
 }
 
-/// Where the link takes calls from, connection by connection.
+/// Where the link takes calls from, one connection after another.
 #[derive(Default)]
 pub struct CallQueue(watch::Sender<Line>);
 
 impl CallQueue {
-    /// A handle that makes calls over every connection to come.
+    /// A handle whose calls go over whichever connection there is.
     pub fn calls(&self) -> Calls {
         Calls(self.0.subscribe())
     }
 
-    /// Takes calls from now on, until the result is dropped: then those without an answer are lost.
+    /// Takes calls until the result is dropped, which loses the calls without an answer.
     pub(super) fn open(&self) -> OpenQueue<'_> {
         let (line, waiting) = mpsc::channel(MAX_WAITING);
         self.0.send_replace(Some(line));
@@ -85,16 +87,17 @@ pub(super) struct OpenQueue<'a> {
     waiting: mpsc::Receiver<Waiting>,
 }
 
-/// A call whose turn has not come.
+/// A call that is not sent yet.
 pub(super) struct Waiting {
     pub(super) call: Call,
     pub(super) answer: Answer,
 }
 
-/// Gives the answer to whoever made the call; dropped without one, it tells of a lost connection.
+/// Where the answer goes to whoever made the call. Dropping it without an answer reports a lost
+/// connection.
 pub(super) type Answer = oneshot::Sender<Result<Value, CallError>>;
 
-/// Where calls are put; `None` without a connection.
+/// Where calls are put; `None` while there is no connection.
 type Line = Option<mpsc::Sender<Waiting>>;
 
 impl OpenQueue<'_> {
@@ -104,7 +107,8 @@ impl OpenQueue<'_> {
             match self.waiting.recv().await {
                 Some(waiting) if waiting.answer.is_closed() => {}
                 Some(waiting) => return waiting,
-                // The other end is held by the queue until this one is dropped.
+                // `queue` holds a sender until this receiver is dropped, so this arm is never
+                // reached.
                 None => std::future::pending().await,
             }
         }

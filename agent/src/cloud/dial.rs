@@ -1,5 +1,5 @@
-//! From a login to an open WebSocket. The one seam between the agent and its cloud: tests dial
-//! in memory.
+//! Opens a WebSocket for a login. [`Dial`] is the one seam between the agent and its cloud: tests
+//! dial in memory.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,9 +18,9 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use super::login::Login;
 use crate::tls::TrustStore;
 
-/// How long name lookup, connection, TLS and upgrade may take together.
+/// How long name lookup, TCP connection, TLS and WebSocket upgrade may take together.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection whose sent bytes are not acknowledged for so long ends.
+/// A connection ends when bytes sent over it stay unacknowledged for this long.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Any byte stream a WebSocket can run on.
@@ -34,15 +34,15 @@ pub type Socket = WebSocketStream<Box<dyn Transport>>;
 /// Makes connections to the cloud.
 #[async_trait]
 pub trait Dial: Send + Sync {
-    /// One attempt, logged in at its end. Takes at most 10 s.
+    /// Makes one attempt, which ends with a login. Takes at most 10 s.
     ///
     /// # Errors
     ///
-    /// The step that failed, see [`DialError`].
+    /// [`DialError`] says which step failed.
     async fn dial(&self) -> Result<Socket, DialError>;
 }
 
-/// Why there is no connection. Never holds the password.
+/// Why there is no connection. The text never holds the password.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The name has no address.
@@ -61,24 +61,24 @@ pub enum DialError {
         /// What the system said.
         source: io::Error,
     },
-    /// The server's certificate, or its TLS.
+    /// The server's certificate is not trusted, or TLS failed in another way.
     #[error("TLS with {host} failed: {source}; check cloud.ca_file and the device's clock")]
     Tls {
-        /// Whom the certificate has to name.
+        /// The name that the certificate has to hold.
         host: String,
-        /// What failed in TLS.
+        /// What went wrong in TLS.
         source: TlsError,
     },
-    /// HTTP 401 or 403.
+    /// The cloud refused the login by HTTP 401 or 403.
     #[error("the cloud refused the login: HTTP {status}")]
     Refused {
         /// The HTTP status.
         status: u16,
     },
-    /// Another answer than a WebSocket.
+    /// The server answered with something other than a WebSocket.
     #[error("expected a WebSocket, received {received}; check cloud.url")]
     Upgrade {
-        /// What came instead.
+        /// What came in the place of a WebSocket.
         received: String,
     },
     /// The attempt took longer than 10 s.
@@ -130,9 +130,10 @@ pub async fn upgrade(login: &Login, stream: Box<dyn Transport>) -> Result<Socket
     answer.map(|(socket, _)| socket).map_err(refused)
 }
 
-/// Everything is bounded: what is read, and what waits to be written.
+/// The socket's limits, which bound what is read and what waits to be written.
 pub fn limits() -> WebSocketConfig {
-    // A message too long by a little is for the protocol to name; beyond that the socket ends it.
+    // The protocol's own limit refuses a message that is a little too long, with a reason; the
+    // socket refuses a longer one.
     const LONGEST: usize = MAX_MESSAGE + 1024;
     WebSocketConfig::default()
         .read_buffer_size(4 * 1024)

@@ -140,7 +140,7 @@ async fn nothing_is_said_to_a_server_that_is_not_trusted() {
         assert!(matches!(error, DialError::Tls { .. }), "{error}");
         assert_eq!(server.await.unwrap(), b"", "not a byte of the query");
     }
-    // Trusted, but for another name.
+    // The certificate is trusted, but it is for another name.
     let (port, pin, server) = secure_server(false).await;
     let trust = TrustStore::new(Some(pin.path().into())).unwrap();
     let error = dialer_to(&format!("wss://127.0.0.1:{port}/ivc"), trust).dial().await.err();

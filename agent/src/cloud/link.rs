@@ -21,9 +21,9 @@ use crate::deadlines::{KEEPALIVE, SEND, SPARE};
 use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
 
-/// For the closing handshake.
+/// How long the closing handshake may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Without a deadline the timer is set to some far moment.
+/// How far away the timer is set when there is no deadline.
 const FAR: Duration = Duration::from_secs(3600);
 
 /// How a connection ended.
@@ -90,9 +90,9 @@ pub(super) async fn run(
         healthy_since: None,
     };
     let reason = link.serve(dispatch, keepalives, calls.open(), stop).await;
-    // Whoever waits for an answer waits for no goodbye.
+    // Callers learn at once that the connection is lost, without waiting for the closing handshake.
     link.outstanding = None;
-    // Nothing of ours is half written: say goodbye, but do not wait for long.
+    // No message of ours is half written, so the connection can be closed politely.
     if let Some(mut sink) = link.sink.take() {
         timeout(CLOSE_TIMEOUT, sink.close()).await.ok();
     }
@@ -108,11 +108,11 @@ type Sink = SplitSink<Socket, Message>;
 struct Link {
     peer: Peer,
     stream: SplitStream<Socket>,
-    /// Away while a message is being written.
+    /// The sending half; `None` while a message is being written with it.
     sink: Option<Sink>,
-    /// The request of ours that waits for its answer.
+    /// Our request that waits for its answer. There is at most one.
     outstanding: Option<Outstanding>,
-    /// A Keepalive fell due while a call was outstanding: it goes before the next call.
+    /// Whether a Keepalive fell due while a call was outstanding. It goes before the next call.
     keepalive_is_due: bool,
     healthy_since: Option<Instant>,
 }
@@ -142,7 +142,8 @@ impl Link {
                 let answer = dispatch.answer(call, subject, until);
                 running.push(answer.map(|answer| (ticket, answer)));
             }
-            // One at a time, in their order: while it runs, a newer movement replaces one that waits.
+            // Events are carried out one at a time, in order. Meanwhile the peer replaces a waiting
+            // movement by a newer one.
             if event.is_terminated()
                 && let Some(next) = self.peer.poll_event()
             {
@@ -159,7 +160,8 @@ impl Link {
                 }
             }
             let due = self.peer.poll_timeout().map(Instant::from_std);
-            // In this order: a cloud that sends without pause holds up neither answers nor timers.
+            // Reading comes last, so that a cloud that sends without pause holds up neither answers
+            // nor timers.
             tokio::select! {
                 biased;
                 () = stop.requested() => return Reason::Stopped,
@@ -179,7 +181,8 @@ impl Link {
                 _ = keepalive.tick() => self.send_keepalive(keepalives),
                 waiting = calls.next(), if self.outstanding.is_none() => self.send(waiting),
                 message = self.stream.next() => match self.take(message) {
-                    // Messages come without waiting when many arrive in one read: let others run.
+                    // Many messages may be there after one read; the other tasks get their turn in
+                    // between.
                     Ok(()) => tokio::task::coop::consume_budget().await,
                     Err(reason) => return reason,
                 },
@@ -200,7 +203,7 @@ impl Link {
     fn take_replies(&mut self) {
         while let Some((_, result)) = self.peer.poll_reply() {
             if let Some(Outstanding::Call(answer)) = self.outstanding.take() {
-                // Whoever made the call may be gone.
+                // The receiver may be gone, if whoever made the call no longer waits.
                 answer.send(result.map_err(rejected)).ok();
                 continue;
             }
@@ -212,8 +215,8 @@ impl Link {
         }
     }
 
-    /// Sends a Keepalive, or puts it before the next call. At most one is on its way: a second would only
-    /// queue behind it.
+    /// Sends a Keepalive, or notes that it goes before the next call. At most one Keepalive is on
+    /// its way: a second would only wait behind it.
     fn send_keepalive(&mut self, keepalives: &KeepaliveSource) {
         self.keepalive_is_due = matches!(self.outstanding, Some(Outstanding::Call(_)));
         if self.outstanding.is_some() {
@@ -226,17 +229,17 @@ impl Link {
         }
     }
 
-    /// Sends a call. Nothing of ours is outstanding.
+    /// Sends a call. No other request of ours may be outstanding.
     fn send(&mut self, Waiting { call, answer }: Waiting) {
         match self.peer.call(now(), call.method(), call.params()) {
             Ok(_) => self.outstanding = Some(Outstanding::Call(answer)),
-            // Whoever made the call may be gone.
+            // The receiver may be gone, if whoever made the call no longer waits.
             Err(e) => drop(answer.send(Err(CallError::Unsendable(e)))),
         }
     }
 }
 
-/// The refusal with as much of the cloud's words as is fit for a log.
+/// The error of a refused call, with the cloud's words shortened so that they are fit for a log.
 fn rejected(error: RpcError) -> CallError {
     CallError::Rejected(RpcError { msg: shorten(&error.msg), ..error })
 }
@@ -249,7 +252,7 @@ async fn write(mut sink: Sink, text: String) -> Result<Sink, Reason> {
     }
 }
 
-/// The protocol's clock is tokio's, so that tests can pause it.
+/// The time for the protocol's rules, from tokio's clock so that tests can pause it.
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

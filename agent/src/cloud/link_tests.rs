@@ -76,7 +76,7 @@ impl Cloud {
         self.start.elapsed()
     }
 
-    /// Reads on without answering anything until the link ends.
+    /// Reads without answering anything until the link ends.
     async fn ended(mut self) -> (Reason, Duration, bool) {
         let ended = loop {
             tokio::select! {
@@ -134,7 +134,7 @@ async fn a_cloud_that_stops_reading_is_left() {
     for seq in 0..12 {
         cloud.send(json!({"req": "GetNetConfig", "params": {"channel": 0}, "seq": seq})).await;
     }
-    // It holds the connection open, and reads nothing.
+    // The cloud holds the connection open and reads nothing.
     let ended = cloud.link.await.unwrap();
     assert!(matches!(ended.reason, Reason::Stalled), "{}", ended.reason);
     assert!(cloud.start.elapsed() <= Duration::from_secs(31));
@@ -315,7 +315,7 @@ async fn a_stream_refused_for_its_lateness_does_not_start_later() {
         json!({"channel": channel, "quality": "hd", "url": "rtmp://h/live/a", "stream_id": "s",
                "max_bitrate": 0})
     };
-    // The second publish starts when the request in front of it may.
+    // The second publish starts only once the request before it on its channel may start.
     cloud.send(json!({"req": "RTMPPublish", "params": publish(0), "seq": 1})).await;
     cloud.send(json!({"req": "GetNetConfig", "params": {"channel": 0}, "seq": 2})).await;
     cloud.send(json!({"req": "RTMPPublish", "params": publish(1), "seq": 3})).await;
@@ -349,7 +349,7 @@ async fn more_than_32_waiting_requests_end_the_connection() {
     assert!(after <= Duration::from_secs(1), "{after:?}");
 }
 
-/// A frame as it goes over the wire; a message may be many.
+/// One frame of the wire; a message may consist of many.
 fn frame(opcode: Data, payload: &[u8], last: bool) -> Message {
     let payload = payload.to_vec();
     Message::Frame(Frame::message(payload, OpCode::Data(opcode), last))

@@ -1,4 +1,4 @@
-//! Whom to dial, and as whom: the URL of the login.
+//! Whom to dial and by which account, as the URL of the login.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use tungstenite::handshake::client::Request;
 
 use crate::config;
 
-/// A login. Only [`Login::request`] reveals the password.
+/// Address and account of a login. Only [`Login::request`] reveals the password.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// `wss`, or `ws` in clear.
@@ -51,14 +51,14 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// The address makes no HTTP request.
+    /// The address cannot be made into an HTTP request.
     pub fn request(&self) -> Result<Request, Box<tungstenite::Error>> {
         self.uri.expose().into_client_request().map_err(Box::new)
     }
 }
 
-/// Everything but unreserved characters is encoded (RFC 3986, 2.3), a space as `%20`: peers differ
-/// on `+`.
+/// Appends `value` to `out` with everything but unreserved characters encoded (RFC 3986, 2.3).
+/// A space becomes `%20`, since peers differ on `+`.
 fn percent_encode(value: &str, out: &mut String) {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -12,9 +12,9 @@ const EARLY_CLOSES: u32 = 3;
 /// How an attempt to be connected ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// No WebSocket came about.
+    /// No WebSocket was opened.
     Unreachable,
-    /// HTTP 401 or 403.
+    /// The cloud refused the login by HTTP 401 or 403.
     Refused,
     /// The cloud closed before it answered a Keepalive.
     ClosedEarly,
@@ -25,12 +25,12 @@ pub enum Outcome {
     },
 }
 
-/// What follows from the end of an attempt.
+/// What to do after an attempt has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// How long to wait before the next attempt.
     pub delay: Duration,
-    /// The cloud does not take our login: someone should look.
+    /// Whether the cloud refuses our login, so that someone should look.
     pub wrong_login: bool,
 }
 
@@ -102,8 +102,8 @@ mod tests {
         assert!(!after(Outcome::Unreachable));
     }
 
-    /// Attempts of a thousand devices that lose the cloud at 0; it takes connections again at
-    /// `repair`. Seconds of each attempt, and when each device was back.
+    /// A thousand devices lose the cloud at second 0, which takes connections again at `repair`.
+    /// The results are the seconds of all attempts, and of each device's return.
     fn outage(seed: u64, repair: f64) -> (Vec<f64>, Vec<f64>) {
         let (mut attempts, mut back) = (Vec::new(), Vec::new());
         for device in 0..N as u64 {

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use crate::channel::{Reachability, Status, StatusSource};
 
-/// Bytes that the names of streams and recordings may have together in one Keepalive: with all else
-/// that 256 channels say they stay below the longest message.
+/// Bytes that all names of streams and recordings may have together in one Keepalive. With the
+/// states of 256 channels they stay below the longest message.
 const NAMES: usize = 40 << 10;
 
 /// Makes Keepalives of what the channels show.
@@ -17,7 +17,7 @@ const NAMES: usize = 40 << 10;
 pub struct KeepaliveSource(Vec<StatusSource>);
 
 impl KeepaliveSource {
-    /// Reads these channels; the index is the number.
+    /// Reads the status of these channels; the index is the channel's number.
     pub fn new(channels: Vec<StatusSource>) -> Self {
         Self(channels)
     }
@@ -58,7 +58,7 @@ fn line(channel: u32, status: &Status, room: &mut usize) -> ChannelStatus {
     }
 }
 
-/// The name, where it fits into `room`, which it takes then.
+/// The name, if it fits into the `room` in bytes, which then shrinks by the name's length.
 fn fitting(name: Option<&str>, room: &mut usize) -> Option<String> {
     let name = name?;
     *room = room.checked_sub(name.chars().map(width).sum())?;
@@ -89,7 +89,7 @@ mod tests {
         serde_json::to_value(keepalives.keepalive()).unwrap()
     }
 
-    /// What one owner shows.
+    /// A change of what one owner shows.
     #[derive(Clone, Debug)]
     enum Change {
         Reachability(Reachability),
@@ -108,7 +108,7 @@ mod tests {
             }
         }
 
-        /// The same in a status that has one writer.
+        /// Makes the same change in a status with a single writer.
         fn note(&self, status: &mut Status) {
             match self.clone() {
                 Self::Reachability(now) => status.reachability = now,

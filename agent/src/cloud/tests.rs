@@ -20,7 +20,7 @@ use crate::shutdown::{Stopper, stopper};
 
 type Server = WebSocketStream<DuplexStream>;
 
-/// What becomes of one attempt.
+/// What happens to one attempt.
 enum Attempt {
     Accept,
     Refuse,
@@ -28,7 +28,8 @@ enum Attempt {
     Hang,
 }
 
-/// A cloud in memory: the attempts' fates in turn, then always accepting.
+/// A cloud in memory. Attempts meet the scripted fates in turn; after these every attempt is
+/// accepted.
 struct Script {
     fates: Mutex<VecDeque<Attempt>>,
     attempts: mpsc::UnboundedSender<(Instant, Option<Server>)>,
@@ -220,7 +221,7 @@ async fn calls_are_made_over_whatever_connection_there_is() {
         let mut server = setup.server().await;
         setup.state.wait_for(|s| *s == State::Online).await.unwrap();
         let answers = serve(&mut server, Duration::from_secs(1));
-        // It may wait for the link to begin.
+        // The link may not have begun yet when the first call is made.
         let answered = async {
             while let Err(error) = setup.calls.call(GetFirmware).await {
                 assert_eq!(error, CallError::Offline);

@@ -1,6 +1,6 @@
-//! What the memory goes to, before anything starts: `runtime.memory_limit` less what is always
-//! needed is for the rings, and what they leave is for recordings. Rings without a size of their
-//! own grow while their key frames are large, into what recordings have not set aside at that
+//! How the memory is shared out before anything starts. The rings share `runtime.memory_limit` less
+//! what is always needed; recordings get what the rings leave. A ring without a configured size
+//! grows while its key frames are large, into memory that recordings have not set aside at that
 //! moment.
 //!
 //! The fixed parts are measured, see `docs/firmware.md`; `tests/interop` holds a running agent
@@ -27,18 +27,20 @@ const PROGRAM: u64 = 6 * MIB;
 const CHANNEL: u64 = 768 * KIB;
 /// Bytes of freed memory that a worker thread keeps for its own next use.
 const THREAD: u64 = 3 * MIB;
-/// Bytes of a spool: what waits to be written, the list of its files, and what is read back.
+/// Bytes of a spool: what waits to be written, the list of the spool's files, and what is read
+/// back.
 const SPOOL: u64 = QUEUE_BYTES as u64 + 3 * MIB;
 /// Least bytes for recordings: two segments of a megabyte and their buffers.
 const RECORDING: u64 = 4 * MIB;
-/// Least bytes of a ring without a size of its own.
+/// Least bytes of a ring without a configured size.
 const LEAST_RING: u64 = 256 * KIB;
-/// Most bytes of such a ring while its key frames are small: nearly a key-frame group of two
-/// seconds at 4 Mbit/s.
+/// Most bytes of a ring without a configured size while its key frames are small: nearly a
+/// key-frame group of two seconds at 4 Mbit/s.
 const USUAL_RING: u64 = MIB;
-/// Most bytes of such a ring where a stream is always on: a key-frame group and some.
+/// Most bytes of a ring without a configured size in a channel with an always-on stream: a
+/// key-frame group and some.
 const WARM_RING: u64 = 2 * MIB;
-/// One byte in so many is lost in the gaps between blocks of the allocator.
+/// The allocator loses one byte in this many to the gaps between its blocks.
 const SCATTER: u64 = 10;
 
 /// Names the part that recordings share with rings that grow.
@@ -49,17 +51,17 @@ const GROWING: &str = "recordings; what they leave, rings may take while key fra
 pub struct Budget {
     /// `runtime.memory_limit`, in bytes.
     pub limit: u64,
-    /// Bytes of each ring, by channel; without a size of its own, as long as its key frames are
-    /// small.
+    /// Bytes of each ring, by channel. A ring without a configured size has more while its key
+    /// frames are large.
     pub rings: Vec<usize>,
-    /// Bytes of the segments of all recordings, and of what rings grow by, together.
+    /// Bytes for the segments of all recordings and for what rings grow by, together.
     pub recordings: u64,
-    /// Whether some ring has no size of its own.
+    /// Whether some ring has no configured size.
     grow: bool,
     parts: Vec<Part>,
 }
 
-/// The limit does not hold the least of everything.
+/// The limit is smaller than the least that all parts need together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shortage {
     limit: u64,
@@ -82,8 +84,8 @@ pub(super) struct Needs<'a> {
 }
 
 impl Needs<'_> {
-    /// The limit where none is given: 32 MiB and 8 MiB for each channel, and on top of it what not
-    /// every device has.
+    /// The default limit: 32 MiB, 8 MiB for each channel, and the parts that only some devices
+    /// have.
     pub(super) fn usual_limit(&self) -> u64 {
         let extras = sum(&self.extras());
         32 * MIB + 8 * MIB * self.channels.len() as u64 + extras + scattered(extras)
@@ -92,7 +94,7 @@ impl Needs<'_> {
     /// Shares `limit` bytes out.
     ///
     /// # Errors
-    /// The least of everything needs more.
+    /// The parts need more than `limit` even with the smallest rings.
     pub(super) fn within(&self, limit: u64) -> Result<Budget, Shortage> {
         let count = self.channels.len() as u64;
         let mut parts = vec![
@@ -100,7 +102,7 @@ impl Needs<'_> {
             Part::new(plural(count, "channel", "channels"), CHANNEL * count),
         ];
         parts.extend(self.extras());
-        // The share of the allocator in the whole is known: the limit is the sum.
+        // The allocator's share is taken off the limit, since the sum of all parts is the limit.
         let usable = limit - limit / (SCATTER + 1);
         let free = usable.saturating_sub(sum(&parts));
 
@@ -109,7 +111,7 @@ impl Needs<'_> {
         let Some(room) = room else { return Err(self.shortage(limit, parts, &least)) };
         let derived = self.channels.iter().filter(|channel| channel.ring_bytes.is_none());
         let units: u64 = derived.map(units).sum();
-        // Half of what is left is for recordings.
+        // The rings get half of what is left, recordings the other half.
         let share = LEAST_RING + room / 2 / units.max(1);
         let share = share / LEAST_RING * LEAST_RING;
         let rings = self.rings(|channel| share.min(most(channel)));
@@ -170,7 +172,8 @@ impl Needs<'_> {
             };
             let size = mib(ring as u64);
             let source = if given { " (ring_bytes)" } else { "" };
-            // What a server is late for is off the ring, and no more than one ring held.
+            // Frames that wait for a slow server have left the ring; they are no more than one ring
+            // held.
             let what = format!(
                 "rings of {of}: {} of {size} MiB{source}, and as much as one for a slow server",
                 streams
@@ -246,7 +249,7 @@ impl Part {
     }
 }
 
-/// How many different streams somebody may ask for.
+/// How many different streams of a channel the cloud or the configuration may ask for.
 fn streams(channel: &Channel) -> u64 {
     let map = channel.quality;
     let mut streams = vec![map.ld, map.sd, map.hd, map.fhd];
@@ -266,7 +269,7 @@ fn most(channel: &Channel) -> u64 {
 
 /// A clip file is in memory once per stream.
 fn clips(channel: &Channel) -> u64 {
-    // A file that cannot be read is told of by the check.
+    // A file that cannot be read counts nothing here; `check` reports it.
     let size = |file| std::fs::metadata(file).map_or(0, |data| data.len().min(MAX_CLIP));
     channel.backend.described().files().into_iter().map(size).sum()
 }

@@ -12,7 +12,7 @@ fn text(channels: &[String], sections: &str) -> String {
     )
 }
 
-/// A camera without a sub stream, with more keys.
+/// The section of a camera without a sub stream, with further keys.
 fn camera(keys: &str) -> String {
     format!("backend = 'rtsp'\nmain = 'rtsp://h/a'\n{keys}")
 }
@@ -47,7 +47,7 @@ fn by_default_each_channel_can_record_something() {
         let each = budget(&vec![camera(SUB); count], "").recordings / count as u64;
         assert!(each > 3 << 20, "{count} channels: {each}");
     }
-    // What clouds ask for: three segments of 8 MiB, and the buffers of the session.
+    // Clouds ask for three segments of 8 MiB; the rest are the buffers of the session.
     let usual = 26 << 20;
     for sections in ["", "[record]\nspool_dir = '/s'", TLSS, "[runtime]\nworker_threads = 4"] {
         let recordings = budget(&[camera(SUB)], sections).recordings;
@@ -177,7 +177,8 @@ fn any_channel() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is asked for: the parts are the limit, or the refusal names one that does.
+    /// Whatever is configured, the parts add up to the limit, or the refusal names a limit that
+    /// holds them.
     #[test]
     fn the_parts_never_exceed_the_limit(
         channels in prop::collection::vec(any_channel(), 1..6),

@@ -12,7 +12,7 @@ use crate::backend::Backend;
 
 /// Most cameras behind one NVR.
 const CHANNELS: usize = 256;
-/// What becomes of a channel that is not understood.
+/// What happens to a channel that is not understood, in a line for the log.
 const UNREACHABLE: &str = "the channel cannot be reached";
 
 const STREAMS: &[(&str, Stream)] = &[("main", Stream::Main), ("sub", Stream::Sub)];
@@ -39,7 +39,7 @@ pub struct Channel {
 pub struct QualityMap {
     /// Default "sub", or "main" where the camera has no sub stream.
     pub ld: Stream,
-    /// As `ld`.
+    /// Default "sub", or "main" where the camera has no sub stream.
     pub sd: Stream,
     /// Default "main".
     pub hd: Stream,
@@ -78,14 +78,15 @@ pub(super) fn channels(
     let each = sections.into_iter().enumerate();
     let each = each.map(|(number, section)| {
         let read = channel(number, section, logins.next().unwrap_or_default(), base);
-        // The channels behind it keep their numbers.
+        // A channel that is not understood keeps its place, so that the channels behind it keep
+        // their numbers.
         read.or_else(|error| root.pass(error, UNREACHABLE).map(|()| Channel::unknown()))
     });
     each.collect()
 }
 
 impl Channel {
-    /// One that only a newer program understands.
+    /// A channel that only a newer program understands.
     fn unknown() -> Self {
         let [ld, sd, hd, fhd] = [Stream::Main; 4];
         Self {

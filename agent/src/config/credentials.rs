@@ -20,7 +20,7 @@ pub(crate) struct Login {
     pub(crate) password: Option<String>,
 }
 
-/// The path of the credentials file, where one is named.
+/// The path of the credentials file, if the configuration names one.
 pub(super) fn credentials_path(
     root: &mut Section<'_, '_>,
     base: &Path,
@@ -48,7 +48,7 @@ pub(crate) fn login(section: &mut Section<'_, '_>) -> Result<Login, Error> {
     Ok(Login { username, password })
 }
 
-/// A required value that stands in exactly one of the two files.
+/// A required value that has to stand in exactly one of the two files.
 pub(super) fn one(
     section: &Section<'_, '_>,
     key: &str,

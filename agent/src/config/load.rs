@@ -10,10 +10,10 @@ use super::{
     Config, Error, channel, cloud, credentials, device, log, publish, record, runtime, tlss,
 };
 
-/// Anyone on the system may read the file.
+/// Mode bit of a file that everyone on the system may read.
 const WORLD_READABLE: u32 = 0o004;
 
-/// The permissions that are demanded of the files.
+/// The permissions that a configuration's files must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// The files are not readable by everyone.
@@ -27,12 +27,12 @@ impl Config {
     /// directory of `file`.
     ///
     /// # Errors
-    /// What is wrong, with file and line.
+    /// The first thing that is wrong, with file and line.
     pub fn load(file: &Path, access: Access) -> Result<Self, Error> {
         Self::load_from(file, |path| read(path, access))
     }
 
-    /// As [`Config::load`]; `text` answers what stands in a file.
+    /// Does as [`Config::load`], with `text` in the place of reading a file.
     pub(crate) fn load_from(
         file: &Path,
         text: impl Fn(&Path) -> Result<String, Error>,
@@ -44,7 +44,8 @@ impl Config {
 impl FromStr for Config {
     type Err = Error;
 
-    /// As [`Config::load`], without a file: relative paths count from the working directory.
+    /// Reads `text` as [`Config::load`] reads a file; relative paths count from the working
+    /// directory.
     fn from_str(text: &str) -> Result<Self, Error> {
         assemble("configuration", text, Path::new(""), |path| read(path, Access::Private))
     }
@@ -53,7 +54,7 @@ impl FromStr for Config {
 /// The credentials file that the `text` of `file` names.
 ///
 /// # Errors
-/// The text is no TOML, or its name is none.
+/// The text is not TOML, or `credentials` is not a path.
 pub(crate) fn credentials_file(file: &Path, text: &str) -> Result<Option<PathBuf>, Error> {
     let read = File::new(file.display().to_string(), text);
     credentials::credentials_path(&mut read.root()?, directory(file))
@@ -62,7 +63,7 @@ pub(crate) fn credentials_file(file: &Path, text: &str) -> Result<Option<PathBuf
 /// The text of `file`.
 ///
 /// # Errors
-/// It cannot be read, or may be read by more than `access` allows.
+/// The file cannot be read, or may be read by more people than `access` allows.
 pub(crate) fn read(file: &Path, access: Access) -> Result<String, Error> {
     let name = || file.display().to_string();
     let failed = |source| Error::Read { file: name(), source };
@@ -96,7 +97,7 @@ fn assemble(
     Ok(Config { notes: [file.notes(), apart.notes()].concat(), ..config })
 }
 
-/// The sections of the file, one after the other.
+/// Reads the sections of the file, one after the other.
 pub(super) fn sections(
     mut root: Section<'_, '_>,
     credentials: Option<CredentialsFile>,
@@ -109,7 +110,7 @@ pub(super) fn sections(
     let publish = publish::publish(root.section("publish")?)?;
     let record = record::record(root.section("record")?, base)?;
     let tlss = match tlss::tlss(root.section("tlss")?, &cloud.hardware_model, base) {
-        // A setting that guards the service has no default that could be as safe.
+        // Settings that guard the service have no default as safe as no service.
         Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
         Ok(tlss) => tlss,
     };

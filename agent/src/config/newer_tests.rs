@@ -16,7 +16,7 @@ fn error(text: &str) -> String {
     newer(text).expect_err("it cannot be understood").to_string()
 }
 
-/// The notes behind the one about the version.
+/// The notes after the first, which is about the version.
 fn notes(config: &Config) -> Vec<&str> {
     let [first, rest @ ..] = &config.notes[..] else { panic!("no notes") };
     assert!(

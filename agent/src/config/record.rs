@@ -30,9 +30,9 @@ pub struct Spool {
 /// What is written to the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpoolMode {
-    /// The segments beyond those that memory holds.
+    /// Only segments that memory cannot hold.
     Overflow,
-    /// Everything, as it is recorded.
+    /// Every segment, as it is recorded.
     Always,
 }
 

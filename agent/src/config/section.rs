@@ -1,5 +1,5 @@
-//! Reading one table of a configuration file, key by key. Asking for a key is what makes it known.
-//! In a file of a newer version, what is not understood is noted and passed over.
+//! Reading one table of a configuration file, key by key. A key counts as known once it was asked
+//! for. In a file of a newer version, what is not understood is noted and passed over.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -36,10 +36,11 @@ impl<'t> File<'t> {
         Self { name, text, known, newer, notes }
     }
 
-    /// The whole file as a table; its `version` is read.
+    /// The top level of the file as a table, after its `version` was read.
     pub(super) fn root(&self) -> Result<Section<'_, 't>, Error> {
         let table = DeTable::parse(self.text);
-        // The message alone: the full text of the error quotes the line, and a password with it.
+        // Only the message is taken: the full text of the error quotes the line, and a password
+        // with it.
         let table = table
             .map_err(|e| self.error(e.span().map_or(0, |s| s.start), e.message().to_owned()))?;
         let mut root = Section::new(self, String::new(), 0, table.into_inner());
@@ -52,7 +53,7 @@ impl<'t> File<'t> {
         Ok(root)
     }
 
-    /// What was passed over, one line each.
+    /// Lines about what was passed over.
     pub(super) fn notes(&self) -> Vec<String> {
         self.notes.take()
     }
@@ -69,7 +70,7 @@ impl<'t> File<'t> {
     }
 }
 
-/// One table. Take what is known, then [`finish`](Section::finish) refuses the rest.
+/// One table. Take the known keys, then [`finish`](Section::finish) refuses the rest.
 pub(crate) struct Section<'f, 't> {
     file: &'f File<'t>,
     path: String,
@@ -83,8 +84,8 @@ impl<'f, 't> Section<'f, 't> {
         Self { file, path, offset, table, asked: Vec::new() }
     }
 
-    /// The key's value, where it is present and, in a newer file, understood. `parse` answers a wrong
-    /// one with what is allowed.
+    /// The key's value; `None` where the key is absent or, in a newer file, not understood. For a
+    /// wrong value `parse` answers what is allowed.
     pub(crate) fn read<T>(
         &mut self,
         key: &'static str,
@@ -96,7 +97,8 @@ impl<'f, 't> Section<'f, 't> {
         }
     }
 
-    /// The key's value, where it is present: one for which no default will do.
+    /// The key's value; `None` where the key is absent. Also in a newer file a wrong value is an
+    /// error, as no default will do.
     pub(crate) fn insist<T>(
         &mut self,
         key: &'static str,
@@ -170,7 +172,7 @@ impl<'f, 't> Section<'f, 't> {
         unknown.try_for_each(|error| self.pass(error, "it is left out"))
     }
 
-    /// In a newer file, notes an error and what is done `instead` of ending with it.
+    /// Passes over an error in a newer file, with a note that names what is done `instead`.
     pub(crate) fn pass(&self, error: Error, instead: &str) -> Result<(), Error> {
         if !self.file.newer.get() {
             return Err(error);
@@ -210,7 +212,8 @@ impl<'f, 't> Section<'f, 't> {
     }
 }
 
-/// A string of so many bytes. The value is not repeated in errors: it may be a secret.
+/// A string whose length in bytes is within `length`. Errors do not repeat the value: it may be a
+/// secret.
 pub(crate) fn text(
     length: RangeInclusive<usize>,
 ) -> impl FnOnce(&DeValue<'_>) -> Result<String, String> {

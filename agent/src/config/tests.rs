@@ -25,7 +25,7 @@ fn error(text: &str) -> String {
     }
 }
 
-/// The minimal file with one line after a given one.
+/// The minimal file with `line` inserted behind the line `after`.
 fn with(after: &str, line: &str) -> String {
     MINIMAL.replace(after, &format!("{after}\n{line}"))
 }
@@ -88,7 +88,8 @@ fn base_toml_shows_every_key_with_its_default() {
         assert!(shown(last) || shown(&key), "{key} is missing in base.toml");
     }
 
-    // With the required keys alone the outcome is the same: all other values are the defaults.
+    // The required keys alone give the same configuration: all other values in the file are the
+    // defaults.
     let keep = ["url", "login_code", "login_passwd", "backend", "main"];
     let required =
         |l: &&str| l.starts_with('[') || keep.iter().any(|k| l.starts_with(&format!("{k} =")));

@@ -31,7 +31,8 @@ pub struct Tlss {
     /// `brand`: told to the server, 1 to 64 printable ASCII characters other than `&` and `=`;
     /// default "ivt".
     pub brand: String,
-    /// `model`: as `brand`; default what can be told of `cloud.hardware_model`.
+    /// `model`: told to the server, in the form of `brand`; the default is `cloud.hardware_model`
+    /// without the characters that cannot be sent.
     pub model: String,
     /// `profile`: TOML file of the commands that are allowed; default the built-in one.
     pub profile: Option<PathBuf>,

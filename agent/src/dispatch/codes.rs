@@ -5,7 +5,7 @@ use ivt_proto::rpc::RpcError;
 
 use crate::channel::Refusal;
 
-/// Why a channel did not do what it was asked.
+/// The code of the wire for each reason why a channel did not do what it was asked.
 pub(super) fn refusal(refusal: Refusal) -> RpcError {
     let code = match &refusal {
         Refusal::Bitrate { .. } => RpcError::BITRATE,

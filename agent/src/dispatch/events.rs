@@ -1,4 +1,4 @@
-//! Events of the cloud. None has an answer: what became of them is counted.
+//! Events of the cloud. Events have no answers, so what became of them is counted.
 
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::Event;
@@ -13,16 +13,16 @@ use crate::deadlines::HANDLER;
 pub struct EventCounts {
     /// Events that were carried out.
     pub served: u64,
-    /// Events that were understood, and the device lacks the ability.
+    /// Events that were understood, but need an ability that the device lacks.
     pub unsupported: u64,
-    /// Events that were not carried out: params that cannot be read, no such channel, a camera that failed.
+    /// Events that failed: params that cannot be read, no such channel, or a camera that failed.
     pub failed: u64,
-    /// Events that are not in the specification.
+    /// Events that the specification does not have.
     pub unknown: u64,
 }
 
 impl Dispatch {
-    /// Serves one event, within 8 s. It waits for no request, and no request waits for it.
+    /// Serves one event, within 8 s. Events and requests do not wait for each other.
     pub async fn event(&self, event: Event) {
         let (name, known) = (event.event().to_owned(), !matches!(event, Event::Unknown(_)));
         let done = timeout(HANDLER, self.carry_out(&name, event)).await.unwrap_or_else(|_| {
@@ -39,12 +39,13 @@ impl Dispatch {
         }
     }
 
-    /// What became of the events so far; changes can be awaited.
+    /// The counts of events so far; changes can be awaited.
     pub fn events(&self) -> watch::Receiver<EventCounts> {
         self.events.subscribe()
     }
 
-    /// No hardware has any of these abilities yet, so that only what is asked for can be checked.
+    /// Checks an event's params and channel. No hardware has any of these abilities yet, so nothing
+    /// more can be done.
     async fn carry_out(&self, name: &str, event: Event) -> Result<(), RpcError> {
         let camera = match event {
             Event::CtrlPtz(event) => Some(event?.channel),

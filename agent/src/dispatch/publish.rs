@@ -15,7 +15,7 @@ const START: &str = "RTMPPublish";
 
 /// Longest address, in bytes; real ones with their keys have some hundred.
 const URL: usize = 2048;
-/// Longest name of a stream, in bytes: it is repeated in every Keepalive.
+/// Longest name of a stream, in bytes. Every Keepalive repeats the name.
 const STREAM_ID: usize = 256;
 
 pub(super) async fn start(dispatch: &Dispatch, request: RtmpPublish) -> Result<(), RpcError> {
@@ -40,7 +40,7 @@ fn ask(request: RtmpPublish, map: &QualityMap) -> Result<PublishRequest, RpcErro
     })
 }
 
-/// Where the wire's four qualities meet the camera's two streams.
+/// The camera's stream that serves one of the four qualities of the wire.
 pub(super) fn stream(map: &QualityMap, quality: Quality) -> Stream {
     match quality {
         Quality::Ld => map.ld,
@@ -50,7 +50,7 @@ pub(super) fn stream(map: &QualityMap, quality: Quality) -> Stream {
     }
 }
 
-/// The address comes from the network: nothing but RTMP may be reached by it.
+/// Reads an address that came from the network. Nothing but RTMP may be reached by it.
 fn rtmp_url(url: &str) -> Result<RtmpUrl, RpcError> {
     let wrong = |what: String| RpcError::internal(format!("{START}: params.url: {what}"));
     if url.len() > URL {

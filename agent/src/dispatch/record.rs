@@ -15,13 +15,14 @@ use crate::record::session::RecordingOrder;
 
 const START: &str = "StartCloudRecord";
 
-/// Longest name of a session, in bytes: it is repeated in every Keepalive.
+/// Longest name of a session, in bytes. Every Keepalive repeats the name.
 const SESSION_ID: usize = 128;
-/// Length of the sessions' names of current clouds, in bytes.
+/// Length of the session names that current clouds use, in bytes.
 const USUAL_SESSION_ID: usize = 22;
-/// Longest segment that is taken, in seconds.
+/// Longest segment that may be ordered, in seconds.
 const DURATION: u32 = 3600;
-/// Smallest size limit of a segment that is taken, in bytes: less does not hold one picture.
+/// Smallest size limit of a segment that may be ordered, in bytes. A smaller segment does not hold
+/// one picture.
 const SIZE: u64 = 64 << 10;
 
 pub(super) async fn start(dispatch: &Dispatch, request: StartCloudRecord) -> Result<(), RpcError> {

@@ -1,4 +1,4 @@
-//! Requests that were refused, so that the log tells of each once and not at every repetition.
+//! Remembers refused requests, so that the log tells of each once and not at every repetition.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,9 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use ivt_proto::rpc::{RpcError, Subject};
 use tokio::time::{Duration, Instant};
 
-/// So many refusals are remembered.
+/// How many refusals are remembered.
 const MOST: usize = 64;
-/// Lines of the log within a minute: whoever asks for something new each time fills no flash.
+/// Most lines in the log within a minute, so that a cloud that asks for something new each time
+/// fills no flash.
 const LINES: u32 = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -19,7 +20,7 @@ pub(super) struct Refusals(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     newest: VecDeque<Refusal>,
-    /// When the first of the `lines` was written.
+    /// When the first of the minute's `lines` was written.
     since: Option<Instant>,
     lines: u32,
     unsaid: u64,
@@ -31,7 +32,7 @@ struct Refusal {
     error: String,
 }
 
-/// What a request was about. A request that equals an earlier one here is the same one again.
+/// What a request was about. Two requests with equal values here count as the same request.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct About {
     /// The method's name, shortened.
@@ -57,7 +58,8 @@ impl Refusals {
         }
     }
 
-    /// Whether the log is to be told, and how many it was not told of since the last. What comes good is
+    /// How many refusals the log was not told of since its last line, if it is to be told of this
+    /// one. A request that succeeds is forgotten.
     /// forgotten.
     fn news(&self, about: &About, error: Option<&String>) -> Option<u64> {
         let known = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! The memory that recordings may take together. What the cloud asks for is set aside before a
-//! session starts; what does not fit is refused.
+//! The memory that all recordings may take together. What the cloud asks for is set aside before a
+//! session starts; a session that does not fit is refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ivt_media::reserve::Reserve;
 use tokio::sync::watch;
 
-/// The bytes of all sessions. What they leave, rings may grow into.
+/// Shares the bytes out among all sessions. Rings may grow into what sessions leave.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
@@ -23,15 +23,16 @@ struct Shares {
 
 #[derive(Debug)]
 struct Taken {
-    /// What the session has set aside or, once it only drains, still holds.
+    /// Bytes that the session has set aside or, once it only drains, still holds.
     bytes: u64,
-    /// What of it cannot be let go at once: all until it drains.
+    /// Bytes that cannot be let go at once: all of them until the session drains.
     firm: u64,
-    /// What it may go on holding, so that a new session can begin; tells when that is less.
+    /// Most bytes that the session may go on holding, so that a new session can begin. Watchers are
+    /// told when it is less.
     most: watch::Sender<u64>,
 }
 
-/// One session's part. Dropping it gives the memory back.
+/// The memory of one session. Dropping it gives the memory back.
 #[derive(Debug)]
 pub struct Share {
     budget: Arc<Budget>,
@@ -40,7 +41,7 @@ pub struct Share {
     most: watch::Receiver<u64>,
 }
 
-/// More than there is.
+/// The budget has less memory free than a session asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{asked} bytes of memory are asked for, and {free} of the {limit} for recordings are free: ask \
@@ -53,20 +54,21 @@ pub struct Exceeded {
 }
 
 impl Budget {
-    /// `limit` bytes in all.
+    /// A budget of `limit` bytes.
     pub fn new(limit: u64) -> Arc<Self> {
         Arc::new(Self { limit, reserve: Reserve::new(limit), shares: Mutex::default() })
     }
 
-    /// What no session has set aside or holds, for rings: a session that begins gets it back from
-    /// them at their next key frame, long before it has filled it.
+    /// The bytes that no session has set aside or holds, into which rings may grow. A session that
+    /// begins gets them back from the rings at their next key frame, long before it has filled
+    /// them.
     pub fn reserve(&self) -> Arc<Reserve> {
         Arc::clone(&self.reserve)
     }
 
-    /// Sets `bytes` aside. What the session `instead` of which this one comes has set aside counts
-    /// as free: it will only drain. Where that is not enough, sessions that drain give way, the
-    /// oldest first.
+    /// Sets `bytes` aside for a session. If it comes `instead` of another session, that one's bytes
+    /// count as free, since it will only drain. If that is not enough, draining sessions give way,
+    /// the oldest first.
     ///
     /// # Errors
     ///
@@ -99,7 +101,7 @@ impl Budget {
         Ok(Share { budget: Arc::clone(self), id, bytes, most })
     }
 
-    /// Tells the rings what is left for them.
+    /// Tells the rings how many bytes are left for them.
     fn leave(&self, shares: &Shares) {
         let held = shares.taken.values().map(Taken::held);
         let held = held.fold(0, u64::saturating_add);
@@ -112,17 +114,17 @@ impl Budget {
 }
 
 impl Share {
-    /// What the session may hold at this moment: less than it set aside while the session before
-    /// it still holds some of the same memory, or while it drains and others need it.
+    /// Bytes that the session may hold at this moment. They are fewer than it set aside while an
+    /// earlier session still holds some of them, and while it drains and others need them.
     pub fn allowed(&self) -> u64 {
         let shares = self.budget.lock();
-        // Who came later was admitted beside this share; only earlier ones can be in its way.
+        // Later sessions were admitted beside this one, so only earlier ones can hold its memory.
         let earlier: u64 = shares.taken.range(..self.id).map(|(_, taken)| taken.bytes).sum();
         self.bytes.min(self.budget.limit.saturating_sub(earlier)).min(*self.most.borrow())
     }
 
-    /// The session records no more: it needs what it still holds, and nothing beyond. The `firm`
-    /// part of that it cannot let go before some upload or disk has done with it.
+    /// Notes that the session records no more: it needs only what it still holds. It cannot let go
+    /// of the `firm` bytes before an upload or the disk is done with them.
     pub fn drain(&self, held: u64, firm: u64) {
         let mut shares = self.budget.lock();
         if let Some(taken) = shares.taken.get_mut(&self.id) {
@@ -132,14 +134,15 @@ impl Share {
         self.budget.leave(&shares);
     }
 
-    /// Changes when [`Self::allowed`] is less, for others need the memory. Closed with the share.
+    /// Changes when [`Self::allowed`] becomes less, since others need the memory. Closed when the
+    /// share is dropped.
     pub fn reclaimed(&self) -> watch::Receiver<u64> {
         self.most.clone()
     }
 }
 
 impl Taken {
-    /// What it holds, or may.
+    /// Bytes that the session holds, or may hold if that is less.
     fn held(&self) -> u64 {
         self.bytes.min(*self.most.borrow())
     }
@@ -265,18 +268,18 @@ mod tests {
     fn what_cannot_be_let_go_is_not_given_away() {
         let budget = Budget::new(100);
         let old = budget.share(80, None).unwrap();
-        let mut squeezed = old.reclaimed();
+        let mut reclaimed = old.reclaimed();
         old.drain(80, 50);
         assert_eq!(budget.share(51, None).unwrap_err().free, 50);
-        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (80, false));
+        assert_eq!((old.allowed(), reclaimed.has_changed().unwrap()), (80, false));
         let _new = budget.share(50, None).unwrap();
-        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (50, true));
-        squeezed.mark_unchanged();
+        assert_eq!((old.allowed(), reclaimed.has_changed().unwrap()), (50, true));
+        reclaimed.mark_unchanged();
         assert_eq!(budget.share(1, None).unwrap_err().free, 0);
         old.drain(50, 20);
         let _newer = budget.share(10, None).unwrap();
-        assert_eq!((old.allowed(), squeezed.has_changed().unwrap()), (40, true));
+        assert_eq!((old.allowed(), reclaimed.has_changed().unwrap()), (40, true));
         drop(old);
-        assert!(squeezed.has_changed().is_err());
+        assert!(reclaimed.has_changed().is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! From a session's media time to dates. A step of the device's clock moves nothing that was dated.
+//! Dates for a session's media time. Setting the device's clock moves nothing that was dated
+//! before.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +8,7 @@ use tokio::time::Instant;
 use super::Start;
 use crate::build_date::plausible;
 
-/// The date of a session's first frame, once it is known. It never changes after that.
+/// The date of a session's first frame. It never changes once it is known.
 #[derive(Debug)]
 pub struct Anchor {
     /// When the first frame was taken.
@@ -18,19 +19,20 @@ pub struct Anchor {
 }
 
 impl Anchor {
-    /// The first frame, taken at `first`, is dated `given` seconds after 1970 where the cloud says
-    /// so; otherwise the clock `device` dates it as soon as that is plausible.
+    /// An anchor for a session whose first frame was taken at `first`. Its date is `given`, in
+    /// seconds since 1970, if the cloud says so; otherwise the clock `device` dates it as soon as
+    /// that clock is plausible.
     pub fn new(given: Option<u64>, first: Instant, device: fn() -> SystemTime) -> Self {
         let date = given.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1_000_000));
         Self { first, date, device }
     }
 
-    /// The first frame was rather taken at this time. Changes nothing when the date is known.
+    /// Corrects when the first frame was taken. Changes nothing once the date is known.
     pub fn taken(&mut self, first: Instant) {
         self.first = first;
     }
 
-    /// The date in microseconds since 1970. `None` while no clock is to be believed.
+    /// The date of a moment, in microseconds since 1970; `None` while no clock can be believed.
     pub fn unix_micros(&mut self, start: Start) -> Option<i64> {
         let offset = match start {
             Start::Unix(date) => return Some(date),
@@ -40,21 +42,21 @@ impl Anchor {
         Some(self.date?.saturating_add(offset))
     }
 
-    /// The cloud says that it is `now`, in seconds since 1970. Changes nothing when the date is
-    /// known.
+    /// Takes the service's word that it is `now`, in seconds since 1970. Changes nothing once the
+    /// date is known.
     pub fn learn(&mut self, now: f64) {
         let Ok(now) = Duration::try_from_secs_f64(now) else { return };
-        // A `SystemTime` ends before a `Duration` does.
+        // Adding a `Duration` to a `SystemTime` can overflow.
         self.set(UNIX_EPOCH.checked_add(now).and_then(known));
     }
 
-    /// Dates the first frame by the time that it is `now`, where that is known.
+    /// Dates the first frame, given that it is `now`.
     fn set(&mut self, now: Option<i64>) {
         self.date = self.date.or(now.map(|now| now - micros(self.first.elapsed())));
     }
 }
 
-/// Microseconds since 1970, unless the clock was never set.
+/// Microseconds since 1970; `None` if the clock was never set.
 fn known(clock: SystemTime) -> Option<i64> {
     plausible(clock).then(|| clock.duration_since(UNIX_EPOCH).map_or(0, micros))
 }

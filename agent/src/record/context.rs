@@ -1,4 +1,4 @@
-//! What all recordings of a device work with.
+//! What all recordings of a device share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use super::spool::Spool;
 use crate::config::{self, SpoolMode};
 use crate::tls::TrustStore;
 
-/// A spool that is only just being opened is waited for so long.
+/// How long a session waits for a spool that is being opened.
 const OPENING: Duration = crate::deadlines::SPOOL_OPENING;
 
-/// Clones are the same.
+/// What all recordings of a device share. Clones share the same parts.
 #[derive(Clone)]
 pub struct RecordingContext {
-    /// Their memory.
+    /// The memory for all recordings.
     pub budget: Arc<Budget>,
-    /// Their connections.
+    /// The HTTP connections of all sessions.
     pub http: Http,
-    /// What goes to the spool; `None` without one.
+    /// What is stored in the spool; `None` without a spool.
     pub spool_mode: Option<SpoolMode>,
-    /// What sessions left in it.
+    /// The sessions that left segments in the spool.
     pub leftovers: Leftovers,
-    /// A recording ends when the cloud stays away for so long.
+    /// How long the cloud may stay away before a recording ends; `None` for any time.
     pub disconnect: Option<Duration>,
     opened: watch::Receiver<Option<Spool>>,
 }
 
 impl RecordingContext {
-    /// As configured, with so many bytes of `memory` for segments; who opens the spool shows it in
-    /// `opened`.
+    /// The context that the configuration asks for, with `memory` bytes for segments. Whoever opens
+    /// the spool shows it in `opened`.
     pub fn new(
         config: &config::Record,
         memory: u64,
@@ -51,7 +51,7 @@ impl RecordingContext {
         }
     }
 
-    /// The spool and what goes there, if it opens in time.
+    /// The spool, if it opens in time, and what is stored in it.
     pub async fn spool(&self) -> Option<(Spool, SpoolMode)> {
         let mode = self.spool_mode?;
         let mut opened = self.opened.clone();

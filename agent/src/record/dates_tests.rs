@@ -1,4 +1,4 @@
-//! What segments are dated, in virtual time: a camera, its timeline, a recorder.
+//! The dates of segments, in virtual time, from a camera over its timeline to a recorder.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use super::*;
 
 const MS: i64 = CLOCK_HZ / 1000;
 const HOUR: i64 = 3600 * CLOCK_HZ;
-/// Between pictures, and between key pictures.
+/// Time between two pictures, and between two key pictures.
 const STEP: i64 = 40 * MS;
 const GROUP: i64 = 50;
 
-/// What a camera's clock tells at a time, both in ticks.
+/// What a camera's clock shows at a time, both in ticks.
 type Clock = fn(i64) -> i64;
-/// How late the n-th picture is that was taken at a time; the last is random and up to 20 ms.
+/// How late the n-th picture comes that was taken at a time. The last argument is a random delay of
+/// up to 20 ms.
 type Delay = fn(n: i64, time: i64, random: i64) -> i64;
 
 #[derive(Default)]
@@ -50,25 +51,25 @@ impl Told {
     }
 }
 
-/// A camera at 25 fps with a key picture every two seconds, and who records it.
+/// A camera at 25 fps with a key picture every two seconds, and a recording of it.
 #[derive(Clone)]
 struct Scene {
     clock: Clock,
     late: Delay,
-    /// What segments last at least, in seconds.
+    /// Least duration of a segment, in seconds.
     seconds: u64,
-    /// The recording begins so long after the connection, and lasts so long.
+    /// Time from the connection to the beginning of the recording, and the recording's duration.
     joined: i64,
     length: i64,
     /// When the camera is away.
     away: Range<i64>,
 }
 
-/// What came of it.
+/// What a run of a scene recorded.
 struct Outcome {
     told: Told,
     start: Instant,
-    /// Media times of the key pictures, since the first, and when they were taken.
+    /// Media times of the key pictures since the first one, and when they were taken.
     taken: Vec<(i64, i64)>,
 }
 
@@ -112,15 +113,15 @@ impl Scene {
         Outcome { told, start, taken }
     }
 
-    /// The greatest distance, in ms, of a segment's start from when its first picture was taken: of
-    /// the first one, and of those 5 s after a connection was opened.
+    /// The greatest distance in ms between the start of a segment and when its first picture was
+    /// taken: of the first segment, and of those from 5 s after a connection on.
     async fn off(&self) -> i64 {
         let recorded = self.record().await;
         recorded.check_that_segments_join();
         let mut worst = 0;
         for segment in &recorded.told.segments {
             let (time, off) = recorded.off(segment);
-            // By then a wrong clock is found out.
+            // A wrong clock is found out 5 s after a connection.
             let opened = if time < self.away.start { 0 } else { self.away.end };
             let counts = offset(segment) == Duration::ZERO || time >= opened + 5 * CLOCK_HZ;
             if counts && off.abs() > i64::abs(worst) {
@@ -132,7 +133,7 @@ impl Scene {
 }
 
 impl Outcome {
-    /// Nothing is missing, doubled or apart.
+    /// Fails if a segment is missing, is there twice or does not join the one before.
     fn check_that_segments_join(&self) {
         assert_eq!(self.told.groups, self.taken.len(), "every group, and each once");
         for pair in self.told.segments.windows(2) {
@@ -146,7 +147,7 @@ impl Outcome {
         }
     }
 
-    /// When its first picture was taken, and by how much its date is later.
+    /// When the segment's first picture was taken, and how much later its date is.
     fn off(&self, segment: &Segment) -> (i64, i64) {
         let offset = offset(segment);
         let at = self.taken.iter().find(|(dts, _)| ticks_to_duration(*dts) == offset);
@@ -158,7 +159,7 @@ impl Outcome {
     }
 }
 
-/// One that is no key picture, and one that is.
+/// A picture that is no key picture, and one that is.
 async fn pictures() -> [Frame; 2] {
     let mut clip = ClipOpener::built_in(BuiltIn::Sub).open().await.unwrap();
     let mut pictures = [None, None];
@@ -179,7 +180,7 @@ fn offset(segment: &Segment) -> Duration {
     offset
 }
 
-/// An hour of a camera that is as good as can be.
+/// An hour of a perfect camera.
 const GOOD: Scene = Scene {
     clock: |time| time,
     late: |_, _, random| random,
@@ -242,7 +243,7 @@ async fn any_length_of_segments_is_dated_alike_on_any_network() {
 #[tokio::test(start_paused = true)]
 async fn pictures_that_were_stored_are_dated_when_they_were_taken() {
     let mut good = true;
-    // All of the first two seconds come when those are over.
+    // The frames of the first two seconds come together when those are over.
     let late = |n, time, random| random + if n < 50 { 2 * CLOCK_HZ - time + n * 20 } else { 0 };
     for &(name, clock) in &CLOCKS[..3] {
         for seconds in [1, 10] {

@@ -13,14 +13,14 @@
 //!
 //! 1. A segment leaves the ledger in one of four ways: the service has confirmed it, the service has
 //!    refused it, it is older than what is kept while the service wants nothing, or it is nowhere any
-//!    more. The second and the fourth are losses, and each is counted once.
+//!    more. A refused segment and one that is nowhere are losses, and each is counted once.
 //! 2. A segment is nowhere when memory does not have it and the card neither has nor gets it.
 //! 3. Memory holds what the limits allow, and beyond that only what is being uploaded or stored. The
 //!    oldest segment goes first. It goes without a loss when the card has it or gets it.
-//! 4. A segment that was sent is not offered again. It stays under the service's name of it until it
-//!    is confirmed, with the next address or by a call of its own. Only then is it deleted from the
-//!    card.
-//! 5. Segments in memory are uploaded first, and one from the card between two of them.
+//! 4. A segment that was sent is not offered again. It stays under the name that the service gave it
+//!    until it is confirmed, with the question for the next address or by a call of its own. Only
+//!    then is it removed from the card.
+//! 5. Segments in memory are uploaded first, and one segment from the card between two from memory.
 
 mod due;
 mod entry;
@@ -39,11 +39,11 @@ pub use due::{Action, Dropped, Next, RecordingStats, Upload};
 use entry::{Entry, Fate};
 pub use entry::{OnCard, Source};
 
-/// Bytes allowed beyond as many of the largest segment: the beginning of the segment being cut, and
-/// what sizes vary by.
+/// Bytes allowed in memory beyond as many segments of the largest size: room for the beginning of
+/// the segment that is being cut, and for varying sizes.
 const SLACK: u64 = 3 << 19;
 
-/// What the service thinks of the session.
+/// What the service has said about the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     /// The service has said nothing yet.
@@ -59,41 +59,44 @@ enum Phase {
 #[derive(Debug, Default)]
 pub struct Ledger {
     mode: Option<SpoolMode>,
-    /// Complete segments that may be in memory, the one being uploaded among them.
+    /// Most complete segments in memory, the one that is being uploaded among them.
     max_segments: usize,
-    /// What is kept while the service wants nothing.
+    /// Duration of what is kept while the service wants nothing.
     prerecord: Duration,
     entries: BTreeMap<u64, Entry>,
     /// Segments in memory, and their bytes.
     held: usize,
     bytes: u64,
-    /// Bytes of the largest segment there was.
+    /// Bytes of the largest segment so far.
     largest: u64,
     /// Bytes of the segment that is being cut.
     forming: u64,
-    /// Number and bytes of the segment that was given to the disk as a whole.
+    /// Number and bytes of the segment that the disk is storing as a whole.
     storing: Option<(u64, u64)>,
-    /// The disk has taken nothing since the newest segment came: that is when it is asked again.
+    /// Whether the disk has taken nothing since the newest segment came. It is asked again with the
+    /// next one.
     unstorable: bool,
-    /// Others need the memory: no upload begins while the disk takes what it can.
+    /// Whether others need the memory. No upload begins while the disk takes what it can.
     reclaiming: bool,
     phase: Phase,
-    /// The service has said "not now", and there is nothing new to ask it about.
+    /// Whether the service has said "not now", and no new segment has come since.
     declined: bool,
-    /// When it was told that no more segments will come.
+    /// When the recorder said that no more segments will come.
     closed: Option<Instant>,
-    /// The card offers nothing until this time.
+    /// Nothing is offered from the card until this time.
     card_rests: Option<Instant>,
-    /// Where the segment came from that had its turn last.
+    /// Whether the newest upload was read from memory or from the card.
     last: Option<Source>,
-    /// The segment that was sent last, and where it came from.
+    /// The segment that was sent last, and where it was read from.
     previous: Option<(u64, Source)>,
-    /// Segments to be deleted from the card, and those of them whose writing had not ended.
+    /// Segments to be removed from the card, and those whose write had not ended when they were to
+    /// be removed.
     removals: Vec<u64>,
     unwritten: BTreeSet<u64>,
     uploaded: u64,
     dropped: Dropped,
-    /// What the service was told of `dropped`. `None`: the service does not want to know.
+    /// The part of `dropped` that the service was told of; `None` if the service does not want to
+    /// know.
     reported: Option<Dropped>,
 }
 
@@ -107,23 +110,23 @@ pub fn least_segments(mode: Option<SpoolMode>) -> u32 {
 }
 
 impl Ledger {
-    /// An empty ledger. `max_segments` counts the complete segments in memory, [`least_segments`] at
-    /// least; `prerecord` is what is kept while the service wants nothing.
+    /// An empty ledger. `max_segments` is the most complete segments in memory, at least
+    /// [`least_segments`]; `prerecord` is how much is kept while the service wants nothing.
     pub fn new(mode: Option<SpoolMode>, max_segments: usize, prerecord: Duration) -> Self {
         let max_segments = max_segments.max(least_segments(mode) as usize);
         let reported = Some(Dropped::default());
         Self { mode, max_segments, prerecord, reported, ..Self::default() }
     }
 
-    // What the recorder says:
+    // Input from the recorder:
 
-    /// So many bytes of the next segment are in memory.
+    /// This many bytes of the next segment are in memory.
     pub fn forming(&mut self, bytes: u64) {
         self.forming = bytes;
         self.largest = self.largest.max(bytes);
     }
 
-    /// The segment that was being cut is complete, and the card has this of it.
+    /// The segment that was being cut is complete, and the card has this part of it.
     pub fn completed(&mut self, segment: Segment, card: OnCard) {
         let Segment { number, start, duration, discontinuity, bytes, chunks } = segment;
         self.forming = 0;
@@ -143,21 +146,21 @@ impl Ledger {
         self.closed.get_or_insert(now);
     }
 
-    // What the card says:
+    // Input from the card:
 
     /// A segment was on the card before this session began.
     pub fn inherit(&mut self, whole: &Stored) {
         self.entries.entry(whole.head.number).or_insert_with(|| Entry::stored(whole));
     }
 
-    /// A segment is being written, other than by [`Action::Store`].
+    /// A segment is being written as it grows, and not by [`Action::Store`].
     pub fn writing(&mut self, number: u64) {
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.card = OnCard::Writing;
         }
     }
 
-    /// The write of a segment has ended, and the card holds this of it.
+    /// The write of a segment has ended, and the card has this part of it.
     pub fn found(&mut self, number: u64, holding: Holding) {
         let stored = self.storing.take_if(|(storing, _)| *storing == number).is_some();
         self.unstorable |= stored && !matches!(holding, Holding::Whole(_));
@@ -186,12 +189,12 @@ impl Ledger {
         self.check(number);
     }
 
-    /// The disk does not take the segment that it was given, or not in time.
+    /// The disk does not take the segment that it was asked to store, or not in time.
     pub fn stalled(&mut self) {
         self.unstorable = true;
     }
 
-    /// A segment was deleted from the card to make room.
+    /// A segment was removed from the card to make room.
     pub fn evicted(&mut self, number: u64) {
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.card = OnCard::Nothing;
@@ -199,16 +202,16 @@ impl Ledger {
         self.check(number);
     }
 
-    /// A segment cannot be read: nothing is offered from the card until this time.
+    /// The card gives a segment no more: nothing is offered from it until this time.
     pub fn card_rests(&mut self, until: Instant) {
         self.last = Some(Source::Card);
         self.card_rests = Some(until);
     }
 
-    // What the service says:
+    // Input from the service:
 
-    /// An upload begins, if the segment is still where it was when its turn came. It stays until
-    /// that has ended.
+    /// The upload of a segment begins, if the segment is still where it was when it was offered.
+    /// The segment stays there until the upload has ended.
     pub fn sending(&mut self, upload: &Upload) -> bool {
         let available = upload.source == Source::Card || !self.reclaiming;
         let entry = self.entries.get_mut(&upload.number).filter(|entry| {
@@ -217,8 +220,8 @@ impl Ledger {
         entry.map(|entry| entry.fate = Fate::Sending).is_some()
     }
 
-    /// The service has given an address. The question for it named the segment sent before, which
-    /// is confirmed thereby.
+    /// The service has given an address. The question for it also confirmed the segment that was
+    /// sent before.
     pub fn created(&mut self) {
         self.phase = Phase::Begun;
         self.confirmed();
@@ -235,7 +238,7 @@ impl Ledger {
         }
     }
 
-    /// A segment was uploaded under this name before a crash, and is on the card no more.
+    /// A segment was uploaded under this name before a crash, and is no longer on the card.
     pub fn adopt(&mut self, number: u64, name: String) {
         let head = SegmentHead { number, start_micros: 0, discontinuity: false };
         let gone = Entry::stored(&Stored { head, duration: Duration::ZERO, bytes: 0 });
@@ -243,7 +246,7 @@ impl Ledger {
         self.entries.entry(number).or_insert(entry);
     }
 
-    /// The service has heard of the segment that was sent.
+    /// The service has confirmed the segment that was sent.
     pub fn confirmed(&mut self) {
         let sent = self.entries.iter().find(|(_, entry)| matches!(entry.fate, Fate::Sent(_)));
         if let Some((&number, _)) = sent {
@@ -251,7 +254,7 @@ impl Ledger {
         }
     }
 
-    /// An upload has ended without success; the segment waits again, where it still is.
+    /// An upload has ended without success. The segment waits again, if it is still there.
     pub fn failed(&mut self, number: u64) {
         if let Some(entry) = self.entries.get_mut(&number).filter(|e| e.fate == Fate::Sending) {
             entry.fate = Fate::Waiting;
@@ -268,8 +271,8 @@ impl Ledger {
         self.failed(number);
     }
 
-    /// The service refuses a segment, which is lost thereby. A segment that is `kept` is only
-    /// deferred where the card has it: perhaps the service refuses everything.
+    /// The service refuses a segment. The segment is lost, unless it is to be `kept` because the
+    /// service may refuse every segment: then it is deferred if the card has it.
     pub fn refused(&mut self, upload: &Upload, kept: bool) {
         self.last = Some(upload.source);
         match self.entries.get_mut(&upload.number) {
@@ -282,12 +285,12 @@ impl Ledger {
                 self.lose(duration);
                 self.remove(upload.number);
             }
-            // The segment went, and was counted, while the service was asked.
+            // The segment was dropped and counted while the service was asked.
             None => {}
         }
     }
 
-    /// Deferred segments have their turn again, or are `lost`: refused for good.
+    /// Deferred segments may be offered again or, if they are `lost`, count as refused for good.
     pub fn end_deferral(&mut self, lost: bool) {
         let deferred = self.entries.iter().filter(|(_, entry)| entry.fate == Fate::Deferred);
         for number in deferred.map(|(number, _)| *number).collect::<Vec<_>>() {
@@ -301,7 +304,7 @@ impl Ledger {
         }
     }
 
-    /// The service was told of so many lost segments.
+    /// The service was told of this many lost segments.
     pub fn reported(&mut self, told: Dropped) {
         if let Some(reported) = &mut self.reported {
             reported.number += told.number;
@@ -309,22 +312,22 @@ impl Ledger {
         }
     }
 
-    /// The service does not want to know what is lost.
+    /// The service does not want to hear of lost segments.
     pub fn keep_losses(&mut self) {
         self.reported = None;
     }
 
-    // What happens to memory:
+    // Input from the memory budget:
 
-    /// Others need some of the memory: what is too much waits for the disk as long as they are
-    /// `patient`, or until all is done. A disk that took nothing is asked once more.
+    /// Others need some of the memory. While they are `patient`, what is too much waits for the
+    /// disk. A disk that took nothing is asked once more.
     pub fn reclaim(&mut self, patient: bool) {
         self.reclaiming = patient;
         self.unstorable &= !patient || self.storing.is_some();
     }
 
-    /// Keeps no more than `allowed` bytes in memory, unless others are patient. Returns what is to be
-    /// done on the card, for this and for all that was said before.
+    /// Drops what is in memory beyond `allowed` bytes, unless others are patient. Returns what is
+    /// to be done on the card, after this and all input before it.
     pub fn settle(&mut self, allowed: u64) -> Vec<Action> {
         let allowed = allowed.saturating_sub(self.in_flight_bytes());
         while let Some(number) = self.needless() {
@@ -333,7 +336,8 @@ impl Ledger {
         let spills = self.mode == Some(SpoolMode::Overflow);
         let disk_takes = spills && self.phase != Phase::NotNow && !self.unstorable;
         while self.is_over(0, allowed) {
-            // Two that come at once: the second waits for the disk to have taken the first.
+            // Of two segments that come at once, the second waits until the disk has taken the
+            // first.
             if disk_takes && (self.reclaiming || self.bytes() <= allowed) {
                 break;
             }
@@ -353,8 +357,8 @@ impl Ledger {
         actions
     }
 
-    /// Nobody uploads what is in memory: what the card neither has nor gets is lost, if it was ever
-    /// wanted.
+    /// Ends the use of memory by uploads: what the card neither has nor gets is lost, if it was
+    /// ever wanted.
     pub fn give_up(&mut self) {
         let held: Vec<u64> = self.in_memory().map(|(number, _)| number).collect();
         for entry in self.entries.values_mut().filter(|entry| entry.fate == Fate::Sending) {
@@ -363,7 +367,7 @@ impl Ledger {
         held.into_iter().for_each(|number| self.drop_from_memory(number));
     }
 
-    // What is due, and how things stand:
+    // What is due, and the state of the session:
 
     /// What an uploader has to do at this time.
     pub fn next_upload(&self, now: Instant) -> Next {
@@ -371,7 +375,7 @@ impl Ledger {
         let on_card = |entry: &Entry| entry.chunks.is_none() && entry.card == OnCard::Whole;
         let stored =
             self.entries.iter().find(|(_, entry)| on_card(entry) && entry.fate == Fate::Waiting);
-        // What an earlier run stored was wanted once.
+        // Segments that an earlier run stored were wanted by the service then.
         let insist = closed && (self.phase == Phase::Begun || stored.is_some());
         if closed && stored.is_none() && self.held == 0 {
             return Next::Over;
@@ -395,13 +399,13 @@ impl Ledger {
         }
     }
 
-    /// The upload of a segment that is whole on the card, whosever turn it is.
+    /// The upload of a segment that is whole on the card, even if it is not the next one.
     pub fn upload_from_card(&self, number: u64) -> Option<Upload> {
         let entry = self.entries.get(&number).filter(|entry| entry.card == OnCard::Whole)?;
         Some(self.upload(number, entry, Source::Card))
     }
 
-    /// The bytes of a segment that is in memory.
+    /// The bytes of a segment, if it is in memory.
     pub fn chunks(&self, number: u64) -> Option<Arc<[Bytes]>> {
         self.entries.get(&number)?.chunks.clone()
     }
@@ -411,14 +415,14 @@ impl Ledger {
         self.entries.get(&number).map_or(OnCard::Nothing, |entry| entry.card)
     }
 
-    /// The segments in memory that are wanted, and that the card neither has nor gets.
+    /// The segments in memory that the service wants, and that the card neither has nor gets.
     pub fn unstored(&self) -> Vec<Segment> {
         let wanted = self.phase != Phase::NotNow;
         let missing = self.in_memory().filter(|(_, entry)| wanted && !entry.will_be_stored());
         missing.filter_map(|(number, entry)| entry.segment(number)).collect()
     }
 
-    /// The service's name of the segment that waits for its confirmation.
+    /// The service's name of the segment that was sent and not confirmed.
     pub fn unconfirmed(&self) -> Option<&str> {
         self.entries.values().find_map(|entry| match &entry.fate {
             Fate::Sent(name) => Some(name.as_str()),
@@ -426,23 +430,23 @@ impl Ledger {
         })
     }
 
-    /// Segments that wait, the one being uploaded among them.
+    /// Number of segments that wait, the one that is being uploaded among them.
     pub fn waiting(&self) -> usize {
         let waits = |entry: &&Entry| matches!(entry.fate, Fate::Waiting | Fate::Sending);
         self.entries.values().filter(waits).count()
     }
 
-    /// Bytes in memory, the segment being cut among them.
+    /// Bytes in memory, the segment that is being cut among them.
     pub fn bytes(&self) -> u64 {
         self.bytes + self.forming
     }
 
-    /// Bytes in memory that cannot go now: they are on their way to the service or to the disk.
+    /// Bytes in memory that cannot be dropped now, since they are being uploaded or stored.
     pub fn firm_bytes(&self) -> u64 {
         self.in_memory().filter(|(n, entry)| self.stays(*n, entry)).map(|(_, e)| e.bytes).sum()
     }
 
-    /// Bytes that are nowhere but on their way to the disk.
+    /// Bytes of a segment that memory has dropped while the disk is still writing it.
     pub fn in_flight_bytes(&self) -> u64 {
         let held = |number| self.entries.get(&number).is_some_and(|entry| entry.chunks.is_some());
         self.storing.filter(|(number, _)| !held(*number)).map_or(0, |(_, bytes)| bytes)
@@ -453,12 +457,12 @@ impl Ledger {
         self.closed
     }
 
-    /// The service has given an address.
+    /// Whether the service has given an address.
     pub fn has_begun(&self) -> bool {
         self.phase == Phase::Begun
     }
 
-    /// How the session is doing, but for its errors.
+    /// The counts of the session, without the reason why uploads fail.
     pub fn stats(&self) -> RecordingStats {
         RecordingStats {
             waiting: self.waiting(),
@@ -470,19 +474,19 @@ impl Ledger {
         }
     }
 
-    /// Segments lost.
+    /// The count of lost segments.
     pub fn dropped(&self) -> Dropped {
         self.dropped
     }
 
-    /// What the service was not told of, and wants to know.
+    /// The losses that the service was not told of and wants to know.
     pub fn unreported(&self) -> Dropped {
         self.reported.map_or(Dropped::default(), |reported| self.dropped.since(reported))
     }
 
-    // How it is kept:
+    // Upkeep:
 
-    /// Takes a segment out of memory to make room there.
+    /// Drops a segment from memory to make room.
     fn drop_from_memory(&mut self, number: u64) {
         if self.phase == Phase::NotNow {
             self.remove(number);
@@ -492,7 +496,7 @@ impl Ledger {
         }
     }
 
-    /// A segment that is nowhere any more is lost.
+    /// Counts a segment as lost if it is nowhere any more.
     fn check(&mut self, number: u64) {
         let nowhere = |entry: &&Entry| entry.chunks.is_none() && !entry.will_be_stored();
         let Some(entry) = self.entries.get(&number).filter(nowhere) else { return };
@@ -509,7 +513,7 @@ impl Ledger {
         self.dropped.time += duration;
     }
 
-    /// Takes a segment out of memory, and has it deleted from the card.
+    /// Drops a segment from memory, and has it removed from the card.
     fn remove(&mut self, number: u64) {
         self.drop_chunks(number);
         if let Some(entry) = self.entries.remove(&number)
@@ -538,7 +542,7 @@ impl Ledger {
         entry.segment(number).map(Action::Store)
     }
 
-    /// The oldest segment, when it is not part of what is kept while the service wants nothing.
+    /// The oldest segment, if it is older than what is kept while the service wants nothing.
     fn needless(&self) -> Option<u64> {
         if self.phase != Phase::NotNow || self.held < 2 {
             return None;
@@ -548,7 +552,7 @@ impl Ledger {
         (!self.stays(oldest, entry) && rest >= self.prerecord).then_some(oldest)
     }
 
-    /// There would not be room for `more` segments.
+    /// Whether `more` segments would be too many for memory.
     fn is_over(&self, more: usize, allowed: u64) -> bool {
         let segments = self.max_segments.saturating_sub(more);
         let most = self.largest.saturating_mul(segments as u64).saturating_add(SLACK);
@@ -556,7 +560,7 @@ impl Ledger {
         self.held > segments || self.bytes() > most.min(allowed)
     }
 
-    /// The oldest segment in memory that may go.
+    /// The oldest segment in memory that may be dropped.
     fn idle(&self) -> Option<u64> {
         let mut idle = self.in_memory().filter(|(number, entry)| !self.stays(*number, entry));
         idle.next().map(|(number, _)| number)
@@ -566,7 +570,7 @@ impl Ledger {
         entry.fate == Fate::Sending || self.is_storing(number)
     }
 
-    /// The disk is expected to take the segment soon.
+    /// Whether the disk is expected to take the segment soon.
     fn is_storing(&self, number: u64) -> bool {
         self.storing.is_some_and(|(storing, _)| storing == number) && !self.unstorable
     }
@@ -582,7 +586,7 @@ impl Ledger {
             number,
             start: entry.start,
             duration: entry.duration,
-            // What the service had from an earlier run of ours is not continued.
+            // The first upload of this run continues none of an earlier run.
             discontinuity: entry.discontinuity || !follows,
             bytes: entry.bytes,
             source,

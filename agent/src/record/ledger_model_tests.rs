@@ -8,25 +8,25 @@ use proptest::option;
 
 use super::*;
 
-/// What happens to a session, in an order that only chance knows.
+/// Something that happens to a session. The order is random.
 #[derive(Clone, Copy, Debug)]
 enum Happens {
-    /// A segment of so many bytes and seconds is complete.
+    /// A segment of this many bytes and seconds is complete.
     Complete(u64, u64),
     Forming(u64),
-    /// The oldest write ends well, or not, or leaves a part.
+    /// The oldest write ends well, fails, or leaves a part.
     Written(Outcome),
-    /// The disk says nothing in time.
+    /// The disk does not answer in time.
     Stalled,
-    /// The nth segment of the card goes to make room.
+    /// The nth segment on the card is removed to make room.
     Evicted(usize),
-    /// Whoever's turn it is is uploaded.
+    /// The segment that is offered is uploaded.
     Upload,
     Created,
     Sent,
     Failed,
     NotNow,
-    /// The segment is refused, for good or perhaps with all others.
+    /// The service refuses the segment, for good or perhaps with all others.
     Refused(bool),
     EndDeferral(bool),
     Confirmed,
@@ -68,16 +68,16 @@ fn happens() -> impl Strategy<Value = Happens> {
     ]
 }
 
-/// The same session, as sets of numbers.
+/// The naive model: the same session as sets of numbers.
 #[derive(Default)]
 struct Model {
     mode: Option<SpoolMode>,
     capacity: usize,
-    /// Bytes and duration of all that was ever completed or inherited.
+    /// Bytes and duration of every segment that was completed or found on the card.
     all: Vec<(u64, Duration)>,
     memory: BTreeSet<u64>,
     writing: BTreeSet<u64>,
-    /// The one that was given to the disk as a whole.
+    /// The segment that the disk is storing as a whole.
     given: Option<u64>,
     card: BTreeSet<u64>,
     sending: Option<Upload>,
@@ -86,7 +86,7 @@ struct Model {
     sent_ever: BTreeSet<u64>,
     confirmed: BTreeSet<u64>,
     lost: BTreeSet<u64>,
-    /// Not kept while the service wanted nothing.
+    /// Segments that were not kept while the service wanted nothing.
     released: BTreeSet<u64>,
     reported: u64,
     forming: u64,
@@ -98,7 +98,7 @@ struct Model {
 }
 
 impl Model {
-    /// Numbers that are still to be uploaded or confirmed.
+    /// Numbers of the segments that are still to be uploaded or confirmed.
     fn alive(&self) -> Vec<u64> {
         let over = |n: &u64| {
             self.confirmed.contains(n) || self.lost.contains(n) || self.released.contains(n)
@@ -144,7 +144,7 @@ impl Model {
             }
             Happens::Stalled if self.given.is_some() => ledger.stalled(),
             Happens::Evicted(nth) => {
-                // What is pending is not deleted to make room.
+                // A pending segment is not removed to make room.
                 let sending = self.sending.as_ref().map(|upload| upload.number);
                 let mut may_go =
                     self.card.iter().filter(|n| Some(**n) != self.sent && Some(**n) != sending);
@@ -236,7 +236,7 @@ impl Model {
         self.sending = Some(upload);
     }
 
-    /// Bytes that would be too many in memory, or segments.
+    /// Whether these segments are too many for memory, by bytes or by number.
     fn is_over(&self, numbers: &BTreeSet<u64>, allowed: u64) -> bool {
         let bytes = self.bytes(numbers) + self.forming;
         let most = (self.largest * self.capacity as u64 + SLACK).min(allowed);
@@ -247,9 +247,9 @@ impl Model {
         numbers.iter().map(|n| self.all[*n as usize].0).sum()
     }
 
-    /// What the ledger lets go, and what it wants of the card, is as it may be.
+    /// Checks what the ledger has dropped and what it asks of the card.
     fn settle(&mut self, ledger: &mut Ledger, allowed: u64) {
-        // The disk is given no more than is left beside what it has in its hands.
+        // The disk is given no more than what is left beside the segments that it holds already.
         let in_flight = self.given.filter(|n| !self.memory.contains(n));
         let allowed = allowed - in_flight.map_or(0, |n| self.all[n as usize].0).min(allowed);
         for action in ledger.settle(allowed + ledger.in_flight_bytes()) {
@@ -279,7 +279,8 @@ impl Model {
             if self.unwanted {
                 self.released.insert(*number);
             } else if !saved {
-                // It would not have fitted beside what is left, and what went after it.
+                // The dropped segment would not have fitted beside what is left and what was
+                // dropped after it.
                 let newer = gone.iter().filter(|newer| *newer >= number);
                 let with: BTreeSet<u64> = kept.iter().chain(newer).copied().collect();
                 assert!(self.is_over(&with, allowed), "{number} is lost within the bounds");
@@ -289,7 +290,7 @@ impl Model {
             }
         }
         self.memory = kept;
-        // What is nowhere is lost; this is all that the ledger may count beside refusals.
+        // Segments that are nowhere are lost. Beside refusals the ledger may count nothing else.
         for number in self.alive() {
             let somewhere = self.memory.contains(&number)
                 || self.card.contains(&number)
@@ -308,7 +309,7 @@ impl Model {
         assert!(!over || stuck || waits && (self.reclaiming || bytes <= allowed), "too much");
     }
 
-    /// All counts are exact.
+    /// Checks that all counts are exact.
     fn compare(&self, ledger: &Ledger) {
         let time = self.lost.iter().map(|n| self.all[*n as usize].1).sum();
         let lost = Dropped { number: self.lost.len() as u64, time };

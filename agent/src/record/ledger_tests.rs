@@ -23,7 +23,7 @@ fn ledger(mode: Option<SpoolMode>, segments: usize, prerecord: Duration) -> Ledg
     Ledger::new(mode, segments, prerecord)
 }
 
-/// What [`Ledger::settle`] came to.
+/// The outcome of [`Ledger::settle`].
 #[derive(Debug, Default)]
 struct Settled {
     store: Option<u64>,
@@ -50,7 +50,7 @@ fn push(ledger: &mut Ledger, number: u64, bytes: u64) {
     ledger.completed(segment(number, bytes, SECOND), OnCard::Nothing);
 }
 
-/// Pushes and settles; what was dropped.
+/// Pushes a segment and settles. Returns what was dropped.
 fn push_all(ledger: &mut Ledger, numbers: std::ops::Range<u64>, bytes: u64) -> Dropped {
     let before = ledger.dropped;
     for number in numbers {
@@ -360,7 +360,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Beside the ledger runs an account of where each segment is.
+    /// An account of where each segment is runs beside the ledger.
     #[test]
     fn every_segment_is_accounted_for(
         steps in steps(),
@@ -408,7 +408,7 @@ proptest! {
             prop_assert!(kept.iter().all(|n| held.iter().any(|(number, ..)| number == n)));
             let gone: Vec<_> = held.iter().filter(|(n, ..)| !kept.contains(n)).copied().collect();
 
-            // All that went was either counted or not wanted.
+            // Every segment that was dropped was counted or was not wanted.
             if ledger.phase == Phase::NotNow {
                 prop_assert_eq!(settled.dropped, Dropped::default());
             } else {
@@ -416,12 +416,12 @@ proptest! {
                 let time = gone.iter().map(|(.., seconds)| *seconds).sum();
                 prop_assert_eq!(settled.dropped.time, Duration::from_secs(time));
             }
-            // The oldest go, and never the one being uploaded.
+            // The oldest segments are dropped first, and never the one that is being uploaded.
             let newest = gone.iter().map(|(n, ..)| *n).max();
             prop_assert!(gone.iter().all(|(n, ..)| Some(*n) != busy));
             prop_assert!(kept.iter().all(|n| Some(*n) == busy || Some(*n) > newest));
 
-            // What is left fits, unless nothing of it may go.
+            // What is left fits, unless none of it may be dropped.
             let most = (largest * capacity as u64 + SLACK).min(allowed);
             let fits = |sizes: &[u64]| {
                 sizes.len() <= capacity && sizes.iter().sum::<u64>() + forming <= most
@@ -431,7 +431,7 @@ proptest! {
             prop_assert!(fits(&sizes) || stuck, "{} + {forming} > {most}", ledger.bytes());
             prop_assert_eq!(ledger.bytes(), sizes.iter().sum::<u64>() + forming);
 
-            // And nothing went that could have stayed.
+            // Nothing was dropped that could have stayed.
             if let Some((_, bytes, _)) = gone.last() {
                 let times = ledger.in_memory().map(|(_, entry)| entry.duration.as_secs());
                 let needless = (ledger.phase == Phase::NotNow) && times.sum::<u64>() >= prerecord;
@@ -442,7 +442,7 @@ proptest! {
     }
 }
 
-/// What happens to memory: the segment being cut grows, is complete, and so on.
+/// Changes of what is in memory: the segment that is being cut grows, is complete, and so on.
 #[derive(Clone, Debug)]
 enum Event {
     Grow(u64),
@@ -455,7 +455,7 @@ enum Event {
 }
 
 proptest! {
-    /// With the share that a session of this many segments sets aside.
+    /// The ledger has the share that a session of this many segments sets aside.
     #[test]
     fn complete_and_forming_and_storing_never_exceed_the_share(
         events in prop::collection::vec(

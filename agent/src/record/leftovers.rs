@@ -1,6 +1,6 @@
-//! What waits in the spool while nobody records it: sessions of an earlier run, and sessions whose
-//! service was away for longer than one waits. Uploaded one after the other, for as long as it
-//! takes, and handed to a recording that goes on with the same session.
+//! Sessions that wait in the spool while nobody records them: those of an earlier run, and those
+//! whose service was away too long. They are uploaded one after the other, however long that takes.
+//! A recording that continues such a session takes it over.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -18,46 +18,47 @@ use super::upload::{UploadOptions, Uploader};
 use crate::config::{self, SpoolMode};
 use crate::shutdown::Stop;
 
-/// Between two tries to open the spool: a card may be put in later. And between two tries at a
-/// service that gives no sign of life.
+/// Time between two tries to open the spool, since a card may be put in later, and between two
+/// tries at a service that gives no sign of life.
 const RETRY: Duration = Duration::from_secs(30);
-/// One session keeps the others waiting for no longer than this while its service is away.
+/// How long one session may keep the others waiting while its service is away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The sessions that wait. Clones are the same.
+/// The sessions that wait. Clones share the same list.
 #[derive(Clone, Default)]
 pub struct Leftovers(watch::Sender<State>);
 
-/// All that is known of sessions that have something in the spool.
+/// What is known of the sessions that have something in the spool.
 #[derive(Default)]
 struct State {
     waiting: VecDeque<SpoolSession>,
-    /// The session that is being uploaded, and whether a recording wants to go on with it.
+    /// The session that is being uploaded, and whether a recording wants to continue it.
     uploading: Option<SessionHead>,
     wanted: bool,
-    /// Sessions that are recorded or upload by themselves: what they left before waits.
+    /// Sessions that record or upload by themselves. What they left before waits.
     busy: Vec<SessionHead>,
 }
 
-/// A session that uploads by itself. What it left before, and nobody claimed, waits for its end.
+/// A session that uploads by itself. Anything it left before that nobody claimed waits until this
+/// is dropped.
 pub struct Busy {
     leftovers: Leftovers,
     head: SessionHead,
 }
 
 impl Leftovers {
-    /// Uploads it in its turn.
+    /// Adds a session, which is uploaded in its turn.
     pub fn add(&self, leftover: SpoolSession) {
         self.0.send_modify(|state| state.waiting.push_back(leftover));
     }
 
-    /// From now on the session uploads by itself.
+    /// Notes that a session uploads by itself from now on.
     pub fn busy(&self, head: SessionHead) -> Busy {
         self.0.send_modify(|state| state.busy.push(head.clone()));
         Busy { leftovers: self.clone(), head }
     }
 
-    /// What a session of this name left, for the recording that goes on with it.
+    /// Takes what a session of this name left, for the recording that continues it.
     pub async fn claim(&self, head: &SessionHead) -> Option<SpoolSession> {
         let mut changes = self.0.subscribe();
         loop {
@@ -71,12 +72,12 @@ impl Leftovers {
             if found.is_some() || !uploading {
                 return found;
             }
-            // The sender lives here.
+            // The sender lives in `self`, so waiting does not fail.
             changes.changed().await.ok();
         }
     }
 
-    /// Uploads what there is and what comes, for ever.
+    /// Uploads the sessions that wait and those that come later, for ever.
     async fn upload(&self, http: &Http, mode: SpoolMode) {
         let (mut failures, mut changes) = (0, self.0.subscribe());
         loop {
@@ -94,7 +95,7 @@ impl Leftovers {
                 changes.changed().await.ok();
                 continue;
             };
-            // Each failure is told once, not once a minute.
+            // The log is told of each failure once, and not once a minute.
             let level = if failures == 0 { log::Level::Warn } else { log::Level::Debug };
             let empty = tokio::select! {
                 empty = upload(leftover.clone(), http, mode, level) => empty,
@@ -113,7 +114,7 @@ impl Leftovers {
 }
 
 impl State {
-    /// The first that waits and `is` what is looked for.
+    /// Takes the first waiting session for which `is` holds.
     fn take(&mut self, is: impl Fn(&SessionHead) -> bool) -> Option<SpoolSession> {
         let found = self.waiting.iter().position(|leftover| is(leftover.head()))?;
         self.waiting.remove(found)
@@ -130,8 +131,8 @@ impl Drop for Busy {
     }
 }
 
-/// Opens the spool, however long that takes, shows it in `opened` and uploads what is in it. Sessions
-/// that come before go on in memory.
+/// Opens the spool, however long that takes, shows it in `opened` and uploads what is in it.
+/// Sessions that begin before it is open go on in memory.
 pub async fn run(
     config: config::Spool,
     leftovers: Leftovers,
@@ -177,7 +178,7 @@ async fn open(config: config::Spool) -> (Spool, Vec<SpoolSession>) {
     }
 }
 
-/// True when nothing is left.
+/// Uploads a session. True if nothing of it is left in the spool.
 async fn upload(spool: SpoolSession, http: &Http, mode: SpoolMode, level: log::Level) -> bool {
     let head = spool.head();
     let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);

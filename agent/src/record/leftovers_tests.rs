@@ -23,19 +23,19 @@ fn head(session: &str, url: &url::Url) -> SessionHead {
     SessionHead { session_id: session.into(), channel: 0, cbk_url: url.to_string().into() }
 }
 
-/// A session of an earlier run that left so many segments, of 10 ms so that none is paced.
+/// A session of an earlier run that left this many segments of 10 ms, so short that none is paced.
 async fn left(spool: &Spool, head: &SessionHead, segments: u64) -> SpoolSession {
-    let shelf = spool.session(head.clone());
+    let part = spool.session(head.clone());
     for number in 0..segments {
         let start_micros = 1_700_000_000_000_000 + number as i64 * 10_000;
         let head = SegmentHead { number, start_micros, discontinuity: false };
         let chunks: Arc<[Bytes]> = [Bytes::from(vec![number as u8; 188])].into();
-        shelf.store(head, Duration::from_millis(10), chunks).await.unwrap();
+        part.store(head, Duration::from_millis(10), chunks).await.unwrap();
     }
-    shelf
+    part
 }
 
-/// A service that takes everything; the address of an upload is its own.
+/// A service that accepts everything. It gives itself as the address of each upload.
 async fn service() -> Scripted {
     let listener = Arc::new(Mutex::new(None::<String>));
     let base = Arc::clone(&listener);
@@ -55,8 +55,8 @@ fn puts(server: &Scripted) -> usize {
     server.seen().iter().filter(|seen| seen.op() == "PUT").count()
 }
 
-async fn empty(shelves: &[SpoolSession]) {
-    let all = || shelves.iter().all(|shelf| shelf.stored().is_empty());
+async fn empty(parts: &[SpoolSession]) {
+    let all = || parts.iter().all(|part| part.stored().is_empty());
     let wait = async {
         while !all() {
             sleep(Duration::from_millis(10)).await;
@@ -70,15 +70,15 @@ async fn every_session_is_uploaded_one_after_the_other() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
     let (context, spool) =
         (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
-    let mut shelves = Vec::new();
+    let mut parts = Vec::new();
     for session in ["a", "b", "c"] {
         let leftover = left(&spool, &head(session, &server.url(&format!("/{session}"))), 3).await;
-        shelves.push(leftover.clone());
+        parts.push(leftover.clone());
         context.leftovers.add(leftover);
     }
     tokio::select! {
         () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
-        () = empty(&shelves) => {}
+        () = empty(&parts) => {}
     }
     assert_eq!(puts(&server), 9);
     let created = server.seen().into_iter().filter(|seen| seen.op() == "create");
@@ -92,7 +92,7 @@ async fn a_recording_that_goes_on_takes_over_what_its_session_left() {
     let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
     let (context, spool) =
         (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
-    // A service that never answers: the upload of this one does not end by itself.
+    // The service of this session never answers, so that its upload does not end by itself.
     let silent = Scripted::new(|_: &Seen| Reply::Silence).await;
     let (stuck, idle) = (head("stuck", &silent.url("/s")), head("idle", &server.url("/i")));
     context.leftovers.add(left(&spool, &stuck, 2).await);
@@ -122,12 +122,12 @@ async fn a_session_that_ends_with_segments_left_is_not_forgotten() {
     let (context, spool) =
         (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
     let late = async {
-        // The uploader has found nothing to do by now.
+        // By now the uploader has found that there is nothing to do.
         tokio::task::yield_now().await;
         let leftover = left(&spool, &head("late", &server.url("/l")), 2).await;
-        let shelf = leftover.clone();
+        let part = leftover.clone();
         context.leftovers.add(leftover);
-        empty(&[shelf]).await;
+        empty(&[part]).await;
     };
     tokio::select! {
         () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
@@ -144,16 +144,16 @@ async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
     let (goes_on, over) = (head("r", &server.url("/r")), head("o", &server.url("/o")));
     let live = [0, 1].map(|_| context.leftovers.busy(goes_on.clone()));
     let (waits, other) = (left(&spool, &goes_on, 2).await, left(&spool, &over, 1).await);
-    let shelves = [waits.clone(), other.clone()];
+    let parts = [waits.clone(), other.clone()];
     context.leftovers.add(waits);
     context.leftovers.add(other);
     let ends = async {
-        empty(&shelves[1..]).await;
+        empty(&parts[1..]).await;
         for live in live {
-            assert_eq!(shelves[0].stored().len(), 2);
+            assert_eq!(parts[0].stored().len(), 2);
             drop(live);
         }
-        empty(&shelves).await;
+        empty(&parts).await;
     };
     tokio::select! {
         () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}

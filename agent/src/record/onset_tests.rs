@@ -31,8 +31,8 @@ fn sound(pts: i64, received: Instant) -> Frame {
     Frame { track: Track::Audio(Arc::new(params)), ..picture(pts, received) }
 }
 
-/// Pictures at 25 fps; `frame` tells media time and arrival of the n-th, in ms. By how many ms the
-/// first one was taken before it came, when that is known, and after how many ms it was.
+/// Pictures at 25 fps, where `frame` gives media time and arrival of the n-th in ms. The result is
+/// how many ms before its arrival the first one was taken, and after how many ms that was known.
 fn measure(hasty: bool, frame: impl Fn(i64) -> (i64, i64)) -> (i64, i64) {
     let start = Instant::now() + Duration::from_secs(1000);
     let at = |n| {
@@ -73,19 +73,20 @@ fn a_stream_that_is_even_need_not_be_watched_for_long() {
 
 #[test]
 fn what_the_timeline_takes_back_counts_no_more() {
-    // A fast clock, until it is found to be one; the lead is what it was at first.
+    // The clock is fast until it is found out; the lead that counts is the one from the beginning.
     let rising = |n: i64| (8 * n).min(200) + 3 * (n - 50).max(0);
     let lead = |n: i64| if n < 65 { rising(n) } else { (245 - 10 * (n - 65)).max(0) };
     let (early, took) = measure(false, |n| (40 * n + lead(n), 40 * n));
     assert!((0..=10).contains(&early) && took > 5000, "{early} ms after {took} ms");
-    // A slow one, which is put right in one step.
+    // The clock is slow and is corrected in one step.
     let lead = |n: i64| if n < 88 { -8 * n } else { 0 };
     assert_eq!(measure(false, |n| (40 * n + lead(n), 40 * n)).0, 0);
 }
 
 #[test]
 fn a_pause_ends_no_window_by_itself() {
-    // Nothing comes between the first and the sixth second; then all of it, the oldest first.
+    // Nothing comes between the first and the sixth second; then everything comes at once, the
+    // oldest first.
     let arrival = |n: i64| if (25..150).contains(&n) { 6000 + n / 10 } else { 40 * n };
     assert_eq!(measure(false, |n| (40 * n, arrival(n))).0, 0);
 }

@@ -1,4 +1,4 @@
-//! How fast a segment is sent: slowly enough that a live stream on the same uplink does not suffer.
+//! How fast a segment is sent: slowly enough to leave room for a live stream on the same uplink.
 
 use std::mem;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
-/// Waits shorter than this are not worth waking up for: several chunks go together.
+/// Shortest wait that is worth waking up for. Chunks that are due sooner go together.
 const GRAIN: Duration = Duration::from_millis(50);
-/// What a slow uplink held up is made good at full speed, but not more than this.
+/// Most time that is made up for at full speed after a slow uplink.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// The schedule of one upload. Pure.
@@ -21,13 +21,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// For a segment of `bytes` and `duration` whose upload began at `begun`.
+    /// The schedule for a segment of `bytes` and `duration` whose upload began at `begun`.
     pub fn new(duration: Duration, bytes: u64, begun: Instant) -> Self {
         Self { duration, bytes, due: begun }
     }
 
-    /// Until when the next chunk has to wait, `sent` bytes after the one before it, when the whole
-    /// upload is to take `share` of the duration.
+    /// Until when the next chunk has to wait, which comes `sent` bytes after the one before it, if
+    /// the whole upload is to take `share` of the duration.
     pub fn next(&mut self, now: Instant, sent: u64, share: f64) -> Option<Instant> {
         let part = sent as f64 / self.bytes.max(1) as f64;
         let earliest = now.checked_sub(CATCH_UP).unwrap_or(self.due);
@@ -37,7 +37,7 @@ impl Pace {
     }
 }
 
-/// The chunks, each in its time; `share` is asked before each of them.
+/// The chunks, each at its time. `share` is asked before each chunk.
 pub fn paced(
     chunks: impl Stream<Item = Bytes> + Send + 'static,
     mut pace: Pace,
@@ -75,7 +75,7 @@ mod tests {
         Pace::new(TEN, (n * size) as u64, Instant::now())
     }
 
-    /// When each chunk came, in seconds after the first.
+    /// When each chunk came, in seconds after the first one.
     async fn times(stream: impl Stream<Item = Bytes>) -> Vec<f64> {
         let start = Instant::now();
         stream.map(|_| start.elapsed().as_secs_f64()).collect().await

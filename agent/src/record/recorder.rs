@@ -1,4 +1,4 @@
-//! From frames to segments. Waits for the camera alone, never for network or disk.
+//! Cuts frames into segments. Waits for the camera alone, never for network or disk.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -16,77 +16,77 @@ use tokio::time::sleep;
 use super::onset::Onset;
 use super::{Segment, Start};
 
-/// Frames are collected for so long, or until they crowd the ring: a recording is in no hurry, and
-/// every wake-up costs.
+/// How long frames are collected, unless they fill much of the ring sooner. A recording is in no
+/// hurry, and every wake-up costs CPU time.
 const BATCH: Duration = Duration::from_millis(200);
 
-/// What comes of a recording, in this order.
+/// What a recorder tells, in this order.
 #[derive(Clone, Debug)]
 pub enum Recorded {
-    /// The first frame of all was taken at this time of [`Frame::received`]'s clock. Told once,
-    /// before anything else but [`Recorded::Forming`].
+    /// When the first frame of the recording was taken, by the clock of [`Frame::received`]. Told
+    /// once, before everything but [`Recorded::Forming`].
     Taken(Instant),
     /// A segment begins.
     Begin {
         /// The segment's number.
         number: u64,
-        /// When its first frame was.
+        /// When the segment's first frame was taken.
         start: Start,
-        /// The time stamps do not continue those of the segment before.
+        /// Whether the time stamps do not continue those of the segment before.
         discontinuity: bool,
     },
     /// One key-frame group of the segment, of this duration, is complete.
     Group(Vec<Bytes>, Duration),
     /// The segment is complete.
     End(Segment),
-    /// So many bytes of the next segment are in memory.
+    /// This many bytes of the next segment are in memory.
     Forming(u64),
 }
 
-/// Cuts one stream.
+/// Cuts one stream into segments.
 pub struct Recorder {
     channel: usize,
     segmenter: Segmenter,
     max_bytes: u64,
-    /// Nothing may be held back for long: it is to outlive a crash.
+    /// Whether groups are told of at once, since they are to outlive a crash.
     urgent: bool,
-    /// Decode time of the first frame.
+    /// Decode time of the recording's first frame.
     first: i64,
-    /// Until it is known when the first frame was taken.
+    /// `Some` until it is known when the first frame was taken.
     opening: Option<Opening>,
-    /// The segment that is being cut, as far as it has begun.
+    /// The segment that is being cut, if it has begun.
     draft: Option<Segment>,
     chunks: Vec<Bytes>,
     next: u64,
-    /// The first segment follows those of an earlier run.
+    /// Whether the first segment follows segments of an earlier run.
     resumes: bool,
     recorded: VecDeque<Recorded>,
 }
 
-/// What has no date yet.
+/// What waits until it can be dated.
 struct Opening {
     onset: Onset,
     cuts: Vec<SegmentEvent>,
-    /// The segments that are complete, and their bytes.
+    /// The complete segments, and their bytes.
     segments: u32,
     bytes: u64,
 }
 
-/// A recorder at work: what it records from, until when.
+/// A recorder at work, with its input and its end.
 struct Running<S> {
     recorder: Recorder,
     input: Subscription,
     camera: watch::Receiver<PullState>,
     stop: S,
-    /// Taken from the input already.
+    /// Frames that were taken from the input already.
     item: Option<Item>,
     over: bool,
 }
 
 impl Recorder {
-    /// For a stream whose first frame this is. It has to be given to [`Recorder::run`] as well.
-    /// Segments are numbered from `number` up. What is `urgent` is not held back until its date
-    /// is sure.
+    /// A recorder for a stream with this first frame, which has to be given to [`Recorder::run`] as
+    /// well. Segments are numbered from `number` up. If it is `urgent`, groups do not wait until
+    /// their date is certain.
     pub fn new(channel: usize, limits: Limits, first: &Frame, number: u64, urgent: bool) -> Self {
         let opening = Opening { onset: Onset::new(first), cuts: Vec::new(), segments: 0, bytes: 0 };
         Self {
@@ -104,8 +104,8 @@ impl Recorder {
         }
     }
 
-    /// Records until `stop` is ready or the stream is closed for good. A camera that is lost ends
-    /// the segment: its pictures need not wait for it to come back.
+    /// Records until `stop` is ready or the stream is closed for good. The loss of the camera ends
+    /// the segment, so that its pictures need not wait for the camera to come back.
     pub fn run(
         self,
         first: Item,
@@ -154,7 +154,7 @@ impl Recorder {
                 None => self.tell(cut),
             }
         }
-        // What is held counts as one segment, and is not more.
+        // What is held back counts as one segment, so it must not be more.
         let (forming, urgent) = (self.forming_bytes(), self.urgent);
         let over = |opening: &Opening| {
             opening.is_over() || urgent && opening.onset.is_fair() || forming > self.max_bytes
@@ -168,7 +168,8 @@ impl Recorder {
         self.opening.as_ref().map_or(0, |opening| opening.bytes) + self.segmenter.forming_bytes()
     }
 
-    /// Dates the first frame by what is known now, and tells of all that waited for it.
+    /// Dates the first frame by what is known now, and tells of everything that waited for the
+    /// date.
     fn settle(&mut self) {
         let Some(Opening { onset, cuts, .. }) = self.opening.take() else { return };
         self.recorded.push_back(Recorded::Taken(onset.taken()));
@@ -211,7 +212,7 @@ impl Recorder {
         let number = self.next;
         self.next += 1;
         let start = Start::Media(ticks_to_duration(begin.at.saturating_sub(self.first)));
-        // A session that goes on after a restart begins new time stamps.
+        // A session that continues after a restart begins new time stamps.
         let discontinuity = begin.discontinuity || mem::take(&mut self.resumes);
         self.recorded.push_back(Recorded::Begin { number, start, discontinuity });
         let (duration, bytes, chunks) = (Duration::ZERO, 0, [].into());
@@ -243,7 +244,7 @@ impl<S: Future<Output = ()> + Unpin> Running<S> {
         }
     }
 
-    /// Waits for frames, and a little longer for others; or for the end of the recording.
+    /// Waits for frames, and a little longer for more frames, or until the recording ends.
     async fn wait(&mut self) {
         tokio::select! {
             () = sleep(BATCH) => {}
@@ -286,7 +287,8 @@ impl Opening {
         self.cuts.push(cut);
     }
 
-    /// Two segments that come at once find room everywhere; more might not.
+    /// Whether the first frame is to be dated now. Two segments that come at once find room
+    /// everywhere; more of them might not.
     fn is_over(&self) -> bool {
         self.onset.is_known(self.segments >= 2)
     }

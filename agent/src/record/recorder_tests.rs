@@ -15,7 +15,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits { duration: Duration::from_secs(2), max_bytes: 4 << 20 };
 
-/// What a recorder said.
+/// Everything that a recorder told.
 #[derive(Default)]
 struct Seen(Vec<Recorded>);
 
@@ -40,7 +40,7 @@ impl Seen {
     }
 }
 
-/// Records what `opener` gives for so long.
+/// Records the stream of `opener` for this time.
 async fn record(opener: impl Opener + 'static, time: Duration) -> Seen {
     record_from(0, opener, time).await
 }
@@ -88,7 +88,7 @@ async fn what_is_to_outlive_a_crash_is_not_held_back_until_its_date_is_sure() {
                 seen.note(recorded);
             }
         };
-        // A group takes one second.
+        // A key-frame group takes one second.
         assert!(timeout(SECOND * 3 / 2, noted).await.is_err());
         let group = |recorded: &Recorded| matches!(recorded, Recorded::Group(..));
         assert_eq!(seen.0.iter().any(group), urgent);
@@ -189,7 +189,7 @@ async fn a_lost_camera_ends_the_segment_and_the_gap_is_told_and_timed() {
     assert!((59 * SECOND..75 * SECOND).contains(&start(resumed)), "{:?}", start(resumed));
 }
 
-/// A picture with this much filler data.
+/// A picture with this many bytes of filler data.
 fn filled(mut frame: Frame, bytes: u32) -> Frame {
     let mut data = frame.data.to_vec();
     data.extend(bytes.to_be_bytes());
@@ -199,7 +199,7 @@ fn filled(mut frame: Frame, bytes: u32) -> Frame {
     frame
 }
 
-/// A camera of 4 Mbit/s whose pictures come every three seconds, as over a bad Wi-Fi.
+/// A camera at 4 Mbit/s whose pictures come every three seconds, as over a bad Wi-Fi.
 struct Bursts(ClipOpener);
 
 struct Burst(Box<dyn FrameSource>, std::collections::VecDeque<Frame>);
@@ -242,7 +242,7 @@ fn all_there(segments: &[Segment]) {
     }
 }
 
-/// A 4K camera: key frames of 1.2 MB, pictures of 40 KB between them, none quite in time.
+/// A 4K camera with key frames of 1.2 MB, pictures of 40 KB between them, and some jitter.
 struct Large(ClipOpener);
 
 struct LargeSource(Box<dyn FrameSource>, u64);

@@ -9,47 +9,48 @@ use tokio::time::Instant;
 use super::service::ServiceError;
 use crate::backoff::{self, Backoff};
 
-/// After so many segments refused one after the other, it is the service and not the segments.
+/// After this many segments refused in a row, the fault lies with the service and not with the
+/// segments.
 const REFUSALS: u32 = 3;
-/// Delays are never shorter than this, however short the segments.
+/// Shortest delay, however short the segments are.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// What failed.
+/// The step of an upload that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The question for an address.
+    /// The service was asked for an address.
     Create,
-    /// The upload itself.
+    /// The segment was sent to the store.
     Put,
 }
 
-/// What to do about a segment that could not be uploaded.
+/// What to do after a segment could not be uploaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Ask for an address again, at once.
     Afresh,
     /// Ask for an address again, after a delay.
     Later,
-    /// Take the segment for refused.
+    /// Count the segment as refused.
     Refused,
 }
 
 /// The failures of one session's uploads.
 #[derive(Debug)]
 pub struct Retry {
-    /// The segment that is tried, and how often it was refused an address and by the store.
+    /// The segment that is being tried, and how often the service and the store have refused it.
     number: Option<u64>,
     creates: u32,
     puts: u32,
-    /// Segments refused one after the other.
+    /// How many segments were refused in a row.
     refusals: u32,
-    /// The service took the last segment it was asked about.
+    /// Whether the service took the last segment that it was asked about.
     proven: bool,
-    /// Since when nothing succeeds.
+    /// Since when every step has failed.
     failing: Option<Instant>,
     /// Since when the card does not give a segment.
     unreadable: Option<Instant>,
-    /// Delays while something fails, and while the service refuses everything.
+    /// Delays while steps fail, and while the service refuses every segment.
     failures: Backoff,
     refused: Backoff,
 }
@@ -71,7 +72,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Whether this is another segment than the last time; the counts are then its own.
+    /// Whether this is another segment than the last one. The counts then begin anew.
     pub fn is_new(&mut self, number: u64) -> bool {
         let new = self.number != Some(number);
         if new {
@@ -80,8 +81,8 @@ impl Retry {
         new
     }
 
-    /// A peer that is not there, or has no time, is asked for ever; one that does not want the
-    /// segment once more.
+    /// What to do after this failure. A peer that is away or busy is asked for ever; a peer that
+    /// does not want the segment is asked once more.
     pub fn judge(&mut self, step: Step, error: &ServiceError) -> Verdict {
         if error.is_passing() {
             return Verdict::Later;
@@ -94,41 +95,45 @@ impl Retry {
         if *refusals > 1 { Verdict::Refused } else { again }
     }
 
-    /// Something failed at this time. Returns since when, and whether it is news.
+    /// Notes a failure at this time. Returns since when steps have failed, and whether this is the
+    /// first failure.
     pub fn failed(&mut self, now: Instant) -> (Instant, bool) {
         let news = self.failing.is_none();
         (*self.failing.get_or_insert(now), news)
     }
 
-    /// Something succeeded. Returns whether it is news.
+    /// Notes a success. Returns whether steps had failed before.
     pub fn works(&mut self) -> bool {
         self.failures = Backoff::new(&backoff::UPLOAD);
         self.failing.take().is_some()
     }
 
-    /// The card does not give a segment. Returns since when, and whether it is news.
+    /// Notes that the card does not give a segment. Returns since when, and whether this is the
+    /// first time.
     pub fn unreadable(&mut self, now: Instant) -> (Instant, bool) {
         let news = self.unreadable.is_none();
         (*self.unreadable.get_or_insert(now), news)
     }
 
-    /// The card has given a segment. Returns whether it is news.
+    /// Notes that the card has given a segment. Returns whether it had failed before.
     pub fn readable(&mut self) -> bool {
         self.unreadable.take().is_some()
     }
 
-    /// The service has taken a segment: those it refused before that, it does not want.
+    /// Notes that the service has taken a segment, so that refusals before it were about their
+    /// segments.
     pub fn accepted(&mut self) {
         (self.proven, self.refusals) = (true, 0);
         self.refused = Backoff::new(&backoff::CLOUD);
     }
 
-    /// Whether a refusal is the segment's fault: the service has just taken another.
+    /// Whether a refusal is about the segment, since the service has just taken another one.
     pub fn take_proof(&mut self) -> bool {
         mem::take(&mut self.proven)
     }
 
-    /// A segment is refused. Returns how long the service is left alone when it refuses everything.
+    /// Notes a refused segment. Returns how long the service is left alone if it refuses every
+    /// segment.
     pub fn refused(&mut self, rng: &mut impl Rng) -> Option<Duration> {
         self.refusals += 1;
         if self.refusals < REFUSALS {
@@ -138,8 +143,8 @@ impl Retry {
         Some(self.refused.next(rng))
     }
 
-    /// The delay before the next try, but never so long that a full memory would lose a segment of
-    /// this `duration` before the end of an outage is noticed.
+    /// The delay before the next try. It is short enough that a full memory does not lose a segment
+    /// of this `duration` before the end of an outage is noticed.
     pub fn delay(&mut self, duration: Duration, rng: &mut impl Rng) -> Duration {
         let most = (duration / 2).max(BREATH);
         let delay = self.failures.next(rng);

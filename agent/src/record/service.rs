@@ -1,6 +1,6 @@
 //! The recording service of a session, and the object store it sends the segments to.
 //!
-//! Addresses of both carry signatures in their queries, so no text in here says more of one than
+//! Addresses of both carry signatures in their queries. No text here shows more of an address than
 //! scheme, host and path.
 
 mod body;
@@ -20,65 +20,66 @@ use url::form_urlencoded::Serializer;
 pub use body::Body;
 pub use http::{Deadlines, Http};
 
-/// 256 is the specification's; deployed clouds send longer ones.
+/// Longest `cbk_url`, in bytes. The specification allows 256; deployed clouds send longer ones.
 const LONGEST_CALLBACK: usize = 2048;
 const LONGEST_URI: usize = 8192;
 const LONGEST_NAME: usize = 1024;
 
-/// Why a request came to nothing, by what helps. The text holds no query.
+/// Why a request failed, by what can be done about it. The text holds no query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
-    /// No connection, or none that lived until the answer.
+    /// There was no connection, or it did not last until the answer.
     #[error("{0}")]
     Transport(String),
-    /// The peer cannot at the moment (5xx, 429, 408), or what it answers is none.
+    /// The peer is busy (5xx, 429, 408), or its answer cannot be read.
     #[error("{0}")]
     Busy(String),
-    /// The address is no longer good (403, 404, 410).
+    /// The address is no longer valid (403, 404, 410).
     #[error("{0}")]
     Expired(String),
-    /// The peer will not (any other 4xx), or sends us elsewhere (3xx).
+    /// The peer refuses (any other 4xx) or redirects (3xx).
     #[error("{0}")]
     Refused(String),
 }
 
 impl ServiceError {
-    /// The peer is not there, or has no time: it may do the same a little later.
+    /// Whether the peer may do the same request later, since it is away or busy now.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Transport(_) | Self::Busy(_))
     }
 }
 
-/// A segment for which an address is asked.
+/// The question for an address for one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// Bytes.
+    /// Length of the segment in bytes.
     pub size: u64,
-    /// Microseconds since 1970.
+    /// When the segment starts, in microseconds since 1970.
     pub start: i64,
-    /// Up to the next segment.
+    /// Time from the start of the segment to that of the next one.
     pub duration: Duration,
-    /// The segment uploaded before, which is confirmed hereby.
+    /// The service's name of the segment uploaded before, which is confirmed thereby.
     pub last_file_name: Option<String>,
-    /// The time stamps do not continue those of the segment uploaded before.
+    /// Whether the time stamps do not continue those of the segment uploaded before.
     pub discontinue: bool,
 }
 
-/// Where a segment goes.
+/// The service's answer to the question for an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What the service calls it.
+    /// The service's name of the segment.
     pub name: String,
-    /// The address to put it to.
+    /// The address to which the segment is sent by PUT.
     pub uri: Secret,
 }
 
-/// What an uploader asks of the other side.
+/// The requests to a recording service and its store.
 #[async_trait]
 pub trait RecordingApi: Send + Sync {
-    /// An address for a segment, or `None`: not now.
+    /// Asks for an address for a segment; `None` means "not now".
     async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError>;
-    /// Sends a segment within `deadline`. `fresh`: over a connection of its own.
+    /// Sends a segment within `deadline`. If it is `fresh`, the request has a connection of its
+    /// own.
     async fn put(
         &self,
         uri: &str,
@@ -88,11 +89,11 @@ pub trait RecordingApi: Send + Sync {
     ) -> Result<(), ServiceError>;
     /// Confirms the last segment of a session.
     async fn save(&self, name: &str) -> Result<(), ServiceError>;
-    /// Takes a segment back that could not be uploaded.
+    /// Tells the service that a segment could not be uploaded under its name.
     async fn fail(&self, name: &str) -> Result<(), ServiceError>;
     /// Reports segments that were dropped since the last report.
     async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError>;
-    /// The service's clock, in seconds since 1970.
+    /// The time of the service's clock, in seconds since 1970.
     async fn current_time(&self) -> Result<f64, ServiceError>;
 }
 
@@ -104,7 +105,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// `url` is one that [`callback_url`] has accepted.
+    /// Makes the service of a `url` that [`callback_url`] has accepted.
     pub fn new(http: Http, url: Secret<Url>) -> Self {
         Self { url, http }
     }
@@ -117,7 +118,7 @@ impl Service {
         let form =
             Serializer::new(String::new()).append_pair("op", op).extend_pairs(fields).finish();
         let answer = self.http.post(self.url.expose(), form).await?;
-        // Nothing is expected of most answers, and some services take that literally.
+        // The specification wants nothing in most answers, and some services send nothing at all.
         if answer.is_empty() && op != "create" {
             return Ok(Map::new());
         }
@@ -196,7 +197,7 @@ impl RecordingApi for Service {
     }
 }
 
-/// The `cbk_url` of a StartCloudRecord. The error is for the cloud.
+/// Reads the `cbk_url` of a StartCloudRecord. The error is for the cloud.
 ///
 /// # Errors
 ///
@@ -205,7 +206,7 @@ pub fn callback_url(text: &str) -> Result<Url, String> {
     address(text, LONGEST_CALLBACK).map_err(|e| format!("cbk_url {e}"))
 }
 
-/// What an error may say of an address.
+/// The part of an address that an error may show.
 fn place(url: &Url) -> String {
     let origin = url.origin().ascii_serialization();
     shorten(&format!("{origin}{}", url.path()))
@@ -223,7 +224,7 @@ fn address(text: &str, longest: usize) -> Result<Url, String> {
     }
 }
 
-/// As `%.6f` seconds.
+/// The duration in seconds, with six decimals.
 fn seconds(micros: i64) -> String {
     let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
     format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)

@@ -24,62 +24,63 @@ use super::upload::{UploadOptions, Uploader};
 use crate::config::SpoolMode;
 use crate::shutdown::Stop;
 
-/// Memory of a session besides its segments: the groups being cut, buffers of the upload.
+/// Bytes for a session besides its segments: the groups that are being cut, and buffers of the
+/// upload.
 const OVERHEAD: u64 = 2 << 20;
 
-/// What the cloud ordered. The values were checked.
+/// What the cloud ordered. All values were checked.
 #[derive(Clone, Debug)]
 pub struct RecordingOrder {
-    /// The cloud's name for it.
+    /// The cloud's name for the session.
     pub session_id: String,
     /// The limits of one segment.
     pub limits: Limits,
-    /// How many may be in memory.
+    /// How many segments may be in memory.
     pub max_segments: u32,
     /// How much from before the first upload is wanted.
     pub prerecord: Duration,
-    /// The date of the first frame, in seconds since 1970, where the cloud gives one.
+    /// The date of the first frame in seconds since 1970, if the cloud gives one.
     pub start: Option<u64>,
-    /// The address that is asked for upload addresses; it may be signed.
+    /// The address that is asked for upload addresses. It may hold a signature.
     pub callback: Secret<Url>,
 }
 
 impl RecordingOrder {
-    /// The most it can take, in bytes: one segment is cut while another is uploaded, and with
-    /// some spools a third one stored, whatever the cloud says.
+    /// Most bytes that the session can take. Whatever the cloud says, one segment is cut while
+    /// another is uploaded, and with some spools a third one is stored.
     pub fn memory(&self, spool: Option<SpoolMode>) -> u64 {
         let segments = self.max_segments.max(least_segments(spool));
         u64::from(segments).saturating_mul(self.limits.max_bytes).saturating_add(OVERHEAD)
     }
 
-    /// How much from before the first upload is kept, where that is less than is wanted.
+    /// How much from before the first upload is kept, if that is less than is wanted.
     fn shortened(&self) -> Option<Duration> {
         let kept = self.limits.duration.saturating_mul(self.max_segments);
         (kept < self.prerecord).then_some(kept)
     }
 }
 
-/// A session that may begin.
+/// A session that is ready to begin.
 pub struct Session {
-    /// Number of its channel.
+    /// Number of the session's channel.
     pub channel: usize,
     /// What the cloud ordered.
     pub order: RecordingOrder,
-    /// The stream; begins as far back as was asked for and is held.
+    /// The stream, read from as far back as was asked for and is held.
     pub input: Subscription,
-    /// What the stream's pull is doing.
+    /// The state of the stream's pull.
     pub camera: watch::Receiver<PullState>,
-    /// The spool and what goes there.
+    /// The spool, and what is stored in it; `None` without a spool.
     pub spool: Option<(Spool, SpoolMode)>,
-    /// The memory it may take.
+    /// The memory that the session may take.
     pub share: Arc<Share>,
-    /// What all sessions work with.
+    /// What all recordings of the device share.
     pub context: RecordingContext,
-    /// Shows how the session is doing.
+    /// Where the session's counts are shown.
     pub stats: watch::Sender<RecordingStats>,
 }
 
-/// Records until `stop` is ready, then uploads what is left; nothing is uploaded before `before` is
+/// Records until `stop` is ready, then uploads what is left. Nothing is uploaded before `before` is
 /// ready. When the agent stops, what the spool takes is kept for the next start.
 pub async fn run(
     mut session: Session,
@@ -114,7 +115,8 @@ pub async fn run(
         );
     }
     let _busy = context.leftovers.busy(head);
-    // The numbers of what the session left before are taken.
+    // The session's earlier segments in the spool keep their numbers, so new ones are numbered
+    // after them.
     let number = spool.as_ref().map_or(0, |(spool, _)| next_number(spool));
     let urgent = matches!(spool, Some((_, SpoolMode::Always)));
     let recorder = Recorder::new(channel, order.limits, &first, number, urgent);
@@ -153,7 +155,7 @@ pub async fn run(
     }
 }
 
-/// A place in the spool: the one that the session had before, where it left something there.
+/// The session's part of the spool: the one it had before, if it left something there.
 async fn place(spool: &Spool, context: &RecordingContext, head: &SessionHead) -> SpoolSession {
     let left = context.leftovers.claim(head).await;
     left.unwrap_or_else(|| spool.session(head.clone()))

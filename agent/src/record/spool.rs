@@ -10,19 +10,19 @@
 //!
 //! # Invariants
 //!
-//! 1. A group is synced when its write returns: contents, length and, with the first of a file, the
-//!    file's name and its folder's.
-//! 2. An end record is written after all groups are synced. A file with one needs no scan; a file
-//!    without is cut to its last whole group when the spool is opened.
-//! 3. Every file says whose it is: a lost file costs no other.
-//! 4. A removed segment does not come back, not even after a power cut. One that was deleted to
-//!    make room may.
-//! 5. A pending upload is replaced at one stroke, and its segment is not deleted to make room.
-//! 6. All files together stay below the limit, and there are never more than 10 000. The oldest
-//!    go first, by arrival: no clock is asked.
-//! 7. One process at a time has something in the folder. When nothing is in it, nothing of it is
-//!    open: the card may be taken out, and another put in.
-//! 8. Files that this did not name, links, and files of newer versions are never touched.
+//! 1. A group is synced when its write returns: contents, length and, with a file's first group,
+//!    the names of the file and its folder.
+//! 2. An end record is written after all groups are synced. A file with an end record needs no
+//!    scan; a file without one is cut to its last whole group when the spool is opened.
+//! 3. Every file names its session, so that a lost file costs no other.
+//! 4. A removed segment does not come back, not even after a power cut. A segment that
+//!    was removed to make room may come back.
+//! 5. A pending upload is replaced at one stroke, and its segment is not removed to make room.
+//! 6. All files together stay below the limit, and there are never more than 10 000. The files that
+//!    arrived first are removed first: no clock is asked.
+//! 7. One process at a time has something in the folder. While the folder is empty, nothing in it is
+//!    open: the card may be taken out, and another one put in.
+//! 8. Files that the spool did not name, links, and files of newer versions are never touched.
 
 mod card;
 mod disk;
@@ -67,93 +67,93 @@ use self::disk::{Disk, SystemDisk};
 use self::index::{Index, lock};
 use self::writer::DiskThread;
 
-/// The store of all sessions. Clones are the same store.
+/// The store of all sessions' segments. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Spool {
     disk: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
 }
 
-/// A recording session, so far as its segments need it after a crash.
+/// A recording session, as far as its segments need it after a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionHead {
-    /// As the cloud gave it.
+    /// The cloud's name for the session.
     pub session_id: String,
     /// Number of the channel.
     pub channel: u32,
-    /// Where it is uploaded. Kept in files of mode 0600.
+    /// The recording service's address. The files that hold it have mode 0600.
     pub cbk_url: Secret,
 }
 
-/// What is known of a segment when it begins.
+/// The facts about a segment that are known when it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHead {
-    /// Ascending within its session.
+    /// Number within its session; ascending.
     pub number: u64,
-    /// When the first frame was, in microseconds since 1970.
+    /// When the segment's first frame was taken, in microseconds since 1970.
     pub start_micros: i64,
-    /// The time stamps do not continue those of the segment before.
+    /// Whether the time stamps do not continue those of the segment before.
     pub discontinuity: bool,
 }
 
 /// A complete segment in the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Number, start and whether it continues the one before.
+    /// Number, start and continuity of the segment.
     pub head: SegmentHead,
-    /// The groups' durations together.
+    /// The durations of all groups added up.
     pub duration: Duration,
-    /// Length of the payload.
+    /// Length of the payload in bytes.
     pub bytes: u64,
 }
 
 /// What the spool holds of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holding {
-    /// Nothing.
+    /// The spool has nothing of the segment.
     Nothing,
-    /// A beginning, which is a segment of its own after a crash.
+    /// The spool has a beginning, which becomes a segment of its own after a crash.
     Part,
-    /// All of it.
+    /// The spool has the whole segment.
     Whole(Stored),
 }
 
-/// What has happened to a segment.
+/// Something that happened to a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The write of the segment has ended, well or not, and this is there of it.
+    /// The write of the segment has ended, well or not, and the spool has this part of it.
     Written(u64, Holding),
-    /// The segment was complete, lasted so long, and was deleted to make room.
+    /// A complete segment of this duration was removed to make room.
     Evicted(u64, Duration),
 }
 
-/// An upload in flight, or not yet confirmed.
+/// An upload that is in flight or not confirmed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// The segment, which the spool does not delete to make room.
+    /// Number of the segment, which the spool does not remove to make room.
     pub number: u64,
-    /// The recording service's name of it.
+    /// The recording service's name of the segment.
     pub name: String,
-    /// Where it is put. Kept in files of mode 0600.
+    /// The address to which the segment is sent. The files that hold it have mode 0600.
     pub uri: Secret,
 }
 
-/// How full the spool is, and how well.
+/// How full the spool is, and whether its disk works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Bytes of all files together, as on disk.
+    /// Bytes on disk of all files together.
     pub bytes: u64,
-    /// More is never held.
+    /// Most bytes that the spool may hold.
     pub limit: u64,
-    /// Complete ones, of all sessions.
+    /// Number of complete segments of all sessions.
     pub segments: usize,
-    /// The last write succeeded, and the disk answers.
+    /// Whether the last write succeeded and the disk answers.
     pub healthy: bool,
 }
 
 impl Spool {
-    /// Opens the spool in `dir`, which is made in its parent when missing, and repairs what a crash
-    /// left. `limit` is in bytes, over all sessions. Runs in a tokio runtime.
+    /// Opens the spool in `dir`, which is made in its parent if missing, and repairs what a crash
+    /// left. `limit` is in bytes, over all sessions. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
@@ -175,13 +175,13 @@ impl Spool {
         Ok((spool, leftovers))
     }
 
-    /// A session's part. Its folder is made at the first write.
+    /// A session's part of the spool. Its folder is made at the first write.
     pub fn session(&self, head: SessionHead) -> SpoolSession {
         let id = lock(&self.index).begin(head.clone());
         self.held(id, head)
     }
 
-    /// How full it is, and how well.
+    /// How full the spool is, and whether its disk works.
     pub fn watch(&self) -> watch::Receiver<Stats> {
         self.disk.watch()
     }

@@ -1,5 +1,6 @@
-//! The segments of one session, and all that happens to them while something is waited for: what is
-//! recorded, what the disk has done, and what others want of the memory. One task owns it.
+//! The segments of one session, and everything that happens to them while its task waits for
+//! something: what is recorded, what the disk has done, and what others need of the memory. One
+//! task owns it.
 
 use std::future::pending;
 use std::pin::pin;
@@ -21,30 +22,31 @@ use super::spool::{Holding, News, SegmentHead, SegmentWriter, SpoolSession};
 use super::{Segment, Start};
 use crate::config::SpoolMode;
 
-/// Bytes of a share that are for buffers, not for segments.
+/// Bytes of a share that are for buffers, and not for segments.
 pub(super) const RESERVE: u64 = 1 << 19;
 /// Losses are logged as sums over this time.
 const LOG: Duration = Duration::from_secs(60);
 /// How long others wait for memory while the disk takes what is in it.
 const STORING: Duration = Duration::from_secs(10);
 
-/// What a session's segments come from, and how they are kept.
+/// Where the segments of a session come from, and how they are kept.
 pub struct StockOptions {
-    /// For the log: channel and session.
+    /// Channel and session, for the log.
     pub name: String,
-    /// What is recorded, until that ends. `None`: an earlier run did.
+    /// What is recorded, until the recording ends; `None` for what an earlier run recorded.
     pub recorder: Option<BoxStream<'static, Recorded>>,
-    /// Complete segments in memory, [`least_segments`](super::ledger::least_segments) at least.
+    /// Most complete segments in memory; [`least_segments`](super::ledger::least_segments) is the
+    /// least that counts.
     pub max_segments: usize,
-    /// What is kept while the service wants nothing.
+    /// How much is kept while the service wants nothing.
     pub prerecord: Duration,
-    /// The session's part of the spool, and what goes there.
+    /// The session's part of the spool, and what is stored in it.
     pub spool: Option<(SpoolSession, SpoolMode)>,
     /// The memory that the session may take.
     pub share: Option<Arc<Share>>,
-    /// Dates the segments.
+    /// The anchor that dates the segments.
     pub anchor: Anchor,
-    /// Shows how the session is doing. Watchers are not woken for `bytes`.
+    /// Where the session's counts are shown. Watchers are not woken for `bytes`.
     pub stats: watch::Sender<RecordingStats>,
 }
 
@@ -55,25 +57,25 @@ pub struct Stock {
     anchor: Anchor,
     recorder: Option<BoxStream<'static, Recorded>>,
     spool: Option<SpoolSession>,
-    /// Segments are written as they grow, by the writer of the one that is being cut.
+    /// Whether segments are written as they grow. `writer` writes the one that is being cut.
     grows: bool,
     writer: Option<SegmentWriter>,
-    /// The disk takes a whole segment: false when it does not, or not in time.
+    /// The storing of a whole segment. False if the disk does not take it, or not in time.
     storing: Option<BoxFuture<'static, bool>>,
     share: Option<Arc<Share>>,
     reclaimed: Option<watch::Receiver<u64>>,
-    /// Until when the disk may take what others need the memory of.
+    /// Until when the disk may take segments whose memory others need.
     reclaim_until: Option<Instant>,
     stats: watch::Sender<RecordingStats>,
-    /// What the log was told of losses, and when.
+    /// The losses that the log was told of, and when.
     logged: Dropped,
     logged_at: Option<Instant>,
-    /// More than one segment waits.
+    /// Whether more than one segment waits.
     crowded: Arc<AtomicBool>,
 }
 
 impl Stock {
-    /// Begins with what is in the spool.
+    /// A stock that begins with the session's segments in the spool.
     pub fn new(options: StockOptions) -> Self {
         let StockOptions { name, recorder, max_segments, prerecord, spool, share, anchor, stats } =
             options;
@@ -108,12 +110,12 @@ impl Stock {
         stock
     }
 
-    /// For the log: channel and session.
+    /// Channel and session, for the log.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The account of the segments. What is said to it takes effect with [`Self::tell`].
+    /// The ledger. Input goes to it by [`Self::tell`].
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -123,29 +125,29 @@ impl Stock {
         self.spool.as_ref()
     }
 
-    /// Whether more than one segment waits, to be asked while this is borrowed.
+    /// Whether more than one segment waits, as a value that can be read while `self` is borrowed.
     pub fn crowded(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.crowded)
     }
 
-    /// Says something to the ledger, and does what is due for it.
+    /// Gives the ledger some input, and does what is due afterwards.
     pub fn tell<T>(&mut self, what: impl FnOnce(&mut Ledger) -> T) -> T {
         let told = what(&mut self.ledger);
         self.settle();
         told
     }
 
-    /// The date of a segment in microseconds since 1970, where it is known.
+    /// The date of a segment in microseconds since 1970, if it is known.
     pub fn date(&mut self, start: Start) -> Option<i64> {
         self.anchor.unix_micros(start)
     }
 
-    /// The service says that it is `now`, in seconds since 1970.
+    /// Takes the service's word that it is `now`, in seconds since 1970.
     pub fn learn_date(&mut self, now: f64) {
         self.anchor.learn(now);
     }
 
-    /// Shows why uploads fail, or that they do not.
+    /// Shows why uploads fail; `None` shows that they do not.
     pub fn note(&self, error: Option<String>) {
         self.stats.send_if_modified(|stats| {
             let changed = stats.last_error != error;
@@ -154,7 +156,7 @@ impl Stock {
         });
     }
 
-    /// Waits for `work`, and takes meanwhile what happens.
+    /// Waits for `work`, and meanwhile handles what happens to the segments.
     pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
@@ -166,7 +168,7 @@ impl Stock {
         }
     }
 
-    /// The segment whose turn it is, once there is one; `None` at the end.
+    /// The segment that is to be uploaded next, once there is one; `None` at the end.
     pub async fn next(&mut self) -> Option<Upload> {
         loop {
             match self.ledger.next_upload(Instant::now()) {
@@ -194,14 +196,14 @@ impl Stock {
         }
     }
 
-    /// Takes what is still recorded, until that ends.
+    /// Handles what is still recorded, until the recording ends.
     pub async fn end(&mut self) {
         while self.recorder.is_some() {
             self.happens().await;
         }
     }
 
-    /// Stores what is wanted in memory, as far as there is a spool that takes it.
+    /// Stores the segments in memory that the service wants, if there is a spool that takes them.
     pub async fn store_rest(&mut self) {
         while self.storing.is_some() {
             self.happens().await;
@@ -216,18 +218,18 @@ impl Stock {
         }
     }
 
-    /// Nobody uploads what is in memory any more. Returns when the disk has done what it was asked.
+    /// Ends the use of memory by uploads. Returns when the disk has done what it was asked.
     pub async fn close(&mut self) {
         self.tell(Ledger::give_up);
         if let Some(spool) = self.spool.clone() {
-            // The spool has told the log of its trouble.
+            // The log was told of the disk's trouble by the spool.
             self.during(spool.close()).await.ok();
             self.read_news();
             self.settle();
         }
     }
 
-    /// Tells the log of all losses that it has not been told of.
+    /// Tells the log of all losses that it was not told of before.
     pub fn log_losses(&mut self) {
         let Dropped { number, time } = self.ledger.dropped().since(self.logged);
         if number > 0 {
@@ -237,7 +239,7 @@ impl Stock {
         }
     }
 
-    /// Returns when something has happened, and what is due for it is done. Cancel safe.
+    /// Returns when something has happened and was handled. Cancel safe.
     async fn happens(&mut self) {
         let Self { recorder, spool, storing, reclaimed, reclaim_until, .. } = self;
         let reclaimed = reclaimed.as_mut().filter(|_| self.ledger.closed().is_some());
@@ -276,7 +278,8 @@ impl Stock {
         match recorded {
             Recorded::Taken(first) => self.anchor.taken(first.into()),
             Recorded::Begin { number, start, discontinuity } => {
-                // Without a date it cannot be spooled: after a crash nobody could tell when it was.
+                // A segment without a date is not stored: after a crash nobody could tell when it
+                // was recorded.
                 let date = self.anchor.unix_micros(start).filter(|_| self.grows);
                 self.writer = date.zip(self.spool.as_ref()).map(|(start_micros, spool)| {
                     spool.begin(SegmentHead { number, start_micros, discontinuity })
@@ -311,7 +314,7 @@ impl Stock {
         }
     }
 
-    /// Does what is due, and shows how things stand.
+    /// Does what is due, and shows the session's counts.
     fn settle(&mut self) {
         let share = self.share.as_ref();
         let allowed = share.map_or(u64::MAX, |share| share.allowed().saturating_sub(RESERVE));
@@ -352,18 +355,19 @@ impl Stock {
         }
     }
 
-    /// Writes a segment to the spool. True when the disk has taken it. `None`: nobody knows the date.
+    /// Writes a segment to the spool. True if the disk has taken it. Without a date nothing is
+    /// written.
     fn store(&mut self, segment: &Segment) -> Option<BoxFuture<'static, bool>> {
         let Segment { number, start, duration, discontinuity, .. } = *segment;
         let start_micros = self.anchor.unix_micros(start)?;
         let (spool, chunks) = (self.spool.clone()?, Arc::clone(&segment.chunks));
         let head = SegmentHead { number, start_micros, discontinuity };
-        // The spool has told the log of its trouble.
+        // The log was told of the disk's trouble by the spool.
         Some(Box::pin(async move { spool.store(head, duration, chunks).await.is_ok() }))
     }
 }
 
-/// Waits for ever where there is nothing to wait for.
+/// Waits for the future, or for ever if there is none.
 async fn some<F: Future>(future: Option<F>) -> F::Output {
     match future {
         Some(future) => future.await,

@@ -25,31 +25,32 @@ use super::spool::Pending;
 use super::stock::Stock;
 use content::Content;
 
-/// Share of the duration by which a start may be delayed.
+/// Most by which the start of an upload is delayed, as a share of the segment's duration.
 const SPREAD: f64 = 0.2;
-/// An upload may take this and three times the duration.
+/// Time that an upload may take beyond three times the duration of its segment.
 const UPLOAD_AT_LEAST: Duration = Duration::from_secs(60);
-/// The service is asked for the time no more often than this, and our own clock looked at.
+/// Time between two questions to the service for its time, and between two looks at our own clock.
 const ASK_TIME: Duration = Duration::from_secs(30);
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
-/// A card that does not give a segment is left alone for so long.
+/// How long a card that does not give a segment is left alone.
 const CARD_RESTS: Duration = Duration::from_secs(30);
-/// A store that answers, but not for now, is asked again so often about an upload that a crash cut
-/// off, and a service that cannot take a name back.
+/// How often a busy store is asked again about an upload that a crash cut off, and a busy service
+/// to take a name back.
 const BUSY: u32 = 20;
-/// Silent attempts after which an address is given up, the last of them after the service had answered.
+/// After this many attempts without an answer an address is given up, if the service itself
+/// answered before the last of them.
 const SILENT: u32 = 2;
-/// What service and disk may take together when the agent ends.
+/// How long service and disk may take together when the agent ends.
 const PARTING: Duration = Duration::from_secs(2);
-/// What a disk that works may take beyond that to delete what is confirmed.
+/// How much longer a disk that works may take to remove what is confirmed.
 const CLOSING: Duration = Duration::from_millis(250);
 
 /// How patient an upload is.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadOptions {
-    /// So long after the end of a recording, a service that always fails is given up.
+    /// How long after the end of a recording a service that always fails is still tried.
     pub patience: Duration,
-    /// How loud the log is about failures: somebody may know of them already.
+    /// Level at which the log is told of failures, since somebody may know of them already.
     pub level: log::Level,
 }
 
@@ -59,26 +60,27 @@ impl Default for UploadOptions {
     }
 }
 
-/// Uploads one session.
+/// Uploads the segments of one session.
 pub struct Uploader<R> {
     stock: Stock,
     remote: R,
     options: UploadOptions,
     rng: StdRng,
     retry: Retry,
-    /// More waited than the segment that was just recorded, and some of it still does.
+    /// Whether segments had to wait beside the one that was just recorded, and some of them still
+    /// do.
     behind: bool,
     asked_time: Option<Instant>,
 }
 
-/// The service or the card has failed for longer than one waits.
+/// The service or the card has failed for longer than `patience`.
 struct GivenUp;
 
 /// Why a segment is not uploaded.
 enum Failure {
     /// The service wants no segment at the moment.
     NotNow,
-    /// The segment has had to make room, or is gone from the disk.
+    /// The segment was dropped to make room, or is gone from the disk.
     Gone,
     /// The service or its store failed in this step.
     Failed(Step, ServiceError),
@@ -87,20 +89,20 @@ enum Failure {
 }
 
 impl<R: RecordingApi> Uploader<R> {
-    /// For the segments in `stock`.
+    /// An uploader of the segments in `stock`.
     pub fn new(stock: Stock, remote: R, options: UploadOptions, rng: StdRng) -> Self {
         let (retry, behind, asked_time) = (Retry::default(), false, None);
         Self { stock, remote, options, rng, retry, behind, asked_time }
     }
 
-    /// Waits for something, and takes meanwhile what is recorded.
+    /// Waits for `what`, and meanwhile handles what is recorded.
     pub async fn wait_for(&mut self, what: impl Future<Output = ()>) {
         self.stock.during(what).await;
     }
 
-    /// Uploads what is recorded until that ends and all is uploaded or given up. True when nothing
-    /// is in the spool then; what is left there is for another run with the same part of it. Can be
-    /// dropped: [`Self::leave`] is to follow.
+    /// Uploads what is recorded until that ends and everything is uploaded or given up. True if the
+    /// spool is empty then; what is left there is for another run with the same part of the spool.
+    /// If this future is dropped, [`Self::leave`] has to follow.
     pub async fn run(&mut self) -> bool {
         if self.drain().await.is_err() {
             log::warn!("{}: uploads are given up", self.stock.name());
@@ -113,8 +115,8 @@ impl<R: RecordingApi> Uploader<R> {
         self.stock.spool().is_none_or(|spool| spool.is_empty())
     }
 
-    /// The agent ends: stores what waits as far as there is a spool, and confirms what is uploaded;
-    /// neither has to wait for the other. What is lost is told, as far as there is time.
+    /// Ends the uploads because the agent ends: stores what waits if there is a spool, and at the
+    /// same time confirms what is uploaded. The service is told of losses if there is time.
     pub async fn leave(&mut self) {
         self.stock.end().await;
         let end = Instant::now() + PARTING;
@@ -144,7 +146,7 @@ impl<R: RecordingApi> Uploader<R> {
             }
             stock.close().await;
         };
-        // What is to be removed is, when this returns.
+        // Everything that is to be removed from the card is removed when this returns.
         let _ = tokio::join!(timeout_at(end, report), timeout_at(end + CLOSING, close));
         stock.log_losses();
     }
@@ -190,7 +192,7 @@ impl<R: RecordingApi> Uploader<R> {
         self.stock.next().await
     }
 
-    /// The date of a segment, with the service's help where our clock was never set.
+    /// The date of a segment, asked of the service if our clock was never set.
     async fn date(&mut self, upload: &Upload) -> Result<i64, GivenUp> {
         loop {
             if let Some(date) = self.stock.date(upload.start) {
@@ -231,14 +233,14 @@ impl<R: RecordingApi> Uploader<R> {
         }
     }
 
-    /// Returns the service's name of the segment.
+    /// Uploads a segment and returns the service's name of it.
     async fn transfer(&mut self, upload: &Upload, start: i64) -> Result<String, Failure> {
         let begun = Instant::now();
         let memory = match upload.source {
             Source::Memory => self.stock.ledger().chunks(upload.number),
             Source::Card => None,
         };
-        // Before the service is asked: it cannot help what ails the disk.
+        // The disk is asked before the service, which cannot help if the disk fails.
         let content = self.content(upload, memory.clone()).await?;
         let announcement = Announcement {
             size: upload.bytes,
@@ -254,14 +256,14 @@ impl<R: RecordingApi> Uploader<R> {
         let spooled = self.note_pending(upload, &name, &uri).await;
         let mut sent = self.put(upload, content, &uri, false, begun).await;
         if matches!(&sent, Err(Failure::Failed(_, error)) if error.is_passing()) {
-            // Object stores fail good uploads now and then.
+            // Object stores fail good uploads now and then, so this one is tried again.
             sent = match self.content(upload, memory).await {
                 Ok(content) => self.put(upload, content, &uri, true, Instant::now()).await,
                 Err(failure) => Err(failure),
             };
         }
         if sent.is_err() {
-            // The service finds out in time when it does not hear of it.
+            // If the service does not hear of the failure, it finds out by itself later.
             self.stock.during(self.remote.fail(&name)).await.ok();
             if spooled {
                 forget_pending(&mut self.stock).await;
@@ -270,7 +272,7 @@ impl<R: RecordingApi> Uploader<R> {
         sent.map(|()| name)
     }
 
-    /// A segment from memory, or from the card, where it is read while it is sent.
+    /// The content of a segment from memory, or from the card, where it is read while it is sent.
     async fn content(
         &mut self,
         upload: &Upload,
@@ -321,7 +323,7 @@ impl<R: RecordingApi> Uploader<R> {
         self.stock.tell(|ledger| ledger.end_deferral(true));
     }
 
-    /// The service has said "not now".
+    /// Handles "not now" from the service.
     async fn declined(&mut self, upload: &Upload) -> Result<(), GivenUp> {
         let ledger = self.stock.ledger();
         let wanted = ledger.has_begun() || upload.source == Source::Card;
@@ -333,12 +335,13 @@ impl<R: RecordingApi> Uploader<R> {
         Ok(())
     }
 
-    /// The service refuses a segment. Unless it has just taken another, it may be that it refuses
-    /// all: then what is on the card stays there.
+    /// Handles a refused segment. Unless the service has just taken another one, it may be refusing
+    /// all: then segments on the card stay there.
     async fn refused(&mut self, upload: &Upload) {
         let proven = self.retry.take_proof();
         self.stock.tell(|ledger| ledger.refused(upload, !proven));
-        // Perhaps it was the one before that the service does not know.
+        // The service may be refusing the confirmation of the segment before, which it does not
+        // know.
         self.save_once().await;
         match self.retry.refused(&mut self.rng) {
             None => self.rest(upload.duration).await,
@@ -349,7 +352,7 @@ impl<R: RecordingApi> Uploader<R> {
         }
     }
 
-    /// Something succeeded.
+    /// Notes that a step has succeeded.
     fn works(&mut self) {
         if self.retry.works() {
             log::info!("{}: uploads work again", self.stock.name());
@@ -357,7 +360,7 @@ impl<R: RecordingApi> Uploader<R> {
         }
     }
 
-    /// Something failed.
+    /// Notes that a step has failed.
     fn fails(&mut self, error: &ServiceError) -> Result<(), GivenUp> {
         self.behind = true;
         let (since, news) = self.retry.failed(Instant::now());
@@ -368,7 +371,7 @@ impl<R: RecordingApi> Uploader<R> {
         self.endure(since)
     }
 
-    /// The card does not give a segment: no fault of the service's.
+    /// Notes that the card does not give a segment, which is no fault of the service.
     fn card_fails(&mut self, error: &str) -> Result<(), GivenUp> {
         let now = Instant::now();
         let (since, news) = self.retry.unreadable(now);
@@ -379,7 +382,7 @@ impl<R: RecordingApi> Uploader<R> {
         self.endure(since)
     }
 
-    /// After the end of a recording, what fails is not waited for endlessly.
+    /// Gives up after the end of a recording if failures have lasted too long.
     fn endure(&self, since: Instant) -> Result<(), GivenUp> {
         let since = self.stock.ledger().closed().map(|closed| closed.max(since));
         match since.is_some_and(|since| since.elapsed() >= self.options.patience) {
@@ -393,8 +396,7 @@ impl<R: RecordingApi> Uploader<R> {
         self.stock.during(sleep(delay)).await;
     }
 
-    /// Confirms the segment sent last, when the service can at this moment; otherwise returns why
-    /// not.
+    /// Confirms the segment that was sent last; returns the error if the service cannot do so now.
     async fn save_once(&mut self) -> Option<ServiceError> {
         let name = self.stock.ledger().unconfirmed()?.to_owned();
         match self.stock.during(self.remote.save(&name)).await {
@@ -410,8 +412,8 @@ impl<R: RecordingApi> Uploader<R> {
         None
     }
 
-    /// Tells the service what it has not been told of. Where its answer is lost, it is told again:
-    /// better twice than never. A service that does not want to know is not asked again.
+    /// Tells the service of losses that it does not know. If its answer is lost, it is told again,
+    /// since twice is better than never. A service that does not want to know is not told again.
     async fn report(&mut self) {
         let dropped @ Dropped { number, time } = self.stock.ledger().unreported();
         if number == 0 {
@@ -424,20 +426,22 @@ impl<R: RecordingApi> Uploader<R> {
         }
     }
 
-    /// What a crash left half-way is sent to the same address again: should it have arrived, it is
-    /// not there twice. An address that is no good is given up soon, for others wait behind it; but
-    /// only a service that answers tells it from a network that is down, as it is after a power cut.
+    /// Continues an upload that a crash cut off, at the same address: if the segment had arrived,
+    /// it is not stored twice. A bad address is given up soon, since other segments wait behind it.
+    /// Only a service that answers shows that the address is bad and not the network, which may be
+    /// down after a power cut.
     async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
         let Some(spool) = self.stock.spool() else { return Ok(()) };
         let Some(Pending { number, name, uri }) = spool.pending() else { return Ok(()) };
         let Some(upload) = self.stock.ledger().upload_from_card(number) else {
-            // The segment was removed, so it was confirmed; saying so once more does no harm.
+            // The segment was removed, so it was confirmed before. Confirming it again does no
+            // harm.
             self.stock.tell(|ledger| ledger.adopt(number, name));
             return Ok(());
         };
         self.stock.tell(|ledger| ledger.sending(&upload));
         let (mut silent, mut busy) = (0, 0);
-        // The service has answered since the address was last found silent.
+        // The service has answered since the address last gave no answer.
         let mut heard = false;
         loop {
             let sent = match self.content(&upload, None).await {
@@ -475,7 +479,7 @@ impl<R: RecordingApi> Uploader<R> {
         Ok(())
     }
 
-    /// Tells the service that a segment does not come under this name.
+    /// Tells the service that no segment will come under this name.
     async fn take_back(&mut self, name: &str, duration: Duration) -> Result<(), GivenUp> {
         let mut busy = 0;
         loop {
@@ -491,24 +495,25 @@ impl<R: RecordingApi> Uploader<R> {
         }
     }
 
-    /// Notes in the spool what is sent, if a crash might leave anything of it there.
+    /// Notes in the spool which segment is being sent, if a crash might leave anything of it there.
     async fn note_pending(&mut self, upload: &Upload, name: &str, uri: &Secret) -> bool {
         let Some(spool) = self.stock.spool().cloned() else { return false };
         let spooled = self.stock.ledger().on_card(upload.number) != OnCard::Nothing;
         let (number, name, uri) = (upload.number, name.to_owned(), uri.clone());
         let pending = spooled.then_some(Pending { number, name, uri });
         if pending.is_some() || spool.pending().is_some() {
-            // Without the note it may be uploaded twice after a crash: better than not at all.
+            // Without the note the segment may be uploaded twice after a crash, which is better
+            // than not at all.
             self.stock.during(spool.set_pending(pending)).await.ok();
         }
         spooled
     }
 }
 
-/// No upload is in flight, and none waits for its confirmation.
+/// Notes in the spool that no upload is in flight or unconfirmed.
 async fn forget_pending(stock: &mut Stock) {
     if let Some(spool) = stock.spool().cloned().filter(|spool| spool.pending().is_some()) {
-        // At worst it is uploaded to the same address once more.
+        // At worst the segment is uploaded to the same address once more.
         stock.during(spool.set_pending(None)).await.ok();
     }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use ivt_hal::{Device, Encoder, Source, Stream};
 
-/// A device that can be exchanged while others hold it. Clones see the exchange.
+/// A device that can be exchanged while others hold it. All clones see the exchange.
 #[derive(Clone)]
 pub(crate) struct CurrentDevice(Arc<RwLock<Arc<Device>>>);
 
-/// The encoder of a channel, whichever device there is.
+/// The encoder of a channel, looked up in the device of each moment.
 struct CurrentEncoder {
     device: CurrentDevice,
     channel: usize,
@@ -20,17 +20,17 @@ impl CurrentDevice {
         Self(Arc::new(RwLock::new(Arc::new(device))))
     }
 
-    /// The device of this moment. Whoever keeps it keeps using it, also when it is exchanged.
+    /// The device of this moment. Whoever keeps the result goes on using it after an exchange.
     pub(crate) fn now(&self) -> Arc<Device> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// From now on, this is the device. It has the same number of channels, or more.
+    /// Replaces the device by one with at least as many channels.
     pub(crate) fn exchange(&self, device: Device) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(device);
     }
 
-    /// The encoder of a channel, which follows exchanges.
+    /// The encoder of a channel, which follows every exchange of the device.
     pub(crate) fn encoder(&self, channel: usize) -> Arc<dyn Encoder> {
         Arc::new(CurrentEncoder { device: self.clone(), channel })
     }

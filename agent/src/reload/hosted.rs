@@ -8,37 +8,36 @@ use crate::shutdown::Stop;
 use crate::tls::TrustStore;
 use crate::tlss::{self, Settings, SetupError, Tlss};
 
-/// What can be seen of the service; `None` where it is off.
+/// What can be seen of the hosted service; `None` while the service is off.
 pub(crate) type Seen = Option<(watch::Receiver<tlss::State>, tlss::Audit)>;
 
-/// Runs the hosted service, one at a time.
+/// Runs the hosted service. At most one runs at a time.
 pub(crate) struct Hosted {
     trust: TrustStore,
     stop: Stop,
     task: Option<AbortHandle>,
-    /// The settings of the service that runs.
+    /// The settings of the running service; `None` while the service is off.
     settings: Option<Settings>,
     seen: watch::Sender<Seen>,
 }
 
 impl Hosted {
-    /// A service that is off until [`start`](Self::start); `stop` ends it.
+    /// A hosted service that is off until [`start`](Self::start), and ends with `stop`.
     pub(crate) fn new(trust: TrustStore, stop: Stop) -> Self {
         Self { trust, stop, task: None, settings: None, seen: watch::Sender::new(None) }
     }
 
-    /// What can be seen of it, now and after each [`start`](Self::start).
+    /// What can be seen of the hosted service, across every [`start`](Self::start).
     pub(crate) fn seen(&self) -> watch::Receiver<Seen> {
         self.seen.subscribe()
     }
 
-    /// Whether the service that runs is another one than these settings, and the profile they name,
-    /// make.
+    /// Whether `settings`, with the profile they name, differ from those of the running service.
     pub(crate) fn is_outdated(&self, settings: Option<&config::Tlss>) -> bool {
         self.settings != settings.and_then(|settings| Settings::new(settings).ok())
     }
 
-    /// Ends the service that runs, and starts one with these settings, where there are some.
+    /// Ends the running service, and starts one with these settings; without settings it stays off.
     pub(crate) fn start(
         &mut self,
         settings: Option<&config::Tlss>,
@@ -55,7 +54,7 @@ impl Hosted {
                 self.task = Some(tasks.spawn(service.run(self.stop.clone())));
                 Some(seen)
             }
-            // The agent goes on without the service: cloud and pictures do not need it.
+            // Cloud and pictures do not need the hosted service, so the agent goes on without it.
             Err(error) => {
                 log::error!("the hosted service stays off: {error}");
                 None

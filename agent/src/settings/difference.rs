@@ -1,22 +1,22 @@
-//! In what two configurations differ: what a running agent takes over, and what needs a restart.
+//! Compares two configurations: what a running agent applies, and what needs a restart.
 
 use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 
-/// What is to do for an agent that runs by one configuration to run by another.
+/// What an agent has to do to change from one configuration to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// Channels whose camera is another one: backend, addresses, login, transport, patience, web
-    /// server or bit rates. Taken over by a running agent.
+    /// Numbers of the channels whose camera changed: backend, addresses, login, transport,
+    /// patience, web server or bit rates. A running agent applies this.
     pub cameras: Vec<usize>,
-    /// Something of `[tlss]`. Taken over by a running agent.
+    /// Whether anything of `[tlss]` changed. A running agent applies this.
     pub tlss: bool,
-    /// `log.level`. Taken over by a running agent.
+    /// Whether `log.level` changed. A running agent applies this.
     pub log_level: bool,
-    /// Keys, such as `cloud.url`, that count from the next start on.
+    /// Changed keys, such as `cloud.url`, that count from the next start on.
     pub restart: Vec<String>,
 }
 
-/// Compares the fields of a structure, all of them: a new one has to be named here.
+/// Compares every field of a structure. A field that is not named here does not compile.
 macro_rules! compare {
     ($found:expr, $section:expr, $old:expr, $new:expr, $type:ident { $($field:ident: $key:literal),* $(,)? }) => {
         let $type { $($field),* } = $old;
@@ -27,7 +27,7 @@ macro_rules! compare {
 }
 
 impl Differences {
-    /// Compares what an agent runs by with what it is to run by.
+    /// Compares the running configuration `old` with the wanted one.
     pub fn between(old: &Config, new: &Config) -> Self {
         let Config {
             cloud,
@@ -117,8 +117,8 @@ impl Differences {
         Self { cameras, tlss, log_level, restart }
     }
 
-    /// Names of what a running agent takes over: `channel.0` for the camera of that channel,
-    /// `tlss`, `log.level`.
+    /// Names of the changes that a running agent applies: `channel.0` for the camera of that
+    /// channel, `tlss`, `log.level`.
     pub fn now(&self) -> Vec<String> {
         let mut names: Vec<_> = self.cameras.iter().map(|n| format!("channel.{n}")).collect();
         names.extend(self.tlss.then(|| "tlss".into()));
@@ -139,7 +139,7 @@ mod tests {
         [[channel]]\nbackend = 'emulator'\n\
         [record]\nspool_dir = '/s'\n[runtime]\nmemory_limit = 99999999\n[tlss]\nport = 1\nserver = 'h'\n";
 
-    /// The names of what differs after `key` was set.
+    /// The names of what changed after `key` was set.
     fn after(key: &str, value: &str) -> Differences {
         let text = super::super::edit::set(FILE, &key.parse().unwrap(), value).unwrap();
         let config = text.parse().unwrap_or_else(|e| panic!("{key}: {e}"));

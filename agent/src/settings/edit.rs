@@ -1,5 +1,5 @@
-//! Changes one value in the text of a configuration file. Every other byte stays, comments among
-//! them: the parser tells where things stand, and the text between them is cut and joined.
+//! Changes one value in the text of a configuration file. The parser tells where the value stands,
+//! and the text around it is joined again, so that every other byte stays, comments included.
 
 use toml::de::DeTable;
 
@@ -10,11 +10,11 @@ use super::place::{EditError, Entry, Level, Place, entries, find, parse};
 /// Byte order mark, with which some editors begin a file.
 const MARK: char = '\u{feff}';
 
-/// The text with `key` set to `value`, which is TOML. A key that is new comes behind the comment
-/// that shows it (`# key = …`), or at the end of its section.
+/// The text with `key` set to `value`, which is TOML. A new key comes behind the comment that shows
+/// it (`# key = …`), or at the end of its section.
 ///
 /// # Errors
-/// The key cannot stand in this text.
+/// The key cannot be written into this text.
 pub(super) fn set(text: &str, key: &Key, value: &str) -> Result<String, EditError> {
     let root = parse(text)?;
     match find(text, &root, Level::Root, key.parts(), key)? {
@@ -50,16 +50,16 @@ pub(super) fn set(text: &str, key: &Key, value: &str) -> Result<String, EditErro
     }
 }
 
-/// The text without `key`; the same where it is not there. A comment behind the value stays.
+/// The text without `key`; unchanged if the key is absent. A comment behind the value stays.
 ///
 /// # Errors
-/// The key cannot stand in this text.
+/// The key cannot be removed from this text.
 pub(super) fn unset(text: &str, key: &Key) -> Result<String, EditError> {
     let root = parse(text)?;
     let found = match find(text, &root, Level::Root, key.parts(), key) {
         Ok(Place::Found(found)) => found,
         Err(section @ EditError::Section(_)) => return Err(section),
-        // The key is absent, or the table in which it would stand.
+        // The key is absent, or the table in which it would stand is.
         Ok(_) | Err(_) => return Ok(text.to_owned()),
     };
     if let Some(pairs) = &found.pairs {
@@ -122,7 +122,7 @@ fn insert(text: &str, at: usize, line: &str) -> String {
     [before, join, line, eol(text), behind].concat()
 }
 
-/// Where a new line of a table belongs, and what it is indented by.
+/// Where a new line of a table belongs, and its indentation.
 fn spot<'t>(text: &'t str, level: &Level, table: &DeTable<'_>, name: &str) -> (usize, &'t str) {
     let entries = entries(text, table);
     let body = match level {
@@ -139,13 +139,13 @@ fn spot<'t>(text: &'t str, level: &Level, table: &DeTable<'_>, name: &str) -> (u
     }
 }
 
-/// The comment of a table's body that shows the key, `# name = …`: where its line begins.
+/// Where the line of the comment begins that shows the key as `# name = …` in a table's body.
 fn shown(text: &str, body: usize, entries: &[Entry], name: &str) -> Option<usize> {
     let mut at = body;
     while at < text.len() {
         let end = line_end(text, at);
         let line = text[at..end].trim_start();
-        // Lines of a value are neither comments nor headers, whatever they look like.
+        // A line inside a value is neither a comment nor a header, even if it looks like one.
         let within = entries.iter().any(|entry| entry.value.start < at && at < entry.value.end);
         if !within && line.starts_with('[') {
             return None;
@@ -159,7 +159,8 @@ fn shown(text: &str, body: usize, entries: &[Entry], name: &str) -> Option<usize
     None
 }
 
-/// Before the first section of a file whose top level is empty, and before the comment on it.
+/// Where the first key of an empty top level belongs: before the first section, and before the
+/// comment on that section.
 fn top(text: &str) -> usize {
     let mut at = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
     let mut before = at;

@@ -35,7 +35,7 @@ fn key(name: &str) -> Key {
     name.parse().unwrap()
 }
 
-/// The file after a change, and what is new in it: lines that went and came.
+/// The file after a change, and the lines that differ: those that went and those that came.
 fn changed(text: &str, name: &str, value: Option<&str>) -> (Vec<String>, Vec<String>) {
     let new = match value {
         Some(value) => set(text, &key(name), value),
@@ -255,7 +255,7 @@ fn pairs(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Every comment of a file whose strings hold none that is numbered.
+/// Every comment of a file in whose strings no comment is numbered.
 fn all_comments(text: &str) -> Vec<&str> {
     let numbered = |line: &&str| line.contains("# comment ") || line.contains("# inner ");
     let mut found: Vec<_> =
@@ -267,8 +267,8 @@ fn all_comments(text: &str) -> Vec<&str> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever is changed, one after the other: the key has the value, every other key the one it
-    /// had, byte for byte, and no comment is lost.
+    /// After any series of changes the key has its value, every other key has the bytes it had, and
+    /// no comment is lost.
     #[test]
     fn changes_touch_nothing_else(
         file in any_file().prop_filter("TOML", |text| DeTable::parse(text).is_ok()),

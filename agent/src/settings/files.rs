@@ -1,8 +1,8 @@
 //! Exchanges the text of files so that a crash at any moment leaves the old text or the new one.
 //!
-//! The new text goes into a file beside the old one, which is synced, renamed over it, and the
-//! folder is synced. Writers of the same folder take turns by a lock on the folder itself, which
-//! leaves nothing behind and which the system lifts when its holder dies.
+//! The new text is written into a file beside the old one, synced and renamed over it, and the
+//! folder is synced. Writers in the same folder take turns by a lock on the folder itself, which
+//! leaves no file behind and which the system lifts when its holder dies.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const TURN: Duration = Duration::from_secs(5);
 /// Pause between two tries to lock.
 const LOOK: Duration = Duration::from_millis(20);
-/// Mode of a new file until it gets that of the old one.
+/// Mode of a new file until it gets that of the file it replaces.
 const OURS: u32 = 0o600;
 /// Bits of a mode for the group of a file.
 const GROUP: u32 = 0o070;
@@ -34,7 +34,7 @@ pub struct WriteError {
     advice: &'static str,
 }
 
-/// A file that is to be exchanged; where the path is a link, what it points to.
+/// A file that is to be exchanged. Where the path is a link, this is the file it points to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     path: PathBuf,
@@ -58,11 +58,11 @@ impl Target {
     /// The file at `path`, which has to exist.
     ///
     /// # Errors
-    /// It cannot be found.
+    /// The file cannot be found.
     pub(super) fn new(path: &Path) -> Result<Self, WriteError> {
         let found = fs::canonicalize(path);
         let path = found.map_err(|source| failed(path, "cannot be found", source))?;
-        // Only the root has no parent, and that is no file.
+        // Only the root folder has no parent, and it is not a file.
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         Ok(Self { path, folder })
     }
@@ -70,7 +70,7 @@ impl Target {
     /// Writes a new text beside the file, with its mode and, where the system allows it, its owner.
     ///
     /// # Errors
-    /// The disk is full or read-only, for example. Nothing is left behind.
+    /// The disk is full or read-only, for example. Nothing is left behind then.
     pub(super) fn draft(&self, text: &str) -> Result<Draft<'_>, WriteError> {
         let failed = |source| failed(&self.path, "cannot be written", source);
         let folder = File::open(&self.folder).map_err(failed)?;
@@ -98,15 +98,15 @@ impl Turn {
     /// Another writer takes longer than 5 s, or a folder cannot be locked.
     pub(super) fn wait(targets: &[&Target]) -> Result<Self, WriteError> {
         let mut folders: Vec<_> = targets.iter().map(|target| &target.folder).collect();
-        // All writers lock in the same order, so none waits for one that waits for it.
+        // All writers lock the folders in the same order, so that no two wait for each other.
         folders.sort();
         folders.dedup();
         let end = Instant::now() + TURN;
         let locked = folders.into_iter().map(|folder| lock(folder, end));
         let turn = Self { _folders: locked.collect::<Result<_, _>>()? };
         for target in targets {
-            // What a writer left that was killed. What cannot be removed is in the way of the
-            // draft.
+            // Removes the draft of a writer that was killed. If that fails, making the new draft
+            // fails as well.
             fs::remove_file(target.draft_path()).ok();
         }
         Ok(turn)
@@ -114,7 +114,7 @@ impl Turn {
 }
 
 impl Draft<'_> {
-    /// Puts the new text in force. A crash from here on leaves the old text or this one.
+    /// Puts the new text in force. A crash from now on leaves the old text or the new one.
     ///
     /// # Errors
     /// The file cannot be exchanged and keeps its text.
@@ -122,7 +122,7 @@ impl Draft<'_> {
         let failed = |source| failed(&self.target.path, "cannot be replaced", source);
         fs::rename(&self.path, &self.target.path).map_err(failed)?;
         self.placed = true;
-        // The new text is in force already, and a power cut may still bring the old one back.
+        // The new text is in force already, but a power cut may still bring the old one back.
         if let Err(e) = self.folder.sync_all() {
             log::warn!("{}: its folder cannot be synced: {e}", self.target.path.display());
         }
@@ -133,7 +133,7 @@ impl Draft<'_> {
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.placed {
-            // What stays is removed in the next turn.
+            // A draft that cannot be removed here is removed in the next writer's turn.
             fs::remove_file(&self.path).ok();
         }
     }
@@ -160,11 +160,11 @@ fn fill(mut file: File, text: &str, kept: &Metadata) -> io::Result<()> {
     let mut mode = kept.mode() & 0o7777;
     let ours = file.metadata()?;
     if (ours.uid(), ours.gid()) != (kept.uid(), kept.gid()) {
-        // Only root gives files away; the group alone may be allowed.
+        // Only root may change the owner; changing the group alone may be allowed.
         let given = fchown(&file, Some(kept.uid()), Some(kept.gid()))
             .or_else(|_| fchown(&file, None, Some(kept.gid())));
         if given.is_err() {
-            // What one group may read is not for another one.
+            // A new group must not read what the old group was allowed to read.
             mode &= !GROUP;
         }
     }

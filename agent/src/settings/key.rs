@@ -15,11 +15,11 @@ pub struct Key(Vec<Part>);
 pub(super) enum Part {
     /// A key of a table.
     Name(String),
-    /// An element of an array of tables, counted from 0.
+    /// An element of an array of tables, by its number from 0.
     Number(usize),
 }
 
-/// The text is no name of a setting.
+/// The text is not the name of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no name of a setting: expected e.g. log.level or channel.0.main")]
 pub struct KeyError(String);
@@ -30,7 +30,7 @@ impl Key {
         &self.0
     }
 
-    /// The number of the channel, where it is a key of one.
+    /// The number of the channel that the key belongs to.
     pub(super) fn number(&self) -> Option<usize> {
         self.0.iter().find_map(|part| match part {
             Part::Number(number) => Some(*number),
@@ -80,7 +80,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// What TOML takes as a key without quotes.
+/// Whether TOML takes the text as a key without quotes.
 fn bare(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)

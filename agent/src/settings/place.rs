@@ -7,19 +7,19 @@ use toml::de::{DeTable, DeValue};
 
 use super::key::{Key, Part};
 
-/// Why a text cannot be changed so.
+/// Why a text cannot be changed in the wanted way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// The text is no TOML.
+    /// The text is not TOML.
     #[error("the file cannot be read")]
     Unreadable,
-    /// The name is that of a whole section.
+    /// The name is that of a whole section, not of a key.
     #[error("{0} is a section: name one of its keys")]
     Section(String),
-    /// A part of the name has a value of its own.
+    /// A part of the name is a key with a value, not a section.
     #[error("{0} is no section")]
     NoSection(String),
-    /// A channel that is not there, nor the next one.
+    /// The channel is neither there nor the next one that could be added.
     #[error("there is no {name} {number}: the file has {count}, numbered from 0")]
     NoElement {
         /// Name of the array of tables.
@@ -38,15 +38,15 @@ pub enum EditError {
 #[derive(Clone, Debug)]
 pub(super) enum Level {
     Root,
-    /// Below a header; the range of the header.
+    /// Below a header, which has this range.
     Header(Range<usize>),
-    /// Inside braces; the range from brace to brace.
+    /// Inside braces, from the opening to the closing one.
     Inline(Range<usize>),
-    /// As keys with dots in the body of the table above.
+    /// As keys with dots in the body of the table that contains it.
     Dotted,
 }
 
-/// Where a key stands, or would.
+/// Where a key stands, or would stand if it were added.
 pub(super) enum Place<'k, 'd, 't> {
     Found(Found<'t>),
     Missing {
@@ -54,7 +54,7 @@ pub(super) enum Place<'k, 'd, 't> {
         table: &'d DeTable<'d>,
         rest: &'k [Part],
     },
-    /// In the element that the array of tables would have next.
+    /// In an element that the array of tables does not have yet: the next one.
     Next {
         name: &'k str,
         rest: &'k [Part],
@@ -64,9 +64,10 @@ pub(super) enum Place<'k, 'd, 't> {
 pub(super) struct Found<'t> {
     pub(super) key: Range<usize>,
     pub(super) value: Range<usize>,
-    /// The comments inside the value, which would be lost with it.
+    /// The comments inside the value, which are lost when the value is replaced.
     pub(super) comments: Vec<&'t str>,
-    /// All pairs of the table in braces in which the key stands, where it stands in one.
+    /// All pairs of the inline table that contains the key; `None` for a key outside of inline
+    /// tables.
     pub(super) pairs: Option<Vec<Entry>>,
 }
 
@@ -117,7 +118,7 @@ pub(super) fn find<'k, 'd, 't>(
             Ok(Place::Missing { level, table, rest: parts })
         }
         Place::Found(found) if matches!(level, Level::Inline(_)) => {
-            // A key with a dot inside braces: where its pair begins is not known.
+            // For a key with dots inside braces it is not known where its pair begins.
             Ok(Place::Found(Found { pairs: Some(found.pairs.unwrap_or_default()), ..found }))
         }
         place => Ok(place),
@@ -152,7 +153,7 @@ fn element<'k, 'd, 't>(
     }
 }
 
-/// How a value is written, if it is a table or an array of tables; any other is `Root`.
+/// How a value is written if it is a table or an array of tables; `Root` for any other value.
 pub(super) fn written(text: &str, value: &Spanned<DeValue<'_>>) -> Level {
     let span = value.span();
     match value.get_ref() {
@@ -169,7 +170,8 @@ pub(super) fn written(text: &str, value: &Spanned<DeValue<'_>>) -> Level {
     }
 }
 
-/// What stands in the body of a table itself, not below a header of its own, in its order.
+/// What stands in the body of the table itself, in the order of the text; tables with a header of
+/// their own are left out.
 pub(super) fn entries(text: &str, table: &DeTable<'_>) -> Vec<Entry> {
     let mut found = Vec::new();
     for (key, value) in table {
@@ -183,7 +185,7 @@ pub(super) fn entries(text: &str, table: &DeTable<'_>) -> Vec<Entry> {
     found
 }
 
-/// The comments inside a value, each as a line of its own.
+/// The comments inside a value, one line each.
 fn comments<'t>(text: &'t str, value: &Spanned<DeValue<'_>>) -> Vec<&'t str> {
     let mut solid = Vec::new();
     solids(value, &mut solid);
@@ -198,7 +200,7 @@ fn comments<'t>(text: &'t str, value: &Spanned<DeValue<'_>>) -> Vec<&'t str> {
     found
 }
 
-/// The parts of a value between which comments may stand, in their order.
+/// The parts of a value between which comments may stand, in the order of the text.
 fn solids(value: &Spanned<DeValue<'_>>, found: &mut Vec<Range<usize>>) {
     match value.get_ref() {
         DeValue::Array(items) => items.iter().for_each(|item| solids(item, found)),

@@ -68,7 +68,7 @@ impl Files {
         self.set(pairs).expect_err("it is refused").to_string()
     }
 
-    /// As [`Store::change`], however long other writers take.
+    /// Does as [`Store::change`], and waits for other writers without a limit.
     fn patiently(&self, change: &Change, seen: Option<&str>) -> Result<Changed, Error> {
         loop {
             match self.store.change(std::slice::from_ref(change), seen) {
@@ -78,7 +78,7 @@ impl Files {
         }
     }
 
-    /// Names in the folder.
+    /// Names of the files in the folder.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).unwrap();
         let mut names: Vec<_> =
@@ -87,7 +87,7 @@ impl Files {
         names
     }
 
-    /// Nothing but the two files, as they were made.
+    /// Whether the folder holds the two files as they were made, and nothing else.
     fn untouched(&self) -> bool {
         self.main() == MAIN
             && self.apart() == APART
@@ -327,8 +327,7 @@ fn a_change_that_is_there_already_writes_nothing() {
     assert_eq!(inode(), before);
 }
 
-/// What stands on the disk between the two files of a change is a configuration, whichever goes
-/// first.
+/// Whichever file is exchanged first, what stands on the disk in between is a configuration.
 #[test]
 fn of_both_files_that_one_goes_first_which_stands_by_itself() {
     let camera = [("channel.1.backend", "rtsp"), ("channel.1.main", "rtsp://h/b")];

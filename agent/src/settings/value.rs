@@ -7,11 +7,11 @@ use toml::de::{DeTable, DeValue};
 #[error("its value begins like TOML and is none: {0}")]
 pub struct ValueError(String);
 
-/// TOML for what a person typed: TOML stays as it is, anything else becomes a string. The text is
-/// not repeated in errors: it may be a secret.
+/// TOML for what a person typed: TOML stays as it is, anything else becomes a string. Errors do not
+/// repeat the text: it may be a secret.
 ///
 /// # Errors
-/// It begins with a quote or a bracket and cannot be read.
+/// The text begins with a quote or a bracket and is not TOML.
 pub(super) fn toml(typed: &str) -> Result<String, ValueError> {
     let trimmed = typed.trim();
     match read(trimmed) {
@@ -34,7 +34,7 @@ pub(super) fn quoted(text: &str) -> String {
     quoted + "\""
 }
 
-/// Whether a text is one TOML value of a kind that some setting has, with nothing around it.
+/// Whether a text is exactly one TOML value, of a kind that some setting has.
 fn read(text: &str) -> Result<bool, String> {
     const BEFORE: &str = "v = ";
     let line = format!("{BEFORE}{text}");
@@ -44,7 +44,7 @@ fn read(text: &str) -> Result<bool, String> {
     if value.span() != (BEFORE.len()..line.len()) {
         return Err("more than a value".into());
     }
-    // Times and fractions are words here: no setting has such a value.
+    // Times and fractions are taken for strings: no setting has such a value.
     Ok(!matches!(value.get_ref(), DeValue::Datetime(_) | DeValue::Float(_)))
 }
 

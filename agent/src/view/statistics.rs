@@ -1,4 +1,4 @@
-//! What an agent did, in the log once a minute.
+//! Statistics of an agent, in the log once a minute.
 
 use std::mem;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::dispatch::EventCounts;
 use crate::record::spool;
 use crate::shutdown::Stop;
 
-/// Time between two lines about the same thing.
+/// Time between two lines about the same subject.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Logs until `stop` is requested: a line per stream that had frames, per live publish, per recording
-/// whose uploads have not ended, one for a spool that is not empty or does not work, and one when events of the cloud
-/// came.
+/// Logs until `stop` is requested. Each minute has a line per stream that had frames, per live
+/// publish and per recording whose uploads have not ended, a line for a spool that is not empty or
+/// does not work, and a line if events of the cloud came.
 pub(crate) async fn log(view: View, mut stop: Stop) {
     let mut minute = interval(PERIOD);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -44,7 +44,7 @@ pub(crate) async fn log(view: View, mut stop: Stop) {
     }
 }
 
-/// `seen` holds the frames of the main and the sub stream that were there a minute ago.
+/// The lines about one channel. `seen` holds the frame counts of main and sub stream a minute ago.
 fn channel_lines(channel: &ChannelView, seen: &mut [u64; 2]) -> Vec<String> {
     let ChannelView { main, sub, publish, recordings, .. } = channel;
     let mut lines = Vec::new();
@@ -95,7 +95,7 @@ fn recording_line(recording: &RecordingStatus) -> String {
     )
 }
 
-/// `None` when there is nothing to say of it.
+/// The line about the spool; `None` if it is empty and works.
 fn spool_line(spool: &spool::Stats) -> Option<String> {
     let spool::Stats { bytes, limit, segments, healthy } = *spool;
     let trouble = if healthy { "" } else { "; its disk fails" };

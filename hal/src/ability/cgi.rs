@@ -1,4 +1,4 @@
-//! The camera's own web interface.
+//! Commands of the camera's own web server.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,9 +8,9 @@ use crate::Result;
 /// Runs commands of the camera's own web server.
 #[async_trait]
 pub trait Cgi: Send + Sync {
-    /// GETs `path`, which begins with a slash, with `query`, which is escaped already and may be empty;
-    /// both are sent as they are. Whatever the camera answers is a success, also 404; a redirect is not
-    /// followed. Answers within 10 s, and in bounded memory.
+    /// GETs `path`, which begins with a slash, with `query`, which is escaped already and may be
+    /// empty; both are sent as they are. Any answer of the camera is a success, also 404; redirects
+    /// are not followed. Answers within 10 s, and in bounded memory.
     ///
     /// # Errors
     /// `Invalid` for a path or query that cannot be sent, `Offline`, `Timeout`, or `Other` for a broken
@@ -18,15 +18,16 @@ pub trait Cgi: Send + Sync {
     async fn get(&self, path: &str, query: &str) -> Result<Answer>;
 }
 
-/// What a web server answered.
+/// The answer of a web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status code, such as 200.
     pub status: u16,
-    /// The reason phrase beside the status; may be empty.
+    /// The reason phrase behind the status code; may be empty.
     pub reason: String,
-    /// Names and values in the order they came; a name may come more than once, in whatever letters.
+    /// Names and values of the headers in the order they came. A name may come more than once, in
+    /// upper or lower case.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The bytes as they were sent, without the transfer's own framing; never decoded.
+    /// The body as it was sent, without the framing of the transfer; never decoded.
     pub body: Bytes,
 }

@@ -12,20 +12,20 @@ use crate::Result;
 /// Describes the streams of one camera. Describing is cheap; only `reach` talks to the camera.
 #[async_trait]
 pub trait Encoder: Send + Sync {
-    /// Where to pull `stream` from.
+    /// Describes where `stream` can be pulled from.
     ///
     /// # Errors
-    /// `Unsupported` for a camera that has no stream.
+    /// `Unsupported` from a camera that lacks the stream.
     async fn source(&self, stream: Stream) -> Result<Source>;
-    /// Bits per second the encoder is set to, where the camera can tell.
+    /// Bits per second that the encoder is set to for `stream`; `None` if the camera cannot tell.
     ///
     /// # Errors
-    /// `Offline`, `Timeout` or `Refused` by a camera that has to be asked.
+    /// `Offline`, `Timeout` or `Refused` if the camera has to be asked and gives no answer.
     async fn bitrate(&self, stream: Stream) -> Result<Option<u32>>;
     /// Succeeds when the camera can be reached now; answers within 5 s.
     ///
     /// # Errors
-    /// `Offline` or `Timeout` while it cannot be reached.
+    /// `Offline` or `Timeout` while the camera cannot be reached.
     async fn reach(&self) -> Result<()>;
 }
 
@@ -50,9 +50,9 @@ impl fmt::Display for Stream {
 /// Bits per second that an encoder is set to, for cameras that cannot tell; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bitrates {
-    /// The main stream's rate, also where it serves as the sub stream.
+    /// The rate of the main stream, also where it serves as the sub stream.
     pub main: Option<u32>,
-    /// The sub stream's rate, where there is such a stream.
+    /// The rate of the sub stream, if there is one.
     pub sub: Option<u32>,
 }
 
@@ -63,13 +63,13 @@ pub enum Source {
     Rtsp(RtspSource),
     /// A looping FLV file; `None` is the built-in clip of this stream.
     Clip {
-        /// The file.
+        /// Path of the file; `None` for the built-in clip.
         file: Option<PathBuf>,
-        /// Which built-in clip, where there is no file.
+        /// The built-in clip that is taken without a file.
         stream: Stream,
     },
-    /// A configured program that writes Annex B to its standard output, with its arguments. From
-    /// the local configuration only.
+    /// A program that writes H.264 in Annex B form to its standard output, and its arguments. It
+    /// comes from the local configuration only.
     Command(Vec<String>),
 }
 

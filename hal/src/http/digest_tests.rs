@@ -20,24 +20,24 @@ const SHA256: &str =
     r#"Digest realm="c", qop="auth", algorithm=SHA-256, nonce="NONCE", stale=STALE"#;
 const BASIC: &str = r#"Basic realm="c""#;
 
-/// What a camera with a login knows, and what it counts.
+/// What a test's camera with a login knows and counts.
 struct Guard {
-    /// Its challenges, each in a header of its own.
+    /// The camera's challenges, each in a header line of its own.
     offers: Vec<&'static str>,
     password: &'static str,
-    /// Requests that one nonce is good for.
+    /// How many requests one nonce is good for.
     uses: usize,
-    /// The nonce of every challenge, where it is always the same.
+    /// The nonce of every challenge; `None` for a new nonce each time.
     only_nonce: Option<&'static str>,
-    /// It says that a used-up nonce is stale.
+    /// Whether the camera says that a used-up nonce is stale.
     says_stale: bool,
-    /// Paths for which the user lacks the right.
+    /// Paths that the user may not use.
     forbidden: &'static [&'static str],
-    /// The counts that came with each nonce.
+    /// The request counts that came with each nonce.
     nonces: HashMap<String, HashSet<String>>,
     /// Authorizations with a wrong digest or password.
     wrong: Vec<String>,
-    /// Requests that passed, as they came.
+    /// The requests that passed, as they came.
     passed: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ impl Guarded {
         self.camera.http_as("root", password)
     }
 
-    /// Authorizations that the camera refused so far.
+    /// How many authorizations the camera has refused.
     fn wrong(&self) -> usize {
         self.guard().wrong.len()
     }
@@ -167,7 +167,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Lets time pass at once. The sockets are real, and their deadlines run by the same clock.
+/// Advances the time at once. The sockets are real, and their deadlines run by the same clock.
 async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
@@ -297,7 +297,7 @@ async fn a_wrong_password_is_tried_once_for_each_scheme_however_many_ask() {
         for n in 0..20 {
             let http = http.clone();
             tasks.spawn(async move {
-                // Some come while another one is tried.
+                // Some of the requests come while another one tries the login.
                 for _ in 0..3 * n {
                     tokio::task::yield_now().await;
                 }
@@ -326,11 +326,11 @@ async fn a_refused_login_rests_longer_each_time_and_is_tried_for_ever() {
         assert_eq!(http.get("/", "").await.unwrap().status, 401);
         assert_eq!(guarded.wrong(), 2 + tries, "it is tried again");
     }
-    // Somebody gives the camera the password that is configured.
+    // The camera is given the password that is configured.
     guarded.guard().password = "wrong";
     pass(30 * MINUTE).await;
     assert_eq!(http.get("/", "").await.unwrap().status, 200);
-    // The next refusal is a first one.
+    // The login passed in between, so the next refusal counts as the first.
     guarded.guard().password = "right";
     http.get("/", "").await.unwrap();
     let tries = guarded.wrong();
@@ -369,7 +369,7 @@ async fn a_path_without_the_right_for_it_does_not_stop_the_others() {
     let guarded = Guarded::start(&[AUTH]).await;
     guarded.guard().forbidden = &["/admin.cgi"];
     let http = guarded.http("right");
-    // It is asked for first, before the camera has accepted anything.
+    // The request for this path comes first, before the camera has accepted anything.
     for round in 0..20 {
         assert_eq!(http.get("/admin.cgi", &format!("n={round}")).await.unwrap().status, 401);
         assert_eq!(http.get("/param.cgi", "").await.unwrap().status, 200, "round {round}");
@@ -402,7 +402,7 @@ async fn a_password_that_was_changed_on_the_camera_is_found_out_and_found_again(
 
 #[tokio::test]
 async fn a_camera_that_refuses_for_ever_ends_every_request() {
-    // It finds fault with nothing but the nonce, whatever it is sent.
+    // The camera refuses nothing but the nonce, whatever it is sent.
     let count = AtomicUsize::new(0);
     let camera = Camera::start(move |_| {
         let nonce = count.fetch_add(1, Ordering::Relaxed);

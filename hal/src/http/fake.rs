@@ -16,8 +16,8 @@ pub(super) struct Camera {
 }
 
 impl Camera {
-    /// `answer` is given the head of a request and its body behind it. To an empty answer the camera
-    /// hangs.
+    /// `answer` is given the head of a request with the body behind it. For an empty answer the
+    /// camera sends nothing and keeps the connection open.
     pub(super) async fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -35,7 +35,7 @@ impl Camera {
                         // Nothing is sent, and the connection stays open while the client waits.
                         tcp.read_u8().await.ok();
                     }
-                    // A client that has enough hangs up.
+                    // A client that has read enough closes the connection.
                     tcp.write_all(&answer).await.ok();
                 });
             }

@@ -1,5 +1,5 @@
-//! Answers of cameras that are broken or mean harm: each ends in an error, in time and in bounded
-//! memory.
+//! Answers of cameras that are broken or mean harm. Each has to end in an error, in time and in
+//! bounded memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::*;
 
 const BODY: usize = 100_000;
-/// More than the limits of head and body and what the system holds for two sockets.
+/// More bytes than the limits of head and body and the buffers of two sockets together.
 const FAR_TOO_MUCH: usize = 32 << 20;
 
 /// Sends `first`, and then `again` until the client hangs up or a minute is over.
@@ -116,7 +116,7 @@ async fn interim_answers_without_end_stop_with_the_deadline() {
     assert_eq!(error.kind, Kind::Timeout);
 }
 
-/// The outcome of a whole answer, after which the camera hangs up.
+/// The outcome of an answer after which the camera closes the connection.
 async fn answered(answer: &'static str) -> Result<Answer> {
     let camera = super::fake::Camera::start(move |_| answer.as_bytes().to_vec()).await;
     camera.http().with_limits(Limits { body: 1000, ..Limits::default() }).get("/", "").await

@@ -18,14 +18,15 @@ use super::Request;
 use crate::Credentials;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long the login rests after each refusal in a row; the last one repeats for ever.
+/// How long the login rests after each refusal in a row. The last time holds for all further
+/// refusals.
 const RESTS: [Duration; 4] = [
     MINUTE.saturating_mul(5),
     MINUTE.saturating_mul(10),
     MINUTE.saturating_mul(20),
     MINUTE.saturating_mul(30),
 ];
-/// Paths that rest at the same time; of more, the oldest may be tried again.
+/// Most paths that rest at the same time. Beyond that the oldest path is tried again.
 const MAX_PATHS: usize = 16;
 
 /// The login of one camera.
@@ -34,27 +35,27 @@ pub(super) struct SharedLogin {
     state: Mutex<State>,
 }
 
-/// What one request says of who sends it.
+/// The login as one request sends it.
 pub(super) struct Said {
-    /// The value of the `Authorization` header, where there is one.
+    /// The value of the `Authorization` header; `None` for a request without a login.
     pub(super) authorization: Option<String>,
-    /// True when there is one and nothing like it has passed yet.
+    /// Whether the header is set and no request has passed with this challenge and password yet.
     pub(super) is_untried: bool,
-    /// The state of the login that the request was made with.
+    /// The generation of the login's state that the request was made with.
     generation: u64,
 }
 
 struct State {
     login: Login,
-    /// Grows with each challenge that is taken up and each refusal.
+    /// Grows with each challenge that is accepted and each refusal.
     generation: u64,
     /// Refusals since a request passed.
     refusals: usize,
-    /// The path of the first of these refusals.
+    /// The path of the first refusal since a request passed.
     first_refused: Option<String>,
-    /// When the login may be tried again at any path.
+    /// When the login may be tried again at every path.
     rests_until: Option<Instant>,
-    /// When it may be tried again at single paths, the oldest first; at most `MAX_PATHS`.
+    /// When the login may be tried again at single paths, the oldest first; at most `MAX_PATHS`.
     paths: VecDeque<(String, Instant)>,
 }
 
@@ -71,13 +72,14 @@ impl SharedLogin {
         Self { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// Waits while another request tries the login. Held by who tries it, from the camera's challenge
-    /// or the first untried authorization to the head of the answer.
+    /// Waits while another request tries the login. Whoever tries it holds the result from the
+    /// camera's challenge, or the first untried authorization, until the head of the answer has
+    /// come.
     pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.turn.lock().await
     }
 
-    /// What goes with a request that is sent now.
+    /// The login for a request that is sent now.
     pub(super) fn say(&self, request: &Request, now: Instant) -> Said {
         let mut state = self.state();
         let authorization = match state.rests(request.path(), now) {
@@ -91,7 +93,7 @@ impl SharedLogin {
         Said { authorization, is_untried, generation: state.generation }
     }
 
-    /// The request was answered, and not by 401.
+    /// Notes that a request with this login was not answered by 401.
     pub(super) fn accepted(&self, said: &Said) {
         let mut state = self.state();
         if said.authorization.is_some() && said.generation == state.generation {
@@ -100,8 +102,8 @@ impl SharedLogin {
         }
     }
 
-    /// The request was answered by 401 with these challenges. True when it has to be sent again, with
-    /// what [`say`](Self::say) says then. The caller has the turn.
+    /// Notes that a request was answered by 401 with these challenges. True if the request has to
+    /// be sent again with what [`say`](Self::say) then gives. The caller has to hold the turn.
     pub(super) fn refused<'a>(
         &self,
         said: &Said,
@@ -113,7 +115,7 @@ impl SharedLogin {
         if state.rests(request.path(), now) {
             return false;
         }
-        // Another request has taken up a later challenge: this answer says nothing of that one.
+        // Another request has accepted a later challenge, of which this answer says nothing.
         if said.generation != state.generation {
             return true;
         }
@@ -172,7 +174,7 @@ mod tests {
         login.refused(said, &Request::get(path), [value].into_iter(), now)
     }
 
-    /// Has the login refused for a path, and says whether it was tried.
+    /// Notes a refusal at a path. Returns whether the login had been tried.
     fn try_and_fail(login: &SharedLogin, path: &str, now: Instant) -> bool {
         let mut tried = false;
         loop {
@@ -193,13 +195,13 @@ mod tests {
         let first = login.say(&request, now);
         assert!(first.is_untried);
         login.accepted(&first);
-        // A 401 to a request that was sent before the challenge names another nonce.
+        // The 401 to a request from before the challenge names another nonce.
         assert!(refused(&login, &bare, "/a", "Digest realm=c, nonce=n2, qop=auth", now));
         let said = login.say(&request, now).authorization.unwrap();
         assert!(said.contains("nonce=\"n1\"") && said.contains("nc=00000002"), "{said}");
 
         assert!(try_and_fail(&login, "/a", now) && try_and_fail(&login, "/b", now));
-        // What passed before the refusals comes late.
+        // A request from before the refusals has passed late, and says nothing of them.
         login.accepted(&first);
         assert!(!try_and_fail(&login, "/c", now), "the login still rests");
         assert!(login.state().refusals == 2, "and the next rest is no first one");

@@ -1,45 +1,45 @@
-//! What a camera's web server is asked.
+//! A request to a camera's web server.
 
 use bytes::Bytes;
 
-/// One request. Not `Debug`: the target and the body may hold a password.
+/// One request. It is not `Debug`, since the target and the body may hold a password.
 #[derive(Clone)]
 pub struct Request {
-    /// What is to be done with the target.
+    /// The HTTP method.
     pub method: Method,
-    /// A path, which begins with a slash, and its query, escaped already: it is sent as it is.
+    /// A path that begins with a slash, and its query, both escaped. They are sent as they are.
     pub target: String,
-    /// What is sent along.
+    /// The body; `None` for a request without one.
     pub body: Option<Body>,
 }
 
-/// The methods that cameras know.
+/// The HTTP methods that cameras know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Asks; has no body.
+    /// GET, which reads and has no body.
     Get,
-    /// Orders.
+    /// POST, which gives an order.
     Post,
-    /// Sets.
+    /// PUT, which sets something.
     Put,
 }
 
 /// The body of a request.
 #[derive(Clone)]
 pub struct Body {
-    /// Such as `application/xml`.
+    /// The content type, such as `application/xml`.
     pub content_type: String,
-    /// Sent as they are, again with each exchange that the login needs.
+    /// The bytes, which are sent unchanged, again with each exchange that the login needs.
     pub bytes: Bytes,
 }
 
 impl Request {
-    /// Asks for `target`.
+    /// A GET of `target`.
     pub fn get(target: impl Into<String>) -> Self {
         Self { method: Method::Get, target: target.into(), body: None }
     }
 
-    /// Sends `bytes` to `target`.
+    /// A request that sends `bytes` to `target`.
     pub fn with_body(
         method: Method,
         target: impl Into<String>,
@@ -61,7 +61,7 @@ impl Request {
 }
 
 impl Method {
-    /// As it stands in the request line.
+    /// The method as the request line has it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",

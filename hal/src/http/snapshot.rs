@@ -17,7 +17,8 @@ pub struct HttpSnapshot {
 }
 
 impl HttpSnapshot {
-    /// Pictures at these paths, each with its query. Without `sub` both streams have `main`.
+    /// Takes pictures at these paths, each with its query. Without `sub` both streams have the
+    /// picture of `main`.
     pub fn new(http: Http, main: &str, sub: Option<&str>) -> Self {
         Self { http, main: Request::get(main), sub: sub.map(Request::get) }
     }

@@ -1,4 +1,5 @@
-//! One exchange: a connection, a request, the head of its answer, and the body within its limit.
+//! One exchange of HTTP: a connection, a request, the head of its answer, and the body within its
+//! limit.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -16,18 +17,18 @@ use tokio::task::JoinSet;
 use super::request::Request;
 use crate::{Answer, Error, Kind, Result};
 
-/// Bytes of an answer's status line and headers.
+/// Most bytes of an answer's status line and headers.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// An answer of which the head has come.
+/// An answer whose head has come and whose body has not been read.
 pub(super) struct Response {
     op: &'static str,
     response: hyper::Response<Incoming>,
-    /// Drives the connection; it ends when this is dropped.
+    /// The task that drives the connection, which ends when this is dropped.
     _connection: JoinSet<hyper::Result<()>>,
 }
 
-/// What a camera answered in the place of what was asked for.
+/// An answer other than the one that was asked for, as the source of an error.
 #[derive(Debug, thiserror::Error)]
 #[error("the camera answered {0}")]
 pub(super) struct Unexpected(pub(super) String);
@@ -84,7 +85,7 @@ fn encode(
     }
     let encoded = builder.body(Full::new(request.bytes()));
     let encoded = encoded.map_err(|e| Error::new(op, Kind::Invalid).because(e))?;
-    // Another form than that of the login's `uri`, and a fragment, would be sent as something else.
+    // A target in another form than the login's `uri`, or with a fragment, would be sent changed.
     let sent = encoded.uri().path_and_query().map(|sent| sent.as_str());
     match request.target.starts_with('/') && sent == Some(&*request.target) {
         true => Ok(encoded),
@@ -97,13 +98,13 @@ impl Response {
         self.response.status()
     }
 
-    /// The values of the `WWW-Authenticate` headers that are text.
+    /// The values of the `WWW-Authenticate` headers, as far as they are text.
     pub(super) fn challenges(&self) -> impl Iterator<Item = &str> {
         let values = self.response.headers().get_all(WWW_AUTHENTICATE).iter();
         values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
     }
 
-    /// The whole answer. `limit`: bytes of its body.
+    /// Reads the body to its end; `limit` bounds it, in bytes.
     ///
     /// # Errors
     /// `Other` for a body that is broken or above the limit.
@@ -121,7 +122,8 @@ impl Response {
         if announced > limit {
             return Err(too_long(op, limit));
         }
-        // In one piece from the beginning: to join pieces later takes the memory twice.
+        // The whole size is reserved at first, since joining pieces later would take the memory
+        // twice.
         let (mut body, mut whole) = (Limited::new(body, limit), BytesMut::with_capacity(announced));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|e| match e.downcast::<hyper::Error>() {

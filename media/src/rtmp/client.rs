@@ -1,4 +1,4 @@
-//! The publishing side: one connection that carries one stream to one server.
+//! The publishing side of RTMP: one connection that carries one stream to one server.
 
 use std::time::Duration;
 
@@ -18,21 +18,22 @@ use crate::rtmp::options::Options;
 use crate::rtmp::url::RtmpUrl;
 use crate::rtmp::{RtmpError, handshake};
 
-/// Large enough that nearly every picture is one chunk, so one header and one slice of the write;
-/// small enough for servers that allocate a whole chunk at a time.
+/// Chunk size that we announce, in bytes. Nearly every picture is one chunk, so one header and one
+/// slice of the write; servers that allocate a whole chunk at a time still accept it.
 const CHUNK_SIZE: u32 = 65_536;
-/// Fewer bytes than this within the stall limit count as no progress: a server that reads a byte
-/// now and then is stuck too.
+/// Least bytes within the stall limit that count as progress. A server that reads a byte now and
+/// then is stuck, too.
 const PROGRESS: usize = 4096;
 
-/// Anything shorter is a word like any other.
+/// Shortest stream key that is taken out of a server's words, in bytes. A shorter one is a word
+/// like any other.
 const SHORTEST_SECRET: usize = 6;
 
-/// A publish the server has consented to.
+/// A publish that the server has consented to.
 #[derive(Debug)]
 pub struct Publisher {
     connection: Connection<dial::Io>,
-    /// What the server calls the stream.
+    /// The server's number for the stream.
     stream_id: u32,
     peer: String,
     key: String,
@@ -40,16 +41,16 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Connects and publishes, within `options.establish`.
+    /// Connects to the server and publishes, within `options.establish`.
     ///
     /// # Errors
     ///
-    /// No connection, no trusted server, a refusal, or the time is over.
+    /// There is no connection, the server is not trusted or refuses, or the time is over.
     pub async fn connect(url: &RtmpUrl, options: &Options) -> Result<Self, PublishError> {
         let mut step = Step::Connect;
         let established = async {
             let io = dial::dial(url, options, &mut step).await?;
-            // Several turns follow.
+            // The handshake and the commands take several round trips.
             Streams::of_program().hurry();
             Self::negotiate(io, url, options.stall, &mut step).await
         };
@@ -58,11 +59,11 @@ impl Publisher {
             .unwrap_or_else(|_| Err(PublishError::timeout(url.peer(), step, options.establish)))
     }
 
-    /// Publishes over a connection made elsewhere, within `options.establish`.
+    /// Publishes over a connection that the caller has made, within `options.establish`.
     ///
     /// # Errors
     ///
-    /// A peer that is no RTMP server, a refusal, or the time is over.
+    /// The peer is no RTMP server or refuses, or the time is over.
     pub async fn over(
         io: impl ByteStream + 'static,
         url: &RtmpUrl,
@@ -80,9 +81,9 @@ impl Publisher {
         &self.peer
     }
 
-    /// Writes a tag in one vectored write, where the socket has room for it. Waits for a server
-    /// that reads slowly, up to the stall limit. After an error, and when this future is dropped
-    /// before its end, the connection is of no further use.
+    /// Writes a tag, in one vectored write where the socket has room for it. Waits for a server
+    /// that reads slowly, up to the stall limit. The connection is useless after an error, or if
+    /// this future is dropped before its end.
     ///
     /// # Errors
     /// The server is gone, stuck or refuses the stream.
@@ -91,14 +92,14 @@ impl Publisher {
         self.flush().await
     }
 
-    /// Adds a tag to what [`Self::flush`] writes. The caller bounds [`Self::unwritten`].
+    /// Adds a tag to those that [`Self::flush`] writes. The caller bounds [`Self::unwritten`].
     pub fn queue(&mut self, tag: &Tag) {
         let channel = match tag.kind {
             TagKind::Audio => channel::AUDIO,
             TagKind::Video => channel::VIDEO,
             TagKind::Script => channel::DATA,
         };
-        // `@setDataFrame` as an AMF string: the server is to keep the metadata for its players.
+        // `@setDataFrame` before the metadata asks the server to keep it for its players.
         let head = match tag.kind {
             TagKind::Script => b"\x02\0\x0d@setDataFrame",
             _ => tag.head.as_slice(),
@@ -107,15 +108,15 @@ impl Publisher {
         self.connection.out.message(channel, kind, stream, tag.timestamp_ms, head, &tag.body);
     }
 
-    /// Bytes of the tags that were queued and not yet written.
+    /// Bytes of the queued tags that are not written yet.
     pub fn unwritten(&self) -> usize {
         self.connection.unwritten()
     }
 
-    /// Writes what was queued, as [`Self::send`] does.
+    /// Writes the queued tags, as [`Self::send`] does.
     ///
     /// # Errors
-    /// As [`Self::send`].
+    /// The server is gone, stuck or refuses the stream.
     pub async fn flush(&mut self) -> Result<(), PublishError> {
         while self.connection.unwritten() > 0 {
             match timeout(self.stall, self.connection.write(PROGRESS)).await {
@@ -130,8 +131,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Waits for the server to end the publish, and says why it did. Cancel safe: to be raced
-    /// against the next frame.
+    /// Waits until the server ends the publish, and says why it did. Cancel safe, so that it can
+    /// race the next frame.
     pub async fn ended(&mut self) -> PublishError {
         loop {
             match self.connection.message().await {
@@ -152,7 +153,7 @@ impl Publisher {
         let out = &mut self.connection.out;
         command::send(out, 0, "FCUnpublish", 0.0, &[Value::Null, self.key.as_str().into()]);
         command::send(out, 0, "deleteStream", 0.0, &[Value::Null, stream.into()]);
-        // Whether it arrives is all the same: the connection ends.
+        // Whether the farewell arrives does not matter, since the connection ends.
         let _ = timeout(Duration::from_secs(1), self.connection.close()).await;
     }
 
@@ -173,7 +174,8 @@ impl Publisher {
         Ok(publisher)
     }
 
-    /// The commands up to the server's consent. Anything it says besides is passed over.
+    /// Sends the commands up to the server's consent. Everything else that the server says is
+    /// passed over.
     async fn converse(&mut self, url: &RtmpUrl, step: &mut Step) -> Result<(), PublishError> {
         const CONNECT: f64 = 1.0;
         const CREATE_STREAM: f64 = 4.0;
@@ -194,8 +196,8 @@ impl Publisher {
         *step = Step::CreateStream;
         let key = Value::from(url.key.as_str());
         let out = &mut self.connection.out;
-        // Before `publish`: its long key should not be cut. After `connect`: ffmpeg as a server
-        // takes nothing before that.
+        // The chunk size is announced before `publish`, so that its long key is not cut. It comes
+        // after `connect`, since ffmpeg as a server accepts nothing before that.
         out.set_chunk_size(CHUNK_SIZE);
         command::send(out, 0, "releaseStream", 2.0, &[Value::Null, key.clone()]);
         command::send(out, 0, "FCPublish", 3.0, &[Value::Null, key.clone()]);
@@ -224,7 +226,7 @@ impl Publisher {
         }
     }
 
-    /// The answer to a request.
+    /// Waits for the answer to the request with this number.
     async fn reply(&mut self, step: Step, transaction: f64) -> Result<Command, PublishError> {
         loop {
             let command = self.command(step).await?;
@@ -277,13 +279,14 @@ impl Publisher {
         PublishError::Refused { peer: self.peer.clone(), code, description }
     }
 
-    /// What the server said, fit for a log: some repeat the name of the stream, or a token in it.
+    /// The server's words, fit for a log: without the stream key, which some servers repeat.
     fn repeated(&self, text: &str) -> String {
         let query = self.key.split_once('?').map_or("", |(_, query)| query);
         let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, v)| v));
         let secrets = [self.key.as_str(), query].into_iter().chain(values);
         let secrets = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
-        // Before it is cut: of a key that lies across the cut a part would stay.
+        // The key is taken out before the text is cut; otherwise part of a key across the cut would
+        // stay.
         let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…"));
         shorten(&text)
     }

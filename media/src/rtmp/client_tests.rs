@@ -35,7 +35,7 @@ async fn scripted<F: Future<Output = ()>>(
     published
 }
 
-/// The bytes of commands, each with its transaction.
+/// The bytes of commands, each with its transaction number.
 fn commands(list: &[(&str, f64, &[Value])]) -> Bytes {
     let mut out = Writer::new();
     for (name, transaction, args) in list {
@@ -80,7 +80,7 @@ async fn a_server_sees_the_stream_as_it_was_sent() {
 
 #[tokio::test]
 async fn a_refusal_says_what_the_server_said_but_not_the_key() {
-    // Longer than what is kept of a description, which begins so that the key lies across the cut.
+    // The text is longer than what is kept of it, and the key lies across the cut.
     let long = "k".repeat(300);
     let url = RtmpUrl::parse(&format!("rtmp://127.0.0.1/live/{long}?token=canary")).unwrap();
     let (near, far) = duplex(8192);
@@ -191,7 +191,7 @@ async fn garbage_is_named_as_such() {
     }
 }
 
-/// A publisher whose server has consented and now does nothing.
+/// A publisher whose server has consented and then does nothing.
 async fn consented(room: usize) -> (Publisher, DuplexStream) {
     let (near, far) = duplex(room);
     let start = info(&[("level", "status"), ("code", "NetStream.Publish.Start")]);

@@ -1,4 +1,5 @@
-//! A connection after its handshake: messages both ways, and the housekeeping nobody else sees.
+//! A connection after its handshake: messages both ways, and RTMP's control messages, which are
+//! answered here.
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
@@ -6,30 +7,30 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use crate::rtmp::RtmpError;
 use crate::rtmp::chunk::{Limits, Message, Reader, Writer, kind};
 
-/// Unread bytes held; more waits in the socket.
+/// Most unread bytes held. Further bytes wait in the socket.
 const INBOX: usize = 64 << 10;
-/// Replies to control messages are left out while this much is unwritten: a peer that asks and
-/// never reads must not fill our memory.
+/// Replies to control messages are left out while this many bytes are unwritten, since a peer that
+/// asks and never reads must not fill our memory.
 const REPLIES_BELOW: usize = 16 << 10;
 
-/// Both directions, in one task. Every `async fn` is cancel safe.
+/// Both directions of a connection, in one task. Every `async fn` is cancel safe.
 #[derive(Debug)]
 pub struct Connection<S> {
     read: ReadHalf<S>,
     write: WriteHalf<S>,
     reader: Reader,
     inbox: BytesMut,
-    /// What is to be written.
+    /// The bytes that are to be written.
     pub out: Writer,
-    /// Bytes received in total, and when last acknowledged; both wrap.
+    /// Bytes received in total, and their number when last acknowledged; both wrap.
     received: u32,
     acknowledged: u32,
-    /// They want an acknowledgement this often; 0: never.
+    /// The peer wants an acknowledgement after this many bytes; 0 for never.
     window: u32,
 }
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
-    /// Takes over after the handshake.
+    /// Takes the stream over after the handshake.
     pub fn new(io: S, limits: Limits) -> Self {
         let (read, write) = split(io);
         Self {
@@ -44,8 +45,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    /// The next message that is not housekeeping, writing meanwhile what is to be written. `None`
-    /// when the peer has closed.
+    /// The next message that is not a control message. Meanwhile what is to be written is written.
+    /// `None` when the peer has closed.
     pub async fn message(&mut self) -> Result<Option<Message>, RtmpError> {
         loop {
             if let Some(message) = self.received()? {
@@ -59,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    /// A message among the bytes already here.
+    /// The next message among the bytes that were read already.
     pub fn received(&mut self) -> Result<Option<Message>, RtmpError> {
         while let Some(message) = self.reader.read(&mut self.inbox)? {
             if !self.keep_house(&message) {
@@ -69,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         Ok(None)
     }
 
-    /// Writes at least `goal` bytes, or all there are, reading meanwhile what comes.
+    /// Writes at least `goal` bytes, or all there are. Meanwhile what comes is read.
     pub async fn write(&mut self, goal: usize) -> Result<(), RtmpError> {
         let enough = self.out.remaining().saturating_sub(goal);
         while self.out.remaining() > enough {
@@ -89,9 +90,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         Ok(self.write.shutdown().await?)
     }
 
-    /// One write or one read, whichever can happen first. Writing comes first: replies must not
-    /// wait for a peer to fall silent. Polling the read side costs no system call while nothing
-    /// is there.
+    /// Does one write or one read, whichever can happen first. Writing comes first, since replies
+    /// must not wait until a peer falls silent. Polling the read side costs no system call while
+    /// nothing has come.
     async fn turn(&mut self) -> Result<(), RtmpError> {
         let Self { read, write, inbox, out, .. } = self;
         let may_read = inbox.len() < INBOX;
@@ -128,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    /// True for messages that end here.
+    /// Handles a control message. True if the message was one.
     fn keep_house(&mut self, message: &Message) -> bool {
         const PING: u16 = 6;
         const PONG: u16 = 7;

@@ -44,9 +44,10 @@ def measure(row, seconds, starts, say):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
             camera = Camera(stack, folder, clip(), 1, row)
             cloud = Cloud(stack, folder, "release")
-            # Not nginx, which keeps Nagle's algorithm on: its answers would wait for the stopwatch's acknowledgements.
+            # The server is not nginx, which keeps Nagle's algorithm on: its answers would wait for the
+            # stopwatch's acknowledgements.
             probe = Probe(stack, camera, cloud.rtmp_url("").split("/")[2])
-            # A warm ring that starts at the last key frame has to hold a whole GOP: 2 s of 4 Mbit/s, and some.
+            # The ring has to hold a whole GOP, 2 s at 4 Mbit/s, for a warm start at the newest key frame.
             ring = 'always_on = ["main"]\nring_bytes = 2097152' if warm else ""
             channel = f'backend = "rtsp"\nmain = "{probe.camera_url}"\n{ring}'
             Agent(stack, folder, cloud, [channel], program=[agent_program()], extra="[publish]\nlinger_seconds = 0\n")
@@ -97,7 +98,8 @@ def _start(probe, cloud, stop=True):
     if stop:
         time.sleep(0.5)
         cloud.stop("s0")
-        # Anywhere in a later GOP of 2 s: the stopwatch takes each picture once.
+        # The next start comes at a random moment of a later GOP of 2 s, since the stopwatch takes each
+        # picture once.
         time.sleep(2 + 2 * random.random())
     return total, wait
 

@@ -12,12 +12,13 @@ from .meter import Window, memory
 from .rounds import repeat
 from .subjects import Camera, agent_program
 
-# Segments of ten seconds, as clouds ask for; a first one must be on its way before anything is measured.
+# Length of a segment in seconds, as clouds ask for. A first segment must be on its way before anything is
+# measured.
 SEGMENT = 10
 WARM_UP = SEGMENT + 5
-# Of 4.1 Mbit/s: what arrived in a window is off by up to a segment.
+# Least share of the clip's 4.1 Mbit/s that must arrive. What arrives in a window is off by up to a segment.
 LEAST = 0.6
-# Segments that wait while the service is away: as many as `Cloud.record` allows.
+# How many segments wait while the service is away: as many as `Cloud.record` allows.
 COUNT = 3
 FULL_SEGMENT = 8
 BYTES = 4.1e6 / 8
@@ -85,7 +86,7 @@ def measure_memory(say):
         cloud = Cloud(stack, folder, "release", "--record-bodies", "count")
         channel = f'backend = "rtsp"\nmain = "{camera.urls[0]}"\nalways_on = ["main"]'
         agent = Agent(stack, folder, cloud, [channel], program=[agent_program()], extra=NO_LIMIT)
-        # A first recording warms up what all sessions share.
+        # The first recording also pays for what all later sessions share.
         cloud.record("warm", 0, 2)
         wait_for("a segment", lambda: stored(cloud, "warm"), 30)
         cloud.call("StopCloudRecord", {"session_id": "warm", "channel": 0})
@@ -107,7 +108,7 @@ def stored(cloud, session):
 
 
 def _compare(subjects, count, rounds, seconds, say):
-    # Whole segments: their uploads are part of the cost.
+    # A window of whole segments, since uploads are part of the cost.
     seconds = -(-seconds // SEGMENT) * SEGMENT
 
     def one(name, _turn):

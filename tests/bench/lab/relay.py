@@ -13,7 +13,8 @@ from .subjects import BUILDS, SUBJECTS, Camera
 
 WARM_UP = 4
 STRACE = 5
-# Of the clip's 4.1 Mbit/s with sound: a relay that loses data may not look cheap.
+# Least bits per second that must arrive of the clip's 4.1 Mbit/s, since a relay that loses data may not look
+# cheap.
 LEAST_BITRATE = 3.9e6
 
 

@@ -4,7 +4,7 @@ import statistics
 from peers.process import Failed
 
 LEAST = 2
-# Of the smaller figure: what the CPU time of two rounds may differ by.
+# How much the CPU time of two rounds may differ, as a share of the smaller figure.
 SPREAD = 0.1
 
 
@@ -19,7 +19,8 @@ def repeat(names, most, measure, say):
             try:
                 figures = measure(name, turn)
             except Failed as failure:
-                # Once, for the sake of the rows measured before. A subject that fails again ends the run.
+                # A failed measurement is repeated once, to save the rows measured before. A second failure
+                # ends the run.
                 say(f"round {turn + 1} {name}: {failure}; again")
                 figures = measure(name, turn)
             found[name].append(figures)

@@ -7,7 +7,7 @@ from peers.ours import Agent, Cloud
 from peers.paths import ROOT, built
 from peers.process import Failed, Process
 
-# The builds of the agent: where each is, unless the environment names another program.
+# Path of each build of the agent, unless an environment variable names another program.
 BUILDS = {
     "static": ("IVT_BENCH_AGENT", os.path.join(ROOT, "target/cross/x86_64-unknown-linux-musl/full/ivt-agent")),
     "glibc": ("IVT_BENCH_GLIBC", built("ivt-agent", "release")),

@@ -8,7 +8,7 @@ use crate::backoff::HEALTH;
 /// How long a stream may take to start: the cloud has its answer within 10 s.
 pub const START: Duration = crate::deadlines::STREAM_START;
 
-/// What is known of the channel's live stream.
+/// The state of the channel's live stream, and the rules for it.
 #[derive(Debug)]
 pub struct Lifecycle {
     current: Option<Current>,
@@ -23,37 +23,39 @@ struct Current {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The first attempt runs.
+    /// The first attempt to publish runs.
     Starting { until: Instant },
-    /// The server takes what the camera sends. The time for retries, once it has begun, goes on until
-    /// the stream has shown its health.
+    /// The server takes what the camera sends. `until` is the end of the time for retries, if it
+    /// has begun; it holds until the stream has flowed for [`HEALTH`].
     Flowing { since: Instant, until: Option<Instant> },
-    /// The camera gave nothing that can be decoded in time, which the cloud was told; it may yet.
+    /// The camera gave nothing that can be decoded in time, and the cloud was told so. The camera
+    /// may yet send something.
     Late { until: Instant },
-    /// Server or camera was lost.
+    /// Server or camera was lost, and publishing is tried again.
     Retrying { until: Instant },
 }
 
 /// What a request to publish means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Start it; what was being retried is given up.
+    /// Start the stream; a stream that is being retried is given up.
     Start,
-    /// This very stream is being started, or its camera is late: its outcome is the answer.
+    /// The same stream is being started, or its camera is late: the outcome of that start is the
+    /// answer.
     Join,
-    /// This very stream is there: success, and nothing changes.
+    /// The same stream runs: the answer is a success, and nothing changes.
     Running,
-    /// Another stream is in the way (error 12).
+    /// Another stream runs or is being started (error 12).
     Busy,
 }
 
 impl Lifecycle {
-    /// Nothing is live. A lost stream will be retried for `retry`.
+    /// A channel without a live stream. A lost stream is retried for `retry`.
     pub fn new(retry: Duration) -> Self {
         Self { current: None, retry }
     }
 
-    /// The cloud asks for a stream.
+    /// Decides on the cloud's request to publish a stream.
     pub fn publish(&mut self, stream_id: &str, now: Instant) -> Decision {
         if let Some(current) = &self.current {
             match (current.stream_id == stream_id, current.phase) {
@@ -68,17 +70,17 @@ impl Lifecycle {
         Decision::Start
     }
 
-    /// The cloud no longer wants a stream. True when it was the current one, which has ended.
+    /// Ends the stream of this name. True if it was the current one.
     pub fn stop(&mut self, stream_id: &str) -> bool {
         self.current.take_if(|c| c.stream_id == stream_id).is_some()
     }
 
-    /// Whatever is current has ended.
+    /// Ends the current stream, if there is one.
     pub fn end(&mut self) {
         self.current = None;
     }
 
-    /// Frames reach the server.
+    /// Notes that frames reach the server.
     pub fn flowing(&mut self, now: Instant) {
         let Some(current) = &mut self.current else { return };
         current.phase = match current.phase {
@@ -90,8 +92,8 @@ impl Lifecycle {
         };
     }
 
-    /// The time to start is over, and the camera may yet give something: it is tried as long as a lost
-    /// stream. False where that is not at all.
+    /// Notes that the time to start is over while the camera may yet send something. The stream is
+    /// tried as long as a lost one. False if lost streams are not retried at all.
     pub fn late(&mut self, now: Instant) -> bool {
         let Some(current) = self.current.as_mut().filter(|_| !self.retry.is_zero()) else {
             return false;
@@ -100,8 +102,9 @@ impl Lifecycle {
         true
     }
 
-    /// The flow broke off. The time for retries counts from the moment it did, or from an earlier one:
-    /// a stream that breaks off again and again is not retried for ever.
+    /// Notes that the flow broke off. The time for retries counts from this moment, or from an
+    /// earlier loss if the stream was not healthy in between: a stream that breaks off again and
+    /// again is not retried for ever.
     pub fn faltered(&mut self, now: Instant) {
         if let Some(current) = &mut self.current
             && let Phase::Flowing { since, until } = current.phase
@@ -129,19 +132,19 @@ impl Lifecycle {
         current.map(|c| c.stream_id.as_str())
     }
 
-    /// The first attempt runs: what becomes of it is the answer to who asked.
+    /// Whether the first attempt runs, so that its outcome is the answer to the request.
     pub fn is_starting(&self) -> bool {
         self.current.as_ref().is_some_and(|c| matches!(c.phase, Phase::Starting { .. }))
     }
 
-    /// Frames have flowed, now or before.
+    /// Whether frames of the current stream have reached the server, now or before.
     pub fn has_flowed(&self) -> bool {
         let flowed =
             |c: &Current| matches!(c.phase, Phase::Flowing { .. } | Phase::Retrying { .. });
         self.current.as_ref().is_some_and(flowed)
     }
 
-    /// The stream there is, flowing or not.
+    /// The name of the current stream, flowing or not.
     pub fn current(&self) -> Option<&str> {
         self.current.as_ref().map(|c| c.stream_id.as_str())
     }

@@ -1,5 +1,5 @@
-//! The work on one live stream: publishes it, and does so again when the server is lost. The task of
-//! the live stream decides what a loss means for the cloud.
+//! The work on one live stream: publishes the stream, and publishes it again when the server is
+//! lost. The task of the live stream decides what a loss means for the cloud.
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
@@ -19,16 +19,17 @@ use super::super::request::{PublishRequest, Refusal};
 use crate::backoff::{Backoff, PUBLISH};
 use crate::tls::TrustStore;
 
-/// A shorter stream key is no secret; taking it out of a text would only garble it.
+/// Shortest stream key that is a secret, in bytes. Removing a shorter one from a text would only
+/// garble the text.
 const SHORTEST_SECRET: usize = 6;
 
-/// One stream to be published.
+/// The work on one stream.
 pub(super) struct Job {
     pub(super) encoder: Arc<dyn Encoder>,
     pub(super) pull: Arc<Pull>,
     pub(super) trust: TrustStore,
     pub(super) ask: PublishRequest,
-    /// The counts of this work, which alone writes them.
+    /// The counts of this work. Only this work writes them.
     pub(super) stats: watch::Sender<PublishStats>,
 }
 
@@ -37,18 +38,19 @@ pub(super) struct Job {
 pub(super) enum Progress {
     /// The server takes what the camera sends.
     Flowing,
-    /// Camera or server was lost; the work goes on trying.
+    /// Camera or server was lost. The work goes on trying.
     Broken(Refusal),
-    /// The stream cannot be published: the work has ended.
+    /// The stream cannot be published. The work has ended.
     Refused(Refusal),
 }
 
 type Reports = mpsc::Sender<Progress>;
 
 impl Job {
-    /// Works until `stop` is ready or the stream is refused. Takes leave of the server within a second.
+    /// Works until `stop` is ready or the stream is refused. Closes the connection to the server
+    /// within a second.
     pub(super) async fn run(self, reports: Reports, mut stop: oneshot::Receiver<Infallible>) {
-        // The camera is opened while the server is dialled.
+        // Subscribing opens the camera while the server is dialled.
         let mut subscription = self.pull.subscribe(Start::LastKey);
         if let Some(limit) = self.ask.max_bitrate {
             let checked = tokio::select! {
@@ -58,10 +60,10 @@ impl Job {
             if let Err(refusal) = checked {
                 return report(&reports, Progress::Refused(refusal)).await;
             }
-            // Measuring took time: do not begin with pictures from before it.
+            // Pictures from before the measurement are old by now, so reading begins anew.
             subscription = self.pull.subscribe(Start::LastKey);
         }
-        // The camera stays open between two attempts at the server.
+        // This reader keeps the camera open between two attempts at the server.
         let _held = self.pull.subscribe(Start::Live);
         let mut backoff = Backoff::new(&PUBLISH);
         loop {
@@ -79,7 +81,7 @@ impl Job {
         }
     }
 
-    /// Whether the stream keeps to its bit rate. A camera that fails is reported, and asked again.
+    /// Checks the stream's bit rate. A camera that fails is reported, and asked again.
     async fn check(&self, limit: NonZeroU64, reports: &Reports) -> Result<(), Refusal> {
         loop {
             let checked = bitrate::check(&*self.encoder, self.ask.stream, &self.pull, limit).await;
@@ -89,12 +91,12 @@ impl Job {
                 return Err(refusal);
             }
             report(reports, Progress::Broken(refusal)).await;
-            // The sender lives in the pull.
+            // The sender lives in `pull`, so waiting does not fail.
             camera.changed().await.ok();
         }
     }
 
-    /// Publishes until the server is lost; `Ok` when it was stopped.
+    /// Publishes until the server is lost. `Ok` means that `stop` ended it.
     async fn attempt(
         &self,
         subscription: Subscription,
@@ -124,7 +126,7 @@ impl Job {
         let (mut camera, mut server) = (self.pull.state(), self.stats.subscribe());
         let mut flowing = false;
         loop {
-            // The first key frame may still be a while away, which is no error.
+            // A live camera may send its first key frame much later, which is no error.
             let live = matches!(*camera.borrow(), PullState::Live);
             let flows = live && server.borrow_and_update().accepted;
             if flows && !flowing {
@@ -132,7 +134,8 @@ impl Job {
             }
             flowing = flows;
             tokio::select! {
-                // A failure from before we asked is no news: the camera is asked again.
+                // A failure from before the subscription is not reported, since the camera is being
+                // opened again.
                 Ok(()) = camera.changed() => {
                     let lost = Refusal::of_camera(&camera.borrow());
                     if let Some(refusal) = lost {
@@ -144,7 +147,7 @@ impl Job {
         }
     }
 
-    /// The text of an error without the stream key: servers repeat what they were asked for.
+    /// The text of an error without the stream key, which servers repeat in their refusals.
     fn censored(&self, error: &PublishError) -> String {
         match &*self.ask.url.expose().key {
             key if key.len() < SHORTEST_SECRET => error.to_string(),
@@ -154,6 +157,6 @@ impl Job {
 }
 
 async fn report(reports: &Reports, progress: Progress) {
-    // The task may have dropped the work in this moment.
+    // The receiver is gone if the task has dropped this work at the same moment.
     reports.send(progress).await.ok();
 }

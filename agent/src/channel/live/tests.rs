@@ -21,7 +21,7 @@ const SECOND: Duration = Duration::from_secs(1);
 enum Act {
     Dawdles,
     Fails(SourceError),
-    /// It sends what can be decoded from some later key frame on.
+    /// The camera sends, and can be decoded from a later key frame on.
     Arrives,
 }
 
@@ -57,12 +57,12 @@ impl FrameSource for Distant {
     }
 }
 
-/// A channel's task that is driven by hand: what its work reports is put in by the test.
+/// A channel's task that is driven by hand: the test sends the reports of the work.
 struct Scene {
     task: LiveTask,
     handle: LiveHandle,
     act: watch::Sender<Act>,
-    /// As the work has one.
+    /// A reader of the stream, as the work has one.
     _subscription: Subscription,
 }
 
@@ -97,7 +97,7 @@ impl Scene {
         outcome
     }
 
-    /// Time passes, and the task does what is due.
+    /// Advances the time, and the task does what falls due.
     async fn pass(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while let Some(due) = self.task.due().filter(|due| *due <= until) {
@@ -136,7 +136,7 @@ async fn a_late_camera_is_told_with_what_it_is_waited_for_and_its_stream_goes_on
     assert_eq!((scene.task.lifecycle.current(), scene.task.lifecycle.live()), (Some("a"), None));
     assert!(scene.task.running.is_some());
 
-    // Asked for again, it is waited for again, each for its own time.
+    // A repeated request is waited for as long as the first one was.
     scene.pass(5 * SECOND).await;
     let mut second = scene.ask("a");
     scene.pass(5 * SECOND).await;
@@ -232,7 +232,7 @@ async fn a_late_camera_that_fails_is_tried_on_unless_that_is_in_vain() {
     );
     assert_eq!(scene.task.lifecycle.current(), None);
 
-    // The first attempt is refused at once, as ever.
+    // A first attempt that fails is refused at once.
     let mut scene = Scene::new(RETRY);
     let mut first = scene.ask("a");
     scene.camera(Act::Fails(lost), failed).await;

@@ -1,34 +1,35 @@
-//! Those who asked for the stream that is being started, and until when each is answered.
+//! The requests that wait for the stream that is being started, with the time by which each is
+//! answered.
 
 use tokio::time::Instant;
 
 use super::super::request::{Answer, Refusal};
 use super::lifecycle::START;
 
-/// Everybody who waits for the outcome of one start. Whoever asked may be gone: an answer that
-/// nobody takes is no error.
+/// All requests that wait for the outcome of one start. An answer whose receiver is gone is no
+/// error.
 #[derive(Default)]
 pub(super) struct Waiting(Vec<(Answer, Instant)>);
 
 impl Waiting {
-    /// From now on `answer` is due within [`START`].
+    /// Adds a request, whose `answer` is due within [`START`].
     pub(super) fn push(&mut self, answer: Answer) {
         self.0.push((answer, Instant::now() + START));
     }
 
-    /// When the first of them is to be answered.
+    /// When the first of the requests has to be answered.
     pub(super) fn due(&self) -> Option<Instant> {
         self.0.iter().map(|(_, until)| *until).min()
     }
 
-    /// Tells all of them.
+    /// Answers all requests.
     pub(super) fn answer(&mut self, outcome: &Result<(), Refusal>) {
         for (answer, _) in self.0.drain(..) {
             answer.send(outcome.clone()).ok();
         }
     }
 
-    /// Refuses those who are to be answered by now.
+    /// Refuses the requests whose answer is due by now.
     pub(super) fn refuse_due(&mut self, refusal: &Refusal) {
         let now = Instant::now();
         for (answer, _) in self.0.extract_if(.., |(_, until)| *until <= now) {
@@ -36,8 +37,8 @@ impl Waiting {
         }
     }
 
-    /// Returns when all of them have gone: the cloud takes the stream for refused, or is gone. Never
-    /// returns where nobody waits.
+    /// Returns once the receivers of all answers are gone, since the cloud gave up the requests or
+    /// the connection is lost. Never returns if no request waits.
     pub(super) async fn abandoned(&mut self) {
         if self.0.is_empty() {
             std::future::pending().await
@@ -47,7 +48,7 @@ impl Waiting {
         }
     }
 
-    /// Nobody waits any more.
+    /// Drops all requests without an answer.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

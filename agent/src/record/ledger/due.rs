@@ -1,4 +1,4 @@
-//! What is due, and what is counted.
+//! The actions that a ledger asks for, and its counts.
 
 use std::time::Duration;
 
@@ -12,68 +12,68 @@ use crate::record::{Segment, Start};
 pub enum Next {
     /// Upload this segment.
     Upload(Upload),
-    /// Wait until something changes, or until this time.
+    /// Wait until something changes or, if there is a time, until then.
     Wait(Option<Instant>),
     /// End: no more segments will come.
     Over,
 }
 
-/// A segment whose turn it is.
+/// A segment that is to be uploaded next.
 #[derive(Clone, Debug)]
 pub struct Upload {
     /// The segment's number.
     pub number: u64,
-    /// When its first frame was.
+    /// When the segment's first frame was taken.
     pub start: Start,
-    /// Up to the next segment.
+    /// Time from the segment's first frame to that of the next segment.
     pub duration: Duration,
-    /// The segment does not continue the one uploaded before.
+    /// Whether the segment does not continue the one uploaded before.
     pub discontinuity: bool,
-    /// Length of the segment.
+    /// Length of the segment in bytes.
     pub bytes: u64,
-    /// Where it is read.
+    /// Where the segment's bytes are read.
     pub source: Source,
-    /// No other waits, and this one is as new as can be.
+    /// Whether no other segment waits and this one has only just been completed.
     pub alone: bool,
 }
 
-/// What is to be done on the card.
+/// Work on the card.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Store a segment; [`found`](super::Ledger::found) is to hear what came of it.
+    /// Store a segment. [`found`](super::Ledger::found) has to be told of the outcome.
     Store(Segment),
-    /// Remove what there is of a segment.
+    /// Remove what the card has of a segment.
     Remove(u64),
 }
 
-/// Segments that are lost.
+/// A count of lost segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// How many.
+    /// How many segments are lost.
     pub number: u64,
-    /// Their durations together.
+    /// Their durations added up.
     pub time: Duration,
 }
 
-/// How a session is doing.
+/// The counts of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordingStats {
-    /// Segments that wait, in memory and on the disk.
+    /// Number of segments that wait, in memory and on the card.
     pub waiting: usize,
-    /// Bytes in memory, the segment being cut among them.
+    /// Bytes in memory, the segment that is being cut among them.
     pub bytes: u64,
-    /// Segments uploaded.
+    /// Number of segments uploaded.
     pub uploaded: u64,
-    /// Segments lost.
+    /// Segments that are lost.
     pub dropped: Dropped,
-    /// The service wants nothing yet.
+    /// Whether the service wants nothing yet.
     pub not_now: bool,
-    /// Why uploads fail, while they do.
+    /// Why uploads fail; `None` while they do not.
     pub last_error: Option<String>,
 }
 
 impl Dropped {
-    /// What came after `earlier`.
+    /// The losses that came after `earlier`.
     pub fn since(self, earlier: Self) -> Self {
         Self { number: self.number - earlier.number, time: self.time - earlier.time }
     }

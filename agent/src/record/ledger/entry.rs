@@ -1,4 +1,4 @@
-//! One segment in the ledger: its place and its fate.
+//! One segment in the ledger: where it is, and what has become of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use crate::record::{Segment, Start};
 /// One segment.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// When its first frame was.
+    /// When the segment's first frame was taken.
     pub(super) start: Start,
-    /// Up to the next segment.
+    /// Time from the segment's first frame to that of the next segment.
     pub(super) duration: Duration,
-    /// The segment does not continue the one before.
+    /// Whether the segment does not continue the one before.
     pub(super) discontinuity: bool,
-    /// Length of the segment.
+    /// Length of the segment in bytes.
     pub(super) bytes: u64,
     /// The segment itself, while it is in memory.
     pub(super) chunks: Option<Arc<[Bytes]>>,
     /// What the card has of the segment.
     pub(super) card: OnCard,
-    /// How the service and the segment stand.
+    /// What the service has said of the segment.
     pub(super) fate: Fate,
 }
 
@@ -34,36 +34,36 @@ pub enum OnCard {
     Nothing,
     /// The segment is on its way to the disk.
     Writing,
-    /// The card has a beginning, of use after a crash only.
+    /// The card has a beginning of the segment, which is of use only after a crash.
     Part,
     /// The card has the whole segment.
     Whole,
 }
 
-/// How the service and a segment stand. One that is lost has no entry.
+/// What the service has said of a segment. A segment that is lost has no entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Not uploaded yet.
     Waiting,
     /// Being uploaded.
     Sending,
-    /// Uploaded under this name of the service's, and not yet confirmed.
+    /// Uploaded under this name, which the service gave, and not confirmed yet.
     Sent(String),
-    /// Refused, and not to be asked about now: perhaps the service refuses everything.
+    /// Refused, and not offered for now, since the service may refuse every segment.
     Deferred,
 }
 
-/// What a segment's bytes are read from.
+/// Where a segment's bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// From memory.
+    /// The segment is read from memory.
     Memory,
-    /// From the spool.
+    /// The segment is read from the spool.
     Card,
 }
 
 impl Entry {
-    /// A segment that is on the card already.
+    /// The entry of a segment that is on the card already.
     pub(super) fn stored(whole: &Stored) -> Self {
         Self {
             start: Start::Unix(whole.head.start_micros),
@@ -76,7 +76,7 @@ impl Entry {
         }
     }
 
-    /// The card has the segment, or gets it.
+    /// Whether the card has the segment or gets it.
     pub(super) fn will_be_stored(&self) -> bool {
         matches!(self.card, OnCard::Writing | OnCard::Whole)
     }
@@ -90,7 +90,7 @@ impl Entry {
         }
     }
 
-    /// The segment itself, when it is in memory.
+    /// The segment itself, if it is in memory.
     pub(super) fn segment(&self, number: u64) -> Option<Segment> {
         Some(Segment {
             number,

@@ -1,4 +1,4 @@
-//! The body of an upload, and how far the other side has taken it.
+//! The body of an upload, and how much of it the peer has taken.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,26 +11,26 @@ use futures::Stream;
 use futures::stream::BoxStream;
 use tokio::time::{Instant, sleep_until};
 
-/// What is sent. It may take its time between the chunks: it sets the pace.
+/// The content of an upload. It sets the pace, by how long the chunks take to come.
 pub struct Body {
     /// Bytes of all chunks together.
     pub length: u64,
-    /// Its pieces; nothing is copied.
+    /// The chunks; nothing is copied.
     pub chunks: BoxStream<'static, Bytes>,
 }
 
-/// How a body is doing that has been given away.
+/// The progress of a body that was handed over to the HTTP client.
 #[derive(Clone, Default)]
 pub(super) struct Progress(Arc<Mutex<Taken>>);
 
 #[derive(Default)]
 struct Taken {
-    /// Since when the other side has not come back for more.
+    /// Since when the peer has not asked for more; `None` while we owe it the next chunk.
     since: Option<Instant>,
     complete: bool,
 }
 
-/// A body that tells of its progress.
+/// A body that notes its progress.
 pub(super) struct Watched {
     body: Body,
     left: u64,
@@ -38,12 +38,13 @@ pub(super) struct Watched {
 }
 
 impl Progress {
-    /// Whether all was taken.
+    /// Whether the peer has taken everything.
     pub(super) fn complete(&self) -> bool {
         self.lock().complete
     }
 
-    /// Returns when nothing was taken for `limit`, or for `answer` after everything was.
+    /// Returns when nothing was taken for `limit`, or no answer came for `answer` after everything
+    /// was taken.
     pub(super) async fn stalled(&self, limit: Duration, answer: Duration) {
         loop {
             let due = {
@@ -81,7 +82,7 @@ impl Stream for Watched {
         }
         let complete = self.left == 0;
         let mut taken = self.progress.lock();
-        // While it is we who wait, nobody stalls.
+        // The peer does not stall while it waits for our next chunk.
         taken.since = chunk.is_ready().then(Instant::now);
         taken.complete = complete;
         drop(taken);
@@ -100,7 +101,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
     const ANSWER: Duration = Duration::from_secs(30);
 
-    /// Two chunks, a minute apart.
+    /// Two chunks that come a minute apart.
     fn slow() -> Body {
         let chunks = stream::iter([1, 2]).then(|n| async move {
             sleep(Duration::from_secs(60 * (n - 1))).await;

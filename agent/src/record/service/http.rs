@@ -1,4 +1,4 @@
-//! HTTP as little as uploads need: bounded answers, deadlines, and no redirects.
+//! As much HTTP as uploads need, with bounded answers, deadlines and no redirects.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -22,20 +22,20 @@ use super::{ServiceError, place};
 use crate::tls::TrustStore;
 
 const LONGEST_ANSWER: usize = 64 * 1024;
-/// Per host, kept for the sessions that come by next.
+/// Idle connections kept for each host, for the next session that comes by.
 const IDLE_CONNECTIONS: usize = 8;
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// How long a peer may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
-    /// For the connection, with its TLS.
+    /// Longest time to connect, with TLS.
     pub connect: Duration,
-    /// For a call and its answer.
+    /// Longest time for a call and its answer.
     pub call: Duration,
-    /// For any part of an upload to be taken.
+    /// Longest time in which nothing of an upload is taken.
     pub stall: Duration,
-    /// For the answer to an upload once all was taken.
+    /// Longest time from when an upload was taken to its answer.
     pub answer: Duration,
 }
 
@@ -64,7 +64,7 @@ impl Http {
         Self(Arc::new(Shared { trust, deadlines, plain, encrypted }))
     }
 
-    /// Posts a form and returns the answer of a success, at most 64 KiB.
+    /// Posts a form and returns the body of a successful answer, at most 64 KiB.
     pub(super) async fn post(&self, url: &Url, form: String) -> Result<BytesMut, ServiceError> {
         let request = self.client(url).await?.post(url.clone());
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
@@ -73,7 +73,7 @@ impl Http {
             .unwrap_or_else(|_| Err(late(url, "no answer in time")))
     }
 
-    /// Puts an MPEG-TS segment.
+    /// Sends an MPEG-TS segment by PUT.
     pub(super) async fn put(
         &self,
         url: &Url,
@@ -138,13 +138,13 @@ async fn exchange(url: &Url, request: RequestBuilder) -> Result<BytesMut, Servic
             ServiceError::Busy(format!("{}: the answer is longer than 64 KiB", place(url)))
         });
     }
-    // The status says enough, whatever becomes of the rest.
+    // The status says enough, even if the rest cannot be read.
     let answer = timeout(Duration::from_secs(2), bounded(response)).await;
     let info = answer.ok().and_then(Result::ok).flatten().and_then(|answer| info(&answer));
     Err(refusal(url, status, info))
 }
 
-/// Everything, or `None` when that is too much.
+/// The whole body, or `None` if it is too long.
 async fn bounded(mut response: Response) -> Result<Option<BytesMut>, reqwest::Error> {
     let mut answer = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
@@ -156,7 +156,7 @@ async fn bounded(mut response: Response) -> Result<Option<BytesMut>, reqwest::Er
     Ok(Some(answer))
 }
 
-/// What a recording service says of an error.
+/// The recording service's form of an error.
 fn info(answer: &[u8]) -> Option<String> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
     Some(shorten(answer.get("info")?.as_str()?))
@@ -178,7 +178,8 @@ fn late(url: &Url, what: &str) -> ServiceError {
     ServiceError::Transport(format!("{}: {what}", place(url)))
 }
 
-/// The innermost cause: the others say only that there was an error, and name the whole address.
+/// The innermost cause of an error: the outer ones name the whole address and say only that there
+/// was an error.
 fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &dyn Error = &error;
@@ -192,8 +193,8 @@ fn encrypted(url: &Url) -> bool {
     url.scheme() == "https"
 }
 
-/// The library wants a configuration even where it encrypts nothing, and the one that trusts the
-/// system's certificates is large.
+/// A configuration for connections without encryption, which the library wants all the same. The
+/// one that trusts the system's certificates is large.
 #[cfg(feature = "tls")]
 fn client(trust: Option<&ClientConfig>) -> Result<ClientBuilder, TlsError> {
     let config = trust.cloned().map_or_else(tls::trustless, Ok)?;

@@ -1,4 +1,4 @@
-//! An HTTP server that does what a test says, and writes down what it was asked.
+//! An HTTP server that answers as a test scripts it, and notes what it was asked.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,13 +13,13 @@ use tokio::time::sleep;
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// Ascending from 0 in the order of connections.
+    /// Number of the connection, from 0.
     pub(crate) connection: usize,
-    /// Method and target.
+    /// Method and target, as in the request line.
     pub(crate) line: String,
-    /// Lower-case names.
+    /// The headers, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
-    /// Of a form; empty for an upload.
+    /// The body of a form; empty for an upload.
     pub(crate) form: String,
     pub(crate) length: usize,
     pub(crate) sha256: [u8; 32],
@@ -30,32 +30,32 @@ impl Seen {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// A field of the form, decoded.
+    /// The decoded value of a field of the form.
     pub(crate) fn field(&self, name: &str) -> Option<String> {
         let mut fields = url::form_urlencoded::parse(self.form.as_bytes());
         fields.find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
     }
 
-    /// `op` of a call, "PUT" of an upload.
+    /// The `op` of a call, or "PUT" for an upload.
     pub(crate) fn op(&self) -> String {
         self.field("op").unwrap_or_else(|| "PUT".into())
     }
 }
 
-/// What the server does.
+/// An answer of the server.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// A status, more header lines, and a body.
+    /// A status, further header lines, and a body.
     Answer(u16, &'static str, String),
-    /// 200, and a body without end.
+    /// Status 200, and a body without end.
     Endless,
-    /// 200, and a body that comes a byte a second.
+    /// Status 200, and a body of which a byte comes each second.
     Trickle,
-    /// Nothing, for ever.
+    /// No answer at all, on an open connection.
     Silence,
-    /// The connection ends without an answer.
+    /// The connection is closed without an answer.
     Hangup,
-    /// An answer before the body is read.
+    /// An answer that is sent before the body is read.
     Early(u16),
 }
 
@@ -69,7 +69,7 @@ impl Reply {
     }
 }
 
-/// Ends with its value.
+/// The running server, which ends when this is dropped.
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -79,7 +79,8 @@ pub(crate) struct Scripted {
 type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
 
 impl Scripted {
-    /// `script` is asked once for each request: for a call with its form, for an upload without.
+    /// A server that asks `script` once for each request: with the form of a call, without one for
+    /// an upload.
     pub(crate) async fn new(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -118,7 +119,7 @@ pub(crate) fn sha256(chunks: &[bytes::Bytes]) -> [u8; 32] {
 async fn serve(socket: TcpStream, connection: usize, script: Script, log: Arc<Mutex<Vec<Seen>>>) {
     let mut socket = BufReader::new(socket);
     while let Some(mut seen) = head(&mut socket, connection).await {
-        // An upload is judged by its head: the answer may come before the body.
+        // An upload is answered by its head, since the answer may come before the body.
         let early = seen.line.starts_with("PUT").then(|| script(&seen));
         if !matches!(early, Some(Reply::Early(_))) {
             let mut body = vec![0; seen.length];

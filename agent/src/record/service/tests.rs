@@ -48,7 +48,7 @@ fn body() -> Body {
     Body { length, chunks: stream::iter(chunks).boxed() }
 }
 
-/// One chunk now, and the next never.
+/// A first chunk that comes now, and a second one that never comes.
 fn waiting() -> Body {
     let chunks = stream::iter([Bytes::from_static(b"abc")]).chain(stream::pending());
     Body { length: 6, chunks: chunks.boxed() }
@@ -66,7 +66,7 @@ enum Class {
     Refused,
 }
 
-/// The class of a fault whose text says where and nothing secret.
+/// The class of an error, whose text must say where it happened and hold no secret.
 fn class(fault: &ServiceError) -> Class {
     let text = fault.to_string();
     assert!(!text.contains("geheim"), "{text}");
@@ -236,7 +236,7 @@ async fn an_upload_that_is_not_taken_stalls_and_a_slow_one_has_an_end() {
     let uri = format!("http://{}/x?{SECRET}", listener.local_addr().unwrap());
     let url = Url::parse(&uri).unwrap();
     let service = Service::new(hasty(), url.into());
-    // More than any socket buffers.
+    // More bytes than any socket buffers.
     let chunk = Bytes::from(vec![0; 1 << 16]);
     let chunks = stream::repeat(chunk).take(4096).boxed();
     let huge = Body { length: 4096 << 16, chunks };

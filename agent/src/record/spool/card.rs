@@ -1,4 +1,4 @@
-//! The card that the spool is on: which one it is, and when it may be taken out.
+//! The card that the spool is on: which card it is, and when it may be taken out.
 
 use std::fs::{self, File, FileType};
 use std::io;
@@ -14,33 +14,33 @@ use super::{SpoolError, names};
 #[derive(Debug)]
 pub struct Card {
     device: Option<u64>,
-    /// Where the file system is mounted.
+    /// The place where the file system is mounted.
     mount: PathBuf,
-    /// Keeps other processes out while something of ours is there.
+    /// A lock that keeps other processes out while the card holds something of this one.
     claim: Option<File>,
 }
 
 impl Card {
-    /// The card that a folder is on, not claimed yet.
+    /// The card that a folder is on, without claiming it.
     pub fn of(root: &Path) -> Self {
         let (device, mount) = (device(root).ok(), mount_point(root).unwrap_or_default());
         Self { device, mount, claim: None }
     }
 
-    /// Takes the spool's folder for this process.
+    /// Claims the spool's folder for this process.
     pub fn claim(&mut self, files: &Files) -> Result<(), SpoolError> {
         let claim = files.disk.claim(&files.root).map_err(failed("use", &files.root))?;
         self.claim = Some(claim);
         Ok(())
     }
 
-    /// Lets the card be taken out.
+    /// Gives up the claim, so that the card can be taken out.
     pub fn let_go(&mut self) {
         self.claim = None;
     }
 
-    /// Makes sure that the card is there. Without it, its folder would be one on the disk below, and
-    /// its files be taken for deleted.
+    /// Makes sure that the card is there. Without it, its folder would be one on the disk below,
+    /// and its files would count as removed.
     pub fn find(&mut self, files: &Files, index: &Mutex<Index>) -> Result<(), SpoolError> {
         let unused = self.claim.is_none() && !lock(index).in_use();
         if unused {
@@ -63,7 +63,7 @@ impl Card {
         Ok(())
     }
 
-    /// Takes another card that is in the same place for the former one.
+    /// Takes another card in the same place for the spool, instead of the former one.
     fn change(&mut self, files: &Files) -> Result<(), SpoolError> {
         let missing = !files.root.is_dir();
         let folder = if missing { files.root.parent() } else { Some(&*files.root) };
@@ -79,8 +79,8 @@ impl Card {
     }
 }
 
-/// What lies on a card that was not there at the start is left for the next start: its folders are
-/// not ours.
+/// Looks at a card that was not there at the start. What lies on it is left for the next start: its
+/// folders do not belong to this run.
 fn pass_by(files: &Files, index: &Mutex<Index>) -> Result<(), SpoolError> {
     let folders = list(&files.root, FileType::is_dir, names::parse_folder);
     for id in folders.map_err(failed("list", &files.root))? {
@@ -96,7 +96,7 @@ fn pass_by(files: &Files, index: &Mutex<Index>) -> Result<(), SpoolError> {
     Ok(())
 }
 
-/// The numbers of the entries that are ours by kind and name. Links are not followed.
+/// The numbers of the entries that have the kind and name of ours. Links are not followed.
 pub fn list(
     folder: &Path,
     kind: fn(&FileType) -> bool,
@@ -141,11 +141,11 @@ mod tests {
         assert!(here.parent().is_none_or(|above| device(above).unwrap() != device(&here).unwrap()));
         let files = Files { root: dir.path().into(), disk: Box::new(TestDisk::default()) };
         let (mut card, index) = (Card::of(dir.path()), Mutex::new(Index::new(1 << 20)));
-        // A card that was mounted in the folder itself, and is gone.
+        // A card that was mounted in the folder itself is gone.
         (card.mount, card.device) = (dir.path().canonicalize().unwrap(), Some(0));
         let error = card.find(&files, &index).unwrap_err().to_string();
         assert!(error.contains("another file system is there now"), "{error}");
-        // The folder itself, before a card was mounted in it.
+        // The folder was seen before a card was mounted in it.
         card.mount = "/".into();
         card.find(&files, &index).unwrap();
         assert_eq!(card.mount, here);

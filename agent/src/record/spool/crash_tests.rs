@@ -1,4 +1,4 @@
-//! A crash after every single step on the disk, with and without what was not synced.
+//! A crash after every single step on the disk, with and without the data that was not synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,36 +12,36 @@ use super::fixture::{Op, TestDisk, group, payload, pending, second, segment, ses
 use super::index::Index;
 use super::store::Store;
 
-/// What a crash leaves of what was not synced.
+/// What a crash leaves of the data that was not synced.
 #[derive(Clone, Copy, Debug)]
 enum Crash {
-    /// The process is killed: the system writes all of it.
+    /// The process is killed: the system writes all of the data.
     Killed,
-    /// The same in the middle of the last write.
+    /// The process is killed in the middle of the last write.
     Torn,
-    /// Power is cut: nothing of it.
+    /// The power is cut: nothing of the data is there.
     PowerCut,
-    /// Names are there, data is not.
+    /// The power is cut: names are there, data is not.
     EmptyFiles,
-    /// Names and lengths are there, and zeros in place of data.
+    /// The power is cut: names and lengths are there, and zeros instead of data.
     Zeros,
 }
 
-/// What the store has said when so many operations were done.
+/// What the store has promised after a number of operations.
 #[derive(Clone, Debug, Default)]
 struct Said {
     done: usize,
-    /// Groups of each segment that it called written.
+    /// Groups of each segment that the store called written.
     written: BTreeMap<(u64, u64), usize>,
-    /// Segments that it was asked to remove.
+    /// Segments that the store was asked to remove.
     unwanted: BTreeSet<(u64, u64)>,
-    /// Of these, the ones that it called removed.
+    /// Segments that the store called removed.
     removed: BTreeSet<(u64, u64)>,
-    /// What it may hold as pending.
+    /// Values that the store may hold as pending.
     pending: Vec<Option<Pending>>,
 }
 
-/// Uses a store and notes what it says.
+/// Uses a store and notes what it promises.
 struct Script {
     disk: TestDisk,
     store: Store,
@@ -121,7 +121,7 @@ fn nothing_synced_is_lost_whenever_it_crashes() {
     assert!(journal.len() > 50, "{}", journal.len());
     for steps in 0..=journal.len() {
         let said = script.said.iter().rfind(|said| said.done <= steps).unwrap();
-        // A request that was made meanwhile may have had its effect.
+        // A request that ran at the moment of the crash may have had its effect.
         let next = script.said.iter().find(|said| said.done > steps);
         let crashes =
             [Crash::Killed, Crash::Torn, Crash::PowerCut, Crash::EmptyFiles, Crash::Zeros];
@@ -134,7 +134,7 @@ fn nothing_synced_is_lost_whenever_it_crashes() {
     assert!(fs::read_dir(dir.path()).unwrap().next().is_none(), "all is over");
 }
 
-/// The spool in `root` is as `said` promises.
+/// Checks that the spool in `root` keeps what `said` promises.
 fn check(root: &Path, said: &Said, next: Option<&Said>, when: &str) {
     let mut store =
         Store::open(root.to_owned(), 1 << 30, Box::new(TestDisk::default())).expect(when);
@@ -174,7 +174,7 @@ struct Data {
     synced: Vec<u8>,
 }
 
-/// Makes the folder as a crash leaves it.
+/// Makes the folder in the state in which a crash leaves it.
 fn replay(journal: &[Op], crash: Crash, from: &Path, image: &Path) {
     let mut files: Vec<Data> = Vec::new();
     let mut names: BTreeMap<PathBuf, Node> = BTreeMap::new();
@@ -216,7 +216,7 @@ fn replay(journal: &[Op], crash: Crash, from: &Path, image: &Path) {
         }
     }
     let names = if matches!(crash, Crash::PowerCut) { synced } else { names };
-    // Folders come before what is in them.
+    // Folders are made before the files in them.
     for (path, node) in names {
         let path = image.join(path.strip_prefix(from).unwrap());
         match node {

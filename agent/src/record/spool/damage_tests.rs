@@ -1,4 +1,4 @@
-//! Whatever is in the folder, the spool opens, and what is whole can be read.
+//! Whatever the folder holds, the spool opens, and every whole segment can be read.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -17,7 +17,7 @@ fn open(root: &Path) -> Store {
     Store::open(root.to_owned(), LIMIT, Box::new(TestDisk::default())).unwrap()
 }
 
-/// A spool with a segment of three groups: its file, and where each group ends.
+/// A spool with a segment of three groups: the segment's file, and where each group ends.
 fn three_groups(finished: bool) -> (TempDir, PathBuf, Vec<u64>) {
     let dir = tempdir().unwrap();
     let mut store = open(dir.path());
@@ -38,7 +38,7 @@ fn three_groups(finished: bool) -> (TempDir, PathBuf, Vec<u64>) {
     (dir, path, ends.collect())
 }
 
-/// What is left when only the groups that end by `end` are whole.
+/// What is left if only the groups that end by `end` are whole.
 fn whole(ends: &[u64], end: u64) -> Option<Vec<u8>> {
     let groups = [group(1, 1), group(2, 2), group(3, 1)];
     let whole = groups.iter().zip(ends).filter(|(_, at)| **at <= end);
@@ -46,7 +46,7 @@ fn whole(ends: &[u64], end: u64) -> Option<Vec<u8>> {
     (!groups.is_empty()).then(|| groups.concat())
 }
 
-/// Opens the spool twice, as the first time may have repaired it, and reads the segment.
+/// Opens the spool twice, since the first opening may have repaired it, and reads the segment.
 fn reopen(root: &Path) -> Option<Vec<u8>> {
     let mut first = open(root);
     let found = payload(&mut first, 0, 4);

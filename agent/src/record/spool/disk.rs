@@ -1,4 +1,4 @@
-//! What the store does to a disk, apart from reading: the seam where tests fail and crash it.
+//! The changes that the store makes on a disk: the seam where tests make it fail and crash.
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -6,39 +6,38 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// A file and where it is.
+/// An open file and its path.
 #[derive(Debug)]
 pub struct OpenFile {
-    /// As it was opened.
+    /// The path by which the file was opened.
     pub path: PathBuf,
-    /// The file itself.
+    /// The open file.
     pub file: File,
 }
 
-/// Changes on a disk. What was not synced may be lost, and names are synced with their folder.
+/// Changes on a disk. Data that was not synced may be lost; names are synced with their folder.
 pub trait Disk: fmt::Debug + Send {
-    /// Takes the folder for this process alone, for as long as the file is open. An error where
-    /// another has it.
+    /// Locks the folder for this process until the file is closed. Fails if another process has it.
     fn claim(&self, root: &Path) -> io::Result<File>;
-    /// A new folder, for this user only.
+    /// Makes a folder for this user only.
     fn make_dir(&self, path: &Path) -> io::Result<()>;
-    /// A new file, for this user only. An error where there is one, or a link.
+    /// Makes a file for this user only. Fails if there is a file or a link of this name.
     fn create(&self, path: &Path) -> io::Result<OpenFile>;
-    /// A file that is there, to be mended.
+    /// Opens an existing file for repair.
     fn edit(&self, path: &Path) -> io::Result<OpenFile>;
-    /// All of `bytes` at an offset.
+    /// Writes all of `bytes` at an offset.
     fn write(&self, file: &OpenFile, bytes: &[u8], at: u64) -> io::Result<()>;
-    /// Drops what is beyond `length`.
+    /// Cuts the file to `length`.
     fn cut(&self, file: &OpenFile, length: u64) -> io::Result<()>;
-    /// Returns when the file's contents and length are on the disk.
+    /// Syncs a file. Its contents and length are on the disk when this returns.
     fn sync(&self, file: &OpenFile) -> io::Result<()>;
-    /// Returns when the names in a folder are on the disk.
+    /// Syncs a folder. The names in it are on the disk when this returns.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Replaces what was at `to`.
+    /// Renames a file, which replaces a file at `to`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Deletes a file.
+    /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Deletes an empty folder.
+    /// Removes an empty folder.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 }
 
@@ -53,7 +52,7 @@ impl Disk for SystemDisk {
             Err(TryLockError::WouldBlock) => {
                 Err(io::Error::new(ErrorKind::ResourceBusy, "another process uses it"))
             }
-            // Some file systems have no locks.
+            // Some file systems have no locks; there the folder is used without one.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(folder),
         }
     }
@@ -86,7 +85,7 @@ impl Disk for SystemDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         match File::open(path)?.sync_all() {
-            // Some file systems cannot, and keep their names otherwise.
+            // Some file systems cannot sync a folder, and keep names safe in another way.
             Err(error)
                 if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) =>
             {

@@ -1,4 +1,4 @@
-//! How the files of the spool are written: what is synced when. Knows no index.
+//! How the files of the spool are written, and when they are synced. Knows no index.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -20,18 +20,18 @@ pub struct Files {
 }
 
 impl Files {
-    /// A session's folder.
+    /// Path of a session's folder.
     pub fn folder(&self, id: u64) -> PathBuf {
         self.root.join(names::folder(id))
     }
 
-    /// A segment's file.
+    /// Path of a segment's file.
     pub fn path(&self, id: u64, file: u64) -> PathBuf {
         self.folder(id).join(names::file(file))
     }
 
-    /// Makes a session's folder when it is missing. The spool's own is not made: without the card it
-    /// would be made on the disk below.
+    /// Makes a session's folder if it is missing. The spool's own folder is not made: without the
+    /// card it would be made on the disk below.
     pub fn make_folder(&self, id: u64) -> Result<(), SpoolError> {
         let folder = self.folder(id);
         match self.disk.make_dir(&folder) {
@@ -41,8 +41,8 @@ impl Files {
         }
     }
 
-    /// Fills a new file with `head`, one group and, where it is `complete`, its end; it is synced
-    /// together with its name. It is deleted again when that fails.
+    /// Fills a new file with `head`, one group and, if it is `complete`, its end. The file is
+    /// synced together with its name. If anything fails, the file is removed again.
     pub fn write_new(
         &self,
         file: &OpenFile,
@@ -94,13 +94,14 @@ impl Files {
         })
     }
 
-    /// Writes the record that ends a file. It only spares the next run a scan: it is not synced.
+    /// Writes the record that ends a file. It is not synced, since it only saves the next run a
+    /// scan.
     pub fn write_end(&self, file: &OpenFile, groups: &Groups) -> Result<(), SpoolError> {
         let done = format::done(groups)?;
         self.disk.write(file, &done, groups.end).map_err(failed("write", &file.path))
     }
 
-    /// Cuts a segment's file behind its last complete group and ends it there.
+    /// Cuts a segment's file behind its last complete group, and ends it there.
     pub fn mend(&self, path: &Path, groups: &Groups) -> Result<(), SpoolError> {
         let done = format::done(groups)?;
         let mend = || {
@@ -112,7 +113,7 @@ impl Files {
         mend().map_err(failed("mend", path))
     }
 
-    /// Writes a session's pending upload at one stroke, or deletes it, and syncs its name.
+    /// Writes a session's pending upload at one stroke, or removes it, and syncs its name.
     pub fn write_pending(&self, id: u64, pending: Option<&[u8]>) -> Result<(), SpoolError> {
         let folder = self.folder(id);
         let (path, new) = (folder.join(names::PENDING), folder.join(names::NEW_PENDING));
@@ -135,7 +136,7 @@ impl Files {
         self.disk.sync_dir(&folder).map_err(failed("sync", &folder))
     }
 
-    /// Deletes a file. A missing file is no error.
+    /// Removes a file. A missing file is no error.
     pub fn remove(&self, path: &Path) -> Result<(), SpoolError> {
         match self.disk.remove(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -143,7 +144,7 @@ impl Files {
         }
     }
 
-    /// Deletes the folder of a session, unless somebody put something else there.
+    /// Removes the folder of a session, unless somebody put something else there.
     pub fn remove_folder(&self, id: u64) -> Result<(), SpoolError> {
         let folder = self.folder(id);
         match self.disk.remove_dir(&folder).map_err(|error| (error.kind(), error)) {
@@ -153,13 +154,13 @@ impl Files {
     }
 }
 
-/// What failed on which file.
+/// The error of an operation on a file.
 pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SpoolError {
     let path = path.to_owned();
     move |source| SpoolError::Io { action, path, source }
 }
 
-/// Bytes of a group.
+/// Length of a group in bytes.
 pub fn length(chunks: &[Bytes]) -> u64 {
     chunks.iter().map(|chunk| chunk.len() as u64).sum()
 }

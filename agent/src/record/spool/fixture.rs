@@ -15,7 +15,7 @@ use super::{
     News, Pending, SegmentHead, SessionHead, Spool, SpoolError, SpoolSession, Stats, scan,
 };
 
-/// One step of what was done to the disk.
+/// One change on the disk.
 #[derive(Clone, Debug)]
 pub enum Op {
     MakeDir(PathBuf),
@@ -29,7 +29,7 @@ pub enum Op {
     RemoveDir(PathBuf),
 }
 
-/// A real folder, with faults, and without waiting for its disk. Clones are the same.
+/// A real folder with faults, without waiting for the disk below it. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
 pub struct TestDisk {
     state: Arc<Mutex<Faults>>,
@@ -40,23 +40,23 @@ pub struct TestDisk {
 struct Faults {
     journal: Vec<Op>,
     fault: Option<ErrorKind>,
-    /// Of all files below the folder, in bytes.
+    /// Bytes of all files below the folder.
     capacity: Option<(PathBuf, u64)>,
     hangs: bool,
 }
 
 impl TestDisk {
-    /// Everything fails from now on, or nothing.
+    /// Makes everything fail from now on, or nothing.
     pub fn fail(&self, fault: Option<ErrorKind>) {
         self.state.lock().unwrap().fault = fault;
     }
 
-    /// The disk below `root` has room for so many bytes.
+    /// Gives the disk below `root` room for this many bytes.
     pub fn shrink(&self, root: &Path, bytes: u64) {
         self.state.lock().unwrap().capacity = Some((root.to_owned(), bytes));
     }
 
-    /// Nothing ends from now on, or goes on again.
+    /// Makes every operation hang from now on, or lets them go on.
     pub fn hang(&self, hangs: bool) {
         self.state.lock().unwrap().hangs = hangs;
         self.released.notify_all();
@@ -140,7 +140,7 @@ impl Disk for TestDisk {
     }
 }
 
-/// The lengths of all files below a folder.
+/// The lengths of all files below a folder, added up.
 pub fn size(root: &Path) -> u64 {
     let entries = std::fs::read_dir(root).unwrap().map(Result::unwrap);
     let length = |entry: std::fs::DirEntry| match entry.metadata().unwrap() {
@@ -166,12 +166,12 @@ pub fn pending(number: u64) -> Pending {
 }
 
 impl Store {
-    /// As the spool opens it.
+    /// The disk as the spool opens it.
     pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
         scan::open(root, limit, disk)
     }
 
-    /// Notes the upload in flight. In memory it holds even where the disk fails.
+    /// Notes the upload in flight. The note holds in memory even if the disk fails.
     pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> Result<(), SpoolError> {
         self.index().lock().unwrap().set_pending(id, pending);
         self.save_pending(id)
@@ -179,7 +179,7 @@ impl Store {
 }
 
 impl Spool {
-    /// How full it is, and how well, at this moment.
+    /// How full the spool is at this moment, and whether its disk works.
     pub fn stats(&self) -> Stats {
         self.disk.stalled();
         *self.watch().borrow()
@@ -187,7 +187,7 @@ impl Spool {
 }
 
 impl SpoolSession {
-    /// A segment's payload in pieces.
+    /// The pieces of a segment's payload.
     ///
     /// # Errors
     ///
@@ -202,12 +202,12 @@ impl SpoolSession {
     }
 }
 
-/// How many of a session's segments were deleted to make room since this was asked last.
+/// How many segments of a session were removed to make room since the last call.
 pub fn evicted(session: &SpoolSession) -> usize {
     session.news().iter().filter(|news| matches!(news, News::Evicted(..))).count()
 }
 
-/// A group of `pieces` pieces, told apart by `seed`.
+/// A group of `pieces` pieces whose bytes depend on `seed`.
 pub fn group(seed: u8, pieces: usize) -> Vec<Bytes> {
     (0..pieces).map(|piece| Bytes::from(vec![seed.wrapping_add(piece as u8); 188])).collect()
 }
@@ -216,7 +216,7 @@ pub fn second() -> Duration {
     Duration::from_secs(1)
 }
 
-/// A segment's payload, cut to what can be read where it is damaged. `None` where nothing can.
+/// A segment's payload, cut to what can be read if it is damaged; `None` if nothing can.
 pub fn payload(store: &mut Store, id: u64, number: u64) -> Option<Vec<u8>> {
     let (file, entry) = store.open_segment(id, number).ok()?;
     if format::walk(&file, entry.groups.begin, entry.groups.end).end != entry.groups.end {

@@ -1,5 +1,5 @@
-//! The files of the spool. A segment's file is a head, a record per key-frame group, and an end; a
-//! pending upload's file is one record.
+//! The format of the spool's files. A segment's file is a head, a record for each key-frame group,
+//! and an end; a pending upload's file is one record.
 //!
 //! ```text
 //! record := tag[4] length:u32 meta:u64 crc:u32 payload[length]      little-endian
@@ -9,7 +9,8 @@
 //! IVP1      a pending upload: JSON
 //! ```
 //!
-//! The CRC-32 covers all of the record but itself. `IVS2` and so on are left to newer versions.
+//! The CRC-32 covers all of the record but itself. Files that begin with `IVS2` and so on are left
+//! to newer versions.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -22,16 +23,16 @@ use serde_json::{Value, json};
 
 use super::{Pending, SegmentHead, SessionHead, SpoolError};
 
-/// Of the part of a record before its payload.
+/// Length of a record's fields before its payload, in bytes.
 pub const PREFIX: u64 = 20;
-/// Of the record that ends a segment.
+/// Length of the record that ends a segment, in bytes.
 pub const DONE: u64 = PREFIX + 16;
-/// Pieces in which payload is read.
+/// Length of the pieces in which payload is read, in bytes.
 pub const CHUNK: u64 = 64 * 1024;
-/// Longest head: URLs are far shorter.
+/// Longest head in bytes. Real addresses are far shorter.
 const LONGEST: usize = 64 * 1024;
 
-/// What a segment's file holds.
+/// The content of a segment's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
     pub session: SessionHead,
@@ -42,15 +43,15 @@ pub struct Contents {
 /// The complete groups of a segment's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Groups {
-    /// Offset of the first.
+    /// Offset of the first group.
     pub begin: u64,
-    /// Offset behind the last.
+    /// Offset behind the last group.
     pub end: u64,
-    /// Of them together.
+    /// Durations of the groups added up.
     pub duration: Duration,
-    /// Of their payload.
+    /// Payload bytes of the groups added up.
     pub bytes: u64,
-    /// The end record follows, and nothing else.
+    /// Whether an end record follows the groups, and nothing else.
     pub done: bool,
 }
 
@@ -58,9 +59,9 @@ pub struct Groups {
 #[derive(Debug)]
 pub enum Found<T> {
     Ours(T),
-    /// Of a newer version: not to be touched.
+    /// The file is of a newer version and must not be touched.
     Newer,
-    /// Nothing that can be read.
+    /// The file holds nothing that can be read.
     Damaged,
 }
 
@@ -84,21 +85,21 @@ pub fn pending(session: &SessionHead, pending: &Pending) -> Result<Vec<u8>, Spoo
     document(*b"IVP1", &fields)
 }
 
-/// What comes before a group's payload.
+/// The fields before a group's payload.
 pub fn group(chunks: &[Bytes], duration: Duration) -> Result<[u8; PREFIX as usize], SpoolError> {
     prefix(*b"GRUP", nanos(duration), chunks.iter().map(|chunk| &chunk[..]))
 }
 
-/// The end record at the offset `groups.end`.
+/// The end record, which stands at the offset `groups.end`.
 pub fn done(groups: &Groups) -> Result<Vec<u8>, SpoolError> {
     let payload = [groups.end.to_le_bytes(), groups.bytes.to_le_bytes()].concat();
     let prefix = prefix(*b"DONE", nanos(groups.duration), [&payload[..]])?;
     Ok([&prefix[..], &payload].concat())
 }
 
-/// Reads a segment's file. A finished one is believed by its end record, which was written after
-/// all groups were synced; with `deep`, as in an unfinished one, every group is checked. A disk
-/// that does not give a group ends the groups there; only an unreadable head is an error.
+/// Reads a segment's file. The end record of a finished file is believed, since it was written
+/// after all groups were synced. With `deep`, and in an unfinished file, every group is checked. A
+/// group that the disk does not give ends the groups; only an unreadable head is an error.
 pub fn inspect(file: &File, deep: bool) -> io::Result<Found<Contents>> {
     let length = file.metadata()?.len();
     let (fields, begin) = match read_document(file, *b"IVS1", length)? {
@@ -114,11 +115,11 @@ pub fn inspect(file: &File, deep: bool) -> io::Result<Found<Contents>> {
     Ok(Found::Ours(Contents { session, segment, groups }))
 }
 
-/// Checks every group from `begin` up to the first that is not whole. Reads what it checks in
-/// pieces, whatever lengths the file claims.
+/// Checks every group from `begin` up to the first that is not whole, in pieces, whatever lengths
+/// the file claims.
 pub fn walk(file: &File, begin: u64, length: u64) -> Groups {
     let mut groups = Groups { begin, end: begin, duration: Duration::ZERO, bytes: 0, done: false };
-    // Each round moves on by a prefix at least.
+    // Each round advances by a prefix at least, so the loop ends.
     while let Some(record) = check(file, groups.end, length) {
         if record.tag != *b"GRUP" {
             groups.done = read_done(file, begin, length) == Some(Groups { done: true, ..groups });
@@ -151,9 +152,9 @@ pub fn read_pending(file: &File) -> io::Result<Found<(SessionHead, Pending)>> {
 pub struct Payload {
     file: File,
     at: u64,
-    /// Of this group.
+    /// Payload bytes left in the current group.
     left: u64,
-    /// Of all groups.
+    /// Payload bytes left in all groups.
     bytes: u64,
 }
 
@@ -162,7 +163,7 @@ impl Payload {
         Self { file, at: groups.begin, left: 0, bytes: groups.bytes }
     }
 
-    /// The next piece; `None` at the end.
+    /// The next piece of the payload; `None` at the end.
     pub fn next(&mut self) -> io::Result<Option<Bytes>> {
         if self.bytes == 0 {
             return Ok(None);
@@ -214,7 +215,7 @@ impl Record {
     }
 }
 
-/// The record at `at`, when it is whole.
+/// The record at the offset `at`; `None` if it is not whole.
 fn check(file: &File, at: u64, length: u64) -> Option<Record> {
     let record = Record::read(file, at).ok()?;
     let (mut at, mut left) = (at + PREFIX, u64::from(record.length));
@@ -233,7 +234,7 @@ fn check(file: &File, at: u64, length: u64) -> Option<Record> {
     (hasher.finalize() == record.crc).then_some(record)
 }
 
-/// What the end record says, when there is one in its place.
+/// What the end record says; `None` if there is none in its place.
 fn read_done(file: &File, begin: u64, length: u64) -> Option<Groups> {
     let at = length.checked_sub(DONE)?;
     let record = check(file, at, length)?;

@@ -1,4 +1,4 @@
-//! What is in the spool, in memory: listing and choosing touch no disk.
+//! What the spool holds, kept in memory, so that listing and choosing touch no disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 use super::format::Groups;
 use super::{Holding, News, Pending, SegmentHead, SessionHead, Stats, Stored};
 
-/// More files than this are not kept, however small: the index stays small as well.
+/// Most files that are kept, however small they are, so that the index stays small as well.
 pub const MAX_FILES: usize = 10_000;
 
-/// All sessions.
+/// The index of all sessions.
 #[derive(Debug)]
 pub struct Index {
     sessions: BTreeMap<u64, Session>,
@@ -20,52 +20,54 @@ pub struct Index {
     limit: u64,
     bytes: u64,
     files: usize,
-    /// How many of the files hold a complete segment.
+    /// Number of files that hold a complete segment.
     complete: usize,
     pub healthy: bool,
 }
 
-/// One session, by the number of its folder.
+/// The index of one session, which has the number of its folder.
 #[derive(Debug)]
 pub struct Session {
     pub head: SessionHead,
     pub pending: Option<Pending>,
-    /// The file of `pending` says something else, or may.
+    /// Whether the file of `pending` says something else, or may.
     pub unsaved: bool,
-    /// Somebody may still write.
+    /// Whether somebody may still write to the session.
     pub held: bool,
-    /// By number of the file: in the order of arrival.
+    /// The files by their numbers, which ascend in the order of arrival.
     files: BTreeMap<u64, Entry>,
     pending_length: u64,
-    /// News that the owner of the session has not read; no more than there were files and writes.
+    /// News that the session's owner has not read. There are at most as many as there were files
+    /// and writes.
     news: Vec<News>,
     changed: Arc<Notify>,
-    /// Segments that are to be deleted.
+    /// Segments whose removal was requested.
     remove_requested: BTreeSet<u64>,
 }
 
-/// One segment's file.
+/// The index of one segment's file.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     pub segment: SegmentHead,
     pub groups: Groups,
-    /// On disk, with the end record even before it is written.
+    /// Bytes on disk, counting the end record even before it is written.
     pub length: u64,
     pub state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Being written.
+    /// The segment is being written.
     Forming,
-    /// Given up half-way: the segment is elsewhere, and this is what a crash would leave of it.
+    /// Writing was given up half-way. The segment is elsewhere, and this file is what a crash would
+    /// leave of it.
     Partial,
     Complete,
-    /// Not wanted; the disk refused to delete it.
+    /// The segment is not wanted any more, but the disk refused to remove its file.
     Unlisted,
 }
 
-/// For a moment: never while the disk is asked for something.
+/// Locks the index for a moment, and never while the disk is asked for something.
 pub fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
     index.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -76,7 +78,7 @@ impl Index {
         Self { sessions, next: 0, limit, bytes: 0, files: 0, complete: 0, healthy: true }
     }
 
-    /// A new session, in a folder that none had.
+    /// Adds a session, in a folder number that no other session has.
     pub fn begin(&mut self, head: SessionHead) -> u64 {
         while self.sessions.contains_key(&self.next) {
             self.next = self.next.wrapping_add(1);
@@ -86,7 +88,7 @@ impl Index {
         id
     }
 
-    /// The session of a folder that was found.
+    /// Adds the session of a folder that was found on the disk.
     pub fn restore(&mut self, id: u64, head: SessionHead) {
         let session = Session {
             head,
@@ -103,7 +105,7 @@ impl Index {
         self.skip(id);
     }
 
-    /// There is a folder of this number, whatever is in it.
+    /// Notes that there is a folder of this number, whatever is in it.
     pub fn skip(&mut self, id: u64) {
         self.next = self.next.max(id.wrapping_add(1));
     }
@@ -116,19 +118,19 @@ impl Index {
         self.sessions.get_mut(&id)
     }
 
-    /// The sessions, oldest first.
+    /// The numbers of the sessions, the oldest first.
     pub fn heads(&self) -> Vec<(u64, SessionHead)> {
         self.sessions.iter().map(|(id, session)| (*id, session.head.clone())).collect()
     }
 
-    /// Forgets a session that is nobody's and holds nothing. Says whether it did.
+    /// Drops a session that nobody writes to and that holds nothing. True if it was dropped.
     pub fn drop_session(&mut self, id: u64) -> bool {
         let over =
             self.sessions.get(&id).is_some_and(|session| !session.held && session.is_empty());
         over && self.sessions.remove(&id).is_some()
     }
 
-    /// Nobody writes into a session any more: it is forgotten when it holds nothing.
+    /// Notes that nobody writes to a session any more. It is dropped once it holds nothing.
     pub fn release(&mut self, id: u64) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.held = false;
@@ -143,7 +145,7 @@ impl Index {
         self.recount(old, Some(entry));
     }
 
-    /// Takes out a file that is not on disk any more.
+    /// Drops a file that is not on the disk any more.
     pub fn drop_file(&mut self, id: u64, file: u64) -> Option<Entry> {
         let entry = self.sessions.get_mut(&id)?.files.remove(&file)?;
         self.recount(Some(entry), None);
@@ -172,7 +174,7 @@ impl Index {
         }
     }
 
-    /// Notes an upload in flight. False where that is known, and on the disk.
+    /// Notes an upload in flight. False if it is noted already, here and on the disk.
     pub fn set_pending(&mut self, id: u64, pending: Option<Pending>) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         session.unsaved |= session.pending != pending;
@@ -180,7 +182,7 @@ impl Index {
         session.unsaved
     }
 
-    /// The file of a pending upload has this length now.
+    /// Notes that the file of a pending upload has this length now.
     pub fn set_pending_length(&mut self, id: u64, length: u64) {
         if let Some(session) = self.sessions.get_mut(&id) {
             self.bytes = self.bytes + length - session.pending_length;
@@ -198,13 +200,13 @@ impl Index {
         }
     }
 
-    /// The write of a segment has ended, well or not.
+    /// Notes that the write of a segment has ended, well or not.
     pub fn written(&mut self, id: u64, number: u64) {
         let holding = self.holding(id, number);
         self.tell(id, News::Written(number, holding));
     }
 
-    /// A file was deleted to make room.
+    /// Notes that a file was removed to make room.
     pub fn evicted(&mut self, id: u64, entry: &Entry) {
         self.tell(id, News::Evicted(entry.segment.number, entry.groups.duration));
     }
@@ -216,25 +218,26 @@ impl Index {
         }
     }
 
-    /// What has happened to segments since this was called last.
+    /// The news about segments since the last call.
     pub fn take_news(&mut self, id: u64) -> Vec<News> {
         let session = self.sessions.get_mut(&id);
         session.map(|session| mem::take(&mut session.news)).unwrap_or_default()
     }
 
-    /// Notified when there are news.
+    /// The signal that there are news of a session.
     pub fn changed(&self, id: u64) -> Arc<Notify> {
         self.session(id).map(|session| Arc::clone(&session.changed)).unwrap_or_default()
     }
 
-    /// A segment is to be deleted: it is not listed from now on.
+    /// Notes that a segment is to be removed. It is not listed from now on.
     pub fn request_removal(&mut self, id: u64, number: u64) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.remove_requested.insert(number);
         }
     }
 
-    /// A segment is being deleted: its files are of no use from now on, even where the disk refuses.
+    /// Notes that a segment is being removed. Its files are of no use from now on, even if the disk
+    /// refuses.
     pub fn unlist(&mut self, id: u64, number: u64) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.remove_requested.remove(&number);
@@ -244,42 +247,42 @@ impl Index {
         }
     }
 
-    /// Something of a session is on the disk, or may be.
+    /// Whether the disk holds something of a session, or may hold it.
     pub fn in_use(&self) -> bool {
         self.sessions.values().any(|session| !session.is_empty() || session.unsaved)
     }
 
-    /// How many files there are.
+    /// Number of files.
     pub fn count(&self) -> usize {
         self.files
     }
 
-    /// So many bytes more, and a file, fit without deleting anything.
+    /// Whether a file of this many bytes fits without removing anything.
     pub fn fits(&self, bytes: u64) -> bool {
         self.bytes.saturating_add(bytes) <= self.limit && self.files < MAX_FILES
     }
 
-    /// What deleting all that may be deleted would free.
+    /// Bytes that removing everything that may be removed would free.
     pub fn evictable_bytes(&self) -> u64 {
         self.evictable().map(|(_, _, entry)| entry.length).sum()
     }
 
-    /// So many bytes fit when all that may be deleted is.
+    /// Whether this many bytes fit once everything that may be removed is removed.
     pub fn can_fit(&self, bytes: u64) -> bool {
         (self.bytes - self.evictable_bytes()).saturating_add(bytes) <= self.limit
     }
 
-    /// The file that goes first.
+    /// The file that is removed first.
     pub fn oldest(&self) -> Option<(u64, u64, Entry)> {
         self.evictable().min_by_key(|(_, file, _)| *file)
     }
 
-    /// What is known of a file.
+    /// The entry of a file.
     pub fn file(&self, id: u64, file: u64) -> Option<Entry> {
         self.sessions.get(&id)?.files.get(&file).copied()
     }
 
-    /// All files of a segment, oldest first.
+    /// All files of a segment, the oldest first.
     pub fn files(&self, id: u64, number: u64) -> Vec<(u64, Entry)> {
         let files = self.sessions.get(&id).into_iter().flat_map(|session| &session.files);
         files.filter(|(_, e)| e.segment.number == number).map(|(f, e)| (*f, *e)).collect()
@@ -292,7 +295,7 @@ impl Index {
         files.rev().find(|(_, entry)| session.lists(entry))
     }
 
-    /// The files that should be deleted already.
+    /// The files that should have been removed already.
     pub fn unlisted(&self) -> Vec<(u64, u64)> {
         let unlisted = self.entries().filter(|(_, _, entry)| entry.state == State::Unlisted);
         unlisted.map(|(id, file, _)| (id, file)).collect()
@@ -330,17 +333,17 @@ impl Index {
 }
 
 impl Session {
-    /// Neither segments nor a pending upload.
+    /// Whether the session has neither segments nor a pending upload.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.pending.is_none()
     }
 
-    /// Whether a file holds a complete segment that is wanted.
+    /// Whether the file holds a complete segment that is wanted.
     pub fn lists(&self, entry: &Entry) -> bool {
         entry.state == State::Complete && !self.remove_requested.contains(&entry.segment.number)
     }
 
-    /// The session's files, oldest first.
+    /// The files of a session, the oldest first.
     pub fn files(&self) -> Vec<(u64, Entry)> {
         self.files.iter().map(|(file, entry)| (*file, *entry)).collect()
     }

@@ -1,4 +1,4 @@
-//! Files longer than 32 bits can count, made of holes.
+//! Files longer than 32 bits can count, which consist of holes.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -10,8 +10,8 @@ use super::format::{self, Contents, Found, Groups, Payload};
 
 const LONG: u64 = 5 << 30;
 
-/// A segment's file with a group at its beginning, and an end record at `LONG` which claims all
-/// that is between.
+/// A segment's file with a group at its beginning, and an end record at `LONG` that claims
+/// everything in between.
 fn long() -> (File, Groups) {
     let file = tempfile().unwrap();
     let head = format::head(&session("a"), &segment(4)).unwrap();

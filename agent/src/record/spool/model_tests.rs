@@ -1,4 +1,4 @@
-//! Any sequence of operations, reopening included, against a map.
+//! Any sequence of operations, with reopening, compared with a map.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,12 +14,12 @@ use super::{News, Pending, SpoolError};
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Begin,
-    /// To the segment begun last.
+    /// Adds a group to the segment that was begun last.
     Append(usize),
     Finish,
     Abandon,
     Store(usize),
-    /// The nth that is there.
+    /// Removes the nth segment that is there.
     Remove(usize),
     SetPending(Option<usize>),
     Close,
@@ -32,7 +32,7 @@ struct Kept {
     complete: bool,
 }
 
-/// One session as it should be.
+/// The model of one session.
 #[derive(Debug, Default)]
 struct Model {
     id: u64,
@@ -66,7 +66,7 @@ impl Model {
         Self { id, ..Self::default() }
     }
 
-    /// Does the same to both. An error must be one that is to be expected.
+    /// Does an operation on store and model. An error has to be one that the model expects.
     fn apply(&mut self, store: &mut Store, step: Step) -> Result<(), SpoolError> {
         let id = self.id;
         let content = |seed: u64, pieces| group((seed * 7 + id * 50) as u8, pieces);
@@ -126,8 +126,8 @@ impl Model {
         self.segments.keys().nth(nth).copied()
     }
 
-    /// The store was opened again: what was not complete is now. A session that holds nothing is
-    /// forgotten, and begins anew.
+    /// Notes that the store was opened again: incomplete segments are complete now, and a session
+    /// that holds nothing was dropped and begins anew.
     fn reopen(self, store: &Store, name: &str) -> Self {
         if self.is_empty() {
             return Self { next: self.next, ..Self::new(store, name) };
@@ -141,7 +141,7 @@ impl Model {
         self.segments.is_empty() && self.pending.is_none()
     }
 
-    /// Takes out what the store deleted to make room, which must have been the oldest.
+    /// Removes from the model what the store removed to make room, which must have been the oldest.
     fn settle(&mut self, store: &Store) {
         let index = store.index();
         let mut index = index.lock().unwrap();

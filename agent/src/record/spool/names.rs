@@ -1,30 +1,30 @@
-//! What folders and files are called. Nothing from the network becomes a name: folders and files
-//! are numbered, and what is called otherwise is somebody else's.
+//! The names of folders and files. Nothing from the network becomes a name: folders and files are
+//! numbered, and any other name belongs to somebody else.
 
-/// A pending upload's file, in its session's folder.
+/// Name of a pending upload's file in its session's folder.
 pub const PENDING: &str = "pending";
-/// The same while it is written.
+/// Name of a pending upload's file while it is being written.
 pub const NEW_PENDING: &str = "pending.new";
-/// A folder that is made and deleted to see whether that works.
+/// Name of a folder that is made and removed to see whether the disk can be written.
 pub const PROBE: &str = "probe";
 
-/// A session's folder.
+/// Name of a session's folder.
 pub fn folder(id: u64) -> String {
     format!("session-{id:08x}")
 }
 
-/// A segment's file. Numbers ascend over all sessions.
+/// Name of a segment's file. The numbers ascend over all sessions.
 pub fn file(number: u64) -> String {
     format!("{number:016x}.seg")
 }
 
-/// The number of a folder that [`folder`] named.
+/// The number of a folder with a name by [`folder`]; `None` for other names.
 pub fn parse_folder(name: &str) -> Option<u64> {
     let id = u64::from_str_radix(name.strip_prefix("session-")?, 16).ok()?;
     (folder(id) == name).then_some(id)
 }
 
-/// The number of a file that [`file()`] named.
+/// The number of a file with a name by [`file()`]; `None` for other names.
 pub fn parse_file(name: &str) -> Option<u64> {
     let number = u64::from_str_radix(name.strip_suffix(".seg")?, 16).ok()?;
     (file(number) == name).then_some(number)

@@ -1,4 +1,4 @@
-//! Disks that are not as they should be when the spool is opened.
+//! Disks that are damaged or locked when the spool is opened.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -17,8 +17,8 @@ async fn open(disk: &TestDisk, root: &Path) -> (Spool, Vec<SpoolSession>) {
     Spool::open_on(Box::new(disk.clone()), root.to_owned(), LIMIT).await.unwrap()
 }
 
-async fn store(shelf: &SpoolSession, number: u64) -> Result<Stored, SpoolError> {
-    shelf.store(segment(number), second(), group(number as u8, 1).into()).await
+async fn store(part: &SpoolSession, number: u64) -> Result<Stored, SpoolError> {
+    part.store(segment(number), second(), group(number as u8, 1).into()).await
 }
 
 #[tokio::test]
@@ -51,12 +51,12 @@ async fn a_disk_that_cannot_be_written_opens_and_works_once_it_can() {
         assert!(!spool.stats().healthy, "{fault}: known before anything is recorded");
         let left = leftovers[0].read(0).await.unwrap();
         assert_eq!(left.concat(), group(0, 1).concat(), "what is there can be uploaded");
-        let shelf = spool.session(session("b"));
-        assert!(matches!(store(&shelf, 1).await, Err(SpoolError::Resting)));
+        let part = spool.session(session("b"));
+        assert!(matches!(store(&part, 1).await, Err(SpoolError::Resting)));
 
         disk.fail(None);
         advance(REST).await;
-        store(&shelf, 1).await.unwrap();
+        store(&part, 1).await.unwrap();
         assert!(spool.stats().healthy);
     }
 }
@@ -65,13 +65,13 @@ async fn a_disk_that_cannot_be_written_opens_and_works_once_it_can() {
 async fn a_folder_is_used_by_one_at_a_time() {
     let dir = tempdir().unwrap();
     let (first, _) = Spool::open(dir.path().into(), LIMIT).await.unwrap();
-    let shelf = first.session(session("a"));
-    store(&shelf, 0).await.unwrap();
+    let part = first.session(session("a"));
+    store(&part, 0).await.unwrap();
     let error = Spool::open(dir.path().into(), LIMIT).await.unwrap_err();
     assert!(error.to_string().contains("another process uses it"), "{error}");
     assert_eq!(error.cure(), "give each agent a record.spool_dir of its own");
-    assert_eq!(shelf.read(0).await.unwrap().concat(), group(0, 1).concat());
-    drop((first, shelf));
+    assert_eq!(part.read(0).await.unwrap().concat(), group(0, 1).concat());
+    drop((first, part));
     let opened = async {
         loop {
             if let Ok(opened) = Spool::open(dir.path().into(), LIMIT).await {
@@ -103,18 +103,18 @@ async fn a_card_with_nothing_on_it_can_be_taken_out() {
     let root = dir.path().canonicalize().unwrap().join("spool");
     let (spool, _) = Spool::open(root.clone(), LIMIT).await.unwrap();
     assert!(!is_open(&root), "nothing is recorded yet");
-    let shelf = spool.session(session("a"));
-    store(&shelf, 0).await.unwrap();
+    let part = spool.session(session("a"));
+    store(&part, 0).await.unwrap();
     assert!(Spool::open(root.clone(), LIMIT).await.is_err(), "it is in use");
-    shelf.remove(0);
-    shelf.close().await.unwrap();
+    part.remove(0);
+    part.close().await.unwrap();
     is_let_go(&root).await;
 
     std::fs::remove_dir(&root).unwrap();
-    store(&shelf, 1).await.unwrap();
-    assert_eq!(shelf.read(1).await.unwrap().concat(), group(1, 1).concat(), "on another card");
+    store(&part, 1).await.unwrap();
+    assert_eq!(part.read(1).await.unwrap().concat(), group(1, 1).concat(), "on another card");
     std::fs::remove_dir_all(&root).unwrap();
-    assert!(store(&shelf, 2).await.is_err(), "something is on the former one");
+    assert!(store(&part, 2).await.is_err(), "something is on the former one");
     assert!(!root.exists());
     is_let_go(&root).await;
 }
@@ -126,11 +126,11 @@ async fn what_lies_on_a_card_that_was_put_in_stays_for_the_next_start() {
     let spool = open(&disk, &root).await.0;
     std::fs::remove_dir(&root).unwrap();
     store(&open(&disk, &root).await.0.session(session("a")), 0).await.unwrap();
-    // Its folder has the same number.
-    let shelf = spool.session(session("b"));
-    let error = store(&shelf, 0).await.unwrap_err().to_string();
+    // The folder of the other session has the same number.
+    let part = spool.session(session("b"));
+    let error = store(&part, 0).await.unwrap_err().to_string();
     assert!(error.ends_with("other recordings are there, restart the agent"), "{error}");
-    drop(shelf);
+    drop(part);
     advance(REST).await;
     store(&spool.session(session("c")), 0).await.unwrap();
     let left = open(&disk, &root).await.1.into_iter().map(|left| left.head().session_id.clone());

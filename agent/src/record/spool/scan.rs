@@ -1,4 +1,4 @@
-//! Opening the spool: what is there, and what of it a crash left half-done.
+//! Opening the spool: finds out what is there, and mends what a crash left half-done.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, FileType};
@@ -15,15 +15,15 @@ use super::index::{Entry, MAX_FILES, State};
 use super::store::Store;
 use super::{SpoolError, names};
 
-/// Opens the spool in `root`, which is made in its parent when missing, and repairs what can be.
-/// What cannot be read or mended in it is passed over. A disk that cannot be written is told of, and
-/// tried again as any disk that failed.
+/// Opens the spool in `root`, which is made in its parent if missing, and repairs what can be
+/// repaired. Files that cannot be read or mended are passed over. The log is told of a disk that
+/// cannot be written, which is tried again like any disk that failed.
 ///
 /// # Errors
 /// `root` cannot be made or listed, or another process uses it.
 pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Store, SpoolError> {
     if !root.is_dir() {
-        // Not its parents: they belong to a card that is not there.
+        // The parents are not made: without its card, the folder would be made on the disk below.
         let made = DirBuilder::new().mode(0o700).create(&root);
         made.map_err(failed("create", &root))?;
     }
@@ -34,7 +34,7 @@ pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Store, Spo
     for id in folders {
         store.lock().skip(id);
         open_folder(&mut store, id);
-        // As it goes, so that the index stays small whatever is there.
+        // Room is made after each folder, so that the index stays small whatever is there.
         let _ = store.make_room(0);
     }
     probe(&mut store, &root.join(names::PROBE));
@@ -42,11 +42,11 @@ pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Store, Spo
     Ok(store)
 }
 
-/// Lets a disk that cannot be written fail now, where somebody looks at the log, and not with the
+/// Tries to write now, where somebody looks at the log, so that a bad disk does not fail with the
 /// first recording.
 fn probe(store: &mut Store, probe: &Path) {
     let _ = store.attempt(0, |store| match store.files().disk.make_dir(probe) {
-        // When something is written, the oldest segments make room.
+        // A full disk is no fault: when something is written, the oldest segments make room.
         Err(error) if is_full(&error) => Ok(()),
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(failed("write to", &store.files().root)(error))
@@ -98,7 +98,8 @@ fn open_pending(store: &mut Store, id: u64, path: &Path) {
     }
 }
 
-/// Takes a segment's file into the index, cut to its last complete group; without one it goes.
+/// Adds a segment's file to the index, cut to its last complete group. A file without one is
+/// removed.
 fn open_file(store: &mut Store, id: u64, file: u64) {
     let path = store.files().path(id, file);
     let found = File::open(&path).and_then(|file| format::inspect(&file, false));
@@ -120,7 +121,7 @@ fn open_file(store: &mut Store, id: u64, file: u64) {
     index.put(id, file, Entry { segment, groups, length, state: State::Complete });
 }
 
-/// A segment that was stored after its writer gave up may be there twice: the longer stays.
+/// A segment that was stored after its writer gave up may be there twice. The longer file is kept.
 fn remove_copies(store: &mut Store, id: u64) {
     let mut best = BTreeMap::new();
     let files = store.lock().session(id).map(|session| session.files()).unwrap_or_default();

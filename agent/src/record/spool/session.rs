@@ -21,23 +21,23 @@ pub struct SpoolSession {
     part: Arc<Part>,
 }
 
-/// Writes a segment while it is recorded. Dropped unfinished, its synced groups are recovered when
-/// the spool is opened next.
+/// Writes a segment while it is recorded. If it is dropped unfinished, its synced groups are
+/// recovered when the spool is opened next.
 #[derive(Debug)]
 pub struct SegmentWriter {
     part: Arc<Part>,
     head: SegmentHead,
-    /// From the first group to the last.
+    /// Whether the first group was written and the last one was not.
     write: Option<Write>,
     broken: Arc<AtomicBool>,
 }
 
-/// A stored segment, piece by piece. Holds 64 KiB.
+/// Reads a stored segment piece by piece. Holds 64 KiB.
 #[derive(Debug)]
 pub struct SegmentReader {
     part: Arc<Part>,
     number: u64,
-    /// `None` while a piece is read.
+    /// The reader; `None` while a piece is being read.
     payload: Option<Payload>,
 }
 
@@ -50,7 +50,8 @@ struct Part {
     changed: Arc<Notify>,
 }
 
-/// A segment is being written, for as long as this lives; then the session hears what came of it.
+/// Marks a segment as being written while it lives. When it is dropped, the session hears of the
+/// outcome.
 #[derive(Debug)]
 struct Write {
     part: Arc<Part>,
@@ -68,13 +69,13 @@ impl SpoolSession {
         Self { part: Arc::new(Part { disk, index, id, head, changed }) }
     }
 
-    /// Whose it is.
+    /// The session that this part belongs to.
     pub fn head(&self) -> &SessionHead {
         &self.part.head
     }
 
-    /// For who begins to work with it: the complete segments by number, and the durations of those
-    /// that were deleted to make room since anybody asked. What else there was of news is over.
+    /// Begins work with the session's part: the complete segments by number, and the durations of
+    /// those that were removed to make room since the last question. Earlier news are dropped.
     pub fn resume(&self) -> (Vec<Stored>, Vec<Duration>) {
         let mut index = self.part.lock();
         let evicted = index.take_news(self.part.id).into_iter().filter_map(|news| match news {
@@ -89,20 +90,19 @@ impl SpoolSession {
         self.part.changed.notified().await;
     }
 
-    /// What has happened to segments since this was called last.
+    /// The news about segments since the last call.
     pub fn news(&self) -> Vec<News> {
         self.part.lock().take_news(self.part.id)
     }
 
-    /// Begins to write a segment. Nothing is written before its first group.
+    /// Begins to write a segment. Nothing is written before the first group.
     pub fn begin(&self, head: SegmentHead) -> SegmentWriter {
         let (part, broken) = (Arc::clone(&self.part), Arc::default());
         SegmentWriter { part, head, write: None, broken }
     }
 
-    /// Writes a whole segment. One that is complete already is not written again. What came of it
-    /// is among the [`Self::news`] when this returns, but for a disk that does not answer: then it
-    /// follows.
+    /// Writes a whole segment, unless it is complete already. The outcome is among the
+    /// [`Self::news`] when this returns; if the disk does not answer, it follows later.
     ///
     /// # Errors
     /// The disk fails, is full or does not answer.
@@ -115,7 +115,8 @@ impl SpoolSession {
         let write = Write { part: Arc::clone(&self.part), number: head.number };
         let store = move |store: &mut Store| {
             let stored = store.store(write.part.id, head, duration, &chunks);
-            // Only what is told last is told to have left memory.
+            // The chunks are dropped before the session hears of the outcome, since it then counts
+            // their memory as free.
             drop(chunks);
             drop(write);
             stored
@@ -123,17 +124,17 @@ impl SpoolSession {
         self.part.disk.request_segment(store).await
     }
 
-    /// The complete segments by number. From memory.
+    /// The complete segments by number, from the index in memory.
     pub fn stored(&self) -> Vec<Stored> {
         self.part.lock().stored(self.part.id)
     }
 
-    /// What there is of a segment. From memory.
+    /// What the spool holds of a segment, by the index in memory.
     pub fn holding(&self, number: u64) -> Holding {
         self.part.lock().holding(self.part.id, number)
     }
 
-    /// Neither complete segments nor a pending upload are there.
+    /// Whether there are neither complete segments nor a pending upload.
     pub fn is_empty(&self) -> bool {
         self.stored().is_empty() && self.pending().is_none()
     }
@@ -141,8 +142,8 @@ impl SpoolSession {
     /// Reads a segment in pieces of at most 64 KiB. It is checked before this returns.
     ///
     /// # Errors
-    /// There is no such segment, the disk does not give it, or it is damaged: then what can be read
-    /// of it is in the spool.
+    /// There is no such segment, the disk does not give it, or it is damaged, in which case the
+    /// spool keeps the part that can be read.
     pub async fn reader(&self, number: u64) -> Result<SegmentReader, SpoolError> {
         let part = Arc::clone(&self.part);
         let disk = &self.part.disk;
@@ -158,7 +159,7 @@ impl SpoolSession {
     /// Notes the upload that is in flight or not yet confirmed. It is on disk when this returns.
     ///
     /// # Errors
-    /// The disk fails or does not answer. The note holds in memory all the same.
+    /// The disk fails or does not answer. The note holds in memory nevertheless.
     pub async fn set_pending(&self, pending: Option<Pending>) -> Result<(), SpoolError> {
         if !self.part.lock().set_pending(self.part.id, pending) {
             return Ok(());
@@ -167,24 +168,24 @@ impl SpoolSession {
         self.part.disk.request(move |store| store.save_pending(part.id)).await
     }
 
-    /// What [`Self::set_pending`] noted last, perhaps before a crash.
+    /// The upload that [`Self::set_pending`] noted last, perhaps before a crash.
     pub fn pending(&self) -> Option<Pending> {
         self.part.lock().session(self.part.id)?.pending.clone()
     }
 
-    /// Deletes a segment for good: it is confirmed, or not wanted. It is not listed any more, and
-    /// goes when what was asked of the disk before is done. Never waits.
+    /// Removes a segment for good, since it is confirmed or not wanted. It is not listed any more,
+    /// and its file is removed after the disk's earlier jobs. Never waits.
     pub fn remove(&self, number: u64) {
         self.part.lock().request_removal(self.part.id, number);
         let part = Arc::clone(&self.part);
         self.part.disk.send(move |store| {
-            // The store has told the log, and tries again when the disk works again.
+            // The store has told the log of the failure, and tries again when the disk works again.
             let _ = store.remove(part.id, number);
         });
     }
 
-    /// The session is over: its folder goes if it holds neither segments nor a pending upload.
-    /// All that was asked of the disk before is done when this returns.
+    /// Ends the session: its folder is removed if it holds neither segments nor a pending upload.
+    /// All earlier jobs of the disk are done when this returns.
     ///
     /// # Errors
     /// The disk fails or does not answer.
@@ -195,8 +196,8 @@ impl SpoolSession {
 }
 
 impl SegmentWriter {
-    /// Adds a key-frame group. Never waits: when the disk is too slow or fails, the segment stays
-    /// in memory only.
+    /// Adds a key-frame group. Never waits: if the disk is too slow or fails, the segment stays in
+    /// memory only.
     pub fn append(&mut self, chunks: Vec<Bytes>, duration: Duration) {
         if self.broken.load(Ordering::Relaxed) {
             return;
@@ -215,15 +216,15 @@ impl SegmentWriter {
                 store.append(part.id, head.number, &chunks, duration)
             };
             if written.is_err() {
-                // The store has told the log of it.
+                // The store has told the log of the failure.
                 broken.store(true, Ordering::Relaxed);
             }
             drop(place);
         });
     }
 
-    /// The segment is complete. True when all of it is written or on its way to the disk: the
-    /// session hears what came of that.
+    /// Completes the segment. True if all of it is written or on its way to the disk: the session
+    /// then hears of the outcome.
     pub fn finish(mut self) -> bool {
         if self.broken.load(Ordering::Relaxed) {
             return false;
@@ -259,11 +260,11 @@ impl Drop for Write {
 }
 
 impl SegmentReader {
-    /// The next piece; `None` at the end. A call that was dropped half-way ends the reading with
-    /// an error.
+    /// The next piece; `None` at the end. A call that was dropped before its end makes the next one
+    /// fail.
     ///
     /// # Errors
-    /// The disk does not give it, or not in time.
+    /// The disk does not give the piece, or not in time.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, SpoolError> {
         let mut payload = self.payload.take().ok_or(SpoolError::Stalled)?;
         let number = self.number;
@@ -293,7 +294,7 @@ impl Drop for Part {
     }
 }
 
-/// The payload, when the file still holds what the index says.
+/// The payload, if the file still holds what the index says.
 fn check(file: File, entry: &Entry) -> Option<Payload> {
     let found = format::walk(&file, entry.groups.begin, entry.groups.end);
     let whole = (found.end, found.bytes) == (entry.groups.end, entry.groups.bytes);

@@ -21,7 +21,8 @@ use super::{SegmentHead, SpoolError, Stored};
 /// How long a disk that failed is left alone.
 pub const REST: Duration = Duration::from_secs(30);
 
-/// Owns the files. What they are stands in an [`Index`], which others may read meanwhile.
+/// Owns the files of the spool. What they hold stands in an [`Index`], which others may read
+/// meanwhile.
 #[derive(Debug)]
 pub struct Store {
     files: Files,
@@ -31,16 +32,17 @@ pub struct Store {
     next: u64,
     /// The files being written, with their numbers, by session and segment.
     forming: BTreeMap<(u64, u64), (u64, OpenFile)>,
-    /// The disk failed, and is tried again at this time.
+    /// When the disk is tried again after a failure; `None` while it works.
     rest: Option<Instant>,
     full: Told,
 }
 
 impl Store {
-    /// An empty store over what is in `root`, which is a folder, and is taken for this process.
+    /// An empty store on the files in `root`, which has to be a folder and is claimed for this
+    /// process.
     ///
     /// # Errors
-    /// Another process uses it.
+    /// Another process uses the folder.
     pub fn claim(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Self, SpoolError> {
         let (mut card, files) = (Card::of(&root), Files { root, disk });
         card.claim(&files)?;
@@ -55,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Shared with whoever lists.
+    /// The index, to be shared with readers.
     pub fn index(&self) -> Arc<Mutex<Index>> {
         Arc::clone(&self.index)
     }
@@ -78,7 +80,7 @@ impl Store {
     /// Adds a group to a segment that was begun. The group is synced when this returns.
     ///
     /// # Errors
-    /// The disk fails or is full. The segment is abandoned then.
+    /// The disk fails or is full. Writing the segment is given up then.
     pub fn append(
         &mut self,
         id: u64,
@@ -102,10 +104,10 @@ impl Store {
         written.inspect_err(|_| self.abandon(id, number))
     }
 
-    /// A segment is complete.
+    /// Completes a segment.
     ///
     /// # Errors
-    /// The disk fails; the segment is complete all the same.
+    /// The disk fails. The segment is complete nevertheless.
     pub fn finish(&mut self, id: u64, number: u64) -> Result<(), SpoolError> {
         let Some((file, open)) = self.forming.remove(&(id, number)) else { return Ok(()) };
         let Some(entry) = self.lock().file(id, file) else { return Ok(()) };
@@ -113,14 +115,14 @@ impl Store {
         self.attempt(0, |store| store.files.write_end(&open, &entry.groups))
     }
 
-    /// A segment will not be completed; what it has stays for after a crash.
+    /// Gives up writing a segment. What was written stays for the case of a crash.
     pub fn abandon(&mut self, id: u64, number: u64) {
         if let Some((file, _)) = self.forming.remove(&(id, number)) {
             self.lock().set_state(id, file, State::Partial);
         }
     }
 
-    /// Writes a segment at once, unless it is there.
+    /// Writes a whole segment at once, unless it is there.
     ///
     /// # Errors
     /// The disk fails or is full.
@@ -160,7 +162,7 @@ impl Store {
         }
     }
 
-    /// Looks closely at a segment that could not be read, and cuts it to what can be.
+    /// Checks a segment that could not be read, and cuts it to the part that can be read.
     ///
     /// # Errors
     /// The disk fails.
@@ -179,7 +181,7 @@ impl Store {
         self.attempt(0, |store| store.files.mend(&path, &groups))
     }
 
-    /// Writes the upload in flight as it is in the index.
+    /// Writes the upload in flight as the index has it.
     ///
     /// # Errors
     /// The disk fails or is full, or a name is too long.
@@ -199,8 +201,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes a segment for good: not even a power cut brings it back. It is not listed any more
-    /// even where the disk fails; then its file goes when the disk works again.
+    /// Removes a segment for good: not even a power cut brings it back. It is not listed any more
+    /// even if the disk fails; then its file is removed when the disk works again.
     ///
     /// # Errors
     /// The disk fails.
@@ -218,7 +220,7 @@ impl Store {
         })
     }
 
-    /// A session is over: without segments and pending upload its folder goes.
+    /// Ends a session: its folder is removed if it holds neither segments nor a pending upload.
     ///
     /// # Errors
     /// The disk fails.
@@ -229,7 +231,7 @@ impl Store {
         self.attempt(0, |store| store.files.remove_folder(id))
     }
 
-    /// Lets a card be taken out that nothing of ours is on, or that does not work.
+    /// Lets a card be taken out that holds nothing of ours, or that does not work.
     pub fn let_go(&mut self) {
         if self.rest.is_some() || !self.lock().in_use() {
             self.card.let_go();
@@ -244,12 +246,12 @@ impl Store {
         &self.files
     }
 
-    /// There is a file of this number.
+    /// Whether there is a file of this number.
     pub(super) fn skip_file(&mut self, file: u64) {
         self.next = self.next.max(file.wrapping_add(1));
     }
 
-    /// Deletes until so many bytes more fit.
+    /// Removes the oldest files until this many bytes more fit.
     pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), SpoolError> {
         if self.lock().fits(bytes) {
             return Ok(());
@@ -262,16 +264,16 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes a file that is of no use, now or when the disk works again.
+    /// Removes a file that is of no use, now or when the disk works again.
     pub(super) fn remove_or_unlist(&mut self, id: u64, file: u64) {
         if self.remove_file(id, file).is_err() {
             self.lock().set_state(id, file, State::Unlisted);
         }
     }
 
-    /// Tries something for which so many bytes must be free, unless the disk failed a moment ago.
-    /// When the disk is full before the limit is reached, the oldest segments make room and it is
-    /// tried once more.
+    /// Tries a step for which this many bytes must be free, unless the disk failed a moment ago. If
+    /// the disk is full before the limit is reached, the oldest segments are removed and the step
+    /// is tried once more.
     pub(super) fn attempt<T>(
         &mut self,
         bytes: u64,
@@ -304,7 +306,7 @@ impl Store {
         result
     }
 
-    /// A new file with one group, in a session's folder, which is made when missing.
+    /// Writes a new file with one group, in a session's folder, which is made if missing.
     fn write_segment(
         &mut self,
         id: u64,
@@ -336,15 +338,15 @@ impl Store {
             self.next = self.next.wrapping_add(1);
             let path = self.files.path(id, file);
             match self.files.disk.create(&path) {
-                // Somebody else's: there are not endlessly many.
+                // The file belongs to somebody else. Their number is finite, so the loop ends.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 open => return Ok((file, open.map_err(failed("create", &path))?)),
             }
         }
     }
 
-    /// Deletes the oldest file that may go, and tells its session. Returns its length; `None` when
-    /// none may go.
+    /// Removes the oldest file that may be removed, and tells its session. Returns the file's
+    /// length; `None` if no file may be removed.
     fn evict(&mut self) -> Result<Option<u64>, SpoolError> {
         let Some((id, file, entry)) = self.lock().oldest() else { return Ok(None) };
         let listed = self.lock().session(id).is_some_and(|session| session.lists(&entry));
@@ -355,7 +357,7 @@ impl Store {
         Ok(Some(entry.length))
     }
 
-    /// Deletes a segment's file.
+    /// Removes a segment's file.
     fn remove_file(&mut self, id: u64, file: u64) -> Result<(), SpoolError> {
         self.files.remove(&self.files.path(id, file))?;
         self.lock().drop_file(id, file);
@@ -365,7 +367,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes the oldest segments of `bytes` together. False where there are not as many.
+    /// Removes the oldest segments until `bytes` are free. False if there are not enough of them.
     fn free(&mut self, bytes: u64) -> bool {
         if self.lock().evictable_bytes() < bytes {
             return false;
@@ -380,7 +382,7 @@ impl Store {
         freed > 0
     }
 
-    /// What should be deleted already is, now that the disk works again.
+    /// Removes what should have been removed already, now that the disk works again.
     fn recover(&mut self) {
         if self.rest.take().is_none() {
             return;

@@ -11,7 +11,7 @@ use super::*;
 
 const LIMIT: u64 = 1 << 30;
 
-/// On a disk without locks: a process that was killed has none.
+/// A spool on a disk without locks, since a process that was killed holds none.
 async fn open(root: &Path) -> (Spool, Vec<SpoolSession>) {
     Spool::open_on(Box::new(TestDisk::default()), root.to_owned(), LIMIT).await.unwrap()
 }
@@ -20,18 +20,18 @@ async fn open_on(disk: &TestDisk, root: &Path, limit: u64) -> Spool {
     Spool::open_on(Box::new(disk.clone()), root.to_owned(), limit).await.unwrap().0
 }
 
-/// Returns when all that was asked of the spool is done.
-async fn settle(shelf: &SpoolSession) {
-    shelf.close().await.unwrap();
+/// Returns when all jobs of the spool are done.
+async fn settle(part: &SpoolSession) {
+    part.close().await.unwrap();
 }
 
-fn numbers(shelf: &SpoolSession) -> Vec<u64> {
-    shelf.stored().iter().map(|stored| stored.head.number).collect()
+fn numbers(part: &SpoolSession) -> Vec<u64> {
+    part.stored().iter().map(|stored| stored.head.number).collect()
 }
 
-/// Writes a segment of one group of 188 bytes a piece.
-async fn store(shelf: &SpoolSession, number: u64, pieces: usize) -> Result<Stored, SpoolError> {
-    shelf.store(segment(number), second(), group(number as u8, pieces).into()).await
+/// Writes a segment of one group, in pieces of 188 bytes.
+async fn store(part: &SpoolSession, number: u64, pieces: usize) -> Result<Stored, SpoolError> {
+    part.store(segment(number), second(), group(number as u8, pieces).into()).await
 }
 
 #[tokio::test]
@@ -39,30 +39,30 @@ async fn what_is_written_as_it_records_is_read_again() {
     let dir = tempdir().unwrap();
     let (spool, leftovers) = open(dir.path()).await;
     assert!(leftovers.is_empty());
-    let shelf = spool.session(session("a"));
+    let part = spool.session(session("a"));
     assert_eq!(size(dir.path()), 0, "nothing is written before there is something");
 
-    let mut writer = shelf.begin(segment(6));
+    let mut writer = part.begin(segment(6));
     let long = vec![Bytes::from(vec![7; 150_000])];
     writer.append(group(1, 3), second());
     writer.append(long.clone(), 2 * second());
-    settle(&shelf).await;
-    assert!(shelf.stored().is_empty(), "it is not complete yet");
+    settle(&part).await;
+    assert!(part.stored().is_empty(), "it is not complete yet");
     writer.finish();
-    settle(&shelf).await;
+    settle(&part).await;
 
     let bytes = 3 * 188 + 150_000;
     let stored = Stored { head: segment(6), duration: 3 * second(), bytes };
-    assert_eq!(shelf.stored(), [stored]);
-    let chunks = shelf.read(6).await.unwrap();
+    assert_eq!(part.stored(), [stored]);
+    let chunks = part.read(6).await.unwrap();
     assert!(chunks.iter().all(|chunk| chunk.len() <= 64 * 1024));
     assert_eq!(chunks.concat(), [group(1, 3).concat(), long.concat()].concat());
     let stats = spool.stats();
     assert_eq!(stats, Stats { bytes: size(dir.path()), limit: LIMIT, segments: 1, healthy: true });
 
-    shelf.remove(6);
-    assert!(matches!(shelf.read(6).await, Err(SpoolError::Missing(6))));
-    settle(&shelf).await;
+    part.remove(6);
+    assert!(matches!(part.read(6).await, Err(SpoolError::Missing(6))));
+    settle(&part).await;
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
     assert_eq!(spool.stats().bytes, 0);
 }
@@ -72,13 +72,13 @@ async fn who_watches_hears_how_full_it_is_and_how_well() {
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let (mut stats, shelf) = (spool.watch(), spool.session(session("a")));
+    let (mut stats, part) = (spool.watch(), spool.session(session("a")));
     assert_eq!(*stats.borrow(), Stats { bytes: 0, limit: LIMIT, segments: 0, healthy: true });
-    store(&shelf, 0, 1).await.unwrap();
+    store(&part, 0, 1).await.unwrap();
     stats.wait_for(|stats| stats.segments == 1).await.unwrap();
     assert_eq!(stats.borrow().bytes, size(dir.path()));
     disk.fail(Some(ErrorKind::ReadOnlyFilesystem));
-    store(&shelf, 1, 1).await.unwrap_err();
+    store(&part, 1, 1).await.unwrap_err();
     stats.wait_for(|stats| !stats.healthy).await.unwrap();
 }
 
@@ -86,13 +86,13 @@ async fn who_watches_hears_how_full_it_is_and_how_well() {
 async fn a_whole_segment_is_stored_once() {
     let dir = tempdir().unwrap();
     let (spool, _) = open(dir.path()).await;
-    let shelf = spool.session(session("a"));
-    let stored = store(&shelf, 3, 5).await.unwrap();
+    let part = spool.session(session("a"));
+    let stored = store(&part, 3, 5).await.unwrap();
     assert_eq!((stored.bytes, stored.duration), (5 * 188, second()));
     let bytes = size(dir.path());
-    assert_eq!(store(&shelf, 3, 5).await.unwrap(), stored);
+    assert_eq!(store(&part, 3, 5).await.unwrap(), stored);
     assert_eq!(size(dir.path()), bytes);
-    assert_eq!(shelf.read(3).await.unwrap().concat(), group(3, 5).concat());
+    assert_eq!(part.read(3).await.unwrap().concat(), group(3, 5).concat());
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
         store(&spool.session(session("c")), 1, 1).await.unwrap();
         writer
     };
-    // As if the process had been killed: nothing is finished.
+    // Nothing is finished, as if the process had been killed.
     std::mem::forget(unfinished);
 
     let (spool, leftovers) = open(dir.path()).await;
@@ -119,13 +119,13 @@ async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
     assert_eq!(heads, [session(&name), session("b"), session("c")]);
     assert_eq!(leftovers[0].pending(), Some(pending(1)));
     assert_eq!(leftovers[1].pending(), None);
-    let shelf = &leftovers[1];
-    assert_eq!(shelf.stored()[0].duration, 2 * second());
-    assert_eq!(shelf.read(9).await.unwrap().concat(), [group(1, 2), group(2, 2)].concat().concat());
+    let part = &leftovers[1];
+    assert_eq!(part.stored()[0].duration, 2 * second());
+    assert_eq!(part.read(9).await.unwrap().concat(), [group(1, 2), group(2, 2)].concat().concat());
 
     let same = spool.session(session("b"));
     store(&same, 9, 1).await.unwrap();
-    assert_eq!(shelf.stored()[0].bytes, 4 * 188, "a new session is another part");
+    assert_eq!(part.stored()[0].bytes, 4 * 188, "a new session is another part");
     for leftover in &leftovers {
         leftover.set_pending(None).await.unwrap();
         for number in numbers(leftover) {
@@ -180,19 +180,19 @@ async fn a_disk_that_is_full_before_the_limit_makes_room() {
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
     disk.shrink(dir.path(), 10_000);
-    let shelf = spool.session(session("a"));
+    let part = spool.session(session("a"));
     for number in 0..10 {
-        store(&shelf, number, 10).await.unwrap();
+        store(&part, number, 10).await.unwrap();
     }
-    assert_eq!(numbers(&shelf).last(), Some(&9));
-    assert_eq!(evicted(&shelf), 10 - numbers(&shelf).len());
-    assert!(numbers(&shelf).len() >= 3, "{:?}", numbers(&shelf));
+    assert_eq!(numbers(&part).last(), Some(&9));
+    assert_eq!(evicted(&part), 10 - numbers(&part).len());
+    assert!(numbers(&part).len() >= 3, "{:?}", numbers(&part));
 
-    // Somebody else takes the rest.
+    // Another process takes the rest of the disk.
     disk.shrink(dir.path(), 0);
-    assert!(store(&shelf, 11, 1000).await.is_err());
+    assert!(store(&part, 11, 1000).await.is_err());
     assert!(!spool.stats().healthy);
-    assert!(numbers(&shelf).len() >= 3, "what could not help was not deleted");
+    assert!(numbers(&part).len() >= 3, "what could not help was not deleted");
     assert_eq!(size(dir.path()), spool.stats().bytes, "nothing half-written stays");
 }
 
@@ -201,31 +201,31 @@ async fn a_segment_given_up_is_replaced_by_the_whole_one() {
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let shelf = spool.session(session("a"));
-    let mut writer = shelf.begin(segment(0));
+    let part = spool.session(session("a"));
+    let mut writer = part.begin(segment(0));
     writer.append(group(1, 1), second());
-    settle(&shelf).await;
+    settle(&part).await;
     let one = size(dir.path());
     disk.shrink(dir.path(), one + 250);
     writer.append(group(2, 5), second());
     writer.finish();
-    settle(&shelf).await;
+    settle(&part).await;
     assert_eq!(size(dir.path()), one, "half a group does not stay");
-    assert!(shelf.stored().is_empty() && !spool.stats().healthy);
+    assert!(part.stored().is_empty() && !spool.stats().healthy);
 
     let spool = open_on(&disk, dir.path(), LIMIT).await;
     disk.shrink(dir.path(), LIMIT);
-    let shelf = spool.session(session("b"));
-    let mut writer = shelf.begin(segment(0));
+    let part = spool.session(session("b"));
+    let mut writer = part.begin(segment(0));
     writer.append(group(1, 1), second());
     drop(writer);
-    settle(&shelf).await;
-    assert!(shelf.stored().is_empty());
-    store(&shelf, 0, 6).await.unwrap();
+    settle(&part).await;
+    assert!(part.stored().is_empty());
+    store(&part, 0, 6).await.unwrap();
     assert_eq!(size(dir.path()), spool.stats().bytes);
     assert_eq!(spool.stats().segments, 2);
-    shelf.remove(0);
-    shelf.close().await.unwrap();
+    part.remove(0);
+    part.close().await.unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "only the first session's");
 }
 
@@ -235,29 +235,29 @@ async fn a_failing_disk_is_left_alone_for_thirty_seconds() {
         let dir = tempdir().unwrap();
         let disk = TestDisk::default();
         let spool = open_on(&disk, dir.path(), LIMIT).await;
-        let shelf = spool.session(session("a"));
-        let mut writer = shelf.begin(segment(0));
+        let part = spool.session(session("a"));
+        let mut writer = part.begin(segment(0));
         writer.append(group(1, 1), second());
-        settle(&shelf).await;
+        settle(&part).await;
 
         disk.fail(Some(fault));
         writer.append(group(2, 1), second());
         writer.append(group(3, 1), second());
         writer.finish();
-        assert!(matches!(store(&shelf, 1, 1).await, Err(SpoolError::Resting)), "{fault}");
-        assert!(shelf.stored().is_empty() && !spool.stats().healthy);
+        assert!(matches!(store(&part, 1, 1).await, Err(SpoolError::Resting)), "{fault}");
+        assert!(part.stored().is_empty() && !spool.stats().healthy);
 
         disk.fail(None);
         let before = disk.journal().len();
         advance(REST - second()).await;
-        assert!(matches!(store(&shelf, 1, 1).await, Err(SpoolError::Resting)));
+        assert!(matches!(store(&part, 1, 1).await, Err(SpoolError::Resting)));
         assert_eq!(disk.journal().len(), before);
         advance(2 * second()).await;
-        store(&shelf, 1, 1).await.unwrap();
+        store(&part, 1, 1).await.unwrap();
         assert!(spool.stats().healthy);
 
         // The segment that was given up is elsewhere, but a crash would have left its group.
-        assert_eq!(numbers(&shelf), [1]);
+        assert_eq!(numbers(&part), [1]);
         let (_, leftovers) = open(dir.path()).await;
         assert_eq!(numbers(&leftovers[0]), [0, 1]);
         assert_eq!(leftovers[0].read(0).await.unwrap().concat(), group(1, 1).concat());
@@ -269,20 +269,20 @@ async fn what_could_not_be_removed_goes_when_the_disk_works_again() {
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let shelf = spool.session(session("a"));
-    store(&shelf, 0, 1).await.unwrap();
+    let part = spool.session(session("a"));
+    store(&part, 0, 1).await.unwrap();
     disk.fail(Some(ErrorKind::ReadOnlyFilesystem));
-    shelf.remove(0);
-    settle(&shelf).await;
+    part.remove(0);
+    settle(&part).await;
     assert!(!spool.stats().healthy);
-    assert!(shelf.stored().is_empty() && spool.stats().bytes > 0);
-    assert!(shelf.set_pending(Some(pending(1))).await.is_err());
-    assert_eq!(shelf.pending(), Some(pending(1)), "it is known, if only in memory");
+    assert!(part.stored().is_empty() && spool.stats().bytes > 0);
+    assert!(part.set_pending(Some(pending(1))).await.is_err());
+    assert_eq!(part.pending(), Some(pending(1)), "it is known, if only in memory");
 
     disk.fail(None);
     advance(REST).await;
-    shelf.set_pending(None).await.unwrap();
-    shelf.close().await.unwrap();
+    part.set_pending(None).await.unwrap();
+    part.close().await.unwrap();
     assert_eq!((spool.stats().bytes, size(dir.path())), (0, 0));
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
 }
@@ -292,31 +292,31 @@ async fn a_card_may_be_pulled_and_put_back() {
     let (dir, away) = (tempdir().unwrap(), tempdir().unwrap());
     let (card, pocket) = (dir.path().join("card"), away.path().join("card"));
     let (spool, _) = open(&card).await;
-    let shelf = spool.session(session("a"));
-    store(&shelf, 0, 1).await.unwrap();
+    let part = spool.session(session("a"));
+    store(&part, 0, 1).await.unwrap();
     std::fs::rename(&card, &pocket).unwrap();
-    assert!(matches!(store(&shelf, 1, 1).await, Err(SpoolError::Io { .. })));
+    assert!(matches!(store(&part, 1, 1).await, Err(SpoolError::Io { .. })));
     assert!(!card.exists(), "it is not made on the disk below");
 
     std::fs::rename(&pocket, &card).unwrap();
     advance(REST).await;
-    store(&shelf, 1, 1).await.unwrap();
-    assert_eq!(numbers(&shelf), [0, 1]);
+    store(&part, 1, 1).await.unwrap();
+    assert_eq!(numbers(&part), [0, 1]);
 
     let folder = std::fs::read_dir(&card).unwrap().next().unwrap().unwrap().path();
     std::fs::rename(&card, &pocket).unwrap();
-    assert!(matches!(shelf.read(0).await, Err(SpoolError::Io { .. })));
-    shelf.remove(1);
-    settle(&shelf).await;
+    assert!(matches!(part.read(0).await, Err(SpoolError::Io { .. })));
+    part.remove(1);
+    settle(&part).await;
     std::fs::rename(&pocket, &card).unwrap();
-    assert_eq!(shelf.read(0).await.unwrap().concat(), group(0, 1).concat());
+    assert_eq!(part.read(0).await.unwrap().concat(), group(0, 1).concat());
     advance(REST).await;
-    shelf.set_pending(Some(pending(0))).await.unwrap();
+    part.set_pending(Some(pending(0))).await.unwrap();
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "what was not wanted is gone");
 
     std::fs::remove_dir_all(folder).unwrap();
-    assert!(matches!(shelf.read(0).await, Err(SpoolError::Missing(0))));
-    assert!(numbers(&shelf).is_empty());
+    assert!(matches!(part.read(0).await, Err(SpoolError::Missing(0))));
+    assert!(numbers(&part).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,43 +324,43 @@ async fn a_disk_that_hangs_keeps_nobody_waiting() {
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let shelf = spool.session(session("a"));
-    store(&shelf, 0, 1).await.unwrap();
+    let part = spool.session(session("a"));
+    store(&part, 0, 1).await.unwrap();
     disk.hang(true);
 
-    let mut writer = shelf.begin(segment(1));
+    let mut writer = part.begin(segment(1));
     let chunk = Bytes::from(vec![0; 1 << 20]);
     for _ in 0..1000 {
         writer.append(vec![chunk.clone()], second());
     }
-    assert_eq!(numbers(&shelf), [0]);
+    assert_eq!(numbers(&part), [0]);
     let request = tokio::spawn({
-        let shelf = shelf.clone();
-        async move { store(&shelf, 2, 1).await }
+        let part = part.clone();
+        async move { store(&part, 2, 1).await }
     });
     tokio::task::yield_now().await;
     advance(31 * second()).await;
     assert!(matches!(request.await.unwrap(), Err(SpoolError::Stalled)));
     drop(chunk.try_into_mut().expect_err("some wait for the disk"));
 
-    // From now on nobody waits.
+    // From here on nobody waits for the result.
     let begun = Instant::now();
     assert!(!spool.stats().healthy);
-    assert!(matches!(shelf.set_pending(Some(pending(0))).await, Err(SpoolError::Stalled)));
-    assert_eq!(shelf.pending(), Some(pending(0)), "it is known, if only in memory");
-    assert!(matches!(shelf.read(0).await, Err(SpoolError::Stalled)));
-    assert!(matches!(store(&shelf, 3, 1).await, Err(SpoolError::Stalled)));
-    shelf.remove(7);
-    shelf.remove(0);
-    assert!(numbers(&shelf).is_empty() && begun.elapsed() < second());
+    assert!(matches!(part.set_pending(Some(pending(0))).await, Err(SpoolError::Stalled)));
+    assert_eq!(part.pending(), Some(pending(0)), "it is known, if only in memory");
+    assert!(matches!(part.read(0).await, Err(SpoolError::Stalled)));
+    assert!(matches!(store(&part, 3, 1).await, Err(SpoolError::Stalled)));
+    part.remove(7);
+    part.remove(0);
+    assert!(numbers(&part).is_empty() && begun.elapsed() < second());
 
     disk.hang(false);
     writer.finish();
     while !spool.stats().healthy {
         tokio::task::yield_now().await;
     }
-    store(&shelf, 3, 1).await.unwrap();
-    assert_eq!(numbers(&shelf), [2, 3], "a segment with a hole is not complete");
+    store(&part, 3, 1).await.unwrap();
+    assert_eq!(numbers(&part), [2, 3], "a segment with a hole is not complete");
 }
 
 #[tokio::test(start_paused = true)]
@@ -401,48 +401,48 @@ async fn what_is_on_its_way_to_the_disk_can_be_relied_on_and_counts_when_it_fail
     let dir = tempdir().unwrap();
     let disk = TestDisk::default();
     let spool = open_on(&disk, dir.path(), LIMIT).await;
-    let shelf = spool.session(session("a"));
+    let part = spool.session(session("a"));
     let write = |number, fails| {
         disk.hang(true);
         disk.fail(fails);
-        let mut writer = shelf.begin(segment(number));
-        assert!(shelf.holding(number) == Holding::Nothing);
+        let mut writer = part.begin(segment(number));
+        assert!(part.holding(number) == Holding::Nothing);
         writer.append(group(1, 1), second());
         assert!(writer.finish(), "it is on its way");
-        assert!(shelf.news().is_empty(), "nothing is known yet");
+        assert!(part.news().is_empty(), "nothing is known yet");
     };
     let whole =
         |number| Holding::Whole(Stored { head: segment(number), duration: second(), bytes: 188 });
     write(0, None);
-    assert!(shelf.stored().is_empty());
+    assert!(part.stored().is_empty());
     disk.hang(false);
-    settle(&shelf).await;
-    assert_eq!((numbers(&shelf), shelf.news()), (vec![0], vec![News::Written(0, whole(0))]));
+    settle(&part).await;
+    assert_eq!((numbers(&part), part.news()), (vec![0], vec![News::Written(0, whole(0))]));
 
     write(1, None);
-    shelf.remove(1);
+    part.remove(1);
     disk.hang(false);
-    settle(&shelf).await;
-    assert_eq!(numbers(&shelf), [0], "it was not wanted");
-    assert!(!shelf.news().iter().any(|news| matches!(news, News::Evicted(..))));
+    settle(&part).await;
+    assert_eq!(numbers(&part), [0], "it was not wanted");
+    assert!(!part.news().iter().any(|news| matches!(news, News::Evicted(..))));
 
     write(2, Some(ErrorKind::ReadOnlyFilesystem));
     disk.hang(false);
-    settle(&shelf).await;
-    assert_eq!(shelf.news(), [News::Written(2, Holding::Nothing)]);
-    assert_eq!(shelf.holding(2), Holding::Nothing);
+    settle(&part).await;
+    assert_eq!(part.news(), [News::Written(2, Holding::Nothing)]);
+    assert_eq!(part.holding(2), Holding::Nothing);
 }
 
 #[tokio::test]
 async fn a_damaged_segment_is_cut_when_it_is_read() {
     let dir = tempdir().unwrap();
     let (spool, _) = open(dir.path()).await;
-    let shelf = spool.session(session("a"));
-    let mut writer = shelf.begin(segment(0));
+    let part = spool.session(session("a"));
+    let mut writer = part.begin(segment(0));
     writer.append(group(1, 1), second());
     writer.append(group(2, 1), second());
     writer.finish();
-    settle(&shelf).await;
+    settle(&part).await;
     let folder = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
     let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     let mut bytes = std::fs::read(&path).unwrap();
@@ -450,9 +450,9 @@ async fn a_damaged_segment_is_cut_when_it_is_read() {
     bytes[last] ^= 1;
     std::fs::write(&path, bytes).unwrap();
 
-    assert!(matches!(shelf.read(0).await, Err(SpoolError::Damaged(0))));
-    assert_eq!(shelf.stored()[0].duration, second());
-    assert_eq!(shelf.read(0).await.unwrap().concat(), group(1, 1).concat());
+    assert!(matches!(part.read(0).await, Err(SpoolError::Damaged(0))));
+    assert_eq!(part.stored()[0].duration, second());
+    assert_eq!(part.read(0).await.unwrap().concat(), group(1, 1).concat());
 }
 
 #[tokio::test]
@@ -462,15 +462,15 @@ async fn an_idle_spool_writes_nothing() {
     let spool = open_on(&disk, dir.path(), LIMIT).await;
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     let opened = disk.journal().len();
-    let shelf = spool.session(session("a"));
-    shelf.set_pending(None).await.unwrap();
-    assert!(!shelf.begin(segment(0)).finish());
-    shelf.remove(5);
-    assert!(matches!(shelf.read(5).await, Err(SpoolError::Missing(5))));
+    let part = spool.session(session("a"));
+    part.set_pending(None).await.unwrap();
+    assert!(!part.begin(segment(0)).finish());
+    part.remove(5);
+    assert!(matches!(part.read(5).await, Err(SpoolError::Missing(5))));
     assert_eq!(disk.journal().len(), opened);
-    shelf.set_pending(Some(pending(1))).await.unwrap();
+    part.set_pending(Some(pending(1))).await.unwrap();
     let before = disk.journal().len();
-    shelf.set_pending(Some(pending(1))).await.unwrap();
+    part.set_pending(Some(pending(1))).await.unwrap();
     assert_eq!(disk.journal().len(), before);
 }
 

@@ -1,4 +1,4 @@
-//! Work for the disk, in order, on a thread that may block.
+//! Jobs for the disk, done in order on a thread that may block.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,23 +15,24 @@ use super::index::Index;
 use super::store::Store;
 use super::{SpoolError, Stats};
 
-/// Requests and groups that may wait.
+/// How many requests and groups may wait.
 const JOBS: usize = 256;
-/// Payload of groups that may wait. Mostly it is in memory anyway, in the segment being cut.
+/// Bytes of groups that may wait. Most of them are in memory anyway, in the segment that is being
+/// cut.
 pub const BYTES: usize = 4 * 1024 * 1024;
-/// How long a disk may take for a request.
+/// How long a disk may take for one request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Job = Box<dyn FnOnce(&mut Store) + Send>;
 
-/// Does one job after the other. It occupies a thread of the runtime's while there are any.
+/// Does one job after the other. It occupies a thread of the runtime while there are jobs.
 pub struct DiskThread {
     store: Mutex<Store>,
     index: Arc<Mutex<Index>>,
     queue: Mutex<Queue>,
     jobs: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    /// Whole segments that wait: one, so that a disk that hangs does not collect them.
+    /// How many whole segments may wait: one, so that a disk that hangs does not collect them.
     segments: Arc<Semaphore>,
     stats: watch::Sender<Stats>,
     runtime: Handle,
@@ -41,19 +42,19 @@ pub struct DiskThread {
 struct Queue {
     jobs: VecDeque<Job>,
     running: bool,
-    /// What the disk did not do in time, and has not ended yet. Nothing more is asked of it
-    /// meanwhile: nobody waits twice, and a read that hangs holds one thread.
+    /// Requests that the disk did not finish in time and that still run. Meanwhile nothing more is
+    /// asked of it, so that nobody waits twice and a read that hangs holds only one thread.
     overdue: Vec<Weak<()>>,
     slow: Told,
 }
 
-/// A place in the queue.
+/// A place in the queue of jobs.
 pub struct Place(
     #[expect(dead_code, reason = "held until the job is done")] Vec<OwnedSemaphorePermit>,
 );
 
 impl DiskThread {
-    /// In the runtime that runs this.
+    /// Starts a disk thread in the current runtime.
     pub fn new(store: Store) -> Arc<Self> {
         let index = store.index();
         let stats = lock(&index).stats();
@@ -69,11 +70,11 @@ impl DiskThread {
         })
     }
 
-    /// Does `work` when its turn comes, and returns what it returned. When this is dropped, `work`
-    /// may be done or not.
+    /// Does `work` in its turn, and returns its result. If this future is dropped, `work` may be
+    /// done or not.
     ///
     /// # Errors
-    /// Those of `work`, and a disk that does not answer.
+    /// `work` fails, or the disk does not answer.
     pub async fn request<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut Store) -> Result<T, SpoolError> + Send + 'static,
@@ -81,10 +82,10 @@ impl DiskThread {
         self.ask(&self.jobs, work).await
     }
 
-    /// [`Self::request`] for work that holds a whole segment.
+    /// Does as [`Self::request`] for work that holds a whole segment in memory.
     ///
     /// # Errors
-    /// Those of `work`, and a disk that does not answer.
+    /// `work` fails, or the disk does not answer.
     pub async fn request_segment<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut Store) -> Result<T, SpoolError> + Send + 'static,
@@ -92,10 +93,10 @@ impl DiskThread {
         self.ask(&self.segments, work).await
     }
 
-    /// Reads beside the jobs: what is complete does not change, and groups need not wait behind it.
+    /// Reads beside the jobs: complete files do not change, and groups need not wait behind a read.
     ///
     /// # Errors
-    /// A disk that does not answer.
+    /// The disk does not answer.
     pub async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
@@ -111,7 +112,7 @@ impl DiskThread {
         .await
     }
 
-    /// The disk owes an answer for longer than one waits.
+    /// Whether the disk owes an answer for longer than a request may take.
     pub fn stalled(&self) -> bool {
         let stalled = {
             let overdue = &mut lock(&self.queue).overdue;
@@ -126,18 +127,18 @@ impl DiskThread {
         stalled
     }
 
-    /// How full the spool is, and how well.
+    /// How full the spool is, and whether its disk works.
     pub fn watch(&self) -> watch::Receiver<Stats> {
         self.stats.subscribe()
     }
 
-    /// A place for a group of so many bytes, when the disk keeps up. Never waits.
+    /// A place for a group of this many bytes, if the disk keeps up. Never waits.
     pub fn place(&self, bytes: usize) -> Option<Place> {
         if self.stalled() {
             return None;
         }
         let job = Arc::clone(&self.jobs).try_acquire_owned();
-        // One group of any size has a place.
+        // One group has a place whatever its size.
         let bytes = u32::try_from(bytes.min(BYTES)).unwrap_or(u32::MAX);
         let payload = Arc::clone(&self.bytes).try_acquire_many_owned(bytes);
         if let Ok((job, payload)) = job.and_then(|job| Ok((job, payload?))) {
@@ -149,7 +150,7 @@ impl DiskThread {
         None
     }
 
-    /// Does `work` when its turn comes.
+    /// Does `work` in its turn, without a result.
     pub fn send(self: &Arc<Self>, work: impl FnOnce(&mut Store) + Send + 'static) {
         let mut queue = lock(&self.queue);
         queue.jobs.push_back(Box::new(work));
@@ -178,7 +179,8 @@ impl DiskThread {
         .await
     }
 
-    /// Waits for a task, which lives as long as what it is given.
+    /// Waits for a task, but no longer than a request may take. The task holds what it is given for
+    /// as long as it runs.
     async fn patiently<T, F: Future<Output = Result<T, SpoolError>>>(
         &self,
         task: impl FnOnce(Arc<()>) -> F,

@@ -1,4 +1,4 @@
-//! The bytes of a segment on their way to the store, in their time.
+//! The bytes of a segment on their way to the store, each chunk at its time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,28 +12,28 @@ use crate::record::pace::{Pace, paced};
 use crate::record::service::Body;
 use crate::record::spool::SegmentReader;
 
-/// Shares of a segment's duration that its upload takes: of the only one that waits, of one while
-/// more wait or have not long been sent, and of one from the spool.
+/// The share of a segment's duration that its upload takes: for the only segment that waits, for
+/// one while more wait or were sent a short while ago, and for one from the spool.
 const CALM: f64 = 0.8;
 const HASTE: f64 = 0.5;
 const BACKFILL: f64 = 0.4;
 
-/// A segment's bytes.
+/// The content of one segment.
 pub(super) struct Content {
     chunks: BoxStream<'static, Bytes>,
-    /// The chunks end early, for the disk does not give them.
+    /// Whether the chunks ended early because the disk did not give them.
     pub(super) broken: Arc<AtomicBool>,
 }
 
 impl Content {
-    /// From memory.
+    /// The content of a segment in memory.
     pub(super) fn memory(chunks: Arc<[Bytes]>) -> Self {
         let count = chunks.len();
         let chunks = stream::iter((0..count).map(move |i| chunks[i].clone())).boxed();
         Self { chunks, broken: Arc::default() }
     }
 
-    /// From the card, read while it is sent.
+    /// The content of a segment on the card, which is read while it is sent.
     pub(super) fn card(reader: SegmentReader) -> Self {
         let broken = Arc::<AtomicBool>::default();
         let state = (reader, Arc::clone(&broken));
@@ -49,8 +49,8 @@ impl Content {
         Self { chunks: chunks.boxed(), broken }
     }
 
-    /// As the body of a request, each chunk in its time: faster when one is `behind`, and as soon as
-    /// more segments are `crowded`.
+    /// The body of a request, in which each chunk comes at its time: faster if segments are
+    /// `behind`, and from the moment that others are `crowded`.
     pub(super) fn paced(
         self,
         length: u64,

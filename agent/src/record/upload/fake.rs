@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::record::service::{Announcement, Body, RecordingApi, ServiceError, Target};
 
-/// A round trip takes this long.
+/// Duration of a round trip.
 pub(super) const LATENCY: Duration = Duration::from_millis(20);
 
-/// What was asked for.
+/// A request to the service.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Call {
     Create(Announcement),
@@ -24,18 +24,18 @@ pub(super) enum Call {
     Time,
 }
 
-/// How a request is answered.
+/// How the service answers a request.
 pub(super) enum Answer {
     Good,
     NotNow,
     Bad(ServiceError),
-    /// None ever comes.
+    /// No answer ever comes.
     Never,
 }
 
 type Script = dyn Fn(&Call) -> Answer + Send + Sync;
 
-/// Clones are the same service.
+/// A recording service in memory. Clones are the same service.
 #[derive(Clone)]
 pub(super) struct Fake {
     script: Arc<Script>,
@@ -46,9 +46,9 @@ pub(super) struct Fake {
 struct State {
     calls: Vec<(Instant, Call)>,
     created: u64,
-    /// By name: what was announced, and what came.
+    /// Each segment by name: what was announced, and what came.
     files: BTreeMap<String, (Announcement, Vec<u8>)>,
-    /// In the order in which they were confirmed; none twice.
+    /// Names in the order in which they were confirmed, none of them twice.
     recorded: Vec<String>,
     now: f64,
 }
@@ -58,7 +58,7 @@ impl Fake {
         Self { script: Arc::new(script), state: Arc::default() }
     }
 
-    /// The same service, later: it has forgotten only the calls.
+    /// The same service later, without the calls that it remembers.
     pub(super) fn again(self, script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
         self.state.lock().unwrap().calls.clear();
         Self { script: Arc::new(script), ..self }
@@ -68,7 +68,7 @@ impl Fake {
         self.state.lock().unwrap().calls.iter().map(|(_, call)| call.clone()).collect()
     }
 
-    /// Calls as short words, those of segments with what is asked or sent.
+    /// Each call as a short word, with what is asked or sent.
     pub(super) fn words(&self) -> Vec<String> {
         let word = |call: &Call| match call {
             Call::Create(a) => format!("create {}", a.start as f64 / 1e6),
@@ -82,13 +82,13 @@ impl Fake {
         self.calls().iter().map(word).collect()
     }
 
-    /// When each call came that `which` wants.
+    /// When the calls came for which `which` holds.
     pub(super) fn times(&self, which: impl Fn(&Call) -> bool) -> Vec<Instant> {
         let state = self.state.lock().unwrap();
         state.calls.iter().filter(|(_, call)| which(call)).map(|(at, _)| *at).collect()
     }
 
-    /// What the service has for good, in the order of confirmation: announcement and bytes.
+    /// The confirmed segments in their order, with announcement and bytes.
     pub(super) fn recorded(&self) -> Vec<(Announcement, Vec<u8>)> {
         let state = self.state.lock().unwrap();
         state.recorded.iter().map(|name| state.files[name].clone()).collect()

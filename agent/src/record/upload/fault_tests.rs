@@ -1,4 +1,4 @@
-//! What a bad card, service or moment must not cost.
+//! What must not be lost to a bad card, a bad service or a bad moment.
 
 use rand::SeedableRng as _;
 use tokio::time::timeout;
@@ -33,7 +33,7 @@ async fn a_card_that_was_pulled_is_no_fault_of_the_services() {
     assert_eq!(numbers(&fake), [3, 4, 5, 0, 1, 2]);
 }
 
-/// Nothing comes to its end.
+/// A request that never ends.
 fn black_hole() -> Fake {
     Fake::new(|_| Answer::Never)
 }
@@ -43,7 +43,7 @@ async fn a_black_hole_keeps_nothing_from_the_card_when_the_agent_ends() {
     let card = Card::new().await;
     let fake = Fake::new(|_| Answer::Good);
     let session = cut_off(&card, &fake).await;
-    // As much as the agent gives its sessions.
+    // As much time as the agent gives its sessions to end.
     timeout(Duration::from_millis(2_500), session.leave(&black_hole())).await.unwrap();
     assert_eq!(card.numbers(), [1, 2]);
     assert_eq!(session.stats().dropped.number, 0);
@@ -140,7 +140,7 @@ async fn a_crash_while_the_disk_is_behind_doubles_nothing() {
     while !session.has_all() {
         stock.during(tokio::task::yield_now()).await;
     }
-    // The disk has its work, and nobody has heard yet that it is done.
+    // The disk has the segment, and has not told yet that it is written.
     assert_eq!(stock.ledger().on_card(0), OnCard::Writing);
     let upload =
         session.upload_of(stock, fake.clone(), UploadOptions::default(), 7, std::future::ready(()));

@@ -38,7 +38,7 @@ fn segment(number: u64) -> Segment {
 }
 
 /// Records on all channels, cut at the same moments. The service is away while the first `outage`
-/// segments come. Returns the most requests for an address within half a second once it is back.
+/// segments come. Returns the most requests for an address within half a second after it is back.
 async fn busiest(outage: u64) -> usize {
     let up = Arc::new(AtomicBool::new(outage == 0));
     let there = Arc::clone(&up);

@@ -1,5 +1,5 @@
-//! Sessions without a camera for the tests of uploads, and a spool for them. That is in real time:
-//! the disk is a real one.
+//! Sessions without a camera and a spool, for the tests of uploads. With a spool they run in real
+//! time, since the disk is a real one.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,18 +26,18 @@ use crate::record::{Segment, Start};
 
 pub(super) const LENGTH: Duration = Duration::from_millis(60);
 pub(super) const ORIGIN: u64 = 1_900_000_000;
-/// A disk that stalls once is waited for, and then left alone: half a minute each.
+/// How long a test waits. A disk that stalls is waited for and then left alone, half a minute each.
 pub(super) const PATIENT: Duration = Duration::from_secs(180);
 
-/// A session; what is pushed is what a recorder would say. Clones are the same.
+/// A session whose recorder is played by the test. Clones are the same session.
 #[derive(Clone)]
 pub(super) struct Session {
     recorder: Arc<Mutex<Option<UnboundedSender<Recorded>>>>,
-    /// Segments pushed, and those that the stock has taken.
+    /// How many segments were pushed, and how many the stock has taken.
     pushed: Arc<AtomicUsize>,
     taken: Arc<AtomicUsize>,
     stats: watch::Receiver<RecordingStats>,
-    /// While nobody uploads.
+    /// The stock, while nobody uploads.
     stock: Arc<Mutex<Option<Stock>>>,
     cut: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
@@ -47,7 +47,7 @@ impl Session {
         let (sender, receiver) = unbounded();
         let taken = Arc::<AtomicUsize>::default();
         let counted = (receiver, Arc::clone(&taken), false);
-        // Whoever asks for the next has done with the one before.
+        // Asking for the next segment means that the one before was handled.
         let recorder = stream::unfold(counted, |(mut receiver, taken, ends)| async move {
             taken.fetch_add(usize::from(ends), Ordering::Relaxed);
             let recorded = receiver.next().await?;
@@ -58,7 +58,7 @@ impl Session {
         Self { recorder: Arc::new(Mutex::new(Some(sender))), taken, ..session }
     }
 
-    /// A session as `options` have it, recorder or none.
+    /// A session with these options, with or without a recorder.
     pub(super) fn of(options: StockOptions) -> Self {
         let (stats, shown) = watch::channel(RecordingStats::default());
         let stock = Stock::new(StockOptions { stats, ..options });
@@ -84,7 +84,7 @@ impl Session {
         }
     }
 
-    /// The recording ends.
+    /// Ends the recording.
     pub(super) fn close(&self) {
         self.recorder.lock().unwrap().take();
     }
@@ -93,18 +93,18 @@ impl Session {
         self.stats.borrow().clone()
     }
 
-    /// All that was pushed is in the ledger.
+    /// Waits until every pushed segment is in the ledger.
     pub(super) fn has_all(&self) -> bool {
         self.taken.load(Ordering::Relaxed) == self.pushed.load(Ordering::Relaxed)
     }
 
-    /// For who plays the uploader.
+    /// Takes the stock, for a test that plays the uploader.
     pub(super) fn take_stock(&self) -> Stock {
         self.stock.lock().unwrap().take().expect("nobody uploads")
     }
 
-    /// Uploads beside the test once `before` is ready, until it ends or is cut off. Returns whether
-    /// the spool is empty.
+    /// Starts uploads beside the test once `before` is ready, until they end or are cut off. The
+    /// task returns whether the spool is empty.
     pub(super) fn upload(
         &self,
         remote: impl RecordingApi + 'static,
@@ -115,7 +115,7 @@ impl Session {
         self.upload_of(self.take_stock(), remote, options, seed, before)
     }
 
-    /// The same with a stock that was taken.
+    /// Starts uploads with a stock that was taken.
     pub(super) fn upload_of(
         &self,
         stock: Stock,
@@ -142,13 +142,13 @@ impl Session {
         })
     }
 
-    /// The agent ends in the middle of an upload: [`Self::leave`] is to follow.
+    /// Ends the agent in the middle of an upload. [`Self::leave`] has to follow.
     pub(super) async fn cut(&self, upload: JoinHandle<bool>) {
         self.cut.lock().unwrap().take().unwrap().send(()).unwrap();
         upload.await.unwrap();
     }
 
-    /// What an agent that ends does, which also ends the recording.
+    /// Does what an agent that ends does. Ends the recording, too.
     pub(super) async fn leave(&self, remote: &(impl RecordingApi + Clone)) {
         self.close();
         let (stock, rng) = (self.take_stock(), StdRng::seed_from_u64(1));
@@ -156,7 +156,7 @@ impl Session {
     }
 }
 
-/// A card, and a session's part of it.
+/// A card, and a session's part of the spool on it.
 pub(super) struct Card {
     pub(super) dir: TempDir,
     pub(super) spool: SpoolSession,
@@ -167,7 +167,7 @@ impl Card {
         Self::of(1 << 30).await
     }
 
-    /// With room for so many bytes.
+    /// A card with room for this many bytes.
     pub(super) async fn of(limit: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (spool, leftovers) = Spool::open(dir.path().join("spool"), limit).await.unwrap();
@@ -177,13 +177,13 @@ impl Card {
         Self { spool: spool.session(head), dir }
     }
 
-    /// As found by the next start.
+    /// The card as the next start finds it.
     pub(super) async fn reopened(self) -> Self {
         let Self { dir, spool } = self;
         drop(spool);
         let reopened = async {
             loop {
-                // The spool before it lets go of the folder when its last job is done.
+                // The earlier spool releases the folder when its last job is done.
                 if let Ok((_, leftovers)) = Spool::open(dir.path().join("spool"), 1 << 30).await {
                     return leftovers.into_iter().next().expect("a session was left");
                 }
@@ -198,7 +198,7 @@ impl Card {
         self.spool.stored().iter().map(|stored| stored.head.number).collect()
     }
 
-    /// Neither segments nor a note of an upload.
+    /// Whether there are neither segments nor a note of an upload.
     pub(super) fn is_empty(&self) -> bool {
         self.spool.is_empty()
     }
@@ -237,13 +237,13 @@ impl Card {
         Session::new(self.spooled(mode))
     }
 
-    /// What an earlier run left, to be uploaded.
+    /// A session that an earlier run left to be uploaded.
     pub(super) fn leftover(&self) -> Session {
         Session::of(self.spooled(SpoolMode::Overflow))
     }
 }
 
-/// A session of the first segment uploaded, and two that wait when the agent ends.
+/// A session whose first segment is uploaded, while two wait when the agent ends.
 pub(super) async fn cut_off(card: &Card, fake: &Fake) -> Session {
     let session = card.session(SpoolMode::Overflow);
     let upload = start(&session, fake);
@@ -289,12 +289,12 @@ pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
     timeout(PATIENT, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
 }
 
-/// Whether nothing is in the spool.
+/// Whether the spool is empty.
 pub(super) async fn finished(upload: JoinHandle<bool>) -> bool {
     timeout(PATIENT, upload).await.unwrap().unwrap()
 }
 
-/// The numbers of what the service has, in the order of confirmation, with the switches.
+/// The numbers of the confirmed segments in their order, with the discontinuities.
 pub(super) fn recorded(fake: &Fake) -> Vec<(u64, bool)> {
     let number = |(announced, bytes): (Announcement, Vec<u8>)| {
         let offset = announced.start - ORIGIN as i64 * 1_000_000;
@@ -310,7 +310,7 @@ pub(super) fn numbers(fake: &Fake) -> Vec<u64> {
     recorded(fake).into_iter().map(|(number, _)| number).collect()
 }
 
-/// A service that is there when `up` says so.
+/// A service that answers while `up` is true.
 pub(super) fn switched(up: &Arc<AtomicBool>) -> Fake {
     let up = Arc::clone(up);
     Fake::new(move |_| match up.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! What the card does for a session.
+//! What a card does for the uploads of a session.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -193,7 +193,7 @@ async fn a_network_that_comes_up_late_costs_no_name() {
         session.close();
         finished(start(&session, &first)).await;
         assert_eq!(recorded(&first), [(0, true)]);
-        // The answer to the confirmation never came: for us it is still to be done.
+        // The answer to the confirmation was lost, so for us it is still to be done.
         card.store(0..2).await;
         card.pend(0, "n0").await;
         let asked = AtomicUsize::new(0);
@@ -259,7 +259,7 @@ async fn everything_on_the_card_is_uploaded_from_memory_and_removed_when_confirm
     for number in 0..6u64 {
         session.push(segment(number));
         until("it is uploaded", || session.stats().uploaded > number).await;
-        // Only the last waits for its confirmation.
+        // Only the last segment waits for its confirmation.
         until("it is stored", || card.numbers() == [number]).await;
         assert_eq!(card.spool.pending().unwrap().number, number);
     }
@@ -333,7 +333,7 @@ async fn what_is_left_is_uploaded_by_a_later_run_with_the_same_shelf() {
     let card = Card::new().await;
     card.store(0..3).await;
     let down = || Answer::Bad(ServiceError::Transport("cut".into()));
-    // The first goes; then nothing does, not even its confirmation.
+    // The first upload succeeds; then every request fails, also the confirmation.
     let fake = Fake::new(move |call| match call {
         Call::Create(a) if a.start == date(0) => Answer::Good,
         Call::Put { name, .. } if name == "n0" => Answer::Good,
@@ -371,7 +371,7 @@ async fn what_the_card_had_no_room_for_is_told_to_the_service() {
     numbers.sort_unstable();
     let lost = 20 - numbers.len() as u64;
     assert!((12..=16).contains(&lost), "{numbers:?}");
-    // One that was just on its way to the service could not go when it was the oldest.
+    // A segment that was being uploaded could not be dropped although it was the oldest.
     assert!(numbers.ends_with(&[15, 16, 17, 18, 19]), "{numbers:?}");
     let told: u64 =
         fake.calls().iter().map(|c| if let Call::Stat(n, _) = c { *n } else { 0 }).sum();
@@ -395,7 +395,7 @@ async fn the_smallest_buffers_lose_nothing() {
         });
         let upload = start(&session, &fake);
         for number in 0..30u64 {
-            // Without a card there is room for no more than one while nobody takes it.
+            // Without a card there is room for one segment while nobody takes it.
             let outage = 10..if mode.is_some() { 20 } else { 11 };
             if number == outage.start {
                 until("nothing waits", || session.has_all() && session.stats().bytes == 0).await;

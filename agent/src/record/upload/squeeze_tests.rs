@@ -1,4 +1,4 @@
-//! What an old session still holds when a new one needs the memory.
+//! What an old session still holds when a new session needs the memory.
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -10,12 +10,12 @@ use crate::config::SpoolMode;
 use crate::record::budget::{Budget, Share};
 use crate::record::stock::StockOptions;
 
-/// Buffers in each share, beside the segments.
+/// Bytes of buffers in each share, beside the segments.
 const BUFFERS: u64 = 1 << 19;
 const SIZE: u64 = 1880;
 
-/// An ended session of eight segments, and a budget in which it and a new one have room for ten.
-/// Uploads begin when `before` is ready.
+/// An ended session of eight segments, and a budget with room for ten segments, its own and those
+/// of a new session. Uploads begin when `before` is ready.
 async fn ended(
     options: StockOptions,
     fake: &Fake,

@@ -15,7 +15,7 @@ use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
 
 const LENGTH: Duration = Duration::from_secs(10);
-/// The first frame; a multiple of a million seconds.
+/// When the first frame was taken, a multiple of a million seconds since 1970.
 const ORIGIN: u64 = 1_900_000_000;
 
 fn never_set() -> SystemTime {
@@ -39,7 +39,7 @@ fn session(max_segments: usize) -> Session {
     Session::new(options(max_segments))
 }
 
-/// Ten seconds in a hundred chunks; each segment has other bytes.
+/// A segment of ten seconds in a hundred chunks. No two segments have the same bytes.
 fn segment(number: u64) -> Segment {
     let chunks: Arc<[Bytes]> =
         (0..100u8).map(|i| Bytes::from(vec![i ^ number as u8; 188])).collect();
@@ -57,12 +57,13 @@ fn content(number: u64) -> Vec<u8> {
     segment(number).chunks.concat()
 }
 
-/// Uploads beside the test. True: there is no spool in which anything could be left.
+/// Starts uploads beside the test. The task returns true, since there is no spool that could hold
+/// anything.
 fn start(session: &Session, fake: &Fake) -> JoinHandle<bool> {
     session.upload(fake.clone(), UploadOptions::default(), 7, std::future::ready(()))
 }
 
-/// Records so many segments at the speed of the camera.
+/// Records this many segments at the speed of the camera.
 async fn record(session: &Session, numbers: std::ops::Range<u64>) {
     for number in numbers {
         sleep(LENGTH).await;
@@ -70,7 +71,7 @@ async fn record(session: &Session, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// The numbers of the segments that the service has, after their bytes were compared.
+/// The numbers of the segments that the service has, after comparing their bytes.
 fn recorded(fake: &Fake) -> Vec<u64> {
     let number = |(announced, bytes): (Announcement, Vec<u8>)| {
         let number = (announced.start as u64 / 1_000_000 - ORIGIN) / 10;
@@ -88,7 +89,7 @@ fn good() -> Fake {
     Fake::new(|_| Answer::Good)
 }
 
-/// Answers the first requests that `which` wants with faults.
+/// Answers the first requests for which `which` holds with these faults.
 fn failing(times: usize, fault: ServiceError, which: fn(&Call) -> bool) -> Fake {
     let left = AtomicUsize::new(times);
     Fake::new(move |call| {
@@ -124,7 +125,7 @@ fn refused() -> ServiceError {
     ServiceError::Refused("400".into())
 }
 
-/// What a session of two segments asks for.
+/// The requests of a session of two segments.
 async fn two(fake: &Fake) -> Vec<String> {
     let session = session(4);
     let upload = start(&session, fake);
@@ -260,7 +261,7 @@ async fn a_hole_is_marked() {
     assert_eq!((stats.waiting, stats.bytes, stats.last_error), (0, 0, None));
 }
 
-/// Down from the start until `end`.
+/// A service that is away from the start until `end`.
 fn outage(end: Duration) -> Fake {
     let end = Instant::now() + end;
     Fake::new(move |_| if Instant::now() < end { Answer::Bad(transport()) } else { Answer::Good })
@@ -269,7 +270,7 @@ fn outage(end: Duration) -> Fake {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_lost_or_doubled_while_the_backlog_fits_and_it_drains_in_time() {
     for capacity in [3, 6, 20] {
-        // Capacity minus one are complete when the outage ends.
+        // One segment less than the capacity is complete when the outage ends.
         let length = LENGTH * (capacity as u32 - 1) + Duration::from_secs(1);
         let fake = outage(length);
         let back = Instant::now() + length;
@@ -459,7 +460,7 @@ async fn an_agent_that_ends_confirms_what_is_uploaded() {
 #[tokio::test(start_paused = true)]
 async fn what_drains_makes_room_for_a_new_session_oldest_first() {
     let size = segment(0).bytes;
-    // Beside the segments there are half a megabyte of buffers in each share.
+    // Each share has half a megabyte of buffers beside the segments.
     let budget = Budget::new((1 << 20) + 10 * size);
     let share = Some(Arc::new(budget.share((1 << 19) + 10 * size, None).unwrap()));
     let fake = failing(5, ServiceError::Busy("503".into()), is_create);
@@ -487,7 +488,7 @@ async fn what_is_lost_at_the_end_is_told_to_the_service() {
     session.leave(&fake).await;
     assert_eq!(fake.words(), ["stat 3 30"]);
 
-    // It gives no addresses any more, but it is there.
+    // The service gives no addresses any more, but it answers.
     let fake = Fake::new(|call| match call {
         Call::Create(_) => Answer::Bad(ServiceError::Busy("503".into())),
         _ => Answer::Good,

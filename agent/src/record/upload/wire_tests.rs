@@ -1,4 +1,4 @@
-//! Over sockets: the uploader and the service together.
+//! The uploader and the service together, over sockets.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +19,9 @@ use crate::tls::TrustStore;
 
 const LENGTH: Duration = Duration::from_millis(200);
 const PATIENT: Duration = Duration::from_secs(60);
-/// A peer that is only slow, on a machine that has much else to do, is faster than this.
+/// Longer than a peer takes that is only slow, on a busy machine.
 const SLOW: Duration = Duration::from_secs(4);
-/// Pieces of a segment. All of them are hashed by the thread that also answers.
+/// How many pieces a segment has. All of them are hashed by the thread that also answers.
 const CHUNKS: u8 = 8;
 
 fn segment(number: u64) -> Segment {
@@ -37,8 +37,8 @@ fn segment(number: u64) -> Segment {
     }
 }
 
-/// A service whose replies to uploads are `puts`, in turn, and good after those; and whose calls
-/// are answered as they should, after as many `creates`.
+/// A service that answers uploads by `puts` in turn and then well, and calls as it should, after as
+/// many `creates`.
 async fn service(creates: Vec<Reply>, puts: Vec<Reply>) -> Scripted {
     let (creates, puts) = (Mutex::new(creates.into_iter()), Mutex::new(puts.into_iter()));
     let names = AtomicUsize::new(0);
@@ -58,7 +58,7 @@ async fn service(creates: Vec<Reply>, puts: Vec<Reply>) -> Scripted {
     .await
 }
 
-/// Uploads so many segments; returns what the server saw.
+/// Uploads this many segments, and returns what the server saw.
 async fn upload(server: &Scripted, count: u64) -> Vec<Seen> {
     let deadlines = Deadlines { connect: SLOW, call: SLOW, stall: SLOW, answer: SLOW };
     let http = Http::new(TrustStore::new(None).unwrap(), deadlines);

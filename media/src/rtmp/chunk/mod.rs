@@ -1,4 +1,4 @@
-//! The chunk stream: messages cut into chunks and put together again. Pure.
+//! RTMP's chunk stream: messages cut into chunks and joined again. Pure.
 //!
 //! Adobe's RTMP specification 1.0, chapter 5.3 (chunks) and 5.4 (protocol control messages).
 
@@ -10,25 +10,25 @@ mod write;
 pub use read::{ChunkError, Limits, Reader};
 pub use write::Writer;
 
-/// Chunk size until a peer announces another.
+/// Chunk size until the peer announces another one, in bytes.
 const DEFAULT_CHUNK_SIZE: usize = 128;
-/// A 24-bit timestamp that says: the real one follows in 32 bits.
+/// A 24-bit timestamp of this value says that the real one follows in 32 bits.
 const EXTENDED: u32 = 0xff_ffff;
 
 /// One RTMP message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Message type, see [`kind`].
+    /// Type of the message, see [`kind`].
     pub kind: u8,
-    /// Message stream: 0 for the connection, else what `createStream` gave.
+    /// Number of the message stream: 0 for the connection, else what `createStream` returned.
     pub stream_id: u32,
-    /// Milliseconds; wraps.
+    /// Time of the message in milliseconds; wraps.
     pub timestamp: u32,
-    /// The content.
+    /// The content of the message.
     pub payload: Bytes,
 }
 
-/// Message types.
+/// Types of messages.
 #[allow(missing_docs, reason = "the specification's names")]
 pub mod kind {
     pub const SET_CHUNK_SIZE: u8 = 1;
@@ -45,7 +45,7 @@ pub mod kind {
     pub const COMMAND: u8 = 20;
 }
 
-/// Chunk streams we write on, one per kind of message, as the deployed encoders do.
+/// Chunk streams that we write on, one for each kind of message, as deployed encoders do.
 #[allow(missing_docs, reason = "named for the messages they carry")]
 pub mod channel {
     pub const CONTROL: u8 = 2;

@@ -1,10 +1,11 @@
-//! Chunks to messages, for input that may be hostile: no length is believed before its bytes came.
+//! Joins chunks to messages. The input may be hostile: no length is believed before its bytes have
+//! come.
 
 use bytes::{Buf, BytesMut};
 
 use crate::rtmp::chunk::{DEFAULT_CHUNK_SIZE, EXTENDED, Message, kind};
 
-/// What a peer may make us hold: at most `message` times `streams` bytes, twice that while a
+/// What a peer may make us hold: at most `message` times `streams` bytes, and twice that while a
 /// buffer grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -14,33 +15,33 @@ pub struct Limits {
     pub streams: usize,
 }
 
-/// Why bytes are no chunk stream; the connection is beyond repair.
+/// Why bytes are no chunk stream. The connection cannot be repaired then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
-    /// A message above the limit.
+    /// A message is longer than the limit.
     #[error("message of {len} bytes, expected at most {limit}")]
     TooLong {
-        /// As announced.
+        /// Length of the message as announced, in bytes.
         len: usize,
-        /// As allowed.
+        /// Longest message that is allowed, in bytes.
         limit: usize,
     },
-    /// One chunk stream too many.
+    /// There is one chunk stream more than the limit.
     #[error("more than {limit} chunk streams")]
     TooManyStreams {
-        /// As allowed.
+        /// Most chunk streams that are allowed.
         limit: usize,
     },
-    /// A header that leans on an earlier one which never came.
+    /// A header refers to an earlier header of its chunk stream that never came.
     #[error("chunk stream {id} begins without a full header")]
     NoHeader {
-        /// The chunk stream.
+        /// Number of the chunk stream.
         id: u32,
     },
-    /// A new message before the last one of that chunk stream was whole.
+    /// A new message begins before the last one of its chunk stream is complete.
     #[error("chunk stream {id}: new message inside another")]
     Interrupted {
-        /// The chunk stream.
+        /// Number of the chunk stream.
         id: u32,
     },
     /// A chunk size of 0 or above 2^31 - 1, or a control message without its number.
@@ -48,14 +49,14 @@ pub enum ChunkError {
     BadControl,
 }
 
-/// Puts the chunks of one direction of one connection together. Set Chunk Size and Abort are
-/// obeyed here and not handed out.
+/// Joins the chunks of one direction of one connection. Set Chunk Size and Abort are obeyed here
+/// and not handed out.
 #[derive(Debug)]
 pub struct Reader {
     limits: Limits,
     chunk_size: usize,
     streams: Vec<Stream>,
-    /// The chunk being read: index of its stream, payload bytes still to come.
+    /// The chunk being read: the index of its stream, and the payload bytes still to come.
     open: Option<(usize, usize)>,
 }
 
@@ -66,20 +67,20 @@ struct Stream {
     stream_id: u32,
     len: usize,
     timestamp: u32,
-    /// The last timestamp field: what a header without one adds.
+    /// The newest timestamp field, which a header without one adds again.
     delta: u32,
-    /// `delta` came as an extended timestamp, so bare headers repeat it.
+    /// Whether `delta` came as an extended timestamp, so that headers without a field repeat it.
     extended: bool,
-    /// What of the message has come.
+    /// The bytes of the message that have come.
     partial: BytesMut,
-    /// A message has begun and is not yet whole.
+    /// Whether a message has begun and is not complete yet.
     inside: bool,
 }
 
 impl Limits {
-    /// For what a server sends to a publisher: commands and control messages.
+    /// Limits for what a server sends to a publisher: commands and control messages.
     pub const CLIENT: Self = Self { message: 64 << 10, streams: 8 };
-    /// For what a publisher sends to a server.
+    /// Limits for what a publisher sends to a server.
     pub const SERVER: Self = Self { message: 2 << 20, streams: 16 };
 }
 
@@ -89,11 +90,11 @@ impl Reader {
         Self { limits, chunk_size: DEFAULT_CHUNK_SIZE, streams: Vec::new(), open: None }
     }
 
-    /// Takes bytes off `input` until a message is whole; `None` when it wants more.
+    /// Takes bytes off `input` until a message is complete; `None` if more bytes are needed.
     ///
     /// # Errors
     ///
-    /// A chunk that breaks the format, or one beyond the limits.
+    /// A chunk breaks the format, or is beyond the limits.
     pub fn read(&mut self, input: &mut BytesMut) -> Result<Option<Message>, ChunkError> {
         loop {
             let (index, missing) = match self.open {
@@ -128,14 +129,15 @@ impl Reader {
         }
     }
 
-    /// Reads a chunk's headers, all or nothing. The chunk's stream and payload length.
+    /// Reads the headers of a chunk, or nothing while they are incomplete. Returns the index of the
+    /// chunk's stream and the length of its payload.
     fn begin_chunk(&mut self, input: &mut BytesMut) -> Result<Option<(usize, usize)>, ChunkError> {
         let Some((format, id, basic)) = basic_header(input) else { return Ok(None) };
         let mut used = basic + [11, 7, 3, 0][usize::from(format)];
         let Some(header) = input.get(basic..used) else { return Ok(None) };
         let known = self.streams.iter().position(|stream| stream.id == id);
 
-        // Some clients begin with format 1: all but the message stream is there.
+        // Some clients begin a stream with format 1, which lacks only the message stream.
         let (field, extended) = match (header.first_chunk(), known) {
             (Some([a, b, c]), _) => {
                 let field = u32::from_be_bytes([0, *a, *b, *c]);
@@ -153,7 +155,8 @@ impl Reader {
                 return Ok(None);
             };
             let raw = u32::from_be_bytes(*raw);
-            // Some peers leave the repetition out: then these four bytes are payload already.
+            // Some peers do not repeat an extended timestamp; then these four bytes are payload
+            // already.
             if format < 3 || raw == field {
                 delta = raw;
                 used += 4;
@@ -233,7 +236,7 @@ impl Stream {
     }
 }
 
-/// Format, chunk stream id and length of a basic header.
+/// Format, chunk stream number and length of a basic header.
 fn basic_header(input: &[u8]) -> Option<(u8, u32, usize)> {
     let (&first, rest) = input.split_first()?;
     let (id, len) = match first & 0x3f {

@@ -1,4 +1,5 @@
-//! Messages to chunks, as a buffer for vectored writes: bodies are shared, headers are few bytes.
+//! Cuts messages into chunks, as a buffer for vectored writes: bodies are shared, headers are
+//! copied.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -7,17 +8,17 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::rtmp::chunk::{DEFAULT_CHUNK_SIZE, EXTENDED, channel, kind};
 
-/// Bodies up to this many bytes are copied: cheaper than another slice.
+/// Longest body that is copied, in bytes. Copying it is cheaper than another slice.
 const COPY_BELOW: usize = 512;
 
-/// Cuts the messages of one direction of one connection. What is not yet written is its content
-/// as a [`Buf`].
+/// Cuts the messages of one direction of one connection. What is not written yet is its content as
+/// a [`Buf`].
 #[derive(Debug)]
 pub struct Writer {
     chunk_size: usize,
-    /// The last message header of each chunk stream.
+    /// The newest message header of each chunk stream.
     last: [Option<Last>; LAST_CHANNEL + 1],
-    /// Headers and small bodies, in the order of the `Own` parts.
+    /// Headers and small bodies, in the order of the parts of kind `Own`.
     own: BytesMut,
     parts: VecDeque<Part>,
     len: usize,
@@ -33,7 +34,7 @@ struct Last {
 
 #[derive(Debug)]
 enum Part {
-    /// So many bytes off the front of `own`. Never two in a row.
+    /// This many bytes off the front of `own`. Two such parts never follow each other.
     Own(usize),
     Shared(Bytes),
 }
@@ -50,18 +51,18 @@ impl Writer {
         }
     }
 
-    /// Announces a chunk size and uses it from the next message on.
+    /// Announces a chunk size, which holds from the next message on.
     pub fn set_chunk_size(&mut self, size: u32) {
         self.control(kind::SET_CHUNK_SIZE, &size.to_be_bytes());
         self.chunk_size = size.max(1) as usize;
     }
 
-    /// Adds a message about the connection.
+    /// Adds a message about the connection itself.
     pub fn control(&mut self, kind: u8, payload: &[u8]) {
         self.message(channel::CONTROL, kind, 0, 0, payload, &Bytes::new());
     }
 
-    /// Adds a message whose payload is `head` and `body`.
+    /// Adds a message whose payload is `head` followed by `body`.
     pub fn message(
         &mut self,
         channel: u8,
@@ -78,7 +79,7 @@ impl Writer {
             let mut at = 0;
             while at < piece.len() {
                 if room == 0 {
-                    // The same time again where it did not fit: so the specification has it.
+                    // The specification wants an extended timestamp repeated in each further chunk.
                     self.own(&[0xc0 | channel]);
                     if let Some(time) = repeated {
                         self.own(&time.to_be_bytes());
@@ -96,10 +97,8 @@ impl Writer {
         }
     }
 
-    /// Writes a first chunk's header; the extended timestamp its other chunks must repeat.
-    ///
-    /// Times are said as steps from the last message, where they do not run backwards: an absolute
-    /// time outgrows its 24 bits after 4.7 hours, and peers differ on what follows then.
+    /// Writes the header of a message's first chunk. Returns the extended timestamp that the
+    /// further chunks must repeat.
     fn header(
         &mut self,
         channel: u8,

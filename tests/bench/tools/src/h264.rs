@@ -1,6 +1,6 @@
 //! H.264 over RTP (RFC 6184) back to length-prefixed NAL units, and AAC (RFC 3640) to access units.
 
-/// One access unit in the making.
+/// One access unit that is being joined.
 #[derive(Default)]
 pub struct AccessUnit {
     /// NAL units, each after its 4-byte length.
@@ -39,7 +39,7 @@ impl AccessUnit {
 
     fn nal(&mut self, nal: &[u8]) {
         let Some(kind) = nal.first().map(|head| head & 0x1f) else { return };
-        // Parameter sets travel in the sequence header.
+        // Parameter sets are sent in the sequence header.
         if kind == 7 || kind == 8 {
             return;
         }

@@ -2,7 +2,7 @@
 
 use crate::h264::rtp;
 
-/// Bytes at the end of a picture that tell it from the others of these seconds.
+/// How many last bytes of a picture tell it apart from the other pictures of a few seconds.
 pub const TAIL: usize = 16;
 
 /// The end of one picture.
@@ -19,7 +19,7 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// The pictures that end in these bytes.
+    /// The ends of the pictures that end within these bytes.
     pub fn read(&mut self, bytes: &[u8]) -> Vec<Picture> {
         self.buffer.extend_from_slice(bytes);
         let mut pictures = Vec::new();
@@ -50,7 +50,7 @@ impl Pictures {
     }
 }
 
-/// The length of the interleaved packet or RTSP message at the start, if it is there as a whole.
+/// The length of the interleaved packet or RTSP message at the start, if all of it is there.
 fn element(bytes: &[u8]) -> Option<usize> {
     let length = match bytes {
         [b'$', _, high, low, ..] => 4 + usize::from(u16::from_be_bytes([*high, *low])),

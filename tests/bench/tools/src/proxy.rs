@@ -5,11 +5,11 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Instant;
 
-/// Called with each piece before it is passed on, and the time when it was read.
+/// A function that is called with each piece of data before it is passed on, and the time when it was read.
 pub type Tap = Box<dyn FnMut(&[u8], Instant) + Send>;
 
-/// Listens on a free port of the loopback, which it returns, and connects every client to `target`. `taps` makes the taps of one
-/// connection: towards the target, and back.
+/// Listens on a free port of the loopback, which it returns, and connects every client to `target`. `taps`
+/// makes the two taps of a connection: towards the target, and back.
 pub fn start(
     target: String,
     mut taps: impl FnMut() -> (Tap, Tap) + Send + 'static,
@@ -45,7 +45,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, mut tap: Tap) {
             break;
         }
     }
-    // Either side gone ends both.
+    // The end of either side ends both.
     let _ = from.shutdown(std::net::Shutdown::Both);
     let _ = to.shutdown(std::net::Shutdown::Both);
 }

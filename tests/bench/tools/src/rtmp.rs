@@ -1,9 +1,9 @@
-//! The least of an RTMP publisher: one chunk and one write per message.
+//! The smallest RTMP publisher: one chunk and one write per message.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
-/// Above every message, so that nothing is ever split.
+/// Chunk size in bytes, above every message, so that no message is split.
 const CHUNK: u32 = 8 << 20;
 
 pub struct Publisher {
@@ -12,7 +12,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Connects and publishes to `rtmp://HOST:PORT/APP/KEY`. The server's answers are read and not looked at.
+    /// Connects and publishes to `rtmp://HOST:PORT/APP/KEY`. The server's answers are read and ignored.
     pub fn open(url: &str) -> io::Result<Self> {
         let parts: Vec<_> = url.trim_start_matches("rtmp://").splitn(3, '/').collect();
         let &[address, app, key] = parts.as_slice() else {
@@ -45,10 +45,11 @@ impl Publisher {
         Ok(publisher)
     }
 
-    /// One message of message stream `stream`, its payload given in parts. Time in milliseconds.
+    /// Writes one message of message stream `stream`, with its payload given in parts and its time in
+    /// milliseconds.
     pub fn send(&mut self, kind: u8, stream: u8, time: u32, parts: &[&[u8]]) -> io::Result<()> {
         let length = parts.iter().map(|part| part.len()).sum::<usize>() as u32;
-        // Chunk stream ids 2 to 63 are free to choose; the message type tells tracks apart.
+        // Chunk stream numbers from 2 to 63 are free to choose; the message type distinguishes the tracks.
         let (length, short) = (length.to_be_bytes(), time.min(0x00ff_ffff).to_be_bytes());
         self.out.clear();
         self.out.extend_from_slice(&[

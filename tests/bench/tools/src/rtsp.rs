@@ -1,9 +1,10 @@
-//! The least of an RTSP client that gets interleaved RTP over TCP from a camera without a login.
+//! The smallest RTSP client that gets interleaved RTP over TCP from a camera without a login.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-/// Packets between two signs of life, about ten seconds of 4 Mbit/s: a camera drops a client that is silent for a minute.
+/// Packets between two signs of life, which is about ten seconds at 4 Mbit/s. A camera drops a client that is
+/// silent for a minute.
 const SIGN_OF_LIFE: u32 = 4096;
 
 /// A playing session.
@@ -47,7 +48,8 @@ impl Session {
         Ok(session)
     }
 
-    /// The next interleaved packet into `packet`; its channel. RTSP messages between packets are skipped.
+    /// Reads the next interleaved packet into `packet` and returns its channel. RTSP messages between packets
+    /// are skipped.
     pub fn packet(&mut self, packet: &mut Vec<u8>) -> io::Result<u8> {
         loop {
             let mut head = [0; 4];
@@ -107,7 +109,7 @@ fn header(headers: &str, name: &str) -> Option<String> {
     pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
 }
 
-/// The controls of the media, video first.
+/// The control addresses of the media, video first.
 fn controls(sdp: &str) -> Vec<String> {
     let media = sdp.split("\nm=").skip(1);
     let control = |part: &str| {

@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 use ivt_bench_tools::pictures::{Picture, Pictures, TAIL};
 use ivt_bench_tools::proxy;
 
-/// How long a picture may be on its way: as old as one that a ring still hands out.
+/// How long a picture may be on its way, at most as long as a ring holds a picture.
 const PENDING: Duration = Duration::from_secs(3);
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
 struct Log {
-    /// Pictures that went in and did not come out yet, oldest first.
+    /// Pictures that went in and have not come out yet, the oldest first.
     pending: VecDeque<(Instant, Picture)>,
     delays: Vec<Duration>,
     lost: u64,
@@ -80,7 +80,7 @@ fn went_in(log: Shared) -> proxy::Tap {
     Box::new(move |bytes, _| {
         let pictures = reader.read(bytes);
         let mut log = lock(&log);
-        // What reading took here is not the relay's delay.
+        // The time that reading took here is not part of the relay's delay.
         let now = Instant::now();
         while log.pending.front().is_some_and(|(at, _)| now - *at > PENDING) {
             log.pending.pop_front();
@@ -96,10 +96,11 @@ fn went_in(log: Shared) -> proxy::Tap {
 }
 
 fn came_out(log: Shared) -> proxy::Tap {
-    // Searched elsewhere: it takes long where a ring empties itself, and would delay the next read.
+    // Another thread searches, which takes long when a ring is emptied at once; here it would delay the next
+    // read.
     let (bytes, searched) = mpsc::channel::<(Vec<u8>, Instant)>();
     thread::spawn(move || {
-        // The end of the bytes before: a tail may lie across two reads.
+        // The end of the bytes before is kept, since the end of a picture may lie across two reads.
         let mut window: Vec<u8> = Vec::new();
         for (bytes, at) in searched {
             window.extend_from_slice(&bytes);
@@ -108,7 +109,7 @@ fn came_out(log: Shared) -> proxy::Tap {
         }
     });
     Box::new(move |read, at| {
-        // Fails only when the thread is gone, with the program.
+        // Sending fails only when the thread is gone, at the end of the program.
         let _ = bytes.send((read.to_vec(), at));
     })
 }
