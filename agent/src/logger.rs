@@ -9,9 +9,6 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Crates whose records are written up to the level `warn` only, whatever level is asked for.
 const CLAMPED: [&str; 4] = ["rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];
-/// Crate whose records are never written: its warnings quote a camera's words and addresses, which
-/// may hold a password. Its errors reach us as values.
-const SILENT: &str = "retina";
 
 /// The environment variable that wins over the configured level.
 const VARIABLE: &str = "RUST_LOG";
@@ -50,7 +47,7 @@ fn overruled() -> bool {
 /// Whether a record may be written. A program with a logger of its own asks this for each record.
 pub fn allows(metadata: &Metadata<'_>) -> bool {
     let krate = metadata.target().split("::").next().unwrap_or_default();
-    krate != SILENT && (metadata.level() <= Level::Warn || !CLAMPED.contains(&krate))
+    metadata.level() <= Level::Warn || !CLAMPED.contains(&krate)
 }
 
 struct Clamp(env_logger::Logger);
@@ -85,10 +82,7 @@ mod tests {
             assert!(!allowed(target, Level::Info) && !allowed(target, Level::Trace), "{target}");
             assert!(allowed(target, Level::Warn), "{target}");
         }
-        for target in ["retina", "retina::client"] {
-            assert!(!allowed(target, Level::Error), "{target}");
-        }
-        for target in ["ivt_agent::cloud", "retinas", "ivt_media::rtsp"] {
+        for target in ["ivt_agent::cloud", "rustlss", "ivt_media::rtsp"] {
             assert!(allowed(target, Level::Trace), "{target}");
         }
     }

@@ -69,7 +69,7 @@ fn write(path: &Path, text: &str) {
 
 /// Starts an agent that logs at every level.
 fn start(dir: &Path, config: &str) -> Child {
-    start_with(dir, config, Some("trace,tungstenite=trace,retina::client=trace,rustls=trace"))
+    start_with(dir, config, Some("trace,tungstenite=trace,rustls=trace"))
 }
 
 /// An agent with this in `RUST_LOG`.

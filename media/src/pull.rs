@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ivt_base::backoff::{Backoff, Policy};
+use ivt_base::told::Told;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{sleep, sleep_until};
@@ -93,11 +94,10 @@ pub struct Subscription {
 
 /// What the log was told of a stream since its first reader came.
 #[derive(Default)]
-struct Told {
+struct Alerts {
     losses: LossAlert,
-    /// Whether the log was told that no picture came in time. Further failures of this kind are no
-    /// news.
-    no_picture: bool,
+    /// That no picture came in time.
+    no_picture: Told,
 }
 
 struct Shared {
@@ -274,7 +274,7 @@ impl Shared {
     async fn retry(&self, timeline: &mut Timeline) -> Infallible {
         self.state.send_replace(PullState::Opening);
         let mut backoff = Backoff::new(&RETRY);
-        let mut told = Told::default();
+        let mut told = Alerts::default();
         // A camera that is away is tried again and again: only the first try is worth a hurry.
         let mut is_awaited = true;
         loop {
@@ -303,7 +303,7 @@ impl Shared {
     }
 
     /// Opens the source and hands on its frames until it fails.
-    async fn stream(&self, timeline: &mut Timeline, told: &mut Told) -> SourceError {
+    async fn stream(&self, timeline: &mut Timeline, told: &mut Alerts) -> SourceError {
         let mut source = match self.opener.open().await {
             Ok(source) => source,
             Err(error) => return error,
@@ -325,7 +325,7 @@ impl Shared {
             Ok(frame) => frame,
             Err(error) => return error,
         };
-        told.no_picture = false;
+        told.no_picture.is_over();
         let _live = self.streams.enter();
         let mut hold = SoundHold::default();
         let mut burst = 0;
@@ -411,10 +411,9 @@ impl Shared {
         matches!(*self.state.borrow(), PullState::Live)
     }
 
-    fn note_no_picture(&self, told: &mut bool) {
+    fn note_no_picture(&self, told: &mut Told) {
         lock(&self.meter).picture_late();
-        let again = std::mem::replace(told, true);
-        let level = if again { log::Level::Debug } else { log::Level::Warn };
+        let level = if told.is_news(()) { log::Level::Warn } else { log::Level::Debug };
         let awaits = self.opener.awaits();
         log::log!(
             level,
