@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::coalesce::Streams;
 use crate::flv::{Tag, TagKind};
 use crate::rtmp::amf::Value;
-use crate::rtmp::chunk::{Limits, Message, channel};
+use crate::rtmp::chunk::{ChunkLimits, Message, channel};
 use crate::rtmp::command::{self, Command};
 use crate::rtmp::connection::Connection;
 use crate::rtmp::dial;
@@ -167,7 +167,7 @@ impl Publisher {
         let peer = url.peer();
         let failed = |error| PublishError::failed(&peer, Step::Handshake, error);
         handshake::client(&mut io).await.map_err(failed)?;
-        let connection = Connection::new(io, Limits::CLIENT);
+        let connection = Connection::new(io, ChunkLimits::CLIENT);
         let key = url.key.clone();
         let mut publisher = Self { connection, stream_id: 0, peer, key, stall };
         publisher.converse(url, step).await?;

@@ -5,7 +5,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 
 use crate::rtmp::RtmpError;
-use crate::rtmp::chunk::{Limits, Message, Reader, Writer, kind};
+use crate::rtmp::chunk::{ChunkLimits, ChunkReader, Message, Writer, kind};
 
 /// Most unread bytes held. Further bytes wait in the socket.
 const INBOX: usize = 64 << 10;
@@ -18,7 +18,7 @@ const REPLIES_BELOW: usize = 16 << 10;
 pub struct Connection<S> {
     read: ReadHalf<S>,
     write: WriteHalf<S>,
-    reader: Reader,
+    reader: ChunkReader,
     inbox: BytesMut,
     /// The bytes that are to be written.
     pub out: Writer,
@@ -31,12 +31,12 @@ pub struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Takes the stream over after the handshake.
-    pub fn new(io: S, limits: Limits) -> Self {
+    pub fn new(io: S, limits: ChunkLimits) -> Self {
         let (read, write) = split(io);
         Self {
             read,
             write,
-            reader: Reader::new(limits),
+            reader: ChunkReader::new(limits),
             inbox: BytesMut::new(),
             out: Writer::new(),
             received: 0,

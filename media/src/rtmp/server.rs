@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::flv::{Head, Tag, TagKind};
 use crate::rtmp::amf::Value;
-use crate::rtmp::chunk::{Limits, Message, kind};
+use crate::rtmp::chunk::{ChunkLimits, Message, kind};
 use crate::rtmp::command::{self, Command};
 use crate::rtmp::connection::Connection;
 use crate::rtmp::{RtmpError, handshake};
@@ -17,7 +17,7 @@ use crate::rtmp::{RtmpError, handshake};
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
     /// Message size and number of chunk streams.
-    pub chunks: Limits,
+    pub chunks: ChunkLimits,
     /// Longest time from the accepted connection to `publish`.
     pub negotiation: Duration,
     /// Longest silence between messages of a stream.
@@ -27,7 +27,7 @@ pub struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> Self {
         let (negotiation, silence) = (Duration::from_secs(10), Duration::from_secs(30));
-        Self { chunks: Limits::SERVER, negotiation, silence }
+        Self { chunks: ChunkLimits::SERVER, negotiation, silence }
     }
 }
 

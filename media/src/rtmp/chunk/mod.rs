@@ -7,7 +7,7 @@ use bytes::Bytes;
 mod read;
 mod write;
 
-pub use read::{ChunkError, Limits, Reader};
+pub use read::{ChunkError, ChunkLimits, ChunkReader};
 pub use write::Writer;
 
 /// Chunk size until the peer announces another one, in bytes.

@@ -8,7 +8,7 @@ use crate::rtmp::chunk::{DEFAULT_CHUNK_SIZE, EXTENDED, Message, kind};
 /// What a peer may make us hold: at most `message` times `streams` bytes, and twice that while a
 /// buffer grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ChunkLimits {
     /// Longest message in bytes.
     pub message: usize,
     /// Most chunk streams.
@@ -52,8 +52,8 @@ pub enum ChunkError {
 /// Joins the chunks of one direction of one connection. Set Chunk Size and Abort are obeyed here
 /// and not handed out.
 #[derive(Debug)]
-pub struct Reader {
-    limits: Limits,
+pub struct ChunkReader {
+    limits: ChunkLimits,
     chunk_size: usize,
     streams: Vec<Stream>,
     /// The chunk being read: the index of its stream, and the payload bytes still to come.
@@ -77,16 +77,16 @@ struct Stream {
     inside: bool,
 }
 
-impl Limits {
+impl ChunkLimits {
     /// Limits for what a server sends to a publisher: commands and control messages.
     pub const CLIENT: Self = Self { message: 64 << 10, streams: 8 };
     /// Limits for what a publisher sends to a server.
     pub const SERVER: Self = Self { message: 2 << 20, streams: 16 };
 }
 
-impl Reader {
+impl ChunkReader {
     /// A reader at the start of a connection, after the handshake.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: ChunkLimits) -> Self {
         Self { limits, chunk_size: DEFAULT_CHUNK_SIZE, streams: Vec::new(), open: None }
     }
 

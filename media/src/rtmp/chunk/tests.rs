@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { message: 4096, streams: 8 };
+const LIMITS: ChunkLimits = ChunkLimits { message: 4096, streams: 8 };
 
 fn wire(writer: &mut Writer) -> Vec<u8> {
     writer.copy_to_bytes(writer.remaining()).to_vec()
@@ -14,7 +14,7 @@ fn read_all(bytes: &[u8]) -> Result<Vec<Message>, ChunkError> {
 }
 
 fn read_in_steps(bytes: &[u8], step: usize) -> Result<Vec<Message>, ChunkError> {
-    let (mut reader, mut input) = (Reader::new(LIMITS), BytesMut::new());
+    let (mut reader, mut input) = (ChunkReader::new(LIMITS), BytesMut::new());
     let mut messages = Vec::new();
     for piece in bytes.chunks(step) {
         input.extend_from_slice(piece);
@@ -86,7 +86,7 @@ fn every_split_gives_the_same_messages() {
     let want = read_all(&bytes).unwrap();
     assert_eq!(want.len(), 6);
     for at in 0..bytes.len() {
-        let (mut reader, mut input) = (Reader::new(LIMITS), BytesMut::from(&bytes[..at]));
+        let (mut reader, mut input) = (ChunkReader::new(LIMITS), BytesMut::from(&bytes[..at]));
         let mut got = Vec::new();
         while let Some(message) = reader.read(&mut input).unwrap() {
             got.push(message);
