@@ -145,6 +145,15 @@ impl Login {
         }
     }
 
+    /// The last request ended without an answer, which says nothing of its authorization. Before any
+    /// request has passed, the next one goes without: cameras call the nonce of a lost request wrong,
+    /// and not stale. The counts of the camera's nonces go on.
+    pub fn unanswered(&mut self) {
+        if self.passed.is_none() && self.active.as_ref().is_some_and(|active| active.used) {
+            self.retire();
+        }
+    }
+
     fn answer(&mut self, offers: Offers) -> Next {
         if offers.usable.is_empty() && self.offers.is_empty() {
             let names = offers.names;

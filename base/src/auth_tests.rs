@@ -198,6 +198,31 @@ fn a_login_that_starts_again_has_its_tries_again_and_counts_on() {
     assert!(!login.has_passed());
 }
 
+#[test]
+fn a_request_without_an_answer_is_no_refusal() {
+    let offers = |nonce| [format!("Digest realm=r, nonce={nonce}, qop=auth"), "Basic".into()];
+    let mut login = login("admin", "pw");
+    let mut send = |nonce| {
+        let offers: [String; 2] = offers(nonce);
+        assert_eq!(login.challenged(offers.iter().map(String::as_str)), Next::Retry);
+        // A challenge that no request has answered yet stays.
+        login.unanswered();
+        let header = login.authorization("GET", "/").unwrap();
+        login.unanswered();
+        assert_eq!(login.authorization("GET", "/"), None, "it is asked for anew");
+        parameter(&header, "nc").map(str::to_owned)
+    };
+    for (nonce, count) in [("a", 1), ("b", 1), ("c", 1), ("b", 2), ("b", 3), ("a", 2)] {
+        assert_eq!(send(nonce), Some(format!("{count:08x}")), "Digest, and each count once");
+    }
+    challenge(&mut login, &["Digest realm=r, nonce=d, qop=auth"]);
+    login.authorization("GET", "/");
+    login.accepted();
+    login.unanswered();
+    let header = login.authorization("GET", "/").unwrap();
+    assert_eq!(parameter(&header, "nc"), Some("00000002"), "what has passed is kept");
+}
+
 /// A camera that knows the password or does not, and checks what it is sent.
 struct Camera {
     password: &'static str,
@@ -481,6 +506,7 @@ enum Step {
     Challenge(Vec<&'static str>, u8, bool),
     Send,
     Accept,
+    Lose,
     Restart,
 }
 
@@ -492,6 +518,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => challenge,
         8 => Just(Step::Send),
         2 => Just(Step::Accept),
+        2 => Just(Step::Lose),
         1 => Just(Step::Restart),
     ];
     proptest::collection::vec(step, 0..60)
@@ -518,6 +545,7 @@ proptest! {
                     challenge_as(&mut login, &offers, nonce, stale);
                 }
                 Step::Accept => login.accepted(),
+                Step::Lose => login.unanswered(),
                 Step::Restart => login.restart(),
                 Step::Send => {
                     let Some(header) = login.authorization("GET", "/") else { continue };

@@ -34,6 +34,13 @@ pub(super) struct SharedLogin {
     state: Mutex<State>,
 }
 
+/// Held by the request that tries the login. A try that ends without an answer is not judged: the next
+/// request asks the camera for another challenge.
+pub(super) struct Turn<'a> {
+    login: &'a SharedLogin,
+    _turn: tokio::sync::MutexGuard<'a, ()>,
+}
+
 /// What one request says of who sends it.
 pub(super) struct Said {
     /// The value of the `Authorization` header, where there is one.
@@ -73,8 +80,8 @@ impl SharedLogin {
 
     /// Waits while another request tries the login. Held by who tries it, from the camera's challenge
     /// or the first untried authorization to the head of the answer.
-    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        Turn { _turn: self.turn.lock().await, login: self }
     }
 
     /// What goes with a request that is sent now.
@@ -132,6 +139,13 @@ impl SharedLogin {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // Until the login has passed, who holds the turn is the only one to answer its challenge.
+        self.login.state().login.unanswered();
     }
 }
 
