@@ -416,6 +416,23 @@ fn what_passed_and_is_refused_again_and_again_is_no_wrong_password() {
 }
 
 #[test]
+fn an_overtaken_answer_refuses_only_a_login_that_has_not_passed() {
+    let digest = |n: usize| format!("Digest realm=r, nonce=n{n}, qop=auth");
+    let mut login = login("admin", "pw");
+    challenge(&mut login, &[&digest(0)]);
+    login.authorization("GET", "/");
+    login.accepted();
+    for n in 1..20 {
+        assert_eq!(login.overtaken([&*digest(n), "Basic"].into_iter()), Next::Retry);
+        assert!(login.authorization("GET", "/").unwrap().starts_with("Digest"));
+    }
+    login.restart();
+    challenge(&mut login, &[&digest(20)]);
+    login.authorization("GET", "/");
+    assert_eq!(login.overtaken([&*digest(21)].into_iter()), Next::Refused);
+}
+
+#[test]
 fn a_request_that_needs_a_weaker_scheme_gets_it_at_last() {
     let (mut camera, mut login) = (Camera::new(&[MD5, BASIC]), login("admin", RIGHT));
     assert_eq!(camera.serve(&mut login, "DESCRIBE"), Ok(()));

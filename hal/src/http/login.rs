@@ -47,6 +47,8 @@ pub(super) struct Said {
     pub(super) authorization: Option<String>,
     /// True when there is one and nothing like it has passed yet.
     pub(super) is_untried: bool,
+    /// True when there is one and another request has answered the same challenge before.
+    is_later: bool,
     /// The state of the login that the request was made with.
     generation: u64,
 }
@@ -55,6 +57,10 @@ struct State {
     login: Login,
     /// Grows with each challenge that is taken up and each refusal.
     generation: u64,
+    /// True when a request has answered the challenge of this generation.
+    is_answered: bool,
+    /// True when the camera has accepted an answer to it.
+    is_accepted: bool,
     /// Refusals since a request passed.
     refusals: usize,
     /// The path of the first of these refusals.
@@ -70,6 +76,8 @@ impl SharedLogin {
         let state = State {
             login: Login::new(credentials),
             generation: 0,
+            is_answered: false,
+            is_accepted: false,
             refusals: 0,
             first_refused: None,
             rests_until: None,
@@ -94,8 +102,11 @@ impl SharedLogin {
                 state.login.authorization_with_body(method, &request.target, &bytes)
             }
         };
-        let is_untried = authorization.is_some() && !state.login.has_passed();
-        Said { authorization, is_untried, generation: state.generation }
+        let is_said = authorization.is_some();
+        let is_later = is_said && state.is_answered;
+        state.is_answered |= is_said;
+        let is_untried = is_said && !state.login.has_passed();
+        Said { authorization, is_untried, is_later, generation: state.generation }
     }
 
     /// The request was answered, and not by 401.
@@ -103,6 +114,7 @@ impl SharedLogin {
         let mut state = self.state();
         if said.authorization.is_some() && said.generation == state.generation {
             state.login.accepted();
+            state.is_accepted = true;
             (state.refusals, state.first_refused) = (0, None);
         }
     }
@@ -124,9 +136,14 @@ impl SharedLogin {
         if said.generation != state.generation {
             return true;
         }
-        match state.login.challenged(challenges) {
+        // A nonce may have been good for the first answer alone, which the camera has not judged yet.
+        let next = match said.is_later && !state.is_accepted {
+            true => state.login.overtaken(challenges),
+            false => state.login.challenged(challenges),
+        };
+        match next {
             Next::Retry => {
-                state.generation += 1;
+                state.begin_generation();
                 true
             }
             Next::Unsupported(_) => false,
@@ -155,9 +172,14 @@ impl State {
             || self.paths.iter().any(|(other, until)| other == path && now < *until)
     }
 
+    fn begin_generation(&mut self) {
+        self.generation += 1;
+        (self.is_answered, self.is_accepted) = (false, false);
+    }
+
     fn give_up(&mut self, path: &str, now: Instant) {
         self.login.restart();
-        self.generation += 1;
+        self.begin_generation();
         let until = now + RESTS[self.refusals.min(RESTS.len() - 1)];
         self.refusals += 1;
         if self.first_refused.get_or_insert_with(|| path.to_owned()) != path {
@@ -217,6 +239,28 @@ mod tests {
         login.accepted(&first);
         assert!(!try_and_fail(&login, "/c", now), "the login still rests");
         assert!(login.state().refusals == 2, "and the next rest is no first one");
+    }
+
+    #[test]
+    fn an_answer_beside_the_first_of_a_renewal_refuses_nothing() {
+        let (login, now) = (login(), Instant::now());
+        let request = Request::get("/a");
+        let say_and_fail = |n| {
+            let offer = format!("Digest realm=c, nonce=n{n}, qop=auth, Basic realm=c");
+            refused(&login, &login.say(&request, now), "/a", &offer, now)
+        };
+        assert!(say_and_fail(0));
+        login.accepted(&login.say(&request, now));
+        for n in 1..20 {
+            // Each takes up a challenge, and the answer to it never comes.
+            assert!(say_and_fail(n));
+            let said = login.say(&request, now).authorization.unwrap();
+            assert!(said.starts_with("Digest") && said.contains("nc=00000001"), "{said}");
+        }
+        // The first answers to challenges count, as the password may have been changed.
+        assert!(say_and_fail(20));
+        let tries = (21..40).take_while(|n| say_and_fail(*n)).count();
+        assert_eq!(tries, 2, "three with the one that found the first nonce too old");
     }
 
     #[test]
