@@ -177,6 +177,12 @@ async fn pass(time: Duration) {
     tokio::time::resume();
 }
 
+/// Lets what is ready happen, and a little time pass at once.
+async fn hasten() {
+    pass(Duration::from_millis(20)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -521,6 +527,40 @@ async fn a_nonce_is_counted_on_after_an_authorization_without_an_answer() {
             assert_eq!(http.get("/a", "").await.unwrap().status, 200, "{death:?}");
             let passed = guarded.guard().passed.last().unwrap().clone();
             assert!(passed.contains(count), "{death:?}: {passed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn hanging_renewals_do_not_stop_those_of_a_proven_login() {
+    for (later_uses, says_stale) in [(usize::MAX, true), (1, true), (1, false)] {
+        let guarded = Guarded::start(&[AUTH, BASIC]).await;
+        let http = guarded.http("right");
+        http.get("/a", "").await.unwrap();
+        (guarded.guard().uses, guarded.guard().says_stale) = (1, says_stale);
+        let start = Instant::now();
+        let mut hanging = JoinSet::new();
+        for n in 1..=6 {
+            let http = http.clone();
+            hanging.spawn(async move { http.get("/hang", "").await.map(|_| ()) });
+            while guarded.guard().passed.len() <= n {
+                hasten().await;
+            }
+        }
+        guarded.guard().uses = later_uses;
+        let pictures = HttpSnapshot::new(http, "/main.jpg", None);
+        let picture = tokio::spawn(async move { pictures.jpeg(Stream::Main).await });
+        while !picture.is_finished() {
+            hasten().await;
+        }
+        picture.await.unwrap().unwrap();
+        let waited = start.elapsed();
+        assert!(waited < Duration::from_secs(8), "{waited:?} for seven, each beside the others");
+        assert!(hanging.try_join_next().is_none(), "nothing was waited for to its end");
+        assert!(!guarded.camera.requests().concat().contains("Basic"));
+        pass(Duration::from_secs(10)).await;
+        for end in hanging.join_all().await {
+            assert_eq!(end.unwrap_err().kind, Kind::Timeout);
         }
     }
 }

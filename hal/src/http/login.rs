@@ -3,6 +3,10 @@
 //! every scheme: 5, 10, 20, then 30 minutes, and for 30 minutes after each refusal that follows until a
 //! request passes. While it rests, requests go without it.
 //!
+//! Requests of a login that has passed go out side by side. One that has to answer another nonce takes
+//! its turn first, as a nonce may be good for one request; when no answer comes for half a second, the
+//! others go on beside it.
+//!
 //! Cameras answer 401 also where a user lacks a right. The login therefore rests for the path alone
 //! that refused it first; it rests for all paths when another one refuses it too, without a request
 //! that passed in between.
@@ -25,6 +29,8 @@ const RESTS: [Duration; 4] = [
     MINUTE.saturating_mul(20),
     MINUTE.saturating_mul(30),
 ];
+/// How long a request of a login that has passed holds the turn while it waits for an answer.
+pub(super) const MAX_RENEWAL: Duration = Duration::from_millis(500);
 /// Paths that rest at the same time; of more, the oldest may be tried again.
 const MAX_PATHS: usize = 16;
 
@@ -86,8 +92,9 @@ impl SharedLogin {
         Self { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// Waits while another request tries the login. Held by who tries it, from the camera's challenge
-    /// or the first untried authorization to the head of the answer.
+    /// Waits while another request tries or renews the login. Held by who does, from the camera's
+    /// challenge or the first untried authorization to the head of the answer; for `MAX_RENEWAL` at most
+    /// once the login has passed.
     pub(super) async fn turn(&self) -> Turn<'_> {
         Turn { _turn: self.turn.lock().await, login: self }
     }
