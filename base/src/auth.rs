@@ -46,7 +46,7 @@ pub struct Login {
     passed: Option<Scheme>,
     /// Answers of 401 that found fault with nothing but the nonce, before any scheme passed.
     stale: u8,
-    /// Number of 401 that came since a request passed.
+    /// Number of 401 that count since a request passed.
     renewals: u8,
 }
 
@@ -134,7 +134,14 @@ impl Login {
 
     /// A 401 came, with these values of `WWW-Authenticate` headers.
     pub fn challenged<'a>(&mut self, mut values: impl Iterator<Item = &'a str>) -> Next {
-        self.answer(challenge::read(&mut values))
+        self.answer(challenge::read(&mut values), true)
+    }
+
+    /// As [`challenged`](Self::challenged), for a request that answered a challenge while the first
+    /// answer to it had not been judged yet. Where the nonce was good for one request, nothing else
+    /// was wrong: a login that has passed does not count this as a refusal.
+    pub fn overtaken<'a>(&mut self, mut values: impl Iterator<Item = &'a str>) -> Next {
+        self.answer(challenge::read(&mut values), false)
     }
 
     /// A request with an authorization was answered, and not by 401.
@@ -145,13 +152,22 @@ impl Login {
         }
     }
 
-    fn answer(&mut self, offers: Offers) -> Next {
+    /// The last request ended without an answer, which says nothing of its authorization. Before any
+    /// request has passed, the next one goes without: cameras call the nonce of a lost request wrong,
+    /// and not stale. The counts of the camera's nonces go on.
+    pub fn unanswered(&mut self) {
+        if self.passed.is_none() && self.active.as_ref().is_some_and(|active| active.used) {
+            self.retire();
+        }
+    }
+
+    fn answer(&mut self, offers: Offers, counts: bool) -> Next {
         if offers.usable.is_empty() && self.offers.is_empty() {
             let names = offers.names;
             return Next::Unsupported(if names.is_empty() { "none".into() } else { names });
         }
         match self.passed {
-            Some(passed) => self.renew(passed, offers.usable),
+            Some(passed) => self.renew(passed, offers.usable, counts),
             None => self.begin(offers.usable),
         }
     }
@@ -184,12 +200,12 @@ impl Login {
 
     /// The password is known to be right: what is wrong is the nonce, or how the camera checks
     /// this request.
-    fn renew(&mut self, passed: Scheme, offers: Vec<Challenge>) -> Next {
+    fn renew(&mut self, passed: Scheme, offers: Vec<Challenge>, counts: bool) -> Next {
         if self.renewals == MAX_RENEWALS {
             self.retire();
             return Next::Unsettled;
         }
-        self.renewals += 1;
+        self.renewals += u8::from(counts);
         if offers.is_empty() {
             // Without an authorization, the camera has to offer something.
             self.retire();

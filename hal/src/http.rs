@@ -14,6 +14,7 @@ mod snapshot;
 mod tests;
 mod wire;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use hyper::StatusCode;
 use tokio::time::{Instant, timeout};
 
 use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
-use login::SharedLogin;
+use login::{MAX_RENEWAL, SharedLogin};
 pub use request::{Body, Method, Request};
 pub use snapshot::HttpSnapshot;
 
@@ -100,7 +101,16 @@ impl Http {
                 turn = None;
             }
             let authorization = said.authorization.as_deref();
-            let answer = wire::send(op, host, *port, request, authorization).await?;
+            let mut exchange = pin!(wire::send(op, host, *port, request, authorization));
+            let answer = if said.is_untried {
+                exchange.await?
+            } else if let Ok(answer) = timeout(MAX_RENEWAL, &mut exchange).await {
+                answer?
+            } else {
+                // The others need not wait for this request: the password is not in doubt.
+                turn = None;
+                exchange.await?
+            };
             if answer.status() != StatusCode::UNAUTHORIZED {
                 login.accepted(&said);
                 drop(turn);

@@ -95,6 +95,9 @@ impl Guard {
             if path == "/hang" {
                 return Vec::new();
             }
+            if path == "/break" {
+                return b"SSH-2.0-x\r\n\r\n".to_vec();
+            }
             return b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xd8\xff\xd9".to_vec();
         }
         if verdict == Some(Verdict::Wrong) {
@@ -172,6 +175,12 @@ async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
+}
+
+/// Lets what is ready happen, and a little time pass at once.
+async fn hasten() {
+    pass(Duration::from_millis(20)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -458,4 +467,100 @@ async fn a_hanging_request_does_not_stop_those_of_a_proven_login() {
     assert!(!hanging.is_finished());
     pass(Duration::from_secs(10)).await;
     assert_eq!(hanging.await.unwrap().unwrap_err().kind, Kind::Timeout);
+}
+
+/// How a request ends without an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Death {
+    Deadline,
+    Dropped,
+    Broken,
+}
+
+/// Lets the first authorization of a login go without an answer.
+async fn die(guarded: &Guarded, http: &Http, death: Death) {
+    let path = if death == Death::Broken { "/break" } else { "/hang" };
+    let dying = http.clone();
+    let request = tokio::spawn(async move { dying.get(path, "").await.map(|_| ()) });
+    while guarded.guard().passed.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    match death {
+        Death::Deadline => pass(Duration::from_secs(10)).await,
+        Death::Dropped => request.abort(),
+        Death::Broken => {}
+    }
+    match request.await {
+        Ok(end) => {
+            let kind = if death == Death::Deadline { Kind::Timeout } else { Kind::Other };
+            assert_eq!(end.unwrap_err().kind, kind, "{death:?}");
+        }
+        Err(end) => assert!(end.is_cancelled() && death == Death::Dropped),
+    }
+}
+
+#[tokio::test]
+async fn an_authorization_without_an_answer_is_no_wrong_password() {
+    for death in [Death::Deadline, Death::Dropped, Death::Broken] {
+        for offers in [&[AUTH, BASIC][..], &[AUTH]] {
+            let guarded = Guarded::start(offers).await;
+            (guarded.guard().uses, guarded.guard().says_stale) = (1, false);
+            let http = guarded.http("right");
+            die(&guarded, &http, death).await;
+            for _ in 0..3 {
+                assert_eq!(http.get("/a", "").await.unwrap().status, 200, "{death:?}");
+            }
+            let asked = guarded.camera.requests().concat();
+            assert!(!asked.contains("Basic"), "{death:?}: {asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_nonce_is_counted_on_after_an_authorization_without_an_answer() {
+    for death in [Death::Deadline, Death::Dropped, Death::Broken] {
+        let guarded = Guarded::start(&[AUTH]).await;
+        guarded.guard().only_nonce = Some("for-ever");
+        let http = guarded.http("right");
+        die(&guarded, &http, death).await;
+        for count in ["nc=00000002", "nc=00000003"] {
+            assert_eq!(http.get("/a", "").await.unwrap().status, 200, "{death:?}");
+            let passed = guarded.guard().passed.last().unwrap().clone();
+            assert!(passed.contains(count), "{death:?}: {passed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn hanging_renewals_do_not_stop_those_of_a_proven_login() {
+    for (later_uses, says_stale) in [(usize::MAX, true), (1, true), (1, false)] {
+        let guarded = Guarded::start(&[AUTH, BASIC]).await;
+        let http = guarded.http("right");
+        http.get("/a", "").await.unwrap();
+        (guarded.guard().uses, guarded.guard().says_stale) = (1, says_stale);
+        let start = Instant::now();
+        let mut hanging = JoinSet::new();
+        for n in 1..=6 {
+            let http = http.clone();
+            hanging.spawn(async move { http.get("/hang", "").await.map(|_| ()) });
+            while guarded.guard().passed.len() <= n {
+                hasten().await;
+            }
+        }
+        guarded.guard().uses = later_uses;
+        let pictures = HttpSnapshot::new(http, "/main.jpg", None);
+        let picture = tokio::spawn(async move { pictures.jpeg(Stream::Main).await });
+        while !picture.is_finished() {
+            hasten().await;
+        }
+        picture.await.unwrap().unwrap();
+        let waited = start.elapsed();
+        assert!(waited < Duration::from_secs(8), "{waited:?} for seven, each beside the others");
+        assert!(hanging.try_join_next().is_none(), "nothing was waited for to its end");
+        assert!(!guarded.camera.requests().concat().contains("Basic"));
+        pass(Duration::from_secs(10)).await;
+        for end in hanging.join_all().await {
+            assert_eq!(end.unwrap_err().kind, Kind::Timeout);
+        }
+    }
 }

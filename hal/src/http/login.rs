@@ -3,6 +3,10 @@
 //! every scheme: 5, 10, 20, then 30 minutes, and for 30 minutes after each refusal that follows until a
 //! request passes. While it rests, requests go without it.
 //!
+//! Requests of a login that has passed go out side by side. One that has to answer another nonce takes
+//! its turn first, as a nonce may be good for one request; when no answer comes for half a second, the
+//! others go on beside it.
+//!
 //! Cameras answer 401 also where a user lacks a right. The login therefore rests for the path alone
 //! that refused it first; it rests for all paths when another one refuses it too, without a request
 //! that passed in between.
@@ -26,6 +30,8 @@ const RESTS: [Duration; 4] = [
     MINUTE.saturating_mul(20),
     MINUTE.saturating_mul(30),
 ];
+/// How long a request of a login that has passed holds the turn while it waits for an answer.
+pub(super) const MAX_RENEWAL: Duration = Duration::from_millis(500);
 /// Most paths that rest at the same time. Beyond that the oldest path is tried again.
 const MAX_PATHS: usize = 16;
 
@@ -35,12 +41,21 @@ pub(super) struct SharedLogin {
     state: Mutex<State>,
 }
 
+/// Held by the request that tries the login. A try that ends without an answer is not judged: the next
+/// request asks the camera for another challenge.
+pub(super) struct Turn<'a> {
+    login: &'a SharedLogin,
+    _turn: tokio::sync::MutexGuard<'a, ()>,
+}
+
 /// The login as one request sends it.
 pub(super) struct Said {
     /// The value of the `Authorization` header; `None` for a request without a login.
     pub(super) authorization: Option<String>,
     /// Whether the header is set and no request has passed with this challenge and password yet.
     pub(super) is_untried: bool,
+    /// Whether the header is set and another request has answered the same challenge before.
+    is_later: bool,
     /// The generation of the login's state that the request was made with.
     generation: u64,
 }
@@ -49,6 +64,10 @@ struct State {
     login: Login,
     /// Grows with each challenge that is accepted and each refusal.
     generation: u64,
+    /// True when a request has answered the challenge of this generation.
+    is_answered: bool,
+    /// True when the camera has accepted an answer to it.
+    is_accepted: bool,
     /// Refusals since a request passed.
     refusals: usize,
     /// The path of the first refusal since a request passed.
@@ -64,6 +83,8 @@ impl SharedLogin {
         let state = State {
             login: Login::new(credentials),
             generation: 0,
+            is_answered: false,
+            is_accepted: false,
             refusals: 0,
             first_refused: None,
             rests_until: None,
@@ -72,11 +93,11 @@ impl SharedLogin {
         Self { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// Waits while another request tries the login. Whoever tries it holds the result from the
-    /// camera's challenge, or the first untried authorization, until the head of the answer has
-    /// come.
-    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
+    /// Waits while another request tries or renews the login. Whoever does holds the turn from the camera's
+    /// challenge or the first untried authorization to the head of the answer; for `MAX_RENEWAL` at most
+    /// once the login has passed.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        Turn { _turn: self.turn.lock().await, login: self }
     }
 
     /// The login for a request that is sent now.
@@ -89,8 +110,11 @@ impl SharedLogin {
                 state.login.authorization_with_body(method, &request.target, &bytes)
             }
         };
-        let is_untried = authorization.is_some() && !state.login.has_passed();
-        Said { authorization, is_untried, generation: state.generation }
+        let is_said = authorization.is_some();
+        let is_later = is_said && state.is_answered;
+        state.is_answered |= is_said;
+        let is_untried = is_said && !state.login.has_passed();
+        Said { authorization, is_untried, is_later, generation: state.generation }
     }
 
     /// Notes that a request with this login was not answered by 401.
@@ -98,6 +122,7 @@ impl SharedLogin {
         let mut state = self.state();
         if said.authorization.is_some() && said.generation == state.generation {
             state.login.accepted();
+            state.is_accepted = true;
             (state.refusals, state.first_refused) = (0, None);
         }
     }
@@ -119,9 +144,14 @@ impl SharedLogin {
         if said.generation != state.generation {
             return true;
         }
-        match state.login.challenged(challenges) {
+        // A nonce may have been good for the first answer alone, which the camera has not judged yet.
+        let next = match said.is_later && !state.is_accepted {
+            true => state.login.overtaken(challenges),
+            false => state.login.challenged(challenges),
+        };
+        match next {
             Next::Retry => {
-                state.generation += 1;
+                state.begin_generation();
                 true
             }
             Next::Unsupported(_) => false,
@@ -137,15 +167,27 @@ impl SharedLogin {
     }
 }
 
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // Until the login has passed, who holds the turn is the only one to answer its challenge.
+        self.login.state().login.unanswered();
+    }
+}
+
 impl State {
     fn rests(&self, path: &str, now: Instant) -> bool {
         self.rests_until.is_some_and(|until| now < until)
             || self.paths.iter().any(|(other, until)| other == path && now < *until)
     }
 
+    fn begin_generation(&mut self) {
+        self.generation += 1;
+        (self.is_answered, self.is_accepted) = (false, false);
+    }
+
     fn give_up(&mut self, path: &str, now: Instant) {
         self.login.restart();
-        self.generation += 1;
+        self.begin_generation();
         let until = now + RESTS[self.refusals.min(RESTS.len() - 1)];
         self.refusals += 1;
         if self.first_refused.get_or_insert_with(|| path.to_owned()) != path {
@@ -205,6 +247,28 @@ mod tests {
         login.accepted(&first);
         assert!(!try_and_fail(&login, "/c", now), "the login still rests");
         assert!(login.state().refusals == 2, "and the next rest is no first one");
+    }
+
+    #[test]
+    fn an_answer_beside_the_first_of_a_renewal_refuses_nothing() {
+        let (login, now) = (login(), Instant::now());
+        let request = Request::get("/a");
+        let say_and_fail = |n| {
+            let offer = format!("Digest realm=c, nonce=n{n}, qop=auth, Basic realm=c");
+            refused(&login, &login.say(&request, now), "/a", &offer, now)
+        };
+        assert!(say_and_fail(0));
+        login.accepted(&login.say(&request, now));
+        for n in 1..20 {
+            // Each takes up a challenge, and the answer to it never comes.
+            assert!(say_and_fail(n));
+            let said = login.say(&request, now).authorization.unwrap();
+            assert!(said.starts_with("Digest") && said.contains("nc=00000001"), "{said}");
+        }
+        // The first answers to challenges count, as the password may have been changed.
+        assert!(say_and_fail(20));
+        let tries = (21..40).take_while(|n| say_and_fail(*n)).count();
+        assert_eq!(tries, 2, "three with the one that found the first nonce too old");
     }
 
     #[test]
