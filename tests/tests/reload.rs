@@ -177,3 +177,19 @@ async fn what_needs_a_restart_changes_nothing() {
     soon("it flows on", stage.cloud.stream("s").wait_frames(frames + 60)).await;
     assert_eq!(sessions(&second), 0);
 }
+
+#[tokio::test]
+async fn a_channel_that_is_taken_out_moves_no_other_camera() {
+    let plan = || camera(ClipOpener::built_in(BuiltIn::Main));
+    let mut stage = Plan { cameras: vec![plan(), plan()], ..Plan::default() }.start().await;
+    stage.publish(0, "s").await.unwrap();
+    soon("frames", stage.cloud.stream("s").wait_frames(30)).await;
+    let plays = || stage.cameras.iter().map(|of| of.counters().total().plays).collect::<Vec<_>>();
+    let before = plays();
+    let less = config(&stage, &[(&stage.cameras[1], "")], "");
+    stage.agent.apply(&less).await;
+    assert_eq!(stage.agent.view().channels().len(), 2);
+    let frames = stage.cloud.stream("s").info().frames;
+    soon("it flows on", stage.cloud.stream("s").wait_frames(frames + 60)).await;
+    assert_eq!(plays(), before);
+}

@@ -6,7 +6,8 @@ use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
     /// Channels whose camera is another one: backend, addresses, login, transport, patience, web
-    /// server or bit rates. Taken over by a running agent.
+    /// server or bit rates. Taken over by a running agent. None where the number of channels is
+    /// another one.
     pub cameras: Vec<usize>,
     /// Something of `[tlss]`. Taken over by a running agent.
     pub tlss: bool,
@@ -61,10 +62,13 @@ impl Differences {
         if *model != new.model {
             restart.push("device.model".into());
         }
-        if channels.len() != new.channels.len() {
+        // By its position alone, a channel of the one is not that of the other.
+        let paired = channels.len() == new.channels.len();
+        if !paired {
             restart.push("channel (how many there are)".into());
         }
-        for (number, (old, new)) in channels.iter().zip(&new.channels).enumerate() {
+        let pairs = channels.iter().zip(&new.channels).enumerate().filter(|_| paired);
+        for (number, (old, new)) in pairs {
             if old.backend != new.backend || old.bitrates != new.bitrates {
                 cameras.push(number);
             }
@@ -210,6 +214,13 @@ mod tests {
         let more: Config = format!("{FILE}[[channel]]\nbackend = 'emulator'\n").parse().unwrap();
         let found = Differences::between(&old, &more);
         assert_eq!(found.restart[0], "channel (how many there are)");
+        // What was channel 1 is channel 0 in the file from now on.
+        let less = FILE.find("[[channel]]").zip(FILE.rfind("[[channel]]")).unwrap();
+        let less: Config = [&FILE[..less.0], &FILE[less.1..]].concat().parse().unwrap();
+        let found = Differences::between(&old, &less);
+        assert_eq!(found.now(), [""; 0]);
+        assert!(found.restart[0].starts_with("channel (how many"), "{found:?}");
+        assert!(found.restart.iter().all(|name| !name.starts_with("channel.")), "{found:?}");
         let without: Config = FILE.replace("spool_dir = '/s'", "").parse().unwrap();
         let found = Differences::between(&old, &without);
         assert!(found.restart.contains(&"record.spool_dir".to_owned()), "{found:?}");
