@@ -19,7 +19,6 @@ use crate::config::Config;
 use crate::device;
 use crate::logger;
 use crate::settings::{Differences, Store};
-use crate::tlss;
 
 /// Reads the configuration again on SIGHUP.
 pub struct Reload {
@@ -91,8 +90,8 @@ impl Live {
         }
     }
 
-    /// Exchanges the cameras that changed, and starts the hosted service anew, which works with
-    /// them.
+    /// Exchanges the cameras that changed, and starts the hosted service anew where it is another
+    /// one.
     async fn apply_cameras(
         &mut self,
         found: &Differences,
@@ -107,7 +106,8 @@ impl Live {
             wanted.channels[*number].backend = new.channels[*number].backend.clone();
             wanted.channels[*number].bitrates = new.channels[*number].bitrates;
         }
-        let (before, device) = (self.device.now(), device::device(&wanted)?);
+        let before = self.device.now();
+        let device = device::changed(&before, &self.running, &wanted)?;
         let mut changed = Vec::new();
         for number in &found.cameras {
             let (old, new) = (&before.channels[*number].encoder, &device.channels[*number].encoder);
@@ -124,18 +124,14 @@ impl Live {
             self.channels[*number].reload(&wanted.channels[*number].backend, &streams);
         }
         self.running = wanted;
-        self.start_hosted(tasks);
+        if found.tlss || !self.hosted.works_with(&self.device.camera()) {
+            self.start_hosted(tasks);
+        }
         Ok(())
     }
 
     /// Starts the hosted service anew, or ends it where it is off.
     pub(crate) fn start_hosted(&mut self, tasks: &mut JoinSet<()>) {
-        let device = self.device.now();
-        let channels = device.channels.iter();
-        let camera = tlss::Camera {
-            cgi: device.cgi.clone(),
-            snapshots: channels.map(|channel| channel.snapshot.clone()).collect(),
-        };
-        self.hosted.start(self.running.tlss.as_ref(), camera, tasks);
+        self.hosted.start(self.running.tlss.as_ref(), self.device.camera(), tasks);
     }
 }

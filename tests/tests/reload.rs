@@ -193,3 +193,36 @@ async fn a_channel_that_is_taken_out_moves_no_other_camera() {
     soon("it flows on", stage.cloud.stream("s").wait_frames(frames + 60)).await;
     assert_eq!(plays(), before);
 }
+
+#[tokio::test]
+async fn the_hosted_service_goes_on_while_a_camera_changes_and_its_audit_log_stays() {
+    let server = TlssSim::start(TlssOptions::default()).await.unwrap();
+    let service = |interval| {
+        format!(
+            "[tlss]\nenable = true\nserver = '127.0.0.1'\nport = {}\nmac = '{MAC}'\n\
+             interval_minutes = {interval}",
+            server.addr().port()
+        )
+    };
+    let plan = || camera(ClipOpener::built_in(BuiltIn::Main));
+    let cameras = vec![plan(), plan()];
+    let mut stage = Plan { cameras, settings: service(60), ..Plan::default() }.start().await;
+    soon("the session is done", server.device(MAC).wait_done(1)).await;
+    let (running, audit) = stage.agent.view().hosted().unwrap();
+    let commands = audit.entries().len();
+    assert!(commands > 0);
+
+    let second = locked_camera().await;
+    let cameras = [(&stage.cameras[0], ""), (&second, "username = 'u'\npassword = 'pw'")];
+    let new = config(&stage, &cameras, &service(60));
+    stage.agent.apply(&new).await;
+    stage.publish(1, "s").await.unwrap();
+    soon("frames of the second", stage.cloud.stream("s").wait_frames(30)).await;
+    assert!(running.same_channel(&stage.agent.view().hosted().unwrap().0), "it is the same one");
+
+    let new = config(&stage, &cameras, &service(30));
+    stage.agent.apply(&new).await;
+    soon("another session", server.device(MAC).wait_done(2)).await;
+    let (anew, audit) = stage.agent.view().hosted().unwrap();
+    assert!(!running.same_channel(&anew) && audit.entries().len() > commands, "{audit:?}");
+}

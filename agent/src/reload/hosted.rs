@@ -18,13 +18,19 @@ pub(crate) struct Hosted {
     task: Option<AbortHandle>,
     /// The settings of the service that runs.
     settings: Option<Settings>,
+    /// What the service that runs is for.
+    camera: tlss::Camera,
+    /// The commands of all services since the start.
+    audit: tlss::Audit,
     seen: watch::Sender<Seen>,
 }
 
 impl Hosted {
     /// A service that is off until [`start`](Self::start); `stop` ends it.
     pub(crate) fn new(trust: TrustStore, stop: Stop) -> Self {
-        Self { trust, stop, task: None, settings: None, seen: watch::Sender::new(None) }
+        let (camera, audit) = (tlss::Camera::default(), tlss::Audit::default());
+        let seen = watch::Sender::new(None);
+        Self { trust, stop, task: None, settings: None, camera, audit, seen }
     }
 
     /// What can be seen of it, now and after each [`start`](Self::start).
@@ -36,6 +42,12 @@ impl Hosted {
     /// make.
     pub(crate) fn is_outdated(&self, settings: Option<&config::Tlss>) -> bool {
         self.settings != settings.and_then(|settings| Settings::new(settings).ok())
+    }
+
+    /// Whether the service that runs can go on with this camera, which follows exchanges as its own
+    /// does.
+    pub(crate) fn works_with(&self, camera: &tlss::Camera) -> bool {
+        self.settings.is_none() || self.camera.is_like(camera)
     }
 
     /// Ends the service that runs, and starts one with these settings, where there are some.
@@ -70,8 +82,9 @@ impl Hosted {
         camera: tlss::Camera,
     ) -> Result<Tlss, SetupError> {
         let settings = Settings::new(settings)?;
-        let service = Tlss::new(settings.clone(), camera, self.trust.clone(), rand::make_rng())?;
-        self.settings = Some(settings);
-        Ok(service)
+        let trust = self.trust.clone();
+        let service = Tlss::new(settings.clone(), camera.clone(), trust, rand::make_rng())?;
+        (self.settings, self.camera) = (Some(settings), camera);
+        Ok(service.with_audit(self.audit.clone()))
     }
 }
