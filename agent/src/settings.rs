@@ -118,8 +118,9 @@ pub enum Error {
     },
 }
 
-/// What the files say, the credentials file where one is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the files say, the credentials file where one is named. Holds passwords in clear, and has no
+/// `Debug` therefore.
+#[derive(Clone, PartialEq, Eq)]
 struct Texts {
     main: String,
     apart: Option<(PathBuf, String)>,
