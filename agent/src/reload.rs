@@ -1,7 +1,7 @@
 //! A configuration that changes while the agent runs.
 
 mod current;
-mod hosted;
+pub(crate) mod hosted;
 
 use std::future::pending;
 use std::io;
@@ -18,7 +18,8 @@ use crate::channel;
 use crate::config::Config;
 use crate::device;
 use crate::logger;
-use crate::settings::{Differences, Store};
+use crate::settings::{self, Differences, Store};
+use crate::tlss::Settings;
 
 /// Reads the configuration again on SIGHUP.
 pub struct Reload {
@@ -36,16 +37,22 @@ impl Reload {
         Ok(Self { store, hangup: signal(SignalKind::hangup())? })
     }
 
-    /// Returns once there is a configuration to take over; tells the log of one that is refused.
-    pub(crate) async fn next(&mut self) -> Config {
+    /// Returns once there is a configuration to take over, and the settings of its hosted service;
+    /// tells the log of one that is refused.
+    pub(crate) async fn next(&mut self) -> (Config, Option<Settings>) {
         loop {
             if self.hangup.recv().await.is_none() {
                 pending().await
             }
             let store = self.store.clone();
             // A disk that is slow must not hold up the pictures.
-            match spawn_blocking(move || store.read()).await {
-                Ok(Ok((config, _))) => return config,
+            let read = move || {
+                let (config, _) = store.read()?;
+                let settings = hosted::settings(config.tlss.as_ref());
+                Ok::<_, settings::Error>((config, settings))
+            };
+            match spawn_blocking(read).await {
+                Ok(Ok(new)) => return new,
                 Ok(Err(e)) => log::error!("SIGHUP: {e}; the settings stay as they were"),
                 Err(e) => log::error!("SIGHUP: the configuration was not read: {e}"),
             }
@@ -64,11 +71,17 @@ pub(crate) struct Live {
 
 impl Live {
     /// Takes over what can be without a restart, and tells the log of that and of the rest.
-    pub(crate) async fn apply(&mut self, new: &Config, tasks: &mut JoinSet<()>) {
+    /// `settings`: those of the hosted service of `new`, see [`hosted::settings`].
+    pub(crate) async fn apply(
+        &mut self,
+        new: &Config,
+        settings: Option<Settings>,
+        tasks: &mut JoinSet<()>,
+    ) {
         new.notes.iter().for_each(|note| log::warn!("{note}"));
         let mut found = Differences::between(&self.running, new);
         // The file behind `tlss.profile` may have changed while its name did not.
-        found.tlss |= self.hosted.is_outdated(new.tlss.as_ref());
+        found.tlss |= self.hosted.is_outdated(settings.as_ref());
         if found == Differences::default() {
             log::info!("configuration: nothing changed");
         }
@@ -77,7 +90,7 @@ impl Live {
             found.log_level = false;
         }
         self.running.log_level = new.log_level;
-        if let Err(e) = self.apply_cameras(&found, new, tasks).await {
+        if let Err(e) = self.apply_cameras(&found, new, settings, tasks).await {
             log::error!("configuration: a camera's address: {e}; the cameras stay as they were");
             return;
         }
@@ -96,12 +109,16 @@ impl Live {
         &mut self,
         found: &Differences,
         new: &Config,
+        settings: Option<Settings>,
         tasks: &mut JoinSet<()>,
     ) -> Result<(), UrlError> {
         if found.cameras.is_empty() && !found.tlss {
             return Ok(());
         }
-        let mut wanted = Config { tlss: new.tlss.clone(), ..self.running.clone() };
+        let mut wanted = self.running.clone();
+        if found.tlss {
+            wanted.tlss.clone_from(&new.tlss);
+        }
         for number in &found.cameras {
             wanted.channels[*number].backend = new.channels[*number].backend.clone();
             wanted.channels[*number].bitrates = new.channels[*number].bitrates;
@@ -124,14 +141,12 @@ impl Live {
             self.channels[*number].reload(&wanted.channels[*number].backend, &streams);
         }
         self.running = wanted;
-        if found.tlss || !self.hosted.works_with(&self.device.camera()) {
-            self.start_hosted(tasks);
+        let camera = self.device.camera();
+        if found.tlss {
+            self.hosted.start(settings, camera, tasks);
+        } else if !self.hosted.works_with(&camera) {
+            self.hosted.restart(camera, tasks);
         }
         Ok(())
-    }
-
-    /// Starts the hosted service anew, or ends it where it is off.
-    pub(crate) fn start_hosted(&mut self, tasks: &mut JoinSet<()>) {
-        self.hosted.start(self.running.tlss.as_ref(), self.device.camera(), tasks);
     }
 }

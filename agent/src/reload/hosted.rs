@@ -6,7 +6,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::config;
 use crate::shutdown::Stop;
 use crate::tls::TrustStore;
-use crate::tlss::{self, Settings, SetupError, Tlss};
+use crate::tlss::{self, Settings, SettingsError, Tlss};
 
 /// What can be seen of the service; `None` where it is off.
 pub(crate) type Seen = Option<(watch::Receiver<tlss::State>, tlss::Audit)>;
@@ -38,10 +38,9 @@ impl Hosted {
         self.seen.subscribe()
     }
 
-    /// Whether the service that runs is another one than these settings, and the profile they name,
-    /// make.
-    pub(crate) fn is_outdated(&self, settings: Option<&config::Tlss>) -> bool {
-        self.settings != settings.and_then(|settings| Settings::new(settings).ok())
+    /// Whether the service that runs is another one than these settings make.
+    pub(crate) fn is_outdated(&self, settings: Option<&Settings>) -> bool {
+        self.settings.as_ref() != settings
     }
 
     /// Whether the service that runs can go on with this camera, which follows exchanges as its own
@@ -53,7 +52,7 @@ impl Hosted {
     /// Ends the service that runs, and starts one with these settings, where there are some.
     pub(crate) fn start(
         &mut self,
-        settings: Option<&config::Tlss>,
+        settings: Option<Settings>,
         camera: tlss::Camera,
         tasks: &mut JoinSet<()>,
     ) {
@@ -67,24 +66,31 @@ impl Hosted {
                 self.task = Some(tasks.spawn(service.run(self.stop.clone())));
                 Some(seen)
             }
-            // The agent goes on without the service: cloud and pictures do not need it.
             Err(error) => {
-                log::error!("the hosted service stays off: {error}");
+                log::error!("the hosted service stays off: tlss: {error}");
                 None
             }
         });
         self.seen.send_replace(seen);
     }
 
-    fn service(
-        &mut self,
-        settings: &config::Tlss,
-        camera: tlss::Camera,
-    ) -> Result<Tlss, SetupError> {
-        let settings = Settings::new(settings)?;
+    /// Ends the service that runs, and starts one alike for another camera.
+    pub(crate) fn restart(&mut self, camera: tlss::Camera, tasks: &mut JoinSet<()>) {
+        self.start(self.settings.clone(), camera, tasks);
+    }
+
+    fn service(&mut self, settings: Settings, camera: tlss::Camera) -> Result<Tlss, SettingsError> {
         let trust = self.trust.clone();
         let service = Tlss::new(settings.clone(), camera.clone(), trust, rand::make_rng())?;
         (self.settings, self.camera) = (Some(settings), camera);
         Ok(service.with_audit(self.audit.clone()))
     }
+}
+
+/// The settings of a service with the profile that they name; `None` where it is off, or its profile
+/// cannot be used, which the log is told: the agent goes on without it, cloud and pictures do not
+/// need it. Waits for the disk.
+pub(crate) fn settings(config: Option<&config::Tlss>) -> Option<Settings> {
+    let settings = Settings::new(config?);
+    settings.inspect_err(|error| log::error!("the hosted service stays off: {error}")).ok()
 }
