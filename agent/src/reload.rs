@@ -81,7 +81,8 @@ impl Live {
         new.notes.iter().for_each(|note| log::warn!("{note}"));
         let mut found = Differences::between(&self.running, new);
         // The file behind `tlss.profile` may have changed while its name did not.
-        found.tlss |= self.hosted.is_outdated(settings.as_ref());
+        let holds = self.running.budget.holds(new.tlss.as_ref());
+        found.tlss |= holds && self.hosted.is_outdated(settings.as_ref());
         if found == Differences::default() {
             log::info!("configuration: nothing changed");
         }

@@ -177,6 +177,7 @@ async fn what_needs_a_restart_changes_nothing() {
     new.cloud.url = "ws://127.0.0.1:9/".parse().unwrap();
     stage.agent.apply(&new).await;
     assert_eq!(stage.agent.view().channels().len(), 1);
+    assert!(stage.agent.view().hosted().is_none(), "no memory is set aside for it");
     let frames = stage.cloud.stream("s").info().frames;
     soon("it flows on", stage.cloud.stream("s").wait_frames(frames + 60)).await;
     assert_eq!(sessions(&second), 0);

@@ -54,6 +54,8 @@ pub struct Budget {
     pub rings: Vec<usize>,
     /// Bytes of the segments of all recordings, and of what rings grow by, together.
     pub recordings: u64,
+    /// Bytes that are set aside for a reply of the hosted service; 0 where it is off.
+    reply: u64,
     /// Whether some ring has no size of its own.
     grow: bool,
     parts: Vec<Part>,
@@ -121,7 +123,8 @@ impl Needs<'_> {
         let what = if grow { GROWING } else { "recordings" };
         parts.push(Part::new(what, recordings));
         parts.push(Part::new("left between blocks by the allocator", limit - usable));
-        Ok(Budget { limit, rings, recordings, grow, parts })
+        let reply = self.tlss.map_or(0, |tlss| tlss.reply_limit as u64);
+        Ok(Budget { limit, rings, recordings, reply, grow, parts })
     }
 
     /// The parts that only some devices have.
@@ -201,6 +204,11 @@ impl Needs<'_> {
 }
 
 impl Budget {
+    /// Whether the hosted service needs no more with these settings than is set aside for it.
+    pub fn holds(&self, tlss: Option<&Tlss>) -> bool {
+        tlss.is_none_or(|tlss| tlss.reply_limit as u64 <= self.reply)
+    }
+
     /// The budget in one line, for the log.
     pub fn summary(&self) -> String {
         let (least, most) = (self.rings.iter().min(), self.rings.iter().max());

@@ -9,7 +9,8 @@ pub struct Differences {
     /// server or bit rates. Taken over by a running agent. None where the number of channels is
     /// another one.
     pub cameras: Vec<usize>,
-    /// Something of `[tlss]`. Taken over by a running agent.
+    /// Something of `[tlss]`. Taken over by a running agent, unless it needs more memory than was
+    /// set aside for it.
     pub tlss: bool,
     /// `log.level`. Taken over by a running agent.
     pub log_level: bool,
@@ -117,7 +118,12 @@ impl Differences {
         if *budget != new.budget {
             restart.push("runtime.memory_limit (how it is shared out)".into());
         }
-        let (tlss, log_level) = (*tlss != new.tlss, *log_level != new.log_level);
+        let differs = *tlss != new.tlss;
+        let tlss = differs && budget.holds(new.tlss.as_ref());
+        if differs && !tlss {
+            restart.push("tlss".into());
+        }
+        let log_level = *log_level != new.log_level;
         Self { cameras, tlss, log_level, restart }
     }
 
@@ -227,10 +233,27 @@ mod tests {
     }
 
     #[test]
-    fn the_hosted_service_is_taken_over_and_its_memory_with_the_next_start() {
-        let found = after("tlss.enable", "true");
-        assert_eq!(found.now(), ["tlss"]);
-        assert_eq!(found.restart, ["runtime.memory_limit (how it is shared out)"]);
+    fn the_hosted_service_is_taken_over_within_the_memory_that_was_set_aside_for_it() {
+        const SHARED_OUT: &str = "runtime.memory_limit (how it is shared out)";
         assert_eq!(after("tlss.port", "2"), Differences::default(), "it is off");
+        let found = after("tlss.enable", "true");
+        assert_eq!(found.now(), [""; 0]);
+        assert_eq!(found.restart, [SHARED_OUT, "tlss"]);
+
+        let on: Config = format!("{FILE}enable = true\n").parse().unwrap();
+        let with = |keys: &str| format!("{FILE}{keys}\n").parse::<Config>().unwrap();
+        for (keys, now, restart) in [
+            ("enable = true\nbrand = 'b'", &["tlss"][..], &[][..]),
+            ("enable = true\nreply_limit = 65536", &["tlss"], &[SHARED_OUT]),
+            ("enable = true\nreply_limit = 9000000\nbrand = 'b'", &[], &[SHARED_OUT, "tlss"]),
+            ("", &["tlss"], &[SHARED_OUT]),
+        ] {
+            let found = Differences::between(&on, &with(keys));
+            assert_eq!(found.now(), now, "{keys}");
+            assert_eq!(found.restart, restart, "{keys}");
+        }
+        // What was set aside at the start is set aside while the service is off.
+        let off = Config { tlss: None, ..on.clone() };
+        assert_eq!(Differences::between(&off, &on).now(), ["tlss"]);
     }
 }
