@@ -8,7 +8,7 @@ use std::time::Duration;
 use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::channel::{self, Link, Setup};
@@ -23,9 +23,10 @@ use crate::dispatch::Dispatch;
 use crate::notify::Notifier;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
-use crate::reload::{CurrentDevice, Hosted, Live, Reload};
+use crate::reload::{CurrentDevice, Hosted, Live, Reload, hosted};
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::TrustStore;
+use crate::tlss::Settings;
 use crate::view::{View, statistics};
 
 /// How long an agent may take to stop.
@@ -122,7 +123,8 @@ impl Agent {
         let seen = hosted.seen();
         let running = config.clone();
         let mut live = Live { running, device, channels: channels.clone(), hosted };
-        live.start_hosted(&mut tasks);
+        let camera = live.device.camera();
+        live.hosted.start(hosted::settings(config.tlss.as_ref()), camera, &mut tasks);
         let opened = spool.subscribe();
         if let Some(settings) = config.record.spool.clone() {
             let RecordingContext { leftovers, http, .. } = context;
@@ -147,8 +149,13 @@ impl Agent {
 
     /// Applies the parts of a configuration that need no restart, and tells the log which parts
     /// need one.
+    /// Reads the profile of the hosted service.
     pub async fn apply(&mut self, config: &Config) {
-        self.live.apply(config, &mut self.tasks).await;
+        let tlss = config.tlss.clone();
+        match spawn_blocking(move || hosted::settings(tlss.as_ref())).await {
+            Ok(settings) => self.live.apply(config, settings, &mut self.tasks).await,
+            Err(e) => log::error!("the hosted service's profile was not read: {e}"),
+        }
     }
 
     /// Returns only when one of the agent's own tasks has failed.
@@ -192,7 +199,10 @@ pub async fn run(
         tokio::select! {
             () = &mut shutdown => break Ok(()),
             error = agent.failed() => break Err(error),
-            config = next(&mut reload) => agent.apply(&config).await,
+            (config, settings) = next(&mut reload) => {
+                agent.live.apply(&config, settings, &mut agent.tasks).await;
+            }
+
             never = &mut alive => match never {},
         }
     };
@@ -202,7 +212,7 @@ pub async fn run(
 }
 
 /// Returns the next configuration that `reload` brings; never returns without a `reload`.
-async fn next(reload: &mut Option<Reload>) -> Config {
+async fn next(reload: &mut Option<Reload>) -> (Config, Option<Settings>) {
     match reload {
         Some(reload) => reload.next().await,
         None => pending().await,

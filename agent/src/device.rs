@@ -12,8 +12,7 @@ use crate::config::Config;
 /// # Errors
 /// The address of a camera cannot be used.
 pub fn device(config: &Config) -> Result<Device, UrlError> {
-    let usual = Limits::default().body;
-    let reply_limit = config.tlss.as_ref().map_or(usual, |tlss| tlss.reply_limit);
+    let reply_limit = reply_limit(config);
     let (mut channels, mut servers) = (Vec::new(), Vec::new());
     for channel in &config.channels {
         let options = CameraOptions { bitrates: channel.bitrates, reply_limit };
@@ -29,15 +28,80 @@ pub fn device(config: &Config) -> Result<Device, UrlError> {
     Ok(Device { model: config.model, channels, cgi })
 }
 
+/// The device after a change of its configuration from `old` to `new`, of the same model and with as
+/// many channels. A channel that is described alike is taken over from `running`: its web server's
+/// client remembers a refused login. Talks to nobody.
+///
+/// # Errors
+/// A camera's address that cannot be used.
+pub(crate) fn changed(running: &Device, old: &Config, new: &Config) -> Result<Device, UrlError> {
+    let mut device = device(new)?;
+    if reply_limit(old) != reply_limit(new) {
+        return Ok(device);
+    }
+    let alike: Vec<_> = old
+        .channels
+        .iter()
+        .zip(&new.channels)
+        .map(|(old, new)| old.backend == new.backend && old.bitrates == new.bitrates)
+        .collect();
+    let channels = device.channels.iter_mut().zip(&running.channels);
+    for ((channel, running), _) in channels.zip(&alike).filter(|(_, alike)| **alike) {
+        channel.clone_from(running);
+    }
+    if alike.iter().all(|alike| *alike) {
+        device.cgi.clone_from(&running.cgi);
+    }
+    Ok(device)
+}
+
+/// Bytes of an answer of a camera's web server to the hosted service.
+fn reply_limit(config: &Config) -> usize {
+    config.tlss.as_ref().map_or(Limits::default().body, |tlss| tlss.reply_limit)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     const RTSP: &str = "[[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://h/a'\nweb = 'http://h'\n";
 
-    fn described(text: &str) -> Device {
+    fn config(text: &str) -> Config {
         let cloud = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n";
-        device(&format!("{cloud}{text}").parse().unwrap()).unwrap()
+        format!("{cloud}{text}").parse().unwrap()
+    }
+
+    fn described(text: &str) -> Device {
+        device(&config(text)).unwrap()
+    }
+
+    /// Which channels, and whether the web server, are the same ones after a change.
+    fn kept(old: &str, new: &str) -> (Vec<bool>, bool) {
+        let (old, new) = (config(old), config(new));
+        let running = device(&old).unwrap();
+        let device = changed(&running, &old, &new).unwrap();
+        let same = |(a, b): (&ivt_hal::Channel, &ivt_hal::Channel)| {
+            let (before, now) = (a.snapshot.as_ref().unwrap(), b.snapshot.as_ref().unwrap());
+            Arc::ptr_eq(&a.encoder, &b.encoder) && Arc::ptr_eq(before, now)
+        };
+        let channels = running.channels.iter().zip(&device.channels).map(same).collect();
+        let cgi = running.cgi.as_ref().zip(device.cgi.as_ref());
+        (channels, cgi.is_some_and(|(before, now)| Arc::ptr_eq(before, now)))
+    }
+
+    #[test]
+    fn a_camera_that_stays_the_same_keeps_its_login() {
+        let nvr = format!("[device]\nmodel = 'nvr'\n{}", RTSP.repeat(2));
+        let tlss = "[tlss]\nenable = true\nserver = 'h'\nport = 1\n";
+        assert_eq!(kept(&nvr, &format!("{nvr}username = 'u'\n")), (vec![true, false], false));
+        assert_eq!(kept(&nvr, &format!("{nvr}bitrate = 1\n")), (vec![true, false], false));
+        assert_eq!(kept(&nvr, &format!("{nvr}{tlss}")), (vec![true, true], false));
+        assert_eq!(kept(RTSP, &format!("{RTSP}{tlss}")), (vec![true], true));
+        assert_eq!(kept(RTSP, &format!("{RTSP}username = 'u'\n")), (vec![false], false));
+        let limited = format!("{RTSP}{tlss}reply_limit = 65536\n");
+        assert_eq!(kept(RTSP, &limited), (vec![false], false));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A configuration that changes while the agent runs.
 
 mod current;
-mod hosted;
+pub(crate) mod hosted;
 
 use std::future::pending;
 use std::io;
@@ -18,8 +18,8 @@ use crate::channel;
 use crate::config::Config;
 use crate::device;
 use crate::logger;
-use crate::settings::{Differences, Store};
-use crate::tlss;
+use crate::settings::{self, Differences, Store};
+use crate::tlss::Settings;
 
 /// Reads the configuration again on SIGHUP.
 pub struct Reload {
@@ -37,17 +37,22 @@ impl Reload {
         Ok(Self { store, hangup: signal(SignalKind::hangup())? })
     }
 
-    /// Returns once a configuration was read after SIGHUP. A configuration that is refused is
-    /// reported in the log and passed over.
-    pub(crate) async fn next(&mut self) -> Config {
+    /// Returns once a configuration was read after SIGHUP, with the settings of its hosted service. A
+    /// configuration that is refused is reported in the log and passed over.
+    pub(crate) async fn next(&mut self) -> (Config, Option<Settings>) {
         loop {
             if self.hangup.recv().await.is_none() {
                 pending().await
             }
             let store = self.store.clone();
             // Reading a slow disk on this thread would hold up the pictures.
-            match spawn_blocking(move || store.read()).await {
-                Ok(Ok((config, _))) => return config,
+            let read = move || {
+                let (config, _) = store.read()?;
+                let settings = hosted::settings(config.tlss.as_ref());
+                Ok::<_, settings::Error>((config, settings))
+            };
+            match spawn_blocking(read).await {
+                Ok(Ok(new)) => return new,
                 Ok(Err(e)) => log::error!("SIGHUP: {e}; the settings stay as they were"),
                 Err(e) => log::error!("SIGHUP: the configuration was not read: {e}"),
             }
@@ -68,11 +73,18 @@ pub(crate) struct Live {
 impl Live {
     /// Applies what can change without a restart, and tells the log of that and of what needs a
     /// restart.
-    pub(crate) async fn apply(&mut self, new: &Config, tasks: &mut JoinSet<()>) {
+    /// `settings` are those of the hosted service of `new`, see [`hosted::settings`].
+    pub(crate) async fn apply(
+        &mut self,
+        new: &Config,
+        settings: Option<Settings>,
+        tasks: &mut JoinSet<()>,
+    ) {
         new.notes.iter().for_each(|note| log::warn!("{note}"));
         let mut found = Differences::between(&self.running, new);
-        // The profile file may have changed although `tlss.profile` names the same one.
-        found.tlss |= self.hosted.is_outdated(new.tlss.as_ref());
+        // The file behind `tlss.profile` may have changed while its name did not.
+        let holds = self.running.budget.holds(new.tlss.as_ref());
+        found.tlss |= holds && self.hosted.is_outdated(settings.as_ref());
         if found == Differences::default() {
             log::info!("configuration: nothing changed");
         }
@@ -81,7 +93,7 @@ impl Live {
             found.log_level = false;
         }
         self.running.log_level = new.log_level;
-        if let Err(e) = self.apply_cameras(&found, new, tasks).await {
+        if let Err(e) = self.apply_cameras(&found, new, settings, tasks).await {
             log::error!("configuration: a camera's address: {e}; the cameras stay as they were");
             return;
         }
@@ -94,23 +106,28 @@ impl Live {
         }
     }
 
-    /// Exchanges the cameras that changed, and restarts the hosted service, which holds the old
-    /// ones.
+    /// Exchanges the cameras that changed, and restarts the hosted service where its settings or the
+    /// abilities of the cameras did.
     async fn apply_cameras(
         &mut self,
         found: &Differences,
         new: &Config,
+        settings: Option<Settings>,
         tasks: &mut JoinSet<()>,
     ) -> Result<(), UrlError> {
         if found.cameras.is_empty() && !found.tlss {
             return Ok(());
         }
-        let mut wanted = Config { tlss: new.tlss.clone(), ..self.running.clone() };
+        let mut wanted = self.running.clone();
+        if found.tlss {
+            wanted.tlss.clone_from(&new.tlss);
+        }
         for number in &found.cameras {
             wanted.channels[*number].backend = new.channels[*number].backend.clone();
             wanted.channels[*number].bitrates = new.channels[*number].bitrates;
         }
-        let (before, device) = (self.device.now(), device::device(&wanted)?);
+        let before = self.device.now();
+        let device = device::changed(&before, &self.running, &wanted)?;
         let mut changed = Vec::new();
         for number in &found.cameras {
             let (old, new) = (&before.channels[*number].encoder, &device.channels[*number].encoder);
@@ -127,18 +144,12 @@ impl Live {
             self.channels[*number].reload(&wanted.channels[*number].backend, &streams);
         }
         self.running = wanted;
-        self.start_hosted(tasks);
+        let camera = self.device.camera();
+        if found.tlss {
+            self.hosted.start(settings, camera, tasks);
+        } else if !self.hosted.works_with(&camera) {
+            self.hosted.restart(camera, tasks);
+        }
         Ok(())
-    }
-
-    /// Restarts the hosted service, or ends it where the configuration switches it off.
-    pub(crate) fn start_hosted(&mut self, tasks: &mut JoinSet<()>) {
-        let device = self.device.now();
-        let channels = device.channels.iter();
-        let camera = tlss::Camera {
-            cgi: device.cgi.clone(),
-            snapshots: channels.map(|channel| channel.snapshot.clone()).collect(),
-        };
-        self.hosted.start(self.running.tlss.as_ref(), camera, tasks);
     }
 }

@@ -121,7 +121,8 @@ pub enum Error {
 }
 
 /// The texts of the configuration file and of the credentials file, where one is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// They hold passwords in clear, so there is no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
 struct Texts {
     main: String,
     apart: Option<(PathBuf, String)>,

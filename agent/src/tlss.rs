@@ -58,6 +58,15 @@ pub struct Camera {
     pub snapshots: Vec<Option<Arc<dyn Snapshot>>>,
 }
 
+impl Camera {
+    /// Whether another camera can do the same, whichever it is.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let pictures =
+            |camera: &Self| camera.snapshots.iter().map(Option::is_some).collect::<Vec<_>>();
+        self.cgi.is_some() == other.cgi.is_some() && pictures(self) == pictures(other)
+    }
+}
+
 /// Why settings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
@@ -140,6 +149,12 @@ impl Tlss {
             state: watch::Sender::new(State::Dialling),
             interfaces: mac.is_none().then(|| setup::INTERFACES.into()),
         })
+    }
+
+    /// Enters its commands into an audit log that is there already.
+    pub(crate) fn with_audit(mut self, audit: Audit) -> Self {
+        self.responder.audit = audit;
+        self
     }
 
     /// The newest commands and what became of them.

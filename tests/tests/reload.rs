@@ -1,7 +1,10 @@
 //! A configuration that changes while the agent works: cameras, logins, the hosted service.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
-use std::time::Instant;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ivt_agent::config::Config;
 use ivt_media::clip::{BuiltIn, ClipOpener};
@@ -37,6 +40,12 @@ async fn locked_camera() -> CameraSim {
     let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
     options.credentials = Some(Credentials { user: "u".into(), password: "pw".into() });
     CameraSim::start(options).await.unwrap()
+}
+
+/// `[tlss]` with this server and more keys.
+fn service(server: &TlssSim, keys: &str) -> String {
+    let port = server.addr().port();
+    format!("[tlss]\nenable = true\nserver = '127.0.0.1'\nport = {port}\nmac = '{MAC}'\n{keys}")
 }
 
 fn sessions(camera: &CameraSim) -> usize {
@@ -126,13 +135,10 @@ async fn the_hosted_service_comes_changes_and_goes() {
     let first = TlssSim::start(TlssOptions::default()).await.unwrap();
     let second = TlssSim::start(TlssOptions::default()).await.unwrap();
     let mut stage = Plan::default().start().await;
+    let off = config(&stage, &[(&stage.cameras[0], "")], "");
     assert!(stage.agent.view().hosted().is_none());
     for server in [&first, &second] {
-        let settings = format!(
-            "[tlss]\nenable = true\nserver = '127.0.0.1'\nport = {}\nmac = '{MAC}'",
-            server.addr().port()
-        );
-        let new = config(&stage, &[(&stage.cameras[0], "")], &settings);
+        let new = config(&stage, &[(&stage.cameras[0], "")], &service(server, ""));
         stage.agent.apply(&new).await;
         soon("the session is done", server.device(MAC).wait_done(1)).await;
         assert!(stage.agent.view().hosted().is_some());
@@ -141,11 +147,7 @@ async fn the_hosted_service_comes_changes_and_goes() {
     let profile = tempfile::NamedTempFile::new().unwrap();
     let command = "[[command]]\npath = '/a'\n";
     std::fs::write(profile.path(), command).unwrap();
-    let settings = format!(
-        "[tlss]\nenable = true\nserver = '127.0.0.1'\nport = {}\nmac = '{MAC}'\nprofile = '{}'",
-        second.addr().port(),
-        profile.path().display(),
-    );
+    let settings = service(&second, &format!("profile = '{}'", profile.path().display()));
     let new = config(&stage, &[(&stage.cameras[0], "")], &settings);
     for sessions in 2..=4 {
         stage.agent.apply(&new).await;
@@ -157,7 +159,6 @@ async fn the_hosted_service_comes_changes_and_goes() {
         }
         soon("another session", second.device(MAC).wait_done(sessions)).await;
     }
-    let off = config(&stage, &[(&stage.cameras[0], "")], "");
     stage.agent.apply(&off).await;
     assert!(stage.agent.view().hosted().is_none());
 }
@@ -167,13 +168,82 @@ async fn what_needs_a_restart_changes_nothing() {
     let mut stage = Plan::default().start().await;
     stage.publish(0, "s").await.unwrap();
     let second = locked_camera().await;
-    let keys = "[publish]\nretry_seconds = 0\n[runtime]\nworker_threads = 4\n";
+    let keys = "[publish]\nretry_seconds = 0\n[runtime]\nworker_threads = 4\n\
+                [tlss]\nenable = true\nserver = '127.0.0.1'\nport = 9\n\
+                reply_limit = 8388608\n";
     let cameras = [(&stage.cameras[0], "always_on = ['sub']"), (&second, "")];
     let mut new = config(&stage, &cameras, keys);
     new.cloud.url = "ws://127.0.0.1:9/".parse().unwrap();
     stage.agent.apply(&new).await;
     assert_eq!(stage.agent.view().channels().len(), 1);
+    assert!(stage.agent.view().hosted().is_none(), "no memory is set aside for it");
     let frames = stage.cloud.stream("s").info().frames;
     soon("it flows on", stage.cloud.stream("s").wait_frames(frames + 60)).await;
     assert_eq!(sessions(&second), 0);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_taken_out_moves_no_other_camera() {
+    let plan = || camera(ClipOpener::built_in(BuiltIn::Main));
+    let mut stage = Plan { cameras: vec![plan(), plan()], ..Plan::default() }.start().await;
+    stage.publish(0, "s").await.unwrap();
+    soon("frames", stage.cloud.stream("s").wait_frames(30)).await;
+    let plays = || stage.cameras.iter().map(|of| of.counters().total().plays).collect::<Vec<_>>();
+    let before = plays();
+    let less = config(&stage, &[(&stage.cameras[1], "")], "");
+    stage.agent.apply(&less).await;
+    assert_eq!(stage.agent.view().channels().len(), 2);
+    let frames = stage.cloud.stream("s").info().frames;
+    soon("it flows on", stage.cloud.stream("s").wait_frames(frames + 60)).await;
+    assert_eq!(plays(), before);
+}
+
+#[tokio::test]
+async fn the_hosted_service_goes_on_while_a_camera_changes_and_its_audit_log_stays() {
+    let server = TlssSim::start(TlssOptions::default()).await.unwrap();
+    let every = |minutes| service(&server, &format!("interval_minutes = {minutes}"));
+    let plan = || camera(ClipOpener::built_in(BuiltIn::Main));
+    let cameras = vec![plan(), plan()];
+    let mut stage = Plan { cameras, settings: every(60), ..Plan::default() }.start().await;
+    soon("the session is done", server.device(MAC).wait_done(1)).await;
+    let (running, audit) = stage.agent.view().hosted().unwrap();
+    let commands = audit.entries().len();
+    assert!(commands > 0);
+
+    let second = locked_camera().await;
+    let cameras = [(&stage.cameras[0], ""), (&second, "username = 'u'\npassword = 'pw'")];
+    let new = config(&stage, &cameras, &every(60));
+    stage.agent.apply(&new).await;
+    stage.publish(1, "s").await.unwrap();
+    soon("frames of the second", stage.cloud.stream("s").wait_frames(30)).await;
+    assert!(running.same_channel(&stage.agent.view().hosted().unwrap().0), "it is the same one");
+
+    let new = config(&stage, &cameras, &every(30));
+    stage.agent.apply(&new).await;
+    soon("another session", server.device(MAC).wait_done(2)).await;
+    let (anew, audit) = stage.agent.view().hosted().unwrap();
+    assert!(!running.same_channel(&anew) && audit.entries().len() > commands, "{audit:?}");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_slow_with_the_profile_holds_nothing_up() {
+    let server = TlssSim::start(TlssOptions::default()).await.unwrap();
+    let mut stage = Plan { settings: service(&server, ""), ..Plan::default() }.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("profile.toml");
+    assert!(Command::new("mkfifo").arg(&profile).status().unwrap().success());
+    let keys = format!("profile = '{}'", profile.display());
+    let new = config(&stage, &[(&stage.cameras[0], "")], &service(&server, &keys));
+    // The profile can be read once the runtime has done something else; else what is read is wrong.
+    let (free, waits) = mpsc::channel();
+    thread::spawn(move || {
+        let was_free = waits.recv_timeout(Duration::from_secs(10)).is_ok();
+        let text = if was_free { "[[command]]\npath = '/a'\n" } else { "held up" };
+        std::fs::write(&profile, text).unwrap();
+        thread::sleep(Duration::from_secs(1));
+        // Whoever reads it once more is not held up for good.
+        std::fs::write(&profile, text).ok();
+    });
+    tokio::join!(stage.agent.apply(&new), async { free.send(()).unwrap() });
+    assert!(stage.agent.view().hosted().is_some());
 }

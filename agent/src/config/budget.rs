@@ -13,7 +13,7 @@ use ivt_media::clip::MAX_CLIP;
 
 use super::channel::Channel;
 use super::record::Spool;
-use super::tlss::Tlss;
+use super::tlss::{Tlss, USUAL_REPLY};
 use crate::record::spool::QUEUE_BYTES;
 
 const KIB: u64 = 1 << 10;
@@ -56,6 +56,8 @@ pub struct Budget {
     pub rings: Vec<usize>,
     /// Bytes for the segments of all recordings and for what rings grow by, together.
     pub recordings: u64,
+    /// Bytes that are set aside for a reply of the hosted service; 0 where it is off.
+    reply: u64,
     /// Whether some ring has no configured size.
     grow: bool,
     parts: Vec<Part>,
@@ -123,7 +125,8 @@ impl Needs<'_> {
         let what = if grow { GROWING } else { "recordings" };
         parts.push(Part::new(what, recordings));
         parts.push(Part::new("left between blocks by the allocator", limit - usable));
-        Ok(Budget { limit, rings, recordings, grow, parts })
+        let reply = self.tlss.map_or(0, |tlss| tlss.reply_limit as u64);
+        Ok(Budget { limit, rings, recordings, reply, grow, parts })
     }
 
     /// The parts that only some devices have.
@@ -204,6 +207,13 @@ impl Needs<'_> {
 }
 
 impl Budget {
+    /// Whether the hosted service may run with these settings before memory is shared out anew: a reply
+    /// has what was set aside for it, and the usual length in any case, so that the service can be
+    /// switched on without a restart.
+    pub fn holds(&self, tlss: Option<&Tlss>) -> bool {
+        tlss.is_none_or(|tlss| tlss.reply_limit as u64 <= self.reply.max(USUAL_REPLY as u64))
+    }
+
     /// The budget in one line, for the log.
     pub fn summary(&self) -> String {
         let (least, most) = (self.rings.iter().min(), self.rings.iter().max());

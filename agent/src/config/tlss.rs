@@ -14,6 +14,9 @@ const HOST: usize = 253;
 /// Brand and model of a device for which none is configured.
 const UNNAMED: &str = "ivt";
 
+/// Bytes of a reply's body that are allowed without a setting.
+pub(super) const USUAL_REPLY: usize = 4 << 20;
+
 /// The hosted service (TLSS), as the device's own page has it, and what its server may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tlss {
@@ -77,7 +80,7 @@ pub(super) fn tlss(
         }),
         profile,
         write: write.unwrap_or_default(),
-        reply_limit: limit.unwrap_or(4 << 20) as usize,
+        reply_limit: limit.map_or(USUAL_REPLY, |limit| limit as usize),
     }))
 }
 

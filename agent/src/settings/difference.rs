@@ -6,9 +6,11 @@ use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
     /// Numbers of the channels whose camera changed: backend, addresses, login, transport,
-    /// patience, web server or bit rates. A running agent applies this.
+    /// patience, web server or bit rates. A running agent applies this. Empty where
+    /// the number of channels changed.
     pub cameras: Vec<usize>,
-    /// Whether anything of `[tlss]` changed. A running agent applies this.
+    /// Whether anything of `[tlss]` changed. A running agent applies this, unless it needs more memory
+    /// than was set aside for it.
     pub tlss: bool,
     /// Whether `log.level` changed. A running agent applies this.
     pub log_level: bool,
@@ -61,10 +63,13 @@ impl Differences {
         if *model != new.model {
             restart.push("device.model".into());
         }
-        if channels.len() != new.channels.len() {
+        // By its position alone, a channel of the one is not that of the other.
+        let paired = channels.len() == new.channels.len();
+        if !paired {
             restart.push("channel (how many there are)".into());
         }
-        for (number, (old, new)) in channels.iter().zip(&new.channels).enumerate() {
+        let pairs = channels.iter().zip(&new.channels).enumerate().filter(|_| paired);
+        for (number, (old, new)) in pairs {
             if old.backend != new.backend || old.bitrates != new.bitrates {
                 cameras.push(number);
             }
@@ -113,7 +118,12 @@ impl Differences {
         if *budget != new.budget {
             restart.push("runtime.memory_limit (how it is shared out)".into());
         }
-        let (tlss, log_level) = (*tlss != new.tlss, *log_level != new.log_level);
+        let differs = *tlss != new.tlss;
+        let tlss = differs && budget.holds(new.tlss.as_ref());
+        if differs && !tlss {
+            restart.push("tlss".into());
+        }
+        let log_level = *log_level != new.log_level;
         Self { cameras, tlss, log_level, restart }
     }
 
@@ -210,16 +220,44 @@ mod tests {
         let more: Config = format!("{FILE}[[channel]]\nbackend = 'emulator'\n").parse().unwrap();
         let found = Differences::between(&old, &more);
         assert_eq!(found.restart[0], "channel (how many there are)");
+        // What was channel 1 is channel 0 in the file from now on.
+        let less = FILE.find("[[channel]]").zip(FILE.rfind("[[channel]]")).unwrap();
+        let less: Config = [&FILE[..less.0], &FILE[less.1..]].concat().parse().unwrap();
+        let found = Differences::between(&old, &less);
+        assert_eq!(found.now(), [""; 0]);
+        assert!(found.restart[0].starts_with("channel (how many"), "{found:?}");
+        assert!(found.restart.iter().all(|name| !name.starts_with("channel.")), "{found:?}");
         let without: Config = FILE.replace("spool_dir = '/s'", "").parse().unwrap();
         let found = Differences::between(&old, &without);
         assert!(found.restart.contains(&"record.spool_dir".to_owned()), "{found:?}");
     }
 
     #[test]
-    fn the_hosted_service_is_taken_over_and_its_memory_with_the_next_start() {
-        let found = after("tlss.enable", "true");
-        assert_eq!(found.now(), ["tlss"]);
-        assert_eq!(found.restart, ["runtime.memory_limit (how it is shared out)"]);
+    fn the_hosted_service_is_taken_over_within_the_memory_that_was_set_aside_for_it() {
+        const SHARED_OUT: &str = "runtime.memory_limit (how it is shared out)";
         assert_eq!(after("tlss.port", "2"), Differences::default(), "it is off");
+        let found = after("tlss.enable", "true");
+        assert_eq!(found.now(), ["tlss"], "replies of the usual length need no restart");
+        assert_eq!(found.restart, [SHARED_OUT]);
+        let longer = FILE.replace("port = 1", "reply_limit = 9000000\nport = 1");
+        let longer: Config = format!("{longer}enable = true\n").parse().unwrap();
+        let found = Differences::between(&FILE.parse().unwrap(), &longer);
+        assert_eq!((found.now(), found.restart), (vec![], vec![SHARED_OUT.into(), "tlss".into()]));
+
+        let on: Config = format!("{FILE}enable = true\n").parse().unwrap();
+        let with = |keys: &str| format!("{FILE}{keys}\n").parse::<Config>().unwrap();
+        for (keys, now, restart) in [
+            ("enable = true\nbrand = 'b'", &["tlss"][..], &[][..]),
+            ("enable = true\nreply_limit = 65536", &["tlss"], &[SHARED_OUT]),
+            ("enable = true\nreply_limit = 9000000\nbrand = 'b'", &[], &[SHARED_OUT, "tlss"]),
+            ("", &["tlss"], &[SHARED_OUT]),
+        ] {
+            let found = Differences::between(&on, &with(keys));
+            assert_eq!(found.now(), now, "{keys}");
+            assert_eq!(found.restart, restart, "{keys}");
+        }
+        // What was set aside at the start is set aside while the service is off.
+        let off = Config { tlss: None, ..on.clone() };
+        assert_eq!(Differences::between(&off, &on).now(), ["tlss"]);
     }
 }

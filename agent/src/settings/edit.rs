@@ -5,7 +5,7 @@ use toml::de::DeTable;
 
 use super::key::{Key, Part};
 use super::lines::{eol, indent, line_end, line_start};
-use super::place::{EditError, Entry, Level, Place, entries, find, parse};
+use super::place::{EditError, Entry, Found, Level, Place, entries, find, parse};
 
 /// Byte order mark, with which some editors begin a file.
 const MARK: char = '\u{feff}';
@@ -18,6 +18,9 @@ const MARK: char = '\u{feff}';
 pub(super) fn set(text: &str, key: &Key, value: &str) -> Result<String, EditError> {
     let root = parse(text)?;
     match find(text, &root, Level::Root, key.parts(), key)? {
+        Place::Found(found) if found.pairs.is_some() && !found.comments.is_empty() => {
+            Err(EditError::ByHand(key.to_string()))
+        }
         Place::Found(found) => {
             let kept: String =
                 found.comments.iter().map(|line| format!("{line}{}", eol(text))).collect();
@@ -32,12 +35,17 @@ pub(super) fn set(text: &str, key: &Key, value: &str) -> Result<String, EditErro
         }
         Place::Missing { level: Level::Inline(braces), table, rest } => {
             let pair = format!("{} = {value}", joined(rest));
-            Ok(match entries(text, table).last() {
+            match entries(text, table).last() {
                 Some(last) => {
-                    [&text[..last.value.end], ", ", &pair, &text[last.value.end..]].concat()
+                    Ok([&text[..last.value.end], ", ", &pair, &text[last.value.end..]].concat())
                 }
-                None => [&text[..braces.start], "{ ", &pair, " }", &text[braces.end..]].concat(),
-            })
+                None if text[braces.clone()].contains('#') => {
+                    Err(EditError::ByHand(key.to_string()))
+                }
+                None => {
+                    Ok([&text[..braces.start], "{ ", &pair, " }", &text[braces.end..]].concat())
+                }
+            }
         }
         Place::Missing { level, table, rest } => {
             let name = joined(rest);
@@ -51,6 +59,7 @@ pub(super) fn set(text: &str, key: &Key, value: &str) -> Result<String, EditErro
 }
 
 /// The text without `key`; unchanged if the key is absent. A comment behind the value stays.
+/// Inside braces a comment cannot stay, and the key cannot be removed.
 ///
 /// # Errors
 /// The key cannot be removed from this text.
@@ -63,14 +72,7 @@ pub(super) fn unset(text: &str, key: &Key) -> Result<String, EditError> {
         Ok(_) | Err(_) => return Ok(text.to_owned()),
     };
     if let Some(pairs) = &found.pairs {
-        let this = pairs.iter().position(|pair| pair.key == found.key);
-        let this = this.ok_or_else(|| EditError::ByHand(key.to_string()))?;
-        let cut = match (this.checked_sub(1), pairs.get(this + 1)) {
-            (_, Some(next)) => found.key.start..next.key.start,
-            (Some(before), None) => pairs[before].value.end..found.value.end,
-            (None, None) => found.key.start..found.value.end,
-        };
-        return Ok([&text[..cut.start], &text[cut.end..]].concat());
+        return without_pair(text, &found, pairs).ok_or_else(|| EditError::ByHand(key.to_string()));
     }
     let (start, end) = (line_start(text, found.key.start), line_end(text, found.value.end));
     let behind = text[found.value.end..end].trim_start_matches([' ', '\t']);
@@ -81,6 +83,24 @@ pub(super) fn unset(text: &str, key: &Key) -> Result<String, EditError> {
         kept += behind;
     }
     Ok([&text[..start], &kept, &text[end..]].concat())
+}
+
+/// The text without a pair that stands in braces; `None` where that takes more out with it: a
+/// comment, or a part of a key with dots.
+fn without_pair(text: &str, found: &Found<'_>, pairs: &[Entry]) -> Option<String> {
+    let this = pairs.iter().position(|pair| pair.key == found.key)?;
+    let (cut, gap) = match (this.checked_sub(1), pairs.get(this + 1)) {
+        (_, Some(next)) => (found.key.start..next.key.start, found.value.end..next.key.start),
+        (Some(before), None) => {
+            let before = pairs[before].value.end;
+            (before..found.value.end, before..found.key.start)
+        }
+        (None, None) => (found.key.start..found.value.end, 0..0),
+    };
+    let blank = text[gap].chars().all(|c| c == ',' || c.is_whitespace());
+    let edited = [&text[..cut.start], &text[cut.end..]].concat();
+    // A comma behind the only pair would stand alone.
+    (found.comments.is_empty() && blank && parse(&edited).is_ok()).then_some(edited)
 }
 
 /// Whether `key` has a value in this text.

@@ -169,6 +169,26 @@ fn a_value_that_is_taken_out_leaves_its_comment() {
 }
 
 #[test]
+fn in_braces_over_several_lines_no_comment_is_lost() {
+    const BRACES: &str = "t = { # note\n a = 1, # one\n b = 2, # two\n}\n";
+    let by_hand = |name: &str| Err(EditError::ByHand(name.to_owned()));
+    assert_eq!(unset(BRACES, &key("t.a")), by_hand("t.a"));
+    assert_eq!(unset(BRACES, &key("t.b")), by_hand("t.b"));
+    let added = set(BRACES, &key("t.c"), "3").unwrap();
+    assert_eq!(added, BRACES.replace("b = 2", "b = 2, c = 3"));
+    assert_eq!(set("t = { # note\n}", &key("t.a"), "1"), by_hand("t.a"));
+    assert_eq!(set("t = { a = [ # note\n] }", &key("t.a"), "1"), by_hand("t.a"));
+    assert_eq!(unset("t = { a = [ # note\n] }", &key("t.a")), by_hand("t.a"));
+    assert_eq!(unset("t = { a = 1, b.c = 2 }", &key("t.a")), by_hand("t.a"));
+    assert_eq!(unset("t = { a = 1, }", &key("t.a")), by_hand("t.a"));
+    let plain = "t = {\n a = 1,\n b = 2,\n}";
+    assert_eq!(unset(plain, &key("t.a")).unwrap(), "t = {\n b = 2,\n}");
+    assert_eq!(unset(plain, &key("t.b")).unwrap(), "t = {\n a = 1,\n}");
+    let all = unset(BRACES, &key("t")).unwrap();
+    assert_eq!(all, "# note\n# one\n# two\n");
+}
+
+#[test]
 fn what_cannot_be_changed_is_said() {
     for (name, want) in [
         ("cloud", "cloud is a section"),
@@ -197,6 +217,11 @@ fn any_file() -> impl Strategy<Value = String> {
         Just("kN = [ # comment N\n 1, # inner N\n '[a]' ]".to_owned()),
         Just("kN = '''\n# kM = 1\n[x]\n'''".to_owned()),
         Just("tN = { a = 1, b = 'x' } # comment N".to_owned()),
+        Just("tN = { # comment N\n}".to_owned()),
+        Just("tN = {\n a = 1,\n k2 = 2,\n} # comment N".to_owned()),
+        Just("tN = { # comment N\n a = 1, # inner N\n k2 = 2 # inner M\n}".to_owned()),
+        Just("tN = { a = [ # comment N\n 1 ], # inner N\n }".to_owned()),
+        Just("tN = { k1 = 1, b.c = 2, a = 3 } # comment N".to_owned()),
         Just("tN.a = 1".to_owned()),
         Just("[sN] # comment N".to_owned()),
         Just("[[channel]] # comment N".to_owned()),
