@@ -115,7 +115,7 @@ impl Agent {
                 channels.iter().map(channel::Handle::status).collect(),
             ),
             calls: CallQueue::default(),
-            state: watch::Sender::new(cloud::State::Dialling),
+            state: watch::Sender::new(cloud::CloudState::Dialling),
             link,
             rng,
         };

@@ -30,7 +30,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// What the connection to the cloud is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum CloudState {
     /// The agent is dialling the cloud.
     Dialling,
     /// The agent is logged in.
@@ -57,7 +57,7 @@ pub struct Cloud {
     /// The queue of calls from the device to the cloud.
     pub calls: CallQueue,
     /// Where the state of the connection is shown.
-    pub state: watch::Sender<State>,
+    pub state: watch::Sender<CloudState>,
     /// Where each connection is told of, for the channels to watch.
     pub link: watch::Sender<Link>,
     /// Source of the random delays that spread the attempts of many devices.
@@ -70,7 +70,7 @@ impl Cloud {
         let mut reconnect = Reconnect::default();
         let mut stopped = stop.clone();
         loop {
-            self.state.send_replace(State::Dialling);
+            self.state.send_replace(CloudState::Dialling);
             let dialled = tokio::select! {
                 (dialled, ()) = join(self.dial.dial(), self.keepalives.settled(FIRST_LOOK)) => dialled,
                 () = stopped.requested() => return,
@@ -78,7 +78,7 @@ impl Cloud {
             let (outcome, reason) = match dialled {
                 Ok(socket) => {
                     log::info!("logged in to the cloud");
-                    self.state.send_replace(State::Online);
+                    self.state.send_replace(CloudState::Online);
                     self.link.send_modify(|link| link.down_since = None);
                     let Self { rules, dispatch, keepalives, calls, .. } = &self;
                     let ended =
@@ -106,7 +106,7 @@ impl Cloud {
                 log::warn!("no connection to the cloud: {reason}; next try in {seconds:.1} s");
             }
             let until = Instant::now() + retry.delay;
-            self.state.send_replace(State::Waiting { until, wrong_login: retry.wrong_login });
+            self.state.send_replace(CloudState::Waiting { until, wrong_login: retry.wrong_login });
             tokio::select! {
                 () = sleep(retry.delay) => {}
                 () = stopped.requested() => return,

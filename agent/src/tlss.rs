@@ -80,7 +80,7 @@ pub enum SettingsError {
 
 /// What the hosted service is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum HostedState {
     /// A connection is being made.
     Dialling,
     /// The server may give commands.
@@ -100,7 +100,7 @@ pub struct Tlss {
     responder: Responder,
     schedule: Schedule,
     rng: StdRng,
-    state: watch::Sender<State>,
+    state: watch::Sender<HostedState>,
     /// The folder that lists the network interfaces; `None` once the hardware address is known.
     interfaces: Option<PathBuf>,
 }
@@ -146,7 +146,7 @@ impl Tlss {
             responder: Responder::new(policy, camera, identity, reply_limit),
             schedule: Schedule::new(interval),
             rng,
-            state: watch::Sender::new(State::Dialling),
+            state: watch::Sender::new(HostedState::Dialling),
             interfaces: mac.is_none().then(|| setup::INTERFACES.into()),
         })
     }
@@ -163,7 +163,7 @@ impl Tlss {
     }
 
     /// What the service is doing.
-    pub fn state(&self) -> watch::Receiver<State> {
+    pub fn state(&self) -> watch::Receiver<HostedState> {
         self.state.subscribe()
     }
 
@@ -183,7 +183,7 @@ impl Tlss {
             let delay = self.schedule.after(called.outcome, &mut self.rng);
             log::debug!("TLSS: {}; next call in {:.1} s", called.said, delay.as_secs_f64());
             let until = Instant::now() + delay;
-            self.state.send_replace(State::Waiting { until, last: called.said });
+            self.state.send_replace(HostedState::Waiting { until, last: called.said });
             tokio::select! {
                 () = sleep(delay) => {}
                 () = stop.requested() => return,
@@ -204,17 +204,17 @@ impl Tlss {
                 log::warn!("TLSS: {NONE}: waiting for one; or set tlss.mac");
             }
             let until = Instant::now() + LOOK_AGAIN;
-            self.state.send_replace(State::Waiting { until, last: NONE.to_owned() });
+            self.state.send_replace(HostedState::Waiting { until, last: NONE.to_owned() });
             sleep(LOOK_AGAIN).await;
         };
         self.responder.set_mac(mac);
     }
 
     async fn call(&self) -> Called {
-        self.state.send_replace(State::Dialling);
+        self.state.send_replace(HostedState::Dialling);
         match self.connector.connect().await {
             Ok(connection) => {
-                self.state.send_replace(State::InSession);
+                self.state.send_replace(HostedState::InSession);
                 let ended = session::run(connection, &self.responder).await;
                 let (outcome, served) = (ended.outcome(), ended.served());
                 Called { outcome, served, said: ended.reason.to_string() }

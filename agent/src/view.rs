@@ -17,7 +17,7 @@ use crate::{cloud, tlss};
 /// Looks at an agent, and outlives it.
 #[derive(Clone)]
 pub struct View {
-    pub(crate) cloud: watch::Receiver<cloud::State>,
+    pub(crate) cloud: watch::Receiver<cloud::CloudState>,
     pub(crate) events: watch::Receiver<EventCounts>,
     pub(crate) channels: Vec<Handle>,
     pub(crate) hosted: watch::Receiver<Seen>,
@@ -29,11 +29,11 @@ pub struct View {
 #[derive(Clone, Debug)]
 pub struct DeviceView {
     /// The state of the connection to the cloud.
-    pub cloud: cloud::State,
+    pub cloud: cloud::CloudState,
     /// What became of the cloud's events.
     pub events: EventCounts,
     /// What the hosted service is doing; `None` where it is off.
-    pub hosted: Option<tlss::State>,
+    pub hosted: Option<tlss::HostedState>,
     /// How full the spool is, and whether its disk works; `None` without a spool and until it is
     /// open.
     pub spool: Option<spool::Stats>,
@@ -57,12 +57,12 @@ pub struct ChannelView {
 
 impl View {
     /// The state of the connection to the cloud; changes can be awaited.
-    pub fn cloud(&self) -> watch::Receiver<cloud::State> {
+    pub fn cloud(&self) -> watch::Receiver<cloud::CloudState> {
         self.cloud.clone()
     }
 
     /// What the hosted service is doing, and the commands it was given; `None` where it is off.
-    pub fn hosted(&self) -> Option<(watch::Receiver<tlss::State>, tlss::Audit)> {
+    pub fn hosted(&self) -> Option<(watch::Receiver<tlss::HostedState>, tlss::Audit)> {
         self.hosted.borrow().clone()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ivt_agent::Agent;
-use ivt_agent::tlss::{Entry, State};
+use ivt_agent::tlss::{Entry, HostedState};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_sim::camera::{CameraSim, Credentials, Scheme, Stream, WebFault, WebFaultRule};
 use ivt_sim::tlss::{
@@ -440,8 +440,9 @@ async fn a_server_that_closes_within_a_command_is_called_an_interval_later() {
     let hosted = Plan { faults, ..Plan::default() }.start().await;
     soon("the session ends", hosted.device().wait_ended(1)).await;
     let (mut state, _) = hosted.agent.view().hosted().unwrap();
-    let waiting = state.wait_for(|state| matches!(state, State::Waiting { .. }));
-    let State::Waiting { until, .. } = soon("it waits", waiting).await.unwrap().clone() else {
+    let waiting = state.wait_for(|state| matches!(state, HostedState::Waiting { .. }));
+    let HostedState::Waiting { until, .. } = soon("it waits", waiting).await.unwrap().clone()
+    else {
         panic!("it waits")
     };
     // The session ended between `began` and this moment.
@@ -460,6 +461,6 @@ async fn a_server_behind_tls_is_trusted_by_its_authority() {
     let agent = agent(&address, &settings, "backend = 'emulator'");
     soon("the session is done", server.device(MAC).wait_done(1)).await;
     let (state, _) = agent.view().hosted().unwrap();
-    let waits = || matches!(*state.borrow(), State::Waiting { .. });
+    let waits = || matches!(*state.borrow(), HostedState::Waiting { .. });
     until("the agent waits for its next turn", waits).await;
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use ivt_agent::cloud::State;
+use ivt_agent::cloud::CloudState;
 use ivt_agent::{Agent, View};
 use ivt_proto::rpc::message::ChannelState;
 use ivt_sim::camera::{CameraOptions, CameraSim};
@@ -18,12 +18,12 @@ use tokio::time::{Instant, sleep};
 
 /// The moment at which the agent was no longer online.
 async fn noticed(view: View) -> Instant {
-    view.cloud().wait_for(|state| *state != State::Online).await.unwrap();
+    view.cloud().wait_for(|state| *state != CloudState::Online).await.unwrap();
     Instant::now()
 }
 
 fn online(agents: &[Agent]) -> usize {
-    agents.iter().filter(|agent| *agent.view().cloud().borrow() == State::Online).count()
+    agents.iter().filter(|agent| *agent.view().cloud().borrow() == CloudState::Online).count()
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,7 +78,7 @@ async fn a_cloud_away_for_a_day_from_the_start_is_dialled_rarely_and_found_soon(
     cloud.set_up(true);
     let repaired = Instant::now();
     let back = agents.iter().map(async |agent| {
-        agent.view().cloud().wait_for(|state| *state == State::Online).await.unwrap();
+        agent.view().cloud().wait_for(|state| *state == CloudState::Online).await.unwrap();
         repaired.elapsed()
     });
     let mut back = join_all(back).await;

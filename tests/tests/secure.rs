@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use ivt_agent::cloud::State;
+use ivt_agent::cloud::CloudState;
 use ivt_proto::rpc::message::ChannelState;
 use ivt_sim::camera::{CameraOptions, CameraSim};
 use ivt_sim::cloud::{CloudOptions, CloudSim, Login};
@@ -79,7 +79,10 @@ async fn a_server_that_is_not_trusted_reads_nothing_and_there_is_no_way_back_to_
         assert_eq!(seen.carried, 0, "{address}: nothing was said inside");
         assert!(stage.cloud.devices().is_empty(), "{address}");
         let state = *stage.agent.view().cloud().borrow();
-        assert!(!matches!(state, State::Online | State::Waiting { wrong_login: true, .. }));
+        assert!(!matches!(
+            state,
+            CloudState::Online | CloudState::Waiting { wrong_login: true, .. }
+        ));
     };
     join_all([cases.0, cases.1, cases.2].map(refused)).await;
 }

@@ -61,7 +61,7 @@ impl Dial for Script {
 struct Setup {
     calls: Calls,
     attempts: mpsc::UnboundedReceiver<(Instant, Option<Server>)>,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<CloudState>,
     link: watch::Receiver<Link>,
     stopper: Stopper,
     task: JoinHandle<()>,
@@ -70,7 +70,7 @@ struct Setup {
 fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let (sender, attempts) = mpsc::unbounded_channel();
     let script = Script { fates: Mutex::new(fates.into_iter().collect()), attempts: sender };
-    let state = watch::Sender::new(State::Dialling);
+    let state = watch::Sender::new(CloudState::Dialling);
     let link = watch::Sender::new(Link::down());
     let (stopper, stop) = stopper();
     let queue = CallQueue::default();
@@ -141,7 +141,7 @@ async fn a_cloud_that_is_down_is_dialled_for_ever_in_growing_windows() {
         assert!(range.contains(&delay), "attempt {n}: {delay:?}");
         last = at;
     }
-    setup.state.wait_for(|s| *s == State::Online).await.unwrap();
+    setup.state.wait_for(|s| *s == CloudState::Online).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +177,7 @@ async fn a_short_connection_does_not_start_the_schedule_anew() {
 async fn a_refused_login_is_reported_as_such() {
     let mut setup = start(3, [Attempt::Refuse]);
     setup.attempt().await;
-    let waits = |s: &State| matches!(s, State::Waiting { wrong_login: true, .. });
+    let waits = |s: &CloudState| matches!(s, CloudState::Waiting { wrong_login: true, .. });
     setup.state.wait_for(waits).await.unwrap();
     setup.server().await;
 }
@@ -189,9 +189,9 @@ async fn three_closes_before_the_first_answer_are_a_wrong_login() {
         let mut server = setup.server().await;
         server.next().await.expect("its Keepalive").unwrap();
         drop(server);
-        let waiting = |s: &State| matches!(s, State::Waiting { .. });
+        let waiting = |s: &CloudState| matches!(s, CloudState::Waiting { .. });
         let state = *setup.state.wait_for(waiting).await.unwrap();
-        let State::Waiting { wrong_login, .. } = state else { panic!("{state:?}") };
+        let CloudState::Waiting { wrong_login, .. } = state else { panic!("{state:?}") };
         assert_eq!(wrong_login, n >= 3, "close {n}");
     }
 }
@@ -199,7 +199,7 @@ async fn three_closes_before_the_first_answer_are_a_wrong_login() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_a_wait_a_dial_and_a_connection() {
     let mut waiting = start(5, [Attempt::Down]);
-    waiting.state.wait_for(|s| matches!(s, State::Waiting { .. })).await.unwrap();
+    waiting.state.wait_for(|s| matches!(s, CloudState::Waiting { .. })).await.unwrap();
     let mut dialling = start(5, [Attempt::Hang]);
     dialling.attempt().await;
     let mut online = start(5, []);
@@ -219,7 +219,7 @@ async fn calls_are_made_over_whatever_connection_there_is() {
     assert_eq!(setup.calls.call(GetFirmware).await, Err(CallError::Offline), "not dialled yet");
     for _ in 0..2 {
         let mut server = setup.server().await;
-        setup.state.wait_for(|s| *s == State::Online).await.unwrap();
+        setup.state.wait_for(|s| *s == CloudState::Online).await.unwrap();
         let answers = serve(&mut server, Duration::from_secs(1));
         // The link may not have begun yet when the first call is made.
         let answered = async {
@@ -230,7 +230,7 @@ async fn calls_are_made_over_whatever_connection_there_is() {
         };
         tokio::join!(answers, answered);
         drop(server);
-        setup.state.wait_for(|s| matches!(s, State::Waiting { .. })).await.unwrap();
+        setup.state.wait_for(|s| matches!(s, CloudState::Waiting { .. })).await.unwrap();
         assert_eq!(setup.calls.call(GetFirmware).await, Err(CallError::Offline), "lost");
     }
 }

@@ -9,7 +9,7 @@ use crate::tls::TrustStore;
 use crate::tlss::{self, Settings, SettingsError, Tlss};
 
 /// What can be seen of the hosted service; `None` while the service is off.
-pub(crate) type Seen = Option<(watch::Receiver<tlss::State>, tlss::Audit)>;
+pub(crate) type Seen = Option<(watch::Receiver<tlss::HostedState>, tlss::Audit)>;
 
 /// Runs the hosted service. At most one runs at a time.
 pub(crate) struct Hosted {

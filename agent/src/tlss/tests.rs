@@ -76,7 +76,7 @@ async fn the_deployed_server_has_its_session_over_real_sockets() {
         assert_eq!((&*line, &body[..]), ("HTTP/1.1 404 Not Found", &b"404 - Not Found"[..]));
         assert_eq!(server.ask("/../etc/passwd").await.unwrap().0, "HTTP/1.1 403 Forbidden");
         server.send(b"done\0").await.unwrap();
-        state.wait_for(|state| matches!(state, State::Waiting { .. })).await.unwrap();
+        state.wait_for(|state| matches!(state, HostedState::Waiting { .. })).await.unwrap();
     };
     timeout(DEADLINE, session).await.unwrap();
     let statuses: Vec<_> =
@@ -175,7 +175,7 @@ async fn an_interface_that_comes_up_late_is_waited_for() {
     let task = tokio::spawn(tlss.run(stop));
     sleep(Duration::from_secs(100)).await;
     assert!(memory.take_calls().is_empty(), "nobody to be");
-    let State::Waiting { last, .. } = state.borrow().clone() else { panic!("waits") };
+    let HostedState::Waiting { last, .. } = state.borrow().clone() else { panic!("waits") };
     assert!(last.contains("interface"), "{last}");
     setup::tests::interface(interfaces.path(), "eth0", 2, "00:13:23:a0:07:ad", "0", true);
     sleep(Duration::from_secs(31)).await;
