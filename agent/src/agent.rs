@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::channel::{self, Link, Setup};
 use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
-use crate::cloud::login::Login;
+use crate::cloud::login::CloudLogin;
 use crate::cloud::status::KeepaliveSource;
 use crate::cloud::{self, Cloud};
 use crate::config::Config;
@@ -65,7 +65,7 @@ impl Agent {
         if config.cloud.url.scheme() == "ws" {
             log::warn!("cloud.url is ws://: login and pictures' addresses travel in clear");
         }
-        let dial = TcpDial::new(Login::new(&config.cloud), trust.clone());
+        let dial = TcpDial::new(CloudLogin::new(&config.cloud), trust.clone());
         Self::start_with(config, trust, Arc::new(dial), rand::make_rng())
     }
 

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::*;
 use crate::cloud::dial::{self, Dial as _};
-use crate::cloud::login::Login;
+use crate::cloud::login::CloudLogin;
 use crate::config::Config;
 use crate::record::service::{Deadlines, Http, RecordingApi as _, Service};
 use crate::tlss::connector::{Connector as _, TcpConnector};
@@ -60,7 +60,7 @@ async fn an_expired_certificate_is_told_with_peer_date_and_clock() {
         "[cloud]\nurl = 'wss://localhost:{port}/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
          [[channel]]\nbackend = 'emulator'"
     );
-    let login = Login::new(&config.parse::<Config>().unwrap().cloud);
+    let login = CloudLogin::new(&config.parse::<Config>().unwrap().cloud);
     let ivc = dial::TcpDial::new(login, trust.clone()).dial().await.err().unwrap();
     let tlss = TcpConnector::new("localhost", port, Some(trust.clone())).connect().await;
     let url = Url::parse(&format!("https://localhost:{port}/cb")).unwrap();

@@ -22,7 +22,7 @@ use ivt_agent::Agent;
 use ivt_agent::backoff::{Backoff, CLOUD};
 use ivt_agent::channel::Reachability;
 use ivt_agent::cloud::dial::TcpDial;
-use ivt_agent::cloud::login::Login;
+use ivt_agent::cloud::login::CloudLogin;
 use ivt_agent::config::Config;
 use ivt_agent::tls::TrustStore;
 use ivt_media::clip::{BuiltIn, ClipOpener};
@@ -121,7 +121,7 @@ pub fn hasty(config: &Config) -> Agent {
     };
     let seed = (0..).find(short).unwrap();
     let trust = TrustStore::new(config.cloud.ca_file.clone()).unwrap();
-    let dial = TcpDial::new(Login::new(&config.cloud), trust.clone());
+    let dial = TcpDial::new(CloudLogin::new(&config.cloud), trust.clone());
     Agent::start_with(config, trust, Arc::new(dial), StdRng::seed_from_u64(seed)).unwrap()
 }
 

@@ -19,9 +19,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use ivt_agent::Agent;
-use ivt_agent::cloud::dial::{Dial, DialError, Socket, Transport, limits};
+use ivt_agent::cloud::dial::{Dial, DialError, Socket, limits};
 use ivt_agent::config::Config;
 use ivt_agent::tls::TrustStore;
+use ivt_base::byte_stream::ByteStream;
 
 /// A cloud in memory, with the connections to it.
 #[derive(Clone)]
@@ -139,12 +140,13 @@ impl Dial for Way {
         let (ours, theirs) = tokio::io::duplex(4096);
         tokio::spawn(self.cloud.clone().serve(theirs));
         let line = Line::new(ours, &self.cloud);
-        let line: Box<dyn Transport> = Box::new(line);
+        let line: Box<dyn ByteStream> = Box::new(line);
         Ok(WebSocketStream::from_raw_socket(line, Role::Client, Some(limits())).await)
     }
 }
 
 /// The device's end of a connection.
+#[derive(Debug)]
 struct Line {
     io: DuplexStream,
     lost: watch::Receiver<Lost>,

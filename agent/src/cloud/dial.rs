@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial::{self, Unconnected};
 use ivt_base::tls::{self, TlsError};
 use ivt_proto::rpc::MAX_MESSAGE;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::login::Login;
+use super::login::CloudLogin;
 use crate::tls::TrustStore;
 
 /// How long name lookup, TCP connection, TLS and WebSocket upgrade may take together.
@@ -23,13 +23,8 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection ends when bytes sent over it stay unacknowledged for this long.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Any byte stream a WebSocket can run on.
-pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
-
 /// An open WebSocket.
-pub type Socket = WebSocketStream<Box<dyn Transport>>;
+pub type Socket = WebSocketStream<Box<dyn ByteStream>>;
 
 /// Makes connections to the cloud.
 #[async_trait]
@@ -88,13 +83,13 @@ pub enum DialError {
 
 /// Dials over TCP, and TLS where the login asks for it; never falls back from one to the other.
 pub struct TcpDial {
-    login: Login,
+    login: CloudLogin,
     trust: TrustStore,
 }
 
 impl TcpDial {
     /// Dials for `login`; `trust` says whose certificates will do.
-    pub fn new(login: Login, trust: TrustStore) -> Self {
+    pub fn new(login: CloudLogin, trust: TrustStore) -> Self {
         Self { login, trust }
     }
 
@@ -124,7 +119,7 @@ impl Dial for TcpDial {
 /// # Errors
 ///
 /// The login was refused, or the answer is no WebSocket.
-pub async fn upgrade(login: &Login, stream: Box<dyn Transport>) -> Result<Socket, DialError> {
+pub async fn upgrade(login: &CloudLogin, stream: Box<dyn ByteStream>) -> Result<Socket, DialError> {
     let request = login.request().map_err(|e| refused(*e))?;
     let answer = client_async_with_config(request, stream, Some(limits())).await;
     answer.map(|(socket, _)| socket).map_err(refused)

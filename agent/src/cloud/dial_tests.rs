@@ -17,7 +17,7 @@ fn dialer_to(url: &str, trust: TrustStore) -> TcpDial {
         "[cloud]\nurl = '{url}'\nlogin_code = 'c'\nlogin_passwd = 'canary'\n\
          [[channel]]\nbackend = 'emulator'"
     );
-    let login = Login::new(&text.parse::<Config>().unwrap().cloud);
+    let login = CloudLogin::new(&text.parse::<Config>().unwrap().cloud);
     TcpDial::new(login, trust)
 }
 
@@ -29,7 +29,7 @@ async fn answered_with(answer: &'static str) -> DialError {
         assert!(tcp.read(&mut [0; 1024]).await.unwrap() > 0);
         tcp.write_all(answer.as_bytes()).await.unwrap();
     });
-    let error = dialer(port).dial().await.err().expect("no WebSocket there");
+    let error = dialer(port).dial().await.expect_err("no WebSocket there");
     server.await.unwrap();
     assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     error
@@ -65,7 +65,7 @@ async fn a_closed_port_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let error = dialer(port).dial().await.err().expect("nobody there");
+    let error = dialer(port).dial().await.expect_err("nobody there");
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
 }
 
@@ -136,7 +136,7 @@ async fn nothing_is_said_to_a_server_that_is_not_trusted() {
     for trust in [TrustStore::new(None).unwrap(), pinned] {
         let (port, _pin, server) = secure_server(false).await;
         let dialer = dialer_to(&format!("wss://localhost:{port}/ivc"), trust);
-        let error = dialer.dial().await.err().expect("an unknown authority");
+        let error = dialer.dial().await.expect_err("an unknown authority");
         assert!(matches!(error, DialError::Tls { .. }), "{error}");
         assert_eq!(server.await.unwrap(), b"", "not a byte of the query");
     }
@@ -164,7 +164,7 @@ async fn a_server_without_tls_is_not_talked_to_in_clear() {
         received
     });
     let dialer = dialer_to(&format!("wss://127.0.0.1:{port}/ivc"), TrustStore::new(None).unwrap());
-    let error = dialer.dial().await.err().expect("no TLS there");
+    let error = dialer.dial().await.expect_err("no TLS there");
     assert!(matches!(error, DialError::Tls { .. }), "{error}");
     let received = server.await.unwrap();
     assert_eq!(received[0], 22, "a TLS handshake record");

@@ -1,3 +1,4 @@
+use ivt_base::byte_stream::ByteStream;
 use ivt_proto::rpc::Violation;
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
@@ -12,7 +13,7 @@ use super::*;
 use crate::channel::Handle;
 use crate::channel::testing::{deaf, slow};
 use crate::cloud::calls::Calls;
-use crate::cloud::dial::{Transport, limits};
+use crate::cloud::dial::limits;
 use crate::dispatch::EventCounts;
 use crate::dispatch::testing::dispatch;
 use crate::shutdown::{Stopper, stopper};
@@ -38,7 +39,7 @@ async fn connected_with(buffer: usize, channels: Vec<Handle>) -> Cloud {
 
 async fn connected_by(options: Options, buffer: usize, channels: Vec<Handle>) -> Cloud {
     let (ours, theirs) = tokio::io::duplex(buffer);
-    let ours: Box<dyn Transport> = Box::new(ours);
+    let ours: Box<dyn ByteStream> = Box::new(ours);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await;
     let (stop, mut stopping) = stopper();
     let dispatch = dispatch(channels);

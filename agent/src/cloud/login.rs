@@ -9,9 +9,9 @@ use tungstenite::handshake::client::Request;
 
 use crate::config;
 
-/// Address and account of a login. Only [`Login::request`] reveals the password.
+/// Address and account of a login. Only [`CloudLogin::request`] reveals the password.
 #[derive(Clone, Debug)]
-pub struct Login {
+pub struct CloudLogin {
     /// `wss`, or `ws` in clear.
     pub secure: bool,
     /// Host name or address, without brackets.
@@ -21,7 +21,7 @@ pub struct Login {
     uri: Secret,
 }
 
-impl Login {
+impl CloudLogin {
     /// The login that the configuration describes.
     pub fn new(cloud: &config::Cloud) -> Self {
         let url = &cloud.url;
@@ -74,12 +74,12 @@ fn percent_encode(value: &str, out: &mut String) {
 mod tests {
     use super::*;
 
-    fn login(url: &str, code: &str, passwd: &str) -> Login {
+    fn login(url: &str, code: &str, passwd: &str) -> CloudLogin {
         let text = format!(
             "[cloud]\nurl = {url:?}\nlogin_code = '{code}'\nlogin_passwd = '{passwd}'\n\
              hardware_model = 'HW 1'\nfirmware_model = '1.0+b'\n[[channel]]\nbackend = 'emulator'"
         );
-        Login::new(&text.parse::<config::Config>().unwrap().cloud)
+        CloudLogin::new(&text.parse::<config::Config>().unwrap().cloud)
     }
 
     #[test]

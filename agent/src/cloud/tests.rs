@@ -3,6 +3,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures::{SinkExt as _, StreamExt as _};
+use ivt_base::byte_stream::ByteStream;
 use ivt_proto::rpc::message::GetFirmware;
 use rand::SeedableRng as _;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::calls::{CallError, Calls};
-use super::dial::{Socket, Transport, limits};
+use super::dial::{Socket, limits};
 use super::*;
 use crate::shutdown::{Stopper, stopper};
 
@@ -46,7 +47,7 @@ impl Dial for Script {
         match fate {
             Attempt::Accept => {
                 let (ours, theirs) = tokio::io::duplex(4096);
-                let ours: Box<dyn Transport> = Box::new(ours);
+                let ours: Box<dyn ByteStream> = Box::new(ours);
                 let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
                 self.attempts.send((at, Some(server))).unwrap();
                 Ok(WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await)

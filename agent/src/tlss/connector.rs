@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial;
 use ivt_base::tls::{self, TlsError};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::cloud::dial::Transport;
 use crate::tls::TrustStore;
 
 /// Time for name, connection and TLS together.
@@ -22,7 +22,7 @@ const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 /// An open connection.
 pub struct Connection {
     /// Bytes to and from the server.
-    pub stream: Box<dyn Transport>,
+    pub stream: Box<dyn ByteStream>,
     /// The agent's own address on this connection; `None` when the system does not tell it.
     pub local: Option<IpAddr>,
 }

@@ -302,6 +302,7 @@ async fn a_server_that_reads_ever_so_slowly_is_cut_off_too() {
 }
 
 /// A stream that takes everything and keeps the sizes of the writes.
+#[derive(Debug)]
 struct Sizes {
     io: DuplexStream,
     sizes: Arc<Mutex<Vec<usize>>>,
