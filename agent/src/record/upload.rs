@@ -323,9 +323,7 @@ impl<R: RecordingApi> Uploader<R> {
 
     /// The service has said "not now".
     async fn declined(&mut self, upload: &Upload) -> Result<(), GivenUp> {
-        let ledger = self.stock.ledger();
-        let wanted = ledger.has_begun() || upload.source == Source::Card;
-        if ledger.closed().is_some() && wanted {
+        if self.stock.ledger().insists() {
             let error = "the service takes no segments at the moment";
             self.fails(&ServiceError::Busy(error.into()))?;
             self.rest(upload.duration).await;

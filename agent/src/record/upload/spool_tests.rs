@@ -329,6 +329,24 @@ async fn a_left_segment_that_is_not_wanted_now_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_service_that_wants_nothing_is_asked_with_rests_and_given_up() {
+    let card = Card::new().await;
+    card.store(0..2).await;
+    let fake = Fake::new(|_| Answer::NotNow);
+    let session = card.session(SpoolMode::Overflow);
+    session.push(segment(2));
+    session.close();
+    let options = UploadOptions { patience: Duration::from_secs(1), ..UploadOptions::default() };
+    let upload = session.upload(fake.clone(), options, 7, std::future::ready(()));
+    let empty = tokio::time::timeout(Duration::from_secs(30), upload).await;
+    assert!(!empty.expect("it ends").unwrap());
+    assert_eq!(card.numbers(), [0, 1]);
+    assert_eq!(session.stats().dropped.number, 0, "nobody ever wanted the third");
+    let begin = ["create 1900000000.12", "create 1900000000", "create 1900000000.12"];
+    assert_eq!(fake.words()[..3], begin, "the card has its turn");
+}
+
+#[tokio::test]
 async fn what_is_left_is_uploaded_by_a_later_run_with_the_same_shelf() {
     let card = Card::new().await;
     card.store(0..3).await;
