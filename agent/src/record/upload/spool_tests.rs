@@ -138,21 +138,25 @@ async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
 
 #[tokio::test]
 async fn an_address_that_is_dead_keeps_nobody_waiting() {
-    let card = Card::new().await;
-    card.store(4..7).await;
-    card.pend(4, "old").await;
-    let fake = Fake::new(|call| match call {
-        Call::Put { name, .. } if name == "old" => {
-            Answer::Bad(ServiceError::Transport("no such host".into()))
-        }
-        _ => Answer::Good,
-    });
-    finished(start(&card.leftover(), &fake)).await;
-    let words = fake.words();
-    let silent = ["put old", "time", "put old", "fail old", "create 1900000000.24"];
-    assert_eq!(words[..5], silent);
-    assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
-    assert!(card.is_empty());
+    // A service that does not know the question for the time answers it all the same.
+    for unknown in [false, true] {
+        let card = Card::new().await;
+        card.store(4..7).await;
+        card.pend(4, "old").await;
+        let fake = Fake::new(move |call| match call {
+            Call::Put { name, .. } if name == "old" => {
+                Answer::Bad(ServiceError::Transport("no such host".into()))
+            }
+            Call::Time if unknown => Answer::Bad(ServiceError::Busy("500".into())),
+            _ => Answer::Good,
+        });
+        finished(start(&card.leftover(), &fake)).await;
+        let words = fake.words();
+        let silent = ["put old", "time", "put old", "fail old", "create 1900000000.24"];
+        assert_eq!(words[..5], silent);
+        assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
+        assert!(card.is_empty());
+    }
 }
 
 #[tokio::test]
