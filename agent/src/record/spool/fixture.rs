@@ -179,6 +179,14 @@ impl Store {
 }
 
 impl Spool {
+    /// An empty spool in a folder of this disk.
+    pub async fn empty_on(disk: &TestDisk, root: &Path, limit: u64) -> Self {
+        let disk = Box::new(disk.clone());
+        let (spool, leftovers) = Self::open_on(disk, root.to_owned(), limit).await.unwrap();
+        assert!(leftovers.is_empty());
+        spool
+    }
+
     /// How full it is, and how well, at this moment.
     pub fn stats(&self) -> Stats {
         self.disk.stalled();

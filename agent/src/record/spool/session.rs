@@ -1,6 +1,7 @@
 //! One session's part of the spool.
 
 use std::fs::File;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +28,8 @@ pub struct SpoolSession {
 pub struct SegmentWriter {
     part: Arc<Part>,
     head: SegmentHead,
+    /// A group was handed to the disk.
+    begun: bool,
     /// From the first group to the last.
     write: Option<Write>,
     broken: Arc<AtomicBool>,
@@ -97,7 +100,7 @@ impl SpoolSession {
     /// Begins to write a segment. Nothing is written before its first group.
     pub fn begin(&self, head: SegmentHead) -> SegmentWriter {
         let (part, broken) = (Arc::clone(&self.part), Arc::default());
-        SegmentWriter { part, head, write: None, broken }
+        SegmentWriter { part, head, begun: false, write: None, broken }
     }
 
     /// Writes a whole segment. One that is complete already is not written again. What came of it
@@ -206,7 +209,7 @@ impl SegmentWriter {
             return self.abandon();
         };
         let (part, head, broken) = (Arc::clone(&self.part), self.head, Arc::clone(&self.broken));
-        let first = self.write.is_none();
+        let first = !mem::replace(&mut self.begun, true);
         self.write.get_or_insert_with(|| Write { part: Arc::clone(&part), number: head.number });
         self.part.disk.send(move |store| {
             let written = if first {
@@ -220,6 +223,11 @@ impl SegmentWriter {
             }
             drop(place);
         });
+    }
+
+    /// A beginning of the segment is on the disk, or may yet come there.
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// The segment is complete. True when all of it is written or on its way to the disk: the

@@ -7,6 +7,8 @@ use super::fake::{Answer, Call, Fake};
 use super::rig::*;
 use super::*;
 use crate::config::SpoolMode;
+use crate::record::spool::QUEUE_BYTES;
+use crate::record::spool::fixture::TestDisk;
 
 #[tokio::test]
 async fn a_card_that_was_pulled_is_no_fault_of_the_services() {
@@ -153,4 +155,26 @@ async fn a_crash_while_the_disk_is_behind_doubles_nothing() {
     let fake = fake.again(|_| Answer::Good);
     finished(start(&card.leftover(), &fake)).await;
     assert_eq!((fake.words(), numbers(&fake)), (vec!["put n0".into(), "save n0".into()], vec![0]));
+}
+
+#[tokio::test]
+async fn a_segment_that_a_slow_disk_has_only_begun_goes_when_it_is_confirmed() {
+    let disk = TestDisk::default();
+    let card = Card::on(&disk).await;
+    let session = card.session(SpoolMode::Always);
+    let mut stock = session.take_stock();
+    disk.hang(true);
+    // The first group waits for the disk, and there is no room beside it for the second.
+    let second = vec![Bytes::from(vec![0; QUEUE_BYTES])];
+    session.push_groups(segment(0), vec![segment(0).chunks.to_vec(), second]);
+    session.close();
+    let upload = stock.next().await.unwrap();
+    assert!(stock.tell(|ledger| ledger.sending(&upload)));
+    stock.tell(|ledger| ledger.sent(&upload, "n0".into()));
+    stock.tell(Ledger::confirmed);
+    disk.hang(false);
+    assert_eq!(upload.source, Source::Memory);
+    stock.close().await;
+    let left = std::fs::read_dir(card.dir.path().join("spool")).unwrap().count();
+    assert_eq!(left, 0, "the next start would upload it once more");
 }
