@@ -42,6 +42,10 @@ pub struct Session {
     changed: Arc<Notify>,
     /// Segments that are to be deleted.
     remove_requested: BTreeSet<u64>,
+    /// Segments that are being written, or wait for the disk to be.
+    pub writes: usize,
+    /// Above the number of every segment that was ever here, or is yet to be written.
+    next_number: u64,
 }
 
 /// One segment's file.
@@ -98,6 +102,8 @@ impl Index {
             news: Vec::new(),
             changed: Arc::default(),
             remove_requested: BTreeSet::new(),
+            writes: 0,
+            next_number: 0,
         };
         self.sessions.entry(id).or_insert(session);
         self.skip(id);
@@ -139,6 +145,7 @@ impl Index {
     /// Adds or replaces a file.
     pub fn put(&mut self, id: u64, file: u64, entry: Entry) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.number_taken(entry.segment.number);
         let old = session.files.insert(file, entry);
         self.recount(old, Some(entry));
     }
@@ -198,8 +205,19 @@ impl Index {
         }
     }
 
+    /// A segment is being written from now on, until [`Self::written`] is told.
+    pub fn writing(&mut self, id: u64, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.writes += 1;
+            session.number_taken(number);
+        }
+    }
+
     /// The write of a segment has ended, well or not.
     pub fn written(&mut self, id: u64, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.writes -= 1;
+        }
         let holding = self.holding(id, number);
         self.tell(id, News::Written(number, holding));
     }
@@ -333,6 +351,16 @@ impl Session {
     /// Neither segments nor a pending upload.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.pending.is_none()
+    }
+
+    /// The number of the next segment: nothing of that number was ever here.
+    pub fn next_number(&self) -> u64 {
+        let pending = self.pending.as_ref().map_or(0, |pending| pending.number.saturating_add(1));
+        self.next_number.max(pending)
+    }
+
+    fn number_taken(&mut self, number: u64) {
+        self.next_number = self.next_number.max(number.saturating_add(1));
     }
 
     /// Whether a file holds a complete segment that is wanted.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::format::{self, Payload};
-use super::index::{self, Entry, Index};
+use super::index::{self, Entry, Index, Session};
 use super::store::Store;
 use super::writer::DiskThread;
 use super::{Holding, News, Pending, SegmentHead, SessionHead, SpoolError, Stored};
@@ -115,7 +115,7 @@ impl SpoolSession {
         duration: Duration,
         chunks: Arc<[Bytes]>,
     ) -> Result<Stored, SpoolError> {
-        let write = Write { part: Arc::clone(&self.part), number: head.number };
+        let write = Write::new(&self.part, head.number);
         let store = move |store: &mut Store| {
             let stored = store.store(write.part.id, head, duration, &chunks);
             // Only what is told last is told to have left memory.
@@ -136,9 +136,18 @@ impl SpoolSession {
         self.part.lock().holding(self.part.id, number)
     }
 
-    /// Neither complete segments nor a pending upload are there.
+    /// Neither complete segments nor a pending upload are there, and none is being written.
     pub fn is_empty(&self) -> bool {
-        self.stored().is_empty() && self.pending().is_none()
+        let index = self.part.lock();
+        let session = index.session(self.part.id);
+        index.stored(self.part.id).is_empty()
+            && session.is_none_or(|session| session.pending.is_none() && session.writes == 0)
+    }
+
+    /// The number of the session's next segment: higher than any that was ever here, or is yet to
+    /// be written.
+    pub fn next_number(&self) -> u64 {
+        self.part.lock().session(self.part.id).map_or(0, Session::next_number)
     }
 
     /// Reads a segment in pieces of at most 64 KiB. It is checked before this returns.
@@ -210,7 +219,7 @@ impl SegmentWriter {
         };
         let (part, head, broken) = (Arc::clone(&self.part), self.head, Arc::clone(&self.broken));
         let first = !mem::replace(&mut self.begun, true);
-        self.write.get_or_insert_with(|| Write { part: Arc::clone(&part), number: head.number });
+        self.write.get_or_insert_with(|| Write::new(&part, head.number));
         self.part.disk.send(move |store| {
             let written = if first {
                 store.begin(part.id, head, &chunks, duration)
@@ -257,6 +266,13 @@ impl SegmentWriter {
 impl Drop for SegmentWriter {
     fn drop(&mut self) {
         self.abandon();
+    }
+}
+
+impl Write {
+    fn new(part: &Arc<Part>, number: u64) -> Self {
+        part.lock().writing(part.id, number);
+        Self { part: Arc::clone(part), number }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a bad card, service or moment must not cost.
 
 use rand::SeedableRng as _;
-use tokio::time::timeout;
+use tokio::time::{advance, timeout};
 
 use super::fake::{Answer, Call, Fake};
 use super::rig::*;
@@ -177,4 +177,25 @@ async fn a_segment_that_a_slow_disk_has_only_begun_goes_when_it_is_confirmed() {
     stock.close().await;
     let left = std::fs::read_dir(card.dir.path().join("spool")).unwrap().count();
     assert_eq!(left, 0, "the next start would upload it once more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_write_that_ends_late_is_left_for_another_run() {
+    let disk = TestDisk::default();
+    let card = Card::on(&disk).await;
+    let down = switched(&Arc::default());
+    let session = card.session(SpoolMode::Overflow);
+    session.push(segment(0));
+    session.close();
+    disk.hang(true);
+    let upload = start(&session, &down);
+    for _ in 0..600 {
+        advance(Duration::from_secs(1)).await;
+    }
+    let over = upload.is_finished();
+    disk.hang(false);
+    assert!(over, "nobody waits for the disk for ever");
+    assert!(!upload.await.unwrap(), "something is on its way to the card");
+    until("it is there", || card.numbers() == [0]).await;
+    assert!(finished(start(&card.leftover(), &down.again(|_| Answer::Good))).await);
 }
