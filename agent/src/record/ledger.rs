@@ -35,7 +35,7 @@ use tokio::time::Instant;
 use super::Segment;
 use super::spool::{Holding, SegmentHead, Stored};
 use crate::config::SpoolMode;
-pub use due::{Action, Dropped, Next, RecordingStats, Upload};
+pub use due::{Action, Dropped, Next, RecordingStats, Upload, least_segments};
 use entry::{Entry, Fate};
 pub use entry::{OnCard, Source};
 
@@ -98,15 +98,6 @@ pub struct Ledger {
     /// The part of `dropped` that the service was told of; `None` if the service does not want to
     /// know.
     reported: Option<Dropped>,
-}
-
-/// How many segments, the one being cut among them, a session must have memory for: one is
-/// uploaded, and another may be on its way to the spool.
-pub fn least_segments(mode: Option<SpoolMode>) -> u32 {
-    match mode {
-        Some(SpoolMode::Overflow) => 3,
-        Some(SpoolMode::Always) | None => 2,
-    }
 }
 
 impl Ledger {
@@ -265,6 +256,7 @@ impl Ledger {
     /// The service wants no segment at the moment, and is asked again when the next one is complete.
     pub fn not_now(&mut self, number: u64) {
         self.declined = true;
+        self.last = self.entries.get(&number).and_then(Entry::source);
         if self.phase == Phase::Unasked {
             self.phase = Phase::NotNow;
         }
@@ -372,15 +364,11 @@ impl Ledger {
     /// What an uploader has to do at this time.
     pub fn next_upload(&self, now: Instant) -> Next {
         let closed = self.closed.is_some();
-        let on_card = |entry: &Entry| entry.chunks.is_none() && entry.card == OnCard::Whole;
-        let stored =
-            self.entries.iter().find(|(_, entry)| on_card(entry) && entry.fate == Fate::Waiting);
-        // Segments that an earlier run stored were wanted by the service then.
-        let insist = closed && (self.phase == Phase::Begun || stored.is_some());
+        let stored = self.stored();
         if closed && stored.is_none() && self.held == 0 {
             return Next::Over;
         }
-        if self.declined && !insist {
+        if self.declined && !self.insists() {
             return if closed { Next::Over } else { Next::Wait(None) };
         }
         let rests = self.card_rests.filter(|until| now < *until);
@@ -457,9 +445,10 @@ impl Ledger {
         self.closed
     }
 
-    /// Whether the service has given an address.
-    pub fn has_begun(&self) -> bool {
-        self.phase == Phase::Begun
+    /// After the recording has ended, the service is asked again although it said "not now": it has
+    /// given an address before, or an earlier run stored a segment, which was wanted then.
+    pub fn insists(&self) -> bool {
+        self.closed.is_some() && (self.phase == Phase::Begun || self.stored().is_some())
     }
 
     /// The counts of the session, without the reason why uploads fail.
@@ -573,6 +562,11 @@ impl Ledger {
     /// Whether the disk is expected to take the segment soon.
     fn is_storing(&self, number: u64) -> bool {
         self.storing.is_some_and(|(storing, _)| storing == number) && !self.unstorable
+    }
+
+    /// The oldest segment that waits on the card only.
+    fn stored(&self) -> Option<(&u64, &Entry)> {
+        self.entries.iter().find(|(_, entry)| entry.waits_on_card())
     }
 
     fn in_memory(&self) -> impl Iterator<Item = (u64, &Entry)> {

@@ -93,6 +93,8 @@ struct Model {
     largest: u64,
     begun: bool,
     unwanted: bool,
+    /// "Not now" was the answer, and no segment has been completed since.
+    declined: bool,
     reclaiming: bool,
     closed: bool,
 }
@@ -118,6 +120,7 @@ impl Model {
                 ledger.completed(segment(number, bytes, time), card);
                 self.all.push((bytes, time));
                 self.memory.insert(number);
+                self.declined = false;
                 (self.forming, self.largest) = (0, self.largest.max(bytes));
             }
             Happens::Forming(bytes) if !self.closed => {
@@ -172,7 +175,7 @@ impl Model {
             Happens::NotNow => {
                 let Some(upload) = self.sending.take() else { return };
                 ledger.not_now(upload.number);
-                self.unwanted |= !self.begun;
+                (self.unwanted, self.declined) = (self.unwanted || !self.begun, true);
             }
             Happens::Refused(kept) => {
                 let Some(upload) = self.sending.take() else { return };
@@ -212,10 +215,29 @@ impl Model {
         }
     }
 
+    /// Segments that can be read from the card only, and wait.
+    fn on_card_only(&self) -> Vec<u64> {
+        let mut waits = self.alive();
+        waits.retain(|n| self.card.contains(n) && !self.memory.contains(n));
+        waits.retain(|n| Some(*n) != self.sent && !self.deferred.contains(n));
+        waits
+    }
+
+    /// Segments that can be uploaded from memory for certain.
+    fn live(&self) -> Vec<u64> {
+        let may = |n: &u64| !self.reclaiming && Some(*n) != self.given;
+        self.memory.iter().copied().filter(may).collect()
+    }
+
     fn upload(&mut self, ledger: &mut Ledger) {
         let upload = match ledger.next_upload(Instant::now()) {
             Next::Upload(upload) => upload,
-            Next::Wait(_) => return,
+            Next::Wait(_) => {
+                let insists = self.closed && (self.begun || !self.on_card_only().is_empty());
+                let idle = self.on_card_only().is_empty() && self.live().is_empty();
+                assert!(idle || self.declined && !insists, "something could be uploaded");
+                return;
+            }
             Next::Over => {
                 assert!(self.closed);
                 let waits = |n: &u64| self.memory.contains(n) || self.card.contains(n);
@@ -234,6 +256,46 @@ impl Model {
         assert_eq!((upload.source, upload.bytes), (place, self.all[number as usize].0));
         assert!(ledger.sending(&upload));
         self.sending = Some(upload);
+    }
+
+    fn step(&mut self, ledger: &mut Ledger, happens: Happens, allowed: u64) {
+        self.apply(ledger, happens);
+        self.settle(ledger, allowed);
+        self.compare(ledger);
+    }
+
+    /// The recording ends, and disk and service work from now on: all goes, and in few steps.
+    fn drain(&mut self, ledger: &mut Ledger) {
+        for happens in [Happens::Close, Happens::Failed, Happens::Reclaim(false)] {
+            self.step(ledger, happens, u64::MAX);
+        }
+        while !self.writing.is_empty() {
+            self.step(ledger, Happens::Written(Outcome::Whole), u64::MAX);
+        }
+        self.step(ledger, Happens::EndDeferral(false), u64::MAX);
+        // The service may want nothing at first: memory and card are asked about in turns.
+        let mut before = None;
+        for _ in 0..3 {
+            let both = !self.on_card_only().is_empty() && !self.live().is_empty();
+            self.step(ledger, Happens::Upload, u64::MAX);
+            let source = self.sending.as_ref().map(|upload| upload.source);
+            assert!(!both || source.is_some() && source != before, "{source:?} again");
+            before = source;
+            self.step(ledger, Happens::NotNow, u64::MAX);
+        }
+        for _ in 0..=self.all.len() {
+            // Since it wants what waits, the disk may be given some of it.
+            let written = Happens::Written(Outcome::Whole);
+            for happens in [written, Happens::Upload, Happens::Created, Happens::Sent] {
+                self.step(ledger, happens, u64::MAX);
+            }
+        }
+        self.step(ledger, Happens::Confirmed, u64::MAX);
+        assert!(matches!(ledger.next_upload(Instant::now()), Next::Over), "it never ends");
+        // What nobody ever wanted is in memory still, and goes with the session.
+        ledger.give_up();
+        self.settle(ledger, u64::MAX);
+        assert_eq!((self.alive(), self.card.len()), (vec![], 0), "something is left");
     }
 
     /// Whether these segments are too many for memory, by bytes or by number.
@@ -290,7 +352,9 @@ impl Model {
             }
         }
         self.memory = kept;
-        // Segments that are nowhere are lost. Beside refusals the ledger may count nothing else.
+        let useless = |n: &u64| self.confirmed.contains(n) || self.released.contains(n);
+        assert!(!self.card.iter().any(useless), "it stays on the card: {:?}", self.card);
+        // What is nowhere is lost; this is all that the ledger may count beside refusals.
         for number in self.alive() {
             let somewhere = self.memory.contains(&number)
                 || self.card.contains(&number)
@@ -357,9 +421,8 @@ proptest! {
         for (event, share) in events {
             // A share shrinks when others need memory.
             allowed = share.unwrap_or(allowed);
-            model.apply(&mut ledger, event);
-            model.settle(&mut ledger, allowed);
-            model.compare(&ledger);
+            model.step(&mut ledger, event, allowed);
         }
+        model.drain(&mut ledger);
     }
 }

@@ -117,7 +117,7 @@ pub async fn run(
     let _busy = context.leftovers.busy(head);
     // The session's earlier segments in the spool keep their numbers, so new ones are numbered
     // after them.
-    let number = spool.as_ref().map_or(0, |(spool, _)| next_number(spool));
+    let number = spool.as_ref().map_or(0, |(spool, _)| spool.next_number());
     let urgent = matches!(spool, Some((_, SpoolMode::Always)));
     let recorder = Recorder::new(channel, order.limits, &first, number, urgent);
     let anchor = Anchor::new(order.start, first.received.into(), SystemTime::now);
@@ -159,12 +159,6 @@ pub async fn run(
 async fn place(spool: &Spool, context: &RecordingContext, head: &SessionHead) -> SpoolSession {
     let left = context.leftovers.claim(head).await;
     left.unwrap_or_else(|| spool.session(head.clone()))
-}
-
-fn next_number(spool: &SpoolSession) -> u64 {
-    let stored = spool.stored().last().map(|stored| stored.head.number);
-    let pending = spool.pending().map(|pending| pending.number);
-    stored.max(pending).map_or(0, |number| number + 1)
 }
 
 async fn first_frame(input: &mut Subscription) -> Option<Arc<ivt_media::frame::Frame>> {

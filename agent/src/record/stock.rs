@@ -291,12 +291,13 @@ impl Stock {
                 }
             }
             Recorded::End(segment) => {
-                let written = self.writer.take().is_some_and(SegmentWriter::finish);
-                let part = |spool: &SpoolSession| spool.holding(segment.number) != Holding::Nothing;
-                let card = match &self.spool {
-                    Some(_) if written => OnCard::Writing,
-                    Some(spool) if part(spool) => OnCard::Part,
-                    _ => OnCard::Nothing,
+                let writer = self.writer.take();
+                let begun = writer.as_ref().is_some_and(SegmentWriter::has_begun);
+                let card = match writer.is_some_and(SegmentWriter::finish) {
+                    true => OnCard::Writing,
+                    // What the disk has been handed may still wait there for its turn.
+                    false if begun => OnCard::Part,
+                    false => OnCard::Nothing,
                 };
                 self.ledger.completed(segment, card);
             }

@@ -325,9 +325,7 @@ impl<R: RecordingApi> Uploader<R> {
 
     /// Handles "not now" from the service.
     async fn declined(&mut self, upload: &Upload) -> Result<(), GivenUp> {
-        let ledger = self.stock.ledger();
-        let wanted = ledger.has_begun() || upload.source == Source::Card;
-        if ledger.closed().is_some() && wanted {
+        if self.stock.ledger().insists() {
             let error = "the service takes no segments at the moment";
             self.fails(&ServiceError::Busy(error.into()))?;
             self.rest(upload.duration).await;
@@ -460,7 +458,8 @@ impl<R: RecordingApi> Uploader<R> {
                         break;
                     }
                     let asked = self.stock.during(self.remote.current_time()).await;
-                    heard = !asked.is_err_and(|error| error.is_passing());
+                    // Any answer tells that the network is up, also one that has no time in it.
+                    heard = !matches!(asked, Err(ServiceError::Transport(_)));
                 }
                 Err(Failure::Failed(_, error @ ServiceError::Busy(_))) => {
                     self.fails(&error)?;

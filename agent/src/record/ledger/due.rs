@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::entry::Source;
+use crate::config::SpoolMode;
 use crate::record::{Segment, Start};
 
 /// What an uploader has to do.
@@ -76,5 +77,14 @@ impl Dropped {
     /// The losses that came after `earlier`.
     pub fn since(self, earlier: Self) -> Self {
         Self { number: self.number - earlier.number, time: self.time - earlier.time }
+    }
+}
+
+/// How many segments, the one being cut among them, a session must have memory for: one is
+/// uploaded, and another may be on its way to the spool.
+pub fn least_segments(mode: Option<SpoolMode>) -> u32 {
+    match mode {
+        Some(SpoolMode::Overflow) => 3,
+        Some(SpoolMode::Always) | None => 2,
     }
 }

@@ -81,6 +81,11 @@ impl Entry {
         matches!(self.card, OnCard::Writing | OnCard::Whole)
     }
 
+    /// The segment waits, and only the card has it.
+    pub(super) fn waits_on_card(&self) -> bool {
+        self.source() == Some(Source::Card) && self.fate == Fate::Waiting
+    }
+
     /// Where the segment can be read.
     pub(super) fn source(&self) -> Option<Source> {
         match (&self.chunks, self.card) {

@@ -34,9 +34,11 @@ impl Card {
         Ok(())
     }
 
-    /// Gives up the claim, so that the card can be taken out.
-    pub fn let_go(&mut self) {
-        self.claim = None;
+    /// Lets the card be taken out, once what this returns is dropped: that may take as long as the
+    /// disk wants.
+    #[must_use]
+    pub fn let_go(&mut self) -> Option<File> {
+        self.claim.take()
     }
 
     /// Makes sure that the card is there. Without it, its folder would be one on the disk below,
@@ -57,7 +59,7 @@ impl Card {
             self.claim(files)?;
         }
         if unused && let Err(error) = pass_by(files, index) {
-            self.let_go();
+            self.claim = None;
             return Err(error);
         }
         Ok(())

@@ -179,7 +179,15 @@ impl Store {
 }
 
 impl Spool {
-    /// How full the spool is at this moment, and whether its disk works.
+    /// An empty spool in a folder of this disk.
+    pub async fn empty_on(disk: &TestDisk, root: &Path, limit: u64) -> Self {
+        let disk = Box::new(disk.clone());
+        let (spool, leftovers) = Self::open_on(disk, root.to_owned(), limit).await.unwrap();
+        assert!(leftovers.is_empty());
+        spool
+    }
+
+    /// How full it is, and how well, at this moment.
     pub fn stats(&self) -> Stats {
         self.disk.stalled();
         *self.watch().borrow()

@@ -43,6 +43,10 @@ pub struct Session {
     changed: Arc<Notify>,
     /// Segments whose removal was requested.
     remove_requested: BTreeSet<u64>,
+    /// Segments that are being written, or wait for the disk to be.
+    pub writes: usize,
+    /// Above the number of every segment that was ever here, or is yet to be written.
+    next_number: u64,
 }
 
 /// The index of one segment's file.
@@ -100,6 +104,8 @@ impl Index {
             news: Vec::new(),
             changed: Arc::default(),
             remove_requested: BTreeSet::new(),
+            writes: 0,
+            next_number: 0,
         };
         self.sessions.entry(id).or_insert(session);
         self.skip(id);
@@ -141,6 +147,7 @@ impl Index {
     /// Adds or replaces a file.
     pub fn put(&mut self, id: u64, file: u64, entry: Entry) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.number_taken(entry.segment.number);
         let old = session.files.insert(file, entry);
         self.recount(old, Some(entry));
     }
@@ -200,8 +207,19 @@ impl Index {
         }
     }
 
-    /// Notes that the write of a segment has ended, well or not.
+    /// A segment is being written from now on, until [`Self::written`] is told.
+    pub fn writing(&mut self, id: u64, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.writes += 1;
+            session.number_taken(number);
+        }
+    }
+
+    /// The write of a segment has ended, well or not.
     pub fn written(&mut self, id: u64, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.writes = session.writes.saturating_sub(1);
+        }
         let holding = self.holding(id, number);
         self.tell(id, News::Written(number, holding));
     }
@@ -338,7 +356,17 @@ impl Session {
         self.files.is_empty() && self.pending.is_none()
     }
 
-    /// Whether the file holds a complete segment that is wanted.
+    /// The number of the next segment: nothing of that number was ever here.
+    pub fn next_number(&self) -> u64 {
+        let pending = self.pending.as_ref().map_or(0, |pending| pending.number.saturating_add(1));
+        self.next_number.max(pending)
+    }
+
+    fn number_taken(&mut self, number: u64) {
+        self.next_number = self.next_number.max(number.saturating_add(1));
+    }
+
+    /// Whether a file holds a complete segment that is wanted.
     pub fn lists(&self, entry: &Entry) -> bool {
         entry.state == State::Complete && !self.remove_requested.contains(&entry.segment.number)
     }

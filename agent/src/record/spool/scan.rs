@@ -38,7 +38,7 @@ pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Store, Spo
         let _ = store.make_room(0);
     }
     probe(&mut store, &root.join(names::PROBE));
-    store.let_go();
+    drop(store.let_go());
     Ok(store)
 }
 

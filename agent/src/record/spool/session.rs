@@ -1,6 +1,7 @@
 //! One session's part of the spool.
 
 use std::fs::File;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::format::{self, Payload};
-use super::index::{self, Entry, Index};
+use super::index::{self, Entry, Index, Session};
 use super::store::Store;
 use super::writer::DiskThread;
 use super::{Holding, News, Pending, SegmentHead, SessionHead, SpoolError, Stored};
@@ -27,7 +28,9 @@ pub struct SpoolSession {
 pub struct SegmentWriter {
     part: Arc<Part>,
     head: SegmentHead,
-    /// Whether the first group was written and the last one was not.
+    /// Whether a group was handed to the disk.
+    begun: bool,
+    /// Counts the write as under way, from the first group to the last.
     write: Option<Write>,
     broken: Arc<AtomicBool>,
 }
@@ -98,7 +101,7 @@ impl SpoolSession {
     /// Begins to write a segment. Nothing is written before the first group.
     pub fn begin(&self, head: SegmentHead) -> SegmentWriter {
         let (part, broken) = (Arc::clone(&self.part), Arc::default());
-        SegmentWriter { part, head, write: None, broken }
+        SegmentWriter { part, head, begun: false, write: None, broken }
     }
 
     /// Writes a whole segment, unless it is complete already. The outcome is among the
@@ -112,7 +115,7 @@ impl SpoolSession {
         duration: Duration,
         chunks: Arc<[Bytes]>,
     ) -> Result<Stored, SpoolError> {
-        let write = Write { part: Arc::clone(&self.part), number: head.number };
+        let write = Write::new(&self.part, head.number);
         let store = move |store: &mut Store| {
             let stored = store.store(write.part.id, head, duration, &chunks);
             // The chunks are dropped before the session hears of the outcome, since it then counts
@@ -134,9 +137,18 @@ impl SpoolSession {
         self.part.lock().holding(self.part.id, number)
     }
 
-    /// Whether there are neither complete segments nor a pending upload.
+    /// Neither complete segments nor a pending upload are there, and none is being written.
     pub fn is_empty(&self) -> bool {
-        self.stored().is_empty() && self.pending().is_none()
+        let index = self.part.lock();
+        let session = index.session(self.part.id);
+        index.stored(self.part.id).is_empty()
+            && session.is_none_or(|session| session.pending.is_none() && session.writes == 0)
+    }
+
+    /// The number of the session's next segment: higher than any that was ever here, or is yet to
+    /// be written.
+    pub fn next_number(&self) -> u64 {
+        self.part.lock().session(self.part.id).map_or(0, Session::next_number)
     }
 
     /// Reads a segment in pieces of at most 64 KiB. It is checked before this returns.
@@ -207,8 +219,8 @@ impl SegmentWriter {
             return self.abandon();
         };
         let (part, head, broken) = (Arc::clone(&self.part), self.head, Arc::clone(&self.broken));
-        let first = self.write.is_none();
-        self.write.get_or_insert_with(|| Write { part: Arc::clone(&part), number: head.number });
+        let first = !mem::replace(&mut self.begun, true);
+        self.write.get_or_insert_with(|| Write::new(&part, head.number));
         self.part.disk.send(move |store| {
             let written = if first {
                 store.begin(part.id, head, &chunks, duration)
@@ -223,8 +235,13 @@ impl SegmentWriter {
         });
     }
 
-    /// Completes the segment. True if all of it is written or on its way to the disk: the session
-    /// then hears of the outcome.
+    /// A beginning of the segment is on the disk, or may yet come there.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The segment is complete. True when all of it is written or on its way to the disk: the
+    /// session hears what came of that.
     pub fn finish(mut self) -> bool {
         if self.broken.load(Ordering::Relaxed) {
             return false;
@@ -250,6 +267,13 @@ impl SegmentWriter {
 impl Drop for SegmentWriter {
     fn drop(&mut self) {
         self.abandon();
+    }
+}
+
+impl Write {
+    fn new(part: &Arc<Part>, number: u64) -> Self {
+        part.lock().writing(part.id, number);
+        Self { part: Arc::clone(part), number }
     }
 }
 

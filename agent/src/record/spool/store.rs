@@ -231,11 +231,11 @@ impl Store {
         self.attempt(0, |store| store.files.remove_folder(id))
     }
 
-    /// Lets a card be taken out that holds nothing of ours, or that does not work.
-    pub fn let_go(&mut self) {
-        if self.rest.is_some() || !self.lock().in_use() {
-            self.card.let_go();
-        }
+    /// Lets a card be taken out that nothing of ours is on, or that does not work, once what this
+    /// returns is dropped: that may take as long as the disk wants.
+    pub fn let_go(&mut self) -> Option<File> {
+        let may_go = self.rest.is_some() || !self.lock().in_use();
+        if may_go { self.card.let_go() } else { None }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Index> {

@@ -363,6 +363,29 @@ async fn a_disk_that_hangs_keeps_nobody_waiting() {
     assert_eq!(numbers(&part), [2, 3], "a segment with a hole is not complete");
 }
 
+#[tokio::test]
+async fn what_is_being_written_is_not_forgotten_and_its_number_not_given_again() {
+    let dir = tempdir().unwrap();
+    let disk = TestDisk::default();
+    let shelf = open_on(&disk, dir.path(), LIMIT).await.session(session("a"));
+    assert!(shelf.is_empty() && shelf.next_number() == 0);
+    disk.hang(true);
+    let mut writer = shelf.begin(segment(4));
+    writer.append(group(4, 1), second());
+    writer.finish();
+    let seen = (shelf.is_empty(), shelf.next_number());
+    disk.hang(false);
+    assert_eq!(seen, (false, 5));
+    settle(&shelf).await;
+    store(&shelf, 6, 1).await.unwrap();
+    for number in [4, 6] {
+        assert!(!shelf.is_empty());
+        shelf.remove(number);
+    }
+    settle(&shelf).await;
+    assert!(shelf.is_empty() && shelf.next_number() == 7);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_read_that_hangs_holds_one_thread_however_often_it_is_tried() {
     let dir = tempdir().unwrap();

@@ -207,17 +207,18 @@ impl DiskThread {
     fn work(&self) {
         let mut store = lock(&self.store);
         loop {
-            let job = {
+            let next = {
                 let mut queue = lock(&self.queue);
-                let job = queue.jobs.pop_front();
-                if job.is_none() {
-                    store.let_go();
-                }
-                queue.running = job.is_some();
-                job
+                let next = queue.jobs.pop_front().ok_or_else(|| store.let_go());
+                queue.running = next.is_ok();
+                next
             };
-            let Some(job) = job else { break };
-            job(&mut store);
+            match next {
+                Ok(job) => job(&mut store),
+                // Closing a file may take as long as the disk wants, and nobody waits for the queue
+                // meanwhile. The next to work waits for the store.
+                Err(claim) => return drop(claim),
+            }
             self.stalled();
         }
     }

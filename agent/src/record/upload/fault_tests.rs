@@ -1,12 +1,14 @@
 //! What must not be lost to a bad card, a bad service or a bad moment.
 
 use rand::SeedableRng as _;
-use tokio::time::timeout;
+use tokio::time::{advance, timeout};
 
 use super::fake::{Answer, Call, Fake};
 use super::rig::*;
 use super::*;
 use crate::config::SpoolMode;
+use crate::record::spool::QUEUE_BYTES;
+use crate::record::spool::fixture::TestDisk;
 
 #[tokio::test]
 async fn a_card_that_was_pulled_is_no_fault_of_the_services() {
@@ -153,4 +155,47 @@ async fn a_crash_while_the_disk_is_behind_doubles_nothing() {
     let fake = fake.again(|_| Answer::Good);
     finished(start(&card.leftover(), &fake)).await;
     assert_eq!((fake.words(), numbers(&fake)), (vec!["put n0".into(), "save n0".into()], vec![0]));
+}
+
+#[tokio::test]
+async fn a_segment_that_a_slow_disk_has_only_begun_goes_when_it_is_confirmed() {
+    let disk = TestDisk::default();
+    let card = Card::on(&disk).await;
+    let session = card.session(SpoolMode::Always);
+    let mut stock = session.take_stock();
+    disk.hang(true);
+    // The first group waits for the disk, and there is no room beside it for the second.
+    let second = vec![Bytes::from(vec![0; QUEUE_BYTES])];
+    session.push_groups(segment(0), vec![segment(0).chunks.to_vec(), second]);
+    session.close();
+    let upload = stock.next().await.unwrap();
+    assert!(stock.tell(|ledger| ledger.sending(&upload)));
+    stock.tell(|ledger| ledger.sent(&upload, "n0".into()));
+    stock.tell(Ledger::confirmed);
+    disk.hang(false);
+    assert_eq!(upload.source, Source::Memory);
+    stock.close().await;
+    let left = std::fs::read_dir(card.dir.path().join("spool")).unwrap().count();
+    assert_eq!(left, 0, "the next start would upload it once more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_write_that_ends_late_is_left_for_another_run() {
+    let disk = TestDisk::default();
+    let card = Card::on(&disk).await;
+    let down = switched(&Arc::default());
+    let session = card.session(SpoolMode::Overflow);
+    session.push(segment(0));
+    session.close();
+    disk.hang(true);
+    let upload = start(&session, &down);
+    for _ in 0..600 {
+        advance(Duration::from_secs(1)).await;
+    }
+    let over = upload.is_finished();
+    disk.hang(false);
+    assert!(over, "nobody waits for the disk for ever");
+    assert!(!upload.await.unwrap(), "something is on its way to the card");
+    until("it is there", || card.numbers() == [0]).await;
+    assert!(finished(start(&card.leftover(), &down.again(|_| Answer::Good))).await);
 }

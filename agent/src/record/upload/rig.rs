@@ -1,6 +1,7 @@
 //! Sessions without a camera and a spool, for the tests of uploads. With a spool they run in real
 //! time, since the disk is a real one.
 
+use std::iter;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -20,6 +21,7 @@ use crate::config::SpoolMode;
 use crate::record::clock::Anchor;
 use crate::record::ledger::RecordingStats;
 use crate::record::recorder::Recorded;
+use crate::record::spool::fixture::TestDisk;
 use crate::record::spool::{SegmentHead, SessionHead, Spool, SpoolSession};
 use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
@@ -74,12 +76,18 @@ impl Session {
 
     /// A segment of one key-frame group.
     pub(super) fn push(&self, segment: Segment) {
-        let Segment { number, start, duration, discontinuity, ref chunks, .. } = segment;
-        let group = Recorded::Group(chunks.to_vec(), duration);
+        let groups = vec![segment.chunks.to_vec()];
+        self.push_groups(segment, groups);
+    }
+
+    /// A segment that grew by these groups.
+    pub(super) fn push_groups(&self, segment: Segment, groups: Vec<Vec<Bytes>>) {
+        let Segment { number, start, duration, discontinuity, .. } = segment;
         let begin = Recorded::Begin { number, start, discontinuity };
         let recorder = self.recorder.lock().unwrap();
         self.pushed.fetch_add(1, Ordering::Relaxed);
-        for recorded in [begin, group, Recorded::End(segment)] {
+        let groups = groups.into_iter().map(|group| Recorded::Group(group, duration));
+        for recorded in iter::once(begin).chain(groups).chain([Recorded::End(segment)]) {
             recorder.as_ref().unwrap().unbounded_send(recorded).unwrap();
         }
     }
@@ -172,6 +180,19 @@ impl Card {
         let dir = tempfile::tempdir().unwrap();
         let (spool, leftovers) = Spool::open(dir.path().join("spool"), limit).await.unwrap();
         assert!(leftovers.is_empty());
+        Self::in_spool(dir, &spool)
+    }
+
+    /// On a disk that does what the test wants.
+    pub(super) async fn on(disk: &TestDisk) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("spool");
+        std::fs::create_dir(&root).unwrap();
+        let spool = Spool::empty_on(disk, &root, 1 << 30).await;
+        Self::in_spool(dir, &spool)
+    }
+
+    fn in_spool(dir: TempDir, spool: &Spool) -> Self {
         let cbk_url = "http://service/cb".to_owned().into();
         let head = SessionHead { session_id: "s".into(), channel: 1, cbk_url };
         Self { spool: spool.session(head), dir }

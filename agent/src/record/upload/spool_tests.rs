@@ -138,21 +138,25 @@ async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
 
 #[tokio::test]
 async fn an_address_that_is_dead_keeps_nobody_waiting() {
-    let card = Card::new().await;
-    card.store(4..7).await;
-    card.pend(4, "old").await;
-    let fake = Fake::new(|call| match call {
-        Call::Put { name, .. } if name == "old" => {
-            Answer::Bad(ServiceError::Transport("no such host".into()))
-        }
-        _ => Answer::Good,
-    });
-    finished(start(&card.leftover(), &fake)).await;
-    let words = fake.words();
-    let silent = ["put old", "time", "put old", "fail old", "create 1900000000.24"];
-    assert_eq!(words[..5], silent);
-    assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
-    assert!(card.is_empty());
+    // A service that does not know the question for the time answers it all the same.
+    for unknown in [false, true] {
+        let card = Card::new().await;
+        card.store(4..7).await;
+        card.pend(4, "old").await;
+        let fake = Fake::new(move |call| match call {
+            Call::Put { name, .. } if name == "old" => {
+                Answer::Bad(ServiceError::Transport("no such host".into()))
+            }
+            Call::Time if unknown => Answer::Bad(ServiceError::Busy("500".into())),
+            _ => Answer::Good,
+        });
+        finished(start(&card.leftover(), &fake)).await;
+        let words = fake.words();
+        let silent = ["put old", "time", "put old", "fail old", "create 1900000000.24"];
+        assert_eq!(words[..5], silent);
+        assert_eq!(recorded(&fake), [(4, true), (5, false), (6, false)]);
+        assert!(card.is_empty());
+    }
 }
 
 #[tokio::test]
@@ -326,6 +330,24 @@ async fn a_left_segment_that_is_not_wanted_now_is_asked_for_again() {
     });
     finished(start(&card.leftover(), &fake)).await;
     assert_eq!(numbers(&fake), [0, 1]);
+}
+
+#[tokio::test]
+async fn a_service_that_wants_nothing_is_asked_with_rests_and_given_up() {
+    let card = Card::new().await;
+    card.store(0..2).await;
+    let fake = Fake::new(|_| Answer::NotNow);
+    let session = card.session(SpoolMode::Overflow);
+    session.push(segment(2));
+    session.close();
+    let options = UploadOptions { patience: Duration::from_secs(1), ..UploadOptions::default() };
+    let upload = session.upload(fake.clone(), options, 7, std::future::ready(()));
+    let empty = tokio::time::timeout(Duration::from_secs(30), upload).await;
+    assert!(!empty.expect("it ends").unwrap());
+    assert_eq!(card.numbers(), [0, 1]);
+    assert_eq!(session.stats().dropped.number, 0, "nobody ever wanted the third");
+    let begin = ["create 1900000000.12", "create 1900000000", "create 1900000000.12"];
+    assert_eq!(fake.words()[..3], begin, "the card has its turn");
 }
 
 #[tokio::test]
