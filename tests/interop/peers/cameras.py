@@ -82,9 +82,13 @@ class PerlCamera:
 
 
 def relay(stack, folder, clip, port):
-    """Has ffmpeg publish a clip in a loop to the RTSP server on `port`."""
+    """Has ffmpeg publish a clip in a loop to the RTSP server on `port`.
+
+    By itself it packs up to eleven pieces of sound into a packet (0.7 s), and a session that begins at such a packet knows no better
+    where its sound lies; with 0.1 s it packs two.
+    """
     command = [FFMPEG, "-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.1", "-re", "-stream_loop", "-1", "-i",
-               clip, "-c", "copy", "-f", "rtsp", f"rtsp://127.0.0.1:{port}/main"]
+               clip, "-c", "copy", "-muxdelay", "0.1", "-f", "rtsp", f"rtsp://127.0.0.1:{port}/main"]
     stack.enter_context(Process("publisher", command, folder)).said(r"frame=\s*[1-9]")
 
 

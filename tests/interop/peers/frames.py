@@ -11,7 +11,7 @@ TICK = 1
 # Greatest difference, in ticks, between the two readers in where the sound lies beside the picture.
 SKEW = 90
 # Greatest such difference, in ticks, where each session begins the tracks at packets of its own and no RTP-Info tells how these
-# belong together: a picture and a piece of sound.
+# belong together: a picture (40 ms) and a packet of two pieces of sound (128 ms).
 LOOSE_SKEW = 18_000
 # Fewest pictures that both readers must have in common.
 PICTURES = 50
