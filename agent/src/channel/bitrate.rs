@@ -1,16 +1,13 @@
 //! Whether a stream keeps to the bit rate the cloud allows (error 11).
 
 use std::num::NonZeroU64;
-use std::time::Duration;
 
 use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::pull::{Pull, PullState};
 use tokio::time::sleep;
 
 use super::request::Refusal;
-
-/// Time over which an unknown bit rate is measured.
-const MEASURE: Duration = crate::deadlines::BITRATE_MEASURE;
+use crate::deadlines::BITRATE_MEASURE;
 
 /// Asks the encoder for its bit rate or, where the encoder does not know it, measures it. While it
 /// is measured, somebody has to read `pull`.
@@ -32,7 +29,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// Mean bits per second over the first [`MEASURE`] of a stream.
+/// Mean bits per second over the first [`BITRATE_MEASURE`] of a stream.
 async fn measure(pull: &Pull) -> Result<u64, Refusal> {
     let before = pull.stats();
     let mut camera = pull.state();
@@ -44,7 +41,7 @@ async fn measure(pull: &Pull) -> Result<u64, Refusal> {
             return Err(refusal);
         }
     }
-    sleep(MEASURE).await;
+    sleep(BITRATE_MEASURE).await;
     let after = pull.stats();
     let too_little = || Refusal::Camera {
         kind: Kind::Other,
@@ -53,6 +50,6 @@ async fn measure(pull: &Pull) -> Result<u64, Refusal> {
             .into(),
     };
     // A measurement of one key frame alone would give a very high rate.
-    let enough = after.duration.saturating_sub(before.duration) >= MEASURE / 2;
+    let enough = after.duration.saturating_sub(before.duration) >= BITRATE_MEASURE / 2;
     after.mean_bitrate_since(&before).filter(|_| enough).ok_or_else(too_little)
 }

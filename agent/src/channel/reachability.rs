@@ -12,11 +12,11 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::deadlines::REACH;
+
 /// Time between two questions to a camera. It varies, so that an NVR's cameras are not all asked at
 /// once.
 const PERIOD: std::ops::Range<Duration> = Duration::from_secs(28)..Duration::from_secs(32);
-/// A camera that does not answer a question within this time is away.
-const LIMIT: Duration = crate::deadlines::REACH;
 
 /// What is known of a camera at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +81,7 @@ fn both(main: Option<bool>, sub: Option<bool>) -> Option<bool> {
 
 async fn ask(encoder: &dyn Encoder, due: Instant) -> bool {
     sleep_until(due).await;
-    matches!(timeout(LIMIT, encoder.reach()).await, Ok(Ok(())))
+    matches!(timeout(REACH, encoder.reach()).await, Ok(Ok(())))
 }
 
 fn show(shown: &watch::Sender<Reachability>, reachable: bool) {
@@ -171,7 +171,7 @@ mod tests {
         becomes(&mut setup.shown, true).await;
         setup.camera.hung.store(true, SeqCst);
         let later = becomes(&mut setup.shown, false).await;
-        assert!(later <= PERIOD.end + LIMIT, "{later:?}");
+        assert!(later <= PERIOD.end + REACH, "{later:?}");
     }
 
     #[tokio::test(start_paused = true)]

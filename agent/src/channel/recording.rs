@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ivt_hal::{Encoder, Kind};
@@ -20,13 +19,11 @@ use super::link::{self, Link};
 use super::recordings::Recordings;
 use super::request::{self, Answer, REQUESTS, RecordRequest, Refusal, nothing};
 use super::streams::Streams;
+use crate::deadlines::RECORDING_START;
 use crate::record::budget::Share;
 use crate::record::context::RecordingContext;
 use crate::record::session::{self, Session};
 use crate::shutdown::Stop;
-
-/// How long a recording may take to start, so that the cloud has its answer in time.
-const START: Duration = crate::deadlines::RECORDING_START;
 
 /// What the recording of a channel is made of.
 pub(super) struct RecordingSetup {
@@ -177,7 +174,7 @@ impl RecordingTask {
         let share = context.budget.share(ask.order.memory(context.spool_mode), instead);
         let pull = Arc::clone(streams.of(ask.stream));
         let (number, encoder, context) = (*number, Arc::clone(encoder), context.clone());
-        let until = Instant::now() + START;
+        let until = Instant::now() + RECORDING_START;
         async move {
             let share = share.map_err(|e| Refusal::Memory { reason: e.to_string() })?;
             // Opening the spool comes before reading, since a ring may be too short to wait for it.

@@ -1,4 +1,5 @@
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use ivt_hal::Stream;
 use ivt_hal::emulator::Emulator;

@@ -11,10 +11,8 @@ use super::leftovers::Leftovers;
 use super::service::{Deadlines, Http};
 use super::spool::Spool;
 use crate::config::{self, SpoolMode};
+use crate::deadlines::SPOOL_OPENING;
 use crate::tls::TrustStore;
-
-/// How long a session waits for a spool that is being opened.
-const OPENING: Duration = crate::deadlines::SPOOL_OPENING;
 
 /// What all recordings of a device share. Clones share the same parts.
 #[derive(Clone)]
@@ -55,7 +53,8 @@ impl RecordingContext {
     pub async fn spool(&self) -> Option<(Spool, SpoolMode)> {
         let mode = self.spool_mode?;
         let mut opened = self.opened.clone();
-        let spool = timeout(OPENING, opened.wait_for(Option::is_some)).await.ok()?.ok()?.clone();
+        let spool =
+            timeout(SPOOL_OPENING, opened.wait_for(Option::is_some)).await.ok()?.ok()?.clone();
         Some((spool?, mode))
     }
 }

@@ -4,9 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::backoff::HEALTH;
-
-/// How long a stream may take to start: the cloud has its answer within 10 s.
-pub const START: Duration = crate::deadlines::STREAM_START;
+use crate::deadlines::STREAM_START;
 
 /// The state of the channel's live stream, and the rules for it.
 #[derive(Debug)]
@@ -65,7 +63,7 @@ impl Lifecycle {
                 (false, Phase::Late { .. } | Phase::Retrying { .. }) => {}
             }
         }
-        let phase = Phase::Starting { until: now + START };
+        let phase = Phase::Starting { until: now + STREAM_START };
         self.current = Some(Current { stream_id: stream_id.to_owned(), phase });
         Decision::Start
     }
@@ -263,7 +261,7 @@ mod tests {
         let mut lifecycle = Lifecycle::new(RETRY);
         lifecycle.publish("a", now);
         assert!(lifecycle.is_starting() && !lifecycle.has_flowed());
-        let late = now + START;
+        let late = now + STREAM_START;
         assert!(lifecycle.late(late));
         assert_eq!(lifecycle.poll_timeout(), Some(late + RETRY));
         assert!(!lifecycle.is_starting() && !lifecycle.has_flowed());

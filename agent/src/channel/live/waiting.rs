@@ -4,7 +4,7 @@
 use tokio::time::Instant;
 
 use super::super::request::{Answer, Refusal};
-use super::lifecycle::START;
+use crate::deadlines::STREAM_START;
 
 /// All requests that wait for the outcome of one start. An answer whose receiver is gone is no
 /// error.
@@ -12,9 +12,9 @@ use super::lifecycle::START;
 pub(super) struct Waiting(Vec<(Answer, Instant)>);
 
 impl Waiting {
-    /// Adds a request, whose `answer` is due within [`START`].
+    /// Adds a request, whose `answer` is due within [`STREAM_START`].
     pub(super) fn push(&mut self, answer: Answer) {
-        self.0.push((answer, Instant::now() + START));
+        self.0.push((answer, Instant::now() + STREAM_START));
     }
 
     /// When the first of the requests has to be answered.
