@@ -19,6 +19,8 @@ pub mod record;
 pub mod reload;
 pub mod settings;
 pub mod shutdown;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod tlss;
 pub mod view;

@@ -86,40 +86,25 @@ mod tests {
     use std::sync::Mutex;
 
     use ivt_hal::{Kind, Stream};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::testing::web_server;
 
     /// The port of a web server that asks for a Digest login and answers with a picture of so many
     /// bytes, and the requests it was sent.
     async fn server(bytes: usize) -> (u16, Arc<Mutex<Vec<String>>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&requests);
-        tokio::spawn(async move {
-            loop {
-                let (mut tcp, _) = listener.accept().await.unwrap();
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    request.push(tcp.read_u8().await.unwrap());
-                }
-                let request = String::from_utf8(request).unwrap();
-                let answer = match request.contains("\r\nauthorization: Digest username=\"u\"") {
-                    true => [&b"HTTP/1.1 200 OK\r\n\r\n\xff\xd8"[..], &vec![0; bytes - 2]].concat(),
-                    false => {
-                        b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"c\", nonce=\"n\", \
-                               qop=\"auth\"\r\nContent-Length: 0\r\n\r\n"
-                            .to_vec()
-                    }
-                };
-                seen.lock().unwrap().push(request);
-                // A client that has read enough closes the connection.
-                tcp.write_all(&answer).await.ok();
+        let port = web_server(move |request| {
+            seen.lock().unwrap().push(request.to_owned());
+            match request.contains("\r\nauthorization: Digest username=\"u\"") {
+                true => [&b"HTTP/1.1 200 OK\r\n\r\n\xff\xd8"[..], &vec![0; bytes - 2]].concat(),
+                false => b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"c\", nonce=\"n\", \
+                           qop=\"auth\"\r\nContent-Length: 0\r\n\r\n"
+                    .to_vec(),
             }
         });
-        (port, requests)
+        (port.await, requests)
     }
 
     fn abilities(port: u16, reply_limit: usize) -> (Arc<dyn Snapshot>, Arc<dyn Cgi>) {

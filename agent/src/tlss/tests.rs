@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use ivt_hal::http::{Http, Limits};
 use rand::SeedableRng as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::io::duplex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -11,6 +11,7 @@ use super::connector::{ConnectError, Connection};
 use super::fake::{Deployed, JPEG, LIST, MISSING, SNAPSHOT, WebServer, settings, settings_with};
 use super::*;
 use crate::shutdown::stopper;
+use crate::testing::web_server;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const IDENTITY: &[u8] = b"mac=001323A007AD&brand=CAP&model=NS6202HD";
@@ -23,40 +24,26 @@ fn untrusting() -> TrustStore {
     TrustStore::new(None).unwrap()
 }
 
-/// Starts a camera's web server on a socket, which has parameters, a picture, and nothing else; returns its
-/// port.
-async fn web_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (mut tcp, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                request.push(tcp.read_u8().await.unwrap());
-            }
-            let request = String::from_utf8(request).unwrap();
-            let answer = match request.split(' ').nth(1).unwrap() {
-                LIST => b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nVERSION.firmware=1\n".to_vec(),
-                SNAPSHOT => [
-                    b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n",
-                    format!("{:x}\r\n", JPEG.len()).as_bytes(),
-                    JPEG,
-                    b"\r\n0\r\n\r\n",
-                ]
-                .concat(),
-                _ => b"HTTP/1.1 404 Not Found\r\nContent-Length: 15\r\n\r\n404 - Not Found".to_vec(),
-            };
-            tcp.write_all(&answer).await.unwrap();
-        }
-    });
-    port
+/// Starts the web server of a camera that has parameters, a picture, and nothing else; returns its port.
+async fn camera() -> u16 {
+    web_server(|request| match request.split(' ').nth(1).unwrap() {
+        LIST => b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nVERSION.firmware=1\n".to_vec(),
+        SNAPSHOT => [
+            b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n",
+            format!("{:x}\r\n", JPEG.len()).as_bytes(),
+            JPEG,
+            b"\r\n0\r\n\r\n",
+        ]
+        .concat(),
+        _ => b"HTTP/1.1 404 Not Found\r\nContent-Length: 15\r\n\r\n404 - Not Found".to_vec(),
+    })
+    .await
 }
 
 #[tokio::test]
 async fn the_deployed_server_has_its_session_over_real_sockets() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let http = Http::new("127.0.0.1", web_server().await, None, Limits::default());
+    let http = Http::new("127.0.0.1", camera().await, None, Limits::default());
     let camera = Camera { cgi: Some(Arc::new(http)), snapshots: Vec::new() };
     let port = listener.local_addr().unwrap().port();
     let tlss = Tlss::new(settings_with(|config| config.port = port), camera, untrusting(), rng(1))
