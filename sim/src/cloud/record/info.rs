@@ -1,8 +1,8 @@
 //! The state of recording sessions, as plain data.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// One recording session: what its device said and stored.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -47,6 +47,9 @@ pub struct SegmentInfo {
     /// When the segment was created.
     #[serde(skip)]
     pub created_at: Instant,
+    /// The same time by the clock; in JSON `created_us`, microseconds since 1970.
+    #[serde(rename = "created_us", serialize_with = "unix_micros")]
+    pub created: SystemTime,
     /// When the last complete `PUT` began and ended.
     #[serde(skip)]
     pub put_at: Option<(Instant, Instant)>,
@@ -145,6 +148,11 @@ impl RecordingInfo {
     pub fn stored(&self) -> impl Iterator<Item = &SegmentInfo> {
         self.segments.iter().filter(|segment| segment.is_stored())
     }
+}
+
+fn unix_micros<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    to.serialize_u64(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 impl SegmentInfo {

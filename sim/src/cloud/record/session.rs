@@ -1,6 +1,6 @@
 //! The rules that a device must keep in a recording session. Pure.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::faults::Step;
 use super::form::Create;
@@ -68,6 +68,7 @@ impl RecordingInfo {
             sha256: None,
             heard: true,
             created_at: now,
+            created: SystemTime::now(),
             put_at: None,
             token,
             put_answered: false,
