@@ -350,7 +350,8 @@ async fn a_camera_of_another_family_gives_its_picture_and_the_agent_the_rest() {
     let exchanges = hosted.exchanges().await;
     let [version, brand, picture, network] = &exchanges[..] else { panic!("{exchanges:?}") };
     let ours = env!("CARGO_PKG_VERSION");
-    assert_eq!(reply(version).text().unwrap(), format!("VERSION.firmware={ours}\n"));
+    let expected = format!("VERSION.firmware={ours}\nVERSION.serialno={}\n", &MAC[3..]);
+    assert_eq!(reply(version).text().unwrap(), expected);
     assert!(reply(brand).text().unwrap().contains("shortname=NS6202HD\n"), "as in the identity");
     assert!(reply(picture).is_jpeg());
     assert_eq!(reply(network).status(), Some(404));
