@@ -6,6 +6,7 @@
 mod audit;
 mod builtin_cgi;
 pub mod connector;
+mod dress;
 #[cfg(test)]
 mod fake;
 pub mod policy;

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod camera;
 pub mod cloud;
+pub mod family;
 mod listener;
 mod page;
 pub mod program;

@@ -9,8 +9,10 @@ use ivt_agent::Agent;
 use ivt_agent::tlss::{Entry, HostedState};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_sim::camera::{CameraSim, Credentials, Scheme, Stream, WebFault, WebFaultRule};
+use ivt_sim::family::Family;
 use ivt_sim::tlss::{
-    Device, Ending, Exchange, Reading, Reply, Script, TlssFaults, TlssOptions, TlssSim, WireFault,
+    Device, Ending, Exchange, Reading, Reply, Script, Stored, TlssFaults, TlssOptions, TlssSim,
+    WireFault,
 };
 use ivt_tests::front::Front;
 use ivt_tests::{camera, soon, until};
@@ -40,6 +42,7 @@ struct Plan {
     /// Settings of the channel for the camera's web server.
     web: &'static str,
     web_faults: Vec<WebFaultRule>,
+    family: Family,
     emulator: bool,
 }
 
@@ -62,6 +65,7 @@ impl Plan {
                 let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
                 options.credentials = Some(Credentials { user: "u".into(), password: "pw".into() });
                 options.scheme = Scheme::Digest;
+                options.family = self.family;
                 let camera = CameraSim::start(options).await.unwrap();
                 camera.set_web_faults(self.web_faults);
                 let channel = format!(
@@ -214,6 +218,93 @@ async fn the_typical_session_of_a_deployed_server_is_served_by_the_camera() {
     assert!(entries.iter().all(|entry| entry.refused.is_none() && status(entry) == Some(200)));
 }
 
+/// What a deployed server stores of the replies, in their order.
+fn stored(exchanges: &[Arc<Exchange>]) -> Vec<Stored> {
+    let stored = exchanges.iter().filter_map(|exchange| {
+        let stored = exchange.stored()?;
+        Some(stored.unwrap_or_else(|e| panic!("{}: {e}: {:?}", exchange.command, exchange.outcome)))
+    });
+    stored.collect()
+}
+
+#[tokio::test]
+async fn a_deployed_server_finds_out_each_family_and_stores_its_data() {
+    let picture = {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/src/camera/web/snapshot.jpg");
+        Stored::Picture(std::fs::read(file).unwrap().len())
+    };
+    let serve = async |family| {
+        let hosted = Plan { family, ..Plan::default() }.start().await;
+        let exchanges = hosted.exchanges().await;
+        let headed = |exchange: &&Arc<Exchange>| reply(exchange).raw.starts_with(b"HTTP/1.1 200");
+        let probes = Family::ALL.iter().position(|other| *other == family).unwrap();
+        let served = &exchanges[probes..];
+        let bare = if family == Family::Ipai { served.len() } else { 0 };
+        assert_eq!(served.iter().filter(headed).count(), served.len() - bare, "{family}");
+        for missing in &exchanges[..probes] {
+            assert!(reply(missing).is_error_page(), "{}", missing.command);
+        }
+        (stored(&exchanges), hosted.device().info().last_end)
+    };
+    let all = join_all(Family::ALL.map(serve)).await;
+    let [(ipn, ipn_end), (ipai, ipai_end), (ipe, ipe_end)] = &all[..] else { panic!("{all:?}") };
+    assert_eq!([ipn_end, ipai_end, ipe_end], ["done"; 3]);
+    let [Stored::Parameters(37), ipn_picture, Stored::Counts(1..), Stored::Maps(24)] = ipn[..]
+    else {
+        panic!("{ipn:?}")
+    };
+    // In the first hours of a week there is nothing to count.
+    let [Stored::Parameters(37), ipai_picture, Stored::Counts(_)] = ipai[..] else {
+        panic!("{ipai:?}")
+    };
+    let [Stored::Parameters(37), ipe_picture, Stored::Counts(1..)] = ipe[..] else {
+        panic!("{ipe:?}")
+    };
+    assert_eq!([ipn_picture, ipai_picture, ipe_picture], [picture; 3]);
+}
+
+#[tokio::test]
+async fn a_deployed_server_stores_what_the_agent_says_of_a_camera_without_a_web_server() {
+    let commands = "probe IPN /uapi-cgi/network.cgi\nprobe IPAI /cgi-bin/admin/network.cgi\n\
+        IPN /uapi-cgi/param.fcgi?action=list\nIPN /nvc-cgi/operator/snapshot.fcgi\ndone";
+    let plan = Plan { script: Some(commands.parse().unwrap()), ..Plan::default() };
+    let hosted = Plan { emulator: true, ..plan }.start().await;
+    let exchanges = hosted.exchanges().await;
+    let stored = stored(&exchanges);
+    assert!(matches!(stored[..], [Stored::Parameters(12), Stored::Picture(_)]), "{stored:?}");
+}
+
+#[tokio::test]
+async fn every_spelling_of_a_time_reaches_the_camera_and_is_counted_from() {
+    let times = [
+        "2018/11/12",
+        "2018/11/12%2000:00",
+        "2018/11/12+00:00",
+        "2018/11/12%2000:00:00",
+        "2018%2F11%2F12%2000%3A00",
+        "2018%2f11%2f12+00%3a00",
+        "1970/01/01%2001:00",
+        "2018-11-12%2000:00",
+        "now-60000",
+        "now-12:00",
+        "lastweek",
+        "last_month",
+        "yesterday",
+    ];
+    let report = "/cgi-bin/operator/countreport.cgi?reportfmt=csv&sampling=600&counter=all";
+    let commands = times.map(|time| format!("{report}&from={time}&to=now%2B600"));
+    let commands = commands.each_ref().map(String::as_str);
+    let plan = Plan { reading: Some(Reading::Length), ..Plan::of(&commands) };
+    let hosted = plan.start().await;
+    let exchanges = hosted.exchanges().await;
+    let counts = stored(&exchanges);
+    assert_eq!(counts.len(), times.len());
+    assert!(counts.iter().all(|count| matches!(count, Stored::Counts(1..))), "{counts:?}");
+    let reached = hosted.targets();
+    let same = |(reached, sent): (&String, &&str)| reached.eq_ignore_ascii_case(sent);
+    assert!(reached.iter().zip(&commands).all(same), "{reached:#?}");
+}
+
 #[tokio::test]
 async fn a_picture_arrives_byte_for_byte() {
     let plan = Plan::of(&["/nvc-cgi/operator/snapshot.fcgi"]);
@@ -259,7 +350,8 @@ async fn a_camera_of_another_family_gives_its_picture_and_the_agent_the_rest() {
     let exchanges = hosted.exchanges().await;
     let [version, brand, picture, network] = &exchanges[..] else { panic!("{exchanges:?}") };
     let ours = env!("CARGO_PKG_VERSION");
-    assert_eq!(reply(version).text().unwrap(), format!("VERSION.firmware={ours}\n"));
+    let expected = format!("VERSION.firmware={ours}\nVERSION.serialno={}\n", &MAC[3..]);
+    assert_eq!(reply(version).text().unwrap(), expected);
     assert!(reply(brand).text().unwrap().contains("shortname=NS6202HD\n"), "as in the identity");
     assert!(reply(picture).is_jpeg());
     assert_eq!(reply(network).status(), Some(404));

@@ -37,9 +37,9 @@ pub struct Entry {
 /// The reply to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// Status of the reply's first line.
+    /// Status of the reply, also where the reply has no status line.
     pub status: u16,
-    /// Length of the reply in bytes, head included.
+    /// Length of the reply in bytes, its head included where it has one.
     pub bytes: usize,
     /// Time from the command to the end of the reply.
     pub took: Duration,

@@ -32,7 +32,13 @@ pub(super) async fn answer(
 ) -> Reply {
     let file = request.path().rsplit('/').next().unwrap_or_default();
     match (file, request.value("action")) {
-        ("param.fcgi" | "param.cgi", Some("list")) => list(request.value("group"), facts),
+        ("param.fcgi", Some("list")) | ("param.cgi", None | Some("list")) => {
+            list(request.value("group"), facts)
+        }
+        // Servers take a device that answers this one for a camera of the uapi family.
+        ("network.cgi", None) if request.path().starts_with("/uapi-cgi/") => {
+            list(Some("NETWORK"), facts)
+        }
         ("snapshot.fcgi" | "snapshot.cgi", None) => {
             let channel = request.value("id").map_or(Some(0), |id| id.parse().ok());
             match channel.and_then(|channel: usize| snapshots.get(channel)?.as_deref()) {
@@ -72,15 +78,22 @@ fn list(groups: Option<&str>, facts: &Facts<'_>) -> Reply {
 
 fn parameters(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
     let Facts { identity, address, now } = facts;
-    let mac = identity.mac().map(|byte| format!("{byte:02X}")).join(":");
+    let mac = identity.mac().map(|byte| format!("{byte:02X}"));
+    let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    // Deployed servers give up on a list that lacks any of these but the address, and miss the last line of a list.
     let mut all = vec![
         ("VERSION.firmware", env!("CARGO_PKG_VERSION").to_owned()),
+        // Servers keep nine characters.
+        ("VERSION.serialno", mac.concat()[3..].to_owned()),
         ("BRAND.brand", identity.brand().to_owned()),
+        ("BRAND.Model.productid", identity.model().chars().map(word).collect()),
         ("BRAND.Product.shortname", identity.model().to_owned()),
-        ("NETWORK.Eth0.mac", mac),
+        ("NETWORK.Eth0.mac", mac.join(":")),
+        ("NETWORK.Eth0.dhcp.enable", "no".to_owned()),
     ];
     if let Some(address) = address {
         all.push(("NETWORK.Eth0.ipaddress", address.to_string()));
+        all.push(("NETWORK.Eth0.dhcp.ipaddress", address.to_string()));
     }
     all.push(("SYSTEM.Datetime.datetime", stamp(*now)));
     // The agent tells its times in UTC, so the time zone is UTC whatever the device has.
@@ -134,21 +147,28 @@ mod tests {
 
     #[tokio::test]
     async fn the_parameters_of_the_deployed_server_are_there() {
-        assert!(listed("&group=VERSION").await.starts_with("VERSION.firmware="));
+        let version = listed("&group=VERSION").await;
+        assert!(version.starts_with("VERSION.firmware="), "{version}");
+        assert!(version.ends_with("\nVERSION.serialno=323A007AD\n"), "{version}");
         assert_eq!(
             listed("&group=BRAND").await,
-            "BRAND.brand=CAP\nBRAND.Product.shortname=NS6202HD\n"
+            "BRAND.brand=CAP\nBRAND.Model.productid=NS6202HD\nBRAND.Product.shortname=NS6202HD\n"
         );
+        let network = listed("&group=NETWORK").await;
         assert_eq!(
-            listed("&group=NETWORK").await,
-            "NETWORK.Eth0.mac=00:13:23:A0:07:AD\nNETWORK.Eth0.ipaddress=192.168.1.9\n"
+            network,
+            "NETWORK.Eth0.mac=00:13:23:A0:07:AD\nNETWORK.Eth0.dhcp.enable=no\n\
+             NETWORK.Eth0.ipaddress=192.168.1.9\nNETWORK.Eth0.dhcp.ipaddress=192.168.1.9\n"
         );
+        assert_eq!(ask("/uapi-cgi/network.cgi", &[]).await.body, network, "the probe of servers");
         let clock = "SYSTEM.Datetime.datetime=040112302020.05\n";
         let zone = "SYSTEM.Datetime.Tz.name=UTC\nSYSTEM.Datetime.Tz.posixrule=UTC0\n";
         assert_eq!(listed("&group=SYSTEM.Datetime").await, [clock, zone].concat());
         assert_eq!(listed("&group=SYSTEM.Datetime.Tz").await, zone);
         assert_eq!(listed("&group=BRAND.brand,SYSTEM.Datetime.Tz.name").await.lines().count(), 2);
-        assert_eq!(listed("").await.lines().count(), 8);
+        let all = listed("").await;
+        assert_eq!(all.lines().count(), 12);
+        assert_eq!(ask("/cgi-bin/operator/param.cgi", &[]).await.body, all);
     }
 
     #[tokio::test]
@@ -161,6 +181,8 @@ mod tests {
             "/cgi-bin/operator/countreport.cgi?reportfmt=csv&from=now-06:00&to=now",
             "/uapi-cgi/timezone.cgi?action=set",
             "/uapi-cgi/netinfo.cgi",
+            "/cgi-bin/admin/network.cgi",
+            "/nvc-cgi/admin/debug.cgi",
         ] {
             assert_eq!(ask(command, &[]).await.status, 404, "{command}");
         }

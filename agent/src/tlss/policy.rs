@@ -35,6 +35,9 @@ pub enum Refusal {
     /// A query that is not `name=value` joined by `&`, each name once, in plain characters.
     #[error("not a plain query")]
     Query,
+    /// The groups hold the camera's logins or keys, which no server is told.
+    #[error("groups of the camera's logins or keys")]
+    Secret,
     /// The profile does not know the path.
     #[error("no command of the profile")]
     Unknown,

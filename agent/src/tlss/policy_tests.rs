@@ -155,7 +155,11 @@ fn is_harmless(request: &str) -> bool {
     let paths = [
         "/uapi-cgi/param.fcgi",
         "/nvc-cgi/admin/param.fcgi",
+        "/nvc-cgi/admin/vca.fcgi",
+        "/nvc-cgi/admin/vca.cgi",
+        "/nvc-cgi/admin/debug.cgi",
         "/cgi-bin/operator/param.cgi",
+        "/cgi-bin/admin/network.cgi",
         "/uapi-cgi/snapshot.fcgi",
         "/nvc-cgi/operator/snapshot.fcgi",
         "/cgi-bin/operator/snapshot.cgi",
@@ -170,7 +174,7 @@ fn is_harmless(request: &str) -> bool {
     ];
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:+/&=".contains(c);
     let escapes =
-        ["%20", "%3A", "%2C", "%2B"].iter().fold(query.to_owned(), |q, e| q.replace(e, "x"));
+        ["%20", "%3A", "%2C", "%2B", "%2F"].iter().fold(query.to_owned(), |q, e| q.replace(e, "x"));
     let pair = |pair: &str| pair.split('=').count() == 2 && pair.len() <= 330;
     let pairs = query.is_empty() || query.split('&').all(pair);
     paths.contains(&path)
@@ -179,6 +183,66 @@ fn is_harmless(request: &str) -> bool {
         && !request.contains("..")
         && !request.contains("//")
         && !query.replace("%20", "+").replace("%2B", "+").split(['=', '+']).any(is_option)
+        && query.split('&').all(|pair| match pair.split_once('=') {
+            Some(("from" | "to", time)) => is_moment(&decoded(time)),
+            Some(("group", groups)) => !groups.to_ascii_uppercase().contains("USER"),
+            Some((_, value)) => !is_file_or_address(&decoded(value)),
+            None => true,
+        })
+}
+
+/// A value without its escapes.
+fn decoded(value: &str) -> String {
+    let escapes =
+        [("+", " "), ("%20", " "), ("%3A", ":"), ("%2C", ","), ("%2B", "+"), ("%2F", "/")];
+    escapes.iter().fold(value.to_owned(), |value, (from, to)| value.replace(from, to))
+}
+
+/// Whether a time has one of the documented shapes, written independently of the grammar: 9 stands for a digit.
+fn is_moment(time: &str) -> bool {
+    let shape: String = time
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '9' } else { c.to_ascii_lowercase() })
+        .collect();
+    let name = shape.trim_end_matches('9').trim_end_matches(['+', '-', ' ']);
+    let digits = shape.len() - shape.trim_end_matches('9').len();
+    let named = [
+        "now",
+        "today",
+        "yesterday",
+        "thisweek",
+        "lastweek",
+        "thismonth",
+        "lastmonth",
+        "this_week",
+        "last_week",
+        "this_month",
+        "last_month",
+        "sunday",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+    ]
+    .contains(&name);
+    let offset = shape.len() - name.len();
+    let plain = ["9999-99-99", "9999/99/99"]
+        .iter()
+        .flat_map(|date| ["", " 99:99", " 99:99:99"].map(|clock| format!("{date}{clock}")))
+        .chain(["now-99:99".to_owned(), "now+99:99".to_owned()])
+        .any(|known| known == shape);
+    plain || named && (offset == 0 || offset == digits + 1 && (1..=10).contains(&digits))
+}
+
+fn is_file_or_address(value: &str) -> bool {
+    let around = |at: usize, fits: fn(char) -> bool| {
+        let (before, after) = (value[..at].chars().next_back(), value[at + 1..].chars().next());
+        before.is_some_and(fits) && after.is_some_and(fits)
+    };
+    value.match_indices('/').any(|(at, _)| !around(at, |c| c.is_ascii_alphanumeric()))
+        || value.match_indices(':').any(|(at, _)| !around(at, |c| c.is_ascii_digit()))
 }
 
 fn is_option(word: &str) -> bool {
@@ -254,8 +318,78 @@ fn mutant() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Something like a time: words, separators and digits of times in any order, and things that are no time.
+fn timely() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "now",
+        "today",
+        "thisweek",
+        "lastmonth",
+        "this_week",
+        "monday",
+        "2018/11/12",
+        "2018-11-12",
+        "1970/01/01",
+        "2018",
+        "11",
+        "/",
+        "-",
+        "+",
+        ":",
+        " ",
+        "00:00",
+        "01:00:00",
+        "600",
+        "0",
+        "9",
+        ".",
+        "..",
+        "x",
+        ";",
+        "$(id)",
+        "\\",
+        "\0",
+        "é",
+    ]);
+    prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// Each character may be itself, an escape, or an escape of an escape.
+    #[test]
+    fn a_time_reaches_the_camera_in_its_shapes_and_spellings_only(
+        time in timely(),
+        spellings in prop::collection::vec(0..8_u8, 64),
+    ) {
+        let (mut spelt, mut allowed) = (String::new(), true);
+        for (byte, how) in time.bytes().zip(spellings.iter().cycle()) {
+            let may_be_escaped = b" :,+/".contains(&byte);
+            match (how, byte) {
+                (0, _) => spelt.push_str(&format!("%25{byte:02x}")),
+                (1, _) => spelt.push_str(&format!("%{byte:02X}")),
+                (_, b' ') => spelt.push('+'),
+                (_, b'+') => spelt.push_str("%2B"),
+                (2, _) if may_be_escaped => spelt.push_str(&format!("%{byte:02x}")),
+                (_, b'!'..=b'~') => spelt.push(char::from(byte)),
+                _ => spelt.push_str(&format!("%{byte:02x}")),
+            }
+            allowed &= match how {
+                0 => false,
+                1 => may_be_escaped,
+                _ => byte.is_ascii_graphic() || byte == b' ',
+            };
+        }
+        let path = "/cgi-bin/operator/countreport.cgi?reportfmt=csv&to=now&from=";
+        let passes = OPEN.check(format!("{path}{spelt}").as_bytes()).is_ok();
+        prop_assert!(!passes || allowed && is_moment(&time), "{spelt}");
+        let (date, clock) = time.split_once(' ').unwrap_or((&time, ""));
+        let on_the_calendar = ["2018/11/12", "1970/01/01", "2018-11-12"].contains(&date);
+        if on_the_calendar && ["", "00:00", "01:00:00"].contains(&clock) && !time.ends_with(' ') {
+            prop_assert_eq!(passes, allowed, "{}", spelt);
+        }
+    }
 
     #[test]
     fn whatever_comes_out_is_one_of_the_allowed_forms(

@@ -7,11 +7,13 @@ use ivt_hal::Answer;
 /// agent's login at the camera, which a server must not learn.
 const DROPPED: &[&str] = &[
     "authentication-info",
+    "authorization",
     "connection",
     "content-length",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authentication-info",
+    "proxy-authorization",
     "proxy-connection",
     "set-cookie",
     "set-cookie2",
@@ -22,6 +24,9 @@ const DROPPED: &[&str] = &[
     "www-authenticate",
 ];
 
+/// The words by which servers see that a device is not of the line whose command they tried, and try the next.
+const MISSING: &str = "No input file specified.\r\n";
+
 /// Status line, headers, blank line, and the body behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
@@ -31,6 +36,19 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// A camera's answer to a command by which a server may try whether the device is of a line. To the page of a
+    /// command that the camera lacks the words are added that servers look for.
+    pub(super) fn to_probe(mut answer: Answer) -> Self {
+        if is_missing(&answer) {
+            let encoded = |(name, _): &(String, _)| name.eq_ignore_ascii_case("content-encoding");
+            if answer.headers.iter().any(encoded) {
+                return Self::error(404, "This camera has no such command.");
+            }
+            answer.body = [&answer.body, &b"\r\n"[..], MISSING.as_bytes()].concat().into();
+        }
+        Self::of(answer)
+    }
+
     /// A camera's answer passed on, its body byte for byte.
     pub(super) fn of(answer: Answer) -> Self {
         let said =
@@ -57,10 +75,17 @@ impl Reply {
         head.end(body)
     }
 
-    /// An error page of the agent's own. Its body repeats the status line, which deployed servers look for.
+    /// An error page of the agent's own. Its body repeats the status line, which older servers look for, and says
+    /// of a command that is missing or refused what newer ones look for.
     pub(super) fn error(status: u16, why: &str) -> Self {
-        let text = format!("{status} - {}\r\n{why}\r\n", reason(status));
+        let missing = if matches!(status, 403 | 404) { MISSING } else { "" };
+        let text = format!("{status} - {}\r\n{why}\r\n{missing}", reason(status));
         Self::new(status, "text/plain", text.into())
+    }
+
+    /// Whether the camera has the command and carried it out.
+    pub(super) fn is_found(&self) -> bool {
+        self.status == 200 && !self.body.ends_with(MISSING.as_bytes())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -94,6 +119,14 @@ impl Head {
         self.text.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
         Reply { status: self.status, head: self.text, body }
     }
+}
+
+/// Whether a camera says that it lacks a command: by the status, or in the family's words. That it does not take
+/// our login says nothing of the command.
+fn is_missing(answer: &Answer) -> bool {
+    let words: [&[u8]; 2] = [b"#404|", b"#400|ILLEGAL SYNTAX"];
+    (300..500).contains(&answer.status) && answer.status != 401
+        || words.iter().any(|words| answer.body.starts_with(words))
 }
 
 /// `content-type` as `Content-Type`: not every server ignores the case of a header's name.
@@ -160,7 +193,11 @@ mod tests {
     #[test]
     fn what_our_login_got_stays_here() {
         let reply = Reply::of(answer(
-            &[("Set-Cookie", "session=canary"), ("WWW-Authenticate", "Digest nonce=canary")],
+            &[
+                ("Set-Cookie", "session=canary"),
+                ("WWW-Authenticate", "Digest nonce=canary"),
+                ("Authorization", "Basic canary"),
+            ],
             b"",
         ));
         assert!(!head(&reply).contains("canary"), "{}", head(&reply));
@@ -181,11 +218,50 @@ mod tests {
         let reply = Reply::error(404, "none");
         assert!(head(&reply).starts_with("HTTP/1.1 404 Not Found\r\n"));
         assert!(reply.body.starts_with(b"404 - Not Found"));
+        assert!(reply.body.ends_with(b"No input file specified.\r\n") && !reply.is_found());
         for (status, line) in
             [(403, "403 Forbidden"), (502, "502 Bad Gateway"), (504, "504 Gateway Timeout")]
         {
             let reply = Reply::error(status, "");
             assert!(head(&reply).starts_with(&format!("HTTP/1.1 {line}\r\n")), "{}", head(&reply));
         }
+    }
+
+    #[test]
+    fn to_the_cameras_own_page_the_words_are_added() {
+        let lacks = |status, body| {
+            let kind = [("content-type", "text/html")];
+            Reply::to_probe(Answer { status, ..answer(&kind, body) })
+        };
+        for (status, page) in [
+            (404, &b"<h1>404</h1>"[..]),
+            (404, b""),
+            (302, b"moved"),
+            (403, b"no"),
+            (200, b"#404|NOT FOUND\n"),
+            (200, b"#400|ILLEGAL SYNTAX\n"),
+        ] {
+            let reply = lacks(status, page);
+            assert_eq!(reply.body, [page, b"\r\nNo input file specified.\r\n"].concat());
+            let length = format!("Content-Length: {}\r\n", reply.body.len());
+            assert!(head(&reply).contains(&length) && head(&reply).contains("text/html"));
+            assert!(!reply.is_found());
+        }
+        for (status, page) in [(200, &b"VERSION.firmware=1\n"[..]), (200, b"#400|BAD REQUEST\n")] {
+            assert_eq!(lacks(status, page).body, page);
+            assert!(lacks(status, page).is_found());
+        }
+        for status in [401, 500] {
+            assert_eq!(lacks(status, b"page").body, "page");
+            assert!(!lacks(status, b"page").is_found());
+        }
+    }
+
+    #[test]
+    fn a_compressed_page_gives_way_to_our_own() {
+        let packed = answer(&[("Content-Encoding", "gzip")], b"\x1f\x8b");
+        let reply = Reply::to_probe(Answer { status: 404, ..packed });
+        assert!(!head(&reply).contains("gzip"), "{}", head(&reply));
+        assert!(reply.body.ends_with(b"No input file specified.\r\n"));
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::Camera;
 use super::audit::{Answered, Audit, Entry, printable};
 use super::builtin_cgi::{self, Facts};
+use super::dress::{self, Dress};
 use super::policy::{Policy, Refusal, Request};
 use super::reply::Reply;
 
@@ -43,8 +44,14 @@ impl Responder {
         self.identity = self.identity.clone().with_mac(mac);
     }
 
-    /// The reply to one command. `address` is the agent's own on the connection to the server.
-    pub(super) async fn answer(&self, command: &[u8], address: Option<IpAddr>) -> Reply {
+    /// The reply to one command. `address` is the agent's own on the connection to the server, and `dress` the form
+    /// of the replies of this call so far.
+    pub(super) async fn answer(
+        &self,
+        command: &[u8],
+        address: Option<IpAddr>,
+        dress: &mut Dress,
+    ) -> Reply {
         let (at, began) = (SystemTime::now(), Instant::now());
         let checked = self.policy.check(command);
         let writes = checked.as_ref().is_ok_and(Request::writes);
@@ -55,11 +62,18 @@ impl Responder {
         let refused = checked.as_ref().err().cloned();
         let number = self.audit.begin(Entry { at, command, writes, refused, answered: None });
         let reply = match checked {
-            Ok(request) => self.carry_out(&request, at, address).await,
+            Ok(request) => {
+                let reply = self.carry_out(&request, at, address).await;
+                if reply.is_found() {
+                    dress.note(&request);
+                }
+                reply
+            }
             // A server tries commands of several families, and tells them apart by this status.
             Err(Refusal::Unknown) => Reply::error(404, "This camera has no such command."),
             Err(refusal) => Reply::error(403, &format!("Refused: {refusal}.")),
         };
+        let reply = dress.on(reply);
         let (status, bytes) = (reply.status, reply.len());
         self.audit.end(number, Answered { status, bytes, took: began.elapsed() });
         reply
@@ -112,7 +126,10 @@ impl Responder {
         match answer.unwrap_or_else(|_| Err(Error::new("cgi get", Kind::Timeout))) {
             Ok(answer) => {
                 self.examine(&answer);
-                Reply::of(answer)
+                match dress::is_probe(request) {
+                    true => Reply::to_probe(answer),
+                    false => Reply::of(answer),
+                }
             }
             Err(error) => {
                 let cause = error.source.as_deref().map(|cause| format!(": {cause}"));

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connector::Connection;
+use super::dress::Dress;
 use super::responder::Responder;
 use super::schedule::Outcome;
 
@@ -88,6 +89,7 @@ pub(super) async fn run(connection: Connection, responder: &Responder) -> Ended 
 struct Call {
     connection: Connection,
     session: Session,
+    dress: Dress,
     /// Bytes that were read from the connection and not yet taken by the session.
     buffer: BytesMut,
     /// When the next command may begin.
@@ -96,8 +98,8 @@ struct Call {
 
 impl Call {
     fn new(connection: Connection) -> Self {
-        let session = Session::default();
-        Self { connection, session, buffer: BytesMut::new(), free: Instant::now() }
+        let (session, dress) = (Session::default(), Dress::default());
+        Self { connection, session, dress, buffer: BytesMut::new(), free: Instant::now() }
     }
 
     /// Answers commands until the server says `done`; any other end is an error.
@@ -120,7 +122,7 @@ impl Call {
     async fn reply(&mut self, command: &[u8], responder: &Responder) -> Result<(), Reason> {
         sleep_until(self.free).await;
         self.free = Instant::now() + SPACING;
-        let reply = responder.answer(command, self.connection.local).await;
+        let reply = responder.answer(command, self.connection.local, &mut self.dress).await;
         let header = self.session.respond(reply.len());
         // In one piece: deployed servers ignore the length and read until nothing comes for a while.
         let head = Bytes::from([&header, &*reply.head].concat());

@@ -16,6 +16,7 @@ use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
     CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, quirk,
 };
+use ivt_sim::family::Family;
 use ivt_sim::program;
 
 const HELP: &str = "\
@@ -27,6 +28,7 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --user NAME          ask for this login ...
   --password WORD      ... and this password
   --basic              by Basic instead of Digest
+  --family NAME        have the CGIs of IPN, IPAI or IPE cameras (IPN)
   --main FILE.flv      the main stream of every channel (a built-in clip)
   --sub FILE.flv       the sub stream of every channel (a built-in clip)
   --no-audio           send pictures only
@@ -70,7 +72,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     }
     let channel = ChannelOptions { main: Arc::new(main), sub: Arc::new(sub) };
     options.channels = vec![channel; channels.get().into()];
-    let (bind, http) = (options.bind, options.http);
+    let (bind, http, family) = (options.bind, options.http, options.family);
     let camera = CameraSim::start(options).await;
     let camera =
         Arc::new(camera.map_err(|error| format!("cannot listen on {bind} and {http}: {error}"))?);
@@ -79,7 +81,15 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             println!("{}", camera.rtsp_url(channel, stream));
         }
     }
-    println!("http://{}/uapi-cgi/param.fcgi?action=list", camera.http_addr());
+    println!(
+        "http://{}{}",
+        camera.http_addr(),
+        match family {
+            Family::Ipn => "/uapi-cgi/param.fcgi?action=list",
+            Family::Ipai => "/cgi-bin/operator/param.cgi",
+            Family::Ipe => "/nvc-cgi/admin/param.fcgi?action=list",
+        }
+    );
     if let Some(address) = control {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
@@ -109,6 +119,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--user" => (credentials.user, login) = (args.value()?, true),
             "--password" => (credentials.password, login) = (args.value()?, true),
             "--basic" => options.scheme = Scheme::Basic,
+            "--family" => options.family = args.value()?,
             "--main" => main = ClipOpener::file(args.value::<PathBuf>()?),
             "--sub" => sub = ClipOpener::file(args.value::<PathBuf>()?),
             "--no-audio" => options.audio = false,
@@ -141,13 +152,13 @@ mod tests {
 
     #[test]
     fn every_option_reaches_its_place() {
-        let line = "--bind 127.0.0.1:1 --http 127.0.0.1:3 --channels 3 --user a --password b --basic --no-audio \
+        let line = "--bind 127.0.0.1:1 --http 127.0.0.1:3 --channels 3 --user a --password b --basic --family ipai --no-audio \
                     --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2 --quirk busy --quirk slow_describe=2";
         let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
         assert_eq!((options.bind.port(), options.http.port(), channels.get()), (1, 3, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
         assert_eq!(login, Some(("a".to_owned(), "b".to_owned())));
-        assert_eq!(options.scheme, Scheme::Basic);
+        assert_eq!((options.scheme, options.family), (Scheme::Basic, Family::Ipai));
         assert!(options.transports.tcp && !options.transports.udp);
         assert!(options.packet_at_a_time && options.join_mid_gop && !options.audio);
         assert_eq!(control.map(|address| address.port()), Some(2));
@@ -166,9 +177,15 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for line in
-            ["--channels 0", "--channels 300", "--bind nowhere", "--frobnicate", "x", "--quirk ok"]
-        {
+        for line in [
+            "--channels 0",
+            "--channels 300",
+            "--bind nowhere",
+            "--frobnicate",
+            "x",
+            "--quirk ok",
+            "--family uapi",
+        ] {
             assert!(command(line).is_err(), "{line}");
         }
     }

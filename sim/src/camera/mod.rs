@@ -45,6 +45,8 @@ pub use quirk::{Quirk, Quirks};
 pub use transport::Transports;
 pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
 
+use crate::family::Family;
+
 /// The settings of a camera.
 #[derive(Clone)]
 pub struct CameraOptions {
@@ -58,6 +60,8 @@ pub struct CameraOptions {
     pub credentials: Option<Credentials>,
     /// How clients prove the login.
     pub scheme: Scheme,
+    /// The line of the uapi family whose CGIs the web server has.
+    pub family: Family,
     /// The transports that clients may choose.
     pub transports: Transports,
     /// Whether the streams have sound.
@@ -82,6 +86,7 @@ impl CameraOptions {
             channels,
             credentials: None,
             scheme: Scheme::default(),
+            family: Family::default(),
             transports: Transports::default(),
             audio: true,
             packet_at_a_time: false,
@@ -177,7 +182,7 @@ impl CameraSim {
         let address = listener.local_addr()?;
         let http = TcpListener::bind(options.http).await?;
         let http_addr = http.local_addr()?;
-        let web = Arc::new(Web::new(options.credentials.clone(), options.scheme));
+        let web = Arc::new(Web::new(options.credentials.clone(), options.scheme, options.family));
         let channel = |channel| Channel::new(channel, options.audio, &options.quirks);
         let camera = Arc::new(Camera {
             channels: options.channels.into_iter().map(channel).collect(),

@@ -99,6 +99,8 @@ pub(super) async fn exchanges(
 }
 
 fn row(exchange: &Exchange) -> Value {
+    let stored = exchange.stored();
+    let unstored = stored.clone().and_then(Result::err);
     json!({
         "number": exchange.number,
         "session": exchange.session,
@@ -107,6 +109,8 @@ fn row(exchange: &Exchange) -> Value {
         "command": exchange.command.to_string(),
         "error": exchange.outcome.as_ref().err(),
         "reply": exchange.outcome.as_ref().ok().map(reply),
+        "stored": stored.and_then(Result::ok).map(|stored| stored.to_string()),
+        "unstored": unstored,
     })
 }
 
@@ -128,6 +132,7 @@ fn reply(reply: &Reply) -> Value {
         "received": reply.raw.len(),
         "body_bytes": reply.body.len(),
         "blank_line": reply.blank_line,
+        "bare": reply.bare,
         "longest_pause_ms": reply.longest_pause.as_millis(),
         "kind": kind,
         "parameters": parameters,

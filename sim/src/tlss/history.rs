@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::reply::Reply;
 use super::script::Command;
+use super::stored::{self, Stored};
 
 /// Most exchanges remembered.
 const MAX_EXCHANGES: usize = 5000;
@@ -46,6 +47,12 @@ struct Kept {
 }
 
 impl Exchange {
+    /// What a deployed server stores of the reply, or why it stores nothing; `None` without a reply, or where the
+    /// command is none whose replies are stored.
+    pub fn stored(&self) -> Option<Result<Stored, String>> {
+        stored::stored(&self.command, self.outcome.as_ref().ok()?)
+    }
+
     fn bytes(&self) -> usize {
         let reply = self.outcome.as_ref().map_or(0, |reply| reply.raw.len());
         OVERHEAD + self.command.bytes().len() + reply
@@ -89,7 +96,7 @@ mod tests {
     use super::*;
 
     fn exchange(mac: &str, bytes: usize) -> Exchange {
-        let reply = Reply::parse(0, Bytes::from(vec![b'x'; bytes]), Duration::ZERO);
+        let reply = Reply::parse(0, Bytes::from(vec![b'x'; bytes]), Duration::ZERO, false);
         Exchange {
             number: 0,
             mac: mac.to_owned(),

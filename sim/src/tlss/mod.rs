@@ -11,6 +11,7 @@ mod reply;
 mod script;
 mod serve;
 mod session;
+mod stored;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,6 +31,7 @@ pub use history::Exchange;
 pub use reading::Reading;
 pub use reply::Reply;
 pub use script::{Command, Script, ScriptError};
+pub use stored::Stored;
 
 use crate::listener::Seated;
 use device::Devices;

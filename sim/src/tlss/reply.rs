@@ -22,15 +22,31 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The bytes behind the blank line.
     pub body: Bytes,
-    /// Whether there is a blank line; without it a deployed server finds no body.
+    /// Whether there is a blank line; without it a deployed server finds no body, unless the reply is bare.
     pub blank_line: bool,
+    /// Whether all of the reply is the body, as deployed servers take the replies of IPAI devices.
+    pub bare: bool,
     /// The longest time without a byte inside the reply.
     pub longest_pause: Duration,
 }
 
 impl Reply {
-    /// Takes a reply apart as deployed servers do: the body is what follows `\n\r`, and its `\n`.
-    pub(super) fn parse(declared: u32, raw: Bytes, longest_pause: Duration) -> Self {
+    /// Takes a reply apart as deployed servers do: the body is what follows `\n\r`, and its `\n`; or all of it.
+    pub(super) fn parse(declared: u32, raw: Bytes, longest_pause: Duration, bare: bool) -> Self {
+        if bare {
+            let (status_line, headers, body) = (String::new(), Vec::new(), raw.clone());
+            let blank_line = false;
+            return Self {
+                declared,
+                raw,
+                status_line,
+                headers,
+                body,
+                blank_line,
+                bare,
+                longest_pause,
+            };
+        }
         let end = raw.windows(2).position(|pair| pair == b"\n\r");
         let (head, mut body) = match end {
             Some(end) => (raw.slice(..end), raw.slice(end + 2..)),
@@ -48,7 +64,7 @@ impl Reply {
         };
         let headers = if end.is_some() { lines.filter_map(header).collect() } else { Vec::new() };
         let blank_line = end.is_some();
-        Self { declared, raw, status_line, headers, body, blank_line, longest_pause }
+        Self { declared, raw, status_line, headers, body, blank_line, bare, longest_pause }
     }
 
     /// The status of the status line, with or without `HTTP/1.1` before it.
@@ -97,7 +113,7 @@ mod tests {
     use super::*;
 
     fn reply(raw: &'static [u8]) -> Reply {
-        Reply::parse(0, Bytes::from_static(raw), Duration::ZERO)
+        Reply::parse(0, Bytes::from_static(raw), Duration::ZERO, false)
     }
 
     #[test]
@@ -118,6 +134,13 @@ mod tests {
         assert_eq!((reply.status(), reply.blank_line), (Some(200), false));
         assert!(reply.body.is_empty() && reply.headers.is_empty());
         assert_eq!(super::tests::reply(b"").status(), None);
+    }
+
+    #[test]
+    fn all_of_a_bare_reply_is_its_body() {
+        let raw = b"A.b=c\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+        let reply = Reply::parse(0, Bytes::from_static(raw), Duration::ZERO, true);
+        assert_eq!((&reply.body[..], reply.status(), reply.blank_line), (&raw[..], None, false));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use ivt_proto::tlss::DONE;
 
+use crate::family::Family;
+
 /// Longest script, in bytes.
 const MAX_TEXT: usize = 64 << 10;
 /// Most lines of a script that are not blank and no comment.
@@ -14,13 +16,22 @@ const PROBE: &str = "probe ";
 /// The commands of deployed servers: which family the camera is of, its parameters, a picture, the reports.
 const TYPICAL: &str = "\
 # Of the lines that begin with `probe` the first that is not answered by an error page is the last.
-probe /uapi-cgi/param.fcgi?action=list&group=VERSION
-probe /nvc-cgi/admin/param.fcgi?action=list&group=VERSION
-probe /cgi-bin/operator/param.cgi?action=list&group=VERSION
-/uapi-cgi/param.fcgi?action=list
-/nvc-cgi/operator/snapshot.fcgi
-/cgi-bin/operator/countreport.cgi?reportfmt=csv&from=now-06:00&to=now&counter=active&sampling=600&order=Descending&value=diff
-uapi-cgi/reporthm.cgi?reportfmt=csv&from=yesterday&to=today&table=3&individual=no
+# What stands behind the name of a family is for devices of that family.
+probe IPN /uapi-cgi/network.cgi
+probe IPAI /cgi-bin/admin/network.cgi
+probe IPE /nvc-cgi/admin/debug.cgi
+IPN /uapi-cgi/param.fcgi?action=list&group=VERSION
+IPN /uapi-cgi/param.fcgi?action=list
+IPN /nvc-cgi/operator/snapshot.fcgi
+IPN /cgi-bin/operator/countreport.cgi?reportfmt=csv&to=now-600&counter=active&sampling=600&order=Ascending&value=diff&from=2018/11/12%2000:00
+IPN uapi-cgi/reporthm.cgi?reportfmt=csv&to=now&table=3&individual=yes&from=1970/01/01%2001:00
+IPAI /cgi-bin/operator/param.cgi
+IPAI /cgi-bin/operator/snapshot.cgi
+IPAI /cgi-bin/operator/countreport.cgi?reportfmt=csv&from=thisweek&to=now&counter=active&sampling=600&order=Ascending&value=diff
+IPE /nvc-cgi/admin/param.fcgi?action=list
+IPE /nvc-cgi/admin/vca.fcgi?action=list
+IPE /nvc-cgi/operator/snapshot.fcgi
+IPE /cgi-bin/operator/countreport.cgi?reportfmt=csv&from=2018/11/12%2000:00&to=now-600&counter=active&sampling=600&order=Ascending&value=diff
 done
 ";
 
@@ -39,9 +50,17 @@ pub struct Script {
 /// One step of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    Command(Command),
+    Command(Line),
     /// Commands that are sent in turn until the reply is no error page.
-    Probe(Vec<Command>),
+    Probe(Vec<Line>),
+}
+
+/// A command, and the family that it is for; `None` for all. The family of a probe is that of the device which
+/// answers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) family: Option<Family>,
+    pub(super) command: Command,
 }
 
 /// What is wrong with a script or a command.
@@ -109,7 +128,8 @@ impl Script {
         let escaped = commands.iter().map(|c| format!("{}\n", Command::new(c.as_bytes())));
         let text = escaped.collect::<String>() + DONE;
         let commands = commands.iter().copied().chain([DONE]);
-        Self { steps: commands.map(|c| Step::Command(Command::new(c))).collect(), text }
+        let line = |c: &str| Step::Command(Line { family: None, command: Command::new(c) });
+        Self { steps: commands.map(line).collect(), text }
     }
 
     /// The text of the script.
@@ -144,11 +164,18 @@ impl FromStr for Script {
                 Some(rest) => (true, rest.trim_start()),
                 None => (false, line),
             };
+            let named =
+                line.split_once(' ').and_then(|(word, rest)| Some((word.parse().ok()?, rest)));
+            let (family, line) = match named {
+                Some((family, rest)) => (Some(family), rest.trim_start()),
+                None => (None, line),
+            };
             let bytes = unescape(line).ok_or(ScriptError::Escape { line: number + 1 })?;
+            let line = Line { family, command: Command(bytes) };
             match (probe, steps.last_mut()) {
-                (false, _) => steps.push(Step::Command(Command(bytes))),
-                (true, Some(Step::Probe(all))) => all.push(Command(bytes)),
-                (true, _) => steps.push(Step::Probe(vec![Command(bytes)])),
+                (false, _) => steps.push(Step::Command(line)),
+                (true, Some(Step::Probe(all))) => all.push(line),
+                (true, _) => steps.push(Step::Probe(vec![line])),
             }
         }
         Ok(Self { text: text.to_owned(), steps })
@@ -188,9 +215,14 @@ mod tests {
     fn the_typical_session_is_that_of_the_field_notes() {
         let script = Script::typical();
         let Step::Probe(families) = &script.steps[0] else { panic!("{script:?}") };
-        assert_eq!((families.len(), script.steps.len()), (3, 6));
+        let order = Family::ALL.map(Some);
+        assert_eq!(families.iter().map(|line| line.family).collect::<Vec<_>>(), order);
+        for family in order {
+            let own = |step: &&Step| matches!(step, Step::Command(line) if line.family == family);
+            assert!(script.steps.iter().filter(own).count() >= 3, "{family:?}");
+        }
         let Some(Step::Command(last)) = script.steps.last() else { panic!("{script:?}") };
-        assert!(last.is_done());
+        assert!(last.command.is_done() && last.family.is_none());
         assert!(!script.text().contains("update"), "writing is asked for by hand");
     }
 
@@ -203,8 +235,22 @@ mod tests {
         else {
             panic!("{script:?}")
         };
-        assert_eq!((one.len(), c.bytes(), two.len()), (2, &b"/c\n"[..], 1));
-        assert!(done.is_done() && done.bytes().len() == 5);
+        assert_eq!((one.len(), c.command.bytes(), two.len()), (2, &b"/c\n"[..], 1));
+        assert!(done.command.is_done() && done.command.bytes().len() == 5);
+    }
+
+    #[test]
+    fn a_line_may_be_for_one_family() {
+        let script: Script = "probe IPE /a\nipai  /b\nIPX /c\nIPN\n".parse().unwrap();
+        let [Step::Probe(a), Step::Command(b), Step::Command(c), Step::Command(d)] =
+            &script.steps[..]
+        else {
+            panic!("{script:?}")
+        };
+        assert_eq!((a[0].family, a[0].command.bytes()), (Some(Family::Ipe), &b"/a"[..]));
+        assert_eq!((b.family, b.command.bytes()), (Some(Family::Ipai), &b"/b"[..]));
+        assert_eq!((c.family, c.command.bytes()), (None, &b"IPX /c"[..]));
+        assert_eq!((d.family, d.command.bytes()), (None, &b"IPN"[..]));
     }
 
     #[test]

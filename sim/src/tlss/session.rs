@@ -15,8 +15,9 @@ use super::faults::{TlssFaults, WireFault};
 use super::history::Exchange;
 use super::reading::{ReadError, Reading};
 use super::reply::Reply;
-use super::script::{Command, Script, Step};
+use super::script::{Command, Line, Script, Step};
 use super::{Server, unix_ms};
+use crate::family::Family;
 
 /// Longest identity, in bytes.
 const MAX_IDENTITY: usize = 1024;
@@ -105,8 +106,16 @@ pub(super) async fn serve(
     let last = Instant::now();
     // When the server is dropped, so is the session, and its end is told all the same.
     let mut closing = Closing { device: &device, why: End::HungUp, last };
-    let mut session =
-        Session { server, device: &device, stream, number, faults, commands: 0, last };
+    let mut session = Session {
+        server,
+        device: &device,
+        stream,
+        number,
+        faults,
+        family: None,
+        commands: 0,
+        last,
+    };
     let why = tokio::select! {
         why = session.run(&script) => why,
         () = hang_up => End::HungUp,
@@ -136,6 +145,8 @@ struct Session<'a> {
     stream: TcpStream,
     number: u64,
     faults: TlssFaults,
+    /// The family of the device, once a probe that names one was answered.
+    family: Option<Family>,
     /// Number of commands sent so far.
     commands: u32,
     /// When a byte was last sent or received.
@@ -168,14 +179,24 @@ impl Session<'_> {
 
     async fn step(&mut self, step: &Step) -> Result<(), End> {
         match step {
-            Step::Command(command) if command.is_done() && self.faults.never_done => Ok(()),
-            Step::Command(command) if command.is_done() => self.done(command).await,
-            Step::Command(command) => self.ask(command).await.map(|_| ()),
-            Step::Probe(commands) => {
-                for command in commands {
+            Step::Command(Line { family, .. }) if family.is_some() && *family != self.family => {
+                Ok(())
+            }
+            Step::Command(Line { command, .. }) if command.is_done() => {
+                match self.faults.never_done {
+                    true => Ok(()),
+                    false => self.done(command).await,
+                }
+            }
+            Step::Command(Line { command, .. }) => self.ask(command).await.map(|_| ()),
+            Step::Probe(lines) => {
+                for Line { family, command } in lines {
+                    // Of a family that is taken, already this reply is read as the family's replies are.
+                    let before = std::mem::replace(&mut self.family, *family);
                     if !self.ask(command).await? {
                         break;
                     }
+                    self.family = before;
                 }
                 Ok(())
             }
@@ -214,11 +235,14 @@ impl Session<'_> {
 
     /// Sends all commands at once; the replies are told apart by their lengths.
     async fn pipeline(&mut self, steps: &[Step]) -> Result<(), End> {
-        let commands = steps.iter().filter_map(|step| match step {
-            Step::Command(command) => Some(command),
-            Step::Probe(commands) => commands.first(),
+        let lines = steps.iter().filter_map(|step| match step {
+            Step::Command(line) => Some(line),
+            Step::Probe(lines) => lines.first(),
         });
-        let (done, commands): (Vec<_>, Vec<_>) = commands.partition(|command| command.is_done());
+        self.family = lines.clone().find_map(|line| line.family);
+        let ours = lines.filter(|line| line.family.is_none() || line.family == self.family);
+        let (done, commands): (Vec<_>, Vec<_>) =
+            ours.map(|line| &line.command).partition(|command| command.is_done());
         let commands: Vec<_> =
             commands.iter().map(|command| Command::new(self.faults.dress(command))).collect();
         let began = (Instant::now(), unix_ms());
@@ -300,7 +324,8 @@ impl Session<'_> {
         let read = self.server.reader.message(&mut self.stream, how, self.server.max_reply).await;
         let message = read?;
         self.last = message.ended;
-        Ok(Reply::parse(message.declared, message.bytes, message.longest_pause))
+        let bare = self.family == Some(Family::Ipai);
+        Ok(Reply::parse(message.declared, message.bytes, message.longest_pause, bare))
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {

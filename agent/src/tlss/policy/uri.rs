@@ -1,12 +1,17 @@
 //! Takes a command apart. Everything that two parsers could read in two ways is refused.
 
+use std::net::Ipv4Addr;
+
 use super::Refusal;
 
 /// Most parameters of a command: more than any documented one has.
 const MOST_PARAMS: usize = 64;
-/// The characters that may come escaped. Any other escape is a way around a check: `%2e`, `%2f`,
-/// `%00`, `%25`, or a letter that needs no escape.
-const ESCAPED: &[u8] = b" :,+";
+/// The characters that may come escaped in a value. Any other escape is a way around a check: `%2e`, `%00`, `%25`,
+/// or a letter that needs no escape; in a path every escape is.
+const ESCAPED: &[u8] = b" :,+/";
+/// Parts of the names of those groups of parameters that hold logins and keys.
+const SECRET: &[&str] =
+    &["user", "account", "passw", "pwd", "secret", "key", "wlan", "pppoe", "ddns", "smtp", "ftp"];
 
 /// A command's path and parameters, in their order.
 pub(super) struct Parts<'c> {
@@ -67,6 +72,9 @@ pub(super) fn split(command: &[u8]) -> Result<Parts<'_>, Refusal> {
         if is_trick(&value) {
             return Err(Refusal::Query);
         }
+        if name.eq_ignore_ascii_case("group") && is_secret(&value) {
+            return Err(Refusal::Secret);
+        }
         params.push(Param { name: name.to_owned(), value, spelt });
     }
     Ok(Parts { path, params })
@@ -100,16 +108,42 @@ fn unescape(spelt: &str) -> Option<(String, String)> {
     Some((value, canonical))
 }
 
-/// Whether a word of the value is a path, an address, or an option of a program: a camera's shell would
-/// split the value into words. A plus separates words too, for cameras that unescape twice.
+/// Whether a value holds a file, an address, or an option of a program: a camera's shell would split the value
+/// into words. A plus separates words too, for cameras that unescape twice.
 fn is_trick(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let stands_between = |at: usize, kind: fn(&u8) -> bool| {
+        at.checked_sub(1).is_some_and(|before| kind(&bytes[before]))
+            && bytes.get(at + 1).is_some_and(kind)
+    };
+    // A slash joins the parts of a date, a zone or a rule, and a colon numbers. At any other place they begin a
+    // file or end the name of a protocol.
+    let stray = bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b'/' => !stands_between(at, u8::is_ascii_alphanumeric),
+        b':' => !stands_between(at, u8::is_ascii_digit),
+        _ => false,
+    });
     let option = |word: &str| {
         word.strip_prefix('-').is_some_and(|rest| {
             rest.bytes().next().is_none_or(|first| first == b'-' || first.is_ascii_alphabetic())
         })
     };
-    let trick = |word: &str| option(word) || word.starts_with('/');
-    value.split([' ', '+']).any(trick) || value.contains("..") || value.contains("//")
+    let address = |word: &str| word.parse::<Ipv4Addr>().is_ok();
+    stray
+        || value.contains("..")
+        || value.split([' ', '+']).any(option)
+        || value.split(|c: char| !c.is_ascii_digit() && c != '.').any(address)
+}
+
+/// Whether one of these groups, separated by commas, holds logins or keys. So does one whose name a camera could
+/// complete to that of its users.
+fn is_secret(groups: &str) -> bool {
+    let part_is_secret = |part: &str| {
+        let part = part.to_ascii_lowercase();
+        !part.is_empty()
+            && (SECRET[0].starts_with(&part) || SECRET.iter().any(|word| part.contains(word)))
+    };
+    groups.split([',', '.']).any(part_is_secret)
 }
 
 #[cfg(test)]
@@ -145,7 +179,7 @@ mod tests {
     fn every_other_escape_is_refused() {
         for byte in 0..=255_u8 {
             let allowed = ESCAPED.contains(&byte);
-            for text in [format!("/a?t=x%{byte:02x}"), format!("/a?t=x%{byte:02X}")] {
+            for text in [format!("/a?t=1%{byte:02x}1"), format!("/a?t=1%{byte:02X}1")] {
                 assert_eq!(query(&text).is_some(), allowed, "{text}");
             }
         }
@@ -158,7 +192,7 @@ mod tests {
     #[test]
     fn every_character_of_a_value_is_harmless() {
         for byte in 0..=255_u8 {
-            let command = [b"/a?t=x", &[byte][..], b"y"].concat();
+            let command = [b"/a?t=1", &[byte][..], b"1"].concat();
             let taken = split(&command).is_ok_and(|parts| parts.params.len() == 1);
             assert_eq!(taken, harmless(byte) && byte != b' ', "{}", byte.escape_ascii());
         }
@@ -166,12 +200,61 @@ mod tests {
 
     #[test]
     fn options_files_and_addresses_are_no_values() {
-        for value in ["-c", "--help", "-", "/etc/passwd", "a/../b", "..", "http://h/", "a//b"] {
+        for value in [
+            "-c",
+            "--help",
+            "-",
+            "/etc/passwd",
+            "%2Fetc%2Fpasswd",
+            ":/etc/passwd",
+            "%3A/etc/passwd",
+            "-/etc/passwd",
+            ",/etc/passwd",
+            "x,/etc/passwd",
+            "x:/etc/passwd",
+            "./x",
+            "etc/",
+            "_/x",
+            "a/../b",
+            "a%2F..%2Fb",
+            "..",
+            "a//b",
+            "a/%2Fb",
+            "http://h/",
+            "http:h",
+            "file:etc",
+            "file:1",
+            "tcp:10.0.0.1",
+            "localhost:80",
+            "x:",
+            "1:",
+            ":1",
+            "::1",
+            "10.0.0.1",
+            "10.0.0.1:80",
+            "a,10.0.0.1",
+        ] {
             for before in ["", "%20", "+", "%2B", "x%20", "x+", "x%2B", "x%20%20"] {
                 assert_eq!(query(&format!("/a?t={before}{value}")), None, "{before}{value}");
             }
         }
-        for value in ["-5,10", "a-b", "Asia/Shanghai", "now-06:00", "1.5", "a%20b-c", "UTC%2B8"] {
+        for value in [
+            "-5,10",
+            "a-b",
+            "Asia/Shanghai",
+            "Asia%2FShanghai",
+            "America/Port-au-Prince",
+            "now-06:00",
+            "2018/11/12%2000:00:00",
+            "1.5",
+            "1.2.3",
+            "10:20,30:40",
+            "a%20b-c",
+            "UTC%2B8",
+            "CST-8",
+            "NST3:30NDT,M3.2.0/0:01,M11.1.0/0:01",
+            "CET-1CEST,M3.5.0,M10.5.0/3",
+        ] {
             assert!(query(&format!("/a?t={value}")).is_some(), "{value}");
         }
     }
@@ -182,5 +265,41 @@ mod tests {
         assert_eq!(query("/a?x=1&X=2"), None);
         let many = (0..65).map(|n| format!("n{n}=1")).collect::<Vec<_>>().join("&");
         assert_eq!(query(&format!("/a?{many}")), None);
+    }
+
+    #[test]
+    fn groups_of_logins_and_keys_are_not_told() {
+        for groups in [
+            "USER",
+            "user",
+            "User0",
+            "USERS",
+            "USER.User0.password",
+            ".USER",
+            "USER.",
+            ",USER",
+            "VERSION,USER",
+            "VERSION%2Cuser",
+            "U",
+            "Us",
+            "US,VERSION",
+            "SYSTEM.USER",
+            "NETWORK.Wlan0",
+            "NETWORK.Wlan0.Connect.key",
+            "NETWORK.Ddns",
+            "EVENT.Notify.Smtp",
+            "HOST.password",
+            "BRAND.authenkey",
+        ] {
+            for name in ["group", "Group", "GROUP"] {
+                let command = format!("/a?action=list&{name}={groups}");
+                assert_eq!(split(command.as_bytes()).err(), Some(Refusal::Secret), "{command}");
+            }
+        }
+        for groups in
+            ["VERSION", "BRAND,NETWORK", "SYSTEM.Datetime.Tz", "VCA.Ch0.Ct0", "UART.Ch1", "all", ""]
+        {
+            assert!(split(format!("/a?group={groups}").as_bytes()).is_ok(), "{groups}");
+        }
     }
 }

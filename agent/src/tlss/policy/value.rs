@@ -6,6 +6,27 @@ use super::uri::harmless;
 
 /// Longest text that a profile may allow, in bytes: above what a command needs, below a camera's buffers.
 const LONGEST: usize = 1024;
+/// The moments that cameras of the family know by name, in letters of either case.
+const MOMENTS: &[&str] = &[
+    "now",
+    "today",
+    "yesterday",
+    "thisweek",
+    "lastweek",
+    "thismonth",
+    "lastmonth",
+    "this_week",
+    "last_week",
+    "this_month",
+    "last_month",
+    "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Grammar {
@@ -15,7 +36,8 @@ pub(super) enum Grammar {
         chars: Chars,
         length: RangeInclusive<usize>,
     },
-    /// `now`, `now-06:00`, `today`, `yesterday`, `2020-04-01`, `2020-04-01 06:00`, or with seconds.
+    /// A named moment with or without an offset, or a date with or without a clock: `now-600`, `now-06:00`,
+    /// `thisweek`, `2020-04-01`, `2020/04/01 06:00`, `2020/04/01 06:00:00`.
     Time,
 }
 
@@ -44,17 +66,32 @@ fn is_number(text: &str, range: &RangeInclusive<u64>) -> bool {
 }
 
 fn is_time(text: &str) -> bool {
-    if let Some(offset) = text.strip_prefix("now") {
-        let clock = offset.strip_prefix(['-', '+']);
-        return offset.is_empty() || clock.is_some_and(|clock| are_numbers(clock, ':', &[99, 59]));
-    }
+    is_near(text) || is_date(text)
+}
+
+/// Whether `text` is a named moment, or so many seconds before or after it; for `now` also hours and minutes.
+fn is_near(text: &str) -> bool {
+    // A blank is a plus that came unescaped: cameras take the number behind it all the same.
+    let (name, offset) = text.split_at(text.find(['-', '+', ' ']).unwrap_or(text.len()));
+    let number = offset.get(1..).unwrap_or_default();
+    let clock = name.eq_ignore_ascii_case("now") && !offset.starts_with(' ');
+    MOMENTS.iter().any(|moment| moment.eq_ignore_ascii_case(name))
+        && (offset.is_empty()
+            || is_number(number, &(0..=u64::MAX))
+            || clock && are_numbers(number, ':', &[99, 59]))
+}
+
+fn is_date(text: &str) -> bool {
     let (date, clock) = text.split_once(' ').unwrap_or((text, "00:00"));
     let clocks = [&[23, 59][..], &[23, 59, 59]];
-    let dated = date.split_once('-').is_some_and(|(year, day)| {
-        year.len() == 4 && is_number(year, &(0..=9999)) && are_numbers(day, '-', &[12, 31])
+    let dated = ['-', '/'].into_iter().any(|separator| {
+        date.split_once(separator).is_some_and(|(year, day)| {
+            year.len() == 4
+                && is_number(year, &(0..=9999))
+                && are_numbers(day, separator, &[12, 31])
+        })
     });
-    matches!(text, "today" | "yesterday")
-        || dated && clocks.iter().any(|most| are_numbers(clock, ':', most))
+    dated && clocks.iter().any(|most| are_numbers(clock, ':', most))
 }
 
 /// Whether `text` is numbers of two digits, one for each of `most` and no larger than it.
@@ -206,11 +243,29 @@ mod tests {
             "now-06:00",
             "now+01:30",
             "now-99:59",
+            "now-600",
+            "now+600",
+            "now 600",
+            "now-0",
+            "now-9999999999",
+            "NOW-600",
             "today",
+            "today-3600",
             "yesterday",
+            "thisweek",
+            "lastweek",
+            "ThisMonth",
+            "lastmonth",
+            "this_week",
+            "last_month",
+            "sunday",
             "2020-04-01",
             "2020-04-01 06:00",
             "2020-12-31 23:59:59",
+            "2018/11/12",
+            "2018/11/12 00:00",
+            "1970/01/01 01:00",
+            "2018/11/12 00:00:00",
         ] {
             assert!(Grammar::Time.fits(text), "{text}");
         }
@@ -221,12 +276,23 @@ mod tests {
             "now06:00",
             "now 06:00",
             "now-",
+            "now+",
+            "now--600",
+            "now-+600",
+            "now-6 00",
+            "now-600s",
+            "now-600-600",
+            "now-99999999999",
             "now-6:00",
             "now-06:60",
             "now-06:00:00",
             "now-006:00",
             "tomorrow",
+            "week",
+            "thisweekend",
+            "this week",
             "today 06:00",
+            "today-06:00",
             "2020-13-01",
             "2020-04-32",
             "20-04-01",
@@ -237,6 +303,19 @@ mod tests {
             "2020-04-01 06",
             "2020-04-01 06:00:00:00",
             "2020-04-01 -o",
+            "2018/11-12",
+            "2018-11/12",
+            "2018/11",
+            "2018/11/12/",
+            "2018/11/12/00",
+            "2018//11/12",
+            "/2018/11/12",
+            "2018/1/2",
+            "2018/13/01",
+            "2018/11/12 24:00",
+            "2018/11/12 00:00 /etc",
+            "2018/11/../12",
+            "2018\\11\\12",
             "+020-04-01",
             "-h",
         ] {

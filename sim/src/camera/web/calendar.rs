@@ -1,6 +1,7 @@
 //! Dates of the Gregorian calendar without time zones: the camera has one clock.
 
-const DAY: i64 = 86_400;
+/// Seconds of a day.
+pub const DAY: i64 = 86_400;
 /// Years that a date may have: four digits.
 const YEARS: std::ops::RangeInclusive<i64> = 1970..=9999;
 
@@ -48,10 +49,21 @@ impl Date {
         valid.then(|| (days + day - 1) * DAY + hour * 3600 + minute * 60 + second)
     }
 
-    /// The date as reports write it, such as `2020-04-01 06:00`.
-    pub fn minute_text(self) -> String {
-        let Self { year, month, day, hour, minute, .. } = self;
-        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+    /// The beginning of a day.
+    pub fn day(year: i64, month: i64, day: i64) -> Self {
+        Self { year, month, day, hour: 0, minute: 0, second: 0 }
+    }
+
+    /// The date as reports of counters write it, such as `2020/04/01 06:00:00`.
+    pub fn count_text(self) -> String {
+        let Self { year, month, day, hour, minute, second } = self;
+        format!("{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02}")
+    }
+
+    /// The date as heat maps write it, such as `2020-04-01_06:00:00`.
+    pub fn map_text(self) -> String {
+        let Self { year, month, day, hour, minute, second } = self;
+        format!("{year:04}-{month:02}-{day:02}_{hour:02}:{minute:02}:{second:02}")
     }
 
     /// The date in the form in which it is set: `MMDDhhmmYYYY.ss`.
@@ -111,7 +123,8 @@ mod tests {
             assert_eq!(Date::from_unix(unix).compact(), text);
             assert_eq!(Date::parse_compact(text).and_then(Date::unix), Some(unix), "{text}");
         }
-        assert_eq!(Date::from_unix(1_585_720_800).minute_text(), "2020-04-01 06:00");
+        assert_eq!(Date::from_unix(1_585_720_801).count_text(), "2020/04/01 06:00:01");
+        assert_eq!(Date::from_unix(1_585_720_801).map_text(), "2020-04-01_06:00:01");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod calendar;
 mod cgi;
 mod fault;
+mod moment;
 mod parameters;
 mod report;
 mod wire;
@@ -25,6 +26,7 @@ pub use fault::{WebFault, WebFaultRule};
 
 use super::auth::{Credentials, Lock, Scheme};
 use super::server::bind;
+use crate::family::Family;
 use parameters::Parameters;
 use wire::{Answer, Malformed, Request};
 
@@ -70,6 +72,7 @@ pub struct WebRequest {
 /// The camera's web server.
 pub struct Web {
     lock: Lock,
+    family: Family,
     parameters: Mutex<Parameters>,
     faults: Mutex<Vec<WebFaultRule>>,
     log: Mutex<VecDeque<WebRequest>>,
@@ -77,9 +80,10 @@ pub struct Web {
 }
 
 impl Web {
-    pub fn new(credentials: Option<Credentials>, scheme: Scheme) -> Self {
+    pub fn new(credentials: Option<Credentials>, scheme: Scheme, family: Family) -> Self {
         Self {
             lock: Lock::new(credentials, scheme),
+            family,
             parameters: Mutex::new(Parameters::factory()),
             faults: Mutex::default(),
             log: Mutex::default(),
@@ -183,7 +187,9 @@ impl Web {
             Some(WebFault::Status(status)) => {
                 Answer::new(status, "text/html", format!("<h1>{status} on request</h1>\n"))
             }
-            _ if method == "GET" => cgi::answer(&self.parameters, target, now_ms() / 1000),
+            _ if method == "GET" => {
+                cgi::answer(&self.parameters, self.family, target, now_ms() / 1000)
+            }
             _ => Answer::new(405, "text/plain", "#405|METHOD NOT ALLOWED\n"),
         }
     }

@@ -13,8 +13,9 @@ const CLOCK: &str = "SYSTEM.Datetime.datetime";
 /// Groups that cannot be written.
 const READ_ONLY: [&str; 2] = ["BRAND", "VERSION"];
 
-const FACTORY: [(&str, &str); 33] = [
+const FACTORY: [(&str, &str); 37] = [
     ("BRAND.brand", "CAP"),
+    ("BRAND.Model.productid", "P5C1"),
     ("BRAND.Product.shortname", "NS202HD"),
     ("BRAND.Product.fullname", "NS202HD Network Camera"),
     ("HOST.enable", "no"),
@@ -40,13 +41,17 @@ const FACTORY: [(&str, &str); 33] = [
     ("VCA.Ch0.Ct1.enable", "yes"),
     ("VCA.Ch0.Ct1.name", "Counter 1"),
     ("VCA.Ch0.Ct1.reset", "0"),
+    ("VCA.Ch0.Crpt.Db.enable", "yes"),
+    ("VCA.Ch0.Hm.enable", "yes"),
     ("VCA.Ch0.Z0.enable", "yes"),
     ("VCA.Ch0.Z0.name", "Entrance"),
     ("VCA.Ch0.Z0.point", "10000:20000,50000:20000,50000:60000"),
     ("VERSION.firmware", "1.9.2.23"),
     ("VERSION.hardware", "A01"),
     ("VERSION.model", "NS202HD"),
-    ("VERSION.serialno", "IPN-2020-04711"),
+    ("VERSION.serialno", "N20A04711"),
+    // Servers miss the last line of a list.
+    ("WATCHDOG.enable", "yes"),
 ];
 
 /// The parameters and the clock of the camera.
@@ -194,7 +199,8 @@ mod tests {
     fn groups_are_listed_as_lines() {
         let parameters = Parameters::factory();
         let lines = parameters.list(Some("BRAND"), NOW).unwrap();
-        let expected = "BRAND.Product.fullname=NS202HD Network Camera\n\
+        let expected = "BRAND.Model.productid=P5C1\n\
+                        BRAND.Product.fullname=NS202HD Network Camera\n\
                         BRAND.Product.shortname=NS202HD\nBRAND.brand=CAP\n";
         assert_eq!(lines, expected);
         let two = parameters.list(Some("version,SYSTEM.Datetime.Tz"), NOW).unwrap();

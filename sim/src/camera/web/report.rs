@@ -3,18 +3,21 @@
 
 use std::fmt::Write as _;
 
-use super::calendar::Date;
+use super::calendar::{DAY, Date};
+use super::moment::moment;
 use super::parameters::Refusal;
 
-const DAY: i64 = 86_400;
-/// Most records of a report.
-const MAX_RECORDS: i64 = 10_000;
+const HOUR: i64 = 3600;
+/// Number of records that a table of counters keeps: the oldest ones are gone, whatever time is asked for.
+const KEPT_COUNTS: i64 = 2000;
+/// Number of maps that the camera keeps, one of each hour.
+const KEPT_MAPS: i64 = 24;
 /// Number of counters of the camera.
 const COUNTERS: i64 = 4;
 /// Number of counters that are switched on.
 const ACTIVE: i64 = 2;
-/// Columns and rows of a heat map.
-const MAP: (i64, i64) = (32, 18);
+/// Columns and rows of a heat map. With the line of its time a map has 46 lines, by which servers tell maps apart.
+const MAP: (i64, i64) = (80, 45);
 /// Number of people who pass in each hour of a day.
 const HOURS: [i64; 24] = [
     3, 1, 0, 0, 2, 9, 31, 84, 120, 96, 88, 110, 142, 131, 104, 99, 117, 153, 171, 120, 77, 48, 22,
@@ -33,25 +36,28 @@ pub trait Query {
 /// When a parameter is missing or wrong.
 pub fn counting(query: &impl Query, now: i64) -> Result<String, Refusal> {
     let (from, to) = span(query, now)?;
-    let sampling = number(query.value("sampling"), 3600)?;
+    let sampling = number(query.value("sampling"), HOUR)?;
+    if sampling <= 0 || sampling % 60 != 0 {
+        return Err(Refusal::BadRequest);
+    }
     let counters = counters(query.value("counter").unwrap_or("active"))?;
     let running = match query.value("value") {
         None | Some("diff") => false,
-        Some("sum") => true,
+        Some("sum" | "abs") => true,
         Some(_) => return Err(Refusal::BadRequest),
     };
     // A step that is not over yet is left out.
-    let mut starts = starts(from, to - to.rem_euclid(sampling.max(1)), sampling)?;
-    match query.value("order") {
-        None | Some("Ascending") => {}
-        Some("Descending") => starts.reverse(),
+    let mut starts = starts(from, to - to.rem_euclid(sampling), sampling, KEPT_COUNTS);
+    match query.value("order").map(str::to_ascii_lowercase).as_deref() {
+        None | Some("ascending" | "asc") => {}
+        Some("descending" | "desc") => starts.reverse(),
         Some(_) => return Err(Refusal::BadRequest),
     }
     let mut report = format!("Records:{} Counter:{}", starts.len(), counters.len());
     counters.iter().for_each(|counter| _ = write!(report, ",{counter}:Counter {counter}"));
     report.push('\n');
     for start in starts {
-        report.push_str(&Date::from_unix(start).minute_text());
+        report.push_str(&Date::from_unix(start).count_text());
         for counter in &counters {
             let end = passed(start + sampling, *counter);
             let count = if running { end } else { end - passed(start, *counter) };
@@ -62,27 +68,28 @@ pub fn counting(query: &impl Query, now: i64) -> Result<String, Refusal> {
     Ok(report)
 }
 
-/// The report of `reporthm.cgi`: where people were, in one map of the whole time or one map of each day.
+/// The report of `reporthm.cgi`: where people were, in one map of the whole time or one map of each hour. A map is
+/// its time and its rows.
 ///
 /// # Errors
 /// When a parameter is missing or wrong.
 pub fn heat_map(query: &impl Query, now: i64) -> Result<String, Refusal> {
     let (from, to) = span(query, now)?;
     let table = number(query.value("table"), 0)?;
-    let days = starts(from, to, DAY)?;
+    let hours = starts(from, to - to.rem_euclid(HOUR), HOUR, KEPT_MAPS);
     let maps = match query.value("individual") {
-        Some("yes") => days.iter().map(|day| vec![*day]).collect(),
-        None | Some("no") => vec![days],
+        Some("yes") => hours.iter().map(|hour| vec![*hour]).collect(),
+        None | Some("no") if hours.is_empty() => Vec::new(),
+        None | Some("no") => vec![hours],
         Some(_) => return Err(Refusal::BadRequest),
     };
     let (width, height) = MAP;
-    let mut report =
-        format!("Records:{} Table:{table} Width:{width} Height:{height}\n", maps.len());
-    for days in maps {
-        report.push_str(&Date::from_unix(days.first().copied().unwrap_or(from)).minute_text());
+    let mut report = String::new();
+    for hours in maps {
+        report.push_str(&Date::from_unix(hours[0]).map_text());
         report.push('\n');
         for y in 0..height {
-            let row = (0..width).map(|x| days.iter().map(|day| heat(*day, table, x, y)).sum());
+            let row = (0..width).map(|x| hours.iter().map(|hour| heat(*hour, table, x, y)).sum());
             let row: Vec<_> = row.map(|heat: i64| heat.to_string()).collect();
             report.push_str(&row.join(","));
             report.push('\n');
@@ -98,31 +105,6 @@ fn span(query: &impl Query, now: i64) -> Result<(i64, i64), Refusal> {
     let time = |name| query.value(name).and_then(|text| moment(text, now));
     let (from, to) = (time("from"), time("to"));
     from.zip(to).filter(|(from, to)| from < to).ok_or(Refusal::BadRequest)
-}
-
-/// Reads `now`, `now-06:00`, `today`, `yesterday`, `2020-04-01` or `2020-04-01 06:00` as seconds since 1970.
-fn moment(text: &str, now: i64) -> Option<i64> {
-    let digits = |text: &str| text.parse::<u32>().ok().map(i64::from);
-    let clock = |text: &str| {
-        let (hours, minutes) = text.split_once(':')?;
-        Some(digits(hours)? * 3600 + digits(minutes)? * 60)
-    };
-    let today = now - now % DAY;
-    match text {
-        "now" => Some(now),
-        "today" => Some(today),
-        "yesterday" => Some(today - DAY),
-        _ => match text.strip_prefix("now-") {
-            Some(back) => Some(now - clock(back)?),
-            None => {
-                let (date, time) = text.split_once(' ').unwrap_or((text, "00:00"));
-                let mut parts = date.splitn(3, '-').map(digits);
-                let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-                let date = Date { year, month, day, hour: 0, minute: 0, second: 0 };
-                Some(date.unix()? + clock(time)?)
-            }
-        },
-    }
 }
 
 fn number(text: Option<&str>, default: i64) -> Result<i64, Refusal> {
@@ -143,13 +125,11 @@ fn counters(text: &str) -> Result<Vec<i64>, Refusal> {
     })
 }
 
-/// The beginnings of the whole steps from `from` to `to`, oldest first.
-fn starts(from: i64, to: i64, step: i64) -> Result<Vec<i64>, Refusal> {
-    if step <= 0 || (to - from) / step >= MAX_RECORDS {
-        return Err(Refusal::BadRequest);
-    }
+/// The beginnings of the whole steps from `from` to `to`, oldest first, and only the newest `kept`.
+fn starts(from: i64, to: i64, step: i64, kept: i64) -> Vec<i64> {
+    let from = from.max(to - kept * step);
     let first = from - from.rem_euclid(step);
-    Ok((0..).map(|i| first + i * step).take_while(|start| *start < to).collect())
+    (0..).map(|i| first + i * step).take_while(|start| *start < to).collect()
 }
 
 /// Number of people who had ever passed a counter at that time.
@@ -161,9 +141,9 @@ fn passed(time: i64, counter: i64) -> i64 {
     ever * (COUNTERS - counter) / COUNTERS
 }
 
-fn heat(day: i64, table: i64, x: i64, y: i64) -> i64 {
+fn heat(hour: i64, table: i64, x: i64, y: i64) -> i64 {
     let (width, height) = MAP;
-    let spot = ((day / DAY * 5 + table * 3) % width, (day / DAY * 3 + table * 2) % height);
+    let spot = ((hour / HOUR * 5 + table * 3) % width, (hour / HOUR * 3 + table * 2) % height);
     let far = (x - spot.0).pow(2) + 2 * (y - spot.1).pow(2);
     (255 - 2 * far).max(0)
 }
@@ -199,8 +179,8 @@ mod tests {
         .unwrap();
         let lines: Vec<_> = report.lines().collect();
         assert_eq!(lines[0], "Records:36 Counter:2,0:Counter 0,1:Counter 1");
-        assert!(lines[1].starts_with("2020-04-01 05:50,"), "{}", lines[1]);
-        assert!(lines[36].starts_with("2020-04-01 00:00,"), "{}", lines[36]);
+        assert!(lines[1].starts_with("2020/04/01 05:50:00,"), "{}", lines[1]);
+        assert!(lines[36].starts_with("2020/04/01 00:00:00,"), "{}", lines[36]);
     }
 
     #[test]
@@ -210,7 +190,7 @@ mod tests {
             let report = counting(&query, NOW + second).unwrap();
             assert!(report.starts_with("Records:36 "), "{report}");
             assert!(
-                report.contains("\n2020-04-01 05:50,") && !report.contains("06:00,"),
+                report.contains("\n2020/04/01 05:50:00,") && !report.contains("06:00:00,"),
                 "{report}"
             );
         }
@@ -235,24 +215,40 @@ mod tests {
         let all = count(&[("counter", "all")]).unwrap();
         assert!(all.starts_with("Records:6 Counter:4,0:Counter 0,"), "{all}");
         assert_ne!(count(&[("value", "sum")]).unwrap(), count(&[]).unwrap());
-        let mut yesterday = vec![("from", "yesterday"), ("to", "today"), ("individual", "yes")];
-        let one = heat_map(&Text(yesterday.clone()), NOW).unwrap();
-        assert!(
-            one.starts_with("Records:1 Table:0 Width:32 Height:18\n2020-03-31 00:00\n"),
-            "{one}"
-        );
-        assert_eq!(one.lines().count(), 20);
-        yesterday[0] = ("from", "2020-03-30");
-        let two = heat_map(&Text(yesterday.clone()), NOW).unwrap();
-        assert_eq!(
-            (two.lines().next(), two.lines().count()),
-            (Some("Records:2 Table:0 Width:32 Height:18"), 39)
-        );
-        yesterday[2] = ("individual", "no");
-        assert_eq!(heat_map(&Text(yesterday.clone()), NOW).unwrap().lines().count(), 20);
-        yesterday.push(("table", "3"));
-        let third = heat_map(&Text(yesterday), NOW).unwrap();
-        assert!(third.contains("Table:3"), "{third}");
+        assert_eq!(count(&[("order", "asc"), ("value", "abs")]), count(&[("value", "sum")]));
+        let third =
+            heat_map(&Text(vec![("from", "now-01:00"), ("to", "now"), ("table", "3")]), NOW);
+        let first = heat_map(&Text(vec![("from", "now-01:00"), ("to", "now")]), NOW);
+        assert_ne!(third.unwrap(), first.unwrap());
+    }
+
+    #[test]
+    fn a_heat_map_has_46_lines_of_which_the_first_is_its_time() {
+        let mut query = vec![("from", "now-02:00"), ("to", "now"), ("individual", "yes")];
+        let each = heat_map(&Text(query.clone()), NOW + 599).unwrap();
+        let lines: Vec<_> = each.trim().lines().collect();
+        assert_eq!(lines.len(), 2 * 46);
+        assert_eq!((lines[0], lines[46]), ("2020-04-01_04:00:00", "2020-04-01_05:00:00"));
+        assert!(lines[1].split(',').count() == 80 && lines[45].split(',').count() == 80);
+        query[2] = ("individual", "no");
+        let all = heat_map(&Text(query.clone()), NOW).unwrap();
+        assert_eq!(all.lines().count(), 46);
+        query[1] = ("to", "now-07:10");
+        query[0] = ("from", "now-07:30");
+        assert_eq!(heat_map(&Text(query), NOW).unwrap(), "", "no hour is over");
+    }
+
+    #[test]
+    fn what_servers_ask_for_at_first_is_answered_by_what_the_camera_keeps() {
+        for from in ["2018/11/12 00:00", "1970/01/01 01:00"] {
+            let report = count(&[("from", from), ("to", "now-600"), ("sampling", "600")]).unwrap();
+            assert!(report.starts_with("Records:2000 Counter:2,"), "{}", &report[..40]);
+            assert_eq!(report.lines().count(), 2001);
+            let last = report.lines().last().unwrap();
+            assert!(last.starts_with("2020/04/01 05:40:00,"), "{last}");
+            let query = vec![("from", from), ("to", "now"), ("table", "3"), ("individual", "yes")];
+            assert_eq!(heat_map(&Text(query), NOW).unwrap().lines().count(), 24 * 46);
+        }
     }
 
     #[test]

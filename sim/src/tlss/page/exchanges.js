@@ -44,23 +44,23 @@ function bodyUrl({ number }) {
 }
 
 function buildRow(exchange) {
-  const { reply, error } = exchange;
-  const good = reply && reply.status === 200;
+  const { reply, error, stored, unstored } = exchange;
+  const good = reply && (reply.status === 200 || reply.bare) && !unstored;
   const row = document.createElement("li");
   const details = document.createElement("details");
   details.open = true;
   const summary = document.createElement("summary");
   summary.append(
     Object.assign(document.createElement("time"), { dateTime: new Date(exchange.time_ms).toISOString(), textContent: clock(exchange.time_ms) }),
-    span(`went${good ? "" : " bad"}`, reply ? String(reply.status ?? "no status") : "no reply"),
+    span(`went${good ? "" : " bad"}`, reply ? String(reply.status ?? (reply.bare ? "bare" : "no status")) : "no reply"),
     span("title", exchange.command));
   summary.title = exchange.command;
   // A row that a person opened or closed stays as it is.
   summary.addEventListener("click", () => row.classList.toggle("kept", !details.open));
-  details.append(summary, line([`session ${exchange.session}`, `${exchange.took_ms} ms`, ...(reply ? tell(reply) : [])]));
+  details.append(summary, line([`session ${exchange.session}`, `${exchange.took_ms} ms`, ...(reply ? tell(reply) : []), stored && `a deployed server stores ${stored}`]));
   if (error) details.append(Object.assign(line([error]), { className: "facts wrong" }));
   if (reply) {
-    const wrong = complaints(reply);
+    const wrong = complaints(reply, unstored);
     if (wrong.length) details.append(Object.assign(line(wrong), { className: "facts wrong" }));
     details.append(...content(exchange), rawButton(exchange));
   }
@@ -73,11 +73,12 @@ function tell({ status_line, headers, body_bytes }) {
 }
 
 // The parts of a reply that a deployed server would stumble over.
-function complaints({ declared, received, blank_line, longest_pause_ms, status }) {
+function complaints({ declared, received, blank_line, bare, longest_pause_ms, status }, unstored) {
   return [
+    unstored && `a deployed server stores nothing: ${unstored}`,
     declared !== received && `declares ${declared} bytes, has ${received}`,
-    !blank_line && "no blank line: a deployed server finds no body",
-    status === null && "no status line",
+    !blank_line && !bare && "no blank line: a deployed server finds no body",
+    status === null && !bare && "no status line",
     longest_pause_ms > 100 && `paused for ${longest_pause_ms} ms`,
   ].filter(Boolean);
 }

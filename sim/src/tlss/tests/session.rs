@@ -7,29 +7,69 @@ async fn the_typical_session_is_read_as_deployed_servers_do() {
     let reading = Reading::Silence(Duration::from_millis(150));
     let sim = sim(TlssOptions { reading, ..TlssOptions::default() }).await;
     let fake = FakeDevice::call(&sim).await;
+    let missing = b"HTTP/1.1 404 Not Found\r\n\r\nNo input file specified.\n";
     let answer = |command: &str| match command {
-        c if c.contains("/nvc-cgi/admin") => ok("VERSION.firmware=1\n"),
-        c if c.contains("VERSION") => b"HTTP/1.1 404 Not Found\r\n\r\n404 - Not Found".to_vec(),
+        c if c.contains("network.cgi") => missing.to_vec(),
         c if c.contains("snapshot") => [&ok("")[..], b"\xff\xd8\xff\xe0\0\xff\xd9"].concat(),
-        _ => ok("Records:0\n"),
+        c if c.contains("countreport") => ok("Records:0 Counter:1,0:A\n"),
+        _ => ok("VERSION.firmware=1\n"),
     };
     let commands = fake.answer_all(answer).await;
-    assert_eq!(commands.len(), 7, "{commands:?}");
-    assert!(commands[1].starts_with("/nvc-cgi/admin"), "the second family is the camera's");
-    assert!(commands[5].starts_with("uapi-cgi/reporthm"), "the document leaves the slash out");
-    assert_eq!(commands[6], "done");
+    assert_eq!(commands.len(), 8, "{commands:?}");
+    assert!(commands[2].starts_with("/nvc-cgi/admin/debug"), "the third family is the camera's");
+    assert!(commands[3..5].iter().all(|command| command.starts_with("/nvc-cgi/admin/")));
+    assert_eq!(commands[7], "done");
 
     let device = sim.device("00:13:23:a0:07:ad");
     let info = timeout(LONG, device.wait_done(1)).await.unwrap();
     assert_eq!((info.brand.as_str(), info.model.as_str()), ("CAP", "NS202HD"));
-    assert_eq!((info.sessions, info.replies, info.open), (1, 6, 0));
+    assert_eq!((info.sessions, info.replies, info.open), (1, 7, 0));
     assert_eq!(info.last_end, "done");
     let all = device.exchanges();
     let status: Vec<_> = all.iter().map(|e| e.outcome.as_ref().unwrap().status()).collect();
-    assert_eq!(status, [Some(404), Some(200), Some(200), Some(200), Some(200), Some(200)]);
-    let snapshot = all[3].outcome.as_ref().unwrap();
+    assert_eq!(status[1..3], [None, Some(200)], "the reply to the probe of IPAI is read whole");
+    let snapshot = all[5].outcome.as_ref().unwrap();
     assert!(snapshot.is_jpeg() && snapshot.body.len() == 7);
     assert_eq!(snapshot.declared as usize, snapshot.raw.len());
+    assert!(all[3].stored().unwrap().unwrap_err().contains("the server dies"));
+    assert_eq!(all[6].stored(), Some(Ok(Stored::Counts(0))));
+}
+
+#[tokio::test]
+async fn the_replies_of_an_ipai_device_are_taken_whole() {
+    let sim = sim(quick(Script::typical())).await;
+    let picture = b"\xff\xd8\xff\n\r\xff\xd9";
+    let answer = |command: &str| match command {
+        c if c.contains("uapi-cgi") => b"No input file specified.\n".to_vec(),
+        c if c.contains("snapshot") => picture.to_vec(),
+        c if c.contains("countreport") => ok("Records:0 Counter:1,0:A\n"),
+        _ => b"NETWORK.Eth0.mac=0\n".to_vec(),
+    };
+    let commands = FakeDevice::call(&sim).await.answer_all(answer).await;
+    assert_eq!(commands.len(), 6, "{commands:?}");
+    assert!(commands[1..5].iter().all(|command| command.starts_with("/cgi-bin/")));
+    timeout(LONG, sim.device(MAC).wait_done(1)).await.unwrap();
+    let all = sim.device(MAC).exchanges();
+    let body = |n: usize| all[n].outcome.as_ref().unwrap().body.clone();
+    assert_eq!((&body(2)[..], &body(3)[..]), (&b"NETWORK.Eth0.mac=0\n"[..], &picture[..]));
+    assert!(all[4].stored().unwrap().is_err(), "a head is no report");
+}
+
+#[tokio::test]
+async fn lines_for_another_family_are_left_out() {
+    let script: Script = "probe IPN /n\nprobe IPE /e\nIPN /a\nIPE /b\n/c\ndone".parse().unwrap();
+    let sim = sim(quick(script)).await;
+    for (answered, expected) in [
+        ("/n", &["/n", "/a", "/c", "done"][..]),
+        ("/e", &["/n", "/e", "/b", "/c", "done"]),
+        ("", &["/n", "/e", "/c", "done"]),
+    ] {
+        let answer = |command: &str| match command == answered {
+            true => ok("1"),
+            false => b"No input file specified.".to_vec(),
+        };
+        assert_eq!(FakeDevice::call(&sim).await.answer_all(answer).await, expected);
+    }
 }
 
 #[tokio::test]
