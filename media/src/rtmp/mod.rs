@@ -5,6 +5,7 @@
 use std::io;
 
 pub mod amf;
+mod amf3;
 pub mod chunk;
 mod client;
 mod command;
