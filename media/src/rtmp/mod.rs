@@ -11,8 +11,10 @@ mod client;
 mod command;
 mod connection;
 mod dial;
+mod dialogue;
 mod error;
 pub mod handshake;
+mod login;
 mod options;
 pub mod server;
 #[cfg(all(test, feature = "tls"))]

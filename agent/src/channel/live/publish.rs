@@ -69,8 +69,12 @@ impl Job {
         loop {
             let began = Instant::now();
             let Err(error) = self.attempt(subscription, &reports, &mut stop).await else { return };
-            let reason = self.censored(&error);
-            report(&reports, Progress::Broken(Refusal::Server { reason })).await;
+            let refusal = Refusal::Server { reason: self.censored(&error) };
+            if matches!(error, PublishError::Login { .. }) {
+                // The same login fails again, and servers lock out whoever goes on knocking.
+                return report(&reports, Progress::Refused(refusal)).await;
+            }
+            report(&reports, Progress::Broken(refusal)).await;
             backoff.lived(began.elapsed());
             let delay = backoff.next(&mut rand::rng());
             tokio::select! {
