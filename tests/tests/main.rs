@@ -3,6 +3,7 @@
 mod cameras;
 mod herd;
 mod hosted;
+mod ingest;
 mod link;
 mod login;
 mod publish;
