@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use ivt_base::address_rule::{AddressRule, UNREACHABLE};
 use ivt_base::tls::TlsError;
 use ivt_hal::Encoder;
 use ivt_media::hub::Start;
@@ -28,6 +29,7 @@ pub(super) struct Job {
     pub(super) encoder: Arc<dyn Encoder>,
     pub(super) pull: Arc<Pull>,
     pub(super) trust: TrustStore,
+    pub(super) rule: AddressRule,
     pub(super) ask: PublishRequest,
     /// The counts of this work. Only this work writes them.
     pub(super) stats: watch::Sender<PublishStats>,
@@ -69,9 +71,9 @@ impl Job {
         loop {
             let began = Instant::now();
             let Err(error) = self.attempt(subscription, &reports, &mut stop).await else { return };
-            let refusal = Refusal::Server { reason: self.censored(&error) };
-            if matches!(error, PublishError::Login { .. }) {
-                // The same login fails again, and servers lock out whoever goes on knocking.
+            let refusal = self.refusal(&error);
+            if matches!(error, PublishError::Login { .. } | PublishError::Forbidden { .. }) {
+                // The same fails again, and servers lock out whoever goes on knocking.
                 return report(&reports, Progress::Refused(refusal)).await;
             }
             report(&reports, Progress::Broken(refusal)).await;
@@ -108,7 +110,7 @@ impl Job {
         stop: &mut oneshot::Receiver<Infallible>,
     ) -> Result<(), PublishError> {
         let url = self.ask.url.expose();
-        let mut options = Options::default();
+        let mut options = Options { rule: Some(self.rule.clone()), ..Options::default() };
         if url.tls {
             let untrusted =
                 |e: TlsError| PublishError::Tls { peer: url.peer(), reason: e.to_string() };
@@ -149,6 +151,20 @@ impl Job {
                 Ok(()) = server.changed() => {}
             }
         }
+    }
+
+    /// What the cloud and the log are told of an error. From anything but the words of an RTMP server
+    /// the cloud could tell which ports are open in our network.
+    fn refusal(&self, error: &PublishError) -> Refusal {
+        let reason = self.censored(error);
+        let told = match error {
+            PublishError::Forbidden { .. } => return Refusal::Address { reason },
+            PublishError::Refused { .. } | PublishError::Login { .. } | PublishError::Url(_) => {
+                reason.clone()
+            }
+            _ => format!("RTMP server {}: {UNREACHABLE}", self.ask.url.expose().peer()),
+        };
+        Refusal::Server { told, reason }
     }
 
     /// The text of an error without the stream key, which servers repeat in their refusals.
