@@ -1,6 +1,7 @@
 //! What deployed RTMP servers ask of a publisher.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
+use ivt_base::address_rule::FORBIDDEN;
 use ivt_sim::cloud::{Authmod, CloudOptions, CloudSim, Faults, FirstMetadata, RtmpQuirks};
 use ivt_tests::{Plan, Stage, soon};
 
@@ -79,6 +80,13 @@ async fn a_redirect_is_followed_once() {
         let error = stage.publish(0, "t").await.unwrap_err();
         assert!(error.code == 1 && error.msg.contains("NetConnection.Connect.Rejected"), "{error}");
     }
+    // Redirects obey the rule for addresses that the cloud names.
+    let redirect = Some(format!("rtmp://[::1]:{}/live", edge.rtmp_addr().port()));
+    let rtmp_quirks = RtmpQuirks { redirect, ..RtmpQuirks::default() };
+    stage.cloud.set_faults(Faults { rtmp_quirks, ..Faults::default() });
+    let error = stage.publish(0, "u").await.unwrap_err();
+    assert!(error.code == 1 && error.msg.contains(FORBIDDEN), "{error}");
+    assert_eq!(edge.stream("u").info().publishes, 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use ivt_base::address_rule::AddressRule;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -385,6 +386,26 @@ async fn a_redirect_may_be_the_answer_to_publish() {
     let (published, request) = tokio::join!(Publisher::connect(&url, &options), server);
     published.unwrap();
     assert_eq!((request.app.as_str(), request.key.as_str()), ("edge", "x"));
+}
+
+#[tokio::test]
+async fn a_redirect_leads_nowhere_that_the_cloud_may_not_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap();
+    let url = RtmpUrl::parse(&format!("rtmp://{here}/live/x")).unwrap();
+    let rule = Some(AddressRule::for_cloud("127.0.0.1"));
+    let options = Options { rule, ..Options::default() };
+    for host in ["[::1]", "127.0.0.2", "169.254.169.254", "0.0.0.0"] {
+        let server = async {
+            let (io, _) = listener.accept().await.unwrap();
+            let caller = server::meet(io, ServerLimits::default()).await.unwrap();
+            let place = format!("rtmp://{host}:{}/live", here.port());
+            caller.refuse("moved", Some(&place)).await.unwrap();
+        };
+        let (published, ()) = tokio::join!(Publisher::connect(&url, &options), server);
+        let error = published.unwrap_err();
+        assert!(matches!(error, PublishError::Forbidden { .. }), "{host}: {error}");
+    }
 }
 
 #[tokio::test]
