@@ -154,6 +154,10 @@ impl FrameSource for ClipSource {
         }
         Ok(frame)
     }
+
+    fn has_sound(&self) -> bool {
+        self.frames.iter().any(|frame| !frame.is_video())
+    }
 }
 
 fn read(path: &Path) -> std::io::Result<Bytes> {

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::time::sleep_until;
 
-use crate::frame::{CLOCK_HZ, Frame, duration_to_ticks};
+use crate::frame::{AudioParams, CLOCK_HZ, Frame, Track, duration_to_ticks};
 use crate::join::Join;
 use crate::reserve::{Reserve, Size};
 
@@ -83,9 +84,17 @@ impl Hub {
     /// Appends a frame of which waiting readers are told later, by [`Self::announce`] or the next
     /// [`Self::push`]. A reader that looks without waiting finds the frame at once.
     pub fn push_silently(&self, frame: impl Into<Arc<Frame>>) {
-        let crowded = self.lock().push(frame.into());
+        let frame = frame.into();
+        let (learned, crowded) = {
+            let mut ring = self.lock();
+            (ring.sound.note(&frame), ring.push(frame))
+        };
         if crowded {
             self.crowded.notify_waiters();
+        }
+        // A reader that waits to begin needs to know of the first sound only.
+        if learned {
+            self.announce();
         }
     }
 
@@ -114,6 +123,19 @@ impl Hub {
     pub fn interrupt(&self) {
         let mut ring = self.lock();
         ring.resumed = ring.end();
+    }
+
+    /// Notes that a source was opened, and whether it declares sound. The sound of the source before
+    /// is forgotten.
+    pub fn expect_sound(&self, declared: bool) {
+        self.lock().sound = if declared { Sound::Awaited(None) } else { Sound::None };
+    }
+
+    /// Learns the parameters of sound that readers are not given.
+    pub fn learn_sound(&self, frame: &Frame) {
+        if !frame.is_video() {
+            self.lock().sound.note(frame);
+        }
     }
 
     /// Bytes held, including the overhead of each frame.
@@ -155,6 +177,34 @@ impl Reader {
     /// The next item, if it is there already.
     pub fn try_next(&mut self) -> Option<Item> {
         self.cursor.take(&self.hub.lock())
+    }
+
+    /// The parameters of the source's sound, once there is a frame for this reader to begin with.
+    /// `None` where the source has no sound, or has sent none within `patience` of its first
+    /// picture, or the hub was closed. For a reader that was given nothing yet. Cancel safe.
+    pub async fn sound(&mut self, patience: Duration) -> Option<Arc<AudioParams>> {
+        loop {
+            let (arrived, due) = {
+                let ring = self.hub.lock();
+                let begins = ring.keys.back().is_some_and(|&key| key >= self.cursor.next);
+                let due = match &ring.sound {
+                    Sound::Known(params) if begins => return Some(Arc::clone(params)),
+                    _ if ring.closed => return None,
+                    Sound::None if begins => return None,
+                    Sound::Awaited(since) if begins => since.map(|since| since + patience),
+                    _ => None,
+                };
+                (self.hub.arrived.notified(), due)
+            };
+            let Some(due) = due else {
+                arrived.await;
+                continue;
+            };
+            tokio::select! {
+                () = arrived => {}
+                () = sleep_until(due.into()) => return None,
+            }
+        }
     }
 
     /// Returns when the frames for this reader fill a quarter of the ring, so that a reader that
@@ -217,6 +267,32 @@ impl Cursor {
     }
 }
 
+/// What is known of the sound of the source that is open.
+enum Sound {
+    /// The source declares none.
+    None,
+    /// The source declares sound and has sent none. Holds when the first picture came.
+    Awaited(Option<Instant>),
+    /// The parameters of the newest sound.
+    Known(Arc<AudioParams>),
+}
+
+impl Sound {
+    /// Notes a frame. True if it is the first sound of a source that declares some.
+    fn note(&mut self, frame: &Frame) -> bool {
+        let awaited = matches!(self, Self::Awaited(_));
+        match (&frame.track, &mut *self) {
+            (Track::Audio(params), Self::Known(known)) if Arc::ptr_eq(known, params) => {}
+            (Track::Audio(params), _) => *self = Self::Known(Arc::clone(params)),
+            (Track::Video(_), Self::Awaited(since)) => {
+                since.get_or_insert(frame.received);
+            }
+            (Track::Video(_), _) => {}
+        }
+        awaited && !frame.is_video()
+    }
+}
+
 struct Ring {
     /// The frames held, numbered from `first` up. Frames before the first of `keys` serve only
     /// readers that are past their key frame already, so that a GOP larger than the ring still
@@ -235,6 +311,7 @@ struct Ring {
     pushed: u64,
     /// The value of `pushed` at which readers that wait for a quarter of the ring are woken.
     alarm: u64,
+    sound: Sound,
     closed: bool,
 }
 
@@ -252,6 +329,7 @@ impl Ring {
             size: None,
             pushed,
             alarm,
+            sound: Sound::None,
             closed: false,
         }
     }

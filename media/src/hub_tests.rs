@@ -352,3 +352,51 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn declared_sound_is_waited_for_a_second_after_the_first_picture() {
+    let patience = Duration::from_secs(1);
+    let now = || tokio::time::Instant::now().into_std();
+    let hub = Hub::new(1 << 20);
+    hub.expect_sound(true);
+    let mut reader = hub.reader(Start::LastKey);
+    let started = now();
+    let pushing = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        hub.push(picture(true, 0, 10, now()));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        hub.push_silently(sound(10, now()));
+    };
+    let (known, ()) = tokio::join!(reader.sound(patience), pushing);
+    assert!(known.is_some_and(|params| params.codec == AudioCodec::Pcma));
+    assert_eq!(now() - started, Duration::from_millis(5300));
+    assert!(reader.sound(patience).await.is_some(), "known at once from now on");
+
+    hub.expect_sound(true);
+    hub.push(picture(true, 20, 10, now()));
+    let started = now();
+    assert_eq!(reader.sound(patience).await, None);
+    assert_eq!(now() - started, patience);
+    let mut later = hub.reader(Start::LastKey);
+    assert_eq!(later.sound(patience).await, None);
+    assert_eq!(now() - started, patience, "who comes later waits no second time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_without_sound_is_begun_with_at_once() {
+    let hub = Hub::new(1 << 20);
+    hub.expect_sound(false);
+    let mut reader = hub.reader(Start::LastKey);
+    assert_eq!(reader.sound(Duration::from_secs(1)).now_or_never(), None, "no picture yet");
+    hub.push(picture(true, 0, 10, Instant::now()));
+    assert_eq!(reader.sound(Duration::from_secs(1)).now_or_never(), Some(None));
+    hub.expect_sound(true);
+    hub.learn_sound(&picture(false, 0, 10, Instant::now()));
+    hub.learn_sound(&sound(0, Instant::now()));
+    let known = reader.sound(Duration::from_secs(1)).now_or_never();
+    assert!(known.is_some_and(|params| params.is_some()), "from before the first key frame");
+    hub.expect_sound(false);
+    hub.close();
+    let mut late = hub.reader(Start::Live);
+    assert_eq!(late.sound(Duration::from_secs(1)).now_or_never(), Some(None), "the end");
+}

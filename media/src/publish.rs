@@ -21,6 +21,11 @@ use crate::rtmp::{Options, PublishError, Publisher, RtmpUrl};
 /// newest key frame held.
 const LATE: Duration = Duration::from_secs(2);
 
+/// Longest wait for the first sound of a source that declares some, counted from its first picture.
+/// Servers take the tracks from the first metadata: ZLMediaKit drops sound that it does not name,
+/// MediaMTX before 1.11 hangs up.
+const SOUND: Duration = Duration::from_secs(1);
+
 /// Largest picture that is sent, in bytes. Common servers close the connection for a larger one.
 const LARGEST: usize = 1_500_000;
 
@@ -49,7 +54,7 @@ pub struct PublishStats {
 
 /// Publishes what `reader` gives until the server or the source ends the stream, or `stop`
 /// resolves, which gives `Ok`. The first frame sent is the newest key frame held when the server
-/// consents, or else the next key frame.
+/// consents and the tracks of the source are known, or else the next key frame.
 ///
 /// # Errors
 /// The server cannot be reached, refuses or ends the stream, or the source has ended.
@@ -95,7 +100,12 @@ async fn pump(
     reader: &mut Reader,
     stats: &watch::Sender<PublishStats>,
 ) -> PublishError {
-    let mut muxer = Muxer::new();
+    let sound = tokio::select! {
+        biased;
+        sound = reader.sound(SOUND) => sound,
+        error = publisher.ended() => return error,
+    };
+    let mut muxer = Muxer::announcing(sound);
     let mut queue = Queue::new(reader);
     let mut told_of_h265 = false;
     loop {

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::flv::{Tag, TagKind};
-use crate::frame::{Track, VideoCodec, VideoParams};
+use crate::frame::{AudioCodec, AudioParams, Track, VideoCodec, VideoParams};
 use crate::hub::{Hub, Start};
 use crate::rtmp::server::{self, IngestSession, ServerLimits};
 
@@ -174,6 +174,104 @@ async fn a_stream_starts_with_headers_and_the_newest_key_frame() {
     let seen = *seen.borrow();
     assert_eq!((seen.accepted, seen.frames, seen.gaps, seen.dropped_frames), (true, 2, 0, 0));
     assert_eq!(seen.bytes, tags.iter().map(|tag| tag.len() as u64).sum::<u64>());
+}
+
+/// What the next tag is: its kind, whether it is a sequence header, and for metadata whether that
+/// names a picture and sound.
+async fn told(session: &mut IngestSession<DuplexStream>) -> String {
+    let tag = session.next_tag().await.unwrap().unwrap();
+    let payload = tag.payload();
+    match (tag.kind, payload.get(1)) {
+        (TagKind::Script, _) => {
+            let said = crate::rtmp::amf::decode(&payload).unwrap();
+            let names = |name| said[1].member(name).is_some();
+            format!("metadata {} {}", names("videocodecid"), names("audiocodecid"))
+        }
+        (kind, Some(0)) => format!("{kind:?} header"),
+        (kind, _) => format!("{kind:?}"),
+    }
+}
+
+/// A piece of AAC that came now.
+fn aac(dts: i64) -> Frame {
+    let params = AudioParams {
+        codec: AudioCodec::Aac,
+        sample_rate: 16_000,
+        channels: 1,
+        config: Bytes::from_static(&[0x14, 0x08]),
+    };
+    let track = Track::Audio(Arc::new(params));
+    Frame { track, ..crate::testing::sound(dts, Instant::now().into_std()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_metadata_names_sound_that_comes_within_a_second() {
+    let hub = Hub::new(1 << 20);
+    hub.expect_sound(true);
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (_task, _stop, _seen) = start(publisher, &hub);
+    let started = Instant::now();
+    hub.push(picture(true, 0, 10));
+    sleep(Duration::from_millis(700)).await;
+    hub.push(picture(false, 1, 10));
+    hub.push(aac(SECOND + 900));
+    let mut tags = Vec::new();
+    for _ in 0..6 {
+        tags.push(told(&mut session).await);
+    }
+    let want = ["metadata true true", "Video header", "Audio header", "Video", "Video", "Audio"];
+    assert_eq!(tags, want);
+    assert_eq!(started.elapsed(), Duration::from_millis(700));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_picture_waits_a_second_at_most_for_declared_sound() {
+    let hub = Hub::new(1 << 20);
+    hub.expect_sound(true);
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (_task, _stop, seen) = start(publisher, &hub);
+    let started = Instant::now();
+    hub.push(picture(true, 0, 10));
+    assert_eq!(told(&mut session).await, "metadata true false");
+    assert_eq!(started.elapsed(), Duration::from_secs(1));
+    assert_eq!(number(&mut session).await, Some(0));
+    hub.push(aac(SECOND));
+    assert_eq!(
+        told(&mut session).await,
+        "metadata true true",
+        "sound that comes later still counts"
+    );
+    assert_eq!(told(&mut session).await, "Audio header");
+    assert_eq!(seen.borrow().dropped_frames, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_ring_whose_sound_is_known_is_not_held_up() {
+    let hub = Hub::new(1 << 20);
+    hub.expect_sound(true);
+    hub.push(aac(0));
+    hub.push(picture(true, 1, 10));
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (_task, _stop, _seen) = start(publisher, &hub);
+    let started = Instant::now();
+    let mut tags = Vec::new();
+    for _ in 0..4 {
+        tags.push(told(&mut session).await);
+    }
+    assert_eq!(tags, ["metadata true true", "Video header", "Audio header", "Video"]);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_up_while_sound_is_awaited_is_noticed() {
+    let hub = Hub::new(1 << 20);
+    hub.expect_sound(true);
+    hub.push(picture(true, 0, 10));
+    let (publisher, session) = pair(1 << 20).await;
+    let (task, _stop, _seen) = start(publisher, &hub);
+    drop(session);
+    let ended = task.await.unwrap();
+    assert!(matches!(ended, Err(PublishError::Lost { .. })), "{ended:?}");
 }
 
 #[tokio::test(start_paused = true)]

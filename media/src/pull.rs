@@ -309,6 +309,7 @@ impl Shared {
             Err(error) => return error,
         };
         timeline.reopen();
+        self.hub.expect_sound(source.has_sound());
         let first = {
             let first = self.first_key(&mut *source, timeline, &mut told.losses);
             tokio::pin!(first);
@@ -383,6 +384,7 @@ impl Shared {
             if frame.key {
                 return Ok(frame);
             }
+            self.hub.learn_sound(&frame);
         }
     }
 

@@ -28,6 +28,12 @@ pub trait FrameSource: Send {
     /// The source has ended.
     async fn frame(&mut self) -> Result<Frame, SourceError>;
 
+    /// Whether the source declares sound. Who begins with its pictures waits a little for the first
+    /// of it.
+    fn has_sound(&self) -> bool {
+        false
+    }
+
     /// What was lost on the way here, since opening.
     fn losses(&self) -> Losses {
         Losses::default()

@@ -4,6 +4,7 @@ mod addresses;
 mod cameras;
 mod herd;
 mod hosted;
+mod ingest;
 mod link;
 mod login;
 mod publish;

@@ -222,7 +222,7 @@ impl LiveTask {
                 self.waiting.answer(&Ok(()));
             }
             Progress::Refused(refusal) if !self.lifecycle.has_flowed() => self.refuse(refusal),
-            Progress::Refused(_) => self.drop_stream(),
+            Progress::Refused(refusal) => self.end(&refusal.reason()),
             Progress::Broken(refusal)
                 if self.lifecycle.is_starting()
                     || !self.lifecycle.has_flowed() && is_hopeless(&self.camera()) =>

@@ -15,6 +15,10 @@ pub struct Metadata {
     pub frame_rate: Option<f64>,
     /// Whether a video codec is announced.
     pub video: bool,
+    /// Whether a sound codec is announced.
+    pub audio: bool,
+    /// The announced sound codec as a number; `None` also where it is a name.
+    pub audio_id: Option<u32>,
 }
 
 /// The tag that announces these tracks.
@@ -53,6 +57,8 @@ pub fn parse(payload: &[u8]) -> Option<Metadata> {
         dimensions: pixels("width").zip(pixels("height")),
         frame_rate: number("framerate").filter(|rate| (0.01..=1000.0).contains(rate)),
         video: members.member("videocodecid").is_some(),
+        audio: members.member("audiocodecid").is_some(),
+        audio_id: number("audiocodecid").map(|id| id as u32),
     })
 }
 
@@ -91,7 +97,8 @@ mod tests {
             config: Bytes::new(),
         };
         let tag = tag(Some(&video), Some(&audio), 40);
-        let want = Metadata { dimensions: Some((1920, 1080)), frame_rate: Some(25.0), video: true };
+        let (dimensions, frame_rate) = (Some((1920, 1080)), Some(25.0));
+        let want = Metadata { dimensions, frame_rate, video: true, audio: true, audio_id: Some(8) };
         assert_eq!(parse(&tag.payload()), Some(want));
         let values = amf::decode(&tag.payload()).unwrap();
         assert_eq!(values[1].member("videocodecid"), Some(&1752589105.0.into()));

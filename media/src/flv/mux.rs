@@ -1,5 +1,6 @@
 //! Frames to tags: headers where they are due, times that never stand still.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::flv::{
@@ -21,6 +22,8 @@ pub struct Muxer {
     base: Option<i64>,
     video: MuxedTrack<VideoParams>,
     audio: MuxedTrack<AudioParams>,
+    /// Whether tags were made, so that the metadata has been said once.
+    begun: bool,
 }
 
 /// What a frame became; iterate for the tags in order.
@@ -45,6 +48,14 @@ impl Muxer {
         Self::default()
     }
 
+    /// A muxer at the start of a stream whose sound, where it is known, is announced with the first
+    /// frame, before the first of the sound has come.
+    pub fn announcing(sound: Option<Arc<AudioParams>>) -> Self {
+        let mut muxer = Self::default();
+        muxer.audio.params = sound.filter(|params| carries(params));
+        muxer
+    }
+
     /// The frame's tags; `None` for a frame that lies before the first one, and for sound FLV has
     /// no way to say: G.711 other than at 8 kHz, more than two channels of it, AAC without
     /// configuration.
@@ -66,23 +77,20 @@ impl Muxer {
                 let shown_ms = frame.pts.saturating_sub(base).div_euclid(TICKS_PER_MS);
                 let composition = (shown_ms - stamp).clamp(0, MAX_COMPOSITION_MS) as u32;
                 let head = picture_head(params.codec, frame.key, composition);
-                let header = || Some(video_header(params, stamp as u32));
-                Some(self.assemble(changed, header, TagKind::Video, stamp, head, frame))
+                Some(self.assemble(changed, TagKind::Video, stamp, head, frame))
             }
             Track::Audio(params) => {
                 let changed = self.audio.adopt(params);
                 let stamp = self.audio.stamp(due_ms);
-                let header = || audio_header(params, stamp as u32);
                 let head = sound_head(params);
-                Some(self.assemble(changed, header, TagKind::Audio, stamp, head, frame))
+                Some(self.assemble(changed, TagKind::Audio, stamp, head, frame))
             }
         }
     }
 
     fn assemble(
-        &self,
+        &mut self,
         changed: bool,
-        header: impl FnOnce() -> Option<Tag>,
         kind: TagKind,
         stamp: i64,
         head: Head,
@@ -90,10 +98,16 @@ impl Muxer {
     ) -> FrameTags {
         let timestamp_ms = stamp as u32; // Wraps as RTMP does.
         let mut headers = Vec::new();
-        if changed {
+        let begins = !mem::replace(&mut self.begun, true);
+        if begins || changed {
             let (video, audio) = (self.video.params.as_deref(), self.audio.params.as_deref());
             headers.push(metadata::tag(video, audio, timestamp_ms));
-            headers.extend(header());
+            // At the start every track is announced, later the one that has changed.
+            let told = |track| begins || kind == track;
+            let video = video.filter(|_| told(TagKind::Video));
+            let audio = audio.filter(|_| told(TagKind::Audio));
+            headers.extend(video.map(|params| video_header(params, timestamp_ms)));
+            headers.extend(audio.and_then(|params| audio_header(params, timestamp_ms)));
         }
         FrameTags { headers, media: Tag { kind, timestamp_ms, head, body: frame.data.clone() } }
     }

@@ -90,6 +90,28 @@ fn headers_are_repeated_only_when_parameters_change() {
 }
 
 #[test]
+fn sound_that_is_known_is_announced_with_the_first_picture() {
+    let (params, aac) = (video(VideoCodec::H264), audio(AudioCodec::Aac, 16_000));
+    let mut mux = Muxer::announcing(Some(Arc::clone(&aac)));
+    let headers = mux.tags(&picture(&params, true, 0, 0)).unwrap().headers;
+    let heads: Vec<_> = headers.iter().map(|tag| tag.head.as_slice().to_vec()).collect();
+    assert_eq!(heads, [&[][..], &[0x17, 0, 0, 0, 0], &[0xaf, 0]], "metadata, picture, sound");
+    let said = crate::rtmp::amf::decode(&headers[0].payload()).unwrap();
+    assert_eq!(said[1].member("audiocodecid"), Some(&10.0.into()));
+    assert!(mux.tags(&sound(&aac, 900)).unwrap().headers.is_empty(), "it was announced");
+    let other = audio(AudioCodec::Aac, 8_000);
+    let changed = AudioParams { channels: 2, ..(*other).clone() };
+    assert_eq!(mux.tags(&sound(&Arc::new(changed), 1800)).unwrap().headers.len(), 2);
+
+    let mut alone = Muxer::announcing(Some(Arc::clone(&aac)));
+    assert_eq!(alone.tags(&sound(&aac, 0)).unwrap().headers.len(), 2, "a source of sound alone");
+    let mut without = Muxer::announcing(Some(audio(AudioCodec::Pcmu, 16_000)));
+    let headers = without.tags(&picture(&params, true, 0, 0)).unwrap().headers;
+    let said = crate::rtmp::amf::decode(&headers[0].payload()).unwrap();
+    assert_eq!((headers.len(), said[1].member("audiocodecid")), (2, None), "nothing RTMP can say");
+}
+
+#[test]
 fn sound_rtmp_cannot_say_is_left_out() {
     let mut mux = Muxer::new();
     let tags = mux.tags(&sound(&audio(AudioCodec::Pcma, 8000), 0)).unwrap();

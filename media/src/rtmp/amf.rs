@@ -3,6 +3,8 @@
 //! Values from the wire are bounded in depth and number, so that no message can exhaust the stack
 //! or cost more than a fixed multiple of its own size.
 
+use crate::rtmp::amf3::{self, Scalar};
+
 /// Deepest nesting accepted; commands in the field need three levels.
 const MAX_DEPTH: usize = 8;
 /// Most values accepted in one message, nested ones included.
@@ -27,7 +29,7 @@ pub enum Value {
     Date(f64),
     /// A value that says it is none.
     Null,
-    /// No value. References and unsupported values are read as this.
+    /// No value. References, unsupported values and objects of AMF3 are read as this.
     Undefined,
 }
 
@@ -186,6 +188,8 @@ mod marker {
     pub const XML: u8 = 15;
     /// Followed by a class name, and then as an object.
     pub const TYPED_OBJECT: u8 = 16;
+    /// Followed by a value of AMF3.
+    pub const AVMPLUS_OBJECT: u8 = 17;
 }
 
 /// Writes named members. Names longer than 65,535 bytes cannot be said and are cut at a character.
@@ -251,8 +255,24 @@ impl Decoder<'_> {
                 self.short_string()?;
                 Value::Object(self.members(depth)?)
             }
+            marker::AVMPLUS_OBJECT => self.foreign(),
             other => return Err(AmfError::Marker(other)),
         })
+    }
+
+    /// Reads a value of AMF3. Where its end cannot be told, what follows it is left out.
+    fn foreign(&mut self) -> Value {
+        match amf3::take(&mut self.rest) {
+            Some(Scalar::Number(number)) => Value::Number(number),
+            Some(Scalar::Boolean(value)) => Value::Boolean(value),
+            Some(Scalar::Text(text)) => Value::String(String::from_utf8_lossy(text).into_owned()),
+            Some(Scalar::Null) => Value::Null,
+            Some(Scalar::Other) => Value::Undefined,
+            None => {
+                self.rest = &[];
+                Value::Undefined
+            }
+        }
     }
 
     fn members(&mut self, depth: usize) -> Result<Vec<(String, Value)>, AmfError> {
@@ -357,6 +377,17 @@ mod tests {
     }
 
     #[test]
+    fn values_of_amf3_are_passed_over_and_what_follows_is_read() {
+        let object = [0x11, 10, 0x0b, 1, 3, b'a', 4, 5, 1];
+        let number = Value::Number(4.0);
+        let wire = [&encode(&["_result".into()])[..], &object, &encode(&[number.clone()])].concat();
+        assert_eq!(decode(&wire), Ok(vec!["_result".into(), Value::Undefined, number.clone()]));
+        assert_eq!(decode(&[0x11, 4, 4]), Ok(vec![number]), "a scalar is read");
+        let unknown = [&encode(&["a".into()])[..], &[0x11, 10, 7, 3, b'C', 1, 2, 3]].concat();
+        assert_eq!(decode(&unknown), Ok(vec!["a".into(), Value::Undefined]), "no known end");
+    }
+
+    #[test]
     fn rare_types_are_tolerated() {
         let wire = [
             &[marker::REFERENCE, 0, 1][..],
@@ -368,6 +399,6 @@ mod tests {
         let members = Value::Object(vec![("n".into(), Value::Null)]);
         let want = vec![Value::Undefined, Value::Undefined, "<".into(), members];
         assert_eq!(decode(&wire), Ok(want));
-        assert_eq!(decode(&[0x11]), Err(AmfError::Marker(0x11)));
+        assert_eq!(decode(&[0x12]), Err(AmfError::Marker(0x12)));
     }
 }

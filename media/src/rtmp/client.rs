@@ -8,58 +8,72 @@ use tokio::time::timeout;
 
 use crate::coalesce::Streams;
 use crate::flv::{Tag, TagKind};
-use crate::rtmp::amf::Value;
-use crate::rtmp::chunk::{ChunkLimits, Message, channel};
-use crate::rtmp::command::{self, Command};
-use crate::rtmp::connection::Connection;
+use crate::rtmp::RtmpError;
+use crate::rtmp::chunk::channel;
 use crate::rtmp::dial;
+use crate::rtmp::dialogue::{Dialogue, Turned};
 use crate::rtmp::error::{PublishError, Step};
+use crate::rtmp::login::{self, Told};
 use crate::rtmp::options::Options;
 use crate::rtmp::url::RtmpUrl;
-use crate::rtmp::{RtmpError, handshake};
 
-/// Chunk size that we announce, in bytes. Nearly every picture is one chunk, so one header and one
-/// slice of the write; servers that allocate a whole chunk at a time still accept it.
-const CHUNK_SIZE: u32 = 65_536;
 /// Least bytes within the stall limit that count as progress. A server that reads a byte now and
 /// then is stuck, too.
 const PROGRESS: usize = 4096;
 
-/// Shortest stream key that is taken out of a server's words, in bytes. A shorter one is a word
-/// like any other.
-const SHORTEST_SECRET: usize = 6;
-
 /// A publish that the server has consented to.
 #[derive(Debug)]
 pub struct Publisher {
-    connection: Connection<dial::Io>,
-    /// The server's number for the stream.
-    stream_id: u32,
-    peer: String,
-    key: String,
+    dialogue: Dialogue,
     stall: Duration,
 }
 
 impl Publisher {
-    /// Connects to the server and publishes, within `options.establish`.
+    /// Connects to the server and publishes, within `options.establish`. A server that asks for a
+    /// login by `authmod` is given that of `url` over further connections, two at most. One
+    /// redirect is followed, to an RTMP address that gives up no TLS.
     ///
     /// # Errors
     ///
     /// There is no connection, the server is not trusted or refuses, or the time is over.
     pub async fn connect(url: &RtmpUrl, options: &Options) -> Result<Self, PublishError> {
-        let mut step = Step::Connect;
+        let (mut place, mut step) = (url.clone(), Step::Connect);
         let established = async {
-            let io = dial::dial(url, options, &mut step).await?;
-            // The handshake and the commands take several round trips.
-            Streams::of_program().hurry();
-            Self::negotiate(io, url, options.stall, &mut step).await
+            let (mut proof, mut told, mut redirected) = (String::new(), Told::default(), false);
+            loop {
+                step = Step::Connect;
+                let io = dial::dial(&place, options, &mut step).await?;
+                // The handshake and the commands take several round trips.
+                Streams::of_program().hurry();
+                let turned = match Dialogue::open(io, &place, &proof, &mut step).await {
+                    Ok(dialogue) => return Ok(Self { dialogue, stall: options.stall }),
+                    Err(turned) => turned,
+                };
+                match turned {
+                    Turned::Elsewhere(address, refusal) if !redirected => {
+                        let next = place.redirected(&address).ok_or(refusal)?;
+                        let to = shorten(&next.peer());
+                        log::info!("RTMP server {}: redirects to {to}", place.peer());
+                        (place, redirected) = (next, true);
+                        (proof, told) = (String::new(), Told::default());
+                    }
+                    Turned::Refused(description, refusal) if step == Step::Application => {
+                        let credentials = place.login.as_ref();
+                        proof = login::answer(&description, &mut told, credentials, &place.app)
+                            .ok_or(refusal)?
+                            .map_err(|reason| PublishError::Login { peer: place.peer(), reason })?;
+                    }
+                    turned => return Err(turned.into_error()),
+                }
+            }
         };
         timeout(options.establish, established)
             .await
-            .unwrap_or_else(|_| Err(PublishError::timeout(url.peer(), step, options.establish)))
+            .unwrap_or_else(|_| Err(PublishError::timeout(place.peer(), step, options.establish)))
     }
 
-    /// Publishes over a connection that the caller has made, within `options.establish`.
+    /// Publishes over a connection that the caller has made, within `options.establish`. No
+    /// redirect is followed and no login answered, since either takes another connection.
     ///
     /// # Errors
     ///
@@ -70,15 +84,17 @@ impl Publisher {
         options: &Options,
     ) -> Result<Self, PublishError> {
         let mut step = Step::Handshake;
-        let established = Self::negotiate(Box::new(io), url, options.stall, &mut step);
-        timeout(options.establish, established)
+        let established = Dialogue::open(Box::new(io), url, "", &mut step);
+        let dialogue = timeout(options.establish, established)
             .await
-            .unwrap_or_else(|_| Err(PublishError::timeout(url.peer(), step, options.establish)))
+            .map_err(|_| PublishError::timeout(url.peer(), step, options.establish))?
+            .map_err(Turned::into_error)?;
+        Ok(Self { dialogue, stall: options.stall })
     }
 
     /// Host and port of the server.
     pub fn peer(&self) -> &str {
-        &self.peer
+        &self.dialogue.peer
     }
 
     /// Writes a tag, in one vectored write where the socket has room for it. Waits for a server
@@ -104,13 +120,21 @@ impl Publisher {
             TagKind::Script => b"\x02\0\x0d@setDataFrame",
             _ => tag.head.as_slice(),
         };
-        let (kind, stream) = (tag.kind as u8, self.stream_id);
-        self.connection.out.message(channel, kind, stream, tag.timestamp_ms, head, &tag.body);
+        self.dialogue.flows |= tag.kind != TagKind::Script;
+        let (kind, stream) = (tag.kind as u8, self.dialogue.stream_id);
+        self.dialogue.connection.out.message(
+            channel,
+            kind,
+            stream,
+            tag.timestamp_ms,
+            head,
+            &tag.body,
+        );
     }
 
     /// Bytes of the queued tags that are not written yet.
     pub fn unwritten(&self) -> usize {
-        self.connection.unwritten()
+        self.dialogue.connection.unwritten()
     }
 
     /// Writes the queued tags, as [`Self::send`] does.
@@ -118,177 +142,45 @@ impl Publisher {
     /// # Errors
     /// The server is gone, stuck or refuses the stream.
     pub async fn flush(&mut self) -> Result<(), PublishError> {
-        while self.connection.unwritten() > 0 {
-            match timeout(self.stall, self.connection.write(PROGRESS)).await {
+        let Self { dialogue, stall } = self;
+        while dialogue.connection.unwritten() > 0 {
+            match timeout(*stall, dialogue.connection.write(PROGRESS)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(self.lost(error)),
-                Err(_) => return Err(PublishError::stalled(&self.peer, self.stall)),
+                Ok(Err(error)) => return Err(dialogue.lost(error)),
+                Err(_) => return Err(PublishError::stalled(&dialogue.peer, *stall)),
             }
         }
-        while let Some(message) = self.connection.received().map_err(|error| self.lost(error))? {
-            self.judge(&message)?;
+        loop {
+            match dialogue.connection.received() {
+                Ok(Some(message)) => dialogue.judge(&message)?,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(dialogue.lost(error)),
+            }
         }
-        Ok(())
     }
 
     /// Waits until the server ends the publish, and says why it did. Cancel safe, so that it can
     /// race the next frame.
     pub async fn ended(&mut self) -> PublishError {
+        let dialogue = &mut self.dialogue;
         loop {
-            match self.connection.message().await {
+            match dialogue.connection.message().await {
                 Ok(Some(message)) => {
-                    if let Err(error) = self.judge(&message) {
+                    if let Err(error) = dialogue.judge(&message) {
                         return error;
                     }
                 }
-                Ok(None) => return self.lost(RtmpError::Closed),
-                Err(error) => return self.lost(error),
+                Ok(None) => return dialogue.lost(RtmpError::Closed),
+                Err(error) => return dialogue.lost(error),
             }
         }
     }
 
     /// Says goodbye, waiting at most a second for the server to take it.
     pub async fn finish(mut self) {
-        let stream = f64::from(self.stream_id);
-        let out = &mut self.connection.out;
-        command::send(out, 0, "FCUnpublish", 0.0, &[Value::Null, self.key.as_str().into()]);
-        command::send(out, 0, "deleteStream", 0.0, &[Value::Null, stream.into()]);
+        self.dialogue.take_leave();
         // Whether the farewell arrives does not matter, since the connection ends.
-        let _ = timeout(Duration::from_secs(1), self.connection.close()).await;
-    }
-
-    async fn negotiate(
-        mut io: dial::Io,
-        url: &RtmpUrl,
-        stall: Duration,
-        step: &mut Step,
-    ) -> Result<Self, PublishError> {
-        *step = Step::Handshake;
-        let peer = url.peer();
-        let failed = |error| PublishError::failed(&peer, Step::Handshake, error);
-        handshake::client(&mut io).await.map_err(failed)?;
-        let connection = Connection::new(io, ChunkLimits::CLIENT);
-        let key = url.key.clone();
-        let mut publisher = Self { connection, stream_id: 0, peer, key, stall };
-        publisher.converse(url, step).await?;
-        Ok(publisher)
-    }
-
-    /// Sends the commands up to the server's consent. Everything else that the server says is
-    /// passed over.
-    async fn converse(&mut self, url: &RtmpUrl, step: &mut Step) -> Result<(), PublishError> {
-        const CONNECT: f64 = 1.0;
-        const CREATE_STREAM: f64 = 4.0;
-        const PUBLISH: f64 = 5.0;
-
-        *step = Step::Application;
-        let members = [
-            ("app", url.app.as_str()),
-            ("type", "nonprivate"),
-            ("flashVer", "FMLE/3.0 (compatible; ivt)"),
-            ("tcUrl", &url.tc_url()),
-        ];
-        let members = members.map(|(name, value)| (name.to_owned(), value.into()));
-        let out = &mut self.connection.out;
-        command::send(out, 0, "connect", CONNECT, &[Value::Object(members.into())]);
-        self.reply(*step, CONNECT).await?;
-
-        *step = Step::CreateStream;
-        let key = Value::from(url.key.as_str());
-        let out = &mut self.connection.out;
-        // The chunk size is announced before `publish`, so that its long key is not cut. It comes
-        // after `connect`, since ffmpeg as a server accepts nothing before that.
-        out.set_chunk_size(CHUNK_SIZE);
-        command::send(out, 0, "releaseStream", 2.0, &[Value::Null, key.clone()]);
-        command::send(out, 0, "FCPublish", 3.0, &[Value::Null, key.clone()]);
-        command::send(out, 0, "createStream", CREATE_STREAM, &[Value::Null]);
-        let created = self.reply(*step, CREATE_STREAM).await?;
-        let id = created.args.iter().rev().find_map(Value::as_number);
-        let id = id.filter(|id| id.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(id));
-        self.stream_id = id.ok_or_else(|| {
-            let got = self.repeated(&format!("{:?}", created.args));
-            let expected = "a stream number as the answer to createStream";
-            PublishError::failed(&self.peer, *step, RtmpError::Unexpected { expected, got })
-        })? as u32;
-
-        *step = Step::Publish;
-        let (out, stream) = (&mut self.connection.out, self.stream_id);
-        command::send(out, stream, "publish", PUBLISH, &[Value::Null, key, "live".into()]);
-        loop {
-            let command = self.command(*step).await?;
-            match command.name.as_str() {
-                "_error" if command.transaction == PUBLISH => return Err(self.refused(&command)),
-                "onStatus" if command.info("code") == Some("NetStream.Publish.Start") => {
-                    return Ok(());
-                }
-                _ => self.judge_command(&command)?,
-            }
-        }
-    }
-
-    /// Waits for the answer to the request with this number.
-    async fn reply(&mut self, step: Step, transaction: f64) -> Result<Command, PublishError> {
-        loop {
-            let command = self.command(step).await?;
-            match command.name.as_str() {
-                "_result" if command.transaction == transaction => return Ok(command),
-                "_error" if command.transaction == transaction => {
-                    return Err(self.refused(&command));
-                }
-                _ => self.judge_command(&command)?,
-            }
-        }
-    }
-
-    async fn command(&mut self, step: Step) -> Result<Command, PublishError> {
-        loop {
-            let failed = |error| PublishError::failed(&self.peer, step, error);
-            let message = self.connection.message().await.map_err(failed)?;
-            let message = message.ok_or_else(|| failed(RtmpError::Closed))?;
-            let command = Command::parse(&message).map_err(|error| failed(error.into()))?;
-            if let Some(command) = command {
-                return Ok(command);
-            }
-        }
-    }
-
-    fn judge(&self, message: &Message) -> Result<(), PublishError> {
-        match Command::parse(message) {
-            Ok(Some(command)) => self.judge_command(&command),
-            Ok(None) => Ok(()),
-            Err(error) => Err(self.lost(error.into())),
-        }
-    }
-
-    /// An error if the command ends the publish. An `onStatus` without arguments says nothing.
-    fn judge_command(&self, command: &Command) -> Result<(), PublishError> {
-        match command.name.as_str() {
-            "onStatus" if command.info("level") == Some("error") => Err(self.refused(command)),
-            "close" => Err(self.lost(RtmpError::Closed)),
-            _ => Ok(()),
-        }
-    }
-
-    fn lost(&self, error: RtmpError) -> PublishError {
-        PublishError::failed(&self.peer, Step::Stream, error)
-    }
-
-    fn refused(&self, command: &Command) -> PublishError {
-        let said = |member| self.repeated(command.info(member).unwrap_or_default());
-        let (code, description) = (said("code"), said("description"));
-        PublishError::Refused { peer: self.peer.clone(), code, description }
-    }
-
-    /// The server's words, fit for a log: without the stream key, which some servers repeat.
-    fn repeated(&self, text: &str) -> String {
-        let query = self.key.split_once('?').map_or("", |(_, query)| query);
-        let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, v)| v));
-        let secrets = [self.key.as_str(), query].into_iter().chain(values);
-        let secrets = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
-        // The key is taken out before the text is cut; otherwise part of a key across the cut would
-        // stay.
-        let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…"));
-        shorten(&text)
+        let _ = timeout(Duration::from_secs(1), self.dialogue.connection.close()).await;
     }
 }
 

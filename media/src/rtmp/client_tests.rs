@@ -1,15 +1,17 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use ivt_base::address_rule::AddressRule;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::*;
 use crate::flv::Head;
-use crate::rtmp::amf;
+use crate::rtmp::amf::{self, Value};
 use crate::rtmp::chunk::{Writer, kind};
 use crate::rtmp::server::{self, ServerLimits};
+use crate::rtmp::{command, handshake};
 
 fn url() -> RtmpUrl {
     RtmpUrl::parse("rtmp://server/live/stream-key?token=1").unwrap()
@@ -156,6 +158,256 @@ async fn odd_servers_are_put_up_with() {
     published.await.unwrap();
 }
 
+/// What comes of a publish whose server says `last` after it has made the stream.
+async fn answered(last: &[(&str, f64, &[Value])]) -> Result<Publisher, PublishError> {
+    let stream = &[Value::Null, Value::Number(1.0)][..];
+    let created = [("_result", 1.0, &[][..]), ("_result", 4.0, stream)];
+    let said = commands(&[&created[..], last].concat());
+    scripted(8192, |mut far| async move {
+        far.write_all(&said).await.unwrap();
+        let _ = far.read_to_end(&mut Vec::new()).await;
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_status_but_consent_refuses_the_publish_whatever_its_level() {
+    for (level, code) in [
+        ("status", "NetStream.Publish.BadName"),
+        ("warning", "NetStream.Publish.Denied"),
+        ("", "netstream.publish.rejected"),
+        ("status", "NetStream.Publish.Idle"),
+        ("status", "NetConnection.Connect.Rejected"),
+        ("error", "NetStream.Failed"),
+    ] {
+        let status = info(&[("level", level), ("code", code), ("description", "not today")]);
+        let error = answered(&[("onStatus", 0.0, &[Value::Null, status])]).await.unwrap_err();
+        let want = format!("RTMP server server:1935 refused: {code} not today");
+        assert_eq!(error.to_string(), want, "{level}");
+    }
+    let rejected = info(&[("level", "error"), ("code", "NetConnection.Connect.Rejected")]);
+    let said = commands(&[("_result", 1.0, &[Value::Null, rejected])]);
+    let published = scripted(8192, |mut far| async move {
+        far.write_all(&said).await.unwrap();
+        let _ = far.read_to_end(&mut Vec::new()).await;
+    });
+    assert!(matches!(published.await, Err(PublishError::Refused { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_may_follow_the_consent_until_media_flows() {
+    let taken = info(&[("level", "status"), ("code", "NetStream.Publish.BadName")]);
+    let late = commands(&[("onStatus", 0.0, &[Value::Null, taken])]);
+    let (mut publisher, mut far) = consented(8192).await;
+    far.write_all(&late).await.unwrap();
+    let error = publisher.ended().await;
+    assert!(matches!(&error, PublishError::Refused { code, .. } if code.ends_with("BadName")));
+
+    let (mut publisher, mut far) = consented(8192).await;
+    publisher.send(&picture(0, 10)).await.unwrap();
+    far.write_all(&late).await.unwrap();
+    let ended = timeout(Duration::from_secs(5), publisher.ended()).await;
+    assert!(ended.is_err(), "a status in the stream ends nothing: {ended:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_measures_the_bandwidth_is_answered() {
+    let (mut publisher, mut far) = consented(8192).await;
+    for name in ["_onbwcheck", "onBWCheck"] {
+        far.write_all(&commands(&[(name, 33.0, &[Value::Null, "x".into()])])).await.unwrap();
+        let answer = amf::encode(&["_result".into(), 33.0.into(), Value::Null]);
+        let mut said = Vec::new();
+        tokio::select! {
+            error = publisher.ended() => panic!("{error}"),
+            () = async {
+                while !said.windows(answer.len()).any(|window| window == answer) {
+                    far.read_buf(&mut said).await.unwrap();
+                }
+            } => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_calls_to_a_server_that_never_reads_costs_nothing() {
+    let (mut publisher, far) = consented(8192).await;
+    let (_read, mut write) = tokio::io::split(far);
+    let calls = commands(&[("_onbwcheck", 33.0, &[Value::Null][..]); 1000]);
+    tokio::select! {
+        error = publisher.ended() => panic!("{error}"),
+        result = async {
+            for _ in 0..20 {
+                write.write_all(&calls).await?;
+            }
+            Ok::<_, std::io::Error>(())
+        } => result.unwrap(),
+    }
+    assert!(publisher.unwritten() < 32 << 10);
+}
+
+#[tokio::test]
+async fn long_messages_and_objects_of_amf3_are_passed_over() {
+    let mut out = Writer::new();
+    let greeting =
+        amf::encode(&["onGreeting".into(), 0.0.into(), "x".repeat(100 << 10).as_str().into()]);
+    out.message(3, kind::COMMAND, 0, 0, &[], &greeting.into());
+    let data = Bytes::from(vec![9; 100 << 10]);
+    out.message(5, kind::DATA, 0, 0, &[], &data);
+    let object: &[u8] = &[0x11, 10, 0x0b, 1, 3, b'a', 4, 5, 1];
+    let amf3 = |values: &[Value], last: &[Value]| {
+        Bytes::from([&[0][..], &amf::encode(values), object, &amf::encode(last)].concat())
+    };
+    let result = amf3(&["_result".into(), 1.0.into()], &[]);
+    out.message(3, kind::COMMAND_AMF3, 0, 0, &[], &result);
+    let created = amf3(&["_result".into(), 4.0.into()], &[7.0.into()]);
+    out.message(3, kind::COMMAND_AMF3, 0, 0, &[], &created);
+    let start = info(&[("code", "NetStream.Publish.Start")]);
+    command::send(&mut out, 0, "onStatus", 0.0, &[Value::Null, start]);
+    let len = out.remaining();
+    let said = out.copy_to_bytes(len);
+    let published = scripted(1 << 20, |mut far| async move { far.write_all(&said).await.unwrap() });
+    assert_eq!(published.await.unwrap().dialogue.stream_id, 7);
+}
+
+/// A server that refuses each connection as `refusals` say in turn, and takes the one after.
+/// Returns the outcome and the applications that were asked for.
+async fn turned_away(
+    address: &str,
+    refusals: &[(&str, Option<&str>)],
+) -> (Result<Publisher, PublishError>, Vec<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap().to_string();
+    let url = RtmpUrl::parse(&address.replace("HERE", &here)).unwrap();
+    let apps = std::sync::Mutex::new(Vec::new());
+    let server = async {
+        let mut refusals = refusals.iter();
+        loop {
+            let (io, _) = listener.accept().await.unwrap();
+            let caller = server::meet(io, ServerLimits::default()).await.unwrap();
+            apps.lock().unwrap().push(caller.app().to_owned());
+            match refusals.next() {
+                Some((description, place)) => {
+                    let place = place.map(|place| place.replace("HERE", &here));
+                    caller.refuse(description, place.as_deref()).await.unwrap();
+                }
+                None => {
+                    let mut session = caller.accept().await.unwrap();
+                    session.publish().await.unwrap();
+                    session.accept().await.unwrap();
+                }
+            }
+        }
+    };
+    let published = tokio::select! {
+        published = async { Publisher::connect(&url, &Options::default()).await } => published,
+        () = server => unreachable!("the server never ends"),
+    };
+    (published, apps.into_inner().unwrap())
+}
+
+#[tokio::test]
+async fn a_login_is_proved_over_further_connections() {
+    let ask = ("[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ", None);
+    let challenge =
+        ("[ authmod=adobe ] : ?reason=needauth&user=me&salt=s&challenge=c&opaque=o", None);
+    let failed = ("[ authmod=adobe ] : ?reason=authfailed&opaque=o", None);
+    let (published, apps) = turned_away("rtmp://me:secret@HERE/live/x", &[ask, challenge]).await;
+    published.unwrap();
+    assert_eq!(apps[..2], ["live", "live?authmod=adobe&user=me"]);
+    assert!(apps[2].starts_with("live?authmod=adobe&user=me&challenge="), "{apps:?}");
+
+    let all = [ask, challenge, failed, ask];
+    let (refused, apps) = turned_away("rtmp://me:secret@HERE/live?vhost=v/x", &all).await;
+    let error = refused.unwrap_err();
+    assert!(matches!(error, PublishError::Login { .. }), "{error}");
+    assert!(error.to_string().contains("does not take the user name or the password"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("secret"));
+    assert_eq!(apps.len(), 3, "asked once: {apps:?}");
+    assert_eq!(apps[1], "live?vhost=v&authmod=adobe&user=me");
+
+    let (refused, apps) = turned_away("rtmp://HERE/live/x", &all).await;
+    assert!(matches!(refused, Err(PublishError::Login { .. })), "{refused:?}");
+    assert_eq!(apps.len(), 1);
+}
+
+#[tokio::test]
+async fn one_redirect_is_followed_and_no_second() {
+    let away = |place| ("moved", Some(place));
+    let address = "rtmp://HERE/live/x?token=1";
+    let (published, apps) = turned_away(address, &[away("rtmp://HERE/edge")]).await;
+    published.unwrap();
+    assert_eq!(apps, ["live", "edge"]);
+    let (refused, apps) =
+        turned_away(address, &[away("rtmp://HERE/a"), away("rtmp://HERE/b")]).await;
+    assert!(matches!(refused, Err(PublishError::Refused { .. })), "{refused:?}");
+    assert_eq!(apps, ["live", "a"]);
+    for place in ["http://HERE/live", "file:///etc/passwd", "rtmp://a:b@HERE/live", "HERE"] {
+        let (refused, apps) = turned_away(address, &[away(place)]).await;
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(&error, PublishError::Refused { description, .. } if description == "moved")
+        );
+        assert_eq!(apps.len(), 1, "{place}");
+    }
+    // A redirect to a server that asks for the login.
+    let ask = ("[ code=403 need auth; authmod=llnw ]", None);
+    let challenge = ("[ authmod=llnw ] : ?reason=needauth&user=me&nonce=n", None);
+    let all = [away("rtmp://HERE/edge"), ask, challenge];
+    let (published, apps) = turned_away("rtmp://me:secret@HERE/live/x", &all).await;
+    published.unwrap();
+    assert_eq!(apps[..3], ["live", "edge", "edge?authmod=llnw&user=me"]);
+    assert!(apps[3].contains("&nonce=n&cnonce="), "{apps:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_may_be_the_answer_to_publish() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap();
+    let url = RtmpUrl::parse(&format!("rtmp://{here}/live/x")).unwrap();
+    let next = async || {
+        let (io, _) = listener.accept().await.unwrap();
+        let mut session = server::accept(io, ServerLimits::default()).await.unwrap();
+        let request = session.publish().await.unwrap();
+        (session, request)
+    };
+    let server = async {
+        let (mut session, _) = next().await;
+        let place =
+            Value::Object(vec![("redirect".into(), format!("rtmp://{here}/edge").as_str().into())]);
+        let members = [("code", "NetConnection.Connect.Rejected".into()), ("ex", place)];
+        let status = Value::Object(members.map(|(name, value)| (name.to_owned(), value)).into());
+        let said = amf::encode(&["onStatus".into(), 0.0.into(), Value::Null, status]);
+        session.say(kind::COMMAND, &said.into()).await.unwrap();
+        let (mut session, request) = next().await;
+        session.accept().await.unwrap();
+        request
+    };
+    let options = Options::default();
+    let (published, request) = tokio::join!(Publisher::connect(&url, &options), server);
+    published.unwrap();
+    assert_eq!((request.app.as_str(), request.key.as_str()), ("edge", "x"));
+}
+
+#[tokio::test]
+async fn a_redirect_leads_nowhere_that_the_cloud_may_not_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap();
+    let url = RtmpUrl::parse(&format!("rtmp://{here}/live/x")).unwrap();
+    let rule = Some(AddressRule::for_cloud("127.0.0.1"));
+    let options = Options { rule, ..Options::default() };
+    for host in ["[::1]", "127.0.0.2", "169.254.169.254", "0.0.0.0"] {
+        let server = async {
+            let (io, _) = listener.accept().await.unwrap();
+            let caller = server::meet(io, ServerLimits::default()).await.unwrap();
+            let place = format!("rtmp://{host}:{}/live", here.port());
+            caller.refuse("moved", Some(&place)).await.unwrap();
+        };
+        let (published, ()) = tokio::join!(Publisher::connect(&url, &options), server);
+        let error = published.unwrap_err();
+        assert!(matches!(error, PublishError::Forbidden { .. }), "{host}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn garbage_is_named_as_such() {
     let deep = [10u8, 0, 0, 0, 1].repeat(10_000);
@@ -299,7 +551,7 @@ async fn a_flood_of_pings_to_a_server_that_never_reads_costs_nothing() {
             }
         } => {}
     }
-    assert!(publisher.connection.unwritten() < 32 << 10);
+    assert!(publisher.unwritten() < 32 << 10);
 }
 
 /// Counts the writes that reach the socket.

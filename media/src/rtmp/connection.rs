@@ -158,7 +158,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         true
     }
 
-    fn may_reply(&self) -> bool {
+    /// Whether an answer may be added to what is to be written.
+    pub fn may_reply(&self) -> bool {
         self.out.remaining() < REPLIES_BELOW
     }
 }

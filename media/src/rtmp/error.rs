@@ -56,6 +56,14 @@ pub enum PublishError {
         /// The server's words; may be empty.
         description: String,
     },
+    /// The server asks for a login that the address does not have, or does not take it.
+    #[error("RTMP server {peer} {reason}")]
+    Login {
+        /// Host and port.
+        peer: String,
+        /// What the server asks for or refuses.
+        reason: String,
+    },
     /// What the server sent is no RTMP.
     #[error("RTMP server {peer}: {reason}, during {step}")]
     Garbage {

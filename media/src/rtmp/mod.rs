@@ -5,13 +5,16 @@
 use std::io;
 
 pub mod amf;
+mod amf3;
 pub mod chunk;
 mod client;
 mod command;
 mod connection;
 mod dial;
+mod dialogue;
 mod error;
 pub mod handshake;
+mod login;
 mod options;
 pub mod server;
 #[cfg(all(test, feature = "tls"))]

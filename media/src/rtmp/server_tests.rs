@@ -120,3 +120,15 @@ async fn received_bytes_are_acknowledged() {
     let header = [0, 0, 4, kind::ACKNOWLEDGEMENT];
     assert!(said.windows(4).any(|window| window == header), "no acknowledgement");
 }
+
+#[tokio::test]
+async fn a_publish_without_a_key_is_taken() {
+    let (_near, far) = client(&[
+        ("connect", 1.0, &[app("stream?user=a")]),
+        ("publish", 0.0, &[Value::Null, "".into()]),
+    ])
+    .await;
+    let mut session = accept(far, ServerLimits::default()).await.unwrap();
+    let request = session.publish().await.unwrap();
+    assert_eq!(request, PublishRequest { app: "stream?user=a".into(), key: String::new() });
+}

@@ -265,6 +265,11 @@ impl Media {
         }
     }
 
+    /// Whether the session has a track of sound.
+    pub fn has_sound(&self) -> bool {
+        self.audio.is_some()
+    }
+
     /// Whether anything came.
     pub fn has_packets(&self) -> bool {
         self.packets > 0

@@ -157,6 +157,10 @@ impl FrameSource for RtspSource {
         poll_fn(|cx| self.poll_frame(cx)).await
     }
 
+    fn has_sound(&self) -> bool {
+        self.media().is_some_and(Media::has_sound)
+    }
+
     fn losses(&self) -> Losses {
         self.media().map(Media::losses).unwrap_or_default()
     }

@@ -12,6 +12,8 @@ pub struct Faults {
     pub link: LinkFaults,
     /// What happens to new and running RTMP connections.
     pub rtmp: RtmpFault,
+    /// How the RTMP server differs from one that takes everything, for new connections.
+    pub rtmp_quirks: RtmpQuirks,
     /// Faults of the recording service.
     pub record: RecordFaults,
 }
@@ -59,6 +61,58 @@ pub enum RtmpFault {
     CloseMidStream,
 }
 
+/// How an RTMP server differs from one that takes everything. Each is a deployed server's way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RtmpQuirks {
+    /// What becomes of tracks that the first metadata does not name.
+    pub first_metadata: FirstMetadata,
+    /// Publishers have to log in by this method, with `user` and `password`.
+    pub authmod: Authmod,
+    /// The user name that `authmod` asks for.
+    pub user: String,
+    /// The password that `authmod` asks for.
+    pub password: String,
+    /// `connect` is refused with this address as `ex.redirect`.
+    pub redirect: Option<String>,
+    /// Publishing is refused with this code, `NetStream.Publish.BadName`, at the level of a status,
+    /// and the connection stays open.
+    pub refuse_status: Option<String>,
+    /// `_onbwcheck` is called before the consent to the publish, which waits for the answer.
+    pub onbwcheck: bool,
+    /// A command of type 17 with an object of AMF3 comes before the consent to the publish.
+    pub amf3: bool,
+    /// A message of so many bytes, at most 1 MiB, comes before the consent to the publish.
+    pub message_bytes: u32,
+}
+
+/// What becomes of tracks that the first metadata of a publish does not name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstMetadata {
+    /// They are taken as they come.
+    #[default]
+    Any,
+    /// They are left out, as ZLMediaKit does.
+    Drop,
+    /// The publisher is hung up on, as MediaMTX before 1.11 does; also where a picture comes before
+    /// the sequence headers of all tracks that are named.
+    HangUp,
+}
+
+/// A login that `connect` carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authmod {
+    /// Nobody has to log in.
+    #[default]
+    None,
+    /// As Adobe's, Wowza's and Akamai's servers ask for it.
+    Adobe,
+    /// As Limelight's servers ask for it.
+    Llnw,
+}
+
 impl LinkFaults {
     /// Whether nothing is read from the device.
     pub(super) fn deaf(&self) -> bool {
@@ -79,6 +133,9 @@ mod tests {
                 .unwrap();
         assert_eq!(some.link.refuse_login, Some(403));
         assert_eq!(some.rtmp, RtmpFault::BlackHole);
+        let quirks: RtmpQuirks =
+            serde_json::from_str(r#"{"first_metadata":"hang_up","authmod":"llnw"}"#).unwrap();
+        assert_eq!((quirks.first_metadata, quirks.authmod), (FirstMetadata::HangUp, Authmod::Llnw));
         let text = serde_json::to_string(&some).unwrap();
         assert_eq!(serde_json::from_str::<Faults>(&text).unwrap(), some);
     }

@@ -1,12 +1,16 @@
 //! The RTMP server: every published stream becomes a [`Stream`]. The protocol is in `ivt_media::rtmp`.
 
+mod authmod;
+mod named;
+mod odd;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ivt_media::flv::{Demuxer, Tag};
 use ivt_media::rtmp::RtmpError;
-use ivt_media::rtmp::server::{self, IngestSession, ServerLimits};
+use ivt_media::rtmp::server::{self, IngestSession, PublishRequest, ServerLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -16,11 +20,14 @@ use super::faults::RtmpFault;
 use super::play::MAX_KEY;
 use super::streams::Stream;
 use super::{Cloud, now};
+use named::Named;
 
 /// Most publishers connected at a time; more wait in the system's backlog.
 const PUBLISHERS: usize = 64;
 /// Time of stream that the fault "close mid-stream" lets through, in milliseconds.
 const MID_STREAM_MS: u32 = 2_000;
+/// The key of a stream whose address has a query only.
+const NAMELESS: &str = "nameless";
 
 /// Accepts publishers until the future is dropped.
 pub(super) async fn serve(cloud: Arc<Cloud>, listener: TcpListener) {
@@ -70,20 +77,41 @@ async fn connection(cloud: &Cloud, mut socket: TcpStream, remote: SocketAddr) {
 
 /// Receives one publish, from the handshake on, and returns why it ended.
 async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<String, RtmpError> {
-    let mut session = server::accept(socket, ServerLimits::default()).await?;
+    let quirks = cloud.faults.borrow().rtmp_quirks.clone();
+    let caller = server::meet(socket, ServerLimits::default()).await?;
+    if let Some(turned) = odd::turns_away(&quirks, caller.app()) {
+        caller.refuse(&turned.description, turned.redirect).await?;
+        return Ok(turned.description);
+    }
+    let mut session = caller.accept().await?;
+    odd::greet(&quirks, &mut session).await?;
     let request = session.publish().await?;
-    let key = request.key.split('?').next().unwrap_or_default();
+    let key = name(&request);
     let fits = fault != RtmpFault::Refuse && (1..=MAX_KEY).contains(&key.len());
     let Some(stream) = fits.then(|| cloud.streams.open(key)).flatten() else {
         let why = "refused: on request, or a key too long, or too many streams";
         session.refuse("NetStream.Publish.BadName", why).await?;
         return Ok(why.to_owned());
     };
+    if let Some(code) = &quirks.refuse_status {
+        session.status("status", code, "refused on request, at the level of a status").await?;
+        let why =
+            session.next_tag().await.map_or_else(|error| error.to_string(), |_| "gone".into());
+        return Ok(format!("refused with {code}: {why}"));
+    }
     session.accept().await?;
-    let mut receiver = Receiver::new(&stream);
-    let why = follow(cloud, &mut session, &mut receiver).await;
+    let (mut receiver, named) = (Receiver::new(&stream), Named::new(quirks.first_metadata));
+    let why = follow(cloud, &mut session, &mut receiver, named).await;
     receiver.why = why.clone();
     Ok(why)
+}
+
+/// The name of a stream: its key without the query, or else the last part of its application.
+fn name(request: &PublishRequest) -> &str {
+    let [key, app] =
+        [&request.key, &request.app].map(|text| text.split('?').next().unwrap_or_default());
+    let last = app.rsplit('/').next().unwrap_or_default();
+    [key, last].into_iter().find(|name| !name.is_empty()).unwrap_or(NAMELESS)
 }
 
 /// Takes the tags of a publish until it ends, and returns why.
@@ -91,6 +119,7 @@ async fn follow(
     cloud: &Cloud,
     session: &mut IngestSession<TcpStream>,
     receiver: &mut Receiver<'_>,
+    mut named: Named,
 ) -> String {
     loop {
         let fault = cloud.faults.borrow().rtmp;
@@ -102,7 +131,11 @@ async fn follow(
             _ => {}
         }
         match receiver.unless_replaced(session.next_tag()).await {
-            Some(Ok(Some(tag))) => receiver.take(&tag),
+            Some(Ok(Some(tag))) => match named.admits(&tag) {
+                Ok(true) => receiver.take(&tag),
+                Ok(false) => {}
+                Err(why) => return why.to_owned(),
+            },
             Some(Ok(None)) => return "the publisher finished".to_owned(),
             Some(Err(error)) => return error.to_string(),
             None => return "a newer publisher took the key".to_owned(),

@@ -33,7 +33,7 @@ use url::Url;
 
 pub use answers::Answers;
 pub use device::{Device, DeviceInfo, Models, NOT_ANSWERED};
-pub use faults::{Faults, LinkFaults, RtmpFault};
+pub use faults::{Authmod, Faults, FirstMetadata, LinkFaults, RtmpFault, RtmpQuirks};
 pub use options::{CloudOptions, Login};
 pub use packet::{Direction, Packet};
 pub use record::{

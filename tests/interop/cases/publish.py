@@ -2,9 +2,9 @@
 import os
 
 from peers.judge import judge
-from peers.ours import Agent, Cloud, clip
+from peers.ours import Agent, Camera, Cloud, camera, clip
 from peers.paths import CLIPS, FIXTURES
-from peers.process import wait_for
+from peers.process import Failed, wait_for
 from peers.sinks import FfmpegServer, Nginx, RtmpCrate, TlsFront, newer_ffmpeg_server
 
 from . import add
@@ -47,6 +47,24 @@ def twice(stack, folder):
         judge(record(cloud, sink, name, seconds=3), BUILT_IN, 3 - LESS)
 
 
+def named(rule):
+    """The sound of a camera arrives at a server that takes the tracks from the first metadata, by `rule`, also from a running ring."""
+    def run(stack, folder):
+        source = Camera(stack, folder)
+        cloud = Cloud(stack, folder)
+        cloud.rtmp_quirks({"first_metadata": rule})
+        Agent(stack, folder, cloud, [camera(source.url, "tcp")])
+        for name in ("cold", "warm"):
+            cloud.publish(cloud.rtmp_url(name), name)
+            wait_for("picture and sound", lambda: cloud.stream(name).get("frames", 0) >= 100, 20)
+            stream = cloud.stream(name)
+            sounds = stream["frames"] - stream["video_frames"]
+            if (stream["video"], stream["audio"], stream["live"], stream["publishes"]) != ("H.264", "AAC", True, 1) or sounds < 20:
+                raise Failed(f"expected one publish of picture and sound, got {stream}")
+            cloud.stop(name)
+    return run
+
+
 for peer, server in (("nginx-rtmp", Nginx), ("ffmpeg", FfmpegServer), ("rtmp crate", RtmpCrate)):
     add(f"publish H.264 + AAC to {peer}", publish(None, server))
     add(f"publish B-frames to {peer}", publish("h264_bframes", server))
@@ -58,3 +76,5 @@ add("publish HEVC + AAC to a newer ffmpeg", publish("hevc", newer_ffmpeg_server)
 add("publish a GOP of 4 s to nginx-rtmp", publish("long_gop", Nginx))
 add("publish over rtmps to nginx-rtmp", publish(None, rtmps))
 add("publish twice to nginx-rtmp", twice)
+add("publish to ivc-sim by ZLMediaKit's first-metadata rule", named("drop"))
+add("publish to ivc-sim by MediaMTX's first-metadata rule", named("hang_up"))

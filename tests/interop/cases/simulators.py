@@ -34,10 +34,11 @@ def pulled(path, transport, *arguments):
     return run
 
 
-def published(path, size, video):
+def published(path, size, video, quirks={}):
     """ffmpeg publishes to `ivc-sim`, which counts the stream and plays it in its page."""
     def run(stack, folder):
         cloud = Cloud(stack, folder)
+        cloud.rtmp_quirks(quirks)
         stack.enter_context(Process("publisher", ["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", path,
                                                   "-c", "copy", "-f", "flv", cloud.rtmp_url("foreign")], folder))
         wait_for("publish", lambda: cloud.get("/api/streams"), 10)
@@ -59,4 +60,5 @@ add("ffmpeg pulls camera-sim over UDP", pulled(MAIN, "udp"))
 add("ffmpeg pulls HEVC from camera-sim over TCP", pulled(HEVC, "tcp"))
 add("ffmpeg pulls G.711 from camera-sim over UDP", pulled(PCMA, "udp"))
 add("ffmpeg publishes to ivc-sim, whose page plays it", published(MAIN, (640, 360), "H.264"))
+add("ffmpeg publishes to ivc-sim by MediaMTX's first-metadata rule", published(MAIN, (640, 360), "H.264", {"first_metadata": "hang_up"}))
 add("ffmpeg publishes B-frames to ivc-sim, whose page plays it", published(B_FRAMES, (256, 144), "H.264"))

@@ -87,6 +87,10 @@ class Cloud:
         """Replaces the faults of the recording service; {} makes it healthy."""
         self.post("/api/faults", {**self.get("/api/faults"), "record": faults})
 
+    def rtmp_quirks(self, quirks):
+        """Replaces the quirks of the RTMP server; {} makes it take everything."""
+        self.post("/api/faults", {**self.get("/api/faults"), "rtmp_quirks": quirks})
+
     def stop(self, stream_id, channel=0):
         self.call("RTMPStopPublish", {"channel": channel, "stream_id": stream_id})
 

@@ -71,7 +71,12 @@ impl Job {
         loop {
             let began = Instant::now();
             let Err(error) = self.attempt(subscription, &reports, &mut stop).await else { return };
-            report(&reports, Progress::Broken(self.refusal(&error))).await;
+            let refusal = self.refusal(&error);
+            if matches!(error, PublishError::Login { .. } | PublishError::Forbidden { .. }) {
+                // The same fails again, and servers lock out whoever goes on knocking.
+                return report(&reports, Progress::Refused(refusal)).await;
+            }
+            report(&reports, Progress::Broken(refusal)).await;
             backoff.lived(began.elapsed());
             let delay = backoff.next(&mut rand::rng());
             tokio::select! {
@@ -154,7 +159,9 @@ impl Job {
         let reason = self.censored(error);
         let told = match error {
             PublishError::Forbidden { .. } => return Refusal::Address { reason },
-            PublishError::Refused { .. } | PublishError::Url(_) => reason.clone(),
+            PublishError::Refused { .. } | PublishError::Login { .. } | PublishError::Url(_) => {
+                reason.clone()
+            }
             _ => format!("RTMP server {}: {UNREACHABLE}", self.ask.url.expose().peer()),
         };
         Refusal::Server { told, reason }

@@ -79,7 +79,7 @@ struct Stream {
 
 impl ChunkLimits {
     /// Limits for what a server sends to a publisher: commands and control messages.
-    pub const CLIENT: Self = Self { message: 64 << 10, streams: 8 };
+    pub const CLIENT: Self = Self { message: 128 << 10, streams: 8 };
     /// Limits for what a publisher sends to a server.
     pub const SERVER: Self = Self { message: 2 << 20, streams: 16 };
 }

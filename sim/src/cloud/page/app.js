@@ -137,6 +137,31 @@ function startSending() {
 
 const SWITCHES = ["close_before_answer", "stop_reading", "half_open", "mute_keepalive", "garbage"];
 
+const RTMP_TEXTS = ["first_metadata", "authmod"];
+const RTMP_SWITCHES = ["onbwcheck", "amf3"];
+const RTMP_OPTIONAL = ["redirect", "refuse_status"];
+
+function readRtmpQuirks(fields) {
+  const texts = RTMP_TEXTS.map((name) => [name, fields[name].value]);
+  const switches = RTMP_SWITCHES.map((name) => [name, fields[name].checked]);
+  const optional = RTMP_OPTIONAL.map((name) => [name, fields[name].value || null]);
+  return {
+    ...Object.fromEntries([...texts, ...switches, ...optional]),
+    user: fields.rtmp_user.value,
+    password: fields.rtmp_password.value,
+    message_bytes: Number(fields.message_bytes.value),
+  };
+}
+
+function showRtmpQuirks(fields, quirks) {
+  for (const name of RTMP_TEXTS) fields[name].value = quirks[name];
+  for (const name of RTMP_SWITCHES) fields[name].checked = quirks[name];
+  for (const name of RTMP_OPTIONAL) fields[name].value = quirks[name] ?? "";
+  fields.rtmp_user.value = quirks.user;
+  fields.rtmp_password.value = quirks.password;
+  fields.message_bytes.value = quirks.message_bytes;
+}
+
 async function startFaults(report) {
   const form = $("faults");
   const fields = form.elements;
@@ -147,18 +172,20 @@ async function startFaults(report) {
     link.delay_ms = Number(fields.delay_ms.value);
     link.flood = Number(fields.flood.value);
     try {
-      await api("faults", { ...(await api("faults")), link, rtmp: fields.rtmp.value });
+      const rtmp_quirks = readRtmpQuirks(fields);
+      await api("faults", { ...(await api("faults")), link, rtmp: fields.rtmp.value, rtmp_quirks });
       report("faults applied");
     } catch (error) {
       report(`faults: ${error.message}`, true);
     }
   });
-  const { link, rtmp } = await api("faults");
+  const { link, rtmp, rtmp_quirks } = await api("faults");
   for (const name of SWITCHES) fields[name].checked = link[name];
   fields.refuse_login.value = link.refuse_login ?? "";
   fields.delay_ms.value = link.delay_ms;
   fields.flood.value = link.flood;
   fields.rtmp.value = rtmp;
+  showRtmpQuirks(fields, rtmp_quirks);
 }
 
 function watchPackets(player) {

@@ -109,3 +109,72 @@ async fn a_stream_is_cut_after_two_seconds_of_it() {
     assert_eq!(info.ended.as_deref(), Some("closed mid-stream on request"));
     assert!(info.last_timestamp_ms.unwrap() >= 1_800);
 }
+
+fn quirks(cloud: &CloudSim, rtmp_quirks: RtmpQuirks) {
+    cloud.set_faults(Faults { rtmp_quirks, ..Faults::default() });
+}
+
+async fn publish_to(url: &str) -> Result<Publisher, PublishError> {
+    let url = RtmpUrl::parse(url).unwrap();
+    timeout(LONG, Publisher::connect(&url, &Options::default())).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_login_is_asked_for_by_either_method() {
+    let cloud = cloud().await;
+    let (user, password) = ("m&e".to_owned(), "p:w/".to_owned());
+    for authmod in [Authmod::Adobe, Authmod::Llnw] {
+        let (user, password) = (user.clone(), password.clone());
+        quirks(&cloud, RtmpQuirks { authmod, user, password, ..RtmpQuirks::default() });
+        let to = |login: &str, app: &str| format!("rtmp://{login}{}/{app}", cloud.rtmp_addr());
+        for app in ["live/k", "live/inst/k", "live?vhost=v/k", "k"] {
+            publish_to(&to("m%26e:p%3Aw%2F@", app)).await.unwrap();
+        }
+        for login in ["m%26e:wrong@", "you:p%3Aw%2F@", ""] {
+            let error = publish_to(&to(login, "live/k")).await.unwrap_err();
+            assert!(matches!(error, PublishError::Login { .. }), "{login}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_leads_to_another_server() {
+    let (cloud, edge) = (cloud().await, cloud().await);
+    let redirect = Some(format!("rtmp://{}/edge", edge.rtmp_addr()));
+    quirks(&cloud, RtmpQuirks { redirect, ..RtmpQuirks::default() });
+    let mut publisher = publish(&cloud, "k").await.unwrap();
+    send(&mut publisher).await.unwrap();
+    timeout(LONG, edge.stream("k").wait_frames(1)).await.unwrap();
+    assert_eq!(cloud.stream("k").info().publishes, 0);
+}
+
+#[tokio::test]
+async fn quirks_before_the_consent_leave_it_a_consent() {
+    let cloud = cloud().await;
+    quirks(
+        &cloud,
+        RtmpQuirks { onbwcheck: true, amf3: true, message_bytes: 102_400, ..RtmpQuirks::default() },
+    );
+    publish(&cloud, "k").await.unwrap();
+    let refuse_status = Some("NetStream.Publish.BadName".to_owned());
+    quirks(&cloud, RtmpQuirks { refuse_status, ..RtmpQuirks::default() });
+    let error = publish(&cloud, "k").await.unwrap_err();
+    assert!(error.to_string().contains("NetStream.Publish.BadName"), "{error}");
+}
+
+#[tokio::test]
+async fn streams_without_a_key_are_found_under_the_last_part_of_their_path() {
+    let cloud = cloud().await;
+    for (path, key) in [
+        ("/one?user=a&pass=b", "one"),
+        ("/live?vhost=v&token=t/two", "two"),
+        ("/three", "three"),
+        ("/four/?token=t", "four"),
+        ("?token=t", "nameless"),
+    ] {
+        let publisher = publish_to(&format!("rtmp://{}{path}", cloud.rtmp_addr())).await.unwrap();
+        let live = timeout(LONG, cloud.stream(key).wait_for(|info| info.live)).await;
+        live.unwrap_or_else(|_| panic!("{path}"));
+        publisher.finish().await;
+    }
+}
