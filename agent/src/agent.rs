@@ -116,6 +116,7 @@ impl Agent {
             ),
             calls: CallQueue::default(),
             state: watch::Sender::new(cloud::CloudState::Dialling),
+            ended: watch::Sender::new(None),
             link,
             rng,
         };
@@ -132,6 +133,7 @@ impl Agent {
         }
         let view = View {
             cloud: cloud.state.subscribe(),
+            cloud_end: cloud.ended.subscribe(),
             events: cloud.dispatch.events(),
             channels,
             hosted: seen,
