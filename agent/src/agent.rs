@@ -5,12 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivt_base::address_rule::AddressRule;
 use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
+use crate::addresses;
 use crate::channel::{self, Link, Setup};
 use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
@@ -65,8 +67,9 @@ impl Agent {
         if config.cloud.url.scheme() == "ws" {
             log::warn!("cloud.url is ws://: login and pictures' addresses travel in clear");
         }
+        let rule = AddressRule::new(addresses::terms(config));
         let dial = TcpDial::new(CloudLogin::new(&config.cloud), trust.clone());
-        Self::start_with(config, trust, Arc::new(dial), rand::make_rng())
+        Self::begin(config, trust, rule.clone(), Arc::new(dial.by_rule(rule)), rand::make_rng())
     }
 
     /// Starts an agent that reaches its cloud by `dial` and spreads its attempts by `rng`.
@@ -80,6 +83,17 @@ impl Agent {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, Error> {
+        let rule = AddressRule::new(addresses::terms(config));
+        Self::begin(config, trust, rule, dial, rng)
+    }
+
+    fn begin(
+        config: &Config,
+        trust: TrustStore,
+        rule: AddressRule,
+        dial: Arc<dyn Dial>,
+        rng: StdRng,
+    ) -> Result<Self, Error> {
         let device = CurrentDevice::new(device::device(config)?);
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
@@ -90,6 +104,7 @@ impl Agent {
             &config.record,
             config.budget.recordings,
             trust.clone(),
+            rule.clone(),
             spool.subscribe(),
         );
         let channels = each.map(|(number, (settings, ring))| {
@@ -100,6 +115,7 @@ impl Agent {
                 ring_bytes: *ring,
                 publish: config.publish.clone(),
                 trust: trust.clone(),
+                rule: rule.clone(),
                 context: context.clone(),
                 link: link.subscribe(),
                 stop_with_link: config.cloud.stop_publish_on_disconnect,
@@ -123,7 +139,7 @@ impl Agent {
         let hosted = Hosted::new(trust, stopping.clone());
         let seen = hosted.seen();
         let running = config.clone();
-        let mut live = Live { running, device, channels: channels.clone(), hosted };
+        let mut live = Live { running, device, channels: channels.clone(), hosted, rule };
         let camera = live.device.camera();
         live.hosted.start(hosted::settings(config.tlss.as_ref()), camera, &mut tasks);
         let opened = spool.subscribe();

@@ -2,10 +2,10 @@
 //! dial in memory.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::address_rule::{AddressRule, Forbidden};
 use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial::{self, Unconnected};
 use ivt_base::tls::{self, TlsError};
@@ -82,6 +82,9 @@ pub enum DialError {
         /// Where the redirect leads, or what is wrong with it.
         problem: String,
     },
+    /// The rule for addresses refuses the host that the cloud redirects to.
+    #[error("the cloud redirects, and {0}; see cloud.allow_hosts")]
+    Forbidden(Forbidden),
     /// The server answered with something other than a WebSocket.
     #[error("expected a WebSocket, received {received}; check cloud.url")]
     Upgrade {
@@ -97,16 +100,24 @@ pub enum DialError {
 pub struct TcpDial {
     login: CloudLogin,
     trust: TrustStore,
+    rule: AddressRule,
 }
 
 impl TcpDial {
-    /// Dials for `login`; `trust` says whose certificates will do.
+    /// Dials for `login`; `trust` says whose certificates will do. Redirects are followed by the rule
+    /// for addresses without settings.
     pub fn new(login: CloudLogin, trust: TrustStore) -> Self {
-        Self { login, trust }
+        let rule = AddressRule::for_cloud(&login.host);
+        Self { login, trust, rule }
+    }
+
+    /// Follows redirects to where `rule` allows.
+    pub fn by_rule(self, rule: AddressRule) -> Self {
+        Self { rule, ..self }
     }
 
     async fn open(&self, deadline: Instant) -> Result<Socket, DialError> {
-        let refusal = match self.ask(&self.login, deadline).await? {
+        let refusal = match self.ask(&self.login, None, deadline).await? {
             Ok(socket) => return Ok(socket),
             Err(refusal) => refusal,
         };
@@ -114,7 +125,7 @@ impl TcpDial {
         let redirected = self.login.redirected(location.expose());
         let login = redirected.map_err(|problem| DialError::Redirect { problem })?;
         log::info!("the cloud redirects the login to {login}");
-        match self.ask(&login, deadline).await? {
+        match self.ask(&login, Some(&self.rule), deadline).await? {
             Ok(socket) => Ok(socket),
             Err(Refusal { location: Some(_), .. }) => {
                 let problem =
@@ -125,14 +136,15 @@ impl TcpDial {
         }
     }
 
-    /// Asks one server for a WebSocket.
+    /// Asks one server for a WebSocket. `rule` is for hosts that the cloud names.
     async fn ask(
         &self,
         login: &CloudLogin,
+        rule: Option<&AddressRule>,
         deadline: Instant,
     ) -> Result<Result<Socket, Refusal>, DialError> {
         let host = &login.host;
-        let tcp = connect(host, login.port, deadline).await?;
+        let tcp = connect(host, login.port, deadline, rule).await?;
         let stream: Box<dyn ByteStream> = if login.secure {
             let failed = |source| DialError::Tls { host: host.clone(), source };
             let config = self.trust.config().await.map_err(failed)?;
@@ -170,19 +182,21 @@ fn asked(wait: &Option<Duration>) -> String {
     wait.map(|wait| format!("; it asks to wait {} s", wait.as_secs())).unwrap_or_default()
 }
 
-async fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, DialError> {
-    dial::connect(host, port, dial::shared(deadline), open).await.map_err(|e| match e {
+async fn connect(
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    rule: Option<&AddressRule>,
+) -> Result<TcpStream, DialError> {
+    let tcp = dial::connect(host, port, deadline, rule).await.map_err(|e| match e {
         Unconnected::Resolve(source) => DialError::Resolve { host: host.to_owned(), source },
+        Unconnected::Forbidden(why) => DialError::Forbidden(why),
         Unconnected::Connect(address, source) => {
             DialError::Connect { peer: address.to_string(), source }
         }
-    })
-}
-
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect(address).await?;
-    tcp.set_nodelay(true)?;
-    socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    })?;
+    let tuned = socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(USER_TIMEOUT));
+    tuned.map_err(|source| DialError::Connect { peer: host.to_owned(), source })?;
     Ok(tcp)
 }
 

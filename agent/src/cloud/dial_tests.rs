@@ -101,6 +101,17 @@ async fn a_redirect_is_followed_one_step_and_with_the_account() {
 }
 
 #[tokio::test]
+async fn a_redirect_leads_only_to_where_the_rule_allows() {
+    for location in ["http://169.254.169.254/canary", "ws://[::ffff:a9fe:a9fe]/", "//0x7f.2:9/"] {
+        let answer = format!("HTTP/1.1 302 Found\r\nLocation: {location}?canary\r\n\r\n");
+        let (first, _) = serving(&answer).await;
+        let error = dialer(first).dial().await.expect_err("a refusal");
+        assert!(matches!(error, DialError::Forbidden(_)), "{location}: {error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn other_answers_are_no_websocket() {
     for answer in [
         "HTTP/1.1 200 OK\r\n\r\n",
@@ -138,7 +149,7 @@ async fn the_socket_is_tuned() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let deadline = Instant::now() + DIAL_TIMEOUT;
-    let tcp = connect("127.0.0.1", port, deadline).await.unwrap();
+    let tcp = connect("127.0.0.1", port, deadline, None).await.unwrap();
     assert!(tcp.nodelay().unwrap());
     let limit = socket2::SockRef::from(&tcp).tcp_user_timeout().unwrap();
     assert_eq!(limit, Some(USER_TIMEOUT));

@@ -219,6 +219,9 @@ fn address(text: &str, longest: usize) -> Result<Url, String> {
     }
     let url = Url::parse(text).map_err(|e| format!("is no URL ({e}): expected http(s)://..."))?;
     match url.scheme() {
+        "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
+            Err("has a user name or password: expected http(s)://HOST...".into())
+        }
         "http" | "https" => Ok(url),
         other => Err(format!("has scheme {:?}: expected http or https", shorten(other))),
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use ivt_base::address_rule::AddressRule;
 use ivt_base::text::shorten;
 #[cfg(feature = "tls")]
 use ivt_base::tls;
@@ -52,20 +53,22 @@ pub struct Http(Arc<Shared>);
 
 struct Shared {
     trust: TrustStore,
+    rule: AddressRule,
     deadlines: Deadlines,
     plain: OnceCell<Client>,
     encrypted: OnceCell<Client>,
 }
 
 impl Http {
-    /// Connects when it is first used.
-    pub fn new(trust: TrustStore, deadlines: Deadlines) -> Self {
+    /// Connects when it is first used, to servers that `rule` allows.
+    pub fn new(trust: TrustStore, rule: AddressRule, deadlines: Deadlines) -> Self {
         let (plain, encrypted) = (OnceCell::new(), OnceCell::new());
-        Self(Arc::new(Shared { trust, deadlines, plain, encrypted }))
+        Self(Arc::new(Shared { trust, rule, deadlines, plain, encrypted }))
     }
 
     /// Posts a form and returns the body of a successful answer, at most 64 KiB.
     pub(super) async fn post(&self, url: &Url, form: String) -> Result<BytesMut, ServiceError> {
+        self.allow(url).await?;
         let request = self.client(url).await?.post(url.clone());
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         timeout(self.0.deadlines.call, exchange(url, request))
@@ -81,6 +84,7 @@ impl Http {
         fresh: bool,
         deadline: Duration,
     ) -> Result<(), ServiceError> {
+        self.allow(url).await?;
         let client = if fresh { self.build(url).await } else { self.client(url).await }?;
         let length = body.length;
         let (body, progress) = Watched::new(body);
@@ -103,6 +107,13 @@ impl Http {
             return Ok(());
         }
         Err(ServiceError::Busy(format!("{}: answered before all was sent", place(url))))
+    }
+
+    async fn allow(&self, url: &Url) -> Result<(), ServiceError> {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let port = url.port_or_known_default().unwrap_or_default();
+        let refused = |e| ServiceError::Refused(format!("{}: {e}", place(url)));
+        self.0.rule.check(host, port).await.map_err(refused)
     }
 
     async fn client(&self, url: &Url) -> Result<Client, ServiceError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream;
+use ivt_base::address_rule::AddressRule;
 use tokio::time::Instant;
 
 use super::scripted::{Reply, Scripted, Seen, sha256};
@@ -14,13 +15,17 @@ const SECRET: &str = "signature=geheim";
 const PATIENT: Duration = Duration::from_secs(60);
 
 fn http() -> Http {
-    Http::new(TrustStore::new(None).unwrap(), Deadlines::default())
+    Http::new(
+        TrustStore::new(None).unwrap(),
+        AddressRule::for_cloud("127.0.0.1"),
+        Deadlines::default(),
+    )
 }
 
 fn hasty() -> Http {
     let short = Duration::from_millis(300);
     let deadlines = Deadlines { connect: short, call: short, stall: short, answer: short };
-    Http::new(TrustStore::new(None).unwrap(), deadlines)
+    Http::new(TrustStore::new(None).unwrap(), AddressRule::for_cloud("127.0.0.1"), deadlines)
 }
 
 fn service(server: &Scripted, http: Http) -> Service {
@@ -304,12 +309,20 @@ async fn a_certificate_from_nowhere_is_not_trusted() -> Result<(), Box<dyn Error
 
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), key.cert.pem())?;
-    let trusting = Http::new(TrustStore::new(Some(file.path().into()))?, Deadlines::default());
+    let trusting = Http::new(
+        TrustStore::new(Some(file.path().into()))?,
+        AddressRule::for_cloud("127.0.0.1"),
+        Deadlines::default(),
+    );
     Service::new(trusting, url.clone().into()).save("n").await?;
 
     let other = rcgen::generate_simple_self_signed(["localhost".into()])?;
     std::fs::write(file.path(), other.cert.pem())?;
-    let wary = Http::new(TrustStore::new(Some(file.path().into()))?, Deadlines::default());
+    let wary = Http::new(
+        TrustStore::new(Some(file.path().into()))?,
+        AddressRule::for_cloud("127.0.0.1"),
+        Deadlines::default(),
+    );
     let fault = Service::new(wary, url.into()).save("n").await.unwrap_err();
     assert!(
         matches!(&fault, ServiceError::Transport(text) if text.contains("certificate")),
