@@ -228,7 +228,7 @@ async fn a_publish_and_a_recording_need_no_bit_rate() {
     soon("the picture flows", stage.cloud.stream("s").wait_frames(1)).await;
     let params = json!({
         "session_id": "r", "channel": 0, "quality": "hd", "seg_duration": 1, "seg_max_size": 8_388_608.0,
-        "seg_max_count": 3.0, "prerecord_seconds": 0, "start_ts": 0, "cbk_url": stage.cloud.record_url("r"),
+        "seg_max_count": 3.0, "prerecord_seconds": 0, "start_ts": 0, "cbk_url": stage.cloud.record_url("r").as_str(),
         "max_bitrate": null,
     });
     stage.call("StartCloudRecord", params).await.unwrap();
