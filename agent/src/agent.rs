@@ -67,8 +67,9 @@ impl Agent {
         if config.cloud.url.scheme() == "ws" {
             log::warn!("cloud.url is ws://: login and pictures' addresses travel in clear");
         }
+        let rule = AddressRule::new(addresses::terms(config));
         let dial = TcpDial::new(CloudLogin::new(&config.cloud), trust.clone());
-        Self::start_with(config, trust, Arc::new(dial), rand::make_rng())
+        Self::begin(config, trust, rule.clone(), Arc::new(dial.by_rule(rule)), rand::make_rng())
     }
 
     /// Starts an agent that reaches its cloud by `dial` and spreads its attempts by `rng`.
@@ -82,10 +83,20 @@ impl Agent {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, Error> {
+        let rule = AddressRule::new(addresses::terms(config));
+        Self::begin(config, trust, rule, dial, rng)
+    }
+
+    fn begin(
+        config: &Config,
+        trust: TrustStore,
+        rule: AddressRule,
+        dial: Arc<dyn Dial>,
+        rng: StdRng,
+    ) -> Result<Self, Error> {
         let device = CurrentDevice::new(device::device(config)?);
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
-        let rule = AddressRule::new(addresses::terms(config));
         let mut tasks = JoinSet::new();
         let each = config.channels.iter().zip(&config.budget.rings).enumerate();
         let spool = watch::Sender::new(None);
@@ -121,6 +132,7 @@ impl Agent {
             ),
             calls: CallQueue::default(),
             state: watch::Sender::new(cloud::CloudState::Dialling),
+            ended: watch::Sender::new(None),
             link,
             rng,
         };
@@ -137,6 +149,7 @@ impl Agent {
         }
         let view = View {
             cloud: cloud.state.subscribe(),
+            cloud_end: cloud.ended.subscribe(),
             events: cloud.dispatch.events(),
             channels,
             hosted: seen,

@@ -2,10 +2,12 @@
 
 pub mod calls;
 pub mod dial;
+mod goodbye;
 mod link;
 pub mod login;
 pub mod reconnect;
 pub mod status;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
 use calls::CallQueue;
 use dial::{Dial, DialError};
+use goodbye::Meaning;
 use link::Reason;
 use reconnect::{Outcome, Reconnect};
 use status::KeepaliveSource;
@@ -58,6 +61,8 @@ pub struct Cloud {
     pub calls: CallQueue,
     /// Where the state of the connection is shown.
     pub state: watch::Sender<CloudState>,
+    /// Where it is shown how the last attempt or connection ended; `None` before the first end.
+    pub ended: watch::Sender<Option<Arc<str>>>,
     /// Where each connection is told of, for the channels to watch.
     pub link: watch::Sender<Link>,
     /// Source of the random delays that spread the attempts of many devices.
@@ -92,9 +97,9 @@ impl Cloud {
                         reason => (outcome(&reason, healthy), reason.to_string()),
                     }
                 }
-                Err(e @ DialError::Refused { .. }) => (Outcome::Refused, e.to_string()),
-                Err(e) => (Outcome::Unreachable, e.to_string()),
+                Err(e) => (unreached(&e), e.to_string()),
             };
+            self.ended.send_replace(Some(reason.as_str().into()));
             let retry = reconnect.after(outcome, &mut self.rng);
             let seconds = retry.delay.as_secs_f64();
             if retry.wrong_login {
@@ -115,10 +120,26 @@ impl Cloud {
     }
 }
 
+fn unreached(error: &DialError) -> Outcome {
+    match error {
+        DialError::Refused { .. } => Outcome::Refused,
+        DialError::Busy { wait, .. } => Outcome::Busy { wait: wait.unwrap_or_default() },
+        _ => Outcome::Unreachable,
+    }
+}
+
 fn outcome(reason: &Reason, healthy: Option<Duration>) -> Outcome {
-    match (reason, healthy) {
-        (Reason::Closed, None) => Outcome::ClosedEarly,
-        (_, healthy) => Outcome::Lost { healthy: healthy.unwrap_or_default() },
+    let lost = Outcome::Lost { healthy: healthy.unwrap_or_default() };
+    let early = if healthy.is_none() { Outcome::ClosedEarly } else { lost };
+    match reason {
+        Reason::Closed => early,
+        Reason::ClosedWith(goodbye) => match goodbye.meaning() {
+            Meaning::Duplicate | Meaning::Overload => Outcome::Dismissed,
+            Meaning::Refused => Outcome::Refused,
+            Meaning::OwnFault => lost,
+            Meaning::Other => early,
+        },
+        _ => lost,
     }
 }
 

@@ -3,6 +3,8 @@
 
 pub(crate) mod statistics;
 
+use std::sync::Arc;
+
 use ivt_hal::Stream;
 use ivt_media::publish::PublishStats;
 use ivt_media::stats::StreamStats;
@@ -18,6 +20,7 @@ use crate::{cloud, tlss};
 #[derive(Clone)]
 pub struct View {
     pub(crate) cloud: watch::Receiver<cloud::CloudState>,
+    pub(crate) cloud_end: watch::Receiver<Option<Arc<str>>>,
     pub(crate) events: watch::Receiver<EventCounts>,
     pub(crate) channels: Vec<Handle>,
     pub(crate) hosted: watch::Receiver<Seen>,
@@ -30,6 +33,9 @@ pub struct View {
 pub struct DeviceView {
     /// The state of the connection to the cloud.
     pub cloud: cloud::CloudState,
+    /// How the last connection to the cloud, or the last attempt at one, ended, with the cloud's code and
+    /// words where it gave any; `None` before the first end.
+    pub cloud_end: Option<Arc<str>>,
     /// What became of the cloud's events.
     pub events: EventCounts,
     /// What the hosted service is doing; `None` where it is off.
@@ -70,6 +76,7 @@ impl View {
     pub fn device(&self) -> DeviceView {
         DeviceView {
             cloud: *self.cloud.borrow(),
+            cloud_end: self.cloud_end.borrow().clone(),
             events: *self.events.borrow(),
             hosted: self.hosted.borrow().as_ref().map(|(state, _)| state.borrow().clone()),
             spool: self.spool.borrow().as_ref().map(|spool| *spool.watch().borrow()),

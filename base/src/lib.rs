@@ -13,6 +13,7 @@ pub mod date;
 pub mod dial;
 #[cfg(feature = "net")]
 pub mod resolver;
+pub mod retry_after;
 pub mod secret;
 pub mod text;
 #[cfg(feature = "tls")]

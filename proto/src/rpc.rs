@@ -6,6 +6,7 @@ mod calls;
 mod error;
 mod events;
 mod inbox;
+mod lenient;
 pub mod message;
 mod packet;
 mod peer;
@@ -27,6 +28,8 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 pub const MAX_REQUESTS: usize = 32;
 /// How many requests of ours may wait behind the outstanding one.
 pub const MAX_CALLS: usize = 32;
+/// How many messages without a packet may come within 10 s.
+pub const MAX_BLANKS: usize = 100;
 /// How many events may wait, in each direction.
 pub const MAX_EVENTS: usize = 32;
 /// How long the other side may take to answer a request of ours.

@@ -1,12 +1,13 @@
 //! The listener of the HTTP port: bounds the number of connections, and lets them be cut while the server uses
 //! them.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
@@ -15,6 +16,10 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Time between two bytes of a head that goes byte by byte.
+const PIECE: Duration = Duration::from_millis(1);
 
 /// Accepts at most `seats` connections at a time; more wait in the system's backlog.
 pub(crate) struct Seated {
@@ -32,6 +37,8 @@ impl Seated {
 pub(crate) struct Seat {
     stream: TcpStream,
     wire: Wire,
+    /// What is left to write of a head that has a shape of its own.
+    head: ShapedHead,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -42,9 +49,18 @@ pub(crate) struct Remote {
     pub(crate) wire: Wire,
 }
 
-/// Cuts a connection. What the server reads or writes afterwards fails, so that it gives the connection up.
+/// Cuts a connection: what the server reads or writes afterwards fails, so that it gives the connection up. Also
+/// shapes the head of the next answer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wire(Arc<AtomicU8>);
+pub(crate) struct Wire(Arc<Orders>);
+
+#[derive(Debug, Default)]
+struct Orders {
+    /// A [`Cut`]; 0 for none.
+    cut: AtomicU8,
+    /// A [`Shape`]; 0 for none.
+    head: AtomicU8,
+}
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +74,18 @@ pub(crate) enum Cut {
 
 impl Wire {
     pub(crate) fn cut(&self, how: Cut) {
-        self.0.store(how as u8, Relaxed);
+        self.0.cut.store(how as u8, Relaxed);
+    }
+
+    /// The head of the answer that comes next has its header names in the case that some peers compare, and goes
+    /// byte by byte where `pieces` says so.
+    pub(crate) fn shape_head(&self, pieces: bool) {
+        let shape = if pieces { Shape::Pieces } else { Shape::Names };
+        self.0.head.store(shape as u8, Relaxed);
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.0.load(Relaxed) == 0 {
+        if self.0.cut.load(Relaxed) == 0 {
             Ok(())
         } else {
             Err(io::ErrorKind::ConnectionAborted.into())
@@ -70,9 +93,82 @@ impl Wire {
     }
 }
 
+/// The shape of an answer's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Shape {
+    /// Its header names are in the case that some peers compare.
+    Names = 1,
+    /// Its header names are so, too, and it goes byte by byte.
+    Pieces = 2,
+}
+
+/// A head that is written in the place of the server's own, which is as long.
+#[derive(Debug, Default)]
+struct ShapedHead {
+    left: VecDeque<u8>,
+    /// Whether it goes byte by byte, and until when the next byte waits.
+    pieces: Option<Pin<Box<Sleep>>>,
+}
+
+impl ShapedHead {
+    fn new(bytes: &[u8], pieces: bool) -> Self {
+        let left = with_usual_names(bytes).into();
+        Self { left, pieces: pieces.then(|| Box::pin(sleep(Duration::ZERO))) }
+    }
+
+    fn is_written(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn poll_write(
+        &mut self,
+        stream: &mut TcpStream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let (mut next, _) = self.left.as_slices();
+        if let Some(pause) = &mut self.pieces {
+            ready!(pause.as_mut().poll(context));
+            next = &next[..1];
+        }
+        let written = ready!(Pin::new(stream).poll_write(context, next))?;
+        self.left.drain(..written);
+        if let Some(pause) = &mut self.pieces {
+            pause.as_mut().reset(Instant::now() + PIECE);
+        }
+        Poll::Ready(Ok(written))
+    }
+}
+
+/// A head with its header names in the usual case. Some devices compare them so: `Sec-WebSocket-Accept`.
+fn with_usual_names(head: &[u8]) -> Vec<u8> {
+    let (mut head, mut rest) = (head.to_vec(), Vec::new());
+    if let Some(end) = head.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+        rest = head.split_off(end);
+    }
+    let (mut in_name, mut begins) = (false, false);
+    for byte in &mut head {
+        match byte {
+            b'\n' => (in_name, begins) = (true, true),
+            b':' => in_name = false,
+            b'-' => begins = true,
+            _ if in_name && begins => {
+                byte.make_ascii_uppercase();
+                begins = false;
+            }
+            _ => begins = false,
+        }
+    }
+    while let Some(at) = head.windows(9).position(|bytes| bytes == b"Websocket") {
+        head[at + 3] = b'S';
+    }
+    head.append(&mut rest);
+    head
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.wire.0.load(Relaxed) == Cut::Reset as u8 {
+        if self.wire.0.cut.load(Relaxed) == Cut::Reset as u8 {
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
     }
@@ -88,7 +184,8 @@ impl Listener for Seated {
             match (self.listener.accept().await, permit) {
                 (Ok((stream, remote)), Ok(_permit)) => {
                     let _ = stream.set_nodelay(true);
-                    return (Seat { stream, wire: Wire::default(), _permit }, remote);
+                    let (wire, head) = Default::default();
+                    return (Seat { stream, wire, head, _permit }, remote);
                 }
                 (Err(error), _) => {
                     // Out of descriptors: without a pause this would spin.
@@ -129,7 +226,15 @@ impl AsyncWrite for Seat {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.wire.check()?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let Self { stream, wire, head, .. } = &mut *self;
+        match wire.0.head.swap(0, Relaxed) {
+            0 => {}
+            shape => *head = ShapedHead::new(bytes, shape == Shape::Pieces as u8),
+        }
+        if head.is_written() {
+            return Pin::new(stream).poll_write(context, bytes);
+        }
+        head.poll_write(stream, context)
     }
 
     fn poll_write_vectored(
@@ -137,8 +242,12 @@ impl AsyncWrite for Seat {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.wire.check()?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        if self.wire.0.head.load(Relaxed) == 0 && self.head.is_written() {
+            self.wire.check()?;
+            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        }
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        self.poll_write(context, first.map_or(&[], |slice| &**slice))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -152,5 +261,20 @@ impl AsyncWrite for Seat {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_headers_have_their_usual_case_and_nothing_else_changes() {
+        let head = b"HTTP/1.1 101 a-b\r\nconnection: keep-alive\r\nsec-websocket-accept: a:-b\r\n\
+                     upgrade: websocket\r\n\r\nbody\nname: x";
+        let usual = b"HTTP/1.1 101 a-b\r\nConnection: keep-alive\r\nSec-WebSocket-Accept: a:-b\r\n\
+                      Upgrade: websocket\r\n\r\nbody\nname: x";
+        assert_eq!(with_usual_names(head), usual);
+        assert_eq!(with_usual_names(b"\x81\x02hi"), b"\x81\x02hi");
     }
 }

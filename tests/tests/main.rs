@@ -2,6 +2,7 @@
 
 mod addresses;
 mod cameras;
+mod gateways;
 mod herd;
 mod hosted;
 mod ingest;

@@ -5,25 +5,24 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::address_rule::{AddressRule, Forbidden};
 use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial::{self, Unconnected};
 use ivt_base::tls::{self, TlsError};
-use ivt_proto::rpc::MAX_MESSAGE;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
-use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio::time::{Instant, timeout_at};
 
 use super::login::CloudLogin;
+use super::upgrade::{Refusal, upgrade};
 use crate::tls::TrustStore;
 
-/// How long name lookup, TCP connection, TLS and WebSocket upgrade may take together.
+pub use super::upgrade::{Socket, limits};
+
+/// How long name lookup, TCP connection, TLS and WebSocket upgrade may take together, also where the
+/// cloud redirects.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection ends when bytes sent over it stay unacknowledged for this long.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// An open WebSocket.
-pub type Socket = WebSocketStream<Box<dyn ByteStream>>;
 
 /// Makes connections to the cloud.
 #[async_trait]
@@ -42,7 +41,7 @@ pub enum DialError {
     /// The name has no address.
     #[error("the name {host} cannot be resolved: {source}; check cloud.url and the DNS server")]
     Resolve {
-        /// The host in the configuration.
+        /// The host in the configuration, or the one that the cloud redirects to.
         host: String,
         /// What the resolver said.
         source: io::Error,
@@ -69,6 +68,23 @@ pub enum DialError {
         /// The HTTP status.
         status: u16,
     },
+    /// The cloud, or a gateway before it, takes no logins now.
+    #[error("the cloud takes no logins now: {said}{}", asked(.wait))]
+    Busy {
+        /// The HTTP status and the cloud's own words.
+        said: String,
+        /// How long the cloud asks to be left alone, at most an hour.
+        wait: Option<Duration>,
+    },
+    /// The cloud redirects to where the agent does not follow.
+    #[error("the cloud redirects {problem}; check cloud.url")]
+    Redirect {
+        /// Where the redirect leads, or what is wrong with it.
+        problem: String,
+    },
+    /// The rule for addresses refuses the host that the cloud redirects to.
+    #[error("the cloud redirects, and {0}; see cloud.allow_hosts")]
+    Forbidden(Forbidden),
     /// The server answered with something other than a WebSocket.
     #[error("expected a WebSocket, received {received}; check cloud.url")]
     Upgrade {
@@ -84,82 +100,103 @@ pub enum DialError {
 pub struct TcpDial {
     login: CloudLogin,
     trust: TrustStore,
+    rule: AddressRule,
 }
 
 impl TcpDial {
-    /// Dials for `login`; `trust` says whose certificates will do.
+    /// Dials for `login`; `trust` says whose certificates will do. Redirects are followed by the rule
+    /// for addresses without settings.
     pub fn new(login: CloudLogin, trust: TrustStore) -> Self {
-        Self { login, trust }
+        let rule = AddressRule::for_cloud(&login.host);
+        Self { login, trust, rule }
     }
 
-    async fn open(&self) -> Result<Socket, DialError> {
-        let deadline = Instant::now() + DIAL_TIMEOUT;
-        let tcp = connect(&self.login.host, self.login.port, deadline).await?;
-        if !self.login.secure {
-            return upgrade(&self.login, Box::new(tcp)).await;
+    /// Follows redirects to where `rule` allows.
+    pub fn by_rule(self, rule: AddressRule) -> Self {
+        Self { rule, ..self }
+    }
+
+    async fn open(&self, deadline: Instant) -> Result<Socket, DialError> {
+        let refusal = match self.ask(&self.login, None, deadline).await? {
+            Ok(socket) => return Ok(socket),
+            Err(refusal) => refusal,
+        };
+        let Some(location) = &refusal.location else { return Err(refusal.into()) };
+        let redirected = self.login.redirected(location.expose());
+        let login = redirected.map_err(|problem| DialError::Redirect { problem })?;
+        log::info!("the cloud redirects the login to {login}");
+        match self.ask(&login, Some(&self.rule), deadline).await? {
+            Ok(socket) => Ok(socket),
+            Err(Refusal { location: Some(_), .. }) => {
+                let problem =
+                    format!("to {login}, and from there again: only one step is followed");
+                Err(DialError::Redirect { problem })
+            }
+            Err(refusal) => Err(refusal.into()),
         }
-        let host = &self.login.host;
-        let failed = |source| DialError::Tls { host: host.clone(), source };
-        let config = self.trust.config().await.map_err(failed)?;
-        let tls = tls::connect(config, host, tcp).await.map_err(failed)?;
-        upgrade(&self.login, Box::new(tls)).await
+    }
+
+    /// Asks one server for a WebSocket. `rule` is for hosts that the cloud names.
+    async fn ask(
+        &self,
+        login: &CloudLogin,
+        rule: Option<&AddressRule>,
+        deadline: Instant,
+    ) -> Result<Result<Socket, Refusal>, DialError> {
+        let host = &login.host;
+        let tcp = connect(host, login.port, deadline, rule).await?;
+        let stream: Box<dyn ByteStream> = if login.secure {
+            let failed = |source| DialError::Tls { host: host.clone(), source };
+            let config = self.trust.config().await.map_err(failed)?;
+            Box::new(tls::connect(config, host, tcp).await.map_err(failed)?)
+        } else {
+            Box::new(tcp)
+        };
+        upgrade(login, stream).await.map_err(|received| DialError::Upgrade { received })
     }
 }
 
 #[async_trait]
 impl Dial for TcpDial {
     async fn dial(&self) -> Result<Socket, DialError> {
-        timeout(DIAL_TIMEOUT, self.open()).await.unwrap_or(Err(DialError::Timeout))
+        let deadline = Instant::now() + DIAL_TIMEOUT;
+        timeout_at(deadline, self.open(deadline)).await.unwrap_or(Err(DialError::Timeout))
     }
 }
 
-/// Logs in on an open byte stream. The caller limits the time.
-///
-/// # Errors
-///
-/// The login was refused, or the answer is no WebSocket.
-pub async fn upgrade(login: &CloudLogin, stream: Box<dyn ByteStream>) -> Result<Socket, DialError> {
-    let request = login.request().map_err(|e| refused(*e))?;
-    let answer = client_async_with_config(request, stream, Some(limits())).await;
-    answer.map(|(socket, _)| socket).map_err(refused)
-}
-
-/// The socket's limits, which bound what is read and what waits to be written.
-pub fn limits() -> WebSocketConfig {
-    // The protocol's own limit refuses a message that is a little too long, with a reason; the
-    // socket refuses a longer one.
-    const LONGEST: usize = MAX_MESSAGE + 1024;
-    WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
-        .write_buffer_size(0)
-        .max_write_buffer_size(2 * LONGEST)
-        .max_message_size(Some(LONGEST))
-        .max_frame_size(Some(LONGEST))
-}
-
-fn refused(error: tungstenite::Error) -> DialError {
-    match error {
-        tungstenite::Error::Http(answer) => match answer.status().as_u16() {
-            status @ (401 | 403) => DialError::Refused { status },
-            status => DialError::Upgrade { received: format!("HTTP {status}") },
-        },
-        other => DialError::Upgrade { received: other.to_string() },
+impl From<Refusal> for DialError {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { status, said, wait, .. } = refusal;
+        match status {
+            401 | 403 => Self::Refused { status },
+            // Too many requests, or a fault of the server or of a gateway before it.
+            408 | 425 | 429 | 500.. => Self::Busy { said, wait },
+            _ if wait.is_some() => Self::Busy { said, wait },
+            _ => Self::Upgrade { received: said },
+        }
     }
 }
 
-async fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, DialError> {
-    let tcp = dial::connect(host, port, deadline, None).await.map_err(|e| match e {
+/// What the cloud asks for, as the end of a sentence.
+fn asked(wait: &Option<Duration>) -> String {
+    wait.map(|wait| format!("; it asks to wait {} s", wait.as_secs())).unwrap_or_default()
+}
+
+async fn connect(
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    rule: Option<&AddressRule>,
+) -> Result<TcpStream, DialError> {
+    let tcp = dial::connect(host, port, deadline, rule).await.map_err(|e| match e {
         Unconnected::Resolve(source) => DialError::Resolve { host: host.to_owned(), source },
+        Unconnected::Forbidden(why) => DialError::Forbidden(why),
         Unconnected::Connect(address, source) => {
             DialError::Connect { peer: address.to_string(), source }
         }
-        refused @ Unconnected::Forbidden(_) => {
-            DialError::Connect { peer: host.to_owned(), source: refused.into_source() }
-        }
     })?;
-    socket2::SockRef::from(&tcp)
-        .set_tcp_user_timeout(Some(USER_TIMEOUT))
-        .map_err(|source| DialError::Connect { peer: host.to_owned(), source })?;
+    let tuned = socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(USER_TIMEOUT));
+    tuned.map_err(|source| DialError::Connect { peer: host.to_owned(), source })?;
     Ok(tcp)
 }
 

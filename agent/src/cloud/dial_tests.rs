@@ -47,10 +47,76 @@ async fn unauthorized_and_forbidden_are_a_refused_login() {
 }
 
 #[tokio::test]
+async fn a_cloud_that_is_busy_is_told_from_a_wrong_address() {
+    for (answer, words, seconds) in [
+        ("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\n\r\n", "503 Service", Some(30)),
+        ("HTTP/1.1 429 Too Many Requests\r\n\r\n", "429 Too Many Requests", None),
+        ("HTTP/1.1 502 Bad Gateway\r\nRetry-After: 7200\r\n\r\n", "502 Bad Gateway", Some(3600)),
+        ("HTTP/1.1 504 Gateway Timeout\r\n\r\n", "504 Gateway Timeout", None),
+        ("HTTP/1.1 404 Not Found\r\nRetry-After: 1\r\n\r\n", "404 Not Found", Some(1)),
+    ] {
+        let error = answered_with(answer).await;
+        let DialError::Busy { said, wait } = &error else { panic!("{answer:?}: {error}") };
+        assert!(said.contains(words), "{answer:?}: {said}");
+        assert_eq!(*wait, seconds.map(Duration::from_secs), "{answer:?}");
+        let asked = error.to_string().contains("it asks to wait");
+        assert_eq!(asked, seconds.is_some(), "{error}");
+    }
+}
+
+/// A server for one connection that answers with this head. `HERE` in it becomes its own address.
+async fn serving(answer: &str) -> (u16, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = answer.replace("HERE", &address.to_string());
+    let server = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(b"\r\n\r\n") {
+            assert!(tcp.read_buf(&mut received).await.unwrap() > 0);
+        }
+        tcp.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(received).unwrap()
+    });
+    (address.port(), server)
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_one_step_and_with_the_account() {
+    let (second, asked) = serving("HTTP/1.1 401 Unauthorized\r\n\r\n").await;
+    let location = format!("Location: http://127.0.0.1:{second}/node");
+    let (first, _) = serving(&format!("HTTP/1.1 307 Temporary\r\n{location}\r\n\r\n")).await;
+    let error = dialer(first).dial().await.expect_err("no login there");
+    assert!(matches!(error, DialError::Refused { status: 401 }), "{error}");
+    let request = asked.await.unwrap();
+    assert!(request.starts_with("GET /node?login_code=c&login_passwd=canary&"), "{request}");
+    assert!(request.contains(&format!("\r\nHost: 127.0.0.1:{second}\r\n")), "{request}");
+
+    let (second, _) = serving("HTTP/1.1 302 Found\r\nLocation: http://HERE/\r\n\r\n").await;
+    let location = format!("Location: //127.0.0.1:{second}/node?key=canary");
+    let (first, _) = serving(&format!("HTTP/1.1 301 Moved\r\n{location}\r\n\r\n")).await;
+    let error = dialer(first).dial().await.expect_err("no end").to_string();
+    assert!(error.contains(&format!("to ws://127.0.0.1:{second}/node, and from there again")));
+    assert!(!error.contains("canary"), "{error}");
+}
+
+#[tokio::test]
+async fn a_redirect_leads_only_to_where_the_rule_allows() {
+    for location in ["http://169.254.169.254/canary", "ws://[::ffff:a9fe:a9fe]/", "//0x7f.2:9/"] {
+        let answer = format!("HTTP/1.1 302 Found\r\nLocation: {location}?canary\r\n\r\n");
+        let (first, _) = serving(&answer).await;
+        let error = dialer(first).dial().await.expect_err("a refusal");
+        assert!(matches!(error, DialError::Forbidden(_)), "{location}: {error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn other_answers_are_no_websocket() {
     for answer in [
         "HTTP/1.1 200 OK\r\n\r\n",
-        "HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\n\r\n",
+        "HTTP/1.1 302 Found\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         "SSH-2.0-OpenSSH_9.2\r\n",
         "",
@@ -83,7 +149,7 @@ async fn the_socket_is_tuned() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let deadline = Instant::now() + DIAL_TIMEOUT;
-    let tcp = connect("127.0.0.1", port, deadline).await.unwrap();
+    let tcp = connect("127.0.0.1", port, deadline, None).await.unwrap();
     assert!(tcp.nodelay().unwrap());
     let limit = socket2::SockRef::from(&tcp).tcp_user_timeout().unwrap();
     assert_eq!(limit, Some(USER_TIMEOUT));

@@ -15,8 +15,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::calls::{Answer, CallError, CallQueue, OpenQueue, Waiting};
-use super::dial::Socket;
+use super::goodbye::Goodbye;
 use super::status::KeepaliveSource;
+use super::upgrade::Socket;
 use crate::deadlines::{KEEPALIVE, SEND, SPARE};
 use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
@@ -39,11 +40,13 @@ pub(super) struct Ended {
 pub(super) enum Reason {
     #[error("the cloud closed the connection")]
     Closed,
+    #[error("{0}")]
+    ClosedWith(Goodbye),
     #[error("the connection broke: {0}")]
     Broken(Box<tungstenite::Error>),
     #[error("{0}")]
     Violation(#[from] Violation),
-    #[error("expected a text message, received a binary one")]
+    #[error("expected text, received a binary message that is none")]
     Binary,
     #[error("the cloud took no message for {} s", SEND.as_secs())]
     Stalled,
@@ -193,8 +196,13 @@ impl Link {
     fn take(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), Reason> {
         match message.ok_or(Reason::Closed)?? {
             Message::Text(text) => Ok(self.peer.handle_text(now(), &text)?),
-            Message::Binary(_) => Err(Reason::Binary),
-            Message::Close(_) => Err(Reason::Closed),
+            // Some clouds send their text in binary messages.
+            Message::Binary(bytes) => {
+                let text = str::from_utf8(&bytes).map_err(|_| Reason::Binary)?;
+                Ok(self.peer.handle_text(now(), text)?)
+            }
+            Message::Close(Some(frame)) => Err(Reason::ClosedWith(frame.into())),
+            Message::Close(None) => Err(Reason::Closed),
             // The socket answers pings by itself.
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
         }

@@ -1,5 +1,5 @@
 use ivt_base::byte_stream::ByteStream;
-use ivt_proto::rpc::Violation;
+use ivt_proto::rpc::{MAX_BLANKS, Violation};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
@@ -228,6 +228,46 @@ async fn an_answer_without_content_counts_where_the_configuration_says_so() {
             assert!(matches!(reason, Reason::Violation(Violation::Malformed { .. })), "{reason}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn packets_are_taken_as_deployed_clouds_write_them() {
+    let mut cloud = connected(4096).await;
+    let answers = [
+        |seq: u64| Message::binary(json!({"seq": seq, "resp": {}}).to_string().into_bytes()),
+        |seq: u64| Message::text(format!("\u{feff}{}", json!({"seq": seq, "resp": {}}))),
+        |seq: u64| Message::text(format!("{}\0", json!({"seq": seq, "resp": {}}))),
+        |seq: u64| Message::binary(format!("\u{feff}{}\r\n\0", json!({"seq": seq, "resp": null}))),
+        |seq: u64| Message::text(json!({"seq": seq, "resp": {}, "err": null}).to_string()),
+        |seq: u64| Message::text(json!({"seq": seq as f64, "resp": {}}).to_string()),
+        |seq: u64| Message::text(json!({"seq": seq.to_string(), "resp": {}}).to_string()),
+    ];
+    for (n, answer) in answers.iter().enumerate() {
+        for blank in [Message::text(""), Message::text("\n"), Message::binary(vec![])] {
+            cloud.socket.send(blank).await.unwrap();
+        }
+        let packet = cloud.receive().await;
+        assert_eq!(packet["req"], "Keepalive");
+        assert_eq!(cloud.start.elapsed().as_secs(), n as u64 * 10);
+        cloud.socket.send(answer(packet["seq"].as_u64().unwrap())).await.unwrap();
+    }
+    for seq in [json!(1.0), json!("2"), json!(3)] {
+        let request = json!({"req": "GetNetConfig", "params": {"channel": 0.0}, "seq": seq});
+        cloud.socket.send(Message::binary(request.to_string().into_bytes())).await.unwrap();
+        assert_eq!(cloud.receive().await["seq"], seq);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_empty_messages_ends_the_connection() {
+    let mut cloud = connected(64 * 1024).await;
+    cloud.keepalive().await;
+    for _ in 0..=MAX_BLANKS {
+        cloud.socket.send(Message::text("")).await.unwrap();
+    }
+    let (reason, after, _) = cloud.ended().await;
+    assert!(matches!(reason, Reason::Violation(Violation::TooManyBlanks)), "{reason}");
+    assert!(after <= Duration::from_secs(1), "{after:?}");
 }
 
 #[tokio::test(start_paused = true)]

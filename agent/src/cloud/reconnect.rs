@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ivt_base::retry_after::LONGEST;
 use rand::Rng;
 
 use crate::backoff::{Backoff, CLOUD};
@@ -14,8 +15,16 @@ const EARLY_CLOSES: u32 = 3;
 pub enum Outcome {
     /// No WebSocket was opened.
     Unreachable,
-    /// The cloud refused the login by HTTP 401 or 403.
+    /// The cloud takes no logins now, and asks to be left alone for this long.
+    Busy {
+        /// The shortest pause that the cloud asks for; zero where it names none.
+        wait: Duration,
+    },
+    /// The cloud refused the login by HTTP 401 or 403, or closed the connection for that reason.
     Refused,
+    /// The cloud closed the connection to a device that should not come back soon: another one has
+    /// its login, or the cloud has too much to do.
+    Dismissed,
     /// The cloud closed before it answered a Keepalive.
     ClosedEarly,
     /// A connection ended in any other way.
@@ -58,7 +67,14 @@ impl Reconnect {
         if let Outcome::Lost { healthy } = outcome {
             self.backoff.lived(healthy);
         }
-        let delay = if wrong_login { self.backoff.longest(rng) } else { self.backoff.next(rng) };
+        let longest = wrong_login || outcome == Outcome::Dismissed;
+        let delay = if longest { self.backoff.longest(rng) } else { self.backoff.next(rng) };
+        // The pause that the cloud asks for comes first, so that the devices it sent away together do
+        // not come back together.
+        let delay = match outcome {
+            Outcome::Busy { wait } => (wait + delay).min(LONGEST),
+            _ => delay,
+        };
         Retry { delay, wrong_login }
     }
 }
@@ -82,6 +98,34 @@ mod tests {
         for seed in 0..300 {
             let retry = Reconnect::default().after(Outcome::Refused, &mut rng(seed));
             assert!(retry.wrong_login);
+            longest = longest.max(retry.delay);
+        }
+        assert!(longest > Duration::from_secs(110), "{longest:?}");
+    }
+
+    #[test]
+    fn a_pause_that_the_cloud_asks_for_is_the_least_and_an_hour_the_most() {
+        for (wait, most) in [(0, 15), (5, 20), (300, 315), (3599, 3600), (3600, 3600), (9999, 3600)]
+        {
+            let mut longest = Duration::ZERO;
+            for seed in 0..300 {
+                let wait = Duration::from_secs(wait);
+                let retry = Reconnect::default().after(Outcome::Busy { wait }, &mut rng(seed));
+                assert!(!retry.wrong_login && retry.delay >= wait.min(LONGEST), "{wait:?}");
+                longest = longest.max(retry.delay);
+            }
+            let most = Duration::from_secs(most);
+            assert!(longest <= most && longest > most.mul_f64(0.9), "{wait}: {longest:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_sent_away_returns_within_the_longest_window_however_long_it_lived() {
+        let mut longest = Duration::ZERO;
+        for seed in 0..300 {
+            let (rng, mut reconnect) = (&mut rng(seed), Reconnect::default());
+            let retry = reconnect.after(Outcome::Dismissed, rng);
+            assert!(!retry.wrong_login);
             longest = longest.max(retry.delay);
         }
         assert!(longest > Duration::from_secs(110), "{longest:?}");

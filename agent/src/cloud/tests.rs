@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::calls::{CallError, Calls};
 use super::dial::{Socket, limits};
@@ -25,6 +26,8 @@ type Server = WebSocketStream<DuplexStream>;
 enum Attempt {
     Accept,
     Refuse,
+    /// The cloud takes no logins, and asks to be left alone for so many seconds.
+    Busy(u64),
     Down,
     Hang,
 }
@@ -53,6 +56,10 @@ impl Dial for Script {
                 Ok(WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await)
             }
             Attempt::Refuse => Err(DialError::Refused { status: 401 }),
+            Attempt::Busy(seconds) => {
+                let wait = Some(Duration::from_secs(seconds));
+                Err(DialError::Busy { said: "HTTP 503 (later)".into(), wait })
+            }
             Attempt::Down => Err(DialError::Timeout),
             Attempt::Hang => std::future::pending().await,
         }
@@ -63,6 +70,7 @@ struct Setup {
     calls: Calls,
     attempts: mpsc::UnboundedReceiver<(Instant, Option<Server>)>,
     state: watch::Receiver<CloudState>,
+    ended: watch::Receiver<Option<Arc<str>>>,
     link: watch::Receiver<Link>,
     stopper: Stopper,
     task: JoinHandle<()>,
@@ -72,6 +80,7 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let (sender, attempts) = mpsc::unbounded_channel();
     let script = Script { fates: Mutex::new(fates.into_iter().collect()), attempts: sender };
     let state = watch::Sender::new(CloudState::Dialling);
+    let ended = watch::Sender::new(None);
     let link = watch::Sender::new(Link::down());
     let (stopper, stop) = stopper();
     let queue = CallQueue::default();
@@ -83,11 +92,13 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
         keepalives: KeepaliveSource::new(Vec::new()),
         calls: queue,
         state: state.clone(),
+        ended: ended.clone(),
         link: link.clone(),
         rng: StdRng::seed_from_u64(seed),
     };
     let task = tokio::spawn(cloud.run(stop));
-    Setup { calls, attempts, state: state.subscribe(), link: link.subscribe(), stopper, task }
+    let (state, ended, link) = (state.subscribe(), ended.subscribe(), link.subscribe());
+    Setup { calls, attempts, state, ended, link, stopper, task }
 }
 
 impl Setup {
@@ -194,6 +205,71 @@ async fn three_closes_before_the_first_answer_are_a_wrong_login() {
         let state = *setup.state.wait_for(waiting).await.unwrap();
         let CloudState::Waiting { wrong_login, .. } = state else { panic!("{state:?}") };
         assert_eq!(wrong_login, n >= 3, "close {n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_asks_for_patience_is_left_alone_for_so_long() {
+    for (asked, least, most) in [(0, 0, 15), (100, 100, 115), (3600, 3600, 3600)] {
+        let mut setup = start(7, [Attempt::Busy(asked)]);
+        let (first, _) = setup.attempt().await;
+        let (second, _) = setup.attempt().await;
+        let pause = (second - first).as_secs_f64();
+        assert!((f64::from(least)..=f64::from(most) + 0.01).contains(&pause), "{asked}: {pause}");
+        let ended = setup.ended.borrow().clone().unwrap();
+        let told = format!("takes no logins now: HTTP 503 (later); it asks to wait {asked} s");
+        assert!(ended.contains(&told), "{ended}");
+    }
+}
+
+/// The pause after the cloud closed a connection of more than a minute with this code, whether that is
+/// a wrong login, and what is told.
+async fn closed_with(seed: u64, code: u16, reason: &'static str) -> (Duration, bool, Arc<str>) {
+    let mut setup = start(seed, []);
+    let mut server = setup.server().await;
+    serve(&mut server, Duration::from_secs(61)).await;
+    let frame = CloseFrame { code: code.into(), reason: reason.into() };
+    server.close(Some(frame)).await.unwrap();
+    let waiting = |s: &CloudState| matches!(s, CloudState::Waiting { .. });
+    let state = *setup.state.wait_for(waiting).await.unwrap();
+    let CloudState::Waiting { until, wrong_login } = state else { panic!("{state:?}") };
+    let told = setup.ended.borrow().clone().unwrap();
+    (until - Instant::now(), wrong_login, told)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_is_told_with_code_and_words_and_its_meaning_decides_the_pause() {
+    for (code, reason, window, wrong, told) in [
+        (4002, "newer instance", 120, false, "4002: newer instance; another device has logged in"),
+        (1008, "duplicate login", 120, false, "1008, policy violation: duplicate login; another"),
+        (1013, "", 120, false, "1013, try again later"),
+        (4403, "disabled", 120, true, "4403: disabled"),
+        (1012, "restart", 15, false, "1012, service restart: restart"),
+        (1000, "bye\r\n", 15, false, "1000, normal closure: bye"),
+        (4711, "whatever", 15, false, "4711: whatever"),
+    ] {
+        let mut longest = Duration::ZERO;
+        for seed in 0..25 {
+            let (pause, wrong_login, said) = closed_with(seed, code, reason).await;
+            assert!(wrong_login == wrong && said.contains(told), "{code}: {wrong_login} {said}");
+            longest = longest.max(pause);
+        }
+        let window = Duration::from_secs(window);
+        assert!(longest <= window && longest > window / 2, "{code} {reason}: {longest:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_restarts_before_its_first_answer_has_not_refused_the_login() {
+    let mut setup = start(8, []);
+    for _ in 0..5 {
+        let mut server = setup.server().await;
+        server.next().await.expect("its Keepalive").unwrap();
+        let frame = CloseFrame { code: CloseCode::Restart, reason: "".into() };
+        server.close(Some(frame)).await.unwrap();
+        let waiting = |s: &CloudState| matches!(s, CloudState::Waiting { .. });
+        let state = *setup.state.wait_for(waiting).await.unwrap();
+        assert!(matches!(state, CloudState::Waiting { wrong_login: false, .. }), "{state:?}");
     }
 }
 

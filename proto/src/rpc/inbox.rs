@@ -57,7 +57,8 @@ struct Started {
 }
 
 struct Header {
-    seq: Number,
+    /// As it came: an answer repeats it.
+    seq: Value,
     deadline: Instant,
     /// The channel the request concerns; `None`: the whole device.
     channel: Option<Number>,
@@ -67,7 +68,7 @@ impl Inbox {
     pub(super) fn push(
         &mut self,
         now: Instant,
-        seq: Number,
+        seq: Value,
         call: Call,
         subject: Subject,
     ) -> Result<(), Violation> {

@@ -1,8 +1,8 @@
 //! The methods and events of the specification as types. The wire's spelling lives only here.
 //!
-//! Reading ignores members it does not know and takes `null` for an absent member. What is wrong is reported as the
-//! [`RpcError`] to answer with: 1 and the name of the member, 102 for a channel no device can have, 101 for a method
-//! that is none.
+//! Reading ignores members it does not know, and takes `null` for an absent member and a float without a fraction for
+//! an integer. What is wrong is reported as the [`RpcError`] to answer with: 1 and the name of the member, 102 for a
+//! channel no device can have, 101 for a method that is none.
 
 mod camera;
 mod network;

@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use serde_json::{Number, Value, json};
 
 use super::error::kind;
+use super::lenient;
 use super::message::{Call, Event};
-use super::subject::integer;
 use super::{MAX_MESSAGE, RpcError, Subject, Violation};
 
 #[derive(Debug)]
 pub(super) enum Packet {
-    Request { seq: Number, call: Call, subject: Subject },
+    Request { seq: Value, call: Call, subject: Subject },
     Answer { seq: Number, result: Result<Value, RpcError> },
     Event(Event),
 }
@@ -24,7 +24,8 @@ pub(super) fn parse(text: &str, bare: bool) -> Result<Packet, Violation> {
     if text.len() > MAX_MESSAGE {
         return Err(Violation::TooLong { bytes: text.len() });
     }
-    let members: Members<'_> = serde_json::from_str(text).map_err(not_an_object)?;
+    let members: Members<'_> =
+        serde_json::from_str(lenient::packet(text)).map_err(not_an_object)?;
     members.classify(bare)
 }
 
@@ -39,7 +40,7 @@ pub(super) fn event(event: &str, params: Option<&Value>) -> Result<String, usize
 }
 
 /// The wire form of an answer. One the protocol has no room for becomes error 1.
-pub(super) fn answer(seq: &Number, result: Result<Value, RpcError>) -> String {
+pub(super) fn answer(seq: &Value, result: Result<Value, RpcError>) -> String {
     let fault = match result {
         Err(error) => match fit(&json!({ "seq": seq, "err": error })) {
             Ok(text) => return text,
@@ -121,7 +122,9 @@ fn error(value: &Value) -> Result<RpcError, Violation> {
     let msg = value.get("msg");
     Ok(RpcError {
         code: code
-            .and_then(Value::as_i64)
+            .and_then(Value::as_number)
+            .and_then(lenient::integer)
+            .and_then(|code| code.as_i64())
             .ok_or_else(|| malformed("an integer in err.code", code))?,
         msg: msg
             .and_then(Value::as_str)
@@ -130,7 +133,8 @@ fn error(value: &Value) -> Result<RpcError, Violation> {
     })
 }
 
-/// The members of a packet, present or not; `null` counts as present.
+/// The members of a packet. One that is `null` counts as absent, but for a `resp` where none of
+/// `req`, `err` and `event` is there: that is an empty success.
 #[derive(Default)]
 struct Members<'a> {
     req: Option<Value>,
@@ -148,19 +152,25 @@ impl Members<'_> {
             let received = "one of them twice".to_owned();
             return Err(Violation::Malformed { expected: "each member once", received });
         }
-        let seq = self.seq.as_ref().and_then(integer).cloned();
-        let seq = seq.ok_or_else(|| malformed("an integer in seq", self.seq.as_ref()));
+        let number = self.seq.as_ref().and_then(lenient::seq);
+        let seq = number.ok_or_else(|| malformed("an integer in seq", self.seq.as_ref()));
         let params: Option<Value> = self
             .params
             .map(|raw| serde_json::from_str(raw.get()))
             .transpose()
             .map_err(not_an_object)?;
         let params = params.filter(|params| !params.is_null());
-        match (self.req, self.resp, self.err, self.event) {
+        let [req, err, event] =
+            [self.req, self.err, self.event].map(|member| member.filter(|value| !value.is_null()));
+        let alone = req.is_none() && err.is_none() && event.is_none();
+        let resp = self.resp.filter(|resp| alone || !resp.is_null());
+        match (req, resp, err, event) {
             (Some(req), None, None, None) => {
-                let (seq, method) = (seq?, text(req, "a string in req")?);
+                seq?;
+                let method = text(req, "a string in req")?;
                 let subject = params.as_ref().map(Subject::of).unwrap_or_default();
-                Ok(Packet::Request { seq, call: Call::parse(&method, params), subject })
+                let (seq, call) = (self.seq.unwrap_or_default(), Call::parse(&method, params));
+                Ok(Packet::Request { seq, call, subject })
             }
             (None, Some(resp), None, None) => {
                 let expected = "an object, a list or nothing in resp";

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::calls::Calls;
 use super::events::Events;
 use super::inbox::Inbox;
+use super::lenient::{self, Blanks};
 use super::message::Event;
 use super::packet::{self, Packet};
 use super::{CallId, Incoming, MAX_EVENTS, Refused, RpcError, Ticket, Violation};
@@ -28,6 +29,7 @@ pub struct Peer {
     inbox: Inbox,
     calls: Calls,
     events: Events,
+    blanks: Blanks,
     /// Events of ours, as text.
     notices: VecDeque<String>,
 }
@@ -38,14 +40,20 @@ impl Peer {
         Self { options, ..Self::default() }
     }
 
-    /// Takes one text message.
+    /// Takes one message: a packet, also with a byte order mark before or NUL behind it, or nothing
+    /// but white space, which says nothing.
     ///
     /// # Errors
     ///
     /// The message breaks the protocol, or a time limit has passed.
     pub fn handle_text(&mut self, now: Instant, text: &str) -> Result<(), Violation> {
         self.handle_timeout(now)?;
-        match packet::parse(text, self.options.accept_bare_answers)? {
+        if lenient::says_nothing(text) {
+            return self.blanks.push(now);
+        }
+        let packet = packet::parse(text, self.options.accept_bare_answers)?;
+        self.blanks = Blanks::default();
+        match packet {
             Packet::Request { seq, call, subject } => self.inbox.push(now, seq, call, subject),
             Packet::Answer { seq, result } => self.calls.answer(now, seq, result),
             Packet::Event(event) => {

@@ -1,6 +1,8 @@
 use ivt_base::text::shorten;
 use serde_json::{Number, Value};
 
+use super::lenient::integer;
+
 /// What a request is about, as far as its params say so, whether or not its method can use them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {
@@ -14,15 +16,10 @@ impl Subject {
     pub(super) fn of(params: &Value) -> Self {
         let session = params.get("session_id").or_else(|| params.get("stream_id"));
         Self {
-            channel: params.get("channel").and_then(integer).cloned(),
+            channel: params.get("channel").and_then(Value::as_number).and_then(integer),
             session: session.and_then(Value::as_str).map(shorten),
         }
     }
-}
-
-/// The value as an integer of at most 64 bits, if it is one.
-pub(super) fn integer(value: &Value) -> Option<&Number> {
-    value.as_number().filter(|number| number.is_i64() || number.is_u64())
 }
 
 #[cfg(test)]
@@ -38,5 +35,6 @@ mod tests {
         for nothing in [json!([1]), json!("channel"), json!({ "channel": "1", "stream_id": 7 })] {
             assert_eq!(Subject::of(&nothing), Subject::default());
         }
+        assert_eq!(Subject::of(&json!({ "channel": 1.0 })).channel, Some(1.into()));
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::Number;
 
-use super::{MAX_MESSAGE, MAX_REQUESTS, RESPONSE_TIMEOUT};
+use super::{MAX_BLANKS, MAX_MESSAGE, MAX_REQUESTS, RESPONSE_TIMEOUT};
 
 /// The other side broke the protocol (chapter 异常处理). The only cure is to close the connection.
 ///
@@ -50,4 +50,9 @@ pub enum Violation {
     /// One request too many is waiting for an answer.
     #[error("too many requests: expected at most {MAX_REQUESTS} unanswered, received one more")]
     TooManyRequests,
+    /// More empty messages than anybody sends as a sign of life.
+    #[error(
+        "too many empty messages: expected at most {MAX_BLANKS} within 10 s, received one more"
+    )]
+    TooManyBlanks,
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ivt_proto::rpc::message::{self, Call, Event, PtzPreset, RtmpPublish};
 use ivt_proto::rpc::{
-    ANSWER_WITHIN, Incoming, MAX_CALLS, MAX_EVENTS, MAX_MESSAGE, MAX_REQUESTS, Options, Peer,
-    RESPONSE_TIMEOUT, Refused, RpcError, Ticket, Violation,
+    ANSWER_WITHIN, Incoming, MAX_BLANKS, MAX_CALLS, MAX_EVENTS, MAX_MESSAGE, MAX_REQUESTS, Options,
+    Peer, RESPONSE_TIMEOUT, Refused, RpcError, Ticket, Violation,
 };
 use serde_json::{Value, json};
 
@@ -259,7 +259,8 @@ fn an_answer_before_the_request_was_written_is_unasked() {
 #[test]
 fn a_seq_may_be_any_integer_and_may_repeat() {
     let mut pair = Pair::new();
-    let seqs = ["0", "-9223372036854775808", "18446744073709551615", "0"];
+    // The answer repeats the spelling, since the other side may compare it as it is.
+    let seqs = ["0", "-9223372036854775808", "18446744073709551615", "0", "7.0", r#""7""#];
     for seq in seqs {
         let text = format!(r#"{{"seq":{seq},"req":"GetNetConfig"}}"#);
         pair.device.handle_text(pair.now, &text).unwrap();
@@ -385,6 +386,30 @@ fn a_bare_answer_is_accepted_only_on_request() {
         assert_eq!(peer.poll_reply(), accepted.then(|| (id, Ok(json!({})))));
         assert!(peer.handle_text(now, "{}").is_err(), "without a seq it is no answer");
     }
+}
+
+#[test]
+fn empty_messages_are_a_sign_of_life_and_no_flood() {
+    let mut pair = Pair::new();
+    pair.device.call(pair.now, "Keepalive", None).unwrap();
+    pair.device.poll_transmit().unwrap();
+    // A cloud that sends one after each packet sends as many as packets.
+    for seq in 1..=3 * MAX_BLANKS as u64 {
+        pair.device.handle_text(pair.now, "\n").unwrap();
+        pair.ask(seq, 0).unwrap();
+        let ticket = pair.device.poll_request().unwrap().ticket;
+        success(&mut pair.device, pair.now, ticket);
+        assert_eq!(pair.answers().len(), 1);
+    }
+    for _ in 0..MAX_BLANKS {
+        pair.device.handle_text(pair.now, "").unwrap();
+    }
+    let violation = pair.device.handle_text(pair.now, " ").unwrap_err();
+    assert_eq!(violation, Violation::TooManyBlanks);
+    // They are no answer to what waits.
+    let due = pair.device.poll_timeout().unwrap();
+    let violation = pair.device.handle_text(due, "").unwrap_err();
+    assert!(matches!(violation, Violation::NoAnswer { .. }), "{violation}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::quirks::{CloseQuirk, LoginQuirks, PacketQuirks};
 use super::record::RecordFaults;
 
 /// All faults of the cloud. The default is a healthy cloud. Also the JSON of `/api/faults`.
@@ -38,6 +39,12 @@ pub struct LinkFaults {
     pub delay_ms: u64,
     /// Number of events a second that every device is sent, at most 20,000.
     pub flood: u32,
+    /// How connections are closed.
+    pub close: CloseQuirk,
+    /// How logins are answered.
+    pub login: LoginQuirks,
+    /// How packets are spelled.
+    pub packets: PacketQuirks,
 }
 
 /// What happens to RTMP connections.
@@ -128,10 +135,12 @@ mod tests {
     fn faults_default_to_a_healthy_cloud_and_refuse_unknown_names() {
         assert_eq!(serde_json::from_str::<Faults>("{}").unwrap(), Faults::default());
         assert!(serde_json::from_str::<Faults>(r#"{"link":{"colour":1}}"#).is_err());
-        let some: Faults =
-            serde_json::from_str(r#"{"link":{"refuse_login":403,"flood":5},"rtmp":"black_hole"}"#)
-                .unwrap();
+        let some: Faults = serde_json::from_str(
+            r#"{"link":{"refuse_login":403,"flood":5,"packets":{"bom":true}},"rtmp":"black_hole"}"#,
+        )
+        .unwrap();
         assert_eq!(some.link.refuse_login, Some(403));
+        assert!(some.link.packets.bom && !some.link.packets.nul);
         assert_eq!(some.rtmp, RtmpFault::BlackHole);
         let quirks: RtmpQuirks =
             serde_json::from_str(r#"{"first_metadata":"hang_up","authmod":"llnw"}"#).unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
@@ -21,6 +21,7 @@ use super::device::{Attachment, Command, Device, Models, NOT_ANSWERED};
 use super::faults::LinkFaults;
 use super::ledger::{Kind, Ledger, Sender};
 use super::packet::Direction;
+use super::quirks::PacketQuirks;
 use super::{Cloud, Login, now};
 use crate::listener::Remote;
 
@@ -47,17 +48,24 @@ pub(super) struct LoginQuery {
     firmware_model: String,
 }
 
-/// `GET /ivc`: checks the login, then serves the connection until either side ends it.
+/// `GET /ivc` and `GET /ivc2`: checks the login, then serves the connection until either side ends it.
 pub(super) async fn login(
     State(cloud): State<Arc<Cloud>>,
-    ConnectInfo(Remote { addr: remote, .. }): ConnectInfo<Remote>,
+    ConnectInfo(Remote { addr: remote, wire }): ConnectInfo<Remote>,
+    uri: Uri,
     Query(query): Query<LoginQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let refused = cloud.faults.borrow().link.refuse_login;
-    if let Some(status) = refused {
+    let LinkFaults { refuse_login, login: quirks, .. } = cloud.faults.borrow().link.clone();
+    wire.shape_head(quirks.pieces);
+    if uri.path() == "/ivc"
+        && let Some(elsewhere) = quirks.redirection()
+    {
+        return elsewhere;
+    }
+    if let Some(status) = refuse_login {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
-        return (status, "login refused on request").into_response();
+        return quirks.refusal(status, "login refused on request");
     }
     let names = [&query.login_code, &query.hardware_model, &query.firmware_model];
     if query.login_code.is_empty() || names.iter().any(|name| name.len() > MAX_NAME) {
@@ -72,11 +80,11 @@ pub(super) async fn login(
     let (Ok(seat), Some(device)) =
         (cloud.device_seats.clone().try_acquire_owned(), cloud.devices.open(&query.login_code))
     else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many devices").into_response();
+        return quirks.refusal(StatusCode::SERVICE_UNAVAILABLE, "too many devices");
     };
     let models =
         Models { hardware_model: query.hardware_model, firmware_model: query.firmware_model };
-    upgrade
+    let switching = upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .max_write_buffer_size(4 * MAX_MESSAGE)
@@ -93,7 +101,8 @@ pub(super) async fn login(
             device.record(Direction::Note, format!("connection ended: {why}"));
             log::info!(target: "sim", "device {} at {remote}: {why}", device.code());
             drop(seat);
-        })
+        });
+    quirks.switching(switching)
 }
 
 /// One connection of a device.
@@ -108,6 +117,8 @@ struct Driver<'a> {
     /// Requests held back by the delay fault, each with the moment when it is due.
     held: VecDeque<(Instant, String)>,
     heard: Instant,
+    /// Whether a request of the device was answered.
+    answered: bool,
 }
 
 type Ended = Result<(), String>;
@@ -125,6 +136,7 @@ impl<'a> Driver<'a> {
             replies: HashMap::new(),
             held: VecDeque::new(),
             heard: now(),
+            answered: false,
         }
     }
 
@@ -157,6 +169,12 @@ impl<'a> Driver<'a> {
                 continue;
             }
             self.flush(&link).await?;
+            if self.answered
+                && let Some(goodbye) = link.close.message()
+            {
+                self.write(goodbye).await?;
+                return Err(format!("closed with {:?}, on request", link.close));
+            }
             let reading = !link.deaf() && self.held.len() < MAX_HELD;
             let silence = self.heard + self.cloud.options.patience;
             let held = self.held.front().map(|(due, _)| *due);
@@ -266,6 +284,7 @@ impl<'a> Driver<'a> {
             let answer = link.garbage && matches!(Kind::of(&text), Kind::Response(_));
             let text =
                 if answer { "\u{1}garbage }{ instead of an answer".to_owned() } else { text };
+            self.answered |= matches!(Kind::of(&text), Kind::Response(_));
             self.send(Sender::Peer, text).await?;
         }
         Ok(())
@@ -281,9 +300,21 @@ impl<'a> Driver<'a> {
     }
 
     async fn send(&mut self, sender: Sender, text: String) -> Ended {
+        let quirks = match sender {
+            Sender::Peer => self.cloud.faults.borrow().link.packets,
+            Sender::Raw => PacketQuirks::default(),
+        };
+        let text = quirks.spelled(text);
         self.ledger.sent(now(), sender, &text);
         self.device.record(Direction::ToDevice, text.clone());
-        match timeout(WRITE_PATIENCE, self.sink.send(Message::Text(text.into()))).await {
+        for message in quirks.messages(text) {
+            self.write(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, message: Message) -> Ended {
+        match timeout(WRITE_PATIENCE, self.sink.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(format!("it broke: {error}")),
             Err(_) => Err(format!("the device took no bytes for {WRITE_PATIENCE:?}")),

@@ -15,6 +15,7 @@ mod link;
 mod options;
 mod packet;
 mod play;
+mod quirks;
 mod record;
 mod serve;
 mod streams;
@@ -36,6 +37,7 @@ pub use device::{Device, DeviceInfo, Models, NOT_ANSWERED};
 pub use faults::{Authmod, Faults, FirstMetadata, LinkFaults, RtmpFault, RtmpQuirks};
 pub use options::{CloudOptions, Login};
 pub use packet::{Direction, Packet};
+pub use quirks::{CloseQuirk, LoginQuirks, PacketQuirks};
 pub use record::{
     Bodies, Calls, DropReport, RecordFault, RecordFaults, Recording, RecordingInfo, Rule,
     SegmentInfo, SegmentState, SinkInfo, Span, SpanKind, StepFault, Timeline, Violation,

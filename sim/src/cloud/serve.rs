@@ -44,6 +44,7 @@ pub(super) fn router(cloud: Arc<Cloud>) -> Router {
         // Devices send no Origin; the page of another site does, and must not steer the cloud.
         .layer(from_fn(same_origin))
         .route("/ivc", get(link::login))
+        .route("/ivc2", get(link::login))
         .merge(record::device_routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(harden))

@@ -12,6 +12,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
 use super::super::error::kind;
+use super::super::lenient::integer;
 use super::RpcError;
 
 /// Whether `""`, `null`, `[]` and `{}` all mean "nothing" at the outermost level.
@@ -146,11 +147,14 @@ impl<'de> Deserializer<'de> for Reader {
         match self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(flag) => visitor.visit_bool(flag),
-            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-                (Some(whole), _) => visitor.visit_u64(whole),
-                (None, Some(negative)) => visitor.visit_i64(negative),
-                (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::INFINITY)),
-            },
+            Value::Number(number) => {
+                let number = integer(&number).unwrap_or(number);
+                match (number.as_u64(), number.as_i64()) {
+                    (Some(whole), _) => visitor.visit_u64(whole),
+                    (None, Some(negative)) => visitor.visit_i64(negative),
+                    (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::INFINITY)),
+                }
+            }
             Value::String(text) => visitor.visit_string(text),
             Value::Array(list) => Self::list(list, visitor),
             Value::Object(members) => Self::object(members, visitor),

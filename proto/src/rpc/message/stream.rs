@@ -16,7 +16,8 @@ pub struct RtmpPublish {
     pub url: Secret,
     /// The stream's name in keepalives and in RTMPStopPublish.
     pub stream_id: String,
-    /// The highest bit rate the stream may have, in bit/s; 0: no limit.
+    /// The highest bit rate the stream may have, in bit/s; 0, also when it is left out: no limit.
+    #[serde(default)]
     pub max_bitrate: u64,
 }
 
@@ -38,7 +39,8 @@ pub struct StartCloudRecord {
     pub channel: u32,
     /// Which of the camera's streams.
     pub quality: Quality,
-    /// The highest bit rate the stream may have, in bit/s; 0: no limit.
+    /// The highest bit rate the stream may have, in bit/s; 0, also when it is left out: no limit.
+    #[serde(default)]
     pub max_bitrate: u64,
     /// Length of a segment, in seconds.
     pub seg_duration: u32,

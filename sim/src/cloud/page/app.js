@@ -136,6 +136,8 @@ function startSending() {
 }
 
 const SWITCHES = ["close_before_answer", "stop_reading", "half_open", "mute_keepalive", "garbage"];
+const LOGIN = ["location", "retry_after", "connection", "subprotocol"];
+const PACKETS = ["binary", "bom", "nul", "blank", "empty", "null_err", "float_seq", "string_seq"];
 
 const RTMP_TEXTS = ["first_metadata", "authmod"];
 const RTMP_SWITCHES = ["onbwcheck", "amf3"];
@@ -168,7 +170,13 @@ async function startFaults(report) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const link = Object.fromEntries(SWITCHES.map((name) => [name, fields[name].checked]));
-    link.refuse_login = fields.refuse_login.value ? Number(fields.refuse_login.value) : null;
+    const optional = (name) => (fields[name].value ? Number(fields[name].value) : null);
+    link.refuse_login = optional("refuse_login");
+    link.login = Object.fromEntries(LOGIN.map((name) => [name, fields[name].value]));
+    link.login.redirect = optional("redirect");
+    link.login.pieces = fields.pieces.checked;
+    link.close = { code: optional("close_code"), reason: fields.close_reason.value };
+    link.packets = Object.fromEntries(PACKETS.map((name) => [name, fields[name].checked]));
     link.delay_ms = Number(fields.delay_ms.value);
     link.flood = Number(fields.flood.value);
     try {
@@ -181,6 +189,12 @@ async function startFaults(report) {
   });
   const { link, rtmp, rtmp_quirks } = await api("faults");
   for (const name of SWITCHES) fields[name].checked = link[name];
+  for (const name of LOGIN) fields[name].value = link.login[name];
+  for (const name of PACKETS) fields[name].checked = link.packets[name];
+  fields.redirect.value = link.login.redirect ?? "";
+  fields.pieces.checked = link.login.pieces;
+  fields.close_code.value = link.close.code ?? "";
+  fields.close_reason.value = link.close.reason;
   fields.refuse_login.value = link.refuse_login ?? "";
   fields.delay_ms.value = link.delay_ms;
   fields.flood.value = link.flood;

@@ -233,6 +233,124 @@ async fn faults_of_login_and_first_answer() {
     assert_eq!(fake.text().await, None);
 }
 
+/// The head of the answer to a login at `path`, as it is on the wire, and the sizes in which it came.
+async fn login_head(cloud: &CloudSim, path: &str) -> (String, usize) {
+    let mut stream = TcpStream::connect(cloud.http_addr()).await.unwrap();
+    let request = format!(
+        "GET {path}?login_code=a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (mut head, mut reads) = (Vec::new(), 0);
+    while !head.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+        assert!(timeout(LONG, stream.read_buf(&mut head)).await.unwrap().unwrap() > 0);
+        reads += 1;
+    }
+    (String::from_utf8(head).unwrap(), reads)
+}
+
+#[tokio::test]
+async fn a_login_is_answered_with_the_names_that_peers_compare() {
+    let cloud = cloud().await;
+    let (head, _) = login_head(&cloud, "/ivc").await;
+    for line in [
+        "HTTP/1.1 101 Switching Protocols\r\n",
+        "\r\nUpgrade: websocket\r\n",
+        "\r\nConnection: upgrade\r\n",
+        "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+    ] {
+        assert!(head.contains(line), "{line}: {head}");
+    }
+    assert!(!head.contains("Sec-WebSocket-Protocol"), "{head}");
+}
+
+#[tokio::test]
+async fn a_login_is_answered_as_gateways_do() {
+    let login = LoginQuirks {
+        connection: "keep-alive, Upgrade".into(),
+        subprotocol: "ivc".into(),
+        pieces: true,
+        ..LoginQuirks::default()
+    };
+    let cloud = with_link_faults(LinkFaults { login, ..LinkFaults::default() }).await;
+    let (head, reads) = login_head(&cloud, "/ivc").await;
+    for line in ["\r\nConnection: keep-alive, Upgrade\r\n", "\r\nSec-WebSocket-Protocol: ivc\r\n"] {
+        assert!(head.contains(line), "{line}: {head}");
+    }
+    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") && reads > 20, "{reads} reads: {head}");
+}
+
+#[tokio::test]
+async fn a_login_is_redirected_or_told_to_wait() {
+    let login = LoginQuirks {
+        redirect: Some(307),
+        location: "/ivc2".into(),
+        retry_after: "30".into(),
+        ..LoginQuirks::default()
+    };
+    let link = LinkFaults { login: login.clone(), ..LinkFaults::default() };
+    let cloud = with_link_faults(link).await;
+    let (head, _) = login_head(&cloud, "/ivc").await;
+    assert!(head.starts_with("HTTP/1.1 307") && head.contains("\r\nLocation: /ivc2\r\n"), "{head}");
+    let (head, _) = login_head(&cloud, "/ivc2").await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    let login = LoginQuirks { redirect: None, ..login };
+    let link = LinkFaults { login, refuse_login: Some(503), ..LinkFaults::default() };
+    cloud.set_faults(Faults { link, ..Faults::default() });
+    let (head, _) = login_head(&cloud, "/ivc").await;
+    assert!(head.starts_with("HTTP/1.1 503") && head.contains("\r\nRetry-After: 30\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn connections_are_closed_with_a_code_after_the_first_answer() {
+    let close = CloseQuirk { code: Some(4002), reason: "newer instance".into() };
+    let cloud = with_link_faults(LinkFaults { close, ..LinkFaults::default() }).await;
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    fake.keepalive(1).await;
+    assert_eq!(fake.packet().await["seq"], 1);
+    let message = timeout(LONG, fake.0.next()).await.unwrap().unwrap().unwrap();
+    let Message::Close(Some(frame)) = message else { panic!("{message:?}") };
+    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (4002, "newer instance"));
+}
+
+#[tokio::test]
+async fn packets_are_spelled_as_asked() {
+    let packets = PacketQuirks {
+        binary: true,
+        bom: true,
+        nul: true,
+        blank: true,
+        empty: true,
+        null_err: true,
+        string_seq: true,
+        ..PacketQuirks::default()
+    };
+    let cloud = with_link_faults(LinkFaults { packets, ..LinkFaults::default() }).await;
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    fake.keepalive(1).await;
+    let mut messages = Vec::new();
+    while messages.len() < 2 {
+        match timeout(LONG, fake.0.next()).await.unwrap().unwrap().unwrap() {
+            Message::Binary(bytes) => messages.push(String::from_utf8(bytes.to_vec()).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+    let packet = "\u{feff}{\"err\":null,\"resp\":{},\"seq\":\"1\"}\r\n\0";
+    assert_eq!(messages, ["", packet]);
+    // A call is answered with the `seq` as it came.
+    let device = cloud.device("a");
+    let answering = async {
+        assert!(timeout(LONG, fake.0.next()).await.unwrap().unwrap().unwrap().is_empty());
+        let message = timeout(LONG, fake.0.next()).await.unwrap().unwrap().unwrap();
+        let text = message.into_text().unwrap();
+        let request: Value = serde_json::from_str(text.trim_matches(['\u{feff}', '\0'])).unwrap();
+        fake.send(json!({ "seq": request["seq"], "resp": {} })).await;
+        request["seq"].clone()
+    };
+    let (result, seq) = tokio::join!(device.call("RebootChannel", None), answering);
+    assert_eq!((result, seq), (Ok(json!({})), json!("1")));
+}
+
 #[tokio::test]
 async fn a_muted_keepalive_is_heard_but_not_answered() {
     let cloud =

@@ -68,6 +68,29 @@ async fn the_page_has_a_form_for_every_method_and_event_a_device_may_be_sent() {
 }
 
 #[tokio::test]
+async fn the_page_has_a_field_for_every_fault_and_quirk_of_the_connection() {
+    let (html, script) = (include_str!("../page/index.html"), include_str!("../page/app.js"));
+    let faults = serde_json::to_value(LinkFaults::default()).unwrap();
+    let mut named = 0;
+    for (name, value) in faults.as_object().unwrap() {
+        let group = value.as_object().into_iter().flatten();
+        // Both fields of `close` have its name before them.
+        let inner = group.map(|(inner, _)| match name.as_str() {
+            "close" => format!("close_{inner}"),
+            _ => inner.clone(),
+        });
+        let fields: Vec<_> = inner.chain((!value.is_object()).then(|| name.clone())).collect();
+        for field in fields {
+            named += 1;
+            assert!(html.contains(&format!("name=\"{field}\"")), "{field} has no field");
+            let read = [format!("\"{field}\""), format!("fields.{field}")];
+            assert!(read.iter().any(|text| script.contains(text)), "{field} is not read");
+        }
+    }
+    assert!(named >= 24, "{named}");
+}
+
+#[tokio::test]
 async fn pages_of_other_sites_may_not_steer_the_cloud() {
     let cloud = cloud().await;
     let head = "origin: http://evil.example\r\ncontent-type: application/json\r\n";
