@@ -37,6 +37,45 @@ impl Display for Utc {
     }
 }
 
+/// The seconds since 1970 of a date in a header of HTTP, in any of its three forms (RFC 9110, 5.6.7).
+/// None for dates before 1970 and for what is no date.
+pub fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (mut time, mut month, mut numbers) = (None, None, Vec::new());
+    for word in text.split([' ', ',', '-']).filter(|word| !word.is_empty()).take(8) {
+        if let Some((hour, rest)) = word.split_once(':') {
+            let (minute, second) = rest.split_once(':')?;
+            time = Some([hour, minute, second].map(|part| part.parse::<u64>().ok()));
+        } else if let Ok(number) = word.parse::<u64>() {
+            numbers.push(number);
+        } else if month.is_none() && word.len() >= 3 {
+            // The place of the name, of three letters each.
+            month =
+                MONTHS.find(word.get(..3)?).filter(|at| at % 3 == 0).map(|at| at as u64 / 3 + 1);
+        }
+    }
+    let ([Some(hour), Some(minute), Some(second)], [day, year, ..]) = (time?, &*numbers) else {
+        return None;
+    };
+    let year = match year {
+        0..70 => year + 2000,
+        70..100 => year + 1900,
+        _ => *year,
+    };
+    // A second of 60 is a leap second.
+    let real = (1970..=9999).contains(&year) && (1..=31).contains(day);
+    (real && hour < 24 && minute < 60 && second <= 60)
+        .then(|| days(year, month?, *day))?
+        .map(|days| days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// Days from 1970 to a date, which is 1970 or later; the reverse of [`civil`].
+fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    (year * 365 + year / 4 - year / 100 + year / 400 + of_year).checked_sub(719_468)
+}
+
 /// Year, month and day of a day since 1970. Years are counted from March here, so that a leap day
 /// is the last one of its year.
 fn civil(days: u64) -> (u64, u64, u64) {
@@ -78,6 +117,39 @@ mod tests {
         }
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(Utc::from(before), Utc::from(UNIX_EPOCH), "a clock before 1970 breaks nothing");
+    }
+
+    #[test]
+    fn dates_of_http_are_read_in_their_three_forms() {
+        for (text, seconds) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+            ("Sun Nov  6 08:49:37 1994", 784_111_777),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Tue, 29 Feb 2000 00:00:00 GMT", 951_782_400),
+            ("Tue, 19 Jan 2038 03:14:08 GMT", 2_147_483_648),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
+        ] {
+            assert_eq!(http_date(text), Some(seconds), "{text}");
+        }
+        for text in [
+            "",
+            "Sun, 06 Nov 1994",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+            "Sun, 06 Nov 99999999999999999999 08:49:37 GMT",
+            "Sun, 06 Nov 18446744073709551615 08:49:37 GMT",
+            "Sun, 06 N\u{f6}v 1994 08:49:37 GMT",
+            "1994-11-06T08:49:37Z",
+        ] {
+            assert_eq!(http_date(text), None, "{text}");
+        }
+        for day in (0..200_000).step_by(37) {
+            let (year, month, of_month) = civil(day);
+            assert_eq!(days(year, month, of_month), Some(day));
+        }
     }
 
     #[test]
