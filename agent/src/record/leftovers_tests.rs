@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::Record;
 use crate::record::context::RecordingContext;
+use crate::record::service::address::Address;
 use crate::record::service::scripted::{Reply, Scripted, Seen};
 use crate::record::spool::SegmentHead;
 use crate::tls::TrustStore;
@@ -19,8 +20,8 @@ fn context(dir: &TempDir) -> RecordingContext {
     RecordingContext::new(&config, 32 << 20, TrustStore::new(None).unwrap(), watch::channel(None).1)
 }
 
-fn head(session: &str, url: &url::Url) -> SessionHead {
-    SessionHead { session_id: session.into(), channel: 0, cbk_url: url.to_string().into() }
+fn head(session: &str, url: &Address) -> SessionHead {
+    SessionHead { session_id: session.into(), channel: 0, cbk_url: url.as_ref().to_owned().into() }
 }
 
 /// A session of an earlier run that left this many segments of 10 ms, so short that none is paced.
