@@ -5,12 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivt_base::address_rule::AddressRule;
 use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
+use crate::addresses;
 use crate::channel::{self, Link, Setup};
 use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
@@ -83,6 +85,7 @@ impl Agent {
         let device = CurrentDevice::new(device::device(config)?);
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
+        let rule = AddressRule::new(addresses::terms(config));
         let mut tasks = JoinSet::new();
         let each = config.channels.iter().zip(&config.budget.rings).enumerate();
         let spool = watch::Sender::new(None);
@@ -90,6 +93,7 @@ impl Agent {
             &config.record,
             config.budget.recordings,
             trust.clone(),
+            rule.clone(),
             spool.subscribe(),
         );
         let channels = each.map(|(number, (settings, ring))| {
@@ -100,6 +104,7 @@ impl Agent {
                 ring_bytes: *ring,
                 publish: config.publish.clone(),
                 trust: trust.clone(),
+                rule: rule.clone(),
                 context: context.clone(),
                 link: link.subscribe(),
                 stop_with_link: config.cloud.stop_publish_on_disconnect,
@@ -122,7 +127,7 @@ impl Agent {
         let hosted = Hosted::new(trust, stopping.clone());
         let seen = hosted.seen();
         let running = config.clone();
-        let mut live = Live { running, device, channels: channels.clone(), hosted };
+        let mut live = Live { running, device, channels: channels.clone(), hosted, rule };
         let camera = live.device.camera();
         live.hosted.start(hosted::settings(config.tlss.as_ref()), camera, &mut tasks);
         let opened = spool.subscribe();

@@ -19,14 +19,17 @@ mod status;
 mod streams;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join3;
+use ivt_base::address_rule::AddressRule;
 use ivt_hal::{Encoder, Stream};
 use ivt_media::publish::PublishStats;
 use ivt_media::pull::PullConfig;
 use ivt_media::stats::StreamStats;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::backend::Backend;
 use crate::config::{self, QualityMap};
@@ -45,6 +48,9 @@ use self::opener::Terms;
 use self::recording::{RecordingHandle, RecordingSetup, RecordingTask};
 use self::streams::Streams;
 
+/// How long a recording that starts waits for the addresses of its service.
+const ADDRESS_CHECK: Duration = Duration::from_millis(500);
+
 /// What a channel is made of.
 pub struct Setup {
     /// The channel's number.
@@ -59,6 +65,8 @@ pub struct Setup {
     pub publish: config::Publish,
     /// The certificates that `rtmps` servers are checked against.
     pub trust: TrustStore,
+    /// Which servers the cloud may name.
+    pub rule: AddressRule,
     /// What every recording needs from outside of its channel.
     pub context: RecordingContext,
     /// Whether the device is connected to the cloud.
@@ -77,12 +85,13 @@ pub struct Handle {
     quality: QualityMap,
     streams: Arc<Streams>,
     terms: Terms,
+    rule: AddressRule,
 }
 
 impl Setup {
     /// Starts the channel's tasks within `tasks`; they end when `stop` is requested.
     pub fn spawn(self, tasks: &mut JoinSet<()>, stop: Stop) -> Handle {
-        let Self { number, encoder, config, context, link, trust, .. } = self;
+        let Self { number, encoder, config, context, link, trust, rule, .. } = self;
         let terms = Terms::new(&config.backend, trust.clone());
         let streams = Arc::new(Streams::new(&encoder, &terms, |stream| PullConfig {
             name: format!("channel {number} {stream}"),
@@ -99,6 +108,7 @@ impl Setup {
             encoder: Arc::clone(&encoder),
             streams: Arc::clone(&streams),
             trust,
+            rule: rule.clone(),
             retry: self.publish.retry,
             link: link.clone(),
             stop_with_link: self.stop_with_link,
@@ -122,6 +132,7 @@ impl Setup {
             quality,
             streams: Arc::clone(&streams),
             terms,
+            rule,
         };
         tasks.spawn(async move {
             let mut stopping = stop.clone();
@@ -161,6 +172,14 @@ impl Handle {
     /// # Errors
     /// Why the session does not record, or not in time.
     pub async fn record(&self, ask: RecordRequest) -> Result<(), Refusal> {
+        let callback = ask.order.callback.expose();
+        let checked = self.rule.check(callback.host(), callback.port());
+        // An upload is checked anyway, so a slow name does not hold up the recording.
+        if let Ok(Err(refused)) = timeout(ADDRESS_CHECK, checked).await {
+            let reason = refused.to_string();
+            log::warn!("StartCloudRecord: cbk_url: {reason}");
+            return Err(Refusal::Address { reason });
+        }
         self.recording.record(ask).await
     }
 
@@ -315,7 +334,16 @@ pub(crate) mod testing {
         let reachability = watch::channel(Reachability::Unknown).1;
         let alarm = watch::Sender::new(0);
         (
-            Handle { live, recording, reachability, alarm, quality, streams, terms },
+            Handle {
+                live,
+                recording,
+                reachability,
+                alarm,
+                quality,
+                streams,
+                terms,
+                rule: AddressRule::default(),
+            },
             (requests, orders),
         )
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod addresses;
 mod agent;
 pub mod arguments;
 pub mod backend;

@@ -19,6 +19,9 @@ use tokio::runtime::{Builder, Runtime};
 /// Exit status for a wrong command line or configuration, where starting again does not help.
 const WRONG: u8 = 2;
 
+/// Most threads for what blocks: the disk, files, and names, which take four at most.
+const BLOCKING_THREADS: usize = 16;
+
 /// Longest value that is read from standard input, in bytes.
 const LINE: u64 = 4096;
 
@@ -130,5 +133,6 @@ fn runtime(config: &config::Runtime) -> io::Result<Runtime> {
             builder
         }
     };
+    builder.max_blocking_threads(BLOCKING_THREADS);
     builder.enable_all().on_thread_park(move || gather.before_park()).build()
 }

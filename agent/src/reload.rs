@@ -6,6 +6,7 @@ pub(crate) mod hosted;
 use std::future::pending;
 use std::io;
 
+use ivt_base::address_rule::AddressRule;
 use ivt_hal::Stream;
 use ivt_hal::rtsp::UrlError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,6 +15,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 pub(crate) use current::CurrentDevice;
 pub(crate) use hosted::{Hosted, Seen};
 
+use crate::addresses;
 use crate::channel;
 use crate::config::Config;
 use crate::device;
@@ -68,6 +70,8 @@ pub(crate) struct Live {
     pub(crate) device: CurrentDevice,
     pub(crate) channels: Vec<channel::Handle>,
     pub(crate) hosted: Hosted,
+    /// Which servers the cloud may name.
+    pub(crate) rule: AddressRule,
 }
 
 impl Live {
@@ -97,6 +101,8 @@ impl Live {
             log::error!("configuration: a camera's address: {e}; the cameras stay as they were");
             return;
         }
+        self.running.cloud.allow_hosts.clone_from(&new.cloud.allow_hosts);
+        self.rule.exchange(addresses::terms(&self.running));
         let now = found.now();
         if !now.is_empty() {
             log::info!("configuration: applied: {}", now.join(", "));

@@ -1,3 +1,4 @@
+use ivt_base::address_rule::AddressRule;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -63,7 +64,10 @@ async fn an_expired_certificate_is_told_with_peer_date_and_clock() {
     let ivc = dial::TcpDial::new(login, trust.clone()).dial().await.err().unwrap();
     let tlss = TcpConnector::new("localhost", port, Some(trust.clone())).connect().await;
     let url = callback_url(&format!("https://localhost:{port}/cb")).unwrap();
-    let uploads = Service::new(Http::new(trust, Deadlines::default()), url.into());
+    let uploads = Service::new(
+        Http::new(trust, AddressRule::for_cloud("localhost"), Deadlines::default()),
+        url.into(),
+    );
     let upload = uploads.save("n").await.unwrap_err();
     for error in [ivc.to_string(), tlss.err().unwrap().to_string(), upload.to_string()] {
         for part in ["localhost", "was valid until 2002-01-01T00:00:00Z", "the device's clock says"]

@@ -1,21 +1,34 @@
 //! Opens a TCP connection to a name.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::address_rule::{AddressRule, Forbidden};
+use crate::resolver;
 
 /// Most addresses of one name that are tried.
 const ADDRESSES: usize = 8;
+/// Head start of an address before the next one is tried beside it (RFC 8305, 8).
+const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Why there is no connection.
-#[derive(Debug)]
+/// Why there is no connection. The text is for the log: it tells an open port from a closed one.
+#[derive(Debug, thiserror::Error)]
 pub enum Unconnected {
     /// The name has no address.
+    #[error("the name cannot be resolved: {0}")]
     Resolve(io::Error),
+    /// The rule allows no address of the name.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// No address takes connections. Holds the address tried last and what the system said.
+    #[error("{0} takes no connection: {1}")]
     Connect(SocketAddr, io::Error),
 }
 
@@ -24,42 +37,108 @@ impl Unconnected {
     pub fn into_source(self) -> io::Error {
         match self {
             Self::Resolve(source) | Self::Connect(_, source) => source,
+            Self::Forbidden(why) => io::Error::new(io::ErrorKind::PermissionDenied, why),
         }
     }
 }
 
-/// Tries the addresses of `host` in turn, each with `open`. `limit` says how long one try may take,
-/// given the number of addresses that were not tried before.
+/// Connects to `host`, a name or an address without brackets, before `deadline`. Its addresses are
+/// tried beside each other, each with a head start of 250 ms, the families in turn and the address
+/// that worked last at first (RFC 8305); the first connection wins, and small writes on it leave at
+/// once. `rule` is for hosts that the cloud names: only addresses that it allows are connected to.
 ///
 /// # Errors
 ///
-/// The name has no address, or no address takes a connection in time.
-pub async fn connect<F>(
+/// The name has no address, the rule allows none, or none takes a connection in time.
+pub async fn connect(
     host: &str,
     port: u16,
-    limit: impl Fn(u32) -> Duration,
-    open: impl Fn(SocketAddr) -> F,
-) -> Result<TcpStream, Unconnected>
-where
-    F: Future<Output = io::Result<TcpStream>>,
-{
-    let addresses = lookup_host((host, port)).await.map_err(Unconnected::Resolve)?;
-    let addresses: Vec<SocketAddr> = addresses.take(ADDRESSES).collect();
-    let none = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let mut last = Unconnected::Resolve(none);
-    let left = (1..=addresses.len() as u32).rev();
-    for (address, left) in addresses.into_iter().zip(left) {
-        match timeout(limit(left), open(address)).await {
-            Ok(Ok(tcp)) => return Ok(tcp),
-            Ok(Err(source)) => last = Unconnected::Connect(address, source),
-            Err(_) => last = Unconnected::Connect(address, io::ErrorKind::TimedOut.into()),
-        }
+    deadline: Instant,
+    rule: Option<&AddressRule>,
+) -> Result<TcpStream, Unconnected> {
+    let found = timeout_at(deadline, resolver::resolve(host, port, rule.is_some())).await;
+    let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let mut addresses = found.map_err(Unconnected::Resolve)?;
+    if let Some(rule) = rule {
+        addresses = rule.admitted(host, addresses).await?;
     }
-    Err(last)
+    let addresses = ordered(addresses, resolver::last_good(host));
+    let open = |address| async move {
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        Ok((tcp, address))
+    };
+    let (tcp, address) = race(&addresses, deadline, open).await?;
+    resolver::works(host, address.ip());
+    Ok(tcp)
 }
 
-/// Limits for [`connect`]: each address that is left gets an equal part of the time until
-/// `deadline`.
-pub fn shared(deadline: Instant) -> impl Fn(u32) -> Duration {
-    move |left| deadline.saturating_duration_since(Instant::now()) / left.max(1)
+/// The order of tries: the families in turn, beginning with that of the first address, and `good`
+/// before all others.
+fn ordered(addresses: Vec<SocketAddr>, good: Option<IpAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (one, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv4() == first);
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut ordered = Vec::new();
+    loop {
+        let pair = [one.next(), other.next()];
+        if pair == [None, None] {
+            break;
+        }
+        for address in pair.into_iter().flatten() {
+            if !ordered.contains(&address) {
+                ordered.push(address);
+            }
+        }
+    }
+    if let Some(at) = ordered.iter().position(|address| Some(address.ip()) == good) {
+        ordered[..=at].rotate_right(1);
+    }
+    ordered.truncate(ADDRESSES);
+    ordered
 }
+
+/// The first that opens; the others are dropped. An address has its turn when the one before it has
+/// failed, or has had its head start.
+async fn race<T, F>(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    open: impl Fn(SocketAddr) -> F,
+) -> Result<T, Unconnected>
+where
+    T: 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
+    type Try<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+    let mut running: Vec<(SocketAddr, Try<T>)> = Vec::new();
+    let mut left = addresses.iter();
+    let none = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last = Unconnected::Resolve(none);
+    loop {
+        if let Some(address) = left.next() {
+            running.push((*address, Box::pin(open(*address))));
+        }
+        let Some((newest, _)) = running.last() else { return Err(last) };
+        let newest = *newest;
+        let first = poll_fn(|cx| {
+            for (at, (_, open)) in running.iter_mut().enumerate() {
+                if let Poll::Ready(outcome) = open.as_mut().poll(cx) {
+                    return Poll::Ready((at, outcome));
+                }
+            }
+            Poll::Pending
+        });
+        let until = if left.len() > 0 { Instant::now() + HEAD_START } else { deadline };
+        match timeout_at(until.min(deadline), first).await {
+            Ok((_, Ok(opened))) => return Ok(opened),
+            Ok((at, Err(source))) => last = Unconnected::Connect(running.remove(at).0, source),
+            Err(_) if until < deadline => {}
+            Err(_) => return Err(Unconnected::Connect(newest, io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "dial_tests.rs"]
+mod tests;

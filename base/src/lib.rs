@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "net")]
+pub mod address_rule;
 pub mod auth;
 pub mod backoff;
 #[cfg(feature = "net")]
@@ -9,6 +11,8 @@ pub mod clock;
 pub mod date;
 #[cfg(feature = "net")]
 pub mod dial;
+#[cfg(feature = "net")]
+pub mod resolver;
 pub mod retry_after;
 pub mod secret;
 pub mod text;

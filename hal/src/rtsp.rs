@@ -1,9 +1,11 @@
 //! A camera known only by its configured RTSP addresses.
 
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::net::TcpStream;
+use ivt_base::dial::{self, Unconnected};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::{
@@ -95,10 +97,12 @@ impl Encoder for Rtsp {
             "rtsps" => RTSPS_PORT,
             _ => RTSP_PORT,
         });
-        match tokio::time::timeout(REACH_TIMEOUT, TcpStream::connect((host, port))).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) => Err(Error::new(OP, Kind::Offline).because(e)),
-            Err(_) => Err(Error::new(OP, Kind::Timeout)),
+        match dial::connect(host, port, Instant::now() + REACH_TIMEOUT, None).await {
+            Ok(_) => Ok(()),
+            Err(Unconnected::Connect(_, e)) if e.kind() == io::ErrorKind::TimedOut => {
+                Err(Error::new(OP, Kind::Timeout))
+            }
+            Err(e) => Err(Error::new(OP, Kind::Offline).because(e)),
         }
     }
 }

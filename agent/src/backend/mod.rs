@@ -42,6 +42,11 @@ pub trait Described: Debug + Send + Sync {
         RtspPolicy::default()
     }
 
+    /// The camera's own web server; the default for a camera without one.
+    fn web(&self) -> Option<&Web> {
+        None
+    }
+
     /// Makes the camera, without talking to anybody.
     ///
     /// # Errors

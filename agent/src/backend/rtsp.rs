@@ -63,6 +63,10 @@ impl Described for RtspCamera {
         RtspPolicy { patience, login_follows_redirects }
     }
 
+    fn web(&self) -> Option<&Web> {
+        self.web.as_ref()
+    }
+
     fn camera(&self, options: CameraOptions) -> Result<Camera, UrlError> {
         let sub = self.sub.as_ref().map(|sub| sub.expose().as_str());
         let rtsp = Rtsp::new(self.main.expose(), sub, self.credentials(), self.transport)?;

@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivt_base::address_rule::{AddressRule, UNREACHABLE};
 use ivt_hal::{Encoder, Kind, Stream};
 use ivt_media::publish::PublishStats;
 use ivt_media::pull::PullState;
@@ -37,6 +38,8 @@ pub(super) struct LiveSetup {
     pub(super) encoder: Arc<dyn Encoder>,
     pub(super) streams: Arc<Streams>,
     pub(super) trust: TrustStore,
+    /// Which servers the cloud may name.
+    pub(super) rule: AddressRule,
     /// How long a lost stream is retried.
     pub(super) retry: Duration,
     pub(super) link: watch::Receiver<Link>,
@@ -202,6 +205,7 @@ impl LiveTask {
             encoder: Arc::clone(&self.setup.encoder),
             pull: Arc::clone(self.setup.streams.of(stream)),
             trust: self.setup.trust.clone(),
+            rule: self.setup.rule.clone(),
             ask,
             stats,
         };
@@ -231,7 +235,7 @@ impl LiveTask {
                 } else {
                     log::Level::Debug
                 };
-                self.log(level, &format!("is interrupted: {refusal}"));
+                self.log(level, &format!("is interrupted: {}", refusal.reason()));
                 self.lifecycle.faltered(now());
                 if self.lifecycle.current().is_none() {
                     self.running = None;
@@ -256,7 +260,7 @@ impl LiveTask {
         } else {
             let refusal = self.late(true);
             if over {
-                self.log(log::Level::Warn, &format!("does not start yet: {refusal}"));
+                self.log(log::Level::Warn, &format!("does not start yet: {}", refusal.reason()));
             }
             self.waiting.refuse_due(&refusal);
         }
@@ -276,7 +280,7 @@ impl LiveTask {
         let camera = self.camera();
         if matches!(camera, PullState::Live) {
             let reason = "the server did not accept the stream in time".into();
-            return Refusal::Server { reason };
+            return Refusal::Server { told: UNREACHABLE.into(), reason };
         }
         let silent = || Refusal::Camera {
             kind: Kind::Timeout,
@@ -298,7 +302,7 @@ impl LiveTask {
 
     /// Ends the stream, which cannot be published, and refuses the requests for it.
     fn refuse(&mut self, refusal: Refusal) {
-        self.log(log::Level::Warn, &format!("did not start: {refusal}"));
+        self.log(log::Level::Warn, &format!("did not start: {}", refusal.reason()));
         self.drop_stream();
         self.waiting.answer(&Err(refusal));
     }

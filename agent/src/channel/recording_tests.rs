@@ -1,6 +1,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use ivt_base::address_rule::AddressRule;
 use ivt_hal::Stream;
 use ivt_hal::emulator::Emulator;
 use ivt_media::pull::PullConfig;
@@ -42,7 +43,13 @@ fn channel() -> Channel {
         number: 0,
         streams: Arc::new(Streams::new(&encoder, &terms, |_| PullConfig::default())),
         encoder,
-        context: RecordingContext::new(&config.record, config.budget.recordings, trust, spool),
+        context: RecordingContext::new(
+            &config.record,
+            config.budget.recordings,
+            trust,
+            AddressRule::for_cloud("127.0.0.1"),
+            spool,
+        ),
         link: link.subscribe(),
     });
     let (stopper, stop) = stopper();

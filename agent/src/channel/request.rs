@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use ivt_base::address_rule::FORBIDDEN;
 use ivt_base::secret::Secret;
 use ivt_hal::{Kind, Stream};
 use ivt_media::pull::{Pull, PullState};
@@ -61,9 +62,17 @@ pub enum Refusal {
         reason: String,
     },
     /// The server does not take the stream.
-    #[error("{reason}")]
+    #[error("{told}")]
     Server {
-        /// What failed at the server.
+        /// What the cloud is told.
+        told: String,
+        /// What failed at the server, for the log.
+        reason: String,
+    },
+    /// The rule for addresses does not let the cloud name this server.
+    #[error("{}", FORBIDDEN)]
+    Address {
+        /// What the rule says, for the log.
         reason: String,
     },
     /// A recording does not fit into the memory for recordings.
@@ -78,6 +87,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The text for the log, which tells more than that for the cloud.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Server { reason, .. } | Self::Address { reason } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// The refusal that a camera's failure means; `None` while the camera has not failed.
     pub(super) fn of_camera(camera: &PullState) -> Option<Self> {
         let PullState::Failed(error) = camera else { return None };

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use ivt_base::address_rule::AddressRule;
 use ivt_hal::emulator::Emulator;
 use ivt_hal::rtsp::Rtsp;
 use ivt_hal::{Bitrates, Encoder, Kind, Transport};
@@ -105,10 +106,12 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         ring_bytes: config.budget.rings[0],
         publish: config.publish,
         trust: TrustStore::new(None).unwrap(),
+        rule: AddressRule::for_cloud("127.0.0.1"),
         context: RecordingContext::new(
             &config.record,
             config.budget.recordings,
             TrustStore::new(None).unwrap(),
+            AddressRule::for_cloud("127.0.0.1"),
             watch::channel(None).1,
         ),
         link: link.subscribe(),

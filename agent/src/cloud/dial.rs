@@ -2,7 +2,6 @@
 //! dial in memory.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -149,18 +148,18 @@ fn refused(error: tungstenite::Error) -> DialError {
 }
 
 async fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, DialError> {
-    dial::connect(host, port, dial::shared(deadline), open).await.map_err(|e| match e {
+    let tcp = dial::connect(host, port, deadline, None).await.map_err(|e| match e {
         Unconnected::Resolve(source) => DialError::Resolve { host: host.to_owned(), source },
         Unconnected::Connect(address, source) => {
             DialError::Connect { peer: address.to_string(), source }
         }
-    })
-}
-
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect(address).await?;
-    tcp.set_nodelay(true)?;
-    socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        refused @ Unconnected::Forbidden(_) => {
+            DialError::Connect { peer: host.to_owned(), source: refused.into_source() }
+        }
+    })?;
+    socket2::SockRef::from(&tcp)
+        .set_tcp_user_timeout(Some(USER_TIMEOUT))
+        .map_err(|source| DialError::Connect { peer: host.to_owned(), source })?;
     Ok(tcp)
 }
 

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use ivt_base::address_rule::AllowedHost;
 use ivt_base::secret::Secret;
 use toml::de::DeValue;
 use url::Url;
 
 use super::credentials::{CredentialsFile, one};
 use super::error::Error;
-use super::section::{NAME, PATH, Section, boolean, path, text};
+use super::section::{NAME, PATH, Section, boolean, list, path, text};
 
 /// The cloud and our login there.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,11 @@ pub struct Cloud {
     /// `accept_bare_answers`: an answer that has neither `resp` nor `err` is a success, for clouds
     /// that break the specification so; default false.
     pub accept_bare_answers: bool,
+    /// `allow_hosts`: the only servers that the cloud may name besides its own host, for live streams,
+    /// recordings and redirects: names, `*.DOMAIN`, addresses or networks. Addresses that are refused
+    /// otherwise are allowed by it. Default empty: every server but this device, its link and the
+    /// cameras' web servers.
+    pub allow_hosts: Vec<AllowedHost>,
 }
 
 pub(super) fn cloud(
@@ -56,9 +62,14 @@ pub(super) fn cloud(
             .read("stop_publish_on_disconnect", boolean)?
             .unwrap_or(true),
         accept_bare_answers: section.read("accept_bare_answers", boolean)?.unwrap_or(false),
+        allow_hosts: section.insist("allow_hosts", list(allowed_host))?.unwrap_or_default(),
     };
     section.finish()?;
     Ok(cloud)
+}
+
+fn allowed_host(value: &DeValue<'_>) -> Result<AllowedHost, String> {
+    AllowedHost::parse(&text(1..=PATH)(value)?).map_err(str::to_owned)
 }
 
 fn cloud_url(value: &DeValue<'_>) -> Result<Url, String> {

@@ -42,6 +42,7 @@ fn defaults_are_as_documented() {
     assert!(config.cloud.stop_publish_on_disconnect);
     assert!(!config.cloud.accept_bare_answers);
     assert_eq!(config.cloud.ca_file, None);
+    assert!(config.cloud.allow_hosts.is_empty());
     assert_eq!(config.model, Model::Camera);
     assert_eq!(config.publish.retry, Duration::from_secs(60));
     assert_eq!(config.publish.linger, Duration::from_secs(5));
@@ -432,4 +433,16 @@ fn a_cameras_web_server_is_an_address_without_login_and_path() {
     assert!(error(&channel("snapshot = '/a'")).contains("channel.snapshot needs channel.web"));
     assert!(error(&channel("web_cgi = true")).contains("channel.web_cgi needs channel.web"));
     assert!(error(&channel("web = 'http://h'\nsnapshot = 'a'")).contains("begins with /"));
+}
+
+#[test]
+fn allowed_hosts_are_names_domains_addresses_and_networks() {
+    let line =
+        "allow_hosts = ['store.example.com', '*.cdn.example.com', '192.168.1.9', '10.0.0.0/8']";
+    let config: Config = with(r#"login_passwd = "pw""#, line).parse().unwrap();
+    assert_eq!(config.cloud.allow_hosts.len(), 4);
+    for wrong in ["'http://canary/'", "'canary:80'", "'10.0.0.0/canary'", "'*'", "''", "7"] {
+        let e = error(&with(r#"login_passwd = "pw""#, &format!("allow_hosts = [{wrong}]")));
+        assert!(e.contains("cloud.allow_hosts must be a list of") && !e.contains("canary"), "{e}");
+    }
 }

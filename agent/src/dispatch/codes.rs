@@ -11,7 +11,10 @@ pub(super) fn refusal(refusal: Refusal) -> RpcError {
         Refusal::Bitrate { .. } => RpcError::BITRATE,
         Refusal::Busy { .. } => RpcError::DUPLICATE,
         Refusal::Camera { kind, .. } => hal(*kind),
-        Refusal::Server { .. } | Refusal::Memory { .. } | Refusal::Stopped => RpcError::INTERNAL,
+        Refusal::Server { .. }
+        | Refusal::Address { .. }
+        | Refusal::Memory { .. }
+        | Refusal::Stopped => RpcError::INTERNAL,
     };
     RpcError::new(code, refusal.to_string())
 }
@@ -40,7 +43,8 @@ mod tests {
             (camera(Kind::Refused), 1),
             (camera(Kind::Invalid), 1),
             (camera(Kind::Other), 1),
-            (Refusal::Server { reason: "r".into() }, 1),
+            (Refusal::Server { told: "t".into(), reason: "r".into() }, 1),
+            (Refusal::Address { reason: "r".into() }, 1),
             (Refusal::Memory { reason: "r".into() }, 1),
             (Refusal::Stopped, 1),
         ] {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivt_base::address_rule::AddressRule;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -31,17 +32,18 @@ pub struct RecordingContext {
 }
 
 impl RecordingContext {
-    /// The context that the configuration asks for, with `memory` bytes for segments. Whoever opens
-    /// the spool shows it in `opened`.
+    /// The context that the configuration asks for, with `memory` bytes for segments and uploads
+    /// to the servers that `rule` allows. Whoever opens the spool shows it in `opened`.
     pub fn new(
         config: &config::Record,
         memory: u64,
         trust: TrustStore,
+        rule: AddressRule,
         opened: watch::Receiver<Option<Spool>>,
     ) -> Self {
         Self {
             budget: Budget::new(memory),
-            http: Http::new(trust, Deadlines::default()),
+            http: Http::new(trust, rule, Deadlines::default()),
             spool_mode: config.spool.as_ref().map(|spool| spool.mode),
             leftovers: Leftovers::default(),
             disconnect: config.disconnect,

@@ -1,15 +1,17 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use ivt_base::address_rule::{AddressRule, Terms};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
 use crate::config::Record;
 use crate::record::context::RecordingContext;
+use crate::record::service::Deadlines;
 use crate::record::service::address::Address;
 use crate::record::service::scripted::{Reply, Scripted, Seen};
-use crate::record::spool::SegmentHead;
+use crate::record::spool::{Pending, SegmentHead};
 use crate::tls::TrustStore;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -17,7 +19,13 @@ const SOON: Duration = Duration::from_secs(20);
 fn context(dir: &TempDir) -> RecordingContext {
     let spool = config::Spool { dir: dir.path().into(), mode: SpoolMode::Overflow, limit: 1 << 30 };
     let config = Record { disconnect: None, spool: Some(spool) };
-    RecordingContext::new(&config, 32 << 20, TrustStore::new(None).unwrap(), watch::channel(None).1)
+    RecordingContext::new(
+        &config,
+        32 << 20,
+        TrustStore::new(None).unwrap(),
+        AddressRule::for_cloud("127.0.0.1"),
+        watch::channel(None).1,
+    )
 }
 
 fn head(session: &str, url: &Address) -> SessionHead {
@@ -161,4 +169,27 @@ async fn what_a_session_left_waits_while_that_session_uploads_by_itself() {
         () = ends => {}
     }
     assert_eq!(puts(&server), 3);
+}
+
+#[tokio::test]
+async fn addresses_in_the_spool_are_checked_like_those_of_the_cloud() {
+    let (dir, server) = (tempfile::tempdir().unwrap(), service().await);
+    let (mut context, spool) =
+        (context(&dir), Spool::open(dir.path().into(), 1 << 30).await.unwrap().0);
+    let rule = AddressRule::default();
+    context.http = Http::new(TrustStore::new(None).unwrap(), rule.clone(), Deadlines::default());
+    let part = left(&spool, &head("a", &server.url("/a")), 2).await;
+    let uri = server.url("/put").as_ref().to_owned().into();
+    part.set_pending(Some(Pending { number: 0, name: "n0".into(), uri })).await.unwrap();
+    context.leftovers.add(part.clone());
+    let upload = context.leftovers.upload(&context.http, SpoolMode::Overflow);
+    timeout(Duration::from_secs(1), upload).await.unwrap_err();
+    assert!(server.seen().is_empty(), "{:?}", server.seen());
+    assert_eq!(part.stored().len(), 2, "a refused address loses nothing");
+
+    rule.exchange(Terms { cloud: "127.0.0.1".into(), ..Terms::default() });
+    tokio::select! {
+        () = context.leftovers.upload(&context.http, SpoolMode::Overflow) => {}
+        () = empty(std::slice::from_ref(&part)) => {}
+    }
 }

@@ -12,6 +12,8 @@ pub struct Differences {
     /// Whether anything of `[tlss]` changed. A running agent applies this, unless it needs more memory
     /// than was set aside for it.
     pub tlss: bool,
+    /// Whether `cloud.allow_hosts` changed. A running agent applies this.
+    pub allow_hosts: bool,
     /// Whether `log.level` changed. A running agent applies this.
     pub log_level: bool,
     /// Changed keys, such as `cloud.url`, that count from the next start on.
@@ -44,11 +46,13 @@ impl Differences {
             notes: _,
         } = old;
         let (mut cameras, mut restart) = (Vec::new(), Vec::new());
+        let opened = cloud.allow_hosts != new.cloud.allow_hosts;
+        let wanted = Cloud { allow_hosts: cloud.allow_hosts.clone(), ..new.cloud.clone() };
         compare!(
             restart,
             "cloud",
             cloud,
-            new.cloud,
+            wanted,
             Cloud {
                 url: "url",
                 login_code: "login_code",
@@ -58,6 +62,7 @@ impl Differences {
                 ca_file: "ca_file",
                 stop_publish_on_disconnect: "stop_publish_on_disconnect",
                 accept_bare_answers: "accept_bare_answers",
+                allow_hosts: "allow_hosts",
             }
         );
         if *model != new.model {
@@ -124,14 +129,15 @@ impl Differences {
             restart.push("tlss".into());
         }
         let log_level = *log_level != new.log_level;
-        Self { cameras, tlss, log_level, restart }
+        Self { cameras, tlss, allow_hosts: opened, log_level, restart }
     }
 
     /// Names of the changes that a running agent applies: `channel.0` for the camera of that
-    /// channel, `tlss`, `log.level`.
+    /// channel, `tlss`, `cloud.allow_hosts`, `log.level`.
     pub fn now(&self) -> Vec<String> {
         let mut names: Vec<_> = self.cameras.iter().map(|n| format!("channel.{n}")).collect();
         names.extend(self.tlss.then(|| "tlss".into()));
+        names.extend(self.allow_hosts.then(|| "cloud.allow_hosts".into()));
         names.extend(self.log_level.then(|| "log.level".into()));
         names
     }
@@ -160,6 +166,7 @@ mod tests {
     fn every_change_is_taken_over_or_needs_a_restart() {
         for (key, value) in [
             ("log.level", "'debug'"),
+            ("cloud.allow_hosts", "['store.example.com']"),
             ("channel.0.main", "'rtsp://h/b'"),
             ("channel.0.username", "'v'"),
             ("channel.0.password", "'p'"),

@@ -9,15 +9,12 @@ use async_trait::async_trait;
 use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial;
 use ivt_base::tls::{self, TlsError};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::tls::TrustStore;
 
 /// Time for name, connection and TLS together.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for one of several addresses.
-const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// An open connection.
 pub struct Connection {
@@ -82,13 +79,7 @@ impl TcpConnector {
     }
 
     async fn open(&self) -> Result<Connection, ConnectError> {
-        let open = |address| async move {
-            let tcp = TcpStream::connect(address).await?;
-            // Length and reply leave in one write, so that waiting for more to send is no use.
-            tcp.set_nodelay(true)?;
-            Ok(tcp)
-        };
-        let tcp = dial::connect(&self.host, self.port, |_| ADDRESS_TIMEOUT, open).await;
+        let tcp = dial::connect(&self.host, self.port, Instant::now() + DIAL_TIMEOUT, None).await;
         let tcp =
             tcp.map_err(|e| ConnectError::Connect { peer: self.peer(), source: e.into_source() })?;
         let local = tcp.local_addr().ok().map(|local| local.ip());

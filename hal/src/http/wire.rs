@@ -1,6 +1,8 @@
 //! One exchange of HTTP: a connection, a request, the head of its answer, and the body within its
 //! limit.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::StatusCode;
@@ -11,14 +13,17 @@ use hyper::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE,
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use ivt_base::dial;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::request::Request;
 use crate::{Answer, Error, Kind, Result};
 
 /// Most bytes of an answer's status line and headers.
 const HEAD_LIMIT: usize = 64 * 1024;
+/// Longest time for name and connection, where the request as a whole has more.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// An answer whose head has come and whose body has not been read.
 pub(super) struct Response {
@@ -46,7 +51,7 @@ pub(super) async fn send(
     authorization: Option<&str>,
 ) -> Result<Response> {
     let request = encode(op, host, port, request, authorization)?;
-    let tcp = TcpStream::connect((host, port)).await;
+    let tcp = dial::connect(host, port, Instant::now() + CONNECT_LIMIT, None).await;
     let tcp = tcp.map_err(|e| Error::new(op, Kind::Offline).because(e))?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)

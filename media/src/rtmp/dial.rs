@@ -1,18 +1,17 @@
 //! Reaching the server: names, TCP, TLS.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ivt_base::byte_stream::ByteStream;
 use ivt_base::clock::Clock;
-use ivt_base::dial;
+use ivt_base::dial::{self, Unconnected};
 use ivt_base::tls;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{Instant, timeout};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::rtmp::error::{PublishError, Step};
 use crate::rtmp::options::Options;
@@ -20,7 +19,7 @@ use crate::rtmp::url::RtmpUrl;
 
 /// Bytes the kernel may hold for a server that has stopped reading: a second of 4 Mbit/s, while a
 /// link with 300 ms of delay still carries 10 Mbit/s.
-const SEND_BUFFER: u32 = 512 << 10;
+const SEND_BUFFER: usize = 512 << 10;
 
 /// Time after which the kernel gives up a server that acknowledges or takes nothing: at a low bit
 /// rate its buffers would take minutes to fill.
@@ -39,11 +38,20 @@ pub type Io = Box<dyn ByteStream>;
 /// No address takes a connection in time, or TLS fails.
 pub async fn dial(url: &RtmpUrl, options: &Options, step: &mut Step) -> Result<Io, PublishError> {
     let unreachable = |reason: String| PublishError::Unreachable { peer: url.peer(), reason };
-    let share = dial::shared(Instant::now() + options.connect);
-    let tcp = timeout(options.connect, dial::connect(&url.host, url.port, share, connect_to))
-        .await
-        .map_err(|_| PublishError::timeout(url.peer(), Step::Connect, options.connect))?
-        .map_err(|error| unreachable(error.into_source().to_string()))?;
+    let deadline = Instant::now() + options.connect;
+    let tcp = dial::connect(&url.host, url.port, deadline, options.rule.as_ref());
+    let tcp = tcp.await.map_err(|error| match error {
+        Unconnected::Forbidden(why) => {
+            PublishError::Forbidden { peer: url.peer(), reason: why.to_string() }
+        }
+        other => match other.into_source() {
+            late if late.kind() == io::ErrorKind::TimedOut => {
+                PublishError::timeout(url.peer(), Step::Connect, options.connect)
+            }
+            source => unreachable(source.to_string()),
+        },
+    })?;
+    set_up(&tcp).map_err(|error| unreachable(error.to_string()))?;
     let tcp = Eager { tcp, reads: EAGER_READS };
     if !url.tls {
         return Ok(Box::new(tcp));
@@ -58,13 +66,12 @@ pub async fn dial(url: &RtmpUrl, options: &Options, step: &mut Step) -> Result<I
     Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?))
 }
 
-async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+fn set_up(tcp: &TcpStream) -> io::Result<()> {
+    let socket = socket2::SockRef::from(tcp);
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-    socket.connect(address).await
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
 }
 
 /// Acknowledges at once what the server says first. Many servers leave Nagle's algorithm on, and

@@ -12,6 +12,14 @@ pub enum PublishError {
     /// The address cannot be published to.
     #[error("cannot publish: {0}")]
     Url(#[from] UrlError),
+    /// The rule for addresses does not allow the server. No connection was tried.
+    #[error("RTMP server {peer} is not allowed: {reason}")]
+    Forbidden {
+        /// Host and port.
+        peer: String,
+        /// What the rule says, for the log alone.
+        reason: String,
+    },
     /// There is no connection.
     #[error("RTMP server {peer} is unreachable: {reason}")]
     Unreachable {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivt_base::address_rule::AddressRule;
 use ivt_base::tls::ClientConfig;
 
 /// How long the steps of a publish may take, and whom to trust.
@@ -17,6 +18,9 @@ pub struct Options {
     /// Whom `rtmps` trusts. `None` has a configuration made for each connection, see
     /// [`ivt_base::tls::client_config`].
     pub tls: Option<Arc<ClientConfig>>,
+    /// Which servers may be named, where the address and redirects come from the network. `None` lets
+    /// every server be named.
+    pub rule: Option<AddressRule>,
 }
 
 impl Default for Options {
@@ -26,6 +30,7 @@ impl Default for Options {
             establish: Duration::from_secs(8),
             stall: Duration::from_secs(10),
             tls: None,
+            rule: None,
         }
     }
 }

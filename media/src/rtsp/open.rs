@@ -12,7 +12,6 @@ use async_trait::async_trait;
 use ivt_base::byte_stream::ByteStream;
 use ivt_base::dial;
 use ivt_base::tls;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
@@ -225,16 +224,8 @@ impl RtspOpener {
             Some(Host::Ipv6(address)) => address.to_string(),
             None => return Err(peer.protocol("no host in its address")),
         };
-        let share = dial::shared(Instant::now() + CONNECT_LIMIT);
-        let connect = |address| async move {
-            let tcp = TcpStream::connect(address).await?;
-            tcp.set_nodelay(true)?;
-            Ok(tcp)
-        };
-        let tcp = timeout(CONNECT_LIMIT, dial::connect(&host, port(url), share, connect)).await;
-        let tcp = tcp
-            .map_err(|_| peer.unconnected(&io::ErrorKind::TimedOut.into()))?
-            .map_err(|error| peer.unconnected(&error.into_source()))?;
+        let tcp = dial::connect(&host, port(url), Instant::now() + CONNECT_LIMIT, None).await;
+        let tcp = tcp.map_err(|error| peer.unconnected(&error.into_source()))?;
         let ends = (|| Ok((tcp.local_addr()?, tcp.peer_addr()?)))();
         let ends = ends.map_err(|error: io::Error| peer.unconnected(&error))?;
         if url.scheme() != "rtsps" {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use ivt_base::address_rule::{AddressRule, UNREACHABLE};
 use ivt_base::tls::TlsError;
 use ivt_hal::Encoder;
 use ivt_media::hub::Start;
@@ -28,6 +29,7 @@ pub(super) struct Job {
     pub(super) encoder: Arc<dyn Encoder>,
     pub(super) pull: Arc<Pull>,
     pub(super) trust: TrustStore,
+    pub(super) rule: AddressRule,
     pub(super) ask: PublishRequest,
     /// The counts of this work. Only this work writes them.
     pub(super) stats: watch::Sender<PublishStats>,
@@ -69,8 +71,7 @@ impl Job {
         loop {
             let began = Instant::now();
             let Err(error) = self.attempt(subscription, &reports, &mut stop).await else { return };
-            let reason = self.censored(&error);
-            report(&reports, Progress::Broken(Refusal::Server { reason })).await;
+            report(&reports, Progress::Broken(self.refusal(&error))).await;
             backoff.lived(began.elapsed());
             let delay = backoff.next(&mut rand::rng());
             tokio::select! {
@@ -104,7 +105,7 @@ impl Job {
         stop: &mut oneshot::Receiver<Infallible>,
     ) -> Result<(), PublishError> {
         let url = self.ask.url.expose();
-        let mut options = Options::default();
+        let mut options = Options { rule: Some(self.rule.clone()), ..Options::default() };
         if url.tls {
             let untrusted =
                 |e: TlsError| PublishError::Tls { peer: url.peer(), reason: e.to_string() };
@@ -145,6 +146,18 @@ impl Job {
                 Ok(()) = server.changed() => {}
             }
         }
+    }
+
+    /// What the cloud and the log are told of an error. From anything but the words of an RTMP server
+    /// the cloud could tell which ports are open in our network.
+    fn refusal(&self, error: &PublishError) -> Refusal {
+        let reason = self.censored(error);
+        let told = match error {
+            PublishError::Forbidden { .. } => return Refusal::Address { reason },
+            PublishError::Refused { .. } | PublishError::Url(_) => reason.clone(),
+            _ => format!("RTMP server {}: {UNREACHABLE}", self.ask.url.expose().peer()),
+        };
+        Refusal::Server { told, reason }
     }
 
     /// The text of an error without the stream key, which servers repeat in their refusals.

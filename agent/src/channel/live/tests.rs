@@ -77,6 +77,7 @@ impl Scene {
             encoder: Arc::new(Emulator::default()),
             streams,
             trust: TrustStore::new(None).unwrap(),
+            rule: AddressRule::for_cloud("127.0.0.1"),
             retry,
             link: watch::channel(Link::down()).1,
             stop_with_link: true,
@@ -278,7 +279,9 @@ async fn a_stream_is_shown_as_live_while_frames_flow_and_watchers_are_woken_for_
     scene.task.note(Progress::Flowing);
     scene.task.show();
     assert!(!live.has_changed().unwrap(), "it is live as before");
-    scene.task.note(Progress::Broken(Refusal::Server { reason: "gone".into() }));
+    scene
+        .task
+        .note(Progress::Broken(Refusal::Server { told: "gone".into(), reason: "gone".into() }));
     scene.task.show();
     assert_eq!(*live.borrow_and_update(), None, "it is being retried");
     scene.task.note(Progress::Flowing);

@@ -46,7 +46,7 @@ impl Address {
         }
         let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
         if authority.contains(['@', '\\']) {
-            return Err("has a login before its host: expected none".into());
+            return Err("has a user name or password: expected http(s)://HOST...".into());
         }
         let path_at = scheme.len() + "://".len() + authority.len();
         // The library reads the host alone, since it rewrites what follows.
@@ -71,11 +71,12 @@ impl Address {
     }
 
     /// The name or the address of the host, without brackets.
-    pub(super) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         self.origin.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }
 
-    pub(super) fn port(&self) -> u16 {
+    /// The port, also where the address does not name it.
+    pub fn port(&self) -> u16 {
         self.origin.port_or_known_default().unwrap_or_default()
     }
 

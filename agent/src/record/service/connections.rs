@@ -11,11 +11,11 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use ivt_base::address_rule::AddressRule;
 use ivt_base::byte_stream::ByteStream;
-use ivt_base::dial;
+use ivt_base::dial::{self, Unconnected};
 use ivt_base::text::shorten;
 use ivt_base::tls;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
@@ -37,6 +37,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 /// The connections of all sessions together.
 pub(super) struct Connections {
     trust: TrustStore,
+    rule: AddressRule,
     /// Longest time to connect, with TLS.
     limit: Duration,
     idle: Arc<Mutex<Idle>>,
@@ -59,8 +60,8 @@ struct Idle {
 }
 
 impl Connections {
-    pub(super) fn new(trust: TrustStore, limit: Duration) -> Self {
-        Self { trust, limit, idle: Arc::default() }
+    pub(super) fn new(trust: TrustStore, rule: AddressRule, limit: Duration) -> Self {
+        Self { trust, rule, limit, idle: Arc::default() }
     }
 
     /// Sends a request, and returns its answer, whose body is not read yet. If it is `fresh`, the
@@ -154,15 +155,12 @@ impl Connections {
             true => Some(self.trust.config().await.map_err(tls_failed)?),
             false => None,
         };
-        let open = async |address| {
-            let tcp = TcpStream::connect(address).await?;
-            tcp.set_nodelay(true)?;
-            Ok(tcp)
-        };
-        let limit = dial::shared(Instant::now() + self.limit);
-        let tcp = dial::connect(to.host(), to.port(), limit, open)
-            .await
-            .map_err(|e| ServiceError::Transport(format!("{}: {}", to.place(), e.into_source())))?;
+        let deadline = Instant::now() + self.limit;
+        let tcp = dial::connect(to.host(), to.port(), deadline, Some(&self.rule)).await;
+        let tcp = tcp.map_err(|e| match e {
+            Unconnected::Forbidden(e) => ServiceError::Refused(format!("{}: {e}", to.place())),
+            e => ServiceError::Transport(format!("{}: {}", to.place(), e.into_source())),
+        })?;
         match trust {
             None => Ok(Box::new(tcp)),
             Some(trust) => match tls::connect(trust, to.host(), tcp).await {

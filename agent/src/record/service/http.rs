@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use ivt_base::address_rule::AddressRule;
 use ivt_base::secret::Secret;
 use tokio::time::timeout;
 use url::Url;
@@ -66,9 +67,9 @@ pub(super) enum Wanted {
 }
 
 impl Http {
-    /// Connects when it is first used.
-    pub fn new(trust: TrustStore, deadlines: Deadlines) -> Self {
-        let connections = Connections::new(trust, deadlines.connect);
+    /// Connects when it is first used, and only to servers that `rule` allows.
+    pub fn new(trust: TrustStore, rule: AddressRule, deadlines: Deadlines) -> Self {
+        let connections = Connections::new(trust, rule, deadlines.connect);
         Self(Arc::new(Shared { connections, deadlines, redirects: Mutex::default() }))
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream;
+use ivt_base::address_rule::AddressRule;
 use tokio::time::Instant;
 
 use super::scripted::{Reply, Scripted, Seen, sha256};
@@ -14,13 +15,17 @@ const SECRET: &str = "signature=geheim";
 const PATIENT: Duration = Duration::from_secs(60);
 
 fn http() -> Http {
-    Http::new(TrustStore::new(None).unwrap(), Deadlines::default())
+    Http::new(
+        TrustStore::new(None).unwrap(),
+        AddressRule::for_cloud("127.0.0.1"),
+        Deadlines::default(),
+    )
 }
 
 fn hasty() -> Http {
     let short = Duration::from_millis(300);
     let deadlines = Deadlines { connect: short, call: short, stall: short, answer: short };
-    Http::new(TrustStore::new(None).unwrap(), deadlines)
+    Http::new(TrustStore::new(None).unwrap(), AddressRule::for_cloud("127.0.0.1"), deadlines)
 }
 
 fn service(server: &Scripted, http: Http) -> Service {
@@ -252,7 +257,7 @@ async fn other_redirects_are_said_and_not_followed() {
         (303, "location: /there\r\n", "only redirects by 307 and 308 are followed"),
         (307, "", "without a Location"),
         (307, "location: ftp://h/x?geheim\r\n", "\"ftp\""),
-        (308, "location: http://user:geheim@127.0.0.1/\r\n", "login"),
+        (308, "location: http://user:geheim@127.0.0.1/\r\n", "user name"),
         (307, "location: /loop?geheim\r\n", "redirects again"),
     ];
     for (status, location, words) in leads {
@@ -475,13 +480,20 @@ async fn a_certificate_from_nowhere_is_not_trusted() -> Result<(), Box<dyn Error
 
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), key.cert.pem())?;
-    let http = |trust| Http::new(trust, Deadlines::default());
-    let trusting = http(TrustStore::new(Some(file.path().into()))?);
+    let trusting = Http::new(
+        TrustStore::new(Some(file.path().into()))?,
+        AddressRule::for_cloud("127.0.0.1"),
+        Deadlines::default(),
+    );
     Service::new(trusting, url.clone().into()).save("n").await?;
 
     let other = rcgen::generate_simple_self_signed(["localhost".into()])?;
     std::fs::write(file.path(), other.cert.pem())?;
-    let wary = http(TrustStore::new(Some(file.path().into()))?);
+    let wary = Http::new(
+        TrustStore::new(Some(file.path().into()))?,
+        AddressRule::for_cloud("127.0.0.1"),
+        Deadlines::default(),
+    );
     let fault = Service::new(wary, url.into()).save("n").await.unwrap_err();
     assert!(
         matches!(&fault, ServiceError::Transport(text) if text.contains("certificate")),
@@ -503,7 +515,7 @@ fn only_web_addresses_are_called_back() {
         ("/relative".into(), "no URL"),
         ("http://".into(), "no URL"),
         (String::new(), "no URL"),
-        ("http://user:secret@h/".into(), "login"),
+        ("http://user:secret@h/".into(), "user name"),
     ];
     for (text, expected) in cases {
         let error = callback_url(&text).err().unwrap();

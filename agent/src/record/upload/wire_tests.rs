@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use ivt_base::address_rule::AddressRule;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -61,7 +62,8 @@ async fn service(creates: Vec<Reply>, puts: Vec<Reply>) -> Scripted {
 /// Uploads this many segments, and returns what the server saw.
 async fn upload(server: &Scripted, count: u64) -> Vec<Seen> {
     let deadlines = Deadlines { connect: SLOW, call: SLOW, stall: SLOW, answer: SLOW };
-    let http = Http::new(TrustStore::new(None).unwrap(), deadlines);
+    let http =
+        Http::new(TrustStore::new(None).unwrap(), AddressRule::for_cloud("127.0.0.1"), deadlines);
     let session = Session::new(StockOptions {
         name: "channel 1".into(),
         recorder: None,

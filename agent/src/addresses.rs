@@ -1,0 +1,16 @@
+//! The rule for the addresses that the cloud names, as the configuration has it.
+
+use ivt_base::address_rule::Terms;
+
+use crate::config::Config;
+
+/// What the rule is made of: the cloud's own host, `cloud.allow_hosts`, and the cameras' web servers.
+pub fn terms(config: &Config) -> Terms {
+    let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
+    let web = config.channels.iter().filter_map(|channel| channel.backend.described().web());
+    Terms {
+        cloud: bare(config.cloud.url.host_str().unwrap_or_default()),
+        allowed: config.cloud.allow_hosts.clone(),
+        cameras: web.map(|web| (bare(&web.host), web.port)).collect(),
+    }
+}

@@ -1,0 +1,234 @@
+//! Which addresses the cloud may name: servers on the internet and on the LAN, but not this device
+//! itself, what only a host on the same link reaches, and the web servers of the cameras, whose commands
+//! go through lists of their own. The rule is about the address that is connected to, so that neither
+//! another notation nor a name that resolves to it leads around the rule.
+
+mod allowed;
+mod special;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::resolver;
+use crate::text::shorten;
+
+pub use allowed::AllowedHost;
+
+/// What the cloud is told of an address that the rule refuses. It does not say why, which would tell
+/// the cloud what is in our network.
+pub const FORBIDDEN: &str =
+    "the device's rule for addresses (cloud.allow_hosts) refuses the address";
+/// What the cloud is told of every other server that is of no use: whether a port is open, closed or
+/// something else answers there is for our log alone.
+pub const UNREACHABLE: &str = "the server cannot be reached, or does not answer as it should";
+
+/// How long the addresses of a name in the configuration are taken for granted, and after a failure of
+/// the resolver.
+const FRESH: Duration = Duration::from_secs(60);
+const FRESH_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// Longest wait for all the names in the configuration together.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// What the rule is made of. Hosts are names or addresses, without brackets.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// The host of `cloud.url`, which is always allowed.
+    pub cloud: String,
+    /// `cloud.allow_hosts`. When not empty, other hosts are refused.
+    pub allowed: Vec<AllowedHost>,
+    /// Hosts and ports of the cameras' web servers.
+    pub cameras: Vec<(String, u16)>,
+}
+
+/// Which addresses the cloud may name. Clones share one rule.
+#[derive(Clone, Debug, Default)]
+pub struct AddressRule(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    terms: RwLock<Arc<Terms>>,
+    /// The addresses of names in the terms, and until when they are taken for granted.
+    known: Mutex<Vec<(String, Instant, Vec<IpAddr>)>>,
+}
+
+/// The rule refuses a host. The text is for the log: it tells where the cameras are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{host} is refused: {address} is {why}")]
+pub struct Forbidden {
+    host: String,
+    address: IpAddr,
+    why: &'static str,
+}
+
+/// The hosts of the terms, resolved.
+struct Hosts {
+    cloud: Vec<IpAddr>,
+    cameras: Vec<(IpAddr, u16)>,
+}
+
+impl AddressRule {
+    /// The rule of these terms.
+    pub fn new(terms: Terms) -> Self {
+        let rule = Self::default();
+        rule.exchange(terms);
+        rule
+    }
+
+    /// The rule without settings for a cloud at this host.
+    pub fn for_cloud(host: &str) -> Self {
+        Self::new(Terms { cloud: host.to_owned(), ..Terms::default() })
+    }
+
+    /// Replaces the terms, for all clones.
+    pub fn exchange(&self, terms: Terms) {
+        *self.0.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Checks a host before anything is begun. A name that has no address now passes; whoever connects
+    /// checks again.
+    ///
+    /// # Errors
+    /// The rule allows no address of the host.
+    pub async fn check(&self, host: &str, port: u16) -> Result<(), Forbidden> {
+        match resolver::resolve(host, port, true).await {
+            Ok(addresses) => self.admitted(host, addresses).await.map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The addresses of `host` that may be connected to.
+    ///
+    /// # Errors
+    /// There are addresses, and all of them are refused.
+    pub(crate) async fn admitted(
+        &self,
+        host: &str,
+        mut addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, Forbidden> {
+        let terms = Arc::clone(&self.0.terms.read().unwrap_or_else(PoisonError::into_inner));
+        let hosts = self.hosts(&terms).await;
+        let mut refused = None;
+        addresses.retain(|address| match terms.refusal(host, *address, &hosts) {
+            None => true,
+            Some(why) => {
+                let host = shorten(host);
+                refused = Some(Forbidden { host, address: address.ip().to_canonical(), why });
+                false
+            }
+        });
+        match refused {
+            Some(refused) if addresses.is_empty() => Err(refused),
+            _ => Ok(addresses),
+        }
+    }
+
+    async fn hosts(&self, terms: &Terms) -> Hosts {
+        let until = Instant::now() + LIMIT;
+        let cloud = self.known(&terms.cloud, until).await;
+        let mut cameras = Vec::new();
+        for (host, port) in &terms.cameras {
+            cameras.extend(self.known(host, until).await.into_iter().map(|ip| (ip, *port)));
+        }
+        Hosts { cloud, cameras }
+    }
+
+    /// The addresses of a host of the terms; those of before when the resolver fails.
+    async fn known(&self, host: &str, until: Instant) -> Vec<IpAddr> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return vec![address.to_canonical()];
+        }
+        if host.is_empty() {
+            return Vec::new();
+        }
+        let lock = || self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = lock().iter().find(|(name, ..)| name == host).cloned();
+        if let Some((_, fresh, addresses)) = &before
+            && *fresh > Instant::now()
+        {
+            return addresses.clone();
+        }
+        let found = timeout_at(until, resolver::resolve(host, 0, false)).await;
+        let (addresses, fresh) = match found {
+            Ok(Ok(found)) => {
+                let found = found.iter().map(|address| address.ip().to_canonical());
+                (found.collect(), FRESH)
+            }
+            _ => (before.map(|(.., addresses)| addresses).unwrap_or_default(), FRESH_AFTER_FAILURE),
+        };
+        let mut known = lock();
+        known.retain(|(name, ..)| name != host);
+        known.push((host.to_owned(), Instant::now() + fresh, addresses.clone()));
+        addresses
+    }
+}
+
+impl Terms {
+    /// Why `address` is refused for `host`; `None` where it is allowed.
+    fn refusal(&self, host: &str, address: SocketAddr, hosts: &Hosts) -> Option<&'static str> {
+        let ip = address.ip().to_canonical();
+        let faces = special::faces(ip);
+        let is_camera =
+            |(camera, port): &(IpAddr, u16)| *port == address.port() && faces.contains(camera);
+        // Nobody stores at a camera's web server, whatever else its host is for.
+        if hosts.cameras.iter().any(is_camera) {
+            return Some("a camera's web server");
+        }
+        if same(host, &self.cloud) || hosts.cloud.contains(&ip) {
+            return None;
+        }
+        let matching = self.allowed.iter().filter(|allowed| allowed.covers(host, ip));
+        let (mut listed, mut opened) = (false, false);
+        for allowed in matching {
+            if allowed.is_exact() {
+                return None;
+            }
+            listed = true;
+            opened |= allowed.is_network();
+        }
+        if !self.allowed.is_empty() && !listed {
+            return Some("not in cloud.allow_hosts");
+        }
+        if let Some(special) = faces.iter().find_map(|face| special::class(*face))
+            && !opened
+        {
+            return Some(special);
+        }
+        if faces.iter().any(|face| special::class(*face).is_none() && is_own(*face)) {
+            return Some("an address of this device, or of all on its network");
+        }
+        let is_camera = |(camera, _): &(IpAddr, u16)| faces.contains(camera);
+        hosts.cameras.iter().any(is_camera).then_some("a camera's address")
+    }
+}
+
+/// Whether two hosts are written alike, but for case and the dot of the root.
+fn same(one: &str, other: &str) -> bool {
+    let bare = |host: &str| host.strip_suffix('.').unwrap_or(host).len();
+    let (one, other) = (&one[..bare(one)], &other[..bare(other)]);
+    !one.is_empty() && one.eq_ignore_ascii_case(other)
+}
+
+/// Whether the system takes `address` for its own. A datagram socket asks without sending anything.
+fn is_own(address: IpAddr) -> bool {
+    // No host has these: they tell a system that lets every address be bound.
+    let nobodys = if address.is_ipv4() { "240.0.0.1" } else { "100::1" };
+    let binds = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+    let leads_back = || {
+        let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = UdpSocket::bind(any)?;
+        socket.connect((address, 9))?;
+        Ok::<_, std::io::Error>(socket.local_addr()?.ip() == address)
+    };
+    match binds(address) {
+        true if nobodys.parse().is_ok_and(binds) => leads_back().unwrap_or(false),
+        bound => bound,
+    }
+}
+
+#[cfg(test)]
+#[path = "address_rule_tests.rs"]
+mod tests;
