@@ -172,9 +172,8 @@ impl Handle {
     /// # Errors
     /// Why the session does not record, or not in time.
     pub async fn record(&self, ask: RecordRequest) -> Result<(), Refusal> {
-        let url = ask.order.callback.expose();
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let checked = self.rule.check(host, url.port_or_known_default().unwrap_or_default());
+        let callback = ask.order.callback.expose();
+        let checked = self.rule.check(callback.host(), callback.port());
         // An upload is checked anyway, so a slow name does not hold up the recording.
         if let Ok(Err(refused)) = timeout(ADDRESS_CHECK, checked).await {
             let reason = refused.to_string();

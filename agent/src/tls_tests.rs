@@ -4,13 +4,12 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
-use url::Url;
 
 use super::*;
 use crate::cloud::dial::{self, Dial as _};
 use crate::cloud::login::CloudLogin;
 use crate::config::Config;
-use crate::record::service::{Deadlines, Http, RecordingApi as _, Service};
+use crate::record::service::{Deadlines, Http, RecordingApi as _, Service, callback_url};
 use crate::tlss::connector::{Connector as _, TcpConnector};
 
 #[test]
@@ -64,7 +63,7 @@ async fn an_expired_certificate_is_told_with_peer_date_and_clock() {
     let login = CloudLogin::new(&config.parse::<Config>().unwrap().cloud);
     let ivc = dial::TcpDial::new(login, trust.clone()).dial().await.err().unwrap();
     let tlss = TcpConnector::new("localhost", port, Some(trust.clone())).connect().await;
-    let url = Url::parse(&format!("https://localhost:{port}/cb")).unwrap();
+    let url = callback_url(&format!("https://localhost:{port}/cb")).unwrap();
     let uploads = Service::new(
         Http::new(trust, AddressRule::for_cloud("localhost"), Deadlines::default()),
         url.into(),

@@ -67,20 +67,6 @@ pub fn client_config(ca_file: Option<&Path>, clock: Clock) -> Result<Arc<ClientC
     Ok(Arc::new(config))
 }
 
-/// A configuration that trusts no certificate: a small one for those that must hold one and never
-/// use it.
-///
-/// # Errors
-///
-/// The TLS library lacks what it needs.
-pub fn trustless() -> Result<ClientConfig, TlsError> {
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    Ok(config)
-}
-
 /// Does the handshake with `host`, a name or an address.
 ///
 /// # Errors

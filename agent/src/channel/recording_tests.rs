@@ -13,6 +13,7 @@ use super::super::recordings::RecordingStatus;
 use super::*;
 use crate::backend::Backend;
 use crate::config::Config;
+use crate::record::service::callback_url;
 use crate::record::session::RecordingOrder;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::TrustStore;
@@ -65,7 +66,7 @@ fn ask(session_id: &str) -> RecordRequest {
         max_segments: 3,
         prerecord: Duration::ZERO,
         start: None,
-        callback: "http://127.0.0.1:9/".parse::<url::Url>().unwrap().into(),
+        callback: callback_url("http://127.0.0.1:9/").unwrap().into(),
     };
     RecordRequest { stream: Stream::Main, max_bitrate: None, order }
 }

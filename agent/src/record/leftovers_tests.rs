@@ -9,6 +9,7 @@ use super::*;
 use crate::config::Record;
 use crate::record::context::RecordingContext;
 use crate::record::service::Deadlines;
+use crate::record::service::address::Address;
 use crate::record::service::scripted::{Reply, Scripted, Seen};
 use crate::record::spool::{Pending, SegmentHead};
 use crate::tls::TrustStore;
@@ -27,8 +28,8 @@ fn context(dir: &TempDir) -> RecordingContext {
     )
 }
 
-fn head(session: &str, url: &url::Url) -> SessionHead {
-    SessionHead { session_id: session.into(), channel: 0, cbk_url: url.to_string().into() }
+fn head(session: &str, url: &Address) -> SessionHead {
+    SessionHead { session_id: session.into(), channel: 0, cbk_url: url.as_ref().to_owned().into() }
 }
 
 /// A session of an earlier run that left this many segments of 10 ms, so short that none is paced.
@@ -178,7 +179,7 @@ async fn addresses_in_the_spool_are_checked_like_those_of_the_cloud() {
     let rule = AddressRule::default();
     context.http = Http::new(TrustStore::new(None).unwrap(), rule.clone(), Deadlines::default());
     let part = left(&spool, &head("a", &server.url("/a")), 2).await;
-    let uri = server.url("/put").to_string().into();
+    let uri = server.url("/put").as_ref().to_owned().into();
     part.set_pending(Some(Pending { number: 0, name: "n0".into(), uri })).await.unwrap();
     context.leftovers.add(part.clone());
     let upload = context.leftovers.upload(&context.http, SpoolMode::Overflow);

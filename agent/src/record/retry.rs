@@ -48,6 +48,8 @@ pub struct Retry {
     proven: bool,
     /// Since when every step has failed.
     failing: Option<Instant>,
+    /// How long the peer that failed last wants to be left alone.
+    pause: Duration,
     /// Since when the card does not give a segment.
     unreadable: Option<Instant>,
     /// Delays while steps fail, and while the service refuses every segment.
@@ -64,6 +66,7 @@ impl Default for Retry {
             refusals: 0,
             proven: false,
             failing: None,
+            pause: Duration::ZERO,
             unreadable: None,
             failures: Backoff::new(&backoff::UPLOAD),
             refused: Backoff::new(&backoff::CLOUD),
@@ -97,7 +100,8 @@ impl Retry {
 
     /// Notes a failure at this time. Returns since when steps have failed, and whether this is the
     /// first failure.
-    pub fn failed(&mut self, now: Instant) -> (Instant, bool) {
+    pub fn failed(&mut self, error: &ServiceError, now: Instant) -> (Instant, bool) {
+        self.pause = error.pause().unwrap_or_default();
         let news = self.failing.is_none();
         (*self.failing.get_or_insert(now), news)
     }
@@ -144,11 +148,13 @@ impl Retry {
     }
 
     /// The delay before the next try. It is short enough that a full memory does not lose a segment
-    /// of this `duration` before the end of an outage is noticed.
+    /// of this `duration` before the end of an outage is noticed, and comes after the pause that the
+    /// peer asked for, so that those who were sent away together do not come back together.
     pub fn delay(&mut self, duration: Duration, rng: &mut impl Rng) -> Duration {
         let most = (duration / 2).max(BREATH);
         let delay = self.failures.next(rng);
-        if delay > most { rng.random_range(most / 2..=most) } else { delay }
+        let delay = if delay > most { rng.random_range(most / 2..=most) } else { delay };
+        mem::take(&mut self.pause) + delay
     }
 }
 

@@ -3,26 +3,32 @@
 //! Addresses of both carry signatures in their queries. No text here shows more of an address than
 //! scheme, host and path.
 
+pub mod address;
+mod answer;
 mod body;
+mod connections;
 mod http;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod words;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ivt_base::secret::Secret;
-use ivt_base::text::shorten;
-use serde_json::{Map, Value};
-use url::Url;
+use serde_json::Value;
 use url::form_urlencoded::Serializer;
+
+use address::{Address, LONGEST_URI};
+use http::Wanted;
 
 pub use body::Body;
 pub use http::{Deadlines, Http};
 
 /// Longest `cbk_url`, in bytes. The specification allows 256; deployed clouds send longer ones.
 const LONGEST_CALLBACK: usize = 2048;
-const LONGEST_URI: usize = 8192;
 const LONGEST_NAME: usize = 1024;
 
 /// Why a request failed, by what can be done about it. The text holds no query.
@@ -31,13 +37,26 @@ pub enum ServiceError {
     /// There was no connection, or it did not last until the answer.
     #[error("{0}")]
     Transport(String),
-    /// The peer is busy (5xx, 429, 408), or its answer cannot be read.
+    /// A whole segment was sent, and nobody knows what became of it, since its answer was lost on
+    /// the way to us or behind a gateway (502, 504).
+    #[error("{0}")]
+    Unanswered(String),
+    /// The peer is busy (5xx, 408), or its answer cannot be read.
     #[error("{0}")]
     Busy(String),
+    /// The peer is busy (429, 503), and wants to be left alone for so long.
+    #[error("{0}")]
+    Later(String, Duration),
     /// The address is no longer valid (403, 404, 410).
     #[error("{0}")]
     Expired(String),
-    /// The peer refuses (any other 4xx) or redirects (3xx).
+    /// The segment goes to another address (307, 308), which may be signed.
+    #[error("{0}")]
+    Moved(String, Secret),
+    /// Something is at the address already (409, 412).
+    #[error("{0}")]
+    Exists(String),
+    /// The peer refuses (any other 4xx) or redirects in a way that is not followed (3xx).
     #[error("{0}")]
     Refused(String),
 }
@@ -45,7 +64,17 @@ pub enum ServiceError {
 impl ServiceError {
     /// Whether the peer may do the same request later, since it is away or busy now.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Transport(_) | Self::Busy(_))
+        self.is_silent() || matches!(self, Self::Busy(_) | Self::Later(..))
+    }
+
+    /// Whether the peer gave no answer.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Unanswered(_))
+    }
+
+    /// How long a busy peer wants to be left alone at least; `None` for any other error.
+    pub fn pause(&self) -> Option<Duration> {
+        if let Self::Later(_, pause) = self { Some(*pause) } else { None }
     }
 }
 
@@ -100,36 +129,37 @@ pub trait RecordingApi: Send + Sync {
 /// The service behind one `cbk_url`.
 #[derive(Clone)]
 pub struct Service {
-    url: Secret<Url>,
+    address: Secret<Address>,
     http: Http,
+    /// Whether the log was told of an answer of an unknown form.
+    told: Arc<AtomicBool>,
 }
 
 impl Service {
-    /// Makes the service of a `url` that [`callback_url`] has accepted.
-    pub fn new(http: Http, url: Secret<Url>) -> Self {
-        Self { url, http }
+    /// Makes the service of an `address` that [`callback_url`] has accepted.
+    pub fn new(http: Http, address: Secret<Address>) -> Self {
+        Self { address, http, told: Arc::default() }
     }
 
     async fn call(
         &self,
         op: &str,
         fields: &[(&str, &str)],
-    ) -> Result<Map<String, Value>, ServiceError> {
+        wanted: Wanted,
+    ) -> Result<String, ServiceError> {
         let form =
             Serializer::new(String::new()).append_pair("op", op).extend_pairs(fields).finish();
-        let answer = self.http.post(self.url.expose(), form).await?;
-        // The specification wants nothing in most answers, and some services send nothing at all.
-        if answer.is_empty() && op != "create" {
-            return Ok(Map::new());
-        }
-        match serde_json::from_slice(&answer) {
-            Ok(Value::Object(members)) => Ok(members),
-            _ => Err(self.nonsense(op, "the answer is no JSON object")),
-        }
+        let answer = self.http.post(self.address.expose(), form, wanted).await?;
+        Ok(words::text(&answer))
+    }
+
+    /// Tells the service something to which any success is the answer.
+    async fn tell(&self, op: &str, fields: &[(&str, &str)]) -> Result<(), ServiceError> {
+        self.call(op, fields, Wanted::Status).await.map(drop)
     }
 
     fn nonsense(&self, op: &str, what: &str) -> ServiceError {
-        ServiceError::Busy(format!("{}: op={op}: {what}", place(self.url.expose())))
+        ServiceError::Busy(format!("{}: op={op}: {what}", self.address.expose().place()))
     }
 }
 
@@ -148,21 +178,29 @@ impl RecordingApi for Service {
             fields.push(("last_file_name", name));
         }
         fields.push(("discontinue", if segment.discontinue { "1" } else { "0" }));
-        let mut answer = self.call("create", &fields).await?;
-        let mut text = |member| match answer.remove(member) {
-            None | Some(Value::Null) => Ok(String::new()),
-            Some(Value::String(text)) => Ok(text),
-            Some(_) => Err(self.nonsense("create", &format!("{member} is no string"))),
+        let answer = self.call("create", &fields, Wanted::Body).await?;
+        let text = |member| match words::member(&answer, member) {
+            Ok(None | Some(Value::Null)) => Ok(String::new()),
+            Ok(Some(Value::String(text))) if !text.contains('\u{fffd}') => Ok(text),
+            Ok(Some(_)) => Err(self.nonsense("create", &format!("{member} is no string"))),
+            Err(_) => Err(self.nonsense("create", "the answer is no JSON object")),
         };
-        let (name, uri) = (text("name")?, text("uri")?);
-        if name.is_empty() || uri.is_empty() {
+        let (name, uri) = (text("name")?, Secret::from(text("uri")?));
+        if name.is_empty() || uri.expose().is_empty() {
+            if let Some(answer) = words::outline(&answer)
+                && !self.told.swap(true, Ordering::Relaxed)
+            {
+                let place = self.address.expose().place();
+                log::warn!("{place}: op=create: not now, the service answered {answer}");
+            }
             return Ok(None);
         }
         if name.len() > LONGEST_NAME {
             return Err(self.nonsense("create", "the name is longer than 1024 bytes"));
         }
-        address(&uri, LONGEST_URI).map_err(|e| self.nonsense("create", &format!("uri {e}")))?;
-        Ok(Some(Target { name, uri: uri.into() }))
+        Address::parse(uri.expose(), LONGEST_URI)
+            .map_err(|e| self.nonsense("create", &format!("uri {e}")))?;
+        Ok(Some(Target { name, uri }))
     }
 
     async fn put(
@@ -172,28 +210,29 @@ impl RecordingApi for Service {
         fresh: bool,
         deadline: Duration,
     ) -> Result<(), ServiceError> {
-        let url =
-            address(uri, LONGEST_URI).map_err(|e| ServiceError::Refused(format!("uri {e}")))?;
-        self.http.put(&url, body, fresh, deadline).await
+        let to = Address::parse(uri, LONGEST_URI);
+        let to = to.map_err(|e| ServiceError::Refused(format!("uri {e}")))?;
+        self.http.put(&to, body, fresh, deadline).await
     }
 
     async fn save(&self, name: &str) -> Result<(), ServiceError> {
-        self.call("save", &[("name", name)]).await.map(drop)
+        self.tell("save", &[("name", name)]).await
     }
 
     async fn fail(&self, name: &str) -> Result<(), ServiceError> {
-        self.call("fail", &[("name", name)]).await.map(drop)
+        self.tell("fail", &[("name", name)]).await
     }
 
     async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError> {
         let (dropped, time) = (dropped.to_string(), seconds(micros(time)));
-        self.call("stat", &[("dropped_nb", &dropped), ("dropped_time", &time)]).await.map(drop)
+        self.tell("stat", &[("dropped_nb", &dropped), ("dropped_time", &time)]).await
     }
 
     async fn current_time(&self) -> Result<f64, ServiceError> {
-        let answer = self.call("getcurrenttime", &[]).await?;
-        let now = answer.get("currenttime").and_then(Value::as_f64);
-        now.ok_or_else(|| self.nonsense("getcurrenttime", "currenttime is no number"))
+        let answer = self.call("getcurrenttime", &[], Wanted::Body).await?;
+        let now = words::member(&answer, "currenttime").ok().flatten();
+        now.and_then(|now| now.as_f64())
+            .ok_or_else(|| self.nonsense("getcurrenttime", "currenttime is no number"))
     }
 }
 
@@ -202,29 +241,8 @@ impl RecordingApi for Service {
 /// # Errors
 ///
 /// What is wrong with the address.
-pub fn callback_url(text: &str) -> Result<Url, String> {
-    address(text, LONGEST_CALLBACK).map_err(|e| format!("cbk_url {e}"))
-}
-
-/// The part of an address that an error may show.
-fn place(url: &Url) -> String {
-    let origin = url.origin().ascii_serialization();
-    shorten(&format!("{origin}{}", url.path()))
-}
-
-fn address(text: &str, longest: usize) -> Result<Url, String> {
-    if text.len() > longest {
-        let length = text.len();
-        return Err(format!("has {length} bytes: at most {longest} are taken"));
-    }
-    let url = Url::parse(text).map_err(|e| format!("is no URL ({e}): expected http(s)://..."))?;
-    match url.scheme() {
-        "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
-            Err("has a user name or password: expected http(s)://HOST...".into())
-        }
-        "http" | "https" => Ok(url),
-        other => Err(format!("has scheme {:?}: expected http or https", shorten(other))),
-    }
+pub fn callback_url(text: &str) -> Result<Address, String> {
+    Address::parse(text, LONGEST_CALLBACK).map_err(|e| format!("cbk_url {e}"))
 }
 
 /// The duration in seconds, with six decimals.

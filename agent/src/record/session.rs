@@ -10,7 +10,6 @@ use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
 use ivt_media::segment::Limits;
 use tokio::sync::{oneshot, watch};
-use url::Url;
 
 use super::budget::Share;
 use super::clock::Anchor;
@@ -18,6 +17,7 @@ use super::context::RecordingContext;
 use super::ledger::{RecordingStats, least_segments};
 use super::recorder::Recorder;
 use super::service::Service;
+use super::service::address::Address;
 use super::spool::{SessionHead, Spool, SpoolSession};
 use super::stock::{Stock, StockOptions};
 use super::upload::{UploadOptions, Uploader};
@@ -42,7 +42,7 @@ pub struct RecordingOrder {
     /// The date of the first frame in seconds since 1970, if the cloud gives one.
     pub start: Option<u64>,
     /// The address that is asked for upload addresses. It may hold a signature.
-    pub callback: Secret<Url>,
+    pub callback: Secret<Address>,
 }
 
 impl RecordingOrder {
@@ -97,7 +97,7 @@ pub async fn run(
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
-        cbk_url: order.callback.expose().to_string().into(),
+        cbk_url: order.callback.expose().as_ref().to_owned().into(),
     };
     let spool = match spool {
         Some((spool, mode)) => Some((place(&spool, &context, &head).await, mode)),
@@ -181,7 +181,7 @@ mod tests {
             max_segments: 3,
             prerecord: Duration::from_secs(prerecord),
             start: None,
-            callback: Url::parse("http://h/cb").unwrap().into(),
+            callback: Address::parse("http://h/cb", 99).unwrap().into(),
         };
         assert_eq!(order(0).shortened(), None);
         assert_eq!(order(30).shortened(), None);

@@ -3,6 +3,7 @@
 mod content;
 #[cfg(test)]
 mod fake;
+mod owed;
 #[cfg(test)]
 mod rig;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ivt_base::secret::Secret;
+use ivt_base::told::Told;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -24,6 +26,7 @@ use super::service::{Announcement, RecordingApi, ServiceError, Target};
 use super::spool::Pending;
 use super::stock::Stock;
 use content::Content;
+use owed::Owed;
 
 /// Most by which the start of an upload is delayed, as a share of the segment's duration.
 const SPREAD: f64 = 0.2;
@@ -71,6 +74,9 @@ pub struct Uploader<R> {
     /// do.
     behind: bool,
     asked_time: Option<Instant>,
+    owed: Owed,
+    /// Whether the log was told that the service does not confirm.
+    save_told: Told,
 }
 
 /// The service or the card has failed for longer than `patience`.
@@ -91,8 +97,17 @@ enum Failure {
 impl<R: RecordingApi> Uploader<R> {
     /// An uploader of the segments in `stock`.
     pub fn new(stock: Stock, remote: R, options: UploadOptions, rng: StdRng) -> Self {
-        let (retry, behind, asked_time) = (Retry::default(), false, None);
-        Self { stock, remote, options, rng, retry, behind, asked_time }
+        Self {
+            stock,
+            remote,
+            options,
+            rng,
+            retry: Retry::default(),
+            behind: false,
+            asked_time: None,
+            owed: Owed::default(),
+            save_told: Told::default(),
+        }
     }
 
     /// Waits for `what`, and meanwhile handles what is recorded.
@@ -158,6 +173,13 @@ impl<R: RecordingApi> Uploader<R> {
                 let delay = upload.duration.mul_f64(self.rng.random_range(0.0..=SPREAD));
                 self.stock.wait_for_more(delay).await;
             }
+            if let Some(error) = self.take_back_owed().await
+                && error.is_silent()
+            {
+                self.fails(&error)?;
+                self.rest(upload.duration).await;
+                continue;
+            }
             let start = self.date(&upload).await?;
             match self.attempt(&upload, start).await {
                 Ok(()) => self.report().await,
@@ -177,6 +199,11 @@ impl<R: RecordingApi> Uploader<R> {
         }
         while let Some(error) = self.save_once().await {
             self.fails(&error)?;
+            self.rest(self.options.patience).await;
+        }
+        while let Some(error) = self.take_back_owed().await {
+            let (since, _) = self.retry.failed(&error, Instant::now());
+            self.endure(since)?;
             self.rest(self.options.patience).await;
         }
         self.report().await;
@@ -202,7 +229,12 @@ impl<R: RecordingApi> Uploader<R> {
                 self.asked_time = Some(Instant::now());
                 match self.stock.during(self.remote.current_time()).await {
                     Ok(now) => self.stock.learn_date(now),
-                    Err(error) => self.fails(&error)?,
+                    Err(error) => {
+                        self.fails(&error)?;
+                        if error.pause().is_some() {
+                            self.rest(upload.duration).await;
+                        }
+                    }
                 }
                 if self.stock.date(upload.start).is_some() {
                     continue;
@@ -254,17 +286,25 @@ impl<R: RecordingApi> Uploader<R> {
         let Target { name, uri } = target.ok_or(Failure::NotNow)?;
         self.stock.tell(Ledger::created);
         let spooled = self.note_pending(upload, &name, &uri).await;
-        let mut sent = self.put(upload, content, &uri, false, begun).await;
-        if matches!(&sent, Err(Failure::Failed(_, error)) if error.is_passing()) {
+        let mut sent = self.send(upload, memory.clone(), content, &uri, false, begun).await;
+        if let Err(Failure::Failed(_, error)) = &sent
+            && error.is_passing()
+            && error.pause().is_none()
+        {
+            let unanswered = matches!(error, ServiceError::Unanswered(_));
             // Object stores fail good uploads now and then, so this one is tried again.
-            sent = match self.content(upload, memory).await {
-                Ok(content) => self.put(upload, content, &uri, true, Instant::now()).await,
+            sent = match self.content(upload, memory.clone()).await {
+                Ok(again) => self.send(upload, memory, again, &uri, true, Instant::now()).await,
                 Err(failure) => Err(failure),
             };
+            // What is at the address is this segment, whose answer was lost.
+            if unanswered && matches!(&sent, Err(Failure::Failed(_, ServiceError::Exists(_)))) {
+                sent = Ok(());
+            }
         }
         if sent.is_err() {
-            // If the service does not hear of the failure, it finds out by itself later.
-            self.stock.during(self.remote.fail(&name)).await.ok();
+            self.owed.add(name.clone());
+            self.take_back_owed().await;
             if spooled {
                 forget_pending(&mut self.stock).await;
             }
@@ -290,6 +330,25 @@ impl<R: RecordingApi> Uploader<R> {
                 Err(Failure::Gone)
             }
             Err(error) => Err(Failure::Unreadable(error.to_string())),
+        }
+    }
+
+    /// Sends a segment to its address, and once to where that redirects.
+    async fn send(
+        &mut self,
+        upload: &Upload,
+        memory: Option<Arc<[Bytes]>>,
+        content: Content,
+        uri: &Secret,
+        fresh: bool,
+        begun: Instant,
+    ) -> Result<(), Failure> {
+        match self.put(upload, content, uri, fresh, begun).await {
+            Err(Failure::Failed(_, ServiceError::Moved(_, to))) => {
+                let content = self.content(upload, memory).await?;
+                self.put(upload, content, &to, fresh, Instant::now()).await
+            }
+            sent => sent,
         }
     }
 
@@ -361,7 +420,7 @@ impl<R: RecordingApi> Uploader<R> {
     /// Notes that a step has failed.
     fn fails(&mut self, error: &ServiceError) -> Result<(), GivenUp> {
         self.behind = true;
-        let (since, news) = self.retry.failed(Instant::now());
+        let (since, news) = self.retry.failed(error, Instant::now());
         if news {
             log::log!(self.options.level, "{}: uploads fail: {error}", self.stock.name());
         }
@@ -401,13 +460,22 @@ impl<R: RecordingApi> Uploader<R> {
             Ok(()) => self.works(),
             Err(error) if error.is_passing() => return Some(error),
             Err(error) => {
-                let session = self.stock.name();
-                log::warn!("{session}: the last segment is not confirmed: {error}");
+                if self.save_told.is_news(()) {
+                    let session = self.stock.name();
+                    log::warn!("{session}: the last segment is not confirmed: {error}");
+                }
             }
         }
         self.stock.tell(Ledger::confirmed);
         forget_pending(&mut self.stock).await;
         None
+    }
+
+    /// Tells the service of names under which no segment comes. Returns the error if it cannot take
+    /// one back now, which is tried again before the next segment.
+    async fn take_back_owed(&mut self) -> Option<ServiceError> {
+        let session = self.stock.name().to_owned();
+        self.stock.during(self.owed.settle(&self.remote, &session, self.options.level)).await
     }
 
     /// Tells the service of losses that it does not know. If its answer is lost, it is told again,
@@ -443,15 +511,15 @@ impl<R: RecordingApi> Uploader<R> {
         let mut heard = false;
         loop {
             let sent = match self.content(&upload, None).await {
-                Ok(content) => self.put(&upload, content, &uri, false, Instant::now()).await,
+                Ok(content) => self.send(&upload, None, content, &uri, false, Instant::now()).await,
                 Err(failure) => Err(failure),
             };
             match sent {
-                Ok(()) => {
+                Ok(()) | Err(Failure::Failed(_, ServiceError::Exists(_))) => {
                     self.sent(&upload, name);
                     return Ok(());
                 }
-                Err(Failure::Failed(_, error @ ServiceError::Transport(_))) => {
+                Err(Failure::Failed(_, error)) if error.is_silent() => {
                     self.fails(&error)?;
                     silent += 1;
                     if silent >= SILENT && mem::take(&mut heard) {
@@ -461,7 +529,7 @@ impl<R: RecordingApi> Uploader<R> {
                     // Any answer tells that the network is up, also one that has no time in it.
                     heard = !matches!(asked, Err(ServiceError::Transport(_)));
                 }
-                Err(Failure::Failed(_, error @ ServiceError::Busy(_))) => {
+                Err(Failure::Failed(_, error)) if error.is_passing() => {
                     self.fails(&error)?;
                     busy += 1;
                     if busy >= BUSY {
@@ -483,9 +551,11 @@ impl<R: RecordingApi> Uploader<R> {
         let mut busy = 0;
         loop {
             match self.stock.during(self.remote.fail(name)).await {
-                Err(ServiceError::Busy(_)) if busy == BUSY => return Ok(()),
+                Err(error) if error.is_passing() && !error.is_silent() && busy == BUSY => {
+                    return Ok(());
+                }
                 Err(error) if error.is_passing() => {
-                    busy += u32::from(matches!(error, ServiceError::Busy(_)));
+                    busy += u32::from(!error.is_silent());
                     self.fails(&error)?;
                     self.rest(duration).await;
                 }
@@ -520,6 +590,9 @@ async fn forget_pending(stock: &mut Stock) {
 #[cfg(test)]
 #[path = "upload/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod busy_tests;
 
 #[cfg(test)]
 mod fault_tests;

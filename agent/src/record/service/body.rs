@@ -1,6 +1,7 @@
-//! The body of an upload, and how much of it the peer has taken.
+//! The body of a request, and how much of an upload the peer has taken.
 
 use std::convert::Infallible;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::BoxStream;
+use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 
 /// The content of an upload. It sets the pace, by how long the chunks take to come.
@@ -28,6 +30,12 @@ struct Taken {
     /// Since when the peer has not asked for more; `None` while we owe it the next chunk.
     since: Option<Instant>,
     complete: bool,
+}
+
+/// What a request carries.
+pub(super) enum Outgoing {
+    Form(Bytes),
+    Segment(Watched),
 }
 
 /// A body that notes its progress.
@@ -72,8 +80,31 @@ impl Watched {
     }
 }
 
+impl hyper::body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let chunk = match self.get_mut() {
+            Self::Form(form) => Poll::Ready((!form.is_empty()).then(|| mem::take(form))),
+            Self::Segment(watched) => Pin::new(watched).poll_next(cx),
+        };
+        chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match self {
+            Self::Form(form) => form.len() as u64,
+            Self::Segment(watched) => watched.left,
+        })
+    }
+}
+
 impl Stream for Watched {
-    type Item = Result<Bytes, Infallible>;
+    type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let chunk = self.body.chunks.as_mut().poll_next(cx);
@@ -86,7 +117,7 @@ impl Stream for Watched {
         taken.since = chunk.is_ready().then(Instant::now);
         taken.complete = complete;
         drop(taken);
-        chunk.map(|chunk| chunk.map(Ok))
+        chunk
     }
 }
 

@@ -1,31 +1,30 @@
-//! As much HTTP as uploads need, with bounded answers, deadlines and no redirects.
+//! As much HTTP as uploads need, with bounded answers, deadlines and at most one redirect.
 
-use std::error::Error;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use ivt_base::address_rule::AddressRule;
-use ivt_base::text::shorten;
-#[cfg(feature = "tls")]
-use ivt_base::tls;
-use ivt_base::tls::{ClientConfig, TlsError};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode};
-use serde_json::Value;
-use tokio::sync::OnceCell;
+use ivt_base::secret::Secret;
 use tokio::time::timeout;
 use url::Url;
 
-use super::body::{Body, Watched};
-use super::{ServiceError, place};
+use super::ServiceError;
+use super::address::Address;
+use super::answer::Answer;
+use super::body::{Body, Outgoing, Watched};
+use super::connections::{Connections, broken};
 use crate::tls::TrustStore;
 
+/// Most bytes of an answer that are read.
 const LONGEST_ANSWER: usize = 64 * 1024;
-/// Idle connections kept for each host, for the next session that comes by.
-const IDLE_CONNECTIONS: usize = 8;
-const IDLE_TIME: Duration = Duration::from_secs(60);
+/// How long the rest of an answer may take when its status says enough.
+const REST: Duration = Duration::from_secs(2);
+/// Number of redirects that are remembered, so that the log is told of each once.
+const REDIRECTS: usize = 16;
 
 /// How long a peer may take.
 #[derive(Clone, Copy, Debug)]
@@ -52,167 +51,163 @@ impl Default for Deadlines {
 pub struct Http(Arc<Shared>);
 
 struct Shared {
-    trust: TrustStore,
-    rule: AddressRule,
+    connections: Connections,
     deadlines: Deadlines,
-    plain: OnceCell<Client>,
-    encrypted: OnceCell<Client>,
+    /// The redirects that the log was told of, from one host to another, the newest last.
+    redirects: Mutex<VecDeque<(Url, Url)>>,
+}
+
+/// Which part of an answer counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Status and body.
+    Body,
+    /// The status alone: a success is one whatever its body holds.
+    Status,
 }
 
 impl Http {
-    /// Connects when it is first used, to servers that `rule` allows.
+    /// Connects when it is first used, and only to servers that `rule` allows.
     pub fn new(trust: TrustStore, rule: AddressRule, deadlines: Deadlines) -> Self {
-        let (plain, encrypted) = (OnceCell::new(), OnceCell::new());
-        Self(Arc::new(Shared { trust, rule, deadlines, plain, encrypted }))
+        let connections = Connections::new(trust, rule, deadlines.connect);
+        Self(Arc::new(Shared { connections, deadlines, redirects: Mutex::default() }))
     }
 
-    /// Posts a form and returns the body of a successful answer, at most 64 KiB.
-    pub(super) async fn post(&self, url: &Url, form: String) -> Result<BytesMut, ServiceError> {
-        self.allow(url).await?;
-        let request = self.client(url).await?.post(url.clone());
-        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
-        timeout(self.0.deadlines.call, exchange(url, request))
-            .await
-            .unwrap_or_else(|_| Err(late(url, "no answer in time")))
+    /// Posts a form, also to where the first answer redirects, and returns the body of a success, at
+    /// most 64 KiB.
+    pub(super) async fn post(
+        &self,
+        to: &Address,
+        form: String,
+        wanted: Wanted,
+    ) -> Result<BytesMut, ServiceError> {
+        let form = Bytes::from(form);
+        let work = async {
+            let body = Outgoing::Form(form.clone());
+            let answer = self.exchange(to, body, false, wanted).await?;
+            let Some(next) = self.redirect(to, &answer)? else { return answer.outcome(to) };
+            let next = next.expose();
+            self.exchange(next, Outgoing::Form(form), false, wanted).await?.outcome(next)
+        };
+        let outcome = timeout(self.0.deadlines.call, work).await;
+        outcome.unwrap_or_else(|_| Err(late(to, "no answer in time"))).map_err(
+            |error| match error {
+                // Only of a segment it matters whether it arrived.
+                ServiceError::Unanswered(text) => ServiceError::Busy(text),
+                error => error,
+            },
+        )
     }
 
     /// Sends an MPEG-TS segment by PUT.
     pub(super) async fn put(
         &self,
-        url: &Url,
+        to: &Address,
         body: Body,
         fresh: bool,
         deadline: Duration,
     ) -> Result<(), ServiceError> {
-        self.allow(url).await?;
-        let client = if fresh { self.build(url).await } else { self.client(url).await }?;
-        let length = body.length;
         let (body, progress) = Watched::new(body);
-        let request = client
-            .put(url.clone())
-            .header(CONTENT_TYPE, "video/mp2t")
-            .header(CONTENT_LENGTH, length)
-            .body(reqwest::Body::wrap_stream(body));
-        let Deadlines { stall, answer, .. } = self.0.deadlines;
-        let outcome = tokio::select! {
-            outcome = timeout(deadline, exchange(url, request)) => outcome,
-            () = progress.stalled(stall, answer) => {
-                let sent = progress.complete();
-                let what = if sent { "no answer to the upload" } else { "the upload stalls" };
-                return Err(late(url, what));
+        let work = async {
+            let body = Outgoing::Segment(body);
+            let answer = self.exchange(to, body, fresh, Wanted::Body).await?;
+            match self.redirect(to, &answer)? {
+                None => answer.outcome(to).map(drop),
+                Some(next) => {
+                    let next = next.expose();
+                    let text = format!("{}: redirects again, to {}", to.place(), next.place());
+                    Err(ServiceError::Moved(text, next.as_ref().to_owned().into()))
+                }
             }
         };
-        outcome.unwrap_or_else(|_| Err(late(url, "the upload takes too long")))?;
-        if progress.complete() {
-            return Ok(());
+        let Deadlines { stall, answer, .. } = self.0.deadlines;
+        let outcome = tokio::select! {
+            outcome = timeout(deadline, work) => {
+                outcome.unwrap_or_else(|_| Err(late(to, "the upload takes too long")))
+            }
+            () = progress.stalled(stall, answer) => Err(late(to, match progress.complete() {
+                true => "no answer to the upload",
+                false => "the upload stalls",
+            })),
+        };
+        match (outcome, progress.complete()) {
+            (Ok(()), true) => Ok(()),
+            (Ok(()), false) => {
+                Err(ServiceError::Busy(format!("{}: answered before all was sent", to.place())))
+            }
+            (Err(ServiceError::Transport(text)), true) => Err(ServiceError::Unanswered(text)),
+            (Err(ServiceError::Unanswered(text)), false) => Err(ServiceError::Busy(text)),
+            (Err(error), _) => Err(error),
         }
-        Err(ServiceError::Busy(format!("{}: answered before all was sent", place(url))))
     }
 
-    async fn allow(&self, url: &Url) -> Result<(), ServiceError> {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let port = url.port_or_known_default().unwrap_or_default();
-        let refused = |e| ServiceError::Refused(format!("{}: {e}", place(url)));
-        self.0.rule.check(host, port).await.map_err(refused)
+    async fn exchange(
+        &self,
+        to: &Address,
+        body: Outgoing,
+        fresh: bool,
+        wanted: Wanted,
+    ) -> Result<Answer, ServiceError> {
+        let (connection, response) = self.0.connections.send(to, body, fresh).await?;
+        let (head, mut incoming) = response.into_parts();
+        let mut body = BytesMut::new();
+        let needed = head.status.is_success() && wanted == Wanted::Body;
+        let reading = read(&mut incoming, &mut body);
+        let whole = match needed {
+            true => reading.await.map_err(|e| broken(to, &e))?,
+            // The status says enough, even if the rest cannot be read.
+            false => matches!(timeout(REST, reading).await, Ok(Ok(true))),
+        };
+        if whole {
+            self.0.connections.keep(connection).await;
+        } else if needed {
+            let text = format!("{}: the answer is longer than 64 KiB", to.place());
+            return Err(ServiceError::Busy(text));
+        }
+        Ok(Answer::new(&head, body))
     }
 
-    async fn client(&self, url: &Url) -> Result<Client, ServiceError> {
-        let cell = if encrypted(url) { &self.0.encrypted } else { &self.0.plain };
-        cell.get_or_try_init(|| self.build(url)).await.cloned()
-    }
-
-    async fn build(&self, url: &Url) -> Result<Client, ServiceError> {
-        let failed = |e: &dyn Error| ServiceError::Transport(format!("{}: TLS: {e}", place(url)));
-        let trust = if encrypted(url) { Some(self.0.trust.config().await) } else { None };
-        let trust = trust.transpose().map_err(|e| failed(&e))?;
-        client(trust.as_deref())
-            .map_err(|e| failed(&e))?
-            .http1_only()
-            .no_proxy()
-            .referer(false)
-            .redirect(Policy::none())
-            .connect_timeout(self.0.deadlines.connect)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .pool_idle_timeout(IDLE_TIME)
-            .build()
-            .map_err(|e| failed(&e))
-    }
-}
-
-async fn exchange(url: &Url, request: RequestBuilder) -> Result<BytesMut, ServiceError> {
-    let transport = |e| ServiceError::Transport(format!("{}: {}", place(url), reason(e)));
-    let response = request.send().await.map_err(transport)?;
-    let status = response.status();
-    if status.is_success() {
-        let answer = bounded(response).await.map_err(transport)?;
-        return answer.ok_or_else(|| {
-            ServiceError::Busy(format!("{}: the answer is longer than 64 KiB", place(url)))
-        });
-    }
-    // The status says enough, even if the rest cannot be read.
-    let answer = timeout(Duration::from_secs(2), bounded(response)).await;
-    let info = answer.ok().and_then(Result::ok).flatten().and_then(|answer| info(&answer));
-    Err(refusal(url, status, info))
-}
-
-/// The whole body, or `None` if it is too long.
-async fn bounded(mut response: Response) -> Result<Option<BytesMut>, reqwest::Error> {
-    let mut answer = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
-        if answer.len() + chunk.len() > LONGEST_ANSWER {
+    /// Where an answer redirects a request that may be sent there as it is (307 and 308).
+    fn redirect(
+        &self,
+        from: &Address,
+        answer: &Answer,
+    ) -> Result<Option<Secret<Address>>, ServiceError> {
+        if !matches!(answer.status.as_u16(), 307 | 308) {
             return Ok(None);
         }
-        answer.extend_from_slice(&chunk);
-    }
-    Ok(Some(answer))
-}
-
-/// The recording service's form of an error.
-fn info(answer: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(answer).ok()?;
-    Some(shorten(answer.get("info")?.as_str()?))
-}
-
-fn refusal(url: &Url, status: StatusCode, info: Option<String>) -> ServiceError {
-    let info = info.map(|info| format!(" ({info})")).unwrap_or_default();
-    let text = format!("{}: {status}{info}", place(url));
-    match status.as_u16() {
-        300..400 => ServiceError::Refused(format!("{text}: redirects are not followed")),
-        403 | 404 | 410 => ServiceError::Expired(text),
-        408 | 429 => ServiceError::Busy(text),
-        400..500 => ServiceError::Refused(text),
-        _ => ServiceError::Busy(text),
+        let to = match &answer.location {
+            Some(location) => from.join(location.expose()).map_err(|e| format!("its Location {e}")),
+            None => Err("without a Location".into()),
+        };
+        let told = format!("{}: {}", from.place(), answer.status);
+        let to = to.map_err(|e| ServiceError::Refused(format!("{told}, {e}")))?;
+        let pair = (from.origin().clone(), to.origin().clone());
+        let mut redirects = self.0.redirects.lock().unwrap_or_else(PoisonError::into_inner);
+        if !redirects.contains(&pair) {
+            log::info!("{told} to {}, which is followed", to.place());
+            if redirects.len() == REDIRECTS {
+                redirects.pop_front();
+            }
+            redirects.push_back(pair);
+        }
+        Ok(Some(to.into()))
     }
 }
 
-fn late(url: &Url, what: &str) -> ServiceError {
-    ServiceError::Transport(format!("{}: {what}", place(url)))
-}
-
-/// The innermost cause of an error: the outer ones name the whole address and say only that there
-/// was an error.
-fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+/// Reads a body as far as it may be long. True when that is all of it.
+async fn read(body: &mut Incoming, into: &mut BytesMut) -> hyper::Result<bool> {
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let room = LONGEST_ANSWER - into.len();
+        into.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return Ok(false);
+        }
     }
-    shorten(&cause.to_string())
+    Ok(true)
 }
 
-fn encrypted(url: &Url) -> bool {
-    url.scheme() == "https"
-}
-
-/// A configuration for connections without encryption, which the library wants all the same. The
-/// one that trusts the system's certificates is large.
-#[cfg(feature = "tls")]
-fn client(trust: Option<&ClientConfig>) -> Result<ClientBuilder, TlsError> {
-    let config = trust.cloned().map_or_else(tls::trustless, Ok)?;
-    Ok(Client::builder().tls_backend_preconfigured(config))
-}
-
-#[cfg(not(feature = "tls"))]
-fn client(_trust: Option<&ClientConfig>) -> Result<ClientBuilder, TlsError> {
-    Ok(Client::builder())
+fn late(to: &Address, what: &str) -> ServiceError {
+    ServiceError::Transport(format!("{}: {what}", to.place()))
 }

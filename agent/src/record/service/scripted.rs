@@ -10,6 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
+use super::address::Address;
+use super::callback_url;
+
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -95,8 +98,8 @@ impl Scripted {
         Self { address, seen, task: task.abort_handle() }
     }
 
-    pub(crate) fn url(&self, path: &str) -> url::Url {
-        url::Url::parse(&format!("http://{}{path}", self.address)).unwrap()
+    pub(crate) fn url(&self, path: &str) -> Address {
+        callback_url(&format!("http://{}{path}", self.address)).unwrap()
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

@@ -60,7 +60,7 @@ fn waiting() -> Body {
 }
 
 fn put_uri(server: &Scripted) -> String {
-    server.url(&format!("/store/1.ts?{SECRET}")).to_string()
+    server.url(&format!("/store/1.ts?{SECRET}")).as_ref().to_owned()
 }
 
 #[derive(Debug, PartialEq)]
@@ -68,6 +68,8 @@ enum Class {
     Transport,
     Busy,
     Expired,
+    Moved,
+    Exists,
     Refused,
 }
 
@@ -77,9 +79,11 @@ fn class(fault: &ServiceError) -> Class {
     assert!(!text.contains("geheim"), "{text}");
     assert!(text.contains("http://127.0.0.1:"), "{text}");
     match fault {
-        ServiceError::Transport(_) => Class::Transport,
-        ServiceError::Busy(_) => Class::Busy,
+        ServiceError::Transport(_) | ServiceError::Unanswered(_) => Class::Transport,
+        ServiceError::Busy(_) | ServiceError::Later(..) => Class::Busy,
         ServiceError::Expired(_) => Class::Expired,
+        ServiceError::Moved(..) => Class::Moved,
+        ServiceError::Exists(_) => Class::Exists,
         ServiceError::Refused(_) => Class::Refused,
     }
 }
@@ -145,8 +149,14 @@ async fn a_segment_arrives_byte_for_byte_with_its_length() {
 
 #[tokio::test]
 async fn not_now_has_many_spellings() {
-    for answer in ["{}", r#"{"name":"","uri":""}"#, r#"{"name":"x","uri":null}"#, r#"{"uri":"/"}"#]
-    {
+    for answer in [
+        "{}",
+        r#"{"name":"","uri":""}"#,
+        r#"{"name":"x","uri":null}"#,
+        r#"{"uri":"/"}"#,
+        r#"{"code":0,"data":{"name":"x","uri":"http://x/"}}"#,
+        r#"{"code":1e400}"#,
+    ] {
         let server = Scripted::new(move |_| Reply::json(answer)).await;
         let target = service(&server, http()).create(&announcement()).await.unwrap();
         assert!(target.is_none(), "{answer}");
@@ -156,14 +166,19 @@ async fn not_now_has_many_spellings() {
 #[tokio::test]
 async fn answers_are_classified_by_what_helps() {
     let cases = [
+        (300, Class::Refused),
         (301, Class::Refused),
-        (307, Class::Refused),
+        (302, Class::Refused),
+        (303, Class::Refused),
+        (304, Class::Refused),
         (400, Class::Refused),
         (401, Class::Refused),
         (403, Class::Expired),
         (404, Class::Expired),
         (408, Class::Busy),
+        (409, Class::Exists),
         (410, Class::Expired),
+        (412, Class::Exists),
         (413, Class::Refused),
         (429, Class::Busy),
         (500, Class::Busy),
@@ -178,11 +193,150 @@ async fn answers_are_classified_by_what_helps() {
         let service = service(&server, http());
         let created = service.create(&announcement()).await.err().unwrap();
         assert_eq!(class(&created), expected, "{status}");
-        assert!(created.to_string().contains("(noroom)"), "{created}");
+        let words = if status == 304 { "" } else { "(noroom)" };
+        assert!(created.to_string().contains(words), "{created}");
         let put = service.put(&put_uri(&server), body(), false, PATIENT).await.unwrap_err();
         assert_eq!(class(&put), expected, "{status}");
         assert_eq!(server.seen().len(), 2, "nobody is followed, nothing is repeated in here");
     }
+}
+
+#[tokio::test]
+async fn an_upload_reaches_its_address_byte_for_byte() {
+    let server = Scripted::new(|_| Reply::status(200)).await;
+    let service = service(&server, http());
+    let targets = [
+        "/a'b|c^d{e}f;g+h?s='|^{}",
+        "/%2f%2F//x/../y/./z?%2f%2F",
+        "//x?",
+        "/x?a=b+c%20d;e&&=?/\\[]~!*()$,:@`",
+        "/é?ü",
+    ];
+    for target in targets {
+        let uri = format!("http://{}{target}", server.address);
+        service.put(&uri, body(), false, PATIENT).await.unwrap();
+    }
+    let lines: Vec<String> = server.seen().into_iter().map(|seen| seen.line).collect();
+    assert_eq!(lines, targets.map(|target| format!("PUT {target}")));
+    let mut headers: Vec<String> =
+        server.seen()[0].headers.iter().map(|(name, _)| name.clone()).collect();
+    headers.sort();
+    assert_eq!(headers, ["accept", "content-length", "content-type", "host"], "none is unsigned");
+    assert_eq!(server.seen()[0].header("host"), Some(&*server.address.to_string()));
+}
+
+#[tokio::test]
+async fn a_redirect_by_307_or_308_is_followed_once() {
+    for status in [307, 308] {
+        let server = Scripted::new(move |seen: &Seen| match &*seen.line {
+            "POST /there?sign=1" => Reply::json("{}"),
+            "PUT /there?sign=1" => Reply::status(200),
+            _ => Reply::Answer(status, "location: /there?sign=1\r\n", String::new()),
+        })
+        .await;
+        let service = service(&server, http());
+        service.save("n").await.unwrap();
+        let posted = server.seen();
+        assert_eq!(posted.len(), 2);
+        assert_eq!(posted[0].form, posted[1].form);
+        assert_eq!(posted[1].header("content-type"), posted[0].header("content-type"));
+
+        let moved = service.put(&put_uri(&server), body(), false, PATIENT).await.unwrap_err();
+        assert_eq!(class(&moved), Class::Moved);
+        assert!(!format!("{moved:?}").contains("sign=1"), "{moved:?}");
+        let ServiceError::Moved(_, to) = moved else { panic!("it is elsewhere") };
+        service.put(to.expose(), body(), false, PATIENT).await.unwrap();
+        assert_eq!(server.seen()[3].sha256, sha256(&chunks()));
+    }
+}
+
+#[tokio::test]
+async fn other_redirects_are_said_and_not_followed() {
+    let leads = [
+        (302, "location: /there\r\n", "only redirects by 307 and 308 are followed"),
+        (303, "location: /there\r\n", "only redirects by 307 and 308 are followed"),
+        (307, "", "without a Location"),
+        (307, "location: ftp://h/x?geheim\r\n", "\"ftp\""),
+        (308, "location: http://user:geheim@127.0.0.1/\r\n", "user name"),
+        (307, "location: /loop?geheim\r\n", "redirects again"),
+    ];
+    for (status, location, words) in leads {
+        let server = Scripted::new(move |_| Reply::Answer(status, location, String::new())).await;
+        let fault = service(&server, http()).create(&announcement()).await.unwrap_err();
+        assert_eq!(class(&fault), Class::Refused, "{fault}");
+        assert!(fault.to_string().contains(words), "{fault}");
+        assert!(server.seen().len() <= 2, "a loop ends after one hop");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_died_is_replaced() {
+    let server = Scripted::new(|seen: &Seen| match seen.connection {
+        // The connection is closed while the second call is under way.
+        0 if seen.op() == "fail" => Reply::Hangup,
+        _ => Reply::json("{}"),
+    })
+    .await;
+    let service = service(&server, http());
+    service.save("a").await.unwrap();
+    service.fail("b").await.unwrap();
+    let connections: Vec<usize> = server.seen().iter().map(|seen| seen.connection).collect();
+    assert_eq!(connections, [0, 0, 1]);
+    let server = Scripted::new(|_| Reply::Hangup).await;
+    let fault = self::service(&server, http()).save("a").await.unwrap_err();
+    assert_eq!((class(&fault), server.seen().len()), (Class::Transport, 1), "a new one is not");
+}
+
+#[tokio::test]
+async fn idle_connections_are_few_and_do_not_grow_old() {
+    let server = Scripted::new(|_| Reply::json("{}")).await;
+    let service = service(&server, http());
+    let many = async |count: usize| {
+        let calls = (0..count).map(|_| service.save("n"));
+        assert!(futures::future::join_all(calls).await.into_iter().all(|told| told.is_ok()));
+        1 + server.seen().iter().map(|seen| seen.connection).max().unwrap()
+    };
+    assert_eq!(many(12).await, 12);
+    assert_eq!(many(12).await, 16, "eight were kept");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    assert_eq!(many(1).await, 17);
+}
+
+#[tokio::test]
+async fn a_name_is_read_beside_what_cannot_be() {
+    for answer in [
+        "\u{feff}{\"name\":\"n\",\"uri\":\"http://h/\"}",
+        r#"{"fee":1e400,"name":"n","uri":"http://h/"}"#,
+        r#"{"name":"n","uri":"http://h/","data":{"deep":[-1e999]}}"#,
+    ] {
+        let server = Scripted::new(move |_| Reply::json(answer)).await;
+        let target = service(&server, http()).create(&announcement()).await.unwrap();
+        assert_eq!(target.unwrap().name, "n", "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_a_whole_upload_that_is_lost_is_known_as_such() {
+    for (reply, lost) in [
+        (Reply::Hangup, true),
+        (Reply::status(502), true),
+        (Reply::status(504), true),
+        (Reply::status(500), false),
+        (Reply::Early(504), false),
+    ] {
+        let again = reply.clone();
+        let server = Scripted::new(move |_| again.clone()).await;
+        let body = if matches!(reply, Reply::Early(_)) { waiting() } else { body() };
+        let fault = service(&server, http()).put(&put_uri(&server), body, false, PATIENT).await;
+        let fault = fault.unwrap_err();
+        assert_eq!(matches!(fault, ServiceError::Unanswered(_)), lost, "{reply:?}: {fault:?}");
+        assert!(fault.is_passing(), "{reply:?}: {fault:?}");
+    }
+    let server = Scripted::new(|_| Reply::status(504)).await;
+    let fault = service(&server, http()).save("n").await.unwrap_err();
+    assert!(matches!(fault, ServiceError::Busy(_)), "of a call it does not matter: {fault:?}");
 }
 
 #[tokio::test]
@@ -197,6 +351,8 @@ async fn nonsense_is_the_servers_fault() {
         r#"{"name": 5, "uri": "http://x/"}"#,
         r#"{"name":"n","uri":"file:///etc/passwd"}"#,
         r#"{"name":"n","uri":"/relative"}"#,
+        r#"{"name":"n\ufffd","uri":"http://x/"}"#,
+        r#"{"name":"n","uri":"http://x/"#,
         &long_name,
         &long_uri,
     ];
@@ -209,8 +365,24 @@ async fn nonsense_is_the_servers_fault() {
     let server = Scripted::new(|_| Reply::json(r#"{"currenttime": "soon"}"#)).await;
     let fault = service(&server, http()).current_time().await.unwrap_err();
     assert_eq!(class(&fault), Class::Busy);
-    let server = Scripted::new(|_| Reply::json("")).await;
-    assert_eq!(service(&server, http()).save("n").await, Ok(()), "nothing was to be said");
+}
+
+#[tokio::test]
+async fn what_is_told_is_taken_whatever_a_success_holds() {
+    let odd = ["", "OK", "<html>saved</html>", "null", "[]", "\u{feff}{}", r#"{"code":-1}"#, "\0"];
+    for body in odd {
+        for status in [200, 201, 202, 206] {
+            let server = Scripted::new(move |_| Reply::Answer(status, "", body.into())).await;
+            let service = service(&server, http());
+            assert_eq!(service.save("n").await, Ok(()), "{status} {body:?}");
+            assert_eq!(service.fail("n").await, Ok(()), "{status} {body:?}");
+            assert_eq!(service.stat(1, Duration::from_secs(1)).await, Ok(()), "{status} {body:?}");
+        }
+    }
+    for reply in [Reply::Endless, Reply::Trickle] {
+        let server = Scripted::new(move |_| reply.clone()).await;
+        assert_eq!(service(&server, http()).save("n").await, Ok(()));
+    }
 }
 
 #[tokio::test]
@@ -239,8 +411,7 @@ async fn who_keeps_us_waiting_is_left() {
 async fn an_upload_that_is_not_taken_stalls_and_a_slow_one_has_an_end() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}/x?{SECRET}", listener.local_addr().unwrap());
-    let url = Url::parse(&uri).unwrap();
-    let service = Service::new(hasty(), url.into());
+    let service = Service::new(hasty(), callback_url(&uri).unwrap().into());
     // More bytes than any socket buffers.
     let chunk = Bytes::from(vec![0; 1 << 16]);
     let chunks = stream::repeat(chunk).take(4096).boxed();
@@ -269,7 +440,7 @@ async fn a_service_that_is_not_there_is_named_without_its_secret() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let url = Url::parse(&format!("http://user:geheim@{address}/cb?{SECRET}")).unwrap();
+    let url = callback_url(&format!("http://{address}/cb?{SECRET}")).unwrap();
     let fault = Service::new(http(), url.into()).save("n").await.unwrap_err();
     assert_eq!(class(&fault), Class::Transport);
     assert!(fault.to_string().contains("Connection refused"), "{fault}");
@@ -290,7 +461,7 @@ async fn a_certificate_from_nowhere_is_not_trusted() -> Result<(), Box<dyn Error
         .with_single_cert(vec![key.cert.der().clone()], private)?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = Url::parse(&format!("https://localhost:{}/cb", listener.local_addr()?.port()))?;
+    let url = callback_url(&format!("https://localhost:{}/cb", listener.local_addr()?.port()))?;
     tokio::spawn(async move {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         loop {
@@ -344,9 +515,10 @@ fn only_web_addresses_are_called_back() {
         ("/relative".into(), "no URL"),
         ("http://".into(), "no URL"),
         (String::new(), "no URL"),
+        ("http://user:secret@h/".into(), "user name"),
     ];
     for (text, expected) in cases {
-        let error = callback_url(&text).unwrap_err();
+        let error = callback_url(&text).err().unwrap();
         assert!(error.starts_with("cbk_url ") && error.contains(expected), "{error}");
         assert!(error.len() < 200 && !error.contains("secret"), "{error}");
     }

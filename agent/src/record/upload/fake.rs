@@ -29,6 +29,8 @@ pub(super) enum Answer {
     Good,
     NotNow,
     Bad(ServiceError),
+    /// A PUT is carried out, and answered so.
+    Stored(ServiceError),
     /// No answer ever comes.
     Never,
 }
@@ -51,6 +53,8 @@ struct State {
     /// Names in the order in which they were confirmed, none of them twice.
     recorded: Vec<String>,
     now: f64,
+    /// The answer to the PUT that is carried out.
+    answer: Option<ServiceError>,
 }
 
 impl Fake {
@@ -106,6 +110,10 @@ impl Fake {
             Answer::Good => Ok(true),
             Answer::NotNow => Ok(false),
             Answer::Bad(fault) => Err(fault),
+            Answer::Stored(fault) => {
+                self.state.lock().unwrap().answer = Some(fault);
+                Ok(true)
+            }
             Answer::Never => std::future::pending().await,
         }
     }
@@ -156,8 +164,9 @@ impl RecordingApi for Fake {
             return Err(ServiceError::Transport("the body ended early".into()));
         }
         sleep(LATENCY).await;
-        self.state.lock().unwrap().files.get_mut(&name).expect("a name we gave").1 = bytes;
-        Ok(())
+        let state = &mut *self.state.lock().unwrap();
+        state.files.get_mut(&name).expect("a name we gave").1 = bytes;
+        state.answer.take().map_or(Ok(()), Err)
     }
 
     async fn save(&self, name: &str) -> Result<(), ServiceError> {

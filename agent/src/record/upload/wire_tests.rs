@@ -112,14 +112,17 @@ async fn whatever_a_store_does_the_segment_arrives() {
     let elsewhere = Reply::Answer(302, "location: http://192.0.2.1/\r\n", String::new());
     let again = ["create", "PUT", "PUT", "save"];
     let anew = ["create", "PUT", "fail", "create", "PUT", "save"];
-    let cases: [(Reply, &[&str]); 10] = [
+    let busy = Reply::Answer(503, "retry-after: 1\r\n", String::new());
+    let cases: [(Reply, &[&str]); 12] = [
         (Reply::Hangup, &again),
         (Reply::Silence, &again),
         (Reply::Trickle, &again),
         (Reply::Endless, &again),
         (Reply::status(500), &again),
         (Reply::status(408), &again),
-        (Reply::status(429), &again),
+        (Reply::status(504), &again),
+        (Reply::status(429), &anew),
+        (busy, &anew),
         (Reply::status(400), &anew),
         (Reply::status(403), &anew),
         (elsewhere, &anew),
@@ -139,7 +142,7 @@ async fn whatever_a_store_does_the_segment_arrives() {
 
 #[tokio::test]
 async fn whatever_a_service_answers_it_is_asked_again() {
-    let elsewhere = Reply::Answer(307, "location: http://192.0.2.1/\r\n", String::new());
+    let elsewhere = Reply::Answer(303, "location: http://192.0.2.1/\r\n", String::new());
     let page = Reply::json("<html>a page</html>");
     let replies = [
         Reply::Hangup,
@@ -157,5 +160,43 @@ async fn whatever_a_service_answers_it_is_asked_again() {
         let server = service(vec![reply.clone()], vec![]).await;
         let seen = upload(&server, 1).await;
         assert_eq!(words(&seen), ["create", "create", "PUT", "save"], "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_redirects_gets_the_whole_segment_where_it_says() {
+    for (status, location) in
+        [(307, "location: /elsewhere?sign='|\r\n"), (308, "location: /elsewhere?sign='|\r\n")]
+    {
+        let server = service(vec![], vec![Reply::Answer(status, location, String::new())]).await;
+        let seen = upload(&server, 1).await;
+        assert_eq!(words(&seen), ["create", "PUT", "PUT", "save"]);
+        assert_eq!(seen[2].line, "PUT /elsewhere?sign='|");
+        assert_eq!(seen[2].sha256, sha256(&segment(0).chunks));
+    }
+    let around = || Reply::Answer(307, "location: /again\r\n", String::new());
+    let server = service(vec![], vec![around(), around()]).await;
+    let seen = upload(&server, 1).await;
+    assert_eq!(words(&seen), ["create", "PUT", "PUT", "fail", "create", "PUT", "save"]);
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_this_segment_if_its_answer_was_lost() {
+    let again = ["create", "PUT", "PUT", "save"];
+    let anew = ["create", "PUT", "fail", "create", "PUT", "save"];
+    let refused = ["create", "PUT", "PUT", "fail", "create", "PUT", "save"];
+    for status in [409, 412] {
+        let there = || Reply::status(status);
+        let cases: [(Vec<Reply>, &[&str]); 4] = [
+            (vec![Reply::Hangup, there()], &again),
+            (vec![Reply::status(504), there()], &again),
+            (vec![Reply::status(500), there()], &refused),
+            (vec![there()], &anew),
+        ];
+        for (puts, expected) in cases {
+            let case = format!("{puts:?}");
+            let seen = upload(&service(vec![], puts).await, 1).await;
+            assert_eq!(words(&seen), expected, "{case}");
+        }
     }
 }

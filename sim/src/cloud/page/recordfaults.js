@@ -7,6 +7,18 @@ import { rows } from "./rows.js";
 const FAULTS = {
   status: ["HTTP status", "503", Number],
   redirect: ["Address", "http://127.0.0.1:9/elsewhere", String],
+  hop: ["HTTP status", "307", Number],
+  busy: ["HTTP status and Retry-After", "503 5", (text) => {
+    const [status, ...rest] = text.trim().split(" ");
+    return { status: Number(status), retry_after: rest.join(" ") };
+  }],
+  xml: ["HTTP status, code, seconds that Date is off, message", "403 RequestTimeTooSkewed -5400 too large", (text) => {
+    const [status, code, off, ...rest] = text.trim().split(" ");
+    return { status: Number(status), code, date_off: Number(off), message: rest.join(" ") };
+  }],
+  body: ["Answer in its place", '{"code":0,"data":{}}', String],
+  odd: ["Answer when it is done", "OK", String],
+  beside: ["Members before its own", '"fee":1e400,"city":"K\u00f6ln"', String],
   delay_ms: ["Milliseconds", "3000", Number],
   slow: ["Bytes a second", "20000", Number],
   stall: null,
@@ -60,8 +72,17 @@ export function startFaults(report) {
   });
   $("end-faults").addEventListener("click", () => change((record) => {
     for (const step of STEPS) record[step] = null;
-    record.url_seconds = null;
+    Object.assign(record, { url_seconds: null, bom: false, stored_again: null, odd_query: null });
   }));
+  $("quirks").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { bom, again, query } = event.target.elements;
+    change((record) => Object.assign(record, {
+      bom: bom.checked,
+      stored_again: again.value === "" ? null : Number(again.value),
+      odd_query: query.value === "" ? null : query.value,
+    }));
+  });
   $("expiry").addEventListener("submit", (event) => {
     event.preventDefault();
     const { value } = event.target.elements.seconds;
@@ -76,9 +97,13 @@ function draw({ record }) {
   $("not-now").setAttribute("aria-pressed", record.not_now);
   const on = STEPS.filter((step) => record[step]).map((step) => {
     const { fault, times } = record[step];
-    const what = typeof fault === "string" ? fault : Object.entries(fault)[0].join(" ");
+    const [name, value] = typeof fault === "string" ? [fault, ""] : Object.entries(fault)[0];
+    const what = `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`.trim();
     return `${step}: ${what.replace("_", " ")}, ${times === null ? "until it is ended" : `${times} more`}`;
   });
   if (record.url_seconds !== null) on.push(`upload addresses are good for ${record.url_seconds} s`);
+  if (record.bom) on.push("answers begin with a byte order mark");
+  if (record.stored_again !== null) on.push(`a PUT of what is stored is answered ${record.stored_again}`);
+  if (record.odd_query !== null) on.push(`upload addresses end with ${record.odd_query}`);
   rows("faults-on", on, "no fault is on", (text) => [text]);
 }

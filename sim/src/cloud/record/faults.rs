@@ -10,6 +10,14 @@ pub struct RecordFaults {
     pub not_now: bool,
     /// Seconds for which an upload address is good; after them it answers 403.
     pub url_seconds: Option<u64>,
+    /// Every answer of the service begins with a byte order mark.
+    pub bom: bool,
+    /// A `PUT` of a segment that is stored is answered with this HTTP status (409, 412), as by a store whose
+    /// addresses are good for one object. `None` takes the bytes again.
+    pub stored_again: Option<u16>,
+    /// Bytes at the end of the query of each upload address. A `PUT` with any other query is answered 403, as
+    /// by a store that checks a signature.
+    pub odd_query: Option<String>,
     /// Faults of `op=create`.
     pub create: Option<StepFault>,
     /// Faults of the object store.
@@ -43,6 +51,35 @@ pub enum RecordFault {
     Status(u16),
     /// The request is answered with 307 to this address.
     Redirect(String),
+    /// The request is answered with this status (301 to 308) and a relative `Location` that serves it: its own
+    /// path and query, and `hop=1`.
+    Hop(u16),
+    /// The request is answered with a status (429, 503) and a `Retry-After`.
+    Busy {
+        /// The HTTP status.
+        status: u16,
+        /// The value of `Retry-After`, seconds or a date.
+        retry_after: String,
+    },
+    /// The request is answered with an error as object stores write it, in XML.
+    Xml {
+        /// The HTTP status.
+        status: u16,
+        /// The error's code, as `RequestTimeTooSkewed`.
+        code: String,
+        /// The error's message.
+        message: String,
+        /// Seconds by which the answer's `Date` is off the clock.
+        #[serde(default)]
+        date_off: i64,
+    },
+    /// The request is answered 200 with this text.
+    Body(String),
+    /// The request is carried out and answered 200 with this text.
+    Odd(String),
+    /// The request is carried out, and its answer has further members in front of its own: JSON text such as
+    /// `"fee":1e400,"city":"Köln"`, which is written in Latin-1 where that has the characters.
+    Beside(String),
     /// The request is carried out after so many milliseconds.
     DelayMs(u64),
     /// The request is carried out. A `PUT` is read, and any other answer written, at so many bytes per second.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ use super::super::{Cloud, now};
 use super::Recording;
 use super::body::{MAX_BODY, discard, receive};
 use super::faults::{RecordFault, Step};
-use super::info::{Rule, session_of};
-use super::misbehave::{afterwards, answer, instead};
+use super::info::{Rule, SegmentInfo, session_of};
+use super::misbehave::{afterwards, answer, hopped, instead};
 use super::session::{CONTENT_TYPE_TS, Refused, Stored};
 use super::store::Bodies;
 use crate::listener::Remote;
@@ -35,6 +35,7 @@ pub(super) async fn store(
     ConnectInfo(remote): ConnectInfo<Remote>,
     Path(name): Path<String>,
     Query(signature): Query<Signature>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -42,7 +43,7 @@ pub(super) async fn store(
     let Some(recording) = session_of(&name).and_then(|session| cloud.recorder.find(session)) else {
         return answer(Err((404, "no such object".into())));
     };
-    if let Err(refused) = check_signature(&cloud, &recording, &name, &signature.token) {
+    if let Err(refused) = check_signature(&cloud, &recording, &name, &signature.token, &uri) {
         return answer(Err(refused));
     }
     recording.change(|info| info.count(Step::Put));
@@ -50,8 +51,8 @@ pub(super) async fn store(
         Ok(length) => length,
         Err(refused) => return answer(Err(refused)),
     };
-    let fault = cloud.record_fault(Step::Put);
-    let misbehave = instead(fault.as_ref(), &cloud, &remote.wire);
+    let fault = if hopped(&uri) { None } else { cloud.record_fault(Step::Put) };
+    let misbehave = instead(fault.as_ref(), &cloud, &remote.wire, &uri);
     if let Some(portion) = read_in_vain(fault.as_ref(), length) {
         receive(body, portion, None, Bodies::Count).await;
         return misbehave
@@ -60,6 +61,13 @@ pub(super) async fn store(
     }
     if let Some(response) = misbehave.await {
         return response;
+    }
+    let stored_again = cloud.faults.borrow().record.stored_again;
+    if let Some(status) = stored_again
+        && recording.info.borrow().segment(&name).is_some_and(SegmentInfo::is_stored)
+    {
+        receive(body, length, None, Bodies::Count).await;
+        return answer(Err((status, "there is an object of this name".into())));
     }
     let upload = Upload { cloud: &cloud, recording: &recording, name: &name, length, began };
     let result = upload.take(body, &headers, fault.as_ref()).await;
@@ -84,6 +92,10 @@ fn read_in_vain(fault: Option<&RecordFault>, length: u64) -> Option<u64> {
         RecordFault::Reset | RecordFault::Close => Some(length / 2),
         RecordFault::Status(_)
         | RecordFault::Redirect(_)
+        | RecordFault::Hop(_)
+        | RecordFault::Busy { .. }
+        | RecordFault::Xml { .. }
+        | RecordFault::Body(_)
         | RecordFault::NotJson
         | RecordFault::EmptyObject
         | RecordFault::Huge
@@ -97,7 +109,15 @@ fn check_signature(
     recording: &Recording,
     name: &str,
     token: &str,
+    uri: &Uri,
 ) -> Result<(), Refused> {
+    if let Some(odd) = &cloud.faults.borrow().record.odd_query {
+        let signed = format!("token={token}&{odd}");
+        let query = uri.query().unwrap_or_default();
+        if query != signed && query.strip_suffix("&hop=1") != Some(&*signed) {
+            return Err((403, "the signature does not match: the query was rewritten".into()));
+        }
+    }
     let good_for = cloud.faults.borrow().record.url_seconds.map(Duration::from_secs);
     let info = recording.info.borrow();
     let segment = info.segment(name).ok_or((404, "no such object".to_owned()))?;

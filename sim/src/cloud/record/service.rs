@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::HeaderMap;
 use axum::http::header::HOST;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::super::{Cloud, now};
 use super::faults::RecordFault;
 use super::form::{Call, Create};
 use super::info::Rule;
-use super::misbehave::{afterwards, answer, instead};
+use super::misbehave::{afterwards, answer, hopped, instead, marked};
 use super::session::Refused;
 use super::{MAX_NAME, Recording};
 use crate::listener::Remote;
@@ -26,14 +26,28 @@ pub(super) async fn call(
     State(cloud): State<Arc<Cloud>>,
     ConnectInfo(remote): ConnectInfo<Remote>,
     Path(session): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let answer = served(&cloud, &remote, &session, &uri, &headers, body).await;
+    let bom = cloud.faults.borrow().record.bom;
+    if bom { marked(answer).await } else { answer }
+}
+
+async fn served(
+    cloud: &Cloud,
+    remote: &Remote,
+    session: &str,
+    uri: &Uri,
+    headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Ok(body) = body else { return answer(Err((413, "the form is too long".into()))) };
     if session.len() > MAX_NAME {
         return answer(Err((404, "no such recording session".into())));
     }
-    let Some(recording) = cloud.recorder.open(&session) else {
+    let Some(recording) = cloud.recorder.open(session) else {
         return answer(Err((503, "too many recording sessions".into())));
     };
     let call = match Call::parse(&body) {
@@ -48,12 +62,12 @@ pub(super) async fn call(
     };
     let step = call.step();
     recording.change(|info| info.count(step));
-    let fault = cloud.record_fault(step);
-    if let Some(response) = instead(fault.as_ref(), &cloud, &remote.wire).await {
+    let fault = if hopped(uri) { None } else { cloud.record_fault(step) };
+    if let Some(response) = instead(fault.as_ref(), cloud, &remote.wire, uri).await {
         return response;
     }
     let result = match call {
-        Call::Create(create) => create_segment(&cloud, &recording, create, &headers, &fault),
+        Call::Create(create) => create_segment(cloud, &recording, create, headers, &fault),
         Call::Save(name) => recording.change(|info| info.confirm(&name)).map(|()| json!({})),
         Call::Fail(name) => recording.change(|info| info.give_up(&name)).map(|()| json!({})),
         Call::Stat { dropped, seconds } => {
@@ -105,5 +119,6 @@ fn object_url(cloud: &Cloud, headers: &HeaderMap, name: &str, token: &str) -> Op
     let mut url = cloud.recorder.base().or_else(called)?;
     url.path_segments_mut().ok()?.extend(["store", name]);
     url.query_pairs_mut().append_pair("token", token);
-    Some(url.into())
+    let odd = cloud.faults.borrow().record.odd_query.as_ref().map(|odd| format!("&{odd}"));
+    Some(String::from(url) + odd.as_deref().unwrap_or_default())
 }

@@ -1,0 +1,215 @@
+//! Connections to services and stores: encrypted where the address says so, and kept for a while for the next session that comes by.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use ivt_base::address_rule::AddressRule;
+use ivt_base::byte_stream::ByteStream;
+use ivt_base::dial::{self, Unconnected};
+use ivt_base::text::shorten;
+use ivt_base::tls;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use url::Url;
+
+use super::ServiceError;
+use super::address::Address;
+use super::body::Outgoing;
+use crate::tls::TrustStore;
+
+/// Most bytes of an answer's status line and headers.
+const HEAD_LIMIT: usize = 64 * 1024;
+/// Idle connections kept for each host, and for all hosts together.
+const IDLE_PER_HOST: usize = 8;
+const IDLE: usize = 64;
+const IDLE_TIME: Duration = Duration::from_secs(60);
+/// How long a connection may take to be ready for the next request after an answer was read.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// The connections of all sessions together.
+pub(super) struct Connections {
+    trust: TrustStore,
+    rule: AddressRule,
+    /// Longest time to connect, with TLS.
+    limit: Duration,
+    idle: Arc<Mutex<Idle>>,
+}
+
+/// A connection to one host.
+pub(super) struct Connection {
+    origin: Url,
+    sender: SendRequest<Outgoing>,
+    /// The task that drives the connection, which ends when this is dropped.
+    _driver: JoinSet<hyper::Result<()>>,
+}
+
+#[derive(Default)]
+struct Idle {
+    /// The connections with the times since when they are idle, the longest first.
+    connections: VecDeque<(Instant, Connection)>,
+    /// Whether a task closes those that are idle for too long.
+    swept: bool,
+}
+
+impl Connections {
+    pub(super) fn new(trust: TrustStore, rule: AddressRule, limit: Duration) -> Self {
+        Self { trust, rule, limit, idle: Arc::default() }
+    }
+
+    /// Sends a request, and returns its answer, whose body is not read yet. If it is `fresh`, the
+    /// request has a connection of its own. An idle connection that fails before any answer is
+    /// replaced by a new one if the whole body can be sent again.
+    pub(super) async fn send(
+        &self,
+        to: &Address,
+        body: Outgoing,
+        fresh: bool,
+    ) -> Result<(Connection, hyper::Response<Incoming>), ServiceError> {
+        let form = match &body {
+            Outgoing::Form(form) => Some(form.clone()),
+            Outgoing::Segment(_) => None,
+        };
+        let mut request = request(to, body)?;
+        let idle = if fresh { None } else { self.take(to).await };
+        if let Some(mut connection) = idle {
+            match connection.sender.try_send_request(request).await {
+                Ok(response) => return Ok((connection, response)),
+                Err(mut failed) => {
+                    let unsent = failed.take_message();
+                    let error = failed.into_error();
+                    request = match (unsent, form) {
+                        _ if error.is_parse() => return Err(broken(to, &error)),
+                        (Some(unsent), _) => unsent,
+                        (None, Some(form)) => self::request(to, Outgoing::Form(form))?,
+                        (None, None) => return Err(broken(to, &error)),
+                    };
+                }
+            }
+        }
+        let mut connection = self.connect(to).await?;
+        let response = connection.sender.send_request(request).await;
+        response.map(|response| (connection, response)).map_err(|e| broken(to, &e))
+    }
+
+    /// Keeps a connection whose answer was read to the end.
+    pub(super) async fn keep(&self, mut connection: Connection) {
+        if !matches!(timeout(SETTLING, connection.sender.ready()).await, Ok(Ok(()))) {
+            return;
+        }
+        let mut idle = lock(&self.idle);
+        let same = |kept: &(Instant, Connection)| kept.1.origin == connection.origin;
+        let beside = idle.connections.iter().filter(|kept| same(kept)).count();
+        let surplus = match beside < IDLE_PER_HOST {
+            true => (idle.connections.len() >= IDLE).then_some(0),
+            false => idle.connections.iter().position(same),
+        };
+        surplus.and_then(|at| idle.connections.remove(at));
+        idle.connections.push_back((Instant::now(), connection));
+        if !mem::replace(&mut idle.swept, true) {
+            tokio::spawn(sweep(Arc::clone(&self.idle)));
+        }
+    }
+
+    /// An idle connection to this host, the one that was used last.
+    async fn take(&self, to: &Address) -> Option<Connection> {
+        loop {
+            let mut connection = {
+                let mut idle = lock(&self.idle);
+                let found = idle.connections.iter().rposition(|(since, kept)| {
+                    kept.origin == *to.origin() && since.elapsed() < IDLE_TIME
+                });
+                idle.connections.remove(found?)?.1
+            };
+            if connection.sender.ready().await.is_ok() {
+                return Some(connection);
+            }
+        }
+    }
+
+    async fn connect(&self, to: &Address) -> Result<Connection, ServiceError> {
+        let late = || ServiceError::Transport(format!("{}: no connection in time", to.place()));
+        let io = timeout(self.limit, self.dial(to)).await.unwrap_or_else(|_| Err(late()))?;
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(HEAD_LIMIT)
+            .title_case_headers(true)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(|e| broken(to, &e))?;
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        Ok(Connection { origin: to.origin().clone(), sender, _driver: driver })
+    }
+
+    async fn dial(&self, to: &Address) -> Result<Box<dyn ByteStream>, ServiceError> {
+        let tls_failed =
+            |e: tls::TlsError| ServiceError::Transport(format!("{}: TLS: {e}", to.place()));
+        let trust = match to.is_encrypted() {
+            true => Some(self.trust.config().await.map_err(tls_failed)?),
+            false => None,
+        };
+        let deadline = Instant::now() + self.limit;
+        let tcp = dial::connect(to.host(), to.port(), deadline, Some(&self.rule)).await;
+        let tcp = tcp.map_err(|e| match e {
+            Unconnected::Forbidden(e) => ServiceError::Refused(format!("{}: {e}", to.place())),
+            e => ServiceError::Transport(format!("{}: {}", to.place(), e.into_source())),
+        })?;
+        match trust {
+            None => Ok(Box::new(tcp)),
+            Some(trust) => match tls::connect(trust, to.host(), tcp).await {
+                Ok(encrypted) => Ok(Box::new(encrypted)),
+                Err(e) => Err(tls_failed(e)),
+            },
+        }
+    }
+}
+
+/// The request that carries this body: a call, or an upload.
+fn request(to: &Address, body: Outgoing) -> Result<Request<Outgoing>, ServiceError> {
+    let (method, content_type) = match body {
+        Outgoing::Form(_) => (Method::POST, "application/x-www-form-urlencoded"),
+        Outgoing::Segment(_) => (Method::PUT, "video/mp2t"),
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(to.target())
+        .header(HOST, to.authority())
+        .header(ACCEPT, "*/*")
+        .header(CONTENT_TYPE, content_type)
+        .body(body);
+    request.map_err(|e| ServiceError::Refused(format!("{}: cannot be asked: {e}", to.place())))
+}
+
+/// What broke a connection: the innermost cause, since the outer ones say only that there was an error.
+pub(super) fn broken(to: &Address, error: &hyper::Error) -> ServiceError {
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    ServiceError::Transport(format!("{}: {}", to.place(), shorten(&cause.to_string())))
+}
+
+/// Closes connections that are idle for too long, until none is left.
+async fn sweep(idle: Arc<Mutex<Idle>>) {
+    loop {
+        sleep(IDLE_TIME / 4).await;
+        let mut idle = lock(&idle);
+        idle.connections
+            .retain(|(since, kept)| since.elapsed() < IDLE_TIME && !kept.sender.is_closed());
+        if idle.connections.is_empty() {
+            idle.swept = false;
+            return;
+        }
+    }
+}
+
+fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
