@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join;
+use ivt_base::mask::mask;
 use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
@@ -95,6 +96,7 @@ impl Cloud {
                 Err(e @ DialError::Refused { .. }) => (Outcome::Refused, e.to_string()),
                 Err(e) => (Outcome::Unreachable, e.to_string()),
             };
+            let reason = mask(&reason);
             let retry = reconnect.after(outcome, &mut self.rng);
             let seconds = retry.delay.as_secs_f64();
             if retry.wrong_login {

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod date;
 #[cfg(feature = "net")]
 pub mod dial;
+pub mod mask;
 pub mod secret;
 pub mod text;
 #[cfg(feature = "tls")]

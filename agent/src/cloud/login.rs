@@ -43,7 +43,8 @@ impl CloudLogin {
             secure: url.scheme() == "wss",
             host: host.to_owned(),
             port: url.port_or_known_default().unwrap_or(80),
-            uri: uri.into(),
+            // The password in it is known by itself, and the rest is no secret.
+            uri: Secret::untold(uri),
         }
     }
 

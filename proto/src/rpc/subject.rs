@@ -1,4 +1,4 @@
-use ivt_base::text::shorten;
+use ivt_base::text::name;
 use serde_json::{Number, Value};
 
 /// What a request is about, as far as its params say so, whether or not its method can use them.
@@ -15,7 +15,7 @@ impl Subject {
         let session = params.get("session_id").or_else(|| params.get("stream_id"));
         Self {
             channel: params.get("channel").and_then(integer).cloned(),
-            session: session.and_then(Value::as_str).map(shorten),
+            session: session.and_then(Value::as_str).map(name),
         }
     }
 }

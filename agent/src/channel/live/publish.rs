@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use ivt_base::mask::mask;
 use ivt_base::tls::TlsError;
 use ivt_hal::Encoder;
 use ivt_media::hub::Start;
@@ -18,10 +19,6 @@ use super::super::bitrate;
 use super::super::request::{PublishRequest, Refusal};
 use crate::backoff::{Backoff, PUBLISH};
 use crate::tls::TrustStore;
-
-/// Shortest stream key that is a secret, in bytes. Removing a shorter one from a text would only
-/// garble the text.
-const SHORTEST_SECRET: usize = 6;
 
 /// The work on one stream.
 pub(super) struct Job {
@@ -69,7 +66,7 @@ impl Job {
         loop {
             let began = Instant::now();
             let Err(error) = self.attempt(subscription, &reports, &mut stop).await else { return };
-            let reason = self.censored(&error);
+            let reason = mask(&error.to_string());
             report(&reports, Progress::Broken(Refusal::Server { reason })).await;
             backoff.lived(began.elapsed());
             let delay = backoff.next(&mut rand::rng());
@@ -144,14 +141,6 @@ impl Job {
                 }
                 Ok(()) = server.changed() => {}
             }
-        }
-    }
-
-    /// The text of an error without the stream key, which servers repeat in their refusals.
-    fn censored(&self, error: &PublishError) -> String {
-        match &*self.ask.url.expose().key {
-            key if key.len() < SHORTEST_SECRET => error.to_string(),
-            key => error.to_string().replace(key, "…"),
         }
     }
 }
