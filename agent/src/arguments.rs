@@ -18,7 +18,7 @@ usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
                            and exit; VALUE is TOML or a word. SIGHUP makes a running agent read it
   --set KEY                the same with a line of standard input as VALUE, for passwords
   --unset KEY              take a setting out of it, so that its default counts, and exit
-  --allow-world-readable   accept files with passwords that everyone may read
+  --allow-world-readable   accept files that everyone may read or write
   --version                print the version and exit
   --help                   print this and exit
 
@@ -91,7 +91,12 @@ impl Arguments {
                     Some(key) => wishes.push(Wish::Unset(key.to_owned())),
                     None => return Err("--unset needs a key".into()),
                 },
-                _ => return Err(format!("unknown argument {argument:?}")),
+                _ => {
+                    // What follows the name may be a password: `--set=cloud.login_passwd=...`.
+                    let argument = argument.to_string_lossy();
+                    let name = argument.split('=').next().unwrap_or_default();
+                    return Err(format!("unknown argument {name:?}"));
+                }
             }
         }
         let file = file.ok_or("--config FILE is missing")?;
@@ -108,7 +113,9 @@ impl Arguments {
 impl Wish {
     fn set(wish: &str) -> Self {
         match wish.split_once('=') {
-            Some((key, value)) => Self::Set(key.trim().to_owned(), value.to_owned().into()),
+            Some((key, value)) => {
+                Self::Set(key.trim().to_owned(), Secret::untold(value.to_owned()))
+            }
             None => Self::Ask(wish.to_owned()),
         }
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join;
+use ivt_base::mask::mask;
 use ivt_proto::rpc::Options;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
@@ -99,6 +100,7 @@ impl Cloud {
                 }
                 Err(e) => (unreached(&e), e.to_string()),
             };
+            let reason = mask(&reason);
             self.ended.send_replace(Some(reason.as_str().into()));
             let retry = reconnect.after(outcome, &mut self.rng);
             let seconds = retry.delay.as_secs_f64();

@@ -1,10 +1,11 @@
 //! The log on standard error. Libraries that print what they send or receive are limited: one of
-//! their request lines would hold our password.
+//! their request lines would hold our password. Secrets in use are taken out of every line.
 
 use std::io::Write;
 use std::time::SystemTime;
 
 use ivt_base::date::Utc;
+use ivt_base::mask::mask_line;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Crates whose records are written up to the level `warn` only, whatever level is asked for.
@@ -19,7 +20,8 @@ pub fn init(level: LevelFilter) {
     builder.format(|out, record| {
         let (level, target) = (record.level(), record.target());
         let now = Utc::from(SystemTime::now());
-        writeln!(out, "[{now} {level:<5} {target}] {}", record.args())
+        let line = mask_line(&record.args().to_string());
+        writeln!(out, "[{now} {level:<5} {target}] {line}")
     });
     // Without the variable the global maximum alone limits the level, so that it can be changed.
     let logger = match overruled() {

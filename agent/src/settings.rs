@@ -145,7 +145,7 @@ impl Change {
     pub fn set(key: &str, typed: &str) -> Result<Self, Error> {
         let key = key.parse::<Key>()?;
         match value::toml(typed) {
-            Ok(value) => Ok(Self { key, value: Some(value.into()) }),
+            Ok(value) => Ok(Self { key, value: Some(Secret::untold(value)) }),
             Err(source) => Err(Error::Value { key, source }),
         }
     }
@@ -155,7 +155,7 @@ impl Change {
     /// # Errors
     /// The key is not that of a setting.
     pub fn text(key: &str, text: &str) -> Result<Self, Error> {
-        Ok(Self { key: key.parse()?, value: Some(value::quoted(text).into()) })
+        Ok(Self { key: key.parse()?, value: Some(Secret::untold(value::quoted(text))) })
     }
 
     /// Removes `key`, so that its default counts.
@@ -269,7 +269,7 @@ impl Store {
     }
 
     fn config(&self, texts: &Texts) -> Result<Config, config::Error> {
-        Config::load_from(&self.file, |path| match &texts.apart {
+        Config::load_from(&self.file, self.access, |path| match &texts.apart {
             _ if path == self.file => Ok(texts.main.clone()),
             Some((apart, text)) if path == apart => Ok(text.clone()),
             _ => config::read(path, self.access),

@@ -12,6 +12,7 @@ use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
 use crate::auth::challenge::{Challenge, Offers, Scheme, unescape};
+use crate::mask::{Known, learn_login};
 
 /// How often a nonce that is said to be stale is changed before a login has ever passed.
 const MAX_STALE: u8 = 2;
@@ -33,6 +34,7 @@ pub struct Credentials {
 /// those answers alone that belong to the last challenge. Printing it shows nothing secret.
 pub struct Login {
     credentials: Credentials,
+    _known: Known,
     /// The challenge that the next request answers.
     active: Option<Active>,
     /// The counts of nonces that were active before, the latest last: at most `EARLIER_NONCES`, and
@@ -85,6 +87,7 @@ impl Login {
     pub fn new(credentials: &Credentials) -> Self {
         Self {
             credentials: credentials.clone(),
+            _known: learn_login(&credentials.username, &credentials.password),
             active: None,
             earlier: VecDeque::new(),
             offers: Vec::new(),

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod date;
 #[cfg(feature = "net")]
 pub mod dial;
+pub mod mask;
 #[cfg(feature = "net")]
 pub mod resolver;
 pub mod retry_after;

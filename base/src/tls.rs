@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -84,14 +84,22 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
 fn pinned(path: &Path) -> Result<RootCertStore, TlsError> {
     let bad = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))? {
-        let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad(unread(e)))? {
+        let certificate = certificate.map_err(|e| bad(unread(e)))?;
         roots.add(certificate).map_err(|error| bad(error.to_string()))?;
     }
     if roots.is_empty() {
         return Err(bad("expected PEM certificates, found none".to_owned()));
     }
     Ok(roots)
+}
+
+/// Why a file gives no certificates. The library's own words repeat what is in the file.
+fn unread(error: pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        _ => "expected PEM certificates, found broken ones".to_owned(),
+    }
 }
 
 fn system() -> RootCertStore {

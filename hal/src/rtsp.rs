@@ -33,8 +33,8 @@ pub enum UrlError {
     /// The address is not a URL.
     #[error("not a URL: {0}")]
     Syntax(#[from] url::ParseError),
-    /// The URL has another scheme than RTSP's.
-    #[error("the scheme is {0:?}, expected \"rtsp\" or \"rtsps\"")]
+    /// The URL has another scheme than RTSP's. The text does not repeat it: without a scheme, it is a user name.
+    #[error("expected the scheme \"rtsp\" or \"rtsps\", found another one")]
     Scheme(String),
     /// The URL names no host.
     #[error("no host in the address")]

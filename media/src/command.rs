@@ -1,14 +1,16 @@
 //! A program of the device that writes H.264 to its standard output.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant as StdInstant};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::time::{Instant, timeout};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::annexb::Splitter;
 use crate::frame::{Frame, Track, duration_to_ticks};
@@ -17,9 +19,12 @@ use crate::source::{FrameSource, Opener, SourceError};
 /// A program that writes nothing for this long is given up.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 const READ_SIZE: usize = 64 << 10;
+/// How long a program has to end by itself after SIGTERM, until SIGKILL.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Starts a program, without a shell. Its pictures are stamped by their arrival: it must write in
-/// real time, without B-frames. Dropping the source kills it.
+/// real time, without B-frames. Dropping the source ends the program and all that it has started and that
+/// stayed in its process group.
 #[derive(Clone, Debug)]
 pub struct CommandOpener {
     program: String,
@@ -61,12 +66,13 @@ impl Opener for CommandOpener {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| unreachable(format!("it does not start: {error}")))?;
         let stdout = child.stdout.take().ok_or_else(|| unreachable("it has no output".into()))?;
         Ok(Box::new(CommandSource {
-            child,
+            processes: Processes(Some(Group::of(child))),
             stdout,
             peer,
             buf: BytesMut::new(),
@@ -77,8 +83,58 @@ impl Opener for CommandOpener {
     }
 }
 
+/// The processes of a program. When this is dropped, they are asked to end, and killed later.
+struct Processes(Option<Group>);
+
+/// A process group. It is killed when this is dropped.
+struct Group {
+    leader: Child,
+    /// The group's number, which is that of its leader. It belongs to nobody else until the leader was waited for.
+    number: Option<Pid>,
+}
+
+impl Group {
+    fn of(leader: Child) -> Self {
+        let number = leader.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        Self { leader, number }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The only error is that all of its processes have ended.
+        self.number.map(|number| kill_process_group(number, signal).ok());
+    }
+
+    /// How the leader ended, if it has. The others are killed then.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        let ended = self.leader.try_wait().ok().flatten()?;
+        self.signal(Signal::KILL);
+        self.number = None;
+        Some(ended)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        let Some(group) = self.0.take() else { return };
+        group.signal(Signal::TERM);
+        if let Ok(runtime) = Handle::try_current() {
+            // At the end of the runtime the task is dropped, and the group with it.
+            runtime.spawn(async move {
+                sleep(GRACE).await;
+                drop(group);
+            });
+        }
+    }
+}
+
 struct CommandSource {
-    child: Child,
+    processes: Processes,
     stdout: ChildStdout,
     peer: String,
     buf: BytesMut,
@@ -134,9 +190,9 @@ impl CommandSource {
     }
 
     fn how_it_ended(&mut self) -> String {
-        match self.child.try_wait() {
-            Ok(Some(status)) => format!("it ended with {status}"),
-            _ => "it closed its output".into(),
+        match self.processes.0.as_mut().and_then(Group::ended) {
+            Some(status) => format!("it ended with {status}"),
+            None => "it closed its output".into(),
         }
     }
 }
@@ -199,17 +255,69 @@ mod tests {
         let mut source = shell(&script).open().await.unwrap();
         source.frame().await.unwrap();
         drop(source);
-        let pid = std::fs::read_to_string(pid).unwrap();
-        let process = format!("/proc/{}/stat", pid.trim());
-        // The process is gone, or a zombie that was not reaped yet.
-        let gone = || std::fs::read_to_string(&process).map_or(true, |stat| stat.contains(") Z"));
-        timeout(Duration::from_secs(30), async {
-            while !gone() {
+        all_end(&std::fs::read_to_string(pid).unwrap()).await;
+    }
+
+    /// Whether a process runs; one that was not waited for yet has ended.
+    fn runs(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        stat.is_ok_and(|stat| !stat.contains(") Z"))
+    }
+
+    async fn all_end(pids: &str) {
+        let ended = timeout(Duration::from_secs(30), async {
+            while pids.split_whitespace().any(runs) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-        })
-        .await
-        .expect("the program is killed");
+        });
+        ended.await.expect("every process ends");
+    }
+
+    #[tokio::test]
+    async fn what_a_program_has_started_ends_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let pids = dir.path().join("pids");
+        // The shell waits for a worker, which writes the pictures; neither the worker nor a helper without output
+        // hears of the end of the pipe, and the helper does not listen to SIGTERM.
+        let stubborn = "sh -c 'trap \"\" TERM; while :; do sleep 1; done' >/dev/null &";
+        let script = format!(
+            "{stubborn} echo $! >> {pids}; sleep 600 & echo $! >> {pids}; echo $$ >> {pids}; {STREAM}; wait",
+            pids = pids.display()
+        );
+        let mut source = shell(&script).open().await.unwrap();
+        source.frame().await.unwrap();
+        drop(source);
+        let pids = std::fs::read_to_string(pids).unwrap();
+        assert_eq!(pids.lines().count(), 3);
+        all_end(&pids).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_program_leaves_behind_ends_when_it_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = dir.path().join("pid");
+        let script = format!("sleep 600 >/dev/null & echo $! > {}; {STREAM}", pid.display());
+        let mut source = shell(&script).open().await.unwrap();
+        while source.frame().await.is_ok() {}
+        drop(source);
+        all_end(&std::fs::read_to_string(pid).unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn a_program_is_asked_to_end_before_it_is_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = dir.path().join("said");
+        let script =
+            format!("trap 'echo bye > {}; exit' TERM; {STREAM}; sleep 600 & wait", said.display());
+        let mut source = shell(&script).open().await.unwrap();
+        source.frame().await.unwrap();
+        drop(source);
+        let heard = timeout(Duration::from_secs(30), async {
+            while !said.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        heard.await.expect("the program was asked");
     }
 
     #[tokio::test]

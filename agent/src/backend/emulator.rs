@@ -56,7 +56,7 @@ pub(super) fn read(
     login::refuse(section, apart, "an emulator")?;
     let main = path(section, "main", base)?;
     let sub = path(section, "sub", base)?;
-    let words = section.insist("command", list(|word| text(0..=PATH)(word).map(Secret::from)))?;
+    let words = section.insist("command", list(|word| text(0..=PATH)(word).map(Secret::untold)))?;
     let named = |words: &[Secret]| words.first().is_some_and(|word| !word.expose().is_empty());
     match &words {
         Some(words) if !named(words) => {

@@ -3,6 +3,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use ivt_base::address_rule::AddressRule;
+use ivt_base::secret::Secret;
 use ivt_hal::emulator::Emulator;
 use ivt_hal::rtsp::Rtsp;
 use ivt_hal::{Bitrates, Encoder, Kind, Transport};
@@ -130,7 +131,7 @@ fn emulated() -> Channel {
 fn ask(addr: SocketAddr, stream_id: &str) -> PublishRequest {
     PublishRequest {
         stream: Stream::Main,
-        url: RtmpUrl::parse(&format!("rtmp://{addr}/live/{stream_id}")).unwrap().into(),
+        url: Secret::untold(RtmpUrl::parse(&format!("rtmp://{addr}/live/{stream_id}")).unwrap()),
         stream_id: stream_id.into(),
         max_bitrate: None,
     }

@@ -39,7 +39,8 @@ impl CloudLogin {
             query.push('=');
             percent_encode(value, &mut query);
         }
-        Self::at(cloud.url.clone(), query)
+        // The password in it is known by itself, and the rest is no secret.
+        Self::at(cloud.url.clone(), Secret::untold(query))
     }
 
     /// The login that a redirect to `location` leads to, with the same account. The address may be
@@ -72,16 +73,16 @@ impl CloudLogin {
         };
         url.set_query(None);
         url.set_fragment(None);
-        Ok(Self::at(url, query))
+        Ok(Self::at(url, query.into()))
     }
 
-    fn at(url: Url, query: String) -> Self {
+    fn at(url: Url, query: Secret) -> Self {
         Self {
             secure: url.scheme() == "wss",
             host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: url.port_or_known_default().unwrap_or(80),
             url,
-            query: query.into(),
+            query,
         }
     }
 

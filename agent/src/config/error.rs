@@ -20,6 +20,26 @@ pub enum Error {
         /// Path of the file.
         file: String,
     },
+    /// The file may be written by everyone.
+    #[error(
+        "{file}: is writable by everyone, who could let the agent do anything; do `chmod o-w {file}` or start \
+         with --allow-world-readable"
+    )]
+    WorldWritable {
+        /// Path of the file.
+        file: String,
+    },
+    /// The file may be exchanged by everyone.
+    #[error(
+        "{file}: everyone may exchange it, since its folder is writable by everyone; do `chmod o-w {folder}` or \
+         start with --allow-world-readable"
+    )]
+    OpenFolder {
+        /// Path of the file.
+        file: String,
+        /// Path of the folder.
+        folder: String,
+    },
     /// A value, a key or the syntax of the file is wrong.
     #[error("{file}:{line}: {message}")]
     Value {

@@ -1,5 +1,7 @@
 //! From files to a [`Config`].
 
+use std::fs::Metadata;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,11 +14,16 @@ use super::{
 
 /// Mode bit of a file that everyone on the system may read.
 const WORLD_READABLE: u32 = 0o004;
+/// Mode bit of a file that everyone on the system may write, and of a folder in which everyone may rename files.
+const WORLD_WRITABLE: u32 = 0o002;
+/// Mode bit of a folder in which everyone may rename but their own files.
+const STICKY: u32 = 0o1000;
 
 /// The permissions that a configuration's files must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// The files are not readable by everyone.
+    /// Nobody but owner and group may write the files, those that they name, or the folders that these are in; and
+    /// those with passwords are not readable by everyone.
     Private,
     /// Any permissions will do.
     Any,
@@ -29,15 +36,27 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong, with file and line.
     pub fn load(file: &Path, access: Access) -> Result<Self, Error> {
-        Self::load_from(file, |path| read(path, access))
+        Self::load_from(file, access, |path| read(path, access))
     }
 
     /// Does as [`Config::load`], with `text` in the place of reading a file.
     pub(crate) fn load_from(
         file: &Path,
+        access: Access,
         text: impl Fn(&Path) -> Result<String, Error>,
     ) -> Result<Self, Error> {
-        assemble(&file.display().to_string(), &text(file)?, directory(file), text)
+        let config = assemble(&file.display().to_string(), &text(file)?, directory(file), text)?;
+        if access == Access::Private {
+            // Who writes these decides whom the agent trusts, and what its server may do.
+            let profile = config.tlss.as_ref().and_then(|tlss| tlss.profile.as_deref());
+            for file in [config.cloud.ca_file.as_deref(), profile].into_iter().flatten() {
+                // A file that is missing is told of by whoever reads it.
+                if let Ok(metadata) = file.metadata() {
+                    unwritable(file, &metadata)?;
+                }
+            }
+        }
+        Ok(config)
     }
 }
 
@@ -63,15 +82,39 @@ pub(crate) fn credentials_file(file: &Path, text: &str) -> Result<Option<PathBuf
 /// The text of `file`.
 ///
 /// # Errors
-/// The file cannot be read, or may be read by more people than `access` allows.
+/// The file cannot be read, or may be read or written by more people than `access` allows.
 pub(crate) fn read(file: &Path, access: Access) -> Result<String, Error> {
     let name = || file.display().to_string();
     let failed = |source| Error::Read { file: name(), source };
-    let mode = std::fs::metadata(file).map_err(failed)?.permissions().mode();
-    if access == Access::Private && mode & WORLD_READABLE != 0 {
-        return Err(Error::WorldReadable { file: name() });
+    let mut open = std::fs::File::open(file).map_err(failed)?;
+    let metadata = open.metadata().map_err(failed)?;
+    if access == Access::Private {
+        if metadata.permissions().mode() & WORLD_READABLE != 0 {
+            return Err(Error::WorldReadable { file: name() });
+        }
+        unwritable(file, &metadata)?;
     }
-    std::fs::read_to_string(file).map_err(failed)
+    let mut text = String::new();
+    open.read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+/// Refuses a file that everyone may write or exchange.
+fn unwritable(file: &Path, metadata: &Metadata) -> Result<(), Error> {
+    if metadata.permissions().mode() & WORLD_WRITABLE != 0 {
+        return Err(Error::WorldWritable { file: file.display().to_string() });
+    }
+    // Where the path is a link, the folder of the link counts as well as that of the file.
+    let real = file.canonicalize().unwrap_or_default();
+    for folder in [directory(file), directory(&real)] {
+        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+        let mode = folder.metadata().map_or(0, |metadata| metadata.permissions().mode());
+        if mode & (WORLD_WRITABLE | STICKY) == WORLD_WRITABLE {
+            let (file, folder) = (file.display().to_string(), folder.display().to_string());
+            return Err(Error::OpenFolder { file, folder });
+        }
+    }
+    Ok(())
 }
 
 fn directory(file: &Path) -> &Path {

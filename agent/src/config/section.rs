@@ -228,7 +228,7 @@ pub(crate) fn text(
     }
 }
 
-/// A whole number.
+/// A whole number. Errors do not repeat the value: it may be a password that stands in the wrong line.
 pub(crate) fn integer(
     range: RangeInclusive<u64>,
 ) -> impl FnOnce(&DeValue<'_>) -> Result<u64, String> {
@@ -236,7 +236,7 @@ pub(crate) fn integer(
         let digits = value.as_integer();
         let parsed = digits.and_then(|i| u64::from_str_radix(i.as_str(), i.radix()).ok());
         parsed.filter(|n| range.contains(n)).ok_or_else(|| {
-            let found = digits.map_or(value.type_str(), |i| i.as_str());
+            let found = if digits.is_some() { "another one" } else { value.type_str() };
             format!("a whole number from {} to {}, found {found}", range.start(), range.end())
         })
     }
@@ -247,7 +247,7 @@ pub(crate) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("true or false, found {}", value.type_str()))
 }
 
-/// One of several words.
+/// One of several words. Errors do not repeat the value, as those of [`integer`] do not.
 pub(crate) fn word<T: Copy>(
     words: &'static [(&'static str, T)],
 ) -> impl Fn(&DeValue<'_>) -> Result<T, String> {
@@ -255,7 +255,7 @@ pub(crate) fn word<T: Copy>(
         let known = words.iter().find(|(w, _)| value.as_str() == Some(w));
         known.map(|(_, t)| *t).ok_or_else(|| {
             let allowed: Vec<_> = words.iter().map(|(w, _)| format!("{w:?}")).collect();
-            let found = value.as_str().map_or(value.type_str().to_owned(), |s| format!("{s:?}"));
+            let found = if value.as_str().is_some() { "another word" } else { value.type_str() };
             format!("{}, found {found}", allowed.join(" or "))
         })
     }

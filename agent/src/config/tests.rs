@@ -128,12 +128,15 @@ fn values_out_of_range_name_line_and_what_is_allowed() {
             with(emulator, "ring_bytes = 10"),
             ":9: channel.ring_bytes must be a whole number from 65536",
         ),
-        (with(emulator, "ring_bytes = -1"), "found -1"),
+        (with(emulator, "ring_bytes = -1"), "to 268435456, found another one"),
         (with(emulator, "ring_bytes = \"1\""), "found string"),
         (with(emulator, "bitrate = 0"), ":9: channel.bitrate must be a whole number from 1"),
         (with(emulator, "sub_bitrate = 0"), ":9: channel.sub_bitrate must be a whole number"),
         (with(emulator, "number = 1"), ":9: channel.number must be 0"),
-        (with(emulator, "always_on = [\"both\"]"), "a list of \"main\" or \"sub\", found \"both\""),
+        (
+            with(emulator, "always_on = [\"both\"]"),
+            "a list of \"main\" or \"sub\", found another word",
+        ),
         (with(emulator, "quality = { hd = \"big\" }"), "channel.quality.hd must be \"main\" or"),
         (with(emulator, "command = []"), ":7: channel.command must begin with a program"),
         (with(emulator, "command = ['']"), "channel.command must begin with a program"),
@@ -155,7 +158,7 @@ fn values_out_of_range_name_line_and_what_is_allowed() {
         ),
         (MINIMAL.replace("emulator", "rtsp"), "channel.main is missing"),
         (MINIMAL.replace("[[channel]]", "[channel]"), "must be written as [[channel]]"),
-        (format!("{MINIMAL}[runtime]\nworker_threads = 65"), "from 0 to 64, found 65"),
+        (format!("{MINIMAL}[runtime]\nworker_threads = 65"), "from 0 to 64, found another one"),
         (format!("{MINIMAL}[log]\nlevel = \"loud\""), "log.level must be \"error\" or"),
         (MINIMAL.split("[[").next().unwrap().into(), "no channel"),
         ("[cloud\n".into(), "configuration:1: "),
@@ -212,6 +215,58 @@ fn no_secret_is_printed() {
     ] {
         assert!(!error(&wrong).contains("canary"), "{}", error(&wrong));
     }
+}
+
+/// Each key of a configuration with a canary, in every form that a slip of the keyboard can give it.
+#[test]
+fn no_error_repeats_a_value_of_the_file() {
+    let base = std::fs::read_to_string(configs().join("base.toml")).unwrap();
+    let lines = base.lines().map(|line| line.trim_start_matches("# "));
+    let mut keys: Vec<_> = lines.filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    keys.retain(|key| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+    assert!(keys.len() > 40, "the file shows every key: {keys:?}");
+    let mut refused = 0;
+    for key in keys {
+        for value in [
+            "'canary'",
+            "\"canary",
+            "'''canary",
+            "canary",
+            "['canary']",
+            "[canary",
+            "{ canary = 'canary' }",
+            "{ canary",
+            "'canary' 'canary'",
+            r#""\canary""#,
+            "1canary",
+            "0xcanary",
+            "-71077345",
+            "71077345",
+            "7107.7345",
+            "2026-71-07T73:45",
+            "'canary://canary:canary@canary'",
+            "'rtsp://canary@:canary'",
+            "'rtsp://canary:99999/'",
+            "'canary:canary@canary'",
+            "'http://[canary]/'",
+            "'ws://canary:99999/canary'",
+            "\"canary\nlevel = 1",
+        ] {
+            let line = format!("{key} = {value}");
+            let sections = ["device", "publish", "record", "tlss", "runtime", "log"];
+            let sections = sections.map(|section| format!("{MINIMAL}[{section}]\n{line}\n"));
+            let camera = with("backend = \"emulator\"", &line);
+            let rtsp = camera.replace("\"emulator\"", "\"rtsp\"\nweb = 'http://h'");
+            for text in sections.into_iter().chain([with("[cloud]", &line), camera, rtsp]) {
+                let Err(error) = text.parse::<Config>() else { continue };
+                refused += 1;
+                // A key is named, also one that is a slip; its value is not.
+                let error = error.to_string().replace("unknown key \"canary\"", "");
+                assert!(!error.contains("canary") && !error.contains("7107"), "{text}\n{error}");
+            }
+        }
+    }
+    assert!(refused > 1000, "{refused}");
 }
 
 #[test]
@@ -323,6 +378,58 @@ password = "camera"
             assert!(e.contains("chmod 600") && e.contains(culprit), "{e}");
             Config::load(&main, Access::Any).unwrap();
         }
+    }
+
+    #[test]
+    fn files_that_everyone_may_write_are_refused_unless_overridden() {
+        // Configuration, credentials, authorities, profile, their folder; and who is told of.
+        for (modes, culprit) in [
+            ([0o602, 0o600, 0o644, 0o644, 0o755], "agent.toml: is writable by everyone"),
+            ([0o662, 0o600, 0o644, 0o644, 0o755], "agent.toml: is writable by everyone"),
+            ([0o600, 0o602, 0o644, 0o644, 0o755], "secret.toml: is writable by everyone"),
+            ([0o600, 0o600, 0o646, 0o644, 0o755], "ca.pem: is writable by everyone"),
+            ([0o600, 0o600, 0o644, 0o666, 0o755], "profile.toml: is writable by everyone"),
+            ([0o600, 0o600, 0o644, 0o644, 0o777], "agent.toml: everyone may exchange it"),
+            ([0o660, 0o660, 0o664, 0o664, 0o775], ""),
+            ([0o600, 0o600, 0o644, 0o644, 0o1777], ""),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join("folder");
+            std::fs::create_dir(&folder).unwrap();
+            let [main_mode, secret_mode, ca_mode, profile_mode, folder_mode] = modes;
+            write(&folder, "secret.toml", secret_mode, CREDENTIALS);
+            write(&folder, "ca.pem", ca_mode, "");
+            write(&folder, "profile.toml", profile_mode, "");
+            let text = main_file().replace("[cloud]", "[cloud]\nca_file = 'ca.pem'");
+            let tlss = "[tlss]\nenable = true\nserver = 'h'\nport = 1\nprofile = 'profile.toml'\n";
+            let main = write(&folder, "agent.toml", main_mode, &format!("{text}{tlss}"));
+            let mode = std::fs::Permissions::from_mode(folder_mode);
+            std::fs::set_permissions(&folder, mode).unwrap();
+            let refusal = Config::load(&main, Access::Private).err().map(|e| e.to_string());
+            match (culprit, refusal) {
+                ("", refusal) => assert_eq!(refusal, None, "{modes:?}"),
+                (culprit, refusal) => {
+                    let refusal = refusal.unwrap_or_default();
+                    let cured = refusal.contains("chmod o-w");
+                    assert!(refusal.contains(culprit) && cured, "{modes:?}: {refusal}");
+                }
+            }
+            Config::load(&main, Access::Any).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_folder_of_a_file_behind_a_link_counts_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = dir.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        let real = write(&open, "real.toml", 0o600, MINIMAL);
+        let link = dir.path().join("agent.toml");
+        std::os::unix::fs::symlink(real, &link).unwrap();
+        Config::load(&link, Access::Private).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let refusal = Config::load(&link, Access::Private).unwrap_err().to_string();
+        assert!(refusal.contains("agent.toml: everyone may exchange it"), "{refusal}");
     }
 
     #[test]

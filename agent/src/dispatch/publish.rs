@@ -30,11 +30,11 @@ pub(super) async fn stop(dispatch: &Dispatch, request: RtmpStopPublish) -> Resul
 }
 
 fn ask(request: RtmpPublish, map: &QualityMap) -> Result<PublishRequest, RpcError> {
-    let url = rtmp_url(request.url.expose())?;
+    let url = request.url.try_map(|url| rtmp_url(&url))?;
     check_stream_id(&request.stream_id)?;
     Ok(PublishRequest {
         stream: stream(map, request.quality),
-        url: url.into(),
+        url,
         stream_id: request.stream_id,
         max_bitrate: NonZeroU64::new(request.max_bitrate),
     })

@@ -55,7 +55,8 @@ fn order(request: StartCloudRecord) -> Result<RecordingOrder, RpcError> {
     if request.seg_max_count == 0 {
         return Err(wrong("seg_max_count", "must be at least 1".into()));
     }
-    let callback = callback_url(request.cbk_url.expose()).map_err(|e| wrong("cbk_url", e))?;
+    let callback = request.cbk_url.try_map(|url| callback_url(&url));
+    let callback = callback.map_err(|e| wrong("cbk_url", e))?;
     Ok(RecordingOrder {
         session_id: request.session_id,
         limits: Limits {
@@ -65,7 +66,7 @@ fn order(request: StartCloudRecord) -> Result<RecordingOrder, RpcError> {
         max_segments: request.seg_max_count,
         prerecord: Duration::from_secs(request.prerecord_seconds.into()),
         start: u64::try_from(request.start_ts).ok().filter(|seconds| *seconds > 0),
-        callback: callback.into(),
+        callback,
     })
 }
 

@@ -22,7 +22,9 @@
 //!    arrived first are removed first: no clock is asked.
 //! 7. One process at a time has something in the folder. While the folder is empty, nothing in it is
 //!    open: the card may be taken out, and another one put in.
-//! 8. Files that the spool did not name, links, and files of newer versions are never touched.
+//! 8. Files that the spool did not name, links, pipes, devices, and files of newer versions are never touched.
+//! 9. Whoever made the files: opening reads no more than twice the limit, the index has at most 1000 sessions, a
+//!    segment lasts at most 2 h and begins within 285 years of 1970, and no number is near its end.
 
 mod card;
 mod disk;
@@ -42,6 +44,8 @@ mod crash_tests;
 mod damage_tests;
 #[cfg(test)]
 pub(super) mod fixture;
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod large_tests;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use ivt_base::mask::mask;
 use tokio::time::Instant;
 
 use super::policy::Refusal;
@@ -122,10 +123,10 @@ impl Audit {
     }
 }
 
-/// A command fit for a page or a log: the beginning, or the whole of it.
+/// A command fit for a page or a log, without secrets in use: the beginning, or the whole of it.
 pub(super) fn printable(command: &[u8], whole: bool) -> String {
-    let text = command.escape_ascii().map(char::from);
-    if whole { text.collect() } else { text.take(LONGEST).collect() }
+    let text = mask(&command.escape_ascii().to_string());
+    if whole { text } else { text.chars().take(LONGEST).collect() }
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub struct Request {
 
 /// A write group that the profile does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown write group {name:?}; the profile has {}", .known.join(", "))]
+#[error("`write` names a group that the profile lacks; it has {}", .known.join(", "))]
 pub struct UnknownGroup {
     /// The group that was asked for.
     pub name: String,

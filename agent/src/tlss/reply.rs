@@ -1,6 +1,8 @@
 //! The reply to a command, in the form of a web server's answer and in one piece.
 
 use bytes::Bytes;
+use ivt_base::mask::mask_bytes;
+use ivt_base::text::shorten;
 use ivt_hal::Answer;
 
 /// Headers of a camera that are not passed on: they belong to the camera's connection, to the framing, or to the
@@ -26,6 +28,8 @@ const DROPPED: &[&str] = &[
 
 /// The words by which servers see that a device is not of the line whose command they tried, and try the next.
 const MISSING: &str = "No input file specified.\r\n";
+/// Longest text of a camera that is searched for our login, in bytes.
+const LONGEST_MASKED: usize = 128 << 10;
 
 /// Status line, headers, blank line, and the body behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +53,7 @@ impl Reply {
         Self::of(answer)
     }
 
-    /// A camera's answer passed on, its body byte for byte.
+    /// A camera's answer passed on, its body byte for byte but for our login, which some commands repeat.
     pub(super) fn of(answer: Answer) -> Self {
         let said =
             answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
@@ -57,15 +61,15 @@ impl Reply {
             .flat_map(|(_, value)| value.split(|byte| *byte == b','))
             .map(|name| name.trim_ascii().to_ascii_lowercase())
             .collect();
-        let mut head = Head::new(answer.status, &answer.reason);
+        let mut head = Head::new(answer.status, &shorten(&answer.reason));
         for (name, value) in &answer.headers {
             let lower = name.to_ascii_lowercase();
             let ends = DROPPED.contains(&&*lower) || named.contains(&lower.clone().into_bytes());
             if !ends {
-                head.field(name, value);
+                head.field(name, &mask_bytes(value));
             }
         }
-        head.end(answer.body)
+        head.end(without_login(answer.body))
     }
 
     /// An answer of the agent's own; `kind` is the content type.
@@ -90,6 +94,17 @@ impl Reply {
 
     pub(super) fn len(&self) -> usize {
         self.head.len() + self.body.len()
+    }
+}
+
+fn without_login(body: Bytes) -> Bytes {
+    // Pictures have zeros in them, and lists of parameters are far shorter.
+    if body.len() > LONGEST_MASKED || body.contains(&0) {
+        return body;
+    }
+    match mask_bytes(&body) {
+        masked if masked == body[..] => body,
+        masked => masked.into(),
     }
 }
 
@@ -164,6 +179,28 @@ mod tests {
 
     fn head(reply: &Reply) -> &str {
         std::str::from_utf8(&reply.head).unwrap()
+    }
+
+    #[test]
+    fn our_login_at_the_camera_is_not_passed_on() {
+        let _known = ivt_base::mask::learn_login("admin", "passed-on-to-nobody");
+        // "admin:passed-on-to-nobody" as Basic sends it.
+        const BASIC: &str = "YWRtaW46cGFzc2VkLW9uLXRvLW5vYm9keQ==";
+        let body = "GET /a HTTP/1.1\r\nauthorization: Digest username=\"admin\", response=\"5f3a\"\r\nhost: cam\r\n\
+                    x=passed-on-to-nobody&y=passed%2Don-to%2Dnobody\r\n\
+                    env=YWRtaW46cGFzc2VkLW9uLXRvLW5vYm9keQ==\r\n";
+        let reply = Reply::of(answer(
+            &[("Authorization", BASIC), ("X-Request", BASIC), ("Content-Type", "text/plain")],
+            body.as_bytes(),
+        ));
+        let text = std::str::from_utf8(&reply.body).unwrap();
+        assert_eq!(
+            text,
+            "GET /a HTTP/1.1\r\nauthorization: ***\r\nhost: cam\r\nx=***&y=***\r\nenv=YWRtaW46***==\r\n"
+        );
+        let head = head(&reply);
+        assert!(!head.contains("uthorization") && head.contains("X-Request: ***"), "{head}");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", text.len())), "{head}");
     }
 
     #[test]

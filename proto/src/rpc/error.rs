@@ -1,5 +1,6 @@
 use std::fmt;
 
+use ivt_base::mask::mask;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,8 +46,10 @@ impl fmt::Display for RpcError {
 
 impl std::error::Error for RpcError {}
 
-/// At most `limit` characters of `text`, control characters escaped.
+/// At most `limit` characters of `text` without secrets, control characters escaped.
 pub(super) fn excerpt(text: &str, limit: usize) -> String {
+    // Twice the bytes that so many characters can have, so that a secret is known before the cut.
+    let text = mask(&text[..text.floor_char_boundary(8 * limit)]);
     let mut short = String::new();
     for (n, c) in text.chars().enumerate() {
         if n == limit {

@@ -1,4 +1,4 @@
-use ivt_base::text::shorten;
+use ivt_base::text::name;
 use serde_json::{Number, Value};
 
 use super::lenient::integer;
@@ -17,7 +17,7 @@ impl Subject {
         let session = params.get("session_id").or_else(|| params.get("stream_id"));
         Self {
             channel: params.get("channel").and_then(Value::as_number).and_then(integer),
-            session: session.and_then(Value::as_str).map(shorten),
+            session: session.and_then(Value::as_str).map(name),
         }
     }
 }

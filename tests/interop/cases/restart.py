@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from peers.image import Image, inside, pids
+from peers.image import IVT, Image, inside, pids
 from peers.ours import Agent, Cloud, clip, configuration, keep_secret
 from peers.paths import ROOT, built
 from peers.process import Failed, wait_for
@@ -32,19 +32,29 @@ def device(stack, folder, script, name):
         raise Skipped("mounts of one's own are not allowed here")
     image = Image(folder)
     image.add(os.path.join(PACKAGING, script), name)
-    os.mkdir(os.path.join(image.root, "etc/ivt"))
+    os.makedirs(os.path.join(image.root, "etc/ivt"))
     return image, os.path.join(image.root, "etc/ivt/agent.toml")
+
+
+def configure(config, text):
+    """Writes a configuration that root may change and the agent's user may read."""
+    keep_secret(config, text)
+    os.chown(config, 0, IVT)
+    os.chmod(config, 0o640)
 
 
 def comes_back(stack, folder):
     """With the SysV script on BusyBox the agent is back in time after each of three panics, gone when told to stop, and not started
-    again when its configuration is wrong."""
+    again when its configuration is wrong. The agent runs as its own user."""
     cloud = Cloud(stack, folder)
     image, config = device(stack, folder, "ivt-agent.init", SCRIPT.lstrip("/"))
-    keep_secret(config, configuration(cloud, [clip(None)]))
+    configure(config, configuration(cloud, [clip(None)]))
     init = image.start(stack, folder, "init", FIRST)
     wait_for("login of the agent", cloud.device, 15)
     expect(init, "reload", 0)
+    users = [os.stat(f"/proc/{pid}").st_uid for pid in pids(init, AGENT)]
+    if users != [IVT]:
+        raise Failed(f"the agent should run as user {IVT}, and runs as {users}")
     # A second agent, if that had started one, would be noticed here.
     took = [panic(cloud, init) for _ in range(ROUNDS)]
     print(f"        keepalive back after {', '.join(f'{seconds:.1f}' for seconds in took)} s")
@@ -57,7 +67,7 @@ def comes_back(stack, folder):
     expect(init, "start", 0)
     wait_for("login after a start by hand", cloud.device, 15)
 
-    keep_secret(config, "nothing = true\n")
+    configure(config, "nothing = true\n")
     (agent,) = pids(init, AGENT)
     os.kill(agent, signal.SIGABRT)
     wait_for("end of the script", lambda: inside(init, SCRIPT, "status").returncode == 1, LIMIT)
@@ -98,6 +108,8 @@ def handed_to_procd(stack, folder):
     given = inside(process, "/bin/sh", "-euc", stub)
     params = dict(line.split(" ", 1) for line in given.stdout.splitlines() if " " in line)
     _, pause, tries = params["respawn"].split()
+    if (params["user"], params["group"]) != ("ivt", "ivt"):
+        raise Failed(f"procd would not start the agent as its own user: {given.stdout}")
     if given.returncode != 0 or params["command"].split()[0] != AGENT or tries != "0" or int(pause) > PAUSE:
         raise Failed(f"procd was given {given.stdout}{given.stderr}")
     checked = inside(process, *params["command"].split(), "--check-config")

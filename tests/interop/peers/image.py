@@ -18,7 +18,9 @@ root=$1 user=$3
 shift 3
 exec chroot --userspec="$user" --groups= "$root" "$@"
 """
-APPLETS = ("sh", "cat", "kill", "logger", "rm", "sleep", "touch")
+APPLETS = ("sh", "cat", "id", "kill", "logger", "rm", "sleep", "start-stop-daemon", "touch")
+# Number of the image's user `ivt` and of the user's group.
+IVT = 990
 
 
 class Image:
@@ -39,6 +41,10 @@ class Image:
         for empty in ("var/run", "dev"):
             os.makedirs(os.path.join(self.root, empty))
         open(os.path.join(self.root, "dev/null"), "w").close()
+        os.makedirs(os.path.join(self.root, "etc"), exist_ok=True)
+        for name, text in (("passwd", f"root:x:0:0::/:/bin/sh\nivt:x:{IVT}:{IVT}::/:/bin/false\n"), ("group", f"root:x:0:\nivt:x:{IVT}:\n")):
+            with open(os.path.join(self.root, "etc", name), "w", encoding="utf-8") as out:
+                out.write(text)
 
     def add(self, source, path):
         """Copies a file into the image, and makes its folders."""

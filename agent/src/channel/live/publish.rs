@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use ivt_base::address_rule::{AddressRule, UNREACHABLE};
+use ivt_base::mask::mask;
 use ivt_base::tls::TlsError;
 use ivt_hal::Encoder;
 use ivt_media::hub::Start;
@@ -19,10 +20,6 @@ use super::super::bitrate;
 use super::super::request::{PublishRequest, Refusal};
 use crate::backoff::{Backoff, PUBLISH};
 use crate::tls::TrustStore;
-
-/// Shortest stream key that is a secret, in bytes. Removing a shorter one from a text would only
-/// garble the text.
-const SHORTEST_SECRET: usize = 6;
 
 /// The work on one stream.
 pub(super) struct Job {
@@ -156,7 +153,7 @@ impl Job {
     /// What the cloud and the log are told of an error. From anything but the words of an RTMP server
     /// the cloud could tell which ports are open in our network.
     fn refusal(&self, error: &PublishError) -> Refusal {
-        let reason = self.censored(error);
+        let reason = mask(&error.to_string());
         let told = match error {
             PublishError::Forbidden { .. } => return Refusal::Address { reason },
             PublishError::Refused { .. } | PublishError::Login { .. } | PublishError::Url(_) => {
@@ -165,14 +162,6 @@ impl Job {
             _ => format!("RTMP server {}: {UNREACHABLE}", self.ask.url.expose().peer()),
         };
         Refusal::Server { told, reason }
-    }
-
-    /// The text of an error without the stream key, which servers repeat in their refusals.
-    fn censored(&self, error: &PublishError) -> String {
-        match &*self.ask.url.expose().key {
-            key if key.len() < SHORTEST_SECRET => error.to_string(),
-            key => error.to_string().replace(key, "…"),
-        }
     }
 }
 

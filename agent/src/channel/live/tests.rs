@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ivt_base::secret::Secret;
 use ivt_hal::emulator::Emulator;
 use ivt_media::frame::Frame;
 use ivt_media::hub::Start;
@@ -90,7 +91,7 @@ impl Scene {
         let (answer, outcome) = oneshot::channel();
         let ask = PublishRequest {
             stream: Stream::Main,
-            url: RtmpUrl::parse("rtmp://127.0.0.1:9/live/key").unwrap().into(),
+            url: Secret::untold(RtmpUrl::parse("rtmp://127.0.0.1:9/live/key").unwrap()),
             stream_id: stream_id.into(),
             max_bitrate: None,
         };

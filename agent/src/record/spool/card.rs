@@ -6,9 +6,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::disk::is_folder;
 use super::files::{Files, failed};
 use super::index::{Index, lock};
 use super::{SpoolError, names};
+
+/// Most entries of a folder that are looked at, so that a folder made for it does not fill the memory.
+const MOST_ENTRIES: usize = 100_000;
 
 /// The file system that the spool's folder is on.
 #[derive(Debug)]
@@ -84,9 +88,13 @@ impl Card {
 /// Looks at a card that was not there at the start. What lies on it is left for the next start: its
 /// folders do not belong to this run.
 fn pass_by(files: &Files, index: &Mutex<Index>) -> Result<(), SpoolError> {
-    let folders = list(&files.root, FileType::is_dir, names::parse_folder);
+    let folders = list(&files.root, |_| true, names::parse_folder);
     for id in folders.map_err(failed("list", &files.root))? {
         let folder = files.folder(id);
+        if !is_folder(&folder) {
+            lock(index).skip(id);
+            continue;
+        }
         let found = list(&folder, FileType::is_file, names::parse_file);
         let empty = found.map_err(failed("list", &folder))?.is_empty();
         if !empty && lock(index).session(id).is_some() {
@@ -98,17 +106,18 @@ fn pass_by(files: &Files, index: &Mutex<Index>) -> Result<(), SpoolError> {
     Ok(())
 }
 
-/// The numbers of the entries that have the kind and name of ours. Links are not followed.
+/// The numbers of the entries that have the kind and name of ours, of at most 100 000 entries. Links are not followed.
 pub fn list(
     folder: &Path,
     kind: fn(&FileType) -> bool,
     parse: fn(&str) -> Option<u64>,
 ) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(folder)?.take(MOST_ENTRIES) {
         let entry = entry?;
         if entry.file_type().is_ok_and(|found| kind(&found)) {
-            numbers.extend(entry.file_name().to_str().and_then(parse));
+            let number = entry.file_name().to_str().and_then(parse);
+            numbers.extend(number.filter(|number| *number < names::FOREIGN));
         }
     }
     Ok(numbers)

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// An open file and its path.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub trait Disk: fmt::Debug + Send {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes a file for this user only. Fails if there is a file or a link of this name.
     fn create(&self, path: &Path) -> io::Result<OpenFile>;
-    /// Opens an existing file for repair.
+    /// Opens an existing file for repair. Fails as [`open`] does, and for a file that has a second name.
     fn edit(&self, path: &Path) -> io::Result<OpenFile>;
     /// Writes all of `bytes` at an offset.
     fn write(&self, file: &OpenFile, bytes: &[u8], at: u64) -> io::Result<()>;
@@ -67,7 +69,10 @@ impl Disk for SystemDisk {
     }
 
     fn edit(&self, path: &Path) -> io::Result<OpenFile> {
-        let file = OpenOptions::new().write(true).open(path)?;
+        let file = open(path, OpenOptions::new().write(true))?;
+        if file.metadata()?.nlink() > 1 {
+            return Err(io::Error::other("the file has a second name, which is not ours"));
+        }
         Ok(OpenFile { path: path.to_owned(), file })
     }
 
@@ -84,7 +89,8 @@ impl Disk for SystemDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        match File::open(path)?.sync_all() {
+        let folder = flags(OpenOptions::new().read(true), OFlags::DIRECTORY).open(path)?;
+        match folder.sync_all() {
             // Some file systems cannot sync a folder, and keep names safe in another way.
             Err(error)
                 if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) =>
@@ -106,4 +112,31 @@ impl Disk for SystemDisk {
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_dir(path)
     }
+}
+
+/// Opens a file of the spool for reading.
+///
+/// # Errors
+/// The file cannot be opened, or is none: a link is not followed, and a pipe or a device not asked for anything.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().read(true))
+}
+
+/// Whether a path is a folder itself, and no link to one.
+pub fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_dir())
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let strange = || io::Error::other("it is no file: links, pipes and devices are left alone");
+    // Opening alone makes some devices do something.
+    if !path.symlink_metadata()?.is_file() {
+        return Err(strange());
+    }
+    let file = flags(options, OFlags::NOFOLLOW | OFlags::NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(strange()) }
+}
+
+fn flags(options: &mut OpenOptions, flags: OFlags) -> &mut OpenOptions {
+    options.custom_flags(flags.bits().cast_signed())
 }

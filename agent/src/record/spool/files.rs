@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::disk::{Disk, OpenFile};
+use super::disk::{Disk, OpenFile, is_folder};
 use super::format::{self, Groups};
 use super::{SpoolError, names};
 
@@ -35,7 +35,11 @@ impl Files {
     pub fn make_folder(&self, id: u64) -> Result<(), SpoolError> {
         let folder = self.folder(id);
         match self.disk.make_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                // A link would lead the recordings somewhere else.
+                let strange = || failed("use", &folder)(ErrorKind::NotADirectory.into());
+                is_folder(&folder).then_some(()).ok_or_else(strange)
+            }
             Err(error) => Err(failed("create", &folder)(error)),
             Ok(()) => self.disk.sync_dir(&self.root).map_err(failed("sync", &self.root)),
         }

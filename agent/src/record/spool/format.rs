@@ -31,6 +31,16 @@ pub const DONE: u64 = PREFIX + 16;
 pub const CHUNK: u64 = 64 * 1024;
 /// Longest head in bytes. Real addresses are far shorter.
 const LONGEST: usize = 64 * 1024;
+/// Longest name of a session or of a segment that is believed, in bytes.
+const LONGEST_NAME: usize = 1024;
+/// Longest address that is believed, in bytes.
+const LONGEST_ADDRESS: usize = 8192;
+/// A segment's number is below this. No session comes near it, and counting on from it cannot overflow.
+const MOST_SEGMENTS: u64 = 1 << 48;
+/// A segment begins within so many microseconds of 1970, before or after: 285 years.
+const FARTHEST: u64 = 1 << 53;
+/// Longest duration of a segment that is believed; the cloud may ask for one of an hour, which ends with a group.
+const LONGEST_SEGMENT: Duration = Duration::from_secs(2 * 3600);
 
 /// The content of a segment's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,9 +108,9 @@ pub fn done(groups: &Groups) -> Result<Vec<u8>, SpoolError> {
 }
 
 /// Reads a segment's file. The end record of a finished file is believed, since it was written
-/// after all groups were synced. With `deep`, and in an unfinished file, every group is checked. A
-/// group that the disk does not give ends the groups; only an unreadable head is an error.
-pub fn inspect(file: &File, deep: bool) -> io::Result<Found<Contents>> {
+/// after all groups were synced. In an unfinished file every group is checked, as far as `unread` bytes go, which are
+/// taken off it. A group that the disk does not give ends the groups; only an unreadable head is an error.
+pub fn inspect(file: &File, unread: &mut u64) -> io::Result<Found<Contents>> {
     let length = file.metadata()?.len();
     let (fields, begin) = match read_document(file, *b"IVS1", length)? {
         Found::Ours(found) => found,
@@ -110,8 +120,11 @@ pub fn inspect(file: &File, deep: bool) -> io::Result<Found<Contents>> {
     let Some((session, segment)) = session(&fields).zip(segment(&fields)) else {
         return Ok(Found::Damaged);
     };
-    let finished = if deep { None } else { read_done(file, begin, length) };
-    let groups = finished.unwrap_or_else(|| walk(file, begin, length));
+    let groups = read_done(file, begin, length).unwrap_or_else(|| {
+        let groups = walk(file, begin, length.min(begin.saturating_add(*unread)));
+        *unread = unread.saturating_sub(length - begin);
+        groups
+    });
     Ok(Found::Ours(Contents { session, segment, groups }))
 }
 
@@ -125,9 +138,13 @@ pub fn walk(file: &File, begin: u64, length: u64) -> Groups {
             groups.done = read_done(file, begin, length) == Some(Groups { done: true, ..groups });
             break;
         }
+        let duration = groups.duration.saturating_add(Duration::from_nanos(record.meta));
+        if duration > LONGEST_SEGMENT {
+            break;
+        }
         groups.end += PREFIX + u64::from(record.length);
         groups.bytes += u64::from(record.length);
-        groups.duration = groups.duration.saturating_add(Duration::from_nanos(record.meta));
+        groups.duration = duration;
     }
     groups
 }
@@ -139,10 +156,10 @@ pub fn read_pending(file: &File) -> io::Result<Found<(SessionHead, Pending)>> {
         Found::Newer => return Ok(Found::Newer),
         Found::Damaged => return Ok(Found::Damaged),
     };
-    let text = |name: &str| fields[name].as_str().map(str::to_owned);
     let pending = || {
-        let number = fields["number"].as_u64()?;
-        Some(Pending { number, name: text("name")?, uri: text("uri")?.into() })
+        let (name, uri) =
+            (text(&fields, "name", LONGEST_NAME)?, text(&fields, "uri", LONGEST_ADDRESS)?);
+        Some(Pending { number: number(&fields)?, name, uri: uri.into() })
     };
     Ok(session(&fields).zip(pending()).map_or(Found::Damaged, Found::Ours))
 }
@@ -244,7 +261,13 @@ fn read_done(file: &File, begin: u64, length: u64) -> Option<Groups> {
     let (end, bytes) = (both as u64, (both >> 64) as u64);
     let fits = record.tag == *b"DONE" && end == at && begin.checked_add(bytes)? <= end;
     let duration = Duration::from_nanos(record.meta);
-    fits.then_some(Groups { begin, end, duration, bytes, done: true })
+    (fits && duration <= LONGEST_SEGMENT).then_some(Groups {
+        begin,
+        end,
+        duration,
+        bytes,
+        done: true,
+    })
 }
 
 /// The JSON at the beginning of a file, and the offset behind it.
@@ -307,17 +330,26 @@ fn fields(session: &SessionHead) -> Value {
 }
 
 fn session(fields: &Value) -> Option<SessionHead> {
-    let text = |name: &str| fields[name].as_str().map(str::to_owned);
+    let session_id = text(fields, "session_id", LONGEST_NAME)?;
     let channel = fields["channel"].as_u64()?.try_into().ok()?;
-    Some(SessionHead { session_id: text("session_id")?, channel, cbk_url: text("cbk_url")?.into() })
+    let cbk_url = text(fields, "cbk_url", LONGEST_ADDRESS)?.into();
+    Some(SessionHead { session_id, channel, cbk_url })
 }
 
 fn segment(fields: &Value) -> Option<SegmentHead> {
     Some(SegmentHead {
-        number: fields["number"].as_u64()?,
-        start_micros: fields["start_micros"].as_i64()?,
+        number: number(fields)?,
+        start_micros: fields["start_micros"].as_i64().filter(|at| at.unsigned_abs() <= FARTHEST)?,
         discontinuity: fields["discontinuity"].as_bool()?,
     })
+}
+
+fn number(fields: &Value) -> Option<u64> {
+    fields["number"].as_u64().filter(|number| *number < MOST_SEGMENTS)
+}
+
+fn text(fields: &Value, name: &str, longest: usize) -> Option<String> {
+    fields[name].as_str().filter(|text| text.len() <= longest).map(str::to_owned)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -124,6 +124,11 @@ impl Index {
         self.sessions.get_mut(&id)
     }
 
+    /// Number of sessions.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// The numbers of the sessions, the oldest first.
     pub fn heads(&self) -> Vec<(u64, SessionHead)> {
         self.sessions.iter().map(|(id, session)| (*id, session.head.clone())).collect()

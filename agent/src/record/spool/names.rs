@@ -8,6 +8,10 @@ pub const NEW_PENDING: &str = "pending.new";
 /// Name of a folder that is made and removed to see whether the disk can be written.
 pub const PROBE: &str = "probe";
 
+/// Folders and files of this number and above were not made by the spool, which never counts so far. They are left
+/// alone: after them no number would be left that ascends.
+pub const FOREIGN: u64 = 1 << 63;
+
 /// Name of a session's folder.
 pub fn folder(id: u64) -> String {
     format!("session-{id:08x}")

@@ -1,19 +1,22 @@
 //! Opening the spool: finds out what is there, and mends what a crash left half-done.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, FileType};
+use std::fs::{DirBuilder, FileType};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::card::list;
-use super::disk::Disk;
+use super::disk::{Disk, is_folder, open_to_read};
 use super::error::is_full;
 use super::files::failed;
 use super::format::{self, Contents, DONE, Found};
 use super::index::{Entry, MAX_FILES, State};
 use super::store::Store;
 use super::{SpoolError, names};
+
+/// Most sessions that are taken from a disk at once, so that the index stays small.
+const MOST_SESSIONS: usize = 1000;
 
 /// Opens the spool in `root`, which is made in its parent if missing, and repairs what can be
 /// repaired. Files that cannot be read or mended are passed over. The log is told of a disk that
@@ -28,12 +31,14 @@ pub fn open(root: PathBuf, limit: u64, disk: Box<dyn Disk>) -> Result<Store, Spo
         made.map_err(failed("create", &root))?;
     }
     let mut store = Store::claim(root.clone(), limit, disk)?;
-    let folders = list(&root, FileType::is_dir, names::parse_folder);
+    let folders = list(&root, |_| true, names::parse_folder);
     let mut folders = folders.map_err(failed("list", &root))?;
     folders.sort_unstable();
+    // All files of ours together are below the limit, so that only files made for it have more to be read.
+    let mut unread = limit.saturating_mul(2);
     for id in folders {
         store.lock().skip(id);
-        open_folder(&mut store, id);
+        open_folder(&mut store, id, &mut unread);
         // Room is made after each folder, so that the index stays small whatever is there.
         let _ = store.make_room(0);
     }
@@ -48,15 +53,27 @@ fn probe(store: &mut Store, probe: &Path) {
     let _ = store.attempt(0, |store| match store.files().disk.make_dir(probe) {
         // A full disk is no fault: when something is written, the oldest segments make room.
         Err(error) if is_full(&error) => Ok(()),
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(failed("write to", &store.files().root)(error))
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // Left there by a crash, or something else that somebody put there.
+            let _ = store.files().disk.remove_dir(probe);
+            Ok(())
         }
-        _ => store.files().disk.remove_dir(probe).map_err(failed("delete", probe)),
+        Err(error) => Err(failed("write to", &store.files().root)(error)),
+        Ok(()) => store.files().disk.remove_dir(probe).map_err(failed("delete", probe)),
     });
 }
 
-fn open_folder(store: &mut Store, id: u64) {
+fn open_folder(store: &mut Store, id: u64, unread: &mut u64) {
     let folder = store.files().folder(id);
+    // A folder in the place of the file could not be replaced by one.
+    let blocked =
+        [names::PENDING, names::NEW_PENDING].iter().any(|name| is_folder(&folder.join(name)));
+    if blocked || !is_folder(&folder) {
+        return log::warn!("{} is not as the spool made it: it is left alone", folder.display());
+    }
+    if store.lock().sessions() >= MOST_SESSIONS {
+        return log::warn!("{}: too many recordings, it is left for later", folder.display());
+    }
     let mut files = match list(&folder, FileType::is_file, names::parse_file) {
         Ok(files) => files,
         Err(error) => return log::warn!("{}", failed("list", &folder)(error)),
@@ -66,7 +83,7 @@ fn open_folder(store: &mut Store, id: u64) {
     files.sort_unstable();
     for file in files {
         store.skip_file(file);
-        open_file(store, id, file);
+        open_file(store, id, file, unread);
         if store.lock().count() > MAX_FILES {
             let _ = store.make_room(0);
         }
@@ -79,11 +96,9 @@ fn open_folder(store: &mut Store, id: u64) {
 }
 
 fn open_pending(store: &mut Store, id: u64, path: &Path) {
-    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
-        return;
-    }
-    let found = File::open(path).and_then(|file| Ok((format::read_pending(&file)?, file)));
+    let found = open_to_read(path).and_then(|file| Ok((format::read_pending(&file)?, file)));
     match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
         Ok((Found::Ours((head, pending)), file)) => {
             let mut index = store.lock();
             index.restore(id, head);
@@ -100,9 +115,14 @@ fn open_pending(store: &mut Store, id: u64, path: &Path) {
 
 /// Adds a segment's file to the index, cut to its last complete group. A file without one is
 /// removed.
-fn open_file(store: &mut Store, id: u64, file: u64) {
+fn open_file(store: &mut Store, id: u64, file: u64, unread: &mut u64) {
     let path = store.files().path(id, file);
-    let found = File::open(&path).and_then(|file| format::inspect(&file, false));
+    let limit = store.lock().stats().limit;
+    let found = open_to_read(&path).and_then(|file| match file.metadata()?.len() {
+        // It would have to make room at once.
+        length if length > limit => Ok(Found::Damaged),
+        _ => format::inspect(&file, unread),
+    });
     let Contents { session, segment, groups } = match found {
         Ok(Found::Ours(contents)) if contents.groups.end > contents.groups.begin => contents,
         Ok(Found::Ours(_) | Found::Damaged) => return drop(store.files().remove(&path)),

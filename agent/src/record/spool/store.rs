@@ -12,7 +12,7 @@ use ivt_base::told::Told;
 use tokio::time::Instant;
 
 use super::card::Card;
-use super::disk::{Disk, OpenFile};
+use super::disk::{self, Disk, OpenFile};
 use super::files::{Files, failed, length};
 use super::format;
 use super::index::{self, Entry, Index, State};
@@ -152,7 +152,7 @@ impl Store {
         let (file, entry) = found.ok_or(SpoolError::Missing(number))?;
         self.card.find(&self.files, &self.index)?;
         let path = self.files.path(id, file);
-        match File::open(&path) {
+        match disk::open_to_read(&path) {
             Ok(open) => Ok((open, entry)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.lock().drop_file(id, file);

@@ -71,13 +71,23 @@ impl FromStr for Profile {
     type Err = ProfileError;
 
     fn from_str(text: &str) -> Result<Self, ProfileError> {
-        let file: File = toml::from_str(text).map_err(|e| ProfileError::Syntax(e.to_string()))?;
+        let file: File = toml::from_str(text).map_err(|e| syntax(text, &e))?;
         let rules = file.command.into_iter().map(|command| {
             let path = command.path.clone();
             command.rule().map_err(|reason| ProfileError::Command { path, reason })
         });
         Ok(Self { rules: rules.collect::<Result<_, _>>()? })
     }
+}
+
+/// The error of a text that is no profile, without the line that it is about: it may be another file by mistake.
+fn syntax(text: &str, error: &toml::de::Error) -> ProfileError {
+    let at = error.span().map_or(0, |span| span.start);
+    let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    let said = error.message();
+    let ends = said.split_once('"').zip(said.rsplit_once('"'));
+    let said = ends.map_or(said.to_owned(), |((begin, _), (_, end))| format!("{begin}\"…\"{end}"));
+    ProfileError::Syntax(format!("line {line}: {said}"))
 }
 
 impl Rule {
@@ -208,6 +218,16 @@ mod tests {
         assert!(
             refused("[[command]]\npath = '/a'\nparams.'a b' = { number = [0, 1] }").contains("a b")
         );
+    }
+
+    #[test]
+    fn a_file_that_is_none_by_mistake_is_not_quoted() {
+        for text in
+            ["[cloud]\nlogin_passwd = 'canary'", "command = 'canary'", "x = \"canary", "canary"]
+        {
+            let error = refused(text);
+            assert!(error.starts_with("line ") && !error.contains("canary"), "{error}");
+        }
     }
 
     #[test]

@@ -1,0 +1,79 @@
+//! Which parts of a text are secret when the text is a password, a stream key, or an address.
+
+use super::search::Word;
+use super::spelling::View;
+
+/// Parts of names whose values are secret however they look.
+const TELLING: [&str; 9] = ["pass", "pwd", "tok", "key", "sig", "auth", "secret", "cred", "hash"];
+/// Shortest value of another name that is secret, in bytes.
+const VALUE: usize = 8;
+
+/// Adds the secrets of a text.
+pub(super) fn read(text: &str, words: &mut Vec<Word>) {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        secret(text, words);
+        if let Some((key, query)) = text.split_once('?').filter(|(_, query)| query.contains('=')) {
+            secret(key, words);
+            pairs(query, words);
+        }
+        return;
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if let Some((name, _)) = authority.rsplit_once('@') {
+        let (user, password) = name.split_once(':').unwrap_or(("", name));
+        login(user, password, words);
+    }
+    pairs(path, words);
+    if scheme.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtmp")) {
+        let parts = path.split(['/', '?', '&']).filter(|part| !part.is_empty());
+        let parts: Vec<_> = parts.filter(|part| !part.contains('=')).collect();
+        // The first part names the application, unless nothing follows it.
+        let keys = if parts.len() > 1 { &parts[1..] } else { &parts };
+        keys.iter().for_each(|key| secret(key, words));
+    }
+}
+
+/// Adds the password of a login.
+pub(super) fn login(user: &str, password: &str, words: &mut Vec<Word>) {
+    secret(password, words);
+    if (1..VALUE).contains(&password.len()) {
+        words.extend(spellings(&format!("{user}:{password}")).into_iter().filter_map(named));
+    }
+}
+
+/// Adds the secret values of a query, and of a path that is written like one.
+fn pairs(text: &str, words: &mut Vec<Word>) {
+    for part in text.split(['/', '?', '&', ';', '#']) {
+        let Some((name, value)) = part.split_once('=') else { continue };
+        let lower = name.to_ascii_lowercase();
+        let telling = TELLING.iter().any(|telling| lower.contains(telling));
+        // A value of digits or a date tells when something happens.
+        let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
+        if telling || (value.len() >= VALUE && letters > 2) {
+            secret(value, words);
+        }
+        if telling && (1..4).contains(&value.len()) {
+            words.extend(named(part.as_bytes().to_vec()));
+        }
+        // Some cameras have the login in the path: `/user=admin_password=x_channel=1`.
+        if let Some((_, rest)) = value.split_once("password=") {
+            secret(rest.split('_').next().unwrap_or_default(), words);
+        }
+    }
+}
+
+fn secret(text: &str, words: &mut Vec<Word>) {
+    words.extend(spellings(text).iter().filter_map(|text| Word::secret(text)));
+}
+
+fn named(text: Vec<u8>) -> Option<Word> {
+    Word::named(&text)
+}
+
+/// A text as it is and with its escapes decoded.
+fn spellings(text: &str) -> Vec<Vec<u8>> {
+    let plain = View::of(text.as_bytes());
+    let decoded = plain.unescaped().map(|view| view.bytes);
+    [plain.bytes].into_iter().chain(decoded).collect()
+}
