@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use serde_json::{Number, Value, json};
 
 use super::error::kind;
-use super::message::{Call, Event};
+use super::message::Event;
 use super::subject::integer;
+use super::unopened::{Unopened, open, too_much};
 use super::{MAX_MESSAGE, RpcError, Subject, Violation};
 
-#[derive(Debug)]
 pub(super) enum Packet {
-    Request { seq: Number, call: Call, subject: Subject },
+    Request { seq: Number, call: Unopened, subject: Subject },
     Answer { seq: Number, result: Result<Value, RpcError> },
     Event(Event),
 }
@@ -106,9 +106,16 @@ fn malformed(expected: &'static str, received: Option<&Value>) -> Violation {
     Violation::Malformed { expected, received }
 }
 
-fn text(value: Value, expected: &'static str) -> Result<String, Violation> {
-    match value {
-        Value::String(text) => Ok(text),
+/// The value of a member of the packet itself.
+fn member(text: &RawValue) -> Result<Value, Violation> {
+    let value = open(text).map_err(not_an_object)?;
+    let received = || "more than a message may hold".to_owned();
+    value.ok_or_else(|| Violation::Malformed { expected: "few values", received: received() })
+}
+
+fn name(text: &RawValue, expected: &'static str) -> Result<String, Violation> {
+    match member(text)? {
+        Value::String(name) => Ok(name),
         other => Err(malformed(expected, Some(&other))),
     }
 }
@@ -133,12 +140,12 @@ fn error(value: &Value) -> Result<RpcError, Violation> {
 /// The members of a packet, present or not; `null` counts as present.
 #[derive(Default)]
 struct Members<'a> {
-    req: Option<Value>,
-    resp: Option<Value>,
-    err: Option<Value>,
-    event: Option<Value>,
+    req: Option<&'a RawValue>,
+    resp: Option<&'a RawValue>,
+    err: Option<&'a RawValue>,
+    event: Option<&'a RawValue>,
     params: Option<&'a RawValue>,
-    seq: Option<Value>,
+    seq: Option<&'a RawValue>,
     repeated: bool,
 }
 
@@ -148,31 +155,37 @@ impl Members<'_> {
             let received = "one of them twice".to_owned();
             return Err(Violation::Malformed { expected: "each member once", received });
         }
-        let seq = self.seq.as_ref().and_then(integer).cloned();
-        let seq = seq.ok_or_else(|| malformed("an integer in seq", self.seq.as_ref()));
-        let params: Option<Value> = self
-            .params
-            .map(|raw| serde_json::from_str(raw.get()))
-            .transpose()
-            .map_err(not_an_object)?;
-        let params = params.filter(|params| !params.is_null());
+        let seq = self.seq.map(member).transpose()?;
+        let number = seq.as_ref().and_then(integer).cloned();
+        let seq = number.ok_or_else(|| malformed("an integer in seq", seq.as_ref()));
         match (self.req, self.resp, self.err, self.event) {
             (Some(req), None, None, None) => {
-                let (seq, method) = (seq?, text(req, "a string in req")?);
-                let subject = params.as_ref().map(Subject::of).unwrap_or_default();
-                Ok(Packet::Request { seq, call: Call::parse(&method, params), subject })
+                let (seq, method) = (seq?, name(req, "a string in req")?);
+                let (call, subject) = Unopened::new(&method, self.params).map_err(not_an_object)?;
+                Ok(Packet::Request { seq, call, subject })
             }
             (None, Some(resp), None, None) => {
                 let expected = "an object, a list or nothing in resp";
-                let resp = content(resp)
-                    .map_err(|kind| Violation::Malformed { expected, received: kind.to_owned() })?;
-                Ok(Packet::Answer { seq: seq?, result: Ok(resp) })
+                let result = match open(resp).map_err(not_an_object)? {
+                    Some(resp) => Ok(content(resp).map_err(|kind| Violation::Malformed {
+                        expected,
+                        received: kind.to_owned(),
+                    })?),
+                    None => Err(RpcError::internal("the answer has too many values to be read")),
+                };
+                Ok(Packet::Answer { seq: seq?, result })
             }
             (None, None, Some(err), None) => {
-                Ok(Packet::Answer { seq: seq?, result: Err(error(&err)?) })
+                Ok(Packet::Answer { seq: seq?, result: Err(error(&member(err)?)?) })
             }
             (None, None, None, Some(event)) => {
-                Ok(Packet::Event(Event::parse(&text(event, "a string in event")?, params)))
+                let event = name(event, "a string in event")?;
+                let params = self.params.map(open).transpose().map_err(not_an_object)?;
+                let params = match params {
+                    Some(None) => Err(too_much(&event)),
+                    params => Ok(params.flatten().filter(|params| !params.is_null())),
+                };
+                Ok(Packet::Event(Event::read(&event, params)))
             }
             (None, None, None, None) if bare => {
                 Ok(Packet::Answer { seq: seq?, result: Ok(json!({})) })
