@@ -1,5 +1,5 @@
-//! The listener of the HTTP port: bounds the number of connections, and lets them be cut while the server uses
-//! them.
+//! The listener of the HTTP port: bounds the number of connections and the time of their other ends, and lets them
+//! be cut while the server uses them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,6 +15,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::patience::Patience;
 
 /// Accepts at most `seats` connections at a time; more wait in the system's backlog.
 pub(crate) struct Seated {
@@ -32,6 +34,7 @@ impl Seated {
 pub(crate) struct Seat {
     stream: TcpStream,
     wire: Wire,
+    patience: Patience,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -39,6 +42,8 @@ pub(crate) struct Seat {
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     pub(crate) addr: SocketAddr,
+    /// Our own address, at which the connection was made; `None` if it is gone already.
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) wire: Wire,
 }
 
@@ -88,7 +93,8 @@ impl Listener for Seated {
             match (self.listener.accept().await, permit) {
                 (Ok((stream, remote)), Ok(_permit)) => {
                     let _ = stream.set_nodelay(true);
-                    return (Seat { stream, wire: Wire::default(), _permit }, remote);
+                    let (wire, patience) = (Wire::default(), Patience::new());
+                    return (Seat { stream, wire, patience, _permit }, remote);
                 }
                 (Err(error), _) => {
                     // Out of descriptors: without a pause this would spin.
@@ -107,7 +113,8 @@ impl Listener for Seated {
 
 impl Connected<IncomingStream<'_, Seated>> for Remote {
     fn connect_info(stream: IncomingStream<'_, Seated>) -> Self {
-        Self { addr: *stream.remote_addr(), wire: stream.io().wire.clone() }
+        let Seat { stream: socket, wire, .. } = stream.io();
+        Self { addr: *stream.remote_addr(), local: socket.local_addr().ok(), wire: wire.clone() }
     }
 }
 
@@ -118,7 +125,31 @@ impl AsyncRead for Seat {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.wire.check()?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.patience.read(&buffer.filled()[before..]);
+        self.patience.check(context)?;
+        read
+    }
+}
+
+impl Seat {
+    /// Takes note of what was written of `bytes`.
+    fn note(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(_)) => self.patience.wrote(bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                self.patience.stuck();
+                self.patience.check(context)?;
+            }
+        }
+        written
     }
 }
 
@@ -129,7 +160,8 @@ impl AsyncWrite for Seat {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.wire.check()?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note(context, bytes, written)
     }
 
     fn poll_write_vectored(
@@ -138,7 +170,8 @@ impl AsyncWrite for Seat {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.wire.check()?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note(context, slices.first().map_or(&[][..], |slice| &slice[..]), written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -24,8 +24,8 @@ pub(super) enum Sender {
 pub(super) enum Kind {
     /// A packet with `req`, and its method.
     Request(String),
-    /// A packet with `seq` and without `req`.
-    Response(Value),
+    /// A packet with `seq` and without `req`, and its `resp` as it came.
+    Response(Value, Option<Value>),
     /// Any other text, well formed or not.
     Other,
 }
@@ -35,7 +35,7 @@ impl Kind {
         let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else { return Self::Other };
         match (packet.remove("req"), packet.remove("seq")) {
             (Some(Value::String(method)), _) => Self::Request(method),
-            (None, Some(seq)) => Self::Response(seq),
+            (None, Some(seq)) => Self::Response(seq, packet.remove("resp")),
             _ => Self::Other,
         }
     }
@@ -79,8 +79,12 @@ mod tests {
     #[test]
     fn kinds_are_told_apart_by_members() {
         assert_eq!(Kind::of(r#"{"req":"A","seq":1}"#), Kind::Request("A".into()));
-        assert_eq!(Kind::of(r#"{"seq":3,"resp":{}}"#), Kind::Response(json!(3)));
-        assert_eq!(Kind::of(r#"{"seq":"x"}"#), Kind::Response(json!("x")));
+        assert_eq!(Kind::of(r#"{"seq":3,"resp":{}}"#), Kind::Response(json!(3), Some(json!({}))));
+        assert_eq!(
+            Kind::of(r#"{"seq":3,"resp":null}"#),
+            Kind::Response(json!(3), Some(json!(null)))
+        );
+        assert_eq!(Kind::of(r#"{"seq":"x"}"#), Kind::Response(json!("x"), None));
         for other in ["", "[]", "{", r#"{"event":"A"}"#, r#"{"req":1,"seq":1}"#] {
             assert_eq!(Kind::of(other), Kind::Other, "{other}");
         }
