@@ -8,7 +8,8 @@ use serde_json::Value;
 
 /// An answer later than this belongs to no request: the 20 s of the specification and a little.
 const PATIENCE: Duration = Duration::from_secs(21);
-const MAX_WAITING: usize = 256;
+/// Most requests whose answers are waited for; a device holds as many.
+const MAX_WAITING: usize = 4096;
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
