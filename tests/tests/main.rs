@@ -1,6 +1,7 @@
 //! The scenarios, one program: they wait more than they work, so that many run side by side well.
 
 mod addresses;
+mod burst;
 mod cameras;
 mod gateways;
 mod herd;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::faults::RtmpFault;
+use super::incoming::{Meter, Metered};
 use super::play::MAX_KEY;
 use super::streams::Stream;
 use super::{Cloud, now};
@@ -77,6 +78,8 @@ async fn connection(cloud: &Cloud, mut socket: TcpStream, remote: SocketAddr) {
 
 /// Receives one publish, from the handshake on, and returns why it ended.
 async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<String, RtmpError> {
+    let meter = cloud.incoming.meter();
+    let socket = Metered { stream: socket, meter: meter.clone() };
     let quirks = cloud.faults.borrow().rtmp_quirks.clone();
     let caller = server::meet(socket, ServerLimits::default()).await?;
     if let Some(turned) = odd::turns_away(&quirks, caller.app()) {
@@ -101,7 +104,7 @@ async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<S
     }
     session.accept().await?;
     let (mut receiver, named) = (Receiver::new(&stream), Named::new(quirks.first_metadata));
-    let why = follow(cloud, &mut session, &mut receiver, named).await;
+    let why = follow(cloud, &mut session, &meter, &mut receiver, named).await;
     receiver.why = why.clone();
     Ok(why)
 }
@@ -117,7 +120,8 @@ fn name(request: &PublishRequest) -> &str {
 /// Takes the tags of a publish until it ends, and returns why.
 async fn follow(
     cloud: &Cloud,
-    session: &mut IngestSession<TcpStream>,
+    session: &mut IngestSession<Metered>,
+    meter: &Meter,
     receiver: &mut Receiver<'_>,
     mut named: Named,
 ) -> String {
@@ -131,11 +135,15 @@ async fn follow(
             _ => {}
         }
         match receiver.unless_replaced(session.next_tag()).await {
-            Some(Ok(Some(tag))) => match named.admits(&tag) {
-                Ok(true) => receiver.take(&tag),
-                Ok(false) => {}
-                Err(why) => return why.to_owned(),
-            },
+            Some(Ok(Some(tag))) => {
+                meter.set(session.held_bytes());
+                match named.admits(&tag) {
+                    Ok(true) => receiver.take(&tag),
+                    Ok(false) => {}
+                    Err(why) => return why.to_owned(),
+                }
+                cloud.streams.bound_rings();
+            }
             Some(Ok(None)) => return "the publisher finished".to_owned(),
             Some(Err(error)) => return error.to_string(),
             None => return "a newer publisher took the key".to_owned(),

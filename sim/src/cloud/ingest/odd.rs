@@ -5,9 +5,9 @@ use ivt_media::rtmp::RtmpError;
 use ivt_media::rtmp::amf::{self, Value};
 use ivt_media::rtmp::chunk::kind;
 use ivt_media::rtmp::server::IngestSession;
-use tokio::net::TcpStream;
 
 use super::super::faults::RtmpQuirks;
+use super::super::incoming::Metered;
 use super::authmod;
 
 /// Longest message sent on request, in bytes.
@@ -33,7 +33,7 @@ pub(super) fn turns_away<'a>(quirks: &'a RtmpQuirks, app: &str) -> Option<Turned
 /// Says to a publisher that has connected what servers with quirks say.
 pub(super) async fn greet(
     quirks: &RtmpQuirks,
-    session: &mut IngestSession<TcpStream>,
+    session: &mut IngestSession<Metered>,
 ) -> Result<(), RtmpError> {
     if quirks.amf3 {
         // Behind a byte that means AMF0: a name, a number, null, then an object of AMF3 with one
