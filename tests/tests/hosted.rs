@@ -234,7 +234,8 @@ async fn a_deployed_server_finds_out_each_family_and_stores_its_data() {
         Stored::Picture(std::fs::read(file).unwrap().len())
     };
     let serve = async |family| {
-        let hosted = Plan { family, ..Plan::default() }.start().await;
+        let faults = TlssFaults { mortal: true, ..TlssFaults::default() };
+        let hosted = Plan { family, faults, ..Plan::default() }.start().await;
         let exchanges = hosted.exchanges().await;
         let headed = |exchange: &&Arc<Exchange>| reply(exchange).raw.starts_with(b"HTTP/1.1 200");
         let probes = Family::ALL.iter().position(|other| *other == family).unwrap();
@@ -267,7 +268,8 @@ async fn a_deployed_server_finds_out_each_family_and_stores_its_data() {
 async fn a_deployed_server_stores_what_the_agent_says_of_a_camera_without_a_web_server() {
     let commands = "probe IPN /uapi-cgi/network.cgi\nprobe IPAI /cgi-bin/admin/network.cgi\n\
         IPN /uapi-cgi/param.fcgi?action=list\nIPN /nvc-cgi/operator/snapshot.fcgi\ndone";
-    let plan = Plan { script: Some(commands.parse().unwrap()), ..Plan::default() };
+    let faults = TlssFaults { mortal: true, ..TlssFaults::default() };
+    let plan = Plan { script: Some(commands.parse().unwrap()), faults, ..Plan::default() };
     let hosted = Plan { emulator: true, ..plan }.start().await;
     let exchanges = hosted.exchanges().await;
     let stored = stored(&exchanges);

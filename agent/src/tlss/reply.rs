@@ -139,7 +139,7 @@ impl Head {
 /// Whether a camera says that it lacks a command: by the status, or in the family's words. That it does not take
 /// our login says nothing of the command.
 fn is_missing(answer: &Answer) -> bool {
-    let words: [&[u8]; 2] = [b"#404|", b"#400|ILLEGAL SYNTAX"];
+    let words: [&[u8]; 3] = [b"#404|", b"#400|ILLEGAL SYNTAX", b"No input file specified"];
     (300..500).contains(&answer.status) && answer.status != 401
         || words.iter().any(|words| answer.body.starts_with(words))
 }
@@ -277,6 +277,7 @@ mod tests {
             (403, b"no"),
             (200, b"#404|NOT FOUND\n"),
             (200, b"#400|ILLEGAL SYNTAX\n"),
+            (200, b"No input file specified.\n"),
         ] {
             let reply = lacks(status, page);
             assert_eq!(reply.body, [page, b"\r\nNo input file specified.\r\n"].concat());

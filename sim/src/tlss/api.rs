@@ -100,7 +100,7 @@ pub(super) async fn exchanges(
 
 fn row(exchange: &Exchange) -> Value {
     let stored = exchange.stored();
-    let unstored = stored.clone().and_then(Result::err);
+    let unstored = stored.clone().and_then(Result::err).map(|why| why.to_string());
     json!({
         "number": exchange.number,
         "session": exchange.session,

@@ -16,6 +16,8 @@ pub struct TlssFaults {
     pub never_done: bool,
     /// Whether `done` is sent as `done\0`.
     pub done_nul: bool,
+    /// Whether the server's program dies, and with it the session, of replies of which those of deployed servers do.
+    pub mortal: bool,
     /// Whether commands lack their leading slash.
     pub no_slash: bool,
     /// The bytes behind a command.

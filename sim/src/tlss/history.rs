@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::reply::Reply;
 use super::script::Command;
-use super::stored::{self, Stored};
+use super::stored::{self, Stored, Unstored};
 
 /// Most exchanges remembered.
 const MAX_EXCHANGES: usize = 5000;
@@ -49,7 +49,7 @@ struct Kept {
 impl Exchange {
     /// What a deployed server stores of the reply, or why it stores nothing; `None` without a reply, or where the
     /// command is none whose replies are stored.
-    pub fn stored(&self) -> Option<Result<Stored, String>> {
+    pub fn stored(&self) -> Option<Result<Stored, Unstored>> {
         stored::stored(&self.command, self.outcome.as_ref().ok()?)
     }
 

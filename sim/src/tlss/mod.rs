@@ -31,7 +31,7 @@ pub use history::Exchange;
 pub use reading::Reading;
 pub use reply::Reply;
 pub use script::{Command, Script, ScriptError};
-pub use stored::Stored;
+pub use stored::{Stored, Unstored};
 
 use crate::host::Hosts;
 use crate::listener::{Remote, Seated};

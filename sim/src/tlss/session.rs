@@ -16,6 +16,7 @@ use super::history::Exchange;
 use super::reading::{ReadError, Reading};
 use super::reply::Reply;
 use super::script::{Command, Line, Script, Step};
+use super::stored::{Unstored, stored};
 use super::{Server, unix_ms};
 use crate::family::Family;
 
@@ -40,6 +41,8 @@ enum End {
     Closed,
     #[error("closed on request")]
     HungUp,
+    #[error("{0}")]
+    Died(Unstored),
     #[error("nothing more was to be said for {} s", MAX_HOLD.as_secs())]
     Held,
     #[error("{0}")]
@@ -225,12 +228,19 @@ impl Session<'_> {
             Err(end) => Err(end),
         };
         let error = matches!(&outcome, Ok(reply) if reply.is_error_page());
+        let death = outcome.as_ref().ok().and_then(|reply| match stored(&sent, reply)? {
+            Err(why @ Unstored::Dies(_)) if self.faults.mortal => Some(why),
+            _ => None,
+        });
         let told = outcome.as_ref().map(Reply::clone).map_err(|end| match fault {
             Some(fault) => format!("{fault:?}: {end}"),
             None => end.to_string(),
         });
         self.record(sent, told, began);
-        outcome.map(|_| error)
+        match death {
+            Some(why) => Err(End::Died(why)),
+            None => outcome.map(|_| error),
+        }
     }
 
     /// Sends all commands at once; the replies are told apart by their lengths.

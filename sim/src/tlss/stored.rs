@@ -29,6 +29,17 @@ pub enum Stored {
     Maps(usize),
 }
 
+/// Why a server stores nothing of a reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unstored {
+    /// The server's program ends, and with it the session.
+    #[error("the server dies: {0}")]
+    Dies(String),
+    /// The server goes on.
+    #[error("{0}")]
+    Skipped(String),
+}
+
 impl fmt::Display for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -42,25 +53,25 @@ impl fmt::Display for Stored {
 
 /// Reads the body of the reply to `command` as deployed servers do; `None` for commands whose replies they do not
 /// store. Parts of the parameter list are none that they ask for.
-pub(super) fn stored(command: &Command, reply: &Reply) -> Option<Result<Stored, String>> {
+pub(super) fn stored(command: &Command, reply: &Reply) -> Option<Result<Stored, Unstored>> {
     let command = std::str::from_utf8(command.bytes()).ok()?;
     let (path, query) = command.split_once('?').unwrap_or((command, ""));
     let file = path.rsplit('/').next().unwrap_or_default();
     Some(match file.split('.').next().unwrap_or_default() {
         "param" if !query.contains("group=") && !query.contains("update") => parameters(reply),
         "snapshot" if reply.is_jpeg() => Ok(Stored::Picture(reply.body.len())),
-        "snapshot" => Err("no JPEG file".to_owned()),
+        "snapshot" => Err(Unstored::Skipped("no JPEG file".to_owned())),
         "countreport" => text(reply).and_then(counts),
         "reporthm" => text(reply).and_then(maps),
         _ => return None,
     })
 }
 
-fn text(reply: &Reply) -> Result<&str, String> {
-    reply.text().map(str::trim).ok_or_else(|| "no text".to_owned())
+fn text(reply: &Reply) -> Result<&str, Unstored> {
+    reply.text().map(str::trim).ok_or_else(|| Unstored::Skipped("no text".to_owned()))
 }
 
-fn parameters(reply: &Reply) -> Result<Stored, String> {
+fn parameters(reply: &Reply) -> Result<Stored, Unstored> {
     let text = text(reply)?;
     // The model of encoders has another name.
     let text = text.replace("Brand.prodshortname", "BRAND.Product.shortname");
@@ -75,14 +86,14 @@ fn parameters(reply: &Reply) -> Result<Stored, String> {
                 && (!word || value.chars().all(plain))
         };
         if !pairs().any(fits) {
-            return Err(format!("the server dies: no {name}, or the last one"));
+            return Err(Unstored::Dies(format!("no {name}, or the last line")));
         }
     }
     Ok(Stored::Parameters(text.lines().count()))
 }
 
 /// Counts of a report. The first record is passed over.
-fn counts(text: &str) -> Result<Stored, String> {
+fn counts(text: &str) -> Result<Stored, Unstored> {
     let lines: Vec<_> = text.lines().collect();
     let first = lines.first().copied().unwrap_or_default();
     let head = || {
@@ -94,32 +105,34 @@ fn counts(text: &str) -> Result<Stored, String> {
         (names.split(',').filter(|name| name.contains(':')).count() == counters)
             .then_some((records, counters))
     };
-    let (records, counters) = head().ok_or_else(|| format!("no report begins {first:?}"))?;
+    let (records, counters) =
+        head().ok_or_else(|| Unstored::Skipped(format!("no report begins {first:?}")))?;
     let mut count = 0;
     for number in 2..=records {
-        let line = lines.get(number).ok_or("the server dies: fewer records than it says")?;
+        let few = || Unstored::Dies("fewer records than it says".to_owned());
+        let line = lines.get(number).ok_or_else(few)?;
         let mut fields = line.split(',');
         let time = fields.next().unwrap_or_default();
         if !["9999/99/99 99:99:99", "9999-99-99 99:99:99"].contains(&&*shape(time)) {
-            return Err(format!("the server dies: no time with seconds in {line:?}"));
+            return Err(Unstored::Dies(format!("no time with seconds in {line:?}")));
         }
         for _ in 0..counters {
             let value = fields.next().and_then(|value| value.trim().parse::<i64>().ok());
-            count += usize::from(value.ok_or(format!("the server dies: {line:?}"))? > 0);
+            count += usize::from(value.ok_or_else(|| Unstored::Dies(format!("{line:?}")))? > 0);
         }
     }
     Ok(Stored::Counts(count))
 }
 
-fn maps(text: &str) -> Result<Stored, String> {
+fn maps(text: &str) -> Result<Stored, Unstored> {
     let lines: Vec<_> = text.lines().collect();
     let maps = lines.chunks_exact(MAP_LINES);
     if maps.len() == 0 {
-        return Err(format!("{} lines are no heat map", lines.len()));
+        return Err(Unstored::Skipped(format!("{} lines are no heat map", lines.len())));
     }
     for map in maps.clone() {
         if shape(map[0]) != "9999-99-99_99:99:99" {
-            return Err(format!("the server dies: no time in {:?}", map[0]));
+            return Err(Unstored::Dies(format!("no time in {:?}", map[0])));
         }
     }
     Ok(Stored::Maps(maps.len()))
@@ -138,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    fn read(command: &str, body: &str) -> Option<Result<Stored, String>> {
+    fn read(command: &str, body: &str) -> Option<Result<Stored, Unstored>> {
         let raw = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
         let reply = Reply::parse(0, Bytes::from(raw), Duration::ZERO, false);
         stored(&Command::new(command), &reply)
@@ -154,7 +167,7 @@ mod tests {
         assert_eq!(read("/uapi-cgi/param.fcgi?action=list&group=BRAND", "x"), None);
         for line in LIST.lines().filter(|line| !line.contains("brand") && !line.contains("last")) {
             let without = LIST.replace(&format!("{line}\r\n"), "");
-            let error = read(command, &without).unwrap().unwrap_err();
+            let error = read(command, &without).unwrap().unwrap_err().to_string();
             let name = line.split('=').next().unwrap();
             assert!(error.to_lowercase().contains(&name.to_lowercase()), "{error}");
         }

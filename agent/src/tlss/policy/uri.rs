@@ -112,16 +112,17 @@ fn unescape(spelt: &str) -> Option<(String, String)> {
 /// into words. A plus separates words too, for cameras that unescape twice.
 fn is_trick(value: &str) -> bool {
     let bytes = value.as_bytes();
-    let stands_between = |at: usize, kind: fn(&u8) -> bool| {
-        at.checked_sub(1).is_some_and(|before| kind(&bytes[before]))
-            && bytes.get(at + 1).is_some_and(kind)
-    };
     // A slash joins the parts of a date, a zone or a rule, and a colon numbers. At any other place they begin a
     // file or end the name of a protocol.
-    let stray = bytes.iter().enumerate().any(|(at, byte)| match byte {
-        b'/' => !stands_between(at, u8::is_ascii_alphanumeric),
-        b':' => !stands_between(at, u8::is_ascii_digit),
-        _ => false,
+    let stray = bytes.iter().enumerate().any(|(at, byte)| {
+        let before = at.checked_sub(1).map_or(0, |before| bytes[before]);
+        let after = bytes.get(at + 1).copied().unwrap_or_default();
+        let number_or_name = after.is_ascii_digit() || after.is_ascii_uppercase();
+        match byte {
+            b'/' => !(before.is_ascii_alphanumeric() && number_or_name),
+            b':' => !(before.is_ascii_digit() && after.is_ascii_digit()),
+            _ => false,
+        }
     });
     let option = |word: &str| {
         word.strip_prefix('-').is_some_and(|rest| {
@@ -214,6 +215,8 @@ mod tests {
             "x:/etc/passwd",
             "./x",
             "etc/",
+            "etc/passwd",
+            "x%2Fy",
             "_/x",
             "a/../b",
             "a%2F..%2Fb",

@@ -13,7 +13,7 @@ const WIRE = {
   close_mid_command: ["half of it, and close"],
   stop_reading: ["the command, and read no more"],
 };
-const SWITCHES = ["no_slash", "pipelined", "never_done", "done_nul"];
+const SWITCHES = ["no_slash", "pipelined", "never_done", "done_nul", "mortal"];
 const $ = (id) => document.getElementById(id);
 
 /** Wires the form; `report(text, bad)` tells what went wrong. */

@@ -31,8 +31,20 @@ async fn the_typical_session_is_read_as_deployed_servers_do() {
     let snapshot = all[5].outcome.as_ref().unwrap();
     assert!(snapshot.is_jpeg() && snapshot.body.len() == 7);
     assert_eq!(snapshot.declared as usize, snapshot.raw.len());
-    assert!(all[3].stored().unwrap().unwrap_err().contains("the server dies"));
+    assert!(matches!(all[3].stored(), Some(Err(Unstored::Dies(_)))), "no address of the hardware");
     assert_eq!(all[6].stored(), Some(Ok(Stored::Counts(0))));
+}
+
+#[tokio::test]
+async fn a_mortal_server_ends_the_session_where_a_deployed_one_dies() {
+    let faults = TlssFaults { mortal: true, ..TlssFaults::default() };
+    let script = Script::of(&["/uapi-cgi/param.fcgi?action=list", "/b"]);
+    let sim = sim(TlssOptions { faults, ..quick(script) }).await;
+    let commands = FakeDevice::call(&sim).await.answer_all(|_| ok("A.b=1\nC.d=2\n")).await;
+    assert_eq!(commands.len(), 1);
+    let info = timeout(LONG, sim.device(MAC).wait_ended(1)).await.unwrap();
+    assert_eq!((info.done, info.replies), (0, 1));
+    assert!(info.last_end.starts_with("the server dies: no NETWORK.Eth0.mac"), "{info:?}");
 }
 
 #[tokio::test]
