@@ -25,14 +25,12 @@ use std::time::Duration;
 
 /// The longest message either side may send, in bytes.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// How many requests of theirs may wait for an answer: each of 256 channels can be told to start and to stop a
-/// stream and a recording at once. One more is answered with an error in its turn.
-pub const MAX_REQUESTS: usize = 1024;
+/// How many requests of theirs may wait for an answer: 256 channels can be asked for everything that the
+/// specification has at once. Nothing more is read then.
+pub const MAX_REQUESTS: usize = 4096;
 /// How many bytes the texts of these requests, or of their answers, may have. A request that does not fit is
 /// answered with an error in its turn.
 pub const MAX_REQUEST_BYTES: usize = 2 << 20;
-/// How many requests of theirs may be unanswered, with those that will be answered with an error.
-pub const MAX_UNANSWERED: usize = 4096;
 /// How many requests of ours may wait behind the outstanding one.
 pub const MAX_CALLS: usize = 32;
 /// How many messages without a packet may come within 10 s.

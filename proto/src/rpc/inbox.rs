@@ -8,10 +8,7 @@ use serde_json::{Number, Value};
 
 use super::message::Call;
 use super::unopened::Unopened;
-use super::{
-    ANSWER_WITHIN, MAX_REQUEST_BYTES, MAX_REQUESTS, MAX_UNANSWERED, RpcError, Subject, Violation,
-    packet,
-};
+use super::{ANSWER_WITHIN, MAX_REQUEST_BYTES, MAX_REQUESTS, RpcError, Subject, Violation, packet};
 
 /// The right to answer one request, spent by [`Peer::respond`](super::Peer::respond). A ticket that
 /// is dropped, spent too late, or spent at another connection's peer changes nothing.
@@ -86,7 +83,7 @@ impl Inbox {
         }
         let Subject { channel, session } = subject;
         let bytes = call.bytes() + session.as_ref().map_or(0, String::len);
-        let fits = self.unanswered() < MAX_REQUESTS && self.bytes + bytes <= MAX_REQUEST_BYTES;
+        let fits = self.bytes + bytes <= MAX_REQUEST_BYTES;
         let (bytes, call, session) =
             if fits { (bytes, Some(call), session) } else { (0, None, None) };
         self.bytes += bytes;
@@ -96,7 +93,7 @@ impl Inbox {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.unanswered() >= MAX_UNANSWERED
+        self.started.len() + self.queued.len() >= MAX_REQUESTS
     }
 
     /// The next request, unless one that runs is in its way. It then also holds up those behind it.
@@ -162,10 +159,6 @@ impl Inbox {
         Some(answer)
     }
 
-    fn unanswered(&self) -> usize {
-        self.started.len() + self.queued.len()
-    }
-
     /// Answers a request with an error instead of starting it.
     fn finish(&mut self, header: Header, error: RpcError) {
         let mut request = Started { header, answer: None };
@@ -196,9 +189,7 @@ impl Header {
 /// The error for a request that there was no room for.
 fn refusal() -> RpcError {
     let most = MAX_REQUEST_BYTES >> 10;
-    RpcError::internal(format!(
-        "too many requests wait: expected at most {MAX_REQUESTS}, in {most} KiB"
-    ))
+    RpcError::internal(format!("too many requests wait: expected at most {most} KiB of them"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use ivt_proto::rpc::{ANSWER_WITHIN, MAX_UNANSWERED, Peer, Ticket, Violation};
+use ivt_proto::rpc::{ANSWER_WITHIN, MAX_REQUESTS, Peer, Ticket, Violation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -101,7 +101,7 @@ impl World {
             Ok(()) => self.arrived.push((self.now, channel)),
             Err(violation) => {
                 assert_eq!(violation, Violation::TooManyRequests);
-                assert_eq!(self.arrived.len() - self.written, MAX_UNANSWERED);
+                assert_eq!(self.arrived.len() - self.written, MAX_REQUESTS);
             }
         }
     }
