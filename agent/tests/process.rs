@@ -270,3 +270,76 @@ async fn the_level_of_the_environment_wins_over_a_changed_one() {
     let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
     assert!(!log.contains("DEBUG") && !log.contains("TRACE"), "{log}");
 }
+
+/// The most memory that the program has had so far, in KiB.
+fn peak(agent: &Child) -> u64 {
+    let pid = agent.id().expect("it runs");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse().expect("KiB")
+}
+
+/// JSON of 64,000 bytes at most whose values take much more memory than their text.
+fn greedy() -> Vec<String> {
+    let list = |item: &str| format!("[{}]", vec![item; 63_990 / (item.len() + 1)].join(","));
+    let members = (0..7_000).map(|n| format!(r#""{n}":0"#)).collect::<Vec<_>>().join(",");
+    let mut all: Vec<_> = ["[]", "{}", "0", r#"{"":0}"#, "[[]]", r#""""#, r#"{"a":[{}]}"#, "1e9"]
+        .iter()
+        .map(|item| list(item))
+        .collect();
+    all.push(format!("{{{members}}}"));
+    // What is read as one value waits as its text.
+    all.push(format!(r#""{}""#, r"\u0041".repeat(10_000)));
+    all.push(format!(r#""{}""#, "\u{955c}".repeat(20_000)));
+    all.push(format!("[{}]", vec![r#""0123456789abcdef""#; 3_000].join(",")));
+    all.push(format!("{}{}", "[".repeat(31_000), "]".repeat(31_000)));
+    all
+}
+
+#[tokio::test]
+async fn what_waits_takes_little_memory_whatever_is_in_it() {
+    const REQUESTS: usize = 44;
+    const MOST: u64 = 8 << 10;
+    let (listener, addr) = listen().await;
+    // This camera takes the connection and says nothing, so that what is asked of it takes its whole time.
+    let (_camera, camera) = listen().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = format!(
+        "[cloud]\nurl = 'ws://{addr}/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+         [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://{camera}/main'\n"
+    );
+    let agent = start_with(dir.path(), &config, Some("warn"));
+    let mut cloud = Cloud::accept(&listener).await;
+    cloud.call("Nonsense", json!({})).await;
+    let before = peak(&agent);
+
+    let publish = json!({"channel": 0, "quality": "hd", "url": "rtmp://127.0.0.1:9/a/b",
+                         "stream_id": "s", "max_bitrate": 0});
+    cloud.send(json!({"req": "RTMPPublish", "params": publish, "seq": 0})).await;
+    for seq in 1..REQUESTS {
+        let greedy = greedy();
+        let fill = &greedy[seq % greedy.len()];
+        let packet = format!(
+            r#"{{"req":"RTMPStopPublish","params":{{"channel":0,"stream_id":"s","x":{fill}}},"seq":{seq}}}"#
+        );
+        cloud.0.send(Message::text(packet)).await.expect("the agent reads");
+        let event = json!({"event": "GotoPTZPreset", "params": {"channel": 0, "token": "x".repeat(60_000)}});
+        cloud.send(event).await;
+    }
+    let (mut next, mut answered) = (0, 0);
+    while next < REQUESTS {
+        let packet = cloud.receive().await.expect("it does not hang up");
+        if packet.get("req").is_none() {
+            assert_eq!(packet["seq"], next, "{packet}");
+            next += 1;
+            continue;
+        }
+        let resp = &greedy()[answered];
+        let answer = format!(r#"{{"resp":{resp},"seq":{}}}"#, packet["seq"]);
+        cloud.0.send(Message::text(answer)).await.expect("the agent reads");
+        answered += 1;
+    }
+    let more = peak(&agent) - before;
+    assert!(more <= MOST, "{more} KiB more than {before} KiB");
+    terminate(agent).await;
+}

@@ -1,5 +1,5 @@
-//! The listener of the HTTP port: bounds the number of connections, and lets them be cut while the server uses
-//! them.
+//! The listener of the HTTP port: bounds the number of connections and the time of their other ends, and lets them
+//! be cut while the server uses them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::patience::Patience;
 
 /// Time between two bytes of a head that goes byte by byte.
 const PIECE: Duration = Duration::from_millis(1);
@@ -37,6 +39,7 @@ impl Seated {
 pub(crate) struct Seat {
     stream: TcpStream,
     wire: Wire,
+    patience: Patience,
     /// What is left to write of a head that has a shape of its own.
     head: ShapedHead,
     _permit: OwnedSemaphorePermit,
@@ -46,6 +49,8 @@ pub(crate) struct Seat {
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     pub(crate) addr: SocketAddr,
+    /// Our own address, at which the connection was made; `None` if it is gone already.
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) wire: Wire,
 }
 
@@ -185,7 +190,8 @@ impl Listener for Seated {
                 (Ok((stream, remote)), Ok(_permit)) => {
                     let _ = stream.set_nodelay(true);
                     let (wire, head) = Default::default();
-                    return (Seat { stream, wire, head, _permit }, remote);
+                    let patience = Patience::new();
+                    return (Seat { stream, wire, patience, head, _permit }, remote);
                 }
                 (Err(error), _) => {
                     // Out of descriptors: without a pause this would spin.
@@ -204,7 +210,8 @@ impl Listener for Seated {
 
 impl Connected<IncomingStream<'_, Seated>> for Remote {
     fn connect_info(stream: IncomingStream<'_, Seated>) -> Self {
-        Self { addr: *stream.remote_addr(), wire: stream.io().wire.clone() }
+        let Seat { stream: socket, wire, .. } = stream.io();
+        Self { addr: *stream.remote_addr(), local: socket.local_addr().ok(), wire: wire.clone() }
     }
 }
 
@@ -215,7 +222,31 @@ impl AsyncRead for Seat {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.wire.check()?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.patience.read(&buffer.filled()[before..]);
+        self.patience.check(context)?;
+        read
+    }
+}
+
+impl Seat {
+    /// Takes note of what was written of `bytes`.
+    fn note(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(_)) => self.patience.wrote(bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                self.patience.stuck();
+                self.patience.check(context)?;
+            }
+        }
+        written
     }
 }
 
@@ -231,10 +262,11 @@ impl AsyncWrite for Seat {
             0 => {}
             shape => *head = ShapedHead::new(bytes, shape == Shape::Pieces as u8),
         }
-        if head.is_written() {
-            return Pin::new(stream).poll_write(context, bytes);
-        }
-        head.poll_write(stream, context)
+        let written = match head.is_written() {
+            true => Pin::new(stream).poll_write(context, bytes),
+            false => head.poll_write(stream, context),
+        };
+        self.note(context, bytes, written)
     }
 
     fn poll_write_vectored(
@@ -242,12 +274,13 @@ impl AsyncWrite for Seat {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.wire.0.head.load(Relaxed) == 0 && self.head.is_written() {
-            self.wire.check()?;
-            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        if self.wire.0.head.load(Relaxed) != 0 || !self.head.is_written() {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return self.poll_write(context, first.map_or(&[], |slice| &**slice));
         }
-        let first = slices.iter().find(|slice| !slice.is_empty());
-        self.poll_write(context, first.map_or(&[], |slice| &**slice))
+        self.wire.check()?;
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note(context, slices.first().map_or(&[][..], |slice| &slice[..]), written)
     }
 
     fn is_write_vectored(&self) -> bool {

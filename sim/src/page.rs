@@ -1,8 +1,11 @@
 //! What the pages of the simulators have in common: headers that keep text of a device harmless, and a guard
 //! against pages of other sites.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::Router;
+use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
@@ -13,9 +16,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
+use tokio::time::timeout;
 
 const CSP: &str = "default-src 'self'; media-src 'self' blob:; connect-src 'self'; object-src 'none'; \
                    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Longest body of a request to a page's server, in bytes.
+pub(crate) const MAX_BODY: usize = 128 << 10;
+/// Longest time that such a body may take.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A file that `GET` is answered with: path, type, bytes.
 pub(crate) type Asset = (&'static str, &'static str, &'static str);
@@ -66,6 +75,16 @@ fn from_elsewhere(headers: &HeaderMap) -> bool {
     let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     origin.map(|(_, origin)| origin) != host
+}
+
+/// Middleware that reads the whole body before the request is carried out, so that one that drips ends in time.
+pub(crate) async fn whole_body(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match timeout(BODY_PATIENCE, to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, body.into())).await,
+        Ok(Err(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long").into_response(),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body takes too long").into_response(),
+    }
 }
 
 /// Middleware that adds the headers by which a browser runs nothing that a device made up.

@@ -164,22 +164,34 @@ async fn a_flood_of_requests_and_events_leaves_picture_and_keepalives_alone() {
 }
 
 #[tokio::test]
-async fn a_flood_of_requests_ends_the_connection() {
+async fn a_flood_of_requests_behind_a_slow_one_is_answered_in_order_and_ends_no_connection() {
+    const REQUESTS: i64 = 2_000;
     let stage = Plan::default().start().await;
+    let (_, mut packets) = stage.device().packets();
     // A slow request holds back the answers to those behind it.
     let slow = json!({ "req": "RTMPPublish", "seq": 1, "params": {
         "channel": 0, "quality": "hd", "url": "rtmp://127.0.0.1:9/live/x", "stream_id": "x",
         "max_bitrate": 1_000_000_000 } });
     stage.device().send_raw(slow.to_string()).await.unwrap();
-    let flood = (2..200)
-        .map(|seq| json!({ "req": "GetNetConfig", "params": { "channel": 0 }, "seq": seq }));
-    for request in flood {
-        if stage.device().send_raw(request.to_string()).await.is_err() {
-            break;
+    let flood = async {
+        for seq in 2..=REQUESTS {
+            let request = json!({ "req": "GetNetConfig", "params": { "channel": 0 }, "seq": seq });
+            stage.device().send_raw(request.to_string()).await.unwrap();
         }
-    }
-    soon("the device hangs up", stage.device().wait_offline()).await;
-    comes_back(&stage, 1).await;
+    };
+    let answers = async {
+        let mut next = 1;
+        while next <= REQUESTS {
+            let packet = soon("an answer", packets.recv()).await.unwrap();
+            let text: Value = serde_json::from_str(&packet.text).unwrap();
+            if packet.direction == Direction::FromDevice && text.get("err").is_some() {
+                assert_eq!(text["seq"], next, "{text}");
+                next += 1;
+            }
+        }
+    };
+    tokio::join!(flood, answers);
+    assert_eq!(stage.device().logins(), 1);
 }
 
 #[tokio::test]

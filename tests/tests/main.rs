@@ -1,5 +1,6 @@
 //! The scenarios, one program: they wait more than they work, so that many run side by side well.
 
+mod burst;
 mod cameras;
 mod gateways;
 mod herd;

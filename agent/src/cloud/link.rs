@@ -183,7 +183,7 @@ impl Link {
                 }
                 _ = keepalive.tick() => self.send_keepalive(keepalives),
                 waiting = calls.next(), if self.outstanding.is_none() => self.send(waiting),
-                message = self.stream.next() => match self.take(message) {
+                message = self.stream.next(), if !self.peer.is_full() => match self.take(message) {
                     // Many messages may be there after one read; the other tasks get their turn in
                     // between.
                     Ok(()) => tokio::task::coop::consume_budget().await,

@@ -377,17 +377,81 @@ async fn a_stream_refused_for_its_lateness_does_not_start_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_32_waiting_requests_end_the_connection() {
-    let (slow, _inbox) = deaf();
-    let mut cloud = connected_with(64 * 1024, vec![slow]).await;
+async fn all_that_256_channels_can_be_asked_at_once_is_answered_in_order_and_in_time() {
+    let (channels, _inboxes): (Vec<_>, Vec<_>) = (0..256).map(|_| deaf()).unzip();
+    let mut cloud = connected_with(64 * 1024, channels).await;
     cloud.keepalive().await;
-    for seq in 0..33 {
-        let stop = json!({"channel": 0, "stream_id": "s"});
-        cloud.send(json!({"req": "RTMPStopPublish", "params": stop, "seq": seq})).await;
+    let publish = |channel| {
+        json!({"channel": channel, "quality": "hd", "url": "rtmp://h/live/a", "stream_id": "s",
+               "max_bitrate": 0})
+    };
+    let record = |channel| {
+        json!({"channel": channel, "session_id": "s", "quality": "hd", "max_bitrate": 0,
+               "seg_duration": 5, "seg_max_size": 1 << 20, "seg_max_count": 3,
+               "prerecord_seconds": 0, "start_ts": 0, "cbk_url": "http://h/record/s"})
+    };
+    for channel in 0..256 {
+        let packet = json!({"req": "RTMPPublish", "params": publish(channel), "seq": channel});
+        cloud.send(packet).await;
     }
-    let (reason, after, _) = cloud.ended().await;
-    assert!(matches!(reason, Reason::Violation(Violation::TooManyRequests)), "{reason}");
-    assert!(after <= Duration::from_secs(1), "{after:?}");
+    for channel in 0..256 {
+        let seq = 256 + channel;
+        let packet = json!({"req": "StartCloudRecord", "params": record(channel), "seq": seq});
+        cloud.send(packet).await;
+    }
+    let sent = cloud.start.elapsed();
+    let mut next = 0;
+    while next < 512 {
+        let packet = cloud.receive().await;
+        if packet.get("req").is_some() {
+            cloud.send(json!({"seq": packet["seq"], "resp": {}})).await;
+            continue;
+        }
+        assert_eq!((&packet["seq"], &packet["err"]["code"]), (&json!(next), &json!(1)), "{packet}");
+        let waited = cloud.start.elapsed() - sent;
+        // All publishes begin at once; a recording begins when the publish of its channel has ended.
+        let limit = if next < 256 { 10 } else { 18 };
+        assert!(waited <= Duration::from_secs(limit), "{next} after {waited:?}");
+        next += 1;
+    }
+    assert!(!cloud.link.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_behind_a_slow_request_costs_no_keepalive_and_not_the_connection() {
+    let (slow, _inbox) = deaf();
+    let mut cloud = connected_with(16 * 1024, vec![slow]).await;
+    cloud.keepalive().await;
+    const REQUESTS: usize = 6_000;
+    let (mut sink, mut stream) = cloud.socket.split();
+    let (packets, mut more) = tokio::sync::mpsc::unbounded_channel();
+    for seq in 0..REQUESTS {
+        let params = json!({"channel": 0, "stream_id": "s"});
+        packets.send(json!({"req": "RTMPStopPublish", "params": params, "seq": seq})).unwrap();
+    }
+    let writing = tokio::spawn(async move {
+        while let Some(packet) = more.recv().await {
+            sink.send(Message::text(packet.to_string())).await.unwrap();
+        }
+        sink
+    });
+    let (mut next, mut keepalives) = (0, 0);
+    while next < REQUESTS {
+        let Some(Ok(message)) = stream.next().await else { panic!("closed after {next}") };
+        let Message::Text(text) = message else { continue };
+        let packet: Value = serde_json::from_str(&text).unwrap();
+        if packet.get("req").is_some() {
+            keepalives += 1;
+            packets.send(json!({"seq": packet["seq"], "resp": {}})).unwrap();
+            continue;
+        }
+        assert_eq!(packet["seq"], next, "{packet}");
+        next += 1;
+    }
+    let took = cloud.start.elapsed();
+    assert!(keepalives >= took.as_secs() / 20, "{keepalives} keepalives in {took:?}");
+    drop(packets);
+    drop(writing);
 }
 
 /// One frame of the wire; a message may consist of many.

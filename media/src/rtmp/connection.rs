@@ -79,6 +79,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         Ok(())
     }
 
+    /// Bytes that came and were not handed out yet.
+    pub fn held(&self) -> usize {
+        self.inbox.len() + self.reader.held()
+    }
+
     /// Bytes still to be written.
     pub fn unwritten(&self) -> usize {
         self.out.remaining()

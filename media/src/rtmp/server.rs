@@ -125,6 +125,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IngestSession<S> {
         Ok(None)
     }
 
+    /// Bytes of messages that are not complete yet.
+    pub fn held_bytes(&self) -> usize {
+        self.connection.held()
+    }
+
     async fn negotiate(&mut self) -> Result<PublishRequest, RtmpError> {
         loop {
             let message = self.connection.message().await?.ok_or(RtmpError::Closed)?;

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use ivt_proto::rpc::{
-    ANSWER_WITHIN, MAX_CALLS, MAX_REQUESTS, Peer, RESPONSE_TIMEOUT, RpcError, Ticket, Violation,
+    ANSWER_WITHIN, MAX_CALLS, MAX_UNANSWERED, Peer, RESPONSE_TIMEOUT, RpcError, Ticket, Violation,
 };
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -95,7 +95,7 @@ fn play(steps: &[Step<'_>]) -> Result<(), Violation> {
                     written += 1;
                     to.handle(now, &text)?;
                 }
-                assert!(written <= 2 * MAX_REQUESTS + 1);
+                assert!(written <= 2 * MAX_UNANSWERED + 1);
             }
             Step::Wait { ms } => {
                 now += Duration::from_millis(ms.into());

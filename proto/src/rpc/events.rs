@@ -2,32 +2,35 @@
 
 use std::collections::VecDeque;
 
-use super::MAX_EVENTS;
 use super::message::Event;
+use super::{MAX_EVENT_BYTES, MAX_EVENTS};
 
 #[derive(Default)]
 pub(super) struct Events {
-    waiting: VecDeque<Event>,
+    /// Each with the length of its packet in bytes.
+    waiting: VecDeque<(Event, usize)>,
     dropped: u64,
 }
 
 impl Events {
-    pub(super) fn push(&mut self, event: Event) {
+    /// Takes an event, whose packet had so many bytes.
+    pub(super) fn push(&mut self, event: Event, bytes: usize) {
         if let Event::CtrlPtz(Ok(newer)) = &event {
             // The newest movement wins, and keeps its place behind the events before it.
-            self.waiting.retain(|waiting| {
+            self.waiting.retain(|(waiting, _)| {
                 !matches!(waiting, Event::CtrlPtz(Ok(older)) if older.channel == newer.channel)
             });
         }
-        if self.waiting.len() >= MAX_EVENTS {
+        let held: usize = self.waiting.iter().map(|(_, bytes)| bytes).sum();
+        if self.waiting.len() >= MAX_EVENTS || held + bytes > MAX_EVENT_BYTES {
             self.dropped += 1;
         } else {
-            self.waiting.push_back(event);
+            self.waiting.push_back((event, bytes));
         }
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
-        self.waiting.pop_front()
+        self.waiting.pop_front().map(|(event, _)| event)
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -42,7 +45,8 @@ mod tests {
     use super::*;
 
     fn push(events: &mut Events, event: &str, params: Value) {
-        events.push(Event::parse(event, Some(params)));
+        let bytes = params.to_string().len();
+        events.push(Event::parse(event, Some(params)), bytes);
     }
 
     fn drain(events: &mut Events) -> Vec<Event> {
@@ -80,6 +84,18 @@ mod tests {
         let waiting = drain(&mut events);
         assert_eq!(waiting.len(), MAX_EVENTS);
         assert_eq!(waiting.last().unwrap().params(), Some(ptz(5, "stop")));
+    }
+
+    #[test]
+    fn large_events_are_fewer() {
+        let mut events = Events::default();
+        let preset = |token: usize| json!({ "channel": 0, "token": "x".repeat(token) });
+        for _ in 0..5 {
+            push(&mut events, "GotoPTZPreset", preset(60_000));
+        }
+        assert_eq!((events.waiting.len(), events.dropped()), (4, 1));
+        push(&mut events, "GotoPTZPreset", preset(10));
+        assert_eq!((drain(&mut events).len(), events.dropped()), (5, 1), "what is small has room");
     }
 
     #[test]

@@ -47,9 +47,16 @@ macro_rules! messages {
         impl $Enum {
             /// Reads what came off the wire, as far as it can be read: see [`check`](Self::check).
             pub fn parse($kind: &str, params: Option<Value>) -> Self {
+                Self::read($kind, Ok(params))
+            }
+
+            /// As [`parse`](Self::parse), of params that may be an error already.
+            pub(super) fn read($kind: &str, params: Result<Option<Value>, RpcError>) -> Self {
                 match $kind {
                     $($bare => Self::$Bare,)*
-                    $($full => Self::$Full(params_of($full, params)),)*
+                    $($full => {
+                        Self::$Full(params.and_then(|params| params_of($full, params)))
+                    })*
                     other => Self::Unknown(excerpt(other, 64)),
                 }
             }

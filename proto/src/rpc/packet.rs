@@ -9,12 +9,12 @@ use serde_json::{Number, Value, json};
 
 use super::error::kind;
 use super::lenient;
-use super::message::{Call, Event};
+use super::message::Event;
+use super::unopened::{Unopened, open, too_much};
 use super::{MAX_MESSAGE, RpcError, Subject, Violation};
 
-#[derive(Debug)]
 pub(super) enum Packet {
-    Request { seq: Value, call: Call, subject: Subject },
+    Request { seq: Value, call: Unopened, subject: Subject },
     Answer { seq: Number, result: Result<Value, RpcError> },
     Event(Event),
 }
@@ -107,9 +107,16 @@ fn malformed(expected: &'static str, received: Option<&Value>) -> Violation {
     Violation::Malformed { expected, received }
 }
 
-fn text(value: Value, expected: &'static str) -> Result<String, Violation> {
-    match value {
-        Value::String(text) => Ok(text),
+/// The value of a member of the packet itself.
+fn member(text: &RawValue) -> Result<Value, Violation> {
+    let value = open(text).map_err(not_an_object)?;
+    let received = || "more than a message may hold".to_owned();
+    value.ok_or_else(|| Violation::Malformed { expected: "few values", received: received() })
+}
+
+fn name(text: &RawValue, expected: &'static str) -> Result<String, Violation> {
+    match member(text)? {
+        Value::String(name) => Ok(name),
         other => Err(malformed(expected, Some(&other))),
     }
 }
@@ -137,12 +144,12 @@ fn error(value: &Value) -> Result<RpcError, Violation> {
 /// `req`, `err` and `event` is there: that is an empty success.
 #[derive(Default)]
 struct Members<'a> {
-    req: Option<Value>,
-    resp: Option<Value>,
-    err: Option<Value>,
-    event: Option<Value>,
+    req: Option<&'a RawValue>,
+    resp: Option<&'a RawValue>,
+    err: Option<&'a RawValue>,
+    event: Option<&'a RawValue>,
     params: Option<&'a RawValue>,
-    seq: Option<Value>,
+    seq: Option<&'a RawValue>,
     repeated: bool,
 }
 
@@ -152,40 +159,46 @@ impl Members<'_> {
             let received = "one of them twice".to_owned();
             return Err(Violation::Malformed { expected: "each member once", received });
         }
-        let number = self.seq.as_ref().and_then(lenient::seq);
-        let seq = number.ok_or_else(|| malformed("an integer in seq", self.seq.as_ref()));
-        let params: Option<Value> = self
-            .params
-            .map(|raw| serde_json::from_str(raw.get()))
-            .transpose()
-            .map_err(not_an_object)?;
-        let params = params.filter(|params| !params.is_null());
-        let [req, err, event] =
-            [self.req, self.err, self.event].map(|member| member.filter(|value| !value.is_null()));
+        let seq = self.seq.map(member).transpose()?;
+        let number = seq.as_ref().and_then(lenient::seq);
+        let number = number.ok_or_else(|| malformed("an integer in seq", seq.as_ref()));
+        let there = |raw: &&RawValue| raw.get() != "null";
+        let [req, err, event] = [self.req, self.err, self.event].map(|raw| raw.filter(there));
         let alone = req.is_none() && err.is_none() && event.is_none();
-        let resp = self.resp.filter(|resp| alone || !resp.is_null());
+        let resp = self.resp.filter(|resp| alone || there(resp));
         match (req, resp, err, event) {
             (Some(req), None, None, None) => {
-                seq?;
-                let method = text(req, "a string in req")?;
-                let subject = params.as_ref().map(Subject::of).unwrap_or_default();
-                let (seq, call) = (self.seq.unwrap_or_default(), Call::parse(&method, params));
+                number?;
+                let method = name(req, "a string in req")?;
+                let (call, subject) = Unopened::new(&method, self.params).map_err(not_an_object)?;
+                let seq = seq.unwrap_or_default();
                 Ok(Packet::Request { seq, call, subject })
             }
             (None, Some(resp), None, None) => {
                 let expected = "an object, a list or nothing in resp";
-                let resp = content(resp)
-                    .map_err(|kind| Violation::Malformed { expected, received: kind.to_owned() })?;
-                Ok(Packet::Answer { seq: seq?, result: Ok(resp) })
+                let result = match open(resp).map_err(not_an_object)? {
+                    Some(resp) => Ok(content(resp).map_err(|kind| Violation::Malformed {
+                        expected,
+                        received: kind.to_owned(),
+                    })?),
+                    None => Err(RpcError::internal("the answer has too many values to be read")),
+                };
+                Ok(Packet::Answer { seq: number?, result })
             }
             (None, None, Some(err), None) => {
-                Ok(Packet::Answer { seq: seq?, result: Err(error(&err)?) })
+                Ok(Packet::Answer { seq: number?, result: Err(error(&member(err)?)?) })
             }
             (None, None, None, Some(event)) => {
-                Ok(Packet::Event(Event::parse(&text(event, "a string in event")?, params)))
+                let event = name(event, "a string in event")?;
+                let params = self.params.map(open).transpose().map_err(not_an_object)?;
+                let params = match params {
+                    Some(None) => Err(too_much(&event)),
+                    params => Ok(params.flatten().filter(|params| !params.is_null())),
+                };
+                Ok(Packet::Event(Event::read(&event, params)))
             }
             (None, None, None, None) if bare => {
-                Ok(Packet::Answer { seq: seq?, result: Ok(json!({})) })
+                Ok(Packet::Answer { seq: number?, result: Ok(json!({})) })
             }
             (req, resp, err, event) => {
                 let kinds = [req, resp, err, event].iter().flatten().count();

@@ -57,7 +57,7 @@ impl Peer {
             Packet::Request { seq, call, subject } => self.inbox.push(now, seq, call, subject),
             Packet::Answer { seq, result } => self.calls.answer(now, seq, result),
             Packet::Event(event) => {
-                self.events.push(event);
+                self.events.push(event, text.len());
                 Ok(())
             }
         }
@@ -78,8 +78,14 @@ impl Peer {
         self.inbox.deadline().into_iter().chain(self.calls.deadline()).min()
     }
 
+    /// Whether as many requests of theirs are unanswered as there may be: nothing more is to be read until
+    /// an answer has left.
+    pub fn is_full(&self) -> bool {
+        self.inbox.is_full()
+    }
+
     /// The next request of theirs that may start: in order of arrival, and held back while an
-    /// earlier one of the same channel runs. One without a channel overlaps nothing.
+    /// earlier one of the same channel runs. One without a channel overlaps nothing. Its params are read now.
     pub fn poll_request(&mut self) -> Option<Incoming> {
         self.inbox.start()
     }
@@ -136,7 +142,7 @@ impl Peer {
         self.inbox.respond(ticket, result);
     }
 
-    /// How many events of theirs were dropped because 32 were waiting.
+    /// How many events of theirs were dropped because 32, or 256 KiB of them, were waiting.
     pub fn dropped_events(&self) -> u64 {
         self.events.dropped()
     }

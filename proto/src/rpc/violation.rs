@@ -1,6 +1,6 @@
 use serde_json::Number;
 
-use super::{MAX_BLANKS, MAX_MESSAGE, MAX_REQUESTS, RESPONSE_TIMEOUT};
+use super::{MAX_BLANKS, MAX_MESSAGE, MAX_UNANSWERED, RESPONSE_TIMEOUT};
 
 /// The other side broke the protocol (chapter 异常处理). The only cure is to close the connection.
 ///
@@ -47,8 +47,9 @@ pub enum Violation {
         /// The `seq` of our request.
         seq: u64,
     },
-    /// One request too many is waiting for an answer.
-    #[error("too many requests: expected at most {MAX_REQUESTS} unanswered, received one more")]
+    /// One request too many is unanswered. A driver that stops reading while
+    /// [`is_full`](super::Peer::is_full) says so never sees this.
+    #[error("too many requests: expected at most {MAX_UNANSWERED} unanswered, received one more")]
     TooManyRequests,
     /// More empty messages than anybody sends as a sign of life.
     #[error(

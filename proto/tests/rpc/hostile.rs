@@ -255,14 +255,44 @@ fn large() -> Vec<(String, Outcome)> {
         (format!(r#"{{"resp":{{}},"seq":1e{}}}"#, "9".repeat(60_000)), Malformed("out of range")),
         (request(nested(100)), Served),
         (request(nested(129)), Malformed("recursion limit")),
-        (request(nested(30_000)), Malformed("recursion limit")),
+        (request(nested(30_000)), Served),
+        (
+            request(nested(30_000)).replace("GetFirmware", "RebootChannel"),
+            Error(1, "RebootChannel: params: expected at most 4096 values"),
+        ),
         ("[".repeat(60_000), Malformed("another type")),
-        (r#"{"req":"#.repeat(9_000), Malformed("recursion limit")),
-        (format!(r#"{{"req":{},"seq":1}}"#, nested(20_000)), Malformed("recursion limit")),
-        (format!(r#"{{"resp":{},"seq":1}}"#, nested(20_000)), Malformed("recursion limit")),
+        (r#"{"req":"#.repeat(9_000), Malformed("EOF")),
+        (format!(r#"{{"req":{},"seq":1}}"#, nested(20_000)), Malformed("expected few values")),
+        (format!(r#"{{"err":{},"seq":1}}"#, nested(20_000)), Malformed("expected few values")),
+        (format!(r#"{{"req":"a","seq":{}}}"#, nested(20_000)), Malformed("expected few values")),
+        (format!(r#"{{"req":{},"seq":1}}"#, nested(129)), Malformed("recursion limit")),
+        (format!(r#"{{"resp":{},"seq":1}}"#, nested(129)), Malformed("recursion limit")),
+        (format!(r#"{{"resp":{},"seq":1}}"#, nested(20_000)), Failed(1)),
+        (format!(r#"{{"event":"SyncTime","params":{}}}"#, nested(20_000)), Ignored("4096 values")),
         (format!(r#"{{"x":{},"req":"GetFirmware","seq":1}}"#, nested(20_000)), Served),
         (request(format!("[{}0]", "0,".repeat(30_000))), Served),
         (request(format!("[{}0]", r#"{"":0},"#.repeat(9_000))), Served),
+        (
+            format!(
+                r#"{{"req":"RebootChannel","params":{{"channel":0,"x":[{}0]}},"seq":1}}"#,
+                "[],".repeat(20_000)
+            ),
+            Error(1, "expected at most 4096 values"),
+        ),
+        (
+            format!(
+                r#"{{"req":"RebootChannel","params":{{{}"channel":0}},"seq":1}}"#,
+                r#""channel":1,"#.repeat(5_000)
+            ),
+            Error(1, "expected at most 4096 values"),
+        ),
+        (
+            format!(
+                r#"{{"req":"RebootChannel","params":{{{}"channel":0}},"seq":1}}"#,
+                r#""channel":1,"#.repeat(4_000)
+            ),
+            Served,
+        ),
         (format!(r#"{{"req":"{}","seq":1}}"#, "é\u{7f}".repeat(20_000)), Error(101, "…")),
         (format!(r#"{{{}"req":"GetFirmware","seq":1}}"#, r#""a":1,"#.repeat(9_000)), Served),
         (format!(r#"{{"event":"{}"}}"#, "x".repeat(65_000)), Ignored("…")),

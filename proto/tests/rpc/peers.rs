@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ivt_proto::rpc::message::{self, Call, Event, PtzPreset, RtmpPublish};
 use ivt_proto::rpc::{
-    ANSWER_WITHIN, Incoming, MAX_BLANKS, MAX_CALLS, MAX_EVENTS, MAX_MESSAGE, MAX_REQUESTS, Options,
-    Peer, RESPONSE_TIMEOUT, Refused, RpcError, Ticket, Violation,
+    ANSWER_WITHIN, Incoming, MAX_BLANKS, MAX_CALLS, MAX_EVENTS, MAX_MESSAGE, MAX_REQUEST_BYTES,
+    MAX_REQUESTS, MAX_UNANSWERED, Options, Peer, RESPONSE_TIMEOUT, Refused, RpcError, Ticket,
+    Violation,
 };
 use serde_json::{Value, json};
 
@@ -273,19 +274,87 @@ fn a_seq_may_be_any_integer_and_may_repeat() {
     }
 }
 
+/// Serves whatever may start, and returns all answers.
+fn served(pair: &mut Pair) -> Vec<(u64, i64)> {
+    let mut answers = pair.answers();
+    while let Some(request) = pair.device.poll_request() {
+        success(&mut pair.device, pair.now, request.ticket);
+        answers.extend(pair.answers());
+    }
+    answers.extend(pair.answers());
+    answers
+}
+
 #[test]
-fn a_thirty_third_waiting_request_ends_the_session() {
+fn as_many_requests_as_256_channels_can_be_asked_wait_and_more_are_refused_in_their_turn() {
     let mut pair = Pair::new();
-    for seq in 0..MAX_REQUESTS as u64 {
+    let most = MAX_REQUESTS as u64;
+    for seq in 0..most + 3 {
+        pair.ask(seq, (seq % 256) as u32).unwrap();
+    }
+    let answers = served(&mut pair);
+    let expected = (0..most + 3).map(|seq| (seq, i64::from(seq >= most)));
+    assert!(answers.iter().copied().eq(expected), "{answers:?}");
+    pair.ask(7, 0).unwrap();
+    assert_eq!(served(&mut pair), [(7, 0)]);
+}
+
+#[test]
+fn a_refused_request_overlaps_nothing_and_is_refused_though_it_was_never_taken_out() {
+    let mut pair = Pair::new();
+    for seq in 0..MAX_REQUESTS as u64 + 1 {
         pair.ask(seq, 0).unwrap();
     }
-    assert_eq!(pair.ask(99, 0), Err(Violation::TooManyRequests));
-    // Answered, it no longer counts once its answer is on the way.
-    let ticket = pair.device.poll_request().unwrap().ticket;
-    success(&mut pair.device, pair.now, ticket);
-    assert_eq!(pair.ask(99, 0), Err(Violation::TooManyRequests));
-    assert_eq!(pair.answers(), [(0, 0)]);
-    pair.ask(99, 0).unwrap();
+    pair.advance(ANSWER_WITHIN);
+    pair.device.handle_timeout(pair.now).unwrap();
+    let mut texts: Vec<String> = std::iter::from_fn(|| pair.device.poll_transmit()).collect();
+    assert_eq!(texts.len(), MAX_REQUESTS + 1);
+    let last = texts.pop().unwrap();
+    assert!(last.contains("too many requests wait"), "{last}");
+    assert!(texts.iter().all(|text| text.contains("not started within 18 s")));
+}
+
+#[test]
+fn requests_that_wait_are_bounded_in_bytes() {
+    let mut pair = Pair::new();
+    let ask = |pair: &mut Pair, seq: u64, bytes: usize| {
+        let pad = bytes - r#"GetNetConfig{"channel":0,"x":""}"#.len();
+        let params = json!({ "channel": 0, "x": "x".repeat(pad) });
+        let text = json!({ "req": "GetNetConfig", "params": params, "seq": seq }).to_string();
+        pair.device.handle_text(pair.now, &text).unwrap();
+    };
+    let (large, most) = (60_000, MAX_REQUEST_BYTES as u64 / 60_000);
+    let rest = MAX_REQUEST_BYTES % large;
+    for round in 0..2 {
+        for seq in 0..most {
+            ask(&mut pair, seq, large);
+        }
+        ask(&mut pair, most, rest + 1);
+        ask(&mut pair, most + 1, rest);
+        ask(&mut pair, most + 2, 40);
+        let codes: Vec<i64> = served(&mut pair).iter().map(|(_, code)| *code).collect();
+        let expected = (0..most + 3).map(|seq| i64::from(seq == most || seq == most + 2));
+        assert!(codes.iter().copied().eq(expected), "round {round}: {codes:?}");
+    }
+}
+
+#[test]
+fn a_flood_behind_a_slow_request_is_read_no_further_and_answered_in_time() {
+    let mut pair = Pair::new();
+    pair.ask(0, 0).unwrap();
+    let _slow = pair.device.poll_request().unwrap();
+    let mut sent = 1;
+    while !pair.device.is_full() {
+        pair.ask(sent, 0).unwrap();
+        sent += 1;
+    }
+    assert_eq!(sent, MAX_UNANSWERED as u64);
+    assert_eq!(pair.ask(sent, 0), Err(Violation::TooManyRequests), "the driver has read on");
+    pair.now = pair.device.poll_timeout().unwrap();
+    assert_eq!(pair.elapsed(), ANSWER_WITHIN);
+    pair.device.handle_timeout(pair.now).unwrap();
+    assert!(pair.answers().into_iter().eq((0..sent).map(|seq| (seq, 1))));
+    assert!(!pair.device.is_full());
 }
 
 #[test]

@@ -13,6 +13,9 @@ Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
 
   --http ADDR:PORT        where devices and browsers connect   [127.0.0.1:8080]
   --rtmp ADDR:PORT        where streams are published          [127.0.0.1:1935]
+  --host NAME             serve the page by this name too; may
+                          be repeated          [localhost, the
+                          machine's own name, its addresses]
   --login CODE:PASSWORD   accept this login; may be repeated   [anybody]
   --max-devices N         devices connected at a time          [64]
   --record-bytes N        bytes of recordings kept; the oldest
@@ -74,6 +77,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Option<CloudOptions>, St
             "--help" | "-h" => return Ok(None),
             "--http" => options.http = args.value().map_err(text)?,
             "--rtmp" => options.rtmp = args.value().map_err(text)?,
+            "--host" => options.hosts.push(args.value().map_err(text)?),
             "--login" => options.logins.push(login(&args.value::<String>().map_err(text)?)?),
             "--max-devices" => options.max_devices = args.value::<u16>().map_err(text)?.into(),
             "--record-bytes" => options.record_bytes = args.value().map_err(text)?,
@@ -106,11 +110,21 @@ mod tests {
 
     #[test]
     fn arguments_become_options() {
-        let args =
-            ["--http", "0.0.0.0:80", "--login", "a:b:c", "--login", "d:", "--max-devices", "9"];
+        let args = [
+            "--http",
+            "0.0.0.0:80",
+            "--host",
+            "qa",
+            "--login",
+            "a:b:c",
+            "--login",
+            "d:",
+            "--max-devices",
+            "9",
+        ];
         let options = run(&args).unwrap().unwrap();
         assert_eq!(options.http, SocketAddr::from(([0, 0, 0, 0], 80)));
-        assert_eq!(options.rtmp.port(), 1935);
+        assert_eq!((options.rtmp.port(), options.hosts), (1935, vec!["qa".to_owned()]));
         assert_eq!(options.max_devices, 9);
         let passwords: Vec<_> = options.logins.iter().map(|l| l.password.as_str()).collect();
         assert_eq!(passwords, ["b:c", ""]);

@@ -17,6 +17,9 @@ Usage: tlss-sim [--bind ADDR:PORT] [--http ADDR:PORT] [--script FILE]
 
   --bind ADDR:PORT   where devices connect                 [127.0.0.1:21000]
   --http ADDR:PORT   where the page is                     [127.0.0.1:8082]
+  --host NAME        serve the page by this name too; may
+                     be repeated          [localhost, the machine's own
+                                           name, its addresses]
   --script FILE      what devices are asked                [family, parameters,
                                                             picture, reports]
   --silence-ms N     a reply ends where the device was
@@ -69,6 +72,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
         match flag.as_str() {
             "--bind" => options.bind = args.value()?,
             "--http" => options.http = args.value()?,
+            "--host" => options.hosts.push(args.value()?),
             "--script" => script = Some(args.value()?),
             "--silence-ms" => {
                 let silence = args.value::<u32>()?;
@@ -93,11 +97,11 @@ mod tests {
 
     #[test]
     fn every_option_reaches_its_place() {
-        let line = "--bind 0.0.0.0:5000 --http=127.0.0.1:1 --script a.txt --silence-ms 300 --max-sessions 9";
+        let line = "--bind 0.0.0.0:5000 --http=127.0.0.1:1 --script a.txt --silence-ms 300 --max-sessions 9 --host qa";
         let Command { options, script } = command(line).unwrap().unwrap();
         assert_eq!((options.bind.port(), options.http.port(), options.max_sessions), (5000, 1, 9));
         assert_eq!(options.reading, Reading::Silence(Duration::from_millis(300)));
-        assert_eq!(script, Some(PathBuf::from("a.txt")));
+        assert_eq!((script, options.hosts), (Some(PathBuf::from("a.txt")), vec!["qa".to_owned()]));
         let by_length = command("--by-length").unwrap().unwrap();
         assert_eq!(by_length.options.reading, Reading::Length);
         assert!(command("--silence-ms 5 --help").unwrap().is_none());

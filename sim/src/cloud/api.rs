@@ -98,9 +98,9 @@ pub(super) async fn set_faults(
     Json(faults)
 }
 
-/// Calls a method of a device and answers `{"resp": …}` or `{"err": {"code": …, "msg": …}}`.
+/// Calls a method of a device and answers `{"resp": …}` as it came, or `{"err": {"code": …, "msg": …}}`.
 pub(super) async fn call(State(cloud): State<Arc<Cloud>>, Json(body): Json<CallBody>) -> Answer {
-    match find(&cloud, &body.login_code)?.call(&body.method, body.params).await {
+    match find(&cloud, &body.login_code)?.ask(&body.method, body.params).await {
         Ok(value) => Ok(Json(json!({ "resp": value }))),
         Err(error) if error.code == NOT_ANSWERED => Err(error.into()),
         Err(error) => Ok(Json(json!({ "err": { "code": error.code, "msg": error.msg } }))),

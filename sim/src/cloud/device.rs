@@ -6,7 +6,7 @@ use std::time::Instant;
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::Keepalive;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::now;
@@ -116,11 +116,21 @@ impl Device {
     }
 
     /// Sends a request and waits for its answer or for the end of the connection, which an answer later than 20
-    /// s ends.
+    /// s ends. An empty answer is `{}`, however the device spells it.
     ///
     /// # Errors
     /// The device's own error, or one with the code [`NOT_ANSWERED`].
     pub async fn call(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
+        let resp = self.ask(method, params).await?;
+        let empty = resp.is_null() || resp == "";
+        Ok(if empty { json!({}) } else { resp })
+    }
+
+    /// As [`call`](Self::call), with the `resp` of the answer as it came, also `""` and `null`.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn ask(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
         let (reply, answer) = oneshot::channel();
         self.command(Command::Call { method: method.to_owned(), params, reply }).await?;
         answer.await.unwrap_or_else(|_| Err(self.offline("the connection ended before the answer")))

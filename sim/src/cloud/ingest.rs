@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::faults::RtmpFault;
+use super::incoming::{Meter, Metered};
 use super::play::MAX_KEY;
 use super::streams::Stream;
 use super::{Cloud, now};
@@ -70,6 +71,8 @@ async fn connection(cloud: &Cloud, mut socket: TcpStream, remote: SocketAddr) {
 
 /// Receives one publish, from the handshake on, and returns why it ended.
 async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<String, RtmpError> {
+    let meter = cloud.incoming.meter();
+    let socket = Metered { stream: socket, meter: meter.clone() };
     let mut session = server::accept(socket, ServerLimits::default()).await?;
     let request = session.publish().await?;
     let key = request.key.split('?').next().unwrap_or_default();
@@ -81,7 +84,7 @@ async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<S
     };
     session.accept().await?;
     let mut receiver = Receiver::new(&stream);
-    let why = follow(cloud, &mut session, &mut receiver).await;
+    let why = follow(cloud, &mut session, &meter, &mut receiver).await;
     receiver.why = why.clone();
     Ok(why)
 }
@@ -89,7 +92,8 @@ async fn receive(cloud: &Cloud, socket: TcpStream, fault: RtmpFault) -> Result<S
 /// Takes the tags of a publish until it ends, and returns why.
 async fn follow(
     cloud: &Cloud,
-    session: &mut IngestSession<TcpStream>,
+    session: &mut IngestSession<Metered>,
+    meter: &Meter,
     receiver: &mut Receiver<'_>,
 ) -> String {
     loop {
@@ -102,7 +106,11 @@ async fn follow(
             _ => {}
         }
         match receiver.unless_replaced(session.next_tag()).await {
-            Some(Ok(Some(tag))) => receiver.take(&tag),
+            Some(Ok(Some(tag))) => {
+                meter.set(session.held_bytes());
+                receiver.take(&tag);
+                cloud.streams.bound_rings();
+            }
             Some(Ok(None)) => return "the publisher finished".to_owned(),
             Some(Err(error)) => return error.to_string(),
             None => return "a newer publisher took the key".to_owned(),

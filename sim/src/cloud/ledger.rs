@@ -8,7 +8,8 @@ use serde_json::Value;
 
 /// An answer later than this belongs to no request: the 20 s of the specification and a little.
 const PATIENCE: Duration = Duration::from_secs(21);
-const MAX_WAITING: usize = 256;
+/// Most requests whose answers are waited for; a device holds as many.
+const MAX_WAITING: usize = 4096;
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub(super) enum Sender {
 pub(super) enum Kind {
     /// A packet with `req`, and its method.
     Request(String),
-    /// A packet with `seq` and without `req`.
-    Response(Value),
+    /// A packet with `seq` and without `req`, and its `resp` as it came.
+    Response(Value, Option<Value>),
     /// Any other text, well formed or not.
     Other,
 }
@@ -35,7 +36,7 @@ impl Kind {
         let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else { return Self::Other };
         match (packet.remove("req"), packet.remove("seq")) {
             (Some(Value::String(method)), _) => Self::Request(method),
-            (None, Some(seq)) => Self::Response(seq),
+            (None, Some(seq)) => Self::Response(seq, packet.remove("resp")),
             _ => Self::Other,
         }
     }
@@ -79,8 +80,12 @@ mod tests {
     #[test]
     fn kinds_are_told_apart_by_members() {
         assert_eq!(Kind::of(r#"{"req":"A","seq":1}"#), Kind::Request("A".into()));
-        assert_eq!(Kind::of(r#"{"seq":3,"resp":{}}"#), Kind::Response(json!(3)));
-        assert_eq!(Kind::of(r#"{"seq":"x"}"#), Kind::Response(json!("x")));
+        assert_eq!(Kind::of(r#"{"seq":3,"resp":{}}"#), Kind::Response(json!(3), Some(json!({}))));
+        assert_eq!(
+            Kind::of(r#"{"seq":3,"resp":null}"#),
+            Kind::Response(json!(3), Some(json!(null)))
+        );
+        assert_eq!(Kind::of(r#"{"seq":"x"}"#), Kind::Response(json!("x"), None));
         for other in ["", "[]", "{", r#"{"event":"A"}"#, r#"{"req":1,"seq":1}"#] {
             assert_eq!(Kind::of(other), Kind::Other, "{other}");
         }

@@ -51,7 +51,7 @@ pub(super) struct LoginQuery {
 /// `GET /ivc` and `GET /ivc2`: checks the login, then serves the connection until either side ends it.
 pub(super) async fn login(
     State(cloud): State<Arc<Cloud>>,
-    ConnectInfo(Remote { addr: remote, wire }): ConnectInfo<Remote>,
+    ConnectInfo(Remote { addr: remote, wire, .. }): ConnectInfo<Remote>,
     uri: Uri,
     Query(query): Query<LoginQuery>,
     upgrade: WebSocketUpgrade,
@@ -233,13 +233,21 @@ impl<'a> Driver<'a> {
     }
 
     fn hand_over(&mut self, text: &str) -> Ended {
-        let now = now();
-        if let Kind::Response(seq) = Kind::of(text)
-            && self.ledger.claim(now, &seq) == Sender::Raw
-        {
-            return Ok(());
+        let (now, mut came) = (now(), None);
+        if let Kind::Response(seq, resp) = Kind::of(text) {
+            if self.ledger.claim(now, &seq) == Sender::Raw {
+                return Ok(());
+            }
+            came = resp;
         }
-        self.peer.handle_text(now, text).map_err(|violation| format!("hung up: {violation}"))
+        self.peer.handle_text(now, text).map_err(|violation| format!("hung up: {violation}"))?;
+        while let Some((id, result)) = self.peer.poll_reply() {
+            if let Some(reply) = self.replies.remove(&id) {
+                // The peer takes every spelling of "empty" for `{}`; people want to see which one it was.
+                let _ = reply.send(result.map(|read| came.take().unwrap_or(read)));
+            }
+        }
+        Ok(())
     }
 
     /// Carries out a command. True means that the connection has to end.
@@ -275,16 +283,11 @@ impl<'a> Driver<'a> {
             let (code, event) = (self.device.code(), event.event());
             log::debug!(target: "sim", "device {code} sent event {event}");
         }
-        while let Some((id, result)) = self.peer.poll_reply() {
-            if let Some(reply) = self.replies.remove(&id) {
-                let _ = reply.send(result);
-            }
-        }
         while let Some(text) = self.peer.poll_transmit() {
-            let answer = link.garbage && matches!(Kind::of(&text), Kind::Response(_));
+            let answer = link.garbage && matches!(Kind::of(&text), Kind::Response(..));
             let text =
                 if answer { "\u{1}garbage }{ instead of an answer".to_owned() } else { text };
-            self.answered |= matches!(Kind::of(&text), Kind::Response(_));
+            self.answered |= matches!(Kind::of(&text), Kind::Response(..));
             self.send(Sender::Peer, text).await?;
         }
         Ok(())

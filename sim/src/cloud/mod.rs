@@ -9,6 +9,7 @@ mod device;
 mod faults;
 mod feed;
 pub mod fmp4;
+mod incoming;
 mod ingest;
 mod ledger;
 mod link;
@@ -44,8 +45,10 @@ pub use record::{
 };
 pub use streams::{Stream, StreamInfo};
 
+use crate::host::Hosts;
 use crate::listener::{Remote, Seated};
 use device::Devices;
+use incoming::Incoming;
 use record::Recorder;
 use streams::Streams;
 
@@ -55,16 +58,17 @@ const PAGE_SEATS: usize = 64;
 /// A running cloud. Dropping it closes everything.
 pub struct CloudSim {
     cloud: Arc<Cloud>,
-    http_addr: SocketAddr,
     servers: JoinSet<()>,
 }
 
 /// The state that all tasks of the cloud share.
 pub(crate) struct Cloud {
     options: CloudOptions,
+    http_addr: SocketAddr,
     rtmp_addr: SocketAddr,
     devices: Devices,
     streams: Streams,
+    incoming: Incoming,
     recorder: Recorder,
     faults: watch::Sender<Faults>,
     shutdown: watch::Sender<bool>,
@@ -80,11 +84,12 @@ impl CloudSim {
     pub async fn start(options: CloudOptions) -> io::Result<Self> {
         let http = TcpListener::bind(options.http).await?;
         let rtmp = TcpListener::bind(options.rtmp).await?;
-        let http_addr = http.local_addr()?;
         let cloud = Arc::new(Cloud {
+            http_addr: http.local_addr()?,
             rtmp_addr: rtmp.local_addr()?,
             devices: Devices::new(options.max_devices.saturating_mul(4)),
             streams: Streams::new(options.ring_bytes),
+            incoming: Incoming::default(),
             recorder: Recorder::new(options.record_bytes, options.record_bodies),
             faults: watch::Sender::new(options.faults.clone()),
             shutdown: watch::Sender::new(false),
@@ -93,7 +98,9 @@ impl CloudSim {
             options,
         });
         let mut servers = JoinSet::new();
-        let app = serve::router(cloud.clone()).into_make_service_with_connect_info::<Remote>();
+        let hosts = Hosts::new(cloud.http_addr.ip(), &cloud.options.hosts);
+        let app =
+            serve::router(cloud.clone(), hosts).into_make_service_with_connect_info::<Remote>();
         let listener = Seated::new(
             http,
             cloud.options.max_devices.saturating_mul(2).saturating_add(PAGE_SEATS),
@@ -111,7 +118,7 @@ impl CloudSim {
                 () = ingest::serve(ingest.clone(), rtmp) => {}
             }
         });
-        Ok(Self { cloud, http_addr, servers })
+        Ok(Self { cloud, servers })
     }
 
     /// Closes every connection and frees both ports.
@@ -126,7 +133,7 @@ impl CloudSim {
 
     /// The address for devices and browsers.
     pub fn http_addr(&self) -> SocketAddr {
-        self.http_addr
+        self.cloud.http_addr
     }
 
     /// The address for publishers.
@@ -136,7 +143,7 @@ impl CloudSim {
 
     /// The URL that a device is configured with: `ws://HOST:PORT/ivc`.
     pub fn device_url(&self) -> String {
-        format!("ws://{}/ivc", self.http_addr)
+        format!("ws://{}/ivc", self.cloud.http_addr)
     }
 
     /// The URL of a device with its login.
@@ -152,7 +159,7 @@ impl CloudSim {
 
     /// The URL of the page of one device.
     pub fn page_url(&self, code: &str) -> Url {
-        let base = format!("http://{}/", self.http_addr);
+        let base = format!("http://{}/", self.cloud.http_addr);
         Url::parse_with_params(&base, [("login_code", code)]).expect("an address makes a URL")
     }
 
@@ -184,7 +191,7 @@ impl CloudSim {
 
     /// The `cbk_url` of a recording session.
     pub fn record_url(&self, session: &str) -> Url {
-        let own = || Url::parse(&format!("http://{}/", self.http_addr));
+        let own = || Url::parse(&format!("http://{}/", self.cloud.http_addr));
         let base = self.cloud.recorder.base().map_or_else(own, Ok);
         let mut url = base.expect("an address makes a URL");
         url.path_segments_mut().expect("an http URL has a path").extend(["record", session]);
@@ -193,7 +200,7 @@ impl CloudSim {
 
     /// The URL of the page with the timeline of one recording session.
     pub fn recordings_url(&self, session: &str) -> Url {
-        let base = format!("http://{}/recordings", self.http_addr);
+        let base = format!("http://{}/recordings", self.cloud.http_addr);
         Url::parse_with_params(&base, [("session", session)]).expect("an address makes a URL")
     }
 

@@ -15,6 +15,8 @@ pub struct CloudOptions {
     pub http: SocketAddr,
     /// Address for publishers; port 0 lets the kernel choose.
     pub rtmp: SocketAddr,
+    /// Names by which pages and scripts may call, beside `localhost`, the machine's own and the address.
+    pub hosts: Vec<String>,
     /// The logins that are accepted; empty accepts every login code.
     pub logins: Vec<Login>,
     /// A device without a keepalive for this time is hung up on.
@@ -40,6 +42,7 @@ impl Default for CloudOptions {
         Self {
             http: loopback,
             rtmp: loopback,
+            hosts: Vec::new(),
             logins: Vec::new(),
             patience: Duration::from_secs(30),
             max_devices: 64,

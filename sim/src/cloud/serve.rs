@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::{Cloud, api, feed, link, play, record};
-use crate::page::{self, Asset, CSS, HTML, SCRIPT, harden, same_origin};
+use crate::host::{Hosts, own_host};
+use crate::page::{self, Asset, CSS, HTML, MAX_BODY, SCRIPT, harden, same_origin, whole_body};
 
-const MAX_BODY: usize = 128 << 10;
 /// The files of the pages.
 const ASSETS: [Asset; 11] = [
     ("/", HTML, include_str!("page/index.html")),
@@ -27,7 +27,7 @@ const ASSETS: [Asset; 11] = [
 ];
 
 /// Every route of the HTTP port.
-pub(super) fn router(cloud: Arc<Cloud>) -> Router {
+pub(super) fn router(cloud: Arc<Cloud>, hosts: Hosts) -> Router {
     page::assets(ASSETS.into_iter().chain(page::COMMON))
         .route("/api/info", get(api::info))
         .route("/api/devices", get(api::devices))
@@ -41,8 +41,12 @@ pub(super) fn router(cloud: Arc<Cloud>) -> Router {
         .route("/feed", get(feed::open))
         .route("/play/{key}", get(play::open))
         .merge(record::page_routes())
-        // Devices send no Origin; the page of another site does, and must not steer the cloud.
+        .layer(from_fn(whole_body))
+        // The page of another site sends its Origin, or bears a name that is not ours, and must not steer the cloud.
         .layer(from_fn(same_origin))
+        .layer(from_fn_with_state(hosts, own_host))
+        // Devices call by whatever name they are configured with, also through a gateway or a host file, and what they
+        // may do here is what any device may: they see no page and steer nothing.
         .route("/ivc", get(link::login))
         .route("/ivc2", get(link::login))
         .merge(record::device_routes())

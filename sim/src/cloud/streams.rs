@@ -14,6 +14,8 @@ use crate::registry::{Named, Registry};
 
 /// Most keys remembered; beyond them, one that is neither live nor watched makes room.
 const MAX_STREAMS: usize = 64;
+/// Most bytes of all rings together.
+const MAX_RING_BYTES: usize = 32 << 20;
 
 /// One stream key. It outlives its publishers, so that a player stays from one publish to the next.
 pub struct Stream {
@@ -206,6 +208,17 @@ impl Streams {
         self.all.open(key, rank, || Stream::new(key, self.ring_bytes))
     }
 
+    /// Empties the fullest ring if all of them together are too large. Players that have kept up notice nothing.
+    pub(super) fn bound_rings(&self) {
+        let all = self.all.list();
+        let held = |stream: &Arc<Stream>| stream.hub.held_bytes();
+        if all.iter().map(held).sum::<usize>() > MAX_RING_BYTES
+            && let Some(fullest) = all.iter().max_by_key(|stream| held(stream))
+        {
+            fullest.hub.clear();
+        }
+    }
+
     /// The state of all streams, by key.
     pub(super) fn list(&self) -> Vec<StreamInfo> {
         let mut list: Vec<_> = self.all.list().iter().map(|stream| stream.info()).collect();
@@ -222,13 +235,17 @@ mod tests {
     use super::*;
 
     fn push(stream: &Stream, ms: u32, key: bool) {
+        push_bytes(stream, ms, key, Bytes::from_static(&[0; 10]));
+    }
+
+    fn push_bytes(stream: &Stream, ms: u32, key: bool, data: Bytes) {
         let params = VideoParams {
             codec: VideoCodec::H264,
             record: Bytes::from_static(&[1, 0x64, 0, 0x28]),
             dimensions: (640, 360),
             frame_rate: None,
         };
-        let (track, data) = (Track::Video(Arc::new(params)), Bytes::from_static(&[0; 10]));
+        let track = Track::Video(Arc::new(params));
         let (dts, received) = (i64::from(ms) * 90, Instant::now());
         let frame = Frame {
             track,
@@ -286,6 +303,21 @@ mod tests {
         stream.end(older, "gone");
         assert!(stream.info().live);
         assert_ne!(stream.hub.held_bytes(), 0);
+    }
+
+    #[test]
+    fn all_rings_together_are_bounded() {
+        let streams = Streams::new(8 << 20);
+        let all: Vec<_> = (0..40).map(|n| streams.open(&n.to_string()).unwrap()).collect();
+        let held = || all.iter().map(|stream| stream.hub.held_bytes()).sum::<usize>();
+        for second in 0..5 {
+            for stream in &all {
+                push_bytes(stream, second * 1000, true, Bytes::from_static(&[0; 1 << 20]));
+                streams.bound_rings();
+                assert!(held() <= MAX_RING_BYTES, "{}", held());
+            }
+        }
+        assert!(held() > MAX_RING_BYTES / 2, "{}", held());
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub use reading::Reading;
 pub use reply::Reply;
 pub use script::{Command, Script, ScriptError};
 
-use crate::listener::Seated;
+use crate::host::Hosts;
+use crate::listener::{Remote, Seated};
 use device::Devices;
 use reading::Reader;
 
@@ -46,6 +47,8 @@ pub struct TlssOptions {
     pub bind: SocketAddr,
     /// Address for browsers; port 0 lets the kernel choose.
     pub http: SocketAddr,
+    /// Names by which pages and scripts may call, beside `localhost`, the machine's own and the address.
+    pub hosts: Vec<String>,
     /// How the end of a reply is found.
     pub reading: Reading,
     /// Longest wait for the first byte of a reply.
@@ -64,19 +67,20 @@ pub struct TlssOptions {
 
 impl Default for TlssOptions {
     /// Loopback and free ports, replies read as deployed servers do with 2 s of silence, 30 s of patience, the
-    /// typical session, 1024 sessions, replies of 8 MiB, 64 MiB kept.
+    /// typical session, 1024 sessions, replies of 8 MiB, 32 MiB kept.
     fn default() -> Self {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             bind: loopback,
             http: loopback,
+            hosts: Vec::new(),
             reading: Reading::Silence(Duration::from_secs(2)),
             patience: Duration::from_secs(30),
             script: Script::typical(),
             faults: TlssFaults::default(),
             max_sessions: 1024,
             max_reply: 8 << 20,
-            kept_bytes: 64 << 20,
+            kept_bytes: 32 << 20,
         }
     }
 }
@@ -121,7 +125,9 @@ impl TlssSim {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(server.clone(), listener, options.max_sessions));
-        let app = serve::router(server.clone()).into_make_service();
+        let hosts = Hosts::new(http_addr.ip(), &options.hosts);
+        let app = serve::router(server.clone(), hosts);
+        let app = app.into_make_service_with_connect_info::<Remote>();
         tasks.spawn(async move {
             let _ = axum::serve(Seated::new(http, PAGE_SEATS), app).await;
         });

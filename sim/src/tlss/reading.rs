@@ -12,8 +12,10 @@ use tokio::time::{Instant, timeout};
 
 const HEADER: usize = 4;
 /// Most KiB of messages under way, in all sessions together.
-const UNDER_WAY_KIB: usize = 256 << 10;
+const UNDER_WAY_KIB: usize = 24 << 10;
 const PIECE_KIB: u32 = 64;
+/// Least rate of a message in bytes per second, beyond the patience of the server.
+const LEAST_RATE: u64 = 1 << 10;
 
 /// How the end of a message is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub(super) enum ReadError {
     Torn,
     #[error("the device was silent for {} s", .0.as_secs_f32())]
     Silent(Duration),
+    #[error("the device sent less than {LEAST_RATE} bytes a second")]
+    Slow,
     #[error("the device sent more than {0} bytes")]
     TooLong(usize),
     #[error("too many bytes are being received")]
@@ -82,8 +86,10 @@ impl Reader {
     ) -> Result<Message, ReadError> {
         let mut header = [0; HEADER];
         let mut known = 0;
+        let until = Instant::now() + self.patience;
         while known < HEADER {
-            known += match self.some(stream, &mut header[known..], self.patience).await? {
+            let left = until.duration_since(Instant::now());
+            known += match self.some(stream, &mut header[known..], left).await? {
                 0 if known == 0 => return Err(ReadError::Closed),
                 0 => return Err(ReadError::Torn),
                 count => count,
@@ -110,6 +116,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Message, ReadError> {
         let mut room = Room::new(&self.under_way, limit);
+        let begin = Instant::now();
         loop {
             let patience = if room.bytes.is_empty() { 2 * silence } else { silence };
             let began = Instant::now();
@@ -119,6 +126,7 @@ impl Reader {
             };
             message.came(began);
             room.check()?;
+            self.keeps_pace(begin, room.taken)?;
         }
         message.bytes = room.bytes.freeze();
         Ok(message)
@@ -137,6 +145,7 @@ impl Reader {
         let (_, mut whole) = decoder.take(&header).map_err(too_long)?;
         let mut missing = message.declared as usize;
         let mut piece = vec![0; missing.min(16 << 10)];
+        let begin = Instant::now();
         while whole.is_none() {
             let began = Instant::now();
             let part = missing.min(piece.len());
@@ -147,10 +156,17 @@ impl Reader {
             message.came(began);
             missing -= count;
             room.reserve(count)?;
+            self.keeps_pace(begin, room.taken)?;
             (_, whole) = decoder.take(&piece[..count]).map_err(too_long)?;
         }
         message.bytes = whole.unwrap_or_default().into();
         Ok(message)
+    }
+
+    /// Whether so many bytes since `begin` are fast enough: one that drips would hold its place for ever.
+    fn keeps_pace(&self, begin: Instant, bytes: usize) -> Result<(), ReadError> {
+        let allowed = self.patience + Duration::from_secs(bytes as u64 / LEAST_RATE);
+        if begin.elapsed() > allowed { Err(ReadError::Slow) } else { Ok(()) }
     }
 
     async fn some(
@@ -257,6 +273,29 @@ mod tests {
         drop(theirs);
         let gone = reader.message(&mut ours, Reading::Length, 10).await;
         assert!(matches!(gone, Err(ReadError::Closed)), "{gone:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_drips_ends() {
+        let reader = reader();
+        for how in [Reading::Silence(TWO), Reading::Length] {
+            let (mut ours, mut theirs) = duplex(64);
+            let begin = Instant::now();
+            let drip = async {
+                theirs.write_all(b"\xff\xff\0\0").await.unwrap();
+                while theirs.write_all(b"x").await.is_ok() {
+                    sleep(Duration::from_secs(1)).await;
+                }
+            };
+            let read = async {
+                let read = reader.message(&mut ours, how, 1 << 20).await;
+                drop(ours);
+                read
+            };
+            let (read, ()) = tokio::join!(read, drip);
+            assert!(matches!(read, Err(ReadError::Slow)), "{how:?}: {read:?}");
+            assert!(begin.elapsed() < LONG + 2 * TWO, "{how:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

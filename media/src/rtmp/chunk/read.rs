@@ -90,6 +90,11 @@ impl ChunkReader {
         Self { limits, chunk_size: DEFAULT_CHUNK_SIZE, streams: Vec::new(), open: None }
     }
 
+    /// Bytes of messages that are not complete yet.
+    pub fn held(&self) -> usize {
+        self.streams.iter().map(|stream| stream.partial.len()).sum()
+    }
+
     /// Takes bytes off `input` until a message is complete; `None` if more bytes are needed.
     ///
     /// # Errors

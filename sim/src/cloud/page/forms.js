@@ -14,7 +14,7 @@ const arming = [
   { name: "sensitivity", kind: "int", value: 50, hint: "0 to 100" },
   { name: "delay", kind: "int", value: 10, hint: "seconds" },
 ];
-const token = { name: "token", kind: "text" };
+const token = { name: "token", kind: "text", value: "1" };
 const startStop = { name: "op", kind: "choice", of: ["start", "stop"] };
 const RECT = '{"ulx": 20, "uly": 20, "urx": 80, "ury": 20, "dlx": 20, "dly": 80, "drx": 80, "dry": 80}';
 const PUBLISH = '[{"enable": true, "channel": 0, "quality": "hd", "url": "rtmp://"}]';
@@ -49,7 +49,7 @@ const METHODS = {
 const EVENTS = {
   UpgradeFirmware: null,
   SyncTime: [{ name: "datetime", kind: "text", hint: "YYYY-MM-DDTHH:MM:SS" }, { name: "offset", kind: "int", value: 5, hint: "seconds" }],
-  CtrlPTZ: [channel, { name: "op", kind: "choice", of: OPS }, { name: "value", kind: "int", optional: true, hint: "speed, 0 to 100" }],
+  CtrlPTZ: [channel, { name: "op", kind: "choice", of: OPS }, { name: "value", kind: "int", optional: true, value: 50, hint: "speed, 0 to 100" }],
   GotoPTZPreset: [channel, token],
   CtrlPTZPresetTour: [channel, token, startStop],
   CtrlPTZPatrol: [channel, startStop],
@@ -196,12 +196,13 @@ function buildPad(notify) {
     const move = () => {
       if (moving) return;
       moving = op !== "stop";
-      notify("CtrlPTZ", { channel: 0, op, ...(op === "stop" ? {} : { value: 50 }) });
+      // Deployed devices drop a stop without a value too.
+      notify("CtrlPTZ", { channel: 0, op, value: op === "stop" ? 0 : 50 });
     };
     const stop = () => {
       if (!moving) return;
       moving = false;
-      notify("CtrlPTZ", { channel: 0, op: "stop" });
+      notify("CtrlPTZ", { channel: 0, op: "stop", value: 0 });
     };
     button.addEventListener("pointerdown", move);
     for (const end of ["pointerup", "pointercancel", "pointerleave", "blur"]) button.addEventListener(end, stop);

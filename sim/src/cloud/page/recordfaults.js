@@ -19,7 +19,7 @@ const FAULTS = {
   no_uri: null,
   uri: ["Address given", "ftp://127.0.0.1/x", String],
 };
-const STEPS = ["create", "put", "save", "fail", "stat", "getcurrenttime"];
+const STEPS = ["create", "put", "save", "fail", "stat", "getcurrenttime", "next_dts"];
 const $ = (id) => document.getElementById(id);
 
 /** Wires the panel; `report(text)` shows an error. */

@@ -6,7 +6,7 @@ use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::store::Bodies;
 
@@ -14,6 +14,8 @@ use super::store::Bodies;
 pub(super) const MAX_BODY: u64 = 64 << 20;
 /// A device that sends no byte for this time is cut off.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Least rate of a body in bytes per second, beyond the first [`PATIENCE`]; one that drips is cut off.
+const LEAST_RATE: u64 = 1 << 10;
 /// Bytes reserved at once at most: the announced length is only a device's word.
 const FIRST_ROOM: u64 = 1 << 20;
 
@@ -37,9 +39,9 @@ pub(super) async fn receive(
     let mut sum = (bodies != Bodies::Count).then(Sha256::new);
     let room = if bodies == Bodies::Keep { length.min(FIRST_ROOM) } else { 0 };
     let mut kept = BytesMut::with_capacity(usize::try_from(room).unwrap_or(0));
-    let mut bytes = 0;
+    let (mut bytes, mut waited) = (0, Duration::ZERO);
     while bytes < length {
-        let chunk = chunk(&mut stream).await?;
+        let chunk = chunk(&mut stream, bytes, &mut waited).await??;
         bytes += chunk.len() as u64;
         if let Some(sum) = &mut sum {
             sum.update(&chunk);
@@ -58,17 +60,25 @@ pub(super) async fn receive(
 /// Reads a body of any length to its end and returns the number of bytes.
 pub(super) async fn discard(body: Body) -> Option<u64> {
     let mut stream = body.into_data_stream();
-    let mut bytes = 0;
-    loop {
-        match timeout(PATIENCE, stream.next()).await.ok()? {
-            Some(chunk) => bytes += chunk.ok()?.len() as u64,
-            None => return Some(bytes),
-        }
+    let (mut bytes, mut waited) = (0, Duration::ZERO);
+    while let Some(chunk) = chunk(&mut stream, bytes, &mut waited).await? {
+        bytes += chunk.len() as u64;
     }
+    Some(bytes)
 }
 
-async fn chunk(stream: &mut BodyDataStream) -> Option<Bytes> {
-    timeout(PATIENCE, stream.next()).await.ok()??.ok()
+/// The next piece of a body of which `bytes` have come, `waited` for so far: `Some(None)` at the end, `None` when the
+/// device breaks off or is too slow.
+async fn chunk(
+    stream: &mut BodyDataStream,
+    bytes: u64,
+    waited: &mut Duration,
+) -> Option<Option<Bytes>> {
+    let allowed = PATIENCE + Duration::from_secs(bytes / LEAST_RATE);
+    let (began, left) = (Instant::now(), allowed.checked_sub(*waited)?);
+    let piece = timeout(left.min(PATIENCE), stream.next()).await.ok()?;
+    *waited += began.elapsed();
+    piece.transpose().ok()
 }
 
 #[cfg(test)]
@@ -103,6 +113,21 @@ mod tests {
     async fn a_body_that_ends_early_is_nothing() {
         assert!(receive(body(&[b"ab"]), 3, None, Bodies::Keep).await.is_none());
         assert_eq!(discard(body(&[b"ab", b"c"])).await, Some(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_ends() {
+        let drip = |pause: u64| {
+            Body::from_stream(stream::unfold((), move |()| async move {
+                sleep(Duration::from_secs(pause)).await;
+                Some((Ok::<_, Infallible>(Bytes::from_static(&[0; 100])), ()))
+            }))
+        };
+        let began = Instant::now();
+        assert!(receive(drip(1), 1 << 20, None, Bodies::Count).await.is_none());
+        assert!(discard(drip(1)).await.is_none());
+        let took = began.elapsed().as_secs();
+        assert!((120..140).contains(&took), "{took} s");
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,6 +22,8 @@ pub struct RecordFaults {
     pub stat: Option<StepFault>,
     /// Faults of `op=getcurrenttime`.
     pub getcurrenttime: Option<StepFault>,
+    /// Faults of `op=next_dts`.
+    pub next_dts: Option<StepFault>,
 }
 
 /// A fault of one step.
@@ -76,6 +78,7 @@ pub(super) enum Step {
     Fail,
     Stat,
     CurrentTime,
+    NextDts,
 }
 
 impl StepFault {
@@ -100,6 +103,7 @@ impl RecordFaults {
             Step::Fail => &mut self.fail,
             Step::Stat => &mut self.stat,
             Step::CurrentTime => &mut self.getcurrenttime,
+            Step::NextDts => &mut self.next_dts,
         };
         let StepFault { fault, times } = slot.as_mut()?;
         let fault = fault.clone();

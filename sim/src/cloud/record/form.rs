@@ -12,6 +12,7 @@ pub(super) enum Call {
     Fail(String),
     Stat { dropped: u64, seconds: f64 },
     CurrentTime,
+    NextDts,
 }
 
 /// The announcement of a segment.
@@ -60,6 +61,7 @@ impl Call {
                 seconds: micros("dropped_time", &needed("dropped_time")?)? as f64 / 1e6,
             }),
             "getcurrenttime" => Ok(Self::CurrentTime),
+            "next_dts" => Ok(Self::NextDts),
             other => Err(format!("op {other:?} is unknown")),
         }
     }
@@ -71,6 +73,7 @@ impl Call {
             Self::Fail(_) => Step::Fail,
             Self::Stat { .. } => Step::Stat,
             Self::CurrentTime => Step::CurrentTime,
+            Self::NextDts => Step::NextDts,
         }
     }
 }
@@ -121,6 +124,7 @@ mod tests {
         assert_eq!(Call::parse(b"op=save&name=a"), Ok(Call::Save("a".into())));
         assert_eq!(Call::parse(b"name=a&op=fail"), Ok(Call::Fail("a".into())));
         assert_eq!(Call::parse(b"op=getcurrenttime"), Ok(Call::CurrentTime));
+        assert_eq!(Call::parse(b"op=next_dts"), Ok(Call::NextDts));
         let stat = Call::Stat { dropped: 3, seconds: 30.5 };
         assert_eq!(Call::parse(b"op=stat&dropped_nb=3&dropped_time=30.5"), Ok(stat));
     }

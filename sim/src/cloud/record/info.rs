@@ -90,6 +90,8 @@ pub struct Calls {
     pub stat: u64,
     /// Requests with `op=getcurrenttime`.
     pub getcurrenttime: u64,
+    /// Requests with `op=next_dts`, by which an older recorder begins.
+    pub next_dts: u64,
     /// Forms that could not be read.
     pub malformed: u64,
 }
@@ -142,6 +144,14 @@ impl RecordingInfo {
     /// The segment of this name.
     pub fn segment(&self, name: &str) -> Option<&SegmentInfo> {
         self.segments.get(number_of(name)?).filter(|segment| segment.name == name)
+    }
+
+    /// Where the next segment goes on: ticks of 90 kHz from the first picture that is stored to the end of the last;
+    /// 0 before there is one.
+    pub fn next_dts(&self) -> i64 {
+        let begin = self.stored().map(|segment| segment.start_us).min();
+        let end = self.stored().map(SegmentInfo::end_us).max();
+        begin.zip(end).map_or(0, |(begin, end)| (end - begin) * 9 / 100)
     }
 
     /// The segments that are stored and not given up, in the order of creation.

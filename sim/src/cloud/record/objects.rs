@@ -39,14 +39,22 @@ pub(super) async fn store(
     body: Body,
 ) -> Response {
     let began = now();
-    let Some(recording) = session_of(&name).and_then(|session| cloud.recorder.find(session)) else {
-        return answer(Err((404, "no such object".into())));
+    let length = length(&headers);
+    let recording = session_of(&name).and_then(|session| cloud.recorder.find(session));
+    let recording = recording.ok_or((404, "no such object".to_owned()));
+    let recording = recording.and_then(|recording| {
+        check_signature(&cloud, &recording, &name, &signature.token).map(|()| recording)
+    });
+    let recording = match recording {
+        Ok(recording) => recording,
+        Err(refused) => {
+            // A device that is still sending would lose the answer with the connection.
+            receive(body, length.unwrap_or(0), None, Bodies::Count).await;
+            return answer(Err(refused));
+        }
     };
-    if let Err(refused) = check_signature(&cloud, &recording, &name, &signature.token) {
-        return answer(Err(refused));
-    }
     recording.change(|info| info.count(Step::Put));
-    let length = match length(&headers) {
+    let length = match length {
         Ok(length) => length,
         Err(refused) => return answer(Err(refused)),
     };

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
 use axum::routing::{get, post, put};
 
 use super::super::Cloud;
 use super::faults::{RecordFault, Step};
 use super::{api, objects, replay, service};
+use crate::page::whole_body;
 
 /// Longest form, in bytes.
 const MAX_FORM: usize = 64 << 10;
@@ -17,6 +19,7 @@ const MAX_FORM: usize = 64 << 10;
 pub(in super::super) fn device_routes() -> Router<Arc<Cloud>> {
     Router::new()
         .route("/record/{session}", post(service::call).layer(DefaultBodyLimit::max(MAX_FORM)))
+        .layer(from_fn(whole_body))
         .route("/store/{name}", put(objects::store))
         .route("/sink/{*name}", put(objects::sink))
 }

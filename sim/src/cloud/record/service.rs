@@ -7,6 +7,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
+use axum::http::uri::Authority;
 use axum::response::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -53,7 +54,10 @@ pub(super) async fn call(
         return response;
     }
     let result = match call {
-        Call::Create(create) => create_segment(&cloud, &recording, create, &headers, &fault),
+        Call::Create(create) => {
+            let called = called(&cloud, &headers, &remote);
+            create_segment(&cloud, &recording, create, called, &fault)
+        }
         Call::Save(name) => recording.change(|info| info.confirm(&name)).map(|()| json!({})),
         Call::Fail(name) => recording.change(|info| info.give_up(&name)).map(|()| json!({})),
         Call::Stat { dropped, seconds } => {
@@ -64,6 +68,7 @@ pub(super) async fn call(
             let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             Ok(json!({ "currenttime": time.as_secs_f64() }))
         }
+        Call::NextDts => Ok(json!({ "next_dts": recording.info.borrow().next_dts() })),
     };
     afterwards(fault.as_ref(), &remote.wire, answer(result)).await
 }
@@ -72,7 +77,7 @@ fn create_segment(
     cloud: &Cloud,
     recording: &Recording,
     create: Create,
-    headers: &HeaderMap,
+    called: Option<Url>,
     fault: &Option<RecordFault>,
 ) -> Result<Value, Refused> {
     if cloud.faults.borrow().record.not_now {
@@ -95,15 +100,29 @@ fn create_segment(
     });
     let uri = match fault {
         Some(RecordFault::Uri(uri)) => uri.clone(),
-        _ => object_url(cloud, headers, &name, &token).ok_or((400, "no Host header".to_owned()))?,
+        _ => object_url(cloud, called, &name, &token)
+            .ok_or((400, "the Host header is none".to_owned()))?,
     };
     Ok(json!({ "name": name, "uri": uri }))
 }
 
-fn object_url(cloud: &Cloud, headers: &HeaderMap, name: &str, token: &str) -> Option<String> {
-    let called = || Url::parse(&format!("http://{}/", headers.get(HOST)?.to_str().ok()?)).ok();
-    let mut url = cloud.recorder.base().or_else(called)?;
+fn object_url(cloud: &Cloud, called: Option<Url>, name: &str, token: &str) -> Option<String> {
+    let mut url = cloud.recorder.base().or(called)?;
     url.path_segments_mut().ok()?.extend(["store", name]);
     url.query_pairs_mut().append_pair("token", token);
     Some(url.into())
+}
+
+/// The address at which a device called. Deployed uploaders leave the port out of `Host` whichever it is, so that it is
+/// ours then; without `Host` it is the address of the connection.
+fn called(cloud: &Cloud, headers: &HeaderMap, remote: &Remote) -> Option<Url> {
+    let authority = match headers.get(HOST).filter(|host| !host.is_empty()) {
+        Some(host) => {
+            let host: Authority = host.to_str().ok()?.parse().ok()?;
+            let port = host.port_u16().unwrap_or(cloud.http_addr.port());
+            format!("{}:{port}", host.host())
+        }
+        None => remote.local?.to_string(),
+    };
+    Url::parse(&format!("http://{authority}/")).ok()
 }

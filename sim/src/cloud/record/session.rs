@@ -38,6 +38,7 @@ impl RecordingInfo {
             Step::Fail => &mut calls.fail,
             Step::Stat => &mut calls.stat,
             Step::CurrentTime => &mut calls.getcurrenttime,
+            Step::NextDts => &mut calls.next_dts,
         } += 1;
     }
 

@@ -109,3 +109,47 @@ async fn a_stream_is_cut_after_two_seconds_of_it() {
     assert_eq!(info.ended.as_deref(), Some("closed mid-stream on request"));
     assert!(info.last_timestamp_ms.unwrap() >= 1_800);
 }
+
+/// Does the handshake and sends all but the last byte of a message of 2 MB on each of 16 chunk streams.
+async fn hoard(cloud: &CloudSim) -> std::io::Result<()> {
+    const LENGTH: u32 = (2 << 20) - 1;
+    let mut stream = TcpStream::connect(cloud.rtmp_addr()).await?;
+    let mut hello = vec![0; 1537];
+    hello[0] = 3;
+    stream.write_all(&hello).await?;
+    stream.read_exact(&mut [0; 3073]).await?;
+    stream.write_all(&hello[1..]).await?;
+    let mut set_chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+    set_chunk_size.extend((LENGTH - 1).to_be_bytes());
+    stream.write_all(&set_chunk_size).await?;
+    let [_, a, b, c] = LENGTH.to_be_bytes();
+    for id in 3..19 {
+        stream.write_all(&[id, 0, 0, 0, a, b, c, 9, 1, 0, 0, 0]).await?;
+        stream.write_all(&vec![0; LENGTH as usize - 1]).await?;
+    }
+    stream.read_u8().await.map(|_| ())
+}
+
+#[tokio::test]
+async fn publishers_that_hoard_bytes_are_hung_up_on_and_the_others_are_served() {
+    let cloud = cloud().await;
+    let under_way = || cloud.cloud.incoming.bytes();
+    let mut hoarders = std::pin::pin!(futures::future::join_all((0..6).map(|_| hoard(&cloud))));
+    let mut publisher = publish(&cloud, "good").await.unwrap();
+    let mut most = 0;
+    timeout(LONG, async {
+        loop {
+            tokio::select! {
+                biased;
+                ends = &mut hoarders => return assert!(ends.iter().all(Result::is_err)),
+                () = tokio::task::yield_now() => most = most.max(under_way()),
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert!((8 << 20..17 << 20).contains(&most), "{most} bytes were held");
+    send(&mut publisher).await.unwrap();
+    let stream = cloud.stream("good");
+    timeout(LONG, stream.wait_for(|info| info.live && info.key_frames > 0)).await.unwrap();
+}

@@ -101,6 +101,110 @@ async fn pages_of_other_sites_may_not_steer_the_cloud() {
     assert_eq!(status, 415);
 }
 
+/// The status of a request by some name, with any head; `{addr}` in it stands for the simulator's address.
+async fn status_by(cloud: &CloudSim, line: &str, head: &str) -> u16 {
+    let head = head.replace("{addr}", &cloud.http_addr().to_string());
+    let mut stream = TcpStream::connect(cloud.http_addr()).await.unwrap();
+    let request = format!("{line}\r\nconnection: close\r\ncontent-length: 2\r\n{head}\r\n{{}}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer[9..12].parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_page_is_served_by_the_simulators_own_names_only() {
+    let options = CloudOptions { hosts: vec!["qa.example".into()], ..CloudOptions::default() };
+    let cloud = CloudSim::start(options).await.unwrap();
+    let own = ["{addr}", "localhost", "LocalHost:9000", "qa.example:1", "127.0.0.1"];
+    let foreign = ["evil.example", "evil.example:8080", "127.0.0.1.nip.io", "8.8.8.8", ""];
+    for path in ["/", "/api/info", "/api/devices", "/page/app.js", "/recordings", "/api/faults"] {
+        let line = format!("GET {path} HTTP/1.1");
+        for host in own {
+            let status = status_by(&cloud, &line, &format!("host: {host}\r\n")).await;
+            assert_eq!(status, 200, "{path} of {host}");
+        }
+        for host in foreign {
+            let head = format!("host: {host}\r\norigin: http://{host}\r\n");
+            let status = status_by(&cloud, &line, &head).await;
+            assert_eq!(status, 421, "{path} of {host:?}");
+        }
+    }
+    let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (line, head, status) in [
+        (
+            "POST /api/faults HTTP/1.1",
+            "host: evil.example\r\ncontent-type: application/json\r\n",
+            421,
+        ),
+        ("GET /api/info HTTP/1.0", "", 421),
+        ("GET /api/info HTTP/1.1", "host: localhost\r\nhost: evil.example\r\n", 421),
+        ("GET http://evil.example/api/info HTTP/1.1", "host: localhost\r\n", 421),
+        ("GET http://localhost/api/info HTTP/1.1", "host: localhost\r\n", 200),
+        ("GET /feed?login_code=a HTTP/1.1", &*format!("host: evil.example\r\n{upgrade}"), 421),
+        ("GET /play/a HTTP/1.1", &*format!("host: evil.example\r\n{upgrade}"), 421),
+        ("GET /nothing HTTP/1.1", "host: localhost\r\n", 404),
+        // Devices call by any name that they are configured with.
+        ("POST /record/s HTTP/1.1", "host: any.example\r\n", 400),
+        ("PUT /sink/a HTTP/1.1", "host: any.example\r\n", 201),
+        ("GET /ivc?login_code=a HTTP/1.1", "host: any.example\r\n", 400),
+    ] {
+        assert_eq!(status_by(&cloud, line, head).await, status, "{line}\n{head}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_drips_ends_in_time() {
+    let cloud = cloud().await;
+    let addr = cloud.http_addr();
+    for (request, most, ended) in [
+        ("".to_owned(), 75, ""),
+        ("GET / HT".to_owned(), 10, ""),
+        (format!("GET / HTTP/1.1\r\nhost: {addr}\r\nx: "), 10, ""),
+        (
+            format!("POST /api/faults HTTP/1.1\r\nhost: {addr}\r\ncontent-length: 9\r\n\r\n{{"),
+            11,
+            "HTTP/1.1 408",
+        ),
+        (
+            format!("POST /record/s HTTP/1.1\r\nhost: {addr}\r\ncontent-length: 9\r\n\r\nop="),
+            11,
+            "HTTP/1.1 408",
+        ),
+    ] {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let begin = tokio::time::Instant::now();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        let took = begin.elapsed().as_secs();
+        assert!(answer.starts_with(ended) && took <= most, "{request}: {answer} after {took} s");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_shown_as_it_came() {
+    let cloud = cloud().await;
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    let body = json!({ "login_code": "a", "method": "GetPTZPresetList", "params": null });
+    for resp in [json!(""), json!(null), json!([]), json!({}), json!([1])] {
+        let answering = async {
+            let request = fake.packet().await;
+            fake.send(json!({ "seq": request["seq"], "resp": resp })).await;
+        };
+        let (answer, ()) = tokio::join!(post(&cloud, "/api/call", body.clone()), answering);
+        assert_eq!(answer, (200, json!({ "resp": resp })));
+    }
+}
+
+#[test]
+fn the_page_stops_a_movement_with_a_value() {
+    let forms = include_str!("../page/forms.js");
+    assert!(!forms.contains(r#"op: "stop" }"#), "deployed devices drop a CtrlPTZ without a value");
+    assert!(forms.contains(r#"op: "stop", value: 0 }"#));
+}
+
 #[tokio::test]
 async fn scripts_call_through_the_json_api() {
     let cloud = cloud().await;

@@ -61,6 +61,30 @@ async fn the_page_is_served_with_a_policy_and_without_foreign_hosts() {
 }
 
 #[tokio::test]
+async fn a_page_is_served_by_the_servers_own_names_only() {
+    let options = TlssOptions { hosts: vec!["qa.example".into()], ..TlssOptions::default() };
+    let sim = sim(options).await;
+    for (host, status) in [
+        ("localhost:1", 200),
+        ("127.0.0.1", 200),
+        ("qa.example", 200),
+        ("evil.example", 421),
+        ("evil.example:8082", 421),
+        ("10.0.0.1", 421),
+    ] {
+        for path in ["/", "/api/devices", "/api/script", "/page/tlss.js"] {
+            let mut stream = TcpStream::connect(sim.http_addr()).await.unwrap();
+            let head = format!("host: {host}\r\norigin: http://{host}\r\nconnection: close\r\n");
+            let request = format!("GET {path} HTTP/1.1\r\n{head}\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+            assert_eq!(answer[9..12].parse(), Ok(status), "{path} of {host}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_session_is_told_with_parameters_picture_and_raw_bytes() {
     let sim = sim(quick(Script::of(&["/list", "/picture", "/page", "/none"]))).await;
     let fake = FakeDevice::call(&sim).await;

@@ -140,6 +140,60 @@ async fn addresses_lead_where_the_device_called_or_where_it_was_told() {
 }
 
 #[tokio::test]
+async fn an_address_has_our_port_where_host_has_none() {
+    let cloud = cloud().await;
+    let port = cloud.http_addr().port();
+    let mut client = Client::connect(&cloud).await;
+    for (host, base) in [
+        ("camera-cloud.lan", format!("http://camera-cloud.lan:{port}/store/")),
+        ("192.0.2.1:", format!("http://192.0.2.1:{port}/store/")),
+        ("[::1]", format!("http://[::1]:{port}/store/")),
+        ("camera-cloud.lan:80", "http://camera-cloud.lan/store/".into()),
+        ("", format!("http://127.0.0.1:{port}/store/")),
+    ] {
+        client.host = host.into();
+        let uri = client.create("s", 0, 3, "").await.unwrap().text("uri");
+        assert!(uri.starts_with(&base), "{host}: {uri}");
+    }
+    client.host = "a/b".into();
+    assert_eq!(client.create("s", 0, 3, "").await.unwrap().status, 400);
+}
+
+#[tokio::test]
+async fn an_older_recorder_is_told_where_it_goes_on() {
+    let cloud = cloud().await;
+    let mut client = Client::connect(&cloud).await;
+    let told = async |client: &mut Client| client.call("s", "op=next_dts").await.unwrap().json();
+    assert_eq!(told(&mut client).await, json!({ "next_dts": 0 }));
+    for start in [100, 110] {
+        client.upload("s", start, b"abc", "").await;
+    }
+    assert_eq!(told(&mut client).await, json!({ "next_dts": 20 * 90_000 }));
+    let info = cloud.recording("s").info();
+    assert_eq!((info.calls.next_dts, info.calls.malformed), (2, 0));
+    let refused = StepFault::times(1, RecordFault::Status(500));
+    let record = RecordFaults { next_dts: refused, ..RecordFaults::default() };
+    cloud.set_faults(Faults { record, ..Faults::default() });
+    assert_eq!(client.call("s", "op=next_dts").await.unwrap().status, 500);
+}
+
+#[tokio::test]
+async fn a_refused_segment_is_read_so_that_its_answer_arrives() {
+    let expired = RecordFaults { url_seconds: Some(0), ..RecordFaults::default() };
+    let cloud = with_faults(expired).await;
+    let mut client = Client::connect(&cloud).await;
+    let uri = client.create("s", 0, 3, "").await.unwrap().text("uri");
+    // More than the buffers between us hold: it is only written if it is read.
+    let body = vec![7; 30 << 20];
+    for uri in [&uri, &uri.replace("token=", "token=0"), &uri.replace("000000.ts", "000009.ts")] {
+        let refused = client.put(uri, &body).await.expect("an answer on the same connection");
+        let expected = if uri.contains("000009") { 404 } else { 403 };
+        assert_eq!(refused.status, expected, "{uri}");
+    }
+    assert_eq!(cloud.recording("s").info().calls.put, 0);
+}
+
+#[tokio::test]
 async fn bodies_may_be_summed_or_counted_instead_of_kept() {
     for (record_bodies, summed) in [(Bodies::Sum, true), (Bodies::Count, false)] {
         let options = CloudOptions { record_bodies, ..CloudOptions::default() };
