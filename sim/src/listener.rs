@@ -18,10 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::patience::Patience;
+
 /// Time between two bytes of a head that goes byte by byte.
 const PIECE: Duration = Duration::from_millis(1);
-
-use crate::patience::Patience;
 
 /// Accepts at most `seats` connections at a time; more wait in the system's backlog.
 pub(crate) struct Seated {
@@ -39,9 +39,9 @@ impl Seated {
 pub(crate) struct Seat {
     stream: TcpStream,
     wire: Wire,
+    patience: Patience,
     /// What is left to write of a head that has a shape of its own.
     head: ShapedHead,
-    patience: Patience,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -191,7 +191,7 @@ impl Listener for Seated {
                     let _ = stream.set_nodelay(true);
                     let (wire, head) = Default::default();
                     let patience = Patience::new();
-                    return (Seat { stream, wire, head, patience, _permit }, remote);
+                    return (Seat { stream, wire, patience, head, _permit }, remote);
                 }
                 (Err(error), _) => {
                     // Out of descriptors: without a pause this would spin.
@@ -262,10 +262,9 @@ impl AsyncWrite for Seat {
             0 => {}
             shape => *head = ShapedHead::new(bytes, shape == Shape::Pieces as u8),
         }
-        let written = if head.is_written() {
-            Pin::new(stream).poll_write(context, bytes)
-        } else {
-            head.poll_write(stream, context)
+        let written = match head.is_written() {
+            true => Pin::new(stream).poll_write(context, bytes),
+            false => head.poll_write(stream, context),
         };
         self.note(context, bytes, written)
     }
@@ -275,14 +274,13 @@ impl AsyncWrite for Seat {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.wire.0.head.load(Relaxed) == 0 && self.head.is_written() {
-            self.wire.check()?;
-            let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-            let first = slices.first().map_or(&[][..], |slice| &slice[..]);
-            return self.note(context, first, written);
+        if self.wire.0.head.load(Relaxed) != 0 || !self.head.is_written() {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return self.poll_write(context, first.map_or(&[], |slice| &**slice));
         }
-        let first = slices.iter().find(|slice| !slice.is_empty());
-        self.poll_write(context, first.map_or(&[], |slice| &**slice))
+        self.wire.check()?;
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note(context, slices.first().map_or(&[][..], |slice| &slice[..]), written)
     }
 
     fn is_write_vectored(&self) -> bool {

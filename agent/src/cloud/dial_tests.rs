@@ -196,6 +196,17 @@ async fn a_pinned_certificate_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_redirect_may_lead_to_a_safer_connection() {
+    let (port, pin, server) = secure_server(true).await;
+    let (first, _) =
+        serving(&format!("HTTP/1.1 301 Moved\r\nLocation: https://localhost:{port}/\r\n\r\n"))
+            .await;
+    let trust = TrustStore::new(Some(pin.path().into())).unwrap();
+    dialer_to(&format!("ws://127.0.0.1:{first}/ivc"), trust).dial().await.unwrap();
+    assert_eq!(server.await.unwrap(), b"a WebSocket");
+}
+
+#[tokio::test]
 async fn nothing_is_said_to_a_server_that_is_not_trusted() {
     let (_, other_pin, _other) = secure_server(true).await;
     let pinned = TrustStore::new(Some(other_pin.path().into())).unwrap();

@@ -132,16 +132,4 @@ mod tests {
             assert_eq!(seq(&value).map(Value::Number), read, "{value}");
         }
     }
-
-    #[test]
-    fn blank_messages_are_bounded_in_a_time_and_not_for_ever() {
-        let (mut blanks, mut now) = (Blanks::default(), Instant::now());
-        for _ in 0..3 {
-            for n in 0..MAX_BLANKS {
-                assert_eq!(blanks.push(now), Ok(()), "{n}");
-            }
-            assert_eq!(blanks.push(now), Err(Violation::TooManyBlanks));
-            now += PERIOD;
-        }
-    }
 }

@@ -162,10 +162,10 @@ impl Members<'_> {
         let seq = self.seq.map(member).transpose()?;
         let number = seq.as_ref().and_then(lenient::seq);
         let number = number.ok_or_else(|| malformed("an integer in seq", seq.as_ref()));
-        let [req, err, event] =
-            [self.req, self.err, self.event].map(|raw| raw.filter(|raw| raw.get() != "null"));
+        let there = |raw: &&RawValue| raw.get() != "null";
+        let [req, err, event] = [self.req, self.err, self.event].map(|raw| raw.filter(there));
         let alone = req.is_none() && err.is_none() && event.is_none();
-        let resp = self.resp.filter(|resp| alone || resp.get() != "null");
+        let resp = self.resp.filter(|resp| alone || there(resp));
         match (req, resp, err, event) {
             (Some(req), None, None, None) => {
                 number?;

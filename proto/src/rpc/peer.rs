@@ -9,7 +9,7 @@ use super::inbox::Inbox;
 use super::lenient::{self, Blanks};
 use super::message::Event;
 use super::packet::{self, Packet};
-use super::{CallId, Incoming, MAX_EVENTS, Refused, RpcError, Ticket, Violation};
+use super::{CallId, Incoming, MAX_EVENTS, MAX_MESSAGE, Refused, RpcError, Ticket, Violation};
 
 /// How lenient a [`Peer`] is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Peer {
     /// The message breaks the protocol, or a time limit has passed.
     pub fn handle_text(&mut self, now: Instant, text: &str) -> Result<(), Violation> {
         self.handle_timeout(now)?;
-        if lenient::says_nothing(text) {
+        if text.len() <= MAX_MESSAGE && lenient::says_nothing(text) {
             return self.blanks.push(now);
         }
         let packet = packet::parse(text, self.options.accept_bare_answers)?;

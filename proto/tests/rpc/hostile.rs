@@ -243,6 +243,8 @@ fn large() -> Vec<(String, Outcome)> {
     vec![
         (padded(MAX_MESSAGE), Served),
         (padded(MAX_MESSAGE + 1), TooLong),
+        (" ".repeat(MAX_MESSAGE + 1), TooLong),
+        (" ".repeat(MAX_MESSAGE), Nothing),
         (format!(r#"{{"req":"GetFirmware","seq":{}}}"#, "9".repeat(10_000_000)), TooLong),
         (
             format!(r#"{{"req":"GetFirmware","seq":{}}}"#, "9".repeat(60_000)),

@@ -480,6 +480,8 @@ fn empty_messages_are_a_sign_of_life_and_no_flood() {
     }
     let violation = pair.device.handle_text(pair.now, " ").unwrap_err();
     assert_eq!(violation, Violation::TooManyBlanks);
+    pair.advance(10 * SECOND);
+    pair.device.handle_text(pair.now, " ").unwrap();
     // They are no answer to what waits.
     let due = pair.device.poll_timeout().unwrap();
     let violation = pair.device.handle_text(due, "").unwrap_err();
