@@ -56,7 +56,7 @@ struct Shared {
 
 /// The rule refuses a host. The text is for the log: it tells where the cameras are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is refused: {address} is {why}")]
+#[error("{host} ({address}) is {why}; see cloud.allow_hosts")]
 pub struct Forbidden {
     host: String,
     address: IpAddr,
@@ -66,6 +66,8 @@ pub struct Forbidden {
 /// The hosts of the terms, resolved.
 struct Hosts {
     cloud: Vec<IpAddr>,
+    /// The address of the cloud's name to which a connection was made last.
+    login: Option<IpAddr>,
     cameras: Vec<(IpAddr, u16)>,
 }
 
@@ -133,7 +135,7 @@ impl AddressRule {
         for (host, port) in &terms.cameras {
             cameras.extend(self.known(host, until).await.into_iter().map(|ip| (ip, *port)));
         }
-        Hosts { cloud, cameras }
+        Hosts { cloud, login: resolver::last_good(&terms.cloud), cameras }
     }
 
     /// The addresses of a host of the terms; those of before when the resolver fails.
@@ -177,7 +179,9 @@ impl Terms {
         if hosts.cameras.iter().any(is_camera) {
             return Some("a camera's web server");
         }
-        if same(host, &self.cloud) || hosts.cloud.contains(&ip) {
+        let is_cloud = same(host, &self.cloud) || hosts.cloud.contains(&ip);
+        // A cloud elsewhere may turn its name to this device, and is not at home here by that.
+        if is_cloud && (hosts.login.is_none_or(is_local) || !is_local(ip)) {
             return None;
         }
         let matching = self.allowed.iter().filter(|allowed| allowed.covers(host, ip));
@@ -210,6 +214,12 @@ fn same(one: &str, other: &str) -> bool {
     let bare = |host: &str| host.strip_suffix('.').unwrap_or(host).len();
     let (one, other) = (&one[..bare(one)], &other[..bare(other)]);
     !one.is_empty() && one.eq_ignore_ascii_case(other)
+}
+
+/// Whether an address means this device, its link or a crowd.
+fn is_local(address: IpAddr) -> bool {
+    let face = |face: &IpAddr| special::class(*face).is_some() || is_own(*face);
+    special::faces(address).iter().any(face)
 }
 
 /// Whether the system takes `address` for its own. A datagram socket asks without sending anything.

@@ -116,7 +116,7 @@ proptest! {
 }
 
 fn nobody() -> Hosts {
-    Hosts { cloud: Vec::new(), cameras: Vec::new() }
+    Hosts { cloud: Vec::new(), login: None, cameras: Vec::new() }
 }
 
 #[tokio::test]
@@ -156,6 +156,20 @@ async fn the_clouds_own_host_is_always_allowed() {
     rule.exchange(listed);
     assert!(takes(&rule, "cloud.test").await, "a list does not keep the cloud out");
     assert!(!takes(&rule, "192.168.1.9").await);
+}
+
+#[tokio::test]
+async fn a_cloud_elsewhere_does_not_move_in_by_its_name() {
+    answer("flip.test", &[&[Ipv4Addr::LOCALHOST.into(), [192, 168, 1, 9].into()]]);
+    let rule = AddressRule::for_cloud("flip.test");
+    assert!(takes(&rule, "127.0.0.1").await, "the login may go there");
+    resolver::works("flip.test", [203, 0, 113, 9].into());
+    let found = resolver::resolve("flip.test", 80, true).await.unwrap();
+    let admitted = rule.admitted("flip.test", found).await.unwrap();
+    assert_eq!(admitted, ["192.168.1.9:80".parse().unwrap()]);
+    assert!(!takes(&rule, "127.0.0.1").await);
+    resolver::works("flip.test", Ipv4Addr::LOCALHOST.into());
+    assert!(takes(&rule, "127.0.0.1").await);
 }
 
 #[tokio::test]
