@@ -450,7 +450,8 @@ impl<R: RecordingApi> Uploader<R> {
 
     async fn rest(&mut self, duration: Duration) {
         let delay = self.retry.delay(duration, &mut self.rng);
-        self.stock.during(sleep(delay)).await;
+        // Other sessions may wait for this one.
+        self.stock.during(sleep(delay.min(self.options.patience))).await;
     }
 
     /// Confirms the segment that was sent last; returns the error if the service cannot do so now.

@@ -15,7 +15,7 @@ use url::Url;
 use super::ServiceError;
 use super::address::Address;
 use super::answer::Answer;
-use super::body::{Body, Outgoing, Watched};
+use super::body::{Body, Outgoing, Progress, Watched};
 use super::connections::{Connections, broken};
 use crate::tls::TrustStore;
 
@@ -84,10 +84,10 @@ impl Http {
         let form = Bytes::from(form);
         let work = async {
             let body = Outgoing::Form(form.clone());
-            let answer = self.exchange(to, body, false, wanted).await?;
+            let answer = self.exchange(to, body, false, wanted, None).await?;
             let Some(next) = self.redirect(to, &answer)? else { return answer.outcome(to) };
             let next = next.expose();
-            self.exchange(next, Outgoing::Form(form), false, wanted).await?.outcome(next)
+            self.exchange(next, Outgoing::Form(form), false, wanted, None).await?.outcome(next)
         };
         let outcome = timeout(self.0.deadlines.call, work).await;
         outcome.unwrap_or_else(|_| Err(late(to, "no answer in time"))).map_err(
@@ -110,7 +110,7 @@ impl Http {
         let (body, progress) = Watched::new(body);
         let work = async {
             let body = Outgoing::Segment(body);
-            let answer = self.exchange(to, body, fresh, Wanted::Body).await?;
+            let answer = self.exchange(to, body, fresh, Wanted::Body, Some(&progress)).await?;
             match self.redirect(to, &answer)? {
                 None => answer.outcome(to).map(drop),
                 Some(next) => {
@@ -147,6 +147,7 @@ impl Http {
         body: Outgoing,
         fresh: bool,
         wanted: Wanted,
+        progress: Option<&Progress>,
     ) -> Result<Answer, ServiceError> {
         let (connection, response) = self.0.connections.send(to, body, fresh).await?;
         let (head, mut incoming) = response.into_parts();
@@ -159,7 +160,10 @@ impl Http {
             false => matches!(timeout(REST, reading).await, Ok(Ok(true))),
         };
         if whole {
-            self.0.connections.keep(connection).await;
+            // A connection whose request was answered before its end is of no further use.
+            if progress.is_none_or(Progress::complete) {
+                self.0.connections.keep(connection).await;
+            }
         } else if needed {
             let text = format!("{}: the answer is longer than 64 KiB", to.place());
             return Err(ServiceError::Busy(text));

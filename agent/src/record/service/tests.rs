@@ -270,6 +270,25 @@ async fn other_redirects_are_said_and_not_followed() {
 }
 
 #[tokio::test]
+async fn a_redirect_leads_to_no_address_that_the_cloud_may_not_name() {
+    let elsewhere = "location: http://127.0.0.2:9/x?geheim\r\n";
+    let server = Scripted::new(move |_| Reply::Answer(307, elsewhere, String::new())).await;
+    let service = service(&server, http());
+    let posted = service.save("n").await.unwrap_err();
+    let ServiceError::Moved(_, to) =
+        service.put(&put_uri(&server), body(), false, PATIENT).await.unwrap_err()
+    else {
+        panic!("it is elsewhere")
+    };
+    let sent = service.put(to.expose(), body(), false, PATIENT).await.unwrap_err();
+    for fault in [posted, sent] {
+        let text = fault.to_string();
+        assert!(matches!(fault, ServiceError::Refused(_)), "{fault:?}");
+        assert!(text.contains("127.0.0.2") && !text.contains("geheim"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_idle_connection_that_died_is_replaced() {
     let server = Scripted::new(|seen: &Seen| match seen.connection {
         // The connection is closed while the second call is under way.

@@ -6,6 +6,10 @@ fn put(fault: Option<StepFault>) -> RecordFaults {
     RecordFaults { put: fault, ..RecordFaults::default() }
 }
 
+fn none() -> RecordFaults {
+    RecordFaults::default()
+}
+
 fn creating(fault: RecordFault) -> RecordFaults {
     RecordFaults { create: StepFault::always(fault), ..RecordFaults::default() }
 }
@@ -206,4 +210,74 @@ async fn slow_uploads_and_answers_take_their_time() {
         body.push(timeout(LONG, client.stream.read_u8()).await.unwrap().unwrap());
     }
     assert!(began.elapsed() >= Duration::from_millis(300), "30 bytes and more");
+}
+
+#[tokio::test]
+async fn a_hop_leads_to_where_it_is_served() {
+    let hop = || StepFault::always(RecordFault::Hop(308));
+    let cloud = with_faults(RecordFaults { create: hop(), put: hop(), ..none() }).await;
+    let mut client = Client::connect(&cloud).await;
+    let form = "op=create&content_type=video%2Fmp2t&size=3&start=0&duration=1";
+    let away = client.call("s", form).await.unwrap();
+    assert_eq!(away.status, 308);
+    assert!(away.head.contains("location: /record/s?hop=1\r\n"), "{}", away.head);
+    let uri = client.call("s?hop=1", form).await.unwrap().text("uri");
+    assert_eq!(client.put(&uri, b"abc").await.unwrap().status, 308);
+    assert_eq!(client.put(&format!("{uri}&hop=1"), b"abc").await.unwrap().status, 200);
+    assert_eq!(cloud.recording("s").info().violations, []);
+}
+
+#[tokio::test]
+async fn stores_answer_in_their_own_ways() {
+    let xml = RecordFault::Xml {
+        status: 403,
+        code: "RequestTimeTooSkewed".into(),
+        message: "too large".into(),
+        date_off: -86_400,
+    };
+    let busy = RecordFault::Busy { status: 503, retry_after: "7".into() };
+    for (fault, status, head, body) in [
+        (busy, 503, "retry-after: 7\r\n", "busy on request"),
+        (xml, 403, "content-type: application/xml", "<Code>RequestTimeTooSkewed</Code>"),
+        (RecordFault::Body("{\"code\":0}".into()), 200, "", "{\"code\":0}"),
+        (RecordFault::Odd("OK".into()), 200, "", "OK"),
+    ] {
+        let cloud = with_faults(put(StepFault::times(1, fault.clone()))).await;
+        let mut client = Client::connect(&cloud).await;
+        let uri = client.create("s", 0, 3, "").await.unwrap().text("uri");
+        let reply = client.put(&uri, b"abc").await.unwrap();
+        assert_eq!(reply.status, status, "{reply:?}");
+        assert!(reply.head.contains(head), "{reply:?}");
+        assert!(String::from_utf8_lossy(&reply.body).contains(body), "{reply:?}");
+        let done = matches!(fault, RecordFault::Odd(_));
+        assert_eq!(cloud.recording("s").info().stored().count(), usize::from(done), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn members_stand_beside_an_address_in_latin_1() {
+    let cloud =
+        with_faults(creating(RecordFault::Beside("\"fee\":1e400,\"a\":\"\u{f6}\"".into()))).await;
+    let reply = Client::connect(&cloud).await.create("s", 0, 3, "").await.unwrap();
+    assert!(reply.body.starts_with(b"{\"fee\":1e400,\"a\":\"\xf6\",\"name\":"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_store_can_take_an_object_once_and_its_whole_address_only() {
+    let odd_query = Some("s='|^{%2f%2F".to_owned());
+    let faults = RecordFaults { stored_again: Some(412), odd_query, ..none() };
+    let cloud = with_faults(faults).await;
+    let mut client = Client::connect(&cloud).await;
+    let uri = client.create("s", 0, 3, "").await.unwrap().text("uri");
+    assert!(uri.ends_with("&s='|^{%2f%2F"), "{uri}");
+    for (uri, status) in [
+        (uri.replace('\'', "%27"), 403),
+        (uri.replace("%2F", "%2f"), 403),
+        (uri.clone(), 200),
+        (uri.clone(), 412),
+    ] {
+        assert_eq!(client.put(&uri, b"abc").await.unwrap().status, status, "{uri}");
+    }
+    let info = cloud.recording("s").info();
+    assert_eq!((info.segments[0].puts, info.violations.len()), (1, 0));
 }
