@@ -380,7 +380,8 @@ mod tests {
     fn values_of_amf3_are_passed_over_and_what_follows_is_read() {
         let object = [0x11, 10, 0x0b, 1, 3, b'a', 4, 5, 1];
         let number = Value::Number(4.0);
-        let wire = [&encode(&["_result".into()])[..], &object, &encode(&[number.clone()])].concat();
+        let behind = encode(std::slice::from_ref(&number));
+        let wire = [&encode(&["_result".into()])[..], &object, &behind].concat();
         assert_eq!(decode(&wire), Ok(vec!["_result".into(), Value::Undefined, number.clone()]));
         assert_eq!(decode(&[0x11, 4, 4]), Ok(vec![number]), "a scalar is read");
         let unknown = [&encode(&["a".into()])[..], &[0x11, 10, 7, 3, b'C', 1, 2, 3]].concat();

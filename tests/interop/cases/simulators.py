@@ -54,6 +54,21 @@ def published(path, size, video, quirks={}):
     return run
 
 
+def logs_in(method):
+    """ffmpeg proves its login to `ivc-sim` by `method`, and gets nowhere with a wrong password."""
+    def run(stack, folder):
+        cloud = Cloud(stack, folder)
+        cloud.rtmp_quirks({"authmod": method, "user": "encoder", "password": "right"})
+        for password in ("wrong", "right"):
+            url = cloud.rtmp_url(password).replace("//", f"//encoder:{password}@")
+            stack.enter_context(Process(password, ["ffmpeg", "-nostdin", "-v", "error", "-re", "-i", MAIN, "-c", "copy", "-f", "flv", url],
+                                        folder))
+        wait_for("publish", lambda: cloud.stream("right")["frames"] > 20, 10)
+        if cloud.stream("wrong")["frames"]:
+            raise Failed("a wrong password was taken")
+    return run
+
+
 add("ffmpeg pulls camera-sim over TCP", pulled(MAIN, "tcp"))
 add("ffmpeg pulls camera-sim over TCP, Basic login", pulled(MAIN, "tcp", "--basic"))
 add("ffmpeg pulls camera-sim over UDP", pulled(MAIN, "udp"))
@@ -61,4 +76,6 @@ add("ffmpeg pulls HEVC from camera-sim over TCP", pulled(HEVC, "tcp"))
 add("ffmpeg pulls G.711 from camera-sim over UDP", pulled(PCMA, "udp"))
 add("ffmpeg publishes to ivc-sim, whose page plays it", published(MAIN, (640, 360), "H.264"))
 add("ffmpeg publishes to ivc-sim by MediaMTX's first-metadata rule", published(MAIN, (640, 360), "H.264", {"first_metadata": "hang_up"}))
+for method in ("adobe", "llnw"):
+    add(f"ffmpeg logs in to ivc-sim by authmod={method}", logs_in(method))
 add("ffmpeg publishes B-frames to ivc-sim, whose page plays it", published(B_FRAMES, (256, 144), "H.264"))
