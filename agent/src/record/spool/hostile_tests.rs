@@ -24,7 +24,10 @@ const LIMIT: u64 = 1 << 24;
 fn open(root: &Path) -> Store {
     let root = root.to_owned();
     let (sender, opened) = mpsc::channel();
-    thread::spawn(move || sender.send(Store::open(root, LIMIT, Box::new(TestDisk::default()))));
+    thread::spawn(move || {
+        let store = Store::open(root, LIMIT, Box::new(TestDisk::default()));
+        let _ = sender.send(store);
+    });
     opened.recv_timeout(Duration::from_secs(60)).expect("it opens in time").unwrap()
 }
 
