@@ -163,6 +163,11 @@ fn of_an_address_its_login_its_query_and_its_stream_are_secret() {
             "some-longer-value 1700000000",
             "*** 1700000000",
         ),
+        (
+            "https://h/cb?next=http%3A%2F%2Fcloud.example%2Fcb%3Ftoken%3Dt0ken-9&back=%2F%2Fcloud.example%2F",
+            "http://cloud.example/cb token t0ken-9",
+            "http://cloud.example/cb token ***",
+        ),
     ] {
         assert_eq!(hidden(address, text), want, "{address}");
     }

@@ -159,7 +159,7 @@ impl Head {
         let first = |name| self.lines(name).next().filter(|value| !value.is_empty());
         let redirects = matches!(status, 301..=303 | 307 | 308);
         let location = first("location").filter(|_| redirects);
-        let location = location.map(|location| Secret::new(location.to_owned()));
+        let location = location.map(|location| Secret::untold(location.to_owned()));
         let wait = first("retry-after").and_then(|value| retry_after(value, first("date")));
         let length = first("content-length").and_then(|length| length.parse().ok());
         let mut said = format!("HTTP {status} {}", shorten(&self.phrase)).trim_end().to_owned();

@@ -48,6 +48,16 @@ fn pairs(text: &str, words: &mut Vec<Word>) {
         let Some((name, value)) = part.split_once('=') else { continue };
         let lower = name.to_ascii_lowercase();
         let telling = TELLING.iter().any(|telling| lower.contains(telling));
+        // A value that is an address has its secrets in it; its host and path are none.
+        let decoded = spellings(value).pop().unwrap_or_default();
+        let decoded = String::from_utf8_lossy(&decoded);
+        if !telling && (decoded.contains("://") || decoded.starts_with("//")) {
+            match decoded.strip_prefix("//") {
+                Some(rest) => read(&format!("://{rest}"), words),
+                None => read(&decoded, words),
+            }
+            continue;
+        }
         // A value of digits or a date tells when something happens.
         let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
         if telling || (value.len() >= VALUE && letters > 2) {

@@ -34,7 +34,7 @@ impl Answer {
         let header = |name: HeaderName| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
         Self {
             status: head.status,
-            location: header(LOCATION).map(Secret::from),
+            location: header(LOCATION).map(Secret::untold),
             date: header(DATE),
             retry_after: header(RETRY_AFTER),
             body,
