@@ -25,6 +25,7 @@
 //! 8. Files that the spool did not name, links, and files of newer versions are never touched.
 
 mod card;
+mod damage;
 mod disk;
 mod error;
 mod files;
