@@ -1,5 +1,6 @@
 //! What damaged files have cost, found out when the spool is opened.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::index::Index;
@@ -19,9 +20,10 @@ pub enum Fault {
 const TOLERANCE: i64 = 1_000;
 
 /// Notes in the index what the faults of a session's files have lost: as much time as is missing up to
-/// the segment after them, where nothing else can be missing there. The newest file may have been cut
-/// off by a crash, which is no damage.
-pub fn count(index: &mut Index, id: u64, faults: &[(u64, Fault)]) {
+/// the segment after them, where nothing else can be missing there. The log is told of the files, by
+/// their `path`, that have lost their end. The newest file may have been cut off by a crash, which is
+/// no damage.
+pub fn count(index: &mut Index, id: u64, faults: &[(u64, Fault)], path: impl Fn(u64) -> PathBuf) {
     let files = index.session(id).map(|session| session.files()).unwrap_or_default();
     let within =
         |from: u64, to: u64| faults.iter().filter(move |(file, _)| (from..to).contains(file));
@@ -39,6 +41,10 @@ pub fn count(index: &mut Index, id: u64, faults: &[(u64, Fault)]) {
         let next = before.segment.number.saturating_add(missing + 1) == after.segment.number;
         if next && gap > TOLERANCE && between > 0 && !after.segment.discontinuity {
             (number, lost) = (number + between, gap.saturating_add(lost));
+            if between > missing {
+                let seconds = Duration::from_micros(gap.unsigned_abs()).as_secs_f64();
+                log::warn!("{} is damaged: its end, {seconds:.1} s, is lost", path(from).display());
+            }
         } else {
             number += missing;
         }

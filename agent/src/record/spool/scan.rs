@@ -65,16 +65,16 @@ fn open_folder(store: &mut Store, id: u64) {
     let _ = store.files().remove(&folder.join(names::NEW_PENDING));
     open_pending(store, id, &folder.join(names::PENDING));
     files.sort_unstable();
-    let mut faults = Vec::new();
+    let (mut faults, newest) = (Vec::new(), files.last().copied());
     for file in files {
         store.skip_file(file);
-        faults.extend(open_file(store, id, file).map(|fault| (file, fault)));
+        faults.extend(open_file(store, id, file, newest == Some(file)).map(|fault| (file, fault)));
         if store.lock().count() > MAX_FILES {
             let _ = store.make_room(0);
         }
     }
     remove_copies(store, id);
-    damage::count(&mut store.lock(), id, &faults);
+    damage::count(&mut store.lock(), id, &faults, |file| store.files().path(id, file));
     if store.lock().session(id).is_none_or(|session| session.is_empty()) {
         let _ = store.files().remove_folder(id);
         store.lock().release(id);
@@ -102,14 +102,15 @@ fn open_pending(store: &mut Store, id: u64, path: &Path) {
 }
 
 /// Adds a segment's file to the index, cut to its last complete group. A file without one is
-/// removed. Returns what is wrong with the file.
-fn open_file(store: &mut Store, id: u64, file: u64) -> Option<Fault> {
+/// removed. Returns what is wrong with the file. The `newest` may be what a crash has left.
+fn open_file(store: &mut Store, id: u64, file: u64, newest: bool) -> Option<Fault> {
     let path = store.files().path(id, file);
     let found = File::open(&path).and_then(|file| format::inspect(&file, false));
     let Contents { session, segment, groups } = match found {
         Ok(Found::Ours(contents)) if contents.groups.end > contents.groups.begin => contents,
         Ok(Found::Ours(_)) => {
-            log::info!("{} has no whole group: it is removed", path.display());
+            let level = if newest { log::Level::Info } else { log::Level::Warn };
+            log::log!(level, "{} has no whole group, and its segment is lost", path.display());
             let _ = store.files().remove(&path);
             return Some(Fault::Empty);
         }

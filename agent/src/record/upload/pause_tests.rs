@@ -10,6 +10,7 @@ use super::rig::{self, Card, Session, finished, numbers, recorded, until};
 use super::*;
 use crate::config::{Backfill, SpoolMode};
 use crate::record::clock::Anchor;
+use crate::record::spool::SegmentHead;
 use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
 
@@ -180,10 +181,7 @@ async fn the_losses_of_a_left_run_that_is_given_up_are_told_by_the_next() {
 async fn a_damaged_segment_is_told_and_marked() {
     let card = Card::new().await;
     card.store(0..6).await;
-    let folder = std::fs::read_dir(card.dir.path().join("spool")).unwrap().next().unwrap().unwrap();
-    let mut files: Vec<_> =
-        std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
+    let files = files(&card);
     let mut bytes = std::fs::read(&files[2]).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -230,4 +228,37 @@ async fn a_card_that_gives_nothing_does_not_keep_the_end_waiting() {
     assert!(words.iter().any(|word| word.starts_with("save")), "{words:?}");
     assert!(words.contains(&format!("stat {lost} {}", 0.06 * lost as f64)), "{words:?}");
     assert_eq!(session.stats().dropped.number, lost);
+}
+
+#[tokio::test]
+async fn a_file_that_lost_its_end_is_told_and_marked_after_a_restart() {
+    let card = Card::new().await;
+    for number in 0..4 {
+        let (start_micros, discontinuity) = (rig::date(number), number == 0);
+        let mut writer = card.spool.begin(SegmentHead { number, start_micros, discontinuity });
+        let segment = rig::segment(number);
+        let (first, last) = segment.chunks.split_at(5);
+        writer.append(first.to_vec(), rig::LENGTH / 2);
+        writer.append(last.to_vec(), rig::LENGTH / 2);
+        assert!(writer.finish());
+    }
+    until("all are stored", || card.numbers().len() == 4).await;
+    let file = std::fs::OpenOptions::new().write(true).open(&files(&card)[1]).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 100).unwrap();
+    let card = card.reopened().await;
+    let fake = Fake::new(|_| Answer::Good);
+    assert!(finished(rig::start(&card.leftover(), &fake)).await);
+    let marks: Vec<_> = fake.recorded().into_iter().map(|(a, _)| (a.size, a.discontinue)).collect();
+    assert_eq!(marks, [(1880, true), (940, false), (1880, true), (1880, false)]);
+    assert!(fake.words().contains(&"stat 1 0.03".into()), "{:?}", fake.words());
+}
+
+/// The files of the segments on the card, the oldest first.
+fn files(card: &Card) -> Vec<std::path::PathBuf> {
+    let folder = std::fs::read_dir(card.dir.path().join("spool")).unwrap().next().unwrap().unwrap();
+    let entries = std::fs::read_dir(folder.path()).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|kind| kind == "seg"));
+    files.sort();
+    files
 }
