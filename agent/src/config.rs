@@ -32,7 +32,7 @@ pub use error::Error;
 pub use load::Access;
 pub(crate) use load::{credentials_file, read};
 pub use publish::Publish;
-pub use record::{Record, Spool, SpoolMode};
+pub use record::{Backfill, Record, Spool, SpoolMode};
 pub use runtime::Runtime;
 pub use tlss::{Tlss, parse_mac};
 

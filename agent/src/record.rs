@@ -60,3 +60,28 @@ pub enum Start {
     /// Microseconds since 1970.
     Unix(i64),
 }
+
+/// Two moments that differ by no more are the same: dates have microseconds, media time has ticks.
+const TOLERANCE: Duration = Duration::from_millis(1);
+
+impl Start {
+    /// The moment this much later.
+    pub fn after(self, duration: Duration) -> Self {
+        match self {
+            Self::Media(at) => Self::Media(at.saturating_add(duration)),
+            Self::Unix(at) => {
+                let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+                Self::Unix(at.saturating_add(micros))
+            }
+        }
+    }
+
+    /// Whether both are the same moment. Media time and dates are not compared.
+    pub fn is_near(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Media(a), Self::Media(b)) => a.abs_diff(b) <= TOLERANCE,
+            (Self::Unix(a), Self::Unix(b)) => u128::from(a.abs_diff(b)) <= TOLERANCE.as_micros(),
+            _ => false,
+        }
+    }
+}

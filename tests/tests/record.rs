@@ -1,6 +1,8 @@
 //! Recordings, from StartCloudRecord to the service's confirmation, over loopback.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
+mod deployed;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;

@@ -3,10 +3,12 @@
 //! session counts. It shares the channel's streams with the live stream, and neither task ever
 //! waits for the other.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use ivt_base::secret::Secret;
 use ivt_hal::{Encoder, Kind};
 use ivt_media::hub::Start;
 use ivt_media::pull::{Pull, PullState};
@@ -22,8 +24,13 @@ use super::streams::Streams;
 use crate::deadlines::RECORDING_START;
 use crate::record::budget::Share;
 use crate::record::context::RecordingContext;
-use crate::record::session::{self, Session};
+use crate::record::service::Service;
+use crate::record::service::address::Address;
+use crate::record::session::{self, Session, Ties};
 use crate::shutdown::Stop;
+
+/// How many sessions are remembered, so that one that goes on records nothing twice.
+const REMEMBERED: usize = 16;
 
 /// What the recording of a channel is made of.
 pub(super) struct RecordingSetup {
@@ -78,11 +85,14 @@ pub(super) struct RecordingTask {
     /// The tasks of the sessions; each runs until its uploads have ended.
     work: JoinSet<()>,
     recordings: watch::Sender<Recordings>,
+    /// Until when each of the newest sessions has recorded.
+    recorded: VecDeque<(String, watch::Receiver<Option<std::time::Instant>>)>,
 }
 
 /// A session that is being prepared.
 struct Starting {
     session_id: String,
+    callback: Secret<Address>,
     ready: BoxFuture<'static, Result<Session, Refusal>>,
     waiting: Vec<Answer>,
 }
@@ -92,7 +102,17 @@ struct Starting {
 struct Current {
     session_id: String,
     share: Arc<Share>,
+    callback: Secret<Address>,
+    service: watch::Sender<(Service, Secret)>,
     _stop: oneshot::Sender<Infallible>,
+}
+
+impl RecordingSetup {
+    /// The recording service at this address.
+    fn service(&self, callback: &Secret<Address>) -> (Service, Secret) {
+        let address = callback.expose().as_ref().to_owned().into();
+        (Service::new(self.context.http.clone(), callback.clone()), address)
+    }
 }
 
 impl RecordingTask {
@@ -101,7 +121,8 @@ impl RecordingTask {
         let recordings = watch::Sender::default();
         let handle = RecordingHandle { requests, recordings: recordings.subscribe() };
         let work = JoinSet::new();
-        (Self { setup, inbox, starting: None, current: None, work, recordings }, handle)
+        let (starting, current, recorded) = (None, None, VecDeque::new());
+        (Self { setup, inbox, starting, current, work, recordings, recorded }, handle)
     }
 
     /// Serves until `stop` is requested, then waits for the sessions, which save what they can in
@@ -147,7 +168,13 @@ impl RecordingTask {
 
     fn record(&mut self, ask: RecordRequest, answer: Answer) {
         let session_id = ask.order.session_id.clone();
-        if self.current.as_ref().is_some_and(|current| current.session_id == session_id) {
+        let callback = ask.order.callback.clone();
+        if let Some(current) = self.current.as_mut().filter(|c| c.session_id == session_id) {
+            if current.callback != callback {
+                current.service.send_replace(self.setup.service(&callback));
+                current.callback = callback;
+                self.log(&session_id, "goes on with another cbk_url");
+            }
             // A session that was to replace the current one is not wanted any more.
             dismiss(self.starting.take());
             answer.send(Ok(())).ok();
@@ -155,13 +182,14 @@ impl RecordingTask {
         }
         if let Some(starting) = self.starting.as_mut().filter(|s| s.session_id == session_id) {
             starting.waiting.push(answer);
+            starting.callback = callback;
             return;
         }
         // A newer request wins over a session that is being prepared, whose cloud connection is
         // lost. Dropping that session frees its memory before the new one asks for some.
         dismiss(self.starting.take());
         let ready = Box::pin(self.prepare(ask));
-        self.starting = Some(Starting { session_id, ready, waiting: vec![answer] });
+        self.starting = Some(Starting { session_id, callback, ready, waiting: vec![answer] });
     }
 
     /// Checks what must be true before a session may begin. The current session goes on meanwhile.
@@ -206,8 +234,9 @@ impl RecordingTask {
     fn begun(&mut self, begun: Starting, ready: Result<Session, Refusal>, stop: &Stop) {
         // If no request waits any more, the cloud counts the session as refused, or is gone.
         let wanted = begun.waiting.iter().any(|answer| !answer.is_closed());
-        let outcome = ready.map(|session| {
+        let outcome = ready.map(|mut session| {
             if wanted {
+                session.order.callback = begun.callback;
                 self.start(begun.session_id, session, stop.clone());
             }
         });
@@ -220,6 +249,20 @@ impl RecordingTask {
         self.log(&session_id, "begins");
         let (sender, stopped) = oneshot::channel();
         let share = Arc::clone(&session.share);
+        let callback = session.order.callback.clone();
+        let service = watch::Sender::new(self.setup.service(&callback));
+        // What an earlier part of the session has is not recorded again.
+        let earlier = self.recorded.iter().position(|(recorded, _)| *recorded == session_id);
+        let earlier = earlier.and_then(|at| self.recorded.remove(at));
+        let ties = Ties {
+            service: service.subscribe(),
+            earlier: earlier.map(|(_, through)| through),
+            through: watch::Sender::default(),
+        };
+        self.recorded.push_back((session_id.clone(), ties.through.subscribe()));
+        if self.recorded.len() > REMEMBERED {
+            self.recorded.pop_front();
+        }
         let mut begun = None;
         self.recordings.send_modify(|recordings| {
             begun = Some(recordings.begin(&session_id, session.stats.subscribe()));
@@ -233,10 +276,10 @@ impl RecordingTask {
             }
         };
         self.work.spawn(async move {
-            session::run(session, before, stopped, stop).await;
+            session::run(session, ties, before, stopped, stop).await;
             drop(end);
         });
-        self.current = Some(Current { session_id, share, _stop: sender });
+        self.current = Some(Current { session_id, share, callback, service, _stop: sender });
     }
 
     fn show(&self) {

@@ -71,9 +71,12 @@ impl CloudLogin {
             ("", ours) => ours.clone(),
             (theirs, ours) => format!("{theirs}&{ours}"),
         };
+        // The values of the query stay hidden as long as the query is held.
+        let told = Secret::from(String::from(url.clone()));
+        let query = told.try_map(|_| Ok::<_, String>(query))?;
         url.set_query(None);
         url.set_fragment(None);
-        Ok(Self::at(url, query.into()))
+        Ok(Self::at(url, query))
     }
 
     fn at(url: Url, query: Secret) -> Self {

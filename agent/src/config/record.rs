@@ -14,6 +14,19 @@ pub struct Record {
     pub disconnect: Option<Duration>,
     /// `spool_dir` and what goes with it; default none.
     pub spool: Option<Spool>,
+    /// `backfill`, "beside" or "before"; default "beside".
+    pub backfill: Backfill,
+}
+
+/// When segments on the card are uploaded that had to wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backfill {
+    /// One of them between two of those that are recorded now, so that nobody waits for what happens
+    /// now. The times that the service is told go back and forth.
+    #[default]
+    Beside,
+    /// The oldest first, so that the service is told rising times.
+    Before,
 }
 
 /// Where segments wait that memory does not hold, or that must outlive a crash.
@@ -49,8 +62,10 @@ pub(super) fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record
         mode: mode.unwrap_or(SpoolMode::Overflow),
         limit: limit.unwrap_or(1 << 30),
     });
+    let orders = word(&[("beside", Backfill::Beside), ("before", Backfill::Before)]);
+    let backfill = section.read("backfill", orders)?.unwrap_or_default();
     let patience = section.read("disconnect_seconds", integer(0..=86_400))?;
     let patience = patience.unwrap_or(if spool.is_some() { 0 } else { 600 });
     section.finish()?;
-    Ok(Record { disconnect: (patience > 0).then(|| seconds(patience)), spool })
+    Ok(Record { disconnect: (patience > 0).then(|| seconds(patience)), spool, backfill })
 }

@@ -465,6 +465,11 @@ fn a_spool_makes_recordings_outlive_the_cloud() {
     let config: Config = text("disconnect_seconds = 0").parse().unwrap();
     assert_eq!(config.record.disconnect, None);
 
+    assert_eq!(config.record.backfill, Backfill::Beside);
+    let config: Config = text("backfill = 'before'").parse().unwrap();
+    assert_eq!(config.record.backfill, Backfill::Before);
+    assert!(error(&text("backfill = 'after'")).contains("\"before\""));
+
     assert!(error(&text("spool = 'always'")).contains("record.spool_dir"));
     assert!(error(&text("spool_dir = '/s'\nspool = 'never'")).contains("\"overflow\""));
 }

@@ -11,7 +11,7 @@ use super::budget::Budget;
 use super::leftovers::Leftovers;
 use super::service::{Deadlines, Http};
 use super::spool::Spool;
-use crate::config::{self, SpoolMode};
+use crate::config::{self, Backfill, SpoolMode};
 use crate::deadlines::SPOOL_OPENING;
 use crate::tls::TrustStore;
 
@@ -24,6 +24,8 @@ pub struct RecordingContext {
     pub http: Http,
     /// What is stored in the spool; `None` without a spool.
     pub spool_mode: Option<SpoolMode>,
+    /// When segments on the card are uploaded that had to wait.
+    pub backfill: Backfill,
     /// The sessions that left segments in the spool.
     pub leftovers: Leftovers,
     /// How long the cloud may stay away before a recording ends; `None` for any time.
@@ -45,6 +47,7 @@ impl RecordingContext {
             budget: Budget::new(memory),
             http: Http::new(trust, rule, Deadlines::default()),
             spool_mode: config.spool.as_ref().map(|spool| spool.mode),
+            backfill: config.backfill,
             leftovers: Leftovers::default(),
             disconnect: config.disconnect,
             opened,

@@ -13,17 +13,26 @@
 //!
 //! 1. A segment leaves the ledger in one of four ways: the service has confirmed it, the service has
 //!    refused it, it is older than what is kept while the service wants nothing, or it is nowhere any
-//!    more. A refused segment and one that is nowhere are losses, and each is counted once.
+//!    more. A refused segment and one that is nowhere are losses, and each is counted once. So is one
+//!    of which the card has lost a part.
 //! 2. A segment is nowhere when memory does not have it and the card neither has nor gets it.
 //! 3. Memory holds what the limits allow, and beyond that only what is being uploaded or stored. The
 //!    oldest segment goes first. It goes without a loss when the card has it or gets it.
 //! 4. A segment that was sent is not offered again. It stays under the name that the service gave it
 //!    until it is confirmed, with the question for the next address or by a call of its own. Only
 //!    then is it removed from the card.
-//! 5. Segments in memory are uploaded first, and one segment from the card between two from memory.
+//! 5. Segments in memory are uploaded first, and one segment from the card between two from memory; or,
+//!    where the configuration says so, the oldest segment is always the next.
+//! 6. "Not now" is the pre-record state, whenever the service says it: from then on the newest
+//!    `prerecord` is kept in memory, what is older is dropped without a loss, and nothing goes to the
+//!    card. What waited because uploads had failed stays wanted, since the service had asked for it:
+//!    one odd answer at the end of an outage must not cost what the outage has piled up.
 
 mod due;
 mod entry;
+mod losses;
+mod room;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,14 +43,13 @@ use tokio::time::Instant;
 
 use super::Segment;
 use super::spool::{Holding, SegmentHead, Stored};
-use crate::config::SpoolMode;
-pub use due::{Action, Dropped, Next, RecordingStats, Upload, least_segments};
+use crate::config::{Backfill, SpoolMode};
+pub use due::{Action, Next, RecordingStats, Upload, least_segments};
 use entry::{Entry, Fate};
 pub use entry::{OnCard, Source};
-
-/// Bytes allowed in memory beyond as many segments of the largest size: room for the beginning of
-/// the segment that is being cut, and for varying sizes.
-const SLACK: u64 = 3 << 19;
+pub use losses::{Dropped, Losses};
+use room::Room;
+use turn::Turn;
 
 /// What the service has said about the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +57,7 @@ enum Phase {
     /// The service has said nothing yet.
     #[default]
     Unasked,
-    /// The service wants nothing yet: the pre-record state.
+    /// The service wants nothing at the moment: the pre-record state.
     NotNow,
     /// The service has given an address.
     Begun,
@@ -59,18 +67,10 @@ enum Phase {
 #[derive(Debug, Default)]
 pub struct Ledger {
     mode: Option<SpoolMode>,
-    /// Most complete segments in memory, the one that is being uploaded among them.
-    max_segments: usize,
     /// Duration of what is kept while the service wants nothing.
     prerecord: Duration,
     entries: BTreeMap<u64, Entry>,
-    /// Segments in memory, and their bytes.
-    held: usize,
-    bytes: u64,
-    /// Bytes of the largest segment so far.
-    largest: u64,
-    /// Bytes of the segment that is being cut.
-    forming: u64,
+    room: Room,
     /// Number and bytes of the segment that the disk is storing as a whole.
     storing: Option<(u64, u64)>,
     /// Whether the disk has taken nothing since the newest segment came. It is asked again with the
@@ -79,51 +79,47 @@ pub struct Ledger {
     /// Whether others need the memory. No upload begins while the disk takes what it can.
     reclaiming: bool,
     phase: Phase,
+    /// Segments up to this number waited when an upload failed after the service had given addresses.
+    /// They stay wanted whatever it says later.
+    owed: Option<u64>,
     /// Whether the service has said "not now", and no new segment has come since.
     declined: bool,
     /// When the recorder said that no more segments will come.
     closed: Option<Instant>,
-    /// Nothing is offered from the card until this time.
-    card_rests: Option<Instant>,
-    /// Whether the newest upload was read from memory or from the card.
-    last: Option<Source>,
-    /// The segment that was sent last, and where it was read from.
-    previous: Option<(u64, Source)>,
+    turn: Turn,
     /// Segments to be removed from the card, and those whose write had not ended when they were to
     /// be removed.
     removals: Vec<u64>,
     unwritten: BTreeSet<u64>,
     uploaded: u64,
-    dropped: Dropped,
-    /// The part of `dropped` that the service was told of; `None` if the service does not want to
-    /// know.
-    reported: Option<Dropped>,
+    /// The losses, and what the service was told of them.
+    pub losses: Losses,
 }
 
 impl Ledger {
     /// An empty ledger. `max_segments` is the most complete segments in memory, at least
     /// [`least_segments`]; `prerecord` is how much is kept while the service wants nothing.
-    pub fn new(mode: Option<SpoolMode>, max_segments: usize, prerecord: Duration) -> Self {
-        let max_segments = max_segments.max(least_segments(mode) as usize);
-        let reported = Some(Dropped::default());
-        Self { mode, max_segments, prerecord, reported, ..Self::default() }
+    pub fn new(
+        mode: Option<SpoolMode>,
+        max_segments: usize,
+        prerecord: Duration,
+        backfill: Backfill,
+    ) -> Self {
+        let room = Room::new(max_segments.max(least_segments(mode) as usize));
+        Self { mode, prerecord, room, turn: Turn::new(backfill), ..Self::default() }
     }
 
     // Input from the recorder:
 
     /// This many bytes of the next segment are in memory.
     pub fn forming(&mut self, bytes: u64) {
-        self.forming = bytes;
-        self.largest = self.largest.max(bytes);
+        self.room.forming(bytes);
     }
 
     /// The segment that was being cut is complete, and the card has this part of it.
     pub fn completed(&mut self, segment: Segment, card: OnCard) {
         let Segment { number, start, duration, discontinuity, bytes, chunks } = segment;
-        self.forming = 0;
-        self.largest = self.largest.max(bytes);
-        self.bytes += bytes;
-        self.held += 1;
+        self.room.add(bytes);
         self.declined = false;
         self.unstorable &= self.storing.is_some();
         let (chunks, fate) = (Some(chunks), Fate::Waiting);
@@ -133,7 +129,8 @@ impl Ledger {
 
     /// No more segments will come.
     pub fn close(&mut self, now: Instant) {
-        self.forming = 0;
+        self.room.forming(0);
+        self.turn.wake_card();
         self.closed.get_or_insert(now);
     }
 
@@ -169,12 +166,17 @@ impl Ledger {
             Holding::Part => OnCard::Part,
             Holding::Whole(_) => OnCard::Whole,
         };
+        let mut cut = Duration::ZERO;
         if let (Holding::Whole(whole), None) = (holding, &entry.chunks) {
             // The file may have been cut to what can be read.
+            cut = entry.duration.saturating_sub(whole.duration);
             (entry.duration, entry.bytes) = (whole.duration, whole.bytes);
         }
-        let may_go = self.phase != Phase::NotNow && entry.fate != Fate::Sending;
-        if stored && entry.card == OnCard::Whole && may_go {
+        let whole = entry.card == OnCard::Whole && entry.fate != Fate::Sending;
+        if !cut.is_zero() {
+            self.losses.lose(cut);
+        }
+        if stored && whole && self.wants(number) {
             self.drop_chunks(number);
         }
         self.check(number);
@@ -195,8 +197,14 @@ impl Ledger {
 
     /// The card gives a segment no more: nothing is offered from it until this time.
     pub fn card_rests(&mut self, until: Instant) {
-        self.last = Some(Source::Card);
-        self.card_rests = Some(until);
+        self.turn.card_rests(until);
+    }
+
+    /// The card does not give what is on it: what only the card has is lost to this run, and stays
+    /// there for another.
+    pub fn give_up_card(&mut self) {
+        let lost = self.entries.extract_if(.., |_, entry| entry.waits_on_card());
+        lost.for_each(|(_, entry)| self.losses.lose(entry.duration));
     }
 
     // Input from the service:
@@ -221,8 +229,7 @@ impl Ledger {
     /// A segment is uploaded under this name.
     pub fn sent(&mut self, upload: &Upload, name: String) {
         self.uploaded += 1;
-        self.last = Some(upload.source);
-        self.previous = Some((upload.number, upload.source));
+        self.turn.sent(upload.source, upload.start.after(upload.duration));
         self.drop_chunks(upload.number);
         if let Some(entry) = self.entries.get_mut(&upload.number) {
             entry.fate = Fate::Sent(name);
@@ -245,8 +252,16 @@ impl Ledger {
         }
     }
 
-    /// An upload has ended without success. The segment waits again, if it is still there.
+    /// An upload has failed. The segment waits again, if it is still there. All that wait with it stay
+    /// wanted if the service has given addresses.
     pub fn failed(&mut self, number: u64) {
+        if self.phase == Phase::Begun {
+            self.owed = self.entries.last_key_value().map(|(newest, _)| *newest);
+        }
+        self.wait_again(number);
+    }
+
+    fn wait_again(&mut self, number: u64) {
         if let Some(entry) = self.entries.get_mut(&number).filter(|e| e.fate == Fate::Sending) {
             entry.fate = Fate::Waiting;
         }
@@ -254,19 +269,19 @@ impl Ledger {
     }
 
     /// The service wants no segment at the moment, and is asked again when the next one is complete.
+    /// The question confirmed the segment that was sent before, as any other.
     pub fn not_now(&mut self, number: u64) {
         self.declined = true;
-        self.last = self.entries.get(&number).and_then(Entry::source);
-        if self.phase == Phase::Unasked {
-            self.phase = Phase::NotNow;
-        }
-        self.failed(number);
+        self.phase = Phase::NotNow;
+        self.turn.tried(self.entries.get(&number).and_then(Entry::source));
+        self.confirmed();
+        self.wait_again(number);
     }
 
     /// The service refuses a segment. The segment is lost, unless it is to be `kept` because the
     /// service may refuse every segment: then it is deferred if the card has it.
     pub fn refused(&mut self, upload: &Upload, kept: bool) {
-        self.last = Some(upload.source);
+        self.turn.tried(Some(upload.source));
         match self.entries.get_mut(&upload.number) {
             Some(entry) if kept && entry.will_be_stored() => {
                 entry.fate = Fate::Deferred;
@@ -274,7 +289,7 @@ impl Ledger {
             }
             Some(entry) => {
                 let duration = entry.duration;
-                self.lose(duration);
+                self.losses.lose(duration);
                 self.remove(upload.number);
             }
             // The segment was dropped and counted while the service was asked.
@@ -290,23 +305,10 @@ impl Ledger {
             entry.fate = Fate::Waiting;
             if lost {
                 let duration = entry.duration;
-                self.lose(duration);
+                self.losses.lose(duration);
                 self.remove(number);
             }
         }
-    }
-
-    /// The service was told of this many lost segments.
-    pub fn reported(&mut self, told: Dropped) {
-        if let Some(reported) = &mut self.reported {
-            reported.number += told.number;
-            reported.time += told.time;
-        }
-    }
-
-    /// The service does not want to hear of lost segments.
-    pub fn keep_losses(&mut self) {
-        self.reported = None;
     }
 
     // Input from the memory budget:
@@ -325,27 +327,27 @@ impl Ledger {
         while let Some(number) = self.needless() {
             self.drop_from_memory(number);
         }
-        let spills = self.mode == Some(SpoolMode::Overflow);
-        let disk_takes = spills && self.phase != Phase::NotNow && !self.unstorable;
-        while self.is_over(0, allowed) {
+        let disk_takes = self.mode == Some(SpoolMode::Overflow) && !self.unstorable;
+        while self.room.is_over(0, allowed) {
+            let Some(number) = self.idle() else { break };
             // Of two segments that come at once, the second waits until the disk has taken the
             // first.
-            if disk_takes && (self.reclaiming || self.bytes() <= allowed) {
+            let patient = self.reclaiming || self.room.bytes() <= allowed;
+            if disk_takes && patient && self.wants(number) {
                 break;
             }
-            let Some(number) = self.idle() else { break };
             self.drop_from_memory(number);
         }
         let mut actions: Vec<_> = self.removals.drain(..).map(Action::Remove).collect();
-        while disk_takes && self.storing.is_none() && self.is_over(1, allowed) {
-            let Some(number) = self.idle() else { break };
+        while disk_takes && self.storing.is_none() && self.room.is_over(1, allowed) {
+            let Some(number) = self.idle().filter(|number| self.wants(*number)) else { break };
             match self.on_card(number) {
                 OnCard::Whole => self.drop_chunks(number),
                 OnCard::Writing => break,
                 OnCard::Nothing | OnCard::Part => actions.extend(self.spill(number)),
             }
         }
-        self.reclaiming &= self.is_over(0, allowed);
+        self.reclaiming &= self.room.is_over(0, allowed);
         actions
     }
 
@@ -365,22 +367,25 @@ impl Ledger {
     pub fn next_upload(&self, now: Instant) -> Next {
         let closed = self.closed.is_some();
         let stored = self.stored();
-        if closed && stored.is_none() && self.held == 0 {
+        if closed && stored.is_none() && self.room.held() == 0 {
             return Next::Over;
         }
         if self.declined && !self.insists() {
             return if closed { Next::Over } else { Next::Wait(None) };
         }
-        let rests = self.card_rests.filter(|until| now < *until);
+        let rests = self.turn.rest(now);
         let stored = stored.filter(|_| rests.is_none());
         let live = self.in_memory().find(|(number, entry)| {
             !self.reclaiming && entry.fate == Fate::Waiting && !self.is_storing(*number)
         });
-        let turn = live.is_none() || self.last == Some(Source::Memory);
-        match (stored.filter(|_| turn), live) {
+        let cards = |stored: u64| live.is_none_or(|(live, _)| self.turn.is_cards(stored, live));
+        match (stored.filter(|(number, _)| cards(**number)), live) {
             (Some((number, entry)), _) => Next::Upload(self.upload(*number, entry, Source::Card)),
+            (None, Some((number, _))) if self.turn.is_strict() && self.stores_before(number) => {
+                Next::Wait(rests)
+            }
             (None, Some((number, entry))) => {
-                let alone = self.held == 1 && stored.is_none();
+                let alone = self.room.held() == 1 && stored.is_none();
                 Next::Upload(Upload { alone, ..self.upload(number, entry, Source::Memory) })
             }
             (None, None) => Next::Wait(rests),
@@ -405,8 +410,9 @@ impl Ledger {
 
     /// The segments in memory that the service wants, and that the card neither has nor gets.
     pub fn unstored(&self) -> Vec<Segment> {
-        let wanted = self.phase != Phase::NotNow;
-        let missing = self.in_memory().filter(|(_, entry)| wanted && !entry.will_be_stored());
+        let missing =
+            |(number, entry): &(u64, &Entry)| self.wants(*number) && !entry.will_be_stored();
+        let missing = self.in_memory().filter(missing);
         missing.filter_map(|(number, entry)| entry.segment(number)).collect()
     }
 
@@ -426,7 +432,7 @@ impl Ledger {
 
     /// Bytes in memory, the segment that is being cut among them.
     pub fn bytes(&self) -> u64 {
-        self.bytes + self.forming
+        self.room.bytes()
     }
 
     /// Bytes in memory that cannot be dropped now, since they are being uploaded or stored.
@@ -445,10 +451,13 @@ impl Ledger {
         self.closed
     }
 
-    /// After the recording has ended, the service is asked again although it said "not now": it has
-    /// given an address before, or an earlier run stored a segment, which was wanted then.
+    /// After the recording has ended, the service is asked again although it said "not now": what
+    /// waits was wanted before. So was what an earlier run stored.
     pub fn insists(&self) -> bool {
-        self.closed.is_some() && (self.phase == Phase::Begun || self.stored().is_some())
+        let wanted = |(number, entry): (&u64, &Entry)| {
+            entry.waits_on_card() || entry.fate == Fate::Waiting && self.wants(*number)
+        };
+        self.closed.is_some() && self.entries.iter().any(wanted)
     }
 
     /// The counts of the session, without the reason why uploads fail.
@@ -457,32 +466,27 @@ impl Ledger {
             waiting: self.waiting(),
             bytes: self.bytes(),
             uploaded: self.uploaded,
-            dropped: self.dropped,
+            dropped: self.losses.dropped(),
             not_now: self.phase == Phase::NotNow,
             last_error: None,
         }
-    }
-
-    /// The count of lost segments.
-    pub fn dropped(&self) -> Dropped {
-        self.dropped
-    }
-
-    /// The losses that the service was not told of and wants to know.
-    pub fn unreported(&self) -> Dropped {
-        self.reported.map_or(Dropped::default(), |reported| self.dropped.since(reported))
     }
 
     // Upkeep:
 
     /// Drops a segment from memory to make room.
     fn drop_from_memory(&mut self, number: u64) {
-        if self.phase == Phase::NotNow {
-            self.remove(number);
-        } else {
+        if self.wants(number) {
             self.drop_chunks(number);
             self.check(number);
+        } else {
+            self.remove(number);
         }
+    }
+
+    /// Whether the service wants the segment, or has wanted it before uploads failed.
+    fn wants(&self, number: u64) -> bool {
+        self.phase != Phase::NotNow || self.owed.is_some_and(|newest| number <= newest)
     }
 
     /// Counts a segment as lost if it is nowhere any more.
@@ -491,15 +495,9 @@ impl Ledger {
         let Some(entry) = self.entries.get(&number).filter(nowhere) else { return };
         if matches!(entry.fate, Fate::Waiting | Fate::Deferred) {
             let duration = entry.duration;
-            self.lose(duration);
+            self.losses.lose(duration);
             self.entries.remove(&number);
         }
-    }
-
-    /// Counts a segment of this duration as lost.
-    pub fn lose(&mut self, duration: Duration) {
-        self.dropped.number += 1;
-        self.dropped.time += duration;
     }
 
     /// Drops a segment from memory, and has it removed from the card.
@@ -519,8 +517,7 @@ impl Ledger {
         if let Some(entry) = self.entries.get_mut(&number)
             && entry.chunks.take().is_some()
         {
-            self.bytes -= entry.bytes;
-            self.held -= 1;
+            self.room.drop(entry.bytes);
         }
     }
 
@@ -531,22 +528,14 @@ impl Ledger {
         entry.segment(number).map(Action::Store)
     }
 
-    /// The oldest segment, if it is older than what is kept while the service wants nothing.
+    /// The oldest segment that nobody wants, if it is older than what is kept while the service wants
+    /// nothing. The newest segment is always kept, since the service is asked about it.
     fn needless(&self) -> Option<u64> {
-        if self.phase != Phase::NotNow || self.held < 2 {
-            return None;
-        }
-        let (oldest, entry) = self.in_memory().next()?;
-        let rest: Duration = self.in_memory().skip(1).map(|(_, entry)| entry.duration).sum();
-        (!self.stays(oldest, entry) && rest >= self.prerecord).then_some(oldest)
-    }
-
-    /// Whether `more` segments would be too many for memory.
-    fn is_over(&self, more: usize, allowed: u64) -> bool {
-        let segments = self.max_segments.saturating_sub(more);
-        let most = self.largest.saturating_mul(segments as u64).saturating_add(SLACK);
-        let allowed = allowed.saturating_sub(self.largest.saturating_mul(more as u64));
-        self.held > segments || self.bytes() > most.min(allowed)
+        let mut unwanted = self.in_memory().filter(|(number, _)| !self.wants(*number));
+        let (oldest, entry) = unwanted.next()?;
+        let newer: Vec<Duration> = unwanted.map(|(_, entry)| entry.duration).collect();
+        let enough = !newer.is_empty() && newer.iter().sum::<Duration>() >= self.prerecord;
+        (enough && !self.stays(oldest, entry)).then_some(oldest)
     }
 
     /// The oldest segment in memory that may be dropped.
@@ -564,6 +553,11 @@ impl Ledger {
         self.storing.is_some_and(|(storing, _)| storing == number) && !self.unstorable
     }
 
+    /// Whether an older segment is on its way to the disk.
+    fn stores_before(&self, number: u64) -> bool {
+        self.storing.is_some_and(|(storing, _)| storing < number && self.is_storing(storing))
+    }
+
     /// The oldest segment that waits on the card only.
     fn stored(&self) -> Option<(&u64, &Entry)> {
         self.entries.iter().find(|(_, entry)| entry.waits_on_card())
@@ -575,13 +569,11 @@ impl Ledger {
     }
 
     fn upload(&self, number: u64, entry: &Entry, source: Source) -> Upload {
-        let follows = self.previous.is_some_and(|(n, from)| (n + 1, from) == (number, source));
         Upload {
             number,
             start: entry.start,
             duration: entry.duration,
-            // The first upload of this run continues none of an earlier run.
-            discontinuity: entry.discontinuity || !follows,
+            discontinuity: entry.discontinuity || !self.turn.continues(entry),
             bytes: entry.bytes,
             source,
             alone: false,

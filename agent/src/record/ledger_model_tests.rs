@@ -58,7 +58,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         6 => Just(Happens::Created),
         6 => Just(Happens::Sent),
         2 => Just(Happens::Failed),
-        1 => Just(Happens::NotNow),
+        2 => Just(Happens::NotNow),
         1 => any::<bool>().prop_map(Happens::Refused),
         1 => any::<bool>().prop_map(Happens::EndDeferral),
         1 => Just(Happens::Confirmed),
@@ -91,12 +91,21 @@ struct Model {
     reported: u64,
     forming: u64,
     largest: u64,
+    /// The service has given an address since it last said "not now".
     begun: bool,
+    /// "Not now" was the service's last word.
     unwanted: bool,
+    prerecord: Duration,
+    /// Segments up to this number waited while uploads failed, although the service wanted them.
+    owed: Option<u64>,
+    /// The oldest segment is always the next.
+    before: bool,
     /// "Not now" was the answer, and no segment has been completed since.
     declined: bool,
     reclaiming: bool,
     closed: bool,
+    /// The session is over, and keeps nothing in memory.
+    given_up: bool,
 }
 
 impl Model {
@@ -106,6 +115,17 @@ impl Model {
             self.confirmed.contains(n) || self.lost.contains(n) || self.released.contains(n)
         };
         (0..self.all.len() as u64).filter(|n| !over(n)).collect()
+    }
+
+    /// Whether the service wants the segment, or has wanted it before uploads failed.
+    fn wanted(&self, number: u64) -> bool {
+        !self.unwanted || self.owed.is_some_and(|newest| number <= newest)
+    }
+
+    fn fails(&mut self) {
+        if self.begun {
+            self.owed = self.all.len().checked_sub(1).map(|newest| newest as u64);
+        }
     }
 
     fn apply(&mut self, ledger: &mut Ledger, happens: Happens) {
@@ -171,16 +191,19 @@ impl Model {
             Happens::Failed => {
                 let Some(upload) = self.sending.take() else { return };
                 ledger.failed(upload.number);
+                self.fails();
             }
             Happens::NotNow => {
                 let Some(upload) = self.sending.take() else { return };
                 ledger.not_now(upload.number);
-                (self.unwanted, self.declined) = (self.unwanted || !self.begun, true);
+                self.confirmed.extend(self.sent.take());
+                (self.begun, self.unwanted, self.declined) = (false, true, true);
             }
             Happens::Refused(kept) => {
                 let Some(upload) = self.sending.take() else { return };
                 let number = upload.number;
                 ledger.failed(number);
+                self.fails();
                 ledger.refused(&upload, kept);
                 self.memory.remove(&number);
                 if kept && (self.card.contains(&number) || self.writing.contains(&number)) {
@@ -203,9 +226,9 @@ impl Model {
                 self.reclaiming = patient;
             }
             Happens::Reported => {
-                let unreported = ledger.unreported();
+                let unreported = ledger.losses.unreported();
                 self.reported += unreported.number;
-                ledger.reported(unreported);
+                ledger.losses.reported(unreported);
             }
             Happens::Close => {
                 ledger.close(Instant::now());
@@ -233,9 +256,11 @@ impl Model {
         let upload = match ledger.next_upload(Instant::now()) {
             Next::Upload(upload) => upload,
             Next::Wait(_) => {
-                let insists = self.closed && (self.begun || !self.on_card_only().is_empty());
+                let owed = self.live().into_iter().any(|n| self.wanted(n));
+                let insists = self.closed && (owed || !self.on_card_only().is_empty());
                 let idle = self.on_card_only().is_empty() && self.live().is_empty();
-                assert!(idle || self.declined && !insists, "something could be uploaded");
+                let waits = self.before && self.given.is_some();
+                assert!(idle || waits || self.declined && !insists, "something could be uploaded");
                 return;
             }
             Next::Over => {
@@ -244,6 +269,9 @@ impl Model {
                 let held = |n: &u64| Some(*n) == self.sent || self.deferred.contains(n);
                 let waiting = self.alive().into_iter().any(|n| waits(&n) && !held(&n));
                 assert!(!waiting || self.unwanted, "something still waits");
+                assert!(!self.alive().into_iter().any(|n| {
+                    self.memory.contains(&n) && self.wanted(n) && Some(n) != self.sent
+                }));
                 return;
             }
         };
@@ -254,6 +282,8 @@ impl Model {
         let place = if self.memory.contains(&number) { Source::Memory } else { Source::Card };
         assert!(place == Source::Memory || self.card.contains(&number));
         assert_eq!((upload.source, upload.bytes), (place, self.all[number as usize].0));
+        let mut older = self.on_card_only().into_iter().chain(self.live());
+        assert!(!self.before || older.all(|older| older >= number), "{number} before an older one");
         assert!(ledger.sending(&upload));
         self.sending = Some(upload);
     }
@@ -279,7 +309,8 @@ impl Model {
             let both = !self.on_card_only().is_empty() && !self.live().is_empty();
             self.step(ledger, Happens::Upload, u64::MAX);
             let source = self.sending.as_ref().map(|upload| upload.source);
-            assert!(!both || source.is_some() && source != before, "{source:?} again");
+            assert!(!both || source.is_some(), "nothing is offered");
+            assert!(!both || self.before || source != before, "{source:?} again");
             before = source;
             self.step(ledger, Happens::NotNow, u64::MAX);
         }
@@ -294,6 +325,7 @@ impl Model {
         assert!(matches!(ledger.next_upload(Instant::now()), Next::Over), "it never ends");
         // What nobody ever wanted is in memory still, and goes with the session.
         ledger.give_up();
+        self.given_up = true;
         self.settle(ledger, u64::MAX);
         assert_eq!((self.alive(), self.card.len()), (vec![], 0), "something is left");
     }
@@ -320,14 +352,18 @@ impl Model {
                     assert_eq!((self.mode, self.given), (OVERFLOW, None));
                     assert!(self.memory.contains(&segment.number));
                     assert!(!self.card.contains(&segment.number));
+                    assert!(self.wanted(segment.number), "nobody wants {} stored", segment.number);
                     self.given = Some(segment.number);
                     assert!(self.writing.insert(segment.number));
                 }
                 Action::Remove(number) => {
                     self.card.remove(&number);
-                    let wanted = self.alive().contains(&number);
-                    assert!(!wanted || self.unwanted, "{number} is deleted, and nobody has it");
-                    self.released.extend(wanted.then_some(number));
+                    let alive = self.alive().contains(&number);
+                    assert!(
+                        !alive || !self.wanted(number),
+                        "{number} is deleted, and nobody has it"
+                    );
+                    self.released.extend(alive.then_some(number));
                 }
             }
         }
@@ -338,8 +374,15 @@ impl Model {
         assert!(gone.iter().all(|n| Some(*n) != sending), "it is being sent");
         for number in &gone {
             let saved = self.card.contains(number) || self.writing.contains(number);
-            if self.unwanted {
+            if !self.wanted(*number) {
                 self.released.insert(*number);
+                let left = kept.iter().chain(gone.iter().filter(|newer| *newer >= number));
+                let with: BTreeSet<u64> = left.copied().collect();
+                let newer = with.iter().filter(|n| **n > *number && !self.wanted(**n));
+                let newer: Duration = newer.map(|n| self.all[*n as usize].1).sum();
+                let enough = newer >= self.prerecord && !newer.is_zero();
+                let over = self.given_up || self.is_over(&with, allowed);
+                assert!(enough || over, "{number} was to be kept");
             } else if !saved {
                 // The dropped segment would not have fitted beside what is left and what was
                 // dropped after it.
@@ -352,6 +395,14 @@ impl Model {
             }
         }
         self.memory = kept;
+        // Of what is not wanted the newest are kept, as much as was ordered and no more.
+        let mut unwanted = self.memory.iter().copied().filter(|n| !self.wanted(*n));
+        if let Some(oldest) = unwanted.next() {
+            let newer: Vec<Duration> = unwanted.map(|n| self.all[n as usize].1).collect();
+            let needed = newer.is_empty() || newer.iter().sum::<Duration>() < self.prerecord;
+            let firm = Some(oldest) == sending || Some(oldest) == self.given;
+            assert!(needed || firm, "{oldest} is kept for nobody");
+        }
         let useless = |n: &u64| self.confirmed.contains(n) || self.released.contains(n);
         assert!(!self.card.iter().any(useless), "it stays on the card: {:?}", self.card);
         // What is nowhere is lost; this is all that the ledger may count beside refusals.
@@ -367,7 +418,9 @@ impl Model {
         }
         let firm = |n: &u64| Some(*n) == sending || Some(*n) == self.given;
         let stuck = self.memory.iter().all(firm);
-        let waits = self.mode == OVERFLOW && !self.unwanted;
+        let next = self.memory.iter().copied().find(|n| !firm(n));
+        let stores = self.given.is_some() || next.is_some_and(|n| self.wanted(n));
+        let waits = self.mode == OVERFLOW && stores;
         let over = self.is_over(&self.memory, allowed);
         let bytes = self.bytes(&self.memory) + self.forming;
         assert!(!over || stuck || waits && (self.reclaiming || bytes <= allowed), "too much");
@@ -377,7 +430,7 @@ impl Model {
     fn compare(&self, ledger: &Ledger) {
         let time = self.lost.iter().map(|n| self.all[*n as usize].1).sum();
         let lost = Dropped { number: self.lost.len() as u64, time };
-        assert_eq!(ledger.unreported().number, lost.number - self.reported);
+        assert_eq!(ledger.losses.unreported().number, lost.number - self.reported);
         let held = |n: &u64| Some(*n) == self.sent || self.deferred.contains(n);
         let waiting = self.alive().into_iter().filter(|n| !held(n)).count();
         let stats = RecordingStats {
@@ -408,10 +461,12 @@ proptest! {
         capacity in 3..6usize,
         prerecord in 0..60u64,
         inherited in 0..4u64,
+        before in any::<bool>(),
     ) {
         let prerecord = Duration::from_secs(prerecord);
-        let mut ledger = ledger(mode, capacity, prerecord);
-        let mut model = Model { mode, capacity, ..Model::default() };
+        let backfill = if before { Backfill::Before } else { Backfill::Beside };
+        let mut ledger = Ledger::new(mode, capacity, prerecord, backfill);
+        let mut model = Model { mode, capacity, prerecord, before, ..Model::default() };
         for number in 0..inherited * u64::from(mode.is_some()) {
             ledger.inherit(&whole(number, MIB, SECOND));
             model.all.push((MIB, SECOND));

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::room::SLACK;
 use super::*;
 use crate::record::Start;
 use crate::record::stock::RESERVE;
@@ -20,7 +21,7 @@ fn whole(number: u64, bytes: u64, duration: Duration) -> Stored {
 }
 
 fn ledger(mode: Option<SpoolMode>, segments: usize, prerecord: Duration) -> Ledger {
-    Ledger::new(mode, segments, prerecord)
+    Ledger::new(mode, segments, prerecord, Backfill::Beside)
 }
 
 /// The outcome of [`Ledger::settle`].
@@ -32,14 +33,14 @@ struct Settled {
 }
 
 fn settle(ledger: &mut Ledger, allowed: u64) -> Settled {
-    let (before, mut settled) = (ledger.dropped, Settled::default());
+    let (before, mut settled) = (ledger.losses.dropped(), Settled::default());
     for action in ledger.settle(allowed) {
         match action {
             Action::Store(segment) => settled.store = Some(segment.number),
             Action::Remove(number) => settled.removed.push(number),
         }
     }
-    Settled { dropped: ledger.dropped.since(before), ..settled }
+    Settled { dropped: ledger.losses.dropped().since(before), ..settled }
 }
 
 fn numbers(ledger: &Ledger) -> Vec<u64> {
@@ -52,12 +53,12 @@ fn push(ledger: &mut Ledger, number: u64, bytes: u64) {
 
 /// Pushes a segment and settles. Returns what was dropped.
 fn push_all(ledger: &mut Ledger, numbers: std::ops::Range<u64>, bytes: u64) -> Dropped {
-    let before = ledger.dropped;
+    let before = ledger.losses.dropped();
     for number in numbers {
         ledger.completed(segment(number, bytes, 10 * SECOND), OnCard::Nothing);
         settle(ledger, u64::MAX);
     }
-    ledger.dropped.since(before)
+    ledger.losses.dropped().since(before)
 }
 
 fn take(ledger: &mut Ledger, number: u64) -> bool {
@@ -190,13 +191,141 @@ fn it_is_asked_again_when_the_next_is_complete() {
 }
 
 #[test]
-fn a_not_now_after_the_first_address_lets_nothing_go() {
-    let mut ledger = ledger(None, 5, Duration::ZERO);
-    push_all(&mut ledger, 0..2, 100);
+fn a_pause_of_eight_hours_keeps_what_was_ordered_and_stores_nothing() {
+    for mode in [None, OVERFLOW, Some(SpoolMode::Always)] {
+        for (prerecord, kept) in [(0, 1), (10, 1), (11, 2), (25, 3), (1000, 5)] {
+            let mut ledger = ledger(mode, 5, prerecord * SECOND);
+            let card =
+                if mode == Some(SpoolMode::Always) { OnCard::Whole } else { OnCard::Nothing };
+            ledger.completed(segment(0, MIB, 10 * SECOND), card);
+            assert!(take(&mut ledger, 0));
+            ledger.created();
+            let upload = ledger.upload(0, &ledger.entries[&0], Source::Memory);
+            ledger.sent(&upload, "n".into());
+            for number in 1..2880 {
+                ledger.completed(segment(number, MIB, 10 * SECOND), card);
+                if let Some(asked) = first(&ledger) {
+                    assert!(take(&mut ledger, asked));
+                    ledger.not_now(asked);
+                }
+                assert_eq!(ledger.unconfirmed(), None, "the question confirmed it");
+                assert_eq!(settle(&mut ledger, u64::MAX).store, None);
+            }
+            assert_eq!(ledger.stats().dropped, Dropped::default(), "nothing of it is a loss");
+            let newest: Vec<u64> = (2880 - kept..2880).collect();
+            assert_eq!(numbers(&ledger), newest, "{mode:?}, {prerecord} s");
+            assert_eq!(ledger.waiting() as u64, kept, "the card has no more than that");
+            ledger.close(Instant::now());
+            assert!(!ledger.insists());
+        }
+    }
+}
+
+#[test]
+fn what_waited_because_uploads_failed_stays_wanted() {
+    let mut ledger = ledger(OVERFLOW, 3, Duration::ZERO);
+    push_all(&mut ledger, 0..1, MIB);
+    assert!(take(&mut ledger, 0));
+    ledger.created();
+    ledger.failed(0);
+    for number in 1..6 {
+        push(&mut ledger, number, MIB);
+        if let Some(given) = settle(&mut ledger, u64::MAX).store {
+            stored(&mut ledger, given);
+        }
+        assert!(take(&mut ledger, number));
+        ledger.failed(number);
+    }
+    let memory = numbers(&ledger);
+    assert_eq!(ledger.waiting(), 6);
+    // The service is there again, and wants nothing at first.
+    for number in 6..100 {
+        push(&mut ledger, number, MIB);
+        let Some(asked) = first(&ledger) else { panic!("it is asked with each segment") };
+        ledger.not_now(asked);
+        if let Some(given) = settle(&mut ledger, u64::MAX).store {
+            assert!(given < 6, "{given} goes to the card");
+            stored(&mut ledger, given);
+        }
+    }
+    assert_eq!(ledger.waiting(), 7, "{memory:?} and the newest");
+    assert_eq!(ledger.stats().dropped.number, 0);
+    assert!(numbers(&ledger).ends_with(&[99]));
+    ledger.close(Instant::now());
+    assert!(ledger.insists());
+}
+
+#[test]
+fn an_outage_within_a_pause_changes_nothing() {
+    let mut ledger = ledger(OVERFLOW, 5, 25 * SECOND);
+    push_all(&mut ledger, 0..1, MIB);
     ledger.created();
     ledger.not_now(0);
-    push_all(&mut ledger, 2..4, 100);
-    assert_eq!((ledger.phase, numbers(&ledger)), (Phase::Begun, vec![0, 1, 2, 3]));
+    for number in 1..50 {
+        push_all(&mut ledger, number..number + 1, MIB);
+        let asked = first(&ledger).unwrap();
+        assert!(take(&mut ledger, asked));
+        if number % 7 == 0 { ledger.not_now(asked) } else { ledger.failed(asked) }
+    }
+    assert_eq!(push_all(&mut ledger, 50..51, MIB), Dropped::default());
+    assert_eq!(numbers(&ledger), [48, 49, 50]);
+}
+
+#[test]
+fn the_oldest_is_always_the_next_where_times_have_to_rise() {
+    let mut ledger = Ledger::new(OVERFLOW, 3, Duration::ZERO, Backfill::Before);
+    for number in 0..3 {
+        ledger.inherit(&whole(number, MIB, SECOND));
+    }
+    (3..6).for_each(|number| push(&mut ledger, number, MIB));
+    let mut offered = Vec::new();
+    while let Next::Upload(upload) = ledger.next_upload(Instant::now()) {
+        assert!(ledger.sending(&upload));
+        offered.push(upload.number);
+        ledger.sent(&upload, "n".into());
+        ledger.confirmed();
+        if upload.number == 1 {
+            assert_eq!(settle(&mut ledger, u64::MAX).store, Some(3));
+        }
+        if upload.number == 2 {
+            assert!(first(&ledger).is_none(), "the disk is storing the next one");
+            stored(&mut ledger, 3);
+        }
+    }
+    assert_eq!(offered, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn only_what_begins_where_the_last_one_ended_continues_it() {
+    let mut ledger = ledger(OVERFLOW, 9, Duration::ZERO);
+    for number in 0..6 {
+        push(&mut ledger, number, MIB);
+    }
+    let mut marks = Vec::new();
+    let send = |ledger: &mut Ledger, number| {
+        let entry = &ledger.entries[&number];
+        let upload = ledger.upload(number, entry, entry.source().unwrap());
+        ledger.sent(&upload, "n".into());
+        ledger.confirmed();
+        upload.discontinuity
+    };
+    marks.push(send(&mut ledger, 0));
+    marks.push(send(&mut ledger, 1));
+    // A part of the next one is lost on the card.
+    ledger.writing(2);
+    ledger.drop_chunks(2);
+    ledger.found(2, Holding::Whole(whole(2, MIB, SECOND / 4)));
+    assert_eq!(ledger.stats().dropped, Dropped { number: 1, time: SECOND - SECOND / 4 });
+    marks.push(send(&mut ledger, 2));
+    marks.push(send(&mut ledger, 3));
+    // From the card, and in its place.
+    ledger.writing(4);
+    ledger.drop_chunks(4);
+    stored(&mut ledger, 4);
+    marks.push(send(&mut ledger, 4));
+    marks.push(send(&mut ledger, 5));
+    assert_eq!(marks, [true, false, false, true, false, false]);
+    assert_eq!(ledger.stats().dropped.number, 1);
 }
 
 #[test]
@@ -274,7 +403,7 @@ fn what_is_on_the_shelf_already_is_no_loss() {
         ledger.completed(segment(number, MIB, SECOND), card);
         settle(&mut ledger, u64::MAX);
     }
-    assert_eq!(ledger.dropped.number, 1);
+    assert_eq!(ledger.losses.dropped().number, 1);
     assert_eq!(numbers(&ledger), [3, 4]);
 }
 
@@ -285,12 +414,12 @@ fn what_was_to_be_written_counts_when_it_is_not() {
         ledger.completed(segment(number, MIB, SECOND), OnCard::Writing);
         settle(&mut ledger, u64::MAX);
     }
-    assert_eq!((ledger.dropped.number, numbers(&ledger)), (0, vec![2, 3]));
+    assert_eq!((ledger.losses.dropped().number, numbers(&ledger)), (0, vec![2, 3]));
     ledger.found(0, Holding::Part);
     ledger.found(2, Holding::Nothing);
-    assert_eq!(ledger.dropped, Dropped { number: 1, time: SECOND });
+    assert_eq!(ledger.losses.dropped(), Dropped { number: 1, time: SECOND });
     ledger.evicted(2);
-    assert_eq!(ledger.dropped.number, 1, "memory has it");
+    assert_eq!(ledger.losses.dropped().number, 1, "memory has it");
 }
 
 #[test]
@@ -314,7 +443,10 @@ fn what_an_earlier_run_wrote_late_is_uploaded() {
     stored(&mut ledger, 9);
     assert_eq!((first(&ledger), ledger.waiting()), (Some(9), 1));
     ledger.evicted(9);
-    assert_eq!((first(&ledger), ledger.dropped), (None, Dropped { number: 1, time: SECOND }));
+    assert_eq!(
+        (first(&ledger), ledger.losses.dropped()),
+        (None, Dropped { number: 1, time: SECOND })
+    );
 }
 
 #[test]
@@ -330,7 +462,7 @@ fn a_disk_that_hangs_holds_what_it_was_given() {
         assert!(settle(&mut ledger, u64::MAX).store.is_none());
     }
     assert_eq!((numbers(&ledger), ledger.in_flight_bytes()), (vec![3, 4, 5], MIB));
-    assert_eq!(ledger.dropped.number, 2, "one may still arrive");
+    assert_eq!(ledger.losses.dropped().number, 2, "one may still arrive");
     stored(&mut ledger, 0);
     assert_eq!((first(&ledger), ledger.in_flight_bytes(), ledger.waiting()), (Some(3), 0, 4));
 }
@@ -409,17 +541,18 @@ proptest! {
             let gone: Vec<_> = held.iter().filter(|(n, ..)| !kept.contains(n)).copied().collect();
 
             // Every segment that was dropped was counted or was not wanted.
-            if ledger.phase == Phase::NotNow {
-                prop_assert_eq!(settled.dropped, Dropped::default());
-            } else {
-                prop_assert_eq!(settled.dropped.number, gone.len() as u64);
-                let time = gone.iter().map(|(.., seconds)| *seconds).sum();
-                prop_assert_eq!(settled.dropped.time, Duration::from_secs(time));
-            }
-            // The oldest segments are dropped first, and never the one that is being uploaded.
-            let newest = gone.iter().map(|(n, ..)| *n).max();
+            let counted: Vec<_> = gone.iter().filter(|(n, ..)| ledger.wants(*n)).collect();
+            prop_assert_eq!(settled.dropped.number, counted.len() as u64);
+            let time = counted.iter().map(|(.., seconds)| *seconds).sum();
+            prop_assert_eq!(settled.dropped.time, Duration::from_secs(time));
+            // The oldest segments are dropped first, and never the one that is being uploaded. What is
+            // wanted stays when something newer is not.
             prop_assert!(gone.iter().all(|(n, ..)| Some(*n) != busy));
-            prop_assert!(kept.iter().all(|n| Some(*n) == busy || Some(*n) > newest));
+            for wanted in [true, false] {
+                let newest = gone.iter().map(|(n, ..)| *n).filter(|n| ledger.wants(*n) == wanted).max();
+                let mut kept = kept.iter().filter(|n| ledger.wants(**n) == wanted);
+                prop_assert!(kept.all(|n| Some(*n) == busy || Some(*n) > newest));
+            }
 
             // What is left fits, unless none of it may be dropped.
             let most = (largest * capacity as u64 + SLACK).min(allowed);
@@ -432,9 +565,10 @@ proptest! {
             prop_assert_eq!(ledger.bytes(), sizes.iter().sum::<u64>() + forming);
 
             // Nothing was dropped that could have stayed.
-            if let Some((_, bytes, _)) = gone.last() {
-                let times = ledger.in_memory().map(|(_, entry)| entry.duration.as_secs());
-                let needless = (ledger.phase == Phase::NotNow) && times.sum::<u64>() >= prerecord;
+            if let Some((number, bytes, _)) = gone.last() {
+                let unwanted = ledger.in_memory().filter(|(n, _)| !ledger.wants(*n));
+                let newer = unwanted.map(|(_, entry)| entry.duration.as_secs()).sum::<u64>();
+                let needless = !ledger.wants(*number) && newer >= prerecord;
                 prop_assert!(!fits(&[&sizes[..], &[*bytes]].concat()) || needless);
             }
             held.retain(|(n, ..)| kept.contains(n));

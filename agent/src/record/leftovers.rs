@@ -15,7 +15,7 @@ use super::service::{Http, Service, callback_url};
 use super::spool::{SessionHead, Spool, SpoolSession};
 use super::stock::{Stock, StockOptions};
 use super::upload::{UploadOptions, Uploader};
-use crate::config::{self, SpoolMode};
+use crate::config::{self, Backfill, SpoolMode};
 use crate::shutdown::Stop;
 
 /// Time between two tries to open the spool, since a card may be put in later, and between two
@@ -87,7 +87,7 @@ impl Leftovers {
                 let busy = mem::take(&mut state.busy);
                 next = state.take(|head| !busy.contains(head));
                 state.busy = busy;
-                state.uploading = next.as_ref().map(|leftover| leftover.head().clone());
+                state.uploading = next.as_ref().map(|leftover| leftover.head());
                 (state.wanted, others) = (false, state.waiting.len());
                 false
             });
@@ -116,7 +116,7 @@ impl Leftovers {
 impl State {
     /// Takes the first waiting session for which `is` holds.
     fn take(&mut self, is: impl Fn(&SessionHead) -> bool) -> Option<SpoolSession> {
-        let found = self.waiting.iter().position(|leftover| is(leftover.head()))?;
+        let found = self.waiting.iter().position(|leftover| is(&leftover.head()))?;
         self.waiting.remove(found)
     }
 }
@@ -191,13 +191,14 @@ async fn upload(spool: SpoolSession, http: &Http, mode: SpoolMode, level: log::L
         recorder: None,
         max_segments: 0,
         prerecord: Duration::ZERO,
+        backfill: Backfill::Before,
         spool: Some((spool, mode)),
         share: None,
         anchor: Anchor::new(None, Instant::now(), SystemTime::now),
         stats: watch::Sender::default(),
     });
     let service = Service::new(http.clone(), callback.into());
-    let options = UploadOptions { patience: PATIENCE, level };
+    let options = UploadOptions { patience: PATIENCE, card: None, level };
     Uploader::new(stock, service, options, rand::make_rng()).run().await
 }
 

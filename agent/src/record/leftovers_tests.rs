@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn context(dir: &TempDir) -> RecordingContext {
     let spool = config::Spool { dir: dir.path().into(), mode: SpoolMode::Overflow, limit: 1 << 30 };
-    let config = Record { disconnect: None, spool: Some(spool) };
+    let config = Record { disconnect: None, spool: Some(spool), backfill: Backfill::default() };
     RecordingContext::new(
         &config,
         32 << 20,

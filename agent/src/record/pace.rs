@@ -1,14 +1,22 @@
-//! How fast a segment is sent: slowly enough to leave room for a live stream on the same uplink.
+//! How fast segments are sent: slowly enough to leave room for a live stream on the same uplink.
+//!
+//! A segment leaves in pieces, however large the chunks are in which it was recorded or stored. The
+//! first piece goes at once, so a segment of one piece is paced by when the next segment begins.
 
-use std::mem;
 use std::time::Duration;
+use std::{iter, mem};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _};
+use futures::stream::{self, Stream, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
 /// Shortest wait that is worth waking up for. Chunks that are due sooner go together.
 const GRAIN: Duration = Duration::from_millis(50);
+/// Most bytes that leave at once: what a live picture on a thin uplink can wait for.
+const PIECE: usize = 16 << 10;
+/// Longest wait: a piece in this time starves nobody, and what a file in the spool says of its
+/// duration cannot hold up others.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Most time that is made up for at full speed after a slow uplink.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
@@ -18,41 +26,61 @@ pub struct Pace {
     duration: Duration,
     bytes: u64,
     due: Instant,
+    /// Bytes that left since the last wait.
+    burst: u64,
 }
 
 impl Pace {
     /// The schedule for a segment of `bytes` and `duration` whose upload began at `begun`.
     pub fn new(duration: Duration, bytes: u64, begun: Instant) -> Self {
-        Self { duration, bytes, due: begun }
+        Self { duration, bytes, due: begun, burst: 0 }
     }
 
-    /// Until when the next chunk has to wait, which comes `sent` bytes after the one before it, if
-    /// the whole upload is to take `share` of the duration.
-    pub fn next(&mut self, now: Instant, sent: u64, share: f64) -> Option<Instant> {
+    /// Until when the next piece of `length` bytes has to wait, which comes `sent` bytes after the one
+    /// before it, if the whole upload is to take `share` of the duration.
+    pub fn next(&mut self, now: Instant, sent: u64, length: u64, share: f64) -> Option<Instant> {
         let part = sent as f64 / self.bytes.max(1) as f64;
         let earliest = now.checked_sub(CATCH_UP).unwrap_or(self.due);
-        let step = self.duration.mul_f64((part * share).clamp(0.0, 1.0));
+        let step = self.duration.mul_f64((part * share).clamp(0.0, 1.0)).min(LONGEST);
         self.due = self.due.max(earliest).checked_add(step).unwrap_or(self.due);
-        (self.due > now + GRAIN).then_some(self.due)
+        self.burst += sent;
+        let full = self.burst.saturating_add(length) > PIECE as u64;
+        let waits = self.due > now + if full { Duration::ZERO } else { GRAIN };
+        if waits {
+            self.burst = 0;
+        }
+        waits.then_some(self.due)
     }
 }
 
-/// The chunks, each at its time. `share` is asked before each chunk.
+/// When the next upload may begin, after one that began at `begun`; `None` if that is not worth
+/// waiting for.
+pub fn next_upload(begun: Instant, duration: Duration, share: f64) -> Option<Instant> {
+    let (now, due) = (Instant::now(), begun.checked_add(duration.mul_f64(share))?);
+    Some(due.min(now + LONGEST)).filter(|due| *due > now + GRAIN)
+}
+
+/// The chunks in pieces of at most 16 KiB, each at its time. `share` is asked before each piece.
 pub fn paced(
     chunks: impl Stream<Item = Bytes> + Send + 'static,
     mut pace: Pace,
     share: impl Fn() -> f64 + Send + 'static,
 ) -> impl Stream<Item = Bytes> + Send + 'static {
     let mut sent = 0;
-    chunks.then(move |chunk| {
-        let due = pace.next(Instant::now(), mem::replace(&mut sent, chunk.len() as u64), share());
+    chunks.flat_map(|chunk| stream::iter(pieces(chunk))).then(move |piece| {
+        let length = piece.len() as u64;
+        let due = pace.next(Instant::now(), mem::replace(&mut sent, length), length, share());
         async move {
             if let Some(due) = due {
                 sleep_until(due).await;
             }
-            chunk
+            piece
         }
     })
+}
+
+fn pieces(mut chunk: Bytes) -> impl Iterator<Item = Bytes> {
+    iter::from_fn(move || (!chunk.is_empty()).then(|| chunk.split_to(chunk.len().min(PIECE))))
 }
 
 #[cfg(test)]
@@ -60,7 +88,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use futures::stream;
     use tokio::time::sleep;
 
     use super::*;
@@ -133,11 +160,48 @@ mod tests {
         assert!((end - stalled - (4.0 - 1.0)).abs() < 0.1, "{stalled} {end}");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_sixteen_kibibytes_leave_at_once_however_large_the_chunks_are() {
+        for (n, size) in
+            [(1, 48 << 10), (3, 200 << 10), (160, 64 << 10), (700, 1500), (2, 16 << 10)]
+        {
+            let begun = Instant::now();
+            let pieces = paced(chunks(n, size), whole(n, size), || 0.8);
+            let pieces: Vec<_> = pieces.map(|piece| (begun.elapsed(), piece.len())).collect().await;
+            let bytes: usize = pieces.iter().map(|(_, length)| length).sum();
+            assert_eq!(bytes, n * size, "nothing is missing");
+            let mut at_once = 0;
+            for (i, (time, length)) in pieces.iter().enumerate() {
+                at_once =
+                    if i > 0 && pieces[i - 1].0 == *time { at_once + length } else { *length };
+                assert!(at_once <= PIECE, "{n} of {size}: {at_once} at {time:?}");
+            }
+            // The time that the last piece takes is left to the next upload.
+            let last = pieces.last().unwrap();
+            let due = 8.0 * (1.0 - last.1 as f64 / bytes as f64);
+            let took = last.0.as_secs_f64();
+            assert!((took - due).abs() < 0.06, "{n} of {size}: {took} s, not {due}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_upload_waits_for_what_is_left_of_the_pace() {
+        let begun = Instant::now();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(next_upload(begun, TEN, 0.4), Some(begun + TEN.mul_f64(0.4)));
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(next_upload(begun, TEN, 0.4), None);
+        assert_eq!(next_upload(begun, Duration::ZERO, 0.4), None);
+        let (hours, now) = (Duration::from_secs(7200), Instant::now());
+        assert_eq!(next_upload(now, hours, 0.4), Some(now + LONGEST), "others wait");
+        assert_eq!(Pace::new(hours, 99, now).next(now, 90, 9, 0.4), Some(now + LONGEST));
+    }
+
     #[test]
     fn nothing_is_too_odd_for_the_schedule() {
         let now = Instant::now();
-        assert_eq!(Pace::new(TEN, 0, now).next(now, 0, 0.8), None);
-        assert_eq!(Pace::new(Duration::ZERO, 10, now).next(now, 10, 0.8), None);
-        assert_eq!(Pace::new(TEN, 1, now).next(now, 1 << 40, 0.8), Some(now + TEN));
+        assert_eq!(Pace::new(TEN, 0, now).next(now, 0, 0, 0.8), None);
+        assert_eq!(Pace::new(Duration::ZERO, 10, now).next(now, 10, 1, 0.8), None);
+        assert_eq!(Pace::new(TEN, 1, now).next(now, 1 << 40, 1, 0.8), Some(now + TEN));
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
+use ivt_base::told::Told;
 use ivt_media::frame::{Frame, ticks_to_duration};
 use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
@@ -60,6 +61,8 @@ pub struct Recorder {
     next: u64,
     /// Whether the first segment follows segments of an earlier run.
     resumes: bool,
+    /// Whether the log was told of segments that are cut between key frames.
+    oversize: Told,
     recorded: VecDeque<Recorded>,
 }
 
@@ -81,6 +84,8 @@ struct Running<S> {
     /// Frames that were taken from the input already.
     item: Option<Item>,
     over: bool,
+    /// When the newest frame was received that the recording has.
+    through: watch::Sender<Option<Instant>>,
 }
 
 impl Recorder {
@@ -100,21 +105,24 @@ impl Recorder {
             chunks: Vec::new(),
             next: number,
             resumes: number > 0,
+            oversize: Told::default(),
             recorded: VecDeque::new(),
         }
     }
 
     /// Records until `stop` is ready or the stream is closed for good. The loss of the camera ends
-    /// the segment, so that its pictures need not wait for the camera to come back.
+    /// the segment, so that its pictures need not wait for the camera to come back. `through` shows
+    /// when the newest frame was received that the recording has, and is dropped at the end.
     pub fn run(
         self,
         first: Item,
         input: Subscription,
         camera: watch::Receiver<PullState>,
         stop: impl Future<Output = ()> + Send + 'static,
+        through: watch::Sender<Option<Instant>>,
     ) -> impl Stream<Item = Recorded> + Send + 'static {
         let (item, stop) = (Some(first), Box::pin(stop));
-        let running = Running { recorder: self, input, camera, stop, item, over: false };
+        let running = Running { recorder: self, input, camera, stop, item, over: false, through };
         stream::unfold(running, |mut running| async move {
             let recorded = running.next().await?;
             Some((recorded, running))
@@ -190,12 +198,14 @@ impl Recorder {
             }
             SegmentEvent::End(end) => {
                 let Some(draft) = self.draft.take() else { return };
-                if end.oversize {
+                if end.oversize && self.oversize.is_news(()) {
                     log::warn!(
-                        "channel {}: segment {} of a recording is cut between key frames, which \
-                         are too far apart for seg_max_size",
+                        "channel {}: segments of a recording are cut between key frames, from number \
+                         {} on: seg_max_size ({} bytes) is less than a group of pictures; order \
+                         larger segments, or set the camera to more key frames or a lower bit rate",
                         self.channel,
-                        draft.number
+                        draft.number,
+                        self.max_bytes
                     );
                 }
                 let chunks = mem::take(&mut self.chunks).into();
@@ -232,9 +242,16 @@ impl<S: Future<Output = ()> + Unpin> Running<S> {
             if self.item.is_none() {
                 self.wait().await;
             }
+            let mut newest = None;
             while let Some(taken) = self.item.take() {
+                if let Item::Frame(frame) = &taken {
+                    newest = Some(frame.received);
+                }
                 self.recorder.take(taken);
                 self.item = self.input.try_next();
+            }
+            if newest.is_some() {
+                self.through.send_replace(newest);
             }
             let forming = self.recorder.forming_bytes();
             self.recorder.recorded.push_back(Recorded::Forming(forming));

@@ -59,7 +59,13 @@ async fn record_with(
     let (mut input, mut seen) = (pull.subscribe(hub::Start::Live), Seen::default());
     let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
     let recorder = Recorder::new(0, LIMITS, &first, number, false);
-    let recorded = recorder.run(Item::Frame(first), input, pull.state(), sleep(time));
+    let recorded = recorder.run(
+        Item::Frame(first),
+        input,
+        pull.state(),
+        sleep(time),
+        watch::Sender::default(),
+    );
     let mut recorded = pin!(recorded);
     while let Some(recorded) = recorded.next().await {
         seen.note(recorded);
@@ -81,7 +87,8 @@ async fn what_is_to_outlive_a_crash_is_not_held_back_until_its_date_is_sure() {
         let mut seen = Seen::default();
         let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
         let recorder = Recorder::new(0, LIMITS, &first, 0, urgent);
-        let run = recorder.run(Item::Frame(first), input, pull.state(), std::future::pending());
+        let (stop, through) = (std::future::pending(), watch::Sender::default());
+        let run = recorder.run(Item::Frame(first), input, pull.state(), stop, through);
         let mut run = pin!(run);
         let noted = async {
             while let Some(recorded) = run.next().await {
@@ -280,4 +287,42 @@ async fn key_frames_larger_than_the_ring_cost_no_picture() {
         assert!(segments.iter().map(|s| s.bytes).sum::<u64>() > 40 << 20);
         all_there(&segments);
     }
+}
+
+/// The warnings of this program so far that say `what`.
+fn warnings(what: &str) -> usize {
+    struct Lines(Mutex<Vec<String>>);
+    impl log::Log for Lines {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            if record.level() == log::Level::Warn {
+                self.0.lock().unwrap().push(record.args().to_string());
+            }
+        }
+        fn flush(&self) {}
+    }
+    static LINES: Lines = Lines(Mutex::new(Vec::new()));
+    // The first call installs the logger.
+    if log::set_logger(&LINES).is_ok() {
+        log::set_max_level(log::LevelFilter::Warn);
+    }
+    LINES.0.lock().unwrap().iter().filter(|line| line.contains(what)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_smaller_than_a_group_are_told_once() {
+    let what = "channel 77: segments of a recording are cut between key frames";
+    assert_eq!(warnings(what), 0);
+    let pull = Pull::new(Arc::new(ClipOpener::built_in(BuiltIn::Main)), PullConfig::default());
+    let mut input = pull.subscribe(hub::Start::Live);
+    let Some(Item::Frame(first)) = input.next().await else { panic!("no frame") };
+    let limits = Limits { duration: 2 * SECOND, max_bytes: 8 << 10 };
+    let recorder = Recorder::new(77, limits, &first, 0, false);
+    let (stop, through) = (sleep(20 * SECOND), watch::Sender::default());
+    let recorded = recorder.run(Item::Frame(first), input, pull.state(), stop, through);
+    let ends = recorded.filter(|recorded| std::future::ready(matches!(recorded, Recorded::End(_))));
+    assert!(ends.count().await > 20, "they are cut all the same");
+    assert_eq!(warnings(what), 1);
 }

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt as _;
 use ivt_base::secret::Secret;
+use ivt_media::frame::Frame;
 use ivt_media::hub::Item;
 use ivt_media::pull::{PullState, Subscription};
 use ivt_media::segment::Limits;
@@ -80,16 +81,28 @@ pub struct Session {
     pub stats: watch::Sender<RecordingStats>,
 }
 
+/// What ties a session to what was before it, and to what the cloud says while it records.
+pub struct Ties {
+    /// The service, and its address: the cloud may name another one while the session records.
+    pub service: watch::Receiver<(Service, Secret)>,
+    /// Until when an earlier part of the session has recorded, which is final once the sender is
+    /// dropped; `None` for the first part.
+    pub earlier: Option<watch::Receiver<Option<Instant>>>,
+    /// Shows until when this part has recorded.
+    pub through: watch::Sender<Option<Instant>>,
+}
+
 /// Records until `stop` is ready, then uploads what is left. Nothing is uploaded before `before` is
 /// ready. When the agent stops, what the spool takes is kept for the next start.
 pub async fn run(
     mut session: Session,
+    mut ties: Ties,
     before: impl Future<Output = ()>,
     mut stop: oneshot::Receiver<Infallible>,
     agent: Stop,
 ) {
     let first = tokio::select! {
-        frame = first_frame(&mut session.input) => frame,
+        frame = first_frame(&mut session.input, &mut ties) => frame,
         _ = &mut stop => None,
     };
     let Some(first) = first else { return };
@@ -130,16 +143,18 @@ pub async fn run(
     };
     let stock = Stock::new(StockOptions {
         name: format!("channel {channel}: recording {:?}", order.session_id),
-        recorder: Some(recorder.run(Item::Frame(first), input, camera, stop).boxed()),
+        recorder: Some(recorder.run(Item::Frame(first), input, camera, stop, ties.through).boxed()),
         max_segments: usize::try_from(order.max_segments).unwrap_or(usize::MAX),
         prerecord: order.prerecord,
+        backfill: context.backfill,
         spool: spool.clone(),
         share: Some(share),
         anchor,
         stats,
     });
-    let service = Service::new(context.http, order.callback);
+    let (service, _) = ties.service.borrow_and_update().clone();
     let mut uploader = Uploader::new(stock, service, UploadOptions::default(), rand::make_rng());
+    uploader.follow(ties.service);
     let mut ending = agent;
     let emptied = tokio::select! {
         emptied = async {
@@ -161,9 +176,19 @@ async fn place(spool: &Spool, context: &RecordingContext, head: &SessionHead) ->
     left.unwrap_or_else(|| spool.session(head.clone()))
 }
 
-async fn first_frame(input: &mut Subscription) -> Option<Arc<ivt_media::frame::Frame>> {
+/// The first frame to record. What an earlier part of the session has is passed over, up to the next
+/// key frame.
+async fn first_frame(input: &mut Subscription, ties: &mut Ties) -> Option<Arc<Frame>> {
+    let mut after = None;
+    if let Some(earlier) = &mut ties.earlier {
+        while earlier.changed().await.is_ok() {}
+        after = *earlier.borrow();
+        ties.through.send_replace(after);
+    }
     loop {
-        if let Item::Frame(frame) = input.next().await? {
+        if let Item::Frame(frame) = input.next().await?
+            && after.is_none_or(|after| frame.key && frame.received > after)
+        {
             return Some(frame);
         }
     }

@@ -27,6 +27,7 @@
 //!    segment lasts at most 2 h and begins within 285 years of 1970, and no number is near its end.
 
 mod card;
+mod damage;
 mod disk;
 mod error;
 mod files;

@@ -20,7 +20,7 @@ use super::ledger::{Action, Dropped, Ledger, Next, OnCard, RecordingStats, Uploa
 use super::recorder::Recorded;
 use super::spool::{Holding, News, SegmentHead, SegmentWriter, SpoolSession};
 use super::{Segment, Start};
-use crate::config::SpoolMode;
+use crate::config::{Backfill, SpoolMode};
 
 /// Bytes of a share that are for buffers, and not for segments.
 pub(super) const RESERVE: u64 = 1 << 19;
@@ -40,6 +40,8 @@ pub struct StockOptions {
     pub max_segments: usize,
     /// How much is kept while the service wants nothing.
     pub prerecord: Duration,
+    /// When segments on the card are uploaded that had to wait.
+    pub backfill: Backfill,
     /// The session's part of the spool, and what is stored in it.
     pub spool: Option<(SpoolSession, SpoolMode)>,
     /// The memory that the session may take.
@@ -77,14 +79,28 @@ pub struct Stock {
 impl Stock {
     /// A stock that begins with the session's segments in the spool.
     pub fn new(options: StockOptions) -> Self {
-        let StockOptions { name, recorder, max_segments, prerecord, spool, share, anchor, stats } =
-            options;
+        let StockOptions {
+            name,
+            recorder,
+            max_segments,
+            prerecord,
+            backfill,
+            spool,
+            share,
+            anchor,
+            stats,
+        } = options;
         let (spool, mode) = spool.unzip();
-        let mut ledger = Ledger::new(mode, max_segments, prerecord);
+        let mut ledger = Ledger::new(mode, max_segments, prerecord, backfill);
+        // The log was told of these already.
+        let mut logged = Dropped::default();
         if let Some(spool) = &spool {
+            let (number, time) = spool.take_lost();
+            logged = Dropped { number, time };
+            ledger.losses.add(logged);
             let (stored, evicted) = spool.resume();
             stored.iter().for_each(|stored| ledger.inherit(stored));
-            evicted.into_iter().for_each(|duration| ledger.lose(duration));
+            evicted.into_iter().for_each(|duration| ledger.losses.lose(duration));
         }
         if recorder.is_none() {
             ledger.close(Instant::now());
@@ -102,7 +118,7 @@ impl Stock {
             share,
             reclaim_until: None,
             stats,
-            logged: Dropped::default(),
+            logged,
             logged_at: None,
             crowded: Arc::default(),
         };
@@ -231,11 +247,11 @@ impl Stock {
 
     /// Tells the log of all losses that it was not told of before.
     pub fn log_losses(&mut self) {
-        let Dropped { number, time } = self.ledger.dropped().since(self.logged);
+        let Dropped { number, time } = self.ledger.losses.dropped().since(self.logged);
         if number > 0 {
             let (name, seconds) = (&self.name, time.as_secs_f64());
             log::warn!("{name}: {number} segments ({seconds:.1} s) are lost: no room or no taker");
-            (self.logged, self.logged_at) = (self.ledger.dropped(), Some(Instant::now()));
+            (self.logged, self.logged_at) = (self.ledger.losses.dropped(), Some(Instant::now()));
         }
     }
 

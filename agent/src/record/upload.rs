@@ -4,10 +4,12 @@ mod content;
 #[cfg(test)]
 mod fake;
 mod owed;
+mod parting;
+mod pending;
 #[cfg(test)]
 mod rig;
 
-use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,16 +19,17 @@ use ivt_base::secret::Secret;
 use ivt_base::told::Told;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::ledger::{Dropped, Ledger, OnCard, Source, Upload};
-use super::pace::Pace;
+use super::ledger::{Dropped, Ledger, Source, Upload};
+use super::pace::{self, Pace};
 use super::retry::{Retry, Step, Verdict};
 use super::service::{Announcement, RecordingApi, ServiceError, Target};
-use super::spool::Pending;
 use super::stock::Stock;
-use content::Content;
+use content::{Content, share};
 use owed::Owed;
+use parting::PARTING;
 
 /// Most by which the start of an upload is delayed, as a share of the segment's duration.
 const SPREAD: f64 = 0.2;
@@ -35,31 +38,28 @@ const UPLOAD_AT_LEAST: Duration = Duration::from_secs(60);
 /// Time between two questions to the service for its time, and between two looks at our own clock.
 const ASK_TIME: Duration = Duration::from_secs(30);
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
-/// How long a card that does not give a segment is left alone.
+/// How long a card that does not give a segment is left alone, and after the end of a recording.
 const CARD_RESTS: Duration = Duration::from_secs(30);
-/// How often a busy store is asked again about an upload that a crash cut off, and a busy service
-/// to take a name back.
-const BUSY: u32 = 20;
-/// After this many attempts without an answer an address is given up, if the service itself
-/// answered before the last of them.
-const SILENT: u32 = 2;
-/// How long service and disk may take together when the agent ends.
-const PARTING: Duration = Duration::from_secs(2);
-/// How much longer a disk that works may take to remove what is confirmed.
-const CLOSING: Duration = Duration::from_millis(250);
+const CARD_RESTS_AT_END: Duration = Duration::from_secs(5);
+/// A card that takes longer to give a segment does not keep the end of a recording waiting.
+const CARD_GIVES: Duration = Duration::from_secs(10);
 
 /// How patient an upload is.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadOptions {
     /// How long after the end of a recording a service that always fails is still tried.
     pub patience: Duration,
+    /// How long after the end of a recording a card that gives nothing is still tried; then what only
+    /// the card has counts as lost. `None` for a session that is tried again later.
+    pub card: Option<Duration>,
     /// Level at which the log is told of failures, since somebody may know of them already.
     pub level: log::Level,
 }
 
 impl Default for UploadOptions {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(600), level: log::Level::Warn }
+        let secs = Duration::from_secs;
+        Self { patience: secs(600), card: Some(secs(15)), level: log::Level::Warn }
     }
 }
 
@@ -67,9 +67,16 @@ impl Default for UploadOptions {
 pub struct Uploader<R> {
     stock: Stock,
     remote: R,
+    /// Another service that the cloud names while the session records.
+    moves: Option<watch::Receiver<(R, Secret)>>,
     options: UploadOptions,
     rng: StdRng,
     retry: Retry,
+    /// When the upload before began, how long its segment lasts, and where it came from.
+    before: Option<(Instant, Duration, Source)>,
+    /// The segment that was sent last, if a question has confirmed it that brought no address. The end
+    /// of the session confirms it once more.
+    told: Option<String>,
     /// Whether segments had to wait beside the one that was just recorded, and some of them still
     /// do.
     behind: bool,
@@ -94,20 +101,28 @@ enum Failure {
     Unreadable(String),
 }
 
-impl<R: RecordingApi> Uploader<R> {
+impl<R: RecordingApi + Clone> Uploader<R> {
     /// An uploader of the segments in `stock`.
     pub fn new(stock: Stock, remote: R, options: UploadOptions, rng: StdRng) -> Self {
         Self {
             stock,
             remote,
+            moves: None,
             options,
             rng,
             retry: Retry::default(),
+            before: None,
+            told: None,
             behind: false,
             asked_time: None,
             owed: Owed::default(),
             save_told: Told::default(),
         }
+    }
+
+    /// Takes the service that is shown here, with its address, for what follows.
+    pub fn follow(&mut self, moves: watch::Receiver<(R, Secret)>) {
+        self.moves = Some(moves);
     }
 
     /// Waits for `what`, and meanwhile handles what is recorded.
@@ -127,43 +142,16 @@ impl<R: RecordingApi> Uploader<R> {
         self.stock.close().await;
         timeout_at(Instant::now() + PARTING, self.report()).await.ok();
         self.stock.log_losses();
-        self.stock.spool().is_none_or(|spool| spool.is_empty())
+        let Some(spool) = self.stock.spool().filter(|spool| !spool.is_empty()) else { return true };
+        let Dropped { number, time } = self.stock.ledger().losses.unreported();
+        spool.lost(number, time);
+        false
     }
 
     /// Ends the uploads because the agent ends: stores what waits if there is a spool, and at the
     /// same time confirms what is uploaded. The service is told of losses if there is time.
     pub async fn leave(&mut self) {
-        self.stock.end().await;
-        let end = Instant::now() + PARTING;
-        let unconfirmed = self.stock.ledger().unconfirmed().map(ToOwned::to_owned);
-        let (stock, remote) = (&mut self.stock, &self.remote);
-        let save = async {
-            match &unconfirmed {
-                Some(name) => remote.save(name).await.is_ok(),
-                None => false,
-            }
-        };
-        let (saved, _) = tokio::join!(timeout_at(end, save), timeout_at(end, stock.store_rest()));
-        if saved == Ok(true) {
-            stock.tell(Ledger::confirmed);
-        }
-        stock.tell(Ledger::give_up);
-        let dropped = stock.ledger().unreported();
-        let report = async {
-            match dropped.number {
-                0 => Ok(()),
-                _ => remote.stat(dropped.number, dropped.time).await,
-            }
-        };
-        let close = async {
-            if saved == Ok(true) {
-                forget_pending(stock).await;
-            }
-            stock.close().await;
-        };
-        // Everything that is to be removed from the card is removed when this returns.
-        let _ = tokio::join!(timeout_at(end, report), timeout_at(end + CLOSING, close));
-        stock.log_losses();
+        parting::leave(&mut self.stock, &self.remote).await;
     }
 
     async fn drain(&mut self) -> Result<(), GivenUp> {
@@ -194,7 +182,7 @@ impl<R: RecordingApi> Uploader<R> {
                         Verdict::Refused => self.refused(&upload).await,
                     }
                 }
-                Err(Failure::Unreadable(error)) => self.card_fails(&error)?,
+                Err(Failure::Unreadable(error)) => self.card_fails(&error).await?,
             }
         }
         while let Some(error) = self.save_once().await {
@@ -216,7 +204,38 @@ impl<R: RecordingApi> Uploader<R> {
             1 => {}
             _ => self.behind = true,
         }
+        let next = self.stock.next().await?;
+        self.moved().await;
+        let Some((begun, duration, source)) = self.before.take() else { return Some(next) };
+        let hurries = self.behind || self.stock.crowded().load(Ordering::Relaxed);
+        let due = pace::next_upload(begun, duration, share(source, hurries));
+        let Some(due) = due else { return Some(next) };
+        // What is the next upload may be another one by then.
+        self.stock.during(sleep_until(due)).await;
         self.stock.next().await
+    }
+
+    /// Takes another service for what follows, if the cloud has named one. The segment that was sent
+    /// last is confirmed where it was sent, or else by the next question.
+    async fn moved(&mut self) {
+        let newest = self.moves.as_mut().map(watch::Receiver::borrow_and_update);
+        let Some((remote, address)) = newest.filter(|new| new.has_changed()).map(|new| new.clone())
+        else {
+            return;
+        };
+        if let Some(name) = self.stock.ledger().unconfirmed().map(ToOwned::to_owned)
+            && self.stock.during(self.remote.save(&name)).await.is_ok()
+        {
+            self.stock.tell(Ledger::confirmed);
+            pending::forget(&mut self.stock).await;
+        }
+        if let Some(spool) = self.stock.spool() {
+            spool.readdress(address);
+        }
+        // The new service does not know the names that the old one gave.
+        self.take_back_owed().await;
+        self.owed = Owed::default();
+        self.remote = remote;
     }
 
     /// The date of a segment, asked of the service if our clock was never set.
@@ -283,9 +302,13 @@ impl<R: RecordingApi> Uploader<R> {
         };
         let target = self.stock.during(self.remote.create(&announcement)).await;
         let target = target.map_err(|error| Failure::Failed(Step::Create, error))?;
-        let Target { name, uri } = target.ok_or(Failure::NotNow)?;
+        let Some(Target { name, uri }) = target else {
+            self.told = announcement.last_file_name.or(self.told.take());
+            return Err(Failure::NotNow);
+        };
+        self.told = None;
         self.stock.tell(Ledger::created);
-        let spooled = self.note_pending(upload, &name, &uri).await;
+        let spooled = pending::note(&mut self.stock, upload, &name, &uri).await;
         let mut sent = self.send(upload, memory.clone(), content, &uri, false, begun).await;
         if let Err(Failure::Failed(_, error)) = &sent
             && error.is_passing()
@@ -306,7 +329,7 @@ impl<R: RecordingApi> Uploader<R> {
             self.owed.add(name.clone());
             self.take_back_owed().await;
             if spooled {
-                forget_pending(&mut self.stock).await;
+                pending::forget(&mut self.stock).await;
             }
         }
         sent.map(|()| name)
@@ -322,7 +345,17 @@ impl<R: RecordingApi> Uploader<R> {
             return Ok(Content::memory(chunks));
         }
         let spool = self.stock.spool().cloned().ok_or(Failure::Gone)?;
-        match self.stock.during(spool.reader(upload.number)).await {
+        let mut reading = pin!(spool.reader(upload.number));
+        let read = match timeout(CARD_GIVES, self.stock.during(&mut reading)).await {
+            Ok(read) => read,
+            Err(_) => {
+                if self.stock.ledger().closed().is_some() {
+                    self.save_once().await;
+                }
+                self.stock.during(reading).await
+            }
+        };
+        match read {
             Ok(reader) => Ok(Content::card(reader)),
             Err(error) if error.is_gone() => {
                 let (number, holding) = (upload.number, spool.holding(upload.number));
@@ -366,6 +399,7 @@ impl<R: RecordingApi> Uploader<R> {
         let body = content.paced(bytes, pace, source, self.behind, self.stock.crowded());
         let deadline = duration.saturating_mul(3).saturating_add(UPLOAD_AT_LEAST);
         let sent = self.stock.during(self.remote.put(uri.expose(), body, fresh, deadline)).await;
+        self.before = sent.is_ok().then_some((begun, duration, source));
         sent.map_err(|error| match broken.load(Ordering::Relaxed) {
             true => Failure::Unreadable("it does not give a segment to the end".into()),
             false => Failure::Failed(Step::Put, error),
@@ -384,10 +418,13 @@ impl<R: RecordingApi> Uploader<R> {
 
     /// Handles "not now" from the service.
     async fn declined(&mut self, upload: &Upload) -> Result<(), GivenUp> {
+        pending::forget(&mut self.stock).await;
         if self.stock.ledger().insists() {
             let error = "the service takes no segments at the moment";
             self.fails(&ServiceError::Busy(error.into()))?;
             self.rest(upload.duration).await;
+        } else {
+            self.works();
         }
         Ok(())
     }
@@ -428,15 +465,28 @@ impl<R: RecordingApi> Uploader<R> {
         self.endure(since)
     }
 
-    /// Notes that the card does not give a segment, which is no fault of the service.
-    fn card_fails(&mut self, error: &str) -> Result<(), GivenUp> {
+    /// Notes that the card does not give a segment, which is no fault of the service. After the end
+    /// of a recording the card is not waited for long, and the service hears of the end at once.
+    async fn card_fails(&mut self, error: &str) -> Result<(), GivenUp> {
         let now = Instant::now();
         let (since, news) = self.retry.unreadable(now);
         if news {
             log::warn!("{}: what is in the spool is not uploaded: {error}", self.stock.name());
         }
-        self.stock.tell(|ledger| ledger.card_rests(now + CARD_RESTS));
-        self.endure(since)
+        match (self.stock.ledger().closed(), self.options.card) {
+            (Some(closed), Some(patience)) => {
+                self.stock.tell(|ledger| ledger.card_rests(now + CARD_RESTS_AT_END));
+                self.save_once().await;
+                if closed.max(since).elapsed() >= patience {
+                    self.stock.tell(Ledger::give_up_card);
+                }
+                Ok(())
+            }
+            _ => {
+                self.stock.tell(|ledger| ledger.card_rests(now + CARD_RESTS));
+                self.endure(since)
+            }
+        }
     }
 
     /// Gives up after the end of a recording if failures have lasted too long.
@@ -456,7 +506,8 @@ impl<R: RecordingApi> Uploader<R> {
 
     /// Confirms the segment that was sent last; returns the error if the service cannot do so now.
     async fn save_once(&mut self) -> Option<ServiceError> {
-        let name = self.stock.ledger().unconfirmed()?.to_owned();
+        let unconfirmed = self.stock.ledger().unconfirmed().map(ToOwned::to_owned);
+        let name = unconfirmed.or_else(|| self.told.clone())?;
         match self.stock.during(self.remote.save(&name)).await {
             Ok(()) => self.works(),
             Err(error) if error.is_passing() => return Some(error),
@@ -467,8 +518,9 @@ impl<R: RecordingApi> Uploader<R> {
                 }
             }
         }
+        self.told = None;
         self.stock.tell(Ledger::confirmed);
-        forget_pending(&mut self.stock).await;
+        pending::forget(&mut self.stock).await;
         None
     }
 
@@ -482,109 +534,15 @@ impl<R: RecordingApi> Uploader<R> {
     /// Tells the service of losses that it does not know. If its answer is lost, it is told again,
     /// since twice is better than never. A service that does not want to know is not told again.
     async fn report(&mut self) {
-        let dropped @ Dropped { number, time } = self.stock.ledger().unreported();
+        let dropped @ Dropped { number, time } = self.stock.ledger().losses.unreported();
         if number == 0 {
             return;
         }
         match self.stock.during(self.remote.stat(number, time)).await {
-            Ok(()) => self.stock.tell(|ledger| ledger.reported(dropped)),
+            Ok(()) => self.stock.tell(|ledger| ledger.losses.reported(dropped)),
             Err(error) if error.is_passing() => {}
-            Err(_) => self.stock.tell(Ledger::keep_losses),
+            Err(_) => self.stock.tell(|ledger| ledger.losses.keep()),
         }
-    }
-
-    /// Continues an upload that a crash cut off, at the same address: if the segment had arrived,
-    /// it is not stored twice. A bad address is given up soon, since other segments wait behind it.
-    /// Only a service that answers shows that the address is bad and not the network, which may be
-    /// down after a power cut.
-    async fn repeat_pending(&mut self) -> Result<(), GivenUp> {
-        let Some(spool) = self.stock.spool() else { return Ok(()) };
-        let Some(Pending { number, name, uri }) = spool.pending() else { return Ok(()) };
-        let Some(upload) = self.stock.ledger().upload_from_card(number) else {
-            // The segment was removed, so it was confirmed before. Confirming it again does no
-            // harm.
-            self.stock.tell(|ledger| ledger.adopt(number, name));
-            return Ok(());
-        };
-        self.stock.tell(|ledger| ledger.sending(&upload));
-        let (mut silent, mut busy) = (0, 0);
-        // The service has answered since the address last gave no answer.
-        let mut heard = false;
-        loop {
-            let sent = match self.content(&upload, None).await {
-                Ok(content) => self.send(&upload, None, content, &uri, false, Instant::now()).await,
-                Err(failure) => Err(failure),
-            };
-            match sent {
-                Ok(()) | Err(Failure::Failed(_, ServiceError::Exists(_))) => {
-                    self.sent(&upload, name);
-                    return Ok(());
-                }
-                Err(Failure::Failed(_, error)) if error.is_silent() => {
-                    self.fails(&error)?;
-                    silent += 1;
-                    if silent >= SILENT && mem::take(&mut heard) {
-                        break;
-                    }
-                    let asked = self.stock.during(self.remote.current_time()).await;
-                    // Any answer tells that the network is up, also one that has no time in it.
-                    heard = !matches!(asked, Err(ServiceError::Transport(_)));
-                }
-                Err(Failure::Failed(_, error)) if error.is_passing() => {
-                    self.fails(&error)?;
-                    busy += 1;
-                    if busy >= BUSY {
-                        break;
-                    }
-                }
-                Err(_) => break,
-            }
-            self.rest(upload.duration).await;
-        }
-        self.take_back(&name, upload.duration).await?;
-        self.stock.tell(|ledger| ledger.failed(number));
-        forget_pending(&mut self.stock).await;
-        Ok(())
-    }
-
-    /// Tells the service that no segment will come under this name.
-    async fn take_back(&mut self, name: &str, duration: Duration) -> Result<(), GivenUp> {
-        let mut busy = 0;
-        loop {
-            match self.stock.during(self.remote.fail(name)).await {
-                Err(error) if error.is_passing() && !error.is_silent() && busy == BUSY => {
-                    return Ok(());
-                }
-                Err(error) if error.is_passing() => {
-                    busy += u32::from(!error.is_silent());
-                    self.fails(&error)?;
-                    self.rest(duration).await;
-                }
-                Ok(()) | Err(_) => return Ok(()),
-            }
-        }
-    }
-
-    /// Notes in the spool which segment is being sent, if a crash might leave anything of it there.
-    async fn note_pending(&mut self, upload: &Upload, name: &str, uri: &Secret) -> bool {
-        let Some(spool) = self.stock.spool().cloned() else { return false };
-        let spooled = self.stock.ledger().on_card(upload.number) != OnCard::Nothing;
-        let (number, name, uri) = (upload.number, name.to_owned(), uri.clone());
-        let pending = spooled.then_some(Pending { number, name, uri });
-        if pending.is_some() || spool.pending().is_some() {
-            // Without the note the segment may be uploaded twice after a crash, which is better
-            // than not at all.
-            self.stock.during(spool.set_pending(pending)).await.ok();
-        }
-        spooled
-    }
-}
-
-/// Notes in the spool that no upload is in flight or unconfirmed.
-async fn forget_pending(stock: &mut Stock) {
-    if let Some(spool) = stock.spool().cloned().filter(|spool| spool.pending().is_some()) {
-        // At worst the segment is uploaded to the same address once more.
-        stock.during(spool.set_pending(None)).await.ok();
     }
 }
 
@@ -600,6 +558,9 @@ mod fault_tests;
 
 #[cfg(test)]
 mod herd_tests;
+
+#[cfg(test)]
+mod pause_tests;
 
 #[cfg(test)]
 mod spool_tests;

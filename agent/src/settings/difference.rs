@@ -96,9 +96,12 @@ impl Differences {
             new.publish,
             Publish { retry: "retry_seconds", linger: "linger_seconds" }
         );
-        let Record { disconnect, spool } = record;
+        let Record { disconnect, spool, backfill } = record;
         if *disconnect != new.record.disconnect {
             restart.push("record.disconnect_seconds".into());
+        }
+        if *backfill != new.record.backfill {
+            restart.push("record.backfill".into());
         }
         match (spool, &new.record.spool) {
             (Some(old), Some(new)) => {
@@ -204,6 +207,7 @@ mod tests {
             ("publish.retry_seconds", "1"),
             ("publish.linger_seconds", "1"),
             ("record.disconnect_seconds", "1"),
+            ("record.backfill", "'before'"),
             ("record.spool_dir", "'/t'"),
             ("record.spool", "'always'"),
             ("record.spool_limit", "1048576"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ivt_base::byte_stream::ByteStream;
+use ivt_base::mask::learn;
 use ivt_base::text::shorten;
 use tokio::time::timeout;
 
@@ -40,6 +41,8 @@ impl Publisher {
         let (mut place, mut step) = (url.clone(), Step::Connect);
         let established = async {
             let (mut proof, mut told, mut redirected) = (String::new(), Told::default(), false);
+            // The secrets of the address that a redirect names.
+            let mut known = Vec::new();
             loop {
                 step = Step::Connect;
                 let io = dial::dial(&place, options, &mut step).await?;
@@ -52,6 +55,7 @@ impl Publisher {
                 match turned {
                     Turned::Elsewhere(address, refusal) if !redirected => {
                         let next = place.redirected(&address).ok_or(refusal)?;
+                        known.extend(next.secrets().map(learn));
                         let to = shorten(&next.peer());
                         log::info!("RTMP server {}: redirects to {to}", place.peer());
                         (place, redirected) = (next, true);

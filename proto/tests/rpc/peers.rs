@@ -5,8 +5,7 @@ use std::time::Duration;
 use ivt_proto::rpc::message::{self, Call, Event, PtzPreset, RtmpPublish};
 use ivt_proto::rpc::{
     ANSWER_WITHIN, Incoming, MAX_BLANKS, MAX_CALLS, MAX_EVENTS, MAX_MESSAGE, MAX_REQUEST_BYTES,
-    MAX_REQUESTS, Options, Peer, RESPONSE_TIMEOUT, Refused, RpcError, Ticket,
-    Violation,
+    MAX_REQUESTS, Options, Peer, RESPONSE_TIMEOUT, Refused, RpcError, Ticket, Violation,
 };
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::entry::Source;
+use super::losses::Dropped;
 use crate::config::SpoolMode;
 use crate::record::{Segment, Start};
 
@@ -47,15 +48,6 @@ pub enum Action {
     Remove(u64),
 }
 
-/// A count of lost segments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dropped {
-    /// How many segments are lost.
-    pub number: u64,
-    /// Their durations added up.
-    pub time: Duration,
-}
-
 /// The counts of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordingStats {
@@ -71,13 +63,6 @@ pub struct RecordingStats {
     pub not_now: bool,
     /// Why uploads fail; `None` while they do not.
     pub last_error: Option<String>,
-}
-
-impl Dropped {
-    /// The losses that came after `earlier`.
-    pub fn since(self, earlier: Self) -> Self {
-        Self { number: self.number - earlier.number, time: self.time - earlier.time }
-    }
 }
 
 /// How many segments, the one being cut among them, a session must have memory for: one is

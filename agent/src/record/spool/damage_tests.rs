@@ -204,3 +204,66 @@ fn only_this_user_reads_what_is_stored() {
         assert_eq!(mode(&folder.join(name)), 0o600);
     }
 }
+
+/// Segments of a second whose times follow each other, one file each: the files, the oldest first.
+fn row(dir: &Path, count: u64) -> Vec<PathBuf> {
+    let mut store = open(dir);
+    let id = store.index().lock().unwrap().begin(session("a"));
+    for number in 0..count {
+        let start_micros = 1_700_000_000_000_000 + number as i64 * 1_000_000;
+        let head = super::SegmentHead { number, start_micros, discontinuity: number == 0 };
+        store.begin(id, head, &group(1, 1), second() / 2).unwrap();
+        store.append(id, number, &group(2, 1), second() / 2).unwrap();
+        store.finish(id, number).unwrap();
+    }
+    let path = |number| dir.join(names::folder(id)).join(names::file(number));
+    (0..count).map(path).collect()
+}
+
+/// What opening the folder finds lost, once.
+fn lost(dir: &Path) -> (u64, std::time::Duration) {
+    let index = open(dir).index();
+    let lost = index.lock().unwrap().take_lost(0);
+    assert_eq!(open(dir).index().lock().unwrap().take_lost(0).0, 0, "told once");
+    lost
+}
+
+fn cut(path: &Path, by: u64) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(file.metadata().unwrap().len() - by).unwrap();
+}
+
+#[test]
+fn what_damage_has_cost_is_known_when_it_is_opened() {
+    const NONE: std::time::Duration = std::time::Duration::ZERO;
+    let half = second() / 2;
+    // Without its end record a file is whole all the same: a power cut may cost that.
+    let all = format::DONE + 2 * (format::PREFIX + 188);
+    for (by, expected) in [(1, (0, NONE)), (format::DONE + 1, (1, half)), (all, (1, 2 * half))] {
+        for file in [0, 2, 5] {
+            let dir = tempdir().unwrap();
+            let files = row(dir.path(), 6);
+            cut(&files[file], by);
+            // The newest may be what a crash has cut off. Nobody knows what was before the oldest.
+            let expected = match (file, by) {
+                (5, _) => (0, NONE),
+                (0, _) if by == all => (1, NONE),
+                _ => expected,
+            };
+            let length = fs::metadata(&files[file]).unwrap().len();
+            assert_eq!(lost(dir.path()), expected, "file {file} without {by}, {length} left");
+        }
+    }
+    let dir = tempdir().unwrap();
+    let files = row(dir.path(), 8);
+    fs::write(&files[2], "nonsense").unwrap();
+    fs::write(&files[3], "").unwrap();
+    cut(&files[5], format::DONE + 1);
+    fs::write(&files[7], "nonsense").unwrap();
+    assert_eq!(lost(dir.path()), (4, 5 * half));
+    // What was uploaded from the middle is not missing.
+    let dir = tempdir().unwrap();
+    let files = row(dir.path(), 6);
+    fs::remove_file(&files[2]).unwrap();
+    assert_eq!(lost(dir.path()), (0, NONE));
+}

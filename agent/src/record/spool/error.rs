@@ -54,7 +54,9 @@ impl SpoolError {
             }
             ErrorKind::ResourceBusy => "give each agent a record.spool_dir of its own",
             ErrorKind::NotFound => "put the card back, or mount it",
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room",
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "other files fill it, remove them or take a larger card"
+            }
             _ => "look at the disk and how it is mounted",
         }
     }

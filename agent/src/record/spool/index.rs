@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -41,6 +42,8 @@ pub struct Session {
     /// and writes.
     news: Vec<News>,
     changed: Arc<Notify>,
+    /// Number and duration of lost segments that the service was not told of.
+    lost: (u64, Duration),
     /// Segments whose removal was requested.
     remove_requested: BTreeSet<u64>,
     /// Segments that are being written, or wait for the disk to be.
@@ -92,8 +95,13 @@ impl Index {
         id
     }
 
-    /// Adds the session of a folder that was found on the disk.
+    /// Adds the session of a folder that was found on the disk. What its newest file says counts: the
+    /// address may have changed.
     pub fn restore(&mut self, id: u64, head: SessionHead) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.head = head;
+            return;
+        }
         let session = Session {
             head,
             pending: None,
@@ -103,11 +111,12 @@ impl Index {
             pending_length: 0,
             news: Vec::new(),
             changed: Arc::default(),
+            lost: (0, Duration::ZERO),
             remove_requested: BTreeSet::new(),
             writes: 0,
             next_number: 0,
         };
-        self.sessions.entry(id).or_insert(session);
+        self.sessions.insert(id, session);
         self.skip(id);
     }
 
@@ -239,6 +248,19 @@ impl Index {
             session.news.push(news);
             session.changed.notify_one();
         }
+    }
+
+    /// Notes lost segments that the service was not told of.
+    pub fn lost(&mut self, id: u64, number: u64, time: Duration) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            let (numbers, times) = session.lost;
+            session.lost = (numbers + number, times.saturating_add(time));
+        }
+    }
+
+    /// The losses noted since the last call.
+    pub fn take_lost(&mut self, id: u64) -> (u64, Duration) {
+        self.sessions.get_mut(&id).map(|session| mem::take(&mut session.lost)).unwrap_or_default()
     }
 
     /// The news about segments since the last call.
@@ -391,8 +413,6 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::record::spool::fixture::{segment, session};
 

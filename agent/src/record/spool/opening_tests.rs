@@ -133,7 +133,7 @@ async fn what_lies_on_a_card_that_was_put_in_stays_for_the_next_start() {
     drop(part);
     advance(REST).await;
     store(&spool.session(session("c")), 0).await.unwrap();
-    let left = open(&disk, &root).await.1.into_iter().map(|left| left.head().session_id.clone());
+    let left = open(&disk, &root).await.1.into_iter().map(|left| left.head().session_id);
     assert_eq!(left.collect::<Vec<_>>(), ["a", "c"], "each in a folder of its own");
 }
 

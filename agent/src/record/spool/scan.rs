@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::card::list;
+use super::damage::{self, Fault};
 use super::disk::{Disk, is_folder, open_to_read};
 use super::error::is_full;
 use super::files::failed;
@@ -81,14 +82,17 @@ fn open_folder(store: &mut Store, id: u64, unread: &mut u64) {
     let _ = store.files().remove(&folder.join(names::NEW_PENDING));
     open_pending(store, id, &folder.join(names::PENDING));
     files.sort_unstable();
+    let (mut faults, newest) = (Vec::new(), files.last().copied());
     for file in files {
         store.skip_file(file);
-        open_file(store, id, file, unread);
+        let fault = open_file(store, id, file, newest == Some(file), unread);
+        faults.extend(fault.map(|fault| (file, fault)));
         if store.lock().count() > MAX_FILES {
             let _ = store.make_room(0);
         }
     }
     remove_copies(store, id);
+    damage::count(&mut store.lock(), id, &faults, |file| store.files().path(id, file));
     if store.lock().session(id).is_none_or(|session| session.is_empty()) {
         let _ = store.files().remove_folder(id);
         store.lock().release(id);
@@ -114,8 +118,14 @@ fn open_pending(store: &mut Store, id: u64, path: &Path) {
 }
 
 /// Adds a segment's file to the index, cut to its last complete group. A file without one is
-/// removed.
-fn open_file(store: &mut Store, id: u64, file: u64, unread: &mut u64) {
+/// removed. Returns what is wrong with the file. The `newest` may be what a crash has left.
+fn open_file(
+    store: &mut Store,
+    id: u64,
+    file: u64,
+    newest: bool,
+    unread: &mut u64,
+) -> Option<Fault> {
     let path = store.files().path(id, file);
     let limit = store.lock().stats().limit;
     let found = open_to_read(&path).and_then(|file| match file.metadata()?.len() {
@@ -125,9 +135,28 @@ fn open_file(store: &mut Store, id: u64, file: u64, unread: &mut u64) {
     });
     let Contents { session, segment, groups } = match found {
         Ok(Found::Ours(contents)) if contents.groups.end > contents.groups.begin => contents,
-        Ok(Found::Ours(_) | Found::Damaged) => return drop(store.files().remove(&path)),
-        Ok(Found::Newer) => return leave(&path),
-        Err(error) => return log::warn!("{}", failed("read", &path)(error)),
+        Ok(Found::Ours(_)) => {
+            let level = if newest { log::Level::Info } else { log::Level::Warn };
+            log::log!(level, "{} has no whole group, and its segment is lost", path.display());
+            let _ = store.files().remove(&path);
+            return Some(Fault::Empty);
+        }
+        Ok(Found::Damaged) => {
+            log::warn!(
+                "{} is damaged, its head cannot be read: its segment is lost",
+                path.display()
+            );
+            let _ = store.files().remove(&path);
+            return Some(Fault::Head);
+        }
+        Ok(Found::Newer) => {
+            leave(&path);
+            return None;
+        }
+        Err(error) => {
+            log::warn!("{}", failed("read", &path)(error));
+            return None;
+        }
     };
     if !groups.done {
         log::info!("{} was not finished: it is cut to its last group", path.display());
@@ -139,6 +168,7 @@ fn open_file(store: &mut Store, id: u64, file: u64, unread: &mut u64) {
     let mut index = store.lock();
     index.restore(id, session);
     index.put(id, file, Entry { segment, groups, length, state: State::Complete });
+    (!groups.done).then_some(Fault::Cut)
 }
 
 /// A segment that was stored after its writer gave up may be there twice. The longer file is kept.

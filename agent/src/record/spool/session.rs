@@ -4,10 +4,11 @@ use std::fs::File;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ivt_base::secret::Secret;
 use tokio::sync::Notify;
 
 use super::format::{self, Payload};
@@ -49,7 +50,7 @@ struct Part {
     disk: Arc<DiskThread>,
     index: Arc<Mutex<Index>>,
     id: u64,
-    head: SessionHead,
+    head: Mutex<SessionHead>,
     changed: Arc<Notify>,
 }
 
@@ -69,12 +70,22 @@ impl SpoolSession {
         head: SessionHead,
     ) -> Self {
         let changed = index::lock(&index).changed(id);
+        let head = Mutex::new(head);
         Self { part: Arc::new(Part { disk, index, id, head, changed }) }
     }
 
     /// The session that this part belongs to.
-    pub fn head(&self) -> &SessionHead {
-        &self.part.head
+    pub fn head(&self) -> SessionHead {
+        self.part.head.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The service has another address from now on, which segments that are written later name.
+    pub fn readdress(&self, cbk_url: Secret) {
+        let mut head = self.part.head.lock().unwrap_or_else(PoisonError::into_inner);
+        head.cbk_url = cbk_url;
+        if let Some(session) = self.part.lock().session_mut(self.part.id) {
+            session.head = head.clone();
+        }
     }
 
     /// Begins work with the session's part: the complete segments by number, and the durations of
@@ -86,6 +97,18 @@ impl SpoolSession {
             News::Written(..) => None,
         });
         (index.stored(self.part.id), evicted.collect())
+    }
+
+    /// Notes so many lost segments of this duration together, of which the service was not told and the
+    /// log was. The next to work with the session's part tells of them.
+    pub fn lost(&self, number: u64, time: Duration) {
+        self.part.lock().lost(self.part.id, number, time);
+    }
+
+    /// The losses that [`Self::lost`] noted, and those found when the spool was opened, since the last
+    /// call.
+    pub fn take_lost(&self) -> (u64, Duration) {
+        self.part.lock().take_lost(self.part.id)
     }
 
     /// Returns when there may be [`Self::news`]. Cancel safe.

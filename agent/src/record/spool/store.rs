@@ -16,7 +16,7 @@ use super::disk::{self, Disk, OpenFile};
 use super::files::{Files, failed, length};
 use super::format;
 use super::index::{self, Entry, Index, State};
-use super::{SegmentHead, SpoolError, Stored};
+use super::{SegmentHead, SpoolError, Stats, Stored};
 
 /// How long a disk that failed is left alone.
 pub const REST: Duration = Duration::from_secs(30);
@@ -35,6 +35,8 @@ pub struct Store {
     /// When the disk is tried again after a failure; `None` while it works.
     rest: Option<Instant>,
     full: Told,
+    /// Whether the log was told that other files take the disk's room.
+    crowded: Told,
 }
 
 impl Store {
@@ -54,6 +56,7 @@ impl Store {
             forming: BTreeMap::new(),
             rest: None,
             full: Told::default(),
+            crowded: Told::default(),
         })
     }
 
@@ -155,6 +158,10 @@ impl Store {
         match disk::open_to_read(&path) {
             Ok(open) => Ok((open, entry)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                log::warn!(
+                    "{} is gone, somebody has removed it: its segment is lost",
+                    path.display()
+                );
                 self.lock().drop_file(id, file);
                 Err(SpoolError::Missing(number))
             }
@@ -171,13 +178,15 @@ impl Store {
         let length = open.metadata().map_or(0, |metadata| metadata.len());
         let groups = format::walk(&open, entry.groups.begin, length);
         let Some((file, _)) = self.lock().complete(id, number) else { return Ok(()) };
+        let path = self.files.path(id, file);
+        let (left, all) = (groups.duration.as_secs_f64(), entry.groups.duration.as_secs_f64());
+        log::warn!("{} is damaged: {left:.1} s of {all:.1} s can be read", path.display());
         if groups.end == groups.begin {
             self.remove_or_unlist(id, file);
             return Ok(());
         }
         let length = groups.end + format::DONE;
         self.lock().put(id, file, Entry { groups, length, ..entry });
-        let path = self.files.path(id, file);
         self.attempt(0, |store| store.files.mend(&path, &groups))
     }
 
@@ -288,6 +297,13 @@ impl Store {
         }
         let mut result = ready.and_then(|()| work(self));
         if result.as_ref().is_err_and(SpoolError::is_disk_full) && self.free(bytes) {
+            if self.crowded.is_news(()) {
+                let (root, Stats { limit, .. }) = (self.files.root.display(), self.lock().stats());
+                log::warn!(
+                    "{root} has no room for record.spool_limit ({limit} bytes), other files fill the \
+                     card: the oldest segments make room; remove the other files or lower the limit"
+                );
+            }
             result = work(self);
         }
         match &result {

@@ -115,7 +115,7 @@ async fn sessions_of_an_earlier_run_are_found_with_what_they_hold() {
     std::mem::forget(unfinished);
 
     let (spool, leftovers) = open(dir.path()).await;
-    let heads: Vec<_> = leftovers.iter().map(|leftover| leftover.head().clone()).collect();
+    let heads: Vec<_> = leftovers.iter().map(|leftover| leftover.head()).collect();
     assert_eq!(heads, [session(&name), session("b"), session("c")]);
     assert_eq!(leftovers[0].pending(), Some(pending(1)));
     assert_eq!(leftovers[1].pending(), None);

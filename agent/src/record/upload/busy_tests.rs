@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::fake::{Answer, Call, Fake};
 use super::rig::Session;
 use super::*;
+use crate::config::Backfill;
 use crate::record::clock::Anchor;
 use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
@@ -19,6 +20,7 @@ const PAUSE: Duration = Duration::from_secs(45);
 /// Uploads two segments, and returns the service's calls as words.
 async fn two(fake: &Fake) -> Vec<String> {
     let session = Session::new(StockOptions {
+        backfill: Backfill::default(),
         name: "channel 1".into(),
         recorder: None,
         max_segments: 20,

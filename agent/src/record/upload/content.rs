@@ -49,8 +49,7 @@ impl Content {
         Self { chunks: chunks.boxed(), broken }
     }
 
-    /// The body of a request, in which each chunk comes at its time: faster if segments are
-    /// `behind`, and from the moment that others are `crowded`.
+    /// The body of a request, in which each piece comes at its time, as [`share`] says.
     pub(super) fn paced(
         self,
         length: u64,
@@ -59,11 +58,17 @@ impl Content {
         behind: bool,
         crowded: Arc<AtomicBool>,
     ) -> Body {
-        let share = move || match source {
-            Source::Card => BACKFILL,
-            Source::Memory if behind || crowded.load(Ordering::Relaxed) => HASTE,
-            Source::Memory => CALM,
-        };
+        let share = move || share(source, behind || crowded.load(Ordering::Relaxed));
         Body { length, chunks: paced(self.chunks, pace, share).boxed() }
+    }
+}
+
+/// The share of its duration that the upload of a segment takes: less if others wait or were sent a
+/// short while ago.
+pub(super) fn share(source: Source, hurries: bool) -> f64 {
+    match source {
+        Source::Card => BACKFILL,
+        Source::Memory if hurries => HASTE,
+        Source::Memory => CALM,
     }
 }

@@ -131,11 +131,12 @@ impl Fake {
 #[async_trait]
 impl RecordingApi for Fake {
     async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError> {
-        if !self.ask(Call::Create(segment.clone())).await? {
-            return Ok(None);
-        }
+        let wanted = self.ask(Call::Create(segment.clone())).await?;
         if let Some(name) = &segment.last_file_name {
             self.confirm(name);
+        }
+        if !wanted {
+            return Ok(None);
         }
         let state = &mut *self.state.lock().unwrap();
         let name = format!("n{}", state.created);

@@ -7,6 +7,7 @@ use super::fake::{Answer, Call, Fake};
 use super::rig::*;
 use super::*;
 use crate::config::SpoolMode;
+use crate::record::ledger::OnCard;
 use crate::record::spool::QUEUE_BYTES;
 use crate::record::spool::fixture::TestDisk;
 
@@ -27,8 +28,8 @@ async fn a_card_that_was_pulled_is_no_fault_of_the_services() {
     session.close();
     assert!(!finished(upload).await);
     let only = ["create 1900000000.18", "put n0", "create 1900000000.24", "put n1"];
-    let rest = ["create 1900000000.3", "put n2", "save n2"];
-    assert_eq!(fake.words(), [&only[..], &rest].concat(), "the service hears of none of it");
+    let rest = ["create 1900000000.3", "put n2", "save n2", "stat 3 0.18"];
+    assert_eq!(fake.words(), [&only[..], &rest].concat(), "only what is lost with it is told");
     std::fs::rename(&pocket, &root).unwrap();
     assert_eq!(card.numbers(), [0, 1, 2]);
     assert!(finished(start(&card.leftover(), &fake)).await);

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::fake::{Answer, Call, Fake};
 use super::rig::Session;
 use super::*;
+use crate::config::Backfill;
 use crate::record::clock::Anchor;
 use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
@@ -24,6 +25,7 @@ fn session() -> Session {
         recorder: None,
         max_segments: SEGMENTS as usize,
         prerecord: Duration::ZERO,
+        backfill: Backfill::Beside,
         spool: None,
         share: None,
         anchor: Anchor::new(Some(1_900_000_000), Instant::now(), SystemTime::now),

@@ -17,12 +17,12 @@ use tokio::time::{sleep, timeout};
 
 use super::fake::{Answer, Fake};
 use super::*;
-use crate::config::SpoolMode;
+use crate::config::{Backfill, SpoolMode};
 use crate::record::clock::Anchor;
 use crate::record::ledger::RecordingStats;
 use crate::record::recorder::Recorded;
 use crate::record::spool::fixture::TestDisk;
-use crate::record::spool::{SegmentHead, SessionHead, Spool, SpoolSession};
+use crate::record::spool::{Pending, SegmentHead, SessionHead, Spool, SpoolSession};
 use crate::record::stock::StockOptions;
 use crate::record::{Segment, Start};
 
@@ -115,7 +115,7 @@ impl Session {
     /// task returns whether the spool is empty.
     pub(super) fn upload(
         &self,
-        remote: impl RecordingApi + 'static,
+        remote: impl RecordingApi + Clone + 'static,
         options: UploadOptions,
         seed: u64,
         before: impl Future<Output = ()> + Send + 'static,
@@ -127,7 +127,7 @@ impl Session {
     pub(super) fn upload_of(
         &self,
         stock: Stock,
-        remote: impl RecordingApi + 'static,
+        remote: impl RecordingApi + Clone + 'static,
         options: UploadOptions,
         seed: u64,
         before: impl Future<Output = ()> + Send + 'static,
@@ -243,6 +243,7 @@ impl Card {
             recorder: None,
             max_segments: 3,
             prerecord: Duration::ZERO,
+            backfill: Backfill::Beside,
             spool: None,
             share: None,
             anchor: Anchor::new(Some(ORIGIN), Instant::now(), || SystemTime::UNIX_EPOCH),
@@ -297,7 +298,8 @@ pub(super) fn start_after(
     before: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<bool> {
     // Longer than a handful of tries take on a busy machine.
-    let options = UploadOptions { patience: Duration::from_secs(3), ..UploadOptions::default() };
+    let (patience, card) = (Duration::from_secs(3), Some(Duration::from_secs(1)));
+    let options = UploadOptions { patience, card, ..UploadOptions::default() };
     session.upload(fake.clone(), options, 7, before)
 }
 

@@ -9,6 +9,7 @@ use super::fake::{Answer, Call, Fake};
 use super::rig::Session;
 use super::*;
 use crate::build_date::BUILT;
+use crate::config::Backfill;
 use crate::record::budget::Budget;
 use crate::record::clock::Anchor;
 use crate::record::stock::StockOptions;
@@ -28,6 +29,7 @@ fn options(max_segments: usize) -> StockOptions {
         recorder: None,
         max_segments,
         prerecord: Duration::ZERO,
+        backfill: Backfill::Beside,
         spool: None,
         share: None,
         anchor: Anchor::new(Some(ORIGIN), Instant::now(), never_set),
@@ -361,20 +363,25 @@ async fn a_session_that_nobody_wanted_ends_without_a_loss() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_not_now_keeps_what_fits() {
-    let asked = AtomicUsize::new(0);
-    let fake = Fake::new(move |call| match call {
-        Call::Create(_) if (1..4).contains(&asked.fetch_add(1, Ordering::Relaxed)) => {
-            Answer::NotNow
-        }
-        _ => Answer::Good,
-    });
-    let session = session(6);
-    let upload = start(&session, &fake);
-    record(&session, 0..8).await;
-    session.close();
-    upload.await.unwrap();
-    assert_eq!(recorded(&fake), (0..8).collect::<Vec<_>>());
+async fn a_later_not_now_keeps_what_was_ordered() {
+    for (prerecord, from) in [(0, 4), (25, 2)] {
+        let asked = AtomicUsize::new(0);
+        let fake = Fake::new(move |call| match call {
+            Call::Create(_) if (1..4).contains(&asked.fetch_add(1, Ordering::Relaxed)) => {
+                Answer::NotNow
+            }
+            _ => Answer::Good,
+        });
+        let prerecord = Duration::from_secs(prerecord);
+        let session = Session::new(StockOptions { prerecord, ..options(6) });
+        let upload = start(&session, &fake);
+        record(&session, 0..8).await;
+        session.close();
+        upload.await.unwrap();
+        let kept: Vec<u64> = std::iter::once(0).chain(from..8).collect();
+        assert_eq!(recorded(&fake), kept, "{prerecord:?}");
+        assert_eq!(session.stats().dropped.number, 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

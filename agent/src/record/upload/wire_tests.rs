@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::rig::Session;
 use super::*;
+use crate::config::Backfill;
 use crate::record::clock::Anchor;
 use crate::record::service::scripted::{Reply, Scripted, Seen, sha256};
 use crate::record::service::{Deadlines, Http, Service};
@@ -69,6 +70,7 @@ async fn upload(server: &Scripted, count: u64) -> Vec<Seen> {
         recorder: None,
         max_segments: 10,
         prerecord: Duration::ZERO,
+        backfill: Backfill::Beside,
         spool: None,
         share: None,
         anchor: Anchor::new(Some(1_900_000_000), Instant::now(), SystemTime::now),
