@@ -241,7 +241,7 @@ async fn closed_with(seed: u64, code: u16, reason: &'static str) -> (Duration, b
 async fn a_close_is_told_with_code_and_words_and_its_meaning_decides_the_pause() {
     for (code, reason, window, wrong, told) in [
         (4002, "newer instance", 120, false, "4002: newer instance; another device has logged in"),
-        (1008, "duplicate login", 120, false, "1008, policy violation: duplicate login; another"),
+        (1008, "duplicate device", 120, false, "1008, policy violation: duplicate device; another"),
         (1013, "", 120, false, "1013, try again later"),
         (4403, "disabled", 120, true, "4403: disabled"),
         (1012, "restart", 15, false, "1012, service restart: restart"),
