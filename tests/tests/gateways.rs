@@ -98,7 +98,7 @@ async fn a_redirect_that_leads_nowhere_is_told_with_the_reason_and_without_a_que
             ("", "HTTP 307 Temporary Redirect"),
             ("ftp://127.0.0.1/?canary", "to ftp:, expected ws or wss"),
             ("ws://user:canary@127.0.0.1/ivc", "a login in it"),
-            ("ws://[::ffff:169.254.169.254]/canary?canary", "is refused"),
+            ("ws://[::ffff:169.254.169.254]/canary?canary", "is a link-local address"),
             ("ws://:1", "no address"),
         ]
         .map(refused),

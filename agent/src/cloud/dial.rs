@@ -83,7 +83,7 @@ pub enum DialError {
         problem: String,
     },
     /// The rule for addresses refuses the host that the cloud redirects to.
-    #[error("the cloud redirects, and {0}; see cloud.allow_hosts")]
+    #[error("the cloud redirects, and {0}")]
     Forbidden(Forbidden),
     /// The server answered with something other than a WebSocket.
     #[error("expected a WebSocket, received {received}; check cloud.url")]
