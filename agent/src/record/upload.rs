@@ -44,6 +44,9 @@ const CARD_RESTS_AT_END: Duration = Duration::from_secs(5);
 /// A card that takes longer to give a segment does not keep the end of a recording waiting.
 const CARD_GIVES: Duration = Duration::from_secs(10);
 
+/// How long names that the service does not take back may keep the end of a session waiting.
+const OWED_AT_END: Duration = Duration::from_secs(60);
+
 /// How patient an upload is.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadOptions {
@@ -161,12 +164,8 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                 let delay = upload.duration.mul_f64(self.rng.random_range(0.0..=SPREAD));
                 self.stock.wait_for_more(delay).await;
             }
-            if let Some(error) = self.take_back_owed().await
-                && error.is_silent()
-            {
-                self.fails(&error)?;
-                self.rest(upload.duration).await;
-                continue;
+            if self.owed.is_due() {
+                self.take_back_owed().await;
             }
             let start = self.date(&upload).await?;
             match self.attempt(&upload, start).await {
@@ -189,12 +188,14 @@ impl<R: RecordingApi + Clone> Uploader<R> {
             self.fails(&error)?;
             self.rest(self.options.patience).await;
         }
-        while let Some(error) = self.take_back_owed().await {
-            let (since, _) = self.retry.failed(&error, Instant::now());
-            self.endure(since)?;
-            self.rest(self.options.patience).await;
-        }
         self.report().await;
+        let end = Instant::now() + OWED_AT_END.min(self.options.patience);
+        while let Some(error) = self.take_back_owed().await
+            && Instant::now() < end
+        {
+            self.retry.failed(&error, Instant::now());
+            timeout_at(end, self.rest(self.options.patience)).await.ok();
+        }
         Ok(())
     }
 
@@ -327,7 +328,9 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         }
         if sent.is_err() {
             self.owed.add(name.clone());
-            self.take_back_owed().await;
+            if self.owed.is_due() {
+                self.take_back_owed().await;
+            }
             if spooled {
                 pending::forget(&mut self.stock).await;
             }
@@ -525,7 +528,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
     }
 
     /// Tells the service of names under which no segment comes. Returns the error if it cannot take
-    /// one back now, which is tried again before the next segment.
+    /// one back now, which is tried again beside later segments.
     async fn take_back_owed(&mut self) -> Option<ServiceError> {
         let session = self.stock.name().to_owned();
         self.stock.during(self.owed.settle(&self.remote, &session, self.options.level)).await
