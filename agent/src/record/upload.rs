@@ -9,6 +9,7 @@ mod pending;
 #[cfg(test)]
 mod rig;
 
+use std::future::pending as never;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +21,7 @@ use ivt_base::told::Told;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::ledger::{Dropped, Ledger, Source, Upload};
 use super::pace::{self, Pace};
@@ -177,7 +178,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                     self.fails(&error)?;
                     match verdict {
                         Verdict::Afresh => {}
-                        Verdict::Later => self.rest(upload.duration).await,
+                        Verdict::Later => drop(self.rest(upload.duration).await),
                         Verdict::Refused => self.refused(&upload).await,
                     }
                 }
@@ -213,30 +214,52 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         let Some(due) = due else { return Some(next) };
         // What is the next upload may be another one by then.
         self.stock.during(sleep_until(due)).await;
+        self.moved().await;
         self.stock.next().await
     }
 
-    /// Takes another service for what follows, if the cloud has named one. The segment that was sent
-    /// last is confirmed where it was sent, or else by the next question.
-    async fn moved(&mut self) {
+    /// Takes another service for what follows, if the cloud has named one; returns whether it has. The
+    /// segment that was sent last is confirmed where it was sent, if that service still answers: the
+    /// new one does not know its name.
+    async fn moved(&mut self) -> bool {
         let newest = self.moves.as_mut().map(watch::Receiver::borrow_and_update);
         let Some((remote, address)) = newest.filter(|new| new.has_changed()).map(|new| new.clone())
         else {
-            return;
+            return false;
         };
-        if let Some(name) = self.stock.ledger().unconfirmed().map(ToOwned::to_owned)
-            && self.stock.during(self.remote.save(&name)).await.is_ok()
-        {
+        self.told = None;
+        if let Some(name) = self.stock.ledger().unconfirmed().map(ToOwned::to_owned) {
+            if let Err(error) = self.stock.during(self.remote.save(&name)).await {
+                let session = self.stock.name();
+                log::warn!("{session}: moves on, the last segment is not confirmed: {error}");
+            }
             self.stock.tell(Ledger::confirmed);
             pending::forget(&mut self.stock).await;
         }
         if let Some(spool) = self.stock.spool() {
             spool.readdress(address);
         }
-        // The new service does not know the names that the old one gave.
         self.take_back_owed().await;
         self.owed = Owed::default();
         self.remote = remote;
+        true
+    }
+
+    /// Waits for so long, but no longer than until the cloud names another service; returns whether it
+    /// has.
+    async fn pause(&mut self, delay: Duration) -> bool {
+        // What a copy has seen is still new to `moved`.
+        let mut moves = self.moves.clone();
+        let named = async {
+            if let Some(moves) = &mut moves
+                && moves.changed().await.is_ok()
+            {
+                return;
+            }
+            never().await
+        };
+        self.stock.during(async { timeout(delay, named).await.ok() }).await;
+        self.moved().await
     }
 
     /// The date of a segment, asked of the service if our clock was never set.
@@ -262,7 +285,9 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                 let error = "neither we nor the service know the date";
                 self.fails(&ServiceError::Busy(error.into()))?;
             }
-            self.stock.during(sleep(LOOK_AT_CLOCK)).await;
+            if self.pause(LOOK_AT_CLOCK).await {
+                self.asked_time = None;
+            }
         }
     }
 
@@ -441,10 +466,10 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         // know.
         self.save_once().await;
         match self.retry.refused(&mut self.rng) {
-            None => self.rest(upload.duration).await,
+            None => drop(self.rest(upload.duration).await),
             Some(pause) => {
                 self.stock.tell(|ledger| ledger.end_deferral(false));
-                self.stock.during(sleep(pause.min(self.options.patience))).await;
+                self.pause(pause.min(self.options.patience)).await;
             }
         }
     }
@@ -501,10 +526,11 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         }
     }
 
-    async fn rest(&mut self, duration: Duration) {
+    /// Waits before the next try. True if it goes to another service.
+    async fn rest(&mut self, duration: Duration) -> bool {
         let delay = self.retry.delay(duration, &mut self.rng);
         // Other sessions may wait for this one.
-        self.stock.during(sleep(delay.min(self.options.patience))).await;
+        self.pause(delay.min(self.options.patience)).await
     }
 
     /// Confirms the segment that was sent last; returns the error if the service cannot do so now.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::fake::{Answer, Call, Fake};
 use super::rig::Session;
@@ -189,6 +190,58 @@ async fn a_service_that_takes_no_name_back_holds_nothing_up() {
     let saved = words.iter().position(|word| word.starts_with("save")).unwrap();
     let before = words[..saved].iter().filter(|word| *word == "fail n0").count();
     assert!(before <= 4, "{words:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_ends_the_pause_of_the_old_service_and_loses_nothing() {
+    // The old service takes one segment, and then asks to be left alone or is dead.
+    for error in [
+        ServiceError::Later("503".into(), Duration::from_secs(600)),
+        ServiceError::Transport("cut".into()),
+    ] {
+        let asked = AtomicUsize::new(0);
+        let old = Fake::new(move |call| match call {
+            Call::Put { .. } => Answer::Good,
+            Call::Create(_) if asked.fetch_add(1, Ordering::Relaxed) == 0 => Answer::Good,
+            _ => Answer::Bad(error.clone()),
+        });
+        let new = Fake::new(|call| match call {
+            Call::Create(asked) if asked.last_file_name.as_deref() == Some("n0") => {
+                Answer::Bad(ServiceError::Refused("400".into()))
+            }
+            _ => Answer::Good,
+        });
+        // The names of the new service differ from those of the old.
+        let first = Announcement {
+            size: 0,
+            start: 0,
+            duration: LENGTH,
+            last_file_name: None,
+            discontinue: false,
+        };
+        new.create(&first).await.unwrap();
+        let session = Session::new(options(3));
+        let stock = session.take_stock();
+        let rng = rand::SeedableRng::seed_from_u64(7);
+        let mut uploader = Uploader::new(stock, old.clone(), UploadOptions::default(), rng);
+        let moves = watch::Sender::new((old.clone(), Secret::from("old".to_owned())));
+        let mut seen = moves.subscribe();
+        seen.mark_unchanged();
+        uploader.follow(seen);
+        let uploads = tokio::spawn(async move { uploader.run().await });
+        session.push(segment(0));
+        sleep(LENGTH).await;
+        session.push(segment(1));
+        sleep(LENGTH).await;
+        moves.send_replace((new.clone(), Secret::from("new".to_owned())));
+        let moved = Instant::now();
+        session.push(segment(2));
+        session.close();
+        uploads.await.unwrap();
+        assert!(moved.elapsed() < LENGTH * 4, "{:?}", moved.elapsed());
+        assert_eq!(session.stats().dropped.number, 0, "{:?}", new.words());
+        assert_eq!(new.recorded().len(), 2, "{:?}", new.words());
+    }
 }
 
 #[tokio::test(start_paused = true)]
