@@ -24,8 +24,9 @@
 //! 5. Segments in memory are uploaded first, and one segment from the card between two from memory; or,
 //!    where the configuration says so, the oldest segment is always the next.
 //! 6. "Not now" is the pre-record state, whenever the service says it: from then on the newest
-//!    `prerecord` is kept in memory, what is older is dropped without a loss, and nothing goes to the
-//!    card. What waited because uploads had failed stays wanted, since the service had asked for it:
+//!    `prerecord` is kept, what is older is dropped without a loss from memory and card, and nothing
+//!    goes to the card. What waited because uploads had failed stays wanted, since the service had asked for it,
+//!    and so does what an earlier run left on the card:
 //!    one odd answer at the end of an outage must not cost what the outage has piled up.
 
 mod due;
@@ -136,9 +137,12 @@ impl Ledger {
 
     // Input from the card:
 
-    /// A segment was on the card before this session began.
+    /// A segment was on the card before this session began: an earlier run stored it because it was
+    /// wanted.
     pub fn inherit(&mut self, whole: &Stored) {
-        self.entries.entry(whole.head.number).or_insert_with(|| Entry::stored(whole));
+        let number = whole.head.number;
+        self.owed = self.owed.max(Some(number));
+        self.entries.entry(number).or_insert_with(|| Entry::stored(whole));
     }
 
     /// A segment is being written as it grows, and not by [`Action::Store`].
@@ -256,7 +260,7 @@ impl Ledger {
     /// wanted if the service has given addresses.
     pub fn failed(&mut self, number: u64) {
         if self.phase == Phase::Begun {
-            self.owed = self.entries.last_key_value().map(|(newest, _)| *newest);
+            self.owed = self.owed.max(self.entries.keys().next_back().copied());
         }
         self.wait_again(number);
     }
@@ -325,7 +329,7 @@ impl Ledger {
     pub fn settle(&mut self, allowed: u64) -> Vec<Action> {
         let allowed = allowed.saturating_sub(self.in_flight_bytes());
         while let Some(number) = self.needless() {
-            self.drop_from_memory(number);
+            self.remove(number);
         }
         let disk_takes = self.mode == Some(SpoolMode::Overflow) && !self.unstorable;
         while self.room.is_over(0, allowed) {
@@ -352,13 +356,19 @@ impl Ledger {
     }
 
     /// Ends the use of memory by uploads: what the card neither has nor gets is lost, if it was
-    /// ever wanted.
+    /// ever wanted. What was not is removed from the card, too.
     pub fn give_up(&mut self) {
         let held: Vec<u64> = self.in_memory().map(|(number, _)| number).collect();
         for entry in self.entries.values_mut().filter(|entry| entry.fate == Fate::Sending) {
             entry.fate = Fate::Waiting;
         }
         held.into_iter().for_each(|number| self.drop_from_memory(number));
+        let unwanted = self
+            .entries
+            .iter()
+            .filter(|(number, entry)| entry.fate == Fate::Waiting && !self.wants(**number));
+        let unwanted: Vec<u64> = unwanted.map(|(number, _)| *number).collect();
+        unwanted.into_iter().for_each(|number| self.remove(number));
     }
 
     // What is due, and the state of the session:
@@ -454,9 +464,8 @@ impl Ledger {
     /// After the recording has ended, the service is asked again although it said "not now": what
     /// waits was wanted before. So was what an earlier run stored.
     pub fn insists(&self) -> bool {
-        let wanted = |(number, entry): (&u64, &Entry)| {
-            entry.waits_on_card() || entry.fate == Fate::Waiting && self.wants(*number)
-        };
+        let wanted =
+            |(number, entry): (&u64, &Entry)| entry.fate == Fate::Waiting && self.wants(*number);
         self.closed.is_some() && self.entries.iter().any(wanted)
     }
 
@@ -528,11 +537,13 @@ impl Ledger {
         entry.segment(number).map(Action::Store)
     }
 
-    /// The oldest segment that nobody wants, if it is older than what is kept while the service wants
-    /// nothing. The newest segment is always kept, since the service is asked about it.
+    /// The oldest segment that nobody wants, in memory or on the card, if it is older than what is kept
+    /// while the service wants nothing. The newest segment is always kept, since the service is asked about it.
     fn needless(&self) -> Option<u64> {
-        let mut unwanted = self.in_memory().filter(|(number, _)| !self.wants(*number));
-        let (oldest, entry) = unwanted.next()?;
+        let mut unwanted = self.entries.iter().filter(|(number, entry)| {
+            (entry.chunks.is_some() || entry.waits_on_card()) && !self.wants(**number)
+        });
+        let (&oldest, entry) = unwanted.next()?;
         let newer: Vec<Duration> = unwanted.map(|(_, entry)| entry.duration).collect();
         let enough = !newer.is_empty() && newer.iter().sum::<Duration>() >= self.prerecord;
         (enough && !self.stays(oldest, entry)).then_some(oldest)

@@ -85,6 +85,33 @@ fn first(ledger: &Ledger) -> Option<u64> {
 }
 
 #[test]
+fn what_nobody_asked_for_does_not_wait_on_the_card() {
+    let mut ledger = ledger(OVERFLOW, 3, 30 * SECOND);
+    ledger.inherit(&whole(0, MIB, 10 * SECOND));
+    for number in 1..100 {
+        ledger.completed(segment(number, MIB, 10 * SECOND), OnCard::Nothing);
+        while let Some(store) = settle(&mut ledger, u64::MAX).store {
+            ledger.found(store, Holding::Whole(whole(store, MIB, 10 * SECOND)));
+        }
+        // The service is not there.
+        let Next::Upload(upload) = ledger.next_upload(Instant::now()) else { panic!("none") };
+        assert!(ledger.sending(&upload));
+        ledger.failed(upload.number);
+    }
+    let Next::Upload(upload) = ledger.next_upload(Instant::now()) else { panic!("none") };
+    assert!(ledger.sending(&upload));
+    ledger.not_now(upload.number);
+    let removed = settle(&mut ledger, u64::MAX).removed;
+    assert_eq!(removed, (1..97).collect::<Vec<_>>(), "the last 30 s are kept");
+    assert_eq!(ledger.losses.dropped().number, 0);
+    ledger.close(Instant::now());
+    assert!(ledger.insists(), "what an earlier run stored was wanted");
+    ledger.give_up();
+    settle(&mut ledger, u64::MAX);
+    assert_eq!(ledger.waiting(), 1, "only that is left for another run");
+}
+
+#[test]
 fn the_oldest_goes_when_there_are_too_many() {
     let mut ledger = ledger(None, 3, Duration::ZERO);
     let dropped = push_all(&mut ledger, 0..5, 100);

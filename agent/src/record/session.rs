@@ -107,10 +107,12 @@ pub async fn run(
     };
     let Some(first) = first else { return };
     let Session { channel, order, input, camera, spool, share, context, stats } = session;
+    // The cloud may have moved the session before its first frame.
+    let (service, cbk_url) = ties.service.borrow_and_update().clone();
     let head = SessionHead {
         session_id: order.session_id.clone(),
         channel: u32::try_from(channel).unwrap_or(u32::MAX),
-        cbk_url: order.callback.expose().as_ref().to_owned().into(),
+        cbk_url,
     };
     let spool = match spool {
         Some((spool, mode)) => Some((place(&spool, &context, &head).await, mode)),
@@ -152,7 +154,6 @@ pub async fn run(
         anchor,
         stats,
     });
-    let (service, _) = ties.service.borrow_and_update().clone();
     let mut uploader = Uploader::new(stock, service, UploadOptions::default(), rand::make_rng());
     uploader.follow(ties.service);
     let mut ending = agent;

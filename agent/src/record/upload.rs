@@ -9,6 +9,7 @@ mod pending;
 #[cfg(test)]
 mod rig;
 
+use std::future::pending as never;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +21,7 @@ use ivt_base::told::Told;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::ledger::{Dropped, Ledger, Source, Upload};
 use super::pace::{self, Pace};
@@ -43,6 +44,9 @@ const CARD_RESTS: Duration = Duration::from_secs(30);
 const CARD_RESTS_AT_END: Duration = Duration::from_secs(5);
 /// A card that takes longer to give a segment does not keep the end of a recording waiting.
 const CARD_GIVES: Duration = Duration::from_secs(10);
+
+/// How long names that the service does not take back may keep the end of a session waiting.
+const OWED_AT_END: Duration = Duration::from_secs(60);
 
 /// How patient an upload is.
 #[derive(Clone, Copy, Debug)]
@@ -161,12 +165,8 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                 let delay = upload.duration.mul_f64(self.rng.random_range(0.0..=SPREAD));
                 self.stock.wait_for_more(delay).await;
             }
-            if let Some(error) = self.take_back_owed().await
-                && error.is_silent()
-            {
-                self.fails(&error)?;
-                self.rest(upload.duration).await;
-                continue;
+            if self.owed.is_due() {
+                self.take_back_owed().await;
             }
             let start = self.date(&upload).await?;
             match self.attempt(&upload, start).await {
@@ -178,7 +178,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                     self.fails(&error)?;
                     match verdict {
                         Verdict::Afresh => {}
-                        Verdict::Later => self.rest(upload.duration).await,
+                        Verdict::Later => drop(self.rest(upload.duration).await),
                         Verdict::Refused => self.refused(&upload).await,
                     }
                 }
@@ -189,12 +189,14 @@ impl<R: RecordingApi + Clone> Uploader<R> {
             self.fails(&error)?;
             self.rest(self.options.patience).await;
         }
-        while let Some(error) = self.take_back_owed().await {
-            let (since, _) = self.retry.failed(&error, Instant::now());
-            self.endure(since)?;
-            self.rest(self.options.patience).await;
-        }
         self.report().await;
+        let end = Instant::now() + OWED_AT_END.min(self.options.patience);
+        while let Some(error) = self.take_back_owed().await
+            && Instant::now() < end
+        {
+            self.retry.failed(&error, Instant::now());
+            timeout_at(end, self.rest(self.options.patience)).await.ok();
+        }
         Ok(())
     }
 
@@ -212,30 +214,52 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         let Some(due) = due else { return Some(next) };
         // What is the next upload may be another one by then.
         self.stock.during(sleep_until(due)).await;
+        self.moved().await;
         self.stock.next().await
     }
 
-    /// Takes another service for what follows, if the cloud has named one. The segment that was sent
-    /// last is confirmed where it was sent, or else by the next question.
-    async fn moved(&mut self) {
+    /// Takes another service for what follows, if the cloud has named one; returns whether it has. The
+    /// segment that was sent last is confirmed where it was sent, if that service still answers: the
+    /// new one does not know its name.
+    async fn moved(&mut self) -> bool {
         let newest = self.moves.as_mut().map(watch::Receiver::borrow_and_update);
         let Some((remote, address)) = newest.filter(|new| new.has_changed()).map(|new| new.clone())
         else {
-            return;
+            return false;
         };
-        if let Some(name) = self.stock.ledger().unconfirmed().map(ToOwned::to_owned)
-            && self.stock.during(self.remote.save(&name)).await.is_ok()
-        {
+        self.told = None;
+        if let Some(name) = self.stock.ledger().unconfirmed().map(ToOwned::to_owned) {
+            if let Err(error) = self.stock.during(self.remote.save(&name)).await {
+                let session = self.stock.name();
+                log::warn!("{session}: moves on, the last segment is not confirmed: {error}");
+            }
             self.stock.tell(Ledger::confirmed);
             pending::forget(&mut self.stock).await;
         }
         if let Some(spool) = self.stock.spool() {
             spool.readdress(address);
         }
-        // The new service does not know the names that the old one gave.
         self.take_back_owed().await;
         self.owed = Owed::default();
         self.remote = remote;
+        true
+    }
+
+    /// Waits for so long, but no longer than until the cloud names another service; returns whether it
+    /// has.
+    async fn pause(&mut self, delay: Duration) -> bool {
+        // What a copy has seen is still new to `moved`.
+        let mut moves = self.moves.clone();
+        let named = async {
+            if let Some(moves) = &mut moves
+                && moves.changed().await.is_ok()
+            {
+                return;
+            }
+            never().await
+        };
+        self.stock.during(async { timeout(delay, named).await.ok() }).await;
+        self.moved().await
     }
 
     /// The date of a segment, asked of the service if our clock was never set.
@@ -261,7 +285,9 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                 let error = "neither we nor the service know the date";
                 self.fails(&ServiceError::Busy(error.into()))?;
             }
-            self.stock.during(sleep(LOOK_AT_CLOCK)).await;
+            if self.pause(LOOK_AT_CLOCK).await {
+                self.asked_time = None;
+            }
         }
     }
 
@@ -327,7 +353,9 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         }
         if sent.is_err() {
             self.owed.add(name.clone());
-            self.take_back_owed().await;
+            if self.owed.is_due() {
+                self.take_back_owed().await;
+            }
             if spooled {
                 pending::forget(&mut self.stock).await;
             }
@@ -438,10 +466,10 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         // know.
         self.save_once().await;
         match self.retry.refused(&mut self.rng) {
-            None => self.rest(upload.duration).await,
+            None => drop(self.rest(upload.duration).await),
             Some(pause) => {
                 self.stock.tell(|ledger| ledger.end_deferral(false));
-                self.stock.during(sleep(pause.min(self.options.patience))).await;
+                self.pause(pause.min(self.options.patience)).await;
             }
         }
     }
@@ -498,10 +526,11 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         }
     }
 
-    async fn rest(&mut self, duration: Duration) {
+    /// Waits before the next try. True if it goes to another service.
+    async fn rest(&mut self, duration: Duration) -> bool {
         let delay = self.retry.delay(duration, &mut self.rng);
         // Other sessions may wait for this one.
-        self.stock.during(sleep(delay.min(self.options.patience))).await;
+        self.pause(delay.min(self.options.patience)).await
     }
 
     /// Confirms the segment that was sent last; returns the error if the service cannot do so now.
@@ -525,7 +554,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
     }
 
     /// Tells the service of names under which no segment comes. Returns the error if it cannot take
-    /// one back now, which is tried again before the next segment.
+    /// one back now, which is tried again beside later segments.
     async fn take_back_owed(&mut self) -> Option<ServiceError> {
         let session = self.stock.name().to_owned();
         self.stock.during(self.owed.settle(&self.remote, &session, self.options.level)).await

@@ -34,7 +34,8 @@ struct Taken {
 
 /// What a request carries.
 pub(super) enum Outgoing {
-    Form(Bytes),
+    /// A form, and whether it may come twice.
+    Form(Bytes, bool),
     Segment(Watched),
 }
 
@@ -89,7 +90,7 @@ impl hyper::body::Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let chunk = match self.get_mut() {
-            Self::Form(form) => Poll::Ready((!form.is_empty()).then(|| mem::take(form))),
+            Self::Form(form, _) => Poll::Ready((!form.is_empty()).then(|| mem::take(form))),
             Self::Segment(watched) => Pin::new(watched).poll_next(cx),
         };
         chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
@@ -97,7 +98,7 @@ impl hyper::body::Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(match self {
-            Self::Form(form) => form.len() as u64,
+            Self::Form(form, _) => form.len() as u64,
             Self::Segment(watched) => watched.left,
         })
     }

@@ -66,7 +66,7 @@ impl Connections {
 
     /// Sends a request, and returns its answer, whose body is not read yet. If it is `fresh`, the
     /// request has a connection of its own. An idle connection that fails before any answer is
-    /// replaced by a new one if the whole body can be sent again.
+    /// replaced by a new one if nothing was sent, or the form may come twice.
     pub(super) async fn send(
         &self,
         to: &Address,
@@ -74,8 +74,8 @@ impl Connections {
         fresh: bool,
     ) -> Result<(Connection, hyper::Response<Incoming>), ServiceError> {
         let form = match &body {
-            Outgoing::Form(form) => Some(form.clone()),
-            Outgoing::Segment(_) => None,
+            Outgoing::Form(form, true) => Some(form.clone()),
+            Outgoing::Form(_, false) | Outgoing::Segment(_) => None,
         };
         let mut request = request(to, body)?;
         let idle = if fresh { None } else { self.take(to).await };
@@ -88,7 +88,7 @@ impl Connections {
                     request = match (unsent, form) {
                         _ if error.is_parse() => return Err(broken(to, &error)),
                         (Some(unsent), _) => unsent,
-                        (None, Some(form)) => self::request(to, Outgoing::Form(form))?,
+                        (None, Some(form)) => self::request(to, Outgoing::Form(form, true))?,
                         (None, None) => return Err(broken(to, &error)),
                     };
                 }
@@ -174,7 +174,7 @@ impl Connections {
 /// The request that carries this body: a call, or an upload.
 fn request(to: &Address, body: Outgoing) -> Result<Request<Outgoing>, ServiceError> {
     let (method, content_type) = match body {
-        Outgoing::Form(_) => (Method::POST, "application/x-www-form-urlencoded"),
+        Outgoing::Form(..) => (Method::POST, "application/x-www-form-urlencoded"),
         Outgoing::Segment(_) => (Method::PUT, "video/mp2t"),
     };
     let request = Request::builder()

@@ -74,20 +74,23 @@ impl Http {
     }
 
     /// Posts a form, also to where the first answer redirects, and returns the body of a success, at
-    /// most 64 KiB.
+    /// most 64 KiB. If it may come `twice`, it is sent again where a kept connection fails.
     pub(super) async fn post(
         &self,
         to: &Address,
         form: String,
+        twice: bool,
         wanted: Wanted,
     ) -> Result<BytesMut, ServiceError> {
         let form = Bytes::from(form);
         let work = async {
-            let body = Outgoing::Form(form.clone());
+            let body = Outgoing::Form(form.clone(), twice);
             let answer = self.exchange(to, body, false, wanted, None).await?;
             let Some(next) = self.redirect(to, &answer)? else { return answer.outcome(to) };
             let next = next.expose();
-            self.exchange(next, Outgoing::Form(form), false, wanted, None).await?.outcome(next)
+            self.exchange(next, Outgoing::Form(form, twice), false, wanted, None)
+                .await?
+                .outcome(next)
         };
         let outcome = timeout(self.0.deadlines.call, work).await;
         outcome.unwrap_or_else(|_| Err(late(to, "no answer in time"))).map_err(

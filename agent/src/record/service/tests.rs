@@ -307,6 +307,24 @@ async fn an_idle_connection_that_died_is_replaced() {
 }
 
 #[tokio::test]
+async fn what_counts_each_time_is_not_sent_twice() {
+    let server = Scripted::new(|seen: &Seen| match seen.op().as_str() {
+        "create" | "stat" => Reply::Hangup,
+        _ => Reply::json("{}"),
+    })
+    .await;
+    let service = service(&server, http());
+    service.save("a").await.unwrap();
+    let fault = service.create(&announcement()).await.unwrap_err();
+    assert_eq!(class(&fault), Class::Transport);
+    service.save("b").await.unwrap();
+    let fault = service.stat(1, Duration::ZERO).await.unwrap_err();
+    assert_eq!(class(&fault), Class::Transport);
+    let ops: Vec<_> = server.seen().iter().map(Seen::op).collect();
+    assert_eq!(ops, ["save", "create", "save", "stat"]);
+}
+
+#[tokio::test]
 async fn idle_connections_are_few_and_do_not_grow_old() {
     let server = Scripted::new(|_| Reply::json("{}")).await;
     let service = service(&server, http());

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::fake::{Answer, Call, Fake};
 use super::rig::Session;
@@ -17,26 +18,31 @@ use crate::record::{Segment, Start};
 const LENGTH: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(45);
 
-/// Uploads two segments, and returns the service's calls as words.
-async fn two(fake: &Fake) -> Vec<String> {
-    let session = Session::new(StockOptions {
+fn options(max_segments: usize) -> StockOptions {
+    StockOptions {
         backfill: Backfill::default(),
         name: "channel 1".into(),
         recorder: None,
-        max_segments: 20,
+        max_segments,
         prerecord: Duration::ZERO,
         spool: None,
         share: None,
         anchor: Anchor::new(Some(1_900_000_000), Instant::now(), SystemTime::now),
         stats: watch::Sender::default(),
-    });
-    for number in 0..2 {
-        let chunks: Arc<[Bytes]> = [Bytes::from(vec![number as u8; 188])].into();
-        let start = Start::Media(LENGTH * number as u32);
-        let discontinuity = number == 0;
-        let (duration, bytes) = (LENGTH, 188);
-        session.push(Segment { number, start, duration, discontinuity, bytes, chunks });
     }
+}
+
+fn segment(number: u64) -> Segment {
+    let chunks: Arc<[Bytes]> = [Bytes::from(vec![number as u8; 188])].into();
+    let start = Start::Media(LENGTH * number as u32);
+    let (duration, discontinuity, bytes) = (LENGTH, number == 0, 188);
+    Segment { number, start, duration, discontinuity, bytes, chunks }
+}
+
+/// Uploads two segments, and returns the service's calls as words.
+async fn two(fake: &Fake) -> Vec<String> {
+    let session = Session::new(options(20));
+    (0..2).for_each(|number| session.push(segment(number)));
     session.close();
     let options = UploadOptions::default();
     session.upload(fake.clone(), options, 7, std::future::ready(())).await.unwrap();
@@ -118,12 +124,40 @@ async fn a_name_is_taken_back_until_the_service_hears_of_it() {
         let first = words.iter().position(|word| word == "fail n0").unwrap();
         assert!(next > first, "{words:?}");
     }
-    // A service that is not there has no address for the next segment either.
+    // A service that hangs up on this call alone still has an address for the next segment.
     let away = ServiceError::Transport("cut".into());
-    let words = two(&failing(5, &away, fail)).await;
-    let begin = ["create 1900000000", "put n0", "put n0 again"];
-    assert_eq!(words[..3], begin);
-    assert_eq!(words[3..8], ["fail n0", "fail n0", "fail n0", "fail n0", "create 1900000000"]);
+    let words = two(&failing(4, &away, fail)).await;
+    let begin = ["create 1900000000", "put n0", "put n0 again", "fail n0", "fail n0"];
+    assert_eq!(words[..5], begin);
+    assert_eq!(words[5], "create 1900000000", "{words:?}");
+    assert_eq!(words.iter().filter(|word| *word == "fail n0").count(), 3, "{words:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_hangs_or_hangs_up_when_a_name_is_taken_back_loses_nothing() {
+    for hang in [Duration::ZERO, Duration::from_secs(10)] {
+        let puts = AtomicUsize::new(0);
+        let fake = Fake::new(move |call| match call {
+            Call::Put { .. } if puts.fetch_add(1, Ordering::Relaxed) < 2 => {
+                Answer::Bad(ServiceError::Busy("500".into()))
+            }
+            Call::Fail(_) => Answer::Late(hang, ServiceError::Transport("cut".into())),
+            _ => Answer::Good,
+        });
+        let session = Session::new(options(3));
+        let uploads =
+            session.upload(fake.clone(), UploadOptions::default(), 7, std::future::ready(()));
+        for number in 0..60 {
+            session.push(segment(number));
+            sleep(LENGTH).await;
+        }
+        session.close();
+        let closed = Instant::now();
+        uploads.await.unwrap();
+        assert_eq!(session.stats().dropped.number, 0, "{hang:?}: {:?}", fake.words());
+        assert_eq!(fake.recorded().len(), 60, "{hang:?}");
+        assert!(closed.elapsed() < Duration::from_secs(120), "{hang:?}: {:?}", closed.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,6 +190,58 @@ async fn a_service_that_takes_no_name_back_holds_nothing_up() {
     let saved = words.iter().position(|word| word.starts_with("save")).unwrap();
     let before = words[..saved].iter().filter(|word| *word == "fail n0").count();
     assert!(before <= 4, "{words:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_ends_the_pause_of_the_old_service_and_loses_nothing() {
+    // The old service takes one segment, and then asks to be left alone or is dead.
+    for error in [
+        ServiceError::Later("503".into(), Duration::from_secs(600)),
+        ServiceError::Transport("cut".into()),
+    ] {
+        let asked = AtomicUsize::new(0);
+        let old = Fake::new(move |call| match call {
+            Call::Put { .. } => Answer::Good,
+            Call::Create(_) if asked.fetch_add(1, Ordering::Relaxed) == 0 => Answer::Good,
+            _ => Answer::Bad(error.clone()),
+        });
+        let new = Fake::new(|call| match call {
+            Call::Create(asked) if asked.last_file_name.as_deref() == Some("n0") => {
+                Answer::Bad(ServiceError::Refused("400".into()))
+            }
+            _ => Answer::Good,
+        });
+        // The names of the new service differ from those of the old.
+        let first = Announcement {
+            size: 0,
+            start: 0,
+            duration: LENGTH,
+            last_file_name: None,
+            discontinue: false,
+        };
+        new.create(&first).await.unwrap();
+        let session = Session::new(options(3));
+        let stock = session.take_stock();
+        let rng = rand::SeedableRng::seed_from_u64(7);
+        let mut uploader = Uploader::new(stock, old.clone(), UploadOptions::default(), rng);
+        let moves = watch::Sender::new((old.clone(), Secret::from("old".to_owned())));
+        let mut seen = moves.subscribe();
+        seen.mark_unchanged();
+        uploader.follow(seen);
+        let uploads = tokio::spawn(async move { uploader.run().await });
+        session.push(segment(0));
+        sleep(LENGTH).await;
+        session.push(segment(1));
+        sleep(LENGTH).await;
+        moves.send_replace((new.clone(), Secret::from("new".to_owned())));
+        let moved = Instant::now();
+        session.push(segment(2));
+        session.close();
+        uploads.await.unwrap();
+        assert!(moved.elapsed() < LENGTH * 4, "{:?}", moved.elapsed());
+        assert_eq!(session.stats().dropped.number, 0, "{:?}", new.words());
+        assert_eq!(new.recorded().len(), 2, "{:?}", new.words());
+    }
 }
 
 #[tokio::test(start_paused = true)]

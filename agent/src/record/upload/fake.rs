@@ -31,6 +31,8 @@ pub(super) enum Answer {
     Bad(ServiceError),
     /// A PUT is carried out, and answered so.
     Stored(ServiceError),
+    /// An error that comes after this time.
+    Late(Duration, ServiceError),
     /// No answer ever comes.
     Never,
 }
@@ -113,6 +115,10 @@ impl Fake {
             Answer::Stored(fault) => {
                 self.state.lock().unwrap().answer = Some(fault);
                 Ok(true)
+            }
+            Answer::Late(after, fault) => {
+                sleep(after).await;
+                Err(fault)
             }
             Answer::Never => std::future::pending().await,
         }

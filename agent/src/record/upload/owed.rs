@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use ivt_base::told::Told;
+use tokio::time::Instant;
 
 use crate::record::service::{RecordingApi, ServiceError};
 
@@ -10,6 +11,9 @@ use crate::record::service::{RecordingApi, ServiceError};
 const NAMES: usize = 16;
 /// How often the service is told of one name.
 const TRIES: u32 = 20;
+/// After a failure no name is told again for so many times as long as the failure took, so that a call
+/// that hangs takes no time that segments need.
+const REST: u32 = 9;
 
 /// The names that the service has not taken back yet.
 #[derive(Default)]
@@ -17,9 +21,16 @@ pub(super) struct Owed {
     /// Each name with the number of times that the service was told of it, the oldest first.
     names: VecDeque<(String, u32)>,
     told: Told,
+    /// When the next name may be told while segments wait; `None` for at once.
+    due: Option<Instant>,
 }
 
 impl Owed {
+    /// Whether the service may be told of a name although segments wait.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.is_none_or(|due| Instant::now() >= due)
+    }
+
     /// Adds a name under which no segment comes.
     pub(super) fn add(&mut self, name: String) {
         if self.names.len() == NAMES {
@@ -38,10 +49,12 @@ impl Owed {
     ) -> Option<ServiceError> {
         while let Some((name, tries)) = self.names.front_mut() {
             *tries += 1;
+            let begun = Instant::now();
             if let Err(error) = remote.fail(name).await {
                 if self.told.is_news(()) {
                     log::log!(level, "{session}: the service does not take op=fail: {error}");
                 }
+                self.due = Some(Instant::now() + begun.elapsed() * REST);
                 if error.is_passing() && *tries < TRIES {
                     return Some(error);
                 }

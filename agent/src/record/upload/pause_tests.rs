@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::fake::{Answer, Call, Fake, LATENCY};
 use super::rig::{self, Card, Session, finished, numbers, recorded, until};

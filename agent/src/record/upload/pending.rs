@@ -90,7 +90,12 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                 }
                 Err(_) => break,
             }
-            self.rest(upload.duration).await;
+            if self.rest(upload.duration).await {
+                // The new service does not know the name, and is sent the segment under one of its own.
+                self.stock.tell(|ledger| ledger.failed(number));
+                forget(&mut self.stock).await;
+                return Ok(());
+            }
         }
         self.take_back(&name, upload.duration).await?;
         self.stock.tell(|ledger| ledger.failed(number));
@@ -108,7 +113,9 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                 Err(error) if error.is_passing() && busy < TAKE_BACK => busy += 1,
                 Ok(()) | Err(_) => return Ok(()),
             }
-            self.rest(duration).await;
+            if self.rest(duration).await {
+                return Ok(());
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::fake::{Answer, Call, Fake};
 use super::rig::Session;
