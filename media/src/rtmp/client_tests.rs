@@ -185,6 +185,13 @@ async fn any_status_but_consent_refuses_the_publish_whatever_its_level() {
         let want = format!("RTMP server server:1935 refused: {code} not today");
         assert_eq!(error.to_string(), want, "{level}");
     }
+    let taken = info(&[("code", "NetStream.Publish.BadName"), ("description", "taken")]);
+    let error = answered(&[("onFCPublish", 0.0, &[Value::Null, taken])]).await.unwrap_err();
+    let want = "RTMP server server:1935 refused: NetStream.Publish.BadName taken";
+    assert_eq!(error.to_string(), want);
+    let start = info(&[("level", "status"), ("code", "NetStream.Publish.Start")]);
+    let error = answered(&[("onFCPublish", 0.0, &[Value::Null, start])]).await.unwrap_err();
+    assert!(matches!(error, PublishError::Timeout { step: Step::Publish, .. }), "{error}");
     let rejected = info(&[("level", "error"), ("code", "NetConnection.Connect.Rejected")]);
     let said = commands(&[("_result", 1.0, &[Value::Null, rejected])]);
     let published = scripted(8192, |mut far| async move {
