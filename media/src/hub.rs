@@ -181,18 +181,21 @@ impl Reader {
 
     /// The parameters of the source's sound, once there is a frame for this reader to begin with.
     /// `None` where the source has no sound, or has sent none within `patience` of its first
-    /// picture, or the hub was closed. For a reader that was given nothing yet. Cancel safe.
+    /// picture or before the frames to begin with fill half of the ring, or the hub was closed. For
+    /// a reader that was given nothing yet. Cancel safe.
     pub async fn sound(&mut self, patience: Duration) -> Option<Arc<AudioParams>> {
         loop {
             let (arrived, due) = {
                 let ring = self.hub.lock();
-                let begins = ring.keys.back().is_some_and(|&key| key >= self.cursor.next);
-                let due = match &ring.sound {
-                    Sound::Known(params) if begins => return Some(Arc::clone(params)),
+                let key = ring.keys.back().copied().filter(|&key| key >= self.cursor.next);
+                let due = match (key, &ring.sound) {
+                    (Some(_), Sound::Known(params)) => return Some(Arc::clone(params)),
                     _ if ring.closed => return None,
-                    Sound::None if begins => return None,
-                    Sound::Awaited(since) if begins => since.map(|since| since + patience),
-                    _ => None,
+                    (Some(_), Sound::None) => return None,
+                    // The ring drops what is not read, and must not drop the key frame.
+                    (Some(key), _) if ring.bytes_from(key) >= ring.max_bytes / 2 => return None,
+                    (Some(_), Sound::Awaited(since)) => since.map(|since| since + patience),
+                    (None, _) => None,
                 };
                 (self.hub.arrived.notified(), due)
             };

@@ -246,6 +246,27 @@ async fn the_picture_waits_a_second_at_most_for_declared_sound() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn waiting_for_sound_costs_no_key_frame_where_the_ring_holds_less_than_a_second() {
+    let hub = Hub::new(64 << 10);
+    hub.expect_sound(true);
+    let (publisher, mut session) = pair(1 << 20).await;
+    let (_task, _stop, seen) = start(publisher, &hub);
+    let started = Instant::now();
+    for n in 0..30 {
+        hub.push(picture(n == 0, n, 4000));
+        sleep(Duration::from_millis(40)).await;
+        if n == 7 {
+            assert_eq!(number(&mut session).await, Some(0), "half of the ring is filled");
+            assert_eq!(started.elapsed(), Duration::from_millis(320));
+        }
+    }
+    for n in 1..30 {
+        assert_eq!(number(&mut session).await, Some(n));
+    }
+    assert_eq!(seen.borrow().dropped_frames, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_running_ring_whose_sound_is_known_is_not_held_up() {
     let hub = Hub::new(1 << 20);
     hub.expect_sound(true);

@@ -152,6 +152,18 @@ async fn a_name_that_changes_its_address_leads_nowhere() {
 }
 
 #[tokio::test]
+async fn a_name_that_leads_astray_for_a_moment_ends_no_running_stream() {
+    let stage = stage("").await;
+    let here = stage.cloud.rtmp_addr();
+    answer("astray.test", &[&[here.ip()], &[Ipv4Addr::UNSPECIFIED.into()], &[here.ip()]]);
+    stage.cloud.set_faults(Faults { rtmp: RtmpFault::CloseMidStream, ..Faults::default() });
+    let url = format!("rtmp://astray.test:{}/live/s", here.port());
+    stage.publish_to(0, "s", &url).await.unwrap();
+    let stream = stage.cloud.stream("s");
+    soon("the stream at the server again", stream.wait_for(|info| info.publishes == 2)).await;
+}
+
+#[tokio::test]
 async fn a_list_of_hosts_opens_and_narrows_and_changes_without_a_restart() {
     let mut stage = stage("").await;
     let loopback = SocketAddr::from(([127, 0, 0, 2], 0));

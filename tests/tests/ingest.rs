@@ -105,4 +105,13 @@ async fn what_else_servers_say_first_holds_nothing_up() {
     let stage = stage(quirks).await;
     stage.publish(0, "s").await.unwrap();
     soon("frames", stage.cloud.stream("s").wait_frames(30)).await;
+    stage.stop(0, "s").await.unwrap();
+    for (message_bytes, taken) in [(128_000, true), (128 << 10, false), (1 << 20, false)] {
+        let rtmp_quirks = RtmpQuirks { message_bytes, ..RtmpQuirks::default() };
+        stage.cloud.set_faults(Faults { rtmp_quirks, ..Faults::default() });
+        let name = message_bytes.to_string();
+        let published = stage.publish(0, &name).await;
+        assert_eq!(published.as_ref().err().map(|error| error.code), (!taken).then_some(1));
+        stage.stop(0, &name).await.unwrap();
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ivt_base::byte_stream::ByteStream;
-use ivt_base::mask::learn;
+use ivt_base::mask::{Known, learn};
 use ivt_base::text::shorten;
 use tokio::time::timeout;
 
@@ -27,6 +27,8 @@ const PROGRESS: usize = 4096;
 pub struct Publisher {
     dialogue: Dialogue,
     stall: Duration,
+    /// The secrets of the address that a redirect named.
+    _known: Vec<Known>,
 }
 
 impl Publisher {
@@ -41,7 +43,6 @@ impl Publisher {
         let (mut place, mut step) = (url.clone(), Step::Connect);
         let established = async {
             let (mut proof, mut told, mut redirected) = (String::new(), Told::default(), false);
-            // The secrets of the address that a redirect names.
             let mut known = Vec::new();
             loop {
                 step = Step::Connect;
@@ -49,7 +50,9 @@ impl Publisher {
                 // The handshake and the commands take several round trips.
                 Streams::of_program().hurry();
                 let turned = match Dialogue::open(io, &place, &proof, &mut step).await {
-                    Ok(dialogue) => return Ok(Self { dialogue, stall: options.stall }),
+                    Ok(dialogue) => {
+                        return Ok(Self { dialogue, stall: options.stall, _known: known });
+                    }
                     Err(turned) => turned,
                 };
                 match turned {
@@ -93,7 +96,7 @@ impl Publisher {
             .await
             .map_err(|_| PublishError::timeout(url.peer(), step, options.establish))?
             .map_err(Turned::into_error)?;
-        Ok(Self { dialogue, stall: options.stall })
+        Ok(Self { dialogue, stall: options.stall, _known: Vec::new() })
     }
 
     /// Host and port of the server.
@@ -146,7 +149,7 @@ impl Publisher {
     /// # Errors
     /// The server is gone, stuck or refuses the stream.
     pub async fn flush(&mut self) -> Result<(), PublishError> {
-        let Self { dialogue, stall } = self;
+        let Self { dialogue, stall, .. } = self;
         while dialogue.connection.unwritten() > 0 {
             match timeout(*stall, dialogue.connection.write(PROGRESS)).await {
                 Ok(Ok(())) => {}

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use ivt_base::address_rule::AddressRule;
+use ivt_base::mask::mask;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -185,6 +186,13 @@ async fn any_status_but_consent_refuses_the_publish_whatever_its_level() {
         let want = format!("RTMP server server:1935 refused: {code} not today");
         assert_eq!(error.to_string(), want, "{level}");
     }
+    let taken = info(&[("code", "NetStream.Publish.BadName"), ("description", "taken")]);
+    let error = answered(&[("onFCPublish", 0.0, &[Value::Null, taken])]).await.unwrap_err();
+    let want = "RTMP server server:1935 refused: NetStream.Publish.BadName taken";
+    assert_eq!(error.to_string(), want);
+    let start = info(&[("level", "status"), ("code", "NetStream.Publish.Start")]);
+    let error = answered(&[("onFCPublish", 0.0, &[Value::Null, start])]).await.unwrap_err();
+    assert!(matches!(error, PublishError::Timeout { step: Step::Publish, .. }), "{error}");
     let rejected = info(&[("level", "error"), ("code", "NetConnection.Connect.Rejected")]);
     let said = commands(&[("_result", 1.0, &[Value::Null, rejected])]);
     let published = scripted(8192, |mut far| async move {
@@ -357,6 +365,20 @@ async fn one_redirect_is_followed_and_no_second() {
     published.unwrap();
     assert_eq!(apps[..3], ["live", "edge", "edge?authmod=llnw&user=me"]);
     assert!(apps[3].contains("&nonce=n&cnonce="), "{apps:?}");
+}
+
+#[tokio::test]
+async fn the_secrets_of_a_redirect_are_known_as_long_as_the_publisher_lives() {
+    let place = ("moved", Some("rtmp://HERE/edge/x?token=redirected-secret-4711"));
+    let (published, _) = turned_away("rtmp://HERE/live/x", &[place]).await;
+    let published = published.unwrap();
+    // More secrets than stay known without a holder.
+    for n in 0..100 {
+        learn(&format!("another-secret-{n:03}"));
+    }
+    let said = mask("no token redirected-secret-4711");
+    assert!(!said.contains("4711"), "{said}");
+    drop(published);
 }
 
 #[tokio::test]

@@ -194,10 +194,11 @@ impl Dialogue {
         }
     }
 
-    /// An error if the command ends the publish. An `onStatus` without arguments says nothing.
+    /// An error if the command ends the publish. A status without arguments says nothing. Some
+    /// servers refuse in their answer to `FCPublish` alone.
     fn judge_command(&mut self, command: &Command) -> Result<(), Turned> {
         match command.name.as_str() {
-            "onStatus" => {
+            "onStatus" | "onFCPublish" => {
                 let is_error = command.info("level") == Some("error");
                 let code = command.info("code").unwrap_or_default();
                 // Some servers give a refusal the level of a status.

@@ -2,6 +2,7 @@
 //! lost. The task of the live stream decides what a loss means for the cloud.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -69,8 +70,8 @@ impl Job {
             let began = Instant::now();
             let Err(error) = self.attempt(subscription, &reports, &mut stop).await else { return };
             let refusal = self.refusal(&error);
-            if matches!(error, PublishError::Login { .. } | PublishError::Forbidden { .. }) {
-                // The same fails again, and servers lock out whoever goes on knocking.
+            let flowed = self.stats.borrow().last_frame_at.is_some();
+            if is_final(&error, flowed) {
                 return report(&reports, Progress::Refused(refusal)).await;
             }
             report(&reports, Progress::Broken(refusal)).await;
@@ -165,7 +166,44 @@ impl Job {
     }
 }
 
+/// Whether a stream that has `flowed` or not is given up. Servers lock out whoever goes on knocking
+/// with a wrong login. A name that led to the server before leads there again, once the network has
+/// recovered.
+fn is_final(error: &PublishError, flowed: bool) -> bool {
+    match error {
+        PublishError::Login { .. } => true,
+        PublishError::Forbidden { peer, .. } => !flowed || peer.parse::<SocketAddr>().is_ok(),
+        _ => false,
+    }
+}
+
 async fn report(reports: &Reports, progress: Progress) {
     // The receiver is gone if the task has dropped this work at the same moment.
     reports.send(progress).await.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_leads_astray_for_a_moment_ends_no_stream_that_has_flowed() {
+        let forbidden =
+            |peer: &str| PublishError::Forbidden { peer: peer.into(), reason: "loopback".into() };
+        for (peer, literal) in [
+            ("live.example:1935", false),
+            ("127.0.0.1.example:443", false),
+            ("127.0.0.1:1935", true),
+            ("[::1]:443", true),
+        ] {
+            assert!(is_final(&forbidden(peer), false), "{peer}");
+            assert_eq!(is_final(&forbidden(peer), true), literal, "{peer}");
+        }
+        let peer = || "live.example:1935".to_owned();
+        let login = PublishError::Login { peer: peer(), reason: "does not take it".into() };
+        let lost = PublishError::Unreachable { peer: peer(), reason: "refused".into() };
+        for flowed in [false, true] {
+            assert!(is_final(&login, flowed) && !is_final(&lost, flowed));
+        }
+    }
 }
