@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Exit status for a wrong command line or configuration, where starting again does not help.
 const WRONG: u8 = 2;
 
-/// Most threads for what blocks: the disk, files, and names, which take four at most.
+/// Most threads for what blocks: the disk, files, and names, which take six at most.
 const BLOCKING_THREADS: usize = 16;
 
 /// Longest value that is read from standard input, in bytes.

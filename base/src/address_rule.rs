@@ -6,13 +6,14 @@
 mod allowed;
 mod special;
 
+use std::iter;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::resolver;
+use crate::resolver::{self, Lookups};
 use crate::text::shorten;
 
 pub use allowed::AllowedHost;
@@ -28,7 +29,7 @@ pub const UNREACHABLE: &str = "the server cannot be reached, or does not answer 
 /// How long the addresses of a name in the configuration are taken for granted, and after a failure of
 /// the resolver.
 const FRESH: Duration = Duration::from_secs(60);
-const FRESH_AFTER_FAILURE: Duration = Duration::from_secs(5);
+const FRESH_AFTER_FAILURE: Duration = Duration::from_secs(30);
 /// Longest wait for all the names in the configuration together.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -50,9 +51,11 @@ pub struct AddressRule(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     terms: RwLock<Arc<Terms>>,
-    /// The addresses of names in the terms, and until when they are taken for granted.
-    known: Mutex<Vec<(String, Instant, Vec<IpAddr>)>>,
+    known: Mutex<Vec<Known>>,
 }
+
+/// A name in the terms, until when its addresses are taken for granted, and these.
+type Known = (String, Instant, Vec<IpAddr>);
 
 /// The rule refuses a host. The text is for the log: it tells where the cameras are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +90,7 @@ impl AddressRule {
     /// Replaces the terms, for all clones.
     pub fn exchange(&self, terms: Terms) {
         *self.0.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.known().clear();
     }
 
     /// Checks a host before anything is begun. A name that has no address now passes; whoever connects
@@ -96,7 +99,7 @@ impl AddressRule {
     /// # Errors
     /// The rule allows no address of the host.
     pub async fn check(&self, host: &str, port: u16) -> Result<(), Forbidden> {
-        match resolver::resolve(host, port, true).await {
+        match resolver::resolve(host, port, &resolver::CLOUD).await {
             Ok(addresses) => self.admitted(host, addresses).await.map(drop),
             Err(_) => Ok(()),
         }
@@ -130,41 +133,60 @@ impl AddressRule {
 
     async fn hosts(&self, terms: &Terms) -> Hosts {
         let until = Instant::now() + LIMIT;
-        let cloud = self.known(&terms.cloud, until).await;
-        let mut cameras = Vec::new();
-        for (host, port) in &terms.cameras {
-            cameras.extend(self.known(host, until).await.into_iter().map(|ip| (ip, *port)));
+        let cameras = terms.cameras.iter().map(|(host, _)| (host, &resolver::CAMERAS));
+        let names = iter::once((&terms.cloud, &resolver::SERVERS)).chain(cameras);
+        let stale = names.filter(|(name, _)| !self.is_fresh(name)).map(|(name, lookups)| {
+            tokio::spawn(self.clone().refresh(name.clone(), lookups, until))
+        });
+        for refreshed in stale.collect::<Vec<_>>() {
+            // A name that is not looked up any more has the addresses that are known.
+            refreshed.await.ok();
         }
-        Hosts { cloud, login: resolver::last_good(&terms.cloud), cameras }
+        let cameras = terms
+            .cameras
+            .iter()
+            .flat_map(|(host, port)| self.addresses(host).into_iter().map(move |ip| (ip, *port)));
+        Hosts {
+            cloud: self.addresses(&terms.cloud),
+            login: resolver::last_good(&terms.cloud),
+            cameras: cameras.collect(),
+        }
     }
 
-    /// The addresses of a host of the terms; those of before when the resolver fails.
-    async fn known(&self, host: &str, until: Instant) -> Vec<IpAddr> {
+    /// Whether a host of the terms needs no look-up now.
+    fn is_fresh(&self, host: &str) -> bool {
+        let fresh = |(name, until, _): &Known| name == host && *until > Instant::now();
+        host.is_empty() || host.parse::<IpAddr>().is_ok() || self.known().iter().any(fresh)
+    }
+
+    /// Looks a name of the terms up. When the resolver fails, the addresses of before stay.
+    async fn refresh(self, name: String, lookups: &'static Lookups, until: Instant) {
+        let found = timeout_at(until, resolver::resolve(&name, 0, lookups)).await;
+        let found = found.ok().and_then(Result::ok);
+        let mut known = self.known();
+        let at = known.iter().position(|(other, ..)| *other == name);
+        let before = at.map(|at| known.swap_remove(at).2);
+        let (addresses, fresh) = match found {
+            Some(found) => (found.iter().map(|found| found.ip().to_canonical()).collect(), FRESH),
+            None => (before.unwrap_or_default(), FRESH_AFTER_FAILURE),
+        };
+        known.push((name, Instant::now() + fresh, addresses));
+    }
+
+    /// The addresses of a host of the terms; for a name that was never resolved, the one that took a
+    /// connection last.
+    fn addresses(&self, host: &str) -> Vec<IpAddr> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return vec![address.to_canonical()];
         }
-        if host.is_empty() {
-            return Vec::new();
+        match self.known().iter().find(|(name, ..)| name == host) {
+            Some((.., addresses)) if !addresses.is_empty() => addresses.clone(),
+            _ => resolver::last_good(host).iter().map(IpAddr::to_canonical).collect(),
         }
-        let lock = || self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = lock().iter().find(|(name, ..)| name == host).cloned();
-        if let Some((_, fresh, addresses)) = &before
-            && *fresh > Instant::now()
-        {
-            return addresses.clone();
-        }
-        let found = timeout_at(until, resolver::resolve(host, 0, false)).await;
-        let (addresses, fresh) = match found {
-            Ok(Ok(found)) => {
-                let found = found.iter().map(|address| address.ip().to_canonical());
-                (found.collect(), FRESH)
-            }
-            _ => (before.map(|(.., addresses)| addresses).unwrap_or_default(), FRESH_AFTER_FAILURE),
-        };
-        let mut known = lock();
-        known.retain(|(name, ..)| name != host);
-        known.push((host.to_owned(), Instant::now() + fresh, addresses.clone()));
-        addresses
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -180,7 +202,7 @@ impl Terms {
             return Some("a camera's web server");
         }
         let is_cloud = same(host, &self.cloud) || hosts.cloud.contains(&ip);
-        // A cloud elsewhere may turn its name to this device, and is not at home here by that.
+        // A name that logged in elsewhere may not lead to this device.
         if is_cloud && (hosts.login.is_none_or(is_local) || !is_local(ip)) {
             return None;
         }

@@ -125,7 +125,7 @@ async fn names_are_judged_by_what_they_resolve_to() {
     answer("metadata.test", &[&[[169, 254, 169, 254].into()]]);
     assert!(!takes(&rule, "metadata.test").await);
     answer("mixed.test", &[&[Ipv6Addr::LOCALHOST.into(), [192, 168, 1, 9].into()]]);
-    let found = resolver::resolve("mixed.test", 80, true).await.unwrap();
+    let found = resolver::resolve("mixed.test", 80, &resolver::CLOUD).await.unwrap();
     let admitted = rule.admitted("mixed.test", found).await.unwrap();
     assert_eq!(admitted, ["192.168.1.9:80".parse().unwrap()], "only what may be connected to");
     assert!(takes(&rule, "nobody.invalid").await, "whoever connects is told");
@@ -164,7 +164,7 @@ async fn a_cloud_elsewhere_does_not_move_in_by_its_name() {
     let rule = AddressRule::for_cloud("flip.test");
     assert!(takes(&rule, "127.0.0.1").await, "the login may go there");
     resolver::works("flip.test", [203, 0, 113, 9].into());
-    let found = resolver::resolve("flip.test", 80, true).await.unwrap();
+    let found = resolver::resolve("flip.test", 80, &resolver::CLOUD).await.unwrap();
     let admitted = rule.admitted("flip.test", found).await.unwrap();
     assert_eq!(admitted, ["192.168.1.9:80".parse().unwrap()]);
     assert!(!takes(&rule, "127.0.0.1").await);
@@ -274,4 +274,26 @@ fn only_names_addresses_and_networks_are_entries() {
     ] {
         assert_eq!(name.covers(host, ip), want, "{host}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_whose_name_is_not_resolved_is_where_it_was_reached() {
+    let _silent = resolver::testing::silence(&resolver::CAMERAS).await;
+    let names = ["a.silent.test", "b.silent.test", "c.silent.test", "d.silent.test"];
+    resolver::works(names[2], [192, 168, 1, 53].into());
+    resolver::works(names[3], [192, 168, 1, 54].into());
+    resolver::doubt(names[3]);
+    let cameras = names.map(|name| (name.to_owned(), 80)).to_vec();
+    let rule = AddressRule::new(Terms { cameras, ..Terms::default() });
+    let begun = Instant::now();
+    for host in ["192.168.1.53", "192.168.1.54"] {
+        assert!(!takes(&rule, host).await, "{host}");
+    }
+    assert!(takes(&rule, "192.168.1.55").await);
+    let took = begun.elapsed();
+    assert!(took < LIMIT + Duration::from_millis(100), "{took:?}: the failures are remembered");
+
+    // The first connection to a camera makes its address known.
+    resolver::works(names[0], [192, 168, 1, 51].into());
+    assert!(!takes(&rule, "192.168.1.51").await);
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::address_rule::{AddressRule, Forbidden};
-use crate::resolver;
+use crate::resolver::{self, Lookups};
 
 /// Most addresses of one name that are tried.
 const ADDRESSES: usize = 8;
@@ -56,13 +56,38 @@ pub async fn connect(
     deadline: Instant,
     rule: Option<&AddressRule>,
 ) -> Result<TcpStream, Unconnected> {
-    let found = timeout_at(deadline, resolver::resolve(host, port, rule.is_some())).await;
+    let lookups = if rule.is_some() { &resolver::CLOUD } else { &resolver::CAMERAS };
+    open(host, port, deadline, rule, lookups).await
+}
+
+/// Connects to a server that the configuration names, as [`connect`] does: its name waits for no camera's.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_to_server(
+    host: &str,
+    port: u16,
+    deadline: Instant,
+) -> Result<TcpStream, Unconnected> {
+    open(host, port, deadline, None, &resolver::SERVERS).await
+}
+
+async fn open(
+    host: &str,
+    port: u16,
+    deadline: Instant,
+    rule: Option<&AddressRule>,
+    lookups: &'static Lookups,
+) -> Result<TcpStream, Unconnected> {
+    let found = timeout_at(deadline, resolver::resolve(host, port, lookups)).await;
     let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let mut addresses = found.map_err(Unconnected::Resolve)?;
     if let Some(rule) = rule {
         addresses = rule.admitted(host, addresses).await?;
     }
     let addresses = ordered(addresses, resolver::last_good(host));
+    resolver::doubt(host);
     let open = |address| async move {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;

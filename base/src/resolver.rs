@@ -5,43 +5,69 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// Threads that may wait for a resolver, for the names that the configuration holds and again for those
-/// that the cloud names: a cloud that names silent domains does not keep us from our cameras.
+/// Threads that may wait for a resolver, for each kind of names: neither a cloud that names silent domains
+/// nor cameras with silent names keep us from our servers.
 const THREADS: usize = 2;
-/// Longest wait for an answer.
-const LIMIT: Duration = Duration::from_secs(5);
-/// Longest wait for an answer about a name whose last good address is known.
+/// Longest wait for an answer: the system asks its second DNS server after 5 s, and those who connect have
+/// 10 s.
+const LIMIT: Duration = Duration::from_secs(8);
+/// Longest wait for an answer about a name whose last address took the last connection, too.
 const LIMIT_WITH_GOOD: Duration = Duration::from_secs(1);
+/// Answers that took this long are kept, as they may have come too late for those who asked.
+const SLOW: Duration = Duration::from_millis(500);
+/// How long they are kept.
+const KEPT: Duration = Duration::from_secs(60);
 /// Most names whose last good address is remembered.
 const NAMES: usize = 32;
 
-static CONFIGURED: Lookups = Lookups::new(system);
-static CLOUD: Lookups = Lookups::new(system);
+/// Look-ups of the servers in the configuration.
+pub(crate) static SERVERS: Lookups = Lookups::new(system);
+/// Look-ups of the cameras in the configuration.
+pub(crate) static CAMERAS: Lookups = Lookups::new(system);
+/// Look-ups of what the cloud names.
+pub(crate) static CLOUD: Lookups = Lookups::new(system);
 /// The addresses that took a connection last, the newest first.
-static GOOD: Mutex<VecDeque<(String, IpAddr)>> = Mutex::new(VecDeque::new());
+static GOOD: Mutex<VecDeque<Good>> = Mutex::new(VecDeque::new());
 
 /// Asks the system's resolver, which blocks.
 type Ask = fn(&str) -> io::Result<Vec<SocketAddr>>;
 /// What the resolver said; `None` until it has said something.
 type Answer = Option<Arc<io::Result<Vec<SocketAddr>>>>;
 
-/// The look-ups that run, with their bound.
-struct Lookups {
-    ask: Ask,
-    threads: Semaphore,
-    running: Mutex<Vec<(String, watch::Receiver<Answer>)>>,
+/// An address that took a connection.
+struct Good {
+    name: String,
+    address: IpAddr,
+    /// Whether a connection to the name was begun since, and none was made.
+    doubted: bool,
 }
 
-/// A look-up that others may join. It is forgotten when this is dropped.
+/// The look-ups of one kind of names, with their bound.
+pub(crate) struct Lookups {
+    ask: Ask,
+    threads: Semaphore,
+    running: Mutex<Vec<Running>>,
+}
+
+/// A look-up that runs, or whose answer is kept.
+struct Running {
+    name: String,
+    answer: watch::Receiver<Answer>,
+    /// Until when the answer is kept; `None` while the look-up runs.
+    until: Option<Instant>,
+}
+
+/// A look-up that others may join. It is forgotten when this is dropped, unless its answer is kept.
 struct Lookup {
     lookups: &'static Lookups,
     name: String,
+    begun: Instant,
     answer: watch::Sender<Answer>,
 }
 
@@ -49,19 +75,22 @@ struct Lookup {
 /// the resolver fails or is silent, the address that took a connection last.
 ///
 /// # Errors
-/// The name has no address, or the resolver does not answer within 5 s.
-pub(crate) async fn resolve(host: &str, port: u16, by_cloud: bool) -> io::Result<Vec<SocketAddr>> {
+/// The name has no address, or the resolver does not answer within 8 s.
+pub(crate) async fn resolve(
+    host: &str,
+    port: u16,
+    lookups: &'static Lookups,
+) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     // Not every system knows this name with the dot of the root.
     let host = if host.eq_ignore_ascii_case("localhost.") { "localhost" } else { host };
-    let good = last_good(host);
-    let limit = if good.is_some() { LIMIT_WITH_GOOD } else { LIMIT };
-    let lookups = if by_cloud { &CLOUD } else { &CONFIGURED };
+    let is_good = |good: &Good| good.name == host && !good.doubted;
+    let limit = if lock(&GOOD).iter().any(is_good) { LIMIT_WITH_GOOD } else { LIMIT };
     let silent = || io::Error::new(io::ErrorKind::TimedOut, "the DNS server does not answer");
     let found = timeout(limit, lookups.find(host)).await.unwrap_or_else(|_| Err(silent()));
-    match (found, good) {
+    match (found, last_good(host)) {
         (Ok(mut addresses), _) => {
             addresses.iter_mut().for_each(|address| address.set_port(port));
             Ok(addresses)
@@ -74,7 +103,13 @@ pub(crate) async fn resolve(host: &str, port: u16, by_cloud: bool) -> io::Result
 /// The address of `host` that took a connection last.
 pub(crate) fn last_good(host: &str) -> Option<IpAddr> {
     let good = lock(&GOOD);
-    good.iter().find(|(name, _)| name == host).map(|(_, address)| *address)
+    good.iter().find(|good| good.name == host).map(|good| good.address)
+}
+
+/// Notes that a connection to `host` is begun. Until one is made, the resolver has its full time to tell
+/// where the host has moved.
+pub(crate) fn doubt(host: &str) {
+    lock(&GOOD).iter_mut().filter(|good| good.name == host).for_each(|good| good.doubted = true);
 }
 
 /// Notes that an address of `host` took a connection.
@@ -82,9 +117,12 @@ pub(crate) fn works(host: &str, address: IpAddr) {
     if host.parse::<IpAddr>().is_ok() {
         return;
     }
-    let mut good = lock(&GOOD);
-    good.retain(|(name, _)| name != host);
-    good.push_front((host.to_owned(), address));
+    remember(&mut lock(&GOOD), host, address);
+}
+
+fn remember(good: &mut VecDeque<Good>, host: &str, address: IpAddr) {
+    good.retain(|good| good.name != host);
+    good.push_front(Good { name: host.to_owned(), address, doubted: false });
     good.truncate(NAMES);
 }
 
@@ -102,7 +140,11 @@ impl Lookups {
                 let Ok(thread) = self.threads.acquire().await else { continue };
                 spawn_blocking(move || {
                     let _thread = thread;
-                    lookup.answer.send_replace(Some(Arc::new((self.ask)(&lookup.name))));
+                    let answer = (self.ask)(&lookup.name);
+                    if answer.is_ok() && lookup.begun.elapsed() >= SLOW {
+                        lookup.keep();
+                    }
+                    lookup.answer.send_replace(Some(Arc::new(answer)));
                 });
             }
             // A look-up whose beginner went away before it had a thread is begun anew.
@@ -117,18 +159,30 @@ impl Lookups {
 
     fn join(&'static self, name: &str) -> (Option<Lookup>, watch::Receiver<Answer>) {
         let mut running = lock(&self.running);
-        if let Some((_, answer)) = running.iter().find(|(other, _)| other == name) {
-            return (None, answer.clone());
+        running.retain(|other| other.until.is_none_or(|until| until > Instant::now()));
+        if let Some(other) = running.iter().find(|other| other.name == name) {
+            return (None, other.answer.clone());
         }
         let (sender, answer) = watch::channel(None);
-        running.push((name.to_owned(), answer.clone()));
-        (Some(Lookup { lookups: self, name: name.to_owned(), answer: sender }), answer)
+        running.push(Running { name: name.to_owned(), answer: answer.clone(), until: None });
+        let (name, begun) = (name.to_owned(), Instant::now());
+        (Some(Lookup { lookups: self, name, begun, answer: sender }), answer)
+    }
+}
+
+impl Lookup {
+    /// Leaves the answer to those who ask within the next minute.
+    fn keep(&self) {
+        let mut running = lock(&self.lookups.running);
+        let own = running.iter_mut().filter(|other| other.name == self.name);
+        own.for_each(|own| own.until = Some(Instant::now() + KEPT));
     }
 }
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        lock(&self.lookups.running).retain(|(name, _)| *name != self.name);
+        let mut running = lock(&self.lookups.running);
+        running.retain(|other| other.name != self.name || other.until.is_some());
     }
 }
 
@@ -155,6 +209,14 @@ pub mod testing {
     pub fn answer(name: &str, answers: &[&[IpAddr]]) {
         let answers = answers.iter().map(|answer| answer.to_vec()).collect();
         lock(&NAMES).push((name.to_owned(), answers));
+    }
+
+    /// Takes all threads of these look-ups, as silent names do.
+    #[cfg(test)]
+    pub(crate) async fn silence(
+        lookups: &'static Lookups,
+    ) -> tokio::sync::SemaphorePermit<'static> {
+        lookups.threads.acquire_many(THREADS as u32).await.unwrap()
     }
 
     pub(super) fn addresses(name: &str) -> Option<Vec<SocketAddr>> {

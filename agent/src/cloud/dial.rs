@@ -188,7 +188,11 @@ async fn connect(
     deadline: Instant,
     rule: Option<&AddressRule>,
 ) -> Result<TcpStream, DialError> {
-    let tcp = dial::connect(host, port, deadline, rule).await.map_err(|e| match e {
+    let tcp = match rule {
+        Some(_) => dial::connect(host, port, deadline, rule).await,
+        None => dial::connect_to_server(host, port, deadline).await,
+    };
+    let tcp = tcp.map_err(|e| match e {
         Unconnected::Resolve(source) => DialError::Resolve { host: host.to_owned(), source },
         Unconnected::Forbidden(why) => DialError::Forbidden(why),
         Unconnected::Connect(address, source) => {

@@ -79,7 +79,8 @@ impl TcpConnector {
     }
 
     async fn open(&self) -> Result<Connection, ConnectError> {
-        let tcp = dial::connect(&self.host, self.port, Instant::now() + DIAL_TIMEOUT, None).await;
+        let deadline = Instant::now() + DIAL_TIMEOUT;
+        let tcp = dial::connect_to_server(&self.host, self.port, deadline).await;
         let tcp =
             tcp.map_err(|e| ConnectError::Connect { peer: self.peer(), source: e.into_source() })?;
         let local = tcp.local_addr().ok().map(|local| local.ip());
