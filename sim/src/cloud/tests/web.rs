@@ -70,24 +70,30 @@ async fn the_page_has_a_form_for_every_method_and_event_a_device_may_be_sent() {
 #[tokio::test]
 async fn the_page_has_a_field_for_every_fault_and_quirk_of_the_connection() {
     let (html, script) = (include_str!("../page/index.html"), include_str!("../page/app.js"));
-    let faults = serde_json::to_value(LinkFaults::default()).unwrap();
+    let form = html.split("<form id=\"faults\">").nth(1).unwrap();
+    let form = form.split("</form>").next().unwrap();
+    let mut faults = serde_json::to_value(LinkFaults::default()).unwrap();
+    faults["rtmp"] = serde_json::to_value(RtmpQuirks::default()).unwrap();
     let mut named = 0;
     for (name, value) in faults.as_object().unwrap() {
         let group = value.as_object().into_iter().flatten();
-        // Both fields of `close` have its name before them.
-        let inner = group.map(|(inner, _)| match name.as_str() {
-            "close" => format!("close_{inner}"),
+        // Both fields of `close`, and some of RTMP's, have its name before them.
+        let inner = group.map(|(inner, _)| match (name.as_str(), inner.as_str()) {
+            ("close", _) | ("rtmp", "user" | "password" | "redirect") => format!("{name}_{inner}"),
             _ => inner.clone(),
         });
         let fields: Vec<_> = inner.chain((!value.is_object()).then(|| name.clone())).collect();
         for field in fields {
             named += 1;
-            assert!(html.contains(&format!("name=\"{field}\"")), "{field} has no field");
+            // The form has a list of fields, and no value, for a name that occurs twice.
+            let times = form.matches(&format!("name=\"{field}\"")).count();
+            assert_eq!(times, 1, "fields of the name {field}");
             let read = [format!("\"{field}\""), format!("fields.{field}")];
             assert!(read.iter().any(|text| script.contains(text)), "{field} is not read");
         }
     }
-    assert!(named >= 24, "{named}");
+    assert!(named >= 33, "{named}");
+    assert_eq!(form.matches(" name=\"").count(), named + 1, "and one for `rtmp` itself");
 }
 
 #[tokio::test]
