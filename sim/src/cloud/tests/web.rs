@@ -122,8 +122,9 @@ async fn status_by(cloud: &CloudSim, line: &str, head: &str) -> u16 {
 async fn a_page_is_served_by_the_simulators_own_names_only() {
     let options = CloudOptions { hosts: vec!["qa.example".into()], ..CloudOptions::default() };
     let cloud = CloudSim::start(options).await.unwrap();
-    let own = ["{addr}", "localhost", "LocalHost:9000", "qa.example:1", "127.0.0.1"];
-    let foreign = ["evil.example", "evil.example:8080", "127.0.0.1.nip.io", "8.8.8.8", ""];
+    let own =
+        ["{addr}", "localhost", "LocalHost:9000", "qa.example:1", "127.0.0.1", "192.168.1.5:8080"];
+    let foreign = ["evil.example", "evil.example:8080", "127.0.0.1.nip.io", "evil.local", ""];
     for path in ["/", "/api/info", "/api/devices", "/page/app.js", "/recordings", "/api/faults"] {
         let line = format!("GET {path} HTTP/1.1");
         for host in own {
