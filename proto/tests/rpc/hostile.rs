@@ -45,7 +45,7 @@ pub fn rows() -> Vec<(String, Outcome)> {
 fn fixed() -> Vec<(&'static str, Outcome)> {
     vec![
         // Not JSON.
-        ("\0", Malformed("not JSON")),
+        ("\0{}", Malformed("not JSON")),
         ("hello", Malformed("not JSON")),
         ("{", Malformed("EOF")),
         (r#"{"req":"GetFirmware","seq":1"#, Malformed("EOF")),
@@ -217,6 +217,9 @@ fn lenient() -> Vec<(&'static str, Outcome)> {
         (r#"{"resp":{},"err":null,"seq":1}"#, Reply),
         (r#"{"resp":null,"err":null,"seq":1}"#, Reply),
         (r#"{"resp":null,"err":{"code":7.0,"msg":"x"},"seq":1}"#, Failed(7)),
+        ("\0", Nothing),
+        ("\0\0", Nothing),
+        ("\u{feff}\r\n\0", Nothing),
         (r#"{"req":null,"params":null,"event":null,"err":null,"resp":"","seq":1}"#, Reply),
         (r#"{"req":"GetFirmware","resp":null,"err":null,"event":null,"seq":1}"#, Served),
         (r#"{"event":"UpgradeFirmware","req":null,"resp":null,"err":null,"seq":null}"#, Event),
