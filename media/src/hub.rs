@@ -119,6 +119,12 @@ impl Hub {
         self.lock().clear();
     }
 
+    /// Drops the oldest frames held until these many bytes are gone, but never the newest frame. Readers that
+    /// have read them see no gap. Returns how many bytes are left to be dropped.
+    pub fn drop_oldest(&self, bytes: usize) -> usize {
+        self.lock().drop_oldest(bytes)
+    }
+
     /// Marks that the next frames do not continue the frames held.
     pub fn interrupt(&self) {
         let mut ring = self.lock();
@@ -359,10 +365,7 @@ impl Ring {
         self.bytes += cost;
         self.frames.push_back(frame);
         let counted = if cost > self.quarter() { self.bytes - cost } else { self.bytes };
-        let mut excess = counted.saturating_sub(self.max_bytes);
-        while excess > 0 && self.frames.len() > 1 {
-            excess = excess.saturating_sub(self.drop_front());
-        }
+        self.drop_oldest(counted.saturating_sub(self.max_bytes));
         let due = self.pushed >= self.alarm;
         if due {
             self.alarm = u64::MAX;
@@ -386,6 +389,13 @@ impl Ring {
             self.alarm = self.alarm.min(self.pushed);
         }
         self.max_bytes = max_bytes;
+    }
+
+    fn drop_oldest(&mut self, mut bytes: usize) -> usize {
+        while bytes > 0 && self.frames.len() > 1 {
+            bytes = bytes.saturating_sub(self.drop_front());
+        }
+        bytes
     }
 
     /// Drops the oldest frame, and returns the bytes that it had taken.

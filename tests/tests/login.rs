@@ -165,7 +165,8 @@ async fn a_flood_of_requests_and_events_leaves_picture_and_keepalives_alone() {
 
 #[tokio::test]
 async fn a_flood_of_requests_behind_a_slow_one_is_answered_in_order_and_ends_no_connection() {
-    const REQUESTS: i64 = 2_000;
+    // Requests and answers together stay below the 1,024 packets that a receiver may be behind.
+    const REQUESTS: i64 = 400;
     let stage = Plan::default().start().await;
     let (_, mut packets) = stage.device().packets();
     // A slow request holds back the answers to those behind it.

@@ -198,7 +198,7 @@ async fn garbage_ends_the_connection_at_once() {
         Message::text("[]"),
         Message::text("{}"),
         Message::text("null"),
-        Message::text("\0"),
+        Message::text("\0{}"),
         Message::text(json!({"seq": 1}).to_string()),
         Message::text(json!({"seq": 99, "resp": {}}).to_string()),
         Message::text("x".repeat(65 * 1024)),

@@ -201,7 +201,7 @@ mod tests {
 
     fn push(inbox: &mut Inbox, now: Instant, seq: u32, params: &str) {
         let params = RawValue::from_string(params.to_owned()).unwrap();
-        let (call, subject) = Unopened::new("Any", Some(&params)).unwrap();
+        let (call, subject) = Unopened::new("Any", Some(&params));
         inbox.push(now, seq.into(), call, subject).unwrap();
     }
 

@@ -19,9 +19,9 @@ pub(super) fn packet(text: &str) -> &str {
     text.trim_start_matches(is_blank).trim_end_matches(|c| c == '\0' || is_blank(c))
 }
 
-/// Whether a message holds nothing at all.
+/// Whether a message holds no packet at all, as the sign of life of some clouds does.
 pub(super) fn says_nothing(text: &str) -> bool {
-    text.chars().all(is_blank)
+    packet(text).is_empty()
 }
 
 fn is_blank(c: char) -> bool {
@@ -87,10 +87,10 @@ mod tests {
             assert_eq!(packet(text), "{}", "{text:?}");
         }
         assert_eq!(packet("\0{}"), "\0{}", "NUL before a packet is no habit of anybody");
-        for text in ["", " ", "\n", "\r\n\t", "\u{feff}"] {
+        for text in ["", " ", "\n", "\r\n\t", "\u{feff}", "\0", "\0\0", "\n\0", "\0 \0\n"] {
             assert!(says_nothing(text), "{text:?}");
         }
-        assert!(!says_nothing("\0") && !says_nothing("{}"));
+        assert!(!says_nothing("\0{}") && !says_nothing("{}"));
     }
 
     #[test]

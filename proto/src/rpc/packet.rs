@@ -10,7 +10,7 @@ use serde_json::{Number, Value, json};
 use super::error::kind;
 use super::lenient;
 use super::message::Event;
-use super::unopened::{Unopened, open, too_much};
+use super::unopened::{Unopened, Unreadable, open};
 use super::{MAX_MESSAGE, RpcError, Subject, Violation};
 
 pub(super) enum Packet {
@@ -109,9 +109,13 @@ fn malformed(expected: &'static str, received: Option<&Value>) -> Violation {
 
 /// The value of a member of the packet itself.
 fn member(text: &RawValue) -> Result<Value, Violation> {
-    let value = open(text).map_err(not_an_object)?;
-    let received = || "more than a message may hold".to_owned();
-    value.ok_or_else(|| Violation::Malformed { expected: "few values", received: received() })
+    open(text).map_err(|unreadable| match unreadable {
+        Unreadable::Json(error) => not_an_object(error),
+        Unreadable::TooMany => Violation::Malformed {
+            expected: "few values",
+            received: "more than a message may hold".to_owned(),
+        },
+    })
 }
 
 fn name(text: &RawValue, expected: &'static str) -> Result<String, Violation> {
@@ -170,18 +174,18 @@ impl Members<'_> {
             (Some(req), None, None, None) => {
                 number?;
                 let method = name(req, "a string in req")?;
-                let (call, subject) = Unopened::new(&method, self.params).map_err(not_an_object)?;
+                let (call, subject) = Unopened::new(&method, self.params);
                 let seq = seq.unwrap_or_default();
                 Ok(Packet::Request { seq, call, subject })
             }
             (None, Some(resp), None, None) => {
                 let expected = "an object, a list or nothing in resp";
-                let result = match open(resp).map_err(not_an_object)? {
-                    Some(resp) => Ok(content(resp).map_err(|kind| Violation::Malformed {
+                let result = match open(resp) {
+                    Ok(resp) => Ok(content(resp).map_err(|kind| Violation::Malformed {
                         expected,
                         received: kind.to_owned(),
                     })?),
-                    None => Err(RpcError::internal("the answer has too many values to be read")),
+                    Err(unreadable) => Err(RpcError::internal(format!("the answer: {unreadable}"))),
                 };
                 Ok(Packet::Answer { seq: number?, result })
             }
@@ -190,10 +194,9 @@ impl Members<'_> {
             }
             (None, None, None, Some(event)) => {
                 let event = name(event, "a string in event")?;
-                let params = self.params.map(open).transpose().map_err(not_an_object)?;
-                let params = match params {
-                    Some(None) => Err(too_much(&event)),
-                    params => Ok(params.flatten().filter(|params| !params.is_null())),
+                let params = match self.params.map(open).transpose() {
+                    Ok(params) => Ok(params.filter(|params| !params.is_null())),
+                    Err(unreadable) => Err(unreadable.error(&event)),
                 };
                 Ok(Packet::Event(Event::read(&event, params)))
             }

@@ -41,7 +41,7 @@ impl Peer {
     }
 
     /// Takes one message: a packet, also with a byte order mark before or NUL behind it, or nothing
-    /// but white space, which says nothing.
+    /// but white space and NUL, which says nothing.
     ///
     /// # Errors
     ///

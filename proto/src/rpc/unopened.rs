@@ -1,6 +1,8 @@
 //! A request as it waits: its params are text until its turn comes, so that a queue of requests takes no more
 //! memory than their packets. A value that was read can take ninety times its text.
 
+use std::fmt;
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -24,36 +26,29 @@ const METHOD: usize = 65;
 /// A request whose params are still text.
 pub(super) struct Unopened {
     method: String,
-    /// `Err`: they have too many values to be read.
-    params: Result<Option<Box<RawValue>>, ()>,
+    /// `Err`: they cannot be read.
+    params: Result<Option<Box<RawValue>>, Unreadable>,
 }
 
 impl Unopened {
-    /// Keeps a request, and says what it is about. Its params are read once for that, and not kept if they have too
-    /// many values.
-    pub(super) fn new(
-        method: &str,
-        params: Option<&RawValue>,
-    ) -> Result<(Self, Subject), serde_json::Error> {
-        let (params, subject) = match (params, params.map(open).transpose()?) {
-            (Some(text), Some(Some(value))) if !value.is_null() => {
+    /// Keeps a request, and says what it is about. Its params are read once for that, and not kept if they cannot
+    /// be read.
+    pub(super) fn new(method: &str, params: Option<&RawValue>) -> (Self, Subject) {
+        let (params, subject) = match (params, params.map(open).transpose()) {
+            (Some(text), Ok(Some(value))) if !value.is_null() => {
                 (Ok(Some(text.to_owned())), Subject::of(&value))
             }
-            (_, Some(None)) => (Err(()), Subject::default()),
+            (_, Err(unreadable)) => (Err(unreadable), Subject::default()),
             _ => (Ok(None), Subject::default()),
         };
-        Ok((Self { method: method.chars().take(METHOD).collect(), params }, subject))
+        (Self { method: method.chars().take(METHOD).collect(), params }, subject)
     }
 
     /// Reads the params.
     pub(super) fn open(self) -> Call {
         let Self { method, params } = self;
-        let params = match params {
-            Ok(None) => Ok(None),
-            Ok(Some(text)) => open(&text).ok().flatten().map(Some).ok_or(()),
-            Err(()) => Err(()),
-        };
-        Call::read(&method, params.map_err(|()| too_much(&method)))
+        let params = params.and_then(|text| text.as_deref().map(open).transpose());
+        Call::read(&method, params.map_err(|unreadable| unreadable.error(&method)))
     }
 
     /// Length of its texts in bytes.
@@ -63,25 +58,45 @@ impl Unopened {
     }
 }
 
-/// The value of a text; `None` if it has too many values.
+/// Why a text that is JSON is not read.
+pub(super) enum Unreadable {
+    /// It has too many values.
+    TooMany,
+    /// It has a number or a string that cannot be held, or is nested too deeply.
+    Json(serde_json::Error),
+}
+
+/// The value of a text.
 ///
 /// # Errors
 ///
-/// The text has a number or a string that cannot be read, or is nested too deeply.
-pub(super) fn open(text: &RawValue) -> Result<Option<Value>, serde_json::Error> {
+/// The text is [`Unreadable`].
+pub(super) fn open(text: &RawValue) -> Result<Value, Unreadable> {
     let (values, bytes) = weigh(text.get());
     if values > VALUES || bytes > BYTES {
-        return Ok(None);
+        return Err(Unreadable::TooMany);
     }
-    serde_json::from_str(text.get()).map(Some)
+    serde_json::from_str(text.get()).map_err(Unreadable::Json)
 }
 
-/// The error for a message whose params have too many values.
-pub(super) fn too_much(name: &str) -> RpcError {
-    RpcError::internal(format!(
-        "{name}: params: expected at most {VALUES} values in {} KiB of memory, received more",
-        BYTES >> 10
-    ))
+impl Unreadable {
+    /// The error for a message whose params these are.
+    pub(super) fn error(&self, name: &str) -> RpcError {
+        RpcError::internal(format!("{name}: params: {self}"))
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => write!(
+                f,
+                "expected at most {VALUES} values in {} KiB of memory, received more",
+                BYTES >> 10
+            ),
+            Self::Json(error) => write!(f, "expected JSON that can be read, received {error}"),
+        }
+    }
 }
 
 /// How many values a text has, and how many bytes of memory they take when they are read, at most.
@@ -150,24 +165,24 @@ mod tests {
         let status = r#"{"channel":255,"state":2,"stream_id":"s","record_session":"r","alarm":0}"#;
         for item in [&*publish, status] {
             let list = format!("[{}]", vec![item; 256].join(","));
-            assert!(open(&raw(&list)).unwrap().is_some(), "{item}");
+            assert!(open(&raw(&list)).is_ok(), "{item}");
         }
         for item in ["[]", "{}", "0", r#"{"":0}"#, r#""""#, "[[[[[]]]]]", "null", r#""\u0000""#] {
             let list = format!("[{}]", vec![item; 65_000 / (item.len() + 1)].join(","));
-            assert!(open(&raw(&list)).unwrap().is_none(), "{item}");
+            assert!(matches!(open(&raw(&list)), Err(Unreadable::TooMany)), "{item}");
         }
-        assert!(open(&raw(&format!(r#""{}""#, r"\n".repeat(30_000)))).unwrap().is_some());
+        assert!(open(&raw(&format!(r#""{}""#, r"\n".repeat(30_000)))).is_ok());
     }
 
     #[test]
     fn a_request_with_too_many_values_is_refused_only_where_they_are_read() {
         let many = raw(&format!("[{}0]", "0,".repeat(VALUES)));
-        let open = |method: &str| Unopened::new(method, Some(&many)).unwrap().0.open();
+        let open = |method: &str| Unopened::new(method, Some(&many)).0.open();
         assert_eq!(open("GetFirmware"), Call::GetFirmware);
         assert_eq!(open("Nonsense"), Call::Unknown("Nonsense".into()));
         let Call::RebootChannel(Err(error)) = open("RebootChannel") else { panic!("it was read") };
         assert!(error.code == 1 && error.msg.starts_with("RebootChannel: params: "), "{error}");
-        let (kept, subject) = Unopened::new(&"é".repeat(9_000), Some(&many)).unwrap();
+        let (kept, subject) = Unopened::new(&"é".repeat(9_000), Some(&many));
         assert_eq!((kept.bytes(), subject), (2 * METHOD, Subject::default()));
     }
 }

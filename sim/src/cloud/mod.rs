@@ -98,7 +98,7 @@ impl CloudSim {
             options,
         });
         let mut servers = JoinSet::new();
-        let hosts = Hosts::new(cloud.http_addr.ip(), &cloud.options.hosts);
+        let hosts = Hosts::new(&cloud.options.hosts);
         let app =
             serve::router(cloud.clone(), hosts).into_make_service_with_connect_info::<Remote>();
         let listener = Seated::new(

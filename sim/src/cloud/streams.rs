@@ -1,5 +1,6 @@
 //! The streams that the RTMP server receives, by key: counters for tests, and a ring for players.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -208,14 +209,21 @@ impl Streams {
         self.all.open(key, rank, || Stream::new(key, self.ring_bytes))
     }
 
-    /// Empties the fullest ring if all of them together are too large. Players that have kept up notice nothing.
+    /// Drops the oldest frames of the fullest rings while all of them together are too large, and a whole ring only
+    /// where each holds a single frame. Players that have kept up notice nothing.
     pub(super) fn bound_rings(&self) {
-        let all = self.all.list();
+        let mut all = self.all.list();
         let held = |stream: &Arc<Stream>| stream.hub.held_bytes();
-        if all.iter().map(held).sum::<usize>() > MAX_RING_BYTES
-            && let Some(fullest) = all.iter().max_by_key(|stream| held(stream))
-        {
-            fullest.hub.clear();
+        let mut excess = all.iter().map(held).sum::<usize>().saturating_sub(MAX_RING_BYTES);
+        if excess == 0 {
+            return;
+        }
+        all.sort_by_cached_key(|stream| Reverse(held(stream)));
+        for stream in &all {
+            excess = stream.hub.drop_oldest(excess);
+        }
+        if excess > 0 {
+            all[0].hub.clear();
         }
     }
 
@@ -231,6 +239,7 @@ impl Streams {
 mod tests {
     use bytes::Bytes;
     use ivt_media::frame::{Track, VideoParams};
+    use ivt_media::hub::{Item, Start};
 
     use super::*;
 
@@ -318,6 +327,28 @@ mod tests {
             }
         }
         assert!(held() > MAX_RING_BYTES / 2, "{}", held());
+    }
+
+    #[test]
+    fn many_streams_at_a_time_cost_players_that_keep_up_nothing() {
+        for count in [5, 40] {
+            let streams = Streams::new(8 << 20);
+            let all: Vec<_> = (0..count).map(|n| streams.open(&n.to_string()).unwrap()).collect();
+            let reader = |stream: &Arc<Stream>| stream.hub.reader(Start::LastKey);
+            let mut readers: Vec<_> = all.iter().map(reader).collect();
+            // Four megabits a second, a key frame each two seconds.
+            for picture in 0..2_500 {
+                for (stream, reader) in all.iter().zip(&mut readers) {
+                    let data = Bytes::from_static(&[0; 20_000]);
+                    push_bytes(stream, picture * 40, picture % 50 == 0, data);
+                    streams.bound_rings();
+                    let item = reader.try_next();
+                    assert!(matches!(item, Some(Item::Frame(_))), "{count}, {picture}: {item:?}");
+                }
+            }
+            let least = all.iter().map(|stream| stream.hub.held_bytes()).min().unwrap();
+            assert!(least > MAX_RING_BYTES / count / 2, "{count}: {least}");
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl TlssSim {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(server.clone(), listener, options.max_sessions));
-        let hosts = Hosts::new(http_addr.ip(), &options.hosts);
+        let hosts = Hosts::new(&options.hosts);
         let app = serve::router(server.clone(), hosts);
         let app = app.into_make_service_with_connect_info::<Remote>();
         tasks.spawn(async move {

@@ -20,6 +20,16 @@ SEND_ALL = """
 """
 # The filter ignores the case of letters.
 FILTER = '"req":"getNETconfig'
+# The names of the faults' fields.
+FIELDS = "return Array.from(document.getElementById('faults').elements, (field) => field.name).filter(Boolean)"
+# Gives one of them another value, which is a valid one.
+CHANGE = """
+    const [field] = document.getElementsByName(arguments[0]);
+    if (field.type === 'checkbox') field.checked = true;
+    else if (field.type === 'select-one') field.selectedIndex = field.options.length - 1;
+    else if (field.type === 'number') field.value = Math.max(Number(field.min), 7);
+    else field.value = 'text';
+"""
 # The packets shown, newest first.
 SHOWN = "return Array.from(document.querySelectorAll('#packets > li'), (row) => [Number(row.dataset.number), row.innerText])"
 
@@ -100,5 +110,47 @@ def filters_pauses_and_exports(stack, folder):
         raise Failed(f"more than the keepalives is gone: {browser.script(SHOWN)}")
 
 
+def applies_each_fault_and_keeps_the_others(stack, folder):
+    """Each field of the form changes one fault, and none is lost when the form is applied."""
+    cloud = Cloud(stack, folder)
+    browser = Browser(stack, folder)
+
+    def apply(field=None):
+        """Opens the page, changes one field and applies; the faults then."""
+        browser.open("about:blank")
+        browser.open(f"{cloud.page}/?login_code={LOGIN}")
+        # The form is filled in when the faults have come; its last field shows that.
+        browser.wait("form as it is set", "return document.querySelector('[name=message_bytes]').value === '5'")
+        if field:
+            browser.script(CHANGE, field)
+        browser.script("document.getElementById('faults').requestSubmit()")
+        browser.wait("faults applied", "return document.getElementById('result').textContent === 'faults applied'")
+        return flat(cloud.get("/api/faults"))
+
+    faults = cloud.get("/api/faults")
+    faults["rtmp_quirks"]["message_bytes"] = 5
+    cloud.post("/api/faults", faults)
+    before = apply()
+    for field in browser.script(FIELDS):
+        after = apply(field)
+        changed = [name for name in before if before[name] != after[name]]
+        if len(changed) != 1:
+            raise Failed(f"{field} changed {changed}")
+        kept = apply() if field != "message_bytes" else after
+        if kept != after:
+            raise Failed(f"{field} was lost: {changed} is {kept[changed[0]]!r}, expected {after[changed[0]]!r}")
+        cloud.post("/api/faults", faults)
+    if browser.complaints():
+        raise Failed(f"the console says {browser.complaints()[0]}")
+
+
+def flat(value, name=""):
+    """The leaves of an object by their path."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {path: leaf for key, inner in value.items() for path, leaf in flat(inner, f"{name}.{key}").items()}
+
+
+add("browser applies each fault and keeps the others", applies_each_fault_and_keeps_the_others)
 add("browser sends every form as a device reads it", sends_what_its_forms_say)
 add("browser filters, pauses and exports packets", filters_pauses_and_exports)

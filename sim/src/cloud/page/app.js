@@ -141,16 +141,16 @@ const PACKETS = ["binary", "bom", "nul", "blank", "empty", "null_err", "float_se
 
 const RTMP_TEXTS = ["first_metadata", "authmod"];
 const RTMP_SWITCHES = ["onbwcheck", "amf3"];
-const RTMP_OPTIONAL = ["redirect", "refuse_status"];
 
 function readRtmpQuirks(fields) {
   const texts = RTMP_TEXTS.map((name) => [name, fields[name].value]);
   const switches = RTMP_SWITCHES.map((name) => [name, fields[name].checked]);
-  const optional = RTMP_OPTIONAL.map((name) => [name, fields[name].value || null]);
   return {
-    ...Object.fromEntries([...texts, ...switches, ...optional]),
+    ...Object.fromEntries([...texts, ...switches]),
     user: fields.rtmp_user.value,
     password: fields.rtmp_password.value,
+    redirect: fields.rtmp_redirect.value || null,
+    refuse_status: fields.refuse_status.value || null,
     message_bytes: Number(fields.message_bytes.value),
   };
 }
@@ -158,9 +158,10 @@ function readRtmpQuirks(fields) {
 function showRtmpQuirks(fields, quirks) {
   for (const name of RTMP_TEXTS) fields[name].value = quirks[name];
   for (const name of RTMP_SWITCHES) fields[name].checked = quirks[name];
-  for (const name of RTMP_OPTIONAL) fields[name].value = quirks[name] ?? "";
   fields.rtmp_user.value = quirks.user;
   fields.rtmp_password.value = quirks.password;
+  fields.rtmp_redirect.value = quirks.redirect ?? "";
+  fields.refuse_status.value = quirks.refuse_status ?? "";
   fields.message_bytes.value = quirks.message_bytes;
 }
 

@@ -69,8 +69,8 @@ async fn served(
     }
     let result = match call {
         Call::Create(create) => {
-            let called = called(&cloud, &headers, &remote);
-            create_segment(&cloud, &recording, create, called, &fault)
+            let called = called(cloud, headers, remote);
+            create_segment(cloud, &recording, create, called, &fault)
         }
         Call::Save(name) => recording.change(|info| info.confirm(&name)).map(|()| json!({})),
         Call::Fail(name) => recording.change(|info| info.give_up(&name)).map(|()| json!({})),

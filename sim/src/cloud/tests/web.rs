@@ -70,24 +70,30 @@ async fn the_page_has_a_form_for_every_method_and_event_a_device_may_be_sent() {
 #[tokio::test]
 async fn the_page_has_a_field_for_every_fault_and_quirk_of_the_connection() {
     let (html, script) = (include_str!("../page/index.html"), include_str!("../page/app.js"));
-    let faults = serde_json::to_value(LinkFaults::default()).unwrap();
+    let form = html.split("<form id=\"faults\">").nth(1).unwrap();
+    let form = form.split("</form>").next().unwrap();
+    let mut faults = serde_json::to_value(LinkFaults::default()).unwrap();
+    faults["rtmp"] = serde_json::to_value(RtmpQuirks::default()).unwrap();
     let mut named = 0;
     for (name, value) in faults.as_object().unwrap() {
         let group = value.as_object().into_iter().flatten();
-        // Both fields of `close` have its name before them.
-        let inner = group.map(|(inner, _)| match name.as_str() {
-            "close" => format!("close_{inner}"),
+        // Both fields of `close`, and some of RTMP's, have its name before them.
+        let inner = group.map(|(inner, _)| match (name.as_str(), inner.as_str()) {
+            ("close", _) | ("rtmp", "user" | "password" | "redirect") => format!("{name}_{inner}"),
             _ => inner.clone(),
         });
         let fields: Vec<_> = inner.chain((!value.is_object()).then(|| name.clone())).collect();
         for field in fields {
             named += 1;
-            assert!(html.contains(&format!("name=\"{field}\"")), "{field} has no field");
+            // The form has a list of fields, and no value, for a name that occurs twice.
+            let times = form.matches(&format!("name=\"{field}\"")).count();
+            assert_eq!(times, 1, "fields of the name {field}");
             let read = [format!("\"{field}\""), format!("fields.{field}")];
             assert!(read.iter().any(|text| script.contains(text)), "{field} is not read");
         }
     }
-    assert!(named >= 24, "{named}");
+    assert!(named >= 33, "{named}");
+    assert_eq!(form.matches(" name=\"").count(), named + 1, "and one for `rtmp` itself");
 }
 
 #[tokio::test]
@@ -116,8 +122,9 @@ async fn status_by(cloud: &CloudSim, line: &str, head: &str) -> u16 {
 async fn a_page_is_served_by_the_simulators_own_names_only() {
     let options = CloudOptions { hosts: vec!["qa.example".into()], ..CloudOptions::default() };
     let cloud = CloudSim::start(options).await.unwrap();
-    let own = ["{addr}", "localhost", "LocalHost:9000", "qa.example:1", "127.0.0.1"];
-    let foreign = ["evil.example", "evil.example:8080", "127.0.0.1.nip.io", "8.8.8.8", ""];
+    let own =
+        ["{addr}", "localhost", "LocalHost:9000", "qa.example:1", "127.0.0.1", "192.168.1.5:8080"];
+    let foreign = ["evil.example", "evil.example:8080", "127.0.0.1.nip.io", "evil.local", ""];
     for path in ["/", "/api/info", "/api/devices", "/page/app.js", "/recordings", "/api/faults"] {
         let line = format!("GET {path} HTTP/1.1");
         for host in own {

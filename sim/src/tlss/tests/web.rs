@@ -70,7 +70,7 @@ async fn a_page_is_served_by_the_servers_own_names_only() {
         ("qa.example", 200),
         ("evil.example", 421),
         ("evil.example:8082", 421),
-        ("10.0.0.1", 421),
+        ("10.0.0.1", 200),
     ] {
         for path in ["/", "/api/devices", "/api/script", "/page/tlss.js"] {
             let mut stream = TcpStream::connect(sim.http_addr()).await.unwrap();
