@@ -14,6 +14,7 @@ use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
 use ivt_agent::{Error, build_date, logger};
 use ivt_media::coalesce::Gather;
+use ivt_media::command;
 use tokio::runtime::{Builder, Runtime};
 
 /// Exit status for a wrong command line or configuration, where starting again does not help.
@@ -116,7 +117,9 @@ fn serve(config: &Config, store: Store) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         let signals = Signals::listen()?;
         let reload = Reload::listen(store)?;
-        Ok(ivt_agent::run(config, Some(reload), signals.first()).await?)
+        let outcome = ivt_agent::run(config, Some(reload), signals.first()).await;
+        command::end_all().await;
+        Ok(outcome?)
     });
     // A name lookup without an answer must not delay the end of the program.
     runtime.shutdown_background();

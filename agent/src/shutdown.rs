@@ -2,6 +2,7 @@
 
 use std::io;
 
+use ivt_media::command::kill_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -31,6 +32,7 @@ impl Signals {
         tokio::spawn(async move {
             self.next().await;
             log::warn!("a second signal: stopping at once");
+            kill_all();
             std::process::exit(INTERRUPTED);
         });
     }

@@ -209,6 +209,64 @@ async fn a_cloud_that_is_down_does_not_hold_up_the_end() {
     all_tasks_had_ended(dir.path());
 }
 
+/// Whether a process runs; one that was not waited for yet has ended.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    stat.is_ok_and(|stat| !stat.contains(") Z"))
+}
+
+#[tokio::test]
+async fn the_programs_of_a_camera_end_with_the_agent_after_they_had_half_a_second() {
+    const PICTURE: &str = r"\000\000\000\001\147\144\000\014\254\262\002\203\077\076\002\040\000\000\003\000\040\000\000\006\101\342\205\111\000\000\001\150\353\303\313\042\300\000\000\001\145\210a";
+    for (threads, signals) in [(0, 1), (2, 1), (0, 2), (2, 2)] {
+        let (listener, addr) = listen().await;
+        let dir = tempfile::tempdir().expect("a directory");
+        let helper = dir.path().join("helper");
+        // The helper does not listen to SIGTERM, and the file is there once that is so.
+        let script = format!(
+            "sh -c 'trap \"\" TERM; echo $$ > {helper}.new; mv {helper}.new {helper}; while :; do sleep 1; done' \
+             > /dev/null & while :; do printf '{PICTURE}'; sleep 1; done",
+            helper = helper.display()
+        );
+        let config = format!(
+            "[cloud]\nurl = 'ws://{addr}/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+             [runtime]\nworker_threads = {threads}\n[[channel]]\nbackend = 'emulator'\n\
+             command = ['sh', '-c', \"\"\"{}\"\"\"]\nalways_on = ['main']\n",
+            script.replace('\\', r"\\").replace('"', r#"\""#)
+        );
+        let mut agent = start(dir.path(), &config);
+        let mut cloud = Cloud::accept(&listener).await;
+        cloud.receive().await.expect("a Keepalive");
+        let begin = Instant::now();
+        while !helper.exists() {
+            assert!(begin.elapsed() < PATIENCE, "the program does not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let pid = std::fs::read_to_string(&helper).expect("a number");
+        assert!(runs(&pid), "{pid}");
+        let begin = Instant::now();
+        for _ in 0..signals {
+            signal(&agent, "-TERM").await;
+            said(dir.path(), "SIGTERM: stopping", 1).await;
+        }
+        let status = timeout(PATIENCE, agent.wait()).await.expect("it ends").expect("a status");
+        let took = begin.elapsed();
+        // A killed process may take a moment to be gone.
+        let begin = Instant::now();
+        while runs(&pid) {
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "{threads} threads, {signals} signals: it is there"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if signals == 1 {
+            assert!(status.success(), "{status}");
+            assert!(took >= Duration::from_millis(500), "{threads} threads: {took:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn sighup_takes_over_what_it_can_and_names_the_rest() {
     let (listener, addr) = listen().await;

@@ -1,17 +1,21 @@
 //! A program of the device that writes H.264 to its standard output.
 
+mod group;
+
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant as StdInstant};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{ChildStdout, Command};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
+pub use self::group::{end_all, kill_all};
+
+use self::group::{GRACE, Group};
 use crate::annexb::Splitter;
 use crate::frame::{Frame, Track, duration_to_ticks};
 use crate::source::{FrameSource, Opener, SourceError};
@@ -19,8 +23,6 @@ use crate::source::{FrameSource, Opener, SourceError};
 /// A program that writes nothing for this long is given up.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 const READ_SIZE: usize = 64 << 10;
-/// How long a program has to end by itself after SIGTERM, until SIGKILL.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// Starts a program, without a shell. Its pictures are stamped by their arrival: it must write in
 /// real time, without B-frames. Dropping the source ends the program and all that it has started and that
@@ -29,6 +31,8 @@ const GRACE: Duration = Duration::from_millis(500);
 pub struct CommandOpener {
     program: String,
     arguments: Vec<String>,
+    /// How long the program has to end by itself.
+    grace: Duration,
 }
 
 impl CommandOpener {
@@ -40,7 +44,7 @@ impl CommandOpener {
     pub fn new(words: &[String]) -> Result<Self, SourceError> {
         match words {
             [program, arguments @ ..] if !program.is_empty() => {
-                Ok(Self { program: program.clone(), arguments: arguments.to_vec() })
+                Ok(Self { program: program.clone(), arguments: arguments.to_vec(), grace: GRACE })
             }
             _ => Err(SourceError::Protocol {
                 peer: "command".into(),
@@ -72,7 +76,7 @@ impl Opener for CommandOpener {
             .map_err(|error| unreachable(format!("it does not start: {error}")))?;
         let stdout = child.stdout.take().ok_or_else(|| unreachable("it has no output".into()))?;
         Ok(Box::new(CommandSource {
-            processes: Processes(Some(Group::of(child))),
+            processes: Processes(Some(Group::of(child)), self.grace),
             stdout,
             peer,
             buf: BytesMut::new(),
@@ -83,52 +87,16 @@ impl Opener for CommandOpener {
     }
 }
 
-/// The processes of a program. When this is dropped, they are asked to end, and killed later.
-struct Processes(Option<Group>);
-
-/// A process group. It is killed when this is dropped.
-struct Group {
-    leader: Child,
-    /// The group's number, which is that of its leader. It belongs to nobody else until the leader was waited for.
-    number: Option<Pid>,
-}
-
-impl Group {
-    fn of(leader: Child) -> Self {
-        let number = leader.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        Self { leader, number }
-    }
-
-    fn signal(&self, signal: Signal) {
-        // The only error is that all of its processes have ended.
-        self.number.map(|number| kill_process_group(number, signal).ok());
-    }
-
-    /// How the leader ended, if it has. The others are killed then.
-    fn ended(&mut self) -> Option<ExitStatus> {
-        let ended = self.leader.try_wait().ok().flatten()?;
-        self.signal(Signal::KILL);
-        self.number = None;
-        Some(ended)
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
-    }
-}
+/// The processes of a program. When this is dropped, they are asked to end, and killed after the grace.
+struct Processes(Option<Group>, Duration);
 
 impl Drop for Processes {
     fn drop(&mut self) {
         let Some(group) = self.0.take() else { return };
-        group.signal(Signal::TERM);
+        group.ask();
         if let Ok(runtime) = Handle::try_current() {
             // At the end of the runtime the task is dropped, and the group with it.
-            runtime.spawn(async move {
-                sleep(GRACE).await;
-                drop(group);
-            });
+            runtime.spawn(group.over(self.1));
         }
     }
 }
@@ -309,7 +277,9 @@ mod tests {
         let said = dir.path().join("said");
         let script =
             format!("trap 'echo bye > {}; exit' TERM; {STREAM}; sleep 600 & wait", said.display());
-        let mut source = shell(&script).open().await.unwrap();
+        // Nothing but the question ends it in time, however busy this machine is.
+        let opener = CommandOpener { grace: Duration::from_secs(60), ..shell(&script) };
+        let mut source = opener.open().await.unwrap();
         source.frame().await.unwrap();
         drop(source);
         let heard = timeout(Duration::from_secs(30), async {

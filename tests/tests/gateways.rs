@@ -117,9 +117,9 @@ async fn a_cloud_that_takes_no_logins_is_left_alone_as_long_as_it_asks() {
         let words = format!("takes no logins now: HTTP {status}");
         assert!(said.contains(&words) && said.contains("login refused on request"), "{said}");
         let least = Duration::from_secs(least);
-        // A little of the pause has passed.
+        // Some of the pause has passed, on a busy machine seconds of it.
         let most = (least + Duration::from_secs(15)).min(Duration::from_secs(3600));
-        let range = least.saturating_sub(Duration::from_secs(1))..=most;
+        let range = least.saturating_sub(Duration::from_secs(10))..=most;
         assert!(range.contains(&pause), "{status} {after}: {pause:?}");
         agent.stop().await;
     };
@@ -127,7 +127,7 @@ async fn a_cloud_that_takes_no_logins_is_left_alone_as_long_as_it_asks() {
         [
             (503, "40", 40),
             (429, "120", 120),
-            (502, "7", 7),
+            (502, "27", 27),
             (504, "", 0),
             (503, "Thu, 01 Jan 2099 00:00:00 GMT", 3600),
             (503, "999999999999999999999", 3600),

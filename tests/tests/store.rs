@@ -211,7 +211,7 @@ async fn a_busy_store_is_left_alone_for_as_long_as_it_says() {
 
 #[tokio::test]
 async fn a_busy_service_is_left_alone_for_as_long_as_it_says() {
-    let busy = RecordFault::Busy { status: 503, retry_after: "4".into() };
+    let busy = RecordFault::Busy { status: 503, retry_after: "13".into() };
     let stage = stage(RecordFaults { create: StepFault::always(busy), ..none() }).await;
     start(&stage, "busy").await;
     let recording = stage.cloud.recording("busy");

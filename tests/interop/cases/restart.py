@@ -97,6 +97,54 @@ def expect(init, verb, code):
     return done
 
 
+def shares(stack, folder):
+    """The SysV script lets the agent's group read a configuration of root's and what that names, where it can; otherwise it says what to
+    do. It does not where that group is nogroup."""
+    image, _ = device(stack, folder, "ivt-agent.init", SCRIPT.lstrip("/"))
+    data = os.path.join(image.root, "data")
+    os.makedirs(os.path.join(data, "apart"))
+    os.chmod(data, 0o755)
+    config, beside, apart = (os.path.join(data, name) for name in ("agent.toml", "login.toml", "apart/login.toml"))
+    login = '[cloud]\nlogin_code = "c"\nlogin_passwd = "p"\n'
+    text = configuration(Nowhere, [clip(None)]).split("login_code")[0] + configuration(Nowhere, [clip(None)]).split('"interop"\n')[1]
+    init = image.start(stack, folder, "init", ["/bin/sh", "-c", "sleep 170 & wait"])
+    wait_for("shell", lambda: pids(init, "sleep"), 15)
+    verb = "CONFIG=/data/agent.toml LOG=cat " + SCRIPT
+
+    def start(line, file, link=None):
+        for old in (config, beside, apart):
+            if os.path.lexists(old):
+                os.remove(old)
+        keep_secret(config, f"{line}\n{text}")
+        keep_secret(link or file, login)
+        if link:
+            os.symlink(os.path.relpath(link, os.path.dirname(file)), file)
+        done = inside(init, "/bin/sh", "-c", f"{verb} start")
+        inside(init, "/bin/sh", "-c", f"{verb} stop")
+        modes = [(there.st_gid, there.st_mode & 0o777) for there in map(os.stat, (config, file))]
+        return done, modes
+
+    shared, kept = (IVT, 0o640), (0, 0o600)
+    for line, file in (('credentials = "login.toml"', beside), ("\tcredentials\t='apart/login.toml' # of \"this\" device", apart),
+                       ('credentials="/data/apart/login.toml"', apart)):
+        done, modes = start(line, file)
+        if done.returncode != 0 or modes != [shared, shared]:
+            raise Failed(f"{line} leads to {modes}: {done.stderr}")
+    # The login lies in a folder of the agent's user, or is a link.
+    os.chown(os.path.dirname(apart), IVT, IVT)
+    for link in (None, os.path.join(data, "other.toml")):
+        done, modes = start('credentials = "apart/login.toml"', apart, link)
+        if done.returncode == 0 or modes != [shared, kept] or "has to be able to read /data/apart/login.toml" not in done.stderr:
+            raise Failed(f"{modes}: {done.stderr}")
+    os.chown(os.path.dirname(apart), 0, 0)
+    for name, line in (("passwd", "root:x:0:0::/:/bin/sh\nivt:x:990:65534::/:/bin/false\n"), ("group", "root:x:0:\nnogroup:x:65534:\n")):
+        with open(os.path.join(image.root, "etc", name), "w", encoding="utf-8") as out:
+            out.write(line)
+    done, modes = start('credentials = "login.toml"', beside)
+    if done.returncode == 0 or modes != [kept, kept] or "nogroup" not in done.stderr:
+        raise Failed(f"a configuration for nogroup: {modes}: {done.stderr}")
+
+
 def handed_to_procd(stack, folder):
     """The case plays OpenWrt's shell functions: the command that the script hands to them starts the agent, with a pause."""
     image, config = device(stack, folder, "ivt-agent.procd", "etc/init.d/ivt-agent")
@@ -210,6 +258,7 @@ def checked(_stack, _folder):
 
 
 add("after a panic the SysV script has a keepalive back within 15 s", comes_back, 180)
+add("the SysV script shares the configuration with the agent's own group alone", shares, 120)
 add("procd is handed the command and a pause", handed_to_procd)
 add("systemd is told ready, alive and stopping, and nothing by an agent that hangs", tells_systemd, 90)
 add("systemd-analyze verifies the unit", verified)

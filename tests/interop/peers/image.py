@@ -18,7 +18,7 @@ root=$1 user=$3
 shift 3
 exec chroot --userspec="$user" --groups= "$root" "$@"
 """
-APPLETS = ("sh", "cat", "id", "kill", "logger", "rm", "sleep", "start-stop-daemon", "touch")
+APPLETS = ("sh", "cat", "chgrp", "chmod", "id", "kill", "logger", "rm", "sleep", "start-stop-daemon", "touch")
 # Number of the image's user `ivt` and of the user's group.
 IVT = 990
 

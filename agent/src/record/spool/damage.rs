@@ -20,20 +20,21 @@ pub enum Fault {
 const TOLERANCE: i64 = 1_000;
 
 /// Notes in the index what the faults of a session's files have lost: as much time as is missing up to
-/// the segment after them, where nothing else can be missing there. The log is told of the files, by
-/// their `path`, that have lost their end. The newest file may have been cut off by a crash, which is
-/// no damage.
+/// the segment after them, where nothing else can be missing there. The `faults` ascend by the number of
+/// the file. The log is told of the files, by their `path`, that have lost their end. The newest file may
+/// have been cut off by a crash, which is no damage.
 pub fn count(index: &mut Index, id: u64, faults: &[(u64, Fault)], path: impl Fn(u64) -> PathBuf) {
     let files = index.session(id).map(|session| session.files()).unwrap_or_default();
-    let within =
-        |from: u64, to: u64| faults.iter().filter(move |(file, _)| (from..to).contains(file));
+    // A card may hold so many of both that each file cannot be asked of each fault.
+    let place = |end: u64| faults.partition_point(|(file, _)| *file < end);
+    let within = |from: u64, to: u64| &faults[place(from)..place(to)];
     let gone = |fault: Fault| fault != Fault::Cut;
     let (mut number, mut lost) = (0, 0);
     for pair in files.windows(2) {
         let ((from, before), (to, after)) = (pair[0], pair[1]);
         let (between, missing) = (
-            within(from, to).count() as u64,
-            within(from, to).filter(|(_, fault)| gone(*fault)).count() as u64,
+            within(from, to).len() as u64,
+            within(from, to).iter().filter(|(_, fault)| gone(*fault)).count() as u64,
         );
         let micros = i64::try_from(before.groups.duration.as_micros()).unwrap_or(i64::MAX);
         let end = before.segment.start_micros.saturating_add(micros);
@@ -50,8 +51,9 @@ pub fn count(index: &mut Index, id: u64, faults: &[(u64, Fault)], path: impl Fn(
         }
     }
     if let (Some((first, _)), Some((last, _))) = (files.first(), files.last()) {
-        let outside = within(0, *first).filter(|(_, fault)| gone(*fault)).count();
-        let behind = within(*last, u64::MAX).filter(|(_, fault)| *fault == Fault::Head).count();
+        let outside = within(0, *first).iter().filter(|(_, fault)| gone(*fault)).count();
+        let behind =
+            within(*last, u64::MAX).iter().filter(|(_, fault)| *fault == Fault::Head).count();
         number += (outside + behind) as u64;
     }
     index.lost(id, number, Duration::from_micros(lost.unsigned_abs()));

@@ -3,13 +3,18 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use proptest::prelude::{Just, Strategy as _, any, prop_oneof, proptest};
+use proptest::sample::select;
 use tempfile::{TempDir, tempdir};
 
+use super::damage::{self, Fault};
 use super::fixture::{TestDisk, group, payload, second, segment, session};
 use super::format;
+use super::index::{Entry, Index, State};
 use super::store::Store;
-use super::{News, names};
+use super::{News, SegmentHead, names};
 
 const LIMIT: u64 = 1 << 30;
 
@@ -235,7 +240,7 @@ fn cut(path: &Path, by: u64) {
 
 #[test]
 fn what_damage_has_cost_is_known_when_it_is_opened() {
-    const NONE: std::time::Duration = std::time::Duration::ZERO;
+    const NONE: Duration = Duration::ZERO;
     let half = second() / 2;
     // Without its end record a file is whole all the same: a power cut may cost that.
     let all = format::DONE + 2 * (format::PREFIX + 188);
@@ -266,4 +271,77 @@ fn what_damage_has_cost_is_known_when_it_is_opened() {
     let files = row(dir.path(), 6);
     fs::remove_file(&files[2]).unwrap();
     assert_eq!(lost(dir.path()), (0, NONE));
+}
+
+/// What the faults have lost, where each file is asked of each fault.
+fn each_of_each(files: &[(u64, Entry)], faults: &[(u64, Fault)]) -> (u64, Duration) {
+    let count = |from: u64, to: u64, wanted: &dyn Fn(Fault) -> bool| {
+        faults.iter().filter(|(n, fault)| (from..to).contains(n) && wanted(*fault)).count() as u64
+    };
+    let (mut number, mut lost) = (0, 0);
+    for pair in files.windows(2) {
+        let ((from, a), (to, b)) = (pair[0], pair[1]);
+        let between = count(from, to, &|_| true);
+        let missing = count(from, to, &|fault| fault != Fault::Cut);
+        let end = a.segment.start_micros + i64::try_from(a.groups.duration.as_micros()).unwrap();
+        let gap = b.segment.start_micros - end;
+        let next = a.segment.number + missing + 1 == b.segment.number;
+        if next && gap > 1_000 && between > 0 && !b.segment.discontinuity {
+            (number, lost) = (number + between, lost + gap.unsigned_abs());
+        } else {
+            number += missing;
+        }
+    }
+    if let (Some((first, _)), Some((last, _))) = (files.first(), files.last()) {
+        number += count(0, *first, &|fault| fault != Fault::Cut);
+        number += count(*last, u64::MAX, &|fault| fault == Fault::Head);
+    }
+    (number, Duration::from_micros(lost))
+}
+
+proptest! {
+    #[test]
+    fn faults_are_counted_as_if_each_file_were_asked_of_each(
+        // What each number of a file has: a fault, a segment so many after the last, or both.
+        numbers in proptest::collection::vec((
+            prop_oneof![Just(None), select(vec![Some(Fault::Head), Some(Fault::Empty), Some(Fault::Cut)])],
+            prop_oneof![Just(None), (1_u64..4, -1_i64..3, any::<bool>()).prop_map(Some)],
+        ), 0..40),
+        first in select(vec![0, 7, u64::MAX - 39]),
+    ) {
+        let mut index = Index::new(u64::MAX);
+        let id = index.begin(session("a"));
+        let (mut faults, mut number, mut start_micros) = (Vec::new(), 0, 0);
+        for (file, (fault, found)) in (first..=u64::MAX).zip(numbers) {
+            faults.extend(fault.map(|fault| (file, fault)));
+            let Some((step, gap, discontinuity)) = found else { continue };
+            number += step;
+            start_micros += 10_000 + gap * 1_000;
+            let duration = Duration::from_millis(10);
+            let groups = format::Groups { begin: 10, end: 90, duration, bytes: 60, done: false };
+            let segment = SegmentHead { number, start_micros, discontinuity };
+            index.put(id, file, Entry { segment, groups, length: 100, state: State::Complete });
+        }
+        let files = index.session(id).unwrap().files();
+        damage::count(&mut index, id, &faults, |file| names::file(file).into());
+        assert_eq!(index.take_lost(id), each_of_each(&files, &faults));
+    }
+}
+
+#[test]
+fn a_card_full_of_faults_is_counted_without_delay() {
+    let mut index = Index::new(u64::MAX);
+    let id = index.begin(session("a"));
+    for number in 0..10_000 {
+        let groups =
+            format::Groups { begin: 10, end: 90, duration: second(), bytes: 60, done: false };
+        let entry = Entry { segment: segment(number), groups, length: 9, state: State::Complete };
+        index.put(id, number * 10, entry);
+    }
+    let faults: Vec<_> = (0..100_000).map(|file| (file, Fault::Empty)).collect();
+    let begin = std::time::Instant::now();
+    damage::count(&mut index, id, &faults, |file| names::file(file).into());
+    // A tenth of a second here; a minute where each file was asked of each fault.
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert_eq!(index.take_lost(id).0, 10 * 9_999);
 }

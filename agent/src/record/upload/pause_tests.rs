@@ -160,7 +160,7 @@ async fn the_losses_of_a_left_run_that_is_given_up_are_told_by_the_next() {
     let card = Card::new().await;
     card.store(0..4).await;
     let options =
-        UploadOptions { patience: Duration::from_secs(1), card: None, ..UploadOptions::default() };
+        UploadOptions { patience: Duration::from_secs(3), card: None, ..UploadOptions::default() };
     let fake = Fake::new(|call| match call {
         Call::Create(a) if a.start == rig::date(0) => Answer::Good,
         Call::Create(a) if a.start == rig::date(1) => {
