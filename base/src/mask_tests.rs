@@ -69,6 +69,22 @@ fn spellings(secret: &str) -> Vec<String> {
     ]
 }
 
+/// A text in the spellings of each view, one within the other.
+fn spellings_of_any(text: &str) -> Vec<String> {
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let base64 = STANDARD.encode(text);
+    vec![
+        text.to_owned(),
+        all(text),
+        usual(&base64),
+        STANDARD.encode(&hex),
+        STANDARD.encode(&base64),
+        STANDARD.encode(all(text)),
+        base64,
+        hex,
+    ]
+}
+
 /// What is left of a text without masks and what belongs to encodings.
 fn left(masked: &str) -> String {
     masked.replace(['*', '=', '\u{7}', '\n'], "")
@@ -195,6 +211,24 @@ fn authorization_headers_are_hidden_whoever_wrote_them() {
 }
 
 #[test]
+fn control_characters_of_a_secret_count_as_little_as_those_of_a_text() {
+    let _known = [
+        learn("http://h/?xkey=\0"),
+        learn("http://h/?xsig=\u{1}7"),
+        learn("http://h/?xtok=%00"),
+        learn_login("boss", "\0"),
+        learn_login("boss", "\u{7}x"),
+    ];
+    for (text, want) in [
+        ("xkey= eGtleT0= xsig= xtok= boss: .", "xkey= eGtleT0= xsig= xtok= boss: ."),
+        ("786b65793d 786b65793d00", "786b65793d 786b65793d00"),
+        ("a xsig=7 boss:x eHNpZz03.", "a *** *** ***."),
+    ] {
+        assert_eq!(mask(text), want);
+    }
+}
+
+#[test]
 fn a_secret_is_known_while_it_is_held_and_the_latest_ones_a_little_longer() {
     let held = learn("held-for-ever");
     let again = learn("held-for-ever");
@@ -243,5 +277,26 @@ proptest! {
         let once = percent(&secret, |at, _| encoded[at % 40], upper);
         let text = if twice { usual(&once) } else { once };
         prop_assert_eq!(mask(&format!("[{text}]")), "[***]", "{}", text);
+    }
+
+    #[test]
+    fn control_characters_anywhere_make_no_panic(
+        short in "[\\x00-\\x1f\\x7fa=:%]{0,6}",
+        secret in "[\\x00-\\x1f\\x7fa-c0=%]{0,14}",
+        before in "[\\x00a-c= ]{0,6}",
+    ) {
+        let _known = [
+            learn(&format!("http://h/?key={short}")),
+            learn(&format!("rtmp://h/app/{secret}?sig={short}")),
+            learn_login(&before, &short),
+            learn(&secret),
+        ];
+        for word in [format!("key={short}"), format!("{before}:{short}"), secret] {
+            let text = format!("{before}{word}\0");
+            for spelling in spellings_of_any(&text) {
+                mask(&spelling);
+                mask(&format!("{before}{spelling} {spelling}\0{before}"));
+            }
+        }
     }
 }

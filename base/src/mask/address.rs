@@ -37,8 +37,8 @@ pub(super) fn read(text: &str, words: &mut Vec<Word>) {
 /// Adds the password of a login.
 pub(super) fn login(user: &str, password: &str, words: &mut Vec<Word>) {
     secret(password, words);
-    if (1..VALUE).contains(&password.len()) {
-        words.extend(spellings(&format!("{user}:{password}")).into_iter().filter_map(named));
+    if password.len() < VALUE {
+        named(user, ':', password, words);
     }
 }
 
@@ -63,8 +63,8 @@ fn pairs(text: &str, words: &mut Vec<Word>) {
         if telling || (value.len() >= VALUE && letters > 2) {
             secret(value, words);
         }
-        if telling && (1..4).contains(&value.len()) {
-            words.extend(named(part.as_bytes().to_vec()));
+        if telling && value.len() < 4 {
+            named(name, '=', value, words);
         }
         // Some cameras have the login in the path: `/user=admin_password=x_channel=1`.
         if let Some((_, rest)) = value.split_once("password=") {
@@ -77,8 +77,13 @@ fn secret(text: &str, words: &mut Vec<Word>) {
     words.extend(spellings(text).iter().filter_map(|text| Word::secret(text)));
 }
 
-fn named(text: Vec<u8>) -> Option<Word> {
-    Word::named(&text)
+/// Adds a short value together with its name. Without its control characters it may be empty, and the name alone is
+/// no secret.
+fn named(name: &str, sign: char, value: &str, words: &mut Vec<Word>) {
+    if spellings(value).iter().all(|value| !value.is_empty()) {
+        let texts = spellings(&format!("{name}{sign}{value}"));
+        words.extend(texts.iter().filter_map(|text| Word::named(text)));
+    }
 }
 
 /// A text as it is and with its escapes decoded.

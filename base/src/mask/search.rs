@@ -137,7 +137,9 @@ impl Search<'_> {
 
     fn hide(&mut self, view: &View, found: Range<usize>) {
         let (from, to) = (view.places[found.start].start, view.places[found.end - 1].end);
-        self.hidden[from as usize..to as usize].fill(true);
+        if from < to {
+            self.hidden[from as usize..to as usize].fill(true);
+        }
     }
 }
 
