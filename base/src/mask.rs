@@ -38,7 +38,14 @@ static KNOWN: Mutex<Vec<Arc<[Word]>>> = Mutex::new(Vec::new());
 
 /// Keeps a secret known to [`mask`] while this or a clone of it lives. Printing it shows nothing.
 #[derive(Clone, Default)]
-pub struct Known(#[expect(dead_code, reason = "counts the holders")] Option<Arc<[Word]>>);
+pub struct Known(Option<Arc<[Word]>>);
+
+impl Known {
+    /// Does as [`mask_bytes`] with this secret alone: other secrets in use stay in the text.
+    pub fn mask_bytes(&self, text: &[u8]) -> Vec<u8> {
+        masked(text, false, self.0.as_slice())
+    }
+}
 
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +92,7 @@ fn know(words: Vec<Word>) -> Known {
 
 /// A peer's text with `***` in the place of secrets in use and of values of `Authorization` headers.
 pub fn mask(text: &str) -> String {
-    String::from_utf8_lossy(&masked(text.as_bytes(), true)).into_owned()
+    String::from_utf8_lossy(&masked(text.as_bytes(), true, &lock().clone())).into_owned()
 }
 
 /// Does as [`mask`] for a line that is mostly our own: secrets that look like ordinary words are left in it.
@@ -95,17 +102,17 @@ pub fn mask_line(line: &str) -> String {
 
 /// Does as [`mask_line`] for text in any encoding that is like ASCII.
 pub fn mask_bytes(text: &[u8]) -> Vec<u8> {
-    masked(text, false)
+    masked(text, false, &lock().clone())
 }
 
-fn masked(text: &[u8], words: bool) -> Vec<u8> {
+fn masked(text: &[u8], words: bool, known: &[Arc<[Word]>]) -> Vec<u8> {
     let mut hidden = vec![false; text.len()];
-    let known = lock().clone();
     let mut from = 0;
     while !known.is_empty() && from < text.len() {
         let to = text.len().min(from + PIECE);
         let hidden = &mut hidden[from..to];
-        Search { known: &known, words, views: 0, hidden }.text(&text[from..to]);
+        let (begins, ends) = (from == 0, to == text.len());
+        Search { known, words, begins, ends, views: 0, hidden }.text(&text[from..to]);
         from = if to == text.len() { to } else { from + STEP };
     }
     let mut begin = 0;

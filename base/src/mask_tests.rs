@@ -154,6 +154,31 @@ fn a_secret_that_was_cut_is_hidden() {
 }
 
 #[test]
+fn a_long_text_is_cut_at_its_ends_alone() {
+    let known = learn("edges-of-the-piece-edges");
+    for before in PIECE - 8..PIECE + 8 {
+        for word in ["edges", "piece-edges"] {
+            let text = format!("{}{word} {}", " ".repeat(before), " ".repeat(PIECE));
+            let shown = if word == "edges" { text.clone() } else { text.replace(word, "***") };
+            assert_eq!(mask(&text), shown, "{before}");
+            assert_eq!(known.mask_bytes(text.as_bytes()), shown.as_bytes(), "{before}");
+        }
+    }
+    let text = format!("edges {} edges", " ".repeat(2 * PIECE));
+    assert_eq!(mask(&text), text.replace("edges", "***"));
+}
+
+#[test]
+fn what_is_known_by_itself_hides_nothing_else() {
+    let (one, other) = (learn("hides-nothing-else"), learn_login("me", "is-let-through"));
+    let text = b"hides-nothing-else is-let-through\nAuthorization: Basic abc";
+    let shown = |known: &Known| String::from_utf8(known.mask_bytes(text)).unwrap();
+    assert_eq!(shown(&one), "*** is-let-through\nAuthorization: ***");
+    assert_eq!(shown(&other), "hides-nothing-else ***\nAuthorization: ***");
+    assert!(shown(&Known::default()).starts_with("hides-nothing-else is-let-through\n"));
+}
+
+#[test]
 fn of_an_address_its_login_its_query_and_its_stream_are_secret() {
     let hidden = |address: &str, text: &str| {
         let _known = learn(address);

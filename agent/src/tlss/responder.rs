@@ -122,13 +122,14 @@ impl Responder {
     }
 
     async fn run(&self, cgi: &dyn Cgi, request: &Request) -> Reply {
+        let login = cgi.login();
         let answer = timeout(CGI_TIMEOUT, cgi.get(request.path(), &request.query())).await;
         match answer.unwrap_or_else(|_| Err(Error::new("cgi get", Kind::Timeout))) {
             Ok(answer) => {
                 self.examine(&answer);
                 match dress::is_probe(request) {
-                    true => Reply::to_probe(answer),
-                    false => Reply::of(answer),
+                    true => Reply::to_probe(answer, &login),
+                    false => Reply::of(answer, &login),
                 }
             }
             Err(error) => {

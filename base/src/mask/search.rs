@@ -44,6 +44,9 @@ pub(super) struct Search<'a> {
     pub(super) known: &'a [Arc<[Word]>],
     /// Whether secrets that may be ordinary words are searched as well.
     pub(super) words: bool,
+    /// Whether the text was cut at its beginning and its end, and not by us to search it in pieces.
+    pub(super) begins: bool,
+    pub(super) ends: bool,
     /// Views that were searched so far.
     pub(super) views: usize,
     /// Which bytes of the text belong to a secret.
@@ -79,7 +82,7 @@ impl Search<'_> {
         let runs: Vec<u64> = folded.windows(RUN).filter_map(number).collect();
         let mut may_hold = vec![false; 1 << BITS];
         runs.iter().for_each(|run| may_hold[hash(*run)] = true);
-        let cuts = cuts(&view.bytes);
+        let cuts = self.cuts(&view.bytes);
         for word in self.known.iter().flat_map(|known| known.iter()) {
             if word.alone {
                 if self.words {
@@ -135,20 +138,21 @@ impl Search<'_> {
         }
     }
 
+    /// Where text may be missing: at both ends, and where an ellipsis or stars stand.
+    fn cuts(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let signs = text.windows(3).enumerate();
+        let signs = signs.filter(|(_, sign)| matches!(*sign, b"..." | b"***" | [0xe2, 0x80, 0xa6]));
+        let within = signs.map(|(at, _)| at..at + 3);
+        let end = text.len()..text.len();
+        within.chain(self.begins.then_some(0..0)).chain(self.ends.then_some(end)).collect()
+    }
+
     fn hide(&mut self, view: &View, found: Range<usize>) {
         let (from, to) = (view.places[found.start].start, view.places[found.end - 1].end);
         if from < to {
             self.hidden[from as usize..to as usize].fill(true);
         }
     }
-}
-
-/// Where text may be missing: at both ends, and where an ellipsis or stars stand.
-fn cuts(text: &[u8]) -> Vec<Range<usize>> {
-    let signs = text.windows(3).enumerate();
-    let signs = signs.filter(|(_, sign)| matches!(*sign, b"..." | b"***" | [0xe2, 0x80, 0xa6]));
-    let within = signs.map(|(at, _)| at..at + 3);
-    within.chain([0..0, text.len()..text.len()]).collect()
 }
 
 /// The part of a line that is the value of an `Authorization` header, whoever wrote it; empty if there is none.
