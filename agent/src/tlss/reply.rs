@@ -30,6 +30,8 @@ const DROPPED: &[&str] = &[
 const MISSING: &str = "No input file specified.\r\n";
 /// Longest text of a camera that is searched for our login, in bytes.
 const LONGEST_MASKED: usize = 128 << 10;
+/// Longest text that is searched at once, in bytes: a few milliseconds on a camera's processor.
+const QUICK: usize = 16 << 10;
 
 /// Status line, headers, blank line, and the body behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,9 +100,18 @@ impl Reply {
     }
 }
 
+/// Whether a reply of this answer takes so long to make that other work has to go on meanwhile.
+pub(super) fn takes_long(answer: &Answer) -> bool {
+    answer.body.len() > QUICK && is_searched(&answer.body)
+}
+
+/// Pictures have zeros in them, and lists of parameters are far shorter.
+fn is_searched(body: &[u8]) -> bool {
+    body.len() <= LONGEST_MASKED && !body.contains(&0)
+}
+
 fn without_login(body: Bytes, login: &Known) -> Bytes {
-    // Pictures have zeros in them, and lists of parameters are far shorter.
-    if body.len() > LONGEST_MASKED || body.contains(&0) {
+    if !is_searched(&body) {
         return body;
     }
     match login.mask_bytes(&body) {
