@@ -34,7 +34,7 @@ pub struct Credentials {
 /// those answers alone that belong to the last challenge. Printing it shows nothing secret.
 pub struct Login {
     credentials: Credentials,
-    _known: Known,
+    known: Known,
     /// The challenge that the next request answers.
     active: Option<Active>,
     /// The counts of nonces that were active before, the latest last: at most `EARLIER_NONCES`, and
@@ -87,7 +87,7 @@ impl Login {
     pub fn new(credentials: &Credentials) -> Self {
         Self {
             credentials: credentials.clone(),
-            _known: learn_login(&credentials.username, &credentials.password),
+            known: learn_login(&credentials.username, &credentials.password),
             active: None,
             earlier: VecDeque::new(),
             offers: Vec::new(),
@@ -96,6 +96,11 @@ impl Login {
             stale: 0,
             renewals: 0,
         }
+    }
+
+    /// This login alone, to be hidden in what the camera says.
+    pub fn known(&self) -> Known {
+        self.known.clone()
     }
 
     /// The value of the `Authorization` header for the next request, which has no body; `None` before

@@ -21,24 +21,39 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use self::search::{Search, Word};
+use self::search::{Filter, Search};
 
 /// What stands in the place of a secret.
 const MASK: &[u8] = b"***";
 /// Longest secret that is known to its end, in bytes.
 const LONGEST: usize = 2048;
-/// Secrets that stay known after the last holder of theirs is gone: a peer may answer late.
+/// Secrets that stay known at least after the last holder of theirs is gone: a peer may answer late. At most twice as
+/// many stay.
 const LATE: usize = 32;
 /// Longest piece of a text that is searched at once, in bytes.
 const PIECE: usize = 512;
 /// From one piece to the next, in bytes: they overlap by more than a short secret takes in any spelling.
 const STEP: usize = 448;
 
-static KNOWN: Mutex<Vec<Arc<[Word]>>> = Mutex::new(Vec::new());
+static KNOWN: Mutex<Secrets> = Mutex::new(Secrets { known: Vec::new(), filter: Filter::new() });
+
+struct Secrets {
+    /// The keys of each text that was made known, sorted.
+    known: Vec<Arc<[u64]>>,
+    /// Holds the keys of all of them.
+    filter: Filter,
+}
 
 /// Keeps a secret known to [`mask`] while this or a clone of it lives. Printing it shows nothing.
 #[derive(Clone, Default)]
-pub struct Known(#[expect(dead_code, reason = "counts the holders")] Option<Arc<[Word]>>);
+pub struct Known(Option<Arc<[u64]>>);
+
+impl Known {
+    /// Does as [`mask_bytes`] with this secret alone: other secrets in use stay in the text.
+    pub fn mask_bytes(&self, text: &[u8]) -> Vec<u8> {
+        masked(text, false, Some(self.0.as_slice()))
+    }
+}
 
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,43 +64,53 @@ impl fmt::Debug for Known {
 /// Makes a secret known: a password, a stream key with its query, or an address. Of an address the login, the values
 /// in its query that are no plain words, and the stream of an RTMP address are secret; host and path are not.
 pub fn learn(secret: &str) -> Known {
-    let mut words = Vec::new();
-    address::read(start(secret), &mut words);
-    know(words)
+    let mut keys = Vec::new();
+    address::read(start(secret), &mut keys);
+    know(keys)
 }
 
 /// Makes the password of a login known. However short it is, it is known together with the user name.
 pub fn learn_login(user: &str, password: &str) -> Known {
-    let mut words = Vec::new();
-    address::login(start(user), start(password), &mut words);
-    know(words)
+    let mut keys = Vec::new();
+    address::login(start(user), start(password), &mut keys);
+    know(keys)
 }
 
 fn start(secret: &str) -> &str {
     &secret[..secret.floor_char_boundary(LONGEST)]
 }
 
-fn know(words: Vec<Word>) -> Known {
-    if words.is_empty() {
+fn know(mut keys: Vec<u64>) -> Known {
+    if keys.is_empty() {
         return Known::default();
     }
-    let mut known = lock();
-    let there = known.iter().position(|known| **known == words[..]);
-    let words = there.map_or_else(|| words.into(), |there| known.remove(there));
-    known.push(Arc::clone(&words));
-    let held = |known: &Arc<[Word]>| Arc::strong_count(known) > 1;
-    let mut surplus = known.iter().filter(|known| !held(known)).count().saturating_sub(LATE);
-    known.retain(|known| {
-        let stays = surplus == 0 || held(known);
-        surplus -= usize::from(!stays);
-        stays
-    });
-    Known(Some(words))
+    keys.sort_unstable();
+    keys.dedup();
+    let mut secrets = lock();
+    let Secrets { known, filter } = &mut *secrets;
+    let there = known.iter().position(|known| **known == keys[..]);
+    let keys = there.map_or_else(|| keys.into(), |there| known.remove(there));
+    filter.add(&keys);
+    known.push(Arc::clone(&keys));
+    let held = |known: &Arc<[u64]>| Arc::strong_count(known) > 1;
+    let surplus = known.iter().filter(|known| !held(known)).count();
+    // Several at once, since the filter is made anew then.
+    if surplus >= 2 * LATE {
+        let mut surplus = surplus - LATE;
+        known.retain(|known| {
+            let stays = surplus == 0 || held(known);
+            surplus -= usize::from(!stays);
+            stays
+        });
+        *filter = Filter::new();
+        known.iter().for_each(|keys| filter.add(keys));
+    }
+    Known(Some(keys))
 }
 
 /// A peer's text with `***` in the place of secrets in use and of values of `Authorization` headers.
 pub fn mask(text: &str) -> String {
-    String::from_utf8_lossy(&masked(text.as_bytes(), true)).into_owned()
+    String::from_utf8_lossy(&masked(text.as_bytes(), true, None)).into_owned()
 }
 
 /// Does as [`mask`] for a line that is mostly our own: secrets that look like ordinary words are left in it.
@@ -95,17 +120,22 @@ pub fn mask_line(line: &str) -> String {
 
 /// Does as [`mask_line`] for text in any encoding that is like ASCII.
 pub fn mask_bytes(text: &[u8]) -> Vec<u8> {
-    masked(text, false)
+    masked(text, false, None)
 }
 
-fn masked(text: &[u8], words: bool) -> Vec<u8> {
+fn masked(text: &[u8], words: bool, only: Option<&[Arc<[u64]>]>) -> Vec<u8> {
     let mut hidden = vec![false; text.len()];
-    let known = lock().clone();
     let mut from = 0;
-    while !known.is_empty() && from < text.len() {
+    while from < text.len() {
+        let Secrets { known, filter } = &*lock();
+        let known = only.unwrap_or(known);
+        if known.is_empty() {
+            break;
+        }
         let to = text.len().min(from + PIECE);
         let hidden = &mut hidden[from..to];
-        Search { known: &known, words, views: 0, hidden }.text(&text[from..to]);
+        let (begins, ends) = (from == 0, to == text.len());
+        Search { known, filter, words, begins, ends, views: 0, hidden }.text(&text[from..to]);
         from = if to == text.len() { to } else { from + STEP };
     }
     let mut begin = 0;
@@ -125,7 +155,7 @@ fn masked(text: &[u8], words: bool) -> Vec<u8> {
     masked
 }
 
-fn lock() -> MutexGuard<'static, Vec<Arc<[Word]>>> {
+fn lock() -> MutexGuard<'static, Secrets> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -69,6 +69,22 @@ fn spellings(secret: &str) -> Vec<String> {
     ]
 }
 
+/// A text in the spellings of each view, one within the other.
+fn spellings_of_any(text: &str) -> Vec<String> {
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let base64 = STANDARD.encode(text);
+    vec![
+        text.to_owned(),
+        all(text),
+        usual(&base64),
+        STANDARD.encode(&hex),
+        STANDARD.encode(&base64),
+        STANDARD.encode(all(text)),
+        base64,
+        hex,
+    ]
+}
+
 /// What is left of a text without masks and what belongs to encodings.
 fn left(masked: &str) -> String {
     masked.replace(['*', '=', '\u{7}', '\n'], "")
@@ -138,6 +154,31 @@ fn a_secret_that_was_cut_is_hidden() {
 }
 
 #[test]
+fn a_long_text_is_cut_at_its_ends_alone() {
+    let known = learn("edges-of-the-piece-edges");
+    for before in PIECE - 8..PIECE + 8 {
+        for word in ["edges", "piece-edges"] {
+            let text = format!("{}{word} {}", " ".repeat(before), " ".repeat(PIECE));
+            let shown = if word == "edges" { text.clone() } else { text.replace(word, "***") };
+            assert_eq!(mask(&text), shown, "{before}");
+            assert_eq!(known.mask_bytes(text.as_bytes()), shown.as_bytes(), "{before}");
+        }
+    }
+    let text = format!("edges {} edges", " ".repeat(2 * PIECE));
+    assert_eq!(mask(&text), text.replace("edges", "***"));
+}
+
+#[test]
+fn what_is_known_by_itself_hides_nothing_else() {
+    let (one, other) = (learn("hides-nothing-else"), learn_login("me", "is-let-through"));
+    let text = b"hides-nothing-else is-let-through\nAuthorization: Basic abc";
+    let shown = |known: &Known| String::from_utf8(known.mask_bytes(text)).unwrap();
+    assert_eq!(shown(&one), "*** is-let-through\nAuthorization: ***");
+    assert_eq!(shown(&other), "hides-nothing-else ***\nAuthorization: ***");
+    assert!(shown(&Known::default()).starts_with("hides-nothing-else is-let-through\n"));
+}
+
+#[test]
 fn of_an_address_its_login_its_query_and_its_stream_are_secret() {
     let hidden = |address: &str, text: &str| {
         let _known = learn(address);
@@ -195,6 +236,24 @@ fn authorization_headers_are_hidden_whoever_wrote_them() {
 }
 
 #[test]
+fn control_characters_of_a_secret_count_as_little_as_those_of_a_text() {
+    let _known = [
+        learn("http://h/?xkey=\0"),
+        learn("http://h/?xsig=\u{1}7"),
+        learn("http://h/?xtok=%00"),
+        learn_login("boss", "\0"),
+        learn_login("boss", "\u{7}x"),
+    ];
+    for (text, want) in [
+        ("xkey= eGtleT0= xsig= xtok= boss: .", "xkey= eGtleT0= xsig= xtok= boss: ."),
+        ("786b65793d 786b65793d00", "786b65793d 786b65793d00"),
+        ("a xsig=7 boss:x eHNpZz03.", "a *** *** ***."),
+    ] {
+        assert_eq!(mask(text), want);
+    }
+}
+
+#[test]
 fn a_secret_is_known_while_it_is_held_and_the_latest_ones_a_little_longer() {
     let held = learn("held-for-ever");
     let again = learn("held-for-ever");
@@ -210,7 +269,7 @@ fn a_secret_is_known_while_it_is_held_and_the_latest_ones_a_little_longer() {
     assert_eq!(mask("held-for-ever dropped-at-once"), "*** dropped-at-once");
     drop(again);
     // Other tests make secrets known at the same time.
-    assert!(lock().iter().filter(|known| Arc::strong_count(known) == 1).count() <= 2 * LATE);
+    assert!(lock().known.iter().filter(|known| Arc::strong_count(known) == 1).count() <= 2 * LATE);
 }
 
 proptest! {
@@ -243,5 +302,26 @@ proptest! {
         let once = percent(&secret, |at, _| encoded[at % 40], upper);
         let text = if twice { usual(&once) } else { once };
         prop_assert_eq!(mask(&format!("[{text}]")), "[***]", "{}", text);
+    }
+
+    #[test]
+    fn control_characters_anywhere_make_no_panic(
+        short in "[\\x00-\\x1f\\x7fa=:%]{0,6}",
+        secret in "[\\x00-\\x1f\\x7fa-c0=%]{0,14}",
+        before in "[\\x00a-c= ]{0,6}",
+    ) {
+        let _known = [
+            learn(&format!("http://h/?key={short}")),
+            learn(&format!("rtmp://h/app/{secret}?sig={short}")),
+            learn_login(&before, &short),
+            learn(&secret),
+        ];
+        for word in [format!("key={short}"), format!("{before}:{short}"), secret] {
+            let text = format!("{before}{word}\0");
+            for spelling in spellings_of_any(&text) {
+                mask(&spelling);
+                mask(&format!("{before}{spelling} {spelling}\0{before}"));
+            }
+        }
     }
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hyper::StatusCode;
+use ivt_base::mask::Known;
 use tokio::time::{Instant, timeout};
 
 use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
@@ -134,5 +135,9 @@ impl Cgi for Http {
     async fn get(&self, path: &str, query: &str) -> Result<Answer> {
         let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         self.send("cgi get", &Request::get(target)).await
+    }
+
+    fn login(&self) -> Known {
+        self.server.login.as_ref().map(SharedLogin::known).unwrap_or_default()
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ivt_base::mask::Known;
 use ivt_hal::{Answer, Cgi, Device, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
 
 use crate::tlss;
@@ -90,6 +91,10 @@ impl Cgi for CurrentCgi {
             Some(cgi) => cgi.get(path, query).await,
             None => Err(Error::new("a web server that is gone", Kind::Offline)),
         }
+    }
+
+    fn login(&self) -> Known {
+        self.0.now().cgi.as_ref().map(|cgi| cgi.login()).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The reply to a command, in the form of a web server's answer and in one piece.
 
 use bytes::Bytes;
-use ivt_base::mask::mask_bytes;
+use ivt_base::mask::Known;
 use ivt_base::text::shorten;
 use ivt_hal::Answer;
 
@@ -30,6 +30,8 @@ const DROPPED: &[&str] = &[
 const MISSING: &str = "No input file specified.\r\n";
 /// Longest text of a camera that is searched for our login, in bytes.
 const LONGEST_MASKED: usize = 128 << 10;
+/// Longest text that is searched at once, in bytes: a few milliseconds on a camera's processor.
+const QUICK: usize = 16 << 10;
 
 /// Status line, headers, blank line, and the body behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(super) struct Reply {
 impl Reply {
     /// A camera's answer to a command by which a server may try whether the device is of a line. To the page of a
     /// command that the camera lacks the words are added that servers look for.
-    pub(super) fn to_probe(mut answer: Answer) -> Self {
+    pub(super) fn to_probe(mut answer: Answer, login: &Known) -> Self {
         if is_missing(&answer) {
             let encoded = |(name, _): &(String, _)| name.eq_ignore_ascii_case("content-encoding");
             if answer.headers.iter().any(encoded) {
@@ -50,11 +52,12 @@ impl Reply {
             }
             answer.body = [&answer.body, &b"\r\n"[..], MISSING.as_bytes()].concat().into();
         }
-        Self::of(answer)
+        Self::of(answer, login)
     }
 
-    /// A camera's answer passed on, its body byte for byte but for our login, which some commands repeat.
-    pub(super) fn of(answer: Answer) -> Self {
+    /// A camera's answer passed on, its body byte for byte but for our `login`, which some commands repeat.
+    /// Other secrets are the camera's own settings, which servers read.
+    pub(super) fn of(answer: Answer, login: &Known) -> Self {
         let said =
             answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
         let named: Vec<_> = said
@@ -66,10 +69,10 @@ impl Reply {
             let lower = name.to_ascii_lowercase();
             let ends = DROPPED.contains(&&*lower) || named.contains(&lower.clone().into_bytes());
             if !ends {
-                head.field(name, &mask_bytes(value));
+                head.field(name, &login.mask_bytes(value));
             }
         }
-        head.end(without_login(answer.body))
+        head.end(without_login(answer.body, login))
     }
 
     /// An answer of the agent's own; `kind` is the content type.
@@ -97,12 +100,21 @@ impl Reply {
     }
 }
 
-fn without_login(body: Bytes) -> Bytes {
-    // Pictures have zeros in them, and lists of parameters are far shorter.
-    if body.len() > LONGEST_MASKED || body.contains(&0) {
+/// Whether a reply of this answer takes so long to make that other work has to go on meanwhile.
+pub(super) fn takes_long(answer: &Answer) -> bool {
+    answer.body.len() > QUICK && is_searched(&answer.body)
+}
+
+/// Pictures have zeros in them, and lists of parameters are far shorter.
+fn is_searched(body: &[u8]) -> bool {
+    body.len() <= LONGEST_MASKED && !body.contains(&0)
+}
+
+fn without_login(body: Bytes, login: &Known) -> Bytes {
+    if !is_searched(&body) {
         return body;
     }
-    match mask_bytes(&body) {
+    match login.mask_bytes(&body) {
         masked if masked == body[..] => body,
         masked => masked.into(),
     }
@@ -183,16 +195,19 @@ mod tests {
 
     #[test]
     fn our_login_at_the_camera_is_not_passed_on() {
-        let _known = ivt_base::mask::learn_login("admin", "passed-on-to-nobody");
+        let login = ivt_base::mask::learn_login("admin", "passed-on-to-nobody");
         // "admin:passed-on-to-nobody" as Basic sends it.
         const BASIC: &str = "YWRtaW46cGFzc2VkLW9uLXRvLW5vYm9keQ==";
         let body = "GET /a HTTP/1.1\r\nauthorization: Digest username=\"admin\", response=\"5f3a\"\r\nhost: cam\r\n\
                     x=passed-on-to-nobody&y=passed%2Don-to%2Dnobody\r\n\
                     env=YWRtaW46cGFzc2VkLW9uLXRvLW5vYm9keQ==\r\n";
-        let reply = Reply::of(answer(
-            &[("Authorization", BASIC), ("X-Request", BASIC), ("Content-Type", "text/plain")],
-            body.as_bytes(),
-        ));
+        let reply = Reply::of(
+            answer(
+                &[("Authorization", BASIC), ("X-Request", BASIC), ("Content-Type", "text/plain")],
+                body.as_bytes(),
+            ),
+            &login,
+        );
         let text = std::str::from_utf8(&reply.body).unwrap();
         assert_eq!(
             text,
@@ -207,20 +222,35 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_look_like_secrets_of_others_are_passed_on() {
+        let _key = ivt_base::mask::learn("rtmp://cloud.example/live/stream1?token=cam01");
+        let login = ivt_base::mask::learn_login("admin", "adm1n-of-this-camera");
+        let list = "VIDEO.stream1.enable=yes\r\nBRAND.name=cam01\r\nUSER.adm1n=1\r\n".repeat(40);
+        let headers = [("X-Stream", "stream1"), ("X-Pw", "adm1n-of-this-camera")];
+        let body = Bytes::from(list.clone());
+        let reply = Reply::of(Answer { body, ..answer(&headers, b"") }, &login);
+        assert_eq!(reply.body, list);
+        assert!(head(&reply).contains("X-Stream: stream1\r\nX-Pw: ***\r\n"), "{}", head(&reply));
+    }
+
+    #[test]
     fn an_answer_keeps_its_end_to_end_headers_and_every_byte_of_its_body() {
         let body = b"\xff\xd8\r\n\r\n\0\xff\xd9";
-        let reply = Reply::of(answer(
-            &[
-                ("content-type", "image/jpeg"),
-                ("Transfer-Encoding", "chunked"),
-                ("content-encoding", "gzip"),
-                ("Connection", "close, X-Hop"),
-                ("x-hop", "1"),
-                ("ETag", "\"a\""),
-                ("Content-Length", "999"),
-            ],
-            body,
-        ));
+        let reply = Reply::of(
+            answer(
+                &[
+                    ("content-type", "image/jpeg"),
+                    ("Transfer-Encoding", "chunked"),
+                    ("content-encoding", "gzip"),
+                    ("Connection", "close, X-Hop"),
+                    ("x-hop", "1"),
+                    ("ETag", "\"a\""),
+                    ("Content-Length", "999"),
+                ],
+                body,
+            ),
+            &Known::default(),
+        );
         assert_eq!(
             head(&reply),
             "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Encoding: gzip\r\nETag: \"a\"\r\n\
@@ -232,14 +262,17 @@ mod tests {
 
     #[test]
     fn what_our_login_got_stays_here() {
-        let reply = Reply::of(answer(
-            &[
-                ("Set-Cookie", "session=canary"),
-                ("WWW-Authenticate", "Digest nonce=canary"),
-                ("Authorization", "Basic canary"),
-            ],
-            b"",
-        ));
+        let reply = Reply::of(
+            answer(
+                &[
+                    ("Set-Cookie", "session=canary"),
+                    ("WWW-Authenticate", "Digest nonce=canary"),
+                    ("Authorization", "Basic canary"),
+                ],
+                b"",
+            ),
+            &Known::default(),
+        );
         assert!(!head(&reply).contains("canary"), "{}", head(&reply));
     }
 
@@ -247,7 +280,7 @@ mod tests {
     fn no_answer_can_end_its_head_early() {
         let mut sly = answer(&[("X-A", "1\r\n\r\n<body>"), ("X-B", "2")], b"b");
         sly.reason = "OK\r\n\r\n".into();
-        let text = Reply::of(sly).head;
+        let text = Reply::of(sly, &Known::default()).head;
         let ends = text.windows(4).filter(|four| four == b"\r\n\r\n").count();
         assert_eq!(ends, 1, "{}", text.escape_ascii());
         assert!(text.starts_with(b"HTTP/1.1 200 OK\r\nX-B: 2\r\n"));
@@ -271,7 +304,7 @@ mod tests {
     fn to_the_cameras_own_page_the_words_are_added() {
         let lacks = |status, body| {
             let kind = [("content-type", "text/html")];
-            Reply::to_probe(Answer { status, ..answer(&kind, body) })
+            Reply::to_probe(Answer { status, ..answer(&kind, body) }, &Known::default())
         };
         for (status, page) in [
             (404, &b"<h1>404</h1>"[..]),
@@ -301,7 +334,7 @@ mod tests {
     #[test]
     fn a_compressed_page_gives_way_to_our_own() {
         let packed = answer(&[("Content-Encoding", "gzip")], b"\x1f\x8b");
-        let reply = Reply::to_probe(Answer { status: 404, ..packed });
+        let reply = Reply::to_probe(Answer { status: 404, ..packed }, &Known::default());
         assert!(!head(&reply).contains("gzip"), "{}", head(&reply));
         assert!(reply.body.ends_with(b"No input file specified.\r\n"));
     }

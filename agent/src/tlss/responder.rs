@@ -8,6 +8,7 @@ use ivt_base::text::shorten;
 use ivt_base::told::Told;
 use ivt_hal::{Answer, Cgi, Error, Kind};
 use ivt_proto::tlss::{Identity, Violation};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::Camera;
@@ -15,7 +16,7 @@ use super::audit::{Answered, Audit, Entry, printable};
 use super::builtin_cgi::{self, Facts};
 use super::dress::{self, Dress};
 use super::policy::{Policy, Refusal, Request};
-use super::reply::Reply;
+use super::reply::{Reply, takes_long};
 
 /// Time for the camera's web server to answer.
 const CGI_TIMEOUT: Duration = Duration::from_secs(10);
@@ -122,14 +123,21 @@ impl Responder {
     }
 
     async fn run(&self, cgi: &dyn Cgi, request: &Request) -> Reply {
+        let login = cgi.login();
         let answer = timeout(CGI_TIMEOUT, cgi.get(request.path(), &request.query())).await;
         match answer.unwrap_or_else(|_| Err(Error::new("cgi get", Kind::Timeout))) {
             Ok(answer) => {
                 self.examine(&answer);
-                match dress::is_probe(request) {
-                    true => Reply::to_probe(answer),
-                    false => Reply::of(answer),
+                let (takes_long, is_probe) = (takes_long(&answer), dress::is_probe(request));
+                let make = move || match is_probe {
+                    true => Reply::to_probe(answer, &login),
+                    false => Reply::of(answer, &login),
+                };
+                if !takes_long {
+                    return make();
                 }
+                let made = spawn_blocking(make).await;
+                made.unwrap_or_else(|_| Reply::error(502, "The camera gives no answer."))
             }
             Err(error) => {
                 let cause = error.source.as_deref().map(|cause| format!(": {cause}"));

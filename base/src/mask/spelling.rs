@@ -67,7 +67,7 @@ impl View {
                     let place = self.places[at + nth].start..self.places[at + nth + 1].end;
                     view.push(byte as u8, place);
                 }
-                view.part(self.places[at].start);
+                view.part();
             }
             at += run.len() + 1;
         }
@@ -87,7 +87,7 @@ impl View {
             }
             if run.len() >= PAIRS {
                 run.into_iter().for_each(|(byte, place)| view.push(byte, place));
-                view.part(self.places[at].start);
+                view.part();
             }
             at = next.max(at + 1);
         }
@@ -101,10 +101,11 @@ impl View {
         }
     }
 
-    /// Keeps two runs apart.
-    fn part(&mut self, at: u32) {
+    /// Keeps two runs apart by a byte that no secret holds.
+    fn part(&mut self) {
+        let end = self.places.last().map_or(0, |place| place.end);
         self.bytes.push(0);
-        self.places.push(at..at);
+        self.places.push(end..end);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ivt_base::mask::Known;
 
 use crate::Result;
 
@@ -16,6 +17,11 @@ pub trait Cgi: Send + Sync {
     /// `Invalid` for a path or query that cannot be sent, `Offline`, `Timeout`, or `Other` for a broken
     /// answer.
     async fn get(&self, path: &str, query: &str) -> Result<Answer>;
+
+    /// The login that the web server is told, to be hidden where an answer repeats it; none by default.
+    fn login(&self) -> Known {
+        Known::default()
+    }
 }
 
 /// The answer of a web server.

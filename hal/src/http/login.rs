@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ivt_base::auth::{Login, Next};
+use ivt_base::mask::Known;
 use tokio::time::Instant;
 
 use super::Request;
@@ -91,6 +92,10 @@ impl SharedLogin {
             paths: VecDeque::new(),
         };
         Self { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
+    }
+
+    pub(super) fn known(&self) -> Known {
+        self.state().login.known()
     }
 
     /// Waits while another request tries or renews the login. Whoever does holds the turn from the camera's
