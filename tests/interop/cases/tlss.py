@@ -122,7 +122,7 @@ def shows_a_session(stack, folder):
     browser.wait("end of the session", "return document.getElementById('facts').textContent.includes('done, ')")
     browser.wait("parameters as a table", CELL, "VERSION.firmware")
     browser.wait("snapshot as a picture", PICTURE)
-    for text in ("Records:36 Counter:2", "Records:1 Table:3", "HTTP/1.1 200 OK", "image/jpeg", "snapshot.fcgi"):
+    for text in ("Records:2000 Counter:2", "stores 24 heat maps", "HTTP/1.1 200 OK", "image/jpeg", "snapshot.fcgi"):
         browser.wait(text, f"return {LIST}.textContent.includes(arguments[0])", text)
     if browser.script("return document.querySelectorAll('#packets .wrong').length"):
         raise Failed("a good reply is called wrong")
@@ -139,7 +139,7 @@ def steers_a_session(stack, folder):
     camera = web_server(Camera(stack, folder))
     with Device(server, camera) as device:
         commands = device.answer_all()
-    if len(commands) != 5 or not commands[2].endswith("snapshot.fcgi"):
+    if len(commands) != 6 or not commands[3].endswith("snapshot.fcgi"):
         raise Failed(f"expected the typical session, got {commands}")
     browser = Browser(stack, folder)
 
