@@ -118,7 +118,7 @@ async fn a_cloud_that_takes_no_logins_is_left_alone_as_long_as_it_asks() {
         assert!(said.contains(&words) && said.contains("login refused on request"), "{said}");
         let least = Duration::from_secs(least);
         // Some of the pause has passed, on a busy machine seconds of it.
-        let most = (least + Duration::from_secs(15)).min(Duration::from_secs(3600));
+        let most = least + Duration::from_secs(15);
         let range = least.saturating_sub(Duration::from_secs(10))..=most;
         assert!(range.contains(&pause), "{status} {after}: {pause:?}");
         agent.stop().await;

@@ -100,6 +100,27 @@ impl Reply {
     }
 }
 
+/// A camera's list of parameters without the lines that name users or hold passwords, which no list of another group
+/// has either.
+pub(super) fn without_secret_parameters(mut answer: Answer) -> Answer {
+    if is_searched(&answer.body) {
+        let lines = answer.body.split_inclusive(|byte| *byte == b'\n');
+        let kept: Vec<_> = lines.filter(|line| !names_secret(line)).collect();
+        if kept.iter().map(|line| line.len()).sum::<usize>() < answer.body.len() {
+            answer.body = kept.concat().into();
+        }
+    }
+    answer
+}
+
+fn names_secret(line: &[u8]) -> bool {
+    let Some(end) = line.iter().position(|byte| *byte == b'=') else { return false };
+    let name = line[..end].trim_ascii().to_ascii_lowercase();
+    let holds = |word: &&[u8]| name.windows(word.len()).any(|part| part == *word);
+    let words: [&[u8]; 3] = [b"passw", b"pwd", b"secret"];
+    name.starts_with(b"user.") || words.iter().any(holds)
+}
+
 /// Whether a reply of this answer takes so long to make that other work has to go on meanwhile.
 pub(super) fn takes_long(answer: &Answer) -> bool {
     answer.body.len() > QUICK && is_searched(&answer.body)
@@ -191,6 +212,16 @@ mod tests {
 
     fn head(reply: &Reply) -> &str {
         std::str::from_utf8(&reply.head).unwrap()
+    }
+
+    #[test]
+    fn a_list_of_parameters_names_no_users_and_no_passwords() {
+        let list = "VERSION.firmware=1.9\r\nUSER.User0.name=admin\r\nUSER.User0.level=9\r\n\
+                    NETWORK.Pppoe.Password=x\r\nEVENT.Ftp.passwd=y\r\nVIDEO.keyframe=25\r\n";
+        let kept = without_secret_parameters(answer(&[], list.as_bytes()));
+        assert_eq!(&kept.body[..], b"VERSION.firmware=1.9\r\nVIDEO.keyframe=25\r\n");
+        let picture = b"user.\0=\n";
+        assert_eq!(&without_secret_parameters(answer(&[], picture)).body[..], picture);
     }
 
     #[test]

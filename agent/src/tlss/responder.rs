@@ -16,7 +16,7 @@ use super::audit::{Answered, Audit, Entry, printable};
 use super::builtin_cgi::{self, Facts};
 use super::dress::{self, Dress};
 use super::policy::{Policy, Refusal, Request};
-use super::reply::{Reply, takes_long};
+use super::reply::{Reply, takes_long, without_secret_parameters};
 
 /// Time for the camera's web server to answer.
 const CGI_TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,6 +128,10 @@ impl Responder {
         match answer.unwrap_or_else(|_| Err(Error::new("cgi get", Kind::Timeout))) {
             Ok(answer) => {
                 self.examine(&answer);
+                let answer = match request.path().contains("/param.") {
+                    true => without_secret_parameters(answer),
+                    false => answer,
+                };
                 let (takes_long, is_probe) = (takes_long(&answer), dress::is_probe(request));
                 let make = move || match is_probe {
                     true => Reply::to_probe(answer, &login),
