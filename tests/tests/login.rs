@@ -93,7 +93,7 @@ async fn malformed_packets_end_the_connection_and_only_that() {
         soon("the device hangs up", stage.device().wait_offline()).await;
         comes_back(&stage, 1).await;
     };
-    let texts = ["{", "[]", "{}", r#"{"seq":1}"#, r#"{"seq":99,"resp":{}}"#, "null", "\u{0}"];
+    let texts = ["{", "[]", "{}", r#"{"seq":1}"#, r#"{"seq":99,"resp":{}}"#, "null", "\u{0}{}"];
     join_all(texts.map(ends)).await;
 }
 
