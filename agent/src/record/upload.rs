@@ -3,13 +3,13 @@
 mod content;
 #[cfg(test)]
 mod fake;
+mod moves;
 mod owed;
 mod parting;
 mod pending;
 #[cfg(test)]
 mod rig;
 
-use std::future::pending as never;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,7 +44,6 @@ const CARD_RESTS: Duration = Duration::from_secs(30);
 const CARD_RESTS_AT_END: Duration = Duration::from_secs(5);
 /// A card that takes longer to give a segment does not keep the end of a recording waiting.
 const CARD_GIVES: Duration = Duration::from_secs(10);
-
 /// How long names that the service does not take back may keep the end of a session waiting.
 const OWED_AT_END: Duration = Duration::from_secs(60);
 
@@ -122,11 +121,6 @@ impl<R: RecordingApi + Clone> Uploader<R> {
             owed: Owed::default(),
             save_told: Told::default(),
         }
-    }
-
-    /// Takes the service that is shown here, with its address, for what follows.
-    pub fn follow(&mut self, moves: watch::Receiver<(R, Secret)>) {
-        self.moves = Some(moves);
     }
 
     /// Waits for `what`, and meanwhile handles what is recorded.
@@ -216,50 +210,6 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         self.stock.during(sleep_until(due)).await;
         self.moved().await;
         self.stock.next().await
-    }
-
-    /// Takes another service for what follows, if the cloud has named one; returns whether it has. The
-    /// segment that was sent last is confirmed where it was sent, if that service still answers: the
-    /// new one does not know its name.
-    async fn moved(&mut self) -> bool {
-        let newest = self.moves.as_mut().map(watch::Receiver::borrow_and_update);
-        let Some((remote, address)) = newest.filter(|new| new.has_changed()).map(|new| new.clone())
-        else {
-            return false;
-        };
-        self.told = None;
-        if let Some(name) = self.stock.ledger().unconfirmed().map(ToOwned::to_owned) {
-            if let Err(error) = self.stock.during(self.remote.save(&name)).await {
-                let session = self.stock.name();
-                log::warn!("{session}: moves on, the last segment is not confirmed: {error}");
-            }
-            self.stock.tell(Ledger::confirmed);
-            pending::forget(&mut self.stock).await;
-        }
-        if let Some(spool) = self.stock.spool() {
-            spool.readdress(address);
-        }
-        self.take_back_owed().await;
-        self.owed = Owed::default();
-        self.remote = remote;
-        true
-    }
-
-    /// Waits for so long, but no longer than until the cloud names another service; returns whether it
-    /// has.
-    async fn pause(&mut self, delay: Duration) -> bool {
-        // What a copy has seen is still new to `moved`.
-        let mut moves = self.moves.clone();
-        let named = async {
-            if let Some(moves) = &mut moves
-                && moves.changed().await.is_ok()
-            {
-                return;
-            }
-            never().await
-        };
-        self.stock.during(async { timeout(delay, named).await.ok() }).await;
-        self.moved().await
     }
 
     /// The date of a segment, asked of the service if our clock was never set.
