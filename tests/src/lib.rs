@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // A stage that cannot be set up fails its test.
 
 pub mod front;
+pub mod log;
 pub mod memory;
 pub mod picture;
+pub mod recording;
 pub mod server;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,8 +1,5 @@
 //! Runs everything the agent does with all of its log written down: no password is in it.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use futures::future::{join, join_all};
 use ivt_agent::logger::allows;
 use ivt_media::rtmp::server::{ServerLimits, accept};
@@ -10,6 +7,7 @@ use ivt_proto::rpc::message::ChannelState;
 use ivt_sim::camera::{CameraSim, Credentials, Fault, Scheme};
 use ivt_sim::cloud::{CloudOptions, CloudSim, Faults, Login, RtmpFault};
 use ivt_tests::front::Front;
+use ivt_tests::log::Written;
 use ivt_tests::{DEVICE, Plan, Stage, hasty, soon};
 use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::json;
@@ -45,19 +43,6 @@ impl Log for Everything {
     }
 
     fn flush(&self) {}
-}
-
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// A stage behind TLS whose every password holds "canary".
@@ -161,8 +146,7 @@ async fn no_password_and_no_key_is_in_the_log_at_any_level() {
 
     join_all([Scheme::Basic, Scheme::Digest].map(live_lost_and_refused)).await;
 
-    let log = written.0.lock().unwrap().clone();
-    let log = String::from_utf8(log).expect("text");
+    let log = written.text();
     for said in ["logged in to the cloud", "is live", "is interrupted", "did not start"] {
         assert!(log.contains(said), "{said:?} is not in the log:\n{log}");
     }

@@ -2,8 +2,7 @@
 //! its own, since a process has one log.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
-use std::io::{self, Write};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use ivt_sim::cloud::{
@@ -11,6 +10,8 @@ use ivt_sim::cloud::{
     StepFault,
 };
 use ivt_tests::front::Front;
+use ivt_tests::log::Written;
+use ivt_tests::recording::assert_gapless;
 use ivt_tests::{Plan, Stage, hasty, soon, until};
 use log::LevelFilter;
 use serde_json::json;
@@ -23,23 +24,9 @@ static LOG: LazyLock<Written> = LazyLock::new(|| {
     written
 });
 
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The lines of the log that hold all these words.
 fn lines(words: &[&str]) -> Vec<String> {
-    let log = LOG.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let log = String::from_utf8(log).unwrap();
+    let log = LOG.text();
     let holds = |line: &&str| words.iter().all(|word| line.contains(word));
     log.lines().filter(holds).map(str::to_owned).collect()
 }
@@ -84,18 +71,8 @@ async fn finish(stage: &Stage, session: &str, count: usize) -> RecordingInfo {
 async fn flawless(stage: &Stage, session: &str) -> RecordingInfo {
     start(stage, session).await;
     let info = finish(stage, session, 3).await;
-    complete(&info);
+    assert_gapless(&info);
     info
-}
-
-fn complete(info: &RecordingInfo) {
-    assert!(info.violations.is_empty(), "{:?}", info.violations);
-    assert!(info.drops.is_empty(), "{:?}", info.drops);
-    let stored: Vec<_> = info.stored().collect();
-    for pair in stored.windows(2) {
-        let gap = pair[1].start_us - pair[0].end_us();
-        assert!(gap.abs() < 40_000, "{gap} µs between {} and {}", pair[0].name, pair[1].name);
-    }
 }
 
 /// Waits until nothing more is told to the service.
@@ -219,7 +196,7 @@ async fn a_busy_service_is_left_alone_for_as_long_as_it_says() {
     let again = recording.wait_for(|info| info.calls.create > 1);
     assert!(tokio::time::timeout(Duration::from_secs(3), again).await.is_err(), "too soon");
     stage.cloud.set_faults(Faults::default());
-    complete(&finish(&stage, "busy", 3).await);
+    assert_gapless(&finish(&stage, "busy", 3).await);
 }
 
 #[tokio::test]
@@ -242,7 +219,7 @@ async fn a_wrong_clock_is_told_and_costs_nothing() {
         assert!(said.contains("RequestTimeTooSkewed: The difference is too large."), "{said}");
         assert!(!said.contains("token"), "{said}");
         stage.cloud.set_faults(Faults::default());
-        complete(&finish(&stage, &session, 4).await);
+        assert_gapless(&finish(&stage, &session, 4).await);
         assert_eq!(lines(&[words, &session]).len(), 1, "said once");
     }
 }
