@@ -194,9 +194,9 @@ impl Terms {
     /// Why `address` is refused for `host`; `None` where it is allowed.
     fn refusal(&self, host: &str, address: SocketAddr, hosts: &Hosts) -> Option<&'static str> {
         let ip = address.ip().to_canonical();
-        let faces = special::faces(ip);
+        let targets = special::targets(ip);
         let is_camera =
-            |(camera, port): &(IpAddr, u16)| *port == address.port() && faces.contains(camera);
+            |(camera, port): &(IpAddr, u16)| *port == address.port() && targets.contains(camera);
         // Nobody stores at a camera's web server, whatever else its host is for.
         if hosts.cameras.iter().any(is_camera) {
             return Some("a camera's web server");
@@ -218,15 +218,15 @@ impl Terms {
         if !self.allowed.is_empty() && !listed {
             return Some("not in cloud.allow_hosts");
         }
-        if let Some(special) = faces.iter().find_map(|face| special::class(*face))
+        if let Some(special) = targets.iter().find_map(|target| special::class(*target))
             && !opened
         {
             return Some(special);
         }
-        if faces.iter().any(|face| special::class(*face).is_none() && is_own(*face)) {
+        if targets.iter().any(|target| special::class(*target).is_none() && is_own(*target)) {
             return Some("an address of this device, or of all on its network");
         }
-        let is_camera = |(camera, _): &(IpAddr, u16)| faces.contains(camera);
+        let is_camera = |(camera, _): &(IpAddr, u16)| targets.contains(camera);
         hosts.cameras.iter().any(is_camera).then_some("a camera's address")
     }
 }
@@ -238,10 +238,10 @@ fn same(one: &str, other: &str) -> bool {
     !one.is_empty() && one.eq_ignore_ascii_case(other)
 }
 
-/// Whether an address means this device, its link or a crowd.
+/// Whether an address leads to this device, to its own link only, or to a multicast group.
 fn is_local(address: IpAddr) -> bool {
-    let face = |face: &IpAddr| special::class(*face).is_some() || is_own(*face);
-    special::faces(address).iter().any(face)
+    let local = |target: &IpAddr| special::class(*target).is_some() || is_own(*target);
+    special::targets(address).iter().any(local)
 }
 
 /// Whether the system takes `address` for its own. A datagram socket asks without sending anything.

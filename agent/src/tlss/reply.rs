@@ -30,7 +30,7 @@ const DROPPED: &[&str] = &[
 const MISSING: &str = "No input file specified.\r\n";
 /// Longest text of a camera that is searched for our login, in bytes.
 const LONGEST_MASKED: usize = 128 << 10;
-/// Longest text that is searched at once, in bytes: a few milliseconds on a camera's processor.
+/// Longest text that is searched on the thread that asks, in bytes. A longer one is searched beside other work.
 const QUICK: usize = 16 << 10;
 
 /// Status line, headers, blank line, and the body behind them.

@@ -24,15 +24,15 @@ pub(super) fn class(address: IpAddr) -> Option<&'static str> {
 
 /// The address itself, and the addresses of IPv4 inside it, to which a gateway or the system's own
 /// tunnels may lead.
-pub(super) fn faces(address: IpAddr) -> Vec<IpAddr> {
+pub(super) fn targets(address: IpAddr) -> Vec<IpAddr> {
     let address = address.to_canonical();
-    let mut faces = vec![address];
+    let mut targets = vec![address];
     if let IpAddr::V6(v6) = address
         && class(address).is_none()
     {
-        faces.extend(embedded(v6).into_iter().flatten().map(IpAddr::V4));
+        targets.extend(embedded(v6).into_iter().flatten().map(IpAddr::V4));
     }
-    faces
+    targets
 }
 
 fn embedded(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {

@@ -341,7 +341,7 @@ fn a_card_full_of_faults_is_counted_without_delay() {
     let faults: Vec<_> = (0..100_000).map(|file| (file, Fault::Empty)).collect();
     let begin = std::time::Instant::now();
     damage::count(&mut index, id, &faults, |file| names::file(file).into());
-    // A tenth of a second here; a minute where each file was asked of each fault.
+    // Comparing each of 10,000 files with each of 100,000 faults takes a minute; the search takes a tenth of a second.
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert_eq!(index.take_lost(id).0, 10 * 9_999);
 }
