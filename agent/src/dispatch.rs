@@ -129,8 +129,7 @@ pub(crate) mod testing {
 
     /// A dispatch over an NVR of emulated cameras, one for each of `channels`.
     pub(crate) fn dispatch(channels: Vec<Handle>) -> Dispatch {
-        let camera =
-            |_| ivt_hal::Channel { encoder: Arc::new(Emulator::default()), snapshot: None };
+        let camera = |_| ivt_hal::Channel::new(Arc::new(Emulator::default()));
         let cameras = channels.iter().map(camera).collect();
         let device = Device { model: Model::Nvr, channels: cameras, cgi: None };
         Dispatch::new(CurrentDevice::new(device), channels)

@@ -14,9 +14,20 @@ pub mod rtsp;
 
 use std::sync::Arc;
 
+pub use ability::MOST_NAMED;
 pub use ability::cgi::{Answer, Cgi};
+pub use ability::detection::{Armed, Detection};
 pub use ability::encoder::{Bitrates, Encoder, RtspSource, Source, Stream};
+pub use ability::motion::Motion;
+pub use ability::network::{Interface, Network};
+pub use ability::patrol::Patrol;
+pub use ability::power::Power;
+pub use ability::presets::{Named, Presets};
+pub use ability::ptz::{Direction, LONGEST_MOVE, Movement, Ptz};
 pub use ability::snapshot::Snapshot;
+pub use ability::tours::Tours;
+pub use ability::tripwire::{Area, Point, Tripwire};
+pub use ability::wifi::{Wifi, WifiNetwork, WifiStatus};
 pub use error::{Error, Kind, Result};
 pub use ivt_base::auth::Credentials;
 pub use ivt_base::transport::Transport;
@@ -47,4 +58,41 @@ pub struct Channel {
     pub encoder: Arc<dyn Encoder>,
     /// The camera's single pictures.
     pub snapshot: Option<Arc<dyn Snapshot>>,
+    /// Pan, tilt and zoom.
+    pub ptz: Option<Arc<dyn Ptz>>,
+    /// Positions that the camera remembers.
+    pub presets: Option<Arc<dyn Presets>>,
+    /// Tours from preset to preset.
+    pub tours: Option<Arc<dyn Tours>>,
+    /// The camera's patrol.
+    pub patrol: Option<Arc<dyn Patrol>>,
+    /// Motion detection.
+    pub motion: Option<Arc<dyn Motion>>,
+    /// The tripwire.
+    pub tripwire: Option<Arc<dyn Tripwire>>,
+    /// The camera's wired network.
+    pub network: Option<Arc<dyn Network>>,
+    /// The camera's wireless network.
+    pub wifi: Option<Arc<dyn Wifi>>,
+    /// Restarting the camera.
+    pub power: Option<Arc<dyn Power>>,
+}
+
+impl Channel {
+    /// A camera that can only stream.
+    pub fn new(encoder: Arc<dyn Encoder>) -> Self {
+        Self {
+            encoder,
+            snapshot: None,
+            ptz: None,
+            presets: None,
+            tours: None,
+            patrol: None,
+            motion: None,
+            tripwire: None,
+            network: None,
+            wifi: None,
+            power: None,
+        }
+    }
 }

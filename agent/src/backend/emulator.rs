@@ -43,7 +43,7 @@ impl Described for EmulatedCamera {
             command: self.command.iter().map(|word| word.expose().clone()).collect(),
             bitrates: options.bitrates,
         });
-        let channel = Channel { encoder: emulator.clone(), snapshot: Some(emulator) };
+        let channel = Channel { snapshot: Some(emulator.clone()), ..Channel::new(emulator) };
         Ok(Camera { channel, cgi: None })
     }
 }

@@ -74,7 +74,7 @@ impl Described for RtspCamera {
         let web =
             self.web.as_ref().map(|web| web.abilities(self.credentials(), options.reply_limit));
         let (snapshot, cgi) = web.unzip();
-        Ok(Camera { channel: Channel { encoder, snapshot }, cgi: cgi.flatten() })
+        Ok(Camera { channel: Channel { snapshot, ..Channel::new(encoder) }, cgi: cgi.flatten() })
     }
 }
 

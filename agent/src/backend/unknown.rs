@@ -18,8 +18,7 @@ impl Described for UnknownCamera {
     }
 
     fn camera(&self, _: CameraOptions) -> Result<Camera, UrlError> {
-        let channel = Channel { encoder: Arc::new(Self), snapshot: None };
-        Ok(Camera { channel, cgi: None })
+        Ok(Camera { channel: Channel::new(Arc::new(Self)), cgi: None })
     }
 }
 
@@ -52,7 +51,7 @@ mod tests {
         assert!(described.files().is_empty() && !described.has_sub());
         let options = CameraOptions { bitrates: config.channels[0].bitrates, reply_limit: 1 };
         let camera = described.camera(options).unwrap();
-        let Camera { channel: Channel { encoder, snapshot: None }, cgi: None } = camera else {
+        let Camera { channel: Channel { encoder, snapshot: None, .. }, cgi: None } = camera else {
             panic!("one channel without pictures");
         };
         encoder.reach().await.unwrap_err();

@@ -1,0 +1,16 @@
+//! Motion detection.
+
+use async_trait::async_trait;
+
+use super::detection::Detection;
+use crate::Result;
+
+/// Sets up motion detection.
+#[async_trait]
+pub trait Motion: Send + Sync {
+    /// Sets up motion detection of the whole picture or of the areas that the camera has. Answers within 8 s.
+    ///
+    /// # Errors
+    /// `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`.
+    async fn configure(&self, detection: Detection) -> Result<()>;
+}
