@@ -11,6 +11,8 @@ mod error;
 pub mod http;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
+#[cfg(feature = "xml")]
+pub mod xml;
 
 use std::sync::Arc;
 
