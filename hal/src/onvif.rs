@@ -171,18 +171,16 @@ impl Onvif {
     }
 
     /// Forgets what was learnt of the camera, since it may have been set up in another way.
-    async fn forget(&self) {
-        self.services.forget().await;
-        self.media.forget().await;
-        self.moves.forget().await;
-        self.forget_addresses().await;
+    fn forget(&self) {
+        self.services.forget();
+        self.media.forget();
+        self.moves.forget();
+        self.forget_addresses();
     }
 
-    async fn forget_addresses(&self) {
-        for stream in [0, 1] {
-            self.addresses[stream].forget().await;
-            self.pictures[stream].forget().await;
-        }
+    fn forget_addresses(&self) {
+        self.addresses.iter().for_each(Kept::forget);
+        self.pictures.iter().for_each(Kept::forget);
     }
 }
 
@@ -206,13 +204,15 @@ impl<T> Kept<T> {
         Ok(answer)
     }
 
-    async fn forget(&self) {
-        self.forget_if(|_| true).await;
+    /// Drops the answer. One that is being asked for is new already.
+    fn forget(&self) {
+        self.forget_if(|_| true);
     }
 
-    async fn forget_if(&self, is_old: impl Fn(&T) -> bool) {
-        let mut kept = self.0.lock().await;
-        if kept.as_deref().is_some_and(is_old) {
+    fn forget_if(&self, is_old: impl Fn(&T) -> bool) {
+        if let Ok(mut kept) = self.0.try_lock()
+            && kept.as_deref().is_some_and(is_old)
+        {
             *kept = None;
         }
     }

@@ -33,7 +33,7 @@ impl Encoder for Onvif {
     async fn source(&self, stream: Stream) -> Result<Source> {
         within(SOURCE, async {
             let kept = &self.addresses[stream as usize];
-            kept.forget_if(|address| address.until <= Instant::now()).await;
+            kept.forget_if(|address| address.until <= Instant::now());
             let address = kept.or_ask(self.ask_address(stream)).await?;
             Ok(Source::Rtsp(RtspSource {
                 url: address.url.clone(),
@@ -66,7 +66,7 @@ impl Encoder for Onvif {
         match self.client.http().with_limits(limits).send(REACH, &request).await {
             Ok(_) => Ok(()),
             Err(mut error) => {
-                self.forget_addresses().await;
+                self.forget_addresses();
                 if error.kind != Kind::Timeout {
                     error.kind = Kind::Offline;
                 }
@@ -112,7 +112,7 @@ impl Onvif {
         let mut outcome = Err(Error::new(op, Kind::Unsupported));
         for again in [false, true] {
             if again {
-                self.media.forget().await;
+                self.media.forget();
             }
             let (services, media) = (self.services(op).await?, self.media(op).await?);
             let profile = media.stream(stream).ok_or_else(|| Error::new(op, Kind::Unsupported))?;

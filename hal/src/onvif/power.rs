@@ -15,7 +15,7 @@ impl Power for Onvif {
             Err(error) if !has_hung_up(&error) => Err(error),
             _ => {
                 self.rests();
-                self.forget().await;
+                self.forget();
                 Ok(())
             }
         }

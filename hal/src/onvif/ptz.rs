@@ -55,7 +55,10 @@ impl Ptz for Onvif {
             moves.check(axes)?;
             // A movement of the other axes would go on beside this one.
             if self.is_moving()[1 - group] {
-                self.end(&moves).await?;
+                match self.end(&moves).await {
+                    Err(error) if !is_fault(&error) => return Err(error),
+                    _ => {}
+                }
             }
             self.set_moving(group, true);
             let outcome = self.move_on(movement, moves).await;
@@ -72,8 +75,8 @@ impl Ptz for Onvif {
             let moves = self.moves(STOP).await?;
             match self.end(&moves).await {
                 Err(error) if error.kind == Kind::Invalid => {
-                    self.moves.forget().await;
-                    self.media.forget().await;
+                    self.moves.forget();
+                    self.media.forget();
                     let moves = self.moves(STOP).await?;
                     self.end(&moves).await
                 }
@@ -98,8 +101,8 @@ impl Onvif {
             Err(error) if error.kind == Kind::Invalid => error,
             outcome => return outcome,
         };
-        self.moves.forget().await;
-        self.media.forget().await;
+        self.moves.forget();
+        self.media.forget();
         let fresh = self.moves(op).await?;
         if fresh.profile == moves.profile {
             return Err(error);
@@ -174,8 +177,8 @@ impl Onvif {
         for again in [false, true] {
             if again {
                 let before = Arc::clone(&moves);
-                self.moves.forget().await;
-                self.media.forget().await;
+                self.moves.forget();
+                self.media.forget();
                 moves = self.moves(START).await?;
                 if moves.profile == before.profile {
                     break;

@@ -29,7 +29,7 @@ impl Snapshot for Onvif {
             let picture = within(JPEG, kept.or_ask(self.ask_picture(stream))).await?;
             let outcome = self.fetch(&picture.0, stream).await;
             if outcome.is_err() {
-                kept.forget().await;
+                kept.forget();
             }
             outcome
         };

@@ -124,6 +124,9 @@ fn usual(asked: &Asked, text: &mut String) -> u16 {
         "GetStreamUri" => uri("GetStreamUri", "rtsp://10.255.255.1:8554/live/1?a=1&amp;b=2"),
         "GetSnapshotUri" => uri("GetSnapshotUri", "http://10.255.255.1/snap.jpg?c=1"),
         "GET" => "\u{fffd}".into(),
+        "GetNetworkInterfaces" => "<d:GetNetworkInterfacesResponse><d:NetworkInterfaces token='eth0'/>\
+                                   </d:GetNetworkInterfacesResponse>"
+            .into(),
         "GetPresets" => "<P:GetPresetsResponse><P:Preset token='1'><tt:Name>Door</tt:Name></P:Preset>\
                          </P:GetPresetsResponse>"
             .into(),

@@ -20,7 +20,13 @@ async fn address(onvif: &Onvif, stream: Stream) -> String {
 #[tokio::test]
 async fn passes_conformance() {
     let camera = Camera::usual().await;
-    conformance::encoder(&*camera.onvif()).await;
+    let onvif = camera.onvif();
+    conformance::encoder(&*onvif).await;
+    conformance::ptz(&*onvif, &[]).await;
+    conformance::presets(&*onvif, conformance::Unknown::Unnoticed).await;
+    conformance::tours(&*onvif, conformance::Unknown::Unnoticed).await;
+    conformance::network(&*onvif).await;
+    conformance::power(&*onvif).await;
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = nobody.local_addr().unwrap().port();
     drop(nobody);
@@ -28,6 +34,11 @@ async fn passes_conformance() {
     let onvif = Onvif::new(http, DEVICE_PATH, None, Options::default());
     conformance::offline_encoder(&*onvif).await;
     conformance::offline_snapshot(&*onvif).await;
+    conformance::offline_ptz(&*onvif).await;
+    conformance::offline_presets(&*onvif).await;
+    conformance::offline_tours(&*onvif).await;
+    conformance::offline_network(&*onvif).await;
+    conformance::offline_power(&*onvif).await;
 }
 
 #[tokio::test]
