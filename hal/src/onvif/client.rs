@@ -149,7 +149,7 @@ impl Client {
             turn = Some(self.turn.lock().await);
         }
         if self.state().rest.rests(call.action, Instant::now()) {
-            let why = "an earlier request that its login is refused; it rests for some minutes";
+            let why = "an earlier request by refusing the login, which rests for some minutes";
             return Err(Error::new(call.op, Kind::Refused).because(Said(why.into())));
         }
         let known = self.state().form;

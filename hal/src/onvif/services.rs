@@ -23,7 +23,7 @@ impl Services {
             client.call(Call { op, at, service, action, body }).await
         };
         let listed = ask("GetServices", "<IncludeCapability>false</IncludeCapability>").await;
-        let mut is_answered = listed.is_ok();
+        let (mut is_answered, mut refusal) = (listed.is_ok(), None);
         match listed {
             Ok(listed) => {
                 for row in listed.children("Service") {
@@ -31,7 +31,7 @@ impl Services {
                 }
             }
             Err(error) if is_away(&error) => return Err(error),
-            Err(_) => {}
+            Err(error) => refusal = Some(error).filter(|error| error.kind == Kind::Refused),
         }
         if services.at(Service::Media).is_none() || services.at(Service::Ptz).is_none() {
             match ask("GetCapabilities", "<Category>All</Category>").await {
@@ -40,7 +40,9 @@ impl Services {
                     services.take_capabilities(client, &told);
                 }
                 Err(error) if is_away(&error) => return Err(error),
-                Err(error) if !is_answered && error.kind == Kind::Refused => return Err(error),
+                Err(error) if !is_answered && error.kind == Kind::Refused => {
+                    return Err(refusal.unwrap_or(error));
+                }
                 Err(_) => {}
             }
         }

@@ -361,3 +361,39 @@ async fn a_camera_is_described() {
     assert!(channel.ptz.is_some() && channel.patrol.is_none() && channel.wifi.is_none());
     assert!(channel.motion.is_none() && channel.tripwire.is_none() && channel.power.is_some());
 }
+
+#[tokio::test]
+async fn an_input_of_an_nvr_has_its_own_streams() {
+    let camera = Camera::start(|asked| match &*asked.action {
+        "GetProfiles" => {
+            let source = |token| {
+                format!("<t:VideoSourceConfiguration><t:SourceToken>{token}</t:SourceToken></t:VideoSourceConfiguration>")
+            };
+            let rows = [
+                profile("a", 640, 360, &source("s1")),
+                profile("b", 1920, 1080, &(source("s2") + "<t:PTZConfiguration token='p'/>")),
+            ];
+            (200, format!("<r:GetProfilesResponse>{}</r:GetProfilesResponse>", rows.concat()))
+        }
+        _ => (0, String::new()),
+    })
+    .await;
+    for (input, token) in [(1, Some("a")), (2, Some("b")), (3, None)] {
+        let options = Options { input, ..Options::default() };
+        let onvif = Onvif::new(camera.fake.http(), DEVICE_PATH, None, options);
+        let before = camera.calls("GetStreamUri").len();
+        let outcome = onvif.source(Stream::Main).await;
+        assert_eq!(
+            outcome.err().map(|error| error.kind),
+            token.is_none().then_some(Kind::Unsupported)
+        );
+        let asked = camera.calls("GetStreamUri");
+        let asked = asked.get(before).map(|asked| asked.body.text_at("ProfileToken").to_owned());
+        assert_eq!(asked.as_deref(), token);
+        assert_eq!(
+            Ptz::stop(&*onvif).await.is_ok(),
+            input == 2,
+            "only the second input can be moved"
+        );
+    }
+}
