@@ -76,11 +76,7 @@ pub fn http_date(text: &str) -> Option<u64> {
         70..100 => year + 1900,
         _ => *year,
     };
-    // A second of 60 is a leap second.
-    let real = (1970..=9999).contains(&year) && (1..=31).contains(day);
-    (real && hour < 24 && minute < 60 && second <= 60)
-        .then(|| days(year, month?, *day))?
-        .map(|days| days * 86_400 + hour * 3600 + minute * 60 + second)
+    Utc { year, month: month?, day: *day, hour, minute, second }.seconds()
 }
 
 /// Days from 1970 to a date, which is 1970 or later; the reverse of [`civil`].

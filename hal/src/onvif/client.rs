@@ -168,6 +168,10 @@ impl Client {
         if turn.is_none() {
             turn = Some(self.turn.lock().await);
         }
+        // While the turn was awaited, another call may have been refused in every form.
+        if self.state().rest.rests(call.action, Instant::now()) {
+            return Err(refusal);
+        }
         for form in self.others(call.op, login, first, known.is_some()).await? {
             match self.send_as(call, login, form).await {
                 Err(Failure::Login(_)) => {}

@@ -243,3 +243,27 @@ async fn the_clock_is_set_with_the_zone_that_it_has() {
     let created = camera.calls("Stop")[0].security.descendant("Created").unwrap().text().to_owned();
     assert!(created.starts_with("2000-02-29T00:00:0"), "{created}");
 }
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_noticed_in_a_few_tries() {
+    let guard = Guard::new(SystemTime::now());
+    let camera = guard.camera().await;
+    let onvif = camera.onvif();
+    Ptz::stop(&*onvif).await.unwrap();
+    // No token is right any more, whatever the clock.
+    *guard.clock.lock().unwrap() = at(1);
+    *guard.told.lock().unwrap() = at(4_000_000_000);
+    for _ in 0..10 {
+        assert_eq!(kind(Ptz::stop(&*onvif).await), Kind::Refused);
+        assert_eq!(kind(Presets::list(&*onvif).await), Kind::Refused);
+        assert_eq!(kind(onvif.reboot().await), Kind::Refused);
+    }
+    assert!(guard.wrong() <= 5, "{} wrong logins", guard.wrong());
+    // The login is tried again after its rest.
+    *guard.clock.lock().unwrap() = SystemTime::now();
+    *guard.told.lock().unwrap() = SystemTime::now();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1_801)).await;
+    tokio::time::resume();
+    Ptz::stop(&*onvif).await.unwrap();
+}
