@@ -18,7 +18,7 @@ interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, live555, VL
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
 	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
-	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib
+	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib -- --include-ignored
 	tests/interop/run
 
 cameras: ## every camera of the field that misbehaves; writes docs/cameras.md (about 10 minutes)
