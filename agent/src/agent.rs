@@ -27,6 +27,7 @@ use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, Reload, hosted};
 use crate::shutdown::{Stopper, stopper};
+use crate::state::StateStore;
 use crate::tls::TrustStore;
 use crate::tlss::Settings;
 use crate::view::{View, statistics};
@@ -123,10 +124,11 @@ impl Agent {
             setup.spawn(&mut tasks, stopping.clone())
         });
         let channels: Vec<_> = channels.collect();
+        let store = StateStore::new(config.state_dir.clone());
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
-            dispatch: Dispatch::new(device.clone(), channels.clone()),
+            dispatch: Dispatch::new(device.clone(), channels.clone(), store),
             keepalives: KeepaliveSource::new(
                 channels.iter().map(channel::Handle::status).collect(),
             ),

@@ -2,6 +2,7 @@
 //! `codes` turns our errors into codes of the wire.
 
 mod codes;
+mod constant;
 mod events;
 mod publish;
 mod record;
@@ -10,7 +11,7 @@ mod refusals;
 use std::future::Future;
 use std::time::Duration;
 
-use ivt_proto::rpc::message::Call;
+use ivt_proto::rpc::message::{Call, to_value};
 use ivt_proto::rpc::{RpcError, Subject};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::channel::Handle;
 use crate::deadlines::{HANDLER, START_HANDLER};
 use crate::reload::CurrentDevice;
+use crate::state::StateStore;
+use constant::ConstantPublishes;
 use refusals::{About, Refusals};
 
 pub use events::EventCounts;
@@ -29,15 +32,18 @@ pub struct Dispatch {
     device: CurrentDevice,
     /// The tasks that publish and record the channels of `device`, in the same order.
     channels: Vec<Handle>,
+    constant: ConstantPublishes,
     events: watch::Sender<EventCounts>,
     refusals: Refusals,
 }
 
 impl Dispatch {
     /// Serves `device` and the tasks of its channels; the index is the channel's number on the wire.
-    pub(crate) fn new(device: CurrentDevice, channels: Vec<Handle>) -> Self {
+    /// Begins the constant publishes that `store` has kept.
+    pub(crate) fn new(device: CurrentDevice, channels: Vec<Handle>, store: StateStore) -> Self {
         let events = watch::Sender::new(EventCounts::default());
-        Self { device, channels, events, refusals: Refusals::default() }
+        let constant = ConstantPublishes::start(channels.clone(), store);
+        Self { device, channels, constant, events, refusals: Refusals::default() }
     }
 
     /// The answer to one request. The work is given up when it takes longer than the limit for its
@@ -71,6 +77,10 @@ impl Dispatch {
             }
             Call::StopCloudRecord(request) => {
                 within(HANDLER, until, record::stop(self, request?)).await
+            }
+            Call::GetRtmpPublishConfig => to_value(&self.constant.list().await),
+            Call::SetRtmpPublishConfig(request) => {
+                within(HANDLER, until, self.constant.replace(request?)).await
             }
             // A method without a handler is refused even if its params make no sense, since nothing
             // here reads them.
@@ -132,7 +142,7 @@ pub(crate) mod testing {
         let camera = |_| ivt_hal::Channel::new(Arc::new(Emulator::default()));
         let cameras = channels.iter().map(camera).collect();
         let device = Device { model: Model::Nvr, channels: cameras, cgi: None };
-        Dispatch::new(CurrentDevice::new(device), channels)
+        Dispatch::new(CurrentDevice::new(device), channels, StateStore::default())
     }
 }
 
