@@ -28,6 +28,7 @@ use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, Reload, hosted};
 use crate::shutdown::{Stopper, stopper};
+use crate::state::StateStore;
 use crate::tls::TrustStore;
 use crate::tlss::Settings;
 use crate::view::{View, statistics};
@@ -130,10 +131,11 @@ impl Agent {
             remote
         });
         let remotes = remotes.collect();
+        let store = StateStore::new(config.state_dir.clone());
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
-            dispatch: Dispatch::new(device.clone(), channels.clone(), remotes),
+            dispatch: Dispatch::new(device.clone(), channels.clone(), remotes, store),
             keepalives: KeepaliveSource::new(
                 channels.iter().map(channel::Handle::status).collect(),
             ),

@@ -15,6 +15,11 @@ pub const CLOUD: Policy = Policy {
 pub const PUBLISH: Policy =
     Policy { floor: Duration::from_millis(200), windows: &[secs(1), secs(4), secs(10)] };
 
+/// Delays before a constant publish that its server has refused is tried again. Servers lock out whoever goes
+/// on knocking with a wrong key.
+pub const CONSTANT: Policy =
+    Policy { floor: Duration::from_secs(5), windows: &[secs(30), secs(60), secs(300), secs(600)] };
+
 /// Delays before an upload is tried again. They are short, since the end of an outage goes unnoticed
 /// during a delay.
 pub const UPLOAD: Policy =

@@ -49,7 +49,7 @@ use self::opener::Terms;
 use self::recording::{RecordingHandle, RecordingSetup, RecordingTask};
 use self::streams::Streams;
 
-/// How long a recording that starts waits for the addresses of its service.
+/// How long a check waits for the addresses of a server.
 const ADDRESS_CHECK: Duration = Duration::from_millis(500);
 
 /// What a channel is made of.
@@ -83,6 +83,7 @@ pub struct Handle {
     recording: RecordingHandle,
     reachability: watch::Receiver<Reachability>,
     alarm: watch::Sender<u32>,
+    constant: watch::Sender<Option<PublishRequest>>,
     quality: QualityMap,
     streams: Arc<Streams>,
     terms: Terms,
@@ -104,6 +105,7 @@ impl Setup {
         for stream in &config.always_on {
             streams.of(*stream).keep_warm(true);
         }
+        let constant = watch::Sender::new(None);
         let (live_task, live) = LiveTask::new(LiveSetup {
             number,
             encoder: Arc::clone(&encoder),
@@ -113,6 +115,7 @@ impl Setup {
             retry: self.publish.retry,
             link: link.clone(),
             stop_with_link: self.stop_with_link,
+            constant: constant.subscribe(),
         });
         let (recording_task, recording) = RecordingTask::new(RecordingSetup {
             number,
@@ -130,6 +133,7 @@ impl Setup {
             recording,
             reachability,
             alarm,
+            constant,
             quality,
             streams: Arc::clone(&streams),
             terms,
@@ -168,19 +172,40 @@ impl Handle {
         self.live.stop(stream_id).await
     }
 
+    /// Publishes `ask` for ever from now on, while the cloud asks for no other stream; `None` publishes
+    /// nothing. The name of the stream does not matter.
+    pub fn publish_constantly(&self, ask: Option<PublishRequest>) {
+        self.constant.send_replace(ask);
+    }
+
+    /// What is published for ever.
+    #[cfg(test)]
+    pub(crate) fn constantly(&self) -> Option<PublishRequest> {
+        self.constant.borrow().clone()
+    }
+
+    /// Whether the cloud may name this server, as far as that is known within half a second: a publish is
+    /// checked anyway when it connects.
+    ///
+    /// # Errors
+    /// [`Refusal::Address`].
+    pub async fn check(&self, host: &str, port: u16) -> Result<(), Refusal> {
+        match timeout(ADDRESS_CHECK, self.rule.check(host, port)).await {
+            Ok(Err(refused)) => Err(Refusal::Address { reason: refused.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns once the session records.
     ///
     /// # Errors
     /// Why the session does not record, or not in time.
     pub async fn record(&self, ask: RecordRequest) -> Result<(), Refusal> {
         let callback = ask.order.callback.expose();
-        let checked = self.rule.check(callback.host(), callback.port());
         // An upload is checked anyway, so a slow name does not hold up the recording.
-        if let Ok(Err(refused)) = timeout(ADDRESS_CHECK, checked).await {
-            let reason = refused.to_string();
-            log::warn!("StartCloudRecord: cbk_url: {reason}");
-            return Err(Refusal::Address { reason });
-        }
+        self.check(callback.host(), callback.port()).await.inspect_err(|refused| {
+            log::warn!("StartCloudRecord: cbk_url: {}", refused.reason());
+        })?;
         self.recording.record(ask).await
     }
 
@@ -340,6 +365,7 @@ pub(crate) mod testing {
                 recording,
                 reachability,
                 alarm,
+                constant: watch::Sender::new(None),
                 quality,
                 streams,
                 terms,

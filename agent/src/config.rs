@@ -22,6 +22,8 @@ pub(crate) mod section;
 mod tests;
 mod tlss;
 
+use std::path::PathBuf;
+
 use ::log::LevelFilter;
 use ivt_hal::Model;
 
@@ -43,6 +45,10 @@ pub struct Config {
     pub cloud: Cloud,
     /// `device.model`, "camera" or "nvr"; default "camera". A camera has exactly one channel.
     pub model: Model,
+    /// `device.state_dir`: folder of what the cloud has set up and what has to outlast a restart. The default is
+    /// the first folder of the environment's `STATE_DIRECTORY`, or `state` beside the configuration's file;
+    /// `None` for a configuration that is no file: nothing is kept.
+    pub state_dir: Option<PathBuf>,
     /// `[[channel]]`: the cameras, in the order of their numbers. Never empty.
     pub channels: Vec<Channel>,
     /// `[publish]`: how live streams are kept up.

@@ -3,6 +3,7 @@
 
 mod alarm;
 mod codes;
+mod constant;
 mod events;
 mod network;
 mod ptz;
@@ -15,7 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ivt_proto::rpc::message::Call;
+use ivt_proto::rpc::message::{Call, to_value};
 use ivt_proto::rpc::{RpcError, Subject};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -25,6 +26,8 @@ use crate::channel::Handle;
 use crate::deadlines::{CAMERA, HANDLER, START_HANDLER};
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
+use crate::state::StateStore;
+use constant::ConstantPublishes;
 use events::Events;
 use reboot::Reboots;
 use refusals::{About, Refusals};
@@ -45,14 +48,23 @@ pub struct Dispatch {
     remotes: Vec<Remote>,
     reboots: Reboots,
     events: Arc<Events>,
+    constant: ConstantPublishes,
     refusals: Refusals,
 }
 
 impl Dispatch {
     /// Serves `device` and the tasks of its channels; the index is the channel's number on the wire.
-    pub(crate) fn new(device: CurrentDevice, channels: Vec<Handle>, remotes: Vec<Remote>) -> Self {
-        let (reboots, events, refusals) = Default::default();
-        Self { device, channels, remotes, reboots, events, refusals }
+    /// Begins the constant publishes that `store` has kept.
+    pub(crate) fn new(
+        device: CurrentDevice,
+        channels: Vec<Handle>,
+        remotes: Vec<Remote>,
+        store: StateStore,
+    ) -> Self {
+        let constant = ConstantPublishes::start(channels.clone(), store.clone());
+        let reboots = Reboots::kept(store);
+        let (events, refusals) = Default::default();
+        Self { device, channels, remotes, constant, reboots, events, refusals }
     }
 
     /// The answer to one request. The work is given up when it takes longer than the limit for its
@@ -92,6 +104,10 @@ impl Dispatch {
             }
             Call::StopCloudRecord(request) => {
                 within(HANDLER, until, record::stop(self, request?)).await.map(done)
+            }
+            Call::GetRtmpPublishConfig => to_value(&self.constant.list().await),
+            Call::SetRtmpPublishConfig(request) => {
+                within(HANDLER, until, self.constant.replace(request?)).await.map(done)
             }
             other => within(HANDLER, until, self.ask(other, departure)).await,
         }
@@ -208,7 +224,7 @@ pub(crate) mod testing {
         let device = Device { model: Model::Nvr, channels: cameras, cgi: None };
         let device = CurrentDevice::new(device);
         let remotes = (0..channels.len()).map(|number| remote(&device, number)).collect();
-        Dispatch::new(device, channels, remotes)
+        Dispatch::new(device, channels, remotes, StateStore::default())
     }
 
     /// The answer of `dispatch` to a request whose answer leaves at once.

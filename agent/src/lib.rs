@@ -22,6 +22,7 @@ pub mod record;
 pub mod reload;
 pub mod settings;
 pub mod shutdown;
+mod state;
 #[cfg(test)]
 mod testing;
 pub mod tls;

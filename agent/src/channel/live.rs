@@ -2,16 +2,17 @@
 //! rules of [`lifecycle`], and starts and ends the work on the stream. It alone shows which stream
 //! is live and how publishing goes.
 
+mod constant;
 mod lifecycle;
 mod publish;
+mod running;
 mod waiting;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ivt_base::address_rule::{AddressRule, UNREACHABLE};
-use ivt_hal::{Encoder, Kind, Stream};
+use ivt_hal::{Encoder, Kind};
 use ivt_media::publish::PublishStats;
 use ivt_media::pull::PullState;
 use ivt_media::source::SourceError;
@@ -19,17 +20,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use self::constant::{Constant, News};
 use self::lifecycle::{Decision, Lifecycle};
 use self::publish::{Job, Progress};
+use self::running::Running;
 use self::waiting::Waiting;
 use super::link::{self, Link};
 use super::request::{self, Answer, PublishRequest, REQUESTS, Refusal, nothing};
 use super::streams::Streams;
 use crate::shutdown::Stop;
 use crate::tls::TrustStore;
-
-/// How many reports of the work may wait for the task.
-const REPORTS: usize = 4;
 
 /// What the live stream of a channel is made of.
 pub(super) struct LiveSetup {
@@ -45,6 +45,8 @@ pub(super) struct LiveSetup {
     pub(super) link: watch::Receiver<Link>,
     /// Whether a lost connection to the cloud ends the stream.
     pub(super) stop_with_link: bool,
+    /// What is published while the cloud asks for no stream.
+    pub(super) constant: watch::Receiver<Option<PublishRequest>>,
 }
 
 /// Sends requests to the task of the live stream, and reads what the task shows.
@@ -70,7 +72,7 @@ impl LiveHandle {
         request::ask(&self.requests, |done| Request::Stop(stream_id, done)).await
     }
 
-    /// The stream that the server is receiving at this moment.
+    /// The stream that the server is receiving at this moment; a constant publish has the empty name.
     pub(super) fn live(&self) -> watch::Receiver<Option<String>> {
         self.live.clone()
     }
@@ -96,6 +98,8 @@ pub(super) struct LiveTask {
     lifecycle: Lifecycle,
     /// `Some` exactly while the lifecycle has a stream.
     running: Option<Running>,
+    /// Runs only while the lifecycle has no stream.
+    constant: Constant,
     /// The work that runs, and earlier work that is still closing its connection to a server.
     work: JoinSet<()>,
     waiting: Waiting,
@@ -106,13 +110,6 @@ pub(super) struct LiveTask {
     losses: u64,
 }
 
-/// The work on one stream. Dropping it ends the work.
-struct Running {
-    progress: mpsc::Receiver<Progress>,
-    stream: Stream,
-    _stop: oneshot::Sender<Infallible>,
-}
-
 impl LiveTask {
     pub(super) fn new(setup: LiveSetup) -> (Self, LiveHandle) {
         let (requests, inbox) = mpsc::channel(REQUESTS);
@@ -121,6 +118,7 @@ impl LiveTask {
         let losses = setup.link.borrow().losses;
         let task = Self {
             lifecycle: Lifecycle::new(setup.retry),
+            constant: Constant::new(setup.constant.clone()),
             setup,
             inbox,
             running: None,
@@ -137,8 +135,11 @@ impl LiveTask {
     pub(super) async fn run(mut self, mut stop: Stop) {
         let stop_with_link = self.setup.stop_with_link;
         loop {
+            self.push();
             self.show();
             let due = self.due();
+            let idle = self.lifecycle.current().is_none();
+            let again = self.constant.poll_timeout().filter(|_| idle);
             tokio::select! {
                 // A lost connection is handled before the requests that came over it.
                 biased;
@@ -149,11 +150,14 @@ impl LiveTask {
                 () = self.waiting.abandoned() => self.abandon(),
                 Some(request) = self.inbox.recv() => self.obey(request),
                 Some(progress) = next(&mut self.running) => self.note(progress),
+                news = self.constant.next() => self.note_constant(news),
                 () = at(due) => self.expire(),
+                () = at(again) => {}
                 Some(_) = self.work.join_next() => {}
             }
         }
         self.end("the agent stops");
+        self.constant.pause();
         self.show();
         while self.work.join_next().await.is_some() {}
     }
@@ -179,6 +183,10 @@ impl LiveTask {
     }
 
     fn publish(&mut self, ask: PublishRequest, answer: Answer) {
+        if self.constant.holds() {
+            answer.send(Err(Refusal::Constant)).ok();
+            return;
+        }
         match self.lifecycle.publish(&ask.stream_id, now()) {
             Decision::Running => {
                 answer.send(Ok(())).ok();
@@ -192,26 +200,41 @@ impl LiveTask {
                 // Requests for the stream that gives way may still wait for their answer.
                 self.waiting.answer(&Err(Refusal::Stopped));
                 self.waiting.push(answer);
-                self.start(ask);
+                self.constant.pause();
+                self.running = Some(self.start(ask));
             }
         }
     }
 
-    fn start(&mut self, ask: PublishRequest) {
-        let (reports, progress) = mpsc::channel(REPORTS);
-        let (stream, stats) = (ask.stream, watch::Sender::default());
+    /// Starts the constant publish when nothing else is published and it is due.
+    fn push(&mut self) {
+        let now = Instant::now();
+        if self.lifecycle.current().is_none()
+            && let Some(ask) = self.constant.due(now)
+        {
+            let running = self.start(ask);
+            self.constant.started(running, now);
+        }
+    }
+
+    fn note_constant(&mut self, news: News) {
+        if let Some((level, what)) = self.constant.note(news, &mut rand::rng()) {
+            log::log!(level, "channel {}: the constant publish {what}", self.setup.number);
+        }
+    }
+
+    fn start(&mut self, ask: PublishRequest) -> Running {
+        let stats = watch::Sender::default();
         self.publish.send_replace(stats.subscribe());
         let job = Job {
             encoder: Arc::clone(&self.setup.encoder),
-            pull: Arc::clone(self.setup.streams.of(stream)),
+            pull: Arc::clone(self.setup.streams.of(ask.stream)),
             trust: self.setup.trust.clone(),
             rule: self.setup.rule.clone(),
             ask,
             stats,
         };
-        let (stop, stopped) = oneshot::channel();
-        self.work.spawn(job.run(reports, stopped));
-        self.running = Some(Running { progress, stream, _stop: stop });
+        Running::start(job, &mut self.work)
     }
 
     fn note(&mut self, progress: Progress) {
@@ -330,7 +353,7 @@ impl LiveTask {
     }
 
     fn show(&self) {
-        let live = self.lifecycle.live();
+        let live = self.lifecycle.live().or(self.constant.is_flowing().then_some(""));
         self.live.send_if_modified(|shown| {
             let changed = shown.as_deref() != live;
             if changed {
@@ -359,7 +382,7 @@ fn is_hopeless(camera: &PullState) -> bool {
 
 async fn next(running: &mut Option<Running>) -> Option<Progress> {
     match running {
-        Some(running) => running.progress.recv().await,
+        Some(running) => running.next().await,
         None => None,
     }
 }

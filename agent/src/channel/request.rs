@@ -53,6 +53,9 @@ pub enum Refusal {
         /// Name of the stream that runs.
         running: String,
     },
+    /// The channel is published by the cloud's configuration.
+    #[error("the channel is published by SetRTMPPublishConfig: disable it there first")]
+    Constant,
     /// The camera gives no frames.
     #[error("{reason}")]
     Camera {

@@ -45,7 +45,9 @@ impl Config {
         access: Access,
         text: impl Fn(&Path) -> Result<String, Error>,
     ) -> Result<Self, Error> {
-        let config = assemble(&file.display().to_string(), &text(file)?, directory(file), text)?;
+        let mut config =
+            assemble(&file.display().to_string(), &text(file)?, directory(file), text)?;
+        config.state_dir = config.state_dir.or_else(|| Some(state_dir(file)));
         if access == Access::Private {
             // Who writes these decides whom the agent trusts, and what its server may do.
             let profile = config.tlss.as_ref().and_then(|tlss| tlss.profile.as_deref());
@@ -117,6 +119,14 @@ fn unwritable(file: &Path, metadata: &Metadata) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where the state of a device is kept unless its configuration `file` says otherwise: where systemd has made
+/// a folder for it, or beside the file.
+fn state_dir(file: &Path) -> PathBuf {
+    let made = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
+    let made = std::env::split_paths(&made).next().filter(|folder| folder.is_absolute());
+    made.unwrap_or_else(|| directory(file).join("state"))
+}
+
 fn directory(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
@@ -148,7 +158,7 @@ pub(super) fn sections(
 ) -> Result<Config, Error> {
     let mut apart = credentials.unwrap_or_default();
     let cloud = cloud::cloud(root.section("cloud")?, &mut apart, base)?;
-    let model = device::device(root.section("device")?)?;
+    let (model, state_dir) = device::device(root.section("device")?, base)?;
     let channels = channel::channels(&mut root, model, apart.channels, base)?;
     let publish = publish::publish(root.section("publish")?)?;
     let record = record::record(root.section("record")?, base)?;
@@ -163,5 +173,17 @@ pub(super) fn sections(
     let log_level = log::log(root.section("log")?)?;
     root.finish()?;
     let notes = Vec::new();
-    Ok(Config { cloud, model, channels, publish, record, tlss, runtime, budget, log_level, notes })
+    Ok(Config {
+        cloud,
+        model,
+        state_dir,
+        channels,
+        publish,
+        record,
+        tlss,
+        runtime,
+        budget,
+        log_level,
+        notes,
+    })
 }

@@ -12,7 +12,7 @@ use crate::channel::Refusal;
 pub(super) fn refusal(refusal: Refusal) -> RpcError {
     let code = match &refusal {
         Refusal::Bitrate { .. } => RpcError::BITRATE,
-        Refusal::Busy { .. } => RpcError::DUPLICATE,
+        Refusal::Busy { .. } | Refusal::Constant => RpcError::DUPLICATE,
         Refusal::Camera { kind, .. } => hal(*kind),
         Refusal::Server { .. }
         | Refusal::Address { .. }
@@ -60,6 +60,7 @@ mod tests {
         for (why, code) in [
             (Refusal::Bitrate { bitrate: 2, limit: 1 }, 11),
             (Refusal::Busy { running: "a".into() }, 12),
+            (Refusal::Constant, 12),
             (camera(Kind::Offline), 103),
             (camera(Kind::Timeout), 103),
             (camera(Kind::Unsupported), 101),

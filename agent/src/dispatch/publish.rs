@@ -30,7 +30,7 @@ pub(super) async fn stop(dispatch: &Dispatch, request: RtmpStopPublish) -> Resul
 }
 
 fn ask(request: RtmpPublish, map: &QualityMap) -> Result<PublishRequest, RpcError> {
-    let url = request.url.try_map(|url| rtmp_url(&url))?;
+    let url = request.url.try_map(|url| rtmp_url(&url, &format!("{START}: params.url")))?;
     check_stream_id(&request.stream_id)?;
     Ok(PublishRequest {
         stream: stream(map, request.quality),
@@ -50,9 +50,9 @@ pub(super) fn stream(map: &QualityMap, quality: Quality) -> Stream {
     }
 }
 
-/// Reads an address that came from the network. Nothing but RTMP may be reached by it.
-fn rtmp_url(url: &str) -> Result<RtmpUrl, RpcError> {
-    let wrong = |what: String| RpcError::internal(format!("{START}: params.url: {what}"));
+/// Reads an address that came from the network. Nothing but RTMP may be reached by it. An error names `place`.
+pub(super) fn rtmp_url(url: &str, place: &str) -> Result<RtmpUrl, RpcError> {
+    let wrong = |what: String| RpcError::internal(format!("{place}: {what}"));
     if url.len() > URL {
         return Err(wrong(format!("{} bytes, more than {URL}", url.len())));
     }
@@ -85,11 +85,11 @@ mod tests {
     #[test]
     fn only_rtmp_addresses_are_taken() {
         for url in ["rtmp://h/app/key", "rtmps://[::1]:1936/app/a?token=b%20c", "RTMP://h/a/b"] {
-            assert!(rtmp_url(url).is_ok(), "{url}");
+            assert!(rtmp_url(url, "params.url").is_ok(), "{url}");
         }
         let long = format!("rtmp://h/a/{}", "secret".repeat(URL));
         for url in ["http://h/a/secret", "file:///etc/secret", "rtmp:///a/secret", "", &long] {
-            let error = rtmp_url(url).expect_err(url);
+            let error = rtmp_url(url, "params.url").expect_err(url);
             assert!(
                 error.code == RpcError::INTERNAL && error.msg.contains("params.url"),
                 "{error}"

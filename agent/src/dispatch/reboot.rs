@@ -1,17 +1,21 @@
 //! RebootChannel: answered first, carried out once the answer has left.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::RebootChannel;
+use tokio::task::spawn_blocking;
 
 use super::{Departure, Dispatch, told};
+use crate::state::{StateError, StateStore};
 
 /// Most restarts of one camera within `HOUR`.
 const MOST: usize = 3;
 const HOUR: u64 = 3600;
+/// The restarts' name in the state store.
+const SUBJECT: &str = "reboots";
 
 pub(super) fn reboot(
     dispatch: &Dispatch,
@@ -27,7 +31,10 @@ pub(super) fn reboot(
             wait.as_secs()
         ))
     })?;
+    let kept = dispatch.reboots.clone();
     tokio::spawn(async move {
+        // Kept before the camera is told: that may be the end of this agent, too.
+        spawn_blocking(move || kept.keep()).await.ok();
         // An error is all that a departure tells: the answer has left, or its connection is gone.
         departure.await.ok();
         log::info!("channel {number}: restarting its camera, as the cloud asked");
@@ -40,16 +47,35 @@ pub(super) fn reboot(
 
 /// The restarts of the last hour. They count by the wall clock, so that they can be kept over a restart of
 /// the agent.
-#[derive(Default)]
-pub(super) struct Reboots(Mutex<BTreeMap<u32, Vec<u64>>>);
+#[derive(Clone, Default)]
+pub(super) struct Reboots {
+    /// Seconds since 1970 of each channel's restarts.
+    times: Arc<Mutex<BTreeMap<u32, Vec<u64>>>>,
+    store: StateStore,
+}
 
 impl Reboots {
+    /// Goes on with what `store` has kept.
+    pub(super) fn kept(store: StateStore) -> Self {
+        let times = store.read(SUBJECT).unwrap_or_default();
+        Self { times: Arc::new(Mutex::new(times)), store }
+    }
+
+    /// Keeps the restarts, if the disk takes them; they are counted in memory anyway.
+    fn keep(&self) {
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match self.store.write(SUBJECT, &times) {
+            Ok(()) | Err(StateError::NoFolder) => {}
+            Err(e) => log::warn!("restarts of cameras are forgotten when the agent restarts: {e}"),
+        }
+    }
+
     /// Counts one restart of a channel at `now`, in seconds since 1970.
     ///
     /// # Errors
     /// How long it takes until the next restart is allowed.
     fn take(&self, channel: u32, now: u64) -> Result<(), Duration> {
-        let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         let times = channels.entry(channel).or_default();
         // A time in the future is of a clock that was set back since, and says nothing.
         times.retain(|time| *time <= now && now - time < HOUR);
@@ -65,8 +91,6 @@ impl Reboots {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use async_trait::async_trait;
     use ivt_hal::{Error, Kind, Power};
     use ivt_proto::rpc::Subject;
@@ -109,6 +133,19 @@ mod tests {
             assert_eq!(reboots.take(0, 2_000_000_000), Ok(()));
         }
         assert_eq!(reboots.take(0, 1_000), Ok(()));
+    }
+
+    #[test]
+    fn restarts_are_counted_over_a_restart_of_the_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = || StateStore::new(Some(folder.path().join("state")));
+        for minute in 0..3 {
+            let reboots = Reboots::kept(store());
+            assert_eq!(reboots.take(7, 1_000_000 + minute * 60), Ok(()));
+            reboots.keep();
+        }
+        let wait = Reboots::kept(store()).take(7, 1_000_180);
+        assert_eq!(wait, Err(Duration::from_secs(HOUR - 180)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -36,6 +36,7 @@ impl Differences {
         let Config {
             cloud,
             model,
+            state_dir,
             channels,
             publish,
             record,
@@ -67,6 +68,9 @@ impl Differences {
         );
         if *model != new.model {
             restart.push("device.model".into());
+        }
+        if *state_dir != new.state_dir {
+            restart.push("device.state_dir".into());
         }
         // By its position alone, a channel of the one is not that of the other.
         let paired = channels.len() == new.channels.len();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ivt_base::secret::Secret;
+use ivt_hal::Stream;
 use ivt_hal::emulator::Emulator;
 use ivt_media::frame::Frame;
 use ivt_media::hub::Start;
@@ -58,10 +59,20 @@ impl FrameSource for Distant {
     }
 }
 
+fn request(stream_id: &str) -> PublishRequest {
+    PublishRequest {
+        stream: Stream::Main,
+        url: Secret::untold(RtmpUrl::parse("rtmp://127.0.0.1:9/live/key").unwrap()),
+        stream_id: stream_id.into(),
+        max_bitrate: None,
+    }
+}
+
 /// A channel's task that is driven by hand: the test sends the reports of the work.
 struct Scene {
     task: LiveTask,
     handle: LiveHandle,
+    wanted: watch::Sender<Option<PublishRequest>>,
     act: watch::Sender<Act>,
     /// A reader of the stream, as the work has one.
     _subscription: Subscription,
@@ -73,6 +84,7 @@ impl Scene {
         let pull = || Pull::new(Arc::new(Camera(act.subscribe())), PullConfig::default());
         let streams = Arc::new(Streams::of_pulls(pull(), pull()));
         let subscription = streams.of(Stream::Main).subscribe(Start::LastKey);
+        let wanted = watch::Sender::new(None);
         let (task, handle) = LiveTask::new(LiveSetup {
             number: 0,
             encoder: Arc::new(Emulator::default()),
@@ -82,20 +94,15 @@ impl Scene {
             retry,
             link: watch::channel(Link::down()).1,
             stop_with_link: true,
+            constant: wanted.subscribe(),
         });
-        Self { task, handle, act, _subscription: subscription }
+        Self { task, handle, wanted, act, _subscription: subscription }
     }
 
     /// The cloud asks for a stream.
     fn ask(&mut self, stream_id: &str) -> oneshot::Receiver<Result<(), Refusal>> {
         let (answer, outcome) = oneshot::channel();
-        let ask = PublishRequest {
-            stream: Stream::Main,
-            url: Secret::untold(RtmpUrl::parse("rtmp://127.0.0.1:9/live/key").unwrap()),
-            stream_id: stream_id.into(),
-            max_bitrate: None,
-        };
-        self.task.publish(ask, answer);
+        self.task.publish(request(stream_id), answer);
         outcome
     }
 
@@ -291,4 +298,75 @@ async fn a_stream_is_shown_as_live_while_frames_flow_and_watchers_are_woken_for_
     scene.task.end("a test ends it");
     scene.task.show();
     assert_eq!(*live.borrow_and_update(), None);
+}
+
+fn refused() -> News {
+    let refusal = Refusal::Server { told: "no".into(), reason: "no".into() };
+    News::Progress(Some(Progress::Refused(refusal)))
+}
+
+fn lost() -> Progress {
+    Progress::Broken(Refusal::Server { told: "gone".into(), reason: "gone".into() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_constant_publish_and_one_of_the_cloud_do_not_run_at_once() {
+    let mut scene = Scene::new(RETRY);
+    scene.task.push();
+    assert!(!scene.task.constant.holds(), "nothing is wanted");
+    scene.wanted.send_replace(Some(request("")));
+    scene.task.push();
+    assert!(scene.task.constant.holds());
+    assert_eq!(scene.ask("a").try_recv(), Ok(Err(Refusal::Constant)));
+    scene.task.note_constant(News::Progress(Some(Progress::Flowing)));
+    scene.task.show();
+    assert_eq!(scene.handle.live().borrow().as_deref(), Some(""));
+    assert_eq!(scene.ask("a").try_recv(), Ok(Err(Refusal::Constant)));
+
+    scene.task.note_constant(News::Progress(Some(lost())));
+    scene.task.show();
+    assert_eq!(*scene.handle.live().borrow(), None);
+    let mut outcome = scene.ask("a");
+    assert!(!scene.task.constant.holds(), "a publish that lost its server gives way");
+    scene.task.note(Progress::Flowing);
+    assert_eq!(outcome.try_recv(), Ok(Ok(())));
+    scene.task.push();
+    assert!(!scene.task.constant.holds(), "it waits");
+    let (done, _outcome) = oneshot::channel();
+    scene.task.obey(Request::Stop("a".into(), done));
+    scene.task.push();
+    assert!(scene.task.constant.holds(), "and goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_constant_publish_that_is_refused_is_tried_for_ever_and_ever_more_rarely() {
+    let mut scene = Scene::new(RETRY);
+    scene.wanted.send_replace(Some(request("")));
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        scene.task.push();
+        assert!(scene.task.constant.holds());
+        scene.task.note_constant(refused());
+        scene.task.push();
+        assert!(!scene.task.constant.holds(), "it rests");
+        let again = scene.task.constant.poll_timeout().expect("it is tried again");
+        let pause = again.saturating_duration_since(Instant::now());
+        pauses.push(pause);
+        advance(pause).await;
+    }
+    assert!(
+        pauses.iter().all(|pause| *pause >= 5 * SECOND && *pause <= 600 * SECOND),
+        "{pauses:?}"
+    );
+    assert!(pauses[..1].iter().all(|pause| *pause <= 30 * SECOND), "{pauses:?}");
+
+    scene.task.note_constant(refused());
+    scene.wanted.send_replace(Some(request("")));
+    scene.task.note_constant(News::Changed);
+    scene.task.push();
+    assert!(scene.task.constant.holds(), "a new list is tried at once");
+    scene.wanted.send_replace(None);
+    scene.task.note_constant(News::Changed);
+    scene.task.push();
+    assert!(!scene.task.constant.holds() && scene.task.constant.poll_timeout().is_none());
 }
