@@ -6,7 +6,7 @@ use ivt_base::address_rule::AddressRule;
 use ivt_base::secret::Secret;
 use ivt_hal::emulator::Emulator;
 use ivt_hal::rtsp::Rtsp;
-use ivt_hal::{Bitrates, Encoder, Kind, Transport};
+use ivt_hal::{Bitrates, Encoder, Kind, Power as _, Transport};
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::frame::Track;
 use ivt_media::rtmp::RtmpUrl;
@@ -227,6 +227,25 @@ async fn a_program_of_the_device_is_a_camera() {
     for _ in 0..20 {
         server.sees(Seen::Video).await;
     }
+}
+
+#[tokio::test]
+async fn a_restart_of_an_emulated_camera_ends_its_picture_and_it_comes_back() {
+    let emulator = Emulator::default();
+    let (world, mut reboots) = (emulator.world.clone(), emulator.world.reboots());
+    let channel = channel(emulator.clone(), Duration::from_secs(60));
+    let mut server = Server::anywhere().await;
+    channel.publish(ask(server.addr, "a")).await.unwrap();
+    channel.live(Some("a")).await;
+    server.sees(Seen::Video).await;
+    emulator.reboot().await.unwrap();
+    reboots.changed().await.unwrap();
+    channel.camera(Reachability::Unreachable).await;
+    assert!(world.is_away());
+    channel.camera(Reachability::Reachable).await;
+    assert!(!world.is_away());
+    while server.seen.try_recv().is_ok() {}
+    server.sees(Seen::Video).await;
 }
 
 #[tokio::test]
