@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod digest_tests;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod hostile_tests;
 mod login;

@@ -168,23 +168,32 @@ impl<'a, 't> Table<'a, 't> {
 
 /// What was probably meant, or all that is allowed.
 pub(super) fn hint(word: &str, allowed: &[&str]) -> String {
-    let limit = (word.chars().count() / 3).max(1);
-    let distances = allowed.iter().map(|candidate| (distance(word, candidate), *candidate));
+    let length = word.chars().count();
+    let limit = (length / 3).max(1);
+    let near = |candidate: &&&str| candidate.len().abs_diff(length) <= limit && length <= 64;
+    let distances =
+        allowed.iter().filter(near).map(|candidate| (distance(word, candidate), *candidate));
     match distances.filter(|(distance, _)| *distance <= limit).min() {
         Some((_, near)) => format!("did you mean {near:?}?"),
         None => format!("allowed are {}", allowed.join(", ")),
     }
 }
 
-/// Insertions, deletions and substitutions that turn `a` into `b`, where a swap of neighbours counts as two.
+/// Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.chars().enumerate() {
-            let best = (before + usize::from(from != to)).min(row[j] + 1).min(row[j + 1] + 1);
-            before = std::mem::replace(&mut row[j + 1], best);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let mut best = (rows[i][j] + usize::from(a[i] != b[j])).min(rows[i][j + 1] + 1);
+            best = best.min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                best = best.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(best);
         }
+        rows.push(row);
     }
-    row.last().copied().unwrap_or_default()
+    rows[a.len()][b.len()]
 }
