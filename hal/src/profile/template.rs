@@ -1,7 +1,6 @@
 //! Texts with holes: `{name}`, `{input*100+1}`, `{from/60%60:02}`. Only a brace with a lower-case letter behind it begins
 //! a hole, so that JSON is written as it is.
 
-use super::values::Values;
 use crate::{Kind, xml};
 
 /// Most digits that a number is padded to.
@@ -38,6 +37,15 @@ enum Expression {
     Name(String),
     Number(i64),
     Both(Box<Expression>, char, Box<Expression>),
+}
+
+/// Where templates find their values.
+pub(super) trait Lookup {
+    /// The value of a name; `None` where it is absent.
+    ///
+    /// # Errors
+    /// `Unsupported` for a word that the camera lacks, `Invalid` for a value that cannot stand in this place.
+    fn value(&self, name: &str, place: Place) -> Result<Option<Value>, Kind>;
 }
 
 /// The value of a name.
@@ -98,7 +106,7 @@ impl Template {
     ///
     /// # Errors
     /// `Unsupported` for a word that the camera lacks, `Invalid` for a value that cannot stand in this place.
-    pub(super) fn render(&self, values: &Values<'_>, place: Place) -> Result<Option<String>, Kind> {
+    pub(super) fn render(&self, values: &dyn Lookup, place: Place) -> Result<Option<String>, Kind> {
         let mut text = String::new();
         for part in &self.parts {
             match part {
@@ -129,7 +137,7 @@ impl Expression {
         }
     }
 
-    fn value(&self, values: &Values<'_>, place: Place) -> Result<Option<Value>, Kind> {
+    fn value(&self, values: &dyn Lookup, place: Place) -> Result<Option<Value>, Kind> {
         match self {
             Self::Name(name) => values.value(name, place),
             Self::Number(number) => Ok(Some(Value::Number(*number))),

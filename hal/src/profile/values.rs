@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Error;
-use super::template::{Place, Template, Value};
+use super::template::{Lookup, Place, Template, Value};
 use super::toml::{Table, hint};
 use crate::{Area, Detection, Kind};
 
@@ -91,8 +91,38 @@ impl<'p> Values<'p> {
             .number("bottom", lower.y)
     }
 
-    /// The value of a name; `None` where the call lacks it.
-    pub(super) fn value(&self, name: &str, place: Place) -> Result<Option<Value>, Kind> {
+    /// Whether a name has a value other than 0, false and the empty text.
+    pub(super) fn has(&self, name: &str) -> Result<bool, Kind> {
+        let value = self.value(name, Place::Plain)?.map(Value::into_text);
+        Ok(value.is_some_and(|value| !matches!(&*value, "" | "0" | "false")))
+    }
+
+    fn rounds(&self, each: Each, count: i64) -> Vec<Self> {
+        let window = |slot: usize| {
+            let window = self.windows.get(slot).copied();
+            let (from, until) = window.unwrap_or_default();
+            let slot = i64::try_from(slot).unwrap_or_default();
+            let round = self.clone().number("slot", slot).number("on", window.is_some());
+            round.number("from", from).number("until", until)
+        };
+        match each {
+            Each::Day => (0..7).map(|day| self.clone().number("day", day)).collect(),
+            Each::Slot => (0..usize::try_from(count).unwrap_or_default()).map(window).collect(),
+            Each::Window => (0..self.windows.len()).map(window).collect(),
+            Each::Corner => {
+                let corners = self.corners.iter().zip(0..);
+                corners
+                    .map(|((x, y), corner)| {
+                        self.clone().number("corner", corner).number("x", *x).number("y", *y)
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+impl Lookup for Values<'_> {
+    fn value(&self, name: &str, place: Place) -> Result<Option<Value>, Kind> {
         if let Some((_, given)) = self.given.iter().rev().find(|(other, _)| *other == name) {
             return Ok(Some(match given {
                 Given::Number(number) => Value::Number(*number),
@@ -124,35 +154,6 @@ impl<'p> Values<'p> {
                     }
                 }
                 Ok((!parts.is_empty()).then(|| Value::Escaped(parts.join(join))))
-            }
-        }
-    }
-
-    /// Whether a name has a value other than 0, false and the empty text.
-    pub(super) fn has(&self, name: &str) -> Result<bool, Kind> {
-        let value = self.value(name, Place::Plain)?.map(Value::into_text);
-        Ok(value.is_some_and(|value| !matches!(&*value, "" | "0" | "false")))
-    }
-
-    fn rounds(&self, each: Each, count: i64) -> Vec<Self> {
-        let window = |slot: usize| {
-            let window = self.windows.get(slot).copied();
-            let (from, until) = window.unwrap_or_default();
-            let slot = i64::try_from(slot).unwrap_or_default();
-            let round = self.clone().number("slot", slot).number("on", window.is_some());
-            round.number("from", from).number("until", until)
-        };
-        match each {
-            Each::Day => (0..7).map(|day| self.clone().number("day", day)).collect(),
-            Each::Slot => (0..usize::try_from(count).unwrap_or_default()).map(window).collect(),
-            Each::Window => (0..self.windows.len()).map(window).collect(),
-            Each::Corner => {
-                let corners = self.corners.iter().zip(0..);
-                corners
-                    .map(|((x, y), corner)| {
-                        self.clone().number("corner", corner).number("x", *x).number("y", *y)
-                    })
-                    .collect()
             }
         }
     }

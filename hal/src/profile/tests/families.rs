@@ -63,6 +63,10 @@ async fn uapi() -> Camera {
                 }
                 http(200, "OK")
             }
+            ("/uapi-cgi/status.cgi", ..) => http(
+                200,
+                "<status><network><wlan0><ap><essid>a &amp; b</essid><signal>-40</signal></ap></wlan0></network></status>",
+            ),
             ("/uapi-cgi/snapshot.fcgi", ..) => {
                 b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xd8\xff\xd9".to_vec()
             }
@@ -98,6 +102,15 @@ async fn uapi_passes_conformance() {
     motion.configure(Detection { armed: Armed::ALWAYS, ..DETECTION }).await.unwrap();
     assert!(lines(&camera).last().unwrap().contains("Ch0.Z0.sensitivity=153"));
     assert_eq!(motion.configure(DETECTION).await.unwrap_err().kind, Kind::Unsupported);
+    let all_day = Detection { armed: Armed::ALWAYS, ..DETECTION };
+    let tripwire = channel.tripwire.unwrap();
+    tripwire.configure(all_day, Some(area())).await.unwrap();
+    let last = lines(&camera).pop().unwrap();
+    assert!(last.ends_with("Z0&enable=yes&point=0:0,65535:0,58982:65535,6554:65535"), "{last}");
+    tripwire.configure(all_day, None).await.unwrap();
+    assert!(lines(&camera).pop().unwrap().ends_with("Z0&enable=yes"), "the zone stays");
+    let networks = channel.wifi.unwrap().networks().await.unwrap();
+    assert_eq!((&*networks[0].ssid, networks[0].signal), ("a & b", -40));
 }
 
 #[tokio::test]
