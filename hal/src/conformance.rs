@@ -153,6 +153,8 @@ fn check_source(stream: Stream, source: &Source) {
             assert!(!rtsp.url.contains('@'), "{stream}: credentials must stay out of the address");
         }
         Source::Clip { stream: clip, .. } => assert_eq!(*clip, stream, "the other stream's clip"),
+        #[cfg(feature = "emulator")]
+        Source::Pattern { stream: shown, .. } => assert_eq!(*shown, stream, "the other stream"),
         Source::Command(words) => assert!(!words.is_empty(), "{stream}: no program named"),
     }
 }

@@ -69,15 +69,20 @@ impl Http {
         Self { server: Arc::new(Server { host, port, login }), limits }
     }
 
-    /// The name or address of the server's host, without brackets.
-    pub fn host(&self) -> &str {
-        &self.server.host
-    }
-
     /// A client of the same server with the same login, and other limits.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
         Self { server: Arc::clone(&self.server), limits }
+    }
+
+    /// The name or address of the server, without brackets.
+    pub fn host(&self) -> &str {
+        &self.server.host
+    }
+
+    /// The port of the server.
+    pub fn port(&self) -> u16 {
+        self.server.port
     }
 
     /// Sends `request`, with the login once the camera has asked for one. `op` names the ability
