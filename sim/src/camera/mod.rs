@@ -22,6 +22,7 @@ mod timeline;
 mod tracks;
 mod transport;
 mod web;
+mod world;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,10 +34,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use auth::Lock;
 use channel::Channel;
 use device::Camera;
 use stream_faults::StreamFaults;
 use web::Web;
+use world::World;
 
 pub use address::Stream;
 pub use auth::{Credentials, Scheme};
@@ -44,6 +47,7 @@ pub use channel::{ChannelCounters, ChannelOptions};
 pub use quirk::{Quirk, Quirks};
 pub use transport::Transports;
 pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
+pub use world::{Order, Unit};
 
 use crate::family::Family;
 
@@ -160,6 +164,7 @@ pub struct CameraSim {
     http_addr: SocketAddr,
     camera: Arc<Camera>,
     web: Arc<Web>,
+    world: Arc<World>,
     reboots: mpsc::Sender<Duration>,
     servers: [AbortHandle; 2],
 }
@@ -182,7 +187,12 @@ impl CameraSim {
         let address = listener.local_addr()?;
         let http = TcpListener::bind(options.http).await?;
         let http_addr = http.local_addr()?;
-        let web = Arc::new(Web::new(options.credentials.clone(), options.scheme, options.family));
+        let (reboots, reboot) = mpsc::channel(1);
+        let world = Arc::new(World::new(options.channels.len()));
+        let lock = Lock::new(options.credentials.clone(), options.scheme);
+        let services = Vec::new();
+        let web = Web::new(lock, options.family, world.clone(), services, reboots.clone());
+        let web = Arc::new(web);
         let channel = |channel| Channel::new(channel, options.audio, &options.quirks);
         let camera = Arc::new(Camera {
             channels: options.channels.into_iter().map(channel).collect(),
@@ -196,13 +206,12 @@ impl CameraSim {
             connections: AtomicU64::default(),
             away: watch::Sender::new(false),
         });
-        let (reboots, reboot) = mpsc::channel(1);
         let away = camera.away.subscribe();
         let servers = [
             tokio::spawn(server::run(listener, address, camera.clone(), reboot)).abort_handle(),
             tokio::spawn(web.clone().run(http, http_addr, away)).abort_handle(),
         ];
-        Ok(Self { address, http_addr, camera, web, reboots, servers })
+        Ok(Self { address, http_addr, camera, web, world, reboots, servers })
     }
 
     /// The address of the RTSP server.
@@ -244,6 +253,11 @@ impl CameraSim {
     /// A parameter of the camera, by its full name such as `SYSTEM.Datetime.Tz.name`.
     pub fn parameter(&self, name: &str) -> Option<String> {
         self.web.parameter(name)
+    }
+
+    /// The emulated camera of a channel with the orders that reached it; `None` where there is no such channel.
+    pub fn unit(&self, channel: usize) -> Option<&Unit> {
+        self.world.unit(channel)
     }
 
     /// The address of a stream, without credentials.
