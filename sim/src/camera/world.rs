@@ -94,8 +94,7 @@ impl World {
 
 impl Unit {
     fn new(emulator: Arc<Emulator>) -> Self {
-        let channel =
-            Channel { snapshot: Some(emulator.clone()), ..Channel::new(emulator.clone()) };
+        let channel = emulator.channel();
         Self { emulator, channel, orders: Mutex::default() }
     }
 

@@ -1,0 +1,1 @@
+//! Tests of the services, by requests as clients send them.
