@@ -70,20 +70,31 @@ fn computer() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Reads `2026-11-30T06:07:08.123Z`, where fraction and `Z` may be missing, as seconds since 1970.
+/// Reads `2026-11-30T06:07:08.123Z`, with or without a fraction, and `+08:00` or nothing in the place of the
+/// `Z`, as seconds since 1970.
 pub fn parse_utc(text: &str) -> Option<i64> {
     let (date, time) = text.trim().split_once('T')?;
-    let numbers = |text: &str, separator| {
-        let mut all = text.split(separator).map(|part| part.parse::<i64>().ok());
-        let three = (all.next()??, all.next()??, all.next()??);
-        all.next().is_none().then_some(three)
+    let numbers = |text: &str, separator: char| {
+        let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let all = text.split(separator);
+        all.map(|part| part.parse::<i64>().ok().filter(|_| plain(part))).collect::<Option<Vec<_>>>()
     };
-    let (year, month, day) = numbers(date, '-')?;
-    let time = time.strip_suffix('Z').unwrap_or(time);
+    let (time, ahead) = match time.find(['Z', '+', '-']) {
+        Some(at) => (&time[..at], &time[at..]),
+        None => (time, "Z"),
+    };
+    let ahead = match (ahead, numbers(ahead.get(1..)?, ':').as_deref()) {
+        ("Z", _) => 0,
+        (zone, Some(&[hours, minutes])) => {
+            (hours * 3600 + minutes * 60) * if zone.starts_with('-') { -1 } else { 1 }
+        }
+        _ => return None,
+    };
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let (hour, minute, second) = numbers(time, ':')?;
-    let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| Date { year, month, day, hour, minute, second }.unix())?
+    numbers(fraction, '.')?;
+    let (date, time) = (numbers(date, '-')?, numbers(time, ':')?);
+    let (&[year, month, day], &[hour, minute, second]) = (&*date, &*time) else { return None };
+    Some(Date { year, month, day, hour, minute, second }.unix()? - ahead)
 }
 
 /// A time as XML Schema writes it.
@@ -102,6 +113,11 @@ mod tests {
             ("2020-04-01T06:00:00Z", Some(1_585_720_800)),
             ("2020-04-01T06:00:00.123Z", Some(1_585_720_800)),
             (" 2020-04-01T06:00:00 ", Some(1_585_720_800)),
+            ("2020-04-01T06:00:00+00:00", Some(1_585_720_800)),
+            ("2020-04-01T14:00:00.5+08:00", Some(1_585_720_800)),
+            ("2020-04-01T05:30:00-00:30", Some(1_585_720_800)),
+            ("2020-04-01T06:00:00+0", None),
+            ("2020-04-01T06:00:00Z+", None),
             ("2020-04-01T06:00Z", None),
             ("2020-13-01T06:00:00Z", None),
             ("2020-04-01 06:00:00Z", None),

@@ -191,7 +191,8 @@ fn set_time(site: &Site, call: &Call) -> Result<Node, Fault> {
 
 /// The services in the order in which they are listed.
 fn listed(site: &Site) -> Vec<Service> {
-    let mut all = vec![Service::Device, Service::Media, Service::Media2, Service::Events];
+    let mut all =
+        vec![Service::Device, Service::Media, Service::Media2, Service::Events, Service::DeviceIo];
     let has_ptz = site.profiles().into_iter().any(|profile| site.has_ptz(profile));
     all.extend(has_ptz.then_some(Service::Ptz));
     all
@@ -208,6 +209,7 @@ fn services(site: &Site, host: IpAddr, call: &Call) -> Result<Node, Fault> {
             Service::Media => super::media::own(),
             Service::Media2 => super::media2::own(),
             Service::Ptz => super::ptz::own(),
+            Service::DeviceIo => super::device_io::own(site),
             Service::Events | Service::Subscription => super::events::own(),
         };
         let mut content = vec![

@@ -19,6 +19,7 @@ pub enum Service {
     Media2,
     Ptz,
     Events,
+    DeviceIo,
     /// PullMessages, Renew and Unsubscribe are WS-BaseNotification.
     Subscription,
 }
@@ -40,14 +41,23 @@ impl Service {
             Self::Media2 => "http://www.onvif.org/ver20/media/wsdl",
             Self::Ptz => "http://www.onvif.org/ver20/ptz/wsdl",
             Self::Events => "http://www.onvif.org/ver10/events/wsdl",
+            Self::DeviceIo => "http://www.onvif.org/ver10/deviceIO/wsdl",
             Self::Subscription => "http://docs.oasis-open.org/wsn/b-2",
         }
     }
 
     fn of(namespace: &str) -> Option<Self> {
-        [Self::Device, Self::Media, Self::Media2, Self::Ptz, Self::Events, Self::Subscription]
-            .into_iter()
-            .find(|service| service.namespace() == namespace)
+        [
+            Self::Device,
+            Self::Media,
+            Self::Media2,
+            Self::Ptz,
+            Self::Events,
+            Self::DeviceIo,
+            Self::Subscription,
+        ]
+        .into_iter()
+        .find(|service| service.namespace() == namespace)
     }
 }
 

@@ -232,7 +232,8 @@ fn uri(text: &str) -> Node {
     node("trt:MediaUri", content)
 }
 
-fn source_token(profile: Profile) -> String {
+/// The token of a channel's video source.
+pub fn source_token(profile: Profile) -> String {
     format!("source_{}", profile.channel)
 }
 

@@ -3,6 +3,7 @@
 
 mod clock;
 mod device;
+mod device_io;
 pub mod discovery;
 mod envelope;
 mod events;
@@ -73,6 +74,7 @@ impl Onvif {
             Called::Device => device::answer(site, host, &self.user, &call).await,
             Called::Media => media::answer(site, host, &call).await,
             Called::Media2 => media2::answer(site, host, &call).await,
+            Called::DeviceIo => device_io::answer(site, &call),
             Called::Ptz => ptz::answer(site, &self.moves, &call).await,
             Called::Events | Called::Subscription => {
                 events::answer(site, host, &self.subscriptions, &request.target, &call).await

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use ivt_hal::xml::escape;
 
 /// Namespaces by the prefix that stands for them in names such as `tt:Name`.
-const NAMESPACES: [(&str, &str); 16] = [
+const NAMESPACES: [(&str, &str); 17] = [
     ("env", "http://www.w3.org/2003/05/soap-envelope"),
     ("tds", "http://www.onvif.org/ver10/device/wsdl"),
     ("trt", "http://www.onvif.org/ver10/media/wsdl"),
@@ -21,6 +21,7 @@ const NAMESPACES: [(&str, &str); 16] = [
     ("wsa5", "http://www.w3.org/2005/08/addressing"),
     ("wsa", "http://schemas.xmlsoap.org/ws/2004/08/addressing"),
     ("d", "http://schemas.xmlsoap.org/ws/2005/04/discovery"),
+    ("tmd", "http://www.onvif.org/ver10/deviceIO/wsdl"),
     ("dn", "http://www.onvif.org/ver10/network/wsdl"),
 ];
 

@@ -87,6 +87,7 @@ impl Site {
             Service::Media => "media_service",
             Service::Media2 => "media2_service",
             Service::Ptz => "ptz_service",
+            Service::DeviceIo => "deviceio_service",
             Service::Events | Service::Subscription => "event_service",
         };
         let elsewhere = service != Service::Device && self.quirks.has(Quirk::OtherPort);
