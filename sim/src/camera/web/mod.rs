@@ -1,7 +1,7 @@
 //! The camera's own web server: the CGIs that a hosted service (TLSS) calls, and a log of every request.
 //! The page for a person is in `control`.
 
-mod calendar;
+pub mod calendar;
 mod cgi;
 mod fault;
 mod hikvision;
