@@ -30,6 +30,7 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --family NAME        be a camera of this family: uapi, nvc, ipai, merlin or hikvision (uapi)
   --main FILE.flv      the main stream of every channel (a built-in clip)
   --sub FILE.flv       the sub stream of every channel (a built-in clip)
+  --pattern            show the emulated camera live, with its position, not clips
   --no-audio           send pictures only
   --no-tcp, --no-udp   refuse that transport
   --packet-at-a-time   one write for each RTP packet, not for each frame
@@ -39,7 +40,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --onvif-quirk NAME   misbehave as an ONVIF camera of the field does; may be repeated
   --onvif-quirks       list the quirks of ONVIF and leave
   --discovery ADDR     answer WS-Discovery at this UDP address; 239.255.255.250:3702 for everyone
-  --control ADDR       a web page with the counters, and a button for every fault
+  --control ADDR       a web page with the picture, the position, and a button for every fault
+  --host NAME          a further name of the control page; may be repeated
   --help               this text
 
 Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; for uapi and nvc also
@@ -54,6 +56,8 @@ struct Command {
     main: ClipOpener,
     sub: ClipOpener,
     control: Option<SocketAddr>,
+    /// Further names of the control page.
+    hosts: Vec<String>,
     /// The list that is wanted in the place of a camera.
     list: Option<fn() -> String>,
 }
@@ -65,7 +69,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
-    let Command { mut options, channels, main, sub, control, list } = command;
+    let Command { mut options, channels, main, sub, control, hosts, list } = command;
     if let Some(list) = list {
         print!("{}", list());
         return Ok(());
@@ -93,7 +97,9 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
         println!("http://{}/", listener.local_addr()?);
-        tokio::spawn(axum::serve(listener, control::router(camera.clone())).into_future());
+        tokio::spawn(
+            axum::serve(listener, control::router_for(camera.clone(), &hosts)).into_future(),
+        );
     }
     std::io::stdout().flush()?;
     Ok(tokio::signal::ctrl_c().await?)
@@ -109,6 +115,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
     let mut main = ClipOpener::built_in(BuiltIn::Main);
     let mut sub = ClipOpener::built_in(BuiltIn::Sub);
     let mut control = None;
+    let mut hosts = Vec::new();
     let mut list: Option<fn() -> String> = None;
     while let Some(flag) = args.flag()? {
         match flag.as_str() {
@@ -121,6 +128,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--family" => options.family = args.value()?,
             "--main" => main = ClipOpener::file(args.value::<PathBuf>()?),
             "--sub" => sub = ClipOpener::file(args.value::<PathBuf>()?),
+            "--pattern" => options.pattern = true,
             "--no-audio" => options.audio = false,
             "--no-tcp" => options.transports.tcp = false,
             "--no-udp" => options.transports.udp = false,
@@ -132,12 +140,13 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--onvif-quirks" => list = Some(onvif::listing),
             "--discovery" => options.onvif.discovery = Some(args.value()?),
             "--control" => control = Some(args.value()?),
+            "--host" => hosts.push(args.value()?),
             "--help" | "-h" => return Ok(None),
             _ => return Err(args.unknown()),
         }
     }
     options.credentials = login.then_some(credentials);
-    Ok(Some(Command { options, channels, main, sub, control, list }))
+    Ok(Some(Command { options, channels, main, sub, control, hosts, list }))
 }
 
 #[cfg(test)]

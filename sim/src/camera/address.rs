@@ -34,8 +34,8 @@ pub fn resolve(make: Make, path: &str) -> Option<(usize, Stream, Option<usize>)>
     let (channel, stream) = match (make, parts.as_slice()) {
         (_, [channel, "main"]) => (own(channel)?, Stream::Main),
         (_, [channel, "sub"]) => (own(channel)?, Stream::Sub),
-        (Make::Line(_), ["ufirststream"]) => (0, Stream::Main),
-        (Make::Line(_), ["usecondstream"]) => (0, Stream::Sub),
+        (Make::Line(_) | Make::Merlin, ["ufirststream"]) => (0, Stream::Main),
+        (Make::Line(_) | Make::Merlin, ["usecondstream"]) => (0, Stream::Sub),
         (Make::Hikvision, [root @ .., streaming, channels, id])
             if matches!(root, [] | ["ISAPI"])
                 && streaming.eq_ignore_ascii_case("streaming")

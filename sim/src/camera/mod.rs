@@ -16,6 +16,7 @@ pub mod onvif;
 mod params;
 pub mod quirk;
 mod rtp;
+mod scene;
 mod sdp;
 mod server;
 mod session;
@@ -70,6 +71,8 @@ pub struct CameraOptions {
     pub family: Make,
     /// The transports that clients may choose.
     pub transports: Transports,
+    /// Whether each channel shows its emulated camera live, in the place of its clips.
+    pub pattern: bool,
     /// Whether the streams have sound.
     pub audio: bool,
     /// Whether each RTP packet is a write of its own, as in cheap cameras, instead of one write for each frame.
@@ -106,6 +109,7 @@ impl CameraOptions {
             scheme: Scheme::default(),
             family: Make::default(),
             transports: Transports::default(),
+            pattern: false,
             audio: true,
             packet_at_a_time: false,
             join_mid_gop: false,
@@ -206,6 +210,10 @@ impl CameraSim {
         let http_addr = http.local_addr()?;
         let (reboots, reboot) = mpsc::channel(1);
         let world = Arc::new(World::new(options.channels.len()));
+        if options.pattern {
+            let live = |unit: &Unit| scene::streams(&unit.emulator.world);
+            options.channels = world.units().iter().map(live).collect();
+        }
         let lock = Lock::new(options.credentials.clone(), options.scheme);
         let other = TcpListener::bind((options.http.ip(), 0)).await?;
         let other_addr = other.local_addr()?;
@@ -320,6 +328,11 @@ impl CameraSim {
     /// The emulated camera of a channel with the orders that reached it; `None` where there is no such channel.
     pub fn unit(&self, channel: usize) -> Option<&Unit> {
         self.world.unit(channel)
+    }
+
+    /// The emulated cameras of all channels.
+    pub fn units(&self) -> &[Unit] {
+        self.world.units()
     }
 
     /// The address of a stream, without credentials.

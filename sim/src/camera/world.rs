@@ -79,7 +79,12 @@ impl fmt::Debug for Order {
 impl World {
     /// So many emulated cameras.
     pub fn new(channels: usize) -> Self {
-        Self { units: (0..channels).map(|_| Unit::new(Arc::default())).collect() }
+        let unit = |channel| {
+            let unit = Unit::new(Arc::default());
+            unit.emulator.world.set_title(&format!("CH{channel}"));
+            unit
+        };
+        Self { units: (0..channels).map(unit).collect() }
     }
 
     /// The camera of a channel, counted from 0.
@@ -140,7 +145,8 @@ impl Unit {
         }
     }
 
-    fn note(&self, order: Order) {
+    /// Takes note of an order that somebody else carries out.
+    pub fn note(&self, order: Order) {
         log::info!(target: "camera", "order: {order:?}");
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.push_back(order);
