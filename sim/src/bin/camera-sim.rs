@@ -14,9 +14,8 @@ use tokio::net::TcpListener;
 
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
-    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, quirk,
+    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, onvif, quirk,
 };
-use ivt_sim::family::Family;
 use ivt_sim::program;
 
 const HELP: &str = "\
@@ -28,20 +27,26 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --user NAME          ask for this login ...
   --password WORD      ... and this password
   --basic              by Basic instead of Digest
-  --family NAME        have the CGIs of IPN, IPAI or IPE cameras (IPN)
+  --family NAME        be a camera of this family: uapi, nvc, ipai, merlin or hikvision (uapi)
   --main FILE.flv      the main stream of every channel (a built-in clip)
   --sub FILE.flv       the sub stream of every channel (a built-in clip)
+  --pattern            show the emulated camera live, with its position, not clips
   --no-audio           send pictures only
   --no-tcp, --no-udp   refuse that transport
   --packet-at-a-time   one write for each RTP packet, not for each frame
   --join-mid-gop       send what comes, not from the next key frame on
   --quirk NAME         misbehave as a camera of the field does; may be repeated
   --quirks             list the quirks and leave
-  --control ADDR       a web page with the counters, and a button for every fault
+  --onvif-quirk NAME   misbehave as an ONVIF camera of the field does; may be repeated
+  --onvif-quirks       list the quirks of ONVIF and leave
+  --discovery ADDR     answer WS-Discovery at this UDP address; 239.255.255.250:3702 for everyone
+  --control ADDR       a web page with the picture, the position, and a button for every fault
+  --host NAME          a further name of the control page; may be repeated
   --help               this text
 
-Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; /ufirststream and
-/usecondstream are those of channel 0.
+Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; for uapi and nvc also
+/ufirststream and /usecondstream (channel 0), for hikvision /Streaming/Channels/101, /102,
+/201, ... With several channels a hikvision camera is a recorder.
 ";
 
 /// The command line.
@@ -51,8 +56,10 @@ struct Command {
     main: ClipOpener,
     sub: ClipOpener,
     control: Option<SocketAddr>,
-    /// Whether only the list of quirks is wanted.
-    list: bool,
+    /// Further names of the control page.
+    hosts: Vec<String>,
+    /// The list that is wanted in the place of a camera.
+    list: Option<fn() -> String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -62,9 +69,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
-    let Command { mut options, channels, main, sub, control, list } = command;
-    if list {
-        print!("{}", quirk::listing());
+    let Command { mut options, channels, main, sub, control, hosts, list } = command;
+    if let Some(list) = list {
+        print!("{}", list());
         return Ok(());
     }
     for clip in [&main, &sub] {
@@ -81,20 +88,18 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             println!("{}", camera.rtsp_url(channel, stream));
         }
     }
-    println!(
-        "http://{}{}",
-        camera.http_addr(),
-        match family {
-            Family::Ipn => "/uapi-cgi/param.fcgi?action=list",
-            Family::Ipai => "/cgi-bin/operator/param.cgi",
-            Family::Ipe => "/nvc-cgi/admin/param.fcgi?action=list",
-        }
-    );
+    println!("http://{}{}", camera.http_addr(), family.page());
+    println!("{}", camera.onvif_url());
+    if let Some(address) = camera.discovery_addr() {
+        println!("WS-Discovery: {address}");
+    }
     if let Some(address) = control {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
         println!("http://{}/", listener.local_addr()?);
-        tokio::spawn(axum::serve(listener, control::router(camera.clone())).into_future());
+        tokio::spawn(
+            axum::serve(listener, control::router_for(camera.clone(), &hosts)).into_future(),
+        );
     }
     std::io::stdout().flush()?;
     Ok(tokio::signal::ctrl_c().await?)
@@ -110,7 +115,8 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
     let mut main = ClipOpener::built_in(BuiltIn::Main);
     let mut sub = ClipOpener::built_in(BuiltIn::Sub);
     let mut control = None;
-    let mut list = false;
+    let mut hosts = Vec::new();
+    let mut list: Option<fn() -> String> = None;
     while let Some(flag) = args.flag()? {
         match flag.as_str() {
             "--bind" => options.bind = args.value()?,
@@ -122,20 +128,25 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--family" => options.family = args.value()?,
             "--main" => main = ClipOpener::file(args.value::<PathBuf>()?),
             "--sub" => sub = ClipOpener::file(args.value::<PathBuf>()?),
+            "--pattern" => options.pattern = true,
             "--no-audio" => options.audio = false,
             "--no-tcp" => options.transports.tcp = false,
             "--no-udp" => options.transports.udp = false,
             "--packet-at-a-time" => options.packet_at_a_time = true,
             "--join-mid-gop" => options.join_mid_gop = true,
             "--quirk" => options.quirks.extend(args.value()?),
-            "--quirks" => list = true,
+            "--quirks" => list = Some(quirk::listing),
+            "--onvif-quirk" => options.onvif.quirks.push(args.value()?),
+            "--onvif-quirks" => list = Some(onvif::listing),
+            "--discovery" => options.onvif.discovery = Some(args.value()?),
             "--control" => control = Some(args.value()?),
+            "--host" => hosts.push(args.value()?),
             "--help" | "-h" => return Ok(None),
             _ => return Err(args.unknown()),
         }
     }
     options.credentials = login.then_some(credentials);
-    Ok(Some(Command { options, channels, main, sub, control, list }))
+    Ok(Some(Command { options, channels, main, sub, control, hosts, list }))
 }
 
 #[cfg(test)]
@@ -143,6 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use ivt_sim::camera::Quirk;
+    use ivt_sim::family::Family;
 
     use super::*;
 
@@ -153,18 +165,21 @@ mod tests {
     #[test]
     fn every_option_reaches_its_place() {
         let line = "--bind 127.0.0.1:1 --http 127.0.0.1:3 --channels 3 --user a --password b --basic --family ipai --no-audio \
-                    --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2 --quirk busy --quirk slow_describe=2";
+                    --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2 --quirk busy --quirk slow_describe=2 \
+                    --onvif-quirk bare --discovery 127.0.0.1:4";
         let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
         assert_eq!((options.bind.port(), options.http.port(), channels.get()), (1, 3, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
         assert_eq!(login, Some(("a".to_owned(), "b".to_owned())));
-        assert_eq!((options.scheme, options.family), (Scheme::Basic, Family::Ipai));
+        assert_eq!((options.scheme, options.family), (Scheme::Basic, Family::Ipai.into()));
         assert!(options.transports.tcp && !options.transports.udp);
         assert!(options.packet_at_a_time && options.join_mid_gop && !options.audio);
         assert_eq!(control.map(|address| address.port()), Some(2));
         let busy = options.quirks.has(Quirk::Busy);
         let delay = options.quirks.time(Quirk::SlowDescribe);
         assert_eq!((busy, delay), (true, Some(Duration::from_secs(2))));
+        assert_eq!(options.onvif.quirks, [onvif::Quirk::Bare]);
+        assert_eq!(options.onvif.discovery.map(|address| address.port()), Some(4));
     }
 
     #[test]
@@ -184,7 +199,9 @@ mod tests {
             "--frobnicate",
             "x",
             "--quirk ok",
-            "--family uapi",
+            "--onvif-quirk ok",
+            "--discovery nowhere",
+            "--family axis",
         ] {
             assert!(command(line).is_err(), "{line}");
         }

@@ -5,30 +5,50 @@ use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::Html;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use ivt_hal::emulator::Trigger;
+use ivt_hal::{Area, Detection};
 use ivt_media::frame::CLOCK_HZ;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{CameraSim, Fault, Stream, WebFaultRule};
+use super::Unit;
+use super::scene::still;
+use super::{CameraSim, Fault, Stream, WebFaultRule, onvif};
+
+use crate::host::{Hosts, own_host};
+use crate::page::same_origin;
 
 /// Longest time that a fault takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
 /// Number of requests to the web server that the page lists.
 const MAX_ROWS: usize = 50;
 
-/// Serves the page (`GET /`), its data (`GET /status`), the faults of the web server (`GET` and `POST /web`),
-/// and single faults (`POST /fault/{name}?channel=&seconds=&on=`).
+/// Serves the page (`GET /`), pictures (`GET /picture/{channel}`), triggers
+/// (`POST /trigger/{channel}/{motion|line|input}?on=`), its data (`GET /status`), the faults of the web server (`GET` and `POST /web`),
+/// the quirks of the ONVIF services (`GET` and `POST /onvif/quirks`, a list of names), and single faults (`POST /fault/{name}?channel=&seconds=&on=`).
 /// `reboot` and `freeze` last `seconds`, `jump` shifts by them either way; `parameters` and `garbage` happen
 /// once; `silence` and `refuse` stay until `on=false`.
 pub fn router(camera: Arc<CameraSim>) -> Router {
+    router_for(camera, &[])
+}
+
+/// The same for a page that has further names than the machine's own.
+pub fn router_for(camera: Arc<CameraSim>, names: &[String]) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("control.html"))))
         .route("/status", get(status))
         .route("/fault/{name}", post(fault))
         .route("/web", get(web_faults).post(set_web_faults))
+        .route("/onvif/quirks", get(onvif_quirks).post(set_onvif_quirks))
+        .route("/picture/{channel}", get(picture))
+        .route("/trigger/{channel}/{name}", post(trigger))
+        .layer(from_fn(same_origin))
+        .layer(from_fn_with_state(Hosts::new(names), own_host))
         .with_state(camera)
 }
 
@@ -43,9 +63,13 @@ struct Order {
 
 async fn status(State(camera): State<Arc<CameraSim>>) -> Json<Value> {
     let counters = camera.counters();
-    let channel = |(i, counters)| {
+    let mut cameras = Vec::new();
+    for unit in camera.units() {
+        cameras.push(seen(unit).await);
+    }
+    let channel = |(i, counters): (usize, _)| {
         let urls = [Stream::Main, Stream::Sub].map(|stream| camera.rtsp_url(i, stream));
-        json!({ "urls": urls, "counters": counters })
+        json!({ "urls": urls, "counters": counters, "camera": cameras[i] })
     };
     let channels: Vec<_> = counters.channels.iter().enumerate().map(channel).collect();
     let mut requests = camera.web_requests();
@@ -56,6 +80,63 @@ async fn status(State(camera): State<Arc<CameraSim>>) -> Json<Value> {
         "requests": requests,
     });
     Json(json!({ "connections": counters.connections, "channels": channels, "web": web }))
+}
+
+/// An emulated camera as the page shows it.
+async fn seen(unit: &Unit) -> Value {
+    let world = &unit.emulator.world;
+    let (position, triggers) = (world.position(), world.triggers());
+    let (line, area) = world.tripwire();
+    let wifi = match &unit.channel.wifi {
+        Some(wifi) => wifi.status().await.ok(),
+        None => None,
+    };
+    let presets: Vec<_> = world.presets().into_iter().map(|preset| preset.name).collect();
+    json!({
+        "pan": position.pan, "tilt": position.tilt, "zoom": position.zoom, "moving": position.moving,
+        "presets": presets, "tour": world.touring(), "patrol": world.patrolling(),
+        "motion": detection(world.motion()), "line": detection(line), "area": corners(area),
+        "triggers": { "motion": triggers.motion, "line": triggers.line, "input": triggers.input },
+        "wifi": wifi.map(|wifi| json!({ "ssid": wifi.ssid, "status": wifi.status })),
+        "away": world.is_away(), "orders": world.orders(),
+    })
+}
+
+fn detection(detection: Detection) -> Value {
+    let Detection { enable, armed, sensitivity, delay } = detection;
+    json!({
+        "enable": enable, "from": armed.start, "to": armed.end, "sensitivity": sensitivity,
+        "delay": delay.as_secs(),
+    })
+}
+
+fn corners(Area(corners): Area) -> Value {
+    corners.iter().map(|point| json!([point.x, point.y])).collect()
+}
+
+async fn picture(
+    State(camera): State<Arc<CameraSim>>,
+    Path(channel): Path<usize>,
+) -> Result<impl IntoResponse, StatusCode> {
+    let unit = camera.unit(channel).ok_or(StatusCode::NOT_FOUND)?;
+    Ok(([(CONTENT_TYPE, "image/jpeg")], still(&unit.emulator.world)))
+}
+
+/// Sets off an alarm, or ends it with `on=false`.
+async fn trigger(
+    State(camera): State<Arc<CameraSim>>,
+    Path((channel, name)): Path<(usize, String)>,
+    Query(order): Query<Order>,
+) -> StatusCode {
+    let trigger = match name.as_str() {
+        "motion" => Trigger::Motion,
+        "line" => Trigger::Line,
+        "input" => Trigger::Input,
+        _ => return StatusCode::NOT_FOUND,
+    };
+    let Some(unit) = camera.unit(channel) else { return StatusCode::NOT_FOUND };
+    unit.emulator.world.trigger(trigger, order.on.unwrap_or(true));
+    StatusCode::NO_CONTENT
 }
 
 async fn web_faults(State(camera): State<Arc<CameraSim>>) -> Json<Vec<WebFaultRule>> {
@@ -70,6 +151,23 @@ async fn set_web_faults(
     log::info!(target: "camera", "faults of the web server: {faults:?}");
     camera.set_web_faults(faults.clone());
     Json(faults)
+}
+
+async fn onvif_quirks(State(camera): State<Arc<CameraSim>>) -> Json<Vec<&'static str>> {
+    Json(camera.onvif_quirks().into_iter().map(onvif::Quirk::name).collect())
+}
+
+/// Switches the quirks with these names on, and all others off.
+async fn set_onvif_quirks(
+    State(camera): State<Arc<CameraSim>>,
+    Json(names): Json<Vec<String>>,
+) -> Result<Json<Vec<&'static str>>, (StatusCode, String)> {
+    let quirks = names.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
+    let quirks: Vec<onvif::Quirk> =
+        quirks.map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}")))?;
+    log::info!(target: "camera", "quirks of ONVIF: {quirks:?}");
+    camera.set_onvif_quirks(quirks);
+    Ok(onvif_quirks(State(camera)).await)
 }
 
 async fn fault(

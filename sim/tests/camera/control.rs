@@ -22,7 +22,8 @@ async fn page() -> (Arc<CameraSim>, SocketAddr) {
 /// Status line, headers and body of an answer.
 async fn http(address: SocketAddr, method: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -76,7 +77,7 @@ async fn faults_of_the_web_server_are_set_and_its_requests_shown() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let rules = r#"[{"path": "netinfo", "fault": {"status": 503}}]"#;
     let request = format!(
-        "POST /web HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST /web HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{rules}",
         rules.len()
     );
@@ -95,4 +96,24 @@ async fn faults_of_the_web_server_are_set_and_its_requests_shown() {
         (&web["counters"]["requests"], &web["requests"][0]["status"]),
         (&1.into(), &503.into())
     );
+}
+
+#[tokio::test]
+async fn emulated_cameras_are_shown_and_triggered_by_the_pages_own_names_only() {
+    let (camera, address) = page().await;
+    let status = http(address, "GET", "/status").await;
+    assert!(status.contains("\"presets\":[\"door\""), "{status}");
+    let triggered = || camera.unit(0).unwrap().emulator.world.triggers().motion;
+    http(address, "POST", "/trigger/0/motion").await;
+    assert!(triggered());
+    http(address, "POST", "/trigger/0/motion?on=false").await;
+    assert!(!triggered());
+    assert!(http(address, "POST", "/trigger/1/motion").await.starts_with("HTTP/1.1 404"));
+
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
 }

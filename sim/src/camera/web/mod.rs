@@ -1,12 +1,16 @@
 //! The camera's own web server: the CGIs that a hosted service (TLSS) calls, and a log of every request.
 //! The page for a person is in `control`.
 
-mod calendar;
+pub mod calendar;
 mod cgi;
 mod fault;
+mod hikvision;
+mod merlin;
 mod moment;
 mod parameters;
 mod report;
+mod service;
+mod uapi;
 mod wire;
 
 use std::collections::VecDeque;
@@ -18,17 +22,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::BytesMut;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 pub use fault::{WebFault, WebFaultRule};
+pub use service::Service;
+pub use wire::{Answer, Request};
 
-use super::auth::{Credentials, Lock, Scheme};
+use super::auth::Lock;
+use super::make::Make;
 use super::server::bind;
-use crate::family::Family;
+use super::world::World;
+use hikvision::Hikvision;
+use merlin::Merlin;
 use parameters::Parameters;
-use wire::{Answer, Malformed, Request};
+use wire::Malformed;
 
 /// Most connections held at once; more are closed when they are accepted.
 const MAX_CONNECTIONS: usize = 64;
@@ -38,6 +47,8 @@ const MAX_LOG: usize = 1000;
 const MAX_TARGET: usize = 2048;
 /// Pause after a connection could not be accepted.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Time that the camera is away when a client restarts it.
+const REBOOT: Duration = Duration::from_secs(5);
 
 /// Counts of what reached the camera's web server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -72,7 +83,12 @@ pub struct WebRequest {
 /// The camera's web server.
 pub struct Web {
     lock: Lock,
-    family: Family,
+    make: Make,
+    merlin: Merlin,
+    hikvision: Hikvision,
+    world: Arc<World>,
+    services: Vec<Arc<dyn Service>>,
+    reboots: mpsc::Sender<Duration>,
     parameters: Mutex<Parameters>,
     faults: Mutex<Vec<WebFaultRule>>,
     log: Mutex<VecDeque<WebRequest>>,
@@ -80,10 +96,22 @@ pub struct Web {
 }
 
 impl Web {
-    pub fn new(credentials: Option<Credentials>, scheme: Scheme, family: Family) -> Self {
+    /// A web server in front of `world`. `services` answer before it does; `reboots` are carried out by the camera.
+    pub fn new(
+        lock: Lock,
+        make: Make,
+        world: Arc<World>,
+        services: Vec<Arc<dyn Service>>,
+        reboots: mpsc::Sender<Duration>,
+    ) -> Self {
         Self {
-            lock: Lock::new(credentials, scheme),
-            family,
+            lock,
+            make,
+            merlin: Merlin::default(),
+            hikvision: Hikvision::default(),
+            world,
+            services,
+            reboots,
             parameters: Mutex::new(Parameters::factory()),
             faults: Mutex::default(),
             log: Mutex::default(),
@@ -156,11 +184,12 @@ impl Web {
 
     async fn serve(self: Arc<Self>, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
+        let host = stream.local_addr()?.ip();
         let mut buf = BytesMut::new();
         loop {
             let Some(request) = wire::read(&mut stream, &mut buf).await? else { return Ok(()) };
             let request = match request {
-                Ok(request) => request,
+                Ok(request) => Request { host, ..request },
                 Err(Malformed(line)) => {
                     self.note("", &line, 400);
                     let answer = Answer::new(400, "text/plain", "#400|BAD REQUEST\n");
@@ -169,35 +198,53 @@ impl Web {
                 }
             };
             let fault = fault::find(&self.faults(), &request.target);
-            let answer = self.answer(&request, fault);
+            let answer = self.answer(&request, fault).await;
             self.note(&request.method, &request.target, answer.status);
-            if !fault::respond(&mut stream, &answer, fault, request.last).await? {
+            let stays = fault::respond(&mut stream, &answer, fault, request.last).await;
+            if answer.reboots {
+                let _ = self.reboots.try_send(REBOOT); // Fails while the camera is already rebooting.
+            }
+            if !stays? {
                 return Ok(());
             }
         }
     }
 
-    fn answer(&self, request: &Request, fault: Option<WebFault>) -> Answer {
+    async fn answer(&self, request: &Request, fault: Option<WebFault>) -> Answer {
         let Request { method, target, authorization, .. } = request;
+        if let Some(service) = self.services.iter().find(|service| service.takes(target)) {
+            return match fault {
+                Some(WebFault::Status(status)) => on_request(status),
+                _ => service.answer(request).await,
+            };
+        }
         if !self.lock.opens_target(method, target, authorization.as_deref()) {
             let answer = Answer::new(401, "text/plain", "#401|UNAUTHORIZED\n");
             return Answer { challenge: Some(self.lock.challenge()), ..answer };
         }
         match fault {
-            Some(WebFault::Status(status)) => {
-                Answer::new(status, "text/html", format!("<h1>{status} on request</h1>\n"))
+            Some(WebFault::Status(status)) => on_request(status),
+            _ => self.carry_out(request).await,
+        }
+    }
+
+    /// The answer of the camera's make.
+    async fn carry_out(&self, request: &Request) -> Answer {
+        match self.make {
+            Make::Line(family) if request.method == "GET" => {
+                let (world, parameters) = (&self.world, &self.parameters);
+                uapi::answer(world, parameters, family, &request.target, now_ms() / 1000).await
             }
-            _ if method == "GET" => {
-                cgi::answer(&self.parameters, self.family, target, now_ms() / 1000)
-            }
-            _ => Answer::new(405, "text/plain", "#405|METHOD NOT ALLOWED\n"),
+            Make::Line(_) => Answer::new(405, "text/plain", "#405|METHOD NOT ALLOWED\n"),
+            Make::Hikvision => self.hikvision.answer(&self.world, request).await,
+            Make::Merlin => self.merlin.answer(&self.world, request).await,
         }
     }
 
     fn note(&self, method: &str, target: &str, status: u16) {
-        log::debug!(target: "camera", "web: {method} {} -> {status}", target.escape_debug());
+        log::debug!(target: "camera", "web: {method} {} -> {status}", uapi::without_key(target).escape_debug());
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let target: String = target.chars().take(MAX_TARGET).collect();
+        let target: String = uapi::without_key(target).chars().take(MAX_TARGET).collect();
         self.counters.send_modify(|counters| {
             counters.requests += 1;
             counters.unauthorized += u64::from(status == 401);
@@ -215,6 +262,10 @@ impl Web {
             log.pop_front();
         }
     }
+}
+
+fn on_request(status: u16) -> Answer {
+    Answer::new(status, "text/html", format!("<h1>{status} on request</h1>\n"))
 }
 
 /// The time in milliseconds since 1970; 0 before.
