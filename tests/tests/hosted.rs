@@ -65,7 +65,7 @@ impl Plan {
                 let mut options = camera(ClipOpener::built_in(BuiltIn::Main));
                 options.credentials = Some(Credentials { user: "u".into(), password: "pw".into() });
                 options.scheme = Scheme::Digest;
-                options.family = self.family;
+                options.family = self.family.into();
                 let camera = CameraSim::start(options).await.unwrap();
                 camera.set_web_faults(self.web_faults);
                 let channel = format!(

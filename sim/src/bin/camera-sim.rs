@@ -16,7 +16,6 @@ use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
     CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, onvif, quirk,
 };
-use ivt_sim::family::Family;
 use ivt_sim::program;
 
 const HELP: &str = "\
@@ -28,7 +27,7 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --user NAME          ask for this login ...
   --password WORD      ... and this password
   --basic              by Basic instead of Digest
-  --family NAME        have the CGIs of IPN, IPAI or IPE cameras (IPN)
+  --family NAME        be a camera of this family: uapi, nvc, ipai, merlin or hikvision (uapi)
   --main FILE.flv      the main stream of every channel (a built-in clip)
   --sub FILE.flv       the sub stream of every channel (a built-in clip)
   --no-audio           send pictures only
@@ -43,8 +42,9 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --control ADDR       a web page with the counters, and a button for every fault
   --help               this text
 
-Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; /ufirststream and
-/usecondstream are those of channel 0.
+Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; for uapi and nvc also
+/ufirststream and /usecondstream (channel 0), for hikvision /Streaming/Channels/101, /102,
+/201, ... With several channels a hikvision camera is a recorder.
 ";
 
 /// The command line.
@@ -84,15 +84,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             println!("{}", camera.rtsp_url(channel, stream));
         }
     }
-    println!(
-        "http://{}{}",
-        camera.http_addr(),
-        match family {
-            Family::Ipn => "/uapi-cgi/param.fcgi?action=list",
-            Family::Ipai => "/cgi-bin/operator/param.cgi",
-            Family::Ipe => "/nvc-cgi/admin/param.fcgi?action=list",
-        }
-    );
+    println!("http://{}{}", camera.http_addr(), family.page());
     println!("{}", camera.onvif_url());
     if let Some(address) = camera.discovery_addr() {
         println!("WS-Discovery: {address}");
@@ -153,6 +145,7 @@ mod tests {
     use std::time::Duration;
 
     use ivt_sim::camera::Quirk;
+    use ivt_sim::family::Family;
 
     use super::*;
 
@@ -169,7 +162,7 @@ mod tests {
         assert_eq!((options.bind.port(), options.http.port(), channels.get()), (1, 3, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
         assert_eq!(login, Some(("a".to_owned(), "b".to_owned())));
-        assert_eq!((options.scheme, options.family), (Scheme::Basic, Family::Ipai));
+        assert_eq!((options.scheme, options.family), (Scheme::Basic, Family::Ipai.into()));
         assert!(options.transports.tcp && !options.transports.udp);
         assert!(options.packet_at_a_time && options.join_mid_gop && !options.audio);
         assert_eq!(control.map(|address| address.port()), Some(2));
@@ -199,7 +192,7 @@ mod tests {
             "--quirk ok",
             "--onvif-quirk ok",
             "--discovery nowhere",
-            "--family uapi",
+            "--family axis",
         ] {
             assert!(command(line).is_err(), "{line}");
         }

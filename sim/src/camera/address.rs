@@ -1,5 +1,7 @@
 //! The addresses of the camera's streams and tracks.
 
+use super::make::Make;
+
 /// One of a channel's two streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
@@ -19,36 +21,56 @@ impl Stream {
     }
 }
 
-/// Channel, stream and track of the path of a URI: `/ch0/main`, with `/trackID=1` behind it for a track.
-/// `/ufirststream` and `/usecondstream` are the streams of channel 0.
-pub fn resolve(path: &str) -> Option<(usize, Stream, Option<usize>)> {
-    let mut parts = path.trim_matches('/').split('/');
-    let (channel, stream) = match parts.next()? {
-        "ufirststream" => (0, Stream::Main),
-        "usecondstream" => (0, Stream::Sub),
-        name => {
-            let channel = name.strip_prefix("ch")?.parse().ok()?;
-            let stream = match parts.next()? {
-                "main" => Stream::Main,
-                "sub" => Stream::Sub,
-                _ => return None,
-            };
-            (channel, stream)
+/// Channel, stream and track of the path of a URI: `/ch0/main`, with `/trackID=1` behind it for a track. Each make
+/// has addresses of its own beside these: `/ufirststream` and `/usecondstream` are the streams of channel 0,
+/// `/Streaming/Channels/201` is the main stream of the second channel.
+pub fn resolve(make: Make, path: &str) -> Option<(usize, Stream, Option<usize>)> {
+    let path = path.split('?').next().unwrap_or_default();
+    let (stream, track) = match path.trim_end_matches('/').rsplit_once("/trackID=") {
+        Some((stream, track)) => (stream, Some(track.parse().ok()?)),
+        None => (path, None),
+    };
+    let parts: Vec<_> = stream.trim_matches('/').split('/').collect();
+    let (channel, stream) = match (make, parts.as_slice()) {
+        (_, [channel, "main"]) => (own(channel)?, Stream::Main),
+        (_, [channel, "sub"]) => (own(channel)?, Stream::Sub),
+        (Make::Line(_), ["ufirststream"]) => (0, Stream::Main),
+        (Make::Line(_), ["usecondstream"]) => (0, Stream::Sub),
+        (Make::Hikvision, [root @ .., streaming, channels, id])
+            if matches!(root, [] | ["ISAPI"])
+                && streaming.eq_ignore_ascii_case("streaming")
+                && channels.eq_ignore_ascii_case("channels") =>
+        {
+            numbered(id)?
         }
+        _ => return None,
     };
-    let track = match parts.next() {
-        Some(track) => Some(track.strip_prefix("trackID=")?.parse().ok()?),
-        None => None,
+    Some((channel, stream, track))
+}
+
+fn own(channel: &str) -> Option<usize> {
+    channel.strip_prefix("ch")?.parse().ok()
+}
+
+/// Channel and stream of a number such as 201: the input from 1, and 1 for the main or 2 for the sub stream.
+pub fn numbered(id: &str) -> Option<(usize, Stream)> {
+    let (input, stream) = id.split_at_checked(id.len().checked_sub(2)?)?;
+    let stream = match stream {
+        "01" => Stream::Main,
+        "02" => Stream::Sub,
+        _ => return None,
     };
-    parts.next().is_none().then_some((channel, stream, track))
+    Some((input.parse::<usize>().ok()?.checked_sub(1)?, stream))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::Family;
 
     #[test]
     fn addresses_lead_to_streams_and_tracks() {
+        let resolve = |path| super::resolve(Family::Ipn.into(), path);
         assert_eq!(resolve("/ch0/main"), Some((0, Stream::Main, None)));
         assert_eq!(resolve("/ch12/sub/"), Some((12, Stream::Sub, None)));
         assert_eq!(resolve("/ch0/main/trackID=1"), Some((0, Stream::Main, Some(1))));
@@ -59,5 +81,21 @@ mod tests {
         for path in wrong.into_iter().chain(["/ch0/main/trackID=1/more"]) {
             assert_eq!(resolve(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn each_make_has_its_own_addresses() {
+        let hikvision = |path| resolve(Make::Hikvision, path);
+        assert_eq!(hikvision("/Streaming/Channels/101"), Some((0, Stream::Main, None)));
+        assert_eq!(hikvision("/streaming/channels/202/trackID=1"), Some((1, Stream::Sub, Some(1))));
+        let long = "/ISAPI/Streaming/channels/1602/?transportmode=unicast";
+        assert_eq!(hikvision(long), Some((15, Stream::Sub, None)));
+        for path in ["/Streaming/Channels/103", "/Streaming/Channels/001", "/Streaming/Channels/1"]
+            .into_iter()
+            .chain(["/Streaming/Channels/1é1", "/x/Streaming/Channels/101", "/ufirststream"])
+        {
+            assert_eq!(hikvision(path), None, "{path}");
+        }
+        assert_eq!(resolve(Make::Merlin, "/Streaming/Channels/101"), None);
     }
 }

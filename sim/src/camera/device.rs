@@ -8,12 +8,14 @@ use tokio::sync::watch;
 use super::auth::{Credentials, Scheme};
 use super::channel::Channel;
 use super::feed::Feed;
+use super::make::Make;
 use super::quirk::Quirks;
 use super::transport::Transports;
 
 /// A camera, as the listener and all sessions see it.
 pub struct Camera {
     pub channels: Vec<Channel>,
+    pub make: Make,
     pub credentials: Option<Credentials>,
     pub scheme: Scheme,
     pub transports: Transports,

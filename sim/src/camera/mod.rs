@@ -10,6 +10,7 @@ mod delivery;
 mod device;
 mod encoder;
 mod feed;
+mod make;
 mod message;
 pub mod onvif;
 mod params;
@@ -46,12 +47,11 @@ use world::World;
 pub use address::Stream;
 pub use auth::{Credentials, Scheme};
 pub use channel::{ChannelCounters, ChannelOptions};
+pub use make::{Make, UnknownMake};
 pub use quirk::{Quirk, Quirks};
 pub use transport::Transports;
 pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
 pub use world::{Order, Unit};
-
-use crate::family::Family;
 
 /// The settings of a camera.
 #[derive(Clone)]
@@ -66,8 +66,8 @@ pub struct CameraOptions {
     pub credentials: Option<Credentials>,
     /// How clients prove the login.
     pub scheme: Scheme,
-    /// The line of the uapi family whose CGIs the web server has.
-    pub family: Family,
+    /// Whose requests the web server understands.
+    pub family: Make,
     /// The transports that clients may choose.
     pub transports: Transports,
     /// Whether the streams have sound.
@@ -104,7 +104,7 @@ impl CameraOptions {
             channels,
             credentials: None,
             scheme: Scheme::default(),
-            family: Family::default(),
+            family: Make::default(),
             transports: Transports::default(),
             audio: true,
             packet_at_a_time: false,
@@ -220,6 +220,7 @@ impl CameraSim {
         let channel = |channel| Channel::new(channel, options.audio, &options.quirks);
         let camera = Arc::new(Camera {
             channels: options.channels.into_iter().map(channel).collect(),
+            make: options.family,
             credentials: options.credentials,
             scheme: options.scheme,
             transports: options.transports,

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ivt_base::secret::Secret;
 use ivt_hal::emulator::Emulator;
-use ivt_hal::{Area, Channel, Detection, Movement};
+use ivt_hal::{Area, Channel, Detection, Error, Kind, Movement, Named, Result};
 
 /// Number of orders that are kept of each channel.
 const MAX_ORDERS: usize = 1000;
@@ -98,8 +99,48 @@ impl Unit {
         Self { emulator, channel, orders: Mutex::default() }
     }
 
-    /// Takes note of an order.
-    pub fn note(&self, order: Order) {
+    /// Takes note of an order and carries it out.
+    ///
+    /// # Errors
+    /// `Unsupported` without the ability, and what the ability says.
+    pub async fn carry_out(&self, order: Order) -> Result<()> {
+        self.note(order.clone());
+        let Channel { ptz, presets, tours, patrol, motion, tripwire, wifi, power, .. } =
+            &self.channel;
+        match order {
+            Order::Move(movement) => has(ptz)?.start(movement).await,
+            Order::Stop => has(ptz)?.stop().await,
+            Order::Preset(token) => has(presets)?.go_to(&token).await,
+            Order::Tour(token) => has(tours)?.start(&token).await,
+            Order::EndTour(token) => has(tours)?.stop(token.as_deref()).await,
+            Order::Patrol(true) => has(patrol)?.start().await,
+            Order::Patrol(false) => has(patrol)?.stop().await,
+            Order::Motion(detection) => has(motion)?.configure(detection).await,
+            Order::Tripwire(detection, area) => has(tripwire)?.configure(detection, area).await,
+            Order::Join { ssid, password } => {
+                has(wifi)?.join(ssid.as_deref(), password.map(Secret::new).as_ref()).await
+            }
+            Order::Reboot => has(power)?.reboot().await,
+        }
+    }
+
+    /// The presets, numbered as cameras without tokens number them; empty without the ability.
+    pub async fn presets(&self) -> Vec<(u32, Named)> {
+        match &self.channel.presets {
+            Some(presets) => numbered(presets.list().await.unwrap_or_default()),
+            None => Vec::new(),
+        }
+    }
+
+    /// The tours, numbered as cameras without tokens number them; empty without the ability.
+    pub async fn tours(&self) -> Vec<(u32, Named)> {
+        match &self.channel.tours {
+            Some(tours) => numbered(tours.list().await.unwrap_or_default()),
+            None => Vec::new(),
+        }
+    }
+
+    fn note(&self, order: Order) {
         log::info!(target: "camera", "order: {order:?}");
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.push_back(order);
@@ -112,6 +153,19 @@ impl Unit {
     pub fn orders(&self) -> Vec<Order> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+}
+
+fn has<T: ?Sized>(slot: &Option<Arc<T>>) -> Result<&T> {
+    slot.as_deref().ok_or(Error::new("camera-sim", Kind::Unsupported))
+}
+
+/// Each with its token as a number or, where that is none, with its place from 1.
+fn numbered(all: Vec<Named>) -> Vec<(u32, Named)> {
+    let number = |(place, named): (usize, Named)| {
+        let place = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        (named.token.parse().unwrap_or(place), named)
+    };
+    all.into_iter().enumerate().map(number).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use tokio::time::{Instant, sleep};
 
 use super::super::address::resolve;
+use super::super::make::Make;
 use super::super::message::{Request, Response, Status};
 use super::super::rtp::{Kind as Half, Unit};
 use super::super::transport::Wish;
@@ -65,7 +66,7 @@ impl Manners {
             self.hop = hop.parse().unwrap_or_default();
             path = format!("/{rest}");
         }
-        match resolve(&path) {
+        match resolve(Make::default(), &path) {
             Some((channel, stream, track)) if request.method == "DESCRIBE" || track.is_none() => {
                 let stream = format!("/ch{channel}/{}", stream.as_str());
                 if request.method == "SETUP" && self.quirks.has(Quirk::SdpNoControl) {

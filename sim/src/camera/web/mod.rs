@@ -4,10 +4,13 @@
 pub mod calendar;
 mod cgi;
 mod fault;
+mod hikvision;
+mod merlin;
 mod moment;
 mod parameters;
 mod report;
 mod service;
+mod uapi;
 mod wire;
 
 use std::collections::VecDeque;
@@ -27,10 +30,12 @@ pub use fault::{WebFault, WebFaultRule};
 pub use service::Service;
 pub use wire::{Answer, Request};
 
-use super::auth::{Credentials, Lock, Scheme};
+use super::auth::Lock;
+use super::make::Make;
 use super::server::bind;
 use super::world::World;
-use crate::family::Family;
+use hikvision::Hikvision;
+use merlin::Merlin;
 use parameters::Parameters;
 use wire::Malformed;
 
@@ -78,7 +83,9 @@ pub struct WebRequest {
 /// The camera's web server.
 pub struct Web {
     lock: Lock,
-    family: Family,
+    make: Make,
+    merlin: Merlin,
+    hikvision: Hikvision,
     world: Arc<World>,
     services: Vec<Arc<dyn Service>>,
     reboots: mpsc::Sender<Duration>,
@@ -92,14 +99,16 @@ impl Web {
     /// A web server in front of `world`. `services` answer before it does; `reboots` are carried out by the camera.
     pub fn new(
         lock: Lock,
-        family: Family,
+        make: Make,
         world: Arc<World>,
         services: Vec<Arc<dyn Service>>,
         reboots: mpsc::Sender<Duration>,
     ) -> Self {
         Self {
             lock,
-            family,
+            make,
+            merlin: Merlin::default(),
+            hikvision: Hikvision::default(),
             world,
             services,
             reboots,
@@ -215,17 +224,27 @@ impl Web {
         }
         match fault {
             Some(WebFault::Status(status)) => on_request(status),
-            _ if method == "GET" => {
-                cgi::answer(&self.parameters, self.family, target, now_ms() / 1000)
+            _ => self.carry_out(request).await,
+        }
+    }
+
+    /// The answer of the camera's make.
+    async fn carry_out(&self, request: &Request) -> Answer {
+        match self.make {
+            Make::Line(family) if request.method == "GET" => {
+                let (world, parameters) = (&self.world, &self.parameters);
+                uapi::answer(world, parameters, family, &request.target, now_ms() / 1000).await
             }
-            _ => Answer::new(405, "text/plain", "#405|METHOD NOT ALLOWED\n"),
+            Make::Line(_) => Answer::new(405, "text/plain", "#405|METHOD NOT ALLOWED\n"),
+            Make::Hikvision => self.hikvision.answer(&self.world, request).await,
+            Make::Merlin => self.merlin.answer(&self.world, request).await,
         }
     }
 
     fn note(&self, method: &str, target: &str, status: u16) {
-        log::debug!(target: "camera", "web: {method} {} -> {status}", target.escape_debug());
+        log::debug!(target: "camera", "web: {method} {} -> {status}", uapi::without_key(target).escape_debug());
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let target: String = target.chars().take(MAX_TARGET).collect();
+        let target: String = uapi::without_key(target).chars().take(MAX_TARGET).collect();
         self.counters.send_modify(|counters| {
             counters.requests += 1;
             counters.unauthorized += u64::from(status == 401);

@@ -13,7 +13,7 @@ const CLOCK: &str = "SYSTEM.Datetime.datetime";
 /// Groups that cannot be written.
 const READ_ONLY: [&str; 2] = ["BRAND", "VERSION"];
 
-const FACTORY: [(&str, &str); 37] = [
+const FACTORY: [(&str, &str); 49] = [
     ("BRAND.brand", "CAP"),
     ("BRAND.Model.productid", "P5C1"),
     ("BRAND.Product.shortname", "NS202HD"),
@@ -22,6 +22,18 @@ const FACTORY: [(&str, &str); 37] = [
     ("HOST.address", ""),
     ("HOST.port", "21000"),
     ("HOST.updateinterval", "60"),
+    ("MD.enable", "yes"),
+    ("MD.Ch0.enable", "yes"),
+    ("MD.Ch0.Z0.enable", "no"),
+    ("MD.Ch0.Z0.sensitivity", "128"),
+    ("MD.Ch0.Z0.duration", "10"),
+    ("MD.Ch0.Z0.position", "0,0,639,359"),
+    ("NETWORK.Wlan0.enable", "yes"),
+    ("NETWORK.Wlan0.ipaddress", ""),
+    ("NETWORK.Wlan0.Connect.essid", ""),
+    ("NETWORK.Wlan0.Connect.key", ""),
+    ("NETWORK.Wlan0.Connect.authmode", "WPA2PSK"),
+    ("NETWORK.Wlan0.Connect.encrypttype", "AES"),
     ("NETWORK.Dns.preferred", "192.168.1.1"),
     ("NETWORK.Eth0.Dhcp.enable", "yes"),
     ("NETWORK.Eth0.gateway", "192.168.1.1"),
@@ -107,6 +119,11 @@ impl Parameters {
             Some(_) if name == CLOCK => Some(self.date(now).compact()),
             value => value.cloned(),
         }
+    }
+
+    /// Sets what the camera itself tells, such as an address that it was given.
+    pub fn tell(&mut self, name: &str, value: String) {
+        self.all.insert(name.to_owned(), value);
     }
 
     /// Sets parameters of a group, all of them or none.

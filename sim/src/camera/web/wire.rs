@@ -228,3 +228,22 @@ mod tests {
         assert_eq!(began.elapsed(), PATIENCE);
     }
 }
+
+/// Requests for tests of what answers them.
+#[cfg(test)]
+pub mod testutil {
+    use super::*;
+
+    /// A request without a login.
+    pub fn request(method: &str, target: &str, body: &str) -> Request {
+        Request {
+            host: Ipv4Addr::LOCALHOST.into(),
+            method: method.into(),
+            target: target.into(),
+            authorization: None,
+            kind: None,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            last: false,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! What network cameras (IPN) and encoders (IPE) do beside telling parameters: they move, restart, scan for networks,
+//! and act upon parameters that clients set (`camera-cgi.md`, first table).
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ivt_hal::xml::escape;
+use ivt_hal::{Area, Kind, Named, Point};
+use url::form_urlencoded;
+
+use super::cgi;
+use super::hikvision::moved;
+use super::parameters::{Parameters, Refusal};
+use super::wire::Answer;
+use crate::camera::world::{Order, Unit, World};
+use crate::family::Family;
+
+const TEXT: &str = "text/plain";
+/// Last column and row of the grid of the analytics' coordinates.
+const GRID: u32 = 65_535;
+const KEY: &str = "Connect.key=";
+
+/// The answer to a GET of `target`; `now` is in seconds since 1970.
+pub async fn answer(
+    world: &World,
+    parameters: &Mutex<Parameters>,
+    family: Family,
+    target: &str,
+    now: i64,
+) -> Answer {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let pairs: Vec<(String, String)> =
+        form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let Some(unit) = world.unit(0).filter(|_| family != Family::Ipai) else {
+        return cgi::answer(parameters, family, target, now);
+    };
+    match (family, path) {
+        (_, "/nvc-cgi/ptz/ptz2.fcgi") => said(ptz(unit, &pairs).await),
+        (_, "/nvc-cgi/admin/reboot.cgi") | (Family::Ipn, "/uapi-cgi/reboot.cgi") => {
+            let done = carry_out(unit, Order::Reboot).await;
+            Answer { reboots: done.is_ok(), ..said(done) }
+        }
+        (Family::Ipn, "/uapi-cgi/status.cgi") => scan(unit, &pairs).await,
+        _ => {
+            refresh(unit, parameters).await;
+            let answer = cgi::answer(parameters, family, target, now);
+            let value = |name| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+            match (value("action").map(String::as_str), value("group")) {
+                (Some("update"), Some(group)) if answer.body.starts_with(b"#200") => {
+                    match applied(unit, parameters, group, &pairs, now) {
+                        Some(order) => said(carry_out(unit, order).await),
+                        None => answer,
+                    }
+                }
+                _ => answer,
+            }
+        }
+    }
+}
+
+/// The target without the password of a wireless network, for the log and the page.
+pub fn without_key(target: &str) -> Cow<'_, str> {
+    match target.split_once(KEY) {
+        Some((before, after)) => {
+            let rest = after.find('&').map_or("", |end| &after[end..]);
+            format!("{before}{KEY}***{rest}").into()
+        }
+        None => target.into(),
+    }
+}
+
+fn said(outcome: Result<String, Refusal>) -> Answer {
+    Answer::new(200, TEXT, outcome.unwrap_or_else(|refusal| format!("{refusal}\n")))
+}
+
+async fn carry_out(unit: &Unit, order: Order) -> Result<String, Refusal> {
+    let done = unit.carry_out(order).await;
+    done.map(|()| "#200|OK\n".to_owned()).map_err(|error| match error.kind {
+        Kind::Unsupported => Refusal::NotFound,
+        _ => Refusal::BadRequest,
+    })
+}
+
+async fn ptz(unit: &Unit, pairs: &[(String, String)]) -> Result<String, Refusal> {
+    let [(name, value)] = pairs else { return Err(Refusal::BadRequest) };
+    let named = |all: Vec<(u32, Named)>| {
+        let number: u32 = value.parse().map_err(|_| Refusal::BadRequest)?;
+        let found = all.into_iter().find(|(id, _)| *id == number);
+        found.map(|(_, named)| named.token).ok_or(Refusal::NotFound)
+    };
+    let order = match name.as_str() {
+        "cpantiltzoommove" => {
+            let axis = |text: &str| text.parse::<i8>().ok().filter(|v| (-100..=100).contains(v));
+            let axes: Option<Vec<_>> = value.split(',').map(axis).collect();
+            let Some([pan, tilt, zoom]) = axes.as_deref() else { return Err(Refusal::BadRequest) };
+            moved(*pan, *tilt, *zoom)
+        }
+        "query" if value == "presetlist" => {
+            let presets = unit.presets().await;
+            let ids: Vec<_> = presets.iter().map(|(id, _)| id.to_string()).collect();
+            return Ok(format!("count={}\nlist={}\n", ids.len(), ids.join(",")));
+        }
+        "gotodevicepreset" => Order::Preset(named(unit.presets().await)?),
+        "gettour" => {
+            named(unit.tours().await)?;
+            return Ok(format!("tour={value}\n"));
+        }
+        "calltour" => Order::Tour(named(unit.tours().await)?),
+        "canceltour" => Order::EndTour(Some(named(unit.tours().await)?)),
+        _ => return Err(Refusal::BadRequest),
+    };
+    carry_out(unit, order).await
+}
+
+/// The networks in reach. The form of the answer is a guess: no public text shows it.
+async fn scan(unit: &Unit, pairs: &[(String, String)]) -> Answer {
+    let asked = |name| pairs.iter().any(|(key, _)| key == name);
+    let Some(wifi) = unit.channel.wifi.as_ref().filter(|_| asked("network") && asked("xmlschema"))
+    else {
+        return said(Err(Refusal::BadRequest));
+    };
+    let networks = wifi.networks().await.unwrap_or_default();
+    let row = |network: &ivt_hal::WifiNetwork| {
+        format!(
+            "<ap><essid>{}</essid><signal>{}</signal><encrypttype>{}</encrypttype></ap>",
+            escape(&network.ssid),
+            network.signal,
+            escape(&network.encrypt)
+        )
+    };
+    let rows: String = networks.iter().map(row).collect();
+    let text = format!(
+        "<?xml version=\"1.0\"?>\n<status><network><wlan0>{rows}</wlan0></network></status>\n"
+    );
+    Answer::new(200, "text/xml", text)
+}
+
+/// Brings what the camera tells of itself up to date.
+async fn refresh(unit: &Unit, parameters: &Mutex<Parameters>) {
+    let presets = unit.presets().await;
+    let wifi = match &unit.channel.wifi {
+        Some(wifi) => wifi.status().await.ok(),
+        None => None,
+    };
+    let mut parameters = parameters.lock().unwrap_or_else(PoisonError::into_inner);
+    for (id, preset) in presets {
+        parameters.tell(&format!("PTZ.Ch0.Preset.P{id}.name"), preset.name);
+    }
+    if let Some(wifi) = wifi {
+        let key = wifi.password.map(|word| word.into_exposed()).unwrap_or_default();
+        parameters.tell("NETWORK.Wlan0.ipaddress", wifi.interface.ip);
+        parameters.tell("NETWORK.Wlan0.Connect.essid", wifi.ssid);
+        parameters.tell("NETWORK.Wlan0.Connect.key", key);
+    }
+}
+
+/// What parameters that a client has just set mean to the camera.
+fn applied(
+    unit: &Unit,
+    parameters: &Mutex<Parameters>,
+    group: &str,
+    pairs: &[(String, String)],
+    now: i64,
+) -> Option<Order> {
+    let parameters = parameters.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_within = |root: &str| {
+        let head = group.get(..root.len()).is_some_and(|head| head.eq_ignore_ascii_case(root));
+        head && (group.len() == root.len() || group.as_bytes()[root.len()] == b'.')
+    };
+    let on = |name| parameters.find(name, now).as_deref() == Some("yes");
+    let number = |name| parameters.find(name, now).and_then(|text| text.parse::<u32>().ok());
+    if is_within("NETWORK.Wlan0") {
+        let set = |end: &str| {
+            let name = |key: &str| format!("{group}.{key}").to_ascii_lowercase().ends_with(end);
+            pairs.iter().find(|(key, _)| name(key)).map(|(_, value)| value.clone())
+        };
+        let (ssid, password) = (set("connect.essid"), set("connect.key"));
+        return (ssid.is_some() || password.is_some()).then_some(Order::Join { ssid, password });
+    }
+    if is_within("MD") {
+        let mut detection = unit.emulator.world.motion();
+        detection.enable = on("MD.enable") && on("MD.Ch0.enable") && on("MD.Ch0.Z0.enable");
+        let level = number("MD.Ch0.Z0.sensitivity").filter(|level| *level <= 255)?;
+        detection.sensitivity = u8::try_from((level * 100 + 127) / 255).ok()?;
+        detection.delay = Duration::from_secs(number("MD.Ch0.Z0.duration")?.into());
+        return Some(Order::Motion(detection));
+    }
+    if is_within("VCA.Ch0.Z0") {
+        let (mut detection, _) = unit.emulator.world.tripwire();
+        detection.enable = on("VCA.Ch0.enable") && on("VCA.Ch0.Z0.enable");
+        let points = parameters.find("VCA.Ch0.Z0.point", now)?;
+        let corners: Option<Vec<_>> = points.split(',').map(corner).collect();
+        let area = match corners.as_deref() {
+            Some([a, b, c, d]) => Some(Area([*a, *b, *c, *d])),
+            _ => None,
+        };
+        return Some(Order::Tripwire(detection, area));
+    }
+    None
+}
+
+fn corner(text: &str) -> Option<Point> {
+    let percent = |text: &str| {
+        let place = text.parse::<u32>().ok().filter(|place| *place <= GRID)?;
+        u8::try_from((place * 100 + GRID / 2) / GRID).ok()
+    };
+    let (x, y) = text.split_once(':')?;
+    percent(x).zip(percent(y)).map(|(x, y)| Point { x, y })
+}
+
+#[cfg(test)]
+mod tests {
+    use ivt_hal::{Direction, Movement};
+
+    use super::*;
+
+    struct Bench(World, Mutex<Parameters>);
+
+    impl Bench {
+        fn new() -> Self {
+            Self(World::new(1), Mutex::new(Parameters::factory()))
+        }
+
+        async fn get(&self, target: &str) -> String {
+            let answer = answer(&self.0, &self.1, Family::Ipn, target, 0).await;
+            String::from_utf8_lossy(&answer.body).into_owned()
+        }
+
+        fn orders(&self) -> Vec<Order> {
+            self.0.units()[0].orders()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_camera_moves_goes_to_presets_and_tours() {
+        let moved = |direction, speed| Order::Move(Movement { direction, speed });
+        for (query, order) in [
+            ("cpantiltzoommove=0,70,0", moved(Direction::Up, 70)),
+            ("cpantiltzoommove=-100,-100,0", moved(Direction::DownLeft, 100)),
+            ("cpantiltzoommove=0,0,-1", moved(Direction::ZoomOut, 1)),
+            ("cpantiltzoommove=0,0,0", Order::Stop),
+            ("gotodevicepreset=2", Order::Preset("2".into())),
+            ("calltour=1", Order::Tour("1".into())),
+            ("canceltour=1", Order::EndTour(Some("1".into()))),
+        ] {
+            let bench = Bench::new();
+            let said = bench.get(&format!("/nvc-cgi/ptz/ptz2.fcgi?{query}")).await;
+            assert_eq!((said.as_str(), bench.orders()), ("#200|OK\n", vec![order]), "{query}");
+        }
+        let bench = Bench::new();
+        let list = bench.get("/nvc-cgi/ptz/ptz2.fcgi?query=presetlist").await;
+        assert_eq!(list, "count=3\nlist=1,2,3\n");
+        let names = bench.get("/uapi-cgi/param.fcgi?action=list&group=PTZ").await;
+        assert!(names.contains("PTZ.Ch0.Preset.P1.name=door\n"), "{names}");
+        for (query, words) in [
+            ("cpantiltzoommove=0,101,0", "#400|BAD REQUEST\n"),
+            ("cpantiltzoommove=0,1", "#400|BAD REQUEST\n"),
+            ("gotodevicepreset=99", "#404|NOT FOUND\n"),
+            ("gotodevicepreset=x", "#400|BAD REQUEST\n"),
+            ("calltour=99", "#404|NOT FOUND\n"),
+            ("", "#400|BAD REQUEST\n"),
+        ] {
+            assert_eq!(bench.get(&format!("/nvc-cgi/ptz/ptz2.fcgi?{query}")).await, words);
+        }
+        assert!(bench.orders().is_empty());
+    }
+
+    #[tokio::test]
+    async fn parameters_set_the_camera_up() {
+        let bench = Bench::new();
+        let set = async |query: &str| {
+            bench.get(&format!("/uapi-cgi/param.fcgi?action=update&group={query}")).await
+        };
+        assert_eq!(set("MD.Ch0.Z0&enable=yes&sensitivity=255&duration=30").await, "#200|OK\n");
+        let Some(Order::Motion(motion)) = bench.orders().pop() else { panic!("no order") };
+        let seconds = motion.delay.as_secs();
+        assert_eq!((motion.enable, motion.sensitivity, seconds), (true, 100, 30));
+
+        set("VCA.Ch0.Z0&enable=yes&point=0:0,65535:0,65535:32768,0:65535").await;
+        let Some(Order::Tripwire(set_up, Some(area))) = bench.orders().pop() else {
+            panic!("no area")
+        };
+        let corners = area.0.map(|point| (point.x, point.y));
+        assert_eq!((set_up.enable, corners), (true, [(0, 0), (100, 0), (100, 50), (0, 100)]));
+
+        let word = "Connect.essid=a%20%26%C3%A9&Connect.key=%22p%20%27%E5%AF%86%26%2B";
+        set(&format!("NETWORK.Wlan0&{word}")).await;
+        let (ssid, password) = (Some("a &\u{e9}".into()), Some("\"p '\u{5bc6}&+".into()));
+        assert_eq!(bench.orders().pop(), Some(Order::Join { ssid, password }));
+        let scan = bench.get("/uapi-cgi/status.cgi?network&xmlschema").await;
+        assert!(scan.contains("<essid>office</essid>"), "{scan}");
+    }
+
+    #[tokio::test]
+    async fn a_camera_restarts_after_its_answer() {
+        let Bench(world, parameters) = Bench::new();
+        let path = "/nvc-cgi/admin/reboot.cgi";
+        let said = answer(&world, &parameters, Family::Ipe, path, 0).await;
+        assert!(said.reboots && said.body.starts_with(b"#200"));
+        let none = answer(&world, &parameters, Family::Ipe, "/uapi-cgi/reboot.cgi", 0).await;
+        assert_eq!((none.status, none.reboots), (404, false));
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let target = "/p?group=N&Connect.key=geheim&x=1";
+        assert_eq!(without_key(target), "/p?group=N&Connect.key=***&x=1");
+        assert_eq!(without_key("/p?Connect.key=geheim"), "/p?Connect.key=***");
+    }
+}
