@@ -140,7 +140,8 @@ impl Unit {
         }
     }
 
-    fn note(&self, order: Order) {
+    /// Takes note of an order that is carried out elsewhere.
+    pub fn note(&self, order: Order) {
         log::info!(target: "camera", "order: {order:?}");
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.push_back(order);

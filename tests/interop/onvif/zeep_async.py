@@ -15,7 +15,6 @@ async def main(port, user, password):
         device = await camera.create_devicemgmt_service()
         seen["model"] = (await device.GetDeviceInformation()).Model
         seen["capabilities"] = bool((await device.GetCapabilities({"Category": "All"})).PTZ)
-        seen["services"] = len(await device.GetServices({"IncludeCapability": True}))
         seen["interfaces"] = len(await device.GetNetworkInterfaces())
         seen["host"] = (await device.GetHostname()).Name
         seen["scopes"] = len(await device.GetScopes())

@@ -110,10 +110,7 @@ pub async fn answer(site: &Site, host: IpAddr, user: &str, call: &Call) -> Resul
         }
         "SystemReboot" => {
             for unit in site.world.units() {
-                let power = unit.channel.power.as_ref();
-                let power = power.ok_or_else(|| Fault::unsupported("SystemReboot"))?;
-                unit.note(Order::Reboot);
-                power.reboot().await.map_err(failed)?;
+                unit.carry_out(Order::Reboot).await.map_err(failed)?;
             }
             node("tds:SystemRebootResponse", [leaf("tds:Message", "Rebooting in 1 second")])
         }
@@ -302,6 +299,13 @@ fn capabilities(site: &Site, host: IpAddr, call: &Call) -> Result<Node, Fault> {
     }
     if category("PTZ") && listed.contains(&Service::Ptz) {
         content.push(node("tt:PTZ", [address(Service::Ptz)]));
+    }
+    if wanted == "All" {
+        let sources = leaf("tt:VideoSources", super::media::mains(site).len());
+        let others = ["tt:VideoOutputs", "tt:AudioSources", "tt:AudioOutputs", "tt:RelayOutputs"];
+        let others = others.map(|name| leaf(name, 0));
+        let inputs = [address(Service::DeviceIo), sources].into_iter().chain(others);
+        content.push(node("tt:Extension", [node("tt:DeviceIO", inputs)]));
     }
     if content.is_empty() {
         return Err(Fault::receiver("ter:ActionNotSupported", format!("no service {wanted}"))

@@ -105,11 +105,8 @@ pub async fn answer(site: &Site, moves: &Moves, call: &Call) -> Result<Node, Fau
         }
         "GotoPreset" => {
             let (channel, unit) = addressed(site, call)?;
-            let token = call.argument("PresetToken")?;
-            let presets = unit.channel.presets.as_ref();
-            let presets = presets.ok_or_else(|| Fault::unsupported("GotoPreset"))?;
-            presets.go_to(token).await.map_err(failed)?;
-            unit.note(Order::Preset(token.to_owned()));
+            let token = call.argument("PresetToken")?.to_owned();
+            unit.carry_out(Order::Preset(token)).await.map_err(failed)?;
             moves.until(channel, None, unit.emulator.world.clone());
             node("tptz:GotoPresetResponse", [])
         }
@@ -145,20 +142,13 @@ pub async fn answer(site: &Site, moves: &Moves, call: &Call) -> Result<Node, Fau
         }
         "OperatePresetTour" => {
             let (channel, unit) = addressed(site, call)?;
-            let token = call.argument("PresetTourToken")?;
-            let tours = unit.channel.tours.as_ref();
-            let tours = tours.ok_or_else(|| Fault::unsupported("OperatePresetTour"))?;
-            match call.argument("Operation")? {
-                "Start" => {
-                    tours.start(token).await.map_err(failed)?;
-                    unit.note(Order::Tour(token.to_owned()));
-                }
-                "Stop" => {
-                    tours.stop(Some(token)).await.map_err(failed)?;
-                    unit.note(Order::EndTour(Some(token.to_owned())));
-                }
+            let token = call.argument("PresetTourToken")?.to_owned();
+            let order = match call.argument("Operation")? {
+                "Start" => Order::Tour(token),
+                "Stop" => Order::EndTour(Some(token)),
                 _ => return Err(Fault::argument("ter:InvalidPresetTour", "Start or Stop")),
-            }
+            };
+            unit.carry_out(order).await.map_err(failed)?;
             moves.until(channel, None, unit.emulator.world.clone());
             node("tptz:OperatePresetTourResponse", [])
         }
