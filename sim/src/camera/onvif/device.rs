@@ -6,7 +6,7 @@ use ivt_hal::Interface;
 
 use super::clock::utc_text;
 use super::envelope::{Call, Service};
-use super::fault::Fault;
+use super::fault::{Fault, failed};
 use super::node::{Node, leaf, node};
 use super::quirk::Quirk;
 use super::site::Site;
@@ -126,15 +126,6 @@ pub fn scopes(site: &Site) -> Vec<String> {
     let own = [format!("name/{MODEL}"), "hardware/emulator".to_owned()];
     let all = all.into_iter().map(str::to_owned).chain(own);
     all.map(|scope| format!("onvif://www.onvif.org/{scope}")).collect()
-}
-
-/// The fault for an ability of the camera that failed.
-pub fn failed(error: ivt_hal::Error) -> Fault {
-    match error.kind {
-        ivt_hal::Kind::Invalid => Fault::argument("ter:NoToken", error.to_string()),
-        ivt_hal::Kind::Unsupported => Fault::receiver("ter:ActionNotSupported", error.to_string()),
-        _ => Fault::receiver("ter:Action", error.to_string()),
-    }
 }
 
 fn time(site: &Site) -> Node {

@@ -6,9 +6,8 @@ use ivt_hal::xml::Element;
 use ivt_hal::{Direction, Movement};
 
 use super::clock::utc_text;
-use super::device::failed;
 use super::envelope::Call;
-use super::fault::Fault;
+use super::fault::{Fault, failed};
 use super::moves::Moves;
 use super::node::{Node, leaf, node};
 use super::quirk::Quirk;
