@@ -17,6 +17,7 @@ test: ## everything that needs nothing but the toolchain
 interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, live555, VLC, retina, Chromium, Autobahn
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	$(CARGO) build $(LOCKED) -p ivt-hal --example onvif
 	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
 	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib -- --include-ignored
 	tests/interop/run

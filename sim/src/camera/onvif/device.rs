@@ -6,7 +6,7 @@ use ivt_hal::Interface;
 
 use super::clock::utc_text;
 use super::envelope::{Call, Service};
-use super::fault::Fault;
+use super::fault::{Fault, failed};
 use super::node::{Node, leaf, node};
 use super::quirk::Quirk;
 use super::site::Site;
@@ -110,10 +110,7 @@ pub async fn answer(site: &Site, host: IpAddr, user: &str, call: &Call) -> Resul
         }
         "SystemReboot" => {
             for unit in site.world.units() {
-                let power = unit.channel.power.as_ref();
-                let power = power.ok_or_else(|| Fault::unsupported("SystemReboot"))?;
-                unit.note(Order::Reboot);
-                power.reboot().await.map_err(failed)?;
+                unit.carry_out(Order::Reboot).await.map_err(failed)?;
             }
             node("tds:SystemRebootResponse", [leaf("tds:Message", "Rebooting in 1 second")])
         }
@@ -129,15 +126,6 @@ pub fn scopes(site: &Site) -> Vec<String> {
     let own = [format!("name/{MODEL}"), "hardware/emulator".to_owned()];
     let all = all.into_iter().map(str::to_owned).chain(own);
     all.map(|scope| format!("onvif://www.onvif.org/{scope}")).collect()
-}
-
-/// The fault for an ability of the camera that failed.
-pub fn failed(error: ivt_hal::Error) -> Fault {
-    match error.kind {
-        ivt_hal::Kind::Invalid => Fault::argument("ter:NoToken", error.to_string()),
-        ivt_hal::Kind::Unsupported => Fault::receiver("ter:ActionNotSupported", error.to_string()),
-        _ => Fault::receiver("ter:Action", error.to_string()),
-    }
 }
 
 fn time(site: &Site) -> Node {
@@ -302,6 +290,13 @@ fn capabilities(site: &Site, host: IpAddr, call: &Call) -> Result<Node, Fault> {
     }
     if category("PTZ") && listed.contains(&Service::Ptz) {
         content.push(node("tt:PTZ", [address(Service::Ptz)]));
+    }
+    if wanted == "All" {
+        let sources = leaf("tt:VideoSources", super::media::mains(site).len());
+        let others = ["tt:VideoOutputs", "tt:AudioSources", "tt:AudioOutputs", "tt:RelayOutputs"];
+        let others = others.map(|name| leaf(name, 0));
+        let inputs = [address(Service::DeviceIo), sources].into_iter().chain(others);
+        content.push(node("tt:Extension", [node("tt:DeviceIO", inputs)]));
     }
     if content.is_empty() {
         return Err(Fault::receiver("ter:ActionNotSupported", format!("no service {wanted}"))

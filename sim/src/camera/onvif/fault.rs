@@ -72,6 +72,15 @@ impl Fault {
     }
 }
 
+/// The fault for an ability of the camera that failed.
+pub fn failed(error: ivt_hal::Error) -> Fault {
+    match error.kind {
+        ivt_hal::Kind::Invalid => Fault::argument("ter:NoToken", error.to_string()),
+        ivt_hal::Kind::Unsupported => Fault::receiver("ter:ActionNotSupported", error.to_string()),
+        _ => Fault::receiver("ter:Action", error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,8 @@ use ivt_hal::xml::Element;
 use ivt_hal::{Direction, Movement};
 
 use super::clock::utc_text;
-use super::device::failed;
 use super::envelope::Call;
-use super::fault::Fault;
+use super::fault::{Fault, failed};
 use super::moves::Moves;
 use super::node::{Node, leaf, node};
 use super::quirk::Quirk;
@@ -105,11 +104,8 @@ pub async fn answer(site: &Site, moves: &Moves, call: &Call) -> Result<Node, Fau
         }
         "GotoPreset" => {
             let (channel, unit) = addressed(site, call)?;
-            let token = call.argument("PresetToken")?;
-            let presets = unit.channel.presets.as_ref();
-            let presets = presets.ok_or_else(|| Fault::unsupported("GotoPreset"))?;
-            presets.go_to(token).await.map_err(failed)?;
-            unit.note(Order::Preset(token.to_owned()));
+            let token = call.argument("PresetToken")?.to_owned();
+            unit.carry_out(Order::Preset(token)).await.map_err(failed)?;
             moves.until(channel, None, unit.emulator.world.clone());
             node("tptz:GotoPresetResponse", [])
         }
@@ -145,20 +141,13 @@ pub async fn answer(site: &Site, moves: &Moves, call: &Call) -> Result<Node, Fau
         }
         "OperatePresetTour" => {
             let (channel, unit) = addressed(site, call)?;
-            let token = call.argument("PresetTourToken")?;
-            let tours = unit.channel.tours.as_ref();
-            let tours = tours.ok_or_else(|| Fault::unsupported("OperatePresetTour"))?;
-            match call.argument("Operation")? {
-                "Start" => {
-                    tours.start(token).await.map_err(failed)?;
-                    unit.note(Order::Tour(token.to_owned()));
-                }
-                "Stop" => {
-                    tours.stop(Some(token)).await.map_err(failed)?;
-                    unit.note(Order::EndTour(Some(token.to_owned())));
-                }
+            let token = call.argument("PresetTourToken")?.to_owned();
+            let order = match call.argument("Operation")? {
+                "Start" => Order::Tour(token),
+                "Stop" => Order::EndTour(Some(token)),
                 _ => return Err(Fault::argument("ter:InvalidPresetTour", "Start or Stop")),
-            }
+            };
+            unit.carry_out(order).await.map_err(failed)?;
             moves.until(channel, None, unit.emulator.world.clone());
             node("tptz:OperatePresetTourResponse", [])
         }

@@ -216,7 +216,7 @@ async fn what_the_camera_does_not_have_is_a_fault_with_its_subcode() {
         let (status, subcode) = camera.refused(namespace, name, arguments).await;
         assert_eq!((status, &*subcode), expected, "{name} {arguments}");
     }
-    assert!(camera.orders().is_empty());
+    assert_eq!(camera.orders(), [Order::Preset("99".into())]);
 }
 
 #[tokio::test]
