@@ -14,8 +14,8 @@ use crate::config::Config;
 pub fn device(config: &Config) -> Result<Device, UrlError> {
     let reply_limit = reply_limit(config);
     let (mut channels, mut servers) = (Vec::new(), Vec::new());
-    for channel in &config.channels {
-        let options = CameraOptions { bitrates: channel.bitrates, reply_limit };
+    for (number, channel) in config.channels.iter().enumerate() {
+        let options = CameraOptions { bitrates: channel.bitrates, reply_limit, number };
         let camera = channel.backend.described().camera(options)?;
         channels.push(camera.channel);
         servers.push(camera.cgi);

@@ -70,6 +70,8 @@ pub struct CameraOptions {
     pub bitrates: Bitrates,
     /// Longest answer of the camera's web server to the hosted service, in bytes.
     pub reply_limit: usize,
+    /// The number of the channel.
+    pub number: usize,
 }
 
 /// A camera of a device.
@@ -153,7 +155,7 @@ mod testing {
     /// The camera of a channel with these keys.
     pub(super) fn camera(keys: &str) -> Camera {
         let channel = channel(keys);
-        let options = CameraOptions { bitrates: channel.bitrates, reply_limit: 1 << 20 };
+        let options = CameraOptions { bitrates: channel.bitrates, reply_limit: 1 << 20, number: 0 };
         channel.backend.described().camera(options).unwrap()
     }
 }

@@ -49,7 +49,8 @@ mod tests {
         let config: Config = text.parse().unwrap();
         let described = config.channels[0].backend.described();
         assert!(described.files().is_empty() && !described.has_sub());
-        let options = CameraOptions { bitrates: config.channels[0].bitrates, reply_limit: 1 };
+        let bitrates = config.channels[0].bitrates;
+        let options = CameraOptions { bitrates, reply_limit: 1, number: 0 };
         let camera = described.camera(options).unwrap();
         let Camera { channel: Channel { encoder, snapshot: None, .. }, cgi: None } = camera else {
             panic!("one channel without pictures");
