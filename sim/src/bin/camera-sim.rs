@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
-    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, quirk,
+    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, onvif, quirk,
 };
 use ivt_sim::family::Family;
 use ivt_sim::program;
@@ -37,6 +37,9 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --join-mid-gop       send what comes, not from the next key frame on
   --quirk NAME         misbehave as a camera of the field does; may be repeated
   --quirks             list the quirks and leave
+  --onvif-quirk NAME   misbehave as an ONVIF camera of the field does; may be repeated
+  --onvif-quirks       list the quirks of ONVIF and leave
+  --discovery ADDR     answer WS-Discovery at this UDP address; 239.255.255.250:3702 for everyone
   --control ADDR       a web page with the counters, and a button for every fault
   --help               this text
 
@@ -51,8 +54,8 @@ struct Command {
     main: ClipOpener,
     sub: ClipOpener,
     control: Option<SocketAddr>,
-    /// Whether only the list of quirks is wanted.
-    list: bool,
+    /// The list that is wanted in the place of a camera.
+    list: Option<fn() -> String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -63,8 +66,8 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let Command { mut options, channels, main, sub, control, list } = command;
-    if list {
-        print!("{}", quirk::listing());
+    if let Some(list) = list {
+        print!("{}", list());
         return Ok(());
     }
     for clip in [&main, &sub] {
@@ -90,6 +93,10 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             Family::Ipe => "/nvc-cgi/admin/param.fcgi?action=list",
         }
     );
+    println!("{}", camera.onvif_url());
+    if let Some(address) = camera.discovery_addr() {
+        println!("WS-Discovery: {address}");
+    }
     if let Some(address) = control {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
@@ -110,7 +117,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
     let mut main = ClipOpener::built_in(BuiltIn::Main);
     let mut sub = ClipOpener::built_in(BuiltIn::Sub);
     let mut control = None;
-    let mut list = false;
+    let mut list: Option<fn() -> String> = None;
     while let Some(flag) = args.flag()? {
         match flag.as_str() {
             "--bind" => options.bind = args.value()?,
@@ -128,7 +135,10 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--packet-at-a-time" => options.packet_at_a_time = true,
             "--join-mid-gop" => options.join_mid_gop = true,
             "--quirk" => options.quirks.extend(args.value()?),
-            "--quirks" => list = true,
+            "--quirks" => list = Some(quirk::listing),
+            "--onvif-quirk" => options.onvif.quirks.push(args.value()?),
+            "--onvif-quirks" => list = Some(onvif::listing),
+            "--discovery" => options.onvif.discovery = Some(args.value()?),
             "--control" => control = Some(args.value()?),
             "--help" | "-h" => return Ok(None),
             _ => return Err(args.unknown()),
@@ -153,7 +163,8 @@ mod tests {
     #[test]
     fn every_option_reaches_its_place() {
         let line = "--bind 127.0.0.1:1 --http 127.0.0.1:3 --channels 3 --user a --password b --basic --family ipai --no-audio \
-                    --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2 --quirk busy --quirk slow_describe=2";
+                    --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2 --quirk busy --quirk slow_describe=2 \
+                    --onvif-quirk bare --discovery 127.0.0.1:4";
         let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
         assert_eq!((options.bind.port(), options.http.port(), channels.get()), (1, 3, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
@@ -165,6 +176,8 @@ mod tests {
         let busy = options.quirks.has(Quirk::Busy);
         let delay = options.quirks.time(Quirk::SlowDescribe);
         assert_eq!((busy, delay), (true, Some(Duration::from_secs(2))));
+        assert_eq!(options.onvif.quirks, [onvif::Quirk::Bare]);
+        assert_eq!(options.onvif.discovery.map(|address| address.port()), Some(4));
     }
 
     #[test]
@@ -184,6 +197,8 @@ mod tests {
             "--frobnicate",
             "x",
             "--quirk ok",
+            "--onvif-quirk ok",
+            "--discovery nowhere",
             "--family uapi",
         ] {
             assert!(command(line).is_err(), "{line}");

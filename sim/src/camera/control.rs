@@ -12,7 +12,7 @@ use ivt_media::frame::CLOCK_HZ;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{CameraSim, Fault, Stream, WebFaultRule};
+use super::{CameraSim, Fault, Stream, WebFaultRule, onvif};
 
 /// Longest time that a fault takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -20,7 +20,7 @@ const MAX_SECONDS: f64 = 86_400.0;
 const MAX_ROWS: usize = 50;
 
 /// Serves the page (`GET /`), its data (`GET /status`), the faults of the web server (`GET` and `POST /web`),
-/// and single faults (`POST /fault/{name}?channel=&seconds=&on=`).
+/// the quirks of the ONVIF services (`GET` and `POST /onvif/quirks`, a list of names), and single faults (`POST /fault/{name}?channel=&seconds=&on=`).
 /// `reboot` and `freeze` last `seconds`, `jump` shifts by them either way; `parameters` and `garbage` happen
 /// once; `silence` and `refuse` stay until `on=false`.
 pub fn router(camera: Arc<CameraSim>) -> Router {
@@ -29,6 +29,7 @@ pub fn router(camera: Arc<CameraSim>) -> Router {
         .route("/status", get(status))
         .route("/fault/{name}", post(fault))
         .route("/web", get(web_faults).post(set_web_faults))
+        .route("/onvif/quirks", get(onvif_quirks).post(set_onvif_quirks))
         .with_state(camera)
 }
 
@@ -70,6 +71,23 @@ async fn set_web_faults(
     log::info!(target: "camera", "faults of the web server: {faults:?}");
     camera.set_web_faults(faults.clone());
     Json(faults)
+}
+
+async fn onvif_quirks(State(camera): State<Arc<CameraSim>>) -> Json<Vec<&'static str>> {
+    Json(camera.onvif_quirks().into_iter().map(onvif::Quirk::name).collect())
+}
+
+/// Switches the quirks with these names on, and all others off.
+async fn set_onvif_quirks(
+    State(camera): State<Arc<CameraSim>>,
+    Json(names): Json<Vec<String>>,
+) -> Result<Json<Vec<&'static str>>, (StatusCode, String)> {
+    let quirks = names.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
+    let quirks: Vec<onvif::Quirk> =
+        quirks.map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}")))?;
+    log::info!(target: "camera", "quirks of ONVIF: {quirks:?}");
+    camera.set_onvif_quirks(quirks);
+    Ok(onvif_quirks(State(camera)).await)
 }
 
 async fn fault(

@@ -11,6 +11,7 @@ mod device;
 mod encoder;
 mod feed;
 mod message;
+pub mod onvif;
 mod params;
 pub mod quirk;
 mod rtp;
@@ -22,6 +23,7 @@ mod timeline;
 mod tracks;
 mod transport;
 mod web;
+mod world;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,10 +35,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use auth::Lock;
 use channel::Channel;
 use device::Camera;
+use onvif::{Onvif, Site, Switches, discovery};
 use stream_faults::StreamFaults;
 use web::Web;
+use world::World;
 
 pub use address::Stream;
 pub use auth::{Credentials, Scheme};
@@ -44,6 +49,7 @@ pub use channel::{ChannelCounters, ChannelOptions};
 pub use quirk::{Quirk, Quirks};
 pub use transport::Transports;
 pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
+pub use world::{Order, Unit};
 
 use crate::family::Family;
 
@@ -75,6 +81,18 @@ pub struct CameraOptions {
     pub session_timeout: Duration,
     /// What the camera does against the rules.
     pub quirks: Quirks,
+    /// The settings of its ONVIF services.
+    pub onvif: OnvifOptions,
+}
+
+/// The settings of a camera's ONVIF services.
+#[derive(Clone, Debug, Default)]
+pub struct OnvifOptions {
+    /// What the services do against the specification.
+    pub quirks: Vec<onvif::Quirk>,
+    /// Where Probes of WS-Discovery are answered; `None` for nowhere. For the multicast address of
+    /// [`onvif::discovery`], the camera answers to the whole network.
+    pub discovery: Option<SocketAddr>,
 }
 
 impl CameraOptions {
@@ -93,6 +111,7 @@ impl CameraOptions {
             join_mid_gop: false,
             session_timeout: Duration::from_secs(60),
             quirks: Quirks::default(),
+            onvif: OnvifOptions::default(),
         }
     }
 }
@@ -160,8 +179,11 @@ pub struct CameraSim {
     http_addr: SocketAddr,
     camera: Arc<Camera>,
     web: Arc<Web>,
+    world: Arc<World>,
     reboots: mpsc::Sender<Duration>,
-    servers: [AbortHandle; 2],
+    onvif_quirks: Arc<Switches>,
+    discovery: Option<SocketAddr>,
+    servers: Vec<AbortHandle>,
 }
 
 impl Drop for CameraSim {
@@ -182,7 +204,19 @@ impl CameraSim {
         let address = listener.local_addr()?;
         let http = TcpListener::bind(options.http).await?;
         let http_addr = http.local_addr()?;
-        let web = Arc::new(Web::new(options.credentials.clone(), options.scheme, options.family));
+        let (reboots, reboot) = mpsc::channel(1);
+        let world = Arc::new(World::new(options.channels.len()));
+        let lock = Lock::new(options.credentials.clone(), options.scheme);
+        let other = TcpListener::bind((options.http.ip(), 0)).await?;
+        let other_addr = other.local_addr()?;
+        let onvif_quirks = Arc::new(Switches::of(&options.onvif.quirks));
+        let ports = [address, http_addr, other_addr].map(|address| address.port());
+        let site = Site::new(world.clone(), &options.channels, onvif_quirks.clone(), ports);
+        let site = Arc::new(site);
+        let onvif = Onvif::new(site.clone(), options.credentials.clone());
+        let services: Vec<Arc<dyn web::Service>> = vec![Arc::new(onvif)];
+        let web = Web::new(lock, options.family, world.clone(), services, reboots.clone());
+        let web = Arc::new(web);
         let channel = |channel| Channel::new(channel, options.audio, &options.quirks);
         let camera = Arc::new(Camera {
             channels: options.channels.into_iter().map(channel).collect(),
@@ -196,13 +230,29 @@ impl CameraSim {
             connections: AtomicU64::default(),
             away: watch::Sender::new(false),
         });
-        let (reboots, reboot) = mpsc::channel(1);
         let away = camera.away.subscribe();
-        let servers = [
+        let mut servers = vec![
             tokio::spawn(server::run(listener, address, camera.clone(), reboot)).abort_handle(),
-            tokio::spawn(web.clone().run(http, http_addr, away)).abort_handle(),
+            tokio::spawn(web.clone().run(http, http_addr, away.clone())).abort_handle(),
+            tokio::spawn(web.clone().run(other, other_addr, away)).abort_handle(),
         ];
-        Ok(Self { address, http_addr, camera, web, reboots, servers })
+        let mut discovery = None;
+        if let Some(address) = options.onvif.discovery {
+            let socket = discovery::listen(address)?;
+            discovery = Some(socket.local_addr()?);
+            servers.push(tokio::spawn(discovery::run(socket, site)).abort_handle());
+        }
+        Ok(Self {
+            address,
+            http_addr,
+            camera,
+            web,
+            world,
+            reboots,
+            onvif_quirks,
+            discovery,
+            servers,
+        })
     }
 
     /// The address of the RTSP server.
@@ -213,6 +263,26 @@ impl CameraSim {
     /// The address of the web server.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// The address of the ONVIF device service.
+    pub fn onvif_url(&self) -> String {
+        format!("http://{}/onvif/device_service", self.http_addr)
+    }
+
+    /// Where Probes of WS-Discovery are answered.
+    pub fn discovery_addr(&self) -> Option<SocketAddr> {
+        self.discovery
+    }
+
+    /// The quirks of the ONVIF services.
+    pub fn onvif_quirks(&self) -> Vec<onvif::Quirk> {
+        self.onvif_quirks.on()
+    }
+
+    /// Replaces the quirks of the ONVIF services.
+    pub fn set_onvif_quirks(&self, quirks: Vec<onvif::Quirk>) {
+        self.onvif_quirks.set(quirks);
     }
 
     /// The counts of requests to the web server so far.
@@ -244,6 +314,11 @@ impl CameraSim {
     /// A parameter of the camera, by its full name such as `SYSTEM.Datetime.Tz.name`.
     pub fn parameter(&self, name: &str) -> Option<String> {
         self.web.parameter(name)
+    }
+
+    /// The emulated camera of a channel with the orders that reached it; `None` where there is no such channel.
+    pub fn unit(&self, channel: usize) -> Option<&Unit> {
+        self.world.unit(channel)
     }
 
     /// The address of a stream, without credentials.

@@ -1,12 +1,13 @@
 //! The camera's own web server: the CGIs that a hosted service (TLSS) calls, and a log of every request.
 //! The page for a person is in `control`.
 
-mod calendar;
+pub mod calendar;
 mod cgi;
 mod fault;
 mod moment;
 mod parameters;
 mod report;
+mod service;
 mod wire;
 
 use std::collections::VecDeque;
@@ -18,17 +19,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::BytesMut;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 pub use fault::{WebFault, WebFaultRule};
+pub use service::Service;
+pub use wire::{Answer, Request};
 
 use super::auth::{Credentials, Lock, Scheme};
 use super::server::bind;
+use super::world::World;
 use crate::family::Family;
 use parameters::Parameters;
-use wire::{Answer, Malformed, Request};
+use wire::Malformed;
 
 /// Most connections held at once; more are closed when they are accepted.
 const MAX_CONNECTIONS: usize = 64;
@@ -38,6 +42,8 @@ const MAX_LOG: usize = 1000;
 const MAX_TARGET: usize = 2048;
 /// Pause after a connection could not be accepted.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Time that the camera is away when a client restarts it.
+const REBOOT: Duration = Duration::from_secs(5);
 
 /// Counts of what reached the camera's web server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -73,6 +79,9 @@ pub struct WebRequest {
 pub struct Web {
     lock: Lock,
     family: Family,
+    world: Arc<World>,
+    services: Vec<Arc<dyn Service>>,
+    reboots: mpsc::Sender<Duration>,
     parameters: Mutex<Parameters>,
     faults: Mutex<Vec<WebFaultRule>>,
     log: Mutex<VecDeque<WebRequest>>,
@@ -80,10 +89,20 @@ pub struct Web {
 }
 
 impl Web {
-    pub fn new(credentials: Option<Credentials>, scheme: Scheme, family: Family) -> Self {
+    /// A web server in front of `world`. `services` answer before it does; `reboots` are carried out by the camera.
+    pub fn new(
+        lock: Lock,
+        family: Family,
+        world: Arc<World>,
+        services: Vec<Arc<dyn Service>>,
+        reboots: mpsc::Sender<Duration>,
+    ) -> Self {
         Self {
-            lock: Lock::new(credentials, scheme),
+            lock,
             family,
+            world,
+            services,
+            reboots,
             parameters: Mutex::new(Parameters::factory()),
             faults: Mutex::default(),
             log: Mutex::default(),
@@ -156,11 +175,12 @@ impl Web {
 
     async fn serve(self: Arc<Self>, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
+        let host = stream.local_addr()?.ip();
         let mut buf = BytesMut::new();
         loop {
             let Some(request) = wire::read(&mut stream, &mut buf).await? else { return Ok(()) };
             let request = match request {
-                Ok(request) => request,
+                Ok(request) => Request { host, ..request },
                 Err(Malformed(line)) => {
                     self.note("", &line, 400);
                     let answer = Answer::new(400, "text/plain", "#400|BAD REQUEST\n");
@@ -169,24 +189,32 @@ impl Web {
                 }
             };
             let fault = fault::find(&self.faults(), &request.target);
-            let answer = self.answer(&request, fault);
+            let answer = self.answer(&request, fault).await;
             self.note(&request.method, &request.target, answer.status);
-            if !fault::respond(&mut stream, &answer, fault, request.last).await? {
+            let stays = fault::respond(&mut stream, &answer, fault, request.last).await;
+            if answer.reboots {
+                let _ = self.reboots.try_send(REBOOT); // Fails while the camera is already rebooting.
+            }
+            if !stays? {
                 return Ok(());
             }
         }
     }
 
-    fn answer(&self, request: &Request, fault: Option<WebFault>) -> Answer {
+    async fn answer(&self, request: &Request, fault: Option<WebFault>) -> Answer {
         let Request { method, target, authorization, .. } = request;
+        if let Some(service) = self.services.iter().find(|service| service.takes(target)) {
+            return match fault {
+                Some(WebFault::Status(status)) => on_request(status),
+                _ => service.answer(request).await,
+            };
+        }
         if !self.lock.opens_target(method, target, authorization.as_deref()) {
             let answer = Answer::new(401, "text/plain", "#401|UNAUTHORIZED\n");
             return Answer { challenge: Some(self.lock.challenge()), ..answer };
         }
         match fault {
-            Some(WebFault::Status(status)) => {
-                Answer::new(status, "text/html", format!("<h1>{status} on request</h1>\n"))
-            }
+            Some(WebFault::Status(status)) => on_request(status),
             _ if method == "GET" => {
                 cgi::answer(&self.parameters, self.family, target, now_ms() / 1000)
             }
@@ -215,6 +243,10 @@ impl Web {
             log.pop_front();
         }
     }
+}
+
+fn on_request(status: u16) -> Answer {
+    Answer::new(status, "text/html", format!("<h1>{status} on request</h1>\n"))
 }
 
 /// The time in milliseconds since 1970; 0 before.

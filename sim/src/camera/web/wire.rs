@@ -2,26 +2,33 @@
 //! wrong on request.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// Longest request line with headers, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// Longest body of a request, in bytes; bodies are dropped.
+/// Longest body of a request, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 /// A client that neither asks nor leaves, or that takes no bytes, for this time is cut off.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request of a client.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Request {
+    /// The simulator's own address at which the connection was made.
+    pub host: IpAddr,
     pub method: String,
     /// Path and query as they were on the wire; bytes that are no UTF-8 are replaced.
     pub target: String,
     pub authorization: Option<String>,
+    /// The value of the header `Content-Type`.
+    pub kind: Option<String>,
+    /// At most 64 KiB.
+    pub body: Bytes,
     /// Whether the client asks no more on this connection.
     pub last: bool,
 }
@@ -39,11 +46,13 @@ pub struct Answer {
     pub body: Bytes,
     /// The value of the header `WWW-Authenticate`.
     pub challenge: Option<String>,
+    /// Whether the camera restarts once the answer has left.
+    pub reboots: bool,
 }
 
 impl Answer {
     pub fn new(status: u16, kind: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status, kind, body: body.into(), challenge: None }
+        Self { status, kind, body: body.into(), challenge: None, reboots: false }
     }
 
     /// Status line and headers; `framing` are the headers that tell the length of the body.
@@ -52,6 +61,7 @@ impl Answer {
             200 => "OK",
             400 => "Bad Request",
             401 => "Unauthorized",
+            403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
             500 => "Internal Server Error",
@@ -89,18 +99,16 @@ pub async fn read(
             return Ok((!buf.is_empty()).then(|| Err(malformed(buf))));
         }
     };
-    let (request, mut body) = match parse(&head) {
+    let (mut request, body) = match parse(&head) {
         Ok(parsed) => parsed,
         Err(error) => return Ok(Some(Err(error))),
     };
-    while body > 0 {
-        if buf.is_empty() && !more(stream, buf).await? {
+    while buf.len() < body {
+        if !more(stream, buf).await? {
             return Ok(Some(Err(malformed(&head))));
         }
-        let part = body.min(buf.len());
-        buf.advance(part);
-        body -= part;
     }
+    request.body = buf.split_to(body).freeze();
     Ok(Some(Ok(request)))
 }
 
@@ -126,15 +134,22 @@ fn parse(head: &[u8]) -> Result<(Request, usize), Malformed> {
     else {
         return Err(malformed(head));
     };
-    let mut request =
-        Request { method: method.to_owned(), target: target.to_owned(), ..Request::default() };
-    request.last = version == "HTTP/1.0";
+    let mut request = Request {
+        host: Ipv4Addr::UNSPECIFIED.into(),
+        method: method.to_owned(),
+        target: target.to_owned(),
+        authorization: None,
+        kind: None,
+        body: Bytes::new(),
+        last: version == "HTTP/1.0",
+    };
     let mut body = 0;
     for line in lines.take_while(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').ok_or_else(|| malformed(head))?;
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "authorization" => request.authorization = Some(value.to_owned()),
+            "content-type" => request.kind = Some(value.to_owned()),
             "connection" => request.last |= value.eq_ignore_ascii_case("close"),
             "content-length" => {
                 let length = value.parse().ok().filter(|length| *length <= MAX_BODY);
@@ -170,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_follow_each_other_and_bodies_are_dropped() {
+    async fn requests_follow_each_other_with_their_bodies() {
         let all = read_all(
             b"GET /a?b=%20 HTTP/1.1\r\nHost: x\r\n\r\n\
               POST /c HTTP/1.1\r\ncontent-length: 3\r\nAuthorization: Basic x\r\n\r\nabc\
@@ -181,6 +196,7 @@ mod tests {
         assert_eq!(targets, ["/a?b=%20", "/c", "//../d"], "nothing is normalised");
         let last: Vec<_> = all.iter().map(|r| r.as_ref().unwrap().last).collect();
         assert_eq!(last, [false, false, true]);
+        assert_eq!(all[1].as_ref().unwrap().body, "abc");
         assert_eq!(all[1].as_ref().unwrap().authorization.as_deref(), Some("Basic x"));
     }
 
