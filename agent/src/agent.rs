@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
 use crate::notify::Notifier;
+use crate::ptz::PtzTask;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, Reload, hosted};
@@ -123,10 +124,16 @@ impl Agent {
             setup.spawn(&mut tasks, stopping.clone())
         });
         let channels: Vec<_> = channels.collect();
+        let remotes = (0..channels.len()).map(|number| {
+            let (task, remote) = PtzTask::new(device.clone(), number, link.subscribe());
+            tasks.spawn(task.run(stopping.clone()));
+            remote
+        });
+        let remotes = remotes.collect();
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
-            dispatch: Dispatch::new(device.clone(), channels.clone()),
+            dispatch: Dispatch::new(device.clone(), channels.clone(), remotes),
             keepalives: KeepaliveSource::new(
                 channels.iter().map(channel::Handle::status).collect(),
             ),

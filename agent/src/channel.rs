@@ -38,6 +38,7 @@ use crate::shutdown::Stop;
 use crate::tls::TrustStore;
 
 pub use self::link::Link;
+pub(crate) use self::link::lost;
 pub use self::reachability::Reachability;
 pub use self::recordings::RecordingStatus;
 pub use self::request::{PublishRequest, RecordRequest, Refusal};

@@ -23,6 +23,8 @@ pub const STREAM_START: Duration = Duration::from_millis(9_500);
 pub const RECORDING_START: Duration = Duration::from_secs(9);
 /// Limit for the handler of any other request, and of an event.
 pub const HANDLER: Duration = Duration::from_secs(8);
+/// Limit for what a request asks of a camera, so that its handler still says that the camera was silent.
+pub const CAMERA: Duration = Duration::from_millis(7_500);
 /// Limit for asking a camera whether it is there.
 pub const REACH: Duration = Duration::from_secs(5);
 /// How long a bit rate that the camera does not tell is measured.
@@ -64,7 +66,12 @@ mod tests {
             ("a recording's start", RECORDING_START),
             ("spool and measuring", SPOOL_OPENING + BITRATE_MEASURE),
         ];
-        let reach = [("a handler", HANDLER), ("reach", REACH), ("hal's reach", REACH_TIMEOUT)];
+        let reach = [
+            ("a handler", HANDLER),
+            ("a camera", CAMERA),
+            ("reach", REACH),
+            ("hal's reach", REACH_TIMEOUT),
+        ];
         // The camera's web server is asked by the hosted service alone; a request over it would
         // need a limit below HANDLER.
         let web = [("a camera's web server", ivt_hal::http::Limits::default().deadline)];

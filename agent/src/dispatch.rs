@@ -1,27 +1,39 @@
 //! Takes requests and events of the cloud to their handlers, one file per family of methods.
 //! `codes` turns our errors into codes of the wire.
 
+mod alarm;
 mod codes;
 mod events;
+mod network;
+mod ptz;
 mod publish;
+mod reboot;
 mod record;
 mod refusals;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{RpcError, Subject};
 use serde_json::{Value, json};
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::channel::Handle;
-use crate::deadlines::{HANDLER, START_HANDLER};
+use crate::deadlines::{CAMERA, HANDLER, START_HANDLER};
+use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
+use events::Events;
+use reboot::Reboots;
 use refusals::{About, Refusals};
 
 pub use events::EventCounts;
+
+/// Is ready, with an error, once an answer was written to the cloud or its connection is gone. For work that
+/// must not begin before.
+pub type Departure = oneshot::Receiver<()>;
 
 /// Serves the cloud's requests and events.
 pub struct Dispatch {
@@ -29,19 +41,22 @@ pub struct Dispatch {
     device: CurrentDevice,
     /// The tasks that publish and record the channels of `device`, in the same order.
     channels: Vec<Handle>,
-    events: watch::Sender<EventCounts>,
+    /// The tasks that move the cameras of `device`, in the same order.
+    remotes: Vec<Remote>,
+    reboots: Reboots,
+    events: Arc<Events>,
     refusals: Refusals,
 }
 
 impl Dispatch {
     /// Serves `device` and the tasks of its channels; the index is the channel's number on the wire.
-    pub(crate) fn new(device: CurrentDevice, channels: Vec<Handle>) -> Self {
-        let events = watch::Sender::new(EventCounts::default());
-        Self { device, channels, events, refusals: Refusals::default() }
+    pub(crate) fn new(device: CurrentDevice, channels: Vec<Handle>, remotes: Vec<Remote>) -> Self {
+        let (reboots, events, refusals) = Default::default();
+        Self { device, channels, remotes, reboots, events, refusals }
     }
 
     /// The answer to one request. The work is given up when it takes longer than the limit for its
-    /// kind of request, or when `until` has passed.
+    /// kind of request, or when `until` has passed. `departure` tells when the answer has left.
     ///
     /// # Errors
     ///
@@ -51,27 +66,51 @@ impl Dispatch {
         call: Call,
         subject: Subject,
         until: Instant,
+        departure: Departure,
     ) -> Result<Value, RpcError> {
         let about = About { method: call.method().to_owned(), subject };
-        let answer = self.serve(call, until).await;
+        let answer = self.serve(call, until, departure).await;
         self.refusals.note(&about, answer.as_ref().map(drop));
         answer
     }
 
-    async fn serve(&self, call: Call, until: Instant) -> Result<Value, RpcError> {
+    async fn serve(
+        &self,
+        call: Call,
+        until: Instant,
+        departure: Departure,
+    ) -> Result<Value, RpcError> {
         match call {
             Call::RtmpPublish(request) => {
-                within(START_HANDLER, until, publish::start(self, request?)).await
+                within(START_HANDLER, until, publish::start(self, request?)).await.map(done)
             }
             Call::RtmpStopPublish(request) => {
-                within(HANDLER, until, publish::stop(self, request?)).await
+                within(HANDLER, until, publish::stop(self, request?)).await.map(done)
             }
             Call::StartCloudRecord(request) => {
-                within(START_HANDLER, until, record::start(self, request?)).await
+                within(START_HANDLER, until, record::start(self, request?)).await.map(done)
             }
             Call::StopCloudRecord(request) => {
-                within(HANDLER, until, record::stop(self, request?)).await
+                within(HANDLER, until, record::stop(self, request?)).await.map(done)
             }
+            other => within(HANDLER, until, self.ask(other, departure)).await,
+        }
+    }
+
+    /// The answer to a request that the camera itself carries out.
+    async fn ask(&self, call: Call, departure: Departure) -> Result<Value, RpcError> {
+        match call {
+            Call::RebootChannel(request) => reboot::reboot(self, request?, departure).map(done),
+            Call::GetPtzPresetList(request) => ptz::presets(self, request?).await,
+            Call::GetPtzPresetTourList(request) => ptz::tours(self, request?).await,
+            Call::AlarmMoveDetectConfig(request) => alarm::motion(self, request?).await.map(done),
+            Call::AlarmRectIntrusionDetectConfig(request) => {
+                alarm::tripwire(self, request?).await.map(done)
+            }
+            Call::GetNetConfig(request) => network::interfaces(self, request?).await,
+            Call::GetWifiStatusAndConfig(request) => network::wifi(self, request?).await,
+            Call::SetWifiConfig(request) => network::join(self, request?).await.map(done),
+            Call::GetWifiSsidList(request) => network::in_reach(self, request?).await,
             // A method without a handler is refused even if its params make no sense, since nothing
             // here reads them.
             other => Err(unsupported(other.method())),
@@ -83,10 +122,35 @@ impl Dispatch {
         nth(&self.channels, number)
     }
 
-    /// The camera of the channel.
-    fn camera(&self, number: u32) -> Result<ivt_hal::Channel, RpcError> {
-        nth(&self.device.now().channels, number).cloned()
+    /// What the channel's camera has in the slot that `slot` takes; 101 and `what` where it is empty.
+    fn ability<T: ?Sized>(
+        &self,
+        number: u32,
+        what: &str,
+        slot: fn(&ivt_hal::Channel) -> &Option<Arc<T>>,
+    ) -> Result<Arc<T>, RpcError> {
+        let device = self.device.now();
+        slot(nth(&device.channels, number)?).clone().ok_or_else(|| {
+            let msg = format!("channel {number}: its camera has no {what}");
+            RpcError::new(RpcError::UNSUPPORTED, msg)
+        })
     }
+}
+
+/// What a camera says. One that says nothing in time counts as unreachable.
+async fn told<T>(work: impl Future<Output = ivt_hal::Result<T>>) -> Result<T, RpcError> {
+    match timeout(CAMERA, work).await {
+        Ok(told) => told.map_err(|error| codes::camera(&error)),
+        Err(_) => {
+            let msg = format!("the camera did not answer within {} s", CAMERA.as_secs_f32());
+            Err(RpcError::new(RpcError::OFFLINE, msg))
+        }
+    }
+}
+
+/// An empty success.
+fn done((): ()) -> Value {
+    json!({})
 }
 
 fn nth<T>(channels: &[T], number: u32) -> Result<&T, RpcError> {
@@ -97,16 +161,15 @@ fn nth<T>(channels: &[T], number: u32) -> Result<&T, RpcError> {
     })
 }
 
-/// An empty success once `work` is done; the error for a timeout after `limit`, or at `until` if
-/// that is earlier.
-async fn within(
+/// What `work` returns; the error for a timeout after `limit`, or at `until` if that is earlier.
+async fn within<T>(
     limit: Duration,
     until: Instant,
-    work: impl Future<Output = Result<(), RpcError>>,
-) -> Result<Value, RpcError> {
+    work: impl Future<Output = Result<T, RpcError>>,
+) -> Result<T, RpcError> {
     let own = Instant::now() + limit;
     match timeout_at(own.min(until), work).await {
-        Ok(done) => done.map(|()| json!({})),
+        Ok(done) => done,
         Err(_) if until < own => {
             Err(RpcError::internal("not finished in time: earlier requests took too long"))
         }
@@ -120,32 +183,53 @@ fn unsupported(name: &str) -> RpcError {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use std::sync::Arc;
-
     use ivt_hal::emulator::Emulator;
     use ivt_hal::{Device, Model};
 
     use super::*;
+    use crate::channel::testing::deaf;
+    use crate::ptz::testing::remote;
 
     /// A dispatch over an NVR of emulated cameras, one for each of `channels`.
     pub(crate) fn dispatch(channels: Vec<Handle>) -> Dispatch {
         let camera = |_| ivt_hal::Channel::new(Arc::new(Emulator::default()));
         let cameras = channels.iter().map(camera).collect();
+        over(cameras, channels)
+    }
+
+    /// A dispatch over one camera, whose slots `fill` fills; it streams nothing.
+    pub(crate) fn one(fill: impl FnOnce(&mut ivt_hal::Channel)) -> Dispatch {
+        let mut camera = ivt_hal::Channel::new(Arc::new(Emulator::default()));
+        fill(&mut camera);
+        over(vec![camera], vec![deaf().0])
+    }
+
+    fn over(cameras: Vec<ivt_hal::Channel>, channels: Vec<Handle>) -> Dispatch {
         let device = Device { model: Model::Nvr, channels: cameras, cgi: None };
-        Dispatch::new(CurrentDevice::new(device), channels)
+        let device = CurrentDevice::new(device);
+        let remotes = (0..channels.len()).map(|number| remote(&device, number)).collect();
+        Dispatch::new(device, channels, remotes)
+    }
+
+    /// The answer of `dispatch` to a request whose answer leaves at once.
+    pub(crate) async fn answer(
+        dispatch: &Dispatch,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, RpcError> {
+        let until = Instant::now() + Duration::from_secs(17);
+        let departure = oneshot::channel().1;
+        dispatch
+            .answer(Call::parse(method, Some(params)), Subject::default(), until, departure)
+            .await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::testing::dispatch;
+    use super::testing::{answer, dispatch};
     use super::*;
     use crate::channel::testing::deaf;
-
-    async fn answer(dispatch: &Dispatch, method: &str, params: Value) -> Result<Value, RpcError> {
-        let until = Instant::now() + Duration::from_secs(17);
-        dispatch.answer(Call::parse(method, Some(params)), Subject::default(), until).await
-    }
 
     fn publish(channel: i64) -> Value {
         json!({"channel": channel, "quality": "hd", "url": "rtmp://127.0.0.1/live/a",
@@ -175,7 +259,8 @@ mod tests {
         let start = Instant::now();
         let call = Call::parse("RTMPPublish", Some(publish(0)));
         let until = start + Duration::from_secs(3);
-        let error = dispatch.answer(call, Subject::default(), until).await.unwrap_err();
+        let departure = oneshot::channel().1;
+        let error = dispatch.answer(call, Subject::default(), until, departure).await.unwrap_err();
         assert!(error.msg.contains("earlier requests took too long"), "{error}");
         assert_eq!(start.elapsed(), Duration::from_secs(3));
     }
@@ -198,7 +283,17 @@ mod tests {
             ("RTMPPublish", wrong_url, 1, "params.url"),
             ("RTMPStopPublish", stop, 102, "no channel 1"),
             ("RTMPStopPublish", json!({"channel": 0}), 1, "stream_id"),
-            ("GetNetConfig", json!({"channel": 0}), 101, "GetNetConfig"),
+            ("GetNetConfig", json!({"channel": 0}), 101, "network"),
+            ("GetNetConfig", json!({"channel": 1}), 102, "no channel 1"),
+            ("GetNetConfig", json!({}), 1, "channel"),
+            ("RebootChannel", json!({"channel": 0}), 101, "restart"),
+            ("GetPTZPresetList", json!({"channel": 0}), 101, "presets"),
+            ("GetPTZPresetTourList", json!({"channel": 0}), 101, "tours"),
+            ("GetWifiSSIDList", json!({"channel": 0}), 101, "wireless"),
+            ("GetWifiStatusAndConfig", json!({"channel": 0}), 101, "wireless"),
+            ("SetWifiConfig", json!({"channel": 0, "ssid": ""}), 1, "params.ssid"),
+            ("SetWifiConfig", json!({"channel": 7, "ssid": "s"}), 102, "no channel 7"),
+            ("SetWifiConfig", json!({"channel": 0, "ssid": "s"}), 101, "wireless"),
             ("StartCloudRecord", json!({}), 1, "session_id"),
             ("StopCloudRecord", json!({"channel": 1, "session_id": "s"}), 102, "no channel 1"),
             ("Keepalive", json!(null), 101, ""),

@@ -17,6 +17,7 @@ pub mod dispatch;
 pub mod logger;
 pub mod notify;
 mod pattern;
+mod ptz;
 pub mod record;
 pub mod reload;
 pub mod settings;

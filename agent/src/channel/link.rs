@@ -22,7 +22,7 @@ impl Link {
 }
 
 /// Returns once more connections were lost than `seen` says, and updates `seen`.
-pub(super) async fn lost(link: &mut watch::Receiver<Link>, seen: &mut u64) {
+pub(crate) async fn lost(link: &mut watch::Receiver<Link>, seen: &mut u64) {
     match link.wait_for(|link| link.losses != *seen).await.map(|link| link.losses) {
         Ok(losses) => *seen = losses,
         // The sender is dropped when the agent ends.

@@ -11,6 +11,7 @@ use futures::stream::{FuturesUnordered, SplitSink, SplitStream, StreamExt as _};
 use ivt_base::text::shorten;
 use ivt_proto::rpc::message::Call;
 use ivt_proto::rpc::{Incoming, Options, Peer, RpcError, Violation};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -89,12 +90,14 @@ pub(super) async fn run(
         stream,
         sink: Some(sink),
         outstanding: None,
+        leaving: Vec::new(),
         keepalive_is_due: false,
         healthy_since: None,
     };
     let reason = link.serve(dispatch, keepalives, calls.open(), stop).await;
     // Callers learn at once that the connection is lost, without waiting for the closing handshake.
     link.outstanding = None;
+    link.leaving.clear();
     // No message of ours is half written, so the connection can be closed politely.
     if let Some(mut sink) = link.sink.take() {
         timeout(CLOSE_TIMEOUT, sink.close()).await.ok();
@@ -115,6 +118,9 @@ struct Link {
     sink: Option<Sink>,
     /// Our request that waits for its answer. There is at most one.
     outstanding: Option<Outstanding>,
+    /// The tickets' numbers of answers that have not been written yet. Dropping a sender tells the answer's
+    /// handler that the answer has left.
+    leaving: Vec<(u64, oneshot::Sender<()>)>,
     /// Whether a Keepalive fell due while a call was outstanding. It goes before the next call.
     keepalive_is_due: bool,
     healthy_since: Option<Instant>,
@@ -142,8 +148,9 @@ impl Link {
             while let Some(request) = self.peer.poll_request() {
                 let Incoming { ticket, call, subject, deadline } = request;
                 let until = Instant::from_std(deadline) - SPARE;
-                let answer = dispatch.answer(call, subject, until);
-                running.push(answer.map(|answer| (ticket, answer)));
+                let (left, departure) = oneshot::channel();
+                let answer = dispatch.answer(call, subject, until, departure);
+                running.push(answer.map(|answer| (ticket, left, answer)));
             }
             // Events are carried out one at a time, in order. Meanwhile the peer replaces a waiting
             // movement by a newer one.
@@ -169,10 +176,15 @@ impl Link {
                 biased;
                 () = stop.requested() => return Reason::Stopped,
                 written = &mut writing => match written {
-                    Ok(sink) => self.sink = Some(sink),
+                    Ok(sink) => {
+                        self.sink = Some(sink);
+                        let left = self.peer.answers();
+                        self.leaving.retain(|(number, _)| *number >= left);
+                    }
                     Err(reason) => return reason,
                 },
-                Some((ticket, result)) = running.next(), if !running.is_empty() => {
+                Some((ticket, left, result)) = running.next(), if !running.is_empty() => {
+                    self.leaving.push((ticket.number(), left));
                     self.peer.respond(now(), ticket, result);
                 }
                 () = &mut event => {}

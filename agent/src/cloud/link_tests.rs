@@ -1,8 +1,12 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use ivt_base::byte_stream::ByteStream;
+use ivt_hal::Power;
 use ivt_proto::rpc::{MAX_BLANKS, Violation};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -15,7 +19,7 @@ use crate::channel::testing::{deaf, slow};
 use crate::cloud::calls::Calls;
 use crate::cloud::dial::limits;
 use crate::dispatch::EventCounts;
-use crate::dispatch::testing::dispatch;
+use crate::dispatch::testing::{dispatch, one};
 use crate::shutdown::{Stopper, stopper};
 
 /// The cloud's end of a connection in memory.
@@ -38,11 +42,14 @@ async fn connected_with(buffer: usize, channels: Vec<Handle>) -> Cloud {
 }
 
 async fn connected_by(options: Options, buffer: usize, channels: Vec<Handle>) -> Cloud {
+    connected_over(dispatch(channels), options, buffer).await
+}
+
+async fn connected_over(dispatch: Dispatch, options: Options, buffer: usize) -> Cloud {
     let (ours, theirs) = tokio::io::duplex(buffer);
     let ours: Box<dyn ByteStream> = Box::new(ours);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(limits())).await;
     let (stop, mut stopping) = stopper();
-    let dispatch = dispatch(channels);
     let events = dispatch.events();
     let queue = CallQueue::default();
     let calls = queue.calls();
@@ -147,7 +154,7 @@ async fn requests_are_answered_in_order_and_unknown_ones_with_101() {
     let mut cloud = connected(64 * 1024).await;
     cloud.keepalive().await;
     let methods =
-        [("Nonsense", 101), ("GetNetConfig", 101), ("RTMPPublish", 1), ("RTMPStopPublish", 102)];
+        [("Nonsense", 101), ("GetNetConfig", 1), ("RTMPPublish", 1), ("RTMPStopPublish", 102)];
     for (seq, (method, _)) in methods.iter().enumerate() {
         let params = match *method {
             "RTMPStopPublish" => json!({"channel": 7, "stream_id": "s"}),
@@ -340,7 +347,7 @@ async fn events_wait_for_no_request() {
     for event in [ptz("up"), json!({"event": "UpgradeFirmware"}), ptz("?"), json!({"event": "?"})] {
         cloud.send(event).await;
     }
-    let expected = EventCounts { served: 0, unsupported: 2, failed: 1, unknown: 1 };
+    let expected = EventCounts { served: 0, replaced: 0, unsupported: 2, failed: 1, unknown: 1 };
     cloud.events.wait_for(|counts| *counts == expected).await.unwrap();
     assert_eq!(sent.elapsed(), Duration::ZERO, "both requests are still running or waiting");
     assert_eq!(cloud.receive().await["seq"], 1);
@@ -508,8 +515,42 @@ async fn a_request_in_pieces_is_answered() {
     cloud.socket.send(frame(Data::Continue, &text.as_bytes()[cut..], false)).await.unwrap();
     cloud.socket.send(frame(Data::Continue, b"", true)).await.unwrap();
     let answer = cloud.receive().await;
-    assert_eq!((&answer["seq"], &answer["err"]["code"]), (&json!(7), &json!(101)), "{answer}");
+    assert_eq!((&answer["seq"], &answer["err"]["code"]), (&json!(7), &json!(102)), "{answer}");
     assert_eq!(cloud.keepalive().await.as_secs(), 10);
+}
+
+/// Tells of each restart.
+struct Restarts(mpsc::UnboundedSender<()>);
+
+#[async_trait]
+impl Power for Restarts {
+    async fn reboot(&self) -> ivt_hal::Result<()> {
+        self.0.send(()).unwrap();
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_waits_until_its_answer_has_left_or_is_lost() {
+    for lost in [false, true] {
+        let (told, mut restarts) = mpsc::unbounded_channel();
+        let dispatch = one(|camera| camera.power = Some(Arc::new(Restarts(told))));
+        // An answer is longer than what the pipe holds, so it leaves when the cloud reads.
+        let mut cloud = connected_over(dispatch, Options::default(), 16).await;
+        cloud.keepalive().await;
+        let params = json!({"channel": 0});
+        cloud.send(json!({"req": "RebootChannel", "params": params, "seq": 1})).await;
+        let early = timeout(SEND / 2, restarts.recv()).await;
+        assert!(early.is_err(), "before the answer has left");
+        if lost {
+            drop(cloud.socket);
+        } else {
+            assert_eq!(cloud.receive().await, json!({"seq": 1, "resp": {}}));
+        }
+        assert_eq!(restarts.recv().await, Some(()));
+        let more = timeout(SEND / 2, restarts.recv()).await;
+        assert!(!matches!(more, Ok(Some(()))), "twice");
+    }
 }
 
 #[path = "call_tests.rs"]

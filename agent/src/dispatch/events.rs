@@ -1,18 +1,22 @@
 //! Events of the cloud. Events have no answers, so what became of them is counted.
 
-use ivt_proto::rpc::RpcError;
-use ivt_proto::rpc::message::Event;
-use tokio::sync::watch;
-use tokio::time::timeout;
+use std::sync::Arc;
 
-use super::{Dispatch, unsupported};
-use crate::deadlines::HANDLER;
+use ivt_proto::rpc::message::Event;
+use ivt_proto::rpc::{RpcError, Subject};
+use tokio::sync::watch;
+
+use super::refusals::{About, Refusals};
+use super::{Dispatch, codes, nth, ptz, unsupported};
+use crate::ptz::{Order, Outcome};
 
 /// What became of the cloud's events since the start of the agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventCounts {
     /// Events that were carried out.
     pub served: u64,
+    /// Movements that a newer order replaced before the camera was told.
+    pub replaced: u64,
     /// Events that were understood, but need an ability that the device lacks.
     pub unsupported: u64,
     /// Events that failed: params that cannot be read, no such channel, or a camera that failed.
@@ -21,42 +25,81 @@ pub struct EventCounts {
     pub unknown: u64,
 }
 
-impl Dispatch {
-    /// Serves one event, within 8 s. Events and requests do not wait for each other.
-    pub async fn event(&self, event: Event) {
-        let (name, known) = (event.event().to_owned(), !matches!(event, Event::Unknown(_)));
-        let done = timeout(HANDLER, self.carry_out(&name, event)).await.unwrap_or_else(|_| {
-            Err(RpcError::internal(format!("not finished within {} s", HANDLER.as_secs())))
-        });
-        self.events.send_modify(|counts| match &done {
+/// Counts events, and tells the log of those that fail, of each once.
+#[derive(Default)]
+pub(super) struct Events {
+    counts: watch::Sender<EventCounts>,
+    refusals: Refusals,
+}
+
+impl Events {
+    fn note(&self, about: &About, known: bool, done: &Result<(), RpcError>) {
+        self.counts.send_modify(|counts| match done {
             Ok(()) => counts.served += 1,
             Err(_) if !known => counts.unknown += 1,
             Err(e) if e.code == RpcError::UNSUPPORTED => counts.unsupported += 1,
             Err(_) => counts.failed += 1,
         });
-        if let Err(error) = done {
-            log::debug!("event {name:?} of the cloud: {error}");
-        }
+        self.refusals.note(about, done.as_ref().map(drop));
+    }
+}
+
+impl Dispatch {
+    /// Takes one event. What has to be done at a camera is done by the camera's own task, which counts what
+    /// became of it; nobody waits for it here.
+    pub async fn event(&self, event: Event) {
+        let known = !matches!(event, Event::Unknown(_));
+        let mut about = About { method: event.event().to_owned(), subject: Subject::default() };
+        let (number, order) = match self.order(event) {
+            Ok(ordered) => ordered,
+            Err(error) => return self.events.note(&about, known, &Err(error)),
+        };
+        about.subject.channel = Some(number.into());
+        let remote = match nth(&self.remotes, number) {
+            Ok(remote) => remote,
+            Err(error) => return self.events.note(&about, known, &Err(error)),
+        };
+        let events = Arc::clone(&self.events);
+        remote.give(
+            order,
+            Box::new(move |outcome| match outcome {
+                Outcome::Done(done) => {
+                    events.note(&about, known, &done.map_err(|error| codes::camera(&error)));
+                }
+                Outcome::Replaced => events.counts.send_modify(|counts| counts.replaced += 1),
+            }),
+        );
     }
 
     /// The counts of events so far; changes can be awaited.
     pub fn events(&self) -> watch::Receiver<EventCounts> {
-        self.events.subscribe()
+        self.events.counts.subscribe()
     }
 
-    /// Checks an event's params and channel. No hardware has any of these abilities yet, so nothing
-    /// more can be done.
-    async fn carry_out(&self, name: &str, event: Event) -> Result<(), RpcError> {
-        let camera = match event {
-            Event::CtrlPtz(event) => Some(event?.channel),
-            Event::GotoPtzPreset(event) => Some(event?.channel),
-            Event::CtrlPtzPresetTour(event) => Some(event?.channel),
-            Event::CtrlPtzPatrol(event) => Some(event?.channel),
-            Event::SyncTime(event) => event.map(|_| None)?,
-            Event::UpgradeFirmware | Event::Unknown(_) => None,
-        };
-        camera.map(|number| self.camera(number)).transpose()?;
-        Err(unsupported(name))
+    /// The channel and the order to its camera that an event means. No hardware can set its clock or its
+    /// firmware yet.
+    fn order(&self, event: Event) -> Result<(u32, Order), RpcError> {
+        let name = event.event().to_owned();
+        match event {
+            Event::CtrlPtz(event) => {
+                let event = event?;
+                Ok((event.channel, ptz::movement(self, &event)?))
+            }
+            Event::GotoPtzPreset(event) => {
+                let event = event?;
+                Ok((event.channel, ptz::preset(self, event)?))
+            }
+            Event::CtrlPtzPresetTour(event) => {
+                let event = event?;
+                Ok((event.channel, ptz::tour(self, event)?))
+            }
+            Event::CtrlPtzPatrol(event) => {
+                let event = event?;
+                Ok((event.channel, ptz::patrol(self, &event)?))
+            }
+            Event::SyncTime(event) => event.and_then(|_| Err(unsupported(&name))),
+            Event::UpgradeFirmware | Event::Unknown(_) => Err(unsupported(&name)),
+        }
     }
 }
 

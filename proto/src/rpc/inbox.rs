@@ -19,6 +19,14 @@ pub struct Ticket {
     inbox: Arc<()>,
 }
 
+impl Ticket {
+    /// How many requests of its connection started or were refused before its own. Answers leave in this
+    /// order: see [`Peer::answers`](super::Peer::answers).
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 /// A request of theirs that may start now.
 #[derive(Debug)]
 pub struct Incoming {
@@ -159,6 +167,11 @@ impl Inbox {
         Some(answer)
     }
 
+    /// How many answers were given out.
+    pub(super) fn answers(&self) -> u64 {
+        self.gone
+    }
+
     /// Answers a request with an error instead of starting it.
     fn finish(&mut self, header: Header, error: RpcError) {
         let mut request = Started { header, answer: None };
@@ -217,11 +230,12 @@ mod tests {
         assert_eq!(inbox.bytes, 4 * bytes);
         let first = inbox.start().unwrap();
         assert_eq!(inbox.bytes, 4 * bytes, "its handler holds them now");
+        assert_eq!((first.ticket.number(), inbox.answers()), (0, 0));
         inbox.respond(first.ticket, Ok(json!({})));
         let answer = r#"{"resp":{},"seq":0}"#;
         assert_eq!(inbox.bytes, 3 * bytes + answer.len());
         assert_eq!(inbox.transmit().as_deref(), Some(answer));
-        assert_eq!(inbox.bytes, 3 * bytes);
+        assert_eq!((inbox.bytes, inbox.answers()), (3 * bytes, 1));
         drop(inbox.start());
         inbox.expire(now + ANSWER_WITHIN);
         let left: usize = std::iter::from_fn(|| inbox.transmit()).map(|text| text.len()).sum();

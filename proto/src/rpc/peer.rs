@@ -106,6 +106,12 @@ impl Peer {
         notice.or_else(|| self.inbox.transmit()).or_else(|| self.calls.transmit())
     }
 
+    /// How many answers [`poll_transmit`](Self::poll_transmit) has given out: those of all tickets whose
+    /// number is lower.
+    pub fn answers(&self) -> u64 {
+        self.inbox.answers()
+    }
+
     /// Sends a request when the earlier ones of ours are answered; its 20 s count from then.
     ///
     /// # Errors

@@ -1,0 +1,235 @@
+//! GetNetConfig, GetWifiStatusAndConfig, SetWifiConfig and GetWifiSSIDList.
+
+use ivt_base::secret::Secret;
+use ivt_hal::{Interface, MOST_NAMED};
+use ivt_proto::rpc::RpcError;
+use ivt_proto::rpc::message::{
+    GetNetConfig, GetWifiSsidList, GetWifiStatusAndConfig, NetConfig, SetWifiConfig, WifiNetwork,
+    WifiStatus, to_value,
+};
+use serde_json::Value;
+
+use super::{Dispatch, told};
+
+const WIRELESS: &str = "wireless network";
+
+pub(super) async fn interfaces(
+    dispatch: &Dispatch,
+    request: GetNetConfig,
+) -> Result<Value, RpcError> {
+    let network =
+        dispatch.ability(request.channel, "network settings", |camera| &camera.network)?;
+    let mut interfaces = told(network.interfaces()).await?;
+    interfaces.truncate(MOST_NAMED);
+    to_value(&interfaces.into_iter().map(net_config).collect::<Vec<_>>())
+}
+
+/// The wireless network's password is not told.
+pub(super) async fn wifi(
+    dispatch: &Dispatch,
+    request: GetWifiStatusAndConfig,
+) -> Result<Value, RpcError> {
+    let wifi = dispatch.ability(request.channel, WIRELESS, |camera| &camera.wifi)?;
+    to_value(&status(told(wifi.status()).await?))
+}
+
+pub(super) async fn join(dispatch: &Dispatch, request: SetWifiConfig) -> Result<(), RpcError> {
+    let SetWifiConfig { channel, ssid, password } = request;
+    check_ssid(ssid.as_deref())?;
+    check_password(password.as_ref())?;
+    let wifi = dispatch.ability(channel, WIRELESS, |camera| &camera.wifi)?;
+    if ssid.is_none() && password.is_none() {
+        // What is absent stays as it is, so there is nothing to tell the camera.
+        return Ok(());
+    }
+    told(wifi.join(ssid.as_deref(), password.as_ref())).await
+}
+
+pub(super) async fn in_reach(
+    dispatch: &Dispatch,
+    request: GetWifiSsidList,
+) -> Result<Value, RpcError> {
+    let wifi = dispatch.ability(request.channel, WIRELESS, |camera| &camera.wifi)?;
+    let mut networks = told(wifi.networks()).await?;
+    networks.truncate(MOST_NAMED);
+    let networks = networks.into_iter().map(|network| WifiNetwork {
+        ssid: network.ssid,
+        signal: network.signal.into(),
+        encrypt: network.encrypt,
+    });
+    to_value(&networks.collect::<Vec<_>>())
+}
+
+fn net_config(interface: Interface) -> NetConfig {
+    let Interface { name, ip, gateway, netmask, dns: [dns1, dns2], mac, dhcp } = interface;
+    NetConfig { name, ip, gateway, netmask, dns1, dns2, mac, dhcp }
+}
+
+fn status(status: ivt_hal::WifiStatus) -> WifiStatus {
+    if !status.enable {
+        return WifiStatus::default();
+    }
+    let Interface { ip, gateway, netmask, dhcp, .. } = status.interface;
+    WifiStatus {
+        enable: true,
+        ip: Some(ip),
+        gateway: Some(gateway),
+        netmask: Some(netmask),
+        dhcp: Some(dhcp),
+        ssid: Some(status.ssid),
+        password: None,
+        encrypt: Some(status.encrypt),
+        status: Some(status.status),
+        signal: status.signal.map(i64::from),
+    }
+}
+
+/// IEEE 802.11 knows names of up to 32 bytes.
+fn check_ssid(ssid: Option<&str>) -> Result<(), RpcError> {
+    match ssid.map_or(1, str::len) {
+        1..=32 => Ok(()),
+        _ => Err(RpcError::internal("SetWifiConfig: params.ssid must have 1 to 32 bytes")),
+    }
+}
+
+/// WPA knows passphrases of 8 to 63 bytes and keys of 64 hexadecimal digits; an open network has none.
+fn check_password(password: Option<&Secret>) -> Result<(), RpcError> {
+    let password = password.map_or("", |password| password.expose());
+    match password.len() {
+        0 | 8..=63 => Ok(()),
+        64 if password.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(()),
+        _ => Err(RpcError::internal(
+            "SetWifiConfig: params.password must have 8 to 63 bytes, or 64 hexadecimal digits, or none",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+    use ivt_hal::{Error, Kind, Network, Wifi};
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::deadlines::HANDLER;
+    use crate::dispatch::testing::{answer, one};
+
+    /// Keeps what it was told to join. Its list of networks is empty, and its wired network never answers.
+    #[derive(Default)]
+    struct Camera {
+        joined: Mutex<Vec<(Option<String>, Option<String>)>>,
+    }
+
+    #[async_trait]
+    impl Network for Camera {
+        async fn interfaces(&self) -> ivt_hal::Result<Vec<Interface>> {
+            pending().await
+        }
+    }
+
+    #[async_trait]
+    impl Wifi for Camera {
+        async fn status(&self) -> ivt_hal::Result<ivt_hal::WifiStatus> {
+            let password = Some(Secret::new("hunter2 hunter2".to_owned()));
+            let ssid = "home".to_owned();
+            Ok(ivt_hal::WifiStatus { enable: true, ssid, password, ..Default::default() })
+        }
+
+        async fn networks(&self) -> ivt_hal::Result<Vec<ivt_hal::WifiNetwork>> {
+            Ok(Vec::new())
+        }
+
+        async fn join(&self, ssid: Option<&str>, password: Option<&Secret>) -> ivt_hal::Result<()> {
+            if ssid == Some("refused") {
+                return Err(Error::new("wifi join", Kind::Refused));
+            }
+            let password = password.map(|password| password.expose().clone());
+            self.joined.lock().unwrap().push((ssid.map(str::to_owned), password));
+            Ok(())
+        }
+    }
+
+    fn camera() -> (Arc<Camera>, Dispatch) {
+        let camera = Arc::new(Camera::default());
+        let dispatch = one(|channel| {
+            channel.network = Some(camera.clone());
+            channel.wifi = Some(camera.clone());
+        });
+        (camera, dispatch)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_camera_is_unreachable_within_the_limit() {
+        let (_camera, dispatch) = camera();
+        let start = Instant::now();
+        let error = answer(&dispatch, "GetNetConfig", json!({ "channel": 0 })).await.unwrap_err();
+        assert_eq!(error.code, RpcError::OFFLINE);
+        assert!(start.elapsed() < HANDLER, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn name_and_password_arrive_exactly_and_what_is_absent_stays() {
+        let (camera, dispatch) = camera();
+        let long = "\u{00fc} \"'&<%".repeat(5);
+        let longest = "p".repeat(63);
+        for (ssid, password) in [
+            (Some("a b\"'\\"), Some(long.as_str())),
+            (Some("\u{529e}\u{516c}"), Some(longest.as_str())),
+            (Some("open"), Some("")),
+            (Some("s"), None),
+            (None, Some("12345678")),
+        ] {
+            let params = json!({ "channel": 0, "ssid": ssid, "password": password });
+            assert_eq!(answer(&dispatch, "SetWifiConfig", params).await, Ok(json!({})));
+            let told = camera.joined.lock().unwrap().pop();
+            assert_eq!(told, Some((ssid.map(str::to_owned), password.map(str::to_owned))));
+        }
+        assert_eq!(
+            answer(&dispatch, "SetWifiConfig", json!({ "channel": 0 })).await,
+            Ok(json!({}))
+        );
+        assert!(camera.joined.lock().unwrap().is_empty());
+        let params = json!({ "channel": 0, "ssid": "refused" });
+        assert_eq!(answer(&dispatch, "SetWifiConfig", params).await.unwrap_err().code, 1);
+    }
+
+    #[tokio::test]
+    async fn what_no_network_can_have_is_refused_by_its_name() {
+        let (camera, dispatch) = camera();
+        let (hex, other) = ("a1".repeat(32), "g1".repeat(32));
+        let params = json!({ "channel": 0, "password": hex });
+        assert_eq!(answer(&dispatch, "SetWifiConfig", params).await, Ok(json!({})));
+        camera.joined.lock().unwrap().clear();
+        for (member, value) in [
+            ("ssid", json!("")),
+            ("ssid", json!("s".repeat(33))),
+            ("ssid", json!(5)),
+            ("password", json!("1234567")),
+            ("password", json!(other)),
+            ("password", json!("p".repeat(65))),
+        ] {
+            let mut params = json!({ "channel": 0 });
+            params[member] = value.clone();
+            let error = answer(&dispatch, "SetWifiConfig", params).await.unwrap_err();
+            assert!(error.code == 1 && error.msg.contains(member), "{value}: {error}");
+            let said = value.as_str().filter(|said| !said.is_empty());
+            assert!(said.is_none_or(|said| !error.msg.contains(said)), "{error}");
+        }
+        assert!(camera.joined.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_password_stays_with_the_camera_and_no_network_is_an_empty_list() {
+        let (_camera, dispatch) = camera();
+        let params = json!({ "channel": 0 });
+        let told = answer(&dispatch, "GetWifiStatusAndConfig", params.clone()).await.unwrap();
+        assert_eq!(told["ssid"], "home");
+        assert!(!told.to_string().contains("hunter2"), "{told}");
+        assert_eq!(answer(&dispatch, "GetWifiSSIDList", params).await, Ok(json!([])));
+        assert_eq!(status(Default::default()), WifiStatus::default());
+    }
+}
