@@ -189,7 +189,9 @@ fn moves() -> Vec<Case> {
                         (is - was) * want > 0.0 || (want == 0.0 && is == was)
                     };
                     let pairs = place().into_iter().zip(before);
-                    axes.into_iter().zip(pairs).all(axis) && world.position().moving
+                    // The way back from there is long enough to be looked at, too.
+                    let far = axes[2] <= 0.0 || place()[2] > 0.2;
+                    axes.into_iter().zip(pairs).all(axis) && far && world.position().moving
                 })
             }),
         })
