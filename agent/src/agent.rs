@@ -174,6 +174,11 @@ impl Agent {
         self.view.clone()
     }
 
+    /// The camera of a channel, as it is configured at the moment; `None` where there is no such channel.
+    pub fn camera(&self, number: usize) -> Option<ivt_hal::Channel> {
+        self.live.device.now().channels.get(number).cloned()
+    }
+
     /// Applies the parts of a configuration that need no restart, and tells the log which parts
     /// need one.
     /// Reads the profile of the hosted service.

@@ -9,6 +9,7 @@ mod hosted;
 mod ingest;
 mod link;
 mod login;
+mod methods;
 mod publish;
 mod quirks;
 mod record;

@@ -128,6 +128,12 @@ async fn live_lost_and_refused(scheme: Scheme) {
     for _ in 0..3 {
         stage.call("Unheard", json!({ "password": "canary-call" })).await.expect_err("unknown");
     }
+    // A network's password, well formed and not.
+    for password in [json!("canary-wifi"), json!(["canary-wifi"]), json!({ "canary": 1 })] {
+        let network = json!({ "channel": 0, "ssid": "home", "password": password });
+        let error = stage.call("SetWifiConfig", network).await.expect_err("no wireless network");
+        assert!(!error.msg.contains("canary"), "{error}");
+    }
     let event = json!({ "event": "CtrlPTZ", "params": "canary" });
     stage.device().send_raw(event.to_string()).await.expect("it is online");
     stage.device().send_raw("canary garbage").await.expect("it is online");

@@ -48,6 +48,33 @@ class Browser:
         (element,) = self._post("/element", {"using": "css selector", "value": selector}).values()
         self._post(f"/element/{element}/value", {"text": text})
 
+    def press(self, x, y):
+        """Presses the mouse at a point of the window, and holds it."""
+        self._pointer({"type": "pointerMove", "x": round(x), "y": round(y)}, {"type": "pointerDown", "button": 0})
+
+    def drag_on(self, x, y):
+        """Moves the mouse, at most to the edge of the window."""
+        size = self.script("return [innerWidth - 1, innerHeight - 1]")
+        x, y = (min(max(round(at), 0), most) for at, most in zip((x, y), size))
+        self._pointer({"type": "pointerMove", "x": x, "y": y, "duration": 50})
+
+    def let_go(self):
+        self._pointer({"type": "pointerUp", "button": 0})
+
+    def key_down(self, key):
+        self._post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": [{"type": "keyDown", "value": key}]}]})
+
+    def key_up(self, key):
+        self._post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": [{"type": "keyUp", "value": key}]}]})
+
+    def narrow(self, width):
+        """Makes the page as wide as a phone; the window cannot be that narrow."""
+        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+        self._post("/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
+
+    def _pointer(self, *actions):
+        self._post("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": list(actions)}]})
+
     def screenshot(self, name):
         with open(os.path.join(self.folder, name), "wb") as out:
             out.write(base64.b64decode(self._request("GET", "/screenshot")))

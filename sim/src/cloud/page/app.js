@@ -1,4 +1,5 @@
 import { api } from "./api.js";
+import { masked } from "./dom.js";
 import { buildForms, prefill } from "./forms.js";
 import { PacketList } from "./packets.js";
 import { Player } from "./player.js";
@@ -117,10 +118,12 @@ function startSending() {
       const answer = await api(path, { login_code: code, ...body });
       const took = `${Math.round(performance.now() - began)} ms`;
       if (answer.err) report(`${what}: error ${answer.err.code}, ${answer.err.msg} (${took})`, true);
-      else if ("resp" in answer) report(`${what}: ${JSON.stringify(answer.resp, null, 2)} (${took})`);
+      else if ("resp" in answer) report(`${what}: ${masked(JSON.stringify(answer.resp, null, 2))} (${took})`);
       else report(`${what}: sent`);
+      return answer;
     } catch (error) {
       report(`${what}: ${error.message}`, true);
+      return null;
     }
   };
   buildForms($("forms"), {

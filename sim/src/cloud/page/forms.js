@@ -1,6 +1,10 @@
 // A form for every method and event that a device can be sent.
 
-const QUALITY = ["hd", "ld", "sd", "fhd"];
+import { make } from "./dom.js";
+import { QUALITY, buildField } from "./fields.js";
+import { buildPad } from "./pad.js";
+import { buildFacts, buildTable } from "./tables.js";
+
 const OPS = ["up", "down", "left", "right", "upleft", "upright", "downleft", "downright", "zoomin", "zoomout", "stop"];
 
 const channel = { name: "channel", kind: "int", value: 0 };
@@ -16,8 +20,6 @@ const arming = [
 ];
 const token = { name: "token", kind: "text", value: "1" };
 const startStop = { name: "op", kind: "choice", of: ["start", "stop"] };
-const RECT = '{"ulx": 20, "uly": 20, "urx": 80, "ury": 20, "dlx": 20, "dly": 80, "drx": 80, "dry": 80}';
-const PUBLISH = '[{"enable": true, "channel": 0, "quality": "hd", "url": "rtmp://"}]';
 
 const METHODS = {
   RTMPPublish: [channel, quality, { name: "stream_id", kind: "text" }, { name: "url", kind: "text", wide: true }, bitrate],
@@ -37,12 +39,12 @@ const METHODS = {
   GetPTZPresetList: [channel],
   GetPTZPresetTourList: [channel],
   AlarmMoveDetectConfig: arming,
-  AlarmRectIntrusionDetectConfig: [...arming, { name: "rect", kind: "json", optional: true, value: RECT, wide: true }],
+  AlarmRectIntrusionDetectConfig: [...arming, { name: "rect", kind: "area" }],
   GetNetConfig: [channel],
   GetRTMPPublishConfig: null,
-  SetRTMPPublishConfig: { kind: "json", value: PUBLISH },
+  SetRTMPPublishConfig: [{ name: "publishes", kind: "publishes", whole: true }],
   GetWifiStatusAndConfig: [channel],
-  SetWifiConfig: [channel, { name: "ssid", kind: "text", optional: true }, { name: "password", kind: "text", optional: true }],
+  SetWifiConfig: [channel, { name: "ssid", kind: "text", optional: true }, { name: "password", kind: "password", optional: true }],
   GetWifiSSIDList: [channel],
 };
 
@@ -55,30 +57,44 @@ const EVENTS = {
   CtrlPTZPatrol: [channel, startStop],
 };
 
-// The arrows of the pad, row by row.
-const PAD = [
-  ["upleft", "↖"], ["up", "↑"], ["upright", "↗"],
-  ["left", "←"], ["stop", "■"], ["right", "→"],
-  ["downleft", "↙"], ["down", "↓"], ["downright", "↘"],
-  ["zoomin", "+"], ["zoomout", "−"],
-];
+// How the answer to a method is shown: the columns of its list and the buttons behind each row, or the names and
+// values of its object.
+const ANSWERS = {
+  GetPTZPresetList: {
+    columns: ["name", "token"],
+    actions: ({ notify, channel }) => ({ token }) => [["Go", () => notify("GotoPTZPreset", { channel, token })]],
+  },
+  GetPTZPresetTourList: {
+    columns: ["name", "token"],
+    actions: ({ notify, channel }) => ({ token }) => ["start", "stop"].map((op) =>
+      [op === "start" ? "Start" : "Stop", () => notify("CtrlPTZPresetTour", { channel, token, op })]),
+  },
+  GetNetConfig: { columns: ["name", "ip", "netmask", "gateway", "dns1", "dns2", "mac", "dhcp"] },
+  GetRTMPPublishConfig: { columns: ["enable", "channel", "quality", "url"] },
+  GetWifiStatusAndConfig: {},
+  GetWifiSSIDList: {
+    columns: ["ssid", "signal", "encrypt"],
+    actions: ({ root, channel }) => ({ ssid }) => [["Use", () => useNetwork(root, channel, ssid)]],
+  },
+};
 
-/** Fills `root` with every form. `call(method, params)` and `notify(event, params)` send. */
+/** Fills `root` with every form. `call(method, params)` and `notify(event, params)` send, and return the answer. */
 export function buildForms(root, { call, notify }) {
   root.append(heading("Requests"));
   for (const [name, fields] of Object.entries(METHODS)) {
-    root.append(buildForm("method", name, fields, (params) => call(name, params)));
+    const answered = (form, params, answer) => showAnswer(form, name, answer, { root, notify, channel: params?.channel });
+    root.append(buildForm("method", name, fields, (params) => call(name, params), answered));
   }
   root.append(heading("Events"), buildPad(notify));
   for (const [name, fields] of Object.entries(EVENTS)) {
     root.append(buildForm("event", name, fields, (params) => notify(name, params)));
   }
-  root.querySelector("form[data-method=RTMPPublish]").closest("details").open = true;
+  find(root, "RTMPPublish").closest("details").open = true;
 }
 
 /** Prefills the forms: a fresh stream with its address, a record session, the time. */
 export function prefill(root, rtmpBase) {
-  const publish = root.querySelector("form[data-method=RTMPPublish]").elements;
+  const publish = find(root, "RTMPPublish").elements;
   const stop = root.querySelector("form[data-method=RTMPStopPublish]").elements;
   const start = root.querySelector("form[data-method=StartCloudRecord]").elements;
   const fresh = () => {
@@ -121,100 +137,61 @@ function heading(text) {
   return make("h3", { className: "group", textContent: text });
 }
 
-function buildForm(kind, name, fields, send) {
+function find(root, method) {
+  return root.querySelector(`form[data-method=${method}]`);
+}
+
+function buildForm(kind, name, fields, send, answered) {
   const form = make("form");
   form.dataset[kind] = name;
-  const box = make("div", { className: "fields" });
-  const whole = fields && !Array.isArray(fields);
-  const list = whole ? [{ name: "params", wide: true, ...fields }] : fields ?? [];
-  box.append(...list.map(buildField));
-  const buttons = make("div", { className: "buttons" });
-  buttons.append(make("button", { className: "go", textContent: `Send ${name}` }));
-  form.append(box, buttons);
-  form.addEventListener("submit", (event) => {
+  const list = (fields ?? []).map(buildField);
+  const buttons = make("div", { className: "buttons" }, make("button", { className: "go", textContent: `Send ${name}` }));
+  const answer = make("div", { className: "answer" });
+  answer.setAttribute("aria-live", "polite");
+  form.append(make("div", { className: "fields" }, ...list.flatMap(({ element }) => element)), buttons, answer);
+  form.fill = (value) => list.find((field) => field.write)?.write(value);
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    try {
-      const params = read(form, list);
-      send(whole ? params.params : fields ? params : undefined);
-    } catch (error) {
-      form.querySelector("textarea").setCustomValidity(`not JSON: ${error.message}`);
-      form.reportValidity();
-    }
+    const params = fields ? read(list) : undefined;
+    for (const field of list) field.sent?.();
+    const resp = await send(params);
+    answered?.(form, params, resp);
   });
-  form.addEventListener("input", (event) => event.target.setCustomValidity(""));
-  const details = make("details");
-  details.append(make("summary", { textContent: name }), form);
-  return details;
+  return make("details", {}, make("summary", { textContent: name }), form);
 }
 
-function buildField(field) {
-  const label = make("label", { className: field.wide ? "wide" : "" });
-  const text = field.optional ? `${field.name} (optional)` : field.name;
-  if (field.kind === "bool") {
-    label.className = "check";
-    label.append(make("input", { type: "checkbox", name: field.name, checked: field.value }), text);
-    return label;
-  }
-  let input;
-  if (field.kind === "choice") {
-    input = make("select", { name: field.name });
-    input.append(...field.of.map((value) => make("option", { value, textContent: value })));
-  } else if (field.kind === "json") {
-    input = make("textarea", { name: field.name, rows: 3, spellcheck: false, value: field.value });
-  } else {
-    const type = field.kind === "int" ? "number" : "text";
-    input = make("input", { name: field.name, type, autocomplete: "off", value: field.value ?? "" });
-    input.required = field.kind === "int" && !field.optional;
-  }
-  label.append(field.hint ? `${text}: ${field.hint}` : text, input);
-  return label;
+function read(list) {
+  const whole = list.find((field) => field.whole);
+  if (whole) return whole.read();
+  return Object.fromEntries(list.map((field) => [field.name, field.read()]).filter(([, value]) => value !== undefined));
 }
 
-function read(form, fields) {
-  const params = {};
-  for (const { name, kind, optional } of fields) {
-    const input = form.elements[name];
-    if (kind === "bool") params[name] = input.checked;
-    else if (optional && input.value.trim() === "") continue;
-    else if (kind === "int") params[name] = Number(input.value);
-    else if (kind === "json") params[name] = JSON.parse(input.value);
-    else params[name] = input.value;
-  }
-  return params;
+// An answer that is no longer the newest must not stay: after an error nothing is shown.
+function showAnswer(form, name, answer, context) {
+  const box = form.querySelector(".answer");
+  box.replaceChildren();
+  const shown = ANSWERS[name];
+  if (!shown || !answer || !("resp" in answer)) return;
+  box.append(shown.columns ? buildTable(answer.resp, shown.columns, shown.actions?.(context)) : buildFacts(answer.resp));
+  if (name !== "GetRTMPPublishConfig") return;
+  const edit = make("button", { type: "button", textContent: "Edit this list" });
+  edit.addEventListener("click", () => {
+    const editor = find(context.root, "SetRTMPPublishConfig");
+    editor.fill(answer.resp);
+    open(editor, "button.more");
+  });
+  box.append(edit);
 }
 
-// The camera moves while a button is held, by pointer or by key.
-function buildPad(notify) {
-  const pad = make("div", { className: "pad", id: "ptz" });
-  pad.setAttribute("role", "group");
-  pad.setAttribute("aria-label", "Pan, tilt, zoom of channel 0: hold to move");
-  for (const [op, sign] of PAD) {
-    const button = make("button", { type: "button", textContent: sign, title: op });
-    button.dataset.op = op;
-    button.setAttribute("aria-label", op);
-    let moving = false;
-    const move = () => {
-      if (moving) return;
-      moving = op !== "stop";
-      // Deployed devices drop a stop without a value too.
-      notify("CtrlPTZ", { channel: 0, op, value: op === "stop" ? 0 : 50 });
-    };
-    const stop = () => {
-      if (!moving) return;
-      moving = false;
-      notify("CtrlPTZ", { channel: 0, op: "stop", value: 0 });
-    };
-    button.addEventListener("pointerdown", move);
-    for (const end of ["pointerup", "pointercancel", "pointerleave", "blur"]) button.addEventListener(end, stop);
-    button.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === " ") move();
-    });
-    button.addEventListener("keyup", stop);
-    pad.append(button);
-  }
-  return pad;
+function useNetwork(root, channel, ssid) {
+  const form = find(root, "SetWifiConfig");
+  form.elements.channel.value = channel;
+  form.elements.ssid.value = ssid;
+  open(form, "[name=password]");
 }
 
-function make(tag, properties = {}) {
-  return Object.assign(document.createElement(tag), properties);
+// Unfolds a form and goes to one of its fields.
+function open(form, field) {
+  form.closest("details").open = true;
+  form.querySelector(field).focus();
 }

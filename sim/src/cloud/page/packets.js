@@ -1,6 +1,8 @@
 // The list of packets: newest first, bounded, drawn at most once per frame. Text of a device is never
 // read as HTML.
 
+import { masked } from "./dom.js";
+
 const KEPT = 2000;
 const SHOWN = 300;
 const WAYS = { from_device: "device →", to_device: "→ device", note: "" };
@@ -30,11 +32,13 @@ export class PacketList {
     save.addEventListener("click", () => this.#export(code));
   }
 
-  /** Adds a packet unless it is there: after a reconnect the server repeats the packets that it keeps. */
+  /** Adds a packet unless it is there: after a reconnect the server repeats the packets that it keeps. Passwords in it
+   * are hidden, also from what is exported. */
   add(packet) {
     const last = this.#all.at(-1);
     if (last && packet.number <= last.number) return false;
-    this.#all.push({ ...packet, ...describe(packet) });
+    const shown = { ...packet, text: masked(packet.text) };
+    this.#all.push({ ...shown, ...describe(shown) });
     if (this.#all.length > KEPT) this.#all.splice(0, this.#all.length - KEPT);
     this.#redraw();
     return true;

@@ -207,9 +207,9 @@ async fn an_empty_answer_is_shown_as_it_came() {
 
 #[test]
 fn the_page_stops_a_movement_with_a_value() {
-    let forms = include_str!("../page/forms.js");
-    assert!(!forms.contains(r#"op: "stop" }"#), "deployed devices drop a CtrlPTZ without a value");
-    assert!(forms.contains(r#"op: "stop", value: 0 }"#));
+    let pad = include_str!("../page/pad.js");
+    assert!(!pad.contains(r#"op: "stop" }"#), "deployed devices drop a CtrlPTZ without a value");
+    assert!(pad.contains(r#"op: "stop", value: 0 }"#));
 }
 
 #[tokio::test]

@@ -1,0 +1,87 @@
+//! The backends, and for each an agent with one camera whose true state can be looked at.
+
+use std::sync::Arc;
+
+use ivt_agent::config::Config;
+use ivt_hal::emulator::World;
+use ivt_hal::{Channel, Source, Stream};
+use ivt_sim::camera::{CameraOptions, CameraSim};
+use ivt_sim::cloud::{CloudOptions, CloudSim};
+use ivt_tests::{DEVICE, Stage, hasty, soon};
+
+/// A backend with the camera it drives.
+#[derive(Clone, Copy)]
+pub struct Backend {
+    /// The head of its column.
+    pub name: &'static str,
+    /// The family of `camera-sim`; `None` for the agent's own emulator.
+    family: Option<&'static str>,
+    /// The keys of the channel, without those of the address.
+    keys: &'static str,
+}
+
+/// An agent with one camera behind a backend.
+pub struct Rig {
+    pub name: &'static str,
+    pub stage: Stage,
+    /// The emulated camera at the other end, asked directly.
+    pub camera: Channel,
+    /// The state of that camera.
+    pub world: Arc<World>,
+}
+
+impl Backend {
+    pub const ALL: [Self; 5] = [
+        Self { name: "emulator", family: None, keys: "backend = 'emulator'" },
+        Self { name: "cgi, uapi", family: Some("IPN"), keys: "backend = 'cgi'\nprofile = 'uapi'" },
+        Self {
+            name: "cgi, merlin",
+            family: Some("merlin"),
+            keys: "backend = 'cgi'\nprofile = 'merlin'",
+        },
+        Self {
+            name: "cgi, hikvision",
+            family: Some("hikvision"),
+            keys: "backend = 'cgi'\nprofile = 'hikvision'",
+        },
+        Self { name: "onvif", family: Some("IPN"), keys: "backend = 'onvif'" },
+    ];
+
+    /// Starts cloud, camera and agent; `None` where the program knows no such backend, profile or family.
+    pub async fn start(self) -> Option<Rig> {
+        let cloud = CloudSim::start(CloudOptions::default()).await.unwrap();
+        let mut cameras = Vec::new();
+        let mut keys = self.keys.to_owned();
+        if let Some(family) = self.family {
+            let options =
+                CameraOptions { family: family.parse().ok()?, ..CameraOptions::default() };
+            let camera = CameraSim::start(options).await.unwrap();
+            keys += &format!("\nweb = 'http://{}'", camera.http_addr());
+            cameras.push(camera);
+        }
+        let text = format!(
+            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n[[channel]]\n{keys}\n",
+            cloud.device_url(),
+        );
+        let config: Config = text.parse().ok()?;
+        let stage = Stage { agent: hasty(&config), cloud, cameras };
+        soon("the agent logs in", stage.device().wait_online()).await;
+        let (camera, world) = match stage.cameras.first() {
+            Some(camera) => {
+                let emulator = &camera.unit(0).unwrap().emulator;
+                (emulator.channel(), Arc::clone(&emulator.world))
+            }
+            None => own(&stage).await,
+        };
+        Some(Rig { name: self.name, stage, camera, world })
+    }
+}
+
+/// The agent's own emulated camera.
+async fn own(stage: &Stage) -> (Channel, Arc<World>) {
+    let camera = stage.agent.camera(0).unwrap();
+    let Ok(Source::Pattern { world, .. }) = camera.encoder.source(Stream::Main).await else {
+        panic!("an emulated camera shows its pattern");
+    };
+    (camera, world)
+}

@@ -1,0 +1,240 @@
+//! One case for each method and event, with what the camera has to show for it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use ivt_hal::{Area, Armed, Detection, Point};
+use serde_json::{Value, json};
+
+use super::backends::Rig;
+
+/// A name and a password that are easily spoilt on their way: blanks, quotes, markup, other scripts.
+pub const SSID: &str = " Caf\u{e9} \"5G\" <&> ";
+/// 63 bytes, the longest that a network may have.
+pub const PASSWORD: &str =
+    " p\u{e4}ss 'w\u{f6}rd' \"&<>%+=;\\ #?/\u{5bc6}\u{7801} 012345678901234567890123456 ";
+
+type Seen = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// One order of the cloud.
+pub struct Case {
+    /// The head of its row.
+    pub title: &'static str,
+    /// The method or event.
+    pub name: &'static str,
+    /// Whether it is an event.
+    pub event: bool,
+    pub params: Value,
+    /// Whether the camera shows it; the second is the answer to a method.
+    pub seen: Box<dyn for<'a> Fn(&'a Rig, &'a Value) -> Seen + Send + Sync>,
+}
+
+/// Every method and event of a camera. The reboot is the last, as the camera is away after it.
+pub fn cases() -> Vec<Case> {
+    let mut all = vec![
+        method("GetPTZPresetList", "GetPTZPresetList", json!({ "channel": 0 }), |rig, answer| {
+            let (presets, answer) = (rig.world.presets().len(), answer.clone());
+            Box::pin(async move { is_named(&answer, presets) })
+        }),
+        method(
+            "GetPTZPresetTourList",
+            "GetPTZPresetTourList",
+            json!({ "channel": 0 }),
+            |rig, answer| {
+                let (tours, answer) = (rig.camera.tours.clone().unwrap(), answer.clone());
+                Box::pin(async move { is_named(&answer, tours.list().await.unwrap().len()) })
+            },
+        ),
+        method("GetNetConfig", "GetNetConfig", json!({ "channel": 0 }), |rig, answer| {
+            let (network, answer) = (rig.camera.network.clone().unwrap(), answer.clone());
+            Box::pin(async move {
+                let own = network.interfaces().await.unwrap();
+                let same = |have: &Value| {
+                    own.iter().any(|i| have["mac"] == i.mac.as_str() && have["ip"] == i.ip.as_str())
+                };
+                answer.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(same))
+            })
+        }),
+        method("GetWifiSSIDList", "GetWifiSSIDList", json!({ "channel": 0 }), |rig, answer| {
+            let (wifi, answer) = (rig.camera.wifi.clone().unwrap(), answer.clone());
+            Box::pin(async move {
+                let own = wifi.networks().await.unwrap();
+                let names = answer.as_array().into_iter().flatten().map(|n| n["ssid"].clone());
+                names.eq(own.iter().map(|n| json!(n.ssid)))
+            })
+        }),
+        method(
+            "SetWifiConfig",
+            "SetWifiConfig",
+            json!({ "channel": 0, "ssid": SSID, "password": PASSWORD }),
+            |rig, _| {
+                let wifi = rig.camera.wifi.clone().unwrap();
+                Box::pin(async move {
+                    let status = wifi.status().await.unwrap();
+                    let exact = |password: &ivt_base::secret::Secret| password.expose() == PASSWORD;
+                    status.ssid == SSID && status.password.as_ref().is_some_and(exact)
+                })
+            },
+        ),
+        method(
+            "GetWifiStatusAndConfig",
+            "GetWifiStatusAndConfig",
+            json!({ "channel": 0 }),
+            |rig, answer| {
+                let (wifi, answer) = (rig.camera.wifi.clone().unwrap(), answer.clone());
+                Box::pin(async move {
+                    answer["enable"] == true && answer["ssid"] == wifi.status().await.unwrap().ssid
+                })
+            },
+        ),
+        method(
+            "AlarmMoveDetectConfig",
+            "AlarmMoveDetectConfig",
+            json!({ "channel": 0, "enable": true, "start": 79_200, "end": 21_600, "sensitivity": 80, "delay": 10 }),
+            |rig, _| is_so(detects(rig.world.motion(), 79_200, 21_600)),
+        ),
+    ];
+    // Any four-cornered shape; a camera that holds rectangles only has the box around it.
+    all.push(method(
+        "AlarmRectIntrusionDetectConfig",
+        "AlarmRectIntrusionDetectConfig",
+        json!({ "channel": 0, "enable": true, "start": 3_600, "end": 7_200, "sensitivity": 80, "delay": 10, "rect": {
+            "ulx": 10, "uly": 20, "urx": 90, "ury": 10, "dlx": 20, "dly": 70, "drx": 80, "dry": 90 } }),
+        |rig, _| {
+            let (detection, area) = rig.world.tripwire();
+            let corner = |x, y| Point { x, y };
+            let drawn = Area([corner(10, 20), corner(90, 10), corner(80, 90), corner(20, 70)]);
+            is_so(detects(detection, 3_600, 7_200) && area.bounds() == drawn.bounds())
+        },
+    ));
+    // Without `rect` the area stays.
+    all.push(method(
+        "AlarmRectIntrusionDetectConfig, no rect",
+        "AlarmRectIntrusionDetectConfig",
+        json!({ "channel": 0, "enable": false, "sensitivity": 80, "delay": 10 }),
+        |rig, _| {
+            let (detection, area) = rig.world.tripwire();
+            let bounds = [Point { x: 10, y: 10 }, Point { x: 90, y: 90 }];
+            is_so(!detection.enable && area.bounds() == bounds)
+        },
+    ));
+    all.extend(moves());
+    all.push(event(
+        "GotoPTZPreset",
+        "GotoPTZPreset",
+        json!({ "channel": 0, "token": "2" }),
+        |rig| {
+            let position = rig.world.position();
+            let at = rig.world.presets().into_iter().find(|preset| preset.token == "2").unwrap().at;
+            let there = [position.pan, position.tilt, position.zoom];
+            there.iter().zip(at).all(|(is, want)| (is - want).abs() < 0.01)
+        },
+    ));
+    let tour =
+        |op| json!({ "channel": 0, "token": if op == "start" { "1" } else { "" }, "op": op });
+    all.push(event("CtrlPTZPresetTour start", "CtrlPTZPresetTour", tour("start"), |rig| {
+        rig.world.touring().as_deref() == Some("1")
+    }));
+    all.push(event("CtrlPTZPresetTour stop", "CtrlPTZPresetTour", tour("stop"), |rig| {
+        rig.world.touring().is_none()
+    }));
+    let patrol = |op| json!({ "channel": 0, "op": op });
+    all.push(event("CtrlPTZPatrol start", "CtrlPTZPatrol", patrol("start"), |rig| {
+        rig.world.patrolling()
+    }));
+    all.push(event("CtrlPTZPatrol stop", "CtrlPTZPatrol", patrol("stop"), |rig| {
+        !rig.world.patrolling()
+    }));
+    all.push(method("RebootChannel", "RebootChannel", json!({ "channel": 0 }), |rig, _| {
+        is_so(*rig.world.reboots().borrow() == 1 && !rig.world.is_away())
+    }));
+    all
+}
+
+/// Each movement, which has to change its axes in its direction, and the stop.
+fn moves() -> Vec<Case> {
+    const OPS: [(&str, &str, [f64; 3]); 10] = [
+        ("CtrlPTZ up", "up", [0.0, 1.0, 0.0]),
+        ("CtrlPTZ down", "down", [0.0, -1.0, 0.0]),
+        ("CtrlPTZ left", "left", [-1.0, 0.0, 0.0]),
+        ("CtrlPTZ right", "right", [1.0, 0.0, 0.0]),
+        ("CtrlPTZ upleft", "upleft", [-1.0, 1.0, 0.0]),
+        ("CtrlPTZ downright", "downright", [1.0, -1.0, 0.0]),
+        ("CtrlPTZ upright", "upright", [1.0, 1.0, 0.0]),
+        ("CtrlPTZ downleft", "downleft", [-1.0, -1.0, 0.0]),
+        ("CtrlPTZ zoomin", "zoomin", [0.0, 0.0, 1.0]),
+        ("CtrlPTZ zoomout", "zoomout", [0.0, 0.0, -1.0]),
+    ];
+    let mut all: Vec<_> = OPS
+        .into_iter()
+        .map(|(title, op, axes)| Case {
+            title,
+            name: "CtrlPTZ",
+            event: true,
+            params: json!({ "channel": 0, "op": op, "value": 30 }),
+            seen: Box::new(move |rig, _| {
+                let world = rig.world.clone();
+                Box::pin(async move {
+                    let place = || {
+                        let position = world.position();
+                        [position.pan, position.tilt, position.zoom]
+                    };
+                    // The speed is looked at over a twentieth of a second.
+                    let mut look = tokio::time::interval(Duration::from_millis(50));
+                    look.tick().await;
+                    let before = place();
+                    look.tick().await;
+                    let axis = |(want, (is, was)): (f64, (f64, f64))| {
+                        (is - was) * want > 0.0 || (want == 0.0 && is == was)
+                    };
+                    let pairs = place().into_iter().zip(before);
+                    // The way back from there is long enough to be looked at, too.
+                    let far = axes[2] <= 0.0 || place()[2] > 0.2;
+                    axes.into_iter().zip(pairs).all(axis) && far && world.position().moving
+                })
+            }),
+        })
+        .collect();
+    all.push(event("CtrlPTZ stop", "CtrlPTZ", json!({ "channel": 0, "op": "stop" }), |rig| {
+        !rig.world.position().moving
+    }));
+    all
+}
+
+fn method(
+    title: &'static str,
+    name: &'static str,
+    params: Value,
+    seen: impl for<'a> Fn(&'a Rig, &'a Value) -> Seen + Send + Sync + 'static,
+) -> Case {
+    Case { title, name, event: false, params, seen: Box::new(seen) }
+}
+
+fn event(
+    title: &'static str,
+    name: &'static str,
+    params: Value,
+    seen: impl Fn(&Rig) -> bool + Send + Sync + 'static,
+) -> Case {
+    Case { title, name, event: true, params, seen: Box::new(move |rig, _| is_so(seen(rig))) }
+}
+
+fn is_so(so: bool) -> Seen {
+    Box::pin(async move { so })
+}
+
+/// Whether a list of so many rows names each of them.
+fn is_named(answer: &Value, rows: usize) -> bool {
+    let text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    let list = answer.as_array();
+    list.is_some_and(|list| {
+        list.len() == rows && list.iter().all(|row| text(&row["token"]) && text(&row["name"]))
+    })
+}
+
+/// Whether a detection is armed so, at about 80 % sensitivity: cameras have as few as six steps.
+fn detects(detection: Detection, start: u32, end: u32) -> bool {
+    let steps = detection.sensitivity.abs_diff(80) <= 20;
+    detection.enable && detection.armed.windows() == (Armed { start, end }).windows() && steps
+}
