@@ -105,11 +105,16 @@ impl Dispatch {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use ivt_hal::{Error, Kind, Named, Presets};
     use serde_json::json;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::channel::testing::deaf;
-    use crate::dispatch::testing::dispatch;
+    use crate::dispatch::testing::{dispatch, one};
 
     #[tokio::test]
     async fn each_event_is_counted_by_what_became_of_it() {
@@ -143,6 +148,42 @@ mod tests {
             ];
             assert_eq!(news, expected, "{name} {params:?}");
             assert_eq!(now.served, 0, "{name}");
+        }
+    }
+
+    /// Has presets, of which it knows "1" alone.
+    struct Camera;
+
+    #[async_trait]
+    impl Presets for Camera {
+        async fn list(&self) -> ivt_hal::Result<Vec<Named>> {
+            Ok(Vec::new())
+        }
+
+        async fn go_to(&self, token: &str) -> ivt_hal::Result<()> {
+            match token {
+                "1" => Ok(()),
+                _ => Err(Error::new("presets go to", Kind::Invalid)),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_camera_says_to_an_event_is_counted() {
+        let dispatch = one(|camera| camera.presets = Some(Arc::new(Camera)));
+        let mut counts = dispatch.events();
+        let mut expected = EventCounts::default();
+        for (token, served) in [("1", true), ("97", false), ("", false), (&"1".repeat(300), false)]
+        {
+            let params = json!({ "channel": 0, "token": token });
+            dispatch.event(Event::parse("GotoPTZPreset", Some(params))).await;
+            if served {
+                expected.served += 1;
+            } else {
+                expected.failed += 1;
+            }
+            let counted = counts.wait_for(|counts| *counts == expected);
+            timeout(Duration::from_secs(5), counted).await.expect(token).unwrap();
         }
     }
 }
