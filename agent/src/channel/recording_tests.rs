@@ -36,7 +36,7 @@ fn channel() -> Channel {
     let config: Config = text.parse().unwrap();
     let trust = TrustStore::new(None).unwrap();
     let encoder: Arc<dyn Encoder> = Arc::new(Emulator::default());
-    let terms = Terms::new(&Backend::Unknown, trust.clone());
+    let terms = Terms::new(&Backend::unknown(), trust.clone());
     let link = watch::Sender::new(Link { down_since: None, losses: 0 });
     let spool = watch::channel(None).1;
     let (task, handle) = RecordingTask::new(RecordingSetup {

@@ -19,7 +19,7 @@ const STREAMS: &[(&str, Stream)] = &[("main", Stream::Main), ("sub", Stream::Sub
 /// One camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
-    /// `backend`, required: "rtsp" or "emulator".
+    /// `backend`, required: "rtsp", "cgi", "onvif" or "emulator", or a list of these.
     pub backend: Backend,
     /// `bitrate` and `sub_bitrate`: bits per second the encoder is set to for the main and the sub
     /// stream; default unknown.
@@ -90,7 +90,7 @@ impl Channel {
     fn unknown() -> Self {
         let [ld, sd, hd, fhd] = [Stream::Main; 4];
         Self {
-            backend: Backend::Unknown,
+            backend: Backend::unknown(),
             bitrates: Bitrates::default(),
             quality: QualityMap { ld, sd, hd, fhd },
             ring_bytes: None,
@@ -110,7 +110,7 @@ fn channel(
         _ => Err(format!("{number} here: channels are numbered from 0 in their order")),
     })?;
     let backend = Backend::read(&mut section, apart, base)?;
-    let has_sub = backend.described().has_sub();
+    let has_sub = backend.has_sub();
     let channel = Channel {
         backend,
         bitrates: Bitrates {
