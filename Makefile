@@ -95,7 +95,7 @@ lint: ## clippy, warnings denied
 docs: ## documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
 
-fuzz: ## 20 s of hostile input for each fuzz target of proto and media (four minutes)
+fuzz: ## 20 s of hostile input for each fuzz target of proto, hal and media (four minutes)
 	tests/fuzz/run
 
 ci: fmt rooms deny lint test docs fuzz interop arm ## all gates, in the order of their cost

@@ -20,6 +20,20 @@ pub struct Utc {
     pub second: u64,
 }
 
+impl Utc {
+    /// The seconds since 1970; None for what is no date, and outside the years 1970 to 9999. A second of 60 is a
+    /// leap second.
+    pub fn seconds(&self) -> Option<u64> {
+        let Self { year, month, day, hour, minute, second } = *self;
+        let real = (1970..=9999).contains(&year)
+            && (1..=12).contains(&month)
+            && (1..=31).contains(&day)
+            && (hour < 24 && minute < 60 && second <= 60);
+        let days = real.then(|| days(year, month, day))?;
+        days.map(|days| days * 86_400 + hour * 3600 + minute * 60 + second)
+    }
+}
+
 impl From<SystemTime> for Utc {
     /// The date of a moment; moments before 1970 count as 1970.
     fn from(time: SystemTime) -> Self {
@@ -114,6 +128,21 @@ mod tests {
         ] {
             let time = UNIX_EPOCH + Duration::from_secs(seconds);
             assert_eq!(Utc::from(time).to_string(), date);
+            assert_eq!(Utc::from(time).seconds(), Some(seconds));
+        }
+        let real = Utc { year: 2000, month: 2, day: 29, hour: 23, minute: 59, second: 60 };
+        assert_eq!(real.seconds(), Some(951_868_800));
+        for none in [
+            Utc { year: 0, ..real },
+            Utc { year: 10_000, ..real },
+            Utc { month: 0, ..real },
+            Utc { month: 13, ..real },
+            Utc { day: 0, ..real },
+            Utc { hour: 24, ..real },
+            Utc { minute: 60, ..real },
+            Utc { second: u64::MAX, ..real },
+        ] {
+            assert_eq!(none.seconds(), None, "{none:?}");
         }
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(Utc::from(before), Utc::from(UNIX_EPOCH), "a clock before 1970 breaks nothing");

@@ -1,14 +1,31 @@
 //! The checks that every backend must pass. They panic with what was expected, as tests do.
 #![allow(clippy::panic)]
 
+mod detection;
+mod device;
+mod movement;
+
+use std::collections::HashSet;
+use std::future::Future;
 use std::time::Duration;
 
-use crate::{Answer, Cgi, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
+pub use detection::{motion, offline_motion, offline_tripwire, tripwire};
+pub use device::{network, offline_network, offline_power, offline_wifi, power, wifi};
+pub use movement::{
+    Unknown, offline_patrol, offline_presets, offline_ptz, offline_tours, patrol, presets, ptz,
+    tours,
+};
+
+use crate::{
+    Answer, Cgi, Encoder, Error, Kind, MOST_NAMED, Named, Result, Snapshot, Source, Stream,
+};
 
 /// How long `reach` may take to answer.
 const REACH_LIMIT: Duration = Duration::from_secs(5);
 /// How long `get` and `jpeg` may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How long every other ability may take to answer.
+const LIMIT: Duration = Duration::from_secs(8);
 
 /// Checks an encoder whose camera is there.
 pub async fn encoder(encoder: &dyn Encoder) {
@@ -65,6 +82,47 @@ fn away(error: Option<Error>) {
     assert!(matches!(kind, Kind::Offline | Kind::Timeout), "away must be Offline, got {kind:?}");
 }
 
+/// The answer of an ability that is asked `what`, which has to come in time.
+async fn timed<T>(what: &str, answer: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(LIMIT, answer).await {
+        Ok(answer) => answer,
+        Err(_) => panic!("{what} took longer than {LIMIT:?}"),
+    }
+}
+
+/// What a camera that is there answers.
+async fn done<T>(what: &str, answer: impl Future<Output = Result<T>>) -> T {
+    let answer = timed(what, answer).await;
+    answer.unwrap_or_else(|e| panic!("{what}: the camera is there, yet: {}", reason(&e)))
+}
+
+/// Checks that a camera that is away says so.
+async fn offline<T>(what: &str, answer: impl Future<Output = Result<T>>) {
+    away(timed(what, answer).await.err());
+}
+
+/// An error with all its causes.
+fn reason(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Checks a list of presets or tours.
+fn check_named(what: &str, list: &[Named]) {
+    assert!(list.len() <= MOST_NAMED, "{what}: {} are too many", list.len());
+    let mut tokens = HashSet::new();
+    for Named { token, name } in list {
+        assert!(!token.is_empty(), "{what}: {name:?} has no token");
+        assert!(!name.is_empty(), "{what}: {token:?} has no name, not even its token");
+        assert!(tokens.insert(token), "{what}: {token:?} is listed twice");
+    }
+}
+
 async fn get(cgi: &dyn Cgi, path: &str) -> Result<Answer> {
     match tokio::time::timeout(ANSWER_LIMIT, cgi.get(path, "")).await {
         Ok(answer) => answer,
@@ -95,6 +153,8 @@ fn check_source(stream: Stream, source: &Source) {
             assert!(!rtsp.url.contains('@'), "{stream}: credentials must stay out of the address");
         }
         Source::Clip { stream: clip, .. } => assert_eq!(*clip, stream, "the other stream's clip"),
+        #[cfg(feature = "emulator")]
+        Source::Pattern { stream: shown, .. } => assert_eq!(*shown, stream, "the other stream"),
         Source::Command(words) => assert!(!words.is_empty(), "{stream}: no program named"),
     }
 }

@@ -1,31 +1,68 @@
-//! A camera made of a looping clip, or of a program that writes a stream, so that the agent has a
-//! picture without any other device or program.
+//! A camera that is not there: every ability, over a state that behaves. Its picture is the test pattern, a
+//! looping clip, or what a program writes, so that the agent needs no other device.
+
+mod device;
+mod drive;
+mod movement;
+mod networks;
+mod world;
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Bitrates, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
+pub use drive::Position;
+pub use networks::{KNOWN, KnownNetwork};
+pub use world::{Preset, Trigger, Triggers, World};
 
-/// An emulated encoder. Without a program and files it serves the clips built into the agent. It is
-/// not `Debug`, since the program's arguments may hold a password.
+use crate::{Bitrates, Channel, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
+
+/// An emulated camera. Without a program and files its picture is the test pattern. Clones are the same
+/// camera. It is not `Debug`, since the program's arguments may hold a password.
 #[derive(Clone, Default)]
 pub struct Emulator {
-    /// FLV file that is looped as the main stream; `None` for the built-in clip.
+    /// FLV file that is looped as the main stream; `None` for the test pattern.
     pub main: Option<PathBuf>,
-    /// FLV file that is looped as the sub stream; `None` for the built-in clip or, with a program,
-    /// for the main stream.
+    /// FLV file that is looped as the sub stream; `None` for the test pattern or, with a
+    /// program, for the main stream.
     pub sub: Option<PathBuf>,
     /// A program that writes H.264 in Annex B form to its standard output, with its arguments, in
     /// the place of `main`. Empty for no program.
     pub command: Vec<String>,
     /// Bits per second that the encoder claims to be set to.
     pub bitrates: Bitrates,
+    /// What the camera does and remembers.
+    pub world: Arc<World>,
 }
 
 impl Emulator {
+    /// The camera with every ability.
+    pub fn channel(self: &Arc<Self>) -> Channel {
+        Channel {
+            encoder: self.clone(),
+            snapshot: Some(self.clone()),
+            ptz: Some(self.clone()),
+            presets: Some(self.clone()),
+            tours: Some(self.clone()),
+            patrol: Some(self.clone()),
+            motion: Some(self.clone()),
+            tripwire: Some(self.clone()),
+            network: Some(self.clone()),
+            wifi: Some(self.clone()),
+            power: Some(self.clone()),
+        }
+    }
+
+    fn file_or_pattern(&self, file: Option<&PathBuf>, stream: Stream) -> Source {
+        match file {
+            Some(file) => Source::Clip { file: file.clone(), stream },
+            None => Source::Pattern { stream, world: self.world.clone() },
+        }
+    }
+
     /// The stream that is served for `stream`: a program without a sub file serves both.
     fn served(&self, stream: Stream) -> Stream {
         match self.command.is_empty() || self.sub.is_some() {
@@ -39,9 +76,9 @@ impl Emulator {
 impl Encoder for Emulator {
     async fn source(&self, stream: Stream) -> Result<Source> {
         Ok(match self.served(stream) {
-            Stream::Sub => Source::Clip { file: self.sub.clone(), stream },
+            Stream::Sub => self.file_or_pattern(self.sub.as_ref(), stream),
             Stream::Main if self.command.is_empty() => {
-                Source::Clip { file: self.main.clone(), stream }
+                self.file_or_pattern(self.main.as_ref(), stream)
             }
             Stream::Main => Source::Command(self.command.clone()),
         })
@@ -55,6 +92,7 @@ impl Encoder for Emulator {
     }
 
     async fn reach(&self) -> Result<()> {
+        drop(self.world.present("encoder reach")?);
         for file in [&self.main, &self.sub].into_iter().flatten() {
             let found = tokio::fs::metadata(file).await;
             found.map_err(|e| offline().because(e))?;
@@ -66,7 +104,7 @@ impl Encoder for Emulator {
     }
 }
 
-/// The picture of the built-in clips, whatever file or program is streamed.
+/// A test card, whatever is streamed. The agent, which can draw, shows the test pattern instead.
 #[async_trait]
 impl Snapshot for Emulator {
     async fn jpeg(&self, stream: Stream) -> Result<Bytes> {
@@ -131,10 +169,13 @@ mod tests {
     #[tokio::test]
     async fn main_and_sub_files_are_kept_apart() {
         let emulator = Emulator { main: Some("m.flv".into()), ..Emulator::default() };
-        let Source::Clip { file, stream } = emulator.source(Stream::Sub).await.unwrap() else {
-            panic!("an emulator hands out clips");
-        };
-        assert_eq!((file, stream), (None, Stream::Sub));
+        let main = emulator.source(Stream::Main).await.unwrap();
+        assert!(matches!(main, Source::Clip { stream: Stream::Main, .. }));
+        let sub = emulator.source(Stream::Sub).await.unwrap();
+        assert!(matches!(sub, Source::Pattern { stream: Stream::Sub, .. }));
+        assert!(sub == emulator.clone().source(Stream::Sub).await.unwrap(), "the same camera");
+        let other = Emulator::default().source(Stream::Sub).await.unwrap();
+        assert!(sub != other, "another camera's pattern");
     }
 
     #[tokio::test]
@@ -150,7 +191,7 @@ mod tests {
         let main = emulator.source(Stream::Main).await.unwrap();
         assert!(matches!(main, Source::Command(_)));
         let sub = emulator.source(Stream::Sub).await.unwrap();
-        assert!(matches!(sub, Source::Clip { file: Some(_), stream: Stream::Sub }));
+        assert!(matches!(sub, Source::Clip { stream: Stream::Sub, .. }));
         assert_eq!(emulator.bitrate(Stream::Sub).await.unwrap(), None);
     }
 }

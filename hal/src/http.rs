@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod digest_tests;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod hostile_tests;
 mod login;
@@ -73,6 +73,16 @@ impl Http {
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
         Self { server: Arc::clone(&self.server), limits }
+    }
+
+    /// The name or address of the server, without brackets.
+    pub fn host(&self) -> &str {
+        &self.server.host
+    }
+
+    /// The port of the server.
+    pub fn port(&self) -> u16 {
+        self.server.port
     }
 
     /// Sends `request`, with the login once the camera has asked for one. `op` names the ability

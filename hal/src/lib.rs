@@ -9,8 +9,12 @@ pub mod emulator;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "onvif")]
+pub mod onvif;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
+#[cfg(feature = "xml")]
+pub mod xml;
 
 use std::sync::Arc;
 

@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
+#[cfg(feature = "emulator")]
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use ivt_base::auth::Credentials;
 use ivt_base::transport::Transport;
 
 use crate::Result;
+#[cfg(feature = "emulator")]
+use crate::emulator::World;
 
 /// Describes the streams of one camera. Describing is cheap; only `reach` talks to the camera.
 #[async_trait]
@@ -57,21 +61,49 @@ pub struct Bitrates {
 }
 
 /// Where a stream comes from. Media opens it; the HAL only describes it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Source {
     /// A camera on the network.
     Rtsp(RtspSource),
-    /// A looping FLV file; `None` is the built-in clip of this stream.
+    /// A looping FLV file.
     Clip {
-        /// Path of the file; `None` for the built-in clip.
-        file: Option<PathBuf>,
-        /// The built-in clip that is taken without a file.
+        /// Path of the file.
+        file: PathBuf,
+        /// The stream that it stands for.
         stream: Stream,
+    },
+    /// The live test pattern of an emulated camera.
+    #[cfg(feature = "emulator")]
+    Pattern {
+        /// The stream, which decides the size.
+        stream: Stream,
+        /// What the pattern shows.
+        world: Arc<World>,
     },
     /// A program that writes H.264 in Annex B form to its standard output, and its arguments. It
     /// comes from the local configuration only.
     Command(Vec<String>),
 }
+
+/// Patterns are the same if they show the same camera.
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rtsp(a), Self::Rtsp(b)) => a == b,
+            (Self::Clip { file: a, stream: c }, Self::Clip { file: b, stream: d }) => {
+                (a, c) == (b, d)
+            }
+            #[cfg(feature = "emulator")]
+            (Self::Pattern { stream: c, world: a }, Self::Pattern { stream: d, world: b }) => {
+                c == d && Arc::ptr_eq(a, b)
+            }
+            (Self::Command(a), Self::Command(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Source {}
 
 /// How to reach an RTSP stream.
 #[derive(Clone, PartialEq, Eq)]

@@ -10,15 +10,15 @@ use super::{Http, Limits};
 use crate::Credentials;
 
 /// Answers one request for each connection, several at a time, and keeps what was asked.
-pub(super) struct Camera {
-    pub(super) port: u16,
+pub(crate) struct Camera {
+    pub(crate) port: u16,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Camera {
     /// `answer` is given the head of a request with the body behind it. For an empty answer the
     /// camera sends nothing and keeps the connection open.
-    pub(super) async fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -43,22 +43,22 @@ impl Camera {
         Self { port, requests }
     }
 
-    pub(super) fn http(&self) -> Http {
+    pub(crate) fn http(&self) -> Http {
         Http::new("127.0.0.1", self.port, None, Limits::default())
     }
 
-    pub(super) fn http_as(&self, username: &str, password: &str) -> Http {
+    pub(crate) fn http_as(&self, username: &str, password: &str) -> Http {
         let credentials = Credentials { username: username.into(), password: password.into() };
         Http::new("127.0.0.1", self.port, Some(credentials), Limits::default())
     }
 
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
 /// The value of a header in a request.
-pub(super) fn header<'r>(request: &'r str, name: &str) -> Option<&'r str> {
+pub(crate) fn header<'r>(request: &'r str, name: &str) -> Option<&'r str> {
     let head = request.split("\r\n\r\n").next()?;
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     lines.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)

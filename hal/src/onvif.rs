@@ -1,0 +1,240 @@
+//! A camera with ONVIF: its streams, pictures, movements, presets, preset tours, network interfaces, restart and
+//! clock. ONVIF has no patrol, no tripwire of one form, and no Wi-Fi that cameras agree on, so their slots stay empty.
+//!
+//! What a camera can do is known only after it was asked: its slots are filled, and a camera without PTZ answers
+//! `Unsupported`. What it said of its services, profiles and ranges is kept until it finds fault with it.
+
+mod address;
+mod client;
+mod clock;
+mod describe;
+mod discovery;
+mod encoder;
+mod envelope;
+mod media;
+mod network;
+mod power;
+mod presets;
+mod ptz;
+mod rest;
+mod security;
+mod services;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod tours;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use ivt_base::date::Utc;
+use tokio::time::timeout;
+
+use crate::http::Http;
+use crate::xml::{Element, escape};
+use crate::{Bitrates, Channel, Credentials, Error, Kind, Result, Transport};
+use client::{Call, Client, Service};
+use clock::Clock;
+pub use clock::DateAndTime;
+pub use describe::Description;
+pub use discovery::{Found, MULTICAST, Search, discover};
+use encoder::Address;
+use media::Media;
+pub use media::MediaProfile;
+use ptz::{Moves, Moving};
+use services::Services;
+use snapshot::Picture;
+
+/// Where nearly every camera has its device service.
+pub const DEVICE_PATH: &str = "/onvif/device_service";
+/// Longest time for a call of an ability. It leaves half a second of the 8 s that the abilities promise.
+const DEADLINE: Duration = Duration::from_millis(7_500);
+/// Longest token that ONVIF allows, in characters.
+const LONGEST_TOKEN: usize = 64;
+
+/// What is known of a camera beside its address and login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How the camera sends its streams; default TCP.
+    pub transport: Transport,
+    /// The bit rates of a camera that does not tell them.
+    pub bitrates: Bitrates,
+    /// The number of the video input of an NVR, from 1; default 1.
+    pub input: u16,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { transport: Transport::Tcp, bitrates: Bitrates::default(), input: 1 }
+    }
+}
+
+/// A camera, or one video input of an NVR. It is every ability that ONVIF has.
+pub struct Onvif {
+    client: Client,
+    options: Options,
+    services: Kept<Services>,
+    media: Kept<Media>,
+    moves: Kept<Moves>,
+    /// Addresses of the main and the sub stream.
+    addresses: [Kept<Address>; 2],
+    /// Where pictures of the main and the sub stream are.
+    pictures: [Kept<Picture>; 2],
+    moving: Mutex<Moving>,
+}
+
+impl Onvif {
+    /// A camera whose device service is at `path` of the host and port of `http`, such as [`DEVICE_PATH`]. `login` is
+    /// for WS-Security; `http` has the same for HTTP's own login, which all that use the camera share. Talks to
+    /// nobody.
+    pub fn new(http: Http, path: &str, login: Option<Credentials>, options: Options) -> Arc<Self> {
+        Arc::new(Self {
+            client: Client::new(http, path, login),
+            options,
+            services: Kept::default(),
+            media: Kept::default(),
+            moves: Kept::default(),
+            addresses: Default::default(),
+            pictures: Default::default(),
+            moving: Mutex::default(),
+        })
+    }
+
+    /// The camera as a channel: encoder, snapshot, ptz, presets, tours, network and power.
+    pub fn channel(self: &Arc<Self>) -> Channel {
+        Channel {
+            snapshot: Some(Arc::clone(self) as _),
+            ptz: Some(Arc::clone(self) as _),
+            presets: Some(Arc::clone(self) as _),
+            tours: Some(Arc::clone(self) as _),
+            network: Some(Arc::clone(self) as _),
+            power: Some(Arc::clone(self) as _),
+            ..Channel::new(Arc::clone(self) as _)
+        }
+    }
+
+    /// The camera's date and time. Answers within 8 s.
+    ///
+    /// # Errors
+    /// `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`.
+    pub async fn date_and_time(&self) -> Result<DateAndTime> {
+        const OP: &str = "date and time";
+        within(OP, self.client.date_and_time(OP, self.client.login())).await
+    }
+
+    /// Sets the camera's clock, which NTP sets no more from then on. Its zone stays. Answers within 8 s.
+    ///
+    /// # Errors
+    /// `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`.
+    pub async fn set_date_and_time(&self, time: SystemTime) -> Result<()> {
+        const OP: &str = "set date and time";
+        within(OP, async {
+            let told = self.client.date_and_time(OP, self.client.login()).await?;
+            let zone = match &*told.zone {
+                "" => String::new(),
+                zone => format!("<TimeZone><tt:TZ>{}</tt:TZ></TimeZone>", escape(zone)),
+            };
+            let (daylight, at) = (told.daylight_saving, Utc::from(time));
+            let body = format!(
+                "<DateTimeType>Manual</DateTimeType><DaylightSavings>{daylight}</DaylightSavings>{zone}<UTCDateTime>\
+                 <tt:Time><tt:Hour>{}</tt:Hour><tt:Minute>{}</tt:Minute><tt:Second>{}</tt:Second></tt:Time>\
+                 <tt:Date><tt:Year>{}</tt:Year><tt:Month>{}</tt:Month><tt:Day>{}</tt:Day></tt:Date></UTCDateTime>",
+                at.hour, at.minute, at.second, at.year, at.month, at.day
+            );
+            self.ask_device(OP, "SetSystemDateAndTime", &body).await?;
+            self.client.set_clock(Clock::of(time));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ask_device(
+        &self,
+        op: &'static str,
+        action: &'static str,
+        body: &str,
+    ) -> Result<Element> {
+        let (at, service) = (self.client.device(), Service::Device);
+        self.client.call(Call { op, at, service, action, body }).await
+    }
+
+    async fn services(&self, op: &'static str) -> Result<Arc<Services>> {
+        self.services.or_ask(Services::ask(&self.client, op)).await
+    }
+
+    async fn media(&self, op: &'static str) -> Result<Arc<Media>> {
+        let ask = async {
+            let services = self.services(op).await?;
+            Media::ask(&self.client, &services, op, self.options.input).await
+        };
+        self.media.or_ask(ask).await
+    }
+
+    /// Forgets what was learnt of the camera, since it may have been set up in another way.
+    async fn forget(&self) {
+        self.services.forget().await;
+        self.media.forget().await;
+        self.moves.forget().await;
+        self.forget_addresses().await;
+    }
+
+    async fn forget_addresses(&self) {
+        for stream in [0, 1] {
+            self.addresses[stream].forget().await;
+            self.pictures[stream].forget().await;
+        }
+    }
+}
+
+/// What a camera said once. Who asks while another one does waits for that answer.
+struct Kept<T>(tokio::sync::Mutex<Option<Arc<T>>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(tokio::sync::Mutex::new(None))
+    }
+}
+
+impl<T> Kept<T> {
+    async fn or_ask(&self, ask: impl Future<Output = Result<T>>) -> Result<Arc<T>> {
+        let mut kept = self.0.lock().await;
+        if let Some(kept) = &*kept {
+            return Ok(Arc::clone(kept));
+        }
+        let answer = Arc::new(ask.await?);
+        *kept = Some(Arc::clone(&answer));
+        Ok(answer)
+    }
+
+    async fn forget(&self) {
+        self.forget_if(|_| true).await;
+    }
+
+    async fn forget_if(&self, is_old: impl Fn(&T) -> bool) {
+        let mut kept = self.0.lock().await;
+        if kept.as_deref().is_some_and(is_old) {
+            *kept = None;
+        }
+    }
+}
+
+/// Ends a call in the time that the abilities promise.
+async fn within<T>(op: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+    match timeout(DEADLINE, call).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::new(op, Kind::Timeout)),
+    }
+}
+
+/// Checks a token that came from outside.
+fn check_token(op: &'static str, token: &str) -> Result<()> {
+    let is_token = !token.trim().is_empty()
+        && token.chars().count() <= LONGEST_TOKEN
+        && !token.contains(char::is_control);
+    if is_token { Ok(()) } else { Err(Error::new(op, Kind::Invalid)) }
+}
+
+/// Whether the camera has answered, and found fault with the request.
+fn is_fault(error: &Error) -> bool {
+    matches!(error.kind, Kind::Invalid | Kind::Refused | Kind::Unsupported)
+}
