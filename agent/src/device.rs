@@ -15,8 +15,9 @@ pub fn device(config: &Config) -> Result<Device, UrlError> {
     let reply_limit = reply_limit(config);
     let servers = Servers::default();
     let (mut channels, mut cgi) = (Vec::new(), Vec::new());
-    for channel in &config.channels {
-        let options = CameraOptions { bitrates: channel.bitrates, reply_limit, servers: &servers };
+    for (number, channel) in config.channels.iter().enumerate() {
+        let options =
+            CameraOptions { bitrates: channel.bitrates, reply_limit, number, servers: &servers };
         let camera = channel.backend.camera(options)?;
         channels.push(camera.channel);
         cgi.push(camera.cgi);

@@ -16,6 +16,7 @@ mod device;
 pub mod dispatch;
 pub mod logger;
 pub mod notify;
+mod pattern;
 pub mod record;
 pub mod reload;
 pub mod settings;

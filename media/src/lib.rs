@@ -14,6 +14,7 @@ mod g711;
 mod hold;
 pub mod hub;
 mod join;
+pub mod pattern;
 pub mod publish;
 pub mod pull;
 mod record;

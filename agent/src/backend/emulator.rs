@@ -1,22 +1,23 @@
-//! `backend = "emulator"`: a looping clip, or the output of a program, in place of a camera.
+//! `backend = "emulator"`: a test pattern, a looping clip, or the output of a program, in place of a camera.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ivt_base::secret::Secret;
 use ivt_hal::Channel;
-use ivt_hal::emulator::Emulator;
+use ivt_hal::emulator::{Emulator, World};
 
 use super::CameraOptions;
 use crate::config::error::Error;
 use crate::config::section::{PATH, Section, list, path, text};
+use crate::pattern::Pictures;
 
-/// A looping clip, or the output of a program.
+/// A test pattern, a looping clip, or the output of a program.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct EmulatedCamera {
-    /// `main`: FLV file of the main stream; default the built-in clip.
+    /// `main`: FLV file of the main stream; default the test pattern.
     main: Option<PathBuf>,
-    /// `sub`: FLV file of the sub stream; default the built-in clip or, with `command`, none: the main
+    /// `sub`: FLV file of the sub stream; default the test pattern or, with `command`, none: the main
     /// stream serves both.
     sub: Option<PathBuf>,
     /// `command`, instead of `main`: program with its arguments that writes H.264 (Annex B) without
@@ -40,8 +41,10 @@ impl EmulatedCamera {
             sub: self.sub.clone(),
             command: self.command.iter().map(|word| word.expose().clone()).collect(),
             bitrates: options.bitrates,
+            world: Arc::new(World::new(&format!("CH{} emulator", options.number))),
         });
-        Channel { snapshot: Some(emulator.clone()), ..Channel::new(emulator) }
+        let pictures = Arc::new(Pictures(emulator.clone()));
+        Channel { snapshot: Some(pictures), ..emulator.channel() }
     }
 }
 
@@ -57,30 +60,29 @@ pub(super) fn read(section: &mut Section<'_, '_>, base: &Path) -> Result<Emulate
         Some(_) if main.is_some() => {
             Err(section.error("channel.main and channel.command exclude each other"))
         }
-        None if main.is_none() && cfg!(not(feature = "clips")) => {
-            Err(section.error("channel.main is missing: this program is built without clips"))
-        }
         _ => Ok(EmulatedCamera { main, sub, command: words.unwrap_or_default() }),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use ivt_hal::{Source, Stream};
 
     use super::super::testing::{camera, described};
 
-    #[cfg(feature = "clips")]
     #[tokio::test]
-    async fn it_serves_files_or_the_built_in_clips() {
+    async fn it_serves_files_or_the_pattern() {
         let camera = camera("backend = 'emulator'\nmain = '/clips/a.flv'");
         let encoder = camera.channel.encoder;
-        let file = |source| match source {
-            Source::Clip { file, .. } => file,
-            _ => panic!("a clip"),
+        let main = encoder.source(Stream::Main).await.unwrap();
+        assert!(matches!(main, Source::Clip { file, .. } if file == Path::new("/clips/a.flv")));
+        let Source::Pattern { stream, world } = encoder.source(Stream::Sub).await.unwrap() else {
+            panic!("the pattern")
         };
-        assert_eq!(file(encoder.source(Stream::Main).await.unwrap()), Some("/clips/a.flv".into()));
-        assert_eq!(file(encoder.source(Stream::Sub).await.unwrap()), None);
+        assert_eq!((stream, world.title().as_str()), (Stream::Sub, "CH0 emulator"));
+        assert!(camera.channel.ptz.is_some() && camera.channel.wifi.is_some());
         assert!(camera.channel.snapshot.is_some() && camera.cgi.is_none());
     }
 

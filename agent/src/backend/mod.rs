@@ -53,6 +53,8 @@ pub struct CameraOptions<'a> {
     pub bitrates: Bitrates,
     /// Longest answer of the camera's web server to the hosted service, in bytes.
     pub reply_limit: usize,
+    /// The number of the channel.
+    pub number: usize,
     /// The clients of the device's web servers, for several channels to share.
     pub servers: &'a Servers,
 }
@@ -92,6 +94,7 @@ impl Backend {
         let offers = backend.offers(CameraOptions {
             bitrates: Bitrates::default(),
             reply_limit: 0,
+            number: 0,
             servers: &servers,
         });
         let offers = offers.map_err(|e| section.error(format!("channel.main: {e}")))?;

@@ -29,6 +29,7 @@ pub(super) fn camera(keys: &str) -> Camera {
 pub(super) fn limited(keys: &str, reply_limit: usize) -> Camera {
     let channel = parsed(keys).unwrap();
     let servers = Servers::default();
-    let options = CameraOptions { bitrates: channel.bitrates, reply_limit, servers: &servers };
+    let options =
+        CameraOptions { bitrates: channel.bitrates, reply_limit, number: 0, servers: &servers };
     channel.backend.camera(options).unwrap()
 }

@@ -39,8 +39,12 @@ mod tests {
         assert_eq!(channel.backend, Backend::unknown());
         assert!(channel.backend.files().is_empty() && !channel.backend.has_sub());
         let servers = Servers::default();
-        let options =
-            CameraOptions { bitrates: channel.bitrates, reply_limit: 1, servers: &servers };
+        let options = CameraOptions {
+            bitrates: channel.bitrates,
+            reply_limit: 1,
+            number: 0,
+            servers: &servers,
+        };
         let camera = channel.backend.camera(options).unwrap();
         let Camera { channel: Channel { encoder, snapshot: None, .. }, cgi: None } = camera else {
             panic!("one channel without pictures");

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ivt_hal::{Encoder, RtspSource, Source, Stream};
-use ivt_media::clip::{BuiltIn, ClipOpener};
+use ivt_media::clip::ClipOpener;
 use ivt_media::command::CommandOpener;
 use ivt_media::rtsp::{self, RtspOpener};
 use ivt_media::source::{FrameSource, Incidents, Opener, SourceError};
 use url::Url;
 
 use crate::backend::{Backend, RtspPolicy};
+use crate::pattern;
 use crate::tls::TrustStore;
 
 /// Opens one stream of one camera.
@@ -73,13 +74,8 @@ impl EncoderOpener {
         }
         let opener: Arc<dyn Opener> = match &source {
             Source::Rtsp(source) => Arc::new(self.rtsp(source, policy).await?),
-            Source::Clip { file: Some(file), .. } => Arc::new(ClipOpener::file(file)),
-            Source::Clip { file: None, stream: Stream::Main } => {
-                Arc::new(ClipOpener::built_in(BuiltIn::Main))
-            }
-            Source::Clip { file: None, stream: Stream::Sub } => {
-                Arc::new(ClipOpener::built_in(BuiltIn::Sub))
-            }
+            Source::Clip { file, .. } => Arc::new(ClipOpener::file(file)),
+            Source::Pattern { stream, world } => Arc::new(pattern::opener(*stream, world)),
             Source::Command(words) => Arc::new(CommandOpener::new(words)?),
         };
         let last = Opened { source, policy, opener: Arc::clone(&opener) };

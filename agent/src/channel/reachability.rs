@@ -108,7 +108,7 @@ mod tests {
     #[async_trait]
     impl Encoder for Camera {
         async fn source(&self, stream: Stream) -> ivt_hal::Result<Source> {
-            Ok(Source::Clip { file: None, stream })
+            Ok(Source::Command(vec![stream.to_string()]))
         }
 
         async fn bitrate(&self, _: Stream) -> ivt_hal::Result<Option<u32>> {

@@ -35,7 +35,9 @@ fn channel() -> Channel {
                 [[channel]]\nbackend = 'emulator'";
     let config: Config = text.parse().unwrap();
     let trust = TrustStore::new(None).unwrap();
-    let encoder: Arc<dyn Encoder> = Arc::new(Emulator::default());
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../media/clips/main.flv");
+    let emulator = Emulator { main: Some(clip.into()), ..Emulator::default() };
+    let encoder: Arc<dyn Encoder> = Arc::new(emulator);
     let terms = Terms::new(&Backend::unknown(), trust.clone());
     let link = watch::Sender::new(Link { down_since: None, losses: 0 });
     let spool = watch::channel(None).1;

@@ -1,8 +1,8 @@
 """The agent publishes; foreign servers receive."""
 import os
 
-from peers.judge import judge
-from peers.ours import Agent, Camera, Cloud, camera, clip
+from peers.judge import Recording, judge
+from peers.ours import Agent, Camera, Cloud, camera, clip, pattern
 from peers.paths import CLIPS, FIXTURES
 from peers.process import Failed, wait_for
 from peers.sinks import FfmpegServer, Nginx, RtmpCrate, TlsFront, newer_ffmpeg_server
@@ -32,6 +32,23 @@ def publish(name, server):
         Agent(stack, folder, cloud, [clip(source)], getattr(sink, "ca_file", None))
         judge(record(cloud, sink, token="?token=a%2Fb"), source or BUILT_IN, SECONDS - LESS)
     return run
+
+
+def live_pattern(stack, folder):
+    """The emulator's test pattern decodes without a complaint, every picture is another one, and none is missing."""
+    sink, cloud = Nginx(stack, folder), Cloud(stack, folder)
+    Agent(stack, folder, cloud, [pattern()])
+    got = Recording(record(cloud, sink), folder)
+    expected = {"audio": ("aac", None, None, "16000"), "video": ("h264", 640, 360, None)}
+    if got.codecs != expected:
+        raise Failed(f"expected {expected}, got {got.codecs}")
+    got.decode()
+    shown = got.pictures()
+    if len({checksum for _, checksum in shown}) != len(shown):
+        raise Failed("a picture of the pattern came twice, yet its counter runs")
+    times = [seconds for seconds, _ in shown]
+    if len(shown) < (SECONDS - LESS) * 15 or max(b - a for a, b in zip(times, times[1:])) > 0.07:
+        raise Failed(f"expected 15 pictures a second, got {len(shown)} within {times[-1] - times[0]:.2f} s")
 
 
 def rtmps(stack, folder):
@@ -75,6 +92,7 @@ for name in ("pcma", "pcmu"):
 add("publish HEVC + AAC to a newer ffmpeg", publish("hevc", newer_ffmpeg_server))
 add("publish a GOP of 4 s to nginx-rtmp", publish("long_gop", Nginx))
 add("publish over rtmps to nginx-rtmp", publish(None, rtmps))
+add("publish the live test pattern to nginx-rtmp", live_pattern)
 add("publish twice to nginx-rtmp", twice)
 add("publish to ivc-sim by ZLMediaKit's first-metadata rule", named("drop"))
 add("publish to ivc-sim by MediaMTX's first-metadata rule", named("hang_up"))

@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 
 from .cameras import PASSWORD, USER
-from .paths import built
+from .paths import CLIPS, built
 from .process import Failed, Process, wait_for
 
 LOGIN = "interop-1"
@@ -172,8 +172,13 @@ def spooled(folder):
 
 
 def clip(path):
-    """A channel that plays `path`; None for the built-in clip."""
-    return 'backend = "emulator"' + (f'\nmain = "{path}"' if path else "")
+    """A channel that plays `path`; None for the usual clip."""
+    return f'{pattern()}\nmain = "{path or os.path.join(CLIPS, "main.flv")}"'
+
+
+def pattern():
+    """A channel that shows the emulator's test pattern."""
+    return 'backend = "emulator"'
 
 
 def camera(url, transport):
