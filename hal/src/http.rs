@@ -69,6 +69,11 @@ impl Http {
         Self { server: Arc::new(Server { host, port, login }), limits }
     }
 
+    /// The name or address of the server's host, without brackets.
+    pub fn host(&self) -> &str {
+        &self.server.host
+    }
+
     /// A client of the same server with the same login, and other limits.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {

@@ -11,6 +11,8 @@ mod error;
 pub mod http;
 #[cfg(feature = "onvif")]
 pub mod onvif;
+#[cfg(feature = "profiles")]
+pub mod profile;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
 #[cfg(feature = "xml")]
