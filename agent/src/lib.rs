@@ -17,6 +17,10 @@ pub mod dispatch;
 pub mod logger;
 pub mod notify;
 mod pattern;
+#[cfg(all(feature = "onvif", feature = "profiles"))]
+pub mod probe;
+#[cfg(feature = "profiles")]
+pub mod profile;
 pub mod record;
 pub mod reload;
 pub mod settings;

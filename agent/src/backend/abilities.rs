@@ -51,6 +51,23 @@ macro_rules! slots {
                 None
             }
 
+            /// The slots, each with the word of the backend that fills it.
+            #[cfg(all(feature = "onvif", feature = "profiles"))]
+            pub(super) fn fillers(
+                &self,
+                offers: &[(&'static str, Channel)],
+            ) -> Vec<(&'static str, Option<&'static str>)> {
+                let streams = self.streams.or(offers.first().map(|(word, _)| *word));
+                let mut fillers = vec![("streams", streams)];
+                $(
+                    let mut having = offers.iter().filter(|(word, channel)| {
+                        self.$slot.is_none_or(|of| of == *word) && channel.$slot.is_some()
+                    });
+                    fillers.push((stringify!($slot), having.next().map(|(word, _)| *word)));
+                )*
+                fillers
+            }
+
             /// A channel whose slots are filled by what the backends offer, in their order.
             pub(super) fn fill(&self, offers: &[(&'static str, Channel)]) -> Channel {
                 let encoder = chosen(self.streams, offers).next();

@@ -6,7 +6,11 @@ use ivt_hal::Channel;
 use ivt_hal::rtsp::UrlError;
 use toml::de::DeValue;
 
+#[cfg(feature = "profiles")]
+use super::cgi::{self, CgiCamera};
 use super::emulator::{self, EmulatedCamera};
+#[cfg(feature = "onvif")]
+use super::onvif::{self, OnvifCamera};
 use super::{CameraOptions, Network};
 use crate::config::error::Error;
 use crate::config::section::Section;
@@ -16,6 +20,12 @@ use crate::config::section::Section;
 pub(super) enum Kind {
     /// A camera known by its RTSP addresses.
     Rtsp,
+    /// A camera whose web interface a profile describes.
+    #[cfg(feature = "profiles")]
+    Cgi(CgiCamera),
+    /// A camera with ONVIF.
+    #[cfg(feature = "onvif")]
+    Onvif(OnvifCamera),
     /// A looping clip, or the output of a program.
     Emulator(EmulatedCamera),
 }
@@ -30,6 +40,13 @@ pub(super) struct Row {
 
 const ROWS: &[Row] = &[
     Row { word: "rtsp", read: |_, _, _| Ok(Kind::Rtsp) },
+    #[cfg(feature = "profiles")]
+    Row { word: "cgi", read: |section, _, base| cgi::read(section, base).map(Kind::Cgi) },
+    #[cfg(feature = "onvif")]
+    Row {
+        word: "onvif",
+        read: |section, network, _| onvif::read(section, network).map(Kind::Onvif),
+    },
     Row {
         word: "emulator",
         read: |section, _, base| emulator::read(section, base).map(Kind::Emulator),
@@ -73,6 +90,10 @@ impl Kind {
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Rtsp => "rtsp",
+            #[cfg(feature = "profiles")]
+            Self::Cgi(_) => "cgi",
+            #[cfg(feature = "onvif")]
+            Self::Onvif(_) => "onvif",
             Self::Emulator(_) => "emulator",
         }
     }
@@ -81,25 +102,38 @@ impl Kind {
     pub(super) fn has_sub(&self) -> bool {
         match self {
             Self::Rtsp => false,
+            #[cfg(feature = "profiles")]
+            Self::Cgi(camera) => camera.has_sub(),
+            // Only the camera knows; it is not asked before it is used.
+            #[cfg(feature = "onvif")]
+            Self::Onvif(_) => true,
             Self::Emulator(camera) => camera.has_sub(),
         }
     }
 
     pub(super) fn files(&self) -> Vec<&Path> {
         match self {
-            Self::Rtsp => Vec::new(),
             Self::Emulator(camera) => camera.files(),
+            _ => Vec::new(),
         }
     }
 
     /// The file that says how the camera is spoken to.
     pub(super) fn profile(&self) -> Option<&Path> {
-        None
+        match self {
+            #[cfg(feature = "profiles")]
+            Self::Cgi(camera) => camera.file(),
+            _ => None,
+        }
     }
 
     /// The web server that this kind alone knows.
     pub(super) fn server(&self) -> Option<(&str, u16)> {
-        None
+        match self {
+            #[cfg(feature = "onvif")]
+            Self::Onvif(camera) => Some((&camera.host, camera.port)),
+            _ => None,
+        }
     }
 
     /// What this kind can do.
@@ -110,6 +144,10 @@ impl Kind {
     ) -> Result<Channel, UrlError> {
         match self {
             Self::Rtsp => network.streams(options.bitrates).map(Channel::new),
+            #[cfg(feature = "profiles")]
+            Self::Cgi(camera) => camera.channel(network, options),
+            #[cfg(feature = "onvif")]
+            Self::Onvif(camera) => camera.channel(network, options),
             Self::Emulator(camera) => Ok(camera.channel(options)),
         }
     }

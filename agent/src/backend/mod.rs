@@ -5,10 +5,16 @@
 //! To add a kind, write such a file and its rows in `kind`.
 
 mod abilities;
+#[cfg(feature = "profiles")]
+pub(crate) mod cgi;
 mod emulator;
 mod kind;
 mod login;
 mod network;
+#[cfg(feature = "onvif")]
+pub(crate) mod onvif;
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+mod readdressed;
 mod servers;
 #[cfg(test)]
 mod testing;
@@ -152,6 +158,40 @@ impl Backend {
         let limits = Limits { body: options.reply_limit, ..usual };
         let cgi = web.cgi.then(|| Arc::new(http.with_limits(limits)) as Arc<dyn Cgi>);
         Ok(Camera { channel, cgi })
+    }
+
+    /// The slots of the channel, each with the word of the backend that fills it.
+    ///
+    /// # Errors
+    /// An address cannot be used.
+    #[cfg(all(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn fillers(
+        &self,
+        options: CameraOptions<'_>,
+    ) -> Result<Vec<(&'static str, Option<&'static str>)>, UrlError> {
+        Ok(self.choices.fillers(&self.offers(options)?))
+    }
+
+    /// Where the camera's web server and its ONVIF device service are, or are likely to be; `None` for a camera
+    /// that is not on the network.
+    #[cfg(all(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn places(&self) -> Option<(onvif::OnvifCamera, onvif::OnvifCamera)> {
+        let known = self.kinds.iter().find_map(|kind| match kind {
+            Kind::Onvif(camera) => Some(camera.clone()),
+            _ => None,
+        });
+        let at = |host: &str, port| onvif::OnvifCamera {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            path: ivt_hal::onvif::DEVICE_PATH.to_owned(),
+        };
+        let Network { web, main, .. } = &self.network;
+        let main = main.as_ref().and_then(|main| url::Url::parse(main.expose()).ok());
+        let main = main.as_ref().and_then(|main| main.host_str()).map(|host| at(host, 80));
+        let web = web.as_ref().map(|web| at(&web.host, web.port));
+        let web = web.or(known.clone()).or(main)?;
+        let onvif = known.unwrap_or_else(|| web.clone());
+        Some((web, onvif))
     }
 
     /// What each kind can do, with the kind's word.

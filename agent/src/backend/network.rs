@@ -18,6 +18,9 @@ use crate::config::section::{PATH, Section, boolean, integer, seconds, text, wor
 /// The longest waiting time that can be configured for a camera, in seconds.
 const PATIENCE: u64 = 300;
 
+/// Most inputs of an NVR.
+const INPUTS: u64 = 256;
+
 const TRANSPORTS: &[(&str, Transport)] =
     &[("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)];
 
@@ -40,6 +43,8 @@ pub struct Network {
     pub policy: RtspPolicy,
     /// `web`: `http://HOST[:PORT]` of the camera's own web server; default none. Required by "cgi".
     pub web: Option<Web>,
+    /// `input`: number of the camera behind an NVR, from 1, the default; for "cgi" and "onvif".
+    pub input: u16,
 }
 
 /// How RTSP streams are opened.
@@ -80,11 +85,15 @@ impl Network {
                     .unwrap_or(false),
             },
             web: web::read(section, words)?,
+            input: match words.contains(&"cgi") || words.contains(&"onvif") {
+                true => section.read("input", integer(1..=INPUTS))?.map_or(1, |n| n as u16),
+                false => 1,
+            },
         })
     }
 
     /// The camera's login.
-    pub(super) fn credentials(&self) -> Option<Credentials> {
+    pub(crate) fn credentials(&self) -> Option<Credentials> {
         let username = self.username.clone()?;
         Some(Credentials { username, password: self.password.expose().clone() })
     }

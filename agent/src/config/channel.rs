@@ -7,6 +7,8 @@ use ivt_hal::{Bitrates, Model, Stream};
 
 use super::credentials::Login;
 use super::error::Error;
+#[cfg(all(feature = "onvif", feature = "profiles"))]
+use super::section::File;
 use super::section::{Section, integer, list, word};
 use crate::backend::Backend;
 
@@ -86,6 +88,17 @@ pub(super) fn channels(
 }
 
 impl Channel {
+    /// The channel of a text that holds its section alone.
+    ///
+    /// # Errors
+    /// As for a configuration.
+    #[cfg(all(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn alone(text: &str) -> Result<Self, Error> {
+        let file = File::new("section".into(), text);
+        let read = channels(&mut file.root()?, Model::Camera, Vec::new(), Path::new(""))?;
+        read.into_iter().next().ok_or_else(|| file.error(0, "no channel".into()))
+    }
+
     /// A channel that only a newer program understands.
     fn unknown() -> Self {
         let [ld, sd, hd, fhd] = [Stream::Main; 4];

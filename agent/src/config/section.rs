@@ -63,7 +63,7 @@ impl<'t> File<'t> {
         self.known.borrow().clone()
     }
 
-    fn error(&self, offset: usize, message: String) -> Error {
+    pub(super) fn error(&self, offset: usize, message: String) -> Error {
         let before = self.text.as_bytes().iter().take(offset);
         let line = 1 + before.filter(|b| **b == b'\n').count();
         Error::Value { file: self.name.clone(), line, message }
