@@ -7,10 +7,10 @@ use crate::config::Config;
 /// What the rule is made of: the cloud's own host, `cloud.allow_hosts`, and the cameras' web servers.
 pub fn terms(config: &Config) -> Terms {
     let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
-    let web = config.channels.iter().filter_map(|channel| channel.backend.described().web());
+    let servers = config.channels.iter().flat_map(|channel| channel.backend.web_servers());
     Terms {
         cloud: bare(config.cloud.url.host_str().unwrap_or_default()),
         allowed: config.cloud.allow_hosts.clone(),
-        cameras: web.map(|web| (bare(&web.host), web.port)).collect(),
+        cameras: servers.map(|(host, port)| (bare(host), port)).collect(),
     }
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod probe;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -11,6 +13,9 @@ use crate::config::Access;
 pub const USAGE: &str = "\
 usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
        ivt-agent --config FILE [--set KEY=VALUE | --set KEY | --unset KEY]...
+       ivt-agent probe [ADDRESS [--username NAME] [--input N]]
+       ivt-agent probe --config FILE [--channel N]
+       ivt-agent profile list | show NAME | check FILE
 
   --config FILE            the configuration (TOML); configs/base.toml shows every key
   --check-config           say what is wrong with it or the files it names, and exit
@@ -19,6 +24,14 @@ usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
   --set KEY                the same with a line of standard input as VALUE, for passwords
   --unset KEY              take a setting out of it, so that its default counts, and exit
   --allow-world-readable   accept files that everyone may read or write
+  probe                    search the network for cameras with ONVIF
+  probe ADDRESS            say what the camera at HOST[:PORT] is and can do, and print a [[channel]]
+                           section for it; with --config, do so for the configured channels. --input is
+                           the number of a camera behind an NVR, from 1. Without --username no login is
+                           given; the password is IVT_CAMERA_PASSWORD of the environment or a line of
+                           standard input. It is tried once
+  profile list, show       the built-in profiles of cameras (backend cgi), and the text of one
+  profile check FILE       say what is wrong with a profile, or every request that it makes
   --version                print the version and exit
   --help                   print this and exit
 
@@ -27,6 +40,32 @@ RUST_LOG in the environment sets the log level, e.g. RUST_LOG=debug.";
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Arguments {
+    /// Search the network for cameras.
+    Discover,
+    /// Probe a camera by its address.
+    ProbeAddress {
+        /// Where the camera's web server is.
+        address: String,
+        /// The user name of its login.
+        username: Option<String>,
+        /// The number of the camera behind an NVR, from 1.
+        input: u16,
+    },
+    /// Probe configured cameras.
+    ProbeChannels {
+        /// Path of the configuration file.
+        file: PathBuf,
+        /// The permissions that the files must have.
+        access: Access,
+        /// The channel to probe; all of them without.
+        channel: Option<usize>,
+    },
+    /// List the built-in profiles.
+    ListProfiles,
+    /// Print a built-in profile.
+    ShowProfile(String),
+    /// Say what a profile does.
+    CheckProfile(PathBuf),
     /// Print the usage.
     Help,
     /// Print the version.
@@ -72,7 +111,12 @@ impl Arguments {
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let (mut file, mut check, mut access) = (None, false, Access::Private);
         let mut wishes = Vec::new();
-        let mut arguments = arguments.into_iter();
+        let mut arguments = arguments.into_iter().peekable();
+        match arguments.peek().and_then(|first| first.to_str()) {
+            Some("probe") => return probe::parse(arguments.skip(1)),
+            Some("profile") => return probe::parse_profile(arguments.skip(1)),
+            _ => {}
+        }
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
                 Some("--help" | "-h") => return Ok(Self::Help),
@@ -92,10 +136,7 @@ impl Arguments {
                     None => return Err("--unset needs a key".into()),
                 },
                 _ => {
-                    // What follows the name may be a password: `--set=cloud.login_passwd=...`.
-                    let argument = argument.to_string_lossy();
-                    let name = argument.split('=').next().unwrap_or_default();
-                    return Err(format!("unknown argument {name:?}"));
+                    return Err(unknown(&argument));
                 }
             }
         }
@@ -108,6 +149,13 @@ impl Arguments {
         };
         Ok(Self::Config { file, task, access })
     }
+}
+
+fn unknown(argument: &OsStr) -> String {
+    // What follows the name may be a password: `--set=cloud.login_passwd=...`.
+    let argument = argument.to_string_lossy();
+    let name = argument.split('=').next().unwrap_or_default();
+    format!("unknown argument {name:?}")
 }
 
 impl Wish {
@@ -133,6 +181,16 @@ mod tests {
     fn arguments_are_read() {
         let config = |task, access| Arguments::Config { file: "a.toml".into(), task, access };
         let set = |key: &str, value: &str| Wish::Set(key.to_owned(), value.to_owned().into());
+        let probed = |address: &str, username: Option<&str>, input| Arguments::ProbeAddress {
+            address: address.into(),
+            username: username.map(str::to_owned),
+            input,
+        };
+        let channels = |channel| Arguments::ProbeChannels {
+            file: "a.toml".into(),
+            access: Access::Private,
+            channel,
+        };
         let wishes = vec![set("a.b", "c = d"), Wish::Ask("e".into()), Wish::Unset("f".into())];
         for (arguments, want) in [
             (&["--config", "a.toml"][..], config(Task::Run, Access::Private)),
@@ -144,6 +202,18 @@ mod tests {
             ),
             (&["--version", "--nonsense"], Arguments::Version),
             (&["--help"], Arguments::Help),
+            (&["probe"], Arguments::Discover),
+            (&["probe", "--help"], Arguments::Help),
+            (&["probe", "cam:81"], probed("cam:81", None, 1)),
+            (
+                &["probe", "--username", "admin", "--input", "3", "cam"],
+                probed("cam", Some("admin"), 3),
+            ),
+            (&["probe", "--config", "a.toml"], channels(None)),
+            (&["probe", "--channel", "2", "--config", "a.toml"], channels(Some(2))),
+            (&["profile", "list"], Arguments::ListProfiles),
+            (&["profile", "show", "uapi"], Arguments::ShowProfile("uapi".into())),
+            (&["profile", "check", "a.toml"], Arguments::CheckProfile("a.toml".into())),
         ] {
             assert_eq!(parse(arguments), Ok(want));
         }
@@ -160,9 +230,20 @@ mod tests {
             (&["--config", "a", "--unset"], "--unset needs a key"),
             (&["--unset", "k"], "--config FILE is missing"),
             (&["--config", "a", "--set", "k=1", "--check-config"], "exclude each other"),
+            (&["probe", "a", "b"], "one camera"),
+            (&["probe", "a", "--config", "f"], "exclude each other"),
+            (&["probe", "--config"], "--config needs a file"),
+            (&["probe", "--channel", "1"], "--channel needs --config"),
+            (&["probe", "--config", "f", "--username", "u"], "--username needs an address"),
+            (&["probe", "a", "--input", "0"], "--input needs a number from 1 to 256"),
+            (&["probe", "a", "--password=canary"], "unknown argument \"--password\""),
+            (&["probe", "http://u:canary@h"], "--username"),
+            (&["profile"], "list, show NAME or check FILE"),
+            (&["profile", "check"], "list, show NAME or check FILE"),
+            (&["profile", "list", "x"], "list, show NAME or check FILE"),
         ] {
             let error = parse(arguments).unwrap_err();
-            assert!(error.contains(want), "{error}");
+            assert!(error.contains(want) && !error.contains("canary"), "{error}");
         }
     }
 }

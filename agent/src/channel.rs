@@ -353,7 +353,7 @@ pub(crate) mod testing {
             (LiveHandle::unserved(), RecordingHandle::unserved());
         let emulator: Arc<dyn Encoder> = Arc::new(Emulator::default());
         let trust = TrustStore::new(None).expect("no file is read");
-        let terms = Terms::new(&Backend::Unknown, trust);
+        let terms = Terms::new(&Backend::unknown(), trust);
         let streams = Arc::new(Streams::new(&emulator, &terms, |_| PullConfig::default()));
         let (main, sub) = (Stream::Main, Stream::Sub);
         let quality = QualityMap { ld: sub, sd: sub, hd: main, fhd: main };

@@ -42,7 +42,7 @@ pub fn check(config: &Config) -> Result<(), Error> {
         Tlss::check(Settings::new(settings)?).map_err(SetupError::from)?;
     }
     for (channel, configured) in config.channels.iter().enumerate() {
-        for file in configured.backend.described().files() {
+        for file in configured.backend.files() {
             let opened = File::open(file);
             opened.map_err(|source| Error::Clip { channel, file: file.to_owned(), source })?;
         }

@@ -11,7 +11,7 @@ mod device;
 pub(crate) mod error;
 mod load;
 mod log;
-mod nearest;
+pub(crate) mod nearest;
 #[cfg(test)]
 mod newer_tests;
 mod publish;

@@ -4,7 +4,7 @@ use ivt_hal::http::Limits;
 use ivt_hal::rtsp::UrlError;
 use ivt_hal::{Device, Model};
 
-use crate::backend::CameraOptions;
+use crate::backend::{CameraOptions, Servers};
 use crate::config::Config;
 
 /// Makes the camera or NVR of the configuration, without talking to anybody.
@@ -13,16 +13,18 @@ use crate::config::Config;
 /// The address of a camera cannot be used.
 pub fn device(config: &Config) -> Result<Device, UrlError> {
     let reply_limit = reply_limit(config);
-    let (mut channels, mut servers) = (Vec::new(), Vec::new());
+    let servers = Servers::default();
+    let (mut channels, mut cgi) = (Vec::new(), Vec::new());
     for (number, channel) in config.channels.iter().enumerate() {
-        let options = CameraOptions { bitrates: channel.bitrates, reply_limit, number };
-        let camera = channel.backend.described().camera(options)?;
+        let options =
+            CameraOptions { bitrates: channel.bitrates, reply_limit, number, servers: &servers };
+        let camera = channel.backend.camera(options)?;
         channels.push(camera.channel);
-        servers.push(camera.cgi);
+        cgi.push(camera.cgi);
     }
     // With several cameras no web server can speak for the whole device.
-    let cgi = match (config.model, servers.len()) {
-        (Model::Camera, 1) => servers.pop().flatten(),
+    let cgi = match (config.model, cgi.len()) {
+        (Model::Camera, 1) => cgi.pop().flatten(),
         _ => None,
     };
     Ok(Device { model: config.model, channels, cgi })

@@ -17,6 +17,10 @@ pub mod dispatch;
 pub mod logger;
 pub mod notify;
 mod pattern;
+#[cfg(all(feature = "onvif", feature = "profiles"))]
+pub mod probe;
+#[cfg(feature = "profiles")]
+pub mod profile;
 mod ptz;
 pub mod record;
 pub mod reload;

@@ -29,6 +29,20 @@ const LINE: u64 = 4096;
 fn main() -> ExitCode {
     let (file, task, access) = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(Arguments::Config { file, task, access }) => (file, task, access),
+        Ok(
+            command @ (Arguments::ListProfiles
+            | Arguments::ShowProfile(_)
+            | Arguments::CheckProfile(_)),
+        ) => {
+            return profile(command);
+        }
+        Ok(
+            command @ (Arguments::Discover
+            | Arguments::ProbeAddress { .. }
+            | Arguments::ProbeChannels { .. }),
+        ) => {
+            return probe(command);
+        }
         Ok(Arguments::Help) => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -48,6 +62,96 @@ fn main() -> ExitCode {
         Task::Run => run(Store::new(file, access)),
     };
     done.err().unwrap_or(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "profiles")]
+fn profile(command: Arguments) -> ExitCode {
+    use ivt_agent::profile;
+    let text = match command {
+        Arguments::ShowProfile(name) => profile::show(&name),
+        Arguments::CheckProfile(file) => profile::check(&file),
+        _ => Ok(profile::list()),
+    };
+    match text {
+        Ok(text) => {
+            println!("{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(e) => wrong(e),
+    }
+}
+
+#[cfg(not(feature = "profiles"))]
+fn profile(_: Arguments) -> ExitCode {
+    wrong("this program is built without profiles")
+}
+
+#[cfg(all(feature = "onvif", feature = "profiles"))]
+fn probe(command: Arguments) -> ExitCode {
+    use ivt_agent::probe::{self, Target};
+    let targets = match command {
+        Arguments::ProbeAddress { address, username, input } => {
+            let login = username.map(|username| {
+                let password = password()?;
+                Ok::<_, io::Error>(ivt_hal::Credentials { username, password })
+            });
+            let login = match login.transpose() {
+                Ok(login) => login,
+                Err(e) => return wrong(format!("the password: {e}")),
+            };
+            Target::at(&address, login, input).map(|target| vec![(String::new(), Some(target))])
+        }
+        Arguments::ProbeChannels { file, access, channel } => {
+            let read = Config::load(&file, access).map_err(|e| e.to_string());
+            read.and_then(|config| probe::channels(&config, channel))
+        }
+        _ => Ok(Vec::new()),
+    };
+    let targets = match targets {
+        Ok(targets) => targets,
+        Err(e) => return wrong(e),
+    };
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return wrong(Failure::Runtime(e)),
+    };
+    let mut say = |text: &str| println!("{text}");
+    let is_good = runtime.block_on(async {
+        if targets.is_empty() {
+            let found = probe::discover(&mut say).await;
+            return found.unwrap_or_else(|e| {
+                eprintln!("ivt-agent: the search: {e}");
+                false
+            });
+        }
+        let mut is_good = true;
+        for (title, target) in targets {
+            if !title.is_empty() {
+                say(&title);
+            }
+            if let Some(target) = target {
+                is_good &= probe::probe(target, &mut say).await;
+            }
+        }
+        is_good
+    });
+    runtime.shutdown_background();
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The password from the environment, or a line of standard input.
+#[cfg(all(feature = "onvif", feature = "profiles"))]
+fn password() -> io::Result<String> {
+    if let Ok(password) = std::env::var("IVT_CAMERA_PASSWORD") {
+        return Ok(password);
+    }
+    eprint!("password of the camera: ");
+    line()
+}
+
+#[cfg(not(all(feature = "onvif", feature = "profiles")))]
+fn probe(_: Arguments) -> ExitCode {
+    wrong("this program is built without probe, which needs ONVIF and profiles")
 }
 
 fn check(file: &Path, access: Access) -> Result<(), ExitCode> {

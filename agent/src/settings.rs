@@ -11,7 +11,7 @@ mod files;
 mod key;
 mod lines;
 mod place;
-mod value;
+pub(crate) mod value;
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -93,6 +93,42 @@ async fn publish_and_recording_go_on_from_another_camera() {
 }
 
 #[tokio::test]
+async fn a_camera_of_a_profile_is_another_one_when_the_profile_has_changed() {
+    let mut stage = Plan::default().start().await;
+    let second = CameraSim::start(camera(ClipOpener::built_in(BuiltIn::Main))).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mine.toml");
+    let written = |of: &CameraSim| {
+        let url = of.rtsp_url(0, Stream::Main);
+        let (address, path) = url["rtsp://".len()..].split_once('/').unwrap();
+        let port = address.rsplit(':').next().unwrap();
+        let text = format!("title = 'mine'\n[rtsp]\nport = {port}\nmain = '/{path}'\n");
+        std::fs::write(&file, text).unwrap();
+        format!(
+            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n[[channel]]\n\
+             backend = 'cgi'\nweb = 'http://127.0.0.1:9'\nprofile = '{}'\ntransport = 'tcp'\n",
+            stage.cloud.device_url(),
+            file.display(),
+        )
+        .parse::<Config>()
+        .unwrap()
+    };
+    let (first, same) = (written(&stage.cameras[0]), written(&stage.cameras[0]));
+    let changed = written(&second);
+    stage.agent.apply(&first).await;
+    stage.publish(0, "s").await.unwrap();
+    soon("frames", stage.cloud.stream("s").wait_frames(30)).await;
+    let describes = stage.cameras[0].counters().total().describes;
+    stage.agent.apply(&same).await;
+    let frames = stage.cloud.stream("s").info().frames;
+    soon("it flows on", stage.cloud.stream("s").wait_frames(frames + 30)).await;
+    assert_eq!(stage.cameras[0].counters().total().describes, describes, "the same profile");
+    stage.agent.apply(&changed).await;
+    until("the camera of the changed profile is asked", || sessions(&second) > 0).await;
+    until("the first is left alone", || sessions(&stage.cameras[0]) == 0).await;
+}
+
+#[tokio::test]
 async fn a_login_that_is_set_right_counts_at_once() {
     let mut stage = Plan::default().start().await;
     let second = locked_camera().await;

@@ -6,38 +6,36 @@ use std::sync::Arc;
 use ivt_base::secret::Secret;
 use ivt_hal::Channel;
 use ivt_hal::emulator::{Emulator, World};
-use ivt_hal::rtsp::UrlError;
 
-use super::{Camera, CameraOptions, Described, login};
-use crate::config::credentials::Login;
+use super::CameraOptions;
 use crate::config::error::Error;
 use crate::config::section::{PATH, Section, list, path, text};
 use crate::pattern::Pictures;
 
 /// A test pattern, a looping clip, or the output of a program.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EmulatedCamera {
+pub(super) struct EmulatedCamera {
     /// `main`: FLV file of the main stream; default the test pattern.
-    pub main: Option<PathBuf>,
+    main: Option<PathBuf>,
     /// `sub`: FLV file of the sub stream; default the test pattern or, with `command`, none: the main
     /// stream serves both.
-    pub sub: Option<PathBuf>,
+    sub: Option<PathBuf>,
     /// `command`, instead of `main`: program with its arguments that writes H.264 (Annex B) without
     /// B-frames to its standard output, in real time; started without a shell, killed when nobody
     /// watches. Default none, here empty.
-    pub command: Vec<Secret>,
+    command: Vec<Secret>,
 }
 
-impl Described for EmulatedCamera {
-    fn has_sub(&self) -> bool {
+impl EmulatedCamera {
+    pub(super) fn has_sub(&self) -> bool {
         self.sub.is_some() || self.command.is_empty()
     }
 
-    fn files(&self) -> Vec<&Path> {
+    pub(super) fn files(&self) -> Vec<&Path> {
         [&self.main, &self.sub].into_iter().flatten().map(PathBuf::as_path).collect()
     }
 
-    fn camera(&self, options: CameraOptions) -> Result<Camera, UrlError> {
+    pub(super) fn channel(&self, options: CameraOptions<'_>) -> Channel {
         let emulator = Arc::new(Emulator {
             main: self.main.clone(),
             sub: self.sub.clone(),
@@ -46,17 +44,11 @@ impl Described for EmulatedCamera {
             world: Arc::new(World::new(&format!("CH{} emulator", options.number))),
         });
         let pictures = Arc::new(Pictures(emulator.clone()));
-        let channel = Channel { snapshot: Some(pictures), ..emulator.channel() };
-        Ok(Camera { channel, cgi: None })
+        Channel { snapshot: Some(pictures), ..emulator.channel() }
     }
 }
 
-pub(super) fn read(
-    section: &mut Section<'_, '_>,
-    apart: Login,
-    base: &Path,
-) -> Result<EmulatedCamera, Error> {
-    login::refuse(section, apart, "an emulator")?;
+pub(super) fn read(section: &mut Section<'_, '_>, base: &Path) -> Result<EmulatedCamera, Error> {
     let main = path(section, "main", base)?;
     let sub = path(section, "sub", base)?;
     let words = section.insist("command", list(|word| text(0..=PATH)(word).map(Secret::untold)))?;
@@ -105,7 +97,7 @@ mod tests {
     fn its_files_are_those_it_names() {
         let files = |keys: &str| {
             let backend = described(&format!("backend = 'emulator'\n{keys}"));
-            let files = backend.described().files().into_iter();
+            let files = backend.files().into_iter();
             files.map(|file| file.display().to_string()).collect::<Vec<_>>()
         };
         assert_eq!(files("main = 'a.flv'\nsub = '/b.flv'"), ["a.flv", "/b.flv"]);

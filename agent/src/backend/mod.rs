@@ -1,77 +1,68 @@
-//! What a channel's frames come from: one file for each kind of camera, which holds what the channel's
-//! section may say of it, how that is read, the files it needs, and how the camera is made of it.
+//! What a channel's abilities come from: its key `backend` names one or more kinds of camera, and the slots of
+//! the channel are filled by them in that order. One file for each kind holds the kind's own keys, how they are
+//! read, and how its part of the camera is made; `network` has the keys that cameras on the network share.
 //!
-//! To add a kind, write such a file and its row in the table below. What several kinds share has a file
-//! of its own: `login` and `web`.
+//! To add a kind, write such a file and its rows in `kind`.
 
+mod abilities;
+#[cfg(feature = "profiles")]
+pub(crate) mod cgi;
 mod emulator;
+mod kind;
 mod login;
-mod rtsp;
+mod network;
+#[cfg(feature = "onvif")]
+pub(crate) mod onvif;
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+mod readdressed;
+mod servers;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod unknown;
 mod web;
 
-use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
+use ivt_hal::http::{HttpSnapshot, Limits};
 use ivt_hal::rtsp::UrlError;
-use ivt_hal::{Bitrates, Cgi, Channel};
-use ivt_media::rtsp::Patience;
+use ivt_hal::{Bitrates, Cgi, Channel, Snapshot};
 
 use crate::config::credentials::Login;
 use crate::config::error::Error;
-use crate::config::section::{Section, word};
+use crate::config::section::Section;
+use abilities::Choices;
+use kind::Kind;
 
-pub use emulator::EmulatedCamera;
-pub use rtsp::RtspCamera;
+pub use network::{Network, RtspPolicy};
+pub use servers::Servers;
 pub use web::Web;
 
-/// A kind of camera as it was configured.
-pub trait Described: Debug + Send + Sync {
-    /// Whether the camera has a separate sub stream; without one, the main stream serves every
-    /// quality.
-    fn has_sub(&self) -> bool;
-
-    /// Files from which the camera streams. Each is held in memory while it is streamed.
-    fn files(&self) -> Vec<&Path> {
-        Vec::new()
-    }
-
-    /// How the camera's RTSP streams are opened; the default for a camera without RTSP.
-    fn rtsp_policy(&self) -> RtspPolicy {
-        RtspPolicy::default()
-    }
-
-    /// The camera's own web server; the default for a camera without one.
-    fn web(&self) -> Option<&Web> {
-        None
-    }
-
-    /// Makes the camera, without talking to anybody.
-    ///
-    /// # Errors
-    /// An address cannot be used.
-    fn camera(&self, options: CameraOptions) -> Result<Camera, UrlError>;
-}
-
-/// How RTSP streams are opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RtspPolicy {
-    /// How long the camera may take.
-    pub patience: Patience,
-    /// Whether the camera's login is also given to another host to which the camera redirects.
-    pub login_follows_redirects: bool,
+/// What a channel's abilities come from, as it was configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// `backend`: the kinds of camera in their order, each once. Empty for a channel that only a newer program
+    /// understands: it is listed, and is never reached.
+    kinds: Vec<Kind>,
+    /// What the kinds of camera on the network share.
+    pub network: Network,
+    /// `abilities`: which kind fills which slot.
+    choices: Choices,
 }
 
 /// The parts of the configuration outside the camera's own keys that making the camera needs.
-#[derive(Clone, Copy, Debug)]
-pub struct CameraOptions {
+#[derive(Clone, Copy)]
+pub struct CameraOptions<'a> {
     /// Bits per second that the encoder is set to.
     pub bitrates: Bitrates,
     /// Longest answer of the camera's web server to the hosted service, in bytes.
     pub reply_limit: usize,
     /// The number of the channel.
     pub number: usize,
+    /// The clients of the device's web servers, for several channels to share.
+    pub servers: &'a Servers,
 }
 
 /// A camera of a device.
@@ -82,80 +73,130 @@ pub struct Camera {
     pub cgi: Option<Arc<dyn Cgi>>,
 }
 
-/// Reads the keys of one kind of camera from a channel's section. `Login` is what the credentials
-/// file says; relative paths count from the directory.
-type Read = fn(&mut Section<'_, '_>, Login, &Path) -> Result<Backend, Error>;
-
-macro_rules! backends {
-    ($($(#[$doc:meta])* $word:literal => $kind:ident($file:ident::$type:ident),)*) => {
-        /// What a channel's frames come from, by the word in its key `backend`.
-        #[derive(Clone, Debug, PartialEq)]
-        pub enum Backend {
-            $($(#[$doc])* $kind($file::$type),)*
-            /// A kind that this program does not know, in a file of a newer version: the camera is
-            /// never reached.
-            Unknown,
-        }
-
-        const WORDS: &[(&str, Read)] = &[
-            $(($word, |section, login, base| $file::read(section, login, base).map(Backend::$kind)),)*
-        ];
-
-        impl Backend {
-            /// What this kind of camera says about itself.
-            pub fn described(&self) -> &dyn Described {
-                match self {
-                    $(Self::$kind(described) => described,)*
-                    Self::Unknown => &unknown::UnknownCamera,
-                }
-            }
-        }
-    };
-}
-
-backends! {
-    /// A camera with RTSP addresses.
-    "rtsp" => Rtsp(rtsp::RtspCamera),
-    /// A looping clip, or the output of a program.
-    "emulator" => Emulator(emulator::EmulatedCamera),
-}
-
 impl Backend {
-    /// Reads a channel's key `backend` and the keys of that kind of camera.
+    /// The backend of a channel that only a newer program understands.
+    pub fn unknown() -> Self {
+        Self { kinds: Vec::new(), network: Network::default(), choices: Choices::default() }
+    }
+
+    /// Reads a channel's key `backend` and the keys of those kinds of camera. Relative paths count from `base`.
     ///
     /// # Errors
     /// A key that is missing or wrong, with its line and what is allowed.
     pub(crate) fn read(
         section: &mut Section<'_, '_>,
-        login: Login,
+        apart: Login,
         base: &Path,
     ) -> Result<Self, Error> {
-        let read = section.require("backend", word(WORDS))?;
-        read(section, login, base)
+        let rows = section.require("backend", kind::rows)?;
+        let words: Vec<_> = rows.iter().map(|row| row.word).collect();
+        let network = Network::read(section, apart, &words)?;
+        let read = rows.iter().map(|row| (row.read)(section, &network, base));
+        let kinds = read.collect::<Result<Vec<_>, _>>()?;
+        let mut chosen = section.section("abilities")?;
+        let choices = Choices::read(&mut chosen, &words)?;
+        let backend = Self { kinds, network, choices };
+        let servers = Servers::default();
+        let offers = backend.offers(CameraOptions {
+            bitrates: Bitrates::default(),
+            reply_limit: 0,
+            number: 0,
+            servers: &servers,
+        });
+        let offers = offers.map_err(|e| section.error(format!("channel.main: {e}")))?;
+        if let Some((slot, word)) = backend.choices.lacking(&offers) {
+            let lacking = format!("channel.abilities.{slot}: {word:?} cannot do that here");
+            chosen.pass(chosen.error(lacking), "the slot stays empty")?;
+        }
+        chosen.finish()?;
+        Ok(backend)
     }
-}
 
-#[cfg(test)]
-mod testing {
-    use super::*;
-    use crate::config::{self, Config};
-
-    fn channel(keys: &str) -> config::Channel {
-        let text = format!(
-            "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n[[channel]]\n{keys}"
-        );
-        text.parse::<Config>().unwrap().channels.remove(0)
+    /// Whether the camera has a separate sub stream; without one, the main stream serves every quality.
+    pub fn has_sub(&self) -> bool {
+        let streams = self.choices.streams;
+        let mut kinds = self.kinds.iter().filter(|kind| streams.is_none_or(|w| w == kind.word()));
+        self.network.sub.is_some() || kinds.next().is_some_and(Kind::has_sub)
     }
 
-    /// The backend of a channel with these keys.
-    pub(super) fn described(keys: &str) -> Backend {
-        channel(keys).backend
+    /// Files from which the camera streams. Each is held in memory while it is streamed.
+    pub fn files(&self) -> Vec<&Path> {
+        self.kinds.iter().flat_map(Kind::files).collect()
     }
 
-    /// The camera of a channel with these keys.
-    pub(super) fn camera(keys: &str) -> Camera {
-        let channel = channel(keys);
-        let options = CameraOptions { bitrates: channel.bitrates, reply_limit: 1 << 20, number: 0 };
-        channel.backend.described().camera(options).unwrap()
+    /// Files that say how the camera is spoken to.
+    pub fn profiles(&self) -> impl Iterator<Item = &Path> {
+        self.kinds.iter().filter_map(Kind::profile)
+    }
+
+    /// How the camera's RTSP streams are opened.
+    pub fn rtsp_policy(&self) -> RtspPolicy {
+        self.network.policy
+    }
+
+    /// Hosts and ports of the camera's own web servers.
+    pub fn web_servers(&self) -> impl Iterator<Item = (&str, u16)> {
+        let web = self.network.web.as_ref().map(|web| (&*web.host, web.port));
+        web.into_iter().chain(self.kinds.iter().filter_map(Kind::server))
+    }
+
+    /// Makes the camera, without talking to anybody.
+    ///
+    /// # Errors
+    /// An address cannot be used.
+    pub fn camera(&self, options: CameraOptions<'_>) -> Result<Camera, UrlError> {
+        let mut channel = self.choices.fill(&self.offers(options)?);
+        let Some(web) = &self.network.web else { return Ok(Camera { channel, cgi: None }) };
+        let usual = Limits::default();
+        let http = options.servers.client(&web.host, web.port, self.network.credentials());
+        if let (Some(path), None) = (&web.snapshot, self.choices.snapshot) {
+            // Pictures keep the usual limit, since others take them, too.
+            let limits = Limits { body: options.reply_limit.max(usual.body), ..usual };
+            let pictures = HttpSnapshot::new(http.with_limits(limits), path, None);
+            channel.snapshot = Some(Arc::new(pictures) as Arc<dyn Snapshot>);
+        }
+        let limits = Limits { body: options.reply_limit, ..usual };
+        let cgi = web.cgi.then(|| Arc::new(http.with_limits(limits)) as Arc<dyn Cgi>);
+        Ok(Camera { channel, cgi })
+    }
+
+    /// The slots of the channel, each with the word of the backend that fills it.
+    ///
+    /// # Errors
+    /// An address cannot be used.
+    #[cfg(all(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn fillers(
+        &self,
+        options: CameraOptions<'_>,
+    ) -> Result<Vec<(&'static str, Option<&'static str>)>, UrlError> {
+        Ok(self.choices.fillers(&self.offers(options)?))
+    }
+
+    /// Where the camera's web server and its ONVIF device service are, or are likely to be; `None` for a camera
+    /// that is not on the network.
+    #[cfg(all(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn places(&self) -> Option<(onvif::OnvifCamera, onvif::OnvifCamera)> {
+        let known = self.kinds.iter().find_map(|kind| match kind {
+            Kind::Onvif(camera) => Some(camera.clone()),
+            _ => None,
+        });
+        let at = |host: &str, port| onvif::OnvifCamera {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            path: ivt_hal::onvif::DEVICE_PATH.to_owned(),
+        };
+        let Network { web, main, .. } = &self.network;
+        let main = main.as_ref().and_then(|main| url::Url::parse(main.expose()).ok());
+        let main = main.as_ref().and_then(|main| main.host_str()).map(|host| at(host, 80));
+        let web = web.as_ref().map(|web| at(&web.host, web.port));
+        let web = web.or(known.clone()).or(main)?;
+        let onvif = known.unwrap_or_else(|| web.clone());
+        Some((web, onvif))
+    }
+
+    /// What each kind can do, with the kind's word.
+    fn offers(&self, options: CameraOptions<'_>) -> Result<Vec<(&'static str, Channel)>, UrlError> {
+        let offer = |kind: &Kind| Ok((kind.word(), kind.channel(&self.network, options)?));
+        self.kinds.iter().map(offer).collect()
     }
 }

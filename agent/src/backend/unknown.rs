@@ -1,26 +1,11 @@
 //! A camera of a newer configuration: it is listed, and is never reachable.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use ivt_hal::rtsp::UrlError;
-use ivt_hal::{Channel, Encoder, Error, Kind, Source, Stream};
-
-use super::{Camera, CameraOptions, Described};
+use ivt_hal::{Encoder, Error, Kind, Source, Stream};
 
 /// A kind of camera that only a newer program knows.
 #[derive(Debug)]
 pub(super) struct UnknownCamera;
-
-impl Described for UnknownCamera {
-    fn has_sub(&self) -> bool {
-        false
-    }
-
-    fn camera(&self, _: CameraOptions) -> Result<Camera, UrlError> {
-        Ok(Camera { channel: Channel::new(Arc::new(Self)), cgi: None })
-    }
-}
 
 #[async_trait]
 impl Encoder for UnknownCamera {
@@ -39,19 +24,28 @@ impl Encoder for UnknownCamera {
 
 #[cfg(test)]
 mod tests {
+    use ivt_hal::Channel;
+
+    use super::super::{Backend, Camera, CameraOptions, Servers};
     use super::*;
     use crate::config::Config;
 
     #[tokio::test]
     async fn it_is_listed_and_never_there() {
         let text = "version = 2\n[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
-                    [[channel]]\nbackend = 'onvif'";
+                    [[channel]]\nbackend = 'quantum'";
         let config: Config = text.parse().unwrap();
-        let described = config.channels[0].backend.described();
-        assert!(described.files().is_empty() && !described.has_sub());
-        let bitrates = config.channels[0].bitrates;
-        let options = CameraOptions { bitrates, reply_limit: 1, number: 0 };
-        let camera = described.camera(options).unwrap();
+        let channel = &config.channels[0];
+        assert_eq!(channel.backend, Backend::unknown());
+        assert!(channel.backend.files().is_empty() && !channel.backend.has_sub());
+        let servers = Servers::default();
+        let options = CameraOptions {
+            bitrates: channel.bitrates,
+            reply_limit: 1,
+            number: 0,
+            servers: &servers,
+        };
+        let camera = channel.backend.camera(options).unwrap();
         let Camera { channel: Channel { encoder, snapshot: None, .. }, cgi: None } = camera else {
             panic!("one channel without pictures");
         };

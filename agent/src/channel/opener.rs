@@ -40,12 +40,12 @@ pub(super) struct Terms {
 
 impl Terms {
     pub(super) fn new(backend: &Backend, trust: TrustStore) -> Self {
-        Self { policy: Arc::new(Mutex::new(backend.described().rtsp_policy())), trust }
+        Self { policy: Arc::new(Mutex::new(backend.rtsp_policy())), trust }
     }
 
     /// Treats the camera as `backend` says from the next opening on. True if that is a change.
     pub(super) fn exchange(&self, backend: &Backend) -> bool {
-        let policy = backend.described().rtsp_policy();
+        let policy = backend.rtsp_policy();
         std::mem::replace(&mut *lock(&self.policy), policy) != policy
     }
 
@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_known_of_a_camera_is_kept_until_its_address_changes() {
         let camera = Arc::new(Camera(Mutex::new("rtsp://127.0.0.1:1/a".into())));
-        let terms = Terms::new(&Backend::Unknown, TrustStore::new(None).unwrap());
+        let terms = Terms::new(&Backend::unknown(), TrustStore::new(None).unwrap());
         let opener = EncoderOpener::new(camera.clone(), Stream::Main, terms.clone());
         assert!(opener.awaits().is_none());
         let opened = async || {

@@ -38,7 +38,7 @@ fn channel() -> Channel {
     let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../media/clips/main.flv");
     let emulator = Emulator { main: Some(clip.into()), ..Emulator::default() };
     let encoder: Arc<dyn Encoder> = Arc::new(emulator);
-    let terms = Terms::new(&Backend::Unknown, trust.clone());
+    let terms = Terms::new(&Backend::unknown(), trust.clone());
     let link = watch::Sender::new(Link { down_since: None, losses: 0 });
     let spool = watch::channel(None).1;
     let (task, handle) = RecordingTask::new(RecordingSetup {

@@ -281,7 +281,7 @@ fn most(channel: &Channel) -> u64 {
 fn clips(channel: &Channel) -> u64 {
     // A file that cannot be read counts nothing here; `check` reports it.
     let size = |file| std::fs::metadata(file).map_or(0, |data| data.len().min(MAX_CLIP));
-    channel.backend.described().files().into_iter().map(size).sum()
+    channel.backend.files().into_iter().map(size).sum()
 }
 
 fn scattered(bytes: u64) -> u64 {

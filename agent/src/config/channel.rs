@@ -7,6 +7,8 @@ use ivt_hal::{Bitrates, Model, Stream};
 
 use super::credentials::Login;
 use super::error::Error;
+#[cfg(all(feature = "onvif", feature = "profiles"))]
+use super::section::File;
 use super::section::{Section, integer, list, word};
 use crate::backend::Backend;
 
@@ -19,7 +21,7 @@ const STREAMS: &[(&str, Stream)] = &[("main", Stream::Main), ("sub", Stream::Sub
 /// One camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
-    /// `backend`, required: "rtsp" or "emulator".
+    /// `backend`, required: "rtsp", "cgi", "onvif" or "emulator", or a list of these.
     pub backend: Backend,
     /// `bitrate` and `sub_bitrate`: bits per second the encoder is set to for the main and the sub
     /// stream; default unknown.
@@ -86,11 +88,22 @@ pub(super) fn channels(
 }
 
 impl Channel {
+    /// The channel of a text that holds its section alone.
+    ///
+    /// # Errors
+    /// As for a configuration.
+    #[cfg(all(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn alone(text: &str) -> Result<Self, Error> {
+        let file = File::new("section".into(), text);
+        let read = channels(&mut file.root()?, Model::Camera, Vec::new(), Path::new(""))?;
+        read.into_iter().next().ok_or_else(|| file.error(0, "no channel".into()))
+    }
+
     /// A channel that only a newer program understands.
     fn unknown() -> Self {
         let [ld, sd, hd, fhd] = [Stream::Main; 4];
         Self {
-            backend: Backend::Unknown,
+            backend: Backend::unknown(),
             bitrates: Bitrates::default(),
             quality: QualityMap { ld, sd, hd, fhd },
             ring_bytes: None,
@@ -110,7 +123,7 @@ fn channel(
         _ => Err(format!("{number} here: channels are numbered from 0 in their order")),
     })?;
     let backend = Backend::read(&mut section, apart, base)?;
-    let has_sub = backend.described().has_sub();
+    let has_sub = backend.has_sub();
     let channel = Channel {
         backend,
         bitrates: Bitrates {

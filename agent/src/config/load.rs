@@ -51,7 +51,9 @@ impl Config {
         if access == Access::Private {
             // Who writes these decides whom the agent trusts, and what its server may do.
             let profile = config.tlss.as_ref().and_then(|tlss| tlss.profile.as_deref());
-            for file in [config.cloud.ca_file.as_deref(), profile].into_iter().flatten() {
+            let files = [config.cloud.ca_file.as_deref(), profile].into_iter().flatten();
+            let cameras = config.channels.iter().flat_map(|channel| channel.backend.profiles());
+            for file in files.chain(cameras) {
                 // A file that is missing is told of by whoever reads it.
                 if let Ok(metadata) = file.metadata() {
                     unwritable(file, &metadata)?;

@@ -1,7 +1,7 @@
 //! The key that was probably meant.
 
 /// The candidate nearest to `word`, where one is near enough to be a slip of the keyboard.
-pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     let distances = candidates.iter().map(|c| (distance(word, c), *c));
     distances.filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, c)| c)

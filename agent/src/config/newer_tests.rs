@@ -83,13 +83,13 @@ fn what_is_required_is_refused_as_ever() {
 #[test]
 fn a_channel_that_is_not_understood_keeps_its_number_and_is_never_there() {
     let text = format!(
-        "{CLOUD}[device]\nmodel = 'nvr'\n{CAMERA}[[channel]]\nbackend = 'onvif'\naddress = 'h'\n\
+        "{CLOUD}[device]\nmodel = 'nvr'\n{CAMERA}[[channel]]\nbackend = 'quantum'\naddress = 'h'\n\
          [[channel]]\nbackend = 'rtsp'\nmain = {{ host = 'h' }}\n[[channel]]\nbackend = 'emulator'\n\
          main = ['a.flv']\n{CAMERA}"
     );
     let config = newer(&text).unwrap();
     let known: Vec<_> =
-        config.channels.iter().map(|channel| channel.backend != Backend::Unknown).collect();
+        config.channels.iter().map(|channel| channel.backend != Backend::unknown()).collect();
     assert_eq!(known, [true, false, false, false, true]);
     let notes = notes(&config);
     assert!(notes[0].starts_with("configuration:12: channel.backend must be "), "{notes:#?}");

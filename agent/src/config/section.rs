@@ -63,7 +63,7 @@ impl<'t> File<'t> {
         self.known.borrow().clone()
     }
 
-    fn error(&self, offset: usize, message: String) -> Error {
+    pub(super) fn error(&self, offset: usize, message: String) -> Error {
         let before = self.text.as_bytes().iter().take(offset);
         let line = 1 + before.filter(|b| **b == b'\n').count();
         Error::Value { file: self.name.clone(), line, message }
@@ -121,7 +121,7 @@ impl<'f, 't> Section<'f, 't> {
     }
 
     /// The error for a required key that is not there, or is there with a slip of the keyboard.
-    pub(super) fn missing(&self, key: &str) -> Error {
+    pub(crate) fn missing(&self, key: &str) -> Error {
         let slip = self.table.keys().find(|k| nearest(k.get_ref(), &[key]).is_some());
         match slip {
             Some(slip) => self.unknown(slip, &[key]),
@@ -130,7 +130,7 @@ impl<'f, 't> Section<'f, 't> {
     }
 
     /// The table under `key`; empty when absent.
-    pub(super) fn section(&mut self, key: &'static str) -> Result<Section<'f, 't>, Error> {
+    pub(crate) fn section(&mut self, key: &'static str) -> Result<Section<'f, 't>, Error> {
         let path = self.full(key);
         match self.take(key) {
             None => {}
@@ -165,7 +165,7 @@ impl<'f, 't> Section<'f, 't> {
     }
 
     /// Refuses keys that nobody asked for.
-    pub(super) fn finish(self) -> Result<(), Error> {
+    pub(crate) fn finish(self) -> Result<(), Error> {
         let mut keys: Vec<_> = self.table.keys().collect();
         keys.sort_unstable_by_key(|key| key.span().start);
         let mut unknown = keys.into_iter().map(|key| self.unknown(key, &self.asked));

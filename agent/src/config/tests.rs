@@ -6,7 +6,7 @@ use ivt_media::rtsp::Patience;
 
 use super::section::File;
 use super::*;
-use crate::backend::{Backend, RtspCamera, Web};
+use crate::backend::{Network, RtspPolicy, Web};
 
 const MINIMAL: &str = r#"
 [cloud]
@@ -84,7 +84,15 @@ fn base_toml_shows_every_key_with_its_default() {
         let line = |l: &str| l.trim_start_matches("# ").starts_with(&format!("{key} = "));
         text.lines().any(line) || text.contains(&format!("[{key}]"))
     };
-    for key in file.known() {
+    // Each kind of camera has keys of its own.
+    let others = File::new(
+        "others".into(),
+        "[[channel]]\nbackend = ['cgi', 'onvif']\nweb = 'http://h'\nprofile = 'hikvision'\n",
+    );
+    #[cfg(all(feature = "onvif", feature = "profiles"))]
+    channel::channels(&mut others.root().unwrap(), Model::Camera, Vec::new(), Path::new(""))
+        .unwrap();
+    for key in file.known().into_iter().chain(others.known()) {
         let last = key.rsplit('.').next().unwrap();
         assert!(shown(last) || shown(&key), "{key} is missing in base.toml");
     }
@@ -152,10 +160,7 @@ fn values_out_of_range_name_line_and_what_is_allowed() {
         (MINIMAL.replace("/ivc", "/ivc?login_code=x"), ":3: cloud.url"),
         (MINIMAL.replace("\"cam1\"", "\"\""), ":4: cloud.login_code must be a string of 1 to 256"),
         (MINIMAL.replace("login_passwd", "# "), "cloud.login_passwd is missing"),
-        (
-            MINIMAL.replace("emulator", "onvif"),
-            ":8: channel.backend must be \"rtsp\" or \"emulator\"",
-        ),
+        (MINIMAL.replace("emulator", "quantum"), ":8: channel.backend must be \"rtsp\" or \""),
         (MINIMAL.replace("emulator", "rtsp"), "channel.main is missing"),
         (MINIMAL.replace("[[channel]]", "[channel]"), "must be written as [[channel]]"),
         (format!("{MINIMAL}[runtime]\nworker_threads = 65"), "from 0 to 64, found another one"),
@@ -275,16 +280,13 @@ fn a_camera_on_the_network_has_its_transport_and_its_time() {
         let rtsp = format!("backend = \"rtsp\"\nmain = \"rtsp://h/a\"\n{keys}");
         MINIMAL.replace("backend = \"emulator\"", &rtsp)
     };
-    let parsed = |keys: &str| match channel(keys).parse::<Config>().unwrap().channels.remove(0) {
-        Channel {
-            backend: Backend::Rtsp(RtspCamera { transport, patience, login_follows_redirects, .. }),
-            ..
-        } => {
-            let Patience { describe, first_packet, silence } = patience;
-            let seconds = [describe, first_packet, silence].map(|d| d.as_secs());
-            (transport, seconds, login_follows_redirects)
-        }
-        other => panic!("{other:?}"),
+    let parsed = |keys: &str| {
+        let channel = channel(keys).parse::<Config>().unwrap().channels.remove(0);
+        let Network { transport, policy, .. } = channel.backend.network;
+        let RtspPolicy { patience, login_follows_redirects } = policy;
+        let Patience { describe, first_packet, silence } = patience;
+        let seconds = [describe, first_packet, silence].map(|d| d.as_secs());
+        (transport, seconds, login_follows_redirects)
     };
     assert_eq!(parsed(""), (Transport::Auto, [15, 20, 10], false));
     assert_eq!(parsed("transport = 'tcp'").0, Transport::Tcp);
@@ -359,10 +361,7 @@ password = "camera"
         let main = write(dir.path(), "agent.toml", 0o640, &main_file());
         let config = Config::load(&main, Access::Private).unwrap();
         assert_eq!(config.cloud.login_passwd.expose(), "apart");
-        let Backend::Rtsp(RtspCamera { username, password, .. }) = &config.channels[0].backend
-        else {
-            panic!("an RTSP channel");
-        };
+        let Network { username, password, .. } = &config.channels[0].backend.network;
         assert_eq!((username.as_deref(), password.expose().as_str()), (Some("admin"), "camera"));
     }
 
@@ -527,12 +526,12 @@ fn a_cameras_web_server_is_an_address_without_login_and_path() {
         let rtsp = format!("backend = \"rtsp\"\nmain = \"rtsp://h/a\"\n{keys}");
         MINIMAL.replace("backend = \"emulator\"", &rtsp)
     };
-    let parsed = |keys: &str| match channel(keys).parse::<Config>().unwrap().channels.remove(0) {
-        Channel { backend: Backend::Rtsp(RtspCamera { web, .. }), .. } => web,
-        other => panic!("{other:?}"),
+    let parsed = |keys: &str| {
+        let channel = channel(keys).parse::<Config>().unwrap().channels.remove(0);
+        channel.backend.network.web
     };
     assert_eq!(parsed(""), None);
-    let snapshot = || "/nvc-cgi/operator/snapshot.fcgi".into();
+    let snapshot = || Some("/nvc-cgi/operator/snapshot.fcgi".into());
     let web =
         |host: &str, port| Some(Web { host: host.into(), port, snapshot: snapshot(), cgi: true });
     assert_eq!(parsed("web = 'http://192.0.2.1'"), web("192.0.2.1", 80));

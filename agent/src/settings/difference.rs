@@ -188,6 +188,9 @@ mod tests {
             ("channel.0.bitrate", "1"),
             ("channel.1.sub_bitrate", "1"),
             ("channel.1.command", "['x']"),
+            #[cfg(feature = "onvif")]
+            ("channel.0.backend", "['rtsp', 'onvif']"),
+            ("channel.0.abilities.snapshot", "'none'"),
         ] {
             let name = match key.split_once(".1.").or(key.split_once(".0.")) {
                 Some((section, _)) => format!("{section}.{}", &key[section.len() + 1..][..1]),

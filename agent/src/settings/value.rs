@@ -22,7 +22,7 @@ pub(super) fn toml(typed: &str) -> Result<String, ValueError> {
 }
 
 /// TOML for a string.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

@@ -1,0 +1,250 @@
+//! `ivt-agent probe`: finds out which family a camera is of, what it can do, and how to configure it.
+//!
+//! One connection at a time, as weak cameras bear no more, and a login that was refused once is not tried again.
+
+mod abilities;
+mod find;
+mod section;
+mod streams;
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use ivt_hal::onvif::{self, Search};
+use ivt_hal::{Bitrates, Credentials, Kind};
+use tokio::time::{Instant, timeout_at};
+
+use crate::backend::onvif::{OnvifCamera, address};
+use crate::backend::{Backend, CameraOptions, Servers};
+use crate::config::{Channel, Config};
+use find::Found;
+
+/// Longest time for one camera.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Time for the cameras of the network to answer a search.
+const SEARCH: Duration = Duration::from_secs(3);
+/// Longest text of a camera that is shown, in characters.
+const SHOWN: usize = 120;
+
+/// The camera to be probed.
+pub struct Target {
+    /// Where its web server is.
+    web: OnvifCamera,
+    /// Where its ONVIF device service is.
+    onvif: OnvifCamera,
+    login: Option<Credentials>,
+    /// The number of the camera behind an NVR, from 1.
+    input: u16,
+    /// The channel as it is configured, for a camera that is.
+    configured: Option<Backend>,
+}
+
+/// What is told while a camera is probed, and how it went.
+struct Probe<'a> {
+    say: &'a mut (dyn FnMut(&str) + Send),
+    until: Instant,
+    /// The camera refused the login, which is not tried again.
+    refused: bool,
+    /// Something did not work that has to.
+    failed: bool,
+}
+
+impl Target {
+    /// The camera at `HOST[:PORT]` or `http://HOST[:PORT][/PATH]`.
+    ///
+    /// # Errors
+    /// Another form of address; the text does not repeat it.
+    pub fn at(text: &str, login: Option<Credentials>, input: u16) -> Result<Self, String> {
+        let onvif = address(text)?;
+        Ok(Self { web: onvif.clone(), onvif, login, input, configured: None })
+    }
+
+    /// The camera of a configured channel; `None` for one that is not on the network.
+    pub fn configured(channel: &Channel) -> Option<Self> {
+        let backend = &channel.backend;
+        let (web, onvif) = backend.places()?;
+        Some(Self {
+            web,
+            onvif,
+            login: backend.network.credentials(),
+            input: backend.network.input.max(1),
+            configured: Some(backend.clone()),
+        })
+    }
+}
+
+/// The channels of a configuration, or one of them: a title for each, and the camera where it is on the network.
+///
+/// # Errors
+/// There is no such channel.
+pub fn channels(
+    config: &Config,
+    only: Option<usize>,
+) -> Result<Vec<(String, Option<Target>)>, String> {
+    if let Some(number) = only.filter(|number| *number >= config.channels.len()) {
+        let have = config.channels.len();
+        return Err(format!("there is no channel {number}: there are {have}, counted from 0"));
+    }
+    let channels = config.channels.iter().enumerate();
+    let chosen = channels.filter(|(number, _)| only.is_none_or(|only| only == *number));
+    let target = |(number, channel): (usize, &Channel)| {
+        let target = Target::configured(channel);
+        let title = match target {
+            Some(_) => format!("channel {number}"),
+            None => format!("channel {number}: not on the network, there is nothing to probe"),
+        };
+        (title, target)
+    };
+    Ok(chosen.map(target).collect())
+}
+
+/// Probes one camera and tells each step as it goes, within 30 s. True if the camera can be used.
+pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
+    let until = Instant::now() + LIMIT;
+    let mut probe = Probe { say, until, refused: false, failed: false };
+    let servers = Servers::default();
+    let found = find::find(&mut probe, &target, &servers).await;
+    let suggested = section::section(&target, &found);
+    let backend = match (&target.configured, &suggested) {
+        (Some(backend), _) => Some(backend.clone()),
+        (None, Some(text)) => section::backend(text, &target),
+        (None, None) => None,
+    };
+    match backend {
+        Some(backend) => probe.use_backend(&backend, &found, &servers).await,
+        None => probe.fail("nothing is known that this camera could be used by: give the address of its web server"),
+    }
+    if let Some(text) = suggested {
+        (probe.say)(&format!("\n{text}"));
+    }
+    if probe.refused {
+        let advice = "the camera refused the login, which was not tried again: probe once more with the right one";
+        probe.fail(advice);
+    }
+    !probe.failed
+}
+
+/// Searches the network for cameras with ONVIF, and tells of each. True if there is one.
+///
+/// # Errors
+/// The network does not take the search.
+pub async fn discover(say: &mut (dyn FnMut(&str) + Send)) -> std::io::Result<bool> {
+    let search = Search { wait: SEARCH, ..Search::default() };
+    let found = onvif::discover(&search).await?;
+    for camera in &found {
+        let address = camera.addresses.first().map_or_else(String::new, plain);
+        say(&format!("{address}  {}  {}", plain(&camera.name), plain(&camera.hardware)));
+    }
+    if found.is_empty() {
+        say(
+            "no camera answered the search; one without ONVIF, or with it turned off, never does: give its address",
+        );
+    }
+    Ok(!found.is_empty())
+}
+
+impl Probe<'_> {
+    async fn use_backend(&mut self, backend: &Backend, found: &Found, servers: &Servers) {
+        let options = CameraOptions {
+            bitrates: Bitrates::default(),
+            reply_limit: 1 << 20,
+            number: 0,
+            servers,
+        };
+        let made = backend.camera(options).and_then(|camera| {
+            let fillers = backend.fillers(options)?;
+            Ok((camera.channel, fillers))
+        });
+        let (channel, fillers) = match made {
+            Ok(made) => made,
+            Err(e) => return self.fail(&format!("an address of the camera: {e}")),
+        };
+        if !self.refused {
+            streams::look(self, &channel, backend.rtsp_policy()).await;
+        }
+        abilities::tell(self, &channel, &fillers, found).await;
+    }
+
+    /// What `work` comes to within `limit` and the time for the camera; in other cases it is told why not.
+    async fn step<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let until = self.until.min(Instant::now() + limit);
+        if until <= Instant::now() {
+            self.failed = true;
+            let trouble = Trouble { refused: false, text: "not asked: the time is over".into() };
+            (self.say)(&format!("{what}: {}", trouble.text));
+            return Err(trouble);
+        }
+        let done = timeout_at(until, work).await;
+        let done = done.unwrap_or_else(|_| {
+            Err(Trouble { refused: false, text: "it did not answer in time".into() })
+        });
+        if let Err(trouble) = &done {
+            self.refused |= trouble.refused;
+        }
+        done
+    }
+
+    fn tell(&mut self, text: &str) {
+        (self.say)(text);
+    }
+
+    fn fail(&mut self, text: &str) {
+        self.failed = true;
+        (self.say)(text);
+    }
+}
+
+/// Why a step did not work.
+struct Trouble {
+    /// The camera refused the login.
+    refused: bool,
+    text: String,
+}
+
+impl From<ivt_hal::Error> for Trouble {
+    fn from(error: ivt_hal::Error) -> Self {
+        let text = match &error.source {
+            Some(source) => format!("{}: {}", error.kind, plain(&source.to_string())),
+            None => error.kind.to_string(),
+        };
+        Self { refused: error.kind == Kind::Refused, text }
+    }
+}
+
+/// A text of the camera as it can be shown: one line without control characters, cut where it is long.
+fn plain(text: &impl Display) -> String {
+    let text = text.to_string();
+    let text = text.chars().map(|char| if char.is_control() { ' ' } else { char });
+    text.take(SHOWN).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_the_camera_cannot_command_the_terminal() {
+        assert_eq!(plain(&"\u{1b}[2J name\r\n\u{7}"), "[2J name");
+        assert_eq!(plain(&"x".repeat(1000)).len(), SHOWN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_ends_with_the_time_for_the_camera_and_the_next_is_not_begun() {
+        let mut told = Vec::new();
+        let mut say = |text: &str| told.push(text.to_owned());
+        let until = Instant::now() + LIMIT;
+        let mut probe = Probe { say: &mut say, until, refused: false, failed: false };
+        let never = std::future::pending::<Result<(), Trouble>>();
+        assert!(probe.step("first", LIMIT * 9, never).await.is_err());
+        assert_eq!(Instant::now(), until);
+        let unasked = async { panic!("it is asked") };
+        assert!(probe.step::<()>("second", LIMIT, unasked).await.is_err());
+        assert!(probe.failed);
+        assert_eq!(told, ["second: not asked: the time is over"]);
+    }
+}

@@ -1,0 +1,119 @@
+//! Finds out which family a camera is of, and whether it has ONVIF.
+
+use std::time::Duration;
+
+use ivt_hal::http::{Http, Limits, Request};
+use ivt_hal::onvif::{Description, Onvif, Options};
+use ivt_hal::profile::Profile;
+use ivt_hal::{Bitrates, Kind, Transport};
+
+use super::{Probe, Target, Trouble, plain};
+use crate::backend::Servers;
+
+/// Longest time for the web server to answer at all, and for one family to be recognised.
+const ANSWER: Duration = Duration::from_secs(4);
+/// Longest time for what ONVIF says about the camera.
+const DESCRIPTION: Duration = Duration::from_secs(10);
+
+/// What a camera was found to be.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The name of its profile, and its model where it says one.
+    pub(super) family: Option<(&'static str, String)>,
+    pub(super) onvif: Option<Description>,
+}
+
+pub(super) async fn find(probe: &mut Probe<'_>, target: &Target, servers: &Servers) -> Found {
+    let mut found = Found::default();
+    let web = &target.web;
+    let name = format!("{}:{}", web.host, web.port);
+    let open =
+        Http::new(&web.host, web.port, None, Limits { deadline: ANSWER, ..Limits::default() });
+    let asked = async { Ok(open.send("probe", &Request::get("/")).await?) };
+    match probe.step("web server", ANSWER, asked).await {
+        Ok(answer) => probe.tell(&format!("web server at {name}: HTTP {}", answer.status)),
+        Err(trouble) => {
+            probe.fail(&format!("web server at {name}: {}", trouble.text));
+            if target.web == target.onvif {
+                return found;
+            }
+        }
+    }
+    let client = servers.client(&web.host, web.port, target.login.clone());
+    found.family = family(probe, &client, target).await;
+    found.onvif = onvif(probe, target, servers).await;
+    found
+}
+
+async fn family(
+    probe: &mut Probe<'_>,
+    client: &Http,
+    target: &Target,
+) -> Option<(&'static str, String)> {
+    for name in Profile::names() {
+        let profile = Profile::builtin(name)?;
+        let asked = async { Ok::<_, Trouble>(profile.recognise(client).await) };
+        match probe.step("family", ANSWER, asked).await.ok()? {
+            Ok(None) => {}
+            Ok(Some(model)) => {
+                let model = plain(&model);
+                probe.tell(&format!("family: {name} {model}"));
+                return Some((name, model));
+            }
+            Err(e) if e.kind == Kind::Refused => {
+                probe.refused = target.login.is_some();
+                let open = "family: it asks for a login before it says: give --username";
+                let closed = "family: it refuses the login";
+                probe.tell(if probe.refused { closed } else { open });
+                return None;
+            }
+            Err(e) if matches!(e.kind, Kind::Offline | Kind::Timeout) => {
+                probe.fail(&format!("family: {}", Trouble::from(e).text));
+                return None;
+            }
+            Err(_) => {}
+        }
+    }
+    let names = Profile::names().join(", ");
+    probe.tell(&format!("family: none of {names}"));
+    None
+}
+
+async fn onvif(probe: &mut Probe<'_>, target: &Target, servers: &Servers) -> Option<Description> {
+    if probe.refused {
+        probe.tell("ONVIF: not asked, as the login was refused");
+        return None;
+    }
+    let at = &target.onvif;
+    let http = servers.client(&at.host, at.port, target.login.clone());
+    let options =
+        Options { transport: Transport::Auto, bitrates: Bitrates::default(), input: target.input };
+    let camera = Onvif::new(http, &at.path, target.login.clone(), options);
+    let asked = async { Ok(camera.describe().await?) };
+    match probe.step("ONVIF", DESCRIPTION, asked).await {
+        Ok(camera) => {
+            let made = [&camera.manufacturer, &camera.model, &camera.firmware];
+            let made: Vec<_> = made.into_iter().map(plain).collect();
+            probe.tell(&format!("ONVIF: {}", made.join(" ")));
+            for media in camera.profiles.iter().take(8) {
+                let (name, codec) = (plain(&media.name), plain(&media.codec));
+                let ptz = if media.has_ptz() { ", PTZ" } else { "" };
+                let size = format!("{}x{}", media.width, media.height);
+                probe.tell(&format!("ONVIF profile {name}: {codec} {size}{ptz}"));
+            }
+            if let Some(ahead) = camera.clock_ahead.filter(|ahead| ahead.unsigned_abs() > 60) {
+                probe.tell(&format!("its clock is wrong by {ahead} s"));
+            }
+            Some(camera)
+        }
+        Err(trouble) => {
+            if trouble.refused && target.login.is_none() {
+                probe.refused = false;
+                probe.tell("ONVIF: it asks for a login: give --username");
+            } else {
+                probe.tell(&format!("ONVIF: {}", trouble.text));
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Opens a camera's streams, one after the other.
+
+use std::time::Duration;
+
+use ivt_hal::{Channel, RtspSource, Source, Stream, Transport};
+use ivt_media::frame::{Track, VideoCodec};
+use ivt_media::rtsp::{Options, Patience, RtspOpener};
+use ivt_media::source::{Opener as _, SourceError};
+use url::Url;
+
+use super::{Probe, Trouble};
+use crate::backend::RtspPolicy;
+use crate::tls::TrustStore;
+
+/// Longest time for the address of a stream, which the camera may have to be asked for.
+const ADDRESS: Duration = Duration::from_secs(6);
+/// Longest time for one stream by one transport.
+const STREAM: Duration = Duration::from_secs(8);
+/// Longest time for a camera to let go of a stream.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Opens the main and then the sub stream, by TCP and, where that fails, by UDP, until a key frame has come.
+pub(super) async fn look(probe: &mut Probe<'_>, channel: &Channel, policy: RtspPolicy) {
+    let mut before = None;
+    for stream in [Stream::Main, Stream::Sub] {
+        let what = format!("{stream} stream");
+        let asked = async { Ok(channel.encoder.source(stream).await?) };
+        let source = match probe.step(&what, ADDRESS, asked).await {
+            Ok(Source::Rtsp(source)) => source,
+            Ok(_) => return,
+            Err(trouble) => {
+                fail(probe, stream, &format!("{what}: {}", trouble.text));
+                continue;
+            }
+        };
+        if before.as_ref() == Some(&source.url) {
+            probe.tell(&format!("{what}: the main stream serves"));
+            continue;
+        }
+        before = Some(source.url.clone());
+        probe.tell(&format!("{what}: {}", source.url));
+        if probe.refused {
+            return;
+        }
+        let transports: &[Transport] = match source.transport {
+            Transport::Auto => &[Transport::Tcp, Transport::Udp],
+            Transport::Tcp => &[Transport::Tcp],
+            Transport::Udp => &[Transport::Udp],
+        };
+        for &transport in transports {
+            let way = if transport == Transport::Udp { "UDP" } else { "TCP" };
+            let opened = open(&source, transport, policy);
+            match probe.step(&what, STREAM, opened).await {
+                Ok(seen) => {
+                    probe.tell(&format!("{what} by {way}: {seen}"));
+                    break;
+                }
+                Err(trouble) => {
+                    let text = format!("{what} by {way}: {}", trouble.text);
+                    let is_last = Some(&transport) == transports.last() || probe.refused;
+                    if is_last {
+                        fail(probe, stream, &text)
+                    } else {
+                        probe.tell(&text)
+                    }
+                    if probe.refused {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A camera can be used without a sub stream.
+fn fail(probe: &mut Probe<'_>, stream: Stream, text: &str) {
+    match stream {
+        Stream::Main => probe.fail(text),
+        Stream::Sub => probe.tell(text),
+    }
+}
+
+/// Opens a stream, waits for its first key frame, and closes it again.
+async fn open(
+    source: &RtspSource,
+    transport: Transport,
+    policy: RtspPolicy,
+) -> Result<String, Trouble> {
+    let trouble = |text: String| Trouble { refused: false, text };
+    let url = Url::parse(&source.url).map_err(|e| trouble(e.to_string()))?;
+    let tls = match url.scheme() {
+        "rtsps" => {
+            let trust = TrustStore::new(None).map_err(|e| trouble(e.to_string()))?;
+            Some(trust.config().await.map_err(|e| trouble(e.to_string()))?)
+        }
+        _ => None,
+    };
+    let Patience { describe, first_packet, silence } = policy.patience;
+    let patience = Patience {
+        describe: describe.min(STREAM),
+        first_packet: first_packet.min(STREAM),
+        silence: silence.min(STREAM),
+    };
+    let options = Options {
+        credentials: source.credentials.clone(),
+        transport,
+        patience,
+        tls,
+        login_follows_redirects: policy.login_follows_redirects,
+    };
+    let refusal = |error: SourceError| Trouble {
+        refused: matches!(error, SourceError::Unauthorized { .. }),
+        text: error.to_string(),
+    };
+    let opener = RtspOpener::new(url, options).map_err(refusal)?;
+    let seen = async {
+        let mut frames = opener.open().await?;
+        loop {
+            let frame = frames.frame().await?;
+            if let Track::Video(video) = &frame.track
+                && frame.key
+            {
+                let codec = match video.codec {
+                    VideoCodec::H264 => "H.264",
+                    VideoCodec::H265 => "H.265",
+                };
+                let (width, height) = video.dimensions;
+                let sound = if frames.has_sound() { ", with sound" } else { "" };
+                return Ok(format!("{codec}, {width}x{height}{sound}"));
+            }
+        }
+    };
+    let seen = seen.await.map_err(refusal);
+    // The next connection comes when this one is gone.
+    let _ = tokio::time::timeout(SETTLE, opener.settle()).await;
+    seen
+}
