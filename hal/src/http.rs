@@ -75,6 +75,11 @@ impl Http {
         Self { server: Arc::clone(&self.server), limits }
     }
 
+    /// The name or address of the server, without brackets.
+    pub fn host(&self) -> &str {
+        &self.server.host
+    }
+
     /// The port of the server.
     pub fn port(&self) -> u16 {
         self.server.port
