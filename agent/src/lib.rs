@@ -16,6 +16,7 @@ mod device;
 pub mod dispatch;
 pub mod logger;
 pub mod notify;
+#[cfg(feature = "pattern")]
 mod pattern;
 #[cfg(all(feature = "onvif", feature = "profiles"))]
 pub mod probe;

@@ -13,11 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::task::spawn_blocking;
 
 /// Longest file that is written or read, in bytes: 256 constant publishes have at most 600,000.
 const LONGEST: u64 = 1 << 20;
 
-/// The files of one agent. Clones share them. Reading and writing block.
+/// The files of one agent. Clones share them. Reading blocks.
 #[derive(Clone, Debug, Default)]
 pub struct StateStore {
     /// `None`: nothing is kept.
@@ -81,19 +82,29 @@ impl StateStore {
         None
     }
 
-    /// Keeps the value of a subject in the place of the one before.
+    /// Keeps the value of a subject in the place of the one before, in a thread that may block.
     ///
     /// # Errors
     /// There is no folder, the value is too long, or the disk does not take it. The value before stays.
-    pub fn write(&self, subject: &str, value: &impl Serialize) -> Result<(), StateError> {
+    pub async fn write(&self, subject: &str, value: &impl Serialize) -> Result<(), StateError> {
         let file = self.file(subject).ok_or(StateError::NoFolder)?;
-        let failed = |source| StateError::Write { file: file.clone(), source };
-        let text = serde_json::to_vec(value).map_err(|e| failed(e.into()))?;
+        match serde_json::to_vec(value) {
+            Ok(text) => self.exchange(file, text).await,
+            Err(e) => Err(StateError::Write { file, source: e.into() }),
+        }
+    }
+
+    async fn exchange(&self, file: PathBuf, text: Vec<u8>) -> Result<(), StateError> {
         if text.len() as u64 > LONGEST {
             return Err(StateError::TooLong { file, bytes: text.len() });
         }
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        exchange(&file, &text).map_err(failed)
+        let (turn, target) = (Arc::clone(&self.turn), file.clone());
+        let exchanged = spawn_blocking(move || {
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            exchange(&target, &text)
+        });
+        let exchanged = exchanged.await.map_err(io::Error::from).flatten();
+        exchanged.map_err(|source| StateError::Write { file, source })
     }
 
     fn file(&self, subject: &str) -> Option<PathBuf> {
@@ -145,12 +156,12 @@ mod tests {
         (folder, store)
     }
 
-    #[test]
-    fn what_was_written_is_read_by_the_next_run_and_by_nobody_else() {
+    #[tokio::test]
+    async fn what_was_written_is_read_by_the_next_run_and_by_nobody_else() {
         let (folder, store) = store();
         assert_eq!(store.read::<Vec<u32>>("list"), None);
-        store.write("list", &vec![1, 2]).unwrap();
-        store.write("list", &vec![3]).unwrap();
+        store.write("list", &vec![1, 2]).await.unwrap();
+        store.write("list", &vec![3]).await.unwrap();
         assert_eq!(store.clone().read::<Vec<u32>>("list"), Some(vec![3]));
         let kept = folder.path().join("ivt/state");
         let names: Vec<_> = fs::read_dir(&kept).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -159,18 +170,18 @@ mod tests {
         assert_eq!((mode(&kept), mode(&kept.join("list.json"))), (0o700, 0o600));
     }
 
-    #[test]
-    fn a_draft_of_a_run_that_was_killed_is_no_hindrance() {
+    #[tokio::test]
+    async fn a_draft_of_a_run_that_was_killed_is_no_hindrance() {
         let (folder, store) = store();
-        store.write("list", &vec![1]).unwrap();
+        store.write("list", &vec![1]).await.unwrap();
         fs::write(folder.path().join("ivt/state/list.json.new"), "[4,").unwrap();
         assert_eq!(store.read("list"), Some(vec![1]));
-        store.write("list", &vec![2]).unwrap();
+        store.write("list", &vec![2]).await.unwrap();
         assert_eq!(store.read("list"), Some(vec![2]));
     }
 
-    #[test]
-    fn a_damaged_file_is_put_aside() {
+    #[tokio::test]
+    async fn a_damaged_file_is_put_aside() {
         let (folder, store) = store();
         let state = folder.path().join("ivt/state");
         fs::create_dir_all(&state).unwrap();
@@ -183,18 +194,18 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_cannot_be_kept_is_said_and_the_value_before_stays() {
+    #[tokio::test]
+    async fn what_cannot_be_kept_is_said_and_the_value_before_stays() {
         let (folder, store) = store();
-        store.write("list", &vec![1]).unwrap();
-        let long = store.write("list", &"x".repeat(LONGEST as usize)).unwrap_err();
+        store.write("list", &vec![1]).await.unwrap();
+        let long = store.write("list", &"x".repeat(LONGEST as usize)).await.unwrap_err();
         assert!(long.to_string().contains("more than"), "{long}");
         assert_eq!(store.read("list"), Some(vec![1]));
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = StateStore::new(Some(file)).write("list", &vec![1]).unwrap_err();
+        let error = StateStore::new(Some(file)).write("list", &vec![1]).await.unwrap_err();
         assert!(error.to_string().contains("device.state_dir"), "{error}");
-        let error = StateStore::default().write("list", &vec![1]).unwrap_err();
+        let error = StateStore::default().write("list", &vec![1]).await.unwrap_err();
         assert!(error.to_string().contains("device.state_dir"), "{error}");
     }
 }

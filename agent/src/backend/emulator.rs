@@ -10,6 +10,7 @@ use ivt_hal::emulator::{Emulator, World};
 use super::CameraOptions;
 use crate::config::error::Error;
 use crate::config::section::{PATH, Section, list, path, text};
+#[cfg(feature = "pattern")]
 use crate::pattern::Pictures;
 
 /// A test pattern, a looping clip, or the output of a program.
@@ -28,7 +29,7 @@ pub(super) struct EmulatedCamera {
 
 impl EmulatedCamera {
     pub(super) fn has_sub(&self) -> bool {
-        self.sub.is_some() || self.command.is_empty()
+        self.sub.is_some() || cfg!(feature = "pattern") && self.command.is_empty()
     }
 
     pub(super) fn files(&self) -> Vec<&Path> {
@@ -43,8 +44,10 @@ impl EmulatedCamera {
             bitrates: options.bitrates,
             world: Arc::new(World::new(&format!("CH{} emulator", options.number))),
         });
-        let pictures = Arc::new(Pictures(emulator.clone()));
-        Channel { snapshot: Some(pictures), ..emulator.channel() }
+        #[cfg(not(feature = "pattern"))]
+        return Channel::new(emulator);
+        #[cfg(feature = "pattern")]
+        Channel { snapshot: Some(Arc::new(Pictures(emulator.clone()))), ..emulator.channel() }
     }
 }
 
@@ -59,6 +62,10 @@ pub(super) fn read(section: &mut Section<'_, '_>, base: &Path) -> Result<Emulate
         }
         Some(_) if main.is_some() => {
             Err(section.error("channel.main and channel.command exclude each other"))
+        }
+        None if main.is_none() && cfg!(not(feature = "pattern")) => {
+            Err(section
+                .error("channel.main is missing: this program is built without a test pattern"))
         }
         _ => Ok(EmulatedCamera { main, sub, command: words.unwrap_or_default() }),
     }

@@ -1,5 +1,6 @@
 //! Opens the streams that a camera's encoder describes.
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use ivt_media::source::{FrameSource, Incidents, Opener, SourceError};
 use url::Url;
 
 use crate::backend::{Backend, RtspPolicy};
+#[cfg(feature = "pattern")]
 use crate::pattern;
 use crate::tls::TrustStore;
 
@@ -75,7 +77,12 @@ impl EncoderOpener {
         let opener: Arc<dyn Opener> = match &source {
             Source::Rtsp(source) => Arc::new(self.rtsp(source, policy).await?),
             Source::Clip { file, .. } => Arc::new(ClipOpener::file(file)),
+            #[cfg(feature = "pattern")]
             Source::Pattern { stream, world } => Arc::new(pattern::opener(*stream, world)),
+            #[cfg(not(feature = "pattern"))]
+            Source::Pattern { .. } => {
+                return Err(unusable(self.stream, &"this program is built without a test pattern"));
+            }
             Source::Command(words) => Arc::new(CommandOpener::new(words)?),
         };
         let last = Opened { source, policy, opener: Arc::clone(&opener) };
@@ -134,7 +141,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn unusable(stream: Stream, error: &dyn std::error::Error) -> SourceError {
+fn unusable(stream: Stream, error: &dyn Display) -> SourceError {
     let peer = format!("of the {stream} stream");
     SourceError::Unreachable { peer, reason: error.to_string() }
 }

@@ -4,13 +4,12 @@
 //! enabled in one row only, RTMPPublish is answered with 12 while its row is live, and a row waits while a
 //! stream of RTMPPublish runs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use ivt_base::secret::Secret;
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{RtmpPublishConfig, SetRtmpPublishConfig};
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 
 use super::publish::{rtmp_url, stream};
 use super::{codes, nth};
@@ -60,9 +59,7 @@ impl ConstantPublishes {
         if *rows == list {
             return Ok(());
         }
-        let (store, kept) = (self.store.clone(), list.clone());
-        let written = spawn_blocking(move || store.write(SUBJECT, &kept)).await;
-        let written = written.map_err(|e| RpcError::internal(e.to_string()))?;
+        let written = self.store.write(SUBJECT, &list).await;
         written.map_err(|e| RpcError::internal(format!("the list was not changed: {e}")))?;
         let before = enabled(&rows);
         let after = enabled(&list);
@@ -79,14 +76,14 @@ impl ConstantPublishes {
     async fn check(
         &self,
         list: &[RtmpPublishConfig],
-    ) -> Result<HashMap<u32, PublishRequest>, RpcError> {
+    ) -> Result<BTreeMap<u32, PublishRequest>, RpcError> {
         if list.len() > ROWS {
             return Err(RpcError::internal(format!(
                 "SetRTMPPublishConfig: params: {} rows, more than {ROWS}",
                 list.len()
             )));
         }
-        let mut wanted = HashMap::new();
+        let mut wanted = BTreeMap::new();
         for (index, row) in list.iter().enumerate() {
             let place = format!("SetRTMPPublishConfig: params[{index}]");
             let handle = nth(&self.channels, row.channel).map_err(|error| {
@@ -111,7 +108,7 @@ impl ConstantPublishes {
     }
 }
 
-fn enabled(rows: &[RtmpPublishConfig]) -> HashMap<u32, &RtmpPublishConfig> {
+fn enabled(rows: &[RtmpPublishConfig]) -> BTreeMap<u32, &RtmpPublishConfig> {
     rows.iter().filter(|row| row.enable).map(|row| (row.channel, row)).collect()
 }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::RebootChannel;
-use tokio::task::spawn_blocking;
 
 use super::{Departure, Dispatch, told};
 use crate::state::{StateError, StateStore};
@@ -34,7 +33,7 @@ pub(super) fn reboot(
     let kept = dispatch.reboots.clone();
     tokio::spawn(async move {
         // Kept before the camera is told: that may be the end of this agent, too.
-        spawn_blocking(move || kept.keep()).await.ok();
+        kept.keep().await;
         // An error is all that a departure tells: the answer has left, or its connection is gone.
         departure.await.ok();
         log::info!("channel {number}: restarting its camera, as the cloud asked");
@@ -62,9 +61,9 @@ impl Reboots {
     }
 
     /// Keeps the restarts, if the disk takes them; they are counted in memory anyway.
-    fn keep(&self) {
+    async fn keep(&self) {
         let times = self.times.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match self.store.write(SUBJECT, &times) {
+        match self.store.write(SUBJECT, &times).await {
             Ok(()) | Err(StateError::NoFolder) => {}
             Err(e) => log::warn!("restarts of cameras are forgotten when the agent restarts: {e}"),
         }
@@ -135,14 +134,14 @@ mod tests {
         assert_eq!(reboots.take(0, 1_000), Ok(()));
     }
 
-    #[test]
-    fn restarts_are_counted_over_a_restart_of_the_agent() {
+    #[tokio::test]
+    async fn restarts_are_counted_over_a_restart_of_the_agent() {
         let folder = tempfile::tempdir().unwrap();
         let store = || StateStore::new(Some(folder.path().join("state")));
         for minute in 0..3 {
             let reboots = Reboots::kept(store());
             assert_eq!(reboots.take(7, 1_000_000 + minute * 60), Ok(()));
-            reboots.keep();
+            reboots.keep().await;
         }
         let wait = Reboots::kept(store()).take(7, 1_000_180);
         assert_eq!(wait, Err(Duration::from_secs(HOUR - 180)));
