@@ -344,7 +344,7 @@ login_code = "cam1"
 login_passwd = "apart"
 [[channel]]
 username = "admin"
-password = "camera"
+password = "a-key-for-it"
 "#;
 
     fn main_file() -> String {
@@ -362,7 +362,10 @@ password = "camera"
         let config = Config::load(&main, Access::Private).unwrap();
         assert_eq!(config.cloud.login_passwd.expose(), "apart");
         let Network { username, password, .. } = &config.channels[0].backend.network;
-        assert_eq!((username.as_deref(), password.expose().as_str()), (Some("admin"), "camera"));
+        assert_eq!(
+            (username.as_deref(), password.expose().as_str()),
+            (Some("admin"), "a-key-for-it")
+        );
     }
 
     #[test]
