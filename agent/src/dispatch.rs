@@ -105,7 +105,7 @@ impl Dispatch {
             Call::StopCloudRecord(request) => {
                 within(HANDLER, until, record::stop(self, request?)).await.map(done)
             }
-            Call::GetRtmpPublishConfig => to_value(&self.constant.list().await),
+            Call::GetRtmpPublishConfig => to_value(&self.constant.list()),
             Call::SetRtmpPublishConfig(request) => {
                 within(HANDLER, until, self.constant.replace(request?)).await.map(done)
             }

@@ -82,26 +82,45 @@ impl StateStore {
         None
     }
 
-    /// Keeps the value of a subject in the place of the one before, in a thread that may block.
+    /// Keeps the value of a subject in the place of the one before.
     ///
     /// # Errors
     /// There is no folder, the value is too long, or the disk does not take it. The value before stays.
     pub async fn write(&self, subject: &str, value: &impl Serialize) -> Result<(), StateError> {
+        self.write_then(subject, value, Box::new(|| {})).await
+    }
+
+    /// Does as [`write`](Self::write), and runs `then` once the value is kept. Both are done, or neither, also
+    /// if the caller does not wait for the end.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn write_then(
+        &self,
+        subject: &str,
+        value: &impl Serialize,
+        then: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), StateError> {
         let file = self.file(subject).ok_or(StateError::NoFolder)?;
         match serde_json::to_vec(value) {
-            Ok(text) => self.exchange(file, text).await,
+            Ok(text) => self.exchange(file, text, then).await,
             Err(e) => Err(StateError::Write { file, source: e.into() }),
         }
     }
 
-    async fn exchange(&self, file: PathBuf, text: Vec<u8>) -> Result<(), StateError> {
+    async fn exchange(
+        &self,
+        file: PathBuf,
+        text: Vec<u8>,
+        then: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), StateError> {
         if text.len() as u64 > LONGEST {
             return Err(StateError::TooLong { file, bytes: text.len() });
         }
         let (turn, target) = (Arc::clone(&self.turn), file.clone());
         let exchanged = spawn_blocking(move || {
             let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            exchange(&target, &text)
+            exchange(&target, &text).map(|()| then())
         });
         let exchanged = exchanged.await.map_err(io::Error::from).flatten();
         exchanged.map_err(|source| StateError::Write { file, source })
@@ -141,7 +160,11 @@ fn exchange(file: &Path, text: &[u8]) -> io::Result<()> {
         fs::remove_file(&draft).ok();
         return placed;
     }
-    File::open(folder)?.sync_all()
+    // The new text is in force already, but a power cut may still bring the old one back.
+    if let Err(e) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        log::warn!("{}: its folder cannot be synced: {e}", file.display());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@
 //! stream of RTMPPublish runs.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ivt_base::secret::Secret;
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{RtmpPublishConfig, SetRtmpPublishConfig};
-use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::publish::{rtmp_url, stream};
 use super::{codes, nth};
@@ -18,6 +20,8 @@ use crate::state::StateStore;
 
 /// Most rows of the list.
 const ROWS: usize = 256;
+/// How long a list may wait for the addresses of its servers.
+const LOOKUPS: Duration = Duration::from_secs(2);
 /// The list's name in the state store.
 const SUBJECT: &str = "publishes";
 
@@ -25,7 +29,7 @@ const SUBJECT: &str = "publishes";
 pub(super) struct ConstantPublishes {
     channels: Vec<Handle>,
     store: StateStore,
-    rows: Mutex<Vec<RtmpPublishConfig>>,
+    rows: Arc<Mutex<Vec<RtmpPublishConfig>>>,
 }
 
 impl ConstantPublishes {
@@ -40,12 +44,12 @@ impl ConstantPublishes {
                 Err(error) => log::warn!("channel {number}: the constant publish rests: {error}"),
             }
         }
-        Self { channels, store, rows: Mutex::new(rows) }
+        Self { channels, store, rows: Arc::new(Mutex::new(rows)) }
     }
 
     /// The list as it was set.
-    pub(super) async fn list(&self) -> Vec<RtmpPublishConfig> {
-        self.rows.lock().await.clone()
+    pub(super) fn list(&self) -> Vec<RtmpPublishConfig> {
+        lock(&self.rows).clone()
     }
 
     /// Replaces the list. A row that is alike before and after is not interrupted.
@@ -55,21 +59,22 @@ impl ConstantPublishes {
     pub(super) async fn replace(&self, request: SetRtmpPublishConfig) -> Result<(), RpcError> {
         let SetRtmpPublishConfig { list } = request;
         let mut wanted = self.check(&list).await?;
-        let mut rows = self.rows.lock().await;
-        if *rows == list {
+        if *lock(&self.rows) == list {
             return Ok(());
         }
-        let written = self.store.write(SUBJECT, &list).await;
-        written.map_err(|e| RpcError::internal(format!("the list was not changed: {e}")))?;
-        let before = enabled(&rows);
-        let after = enabled(&list);
-        for (number, handle) in (0..).zip(&self.channels) {
-            if before.get(&number) != after.get(&number) {
-                handle.publish_constantly(wanted.remove(&number));
+        let (rows, channels, new) = (Arc::clone(&self.rows), self.channels.clone(), list.clone());
+        let take_over = move || {
+            let mut rows = lock(&rows);
+            let (before, after) = (enabled(&rows), enabled(&new));
+            for (number, handle) in (0..).zip(&channels) {
+                if before.get(&number) != after.get(&number) {
+                    handle.publish_constantly(wanted.remove(&number));
+                }
             }
-        }
-        *rows = list;
-        Ok(())
+            *rows = new;
+        };
+        let written = self.store.write_then(SUBJECT, &list, Box::new(take_over)).await;
+        written.map_err(|e| RpcError::internal(format!("the list was not changed: {e}")))
     }
 
     /// Checks the whole list. Returns what each channel is to publish, by its number.
@@ -84,6 +89,8 @@ impl ConstantPublishes {
             )));
         }
         let mut wanted = BTreeMap::new();
+        // Names that nobody resolves in time are checked when they are dialled.
+        let until = Instant::now() + LOOKUPS;
         for (index, row) in list.iter().enumerate() {
             let place = format!("SetRTMPPublishConfig: params[{index}]");
             let handle = nth(&self.channels, row.channel).map_err(|error| {
@@ -95,17 +102,23 @@ impl ConstantPublishes {
             let url_place = format!("{place}.url");
             let ask = ask(handle, row, &url_place)?;
             let url = ask.url.expose();
-            if let Err(refused) = handle.check(&url.host, url.port).await {
+            if Instant::now() < until
+                && let Err(refused) = handle.check(&url.host, url.port).await
+            {
                 let error = codes::refusal(refused);
                 return Err(RpcError::new(error.code, format!("{url_place}: {}", error.msg)));
             }
             if row.enable && wanted.insert(row.channel, ask).is_some() {
-                let msg = format!("{place}: channel {} is enabled in another row", row.channel);
-                return Err(RpcError::new(RpcError::DUPLICATE, msg));
+                let msg = format!("{place}.channel: {} is enabled in another row", row.channel);
+                return Err(RpcError::internal(msg));
             }
         }
         Ok(wanted)
     }
+}
+
+fn lock(rows: &Mutex<Vec<RtmpPublishConfig>>) -> MutexGuard<'_, Vec<RtmpPublishConfig>> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn enabled(rows: &[RtmpPublishConfig]) -> BTreeMap<u32, &RtmpPublishConfig> {
@@ -148,21 +161,21 @@ mod tests {
     async fn the_list_is_replaced_as_a_whole_and_found_again_by_the_next_run() {
         let (_folder, store, channels) = kept();
         let publishes = ConstantPublishes::start(channels.clone(), store.clone());
-        assert!(publishes.list().await.is_empty());
+        assert!(publishes.list().is_empty());
         let off = json!({ "enable": false, "channel": 0, "quality": "ld", "url": "" });
         let two = rows(json!([row(1, "rtmp://192.0.2.1/live/key"), off]));
         publishes.replace(two.clone()).await.unwrap();
-        assert_eq!(publishes.list().await, two.list);
+        assert_eq!(publishes.list(), two.list);
         assert_eq!(channels[1].constantly().unwrap().url.expose().host, "192.0.2.1");
         assert!(channels[0].constantly().is_none());
 
         let again = vec![deaf().0, deaf().0];
         let publishes = ConstantPublishes::start(again.clone(), store.clone());
-        assert_eq!(publishes.list().await, two.list);
+        assert_eq!(publishes.list(), two.list);
         assert!(again[1].constantly().is_some());
         publishes.replace(rows(json!([]))).await.unwrap();
         assert!(again[1].constantly().is_none());
-        assert!(ConstantPublishes::start(vec![deaf().0], store).list().await.is_empty());
+        assert!(ConstantPublishes::start(vec![deaf().0], store).list().is_empty());
     }
 
     #[tokio::test]
@@ -184,7 +197,7 @@ mod tests {
             (json!([row(1, "rtmp://127.0.0.1/a/secret")]), 1, "params[0].url"),
             (
                 json!([row(1, "rtmp://192.0.2.1/a/b"), row(1, "rtmp://192.0.2.1/a/c")]),
-                12,
+                1,
                 "params[1]",
             ),
             (json!(many), 1, "257 rows"),
@@ -192,7 +205,7 @@ mod tests {
             let error = publishes.replace(rows(list)).await.unwrap_err();
             assert_eq!(error.code, code, "{error}");
             assert!(error.msg.contains(word) && !error.msg.contains("secret"), "{error}");
-            assert_eq!(publishes.list().await, good.list);
+            assert_eq!(publishes.list(), good.list);
             assert!(channels[0].constantly().is_some() && channels[1].constantly().is_none());
         }
     }
@@ -203,6 +216,26 @@ mod tests {
         let list = rows(json!([row(0, "rtmp://192.0.2.1/live/key")]));
         let error = publishes.replace(list).await.unwrap_err();
         assert!(error.code == 1 && error.msg.contains("device.state_dir"), "{error}");
-        assert!(publishes.list().await.is_empty());
+        assert!(publishes.list().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_list_is_kept_and_published_also_when_nobody_waits_for_the_answer() {
+        let (_folder, store, channels) = kept();
+        let publishes = ConstantPublishes::start(channels.clone(), store.clone());
+        let list = rows(json!([row(0, "rtmp://192.0.2.1/live/key")]));
+        tokio::select! {
+            biased;
+            _ = publishes.replace(list.clone()) => panic!("the disk is written by another thread"),
+            () = std::future::ready(()) => {}
+        }
+        let taken_over = async {
+            while publishes.list() != list.list {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), taken_over).await.unwrap();
+        assert_eq!(store.read(SUBJECT), Some(list.list));
+        assert!(channels[0].constantly().is_some());
     }
 }

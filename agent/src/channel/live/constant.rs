@@ -56,9 +56,9 @@ impl Constant {
     }
 
     /// What is to be started now, if anything.
-    pub(super) fn due(&self, now: Instant) -> Option<PublishRequest> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<PublishRequest> {
         let rests = self.running.is_some() || self.again.is_some_and(|again| now < again);
-        if rests { None } else { self.wanted.borrow().clone() }
+        if rests { None } else { self.wanted.borrow_and_update().clone() }
     }
 
     /// When a publish that rests is due.
@@ -102,7 +102,7 @@ impl Constant {
         }
     }
 
-    /// Takes over what happened. Returns what the log is to be told, and whether someone should look.
+    /// Takes over what happened. Returns a line for the log with its level.
     pub(super) fn note(&mut self, news: News, rng: &mut impl Rng) -> Option<(log::Level, String)> {
         let now = Instant::now();
         match news {

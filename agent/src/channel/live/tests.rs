@@ -370,3 +370,13 @@ async fn a_constant_publish_that_is_refused_is_tried_for_ever_and_ever_more_rare
     scene.task.push();
     assert!(!scene.task.constant.holds() && scene.task.constant.poll_timeout().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_constant_publish_that_was_wanted_before_begins_once() {
+    let mut scene = Scene::new(RETRY);
+    scene.wanted.send_replace(Some(request("")));
+    scene.task.push();
+    assert!(scene.task.constant.holds());
+    let news = timeout(SECOND, scene.task.constant.next()).await;
+    assert!(!matches!(news, Ok(News::Changed)), "it is not begun anew");
+}
