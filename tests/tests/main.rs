@@ -3,6 +3,7 @@
 mod addresses;
 mod burst;
 mod cameras;
+mod constant;
 mod gateways;
 mod herd;
 mod hosted;
