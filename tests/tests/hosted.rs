@@ -250,15 +250,15 @@ async fn a_deployed_server_finds_out_each_family_and_stores_its_data() {
     let all = join_all(Family::ALL.map(serve)).await;
     let [(ipn, ipn_end), (ipai, ipai_end), (ipe, ipe_end)] = &all[..] else { panic!("{all:?}") };
     assert_eq!([ipn_end, ipai_end, ipe_end], ["done"; 3]);
-    let [Stored::Parameters(37), ipn_picture, Stored::Counts(1..), Stored::Maps(24)] = ipn[..]
+    let [Stored::Parameters(52), ipn_picture, Stored::Counts(1..), Stored::Maps(24)] = ipn[..]
     else {
         panic!("{ipn:?}")
     };
     // In the first hours of a week there is nothing to count.
-    let [Stored::Parameters(37), ipai_picture, Stored::Counts(_)] = ipai[..] else {
+    let [Stored::Parameters(49), ipai_picture, Stored::Counts(_)] = ipai[..] else {
         panic!("{ipai:?}")
     };
-    let [Stored::Parameters(37), ipe_picture, Stored::Counts(1..)] = ipe[..] else {
+    let [Stored::Parameters(52), ipe_picture, Stored::Counts(1..)] = ipe[..] else {
         panic!("{ipe:?}")
     };
     assert_eq!([ipn_picture, ipai_picture, ipe_picture], [picture; 3]);
