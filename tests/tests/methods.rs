@@ -6,6 +6,7 @@ mod abilities;
 mod backends;
 mod bad;
 mod cases;
+mod odd;
 mod table;
 
 use std::panic::AssertUnwindSafe;

@@ -48,6 +48,11 @@ impl Backend {
 
     /// Starts cloud, camera and agent.
     pub async fn start(self) -> Rig {
+        self.start_beside("").await
+    }
+
+    /// As [`start`](Self::start); `others` are further channels of the configuration.
+    pub async fn start_beside(self, others: &str) -> Rig {
         let cloud = CloudSim::start(CloudOptions::default()).await.unwrap();
         let mut cameras = Vec::new();
         let mut keys = self.keys.to_owned();
@@ -67,7 +72,7 @@ impl Backend {
             cameras.push(camera);
         }
         let text = format!(
-            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n[[channel]]\n{keys}\n",
+            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n[[channel]]\n{keys}\n{others}",
             cloud.device_url(),
         );
         let config: Config = text.parse().unwrap();

@@ -160,3 +160,19 @@ async fn blanks_of_a_wireless_network_are_kept_and_others_are_not() {
         assert!(status.password.is_some_and(|password| password.expose() == " c "), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_page_in_the_place_of_an_answer_is_no_success_of_uapi() {
+    let camera = Camera::start(|_| http(200, "\n<html><body>Please log in</body></html>")).await;
+    let unit = channel("uapi", &camera.http(), 1);
+    let detection =
+        Detection { enable: true, armed: Armed::ALWAYS, sensitivity: 1, delay: Duration::ZERO };
+    for found in [
+        unit.presets.unwrap().list().await.map(drop),
+        unit.wifi.unwrap().join(Some("net"), None).await,
+        unit.motion.unwrap().configure(detection).await,
+        unit.tripwire.unwrap().configure(detection, None).await,
+    ] {
+        assert_eq!(found.unwrap_err().kind, Kind::Other);
+    }
+}
