@@ -11,6 +11,7 @@ mod ingest;
 mod link;
 mod login;
 mod methods;
+mod probe;
 mod publish;
 mod quirks;
 mod record;
