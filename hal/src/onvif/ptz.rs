@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::client::{Call, Service};
+use super::envelope::Failure;
 use super::{Onvif, is_fault, within};
 use crate::xml::{Element, escape};
 use crate::{Error, Kind, LONGEST_MOVE, Movement, Ptz, Result};
@@ -26,6 +27,8 @@ pub(super) struct Moves {
     zoom: Option<Space<1>>,
     /// How long a movement may last by the camera's own clock.
     longest: Duration,
+    /// Whether the camera refused for once to tell its ranges, so that it has to be asked again.
+    is_guess: bool,
     /// The number of the form of movement that the camera took last.
     form: AtomicUsize,
 }
@@ -115,7 +118,11 @@ impl Onvif {
     /// # Errors
     /// `Unsupported` from a camera that cannot be moved, `Refused`, `Offline`, `Timeout` or `Other`.
     pub(super) async fn moves(&self, op: &'static str) -> Result<Arc<Moves>> {
-        self.moves.or_ask(self.ask_moves(op)).await
+        let moves = self.moves.or_ask(self.ask_moves(op)).await?;
+        if moves.is_guess {
+            self.moves.forget();
+        }
+        Ok(moves)
     }
 
     /// Notes that nothing moves that this program set in motion.
@@ -134,9 +141,14 @@ impl Onvif {
         let (service, action) = (Service::Ptz, "GetConfigurationOptions");
         let token = escape(&ptz.token);
         let body = format!("<ConfigurationToken>{token}</ConfigurationToken>");
-        let told = match self.client.call(Call { op, at, service, action, body: &body }).await {
-            Err(error) if is_fault(&error) => Element::default(),
-            told => told?,
+        let mut is_guess = false;
+        let told = match self.client.ask(Call { op, at, service, action, body: &body }).await {
+            Ok(told) => told,
+            Err(Failure::Other(error)) if is_fault(&error) => {
+                is_guess = error.kind == Kind::Refused;
+                Element::default()
+            }
+            Err(failure) => return Err(failure.into_error()),
         };
         let options = told.child("PTZConfigurationOptions").unwrap_or(&told);
         let [pan_tilt, zoom] = &ptz.default_spaces;
@@ -145,6 +157,7 @@ impl Onvif {
             pan_tilt: Space::read(options, "ContinuousPanTiltVelocitySpace", pan_tilt),
             zoom: Space::read(options, "ContinuousZoomVelocitySpace", zoom),
             longest: LONGEST_MOVE,
+            is_guess,
             form: AtomicUsize::new(0),
         };
         let most = duration(options.text_at("PTZTimeout/Max")).filter(|most| !most.is_zero());

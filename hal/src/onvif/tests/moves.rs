@@ -211,6 +211,39 @@ async fn a_stop_of_what_rests_is_a_success_and_one_that_fails_is_not() {
 }
 
 #[tokio::test]
+async fn ranges_that_were_refused_are_asked_for_again() {
+    let wide = space(
+        "ContinuousPanTiltVelocitySpace",
+        "PanTiltSpaces/VelocityGenericSpace",
+        &(range("XRange", "-100", "100") + &range("YRange", "-100", "100")),
+    );
+    let wide = options(&format!("<t:Spaces>{wide}</t:Spaces>"));
+    for (refusal, first) in [
+        (fault("ter:NotAuthorized", ""), Err(Kind::Refused)),
+        (fault("ter:Action", "busy"), Ok("1".to_owned())),
+    ] {
+        let (is_ready, wide) = (Arc::new(Mutex::new(false)), wide.clone());
+        let ready = Arc::clone(&is_ready);
+        let camera = Camera::start(move |asked| match &*asked.action {
+            "GetConfigurationOptions" if *ready.lock().unwrap() => (200, wide.clone()),
+            "GetConfigurationOptions" => (400, refusal.clone()),
+            _ => (0, String::new()),
+        })
+        .await;
+        let onvif = camera.onvif();
+        let outcome = Ptz::start(&*onvif, to(Direction::Right, 100)).await;
+        let outcome = outcome.map(|()| last_move(&camera)[0].clone()).map_err(|error| error.kind);
+        assert_eq!(outcome, first);
+        *is_ready.lock().unwrap() = true;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(301)).await;
+        tokio::time::resume();
+        Ptz::start(&*onvif, to(Direction::Right, 100)).await.unwrap();
+        assert_eq!(last_move(&camera)[0], "100");
+    }
+}
+
+#[tokio::test]
 async fn a_camera_without_ptz_says_so() {
     let without_configuration = |asked: &Asked| match &*asked.action {
         "GetProfiles" => (
