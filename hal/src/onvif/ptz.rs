@@ -63,10 +63,12 @@ impl Ptz for Onvif {
                     _ => {}
                 }
             }
+            // After a refused change, an earlier movement of these axes goes on.
+            let has_moved = self.is_moving()[group];
             self.set_moving(group, true);
             let outcome = self.move_on(movement, moves).await;
             if outcome.as_ref().is_err_and(is_fault) {
-                self.set_moving(group, false);
+                self.set_moving(group, has_moved);
             }
             outcome
         })

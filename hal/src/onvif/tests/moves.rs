@@ -244,6 +244,28 @@ async fn ranges_that_were_refused_are_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_refused_change_of_a_movement_does_not_end_it() {
+    let camera = Camera::start(|asked| {
+        let pan_tilt = asked.body.find("Velocity/PanTilt");
+        let is_up = pan_tilt.and_then(|one| one.attribute("y")) == Some("0.5");
+        match &*asked.action {
+            "Stop" => (400, fault("ter:InvalidArgVal", "")),
+            "ContinuousMove" if !is_up => (400, fault("ter:InvalidArgVal", "")),
+            _ => (0, String::new()),
+        }
+    })
+    .await;
+    let onvif = camera.onvif();
+    Ptz::start(&*onvif, to(Direction::Up, 50)).await.unwrap();
+    assert_eq!(kind(Ptz::start(&*onvif, to(Direction::Down, 50)).await), Kind::Invalid);
+    assert_eq!(kind(Ptz::stop(&*onvif).await), Kind::Invalid, "it still moves up");
+    // What never began to move is at rest.
+    let onvif = camera.onvif();
+    assert_eq!(kind(Ptz::start(&*onvif, to(Direction::Down, 50)).await), Kind::Invalid);
+    Ptz::stop(&*onvif).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_camera_without_ptz_says_so() {
     let without_configuration = |asked: &Asked| match &*asked.action {
         "GetProfiles" => (
