@@ -235,20 +235,25 @@ impl Onvif {
             Err(error) => return Err(error),
         };
         let moving = self.is_moving();
-        let mut has_stopped = false;
+        let is_known = moving != [false; 2];
+        let (mut has_stopped, mut has_failed) = (false, false);
         for group in [0, 1] {
             // Where nothing is known to move, every axis is told.
-            if moving[group] || !moving[1 - group] {
+            if moving[group] || !is_known {
                 let Some(rest) = moves.rest(group) else { continue };
                 match self.order(STOP, "ContinuousMove", moves, &rest).await {
                     Ok(_) => has_stopped = true,
-                    Err(error) if is_fault(&error) => {}
+                    // Axes that are not known to move may be at rest or missing.
+                    Err(error) if is_fault(&error) => {
+                        has_failed |= is_known || error.kind == Kind::Refused;
+                    }
                     Err(error) => return Err(error),
                 }
             }
         }
         // Hikvision finds fault with the stop of what does not move.
-        if has_stopped || (moving == [false; 2] && refusal.kind == Kind::Invalid) {
+        let is_at_rest = !is_known && refusal.kind == Kind::Invalid;
+        if !has_failed && (has_stopped || is_at_rest) {
             self.rests();
             return Ok(());
         }

@@ -266,6 +266,33 @@ async fn a_refused_change_of_a_movement_does_not_end_it() {
 }
 
 #[tokio::test]
+async fn a_stop_of_unknown_movements_has_to_reach_every_axis() {
+    for (stop, pan_tilt, zoom, outcome) in [
+        ("ter:Action", "", "", Ok(())),
+        ("ter:Action", "", "ter:InvalidArgVal", Ok(())),
+        ("ter:Action", "ter:ActionNotSupported", "", Ok(())),
+        ("ter:InvalidArgVal", "ter:InvalidArgVal", "ter:InvalidArgVal", Ok(())),
+        ("ter:Action", "", "ter:Action", Err(Kind::Refused)),
+        ("ter:Action", "ter:Action", "", Err(Kind::Refused)),
+        ("ter:InvalidArgVal", "ter:Action", "", Err(Kind::Invalid)),
+        ("ter:Action", "ter:InvalidArgVal", "ter:InvalidArgVal", Err(Kind::Refused)),
+    ] {
+        let camera = Camera::start(move |asked| {
+            let code = match &*asked.action {
+                "Stop" => stop,
+                "ContinuousMove" if asked.body.descendant("Zoom").is_some() => zoom,
+                "ContinuousMove" => pan_tilt,
+                _ => "",
+            };
+            if code.is_empty() { (0, String::new()) } else { (400, fault(code, "")) }
+        })
+        .await;
+        let stopped = Ptz::stop(&*camera.onvif()).await.map_err(|error| error.kind);
+        assert_eq!(stopped, outcome, "{stop}, {pan_tilt}, {zoom}");
+    }
+}
+
+#[tokio::test]
 async fn a_camera_without_ptz_says_so() {
     let without_configuration = |asked: &Asked| match &*asked.action {
         "GetProfiles" => (
