@@ -126,7 +126,7 @@ impl Client {
         if let Some((_, http)) = ports.iter().find(|(other, _)| *other == port) {
             return http.clone();
         }
-        let http = Http::new(self.http.host(), port, self.login.clone(), LIMITS);
+        let http = self.http.at_port(port);
         if ports.len() == MAX_PORTS {
             ports.remove(0);
         }
