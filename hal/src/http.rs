@@ -65,7 +65,7 @@ impl Http {
     /// A client of the server at `host`, a name or an address. Connects with the first request.
     pub fn new(host: &str, port: u16, credentials: Option<Credentials>, limits: Limits) -> Self {
         let host = host.trim_matches(['[', ']']).to_owned();
-        let login = credentials.as_ref().map(SharedLogin::new);
+        let login = credentials.map(SharedLogin::new);
         Self { server: Arc::new(Server { host, port, login }), limits }
     }
 
@@ -73,6 +73,15 @@ impl Http {
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
         Self { server: Arc::clone(&self.server), limits }
+    }
+
+    /// A client of another port of the same host, with the same login and limits. A login that was refused at one
+    /// port rests at all, as cameras lock accounts.
+    #[must_use]
+    pub fn at_port(&self, port: u16) -> Self {
+        let login = self.server.login.as_ref().map(SharedLogin::at_another_port);
+        let host = self.server.host.clone();
+        Self { server: Arc::new(Server { host, port, login }), limits: self.limits }
     }
 
     /// The name or address of the server, without brackets.

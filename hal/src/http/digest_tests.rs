@@ -1,5 +1,7 @@
 //! The login over real sockets, at cameras that check every digest.
 
+mod ports;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};

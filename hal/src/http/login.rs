@@ -10,9 +10,11 @@
 //! Cameras answer 401 also where a user lacks a right. The login therefore rests for the path alone
 //! that refused it first; it rests for all paths when another one refuses it too, without a request
 //! that passed in between.
+//!
+//! The ports of one host have challenges of their own, and one account: they share the turn and the rest.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ivt_base::auth::{Login, Next};
@@ -36,10 +38,18 @@ pub(super) const MAX_RENEWAL: Duration = Duration::from_millis(500);
 /// Most paths that rest at the same time. Beyond that the oldest path is tried again.
 const MAX_PATHS: usize = 16;
 
-/// The login of one camera.
+/// The login of one camera at one port.
 pub(super) struct SharedLogin {
-    turn: tokio::sync::Mutex<()>,
+    credentials: Credentials,
     state: Mutex<State>,
+    account: Arc<Account>,
+}
+
+/// What the ports of one host have in common.
+#[derive(Default)]
+struct Account {
+    turn: tokio::sync::Mutex<()>,
+    rest: Mutex<Rest>,
 }
 
 /// Held by the request that tries the login. A try that ends without an answer is not judged: the next
@@ -69,6 +79,11 @@ struct State {
     is_answered: bool,
     /// True when the camera has accepted an answer to it.
     is_accepted: bool,
+}
+
+/// When a refused login may be tried again.
+#[derive(Default)]
+struct Rest {
     /// Refusals since a request passed.
     refusals: usize,
     /// The path of the first refusal since a request passed.
@@ -80,18 +95,23 @@ struct State {
 }
 
 impl SharedLogin {
-    pub(super) fn new(credentials: &Credentials) -> Self {
+    pub(super) fn new(credentials: Credentials) -> Self {
+        Self::of(credentials, Arc::default())
+    }
+
+    /// The same login at another port of the host.
+    pub(super) fn at_another_port(&self) -> Self {
+        Self::of(self.credentials.clone(), Arc::clone(&self.account))
+    }
+
+    fn of(credentials: Credentials, account: Arc<Account>) -> Self {
         let state = State {
-            login: Login::new(credentials),
+            login: Login::new(&credentials),
             generation: 0,
             is_answered: false,
             is_accepted: false,
-            refusals: 0,
-            first_refused: None,
-            rests_until: None,
-            paths: VecDeque::new(),
         };
-        Self { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
+        Self { credentials, state: Mutex::new(state), account }
     }
 
     pub(super) fn known(&self) -> Known {
@@ -102,13 +122,13 @@ impl SharedLogin {
     /// challenge or the first untried authorization to the head of the answer; for `MAX_RENEWAL` at most
     /// once the login has passed.
     pub(super) async fn turn(&self) -> Turn<'_> {
-        Turn { _turn: self.turn.lock().await, login: self }
+        Turn { _turn: self.account.turn.lock().await, login: self }
     }
 
     /// The login for a request that is sent now.
     pub(super) fn say(&self, request: &Request, now: Instant) -> Said {
         let mut state = self.state();
-        let authorization = match state.rests(request.path(), now) {
+        let authorization = match self.rest().rests(request.path(), now) {
             true => None,
             false => {
                 let (method, bytes) = (request.method.as_str(), request.bytes());
@@ -128,7 +148,8 @@ impl SharedLogin {
         if said.authorization.is_some() && said.generation == state.generation {
             state.login.accepted();
             state.is_accepted = true;
-            (state.refusals, state.first_refused) = (0, None);
+            let mut rest = self.rest();
+            (rest.refusals, rest.first_refused) = (0, None);
         }
     }
 
@@ -142,7 +163,7 @@ impl SharedLogin {
         now: Instant,
     ) -> bool {
         let mut state = self.state();
-        if state.rests(request.path(), now) {
+        if self.rest().rests(request.path(), now) {
             return false;
         }
         // Another request has accepted a later challenge, of which this answer says nothing.
@@ -161,7 +182,9 @@ impl SharedLogin {
             }
             Next::Unsupported(_) => false,
             Next::Refused | Next::Unsettled => {
-                state.give_up(request.path(), now);
+                state.login.restart();
+                state.begin_generation();
+                self.rest().refused(request.path(), now);
                 false
             }
         }
@@ -169,6 +192,11 @@ impl SharedLogin {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locked for a moment only, also while the state is.
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.account.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -180,19 +208,19 @@ impl Drop for Turn<'_> {
 }
 
 impl State {
+    fn begin_generation(&mut self) {
+        self.generation += 1;
+        (self.is_answered, self.is_accepted) = (false, false);
+    }
+}
+
+impl Rest {
     fn rests(&self, path: &str, now: Instant) -> bool {
         self.rests_until.is_some_and(|until| now < until)
             || self.paths.iter().any(|(other, until)| other == path && now < *until)
     }
 
-    fn begin_generation(&mut self) {
-        self.generation += 1;
-        (self.is_answered, self.is_accepted) = (false, false);
-    }
-
-    fn give_up(&mut self, path: &str, now: Instant) {
-        self.login.restart();
-        self.begin_generation();
+    fn refused(&mut self, path: &str, now: Instant) {
         let until = now + RESTS[self.refusals.min(RESTS.len() - 1)];
         self.refusals += 1;
         if self.first_refused.get_or_insert_with(|| path.to_owned()) != path {
@@ -214,7 +242,7 @@ mod tests {
     const CHALLENGE: &str = "Digest realm=c, nonce=n1, qop=auth";
 
     fn login() -> SharedLogin {
-        SharedLogin::new(&Credentials { username: "root".into(), password: "right".into() })
+        SharedLogin::new(Credentials { username: "root".into(), password: "right".into() })
     }
 
     fn refused(login: &SharedLogin, said: &Said, path: &str, value: &str, now: Instant) -> bool {
@@ -251,7 +279,7 @@ mod tests {
         // A request from before the refusals has passed late, and says nothing of them.
         login.accepted(&first);
         assert!(!try_and_fail(&login, "/c", now), "the login still rests");
-        assert!(login.state().refusals == 2, "and the next rest is no first one");
+        assert!(login.rest().refusals == 2, "and the next rest is no first one");
     }
 
     #[test]
@@ -298,7 +326,7 @@ mod tests {
             }
             login.accepted(&login.say(&request, now));
         }
-        assert_eq!(login.state().paths.len(), MAX_PATHS);
+        assert_eq!(login.rest().paths.len(), MAX_PATHS);
         assert!(!try_and_fail(&login, &format!("/{}", 10 * MAX_PATHS - 1), now));
     }
 }

@@ -126,7 +126,7 @@ impl Client {
         if let Some((_, http)) = ports.iter().find(|(other, _)| *other == port) {
             return http.clone();
         }
-        let http = Http::new(self.http.host(), port, self.login.clone(), LIMITS);
+        let http = self.http.at_port(port);
         if ports.len() == MAX_PORTS {
             ports.remove(0);
         }
@@ -141,46 +141,52 @@ impl Client {
     /// `Refused` for a login that is refused or rests, and for faults that say nothing better; `Invalid` or
     /// `Unsupported` for a fault that says so; `Offline`, `Timeout` or `Other`.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Element> {
-        let Some(login) = &self.login else {
-            return self.send(call, "").await.map_err(Failure::into_error);
-        };
+        self.ask(call).await.map_err(Failure::into_error)
+    }
+
+    /// As [`call`](Self::call), with a refused login told from the other failures.
+    pub(super) async fn ask(&self, call: Call<'_>) -> std::result::Result<Element, Failure> {
+        let Some(login) = &self.login else { return self.send(call, "").await };
         let mut turn = None;
         if !self.state().rest.has_passed() {
             turn = Some(self.turn.lock().await);
         }
         if self.state().rest.rests(call.action, Instant::now()) {
             let why = "an earlier request by refusing the login, which rests for some minutes";
-            return Err(Error::new(call.op, Kind::Refused).because(Said(why.into())));
+            let error = Error::new(call.op, Kind::Refused).because(Said(why.into()));
+            return Err(Failure::Login(error));
         }
         let known = self.state().form;
         let first = match known {
             Some(form) => form,
             None => {
-                let form = Form::Token(self.read_clock(call.op, login).await?);
+                let clock = self.read_clock(call.op, login).await.map_err(Failure::Other)?;
+                let form = Form::Token(clock);
                 self.state().form = Some(form);
                 form
             }
         };
         let refusal = match self.send_as(call, login, first).await {
             Err(Failure::Login(refusal)) => refusal,
-            answer => return answer.map_err(Failure::into_error),
+            answer => return answer,
         };
         if turn.is_none() {
             turn = Some(self.turn.lock().await);
         }
         // While the turn was awaited, another call may have been refused in every form.
         if self.state().rest.rests(call.action, Instant::now()) {
-            return Err(refusal);
+            return Err(Failure::Login(refusal));
         }
-        for form in self.others(call.op, login, first, known.is_some()).await? {
+        let others = self.others(call.op, login, first, known.is_some()).await;
+        for form in others.map_err(Failure::Other)? {
             match self.send_as(call, login, form).await {
                 Err(Failure::Login(_)) => {}
-                answer => return answer.map_err(Failure::into_error),
+                answer => return answer,
             }
         }
         self.state().rest.refused(call.action, Instant::now());
         drop(turn);
-        Err(refusal)
+        Err(Failure::Login(refusal))
     }
 
     /// The forms that are worth a try after one that was refused: at most three.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::client::{Call, Service};
+use super::envelope::Failure;
 use super::{Onvif, is_fault, within};
 use crate::xml::{Element, escape};
 use crate::{Error, Kind, LONGEST_MOVE, Movement, Ptz, Result};
@@ -26,6 +27,8 @@ pub(super) struct Moves {
     zoom: Option<Space<1>>,
     /// How long a movement may last by the camera's own clock.
     longest: Duration,
+    /// Whether the camera refused for once to tell its ranges, so that it has to be asked again.
+    is_guess: bool,
     /// The number of the form of movement that the camera took last.
     form: AtomicUsize,
 }
@@ -60,10 +63,12 @@ impl Ptz for Onvif {
                     _ => {}
                 }
             }
+            // After a refused change, an earlier movement of these axes goes on.
+            let has_moved = self.is_moving()[group];
             self.set_moving(group, true);
             let outcome = self.move_on(movement, moves).await;
             if outcome.as_ref().is_err_and(is_fault) {
-                self.set_moving(group, false);
+                self.set_moving(group, has_moved);
             }
             outcome
         })
@@ -115,7 +120,11 @@ impl Onvif {
     /// # Errors
     /// `Unsupported` from a camera that cannot be moved, `Refused`, `Offline`, `Timeout` or `Other`.
     pub(super) async fn moves(&self, op: &'static str) -> Result<Arc<Moves>> {
-        self.moves.or_ask(self.ask_moves(op)).await
+        let moves = self.moves.or_ask(self.ask_moves(op)).await?;
+        if moves.is_guess {
+            self.moves.forget();
+        }
+        Ok(moves)
     }
 
     /// Notes that nothing moves that this program set in motion.
@@ -134,9 +143,14 @@ impl Onvif {
         let (service, action) = (Service::Ptz, "GetConfigurationOptions");
         let token = escape(&ptz.token);
         let body = format!("<ConfigurationToken>{token}</ConfigurationToken>");
-        let told = match self.client.call(Call { op, at, service, action, body: &body }).await {
-            Err(error) if is_fault(&error) => Element::default(),
-            told => told?,
+        let mut is_guess = false;
+        let told = match self.client.ask(Call { op, at, service, action, body: &body }).await {
+            Ok(told) => told,
+            Err(Failure::Other(error)) if is_fault(&error) => {
+                is_guess = error.kind == Kind::Refused;
+                Element::default()
+            }
+            Err(failure) => return Err(failure.into_error()),
         };
         let options = told.child("PTZConfigurationOptions").unwrap_or(&told);
         let [pan_tilt, zoom] = &ptz.default_spaces;
@@ -145,6 +159,7 @@ impl Onvif {
             pan_tilt: Space::read(options, "ContinuousPanTiltVelocitySpace", pan_tilt),
             zoom: Space::read(options, "ContinuousZoomVelocitySpace", zoom),
             longest: LONGEST_MOVE,
+            is_guess,
             form: AtomicUsize::new(0),
         };
         let most = duration(options.text_at("PTZTimeout/Max")).filter(|most| !most.is_zero());
@@ -220,20 +235,25 @@ impl Onvif {
             Err(error) => return Err(error),
         };
         let moving = self.is_moving();
-        let mut has_stopped = false;
+        let is_known = moving != [false; 2];
+        let (mut has_stopped, mut has_failed) = (false, false);
         for group in [0, 1] {
             // Where nothing is known to move, every axis is told.
-            if moving[group] || !moving[1 - group] {
+            if moving[group] || !is_known {
                 let Some(rest) = moves.rest(group) else { continue };
                 match self.order(STOP, "ContinuousMove", moves, &rest).await {
                     Ok(_) => has_stopped = true,
-                    Err(error) if is_fault(&error) => {}
+                    // Axes that are not known to move may be at rest or missing.
+                    Err(error) if is_fault(&error) => {
+                        has_failed |= is_known || error.kind == Kind::Refused;
+                    }
                     Err(error) => return Err(error),
                 }
             }
         }
         // Hikvision finds fault with the stop of what does not move.
-        if has_stopped || (moving == [false; 2] && refusal.kind == Kind::Invalid) {
+        let is_at_rest = !is_known && refusal.kind == Kind::Invalid;
+        if !has_failed && (has_stopped || is_at_rest) {
             self.rests();
             return Ok(());
         }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::{Network, Power, Presets, Ptz};
+use crate::{Cgi as _, Network, Power, Presets, Ptz, Snapshot as _, Stream};
 
 /// How a camera judges a login.
 #[derive(Clone)]
@@ -194,6 +194,34 @@ async fn a_wrong_password_is_tried_a_few_times_however_many_ask() {
         assert_eq!(tasks.join_all().await, [Kind::Refused; 20]);
         assert!(guard.wrong() <= 3, "{} wrong logins", guard.wrong());
     }
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_http_is_tried_at_one_port_for_all() {
+    let elsewhere = Camera::start(|_| (401, String::new())).await;
+    let port = elsewhere.fake.port;
+    let camera = Camera::start(move |asked| match &*asked.action {
+        "GetSnapshotUri" => {
+            let path = asked.body.text_at("ProfileToken");
+            (200, uri("GetSnapshotUri", &format!("http://127.0.0.1:{port}/{path}.jpg")))
+        }
+        "GET" => (401, String::new()),
+        _ => (0, String::new()),
+    })
+    .await;
+    let onvif = camera.onvif();
+    let said = |camera: &Camera| {
+        let asked = camera.calls("GET");
+        let said = asked.iter().filter(|asked| asked.authorization.is_some()).count();
+        (asked.len(), said)
+    };
+    assert_eq!(kind(onvif.jpeg(Stream::Main).await), Kind::Refused);
+    assert_eq!((said(&elsewhere).1, said(&camera)), (1, (1, 0)), "the path rests at both ports");
+    assert_eq!(kind(onvif.jpeg(Stream::Sub).await), Kind::Refused);
+    assert_eq!((said(&elsewhere).1, said(&camera)), (2, (2, 0)));
+    let (before, _) = said(&elsewhere);
+    assert_eq!(onvif.client.http_at(port).get("/x", "").await.unwrap().status, 401);
+    assert_eq!(said(&elsewhere), (before + 1, 2), "the second path has taken all with it");
 }
 
 #[tokio::test]

@@ -211,6 +211,88 @@ async fn a_stop_of_what_rests_is_a_success_and_one_that_fails_is_not() {
 }
 
 #[tokio::test]
+async fn ranges_that_were_refused_are_asked_for_again() {
+    let wide = space(
+        "ContinuousPanTiltVelocitySpace",
+        "PanTiltSpaces/VelocityGenericSpace",
+        &(range("XRange", "-100", "100") + &range("YRange", "-100", "100")),
+    );
+    let wide = options(&format!("<t:Spaces>{wide}</t:Spaces>"));
+    for (refusal, first) in [
+        (fault("ter:NotAuthorized", ""), Err(Kind::Refused)),
+        (fault("ter:Action", "busy"), Ok("1".to_owned())),
+    ] {
+        let (is_ready, wide) = (Arc::new(Mutex::new(false)), wide.clone());
+        let ready = Arc::clone(&is_ready);
+        let camera = Camera::start(move |asked| match &*asked.action {
+            "GetConfigurationOptions" if *ready.lock().unwrap() => (200, wide.clone()),
+            "GetConfigurationOptions" => (400, refusal.clone()),
+            _ => (0, String::new()),
+        })
+        .await;
+        let onvif = camera.onvif();
+        let outcome = Ptz::start(&*onvif, to(Direction::Right, 100)).await;
+        let outcome = outcome.map(|()| last_move(&camera)[0].clone()).map_err(|error| error.kind);
+        assert_eq!(outcome, first);
+        *is_ready.lock().unwrap() = true;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(301)).await;
+        tokio::time::resume();
+        Ptz::start(&*onvif, to(Direction::Right, 100)).await.unwrap();
+        assert_eq!(last_move(&camera)[0], "100");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_change_of_a_movement_does_not_end_it() {
+    let camera = Camera::start(|asked| {
+        let pan_tilt = asked.body.find("Velocity/PanTilt");
+        let is_up = pan_tilt.and_then(|one| one.attribute("y")) == Some("0.5");
+        match &*asked.action {
+            "Stop" => (400, fault("ter:InvalidArgVal", "")),
+            "ContinuousMove" if !is_up => (400, fault("ter:InvalidArgVal", "")),
+            _ => (0, String::new()),
+        }
+    })
+    .await;
+    let onvif = camera.onvif();
+    Ptz::start(&*onvif, to(Direction::Up, 50)).await.unwrap();
+    assert_eq!(kind(Ptz::start(&*onvif, to(Direction::Down, 50)).await), Kind::Invalid);
+    assert_eq!(kind(Ptz::stop(&*onvif).await), Kind::Invalid, "it still moves up");
+    // What never began to move is at rest.
+    let onvif = camera.onvif();
+    assert_eq!(kind(Ptz::start(&*onvif, to(Direction::Down, 50)).await), Kind::Invalid);
+    Ptz::stop(&*onvif).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_of_unknown_movements_has_to_reach_every_axis() {
+    for (stop, pan_tilt, zoom, outcome) in [
+        ("ter:Action", "", "", Ok(())),
+        ("ter:Action", "", "ter:InvalidArgVal", Ok(())),
+        ("ter:Action", "ter:ActionNotSupported", "", Ok(())),
+        ("ter:InvalidArgVal", "ter:InvalidArgVal", "ter:InvalidArgVal", Ok(())),
+        ("ter:Action", "", "ter:Action", Err(Kind::Refused)),
+        ("ter:Action", "ter:Action", "", Err(Kind::Refused)),
+        ("ter:InvalidArgVal", "ter:Action", "", Err(Kind::Invalid)),
+        ("ter:Action", "ter:InvalidArgVal", "ter:InvalidArgVal", Err(Kind::Refused)),
+    ] {
+        let camera = Camera::start(move |asked| {
+            let code = match &*asked.action {
+                "Stop" => stop,
+                "ContinuousMove" if asked.body.descendant("Zoom").is_some() => zoom,
+                "ContinuousMove" => pan_tilt,
+                _ => "",
+            };
+            if code.is_empty() { (0, String::new()) } else { (400, fault(code, "")) }
+        })
+        .await;
+        let stopped = Ptz::stop(&*camera.onvif()).await.map_err(|error| error.kind);
+        assert_eq!(stopped, outcome, "{stop}, {pan_tilt}, {zoom}");
+    }
+}
+
+#[tokio::test]
 async fn a_camera_without_ptz_says_so() {
     let without_configuration = |asked: &Asked| match &*asked.action {
         "GetProfiles" => (
