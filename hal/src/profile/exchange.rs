@@ -56,7 +56,7 @@ impl Call<'_> {
                 continue;
             }
             sent = true;
-            last = match self.step(step, values).await {
+            let done = match self.step(step, values).await {
                 Ok(more) => {
                     merge(&mut rows, more);
                     Ok(())
@@ -67,6 +67,7 @@ impl Call<'_> {
                     _ => Err(error),
                 },
             };
+            last = clearer(last, done);
         }
         last?;
         match sent {
@@ -84,7 +85,8 @@ impl Call<'_> {
                 _ => break,
             }
             if step.applies(values).map_err(|kind| Error::new(self.op, kind))? {
-                last = self.exchange(step, &self.request(step, values)?).await;
+                let done = self.exchange(step, &self.request(step, values)?).await;
+                last = clearer(last, done);
             }
         }
         last
@@ -134,6 +136,11 @@ impl Call<'_> {
         let is_text = !answer.body.starts_with(&[0xff, 0xd8]);
         let failure = self.failures.iter().filter(|_| is_text).find(means);
         let kind = match (failure, status) {
+            (Some(failure), _) if failure.kind == Kind::Refused => {
+                let reason =
+                    Answered(format!("refuses it for a reason of its own, by HTTP {status}"));
+                return Err(Error::new(self.op, Kind::Refused).because(reason));
+            }
             (Some(failure), _) => failure.kind,
             (None, 200..=299) => return Ok(()),
             (None, 401 | 403) => Kind::Refused,
@@ -222,7 +229,21 @@ impl Call<'_> {
     }
 }
 
-/// Whether another request may do what this one was refused. A login that is refused is not tried on.
+/// What a request in the place of another one ends in. That another address is unknown says less than how the first
+/// one failed.
+fn clearer<T>(first: Result<T>, instead: Result<T>) -> Result<T> {
+    match (first, instead) {
+        (Err(first), Err(error))
+            if error.kind == Kind::Unsupported && first.kind != Kind::Unsupported =>
+        {
+            Err(first)
+        }
+        (_, instead) => instead,
+    }
+}
+
+/// Whether another request may do what this one was refused. A login that is refused is not tried on, nor is a reason
+/// that the profile knows.
 fn has_another(error: &Error) -> bool {
     let source = error.source.as_ref().and_then(|source| source.downcast_ref::<Status>());
     match error.kind {

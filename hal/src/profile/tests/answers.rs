@@ -4,6 +4,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::Stream;
 
 /// Asks a family's abilities, and returns the kinds of failure.
 async fn kinds(name: &str, http: &Http) -> Vec<Kind> {
@@ -39,6 +40,39 @@ async fn a_status_is_the_right_kind() {
             assert!(kinds.iter().all(|found| *found == kind), "{name} {status}: {kinds:?}");
             assert!(*name == "majestic" || !kinds.is_empty(), "{name} {status}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_reason_of_the_first_address_is_not_hidden_by_that_in_its_place() {
+    let said = |sub: &str| {
+        format!(
+            "<ResponseStatus><statusCode>4</statusCode><subStatusCode>{sub}</subStatusCode></ResponseStatus>"
+        )
+    };
+    for (status, body, proxy, kind, asked) in [
+        (403, said("ptzOccupiedPriority"), 404, Kind::Refused, 1),
+        (403, said("lowPrivilege"), 404, Kind::Refused, 1),
+        (200, said("ptzOccupiedPriority"), 404, Kind::Refused, 1),
+        (401, String::new(), 404, Kind::Refused, 1),
+        (403, String::new(), 404, Kind::Refused, 2),
+        (500, String::new(), 404, Kind::Other, 2),
+        (404, String::new(), 404, Kind::Unsupported, 2),
+        (404, String::new(), 500, Kind::Other, 2),
+        (500, String::new(), 403, Kind::Refused, 2),
+    ] {
+        let shown = format!("{status} {body}, then {proxy}");
+        let camera = Camera::start(move |request| match request.contains("ContentMgmt") {
+            true => http(proxy, ""),
+            false => http(status, &body),
+        })
+        .await;
+        let unit = channel("hikvision", &camera.http(), 1);
+        let movement = Movement { direction: Direction::Up, speed: 50 };
+        let error = unit.ptz.unwrap().start(movement).await.unwrap_err();
+        assert_eq!((error.kind, lines(&camera).len()), (kind, asked), "{shown}");
+        let error = unit.snapshot.unwrap().jpeg(Stream::Main).await.unwrap_err();
+        assert_eq!((error.kind, lines(&camera).len()), (kind, 2 * asked), "{shown}");
     }
 }
 
