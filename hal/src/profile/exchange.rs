@@ -101,7 +101,11 @@ impl Call<'_> {
             let body = self.changed(step, values, &answer.body)?;
             let request = step.back(values, body).map_err(|kind| Error::new(self.op, kind))?;
             let answer = self.http.send(self.op, &request).await?;
-            self.judge(&answer)?;
+            self.judge(step, &answer)?;
+            // ISAPI: 1 is done, 7 is done and needs a restart.
+            if let Some(code) = status_code(&answer.body).filter(|code| !matches!(code, 1 | 7)) {
+                return Err(self.answered(format!("answered the status code {code}")));
+            }
         }
         match &step.read {
             Some(read) => read.rows(&answer.body, values).map_err(|wrong| self.answered(wrong)),
@@ -115,7 +119,7 @@ impl Call<'_> {
 
     async fn exchange(self, step: &Step, request: &Request) -> Result<Answer> {
         let answer = self.http.send(self.op, request).await?;
-        self.judge(&answer)?;
+        self.judge(step, &answer)?;
         let Some(ok) = &step.ok else { return Ok(answer) };
         match ok.is_match(bounded(&String::from_utf8_lossy(&answer.body))) {
             true => Ok(answer),
@@ -124,7 +128,7 @@ impl Call<'_> {
     }
 
     /// What the status and the body of an answer mean.
-    fn judge(self, answer: &Answer) -> Result<()> {
+    fn judge(self, step: &Step, answer: &Answer) -> Result<()> {
         let status = answer.status;
         let text = String::from_utf8_lossy(&answer.body);
         let means = |failure: &&Failure| {
@@ -142,6 +146,9 @@ impl Call<'_> {
                 return Err(Error::new(self.op, Kind::Refused).because(reason));
             }
             (Some(failure), _) => failure.kind,
+            (None, 200..=299) if !step.page && is_page(&text) => {
+                return Err(self.answered("answered a page for people, such as a login".into()));
+            }
             (None, 200..=299) => return Ok(()),
             (None, 401 | 403) => Kind::Refused,
             (None, 404 | 405 | 501) => Kind::Unsupported,
@@ -251,6 +258,31 @@ fn has_another(error: &Error) -> bool {
         Kind::Refused => source.is_some_and(|status| status.0 == 403),
         _ => false,
     }
+}
+
+/// Whether a text is a page of HTML.
+fn is_page(text: &str) -> bool {
+    let mut rest = text.trim_start_matches('\u{feff}').trim_start();
+    for (begin, end) in [("<?", "?>"), ("<!--", "-->")] {
+        while let Some((_, after)) =
+            rest.strip_prefix(begin).and_then(|inner| inner.split_once(end))
+        {
+            rest = after.trim_start();
+        }
+    }
+    ["<!doctype html", "<html"].iter().any(|begin| {
+        let is_begun = rest.get(..begin.len()).is_some_and(|b| b.eq_ignore_ascii_case(begin));
+        is_begun && !rest[begin.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+    })
+}
+
+/// The number of `statusCode` in XML or JSON.
+fn status_code(body: &[u8]) -> Option<u32> {
+    let text = String::from_utf8_lossy(body);
+    let (_, rest) = text.split_once("statusCode")?;
+    let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '>' | '"' | ':'));
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
 }
 
 /// An element whose elements all have a prefix, as those around them do.
