@@ -56,7 +56,7 @@ impl Call<'_> {
                 continue;
             }
             sent = true;
-            last = match self.step(step, values).await {
+            let done = match self.step(step, values).await {
                 Ok(more) => {
                     merge(&mut rows, more);
                     Ok(())
@@ -67,6 +67,7 @@ impl Call<'_> {
                     _ => Err(error),
                 },
             };
+            last = clearer(last, done);
         }
         last?;
         match sent {
@@ -84,7 +85,8 @@ impl Call<'_> {
                 _ => break,
             }
             if step.applies(values).map_err(|kind| Error::new(self.op, kind))? {
-                last = self.exchange(step, &self.request(step, values)?).await;
+                let done = self.exchange(step, &self.request(step, values)?).await;
+                last = clearer(last, done);
             }
         }
         last
@@ -99,7 +101,11 @@ impl Call<'_> {
             let body = self.changed(step, values, &answer.body)?;
             let request = step.back(values, body).map_err(|kind| Error::new(self.op, kind))?;
             let answer = self.http.send(self.op, &request).await?;
-            self.judge(&answer)?;
+            self.judge(step, &answer)?;
+            // ISAPI: 1 is done, 7 is done and needs a restart.
+            if let Some(code) = status_code(&answer.body).filter(|code| !matches!(code, 1 | 7)) {
+                return Err(self.answered(format!("answered the status code {code}")));
+            }
         }
         match &step.read {
             Some(read) => read.rows(&answer.body, values).map_err(|wrong| self.answered(wrong)),
@@ -113,7 +119,7 @@ impl Call<'_> {
 
     async fn exchange(self, step: &Step, request: &Request) -> Result<Answer> {
         let answer = self.http.send(self.op, request).await?;
-        self.judge(&answer)?;
+        self.judge(step, &answer)?;
         let Some(ok) = &step.ok else { return Ok(answer) };
         match ok.is_match(bounded(&String::from_utf8_lossy(&answer.body))) {
             true => Ok(answer),
@@ -122,7 +128,7 @@ impl Call<'_> {
     }
 
     /// What the status and the body of an answer mean.
-    fn judge(self, answer: &Answer) -> Result<()> {
+    fn judge(self, step: &Step, answer: &Answer) -> Result<()> {
         let status = answer.status;
         let text = String::from_utf8_lossy(&answer.body);
         let means = |failure: &&Failure| {
@@ -134,7 +140,15 @@ impl Call<'_> {
         let is_text = !answer.body.starts_with(&[0xff, 0xd8]);
         let failure = self.failures.iter().filter(|_| is_text).find(means);
         let kind = match (failure, status) {
+            (Some(failure), _) if failure.kind == Kind::Refused => {
+                let reason =
+                    Answered(format!("refuses it for a reason of its own, by HTTP {status}"));
+                return Err(Error::new(self.op, Kind::Refused).because(reason));
+            }
             (Some(failure), _) => failure.kind,
+            (None, 200..=299) if !step.page && is_page(&text) => {
+                return Err(self.answered("answered a page for people, such as a login".into()));
+            }
             (None, 200..=299) => return Ok(()),
             (None, 401 | 403) => Kind::Refused,
             (None, 404 | 405 | 501) => Kind::Unsupported,
@@ -152,14 +166,11 @@ impl Call<'_> {
             };
             let (Some(place), Some(wanted)) = (render(place)?, render(wanted)?) else { continue };
             match document.value(&place) {
-                Some(value) if value.eq_ignore_ascii_case(&wanted) => {}
+                Some(value) if is_same(&value, &wanted) => {}
                 Some(_) => {
                     return Err(self.answered(format!("said OK and left {place} as it was")));
                 }
-                None => {
-                    let lacks = Answered(format!("has no {place}"));
-                    return Err(Error::new(self.op, Kind::Unsupported).because(lacks));
-                }
+                None => return Err(self.lacks(&place)),
             }
         }
         Ok(())
@@ -180,7 +191,18 @@ impl Call<'_> {
                     let (Some(at), Some(value)) = (render(at, Place::Plain)?, value) else {
                         continue;
                     };
-                    root.ensure(&at).set_text(&value);
+                    let (at, absent) = absent(&at);
+                    let is_there = root.find(at).is_some();
+                    match absent {
+                        Absent::Added => root.ensure(at).set_text(&value),
+                        Absent::Passed if !is_there && root.find(around(at)).is_some() => {
+                            self.pass_over(at)
+                        }
+                        _ => {
+                            let place = root.find_mut(at).ok_or_else(|| self.lacks(at))?;
+                            place.set_text(&value);
+                        }
+                    }
                 }
                 for (at, piece) in &step.replace {
                     let piece = render(piece, Place::Xml)?;
@@ -190,6 +212,10 @@ impl Call<'_> {
                     let piece =
                         xml::parse(format!("<a>{piece}</a>").as_bytes(), &Limits::default());
                     let piece = piece.map_err(|e| Error::new(self.op, UNREADABLE).because(e))?;
+                    // Coordinates that are not set are left out by some cameras, what they belong to is not.
+                    if root.find(around(&at)).is_none() {
+                        return Err(self.lacks(&at));
+                    }
                     let place = root.ensure(&at);
                     let prefix =
                         place.name[..place.name.len() - place.local_name().len()].to_owned();
@@ -205,11 +231,21 @@ impl Call<'_> {
                     };
                     let new = serde_json::from_str(&text);
                     let new: Value = new.map_err(|e| Error::new(self.op, UNREADABLE).because(e))?;
-                    let Some(place) = value.pointer_mut(&at) else {
-                        let lacks = Answered(format!("has no {at}"));
-                        return Err(Error::new(self.op, Kind::Unsupported).because(lacks));
-                    };
-                    *place = new;
+                    let (at, absent) = absent(&at);
+                    if let Some(place) = value.pointer_mut(at) {
+                        *place = new;
+                        continue;
+                    }
+                    let object = value.pointer_mut(around(at)).and_then(Value::as_object_mut);
+                    let object = object.ok_or_else(|| self.lacks(at))?;
+                    match absent {
+                        Absent::Added => {
+                            let name = at.rsplit('/').next().unwrap_or_default();
+                            object.insert(name.replace("~1", "/").replace("~0", "~"), new);
+                        }
+                        Absent::Passed => self.pass_over(at),
+                        Absent::Fails => return Err(self.lacks(at)),
+                    }
                 }
                 Ok(value.to_string())
             }
@@ -217,12 +253,39 @@ impl Call<'_> {
         }
     }
 
+    fn lacks(self, place: &str) -> Error {
+        let lacks = Answered(format!("has no {place}"));
+        Error::new(self.op, Kind::Unsupported).because(lacks)
+    }
+
+    fn pass_over(self, place: &str) {
+        log::info!(
+            "{}: the camera at {} has no {place}, which is left out",
+            self.op,
+            self.http.host()
+        );
+    }
+
     fn answered(self, what: String) -> Error {
         Error::new(self.op, UNREADABLE).because(Answered(what))
     }
 }
 
-/// Whether another request may do what this one was refused. A login that is refused is not tried on.
+/// What a request in the place of another one ends in. That another address is unknown says less than how the first
+/// one failed.
+fn clearer<T>(first: Result<T>, instead: Result<T>) -> Result<T> {
+    match (first, instead) {
+        (Err(first), Err(error))
+            if error.kind == Kind::Unsupported && first.kind != Kind::Unsupported =>
+        {
+            Err(first)
+        }
+        (_, instead) => instead,
+    }
+}
+
+/// Whether another request may do what this one was refused. A login that is refused is not tried on, nor is a reason
+/// that the profile knows.
 fn has_another(error: &Error) -> bool {
     let source = error.source.as_ref().and_then(|source| source.downcast_ref::<Status>());
     match error.kind {
@@ -230,6 +293,59 @@ fn has_another(error: &Error) -> bool {
         Kind::Refused => source.is_some_and(|status| status.0 == 403),
         _ => false,
     }
+}
+
+/// What is done about a place of a document that the camera lacks.
+enum Absent {
+    Fails,
+    Passed,
+    Added,
+}
+
+/// A place without its mark: `?` is passed over where the camera lacks it, `+` is added.
+fn absent(at: &str) -> (&str, Absent) {
+    match (at.strip_suffix('?'), at.strip_suffix('+')) {
+        (Some(at), _) => (at, Absent::Passed),
+        (_, Some(at)) => (at, Absent::Added),
+        _ => (at, Absent::Fails),
+    }
+}
+
+/// The place that a place is in.
+fn around(at: &str) -> &str {
+    at.rsplit_once('/').map_or("", |(around, _)| around)
+}
+
+/// Whether a camera has what it was told. Only truth and whole numbers may be written otherwise.
+fn is_same(value: &str, wanted: &str) -> bool {
+    let is_truth = ["true", "false"].iter().any(|word| wanted.eq_ignore_ascii_case(word));
+    let is_number = !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_digit());
+    value == wanted || (is_truth || is_number) && value.trim().eq_ignore_ascii_case(wanted)
+}
+
+/// Whether a text is a page of HTML.
+fn is_page(text: &str) -> bool {
+    let mut rest = text.trim_start_matches('\u{feff}').trim_start();
+    for (begin, end) in [("<?", "?>"), ("<!--", "-->")] {
+        while let Some((_, after)) =
+            rest.strip_prefix(begin).and_then(|inner| inner.split_once(end))
+        {
+            rest = after.trim_start();
+        }
+    }
+    ["<!doctype html", "<html"].iter().any(|begin| {
+        let is_begun = rest.get(..begin.len()).is_some_and(|b| b.eq_ignore_ascii_case(begin));
+        is_begun && !rest[begin.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+    })
+}
+
+/// The number of `statusCode` in XML or JSON.
+fn status_code(body: &[u8]) -> Option<u32> {
+    let text = String::from_utf8_lossy(body);
+    let (_, rest) = text.split_once("statusCode")?;
+    let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '>' | '"' | ':'));
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
 }
 
 /// An element whose elements all have a prefix, as those around them do.

@@ -10,9 +10,9 @@ use super::values::{Values, template};
 use crate::Kind;
 use crate::http::{Body, Method, Request};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "method", "path", "query", "type", "body", "when", "unless", "instead", "optional", "ok",
-    "status", "format", "expect", "change", "replace", "put", "read", "note",
+    "page", "status", "format", "expect", "change", "replace", "put", "read", "note",
 ];
 const TYPES: [&str; 4] = ["xml", "json", "form", "text"];
 
@@ -33,6 +33,8 @@ pub(super) struct Step {
     pub(super) optional: bool,
     /// What the body of the answer has to match.
     pub(super) ok: Option<Regex>,
+    /// Whether the camera answers a success with a page of HTML.
+    pub(super) page: bool,
     /// The format of `expect` and `change`.
     pub(super) format: Format,
     /// Places in the answer, and their values.
@@ -94,6 +96,7 @@ impl Step {
             instead: table.flag("instead")?,
             optional: table.flag("optional")?,
             ok: ok.transpose()?,
+            page: table.flag("page")?,
             format: Format::parse(table)?,
             expect: pairs(table, "expect")?,
             change: pairs(table, "change")?,
