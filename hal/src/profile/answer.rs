@@ -152,7 +152,7 @@ impl Read {
             }
             None => {
                 let document = Document::parse(self.format, text.as_bytes())?;
-                vec![row(&fields, |at| document.value(at))]
+                vec![row(&fields, |at, exact| document.find(at, exact))]
             }
         };
         if let Some((_, is)) = &self.only {
@@ -200,7 +200,7 @@ impl Document {
             },
             Format::Lines | Format::Text => {
                 let text = String::from_utf8_lossy(body);
-                let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
+                let pairs = text.lines().filter_map(|line| line.split_once('='));
                 let pairs = pairs.map(|(name, value)| {
                     // Dahua and Axis put these in front of what they are asked for.
                     let name = name.trim();
@@ -215,12 +215,17 @@ impl Document {
 
     /// The value at a name, a JSON pointer, or a path of XML, which may end in `@attribute`.
     pub(super) fn value(&self, at: &str) -> Option<String> {
+        self.find(at, false)
+    }
+
+    fn find(&self, at: &str, exact: bool) -> Option<String> {
         match self {
             Self::Lines(lines) => {
-                lines.iter().find(|(name, _)| name == at).map(|(_, value)| value.clone())
+                let (_, value) = lines.iter().find(|(name, _)| name == at)?;
+                Some(trimmed(value, exact))
             }
             Self::Json(value) => plain(value.pointer(at)?),
-            Self::Xml(root) => inside(root, at),
+            Self::Xml(root) => inside(root, at, exact),
         }
     }
 
@@ -234,23 +239,23 @@ impl Document {
                     Some(single @ Value::Object(_)) => vec![single],
                     _ => Vec::new(),
                 };
-                let of = |value: &Value| row(fields, |at| plain(value.pointer(at)?));
+                let of = |value: &Value| row(fields, |at, _| plain(value.pointer(at)?));
                 rows.into_iter().map(of).collect()
             }
             Self::Xml(root) => {
                 let rows = root.find_all(at).into_iter().take(MOST_NAMED * 4);
-                rows.map(|element| row(fields, |at| inside(element, at))).collect()
+                rows.map(|element| row(fields, |at, exact| inside(element, at, exact))).collect()
             }
         }
     }
 }
 
-/// The first value of each field.
-fn row(fields: &[(&'static str, String)], value: impl Fn(&str) -> Option<String>) -> Row {
+/// The first value of each field. `value` is asked whether to leave the blanks around it.
+fn row(fields: &[(&'static str, String)], value: impl Fn(&str, bool) -> Option<String>) -> Row {
     let mut row = Row::new();
     for (name, at) in fields {
         if !row.contains_key(name)
-            && let Some(value) = value(at)
+            && let Some(value) = value(at, is_exact(name))
         {
             row.insert(name, value);
         }
@@ -282,7 +287,7 @@ fn line_rows(lines: &[(String, String)], at: &str, fields: &[(&'static str, Stri
                     rows.len() - 1
                 }
             };
-            rows[index].entry(field).or_insert_with(|| value.clone());
+            rows[index].entry(field).or_insert_with(|| trimmed(value, is_exact(field)));
         }
     }
     rows
@@ -291,20 +296,30 @@ fn line_rows(lines: &[(String, String)], at: &str, fields: &[(&'static str, Stri
 /// A row for each match, with its named groups.
 fn matches(pattern: &Regex, text: &str, fields: &[(&'static str, String)]) -> Vec<Row> {
     let found = pattern.captures_iter(text).take(MOST_NAMED * 4);
-    let group = |found: &regex_lite::Captures<'_>, at: &str| {
-        found.name(at).map(|group| group.as_str().trim().to_owned())
+    let group = |found: &regex_lite::Captures<'_>, at: &str, exact| {
+        found.name(at).map(|group| trimmed(group.as_str(), exact))
     };
-    found.map(|found| row(fields, |at| group(&found, at))).collect()
+    found.map(|found| row(fields, |at, exact| group(&found, at, exact))).collect()
 }
 
-fn inside(element: &Element, at: &str) -> Option<String> {
+fn inside(element: &Element, at: &str, exact: bool) -> Option<String> {
     match at.rsplit_once('@') {
         Some((path, name)) => {
             let path = path.trim_end_matches('/');
             element.find(path)?.attribute(name).map(str::to_owned)
         }
+        None if exact => element.find(at).map(Element::exact_text),
         None => element.find(at).map(|found| found.text().to_owned()),
     }
+}
+
+/// Whether blanks around the value of a field belong to it: those of a wireless network's name and password do.
+fn is_exact(field: &str) -> bool {
+    matches!(field, "ssid" | "password")
+}
+
+fn trimmed(value: &str, exact: bool) -> String {
+    if exact { value.to_owned() } else { value.trim().to_owned() }
 }
 
 fn plain(value: &Value) -> Option<String> {
@@ -315,9 +330,10 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
+/// The value without quotes around it; without quotes, as it stands.
 fn unquoted(value: &str) -> &str {
-    let value = value.trim();
-    let within = |quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
+    let bare = value.trim();
+    let within = |quote| bare.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
     within('"').or_else(|| within('\'')).unwrap_or(value)
 }
 

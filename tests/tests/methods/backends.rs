@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ivt_agent::config::Config;
 use ivt_hal::emulator::World;
 use ivt_hal::{Channel, Source, Stream};
-use ivt_sim::camera::{CameraOptions, CameraSim};
+use ivt_sim::camera::{self, CameraOptions, CameraSim, Credentials};
 use ivt_sim::cloud::{CloudOptions, CloudSim};
 use ivt_tests::{DEVICE, Stage, hasty, soon};
 
@@ -22,7 +22,6 @@ pub struct Backend {
 
 /// An agent with one camera behind a backend.
 pub struct Rig {
-    pub name: &'static str,
     pub stage: Stage,
     /// The emulated camera at the other end, asked directly.
     pub camera: Channel,
@@ -33,7 +32,7 @@ pub struct Rig {
 impl Backend {
     pub const ALL: [Self; 5] = [
         Self { name: "emulator", family: None, keys: "backend = 'emulator'" },
-        Self { name: "cgi, uapi", family: Some("IPN"), keys: "backend = 'cgi'\nprofile = 'uapi'" },
+        Self { name: "cgi, uapi", family: Some("uapi"), keys: "backend = 'cgi'\nprofile = 'uapi'" },
         Self {
             name: "cgi, merlin",
             family: Some("merlin"),
@@ -44,26 +43,39 @@ impl Backend {
             family: Some("hikvision"),
             keys: "backend = 'cgi'\nprofile = 'hikvision'",
         },
-        Self { name: "onvif", family: Some("IPN"), keys: "backend = 'onvif'" },
+        Self { name: "onvif", family: Some("uapi"), keys: "backend = 'onvif'" },
     ];
 
-    /// Starts cloud, camera and agent; `None` where the program knows no such backend, profile or family.
-    pub async fn start(self) -> Option<Rig> {
+    /// Starts cloud, camera and agent.
+    pub async fn start(self) -> Rig {
+        self.start_beside("").await
+    }
+
+    /// As [`start`](Self::start); `others` are further channels of the configuration.
+    pub async fn start_beside(self, others: &str) -> Rig {
         let cloud = CloudSim::start(CloudOptions::default()).await.unwrap();
         let mut cameras = Vec::new();
         let mut keys = self.keys.to_owned();
         if let Some(family) = self.family {
-            let options =
-                CameraOptions { family: family.parse().ok()?, ..CameraOptions::default() };
+            let credentials = Some(Credentials { user: "admin".into(), password: "pass".into() });
+            let family = family.parse().unwrap();
+            let options = CameraOptions { family, credentials, ..CameraOptions::default() };
             let camera = CameraSim::start(options).await.unwrap();
-            keys += &format!("\nweb = 'http://{}'", camera.http_addr());
+            keys += "\nusername = 'admin'\npassword = 'pass'";
+            for stream in [camera::Stream::Main, camera::Stream::Sub] {
+                keys += &format!("\n{} = '{}'", stream.as_str(), camera.rtsp_url(0, stream));
+            }
+            keys += &match self.name {
+                "onvif" => format!("\nonvif = '{}'", camera.onvif_url()),
+                _ => format!("\nweb = 'http://{}'", camera.http_addr()),
+            };
             cameras.push(camera);
         }
         let text = format!(
-            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n[[channel]]\n{keys}\n",
+            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n[[channel]]\n{keys}\n{others}",
             cloud.device_url(),
         );
-        let config: Config = text.parse().ok()?;
+        let config: Config = text.parse().unwrap();
         let stage = Stage { agent: hasty(&config), cloud, cameras };
         soon("the agent logs in", stage.device().wait_online()).await;
         let (camera, world) = match stage.cameras.first() {
@@ -73,7 +85,14 @@ impl Backend {
             }
             None => own(&stage).await,
         };
-        Some(Rig { name: self.name, stage, camera, world })
+        Rig { stage, camera, world }
+    }
+}
+
+impl Rig {
+    /// What a camera of the uapi family tells of itself by this name.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.stage.cameras.first()?.parameter(name)
     }
 }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use ivt_hal::{Area, Armed, Detection, Point};
+use ivt_hal::{Armed, Detection, Point};
 use serde_json::{Value, json};
 
 use super::backends::Rig;
@@ -16,6 +16,8 @@ pub const PASSWORD: &str =
     " p\u{e4}ss 'w\u{f6}rd' \"&<>%+=;\\ #?/\u{5bc6}\u{7801} 012345678901234567890123456 ";
 
 type Seen = Pin<Box<dyn Future<Output = bool> + Send>>;
+/// Looks at the camera, beside the answer to a method.
+type Look = Box<dyn for<'a> Fn(&'a Rig, &'a Value) -> Seen + Send + Sync>;
 
 /// One order of the cloud.
 pub struct Case {
@@ -27,7 +29,7 @@ pub struct Case {
     pub event: bool,
     pub params: Value,
     /// Whether the camera shows it; the second is the answer to a method.
-    pub seen: Box<dyn for<'a> Fn(&'a Rig, &'a Value) -> Seen + Send + Sync>,
+    pub seen: Look,
 }
 
 /// Every method and event of a camera. The reboot is the last, as the camera is away after it.
@@ -47,11 +49,17 @@ pub fn cases() -> Vec<Case> {
             },
         ),
         method("GetNetConfig", "GetNetConfig", json!({ "channel": 0 }), |rig, answer| {
-            let (network, answer) = (rig.camera.network.clone().unwrap(), answer.clone());
+            let (camera, answer) = (rig.camera.clone(), answer.clone());
+            let told =
+                ["mac", "ipaddress"].map(|name| rig.parameter(&format!("NETWORK.Eth0.{name}")));
             Box::pin(async move {
-                let own = network.interfaces().await.unwrap();
+                // Some cameras list the wireless interface as well, and uapi cameras tell their parameters.
+                let wired = camera.network.as_ref().unwrap().interfaces().await.unwrap();
+                let wireless = camera.wifi.as_ref().unwrap().status().await.unwrap().interface;
+                let all = wired.into_iter().chain([wireless]).map(|i| [Some(i.mac), Some(i.ip)]);
+                let own: Vec<_> = all.chain([told]).collect();
                 let same = |have: &Value| {
-                    own.iter().any(|i| have["mac"] == i.mac.as_str() && have["ip"] == i.ip.as_str())
+                    own.iter().any(|[mac, ip]| have["mac"] == json!(mac) && have["ip"] == json!(ip))
                 };
                 answer.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(same))
             })
@@ -94,6 +102,16 @@ pub fn cases() -> Vec<Case> {
             json!({ "channel": 0, "enable": true, "start": 79_200, "end": 21_600, "sensitivity": 80, "delay": 10 }),
             |rig, _| is_so(detects(rig.world.motion(), 79_200, 21_600)),
         ),
+        method(
+            "AlarmMoveDetectConfig, all day",
+            "AlarmMoveDetectConfig",
+            json!({ "channel": 0, "enable": true, "sensitivity": 60, "delay": 10 }),
+            |rig, _| {
+                let motion = rig.world.motion();
+                let is_near = motion.sensitivity.abs_diff(60) <= 20;
+                is_so(motion.enable && motion.armed.windows() == Armed::ALWAYS.windows() && is_near)
+            },
+        ),
     ];
     // Any four-cornered shape; a camera that holds rectangles only has the box around it.
     all.push(method(
@@ -103,9 +121,17 @@ pub fn cases() -> Vec<Case> {
             "ulx": 10, "uly": 20, "urx": 90, "ury": 10, "dlx": 20, "dly": 70, "drx": 80, "dry": 90 } }),
         |rig, _| {
             let (detection, area) = rig.world.tripwire();
-            let corner = |x, y| Point { x, y };
-            let drawn = Area([corner(10, 20), corner(90, 10), corner(80, 90), corner(20, 70)]);
-            is_so(detects(detection, 3_600, 7_200) && area.bounds() == drawn.bounds())
+            is_so(detects(detection, 3_600, 7_200) && area.bounds() == bounds([10, 10], [90, 90]))
+        },
+    ));
+    all.push(method(
+        "AlarmRectIntrusionDetectConfig, all day",
+        "AlarmRectIntrusionDetectConfig",
+        json!({ "channel": 0, "enable": true, "sensitivity": 80, "delay": 10, "rect": {
+            "ulx": 20, "uly": 30, "urx": 70, "ury": 30, "dlx": 20, "dly": 60, "drx": 70, "dry": 60 } }),
+        |rig, _| {
+            let (detection, area) = rig.world.tripwire();
+            is_so(detection.enable && area.bounds() == bounds([20, 30], [70, 60]))
         },
     ));
     // Without `rect` the area stays.
@@ -115,8 +141,7 @@ pub fn cases() -> Vec<Case> {
         json!({ "channel": 0, "enable": false, "sensitivity": 80, "delay": 10 }),
         |rig, _| {
             let (detection, area) = rig.world.tripwire();
-            let bounds = [Point { x: 10, y: 10 }, Point { x: 90, y: 90 }];
-            is_so(!detection.enable && area.bounds() == bounds)
+            is_so(!detection.enable && area.bounds() == bounds([20, 30], [70, 60]))
         },
     ));
     all.extend(moves());
@@ -222,6 +247,11 @@ fn event(
 
 fn is_so(so: bool) -> Seen {
     Box::pin(async move { so })
+}
+
+/// Two corners of a rectangle.
+fn bounds(upper: [u8; 2], lower: [u8; 2]) -> [Point; 2] {
+    [upper, lower].map(|[x, y]| Point { x, y })
 }
 
 /// Whether a list of so many rows names each of them.

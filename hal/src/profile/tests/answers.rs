@@ -136,3 +136,43 @@ async fn only_its_own_family_is_recognised() {
     let refused = Profile::builtin("uapi").unwrap().recognise(&camera.http()).await;
     assert_eq!(refused.unwrap_err().kind, Kind::Refused);
 }
+
+#[tokio::test]
+async fn a_missing_preset_or_tour_is_not_a_missing_ability() {
+    let camera = Camera::start(|_| http(200, "#404|NOT FOUND\n")).await;
+    let unit = channel("uapi", &camera.http(), 1);
+    let presets = unit.presets.unwrap();
+    assert_eq!(presets.go_to("97").await.unwrap_err().kind, Kind::Invalid);
+    assert_eq!(presets.list().await.unwrap_err().kind, Kind::Unsupported);
+    assert_eq!(unit.tours.unwrap().start("97").await.unwrap_err().kind, Kind::Invalid);
+}
+
+#[tokio::test]
+async fn blanks_of_a_wireless_network_are_kept_and_others_are_not() {
+    let lines = "NETWORK.Wlan0.enable= yes \nNETWORK.Wlan0.Connect.essid= a b \nNETWORK.Wlan0.Connect.key= c \n\
+                 NETWORK.Wlan0.ipaddress= 10.0.0.1 \n";
+    let xml = "<Wireless><enabled> true </enabled><ssid> a b </ssid><WirelessSecurity><WPA><sharedKey> c \
+               </sharedKey></WPA></WirelessSecurity></Wireless>";
+    for (name, body, ip) in [("uapi", lines, "10.0.0.1"), ("hikvision", xml, "")] {
+        let camera = Camera::start(move |_| http(200, body)).await;
+        let status = channel(name, &camera.http(), 1).wifi.unwrap().status().await.unwrap();
+        assert_eq!((&*status.ssid, status.enable, &*status.interface.ip), (" a b ", true, ip));
+        assert!(status.password.is_some_and(|password| password.expose() == " c "), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_in_the_place_of_an_answer_is_no_success_of_uapi() {
+    let camera = Camera::start(|_| http(200, "\n<html><body>Please log in</body></html>")).await;
+    let unit = channel("uapi", &camera.http(), 1);
+    let detection =
+        Detection { enable: true, armed: Armed::ALWAYS, sensitivity: 1, delay: Duration::ZERO };
+    for found in [
+        unit.presets.unwrap().list().await.map(drop),
+        unit.wifi.unwrap().join(Some("net"), None).await,
+        unit.motion.unwrap().configure(detection).await,
+        unit.tripwire.unwrap().configure(detection, None).await,
+    ] {
+        assert_eq!(found.unwrap_err().kind, Kind::Other);
+    }
+}

@@ -40,7 +40,8 @@ impl Presets for Unit {
     async fn go_to(&self, preset: &str) -> Result<()> {
         const OP: &str = "presets go_to";
         let preset = token(OP, preset, self.profile.preset())?;
-        self.run(OP, &self.values().text("token", preset)).await.map(drop)
+        let gone = self.run(OP, &self.values().text("token", preset)).await;
+        gone.map(drop).map_err(unknown)
     }
 }
 
@@ -53,7 +54,7 @@ impl Tours for Unit {
     async fn start(&self, tour: &str) -> Result<()> {
         const OP: &str = "tours start";
         let tour = token(OP, tour, self.profile.tour())?;
-        self.run(OP, &self.values().text("token", tour)).await?;
+        self.run(OP, &self.values().text("token", tour)).await.map_err(unknown)?;
         self.state().tour = Some(tour.to_owned());
         Ok(())
     }
@@ -94,6 +95,14 @@ impl Patrol for Unit {
 
     async fn stop(&self) -> Result<()> {
         self.run("patrol stop", &self.values()).await.map(drop)
+    }
+}
+
+/// What an answer such as 404 to a request with a token means: it is the token that the camera lacks.
+fn unknown(error: Error) -> Error {
+    match error.kind {
+        Kind::Unsupported => Error { kind: Kind::Invalid, ..error },
+        _ => error,
     }
 }
 

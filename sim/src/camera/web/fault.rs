@@ -15,6 +15,8 @@ const MAX_HANG: Duration = Duration::from_secs(300);
 const HUGE: u64 = 4 << 30;
 const PIECE: usize = 64 << 10;
 const TICKS_PER_SECOND: u32 = 10;
+/// Entities of XML, each of which is ten times the one before.
+const ENTITIES: u32 = 9;
 
 /// A fault of the camera's web server. The request is read and carried out in any case but
 /// [`Status`](Self::Status).
@@ -43,6 +45,8 @@ pub enum WebFault {
     Length(i64),
     /// The answer is bytes that are no HTTP.
     Garbage,
+    /// The body is XML of less than 1 KiB, whose entities stand for 3 GB.
+    Bomb,
     /// The answer has this status, and the request is not carried out.
     Status(u16),
 }
@@ -129,9 +133,23 @@ pub async fn respond(
             let framing = [("Content-Length", &*length.to_string())];
             write(stream, &[&answer.head(&framing, true), &body[..]].concat()).await?;
         }
+        Some(WebFault::Bomb) => {
+            let bomb = Answer::new(200, "text/xml", bomb());
+            let length = bomb.body.len().to_string();
+            let head = bomb.head(&[("Content-Length", &length)], true);
+            write(stream, &[&head, &bomb.body[..]].concat()).await?;
+        }
         Some(WebFault::Garbage) => write(stream, &rand::random::<[u8; 512]>()).await?,
     }
     Ok(false)
+}
+
+fn bomb() -> String {
+    let entity = |n: u32| format!("<!ENTITY e{n} \"{}\">", format!("&e{};", n - 1).repeat(10));
+    let entities: String = (1..=ENTITIES).map(entity).collect();
+    format!(
+        "<?xml version=\"1.0\"?><!DOCTYPE b [<!ENTITY e0 \"lol\">{entities}]><b>&e{ENTITIES};</b>"
+    )
 }
 
 fn chunk(piece: &[u8]) -> Vec<u8> {
@@ -170,6 +188,7 @@ mod tests {
             (Some(WebFault::CloseMidBody), "content-length: 10\r\n", "\r\n\r\n01234"),
             (Some(WebFault::Chunked), "chunked\r\n", "a\r\n0123456789\r\n0\r\n\r\n"),
             (Some(WebFault::Gzip), "content-encoding: gzip\r\n", "\r\n\r\n0123456789"),
+            (Some(WebFault::Bomb), "content-type: text/xml", "&e8;\">]><b>&e9;</b>"),
             (Some(WebFault::Length(-3)), "content-length: 7\r\n", "\r\n\r\n0123456789"),
             (Some(WebFault::Length(90)), "content-length: 100\r\n", "\r\n\r\n0123456789"),
         ];

@@ -186,7 +186,7 @@ fn applied(
         detection.delay = Duration::from_secs(number("MD.Ch0.Z0.duration")?.into());
         return Some(Order::Motion(detection));
     }
-    if is_within("VCA.Ch0.Z0") {
+    if group.eq_ignore_ascii_case("VCA.Ch0") || is_within("VCA.Ch0.Z0") {
         let (mut detection, _) = unit.emulator.world.tripwire();
         detection.enable = on("VCA.Ch0.enable") && on("VCA.Ch0.Z0.enable");
         let points = parameters.find("VCA.Ch0.Z0.point", now)?;
@@ -283,6 +283,10 @@ mod tests {
         };
         let corners = area.0.map(|point| (point.x, point.y));
         assert_eq!((set_up.enable, corners), (true, [(0, 0), (100, 0), (100, 50), (0, 100)]));
+
+        set("VCA.Ch0&enable=no").await;
+        let Some(Order::Tripwire(set_up, _)) = bench.orders().pop() else { panic!("no order") };
+        assert!(!set_up.enable, "a switch of the channel is one of its zones");
 
         let word = "Connect.essid=a%20%26%C3%A9&Connect.key=%22p%20%27%E5%AF%86%26%2B";
         set(&format!("NETWORK.Wlan0&{word}")).await;
