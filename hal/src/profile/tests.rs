@@ -3,6 +3,7 @@
 mod answers;
 mod families;
 mod mistakes;
+mod settings;
 
 use std::sync::{Arc, Mutex};
 
