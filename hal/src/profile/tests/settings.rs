@@ -1,6 +1,9 @@
 //! What is stopped, switched and set up on a camera, and what is left as it was.
 
+use super::families::DETECTION;
 use super::*;
+
+const ALL_DAY: Detection = Detection { armed: Armed::ALWAYS, ..DETECTION };
 
 #[tokio::test]
 async fn the_zoom_of_an_axis_without_pan_and_tilt_is_stopped() {
@@ -16,4 +19,24 @@ async fn the_zoom_of_an_axis_without_pan_and_tilt_is_stopped() {
     let sent = lines(&camera).split_off(before);
     assert!(sent[0].ends_with("continuouszoommove=0"), "what moves is stopped first: {sent:?}");
     ptz.start(Movement { direction: Direction::Up, speed: 50 }).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn switching_a_zone_off_leaves_the_others_on() {
+    for name in ["uapi", "nvc"] {
+        let camera = Camera::start(|_| http(200, "#200|OK\n")).await;
+        let unit = channel(name, &camera.http(), 1);
+        let off = Detection { enable: false, ..ALL_DAY };
+        unit.motion.as_ref().unwrap().configure(off).await.unwrap();
+        unit.tripwire.as_ref().unwrap().configure(off, None).await.unwrap();
+        let sent = lines(&camera);
+        assert_eq!(sent.len(), 2, "{name}: {sent:?}");
+        assert!(sent[0].contains("group=MD&Ch0.Z0.enable=no&"), "{name}: {sent:?}");
+        assert!(sent[1].ends_with("group=VCA.Ch0.Z0&enable=no"), "{name}: {sent:?}");
+        unit.motion.unwrap().configure(ALL_DAY).await.unwrap();
+        unit.tripwire.unwrap().configure(ALL_DAY, None).await.unwrap();
+        let sent = lines(&camera).split_off(2);
+        assert!(sent[0].ends_with("group=MD&enable=yes&Ch0.enable=yes"), "{name}: {sent:?}");
+        assert!(sent[2].ends_with("group=VCA.Ch0&enable=yes"), "{name}: {sent:?}");
+    }
 }
