@@ -40,3 +40,28 @@ async fn switching_a_zone_off_leaves_the_others_on() {
         assert!(sent[2].ends_with("group=VCA.Ch0&enable=yes"), "{name}: {sent:?}");
     }
 }
+
+#[tokio::test]
+async fn nothing_is_switched_on_without_its_schedule() {
+    let document = |name: &str, inner: &str| http(200, &format!("<{name}>{inner}</{name}>"));
+    let camera = Camera::start(move |request| match request {
+        _ if request.contains("/schedules/") => http(404, ""),
+        _ if request.starts_with("PUT") => document("ResponseStatus", "<statusCode>1</statusCode>"),
+        _ if request.contains("motionDetection ") => document(
+            "MotionDetection",
+            "<enabled>false</enabled><endTriggerTime>500</endTriggerTime><MotionDetectionLayout><sensitivityLevel>20</sensitivityLevel></MotionDetectionLayout>",
+        ),
+        _ => document(
+            "FieldDetection",
+            "<enabled>false</enabled><FieldDetectionRegionList><FieldDetectionRegion><enabled>false</enabled><sensitivityLevel>50</sensitivityLevel></FieldDetectionRegion></FieldDetectionRegionList>",
+        ),
+    })
+    .await;
+    let unit = channel("hikvision", &camera.http(), 1);
+    let error = unit.motion.unwrap().configure(DETECTION).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unsupported);
+    let error = unit.tripwire.unwrap().configure(DETECTION, None).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unsupported);
+    let sent = lines(&camera);
+    assert!(sent.iter().all(|line| line.starts_with("GET ")), "{sent:?}");
+}
