@@ -4,6 +4,7 @@ mod answers;
 mod changes;
 mod families;
 mod mistakes;
+mod settings;
 
 use std::sync::{Arc, Mutex};
 

@@ -5,7 +5,7 @@ use crate::conformance::{self, Unknown};
 use crate::http::fake::Camera;
 use crate::{Source, Stream};
 
-const DETECTION: Detection = Detection {
+pub(super) const DETECTION: Detection = Detection {
     enable: true,
     armed: Armed { start: 79_200, end: 21_600 },
     sensitivity: 60,

@@ -1,0 +1,67 @@
+//! What is stopped, switched and set up on a camera, and what is left as it was.
+
+use super::families::DETECTION;
+use super::*;
+
+const ALL_DAY: Detection = Detection { armed: Armed::ALWAYS, ..DETECTION };
+
+#[tokio::test]
+async fn the_zoom_of_an_axis_without_pan_and_tilt_is_stopped() {
+    let camera = Camera::start(|request| match request.contains("pantilt") {
+        true => http(200, "Error:\nno pan and tilt\n"),
+        false => http(200, ""),
+    })
+    .await;
+    let ptz = channel("axis", &camera.http(), 1).ptz.unwrap();
+    ptz.start(Movement { direction: Direction::ZoomIn, speed: 50 }).await.unwrap();
+    let before = lines(&camera).len();
+    ptz.stop().await.unwrap();
+    let sent = lines(&camera).split_off(before);
+    assert!(sent[0].ends_with("continuouszoommove=0"), "what moves is stopped first: {sent:?}");
+    ptz.start(Movement { direction: Direction::Up, speed: 50 }).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn switching_a_zone_off_leaves_the_others_on() {
+    for name in ["uapi", "nvc"] {
+        let camera = Camera::start(|_| http(200, "#200|OK\n")).await;
+        let unit = channel(name, &camera.http(), 1);
+        let off = Detection { enable: false, ..ALL_DAY };
+        unit.motion.as_ref().unwrap().configure(off).await.unwrap();
+        unit.tripwire.as_ref().unwrap().configure(off, None).await.unwrap();
+        let sent = lines(&camera);
+        assert_eq!(sent.len(), 2, "{name}: {sent:?}");
+        assert!(sent[0].contains("group=MD&Ch0.Z0.enable=no&"), "{name}: {sent:?}");
+        assert!(sent[1].ends_with("group=VCA.Ch0.Z0&enable=no"), "{name}: {sent:?}");
+        unit.motion.unwrap().configure(ALL_DAY).await.unwrap();
+        unit.tripwire.unwrap().configure(ALL_DAY, None).await.unwrap();
+        let sent = lines(&camera).split_off(2);
+        assert!(sent[0].ends_with("group=MD&enable=yes&Ch0.enable=yes"), "{name}: {sent:?}");
+        assert!(sent[2].ends_with("group=VCA.Ch0&enable=yes"), "{name}: {sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_switched_on_without_its_schedule() {
+    let document = |name: &str, inner: &str| http(200, &format!("<{name}>{inner}</{name}>"));
+    let camera = Camera::start(move |request| match request {
+        _ if request.contains("/schedules/") => http(404, ""),
+        _ if request.starts_with("PUT") => document("ResponseStatus", "<statusCode>1</statusCode>"),
+        _ if request.contains("motionDetection ") => document(
+            "MotionDetection",
+            "<enabled>false</enabled><endTriggerTime>500</endTriggerTime><MotionDetectionLayout><sensitivityLevel>20</sensitivityLevel></MotionDetectionLayout>",
+        ),
+        _ => document(
+            "FieldDetection",
+            "<enabled>false</enabled><FieldDetectionRegionList><FieldDetectionRegion><enabled>false</enabled><sensitivityLevel>50</sensitivityLevel></FieldDetectionRegion></FieldDetectionRegionList>",
+        ),
+    })
+    .await;
+    let unit = channel("hikvision", &camera.http(), 1);
+    let error = unit.motion.unwrap().configure(DETECTION).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unsupported);
+    let error = unit.tripwire.unwrap().configure(DETECTION, None).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unsupported);
+    let sent = lines(&camera);
+    assert!(sent.iter().all(|line| line.starts_with("GET ")), "{sent:?}");
+}
