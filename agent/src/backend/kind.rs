@@ -111,6 +111,15 @@ impl Kind {
         }
     }
 
+    /// Whether the camera itself is asked for the addresses of its streams.
+    pub(super) fn asks(&self) -> bool {
+        match self {
+            #[cfg(feature = "onvif")]
+            Self::Onvif(_) => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn files(&self) -> Vec<&Path> {
         match self {
             Self::Emulator(camera) => camera.files(),

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use ivt_hal::http::{HttpSnapshot, Limits};
 use ivt_hal::rtsp::UrlError;
-use ivt_hal::{Bitrates, Cgi, Channel, Snapshot};
+use ivt_hal::{Bitrates, Cgi, Channel, Snapshot, Stream};
 
 use crate::config::credentials::Login;
 use crate::config::error::Error;
@@ -114,9 +114,25 @@ impl Backend {
 
     /// Whether the camera has a separate sub stream; without one, the main stream serves every quality.
     pub fn has_sub(&self) -> bool {
-        let streams = self.choices.streams;
-        let mut kinds = self.kinds.iter().filter(|kind| streams.is_none_or(|w| w == kind.word()));
-        self.network.sub.is_some() || kinds.next().is_some_and(Kind::has_sub)
+        self.network.sub.is_some() || self.streams().is_some_and(Kind::has_sub)
+    }
+
+    /// All that counts for the address of a stream where the camera itself has to be asked for it; `None` where the
+    /// address is known.
+    pub(crate) fn asks(&self, stream: Stream) -> Option<impl PartialEq + '_> {
+        let Network { main, sub, username, password, transport, input, .. } = &self.network;
+        let configured = match stream {
+            Stream::Main => main,
+            Stream::Sub => sub,
+        };
+        let kind = self.streams().filter(|kind| kind.asks() && configured.is_none())?;
+        Some((kind, username, password, transport, input))
+    }
+
+    /// The kind that knows the streams.
+    fn streams(&self) -> Option<&Kind> {
+        let chosen = self.choices.streams;
+        self.kinds.iter().find(|kind| chosen.is_none_or(|word| word == kind.word()))
     }
 
     /// Files from which the camera streams. Each is held in memory while it is streamed.
