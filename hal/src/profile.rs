@@ -129,6 +129,11 @@ impl Profile {
         &self.description.title
     }
 
+    /// Whether the family's web server takes the commands of the hosted service.
+    pub fn is_hosted(&self) -> bool {
+        self.description.hosted
+    }
+
     /// Whether the family has a sub stream of its own.
     pub fn has_sub(&self) -> bool {
         self.description.sub.is_some()

@@ -136,6 +136,15 @@ impl Kind {
         }
     }
 
+    /// Whether the kind is known to have a web server that takes the commands of the hosted service.
+    pub(super) fn is_hosted(&self) -> bool {
+        match self {
+            #[cfg(feature = "profiles")]
+            Self::Cgi(camera) => camera.is_hosted(),
+            _ => false,
+        }
+    }
+
     /// The web server that this kind alone knows.
     pub(super) fn server(&self) -> Option<(&str, u16)> {
         match self {

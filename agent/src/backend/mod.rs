@@ -165,14 +165,20 @@ impl Backend {
         let Some(web) = &self.network.web else { return Ok(Camera { channel, cgi: None }) };
         let usual = Limits::default();
         let http = options.servers.client(&web.host, web.port, self.network.credentials());
-        if let (Some(path), None) = (&web.snapshot, self.choices.snapshot) {
+        let is_rtsp_alone = matches!(*self.kinds, [Kind::Rtsp]);
+        let path = web.snapshot.as_deref().or(is_rtsp_alone.then_some(web::SNAPSHOT));
+        if let (Some(path), None) = (path, self.choices.snapshot) {
             // Pictures keep the usual limit, since others take them, too.
             let limits = Limits { body: options.reply_limit.max(usual.body), ..usual };
             let pictures = HttpSnapshot::new(http.with_limits(limits), path, None);
             channel.snapshot = Some(Arc::new(pictures) as Arc<dyn Snapshot>);
         }
         let limits = Limits { body: options.reply_limit, ..usual };
-        let cgi = web.cgi.then(|| Arc::new(http.with_limits(limits)) as Arc<dyn Cgi>);
+        let is_hosted = is_rtsp_alone || self.kinds.iter().any(Kind::is_hosted);
+        let cgi = web
+            .cgi
+            .unwrap_or(is_hosted)
+            .then(|| Arc::new(http.with_limits(limits)) as Arc<dyn Cgi>);
         Ok(Camera { channel, cgi })
     }
 

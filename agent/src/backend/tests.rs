@@ -63,6 +63,8 @@ fn a_web_server_of_another_family_gives_pictures_alone() {
     let with_web = format!("{RTSP}web = 'http://h'\n");
     let both = camera(&with_web);
     assert!(both.cgi.is_some() && both.channel.snapshot.is_some());
+    let none = camera(&format!("{with_web}[channel.abilities]\nsnapshot = 'none'"));
+    assert!(none.channel.snapshot.is_none());
     let pictures = camera(&format!("{with_web}web_cgi = false"));
     assert!(pictures.cgi.is_none() && pictures.channel.snapshot.is_some());
 }
