@@ -108,6 +108,11 @@ impl Backend {
             let lacking = format!("channel.abilities.{slot}: {word:?} cannot do that here");
             chosen.pass(chosen.error(lacking), "the slot stays empty")?;
         }
+        let pictures = backend.network.web.as_ref().and_then(|web| web.snapshot.as_ref());
+        if pictures.is_some() && backend.choices.snapshot.is_some() {
+            let both = "channel.snapshot and channel.abilities.snapshot exclude each other";
+            chosen.pass(chosen.error(both), "channel.snapshot is left out")?;
+        }
         chosen.finish()?;
         Ok(backend)
     }

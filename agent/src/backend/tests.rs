@@ -123,6 +123,10 @@ fn what_is_wrong_with_a_list_or_a_choice_is_said_with_its_line() {
             chosen("streams = 'none'"),
             ":9: channel.abilities.streams must be \"rtsp\" or \"emulator\"",
         ),
+        (
+            format!("{BOTH}web = 'http://h'\nsnapshot = '/a'\nabilities = {{ snapshot = 'none' }}"),
+            "channel.snapshot and channel.abilities.snapshot exclude each other",
+        ),
         (chosen("snapshot = 'rtsp'"), ":8: channel.abilities.snapshot: \"rtsp\" cannot do that"),
         (
             chosen("snapshto = 'none'"),
