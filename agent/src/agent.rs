@@ -185,7 +185,7 @@ impl Agent {
     pub async fn apply(&mut self, config: &Config) {
         let tlss = config.tlss.clone();
         match spawn_blocking(move || hosted::settings(tlss.as_ref())).await {
-            Ok(settings) => self.live.apply(config, settings, &mut self.tasks).await,
+            Ok(settings) => self.live.apply(config, settings, &mut self.tasks),
             Err(e) => log::error!("the hosted service's profile was not read: {e}"),
         }
     }
@@ -232,9 +232,8 @@ pub async fn run(
             () = &mut shutdown => break Ok(()),
             error = agent.failed() => break Err(error),
             (config, settings) = next(&mut reload) => {
-                agent.live.apply(&config, settings, &mut agent.tasks).await;
+                agent.live.apply(&config, settings, &mut agent.tasks);
             }
-
             never = &mut alive => match never {},
         }
     };

@@ -6,9 +6,10 @@ pub(crate) mod hosted;
 use std::future::pending;
 use std::io;
 
+use futures::FutureExt as _;
 use ivt_base::address_rule::AddressRule;
-use ivt_hal::Stream;
 use ivt_hal::rtsp::UrlError;
+use ivt_hal::{Encoder, Stream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -16,6 +17,7 @@ pub(crate) use current::CurrentDevice;
 pub(crate) use hosted::{Hosted, Seen};
 
 use crate::addresses;
+use crate::backend::Backend;
 use crate::channel;
 use crate::config::Config;
 use crate::device;
@@ -76,9 +78,9 @@ pub(crate) struct Live {
 
 impl Live {
     /// Applies what can change without a restart, and tells the log of that and of what needs a
-    /// restart.
+    /// restart. Talks to no camera, which may be silent for seconds.
     /// `settings` are those of the hosted service of `new`, see [`hosted::settings`].
-    pub(crate) async fn apply(
+    pub(crate) fn apply(
         &mut self,
         new: &Config,
         settings: Option<Settings>,
@@ -97,7 +99,7 @@ impl Live {
             found.log_level = false;
         }
         self.running.log_level = new.log_level;
-        if let Err(e) = self.apply_cameras(&found, new, settings, tasks).await {
+        if let Err(e) = self.apply_cameras(&found, new, settings, tasks) {
             log::error!("configuration: a camera's address: {e}; the cameras stay as they were");
             return;
         }
@@ -114,7 +116,7 @@ impl Live {
 
     /// Exchanges the cameras that changed, and restarts the hosted service where its settings or the
     /// abilities of the cameras did.
-    async fn apply_cameras(
+    fn apply_cameras(
         &mut self,
         found: &Differences,
         new: &Config,
@@ -134,20 +136,13 @@ impl Live {
         }
         let before = self.device.now();
         let device = device::changed(&before, &self.running, &wanted)?;
-        let mut changed = Vec::new();
-        for number in &found.cameras {
-            let (old, new) = (&before.channels[*number].encoder, &device.channels[*number].encoder);
-            for stream in [Stream::Main, Stream::Sub] {
-                if old.source(stream).await.ok() != new.source(stream).await.ok() {
-                    changed.push((*number, stream));
-                }
-            }
-        }
         self.device.exchange(device);
+        let now = self.device.now();
         for number in &found.cameras {
-            let streams = changed.iter().filter(|(of, _)| of == number).map(|(_, stream)| *stream);
-            let streams: Vec<_> = streams.collect();
-            self.channels[*number].reload(&wanted.channels[*number].backend, &streams);
+            let [old, new] = [(&self.running, &before), (&wanted, &now)].map(|(config, device)| {
+                (&config.channels[*number].backend, &*device.channels[*number].encoder)
+            });
+            self.channels[*number].reload(new.0, &changed(old, new));
         }
         self.running = wanted;
         let camera = self.device.camera();
@@ -157,5 +152,94 @@ impl Live {
             self.hosted.restart(camera, tasks);
         }
         Ok(())
+    }
+}
+
+/// The streams that are others than before, or may be: a camera is not asked for the address of its stream.
+fn changed(old: (&Backend, &dyn Encoder), new: (&Backend, &dyn Encoder)) -> Vec<Stream> {
+    let is_same = |stream: &Stream| match (old.0.asks(*stream), new.0.asks(*stream)) {
+        (None, None) => {
+            let [old, new] = [old.1, new.1].map(|camera| camera.source(*stream).now_or_never());
+            old.is_some_and(|old| new.is_some_and(|new| old.ok() == new.ok()))
+        }
+        (old, new) => old == new,
+    };
+    [Stream::Main, Stream::Sub].into_iter().filter(|stream| !is_same(stream)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{CameraOptions, Servers};
+
+    fn config(channel: &str) -> Config {
+        let cloud = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n";
+        format!("{cloud}[[channel]]\n{channel}").parse().unwrap()
+    }
+
+    /// The streams that are others once the channel is configured by `new`.
+    fn between(old: &str, new: &str) -> Vec<Stream> {
+        let [old, new] = [old, new].map(|channel| config(channel).channels.remove(0).backend);
+        let servers = Servers::default();
+        let options = CameraOptions {
+            bitrates: Default::default(),
+            reply_limit: 1,
+            number: 0,
+            servers: &servers,
+        };
+        let [was, is] =
+            [&old, &new].map(|backend| backend.camera(options).unwrap().channel.encoder);
+        changed((&old, &*was), (&new, &*is))
+    }
+
+    #[test]
+    fn only_streams_at_another_address_or_by_another_login_are_others() {
+        let rtsp = "backend = 'rtsp'\nmain = 'rtsp://h/a'\n";
+        let both = [Stream::Main, Stream::Sub];
+        assert_eq!(between(rtsp, &format!("{rtsp}web = 'http://h'\n")), []);
+        assert_eq!(between(rtsp, &format!("{rtsp}sub = 'rtsp://h/b'\n")), [Stream::Sub]);
+        assert_eq!(between(rtsp, &format!("{rtsp}username = 'u'\n")), both);
+    }
+
+    #[cfg(feature = "onvif")]
+    #[test]
+    fn of_a_camera_that_would_have_to_be_asked_the_configuration_counts() {
+        let onvif = "backend = 'onvif'\nonvif = '127.0.0.1:9'\n";
+        let both = [Stream::Main, Stream::Sub];
+        assert_eq!(between(onvif, &format!("{onvif}silence_seconds = 3\n")), []);
+        assert_eq!(between(onvif, &format!("{onvif}web = 'http://h'\n")), []);
+        assert_eq!(between(onvif, &format!("{onvif}input = 2\n")), both);
+        assert_eq!(between(onvif, &format!("{onvif}password = 'p'\nusername = 'u'\n")), both);
+        assert_eq!(between(onvif, &onvif.replace(":9", ":8")), both);
+        assert_eq!(between(onvif, &format!("{onvif}sub = 'rtsp://h/b'\n")), [Stream::Sub]);
+    }
+
+    #[cfg(feature = "onvif")]
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_camera_does_not_hold_up_a_reload_and_is_not_asked() {
+        use std::net::TcpListener;
+
+        use tokio::time::Instant;
+
+        let camera = TcpListener::bind("127.0.0.1:0").unwrap();
+        camera.set_nonblocking(true).unwrap();
+        let onvif = format!("backend = 'onvif'\nonvif = '{}'\n", camera.local_addr().unwrap());
+        let (old, new) = (config(&onvif), config(&format!("{onvif}input = 2\n")));
+        let trust = crate::tls::TrustStore::new(None).unwrap();
+        let (_stop, stopping) = crate::shutdown::stopper();
+        let (handle, _inbox) = channel::testing::deaf();
+        let mut live = Live {
+            device: CurrentDevice::new(device::device(&old).unwrap()),
+            running: old,
+            channels: vec![handle],
+            hosted: Hosted::new(trust, stopping),
+            rule: AddressRule::default(),
+        };
+        let start = Instant::now();
+        live.apply(&new, None, &mut JoinSet::new());
+        tokio::task::yield_now().await;
+        assert_eq!(start.elapsed().as_millis(), 0);
+        assert!(live.running.channels == new.channels, "the change is applied");
+        assert!(camera.accept().is_err(), "nobody has called the camera");
     }
 }

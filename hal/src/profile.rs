@@ -131,6 +131,11 @@ impl Profile {
         &self.description.title
     }
 
+    /// Whether the family's web server takes the commands of the hosted service.
+    pub fn is_hosted(&self) -> bool {
+        self.description.hosted
+    }
+
     /// Whether the family has a sub stream of its own.
     pub fn has_sub(&self) -> bool {
         self.description.sub.is_some()
@@ -312,7 +317,7 @@ impl Profile {
     }
 
     /// Whether one of these names is the wanted one, or stands on it.
-    fn uses(&self, mut names: Vec<&str>, wanted: &str) -> bool {
+    fn uses<'a>(&'a self, mut names: Vec<&'a str>, wanted: &str) -> bool {
         let mut seen = Vec::new();
         while let Some(name) = names.pop() {
             if name == wanted {

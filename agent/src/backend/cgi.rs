@@ -51,6 +51,10 @@ impl CgiCamera {
         self.profile.has_sub()
     }
 
+    pub(super) fn is_hosted(&self) -> bool {
+        self.profile.is_hosted()
+    }
+
     pub(super) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
@@ -148,17 +152,29 @@ mod tests {
             assert!(source.url.starts_with("rtsp://192.0.2.7/"), "{}", source.url);
             assert!(source.credentials.is_some_and(|login| login.password == "p"));
         }
-        assert!(camera.cgi.is_some(), "its web server takes the commands of the hosted service");
         assert!(described(CGI).has_sub() && described(CGI).files().is_empty());
+    }
+
+    #[test]
+    fn the_web_servers_of_some_families_take_the_commands_of_the_hosted_service() {
+        let of = |profile: &str| CGI.replace("hikvision", profile);
+        for name in Profile::names() {
+            let known = ["uapi", "nvc", "ipai", "merlin"].contains(name);
+            let both = of(name).replace("'cgi'", "['rtsp', 'cgi']") + "main = 'rtsp://h/a'\n";
+            assert_eq!(camera(&of(name)).cgi.is_some(), known, "{name}");
+            assert_eq!(camera(&both).cgi.is_some(), known, "{name}");
+            assert!(camera(&format!("{}web_cgi = true", of(name))).cgi.is_some(), "{name}");
+            assert!(camera(&format!("{}web_cgi = false", of(name))).cgi.is_none(), "{name}");
+        }
     }
 
     #[tokio::test]
     async fn what_is_configured_wins_over_the_profile() {
-        let keys = "main = 'rtsp://h/mine'\nsnapshot = '/mine.jpg'\nweb_cgi = false\n";
+        let keys = "main = 'rtsp://h/mine'\nsnapshot = '/mine.jpg'\n";
         let camera = camera(&format!("{CGI}{keys}"));
         let source = camera.channel.encoder.source(Stream::Main).await.unwrap();
         assert!(matches!(source, Source::Rtsp(source) if source.url == "rtsp://h/mine"));
-        assert!(camera.cgi.is_none() && camera.channel.snapshot.is_some());
+        assert!(camera.channel.snapshot.is_some());
     }
 
     #[test]

@@ -111,6 +111,15 @@ impl Kind {
         }
     }
 
+    /// Whether the camera itself is asked for the addresses of its streams.
+    pub(super) fn asks(&self) -> bool {
+        match self {
+            #[cfg(feature = "onvif")]
+            Self::Onvif(_) => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn files(&self) -> Vec<&Path> {
         match self {
             Self::Emulator(camera) => camera.files(),
@@ -124,6 +133,15 @@ impl Kind {
             #[cfg(feature = "profiles")]
             Self::Cgi(camera) => camera.file(),
             _ => None,
+        }
+    }
+
+    /// Whether the kind is known to have a web server that takes the commands of the hosted service.
+    pub(super) fn is_hosted(&self) -> bool {
+        match self {
+            #[cfg(feature = "profiles")]
+            Self::Cgi(camera) => camera.is_hosted(),
+            _ => false,
         }
     }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use ivt_hal::http::{HttpSnapshot, Limits};
 use ivt_hal::rtsp::UrlError;
-use ivt_hal::{Bitrates, Cgi, Channel, Snapshot};
+use ivt_hal::{Bitrates, Cgi, Channel, Snapshot, Stream};
 
 use crate::config::credentials::Login;
 use crate::config::error::Error;
@@ -108,15 +108,36 @@ impl Backend {
             let lacking = format!("channel.abilities.{slot}: {word:?} cannot do that here");
             chosen.pass(chosen.error(lacking), "the slot stays empty")?;
         }
+        let pictures = backend.network.web.as_ref().and_then(|web| web.snapshot.as_ref());
+        if pictures.is_some() && backend.choices.snapshot.is_some() {
+            let both = "channel.snapshot and channel.abilities.snapshot exclude each other";
+            chosen.pass(chosen.error(both), "channel.snapshot is left out")?;
+        }
         chosen.finish()?;
         Ok(backend)
     }
 
     /// Whether the camera has a separate sub stream; without one, the main stream serves every quality.
     pub fn has_sub(&self) -> bool {
-        let streams = self.choices.streams;
-        let mut kinds = self.kinds.iter().filter(|kind| streams.is_none_or(|w| w == kind.word()));
-        self.network.sub.is_some() || kinds.next().is_some_and(Kind::has_sub)
+        self.network.sub.is_some() || self.streams().is_some_and(Kind::has_sub)
+    }
+
+    /// All that counts for the address of a stream where the camera itself has to be asked for it; `None` where the
+    /// address is known.
+    pub(crate) fn asks(&self, stream: Stream) -> Option<impl PartialEq + '_> {
+        let Network { main, sub, username, password, transport, input, .. } = &self.network;
+        let configured = match stream {
+            Stream::Main => main,
+            Stream::Sub => sub,
+        };
+        let kind = self.streams().filter(|kind| kind.asks() && configured.is_none())?;
+        Some((kind, username, password, transport, input))
+    }
+
+    /// The kind that knows the streams.
+    fn streams(&self) -> Option<&Kind> {
+        let chosen = self.choices.streams;
+        self.kinds.iter().find(|kind| chosen.is_none_or(|word| word == kind.word()))
     }
 
     /// Files from which the camera streams. Each is held in memory while it is streamed.
@@ -149,14 +170,20 @@ impl Backend {
         let Some(web) = &self.network.web else { return Ok(Camera { channel, cgi: None }) };
         let usual = Limits::default();
         let http = options.servers.client(&web.host, web.port, self.network.credentials());
-        if let (Some(path), None) = (&web.snapshot, self.choices.snapshot) {
+        let is_rtsp_alone = matches!(*self.kinds, [Kind::Rtsp]);
+        let path = web.snapshot.as_deref().or(is_rtsp_alone.then_some(web::SNAPSHOT));
+        if let (Some(path), None) = (path, self.choices.snapshot) {
             // Pictures keep the usual limit, since others take them, too.
             let limits = Limits { body: options.reply_limit.max(usual.body), ..usual };
             let pictures = HttpSnapshot::new(http.with_limits(limits), path, None);
             channel.snapshot = Some(Arc::new(pictures) as Arc<dyn Snapshot>);
         }
         let limits = Limits { body: options.reply_limit, ..usual };
-        let cgi = web.cgi.then(|| Arc::new(http.with_limits(limits)) as Arc<dyn Cgi>);
+        let is_hosted = is_rtsp_alone || self.kinds.iter().any(Kind::is_hosted);
+        let cgi = web
+            .cgi
+            .unwrap_or(is_hosted)
+            .then(|| Arc::new(http.with_limits(limits)) as Arc<dyn Cgi>);
         Ok(Camera { channel, cgi })
     }
 

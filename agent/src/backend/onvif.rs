@@ -114,9 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn a_web_server_beside_it_serves_the_hosted_service() {
-        let with = camera("backend = 'onvif'\nweb = 'http://h'");
-        assert!(with.cgi.is_some());
+    fn a_web_server_beside_it_serves_the_hosted_service_where_that_is_said() {
+        let web = "backend = 'onvif'\nweb = 'http://h'\n";
+        assert!(camera(web).cgi.is_none());
+        assert!(camera(&format!("{web}web_cgi = true")).cgi.is_some());
         assert!(camera("backend = 'onvif'\nonvif = 'h'").cgi.is_none());
     }
 

@@ -63,6 +63,8 @@ fn a_web_server_of_another_family_gives_pictures_alone() {
     let with_web = format!("{RTSP}web = 'http://h'\n");
     let both = camera(&with_web);
     assert!(both.cgi.is_some() && both.channel.snapshot.is_some());
+    let none = camera(&format!("{with_web}[channel.abilities]\nsnapshot = 'none'"));
+    assert!(none.channel.snapshot.is_none());
     let pictures = camera(&format!("{with_web}web_cgi = false"));
     assert!(pictures.cgi.is_none() && pictures.channel.snapshot.is_some());
 }
@@ -120,6 +122,10 @@ fn what_is_wrong_with_a_list_or_a_choice_is_said_with_its_line() {
         (
             chosen("streams = 'none'"),
             ":9: channel.abilities.streams must be \"rtsp\" or \"emulator\"",
+        ),
+        (
+            format!("{BOTH}web = 'http://h'\nsnapshot = '/a'\nabilities = {{ snapshot = 'none' }}"),
+            "channel.snapshot and channel.abilities.snapshot exclude each other",
         ),
         (chosen("snapshot = 'rtsp'"), ":8: channel.abilities.snapshot: \"rtsp\" cannot do that"),
         (

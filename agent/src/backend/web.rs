@@ -7,7 +7,7 @@ use crate::config::error::Error;
 use crate::config::section::{PATH, Section, boolean, text};
 
 /// The path of pictures on the web servers that know the commands of the hosted service.
-const SNAPSHOT: &str = "/nvc-cgi/operator/snapshot.fcgi";
+pub(super) const SNAPSHOT: &str = "/nvc-cgi/operator/snapshot.fcgi";
 
 /// A camera's own web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +17,12 @@ pub struct Web {
     /// The port in `web`; default 80.
     pub port: u16,
     /// `snapshot`: path of a picture, in the place of the one that another backend knows; default
-    /// "/nvc-cgi/operator/snapshot.fcgi" for "rtsp" alone, else none.
+    /// [`SNAPSHOT`] for "rtsp" alone, else none.
     pub snapshot: Option<String>,
-    /// `web_cgi`: whether the web server takes the commands of the hosted service; default true.
-    /// With false the agent answers them, since the web server is of another family.
-    pub cgi: bool,
+    /// `web_cgi`: whether the web server takes the commands of the hosted service; default true for "rtsp" alone
+    /// and for "cgi" with a profile that says so, else false. With false the agent answers them, since the web
+    /// server is of another family.
+    pub cgi: Option<bool>,
 }
 
 /// Reads the keys for a channel of backends with these words.
@@ -39,8 +40,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, words: &[&str]) -> Result<Opti
         }
         return Ok(None);
     };
-    let usual = (words == ["rtsp"]).then(|| SNAPSHOT.to_owned());
-    Ok(Some(Web { host, port, snapshot: snapshot.or(usual), cgi: cgi.unwrap_or(true) }))
+    Ok(Some(Web { host, port, snapshot, cgi }))
 }
 
 fn http_url(value: &DeValue<'_>) -> Result<(String, u16), String> {

@@ -534,16 +534,14 @@ fn a_cameras_web_server_is_an_address_without_login_and_path() {
         channel.backend.network.web
     };
     assert_eq!(parsed(""), None);
-    let snapshot = || Some("/nvc-cgi/operator/snapshot.fcgi".into());
-    let web =
-        |host: &str, port| Some(Web { host: host.into(), port, snapshot: snapshot(), cgi: true });
+    let web = |host: &str, port| Some(Web { host: host.into(), port, snapshot: None, cgi: None });
     assert_eq!(parsed("web = 'http://192.0.2.1'"), web("192.0.2.1", 80));
     assert_eq!(parsed("web = 'http://cam:8080/'"), web("cam", 8080));
     for wrong in ["https://h", "http://u:p@h", "http://h/a", "http://h/?a", "h", "http://"] {
         let got = error(&channel(&format!("web = '{wrong}'")));
         assert!(got.contains("http://HOST[:PORT]") && !got.contains("u:p"), "{wrong}: {got}");
     }
-    assert!(!parsed("web = 'http://h'\nweb_cgi = false").unwrap().cgi);
+    assert_eq!(parsed("web = 'http://h'\nweb_cgi = false").unwrap().cgi, Some(false));
     assert!(error(&channel("snapshot = '/a'")).contains("channel.snapshot needs channel.web"));
     assert!(error(&channel("web_cgi = true")).contains("channel.web_cgi needs channel.web"));
     assert!(error(&channel("web = 'http://h'\nsnapshot = 'a'")).contains("begins with /"));

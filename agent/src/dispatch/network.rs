@@ -37,11 +37,11 @@ pub(super) async fn join(dispatch: &Dispatch, request: SetWifiConfig) -> Result<
     let SetWifiConfig { channel, ssid, password } = request;
     check_ssid(ssid.as_deref())?;
     check_password(password.as_ref())?;
-    let wifi = dispatch.ability(channel, WIRELESS, |camera| &camera.wifi)?;
     if ssid.is_none() && password.is_none() {
-        // What is absent stays as it is, so there is nothing to tell the camera.
-        return Ok(());
+        let msg = "SetWifiConfig: params.ssid and params.password are both missing";
+        return Err(RpcError::internal(msg));
     }
+    let wifi = dispatch.ability(channel, WIRELESS, |camera| &camera.wifi)?;
     told(wifi.join(ssid.as_deref(), password.as_ref())).await
 }
 
@@ -92,14 +92,15 @@ fn check_ssid(ssid: Option<&str>) -> Result<(), RpcError> {
     }
 }
 
-/// WPA knows passphrases of 8 to 63 bytes and keys of 64 hexadecimal digits; an open network has none.
+/// WPA knows passphrases of 8 to 63 bytes and keys of 64 hexadecimal digits, WEP keys of 5 or 13 bytes, or of 10 or
+/// 26 hexadecimal digits; an open network has none.
 fn check_password(password: Option<&Secret>) -> Result<(), RpcError> {
     let password = password.map_or("", |password| password.expose());
     match password.len() {
-        0 | 8..=63 => Ok(()),
+        0 | 5 | 8..=63 => Ok(()),
         64 if password.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(()),
         _ => Err(RpcError::internal(
-            "SetWifiConfig: params.password must have 8 to 63 bytes, or 64 hexadecimal digits, or none",
+            "SetWifiConfig: params.password must have 8 to 63 bytes, 64 hexadecimal digits, 5 bytes (WEP), or none",
         )),
     }
 }
@@ -182,17 +183,14 @@ mod tests {
             (Some("open"), Some("")),
             (Some("s"), None),
             (None, Some("12345678")),
+            (Some("wep"), Some("12345")),
+            (Some("wep"), Some("1234567890abc")),
         ] {
             let params = json!({ "channel": 0, "ssid": ssid, "password": password });
             assert_eq!(answer(&dispatch, "SetWifiConfig", params).await, Ok(json!({})));
             let told = camera.joined.lock().unwrap().pop();
             assert_eq!(told, Some((ssid.map(str::to_owned), password.map(str::to_owned))));
         }
-        assert_eq!(
-            answer(&dispatch, "SetWifiConfig", json!({ "channel": 0 })).await,
-            Ok(json!({}))
-        );
-        assert!(camera.joined.lock().unwrap().is_empty());
         let params = json!({ "channel": 0, "ssid": "refused" });
         assert_eq!(answer(&dispatch, "SetWifiConfig", params).await.unwrap_err().code, 1);
     }
@@ -208,6 +206,8 @@ mod tests {
             ("ssid", json!("")),
             ("ssid", json!("s".repeat(33))),
             ("ssid", json!(5)),
+            ("password", json!("1234")),
+            ("password", json!("123456")),
             ("password", json!("1234567")),
             ("password", json!(other)),
             ("password", json!("p".repeat(65))),
@@ -219,6 +219,10 @@ mod tests {
             let said = value.as_str().filter(|said| !said.is_empty());
             assert!(said.is_none_or(|said| !error.msg.contains(said)), "{error}");
         }
+        let nothing = json!({ "channel": 0, "ssid": null });
+        let error = answer(&dispatch, "SetWifiConfig", nothing).await.unwrap_err();
+        assert_eq!(error.code, 1);
+        assert!(error.msg.contains("params.ssid and params.password"), "{error}");
         assert!(camera.joined.lock().unwrap().is_empty());
     }
 

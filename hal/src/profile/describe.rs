@@ -88,6 +88,8 @@ const LINK_AND_SIGNAL: [&str; 14] = {
 /// What a profile says.
 pub(super) struct Description {
     pub(super) title: String,
+    /// Whether the web server takes the commands of the hosted service.
+    pub(super) hosted: bool,
     pub(super) port: u16,
     pub(super) main: Template,
     pub(super) sub: Option<Template>,
@@ -116,7 +118,7 @@ impl Description {
         })?;
         let root = Table::root(&file, table.get_ref());
         let abilities = OPERATIONS.iter().map(|operation| operation.ability);
-        let mut allowed = vec!["title", "rtsp", "recognise", "values", "failures"];
+        let mut allowed = vec!["title", "hosted", "rtsp", "recognise", "values", "failures"];
         allowed.extend(abilities);
         allowed.dedup();
         root.only(&allowed)?;
@@ -182,6 +184,7 @@ impl Description {
         };
         Ok(Self {
             title: root.insist("title")?.text,
+            hosted: root.flag("hosted")?,
             port,
             main,
             sub,
