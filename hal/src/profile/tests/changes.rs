@@ -38,7 +38,8 @@ async fn what_is_read_back_is_compared_exactly() {
         wifi.join(Some(ssid), Some(&secret)).await.unwrap_or_else(|e| panic!("{ssid:?}: {e:?}"));
         assert_eq!(wifi.status().await.unwrap().ssid, ssid);
     }
-    let other: [(fn(&str) -> String, &str); 4] = [
+    type Keeps = fn(&str) -> String;
+    let other: [(Keeps, &str); 4] = [
         (str::to_uppercase, "home"),
         (|ssid| ssid.trim().to_owned(), " Home"),
         (|ssid| ssid.trim_matches('\'').to_owned(), "'x'"),
