@@ -319,6 +319,33 @@ async fn inputs_of_an_nvr_have_streams_and_requests_of_their_own() {
 }
 
 #[tokio::test]
+async fn dahua_is_stopped_by_what_may_have_started() {
+    let camera = Camera::start(|request| {
+        let starts = |code: &str| request.contains(&format!("action=start&channel=1&code={code}&"));
+        match () {
+            // The camera has begun, and its answer is lost.
+            () if starts("Left") => http(503, ""),
+            () if starts("Right") => http(401, ""),
+            () => http(200, "OK"),
+        }
+    })
+    .await;
+    let ptz = channel("dahua", &camera.http(), 1).ptz.unwrap();
+    let start = |direction| ptz.start(Movement { direction, speed: 100 });
+    start(Direction::Up).await.unwrap();
+    assert_eq!(start(Direction::Left).await.unwrap_err().kind, Kind::Other);
+    ptz.stop().await.unwrap();
+    assert_eq!(start(Direction::Right).await.unwrap_err().kind, Kind::Refused);
+    ptz.stop().await.unwrap();
+    let lines = lines(&camera);
+    let codes = ["Up", "Up", "Left", "Left", "Left", "Right", "Left"];
+    assert_eq!(lines.len(), codes.len(), "{lines:?}");
+    for (line, code) in lines.iter().zip(codes) {
+        assert!(line.contains(&format!("&code={code}&")), "{code}: {lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn dahua_is_stopped_by_what_was_started() {
     let camera = Camera::start(|_| http(200, "OK\r\n")).await;
     let channel = channel("dahua", &camera.http(), 1);

@@ -17,9 +17,14 @@ impl Unit {
         if turns && self.profile.stops_between() {
             Ptz::stop(self).await?;
         }
-        self.run("ptz start", &moving(self.values(), movement)).await?;
+        // A start that fails may have reached the camera, and a stop has to name it.
         self.state().movement = Some(movement);
-        Ok(())
+        let started = self.run("ptz start", &moving(self.values(), movement)).await.map(drop);
+        if let Err(Error { kind: Kind::Unsupported | Kind::Invalid | Kind::Refused, .. }) = started
+        {
+            self.state().movement = before;
+        }
+        started
     }
 }
 
