@@ -37,8 +37,8 @@ pub(super) fn reboot(
         // An error is all that a departure tells: the answer has left, or its connection is gone.
         departure.await.ok();
         log::info!("channel {number}: restarting its camera, as the cloud asked");
-        if let Err(error) = told(power.reboot()).await {
-            log::warn!("channel {number}: its camera does not restart: {}", error.msg);
+        if let Err(error) = told(number, power.reboot()).await {
+            log::warn!("a camera does not restart: {}", error.msg);
         }
     });
     Ok(())
