@@ -26,6 +26,10 @@ const BLOCKING_THREADS: usize = 16;
 /// Longest value that is read from standard input, in bytes.
 const LINE: u64 = 4096;
 
+/// What Ctrl-C types where it ends nothing.
+#[cfg(all(feature = "onvif", feature = "profiles"))]
+const INTERRUPT: char = '\u{3}';
+
 fn main() -> ExitCode {
     let (file, task, access) = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(Arguments::Config { file, task, access }) => (file, task, access),
@@ -89,6 +93,7 @@ fn profile(_: Arguments) -> ExitCode {
 #[cfg(all(feature = "onvif", feature = "profiles"))]
 fn probe(command: Arguments) -> ExitCode {
     use ivt_agent::probe::{self, Target};
+    use ivt_hal::onvif::Search;
     let targets = match command {
         Arguments::ProbeAddress { address, username, input } => {
             let login = username.map(|username| {
@@ -118,7 +123,7 @@ fn probe(command: Arguments) -> ExitCode {
     let mut say = |text: &str| println!("{text}");
     let is_good = runtime.block_on(async {
         if targets.is_empty() {
-            let found = probe::discover(&mut say).await;
+            let found = probe::discover(&Search::default(), &mut say).await;
             return found.unwrap_or_else(|e| {
                 eprintln!("ivt-agent: the search: {e}");
                 false
@@ -146,7 +151,15 @@ fn password() -> io::Result<String> {
         return Ok(password);
     }
     eprint!("password of the camera: ");
-    line()
+    let unseen = ivt_agent::probe::Unseen::begin();
+    let password = line();
+    if unseen.is_some() {
+        eprintln!();
+    }
+    match password {
+        Ok(password) if password.contains(INTERRUPT) => Err(io::ErrorKind::Interrupted.into()),
+        password => password,
+    }
 }
 
 #[cfg(not(all(feature = "onvif", feature = "profiles")))]

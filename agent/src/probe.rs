@@ -6,10 +6,12 @@ mod abilities;
 mod find;
 mod section;
 mod streams;
+mod unseen;
 
 use std::fmt::Display;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use ivt_hal::onvif::{self, Search};
 use ivt_hal::{Bitrates, Credentials, Kind};
 use tokio::time::{Instant, timeout_at};
@@ -18,11 +20,10 @@ use crate::backend::onvif::{OnvifCamera, address};
 use crate::backend::{Backend, CameraOptions, Servers};
 use crate::config::{Channel, Config};
 use find::Found;
+pub use unseen::Unseen;
 
 /// Longest time for one camera.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Time for the cameras of the network to answer a search.
-const SEARCH: Duration = Duration::from_secs(3);
 /// Longest text of a camera that is shown, in characters.
 const SHOWN: usize = 120;
 
@@ -128,9 +129,11 @@ pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
 ///
 /// # Errors
 /// The network does not take the search.
-pub async fn discover(say: &mut (dyn FnMut(&str) + Send)) -> std::io::Result<bool> {
-    let search = Search { wait: SEARCH, ..Search::default() };
-    let found = onvif::discover(&search).await?;
+pub async fn discover(
+    search: &Search,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::io::Result<bool> {
+    let found = onvif::discover(search).await?;
     for camera in &found {
         let address = camera.addresses.first().map_or_else(String::new, plain);
         say(&format!("{address}  {}  {}", plain(&camera.name), plain(&camera.hardware)));
@@ -165,12 +168,13 @@ impl Probe<'_> {
         abilities::tell(self, &channel, &fillers, found).await;
     }
 
-    /// What `work` comes to within `limit` and the time for the camera; in other cases it is told why not.
+    /// What `work` comes to within `limit` and the time for the camera; in other cases it is told why not. What
+    /// talks to a camera is large, hence not on the stack.
     async fn step<T>(
         &mut self,
         what: &str,
         limit: Duration,
-        work: impl Future<Output = Result<T, Trouble>>,
+        work: BoxFuture<'_, Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
         let until = self.until.min(Instant::now() + limit);
         if until <= Instant::now() {
@@ -239,10 +243,10 @@ mod tests {
         let mut say = |text: &str| told.push(text.to_owned());
         let until = Instant::now() + LIMIT;
         let mut probe = Probe { say: &mut say, until, refused: false, failed: false };
-        let never = std::future::pending::<Result<(), Trouble>>();
+        let never = Box::pin(std::future::pending::<Result<(), Trouble>>());
         assert!(probe.step("first", LIMIT * 9, never).await.is_err());
         assert_eq!(Instant::now(), until);
-        let unasked = async { panic!("it is asked") };
+        let unasked = Box::pin(async { panic!("it is asked") });
         assert!(probe.step::<()>("second", LIMIT, unasked).await.is_err());
         assert!(probe.failed);
         assert_eq!(told, ["second: not asked: the time is over"]);

@@ -10,6 +10,7 @@ mod ingest;
 mod link;
 mod login;
 mod methods;
+mod probe;
 mod publish;
 mod quirks;
 mod record;

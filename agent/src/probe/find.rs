@@ -30,7 +30,7 @@ pub(super) async fn find(probe: &mut Probe<'_>, target: &Target, servers: &Serve
     let open =
         Http::new(&web.host, web.port, None, Limits { deadline: ANSWER, ..Limits::default() });
     let asked = async { Ok(open.send("probe", &Request::get("/")).await?) };
-    match probe.step("web server", ANSWER, asked).await {
+    match probe.step("web server", ANSWER, Box::pin(asked)).await {
         Ok(answer) => probe.tell(&format!("web server at {name}: HTTP {}", answer.status)),
         Err(trouble) => {
             probe.fail(&format!("web server at {name}: {}", trouble.text));
@@ -53,7 +53,7 @@ async fn family(
     for name in Profile::names() {
         let profile = Profile::builtin(name)?;
         let asked = async { Ok::<_, Trouble>(profile.recognise(client).await) };
-        match probe.step("family", ANSWER, asked).await.ok()? {
+        match probe.step("family", ANSWER, Box::pin(asked)).await.ok()? {
             Ok(None) => {}
             Ok(Some(model)) => {
                 let model = plain(&model);
@@ -90,7 +90,7 @@ async fn onvif(probe: &mut Probe<'_>, target: &Target, servers: &Servers) -> Opt
         Options { transport: Transport::Auto, bitrates: Bitrates::default(), input: target.input };
     let camera = Onvif::new(http, &at.path, target.login.clone(), options);
     let asked = async { Ok(camera.describe().await?) };
-    match probe.step("ONVIF", DESCRIPTION, asked).await {
+    match probe.step("ONVIF", DESCRIPTION, Box::pin(asked)).await {
         Ok(camera) => {
             let made = [&camera.manufacturer, &camera.model, &camera.firmware];
             let made: Vec<_> = made.into_iter().map(plain).collect();
