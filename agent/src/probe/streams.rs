@@ -25,7 +25,7 @@ pub(super) async fn look(probe: &mut Probe<'_>, channel: &Channel, policy: RtspP
     for stream in [Stream::Main, Stream::Sub] {
         let what = format!("{stream} stream");
         let asked = async { Ok(channel.encoder.source(stream).await?) };
-        let source = match probe.step(&what, ADDRESS, Box::pin(asked)).await {
+        let source = match probe.step(ADDRESS, Box::pin(asked)).await {
             Ok(Source::Rtsp(source)) => source,
             Ok(_) => return,
             Err(trouble) => {
@@ -50,7 +50,7 @@ pub(super) async fn look(probe: &mut Probe<'_>, channel: &Channel, policy: RtspP
         for &transport in transports {
             let way = if transport == Transport::Udp { "UDP" } else { "TCP" };
             let opened = open(&source, transport, policy);
-            match probe.step(&what, STREAM, Box::pin(opened)).await {
+            match probe.step(STREAM, Box::pin(opened)).await {
                 Ok(seen) => {
                     probe.tell(&format!("{what} by {way}: {seen}"));
                     break;
