@@ -12,6 +12,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use ivt_base::mask::mask;
 use ivt_hal::onvif::{self, Search};
 use ivt_hal::{Bitrates, Credentials, Kind};
 use tokio::time::{Instant, timeout_at};
@@ -218,9 +219,9 @@ impl From<ivt_hal::Error> for Trouble {
     }
 }
 
-/// A text of the camera as it can be shown: one line without control characters, cut where it is long.
+/// A text of the camera as it can be shown: one line without secrets and control characters, cut where it is long.
 fn plain(text: &impl Display) -> String {
-    let text = text.to_string();
+    let text = mask(&text.to_string());
     let text = text.chars().map(|char| if char.is_control() { ' ' } else { char });
     text.take(SHOWN).collect::<String>().trim().to_owned()
 }
