@@ -51,6 +51,27 @@ struct Probe<'a> {
     failed: bool,
 }
 
+/// What is known of the cameras that were probed before.
+#[derive(Default)]
+struct Known {
+    servers: Servers,
+    /// Those that refused their login.
+    refused: Vec<Target>,
+}
+
+impl Known {
+    /// Whether a host of this camera has refused this login. Recorders lock after a few tries.
+    fn has_refused(&self, target: &Target) -> bool {
+        let hosts = |target: &Target| {
+            [&target.web.host, &target.onvif.host].map(|host| host.to_ascii_lowercase())
+        };
+        let wanted = hosts(target);
+        self.refused.iter().any(|before| {
+            before.login == target.login && hosts(before).iter().any(|host| wanted.contains(host))
+        })
+    }
+}
+
 impl Target {
     /// The camera at `HOST[:PORT]` or `http://HOST[:PORT][/PATH]`.
     ///
@@ -100,12 +121,38 @@ pub fn channels(
     Ok(chosen.map(target).collect())
 }
 
+/// Probes these channels, one after the other. True if all their cameras can be used.
+pub async fn all(
+    channels: Vec<(String, Option<Target>)>,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> bool {
+    let (mut known, mut is_good) = (Known::default(), true);
+    for (title, target) in channels {
+        if !title.is_empty() {
+            say(&title);
+        }
+        if let Some(target) = target {
+            is_good &= one(target, &mut known, say).await;
+        }
+    }
+    is_good
+}
+
 /// Probes one camera and tells each step as it goes, within 30 s. True if the camera can be used.
 pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
+    one(target, &mut Known::default(), say).await
+}
+
+async fn one(target: Target, known: &mut Known, say: &mut (dyn FnMut(&str) + Send)) -> bool {
     let until = Instant::now() + LIMIT;
-    let mut probe = Probe { say, until, refused: false, failed: false };
-    let servers = Servers::default();
-    let found = find::find(&mut probe, &target, &servers).await;
+    let refused = known.has_refused(&target);
+    let mut probe = Probe { say, until, refused, failed: false };
+    let found = if refused {
+        probe.tell("its host has refused this login before");
+        Found::default()
+    } else {
+        find::find(&mut probe, &target, &known.servers).await
+    };
     let suggested = section::section(&target, &found);
     let backend = match (&target.configured, &suggested) {
         (Some(backend), _) => Some(backend.clone()),
@@ -113,7 +160,7 @@ pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
         (None, None) => None,
     };
     match backend {
-        Some(backend) => probe.use_backend(&backend, &found, &servers).await,
+        Some(backend) => probe.use_backend(&backend, &found, &known.servers).await,
         None => probe.fail("nothing is known that this camera could be used by: give the address of its web server"),
     }
     if let Some(text) = suggested {
@@ -123,7 +170,11 @@ pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
         let advice = "the camera refused the login, which was not tried again: probe once more with the right one";
         probe.fail(advice);
     }
-    !probe.failed
+    let is_good = !probe.failed;
+    if probe.refused {
+        known.refused.push(target);
+    }
+    is_good
 }
 
 /// Searches the network for cameras with ONVIF, and tells of each. True if there is one.
