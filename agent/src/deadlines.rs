@@ -23,7 +23,8 @@ pub const STREAM_START: Duration = Duration::from_millis(9_500);
 pub const RECORDING_START: Duration = Duration::from_secs(9);
 /// Limit for the handler of any other request, and of an event.
 pub const HANDLER: Duration = Duration::from_secs(8);
-/// Limit for what a request asks of a camera, so that its handler still says that the camera was silent.
+/// Limit for what a request asks of a camera, so that its handler still says that the camera was silent. What
+/// talks to cameras over their web servers ends earlier, and says what was asked.
 pub const CAMERA: Duration = Duration::from_millis(7_500);
 /// Limit for asking a camera whether it is there.
 pub const REACH: Duration = Duration::from_secs(5);
@@ -72,12 +73,17 @@ mod tests {
             ("reach", REACH),
             ("hal's reach", REACH_TIMEOUT),
         ];
-        // The camera's web server is asked by the hosted service alone; a request over it would
-        // need a limit below HANDLER.
+        // With its usual limits a camera's web server is asked by the hosted service alone.
+        let ability = [
+            ("a handler", HANDLER),
+            ("a camera", CAMERA),
+            ("an ability", ivt_hal::http::ABILITY_DEADLINE),
+        ];
         let web = [("a camera's web server", ivt_hal::http::Limits::default().deadline)];
         nested(&[&answer[..], &start, &publish].concat());
         nested(&[&answer[..], &start, &record].concat());
         nested(&[&answer[..], &reach].concat());
+        nested(&[&answer[..], &ability].concat());
         nested(&[&answer[..], &web].concat());
         nested(&[&publish[..1], &[("measuring", BITRATE_MEASURE)]].concat());
     }

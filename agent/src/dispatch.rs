@@ -153,15 +153,20 @@ impl Dispatch {
     }
 }
 
-/// What a camera says. One that says nothing in time counts as unreachable.
-async fn told<T>(work: impl Future<Output = ivt_hal::Result<T>>) -> Result<T, RpcError> {
-    match timeout(CAMERA, work).await {
+/// What the camera of a channel says. One that says nothing in time counts as unreachable.
+async fn told<T>(
+    number: u32,
+    work: impl Future<Output = ivt_hal::Result<T>>,
+) -> Result<T, RpcError> {
+    let silent = || {
+        let msg = format!("its camera did not answer within {} s", CAMERA.as_secs_f32());
+        RpcError::new(RpcError::OFFLINE, msg)
+    };
+    let told = match timeout(CAMERA, work).await {
         Ok(told) => told.map_err(|error| codes::camera(&error)),
-        Err(_) => {
-            let msg = format!("the camera did not answer within {} s", CAMERA.as_secs_f32());
-            Err(RpcError::new(RpcError::OFFLINE, msg))
-        }
-    }
+        Err(_) => Err(silent()),
+    };
+    told.map_err(|error| RpcError::new(error.code, format!("channel {number}: {}", error.msg)))
 }
 
 /// An empty success.

@@ -129,16 +129,7 @@ fn probe(command: Arguments) -> ExitCode {
                 false
             });
         }
-        let mut is_good = true;
-        for (title, target) in targets {
-            if !title.is_empty() {
-                say(&title);
-            }
-            if let Some(target) = target {
-                is_good &= probe::probe(target, &mut say).await;
-            }
-        }
-        is_good
+        probe::all(targets, &mut say).await
     });
     runtime.shutdown_background();
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

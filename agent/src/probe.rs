@@ -12,6 +12,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use ivt_base::mask::mask;
 use ivt_hal::onvif::{self, Search};
 use ivt_hal::{Bitrates, Credentials, Kind};
 use tokio::time::{Instant, timeout_at};
@@ -48,6 +49,27 @@ struct Probe<'a> {
     refused: bool,
     /// Something did not work that has to.
     failed: bool,
+}
+
+/// What is known of the cameras that were probed before.
+#[derive(Default)]
+struct Known {
+    servers: Servers,
+    /// Those that refused their login.
+    refused: Vec<Target>,
+}
+
+impl Known {
+    /// Whether a host of this camera has refused this login. Recorders lock after a few tries.
+    fn has_refused(&self, target: &Target) -> bool {
+        let hosts = |target: &Target| {
+            [&target.web.host, &target.onvif.host].map(|host| host.to_ascii_lowercase())
+        };
+        let wanted = hosts(target);
+        self.refused.iter().any(|before| {
+            before.login == target.login && hosts(before).iter().any(|host| wanted.contains(host))
+        })
+    }
 }
 
 impl Target {
@@ -99,12 +121,38 @@ pub fn channels(
     Ok(chosen.map(target).collect())
 }
 
+/// Probes these channels, one after the other. True if all their cameras can be used.
+pub async fn all(
+    channels: Vec<(String, Option<Target>)>,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> bool {
+    let (mut known, mut is_good) = (Known::default(), true);
+    for (title, target) in channels {
+        if !title.is_empty() {
+            say(&title);
+        }
+        if let Some(target) = target {
+            is_good &= one(target, &mut known, say).await;
+        }
+    }
+    is_good
+}
+
 /// Probes one camera and tells each step as it goes, within 30 s. True if the camera can be used.
 pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
+    one(target, &mut Known::default(), say).await
+}
+
+async fn one(target: Target, known: &mut Known, say: &mut (dyn FnMut(&str) + Send)) -> bool {
     let until = Instant::now() + LIMIT;
-    let mut probe = Probe { say, until, refused: false, failed: false };
-    let servers = Servers::default();
-    let found = find::find(&mut probe, &target, &servers).await;
+    let refused = known.has_refused(&target);
+    let mut probe = Probe { say, until, refused, failed: false };
+    let found = if refused {
+        probe.tell("its host has refused this login before");
+        Found::default()
+    } else {
+        find::find(&mut probe, &target, &known.servers).await
+    };
     let suggested = section::section(&target, &found);
     let backend = match (&target.configured, &suggested) {
         (Some(backend), _) => Some(backend.clone()),
@@ -112,7 +160,7 @@ pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
         (None, None) => None,
     };
     match backend {
-        Some(backend) => probe.use_backend(&backend, &found, &servers).await,
+        Some(backend) => probe.use_backend(&backend, &found, &known.servers).await,
         None => probe.fail("nothing is known that this camera could be used by: give the address of its web server"),
     }
     if let Some(text) = suggested {
@@ -122,7 +170,11 @@ pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
         let advice = "the camera refused the login, which was not tried again: probe once more with the right one";
         probe.fail(advice);
     }
-    !probe.failed
+    let is_good = !probe.failed;
+    if probe.refused {
+        known.refused.push(target);
+    }
+    is_good
 }
 
 /// Searches the network for cameras with ONVIF, and tells of each. True if there is one.
@@ -168,20 +220,17 @@ impl Probe<'_> {
         abilities::tell(self, &channel, &fillers, found).await;
     }
 
-    /// What `work` comes to within `limit` and the time for the camera; in other cases it is told why not. What
+    /// What `work` comes to within `limit` and the time for the camera; else why not. What
     /// talks to a camera is large, hence not on the stack.
     async fn step<T>(
         &mut self,
-        what: &str,
         limit: Duration,
         work: BoxFuture<'_, Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
         let until = self.until.min(Instant::now() + limit);
         if until <= Instant::now() {
             self.failed = true;
-            let trouble = Trouble { refused: false, text: "not asked: the time is over".into() };
-            (self.say)(&format!("{what}: {}", trouble.text));
-            return Err(trouble);
+            return Err(Trouble { refused: false, text: "not asked: the time is over".into() });
         }
         let done = timeout_at(until, work).await;
         let done = done.unwrap_or_else(|_| {
@@ -204,6 +253,7 @@ impl Probe<'_> {
 }
 
 /// Why a step did not work.
+#[derive(Debug)]
 struct Trouble {
     /// The camera refused the login.
     refused: bool,
@@ -220,9 +270,9 @@ impl From<ivt_hal::Error> for Trouble {
     }
 }
 
-/// A text of the camera as it can be shown: one line without control characters, cut where it is long.
+/// A text of the camera as it can be shown: one line without secrets and control characters, cut where it is long.
 fn plain(text: &impl Display) -> String {
-    let text = text.to_string();
+    let text = mask(&text.to_string());
     let text = text.chars().map(|char| if char.is_control() { ' ' } else { char });
     text.take(SHOWN).collect::<String>().trim().to_owned()
 }
@@ -239,16 +289,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_step_ends_with_the_time_for_the_camera_and_the_next_is_not_begun() {
-        let mut told = Vec::new();
-        let mut say = |text: &str| told.push(text.to_owned());
+        let mut say = |_: &str| {};
         let until = Instant::now() + LIMIT;
         let mut probe = Probe { say: &mut say, until, refused: false, failed: false };
         let never = Box::pin(std::future::pending::<Result<(), Trouble>>());
-        assert!(probe.step("first", LIMIT * 9, never).await.is_err());
+        assert!(probe.step(LIMIT * 9, never).await.is_err());
         assert_eq!(Instant::now(), until);
         let unasked = Box::pin(async { panic!("it is asked") });
-        assert!(probe.step::<()>("second", LIMIT, unasked).await.is_err());
+        let trouble = probe.step::<()>(LIMIT, unasked).await.unwrap_err();
         assert!(probe.failed);
-        assert_eq!(told, ["second: not asked: the time is over"]);
+        assert_eq!(trouble.text, "not asked: the time is over");
     }
 }

@@ -96,6 +96,38 @@ fn a_login_that_is_refused_once_is_not_tried_again() {
 }
 
 #[test]
+fn no_channel_tries_a_login_again_that_its_recorder_has_refused() {
+    let (address, requests) = server(
+        b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n\
+          Content-Length: 0\r\nConnection: close\r\n\r\n",
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("agent.toml");
+    let channel = |input| {
+        format!(
+            "[[channel]]\nbackend = ['cgi', 'onvif']\nprofile = 'hikvision'\nweb = 'http://{address}'\n\
+             main = 'rtsp://{address}/user=admin&password=canary-path'\n\
+             username = 'admin'\npassword = '{PASSWORD}'\ninput = {input}\n"
+        )
+    };
+    let channels: String = (1..=3).map(channel).collect();
+    let config = format!(
+        "[cloud]\nurl = 'ws://127.0.0.1:9/'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
+         [device]\nmodel = 'nvr'\n{channels}"
+    );
+    std::fs::write(&file, config).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let output = agent(&["probe", "--config", file.to_str().unwrap()]);
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("channel 2\nits host has refused this login before"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+    let requests = requests.lock().unwrap();
+    let tried = requests.iter().filter(|head| head.contains("\r\nauthorization: ")).count();
+    assert_eq!(tried, 1, "{requests:#?}");
+}
+
+#[test]
 fn a_configured_channel_is_named_and_a_number_too_high_is_refused() {
     let (address, _) = server(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     let dir = tempfile::tempdir().unwrap();

@@ -28,6 +28,10 @@ use login::{MAX_RENEWAL, SharedLogin};
 pub use request::{Body, Method, Request};
 pub use snapshot::HttpSnapshot;
 
+/// Longest time for a call of an ability of a camera that is asked over its web server. It leaves a second of the 8 s that
+/// the abilities promise, so that whoever waits a little less than these hears what was asked.
+pub const ABILITY_DEADLINE: Duration = Duration::from_secs(7);
+
 /// Most exchanges for one request, including those that the login needs.
 const MAX_EXCHANGES: u32 = 12;
 

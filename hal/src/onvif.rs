@@ -25,12 +25,12 @@ mod tests;
 mod tours;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ivt_base::date::Utc;
 use tokio::time::timeout;
 
-use crate::http::Http;
+use crate::http::{ABILITY_DEADLINE, Http};
 use crate::xml::{Element, escape};
 use crate::{Bitrates, Channel, Credentials, Error, Kind, Result, Transport};
 use client::{Call, Client, Service};
@@ -47,8 +47,6 @@ use snapshot::Picture;
 
 /// Where nearly every camera has its device service.
 pub const DEVICE_PATH: &str = "/onvif/device_service";
-/// Longest time for a call of an ability. It leaves half a second of the 8 s that the abilities promise.
-const DEADLINE: Duration = Duration::from_millis(7_500);
 /// Longest token that ONVIF allows, in characters.
 const LONGEST_TOKEN: usize = 64;
 
@@ -220,7 +218,7 @@ impl<T> Kept<T> {
 
 /// Ends a call in the time that the abilities promise.
 async fn within<T>(op: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
-    match timeout(DEADLINE, call).await {
+    match timeout(ABILITY_DEADLINE, call).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::new(op, Kind::Timeout)),
     }

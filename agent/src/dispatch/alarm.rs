@@ -16,7 +16,7 @@ pub(super) async fn motion(
 ) -> Result<(), RpcError> {
     let AlarmMoveDetectConfig { channel, enable, start, end, sensitivity, delay } = request;
     let motion = dispatch.ability(channel, "motion detection", |camera| &camera.motion)?;
-    told(motion.configure(detection(enable, start, end, sensitivity, delay))).await
+    told(channel, motion.configure(detection(enable, start, end, sensitivity, delay))).await
 }
 
 pub(super) async fn tripwire(
@@ -27,7 +27,7 @@ pub(super) async fn tripwire(
         request;
     let tripwire = dispatch.ability(channel, "tripwire", |camera| &camera.tripwire)?;
     let detection = detection(enable, start, end, sensitivity, delay);
-    told(tripwire.configure(detection, rect.map(area))).await
+    told(channel, tripwire.configure(detection, rect.map(area))).await
 }
 
 fn detection(

@@ -19,7 +19,7 @@ pub(super) async fn interfaces(
 ) -> Result<Value, RpcError> {
     let network =
         dispatch.ability(request.channel, "network settings", |camera| &camera.network)?;
-    let mut interfaces = told(network.interfaces()).await?;
+    let mut interfaces = told(request.channel, network.interfaces()).await?;
     interfaces.truncate(MOST_NAMED);
     to_value(&interfaces.into_iter().map(net_config).collect::<Vec<_>>())
 }
@@ -30,7 +30,7 @@ pub(super) async fn wifi(
     request: GetWifiStatusAndConfig,
 ) -> Result<Value, RpcError> {
     let wifi = dispatch.ability(request.channel, WIRELESS, |camera| &camera.wifi)?;
-    to_value(&status(told(wifi.status()).await?))
+    to_value(&status(told(request.channel, wifi.status()).await?))
 }
 
 pub(super) async fn join(dispatch: &Dispatch, request: SetWifiConfig) -> Result<(), RpcError> {
@@ -42,7 +42,7 @@ pub(super) async fn join(dispatch: &Dispatch, request: SetWifiConfig) -> Result<
         return Err(RpcError::internal(msg));
     }
     let wifi = dispatch.ability(channel, WIRELESS, |camera| &camera.wifi)?;
-    told(wifi.join(ssid.as_deref(), password.as_ref())).await
+    told(channel, wifi.join(ssid.as_deref(), password.as_ref())).await
 }
 
 pub(super) async fn in_reach(
@@ -50,7 +50,7 @@ pub(super) async fn in_reach(
     request: GetWifiSsidList,
 ) -> Result<Value, RpcError> {
     let wifi = dispatch.ability(request.channel, WIRELESS, |camera| &camera.wifi)?;
-    let mut networks = told(wifi.networks()).await?;
+    let mut networks = told(request.channel, wifi.networks()).await?;
     networks.truncate(MOST_NAMED);
     let networks = networks.into_iter().map(|network| WifiNetwork {
         ssid: network.ssid,
@@ -169,6 +169,7 @@ mod tests {
         let start = Instant::now();
         let error = answer(&dispatch, "GetNetConfig", json!({ "channel": 0 })).await.unwrap_err();
         assert_eq!(error.code, RpcError::OFFLINE);
+        assert_eq!(error.msg, "channel 0: its camera did not answer within 7.5 s");
         assert!(start.elapsed() < HANDLER, "{:?}", start.elapsed());
     }
 
@@ -192,7 +193,9 @@ mod tests {
             assert_eq!(told, Some((ssid.map(str::to_owned), password.map(str::to_owned))));
         }
         let params = json!({ "channel": 0, "ssid": "refused" });
-        assert_eq!(answer(&dispatch, "SetWifiConfig", params).await.unwrap_err().code, 1);
+        let error = answer(&dispatch, "SetWifiConfig", params).await.unwrap_err();
+        assert_eq!(error.code, 1);
+        assert!(error.msg.starts_with("channel 0: wifi join"), "{error}");
     }
 
     #[tokio::test]

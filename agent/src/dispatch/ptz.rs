@@ -19,7 +19,7 @@ pub(super) async fn presets(
     request: GetPtzPresetList,
 ) -> Result<Value, RpcError> {
     let presets = dispatch.ability(request.channel, "presets", |camera| &camera.presets)?;
-    let list = told(presets.list()).await?.into_iter().take(MOST_NAMED);
+    let list = told(request.channel, presets.list()).await?.into_iter().take(MOST_NAMED);
     let list = list.map(|preset| PtzPreset { name: preset.name, token: preset.token });
     to_value(&list.collect::<Vec<_>>())
 }
@@ -29,7 +29,7 @@ pub(super) async fn tours(
     request: GetPtzPresetTourList,
 ) -> Result<Value, RpcError> {
     let tours = dispatch.ability(request.channel, "tours", |camera| &camera.tours)?;
-    let list = told(tours.list()).await?.into_iter().take(MOST_NAMED);
+    let list = told(request.channel, tours.list()).await?.into_iter().take(MOST_NAMED);
     let list = list.map(|tour| PtzTour { name: tour.name, token: tour.token });
     to_value(&list.collect::<Vec<_>>())
 }

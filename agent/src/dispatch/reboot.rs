@@ -44,8 +44,8 @@ pub(super) fn reboot(
             return;
         }
         log::info!("channel {number}: restarting its camera, as the cloud asked");
-        if let Err(error) = told(power.reboot()).await {
-            log::warn!("channel {number}: its camera does not restart: {}", error.msg);
+        if let Err(error) = told(number, power.reboot()).await {
+            log::warn!("a camera does not restart: {}", error.msg);
         }
     });
     Ok(())

@@ -44,7 +44,7 @@ pub(super) async fn tell(
                 Err("no: the camera says by ONVIF that it has none".to_owned())
             }
             Some(word) if probe.refused => Ok(format!("{word}, not asked: the login was refused")),
-            Some(word) => match probe.step(slot, QUESTION, Box::pin(ask(channel, slot))).await {
+            Some(word) => match probe.step(QUESTION, Box::pin(ask(channel, slot))).await {
                 Ok(detail) => Ok(format!("{word}{detail}")),
                 Err(trouble) => {
                     probe.refused &= !taken;

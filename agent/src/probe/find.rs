@@ -30,7 +30,7 @@ pub(super) async fn find(probe: &mut Probe<'_>, target: &Target, servers: &Serve
     let open =
         Http::new(&web.host, web.port, None, Limits { deadline: ANSWER, ..Limits::default() });
     let asked = async { Ok(open.send("probe", &Request::get("/")).await?) };
-    match probe.step("web server", ANSWER, Box::pin(asked)).await {
+    match probe.step(ANSWER, Box::pin(asked)).await {
         Ok(answer) => probe.tell(&format!("web server at {name}: HTTP {}", answer.status)),
         Err(trouble) => {
             probe.fail(&format!("web server at {name}: {}", trouble.text));
@@ -53,7 +53,15 @@ async fn family(
     for name in Profile::names() {
         let profile = Profile::builtin(name)?;
         let asked = async { Ok::<_, Trouble>(profile.recognise(client).await) };
-        match probe.step("family", ANSWER, Box::pin(asked)).await.ok()? {
+        let asked = probe.step(ANSWER, Box::pin(asked)).await;
+        let said = match asked {
+            Ok(said) => said,
+            Err(trouble) => {
+                probe.fail(&format!("family: {name}: {}", trouble.text));
+                return None;
+            }
+        };
+        match said {
             Ok(None) => {}
             Ok(Some(model)) => {
                 let model = plain(&model);
@@ -90,7 +98,7 @@ async fn onvif(probe: &mut Probe<'_>, target: &Target, servers: &Servers) -> Opt
         Options { transport: Transport::Auto, bitrates: Bitrates::default(), input: target.input };
     let camera = Onvif::new(http, &at.path, target.login.clone(), options);
     let asked = async { Ok(camera.describe().await?) };
-    match probe.step("ONVIF", DESCRIPTION, Box::pin(asked)).await {
+    match probe.step(DESCRIPTION, Box::pin(asked)).await {
         Ok(camera) => {
             let made = [&camera.manufacturer, &camera.model, &camera.firmware];
             let made: Vec<_> = made.into_iter().map(plain).collect();
@@ -115,5 +123,28 @@ async fn onvif(probe: &mut Probe<'_>, target: &Target, servers: &Servers) -> Opt
             }
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_camera_that_does_not_say_what_it_is_in_time_is_told_of() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = silent.local_addr().unwrap();
+        let mut told = Vec::new();
+        let mut say = |text: &str| told.push(text.to_owned());
+        let until = Instant::now() + Duration::from_secs(1);
+        let mut probe = Probe { say: &mut say, until, refused: false, failed: false };
+        let client = Http::new("127.0.0.1", address.port(), None, Limits::default());
+        let target = Target::at(&address.to_string(), None, 1).unwrap();
+        assert!(family(&mut probe, &client, &target).await.is_none());
+        assert!(probe.failed);
+        assert_eq!(told, ["family: uapi: it did not answer in time"]);
     }
 }

@@ -8,7 +8,7 @@ use ivt_media::rtsp::{Options, Patience, RtspOpener};
 use ivt_media::source::{Opener as _, SourceError};
 use url::Url;
 
-use super::{Probe, Trouble};
+use super::{Probe, Trouble, plain};
 use crate::backend::RtspPolicy;
 use crate::tls::TrustStore;
 
@@ -16,6 +16,8 @@ use crate::tls::TrustStore;
 const ADDRESS: Duration = Duration::from_secs(6);
 /// Longest time for one stream by one transport.
 const STREAM: Duration = Duration::from_secs(8);
+/// Words of paths that hold a login, as with `/user=admin&password=…`.
+const LOGIN: [&str; 6] = ["user", "usr", "pass", "pwd", "auth", "token"];
 /// Longest time for a camera to let go of a stream.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -25,7 +27,7 @@ pub(super) async fn look(probe: &mut Probe<'_>, channel: &Channel, policy: RtspP
     for stream in [Stream::Main, Stream::Sub] {
         let what = format!("{stream} stream");
         let asked = async { Ok(channel.encoder.source(stream).await?) };
-        let source = match probe.step(&what, ADDRESS, Box::pin(asked)).await {
+        let source = match probe.step(ADDRESS, Box::pin(asked)).await {
             Ok(Source::Rtsp(source)) => source,
             Ok(_) => return,
             Err(trouble) => {
@@ -38,7 +40,7 @@ pub(super) async fn look(probe: &mut Probe<'_>, channel: &Channel, policy: RtspP
             continue;
         }
         before = Some(source.url.clone());
-        probe.tell(&format!("{what}: {}", source.url));
+        probe.tell(&format!("{what}: {}", shown(&source.url)));
         if probe.refused {
             return;
         }
@@ -50,7 +52,7 @@ pub(super) async fn look(probe: &mut Probe<'_>, channel: &Channel, policy: RtspP
         for &transport in transports {
             let way = if transport == Transport::Udp { "UDP" } else { "TCP" };
             let opened = open(&source, transport, policy);
-            match probe.step(&what, STREAM, Box::pin(opened)).await {
+            match probe.step(STREAM, Box::pin(opened)).await {
                 Ok(seen) => {
                     probe.tell(&format!("{what} by {way}: {seen}"));
                     break;
@@ -70,6 +72,21 @@ pub(super) async fn look(probe: &mut Probe<'_>, channel: &Channel, policy: RtspP
             }
         }
     }
+}
+
+/// An address as it can be shown: without a login, without a query, and cut where the path may hold a login.
+fn shown(address: &str) -> String {
+    let Ok(url) = Url::parse(address) else { return "no address".into() };
+    let path = url.path();
+    let lower = path.to_ascii_lowercase();
+    let cut = LOGIN.iter().filter_map(|word| lower.find(word)).min();
+    let rest = match (cut, url.query()) {
+        (Some(at), _) => format!("{}***", &path[..at]),
+        (None, Some(_)) => format!("{path}?***"),
+        (None, None) => path.to_owned(),
+    };
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    plain(&format!("{}://{}{port}{rest}", url.scheme(), url.host_str().unwrap_or_default()))
 }
 
 /// A camera can be used without a sub stream.
@@ -110,7 +127,7 @@ async fn open(
     };
     let refusal = |error: SourceError| Trouble {
         refused: matches!(error, SourceError::Unauthorized { .. }),
-        text: error.to_string(),
+        text: plain(&error),
     };
     let opener = RtspOpener::new(url, options).map_err(refusal)?;
     let seen = async {
@@ -134,4 +151,26 @@ async fn open(
     // The next connection comes when this one is gone.
     let _ = tokio::time::timeout(SETTLE, opener.settle()).await;
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_a_camera_is_shown_without_what_may_be_a_login() {
+        for (address, want) in [
+            ("rtsp://h/Streaming/Channels/101", "rtsp://h/Streaming/Channels/101"),
+            ("rtsp://u:canary@h:8554/stream=0", "rtsp://h:8554/stream=0"),
+            ("rtsp://[::1]/a?user=u&password=canary", "rtsp://[::1]/a?***"),
+            ("rtsp://h/user=u&password=canary&channel=1", "rtsp://h/***"),
+            ("rtsp://h/live/User=u_Password=canary_channel=1.sdp?x", "rtsp://h/live/***"),
+            ("rtsp://h/pwd%3Dcanary", "rtsp://h/***"),
+            ("canary", "no address"),
+        ] {
+            assert_eq!(shown(address), want);
+        }
+        let _known = ivt_base::mask::learn_login("u", "canary-of-login");
+        assert_eq!(shown("rtsp://h/0/u:canary-of-login/main"), "rtsp://h/0/u:***/main");
+    }
 }

@@ -11,12 +11,12 @@ use super::error::{Answered, Status};
 use super::step::Step;
 use super::template::Place;
 use super::values::Values;
-use crate::http::{Http, Request};
+use crate::http::{ABILITY_DEADLINE, Http, Request};
 use crate::xml::{self, Element, Limits, Node};
 use crate::{Answer, Error, Kind, Result};
 
 /// Longest time of all requests of one call together.
-pub(super) const DEADLINE: Duration = Duration::from_millis(7500);
+pub(super) const DEADLINE: Duration = ABILITY_DEADLINE;
 
 /// What an answer means in spite of its status.
 pub(super) struct Failure {
