@@ -206,16 +206,16 @@ impl Document {
                     let name = name.trim();
                     let name = name.strip_prefix("table.").unwrap_or(name);
                     let name = name.strip_prefix("root.").unwrap_or(name);
-                    (name.to_owned(), unquoted(value).to_owned())
+                    (name.to_owned(), value.to_owned())
                 });
-                Ok(Self::Lines(pairs.collect()))
+                Ok(Self::Lines(unquoted(pairs.collect())))
             }
         }
     }
 
-    /// The value at a name, a JSON pointer, or a path of XML, which may end in `@attribute`.
+    /// The value at a name, a JSON pointer, or a path of XML, which may end in `@attribute`, with the blanks around it.
     pub(super) fn value(&self, at: &str) -> Option<String> {
-        self.find(at, false)
+        self.find(at, true)
     }
 
     fn find(&self, at: &str, exact: bool) -> Option<String> {
@@ -330,11 +330,21 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// The value without quotes around it; without quotes, as it stands.
-fn unquoted(value: &str) -> &str {
-    let bare = value.trim();
-    let within = |quote| bare.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
-    within('"').or_else(|| within('\'')).unwrap_or(value)
+/// Takes the quotes off an answer that has them around every value. Quotes around some values belong to these.
+fn unquoted(mut lines: Vec<(String, String)>) -> Vec<(String, String)> {
+    for quote in ['"', '\''] {
+        let within = |value: &str| {
+            let inner = value.trim().strip_prefix(quote)?.strip_suffix(quote)?;
+            Some(inner.to_owned())
+        };
+        if lines.iter().all(|(_, value)| within(value).is_some()) {
+            for (_, value) in &mut lines {
+                *value = within(value).unwrap_or_default();
+            }
+            break;
+        }
+    }
+    lines
 }
 
 /// The beginning of a text that a regular expression is tried on.

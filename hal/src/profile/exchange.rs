@@ -166,7 +166,7 @@ impl Call<'_> {
             };
             let (Some(place), Some(wanted)) = (render(place)?, render(wanted)?) else { continue };
             match document.value(&place) {
-                Some(value) if value.eq_ignore_ascii_case(&wanted) => {}
+                Some(value) if is_same(&value, &wanted) => {}
                 Some(_) => {
                     return Err(self.answered(format!("said OK and left {place} as it was")));
                 }
@@ -258,6 +258,13 @@ fn has_another(error: &Error) -> bool {
         Kind::Refused => source.is_some_and(|status| status.0 == 403),
         _ => false,
     }
+}
+
+/// Whether a camera has what it was told. Only truth and whole numbers may be written otherwise.
+fn is_same(value: &str, wanted: &str) -> bool {
+    let is_truth = ["true", "false"].iter().any(|word| wanted.eq_ignore_ascii_case(word));
+    let is_number = !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_digit());
+    value == wanted || (is_truth || is_number) && value.trim().eq_ignore_ascii_case(wanted)
 }
 
 /// Whether a text is a page of HTML.

@@ -1,6 +1,7 @@
 //! Profiles over real sockets, at cameras that answer as their families do.
 
 mod answers;
+mod changes;
 mod families;
 mod mistakes;
 

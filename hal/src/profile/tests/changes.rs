@@ -1,0 +1,67 @@
+//! What is written to a camera and read back, which has to be exactly what was meant, at the camera that was meant.
+
+use ivt_base::secret::Secret;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::*;
+
+const DETECTION: Detection = Detection {
+    enable: true,
+    armed: Armed::ALWAYS,
+    sensitivity: 60,
+    delay: Duration::from_secs(7),
+};
+
+/// What a camera makes of a name.
+type Keeps = fn(&str) -> String;
+
+/// A Dahua camera's wireless network. It answers OK, and keeps what `keeps` makes of the name.
+async fn dahua(keeps: Keeps) -> Camera {
+    let ssid: Kept<String> = Kept::default();
+    Camera::start(move |request| {
+        let query = request.split(' ').nth(1).unwrap().split_once('?').unwrap().1;
+        let mut sent = url::form_urlencoded::parse(query.as_bytes());
+        let mut ssid = ssid.lock().unwrap();
+        if let Some((_, value)) = sent.find(|(name, _)| name == "WLan.eth2.SSID") {
+            *ssid = keeps(&value);
+            return http(200, "OK\r\n");
+        }
+        http(200, &format!("table.WLan.eth2.Enable= True\r\ntable.WLan.eth2.SSID={ssid}\r\n"))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_read_back_is_compared_exactly() {
+    let secret = Secret::new("a password".to_owned());
+    for ssid in [" Home ", "'x'", "\"x\"", "HOME", "a=b", "7"] {
+        let camera = dahua(str::to_owned).await;
+        let wifi = channel("dahua", &camera.http(), 1).wifi.unwrap();
+        wifi.join(Some(ssid), Some(&secret)).await.unwrap_or_else(|e| panic!("{ssid:?}: {e:?}"));
+        assert_eq!(wifi.status().await.unwrap().ssid, ssid);
+    }
+    let other: [(Keeps, &str); 4] = [
+        (str::to_uppercase, "home"),
+        (|ssid| ssid.trim().to_owned(), " Home"),
+        (|ssid| ssid.trim_matches('\'').to_owned(), "'x'"),
+        (|ssid| ssid.chars().take(4).collect(), "Home 2"),
+    ];
+    for (keeps, ssid) in other {
+        let camera = dahua(keeps).await;
+        let wifi = channel("dahua", &camera.http(), 1).wifi.unwrap();
+        let error = wifi.join(Some(ssid), Some(&secret)).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Other, "{ssid:?}");
+        assert!(error.source.unwrap().to_string().contains("left WLan.eth2.SSID as it was"));
+    }
+}
+
+#[tokio::test]
+async fn quotes_around_every_value_are_no_part_of_them() {
+    let lines = "NETWORK.Wlan0.enable='yes'\nNETWORK.Wlan0.Connect.essid=' a '\n\
+                 NETWORK.Wlan0.Connect.key='\"k\"'\nNETWORK.Wlan0.ipaddress=''\n";
+    let camera = Camera::start(move |_| http(200, lines)).await;
+    let status = channel("uapi", &camera.http(), 1).wifi.unwrap().status().await.unwrap();
+    assert_eq!((status.enable, &*status.ssid), (true, " a "));
+    assert!(status.password.is_some_and(|password| password.expose() == "\"k\""));
+}
