@@ -170,10 +170,7 @@ impl Call<'_> {
                 Some(_) => {
                     return Err(self.answered(format!("said OK and left {place} as it was")));
                 }
-                None => {
-                    let lacks = Answered(format!("has no {place}"));
-                    return Err(Error::new(self.op, Kind::Unsupported).because(lacks));
-                }
+                None => return Err(self.lacks(&place)),
             }
         }
         Ok(())
@@ -194,7 +191,18 @@ impl Call<'_> {
                     let (Some(at), Some(value)) = (render(at, Place::Plain)?, value) else {
                         continue;
                     };
-                    root.ensure(&at).set_text(&value);
+                    let (at, absent) = absent(&at);
+                    let is_there = root.find(at).is_some();
+                    match absent {
+                        Absent::Added => root.ensure(at).set_text(&value),
+                        Absent::Passed if !is_there && root.find(around(at)).is_some() => {
+                            self.pass_over(at)
+                        }
+                        _ => {
+                            let place = root.find_mut(at).ok_or_else(|| self.lacks(at))?;
+                            place.set_text(&value);
+                        }
+                    }
                 }
                 for (at, piece) in &step.replace {
                     let piece = render(piece, Place::Xml)?;
@@ -204,6 +212,10 @@ impl Call<'_> {
                     let piece =
                         xml::parse(format!("<a>{piece}</a>").as_bytes(), &Limits::default());
                     let piece = piece.map_err(|e| Error::new(self.op, UNREADABLE).because(e))?;
+                    // Coordinates that are not set are left out by some cameras, what they belong to is not.
+                    if root.find(around(&at)).is_none() {
+                        return Err(self.lacks(&at));
+                    }
                     let place = root.ensure(&at);
                     let prefix =
                         place.name[..place.name.len() - place.local_name().len()].to_owned();
@@ -219,16 +231,39 @@ impl Call<'_> {
                     };
                     let new = serde_json::from_str(&text);
                     let new: Value = new.map_err(|e| Error::new(self.op, UNREADABLE).because(e))?;
-                    let Some(place) = value.pointer_mut(&at) else {
-                        let lacks = Answered(format!("has no {at}"));
-                        return Err(Error::new(self.op, Kind::Unsupported).because(lacks));
-                    };
-                    *place = new;
+                    let (at, absent) = absent(&at);
+                    if let Some(place) = value.pointer_mut(at) {
+                        *place = new;
+                        continue;
+                    }
+                    let object = value.pointer_mut(around(at)).and_then(Value::as_object_mut);
+                    let object = object.ok_or_else(|| self.lacks(at))?;
+                    match absent {
+                        Absent::Added => {
+                            let name = at.rsplit('/').next().unwrap_or_default();
+                            object.insert(name.replace("~1", "/").replace("~0", "~"), new);
+                        }
+                        Absent::Passed => self.pass_over(at),
+                        Absent::Fails => return Err(self.lacks(at)),
+                    }
                 }
                 Ok(value.to_string())
             }
             Document::Lines(_) => Err(Error::new(self.op, Kind::Invalid)),
         }
+    }
+
+    fn lacks(self, place: &str) -> Error {
+        let lacks = Answered(format!("has no {place}"));
+        Error::new(self.op, Kind::Unsupported).because(lacks)
+    }
+
+    fn pass_over(self, place: &str) {
+        log::info!(
+            "{}: the camera at {} has no {place}, which is left out",
+            self.op,
+            self.http.host()
+        );
     }
 
     fn answered(self, what: String) -> Error {
@@ -258,6 +293,27 @@ fn has_another(error: &Error) -> bool {
         Kind::Refused => source.is_some_and(|status| status.0 == 403),
         _ => false,
     }
+}
+
+/// What is done about a place of a document that the camera lacks.
+enum Absent {
+    Fails,
+    Passed,
+    Added,
+}
+
+/// A place without its mark: `?` is passed over where the camera lacks it, `+` is added.
+fn absent(at: &str) -> (&str, Absent) {
+    match (at.strip_suffix('?'), at.strip_suffix('+')) {
+        (Some(at), _) => (at, Absent::Passed),
+        (_, Some(at)) => (at, Absent::Added),
+        _ => (at, Absent::Fails),
+    }
+}
+
+/// The place that a place is in.
+fn around(at: &str) -> &str {
+    at.rsplit_once('/').map_or("", |(around, _)| around)
 }
 
 /// Whether a camera has what it was told. Only truth and whole numbers may be written otherwise.

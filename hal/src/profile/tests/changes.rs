@@ -65,3 +65,70 @@ async fn quotes_around_every_value_are_no_part_of_them() {
     assert_eq!((status.enable, &*status.ssid), (true, " a "));
     assert!(status.password.is_some_and(|password| password.expose() == "\"k\""));
 }
+
+/// A camera that answers a document wherever it is asked, and takes whatever is sent back.
+async fn document(text: &'static str) -> Camera {
+    Camera::start(move |request| match request.starts_with("PUT") {
+        true => http(200, "<ResponseStatus><statusCode>1</statusCode></ResponseStatus>"),
+        false => http(200, text),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_place_that_the_camera_lacks_is_not_invented() {
+    let area = Area([(10, 20), (90, 20), (80, 80), (20, 80)].map(|(x, y)| Point { x, y }));
+    let camera = document("<MotionDetection><enabled>false</enabled></MotionDetection>").await;
+    let motion = channel("hikvision", &camera.http(), 1).motion.unwrap();
+    let error = motion.configure(DETECTION).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unsupported);
+    let lacks = "has no MotionDetectionLayout/sensitivityLevel";
+    assert!(error.source.unwrap().to_string().contains(lacks));
+    let regions =
+        "<FieldDetection><enabled>false</enabled><FieldDetectionRegionList/></FieldDetection>";
+    let without_regions = document(regions).await;
+    let tripwire = channel("hikvision", &without_regions.http(), 1).tripwire.unwrap();
+    for area in [Some(area), None] {
+        let error = tripwire.configure(DETECTION, area).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Unsupported);
+    }
+    let asked = [camera.requests(), without_regions.requests()].concat();
+    assert!(asked.iter().all(|request| request.starts_with("GET")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_profile_says_which_places_may_be_absent() {
+    let text = "title = \"t\"\n[rtsp]\nmain = \"/a\"\n[[wifi.join]]\npath = \"/x\"\nformat = \"xml\"\n\
+                change = { \"a?\" = \"1\", \"b/c?\" = \"2\", \"d/e+\" = \"{ssid}\" }\nreplace = { \"b/f\" = \"<g/>\" }\n";
+    let profile = Arc::new(Profile::parse("mine", text).unwrap());
+    for (before, after) in [
+        ("<r><b/></r>", Some("<r><b><f><g/></f></b><d><e>s</e></d></r>")),
+        (
+            "<r><a/><b><c/></b></r>",
+            Some("<r><a>1</a><b><c>2</c><f><g/></f></b><d><e>s</e></d></r>"),
+        ),
+        ("<r><a/></r>", None),
+    ] {
+        let camera = document(before).await;
+        let unit = profile.channel(&camera.http(), &Options::default()).unwrap();
+        let done = unit.wifi.unwrap().join(Some("s"), None).await.map_err(|error| error.kind);
+        assert_eq!(done, after.map(drop).ok_or(Kind::Unsupported), "{before}");
+        let last = camera.requests().pop().unwrap();
+        assert!(last.ends_with(after.unwrap_or("\r\n\r\n")), "{last}");
+    }
+    let json = "title = \"t\"\n[rtsp]\nmain = \"/a\"\n[[wifi.join]]\npath = \"/x\"\nformat = \"json\"\n\
+                change = { \"/a?\" = \"1\", \"/b\" = \"2\", \"/d/e+\" = '\"{ssid}\"' }\n";
+    let profile = Arc::new(Profile::parse("mine", json).unwrap());
+    for (before, after) in [
+        (r#"{"b":0,"d":{}}"#, Some(r#"{"b":2,"d":{"e":"s"}}"#)),
+        (r#"{"b":0}"#, None),
+        (r#"{"d":{}}"#, None),
+    ] {
+        let camera = document(before).await;
+        let unit = profile.channel(&camera.http(), &Options::default()).unwrap();
+        let done = unit.wifi.unwrap().join(Some("s"), None).await.map_err(|error| error.kind);
+        assert_eq!(done, after.map(drop).ok_or(Kind::Unsupported), "{before}");
+        let last = camera.requests().pop().unwrap();
+        assert!(last.ends_with(after.unwrap_or("\r\n\r\n")), "{last}");
+    }
+}

@@ -249,7 +249,7 @@ async fn hikvision(nvr: bool) -> (Camera, Kept<std::collections::BTreeMap<String
             "patrols" => wrap("PTZPatrolList", "<PTZPatrol><enabled>true</enabled><id>3</id></PTZPatrol>"),
             "deviceInfo" => wrap("DeviceInfo", "<model>DS-2CD</model><serialNumber>DS-2CD1</serialNumber>"),
             "motionDetection" => wrap("MotionDetection", "<enabled>false</enabled><MotionDetectionLayout><sensitivityLevel>20</sensitivityLevel></MotionDetectionLayout>"),
-            "1" if path.contains("FieldDetection") => wrap("FieldDetection", "<enabled>false</enabled><FieldDetectionRegionList><FieldDetectionRegion><id>1</id><RegionCoordinatesList><RegionCoordinates><positionX>5</positionX><positionY>6</positionY></RegionCoordinates></RegionCoordinatesList></FieldDetectionRegion></FieldDetectionRegionList>"),
+            "1" if path.contains("FieldDetection") => wrap("FieldDetection", "<enabled>false</enabled><FieldDetectionRegionList><FieldDetectionRegion><id>1</id><enabled>false</enabled><sensitivityLevel>50</sensitivityLevel><RegionCoordinatesList><RegionCoordinates><positionX>5</positionX><positionY>6</positionY></RegionCoordinates></RegionCoordinatesList></FieldDetectionRegion></FieldDetectionRegionList>"),
             "VMD_video1" | "fielddetection_video1" => wrap("Schedule", "<TimeBlockList size=\"8\"/>"),
             "interfaces" => wrap("NetworkInterfaceList", "<NetworkInterface><id>1</id><IPAddress><addressingType>dynamic</addressingType><ipAddress>10.0.0.7</ipAddress></IPAddress></NetworkInterface>"),
             "wireless" => wrap("Wireless", "<enabled>true</enabled><ssid>old</ssid>"),
