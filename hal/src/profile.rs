@@ -62,6 +62,8 @@ const NAMES: [&str; BUILTIN.len()] = {
 
 /// What a family of cameras does over its web server.
 pub struct Profile {
+    /// The file, or the name of a built-in profile.
+    name: String,
     description: Description,
 }
 
@@ -106,7 +108,7 @@ impl Profile {
     /// # Errors
     /// What is wrong, in which line, and what is allowed there.
     pub fn parse(file: &str, text: &str) -> std::result::Result<Self, Error> {
-        Ok(Self { description: Description::parse(file, text)? })
+        Ok(Self { name: file.to_owned(), description: Description::parse(file, text)? })
     }
 
     /// Reads the file of a profile, at most 256 KiB.
@@ -138,13 +140,16 @@ impl Profile {
     /// `http`, whose host is also that of the streams.
     ///
     /// # Errors
-    /// The host cannot stand in an address.
+    /// The host cannot stand in an address, or the streams are the same for every input and another one than 1 is wanted.
     pub fn channel(
         self: &Arc<Self>,
         http: &Http,
         options: &Options,
     ) -> std::result::Result<Channel, UrlError> {
         let said = &self.description;
+        if options.input > 1 && !self.uses(said.main.names(), "input") {
+            return Err(UrlError::Input { profile: self.name.clone(), input: options.input });
+        }
         let (main, sub) = (self.address(http, &said.main, options.input), said.sub.as_ref());
         let sub = sub.map(|sub| self.address(http, sub, options.input));
         let rtsp = Rtsp::new(&main, sub.as_deref(), options.login.clone(), options.transport)?;
@@ -304,6 +309,23 @@ impl Profile {
 
     fn any_tour(&self) -> Option<&str> {
         self.description.any_tour.as_deref()
+    }
+
+    /// Whether one of these names is the wanted one, or stands on it.
+    fn uses<'a>(&'a self, mut names: Vec<&'a str>, wanted: &str) -> bool {
+        let mut seen = Vec::new();
+        while let Some(name) = names.pop() {
+            if name == wanted {
+                return true;
+            }
+            if let Some((name, derived)) = self.description.values.get_key_value(name)
+                && !seen.contains(&name)
+            {
+                seen.push(name);
+                names.extend(derived.names());
+            }
+        }
+        false
     }
 
     /// Whether the tripwire is set by its corners, and not by a rectangle.

@@ -39,6 +39,17 @@ pub enum UrlError {
     /// The URL names no host.
     #[error("no host in the address")]
     Host,
+    /// A profile of a camera has the same addresses for every input.
+    #[error(
+        "input {input} of profile {profile:?}: its key rtsp.main names no {{input}}, so that input 1 would be shown and moved; \
+             leave the channel's key \"input\" out, or write {{input}} in a copy of the profile"
+    )]
+    Input {
+        /// The name of the profile, or its file.
+        profile: String,
+        /// The input that was asked for.
+        input: u16,
+    },
 }
 
 impl Rtsp {

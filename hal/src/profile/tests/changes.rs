@@ -132,3 +132,24 @@ async fn a_profile_says_which_places_may_be_absent() {
         assert!(last.ends_with(after.unwrap_or("\r\n\r\n")), "{last}");
     }
 }
+
+#[tokio::test]
+async fn an_input_that_the_streams_do_not_name_is_refused() {
+    let http = Http::new("127.0.0.1", 9, None, crate::http::Limits::default());
+    for name in Profile::names() {
+        let profile = Arc::new(Profile::builtin(name).unwrap());
+        let made = profile.channel(&http, &Options { input: 2, ..Options::default() });
+        let has_inputs = ["hikvision", "dahua", "axis"].contains(name);
+        assert_eq!(made.is_ok(), has_inputs, "{name}");
+        if let Err(error) = made {
+            let said = error.to_string();
+            for word in [name, "input", "rtsp.main", "2"] {
+                assert!(said.contains(word), "{said}");
+            }
+        }
+        assert!(profile.channel(&http, &Options::default()).is_ok(), "{name}");
+    }
+    let derived = "title = \"t\"\n[rtsp]\nmain = \"/{a}\"\n[values]\na = { text = \"{b}\" }\nb = { text = \"{input-1}\" }\n";
+    let profile = Arc::new(Profile::parse("mine.toml", derived).unwrap());
+    assert!(profile.channel(&http, &Options { input: 2, ..Options::default() }).is_ok());
+}

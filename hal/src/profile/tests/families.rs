@@ -184,7 +184,11 @@ async fn merlin() -> Camera {
 #[tokio::test]
 async fn merlin_passes_conformance() {
     let camera = merlin().await;
-    let channel = channel("merlin", &camera.http(), 2);
+    let text = Profile::text("merlin").unwrap();
+    let named = text.replace("main = \"/ufirststream\"", "main = \"/stream{input}\"");
+    let profile = Arc::new(Profile::parse("mine.toml", &named).unwrap());
+    let options = Options { input: 2, ..Options::default() };
+    let channel = profile.channel(&camera.http(), &options).unwrap();
     conformance::ptz(&*channel.ptz.unwrap(), &[]).await;
     conformance::presets(&*channel.presets.unwrap(), Unknown::Refused).await;
     conformance::tours(&*channel.tours.unwrap(), Unknown::Refused).await;
@@ -300,7 +304,11 @@ async fn inputs_of_an_nvr_have_streams_and_requests_of_their_own() {
     for (name, main, sub) in [
         ("hikvision", "/Streaming/Channels/301", "/Streaming/Channels/302"),
         ("dahua", "/cam/realmonitor?channel=3&subtype=0", "/cam/realmonitor?channel=3&subtype=1"),
-        ("uapi", "/ufirststream", "/usecondstream"),
+        (
+            "axis",
+            "/axis-media/media.amp?camera=3&videocodec=h264",
+            "/axis-media/media.amp?camera=3&videocodec=h264&resolution=640x360",
+        ),
     ] {
         let encoder = channel(name, &camera.http(), 3).encoder;
         for (stream, path) in [(Stream::Main, main), (Stream::Sub, sub)] {
