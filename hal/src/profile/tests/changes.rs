@@ -153,3 +153,31 @@ async fn an_input_that_the_streams_do_not_name_is_refused() {
     let profile = Arc::new(Profile::parse("mine.toml", derived).unwrap());
     assert!(profile.channel(&http, &Options { input: 2, ..Options::default() }).is_ok());
 }
+
+/// Dahua's camera is stopped before it is moved elsewhere; here the stop takes its time and what follows is silent.
+#[tokio::test]
+async fn a_start_that_stops_first_ends_within_eight_seconds() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        for delay in [0, 5, 3600] {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            assert!(tcp.read(&mut request).await.unwrap() > 0);
+            tokio::time::sleep(Duration::from_secs(delay)).await;
+            let answer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nOK";
+            tcp.write_all(answer.as_bytes()).await.ok();
+            silent.push(tcp);
+        }
+    });
+    let http = Http::new("127.0.0.1", port, None, crate::http::Limits::default());
+    let ptz = channel("dahua", &http, 1).ptz.unwrap();
+    ptz.start(Movement { direction: Direction::Up, speed: 50 }).await.unwrap();
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    let error = ptz.start(Movement { direction: Direction::Left, speed: 50 }).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Timeout);
+    let took = start.elapsed();
+    assert!(took > Duration::from_secs(6) && took <= Duration::from_secs(8), "{took:?}");
+}

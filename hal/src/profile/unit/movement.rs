@@ -9,9 +9,9 @@ use crate::{Direction, Error, Kind, Movement, Named, Patrol, Presets, Ptz, Resul
 /// Most tours that are stopped one by one when nobody knows which runs.
 const MOST_STOPPED: usize = 16;
 
-#[async_trait]
-impl Ptz for Unit {
-    async fn start(&self, movement: Movement) -> Result<()> {
+impl Unit {
+    /// Stops what runs where the camera needs that, and begins a movement.
+    async fn turn(&self, movement: Movement) -> Result<()> {
         let before = self.state().movement;
         let turns = before.is_some_and(|before| before.direction != movement.direction);
         if turns && self.profile.stops_between() {
@@ -20,6 +20,14 @@ impl Ptz for Unit {
         self.run("ptz start", &moving(self.values(), movement)).await?;
         self.state().movement = Some(movement);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Ptz for Unit {
+    async fn start(&self, movement: Movement) -> Result<()> {
+        let turned = tokio::time::timeout(crate::profile::exchange::DEADLINE, self.turn(movement));
+        turned.await.unwrap_or_else(|_| Err(Error::new("ptz start", Kind::Timeout)))
     }
 
     async fn stop(&self) -> Result<()> {
