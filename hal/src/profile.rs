@@ -328,6 +328,13 @@ impl Profile {
         false
     }
 
+    /// What of a detection the requests of an operation have no place for.
+    fn leaves_out(&self, operation: &str) -> Vec<&'static str> {
+        let names = || self.steps(operation).into_iter().flatten().flat_map(Step::names).collect();
+        let all = ["sensitivity", "delay"].into_iter();
+        all.filter(|name| !self.uses(names(), name)).collect()
+    }
+
     /// Whether the tripwire is set by its corners, and not by a rectangle.
     fn holds_corners(&self) -> bool {
         let corners = |derived: &values::Derived| derived.is_each(values::Each::Corner);

@@ -60,6 +60,19 @@ impl Unit {
         self.call(op).run(steps, values).await
     }
 
+    /// Logs what of a detection that has been set the camera was not told.
+    fn tell_what_is_left_out(&self, op: &'static str) {
+        let left_out = self.profile.leaves_out(op);
+        if !left_out.is_empty() {
+            log::info!(
+                "{op} of input {} is done without its {}: {} has no place for it",
+                self.input,
+                left_out.join(" and "),
+                self.profile.title(),
+            );
+        }
+    }
+
     fn call(&self, op: &'static str) -> Call<'_> {
         Call { op, http: &self.http, failures: self.profile.failures() }
     }
@@ -111,7 +124,10 @@ impl Snapshot for Unit {
 #[async_trait]
 impl Motion for Unit {
     async fn configure(&self, detection: Detection) -> Result<()> {
-        self.run("motion set", &self.values().detection(&detection)).await.map(drop)
+        const OP: &str = "motion set";
+        self.run(OP, &self.values().detection(&detection)).await?;
+        self.tell_what_is_left_out(OP);
+        Ok(())
     }
 }
 
@@ -130,7 +146,9 @@ impl Tripwire for Unit {
                 );
             }
         }
-        self.run(OP, &values).await.map(drop)
+        self.run(OP, &values).await?;
+        self.tell_what_is_left_out(OP);
+        Ok(())
     }
 }
 

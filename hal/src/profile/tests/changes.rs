@@ -181,3 +181,18 @@ async fn a_start_that_stops_first_ends_within_eight_seconds() {
     let took = start.elapsed();
     assert!(took > Duration::from_secs(6) && took <= Duration::from_secs(8), "{took:?}");
 }
+
+#[test]
+fn what_a_detection_has_no_place_for_is_known() {
+    for (name, motion, tripwire) in [
+        ("uapi", "", "sensitivity delay"),
+        ("nvc", "", "sensitivity delay"),
+        ("dahua", "delay", "sensitivity delay"),
+        ("hikvision", "", "delay"),
+        ("merlin", "", ""),
+    ] {
+        let profile = Profile::builtin(name).unwrap();
+        assert_eq!(profile.leaves_out("motion set").join(" "), motion, "{name}");
+        assert_eq!(profile.leaves_out("tripwire set").join(" "), tripwire, "{name}");
+    }
+}
