@@ -13,8 +13,11 @@ const DETECTION: Detection = Detection {
     delay: Duration::from_secs(7),
 };
 
+/// What a camera makes of a name.
+type Keeps = fn(&str) -> String;
+
 /// A Dahua camera's wireless network. It answers OK, and keeps what `keeps` makes of the name.
-async fn dahua(keeps: fn(&str) -> String) -> Camera {
+async fn dahua(keeps: Keeps) -> Camera {
     let ssid: Kept<String> = Kept::default();
     Camera::start(move |request| {
         let query = request.split(' ').nth(1).unwrap().split_once('?').unwrap().1;
@@ -38,7 +41,6 @@ async fn what_is_read_back_is_compared_exactly() {
         wifi.join(Some(ssid), Some(&secret)).await.unwrap_or_else(|e| panic!("{ssid:?}: {e:?}"));
         assert_eq!(wifi.status().await.unwrap().ssid, ssid);
     }
-    type Keeps = fn(&str) -> String;
     let other: [(Keeps, &str); 4] = [
         (str::to_uppercase, "home"),
         (|ssid| ssid.trim().to_owned(), " Home"),
