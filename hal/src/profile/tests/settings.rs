@@ -65,3 +65,23 @@ async fn nothing_is_switched_on_without_its_schedule() {
     let sent = lines(&camera);
     assert!(sent.iter().all(|line| line.starts_with("GET ")), "{sent:?}");
 }
+
+#[tokio::test]
+async fn a_page_with_ok_in_a_word_is_no_success() {
+    let camera = Camera::start(|_| http(200, "<script>COOKIE = TOKEN</script>")).await;
+    let dahua = channel("dahua", &camera.http(), 1);
+    let axis = channel("axis", &camera.http(), 1).tours.unwrap();
+    let ptz = dahua.ptz.unwrap();
+    let movement = Movement { direction: Direction::Up, speed: 50 };
+    for (what, done) in [
+        ("start", ptz.start(movement).await),
+        ("stop", ptz.stop().await),
+        ("preset", dahua.presets.unwrap().go_to("1").await),
+        ("tour", dahua.tours.unwrap().start("1").await),
+        ("patrol", dahua.patrol.unwrap().stop().await),
+        ("motion", dahua.motion.unwrap().configure(ALL_DAY).await),
+        ("tour of an Axis", axis.start("G1").await),
+    ] {
+        assert_eq!(done.err().map(|error| error.kind), Some(Kind::Other), "{what}");
+    }
+}
