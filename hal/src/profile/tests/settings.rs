@@ -1,6 +1,6 @@
 //! What is stopped, switched and set up on a camera, and what is left as it was.
 
-use super::families::DETECTION;
+use super::families::{DETECTION, area, dahua};
 use super::*;
 
 const ALL_DAY: Detection = Detection { armed: Armed::ALWAYS, ..DETECTION };
@@ -83,5 +83,43 @@ async fn a_page_with_ok_in_a_word_is_no_success() {
         ("tour of an Axis", axis.start("G1").await),
     ] {
         assert_eq!(done.err().map(|error| error.kind), Some(Kind::Other), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn times_and_areas_that_a_dahua_ignores_are_noticed() {
+    let camera = dahua(|name| !name.contains("TimeSection[6]")).await;
+    let motion = channel("dahua", &camera.http(), 1).motion.unwrap();
+    let error = motion.configure(DETECTION).await.unwrap_err();
+    let place = "left MotionDetect[0].EventHandler.TimeSection[6][0] as it was";
+    assert!(error.source.unwrap().to_string().contains(place));
+    motion.configure(ALL_DAY).await.unwrap();
+
+    let camera = dahua(|name| !name.contains("DetectRegion[2]")).await;
+    let tripwire = channel("dahua", &camera.http(), 1).tripwire.unwrap();
+    tripwire.configure(DETECTION, None).await.unwrap();
+    let error = tripwire.configure(DETECTION, Some(area())).await.unwrap_err();
+    assert!(error.source.unwrap().to_string().contains("Config.DetectRegion[2][0]"));
+}
+
+#[tokio::test]
+async fn a_dahua_is_told_its_week_in_short_requests() {
+    let camera = dahua(|_| true).await;
+    let unit = channel("dahua", &camera.http(), 1);
+    unit.motion.unwrap().configure(DETECTION).await.unwrap();
+    unit.tripwire.unwrap().configure(DETECTION, Some(area())).await.unwrap();
+    let sent = lines(&camera);
+    assert!(sent.iter().all(|line| line.len() < 1300), "{sent:?}");
+    let all = sent.join("&");
+    for head in ["MotionDetect[0]", "VideoAnalyseRule[0][0]"] {
+        for (day, slot) in (0..7).flat_map(|day| (0..6).map(move |slot| (day, slot))) {
+            let section = match slot {
+                0 => "1%2000:00:00-06:00:00",
+                1 => "1%2022:00:00-23:59:59",
+                _ => "0%2000:00:00-23:59:59",
+            };
+            let pair = format!("&{head}.EventHandler.TimeSection[{day}][{slot}]={section}");
+            assert_eq!(all.matches(&pair).count(), 1, "{pair}");
+        }
     }
 }
