@@ -1,5 +1,7 @@
 //! What is stopped, switched and set up on a camera, and what is left as it was.
 
+use ivt_base::secret::Secret;
+
 use super::families::{DETECTION, area, dahua};
 use super::*;
 
@@ -121,5 +123,33 @@ async fn a_dahua_is_told_its_week_in_short_requests() {
             let pair = format!("&{head}.EventHandler.TimeSection[{day}][{slot}]={section}");
             assert_eq!(all.matches(&pair).count(), 1, "{pair}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_open_network_is_joined_as_one() {
+    for (name, open, closed) in [
+        (
+            "uapi",
+            "Connect.authmode=OPEN&Connect.encrypttype=NONE&Connect.key=",
+            "Connect.authmode=WPA2PSK&Connect.encrypttype=AES&Connect.key=a%20word%20of%208",
+        ),
+        (
+            "dahua",
+            "WLan.eth2.Encryption=Off&WLan.eth2.Keys[0]=",
+            "WLan.eth2.Encryption=On&WLan.eth2.Keys[0]=a%20word%20of%208",
+        ),
+    ] {
+        let camera = dahua(|_| true).await;
+        let wifi = channel(name, &camera.http(), 1).wifi.unwrap();
+        for (password, wanted) in [("", open), ("a word of 8", closed)] {
+            wifi.join(Some("net"), Some(&Secret::new(password.to_owned()))).await.unwrap();
+            let sent = lines(&camera);
+            assert!(sent.iter().any(|line| line.ends_with(wanted)), "{name}: {sent:?}");
+        }
+        let before = lines(&camera).len();
+        wifi.join(Some("other"), None).await.unwrap();
+        let sent = lines(&camera).split_off(before).join("&");
+        assert!(!sent.contains("authmode") && !sent.contains("Encryption"), "{name}: {sent}");
     }
 }
