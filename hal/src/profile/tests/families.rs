@@ -12,7 +12,7 @@ pub(super) const DETECTION: Detection = Detection {
     delay: Duration::from_secs(7),
 };
 
-fn area() -> Area {
+pub(super) fn area() -> Area {
     Area([(0, 0), (100, 0), (90, 100), (10, 100)].map(|(x, y)| Point { x, y }))
 }
 
@@ -372,17 +372,16 @@ async fn dahua_is_stopped_by_what_was_started() {
     conformance::patrol(&*channel.patrol.unwrap()).await;
 }
 
-/// A Dahua camera that answers OK to every set and keeps only what it knows.
-async fn dahua(ignores: bool) -> Camera {
+/// A Dahua camera that answers OK to every set, keeps only what it knows, and reads no address beyond 2 kB.
+pub(super) async fn dahua(knows: fn(&str) -> bool) -> Camera {
     let kept: Kept<Vec<(String, String)>> = Kept::default();
     Camera::start(move |request| {
         let query = decoded(request);
         let mut kept = kept.lock().unwrap();
         match &*query[0].1 {
+            _ if request.lines().next().unwrap().len() > 2048 => http(414, ""),
             "setConfig" => {
-                if !ignores {
-                    kept.extend(query.into_iter().skip(1));
-                }
+                kept.extend(query.into_iter().skip(1).filter(|(name, _)| knows(name)));
                 http(200, "OK\r\n")
             }
             "getPresets" => http(200, "presets[0].Index=1\r\npresets[0].Name=Gate\r\npresets[1].Index=5\r\n"),
@@ -390,7 +389,8 @@ async fn dahua(ignores: bool) -> Camera {
             "getConfig" => {
                 let lines = kept.iter().rev().map(|(name, value)| format!("table.{name}={value}\r\n"));
                 let old = "table.MotionDetect[0].Enable=false\r\ntable.MotionDetect[0].MotionDetectWindow[0].Sensitive=1\r\n";
-                http(200, &(lines.collect::<String>() + old))
+                let day = |day| format!("table.MotionDetect[0].EventHandler.TimeSection[{day}][0]=1 00:00:00-23:59:59\r\n");
+                http(200, &(lines.collect::<String>() + old + &(0..7).map(day).collect::<String>()))
             }
             "start" if request.contains("arg2=97&") => http(400, "Error\r\nBad Request!\r\n"),
             _ => http(200, "OK\r\n"),
@@ -401,7 +401,7 @@ async fn dahua(ignores: bool) -> Camera {
 
 #[tokio::test]
 async fn dahua_is_read_back_after_a_set() {
-    let camera = dahua(false).await;
+    let camera = dahua(|_| true).await;
     let unit = channel("dahua", &camera.http(), 1);
     conformance::motion(&*unit.motion.unwrap()).await;
     conformance::tripwire(&*unit.tripwire.unwrap()).await;
@@ -409,7 +409,7 @@ async fn dahua_is_read_back_after_a_set() {
     conformance::presets(&*presets, Unknown::Refused).await;
     let network = unit.network.unwrap().interfaces().await.unwrap();
     assert_eq!((network.len(), &*network[0].name, &*network[0].ip), (1, "eth0", "10.0.0.3"));
-    let deaf = dahua(true).await;
+    let deaf = dahua(|_| false).await;
     let unit = channel("dahua", &deaf.http(), 1);
     let error = unit.motion.unwrap().configure(DETECTION).await.unwrap_err();
     assert_eq!(error.kind, Kind::Other);

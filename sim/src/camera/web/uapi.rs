@@ -44,10 +44,14 @@ pub async fn answer(
         (Family::Ipn, "/uapi-cgi/status.cgi") => scan(unit, &pairs).await,
         _ => {
             refresh(unit, parameters).await;
-            let answer = cgi::answer(parameters, family, target, now);
             let value = |name| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-            match (value("action").map(String::as_str), value("group")) {
-                (Some("update"), Some(group)) if answer.body.starts_with(b"#200") => {
+            let group = value("group").filter(|_| value("action").is_some_and(|it| it == "update"));
+            if group.is_some_and(|group| !pairs.iter().all(|pair| is_readable(group, pair))) {
+                return said(Err(Refusal::BadRequest));
+            }
+            let answer = cgi::answer(parameters, family, target, now);
+            match group {
+                Some(group) if answer.body.starts_with(b"#200") => {
                     match applied(unit, parameters, group, &pairs, now) {
                         Some(order) => said(carry_out(unit, order).await),
                         None => answer,
@@ -152,6 +156,25 @@ async fn refresh(unit: &Unit, parameters: &Mutex<Parameters>) {
         parameters.tell("NETWORK.Wlan0.ipaddress", wifi.interface.ip);
         parameters.tell("NETWORK.Wlan0.Connect.essid", wifi.ssid);
         parameters.tell("NETWORK.Wlan0.Connect.key", key);
+    }
+}
+
+/// Whether the value of a parameter that acts upon the camera can be read.
+fn is_readable(group: &str, (key, value): &(String, String)) -> bool {
+    let name = format!("{group}.{key}").to_ascii_lowercase();
+    let number = |most: u32| value.parse::<u32>().is_ok_and(|number| number <= most);
+    match name.rsplit_once('.') {
+        Some(("vca.ch0", "enable")) => matches!(value.as_str(), "yes" | "no"),
+        _ if !(name.starts_with("md.") || name.starts_with("vca.ch0.z0.")) => true,
+        Some((_, "enable")) => matches!(value.as_str(), "yes" | "no"),
+        Some((_, "sensitivity")) => number(255),
+        Some((_, "duration")) => number(u32::MAX),
+        Some((_, "point")) => value
+            .split(',')
+            .map(corner)
+            .collect::<Option<Vec<_>>>()
+            .is_some_and(|all| all.len() == 4),
+        _ => true,
     }
 }
 
@@ -268,6 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn parameters_set_the_camera_up() {
+        const LIST: &str = "/uapi-cgi/param.fcgi?action=list&group=MD,VCA";
         let bench = Bench::new();
         let set = async |query: &str| {
             bench.get(&format!("/uapi-cgi/param.fcgi?action=update&group={query}")).await
@@ -287,6 +311,21 @@ mod tests {
         set("VCA.Ch0&enable=no").await;
         let Some(Order::Tripwire(set_up, _)) = bench.orders().pop() else { panic!("no order") };
         assert!(!set_up.enable, "a switch of the channel is one of its zones");
+
+        for wrong in [
+            "VCA.Ch0.Z0&enable=yes&point=0:0,65535:0,65535:32768",
+            "VCA.Ch0.Z0&point=0:0,65535:0,65535:32768,0:65536",
+            "vca.ch0&Z0.point=nowhere",
+            "VCA.Ch0.Z0&enable=1",
+            "VCA.Ch0&enable=off",
+            "MD&enable=true",
+            "MD.Ch0.Z0&sensitivity=256&duration=30",
+            "MD&Ch0.Z0.duration=-1",
+        ] {
+            let (before, orders) = (bench.get(LIST).await, bench.orders().len());
+            assert_eq!(set(wrong).await, "#400|BAD REQUEST\n", "{wrong}");
+            assert_eq!((bench.get(LIST).await, bench.orders().len()), (before, orders), "{wrong}");
+        }
 
         let word = "Connect.essid=a%20%26%C3%A9&Connect.key=%22p%20%27%E5%AF%86%26%2B";
         set(&format!("NETWORK.Wlan0&{word}")).await;

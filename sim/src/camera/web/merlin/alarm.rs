@@ -115,7 +115,8 @@ fn armed(sectors: &Value) -> Result<Armed, &'static str> {
         windows = on;
     }
     match windows.as_slice() {
-        [] | [(0, DAY)] => Ok(Armed::ALWAYS),
+        [] => Err("no sector is armed"),
+        [(0, DAY)] => Ok(Armed::ALWAYS),
         [(start, end)] => Ok(Armed { start: *start, end: *end }),
         [(0, end), (start, DAY)] if end < start => Ok(Armed { start: *start, end: *end }),
         _ => Err("the sectors are more than one time"),
@@ -211,5 +212,7 @@ mod tests {
             *wrong.pointer_mut(place).unwrap() = value;
             assert!(motion(&body(&wrong)).is_err(), "{place}");
         }
+        let never = alarm("Motion", ["0 0:0:0-24:0:0"; 2]);
+        assert!(motion(&body(&never)).is_err(), "no sector is armed");
     }
 }
