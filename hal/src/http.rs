@@ -27,6 +27,7 @@ use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
 use login::{MAX_RENEWAL, SharedLogin};
 pub use request::{Body, Method, Request};
 pub use snapshot::HttpSnapshot;
+pub use wire::hung_up;
 
 /// Most exchanges for one request, including those that the login needs.
 const MAX_EXCHANGES: u32 = 12;
