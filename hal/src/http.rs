@@ -27,6 +27,7 @@ use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
 use login::{MAX_RENEWAL, SharedLogin};
 pub use request::{Body, Method, Request};
 pub use snapshot::HttpSnapshot;
+pub use wire::hung_up;
 
 /// Longest time for a call of an ability of a camera that is asked over its web server. It leaves a second of the 8 s that
 /// the abilities promise, so that whoever waits a little less than these hears what was asked.

@@ -122,8 +122,9 @@ impl PatternOpener {
 #[async_trait]
 impl Opener for PatternOpener {
     async fn open(&self) -> Result<Box<dyn FrameSource>, SourceError> {
-        if !self.scene.view().present {
-            return Err(away());
+        let view = self.scene.view();
+        if !view.present {
+            return Err(away(view));
         }
         Ok(Box::new(PatternSource {
             scene: Arc::clone(&self.scene),
@@ -187,7 +188,7 @@ impl FrameSource for PatternSource {
         self.wait(sound_at.unwrap_or(picture_at)).await;
         let view = self.scene.view();
         if !view.present {
-            return Err(away());
+            return Err(away(view));
         }
         let (track, key, at, data) = match (sound_at, &self.sound) {
             (Some(at), Some(sound)) => {
@@ -242,7 +243,7 @@ fn params(size: Size) -> VideoParams {
     }
 }
 
-fn away() -> SourceError {
+fn away(view: View) -> SourceError {
     let reason = "the emulated camera restarts".to_owned();
-    SourceError::Unreachable { peer: "of the test pattern".to_owned(), reason }
+    SourceError::Unreachable { peer: view.title, reason }
 }

@@ -1,3 +1,4 @@
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use super::fake::{Camera, header};
@@ -156,4 +157,35 @@ async fn what_is_no_picture_is_an_error_that_says_so() {
     };
     assert_eq!(kind("/uapi-cgi/param.fcgi").await, Kind::Other);
     assert_eq!(kind("/nothing").await, Kind::Unsupported);
+}
+
+#[tokio::test]
+async fn a_camera_that_hangs_up_is_told_from_one_that_refuses() {
+    for (answer, is_hung_up) in [
+        ("HT", true),
+        ("HTTP/1.1 200 OK\r\nContent-Len", true),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nrestart", true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nrestart", true),
+        ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\n401", false),
+        ("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n403", false),
+        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", false),
+        ("SSH-2.0-x\r\n\r\n", false),
+    ] {
+        let camera = Camera::start(move |_| answer.as_bytes().to_vec()).await;
+        let error = camera.http().get("/restart", "").await.unwrap_err();
+        assert_eq!((error.kind, hung_up(&error)), (Kind::Other, is_hung_up), "{answer}: {error}");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let http = Http::new("127.0.0.1", port, None, Limits::default());
+    let reset = async {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tcp.read_u8().await.unwrap();
+        tcp.set_zero_linger().unwrap();
+    };
+    let (outcome, ()) = tokio::join!(http.get("/restart", ""), reset);
+    let error = outcome.unwrap_err();
+    assert!(hung_up(&error), "{error:?}");
+    let offline = Http::new("127.0.0.1", refused_port().await, None, Limits::default());
+    assert!(!hung_up(&offline.get("/restart", "").await.unwrap_err()));
 }

@@ -1,6 +1,7 @@
 //! One exchange of HTTP: a connection, a request, the head of its answer, and the body within its
 //! limit.
 
+use std::io::ErrorKind::{ConnectionReset, UnexpectedEof};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -132,7 +133,9 @@ impl Response {
         let (mut body, mut whole) = (Limited::new(body, limit), BytesMut::with_capacity(announced));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|e| match e.downcast::<hyper::Error>() {
-                Ok(e) => Error::new(op, Kind::Other).because(*e),
+                Ok(e) if head.status.is_success() => Error::new(op, Kind::Other).because(*e),
+                // A refusal stays one when its text is cut off, and is no restart.
+                Ok(_) => broken_off(op, head.status),
                 Err(_) => too_long(op, limit),
             })?;
             if let Ok(data) = frame.into_data() {
@@ -141,6 +144,27 @@ impl Response {
         }
         Ok(Answer { status: head.status.as_u16(), reason, headers, body: whole.freeze() })
     }
+}
+
+/// Whether the camera closed the connection before an answer or in the middle of one with a status of success, as
+/// cameras do that restart at once.
+pub fn hung_up(error: &Error) -> bool {
+    let source = error.source.as_deref().and_then(|source| source.downcast_ref::<hyper::Error>());
+    let is_cut = |error: &hyper::Error| {
+        let io = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
+        io.is_some_and(|e| matches!(e.kind(), ConnectionReset | UnexpectedEof))
+    };
+    error.kind == Kind::Other
+        && source.is_some_and(|error| {
+            error.is_incomplete_message()
+                || error.is_closed()
+                || error.is_canceled()
+                || is_cut(error)
+        })
+}
+
+fn broken_off(op: &'static str, status: StatusCode) -> Error {
+    Error::new(op, Kind::Other).because(Unexpected(format!("{status}, and broke off")))
 }
 
 fn too_long(op: &'static str, limit: usize) -> Error {

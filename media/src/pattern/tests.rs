@@ -235,8 +235,11 @@ async fn a_restart_ends_the_picture_and_it_comes_back() {
     assert!(!source.has_sound());
     source.frame().await.unwrap();
     stage.0.lock().unwrap().present = false;
-    assert!(matches!(source.frame().await, Err(SourceError::Unreachable { .. })));
-    assert!(matches!(opener.open().await.err(), Some(SourceError::Unreachable { .. })));
+    for error in [source.frame().await.err(), opener.open().await.err()] {
+        let told = error.unwrap().to_string();
+        let expected = "camera CH0 front door 大 is unreachable: the emulated camera restarts";
+        assert_eq!(told, expected);
+    }
     stage.0.lock().unwrap().present = true;
     assert!(opener.open().await.unwrap().frame().await.unwrap().key);
 }

@@ -1,12 +1,12 @@
 //! The camera as a device: its networks, and restarting it.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 use async_trait::async_trait;
 use ivt_base::secret::Secret;
 
 use super::Unit;
+use crate::http::hung_up;
 use crate::profile::answer::Row;
 use crate::{
     Error, Interface, Kind, MOST_NAMED, Network, Power, Result, Wifi, WifiNetwork, WifiStatus,
@@ -86,19 +86,6 @@ impl Power for Unit {
             done => done.map(drop),
         }
     }
-}
-
-/// Whether the camera closed the connection in the place of an answer.
-fn hung_up(error: &Error) -> bool {
-    let source = error.source.as_ref().and_then(|source| source.downcast_ref::<hyper::Error>());
-    source.is_some_and(|error| {
-        let io = std::error::Error::source(error).and_then(|e| e.downcast_ref::<io::Error>());
-        error.is_incomplete_message()
-            || error.is_closed()
-            || io.is_some_and(|e| {
-                matches!(e.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof)
-            })
-    })
 }
 
 /// An interface as far as its row makes sense.
