@@ -34,14 +34,6 @@ impl Ptz for Unit {
         let turned = tokio::time::timeout(crate::profile::exchange::DEADLINE, self.turn(movement));
         turned.await.unwrap_or_else(|_| Err(Error::new("ptz start", Kind::Timeout)))
     }
-}
-
-#[async_trait]
-impl Ptz for Unit {
-    async fn start(&self, movement: Movement) -> Result<()> {
-        let turned = tokio::time::timeout(crate::profile::exchange::DEADLINE, self.turn(movement));
-        turned.await.unwrap_or_else(|_| Err(Error::new("ptz start", Kind::Timeout)))
-    }
 
     async fn stop(&self) -> Result<()> {
         // A camera that has to be told what to stop is told of a movement that does not run.
@@ -75,9 +67,14 @@ impl Tours for Unit {
     async fn start(&self, tour: &str) -> Result<()> {
         const OP: &str = "tours start";
         let tour = token(OP, tour, self.profile.tour())?;
-        self.run(OP, &self.values().text("token", tour)).await.map_err(unknown)?;
-        self.state().tour = Some(tour.to_owned());
-        Ok(())
+        // A start that fails may have reached the camera, and a stop has to name it.
+        let before = self.state().tour.replace(tour.to_owned());
+        let started = self.run(OP, &self.values().text("token", tour)).await.map_err(unknown);
+        if let Err(Error { kind: Kind::Unsupported | Kind::Invalid | Kind::Refused, .. }) = started
+        {
+            self.state().tour = before;
+        }
+        started.map(drop)
     }
 
     async fn stop(&self, tour: Option<&str>) -> Result<()> {
