@@ -34,14 +34,6 @@ impl Ptz for Unit {
         let turned = tokio::time::timeout(crate::profile::exchange::DEADLINE, self.turn(movement));
         turned.await.unwrap_or_else(|_| Err(Error::new("ptz start", Kind::Timeout)))
     }
-}
-
-#[async_trait]
-impl Ptz for Unit {
-    async fn start(&self, movement: Movement) -> Result<()> {
-        let turned = tokio::time::timeout(crate::profile::exchange::DEADLINE, self.turn(movement));
-        turned.await.unwrap_or_else(|_| Err(Error::new("ptz start", Kind::Timeout)))
-    }
 
     async fn stop(&self) -> Result<()> {
         // A camera that has to be told what to stop is told of a movement that does not run.
