@@ -6,6 +6,7 @@ mod moves;
 mod streams;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::*;
 use crate::http::fake::{self, header};
