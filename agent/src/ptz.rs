@@ -1,18 +1,18 @@
 //! Moves one camera by the cloud's events: one order at a time, the newest wins, and no movement goes on
 //! unattended.
 //!
-//! A movement ends by a stop of ours when the connection to the cloud is lost, when the agent ends, or
-//! [`LONGEST_MOVE`] after the newest order to move, also where the camera would stop by itself. A preset, a
-//! tour or a patrol that the camera begins takes the movement's place.
+//! The task stops a camera that moves when the connection to the cloud is lost, when the agent ends, when
+//! the channel gets another camera, before a preset, a tour or a patrol, and [`LONGEST_MOVE`] after the
+//! newest order to move.
 
 mod pending;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ivt_hal::{Channel, Error, Kind, LONGEST_MOVE, Ptz, Result};
+use ivt_hal::{Error, Kind, LONGEST_MOVE, Ptz, Result};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::channel::{Link, lost};
 use crate::deadlines::HANDLER;
@@ -22,14 +22,21 @@ use pending::Pending;
 
 pub(crate) use pending::{Done, Order, Outcome};
 
-/// The pauses before each try of a stop that failed.
+/// The pauses before the first further tries of a stop that failed.
 const AGAIN: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// How long the last stop may take when the agent ends.
+/// The pause before each later try.
+const AGAIN_LATER: Duration = Duration::from_secs(30);
+/// Most failed stops in a row, about ten minutes. Later only a lost connection, an order or the agent's end
+/// stops the camera.
+const MOST_STOPS: usize = 24;
+/// Most cameras of one channel that move: the one it has, and former ones that took no stop yet.
+const MOST_MOVING: usize = 3;
+/// How long the last stops may take when the agent ends.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How far away the timer is set while nothing moves.
 const FAR: Duration = Duration::from_secs(3600);
@@ -51,7 +58,8 @@ pub(crate) struct PtzTask {
     remote: Remote,
     link: watch::Receiver<Link>,
     losses: u64,
-    moving: Option<Moving>,
+    /// The cameras that move: the channel's, and those it had before it was configured anew.
+    moving: Vec<Moving>,
     /// The tour that was started last and not stopped, for a stop that does not name it.
     tour: Option<String>,
 }
@@ -59,8 +67,9 @@ pub(crate) struct PtzTask {
 /// A camera that moves, or may move.
 struct Moving {
     ptz: Arc<dyn Ptz>,
-    stop_at: Instant,
-    /// How many stops have failed.
+    /// `None` after `MOST_STOPS`.
+    stop_at: Option<Instant>,
+    /// How many stops have failed in a row.
     failed: usize,
 }
 
@@ -87,70 +96,83 @@ impl PtzTask {
         link: watch::Receiver<Link>,
     ) -> (Self, Remote) {
         let (remote, losses) = (Remote::default(), link.borrow().losses);
-        let task =
-            Self { device, number, remote: remote.clone(), link, losses, moving: None, tour: None };
+        let (moving, tour) = (Vec::new(), None);
+        let task = Self { device, number, remote: remote.clone(), link, losses, moving, tour };
         (task, remote)
     }
 
-    /// Carries out orders until the agent ends; then stops a camera that moves.
+    /// Carries out orders until the agent ends; then stops what moves.
     pub(crate) async fn run(mut self, mut stop: Stop) {
         let remote = self.remote.clone();
         loop {
-            let next = remote.pending().pop();
-            if let Some((order, done)) = next {
-                tokio::select! {
-                    biased;
-                    () = stop.requested() => break,
-                    result = self.carry_out(order) => done(Outcome::Done(result)),
-                }
-            }
-            let stop_at = self.moving.as_ref().map(|moving| moving.stop_at);
+            let stop_at = self.moving.iter().filter_map(|moving| moving.stop_at).min();
             tokio::select! {
                 biased;
                 () = stop.requested() => break,
                 () = lost(&mut self.link, &mut self.losses) => {
                     remote.pending().drop_movement();
-                    if let Some(moving) = &mut self.moving {
-                        moving.stop_at = Instant::now();
+                    for moving in &mut self.moving {
+                        moving.stop_at = Some(Instant::now());
                     }
                 }
-                () = sleep_until(stop_at.unwrap_or_else(|| Instant::now() + FAR)) => {
+                () = sleep_until(stop_at.unwrap_or_else(|| later(FAR))) => {
                     tokio::select! {
                         biased;
                         () = stop.requested() => break,
-                        () = self.stop_by_itself() => {}
+                        () = self.stop_what_is_due() => {}
                     }
                 }
-                () = remote.0.news.notified() => {}
+                () = remote.0.news.notified() => {
+                    let next = remote.pending().pop();
+                    if let Some((order, done)) = next {
+                        tokio::select! {
+                            biased;
+                            () = stop.requested() => break,
+                            result = self.carry_out(order) => done(Outcome::Done(result)),
+                        }
+                    }
+                }
             }
             if !remote.pending().is_empty() {
                 remote.0.news.notify_one();
             }
         }
-        if let Some(Moving { ptz, .. }) = &self.moving
-            && !matches!(timeout(GOODBYE, ptz.stop()).await, Ok(Ok(())))
-        {
-            log::warn!("channel {}: its camera may move on: it took no stop", self.number);
+        let until = later(GOODBYE);
+        for moving in self.moving.iter().rev() {
+            if !matches!(timeout_at(until, moving.ptz.stop()).await, Ok(Ok(()))) {
+                log::warn!("channel {}: its camera may move on: it took no stop", self.number);
+            }
         }
     }
 
     async fn carry_out(&mut self, order: Order) -> Result<()> {
         let device = self.device.now();
-        let camera = device.channels.get(self.number).ok_or_else(gone)?;
-        match order {
-            Order::Move(movement) => self.go(camera, movement).await,
-            Order::Stop => {
-                let ptz = slot(&camera.ptz)?;
-                self.stop(ptz).await
+        let camera = device.channels.get(self.number);
+        let ptz = camera.and_then(|camera| camera.ptz.as_ref());
+        // No order is for a camera that the channel had before.
+        let is_stop = order == Order::Stop;
+        for moving in &mut self.moving {
+            let former = ptz.is_none_or(|ptz| !Arc::ptr_eq(ptz, &moving.ptz));
+            if is_stop || (former && moving.failed == 0) {
+                (moving.failed, moving.stop_at) = (0, Some(Instant::now()));
             }
+        }
+        if !is_stop {
+            self.stop_what_is_due().await;
+        }
+        let camera = camera.ok_or_else(gone)?;
+        match order {
+            Order::Move(movement) => self.go(&slot(&camera.ptz)?, movement).await,
+            Order::Stop => self.stop(&slot(&camera.ptz)?).await,
             Order::Preset(token) => {
-                in_time(slot(&camera.presets)?.go_to(&token)).await?;
-                self.moving = None;
-                Ok(())
+                let presets = slot(&camera.presets)?;
+                self.make_way(ptz).await;
+                in_time(presets.go_to(&token)).await
             }
             Order::Tour(token) => {
-                in_time(slot(&camera.tours)?.start(&token)).await?;
-                self.moving = None;
+                let tours = slot(&camera.tours)?;
+                self.make_way(ptz).await;
+                in_time(tours.start(&token)).await?;
                 self.tour = Some(token);
                 Ok(())
             }
@@ -161,57 +183,75 @@ impl PtzTask {
                 Ok(())
             }
             Order::Patrol => {
-                in_time(slot(&camera.patrol)?.start()).await?;
-                self.moving = None;
-                Ok(())
+                let patrol = slot(&camera.patrol)?;
+                self.make_way(ptz).await;
+                in_time(patrol.start()).await
             }
             Order::EndPatrol => in_time(slot(&camera.patrol)?.stop()).await,
         }
     }
 
-    async fn go(&mut self, camera: &Channel, movement: ivt_hal::Movement) -> Result<()> {
-        let ptz = slot(&camera.ptz)?;
-        if let Some(former) = self.moving.as_ref().map(|moving| Arc::clone(&moving.ptz))
-            && !Arc::ptr_eq(&former, &ptz)
-        {
-            // The camera is configured anew, and the former one is not moved by the order to the new one.
-            self.stop(former).await.ok();
-        }
+    async fn go(&mut self, ptz: &Arc<dyn Ptz>, movement: ivt_hal::Movement) -> Result<()> {
         // An order that the agent's end cuts off may still have reached the camera.
-        let moving = Moving { ptz: Arc::clone(&ptz), stop_at: later(LONGEST_MOVE), failed: 0 };
-        let before = self.moving.replace(moving);
+        let before = self.forget(ptz);
+        self.watch(ptz, Some(later(LONGEST_MOVE)), 0);
         let result = in_time(ptz.start(movement)).await;
-        if let Err(Error { kind: Kind::Unsupported | Kind::Invalid | Kind::Refused, .. }) = &result
-        {
-            self.moving = before;
+        if let Err(error) = &result {
+            self.forget(ptz);
+            match error.kind {
+                Kind::Unsupported | Kind::Invalid | Kind::Refused => self.moving.extend(before),
+                // Nobody knows whether the camera moves.
+                _ => self.watch(ptz, Some(Instant::now()), 0),
+            }
         }
         result
     }
 
-    /// Sends a stop. One that fails is tried again later, `AGAIN` times in all.
-    async fn stop(&mut self, ptz: Arc<dyn Ptz>) -> Result<()> {
+    /// Stops the channel's camera if it moves: not every camera ends a movement for a preset, or at all
+    /// when the preset is empty.
+    async fn make_way(&mut self, ptz: Option<&Arc<dyn Ptz>>) {
+        if let Some(ptz) = ptz
+            && self.moving.iter().any(|moving| Arc::ptr_eq(&moving.ptz, ptz))
+        {
+            self.stop(ptz).await.ok();
+        }
+    }
+
+    async fn stop_what_is_due(&mut self) {
+        let now = Instant::now();
+        let due = |moving: &&Moving| moving.stop_at.is_some_and(|at| at <= now);
+        while let Some(ptz) = self.moving.iter().find(due).map(|moving| Arc::clone(&moving.ptz)) {
+            self.stop(&ptz).await.ok();
+        }
+    }
+
+    /// Sends a stop. One that fails is tried again later.
+    async fn stop(&mut self, ptz: &Arc<dyn Ptz>) -> Result<()> {
         let result = in_time(ptz.stop()).await;
-        let failed = self.moving.take().map_or(0, |moving| moving.failed);
+        let failed = self.forget(ptz).map_or(0, |moving| moving.failed);
         if let Err(error) = &result
             && error.kind != Kind::Unsupported
         {
-            match AGAIN.get(failed) {
-                Some(pause) => {
-                    self.moving = Some(Moving { ptz, stop_at: later(*pause), failed: failed + 1 });
-                }
-                None => log::warn!("channel {}: its camera takes no stop: {error}", self.number),
+            if failed == AGAIN.len() {
+                log::warn!("channel {}: its camera takes no stop: {error}", self.number);
             }
+            let pause = AGAIN.get(failed).copied().unwrap_or(AGAIN_LATER);
+            self.watch(ptz, (failed < MOST_STOPS).then(|| later(pause)), failed + 1);
         }
         result
     }
 
-    async fn stop_by_itself(&mut self) {
-        if let Some(moving) = &self.moving {
-            let ptz = Arc::clone(&moving.ptz);
-            if let Err(error) = self.stop(ptz).await {
-                log::debug!("channel {}: the stop failed: {error}", self.number);
-            }
+    fn watch(&mut self, ptz: &Arc<dyn Ptz>, stop_at: Option<Instant>, failed: usize) {
+        if self.moving.len() == MOST_MOVING {
+            self.moving.remove(0);
+            log::warn!("channel {}: a former camera may move on: it took no stop", self.number);
         }
+        self.moving.push(Moving { ptz: Arc::clone(ptz), stop_at, failed });
+    }
+
+    fn forget(&mut self, ptz: &Arc<dyn Ptz>) -> Option<Moving> {
+        let place = self.moving.iter().position(|moving| Arc::ptr_eq(&moving.ptz, ptz))?;
+        Some(self.moving.remove(place))
     }
 }
 

@@ -34,8 +34,9 @@ pub(crate) enum Outcome {
 /// Is told what became of an order.
 pub(crate) type Done = Box<dyn FnOnce(Outcome) + Send>;
 
-/// The waiting orders, the oldest first: at most one that sets the camera going, one stop, one end of a tour
-/// and one end of a patrol. An end or a stop is replaced by its like alone.
+/// The waiting orders: at most one stop, which goes first, and then, the oldest first, one that sets the
+/// camera going, one end of a tour and one end of a patrol. A waiting stop is replaced by a newer stop only,
+/// and so are the ends.
 #[derive(Default)]
 pub(super) struct Pending(Vec<(Order, Done)>);
 
@@ -43,7 +44,8 @@ impl Pending {
     /// Adds an order, and returns what it replaces.
     pub(super) fn push(&mut self, order: Order, done: Done) -> Vec<Done> {
         let replaced = self.drop_where(|older| order.replaces(older));
-        self.0.push((order, done));
+        let place = if order == Order::Stop { 0 } else { self.0.len() };
+        self.0.insert(place, (order, done));
         replaced
     }
 
@@ -116,7 +118,8 @@ mod tests {
             (&["tour", "end tour"], &["end tour"]),
             (&["end tour", "up"], &["end tour", "up"]),
             (&["end tour", "tour"], &["end tour", "tour"]),
-            (&["patrol", "end patrol", "stop"], &["end patrol", "stop"]),
+            (&["patrol", "end patrol", "stop"], &["stop", "end patrol"]),
+            (&["end tour", "up", "stop"], &["stop", "end tour"]),
             (&["up", "end tour", "end patrol"], &["up", "end tour", "end patrol"]),
         ] {
             let mut pending = Pending::default();

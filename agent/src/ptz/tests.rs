@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use ivt_hal::emulator::Emulator;
-use ivt_hal::{Device, Direction, Model, Movement, Named, Presets, Tours};
+use ivt_hal::{Channel, Device, Direction, Model, Movement, Named, Presets, Tours};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -14,11 +14,13 @@ struct Camera {
     delay: Duration,
     /// How many more stops fail.
     failing: Mutex<u32>,
+    /// Written before each order, to tell cameras apart.
+    name: &'static str,
 }
 
 impl Camera {
     async fn note(&self, order: impl Into<String>) -> Result<()> {
-        self.told.send((Instant::now(), order.into())).unwrap();
+        self.told.send((Instant::now(), format!("{}{}", self.name, order.into()))).unwrap();
         sleep(self.delay).await;
         Ok(())
     }
@@ -30,7 +32,11 @@ impl Ptz for Camera {
         if movement.direction == Direction::ZoomIn {
             return Err(Error::new("ptz start", Kind::Unsupported));
         }
-        self.note(format!("{:?} {}", movement.direction, movement.speed)).await
+        self.note(format!("{:?} {}", movement.direction, movement.speed)).await?;
+        match movement.direction {
+            Direction::ZoomOut => Err(Error::new("ptz start", Kind::Timeout)),
+            _ => Ok(()),
+        }
     }
 
     async fn stop(&self) -> Result<()> {
@@ -76,6 +82,8 @@ impl Tours for Camera {
 struct Scene {
     remote: Remote,
     told: mpsc::UnboundedReceiver<(Instant, String)>,
+    sender: mpsc::UnboundedSender<(Instant, String)>,
+    device: CurrentDevice,
     link: watch::Sender<Link>,
     stop: Stopper,
     task: JoinHandle<()>,
@@ -83,20 +91,26 @@ struct Scene {
     outcome: mpsc::UnboundedSender<Outcome>,
 }
 
-fn scene(delay: Duration, failing: u32) -> Scene {
-    let (sender, told) = mpsc::unbounded_channel();
-    let camera = Arc::new(Camera { told: sender, delay, failing: Mutex::new(failing) });
+/// A device with one camera that can move and has presets and tours.
+fn device(camera: Camera) -> Device {
+    let camera = Arc::new(camera);
     let mut channel = Channel::new(Arc::new(Emulator::default()));
     channel.ptz = Some(camera.clone());
     channel.presets = Some(camera.clone());
     channel.tours = Some(camera);
-    let device = Device { model: Model::Camera, channels: vec![channel], cgi: None };
+    Device { model: Model::Camera, channels: vec![channel], cgi: None }
+}
+
+fn scene(delay: Duration, failing: u32) -> Scene {
+    let (sender, told) = mpsc::unbounded_channel();
+    let camera = Camera { told: sender.clone(), delay, failing: Mutex::new(failing), name: "" };
+    let device = CurrentDevice::new(device(camera));
     let link = watch::Sender::new(Link::down());
     let (stop, stopping) = stopper();
-    let (task, remote) = PtzTask::new(CurrentDevice::new(device), 0, link.subscribe());
+    let (task, remote) = PtzTask::new(device.clone(), 0, link.subscribe());
     let task = tokio::spawn(task.run(stopping));
     let (outcome, outcomes) = mpsc::unbounded_channel();
-    Scene { remote, told, link, stop, task, outcomes, outcome }
+    Scene { remote, told, sender, device, link, stop, task, outcomes, outcome }
 }
 
 impl Scene {
@@ -106,12 +120,31 @@ impl Scene {
     }
 
     async fn told(&mut self) -> (Instant, String) {
-        self.told.recv().await.unwrap()
+        let told = timeout(Duration::from_secs(7200), self.told.recv()).await;
+        told.expect("no word within two hours").unwrap()
     }
 
-    /// Fails if the camera is told anything within ten minutes.
+    /// Fails unless these are the next words to cameras.
+    async fn hears(&mut self, words: &[&str]) {
+        for word in words {
+            assert_eq!(self.told().await.1, *word);
+        }
+    }
+
+    /// Configures the channel anew, with another camera.
+    fn exchange(&self) {
+        let camera = Camera {
+            told: self.sender.clone(),
+            delay: Duration::ZERO,
+            failing: Mutex::new(0),
+            name: "other: ",
+        };
+        self.device.exchange(device(camera));
+    }
+
+    /// Fails if the camera is told anything within an hour.
     async fn told_no_more(&mut self) {
-        let more = timeout(Duration::from_secs(600), self.told.recv()).await;
+        let more = timeout(Duration::from_secs(3600), self.told.recv()).await;
         assert!(more.is_err(), "{more:?}");
     }
 }
@@ -181,22 +214,104 @@ async fn an_explicit_stop_is_sent_and_ends_the_watch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_fails_is_tried_again_but_not_for_ever() {
-    let mut camera = scene(Duration::ZERO, 2);
+async fn a_stop_that_fails_is_tried_again_until_the_camera_takes_it() {
+    let mut camera = scene(Duration::ZERO, 7);
     camera.give(Order::Stop);
     let mut times = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..8 {
         times.push(camera.told().await.0);
     }
-    assert_eq!([times[1] - times[0], times[2] - times[1]], [AGAIN[0], AGAIN[1]]);
+    let pauses: Vec<_> = times.windows(2).map(|two| (two[1] - two[0]).as_millis()).collect();
+    assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 30_000, 30_000, 30_000]);
     camera.told_no_more().await;
+}
 
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_took_no_stop_for_ten_minutes_is_told_again_when_something_happens() {
     let mut dead = scene(Duration::ZERO, u32::MAX);
+    dead.give(up(10));
+    assert_eq!(dead.told().await.1, "Up 10");
     dead.give(Order::Stop);
-    for _ in 0..=AGAIN.len() {
-        assert_eq!(dead.told().await.1, "stop");
+    let (first, _) = dead.told().await;
+    let mut last = first;
+    while let Ok(Some((time, word))) = timeout(Duration::from_secs(3600), dead.told.recv()).await {
+        assert_eq!(word, "stop");
+        last = time;
     }
+    let tried = last - first;
+    assert!(tried > Duration::from_secs(570) && tried < Duration::from_secs(660), "{tried:?}");
+    dead.link.send_modify(|link| link.losses += 1);
+    dead.hears(&["stop"]).await;
     dead.told_no_more().await;
+    dead.give(Order::Stop);
+    dead.hears(&["stop", "stop", "stop"]).await;
+    dead.stop.stop();
+    dead.task.await.unwrap();
+    dead.told.close();
+    assert_eq!(dead.told.recv().await.unwrap().1, "stop", "when the agent ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_stop_begins_the_tries_anew() {
+    let mut scene = scene(Duration::ZERO, 4);
+    scene.give(Order::Stop);
+    scene.hears(&["stop"; 3]).await;
+    scene.give(Order::Stop);
+    let (fourth, _) = scene.told().await;
+    let (fifth, _) = scene.told().await;
+    assert_eq!(fifth - fourth, AGAIN[0]);
+    scene.told_no_more().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_may_have_reached_the_camera_is_stopped_at_once() {
+    let mut scene = scene(Duration::ZERO, 0);
+    scene.give(Order::Move(Movement { direction: Direction::ZoomOut, speed: 1 }));
+    let (start, _) = scene.told().await;
+    let (stopped, word) = scene.told().await;
+    assert_eq!((word.as_str(), stopped - start), ("stop", Duration::ZERO));
+    scene.told_no_more().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stop_after_a_lost_connection_goes_before_the_orders_that_wait() {
+    let mut scene = scene(Duration::from_secs(5), 0);
+    scene.give(up(10));
+    scene.hears(&["Up 10"]).await;
+    scene.give(Order::EndTour(None));
+    scene.link.send_modify(|link| link.losses += 1);
+    scene.hears(&["stop", "end tour None"]).await;
+    scene.told_no_more().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_was_exchanged_while_it_moved_is_stopped_by_any_order() {
+    for (order, words) in [
+        (Order::Stop, &["other: stop", "stop"][..]),
+        (Order::Preset("3".into()), &["stop", "other: preset 3"]),
+        (Order::Tour("4".into()), &["stop", "other: tour 4"]),
+        (Order::EndTour(None), &["stop", "other: end tour None"]),
+        (up(20), &["stop", "other: Up 20", "other: stop"]),
+    ] {
+        let mut scene = scene(Duration::ZERO, 0);
+        scene.give(up(10));
+        scene.hears(&["Up 10"]).await;
+        scene.exchange();
+        scene.give(order);
+        scene.hears(words).await;
+        scene.told_no_more().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchanged_camera_keeps_its_own_tries_beside_the_new_movement() {
+    let mut scene = scene(Duration::ZERO, 2);
+    scene.give(up(10));
+    scene.hears(&["Up 10"]).await;
+    scene.exchange();
+    scene.give(up(20));
+    scene.hears(&["stop", "other: Up 20", "stop", "stop", "other: stop"]).await;
+    scene.told_no_more().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,21 +338,43 @@ async fn a_burst_is_few_requests_and_the_newest_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_preset_takes_the_place_of_a_movement_unless_it_fails() {
+async fn a_movement_is_stopped_before_a_preset_or_a_tour() {
+    let mut scene = scene(Duration::ZERO, 0);
+    for (order, word) in
+        [(Order::Preset("3".into()), "preset 3"), (Order::Tour("4".into()), "tour 4")]
+    {
+        scene.give(up(10));
+        scene.hears(&["Up 10"]).await;
+        scene.give(order.clone());
+        scene.hears(&["stop", word]).await;
+        scene.told_no_more().await;
+        scene.give(order);
+        scene.hears(&[word]).await;
+        scene.told_no_more().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preset_that_fails_leaves_no_movement_unattended() {
+    let mut scene = scene(Duration::ZERO, 1);
+    scene.give(up(10));
+    let (start, _) = scene.told().await;
+    scene.give(Order::Preset("97".into()));
+    scene.hears(&["stop"]).await;
+    let (stopped, word) = scene.told().await;
+    assert_eq!((word.as_str(), stopped - start), ("stop", AGAIN[0]));
+    scene.told_no_more().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_movement_leaves_the_one_before_under_watch() {
     let mut scene = scene(Duration::ZERO, 0);
     scene.give(up(10));
-    scene.told().await;
-    scene.give(Order::Preset("3".into()));
-    assert_eq!(scene.told().await.1, "preset 3");
-    scene.told_no_more().await;
-
-    scene.give(up(10));
-    scene.told().await;
-    scene.give(Order::Preset("97".into()));
-    let refused = Order::Move(Movement { direction: Direction::ZoomIn, speed: 1 });
+    let (start, _) = scene.told().await;
     sleep(Duration::from_secs(1)).await;
-    scene.give(refused);
-    assert_eq!(scene.told().await.1, "stop");
+    scene.give(Order::Move(Movement { direction: Direction::ZoomIn, speed: 1 }));
+    let (stopped, word) = scene.told().await;
+    assert_eq!((word.as_str(), stopped - start), ("stop", LONGEST_MOVE));
     scene.told_no_more().await;
 }
 
