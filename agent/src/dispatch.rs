@@ -34,8 +34,8 @@ use refusals::{About, Refusals};
 
 pub use events::EventCounts;
 
-/// Is ready, with an error, once an answer was written to the cloud or its connection is gone. For work that
-/// must not begin before.
+/// Is ready once an answer was written to the cloud; an error tells that the connection is gone and the answer
+/// was not written. For work that must not begin before.
 pub type Departure = oneshot::Receiver<()>;
 
 /// Serves the cloud's requests and events.
@@ -62,7 +62,7 @@ impl Dispatch {
         store: StateStore,
     ) -> Self {
         let constant = ConstantPublishes::start(channels.clone(), store.clone());
-        let reboots = Reboots::kept(store);
+        let reboots = Reboots::kept(store, reboot::wall());
         let (events, refusals) = Default::default();
         Self { device, channels, remotes, constant, reboots, events, refusals }
     }
@@ -234,7 +234,8 @@ pub(crate) mod testing {
         params: Value,
     ) -> Result<Value, RpcError> {
         let until = Instant::now() + Duration::from_secs(17);
-        let departure = oneshot::channel().1;
+        let (left, departure) = oneshot::channel();
+        left.send(()).unwrap();
         dispatch
             .answer(Call::parse(method, Some(params)), Subject::default(), until, departure)
             .await

@@ -118,8 +118,8 @@ struct Link {
     sink: Option<Sink>,
     /// Our request that waits for its answer. There is at most one.
     outstanding: Option<Outstanding>,
-    /// The tickets' numbers of answers that have not been written yet. Dropping a sender tells the answer's
-    /// handler that the answer has left.
+    /// The tickets' numbers of answers that have not been written yet. A sender tells the answer's handler that
+    /// the answer has left; dropping it, that the answer is lost.
     leaving: Vec<(u64, oneshot::Sender<()>)>,
     /// Whether a Keepalive fell due while a call was outstanding. It goes before the next call.
     keepalive_is_due: bool,
@@ -178,8 +178,11 @@ impl Link {
                 written = &mut writing => match written {
                     Ok(sink) => {
                         self.sink = Some(sink);
-                        let left = self.peer.answers();
-                        self.leaving.retain(|(number, _)| *number >= left);
+                        let given = self.peer.answers();
+                        for (_, left) in self.leaving.extract_if(.., |(number, _)| *number < given) {
+                            // A handler that waits for nothing has dropped its receiver.
+                            left.send(()).ok();
+                        }
                     }
                     Err(reason) => return reason,
                 },

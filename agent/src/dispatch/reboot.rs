@@ -1,11 +1,12 @@
 //! RebootChannel: answered first, carried out once the answer has left.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::RebootChannel;
+use tokio::time::Instant;
 
 use super::{Departure, Dispatch, told};
 use crate::state::{StateError, StateStore};
@@ -23,19 +24,25 @@ pub(super) fn reboot(
 ) -> Result<(), RpcError> {
     let number = request.channel;
     let power = dispatch.ability(number, "restart", |camera| &camera.power)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    dispatch.reboots.take(number, now).map_err(|wait| {
+    let reboots = dispatch.reboots.clone();
+    let now = reboots.now();
+    reboots.take(number, now).map_err(|wait| {
         RpcError::internal(format!(
             "channel {number} was restarted {MOST} times within an hour: the next restart is allowed in {} s",
             wait.as_secs()
         ))
     })?;
-    let kept = dispatch.reboots.clone();
     tokio::spawn(async move {
         // Kept before the camera is told: that may be the end of this agent, too.
-        kept.keep().await;
-        // An error is all that a departure tells: the answer has left, or its connection is gone.
-        departure.await.ok();
+        reboots.keep(wall()).await;
+        if departure.await.is_err() {
+            log::warn!(
+                "channel {number}: not restarted: the cloud was lost before the answer left"
+            );
+            reboots.give_back(number, now);
+            reboots.keep(wall()).await;
+            return;
+        }
         log::info!("channel {number}: restarting its camera, as the cloud asked");
         if let Err(error) = told(power.reboot()).await {
             log::warn!("channel {number}: its camera does not restart: {}", error.msg);
@@ -44,40 +51,66 @@ pub(super) fn reboot(
     Ok(())
 }
 
-/// The restarts of the last hour. They count by the wall clock, so that they can be kept over a restart of
-/// the agent.
-#[derive(Clone, Default)]
+/// Seconds since 1970.
+pub(super) fn wall() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The restarts of the last hour. They are kept by the wall clock, and count by one that is never set: a
+/// device without a clock of its own starts in 1970 and is set while the agent runs.
+#[derive(Clone)]
 pub(super) struct Reboots {
-    /// Seconds since 1970 of each channel's restarts.
+    /// When each channel was restarted, as [`now`](Self::now) tells it.
     times: Arc<Mutex<BTreeMap<u32, Vec<u64>>>>,
+    start: Instant,
     store: StateStore,
+    /// Held while the times are written, so that the newest are written last.
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Reboots {
-    /// Goes on with what `store` has kept.
-    pub(super) fn kept(store: StateStore) -> Self {
-        let times = store.read(SUBJECT).unwrap_or_default();
-        Self { times: Arc::new(Mutex::new(times)), store }
+    /// Goes on with what `store` has kept; `wall` is the time in seconds since 1970.
+    pub(super) fn kept(store: StateStore, wall: u64) -> Self {
+        let mut times: BTreeMap<u32, Vec<u64>> = store.read(SUBJECT).unwrap_or_default();
+        for time in times.values_mut().flatten() {
+            // A time in the future is of a clock that was set back since. It counts as a restart of now.
+            *time = HOUR.saturating_sub(wall.saturating_sub(*time));
+        }
+        Self {
+            times: Arc::new(Mutex::new(times)),
+            start: Instant::now(),
+            store,
+            writing: Arc::default(),
+        }
     }
 
-    /// Keeps the restarts, if the disk takes them; they are counted in memory anyway.
-    async fn keep(&self) {
-        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    /// Seconds since one hour before the agent's start.
+    fn now(&self) -> u64 {
+        HOUR + self.start.elapsed().as_secs()
+    }
+
+    /// Keeps the restarts, if the disk takes them; they are counted in memory anyway. `wall` is the time in
+    /// seconds since 1970.
+    async fn keep(&self, wall: u64) {
+        let _writing = self.writing.lock().await;
+        let (mut times, now) = (self.times().clone(), self.now());
+        for time in times.values_mut().flatten() {
+            *time = wall.saturating_sub(now.saturating_sub(*time));
+        }
         match self.store.write(SUBJECT, &times).await {
             Ok(()) | Err(StateError::NoFolder) => {}
             Err(e) => log::warn!("restarts of cameras are forgotten when the agent restarts: {e}"),
         }
     }
 
-    /// Counts one restart of a channel at `now`, in seconds since 1970.
+    /// Counts one restart of a channel at `now`.
     ///
     /// # Errors
     /// How long it takes until the next restart is allowed.
     fn take(&self, channel: u32, now: u64) -> Result<(), Duration> {
-        let mut channels = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.times();
         let times = channels.entry(channel).or_default();
-        // A time in the future is of a clock that was set back since, and says nothing.
-        times.retain(|time| *time <= now && now - time < HOUR);
+        times.retain(|time| now - time < HOUR);
         match times.first() {
             Some(oldest) if times.len() >= MOST => Err(Duration::from_secs(HOUR - (now - oldest))),
             _ => {
@@ -85,6 +118,19 @@ impl Reboots {
                 Ok(())
             }
         }
+    }
+
+    /// Takes back a restart that was counted at `time` and did not happen.
+    fn give_back(&self, channel: u32, time: u64) {
+        if let Some(times) = self.times().get_mut(&channel)
+            && let Some(place) = times.iter().position(|taken| *taken == time)
+        {
+            times.remove(place);
+        }
+    }
+
+    fn times(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<u64>>> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,7 +142,7 @@ mod tests {
     use ivt_proto::rpc::message::Call;
     use serde_json::json;
     use tokio::sync::{mpsc, oneshot};
-    use tokio::time::{Instant, timeout};
+    use tokio::time::{advance, timeout};
 
     use super::*;
     use crate::dispatch::testing::{answer, one};
@@ -114,7 +160,7 @@ mod tests {
 
     #[test]
     fn three_restarts_an_hour_are_allowed_to_each_camera() {
-        let reboots = Reboots::default();
+        let reboots = Reboots::kept(StateStore::default(), 0);
         let start = 1_000_000;
         for minute in [0, 10, 20] {
             assert_eq!(reboots.take(0, start + minute * 60), Ok(()));
@@ -125,26 +171,70 @@ mod tests {
         assert_eq!(reboots.take(0, start + HOUR), Err(Duration::from_secs(600)));
     }
 
-    #[test]
-    fn a_clock_that_was_set_back_locks_nobody_out() {
-        let reboots = Reboots::default();
+    /// Restarts channel 7 `MOST` times at the time `wall`, and keeps that in the folder of `store`.
+    async fn exhausted(store: StateStore, wall: u64) -> Reboots {
+        let reboots = Reboots::kept(store, wall);
         for _ in 0..MOST {
-            assert_eq!(reboots.take(0, 2_000_000_000), Ok(()));
+            assert_eq!(reboots.take(7, reboots.now()), Ok(()));
+            reboots.keep(wall).await;
         }
-        assert_eq!(reboots.take(0, 1_000), Ok(()));
+        reboots
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn restarts_are_counted_over_a_restart_of_the_agent() {
         let folder = tempfile::tempdir().unwrap();
         let store = || StateStore::new(Some(folder.path().join("state")));
-        for minute in 0..3 {
-            let reboots = Reboots::kept(store());
-            assert_eq!(reboots.take(7, 1_000_000 + minute * 60), Ok(()));
-            reboots.keep().await;
+        exhausted(store(), 1_000_000).await;
+        let later = Reboots::kept(store(), 1_000_180);
+        assert_eq!(later.take(7, later.now()), Err(Duration::from_secs(HOUR - 180)));
+        let much_later = Reboots::kept(store(), 1_000_000 + HOUR);
+        assert_eq!(much_later.take(7, much_later.now()), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_starts_in_1970_frees_nothing_and_locks_for_an_hour_at_most() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = || StateStore::new(Some(folder.path().join("state")));
+        exhausted(store(), 2_000_000_000).await;
+        let reboots = Reboots::kept(store(), 30);
+        assert_eq!(reboots.take(7, reboots.now()), Err(Duration::from_secs(HOUR)));
+        // The clock is set while the agent runs, and the agent restarts.
+        reboots.keep(2_000_000_060).await;
+        let again = Reboots::kept(store(), 2_000_000_070);
+        assert_eq!(again.take(7, again.now()), Err(Duration::from_secs(HOUR - 10)));
+        advance(Duration::from_secs(HOUR)).await;
+        assert_eq!(again.take(7, again.now()), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn restarts_that_are_kept_at_once_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = || StateStore::new(Some(folder.path().join("state")));
+        let reboots = Reboots::kept(store(), 1_000_000);
+        let one = async |channel| {
+            reboots.take(channel, reboots.now()).unwrap();
+            reboots.keep(1_000_000).await;
+        };
+        futures::future::join_all((0..32).map(one)).await;
+        let kept: BTreeMap<u32, Vec<u64>> = store().read(SUBJECT).unwrap();
+        assert_eq!(kept.len(), 32);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restart_whose_answer_never_left_does_not_happen_and_counts_for_nothing() {
+        let (told, mut restarts) = mpsc::unbounded_channel();
+        let dispatch = one(|camera| camera.power = Some(Arc::new(Camera(told))));
+        for _ in 0..=MOST {
+            let (left, departure) = oneshot::channel::<()>();
+            let call = Call::parse("RebootChannel", Some(json!({ "channel": 0 })));
+            let until = Instant::now() + Duration::from_secs(17);
+            let answered = dispatch.answer(call, Subject::default(), until, departure).await;
+            assert_eq!(answered, Ok(json!({})), "those before were given back");
+            drop(left);
+            let more = timeout(Duration::from_secs(60), restarts.recv()).await;
+            assert!(more.is_err(), "the cloud was not answered");
         }
-        let wait = Reboots::kept(store()).take(7, 1_000_180);
-        assert_eq!(wait, Err(Duration::from_secs(HOUR - 180)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -158,7 +248,7 @@ mod tests {
         assert_eq!(answered, Ok(json!({})));
         let early = timeout(Duration::from_secs(60), restarts.recv()).await;
         assert!(early.is_err(), "before the answer has left");
-        drop(left);
+        left.send(()).unwrap();
         assert_eq!(restarts.recv().await, Some(()));
 
         for _ in 1..MOST {
