@@ -10,7 +10,7 @@ mod pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ivt_hal::{Channel, Error, Kind, LONGEST_MOVE, Ptz, Result};
+use ivt_hal::{Error, Kind, LONGEST_MOVE, Ptz, Result};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 

@@ -179,9 +179,10 @@ impl Link {
                     Ok(sink) => {
                         self.sink = Some(sink);
                         let given = self.peer.answers();
-                        let written = self.leaving.extract_if(.., |(number, _)| *number < given);
-                        // A handler that waits for nothing has dropped its receiver.
-                        written.for_each(|(_, left)| drop(left.send(())));
+                        for (_, left) in self.leaving.extract_if(.., |(number, _)| *number < given) {
+                            // A handler that waits for nothing has dropped its receiver.
+                            left.send(()).ok();
+                        }
                     }
                     Err(reason) => return reason,
                 },

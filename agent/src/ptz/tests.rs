@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use ivt_hal::emulator::Emulator;
-use ivt_hal::{Device, Direction, Model, Movement, Named, Presets, Tours};
+use ivt_hal::{Channel, Device, Direction, Model, Movement, Named, Presets, Tours};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
