@@ -25,7 +25,7 @@ mod tests;
 mod tours;
 
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ivt_base::date::Utc;
 use tokio::time::timeout;
@@ -47,6 +47,8 @@ use snapshot::Picture;
 
 /// Where nearly every camera has its device service.
 pub const DEVICE_PATH: &str = "/onvif/device_service";
+/// Longest time for a call of an ability.
+const DEADLINE: Duration = ABILITY_DEADLINE;
 /// Longest token that ONVIF allows, in characters.
 const LONGEST_TOKEN: usize = 64;
 
@@ -218,7 +220,7 @@ impl<T> Kept<T> {
 
 /// Ends a call in the time that the abilities promise.
 async fn within<T>(op: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
-    match timeout(ABILITY_DEADLINE, call).await {
+    match timeout(DEADLINE, call).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::new(op, Kind::Timeout)),
     }
