@@ -50,6 +50,7 @@ impl Dispatch {
     pub async fn event(&self, event: Event) {
         let known = !matches!(event, Event::Unknown(_));
         let mut about = About { method: event.event().to_owned(), subject: Subject::default() };
+        log::debug!("event {:?} of the cloud", about.method);
         let (number, order) = match self.order(event) {
             Ok(ordered) => ordered,
             Err(error) => return self.events.note(&about, known, &Err(error)),

@@ -208,20 +208,6 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn restarts_that_are_kept_at_once_are_all_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = || StateStore::new(Some(folder.path().join("state")));
-        let reboots = Reboots::kept(store(), 1_000_000);
-        let one = async |channel| {
-            reboots.take(channel, reboots.now()).unwrap();
-            reboots.keep(1_000_000).await;
-        };
-        futures::future::join_all((0..32).map(one)).await;
-        let kept: BTreeMap<u32, Vec<u64>> = store().read(SUBJECT).unwrap();
-        assert_eq!(kept.len(), 32);
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn a_restart_whose_answer_never_left_does_not_happen_and_counts_for_nothing() {
         let (told, mut restarts) = mpsc::unbounded_channel();
         let dispatch = one(|camera| camera.power = Some(Arc::new(Camera(told))));

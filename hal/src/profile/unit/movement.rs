@@ -67,11 +67,10 @@ impl Tours for Unit {
     async fn start(&self, tour: &str) -> Result<()> {
         const OP: &str = "tours start";
         let tour = token(OP, tour, self.profile.tour())?;
-        // A start that fails may have reached the camera, and a stop has to name it.
+        // A start without an answer may have reached the camera, and a stop has to name it.
         let before = self.state().tour.replace(tour.to_owned());
         let started = self.run(OP, &self.values().text("token", tour)).await.map_err(unknown);
-        if let Err(Error { kind: Kind::Unsupported | Kind::Invalid | Kind::Refused, .. }) = started
-        {
+        if started.as_ref().is_err_and(|e| !matches!(e.kind, Kind::Timeout | Kind::Offline)) {
             self.state().tour = before;
         }
         started.map(drop)
