@@ -17,7 +17,7 @@ pub struct Web {
     /// The port in `web`; default 80.
     pub port: u16,
     /// `snapshot`: path of a picture, in the place of the one that another backend knows; default
-    /// [`SNAPSHOT`] for "rtsp" alone, else none.
+    /// the path of the uapi family for "rtsp" alone, else none.
     pub snapshot: Option<String>,
     /// `web_cgi`: whether the web server takes the commands of the hosted service; default true for "rtsp" alone
     /// and for "cgi" with a profile that says so, else false. With false the agent answers them, since the web
