@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from peers.image import IVT, Image, inside, pids
-from peers.ours import Agent, Cloud, clip, configuration, keep_secret
+from peers.ours import Agent, Cloud, clip, configuration, keep_secret, pattern
 from peers.paths import ROOT, built
 from peers.process import Failed, wait_for
 
@@ -48,7 +48,7 @@ def comes_back(stack, folder):
     again when its configuration is wrong. The agent runs as its own user."""
     cloud = Cloud(stack, folder)
     image, config = device(stack, folder, "ivt-agent.init", SCRIPT.lstrip("/"))
-    configure(config, configuration(cloud, [clip(None)]))
+    configure(config, configuration(cloud, [pattern()]))
     init = image.start(stack, folder, "init", FIRST)
     wait_for("login of the agent", cloud.device, 15)
     expect(init, "reload", 0)
@@ -106,7 +106,7 @@ def shares(stack, folder):
     os.chmod(data, 0o755)
     config, beside, apart = (os.path.join(data, name) for name in ("agent.toml", "login.toml", "apart/login.toml"))
     login = '[cloud]\nlogin_code = "c"\nlogin_passwd = "p"\n'
-    text = configuration(Nowhere, [clip(None)]).split("login_code")[0] + configuration(Nowhere, [clip(None)]).split('"interop"\n')[1]
+    text = configuration(Nowhere, [pattern()]).split("login_code")[0] + configuration(Nowhere, [pattern()]).split('"interop"\n')[1]
     init = image.start(stack, folder, "init", ["/bin/sh", "-c", "sleep 170 & wait"])
     wait_for("shell", lambda: pids(init, "sleep"), 15)
     verb = "CONFIG=/data/agent.toml LOG=cat " + SCRIPT
@@ -150,7 +150,7 @@ def handed_to_procd(stack, folder):
     image, config = device(stack, folder, "ivt-agent.procd", "etc/init.d/ivt-agent")
     stub = ('procd_open_instance() { :; }; procd_close_instance() { :; }; procd_set_param() { echo "$@"; }; '
             f". {SCRIPT}; start_service")
-    keep_secret(config, configuration(Nowhere, [clip(None)]))
+    keep_secret(config, configuration(Nowhere, [pattern()]))
     process = image.start(stack, folder, "procd", ["/bin/sh", "-c", "sleep 60 & wait"])
     wait_for("shell", lambda: pids(process, "sleep"), 15)
     given = inside(process, "/bin/sh", "-euc", stub)

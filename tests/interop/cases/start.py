@@ -12,7 +12,7 @@ from .record import complete, settings, small_disk, stored
 
 NEWER = '''
 [[channel]]
-backend = "onvif"
+backend = "webrtc"
 address = "camera.example.com"
 [hologram]
 depth = 3
