@@ -24,6 +24,8 @@ use ivt_base::mask::Known;
 use tokio::time::{Instant, timeout};
 
 use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
+#[cfg(feature = "onvif")]
+pub(crate) use login::RESTS;
 use login::{MAX_RENEWAL, SharedLogin};
 pub use request::{Body, Method, Request};
 pub use snapshot::HttpSnapshot;

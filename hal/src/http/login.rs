@@ -25,9 +25,9 @@ use super::Request;
 use crate::Credentials;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long the login rests after each refusal in a row. The last time holds for all further
+/// How long a camera's login rests after each refusal in a row. The last time holds for all further
 /// refusals.
-const RESTS: [Duration; 4] = [
+pub(crate) const RESTS: [Duration; 4] = [
     MINUTE.saturating_mul(5),
     MINUTE.saturating_mul(10),
     MINUTE.saturating_mul(20),

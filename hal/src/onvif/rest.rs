@@ -1,17 +1,8 @@
 //! When a refused login is tried again. Cameras lock accounts.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-const MINUTE: Duration = Duration::from_secs(60);
-/// How long the login rests after each refusal in a row; the last time holds for all further refusals.
-const RESTS: [Duration; 4] = [
-    MINUTE.saturating_mul(5),
-    MINUTE.saturating_mul(10),
-    MINUTE.saturating_mul(20),
-    MINUTE.saturating_mul(30),
-];
+use crate::http::RESTS;
 
 /// The refusals of one login. One that has passed before rests for the action alone that refused it first, as the user
 /// may lack the right; it rests for all when another action refuses it too, or when it has never passed.
@@ -61,7 +52,11 @@ impl Rest {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_login_that_never_passed_rests_for_all_longer_each_time() {

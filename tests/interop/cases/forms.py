@@ -1,11 +1,10 @@
 """The forms of the simulated cloud's page for cameras: the pad, the area, the lists, the password of a network."""
 import json
 
-from peers.browser import Browser
-from peers.ours import LOGIN, Agent, Cloud, clip
 from peers.process import Failed, wait_for
 
 from . import add
+from .page import start
 
 UNFOLD = "document.querySelector(arguments[0]).closest('details').open = true"
 PLACE = """
@@ -23,17 +22,6 @@ WIDER = """
         !element.closest('.scroll') && element.getBoundingClientRect().right > innerWidth + 1).map((element) => element.outerHTML.slice(0, 99));
 """
 LEFT, UP, PLUS, SHIFT = "\ue012", "\ue013", "+", "\ue008"
-
-
-def start(stack, folder):
-    """Starts cloud and agent, and opens the page of the device."""
-    cloud = Cloud(stack, folder)
-    Agent(stack, folder, cloud, [clip(None)])
-    browser = Browser(stack, folder)
-    browser.open(f"{cloud.page}/?login_code={LOGIN}")
-    browser.wait("device online in the page", "return document.getElementById('online').textContent === 'online'")
-    browser.wait("prefilled forms", "return Boolean(document.querySelector('form[data-event=SyncTime]')?.elements.datetime.value)")
-    return cloud, browser
 
 
 def sent(cloud, name):
