@@ -58,8 +58,8 @@ fn size(stream: Stream) -> Size {
 mod tests {
     use std::time::Duration;
 
+    use ivt_hal::Trigger;
     use ivt_hal::conformance;
-    use ivt_hal::emulator::Trigger;
 
     use super::*;
 

@@ -88,7 +88,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 
 /// Year, month and day of a day since 1970. Years are counted from March here, so that a leap day
 /// is the last one of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
     const YEAR: u64 = 365;
     const CENTURY: u64 = 100 * YEAR + 24;
     const FOUR_CENTURIES: u64 = 4 * CENTURY + 1;

@@ -24,3 +24,4 @@ pub mod tls;
 pub mod tls;
 pub mod told;
 pub mod transport;
+pub mod wall_time;

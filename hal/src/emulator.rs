@@ -1,6 +1,8 @@
 //! A camera that is not there: every ability, over a state that behaves. Its picture is the test pattern, a
 //! looping clip, or what a program writes, so that the agent needs no other device.
 
+mod alarms;
+mod clock;
 mod device;
 mod drive;
 mod movement;
@@ -16,7 +18,7 @@ use bytes::Bytes;
 
 pub use drive::Position;
 pub use networks::{KNOWN, KnownNetwork};
-pub use world::{Preset, Trigger, Triggers, World};
+pub use world::{Preset, Triggers, World};
 
 use crate::{Bitrates, Channel, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
 
@@ -53,6 +55,8 @@ impl Emulator {
             network: Some(self.clone()),
             wifi: Some(self.clone()),
             power: Some(self.clone()),
+            alarms: Some(self.clone()),
+            clock: Some(self.clone()),
         }
     }
 

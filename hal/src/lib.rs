@@ -21,9 +21,12 @@ pub mod xml;
 use std::sync::Arc;
 
 pub use ability::MOST_NAMED;
+pub use ability::alarms::{Alarm, Alarms, Heard, LONGEST_WHAT, Signal, Trigger};
 pub use ability::cgi::{Answer, Cgi};
+pub use ability::clock::Clock;
 pub use ability::detection::{Armed, Detection};
 pub use ability::encoder::{Bitrates, Encoder, RtspSource, Source, Stream};
+pub use ability::firmware::{Firmware, Image, Incoming, Installed, Running};
 pub use ability::motion::Motion;
 pub use ability::network::{Interface, Network};
 pub use ability::patrol::Patrol;
@@ -37,6 +40,7 @@ pub use ability::wifi::{Wifi, WifiNetwork, WifiStatus};
 pub use error::{Error, Kind, Result};
 pub use ivt_base::auth::Credentials;
 pub use ivt_base::transport::Transport;
+pub use ivt_base::wall_time::WallTime;
 
 /// The camera or NVR this agent runs on.
 pub struct Device {
@@ -46,6 +50,8 @@ pub struct Device {
     pub channels: Vec<Channel>,
     /// The device's own web server.
     pub cgi: Option<Arc<dyn Cgi>>,
+    /// Where a new firmware of the device goes.
+    pub firmware: Option<Arc<dyn Firmware>>,
 }
 
 /// The two shapes of device that the wire protocol knows.
@@ -82,6 +88,10 @@ pub struct Channel {
     pub wifi: Option<Arc<dyn Wifi>>,
     /// Restarting the camera.
     pub power: Option<Arc<dyn Power>>,
+    /// The alarms that the camera raises.
+    pub alarms: Option<Arc<dyn Alarms>>,
+    /// The camera's clock.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 impl Channel {
@@ -99,6 +109,8 @@ impl Channel {
             network: None,
             wifi: None,
             power: None,
+            alarms: None,
+            clock: None,
         }
     }
 }

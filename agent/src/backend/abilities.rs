@@ -83,7 +83,9 @@ macro_rules! slots {
     };
 }
 
-slots!(snapshot, ptz, presets, tours, patrol, motion, tripwire, network, wifi, power);
+slots!(
+    snapshot, ptz, presets, tours, patrol, motion, tripwire, network, wifi, power, alarms, clock
+);
 
 fn chosen<'a>(
     choice: Option<&'static str>,

@@ -1,8 +1,11 @@
 //! One file per ability. A new one lands with two backends and the request that uses it.
 
+pub mod alarms;
 pub mod cgi;
+pub mod clock;
 pub mod detection;
 pub mod encoder;
+pub mod firmware;
 pub mod motion;
 pub mod network;
 pub mod patrol;

@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivt_base::secret::Secret;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::drive::{Drive, Position};
 use super::networks::KNOWN;
-use crate::{Area, Armed, Detection, Error, Kind, Point, Result};
+use crate::{Area, Armed, Detection, Error, Kind, Point, Result, Trigger, WallTime};
 
 /// Most presets that a camera remembers.
 const MOST_PRESETS: usize = 64;
@@ -18,11 +18,15 @@ const MOST_PRESETS: usize = 64;
 const ORDERS: usize = 32;
 /// Longest name of a camera or preset that is kept, in characters.
 const LONGEST_NAME: usize = 64;
+/// Changes of triggers that a listener may be behind.
+const BEHIND: usize = 256;
 
 /// An emulated camera as it is at the moment. Time passes by the clock of tokio.
 pub struct World {
     state: Mutex<State>,
     reboots: watch::Sender<u64>,
+    /// Each change of a trigger, and whether it is active now.
+    changes: broadcast::Sender<(Trigger, bool)>,
 }
 
 /// A position that a camera remembers.
@@ -36,17 +40,6 @@ pub struct Preset {
     pub at: [f64; 3],
 }
 
-/// What sets off an alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    /// Something moves in the picture.
-    Motion,
-    /// Somebody is in the area of the tripwire.
-    Line,
-    /// The contact of the alarm input is closed.
-    Input,
-}
-
 /// The triggers that are active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Triggers {
@@ -56,6 +49,17 @@ pub struct Triggers {
     pub line: bool,
     /// [`Trigger::Input`].
     pub input: bool,
+}
+
+impl Triggers {
+    /// The triggers that are active.
+    pub fn active(self) -> impl Iterator<Item = Trigger> {
+        Trigger::ALL.into_iter().filter(move |trigger| match trigger {
+            Trigger::Motion => self.motion,
+            Trigger::Line => self.line,
+            Trigger::Input => self.input,
+        })
+    }
 }
 
 /// What runs by itself.
@@ -82,6 +86,8 @@ pub(super) struct State {
     pub(super) motion: Detection,
     pub(super) tripwire: (Detection, Area),
     pub(super) join: Join,
+    /// What the clock showed at a moment, in seconds after 1970-01-01T00:00:00.
+    clock: (u64, Instant),
     title: String,
     triggers: Triggers,
     /// The moment that `drive` stands at.
@@ -127,6 +133,7 @@ impl World {
             motion: detection,
             tripwire: (detection, Area(corners.map(|(x, y)| Point { x, y }))),
             join: Join { ssid, password, at: now },
+            clock: (system_seconds(), now),
             title: shortened(title),
             triggers: Triggers::default(),
             now,
@@ -134,7 +141,11 @@ impl World {
             orders: VecDeque::new(),
             order_count: 0,
         };
-        Self { state: Mutex::new(state), reboots: watch::Sender::new(0) }
+        Self {
+            state: Mutex::new(state),
+            reboots: watch::Sender::new(0),
+            changes: broadcast::Sender::new(BEHIND),
+        }
     }
 
     /// The text that the picture shows.
@@ -261,11 +272,44 @@ impl World {
     /// Makes a trigger active or ends it, whether or not the camera is set up to detect it.
     pub fn trigger(&self, trigger: Trigger, active: bool) {
         let mut state = self.lock();
-        match trigger {
-            Trigger::Motion => state.triggers.motion = active,
-            Trigger::Line => state.triggers.line = active,
-            Trigger::Input => state.triggers.input = active,
+        let was = match trigger {
+            Trigger::Motion => &mut state.triggers.motion,
+            Trigger::Line => &mut state.triggers.line,
+            Trigger::Input => &mut state.triggers.input,
+        };
+        if std::mem::replace(was, active) != active {
+            // An error says that nobody listens.
+            let _ = self.changes.send((trigger, active));
         }
+    }
+
+    /// Each change of a trigger from now on, and whether it is active then.
+    pub fn changes(&self) -> broadcast::Receiver<(Trigger, bool)> {
+        self.changes.subscribe()
+    }
+
+    /// What the camera's clock shows; in the beginning it is the system's time in UTC.
+    pub fn clock(&self) -> Option<WallTime> {
+        let (seconds, at) = self.lock().clock;
+        let passed = Instant::now().saturating_duration_since(at);
+        WallTime::from_seconds(seconds.saturating_add(passed.as_secs()))
+    }
+
+    /// Sets the camera's clock.
+    ///
+    /// # Errors
+    /// `Offline` while the camera is away; `Invalid` for a time before 1970.
+    pub fn set_clock(&self, time: WallTime) -> Result<()> {
+        let op = "clock set";
+        let seconds = time.seconds().ok_or_else(|| Error::new(op, Kind::Invalid))?;
+        self.act(
+            op,
+            || format!("set clock {time}"),
+            |state| {
+                state.clock = (seconds, state.now);
+                Ok(())
+            },
+        )
     }
 
     /// The triggers that are active now.
@@ -283,6 +327,10 @@ impl World {
         let mut state = self.lock();
         state.drive = Drive::default();
         state.running = Running::Nothing;
+        for trigger in state.triggers.active() {
+            // An error says that nobody listens.
+            let _ = self.changes.send((trigger, false));
+        }
         state.triggers = Triggers::default();
         state.away_until = state.now + time;
         state.join.at = state.away_until;
@@ -349,6 +397,10 @@ impl State {
     fn is_away(&self) -> bool {
         self.now < self.away_until
     }
+}
+
+fn system_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn shortened(name: &str) -> String {

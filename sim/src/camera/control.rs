@@ -10,7 +10,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use ivt_hal::emulator::Trigger;
+use ivt_hal::Trigger;
 use ivt_hal::{Area, Detection};
 use ivt_media::frame::CLOCK_HZ;
 use serde::Deserialize;

@@ -51,7 +51,7 @@ mod tests {
         let world = Arc::new(World::default());
         let view = Shown(world.clone()).view();
         assert!(view.present && !view.motion);
-        world.trigger(ivt_hal::emulator::Trigger::Motion, true);
+        world.trigger(ivt_hal::Trigger::Motion, true);
         assert!(Shown(world.clone()).view().motion);
         assert!(still(&world).starts_with(b"\xff\xd8"));
     }
