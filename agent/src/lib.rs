@@ -15,6 +15,7 @@ pub mod deadlines;
 mod device;
 pub mod dispatch;
 pub mod http;
+pub mod local_time;
 pub mod logger;
 pub mod notify;
 #[cfg(feature = "pattern")]
