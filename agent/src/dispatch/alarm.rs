@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ivt_hal::{Area, Armed, Detection, Point};
+use ivt_hal::{Area, Armed, Detection, Point, Trigger};
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{
     AlarmMoveDetectConfig, AlarmRectIntrusionDetectConfig, DaySeconds, Percent, Rect,
@@ -16,7 +16,10 @@ pub(super) async fn motion(
 ) -> Result<(), RpcError> {
     let AlarmMoveDetectConfig { channel, enable, start, end, sensitivity, delay } = request;
     let motion = dispatch.ability(channel, "motion detection", |camera| &camera.motion)?;
-    told(channel, motion.configure(detection(enable, start, end, sensitivity, delay))).await
+    let detection = detection(enable, start, end, sensitivity, delay);
+    told(channel, motion.configure(detection)).await?;
+    keep(dispatch, channel, Trigger::Motion, detection).await;
+    Ok(())
 }
 
 pub(super) async fn tripwire(
@@ -27,7 +30,19 @@ pub(super) async fn tripwire(
         request;
     let tripwire = dispatch.ability(channel, "tripwire", |camera| &camera.tripwire)?;
     let detection = detection(enable, start, end, sensitivity, delay);
-    told(channel, tripwire.configure(detection, rect.map(area))).await
+    told(channel, tripwire.configure(detection, rect.map(area))).await?;
+    keep(dispatch, channel, Trigger::Line, detection).await;
+    Ok(())
+}
+
+/// Keeps what a camera has taken, for the reports of its alarms.
+async fn keep(dispatch: &Dispatch, channel: u32, trigger: Trigger, detection: Detection) {
+    #[cfg(feature = "alarms")]
+    if let (Some(alarms), Ok(channel)) = (&dispatch.alarms, usize::try_from(channel)) {
+        alarms.set(channel, trigger, detection).await;
+    }
+    #[cfg(not(feature = "alarms"))]
+    let _ = (dispatch, channel, trigger, detection);
 }
 
 fn detection(
