@@ -24,7 +24,7 @@ use crate::shutdown::Stop;
 /// Most pictures that are sent at the same time.
 const UPLOADS: usize = 4;
 /// How long sending one may take.
-const UPLOAD: Duration = Duration::from_secs(30);
+const UPLOAD: Duration = Duration::from_secs(60);
 /// How long the cloud is left alone when its queue is full.
 const FULL: Duration = Duration::from_secs(1);
 /// How long a report rests that the cloud has refused, before its second and last try.

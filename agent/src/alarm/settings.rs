@@ -24,8 +24,9 @@ struct Shared {
     store: StateStore,
     default: config::Alarm,
     set: watch::Sender<BTreeMap<Place, Terms>>,
-    /// Held while the settings are written, so that the newest are written last.
-    turn: Mutex<()>,
+    /// What the file holds, as far as that is known. Held while the file is written, so that the newest settings are
+    /// written last, and only those that changed.
+    written: Mutex<Option<BTreeMap<Place, Terms>>>,
 }
 
 /// One row of the file.
@@ -52,8 +53,10 @@ impl Settings {
     /// Goes on with the settings that `store` has kept.
     pub(crate) fn new(default: &config::Alarm, store: StateStore) -> Self {
         let rows: Vec<Row> = store.read(SUBJECT).unwrap_or_default();
-        let set = watch::Sender::new(rows.into_iter().map(Row::read).collect());
-        Self(Arc::new(Shared { store, default: default.clone(), set, turn: Mutex::default() }))
+        let set: BTreeMap<_, _> = rows.into_iter().map(Row::read).collect();
+        let written = Mutex::new(Some(set.clone()));
+        let set = watch::Sender::new(set);
+        Self(Arc::new(Shared { store, default: default.clone(), set, written }))
     }
 
     /// Takes over what a camera was set up to, and keeps it over a restart.
@@ -62,10 +65,15 @@ impl Settings {
         let terms = Terms { enable, armed, delay };
         let shared = &self.0;
         shared.set.send_if_modified(|set| set.insert((channel, trigger), terms) != Some(terms));
-        let _turn = shared.turn.lock().await;
-        let rows: Vec<Row> = shared.set.borrow().iter().map(Row::of).collect();
+        let mut written = shared.written.lock().await;
+        let wanted = shared.set.borrow().clone();
+        if written.as_ref() == Some(&wanted) {
+            return;
+        }
+        let rows: Vec<Row> = wanted.iter().map(Row::of).collect();
+        *written = None;
         match shared.store.write(SUBJECT, &rows).await {
-            Ok(()) => {}
+            Ok(()) => *written = Some(wanted),
             Err(e @ StateError::NoFolder) => log::info!("alarms: {e}"),
             Err(e) => {
                 log::warn!("alarms: the settings of channel {channel} last until a restart: {e}")
@@ -140,6 +148,10 @@ mod tests {
         changes.mark_unchanged();
         settings.set(2, Trigger::Motion, NIGHT).await;
         assert!(!changes.has_changed().unwrap(), "nothing changed");
+        let file = folder.path().join("alarms.json");
+        std::fs::remove_file(&file).unwrap();
+        settings.set(2, Trigger::Motion, NIGHT).await;
+        assert!(!file.exists(), "what did not change is not written: flash wears out");
         settings.set(0, Trigger::Line, Detection { enable: false, ..NIGHT }).await;
         let again = kept(Some(&folder));
         let terms = Terms { enable: true, armed: NIGHT.armed, delay: NIGHT.delay };
