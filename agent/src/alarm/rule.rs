@@ -139,6 +139,10 @@ impl Rule {
         quiet.into_iter().chain(turn).min()
     }
 
+    pub(super) fn is_enabled(&self) -> bool {
+        self.terms.enable
+    }
+
     /// Whether the time of day matters.
     pub(super) fn needs_clock(&self) -> bool {
         self.terms.enable && !self.is_always_armed()

@@ -73,7 +73,7 @@ impl Watch {
             let judged = triggers.iter().filter(|it| it.can_be_judged(&time));
             let due = judged.filter_map(|it| it.rule.due(now, &|| time.second(now)));
             let due = due.min().unwrap_or(now + FAR);
-            let asks = clocks.is_empty() && triggers.iter().any(|it| it.rule.needs_clock());
+            let asks = clocks.is_empty() && triggers.iter().any(|it| it.rule.is_enabled());
             tokio::select! {
                 biased;
                 () = stop.requested() => return,

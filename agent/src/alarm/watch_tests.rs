@@ -136,11 +136,18 @@ async fn the_window_counts_in_the_cameras_time() {
     seconds(25).await;
     assert_eq!(rig.edges(), []);
     seconds(60).await;
+    rig.trigger(Trigger::Input, true);
+    seconds(1).await;
     let reports = rig.reports();
-    assert_eq!(reports.len(), 1);
+    let input = "2001-02-03T10:00:55".parse().unwrap();
+    assert_eq!(
+        (reports.len(), reports[1].shown),
+        (2, input),
+        "what is always armed has its time, too"
+    );
     assert_eq!(reports[0].shown, "2001-02-03T10:00:00".parse().unwrap());
     assert_eq!(reports[0].what, "tripwire");
-    seconds(600).await;
+    seconds(599).await;
     assert_eq!(rig.edges(), [(Trigger::Line, false)], "the window has closed");
 }
 
