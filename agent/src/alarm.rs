@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 pub use self::desk::AlarmCounts;
 pub(crate) use self::desk::Desk;
-pub(crate) use self::settings::Settings;
+pub use self::settings::Settings;
 
 use self::report::Cloud;
 use self::watch::{PICTURES, Watch};

@@ -42,7 +42,12 @@ impl LocalTime {
         self.asked = None;
     }
 
-    /// Whether the camera's clock was asked, with or without an answer.
+    /// The clock is asked anew before it counts again: it may have been set.
+    pub(super) fn unsettle(&mut self) {
+        (self.asked, self.is_settled) = (None, false);
+    }
+
+    /// Whether the camera's clock was asked, with or without an answer, since it may have been set.
     pub(super) fn is_settled(&self) -> bool {
         self.is_settled
     }
@@ -93,5 +98,7 @@ mod tests {
         assert_eq!(time.now(later).date().0, 2000, "it goes on");
         time.doubt();
         assert_eq!((time.due(later), time.is_settled()), (later, true));
+        time.unsettle();
+        assert!(!time.is_settled());
     }
 }

@@ -18,7 +18,7 @@ const SUBJECT: &str = "alarms";
 
 /// The settings of a device. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Settings(Arc<Shared>);
+pub struct Settings(Arc<Shared>);
 
 struct Shared {
     store: StateStore,
@@ -81,6 +81,11 @@ impl Settings {
         }
     }
 
+    /// A clock was set: the cameras' clocks are asked before they count again.
+    pub fn clock_was_set(&self) {
+        self.0.set.send_modify(|_| {});
+    }
+
     /// The terms of a trigger at this moment.
     pub(super) fn terms(&self, place: Place) -> Terms {
         let set = self.0.set.borrow().get(&place).copied();
@@ -90,7 +95,7 @@ impl Settings {
         })
     }
 
-    /// Tells of each change.
+    /// Tells of each change, also of clocks.
     pub(super) fn changes(&self) -> watch::Receiver<BTreeMap<Place, Terms>> {
         self.0.set.subscribe()
     }

@@ -89,11 +89,18 @@ impl Watch {
                         time.note(None, Instant::now());
                     }
                 }
-                Some(Ok(shown)) = clocks.join_next() => time.note(shown, Instant::now()),
+                Some(shown) = clocks.join_next() => {
+                    if let Ok(shown) = shown {
+                        time.note(shown, Instant::now());
+                    }
+                }
                 Ok(()) = changes.changed() => {
                     for it in &mut triggers {
                         it.rule.set(self.settings.terms((self.number, it.trigger)));
                     }
+                    time.unsettle();
+                    // An answer from before the clock was set counts no longer.
+                    clocks = JoinSet::new();
                 }
                 Some(_) = pictures.join_next() => {}
                 Some(word) = signals.recv() => {

@@ -147,6 +147,17 @@ async fn the_window_counts_in_the_cameras_time() {
     );
     assert_eq!(reports[0].shown, "2001-02-03T10:00:00".parse().unwrap());
     assert_eq!(reports[0].what, "tripwire");
+    seconds(5).await;
+    rig.emulator.world.set_clock("2001-02-03T12:00:00".parse().unwrap()).unwrap();
+    seconds(5).await;
+    assert_eq!(rig.edges(), [], "the clock is asked seldom");
+    rig.settings.clock_was_set();
+    seconds(1).await;
+    assert_eq!(rig.edges(), [(Trigger::Line, false)], "it was set beyond the window");
+    rig.emulator.world.set_clock("2001-02-03T10:01:06".parse().unwrap()).unwrap();
+    rig.settings.clock_was_set();
+    seconds(1).await;
+    assert_eq!(rig.edges(), [(Trigger::Line, true)]);
     seconds(599).await;
     assert_eq!(rig.edges(), [(Trigger::Line, false)], "the window has closed");
 }
