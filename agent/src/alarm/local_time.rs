@@ -43,8 +43,8 @@ impl LocalTime {
     }
 
     /// The clock is asked anew before it counts again: it may have been set.
-    pub(super) fn unsettle(&mut self) {
-        (self.asked, self.is_settled) = (None, false);
+    pub(super) fn unsettled(self) -> Self {
+        Self { asked: None, is_settled: false, ..self }
     }
 
     /// Whether the camera's clock was asked, with or without an answer, since it may have been set.
@@ -98,7 +98,6 @@ mod tests {
         assert_eq!(time.now(later).date().0, 2000, "it goes on");
         time.doubt();
         assert_eq!((time.due(later), time.is_settled()), (later, true));
-        time.unsettle();
-        assert!(!time.is_settled());
+        assert!(!time.unsettled().is_settled());
     }
 }

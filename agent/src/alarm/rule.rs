@@ -70,11 +70,12 @@ impl Rule {
         rule
     }
 
-    /// Takes over other terms; [`judge`](Self::judge) says what follows.
-    pub(super) fn set(&mut self, terms: Terms) {
+    /// Takes over other terms; [`judge`](Self::judge) says what follows. Returns whether they are others than before.
+    pub(super) fn set(&mut self, terms: Terms) -> bool {
         let delay = terms.delay.clamp(SHORTEST_DELAY, LONGEST_DELAY);
-        self.terms = Terms { delay, ..terms };
+        let terms = Terms { delay, ..terms };
         self.windows = terms.armed.windows();
+        std::mem::replace(&mut self.terms, terms) != terms
     }
 
     /// Takes over what the camera tells; [`judge`](Self::judge) says what follows.

@@ -24,6 +24,8 @@ struct Shared {
     store: StateStore,
     default: config::Alarm,
     set: watch::Sender<BTreeMap<Place, Terms>>,
+    /// How often a clock was set.
+    clocks: watch::Sender<u64>,
     /// What the file holds, as far as that is known. Held while the file is written, so that the newest settings are
     /// written last, and only those that changed.
     written: Mutex<Option<BTreeMap<Place, Terms>>>,
@@ -56,7 +58,8 @@ impl Settings {
         let set: BTreeMap<_, _> = rows.into_iter().map(Row::read).collect();
         let written = Mutex::new(Some(set.clone()));
         let set = watch::Sender::new(set);
-        Self(Arc::new(Shared { store, default: default.clone(), set, written }))
+        let clocks = watch::Sender::new(0);
+        Self(Arc::new(Shared { store, default: default.clone(), set, clocks, written }))
     }
 
     /// Takes over what a camera was set up to, and keeps it over a restart.
@@ -83,7 +86,7 @@ impl Settings {
 
     /// A clock was set: the cameras' clocks are asked before they count again.
     pub fn clock_was_set(&self) {
-        self.0.set.send_modify(|_| {});
+        self.0.clocks.send_modify(|count| *count += 1);
     }
 
     /// The terms of a trigger at this moment.
@@ -95,9 +98,14 @@ impl Settings {
         })
     }
 
-    /// Tells of each change, also of clocks.
+    /// Tells of each change.
     pub(super) fn changes(&self) -> watch::Receiver<BTreeMap<Place, Terms>> {
         self.0.set.subscribe()
+    }
+
+    /// Tells each time a clock was set.
+    pub(super) fn clocks(&self) -> watch::Receiver<u64> {
+        self.0.clocks.subscribe()
     }
 }
 

@@ -60,7 +60,7 @@ impl Watch {
         let (heard, mut signals) = mpsc::channel(SIGNALS);
         let listening = listen(self.device.clone(), self.number, heard);
         tokio::pin!(listening);
-        let mut changes = self.settings.changes();
+        let (mut changes, mut set) = (self.settings.changes(), self.settings.clocks());
         let mut triggers = Trigger::ALL.map(|trigger| Watched {
             trigger,
             rule: Rule::new(self.settings.terms((self.number, trigger))),
@@ -96,11 +96,14 @@ impl Watch {
                 }
                 Ok(()) = changes.changed() => {
                     for it in &mut triggers {
-                        it.rule.set(self.settings.terms((self.number, it.trigger)));
+                        if it.rule.set(self.settings.terms((self.number, it.trigger))) {
+                            (time, clocks) = (time.unsettled(), JoinSet::new());
+                        }
                     }
-                    time.unsettle();
+                }
+                Ok(()) = set.changed() => {
                     // An answer from before the clock was set counts no longer.
-                    clocks = JoinSet::new();
+                    (time, clocks) = (time.unsettled(), JoinSet::new());
                 }
                 Some(_) = pictures.join_next() => {}
                 Some(word) = signals.recv() => {
