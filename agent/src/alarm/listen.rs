@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ivt_hal::{Alarms, Heard, Kind};
 use tokio::sync::{mpsc, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::{Backoff, Policy};
@@ -19,11 +21,12 @@ const REFUSED: Policy = Policy { floor: secs(300), windows: &[secs(600), secs(12
 /// Pause after a camera that has no alarms: another firmware may.
 const UNSUPPORTED: Policy = Policy { floor: secs(3600), windows: &[secs(4000)] };
 
-/// Listens for ever.
+/// Listens for ever. Whoever reads `heard` notes in `told` that there was an alarm.
 pub(super) async fn listen(
     device: CurrentDevice,
     number: usize,
     heard: mpsc::Sender<Heard>,
+    told: &AtomicBool,
 ) -> Infallible {
     let mut exchanges = device.exchanges();
     loop {
@@ -35,7 +38,7 @@ pub(super) async fn listen(
             continue;
         };
         tokio::select! {
-            never = again_and_again(&*alarms, number, &heard) => match never {},
+            never = again_and_again(&*alarms, number, &heard, told) => match never {},
             () = other(&device, number, &alarms, &mut exchanges) => {}
         }
     }
@@ -46,22 +49,29 @@ async fn again_and_again(
     alarms: &dyn Alarms,
     number: usize,
     heard: &mpsc::Sender<Heard>,
+    told: &AtomicBool,
 ) -> Infallible {
     let (mut lost, mut refused) = (Backoff::new(&LOST), Backoff::new(&REFUSED));
-    let (mut unsupported, mut told) = (Backoff::new(&UNSUPPORTED), None);
+    let (mut unsupported, mut before) = (Backoff::new(&UNSUPPORTED), None);
     loop {
         let began = Instant::now();
         let error = alarms.listen(heard).await;
         let lasted = began.elapsed();
         lost.lived(lasted);
         refused.lived(lasted);
+        // What was heard last is read first.
+        yield_now().await;
+        if told.swap(false, Ordering::Relaxed) {
+            // Some cameras hang up after each alarm.
+            lost = Backoff::new(&LOST);
+        }
         let schedule = match error.kind {
             Kind::Unsupported => &mut unsupported,
             Kind::Refused => &mut refused,
             _ => &mut lost,
         };
         let pause = schedule.next(&mut rand::rng());
-        let news = told.replace(error.kind) != Some(error.kind);
+        let news = before.replace(error.kind) != Some(error.kind);
         let level = match error.kind {
             _ if !news && lasted < crate::backoff::HEALTH => log::Level::Debug,
             Kind::Unsupported => log::Level::Info,
@@ -146,8 +156,9 @@ mod tests {
         let camera = Arc::new(Failing { reasons, asked: Mutex::default() });
         let device = CurrentDevice::new(device(Some(camera.clone())));
         let (heard, mut told) = mpsc::channel(8);
+        let calm = AtomicBool::new(false);
         tokio::select! {
-            never = listen(device, 0, heard) => match never {},
+            never = listen(device, 0, heard, &calm) => match never {},
             word = told.recv() => assert_eq!(word, Some(Heard::Listening)),
         }
         let asked = camera.asked.lock().unwrap();
@@ -183,7 +194,11 @@ mod tests {
             Arc::new(Failing { reasons: vec![Kind::Unsupported], asked: Mutex::default() });
         let device_now = CurrentDevice::new(device(Some(silent.clone())));
         let (heard, mut told) = mpsc::channel(8);
-        let listening = tokio::spawn(listen(device_now.clone(), 0, heard));
+        let now = device_now.clone();
+        let listening = tokio::spawn(async move {
+            let calm = AtomicBool::new(false);
+            listen(now, 0, heard, &calm).await
+        });
         assert!(timeout(hour / 2, told.recv()).await.is_err());
         // The same camera, since another one of the device was exchanged.
         device_now.exchange(device(Some(silent.clone())));

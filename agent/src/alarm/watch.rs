@@ -1,6 +1,7 @@
 //! Watches the alarms of one channel: hears its camera, applies the rules, and has the picture of each alarm taken.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,7 +59,8 @@ impl Watch {
     /// Watches until the agent ends.
     pub(super) async fn run(self, mut stop: Stop) {
         let (heard, mut signals) = mpsc::channel(SIGNALS);
-        let listening = listen(self.device.clone(), self.number, heard);
+        let told = AtomicBool::new(false);
+        let listening = listen(self.device.clone(), self.number, heard, &told);
         tokio::pin!(listening);
         let (mut changes, mut set) = (self.settings.changes(), self.settings.clocks());
         let mut triggers = Trigger::ALL.map(|trigger| Watched {
@@ -109,6 +111,7 @@ impl Watch {
                 Some(word) = signals.recv() => {
                     // What was due before is judged first.
                     self.judge(&mut triggers, &time, &mut pictures);
+                    told.fetch_or(matches!(word, Heard::Alarm(_)), Ordering::Relaxed);
                     self.hear(word, &mut triggers, &mut time);
                 }
                 never = &mut listening => match never {},

@@ -1,5 +1,5 @@
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
 use ivt_base::wall_time::WallTime;
@@ -251,6 +251,32 @@ impl Alarms for Chatterbox {
         }
         std::future::pending().await
     }
+}
+
+/// A camera that hangs up after each alarm.
+struct Curt(Mutex<Vec<Instant>>);
+
+#[async_trait]
+impl Alarms for Curt {
+    async fn listen(&self, heard: &mpsc::Sender<Heard>) -> Error {
+        heard.send(Heard::Listening).await.ok();
+        sleep(Duration::from_secs(5)).await;
+        let what = String::new();
+        let alarm = Alarm { trigger: Trigger::Input, signal: Signal::Detected, what };
+        heard.send(Heard::Alarm(alarm)).await.ok();
+        self.0.lock().unwrap().push(Instant::now());
+        Error::new("test", Kind::Offline)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_hangs_up_after_each_alarm_is_heard_again_soon() {
+    let camera = Arc::new(Curt(Mutex::default()));
+    let _rig = Rig::new(|channel| channel.alarms = Some(camera.clone()));
+    seconds(600).await;
+    let told = camera.0.lock().unwrap();
+    let pauses: Vec<f32> = told.windows(2).map(|two| (two[1] - two[0]).as_secs_f32()).collect();
+    assert!(pauses.len() > 70 && pauses.iter().all(|pause| *pause < 7.1), "{pauses:?}");
 }
 
 #[tokio::test(start_paused = true)]
