@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use ivt_hal::{Alarms, Heard, Kind};
@@ -13,6 +13,12 @@ use tokio::time::{Instant, sleep};
 use crate::backoff::{Backoff, Policy};
 use crate::reload::CurrentDevice;
 
+/// The camera was heard, and nothing was told.
+pub(super) const OPEN: u8 = 1;
+/// The camera told an alarm.
+pub(super) const ALARM: u8 = 2;
+/// A stream that was open for so long was a sound one.
+const LIVED: Duration = secs(10);
 /// Pauses after a camera that could not be heard.
 const LOST: Policy =
     Policy { floor: secs(1), windows: &[secs(2), secs(4), secs(8), secs(16), secs(32), secs(60)] };
@@ -21,12 +27,12 @@ const REFUSED: Policy = Policy { floor: secs(300), windows: &[secs(600), secs(12
 /// Pause after a camera that has no alarms: another firmware may.
 const UNSUPPORTED: Policy = Policy { floor: secs(3600), windows: &[secs(4000)] };
 
-/// Listens for ever. Whoever reads `heard` notes in `told` that there was an alarm.
+/// Listens for ever. Whoever reads `heard` notes in `told` what there was since it was looked at: [`OPEN`] or [`ALARM`].
 pub(super) async fn listen(
     device: CurrentDevice,
     number: usize,
     heard: mpsc::Sender<Heard>,
-    told: &AtomicBool,
+    told: &AtomicU8,
 ) -> Infallible {
     let mut exchanges = device.exchanges();
     loop {
@@ -49,7 +55,7 @@ async fn again_and_again(
     alarms: &dyn Alarms,
     number: usize,
     heard: &mpsc::Sender<Heard>,
-    told: &AtomicBool,
+    told: &AtomicU8,
 ) -> Infallible {
     let (mut lost, mut refused) = (Backoff::new(&LOST), Backoff::new(&REFUSED));
     let (mut unsupported, mut before) = (Backoff::new(&UNSUPPORTED), None);
@@ -57,12 +63,12 @@ async fn again_and_again(
         let began = Instant::now();
         let error = alarms.listen(heard).await;
         let lasted = began.elapsed();
-        lost.lived(lasted);
         refused.lived(lasted);
         // What was heard last is read first.
         yield_now().await;
-        if told.swap(false, Ordering::Relaxed) {
-            // Some cameras hang up after each alarm.
+        let told = told.swap(0, Ordering::Relaxed);
+        // Some cameras hang up after each alarm, others every half minute.
+        if told == ALARM || (told == OPEN && lasted >= LIVED) {
             lost = Backoff::new(&LOST);
         }
         let schedule = match error.kind {
@@ -156,7 +162,7 @@ mod tests {
         let camera = Arc::new(Failing { reasons, asked: Mutex::default() });
         let device = CurrentDevice::new(device(Some(camera.clone())));
         let (heard, mut told) = mpsc::channel(8);
-        let calm = AtomicBool::new(false);
+        let calm = AtomicU8::new(0);
         tokio::select! {
             never = listen(device, 0, heard, &calm) => match never {},
             word = told.recv() => assert_eq!(word, Some(Heard::Listening)),
@@ -196,7 +202,7 @@ mod tests {
         let (heard, mut told) = mpsc::channel(8);
         let now = device_now.clone();
         let listening = tokio::spawn(async move {
-            let calm = AtomicBool::new(false);
+            let calm = AtomicU8::new(0);
             listen(now, 0, heard, &calm).await
         });
         assert!(timeout(hour / 2, told.recv()).await.is_err());

@@ -1,7 +1,7 @@
 //! Watches the alarms of one channel: hears its camera, applies the rules, and has the picture of each alarm taken.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::desk::Desk;
-use super::listen::listen;
+use super::listen::{ALARM, OPEN, listen};
 use super::local_time::{self, LocalTime};
 use super::rule::{Edge, Rule};
 use super::settings::Settings;
@@ -59,7 +59,7 @@ impl Watch {
     /// Watches until the agent ends.
     pub(super) async fn run(self, mut stop: Stop) {
         let (heard, mut signals) = mpsc::channel(SIGNALS);
-        let told = AtomicBool::new(false);
+        let told = AtomicU8::new(0);
         let listening = listen(self.device.clone(), self.number, heard, &told);
         tokio::pin!(listening);
         let (mut changes, mut set) = (self.settings.changes(), self.settings.clocks());
@@ -111,7 +111,8 @@ impl Watch {
                 Some(word) = signals.recv() => {
                     // What was due before is judged first.
                     self.judge(&mut triggers, &time, &mut pictures);
-                    told.fetch_or(matches!(word, Heard::Alarm(_)), Ordering::Relaxed);
+                    let kind = if word == Heard::Listening { OPEN } else { ALARM };
+                    told.fetch_max(kind, Ordering::Relaxed);
                     self.hear(word, &mut triggers, &mut time);
                 }
                 never = &mut listening => match never {},

@@ -253,30 +253,42 @@ impl Alarms for Chatterbox {
     }
 }
 
-/// A camera that hangs up after each alarm.
-struct Curt(Mutex<Vec<Instant>>);
+/// A camera that hangs up after each alarm, or after a while without one.
+struct Curt {
+    alarms: bool,
+    ends: Mutex<Vec<Instant>>,
+    lasts: Duration,
+}
 
 #[async_trait]
 impl Alarms for Curt {
     async fn listen(&self, heard: &mpsc::Sender<Heard>) -> Error {
         heard.send(Heard::Listening).await.ok();
-        sleep(Duration::from_secs(5)).await;
+        sleep(self.lasts).await;
         let what = String::new();
         let alarm = Alarm { trigger: Trigger::Input, signal: Signal::Detected, what };
-        heard.send(Heard::Alarm(alarm)).await.ok();
-        self.0.lock().unwrap().push(Instant::now());
+        if self.alarms {
+            heard.send(Heard::Alarm(alarm)).await.ok();
+        }
+        self.ends.lock().unwrap().push(Instant::now());
         Error::new("test", Kind::Offline)
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_camera_that_hangs_up_after_each_alarm_is_heard_again_soon() {
-    let camera = Arc::new(Curt(Mutex::default()));
-    let _rig = Rig::new(|channel| channel.alarms = Some(camera.clone()));
-    seconds(600).await;
-    let told = camera.0.lock().unwrap();
-    let pauses: Vec<f32> = told.windows(2).map(|two| (two[1] - two[0]).as_secs_f32()).collect();
-    assert!(pauses.len() > 70 && pauses.iter().all(|pause| *pause < 7.1), "{pauses:?}");
+async fn a_camera_that_hangs_up_all_the_time_is_heard_again_soon() {
+    for (alarms, lasts, soon) in
+        [(true, 5, true), (true, 0, true), (false, 30, true), (false, 5, false)]
+    {
+        let lasts = Duration::from_secs(lasts);
+        let camera = Arc::new(Curt { alarms, ends: Mutex::default(), lasts });
+        let _rig = Rig::new(|channel| channel.alarms = Some(camera.clone()));
+        seconds(1200).await;
+        let ends = camera.ends.lock().unwrap();
+        let pauses: Vec<_> = ends.windows(2).map(|two| two[1] - two[0] - lasts).collect();
+        let longest = pauses.iter().max().unwrap();
+        assert_eq!(*longest < Duration::from_millis(2_100), soon, "{lasts:?}: {pauses:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
