@@ -13,6 +13,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::addresses;
+#[cfg(feature = "alarms")]
+use crate::alarm;
 use crate::channel::{self, Link, Setup};
 use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
@@ -22,6 +24,7 @@ use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
+use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 use crate::ptz::PtzTask;
 use crate::record::context::RecordingContext;
@@ -102,11 +105,11 @@ impl Agent {
         let mut tasks = JoinSet::new();
         let each = config.channels.iter().zip(&config.budget.rings).enumerate();
         let spool = watch::Sender::new(None);
+        let http = Http::new(trust.clone(), rule.clone(), Deadlines::default());
         let context = RecordingContext::new(
             &config.record,
             config.budget.recordings,
-            trust.clone(),
-            rule.clone(),
+            http.clone(),
             spool.subscribe(),
         );
         let channels = each.map(|(number, (settings, ring))| {
@@ -132,14 +135,29 @@ impl Agent {
         });
         let remotes = remotes.collect();
         let store = StateStore::new(config.state_dir.clone());
+        let calls = CallQueue::default();
+        let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
+        #[cfg(feature = "alarms")]
+        let alarm = alarm::Setup {
+            config: &config.alarm,
+            device: &device,
+            channels: &channels,
+            calls: calls.calls(),
+            http,
+            store,
+        };
+        #[cfg(feature = "alarms")]
+        let (alarm, alarms) = alarm.spawn(&mut tasks, &stopping);
+        #[cfg(feature = "alarms")]
+        let dispatch = dispatch.keeping(alarm);
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
-            dispatch: Dispatch::new(device.clone(), channels.clone(), remotes, store),
+            dispatch,
             keepalives: KeepaliveSource::new(
                 channels.iter().map(channel::Handle::status).collect(),
             ),
-            calls: CallQueue::default(),
+            calls,
             state: watch::Sender::new(cloud::CloudState::Dialling),
             ended: watch::Sender::new(None),
             link,
@@ -161,6 +179,8 @@ impl Agent {
             cloud_end: cloud.ended.subscribe(),
             events: cloud.dispatch.events(),
             channels,
+            #[cfg(feature = "alarms")]
+            alarms,
             hosted: seen,
             spool: opened,
         };

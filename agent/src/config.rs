@@ -3,6 +3,8 @@
 //!
 //! One file per subject holds what its section may say, how that is read, and what it means.
 
+#[cfg(feature = "alarms")]
+mod alarm;
 mod budget;
 mod channel;
 mod cloud;
@@ -27,6 +29,8 @@ use std::path::PathBuf;
 use ::log::LevelFilter;
 use ivt_hal::Model;
 
+#[cfg(feature = "alarms")]
+pub use alarm::Alarm;
 pub use budget::Budget;
 pub use channel::{Channel, QualityMap};
 pub use cloud::Cloud;
@@ -57,6 +61,9 @@ pub struct Config {
     pub record: Record,
     /// `[tlss]`: the hosted service; `None` while `tlss.enable` is false, which is the default.
     pub tlss: Option<Tlss>,
+    /// `[alarm]`: which alarms are reported.
+    #[cfg(feature = "alarms")]
+    pub alarm: Alarm,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
     /// `runtime.memory_limit`: bytes of resident memory under which the agent stays, and how they

@@ -50,6 +50,9 @@ pub struct Dispatch {
     events: Arc<Events>,
     constant: ConstantPublishes,
     refusals: Refusals,
+    /// Where it is kept when alarms are reported.
+    #[cfg(feature = "alarms")]
+    alarms: Option<crate::alarm::Settings>,
 }
 
 impl Dispatch {
@@ -64,7 +67,24 @@ impl Dispatch {
         let constant = ConstantPublishes::start(channels.clone(), store.clone());
         let reboots = Reboots::kept(store, reboot::wall());
         let (events, refusals) = Default::default();
-        Self { device, channels, remotes, constant, reboots, events, refusals }
+        Self {
+            device,
+            channels,
+            remotes,
+            constant,
+            reboots,
+            events,
+            refusals,
+            #[cfg(feature = "alarms")]
+            alarms: None,
+        }
+    }
+
+    /// Keeps in `alarms` how the cloud sets up the cameras' detections.
+    #[cfg(feature = "alarms")]
+    pub(crate) fn keeping(mut self, alarms: crate::alarm::Settings) -> Self {
+        self.alarms = Some(alarms);
+        self
     }
 
     /// The answer to one request. The work is given up when it takes longer than the limit for its

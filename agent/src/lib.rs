@@ -3,6 +3,8 @@
 
 pub mod addresses;
 mod agent;
+#[cfg(feature = "alarms")]
+pub mod alarm;
 pub mod arguments;
 pub mod backend;
 pub mod backoff;
@@ -14,6 +16,8 @@ pub mod config;
 pub mod deadlines;
 mod device;
 pub mod dispatch;
+pub mod http;
+pub mod local_time;
 pub mod logger;
 pub mod notify;
 #[cfg(feature = "pattern")]

@@ -169,6 +169,8 @@ pub(super) fn sections(
         Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
         Ok(tlss) => tlss,
     };
+    #[cfg(feature = "alarms")]
+    let alarm = super::alarm::alarm(root.section("alarm")?)?;
     let spool = record.spool.as_ref();
     let (runtime, budget) =
         runtime::runtime(root.section("runtime")?, &channels, spool, tlss.as_ref())?;
@@ -183,6 +185,8 @@ pub(super) fn sections(
         publish,
         record,
         tlss,
+        #[cfg(feature = "alarms")]
+        alarm,
         runtime,
         budget,
         log_level,
