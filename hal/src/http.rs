@@ -19,6 +19,8 @@ mod wire;
 
 use std::pin::pin;
 use std::sync::Arc;
+#[cfg(feature = "profiles")]
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +28,8 @@ use hyper::StatusCode;
 use ivt_base::mask::Known;
 use tokio::time::{Instant, timeout};
 
+#[cfg(feature = "profiles")]
+use crate::shared::Shared;
 use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
 #[cfg(feature = "onvif")]
 pub(crate) use login::RESTS;
@@ -72,6 +76,9 @@ struct Server {
     host: String,
     port: u16,
     login: Option<SharedLogin>,
+    /// The event streams that several listeners hear, by their names.
+    #[cfg(feature = "profiles")]
+    streams: Mutex<Vec<(String, Arc<Shared>)>>,
 }
 
 impl Http {
@@ -79,7 +86,7 @@ impl Http {
     pub fn new(host: &str, port: u16, credentials: Option<Credentials>, limits: Limits) -> Self {
         let host = host.trim_matches(['[', ']']).to_owned();
         let login = credentials.map(SharedLogin::new);
-        Self { server: Arc::new(Server { host, port, login }), limits }
+        Self { server: Server::new(host, port, login), limits }
     }
 
     /// A client of the same server with the same login, and other limits.
@@ -94,7 +101,7 @@ impl Http {
     pub fn at_port(&self, port: u16) -> Self {
         let login = self.server.login.as_ref().map(SharedLogin::at_another_port);
         let host = self.server.host.clone();
-        Self { server: Arc::new(Server { host, port, login }), limits: self.limits }
+        Self { server: Server::new(host, port, login), limits: self.limits }
     }
 
     /// The name or address of the server, without brackets.
@@ -105,6 +112,18 @@ impl Http {
     /// The port of the server.
     pub fn port(&self) -> u16 {
         self.server.port
+    }
+
+    /// What the listeners of an event stream of this server share: the same for all clones of this client.
+    #[cfg(feature = "profiles")]
+    pub(crate) fn shared(&self, stream: &str) -> Arc<Shared> {
+        let mut streams = self.server.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, shared)) = streams.iter().find(|(name, _)| name == stream) {
+            return Arc::clone(shared);
+        }
+        let shared = Arc::<Shared>::default();
+        streams.push((stream.to_owned(), Arc::clone(&shared)));
+        shared
     }
 
     /// Sends `request`, with the login once the camera has asked for one. `op` names the ability
@@ -144,7 +163,7 @@ impl Http {
         request: &Request,
         stays: bool,
     ) -> Result<wire::Response> {
-        let Server { host, port, login } = &*self.server;
+        let Server { host, port, login, .. } = &*self.server;
         let Some(login) = login else {
             return wire::send(op, host, *port, request, None, stays).await;
         };
@@ -179,6 +198,18 @@ impl Http {
             }
             exchanges += 1;
         }
+    }
+}
+
+impl Server {
+    fn new(host: String, port: u16, login: Option<SharedLogin>) -> Arc<Self> {
+        Arc::new(Self {
+            host,
+            port,
+            login,
+            #[cfg(feature = "profiles")]
+            streams: Mutex::default(),
+        })
     }
 }
 

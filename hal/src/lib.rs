@@ -17,6 +17,8 @@ pub mod parts;
 pub mod profile;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
+#[cfg(feature = "profiles")]
+mod shared;
 #[cfg(feature = "xml")]
 pub mod xml;
 
