@@ -14,8 +14,12 @@ mod snapshot;
 mod tests;
 mod wire;
 
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+use std::any::Any;
 use std::pin::pin;
 use std::sync::Arc;
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -66,14 +70,20 @@ struct Server {
     host: String,
     port: u16,
     login: Option<SharedLogin>,
+    /// What the users of the server have in common, each with its name.
+    #[cfg(any(feature = "onvif", feature = "profiles"))]
+    shared: Shared,
 }
+
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+type Shared = Mutex<Vec<(String, Arc<dyn Any + Send + Sync>)>>;
 
 impl Http {
     /// A client of the server at `host`, a name or an address. Connects with the first request.
     pub fn new(host: &str, port: u16, credentials: Option<Credentials>, limits: Limits) -> Self {
         let host = host.trim_matches(['[', ']']).to_owned();
         let login = credentials.map(SharedLogin::new);
-        Self { server: Arc::new(Server { host, port, login }), limits }
+        Self { server: Server::new(host, port, login), limits }
     }
 
     /// A client of the same server with the same login, and other limits.
@@ -88,7 +98,20 @@ impl Http {
     pub fn at_port(&self, port: u16) -> Self {
         let login = self.server.login.as_ref().map(SharedLogin::at_another_port);
         let host = self.server.host.clone();
-        Self { server: Arc::new(Server { host, port, login }), limits: self.limits }
+        Self { server: Server::new(host, port, login), limits: self.limits }
+    }
+
+    /// What all clones of this client have in common under a name, made by the first one that asks.
+    #[cfg(any(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn shared<T: Default + Send + Sync + 'static>(&self, name: &str) -> Arc<T> {
+        let mut shared = self.server.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shared.iter().filter(|(other, _)| other == name);
+        if let Some(known) = known.filter_map(|(_, one)| Arc::clone(one).downcast().ok()).next() {
+            return known;
+        }
+        let new = Arc::<T>::default();
+        shared.push((name.to_owned(), Arc::clone(&new) as _));
+        new
     }
 
     /// The name or address of the server, without brackets.
@@ -116,7 +139,7 @@ impl Http {
     }
 
     async fn exchange(&self, op: &'static str, request: &Request) -> Result<Answer> {
-        let Server { host, port, login } = &*self.server;
+        let Server { host, port, login, .. } = &*self.server;
         let Some(login) = login else {
             return wire::send(op, host, *port, request, None).await?.read(self.limits.body).await;
         };
@@ -153,6 +176,18 @@ impl Http {
             }
             exchanges += 1;
         }
+    }
+}
+
+impl Server {
+    fn new(host: String, port: u16, login: Option<SharedLogin>) -> Arc<Self> {
+        Arc::new(Self {
+            host,
+            port,
+            login,
+            #[cfg(any(feature = "onvif", feature = "profiles"))]
+            shared: Shared::default(),
+        })
     }
 }
 
