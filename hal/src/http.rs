@@ -17,9 +17,11 @@ mod snapshot;
 mod tests;
 mod wire;
 
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+use std::any::Any;
 use std::pin::pin;
 use std::sync::Arc;
-#[cfg(feature = "profiles")]
+#[cfg(any(feature = "onvif", feature = "profiles"))]
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,8 +30,6 @@ use hyper::StatusCode;
 use ivt_base::mask::Known;
 use tokio::time::{Instant, timeout};
 
-#[cfg(feature = "profiles")]
-use crate::shared::Shared;
 use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
 #[cfg(feature = "onvif")]
 pub(crate) use login::RESTS;
@@ -76,10 +76,13 @@ struct Server {
     host: String,
     port: u16,
     login: Option<SharedLogin>,
-    /// The event streams that several listeners hear, by their names.
-    #[cfg(feature = "profiles")]
-    streams: Mutex<Vec<(String, Arc<Shared>)>>,
+    /// What the users of the server have in common, each with its name.
+    #[cfg(any(feature = "onvif", feature = "profiles"))]
+    shared: Shared,
 }
+
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+type Shared = Mutex<Vec<(String, Arc<dyn Any + Send + Sync>)>>;
 
 impl Http {
     /// A client of the server at `host`, a name or an address. Connects with the first request.
@@ -104,6 +107,19 @@ impl Http {
         Self { server: Server::new(host, port, login), limits: self.limits }
     }
 
+    /// What all clones of this client have in common under a name, made by the first one that asks.
+    #[cfg(any(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn shared<T: Default + Send + Sync + 'static>(&self, name: &str) -> Arc<T> {
+        let mut shared = self.server.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shared.iter().filter(|(other, _)| other == name);
+        if let Some(known) = known.filter_map(|(_, one)| Arc::clone(one).downcast().ok()).next() {
+            return known;
+        }
+        let new = Arc::<T>::default();
+        shared.push((name.to_owned(), Arc::clone(&new) as _));
+        new
+    }
+
     /// The name or address of the server, without brackets.
     pub fn host(&self) -> &str {
         &self.server.host
@@ -112,18 +128,6 @@ impl Http {
     /// The port of the server.
     pub fn port(&self) -> u16 {
         self.server.port
-    }
-
-    /// What the listeners of an event stream of this server share: the same for all clones of this client.
-    #[cfg(feature = "profiles")]
-    pub(crate) fn shared(&self, stream: &str) -> Arc<Shared> {
-        let mut streams = self.server.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, shared)) = streams.iter().find(|(name, _)| name == stream) {
-            return Arc::clone(shared);
-        }
-        let shared = Arc::<Shared>::default();
-        streams.push((stream.to_owned(), Arc::clone(&shared)));
-        shared
     }
 
     /// Sends `request`, with the login once the camera has asked for one. `op` names the ability
@@ -207,8 +211,8 @@ impl Server {
             host,
             port,
             login,
-            #[cfg(feature = "profiles")]
-            streams: Mutex::default(),
+            #[cfg(any(feature = "onvif", feature = "profiles"))]
+            shared: Shared::default(),
         })
     }
 }

@@ -17,7 +17,7 @@ pub mod parts;
 pub mod profile;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
-#[cfg(feature = "profiles")]
+#[cfg(any(feature = "onvif", feature = "profiles"))]
 mod shared;
 #[cfg(feature = "xml")]
 pub mod xml;

@@ -1,339 +1,402 @@
-//! One event stream of a device that several listeners hear. One of them drives it, and hands what it hears to the queues of
-//! all; when it is dropped, another one drives it anew. No task is spawned.
+//! One connection to a device, over which several listeners hear its alarms, such as those of the inputs of an NVR. No
+//! task runs for it: one of the listeners leads, which means that it drives the connection while it listens itself, and
+//! another one takes the lead when that one goes.
 
-use std::collections::VecDeque;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
 
-use crate::{Alarm, Error, Heard, Kind};
+use crate::{Alarm, Error, Heard, Kind, Signal, Trigger};
 
-/// Most of what waits for one listener. Beyond that the oldest that a newer one of the same trigger stands for is dropped, so
-/// that a listener that rests hears the newest state of each trigger, and keeps no other listener waiting.
-const LONGEST_QUEUE: usize = 64;
+/// Events that wait for one listener. Beyond that the device waits.
+const WAITING: usize = 16;
+/// How long a listener whose queue is full may keep the others waiting.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Most alarms that are held at the same time and counted, of one listener.
+const MOST_HELD: usize = 64;
+/// How long an alarm without a further word counts as held, since devices forget ends.
+const LONGEST_HELD: Duration = Duration::from_secs(600);
 
-/// What the listeners of one stream have in common.
+/// What drives the connection until it ends, and why it did.
+pub(crate) type Lead<'a> = Pin<Box<dyn Future<Output = Error> + Send + 'a>>;
+
+/// What a device tells of an alarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Raised {
+    /// The device's names of the video input, the most telling first; empty where it names none.
+    pub(crate) input: Vec<String>,
+    /// Equal for the begin and the end of the same alarm alone. An input of the device has several at a time, as rules
+    /// overlap; it is heard to end when the last of a trigger does.
+    pub(crate) key: u64,
+    /// The alarm.
+    pub(crate) alarm: Alarm,
+}
+
+/// The listeners of one device.
 #[derive(Default)]
 pub(crate) struct Shared {
-    listeners: Mutex<Listeners>,
-    /// Held by the listener that drives the stream.
+    /// Held by the listener that leads.
     turn: tokio::sync::Mutex<()>,
+    seats: Mutex<Seats>,
 }
 
 #[derive(Default)]
-struct Listeners {
-    all: Vec<Arc<Listener>>,
-    /// Whether the stream is there.
-    is_listening: bool,
+struct Seats {
+    list: Vec<(u64, mpsc::Sender<Event>)>,
+    next: u64,
+    /// Whether the device is heard at the moment.
+    is_heard: bool,
+    /// Why the connection ended last.
+    ended: Option<Kind>,
 }
 
-struct Listener {
-    input: u16,
-    queue: Mutex<Queue>,
-    ready: Notify,
-}
-
-#[derive(Default)]
-struct Queue {
-    heard: VecDeque<Heard>,
-    /// How the stream ended.
-    end: Option<(Kind, String)>,
-}
-
-/// Why a stream ended that another listener drove, or the same one.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Ended(String);
-
-/// A listener for as long as it listens.
-struct Place<'a> {
-    shared: &'a Shared,
-    listener: Arc<Listener>,
+#[derive(Clone)]
+enum Event {
+    Listening,
+    Raised(Arc<Raised>),
 }
 
 impl Shared {
-    /// Listens for what is told of `input`. `drive` opens the stream, calls [`listening`](Self::listening) and
-    /// [`tell`](Self::tell), and returns why it ended; it runs while nobody else drives the stream. When the stream ends, every
-    /// listener returns that error once it has heard what came before. Returns when nobody reads `heard`, too.
+    /// Hears the alarms of the inputs that `is_mine` names until the connection ends, and returns why. `lead` drives
+    /// the connection if no other listener does; it is not polled before.
     pub(crate) async fn listen(
         &self,
         op: &'static str,
-        input: u16,
         heard: &mpsc::Sender<Heard>,
-        drive: impl Future<Output = Error>,
+        is_mine: &(dyn Fn(&[String]) -> bool + Send + Sync),
+        lead: Lead<'_>,
     ) -> Error {
-        let place = self.join(input);
-        let listener = &*place.listener;
-        let lead = async {
-            let _turn = self.turn.lock().await;
-            // The stream that has just ended is not opened again before its listeners have had their pauses.
-            if listener.queue().end.is_none() {
-                self.listeners().is_listening = false;
-                self.end(&drive.await);
-            }
-        };
-        let forward = async {
-            loop {
-                let ready = listener.ready.notified();
-                let next = listener.queue().next();
-                match next {
-                    Some(Ok(next)) => {
-                        if heard.send(next).await.is_err() {
-                            return Error::new(op, Kind::Other);
-                        }
+        let (to, mut events) = mpsc::channel(WAITING);
+        let seat = self.sit_down(to);
+        let gone = || Error::new(op, Kind::Other);
+        let hear = async {
+            let mut held = Held::default();
+            while let Some(event) = events.recv().await {
+                let next = match event {
+                    Event::Listening => {
+                        held = Held::default();
+                        Heard::Listening
                     }
-                    Some(Err((kind, why))) => return Error::new(op, kind).because(Ended(why)),
-                    None => ready.await,
+                    Event::Raised(raised) if is_mine(&raised.input) && held.passes(&raised) => {
+                        Heard::Alarm(raised.alarm.clone())
+                    }
+                    Event::Raised(_) => continue,
+                };
+                if heard.send(next).await.is_err() {
+                    return Err(gone());
                 }
             }
+            Ok(())
         };
-        let leads = async {
-            lead.await;
-            std::future::pending().await
-        };
-        tokio::select! {
-            error = forward => error,
-            error = leads => error,
-            () = heard.closed() => Error::new(op, Kind::Other),
+        // The one that leads drives the connection for the others while it is slow to hear itself.
+        let (mut hear, mut led) = (pin!(hear), pin!(self.lead(seat.number, lead)));
+        let mut outcome = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = heard.closed() => return gone(),
+                end = &mut hear => return match end {
+                    Err(error) => error,
+                    Ok(()) => outcome.unwrap_or_else(|| {
+                        let kind = self.seats().ended.unwrap_or(Kind::Other);
+                        Error::new(op, kind).because(Ended)
+                    }),
+                },
+                // What was told before the end is heard yet.
+                error = &mut led, if outcome.is_none() => outcome = Some(error),
+            }
         }
     }
 
-    /// The inputs that somebody listens to, each once.
-    pub(crate) fn inputs(&self) -> Vec<u16> {
-        let mut inputs: Vec<_> = self.listeners().all.iter().map(|one| one.input).collect();
-        inputs.sort_unstable();
-        inputs.dedup();
-        inputs
+    /// Says, for the one that leads, that the device is heard from now on.
+    pub(crate) async fn listening(&self) {
+        self.seats().is_heard = true;
+        self.pass_on(Event::Listening).await;
     }
 
-    /// Says that the stream is there, to all who listen and to those who come later.
-    pub(crate) fn listening(&self) {
-        let mut listeners = self.listeners();
-        listeners.is_listening = true;
-        for listener in &listeners.all {
-            listener.push(Heard::Listening);
+    /// Says, for the one that leads, what the device told. It waits while a listener is busy; one that keeps others waiting
+    /// for too long loses its place, and its `listen` ends once it has heard what it was told.
+    pub(crate) async fn tell(&self, raised: Raised) {
+        self.pass_on(Event::Raised(Arc::new(raised))).await;
+    }
+
+    /// Whether nobody listens.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.seats().list.is_empty()
+    }
+
+    async fn lead(&self, number: u64, lead: Lead<'_>) -> Error {
+        let _turn = self.turn.lock().await;
+        // A connection that has just ended is not opened again before its listeners have had their pauses.
+        if !self.seats().list.iter().any(|(other, _)| *other == number) {
+            return std::future::pending().await;
+        }
+        let _leading = Leading(self);
+        let error = lead.await;
+        let mut seats = self.seats();
+        seats.ended = Some(error.kind);
+        seats.list.clear();
+        drop(seats);
+        error
+    }
+
+    async fn pass_on(&self, event: Event) {
+        let listeners = self.seats().list.clone();
+        let is_alone = listeners.len() == 1;
+        for (number, to) in listeners {
+            // One that has gone hears nothing.
+            let told = timeout(PATIENCE, to.send(event.clone()));
+            if is_alone {
+                let _ = to.send(event.clone()).await;
+            } else if told.await.is_err() {
+                self.seats().list.retain(|(other, _)| *other != number);
+            }
         }
     }
 
-    /// Tells those who listen to an input.
-    pub(crate) fn tell(&self, input: u16, alarm: &Alarm) {
-        for listener in self.listeners().all.iter().filter(|listener| listener.input == input) {
-            listener.push(Heard::Alarm(alarm.clone()));
+    fn sit_down(&self, to: mpsc::Sender<Event>) -> Seat<'_> {
+        let mut seats = self.seats();
+        if seats.is_heard {
+            // The queue is new and empty.
+            let _ = to.try_send(Event::Listening);
         }
+        let number = seats.next;
+        seats.next += 1;
+        seats.list.push((number, to));
+        Seat { shared: self, number }
     }
 
-    fn join(&self, input: u16) -> Place<'_> {
-        let listener = Arc::new(Listener { input, queue: Mutex::default(), ready: Notify::new() });
-        let mut listeners = self.listeners();
-        if listeners.is_listening {
-            listener.push(Heard::Listening);
-        }
-        listeners.all.push(Arc::clone(&listener));
-        Place { shared: self, listener }
-    }
-
-    fn end(&self, error: &Error) {
-        let why = error.source.as_ref().map_or_else(|| error.to_string(), ToString::to_string);
-        let mut listeners = self.listeners();
-        listeners.is_listening = false;
-        for listener in &listeners.all {
-            listener.queue().end.get_or_insert_with(|| (error.kind, why.clone()));
-            listener.ready.notify_one();
-        }
-    }
-
-    fn listeners(&self) -> MutexGuard<'_, Listeners> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place<'_> {
+/// A listener, as long as it is there.
+struct Seat<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.shared.listeners().all.retain(|other| !Arc::ptr_eq(other, &self.listener));
+        self.shared.seats().list.retain(|(number, _)| *number != self.number);
     }
 }
 
-impl Listener {
-    fn push(&self, heard: Heard) {
-        self.queue().push(heard);
-        self.ready.notify_one();
-    }
+/// The lead. The device is not heard while nobody has it.
+struct Leading<'a>(&'a Shared);
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        self.0.seats().is_heard = false;
     }
 }
 
-impl Queue {
-    fn next(&mut self) -> Option<Result<Heard, (Kind, String)>> {
-        match self.heard.pop_front() {
-            Some(heard) => Some(Ok(heard)),
-            None => self.end.clone().map(Err),
-        }
-    }
+/// Why another listener than the one that led has heard the end, as the source of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection to the device, which its inputs share, has ended")]
+struct Ended;
 
-    fn push(&mut self, heard: Heard) {
-        let of = |heard: &Heard| match heard {
-            Heard::Listening => None,
-            Heard::Alarm(alarm) => Some(alarm.trigger),
-        };
-        // A detection that is told again before anybody has heard of it is the same one.
-        let last = self.heard.iter().rev().find(|other| of(other) == of(&heard));
-        if last == Some(&heard) && heard != Heard::Listening {
-            return;
+/// The alarms of one listener that have begun, the oldest first.
+#[derive(Default)]
+struct Held(Vec<(u64, Trigger, Instant)>);
+
+impl Held {
+    /// Notes what was told. False for the end of one alarm while another of the trigger is held.
+    fn passes(&mut self, raised: &Raised) -> bool {
+        let (now, trigger) = (Instant::now(), raised.alarm.trigger);
+        if raised.alarm.signal == Signal::Detected {
+            return true;
         }
-        if self.heard.len() == LONGEST_QUEUE {
-            let stands = |(at, one): &(usize, &Heard)| {
-                self.heard.iter().skip(at + 1).any(|newer| of(newer) == of(one))
-            };
-            let passed = self.heard.iter().enumerate().find(stands).map_or(0, |(at, _)| at);
-            self.heard.remove(passed);
+        self.0.retain(|(key, _, at)| *key != raised.key && now - *at < LONGEST_HELD);
+        if raised.alarm.signal == Signal::Ends {
+            return !self.0.iter().any(|(_, other, _)| *other == trigger);
         }
-        self.heard.push_back(heard);
+        if self.0.len() == MOST_HELD {
+            self.0.remove(0);
+        }
+        self.0.push((raised.key, trigger, now));
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    use tokio::task::{JoinHandle, yield_now};
-    use tokio::time::timeout;
-
     use super::*;
-    use crate::{Signal, Trigger};
 
-    const OP: &str = "test listen";
+    const OP: &str = "alarms listen";
 
-    /// A stream that tells what it is given.
-    struct Stream {
-        shared: Shared,
-        opened: AtomicUsize,
-        told: tokio::sync::Mutex<mpsc::Receiver<Option<(u16, Alarm)>>>,
+    fn raised(input: &str, key: u64, signal: Signal) -> Raised {
+        let alarm = Alarm { trigger: Trigger::Motion, signal, what: String::new() };
+        Raised { input: vec![input.to_owned()], key, alarm }
     }
 
-    impl Stream {
-        fn new() -> (Arc<Self>, mpsc::Sender<Option<(u16, Alarm)>>) {
-            let (tell, told) = mpsc::channel(1);
-            let (shared, opened) = (Shared::default(), AtomicUsize::new(0));
-            (Arc::new(Self { shared, opened, told: told.into() }), tell)
+    /// A device that tells what is put into the channel, and how often it was connected to.
+    struct Device {
+        shared: Shared,
+        says: tokio::sync::Mutex<mpsc::Receiver<Option<Raised>>>,
+        connections: Mutex<usize>,
+    }
+
+    impl Device {
+        fn new() -> (Arc<Self>, mpsc::Sender<Option<Raised>>) {
+            let (say, says) = mpsc::channel(64);
+            let says = tokio::sync::Mutex::new(says);
+            let (shared, connections) = (Shared::default(), Mutex::new(0));
+            (Arc::new(Self { shared, says, connections }), say)
         }
 
-        async fn drive(&self) -> Error {
-            self.opened.fetch_add(1, Ordering::Relaxed);
-            let mut told = self.told.lock().await;
-            self.shared.listening();
-            while let Some(Some((input, alarm))) = told.recv().await {
-                self.shared.tell(input, &alarm);
+        fn connections(&self) -> usize {
+            *self.connections.lock().unwrap()
+        }
+
+        async fn lead(&self) -> Error {
+            *self.connections.lock().unwrap() += 1;
+            let mut says = self.says.lock().await;
+            self.shared.listening().await;
+            while let Some(Some(raised)) = says.recv().await {
+                self.shared.tell(raised).await;
             }
-            Error::new(OP, Kind::Offline).because(Ended("it is gone".into()))
+            Error::new(OP, Kind::Offline)
         }
 
-        fn listen(self: &Arc<Self>, input: u16) -> (JoinHandle<Error>, mpsc::Receiver<Heard>) {
-            let (heard, hears) = mpsc::channel(1);
-            let this = Arc::clone(self);
-            let task =
-                tokio::spawn(
-                    async move { this.shared.listen(OP, input, &heard, this.drive()).await },
-                );
+        /// Listens to one input in a task.
+        fn listen(
+            self: &Arc<Self>,
+            input: &'static str,
+            depth: usize,
+        ) -> (tokio::task::JoinHandle<Error>, mpsc::Receiver<Heard>) {
+            let (heard, hears) = mpsc::channel(depth);
+            let device = Arc::clone(self);
+            let task = tokio::spawn(async move {
+                let is_mine = |names: &[String]| names[0] == input;
+                device.shared.listen(OP, &heard, &is_mine, Box::pin(device.lead())).await
+            });
             (task, hears)
         }
     }
 
-    fn alarm(trigger: Trigger, signal: Signal) -> Alarm {
-        Alarm { trigger, signal, what: String::new() }
-    }
-
-    async fn next(hears: &mut mpsc::Receiver<Heard>) -> Option<Heard> {
-        timeout(Duration::from_secs(20), hears.recv()).await.unwrap()
+    async fn signal(hears: &mut mpsc::Receiver<Heard>) -> Option<Signal> {
+        match hears.recv().await {
+            Some(Heard::Alarm(alarm)) => Some(alarm.signal),
+            Some(Heard::Listening) => None,
+            None => panic!("it has ended"),
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn inputs_share_a_stream_and_hear_what_is_theirs() {
-        let (stream, tell) = Stream::new();
-        let mut all: Vec<_> = [1, 2, 2].map(|input| stream.listen(input)).into();
-        for (_, hears) in &mut all {
-            assert_eq!(next(hears).await, Some(Heard::Listening));
+    async fn several_listeners_share_one_connection_and_hear_their_own_input() {
+        let (device, say) = Device::new();
+        let (one, mut one_hears) = device.listen("1", 8);
+        assert_eq!(signal(&mut one_hears).await, None);
+        let (two, mut two_hears) = device.listen("2", 8);
+        assert_eq!(signal(&mut two_hears).await, None, "a later one is told at once");
+        for input in ["1", "2", "3"] {
+            say.send(Some(raised(input, 1, Signal::Detected))).await.unwrap();
         }
-        assert_eq!(stream.shared.inputs(), [1, 2]);
-        let (begins, ends) =
-            (alarm(Trigger::Input, Signal::Begins), alarm(Trigger::Line, Signal::Ends));
-        tell.send(Some((2, begins.clone()))).await.unwrap();
-        tell.send(Some((1, ends.clone()))).await.unwrap();
-        let (_, mut late) = stream.listen(2);
-        assert_eq!(next(&mut late).await, Some(Heard::Listening));
-        tell.send(None).await.unwrap();
-        for ((task, mut hears), wanted) in all.into_iter().zip([ends, begins.clone(), begins]) {
-            assert_eq!(next(&mut hears).await, Some(Heard::Alarm(wanted)));
-            assert_eq!(next(&mut hears).await, None, "what came before the end is heard first");
-            let error = task.await.unwrap();
-            assert_eq!(error.kind, Kind::Offline);
-            assert_eq!(error.source.unwrap().to_string(), "it is gone");
-        }
-        assert_eq!(stream.opened.load(Ordering::Relaxed), 1, "nobody opens it again at once");
-        assert!(stream.shared.inputs().is_empty());
+        assert_eq!(signal(&mut one_hears).await, Some(Signal::Detected));
+        assert_eq!(signal(&mut two_hears).await, Some(Signal::Detected));
+        assert!(one_hears.try_recv().is_err() && two_hears.try_recv().is_err());
+        assert_eq!(device.connections(), 1);
+        // What was told before the end is heard by all.
+        say.send(Some(raised("1", 1, Signal::Begins))).await.unwrap();
+        say.send(Some(raised("2", 1, Signal::Begins))).await.unwrap();
+        say.send(None).await.unwrap();
+        assert_eq!(signal(&mut one_hears).await, Some(Signal::Begins));
+        assert_eq!(signal(&mut two_hears).await, Some(Signal::Begins));
+        assert_eq!(one.await.unwrap().kind, Kind::Offline);
+        assert_eq!(two.await.unwrap().kind, Kind::Offline);
+        assert!(device.shared.is_deserted());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_the_one_that_drives_is_dropped_another_goes_on() {
-        let (stream, tell) = Stream::new();
-        let (first, mut hears) = stream.listen(1);
-        assert_eq!(next(&mut hears).await, Some(Heard::Listening));
-        let (_second, mut others) = stream.listen(2);
-        assert_eq!(next(&mut others).await, Some(Heard::Listening));
-        first.abort();
-        assert_eq!(next(&mut others).await, Some(Heard::Listening), "it may have missed something");
-        tell.send(Some((2, alarm(Trigger::Motion, Signal::Detected)))).await.unwrap();
-        assert!(matches!(next(&mut others).await, Some(Heard::Alarm(_))));
-        drop(others);
-        // Nobody listens any longer, and who comes opens it anew.
-        while !stream.shared.inputs().is_empty() {
-            yield_now().await;
-        }
-        let (_third, mut hears) = stream.listen(3);
-        assert_eq!(next(&mut hears).await, Some(Heard::Listening));
-        assert_eq!(stream.opened.load(Ordering::Relaxed), 3);
+    async fn another_listener_takes_the_lead_of_one_that_goes() {
+        let (device, say) = Device::new();
+        let (one, mut one_hears) = device.listen("1", 8);
+        assert_eq!(signal(&mut one_hears).await, None);
+        let (two, mut two_hears) = device.listen("2", 8);
+        assert_eq!(signal(&mut two_hears).await, None);
+        one.abort();
+        assert_eq!(signal(&mut two_hears).await, None, "heard anew");
+        assert_eq!(device.connections(), 2);
+        say.send(Some(raised("2", 1, Signal::Detected))).await.unwrap();
+        assert_eq!(signal(&mut two_hears).await, Some(Signal::Detected));
+        drop(two_hears);
+        assert_eq!(two.await.unwrap().kind, Kind::Other);
+        assert!(device.shared.is_deserted());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_listener_that_rests_keeps_nobody_waiting_and_hears_the_newest() {
-        let (stream, tell) = Stream::new();
-        let (_resting, mut rests) = stream.listen(1);
-        let (_reading, mut reads) = stream.listen(2);
-        assert_eq!(next(&mut reads).await, Some(Heard::Listening));
-        let input = alarm(Trigger::Input, Signal::Begins);
-        tell.send(Some((1, input.clone()))).await.unwrap();
-        for n in 0..1000 {
-            for signal in [Signal::Begins, Signal::Ends] {
-                let alarm = Alarm { what: n.to_string(), ..alarm(Trigger::Motion, signal) };
-                tell.send(Some((1, alarm.clone()))).await.unwrap();
-                tell.send(Some((2, alarm.clone()))).await.unwrap();
-                assert_eq!(next(&mut reads).await, Some(Heard::Alarm(alarm)));
+    async fn a_listener_that_reads_slowly_makes_the_device_wait() {
+        let (device, say) = Device::new();
+        let (_one, mut one_hears) = device.listen("1", 1);
+        let much = async {
+            for _ in 0..1000 {
+                say.send(Some(raised("1", 1, Signal::Detected))).await.unwrap();
             }
-        }
-        let mut heard = Vec::new();
-        while let Ok(Some(one)) = timeout(Duration::from_secs(1), rests.recv()).await {
-            heard.push(one);
-        }
-        assert!(heard.len() <= LONGEST_QUEUE + 3, "{}", heard.len());
-        assert!(heard.contains(&Heard::Alarm(input)), "no newer one stands for it");
-        let last = Alarm { what: "999".into(), ..alarm(Trigger::Motion, Signal::Ends) };
-        assert_eq!(heard.last(), Some(&Heard::Alarm(last)));
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), much).await;
+        assert!(waited.is_err(), "everything was taken, though nobody reads");
+        assert_eq!(signal(&mut one_hears).await, None);
+        assert_eq!(signal(&mut one_hears).await, Some(Signal::Detected));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_detection_that_is_told_again_and_again_waits_once() {
-        let (stream, tell) = Stream::new();
-        let (_task, mut hears) = stream.listen(1);
-        for _ in 0..50 {
-            tell.send(Some((1, alarm(Trigger::Motion, Signal::Detected)))).await.unwrap();
+    async fn a_listener_that_does_not_read_keeps_the_others_waiting_once() {
+        // The first one leads, and neither that nor another one may starve the rest.
+        for resting in 0..2 {
+            let (device, say) = Device::new();
+            let mut listeners = Vec::new();
+            for depth in [1, 1, 1] {
+                let (task, mut hears) = device.listen("1", depth);
+                assert_eq!(signal(&mut hears).await, None);
+                listeners.push((task, hears));
+            }
+            let (slow, mut rests) = listeners.remove(resting);
+            let begun = Instant::now();
+            let much = async {
+                for _ in 0..200 {
+                    say.send(Some(raised("1", 1, Signal::Detected))).await.unwrap();
+                }
+            };
+            let [(_, one), (_, two)] = &mut listeners[..] else { unreachable!() };
+            let read = async |hears: &mut mpsc::Receiver<Heard>| {
+                for _ in 0..200 {
+                    assert_eq!(signal(hears).await, Some(Signal::Detected));
+                }
+            };
+            tokio::join!(much, read(one), read(two));
+            assert!(begun.elapsed() <= PATIENCE + Duration::from_millis(100));
+            assert_eq!(device.connections(), 1);
+            let mut heard = 0;
+            while rests.recv().await.is_some() {
+                heard += 1;
+            }
+            assert!((WAITING..WAITING + 4).contains(&heard), "{heard}: what it was told, it hears");
+            assert_eq!(slow.await.unwrap().kind, Kind::Other);
         }
-        tell.send(Some((1, alarm(Trigger::Motion, Signal::Ends)))).await.unwrap();
-        let mut count = 0;
-        while next(&mut hears).await != Some(Heard::Alarm(alarm(Trigger::Motion, Signal::Ends))) {
-            count += 1;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_input_ends_with_the_last_of_its_alarms() {
+        let mut held = Held::default();
+        let mut passes = |key, signal| held.passes(&raised("1", key, signal));
+        assert!(
+            passes(1, Signal::Begins) && passes(2, Signal::Begins) && passes(1, Signal::Begins)
+        );
+        assert!(!passes(1, Signal::Ends), "the other one is held");
+        assert!(passes(3, Signal::Detected));
+        assert!(passes(2, Signal::Ends) && passes(2, Signal::Ends));
+        assert!(passes(4, Signal::Begins));
+        tokio::time::advance(LONGEST_HELD).await;
+        assert!(passes(5, Signal::Begins));
+        assert!(passes(5, Signal::Ends), "the end of the other one was forgotten");
+        for key in 0..1000 {
+            assert!(held.passes(&raised("1", key, Signal::Begins)));
         }
-        assert!(count <= 4, "{count}");
+        assert_eq!(held.0.len(), MOST_HELD);
     }
 }
