@@ -7,6 +7,8 @@ mod digest_tests;
 pub(crate) mod fake;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(feature = "profiles")]
+mod line;
 mod login;
 mod open;
 #[cfg(test)]
@@ -31,6 +33,8 @@ use ivt_base::mask::Known;
 use tokio::time::{Instant, timeout};
 
 use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
+#[cfg(feature = "profiles")]
+pub(crate) use line::Line;
 #[cfg(feature = "onvif")]
 pub(crate) use login::RESTS;
 use login::{MAX_RENEWAL, SharedLogin};

@@ -1,6 +1,7 @@
 //! One exchange of HTTP: a connection, a request, the head of its answer, and the body within its
 //! limit.
 
+use std::io;
 use std::io::ErrorKind::{ConnectionReset, UnexpectedEof};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use hyper::header::{
 use hyper_util::rt::TokioIo;
 use ivt_base::dial;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -63,9 +65,7 @@ pub(super) async fn send(
     let tcp = dial::connect(host, port, Instant::now() + CONNECT_LIMIT, None).await;
     let tcp = tcp.map_err(|e| Error::new(op, Kind::Offline).because(e))?;
     if stays {
-        let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_AGAIN);
-        let set = SockRef::from(&tcp).set_tcp_keepalive(&probes.with_retries(4));
-        set.map_err(|e| Error::new(op, Kind::Other).because(e))?;
+        probe(&tcp).map_err(|e| Error::new(op, Kind::Other).because(e))?;
     }
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)
@@ -78,6 +78,12 @@ pub(super) async fn send(
         Ok(response) => Ok(Response { op, response, _connection: tasks }),
         Err(e) => Err(Error::new(op, Kind::Other).because(e)),
     }
+}
+
+/// Makes the system probe a silent connection, so that one whose peer has lost its power ends.
+pub(super) fn probe(tcp: &TcpStream) -> io::Result<()> {
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_AGAIN);
+    SockRef::from(tcp).set_tcp_keepalive(&probes.with_retries(4))
 }
 
 fn encode(

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+type New = fn() -> Splitter;
+
 fn elements(name: &str) -> Splitter {
     Splitter::Elements(Elements::new(name))
 }
@@ -137,7 +139,7 @@ fn bodies_of_messages_are_found_wherever_the_stream_is_cut() {
 
 #[test]
 fn a_stream_without_ends_holds_little() {
-    let heads: [(fn() -> Splitter, &str, &str); 7] = [
+    let heads: [(New, &str, &str); 7] = [
         (|| elements("a"), "<a>", "x"),
         (|| elements("a"), "<a>", "<"),
         (|| elements("a"), "", "\u{ff}\u{d8}"),
@@ -180,7 +182,7 @@ proptest! {
             from = at;
         }
         pieces.push(&stream.as_bytes()[from..]);
-        for new in [|| elements("a"), pairs, messages] as [fn() -> Splitter; 3] {
+        for new in [|| elements("a"), pairs, messages] as [New; 3] {
             prop_assert_eq!(cut(&mut new(), &pieces), cut(&mut new(), &[stream.as_bytes()]));
         }
     }
