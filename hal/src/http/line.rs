@@ -70,14 +70,22 @@ impl Line {
     /// returns loses nothing.
     ///
     /// # Errors
-    /// `Timeout` when nothing came for `silence`, `Other` when the connection broke.
+    /// `Timeout` when nothing came for `silence`, `Refused` for an answer that the login is no longer good, `Other` when the
+    /// connection broke.
     pub(crate) async fn chunk(&mut self, silence: Duration) -> Result<Option<Bytes>> {
         let mut piece = BytesMut::with_capacity(PIECE);
         match timeout(silence, self.tcp.read_buf(&mut piece)).await {
             Ok(Ok(0)) => Ok(None),
+            Ok(Ok(_)) if is_refusal(&piece) => Err(Error::new(self.op, Kind::Refused)),
             Ok(Ok(_)) => Ok(Some(piece.freeze())),
             Ok(Err(e)) => Err(Error::new(self.op, Kind::Other).because(e)),
             Err(_) => Err(Error::new(self.op, Kind::Timeout)),
         }
     }
+}
+
+/// Whether a piece begins with the answer 401.
+fn is_refusal(piece: &[u8]) -> bool {
+    let status = piece.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(1..5));
+    status == Some(b" 401")
 }

@@ -217,12 +217,16 @@ impl Rule {
             return Err(table.error(table.at, "begins", found));
         }
         let mut input = Vec::new();
-        if let Some(inner) = table.table("input")? {
-            for (place, _) in inner.keys() {
-                let texts = inner.texts(place)?;
-                let texts = texts.iter().map(|text| template(&inner, place, &text.text, text.at));
-                input.push((place.to_owned(), texts.collect::<Result<_, _>>()?));
+        for inner in table.tables("input")? {
+            inner.only(&["at", "is"])?;
+            let texts = inner.texts("is")?;
+            let texts = texts.iter().map(|text| template(&inner, "is", &text.text, text.at));
+            let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
+            if texts.is_empty() {
+                let found = "missing; expected how an input is written there, such as \"{input}\"";
+                return Err(inner.error(inner.at, "is", found));
             }
+            input.push((inner.insist("at")?.text, texts));
         }
         let texts = |key: &str| Ok(table.texts(key)?.into_iter().map(|text| text.text).collect());
         Ok(Self {

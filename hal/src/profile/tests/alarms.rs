@@ -247,6 +247,8 @@ async fn the_inputs_of_an_nvr_share_one_stream() {
         ("<inputIOPortID>2</inputIOPortID>", 1),
         ("<dynInputIOPortID>301</dynInputIOPortID>", 2),
         ("<inputIOPortID>1</inputIOPortID>", 0),
+        ("<channelID>34</channelID>", 1),
+        ("<channelID>33</channelID><inputIOPortID>3</inputIOPortID>", 2),
     ] {
         live.say(&alert("IO", "active", more));
         assert_eq!(ears[of].signal().await, (Trigger::Input, BEGINS), "{more}");
@@ -532,4 +534,8 @@ async fn merlin_tells_on_a_port_of_its_own_how_things_are_and_what_changes() {
     assert_eq!(lines.len(), 3, "one for the login, one to begin, one again: {lines:?}");
     assert!(lines.iter().all(|line| line == "POST /merlin/BookAlarm.cgi HTTP/1.1"), "{lines:?}");
     assert_eq!(live.lines(), ["POST /merlin/GetListenPort.cgi HTTP/1.1"]);
+    alarms.say("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    for ear in ears {
+        assert_eq!(ear.task.await.unwrap().kind, Kind::Refused);
+    }
 }

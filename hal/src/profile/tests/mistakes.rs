@@ -86,9 +86,14 @@ fn a_mistake_is_named_with_its_line_and_what_is_allowed() {
             "alarms.rules.detectd: unknown key; did you mean \"detected\"?",
         ),
         (
-            "[alarms]\nframing = \"pairs\"\nlisten = [{ path = \"/a\" }]\n[[alarms.rules]]\ntrigger = \"motion\"\ndetected = \"x\"\ninput = { a = \"{imput}\" }\n",
+            "[alarms]\nframing = \"pairs\"\nlisten = [{ path = \"/a\" }]\n[[alarms.rules]]\ntrigger = \"motion\"\ndetected = \"x\"\ninput = { at = \"a\", is = \"{imput}\" }\n",
             4,
             "\"imput\" has no value here; did you mean \"input\"?",
+        ),
+        (
+            "[alarms]\nframing = \"pairs\"\nlisten = [{ path = \"/a\" }]\n[[alarms.rules]]\ntrigger = \"motion\"\ndetected = \"x\"\ninput = { at = \"a\" }\n",
+            10,
+            "alarms.rules.input.is: missing; expected how an input is written there",
         ),
         ("[[clock.set]]\npath = \"/{yaer}\"\n", 4, "did you mean \"year\"?"),
         ("[[clock.now]]\npath = \"/a\"\nread = { tme = \"b\" }\n", 6, "did you mean \"time\"?"),
