@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
-    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, onvif, quirk,
+    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, alarm_quirks, control,
+    onvif, quirk,
 };
 use ivt_sim::program;
 
@@ -39,6 +40,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --quirks             list the quirks and leave
   --onvif-quirk NAME   misbehave as an ONVIF camera of the field does; may be repeated
   --onvif-quirks       list the quirks of ONVIF and leave
+  --alarm-quirk NAME   an event stream as odd as one of the field; may be repeated
+  --alarm-quirks       list the quirks of event streams and leave
   --discovery ADDR     answer WS-Discovery at this UDP address; 239.255.255.250:3702 for everyone
   --control ADDR       a web page with the picture, the position, and a button for every fault
   --host NAME          a further name of the control page; may be repeated
@@ -138,6 +141,8 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--quirks" => list = Some(quirk::listing),
             "--onvif-quirk" => options.onvif.quirks.push(args.value()?),
             "--onvif-quirks" => list = Some(onvif::listing),
+            "--alarm-quirk" => options.alarm_quirks.push(args.value()?),
+            "--alarm-quirks" => list = Some(alarm_quirks),
             "--discovery" => options.onvif.discovery = Some(args.value()?),
             "--control" => control = Some(args.value()?),
             "--host" => hosts.push(args.value()?),

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_goes_on_from_there() {
-        let (clock, quirks) = (Clock::default(), Switches::default());
+        let (clock, quirks) = (Clock::default(), Switches::of(&[]));
         clock.set(Some(1_000_000), true, None, &quirks);
         assert!((1_000_000..1_000_060).contains(&clock.now(&quirks)));
         let setting = clock.setting();

@@ -2,7 +2,8 @@
 //! camera runs.
 
 use std::str::FromStr;
-use std::sync::{PoisonError, RwLock};
+
+use crate::camera::switches;
 
 /// One way in which ONVIF cameras depart from the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,30 +208,7 @@ impl FromStr for Quirk {
 }
 
 /// The quirks that are switched on.
-#[derive(Debug, Default)]
-pub struct Switches(RwLock<Vec<Quirk>>);
-
-impl Switches {
-    /// These and no others.
-    pub fn of(quirks: &[Quirk]) -> Self {
-        Self(RwLock::new(quirks.to_vec()))
-    }
-
-    /// Whether a quirk is on.
-    pub fn has(&self, quirk: Quirk) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&quirk)
-    }
-
-    /// The quirks that are on.
-    pub fn on(&self) -> Vec<Quirk> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Switches these on and all others off.
-    pub fn set(&self, quirks: Vec<Quirk>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = quirks;
-    }
-}
+pub type Switches = switches::Switches<Quirk>;
 
 /// The list of all quirks for a person: one line each.
 pub fn listing() -> String {
