@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ivt_base::secret::Secret;
 use ivt_base::wall_time::WallTime;
@@ -118,15 +117,12 @@ impl World {
         Ok(())
     }
 
-    /// Lets a time server set the clock, which then shows what it showed in the beginning.
+    /// Lets a time server set the clock, which makes it `time` now.
     ///
     /// # Errors
-    /// `Offline`.
-    pub fn follow_server(&self) -> Result<()> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if let Some(time) = WallTime::from_seconds(since.as_secs()) {
-            self.set_clock(time)?;
-        }
+    /// `Offline`; `Invalid` for a time before 1970.
+    pub fn follow_server(&self, time: WallTime) -> Result<()> {
+        self.set_clock(time)?;
         self.is_clock_manual.store(false, Ordering::Relaxed);
         Ok(())
     }

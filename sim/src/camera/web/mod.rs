@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-pub use events::{AlarmQuirk, UnknownAlarmQuirk, listing};
+pub use events::{AlarmQuirk, Change, Ear, UnknownAlarmQuirk, listing};
 pub use fault::{WebFault, WebFaultRule};
 pub use service::Service;
 pub use wire::{Answer, Request};
@@ -37,7 +37,7 @@ use super::make::Make;
 use super::server::bind;
 use super::switches::Switches;
 use super::world::World;
-use events::{Ear, Subject};
+use events::Subject;
 use hikvision::Hikvision;
 use merlin::Merlin;
 use parameters::Parameters;

@@ -1,5 +1,7 @@
 //! The clock of Hikvision devices (`camera-families.md`, row "time"): `/ISAPI/System/time`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use ivt_base::wall_time::WallTime;
 use ivt_hal::xml::{self, Limits};
 
@@ -8,7 +10,8 @@ use super::{NO_XML, Outcome, WRONG_CONTENT, done, page, refused};
 use crate::camera::web::wire::Answer;
 use crate::camera::world::World;
 
-/// The zone in which the clock is, by POSIX: eight hours ahead of UTC.
+/// The zone in which the clock is, by POSIX: eight hours ahead of UTC. A time server does not know it: the clock then
+/// shows UTC, as in the beginning.
 const ZONE: &str = "CST-8:00:00";
 /// The same zone behind a time, and in seconds.
 const OFFSET: (&str, i64) = ("+08:00", 8 * 3600);
@@ -48,7 +51,11 @@ pub fn set(world: &World, body: &[u8], path: &str) -> Outcome {
     let local = local(time.text_at("localTime")).ok_or(WRONG_CONTENT)?;
     match manual {
         true => world.set_clock(local).map_err(refused)?,
-        false => world.follow_server().map_err(refused)?,
+        false => {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let right = WallTime::from_seconds(since.as_secs()).ok_or(WRONG_CONTENT)?;
+            world.follow_server(right).map_err(refused)?
+        }
     }
     Ok(done(path))
 }
