@@ -3,6 +3,7 @@
 
 pub mod calendar;
 mod cgi;
+mod endless;
 mod events;
 mod fault;
 mod hikvision;
@@ -229,7 +230,7 @@ impl Web {
                     | Some(WebFault::Chunked | WebFault::DelayMs(_) | WebFault::CloseMidBody) => {
                         let ear = Ear::open(&subject.world);
                         let _listening = Listening::new(&self.counters);
-                        return events::run(&mut stream, &answer, dialect, ear, &subject, fault)
+                        return endless::run(&mut stream, &answer, dialect, ear, &subject, fault)
                             .await;
                     }
                     Some(_) => {}
