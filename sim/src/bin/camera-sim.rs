@@ -28,7 +28,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --user NAME          ask for this login ...
   --password WORD      ... and this password
   --basic              by Basic instead of Digest
-  --family NAME        be a camera of this family: uapi, nvc, ipai, merlin or hikvision (uapi)
+  --family NAME        be a camera of this family: uapi, nvc, ipai, merlin, hikvision or dahua
+                       (uapi)
   --main FILE.flv      the main stream of every channel (a built-in clip)
   --sub FILE.flv       the sub stream of every channel (a built-in clip)
   --pattern            show the emulated camera live, with its position, not clips
@@ -49,7 +50,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
 
 Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; for uapi and nvc also
 /ufirststream and /usecondstream (channel 0), for hikvision /Streaming/Channels/101, /102,
-/201, ... With several channels a hikvision camera is a recorder.
+/201, ..., for dahua /cam/realmonitor?channel=1&subtype=0, ... With several channels a
+hikvision or a dahua camera is a recorder.
 ";
 
 /// The command line.

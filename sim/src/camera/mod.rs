@@ -232,7 +232,8 @@ impl CameraSim {
         let services: Vec<Arc<dyn web::Service>> = vec![Arc::new(onvif)];
         let odd = AnySwitches::of(&options.alarm_quirks);
         let (family, world_of) = (options.family, world.clone());
-        let web = Web::new(locks, family, odd, world_of, services, reboots.clone());
+        let port = other_addr.port();
+        let web = Web::new(locks, family, odd, world_of, services, reboots.clone(), port);
         let web = Arc::new(web);
         let channel = |channel| Channel::new(channel, options.audio, &options.quirks);
         let camera = Arc::new(Camera {

@@ -39,6 +39,7 @@ pub async fn run(
     fault: Option<WebFault>,
 ) -> io::Result<()> {
     let framing = match fault {
+        _ if dialect.writes_heads() => Framing::Plain,
         _ if subject.has(AlarmQuirk::Split) => Framing::Pieces,
         Some(WebFault::Chunked) => Framing::Chunks,
         _ => Framing::Plain,
@@ -48,7 +49,9 @@ pub async fn run(
     }
     let chunked = [("Transfer-Encoding", "chunked")];
     let headers = if matches!(framing, Framing::Plain) { &[][..] } else { &chunked[..] };
-    write(stream, &answer.head(headers, true)).await?;
+    if !dialect.writes_heads() {
+        write(stream, &answer.head(headers, true)).await?;
+    }
     let mut seconds = interval_at(Instant::now() + SECOND, SECOND);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut said = dialect.begin();

@@ -3,6 +3,7 @@
 
 pub mod calendar;
 mod cgi;
+mod dahua;
 mod endless;
 mod events;
 mod fault;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
+use ivt_base::wall_time::WallTime;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -38,6 +40,7 @@ use super::make::Make;
 use super::server::bind;
 use super::switches::Switches;
 use super::world::World;
+use dahua::Dahua;
 use events::Subject;
 use hikvision::Hikvision;
 use merlin::Merlin;
@@ -99,6 +102,7 @@ pub struct Web {
     pub quirks: Switches<AlarmQuirk>,
     merlin: Merlin,
     hikvision: Hikvision,
+    dahua: Dahua,
     world: Arc<World>,
     services: Vec<Arc<dyn Service>>,
     reboots: mpsc::Sender<Duration>,
@@ -109,7 +113,8 @@ pub struct Web {
 }
 
 impl Web {
-    /// A web server in front of `world`. `services` answer before it does; `reboots` are carried out by the camera.
+    /// A web server in front of `world`. `services` answer before it does; `reboots` are carried out by the camera;
+    /// merlin cameras tell their alarms on `listen_port`.
     pub fn new(
         [lock, second_lock]: [Lock; 2],
         make: Make,
@@ -117,14 +122,16 @@ impl Web {
         world: Arc<World>,
         services: Vec<Arc<dyn Service>>,
         reboots: mpsc::Sender<Duration>,
+        listen_port: u16,
     ) -> Self {
         Self {
             lock,
             second_lock,
             make,
             quirks,
-            merlin: Merlin::default(),
+            merlin: Merlin::new(listen_port),
             hikvision: Hikvision::default(),
+            dahua: Dahua::new(world.units().len()),
             world,
             services,
             reboots,
@@ -145,7 +152,7 @@ impl Web {
     }
 
     pub fn parameter(&self, name: &str) -> Option<String> {
-        self.parameters.lock().unwrap_or_else(PoisonError::into_inner).find(name, now_ms() / 1000)
+        self.parameters.lock().unwrap_or_else(PoisonError::into_inner).find(name, self.now())
     }
 
     pub fn faults(&self) -> Vec<WebFaultRule> {
@@ -280,13 +287,20 @@ impl Web {
     async fn carry_out(&self, request: &Request) -> Answer {
         match self.make {
             Make::Line(family) if request.method == "GET" => {
-                let (world, parameters) = (&self.world, &self.parameters);
-                uapi::answer(world, parameters, family, &request.target, now_ms() / 1000).await
+                let (subject, now) = (self.subject(request), self.now());
+                uapi::answer(subject, &self.parameters, family, &request.target, now).await
             }
             Make::Line(_) => Answer::new(405, "text/plain", "#405|METHOD NOT ALLOWED\n"),
             Make::Hikvision => self.hikvision.answer(self.subject(request), request).await,
-            Make::Merlin => self.merlin.answer(&self.world, request).await,
+            Make::Dahua => self.dahua.answer(self.subject(request), request).await,
+            Make::Merlin => self.merlin.answer(self.subject(request), request).await,
         }
+    }
+
+    /// What the camera's clock shows, in seconds since 1970.
+    fn now(&self) -> i64 {
+        let shown = self.world.clock().and_then(WallTime::seconds);
+        shown.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or_default()
     }
 
     fn subject(&self, request: &Request) -> Subject {

@@ -23,6 +23,10 @@ pub struct Change {
 
 /// The words in which a family tells a client of alarms.
 pub trait Dialect: Send + Sync {
+    /// Whether the heads of answers are part of what is said.
+    fn writes_heads(&self) -> bool {
+        false
+    }
     /// What is said first. Changes are heard from before this on.
     fn begin(&mut self) -> Vec<u8>;
     /// What is said of a change.
