@@ -255,17 +255,49 @@ async fn the_inputs_of_an_nvr_share_one_stream() {
     }
     live.say(&alert("IO", "active", "<inputIOPortID>9</inputIOPortID>"));
     assert_eq!(live.requests.lock().unwrap().len(), 1);
-    // The one that opened the stream goes, and the others go on with another one.
+    // The one that opened the stream goes, and the others go on with it.
     drop(ears.remove(0).hears);
     for ear in &mut ears {
         assert_eq!(ear.next().await, Some(Heard::Listening));
+        assert_eq!(ear.signal().await, (Trigger::Input, BEGINS), "what is held is told again");
     }
     live.say(&alert("VMD", "active", "<channelID>34</channelID>"));
-    assert_eq!(ears[0].signal().await, (Trigger::Motion, DETECTED));
-    assert_eq!(live.requests.lock().unwrap().len(), 2);
+    assert_eq!(loop_to_motion(&mut ears[0]).await, DETECTED);
+    assert_eq!(live.requests.lock().unwrap().len(), 1);
     live.say("");
     for ear in ears {
         assert_eq!(ear.task.await.unwrap().kind, Kind::Other);
+    }
+}
+
+/// The next signal of motion.
+async fn loop_to_motion(ear: &mut Ear) -> Signal {
+    loop {
+        if let (Trigger::Motion, signal) = ear.signal().await {
+            return signal;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_listener_closes_the_connection() {
+    let live = Live::talking().await;
+    for round in 1..4 {
+        let ears = [Ear::new("dahua", &live, 1).await, Ear::new("dahua", &live, 2).await];
+        assert_eq!(live.says.receiver_count(), 1, "one connection");
+        for ear in ears {
+            ear.task.abort();
+            assert!(ear.task.await.unwrap_err().is_cancelled());
+        }
+        // The camera notices with what it says next.
+        let closed = async {
+            while live.says.receiver_count() > 0 {
+                let _ = live.says.send(b"--myboundary\r\n".to_vec());
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENT, closed).await.expect("the connection is closed");
+        assert_eq!(live.requests.lock().unwrap().len(), round);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Hearing a camera's alarms from its event stream, which all inputs of an NVR share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Unit;
 use crate::http::{Line, Open, Request};
+use crate::parts::Splitter;
 use crate::profile::alarms::Hearing;
 use crate::profile::answer::{Document, Format};
 use crate::profile::error::{Answered, Status};
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long the same detection is not told again, as some cameras tell it with each picture.
 const SAME: Duration = Duration::from_millis(500);
 /// Most alarms that are known to be held or detected at the same time.
-const MOST_KNOWN: usize = 1024;
+const MOST_KNOWN: usize = 512;
 
 /// The inputs of a device that somebody has channels for.
 #[derive(Default)]
@@ -54,7 +55,8 @@ impl Alarms for Unit {
         if self.profile.uses(steps.iter().flat_map(Step::names).collect(), "input") {
             name += &format!(" {}", self.input);
         }
-        let shared = self.http.shared::<Shared>(&name);
+        let stream = self.http.shared::<Stream>(&name);
+        let _leaves = Leaves(&stream);
         let inputs = self.http.shared::<Inputs>("profile inputs");
         let input = self.input.to_string();
         let is_mine = |names: &[String]| match names {
@@ -62,12 +64,12 @@ impl Alarms for Unit {
             [first, rest @ ..] => *first == input || !rest.is_empty() && inputs.is_single(),
         };
         let lead = async {
-            match self.hear(hearing, steps, &shared).await {
+            match self.hear(hearing, steps, &stream).await {
                 Ok(never) => match never {},
                 Err(error) => error,
             }
         };
-        shared.listen(OP, heard, &is_mine, Box::pin(lead)).await
+        stream.audience.listen(OP, heard, &is_mine, Box::pin(lead)).await
     }
 }
 
@@ -86,48 +88,79 @@ impl Source {
     }
 }
 
+/// The event stream of a device.
+#[derive(Default)]
+struct Stream {
+    audience: Shared,
+    /// The connection, which outlives the listener that opened it.
+    running: tokio::sync::Mutex<Option<Running>>,
+}
+
+/// A connection, and how far it has been heard.
+struct Running {
+    source: Source,
+    splitter: Splitter,
+    known: Known,
+    /// What has been heard and not been told yet.
+    waiting: VecDeque<Raised>,
+    /// How long the camera may say nothing, and when it said something.
+    silence: Duration,
+    last: Instant,
+    /// When it was asked again.
+    asked: Instant,
+}
+
+/// Held by each listener: the last one closes the connection.
+struct Leaves<'a>(&'a Stream);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        if self.0.audience.is_deserted()
+            && let Ok(mut running) = self.0.running.try_lock()
+        {
+            *running = None;
+        }
+    }
+}
+
 impl Unit {
-    /// Opens the stream and tells all who share it what it says, until it ends.
-    async fn hear(&self, hearing: &Hearing, steps: &[Step], shared: &Shared) -> Result<Infallible> {
-        let mut source = self.attach(hearing, steps).await?;
-        shared.listening().await;
-        let (mut splitter, mut known) = (hearing.splitter(), Known::default());
-        let (mut silence, mut last, mut said) = (hearing.silence, Instant::now(), Instant::now());
+    /// Opens the stream, or takes it over from the listener that has gone, and tells all who share it what it says, until it
+    /// ends.
+    async fn hear(&self, hearing: &Hearing, steps: &[Step], stream: &Stream) -> Result<Infallible> {
+        let mut running = stream.running.lock().await;
+        if running.is_none() {
+            let source = self.attach(hearing, steps).await?;
+            *running = Some(Running::new(source, hearing));
+        }
+        let ended = match running.as_mut() {
+            Some(running) => self.go_on(hearing, running, &stream.audience).await,
+            None => Err(Error::new(OP, Kind::Other)),
+        };
+        *running = None;
+        ended
+    }
+
+    async fn go_on(
+        &self,
+        hearing: &Hearing,
+        running: &mut Running,
+        audience: &Shared,
+    ) -> Result<Infallible> {
+        audience.listening().await;
+        for held in running.known.held.values() {
+            audience.tell(held.clone()).await;
+        }
         loop {
-            let dead = last + silence;
-            let again = hearing.again.map(|again| said + again).filter(|again| *again < dead);
-            let until = again.unwrap_or(dead);
-            let pause = Instant::now() + PAUSE;
-            let until = if splitter.awaits_end() { until.min(pause) } else { until };
-            let mut parts = Vec::new();
-            let mut part = |part: &[u8]| parts.push(part.to_vec());
-            match source.chunk(until.saturating_duration_since(Instant::now())).await {
-                Ok(Some(bytes)) => {
-                    last = Instant::now();
-                    splitter.push(&bytes, &mut part);
-                }
-                Ok(None) => return Err(answered(Kind::Other, "ended its event stream")),
-                Err(error) if error.kind != Kind::Timeout => return Err(error),
-                Err(error) => {
-                    splitter.flush(&mut part);
-                    let now = Instant::now();
-                    if now >= dead {
-                        return Err(error);
-                    }
-                    if again.is_some_and(|again| now >= again)
-                        && let Source::Line(line) = &mut source
-                    {
-                        line.say().await?;
-                        said = now;
-                    }
-                }
+            while let Some(raised) = running.waiting.front() {
+                audience.tell(raised.clone()).await;
+                running.waiting.pop_front();
             }
-            for part in parts {
+            for part in running.parts(hearing).await? {
                 let said = hearing.hear(&part, &|input| self.profile.values(input));
-                silence = said.beat.unwrap_or(silence);
+                running.silence = said.beat.unwrap_or(running.silence);
                 for (raised, is_told) in said.raised {
-                    if known.is_news(&raised, is_told) {
-                        shared.tell(raised).await;
+                    if running.known.is_news(&raised, is_told) {
+                        running.waiting.push_back(raised);
                     }
                 }
             }
@@ -188,10 +221,59 @@ impl Unit {
     }
 }
 
+impl Running {
+    fn new(source: Source, hearing: &Hearing) -> Self {
+        let now = Instant::now();
+        Self {
+            source,
+            splitter: hearing.splitter(),
+            known: Known::default(),
+            waiting: VecDeque::new(),
+            silence: hearing.silence,
+            last: now,
+            asked: now,
+        }
+    }
+
+    /// The parts that end in what comes next, if it comes; the camera is asked again when that is due.
+    async fn parts(&mut self, hearing: &Hearing) -> Result<Vec<Vec<u8>>> {
+        let dead = self.last + self.silence;
+        let again = hearing.again.map(|again| self.asked + again).filter(|again| *again < dead);
+        let mut until = again.unwrap_or(dead);
+        if self.splitter.awaits_end() {
+            until = until.min(Instant::now() + PAUSE);
+        }
+        let mut parts = Vec::new();
+        let mut part = |part: &[u8]| parts.push(part.to_vec());
+        match self.source.chunk(until.saturating_duration_since(Instant::now())).await {
+            Ok(Some(bytes)) => {
+                self.last = Instant::now();
+                self.splitter.push(&bytes, &mut part);
+            }
+            Ok(None) => return Err(answered(Kind::Other, "ended its event stream")),
+            Err(error) if error.kind != Kind::Timeout => return Err(error),
+            Err(error) => {
+                self.splitter.flush(&mut part);
+                let now = Instant::now();
+                if now >= dead {
+                    return Err(error);
+                }
+                if again.is_some_and(|again| now >= again)
+                    && let Source::Line(line) = &mut self.source
+                {
+                    self.asked = now;
+                    line.say().await?;
+                }
+            }
+        }
+        Ok(parts)
+    }
+}
+
 /// The alarms that a stream has told, by their keys.
 #[derive(Default)]
 struct Known {
-    held: BTreeSet<u64>,
+    held: BTreeMap<u64, Raised>,
     detected: BTreeMap<u64, Instant>,
 }
 
@@ -203,13 +285,13 @@ impl Known {
         match raised.alarm.signal {
             Signal::Begins => {
                 if self.held.len() < MOST_KNOWN {
-                    self.held.insert(key);
+                    self.held.insert(key, raised.clone());
                 }
                 true
             }
             Signal::Ends => {
                 self.detected.remove(&key);
-                self.held.remove(&key) || !is_told
+                self.held.remove(&key).is_some() || !is_told
             }
             Signal::Detected => {
                 let is_news = self.detected.get(&key).is_none_or(|at| now - *at >= SAME);
