@@ -18,6 +18,9 @@ use crate::{Alarm, LONGEST_WHAT, Signal, Trigger};
 /// Keys of the section beside `listen`.
 pub(super) const KEYS: [&str; 8] =
     ["framing", "element", "silence", "heartbeat", "beat", "port", "again", "rules"];
+/// Keys of its requests, whose answers have no end.
+pub(super) const REQUEST: [&str; 9] =
+    ["method", "path", "query", "type", "body", "when", "unless", "instead", "note"];
 const FRAMINGS: [&str; 3] = ["xml", "pairs", "messages"];
 const TRIGGERS: [&str; 3] = ["input", "motion", "line"];
 const RULE: [&str; 11] = [

@@ -208,9 +208,11 @@ impl Description {
         let hearing = match root.table("alarms")? {
             None => None,
             Some(table) => {
-                if table.tables("listen")?.is_empty() {
+                let requests = table.tables("listen")?;
+                if requests.is_empty() {
                     return Err(table.error(table.at, "listen", "missing; expected a request"));
                 }
+                requests.iter().try_for_each(|request| request.only(&alarms::REQUEST))?;
                 let hearing = Hearing::parse(&table)?;
                 check.names(&table, table.at, "rules", hearing.names(), &[])?;
                 Some(hearing)

@@ -270,6 +270,26 @@ async fn the_inputs_of_an_nvr_share_one_stream() {
     }
 }
 
+#[test]
+fn the_dry_run_shows_how_the_stream_is_asked_for() {
+    let lines = Profile::builtin("hikvision").unwrap().dry_run();
+    let listen: Vec<_> = lines.iter().filter(|line| line.starts_with("alarms listen")).collect();
+    assert_eq!(
+        listen,
+        [
+            "alarms listen\nGET /ISAPI/Event/notification/alertStream",
+            "alarms listen (instead, if that fails)\nGET /Event/notification/alertStream",
+        ]
+    );
+    let lines = Profile::builtin("dahua").unwrap().dry_run();
+    assert!(
+        lines.contains(
+            &"clock set\nGET /cgi-bin/global.cgi?action=setCurrentTime&time=2026-11-30%2001:02:03"
+                .to_owned()
+        )
+    );
+}
+
 /// The next signal of motion.
 async fn loop_to_motion(ear: &mut Ear) -> Signal {
     loop {

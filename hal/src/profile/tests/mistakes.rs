@@ -39,6 +39,11 @@ fn a_mistake_is_named_with_its_line_and_what_is_allowed() {
         ("[[ptz.start]]\npath = \"/a\"\nread = { token = \"b\" }\n", 6, "token: unknown key"),
         ("[alarm]\n", 4, "alarm: unknown key; did you mean \"alarms\"?"),
         ("[alarms]\n", 4, "alarms.listen: missing; expected a request"),
+        (
+            "[alarms]\nlisten = [{ path = \"/a\", ok = \"b\" }]\n",
+            5,
+            "alarms.listen.ok: unknown key; allowed are method",
+        ),
         ("[alarms]\nlisten = [{ path = \"/a\" }]\n", 4, "alarms.framing: missing"),
         (
             "[alarms]\nframing = \"xlm\"\nlisten = [{ path = \"/a\" }]\n",
