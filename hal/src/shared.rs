@@ -124,7 +124,6 @@ impl Shared {
     }
 
     /// Whether nobody listens.
-    #[allow(dead_code, reason = "events that are asked for end with their last listener")]
     pub(crate) fn is_deserted(&self) -> bool {
         self.seats().list.is_empty()
     }
