@@ -1,6 +1,8 @@
 //! The checks that every backend must pass. They panic with what was expected, as tests do.
 #![allow(clippy::panic)]
 
+mod alarms;
+mod clock;
 mod detection;
 mod device;
 mod movement;
@@ -9,6 +11,8 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::time::Duration;
 
+pub use alarms::{alarms, offline_alarms};
+pub use clock::{clock, offline_clock};
 pub use detection::{motion, offline_motion, offline_tripwire, tripwire};
 pub use device::{network, offline_network, offline_power, offline_wifi, power, wifi};
 pub use movement::{

@@ -7,15 +7,24 @@ mod digest_tests;
 pub(crate) mod fake;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(feature = "profiles")]
+mod line;
 mod login;
+mod open;
+#[cfg(test)]
+mod open_tests;
 mod request;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod wire;
 
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+use std::any::Any;
 use std::pin::pin;
 use std::sync::Arc;
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,9 +33,12 @@ use ivt_base::mask::Known;
 use tokio::time::{Instant, timeout};
 
 use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
+#[cfg(feature = "profiles")]
+pub(crate) use line::Line;
 #[cfg(feature = "onvif")]
 pub(crate) use login::RESTS;
 use login::{MAX_RENEWAL, SharedLogin};
+pub use open::Open;
 pub use request::{Body, Method, Request};
 pub use snapshot::HttpSnapshot;
 pub use wire::hung_up;
@@ -35,6 +47,8 @@ pub use wire::hung_up;
 /// the abilities promise, so that whoever waits a little less than these hears what was asked.
 pub const ABILITY_DEADLINE: Duration = Duration::from_secs(7);
 
+/// Longest time from the call to the head of an answer without an end.
+const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// Most exchanges for one request, including those that the login needs.
 const MAX_EXCHANGES: u32 = 12;
 
@@ -66,14 +80,20 @@ struct Server {
     host: String,
     port: u16,
     login: Option<SharedLogin>,
+    /// What the users of the server have in common, each with its name.
+    #[cfg(any(feature = "onvif", feature = "profiles"))]
+    shared: Shared,
 }
+
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+type Shared = Mutex<Vec<(String, Arc<dyn Any + Send + Sync>)>>;
 
 impl Http {
     /// A client of the server at `host`, a name or an address. Connects with the first request.
     pub fn new(host: &str, port: u16, credentials: Option<Credentials>, limits: Limits) -> Self {
         let host = host.trim_matches(['[', ']']).to_owned();
         let login = credentials.map(SharedLogin::new);
-        Self { server: Arc::new(Server { host, port, login }), limits }
+        Self { server: Server::new(host, port, login), limits }
     }
 
     /// A client of the same server with the same login, and other limits.
@@ -88,7 +108,20 @@ impl Http {
     pub fn at_port(&self, port: u16) -> Self {
         let login = self.server.login.as_ref().map(SharedLogin::at_another_port);
         let host = self.server.host.clone();
-        Self { server: Arc::new(Server { host, port, login }), limits: self.limits }
+        Self { server: Server::new(host, port, login), limits: self.limits }
+    }
+
+    /// What all clones of this client have in common under a name, made by the first one that asks.
+    #[cfg(any(feature = "onvif", feature = "profiles"))]
+    pub(crate) fn shared<T: Default + Send + Sync + 'static>(&self, name: &str) -> Arc<T> {
+        let mut shared = self.server.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shared.iter().filter(|(other, _)| other == name);
+        if let Some(known) = known.filter_map(|(_, one)| Arc::clone(one).downcast().ok()).next() {
+            return known;
+        }
+        let new = Arc::<T>::default();
+        shared.push((name.to_owned(), Arc::clone(&new) as _));
+        new
     }
 
     /// The name or address of the server, without brackets.
@@ -109,16 +142,38 @@ impl Http {
     /// `Invalid` for a request that HTTP cannot carry, `Offline` without a connection, `Timeout` after
     /// the deadline, `Other` for an answer that is broken or above the limits.
     pub async fn send(&self, op: &'static str, request: &Request) -> Result<Answer> {
-        match timeout(self.limits.deadline, self.exchange(op, request)).await {
+        let answer =
+            async { self.exchange(op, request, false).await?.read(self.limits.body).await };
+        match timeout(self.limits.deadline, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::new(op, Kind::Timeout)),
         }
     }
 
-    async fn exchange(&self, op: &'static str, request: &Request) -> Result<Answer> {
-        let Server { host, port, login } = &*self.server;
+    /// Sends `request` as [`send`](Self::send) does, and returns once the head of the answer has come, within 10 s
+    /// whatever the limits. The body is read piece by piece, as that of an event stream which has no end; a connection
+    /// whose peer has gone is noticed by TCP itself.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn open(&self, op: &'static str, request: &Request) -> Result<Open> {
+        match timeout(OPEN_DEADLINE, self.exchange(op, request, true)).await {
+            Ok(response) => response.map(Open::new),
+            Err(_) => Err(Error::new(op, Kind::Timeout)),
+        }
+    }
+
+    /// Sends `request` with the login that it needs, until an answer's head is the one to take. `stays` is true for a
+    /// connection that is kept for long.
+    async fn exchange(
+        &self,
+        op: &'static str,
+        request: &Request,
+        stays: bool,
+    ) -> Result<wire::Response> {
+        let Server { host, port, login, .. } = &*self.server;
         let Some(login) = login else {
-            return wire::send(op, host, *port, request, None).await?.read(self.limits.body).await;
+            return wire::send(op, host, *port, request, None, stays).await;
         };
         let mut turn = Some(login.turn().await);
         let mut exchanges = 1;
@@ -128,7 +183,7 @@ impl Http {
                 turn = None;
             }
             let authorization = said.authorization.as_deref();
-            let mut exchange = pin!(wire::send(op, host, *port, request, authorization));
+            let mut exchange = pin!(wire::send(op, host, *port, request, authorization, stays));
             let answer = if said.is_untried {
                 exchange.await?
             } else if let Ok(answer) = timeout(MAX_RENEWAL, &mut exchange).await {
@@ -140,19 +195,29 @@ impl Http {
             };
             if answer.status() != StatusCode::UNAUTHORIZED {
                 login.accepted(&said);
-                drop(turn);
-                return answer.read(self.limits.body).await;
+                return Ok(answer);
             }
             if turn.is_none() {
                 turn = Some(login.turn().await);
             }
             let again = login.refused(&said, request, answer.challenges(), Instant::now());
             if !again || exchanges == MAX_EXCHANGES {
-                drop(turn);
-                return answer.read(self.limits.body).await;
+                return Ok(answer);
             }
             exchanges += 1;
         }
+    }
+}
+
+impl Server {
+    fn new(host: String, port: u16, login: Option<SharedLogin>) -> Arc<Self> {
+        Arc::new(Self {
+            host,
+            port,
+            login,
+            #[cfg(any(feature = "onvif", feature = "profiles"))]
+            shared: Shared::default(),
+        })
     }
 }
 

@@ -13,10 +13,14 @@ pub mod http;
 pub mod linux;
 #[cfg(feature = "onvif")]
 pub mod onvif;
+#[cfg(feature = "xml")]
+pub mod parts;
 #[cfg(feature = "profiles")]
 pub mod profile;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
+#[cfg(any(feature = "onvif", feature = "profiles"))]
+mod shared;
 #[cfg(feature = "xml")]
 pub mod xml;
 

@@ -18,3 +18,4 @@ mod record;
 mod reload;
 mod secure;
 mod servers;
+mod streams;

@@ -57,6 +57,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::conformance;
+
+    #[tokio::test(start_paused = true)]
+    async fn passes_conformance() {
+        let emulator = Emulator::default();
+        let raise = async |trigger, active| emulator.world.trigger(trigger, active);
+        conformance::alarms(&emulator, &Trigger::ALL, raise).await;
+        emulator.world.go_away(Duration::from_secs(5));
+        conformance::offline_alarms(&emulator).await;
+    }
 
     #[tokio::test(start_paused = true)]
     async fn triggers_are_heard_as_they_change() {

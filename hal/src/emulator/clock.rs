@@ -23,6 +23,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::conformance;
+
+    #[tokio::test(start_paused = true)]
+    async fn passes_conformance() {
+        let camera = Emulator::default();
+        conformance::clock(&camera).await;
+        camera.world.go_away(Duration::from_secs(5));
+        conformance::offline_clock(&camera).await;
+    }
 
     #[tokio::test(start_paused = true)]
     async fn it_goes_on_from_what_it_was_set_to() {

@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
-    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, control, onvif, quirk,
+    CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, alarm_quirks, control,
+    onvif, quirk,
 };
 use ivt_sim::program;
 
@@ -27,7 +28,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --user NAME          ask for this login ...
   --password WORD      ... and this password
   --basic              by Basic instead of Digest
-  --family NAME        be a camera of this family: uapi, nvc, ipai, merlin or hikvision (uapi)
+  --family NAME        be a camera of this family: uapi, nvc, ipai, merlin, hikvision or dahua
+                       (uapi)
   --main FILE.flv      the main stream of every channel (a built-in clip)
   --sub FILE.flv       the sub stream of every channel (a built-in clip)
   --pattern            show the emulated camera live, with its position, not clips
@@ -39,6 +41,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --quirks             list the quirks and leave
   --onvif-quirk NAME   misbehave as an ONVIF camera of the field does; may be repeated
   --onvif-quirks       list the quirks of ONVIF and leave
+  --alarm-quirk NAME   an event stream as odd as one of the field; may be repeated
+  --alarm-quirks       list the quirks of event streams and leave
   --discovery ADDR     answer WS-Discovery at this UDP address; 239.255.255.250:3702 for everyone
   --control ADDR       a web page with the picture, the position, and a button for every fault
   --host NAME          a further name of the control page; may be repeated
@@ -46,7 +50,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
 
 Addresses: rtsp://HOST:PORT/ch0/main, /ch0/sub, /ch1/main, ...; for uapi and nvc also
 /ufirststream and /usecondstream (channel 0), for hikvision /Streaming/Channels/101, /102,
-/201, ... With several channels a hikvision camera is a recorder.
+/201, ..., for dahua /cam/realmonitor?channel=1&subtype=0, ... With several channels a
+hikvision or a dahua camera is a recorder.
 ";
 
 /// The command line.
@@ -138,6 +143,8 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--quirks" => list = Some(quirk::listing),
             "--onvif-quirk" => options.onvif.quirks.push(args.value()?),
             "--onvif-quirks" => list = Some(onvif::listing),
+            "--alarm-quirk" => options.alarm_quirks.push(args.value()?),
+            "--alarm-quirks" => list = Some(alarm_quirks),
             "--discovery" => options.onvif.discovery = Some(args.value()?),
             "--control" => control = Some(args.value()?),
             "--host" => hosts.push(args.value()?),

@@ -153,15 +153,15 @@ async fn set_web_faults(
     Json(faults)
 }
 
-async fn onvif_quirks(State(camera): State<Arc<CameraSim>>) -> Json<Vec<&'static str>> {
-    Json(camera.onvif_quirks().into_iter().map(onvif::Quirk::name).collect())
+async fn onvif_quirks(State(camera): State<Arc<CameraSim>>) -> Json<Vec<String>> {
+    Json(camera.onvif_quirks().into_iter().map(|quirk| quirk.to_string()).collect())
 }
 
 /// Switches the quirks with these names on, and all others off.
 async fn set_onvif_quirks(
     State(camera): State<Arc<CameraSim>>,
     Json(names): Json<Vec<String>>,
-) -> Result<Json<Vec<&'static str>>, (StatusCode, String)> {
+) -> Result<Json<Vec<String>>, (StatusCode, String)> {
     let quirks = names.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
     let quirks: Vec<onvif::Quirk> =
         quirks.map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}")))?;

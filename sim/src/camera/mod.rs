@@ -21,6 +21,7 @@ mod sdp;
 mod server;
 mod session;
 mod stream_faults;
+mod switches;
 mod timeline;
 mod tracks;
 mod transport;
@@ -42,6 +43,7 @@ use channel::Channel;
 use device::Camera;
 use onvif::{Onvif, Site, Switches, discovery};
 use stream_faults::StreamFaults;
+use switches::Switches as AnySwitches;
 use web::Web;
 use world::World;
 
@@ -51,7 +53,8 @@ pub use channel::{ChannelCounters, ChannelOptions};
 pub use make::{Make, UnknownMake};
 pub use quirk::{Quirk, Quirks};
 pub use transport::Transports;
-pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
+pub use web::listing as alarm_quirks;
+pub use web::{AlarmQuirk, UnknownAlarmQuirk, WebCounters, WebFault, WebFaultRule, WebRequest};
 pub use world::{Order, Unit};
 
 /// The settings of a camera.
@@ -84,6 +87,8 @@ pub struct CameraOptions {
     pub session_timeout: Duration,
     /// What the camera does against the rules.
     pub quirks: Quirks,
+    /// What its event streams do against the rules.
+    pub alarm_quirks: Vec<AlarmQuirk>,
     /// The settings of its ONVIF services.
     pub onvif: OnvifOptions,
 }
@@ -115,6 +120,7 @@ impl CameraOptions {
             join_mid_gop: false,
             session_timeout: Duration::from_secs(60),
             quirks: Quirks::default(),
+            alarm_quirks: Vec::new(),
             onvif: OnvifOptions::default(),
         }
     }
@@ -214,7 +220,8 @@ impl CameraSim {
             let live = |unit: &Unit| scene::streams(&unit.emulator.world);
             options.channels = world.units().iter().map(live).collect();
         }
-        let lock = Lock::new(options.credentials.clone(), options.scheme);
+        let lock = || Lock::new(options.credentials.clone(), options.scheme);
+        let locks = [lock(), lock()];
         let other = TcpListener::bind((options.http.ip(), 0)).await?;
         let other_addr = other.local_addr()?;
         let onvif_quirks = Arc::new(Switches::of(&options.onvif.quirks));
@@ -223,7 +230,10 @@ impl CameraSim {
         let site = Arc::new(site);
         let onvif = Onvif::new(site.clone(), options.credentials.clone());
         let services: Vec<Arc<dyn web::Service>> = vec![Arc::new(onvif)];
-        let web = Web::new(lock, options.family, world.clone(), services, reboots.clone());
+        let odd = AnySwitches::of(&options.alarm_quirks);
+        let (family, world_of) = (options.family, world.clone());
+        let port = other_addr.port();
+        let web = Web::new(locks, family, odd, world_of, services, reboots.clone(), port);
         let web = Arc::new(web);
         let channel = |channel| Channel::new(channel, options.audio, &options.quirks);
         let camera = Arc::new(Camera {
@@ -292,6 +302,16 @@ impl CameraSim {
     /// Replaces the quirks of the ONVIF services.
     pub fn set_onvif_quirks(&self, quirks: Vec<onvif::Quirk>) {
         self.onvif_quirks.set(quirks);
+    }
+
+    /// The quirks of the event streams.
+    pub fn alarm_quirks(&self) -> Vec<AlarmQuirk> {
+        self.web.quirks.on()
+    }
+
+    /// Replaces the quirks of the event streams; a stream keeps those that were on when it began.
+    pub fn set_alarm_quirks(&self, quirks: Vec<AlarmQuirk>) {
+        self.web.quirks.set(quirks);
     }
 
     /// The counts of requests to the web server so far.
