@@ -16,7 +16,6 @@ pub mod profile;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
 #[cfg(any(feature = "onvif", feature = "profiles"))]
-#[allow(dead_code, reason = "the backends with event streams come next")]
 mod shared;
 #[cfg(feature = "xml")]
 pub mod xml;

@@ -11,6 +11,7 @@ mod describe;
 mod discovery;
 mod encoder;
 mod envelope;
+mod events;
 mod media;
 mod network;
 mod power;
@@ -18,6 +19,7 @@ mod presets;
 mod ptz;
 mod rest;
 mod security;
+mod service;
 mod services;
 mod snapshot;
 #[cfg(test)]
@@ -71,7 +73,7 @@ impl Default for Options {
 
 /// A camera, or one video input of an NVR. It is every ability that ONVIF has.
 pub struct Onvif {
-    client: Client,
+    client: Arc<Client>,
     options: Options,
     services: Kept<Services>,
     media: Kept<Media>,
@@ -89,7 +91,7 @@ impl Onvif {
     /// nobody.
     pub fn new(http: Http, path: &str, login: Option<Credentials>, options: Options) -> Arc<Self> {
         Arc::new(Self {
-            client: Client::new(http, path, login),
+            client: Arc::new(Client::new(http, path, login)),
             options,
             services: Kept::default(),
             media: Kept::default(),
@@ -109,6 +111,7 @@ impl Onvif {
             tours: Some(Arc::clone(self) as _),
             network: Some(Arc::clone(self) as _),
             power: Some(Arc::clone(self) as _),
+            alarms: Some(Arc::clone(self) as _),
             ..Channel::new(Arc::clone(self) as _)
         }
     }
