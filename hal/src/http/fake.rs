@@ -45,7 +45,11 @@ impl Camera {
                 tokio::spawn(async move {
                     let Ok(request) = request(&mut tcp).await else { return };
                     seen.lock().unwrap().push(request.clone());
-                    let answer = answer(request).await;
+                    let answer = tokio::select! {
+                        answer = answer(request) => answer,
+                        // The client has gone.
+                        _ = tcp.read_u8() => return,
+                    };
                     if answer.is_empty() {
                         // Nothing is sent, and the connection stays open while the client waits.
                         tcp.read_u8().await.ok();

@@ -271,6 +271,7 @@ async fn it_outlives_a_connection_that_breaks() {
     let onvif = camera.camera.onvif();
     let mut listener = Listener::new(Arc::clone(&onvif));
     listener.listening().await;
+    until(|| camera.count("PullMessages") == 1).await;
     *broken.lock().unwrap() = true;
     camera.hub.say(motion(true));
     listener.hears(Trigger::Motion, Signal::Begins).await;
