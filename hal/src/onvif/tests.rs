@@ -8,7 +8,9 @@ mod streams;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use ivt_base::date::Utc;
 
 use super::*;
 use crate::http::fake::{self, header};

@@ -149,13 +149,14 @@ fn read_one(message: &Element) -> Option<Vec<Told>> {
             all.push(told(trigger, Value::State(state), name, detail));
         }
     }
-    if let (true, Some(trigger)) = (all.is_empty(), topic.trigger()) {
+    let has_state = data.iter().chain(&key).any(|(name, _)| is_state(name));
+    if let (false, Some(trigger)) = (has_state, topic.trigger()) {
         let named = |wanted: &str| data.iter().chain(&key).find(|(name, _)| name == wanted);
         if let Some((name, classes)) = named("classtypes") {
             // The classes of what is seen; none of them is the end.
             let is_seen = !classes.trim().is_empty();
             all.push(told(trigger, Value::State(is_seen), name, topic.shown()));
-        } else if topic.is_crossing() && !data.iter().any(|(name, _)| is_state(name)) {
+        } else if topic.is_crossing() {
             let number = named("objectid").map_or("", |(_, number)| number.trim());
             let number = (!matches!(number, "" | "0")).then(|| {
                 let mut hasher = DefaultHasher::new();
