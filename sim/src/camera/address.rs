@@ -23,13 +23,13 @@ impl Stream {
 
 /// Channel, stream and track of the path of a URI: `/ch0/main`, with `/trackID=1` behind it for a track. Each make
 /// has addresses of its own beside these: `/ufirststream` and `/usecondstream` are the streams of channel 0,
-/// `/Streaming/Channels/201` is the main stream of the second channel.
+/// `/Streaming/Channels/201` and `/cam/realmonitor?channel=2&subtype=0` are the main stream of the second channel.
 pub fn resolve(make: Make, path: &str) -> Option<(usize, Stream, Option<usize>)> {
-    let path = path.split('?').next().unwrap_or_default();
     let (stream, track) = match path.trim_end_matches('/').rsplit_once("/trackID=") {
         Some((stream, track)) => (stream, Some(track.parse().ok()?)),
         None => (path, None),
     };
+    let (stream, query) = stream.split_once('?').unwrap_or((stream, ""));
     let parts: Vec<_> = stream.trim_matches('/').split('/').collect();
     let (channel, stream) = match (make, parts.as_slice()) {
         (_, [channel, "main"]) => (own(channel)?, Stream::Main),
@@ -43,9 +43,24 @@ pub fn resolve(make: Make, path: &str) -> Option<(usize, Stream, Option<usize>)>
         {
             numbered(id)?
         }
+        (Make::Dahua, ["cam", "realmonitor"]) => monitored(query.trim_end_matches('/'))?,
         _ => return None,
     };
     Some((channel, stream, track))
+}
+
+/// Channel and stream of a query such as `channel=1&subtype=0`: the input from 1, and 0 for the main or 1 for the sub stream.
+fn monitored(query: &str) -> Option<(usize, Stream)> {
+    let value = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    };
+    let stream = match value("subtype")? {
+        "0" => Stream::Main,
+        "1" => Stream::Sub,
+        _ => return None,
+    };
+    Some((value("channel")?.parse::<usize>().ok()?.checked_sub(1)?, stream))
 }
 
 fn own(channel: &str) -> Option<usize> {
@@ -97,5 +112,13 @@ mod tests {
             assert_eq!(hikvision(path), None, "{path}");
         }
         assert_eq!(resolve(Make::Merlin, "/Streaming/Channels/101"), None);
+        let dahua = |query| resolve(Make::Dahua, &format!("/cam/realmonitor{query}"));
+        assert_eq!(dahua("?channel=1&subtype=0"), Some((0, Stream::Main, None)));
+        let more = "?channel=3&subtype=1&unicast=true&proto=Onvif/trackID=1";
+        assert_eq!(dahua(more), Some((2, Stream::Sub, Some(1))));
+        for query in ["", "?channel=1", "?channel=0&subtype=0", "?channel=1&subtype=2"] {
+            assert_eq!(dahua(query), None, "{query}");
+        }
+        assert_eq!(resolve(Make::Hikvision, "/cam/realmonitor?channel=1&subtype=0"), None);
     }
 }

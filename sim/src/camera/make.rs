@@ -15,11 +15,13 @@ pub enum Make {
     Merlin,
     /// Hikvision: XML under `/ISAPI`. With several channels it is a recorder that stands before its cameras.
     Hikvision,
+    /// Dahua: lines of `key=value` under `/cgi-bin`. With several channels it is a recorder.
+    Dahua,
 }
 
 /// The error for a word that names no make.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a family: uapi (IPN), nvc (IPE), IPAI, merlin or hikvision")]
+#[error("expected a family: uapi (IPN), nvc (IPE), IPAI, merlin, hikvision or dahua")]
 pub struct UnknownMake;
 
 impl Make {
@@ -31,6 +33,7 @@ impl Make {
             Self::Line(Family::Ipe) => "/nvc-cgi/admin/param.fcgi?action=list",
             Self::Merlin => "/merlin/GetVersion.cgi",
             Self::Hikvision => "/ISAPI/System/deviceInfo",
+            Self::Dahua => "/cgi-bin/magicBox.cgi?action=getSystemInfo",
         }
     }
 }
@@ -53,6 +56,7 @@ impl fmt::Display for Make {
             Self::Line(family) => family.fmt(f),
             Self::Merlin => f.write_str("merlin"),
             Self::Hikvision => f.write_str("hikvision"),
+            Self::Dahua => f.write_str("dahua"),
         }
     }
 }
@@ -67,6 +71,7 @@ impl FromStr for Make {
             "nvc" => Self::Line(Family::Ipe),
             "merlin" => Self::Merlin,
             "hikvision" => Self::Hikvision,
+            "dahua" => Self::Dahua,
             line => Self::Line(line.parse().map_err(|_| UnknownMake)?),
         })
     }
@@ -85,6 +90,7 @@ mod tests {
             ("ipai", Family::Ipai.into()),
             ("Merlin", Make::Merlin),
             ("hikvision", Make::Hikvision),
+            ("Dahua", Make::Dahua),
         ] {
             assert_eq!(name.parse(), Ok(make));
             assert_eq!(make.to_string().parse(), Ok(make));

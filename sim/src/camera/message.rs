@@ -55,8 +55,13 @@ impl Request {
 
     /// The path of the URI from its first slash on, without the query.
     pub fn path(&self) -> &str {
-        let path = split_uri(&self.uri).map_or(self.uri.as_str(), |(_, path)| path);
-        path.split_once('?').map_or(path, |(path, _)| path)
+        let target = self.target();
+        target.split_once('?').map_or(target, |(path, _)| path)
+    }
+
+    /// The path of the URI from its first slash on, with the query.
+    pub fn target(&self) -> &str {
+        split_uri(&self.uri).map_or(self.uri.as_str(), |(_, path)| path)
     }
 }
 
@@ -251,7 +256,10 @@ mod tests {
         let request = request(DESCRIBE);
         assert_eq!(request.method, "DESCRIBE");
         assert_eq!(request.authority(), Some("cam:8554"));
-        assert_eq!(request.path(), "/ch0/main");
+        assert_eq!(
+            (request.path(), request.target().starts_with("/ch0/main")),
+            ("/ch0/main", true)
+        );
         assert_eq!(request.header("cseq"), Some("2"));
         assert_eq!(request.header("ACCEPT"), Some("application/sdp"));
         assert_eq!(request.header("Session"), None);

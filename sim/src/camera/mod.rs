@@ -17,10 +17,12 @@ mod params;
 pub mod quirk;
 mod rtp;
 mod scene;
+mod schedule;
 mod sdp;
 mod server;
 mod session;
 mod stream_faults;
+mod switches;
 mod timeline;
 mod tracks;
 mod transport;
@@ -42,6 +44,7 @@ use channel::Channel;
 use device::Camera;
 use onvif::{Onvif, Site, Switches, discovery};
 use stream_faults::StreamFaults;
+use switches::Switches as AnySwitches;
 use web::Web;
 use world::World;
 
@@ -50,8 +53,10 @@ pub use auth::{Credentials, Scheme};
 pub use channel::{ChannelCounters, ChannelOptions};
 pub use make::{Make, UnknownMake};
 pub use quirk::{Quirk, Quirks};
+pub use schedule::{Alarm, WrongAlarm};
 pub use transport::Transports;
-pub use web::{WebCounters, WebFault, WebFaultRule, WebRequest};
+pub use web::listing as alarm_quirks;
+pub use web::{AlarmQuirk, UnknownAlarmQuirk, WebCounters, WebFault, WebFaultRule, WebRequest};
 pub use world::{Order, Unit};
 
 /// The settings of a camera.
@@ -84,6 +89,10 @@ pub struct CameraOptions {
     pub session_timeout: Duration,
     /// What the camera does against the rules.
     pub quirks: Quirks,
+    /// The alarms that the camera raises by itself.
+    pub schedule: Vec<Alarm>,
+    /// What its event streams do against the rules.
+    pub alarm_quirks: Vec<AlarmQuirk>,
     /// The settings of its ONVIF services.
     pub onvif: OnvifOptions,
 }
@@ -115,6 +124,8 @@ impl CameraOptions {
             join_mid_gop: false,
             session_timeout: Duration::from_secs(60),
             quirks: Quirks::default(),
+            schedule: Vec::new(),
+            alarm_quirks: Vec::new(),
             onvif: OnvifOptions::default(),
         }
     }
@@ -201,8 +212,13 @@ impl CameraSim {
     /// Starts listening.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
+    /// When an address cannot be listened on, or a scheduled alarm is of a channel that the camera does not have.
     pub async fn start(mut options: CameraOptions) -> io::Result<Self> {
+        let channels = options.channels.len();
+        if let Some(alarm) = options.schedule.iter().find(|alarm| alarm.channel >= channels) {
+            let what = NoSuchChannel { channel: alarm.channel, channels };
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         options.quirks.clone().apply(&mut options);
         let listener = TcpListener::bind(options.bind).await?;
         let address = listener.local_addr()?;
@@ -214,7 +230,8 @@ impl CameraSim {
             let live = |unit: &Unit| scene::streams(&unit.emulator.world);
             options.channels = world.units().iter().map(live).collect();
         }
-        let lock = Lock::new(options.credentials.clone(), options.scheme);
+        let lock = || Lock::new(options.credentials.clone(), options.scheme);
+        let locks = [lock(), lock()];
         let other = TcpListener::bind((options.http.ip(), 0)).await?;
         let other_addr = other.local_addr()?;
         let onvif_quirks = Arc::new(Switches::of(&options.onvif.quirks));
@@ -223,7 +240,10 @@ impl CameraSim {
         let site = Arc::new(site);
         let onvif = Onvif::new(site.clone(), options.credentials.clone());
         let services: Vec<Arc<dyn web::Service>> = vec![Arc::new(onvif)];
-        let web = Web::new(lock, options.family, world.clone(), services, reboots.clone());
+        let odd = AnySwitches::of(&options.alarm_quirks);
+        let (family, world_of) = (options.family, world.clone());
+        let port = other_addr.port();
+        let web = Web::new(locks, family, odd, world_of, services, reboots.clone(), port);
         let web = Arc::new(web);
         let channel = |channel| Channel::new(channel, options.audio, &options.quirks);
         let camera = Arc::new(Camera {
@@ -245,6 +265,9 @@ impl CameraSim {
             tokio::spawn(web.clone().run(http, http_addr, away.clone())).abort_handle(),
             tokio::spawn(web.clone().run(other, other_addr, away)).abort_handle(),
         ];
+        for alarm in options.schedule {
+            servers.push(tokio::spawn(alarm.run(world.clone())).abort_handle());
+        }
         let mut discovery = None;
         if let Some(address) = options.onvif.discovery {
             let socket = discovery::listen(address)?;
@@ -292,6 +315,16 @@ impl CameraSim {
     /// Replaces the quirks of the ONVIF services.
     pub fn set_onvif_quirks(&self, quirks: Vec<onvif::Quirk>) {
         self.onvif_quirks.set(quirks);
+    }
+
+    /// The quirks of the event streams.
+    pub fn alarm_quirks(&self) -> Vec<AlarmQuirk> {
+        self.web.quirks.on()
+    }
+
+    /// Replaces the quirks of the event streams; a stream keeps those that were on when it began.
+    pub fn set_alarm_quirks(&self, quirks: Vec<AlarmQuirk>) {
+        self.web.quirks.set(quirks);
     }
 
     /// The counts of requests to the web server so far.

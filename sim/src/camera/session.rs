@@ -188,7 +188,7 @@ impl Client {
 
     /// The challenges for a request without the right login; empty when it may pass.
     fn refusal(&mut self, request: &Request) -> Vec<String> {
-        let refuses = resolve(self.camera.make, request.path())
+        let refuses = resolve(self.camera.make, request.target())
             .and_then(|(channel, ..)| self.camera.channels.get(channel))
             .is_some_and(|channel| channel.refuses_login.load(Ordering::Relaxed));
         let authorization = request.header("Authorization");
@@ -208,7 +208,7 @@ impl Client {
 
     async fn describe(&mut self, request: &Request) -> Result<Response, Status> {
         let (number, stream, _) =
-            resolve(self.camera.make, request.path()).ok_or(Status::NotFound)?;
+            resolve(self.camera.make, request.target()).ok_or(Status::NotFound)?;
         let channel = self.channel(number)?;
         let description = channel.feed(stream).describe().await.ok_or(Status::Unavailable)?;
         channel.count_describe();
@@ -223,7 +223,7 @@ impl Client {
 
     async fn setup(&mut self, request: &Request) -> Result<Response, Status> {
         let (number, stream, track) =
-            resolve(self.camera.make, request.path()).ok_or(Status::NotFound)?;
+            resolve(self.camera.make, request.target()).ok_or(Status::NotFound)?;
         let header = request.header("Transport").ok_or(Status::BadRequest)?;
         let wish = Wish::choose(header, self.camera.transports);
         let wish = wish.ok_or(Status::UnsupportedTransport)?;

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ivt_base::secret::Secret;
+use ivt_base::wall_time::WallTime;
 use ivt_hal::emulator::Emulator;
 use ivt_hal::{Area, Channel, Detection, Error, Kind, Movement, Named, Result};
 
@@ -14,6 +16,8 @@ const MAX_ORDERS: usize = 1000;
 /// The cameras behind the servers, one for each channel.
 pub struct World {
     units: Vec<Unit>,
+    /// Whether a person set the clock, and not a time server.
+    is_clock_manual: AtomicBool,
 }
 
 /// One emulated camera. Every server of the simulator acts on it through the slots of `channel`, as an agent would.
@@ -51,6 +55,8 @@ pub enum Order {
         /// The network's password, where one came.
         password: Option<String>,
     },
+    /// Set the clock.
+    Clock(WallTime),
     /// Restart.
     Reboot,
 }
@@ -71,6 +77,7 @@ impl fmt::Debug for Order {
             Self::Join { ssid, .. } => {
                 f.debug_struct("Join").field("ssid", ssid).finish_non_exhaustive()
             }
+            Self::Clock(time) => f.debug_tuple("Clock").field(time).finish(),
             Self::Reboot => f.write_str("Reboot"),
         }
     }
@@ -84,7 +91,40 @@ impl World {
             unit.emulator.world.set_title(&format!("CH{channel}"));
             unit
         };
-        Self { units: (0..channels).map(unit).collect() }
+        Self { units: (0..channels).map(unit).collect(), is_clock_manual: AtomicBool::new(false) }
+    }
+
+    /// What the device's clock shows, in its local time; all its cameras have one clock. In the beginning it is UTC.
+    pub fn clock(&self) -> Option<WallTime> {
+        self.units.first()?.emulator.world.clock()
+    }
+
+    /// Whether a person set the clock, and not a time server.
+    pub fn is_clock_manual(&self) -> bool {
+        self.is_clock_manual.load(Ordering::Relaxed)
+    }
+
+    /// Sets the clock by hand.
+    ///
+    /// # Errors
+    /// `Offline`; `Invalid` for a time before 1970.
+    pub fn set_clock(&self, time: WallTime) -> Result<()> {
+        self.units.iter().try_for_each(|unit| {
+            unit.note(Order::Clock(time));
+            unit.emulator.world.set_clock(time)
+        })?;
+        self.is_clock_manual.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Lets a time server set the clock, which makes it `time` now.
+    ///
+    /// # Errors
+    /// `Offline`; `Invalid` for a time before 1970.
+    pub fn follow_server(&self, time: WallTime) -> Result<()> {
+        self.set_clock(time)?;
+        self.is_clock_manual.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The camera of a channel, counted from 0.
@@ -125,6 +165,7 @@ impl Unit {
             Order::Join { ssid, password } => {
                 has(wifi)?.join(ssid.as_deref(), password.map(Secret::new).as_ref()).await
             }
+            Order::Clock(time) => has(&self.channel.clock)?.set(time).await,
             Order::Reboot => has(power)?.reboot().await,
         }
     }

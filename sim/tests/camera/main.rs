@@ -1,6 +1,7 @@
 //! The camera simulator as its clients see it, over loopback.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod alarms;
 mod client;
 mod control;
 mod depacketizer;

@@ -50,8 +50,14 @@ async fn an_open_camera_answers_and_logs_what_reached_it() {
     assert!(head.starts_with("HTTP/1.1 404 Not Found"), "{head}");
     say(camera.http_addr(), b"GET /a b\r\n\r\n").await;
 
-    let counted =
-        WebCounters { connections: 4, requests: 4, unauthorized: 0, not_found: 1, malformed: 1 };
+    let counted = WebCounters {
+        connections: 4,
+        requests: 4,
+        unauthorized: 0,
+        not_found: 1,
+        malformed: 1,
+        streams: 0,
+    };
     assert_eq!(camera.web_counters(), counted);
     let log: Vec<_> = camera.web_requests().into_iter().map(|r| (r.target, r.status)).collect();
     assert_eq!(log[2], ("/../etc/passwd".to_owned(), 404), "as it was on the wire");

@@ -131,7 +131,7 @@ pub fn scopes(site: &Site) -> Vec<String> {
 fn time(site: &Site) -> Node {
     let setting = site.clock.setting();
     let told = site.clock.told(&site.quirks);
-    let local = Date::from_unix(told.unix().unwrap_or_default() + 8 * 3600);
+    let zone = site.clock.zone(&site.quirks);
     let date = |name, date: Date| {
         let Date { year, month, day, hour, minute, second } = date;
         let time = [leaf("tt:Hour", hour), leaf("tt:Minute", minute), leaf("tt:Second", second)];
@@ -139,13 +139,12 @@ fn time(site: &Site) -> Node {
         node(name, [node("tt:Time", time), node("tt:Date", day)])
     };
     let mut content = vec![
-        leaf("tt:DateTimeType", if setting.ntp { "NTP" } else { "Manual" }),
+        leaf("tt:DateTimeType", if site.world.is_clock_manual() { "Manual" } else { "NTP" }),
         leaf("tt:DaylightSavings", setting.daylight),
-        node("tt:TimeZone", [leaf("tt:TZ", &setting.zone)]),
+        node("tt:TimeZone", [leaf("tt:TZ", zone)]),
         date("tt:UTCDateTime", told),
     ];
-    // Local time is only known of the zone that the camera begins with.
-    content.extend((setting.zone == "CST-8").then(|| date("tt:LocalDateTime", local)));
+    content.push(date("tt:LocalDateTime", site.clock.local()));
     log::debug!(target: "camera", "ONVIF: the time is told as {}", utc_text(told));
     node("tds:SystemDateAndTime", content)
 }
@@ -173,7 +172,8 @@ fn set_time(site: &Site, call: &Call) -> Result<Node, Fault> {
     };
     let daylight = matches!(call.argument("DaylightSavings")?, "true" | "1");
     let zone = call.optional("TimeZone/TZ").map(|zone| zone.chars().take(64).collect());
-    site.clock.set(time, daylight, zone, &site.quirks);
+    let set = site.clock.set(time, daylight, zone, &site.quirks);
+    set.ok_or_else(|| wrong("there is no such date, or no such zone"))?;
     Ok(node("tds:SetSystemDateAndTimeResponse", []))
 }
 
@@ -269,7 +269,13 @@ fn capabilities(site: &Site, host: IpAddr, call: &Call) -> Result<Node, Fault> {
                 address(Service::Device),
                 node("tt:Network", network),
                 node("tt:System", system),
-                node("tt:IO", [leaf("tt:InputConnectors", 0), leaf("tt:RelayOutputs", 0)]),
+                node(
+                    "tt:IO",
+                    [
+                        leaf("tt:InputConnectors", site.world.units().len()),
+                        leaf("tt:RelayOutputs", 0),
+                    ],
+                ),
                 node("tt:Security", security),
             ],
         ));

@@ -1,7 +1,8 @@
-//! The service of inputs and outputs (`http://www.onvif.org/ver10/deviceIO/wsdl`); the camera has its video
-//! sources only.
+//! The service of inputs and outputs (`http://www.onvif.org/ver10/deviceIO/wsdl`): each channel has a video source
+//! and a digital input.
 
 use super::envelope::Call;
+use super::events::token;
 use super::fault::Fault;
 use super::media::mains;
 use super::node::{Node, leaf, node};
@@ -19,7 +20,12 @@ pub fn answer(site: &Site, call: &Call) -> Result<Node, Fault> {
             node("tmd:GetVideoSourcesResponse", sources.map(|token| leaf("tmd:Token", token)))
         }
         "GetRelayOutputs" => node("tmd:GetRelayOutputsResponse", []),
-        "GetDigitalInputs" => node("tmd:GetDigitalInputsResponse", []),
+        "GetDigitalInputs" => {
+            let inputs = 0..site.world.units().len();
+            let inputs =
+                inputs.map(|channel| node("tmd:DigitalInputs", []).with("token", token(channel)));
+            node("tmd:GetDigitalInputsResponse", inputs)
+        }
         name => return Err(Fault::unsupported(name)),
     })
 }
@@ -32,5 +38,5 @@ pub fn own(site: &Site) -> Node {
         .with("AudioSources", 0)
         .with("AudioOutputs", 0)
         .with("RelayOutputs", 0)
-        .with("DigitalInputs", 0)
+        .with("DigitalInputs", site.world.units().len())
 }

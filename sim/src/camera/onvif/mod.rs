@@ -60,8 +60,8 @@ impl Onvif {
         }
     }
 
-    /// The answer to a call, and whether the camera restarts after it.
-    async fn call(&self, request: &Request) -> (Option<Call>, Result<Node, Fault>, bool) {
+    /// The answer to a call, which may be that the camera hangs up, and whether the camera restarts after it.
+    async fn call(&self, request: &Request) -> (Option<Call>, Result<Option<Node>, Fault>, bool) {
         let call = match Call::read(&request.body) {
             Ok(call) => call,
             Err(fault) => return (None, Err(fault), false),
@@ -71,11 +71,11 @@ impl Onvif {
         }
         let (site, host) = (&*self.site, request.host);
         let answer = match call.service {
-            Called::Device => device::answer(site, host, &self.user, &call).await,
-            Called::Media => media::answer(site, host, &call).await,
-            Called::Media2 => media2::answer(site, host, &call).await,
-            Called::DeviceIo => device_io::answer(site, &call),
-            Called::Ptz => ptz::answer(site, &self.moves, &call).await,
+            Called::Device => device::answer(site, host, &self.user, &call).await.map(Some),
+            Called::Media => media::answer(site, host, &call).await.map(Some),
+            Called::Media2 => media2::answer(site, host, &call).await.map(Some),
+            Called::DeviceIo => device_io::answer(site, &call).map(Some),
+            Called::Ptz => ptz::answer(site, &self.moves, &call).await.map(Some),
             Called::Events | Called::Subscription => {
                 events::answer(site, host, &self.subscriptions, &request.target, &call).await
             }
@@ -165,7 +165,8 @@ impl Service for Onvif {
         }
         let (call, answer, reboots) = self.call(request).await;
         let (status, content) = match answer {
-            Ok(content) => (200, content),
+            Ok(Some(content)) => (200, content),
+            Ok(None) => return Answer { hangs_up: true, ..Answer::new(200, KIND, "") },
             Err(fault) => (self.status(&fault, call.as_ref()), fault.node()),
         };
         let name = call.as_ref().map_or("?", |call| call.name());

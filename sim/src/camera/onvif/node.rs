@@ -5,7 +5,7 @@ use std::fmt::Display;
 use ivt_hal::xml::escape;
 
 /// Namespaces by the prefix that stands for them in names such as `tt:Name`.
-const NAMESPACES: [(&str, &str); 17] = [
+const NAMESPACES: [(&str, &str); 19] = [
     ("env", "http://www.w3.org/2003/05/soap-envelope"),
     ("tds", "http://www.onvif.org/ver10/device/wsdl"),
     ("trt", "http://www.onvif.org/ver10/media/wsdl"),
@@ -23,6 +23,8 @@ const NAMESPACES: [(&str, &str); 17] = [
     ("d", "http://schemas.xmlsoap.org/ws/2005/04/discovery"),
     ("tmd", "http://www.onvif.org/ver10/deviceIO/wsdl"),
     ("dn", "http://www.onvif.org/ver10/network/wsdl"),
+    ("axe", "http://www.axis.com/2009/event"),
+    ("wsntw", "http://docs.oasis-open.org/wsn/bw-2"),
 ];
 
 /// How namespaces are spelled. A client must not see a difference.

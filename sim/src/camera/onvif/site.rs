@@ -20,7 +20,7 @@ use crate::camera::world::{Unit, World};
 /// Longest time to learn the size of a stream's pictures.
 const PROBE: Duration = Duration::from_secs(3);
 /// The host of addresses that lead nowhere (RFC 5737).
-const NOWHERE: &str = "192.0.2.1";
+pub const NOWHERE: &str = "192.0.2.1";
 
 /// The camera, as its ONVIF services see it.
 pub struct Site {
@@ -77,7 +77,7 @@ impl Site {
             picture: OnceCell::new(),
         };
         let streams = channels.iter().map(|of| [encoding(&of.main), encoding(&of.sub)]).collect();
-        Self { world, clock: Clock::default(), quirks, rtsp, http, other, streams }
+        Self { clock: Clock::new(world.clone()), world, quirks, rtsp, http, other, streams }
     }
 
     /// The address of a service.

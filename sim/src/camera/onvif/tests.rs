@@ -1,5 +1,7 @@
 //! Tests of the services, by requests as clients send them.
 
+mod events;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -413,42 +415,6 @@ async fn a_restart_is_answered_first() {
         .await;
     assert!(answer.status == 200 && answer.reboots);
     assert_eq!(camera.orders(), [Order::Reboot]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_pull_point_lives_as_long_as_it_says() {
-    let camera = Camera::open(&[]);
-    let made = camera
-        .ok(
-            EVENTS,
-            "CreatePullPointSubscription",
-            "<InitialTerminationTime>PT10S</InitialTerminationTime>",
-        )
-        .await;
-    let address = made.text_at("SubscriptionReference/Address");
-    let target = address.strip_prefix("http://10.0.0.9:80").unwrap().to_owned();
-    let at = async |namespace: &str, name: &str, arguments: &str| {
-        let body = format!(r#"<{name} xmlns="{namespace}">{arguments}</{name}>"#);
-        read(&camera.send(&target, "", &body).await).0
-    };
-    let pull = "<Timeout>PT4S</Timeout><MessageLimit>10</MessageLimit>";
-    let began = tokio::time::Instant::now();
-    assert_eq!(at(EVENTS, "PullMessages", pull).await, 200);
-    assert_eq!(began.elapsed(), Duration::from_secs(4));
-    assert_eq!(at(WSN, "Renew", "<TerminationTime>PT20S</TerminationTime>").await, 200);
-    tokio::time::sleep(Duration::from_secs(15)).await;
-    assert_eq!(at(EVENTS, "SetSynchronizationPoint", "").await, 200);
-    assert_eq!(at(WSN, "Unsubscribe", "").await, 200);
-    assert_eq!(at(EVENTS, "PullMessages", pull).await, 400);
-    for _ in 0..8 {
-        camera.ok(EVENTS, "CreatePullPointSubscription", "").await;
-    }
-    assert_eq!(
-        camera.refused(EVENTS, "CreatePullPointSubscription", "").await,
-        (500, "Action".into())
-    );
-    tokio::time::sleep(Duration::from_secs(61)).await;
-    camera.ok(EVENTS, "CreatePullPointSubscription", "").await;
 }
 
 #[tokio::test]

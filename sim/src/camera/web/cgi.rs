@@ -134,8 +134,8 @@ fn clock(parameters: &Parameters, query: &Pairs, now: i64) -> Result<String, Ref
     }
     let Date { year, month, day, hour, minute, second } = parameters.date(now);
     Ok(format!(
-        "var year={year};\nvar month={month};\nvar day={day};\n\
-         var hour={hour};\nvar minute={minute};\nvar second={second};\n"
+        "var DATETIME_DATE_YEAR = {year};\nvar DATETIME_DATE_MONTH = {month};\nvar DATETIME_DATE_DAY = {day};\n\
+         var DATETIME_TIME_HOUR = {hour};\nvar DATETIME_TIME_MINUTE = {minute};\nvar DATETIME_TIME_SECOND = {second};\n"
     ))
 }
 
@@ -194,7 +194,7 @@ mod tests {
             ("/uapi-cgi/netinfo.cgi", "NETWORK."),
             (
                 "/uapi-cgi/datetime.cgi?action=get&mode=js",
-                "var year=2020;\nvar month=4;\nvar day=1;\nvar hour=7;",
+                "var DATETIME_DATE_YEAR = 2020;\nvar DATETIME_DATE_MONTH = 4;\nvar DATETIME_DATE_DAY = 1;\n",
             ),
             (
                 "/uapi-cgi/datetime.fcgi?action=set&year=2021&month=1&day=2&hour=3&minute=4&second=5",

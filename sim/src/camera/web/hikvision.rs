@@ -1,6 +1,8 @@
 //! The web server of Hikvision cameras and recorders (`camera-families.md`, section 1): XML under `/ISAPI`. With one
 //! channel it is a camera; with several a recorder, which moves and shows its cameras by its proxies only.
 
+mod alert;
+mod clock;
 mod document;
 mod ptz;
 
@@ -10,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use ivt_hal::xml::{self, Element, Limits, escape};
 use ivt_hal::{Interface, Kind, Stream};
 
+use super::events::{AlarmQuirk, Subject};
 use super::wire::{Answer, Request};
 use crate::camera::address::{self, numbered};
 use crate::camera::world::{Order, Unit, World};
@@ -40,9 +43,12 @@ type Outcome = Result<Answer, Refusal>;
 
 impl Hikvision {
     /// The answer to a request whose login is right.
-    pub async fn answer(&self, world: &World, request: &Request) -> Answer {
+    pub async fn answer(&self, subject: Subject, request: &Request) -> Answer {
         let path = request.target.split('?').next().unwrap_or_default();
-        self.act(world, request, path)
+        if request.method == "GET" && alert::is_here(path, subject.has(AlarmQuirk::OldPath)) {
+            return alert::answer(subject);
+        }
+        self.act(&subject.world, request, path)
             .await
             .unwrap_or_else(|Refusal(status, code, sub)| said(path, status, code, sub))
     }
@@ -56,13 +62,15 @@ impl Hikvision {
             ("GET", ["System", "capabilities"]) => {
                 Ok(page("DeviceCap", &capabilities(world.units().len())))
             }
+            ("GET", ["System", "time"]) => Ok(clock::document(world)),
+            ("PUT", ["System", "time"]) => clock::set(world, &request.body, path),
             ("PUT", ["System", "reboot"]) => {
                 for unit in world.units() {
                     carry_out(unit, Order::Reboot).await?;
                 }
                 Ok(Answer { reboots: true, ..done(path) })
             }
-            (_, ["System", "reboot"]) => Err(WRONG_METHOD),
+            (_, ["System", "reboot" | "time"]) => Err(WRONG_METHOD),
             ("GET", ["System", "Network", "interfaces"]) => {
                 let unit = world.unit(0).ok_or(NOT_FOUND)?;
                 Ok(page("NetworkInterfaceList", &interfaces(unit).await?))
@@ -268,23 +276,26 @@ fn said(path: &str, status: u16, code: u8, sub: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use ivt_hal::{Armed, Direction, Movement};
 
     use super::*;
+    use crate::camera::web::events::testutil::subject;
     use crate::camera::web::wire::testutil::request;
 
-    struct Bench(Hikvision, World);
+    struct Bench(Hikvision, Arc<World>);
 
     impl Bench {
         fn new(channels: usize) -> Self {
-            Self(Hikvision::default(), World::new(channels))
+            Self(Hikvision::default(), Arc::new(World::new(channels)))
         }
 
         async fn say(&self, method: &str, path: &str, body: &str) -> (u16, String) {
             let target = format!("/ISAPI/{path}");
-            let answer = self.0.answer(&self.1, &request(method, &target, body)).await;
+            let answer =
+                self.0.answer(subject(&self.1, &[]), &request(method, &target, body)).await;
             (answer.status, String::from_utf8_lossy(&answer.body).into_owned())
         }
 
@@ -403,6 +414,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_clock_is_set_by_the_whole_document() {
+        let bench = Bench::new(2);
+        let (_, document) = bench.say("GET", "System/time", "").await;
+        assert!(document.contains("<timeMode>NTP<") && document.contains("<timeZone>CST-8:00:00<"));
+        let (before, rest) = document.split_once("<localTime>").unwrap();
+        let (_, after) = rest.split_once("</localTime>").unwrap();
+        let written = |time: &str| {
+            format!("{before}<localTime>{time}</localTime>{after}").replace("NTP", "manual")
+        };
+        for (time, shown) in [
+            ("2024-02-29T23:59:58", "2024-02-29T23:59:5"),
+            ("2024-02-29T23:59:50+08:00", "2024-02-29T23:59:5"),
+            ("2024-02-29T23:59:50Z", "2024-03-01T07:59:5"),
+            ("2024-02-29T23:59:50-01:30", "2024-03-01T09:29:5"),
+        ] {
+            assert_eq!(bench.say("PUT", "System/time", &written(time)).await.0, 200, "{time}");
+            let (_, told) = bench.say("GET", "System/time", "").await;
+            let mode = told.contains("<timeMode>manual<");
+            assert!(mode && told.contains(&format!("<localTime>{shown}")), "{time}: {told}");
+        }
+        let set = written("2024-02-29T23:59:50");
+        for wrong in [
+            written("2023-02-29T00:00:00"),
+            written("2024-02-29T00:00:00+8"),
+            written("soon"),
+            set.replace("CST-8", "CST-9"),
+            set.replace("manual", "sometimes"),
+            set.replace(NAMESPACE, "urn:other"),
+            "<Time><timeMode>manual</timeMode></Time>".to_owned(),
+        ] {
+            assert_eq!(bench.say("PUT", "System/time", &wrong).await.0, 400, "{wrong}");
+        }
+        assert_eq!(bench.say("PUT", "System/time", &document).await.0, 200);
+        assert!(bench.say("GET", "System/time", "").await.1.contains("<timeMode>NTP<"));
+        assert_eq!(bench.say("POST", "System/time", "").await.0, 405);
+        assert_eq!(bench.orders().len(), 5);
+    }
+
+    #[tokio::test]
     async fn a_network_is_joined_exactly_as_it_came() {
         let bench = Bench::new(1);
         let path = "System/Network/interfaces/2/wireless";
@@ -448,6 +498,6 @@ mod tests {
             assert_eq!(camera.say("GET", path, "").await.0, status, "{path}");
         }
         let asked = request("PUT", "/ISAPI/System/reboot", "");
-        assert!(camera.0.answer(&camera.1, &asked).await.reboots);
+        assert!(camera.0.answer(subject(&camera.1, &[]), &asked).await.reboots);
     }
 }

@@ -2,14 +2,17 @@
 //! `/merlin`. What clients set is kept as they sent it, and told again.
 
 mod alarm;
+mod book;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use ivt_base::wall_time::WallTime;
 use ivt_hal::{Direction, Interface, Kind, Movement};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use super::events::Subject;
 use super::wire::{Answer, Request};
 use crate::camera::world::{Order, Unit, World};
 
@@ -29,8 +32,10 @@ const MOVES: [Direction; 10] = [
 ];
 
 /// The configuration that clients sent, by its CGI and channel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Merlin {
+    /// The port on which alarms are booked.
+    port: u16,
     kept: Mutex<BTreeMap<(&'static str, usize), Value>>,
 }
 
@@ -40,12 +45,21 @@ struct Refusal(u16, &'static str);
 type Outcome = Result<Value, Refusal>;
 
 impl Merlin {
+    /// A camera that tells its alarms on this port.
+    pub fn new(port: u16) -> Self {
+        Self { port, kept: Mutex::default() }
+    }
+
     /// The answer to a request whose login is right.
-    pub async fn answer(&self, world: &World, request: &Request) -> Answer {
+    pub async fn answer(&self, subject: Subject, request: &Request) -> Answer {
+        let world = &*subject.world;
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let Some(cgi) = path.strip_prefix("/merlin/") else { return not_found() };
         let query: BTreeMap<String, String> =
             form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        if cgi == "BookAlarm.cgi" {
+            return book::answer(subject.clone());
+        }
         let sets = cgi.starts_with("Set");
         let outcome = match (request.method.as_str(), sets) {
             ("POST", true) => self.set(world, cgi, &request.body).await,
@@ -67,6 +81,11 @@ impl Merlin {
     async fn set(&self, world: &World, cgi: &str, body: &[u8]) -> Outcome {
         let set: Value =
             serde_json::from_slice(body).map_err(|_| Refusal(400, "the body is no JSON"))?;
+        if cgi == "SetTimeCfg.cgi" {
+            let time = time(&set["TimeCfg"]).ok_or(Refusal(400, "TimeCfg is no time"))?;
+            world.set_clock(time).map_err(|_| Refusal(500, "the camera failed"))?;
+            return Ok(done());
+        }
         let (kind, alarm) = match cgi {
             "SetAlarmCfg.cgi" => ("Alarm", alarm::motion(&set)),
             "SetIntDetectCfg.cgi" => ("IntDetect", alarm::intrusion(&set)),
@@ -88,6 +107,15 @@ impl Merlin {
             "GetVersion.cgi" => json!({ "Version": {
                 "Model": "ML-IPC-200", "Firmware": "2.4.1", "SerialNumber": "ML2004711",
             }}),
+            "GetListenPort.cgi" => json!({ "TCPPort": self.port }),
+            "GetTimeCfg.cgi" => {
+                let time = world.clock().ok_or(Refusal(500, "the camera failed"))?;
+                let ((year, month, day), (hour, minute, second)) = (time.date(), time.time());
+                json!({ "TimeCfg": {
+                    "year": year, "month": month, "day": day,
+                    "hour": hour, "minute": minute, "second": second,
+                }})
+            }
             "GetPtzPresetCfg.cgi" => {
                 let presets = of()?.presets().await;
                 let row = |(id, preset): &(u32, ivt_hal::Named)| json!({ "PresetId": id, "PresetName": preset.name });
@@ -164,6 +192,19 @@ async fn carry_out(unit: &Unit, order: Order) -> Result<(), Refusal> {
     })
 }
 
+fn time(set: &Value) -> Option<WallTime> {
+    let part = |name: &str| u8::try_from(set[name].as_u64()?).ok();
+    let year = u16::try_from(set["year"].as_u64()?).ok()?;
+    WallTime::new(
+        year,
+        part("month")?,
+        part("day")?,
+        part("hour")?,
+        part("minute")?,
+        part("second")?,
+    )
+}
+
 fn done() -> Value {
     json!({ "result": 0 })
 }
@@ -187,12 +228,16 @@ fn not_found() -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::camera::web::events::testutil::subject;
     use crate::camera::web::wire::testutil::request;
 
     async fn say(method: &str, target: &str, body: &str) -> (u16, String, Vec<Order>) {
-        let world = World::new(2);
-        let answer = Merlin::default().answer(&world, &request(method, target, body)).await;
+        let world = Arc::new(World::new(2));
+        let subject = subject(&world, &[]);
+        let answer = Merlin::new(9000).answer(subject, &request(method, target, body)).await;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         (answer.status, text, world.unit(1).unwrap().orders())
     }
@@ -255,10 +300,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_clock_is_set_and_told() {
+        let world = Arc::new(World::new(1));
+        let merlin = Merlin::new(9000);
+        let say = async |target: &str, body: &str| {
+            let asked = request("POST", &format!("/merlin/{target}"), body);
+            let answer = merlin.answer(subject(&world, &[]), &asked).await;
+            (answer.status, serde_json::from_slice::<Value>(&answer.body).unwrap())
+        };
+        let set = r#"{"TimeCfg":{"year":2024,"month":2,"day":29,"hour":23,"minute":4,"second":5}}"#;
+        assert_eq!(say("SetTimeCfg.cgi", set).await, (200, done()));
+        let (_, told) = say("GetTimeCfg.cgi", "").await;
+        assert_eq!((&told["TimeCfg"]["day"], &told["TimeCfg"]["hour"]), (&json!(29), &json!(23)));
+        for wrong in [set.replace("2024", "2023"), set.replace(":23", ":\"23\""), "{}".to_owned()] {
+            assert_eq!(say("SetTimeCfg.cgi", &wrong).await.0, 400, "{wrong}");
+        }
+        assert!(world.clock().unwrap().to_string().starts_with("2024-02-29T23:04:0"));
+    }
+
+    #[tokio::test]
     async fn a_reboot_is_answered_first() {
-        let world = World::new(1);
+        let world = Arc::new(World::new(1));
         let asked = request("POST", "/merlin/Reboot.cgi", "");
-        let answer = Merlin::default().answer(&world, &asked).await;
+        let answer = Merlin::new(9000).answer(subject(&world, &[]), &asked).await;
         assert!(answer.reboots && answer.status == 200);
         assert_eq!(world.unit(0).unwrap().orders(), [Order::Reboot]);
     }

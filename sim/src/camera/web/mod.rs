@@ -3,6 +3,9 @@
 
 pub mod calendar;
 mod cgi;
+mod dahua;
+mod endless;
+mod events;
 mod fault;
 mod hikvision;
 mod merlin;
@@ -20,12 +23,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
+use ivt_base::wall_time::WallTime;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+pub use events::{AlarmQuirk, Change, Ear, UnknownAlarmQuirk, listing};
 pub use fault::{WebFault, WebFaultRule};
 pub use service::Service;
 pub use wire::{Answer, Request};
@@ -33,7 +38,10 @@ pub use wire::{Answer, Request};
 use super::auth::Lock;
 use super::make::Make;
 use super::server::bind;
+use super::switches::Switches;
 use super::world::World;
+use dahua::Dahua;
+use events::Subject;
 use hikvision::Hikvision;
 use merlin::Merlin;
 use parameters::Parameters;
@@ -41,6 +49,8 @@ use wire::Malformed;
 
 /// Most connections held at once; more are closed when they are accepted.
 const MAX_CONNECTIONS: usize = 64;
+/// Most event streams at once; more are refused.
+const MAX_STREAMS: u64 = 16;
 /// Number of requests that the log keeps.
 const MAX_LOG: usize = 1000;
 /// Longest target that the log keeps of a request, in bytes.
@@ -63,6 +73,8 @@ pub struct WebCounters {
     pub not_found: u64,
     /// Requests that are no HTTP/1.
     pub malformed: u64,
+    /// Event streams that clients listen to now.
+    pub streams: u64,
 }
 
 /// A request to the camera's web server.
@@ -83,9 +95,14 @@ pub struct WebRequest {
 /// The camera's web server.
 pub struct Web {
     lock: Lock,
+    /// The lock with another nonce, for [`AlarmQuirk::LoginTwice`].
+    second_lock: Lock,
     make: Make,
+    /// How the event streams are odd.
+    pub quirks: Switches<AlarmQuirk>,
     merlin: Merlin,
     hikvision: Hikvision,
+    dahua: Dahua,
     world: Arc<World>,
     services: Vec<Arc<dyn Service>>,
     reboots: mpsc::Sender<Duration>,
@@ -96,19 +113,25 @@ pub struct Web {
 }
 
 impl Web {
-    /// A web server in front of `world`. `services` answer before it does; `reboots` are carried out by the camera.
+    /// A web server in front of `world`. `services` answer before it does; `reboots` are carried out by the camera;
+    /// merlin cameras tell their alarms on `listen_port`.
     pub fn new(
-        lock: Lock,
+        [lock, second_lock]: [Lock; 2],
         make: Make,
+        quirks: Switches<AlarmQuirk>,
         world: Arc<World>,
         services: Vec<Arc<dyn Service>>,
         reboots: mpsc::Sender<Duration>,
+        listen_port: u16,
     ) -> Self {
         Self {
             lock,
+            second_lock,
             make,
-            merlin: Merlin::default(),
+            quirks,
+            merlin: Merlin::new(listen_port),
             hikvision: Hikvision::default(),
+            dahua: Dahua::new(world.units().len()),
             world,
             services,
             reboots,
@@ -129,7 +152,7 @@ impl Web {
     }
 
     pub fn parameter(&self, name: &str) -> Option<String> {
-        self.parameters.lock().unwrap_or_else(PoisonError::into_inner).find(name, now_ms() / 1000)
+        self.parameters.lock().unwrap_or_else(PoisonError::into_inner).find(name, self.now())
     }
 
     pub fn faults(&self) -> Vec<WebFaultRule> {
@@ -198,8 +221,28 @@ impl Web {
                 }
             };
             let fault = fault::find(&self.faults(), &request.target);
-            let answer = self.answer(&request, fault).await;
+            let answer = tokio::select! {
+                biased;
+                answer = self.answer(&request, fault) => answer,
+                () = left(&stream) => return Ok(()),
+            };
             self.note(&request.method, &request.target, answer.status);
+            if answer.hangs_up {
+                return Ok(());
+            }
+            let mut answer = answer;
+            if let Some((subject, dialect)) = answer.stream.take() {
+                match fault {
+                    None
+                    | Some(WebFault::Chunked | WebFault::DelayMs(_) | WebFault::CloseMidBody) => {
+                        let ear = Ear::open(&subject.world);
+                        let _listening = Listening::new(&self.counters);
+                        return endless::run(&mut stream, &answer, dialect, ear, &subject, fault)
+                            .await;
+                    }
+                    Some(_) => {}
+                }
+            }
             let stays = fault::respond(&mut stream, &answer, fault, request.last).await;
             if answer.reboots {
                 let _ = self.reboots.try_send(REBOOT); // Fails while the camera is already rebooting.
@@ -218,13 +261,25 @@ impl Web {
                 _ => service.answer(request).await,
             };
         }
-        if !self.lock.opens_target(method, target, authorization.as_deref()) {
+        let opens = |lock: &Lock| lock.opens_target(method, target, authorization.as_deref());
+        let twice = self.quirks.has(AlarmQuirk::LoginTwice);
+        let second = twice && opens(&self.second_lock);
+        if !opens(&self.lock) && !second {
             let answer = Answer::new(401, "text/plain", "#401|UNAUTHORIZED\n");
             return Answer { challenge: Some(self.lock.challenge()), ..answer };
         }
         match fault {
             Some(WebFault::Status(status)) => on_request(status),
-            _ => self.carry_out(request).await,
+            _ => match self.carry_out(request).await {
+                Answer { stream: Some(_), .. } if twice && !second => {
+                    let answer = Answer::new(401, "text/plain", "#401|UNAUTHORIZED\n");
+                    Answer { challenge: Some(self.second_lock.challenge()), ..answer }
+                }
+                Answer { stream: Some(_), .. } if self.counters.borrow().streams >= MAX_STREAMS => {
+                    Answer::new(503, "text/plain", "as many clients listen as can\n")
+                }
+                answer => answer,
+            },
         }
     }
 
@@ -232,13 +287,24 @@ impl Web {
     async fn carry_out(&self, request: &Request) -> Answer {
         match self.make {
             Make::Line(family) if request.method == "GET" => {
-                let (world, parameters) = (&self.world, &self.parameters);
-                uapi::answer(world, parameters, family, &request.target, now_ms() / 1000).await
+                let (subject, now) = (self.subject(request), self.now());
+                uapi::answer(subject, &self.parameters, family, &request.target, now).await
             }
             Make::Line(_) => Answer::new(405, "text/plain", "#405|METHOD NOT ALLOWED\n"),
-            Make::Hikvision => self.hikvision.answer(&self.world, request).await,
-            Make::Merlin => self.merlin.answer(&self.world, request).await,
+            Make::Hikvision => self.hikvision.answer(self.subject(request), request).await,
+            Make::Dahua => self.dahua.answer(self.subject(request), request).await,
+            Make::Merlin => self.merlin.answer(self.subject(request), request).await,
         }
+    }
+
+    /// What the camera's clock shows, in seconds since 1970.
+    fn now(&self) -> i64 {
+        let shown = self.world.clock().and_then(WallTime::seconds);
+        shown.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or_default()
+    }
+
+    fn subject(&self, request: &Request) -> Subject {
+        Subject { world: self.world.clone(), host: request.host, quirks: self.quirks.on() }
     }
 
     fn note(&self, method: &str, target: &str, status: u16) {
@@ -261,6 +327,29 @@ impl Web {
         if log.len() > MAX_LOG {
             log.pop_front();
         }
+    }
+}
+
+/// Counts an event stream while it lasts.
+struct Listening(watch::Sender<WebCounters>);
+
+impl Listening {
+    fn new(counters: &watch::Sender<WebCounters>) -> Self {
+        counters.send_modify(|counters| counters.streams += 1);
+        Self(counters.clone())
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.send_modify(|counters| counters.streams -= 1);
+    }
+}
+
+/// Returns once the client has closed the connection. One that asks on without waiting for the answer stays.
+async fn left(stream: &TcpStream) {
+    if let Ok(1..) = stream.peek(&mut [0]).await {
+        std::future::pending().await
     }
 }
 

@@ -70,7 +70,7 @@ const FACTORY: [(&str, &str); 49] = [
 #[derive(Debug)]
 pub struct Parameters {
     all: BTreeMap<String, String>,
-    /// Seconds by which the camera's clock is ahead of the simulator's.
+    /// Seconds by which a client moved the clock.
     ahead: i64,
 }
 
@@ -180,6 +180,11 @@ impl Parameters {
     pub fn set_clock(&mut self, date: Date, now: i64) -> bool {
         let set = date.unix().map(|unix| self.ahead = unix - now);
         set.is_some()
+    }
+
+    /// By how much a client moved the clock, in seconds; from now on by nothing, as the cameras' clock moved as well.
+    pub fn moved(&mut self) -> i64 {
+        std::mem::take(&mut self.ahead)
     }
 
     /// The group as the camera spells it: letters may be of either case, and any channel of the analytics is

@@ -1,15 +1,19 @@
 //! What network cameras (IPN) and encoders (IPE) do beside telling parameters: they move, restart, scan for networks,
 //! and act upon parameters that clients set (`camera-cgi.md`, first table).
 
+mod meta;
+
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use ivt_base::wall_time::WallTime;
 use ivt_hal::xml::escape;
 use ivt_hal::{Area, Kind, Named, Point};
 use url::form_urlencoded;
 
 use super::cgi;
+use super::events::Subject;
 use super::hikvision::moved;
 use super::parameters::{Parameters, Refusal};
 use super::wire::Answer;
@@ -21,9 +25,9 @@ const TEXT: &str = "text/plain";
 const GRID: u32 = 65_535;
 const KEY: &str = "Connect.key=";
 
-/// The answer to a GET of `target`; `now` is in seconds since 1970.
+/// The answer to a GET of `target`; `now` is what the camera's clock shows, in seconds since 1970.
 pub async fn answer(
-    world: &World,
+    subject: Subject,
     parameters: &Mutex<Parameters>,
     family: Family,
     target: &str,
@@ -32,10 +36,14 @@ pub async fn answer(
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let pairs: Vec<(String, String)> =
         form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let world = subject.world.clone();
     let Some(unit) = world.unit(0).filter(|_| family != Family::Ipai) else {
         return cgi::answer(parameters, family, target, now);
     };
     match (family, path) {
+        (_, "/nvc-cgi/admin/avstream.cgi" | "/nvc-cgi/viewer/avstream.cgi") => {
+            meta::answer(subject, &pairs).unwrap_or_else(|| said(Err(Refusal::BadRequest)))
+        }
         (_, "/nvc-cgi/ptz/ptz2.fcgi") => said(ptz(unit, &pairs).await),
         (_, "/nvc-cgi/admin/reboot.cgi") | (Family::Ipn, "/uapi-cgi/reboot.cgi") => {
             let done = carry_out(unit, Order::Reboot).await;
@@ -50,6 +58,9 @@ pub async fn answer(
                 return said(Err(Refusal::BadRequest));
             }
             let answer = cgi::answer(parameters, family, target, now);
+            if let Err(refusal) = set_clock(&world, parameters, now) {
+                return said(Err(refusal));
+            }
             match group {
                 Some(group) if answer.body.starts_with(b"#200") => {
                     match applied(unit, parameters, group, &pairs, now) {
@@ -59,6 +70,19 @@ pub async fn answer(
                 }
                 _ => answer,
             }
+        }
+    }
+}
+
+/// Brings the cameras' clock to where a client has just moved that of the parameters.
+fn set_clock(world: &World, parameters: &Mutex<Parameters>, now: i64) -> Result<(), Refusal> {
+    let mut parameters = parameters.lock().unwrap_or_else(PoisonError::into_inner);
+    match parameters.moved() {
+        0 => Ok(()),
+        by => {
+            let time = u64::try_from(now + by).ok().and_then(WallTime::from_seconds);
+            let time = time.ok_or(Refusal::BadRequest)?;
+            world.set_clock(time).map_err(|_| Refusal::BadRequest)
         }
     }
 }
@@ -234,19 +258,24 @@ fn corner(text: &str) -> Option<Point> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ivt_hal::{Direction, Movement};
 
     use super::*;
+    use crate::camera::web::events::testutil::subject;
 
-    struct Bench(World, Mutex<Parameters>);
+    struct Bench(Arc<World>, Mutex<Parameters>);
 
     impl Bench {
         fn new() -> Self {
-            Self(World::new(1), Mutex::new(Parameters::factory()))
+            Self(Arc::new(World::new(1)), Mutex::new(Parameters::factory()))
         }
 
         async fn get(&self, target: &str) -> String {
-            let answer = answer(&self.0, &self.1, Family::Ipn, target, 0).await;
+            let now = self.0.clock().and_then(WallTime::seconds).unwrap();
+            let now = i64::try_from(now).unwrap();
+            let answer = answer(subject(&self.0, &[]), &self.1, Family::Ipn, target, now).await;
             String::from_utf8_lossy(&answer.body).into_owned()
         }
 
@@ -336,12 +365,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_clock_of_the_cameras_is_told_and_set() {
+        let bench = Bench::new();
+        let shown = || bench.0.clock().unwrap().to_string();
+        let cgi = "/uapi-cgi/datetime.cgi?action=get&mode=js";
+        let set =
+            "/uapi-cgi/datetime.fcgi?action=set&year=2024&month=2&day=29&hour=23&minute=4&second=5";
+        assert_eq!(bench.get(set).await, "#200|OK\n");
+        assert!(shown().starts_with("2024-02-29T23:04:0"), "{}", shown());
+        let told = bench.get(cgi).await;
+        assert!(
+            told.contains("DATETIME_DATE_YEAR = 2024;\n") && told.contains("DATE_MONTH = 2;"),
+            "{told}"
+        );
+        let update = "/nvc-cgi/admin/param.fcgi?action=update&group=System.DateTime&datetime=113007082031.09";
+        assert_eq!(bench.get(update).await, "#200|OK\n");
+        assert!(shown().starts_with("2031-11-30T07:08:"), "{}", shown());
+        let list = "/nvc-cgi/admin/param.fcgi?action=list&group=SYSTEM.Datetime";
+        assert!(bench.get(list).await.contains("SYSTEM.Datetime.datetime=113007082031."));
+        let wrong = set.replace("month=2", "month=13");
+        assert_eq!(bench.get(&wrong).await, "#400|BAD REQUEST\n");
+        assert!(bench.orders().iter().all(|order| matches!(order, Order::Clock(_))));
+        assert_eq!(bench.orders().len(), 2);
+    }
+
+    #[tokio::test]
     async fn a_camera_restarts_after_its_answer() {
         let Bench(world, parameters) = Bench::new();
         let path = "/nvc-cgi/admin/reboot.cgi";
-        let said = answer(&world, &parameters, Family::Ipe, path, 0).await;
+        let said = answer(subject(&world, &[]), &parameters, Family::Ipe, path, 0).await;
         assert!(said.reboots && said.body.starts_with(b"#200"));
-        let none = answer(&world, &parameters, Family::Ipe, "/uapi-cgi/reboot.cgi", 0).await;
+        let path = "/uapi-cgi/reboot.cgi";
+        let none = answer(subject(&world, &[]), &parameters, Family::Ipe, path, 0).await;
         assert_eq!((none.status, none.reboots), (404, false));
     }
 

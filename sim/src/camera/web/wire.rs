@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::events::{Dialect, Subject};
+
 /// Longest request line with headers, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// Longest body of a request, in bytes.
@@ -39,7 +41,6 @@ pub struct Request {
 pub struct Malformed(pub String);
 
 /// An answer of the web server.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
     pub kind: &'static str,
@@ -48,11 +49,23 @@ pub struct Answer {
     pub challenge: Option<String>,
     /// Whether the camera restarts once the answer has left.
     pub reboots: bool,
+    /// What the client is told of from then on, in the place of the body.
+    pub stream: Option<(Subject, Box<dyn Dialect>)>,
+    /// Whether the connection is closed in the place of the answer.
+    pub hangs_up: bool,
 }
 
 impl Answer {
     pub fn new(status: u16, kind: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status, kind, body: body.into(), challenge: None, reboots: false }
+        Self {
+            status,
+            kind,
+            body: body.into(),
+            challenge: None,
+            reboots: false,
+            stream: None,
+            hangs_up: false,
+        }
     }
 
     /// Status line and headers; `framing` are the headers that tell the length of the body.
