@@ -7,7 +7,12 @@ mod digest_tests;
 pub(crate) mod fake;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(feature = "profiles")]
+mod line;
 mod login;
+mod open;
+#[cfg(test)]
+mod open_tests;
 mod request;
 mod snapshot;
 #[cfg(test)]
@@ -28,9 +33,12 @@ use ivt_base::mask::Known;
 use tokio::time::{Instant, timeout};
 
 use crate::{Answer, Cgi, Credentials, Error, Kind, Result};
+#[cfg(feature = "profiles")]
+pub(crate) use line::Line;
 #[cfg(feature = "onvif")]
 pub(crate) use login::RESTS;
 use login::{MAX_RENEWAL, SharedLogin};
+pub use open::Open;
 pub use request::{Body, Method, Request};
 pub use snapshot::HttpSnapshot;
 pub use wire::hung_up;
@@ -39,6 +47,8 @@ pub use wire::hung_up;
 /// the abilities promise, so that whoever waits a little less than these hears what was asked.
 pub const ABILITY_DEADLINE: Duration = Duration::from_secs(7);
 
+/// Longest time from the call to the head of an answer without an end.
+const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// Most exchanges for one request, including those that the login needs.
 const MAX_EXCHANGES: u32 = 12;
 
@@ -132,16 +142,38 @@ impl Http {
     /// `Invalid` for a request that HTTP cannot carry, `Offline` without a connection, `Timeout` after
     /// the deadline, `Other` for an answer that is broken or above the limits.
     pub async fn send(&self, op: &'static str, request: &Request) -> Result<Answer> {
-        match timeout(self.limits.deadline, self.exchange(op, request)).await {
+        let answer =
+            async { self.exchange(op, request, false).await?.read(self.limits.body).await };
+        match timeout(self.limits.deadline, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::new(op, Kind::Timeout)),
         }
     }
 
-    async fn exchange(&self, op: &'static str, request: &Request) -> Result<Answer> {
+    /// Sends `request` as [`send`](Self::send) does, and returns once the head of the answer has come, within 10 s
+    /// whatever the limits. The body is read piece by piece, as that of an event stream which has no end; a connection
+    /// whose peer has gone is noticed by TCP itself.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn open(&self, op: &'static str, request: &Request) -> Result<Open> {
+        match timeout(OPEN_DEADLINE, self.exchange(op, request, true)).await {
+            Ok(response) => response.map(Open::new),
+            Err(_) => Err(Error::new(op, Kind::Timeout)),
+        }
+    }
+
+    /// Sends `request` with the login that it needs, until an answer's head is the one to take. `stays` is true for a
+    /// connection that is kept for long.
+    async fn exchange(
+        &self,
+        op: &'static str,
+        request: &Request,
+        stays: bool,
+    ) -> Result<wire::Response> {
         let Server { host, port, login, .. } = &*self.server;
         let Some(login) = login else {
-            return wire::send(op, host, *port, request, None).await?.read(self.limits.body).await;
+            return wire::send(op, host, *port, request, None, stays).await;
         };
         let mut turn = Some(login.turn().await);
         let mut exchanges = 1;
@@ -151,7 +183,7 @@ impl Http {
                 turn = None;
             }
             let authorization = said.authorization.as_deref();
-            let mut exchange = pin!(wire::send(op, host, *port, request, authorization));
+            let mut exchange = pin!(wire::send(op, host, *port, request, authorization, stays));
             let answer = if said.is_untried {
                 exchange.await?
             } else if let Ok(answer) = timeout(MAX_RENEWAL, &mut exchange).await {
@@ -163,16 +195,14 @@ impl Http {
             };
             if answer.status() != StatusCode::UNAUTHORIZED {
                 login.accepted(&said);
-                drop(turn);
-                return answer.read(self.limits.body).await;
+                return Ok(answer);
             }
             if turn.is_none() {
                 turn = Some(login.turn().await);
             }
             let again = login.refused(&said, request, answer.challenges(), Instant::now());
             if !again || exchanges == MAX_EXCHANGES {
-                drop(turn);
-                return answer.read(self.limits.body).await;
+                return Ok(answer);
             }
             exchanges += 1;
         }

@@ -11,6 +11,8 @@ mod error;
 pub mod http;
 #[cfg(feature = "onvif")]
 pub mod onvif;
+#[cfg(feature = "xml")]
+pub mod parts;
 #[cfg(feature = "profiles")]
 pub mod profile;
 #[cfg(feature = "rtsp")]

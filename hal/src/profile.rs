@@ -1,6 +1,7 @@
 //! Cameras whose web interface a profile describes: a TOML file that says how a family of cameras is recognised, where its
 //! streams are, and by which requests it is moved, set up and asked. `docs/profiles.md` describes the format.
 
+mod alarms;
 mod answer;
 mod describe;
 mod error;
@@ -26,8 +27,9 @@ use crate::http::Http;
 use crate::rtsp::{Rtsp, UrlError};
 use crate::{
     Area, Armed, Bitrates, Channel, Credentials, Detection, Direction, Kind, Movement, Point,
-    Result, Transport,
+    Result, Transport, WallTime,
 };
+use alarms::Hearing;
 use describe::Description;
 pub use error::Error;
 use exchange::{Call, Failure};
@@ -170,6 +172,8 @@ impl Profile {
         channel.network = said.has("network").then(|| unit.clone() as _);
         channel.wifi = said.has("wifi").then(|| unit.clone() as _);
         channel.power = said.has("power").then(|| unit.clone() as _);
+        channel.alarms = said.has("alarms").then(|| unit.clone() as _);
+        channel.clock = said.has("clock").then(|| unit.clone() as _);
         Ok(channel)
     }
 
@@ -267,6 +271,11 @@ impl Profile {
             "wifi join" => {
                 values.text("ssid", "Network").text("password", "a password").number("is_open", 0)
             }
+            "clock set" => {
+                let time = WallTime::new(2026, 11, 30, 1, 2, 3).expect("the calendar has it");
+                let values = values.time(time).utc(time).text("zone", "");
+                values.number("epoch", 1_796_000_523)
+            }
             _ => values.text("token", "1"),
         };
         vec![("", sample)]
@@ -294,6 +303,10 @@ impl Profile {
 
     fn steps(&self, operation: &str) -> Option<&[Step]> {
         self.description.operations.get(operation).map(Vec::as_slice)
+    }
+
+    fn hearing(&self) -> Option<&Hearing> {
+        self.description.hearing.as_ref()
     }
 
     fn failures(&self) -> &[Failure] {

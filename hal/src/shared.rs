@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::{Alarm, Error, Heard, Kind, Signal, Trigger};
 
 /// Events that wait for one listener. Beyond that the device waits.
 const WAITING: usize = 16;
+/// How long a listener whose queue is full may keep the others waiting.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Most alarms that are held at the same time and counted, of one listener.
 const MOST_HELD: usize = 64;
 /// How long an alarm without a further word counts as held, since devices forget ends.
@@ -68,36 +70,43 @@ impl Shared {
         lead: Lead<'_>,
     ) -> Error {
         let (to, mut events) = mpsc::channel(WAITING);
-        let _seat = self.sit_down(to);
-        let mut led = pin!(self.lead(lead));
-        let (mut outcome, mut held) = (None, Held::default());
+        let seat = self.sit_down(to);
+        let gone = || Error::new(op, Kind::Other);
+        let hear = async {
+            let mut held = Held::default();
+            while let Some(event) = events.recv().await {
+                let next = match event {
+                    Event::Listening => {
+                        held = Held::default();
+                        Heard::Listening
+                    }
+                    Event::Raised(raised) if is_mine(&raised.input) && held.passes(&raised) => {
+                        Heard::Alarm(raised.alarm.clone())
+                    }
+                    Event::Raised(_) => continue,
+                };
+                if heard.send(next).await.is_err() {
+                    return Err(gone());
+                }
+            }
+            Ok(())
+        };
+        // The one that leads drives the connection for the others while it is slow to hear itself.
+        let (mut hear, mut led) = (pin!(hear), pin!(self.lead(seat.number, lead)));
+        let mut outcome = None;
         loop {
-            let event = tokio::select! {
+            tokio::select! {
                 biased;
-                () = heard.closed() => return Error::new(op, Kind::Other),
-                event = events.recv() => event,
-                error = &mut led, if outcome.is_none() => {
-                    // What was told before the end is heard yet.
-                    outcome = Some(error);
-                    continue;
-                }
-            };
-            let next = match event {
-                Some(Event::Listening) => {
-                    held = Held::default();
-                    Heard::Listening
-                }
-                Some(Event::Raised(raised)) if is_mine(&raised.input) && held.passes(&raised) => {
-                    Heard::Alarm(raised.alarm.clone())
-                }
-                Some(Event::Raised(_)) => continue,
-                None => {
-                    let kind = self.seats().ended.unwrap_or(Kind::Other);
-                    return outcome.unwrap_or_else(|| Error::new(op, kind).because(Ended));
-                }
-            };
-            if heard.send(next).await.is_err() {
-                return Error::new(op, Kind::Other);
+                () = heard.closed() => return gone(),
+                end = &mut hear => return match end {
+                    Err(error) => error,
+                    Ok(()) => outcome.unwrap_or_else(|| {
+                        let kind = self.seats().ended.unwrap_or(Kind::Other);
+                        Error::new(op, kind).because(Ended)
+                    }),
+                },
+                // What was told before the end is heard yet.
+                error = &mut led, if outcome.is_none() => outcome = Some(error),
             }
         }
     }
@@ -108,18 +117,24 @@ impl Shared {
         self.pass_on(Event::Listening).await;
     }
 
-    /// Says, for the one that leads, what the device told. It waits while a listener is busy.
+    /// Says, for the one that leads, what the device told. It waits while a listener is busy; one that keeps others waiting
+    /// for too long loses its place, and its `listen` ends once it has heard what it was told.
     pub(crate) async fn tell(&self, raised: Raised) {
         self.pass_on(Event::Raised(Arc::new(raised))).await;
     }
 
     /// Whether nobody listens.
+    #[allow(dead_code, reason = "events that are asked for end with their last listener")]
     pub(crate) fn is_deserted(&self) -> bool {
         self.seats().list.is_empty()
     }
 
-    async fn lead(&self, lead: Lead<'_>) -> Error {
+    async fn lead(&self, number: u64, lead: Lead<'_>) -> Error {
         let _turn = self.turn.lock().await;
+        // A connection that has just ended is not opened again before its listeners have had their pauses.
+        if !self.seats().list.iter().any(|(other, _)| *other == number) {
+            return std::future::pending().await;
+        }
         let _leading = Leading(self);
         let error = lead.await;
         let mut seats = self.seats();
@@ -130,10 +145,16 @@ impl Shared {
     }
 
     async fn pass_on(&self, event: Event) {
-        let listeners: Vec<_> = self.seats().list.iter().map(|(_, to)| to.clone()).collect();
-        for to in listeners {
+        let listeners = self.seats().list.clone();
+        let is_alone = listeners.len() == 1;
+        for (number, to) in listeners {
             // One that has gone hears nothing.
-            let _ = to.send(event.clone()).await;
+            let told = timeout(PATIENCE, to.send(event.clone()));
+            if is_alone {
+                let _ = to.send(event.clone()).await;
+            } else if told.await.is_err() {
+                self.seats().list.retain(|(other, _)| *other != number);
+            }
         }
     }
 
@@ -322,6 +343,42 @@ mod tests {
         assert!(waited.is_err(), "everything was taken, though nobody reads");
         assert_eq!(signal(&mut one_hears).await, None);
         assert_eq!(signal(&mut one_hears).await, Some(Signal::Detected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_does_not_read_keeps_the_others_waiting_once() {
+        // The first one leads, and neither that nor another one may starve the rest.
+        for resting in 0..2 {
+            let (device, say) = Device::new();
+            let mut listeners = Vec::new();
+            for depth in [1, 1, 1] {
+                let (task, mut hears) = device.listen("1", depth);
+                assert_eq!(signal(&mut hears).await, None);
+                listeners.push((task, hears));
+            }
+            let (slow, mut rests) = listeners.remove(resting);
+            let begun = Instant::now();
+            let much = async {
+                for _ in 0..200 {
+                    say.send(Some(raised("1", 1, Signal::Detected))).await.unwrap();
+                }
+            };
+            let [(_, one), (_, two)] = &mut listeners[..] else { unreachable!() };
+            let read = async |hears: &mut mpsc::Receiver<Heard>| {
+                for _ in 0..200 {
+                    assert_eq!(signal(hears).await, Some(Signal::Detected));
+                }
+            };
+            tokio::join!(much, read(one), read(two));
+            assert!(begun.elapsed() <= PATIENCE + Duration::from_millis(100));
+            assert_eq!(device.connections(), 1);
+            let mut heard = 0;
+            while rests.recv().await.is_some() {
+                heard += 1;
+            }
+            assert!((WAITING..WAITING + 4).contains(&heard), "{heard}: what it was told, it hears");
+            assert_eq!(slow.await.unwrap().kind, Kind::Other);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! One exchange of HTTP: a connection, a request, the head of its answer, and the body within its
 //! limit.
 
+use std::io;
 use std::io::ErrorKind::{ConnectionReset, UnexpectedEof};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use hyper::header::{
 };
 use hyper_util::rt::TokioIo;
 use ivt_base::dial;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -25,6 +28,11 @@ use crate::{Answer, Error, Kind, Result};
 const HEAD_LIMIT: usize = 64 * 1024;
 /// Longest time for name and connection, where the request as a whole has more.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Silence on a connection that is kept for long after which TCP probes it, and the pause between two of the four probes
+/// without an answer that end it: a camera that lost its power is noticed after two minutes.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_AGAIN: Duration = Duration::from_secs(15);
 
 /// An answer whose head has come and whose body has not been read.
 pub(super) struct Response {
@@ -39,7 +47,8 @@ pub(super) struct Response {
 #[error("the camera answered {0}")]
 pub(super) struct Unexpected(pub(super) String);
 
-/// Connects to a server and sends it one request, with the value of an `Authorization` header.
+/// Connects to a server and sends it one request, with the value of an `Authorization` header. `stays` is true for a
+/// connection that is kept for long, which TCP then probes while it is silent.
 ///
 /// # Errors
 /// `Invalid` for a request that HTTP cannot carry, `Offline` without a connection, `Other` for a head
@@ -50,10 +59,14 @@ pub(super) async fn send(
     port: u16,
     request: &Request,
     authorization: Option<&str>,
+    stays: bool,
 ) -> Result<Response> {
-    let request = encode(op, host, port, request, authorization)?;
+    let request = encode(op, host, port, request, authorization, stays)?;
     let tcp = dial::connect(host, port, Instant::now() + CONNECT_LIMIT, None).await;
     let tcp = tcp.map_err(|e| Error::new(op, Kind::Offline).because(e))?;
+    if stays {
+        probe(&tcp).map_err(|e| Error::new(op, Kind::Other).because(e))?;
+    }
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)
         .handshake(TokioIo::new(tcp))
@@ -67,12 +80,19 @@ pub(super) async fn send(
     }
 }
 
+/// Makes the system probe a silent connection, so that one whose peer has lost its power ends.
+pub(super) fn probe(tcp: &TcpStream) -> io::Result<()> {
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_AGAIN);
+    SockRef::from(tcp).set_tcp_keepalive(&probes.with_retries(4))
+}
+
 fn encode(
     op: &'static str,
     host: &str,
     port: u16,
     request: &Request,
     authorization: Option<&str>,
+    stays: bool,
 ) -> Result<hyper::Request<Full<Bytes>>> {
     let authority =
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
@@ -81,8 +101,10 @@ fn encode(
         .uri(&*request.target)
         .header(HOST, authority)
         .header(USER_AGENT, "ivt-agent")
-        .header(ACCEPT_ENCODING, "identity")
-        .header(CONNECTION, "close");
+        .header(ACCEPT_ENCODING, "identity");
+    if !stays {
+        builder = builder.header(CONNECTION, "close");
+    }
     if let Some(body) = &request.body {
         builder = builder.header(CONTENT_TYPE, &*body.content_type);
     }
@@ -108,6 +130,32 @@ impl Response {
     pub(super) fn challenges(&self) -> impl Iterator<Item = &str> {
         let values = self.response.headers().get_all(WWW_AUTHENTICATE).iter();
         values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
+    }
+
+    /// The value of a header; `None` where it is absent or no text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// `Other` for a body that is broken.
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>> {
+        while let Some(frame) = self.response.body_mut().frame().await {
+            let frame = frame.map_err(|e| Error::new(self.op, Kind::Other).because(e))?;
+            if let Ok(data) = frame.into_data()
+                && !data.is_empty()
+            {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the answer belongs to, for errors.
+    pub(super) fn op(&self) -> &'static str {
+        self.op
     }
 
     /// Reads the body to its end; `limit` bounds it, in bytes.

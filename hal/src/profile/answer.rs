@@ -218,6 +218,23 @@ impl Document {
         self.find(at, true)
     }
 
+    /// The pieces at a place: the rows of a list, the characters of a text, or the one thing that is there; the document
+    /// itself for the empty place.
+    pub(super) fn pieces(&self, at: &str) -> Vec<Piece<'_>> {
+        match self {
+            Self::Lines(_) => Vec::new(),
+            Self::Xml(root) => root.find_all(at).into_iter().map(Piece::Xml).collect(),
+            Self::Json(value) => match value.pointer(at) {
+                None => Vec::new(),
+                Some(Value::Array(rows)) => rows.iter().map(Piece::Json).collect(),
+                Some(Value::String(text)) => {
+                    text.chars().enumerate().map(|(at, digit)| Piece::Digit(at, digit)).collect()
+                }
+                Some(single) => vec![Piece::Json(single)],
+            },
+        }
+    }
+
     fn find(&self, at: &str, exact: bool) -> Option<String> {
         match self {
             Self::Lines(lines) => {
@@ -246,6 +263,29 @@ impl Document {
                 let rows = root.find_all(at).into_iter().take(MOST_NAMED * 4);
                 rows.map(|element| row(fields, |at, exact| inside(element, at, exact))).collect()
             }
+        }
+    }
+}
+
+/// A piece of a document: an event of a stream.
+pub(super) enum Piece<'d> {
+    Json(&'d Value),
+    Xml(&'d Element),
+    /// One character of a text that has one for each input: its place, from 0, and the character.
+    Digit(usize, char),
+}
+
+impl Piece<'_> {
+    /// The value at a place of the piece. A digit has the places `/at` and `/is`.
+    pub(super) fn value(&self, at: &str) -> Option<String> {
+        match self {
+            Self::Json(value) => plain(value.pointer(at)?),
+            Self::Xml(element) => inside(element, at, false),
+            Self::Digit(place, digit) => match at {
+                "/at" => Some(place.to_string()),
+                "/is" => Some(digit.to_string()),
+                _ => None,
+            },
         }
     }
 }

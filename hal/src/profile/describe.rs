@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex_lite::Regex;
 use toml::de::DeTable;
 
+use super::alarms::{self, Hearing};
 use super::answer::pattern;
 use super::error::Error;
 use super::exchange::Failure;
@@ -31,6 +32,23 @@ const LINK: [&str; 13] = [
     "name", "ip", "gateway", "netmask", "dns1", "dns2", "mac", "dhcp", "enable", "ssid",
     "password", "encrypt", "status",
 ];
+const TIME: [&str; 8] = ["time", "utc", "year", "month", "day", "hour", "minute", "second"];
+const SET_TIME: [&str; 14] = [
+    "year",
+    "month",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "zone",
+    "utc_year",
+    "utc_month",
+    "utc_day",
+    "utc_hour",
+    "utc_minute",
+    "utc_second",
+    "epoch",
+];
 const NETWORKS: [&str; 3] = ["ssid", "signal", "encrypt"];
 
 /// An operation of an ability: the values that its templates may have beside `input`, and the fields that its answer
@@ -55,7 +73,7 @@ macro_rules! operation {
     };
 }
 
-const OPERATIONS: [Operation; 17] = [
+const OPERATIONS: [Operation; 20] = [
     operation!("snapshot", "take", &["stream"], &[]),
     operation!("ptz", "start", &MOVE, &[]),
     operation!("ptz", "stop", &MOVE, &[]),
@@ -73,6 +91,9 @@ const OPERATIONS: [Operation; 17] = [
     operation!("wifi", "networks", &[], &NETWORKS),
     operation!("wifi", "join", &["ssid", "password", "is_open"], &[]),
     operation!("power", "reboot", &[], &[]),
+    operation!("alarms", "listen", &[], &[]),
+    operation!("clock", "now", &[], &TIME),
+    operation!("clock", "set", &SET_TIME, &[]),
 ];
 
 const LINK_AND_SIGNAL: [&str; 14] = {
@@ -105,6 +126,8 @@ pub(super) struct Description {
     pub(super) tour: Option<Regex>,
     /// The token that stops any tour.
     pub(super) any_tour: Option<String>,
+    /// The family's event stream.
+    pub(super) hearing: Option<Hearing>,
 }
 
 impl Description {
@@ -182,6 +205,17 @@ impl Description {
             Some(ptz) => ptz.flag("stop_between")?,
             None => false,
         };
+        let hearing = match root.table("alarms")? {
+            None => None,
+            Some(table) => {
+                if table.tables("listen")?.is_empty() {
+                    return Err(table.error(table.at, "listen", "missing; expected a request"));
+                }
+                let hearing = Hearing::parse(&table)?;
+                check.names(&table, table.at, "rules", hearing.names(), &[])?;
+                Some(hearing)
+            }
+        };
         Ok(Self {
             title: root.insist("title")?.text,
             hosted: root.flag("hosted")?,
@@ -196,6 +230,7 @@ impl Description {
             preset,
             tour,
             any_tour,
+            hearing,
         })
     }
 
@@ -212,6 +247,7 @@ fn extras(ability: &str) -> &'static [&'static str] {
         "ptz" => &["stop_between"],
         "presets" => &["token"],
         "tours" => &["token", "any"],
+        "alarms" => &alarms::KEYS,
         _ => &[],
     }
 }

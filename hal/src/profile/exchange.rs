@@ -273,7 +273,7 @@ impl Call<'_> {
 
 /// What a request in the place of another one ends in. That another address is unknown says less than how the first
 /// one failed.
-fn clearer<T>(first: Result<T>, instead: Result<T>) -> Result<T> {
+pub(super) fn clearer<T>(first: Result<T>, instead: Result<T>) -> Result<T> {
     match (first, instead) {
         (Err(first), Err(error))
             if error.kind == Kind::Unsupported && first.kind != Kind::Unsupported =>
@@ -286,7 +286,7 @@ fn clearer<T>(first: Result<T>, instead: Result<T>) -> Result<T> {
 
 /// Whether another request may do what this one was refused. A login that is refused is not tried on, nor is a reason
 /// that the profile knows.
-fn has_another(error: &Error) -> bool {
+pub(super) fn has_another(error: &Error) -> bool {
     let source = error.source.as_ref().and_then(|source| source.downcast_ref::<Status>());
     match error.kind {
         Kind::Unsupported | Kind::Other => true,

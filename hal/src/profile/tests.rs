@@ -1,7 +1,9 @@
 //! Profiles over real sockets, at cameras that answer as their families do.
 
+mod alarms;
 mod answers;
 mod changes;
+mod clock;
 mod families;
 mod mistakes;
 mod settings;

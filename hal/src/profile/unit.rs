@@ -1,5 +1,7 @@
 //! One input of a camera or NVR whose web interface a profile describes.
 
+mod alarms;
+mod clock;
 mod device;
 mod movement;
 
@@ -41,6 +43,7 @@ struct State {
 
 impl Unit {
     pub(super) fn new(profile: Arc<Profile>, http: &Http, input: u16) -> Self {
+        http.shared::<alarms::Inputs>("profile inputs").add(input);
         let http = http.with_limits(Limits { deadline: DEADLINE, ..Limits::default() });
         Self { profile, http, input, state: Mutex::default() }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::error::Error;
 use super::template::{Lookup, Place, Template, Value};
 use super::toml::{Table, hint};
-use crate::{Area, Detection, Kind};
+use crate::{Area, Detection, Kind, WallTime};
 
 /// How deep derived values may stand on each other.
 pub(super) const DEEPEST: usize = 8;
@@ -89,6 +89,27 @@ impl<'p> Values<'p> {
             .number("top", upper.y)
             .number("right", lower.x)
             .number("bottom", lower.y)
+    }
+
+    pub(super) fn time(self, time: WallTime) -> Self {
+        let ((year, month, day), (hour, minute, second)) = (time.date(), time.time());
+        self.number("year", year)
+            .number("month", month)
+            .number("day", day)
+            .number("hour", hour)
+            .number("minute", minute)
+            .number("second", second)
+    }
+
+    /// The same moment as the time, in UTC.
+    pub(super) fn utc(self, time: WallTime) -> Self {
+        let ((year, month, day), (hour, minute, second)) = (time.date(), time.time());
+        self.number("utc_year", year)
+            .number("utc_month", month)
+            .number("utc_day", day)
+            .number("utc_hour", hour)
+            .number("utc_minute", minute)
+            .number("utc_second", second)
     }
 
     /// Whether a name has a value other than 0, false and the empty text.

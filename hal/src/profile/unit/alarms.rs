@@ -1,0 +1,241 @@
+//! Hearing a camera's alarms from its event stream, which all inputs of an NVR share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Unit;
+use crate::http::{Line, Open, Request};
+use crate::profile::alarms::Hearing;
+use crate::profile::answer::{Document, Format};
+use crate::profile::error::{Answered, Status};
+use crate::profile::exchange::{clearer, has_another};
+use crate::profile::step::Step;
+use crate::shared::{Raised, Shared};
+use crate::{Alarms, Error, Heard, Kind, Result, Signal};
+
+const OP: &str = "alarms listen";
+/// Silence after which an event whose end the camera has not marked is taken as it is.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long the same detection is not told again, as some cameras tell it with each picture.
+const SAME: Duration = Duration::from_millis(500);
+/// Most alarms that are known to be held or detected at the same time.
+const MOST_KNOWN: usize = 1024;
+
+/// The inputs of a device that somebody has channels for.
+#[derive(Default)]
+pub(super) struct Inputs(Mutex<BTreeSet<u16>>);
+
+impl Inputs {
+    pub(super) fn add(&self, input: u16) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(input);
+    }
+
+    /// Whether the device is a single camera, as far as is known.
+    fn is_single(&self) -> bool {
+        let inputs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.iter().eq(&[1])
+    }
+}
+
+#[async_trait]
+impl Alarms for Unit {
+    async fn listen(&self, heard: &mpsc::Sender<Heard>) -> Error {
+        let (Some(hearing), Some(steps)) = (self.profile.hearing(), self.profile.steps(OP)) else {
+            return Error::new(OP, Kind::Unsupported);
+        };
+        let mut name = format!("alarms {}", self.profile.name);
+        if self.profile.uses(steps.iter().flat_map(Step::names).collect(), "input") {
+            name += &format!(" {}", self.input);
+        }
+        let shared = self.http.shared::<Shared>(&name);
+        let inputs = self.http.shared::<Inputs>("profile inputs");
+        let input = self.input.to_string();
+        let is_mine = |names: &[String]| match names {
+            [] => true,
+            [first, rest @ ..] => *first == input || !rest.is_empty() && inputs.is_single(),
+        };
+        let lead = async {
+            match self.hear(hearing, steps, &shared).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            }
+        };
+        shared.listen(OP, heard, &is_mine, Box::pin(lead)).await
+    }
+}
+
+/// Where an event stream comes from.
+enum Source {
+    Open(Open),
+    Line(Line),
+}
+
+impl Source {
+    async fn chunk(&mut self, silence: Duration) -> Result<Option<Bytes>> {
+        match self {
+            Self::Open(open) => open.chunk(silence).await,
+            Self::Line(line) => line.chunk(silence).await,
+        }
+    }
+}
+
+impl Unit {
+    /// Opens the stream and tells all who share it what it says, until it ends.
+    async fn hear(&self, hearing: &Hearing, steps: &[Step], shared: &Shared) -> Result<Infallible> {
+        let mut source = self.attach(hearing, steps).await?;
+        shared.listening().await;
+        let (mut splitter, mut known) = (hearing.splitter(), Known::default());
+        let (mut silence, mut last, mut said) = (hearing.silence, Instant::now(), Instant::now());
+        loop {
+            let dead = last + silence;
+            let again = hearing.again.map(|again| said + again).filter(|again| *again < dead);
+            let until = again.unwrap_or(dead);
+            let pause = Instant::now() + PAUSE;
+            let until = if splitter.awaits_end() { until.min(pause) } else { until };
+            let mut parts = Vec::new();
+            let mut part = |part: &[u8]| parts.push(part.to_vec());
+            match source.chunk(until.saturating_duration_since(Instant::now())).await {
+                Ok(Some(bytes)) => {
+                    last = Instant::now();
+                    splitter.push(&bytes, &mut part);
+                }
+                Ok(None) => return Err(answered(Kind::Other, "ended its event stream")),
+                Err(error) if error.kind != Kind::Timeout => return Err(error),
+                Err(error) => {
+                    splitter.flush(&mut part);
+                    let now = Instant::now();
+                    if now >= dead {
+                        return Err(error);
+                    }
+                    if again.is_some_and(|again| now >= again)
+                        && let Source::Line(line) = &mut source
+                    {
+                        line.say().await?;
+                        said = now;
+                    }
+                }
+            }
+            for part in parts {
+                let said = hearing.hear(&part, &|input| self.profile.values(input));
+                silence = said.beat.unwrap_or(silence);
+                for (raised, is_told) in said.raised {
+                    if known.is_news(&raised, is_told) {
+                        shared.tell(raised).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for the stream, at another address where the camera does not know the first.
+    async fn attach(&self, hearing: &Hearing, steps: &[Step]) -> Result<Source> {
+        let values = self.values();
+        let invalid = |kind| Error::new(OP, kind);
+        let (port, steps) = match (&hearing.port, steps.split_at_checked(1)) {
+            (Some(place), Some((first, steps))) => {
+                let answer = self.call(OP).answer(first, &values).await?;
+                let document = Document::parse(Format::Json, &answer.body);
+                let port = document.ok().and_then(|document| document.value(place));
+                let port = port.and_then(|port| port.trim().parse().ok()).filter(|port| *port != 0);
+                let lacks = || answered(Kind::Unsupported, "named no port of its event stream");
+                (Some::<u16>(port.ok_or_else(lacks)?), steps)
+            }
+            _ => (None, steps),
+        };
+        let mut last = Err(Error::new(OP, Kind::Unsupported));
+        for step in steps {
+            if !last.as_ref().err().is_some_and(has_another) {
+                break;
+            }
+            if step.applies(&values).map_err(invalid)? {
+                let request = step.request(&values).map_err(invalid)?;
+                let source = match port {
+                    Some(port) => self.line(port, request).await.map(Source::Line),
+                    None => self.open(&request).await.map(Source::Open),
+                };
+                last = clearer(last, source);
+            }
+        }
+        last
+    }
+
+    async fn open(&self, request: &Request) -> Result<Open> {
+        let open = self.http.open(OP, request).await?;
+        let is_page = open.header("content-type").is_some_and(|kind| {
+            kind.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
+        });
+        match refusal(open.status()) {
+            Some(error) => Err(error),
+            None if is_page => Err(answered(Kind::Other, "answered a page for people")),
+            None => Ok(open),
+        }
+    }
+
+    /// A connection to a port of its own. The request is sent once apart, so that the login is known to pass.
+    async fn line(&self, port: u16, request: Request) -> Result<Line> {
+        let http = self.http.at_port(port);
+        match refusal(http.send(OP, &request).await?.status) {
+            Some(error) => Err(error),
+            None => Line::open(OP, &http, request).await,
+        }
+    }
+}
+
+/// The alarms that a stream has told, by their keys.
+#[derive(Default)]
+struct Known {
+    held: BTreeSet<u64>,
+    detected: BTreeMap<u64, Instant>,
+}
+
+impl Known {
+    /// Notes what is told. False for what is nothing new: a detection that has just been told, and, where the stream only says
+    /// how things are, the end of what has not begun.
+    fn is_news(&mut self, raised: &Raised, is_told: bool) -> bool {
+        let (key, now) = (raised.key, Instant::now());
+        match raised.alarm.signal {
+            Signal::Begins => {
+                if self.held.len() < MOST_KNOWN {
+                    self.held.insert(key);
+                }
+                true
+            }
+            Signal::Ends => {
+                self.detected.remove(&key);
+                self.held.remove(&key) || !is_told
+            }
+            Signal::Detected => {
+                let is_news = self.detected.get(&key).is_none_or(|at| now - *at >= SAME);
+                if is_news {
+                    if self.detected.len() == MOST_KNOWN {
+                        self.detected.clear();
+                    }
+                    self.detected.insert(key, now);
+                }
+                is_news
+            }
+        }
+    }
+}
+
+/// What a status other than success means.
+fn refusal(status: u16) -> Option<Error> {
+    let kind = match status {
+        200..=299 => return None,
+        401 | 403 => Kind::Refused,
+        404 | 405 | 501 => Kind::Unsupported,
+        _ => Kind::Other,
+    };
+    Some(Error::new(OP, kind).because(Status(status)))
+}
+
+fn answered(kind: Kind, what: &str) -> Error {
+    Error::new(OP, kind).because(Answered(what.to_owned()))
+}
