@@ -76,10 +76,26 @@ impl Clock {
     /// Whether the clock may show the time of a zone and call it UTC: it differs from ours by whole quarters of an
     /// hour.
     pub(super) fn may_be_local(&self) -> bool {
-        let off = self.now().abs_diff(Self::own().now()).as_secs();
-        let beside = (off + INEXACT) % QUARTER_HOUR <= 2 * INEXACT;
-        beside && (QUARTER_HOUR - INEXACT..=LARGEST_ZONE + INEXACT).contains(&off)
+        is_zone(self.now().abs_diff(Self::own().now()).as_secs())
     }
+}
+
+/// The seconds by which a clock that was just set to `wanted` is off, where it is off by a zone.
+pub(super) fn off_by_a_zone(shown: WallTime, wanted: WallTime) -> Option<i64> {
+    let (shown, wanted) = (shown.seconds()?, wanted.seconds()?);
+    is_zone(shown.abs_diff(wanted)).then(|| quarters(shown.cast_signed() - wanted.cast_signed()))
+}
+
+/// Whether clocks that are so many seconds apart may be in different zones.
+fn is_zone(off: u64) -> bool {
+    let beside = (off + INEXACT) % QUARTER_HOUR <= 2 * INEXACT;
+    beside && (QUARTER_HOUR - INEXACT..=LARGEST_ZONE + INEXACT).contains(&off)
+}
+
+/// Seconds as whole quarters of an hour.
+fn quarters(seconds: i64) -> i64 {
+    let quarter = QUARTER_HOUR.cast_signed();
+    (seconds + quarter / 2).div_euclid(quarter) * quarter
 }
 
 impl DateAndTime {
@@ -125,10 +141,7 @@ impl DateAndTime {
         let by_zone = |at| ahead_of_utc(&self.zone, self.daylight_saving, at);
         let told = self.local.and_then(WallTime::seconds).zip(self.utc_seconds());
         let Some((local, utc)) = told else { return by_zone(at).unwrap_or(0) };
-        let off = i64::try_from(local).unwrap_or(0) - i64::try_from(utc).unwrap_or(0);
-        let quarters =
-            (off + QUARTER_HOUR.cast_signed() / 2).div_euclid(QUARTER_HOUR.cast_signed());
-        let off = quarters * QUARTER_HOUR.cast_signed();
+        let off = quarters(local.cast_signed() - utc.cast_signed());
         if by_zone(utc) == Some(off) { by_zone(at).unwrap_or(off) } else { off }
     }
 

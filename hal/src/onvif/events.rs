@@ -12,7 +12,7 @@ mod subscription;
 mod times;
 mod topic;
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use super::envelope::Failure;
 use super::{Onvif, is_fault, within};
 use crate::http::hung_up;
 use crate::shared::{Raised, Shared};
+use crate::xml::Element;
 use crate::{Alarm, Alarms, Error, Heard, Kind, Result};
 use message::Told;
 use states::States;
@@ -59,6 +60,9 @@ struct Device {
 #[derive(Default)]
 struct Point {
     subscription: Option<Subscription>,
+    /// The pull that waits for an answer. It outlives the listener that leads: what the camera tells a connection that
+    /// was closed is lost.
+    pulling: Option<Pulling>,
     states: States,
     form: Form,
     /// Whether the camera finds fault with long pulls.
@@ -68,6 +72,14 @@ struct Point {
     /// When another one may be asked for, after the camera has refused one.
     not_before: Option<Instant>,
 }
+
+/// One pull.
+struct Pulling {
+    answer: Pin<Box<dyn Future<Output = PullAnswer> + Send>>,
+    began: Instant,
+}
+
+type PullAnswer = std::result::Result<Element, Failure>;
 
 /// How asking for messages ended.
 enum End {
@@ -112,7 +124,9 @@ impl Onvif {
                 return error;
             }
             device.listeners.listening().await;
-            match self.pull_all(device, &mut point).await {
+            let end = self.pull_all(device, &mut point).await;
+            point.pulling = None;
+            match end {
                 End::Lost => point.subscription = None,
                 End::Failed(error) => return error,
             }
@@ -159,30 +173,34 @@ impl Onvif {
         Subscription::create(client, &at, form).await
     }
 
+    fn pull(&self, at: &Arc<Endpoint>, is_modest: bool) -> Pulling {
+        let (client, at) = (Arc::clone(&self.client), Arc::clone(at));
+        let answer = Box::pin(async move { pull(&client, &at, is_modest).await });
+        Pulling { answer, began: Instant::now() }
+    }
+
     /// Asks for messages until the camera does not know the subscription any more, or fails.
     async fn pull_all(&self, device: &Device, point: &mut Point) -> End {
         let client = &*self.client;
-        let Point { subscription, states, is_modest, .. } = point;
+        let Point { subscription, pulling, states, is_modest, .. } = point;
         let Some(Subscription { at, lease, since }) = subscription else { return End::Lost };
         let mut ports_left = at.ports.len().saturating_sub(1);
         let (mut has_answered, mut quick, mut broken, mut silent) = (false, 0, 0, 0);
         loop {
-            let began = Instant::now();
-            let answer = {
-                let mut pull = pin!(pull(client, at, *is_modest));
-                loop {
-                    tokio::select! {
-                        answer = &mut pull => break answer,
-                        () = sleep_until(lease.renew_at) => {}
-                    }
-                    match lease.renew(client, at).await {
-                        Ok(Renewal::Done) => {}
-                        Ok(Renewal::Lost) => return End::Lost,
-                        Err(error) => return End::Failed(error),
-                    }
+            let next = pulling.get_or_insert_with(|| self.pull(at, *is_modest));
+            let answer = loop {
+                tokio::select! {
+                    answer = &mut next.answer => break answer,
+                    () = sleep_until(lease.renew_at) => {}
+                }
+                match lease.renew(client, at).await {
+                    Ok(Renewal::Done) => {}
+                    Ok(Renewal::Lost) => return End::Lost,
+                    Err(error) => return End::Failed(error),
                 }
             };
-            let is_quick = began.elapsed() < PAUSE;
+            let is_quick = next.began.elapsed() < PAUSE;
+            *pulling = None;
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(Failure::Login(error)) => return End::Failed(error),
@@ -272,8 +290,13 @@ impl Leaving<'_> {
     /// Ends the subscription if nobody listens any longer.
     async fn end(device: &Device, client: &Client) {
         let mut point = device.point.lock().await;
-        if device.listeners.is_deserted()
-            && let Some(subscription) = point.subscription.take()
+        if !device.listeners.is_deserted() {
+            return;
+        }
+        point.pulling = None;
+        // Whoever comes next has not made the camera forget anything.
+        point.made = None;
+        if let Some(subscription) = point.subscription.take()
             && subscription.lease.ends > Instant::now()
         {
             subscription.end(client).await;
@@ -285,6 +308,10 @@ impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         if self.stays || !self.device.listeners.is_deserted() {
             return;
+        }
+        if let Ok(mut point) = self.device.point.try_lock() {
+            // The connection is closed at once.
+            point.pulling = None;
         }
         let (device, client) = (Arc::clone(self.device), Arc::clone(self.client));
         if let Ok(runtime) = Handle::try_current() {

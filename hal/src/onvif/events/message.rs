@@ -152,11 +152,7 @@ fn read_one(message: &Element) -> Option<Vec<Told>> {
     let has_state = data.iter().chain(&key).any(|(name, _)| is_state(name));
     if let (false, Some(trigger)) = (has_state, topic.trigger()) {
         let named = |wanted: &str| data.iter().chain(&key).find(|(name, _)| name == wanted);
-        if let Some((name, classes)) = named("classtypes") {
-            // The classes of what is seen; none of them is the end.
-            let is_seen = !classes.trim().is_empty();
-            all.push(told(trigger, Value::State(is_seen), name, topic.shown()));
-        } else if topic.is_crossing() {
+        if topic.is_crossing() {
             let number = named("objectid").map_or("", |(_, number)| number.trim());
             let number = (!matches!(number, "" | "0")).then(|| {
                 let mut hasher = DefaultHasher::new();
@@ -164,6 +160,10 @@ fn read_one(message: &Element) -> Option<Vec<Told>> {
                 hasher.finish()
             });
             all.push(told(trigger, Value::Crossed(number), "", topic.shown()));
+        } else if let Some((name, classes)) = named("classtypes") {
+            // The classes of what is seen; none of them is the end.
+            let is_seen = !classes.trim().is_empty();
+            all.push(told(trigger, Value::State(is_seen), name, topic.shown()));
         }
     }
     Some(all)

@@ -1,5 +1,6 @@
 //! A subscription to a camera's events: made, renewed, asked for messages and ended.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivt_base::date::Utc;
@@ -24,7 +25,7 @@ const END_LIMIT: Duration = Duration::from_secs(2);
 /// A subscription, as one camera holds it.
 pub(super) struct Subscription {
     /// Where it is asked for messages, renewed and ended.
-    pub(super) at: Endpoint,
+    pub(super) at: Arc<Endpoint>,
     pub(super) lease: Lease,
     /// When it was made.
     pub(super) since: Instant,
@@ -122,7 +123,7 @@ impl Subscription {
             // Some cameras misread a duration, and take the time of the end.
             lease.try_other(client, &at).await;
         }
-        let begun = Self { at, lease, since: now };
+        let begun = Self { at: Arc::new(at), lease, since: now };
         begun.synchronize(client).await?;
         Ok(begun)
     }

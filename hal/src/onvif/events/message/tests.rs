@@ -227,6 +227,10 @@ fn a_crossing_has_a_number_or_none() {
     };
     assert!(crossed("tns1:RuleEngine/LineDetector/Crossed", "ObjectId=15"));
     assert!(!crossed("tns1:RuleEngine/LineDetector/Crossed", "ObjectId=0"));
+    assert!(crossed(
+        "tns1:RuleEngine/LineDetector/Crossed",
+        "ClassTypes=Human,ObjectId=1,Likelihood=0.9"
+    ));
     assert!(!crossed("tns1:RuleEngine/tnsajax:LineDetector/Crossing", ""));
     let state = told("tns1:RuleEngine/LineDetector/Crossed", "", "ObjectId=1,State=true");
     assert_eq!(state[0].1, Value::State(true), "a camera that tells the end");
