@@ -109,8 +109,9 @@ async fn channels_share_one_subscription_and_hear_their_own_input() {
         let options = Options { input, ..Options::default() };
         Listener::new(Onvif::new(http.clone(), DEVICE_PATH, None, options))
     };
-    let (mut first, mut second) = (channel(1), channel(2));
+    let mut first = channel(1);
     first.listening().await;
+    let mut second = channel(2);
     second.listening().await;
     let say = |source: &str| {
         camera.hub.say(message("tns1:VideoSource/MotionAlarm", "Changed", source, "State=true"));
