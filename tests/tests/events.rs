@@ -26,7 +26,7 @@ async fn camera(channels: usize, quirks: &[Quirk]) -> CameraSim {
         ..CameraOptions::new(vec![ChannelOptions::built_in(); channels])
     })
     .await
-    .unwrap()
+    .expect("the ports of the loopback are free")
 }
 
 fn client(camera: &CameraSim) -> Http {
