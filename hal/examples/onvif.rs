@@ -7,6 +7,7 @@ use std::time::Duration;
 use ivt_hal::http::{Http, Limits};
 use ivt_hal::onvif::{DEVICE_PATH, Onvif, Options};
 use ivt_hal::{Credentials, Direction, Movement, Source, Stream};
+use tokio::sync::mpsc;
 
 /// Time that the camera moves.
 const MOVE: Duration = Duration::from_millis(500);
@@ -70,6 +71,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Some(network) = &channel.network {
         told("network", network.interfaces().await.map(|list| list.len()));
+    }
+    if let Some(clock) = &channel.clock {
+        told("clock", clock.now().await);
+    }
+    if let Some(alarms) = &channel.alarms {
+        let (heard, mut hears) = mpsc::channel(8);
+        tokio::select! {
+            error = alarms.listen(&heard) => told("alarms", Err::<&str, _>(error)),
+            first = hears.recv() => told("alarms", first.map(|_| "listening").ok_or("nothing")),
+        }
     }
     if let Some(power) = &channel.power {
         told("reboot", power.reboot().await.map(|()| "done"));

@@ -1,5 +1,5 @@
-//! A camera with ONVIF: its streams, pictures, movements, presets, preset tours, network interfaces, restart and
-//! clock. ONVIF has no patrol, no tripwire of one form, and no Wi-Fi that cameras agree on, so their slots stay empty.
+//! A camera with ONVIF: its streams, pictures, movements, presets, preset tours, network interfaces, restart, alarms
+//! and clock. ONVIF has no patrol, no tripwire of one form, and no Wi-Fi that cameras agree on, so their slots stay empty.
 //!
 //! What a camera can do is known only after it was asked: its slots are filled, and a camera without PTZ answers
 //! `Unsupported`. What it said of its services, profiles and ranges is kept until it finds fault with it.
@@ -11,6 +11,7 @@ mod describe;
 mod discovery;
 mod encoder;
 mod envelope;
+mod events;
 mod media;
 mod network;
 mod power;
@@ -18,20 +19,22 @@ mod presets;
 mod ptz;
 mod rest;
 mod security;
+mod service;
 mod services;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod time;
 mod tours;
+mod zone;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use ivt_base::date::Utc;
 use tokio::time::timeout;
 
 use crate::http::{ABILITY_DEADLINE, Http};
-use crate::xml::{Element, escape};
+use crate::xml::Element;
 use crate::{Bitrates, Channel, Credentials, Error, Kind, Result, Transport};
 use client::{Call, Client, Service};
 use clock::Clock;
@@ -71,7 +74,7 @@ impl Default for Options {
 
 /// A camera, or one video input of an NVR. It is every ability that ONVIF has.
 pub struct Onvif {
-    client: Client,
+    client: Arc<Client>,
     options: Options,
     services: Kept<Services>,
     media: Kept<Media>,
@@ -89,7 +92,7 @@ impl Onvif {
     /// nobody.
     pub fn new(http: Http, path: &str, login: Option<Credentials>, options: Options) -> Arc<Self> {
         Arc::new(Self {
-            client: Client::new(http, path, login),
+            client: Arc::new(Client::new(http, path, login)),
             options,
             services: Kept::default(),
             media: Kept::default(),
@@ -100,7 +103,8 @@ impl Onvif {
         })
     }
 
-    /// The camera as a channel: encoder, snapshot, ptz, presets, tours, network and power.
+    /// The camera as a channel: encoder, snapshot, ptz, presets, tours, network, power, alarms
+    /// and clock.
     pub fn channel(self: &Arc<Self>) -> Channel {
         Channel {
             snapshot: Some(Arc::clone(self) as _),
@@ -109,6 +113,8 @@ impl Onvif {
             tours: Some(Arc::clone(self) as _),
             network: Some(Arc::clone(self) as _),
             power: Some(Arc::clone(self) as _),
+            alarms: Some(Arc::clone(self) as _),
+            clock: Some(Arc::clone(self) as _),
             ..Channel::new(Arc::clone(self) as _)
         }
     }
@@ -120,32 +126,6 @@ impl Onvif {
     pub async fn date_and_time(&self) -> Result<DateAndTime> {
         const OP: &str = "date and time";
         within(OP, self.client.date_and_time(OP, self.client.login())).await
-    }
-
-    /// Sets the camera's clock, which NTP sets no more from then on. Its zone stays. Answers within 8 s.
-    ///
-    /// # Errors
-    /// `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`.
-    pub async fn set_date_and_time(&self, time: SystemTime) -> Result<()> {
-        const OP: &str = "set date and time";
-        within(OP, async {
-            let told = self.client.date_and_time(OP, self.client.login()).await?;
-            let zone = match &*told.zone {
-                "" => String::new(),
-                zone => format!("<TimeZone><tt:TZ>{}</tt:TZ></TimeZone>", escape(zone)),
-            };
-            let (daylight, at) = (told.daylight_saving, Utc::from(time));
-            let body = format!(
-                "<DateTimeType>Manual</DateTimeType><DaylightSavings>{daylight}</DaylightSavings>{zone}<UTCDateTime>\
-                 <tt:Time><tt:Hour>{}</tt:Hour><tt:Minute>{}</tt:Minute><tt:Second>{}</tt:Second></tt:Time>\
-                 <tt:Date><tt:Year>{}</tt:Year><tt:Month>{}</tt:Month><tt:Day>{}</tt:Day></tt:Date></UTCDateTime>",
-                at.hour, at.minute, at.second, at.year, at.month, at.day
-            );
-            self.ask_device(OP, "SetSystemDateAndTime", &body).await?;
-            self.client.set_clock(Clock::of(time));
-            Ok(())
-        })
-        .await
     }
 
     async fn ask_device(

@@ -4,6 +4,7 @@ mod addresses;
 mod burst;
 mod cameras;
 mod constant;
+mod events;
 mod gateways;
 mod herd;
 mod hosted;

@@ -1,6 +1,7 @@
 //! A camera's web server for tests.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -8,6 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{Http, Limits};
 use crate::Credentials;
+
+/// An answer that is being made.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 
 /// Answers one request for each connection, several at a time, and keeps what was asked.
 pub(crate) struct Camera {
@@ -19,6 +23,17 @@ impl Camera {
     /// `answer` is given the head of a request with the body behind it. For an empty answer the
     /// camera sends nothing and keeps the connection open.
     pub(crate) async fn start(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start_slow(move |request| {
+            let answer = answer(&request);
+            Box::pin(async move { answer })
+        })
+        .await
+    }
+
+    /// As [`start`](Self::start), by a camera that may take its time.
+    pub(crate) async fn start_slow(
+        answer: impl Fn(String) -> Answering + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -29,8 +44,12 @@ impl Camera {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 tokio::spawn(async move {
                     let Ok(request) = request(&mut tcp).await else { return };
-                    let answer = answer(&request);
-                    seen.lock().unwrap().push(request);
+                    seen.lock().unwrap().push(request.clone());
+                    let answer = tokio::select! {
+                        answer = answer(request) => answer,
+                        // The client has gone.
+                        _ = tcp.read_u8() => return,
+                    };
                     if answer.is_empty() {
                         // Nothing is sent, and the connection stays open while the client waits.
                         tcp.read_u8().await.ok();

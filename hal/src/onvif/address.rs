@@ -15,12 +15,18 @@ pub(super) struct Address {
     pub(super) port: Option<u16>,
     /// Path and query, ready to be sent.
     pub(super) target: String,
+    /// The whole address as it was told.
+    pub(super) told: String,
 }
 
 /// Where a service of the camera is asked.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) target: String,
+    /// The whole address as the camera told it.
+    pub(super) told: String,
+    /// Headers of SOAP that each call has.
+    pub(super) headers: String,
     /// The ports that it may have, the likeliest first.
     pub(super) ports: Vec<u16>,
     /// The number of the port that answered last.
@@ -63,6 +69,7 @@ impl Address {
             host: host.to_ascii_lowercase(),
             port,
             target,
+            told: text,
         })
     }
 
@@ -77,7 +84,8 @@ impl Address {
         let mut ports =
             if is_same { vec![told, dialled.port()] } else { vec![dialled.port(), told] };
         ports.dedup();
-        Endpoint { target: self.target, ports, working: AtomicUsize::new(0) }
+        let Self { target, told, .. } = self;
+        Endpoint { target, told, headers: String::new(), ports, working: AtomicUsize::new(0) }
     }
 }
 
@@ -86,6 +94,8 @@ impl Endpoint {
     pub(super) fn at(dialled: &Http, target: &str) -> Self {
         Self {
             target: target.to_owned(),
+            told: format!("http://{}:{}{target}", bracketed(dialled.host()), dialled.port()),
+            headers: String::new(),
             ports: vec![dialled.port()],
             working: AtomicUsize::new(0),
         }
@@ -95,6 +105,11 @@ impl Endpoint {
     pub(super) fn order(&self) -> impl Iterator<Item = (usize, u16)> {
         let (count, first) = (self.ports.len(), self.working.load(Ordering::Relaxed));
         (0..count).map(move |n| ((first + n) % count, self.ports[(first + n) % count]))
+    }
+
+    /// Begins with the next port from now on.
+    pub(super) fn turn_to_next(&self) {
+        self.works((self.working.load(Ordering::Relaxed) + 1) % self.ports.len().max(1));
     }
 
     /// Notes that the port of this number answers.
@@ -154,5 +169,7 @@ mod tests {
         let endpoint = Address::read("http://10.9.9.9/a").unwrap().endpoint(&http);
         endpoint.works(1);
         assert_eq!(endpoint.order().collect::<Vec<_>>(), [(1, 80), (0, 8080)]);
+        endpoint.turn_to_next();
+        assert_eq!(endpoint.order().collect::<Vec<_>>(), [(0, 8080), (1, 80)]);
     }
 }

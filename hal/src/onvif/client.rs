@@ -12,15 +12,23 @@ use tokio::time::Instant;
 
 use super::address::Endpoint;
 use super::clock::{Clock, DateAndTime};
-use super::envelope::{self, Failure, Said};
+use super::envelope::{self, Failure, PULL, Said};
+use super::events::addressing;
 use super::rest::Rest;
 use super::security;
+pub(super) use super::service::Service;
 use crate::http::{Http, Limits, Method, Request};
 use crate::xml::Element;
 use crate::{Answer, Credentials, Error, Kind, Result};
 
 /// The limits of one request.
 const LIMITS: Limits = Limits { body: 1 << 20, deadline: Duration::from_secs(7) };
+/// The limits of a pull, which the camera answers after its time at the latest.
+const PULL_LIMITS: Limits = Limits { deadline: PULL_TIME.saturating_add(PULL_GRACE), ..LIMITS };
+/// How long a camera is asked to wait for a message before it answers a pull.
+pub(super) const PULL_TIME: Duration = Duration::from_secs(60);
+/// How much longer its answer may take.
+const PULL_GRACE: Duration = Duration::from_secs(15);
 /// How long a port may take that is not the only one that the service may have.
 const FIRST_PORT: Duration = Duration::from_secs(2);
 /// Most ports beside the dialled one.
@@ -29,16 +37,6 @@ const MAX_PORTS: usize = 4;
 const OPEN: [&str; 3] = ["GetSystemDateAndTime", "GetServices", "GetCapabilities"];
 /// The action that reads the clock.
 pub(super) const READ_CLOCK: &str = "GetSystemDateAndTime";
-
-/// The services of a camera.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Service {
-    Device,
-    Media,
-    /// The later edition of the media service, which knows H.265.
-    Media2,
-    Ptz,
-}
 
 /// One camera, as it is called.
 pub(super) struct Client {
@@ -78,20 +76,6 @@ enum Form {
     Token(Clock),
     /// Only what HTTP asks for.
     Bare,
-}
-
-impl Service {
-    /// Every service.
-    pub(super) const ALL: [Self; 4] = [Self::Device, Self::Media, Self::Media2, Self::Ptz];
-
-    pub(super) fn namespace(self) -> &'static str {
-        match self {
-            Self::Device => "http://www.onvif.org/ver10/device/wsdl",
-            Self::Media => "http://www.onvif.org/ver10/media/wsdl",
-            Self::Media2 => "http://www.onvif.org/ver20/media/wsdl",
-            Self::Ptz => "http://www.onvif.org/ver20/ptz/wsdl",
-        }
-    }
 }
 
 impl Client {
@@ -277,6 +261,14 @@ impl Client {
         answer.map(|answer| DateAndTime::read(&answer)).map_err(Failure::into_error)
     }
 
+    /// The camera's clock, as far as it is known; else ours.
+    pub(super) fn clock(&self) -> Clock {
+        match self.state().form {
+            Some(Form::Token(clock)) => clock,
+            _ => Clock::own(),
+        }
+    }
+
     /// Takes this as the camera's clock.
     pub(super) fn set_clock(&self, clock: Clock) {
         let mut state = self.state();
@@ -292,23 +284,32 @@ impl Client {
 
     async fn send(&self, call: Call<'_>, header: &str) -> std::result::Result<Element, Failure> {
         let Call { op, service, action, .. } = call;
-        let text = envelope::write(header, service.namespace(), action, call.body);
+        let header = match service {
+            Service::Events | Service::Subscription => {
+                header.to_owned() + &addressing::headers(service, action, call.at)
+            }
+            _ => header.to_owned(),
+        };
+        let text = envelope::write(&header, service.namespace(), action, call.body);
         let kind = format!(
-            "application/soap+xml; charset=utf-8; action=\"{}/{action}\"",
-            service.namespace()
+            "application/soap+xml; charset=utf-8; action=\"{}\"",
+            addressing::action(service, action)
         );
         let request = Request::with_body(Method::Post, &*call.at.target, kind, text);
-        let answer = self.exchange(op, call.at, &request).await.map_err(Failure::Other)?;
+        let answer = self.exchange(call, &request).await.map_err(Failure::Other)?;
         envelope::read(op, action, &answer)
     }
 
     /// Sends a request to the first of the service's ports that answers.
-    async fn exchange(&self, op: &'static str, at: &Endpoint, request: &Request) -> Result<Answer> {
-        let last = at.ports.len().saturating_sub(1);
+    async fn exchange(&self, call: Call<'_>, request: &Request) -> Result<Answer> {
+        let Call { op, at, .. } = call;
+        let (is_pull, last) = (call.action == PULL, at.ports.len().saturating_sub(1));
         let mut outcome = Err(Error::new(op, Kind::Offline));
         for (tried, (number, port)) in at.order().enumerate() {
             let mut http = self.http_at(port);
-            if tried < last {
+            if is_pull {
+                http = http.with_limits(PULL_LIMITS);
+            } else if tried < last {
                 http = http.with_limits(Limits { deadline: FIRST_PORT, ..LIMITS });
             }
             outcome = http.send(op, request).await;
@@ -317,6 +318,8 @@ impl Client {
                     at.works(number);
                     break;
                 }
+                // Whoever was asked to wait may be silent, or close the connection.
+                Err(error) if is_pull && error.kind != Kind::Offline => break,
                 _ => {}
             }
         }

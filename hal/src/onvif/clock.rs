@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ivt_base::date::Utc;
 use tokio::time::Instant;
 
+use super::zone::ahead_of_utc;
+use crate::WallTime;
 use crate::xml::Element;
 
 /// How far two clocks may differ and count as the same.
@@ -28,6 +30,8 @@ pub(super) struct Clock {
 pub struct DateAndTime {
     /// The camera's date and time; `None` where it tells none that exists.
     pub utc: Option<SystemTime>,
+    /// What the camera shows, as it tells it; `None` where it does not, or tells nonsense.
+    pub local: Option<WallTime>,
     /// The camera's time zone as POSIX has it, such as `CET-1CEST,M3.5.0,M10.5.0/3`; may be empty.
     pub zone: String,
     /// Whether the camera keeps daylight saving time.
@@ -72,10 +76,26 @@ impl Clock {
     /// Whether the clock may show the time of a zone and call it UTC: it differs from ours by whole quarters of an
     /// hour.
     pub(super) fn may_be_local(&self) -> bool {
-        let off = self.now().abs_diff(Self::own().now()).as_secs();
-        let beside = (off + INEXACT) % QUARTER_HOUR <= 2 * INEXACT;
-        beside && (QUARTER_HOUR - INEXACT..=LARGEST_ZONE + INEXACT).contains(&off)
+        is_zone(self.now().abs_diff(Self::own().now()).as_secs())
     }
+}
+
+/// The seconds by which a clock that was just set to `wanted` is off, where it is off by a zone.
+pub(super) fn off_by_a_zone(shown: WallTime, wanted: WallTime) -> Option<i64> {
+    let (shown, wanted) = (shown.seconds()?, wanted.seconds()?);
+    is_zone(shown.abs_diff(wanted)).then(|| quarters(shown.cast_signed() - wanted.cast_signed()))
+}
+
+/// Whether clocks that are so many seconds apart may be in different zones.
+fn is_zone(off: u64) -> bool {
+    let beside = (off + INEXACT) % QUARTER_HOUR <= 2 * INEXACT;
+    beside && (QUARTER_HOUR - INEXACT..=LARGEST_ZONE + INEXACT).contains(&off)
+}
+
+/// Seconds as whole quarters of an hour.
+fn quarters(seconds: i64) -> i64 {
+    let quarter = QUARTER_HOUR.cast_signed();
+    (seconds + quarter / 2).div_euclid(quarter) * quarter
 }
 
 impl DateAndTime {
@@ -84,15 +104,49 @@ impl DateAndTime {
         let told = answer.child("SystemDateAndTime").unwrap_or(answer);
         let zone = told.text_at("TimeZone/TZ").to_owned();
         let daylight_saving = matches!(told.text_at("DaylightSavings"), "true" | "1");
-        let utc = told.child("UTCDateTime").and_then(seconds);
-        let utc = utc.or_else(|| {
-            let local = i64::try_from(seconds(told.child("LocalDateTime")?)?).ok()?;
-            let summer = if daylight_saving { 3600 } else { 0 };
-            u64::try_from(local + west_of_utc(&zone)? - summer).ok()
+        let local = told.child("LocalDateTime").and_then(seconds);
+        let utc = told.child("UTCDateTime").and_then(seconds).or_else(|| {
+            let ahead = |at| ahead_of_utc(&zone, daylight_saving, at);
+            let about = local?.checked_add_signed(-ahead(local?)?)?;
+            local?.checked_add_signed(-ahead(about)?)
         });
+        // What is further from UTC than any zone is nonsense.
+        let local = local
+            .filter(|local| utc.is_none_or(|utc| utc.abs_diff(*local) <= LARGEST_ZONE + INEXACT));
+        let local = local.and_then(WallTime::from_seconds);
         let utc = utc.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
         let ntp = told.text_at("DateTimeType").eq_ignore_ascii_case("NTP");
-        Self { utc, zone, daylight_saving, ntp }
+        Self { utc, local, zone, daylight_saving, ntp }
+    }
+
+    /// What the camera shows; reckoned by its zone where it does not tell it. `None` where it tells no time at all.
+    pub(super) fn shown(&self) -> Option<WallTime> {
+        self.local.or_else(|| {
+            let utc = self.utc_seconds()?;
+            WallTime::from_seconds(utc.checked_add_signed(self.ahead(utc))?)
+        })
+    }
+
+    /// The moment in UTC, in seconds since 1970, at which the camera shows a time. `None` before 1970.
+    pub(super) fn moment_of(&self, shown: WallTime) -> Option<u64> {
+        let shown = shown.seconds()?;
+        // By the zone at about that moment, since it may be another than now.
+        let about = shown.saturating_add_signed(-self.ahead(shown));
+        shown.checked_add_signed(-self.ahead(about))
+    }
+
+    /// Seconds by which what the camera shows is ahead of what it calls UTC, at a moment. What it tells of both counts
+    /// for more than its zone, as some cameras call their local time UTC.
+    fn ahead(&self, at: u64) -> i64 {
+        let by_zone = |at| ahead_of_utc(&self.zone, self.daylight_saving, at);
+        let told = self.local.and_then(WallTime::seconds).zip(self.utc_seconds());
+        let Some((local, utc)) = told else { return by_zone(at).unwrap_or(0) };
+        let off = quarters(local.cast_signed() - utc.cast_signed());
+        if by_zone(utc) == Some(off) { by_zone(at).unwrap_or(off) } else { off }
+    }
+
+    fn utc_seconds(&self) -> Option<u64> {
+        Some(self.utc?.duration_since(UNIX_EPOCH).ok()?.as_secs())
     }
 }
 
@@ -108,24 +162,6 @@ fn seconds(at: &Element) -> Option<u64> {
         second: number("Time/Second")?,
     };
     date.seconds()
-}
-
-/// The seconds that a zone of POSIX, such as `CST-8` or `<+0530>-5:30`, is behind UTC without daylight saving time.
-fn west_of_utc(zone: &str) -> Option<i64> {
-    let rest = match zone.strip_prefix('<') {
-        Some(quoted) => quoted.split_once('>')?.1,
-        None => zone.trim_start_matches(|c: char| c.is_alphabetic()),
-    };
-    let (sign, rest) = match rest.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, rest.strip_prefix('+').unwrap_or(rest)),
-    };
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(rest.len());
-    let mut seconds = 0;
-    for (part, unit) in rest[..end].split(':').zip([3600, 60, 1]) {
-        seconds += part.parse::<i64>().ok().filter(|part| *part < 100)? * unit;
-    }
-    Some(sign * seconds)
 }
 
 #[cfg(test)]
@@ -187,10 +223,51 @@ mod tests {
             assert_eq!(since_1970(&told), utc_noon.checked_add_signed(hours * 3600), "{zone}");
             assert_eq!(told.daylight_saving, summer);
         }
-        assert_eq!(west_of_utc("<+0530>-5:30"), Some(-19_800));
-        for zone in ["", "Europe/Berlin", "X99999999999999999999", "<a"] {
-            assert_eq!(west_of_utc(zone), None, "{zone}");
+    }
+
+    #[test]
+    fn what_is_shown_is_told_or_reckoned() {
+        let utc = at("UTCDateTime", [2026, 7, 1, 4, 0, 0]);
+        let local = |hour| at("LocalDateTime", [2026, 7, 1, hour, 0, 0]);
+        let zone = |zone: &str, summer| {
+            format!(
+                "<DaylightSavings>{summer}</DaylightSavings><TimeZone><TZ>{zone}</TZ></TimeZone>"
+            )
+        };
+        let berlin = "CET-1CEST,M3.5.0,M10.5.0/3";
+        for (inner, shown, winter) in [
+            (utc.clone() + &local(12) + &zone("CST-8", false), "12:00:00", 8),
+            (utc.clone() + &zone("CST-8", false), "12:00:00", 8),
+            (utc.clone() + &zone(berlin, true), "06:00:00", 1),
+            (utc.clone() + &local(6) + &zone(berlin, true), "06:00:00", 1),
+            // The zone is another one than the camera follows, or unknown.
+            (utc.clone() + &local(9) + &zone(berlin, true), "09:00:00", 5),
+            (utc.clone() + &local(6) + &zone("Europe/Berlin", true), "06:00:00", 2),
+            (utc.clone(), "04:00:00", 0),
+            // Local time that is called UTC.
+            (utc.clone() + &local(4) + &zone("CST-8", false), "04:00:00", 0),
+            // Nonsense beside UTC.
+            (
+                utc.clone() + &at("LocalDateTime", [1999, 1, 1, 0, 0, 0]) + &zone("CST-8", false),
+                "12:00:00",
+                8,
+            ),
+            (
+                utc.clone() + &at("LocalDateTime", [0, 0, 0, 0, 0, 0]) + &zone("CST-8", false),
+                "12:00:00",
+                8,
+            ),
+            (local(6) + &zone(berlin, true), "06:00:00", 1),
+        ] {
+            let told = told(&inner);
+            let wall = |text: &str| text.parse::<WallTime>().unwrap();
+            assert_eq!(told.shown(), Some(wall(&format!("2026-07-01T{shown}"))), "{inner}");
+            let noon = 1_767_268_800 - winter * 3600;
+            assert_eq!(told.moment_of(wall("2026-01-01T12:00:00")), Some(noon), "{inner}");
         }
+        assert_eq!(told("").shown(), None);
+        let east = told(&(utc + &zone("CST-8", false)));
+        assert_eq!(east.moment_of("1970-01-01T07:00:00".parse().unwrap()), None);
     }
 
     #[tokio::test(start_paused = true)]

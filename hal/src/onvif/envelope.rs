@@ -2,9 +2,14 @@
 
 use ivt_base::text::shorten;
 
+use super::events::message::salvage;
 use crate::xml::{self, Element, Limits, Node};
 use crate::{Answer, Error, Kind};
 
+/// The action that subscribes to events.
+pub(super) const SUBSCRIBE: &str = "CreatePullPointSubscription";
+/// The action that waits for messages.
+pub(super) const PULL: &str = "PullMessages";
 /// Longest text of a fault that is kept, in bytes.
 const LONGEST_FAULT: usize = 2048;
 
@@ -43,8 +48,14 @@ pub(super) fn read(op: &'static str, action: &str, answer: &Answer) -> Result<El
     let root = match xml::parse(&answer.body, &Limits::default()) {
         Ok(root) if root.local_name() == "Envelope" => root,
         Ok(root) => return Err(by_status(op, status, format!("<{}>", shorten(&root.name)))),
-        Err(error) => return Err(by_status(op, status, shorten(&error.to_string()))),
+        Err(error) => {
+            // A message that is broken takes no other with it.
+            let messages = (action == PULL && status == 200).then(|| salvage(&answer.body));
+            let broken = || by_status(op, status, shorten(&error.to_string()));
+            return messages.flatten().ok_or_else(broken);
+        }
     };
+    let around = root.attributes;
     let body = root.nodes.into_iter().find_map(|node| match node {
         Node::Element(element) if element.local_name() == "Body" => Some(element),
         _ => None,
@@ -58,7 +69,15 @@ pub(super) fn read(op: &'static str, action: &str, answer: &Answer) -> Result<El
     match inner {
         Some(fault) if fault.local_name() == "Fault" => Err(classify(op, &fault)),
         _ if matches!(status, 401 | 403) => Err(by_status(op, status, String::new())),
-        Some(inner) if inner.local_name().ends_with("Response") => Ok(inner),
+        Some(mut inner) if inner.local_name().ends_with("Response") => {
+            if action == SUBSCRIBE {
+                // The namespaces of what each call of the subscription repeats.
+                inner
+                    .attributes
+                    .extend(around.into_iter().filter(|(name, _)| name.starts_with("xmlns")));
+            }
+            Ok(inner)
+        }
         None if is_order && matches!(status, 200..=299) => Ok(Element::default()),
         _ => Err(Failure::Other(said(Kind::Other, "another question".into()))),
     }
@@ -82,6 +101,13 @@ fn by_status(op: &'static str, status: u16, what: String) -> Failure {
 fn classify(op: &'static str, fault: &Element) -> Failure {
     let mut text = String::new();
     gather(fault, &mut text);
+    // Faults of subscriptions have their names as elements.
+    let named = fault.elements().filter(|part| part.local_name().eq_ignore_ascii_case("detail"));
+    for name in named.flat_map(Element::elements).map(Element::local_name) {
+        if text.len() + name.len() < LONGEST_FAULT {
+            text = format!("{text} {name}");
+        }
+    }
     let lower = text.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let error = |kind| Error::new(op, kind).because(Said(format!("a fault: {}", shorten(&text))));

@@ -30,6 +30,8 @@ pub struct MediaProfile {
     pub(super) ptz: Option<PtzConfiguration>,
     /// The token of the video input.
     source: String,
+    /// Tokens of its configurations of the video source and of what looks at the picture.
+    configurations: [String; 2],
 }
 
 /// The PTZ configuration of a profile.
@@ -87,6 +89,8 @@ impl MediaProfile {
             input: 0,
             ptz,
             source: source.map_or_else(String::new, |one| one.text_at("SourceToken").to_owned()),
+            configurations: [source, either("VideoAnalyticsConfiguration", "Analytics")]
+                .map(|one| one.and_then(|one| one.attribute("token")).unwrap_or_default().into()),
         })
     }
 }
@@ -172,6 +176,25 @@ impl Media {
     pub(super) fn mover(&self) -> Option<&MediaProfile> {
         let main = self.stream(Stream::Main).filter(|profile| profile.has_ptz());
         main.or_else(|| self.own().find(|profile| profile.has_ptz()))
+    }
+
+    /// The numbers of the video inputs that have this token, or a configuration or profile with it.
+    pub(super) fn inputs_of(&self, token: &str) -> impl Iterator<Item = u16> {
+        let named = self.profiles.iter().filter(move |profile| {
+            let [video, analytics] = &profile.configurations;
+            [&profile.source, video, analytics, &profile.token].into_iter().any(|one| one == token)
+        });
+        named.map(|profile| profile.input.max(1))
+    }
+
+    /// Whether the device has one video input at most.
+    pub(super) fn is_single(&self) -> bool {
+        self.profiles.iter().all(|profile| profile.input <= 1)
+    }
+
+    /// The number of this video input, from 1.
+    pub(super) fn input(&self) -> u16 {
+        self.input.max(1)
     }
 
     /// The profiles of the input. Those without any input belong to the first.

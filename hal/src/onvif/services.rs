@@ -68,7 +68,8 @@ impl Services {
     }
 
     fn take_capabilities(&mut self, client: &Client, told: &Element) {
-        for (service, name) in [(Service::Media, "Media"), (Service::Ptz, "PTZ")] {
+        let known = [(Service::Media, "Media"), (Service::Ptz, "PTZ"), (Service::Events, "Events")];
+        for (service, name) in known {
             let address = told.text_at(&format!("Capabilities/{name}/XAddr"));
             self.take(client, service.namespace(), address);
         }

@@ -1,12 +1,16 @@
 //! The ONVIF client against small cameras over real sockets.
 
+mod events;
 mod hostile;
 mod login;
 mod moves;
 mod streams;
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use ivt_base::date::Utc;
 
 use super::*;
 use crate::http::fake::{self, header};
@@ -14,7 +18,8 @@ use crate::xml;
 
 /// Answers an action, whose element and HTTP login are given, by a status and an answer. The answer is the inside of
 /// a body, or all of it where it begins with another character than `<`.
-type Respond = dyn Fn(&Asked) -> (u16, String) + Send + Sync;
+type Respond = dyn Fn(Asked) -> Responding + Send + Sync;
+type Responding = Pin<Box<dyn Future<Output = (u16, String)> + Send>>;
 
 /// One call that a camera was asked.
 #[derive(Clone, Debug)]
@@ -37,10 +42,27 @@ struct Camera {
 impl Camera {
     /// A camera that answers as `respond` does, and as the usual camera where that gives status 0.
     async fn start(respond: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::start_slow(move |asked| {
+            let answer = respond(&asked);
+            Box::pin(async move { answer })
+        })
+        .await
+    }
+
+    /// As [`start`](Self::start), by a camera that may take its time.
+    async fn start_slow(respond: impl Fn(Asked) -> Responding + Send + Sync + 'static) -> Self {
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let (seen, respond): (_, Box<Respond>) = (Arc::clone(&asked), Box::new(respond));
-        let fake = fake::Camera::start(move |request| answer(request, &seen, &respond)).await;
-        Self { fake, asked }
+        let (seen, respond): (_, Arc<Respond>) = (Arc::clone(&asked), Arc::new(respond));
+        let fake = fake::Camera::start_slow(move |request| {
+            let (seen, respond) = (Arc::clone(&seen), Arc::clone(&respond));
+            Box::pin(async move {
+                let asked = read(&request);
+                seen.lock().unwrap().push(asked.clone());
+                let said = respond(asked.clone()).await;
+                answer(&asked, said)
+            })
+        });
+        Self { fake: fake.await, asked }
     }
 
     async fn usual() -> Self {
@@ -68,12 +90,17 @@ impl Camera {
     }
 }
 
-fn answer(request: &str, seen: &Mutex<Vec<Asked>>, respond: &Respond) -> Vec<u8> {
+/// The answer of the usual camera.
+fn usual_answer(request: &str) -> Vec<u8> {
+    answer(&read(request), (0, String::new()))
+}
+
+fn read(request: &str) -> Asked {
     let path = request.split(' ').nth(1).unwrap().to_owned();
     let authorization = header(request, "Authorization").map(str::to_owned);
     let text = request.split_once("\r\n\r\n").unwrap().1;
     let empty = Element::default;
-    let asked = if text.is_empty() {
+    if text.is_empty() {
         let (action, body, security) = ("GET".into(), empty(), empty());
         Asked { action, path, body, security, authorization, content_type: String::new() }
     } else {
@@ -83,10 +110,15 @@ fn answer(request: &str, seen: &Mutex<Vec<Asked>>, respond: &Respond) -> Vec<u8>
         let security = envelope.child("Header").cloned().unwrap();
         let action = body.name.clone();
         Asked { action, path, body, security, authorization, content_type }
-    };
-    seen.lock().unwrap().push(asked.clone());
-    let (status, mut text) = respond(&asked);
-    let status = if status == 0 { usual(&asked, &mut text) } else { status };
+    }
+}
+
+fn answer(asked: &Asked, (status, mut text): (u16, String)) -> Vec<u8> {
+    let status = if status == 0 { usual(asked, &mut text) } else { status };
+    if status == 998 {
+        // The camera says nothing at all.
+        return Vec::new();
+    }
     if status == 999 {
         // The connection is closed in the middle of the first word.
         return b"HT".to_vec();

@@ -41,6 +41,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --quirks             list the quirks and leave
   --onvif-quirk NAME   misbehave as an ONVIF camera of the field does; may be repeated
   --onvif-quirks       list the quirks of ONVIF and leave
+  --alarm WHAT         raise an alarm by itself, such as motion:every=30s,for=5s or
+                       input:at=10s,for=2s,channel=1; may be repeated
   --alarm-quirk NAME   an event stream as odd as one of the field; may be repeated
   --alarm-quirks       list the quirks of event streams and leave
   --discovery ADDR     answer WS-Discovery at this UDP address; 239.255.255.250:3702 for everyone
@@ -143,6 +145,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--quirks" => list = Some(quirk::listing),
             "--onvif-quirk" => options.onvif.quirks.push(args.value()?),
             "--onvif-quirks" => list = Some(onvif::listing),
+            "--alarm" => options.schedule.push(args.value()?),
             "--alarm-quirk" => options.alarm_quirks.push(args.value()?),
             "--alarm-quirks" => list = Some(alarm_quirks),
             "--discovery" => options.onvif.discovery = Some(args.value()?),
@@ -160,7 +163,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
 mod tests {
     use std::time::Duration;
 
-    use ivt_sim::camera::Quirk;
+    use ivt_sim::camera::{AlarmQuirk, Quirk};
     use ivt_sim::family::Family;
 
     use super::*;
@@ -173,7 +176,7 @@ mod tests {
     fn every_option_reaches_its_place() {
         let line = "--bind 127.0.0.1:1 --http 127.0.0.1:3 --channels 3 --user a --password b --basic --family ipai --no-audio \
                     --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2 --quirk busy --quirk slow_describe=2 \
-                    --onvif-quirk bare --discovery 127.0.0.1:4";
+                    --onvif-quirk bare --discovery 127.0.0.1:4 --alarm input:at=10s,for=2s --alarm-quirk pulse";
         let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
         assert_eq!((options.bind.port(), options.http.port(), channels.get()), (1, 3, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
@@ -186,6 +189,8 @@ mod tests {
         let delay = options.quirks.time(Quirk::SlowDescribe);
         assert_eq!((busy, delay), (true, Some(Duration::from_secs(2))));
         assert_eq!(options.onvif.quirks, [onvif::Quirk::Bare]);
+        assert_eq!(options.schedule, ["input:at=10s,for=2s".parse().unwrap()]);
+        assert_eq!(options.alarm_quirks, [AlarmQuirk::Pulse]);
         assert_eq!(options.onvif.discovery.map(|address| address.port()), Some(4));
     }
 
@@ -207,8 +212,10 @@ mod tests {
             "x",
             "--quirk ok",
             "--onvif-quirk ok",
-            "--discovery nowhere",
+            "--alarm-quirk ok",
+            "--alarm motion",
             "--family axis",
+            "--discovery nowhere",
         ] {
             assert!(command(line).is_err(), "{line}");
         }

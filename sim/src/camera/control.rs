@@ -10,27 +10,38 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use ivt_hal::Trigger;
 use ivt_hal::{Area, Detection};
 use ivt_media::frame::CLOCK_HZ;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::Unit;
 use super::scene::still;
-use super::{CameraSim, Fault, Stream, WebFaultRule, onvif};
+use super::schedule;
+use super::{AlarmQuirk, CameraSim, Fault, Stream, WebFaultRule, onvif};
 
 use crate::host::{Hosts, own_host};
-use crate::page::same_origin;
+use crate::page::{Asset, CSS, SCRIPT, assets, harden, same_origin, whole_body};
 
 /// Longest time that a fault takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
+/// Longest pulse of a trigger, in seconds.
+const MAX_PULSE: f64 = 3600.0;
 /// Number of requests to the web server that the page lists.
 const MAX_ROWS: usize = 50;
 
+/// The files of the page beside the one itself.
+const FILES: [Asset; 3] = [
+    ("/page/control.css", CSS, include_str!("page/control.css")),
+    ("/page/control.js", SCRIPT, include_str!("page/control.js")),
+    ("/page/icon.svg", "image/svg+xml", include_str!("../cloud/page/icon.svg")),
+];
+
 /// Serves the page (`GET /`), pictures (`GET /picture/{channel}`), triggers
-/// (`POST /trigger/{channel}/{motion|line|input}?on=`), its data (`GET /status`), the faults of the web server (`GET` and `POST /web`),
-/// the quirks of the ONVIF services (`GET` and `POST /onvif/quirks`, a list of names), and single faults (`POST /fault/{name}?channel=&seconds=&on=`).
+/// (`POST /trigger/{channel}/{motion|line|input}?on=`, or `?seconds=` for a pulse), its data (`GET /status`), the faults of the web
+/// server (`GET` and `POST /web`), the quirks of the event streams and of the ONVIF services (`GET` and `POST /alarm/quirks`,
+/// `/onvif/quirks`, a list of names; `GET …/all` lists all), and single faults (`POST /fault/{name}?channel=&seconds=&on=`).
 /// `reboot` and `freeze` last `seconds`, `jump` shifts by them either way; `parameters` and `garbage` happen
 /// once; `silence` and `refuse` stay until `on=false`.
 pub fn router(camera: Arc<CameraSim>) -> Router {
@@ -40,15 +51,21 @@ pub fn router(camera: Arc<CameraSim>) -> Router {
 /// The same for a page that has further names than the machine's own.
 pub fn router_for(camera: Arc<CameraSim>, names: &[String]) -> Router {
     Router::new()
-        .route("/", get(async || Html(include_str!("control.html"))))
+        .route("/", get(async || Html(include_str!("page/index.html"))))
+        .merge(assets(FILES))
         .route("/status", get(status))
         .route("/fault/{name}", post(fault))
         .route("/web", get(web_faults).post(set_web_faults))
         .route("/onvif/quirks", get(onvif_quirks).post(set_onvif_quirks))
+        .route("/onvif/quirks/all", get(all_onvif_quirks))
+        .route("/alarm/quirks", get(alarm_quirks).post(set_alarm_quirks))
+        .route("/alarm/quirks/all", get(all_alarm_quirks))
         .route("/picture/{channel}", get(picture))
         .route("/trigger/{channel}/{name}", post(trigger))
+        .layer(from_fn(whole_body))
         .layer(from_fn(same_origin))
         .layer(from_fn_with_state(Hosts::new(names), own_host))
+        .layer(from_fn(harden))
         .with_state(camera)
 }
 
@@ -122,21 +139,31 @@ async fn picture(
     Ok(([(CONTENT_TYPE, "image/jpeg")], still(&unit.emulator.world)))
 }
 
-/// Sets off an alarm, or ends it with `on=false`.
+/// Sets off an alarm, or ends it with `on=false`; with `seconds` it ends by itself.
 async fn trigger(
     State(camera): State<Arc<CameraSim>>,
     Path((channel, name)): Path<(usize, String)>,
     Query(order): Query<Order>,
-) -> StatusCode {
-    let trigger = match name.as_str() {
-        "motion" => Trigger::Motion,
-        "line" => Trigger::Line,
-        "input" => Trigger::Input,
-        _ => return StatusCode::NOT_FOUND,
-    };
-    let Some(unit) = camera.unit(channel) else { return StatusCode::NOT_FOUND };
-    unit.emulator.world.trigger(trigger, order.on.unwrap_or(true));
-    StatusCode::NO_CONTENT
+) -> Result<StatusCode, (StatusCode, String)> {
+    let missing = |what: String| (StatusCode::NOT_FOUND, what);
+    let trigger = schedule::trigger(&name).ok_or_else(|| {
+        missing(format!("there is no trigger `{name}`: motion, line and input are"))
+    })?;
+    let unit = camera.unit(channel);
+    let unit = unit.ok_or_else(|| missing(format!("there is no channel {channel}")))?;
+    if let Some(seconds) = order.seconds.filter(|seconds| !(0.0..=MAX_PULSE).contains(seconds)) {
+        let expected = format!("expected seconds from 0 to {MAX_PULSE}, got {seconds}");
+        return Err((StatusCode::BAD_REQUEST, expected));
+    }
+    let world = unit.emulator.world.clone();
+    world.trigger(trigger, order.on.unwrap_or(true));
+    if let Some(seconds) = order.seconds {
+        tokio::spawn(async move {
+            sleep(Duration::from_secs_f64(seconds)).await;
+            world.trigger(trigger, false);
+        });
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn web_faults(State(camera): State<Arc<CameraSim>>) -> Json<Vec<WebFaultRule>> {
@@ -168,6 +195,40 @@ async fn set_onvif_quirks(
     log::info!(target: "camera", "quirks of ONVIF: {quirks:?}");
     camera.set_onvif_quirks(quirks);
     Ok(onvif_quirks(State(camera)).await)
+}
+
+async fn all_onvif_quirks(State(camera): State<Arc<CameraSim>>) -> Json<Value> {
+    let on = camera.onvif_quirks();
+    let row = |quirk: onvif::Quirk| {
+        let on = on.iter().any(|other| other.name() == quirk.name());
+        json!({ "name": quirk.name(), "what": quirk.what(), "report": quirk.report(), "on": on })
+    };
+    Json(onvif::Quirk::ALL.into_iter().map(row).collect())
+}
+
+async fn alarm_quirks(State(camera): State<Arc<CameraSim>>) -> Json<Vec<&'static str>> {
+    Json(camera.alarm_quirks().into_iter().map(AlarmQuirk::name).collect())
+}
+
+/// Switches the quirks of event streams with these names on, and all others off.
+async fn set_alarm_quirks(
+    State(camera): State<Arc<CameraSim>>,
+    Json(names): Json<Vec<String>>,
+) -> Result<Json<Vec<&'static str>>, (StatusCode, String)> {
+    let quirks = names.iter().map(|name| name.parse()).collect::<Result<Vec<AlarmQuirk>, _>>();
+    let quirks = quirks.map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}")))?;
+    log::info!(target: "camera", "quirks of event streams: {quirks:?}");
+    camera.set_alarm_quirks(quirks);
+    Ok(alarm_quirks(State(camera)).await)
+}
+
+async fn all_alarm_quirks(State(camera): State<Arc<CameraSim>>) -> Json<Value> {
+    let on = camera.alarm_quirks();
+    let row = |quirk: AlarmQuirk| {
+        let on = on.contains(&quirk);
+        json!({ "name": quirk.name(), "what": quirk.what(), "report": quirk.report(), "on": on })
+    };
+    Json(AlarmQuirk::ALL.into_iter().map(row).collect())
 }
 
 async fn fault(

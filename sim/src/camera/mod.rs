@@ -17,6 +17,7 @@ mod params;
 pub mod quirk;
 mod rtp;
 mod scene;
+mod schedule;
 mod sdp;
 mod server;
 mod session;
@@ -52,6 +53,7 @@ pub use auth::{Credentials, Scheme};
 pub use channel::{ChannelCounters, ChannelOptions};
 pub use make::{Make, UnknownMake};
 pub use quirk::{Quirk, Quirks};
+pub use schedule::{Alarm, WrongAlarm};
 pub use transport::Transports;
 pub use web::listing as alarm_quirks;
 pub use web::{AlarmQuirk, UnknownAlarmQuirk, WebCounters, WebFault, WebFaultRule, WebRequest};
@@ -87,6 +89,8 @@ pub struct CameraOptions {
     pub session_timeout: Duration,
     /// What the camera does against the rules.
     pub quirks: Quirks,
+    /// The alarms that the camera raises by itself.
+    pub schedule: Vec<Alarm>,
     /// What its event streams do against the rules.
     pub alarm_quirks: Vec<AlarmQuirk>,
     /// The settings of its ONVIF services.
@@ -120,6 +124,7 @@ impl CameraOptions {
             join_mid_gop: false,
             session_timeout: Duration::from_secs(60),
             quirks: Quirks::default(),
+            schedule: Vec::new(),
             alarm_quirks: Vec::new(),
             onvif: OnvifOptions::default(),
         }
@@ -207,8 +212,13 @@ impl CameraSim {
     /// Starts listening.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
+    /// When an address cannot be listened on, or a scheduled alarm is of a channel that the camera does not have.
     pub async fn start(mut options: CameraOptions) -> io::Result<Self> {
+        let channels = options.channels.len();
+        if let Some(alarm) = options.schedule.iter().find(|alarm| alarm.channel >= channels) {
+            let what = NoSuchChannel { channel: alarm.channel, channels };
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         options.quirks.clone().apply(&mut options);
         let listener = TcpListener::bind(options.bind).await?;
         let address = listener.local_addr()?;
@@ -255,6 +265,9 @@ impl CameraSim {
             tokio::spawn(web.clone().run(http, http_addr, away.clone())).abort_handle(),
             tokio::spawn(web.clone().run(other, other_addr, away)).abort_handle(),
         ];
+        for alarm in options.schedule {
+            servers.push(tokio::spawn(alarm.run(world.clone())).abort_handle());
+        }
         let mut discovery = None;
         if let Some(address) = options.onvif.discovery {
             let socket = discovery::listen(address)?;

@@ -8,6 +8,7 @@ use ivt_hal::Trigger;
 use ivt_sim::camera::{AlarmQuirk, CameraOptions, CameraSim, Credentials, Make};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::client::DEADLINE;
@@ -282,6 +283,7 @@ async fn dahua_tells_of_what_was_asked_for_and_beats() {
 
 #[tokio::test]
 async fn quirks_of_dahua_show() {
+    let mut rows = JoinSet::new();
     for (quirk, words, gone) in [
         (
             AlarmQuirk::Boundary,
@@ -305,18 +307,23 @@ async fn quirks_of_dahua_show() {
         ),
         (AlarmQuirk::AlarmIpc, &["Code=AlarmIPC;action=Start;index=0"], "AlarmLocal"),
     ] {
-        let camera = camera("dahua", 1, &[quirk]).await;
-        let mut client = Listener::open(&camera, DAHUA).await;
-        camera.wait_web(|counters| counters.streams == 1).await;
-        for trigger in [Trigger::Motion, Trigger::Line, Trigger::Input] {
-            raise(&camera, 0, trigger, true);
-            raise(&camera, 0, trigger, false);
-        }
-        let told = client.until("Heartbeat").await;
-        for word in words {
-            assert!(told.contains(word), "{quirk:?} {word}: {told}");
-        }
-        assert!(!told.contains(gone), "{quirk:?} {gone}: {told}");
+        rows.spawn(async move {
+            let camera = camera("dahua", 1, &[quirk]).await;
+            let mut client = Listener::open(&camera, DAHUA).await;
+            camera.wait_web(|counters| counters.streams == 1).await;
+            for trigger in [Trigger::Motion, Trigger::Line, Trigger::Input] {
+                raise(&camera, 0, trigger, true);
+                raise(&camera, 0, trigger, false);
+            }
+            let told = client.until("Heartbeat").await;
+            for word in words {
+                assert!(told.contains(word), "{quirk:?} {word}: {told}");
+            }
+            assert!(!told.contains(gone), "{quirk:?} {gone}: {told}");
+        });
+    }
+    while let Some(row) = rows.join_next().await {
+        row.unwrap();
     }
 }
 

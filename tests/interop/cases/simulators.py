@@ -2,6 +2,7 @@
 import os
 import subprocess
 import urllib.parse
+import urllib.request
 
 from peers.browser import Browser
 from peers.cameras import PASSWORD, USER
@@ -69,6 +70,31 @@ def logs_in(method):
     return run
 
 
+def raises_alarms_by_its_page(stack, folder):
+    """The buttons of `camera-sim`'s page set off what its event stream tells."""
+    camera = Camera(stack, folder, "--family", "hikvision", "--pattern", "--control", "127.0.0.1:0")
+    web = camera.process.said(r"(http://\S+)/ISAPI/System/deviceInfo")[1]
+    page = camera.process.said(r"(?m)^(http://[\d.]+:\d+)/$")[1]
+    stream = stack.enter_context(urllib.request.urlopen(f"{web}/ISAPI/Event/notification/alertStream", timeout=20))
+    browser = Browser(stack, folder)
+    browser.open(page)
+    press = "document.querySelector(arguments[0]).click()"
+    browser.wait("buttons", "return document.querySelector('.triggers [data-name=motion]') !== null")
+    browser.script(press, ".triggers [data-name=motion]")
+    browser.wait("motion on the page", "return document.querySelector('[data-name=motion]').getAttribute('aria-pressed') === 'true'")
+    browser.wait("picture", "const i = document.querySelector('.view img'); return i.complete && i.naturalWidth === 640")
+    browser.screenshot("control.png")
+    while b"<eventType>VMD</eventType>" not in stream.readline():
+        pass
+    browser.script(press, ".triggers [data-name=motion]")
+    browser.wait("its end", "return document.querySelector('[data-name=motion]').getAttribute('aria-pressed') === 'false'")
+    browser.wait("quirks", "return document.querySelector('.quirks [name=hangs_up]') && document.querySelector('.quirks [name=tapo]') !== null")
+    browser.script(press, ".quirks [name=tapo]")
+    browser.wait("the quirk", "return document.getElementById('result').textContent === 'quirks: tapo'")
+    if browser.complaints():
+        raise Failed(f"the console says {browser.complaints()[0]}")
+
+
 add("ffmpeg pulls camera-sim over TCP", pulled(MAIN, "tcp"))
 add("ffmpeg pulls camera-sim over TCP, Basic login", pulled(MAIN, "tcp", "--basic"))
 add("ffmpeg pulls camera-sim over UDP", pulled(MAIN, "udp"))
@@ -79,3 +105,4 @@ add("ffmpeg publishes to ivc-sim by MediaMTX's first-metadata rule", published(M
 for method in ("adobe", "llnw"):
     add(f"ffmpeg logs in to ivc-sim by authmod={method}", logs_in(method))
 add("ffmpeg publishes B-frames to ivc-sim, whose page plays it", published(B_FRAMES, (256, 144), "H.264"))
+add("simulators: the page of camera-sim raises alarms", raises_alarms_by_its_page, 60)

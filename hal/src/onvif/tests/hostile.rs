@@ -112,7 +112,7 @@ async fn an_answer_without_end_is_given_up_at_its_limit() {
 #[tokio::test]
 async fn names_that_are_no_utf8_are_read() {
     let camera = fake::Camera::start(|request| {
-        let mut text = answer(request, &Mutex::default(), &|_: &Asked| (0, String::new()));
+        let mut text = usual_answer(request);
         if request.contains("<GetPresets") {
             // The byte of Latin-1 in the place of a letter, of the same length.
             let at = text.windows(4).position(|name| name == b"Door").unwrap();

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::{Cgi as _, Network, Power, Presets, Ptz, Snapshot as _, Stream};
+use crate::{Cgi as _, Clock as _, Network, Power, Presets, Ptz, Snapshot as _, Stream};
 
 /// How a camera judges a login.
 #[derive(Clone)]
@@ -260,7 +260,8 @@ async fn the_clock_is_set_with_the_zone_that_it_has() {
     let onvif = camera.onvif();
     let told = onvif.date_and_time().await.unwrap();
     assert!(told.ntp && told.zone == "CST-8" && !told.daylight_saving);
-    onvif.set_date_and_time(at(951_782_400)).await.unwrap();
+    // The zone of the camera is 8 h ahead of UTC.
+    onvif.set("2000-02-29T08:00:00".parse().unwrap()).await.unwrap();
     let set = &camera.calls("SetSystemDateAndTime")[0].body;
     assert_eq!(set.text_at("DateTimeType"), "Manual");
     assert_eq!(set.text_at("TimeZone/TZ"), "CST-8");
@@ -270,6 +271,69 @@ async fn the_clock_is_set_with_the_zone_that_it_has() {
     Ptz::stop(&*onvif).await.unwrap();
     let created = camera.calls("Stop")[0].security.descendant("Created").unwrap().text().to_owned();
     assert!(created.starts_with("2000-02-29T00:00:0"), "{created}");
+}
+
+#[tokio::test]
+async fn the_clock_passes_conformance_there_and_away() {
+    for (zone, summer, utc_is_local) in [
+        ("CST-8", false, false),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", true, false),
+        ("", false, false),
+        ("CST-8", false, true),
+    ] {
+        let ahead = Arc::new(Mutex::new(0i64));
+        let camera = Camera::start(move |asked| {
+            let mut ahead = ahead.lock().unwrap();
+            if asked.action == "SetSystemDateAndTime" {
+                assert_eq!(asked.body.text_at("DaylightSavings"), summer.to_string());
+                assert_eq!(asked.body.text_at("TimeZone/TZ"), zone);
+                let number =
+                    |path| asked.body.text_at(&format!("UTCDateTime/{path}")).parse().unwrap();
+                let set = Utc {
+                    year: number("Date/Year"),
+                    month: number("Date/Month"),
+                    day: number("Date/Day"),
+                    hour: number("Time/Hour"),
+                    minute: number("Time/Minute"),
+                    second: number("Time/Second"),
+                };
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+                *ahead = set.seconds().unwrap().cast_signed() - now.cast_signed();
+            }
+            if asked.action != "GetSystemDateAndTime" {
+                return (0, String::new());
+            }
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+            let utc = at(now.checked_add_signed(*ahead).unwrap());
+            let mut told = clock(utc).replace("CST-8", zone);
+            told = told.replace("false", &summer.to_string());
+            if utc_is_local {
+                let part = told
+                    .split("<t:UTCDateTime>")
+                    .nth(1)
+                    .unwrap()
+                    .split("</t:UTCDateTime>")
+                    .next()
+                    .unwrap();
+                let local = format!("</t:UTCDateTime><t:LocalDateTime>{part}</t:LocalDateTime>");
+                told = told.replace("</t:UTCDateTime>", &local);
+            }
+            (200, told)
+        })
+        .await;
+        crate::conformance::clock(&*camera.onvif()).await;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let http = Http::new("127.0.0.1", port, None, crate::http::Limits::default());
+    crate::conformance::offline_clock(&*Onvif::new(http, DEVICE_PATH, None, Options::default()))
+        .await;
+    let camera = Camera::usual().await;
+    assert_eq!(
+        kind(camera.onvif().set("1969-12-31T23:59:59".parse().unwrap()).await),
+        Kind::Invalid
+    );
 }
 
 #[tokio::test]

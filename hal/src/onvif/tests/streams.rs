@@ -225,7 +225,7 @@ async fn a_picture_is_fetched_with_the_login_of_http() {
                     .to_vec(),
             };
         }
-        answer(request, &Mutex::default(), &|_: &Asked| (0, String::new()))
+        usual_answer(request)
     })
     .await;
     let onvif = Onvif::new(camera.http_as("root", "right"), DEVICE_PATH, None, Options::default());

@@ -1,69 +1,3 @@
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>Camera simulator</title>
-<style>
-  :root { color-scheme: light dark; --line: #8884; --accent: #2468b8; }
-  body { font: 16px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
-  h1 { font-size: 1.4rem; margin: 0 0 .25rem; }
-  h2 { font-size: 1.05rem; margin: 0 0 .5rem; }
-  section { border: 1px solid var(--line); border-radius: .5rem; padding: .8rem 1rem; margin: 1rem 0; }
-  code { overflow-wrap: anywhere; user-select: all; }
-  .counts, .state { color: GrayText; margin: .4rem 0; }
-  .faults { display: flex; flex-wrap: wrap; gap: .5rem; }
-  button { font: inherit; padding: .45rem .8rem; border: 1px solid var(--line); border-radius: .4rem;
-    background: transparent; color: inherit; cursor: pointer; min-height: 2.6rem; }
-  button:hover { border-color: var(--accent); }
-  input, select { font: inherit; }
-  form.faults { align-items: center; }
-  input.wide { width: 10rem; }
-  #requests { padding: 0; list-style: none; overflow-wrap: anywhere; font: .85rem/1.5 ui-monospace, monospace; }
-  input { width: 5rem; padding: .4rem; border: 1px solid var(--line); border-radius: .4rem; }
-  .wrong { color: #c22; }
-  .view { position: relative; max-width: 40rem; margin: .6rem 0; }
-  .view img { display: block; width: 100%; aspect-ratio: 16 / 9; background: #000; border-radius: .4rem; }
-  .view svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
-  .view polygon { fill: #e8a00022; stroke: #e8a000; stroke-width: 2; vector-effect: non-scaling-stroke; }
-  .view polygon.off { stroke-dasharray: 5 5; stroke: #bbb; fill: none; }
-  .camera { margin: .3rem 0; white-space: pre-line; overflow-wrap: anywhere; }
-</style>
-<h1>Camera simulator</h1>
-<p class="state" id="state">connecting…</p>
-<p class="state" id="result" role="status">No fault yet.</p>
-<p><label>Seconds for reboot, freeze and jump (a jump may be negative):
-  <input id="seconds" type="number" value="5" step="any"></label></p>
-<section><h2>All channels</h2><div class="faults" data-channel=""></div></section>
-<div id="channels"></div>
-<section>
-  <h2>Web server</h2>
-  <div><code id="web-url"></code></div>
-  <p class="counts" id="web-counts"></p>
-  <form class="faults" id="web-faults">
-    <label>Requests with <input name="path" value="" placeholder="any" class="wide"></label>
-    <label>Fault <select name="fault"></select></label>
-    <label>Value <input name="value" type="number" value="0"></label>
-    <button>Add fault</button>
-    <button type="button" id="end-web-faults">End all</button>
-  </form>
-  <p class="counts" id="web-on"></p>
-  <ol id="requests"></ol>
-</section>
-<template id="channel">
-  <section>
-    <h2></h2>
-    <div class="urls"></div>
-    <p class="counts"></p>
-    <div class="view"><img alt="picture of the camera">
-      <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"><polygon points=""></polygon></svg></div>
-    <p class="camera"></p>
-    <div class="faults triggers"></div>
-    <p></p>
-    <div class="faults stream"></div>
-  </section>
-</template>
-<script>
 const faults = [
   ["reboot", "Reboot"], ["freeze", "Freeze"], ["parameters", "Change parameters"],
   ["jump", "Jump timestamps"], ["garbage", "Send garbage"],
@@ -108,7 +42,12 @@ function addTriggers(box, number) {
       await fetch(`/trigger/${number}/${name}?on=${on}`, { method: "POST" }).catch(() => null);
       refresh();
     };
-    box.append(button);
+    const pulse = Object.assign(document.createElement("button"), { textContent: `Pulse ${name}` });
+    pulse.onclick = async () => {
+      await fetch(`/trigger/${number}/${name}?seconds=2`, { method: "POST" }).catch(() => null);
+      refresh();
+    };
+    box.append(button, pulse);
   }
 }
 
@@ -130,7 +69,7 @@ function drawCamera(section, camera) {
     `Wi-Fi: ${camera.wifi ? `${camera.wifi.ssid}, ${camera.wifi.status}` : "away"}`,
     `Last orders: ${camera.orders.slice(-5).reverse().join(" · ") || "none"}`,
   ].join("\n");
-  for (const button of section.querySelector(".triggers").children) {
+  for (const button of section.querySelectorAll(".triggers [data-name]")) {
     const on = camera.triggers[button.dataset.name];
     button.setAttribute("aria-pressed", on);
     button.textContent = `${on ? "End" : "Trigger"} ${button.dataset.name}`;
@@ -220,8 +159,24 @@ async function refresh() {
   say("state", `${status.connections} connections since the start`, false);
 }
 
+async function drawQuirks(box) {
+  const quirks = await (await fetch(`${box.dataset.api}/all`)).json();
+  box.replaceChildren(...quirks.map(({ name, what, on }) => {
+    const input = Object.assign(document.createElement("input"), { type: "checkbox", name, checked: on });
+    input.onchange = async () => {
+      const names = Array.from(box.querySelectorAll(":checked"), (checked) => checked.name);
+      const answer = await fetch(box.dataset.api, {
+        method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(names),
+      }).catch(() => null);
+      say("result", answer?.ok ? `quirks: ${names.join(", ") || "none"}` : "the quirks were not set", !answer?.ok);
+    };
+    const label = document.createElement("label");
+    label.append(input, ` ${name}: ${what}`);
+    return label;
+  }));
+}
+
 addButtons(document.querySelector("[data-channel]"), "");
+document.querySelectorAll(".quirks").forEach(drawQuirks);
 refresh();
 setInterval(refresh, 2000);
-</script>
-</html>
