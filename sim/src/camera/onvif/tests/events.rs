@@ -160,6 +160,9 @@ async fn a_pull_point_lives_as_long_as_it_says() {
     assert_eq!(ninth, (500, "Action".into()));
     sleep(Duration::from_secs(61)).await;
     let (_, point) = camera.subscribe("PT60S").await;
+    camera.onvif.site.world.lose_power();
+    assert_eq!(camera.at(&point, EVENTS, "PullMessages", PULL).await.0, 400);
+    let (_, point) = camera.subscribe("PT60S").await;
     camera.onvif.site.world.units()[0].emulator.world.go_away(Duration::from_secs(1));
     assert_eq!(
         camera.at(&point, EVENTS, "PullMessages", PULL).await.0,
