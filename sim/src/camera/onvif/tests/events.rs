@@ -225,6 +225,22 @@ async fn each_vendor_has_its_topics() {
             ],
         ),
         (
+            &[Quirk::MotionBoth, Quirk::NoEnd],
+            Trigger::Motion,
+            &[
+                "tns1:RuleEngine/CellMotionDetector/Motion Changed IsMotion=true",
+                "tns1:VideoSource/MotionAlarm Changed State=true",
+            ],
+        ),
+        (
+            &[Quirk::Field],
+            Trigger::Line,
+            &[
+                "tns1:RuleEngine/FieldDetector/ObjectsInside Changed IsInside=true",
+                "tns1:RuleEngine/FieldDetector/ObjectsInside Changed IsInside=false",
+            ],
+        ),
+        (
             &[Quirk::Tapo],
             Trigger::Line,
             &[
@@ -419,6 +435,16 @@ async fn quirks_of_subscriptions_show() {
 
 fn parse(time: &str) -> i64 {
     crate::camera::onvif::clock::parse_utc(time).unwrap()
+}
+
+#[tokio::test]
+async fn the_capabilities_may_hide_pull_points_that_there_are() {
+    for (quirks, told) in [(&[][..], "true"), (&[Quirk::PullHidden], "false")] {
+        let camera = Camera::open(quirks);
+        let all = camera.ok(DEVICE, "GetCapabilities", "<Category>Events</Category>").await;
+        assert_eq!(all.text_at("Capabilities/Events/WSPullPointSupport"), told);
+        camera.subscribe("PT60S").await;
+    }
 }
 
 #[tokio::test]
