@@ -46,13 +46,6 @@ impl Backend {
         Self { name: "onvif", family: Some("uapi"), keys: "backend = 'onvif'" },
     ];
 
-    /// A camera whose profile names less than the others: it is not in the tables.
-    pub const DAHUA: Self = Self {
-        name: "cgi, dahua",
-        family: Some("dahua"),
-        keys: "backend = 'cgi'\nprofile = 'dahua'",
-    };
-
     /// Starts cloud, camera and agent.
     pub async fn start(self) -> Rig {
         self.start_beside("").await
