@@ -9,9 +9,12 @@ use ivt_agent::config::Config;
 use ivt_agent::probe::{self, Target};
 use ivt_hal::Credentials;
 use ivt_hal::onvif::Search;
-use ivt_sim::camera::{self, CameraOptions, CameraSim, ChannelOptions, WebFault, WebFaultRule};
+use ivt_sim::camera::{
+    self, CameraOptions, CameraSim, ChannelOptions, Order, WebFault, WebFaultRule,
+};
 use ivt_sim::cloud::{CloudOptions, CloudSim};
-use ivt_tests::{DEVICE, Stage, closed_port, hasty, soon};
+use ivt_tests::{DEVICE, Stage, closed_port, hasty, soon, until};
+use serde_json::json;
 
 const PASSWORD: &str = "let me in";
 
@@ -70,8 +73,13 @@ fn ability<'a>(text: &'a str, slot: &str) -> &'a str {
 
 #[tokio::test]
 async fn a_camera_of_each_family_is_recognised_and_works_as_suggested() {
-    let families =
-        [("uapi", "uapi"), ("IPE", "nvc"), ("merlin", "merlin"), ("hikvision", "hikvision")];
+    let families = [
+        ("uapi", "uapi"),
+        ("IPE", "nvc"),
+        ("merlin", "merlin"),
+        ("hikvision", "hikvision"),
+        ("dahua", "dahua"),
+    ];
     for (family, profile) in families {
         let camera = locked(family, 1).await;
         let at = camera.http_addr().to_string();
@@ -95,8 +103,44 @@ async fn a_camera_of_each_family_is_recognised_and_works_as_suggested() {
         assert_eq!(camera.web_counters().malformed, 0, "{family}:\n{:?}", camera.web_requests());
         let orders = camera.unit(0).unwrap().orders();
         assert!(orders.is_empty(), "{family}: a probe changes nothing: {orders:?}");
-        follow(&text, vec![camera]).await;
+        let stage = follow(&text, vec![camera]).await;
+        if family == "dahua" {
+            is_moved_and_set_up(&stage).await;
+        }
     }
+}
+
+/// A camera that `methods` has no column of does what the cloud asks, as its orders and its clock say.
+async fn is_moved_and_set_up(stage: &Stage) {
+    let unit = stage.cameras[0].unit(0).unwrap();
+    let presets = stage.call("GetPTZPresetList", json!({ "channel": 0 })).await.unwrap();
+    assert_eq!(presets[0]["name"], "door", "{presets}");
+    let motion = json!({ "channel": 0, "enable": true, "start": 79_200, "end": 21_600, "sensitivity": 80, "delay": 5 });
+    stage.call("AlarmMoveDetectConfig", motion).await.unwrap();
+    let set = unit.emulator.world.motion();
+    let armed = (set.armed.start, set.armed.end);
+    assert_eq!((set.enable, set.sensitivity, armed), (true, 80, (79_200, 21_600)));
+    let corners = json!({ "ulx": 10, "uly": 20, "urx": 90, "ury": 20, "dlx": 10, "dly": 70, "drx": 90, "dry": 70 });
+    let line =
+        json!({ "channel": 0, "enable": true, "sensitivity": 50, "delay": 5, "rect": corners });
+    stage.call("AlarmRectIntrusionDetectConfig", line).await.unwrap();
+    let (set, area) = unit.emulator.world.tripwire();
+    let first = (area.0[0].x, area.0[0].y);
+    assert_eq!((set.enable, first), (true, (10, 20)));
+    for (event, params, order) in [
+        ("CtrlPTZ", json!({ "channel": 0, "op": "upleft", "value": 100 }), "LeftUp"),
+        ("CtrlPTZ", json!({ "channel": 0, "op": "stop", "value": 0 }), "stop"),
+        ("GotoPTZPreset", json!({ "channel": 0, "token": "2" }), "GotoPreset"),
+    ] {
+        stage.device().notify(event, Some(params)).await.unwrap();
+        let asked = || stage.cameras[0].web_requests();
+        until(order, || asked().iter().any(|r| r.target.contains(order) && r.status == 200)).await;
+    }
+    until("the orders", || {
+        let orders = unit.orders();
+        matches!(orders[..], [.., Order::Move(_), Order::Stop, Order::Preset(_)])
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -116,18 +160,21 @@ async fn a_camera_with_onvif_alone_works_as_suggested() {
 
 #[tokio::test]
 async fn an_input_of_a_recorder_is_the_one_that_was_asked_for() {
-    let recorder = locked("hikvision", 2).await;
-    let (is_good, text) = probed(&recorder.http_addr().to_string(), login(PASSWORD), 2).await;
-    assert!(is_good, "{text}");
-    assert!(text.contains("input = 2"), "{text}");
-    let stage = follow(&text, vec![recorder]).await;
-    let counted = stage.cameras[0].counters().channels;
-    assert_eq!((counted[0].describes, counted[1].sessions), (0, 1), "{counted:?}");
+    for family in ["hikvision", "dahua"] {
+        let recorder = locked(family, 2).await;
+        let (is_good, text) = probed(&recorder.http_addr().to_string(), login(PASSWORD), 2).await;
+        assert!(is_good, "{family}:\n{text}");
+        assert!(text.contains("input = 2"), "{family}:\n{text}");
+        let stage = follow(&text, vec![recorder]).await;
+        let counted = stage.cameras[0].counters().channels;
+        let seen = (counted[0].describes, counted[1].sessions);
+        assert_eq!(seen, (0, 1), "{family}: {counted:?}");
+    }
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_said_and_tried_once() {
-    for family in ["uapi", "IPE", "merlin", "hikvision"] {
+    for family in ["uapi", "IPE", "merlin", "hikvision", "dahua"] {
         let camera = locked(family, 1).await;
         let at = camera.http_addr().to_string();
         let (is_good, text) = probed(&at, login("wrong"), 1).await;

@@ -88,8 +88,10 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     options.channels = vec![channel; channels.get().into()];
     let (bind, http, family) = (options.bind, options.http, options.family);
     let camera = CameraSim::start(options).await;
-    let camera =
-        Arc::new(camera.map_err(|error| format!("cannot listen on {bind} and {http}: {error}"))?);
+    let camera = Arc::new(camera.map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => format!("--alarm: {error}"),
+        _ => format!("cannot listen on {bind} and {http}: {error}"),
+    })?);
     for channel in 0..channels.get().into() {
         for stream in [Stream::Main, Stream::Sub] {
             println!("{}", camera.rtsp_url(channel, stream));

@@ -393,6 +393,7 @@ impl CameraSim {
         };
         match (channel, fault) {
             (None, Fault::Reboot(outage)) => {
+                self.world.lose_power();
                 let _ = self.reboots.try_send(outage); // Fails while the camera is already rebooting.
             }
             _ => channels.iter().for_each(|channel| disturb(channel, fault)),

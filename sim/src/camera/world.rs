@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ivt_base::secret::Secret;
@@ -18,6 +18,8 @@ pub struct World {
     units: Vec<Unit>,
     /// Whether a person set the clock, and not a time server.
     is_clock_manual: AtomicBool,
+    /// How often the device lost its power.
+    losses: AtomicU64,
 }
 
 /// One emulated camera. Every server of the simulator acts on it through the slots of `channel`, as an agent would.
@@ -91,12 +93,24 @@ impl World {
             unit.emulator.world.set_title(&format!("CH{channel}"));
             unit
         };
-        Self { units: (0..channels).map(unit).collect(), is_clock_manual: AtomicBool::new(false) }
+        let units = (0..channels).map(unit).collect();
+        Self { units, is_clock_manual: AtomicBool::new(false), losses: AtomicU64::default() }
     }
 
     /// What the device's clock shows, in its local time; all its cameras have one clock. In the beginning it is UTC.
     pub fn clock(&self) -> Option<WallTime> {
         self.units.first()?.emulator.world.clock()
+    }
+
+    /// Takes note that the device loses its power.
+    pub fn lose_power(&self) {
+        self.losses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the device began anew, by an order or after a loss of power.
+    pub fn restarts(&self) -> u64 {
+        let orders = self.units.iter().map(|unit| *unit.emulator.world.reboots().borrow());
+        orders.sum::<u64>() + self.losses.load(Ordering::Relaxed)
     }
 
     /// Whether a person set the clock, and not a time server.

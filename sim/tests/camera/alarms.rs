@@ -437,3 +437,21 @@ async fn merlin_sends_its_alarms_as_requests() {
     client.stream.write_all(&book.as_bytes()[20..]).await.unwrap();
     assert_eq!(states(&client.until("}}").await), ["01", "00", "01"]);
 }
+
+#[tokio::test]
+async fn a_schedule_raises_alarms_of_channels_that_there_are() {
+    let scheduled = async |text: &str| {
+        let schedule = vec![text.parse().unwrap()];
+        let channels = vec![channel("main", "sub"); 2];
+        let family = Make::Dahua;
+        let options = CameraOptions { family, schedule, ..CameraOptions::new(channels) };
+        CameraSim::start(options).await
+    };
+    let camera = scheduled("line:every=200ms,for=100ms,channel=1").await.unwrap();
+    let mut client = Listener::open(&camera, DAHUA).await;
+    for action in ["Start", "Stop", "Start"] {
+        client.until(&format!("Code=CrossLineDetection;action={action};index=1")).await;
+    }
+    let refused = scheduled("line:at=1s,channel=2").await.err().unwrap().to_string();
+    assert_eq!(refused, "the camera has 2 channels; there is no channel 2");
+}

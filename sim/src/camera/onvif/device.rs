@@ -283,7 +283,7 @@ fn capabilities(site: &Site, host: IpAddr, call: &Call) -> Result<Node, Fault> {
     if category("Events") {
         let flags = flags(&[
             ("tt:WSSubscriptionPolicySupport", false),
-            ("tt:WSPullPointSupport", true),
+            ("tt:WSPullPointSupport", !site.quirks.has(Quirk::PullHidden)),
             ("tt:WSPausableSubscriptionManagerInterfaceSupport", false),
         ]);
         content.push(node("tt:Events", std::iter::once(address(Service::Events)).chain(flags)));

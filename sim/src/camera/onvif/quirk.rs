@@ -106,6 +106,12 @@ pub enum Quirk {
     MotionAlarm,
     /// The topic of motion is that of a region.
     MotionRegion,
+    /// Motion has two topics at once.
+    MotionBoth,
+    /// Objects inside an area are told of in the place of a line.
+    Field,
+    /// Pull points are said to be missing.
+    PullHidden,
     /// The topics are Tapo's.
     Tapo,
     /// The topics are Reolink's.
@@ -141,7 +147,7 @@ pub struct UnknownQuirk(String);
 
 impl Quirk {
     /// All quirks.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 62] = [
         Self::OtherYear,
         Self::LocalTime,
         Self::ClockLocked,
@@ -188,6 +194,9 @@ impl Quirk {
         Self::HikInput,
         Self::MotionAlarm,
         Self::MotionRegion,
+        Self::MotionBoth,
+        Self::Field,
+        Self::PullHidden,
         Self::Tapo,
         Self::Reolink,
         Self::Axis,
@@ -405,6 +414,21 @@ impl Quirk {
                 "motion_region",
                 "openvideolibs/onvif-parsers",
                 "the topic of motion is tns1:RuleEngine/MotionRegionDetector/Motion",
+            ),
+            Self::MotionBoth => (
+                "motion_both",
+                "openvideolibs/onvif-parsers",
+                "motion is told twice: by CellMotionDetector/Motion and by VideoSource/MotionAlarm",
+            ),
+            Self::Field => (
+                "field",
+                "Edge-ONVIF-Driver#2",
+                "a line is told as tns1:RuleEngine/FieldDetector/ObjectsInside, with an end",
+            ),
+            Self::PullHidden => (
+                "pull_hidden",
+                "home-assistant/core#91089",
+                "GetCapabilities says that there are no pull points",
             ),
             Self::Tapo => (
                 "tapo",

@@ -66,6 +66,10 @@ fn motion(site: &Site, Change { channel, active, .. }: Change) -> Vec<Event> {
             source: vec![("VideoSource", source), ("RuleName", "Region 1".to_owned())],
             data: vec![("State", digit)],
         }],
+        () if has(Quirk::MotionBoth) => {
+            let data = vec![("IsMotion", state.clone())];
+            vec![rule(site, channel, "CellMotionDetector/Motion", data), alarm(state)]
+        }
         () if has(Quirk::Reolink) => vec![
             alarm(state.clone()),
             Event {
@@ -97,6 +101,10 @@ fn line(site: &Site, Change { channel, active, .. }: Change, operation: Operatio
         _ if has(Quirk::Tapo) => {
             let data = vec![("IsLineCross", word(site, active))];
             vec![rule(site, channel, "CellMotionDetector/LineCross", data)]
+        }
+        _ if has(Quirk::Field) => {
+            let data = vec![("IsInside", word(site, active))];
+            vec![rule(site, channel, "FieldDetector/ObjectsInside", data)]
         }
         _ if has(Quirk::Axis) => vec![Event {
             topic: format!(

@@ -89,9 +89,7 @@ impl Subscriptions {
     /// What is held now, without what has ended.
     fn held(&self, site: &Site) -> MutexGuard<'_, Held> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let restarts =
-            site.world.units().iter().map(|unit| *unit.emulator.world.reboots().borrow());
-        let restarts = restarts.sum();
+        let restarts = site.world.restarts();
         if held.restarts != restarts {
             held.restarts = restarts;
             held.points.clear();

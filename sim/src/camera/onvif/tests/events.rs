@@ -160,6 +160,9 @@ async fn a_pull_point_lives_as_long_as_it_says() {
     assert_eq!(ninth, (500, "Action".into()));
     sleep(Duration::from_secs(61)).await;
     let (_, point) = camera.subscribe("PT60S").await;
+    camera.onvif.site.world.lose_power();
+    assert_eq!(camera.at(&point, EVENTS, "PullMessages", PULL).await.0, 400);
+    let (_, point) = camera.subscribe("PT60S").await;
     camera.onvif.site.world.units()[0].emulator.world.go_away(Duration::from_secs(1));
     assert_eq!(
         camera.at(&point, EVENTS, "PullMessages", PULL).await.0,
@@ -219,6 +222,22 @@ async fn each_vendor_has_its_topics() {
             &[
                 "tns1:RuleEngine/CellMotionDetector/Motion Changed IsMotion=true",
                 "tns1:RuleEngine/PeopleDetector/People Changed IsPeople=true",
+            ],
+        ),
+        (
+            &[Quirk::MotionBoth, Quirk::NoEnd],
+            Trigger::Motion,
+            &[
+                "tns1:RuleEngine/CellMotionDetector/Motion Changed IsMotion=true",
+                "tns1:VideoSource/MotionAlarm Changed State=true",
+            ],
+        ),
+        (
+            &[Quirk::Field],
+            Trigger::Line,
+            &[
+                "tns1:RuleEngine/FieldDetector/ObjectsInside Changed IsInside=true",
+                "tns1:RuleEngine/FieldDetector/ObjectsInside Changed IsInside=false",
             ],
         ),
         (
@@ -416,6 +435,16 @@ async fn quirks_of_subscriptions_show() {
 
 fn parse(time: &str) -> i64 {
     crate::camera::onvif::clock::parse_utc(time).unwrap()
+}
+
+#[tokio::test]
+async fn the_capabilities_may_hide_pull_points_that_there_are() {
+    for (quirks, told) in [(&[][..], "true"), (&[Quirk::PullHidden], "false")] {
+        let camera = Camera::open(quirks);
+        let all = camera.ok(DEVICE, "GetCapabilities", "<Category>Events</Category>").await;
+        assert_eq!(all.text_at("Capabilities/Events/WSPullPointSupport"), told);
+        camera.subscribe("PT60S").await;
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 //! ignored and answered OK; values are clamped (`camera-families.md`, trap 8).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use ivt_hal::{Area, Armed, Detection, Point};
 
@@ -161,12 +160,7 @@ impl Config {
             [(0, end), (start, DAY)] if end < start => Armed { start: *start, end: *end },
             _ => return None,
         };
-        Some(Detection {
-            enable,
-            armed,
-            delay: Duration::max(before.delay, Duration::ZERO),
-            ..before
-        })
+        Some(Detection { enable, armed, ..before })
     }
 }
 
