@@ -6,7 +6,9 @@ mod files;
 pub mod network;
 #[cfg(test)]
 mod testing;
+pub mod wifi;
 pub mod zone;
 
 pub use clock::SystemClock;
 pub use network::SystemNetwork;
+pub use wifi::SystemWifi;
