@@ -132,10 +132,13 @@ impl Agent {
         });
         let remotes = remotes.collect();
         let store = StateStore::new(config.state_dir.clone());
+        let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store);
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        let dispatch = dispatch.with_wifi(link.subscribe(), config.network.clone());
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
-            dispatch: Dispatch::new(device.clone(), channels.clone(), remotes, store),
+            dispatch,
             keepalives: KeepaliveSource::new(
                 channels.iter().map(channel::Handle::status).collect(),
             ),

@@ -1,5 +1,7 @@
 //! Compares two configurations: what a running agent applies, and what needs a restart.
 
+#[cfg(any(feature = "alarms", feature = "linux"))]
+use crate::config::Network;
 use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 
 /// What an agent has to do to change from one configuration to another.
@@ -38,6 +40,8 @@ impl Differences {
             model,
             state_dir,
             channels,
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            network,
             publish,
             record,
             tlss,
@@ -93,6 +97,14 @@ impl Differences {
                 }
             }
         }
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        compare!(
+            restart,
+            "network",
+            network,
+            new.network,
+            Network { tell_wifi_password: "tell_wifi_password", wifi_trial: "wifi_trial_seconds" }
+        );
         compare!(
             restart,
             "publish",
