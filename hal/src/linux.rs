@@ -4,6 +4,7 @@ pub mod clock;
 mod dhcp;
 mod files;
 pub mod network;
+pub mod power;
 #[cfg(test)]
 mod testing;
 pub mod wifi;
@@ -11,4 +12,5 @@ pub mod zone;
 
 pub use clock::SystemClock;
 pub use network::SystemNetwork;
+pub use power::RebootCommand;
 pub use wifi::SystemWifi;
