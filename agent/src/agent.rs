@@ -24,6 +24,8 @@ use crate::device;
 use crate::dispatch::Dispatch;
 use crate::notify::Notifier;
 use crate::ptz::PtzTask;
+#[cfg(feature = "linux")]
+use crate::pulse::Pulses;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, Reload, hosted};
@@ -32,6 +34,8 @@ use crate::state::StateStore;
 use crate::tls::TrustStore;
 use crate::tlss::Settings;
 use crate::view::{View, statistics};
+#[cfg(feature = "linux")]
+use crate::watchdog::Watchdog;
 
 /// How long an agent may take to stop.
 const STOP_LIMIT: Duration = Duration::from_millis(2_500);
@@ -55,6 +59,8 @@ pub struct Agent {
     stop: Stopper,
     view: View,
     live: Live,
+    #[cfg(feature = "linux")]
+    pulses: Pulses,
 }
 
 impl Agent {
@@ -98,6 +104,8 @@ impl Agent {
     ) -> Result<Self, Error> {
         let device = CurrentDevice::new(device::device(config)?);
         let (stop, stopping) = stopper();
+        #[cfg(feature = "linux")]
+        let pulses = Pulses::default();
         let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
         let each = config.channels.iter().zip(&config.budget.rings).enumerate();
@@ -120,6 +128,8 @@ impl Agent {
                 rule: rule.clone(),
                 context: context.clone(),
                 link: link.subscribe(),
+                #[cfg(feature = "linux")]
+                pulses: pulses.clone(),
                 stop_with_link: config.cloud.stop_publish_on_disconnect,
             };
             setup.spawn(&mut tasks, stopping.clone())
@@ -127,7 +137,9 @@ impl Agent {
         let channels: Vec<_> = channels.collect();
         let remotes = (0..channels.len()).map(|number| {
             let (task, remote) = PtzTask::new(device.clone(), number, link.subscribe());
-            tasks.spawn(task.run(stopping.clone()));
+            #[cfg(feature = "linux")]
+            let stopping = stopping.supervised(&pulses, format!("movement of channel {number}"));
+            tasks.spawn(task.run(stopping.twin()));
             remote
         });
         let remotes = remotes.collect();
@@ -167,9 +179,19 @@ impl Agent {
             hosted: seen,
             spool: opened,
         };
+        #[cfg(feature = "linux")]
+        tasks.spawn(cloud.run(stopping.supervised(&pulses, "connection to the cloud".to_owned())));
+        #[cfg(not(feature = "linux"))]
         tasks.spawn(cloud.run(stopping.clone()));
         tasks.spawn(statistics::log(view.clone(), stopping));
-        Ok(Self { tasks, stop, view, live })
+        Ok(Self {
+            tasks,
+            stop,
+            view,
+            live,
+            #[cfg(feature = "linux")]
+            pulses,
+        })
     }
 
     /// What can be seen of the agent.
@@ -229,19 +251,32 @@ pub async fn run(
     let notifier = Notifier::from_env();
     notifier.ready();
     let mut shutdown = pin!(shutdown);
-    let mut alive = pin!(notifier.stay_alive());
-    let outcome = loop {
-        tokio::select! {
-            () = &mut shutdown => break Ok(()),
-            error = agent.failed() => break Err(error),
-            (config, settings) = next(&mut reload) => {
-                agent.live.apply(&config, settings, &mut agent.tasks);
+    #[cfg(feature = "linux")]
+    let mut watchdog = Watchdog::new(agent.stop.asker(), agent.pulses.clone(), &config.runtime);
+    let outcome = {
+        #[cfg(feature = "linux")]
+        let alive = watchdog.feed(&notifier);
+        #[cfg(not(feature = "linux"))]
+        let alive = notifier.stay_alive(|| true);
+        let mut alive = pin!(alive);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break Ok(()),
+                error = agent.failed() => break Err(error),
+                (config, settings) = next(&mut reload) => {
+                    agent.live.apply(&config, settings, &mut agent.tasks);
+                }
+                never = &mut alive => match never {},
             }
-            never = &mut alive => match never {},
         }
     };
     notifier.stopping();
     agent.stop().await;
+    // A watchdog goes on after a failure: it is fed again by the agent that is started next, or restarts the device.
+    #[cfg(feature = "linux")]
+    if outcome.is_ok() {
+        watchdog.end();
+    }
     outcome
 }
 

@@ -24,9 +24,9 @@ pub struct Differences {
 
 /// Compares every field of a structure. A field that is not named here does not compile.
 macro_rules! compare {
-    ($found:expr, $section:expr, $old:expr, $new:expr, $type:ident { $($field:ident: $key:literal),* $(,)? }) => {
-        let $type { $($field),* } = $old;
-        $(if *$field != $new.$field {
+    ($found:expr, $section:expr, $old:expr, $new:expr, $type:ident { $($(#[$only:meta])? $field:ident: $key:literal),* $(,)? }) => {
+        let $type { $($(#[$only])? $field),* } = $old;
+        $($(#[$only])? if *$field != $new.$field {
             $found.push(format!("{}.{}", $section, $key));
         })*
     };
@@ -137,7 +137,12 @@ impl Differences {
             "runtime",
             runtime,
             new.runtime,
-            Runtime { worker_threads: "worker_threads", read_batch: "read_batch_ms" }
+            Runtime {
+                worker_threads: "worker_threads",
+                read_batch: "read_batch_ms",
+                #[cfg(feature = "linux")]
+                watchdog: "watchdog",
+            }
         );
         if *budget != new.budget {
             restart.push("runtime.memory_limit (how it is shared out)".into());
@@ -225,6 +230,12 @@ mod tests {
             ("channel.1.quality", "{ hd = 'sub' }"),
             ("publish.retry_seconds", "1"),
             ("publish.linger_seconds", "1"),
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            ("network.tell_wifi_password", "true"),
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            ("network.wifi_trial_seconds", "60"),
+            #[cfg(feature = "linux")]
+            ("runtime.watchdog", "'/dev/watchdog1'"),
             ("record.disconnect_seconds", "1"),
             ("record.backfill", "'before'"),
             ("record.spool_dir", "'/t'"),
