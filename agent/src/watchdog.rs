@@ -66,9 +66,8 @@ impl Watchdog {
         }
         let health = Arc::clone(&self.healthy);
         let told = notifier.stay_alive(move || health.load(Ordering::Relaxed));
-        match join(told, self.run()).await {
-            (never, _) => match never {},
-        }
+        let (never, _) = join(told, self.run()).await;
+        match never {}
     }
 
     /// Watches for as long as it is polled.

@@ -8,6 +8,7 @@ mod before;
 mod control;
 #[cfg(test)]
 mod fake;
+mod psk;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::{Error, Kind, Result, Wifi, WifiNetwork, WifiStatus};
 use answers::{Configured, configured, encrypt, in_reach, values};
 use before::{Before, NotNoted};
 use control::{Control, Failure, Told};
+use psk::psk;
 
 /// Where wpa_supplicant puts its sockets, one for each interface.
 const FOLDERS: [&str; 3] = ["run/wpa_supplicant", "var/run/wpa_supplicant", "tmp/wpa_supplicant"];
@@ -191,7 +193,7 @@ impl Wifi for SystemWifi {
     }
 
     async fn check(&self, ssid: Option<&str>, password: Option<&Secret>) -> Result<()> {
-        let named = ssid.is_none_or(|ssid| (1..=32).contains(&ssid.len()));
+        let named = ssid.is_none_or(|ssid| (1..=32).contains(&ssid.len()) && is_storable(ssid));
         match password.is_none_or(is_key) && named {
             true => self.socket().map(drop).map_err(|e| e.of("wifi join")),
             false => Err(Error::new("wifi join", Kind::Invalid).because(NoKey)),
@@ -277,7 +279,7 @@ impl Wifi for SystemWifi {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "a network has a name of 1 to 32 bytes, and a password of 8 to 63 bytes without control characters, 64 hexadecimal \
-     digits, or none"
+     digits, or none; wpa_supplicant keeps no name with a # behind a quotation mark"
 )]
 struct NoKey;
 
@@ -300,6 +302,9 @@ async fn set(control: &mut Control, id: u32, ssid: &[u8], password: &Secret) -> 
     }
     if is_raw(password) {
         control.order(&format!("SET_NETWORK {id} psk {password}")).await?;
+    } else if is_cut(password) {
+        let key = psk(password, ssid);
+        control.order(&format!("SET_NETWORK {id} psk {key}")).await?;
     } else {
         control.order(&format!("SET_NETWORK {id} psk \"{password}\"")).await?;
         let modern = format!("SET_NETWORK {id} key_mgmt WPA-PSK WPA-PSK-SHA256 SAE");
@@ -338,6 +343,17 @@ fn is_key(password: &Secret) -> bool {
     let text = password.expose();
     let plain = !text.bytes().any(|byte| byte.is_ascii_control());
     text.is_empty() || (8..=63).contains(&text.len()) && plain || is_raw(text)
+}
+
+/// Whether wpa_supplicant reads a name again that it has written. It writes others than plain text as digits.
+fn is_storable(ssid: &str) -> bool {
+    !ssid.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !is_cut(ssid)
+}
+
+/// Whether wpa_supplicant would take the end of a quoted text for a comment: it would not read its file again, and the
+/// device would have no network after its next start.
+fn is_cut(text: &str) -> bool {
+    text.split_once('"').is_some_and(|(_, rest)| rest.contains('#'))
 }
 
 /// Whether a password is the key itself, in hexadecimal digits.

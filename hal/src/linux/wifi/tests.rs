@@ -104,7 +104,7 @@ async fn networks_in_reach_are_those_of_a_scan_that_has_ended() {
 #[tokio::test]
 async fn a_network_is_joined_beside_the_others_and_is_kept_when_that_is_said() {
     let rig = Rig::new();
-    let quoted = " a\"b\\ #'; $(x)";
+    let quoted = " a#b\"\\ '; $(x)";
     rig.wifi.join(Some("\u{529e} \"5G\""), Some(&secret(quoted))).await.unwrap();
     {
         let state = rig.state();
@@ -188,6 +188,8 @@ async fn only_keys_that_a_network_can_have_reach_wpa_supplicant() {
         ("s", "line\nbreak"),
         ("s", "12345678\0"),
         ("s", "12345678\x7f"),
+        // The real one would not read its file again.
+        ("a\"b#c", "12345678"),
     ] {
         let error = rig.wifi.join(Some(ssid), Some(&secret(password))).await.unwrap_err();
         assert_eq!(error.kind, Kind::Invalid, "{ssid:?} {password:?}");
@@ -195,12 +197,20 @@ async fn only_keys_that_a_network_can_have_reach_wpa_supplicant() {
         assert_eq!(checked.kind, Kind::Invalid);
     }
     assert!(rig.state().commands.is_empty());
+    for (ssid, password) in [("a#b\"c", "12#34\"5678"), ("\u{e9}\"#", "12345678")] {
+        rig.wifi.check(Some(ssid), Some(&secret(password))).await.unwrap();
+    }
+    // A passphrase that its file cannot hold goes there as the key.
+    rig.wifi.join(Some("IEEE"), Some(&secret("pass\"w#ord"))).await.unwrap();
+    let joined = rig.state().networks[&2].clone();
+    assert_eq!((joined["psk"].len(), &*joined["key_mgmt"]), (64, "WPA-PSK"));
+    rig.state().networks.remove(&2);
     let raw = "0F".repeat(32);
     rig.wifi.join(Some("raw"), Some(&secret(&raw))).await.unwrap();
-    let joined = rig.state().networks[&2].clone();
+    let joined = rig.state().networks[&3].clone();
     assert_eq!((&*joined["psk"], &*joined["key_mgmt"]), (&*raw, "WPA-PSK"));
     rig.wifi.join(Some("open"), Some(&secret(""))).await.unwrap();
-    assert_eq!(rig.state().networks[&3]["key_mgmt"], "NONE");
+    assert_eq!(rig.state().networks[&4]["key_mgmt"], "NONE");
 }
 
 #[tokio::test]
