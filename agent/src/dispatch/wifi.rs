@@ -118,10 +118,7 @@ impl Changes {
     ) -> Result<(), RpcError> {
         let SetWifiConfig { channel: number, ssid, password } = request;
         told(number, wifi.check(ssid.as_deref(), password.as_ref())).await?;
-        let before = match told(number, wifi.before()).await {
-            Err(error) if error.code == RpcError::UNSUPPORTED => None,
-            before => before?,
-        };
+        let before = told(number, wifi.before()).await?;
         let now = self.hourly.now();
         self.hourly.take(number, now).map_err(|wait| {
             RpcError::internal(format!(

@@ -39,15 +39,7 @@ pub trait Wifi: Send + Sync {
     /// # Errors
     /// As those of `status`.
     async fn before(&self) -> Result<Option<Secret>> {
-        let WifiStatus { enable, ssid, password, encrypt, .. } = self.status().await?;
-        let is_open = ["open", "none", "off"].contains(&&*encrypt.to_ascii_lowercase());
-        let password = match &password {
-            Some(password) => password.expose(),
-            None if is_open => "",
-            None => return Ok(None),
-        };
-        let is_known = enable && !ssid.is_empty() && !ssid.contains('\0');
-        Ok(is_known.then(|| Secret::untold(format!("{ssid}\0{password}"))))
+        Ok(self.status().await?.way_back())
     }
     /// Keeps the network that was joined last, over restarts of the camera too. Answers within 8 s.
     ///
@@ -85,6 +77,21 @@ pub struct WifiStatus {
     pub status: String,
     /// How strong the signal is, in the camera's measure; `None` without a connection.
     pub signal: Option<i32>,
+}
+
+impl WifiStatus {
+    /// Name and password for [`Wifi::go_back`]; `None` where one of them is not known.
+    pub fn way_back(&self) -> Option<Secret> {
+        let is_open = ["open", "none", "off"].contains(&&*self.encrypt.to_ascii_lowercase());
+        let password = match &self.password {
+            Some(password) => password.expose(),
+            None if is_open => "",
+            None => return None,
+        };
+        let ssid = &self.ssid;
+        let is_known = self.enable && !ssid.is_empty() && !ssid.contains('\0');
+        is_known.then(|| Secret::untold(format!("{ssid}\0{password}")))
+    }
 }
 
 /// One network in reach.
