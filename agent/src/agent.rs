@@ -27,6 +27,8 @@ use crate::dispatch::Dispatch;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 use crate::ptz::PtzTask;
+#[cfg(feature = "linux")]
+use crate::pulse::Pulses;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, Reload, hosted};
@@ -35,6 +37,8 @@ use crate::state::StateStore;
 use crate::tls::TrustStore;
 use crate::tlss::Settings;
 use crate::view::{View, statistics};
+#[cfg(feature = "linux")]
+use crate::watchdog::Watchdog;
 
 /// How long an agent may take to stop.
 const STOP_LIMIT: Duration = Duration::from_millis(2_500);
@@ -58,6 +62,8 @@ pub struct Agent {
     stop: Stopper,
     view: View,
     live: Live,
+    #[cfg(feature = "linux")]
+    pulses: Pulses,
 }
 
 impl Agent {
@@ -101,6 +107,8 @@ impl Agent {
     ) -> Result<Self, Error> {
         let device = CurrentDevice::new(device::device(config)?);
         let (stop, stopping) = stopper();
+        #[cfg(feature = "linux")]
+        let pulses = Pulses::default();
         let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
         let each = config.channels.iter().zip(&config.budget.rings).enumerate();
@@ -123,6 +131,8 @@ impl Agent {
                 rule: rule.clone(),
                 context: context.clone(),
                 link: link.subscribe(),
+                #[cfg(feature = "linux")]
+                pulses: pulses.clone(),
                 stop_with_link: config.cloud.stop_publish_on_disconnect,
             };
             setup.spawn(&mut tasks, stopping.clone())
@@ -130,26 +140,16 @@ impl Agent {
         let channels: Vec<_> = channels.collect();
         let remotes = (0..channels.len()).map(|number| {
             let (task, remote) = PtzTask::new(device.clone(), number, link.subscribe());
-            tasks.spawn(task.run(stopping.clone()));
+            #[cfg(feature = "linux")]
+            let stopping = stopping.supervised(&pulses, format!("movement of channel {number}"));
+            tasks.spawn(task.run(stopping.twin()));
             remote
         });
         let remotes = remotes.collect();
         let store = StateStore::new(config.state_dir.clone());
-        let calls = CallQueue::default();
-        let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
-        #[cfg(feature = "alarms")]
-        let alarm = alarm::Setup {
-            config: &config.alarm,
-            device: &device,
-            channels: &channels,
-            calls: calls.calls(),
-            http,
-            store,
-        };
-        #[cfg(feature = "alarms")]
-        let (alarm, alarms) = alarm.spawn(&mut tasks, &stopping);
-        #[cfg(feature = "alarms")]
-        let dispatch = dispatch.keeping(alarm);
+        let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store);
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        let dispatch = dispatch.with_wifi(link.subscribe(), config.network.clone());
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
@@ -184,9 +184,19 @@ impl Agent {
             hosted: seen,
             spool: opened,
         };
+        #[cfg(feature = "linux")]
+        tasks.spawn(cloud.run(stopping.supervised(&pulses, "connection to the cloud".to_owned())));
+        #[cfg(not(feature = "linux"))]
         tasks.spawn(cloud.run(stopping.clone()));
         tasks.spawn(statistics::log(view.clone(), stopping));
-        Ok(Self { tasks, stop, view, live })
+        Ok(Self {
+            tasks,
+            stop,
+            view,
+            live,
+            #[cfg(feature = "linux")]
+            pulses,
+        })
     }
 
     /// What can be seen of the agent.
@@ -246,19 +256,32 @@ pub async fn run(
     let notifier = Notifier::from_env();
     notifier.ready();
     let mut shutdown = pin!(shutdown);
-    let mut alive = pin!(notifier.stay_alive());
-    let outcome = loop {
-        tokio::select! {
-            () = &mut shutdown => break Ok(()),
-            error = agent.failed() => break Err(error),
-            (config, settings) = next(&mut reload) => {
-                agent.live.apply(&config, settings, &mut agent.tasks);
+    #[cfg(feature = "linux")]
+    let mut watchdog = Watchdog::new(agent.stop.asker(), agent.pulses.clone(), &config.runtime);
+    let outcome = {
+        #[cfg(feature = "linux")]
+        let alive = watchdog.feed(&notifier);
+        #[cfg(not(feature = "linux"))]
+        let alive = notifier.stay_alive(|| true);
+        let mut alive = pin!(alive);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break Ok(()),
+                error = agent.failed() => break Err(error),
+                (config, settings) = next(&mut reload) => {
+                    agent.live.apply(&config, settings, &mut agent.tasks);
+                }
+                never = &mut alive => match never {},
             }
-            never = &mut alive => match never {},
         }
     };
     notifier.stopping();
     agent.stop().await;
+    // A watchdog goes on after a failure: it is fed again by the agent that is started next, or restarts the device.
+    #[cfg(feature = "linux")]
+    if outcome.is_ok() {
+        watchdog.end();
+    }
     outcome
 }
 

@@ -33,6 +33,8 @@ use tokio::time::timeout;
 
 use crate::backend::Backend;
 use crate::config::{self, QualityMap};
+#[cfg(feature = "linux")]
+use crate::pulse::Pulses;
 use crate::record::context::RecordingContext;
 use crate::shutdown::Stop;
 use crate::tls::TrustStore;
@@ -72,6 +74,9 @@ pub struct Setup {
     pub context: RecordingContext,
     /// Whether the device is connected to the cloud.
     pub link: watch::Receiver<Link>,
+    /// Where the channel's tasks give signs of life.
+    #[cfg(feature = "linux")]
+    pub(crate) pulses: Pulses,
     /// Whether the live stream ends when the connection to the cloud is lost.
     pub stop_with_link: bool,
 }
@@ -145,7 +150,13 @@ impl Setup {
                 stopping.requested().await;
                 streams.stop().await;
             };
-            let run = join3(live_task.run(stop.clone()), recording_task.run(stop), streams_stop);
+            #[cfg(feature = "linux")]
+            let [live_stop, recording_stop] = ["live stream", "recording"]
+                .map(|task| stop.supervised(&self.pulses, format!("{task} of channel {number}")));
+            #[cfg(not(feature = "linux"))]
+            let [live_stop, recording_stop] = [stop.clone(), stop];
+            let run =
+                join3(live_task.run(live_stop), recording_task.run(recording_stop), streams_stop);
             tokio::select! {
                 never = reachability::observe(encoder, pulls, shown) => match never {},
                 _ = run => {}

@@ -74,7 +74,7 @@ impl Cloud {
     /// Runs until `stop` becomes true.
     pub async fn run(mut self, mut stop: Stop) {
         let mut reconnect = Reconnect::default();
-        let mut stopped = stop.clone();
+        let mut stopped = stop.twin();
         loop {
             self.state.send_replace(CloudState::Dialling);
             let dialled = tokio::select! {

@@ -14,6 +14,8 @@ pub(crate) mod error;
 mod load;
 mod log;
 pub(crate) mod nearest;
+#[cfg(any(feature = "alarms", feature = "linux"))]
+mod network;
 #[cfg(test)]
 mod newer_tests;
 mod publish;
@@ -37,6 +39,8 @@ pub use cloud::Cloud;
 pub use error::Error;
 pub use load::Access;
 pub(crate) use load::{credentials_file, read};
+#[cfg(any(feature = "alarms", feature = "linux"))]
+pub use network::Network;
 pub use publish::Publish;
 pub use record::{Backfill, Record, Spool, SpoolMode};
 pub use runtime::Runtime;
@@ -55,6 +59,9 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// `[[channel]]`: the cameras, in the order of their numbers. Never empty.
     pub channels: Vec<Channel>,
+    /// `[network]`: how the network of cameras and of the device is looked after.
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    pub network: Network,
     /// `[publish]`: how live streams are kept up.
     pub publish: Publish,
     /// `[record]`: what recordings may take, and where they wait.

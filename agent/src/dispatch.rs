@@ -5,12 +5,15 @@ mod alarm;
 mod codes;
 mod constant;
 mod events;
+mod hourly;
 mod network;
 mod ptz;
 mod publish;
 mod reboot;
 mod record;
 mod refusals;
+#[cfg(any(feature = "alarms", feature = "linux"))]
+mod wifi;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,16 +23,22 @@ use ivt_proto::rpc::message::{Call, to_value};
 use ivt_proto::rpc::{RpcError, Subject};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+#[cfg(any(feature = "alarms", feature = "linux"))]
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::channel::Handle;
+#[cfg(any(feature = "alarms", feature = "linux"))]
+use crate::channel::Link;
+#[cfg(any(feature = "alarms", feature = "linux"))]
+use crate::config::Network;
 use crate::deadlines::{CAMERA, HANDLER, START_HANDLER};
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
 use constant::ConstantPublishes;
 use events::Events;
-use reboot::Reboots;
+use hourly::Hourly;
 use refusals::{About, Refusals};
 
 pub use events::EventCounts;
@@ -46,7 +55,9 @@ pub struct Dispatch {
     channels: Vec<Handle>,
     /// The tasks that move the cameras of `device`, in the same order.
     remotes: Vec<Remote>,
-    reboots: Reboots,
+    reboots: Hourly,
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    wifi: wifi::Changes,
     events: Arc<Events>,
     constant: ConstantPublishes,
     refusals: Refusals,
@@ -65,7 +76,9 @@ impl Dispatch {
         store: StateStore,
     ) -> Self {
         let constant = ConstantPublishes::start(channels.clone(), store.clone());
-        let reboots = Reboots::kept(store, reboot::wall());
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        let wifi = wifi::Changes::new(device.clone(), store.clone());
+        let reboots = Hourly::kept(reboot::SUBJECT, store, reboot::wall());
         let (events, refusals) = Default::default();
         Self {
             device,
@@ -73,17 +86,18 @@ impl Dispatch {
             remotes,
             constant,
             reboots,
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            wifi,
             events,
             refusals,
-            #[cfg(feature = "alarms")]
-            alarms: None,
         }
     }
 
-    /// Keeps in `alarms` how the cloud sets up the cameras' detections.
-    #[cfg(feature = "alarms")]
-    pub(crate) fn keeping(mut self, alarms: crate::alarm::Settings) -> Self {
-        self.alarms = Some(alarms);
+    /// Judges changes of wireless networks by `link`, and goes on with those that were on trial when the agent ended.
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    #[must_use]
+    pub(crate) fn with_wifi(mut self, link: watch::Receiver<Link>, config: Network) -> Self {
+        self.wifi.start(link, config);
         self
     }
 
@@ -145,7 +159,9 @@ impl Dispatch {
             }
             Call::GetNetConfig(request) => network::interfaces(self, request?).await,
             Call::GetWifiStatusAndConfig(request) => network::wifi(self, request?).await,
-            Call::SetWifiConfig(request) => network::join(self, request?).await.map(done),
+            Call::SetWifiConfig(request) => {
+                network::join(self, request?, departure).await.map(done)
+            }
             Call::GetWifiSsidList(request) => network::in_reach(self, request?).await,
             // A method without a handler is refused even if its params make no sense, since nothing
             // here reads them.

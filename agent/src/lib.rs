@@ -27,6 +27,8 @@ pub mod probe;
 #[cfg(feature = "profiles")]
 pub mod profile;
 mod ptz;
+#[cfg(feature = "linux")]
+mod pulse;
 pub mod record;
 pub mod reload;
 pub mod settings;
@@ -37,6 +39,8 @@ mod testing;
 pub mod tls;
 pub mod tlss;
 pub mod view;
+#[cfg(feature = "linux")]
+mod watchdog;
 
 pub use agent::{Agent, Error, run};
 pub use view::View;

@@ -60,14 +60,21 @@ impl Notifier {
         self.tell("STOPPING=1");
     }
 
-    /// Sends signs of life for as long as the future is polled.
-    pub async fn stay_alive(&self) -> Infallible {
+    /// Whether the service manager expects signs of life.
+    pub fn is_watched(&self) -> bool {
+        self.period.is_some()
+    }
+
+    /// Sends signs of life for as long as the future is polled and the agent is `healthy`.
+    pub async fn stay_alive(&self, healthy: impl Fn() -> bool) -> Infallible {
         let Some(period) = self.period else { return pending().await };
         let mut beat = interval(period);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            self.tell("WATCHDOG=1");
+            if healthy() {
+                self.tell("WATCHDOG=1");
+            }
         }
     }
 
@@ -108,10 +115,20 @@ mod tests {
         let notifier = Notifier::new(path.as_os_str(), Some(Duration::from_secs(10))).unwrap();
         notifier.ready();
         assert_eq!(heard(&manager), ["READY=1"]);
-        assert!(timeout(Duration::from_secs(21), notifier.stay_alive()).await.is_err());
+        assert!(timeout(Duration::from_secs(21), notifier.stay_alive(|| true)).await.is_err());
         assert_eq!(heard(&manager), ["WATCHDOG=1"; 5], "at 0, 5, 10, 15 and 20 s");
         notifier.stopping();
         assert_eq!(heard(&manager), ["STOPPING=1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_is_not_healthy_is_silent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = manager(&SocketAddr::from_pathname(&path).unwrap());
+        let notifier = Notifier::new(path.as_os_str(), Some(Duration::from_secs(10))).unwrap();
+        assert!(timeout(Duration::from_secs(60), notifier.stay_alive(|| false)).await.is_err());
+        assert!(heard(&manager).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -119,7 +136,7 @@ mod tests {
         let name = format!("ivt-notify-{}", std::process::id());
         let manager = manager(&SocketAddr::from_abstract_name(&name).unwrap());
         let notifier = Notifier::new(OsStr::new(&format!("@{name}")), None).unwrap();
-        assert!(timeout(Duration::from_secs(60), notifier.stay_alive()).await.is_err());
+        assert!(timeout(Duration::from_secs(60), notifier.stay_alive(|| true)).await.is_err());
         assert!(heard(&manager).is_empty());
     }
 
@@ -129,7 +146,7 @@ mod tests {
         let path = folder.path().join("notify");
         let manager = manager(&SocketAddr::from_pathname(&path).unwrap());
         let notifier = Notifier::new(path.as_os_str(), Some(Duration::from_micros(2))).unwrap();
-        let alive = tokio::spawn(async move { notifier.stay_alive().await });
+        let alive = tokio::spawn(async move { notifier.stay_alive(|| true).await });
         for _ in 0..5_000 {
             advance(Duration::from_micros(1)).await;
         }

@@ -6,6 +6,9 @@ use ivt_media::command::kill_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+#[cfg(feature = "linux")]
+use crate::pulse::{Pulse, Pulses};
+
 /// Exit status of a program that was killed by SIGINT, by convention.
 const INTERRUPTED: i32 = 130;
 
@@ -45,30 +48,112 @@ impl Signals {
     }
 }
 
-/// Asks tasks to end.
-pub struct Stopper(watch::Sender<bool>);
+/// Asks tasks to end, also when it is dropped.
+pub struct Stopper(watch::Sender<Word>);
 
-/// Tells a task when it has to end.
-#[derive(Clone)]
-pub struct Stop(watch::Receiver<bool>);
+/// Tells a task when it has to end. A clone is not [supervised](Self::supervised).
+pub struct Stop {
+    word: watch::Receiver<Word>,
+    #[cfg(feature = "linux")]
+    pulse: Option<Pulse>,
+}
+
+/// What all tasks are told.
+#[derive(Clone, Copy, Default)]
+struct Word {
+    stop: bool,
+    /// How often they were asked for a sign of life.
+    #[cfg(feature = "linux")]
+    asked: u64,
+}
 
 /// A stopper and the tasks' side of it, not stopped yet.
 pub fn stopper() -> (Stopper, Stop) {
-    let (sender, receiver) = watch::channel(false);
-    (Stopper(sender), Stop(receiver))
+    let (sender, word) = watch::channel(Word::default());
+    let stop = Stop {
+        word,
+        #[cfg(feature = "linux")]
+        pulse: None,
+    };
+    (Stopper(sender), stop)
 }
 
 impl Stopper {
     /// Requests every [`Stop`] to end, from now on.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        self.0.send_modify(|word| word.stop = true);
+    }
+
+    /// What asks all supervised tasks for signs of life.
+    #[cfg(feature = "linux")]
+    pub(crate) fn asker(&self) -> Asker {
+        Asker(self.0.clone())
+    }
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Clone for Stop {
+    fn clone(&self) -> Self {
+        Self {
+            word: self.word.clone(),
+            #[cfg(feature = "linux")]
+            pulse: None,
+        }
     }
 }
 
 impl Stop {
-    /// Returns once the task has to end, also if the stopper was dropped. Cancel safe.
+    /// Returns once the task has to end, also if the stopper was dropped. Cancel safe. A supervised task gives its
+    /// sign of life here.
     pub async fn requested(&mut self) {
-        // Waiting fails if the stopper was dropped, which counts as a request.
-        self.0.wait_for(|stop| *stop).await.ok();
+        loop {
+            let word = *self.word.borrow_and_update();
+            #[cfg(feature = "linux")]
+            if let Some(pulse) = &self.pulse {
+                pulse.beat(word.asked);
+            }
+            // Waiting fails if the stopper was dropped, which counts as a request.
+            if word.stop || self.word.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The side of a task that has to give signs of life: it has to wait for [`requested`](Self::requested) at least
+    /// once a minute, beside whatever else it waits for.
+    #[cfg(feature = "linux")]
+    #[must_use]
+    pub(crate) fn supervised(&self, pulses: &Pulses, name: String) -> Self {
+        let pulse = pulses.add(name, self.word.borrow().asked);
+        Self { word: self.word.clone(), pulse: Some(pulse) }
+    }
+
+    /// A second side of the same task.
+    #[must_use]
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            word: self.word.clone(),
+            #[cfg(feature = "linux")]
+            pulse: self.pulse.clone(),
+        }
+    }
+}
+
+/// Asks all tasks for a sign of life.
+#[cfg(feature = "linux")]
+#[derive(Clone)]
+pub(crate) struct Asker(watch::Sender<Word>);
+
+#[cfg(feature = "linux")]
+impl Asker {
+    /// Asks once more; tells how often it was asked so far.
+    pub(crate) fn ask(&self) -> u64 {
+        self.0.send_modify(|word| word.asked += 1);
+        self.0.borrow().asked
     }
 }

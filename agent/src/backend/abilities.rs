@@ -22,14 +22,15 @@ macro_rules! slots {
         }
 
         impl Choices {
-            /// Reads the section of a channel whose backends have these words.
+            /// Reads the section of a channel whose backends have these words; those of `cameras` have streams.
             pub(super) fn read(
                 section: &mut Section<'_, '_>,
                 words: &[&'static str],
+                cameras: &[&'static str],
             ) -> Result<Self, Error> {
                 let or_none = [words, &[NONE]].concat();
                 Ok(Self {
-                    streams: section.read("streams", one(words))?,
+                    streams: section.read("streams", one(cameras))?,
                     $($slot: section.read(stringify!($slot), one(&or_none))?,)*
                 })
             }

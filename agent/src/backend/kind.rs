@@ -9,6 +9,8 @@ use toml::de::DeValue;
 #[cfg(feature = "profiles")]
 use super::cgi::{self, CgiCamera};
 use super::emulator::{self, EmulatedCamera};
+#[cfg(feature = "linux")]
+use super::linux::{self, Board};
 #[cfg(feature = "onvif")]
 use super::onvif::{self, OnvifCamera};
 use super::{CameraOptions, Network};
@@ -28,6 +30,9 @@ pub(super) enum Kind {
     Onvif(OnvifCamera),
     /// A looping clip, or the output of a program.
     Emulator(EmulatedCamera),
+    /// The board that the agent runs on.
+    #[cfg(feature = "linux")]
+    Linux(Board),
 }
 
 /// A word of the key `backend`.
@@ -51,6 +56,8 @@ const ROWS: &[Row] = &[
         word: "emulator",
         read: |section, _, base| emulator::read(section, base).map(Kind::Emulator),
     },
+    #[cfg(feature = "linux")]
+    Row { word: super::BOARD, read: |section, _, _| linux::read(section).map(Kind::Linux) },
 ];
 
 /// Words whose kinds this program is built without, and the name of what is missing.
@@ -59,6 +66,8 @@ const ABSENT: &[(&str, &str)] = &[
     ("cgi", "profiles"),
     #[cfg(not(feature = "onvif"))]
     ("onvif", "ONVIF"),
+    #[cfg(all(not(feature = "linux"), any(feature = "alarms", feature = "update")))]
+    ("linux", "abilities of the board"),
 ];
 
 /// The rows of a word, or of a list of words that differ. Errors do not repeat the value, which may be a secret
@@ -75,8 +84,18 @@ pub(super) fn rows(value: &DeValue<'_>) -> Result<Vec<Row>, String> {
         let row = ROWS.iter().find(|row| word == Some(row.word));
         row.copied().ok_or_else(|| format!("{allowed}, found {found}"))
     };
-    let Some(list) = value.as_array() else { return Ok(vec![row(value)?]) };
-    let rows = list.iter().map(|value| row(value.get_ref())).collect::<Result<Vec<_>, _>>()?;
+    let list = value.as_array();
+    let rows = match list {
+        None => vec![row(value)?],
+        Some(list) => list.iter().map(|value| row(value.get_ref())).collect::<Result<_, _>>()?,
+    };
+    #[cfg(feature = "linux")]
+    if rows.first().is_some_and(|row| row.word == super::BOARD) {
+        return Err(format!(
+            "{allowed}: {:?} has no streams: name a camera before it",
+            super::BOARD
+        ));
+    }
     let twice = |(at, row): (usize, &Row)| rows[..at].iter().any(|before| before.word == row.word);
     match rows.iter().enumerate().any(twice) {
         false if !rows.is_empty() => Ok(rows),
@@ -95,7 +114,17 @@ impl Kind {
             #[cfg(feature = "onvif")]
             Self::Onvif(_) => "onvif",
             Self::Emulator(_) => "emulator",
+            #[cfg(feature = "linux")]
+            Self::Linux(_) => super::BOARD,
         }
+    }
+
+    /// Whether it is the board that the agent runs on, which is no camera.
+    pub(super) fn is_board(&self) -> bool {
+        #[cfg(feature = "linux")]
+        return matches!(self, Self::Linux(_));
+        #[cfg(not(feature = "linux"))]
+        false
     }
 
     /// Whether the kind's own streams have a separate sub stream.
@@ -108,6 +137,8 @@ impl Kind {
             #[cfg(feature = "onvif")]
             Self::Onvif(_) => true,
             Self::Emulator(camera) => camera.has_sub(),
+            #[cfg(feature = "linux")]
+            Self::Linux(_) => false,
         }
     }
 
@@ -167,6 +198,8 @@ impl Kind {
             #[cfg(feature = "onvif")]
             Self::Onvif(camera) => camera.channel(network, options),
             Self::Emulator(camera) => Ok(camera.channel(options)),
+            #[cfg(feature = "linux")]
+            Self::Linux(board) => Ok(board.channel()),
         }
     }
 }

@@ -9,6 +9,8 @@ mod abilities;
 pub(crate) mod cgi;
 mod emulator;
 mod kind;
+#[cfg(feature = "linux")]
+mod linux;
 mod login;
 mod network;
 #[cfg(feature = "onvif")]
@@ -39,6 +41,9 @@ use kind::Kind;
 pub use network::{Network, RtspPolicy};
 pub use servers::Servers;
 pub use web::Web;
+
+/// The word of the board that the agent runs on, which has no streams.
+const BOARD: &str = "linux";
 
 /// What a channel's abilities come from, as it was configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,11 +95,12 @@ impl Backend {
     ) -> Result<Self, Error> {
         let rows = section.require("backend", kind::rows)?;
         let words: Vec<_> = rows.iter().map(|row| row.word).collect();
-        let network = Network::read(section, apart, &words)?;
+        let cameras: Vec<_> = words.iter().copied().filter(|word| *word != BOARD).collect();
+        let network = Network::read(section, apart, &cameras)?;
         let read = rows.iter().map(|row| (row.read)(section, &network, base));
         let kinds = read.collect::<Result<Vec<_>, _>>()?;
         let mut chosen = section.section("abilities")?;
-        let choices = Choices::read(&mut chosen, &words)?;
+        let choices = Choices::read(&mut chosen, &words, &cameras)?;
         let backend = Self { kinds, network, choices };
         let servers = Servers::default();
         let offers = backend.offers(CameraOptions {
@@ -170,7 +176,8 @@ impl Backend {
         let Some(web) = &self.network.web else { return Ok(Camera { channel, cgi: None }) };
         let usual = Limits::default();
         let http = options.servers.client(&web.host, web.port, self.network.credentials());
-        let is_rtsp_alone = matches!(*self.kinds, [Kind::Rtsp]);
+        let mut cameras = self.kinds.iter().filter(|kind| !kind.is_board());
+        let is_rtsp_alone = cameras.all(|kind| *kind == Kind::Rtsp);
         let path = web.snapshot.as_deref().or(is_rtsp_alone.then_some(web::SNAPSHOT));
         if let (Some(path), None) = (path, self.choices.snapshot) {
             // Pictures keep the usual limit, since others take them, too.

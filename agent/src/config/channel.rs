@@ -21,7 +21,7 @@ const STREAMS: &[(&str, Stream)] = &[("main", Stream::Main), ("sub", Stream::Sub
 /// One camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
-    /// `backend`, required: "rtsp", "cgi", "onvif" or "emulator", or a list of these.
+    /// `backend`, required: "rtsp", "cgi", "onvif" or "emulator", or a list of these, in which "linux" may follow.
     pub backend: Backend,
     /// `bitrate` and `sub_bitrate`: bits per second the encoder is set to for the main and the sub
     /// stream; default unknown.

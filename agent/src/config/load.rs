@@ -162,6 +162,8 @@ pub(super) fn sections(
     let cloud = cloud::cloud(root.section("cloud")?, &mut apart, base)?;
     let (model, state_dir) = device::device(root.section("device")?, base)?;
     let channels = channel::channels(&mut root, model, apart.channels, base)?;
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    let network = super::network::network(root.section("network")?)?;
     let publish = publish::publish(root.section("publish")?)?;
     let record = record::record(root.section("record")?, base)?;
     let tlss = match tlss::tlss(root.section("tlss")?, &cloud.hardware_model, base) {
@@ -182,6 +184,8 @@ pub(super) fn sections(
         model,
         state_dir,
         channels,
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        network,
         publish,
         record,
         tlss,

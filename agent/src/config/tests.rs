@@ -87,9 +87,9 @@ fn base_toml_shows_every_key_with_its_default() {
     // Each kind of camera has keys of its own.
     let others = File::new(
         "others".into(),
-        "[[channel]]\nbackend = ['cgi', 'onvif']\nweb = 'http://h'\nprofile = 'hikvision'\n",
+        "[[channel]]\nbackend = ['cgi', 'onvif', 'linux']\nweb = 'http://h'\nprofile = 'hikvision'\n",
     );
-    #[cfg(all(feature = "onvif", feature = "profiles"))]
+    #[cfg(all(feature = "linux", feature = "onvif", feature = "profiles"))]
     channel::channels(&mut others.root().unwrap(), Model::Camera, Vec::new(), Path::new(""))
         .unwrap();
     for key in file.known().into_iter().chain(others.known()) {
@@ -258,7 +258,7 @@ fn no_error_repeats_a_value_of_the_file() {
             "\"canary\nlevel = 1",
         ] {
             let line = format!("{key} = {value}");
-            let sections = ["device", "publish", "record", "tlss", "runtime", "log"];
+            let sections = ["device", "network", "publish", "record", "tlss", "runtime", "log"];
             let sections = sections.map(|section| format!("{MINIMAL}[{section}]\n{line}\n"));
             let camera = with("backend = \"emulator\"", &line);
             let rtsp = camera.replace("\"emulator\"", "\"rtsp\"\nweb = 'http://h'");

@@ -9,7 +9,7 @@ use ivt_proto::rpc::message::{
 };
 use serde_json::Value;
 
-use super::{Dispatch, told};
+use super::{Departure, Dispatch, told};
 
 const WIRELESS: &str = "wireless network";
 
@@ -24,25 +24,41 @@ pub(super) async fn interfaces(
     to_value(&interfaces.into_iter().map(net_config).collect::<Vec<_>>())
 }
 
-/// The wireless network's password is not told.
+/// The wireless network's password is told where the configuration says so.
 pub(super) async fn wifi(
     dispatch: &Dispatch,
     request: GetWifiStatusAndConfig,
 ) -> Result<Value, RpcError> {
     let wifi = dispatch.ability(request.channel, WIRELESS, |camera| &camera.wifi)?;
-    to_value(&status(told(request.channel, wifi.status()).await?))
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    let tell = dispatch.wifi.tell_password();
+    #[cfg(not(any(feature = "alarms", feature = "linux")))]
+    let tell = false;
+    to_value(&status(told(request.channel, wifi.status()).await?, tell))
 }
 
-pub(super) async fn join(dispatch: &Dispatch, request: SetWifiConfig) -> Result<(), RpcError> {
-    let SetWifiConfig { channel, ssid, password } = request;
+/// Answers before the change takes effect, which may end the connection that the answer leaves by.
+pub(super) async fn join(
+    dispatch: &Dispatch,
+    request: SetWifiConfig,
+    departure: Departure,
+) -> Result<(), RpcError> {
+    let SetWifiConfig { channel, ssid, password } = &request;
     check_ssid(ssid.as_deref())?;
     check_password(password.as_ref())?;
     if ssid.is_none() && password.is_none() {
         let msg = "SetWifiConfig: params.ssid and params.password are both missing";
         return Err(RpcError::internal(msg));
     }
-    let wifi = dispatch.ability(channel, WIRELESS, |camera| &camera.wifi)?;
-    told(channel, wifi.join(ssid.as_deref(), password.as_ref())).await
+    let wifi = dispatch.ability(*channel, WIRELESS, |camera| &camera.wifi)?;
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    return dispatch.wifi.change(wifi, request, departure).await;
+    // No camera of this program has a wireless network.
+    #[cfg(not(any(feature = "alarms", feature = "linux")))]
+    {
+        drop(departure);
+        told(*channel, wifi.join(ssid.as_deref(), password.as_ref())).await
+    }
 }
 
 pub(super) async fn in_reach(
@@ -65,7 +81,7 @@ fn net_config(interface: Interface) -> NetConfig {
     NetConfig { name, ip, gateway, netmask, dns1, dns2, mac, dhcp }
 }
 
-fn status(status: ivt_hal::WifiStatus) -> WifiStatus {
+fn status(status: ivt_hal::WifiStatus, tell_password: bool) -> WifiStatus {
     if !status.enable {
         return WifiStatus::default();
     }
@@ -77,7 +93,7 @@ fn status(status: ivt_hal::WifiStatus) -> WifiStatus {
         netmask: Some(netmask),
         dhcp: Some(dhcp),
         ssid: Some(status.ssid),
-        password: None,
+        password: status.password.filter(|_| tell_password),
         encrypt: Some(status.encrypt),
         status: Some(status.status),
         signal: status.signal.map(i64::from),
@@ -144,10 +160,14 @@ mod tests {
             Ok(Vec::new())
         }
 
-        async fn join(&self, ssid: Option<&str>, password: Option<&Secret>) -> ivt_hal::Result<()> {
-            if ssid == Some("refused") {
-                return Err(Error::new("wifi join", Kind::Refused));
+        async fn check(&self, ssid: Option<&str>, _: Option<&Secret>) -> ivt_hal::Result<()> {
+            match ssid {
+                Some("refused") => Err(Error::new("wifi join", Kind::Refused)),
+                _ => Ok(()),
             }
+        }
+
+        async fn join(&self, ssid: Option<&str>, password: Option<&Secret>) -> ivt_hal::Result<()> {
             let password = password.map(|password| password.expose().clone());
             self.joined.lock().unwrap().push((ssid.map(str::to_owned), password));
             Ok(())
@@ -163,6 +183,16 @@ mod tests {
         (camera, dispatch)
     }
 
+    /// What the camera was told to join, once the answer has left.
+    async fn joined(camera: &Camera) -> (Option<String>, Option<String>) {
+        loop {
+            if let Some(told) = camera.joined.lock().unwrap().pop() {
+                return told;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_silent_camera_is_unreachable_within_the_limit() {
         let (_camera, dispatch) = camera();
@@ -175,7 +205,6 @@ mod tests {
 
     #[tokio::test]
     async fn name_and_password_arrive_exactly_and_what_is_absent_stays() {
-        let (camera, dispatch) = camera();
         let long = "\u{00fc} \"'&<%".repeat(5);
         let longest = "p".repeat(63);
         for (ssid, password) in [
@@ -188,14 +217,32 @@ mod tests {
             (Some("wep"), Some("1234567890abc")),
         ] {
             let params = json!({ "channel": 0, "ssid": ssid, "password": password });
+            let (camera, dispatch) = camera();
             assert_eq!(answer(&dispatch, "SetWifiConfig", params).await, Ok(json!({})));
-            let told = camera.joined.lock().unwrap().pop();
-            assert_eq!(told, Some((ssid.map(str::to_owned), password.map(str::to_owned))));
+            let told = joined(&camera).await;
+            assert_eq!(told, (ssid.map(str::to_owned), password.map(str::to_owned)));
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_camera_refuses_beforehand_is_the_answer() {
+        let (camera, dispatch) = camera();
         let params = json!({ "channel": 0, "ssid": "refused" });
         let error = answer(&dispatch, "SetWifiConfig", params).await.unwrap_err();
         assert_eq!(error.code, 1);
         assert!(error.msg.starts_with("channel 0: wifi join"), "{error}");
+        assert!(camera.joined.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_password_is_told_where_the_configuration_says_so() {
+        let (_camera, mut dispatch) = camera();
+        let link = tokio::sync::watch::channel(crate::channel::Link::down()).1;
+        let config = crate::config::Network { tell_wifi_password: true, ..Default::default() };
+        dispatch = dispatch.with_wifi(link, config);
+        let params = json!({ "channel": 0 });
+        let told = answer(&dispatch, "GetWifiStatusAndConfig", params).await.unwrap();
+        assert_eq!(told["password"], "hunter2 hunter2");
     }
 
     #[tokio::test]
@@ -204,7 +251,7 @@ mod tests {
         let (hex, other) = ("a1".repeat(32), "g1".repeat(32));
         let params = json!({ "channel": 0, "password": hex });
         assert_eq!(answer(&dispatch, "SetWifiConfig", params).await, Ok(json!({})));
-        camera.joined.lock().unwrap().clear();
+        joined(&camera).await;
         for (member, value) in [
             ("ssid", json!("")),
             ("ssid", json!("s".repeat(33))),
@@ -237,6 +284,6 @@ mod tests {
         assert_eq!(told["ssid"], "home");
         assert!(!told.to_string().contains("hunter2"), "{told}");
         assert_eq!(answer(&dispatch, "GetWifiSSIDList", params).await, Ok(json!([])));
-        assert_eq!(status(Default::default()), WifiStatus::default());
+        assert_eq!(status(Default::default(), true), WifiStatus::default());
     }
 }

@@ -1,7 +1,7 @@
 //! Compares two configurations: what a running agent applies, and what needs a restart.
 
-#[cfg(feature = "alarms")]
-use crate::config::Alarm;
+#[cfg(any(feature = "alarms", feature = "linux"))]
+use crate::config::Network;
 use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 
 /// What an agent has to do to change from one configuration to another.
@@ -24,9 +24,9 @@ pub struct Differences {
 
 /// Compares every field of a structure. A field that is not named here does not compile.
 macro_rules! compare {
-    ($found:expr, $section:expr, $old:expr, $new:expr, $type:ident { $($field:ident: $key:literal),* $(,)? }) => {
-        let $type { $($field),* } = $old;
-        $(if *$field != $new.$field {
+    ($found:expr, $section:expr, $old:expr, $new:expr, $type:ident { $($(#[$only:meta])? $field:ident: $key:literal),* $(,)? }) => {
+        let $type { $($(#[$only])? $field),* } = $old;
+        $($(#[$only])? if *$field != $new.$field {
             $found.push(format!("{}.{}", $section, $key));
         })*
     };
@@ -40,6 +40,8 @@ impl Differences {
             model,
             state_dir,
             channels,
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            network,
             publish,
             record,
             tlss,
@@ -97,6 +99,14 @@ impl Differences {
                 }
             }
         }
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        compare!(
+            restart,
+            "network",
+            network,
+            new.network,
+            Network { tell_wifi_password: "tell_wifi_password", wifi_trial: "wifi_trial_seconds" }
+        );
         compare!(
             restart,
             "publish",
@@ -137,7 +147,12 @@ impl Differences {
             "runtime",
             runtime,
             new.runtime,
-            Runtime { worker_threads: "worker_threads", read_batch: "read_batch_ms" }
+            Runtime {
+                worker_threads: "worker_threads",
+                read_batch: "read_batch_ms",
+                #[cfg(feature = "linux")]
+                watchdog: "watchdog",
+            }
         );
         if *budget != new.budget {
             restart.push("runtime.memory_limit (how it is shared out)".into());
@@ -225,6 +240,12 @@ mod tests {
             ("channel.1.quality", "{ hd = 'sub' }"),
             ("publish.retry_seconds", "1"),
             ("publish.linger_seconds", "1"),
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            ("network.tell_wifi_password", "true"),
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            ("network.wifi_trial_seconds", "60"),
+            #[cfg(feature = "linux")]
+            ("runtime.watchdog", "'/dev/watchdog1'"),
             ("record.disconnect_seconds", "1"),
             ("record.backfill", "'before'"),
             ("record.spool_dir", "'/t'"),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ivt_base::secret::Secret;
 
 use super::network::Interface;
-use crate::Result;
+use crate::{Error, Kind, Result};
 
 /// Reads and sets the camera's wireless network.
 #[async_trait]
@@ -26,6 +26,38 @@ pub trait Wifi: Send + Sync {
     /// `Invalid` for a name or password that the camera cannot have, `Unsupported`, `Offline`, `Timeout`,
     /// `Refused` or `Other`.
     async fn join(&self, ssid: Option<&str>, password: Option<&Secret>) -> Result<()>;
+    /// Whether [`join`](Self::join) may be asked, as far as that is known without joining. Answers within 8 s.
+    ///
+    /// # Errors
+    /// As those of `join`.
+    async fn check(&self, _ssid: Option<&str>, _password: Option<&Secret>) -> Result<()> {
+        Ok(())
+    }
+    /// What [`go_back`](Self::go_back) needs to join the network of this moment again; `None` where that is not known,
+    /// mostly as the camera does not tell the password. Answers within 8 s.
+    ///
+    /// # Errors
+    /// As those of `status`.
+    async fn before(&self) -> Result<Option<Secret>> {
+        Ok(self.status().await?.way_back())
+    }
+    /// Keeps the network that was joined last, over restarts of the camera too. Answers within 8 s.
+    ///
+    /// # Errors
+    /// `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`: a restart may bring the network before back.
+    async fn keep(&self) -> Result<()> {
+        Ok(())
+    }
+    /// Joins the network again that there was when [`before`](Self::before) was asked. Answers within 8 s.
+    ///
+    /// # Errors
+    /// As those of `join`; `Invalid` for what `before` did not answer.
+    async fn go_back(&self, before: &Secret) -> Result<()> {
+        let Some((ssid, password)) = before.expose().split_once('\0') else {
+            return Err(Error::new("wifi go back", Kind::Invalid));
+        };
+        self.join(Some(ssid), Some(&Secret::new(password.to_owned()))).await
+    }
 }
 
 /// How a wireless interface is.
@@ -45,6 +77,21 @@ pub struct WifiStatus {
     pub status: String,
     /// How strong the signal is, in the camera's measure; `None` without a connection.
     pub signal: Option<i32>,
+}
+
+impl WifiStatus {
+    /// Name and password for [`Wifi::go_back`]; `None` where one of them is not known.
+    pub fn way_back(&self) -> Option<Secret> {
+        let is_open = ["open", "none", "off"].contains(&&*self.encrypt.to_ascii_lowercase());
+        let password = match &self.password {
+            Some(password) => password.expose(),
+            None if is_open => "",
+            None => return None,
+        };
+        let ssid = &self.ssid;
+        let is_known = self.enable && !ssid.is_empty() && !ssid.contains('\0');
+        is_known.then(|| Secret::untold(format!("{ssid}\0{password}")))
+    }
 }
 
 /// One network in reach.

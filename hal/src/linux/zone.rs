@@ -205,6 +205,7 @@ fn read(file: &Path) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::testing::device;
 
     fn at(unix: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(unix)
@@ -212,17 +213,6 @@ mod tests {
 
     fn wall(text: &str) -> WallTime {
         text.parse().unwrap()
-    }
-
-    /// The folder of a device with these files.
-    fn device(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            let file = root.path().join(name);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, text).unwrap();
-        }
-        root
     }
 
     /// What a device with these files and this `TZ` shows at 2026-07-01T12:00:00Z.

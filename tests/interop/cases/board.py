@@ -1,0 +1,110 @@
+"""The agent as the system of a board, in a network of its own: the kernel's interfaces, and Debian's wpa_supplicant on one of them."""
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+from peers.ours import Agent, Cloud
+from peers.process import Failed, Process, output, wait_for
+
+from . import Skipped, add
+
+CLONE_NEWNET = 0x40000000
+# Names of interfaces have up to 15 bytes. The socket of wpa_supplicant has this name in a folder that all share.
+WIRELESS = f"ivtw{os.getpid()}"
+SOCKETS = "/run/wpa_supplicant"
+# Blanks, quotes, a comment's sign and another script: what wpa_supplicant's file and ours could take for something else.
+SSID = ' Café "5G" #1 \\ 办公室'[:32].encode()[:32].decode(errors="ignore")
+PASSWORD = " p#ss'w\"rd \\ $(x) `y` é密码 "
+FILE = f"ctrl_interface={SOCKETS}\nupdate_config=1\nnetwork={{\n\tssid=\"before\"\n\tpsk=\"before-psk\"\n}}\n"
+
+
+def network(stack):
+    """Enters a network namespace that the case leaves again, with a loopback and one interface that has an address."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    name = f"ivt-board-{os.getpid()}"
+    if subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode:
+        raise Skipped("network namespaces are not allowed here")
+    stack.callback(subprocess.run, ["ip", "netns", "delete", name], check=True)
+    before = os.open("/proc/self/ns/net", os.O_RDONLY)
+    inside = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    stack.callback(os.close, before)
+    stack.callback(os.close, inside)
+    stack.callback(libc.setns, before, CLONE_NEWNET)
+    if libc.setns(inside, CLONE_NEWNET):
+        raise Skipped("network namespaces cannot be entered here")
+    for words in [
+        "link set lo up", f"link add {WIRELESS} type veth peer name far0", f"addr add 192.0.2.74/25 dev {WIRELESS}",
+        f"link set {WIRELESS} up", "link set far0 up", f"route add default via 192.0.2.1 dev {WIRELESS} metric 9",
+    ]:
+        if subprocess.run(["ip", *words.split()], capture_output=True).returncode:
+            raise Skipped("virtual interfaces are not allowed here")
+
+
+def supplicant(folder, file):
+    program = shutil.which("wpa_supplicant", path="/usr/sbin:/sbin")
+    started = Process("wpa_supplicant", [program, "-D", "wired", "-i", WIRELESS, "-c", file], folder)
+    wait_for("control socket", lambda: os.path.exists(f"{SOCKETS}/{WIRELESS}"), 10)
+    return started
+
+
+def ask(*words):
+    return output(["wpa_cli", "-p", SOCKETS, "-i", WIRELESS, *words], 10)
+
+
+def unescaped(text):
+    return re.sub(rb"\\(x[0-9a-f]{2}|.)", lambda m: bytes.fromhex(m[1][1:].decode()) if m[1][:1] == b"x" else m[1], text.encode())
+
+
+def board(stack, folder):
+    network(stack)
+    file = os.path.join(folder, "wpa_supplicant.conf")
+    with open(file, "w") as out:
+        out.write(FILE)
+    radio = stack.enter_context(supplicant(folder, file))
+    fed = os.path.join(folder, "watchdog")
+    open(fed, "w").close()
+    cloud = Cloud(stack, folder)
+    channel = f'backend = ["emulator", "linux"]\nwifi_interface = "{WIRELESS}"\n[channel.abilities]\nnetwork = "linux"\nwifi = "linux"\n'
+    agent = Agent(stack, folder, cloud, [channel], extra=f'[runtime]\nwatchdog = "{fed}"\n[network]\ntell_wifi_password = true\n')
+
+    far = next((i for i in cloud.call("GetNetConfig", {"channel": 0}) if i["name"] == WIRELESS), {})
+    told = {key: far.get(key) for key in ("ip", "netmask", "gateway", "dhcp")}
+    if told != {"ip": "192.0.2.74", "netmask": "255.255.255.128", "gateway": "192.0.2.1", "dhcp": False}:
+        raise Failed(f"GetNetConfig told {told}")
+    wifi = cloud.call("GetWifiStatusAndConfig", {"channel": 0})
+    if not wifi["enable"] or wifi["ip"] != "192.0.2.74" or "password" in wifi:
+        raise Failed(f"GetWifiStatusAndConfig told {wifi}")
+
+    cloud.call("SetWifiConfig", {"channel": 0, "ssid": SSID, "password": PASSWORD})
+    wait_for("network beside the one before", lambda: len(ask("list_networks").splitlines()) == 3, 10)
+    with open(file) as kept:
+        if kept.read() != FILE:
+            raise Failed("the file is written before the trial is over")
+    if cloud.call("GetWifiStatusAndConfig", {"channel": 0}).get("password") != PASSWORD:
+        raise Failed("the password that was set is not told, although that is configured")
+    agent.process.said("its wireless network is kept", 60)
+
+    # A new wpa_supplicant reads what the other one has saved.
+    radio.__exit__(None, None, None)
+    wait_for("end of the control socket", lambda: not os.path.exists(f"{SOCKETS}/{WIRELESS}"), 10)
+    stack.enter_context(supplicant(folder, file))
+    rows = [row.split("\t") for row in ask("list_networks").splitlines()[1:]]
+    names = {unescaped(row[1]): row[3:] for row in rows}
+    if set(names) != {b"before", SSID.encode()} or names[b"before"] != ["[DISABLED]"]:
+        raise Failed(f"wpa_supplicant knows {rows}")
+    with open(file) as kept:
+        if f'psk="{PASSWORD}"' not in kept.read():
+            raise Failed("the password is not in the file as it was sent")
+
+    agent.process.child.send_signal(signal.SIGTERM)
+    agent.process.child.wait(10)
+    with open(fed, "rb") as watchdog:
+        said = watchdog.read()
+    if not re.fullmatch(rb"\0{2,}V", said):
+        raise Failed(f"the watchdog was told {said!r}")
+
+
+add("a board's network, Wi-Fi by wpa_supplicant and watchdog", board, 150)
