@@ -9,6 +9,8 @@ pub mod emulator;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "update")]
+pub mod manifest;
 #[cfg(feature = "onvif")]
 pub mod onvif;
 #[cfg(feature = "profiles")]

@@ -71,12 +71,12 @@ pub trait Incoming: Send {
 pub struct Image {
     /// Its version, for people.
     pub version: String,
-    /// Grows with each version.
-    pub counter: u64,
+    /// Grows with each version; `None` for an image that nobody has signed.
+    pub counter: Option<u64>,
     /// Its size in bytes.
     pub size: u64,
-    /// The SHA-256 of its bytes.
-    pub sha256: [u8; 32],
+    /// The SHA-256 of its bytes; `None` for an image that nobody has signed, of which nothing is kept for another attempt.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// What runs.
