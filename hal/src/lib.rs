@@ -9,6 +9,8 @@ pub mod emulator;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "linux")]
+pub mod linux;
 #[cfg(feature = "update")]
 pub mod manifest;
 #[cfg(feature = "onvif")]
