@@ -22,6 +22,7 @@ use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
+use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 use crate::ptz::PtzTask;
 use crate::record::context::RecordingContext;
@@ -102,11 +103,11 @@ impl Agent {
         let mut tasks = JoinSet::new();
         let each = config.channels.iter().zip(&config.budget.rings).enumerate();
         let spool = watch::Sender::new(None);
+        let http = Http::new(trust.clone(), rule.clone(), Deadlines::default());
         let context = RecordingContext::new(
             &config.record,
             config.budget.recordings,
-            trust.clone(),
-            rule.clone(),
+            http.clone(),
             spool.subscribe(),
         );
         let channels = each.map(|(number, (settings, ring))| {

@@ -14,6 +14,7 @@ pub mod config;
 pub mod deadlines;
 mod device;
 pub mod dispatch;
+pub mod http;
 pub mod local_time;
 pub mod logger;
 pub mod notify;

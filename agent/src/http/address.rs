@@ -7,7 +7,7 @@ use ivt_base::text::shorten;
 use url::Url;
 
 /// Longest address of a store, in bytes.
-pub(super) const LONGEST_URI: usize = 8192;
+pub(crate) const LONGEST_URI: usize = 8192;
 
 /// An `http` or `https` address without a login.
 #[derive(Clone, PartialEq, Eq)]
