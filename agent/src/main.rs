@@ -13,8 +13,8 @@ use ivt_agent::reload::Reload;
 use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
 use ivt_agent::{Error, build_date, logger};
+use ivt_base::process_group;
 use ivt_media::coalesce::Gather;
-use ivt_media::command;
 use tokio::runtime::{Builder, Runtime};
 
 /// Exit status for a wrong command line or configuration, where starting again does not help.
@@ -226,7 +226,7 @@ fn serve(config: &Config, store: Store) -> Result<(), Failure> {
         let signals = Signals::listen()?;
         let reload = Reload::listen(store)?;
         let outcome = ivt_agent::run(config, Some(reload), signals.first()).await;
-        command::end_all().await;
+        process_group::end_all().await;
         Ok(outcome?)
     });
     // A name lookup without an answer must not delay the end of the program.

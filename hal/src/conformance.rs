@@ -3,6 +3,8 @@
 
 mod detection;
 mod device;
+#[cfg(feature = "update")]
+mod firmware;
 mod movement;
 
 use std::collections::HashSet;
@@ -11,6 +13,8 @@ use std::time::Duration;
 
 pub use detection::{motion, offline_motion, offline_tripwire, tripwire};
 pub use device::{network, offline_network, offline_power, offline_wifi, power, wifi};
+#[cfg(feature = "update")]
+pub use firmware::firmware;
 pub use movement::{
     Unknown, offline_patrol, offline_presets, offline_ptz, offline_tours, patrol, presets, ptz,
     tours,

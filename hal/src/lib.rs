@@ -7,6 +7,8 @@ pub mod conformance;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+#[cfg(feature = "update")]
+pub mod firmware;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "linux")]
