@@ -19,8 +19,9 @@ const WORDS: usize = 64;
 pub struct Firmware {
     /// `backend` and what goes with it; default "none".
     pub place: Option<Place>,
-    /// `restart`: program with its arguments that restarts the device; default none, the kernel is asked.
-    pub restart: Vec<String>,
+    /// `restart`: program with its arguments that restarts the device; empty where the installer does, default the
+    /// kernel.
+    pub restart: Option<Vec<String>>,
     /// Which firmware is taken, and when.
     pub rules: Rules,
 }
@@ -62,7 +63,7 @@ pub struct Rules {
     /// `keys`: whose signatures count; default none.
     pub keys: Vec<Key>,
     /// `model`: what the signature has to name; default `cloud.hardware_model`.
-    pub model: String,
+    pub model: Option<String>,
     /// `allow_unsigned`: images without a signature that counts are installed, too; default false.
     pub allow_unsigned: bool,
     /// `max_size`: most bytes of an image; default 64 MiB.
@@ -114,11 +115,11 @@ pub(super) fn firmware(
     let (marker, started) =
         (path(&mut section, "marker", base)?, path(&mut section, "started", base)?);
     let folder = path(&mut section, "folder", base)?;
-    let [install, commit, rollback, running, restart] =
-        ["install", "commit", "rollback", "running", "restart"]
-            .map(|key| program(&mut section, key));
-    let (install, commit, rollback, running, restart) =
-        (install?, commit?, rollback?, running?, restart?);
+    let mut words = |key| program(&mut section, key);
+    let (install, commit) = (words("install")?, words("commit")?);
+    let (rollback, running, restart) = (words("rollback")?, words("running")?, words("restart")?);
+    let [install, commit, rollback, running] =
+        [install, commit, rollback, running].map(Option::unwrap_or_default);
     let limit = section.read("time_limit", integer(10..=7200))?.unwrap_or(600);
     let rules = rules(&mut section, hardware_model, backend.is_some())?;
     let need = |value: Option<PathBuf>, key| value.ok_or_else(|| section.missing(key));
@@ -166,7 +167,7 @@ fn rules(section: &mut Section<'_, '_>, hardware_model: &str, used: bool) -> Res
     }
     Ok(Rules {
         keys,
-        model: model.unwrap_or_else(|| hardware_model.to_owned()),
+        model,
         allow_unsigned,
         max_size,
         daily,
@@ -176,10 +177,11 @@ fn rules(section: &mut Section<'_, '_>, hardware_model: &str, used: bool) -> Res
     })
 }
 
-/// Reads a program with its arguments; empty when absent.
-fn program(section: &mut Section<'_, '_>, key: &'static str) -> Result<Vec<String>, Error> {
-    let words = section.insist(key, list(|word| text(0..=PATH)(word)))?.unwrap_or_default();
-    if words.len() > WORDS || words.first().is_some_and(String::is_empty) {
+/// Reads a program with its arguments.
+fn program(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<Vec<String>>, Error> {
+    let words = section.insist(key, list(|word| text(0..=PATH)(word)))?;
+    let fits = |words: &Vec<String>| words.len() <= WORDS && words.first() != Some(&String::new());
+    if !words.as_ref().is_none_or(fits) {
         let begin =
             format!("firmware.{key} must begin with a program, and have {WORDS} words at most");
         return Err(section.error(begin));
@@ -221,8 +223,8 @@ mod tests {
     #[test]
     fn nothing_is_installed_unless_it_is_said_where() {
         let Firmware { place, restart, rules } = read("").unwrap();
-        assert_eq!((place, restart), (None, Vec::new()));
-        assert_eq!((&*rules.model, rules.keys.len(), rules.allow_unsigned), ("IPC-1", 0, false));
+        assert_eq!((place, restart), (None, None));
+        assert_eq!((rules.model, rules.keys.len(), rules.allow_unsigned), (None, 0, false));
         assert_eq!((rules.max_size, rules.daily, rules.defer), (64 << 20, true, seconds(0)));
         assert_eq!((rules.commit, rules.rollback), (seconds(300), seconds(900)));
     }
@@ -235,12 +237,12 @@ mod tests {
         let [a, b, marker] = ["/a", "/b", "m"].map(PathBuf::from);
         assert_eq!(slots.place, Some(Place::Slots { a, b, marker, started: None }));
         let texts: Vec<_> = slots.rules.keys.iter().map(|key| &*key.text).collect();
-        assert_eq!((&texts[..], &*slots.rules.model), (&KEYS[..], "X"));
+        assert_eq!((&texts[..], slots.rules.model.as_deref()), (&KEYS[..], Some("X")));
         assert_eq!(slots.rules.defer, seconds(4 * 3600));
         let rauc = "backend = 'command'\nfolder = '/data'\ninstall = ['rauc', 'install', '{image}']\n\
                     commit = ['rauc', 'status', 'mark-good']\nrestart = ['reboot']\n";
         let programs = read(rauc).unwrap();
-        assert_eq!(programs.restart, ["reboot"]);
+        assert_eq!(programs.restart.as_deref(), Some(&["reboot".to_owned()][..]));
         let Some(Place::Programs { install, commit, rollback, limit, .. }) = programs.place else {
             panic!("no programs");
         };
