@@ -158,6 +158,7 @@ impl Agent {
                     channels: statuses,
                     store,
                     upgrading,
+                    patience: firmware::Patience::default(),
                 };
                 let upgrades = firmware::Upgrades::default();
                 tasks.spawn(setup.run(upgrades.clone(), stopping.clone()));

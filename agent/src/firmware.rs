@@ -8,12 +8,20 @@ mod download;
 mod journal;
 mod night;
 mod pace;
+mod patience;
 mod place;
 mod policy;
 mod refusal;
 mod signature;
 mod trial;
 pub mod verify;
+
+#[cfg(test)]
+mod attack_tests;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod upgrade_tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,21 +46,20 @@ use crate::{build_date, local_time};
 use download::Fetch;
 use journal::{Installed, Journal};
 use night::{LocalTime, Night};
+pub(crate) use patience::Patience;
 pub(crate) use place::{check, place};
 use policy::Situation;
 pub use refusal::Refusal;
 use signature::Signed;
 use trial::Verdict;
 
-/// Least time between two upgrades that came to nothing.
-const REST: Duration = Duration::from_secs(60);
 /// How long the cloud may be away while it is to be asked for a firmware, and how often it is asked.
 const OUTAGE: Duration = Duration::from_secs(3600);
 const QUESTIONS: u32 = 5;
 /// How often is looked whether something is recorded.
 const LOOK: Duration = Duration::from_secs(5);
-/// Pauses in seconds before a signature that did not come is asked for again.
-const RETRIES: [u64; 3] = [5, 15, 60];
+/// How often the file of a signature is asked for when it does not come.
+const SIGNATURE_TRIES: usize = 4;
 /// How long the file of a signature may take.
 const SIGNATURE: Duration = Duration::from_secs(30);
 
@@ -98,6 +105,8 @@ pub(crate) struct Setup {
     pub(crate) store: StateStore,
     /// Where it is shown that an upgrade is under way.
     pub(crate) upgrading: watch::Sender<bool>,
+    /// How long servers may take.
+    pub(crate) patience: Patience,
 }
 
 /// How the cloud knows the device.
@@ -166,7 +175,7 @@ impl Updater {
             self.upgrade(forced).await;
             self.setup.upgrading.send_replace(false);
             self.upgrades.0.busy.store(false, Ordering::SeqCst);
-            sleep(REST).await;
+            sleep(self.setup.patience.rest).await;
         }
     }
 
@@ -310,14 +319,19 @@ impl Updater {
         running: &Running,
         forced: bool,
     ) -> Result<Signed, Refusal> {
-        let mut pauses = RETRIES.iter();
+        let mut tries = 0;
         let file = loop {
-            match (signature_of(&self.setup.http, image).await, pauses.next()) {
-                (Err(refusal), Some(pause)) if refusal.is_passing() => {
-                    log::warn!("firmware: its signature: {refusal}; next try in {pause} s");
-                    sleep(Duration::from_secs(*pause)).await;
+            tries += 1;
+            match signature_of(&self.setup.http, image).await {
+                Err(refusal) if refusal.is_passing() && tries < SIGNATURE_TRIES => {
+                    let pause = self.setup.patience.pause(tries, &refusal);
+                    log::warn!(
+                        "firmware: its signature: {refusal}; next try in {} s",
+                        pause.as_secs()
+                    );
+                    sleep(pause).await;
                 }
-                (file, _) => break file?,
+                file => break file?,
             }
         };
         let signed = Signed::read(&file, &rules.keys)?;
@@ -365,7 +379,10 @@ impl Updater {
         self.begin(version, forced).await;
         let mut incoming = self.setup.firmware.open(&image).await?;
         let size = image.size;
-        Fetch { http: &http, from, signed, size, begun, incoming: &mut *incoming }.run().await?;
+        let (patience, incoming_now) = (self.setup.patience, &mut *incoming);
+        let fetch =
+            Fetch { http: &http, from, signed, size, begun, patience, incoming: incoming_now };
+        fetch.run().await?;
         self.install(incoming, version, signed).await
     }
 

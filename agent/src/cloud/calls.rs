@@ -120,3 +120,24 @@ impl Drop for OpenQueue<'_> {
         self.queue.0.send_replace(None);
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Calls that `cloud` answers, as long as the runtime runs.
+    pub(crate) fn answered(
+        mut cloud: impl FnMut(Call) -> Result<Value, CallError> + Send + 'static,
+    ) -> Calls {
+        let queue: &'static CallQueue = Box::leak(Box::default());
+        let calls = queue.calls();
+        let mut open = queue.open();
+        tokio::spawn(async move {
+            loop {
+                let Waiting { call, answer } = open.next().await;
+                answer.send(cloud(call)).ok();
+            }
+        });
+        calls
+    }
+}

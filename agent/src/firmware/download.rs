@@ -1,12 +1,11 @@
 //! Fetches an image into its place, over cuts, restarts and servers that begin anew.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use ivt_hal::Incoming;
 use tokio::time::sleep;
 
 use super::pace::Pace;
+use super::patience::Patience;
 use super::refusal::Refusal;
 use super::signature::{Check, Signed};
 use crate::http::address::Address;
@@ -14,8 +13,6 @@ use crate::http::{Download, Http, HttpError, Resume};
 
 /// How often a download is tried.
 pub(super) const MOST_TRIES: usize = 10;
-/// The pauses between the tries; the last one goes on.
-const PAUSES: [u64; 6] = [5, 15, 30, 60, 120, 300];
 /// Most bytes that are written at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -29,6 +26,7 @@ pub(super) struct Fetch<'a> {
     pub(super) size: u64,
     /// A download that has begun already.
     pub(super) begun: Option<Download>,
+    pub(super) patience: Patience,
     pub(super) incoming: &'a mut dyn Incoming,
 }
 
@@ -68,8 +66,7 @@ impl<'a> Fetch<'a> {
                     if tries == MOST_TRIES {
                         return Err(Refusal::GivenUp(Box::new(refusal)));
                     }
-                    let own = PAUSES[(tries - 1).min(PAUSES.len() - 1)];
-                    let pause = Duration::from_secs(own).max(refusal.pause().unwrap_or_default());
+                    let pause = self.patience.pause(tries, &refusal);
                     let (seen, seconds) = (check.seen(), pause.as_secs());
                     log::warn!(
                         "firmware: {refusal}, after {seen} of {} bytes; next try in {seconds} s",
@@ -115,7 +112,7 @@ impl<'a> Fetch<'a> {
             return Err(Refusal::Size { found, signed: self.size });
         }
         validator.clone_from(&download.validator);
-        let (mut pace, before) = (Pace::new(), check.seen());
+        let (mut pace, before) = (Pace::new(self.patience.slow), check.seen());
         while let Some(bytes) = pace.wait(download.chunk()).await.ok_or(Refusal::Slow)?? {
             pace.count(bytes.len() as u64);
             self.take(check, bytes).await?;

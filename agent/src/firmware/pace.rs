@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-/// How long a server may take for `LEAST` bytes. The time in which the device writes does not count.
-const LIMIT: Duration = Duration::from_secs(60);
-/// 1 KiB/s for as long.
+/// How many bytes have to come within a minute.
 const LEAST: u64 = 60 * 1024;
 
-/// Measures what comes of a server.
+/// Measures what comes of a server. The time in which the device writes does not count.
 pub(super) struct Pace {
+    limit: Duration,
     left: Duration,
     bytes: u64,
 }
 
 impl Pace {
-    pub(super) fn new() -> Self {
-        Self { left: LIMIT, bytes: 0 }
+    /// A server that has `limit` for each 60 KiB.
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, left: limit, bytes: 0 }
     }
 
     /// Waits for the server; `None` when it is too slow.
@@ -33,7 +33,7 @@ impl Pace {
     pub(super) fn count(&mut self, bytes: u64) {
         self.bytes += bytes;
         if self.bytes >= LEAST {
-            *self = Self::new();
+            *self = Self::new(self.limit);
         }
     }
 }
@@ -46,7 +46,7 @@ mod tests {
 
     /// The seconds until a server is cut off that sends `bytes` each `seconds`; `None` if that is not within an hour.
     async fn cut(bytes: u64, seconds: u64) -> Option<u64> {
-        let (mut pace, start) = (Pace::new(), Instant::now());
+        let (mut pace, start) = (Pace::new(Duration::from_secs(60)), Instant::now());
         while start.elapsed().as_secs() < 3600 {
             if pace.wait(sleep(Duration::from_secs(seconds))).await.is_none() {
                 return Some(start.elapsed().as_secs());
@@ -67,7 +67,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_time_for_writing_is_not_the_servers() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(Duration::from_secs(60));
         for _ in 0..100 {
             assert!(pace.wait(sleep(Duration::from_millis(500))).await.is_some());
             sleep(Duration::from_secs(30)).await;
