@@ -82,8 +82,7 @@ impl Dispatch {
         self.events.counts.subscribe()
     }
 
-    /// The channel and the order to its camera that an event means. No hardware can set its clock or its
-    /// firmware yet.
+    /// The channel and the order to its camera that an event means. No hardware can set its clock yet.
     fn order(&self, event: Event) -> Result<(u32, Order), RpcError> {
         let name = event.event().to_owned();
         match event {
@@ -154,6 +153,19 @@ mod tests {
             ];
             assert_eq!(news, expected, "{name} {params:?}");
             assert_eq!(now.served, 0, "{name}");
+        }
+    }
+
+    #[cfg(feature = "update")]
+    #[tokio::test]
+    async fn an_upgrade_is_served_where_the_device_takes_firmware() {
+        let (channel, _inbox) = deaf();
+        let upgrades = Some(crate::firmware::Upgrades::default());
+        let dispatch = dispatch(vec![channel]).with_upgrades(upgrades);
+        for served in 1..=2 {
+            dispatch.event(Event::parse("UpgradeFirmware", None)).await;
+            let expected = EventCounts { served, ..EventCounts::default() };
+            assert_eq!(*dispatch.events().borrow(), expected);
         }
     }
 

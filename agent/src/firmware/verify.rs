@@ -146,3 +146,73 @@ fn line(said: &mut String, what: &str, value: &str) {
     // Writing to a string does not fail.
     writeln!(said, "{what:9} {value}").unwrap_or_default();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rig::{Signer, comment, image};
+    use super::*;
+
+    /// A folder with an image of 100,000 bytes and a signature.
+    fn folder(signature: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.img");
+        std::fs::write(&path, image(100_000)).unwrap();
+        std::fs::write(folder.path().join("a.img.minisig"), signature).unwrap();
+        (folder, path)
+    }
+
+    fn config(keys: &str) -> Config {
+        let cloud = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\nhardware_model = 'IPC-1'\n";
+        format!("{cloud}[[channel]]\nbackend = 'emulator'\n[firmware]\n{keys}").parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_says_what_the_device_would_say() {
+        let (signer, file) = (Signer::new(), image(100_000));
+        let key = signer.key().text;
+        let good = signer.sign(&file, &comment(&file, &[]));
+        let other = signer.sign(&file, &comment(&file, &[("model", "IPC-2")]));
+        let old = signer.sign(&file, &comment(&file, &[("expires", "2020-02-29")]));
+        let forged = signer.sign(&file[1..], &comment(&file, &[]));
+        let trusting = format!("keys = ['{key}']\n");
+        let unsigned = format!("{trusting}allow_unsigned = true\n");
+        let small = format!("{trusting}max_size = 99999\n");
+        for (signature, keys, want) in [
+            (&good, &trusting, None),
+            (&good, &String::new(), Some("firmware.keys")),
+            (&other, &trusting, Some("made for model \"IPC-2\", and this is \"IPC-1\"")),
+            (&old, &trusting, Some("until 2020-02-29")),
+            (&forged, &trusting, Some("not those that were signed")),
+            (&good, &small, Some("max_size")),
+            (&String::new(), &trusting, Some("four lines")),
+            (&String::new(), &unsigned, None),
+            (&forged, &unsigned, None),
+            (&other, &unsigned, Some("IPC-2")),
+        ] {
+            let (_folder, path) = folder(signature);
+            let terms = Terms::of_device(&config(keys)).await;
+            let (is_good, said) = terms.judge(&path).unwrap();
+            assert_eq!(is_good, want.is_none(), "{said}");
+            let verdict = said.lines().last().unwrap();
+            let refused = format!("would be {}", want.map_or("installed", |_| "refused"));
+            assert!(verdict.contains(&refused) && verdict.contains(want.unwrap_or("")), "{said}");
+        }
+        let (_folder, path) = folder(&good);
+        let (is_good, said) =
+            Terms::of_keys(std::slice::from_ref(&key)).unwrap().judge(&path).unwrap();
+        assert!(is_good, "{said}");
+        for part in
+            [&*key, "IPC-1", "1.5.0", "42", "100000 bytes", "2099-12-31", "no configuration"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        std::fs::remove_file(path.with_extension("img.minisig")).unwrap();
+        let (is_good, said) = Terms::of_keys(&[key]).unwrap().judge(&path).unwrap();
+        assert!(
+            !is_good && said.contains("not signed") && said.contains("a.img.minisig"),
+            "{said}"
+        );
+        assert!(Terms::of_keys(&["RW".into()]).is_err());
+        assert!(Terms::of_device(&config("")).await.judge(Path::new("/nonexistent")).is_err());
+    }
+}
