@@ -22,6 +22,9 @@ use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
+#[cfg(feature = "update")]
+use crate::firmware;
+use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 use crate::ptz::PtzTask;
 use crate::record::context::RecordingContext;
@@ -96,17 +99,20 @@ impl Agent {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, Error> {
-        let device = CurrentDevice::new(device::device(config)?);
+        let device = device::device(config)?;
+        #[cfg(feature = "update")]
+        let device = ivt_hal::Device { firmware: firmware::place(&config.firmware), ..device };
+        let device = CurrentDevice::new(device);
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
         let mut tasks = JoinSet::new();
         let each = config.channels.iter().zip(&config.budget.rings).enumerate();
         let spool = watch::Sender::new(None);
+        let http = Http::new(trust.clone(), rule.clone(), Deadlines::default());
         let context = RecordingContext::new(
             &config.record,
             config.budget.recordings,
-            trust.clone(),
-            rule.clone(),
+            http.clone(),
             spool.subscribe(),
         );
         let channels = each.map(|(number, (settings, ring))| {
@@ -132,14 +138,39 @@ impl Agent {
         });
         let remotes = remotes.collect();
         let store = StateStore::new(config.state_dir.clone());
+        let calls = CallQueue::default();
+        let statuses: Vec<_> = channels.iter().map(channel::Handle::status).collect();
+        let keepalives = KeepaliveSource::new(statuses.clone());
+        let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
+        #[cfg(feature = "update")]
+        let (dispatch, keepalives, firmware) = {
+            let rules = watch::Sender::new(config.firmware.rules.clone());
+            let upgrading = watch::Sender::new(false);
+            let keepalives = keepalives.with_upgrades(upgrading.subscribe());
+            let upgrades = device.now().firmware.clone().map(|firmware| {
+                let setup = firmware::Setup {
+                    firmware,
+                    rules: rules.subscribe(),
+                    names: firmware::Names::of(config),
+                    http: http.clone(),
+                    calls: calls.calls(),
+                    link: link.subscribe(),
+                    channels: statuses,
+                    store,
+                    upgrading,
+                };
+                let upgrades = firmware::Upgrades::default();
+                tasks.spawn(setup.run(upgrades.clone(), stopping.clone()));
+                upgrades
+            });
+            (dispatch.with_upgrades(upgrades), keepalives, rules)
+        };
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
-            dispatch: Dispatch::new(device.clone(), channels.clone(), remotes, store),
-            keepalives: KeepaliveSource::new(
-                channels.iter().map(channel::Handle::status).collect(),
-            ),
-            calls: CallQueue::default(),
+            dispatch,
+            keepalives,
+            calls,
             state: watch::Sender::new(cloud::CloudState::Dialling),
             ended: watch::Sender::new(None),
             link,
@@ -148,7 +179,15 @@ impl Agent {
         let hosted = Hosted::new(trust, stopping.clone());
         let seen = hosted.seen();
         let running = config.clone();
-        let mut live = Live { running, device, channels: channels.clone(), hosted, rule };
+        let mut live = Live {
+            running,
+            device,
+            channels: channels.clone(),
+            hosted,
+            rule,
+            #[cfg(feature = "update")]
+            firmware,
+        };
         let camera = live.device.camera();
         live.hosted.start(hosted::settings(config.tlss.as_ref()), camera, &mut tasks);
         let opened = spool.subscribe();

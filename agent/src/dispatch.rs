@@ -50,6 +50,9 @@ pub struct Dispatch {
     events: Arc<Events>,
     constant: ConstantPublishes,
     refusals: Refusals,
+    /// Asks for a new firmware, where the device can take one.
+    #[cfg(feature = "update")]
+    upgrades: Option<crate::firmware::Upgrades>,
 }
 
 impl Dispatch {
@@ -64,7 +67,23 @@ impl Dispatch {
         let constant = ConstantPublishes::start(channels.clone(), store.clone());
         let reboots = Reboots::kept(store, reboot::wall());
         let (events, refusals) = Default::default();
-        Self { device, channels, remotes, constant, reboots, events, refusals }
+        Self {
+            device,
+            channels,
+            remotes,
+            constant,
+            reboots,
+            events,
+            refusals,
+            #[cfg(feature = "update")]
+            upgrades: None,
+        }
+    }
+
+    /// Takes UpgradeFirmware to `upgrades`.
+    #[cfg(feature = "update")]
+    pub(crate) fn with_upgrades(self, upgrades: Option<crate::firmware::Upgrades>) -> Self {
+        Self { upgrades, ..self }
     }
 
     /// The answer to one request. The work is given up when it takes longer than the limit for its

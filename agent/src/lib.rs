@@ -14,6 +14,10 @@ pub mod config;
 pub mod deadlines;
 mod device;
 pub mod dispatch;
+#[cfg(feature = "update")]
+pub mod firmware;
+pub mod http;
+pub mod local_time;
 pub mod logger;
 pub mod notify;
 #[cfg(feature = "pattern")]

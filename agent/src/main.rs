@@ -47,6 +47,9 @@ fn main() -> ExitCode {
         ) => {
             return probe(command);
         }
+        Ok(Arguments::VerifyFirmware { image, keys, file, access }) => {
+            return verify(&image, &keys, file.as_deref(), access);
+        }
         Ok(Arguments::Help) => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -156,6 +159,35 @@ fn password() -> io::Result<String> {
 #[cfg(not(all(feature = "onvif", feature = "profiles")))]
 fn probe(_: Arguments) -> ExitCode {
     wrong("this program is built without probe, which needs ONVIF and profiles")
+}
+
+/// Says what a device would say to a firmware.
+#[cfg(feature = "update")]
+fn verify(image: &Path, keys: &[String], file: Option<&Path>, access: Access) -> ExitCode {
+    use ivt_agent::firmware::verify::Terms;
+    let terms = match file {
+        None => Terms::of_keys(keys),
+        Some(file) => Config::load(file, access).map_err(|e| e.to_string()).and_then(|config| {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|e| Failure::Runtime(e).to_string())?;
+            Ok(runtime.block_on(Terms::of_device(&config)))
+        }),
+    };
+    let judged = terms.and_then(|terms| {
+        terms.judge(image).map_err(|e| format!("{}: cannot be read: {e}", image.display()))
+    });
+    match judged {
+        Ok((is_good, said)) => {
+            print!("{said}");
+            if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(e) => wrong(e),
+    }
+}
+
+#[cfg(not(feature = "update"))]
+fn verify(_: &Path, _: &[String], _: Option<&Path>, _: Access) -> ExitCode {
+    wrong("this program is built without firmware upgrades")
 }
 
 fn check(file: &Path, access: Access) -> Result<(), ExitCode> {

@@ -9,7 +9,8 @@ use super::*;
 use crate::cloud::dial::{self, Dial as _};
 use crate::cloud::login::CloudLogin;
 use crate::config::Config;
-use crate::record::service::{Deadlines, Http, RecordingApi as _, Service, callback_url};
+use crate::http::{Deadlines, Http};
+use crate::record::service::{RecordingApi as _, Service, callback_url};
 use crate::tlss::connector::{Connector as _, TcpConnector};
 
 #[test]

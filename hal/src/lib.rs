@@ -11,6 +11,10 @@ mod error;
 pub mod firmware;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "linux")]
+pub mod linux;
+#[cfg(feature = "update")]
+pub mod manifest;
 #[cfg(feature = "onvif")]
 pub mod onvif;
 #[cfg(feature = "profiles")]

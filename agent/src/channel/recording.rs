@@ -22,10 +22,10 @@ use super::recordings::Recordings;
 use super::request::{self, Answer, REQUESTS, RecordRequest, Refusal, nothing};
 use super::streams::Streams;
 use crate::deadlines::RECORDING_START;
+use crate::http::address::Address;
 use crate::record::budget::Share;
 use crate::record::context::RecordingContext;
 use crate::record::service::Service;
-use crate::record::service::address::Address;
 use crate::record::session::{self, Session, Ties};
 use crate::shutdown::Stop;
 

@@ -13,6 +13,7 @@ use super::super::recordings::RecordingStatus;
 use super::*;
 use crate::backend::Backend;
 use crate::config::Config;
+use crate::http::{Deadlines, Http};
 use crate::record::service::callback_url;
 use crate::record::session::RecordingOrder;
 use crate::shutdown::{Stopper, stopper};
@@ -48,8 +49,7 @@ fn channel() -> Channel {
         context: RecordingContext::new(
             &config.record,
             config.budget.recordings,
-            trust,
-            AddressRule::for_cloud("127.0.0.1"),
+            Http::new(trust, AddressRule::for_cloud("127.0.0.1"), Deadlines::default()),
             spool,
         ),
         link: link.subscribe(),

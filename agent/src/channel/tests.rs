@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::config;
+use crate::http::{Deadlines, Http};
 use crate::record::context::RecordingContext;
 use crate::shutdown::{Stopper, stopper};
 use crate::tls::TrustStore;
@@ -111,8 +112,11 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
         context: RecordingContext::new(
             &config.record,
             config.budget.recordings,
-            TrustStore::new(None).unwrap(),
-            AddressRule::for_cloud("127.0.0.1"),
+            Http::new(
+                TrustStore::new(None).unwrap(),
+                AddressRule::for_cloud("127.0.0.1"),
+                Deadlines::default(),
+            ),
             watch::channel(None).1,
         ),
         link: link.subscribe(),

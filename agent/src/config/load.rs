@@ -169,6 +169,9 @@ pub(super) fn sections(
         Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
         Ok(tlss) => tlss,
     };
+    #[cfg(feature = "update")]
+    let firmware =
+        super::firmware::firmware(root.section("firmware")?, &cloud.hardware_model, base)?;
     let spool = record.spool.as_ref();
     let (runtime, budget) =
         runtime::runtime(root.section("runtime")?, &channels, spool, tlss.as_ref())?;
@@ -183,6 +186,8 @@ pub(super) fn sections(
         publish,
         record,
         tlss,
+        #[cfg(feature = "update")]
+        firmware,
         runtime,
         budget,
         log_level,

@@ -51,6 +51,11 @@ impl Dispatch {
         let known = !matches!(event, Event::Unknown(_));
         let mut about = About { method: event.event().to_owned(), subject: Subject::default() };
         log::debug!("event {:?} of the cloud", about.method);
+        #[cfg(feature = "update")]
+        if let (Event::UpgradeFirmware, Some(upgrades)) = (&event, &self.upgrades) {
+            upgrades.request();
+            return self.events.note(&about, known, &Ok(()));
+        }
         let (number, order) = match self.order(event) {
             Ok(ordered) => ordered,
             Err(error) => return self.events.note(&about, known, &Err(error)),

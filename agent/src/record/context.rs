@@ -3,24 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ivt_base::address_rule::AddressRule;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::budget::Budget;
 use super::leftovers::Leftovers;
-use super::service::{Deadlines, Http};
 use super::spool::Spool;
 use crate::config::{self, Backfill, SpoolMode};
 use crate::deadlines::SPOOL_OPENING;
-use crate::tls::TrustStore;
+use crate::http::Http;
 
 /// What all recordings of a device share. Clones share the same parts.
 #[derive(Clone)]
 pub struct RecordingContext {
     /// The memory for all recordings.
     pub budget: Arc<Budget>,
-    /// The HTTP connections of all sessions.
+    /// The client of all uploads.
     pub http: Http,
     /// What is stored in the spool; `None` without a spool.
     pub spool_mode: Option<SpoolMode>,
@@ -35,17 +33,16 @@ pub struct RecordingContext {
 
 impl RecordingContext {
     /// The context that the configuration asks for, with `memory` bytes for segments and uploads
-    /// to the servers that `rule` allows. Whoever opens the spool shows it in `opened`.
+    /// by `http`. Whoever opens the spool shows it in `opened`.
     pub fn new(
         config: &config::Record,
         memory: u64,
-        trust: TrustStore,
-        rule: AddressRule,
+        http: Http,
         opened: watch::Receiver<Option<Spool>>,
     ) -> Self {
         Self {
             budget: Budget::new(memory),
-            http: Http::new(trust, rule, Deadlines::default()),
+            http,
             spool_mode: config.spool.as_ref().map(|spool| spool.mode),
             backfill: config.backfill,
             leftovers: Leftovers::default(),

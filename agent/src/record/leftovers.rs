@@ -11,11 +11,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::clock::Anchor;
-use super::service::{Http, Service, callback_url};
+use super::service::{Service, callback_url};
 use super::spool::{SessionHead, Spool, SpoolSession};
 use super::stock::{Stock, StockOptions};
 use super::upload::{UploadOptions, Uploader};
 use crate::config::{self, Backfill, SpoolMode};
+use crate::http::Http;
 use crate::shutdown::Stop;
 
 /// Time between two tries to open the spool, since a card may be put in later, and between two

@@ -7,10 +7,10 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::config::Record;
+use crate::http::address::Address;
+use crate::http::scripted::{Reply, Scripted, Seen};
+use crate::http::{Deadlines, Http};
 use crate::record::context::RecordingContext;
-use crate::record::service::Deadlines;
-use crate::record::service::address::Address;
-use crate::record::service::scripted::{Reply, Scripted, Seen};
 use crate::record::spool::{Pending, SegmentHead};
 use crate::tls::TrustStore;
 
@@ -22,8 +22,11 @@ fn context(dir: &TempDir) -> RecordingContext {
     RecordingContext::new(
         &config,
         32 << 20,
-        TrustStore::new(None).unwrap(),
-        AddressRule::for_cloud("127.0.0.1"),
+        Http::new(
+            TrustStore::new(None).unwrap(),
+            AddressRule::for_cloud("127.0.0.1"),
+            Deadlines::default(),
+        ),
         watch::channel(None).1,
     )
 }

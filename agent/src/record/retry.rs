@@ -6,8 +6,8 @@ use std::time::Duration;
 use rand::{Rng, RngExt as _};
 use tokio::time::Instant;
 
-use super::service::ServiceError;
 use crate::backoff::{self, Backoff};
+use crate::http::HttpError;
 
 /// After this many segments refused in a row, the fault lies with the service and not with the
 /// segments.
@@ -86,7 +86,7 @@ impl Retry {
 
     /// What to do after this failure. A peer that is away or busy is asked for ever; a peer that
     /// does not want the segment is asked once more.
-    pub fn judge(&mut self, step: Step, error: &ServiceError) -> Verdict {
+    pub fn judge(&mut self, step: Step, error: &HttpError) -> Verdict {
         if error.is_passing() {
             return Verdict::Later;
         }
@@ -100,7 +100,7 @@ impl Retry {
 
     /// Notes a failure at this time. Returns since when steps have failed, and whether this is the
     /// first failure.
-    pub fn failed(&mut self, error: &ServiceError, now: Instant) -> (Instant, bool) {
+    pub fn failed(&mut self, error: &HttpError, now: Instant) -> (Instant, bool) {
         self.pause = error.pause().unwrap_or_default();
         let news = self.failing.is_none();
         (*self.failing.get_or_insert(now), news)
@@ -171,17 +171,17 @@ mod tests {
         let mut tries = Retry::default();
         assert!(tries.is_new(0));
         for step in [Step::Create, Step::Put] {
-            for error in [ServiceError::Transport(text()), ServiceError::Busy(text())] {
+            for error in [HttpError::Transport(text()), HttpError::Busy(text())] {
                 for _ in 0..100 {
                     assert_eq!(tries.judge(step, &error), Verdict::Later);
                 }
             }
         }
-        for error in [ServiceError::Expired(text()), ServiceError::Refused(text())] {
+        for error in [HttpError::Expired(text()), HttpError::Refused(text())] {
             for (step, first) in [(Step::Create, Verdict::Later), (Step::Put, Verdict::Afresh)] {
                 let mut tries = Retry::default();
                 assert_eq!(tries.judge(step, &error), first);
-                assert_eq!(tries.judge(step, &ServiceError::Busy(text())), Verdict::Later);
+                assert_eq!(tries.judge(step, &HttpError::Busy(text())), Verdict::Later);
                 assert_eq!(tries.judge(step, &error), Verdict::Refused);
             }
         }
@@ -191,9 +191,9 @@ mod tests {
     fn each_segment_has_its_own_tries() {
         let mut tries = Retry::default();
         assert!(tries.is_new(3));
-        tries.judge(Step::Put, &ServiceError::Expired(text()));
+        tries.judge(Step::Put, &HttpError::Expired(text()));
         assert!(!tries.is_new(3));
         assert!(tries.is_new(4));
-        assert_eq!(tries.judge(Step::Put, &ServiceError::Expired(text())), Verdict::Afresh);
+        assert_eq!(tries.judge(Step::Put, &HttpError::Expired(text())), Verdict::Afresh);
     }
 }

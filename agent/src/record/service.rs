@@ -3,15 +3,6 @@
 //! Addresses of both carry signatures in their queries. No text here shows more of an address than
 //! scheme, host and path.
 
-pub mod address;
-mod answer;
-mod body;
-mod connections;
-mod http;
-#[cfg(test)]
-pub(crate) mod scripted;
-mod words;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,62 +12,12 @@ use ivt_base::secret::Secret;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use address::{Address, LONGEST_URI};
-use http::Wanted;
-
-pub use body::Body;
-pub use http::{Deadlines, Http};
+use crate::http::address::{Address, LONGEST_URI};
+use crate::http::{Body, Http, HttpError, Wanted, words};
 
 /// Longest `cbk_url`, in bytes. The specification allows 256; deployed clouds send longer ones.
 const LONGEST_CALLBACK: usize = 2048;
 const LONGEST_NAME: usize = 1024;
-
-/// Why a request failed, by what can be done about it. The text holds no query.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ServiceError {
-    /// There was no connection, or it did not last until the answer.
-    #[error("{0}")]
-    Transport(String),
-    /// A whole segment was sent, and nobody knows what became of it, since its answer was lost on
-    /// the way to us or behind a gateway (502, 504).
-    #[error("{0}")]
-    Unanswered(String),
-    /// The peer is busy (5xx, 408), or its answer cannot be read.
-    #[error("{0}")]
-    Busy(String),
-    /// The peer is busy (429, 503), and wants to be left alone for so long.
-    #[error("{0}")]
-    Later(String, Duration),
-    /// The address is no longer valid (403, 404, 410).
-    #[error("{0}")]
-    Expired(String),
-    /// The segment goes to another address (307, 308), which may be signed.
-    #[error("{0}")]
-    Moved(String, Secret),
-    /// Something is at the address already (409, 412).
-    #[error("{0}")]
-    Exists(String),
-    /// The peer refuses (any other 4xx) or redirects in a way that is not followed (3xx).
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl ServiceError {
-    /// Whether the peer may do the same request later, since it is away or busy now.
-    pub fn is_passing(&self) -> bool {
-        self.is_silent() || matches!(self, Self::Busy(_) | Self::Later(..))
-    }
-
-    /// Whether the peer gave no answer.
-    pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Transport(_) | Self::Unanswered(_))
-    }
-
-    /// How long a busy peer wants to be left alone at least; `None` for any other error.
-    pub fn pause(&self) -> Option<Duration> {
-        if let Self::Later(_, pause) = self { Some(*pause) } else { None }
-    }
-}
 
 /// The question for an address for one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +47,7 @@ pub struct Target {
 #[async_trait]
 pub trait RecordingApi: Send + Sync {
     /// Asks for an address for a segment; `None` means "not now".
-    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError>;
+    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, HttpError>;
     /// Sends a segment within `deadline`. If it is `fresh`, the request has a connection of its
     /// own.
     async fn put(
@@ -115,15 +56,15 @@ pub trait RecordingApi: Send + Sync {
         body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), ServiceError>;
+    ) -> Result<(), HttpError>;
     /// Confirms the last segment of a session.
-    async fn save(&self, name: &str) -> Result<(), ServiceError>;
+    async fn save(&self, name: &str) -> Result<(), HttpError>;
     /// Tells the service that a segment could not be uploaded under its name.
-    async fn fail(&self, name: &str) -> Result<(), ServiceError>;
+    async fn fail(&self, name: &str) -> Result<(), HttpError>;
     /// Reports segments that were dropped since the last report.
-    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError>;
+    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), HttpError>;
     /// The time of the service's clock, in seconds since 1970.
-    async fn current_time(&self) -> Result<f64, ServiceError>;
+    async fn current_time(&self) -> Result<f64, HttpError>;
 }
 
 /// The service behind one `cbk_url`.
@@ -146,28 +87,28 @@ impl Service {
         op: &str,
         fields: &[(&str, &str)],
         wanted: Wanted,
-    ) -> Result<String, ServiceError> {
+    ) -> Result<String, HttpError> {
         let form =
             Serializer::new(String::new()).append_pair("op", op).extend_pairs(fields).finish();
         // A second `create` leaves a name without a segment, and a second `stat` counts losses twice.
         let twice = !matches!(op, "create" | "stat");
-        let answer = self.http.post(self.address.expose(), form, twice, wanted).await?;
+        let answer = self.http.post_form(self.address.expose(), form, twice, wanted).await?;
         Ok(words::text(&answer))
     }
 
     /// Tells the service something to which any success is the answer.
-    async fn tell(&self, op: &str, fields: &[(&str, &str)]) -> Result<(), ServiceError> {
+    async fn tell(&self, op: &str, fields: &[(&str, &str)]) -> Result<(), HttpError> {
         self.call(op, fields, Wanted::Status).await.map(drop)
     }
 
-    fn nonsense(&self, op: &str, what: &str) -> ServiceError {
-        ServiceError::Busy(format!("{}: op={op}: {what}", self.address.expose().place()))
+    fn nonsense(&self, op: &str, what: &str) -> HttpError {
+        HttpError::Busy(format!("{}: op={op}: {what}", self.address.expose().place()))
     }
 }
 
 #[async_trait]
 impl RecordingApi for Service {
-    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError> {
+    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, HttpError> {
         let (size, start) = (segment.size.to_string(), seconds(segment.start));
         let duration = seconds(micros(segment.duration));
         let mut fields = vec![
@@ -211,26 +152,26 @@ impl RecordingApi for Service {
         body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HttpError> {
         let to = Address::parse(uri, LONGEST_URI);
-        let to = to.map_err(|e| ServiceError::Refused(format!("uri {e}")))?;
+        let to = to.map_err(|e| HttpError::Refused(format!("uri {e}")))?;
         self.http.put(&to, body, fresh, deadline).await
     }
 
-    async fn save(&self, name: &str) -> Result<(), ServiceError> {
+    async fn save(&self, name: &str) -> Result<(), HttpError> {
         self.tell("save", &[("name", name)]).await
     }
 
-    async fn fail(&self, name: &str) -> Result<(), ServiceError> {
+    async fn fail(&self, name: &str) -> Result<(), HttpError> {
         self.tell("fail", &[("name", name)]).await
     }
 
-    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError> {
+    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), HttpError> {
         let (dropped, time) = (dropped.to_string(), seconds(micros(time)));
         self.tell("stat", &[("dropped_nb", &dropped), ("dropped_time", &time)]).await
     }
 
-    async fn current_time(&self) -> Result<f64, ServiceError> {
+    async fn current_time(&self) -> Result<f64, HttpError> {
         let answer = self.call("getcurrenttime", &[], Wanted::Body).await?;
         let now = words::member(&answer, "currenttime").ok().flatten();
         now.and_then(|now| now.as_f64())

@@ -18,11 +18,11 @@ use super::context::RecordingContext;
 use super::ledger::{RecordingStats, least_segments};
 use super::recorder::Recorder;
 use super::service::Service;
-use super::service::address::Address;
 use super::spool::{SessionHead, Spool, SpoolSession};
 use super::stock::{Stock, StockOptions};
 use super::upload::{UploadOptions, Uploader};
 use crate::config::SpoolMode;
+use crate::http::address::Address;
 use crate::shutdown::Stop;
 
 /// Bytes for a session besides its segments: the groups that are being cut, and buffers of the

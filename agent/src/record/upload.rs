@@ -26,8 +26,9 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::ledger::{Dropped, Ledger, Source, Upload};
 use super::pace::{self, Pace};
 use super::retry::{Retry, Step, Verdict};
-use super::service::{Announcement, RecordingApi, ServiceError, Target};
+use super::service::{Announcement, RecordingApi, Target};
 use super::stock::Stock;
+use crate::http::HttpError;
 use content::{Content, share};
 use owed::Owed;
 use parting::PARTING;
@@ -99,7 +100,7 @@ enum Failure {
     /// The segment was dropped to make room, or is gone from the disk.
     Gone,
     /// The service or its store failed in this step.
-    Failed(Step, ServiceError),
+    Failed(Step, HttpError),
     /// The disk does not give the segment.
     Unreadable(String),
 }
@@ -233,7 +234,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                     continue;
                 }
                 let error = "neither we nor the service know the date";
-                self.fails(&ServiceError::Busy(error.into()))?;
+                self.fails(&HttpError::Busy(error.into()))?;
             }
             if self.pause(LOOK_AT_CLOCK).await {
                 self.asked_time = None;
@@ -290,14 +291,14 @@ impl<R: RecordingApi + Clone> Uploader<R> {
             && error.is_passing()
             && error.pause().is_none()
         {
-            let unanswered = matches!(error, ServiceError::Unanswered(_));
+            let unanswered = matches!(error, HttpError::Unanswered(_));
             // Object stores fail good uploads now and then, so this one is tried again.
             sent = match self.content(upload, memory.clone()).await {
                 Ok(again) => self.send(upload, memory, again, &uri, true, Instant::now()).await,
                 Err(failure) => Err(failure),
             };
             // What is at the address is this segment, whose answer was lost.
-            if unanswered && matches!(&sent, Err(Failure::Failed(_, ServiceError::Exists(_)))) {
+            if unanswered && matches!(&sent, Err(Failure::Failed(_, HttpError::Exists(_)))) {
                 sent = Ok(());
             }
         }
@@ -355,7 +356,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         begun: Instant,
     ) -> Result<(), Failure> {
         match self.put(upload, content, uri, fresh, begun).await {
-            Err(Failure::Failed(_, ServiceError::Moved(_, to))) => {
+            Err(Failure::Failed(_, HttpError::Moved(_, to))) => {
                 let content = self.content(upload, memory).await?;
                 self.put(upload, content, &to, fresh, Instant::now()).await
             }
@@ -399,7 +400,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
         pending::forget(&mut self.stock).await;
         if self.stock.ledger().insists() {
             let error = "the service takes no segments at the moment";
-            self.fails(&ServiceError::Busy(error.into()))?;
+            self.fails(&HttpError::Busy(error.into()))?;
             self.rest(upload.duration).await;
         } else {
             self.works();
@@ -433,7 +434,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
     }
 
     /// Notes that a step has failed.
-    fn fails(&mut self, error: &ServiceError) -> Result<(), GivenUp> {
+    fn fails(&mut self, error: &HttpError) -> Result<(), GivenUp> {
         self.behind = true;
         let (since, news) = self.retry.failed(error, Instant::now());
         if news {
@@ -484,7 +485,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
     }
 
     /// Confirms the segment that was sent last; returns the error if the service cannot do so now.
-    async fn save_once(&mut self) -> Option<ServiceError> {
+    async fn save_once(&mut self) -> Option<HttpError> {
         let unconfirmed = self.stock.ledger().unconfirmed().map(ToOwned::to_owned);
         let name = unconfirmed.or_else(|| self.told.clone())?;
         match self.stock.during(self.remote.save(&name)).await {
@@ -505,7 +506,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
 
     /// Tells the service of names under which no segment comes. Returns the error if it cannot take
     /// one back now, which is tried again beside later segments.
-    async fn take_back_owed(&mut self) -> Option<ServiceError> {
+    async fn take_back_owed(&mut self) -> Option<HttpError> {
         let session = self.stock.name().to_owned();
         self.stock.during(self.owed.settle(&self.remote, &session, self.options.level)).await
     }

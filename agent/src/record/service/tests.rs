@@ -7,8 +7,9 @@ use futures::stream;
 use ivt_base::address_rule::AddressRule;
 use tokio::time::Instant;
 
-use super::scripted::{Reply, Scripted, Seen, sha256};
 use super::*;
+use crate::http::Deadlines;
+use crate::http::scripted::{Reply, Scripted, Seen, sha256};
 use crate::tls::TrustStore;
 
 const SECRET: &str = "signature=geheim";
@@ -74,17 +75,17 @@ enum Class {
 }
 
 /// The class of an error, whose text must say where it happened and hold no secret.
-fn class(fault: &ServiceError) -> Class {
+fn class(fault: &HttpError) -> Class {
     let text = fault.to_string();
     assert!(!text.contains("geheim"), "{text}");
     assert!(text.contains("http://127.0.0.1:"), "{text}");
     match fault {
-        ServiceError::Transport(_) | ServiceError::Unanswered(_) => Class::Transport,
-        ServiceError::Busy(_) | ServiceError::Later(..) => Class::Busy,
-        ServiceError::Expired(_) => Class::Expired,
-        ServiceError::Moved(..) => Class::Moved,
-        ServiceError::Exists(_) => Class::Exists,
-        ServiceError::Refused(_) => Class::Refused,
+        HttpError::Transport(_) | HttpError::Unanswered(_) => Class::Transport,
+        HttpError::Busy(_) | HttpError::Later(..) => Class::Busy,
+        HttpError::Expired(_) => Class::Expired,
+        HttpError::Moved(..) => Class::Moved,
+        HttpError::Exists(_) => Class::Exists,
+        HttpError::Refused(_) => Class::Refused,
     }
 }
 
@@ -244,7 +245,7 @@ async fn a_redirect_by_307_or_308_is_followed_once() {
         let moved = service.put(&put_uri(&server), body(), false, PATIENT).await.unwrap_err();
         assert_eq!(class(&moved), Class::Moved);
         assert!(!format!("{moved:?}").contains("sign=1"), "{moved:?}");
-        let ServiceError::Moved(_, to) = moved else { panic!("it is elsewhere") };
+        let HttpError::Moved(_, to) = moved else { panic!("it is elsewhere") };
         service.put(to.expose(), body(), false, PATIENT).await.unwrap();
         assert_eq!(server.seen()[3].sha256, sha256(&chunks()));
     }
@@ -275,7 +276,7 @@ async fn a_redirect_leads_to_no_address_that_the_cloud_may_not_name() {
     let server = Scripted::new(move |_| Reply::Answer(307, elsewhere, String::new())).await;
     let service = service(&server, http());
     let posted = service.save("n").await.unwrap_err();
-    let ServiceError::Moved(_, to) =
+    let HttpError::Moved(_, to) =
         service.put(&put_uri(&server), body(), false, PATIENT).await.unwrap_err()
     else {
         panic!("it is elsewhere")
@@ -283,7 +284,7 @@ async fn a_redirect_leads_to_no_address_that_the_cloud_may_not_name() {
     let sent = service.put(to.expose(), body(), false, PATIENT).await.unwrap_err();
     for fault in [posted, sent] {
         let text = fault.to_string();
-        assert!(matches!(fault, ServiceError::Refused(_)), "{fault:?}");
+        assert!(matches!(fault, HttpError::Refused(_)), "{fault:?}");
         assert!(text.contains("127.0.0.2") && !text.contains("geheim"), "{text}");
     }
 }
@@ -368,12 +369,12 @@ async fn an_answer_to_a_whole_upload_that_is_lost_is_known_as_such() {
         let body = if matches!(reply, Reply::Early(_)) { waiting() } else { body() };
         let fault = service(&server, http()).put(&put_uri(&server), body, false, PATIENT).await;
         let fault = fault.unwrap_err();
-        assert_eq!(matches!(fault, ServiceError::Unanswered(_)), lost, "{reply:?}: {fault:?}");
+        assert_eq!(matches!(fault, HttpError::Unanswered(_)), lost, "{reply:?}: {fault:?}");
         assert!(fault.is_passing(), "{reply:?}: {fault:?}");
     }
     let server = Scripted::new(|_| Reply::status(504)).await;
     let fault = service(&server, http()).save("n").await.unwrap_err();
-    assert!(matches!(fault, ServiceError::Busy(_)), "of a call it does not matter: {fault:?}");
+    assert!(matches!(fault, HttpError::Busy(_)), "of a call it does not matter: {fault:?}");
 }
 
 #[tokio::test]
@@ -533,7 +534,7 @@ async fn a_certificate_from_nowhere_is_not_trusted() -> Result<(), Box<dyn Error
     );
     let fault = Service::new(wary, url.into()).save("n").await.unwrap_err();
     assert!(
-        matches!(&fault, ServiceError::Transport(text) if text.contains("certificate")),
+        matches!(&fault, HttpError::Transport(text) if text.contains("certificate")),
         "{fault}"
     );
     Ok(())

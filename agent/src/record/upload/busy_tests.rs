@@ -52,7 +52,7 @@ async fn two(fake: &Fake) -> Vec<String> {
 }
 
 /// Answers the first `times` requests for which `which` holds with this error.
-fn failing(times: usize, error: &ServiceError, which: fn(&Call) -> bool) -> Fake {
+fn failing(times: usize, error: &HttpError, which: fn(&Call) -> bool) -> Fake {
     let (left, error) = (AtomicUsize::new(times), error.clone());
     Fake::new(move |call| {
         let one = |n: usize| n.checked_sub(1);
@@ -80,7 +80,7 @@ fn is_fail(call: &Call) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_asks_for_a_pause_has_it() {
-    let later = ServiceError::Later("503".into(), PAUSE);
+    let later = HttpError::Later("503".into(), PAUSE);
     for which in [is_create, is_put, is_save] {
         let fake = failing(2, &later, which);
         two(&fake).await;
@@ -94,7 +94,7 @@ async fn a_peer_that_asks_for_a_pause_has_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_store_is_not_asked_again_at_once() {
-    let later = ServiceError::Later("429".into(), Duration::ZERO);
+    let later = HttpError::Later("429".into(), Duration::ZERO);
     let words = two(&failing(1, &later, is_put)).await;
     let begin = ["create 1900000000", "put n0", "fail n0", "create 1900000000", "put n1"];
     assert_eq!(words[..5], begin);
@@ -113,7 +113,7 @@ async fn a_name_is_taken_back_until_the_service_hears_of_it() {
                 _ => return Answer::Good,
             };
             match count.fetch_add(1, Ordering::Relaxed) < most {
-                true => Answer::Bad(ServiceError::Busy("500".into())),
+                true => Answer::Bad(HttpError::Busy("500".into())),
                 false => Answer::Good,
             }
         });
@@ -125,7 +125,7 @@ async fn a_name_is_taken_back_until_the_service_hears_of_it() {
         assert!(next > first, "{words:?}");
     }
     // A service that hangs up on this call alone still has an address for the next segment.
-    let away = ServiceError::Transport("cut".into());
+    let away = HttpError::Transport("cut".into());
     let words = two(&failing(4, &away, fail)).await;
     let begin = ["create 1900000000", "put n0", "put n0 again", "fail n0", "fail n0"];
     assert_eq!(words[..5], begin);
@@ -139,9 +139,9 @@ async fn a_service_that_hangs_or_hangs_up_when_a_name_is_taken_back_loses_nothin
         let puts = AtomicUsize::new(0);
         let fake = Fake::new(move |call| match call {
             Call::Put { .. } if puts.fetch_add(1, Ordering::Relaxed) < 2 => {
-                Answer::Bad(ServiceError::Busy("500".into()))
+                Answer::Bad(HttpError::Busy("500".into()))
             }
-            Call::Fail(_) => Answer::Late(hang, ServiceError::Transport("cut".into())),
+            Call::Fail(_) => Answer::Late(hang, HttpError::Transport("cut".into())),
             _ => Answer::Good,
         });
         let session = Session::new(options(3));
@@ -165,9 +165,9 @@ async fn a_name_that_the_service_refuses_to_take_back_is_told_once() {
     let refuses = AtomicUsize::new(0);
     let fake = Fake::new(move |call| match call {
         Call::Put { .. } if refuses.fetch_add(1, Ordering::Relaxed) < 2 => {
-            Answer::Bad(ServiceError::Busy("500".into()))
+            Answer::Bad(HttpError::Busy("500".into()))
         }
-        Call::Fail(_) => Answer::Bad(ServiceError::Refused("400".into())),
+        Call::Fail(_) => Answer::Bad(HttpError::Refused("400".into())),
         _ => Answer::Good,
     });
     let words = two(&fake).await;
@@ -179,9 +179,9 @@ async fn a_service_that_takes_no_name_back_holds_nothing_up() {
     let refuses = AtomicUsize::new(0);
     let fake = Fake::new(move |call| match call {
         Call::Put { .. } if refuses.fetch_add(1, Ordering::Relaxed) < 2 => {
-            Answer::Bad(ServiceError::Busy("500".into()))
+            Answer::Bad(HttpError::Busy("500".into()))
         }
-        Call::Fail(_) => Answer::Bad(ServiceError::Busy("500".into())),
+        Call::Fail(_) => Answer::Bad(HttpError::Busy("500".into())),
         _ => Answer::Good,
     });
     let words = two(&fake).await;
@@ -196,8 +196,8 @@ async fn a_service_that_takes_no_name_back_holds_nothing_up() {
 async fn a_move_ends_the_pause_of_the_old_service_and_loses_nothing() {
     // The old service takes one segment, and then asks to be left alone or is dead.
     for error in [
-        ServiceError::Later("503".into(), Duration::from_secs(600)),
-        ServiceError::Transport("cut".into()),
+        HttpError::Later("503".into(), Duration::from_secs(600)),
+        HttpError::Transport("cut".into()),
     ] {
         let asked = AtomicUsize::new(0);
         let old = Fake::new(move |call| match call {
@@ -207,7 +207,7 @@ async fn a_move_ends_the_pause_of_the_old_service_and_loses_nothing() {
         });
         let new = Fake::new(|call| match call {
             Call::Create(asked) if asked.last_file_name.as_deref() == Some("n0") => {
-                Answer::Bad(ServiceError::Refused("400".into()))
+                Answer::Bad(HttpError::Refused("400".into()))
             }
             _ => Answer::Good,
         });
@@ -246,7 +246,7 @@ async fn a_move_ends_the_pause_of_the_old_service_and_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_goes_where_its_address_leads_once() {
-    let moved = ServiceError::Moved("307".into(), Secret::from("http://store/n0".to_owned()));
+    let moved = HttpError::Moved("307".into(), Secret::from("http://store/n0".to_owned()));
     let words = two(&failing(1, &moved, is_put)).await;
     assert_eq!(words[..3], ["create 1900000000", "put n0", "put n0"]);
     assert!(words[3].starts_with("create"), "{words:?}");
@@ -257,10 +257,10 @@ async fn an_upload_goes_where_its_address_leads_once() {
 #[tokio::test(start_paused = true)]
 async fn what_is_at_an_address_is_only_ours_after_a_lost_answer() {
     for (first, ours) in [
-        (ServiceError::Unanswered("cut".into()), true),
-        (ServiceError::Transport("cut".into()), false),
-        (ServiceError::Busy("500".into()), false),
-        (ServiceError::Exists("412".into()), false),
+        (HttpError::Unanswered("cut".into()), true),
+        (HttpError::Transport("cut".into()), false),
+        (HttpError::Busy("500".into()), false),
+        (HttpError::Exists("412".into()), false),
     ] {
         let asked = AtomicUsize::new(0);
         let case = format!("{first:?}");
@@ -271,7 +271,7 @@ async fn what_is_at_an_address_is_only_ours_after_a_lost_answer() {
             }
             (Call::Put { fresh: true, .. }, 1) => {
                 asked.store(2, Ordering::Relaxed);
-                Answer::Bad(ServiceError::Exists("412".into()))
+                Answer::Bad(HttpError::Exists("412".into()))
             }
             _ => Answer::Good,
         });

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 
+use crate::http::Body;
 use crate::record::ledger::Source;
 use crate::record::pace::{Pace, paced};
-use crate::record::service::Body;
 use crate::record::spool::SegmentReader;
 
 /// The share of a segment's duration that its upload takes: for the only segment that waits, for

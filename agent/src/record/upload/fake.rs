@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::record::service::{Announcement, Body, RecordingApi, ServiceError, Target};
+use crate::http::{Body, HttpError};
+use crate::record::service::{Announcement, RecordingApi, Target};
 
 /// Duration of a round trip.
 pub(super) const LATENCY: Duration = Duration::from_millis(20);
@@ -28,11 +29,11 @@ pub(super) enum Call {
 pub(super) enum Answer {
     Good,
     NotNow,
-    Bad(ServiceError),
+    Bad(HttpError),
     /// A PUT is carried out, and answered so.
-    Stored(ServiceError),
+    Stored(HttpError),
     /// An error that comes after this time.
-    Late(Duration, ServiceError),
+    Late(Duration, HttpError),
     /// No answer ever comes.
     Never,
 }
@@ -56,7 +57,7 @@ struct State {
     recorded: Vec<String>,
     now: f64,
     /// The answer to the PUT that is carried out.
-    answer: Option<ServiceError>,
+    answer: Option<HttpError>,
 }
 
 impl Fake {
@@ -104,7 +105,7 @@ impl Fake {
         self.state.lock().unwrap().now = now;
     }
 
-    async fn ask(&self, call: Call) -> Result<bool, ServiceError> {
+    async fn ask(&self, call: Call) -> Result<bool, HttpError> {
         sleep(LATENCY).await;
         let answer = (self.script)(&call);
         self.state.lock().unwrap().calls.push((Instant::now(), call));
@@ -136,7 +137,7 @@ impl Fake {
 
 #[async_trait]
 impl RecordingApi for Fake {
-    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, ServiceError> {
+    async fn create(&self, segment: &Announcement) -> Result<Option<Target>, HttpError> {
         let wanted = self.ask(Call::Create(segment.clone())).await?;
         if let Some(name) = &segment.last_file_name {
             self.confirm(name);
@@ -157,7 +158,7 @@ impl RecordingApi for Fake {
         mut body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HttpError> {
         let name = uri.trim_start_matches("http://store/").to_owned();
         self.ask(Call::Put { name: name.clone(), fresh }).await?;
         let mut bytes = Vec::new();
@@ -168,7 +169,7 @@ impl RecordingApi for Fake {
         };
         timeout(deadline, reading).await.expect("within the deadline");
         if bytes.len() as u64 != body.length {
-            return Err(ServiceError::Transport("the body ended early".into()));
+            return Err(HttpError::Transport("the body ended early".into()));
         }
         sleep(LATENCY).await;
         let state = &mut *self.state.lock().unwrap();
@@ -176,24 +177,24 @@ impl RecordingApi for Fake {
         state.answer.take().map_or(Ok(()), Err)
     }
 
-    async fn save(&self, name: &str) -> Result<(), ServiceError> {
+    async fn save(&self, name: &str) -> Result<(), HttpError> {
         self.ask(Call::Save(name.into())).await?;
         self.confirm(name);
         Ok(())
     }
 
-    async fn fail(&self, name: &str) -> Result<(), ServiceError> {
+    async fn fail(&self, name: &str) -> Result<(), HttpError> {
         self.ask(Call::Fail(name.into())).await?;
         let state = &mut *self.state.lock().unwrap();
         assert!(!state.recorded.iter().any(|recorded| recorded == name), "{name} was confirmed");
         Ok(())
     }
 
-    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), ServiceError> {
+    async fn stat(&self, dropped: u64, time: Duration) -> Result<(), HttpError> {
         self.ask(Call::Stat(dropped, time)).await.map(drop)
     }
 
-    async fn current_time(&self) -> Result<f64, ServiceError> {
+    async fn current_time(&self) -> Result<f64, HttpError> {
         self.ask(Call::Time).await?;
         Ok(self.state.lock().unwrap().now)
     }

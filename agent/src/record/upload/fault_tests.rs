@@ -96,7 +96,7 @@ async fn what_was_kept_only_to_look_back_is_not_on_the_card_afterwards() {
 async fn a_service_that_refuses_everything_does_not_empty_the_card() {
     let card = Card::new().await;
     card.store(0..6).await;
-    let refused = || Answer::Bad(ServiceError::Expired("403".into()));
+    let refused = || Answer::Bad(HttpError::Expired("403".into()));
     let mut fake = Fake::new(move |_| refused());
     for _ in 0..3 {
         fake = fake.again(move |_| refused());
@@ -115,7 +115,7 @@ async fn a_segment_that_alone_is_refused_is_lost_as_soon_as_others_are_not() {
         card.store(0..6).await;
         let fake = Fake::new(move |call| match call {
             Call::Create(a) if a.start == date(refused) => {
-                Answer::Bad(ServiceError::Refused("400".into()))
+                Answer::Bad(HttpError::Refused("400".into()))
             }
             _ => Answer::Good,
         });

@@ -46,7 +46,7 @@ async fn busiest(outage: u64) -> usize {
     let there = Arc::clone(&up);
     let fake = Fake::new(move |_| match there.load(Ordering::Relaxed) {
         true => Answer::Good,
-        false => Answer::Bad(ServiceError::Transport("cut".into())),
+        false => Answer::Bad(HttpError::Transport("cut".into())),
     });
     let sessions: Vec<_> = (0..CHANNELS).map(|_| session()).collect();
     let back = Instant::now() + LENGTH * outage as u32;

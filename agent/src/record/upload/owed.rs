@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use ivt_base::told::Told;
 use tokio::time::Instant;
 
-use crate::record::service::{RecordingApi, ServiceError};
+use crate::http::HttpError;
+use crate::record::service::RecordingApi;
 
 /// Most names that wait to be told again. The oldest go first: the service finds out by itself.
 const NAMES: usize = 16;
@@ -46,7 +47,7 @@ impl Owed {
         remote: &impl RecordingApi,
         session: &str,
         level: log::Level,
-    ) -> Option<ServiceError> {
+    ) -> Option<HttpError> {
         while let Some((name, tries)) = self.names.front_mut() {
             *tries += 1;
             let begun = Instant::now();

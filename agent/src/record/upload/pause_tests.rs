@@ -140,8 +140,8 @@ async fn a_service_that_cannot_take_a_name_back_holds_up_no_left_session() {
     card.store(4..6).await;
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
-        Call::Put { name, .. } if name == "old" => Answer::Bad(ServiceError::Expired("403".into())),
-        Call::Fail(name) if name == "old" => Answer::Bad(ServiceError::Busy("500".into())),
+        Call::Put { name, .. } if name == "old" => Answer::Bad(HttpError::Expired("403".into())),
+        Call::Fail(name) if name == "old" => Answer::Bad(HttpError::Busy("500".into())),
         _ => Answer::Good,
     });
     let session = card.leftover();
@@ -163,11 +163,9 @@ async fn the_losses_of_a_left_run_that_is_given_up_are_told_by_the_next() {
         UploadOptions { patience: Duration::from_secs(3), card: None, ..UploadOptions::default() };
     let fake = Fake::new(|call| match call {
         Call::Create(a) if a.start == rig::date(0) => Answer::Good,
-        Call::Create(a) if a.start == rig::date(1) => {
-            Answer::Bad(ServiceError::Refused("400".into()))
-        }
+        Call::Create(a) if a.start == rig::date(1) => Answer::Bad(HttpError::Refused("400".into())),
         Call::Put { name, .. } if name == "n0" => Answer::Good,
-        _ => Answer::Bad(ServiceError::Transport("cut".into())),
+        _ => Answer::Bad(HttpError::Transport("cut".into())),
     });
     let uploads = card.leftover().upload(fake.clone(), options, 7, std::future::ready(()));
     assert!(!finished(uploads).await, "the rest is left");

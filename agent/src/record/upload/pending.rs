@@ -7,8 +7,9 @@ use ivt_base::secret::Secret;
 use tokio::time::Instant;
 
 use super::{Failure, GivenUp, Uploader};
+use crate::http::HttpError;
 use crate::record::ledger::{OnCard, Upload};
-use crate::record::service::{RecordingApi, ServiceError};
+use crate::record::service::RecordingApi;
 use crate::record::spool::Pending;
 use crate::record::stock::Stock;
 
@@ -67,7 +68,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                 Err(failure) => Err(failure),
             };
             match sent {
-                Ok(()) | Err(Failure::Failed(_, ServiceError::Exists(_))) => {
+                Ok(()) | Err(Failure::Failed(_, HttpError::Exists(_))) => {
                     self.sent(&upload, name);
                     return Ok(());
                 }
@@ -79,7 +80,7 @@ impl<R: RecordingApi + Clone> Uploader<R> {
                     }
                     let asked = self.stock.during(self.remote.current_time()).await;
                     // Any answer tells that the network is up, also one that has no time in it.
-                    heard = !matches!(asked, Err(ServiceError::Transport(_)));
+                    heard = !matches!(asked, Err(HttpError::Transport(_)));
                 }
                 Err(Failure::Failed(_, error)) if error.is_passing() => {
                     self.fails(&error)?;

@@ -338,6 +338,6 @@ pub(super) fn switched(up: &Arc<AtomicBool>) -> Fake {
     let up = Arc::clone(up);
     Fake::new(move |_| match up.load(Ordering::Relaxed) {
         true => Answer::Good,
-        false => Answer::Bad(ServiceError::Transport("cut".into())),
+        false => Answer::Bad(HttpError::Transport("cut".into())),
     })
 }

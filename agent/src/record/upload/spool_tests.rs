@@ -126,7 +126,7 @@ async fn a_pending_upload_whose_address_is_no_good_is_created_anew() {
     card.store(4..6).await;
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
-        Call::Put { name, .. } if name == "old" => Answer::Bad(ServiceError::Expired("403".into())),
+        Call::Put { name, .. } if name == "old" => Answer::Bad(HttpError::Expired("403".into())),
         _ => Answer::Good,
     });
     finished(start(&card.leftover(), &fake)).await;
@@ -145,9 +145,9 @@ async fn an_address_that_is_dead_keeps_nobody_waiting() {
         card.pend(4, "old").await;
         let fake = Fake::new(move |call| match call {
             Call::Put { name, .. } if name == "old" => {
-                Answer::Bad(ServiceError::Transport("no such host".into()))
+                Answer::Bad(HttpError::Transport("no such host".into()))
             }
-            Call::Time if unknown => Answer::Bad(ServiceError::Busy("500".into())),
+            Call::Time if unknown => Answer::Bad(HttpError::Busy("500".into())),
             _ => Answer::Good,
         });
         finished(start(&card.leftover(), &fake)).await;
@@ -172,7 +172,7 @@ async fn a_store_that_is_busy_costs_no_name() {
     let asked = AtomicUsize::new(0);
     let fake = first.again(move |call| match call {
         Call::Put { name, .. } if name == "n0" && asked.fetch_add(1, Ordering::Relaxed) < 4 => {
-            Answer::Bad(ServiceError::Busy("503".into()))
+            Answer::Bad(HttpError::Busy("503".into()))
         }
         _ => Answer::Good,
     });
@@ -186,7 +186,7 @@ async fn a_store_that_is_busy_costs_no_name() {
 
 #[tokio::test]
 async fn a_network_that_comes_up_late_costs_no_name() {
-    let faults = [ServiceError::Transport("no route".into()), ServiceError::Busy("503".into())];
+    let faults = [HttpError::Transport("no route".into()), HttpError::Busy("503".into())];
     let outages = faults.iter().flat_map(|fault| (1..12).map(move |calls| (fault, calls)));
     for (fault, calls) in outages {
         let fault = fault.clone();
@@ -220,7 +220,7 @@ async fn a_service_that_cannot_take_a_name_back_keeps_nobody_waiting_for_ever() 
     card.pend(4, "old").await;
     let fake = Fake::new(|call| match call {
         Call::Put { name, .. } | Call::Fail(name) if name == "old" => {
-            Answer::Bad(ServiceError::Busy("500".into()))
+            Answer::Bad(HttpError::Busy("500".into()))
         }
         _ => Answer::Good,
     });
@@ -354,7 +354,7 @@ async fn a_service_that_wants_nothing_is_asked_with_rests_and_given_up() {
 async fn what_is_left_is_uploaded_by_a_later_run_with_the_same_shelf() {
     let card = Card::new().await;
     card.store(0..3).await;
-    let down = || Answer::Bad(ServiceError::Transport("cut".into()));
+    let down = || Answer::Bad(HttpError::Transport("cut".into()));
     // The first upload succeeds; then every request fails, also the confirmation.
     let fake = Fake::new(move |call| match call {
         Call::Create(a) if a.start == date(0) => Answer::Good,

@@ -93,7 +93,7 @@ fn good() -> Fake {
 }
 
 /// Answers the first requests for which `which` holds with these faults.
-fn failing(times: usize, fault: ServiceError, which: fn(&Call) -> bool) -> Fake {
+fn failing(times: usize, fault: HttpError, which: fn(&Call) -> bool) -> Fake {
     let left = AtomicUsize::new(times);
     Fake::new(move |call| {
         let fails = which(call)
@@ -112,20 +112,20 @@ fn is_put(call: &Call) -> bool {
     matches!(call, Call::Put { .. })
 }
 
-fn transport() -> ServiceError {
-    ServiceError::Transport("cut".into())
+fn transport() -> HttpError {
+    HttpError::Transport("cut".into())
 }
 
-fn busy() -> ServiceError {
-    ServiceError::Busy("503".into())
+fn busy() -> HttpError {
+    HttpError::Busy("503".into())
 }
 
-fn expired() -> ServiceError {
-    ServiceError::Expired("403".into())
+fn expired() -> HttpError {
+    HttpError::Expired("403".into())
 }
 
-fn refused() -> ServiceError {
-    ServiceError::Refused("400".into())
+fn refused() -> HttpError {
+    HttpError::Refused("400".into())
 }
 
 /// The requests of a session of two segments.
@@ -471,7 +471,7 @@ async fn what_drains_makes_room_for_a_new_session_oldest_first() {
     // Each share has half a megabyte of buffers beside the segments.
     let budget = Budget::new((1 << 20) + 10 * size);
     let share = Some(Arc::new(budget.share((1 << 19) + 10 * size, None).unwrap()));
-    let fake = failing(5, ServiceError::Busy("503".into()), is_create);
+    let fake = failing(5, HttpError::Busy("503".into()), is_create);
     let session = Session::new(StockOptions { share, ..options(10) });
     let (ready, before) = tokio::sync::oneshot::channel::<()>();
     let before = async { before.await.unwrap() };
@@ -498,7 +498,7 @@ async fn what_is_lost_at_the_end_is_told_to_the_service() {
 
     // The service gives no addresses any more, but it answers.
     let fake = Fake::new(|call| match call {
-        Call::Create(_) => Answer::Bad(ServiceError::Busy("503".into())),
+        Call::Create(_) => Answer::Bad(HttpError::Busy("503".into())),
         _ => Answer::Good,
     });
     let session = self::session(4);

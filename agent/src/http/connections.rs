@@ -9,6 +9,8 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+#[cfg(feature = "update")]
+use hyper::header::{IF_RANGE, RANGE};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use ivt_base::address_rule::AddressRule;
@@ -20,9 +22,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-use super::ServiceError;
 use super::address::Address;
 use super::body::Outgoing;
+use super::error::HttpError;
 use crate::tls::TrustStore;
 
 /// Most bytes of an answer's status line and headers.
@@ -66,17 +68,14 @@ impl Connections {
 
     /// Sends a request, and returns its answer, whose body is not read yet. If it is `fresh`, the
     /// request has a connection of its own. An idle connection that fails before any answer is
-    /// replaced by a new one if nothing was sent, or the form may come twice.
+    /// replaced by a new one if nothing was sent, or the body may come twice.
     pub(super) async fn send(
         &self,
         to: &Address,
         body: Outgoing,
         fresh: bool,
-    ) -> Result<(Connection, hyper::Response<Incoming>), ServiceError> {
-        let form = match &body {
-            Outgoing::Form(form, true) => Some(form.clone()),
-            Outgoing::Form(_, false) | Outgoing::Segment(_) => None,
-        };
+    ) -> Result<(Connection, hyper::Response<Incoming>), HttpError> {
+        let again = body.again();
         let mut request = request(to, body)?;
         let idle = if fresh { None } else { self.take(to).await };
         if let Some(mut connection) = idle {
@@ -85,10 +84,10 @@ impl Connections {
                 Err(mut failed) => {
                     let unsent = failed.take_message();
                     let error = failed.into_error();
-                    request = match (unsent, form) {
+                    request = match (unsent, again) {
                         _ if error.is_parse() => return Err(broken(to, &error)),
                         (Some(unsent), _) => unsent,
-                        (None, Some(form)) => self::request(to, Outgoing::Form(form, true))?,
+                        (None, Some(again)) => self::request(to, again)?,
                         (None, None) => return Err(broken(to, &error)),
                     };
                 }
@@ -134,8 +133,8 @@ impl Connections {
         }
     }
 
-    async fn connect(&self, to: &Address) -> Result<Connection, ServiceError> {
-        let late = || ServiceError::Transport(format!("{}: no connection in time", to.place()));
+    async fn connect(&self, to: &Address) -> Result<Connection, HttpError> {
+        let late = || HttpError::Transport(format!("{}: no connection in time", to.place()));
         let io = timeout(self.limit, self.dial(to)).await.unwrap_or_else(|_| Err(late()))?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_LIMIT)
@@ -148,9 +147,9 @@ impl Connections {
         Ok(Connection { origin: to.origin().clone(), sender, _driver: driver })
     }
 
-    async fn dial(&self, to: &Address) -> Result<Box<dyn ByteStream>, ServiceError> {
+    async fn dial(&self, to: &Address) -> Result<Box<dyn ByteStream>, HttpError> {
         let tls_failed =
-            |e: tls::TlsError| ServiceError::Transport(format!("{}: TLS: {e}", to.place()));
+            |e: tls::TlsError| HttpError::Transport(format!("{}: TLS: {e}", to.place()));
         let trust = match to.is_encrypted() {
             true => Some(self.trust.config().await.map_err(tls_failed)?),
             false => None,
@@ -158,8 +157,8 @@ impl Connections {
         let deadline = Instant::now() + self.limit;
         let tcp = dial::connect(to.host(), to.port(), deadline, Some(&self.rule)).await;
         let tcp = tcp.map_err(|e| match e {
-            Unconnected::Forbidden(e) => ServiceError::Refused(format!("{}: {e}", to.place())),
-            e => ServiceError::Transport(format!("{}: {}", to.place(), e.into_source())),
+            Unconnected::Forbidden(e) => HttpError::Refused(format!("{}: {e}", to.place())),
+            e => HttpError::Transport(format!("{}: {}", to.place(), e.into_source())),
         })?;
         match trust {
             None => Ok(Box::new(tcp)),
@@ -171,29 +170,38 @@ impl Connections {
     }
 }
 
-/// The request that carries this body: a call, or an upload.
-fn request(to: &Address, body: Outgoing) -> Result<Request<Outgoing>, ServiceError> {
-    let (method, content_type) = match body {
-        Outgoing::Form(..) => (Method::POST, "application/x-www-form-urlencoded"),
-        Outgoing::Segment(_) => (Method::PUT, "video/mp2t"),
+/// The request that carries this body: a call, an upload, or the question for a file.
+fn request(to: &Address, body: Outgoing) -> Result<Request<Outgoing>, HttpError> {
+    let request =
+        Request::builder().uri(to.target()).header(HOST, to.authority()).header(ACCEPT, "*/*");
+    let request = match &body {
+        Outgoing::Whole(whole) => {
+            request.method(Method::POST).header(CONTENT_TYPE, whole.content_type)
+        }
+        Outgoing::Segment(_) => request.method(Method::PUT).header(CONTENT_TYPE, "video/mp2t"),
+        #[cfg(feature = "update")]
+        Outgoing::Nothing(None) => request,
+        #[cfg(feature = "update")]
+        Outgoing::Nothing(Some(resume)) => {
+            let request = request.header(RANGE, format!("bytes={}-", resume.from));
+            match &resume.validator {
+                Some(validator) => request.header(IF_RANGE, validator.as_str()),
+                None => request,
+            }
+        }
     };
-    let request = Request::builder()
-        .method(method)
-        .uri(to.target())
-        .header(HOST, to.authority())
-        .header(ACCEPT, "*/*")
-        .header(CONTENT_TYPE, content_type)
-        .body(body);
-    request.map_err(|e| ServiceError::Refused(format!("{}: cannot be asked: {e}", to.place())))
+    request
+        .body(body)
+        .map_err(|e| HttpError::Refused(format!("{}: cannot be asked: {e}", to.place())))
 }
 
 /// What broke a connection: the innermost cause, since the outer ones say only that there was an error.
-pub(super) fn broken(to: &Address, error: &hyper::Error) -> ServiceError {
+pub(super) fn broken(to: &Address, error: &hyper::Error) -> HttpError {
     let mut cause: &dyn Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    ServiceError::Transport(format!("{}: {}", to.place(), shorten(&cause.to_string())))
+    HttpError::Transport(format!("{}: {}", to.place(), shorten(&cause.to_string())))
 }
 
 /// Closes connections that are idle for too long, until none is left.

@@ -10,8 +10,8 @@ use ivt_base::date::http_date;
 use ivt_base::retry_after::retry_after;
 use ivt_base::secret::Secret;
 
-use super::ServiceError;
 use super::address::Address;
+use super::error::HttpError;
 use super::words::{element, text, words};
 
 /// Longest time that a peer is left alone because it asks for it.
@@ -42,14 +42,19 @@ impl Answer {
     }
 
     /// The body of a success, or the error that the answer is.
-    pub(super) fn outcome(self, from: &Address) -> Result<BytesMut, ServiceError> {
+    pub(super) fn outcome(self, from: &Address) -> Result<BytesMut, HttpError> {
         match self.status.is_success() {
             true => Ok(self.body),
-            false => Err(self.refusal(from, SystemTime::now())),
+            false => Err(self.refusal(from)),
         }
     }
 
-    fn refusal(&self, from: &Address, now: SystemTime) -> ServiceError {
+    /// The error that this answer is, when it is no success.
+    pub(super) fn refusal(&self, from: &Address) -> HttpError {
+        self.refusal_at(from, SystemTime::now())
+    }
+
+    fn refusal_at(&self, from: &Address, now: SystemTime) -> HttpError {
         let body = text(&self.body);
         let code = element(&body, "Code").unwrap_or_default();
         let mut told = format!("{}: {}", from.place(), self.status);
@@ -63,22 +68,22 @@ impl Answer {
         let pause = pause.and_then(|pause| retry_after(pause, self.date.as_deref()));
         let pause = pause.map(|pause| pause.min(LONGEST_PAUSE));
         match (self.status.as_u16(), pause) {
-            // Stores say so with a status of refusals, and the segment is good all the same.
+            // Stores say so with a status of refusals, and what was sent is good all the same.
             _ if matches!(&*code, "RequestTimeTooSkewed" | "RequestTimeout") => {
-                ServiceError::Busy(told)
+                HttpError::Busy(told)
             }
-            (307 | 308, _) => ServiceError::Refused(format!("{told}: redirects again")),
+            (307 | 308, _) => HttpError::Refused(format!("{told}: redirects again")),
             (300..400, _) => {
-                ServiceError::Refused(format!("{told}: only redirects by 307 and 308 are followed"))
+                HttpError::Refused(format!("{told}: only redirects by 307 and 308 are followed"))
             }
-            (403 | 404 | 410, _) => ServiceError::Expired(told),
-            (409 | 412, _) => ServiceError::Exists(told),
-            (429 | 503, pause) => ServiceError::Later(told, pause.unwrap_or_default()),
-            (408 | 500.., Some(pause)) => ServiceError::Later(told, pause),
-            (502 | 504, None) => ServiceError::Unanswered(told),
-            (408, None) => ServiceError::Busy(told),
-            (400..500, _) => ServiceError::Refused(told),
-            _ => ServiceError::Busy(told),
+            (403 | 404 | 410, _) => HttpError::Expired(told),
+            (409 | 412, _) => HttpError::Exists(told),
+            (429 | 503, pause) => HttpError::Later(told, pause.unwrap_or_default()),
+            (408 | 500.., Some(pause)) => HttpError::Later(told, pause),
+            (502 | 504, None) => HttpError::Unanswered(told),
+            (408, None) => HttpError::Busy(told),
+            (400..500, _) => HttpError::Refused(told),
+            _ => HttpError::Busy(told),
         }
     }
 
@@ -124,10 +129,10 @@ mod tests {
         }
     }
 
-    fn refusal(answer: &Answer, after_noon: i64) -> ServiceError {
+    fn refusal(answer: &Answer, after_noon: i64) -> HttpError {
         let now = http_date(NOON).unwrap().saturating_add_signed(after_noon);
         let from = Address::parse("http://store:81/x?sign=geheim", 99).unwrap();
-        answer.refusal(&from, UNIX_EPOCH + Duration::from_secs(now))
+        answer.refusal_at(&from, UNIX_EPOCH + Duration::from_secs(now))
     }
 
     #[test]

@@ -34,9 +34,32 @@ struct Taken {
 
 /// What a request carries.
 pub(super) enum Outgoing {
-    /// A form, and whether it may come twice.
-    Form(Bytes, bool),
+    /// Bytes that are at hand.
+    Whole(Whole),
     Segment(Watched),
+    /// Nothing: it asks for a file, or for what is left of one.
+    #[cfg(feature = "update")]
+    Nothing(Option<Resume>),
+}
+
+/// A body that is at hand. Clones share the bytes.
+#[derive(Clone)]
+pub(super) struct Whole {
+    pub(super) content_type: &'static str,
+    pub(super) content: Bytes,
+    /// Whether it may come twice.
+    pub(super) twice: bool,
+}
+
+/// From where a file is fetched of which the beginning is there.
+#[cfg(feature = "update")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// Number of bytes that are there.
+    pub from: u64,
+    /// What tells whether the file is still the same, the `validator` of the earlier download; `None` where there was
+    /// none, and the caller knows the file by its content.
+    pub validator: Option<String>,
 }
 
 /// A body that notes its progress.
@@ -81,6 +104,18 @@ impl Watched {
     }
 }
 
+impl Outgoing {
+    /// The same once more, where that may be.
+    pub(super) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Whole(whole) => whole.twice.then(|| Self::Whole(whole.clone())),
+            Self::Segment(_) => None,
+            #[cfg(feature = "update")]
+            Self::Nothing(resume) => Some(Self::Nothing(resume.clone())),
+        }
+    }
+}
+
 impl hyper::body::Body for Outgoing {
     type Data = Bytes;
     type Error = Infallible;
@@ -90,16 +125,27 @@ impl hyper::body::Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let chunk = match self.get_mut() {
-            Self::Form(form, _) => Poll::Ready((!form.is_empty()).then(|| mem::take(form))),
+            Self::Whole(Whole { content, .. }) => {
+                Poll::Ready((!content.is_empty()).then(|| mem::take(content)))
+            }
             Self::Segment(watched) => Pin::new(watched).poll_next(cx),
+            #[cfg(feature = "update")]
+            Self::Nothing(_) => Poll::Ready(None),
         };
         chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
     }
 
+    #[cfg(feature = "update")]
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Nothing(_))
+    }
+
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(match self {
-            Self::Form(form, _) => form.len() as u64,
+            Self::Whole(whole) => whole.content.len() as u64,
             Self::Segment(watched) => watched.left,
+            #[cfg(feature = "update")]
+            Self::Nothing(_) => 0,
         })
     }
 }

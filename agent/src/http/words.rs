@@ -26,7 +26,7 @@ const CONTENT: usize = 1000;
 
 /// The text of a body: UTF-8 or UTF-16, with or without a byte order mark, without NULs and blanks
 /// around it. What cannot be read is U+FFFD.
-pub(super) fn text(body: &[u8]) -> String {
+pub(crate) fn text(body: &[u8]) -> String {
     let wide = |big: bool| {
         let unit = |pair: &[u8; 2]| {
             if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) }
@@ -49,7 +49,7 @@ pub(super) fn text(body: &[u8]) -> String {
 /// # Errors
 ///
 /// The text is no JSON object, or the member cannot be read.
-pub(super) fn member(text: &str, name: &str) -> serde_json::Result<Option<Value>> {
+pub(crate) fn member(text: &str, name: &str) -> serde_json::Result<Option<Value>> {
     let mut found = None;
     walk(text, &mut |key| key == name, &mut |_, value| found = Some(value))?;
     Ok(found)
@@ -57,7 +57,7 @@ pub(super) fn member(text: &str, name: &str) -> serde_json::Result<Option<Value>
 
 /// The members of a JSON object in short, `{"code":0,"data":…}`; `None` where there are none beside those
 /// of an address.
-pub(super) fn outline(text: &str) -> Option<String> {
+pub(crate) fn outline(text: &str) -> Option<String> {
     let mut keys = Vec::new();
     walk(
         text,
@@ -82,7 +82,7 @@ pub(super) fn outline(text: &str) -> Option<String> {
 
 /// The words of a refusal: code and message of XML, the usual members of JSON, the title of a page, or
 /// the beginning of any other text.
-pub(super) fn words(text: &str) -> Option<String> {
+pub(crate) fn words(text: &str) -> Option<String> {
     let words = match text.chars().next()? {
         '{' => {
             let told = |name: &&str| match member(text, name) {
@@ -102,7 +102,7 @@ pub(super) fn words(text: &str) -> Option<String> {
 }
 
 /// The text of the first XML element of this name, in whatever namespace, without the elements in it.
-pub(super) fn element(text: &str, name: &str) -> Option<String> {
+pub(crate) fn element(text: &str, name: &str) -> Option<String> {
     let mut rest = text;
     loop {
         rest = &rest[rest.find('<')? + 1..];

@@ -10,8 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use super::address::Address;
-use super::callback_url;
+use super::address::{Address, LONGEST_URI};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -99,7 +98,7 @@ impl Scripted {
     }
 
     pub(crate) fn url(&self, path: &str) -> Address {
-        callback_url(&format!("http://{}{path}", self.address)).unwrap()
+        Address::parse(&format!("http://{}{path}", self.address), LONGEST_URI).unwrap()
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -131,7 +130,8 @@ async fn serve(socket: TcpStream, connection: usize, script: Script, log: Arc<Mu
             }
             seen.sha256 = Sha256::digest(&body).into();
             if early.is_none() {
-                seen.form = String::from_utf8(body).unwrap();
+                // A picture is no text.
+                seen.form = String::from_utf8(body).unwrap_or_default();
             }
         }
         let reply = early.unwrap_or_else(|| script(&seen));

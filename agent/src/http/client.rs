@@ -1,10 +1,12 @@
-//! As much HTTP as uploads need, with bounded answers, deadlines and at most one redirect.
+//! Calls and uploads, with bounded answers, deadlines and at most one redirect.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+#[cfg(feature = "alarms")]
+use bytes::Bytes;
+use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use ivt_base::address_rule::AddressRule;
@@ -12,17 +14,17 @@ use ivt_base::secret::Secret;
 use tokio::time::timeout;
 use url::Url;
 
-use super::ServiceError;
 use super::address::Address;
 use super::answer::Answer;
-use super::body::{Body, Outgoing, Progress, Watched};
+use super::body::{Body, Outgoing, Progress, Watched, Whole};
 use super::connections::{Connections, broken};
+use super::error::HttpError;
 use crate::tls::TrustStore;
 
 /// Most bytes of an answer that are read.
 const LONGEST_ANSWER: usize = 64 * 1024;
 /// How long the rest of an answer may take when its status says enough.
-const REST: Duration = Duration::from_secs(2);
+pub(super) const REST: Duration = Duration::from_secs(2);
 /// Number of redirects that are remembered, so that the log is told of each once.
 const REDIRECTS: usize = 16;
 
@@ -46,20 +48,20 @@ impl Default for Deadlines {
     }
 }
 
-/// The connections of all sessions together.
+/// The client of the whole agent. Clones share their connections.
 #[derive(Clone)]
-pub struct Http(Arc<Shared>);
+pub struct Http(pub(super) Arc<Shared>);
 
-struct Shared {
-    connections: Connections,
-    deadlines: Deadlines,
+pub(super) struct Shared {
+    pub(super) connections: Connections,
+    pub(super) deadlines: Deadlines,
     /// The redirects that the log was told of, from one host to another, the newest last.
     redirects: Mutex<VecDeque<(Url, Url)>>,
 }
 
 /// Which part of an answer counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// Status and body.
     Body,
     /// The status alone: a success is one whatever its body holds.
@@ -75,51 +77,78 @@ impl Http {
 
     /// Posts a form, also to where the first answer redirects, and returns the body of a success, at
     /// most 64 KiB. If it may come `twice`, it is sent again where a kept connection fails.
-    pub(super) async fn post(
+    pub(crate) async fn post_form(
         &self,
         to: &Address,
         form: String,
         twice: bool,
         wanted: Wanted,
-    ) -> Result<BytesMut, ServiceError> {
-        let form = Bytes::from(form);
+    ) -> Result<BytesMut, HttpError> {
+        let content_type = "application/x-www-form-urlencoded";
+        let form = Whole { content_type, content: form.into(), twice };
+        self.post(to, form, wanted, self.0.deadlines.call).await
+    }
+
+    /// Posts a JPEG picture within `limit`, also to where the first answer redirects (307 and 308). It may
+    /// come twice, when a kept connection fails.
+    ///
+    /// # Errors
+    /// There is no connection or no answer in time, the server may not be asked, or it does not take the picture.
+    #[cfg(feature = "alarms")]
+    pub async fn post_picture(
+        &self,
+        to: &Address,
+        picture: Bytes,
+        limit: Duration,
+    ) -> Result<(), HttpError> {
+        let picture = Whole { content_type: "image/jpeg", content: picture, twice: true };
+        self.post(to, picture, Wanted::Status, limit).await.map(drop)
+    }
+
+    async fn post(
+        &self,
+        to: &Address,
+        body: Whole,
+        wanted: Wanted,
+        limit: Duration,
+    ) -> Result<BytesMut, HttpError> {
         let work = async {
-            let body = Outgoing::Form(form.clone(), twice);
-            let answer = self.exchange(to, body, false, wanted, None).await?;
-            let Some(next) = self.redirect(to, &answer)? else { return answer.outcome(to) };
+            let first = Outgoing::Whole(body.clone());
+            let answer = self.exchange(to, first, false, wanted, None).await?;
+            let Some(next) = self.redirect(to, &answer, &[307, 308])? else {
+                return answer.outcome(to);
+            };
             let next = next.expose();
-            self.exchange(next, Outgoing::Form(form, twice), false, wanted, None)
-                .await?
-                .outcome(next)
+            self.exchange(next, Outgoing::Whole(body), false, wanted, None).await?.outcome(next)
         };
-        let outcome = timeout(self.0.deadlines.call, work).await;
+        let outcome = timeout(limit, work).await;
         outcome.unwrap_or_else(|_| Err(late(to, "no answer in time"))).map_err(
             |error| match error {
                 // Only of a segment it matters whether it arrived.
-                ServiceError::Unanswered(text) => ServiceError::Busy(text),
+                HttpError::Unanswered(text) => HttpError::Busy(text),
                 error => error,
             },
         )
     }
 
     /// Sends an MPEG-TS segment by PUT.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         to: &Address,
         body: Body,
         fresh: bool,
         deadline: Duration,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HttpError> {
         let (body, progress) = Watched::new(body);
         let work = async {
             let body = Outgoing::Segment(body);
             let answer = self.exchange(to, body, fresh, Wanted::Body, Some(&progress)).await?;
-            match self.redirect(to, &answer)? {
+            match self.redirect(to, &answer, &[307, 308])? {
                 None => answer.outcome(to).map(drop),
                 Some(next) => {
                     let next = next.expose();
                     let text = format!("{}: redirects again, to {}", to.place(), next.place());
-                    Err(ServiceError::Moved(text, next.as_ref().to_owned().into()))
+                    Err(HttpError::Moved(text, next.as_ref().to_owned().into()))
                 }
             }
         };
@@ -136,10 +165,10 @@ impl Http {
         match (outcome, progress.complete()) {
             (Ok(()), true) => Ok(()),
             (Ok(()), false) => {
-                Err(ServiceError::Busy(format!("{}: answered before all was sent", to.place())))
+                Err(HttpError::Busy(format!("{}: answered before all was sent", to.place())))
             }
-            (Err(ServiceError::Transport(text)), true) => Err(ServiceError::Unanswered(text)),
-            (Err(ServiceError::Unanswered(text)), false) => Err(ServiceError::Busy(text)),
+            (Err(HttpError::Transport(text)), true) => Err(HttpError::Unanswered(text)),
+            (Err(HttpError::Unanswered(text)), false) => Err(HttpError::Busy(text)),
             (Err(error), _) => Err(error),
         }
     }
@@ -151,7 +180,7 @@ impl Http {
         fresh: bool,
         wanted: Wanted,
         progress: Option<&Progress>,
-    ) -> Result<Answer, ServiceError> {
+    ) -> Result<Answer, HttpError> {
         let (connection, response) = self.0.connections.send(to, body, fresh).await?;
         let (head, mut incoming) = response.into_parts();
         let mut body = BytesMut::new();
@@ -169,18 +198,19 @@ impl Http {
             }
         } else if needed {
             let text = format!("{}: the answer is longer than 64 KiB", to.place());
-            return Err(ServiceError::Busy(text));
+            return Err(HttpError::Busy(text));
         }
         Ok(Answer::new(&head, body))
     }
 
-    /// Where an answer redirects a request that may be sent there as it is (307 and 308).
-    fn redirect(
+    /// Where an answer redirects a request that may be sent there as it is, by one of these statuses.
+    pub(super) fn redirect(
         &self,
         from: &Address,
         answer: &Answer,
-    ) -> Result<Option<Secret<Address>>, ServiceError> {
-        if !matches!(answer.status.as_u16(), 307 | 308) {
+        statuses: &[u16],
+    ) -> Result<Option<Secret<Address>>, HttpError> {
+        if !statuses.contains(&answer.status.as_u16()) {
             return Ok(None);
         }
         let to = match &answer.location {
@@ -188,7 +218,7 @@ impl Http {
             None => Err("without a Location".into()),
         };
         let told = format!("{}: {}", from.place(), answer.status);
-        let to = to.map_err(|e| ServiceError::Refused(format!("{told}, {e}")))?;
+        let to = to.map_err(|e| HttpError::Refused(format!("{told}, {e}")))?;
         let pair = (from.origin().clone(), to.origin().clone());
         let mut redirects = self.0.redirects.lock().unwrap_or_else(PoisonError::into_inner);
         if !redirects.contains(&pair) {
@@ -203,7 +233,7 @@ impl Http {
 }
 
 /// Reads a body as far as it may be long. True when that is all of it.
-async fn read(body: &mut Incoming, into: &mut BytesMut) -> hyper::Result<bool> {
+pub(super) async fn read(body: &mut Incoming, into: &mut BytesMut) -> hyper::Result<bool> {
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         let room = LONGEST_ANSWER - into.len();
@@ -215,6 +245,53 @@ async fn read(body: &mut Incoming, into: &mut BytesMut) -> hyper::Result<bool> {
     Ok(true)
 }
 
-fn late(to: &Address, what: &str) -> ServiceError {
-    ServiceError::Transport(format!("{}: {what}", to.place()))
+pub(super) fn late(to: &Address, what: &str) -> HttpError {
+    HttpError::Transport(format!("{}: {what}", to.place()))
+}
+
+#[cfg(feature = "alarms")]
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::{Reply, Scripted, Seen, sha256};
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn http() -> Http {
+        let rule = AddressRule::for_cloud("127.0.0.1");
+        Http::new(TrustStore::new(None).unwrap(), rule, Deadlines::default())
+    }
+
+    #[tokio::test]
+    async fn a_picture_arrives_byte_for_byte_also_behind_a_redirect() {
+        let server = Scripted::new(|seen: &Seen| match &*seen.line {
+            "POST /moved" => Reply::Answer(307, "location: /pictures?s=1\r\n", String::new()),
+            _ => Reply::Answer(200, "", "<html>thanks</html>".into()),
+        })
+        .await;
+        let picture = Bytes::from([&[0xff, 0xd8][..], &[7; 300_000], &[0xff, 0xd9]].concat());
+        http().post_picture(&server.url("/moved"), picture.clone(), LIMIT).await.unwrap();
+        let seen = server.seen();
+        assert_eq!((seen.len(), &*seen[1].line), (2, "POST /pictures?s=1"));
+        for seen in &seen {
+            assert_eq!(seen.header("content-type"), Some("image/jpeg"));
+            assert_eq!(seen.header("content-length"), Some("300004"));
+            assert_eq!(seen.sha256, sha256(std::slice::from_ref(&picture)));
+        }
+    }
+
+    #[tokio::test]
+    async fn no_picture_goes_where_the_cloud_may_not_send_it() {
+        let picture = Bytes::from_static(b"jpeg");
+        for url in ["http://127.0.0.2:9/x?geheim", "http://169.254.169.254/x?geheim"] {
+            let to = Address::parse(url, 99).unwrap();
+            let error = http().post_picture(&to, picture.clone(), LIMIT).await.unwrap_err();
+            assert!(matches!(error, HttpError::Refused(_)), "{error:?}");
+            assert!(!error.to_string().contains("geheim"), "{error}");
+        }
+        let server = Scripted::new(|_| Reply::Silence).await;
+        let to = server.url("/x");
+        let late = http().post_picture(&to, picture, Duration::from_millis(200)).await.unwrap_err();
+        assert!(late.is_passing(), "{late:?}");
+    }
 }
