@@ -16,6 +16,8 @@ pub async fn firmware(firmware: &dyn Firmware, trials: bool, mut restart: impl F
     let monstrous = Image { size: u64::MAX / 2, ..image(1, &[]) };
     invalid("an image larger than the device", firmware.open(&monstrous).await.err());
 
+    invalid("an image without a byte", firmware.open(&image(1, &[])).await.err());
+
     let bytes = pattern(2_500_000);
     let wanted = image(7, &bytes);
     kept(firmware, &wanted, &bytes).await;

@@ -14,8 +14,8 @@ pub struct SetupError(pub String);
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A file or a block device.
-    #[error("{}: {source}", path.display())]
-    Disk { path: PathBuf, source: io::Error },
+    #[error("{}: {said}", path.display())]
+    Disk { path: PathBuf, said: io::Error },
     /// Not now; the words say when.
     #[error("{0}")]
     Refused(String),
@@ -46,7 +46,7 @@ impl Failure {
     /// A failure at `path`, to be made from what the system says.
     pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        |source| Self::Disk { path, source }
+        |said| Self::Disk { path, said }
     }
 
     /// The error that the caller of `op` gets.

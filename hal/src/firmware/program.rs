@@ -19,7 +19,7 @@ use super::failure::{Checked, Failure, SetupError};
 use super::on_disk::{OnDisk, blocking};
 use super::restart::Restart;
 use super::run::run;
-use super::writer::{Writer, capacity, forget, lock};
+use super::writer::{Writer, fits, forget, lock};
 use crate::{Error, Firmware, Image, Incoming, Installed, Kind, Result, Running};
 
 /// What stands for the path of the image in the words of `install`.
@@ -136,14 +136,7 @@ impl Firmware for Program {
             lock(&locked, &path)?;
             let path = folder.join(IMAGE);
             let file = open(&path)?;
-            let room = capacity(&file).map_err(Failure::at(&path))?;
-            if room < image.size {
-                return Err(Failure::NoRoom(format!(
-                    "{}: has room for {room} bytes, and the image has {}",
-                    path.display(),
-                    image.size
-                )));
-            }
+            fits(&file, &path, image.size)?;
             let disk = OnDisk::new(Writer::begin(file, &path, folder, &image)?);
             let device = device.clone();
             Ok(Box::new(Coming { device, image, disk, locked, restarts }) as Box<dyn Incoming>)

@@ -158,7 +158,17 @@ impl Device {
 
     fn open(&self, image: &Image) -> Checked<Writer> {
         let _turn = self.turn();
-        let marker = self.marker()?.writing()?;
+        let started = self.places.started()?;
+        let marker = self.copies.read(started)?;
+        if let Some(started) = started.filter(|started| *started != marker.runs) {
+            // One of them is wrong, and either slot may be the one that runs.
+            return Err(Failure::Refused(format!(
+                "the marker says that slot {} runs, and the boot script that it has started slot {started}; \
+                 the device has to be restarted first",
+                marker.runs
+            )));
+        }
+        let marker = marker.writing()?;
         let slot: Slot = marker.runs.other();
         let file = self.places.open(marker.runs, image.size)?;
         // From here on the slot must not start, whichever copy of the marker is read.

@@ -196,11 +196,24 @@ pub fn lock(file: &File, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many bytes fit: the size of a block device; of a file its own size and what is free beside it.
+/// Says whether an image of `size` bytes fits into a file.
 ///
 /// # Errors
-/// What the system says.
-pub fn capacity(mut file: &File) -> io::Result<u64> {
+/// `NoRoom`, also for an image without a byte, or the system cannot tell.
+pub fn fits(file: &File, path: &Path, size: u64) -> Result<(), Failure> {
+    let room = capacity(file).map_err(Failure::at(path))?;
+    let path = path.display();
+    match size {
+        0 => Err(Failure::NoRoom("an image of 0 bytes is none".to_owned())),
+        _ if room < size => Err(Failure::NoRoom(format!(
+            "{path}: has room for {room} bytes, and the image has {size}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// How many bytes fit: the size of a block device; of a file its own size and what is free beside it.
+fn capacity(mut file: &File) -> io::Result<u64> {
     let found = file.metadata()?;
     if found.file_type().is_block_device() {
         return file.seek(SeekFrom::End(0));

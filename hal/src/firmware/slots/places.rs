@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, major, minor};
 use super::marker::Slot;
 use crate::firmware::disk;
 use crate::firmware::failure::{Failure, SetupError};
-use crate::firmware::writer::{self, capacity};
+use crate::firmware::writer;
 
 /// The places of a device with two slots.
 #[derive(Clone, Debug)]
@@ -98,13 +98,7 @@ impl Places {
             return Err(in_use(slot, path, "as slot of what runs"));
         }
         writer::lock(&file, path)?;
-        let room = capacity(&file).map_err(Failure::at(path))?;
-        if room < size {
-            return Err(Failure::NoRoom(format!(
-                "{}: has room for {room} bytes, and the image has {size}",
-                path.display()
-            )));
-        }
+        writer::fits(&file, path, size)?;
         Ok(file)
     }
 }

@@ -122,7 +122,7 @@ async fn the_slot_that_runs_is_never_the_one_that_is_written() {
 }
 
 #[tokio::test]
-async fn what_the_boot_script_has_started_counts_and_not_what_the_marker_says() {
+async fn nothing_is_written_or_committed_while_boot_script_and_marker_disagree() {
     let board = Board::new();
     let slots = board.slots();
     install(&slots, 5, b"new").await.unwrap();
@@ -130,9 +130,12 @@ async fn what_the_boot_script_has_started_counts_and_not_what_the_marker_says() 
     fs::write(board.path("marker/started"), "a\n").unwrap();
     assert!(!slots.running().await.unwrap().trial, "slot A runs, which is not on trial");
     slots.commit().await.unwrap();
-    install(&slots, 6, b"newer").await.unwrap();
-    assert_eq!(fs::read(board.path("b")).unwrap(), b"newer");
+    let (kind, words) = why(install(&slots, 6, b"newer").await.err());
+    assert!(kind == Kind::Refused && words.contains("the marker says that slot b runs"), "{words}");
+    assert_eq!(fs::read(board.path("b")).unwrap(), b"new", "either may be the one that runs");
     assert_eq!(fs::read(board.path("a")).unwrap(), b"what the device was made with");
+    assert_eq!(board.start(), Slot::B, "it was not committed");
+    assert!(slots.running().await.unwrap().trial);
     fs::write(board.path("marker/started"), "c\n").unwrap();
     assert!(why(slots.running().await.err()).1.ends_with("started: expected a or b"));
 }
