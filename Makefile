@@ -31,6 +31,8 @@ soak: ## kill -9 two hundred times while recording into a spool, at each system 
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
 	$(CARGO) build $(LOCKED) -p ivt-hal --example slots
 	tests/interop/slots all
+	tests/interop/setup
+	IVT_FIRMWARE_KILLS=200 tests/interop/run "firmware: kill"
 	tests/interop/idle 10
 	tests/interop/kill 200
 
