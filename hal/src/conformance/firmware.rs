@@ -7,7 +7,7 @@ use super::{done, reason};
 use crate::{Error, Firmware, Image, Incoming, Installed, Kind, Running};
 
 /// Checks a device that takes firmware and on which nothing is on trial. `restart` is a restart of the device, after
-/// which what was installed runs. `trials` says whether an image is on trial then. Twice an image is left running.
+/// which what was installed runs. `trials` says whether an image is on trial then.
 pub async fn firmware(firmware: &dyn Firmware, trials: bool, mut restart: impl FnMut()) {
     let before = running(firmware).await;
     assert!(!before.trial, "nothing was installed, yet something is on trial");

@@ -43,7 +43,7 @@ impl Restart {
     /// Restarts the device.
     ///
     /// # Errors
-    /// `Unsupported` without the right to; those of [`run`].
+    /// `Unsupported` without the right to, `Refused` where the program refuses, `Timeout`, `Other`.
     pub async fn restart(&self) -> Result<()> {
         match self {
             Self::Program(words) => run(OP, words, LIMIT, Stdio::null()).await.map(drop),
