@@ -106,6 +106,7 @@ async fn a_server_that_begins_anew_is_followed() {
         whole(SIZE, "v1", &file),
         part(70_000, SIZE, "v2", &file),
         part(70_000, SIZE + 5, "v1", &[&file[..], b"abcde"].concat()),
+        part(60_000, SIZE, "v1", &file),
         Answer::status("416 Range Not Satisfiable"),
         Answer::status("400 Bad Request"),
     ] {
