@@ -27,10 +27,13 @@ cameras: ## every camera of the field that misbehaves; writes docs/cameras.md (a
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
 	tests/interop/quirks
 
-soak: ## kill -9 two hundred times while recording into a spool, at each system call of an upgrade, and ten minutes of idleness (about 50 minutes)
-	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
-	$(CARGO) build $(LOCKED) -p ivt-hal --example slots
+soak: ## kill -9 two hundred times while recording and while upgrading, at each system call of an upgrade, and ten minutes of idleness (about 55 minutes)
+	tests/interop/setup
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	$(CARGO) build $(LOCKED) -p ivt-hal --example onvif --example slots
+	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
 	tests/interop/slots all
+	IVT_FIRMWARE_KILLS=200 tests/interop/run "firmware: kill"
 	tests/interop/idle 10
 	tests/interop/kill 200
 

@@ -251,6 +251,29 @@ def slots(how):
     return run
 
 
+def cost(stack, folder):
+    """An upgrade of 16 MiB: each byte is written once, and the agent grows by 1 MiB at most."""
+    size = 16 << 20
+    image = Image(os.path.join(folder, "hosted"), content=random.Random(4).randbytes(size))
+    image.sign()
+    device = os.path.join(folder, "device")
+    place = board(device)
+    cloud = Cloud(stack, folder)
+    agent = Agent(stack, folder, cloud, [clip(None)], extra=settings(folder, place, image.key))
+
+    def counted(file, key):
+        return int(re.search(rf"{key}:\s+(\d+)", read(f"/proc/{agent.process.pid}/{file}").decode())[1])
+
+    write(f"/proc/{agent.process.pid}/clear_refs", b"5")
+    resident, written = counted("status", "VmRSS"), counted("io", "wchar")
+    upgrade(cloud, serve(stack, image.folder) + "/image")
+    wait_for("restart", lambda: os.path.exists(os.path.join(folder, "restarted")), 60)
+    grown, more = counted("status", "VmHWM") - resident, counted("io", "wchar") - written
+    print(f"  16 MiB: {grown} KiB of memory, {more - size} bytes written beside the image")
+    if grown > 1024 or not size <= more < size + (128 << 10):
+        raise Failed(f"memory grew by {grown} KiB, and {more} bytes were written for an image of {size}")
+
+
 def killed(rounds):
     """kill -9 of the agent at random moments of an upgrade: in the end the image runs, and never anything but the old or the new."""
     def run(stack, folder):
@@ -386,5 +409,6 @@ add("firmware: minisign verifies what Rust has signed", foreign)
 add("firmware: the recipe of the manual", documented)
 for how in SERVED:
     add(f"firmware: an upgrade to an image signed {how}" if SIGNED[how][1] is None else f"firmware: no upgrade to an image signed {how}", slots(how))
-add("firmware: kill -9 in the middle of upgrades", killed(int(os.environ.get("IVT_FIRMWARE_KILLS", "8"))), 1200)
+add("firmware: an upgrade of 16 MiB", cost)
+add("firmware: kill -9 in the middle of upgrades", killed(int(os.environ.get("IVT_FIRMWARE_KILLS", "12"))), 1200)
 add("firmware: RAUC installs", rauc)
