@@ -206,13 +206,17 @@ impl Updater {
             }
         };
         if running.trial {
-            match trial::watch(&*firmware, &self.setup.rules, &mut self.setup.link).await {
-                Verdict::Stays => log::info!("firmware: the new one stays"),
-                Verdict::GivesWay => {
-                    self.journal.fail(wall()).await;
-                    return trial::give_way(&*firmware).await;
+            let often = self.journal.on_trial(wall()).await;
+            if often {
+                log::error!("firmware: the agent ended again and again in the one on trial");
+            }
+            while often || !self.stays().await {
+                self.journal.fail(wall()).await;
+                if trial::give_way(&*firmware).await || often {
+                    return;
                 }
             }
+            log::info!("firmware: the new one stays");
         }
         let installed = self.journal.installed().cloned().unwrap_or_default();
         let others = running.counter.is_some() && running.counter != installed.counter;
@@ -225,6 +229,12 @@ impl Updater {
         } else {
             self.journal.stay(&running, wall()).await;
         }
+    }
+
+    /// Whether the firmware on trial has proved itself.
+    async fn stays(&mut self) -> bool {
+        let Setup { firmware, rules, link, .. } = &mut self.setup;
+        trial::watch(&**firmware, rules, link).await == Verdict::Stays
     }
 
     async fn upgrade(&mut self, forced: bool) {
@@ -405,7 +415,8 @@ impl Updater {
             None => log::warn!("firmware: it is whole, and nobody has signed it"),
         }
         let version = version.to_owned();
-        let mut installed = Installed { version, counter, signer, done: false, failed: false };
+        let mut installed =
+            Installed { version, counter, signer, done: false, failed: false, begun: 0 };
         self.journal.install(installed.clone(), wall()).await;
         let outcome = incoming.install().await?;
         installed.done = true;

@@ -36,7 +36,7 @@ impl<'a> Fetch<'a> {
     pub(super) async fn run(mut self) -> Result<(), Refusal> {
         let done = self.fetch().await;
         if let Err(refusal) = &done
-            && !matches!(refusal, Refusal::GivenUp(_))
+            && !matches!(refusal, Refusal::GivenUp(..))
             && let Err(e) = self.incoming.clear().await
         {
             log::warn!("firmware: what was refused cannot be cleared away: {e}");
@@ -64,7 +64,7 @@ impl<'a> Fetch<'a> {
                 Err(refusal) if refusal.is_passing() => {
                     tries += 1;
                     if tries == MOST_TRIES {
-                        return Err(Refusal::GivenUp(Box::new(refusal)));
+                        return Err(Refusal::GivenUp(Box::new(refusal), tries));
                     }
                     let pause = self.patience.pause(tries, &refusal);
                     let (seen, seconds) = (check.seen(), pause.as_secs());

@@ -18,6 +18,8 @@ use crate::state::{StateError, StateStore};
 const HOUR: u64 = 3600;
 /// How often a download that the agent's end has interrupted goes on without counting as another upgrade.
 const MOST_RESUMED: u8 = 3;
+/// How often the agent may begin while a firmware is on trial.
+const MOST_BEGUN: u8 = 10;
 /// Most signers whose counters are remembered.
 const SIGNERS: usize = 32;
 /// The name in the state store.
@@ -32,7 +34,7 @@ pub(super) struct Journal {
     store: StateStore,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Kept {
     /// Seconds since 1970 at which the last download was begun.
@@ -70,6 +72,8 @@ pub(super) struct Installed {
     pub(super) done: bool,
     /// Whether it was tried and did not stay.
     pub(super) failed: bool,
+    /// How often the agent has begun while it was on trial.
+    pub(super) begun: u8,
 }
 
 impl Journal {
@@ -122,25 +126,37 @@ impl Journal {
         self.kept.installed.as_ref()
     }
 
-    /// Notes that what runs stays. Counters of signers count from then on.
+    /// Notes that the agent begins while a firmware is on trial. True when that has happened so often that the agent
+    /// does not work in it.
+    pub(super) async fn on_trial(&mut self, wall: u64) -> bool {
+        let installed = self.kept.installed.get_or_insert_default();
+        installed.begun = installed.begun.saturating_add(1);
+        let often = installed.begun > MOST_BEGUN;
+        self.keep(wall).await;
+        often
+    }
+
+    /// Notes that `running` stays, as it was before. Counters of signers count from then on.
     pub(super) async fn stay(&mut self, running: &Running, wall: u64) {
-        let Some(Installed { counter: Some(counter), signer: Some(signer), .. }) =
-            &self.kept.installed
-        else {
-            return;
-        };
-        // Another firmware than the one that was installed last may run.
-        if running.counter.is_some_and(|running| running != *counter) {
+        let Some(installed) = &self.kept.installed else { return };
+        // Another firmware than the one that was installed last may run, or the one before it.
+        let other = running.counter.is_some() && running.counter != installed.counter;
+        if other || installed.failed && !running.trial {
             return;
         }
-        let highest = self.kept.highest.entry(signer.clone()).or_default();
-        if *highest < *counter {
-            *highest = *counter;
-            if self.kept.highest.len() > SIGNERS {
-                let lowest = self.kept.highest.iter().min_by_key(|(_, counter)| **counter);
-                let lowest = lowest.map(|(signer, _)| signer.clone());
-                lowest.and_then(|signer| self.kept.highest.remove(&signer));
-            }
+        let before = self.kept.clone();
+        let Kept { installed: Some(installed), highest, .. } = &mut self.kept else { return };
+        installed.failed = false;
+        if let (Some(counter), Some(signer)) = (installed.counter, &installed.signer) {
+            let of = highest.entry(signer.clone()).or_default();
+            *of = counter.max(*of);
+        }
+        if highest.len() > SIGNERS {
+            let lowest = highest.iter().min_by_key(|(_, counter)| **counter);
+            let lowest = lowest.map(|(signer, _)| signer.clone());
+            lowest.and_then(|signer| highest.remove(&signer));
+        }
+        if self.kept != before {
             self.keep(wall).await;
         }
     }

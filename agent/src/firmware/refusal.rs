@@ -6,7 +6,6 @@ use std::time::Duration;
 use ivt_base::text::shorten;
 use ivt_hal::manifest::ManifestError;
 
-use super::download::MOST_TRIES;
 use crate::cloud::calls::CallError;
 use crate::http::HttpError;
 
@@ -86,8 +85,8 @@ pub enum Refusal {
     #[error("{0}")]
     Http(#[from] HttpError),
     /// The download was interrupted too often.
-    #[error("{0}; given up after {MOST_TRIES} tries, what is there is kept")]
-    GivenUp(Box<Self>),
+    #[error("{0}; given up after {1} tries, what is there is kept")]
+    GivenUp(Box<Self>, usize),
     /// The cloud does not say which firmware there is.
     #[error("the cloud was asked which firmware there is: {0}")]
     Cloud(#[from] CallError),

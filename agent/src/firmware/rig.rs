@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) largest: usize,
     /// What an installation says; `Restart` where there is nothing.
     pub(super) installed: Option<Installed>,
+    /// Whether the device cannot go back.
+    pub(super) one_way: bool,
     /// How often the device cannot keep what runs.
     pub(super) stuck: usize,
 }
@@ -100,6 +102,9 @@ impl Firmware for Device {
     }
 
     async fn roll_back(&self) -> ivt_hal::Result<()> {
+        if self.0.lock().unwrap().one_way {
+            return Err(Error::new("firmware roll back", Kind::Unsupported));
+        }
         self.tell("roll back");
         Ok(())
     }

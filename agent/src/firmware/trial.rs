@@ -48,7 +48,10 @@ pub(super) async fn watch(
         tokio::select! {
             biased;
             () = up => {}
-            () = sleep_until(end) => return Verdict::GivesWay,
+            () = sleep_until(end) => {
+                log::error!("firmware: the cloud was not reached in time");
+                return Verdict::GivesWay;
+            }
         }
         let losses = link.borrow().losses;
         tokio::select! {
@@ -67,14 +70,15 @@ pub(super) async fn watch(
     Verdict::Stays
 }
 
-/// Goes back to the firmware before, and restarts the device. Returns only if the device does neither.
-pub(super) async fn give_way(firmware: &dyn Firmware) {
-    log::error!("firmware: no lasting connection to the cloud: going back to the firmware before");
+/// Goes back to the firmware before, and restarts the device. False where the device does not go back.
+pub(super) async fn give_way(firmware: &dyn Firmware) -> bool {
+    log::error!("firmware: the one on trial does not work: going back to the one before");
     if let Err(e) = firmware.roll_back().await {
         log::error!("firmware: the device does not go back: {}", device(&e));
-        return;
+        return false;
     }
     restart(firmware).await;
+    true
 }
 
 /// Restarts the device. Returns only if it does not.

@@ -106,6 +106,7 @@ async fn a_server_that_begins_anew_is_followed() {
         whole(SIZE, "v1", &file),
         part(70_000, SIZE, "v2", &file),
         part(70_000, SIZE + 5, "v1", &[&file[..], b"abcde"].concat()),
+        part(60_000, SIZE, "v1", &file),
         Answer::status("416 Range Not Satisfiable"),
         Answer::status("400 Bad Request"),
     ] {
@@ -341,8 +342,14 @@ async fn trial(rig: &Rig, link: &[u64]) -> (Vec<String>, u64) {
     rig.device.run(true, Some(42));
     let mut updater = rig.updater();
     let signer = Some(rig.signer.key().text);
-    let installed =
-        Installed { version: "1.5.0".into(), counter: Some(42), signer, done: true, failed: false };
+    let installed = Installed {
+        version: "1.5.0".into(),
+        counter: Some(42),
+        signer,
+        done: true,
+        failed: false,
+        begun: 0,
+    };
     updater.journal.install(installed, wall()).await;
     rig.link.send_replace(Link::down());
     let (sender, start) = (rig.link.clone(), Instant::now());
@@ -423,7 +430,14 @@ async fn a_firmware_that_did_not_start_is_not_installed_again_by_night() {
 
 fn failed(rig: &Rig) -> Installed {
     let signer = Some(rig.signer.key().text);
-    Installed { version: "1.5.0".into(), counter: Some(42), signer, done: true, failed: true }
+    Installed {
+        version: "1.5.0".into(),
+        counter: Some(42),
+        signer,
+        done: true,
+        failed: true,
+        begun: 1,
+    }
 }
 
 #[tokio::test]
@@ -471,4 +485,27 @@ async fn the_cloud_is_asked_again_after_an_outage_and_not_for_ever() {
     updater.setup.calls = crate::cloud::calls::testing::answered(|_| Err(CallError::Offline));
     assert!(words(updater.attempt(true).await).contains("not connected"));
     assert_eq!(start.elapsed(), OUTAGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_firmware_in_which_the_agent_ends_again_and_again_gives_way() {
+    let rig = Rig::new();
+    rig.device.run(true, Some(42));
+    rig.link.send_replace(Link::down());
+    for _ in 0..10 {
+        let mut updater = rig.updater();
+        assert!(timeout(Duration::from_secs(120), updater.settle()).await.is_err());
+        assert!(rig.device.told().is_empty());
+    }
+    rig.updater().settle().await;
+    assert_eq!(rig.device.told(), ["roll back", "restart"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_cannot_go_back_keeps_a_firmware_that_works_in_the_end() {
+    let rig = Rig::new();
+    rig.device.0.lock().unwrap().one_way = true;
+    let (told, after) = trial(&rig, &[2000]).await;
+    assert_eq!((told, after), (vec!["commit".to_owned()], 2300));
+    assert!(!rig.updater().journal.installed().unwrap().failed);
 }

@@ -39,7 +39,7 @@ impl Http {
     ///
     /// # Errors
     /// There is no connection or no answer in time, the server may not be asked, or it does not give the file. A part
-    /// that the server does not have (416) is `Refused`: begin anew. So is a file that is packed for the way.
+    /// that the server does not have (416), or another one than was asked for, is `Refused`: begin anew. So is a file that is packed for the way.
     pub async fn get(&self, to: &Address, resume: Option<&Resume>) -> Result<Download, HttpError> {
         let mut next: Option<Secret<Address>> = None;
         loop {
@@ -95,9 +95,10 @@ impl Download {
             (StatusCode::OK, _) => (0, body.size_hint().exact()),
             (StatusCode::PARTIAL_CONTENT, Some(resume)) => {
                 let range = header(head, CONTENT_RANGE).and_then(content_range);
-                let (from, length) = range.ok_or_else(|| odd("no Content-Range to read"))?;
+                let other = |what: &str| HttpError::Refused(told(what));
+                let (from, length) = range.ok_or_else(|| other("no Content-Range to read"))?;
                 if from != resume.from {
-                    return Err(odd(&format!("from byte {from} instead of {}", resume.from)));
+                    return Err(other(&format!("from byte {from} instead of {}", resume.from)));
                 }
                 (from, length)
             }
