@@ -94,7 +94,7 @@ pub async fn run(
         }
         Ok((Ok(status), said, complained)) => {
             let last = if complained.last.is_empty() { said.last } else { complained.last };
-            let last = if last.is_empty() { last } else { format!(": {last}") };
+            let last = if last.is_empty() { String::new() } else { format!(": {}", told(&last)) };
             let kind = if status.signal().is_some() { Kind::Other } else { Kind::Refused };
             Err(fail(kind, Why::Status(name, status, last)))
         }
@@ -131,7 +131,8 @@ impl Drop for Ending {
 #[derive(Default)]
 struct Said {
     first: String,
-    last: String,
+    /// As it came.
+    last: Vec<u8>,
     lines: usize,
 }
 
@@ -158,18 +159,63 @@ impl Said {
     }
 
     fn tell(&mut self, name: &str, line: &mut Vec<u8>) {
-        let text = shorten(&String::from_utf8_lossy(line));
-        line.clear();
-        if text.trim().is_empty() {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            line.clear();
             return;
         }
         if self.lines < LINES {
+            let text = told(line);
             log::info!("{name}: {text}");
+            if self.lines == 0 {
+                self.first = text;
+            }
         }
         self.lines += 1;
-        if self.lines == 1 {
-            self.first.clone_from(&text);
-        }
-        self.last = text;
+        std::mem::swap(&mut self.last, line);
+        line.clear();
+    }
+}
+
+/// A line of a program, fit for a log.
+fn told(line: &[u8]) -> String {
+    shorten(&String::from_utf8_lossy(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use ivt_base::mask::learn;
+
+    use super::*;
+
+    async fn said(output: &[u8]) -> Said {
+        let mut said = Said::default();
+        said.listen("program", Some(output)).await;
+        said
+    }
+
+    #[tokio::test]
+    async fn output_is_told_by_lines_that_are_short_clean_and_without_secrets() {
+        let _known = learn("zk3-odd-secret");
+        let said = said(b"\n  \n\x1b[1mfirst\x07 zk3-odd-secret\r\n 10%\r 20%\r 30%").await;
+        assert_eq!((said.first.as_str(), told(&said.last).as_str()), ("[1mfirst ***", " 30%"));
+        assert_eq!(said.lines, 4, "progress is told by carriage returns");
+    }
+
+    #[tokio::test]
+    async fn output_without_end_is_bounded() {
+        let endless = vec![b'x'; 5_000_000];
+        let one = said(&endless).await;
+        assert_eq!((one.lines, one.first.len()), (1, 200));
+        let many = said(&b"line\n".repeat(100_000)).await;
+        assert_eq!((many.lines, many.last.as_slice()), (100_000, &b"line"[..]));
+        assert_eq!(said(&[0xff; 3000]).await.lines, 1, "bytes that are no text");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fills_its_output_does_not_wait_for_us() {
+        let words = ["/bin/sh", "-c", "yes | head -c 300000; yes | head -c 300000 >&2; echo end"];
+        let words = words.map(str::to_owned);
+        let first = run("test", &words, Duration::from_secs(30), Stdio::null()).await.unwrap();
+        assert_eq!(first, "y");
     }
 }
