@@ -18,7 +18,7 @@ test: ## everything that needs nothing but the toolchain
 interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, live555, VLC, retina, Chromium, Autobahn
 	tests/interop/setup
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
-	$(CARGO) build $(LOCKED) -p ivt-hal --example onvif
+	$(CARGO) build $(LOCKED) -p ivt-hal --example onvif --example slots
 	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
 	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib -- --include-ignored
 	tests/interop/run
@@ -28,8 +28,13 @@ cameras: ## every camera of the field that misbehaves; writes docs/cameras.md (a
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
 	tests/interop/quirks
 
-soak: ## kill -9 two hundred times while recording into a spool, and ten minutes of idleness (about 40 minutes)
-	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
+soak: ## kill -9 two hundred times while recording and while upgrading, at each system call of an upgrade, and ten minutes of idleness (about 55 minutes)
+	tests/interop/setup
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	$(CARGO) build $(LOCKED) -p ivt-hal --example onvif --example slots
+	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
+	tests/interop/slots all
+	IVT_FIRMWARE_KILLS=200 tests/interop/run "firmware: kill"
 	tests/interop/idle 10
 	tests/interop/kill 200
 

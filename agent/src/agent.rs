@@ -24,6 +24,8 @@ use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
+#[cfg(feature = "update")]
+use crate::firmware;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 use crate::ptz::PtzTask;
@@ -105,7 +107,10 @@ impl Agent {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, Error> {
-        let device = CurrentDevice::new(device::device(config)?);
+        let device = device::device(config)?;
+        #[cfg(feature = "update")]
+        let device = ivt_hal::Device { firmware: firmware::place(&config.firmware), ..device };
+        let device = CurrentDevice::new(device);
         let (stop, stopping) = stopper();
         #[cfg(feature = "linux")]
         let pulses = Pulses::default();
@@ -147,16 +152,39 @@ impl Agent {
         });
         let remotes = remotes.collect();
         let store = StateStore::new(config.state_dir.clone());
-        let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store);
-        #[cfg(any(feature = "alarms", feature = "linux"))]
-        let dispatch = dispatch.with_wifi(link.subscribe(), config.network.clone());
+        let calls = CallQueue::default();
+        let statuses: Vec<_> = channels.iter().map(channel::Handle::status).collect();
+        let keepalives = KeepaliveSource::new(statuses.clone());
+        let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
+        #[cfg(feature = "update")]
+        let (dispatch, keepalives, firmware) = {
+            let rules = watch::Sender::new(config.firmware.rules.clone());
+            let upgrading = watch::Sender::new(false);
+            let keepalives = keepalives.with_upgrades(upgrading.subscribe());
+            let upgrades = device.now().firmware.clone().map(|firmware| {
+                let setup = firmware::Setup {
+                    firmware,
+                    rules: rules.subscribe(),
+                    names: firmware::Names::of(config),
+                    http: http.clone(),
+                    calls: calls.calls(),
+                    link: link.subscribe(),
+                    channels: statuses,
+                    store,
+                    upgrading,
+                    patience: firmware::Patience::default(),
+                };
+                let upgrades = firmware::Upgrades::default();
+                tasks.spawn(setup.run(upgrades.clone(), stopping.clone()));
+                upgrades
+            });
+            (dispatch.with_upgrades(upgrades), keepalives, rules)
+        };
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
             dispatch,
-            keepalives: KeepaliveSource::new(
-                channels.iter().map(channel::Handle::status).collect(),
-            ),
+            keepalives,
             calls,
             state: watch::Sender::new(cloud::CloudState::Dialling),
             ended: watch::Sender::new(None),
@@ -166,7 +194,15 @@ impl Agent {
         let hosted = Hosted::new(trust, stopping.clone());
         let seen = hosted.seen();
         let running = config.clone();
-        let mut live = Live { running, device, channels: channels.clone(), hosted, rule };
+        let mut live = Live {
+            running,
+            device,
+            channels: channels.clone(),
+            hosted,
+            rule,
+            #[cfg(feature = "update")]
+            firmware,
+        };
         let camera = live.device.camera();
         live.hosted.start(hosted::settings(config.tlss.as_ref()), camera, &mut tasks);
         let opened = spool.subscribe();

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod firmware;
 mod probe;
 
 use std::ffi::{OsStr, OsString};
@@ -16,6 +17,7 @@ usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
        ivt-agent probe [ADDRESS [--username NAME] [--input N]]
        ivt-agent probe --config FILE [--channel N]
        ivt-agent profile list | show NAME | check FILE
+       ivt-agent firmware verify IMAGE [--config FILE | --key KEY...]
 
   --config FILE            the configuration (TOML); configs/base.toml shows every key
   --check-config           say what is wrong with it or the files it names, and exit
@@ -32,6 +34,9 @@ usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
                            standard input. It is tried once
   profile list, show       the built-in profiles of cameras (backend cgi), and the text of one
   profile check FILE       say what is wrong with a profile, or every request that it makes
+  firmware verify IMAGE    say what a device would say to a firmware with IMAGE.minisig beside it: with --config this
+                           device, else one that trusts the minisign keys KEY (RW...). Exit status 0: it would
+                           be installed, 1: it would be refused
   --version                print the version and exit
   --help                   print this and exit
 
@@ -59,6 +64,17 @@ pub enum Arguments {
         access: Access,
         /// The channel to probe; all of them without.
         channel: Option<usize>,
+    },
+    /// Say what a device would say to a firmware.
+    VerifyFirmware {
+        /// Path of the image, beside which its signature is.
+        image: PathBuf,
+        /// The keys that are trusted where there is no configuration.
+        keys: Vec<String>,
+        /// Path of the configuration file.
+        file: Option<PathBuf>,
+        /// The permissions that the files must have.
+        access: Access,
     },
     /// List the built-in profiles.
     ListProfiles,
@@ -115,6 +131,7 @@ impl Arguments {
         match arguments.peek().and_then(|first| first.to_str()) {
             Some("probe") => return probe::parse(arguments.skip(1)),
             Some("profile") => return probe::parse_profile(arguments.skip(1)),
+            Some("firmware") => return firmware::parse(arguments.skip(1)),
             _ => {}
         }
         while let Some(argument) = arguments.next() {
@@ -191,6 +208,12 @@ mod tests {
             access: Access::Private,
             channel,
         };
+        let verify = |file: Option<&str>, keys: &[&str]| Arguments::VerifyFirmware {
+            image: "a.img".into(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            file: file.map(PathBuf::from),
+            access: Access::Private,
+        };
         let wishes = vec![set("a.b", "c = d"), Wish::Ask("e".into()), Wish::Unset("f".into())];
         for (arguments, want) in [
             (&["--config", "a.toml"][..], config(Task::Run, Access::Private)),
@@ -211,6 +234,12 @@ mod tests {
             ),
             (&["probe", "--config", "a.toml"], channels(None)),
             (&["probe", "--channel", "2", "--config", "a.toml"], channels(Some(2))),
+            (
+                &["firmware", "verify", "a.img", "--key", "RWa", "--key", "RWb"],
+                verify(None, &["RWa", "RWb"]),
+            ),
+            (&["firmware", "verify", "--config", "a.toml", "a.img"], verify(Some("a.toml"), &[])),
+            (&["firmware", "--help"], Arguments::Help),
             (&["profile", "list"], Arguments::ListProfiles),
             (&["profile", "show", "uapi"], Arguments::ShowProfile("uapi".into())),
             (&["profile", "check", "a.toml"], Arguments::CheckProfile("a.toml".into())),
@@ -238,6 +267,13 @@ mod tests {
             (&["probe", "a", "--input", "0"], "--input needs a number from 1 to 256"),
             (&["probe", "a", "--password=canary"], "unknown argument \"--password\""),
             (&["probe", "http://u:canary@h"], "--username"),
+            (&["firmware"], "firmware verify IMAGE"),
+            (&["firmware", "check", "a"], "firmware verify IMAGE"),
+            (&["firmware", "verify", "a"], "--config FILE or --key KEY"),
+            (&["firmware", "verify", "a", "b"], "one image"),
+            (&["firmware", "verify", "a", "--key"], "--key needs a value"),
+            (&["firmware", "verify", "a", "--key", "k", "--config", "f"], "exclude each other"),
+            (&["firmware", "verify", "a", "--kye", "k"], "unknown argument"),
             (&["profile"], "list, show NAME or check FILE"),
             (&["profile", "check"], "list, show NAME or check FILE"),
             (&["profile", "list", "x"], "list, show NAME or check FILE"),

@@ -19,6 +19,10 @@ pub enum Error {
     /// The profile of the hosted service cannot be used.
     #[error(transparent)]
     Tlss(#[from] SetupError),
+    /// The places of a new firmware cannot be used.
+    #[cfg(feature = "update")]
+    #[error("firmware: {0}")]
+    Firmware(#[from] ivt_hal::firmware::SetupError),
     /// A file from which a camera streams cannot be read.
     #[error("channel {channel}: {}: cannot be read: {source}", .file.display())]
     Clip {
@@ -41,6 +45,8 @@ pub fn check(config: &Config) -> Result<(), Error> {
     if let Some(settings) = &config.tlss {
         Tlss::check(Settings::new(settings)?).map_err(SetupError::from)?;
     }
+    #[cfg(feature = "update")]
+    crate::firmware::check(&config.firmware)?;
     for (channel, configured) in config.channels.iter().enumerate() {
         for file in configured.backend.files() {
             let opened = File::open(file);

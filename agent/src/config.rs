@@ -11,6 +11,8 @@ mod cloud;
 pub(crate) mod credentials;
 mod device;
 pub(crate) mod error;
+#[cfg(feature = "update")]
+mod firmware;
 mod load;
 mod log;
 pub(crate) mod nearest;
@@ -37,6 +39,8 @@ pub use budget::Budget;
 pub use channel::{Channel, QualityMap};
 pub use cloud::Cloud;
 pub use error::Error;
+#[cfg(feature = "update")]
+pub use firmware::{Firmware, Key, Place, Rules};
 pub use load::Access;
 pub(crate) use load::{credentials_file, read};
 #[cfg(any(feature = "alarms", feature = "linux"))]
@@ -68,9 +72,9 @@ pub struct Config {
     pub record: Record,
     /// `[tlss]`: the hosted service; `None` while `tlss.enable` is false, which is the default.
     pub tlss: Option<Tlss>,
-    /// `[alarm]`: which alarms are reported.
-    #[cfg(feature = "alarms")]
-    pub alarm: Alarm,
+    /// `[firmware]`: where a new firmware of the device goes, and whose is taken.
+    #[cfg(feature = "update")]
+    pub firmware: Firmware,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
     /// `runtime.memory_limit`: bytes of resident memory under which the agent stays, and how they

@@ -61,9 +61,9 @@ pub struct Dispatch {
     events: Arc<Events>,
     constant: ConstantPublishes,
     refusals: Refusals,
-    /// Where it is kept when alarms are reported.
-    #[cfg(feature = "alarms")]
-    alarms: Option<crate::alarm::Settings>,
+    /// Asks for a new firmware, where the device can take one.
+    #[cfg(feature = "update")]
+    upgrades: Option<crate::firmware::Upgrades>,
 }
 
 impl Dispatch {
@@ -86,19 +86,17 @@ impl Dispatch {
             remotes,
             constant,
             reboots,
-            #[cfg(any(feature = "alarms", feature = "linux"))]
-            wifi,
             events,
             refusals,
+            #[cfg(feature = "update")]
+            upgrades: None,
         }
     }
 
-    /// Judges changes of wireless networks by `link`, and goes on with those that were on trial when the agent ended.
-    #[cfg(any(feature = "alarms", feature = "linux"))]
-    #[must_use]
-    pub(crate) fn with_wifi(mut self, link: watch::Receiver<Link>, config: Network) -> Self {
-        self.wifi.start(link, config);
-        self
+    /// Takes UpgradeFirmware to `upgrades`.
+    #[cfg(feature = "update")]
+    pub(crate) fn with_upgrades(self, upgrades: Option<crate::firmware::Upgrades>) -> Self {
+        Self { upgrades, ..self }
     }
 
     /// The answer to one request. The work is given up when it takes longer than the limit for its

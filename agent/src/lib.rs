@@ -16,6 +16,8 @@ pub mod config;
 pub mod deadlines;
 mod device;
 pub mod dispatch;
+#[cfg(feature = "update")]
+pub mod firmware;
 pub mod http;
 pub mod local_time;
 pub mod logger;

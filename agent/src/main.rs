@@ -13,8 +13,8 @@ use ivt_agent::reload::Reload;
 use ivt_agent::settings::{Change, Store};
 use ivt_agent::shutdown::Signals;
 use ivt_agent::{Error, build_date, logger};
+use ivt_base::process_group;
 use ivt_media::coalesce::Gather;
-use ivt_media::command;
 use tokio::runtime::{Builder, Runtime};
 
 /// Exit status for a wrong command line or configuration, where starting again does not help.
@@ -46,6 +46,9 @@ fn main() -> ExitCode {
             | Arguments::ProbeChannels { .. }),
         ) => {
             return probe(command);
+        }
+        Ok(Arguments::VerifyFirmware { image, keys, file, access }) => {
+            return verify(&image, &keys, file.as_deref(), access);
         }
         Ok(Arguments::Help) => {
             println!("{USAGE}");
@@ -158,6 +161,35 @@ fn probe(_: Arguments) -> ExitCode {
     wrong("this program is built without probe, which needs ONVIF and profiles")
 }
 
+/// Says what a device would say to a firmware.
+#[cfg(feature = "update")]
+fn verify(image: &Path, keys: &[String], file: Option<&Path>, access: Access) -> ExitCode {
+    use ivt_agent::firmware::verify::Terms;
+    let terms = match file {
+        None => Terms::of_keys(keys),
+        Some(file) => Config::load(file, access).map_err(|e| e.to_string()).and_then(|config| {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|e| Failure::Runtime(e).to_string())?;
+            Ok(runtime.block_on(Terms::of_device(&config)))
+        }),
+    };
+    let judged = terms.and_then(|terms| {
+        terms.judge(image).map_err(|e| format!("{}: cannot be read: {e}", image.display()))
+    });
+    match judged {
+        Ok((is_good, said)) => {
+            print!("{said}");
+            if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(e) => wrong(e),
+    }
+}
+
+#[cfg(not(feature = "update"))]
+fn verify(_: &Path, _: &[String], _: Option<&Path>, _: Access) -> ExitCode {
+    wrong("this program is built without firmware upgrades")
+}
+
 fn check(file: &Path, access: Access) -> Result<(), ExitCode> {
     let config = Config::load(file, access).map_err(wrong)?;
     config.notes.iter().for_each(|note| eprintln!("{note}"));
@@ -226,7 +258,7 @@ fn serve(config: &Config, store: Store) -> Result<(), Failure> {
         let signals = Signals::listen()?;
         let reload = Reload::listen(store)?;
         let outcome = ivt_agent::run(config, Some(reload), signals.first()).await;
-        command::end_all().await;
+        process_group::end_all().await;
         Ok(outcome?)
     });
     // A name lookup without an answer must not delay the end of the program.

@@ -74,6 +74,9 @@ pub(crate) struct Live {
     pub(crate) hosted: Hosted,
     /// Which servers the cloud may name.
     pub(crate) rule: AddressRule,
+    /// Which firmware is taken.
+    #[cfg(feature = "update")]
+    pub(crate) firmware: tokio::sync::watch::Sender<crate::config::Rules>,
 }
 
 impl Live {
@@ -102,6 +105,11 @@ impl Live {
         if let Err(e) = self.apply_cameras(&found, new, settings, tasks) {
             log::error!("configuration: a camera's address: {e}; the cameras stay as they were");
             return;
+        }
+        #[cfg(feature = "update")]
+        if found.firmware {
+            self.running.firmware.rules.clone_from(&new.firmware.rules);
+            self.firmware.send_replace(new.firmware.rules.clone());
         }
         self.running.cloud.allow_hosts.clone_from(&new.cloud.allow_hosts);
         self.rule.exchange(addresses::terms(&self.running));
@@ -234,6 +242,8 @@ mod tests {
             channels: vec![handle],
             hosted: Hosted::new(trust, stopping),
             rule: AddressRule::default(),
+            #[cfg(feature = "update")]
+            firmware: tokio::sync::watch::Sender::new(new.firmware.rules.clone()),
         };
         let start = Instant::now();
         live.apply(&new, None, &mut JoinSet::new());

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ivt_media::command::kill_all;
+use ivt_base::process_group::kill_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 

@@ -242,3 +242,48 @@ fn a_change_that_is_refused_is_refused_as_the_check_does_and_writes_nothing() {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), GOOD, "{wish}");
     }
 }
+
+#[cfg(feature = "update")]
+#[test]
+fn a_firmware_is_judged_by_the_exit_status() {
+    use minisign::KeyPair;
+
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("a.img");
+    std::fs::write(&image, b"firmware").unwrap();
+    let pair = KeyPair::generate_unencrypted_keypair().unwrap();
+    let sha256 = "25a56ed00d85b85d7e1c2d6ecd9cb1bcc63c01a67f0acd42eb0b8f0b1a9ab0d1";
+    let comment = format!("model=m version=1 counter=1 size=8 sha256={sha256} expires=2099-01-01");
+    let signed = minisign::sign(None, &pair.sk, &b"firmware"[..], Some(&comment), None).unwrap();
+    let [image, key] = [image.display().to_string(), pair.pk.to_base64()];
+    let verify = |key: &str| agent(&["firmware", "verify", &image, "--key", key]);
+    let status = |output: &Output| (output.status.code(), text(&output.stdout));
+    let (code, said) = status(&verify(&key));
+    assert!(code == Some(1) && said.contains("not signed"), "{said}");
+    std::fs::write(dir.path().join("a.img.minisig"), signed.to_string()).unwrap();
+    let (code, said) = status(&verify(&key));
+    assert!(code == Some(1) && said.contains("not those that were signed"), "another hash: {said}");
+    let usage = verify("RWnonsense");
+    assert_eq!(usage.status.code(), Some(2), "{}", text(&usage.stderr));
+    let file =
+        write(dir.path(), &format!("{GOOD}[firmware]\nkeys = ['{key}']\nmodel = 'm'\n"), 0o600);
+    let file = file.display().to_string();
+    let (code, _) = status(&agent(&["firmware", "verify", &image, "--config", &file]));
+    assert_eq!(code, Some(1));
+    let missing = agent(&["firmware", "verify", "/nonexistent", "--config", &file]);
+    assert_eq!(missing.status.code(), Some(2));
+    let right = comment.replace(sha256, &hex_of_firmware());
+    let signed = minisign::sign(None, &pair.sk, &b"firmware"[..], Some(&right), None).unwrap();
+    std::fs::write(dir.path().join("a.img.minisig"), signed.to_string()).unwrap();
+    for output in [verify(&key), agent(&["firmware", "verify", &image, "--config", &file])] {
+        let (code, said) = status(&output);
+        assert!(code == Some(0) && said.contains("it would be installed"), "{said}");
+    }
+}
+
+/// The SHA-256 of the image in the test above.
+#[cfg(feature = "update")]
+fn hex_of_firmware() -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(b"firmware").iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -12,6 +12,8 @@ pub mod date;
 #[cfg(feature = "net")]
 pub mod dial;
 pub mod mask;
+#[cfg(feature = "process")]
+pub mod process_group;
 #[cfg(feature = "net")]
 pub mod resolver;
 pub mod retry_after;

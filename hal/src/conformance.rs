@@ -5,6 +5,8 @@ mod alarms;
 mod clock;
 mod detection;
 mod device;
+#[cfg(feature = "update")]
+mod firmware;
 mod movement;
 
 use std::collections::HashSet;
@@ -15,6 +17,8 @@ pub use alarms::{alarms, offline_alarms};
 pub use clock::{clock, offline_clock};
 pub use detection::{motion, offline_motion, offline_tripwire, tripwire};
 pub use device::{network, offline_network, offline_power, offline_wifi, power, wifi};
+#[cfg(feature = "update")]
+pub use firmware::firmware;
 pub use movement::{
     Unknown, offline_patrol, offline_presets, offline_ptz, offline_tours, patrol, presets, ptz,
     tours,

@@ -7,10 +7,14 @@ pub mod conformance;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+#[cfg(feature = "update")]
+pub mod firmware;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "linux")]
 pub mod linux;
+#[cfg(feature = "update")]
+pub mod manifest;
 #[cfg(feature = "onvif")]
 pub mod onvif;
 #[cfg(feature = "xml")]

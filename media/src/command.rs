@@ -1,21 +1,16 @@
 //! A program of the device that writes H.264 to its standard output.
 
-mod group;
-
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant as StdInstant};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use ivt_base::process_group::{GRACE, Group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{ChildStdout, Command};
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
-pub use self::group::{end_all, kill_all};
-
-use self::group::{GRACE, Group};
 use crate::annexb::Splitter;
 use crate::frame::{Frame, Track, duration_to_ticks};
 use crate::source::{FrameSource, Opener, SourceError};
@@ -92,11 +87,8 @@ struct Processes(Option<Group>, Duration);
 
 impl Drop for Processes {
     fn drop(&mut self) {
-        let Some(group) = self.0.take() else { return };
-        group.ask();
-        if let Ok(runtime) = Handle::try_current() {
-            // At the end of the runtime the task is dropped, and the group with it.
-            runtime.spawn(group.over(self.1));
+        if let Some(group) = self.0.take() {
+            group.end(self.1);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ivt_proto::rpc::message::{ChannelState, ChannelStatus, DeviceState, Keepalive};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::channel::{Reachability, Status, StatusSource};
@@ -14,18 +15,29 @@ const NAMES: usize = 40 << 10;
 
 /// Makes Keepalives of what the channels show.
 #[derive(Clone)]
-pub struct KeepaliveSource(Vec<StatusSource>);
+pub struct KeepaliveSource {
+    channels: Vec<StatusSource>,
+    /// Whether a new firmware is under way.
+    upgrading: watch::Receiver<bool>,
+}
 
 impl KeepaliveSource {
     /// Reads the status of these channels; the index is the channel's number.
     pub fn new(channels: Vec<StatusSource>) -> Self {
-        Self(channels)
+        Self { channels, upgrading: watch::channel(false).1 }
+    }
+
+    /// Tells the cloud of upgrades, too, while `upgrading` is true.
+    #[cfg(feature = "update")]
+    #[must_use]
+    pub fn with_upgrades(self, upgrading: watch::Receiver<bool>) -> Self {
+        Self { upgrading, ..self }
     }
 
     /// Returns when every camera has been asked once, or after `limit`: before that a Keepalive
     /// would call them all offline.
     pub async fn settled(&self, limit: Duration) {
-        let mut channels = self.0.clone();
+        let mut channels = self.channels.clone();
         timeout(limit, join_all(channels.iter_mut().map(StatusSource::known))).await.ok();
     }
 
@@ -33,11 +45,15 @@ impl KeepaliveSource {
     /// are left out, as by devices that send none.
     pub fn keepalive(&self) -> Keepalive {
         let mut room = NAMES;
-        let channels = self.0.iter().zip(0..);
+        let channels = self.channels.iter().zip(0..);
         let channels: Vec<_> =
             channels.map(|(source, number)| line(number, &source.now(), &mut room)).collect();
         let reachable = channels.iter().any(|c| c.state != ChannelState::Offline);
-        let state = if reachable { DeviceState::Online } else { DeviceState::Abnormal };
+        let state = match reachable {
+            _ if *self.upgrading.borrow() => DeviceState::Upgrading,
+            true => DeviceState::Online,
+            false => DeviceState::Abnormal,
+        };
         Keepalive { state, channels }
     }
 }
@@ -221,6 +237,18 @@ mod tests {
         second.show_reachability(Reachability::Unreachable);
         keepalives.settled(limit).await;
         assert_eq!(start.elapsed(), limit);
+    }
+
+    #[cfg(feature = "update")]
+    #[test]
+    fn a_device_is_upgrading_until_that_is_over() {
+        let upgrading = watch::Sender::new(false);
+        let keepalives = KeepaliveSource::new(vec![Owners::new(&Status::default()).source()])
+            .with_upgrades(upgrading.subscribe());
+        for (now, state) in [(true, DeviceState::Upgrading), (false, DeviceState::Abnormal)] {
+            upgrading.send_replace(now);
+            assert_eq!(keepalives.keepalive().state, state);
+        }
     }
 
     #[test]

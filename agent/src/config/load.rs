@@ -171,8 +171,9 @@ pub(super) fn sections(
         Err(error) => root.pass(error, "the hosted service stays off").map(|()| None)?,
         Ok(tlss) => tlss,
     };
-    #[cfg(feature = "alarms")]
-    let alarm = super::alarm::alarm(root.section("alarm")?)?;
+    #[cfg(feature = "update")]
+    let firmware =
+        super::firmware::firmware(root.section("firmware")?, &cloud.hardware_model, base)?;
     let spool = record.spool.as_ref();
     let (runtime, budget) =
         runtime::runtime(root.section("runtime")?, &channels, spool, tlss.as_ref())?;
@@ -189,8 +190,8 @@ pub(super) fn sections(
         publish,
         record,
         tlss,
-        #[cfg(feature = "alarms")]
-        alarm,
+        #[cfg(feature = "update")]
+        firmware,
         runtime,
         budget,
         log_level,

@@ -51,6 +51,11 @@ impl Dispatch {
         let known = !matches!(event, Event::Unknown(_));
         let mut about = About { method: event.event().to_owned(), subject: Subject::default() };
         log::debug!("event {:?} of the cloud", about.method);
+        #[cfg(feature = "update")]
+        if let (Event::UpgradeFirmware, Some(upgrades)) = (&event, &self.upgrades) {
+            upgrades.request();
+            return self.events.note(&about, known, &Ok(()));
+        }
         let (number, order) = match self.order(event) {
             Ok(ordered) => ordered,
             Err(error) => return self.events.note(&about, known, &Err(error)),
@@ -77,8 +82,7 @@ impl Dispatch {
         self.events.counts.subscribe()
     }
 
-    /// The channel and the order to its camera that an event means. No hardware can set its clock or its
-    /// firmware yet.
+    /// The channel and the order to its camera that an event means. No hardware can set its clock yet.
     fn order(&self, event: Event) -> Result<(u32, Order), RpcError> {
         let name = event.event().to_owned();
         match event {
@@ -149,6 +153,19 @@ mod tests {
             ];
             assert_eq!(news, expected, "{name} {params:?}");
             assert_eq!(now.served, 0, "{name}");
+        }
+    }
+
+    #[cfg(feature = "update")]
+    #[tokio::test]
+    async fn an_upgrade_is_served_where_the_device_takes_firmware() {
+        let (channel, _inbox) = deaf();
+        let upgrades = Some(crate::firmware::Upgrades::default());
+        let dispatch = dispatch(vec![channel]).with_upgrades(upgrades);
+        for served in 1..=2 {
+            dispatch.event(Event::parse("UpgradeFirmware", None)).await;
+            let expected = EventCounts { served, ..EventCounts::default() };
+            assert_eq!(*dispatch.events().borrow(), expected);
         }
     }
 

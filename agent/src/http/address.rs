@@ -111,6 +111,20 @@ impl Address {
         target
     }
 
+    /// The address whose path ends with `suffix` in addition. The query is the same.
+    ///
+    /// # Errors
+    /// The address names no file, or the other one would be too long.
+    #[cfg(feature = "update")]
+    pub fn beside(&self, suffix: &str) -> Result<Self, String> {
+        if self.path().ends_with('/') || self.path().is_empty() {
+            return Err("names no file".into());
+        }
+        let (before, behind) = self.text.split_at(self.path_at + self.path().len());
+        let behind = behind.split('#').next().unwrap_or_default();
+        Self::parse(&format!("{before}{suffix}{behind}"), LONGEST_URI)
+    }
+
     /// The address that a `Location` in an answer from here names.
     ///
     /// # Errors
@@ -161,6 +175,25 @@ mod tests {
 
     fn address(text: &str) -> Address {
         Address::parse(text, LONGEST_URI).unwrap_or_else(|e| panic!("{text} {e}"))
+    }
+
+    #[cfg(feature = "update")]
+    #[test]
+    fn a_file_beside_another_has_the_same_query() {
+        for (from, beside) in [
+            ("http://h/a.img", "http://h/a.img.sig"),
+            ("https://h:1/x/a?sign=b/c&d=?", "https://h:1/x/a.sig?sign=b/c&d=?"),
+            ("http://h/a#b?c", "http://h/a.sig"),
+            ("http://h/a%20b;v=1", "http://h/a%20b;v=1.sig"),
+        ] {
+            assert_eq!(address(from).beside(".sig").unwrap().as_ref(), beside);
+        }
+        // The host must not become another one.
+        for none in ["http://h", "http://h?x", "http://h/", "http://h/x/?y", "http://h#/x"] {
+            assert!(address(none).beside(".sig").is_err(), "{none}");
+        }
+        let long = address(&format!("http://h/{}", "x".repeat(LONGEST_URI - 10)));
+        assert!(long.beside(".sig").is_err());
     }
 
     #[test]

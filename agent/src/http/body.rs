@@ -57,8 +57,9 @@ pub(super) struct Whole {
 pub struct Resume {
     /// Number of bytes that are there.
     pub from: u64,
-    /// What tells whether the file is still the same: the `validator` of the earlier download.
-    pub validator: String,
+    /// What tells whether the file is still the same, the `validator` of the earlier download; `None` where there was
+    /// none, and the caller knows the file by its content.
+    pub validator: Option<String>,
 }
 
 /// A body that notes its progress.

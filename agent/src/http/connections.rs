@@ -182,9 +182,13 @@ fn request(to: &Address, body: Outgoing) -> Result<Request<Outgoing>, HttpError>
         #[cfg(feature = "update")]
         Outgoing::Nothing(None) => request,
         #[cfg(feature = "update")]
-        Outgoing::Nothing(Some(resume)) => request
-            .header(RANGE, format!("bytes={}-", resume.from))
-            .header(IF_RANGE, resume.validator.as_str()),
+        Outgoing::Nothing(Some(resume)) => {
+            let request = request.header(RANGE, format!("bytes={}-", resume.from));
+            match &resume.validator {
+                Some(validator) => request.header(IF_RANGE, validator.as_str()),
+                None => request,
+            }
+        }
     };
     request
         .body(body)

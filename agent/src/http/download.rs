@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED};
+use hyper::header::{CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED};
 use hyper::http::response::Parts;
 use ivt_base::secret::Secret;
 use tokio::time::timeout;
@@ -16,8 +16,6 @@ use super::client::{Http, REST, late, read};
 use super::connections::{Connection, broken};
 use super::error::HttpError;
 
-/// Most redirects that one file is followed through.
-const HOPS: usize = 4;
 /// Longest `ETag` that is kept, in bytes.
 const LONGEST_VALIDATOR: usize = 200;
 
@@ -36,16 +34,16 @@ pub struct Download {
 }
 
 impl Http {
-    /// Asks for a file, from its beginning or from where an earlier attempt ended, through four redirects at most.
-    /// Returns when the answer begins.
+    /// Asks for a file, from its beginning or from where an earlier attempt ended, through one redirect at most, which
+    /// has to stay on the host. Returns when the answer begins.
     ///
     /// # Errors
     /// There is no connection or no answer in time, the server may not be asked, or it does not give the file. A part
-    /// that the server does not have (416) is `Refused`: begin anew.
+    /// that the server does not have (416), or another one than was asked for, is `Refused`: begin anew. So is a file that is packed for the way.
     pub async fn get(&self, to: &Address, resume: Option<&Resume>) -> Result<Download, HttpError> {
-        let mut next = Secret::from(to.clone());
-        for _ in 0..=HOPS {
-            let to = next.expose();
+        let mut next: Option<Secret<Address>> = None;
+        loop {
+            let to = next.as_ref().map_or(to, |next| next.expose());
             let limit = self.0.deadlines.connect + self.0.deadlines.call;
             let asked = Outgoing::Nothing(resume.cloned());
             let answered = timeout(limit, self.0.connections.send(to, asked, false)).await;
@@ -59,13 +57,20 @@ impl Http {
             // The status says enough, even if the rest cannot be read.
             timeout(REST, read(&mut body, &mut words)).await.ok();
             let answer = Answer::new(&head, words);
+            let location = answer.location.as_ref().map(|location| to.join(location.expose()));
+            if location.and_then(Result::ok).is_some_and(|further| !stays(to, &further)) {
+                let text =
+                    format!("{}: redirects to another server, which is not followed", to.place());
+                return Err(HttpError::Refused(text));
+            }
             match self.redirect(to, &answer, &[301, 302, 303, 307, 308])? {
-                Some(further) => next = further,
                 None => return Err(answer.refusal(to)),
+                Some(_) if next.is_some() => {
+                    return Err(HttpError::Refused(format!("{}: redirects again", to.place())));
+                }
+                further => next = further,
             }
         }
-        let place = to.place();
-        Err(HttpError::Refused(format!("{place}: redirects more than {HOPS} times")))
     }
 }
 
@@ -77,14 +82,23 @@ impl Download {
         body: Incoming,
         resume: Option<&Resume>,
     ) -> Result<Self, HttpError> {
-        let odd = |what: &str| HttpError::Busy(format!("{}: {}: {what}", to.place(), head.status));
+        let told = |what: &str| format!("{}: {}: {what}", to.place(), head.status);
+        let odd = |what: &str| HttpError::Busy(told(what));
+        if header(head, CONTENT_ENCODING)
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
+        {
+            return Err(HttpError::Refused(told(
+                "it is packed (Content-Encoding), which nobody asked for",
+            )));
+        }
         let (from, length) = match (head.status, resume) {
             (StatusCode::OK, _) => (0, body.size_hint().exact()),
             (StatusCode::PARTIAL_CONTENT, Some(resume)) => {
                 let range = header(head, CONTENT_RANGE).and_then(content_range);
-                let (from, length) = range.ok_or_else(|| odd("no Content-Range to read"))?;
+                let other = |what: &str| HttpError::Refused(told(what));
+                let (from, length) = range.ok_or_else(|| other("no Content-Range to read"))?;
                 if from != resume.from {
-                    return Err(odd(&format!("from byte {from} instead of {}", resume.from)));
+                    return Err(other(&format!("from byte {from} instead of {}", resume.from)));
                 }
                 (from, length)
             }
@@ -115,6 +129,12 @@ impl Download {
         }
         Ok(None)
     }
+}
+
+/// Whether a redirect stays on its server, or leads to the same host with encryption.
+fn stays(from: &Address, to: &Address) -> bool {
+    let encrypts = to.is_encrypted() && !from.is_encrypted();
+    from.host() == to.host() && (from.port() == to.port() || encrypts)
 }
 
 fn header(head: &Parts, name: HeaderName) -> Option<&str> {
@@ -162,7 +182,7 @@ mod tests {
     }
 
     fn resume(from: u64) -> Resume {
-        Resume { from, validator: "\"v1\"".into() }
+        Resume { from, validator: Some("\"v1\"".into()) }
     }
 
     async fn whole(mut download: Download) -> Result<Vec<u8>, HttpError> {
@@ -188,6 +208,8 @@ mod tests {
         let download = http().get(&url, Some(&resume(4))).await.unwrap();
         assert_eq!((download.from, download.length), (4, Some(10)));
         assert_eq!(whole(download).await.unwrap(), b"456789");
+        let unnamed = Resume { from: 4, validator: None };
+        assert_eq!(http().get(&url, Some(&unnamed)).await.unwrap().from, 4);
         let seen = server.seen();
         assert_eq!(seen[0].line, "GET /image?sign=geheim");
         let mut names: Vec<&str> = seen[0].headers.iter().map(|(name, _)| &**name).collect();
@@ -195,6 +217,7 @@ mod tests {
         assert_eq!(names, ["accept", "host"]);
         assert_eq!(seen[1].header("range"), Some("bytes=4-"));
         assert_eq!(seen[1].header("if-range"), Some("\"v1\""));
+        assert_eq!((seen[2].header("range"), seen[2].header("if-range")), (Some("bytes=4-"), None));
     }
 
     #[tokio::test]
@@ -207,6 +230,9 @@ mod tests {
             (206, "content-type: multipart/byteranges; boundary=x\r\n", None),
             (204, "", None),
             (416, "content-range: bytes */3\r\n", None),
+            (206, "content-range: bytes 4-5/6\r\ncontent-encoding: identity\r\n", Some(4)),
+            (206, "content-range: bytes 4-5/6\r\ncontent-encoding: gzip\r\n", None),
+            (200, "content-encoding: br\r\n", None),
             (404, "", None),
             (503, "retry-after: 7\r\n", None),
         ] {
@@ -226,26 +252,34 @@ mod tests {
     #[tokio::test]
     async fn redirects_are_followed_by_the_rule_and_have_an_end() {
         let server = Scripted::new(|seen: &Seen| match &*seen.line {
-            "GET /a" => Reply::Answer(302, "location: /b\r\n", String::new()),
-            "GET /b" => Reply::Answer(301, "location: /c?sign=geheim\r\n", String::new()),
-            "GET /c?sign=geheim" => Reply::json("file"),
-            "GET /evil" => {
+            "GET /a" => Reply::Answer(302, "location: b?sign=geheim\r\n", String::new()),
+            "GET /b?sign=geheim" => Reply::json("file"),
+            "GET /c" => Reply::Answer(301, "location: /a\r\n", String::new()),
+            "GET /host" => {
                 Reply::Answer(302, "location: http://127.0.0.2:9/geheim\r\n", String::new())
             }
+            "GET /name" => {
+                Reply::Answer(302, "location: http://localhost/geheim\r\n", String::new())
+            }
+            "GET /port" => Reply::Answer(308, "location: //127.0.0.1:9/geheim\r\n", String::new()),
             _ => Reply::Answer(307, "location: /loop\r\n", String::new()),
         })
         .await;
         let download = http().get(&server.url("/a"), None).await.unwrap();
         assert_eq!(whole(download).await.unwrap(), b"file");
-        let evil = http().get(&server.url("/evil"), None).await.err().unwrap();
-        assert!(
-            matches!(&evil, HttpError::Refused(text) if text.contains("127.0.0.2")),
-            "{evil:?}"
-        );
-        let before = server.seen().len();
-        let turning = http().get(&server.url("/loop"), None).await.err().unwrap();
-        assert!(matches!(turning, HttpError::Refused(_)), "{turning:?}");
-        assert_eq!(server.seen().len() - before, HOPS + 1);
+        for path in ["/host", "/name", "/port"] {
+            let evil = http().get(&server.url(path), None).await.err().unwrap();
+            assert!(
+                matches!(&evil, HttpError::Refused(text) if text.ends_with("not followed")),
+                "{evil:?}"
+            );
+        }
+        for path in ["/loop", "/c"] {
+            let before = server.seen().len();
+            let turning = http().get(&server.url(path), None).await.err().unwrap();
+            assert!(matches!(turning, HttpError::Refused(_)), "{turning:?}");
+            assert_eq!(server.seen().len() - before, 2, "{path}");
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Compares two configurations: what a running agent applies, and what needs a restart.
 
-#[cfg(any(feature = "alarms", feature = "linux"))]
-use crate::config::Network;
+#[cfg(feature = "update")]
+use crate::config::Firmware;
 use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 
 /// What an agent has to do to change from one configuration to another.
@@ -16,6 +16,8 @@ pub struct Differences {
     pub tlss: bool,
     /// Whether `cloud.allow_hosts` changed. A running agent applies this.
     pub allow_hosts: bool,
+    /// Whether it changed which firmware is taken, and when. A running agent applies this.
+    pub firmware: bool,
     /// Whether `log.level` changed. A running agent applies this.
     pub log_level: bool,
     /// Changed keys, such as `cloud.url`, that count from the next start on.
@@ -45,8 +47,8 @@ impl Differences {
             publish,
             record,
             tlss,
-            #[cfg(feature = "alarms")]
-            alarm,
+            #[cfg(feature = "update")]
+                firmware: _,
             runtime,
             budget,
             log_level,
@@ -162,19 +164,39 @@ impl Differences {
         if differs && !tlss {
             restart.push("tlss".into());
         }
+        let firmware = firmware(old, new, &mut restart);
         let log_level = *log_level != new.log_level;
-        Self { cameras, tlss, allow_hosts: opened, log_level, restart }
+        Self { cameras, tlss, allow_hosts: opened, firmware, log_level, restart }
     }
 
     /// Names of the changes that a running agent applies: `channel.0` for the camera of that
-    /// channel, `tlss`, `cloud.allow_hosts`, `log.level`.
+    /// channel, `tlss`, `cloud.allow_hosts`, `firmware` for its rules, `log.level`.
     pub fn now(&self) -> Vec<String> {
         let mut names: Vec<_> = self.cameras.iter().map(|n| format!("channel.{n}")).collect();
         names.extend(self.tlss.then(|| "tlss".into()));
         names.extend(self.allow_hosts.then(|| "cloud.allow_hosts".into()));
+        names.extend(self.firmware.then(|| "firmware".into()));
         names.extend(self.log_level.then(|| "log.level".into()));
         names
     }
+}
+
+/// Whether the rules of `[firmware]` differ; what else differs there needs a restart.
+#[cfg(feature = "update")]
+fn firmware(old: &Config, new: &Config, restart: &mut Vec<String>) -> bool {
+    let Firmware { place, restart: program, rules } = &old.firmware;
+    if *place != new.firmware.place {
+        restart.push("firmware.backend (and what goes with it)".into());
+    }
+    if *program != new.firmware.restart {
+        restart.push("firmware.restart".into());
+    }
+    *rules != new.firmware.rules
+}
+
+#[cfg(not(feature = "update"))]
+fn firmware(_: &Config, _: &Config, _: &mut Vec<String>) -> bool {
+    false
 }
 
 #[cfg(test)]
@@ -260,6 +282,8 @@ mod tests {
             ("runtime.worker_threads", "1"),
             ("runtime.read_batch_ms", "1"),
             ("runtime.memory_limit", "88888888"),
+            #[cfg(feature = "update")]
+            ("firmware.restart", "['reboot']"),
         ] {
             let found = after(key, value);
             assert_eq!(found.now(), [""; 0], "{key}");
@@ -269,6 +293,31 @@ mod tests {
                 "{key}: {restart:?}"
             );
         }
+    }
+
+    #[cfg(feature = "update")]
+    #[test]
+    fn a_key_that_is_taken_out_counts_no_more_at_once() {
+        let keys = "['RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3']";
+        for (key, value) in [
+            ("keys", keys),
+            ("model", "'IPC-1'"),
+            ("allow_unsigned", "true"),
+            ("max_size", "1"),
+            ("daily", "false"),
+            ("defer_for_recording", "true"),
+            ("commit_minutes", "1"),
+            ("rollback_minutes", "60"),
+        ] {
+            let found = after(&format!("firmware.{key}"), value);
+            assert_eq!((found.now(), found.restart), (vec!["firmware".into()], vec![]), "{key}");
+        }
+        let slots = "[firmware]\nbackend = 'slots'\nslot_a = 'a'\nslot_b = 'b'\nmarker = 'm'\n";
+        let [old, new] =
+            [FILE.into(), format!("{FILE}{slots}")].map(|text: String| text.parse().unwrap());
+        let found = Differences::between(&old, &new);
+        assert_eq!(found.restart, ["firmware.backend (and what goes with it)"]);
+        assert!(found.now().is_empty());
     }
 
     #[test]

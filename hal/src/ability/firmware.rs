@@ -12,8 +12,8 @@ pub trait Firmware: Send + Sync {
     /// moment is not touched.
     ///
     /// # Errors
-    /// `Invalid` for an image that the device has no room for, `Refused` while the firmware that runs is on trial,
-    /// `Unsupported` or `Other`.
+    /// `Invalid` for an image that the device has no room for, `Refused` while the firmware that runs is on trial, waits
+    /// for the restart after it was rolled back, or another image is still being written, `Unsupported` or `Other`.
     async fn open(&self, image: &Image) -> Result<Box<dyn Incoming>>;
     /// What runs at the moment.
     ///
@@ -71,12 +71,12 @@ pub trait Incoming: Send {
 pub struct Image {
     /// Its version, for people.
     pub version: String,
-    /// Grows with each version.
-    pub counter: u64,
+    /// Grows with each version; `None` for an image that nobody has signed.
+    pub counter: Option<u64>,
     /// Its size in bytes.
     pub size: u64,
-    /// The SHA-256 of its bytes.
-    pub sha256: [u8; 32],
+    /// The SHA-256 of its bytes. Of an image without one nothing is kept over a restart.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// What runs.
@@ -86,6 +86,8 @@ pub struct Running {
     pub trial: bool,
     /// The counter of the image that runs; `None` where the device does not keep it.
     pub counter: Option<u64>,
+    /// The counter of the image that was tried last, where it did not stay: it did not start, or was rolled back.
+    pub failed: Option<u64>,
 }
 
 /// What follows an installation.

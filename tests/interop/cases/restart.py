@@ -251,7 +251,7 @@ def checked(_stack, _folder):
     """shellcheck finds nothing wrong with the scripts."""
     if not shutil.which("shellcheck"):
         raise Skipped("shellcheck is not here")
-    scripts = [os.path.join(PACKAGING, name) for name in ("ivt-agent.init", "ivt-agent.procd")]
+    scripts = [*(os.path.join(PACKAGING, name) for name in ("ivt-agent.init", "ivt-agent.procd")), os.path.join(ROOT, "configs/boot/pick-slot")]
     done = subprocess.run(["shellcheck", "--shell=sh", *scripts], capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise Failed(done.stdout)

@@ -1,11 +1,13 @@
 //! The process groups of the programs that were started, and how they end.
 
+use std::io;
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::Child;
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 /// How long a program has to end by itself after SIGTERM, until SIGKILL.
@@ -53,6 +55,29 @@ impl Group {
     /// Asks its processes to end, unless they were asked already.
     pub fn ask(&self) {
         groups().iter_mut().filter(|(number, _)| Some(*number) == self.number).for_each(ask);
+    }
+
+    /// Waits for the end of the leader. The others go on.
+    ///
+    /// # Errors
+    /// The system cannot tell how it ended.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.leader.wait().await
+    }
+
+    /// Lets the processes go on that are left.
+    pub fn leave(mut self) {
+        let number = self.number.take();
+        groups().retain(|(other, _)| Some(*other) != number);
+    }
+
+    /// Asks its processes to end, and does not wait: those that are left after `grace` are killed.
+    pub fn end(self, grace: Duration) {
+        self.ask();
+        if let Ok(runtime) = Handle::try_current() {
+            // At the end of the runtime the task is dropped, and the group with it.
+            runtime.spawn(self.over(grace));
+        }
     }
 
     /// How the leader ended, if it has. The others are killed then.

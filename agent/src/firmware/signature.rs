@@ -1,0 +1,107 @@
+//! The signature beside an image: a file of minisign, whose trusted comment says what the image is.
+//!
+//! ```text
+//! untrusted comment: signature from minisign secret key
+//! RU... (of the image's BLAKE2b, by a key that stands in firmware.keys)
+//! trusted comment: model=IPC-1 version=1.4.2 counter=42 size=16777216 sha256=... expires=2027-06-30
+//! ... (of the line above and of the signature before)
+//! ```
+//!
+//! Both signatures are checked when the last byte of the image was seen. Until then the comment is what a stranger
+//! may have written: it bounds what is done, and allows nothing.
+
+use ivt_hal::manifest::Manifest;
+use minisign_verify::{Error, Signature, StreamVerifier};
+use sha2::{Digest as _, Sha256};
+
+use super::refusal::Refusal;
+use crate::config::Key;
+
+/// Longest file of a signature, in bytes.
+pub(super) const LONGEST: usize = 4096;
+
+/// A signature whose form is right and whose key is trusted. Nothing is proved yet.
+pub(super) struct Signed {
+    /// The key that is said to have signed it.
+    pub(super) key: Key,
+    /// What is said of the image.
+    pub(super) manifest: Manifest,
+    signature: Signature,
+}
+
+/// Sees an image go by.
+pub(super) struct Check<'a> {
+    of: Option<(&'a Signed, StreamVerifier<'a>)>,
+    sha256: Sha256,
+    seen: u64,
+}
+
+impl Signed {
+    /// Reads the file of a signature.
+    pub(super) fn read(file: &[u8], keys: &[Key]) -> Result<Self, Refusal> {
+        let text = match str::from_utf8(file) {
+            _ if file.len() > LONGEST => {
+                return Err(Refusal::NoSignature("it is longer than 4 KiB"));
+            }
+            Ok(text) => text,
+            Err(_) => return Err(Refusal::NoSignature("it is no text")),
+        };
+        if text.lines().count() != 4 || !text.starts_with("untrusted comment: ") {
+            return Err(Refusal::NoSignature("it has not the four lines of one"));
+        }
+        let signature = Signature::decode(text)
+            .map_err(|_| Refusal::NoSignature("its lines are not those of one"))?;
+        let mut known = Err(Refusal::UnknownKey);
+        for key in keys {
+            match key.public.verify_stream(&signature) {
+                Ok(_) => {
+                    known = Ok(key.clone());
+                    break;
+                }
+                Err(Error::UnsupportedLegacyMode) => known = Err(Refusal::Legacy),
+                Err(_) => {}
+            }
+        }
+        let key = known?;
+        let manifest = signature.trusted_comment().parse()?;
+        Ok(Self { key, manifest, signature })
+    }
+}
+
+impl<'a> Check<'a> {
+    /// Checks an image from its first byte on; one that nobody has signed is only counted.
+    pub(super) fn new(of: Option<&'a Signed>) -> Self {
+        // The key was found by this very call, so it fits.
+        let verifier = |signed: &'a Signed| signed.key.public.verify_stream(&signed.signature).ok();
+        let of = of.and_then(|signed| Some((signed, verifier(signed)?)));
+        Self { of, sha256: Sha256::new(), seen: 0 }
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        if let Some((_, verifier)) = &mut self.of {
+            verifier.update(bytes);
+            self.sha256.update(bytes);
+        }
+        self.seen += bytes.len() as u64;
+    }
+
+    /// Number of bytes that were seen.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Whether the image and the comment are what the owner of the key has signed.
+    pub(super) fn finish(self) -> Result<(), Refusal> {
+        let Some((signed, mut verifier)) = self.of else { return Ok(()) };
+        let Manifest { size, sha256, .. } = &signed.manifest;
+        if *size != self.seen {
+            return Err(Refusal::Size { found: self.seen, signed: *size });
+        }
+        let same = self.sha256.finalize()[..] == sha256[..];
+        match verifier.finalize() {
+            Ok(()) if same => Ok(()),
+            _ => Err(Refusal::Forged),
+        }
+    }
+}
