@@ -156,6 +156,19 @@ impl Agent {
         let statuses: Vec<_> = channels.iter().map(channel::Handle::status).collect();
         let keepalives = KeepaliveSource::new(statuses.clone());
         let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
+        #[cfg(feature = "alarms")]
+        let alarm = alarm::Setup {
+            config: &config.alarm,
+            device: &device,
+            channels: &channels,
+            calls: calls.calls(),
+            http: http.clone(),
+            store: store.clone(),
+        };
+        #[cfg(feature = "alarms")]
+        let (alarm, alarms) = alarm.spawn(&mut tasks, &stopping);
+        #[cfg(feature = "alarms")]
+        let dispatch = dispatch.keeping(alarm);
         #[cfg(feature = "update")]
         let (dispatch, keepalives, firmware) = {
             let rules = watch::Sender::new(config.firmware.rules.clone());
@@ -166,7 +179,7 @@ impl Agent {
                     firmware,
                     rules: rules.subscribe(),
                     names: firmware::Names::of(config),
-                    http: http.clone(),
+                    http,
                     calls: calls.calls(),
                     link: link.subscribe(),
                     channels: statuses,

@@ -75,6 +75,9 @@ pub struct Config {
     /// `[firmware]`: where a new firmware of the device goes, and whose is taken.
     #[cfg(feature = "update")]
     pub firmware: Firmware,
+    /// `[alarm]`: which alarms are reported.
+    #[cfg(feature = "alarms")]
+    pub alarm: Alarm,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
     /// `runtime.memory_limit`: bytes of resident memory under which the agent stays, and how they

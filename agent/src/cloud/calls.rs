@@ -155,3 +155,24 @@ pub(crate) mod testing {
         calls
     }
 }
+
+#[cfg(feature = "alarms")]
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_known_while_it_lasts() {
+        let queue = CallQueue::default();
+        let calls = queue.calls();
+        for _ in 0..2 {
+            assert!(!calls.is_connected() && calls.connected().now_or_never().is_none());
+            let _open = queue.open();
+            assert!(calls.is_connected() && calls.connected().now_or_never().is_some());
+        }
+        drop(queue);
+        assert!(calls.connected().now_or_never().is_none(), "the agent ends");
+    }
+}

@@ -1,5 +1,7 @@
 //! Compares two configurations: what a running agent applies, and what needs a restart.
 
+#[cfg(feature = "alarms")]
+use crate::config::Alarm;
 #[cfg(feature = "update")]
 use crate::config::Firmware;
 use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
@@ -49,6 +51,8 @@ impl Differences {
             tlss,
             #[cfg(feature = "update")]
                 firmware: _,
+            #[cfg(feature = "alarms")]
+            alarm,
             runtime,
             budget,
             log_level,
