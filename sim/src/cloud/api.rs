@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Cloud;
+use super::answers::Answers;
 use super::device::{Device, DeviceInfo, NOT_ANSWERED};
 use super::faults::Faults;
 use super::streams::StreamInfo;
@@ -96,6 +97,20 @@ pub(super) async fn set_faults(
 ) -> Json<Faults> {
     cloud.faults.send_replace(faults.clone());
     Json(faults)
+}
+
+/// The answers to requests of devices.
+pub(super) async fn answers(State(cloud): State<Arc<Cloud>>) -> Json<Answers> {
+    Json(cloud.answers.borrow().clone())
+}
+
+/// Replaces the answers to requests of devices by the body.
+pub(super) async fn set_answers(
+    State(cloud): State<Arc<Cloud>>,
+    Json(answers): Json<Answers>,
+) -> Json<Answers> {
+    cloud.answers.send_replace(answers.clone());
+    Json(answers)
 }
 
 /// Calls a method of a device and answers `{"resp": …}` as it came, or `{"err": {"code": …, "msg": …}}`.

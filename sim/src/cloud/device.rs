@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::alarms::{AlarmInfo, AlarmLog, PictureInfo, secret};
 use super::now;
 use super::packet::{Direction, History, Packet, unix_ms};
 use crate::registry::{Named, Registry};
@@ -29,6 +30,9 @@ pub struct Device {
     feed: broadcast::Sender<Arc<Packet>>,
     link: watch::Sender<Option<Link>>,
     keepalive: watch::Sender<Option<Keepalive>>,
+    alarms: watch::Sender<AlarmLog>,
+    /// The secret of the address for its previews.
+    preview_token: String,
 }
 
 /// The names that a device gave at its login.
@@ -97,6 +101,8 @@ impl Device {
             feed: broadcast::Sender::new(FEED),
             link: watch::Sender::new(None),
             keepalive: watch::Sender::new(None),
+            alarms: watch::Sender::default(),
+            preview_token: secret(),
         }
     }
 
@@ -171,6 +177,37 @@ impl Device {
         self.keepalive.subscribe()
     }
 
+    /// The alarms that are kept, oldest first.
+    pub fn alarms(&self) -> Vec<AlarmInfo> {
+        self.alarms.borrow().alarms().cloned().collect()
+    }
+
+    /// The previews that are kept, oldest first.
+    pub fn previews(&self) -> Vec<PictureInfo> {
+        self.alarms.borrow().previews().cloned().collect()
+    }
+
+    /// Returns the alarms that are kept, oldest first, once they satisfy `condition`.
+    pub async fn wait_alarms(
+        &self,
+        mut condition: impl FnMut(&[AlarmInfo]) -> bool,
+    ) -> Vec<AlarmInfo> {
+        let mut changes = self.alarms.subscribe();
+        loop {
+            let alarms: Vec<_> = changes.borrow_and_update().alarms().cloned().collect();
+            // The sender lives in `self`, so the watch cannot close.
+            if condition(&alarms) || changes.changed().await.is_err() {
+                return alarms;
+            }
+        }
+    }
+
+    /// Returns the previews that are kept, oldest first, once there are so many.
+    pub async fn wait_previews(&self, count: usize) -> Vec<PictureInfo> {
+        let _ = self.alarms.subscribe().wait_for(|log| log.previews().count() >= count).await;
+        self.previews()
+    }
+
     /// Number of logins accepted since the start.
     pub fn logins(&self) -> u64 {
         self.lock().logins
@@ -228,6 +265,20 @@ impl Device {
         }
         // Sent under the lock, so that a reader of `packets` neither misses one nor gets it twice.
         let _ = self.feed.send(log.history.push(direction, text));
+    }
+
+    pub(super) fn alarm_log(&self) -> watch::Ref<'_, AlarmLog> {
+        self.alarms.borrow()
+    }
+
+    pub(super) fn change_alarms<T>(&self, change: impl FnOnce(&mut AlarmLog) -> T) -> T {
+        let mut made = None;
+        self.alarms.send_modify(|log| made = Some(change(log)));
+        made.expect("the closure was called")
+    }
+
+    pub(super) fn preview_token(&self) -> &str {
+        &self.preview_token
     }
 
     pub(super) fn keep(&self, keepalive: Keepalive) {

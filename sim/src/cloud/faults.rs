@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alarms::AlarmFaults;
+use super::firmware::FirmwareFaults;
 use super::quirks::{CloseQuirk, LoginQuirks, PacketQuirks};
 use super::record::RecordFaults;
 
@@ -17,6 +19,10 @@ pub struct Faults {
     pub rtmp_quirks: RtmpQuirks,
     /// Faults of the recording service.
     pub record: RecordFaults,
+    /// Faults of the answers to alarms and of what takes their pictures.
+    pub alarm: AlarmFaults,
+    /// Faults of the server that has the firmware.
+    pub firmware: FirmwareFaults,
 }
 
 /// Faults of the device endpoint, which act on running connections at once.

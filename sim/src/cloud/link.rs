@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
@@ -16,12 +16,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use url::Url;
 
 use super::device::{Attachment, Command, Device, Models, NOT_ANSWERED};
 use super::faults::LinkFaults;
 use super::ledger::{Kind, Ledger, Sender};
 use super::packet::Direction;
 use super::quirks::PacketQuirks;
+use super::record::called;
 use super::{Cloud, Login, now};
 use crate::listener::Remote;
 
@@ -51,12 +53,15 @@ pub(super) struct LoginQuery {
 /// `GET /ivc` and `GET /ivc2`: checks the login, then serves the connection until either side ends it.
 pub(super) async fn login(
     State(cloud): State<Arc<Cloud>>,
-    ConnectInfo(Remote { addr: remote, wire, .. }): ConnectInfo<Remote>,
+    ConnectInfo(caller): ConnectInfo<Remote>,
     uri: Uri,
+    headers: HeaderMap,
     Query(query): Query<LoginQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let LinkFaults { refuse_login, login: quirks, .. } = cloud.faults.borrow().link.clone();
+    let base = cloud.recorder.base().or_else(|| called(&cloud, &headers, &caller));
+    let Remote { addr: remote, wire, .. } = caller;
     wire.shape_head(quirks.pieces);
     if uri.path() == "/ivc"
         && let Some(elsewhere) = quirks.redirection()
@@ -97,7 +102,7 @@ pub(super) async fn login(
                 ),
             );
             let (attachment, inbox) = device.attach(models);
-            let why = Driver::new(&cloud, &device, socket).run(attachment, inbox).await;
+            let why = Driver::new(&cloud, &device, base, socket).run(attachment, inbox).await;
             device.record(Direction::Note, format!("connection ended: {why}"));
             log::info!(target: "sim", "device {} at {remote}: {why}", device.code());
             drop(seat);
@@ -109,6 +114,8 @@ pub(super) async fn login(
 struct Driver<'a> {
     cloud: &'a Cloud,
     device: &'a Device,
+    /// The address at which the device called.
+    base: Option<Url>,
     sink: SplitSink<WebSocket, Message>,
     stream: SplitStream<WebSocket>,
     peer: Peer,
@@ -124,11 +131,12 @@ struct Driver<'a> {
 type Ended = Result<(), String>;
 
 impl<'a> Driver<'a> {
-    fn new(cloud: &'a Cloud, device: &'a Device, socket: WebSocket) -> Self {
+    fn new(cloud: &'a Cloud, device: &'a Device, base: Option<Url>, socket: WebSocket) -> Self {
         let (sink, stream) = socket.split();
         Self {
             cloud,
             device,
+            base,
             sink,
             stream,
             peer: Peer::default(),
@@ -218,14 +226,16 @@ impl<'a> Driver<'a> {
         }
         let Kind::Request(method) = Kind::of(text) else { return self.hand_over(text) };
         let keepalive = method == "Keepalive";
+        let alarm = self.cloud.faults.borrow().alarm.delay_ms;
+        let delay = link.delay_ms.max(if method == "AlarmNotify" { alarm } else { 0 });
         if keepalive {
             self.heard = now();
         }
         if keepalive && link.mute_keepalive {
             return Ok(());
         }
-        if link.delay_ms > 0 || !self.held.is_empty() {
-            let due = now() + Duration::from_millis(link.delay_ms.min(600_000));
+        if delay > 0 || !self.held.is_empty() {
+            let due = now() + Duration::from_millis(delay.min(600_000));
             self.held.push_back((due, text.to_owned()));
             return Ok(());
         }
@@ -276,7 +286,7 @@ impl<'a> Driver<'a> {
     /// Sends everything that the protocol machine has to say.
     async fn flush(&mut self, link: &LinkFaults) -> Ended {
         while let Some(request) = self.peer.poll_request() {
-            let answer = self.cloud.options.answers.answer(self.device, request.call);
+            let answer = self.cloud.answer(self.device, self.base.as_ref(), request.call);
             self.peer.respond(now(), request.ticket, answer);
         }
         while let Some(event) = self.peer.poll_event() {

@@ -3,11 +3,13 @@
 //!
 //! The rules of the protocol are in `ivt_proto::rpc`.
 
+mod alarms;
 mod answers;
 mod api;
 mod device;
 mod faults;
 mod feed;
+mod firmware;
 pub mod fmp4;
 mod incoming;
 mod ingest;
@@ -33,9 +35,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use url::Url;
 
+pub use alarms::{AlarmFaults, AlarmInfo, PictureInfo};
 pub use answers::Answers;
 pub use device::{Device, DeviceInfo, Models, NOT_ANSWERED};
 pub use faults::{Authmod, Faults, FirstMetadata, LinkFaults, RtmpFault, RtmpQuirks};
+pub use firmware::{FirmwareFaults, FirmwareInfo, FirmwareRequest};
 pub use options::{CloudOptions, Login};
 pub use packet::{Direction, Packet};
 pub use quirks::{CloseQuirk, LoginQuirks, PacketQuirks};
@@ -47,7 +51,9 @@ pub use streams::{Stream, StreamInfo};
 
 use crate::host::Hosts;
 use crate::listener::{Remote, Seated};
+use alarms::Album;
 use device::Devices;
+use firmware::Hosted;
 use incoming::Incoming;
 use record::Recorder;
 use streams::Streams;
@@ -70,6 +76,9 @@ pub(crate) struct Cloud {
     streams: Streams,
     incoming: Incoming,
     recorder: Recorder,
+    album: Album,
+    hosted: Hosted,
+    answers: watch::Sender<Answers>,
     faults: watch::Sender<Faults>,
     shutdown: watch::Sender<bool>,
     device_seats: Arc<Semaphore>,
@@ -91,6 +100,9 @@ impl CloudSim {
             streams: Streams::new(options.ring_bytes),
             incoming: Incoming::default(),
             recorder: Recorder::new(options.record_bytes, options.record_bodies),
+            album: Album::new(),
+            hosted: Hosted::default(),
+            answers: watch::Sender::new(options.answers.clone()),
             faults: watch::Sender::new(options.faults.clone()),
             shutdown: watch::Sender::new(false),
             device_seats: Arc::new(Semaphore::new(options.max_devices)),
@@ -233,6 +245,45 @@ impl CloudSim {
         self.cloud.recorder.set_base(base);
     }
 
+    /// The bytes of a picture that a device sent, as long as they are kept.
+    pub fn picture(&self, id: &str) -> Option<Bytes> {
+        self.cloud.album.find(id)
+    }
+
+    /// Hosts an image and its signature at a new address, and offers it to devices as this version.
+    ///
+    /// # Errors
+    /// When the image has more than 64 MiB, or cannot be written to the temporary folder.
+    pub fn host_firmware(
+        &self,
+        version: &str,
+        name: &str,
+        image: &[u8],
+        signature: Option<&[u8]>,
+    ) -> io::Result<()> {
+        self.cloud.hosted.host_bytes(name, image, signature)?;
+        self.cloud.answers.send_modify(|answers| {
+            answers.firmware_model = version.to_owned();
+            answers.firmware_url.clear();
+        });
+        Ok(())
+    }
+
+    /// The firmware that is hosted, and who fetched it.
+    pub fn firmware(&self) -> FirmwareInfo {
+        self.cloud.hosted.info()
+    }
+
+    /// The present answers to requests of devices.
+    pub fn answers(&self) -> Answers {
+        self.cloud.answers.borrow().clone()
+    }
+
+    /// Replaces the answers to requests of devices.
+    pub fn set_answers(&self, answers: Answers) {
+        self.cloud.answers.send_replace(answers);
+    }
+
     /// The present faults.
     pub fn faults(&self) -> Faults {
         self.cloud.faults.borrow().clone()
@@ -247,6 +298,18 @@ impl CloudSim {
 impl Drop for CloudSim {
     fn drop(&mut self) {
         self.cloud.shutdown.send_replace(true);
+    }
+}
+
+impl Cloud {
+    /// Takes a fault that may be counted down.
+    fn take_fault<T>(&self, take: impl FnOnce(&mut Faults) -> Option<T>) -> Option<T> {
+        let mut fault = None;
+        self.faults.send_if_modified(|faults| {
+            fault = take(faults);
+            false // Nobody waits for a countdown.
+        });
+        fault
     }
 }
 

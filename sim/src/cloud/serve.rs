@@ -7,18 +7,20 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
-use super::{Cloud, api, feed, link, play, record};
+use super::{Cloud, alarms, api, feed, firmware, link, play, record};
 use crate::host::{Hosts, own_host};
 use crate::page::{self, Asset, CSS, HTML, MAX_BODY, SCRIPT, harden, same_origin, whole_body};
 
 /// The files of the pages.
-const ASSETS: [Asset; 17] = [
+const ASSETS: [Asset; 21] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/recordings", HTML, include_str!("page/recordings.html")),
     ("/page/recordings.css", CSS, include_str!("page/recordings.css")),
+    ("/page/alarms.js", SCRIPT, include_str!("page/alarms.js")),
     ("/page/area.js", SCRIPT, include_str!("page/area.js")),
     ("/page/dom.js", SCRIPT, include_str!("page/dom.js")),
     ("/page/fields.js", SCRIPT, include_str!("page/fields.js")),
+    ("/page/firmware.js", SCRIPT, include_str!("page/firmware.js")),
     ("/page/pad.js", SCRIPT, include_str!("page/pad.js")),
     ("/page/publishes.js", SCRIPT, include_str!("page/publishes.js")),
     ("/page/tables.js", SCRIPT, include_str!("page/tables.js")),
@@ -29,6 +31,8 @@ const ASSETS: [Asset; 17] = [
     ("/page/recordfaults.js", SCRIPT, include_str!("page/recordfaults.js")),
     ("/page/recordings.js", SCRIPT, include_str!("page/recordings.js")),
     ("/page/replay.js", SCRIPT, include_str!("page/replay.js")),
+    ("/page/stepfault.js", SCRIPT, include_str!("page/stepfault.js")),
+    ("/page/switches.js", SCRIPT, include_str!("page/switches.js")),
     ("/page/timeline.js", SCRIPT, include_str!("page/timeline.js")),
 ];
 
@@ -46,8 +50,12 @@ pub(super) fn router(cloud: Arc<Cloud>, hosts: Hosts) -> Router {
         .route("/api/hang_up", post(api::hang_up))
         .route("/feed", get(feed::open))
         .route("/play/{key}", get(play::open))
+        .route("/api/answers", get(api::answers).post(api::set_answers))
         .merge(record::page_routes())
+        .merge(alarms::page_routes())
+        .merge(firmware::page_routes())
         .layer(from_fn(whole_body))
+        .merge(firmware::upload_routes())
         // The page of another site sends its Origin, or bears a name that is not ours, and must not steer the cloud.
         .layer(from_fn(same_origin))
         .layer(from_fn_with_state(hosts, own_host))
@@ -56,6 +64,8 @@ pub(super) fn router(cloud: Arc<Cloud>, hosts: Hosts) -> Router {
         .route("/ivc", get(link::login))
         .route("/ivc2", get(link::login))
         .merge(record::device_routes())
+        .merge(alarms::device_routes())
+        .merge(firmware::device_routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(harden))
         .with_state(cloud)

@@ -1,5 +1,7 @@
+import { startAlarms } from "./alarms.js";
 import { api } from "./api.js";
 import { masked } from "./dom.js";
+import { startFirmware } from "./firmware.js";
 import { buildForms, prefill } from "./forms.js";
 import { PacketList } from "./packets.js";
 import { Player } from "./player.js";
@@ -62,6 +64,7 @@ async function work() {
   if (!code) {
     $("packets-panel").hidden = true;
     $("send-panel").hidden = true;
+    $("alarms-panel").hidden = true;
     return;
   }
   $("device").hidden = false;
@@ -126,10 +129,14 @@ function startSending() {
       return null;
     }
   };
-  buildForms($("forms"), {
-    call: (method, params) => attempt(method, "call", { method, params }),
-    notify: (event, params) => attempt(event, "event", { event, params }),
-  });
+  const notify = (event, params) => attempt(event, "event", { event, params });
+  buildForms($("forms"), { call: (method, params) => attempt(method, "call", { method, params }), notify });
+  startAlarms(code, {
+    list: $("alarms"), preview: $("preview"), faults: $("alarm-faults"), wanted: $("previews"),
+  }, report);
+  startFirmware({
+    form: $("firmware"), hosted: $("hosted"), requests: $("firmware-requests"), faults: $("firmware-faults"),
+  }, notify, report);
   $("raw-form").addEventListener("submit", (event) => {
     event.preventDefault();
     attempt("text", "raw", { text: $("raw").value });

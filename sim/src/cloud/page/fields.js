@@ -15,6 +15,7 @@ const BUILD = {
   password: buildPassword,
   publishes: () => buildPublishes(QUALITY),
   text: buildText,
+  time: buildTime,
 };
 
 /** Builds a field: `{ name, kind, value, hint, optional, wide }`, `of` for a choice. */
@@ -37,6 +38,12 @@ function buildNumber(field) {
 function buildText(field) {
   const input = make("input", { name: field.name, autocomplete: "off", value: field.value ?? "" });
   return labelled(field, input, () => (field.optional && input.value === "" ? undefined : input.value));
+}
+
+// A browser leaves out seconds that are 0; the protocol does not.
+function buildTime(field) {
+  const input = make("input", { type: "datetime-local", name: field.name, step: 1, required: true });
+  return labelled(field, input, () => (input.value.length === 16 ? `${input.value}:00` : input.value));
 }
 
 // A password is dropped from the page when it has been sent.

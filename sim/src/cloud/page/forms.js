@@ -50,7 +50,7 @@ const METHODS = {
 
 const EVENTS = {
   UpgradeFirmware: null,
-  SyncTime: [{ name: "datetime", kind: "text", hint: "YYYY-MM-DDTHH:MM:SS" }, { name: "offset", kind: "int", value: 5, hint: "seconds" }],
+  SyncTime: [{ name: "datetime", kind: "time", hint: "at the camera", wide: true }, { name: "offset", kind: "int", value: 5, hint: "seconds" }],
   CtrlPTZ: [channel, { name: "op", kind: "choice", of: OPS }, { name: "value", kind: "int", optional: true, value: 50, hint: "speed, 0 to 100" }],
   GotoPTZPreset: [channel, token],
   CtrlPTZPresetTour: [channel, token, startStop],
@@ -123,9 +123,15 @@ export function prefill(root, rtmpBase) {
   start.session_id.addEventListener("change", aim);
   freshSession.click();
   root.querySelector("form[data-method=StartCloudRecord] .buttons").append(freshSession, timeline);
-  const now = new Date();
-  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60000);
-  root.querySelector("form[data-event=SyncTime]").elements.datetime.value = local.toISOString().slice(0, 19);
+  const time = root.querySelector("form[data-event=SyncTime]");
+  const setNow = make("button", { type: "button", textContent: "Now" });
+  setNow.addEventListener("click", () => {
+    const now = new Date();
+    const local = new Date(now.getTime() - now.getTimezoneOffset() * 60000);
+    time.elements.datetime.value = local.toISOString().slice(0, 19);
+  });
+  setNow.click();
+  time.querySelector(".buttons").append(setNow);
 }
 
 function randomId(length) {

@@ -2,35 +2,8 @@
 
 import { api } from "./api.js";
 import { rows } from "./rows.js";
+import { FAULTS, describeStepFault } from "./stepfault.js";
 
-// For each fault the label of its value and an example of the value; `null` for a fault without a value.
-const FAULTS = {
-  status: ["HTTP status", "503", Number],
-  redirect: ["Address", "http://127.0.0.1:9/elsewhere", String],
-  hop: ["HTTP status", "307", Number],
-  busy: ["HTTP status and Retry-After", "503 5", (text) => {
-    const [status, ...rest] = text.trim().split(" ");
-    return { status: Number(status), retry_after: rest.join(" ") };
-  }],
-  xml: ["HTTP status, code, seconds that Date is off, message", "403 RequestTimeTooSkewed -5400 too large", (text) => {
-    const [status, code, off, ...rest] = text.trim().split(" ");
-    return { status: Number(status), code, date_off: Number(off), message: rest.join(" ") };
-  }],
-  body: ["Answer in its place", '{"code":0,"data":{}}', String],
-  odd: ["Answer when it is done", "OK", String],
-  beside: ["Members before its own", '"fee":1e400,"city":"K\u00f6ln"', String],
-  delay_ms: ["Milliseconds", "3000", Number],
-  slow: ["Bytes a second", "20000", Number],
-  stall: null,
-  reset: null,
-  close: null,
-  lose_answer: null,
-  not_json: null,
-  empty_object: null,
-  huge: null,
-  no_uri: null,
-  uri: ["Address given", "ftp://127.0.0.1/x", String],
-};
 const STEPS = ["create", "put", "save", "fail", "stat", "getcurrenttime", "next_dts"];
 const $ = (id) => document.getElementById(id);
 
@@ -95,12 +68,7 @@ export function startFaults(report) {
 
 function draw({ record }) {
   $("not-now").setAttribute("aria-pressed", record.not_now);
-  const on = STEPS.filter((step) => record[step]).map((step) => {
-    const { fault, times } = record[step];
-    const [name, value] = typeof fault === "string" ? [fault, ""] : Object.entries(fault)[0];
-    const what = `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`.trim();
-    return `${step}: ${what.replace("_", " ")}, ${times === null ? "until it is ended" : `${times} more`}`;
-  });
+  const on = STEPS.filter((step) => record[step]).map((step) => `${step}: ${describeStepFault(record[step])}`);
   if (record.url_seconds !== null) on.push(`upload addresses are good for ${record.url_seconds} s`);
   if (record.bom) on.push("answers begin with a byte order mark");
   if (record.stored_again !== null) on.push(`a PUT of what is stored is answered ${record.stored_again}`);

@@ -21,15 +21,15 @@ const FIRST_ROOM: u64 = 1 << 20;
 
 /// A body that was read.
 #[derive(Debug, Default)]
-pub(super) struct Received {
+pub(in crate::cloud) struct Received {
     pub(super) bytes: u64,
     /// The SHA-256 in hexadecimal; `None` where bodies are only counted.
     pub(super) sha256: Option<String>,
-    pub(super) body: Option<Bytes>,
+    pub(in crate::cloud) body: Option<Bytes>,
 }
 
 /// Reads at most `length` bytes; `None` when the device ends or pauses before.
-pub(super) async fn receive(
+pub(in crate::cloud) async fn receive(
     body: Body,
     length: u64,
     rate: Option<u64>,

@@ -128,6 +128,23 @@ impl StepFault {
     pub fn times(times: u32, fault: RecordFault) -> Option<Self> {
         Some(Self { fault, times: Some(times) })
     }
+
+    /// The fault of the next request, counted down.
+    pub(in crate::cloud) fn take(slot: &mut Option<Self>) -> Option<RecordFault> {
+        let Self { fault, times } = slot.as_mut()?;
+        let fault = fault.clone();
+        match times {
+            None => Some(fault),
+            Some(left) => {
+                let due = *left > 0;
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    *slot = None;
+                }
+                due.then_some(fault)
+            }
+        }
+    }
 }
 
 impl RecordFaults {
@@ -142,19 +159,7 @@ impl RecordFaults {
             Step::CurrentTime => &mut self.getcurrenttime,
             Step::NextDts => &mut self.next_dts,
         };
-        let StepFault { fault, times } = slot.as_mut()?;
-        let fault = fault.clone();
-        match times {
-            None => Some(fault),
-            Some(left) => {
-                let due = *left > 0;
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    *slot = None;
-                }
-                due.then_some(fault)
-            }
-        }
+        StepFault::take(slot)
     }
 }
 

@@ -30,7 +30,7 @@ const TICKS_PER_SECOND: u64 = 10;
 const HOP: &str = "hop=1";
 
 /// An answer of the service: an object, or an error with its `info`.
-pub(super) fn answer(result: Result<Value, Refused>) -> Response {
+pub(in crate::cloud) fn answer(result: Result<Value, Refused>) -> Response {
     match result {
         Ok(value) => Json(value).into_response(),
         Err((status, info)) => (status_of(status), Json(json!({ "info": info }))).into_response(),
@@ -38,7 +38,7 @@ pub(super) fn answer(result: Result<Value, Refused>) -> Response {
 }
 
 /// The response in place of carrying out a request for `uri`; `None` carries it out.
-pub(super) async fn instead(
+pub(in crate::cloud) async fn instead(
     fault: Option<&RecordFault>,
     cloud: &Cloud,
     wire: &Wire,
@@ -96,7 +96,7 @@ pub(super) async fn instead(
 }
 
 /// Applies the fault to the answer of a request that was carried out.
-pub(super) async fn afterwards(
+pub(in crate::cloud) async fn afterwards(
     fault: Option<&RecordFault>,
     wire: &Wire,
     answer: Response,
@@ -118,7 +118,7 @@ pub(super) async fn afterwards(
 }
 
 /// Whether a request was sent here by [`RecordFault::Hop`].
-pub(super) fn hopped(uri: &Uri) -> bool {
+pub(in crate::cloud) fn hopped(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(|pair| pair == HOP))
 }
 

@@ -6,7 +6,7 @@ mod demux;
 mod faults;
 mod form;
 mod info;
-mod misbehave;
+pub(super) mod misbehave;
 mod objects;
 mod replay;
 mod routes;
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use url::Url;
 
 pub use faults::{RecordFault, RecordFaults, StepFault};
@@ -29,9 +29,11 @@ pub use store::Bodies;
 pub use timeline::{Span, SpanKind, Timeline};
 
 use crate::registry::{Named, Registry};
-use store::Store;
-
+pub(super) use body::receive;
 pub(super) use routes::{device_routes, page_routes};
+pub(super) use service::called;
+pub(super) use session::Refused;
+pub(super) use store::Store;
 
 /// Most sessions remembered; beyond them, the oldest that is in nobody's hands makes room.
 const MAX_SESSIONS: usize = 64;
@@ -96,7 +98,7 @@ pub(super) struct Recorder {
     recordings: Registry<Recording>,
     store: Store,
     bodies: Bodies,
-    under_way: Arc<Semaphore>,
+    under_way: Semaphore,
     /// The address to which devices upload; `None` takes the one at which they called.
     base: Mutex<Option<Url>>,
     sink: (AtomicU64, AtomicU64),
@@ -108,7 +110,7 @@ impl Recorder {
             recordings: Registry::new(MAX_SESSIONS),
             store: Store::new(max_bytes),
             bodies,
-            under_way: Arc::new(Semaphore::new(UNDER_WAY_KIB)),
+            under_way: Semaphore::new(UNDER_WAY_KIB),
             base: Mutex::default(),
             sink: Default::default(),
         }
@@ -146,6 +148,12 @@ impl Recorder {
 
     pub(super) fn set_base(&self, base: &Url) {
         *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Some(base.clone());
+    }
+
+    /// Waits until a body of `length` bytes may be under way with all the others.
+    pub(super) async fn room(&self, length: u64) -> Option<SemaphorePermit<'_>> {
+        let kib = u32::try_from(length.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        self.under_way.acquire_many(kib).await.ok()
     }
 
     fn is_full(&self) -> bool {

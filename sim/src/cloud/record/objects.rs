@@ -165,8 +165,7 @@ impl Upload<'_> {
     ) -> Result<Value, Refused> {
         let recorder = &self.cloud.recorder;
         let rate = if let Some(RecordFault::Slow(rate)) = fault { Some(*rate) } else { None };
-        let kib = u32::try_from(self.length.div_ceil(1 << 10)).unwrap_or(u32::MAX);
-        let room = recorder.under_way.acquire_many(kib).await;
+        let room = recorder.room(self.length).await;
         let got = receive(body, self.length, rate, recorder.bodies).await;
         drop(room);
         let got = got.ok_or((400, "the body ended before its Content-Length".to_owned()))?;

@@ -37,11 +37,6 @@ pub(in super::super) fn page_routes() -> Router<Arc<Cloud>> {
 impl Cloud {
     /// The fault of the next request of this step, counted down.
     pub(super) fn record_fault(&self, step: Step) -> Option<RecordFault> {
-        let mut fault = None;
-        self.faults.send_if_modified(|faults| {
-            fault = faults.record.take(step);
-            false // Nobody waits for a countdown.
-        });
-        fault
+        self.take_fault(|faults| faults.record.take(step))
     }
 }

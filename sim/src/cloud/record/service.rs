@@ -130,7 +130,7 @@ fn object_url(cloud: &Cloud, called: Option<Url>, name: &str, token: &str) -> Op
 
 /// The address at which a device called. Deployed uploaders leave the port out of `Host` whichever it is, so that it is
 /// ours then; without `Host` it is the address of the connection.
-fn called(cloud: &Cloud, headers: &HeaderMap, remote: &Remote) -> Option<Url> {
+pub(in crate::cloud) fn called(cloud: &Cloud, headers: &HeaderMap, remote: &Remote) -> Option<Url> {
     let authority = match headers.get(HOST).filter(|host| !host.is_empty()) {
         Some(host) => {
             let host: Authority = host.to_str().ok()?.parse().ok()?;

@@ -16,7 +16,7 @@ const MAX_NOTES: usize = 1_000;
 pub(super) const CONTENT_TYPE_TS: &str = "video/mp2t";
 
 /// A refusal: an HTTP status and the text for `info`.
-pub(super) type Refused = (u16, String);
+pub(in crate::cloud) type Refused = (u16, String);
 
 /// The bytes of one `PUT`.
 #[derive(Clone, Debug)]

@@ -32,7 +32,7 @@ impl FromStr for Bodies {
 }
 
 /// The stored objects by name.
-pub(super) struct Store {
+pub(in crate::cloud) struct Store {
     max_bytes: u64,
     kept: Mutex<Kept>,
 }
@@ -46,11 +46,11 @@ struct Kept {
 }
 
 impl Store {
-    pub(super) fn new(max_bytes: u64) -> Self {
+    pub(in crate::cloud) fn new(max_bytes: u64) -> Self {
         Self { max_bytes, kept: Mutex::default() }
     }
 
-    pub(super) fn put(&self, name: &str, body: Bytes) {
+    pub(in crate::cloud) fn put(&self, name: &str, body: Bytes) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += body.len() as u64;
         match kept.objects.insert(name.to_owned(), body) {
@@ -65,7 +65,7 @@ impl Store {
         }
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<Bytes> {
+    pub(in crate::cloud) fn find(&self, name: &str) -> Option<Bytes> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.objects.get(name).cloned()
     }

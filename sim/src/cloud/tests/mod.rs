@@ -1,6 +1,8 @@
 //! The cloud over real sockets, with a hand-made device on the other side.
 
+mod alarms;
 mod device;
+mod firmware;
 mod ingest;
 mod play;
 mod record;

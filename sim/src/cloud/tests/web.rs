@@ -96,6 +96,17 @@ async fn the_page_has_a_field_for_every_fault_and_quirk_of_the_connection() {
     assert_eq!(form.matches(" name=\"").count(), named + 1, "and one for `rtmp` itself");
 }
 
+#[test]
+fn the_page_has_a_field_for_every_fault_of_alarms_and_firmware() {
+    let scripts = [include_str!("../page/alarms.js"), include_str!("../page/firmware.js")];
+    let groups = [json!(AlarmFaults::default()), json!(FirmwareFaults::default())];
+    for (script, group) in scripts.into_iter().zip(groups) {
+        for name in group.as_object().unwrap().keys() {
+            assert!(script.contains(&format!("\n  [\"{name}\", ")), "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn pages_of_other_sites_may_not_steer_the_cloud() {
     let cloud = cloud().await;

@@ -11,21 +11,21 @@ use tokio::io::BufReader;
 use super::*;
 
 /// A connection that is kept for several requests.
-struct Client {
+pub(super) struct Client {
     stream: BufReader<TcpStream>,
     host: String,
 }
 
 #[derive(Debug)]
-struct Reply {
-    status: u16,
+pub(super) struct Reply {
+    pub(super) status: u16,
     /// Status line and headers in lower case.
-    head: String,
-    body: Vec<u8>,
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
@@ -35,13 +35,13 @@ impl Reply {
 }
 
 impl Client {
-    async fn connect(cloud: &CloudSim) -> Self {
+    pub(super) async fn connect(cloud: &CloudSim) -> Self {
         let stream = TcpStream::connect(cloud.http_addr()).await.unwrap();
         Self { stream: BufReader::new(stream), host: cloud.http_addr().to_string() }
     }
 
     /// The answer to a request; `None` when the connection ended before it was whole.
-    async fn request(
+    pub(super) async fn request(
         &mut self,
         method: &str,
         path: &str,
