@@ -28,6 +28,8 @@ use crate::dispatch::Dispatch;
 use crate::firmware;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
+#[cfg(feature = "alarms")]
+use crate::preview::Previews;
 use crate::ptz::PtzTask;
 #[cfg(feature = "linux")]
 use crate::pulse::Pulses;
@@ -156,6 +158,10 @@ impl Agent {
         let statuses: Vec<_> = channels.iter().map(channel::Handle::status).collect();
         let keepalives = KeepaliveSource::new(statuses.clone());
         let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        let dispatch = dispatch.with_clock_steps(config.clock_steps);
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        let dispatch = dispatch.with_wifi(link.subscribe(), config.network.clone());
         #[cfg(feature = "alarms")]
         let alarm = alarm::Setup {
             config: &config.alarm,
@@ -179,7 +185,7 @@ impl Agent {
                     firmware,
                     rules: rules.subscribe(),
                     names: firmware::Names::of(config),
-                    http,
+                    http: http.clone(),
                     calls: calls.calls(),
                     link: link.subscribe(),
                     channels: statuses,
@@ -218,6 +224,13 @@ impl Agent {
         };
         let camera = live.device.camera();
         live.hosted.start(hosted::settings(config.tlss.as_ref()), camera, &mut tasks);
+        #[cfg(feature = "alarms")]
+        if config.cloud.preview {
+            let (device, link) = (live.device.clone(), cloud.link.subscribe());
+            let previews =
+                Previews { device, calls: cloud.calls.calls(), http: http.clone(), link };
+            tasks.spawn(previews.run(stopping.clone()));
+        }
         let opened = spool.subscribe();
         if let Some(settings) = config.record.spool.clone() {
             let RecordingContext { leftovers, http, .. } = context;

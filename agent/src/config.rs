@@ -38,6 +38,7 @@ pub use alarm::Alarm;
 pub use budget::Budget;
 pub use channel::{Channel, QualityMap};
 pub use cloud::Cloud;
+pub use device::ClockSteps;
 pub use error::Error;
 #[cfg(feature = "update")]
 pub use firmware::{Firmware, Key, Place, Rules};
@@ -61,6 +62,8 @@ pub struct Config {
     /// the first folder of the environment's `STATE_DIRECTORY`, or `state` beside the configuration's file;
     /// `None` for a configuration that is no file: nothing is kept.
     pub state_dir: Option<PathBuf>,
+    /// `device.clock_steps`, "day" or "any": how far the cloud may move a camera's clock; default "day".
+    pub clock_steps: ClockSteps,
     /// `[[channel]]`: the cameras, in the order of their numbers. Never empty.
     pub channels: Vec<Channel>,
     /// `[network]`: how the network of cameras and of the device is looked after.

@@ -13,6 +13,8 @@ mod reboot;
 mod record;
 mod refusals;
 #[cfg(any(feature = "alarms", feature = "linux"))]
+mod time;
+#[cfg(any(feature = "alarms", feature = "linux"))]
 mod wifi;
 
 use std::future::Future;
@@ -31,7 +33,7 @@ use crate::channel::Handle;
 #[cfg(any(feature = "alarms", feature = "linux"))]
 use crate::channel::Link;
 #[cfg(any(feature = "alarms", feature = "linux"))]
-use crate::config::Network;
+use crate::config::{ClockSteps, Network};
 use crate::deadlines::{CAMERA, HANDLER, START_HANDLER};
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
@@ -59,6 +61,8 @@ pub struct Dispatch {
     #[cfg(any(feature = "alarms", feature = "linux"))]
     wifi: wifi::Changes,
     events: Arc<Events>,
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    clocks: Arc<time::Clocks>,
     constant: ConstantPublishes,
     refusals: Refusals,
     /// Asks for a new firmware, where the device can take one.
@@ -82,7 +86,9 @@ impl Dispatch {
         #[cfg(any(feature = "alarms", feature = "linux"))]
         let wifi = wifi::Changes::new(device.clone(), store.clone());
         let reboots = Hourly::kept(reboot::SUBJECT, store, reboot::wall());
-        let (events, refusals) = Default::default();
+        let (events, refusals): (Arc<Events>, _) = Default::default();
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        let clocks = time::Clocks::new(device.clone(), events.clone()).into();
         Self {
             device,
             channels,
@@ -91,11 +97,23 @@ impl Dispatch {
             reboots,
             events,
             refusals,
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            wifi,
+            #[cfg(any(feature = "alarms", feature = "linux"))]
+            clocks,
             #[cfg(feature = "update")]
             upgrades: None,
             #[cfg(feature = "alarms")]
             alarms: None,
         }
+    }
+
+    /// Lets SyncTime move clocks as far as `steps` says.
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    pub(crate) fn with_clock_steps(self, steps: ClockSteps) -> Self {
+        let (device, events) = (self.device.clone(), self.events.clone());
+        let clocks = time::Clocks::new(device, events).with_steps(steps).into();
+        Self { clocks, ..self }
     }
 
     /// Takes UpgradeFirmware to `upgrades`.
@@ -108,6 +126,14 @@ impl Dispatch {
     #[cfg(feature = "alarms")]
     pub(crate) fn keeping(mut self, alarms: crate::alarm::Settings) -> Self {
         self.alarms = Some(alarms);
+        self
+    }
+
+    /// Judges changes of wireless networks by `link`, and goes on with those that were on trial when the agent ended.
+    #[cfg(any(feature = "alarms", feature = "linux"))]
+    #[must_use]
+    pub(crate) fn with_wifi(mut self, link: watch::Receiver<Link>, config: Network) -> Self {
+        self.wifi.start(link, config);
         self
     }
 

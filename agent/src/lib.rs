@@ -24,6 +24,8 @@ pub mod logger;
 pub mod notify;
 #[cfg(feature = "pattern")]
 mod pattern;
+#[cfg(feature = "alarms")]
+mod preview;
 #[cfg(all(feature = "onvif", feature = "profiles"))]
 pub mod probe;
 #[cfg(feature = "profiles")]

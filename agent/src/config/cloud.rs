@@ -33,6 +33,8 @@ pub struct Cloud {
     /// `accept_bare_answers`: an answer that has neither `resp` nor `err` is a success, for clouds
     /// that break the specification so; default false.
     pub accept_bare_answers: bool,
+    /// `preview`: a picture of channel 0 goes to the cloud every 15 minutes where it asks for one; default false.
+    pub preview: bool,
     /// `allow_hosts`: the only servers that the cloud may name besides its own host, for live streams,
     /// recordings and redirects: names, `*.DOMAIN`, addresses or networks. Addresses that are refused
     /// otherwise are allowed by it. Default empty: every server but this device, its link and the
@@ -62,6 +64,7 @@ pub(super) fn cloud(
             .read("stop_publish_on_disconnect", boolean)?
             .unwrap_or(true),
         accept_bare_answers: section.read("accept_bare_answers", boolean)?.unwrap_or(false),
+        preview: section.read("preview", boolean)?.unwrap_or(false),
         allow_hosts: section.insist("allow_hosts", list(allowed_host))?.unwrap_or_default(),
     };
     section.finish()?;

@@ -160,7 +160,7 @@ pub(super) fn sections(
 ) -> Result<Config, Error> {
     let mut apart = credentials.unwrap_or_default();
     let cloud = cloud::cloud(root.section("cloud")?, &mut apart, base)?;
-    let (model, state_dir) = device::device(root.section("device")?, base)?;
+    let (model, state_dir, clock_steps) = device::device(root.section("device")?, base)?;
     let channels = channel::channels(&mut root, model, apart.channels, base)?;
     #[cfg(any(feature = "alarms", feature = "linux"))]
     let network = super::network::network(root.section("network")?)?;
@@ -186,6 +186,7 @@ pub(super) fn sections(
         cloud,
         model,
         state_dir,
+        clock_steps,
         channels,
         #[cfg(any(feature = "alarms", feature = "linux"))]
         network,

@@ -15,7 +15,7 @@ use crate::ptz::{Order, Outcome};
 pub struct EventCounts {
     /// Events that were carried out.
     pub served: u64,
-    /// Movements that a newer order replaced before the camera was told.
+    /// Movements, and times of the clock, that a newer order replaced before the camera was told.
     pub replaced: u64,
     /// Events that were understood, but need an ability that the device lacks.
     pub unsupported: u64,
@@ -34,13 +34,33 @@ pub(super) struct Events {
 
 impl Events {
     fn note(&self, about: &About, known: bool, done: &Result<(), RpcError>) {
+        self.count(known, done);
+        self.tell(about, done);
+    }
+
+    /// Counts an event by what became of it; `known` is whether the specification has it.
+    pub(super) fn count(&self, known: bool, done: &Result<(), RpcError>) {
         self.counts.send_modify(|counts| match done {
             Ok(()) => counts.served += 1,
             Err(_) if !known => counts.unknown += 1,
             Err(e) if e.code == RpcError::UNSUPPORTED => counts.unsupported += 1,
             Err(_) => counts.failed += 1,
         });
+    }
+
+    /// Tells the log what became of an event, of each refusal once.
+    pub(super) fn tell(&self, about: &About, done: &Result<(), RpcError>) {
         self.refusals.note(about, done.as_ref().map(drop));
+    }
+
+    /// The counts so far; changes can be awaited.
+    pub(super) fn counts(&self) -> watch::Receiver<EventCounts> {
+        self.counts.subscribe()
+    }
+
+    /// Counts an event whose place a newer one took.
+    pub(super) fn replaced(&self) {
+        self.counts.send_modify(|counts| counts.replaced += 1);
     }
 }
 
@@ -51,6 +71,11 @@ impl Dispatch {
         let known = !matches!(event, Event::Unknown(_));
         let mut about = About { method: event.event().to_owned(), subject: Subject::default() };
         log::debug!("event {:?} of the cloud", about.method);
+        #[cfg(any(feature = "alarms", feature = "linux"))]
+        let event = match event {
+            Event::SyncTime(Ok(sync)) if self.clocks.any() => return self.clocks.sync(sync),
+            other => other,
+        };
         #[cfg(feature = "update")]
         if let (Event::UpgradeFirmware, Some(upgrades)) = (&event, &self.upgrades) {
             upgrades.request();
@@ -72,17 +97,17 @@ impl Dispatch {
                 Outcome::Done(done) => {
                     events.note(&about, known, &done.map_err(|error| codes::camera(&error)));
                 }
-                Outcome::Replaced => events.counts.send_modify(|counts| counts.replaced += 1),
+                Outcome::Replaced => events.replaced(),
             }),
         );
     }
 
     /// The counts of events so far; changes can be awaited.
     pub fn events(&self) -> watch::Receiver<EventCounts> {
-        self.events.counts.subscribe()
+        self.events.counts()
     }
 
-    /// The channel and the order to its camera that an event means. No hardware can set its clock yet.
+    /// The channel and the order to its camera that an event means.
     fn order(&self, event: Event) -> Result<(u32, Order), RpcError> {
         let name = event.event().to_owned();
         match event {

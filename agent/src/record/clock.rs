@@ -118,6 +118,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn segments_keep_their_order_and_length_over_steps_of_the_clock() {
+        const NOW: u64 = BUILT + YEAR;
+        static CLOCK: Mutex<u64> = Mutex::new(NOW);
+        fn stepping() -> SystemTime {
+            UNIX_EPOCH + Duration::from_secs(*CLOCK.lock().unwrap())
+        }
+        let mut anchor = Anchor::new(None, Instant::now(), stepping);
+        let day = 24 * 3600;
+        let mut begins = Vec::new();
+        for (number, clock) in [NOW, NOW + day, NOW - day, 100, NOW + YEAR].into_iter().enumerate()
+        {
+            *CLOCK.lock().unwrap() = clock;
+            begins.extend(anchor.unix_micros(media(10 * number as u64)));
+            advance(Duration::from_secs(10)).await;
+        }
+        let first = i64::try_from(NOW * 1_000_000).unwrap();
+        assert_eq!(begins, [0, 10, 20, 30, 40].map(|seconds| first + seconds * 1_000_000));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_first_frame_that_was_taken_earlier_is_dated_earlier() {
         const NOW: u64 = BUILT + YEAR;
         fn set() -> SystemTime {

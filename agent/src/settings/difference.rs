@@ -4,6 +4,8 @@
 use crate::config::Alarm;
 #[cfg(feature = "update")]
 use crate::config::Firmware;
+#[cfg(any(feature = "alarms", feature = "linux"))]
+use crate::config::Network;
 use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 
 /// What an agent has to do to change from one configuration to another.
@@ -43,6 +45,7 @@ impl Differences {
             cloud,
             model,
             state_dir,
+            clock_steps,
             channels,
             #[cfg(any(feature = "alarms", feature = "linux"))]
             network,
@@ -75,6 +78,7 @@ impl Differences {
                 ca_file: "ca_file",
                 stop_publish_on_disconnect: "stop_publish_on_disconnect",
                 accept_bare_answers: "accept_bare_answers",
+                preview: "preview",
                 allow_hosts: "allow_hosts",
             }
         );
@@ -83,6 +87,9 @@ impl Differences {
         }
         if *state_dir != new.state_dir {
             restart.push("device.state_dir".into());
+        }
+        if *clock_steps != new.clock_steps {
+            restart.push("device.clock_steps".into());
         }
         // By its position alone, a channel of the one is not that of the other.
         let paired = channels.len() == new.channels.len();
@@ -261,6 +268,8 @@ mod tests {
             ("cloud.ca_file", "'f'"),
             ("cloud.stop_publish_on_disconnect", "false"),
             ("cloud.accept_bare_answers", "true"),
+            ("cloud.preview", "true"),
+            ("device.clock_steps", "'any'"),
             ("channel.0.ring_bytes", "2097152"),
             ("channel.0.always_on", "['main']"),
             ("channel.1.quality", "{ hd = 'sub' }"),
