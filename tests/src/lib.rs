@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)] // A stage that cannot be set up fails its test.
 
+pub mod board;
 pub mod front;
 pub mod log;
 pub mod memory;

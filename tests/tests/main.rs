@@ -1,10 +1,12 @@
 //! The scenarios, one program: they wait more than they work, so that many run side by side well.
 
 mod addresses;
+mod alarms;
 mod burst;
 mod cameras;
 mod constant;
 mod events;
+mod firmware;
 mod gateways;
 mod herd;
 mod hosted;
@@ -12,6 +14,7 @@ mod ingest;
 mod link;
 mod login;
 mod methods;
+mod preview;
 mod probe;
 mod publish;
 mod quirks;
@@ -20,3 +23,4 @@ mod reload;
 mod secure;
 mod servers;
 mod streams;
+mod time;

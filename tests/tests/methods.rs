@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail the test they help.
 
 mod abilities;
-mod backends;
+pub(crate) mod backends;
 mod bad;
 mod cases;
 mod odd;
@@ -16,12 +16,15 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use ivt_agent::dispatch::EventCounts;
 use ivt_proto::rpc::RpcError;
+use ivt_tests::board::image;
 use ivt_tests::until;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use backends::{Backend, Rig};
-use cases::{Case, cases};
+use cases::{Case, IMAGE, Order, cases};
+
+use crate::alarms::ALL;
 
 /// How long an order may take to show at the camera.
 const SHOWS: Duration = Duration::from_secs(10);
@@ -40,7 +43,12 @@ async fn each_method_and_event_does_at_the_camera_what_it_says() {
 
 /// The backend's column: what became of each case, in their order.
 async fn run(backend: Backend) -> (&'static str, Vec<Found>) {
-    let rig = backend.start().await;
+    let rig = backend.start_beside(ALL).await;
+    // The clock of a camera that never knew the time.
+    rig.world.set_clock("2000-01-01T00:00:00".parse().unwrap()).unwrap();
+    let image = image(IMAGE);
+    let signature = rig.board.signer().sign(&image);
+    rig.stage.cloud.host_firmware("2.0", "fw.img", &image, Some(signature.as_bytes())).unwrap();
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for case in cases() {
         match outcome(&rig, &case).await {
@@ -62,7 +70,17 @@ async fn run(backend: Backend) -> (&'static str, Vec<Found>) {
 /// # Errors
 /// What is wrong.
 async fn outcome(rig: &Rig, case: &Case) -> Result<Found, String> {
-    let answer = if case.event { notify(rig, case).await } else { call(rig, case).await };
+    if let Order::Alarm(trigger) = case.order {
+        if !rig.triggers.contains(&trigger) || rig.stage.agent.camera(0).unwrap().alarms.is_none() {
+            return Ok("none".to_owned());
+        }
+        rig.world.trigger(trigger, true);
+    }
+    let answer = match case.order {
+        Order::Method => call(rig, case).await,
+        Order::Event => notify(rig, case).await,
+        Order::Alarm(_) => Ok(Value::Null),
+    };
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) if error.code == 101 => return Ok("101".to_owned()),
@@ -75,7 +93,12 @@ async fn outcome(rig: &Rig, case: &Case) -> Result<Found, String> {
         }
     });
     match shown.await {
-        Ok(()) => Ok("works".to_owned()),
+        Ok(()) => {
+            if let Order::Alarm(trigger) = case.order {
+                rig.world.trigger(trigger, false);
+            }
+            Ok("works".to_owned())
+        }
         Err(_) => Err(format!("the camera does not show it: {answer}")),
     }
 }
@@ -109,7 +132,8 @@ async fn call(rig: &Rig, case: &Case) -> Result<Value, RpcError> {
 async fn notify(rig: &Rig, case: &Case) -> Result<Value, RpcError> {
     let counts = || rig.stage.agent.view().device().events;
     let before = counts();
-    rig.stage.device().notify(case.name, Some(case.params.clone())).await?;
+    let params = Some(case.params.clone()).filter(|params| !params.is_null());
+    rig.stage.device().notify(case.name, params).await?;
     let done = |c: EventCounts| c.served + c.unsupported + c.failed;
     until(case.title, || done(counts()) > done(before)).await;
     let after = counts();

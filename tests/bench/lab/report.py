@@ -66,6 +66,7 @@ def table(results):
     for count, frame in results["crowd"].items():
         lines.append(f"| {count} | {frame['median']:.2f} | {frame['p95']:.2f} | {frame['max']:.2f} |")
     lines += _recordings(results)
+    lines += device(results)
     return "\n".join(lines)
 
 
@@ -87,6 +88,21 @@ def _recordings(results):
     for r in results["together"]:
         alone, both = r["publish"]["cpu"], r["both"]["cpu"]
         lines.append(f"| {r['channels']} | {alone * 100:.2f} | {both * 100:.2f} | {both / alone:.2f} |")
+    return lines
+
+
+def device(results):
+    """Lines of what starts at the device."""
+    lines = []
+    if results.get("alarms"):
+        lines += ["", "| stream of alarms | alarm at the camera to AlarmNotify at the cloud, ms: median | p95 | max | to the whole picture: median "
+                  "| p95 | max |", "|---|--:|--:|--:|--:|--:|--:|"]
+    for name, r in results.get("alarms", {}).items():
+        figures = " | ".join(f"{r[what][share]:.0f}" for what in ("notified", "pictured") for share in ("median", "p95", "max"))
+        lines.append(f"| {name} | {figures} |")
+    if r := results.get("upgrade"):
+        lines += ["", f"An upgrade of {r['mebibytes']} MiB writes {r['written']:.2f} times its bytes into the slot; the resident set grows by "
+                  f"{r['grown']:.2f} MiB at most."]
     return lines
 
 

@@ -1,6 +1,12 @@
 """The forms of the simulated cloud's page for cameras: the pad, the area, the lists, the password of a network."""
 import json
+import os
+import urllib.request
+from datetime import datetime
 
+from peers.browser import Browser
+from peers.cameras import PASSWORD, USER
+from peers.ours import LOGIN, Agent, Camera, Cloud
 from peers.process import Failed, wait_for
 
 from . import add
@@ -176,6 +182,78 @@ def fills_tables_with_lists(stack, folder):
         raise Failed(f"the console says {browser.complaints()[0]}")
 
 
+def shows_alarms_and_sends_firmware_and_the_time(stack, folder):
+    cloud = Cloud(stack, folder)
+    camera = Camera(stack, folder, "--http", "127.0.0.1:0", "--control", "127.0.0.1:0", "--family", "hikvision", "--pattern",
+                    "--user", USER, "--password", PASSWORD)
+    web, control = camera.process.said(r"(?sm)(http://127\.0\.0\.1:\d+)/.*^(http://127\.0\.0\.1:\d+)/$").groups()
+    channel = (f'backend = "cgi"\nprofile = "hikvision"\nweb = "{web}"\nmain = "{camera.url}"\n'
+               f'username = "{USER}"\npassword = "{PASSWORD}"')
+    Agent(stack, folder, cloud, [channel], extra='[alarm]\nenable = ["motion"]\ndelay_seconds = 1\n')
+    browser = Browser(stack, folder)
+    browser.open(f"{cloud.page}/?login_code={LOGIN}")
+    browser.wait("device online in the page", "return document.getElementById('online').textContent === 'online'")
+
+    def move(on):
+        urllib.request.urlopen(f"{control}/trigger/0/motion?on={on}", b"", timeout=10).read()
+
+    def alarm():
+        # The agent may not listen yet.
+        move("true")
+        shown = browser.script("return document.querySelectorAll('#alarms .start').length")
+        move("false")
+        return shown
+    wait_for("alarm in the log", alarm, 60)
+    browser.wait("picture of the alarm", "const i = document.querySelector('#alarms .start img'); return i && i.complete && i.naturalWidth > 99")
+    browser.wait("end of the alarm", "return document.querySelector('#alarms .alarm').innerText.includes('motion, end')")
+
+    # The time, as it is filled in and as it is typed; the page sends the seconds that a browser leaves out.
+    time = "form[data-event=SyncTime]"
+    browser.script(UNFOLD, time)
+    browser.script(SEND, time)
+    wait_for("time of now", lambda: sent(cloud, "SyncTime"), 20)
+    browser.script("document.querySelector(arguments[0]).elements.datetime.value = '2031-02-03T04:05'", time)
+    browser.script(SEND, time)
+    wait_for("another time", lambda: len(sent(cloud, "SyncTime")) == 2, 20)
+    now, other = (params["datetime"] for params in sent(cloud, "SyncTime"))
+    if abs((datetime.fromisoformat(now) - datetime.now()).total_seconds()) > 60 or other != "2031-02-03T04:05:00":
+        raise Failed(f"the times sent are {now} and {other}")
+
+    # The firmware: two files become an offer.
+    for name in ("fw.img", "fw.img.minisig"):
+        with open(os.path.join(folder, name), "w") as file:
+            file.write(name)
+    browser.script("document.getElementById('firmware-panel').open = true")
+    browser.type("#firmware [name=image]", os.path.join(folder, "fw.img"))
+    browser.type("#firmware [name=signature]", os.path.join(folder, "fw.img.minisig"))
+    browser.type("#firmware [name=firmware_model]", "2.0.1")
+    browser.script(SEND, "#firmware")
+    wait_for("offer", lambda: cloud.get("/api/firmware")["firmware_model"] == "2.0.1", 20)
+    offer = cloud.get("/api/firmware")
+    if (offer["bytes"], offer["signature_bytes"]) != (len("fw.img"), len("fw.img.minisig")):
+        raise Failed(f"the page hosts {offer}")
+    browser.wait("hosted image in the page", "return document.getElementById('hosted').textContent.includes('signature of 14 bytes')")
+    browser.script("document.querySelector('#firmware .upgrade').click()")
+    wait_for("UpgradeFirmware", lambda: [None] == sent(cloud, "UpgradeFirmware"), 20)
+
+    # A fault of each group is set, and the others stay.
+    for group, field, value in (("alarm", "refuse", "7"), ("firmware", "cut_after", "1000")):
+        form = f"form[data-faults={group}]"
+        browser.script("for (let at = document.querySelector(arguments[0]).closest('details'); at; at = at.parentElement.closest('details'))"
+                       " at.open = true", form)
+        browser.type(f"{form} [name={field}]", value)
+        browser.script(SEND, form)
+        wait_for(f"fault {field}", lambda: cloud.get("/api/faults")[group][field] == int(value), 20)
+    if cloud.get("/api/faults")["alarm"]["refuse"] != 7:
+        raise Failed("faults of alarms end with those of the firmware")
+    browser.narrow(360)
+    if browser.script(WIDER.replace("#forms *", "#work *")):
+        raise Failed(f"wider than a phone: {browser.script(WIDER.replace('#forms *', '#work *'))}")
+    if browser.complaints():
+        raise Failed(f"the console says {browser.complaints()[0]}")
+
+
 add("browser moves the camera while the pad is held", moves_while_the_pad_is_held)
 add("browser sends the area as it is drawn", sends_the_area_as_it_is_drawn)
 add("browser fills tables with the camera's lists", fills_tables_with_lists)
+add("browser shows alarms and sends firmware and the time", shows_alarms_and_sends_firmware_and_the_time, 120)

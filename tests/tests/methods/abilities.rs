@@ -7,15 +7,17 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use ivt_hal::conformance::{self, Unknown};
-use ivt_hal::{Area, Armed, Channel, Detection, Kind, Point};
+use ivt_hal::{Alarms, Area, Armed, Channel, Detection, Heard, Kind, Point, Trigger};
+use ivt_tests::soon;
+use tokio::sync::mpsc;
 
-use super::backends::Backend;
+use super::backends::{Backend, Rig};
 use super::table;
 
 /// The slots of a channel. The reboot is the last, as the camera is away after it.
-const SLOTS: [&str; 11] = [
+const SLOTS: [&str; 13] = [
     "streams", "snapshot", "ptz", "presets", "tours", "patrol", "motion", "tripwire", "network",
-    "wifi", "power",
+    "wifi", "alarms", "clock", "power",
 ];
 
 /// A part of the day.
@@ -34,7 +36,7 @@ async fn run(backend: Backend) -> (&'static str, Vec<String>) {
     let camera = rig.stage.agent.camera(0).unwrap();
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for slot in SLOTS {
-        match AssertUnwindSafe(check(slot, &camera)).catch_unwind().await {
+        match AssertUnwindSafe(check(slot, &camera, &rig)).catch_unwind().await {
             Ok(passed) => found.push(passed.unwrap_or("none").to_owned()),
             Err(_) => wrong.push(slot), // The panic has told the reason.
         }
@@ -45,7 +47,7 @@ async fn run(backend: Backend) -> (&'static str, Vec<String>) {
 
 /// Runs the checks of one slot, which panic with what was expected. Returns how much of the ability there is; `None`
 /// for an empty slot.
-async fn check(slot: &str, camera: &Channel) -> Option<&'static str> {
+async fn check(slot: &str, camera: &Channel, rig: &Rig) -> Option<&'static str> {
     fn of<T: ?Sized>(slot: &Option<Arc<T>>) -> Option<&T> {
         slot.as_deref()
     }
@@ -85,10 +87,40 @@ async fn check(slot: &str, camera: &Channel) -> Option<&'static str> {
         }
         "network" => conformance::network(of(&camera.network)?).await,
         "wifi" => conformance::wifi(of(&camera.wifi)?).await,
+        // The checks of ONVIF's alarms need the connection for themselves (scenario `events`).
+        "alarms" if rig.is_onvif => {
+            listens(of(&camera.alarms)?, rig).await;
+            return Some("heard beside the agent");
+        }
+        "alarms" => {
+            let raise = async |trigger, active| rig.world.trigger(trigger, active);
+            conformance::alarms(of(&camera.alarms)?, rig.triggers, raise).await;
+        }
+        "clock" => conformance::clock(of(&camera.clock)?).await,
         "power" => conformance::power(of(&camera.power)?).await,
         other => panic!("no slot {other}"),
     }
     Some("passes")
+}
+
+/// A second listener hears an alarm as the agent does.
+async fn listens(alarms: &dyn Alarms, rig: &Rig) {
+    let (sender, mut heard) = mpsc::channel(32);
+    let hears = async {
+        while heard.recv().await != Some(Heard::Listening) {}
+        rig.world.trigger(Trigger::Motion, true);
+        loop {
+            match heard.recv().await.expect("it goes on") {
+                Heard::Alarm(alarm) if alarm.trigger == Trigger::Motion => break,
+                _ => {}
+            }
+        }
+        rig.world.trigger(Trigger::Motion, false);
+    };
+    tokio::select! {
+        error = alarms.listen(&sender) => panic!("{error}"),
+        () = soon("an alarm is heard", hears) => {}
+    }
 }
 
 /// Whether the camera has no request for it.

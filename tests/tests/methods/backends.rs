@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ivt_agent::config::Config;
 use ivt_hal::emulator::World;
-use ivt_hal::{Channel, Source, Stream};
+use ivt_hal::{Channel, Source, Stream, Trigger};
 use ivt_sim::camera::{self, CameraOptions, CameraSim, Credentials};
 use ivt_sim::cloud::{CloudOptions, CloudSim};
+use ivt_tests::board::Board;
 use ivt_tests::{DEVICE, Stage, hasty, soon};
 
 /// A backend with the camera it drives.
@@ -18,6 +19,8 @@ pub struct Backend {
     family: Option<&'static str>,
     /// The keys of the channel, without those of the address.
     keys: &'static str,
+    /// What the family tells of.
+    pub triggers: &'static [Trigger],
 }
 
 /// An agent with one camera behind a backend.
@@ -27,24 +30,54 @@ pub struct Rig {
     pub camera: Channel,
     /// The state of that camera.
     pub world: Arc<World>,
+    /// The storage of the device itself.
+    pub board: Board,
+    /// What the backend tells of.
+    pub triggers: &'static [Trigger],
+    /// Whether the agent reaches the camera by ONVIF.
+    pub is_onvif: bool,
 }
 
 impl Backend {
     pub const ALL: [Self; 5] = [
-        Self { name: "emulator", family: None, keys: "backend = 'emulator'" },
-        Self { name: "cgi, uapi", family: Some("uapi"), keys: "backend = 'cgi'\nprofile = 'uapi'" },
+        Self {
+            name: "emulator",
+            family: None,
+            keys: "backend = 'emulator'",
+            triggers: &Trigger::ALL,
+        },
+        Self {
+            name: "cgi, uapi",
+            family: Some("uapi"),
+            keys: "backend = 'cgi'\nprofile = 'uapi'",
+            triggers: &[Trigger::Motion, Trigger::Line],
+        },
         Self {
             name: "cgi, merlin",
             family: Some("merlin"),
             keys: "backend = 'cgi'\nprofile = 'merlin'",
+            triggers: &Trigger::ALL,
         },
         Self {
             name: "cgi, hikvision",
             family: Some("hikvision"),
             keys: "backend = 'cgi'\nprofile = 'hikvision'",
+            triggers: &Trigger::ALL,
         },
-        Self { name: "onvif", family: Some("uapi"), keys: "backend = 'onvif'" },
+        Self {
+            name: "onvif",
+            family: Some("uapi"),
+            keys: "backend = 'onvif'",
+            triggers: &Trigger::ALL,
+        },
     ];
+    /// A family that tells of its alarms and has no column in the tables.
+    pub const DAHUA: Self = Self {
+        name: "cgi, dahua",
+        family: Some("dahua"),
+        keys: "backend = 'cgi'\nprofile = 'dahua'",
+        triggers: &Trigger::ALL,
+    };
 
     /// Starts cloud, camera and agent.
     pub async fn start(self) -> Rig {
@@ -53,13 +86,18 @@ impl Backend {
 
     /// As [`start`](Self::start); `others` are further channels of the configuration.
     pub async fn start_beside(self, others: &str) -> Rig {
+        self.start_with(others, CameraOptions::default()).await
+    }
+
+    /// As [`start_beside`](Self::start_beside), with these settings of the camera beside its family and login.
+    pub async fn start_with(self, others: &str, options: CameraOptions) -> Rig {
         let cloud = CloudSim::start(CloudOptions::default()).await.unwrap();
         let mut cameras = Vec::new();
         let mut keys = self.keys.to_owned();
         if let Some(family) = self.family {
             let credentials = Some(Credentials { user: "admin".into(), password: "pass".into() });
             let family = family.parse().unwrap();
-            let options = CameraOptions { family, credentials, ..CameraOptions::default() };
+            let options = CameraOptions { family, credentials, ..options };
             let camera = CameraSim::start(options).await.unwrap();
             keys += "\nusername = 'admin'\npassword = 'pass'";
             for stream in [camera::Stream::Main, camera::Stream::Sub] {
@@ -71,9 +109,12 @@ impl Backend {
             };
             cameras.push(camera);
         }
+        let board = Board::new();
         let text = format!(
-            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n[[channel]]\n{keys}\n{others}",
+            "[cloud]\nurl = '{}'\nlogin_code = '{DEVICE}'\nlogin_passwd = 'p'\n{}\
+             [[channel]]\n{keys}\n{others}",
             cloud.device_url(),
+            board.settings(),
         );
         let config: Config = text.parse().unwrap();
         let stage = Stage { agent: hasty(&config), cloud, cameras };
@@ -85,7 +126,7 @@ impl Backend {
             }
             None => own(&stage).await,
         };
-        Rig { stage, camera, world }
+        Rig { stage, camera, world, board, triggers: self.triggers, is_onvif: self.name == "onvif" }
     }
 }
 

@@ -4,16 +4,24 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use ivt_hal::{Armed, Detection, Point};
+use ivt_agent::build_date::BUILT;
+use ivt_hal::{Armed, Detection, Point, Trigger, WallTime};
+use ivt_proto::rpc::message::AlarmEdge;
+use ivt_sim::cloud::AlarmInfo;
+use ivt_tests::board::image;
 use serde_json::{Value, json};
 
 use super::backends::Rig;
+use crate::alarms::kind;
 
 /// A name and a password that are easily spoilt on their way: blanks, quotes, markup, other scripts.
 pub const SSID: &str = " Caf\u{e9} \"5G\" <&> ";
 /// 63 bytes, the longest that a network may have.
 pub const PASSWORD: &str =
     " p\u{e4}ss 'w\u{f6}rd' \"&<>%+=;\\ #?/\u{5bc6}\u{7801} 012345678901234567890123456 ";
+
+/// Bytes of the firmware that is offered.
+pub const IMAGE: usize = 100_000;
 
 type Seen = Pin<Box<dyn Future<Output = bool> + Send>>;
 /// Looks at the camera, beside the answer to a method.
@@ -25,11 +33,21 @@ pub struct Case {
     pub title: &'static str,
     /// The method or event.
     pub name: &'static str,
-    /// Whether it is an event.
-    pub event: bool,
+    pub order: Order,
     pub params: Value,
     /// Whether the camera shows it; the second is the answer to a method.
     pub seen: Look,
+}
+
+/// Which way an order goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The cloud calls the device.
+    Method,
+    /// The cloud tells the device.
+    Event,
+    /// The camera raises an alarm, and the device calls the cloud.
+    Alarm(Trigger),
 }
 
 /// Every method and event of a camera. The reboot is the last, as the camera is away after it.
@@ -112,6 +130,8 @@ pub fn cases() -> Vec<Case> {
                 is_so(motion.enable && motion.armed.windows() == Armed::ALWAYS.windows() && is_near)
             },
         ),
+        alarm("AlarmNotify, motion", Trigger::Motion),
+        alarm("AlarmNotify, external", Trigger::Input),
     ];
     // Any four-cornered shape; a camera that holds rectangles only has the box around it.
     all.push(method(
@@ -134,6 +154,7 @@ pub fn cases() -> Vec<Case> {
             is_so(detection.enable && area.bounds() == bounds([20, 30], [70, 60]))
         },
     ));
+    all.push(alarm("AlarmNotify, line", Trigger::Line));
     // Without `rect` the area stays.
     all.push(method(
         "AlarmRectIntrusionDetectConfig, no rect",
@@ -171,6 +192,16 @@ pub fn cases() -> Vec<Case> {
     all.push(event("CtrlPTZPatrol stop", "CtrlPTZPatrol", patrol("stop"), |rig| {
         !rig.world.patrolling()
     }));
+    // A year after the build, for a camera that never knew the time.
+    let time = WallTime::from_seconds(BUILT + 31_536_000).unwrap();
+    let params = json!({ "datetime": time.to_string(), "offset": 5 });
+    all.push(event("SyncTime", "SyncTime", params, move |rig| {
+        let shown = rig.world.clock().and_then(WallTime::seconds);
+        shown.is_some_and(|shown| shown.abs_diff(BUILT + 31_536_000) < 60)
+    }));
+    all.push(event("UpgradeFirmware", "UpgradeFirmware", Value::Null, |rig| {
+        rig.board.is_restarted() && rig.board.slot_b().starts_with(&image(IMAGE))
+    }));
     all.push(method("RebootChannel", "RebootChannel", json!({ "channel": 0 }), |rig, _| {
         is_so(*rig.world.reboots().borrow() == 1 && !rig.world.is_away())
     }));
@@ -196,7 +227,7 @@ fn moves() -> Vec<Case> {
         .map(|(title, op, axes)| Case {
             title,
             name: "CtrlPTZ",
-            event: true,
+            order: Order::Event,
             params: json!({ "channel": 0, "op": op, "value": 30 }),
             seen: Box::new(move |rig, _| {
                 let world = rig.world.clone();
@@ -233,7 +264,7 @@ fn method(
     params: Value,
     seen: impl for<'a> Fn(&'a Rig, &'a Value) -> Seen + Send + Sync + 'static,
 ) -> Case {
-    Case { title, name, event: false, params, seen: Box::new(seen) }
+    Case { title, name, order: Order::Method, params, seen: Box::new(seen) }
 }
 
 fn event(
@@ -242,7 +273,23 @@ fn event(
     params: Value,
     seen: impl Fn(&Rig) -> bool + Send + Sync + 'static,
 ) -> Case {
-    Case { title, name, event: true, params, seen: Box::new(move |rig, _| is_so(seen(rig))) }
+    let seen = Box::new(move |rig: &Rig, _: &Value| is_so(seen(rig)));
+    Case { title, name, order: Order::Event, params, seen }
+}
+
+/// The report of an alarm, with its picture where the camera takes any; it is raised since then.
+fn alarm(title: &'static str, trigger: Trigger) -> Case {
+    let seen = move |rig: &Rig, _: &Value| {
+        let pictures = rig.stage.agent.camera(0).unwrap().snapshot.is_some();
+        let begun =
+            |alarm: &&AlarmInfo| (alarm.kind, alarm.state) == (kind(trigger), AlarmEdge::Start);
+        let alarms = rig.stage.device().alarms();
+        let alarm = alarms.iter().find(begun);
+        let picture = alarm.and_then(|alarm| alarm.picture.as_ref());
+        is_so(alarm.is_some() && (!pictures || picture.is_some_and(|picture| picture.jpeg)))
+    };
+    let (name, order) = ("AlarmNotify", Order::Alarm(trigger));
+    Case { title, name, order, params: Value::Null, seen: Box::new(seen) }
 }
 
 fn is_so(so: bool) -> Seen {

@@ -7,7 +7,8 @@ use std::{env, fs};
 pub const METHODS: &str = "# Which method works through which backend
 
 Written by the scenario `methods` with `UPDATE_TABLES=1`: what the cloud asked for, and whether the emulated camera at the
-other end did it. A number is the code of the refusal: 101 is an ability that the camera or its protocol lacks.
+other end did it; of AlarmNotify, whether an alarm of that camera reached the cloud, with its picture where the backend takes any. A number is
+the code of the refusal: 101 is an ability that the camera or its protocol lacks. *none* is an alarm that the camera does not tell of.
 ";
 
 /// The words before the table of abilities.
@@ -15,7 +16,8 @@ pub const ABILITIES: &str = "# Which ability each backend has
 
 Written by the scenario `methods` with `UPDATE_TABLES=1`: each slot of a channel over the emulated camera. *passes* is an
 ability that passed its conformance checks, *none* an empty slot. *all day only* refuses hours by 101, as no public text
-tells how such a camera keeps them; nor does one tell how it lists its tours.
+tells how such a camera keeps them; nor does one tell how it lists its tours. *heard beside the agent*: a second listener hears an alarm; the checks
+run in the scenario `events`.
 ";
 
 /// Compares what was found, columns by name and rows by title, with the committed page; writes the page when told to.

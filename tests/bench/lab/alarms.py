@@ -1,0 +1,110 @@
+"""From the alarm at the camera to the cloud: AlarmNotify, and its picture. The clock is the machine's, whose milliseconds `ivc-sim` notes."""
+import concurrent.futures
+import contextlib
+import json
+import statistics
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+from peers.ours import LOGIN, Agent, Cloud
+from peers.process import Failed, Process, wait_for
+from peers.paths import built
+
+from .subjects import agent_program
+
+USER, PASSWORD = "bench", "pw-of-bench"
+# What is raised in turn, and its number on the wire.
+TRIGGERS = {"motion": 3, "line": 4, "input": 2}
+# Streams of events by the family of `camera-sim`, and how the agent reaches each.
+STREAMS = {
+    "Hikvision alertStream": ("hikvision", "backend = \"cgi\"\nprofile = \"hikvision\"\nweb = \"{web}\""),
+    "Dahua eventManager": ("dahua", "backend = \"cgi\"\nprofile = \"dahua\"\nweb = \"{web}\""),
+    "ONVIF PullPoint": ("uapi", "backend = \"onvif\"\nonvif = \"{web}/onvif/device_service\""),
+}
+SETTINGS = '[alarm]\nenable = ["external", "motion", "line"]\ndelay_seconds = 1\n[log]\nlevel = "warn"\n'
+
+
+def measure(count, profile, say):
+    """Milliseconds for each stream: alarm to AlarmNotify, and to the last byte of its picture."""
+    with concurrent.futures.ThreadPoolExecutor(len(STREAMS)) as pool:
+        runs = {name: pool.submit(_one, family, keys, count, profile) for name, (family, keys) in STREAMS.items()}
+        found = {name: run.result() for name, run in runs.items()}
+    for name, figures in found.items():
+        say(f"alarms, {name}: {figures}")
+    return found
+
+
+def _one(family, keys, count, profile):
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
+        cloud = Cloud(stack, folder, profile)
+        camera = stack.enter_context(Process("camera-sim", [
+            built("camera-sim", profile), "--bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--control", "127.0.0.1:0",
+            "--family", family, "--user", USER, "--password", PASSWORD, "--pattern"], folder))
+        stream = camera.said(r"rtsp://\S+/ch0/main")[0]
+        web, control = camera.said(r"(?sm)(http://127\.0\.0\.1:\d+)/.*^(http://127\.0\.0\.1:\d+)/$").groups()
+        channel = f'{keys.format(web=web)}\nmain = "{stream}"\nusername = "{USER}"\npassword = "{PASSWORD}"'
+        Agent(stack, folder, cloud, [channel], program=[agent_program()], extra=SETTINGS)
+        _until_heard(cloud, control)
+        notified, pictured = [], []
+        while len(notified) < count:
+            for trigger, number in TRIGGERS.items():
+                raised, alarm = _raise(cloud, control, trigger, number)
+                notified.append(alarm["time_ms"] - raised)
+                pictured.append(alarm["picture"]["time_ms"] - raised)
+            _end(cloud, control)
+        return {"notified": _share(notified), "pictured": _share(pictured), "count": len(notified)}
+
+
+def _alarms(cloud):
+    with contextlib.suppress(urllib.error.HTTPError):
+        return cloud.get(f"/api/devices/{LOGIN}/alarms")
+    return []
+
+
+def _trigger(control, trigger, on):
+    """Sets an alarm off, or ends it; the moment before that in milliseconds since 1970."""
+    before = time.time() * 1000
+    request = urllib.request.Request(f"{control}/trigger/0/{trigger}?on={json.dumps(on)}", b"", method="POST")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        answer.read()
+    return before
+
+
+def _raise(cloud, control, trigger, number):
+    last = max((alarm["number"] for alarm in _alarms(cloud)), default=0)
+    raised = _trigger(control, trigger, True)
+
+    def complete():
+        new = (a for a in _alarms(cloud) if a["number"] > last and a["type"] == number and a["state"] == "start" and a["picture"])
+        return next(new, None)
+    return raised, wait_for(f"report and picture of {trigger}", complete, 15)
+
+
+def _end(cloud, control):
+    for trigger in TRIGGERS:
+        _trigger(control, trigger, False)
+
+    def over():
+        alarms = _alarms(cloud)
+        newest = {number: next((a["state"] for a in alarms if a["type"] == number), "end") for number in TRIGGERS.values()}
+        return set(newest.values()) == {"end"}
+    wait_for("end of the alarms", over, 15)
+
+
+def _until_heard(cloud, control):
+    """Waits until the agent listens."""
+    for _ in range(10):
+        try:
+            _raise(cloud, control, "line", TRIGGERS["line"])
+            return _end(cloud, control)
+        except Failed:
+            _trigger(control, "line", False)
+    raise Failed("no alarm is heard")
+
+
+def _share(values):
+    values = sorted(values)
+    return {"median": statistics.median(values), "p95": values[int(len(values) * 0.95) - 1], "max": values[-1]}
