@@ -11,9 +11,8 @@ demo: ## an emulated camera, a simulated cloud and the agent; open the printed a
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins
 	@target/debug/demo
 
-# Most scenarios wait for a peer or a deadline: more of them than cores at once take half the time.
 test: ## everything that needs nothing but the toolchain
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(CARGO) test $(LOCKED) --workspace
+	$(CARGO) test $(LOCKED) --workspace
 
 interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, live555, VLC, retina, Chromium, Autobahn
 	tests/interop/setup
