@@ -102,8 +102,6 @@ impl Agent {
         rng: StdRng,
     ) -> Result<Self, Error> {
         let device = device::device(config)?;
-        #[cfg(feature = "update")]
-        let device = ivt_hal::Device { firmware: firmware::place(&config.firmware), ..device };
         let device = CurrentDevice::new(device);
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
@@ -162,9 +160,8 @@ impl Agent {
             let rules = watch::Sender::new(config.firmware.rules.clone());
             let upgrading = watch::Sender::new(false);
             let keepalives = keepalives.with_upgrades(upgrading.subscribe());
-            let upgrades = device.now().firmware.clone().map(|firmware| {
+            let upgrades = config.firmware.place.is_some().then(|| {
                 let setup = firmware::Setup {
-                    firmware,
                     rules: rules.subscribe(),
                     names: firmware::Names::of(config),
                     http,
@@ -176,7 +173,8 @@ impl Agent {
                     patience: firmware::Patience::default(),
                 };
                 let upgrades = firmware::Upgrades::default();
-                tasks.spawn(setup.run(upgrades.clone(), stopping.clone()));
+                let place = firmware::place(config.firmware.clone());
+                tasks.spawn(setup.run(place, upgrades.clone(), stopping.clone()));
                 upgrades
             });
             (dispatch.with_upgrades(upgrades), keepalives, rules)
