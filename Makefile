@@ -32,6 +32,7 @@ soak: ## kill -9 two hundred times while recording and while upgrading, at each 
 	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
 	$(CARGO) build $(LOCKED) -p ivt-hal --example onvif --example slots
 	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
+	IVT_MUTATIONS=1000000 $(CARGO) test $(LOCKED) -p ivt-agent --lib no_mutation_of_a_signature
 	tests/interop/slots all
 	IVT_FIRMWARE_KILLS=200 tests/interop/run "firmware: kill"
 	tests/interop/idle 10

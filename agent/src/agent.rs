@@ -13,6 +13,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::addresses;
+#[cfg(feature = "alarms")]
+use crate::alarm;
 use crate::channel::{self, Link, Setup};
 use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
@@ -100,8 +102,6 @@ impl Agent {
         rng: StdRng,
     ) -> Result<Self, Error> {
         let device = device::device(config)?;
-        #[cfg(feature = "update")]
-        let device = ivt_hal::Device { firmware: firmware::place(&config.firmware), ..device };
         let device = CurrentDevice::new(device);
         let (stop, stopping) = stopper();
         let link = watch::Sender::new(Link::down());
@@ -142,17 +142,29 @@ impl Agent {
         let statuses: Vec<_> = channels.iter().map(channel::Handle::status).collect();
         let keepalives = KeepaliveSource::new(statuses.clone());
         let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
+        #[cfg(feature = "alarms")]
+        let alarm = alarm::Setup {
+            config: &config.alarm,
+            device: &device,
+            channels: &channels,
+            calls: calls.calls(),
+            http: http.clone(),
+            store: store.clone(),
+        };
+        #[cfg(feature = "alarms")]
+        let (alarm, alarms) = alarm.spawn(&mut tasks, &stopping);
+        #[cfg(feature = "alarms")]
+        let dispatch = dispatch.keeping(alarm);
         #[cfg(feature = "update")]
         let (dispatch, keepalives, firmware) = {
             let rules = watch::Sender::new(config.firmware.rules.clone());
             let upgrading = watch::Sender::new(false);
             let keepalives = keepalives.with_upgrades(upgrading.subscribe());
-            let upgrades = device.now().firmware.clone().map(|firmware| {
+            let upgrades = config.firmware.place.is_some().then(|| {
                 let setup = firmware::Setup {
-                    firmware,
                     rules: rules.subscribe(),
                     names: firmware::Names::of(config),
-                    http: http.clone(),
+                    http,
                     calls: calls.calls(),
                     link: link.subscribe(),
                     channels: statuses,
@@ -161,7 +173,8 @@ impl Agent {
                     patience: firmware::Patience::default(),
                 };
                 let upgrades = firmware::Upgrades::default();
-                tasks.spawn(setup.run(upgrades.clone(), stopping.clone()));
+                let place = firmware::place(config.firmware.clone());
+                tasks.spawn(setup.run(place, upgrades.clone(), stopping.clone()));
                 upgrades
             });
             (dispatch.with_upgrades(upgrades), keepalives, rules)
@@ -201,6 +214,8 @@ impl Agent {
             cloud_end: cloud.ended.subscribe(),
             events: cloud.dispatch.events(),
             channels,
+            #[cfg(feature = "alarms")]
+            alarms,
             hosted: seen,
             spool: opened,
         };

@@ -3,6 +3,8 @@
 //!
 //! One file per subject holds what its section may say, how that is read, and what it means.
 
+#[cfg(feature = "alarms")]
+mod alarm;
 mod budget;
 mod channel;
 mod cloud;
@@ -29,6 +31,8 @@ use std::path::PathBuf;
 use ::log::LevelFilter;
 use ivt_hal::Model;
 
+#[cfg(feature = "alarms")]
+pub use alarm::Alarm;
 pub use budget::Budget;
 pub use channel::{Channel, QualityMap};
 pub use cloud::Cloud;
@@ -64,6 +68,9 @@ pub struct Config {
     /// `[firmware]`: where a new firmware of the device goes, and whose is taken.
     #[cfg(feature = "update")]
     pub firmware: Firmware,
+    /// `[alarm]`: which alarms are reported.
+    #[cfg(feature = "alarms")]
+    pub alarm: Alarm,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
     /// `runtime.memory_limit`: bytes of resident memory under which the agent stays, and how they

@@ -53,6 +53,9 @@ pub struct Dispatch {
     /// Asks for a new firmware, where the device can take one.
     #[cfg(feature = "update")]
     upgrades: Option<crate::firmware::Upgrades>,
+    /// Where it is kept when alarms are reported.
+    #[cfg(feature = "alarms")]
+    alarms: Option<crate::alarm::Settings>,
 }
 
 impl Dispatch {
@@ -77,6 +80,8 @@ impl Dispatch {
             refusals,
             #[cfg(feature = "update")]
             upgrades: None,
+            #[cfg(feature = "alarms")]
+            alarms: None,
         }
     }
 
@@ -84,6 +89,13 @@ impl Dispatch {
     #[cfg(feature = "update")]
     pub(crate) fn with_upgrades(self, upgrades: Option<crate::firmware::Upgrades>) -> Self {
         Self { upgrades, ..self }
+    }
+
+    /// Keeps in `alarms` how the cloud sets up the cameras' detections.
+    #[cfg(feature = "alarms")]
+    pub(crate) fn keeping(mut self, alarms: crate::alarm::Settings) -> Self {
+        self.alarms = Some(alarms);
+        self
     }
 
     /// The answer to one request. The work is given up when it takes longer than the limit for its

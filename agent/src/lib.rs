@@ -3,6 +3,8 @@
 
 pub mod addresses;
 mod agent;
+#[cfg(feature = "alarms")]
+pub mod alarm;
 pub mod arguments;
 pub mod backend;
 pub mod backoff;

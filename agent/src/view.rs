@@ -24,6 +24,8 @@ pub struct View {
     pub(crate) events: watch::Receiver<EventCounts>,
     pub(crate) channels: Vec<Handle>,
     pub(crate) hosted: watch::Receiver<Seen>,
+    #[cfg(feature = "alarms")]
+    pub(crate) alarms: crate::alarm::Desk,
     /// `None` until the spool is open.
     pub(crate) spool: watch::Receiver<Option<Spool>>,
 }
@@ -38,6 +40,9 @@ pub struct DeviceView {
     pub cloud_end: Option<Arc<str>>,
     /// What became of the cloud's events.
     pub events: EventCounts,
+    /// What became of the cameras' alarms.
+    #[cfg(feature = "alarms")]
+    pub alarms: crate::alarm::AlarmCounts,
     /// What the hosted service is doing; `None` where it is off.
     pub hosted: Option<tlss::HostedState>,
     /// How full the spool is, and whether its disk works; `None` without a spool and until it is
@@ -78,6 +83,8 @@ impl View {
             cloud: *self.cloud.borrow(),
             cloud_end: self.cloud_end.borrow().clone(),
             events: *self.events.borrow(),
+            #[cfg(feature = "alarms")]
+            alarms: self.alarms.counts(),
             hosted: self.hosted.borrow().as_ref().map(|(state, _)| state.borrow().clone()),
             spool: self.spool.borrow().as_ref().map(|spool| *spool.watch().borrow()),
         }

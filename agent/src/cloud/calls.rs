@@ -52,6 +52,20 @@ impl Calls {
         message::from_value(answer).map_err(CallError::Unreadable)
     }
 
+    /// Whether there is a connection to the cloud.
+    #[cfg(feature = "alarms")]
+    pub fn is_connected(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Returns once there is a connection to the cloud; never returns when the agent ends.
+    #[cfg(feature = "alarms")]
+    pub async fn connected(&self) {
+        if self.0.clone().wait_for(Option::is_some).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Puts a call into the queue. No sender outlives this: if the queue closes at this moment, the
     /// call is dropped with the last sender.
     fn hand_over(&self, waiting: Waiting) -> Result<(), CallError> {
@@ -139,5 +153,26 @@ pub(crate) mod testing {
             }
         });
         calls
+    }
+}
+
+#[cfg(feature = "alarms")]
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_known_while_it_lasts() {
+        let queue = CallQueue::default();
+        let calls = queue.calls();
+        for _ in 0..2 {
+            assert!(!calls.is_connected() && calls.connected().now_or_never().is_none());
+            let _open = queue.open();
+            assert!(calls.is_connected() && calls.connected().now_or_never().is_some());
+        }
+        drop(queue);
+        assert!(calls.connected().now_or_never().is_none(), "the agent ends");
     }
 }

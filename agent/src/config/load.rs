@@ -172,6 +172,8 @@ pub(super) fn sections(
     #[cfg(feature = "update")]
     let firmware =
         super::firmware::firmware(root.section("firmware")?, &cloud.hardware_model, base)?;
+    #[cfg(feature = "alarms")]
+    let alarm = super::alarm::alarm(root.section("alarm")?)?;
     let spool = record.spool.as_ref();
     let (runtime, budget) =
         runtime::runtime(root.section("runtime")?, &channels, spool, tlss.as_ref())?;
@@ -188,6 +190,8 @@ pub(super) fn sections(
         tlss,
         #[cfg(feature = "update")]
         firmware,
+        #[cfg(feature = "alarms")]
+        alarm,
         runtime,
         budget,
         log_level,

@@ -16,7 +16,11 @@ pub(super) async fn motion(
 ) -> Result<(), RpcError> {
     let AlarmMoveDetectConfig { channel, enable, start, end, sensitivity, delay } = request;
     let motion = dispatch.ability(channel, "motion detection", |camera| &camera.motion)?;
-    told(channel, motion.configure(detection(enable, start, end, sensitivity, delay))).await
+    let detection = detection(enable, start, end, sensitivity, delay);
+    told(channel, motion.configure(detection)).await?;
+    #[cfg(feature = "alarms")]
+    keep(dispatch, channel, ivt_hal::Trigger::Motion, detection).await;
+    Ok(())
 }
 
 pub(super) async fn tripwire(
@@ -27,7 +31,18 @@ pub(super) async fn tripwire(
         request;
     let tripwire = dispatch.ability(channel, "tripwire", |camera| &camera.tripwire)?;
     let detection = detection(enable, start, end, sensitivity, delay);
-    told(channel, tripwire.configure(detection, rect.map(area))).await
+    told(channel, tripwire.configure(detection, rect.map(area))).await?;
+    #[cfg(feature = "alarms")]
+    keep(dispatch, channel, ivt_hal::Trigger::Line, detection).await;
+    Ok(())
+}
+
+/// Keeps what a camera has taken, for the reports of its alarms.
+#[cfg(feature = "alarms")]
+async fn keep(dispatch: &Dispatch, channel: u32, trigger: ivt_hal::Trigger, detection: Detection) {
+    if let (Some(alarms), Ok(channel)) = (&dispatch.alarms, usize::try_from(channel)) {
+        alarms.set(channel, trigger, detection).await;
+    }
 }
 
 fn detection(
@@ -111,5 +126,45 @@ mod tests {
         let error = answer(&dispatch, method, params).await.unwrap_err();
         assert!(error.code == 1 && error.msg.contains("sensitivity"), "{error}");
         assert_eq!(detector.0.lock().unwrap().take(), None, "the camera hears nothing of it");
+    }
+
+    #[cfg(feature = "alarms")]
+    #[tokio::test]
+    async fn what_a_camera_has_taken_is_kept_and_what_it_lacks_or_refuses_is_not() {
+        use crate::alarm::Settings;
+        use crate::config;
+        use crate::state::StateStore;
+
+        /// A camera that refuses.
+        struct Stubborn;
+
+        #[async_trait]
+        impl Motion for Stubborn {
+            async fn configure(&self, _: Detection) -> ivt_hal::Result<()> {
+                Err(ivt_hal::Error::new("motion", ivt_hal::Kind::Refused))
+            }
+        }
+
+        let params = json!({ "channel": 0, "enable": true, "sensitivity": 40, "delay": 20, "start": 79200, "end": 21600 });
+        let methods = ["AlarmMoveDetectConfig", "AlarmRectIntrusionDetectConfig"];
+        let kept = async |fill: fn(&mut ivt_hal::Channel)| {
+            let folder = tempfile::tempdir().unwrap();
+            let store = StateStore::new(Some(folder.path().into()));
+            let settings = Settings::new(&config::Alarm::default(), store.clone());
+            let dispatch = one(fill).keeping(settings);
+            for method in methods {
+                answer(&dispatch, method, params.clone()).await.ok();
+            }
+            store.read::<serde_json::Value>("alarms")
+        };
+        let row = |trigger: &str| json!({ "channel": 0, "trigger": trigger, "enable": true, "start": 79200, "end": 21600, "delay": 20 });
+        let both = kept(|camera| {
+            camera.motion = Some(Arc::new(Detector::default()));
+            camera.tripwire = Some(Arc::new(Detector::default()));
+        });
+        assert_eq!(both.await, Some(json!([row("motion"), row("line")])));
+        let one = kept(|camera| camera.tripwire = Some(Arc::new(Detector::default())));
+        assert_eq!(one.await, Some(json!([row("line")])));
+        assert_eq!(kept(|camera| camera.motion = Some(Arc::new(Stubborn))).await, None);
     }
 }

@@ -11,7 +11,11 @@ use crate::tlss;
 
 /// A device that can be exchanged while others hold it. All clones see the exchange.
 #[derive(Clone)]
-pub(crate) struct CurrentDevice(Arc<RwLock<Arc<Device>>>);
+pub(crate) struct CurrentDevice {
+    device: Arc<RwLock<Arc<Device>>>,
+    #[cfg(feature = "alarms")]
+    exchanges: tokio::sync::watch::Sender<()>,
+}
 
 /// The encoder of a channel, looked up in the device of each moment.
 struct CurrentEncoder {
@@ -30,17 +34,29 @@ struct CurrentCgi(CurrentDevice);
 
 impl CurrentDevice {
     pub(crate) fn new(device: Device) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(device))))
+        Self {
+            device: Arc::new(RwLock::new(Arc::new(device))),
+            #[cfg(feature = "alarms")]
+            exchanges: tokio::sync::watch::Sender::new(()),
+        }
     }
 
     /// The device of this moment. Whoever keeps the result goes on using it after an exchange.
     pub(crate) fn now(&self) -> Arc<Device> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.device.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces the device by one with at least as many channels.
     pub(crate) fn exchange(&self, device: Device) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(device);
+        *self.device.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(device);
+        #[cfg(feature = "alarms")]
+        self.exchanges.send_replace(());
+    }
+
+    /// Tells of each exchange.
+    #[cfg(feature = "alarms")]
+    pub(crate) fn exchanges(&self) -> tokio::sync::watch::Receiver<()> {
+        self.exchanges.subscribe()
     }
 
     /// The encoder of a channel, which follows every exchange of the device.

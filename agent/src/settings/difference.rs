@@ -1,5 +1,7 @@
 //! Compares two configurations: what a running agent applies, and what needs a restart.
 
+#[cfg(feature = "alarms")]
+use crate::config::Alarm;
 #[cfg(feature = "update")]
 use crate::config::Firmware;
 use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
@@ -47,6 +49,8 @@ impl Differences {
             tlss,
             #[cfg(feature = "update")]
                 firmware: _,
+            #[cfg(feature = "alarms")]
+            alarm,
             runtime,
             budget,
             log_level,
@@ -126,6 +130,14 @@ impl Differences {
             (None, None) => {}
             _ => restart.push("record.spool_dir".into()),
         }
+        #[cfg(feature = "alarms")]
+        compare!(
+            restart,
+            "alarm",
+            alarm,
+            new.alarm,
+            Alarm { enable: "enable", delay: "delay_seconds", bits: "bits" }
+        );
         compare!(
             restart,
             "runtime",
@@ -244,6 +256,12 @@ mod tests {
             ("record.spool_dir", "'/t'"),
             ("record.spool", "'always'"),
             ("record.spool_limit", "1048576"),
+            #[cfg(feature = "alarms")]
+            ("alarm.enable", "['motion']"),
+            #[cfg(feature = "alarms")]
+            ("alarm.delay_seconds", "1"),
+            #[cfg(feature = "alarms")]
+            ("alarm.bits", "[1, 2, 3]"),
             ("runtime.worker_threads", "1"),
             ("runtime.read_batch_ms", "1"),
             ("runtime.memory_limit", "88888888"),

@@ -18,12 +18,14 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// Logs until `stop` is requested. Each minute has a line per stream that had frames, per live
 /// publish and per recording whose uploads have not ended, a line for a spool that is not empty or
-/// does not work, and a line if events of the cloud came.
+/// does not work, and a line each if events of the cloud or alarms of the cameras came.
 pub(crate) async fn log(view: View, mut stop: Stop) {
     let mut minute = interval(PERIOD);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = vec![[0; 2]; view.channels.len()];
     let mut events = EventCounts::default();
+    #[cfg(feature = "alarms")]
+    let mut alarms = crate::alarm::AlarmCounts::default();
     loop {
         tokio::select! {
             _ = minute.tick() => {}
@@ -37,6 +39,10 @@ pub(crate) async fn log(view: View, mut stop: Stop) {
         let device = view.device();
         if mem::replace(&mut events, device.events) != device.events {
             log::debug!("events of the cloud: {events:?}");
+        }
+        #[cfg(feature = "alarms")]
+        if mem::replace(&mut alarms, device.alarms) != device.alarms {
+            log::debug!("alarms: {alarms:?}");
         }
         if let Some(line) = device.spool.and_then(|spool| spool_line(&spool)) {
             log::debug!("{line}");

@@ -1,0 +1,103 @@
+//! The local time at a camera: what its own clock shows, where it has one that answers, else the device's.
+
+use std::time::{Duration, SystemTime};
+
+use ivt_base::wall_time::WallTime;
+use ivt_hal::Clock;
+use tokio::time::Instant;
+
+/// How long the distance between the camera's clock and ours is taken for granted.
+const NOTED_FOR: Duration = Duration::from_secs(600);
+
+/// The clock of one camera.
+#[derive(Default)]
+pub(super) struct LocalTime {
+    /// What the camera's clock showed, in seconds since 1970 of that clock, and when. Our own clock may be set meanwhile.
+    noted: Option<(u64, Instant)>,
+    asked: Option<Instant>,
+    is_settled: bool,
+}
+
+impl LocalTime {
+    /// When the camera's clock is asked next.
+    pub(super) fn due(&self, now: Instant) -> Instant {
+        self.asked.map_or(now, |asked| asked + NOTED_FOR)
+    }
+
+    /// The camera's clock is being asked.
+    pub(super) fn asks(&mut self, now: Instant) {
+        self.asked = Some(now);
+    }
+
+    /// Takes over what the clock shows now. One that did not answer, or shows a time before 1970, is taken to go on as before.
+    pub(super) fn note(&mut self, shown: Option<WallTime>, now: Instant) {
+        self.is_settled = true;
+        if let Some(seconds) = shown.and_then(WallTime::seconds) {
+            self.noted = Some((seconds, now));
+        }
+    }
+
+    /// The clock is asked anew: there may be another camera, or it has started anew.
+    pub(super) fn doubt(&mut self) {
+        self.asked = None;
+    }
+
+    /// The clock is asked anew before it counts again: it may have been set.
+    pub(super) fn unsettled(self) -> Self {
+        Self { asked: None, is_settled: false, ..self }
+    }
+
+    /// Whether the camera's clock was asked, with or without an answer, since it may have been set.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// What the clock shows at this moment.
+    pub(super) fn now(&self, now: Instant) -> WallTime {
+        let noted = self.noted.and_then(|(seconds, at)| {
+            WallTime::from_seconds(
+                seconds.saturating_add(now.saturating_duration_since(at).as_secs()),
+            )
+        });
+        noted.unwrap_or_else(|| crate::local_time::local(SystemTime::now()))
+    }
+
+    /// Seconds since midnight.
+    pub(super) fn second(&self, now: Instant) -> u32 {
+        let (hour, minute, second) = self.now(now).time();
+        u32::from(hour) * 3600 + u32::from(minute) * 60 + u32::from(second)
+    }
+}
+
+/// What the clock shows; `None` where it does not answer.
+pub(super) async fn ask(clock: &dyn Clock, number: usize) -> Option<WallTime> {
+    let shown = clock.now().await;
+    let told = |e: &_| log::debug!("channel {number}: its camera's clock is not known: {e}");
+    shown.inspect_err(told).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_cameras_clock_counts_where_it_is_known() {
+        let (mut time, start) = (LocalTime::default(), Instant::now());
+        let ours = time.now(start).date();
+        assert!(ours.0 >= 2020, "the device's: {ours:?}");
+        assert_eq!(time.due(start), start);
+        time.asks(start);
+        assert!(!time.is_settled());
+        time.note("1999-12-31T23:59:50".parse().ok(), start);
+        let later = start + Duration::from_secs(25);
+        assert_eq!(time.now(later), "2000-01-01T00:00:15".parse().unwrap());
+        assert_eq!((time.second(start), time.second(later)), (86_390, 15));
+        assert_eq!(time.due(later), start + NOTED_FOR);
+        time.note("1969-12-31T23:59:50".parse().ok(), later);
+        time.note(None, later);
+        assert_eq!(time.now(later).date().0, 2000, "it goes on");
+        time.doubt();
+        assert_eq!((time.due(later), time.is_settled()), (later, true));
+        assert!(!time.unsettled().is_settled());
+    }
+}

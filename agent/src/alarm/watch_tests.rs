@@ -1,0 +1,268 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use ivt_base::wall_time::WallTime;
+use ivt_hal::emulator::Emulator;
+use ivt_hal::{Alarms, Armed, Channel, Detection, Device, Error, Kind, Model};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::super::outbox::Report;
+use super::*;
+use crate::config;
+use crate::shutdown::{Stopper, stopper};
+use crate::state::StateStore;
+
+const ON: Detection = Detection {
+    enable: true,
+    armed: Armed::ALWAYS,
+    sensitivity: 50,
+    delay: Duration::from_secs(5),
+};
+
+/// A camera that takes a picture in a while, or never.
+struct Photographer {
+    takes: Option<Duration>,
+    picture: Bytes,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Snapshot for Photographer {
+    async fn jpeg(&self, stream: Stream) -> ivt_hal::Result<Bytes> {
+        assert_eq!(stream, Stream::Main);
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        match self.takes {
+            Some(time) => sleep(time).await,
+            None => std::future::pending().await,
+        }
+        Ok(self.picture.clone())
+    }
+}
+
+/// A channel that is watched.
+struct Rig {
+    emulator: Arc<Emulator>,
+    device: CurrentDevice,
+    settings: Settings,
+    desk: Desk,
+    bits: watch::Receiver<u32>,
+    _stop: Stopper,
+}
+
+impl Rig {
+    fn new(fill: impl FnOnce(&mut Channel)) -> Self {
+        let emulator = Arc::new(Emulator::default());
+        let mut channel = emulator.channel();
+        channel.snapshot = None;
+        fill(&mut channel);
+        let device =
+            Device { model: Model::Camera, channels: vec![channel], cgi: None, firmware: None };
+        let device = CurrentDevice::new(device);
+        let shown = watch::Sender::new(0);
+        let bits = shown.subscribe();
+        let desk = Desk::new(vec![shown], [1, 2, 3]);
+        let settings = Settings::new(&config::Alarm::default(), StateStore::default());
+        let (stop, stopping) = stopper();
+        let watch = Watch {
+            device: device.clone(),
+            number: 0,
+            settings: settings.clone(),
+            desk: desk.clone(),
+            cameras: Arc::new(Semaphore::new(PICTURES)),
+        };
+        tokio::spawn(watch.run(stopping));
+        Self { emulator, device, settings, desk, bits, _stop: stop }
+    }
+
+    fn trigger(&self, trigger: Trigger, active: bool) {
+        self.emulator.world.trigger(trigger, active);
+    }
+
+    /// Reports all that is owed.
+    fn reports(&self) -> Vec<Report> {
+        let mut content = self.desk.lock();
+        let mut reports = Vec::new();
+        while let Some(report) = content.outbox.send(Instant::now()) {
+            content.outbox.done();
+            reports.push(report);
+        }
+        reports
+    }
+
+    fn edges(&self) -> Vec<(Trigger, bool)> {
+        self.reports().into_iter().map(|report| (report.place.1, report.begins)).collect()
+    }
+}
+
+async fn seconds(n: u64) {
+    sleep(Duration::from_secs(n)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_is_reported_by_default_and_motion_once_the_cloud_has_set_it_up() {
+    let rig = Rig::new(|_| {});
+    seconds(1).await;
+    rig.trigger(Trigger::Motion, true);
+    rig.trigger(Trigger::Input, true);
+    seconds(1).await;
+    assert_eq!((rig.edges(), *rig.bits.borrow()), (vec![(Trigger::Input, true)], 2));
+    rig.settings.set(0, Trigger::Motion, ON).await;
+    seconds(1).await;
+    assert_eq!(rig.edges(), [(Trigger::Motion, true)], "it is held");
+    rig.trigger(Trigger::Motion, false);
+    rig.trigger(Trigger::Input, false);
+    seconds(6).await;
+    assert_eq!(rig.edges(), [(Trigger::Motion, false)]);
+    seconds(5).await;
+    assert_eq!(rig.edges(), [(Trigger::Input, false)]);
+    rig.trigger(Trigger::Motion, true);
+    seconds(1).await;
+    rig.settings.set(0, Trigger::Motion, Detection { enable: false, ..ON }).await;
+    seconds(1).await;
+    assert_eq!(rig.edges(), [], "nothing of what is switched off, although it was owed");
+    assert_eq!(rig.desk.counts().heard, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_window_counts_in_the_cameras_time() {
+    let rig = Rig::new(|_| {});
+    let far_away: WallTime = "2001-02-03T09:59:30".parse().unwrap();
+    rig.emulator.world.set_clock(far_away).unwrap();
+    let armed = Armed { start: 36_000, end: 36_600 };
+    rig.settings.set(0, Trigger::Line, Detection { armed, ..ON }).await;
+    rig.trigger(Trigger::Line, true);
+    seconds(25).await;
+    assert_eq!(rig.edges(), []);
+    seconds(60).await;
+    rig.trigger(Trigger::Input, true);
+    seconds(1).await;
+    let reports = rig.reports();
+    let input = "2001-02-03T10:00:55".parse().unwrap();
+    assert_eq!(
+        (reports.len(), reports[1].shown),
+        (2, input),
+        "what is always armed has its time, too"
+    );
+    assert_eq!(reports[0].shown, "2001-02-03T10:00:00".parse().unwrap());
+    assert_eq!(reports[0].what, "tripwire");
+    seconds(5).await;
+    rig.emulator.world.set_clock("2001-02-03T12:00:00".parse().unwrap()).unwrap();
+    seconds(5).await;
+    assert_eq!(rig.edges(), [], "the clock is asked seldom");
+    rig.settings.clock_was_set();
+    seconds(1).await;
+    assert_eq!(rig.edges(), [(Trigger::Line, false)], "it was set beyond the window");
+    rig.emulator.world.set_clock("2001-02-03T10:01:06".parse().unwrap()).unwrap();
+    rig.settings.clock_was_set();
+    seconds(1).await;
+    assert_eq!(rig.edges(), [(Trigger::Line, true)]);
+    seconds(599).await;
+    assert_eq!(rig.edges(), [(Trigger::Line, false)], "the window has closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_picture_holds_no_alarm_up_and_is_given_up_after_eight_seconds() {
+    for (takes, taken) in [(Some(3), true), (Some(7), true), (Some(9), false), (None, false)] {
+        let picture = Bytes::from_static(b"\xff\xd8\xff");
+        let takes = takes.map(Duration::from_secs);
+        let camera = Arc::new(Photographer { takes, picture, asked: AtomicUsize::new(0) });
+        let rig = Rig::new(|channel| channel.snapshot = Some(camera.clone()));
+        seconds(1).await;
+        rig.trigger(Trigger::Input, true);
+        sleep(Duration::from_millis(1)).await;
+        let reports = rig.reports();
+        assert_eq!((reports.len(), camera.asked.load(Ordering::Relaxed)), (1, 1), "at once");
+        seconds(10).await;
+        let to = crate::http::address::Address::parse("http://h/", 99).unwrap();
+        assert_eq!(rig.desk.lock().pictures.address(reports[0].id, to.into()), taken, "{takes:?}");
+        assert_eq!(rig.desk.counts().pictures_dropped, u64::from(!taken));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_jpeg_is_dropped() {
+    for picture in
+        [Bytes::new(), Bytes::from_static(b"<html>login</html>"), Bytes::from(vec![0; 10 << 20])]
+    {
+        let takes = Some(Duration::ZERO);
+        let camera = Arc::new(Photographer { takes, picture, asked: AtomicUsize::new(0) });
+        let rig = Rig::new(|channel| channel.snapshot = Some(camera));
+        seconds(1).await;
+        rig.trigger(Trigger::Input, true);
+        seconds(1).await;
+        assert_eq!((rig.edges().len(), rig.desk.counts().pictures_dropped), (1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_of_another_configuration_is_heard_and_what_the_former_held_ends() {
+    let rig = Rig::new(|_| {});
+    seconds(1).await;
+    rig.trigger(Trigger::Input, true);
+    seconds(1).await;
+    assert_eq!(rig.edges(), [(Trigger::Input, true)]);
+    let other = Arc::new(Emulator::default());
+    rig.device.exchange(Device {
+        model: Model::Camera,
+        channels: vec![other.channel()],
+        cgi: None,
+        firmware: None,
+    });
+    seconds(5).await;
+    other.world.trigger(Trigger::Input, true);
+    seconds(100).await;
+    assert_eq!(rig.edges(), [], "the input of the new camera goes on with it");
+    other.world.trigger(Trigger::Input, false);
+    seconds(11).await;
+    assert_eq!(rig.edges(), [(Trigger::Input, false)]);
+    other.world.go_away(Duration::from_secs(30));
+    seconds(100).await;
+    other.world.trigger(Trigger::Input, true);
+    seconds(1).await;
+    assert_eq!(rig.edges(), [(Trigger::Input, true)], "it is heard again after a restart");
+}
+
+/// A camera that tells of its alarms as fast as it is heard.
+struct Chatterbox {
+    flaps: bool,
+    told: Mutex<u64>,
+}
+
+#[async_trait]
+impl Alarms for Chatterbox {
+    async fn listen(&self, heard: &mpsc::Sender<Heard>) -> Error {
+        heard.send(Heard::Listening).await.ok();
+        for number in 0..50_000u64 {
+            let signal = match number % 2 {
+                1 if self.flaps => Signal::Ends,
+                _ if self.flaps => Signal::Begins,
+                _ => Signal::Detected,
+            };
+            let alarm = Alarm { trigger: Trigger::Input, signal, what: "x".repeat(200) };
+            if heard.send(Heard::Alarm(alarm)).await.is_err() {
+                return Error::new("test", Kind::Other);
+            }
+            *self.told.lock().unwrap() += 1;
+            if number % 10 == 9 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_signals_a_second_are_one_alarm() {
+    for flaps in [true, false] {
+        let camera = Arc::new(Chatterbox { flaps, told: Mutex::default() });
+        let rig = Rig::new(|channel| channel.alarms = Some(camera.clone()));
+        seconds(5).await;
+        assert_eq!(rig.edges(), [(Trigger::Input, true)]);
+        seconds(60).await;
+        assert_eq!(*camera.told.lock().unwrap(), 50_000, "the camera does not wait for ever");
+        assert_eq!(rig.edges(), [(Trigger::Input, false)]);
+        assert_eq!((rig.desk.counts().heard, rig.desk.counts().begun), (50_000, 1));
+    }
+}
