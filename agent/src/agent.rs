@@ -110,8 +110,6 @@ impl Agent {
         rng: StdRng,
     ) -> Result<Self, Error> {
         let device = device::device(config)?;
-        #[cfg(feature = "update")]
-        let device = ivt_hal::Device { firmware: firmware::place(&config.firmware), ..device };
         let device = CurrentDevice::new(device);
         let (stop, stopping) = stopper();
         #[cfg(feature = "linux")]
@@ -180,9 +178,8 @@ impl Agent {
             let rules = watch::Sender::new(config.firmware.rules.clone());
             let upgrading = watch::Sender::new(false);
             let keepalives = keepalives.with_upgrades(upgrading.subscribe());
-            let upgrades = device.now().firmware.clone().map(|firmware| {
+            let upgrades = config.firmware.place.is_some().then(|| {
                 let setup = firmware::Setup {
-                    firmware,
                     rules: rules.subscribe(),
                     names: firmware::Names::of(config),
                     http: http.clone(),
@@ -194,7 +191,8 @@ impl Agent {
                     patience: firmware::Patience::default(),
                 };
                 let upgrades = firmware::Upgrades::default();
-                tasks.spawn(setup.run(upgrades.clone(), stopping.clone()));
+                let place = firmware::place(config.firmware.clone());
+                tasks.spawn(setup.run(place, upgrades.clone(), stopping.clone()));
                 upgrades
             });
             (dispatch.with_upgrades(upgrades), keepalives, rules)

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use ivt_base::tls::TlsError;
 
 use crate::config::Config;
+#[cfg(feature = "update")]
+use crate::state::StateStore;
 use crate::tls::TrustStore;
 use crate::tlss::{Settings, SetupError, Tlss};
 
@@ -23,6 +25,10 @@ pub enum Error {
     #[cfg(feature = "update")]
     #[error("firmware: {0}")]
     Firmware(#[from] ivt_hal::firmware::SetupError),
+    /// What was upgraded could not be remembered.
+    #[cfg(feature = "update")]
+    #[error("firmware: {0}")]
+    State(#[from] crate::state::StateError),
     /// A file from which a camera streams cannot be read.
     #[error("channel {channel}: {}: cannot be read: {source}", .file.display())]
     Clip {
@@ -46,7 +52,12 @@ pub fn check(config: &Config) -> Result<(), Error> {
         Tlss::check(Settings::new(settings)?).map_err(SetupError::from)?;
     }
     #[cfg(feature = "update")]
-    crate::firmware::check(&config.firmware)?;
+    {
+        crate::firmware::check(&config.firmware)?;
+        if config.firmware.place.is_some() && config.state_dir.is_some() {
+            StateStore::new(config.state_dir.clone()).check()?;
+        }
+    }
     for (channel, configured) in config.channels.iter().enumerate() {
         for file in configured.backend.files() {
             let opened = File::open(file);

@@ -38,7 +38,6 @@ pub fn device(config: &Config) -> Result<Device, UrlError> {
 /// A camera's address that cannot be used.
 pub(crate) fn changed(running: &Device, old: &Config, new: &Config) -> Result<Device, UrlError> {
     let mut device = device(new)?;
-    device.firmware.clone_from(&running.firmware);
     if reply_limit(old) != reply_limit(new) {
         return Ok(device);
     }

@@ -57,6 +57,19 @@ impl StateStore {
         Self { folder, turn: Arc::default() }
     }
 
+    /// Looks whether anything can be kept. Writes nothing. Blocks.
+    ///
+    /// # Errors
+    /// There is no folder, or neither it nor the one in which it would be made can be written.
+    #[cfg(feature = "update")]
+    pub fn check(&self) -> Result<(), StateError> {
+        use rustix::fs::{Access, access};
+        let folder = self.folder.as_ref().ok_or(StateError::NoFolder)?;
+        let there = folder.ancestors().find(|at| at.exists()).unwrap_or(Path::new("."));
+        access(there, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|e| StateError::Write { file: folder.clone(), source: e.into() })
+    }
+
     /// What was kept of a subject; `None` if nothing was. A file that cannot be understood is put aside as
     /// `SUBJECT.json.damaged`, and the log is told.
     pub fn read<T: DeserializeOwned>(&self, subject: &str) -> Option<T> {
@@ -215,6 +228,21 @@ mod tests {
             assert!(!state.join("list.json").exists());
             assert_eq!(fs::read(state.join("list.json.damaged")).unwrap(), text);
         }
+    }
+
+    #[cfg(feature = "update")]
+    #[test]
+    fn a_folder_that_cannot_be_written_is_found_before_it_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let checked = |path: &str| StateStore::new(Some(folder.path().join(path))).check();
+        assert!(checked("").is_ok() && checked("ivt/state").is_ok());
+        assert!(!folder.path().join("ivt").exists(), "nothing is made");
+        fs::write(folder.path().join("file"), "").unwrap();
+        for path in ["file", "file/state"] {
+            let error = checked(path).unwrap_err().to_string();
+            assert!(error.contains("device.state_dir"), "{error}");
+        }
+        assert!(matches!(StateStore::default().check(), Err(StateError::NoFolder)));
     }
 
     #[tokio::test]

@@ -125,6 +125,10 @@ pub(super) fn firmware(
     let need = |value: Option<PathBuf>, key| value.ok_or_else(|| section.missing(key));
     let place = match backend {
         None => None,
+        Some(true) if restart.as_ref().is_some_and(Vec::is_empty) => {
+            let cure = "firmware.restart must not be empty with backend \"slots\": leave it out, or name a program";
+            return Err(section.error(cure));
+        }
         Some(true) => {
             let (a, b) = (need(a, "slot_a")?, need(b, "slot_b")?);
             Some(Place::Slots { a, b, marker: need(marker, "marker")?, started })
@@ -264,6 +268,7 @@ mod tests {
                 "backend = 'command'\ninstall = ['r', '{image}']".into(),
                 "firmware.folder is missing",
             ),
+            (format!("{SLOTS}restart = []"), "firmware.restart must not be empty"),
             ("restart = ['']".into(), "must begin with a program"),
             ("keys = ['RWQf6LRC']".into(), "second line of its .pub file"),
             ("keys = ['untrusted comment: minisign public key']".into(), "second line"),

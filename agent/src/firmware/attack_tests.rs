@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ivt_hal::Image;
+use ivt_hal::manifest::Manifest;
+
+use super::attempt::Outcome;
 use super::rig::{Answer, Asked, Rig, Server, Signer, comment, image};
-use super::*;
+use super::signature::{Check, Signed};
+use super::{Refusal, build_date, download};
 
 const SIZE: usize = 200_000;
 
@@ -411,7 +416,7 @@ fn no_mutation_of_a_signature_says_something_else() {
     let (keys, good) = ([signer.key()], signature.trim_end().to_owned().into_bytes());
     let means = |text: &[u8]| {
         let signed = Signed::read(text, &keys).ok()?;
-        let mut check = signature::Check::new(Some(&signed));
+        let mut check = Check::new(Some(&signed));
         check.update(&file);
         check.finish().is_ok().then(|| signed.manifest.clone())
     };

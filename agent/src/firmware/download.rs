@@ -13,6 +13,8 @@ use crate::http::{Download, Http, HttpError, Resume};
 
 /// How often a download is tried.
 pub(super) const MOST_TRIES: usize = 10;
+/// How many bytes a try has to bring that is none of these.
+const PROGRESS: u64 = 256 * 1024;
 /// Most bytes that are written at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -28,15 +30,17 @@ pub(super) struct Fetch<'a> {
     pub(super) begun: Option<Download>,
     pub(super) patience: Patience,
     pub(super) incoming: &'a mut dyn Incoming,
+    /// The tenths of the image of which the log was told.
+    pub(super) tenths: u64,
 }
 
 impl<'a> Fetch<'a> {
-    /// Returns once the whole image is in its place and is what was signed. What was refused is cleared away; what
-    /// was only interrupted is kept.
+    /// Returns once the whole image is in its place and is what was signed. What was refused, or cannot be written, is
+    /// cleared away; what the server does not go on with is kept.
     pub(super) async fn run(mut self) -> Result<(), Refusal> {
         let done = self.fetch().await;
         if let Err(refusal) = &done
-            && !matches!(refusal, Refusal::GivenUp(..))
+            && !matches!(refusal, Refusal::GivenUp(..) | Refusal::Http(_))
             && let Err(e) = self.incoming.clear().await
         {
             log::warn!("firmware: what was refused cannot be cleared away: {e}");
@@ -47,6 +51,7 @@ impl<'a> Fetch<'a> {
     async fn fetch(&mut self) -> Result<(), Refusal> {
         let mut check = self.kept().await?;
         let (mut resumed, mut validator, mut tries) = (check.seen() > 0, None, 0);
+        let mut most = check.seen();
         if resumed {
             log::info!("firmware: {} bytes are there already", check.seen());
         }
@@ -62,6 +67,9 @@ impl<'a> Fetch<'a> {
                     done => return done,
                 },
                 Err(refusal) if refusal.is_passing() => {
+                    if check.seen() >= most + PROGRESS {
+                        (most, tries) = (check.seen(), 0);
+                    }
                     tries += 1;
                     if tries == MOST_TRIES {
                         return Err(Refusal::GivenUp(Box::new(refusal), tries));
@@ -96,7 +104,11 @@ impl<'a> Fetch<'a> {
             Some(begun) => begun,
             None => self.ask(check, validator).await?,
         };
-        let changed = download.from > 0 && validator.is_some() && download.validator != *validator;
+        // A part that answers If-Range need not repeat Last-Modified (RFC 9110, section 15.3.7).
+        let changed = download.from > 0
+            && validator.is_some()
+            && download.validator.is_some()
+            && download.validator != *validator;
         let other = download.length.is_some_and(|length| length != self.size);
         if check.seen() > 0 && (download.from == 0 || changed || other) {
             log::info!("firmware: the server begins anew");
@@ -111,7 +123,9 @@ impl<'a> Fetch<'a> {
         if let Some(found) = download.length.filter(|_| other) {
             return Err(Refusal::Size { found, signed: self.size });
         }
-        validator.clone_from(&download.validator);
+        if download.from == 0 || download.validator.is_some() {
+            validator.clone_from(&download.validator);
+        }
         let (mut pace, before) = (Pace::new(self.patience.slow), check.seen());
         while let Some(bytes) = pace.wait(download.chunk()).await.ok_or(Refusal::Slow)?? {
             pace.count(bytes.len() as u64);
@@ -157,6 +171,11 @@ impl<'a> Fetch<'a> {
             let chunk = bytes.split_to(bytes.len().min(CHUNK));
             check.update(&chunk);
             self.incoming.write(chunk).await?;
+        }
+        let tenths = check.seen() * 10 / self.size.max(1);
+        if tenths > self.tenths {
+            self.tenths = tenths;
+            log::info!("firmware: {} % of {} bytes", tenths * 10, self.size);
         }
         Ok(())
     }

@@ -5,7 +5,8 @@
 //! in 1970 and is set while the agent runs.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivt_hal::Running;
 use serde::{Deserialize, Serialize};
@@ -18,10 +19,14 @@ use crate::state::{StateError, StateStore};
 const HOUR: u64 = 3600;
 /// How often a download that the agent's end has interrupted goes on without counting as another upgrade.
 const MOST_RESUMED: u8 = 3;
+/// How many more nights try a firmware that gave way only because the cloud was away.
+const NIGHTS: u8 = 3;
 /// How often the agent may begin while a firmware is on trial.
 const MOST_BEGUN: u8 = 10;
 /// Most signers whose counters are remembered.
 const SIGNERS: usize = 32;
+/// What names this start of the device: the kernel makes another one up at each start.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 /// The name in the state store.
 const SUBJECT: &str = "firmware";
 
@@ -31,6 +36,8 @@ pub(super) struct Journal {
     start: Instant,
     /// When the last download was begun, in seconds since one hour before the agent's start.
     begun: Option<u64>,
+    /// This start of the device.
+    boot: String,
     store: StateStore,
 }
 
@@ -48,7 +55,8 @@ struct Kept {
 }
 
 /// A download that has not ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct UnderWay {
     /// The version as the cloud has named it.
     pub(super) version: String,
@@ -68,21 +76,40 @@ pub(super) struct Installed {
     pub(super) counter: Option<u64>,
     /// The key of who has signed it.
     pub(super) signer: Option<String>,
-    /// Whether the device was told to start it.
+    /// Whether the device has taken it.
     pub(super) done: bool,
     /// Whether it was tried and did not stay.
     pub(super) failed: bool,
+    /// How often it gave way only because the cloud was away.
+    pub(super) away: u8,
     /// How often the agent has begun while it was on trial.
     pub(super) begun: u8,
+    /// The start of the device that was to be followed by another one.
+    pub(super) owed: Option<String>,
+}
+
+impl Installed {
+    /// Whether it was taken and has not failed: it runs, or waits for the restart.
+    pub(super) fn waits(&self) -> bool {
+        self.done && !self.failed
+    }
+
+    /// Whether the night tries it again after it has failed.
+    pub(super) fn is_tried_again(&self) -> bool {
+        (1..=NIGHTS).contains(&self.away)
+    }
 }
 
 impl Journal {
-    /// Goes on with what `store` has kept; `wall` is the time in seconds since 1970. Blocks.
-    pub(super) fn open(store: StateStore, wall: u64) -> Self {
+    /// Goes on with what `store` has kept; `wall` is the time in seconds since 1970, and `boot` names this start of
+    /// the device, where that is known. Blocks.
+    pub(super) fn open(store: StateStore, wall: u64, boot: Option<String>) -> Self {
         let kept: Kept = store.read(SUBJECT).unwrap_or_default();
         // A time in the future is of a clock that was set back since. It counts as now.
         let begun = kept.begun.map(|begun| HOUR.saturating_sub(wall.saturating_sub(begun)));
-        Self { kept, start: Instant::now(), begun, store }
+        // A name that no other start of the agent has.
+        let boot = boot.unwrap_or_else(|| format!("{} {wall}", std::process::id()));
+        Self { kept, start: Instant::now(), begun, boot, store }
     }
 
     /// How long it takes until the next upgrade is allowed.
@@ -115,10 +142,30 @@ impl Journal {
         }
     }
 
-    /// Notes what is being installed.
-    pub(super) async fn install(&mut self, installed: Installed, wall: u64) {
+    /// Notes what the device is to install, in one step with the end of its download.
+    pub(super) async fn install(&mut self, mut installed: Installed, wall: u64) {
+        let before = self.installed().filter(|before| {
+            before.counter.is_some()
+                && (before.counter, &before.signer) == (installed.counter, &installed.signer)
+        });
+        installed.away = before.map_or(0, |before| before.away);
         self.kept.installed = Some(installed);
+        self.kept.under_way = None;
         self.keep(wall).await;
+    }
+
+    /// Notes that the device has taken it, and whether it owes a restart.
+    pub(super) async fn taken(&mut self, outcome: ivt_hal::Installed, wall: u64) {
+        let owed = (outcome == ivt_hal::Installed::Restart).then(|| self.boot.clone());
+        if let Some(installed) = &mut self.kept.installed {
+            (installed.done, installed.owed) = (true, owed);
+            self.keep(wall).await;
+        }
+    }
+
+    /// Whether the device was to restart, and has not done so.
+    pub(super) fn owes_restart(&self) -> bool {
+        self.installed().is_some_and(|it| it.owed.as_ref() == Some(&self.boot))
     }
 
     /// What was installed last.
@@ -136,17 +183,21 @@ impl Journal {
         often
     }
 
-    /// Notes that `running` stays, as it was before. Counters of signers count from then on.
-    pub(super) async fn stay(&mut self, running: &Running, wall: u64) {
-        let Some(installed) = &self.kept.installed else { return };
-        // Another firmware than the one that was installed last may run, or the one before it.
-        let other = running.counter.is_some() && running.counter != installed.counter;
-        if other || installed.failed && !running.trial {
-            return;
+    /// Notes that `running` stays, if it is surely what was installed last, which is the answer. Counters of signers
+    /// count from then on.
+    pub(super) async fn stay(&mut self, running: &Running, wall: u64) -> bool {
+        let Some(installed) = &self.kept.installed else { return false };
+        let is_it = match running.counter {
+            None => installed.done,
+            runs => runs == installed.counter,
+        };
+        if !is_it {
+            return false;
         }
         let before = self.kept.clone();
-        let Kept { installed: Some(installed), highest, .. } = &mut self.kept else { return };
-        installed.failed = false;
+        let Kept { installed: Some(installed), highest, .. } = &mut self.kept else { return false };
+        (installed.done, installed.failed, installed.away) = (true, false, 0);
+        installed.owed = None;
         if let (Some(counter), Some(signer)) = (installed.counter, &installed.signer) {
             let of = highest.entry(signer.clone()).or_default();
             *of = counter.max(*of);
@@ -159,6 +210,7 @@ impl Journal {
         if self.kept != before {
             self.keep(wall).await;
         }
+        true
     }
 
     /// Notes that what was installed last did not stay. True where that is news.
@@ -166,9 +218,29 @@ impl Journal {
         let Some(installed) = self.kept.installed.as_mut().filter(|it| !it.failed) else {
             return false;
         };
-        installed.failed = true;
+        (installed.failed, installed.away, installed.owed) = (true, 0, None);
         self.keep(wall).await;
         true
+    }
+
+    /// Notes that what is on trial gives way, only because the cloud is `away` or for good, and that the device owes a
+    /// restart.
+    pub(super) async fn give_way(&mut self, away: bool, wall: u64) {
+        let boot = self.boot.clone();
+        let installed = self.kept.installed.get_or_insert_default();
+        if !installed.failed || !away {
+            installed.away = if away { installed.away.saturating_add(1) } else { 0 };
+        }
+        (installed.failed, installed.owed) = (true, Some(boot));
+        self.keep(wall).await;
+    }
+
+    /// Notes that the device does not go back to the one before.
+    pub(super) async fn cannot_leave(&mut self, wall: u64) {
+        if let Some(installed) = &mut self.kept.installed {
+            installed.owed = None;
+            self.keep(wall).await;
+        }
     }
 
     /// The lowest counter that is taken: of what runs and what has stayed before, but for what was signed by keys that
@@ -202,4 +274,14 @@ impl Journal {
             }
         }
     }
+}
+
+/// This start of the device; `None` where the kernel does not tell.
+pub(super) fn boot() -> Option<String> {
+    fs::read_to_string(BOOT).ok().map(|boot| boot.trim().to_owned())
+}
+
+/// Seconds since 1970.
+pub(super) fn wall() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -11,7 +11,7 @@ pub(crate) struct Patience {
     pub(super) pauses: [Duration; 6],
     /// In which time 60 KiB have to come, or the rest of the file.
     pub(super) slow: Duration,
-    /// Least time between two upgrades that came to nothing.
+    /// The pause after each upgrade.
     pub(super) rest: Duration,
 }
 

@@ -28,7 +28,8 @@ pub enum Refusal {
     UnknownKey,
     /// The signed comment does not say what the image is.
     #[error(
-        "the comment of its signature {0}; sign it with `-t \"model=... version=... counter=... size=... sha256=... expires=...\"`"
+        "the comment of its signature {0}; sign it with \
+         `-t \"model=... version=... counter=... size=... sha256=... expires=...\"`"
     )]
     Comment(#[from] ManifestError),
     /// The signature is of another image, or of nobody.
@@ -59,7 +60,9 @@ pub enum Refusal {
         floor: u64,
     },
     /// It was installed already.
-    #[error("it was installed already: only UpgradeFirmware installs it again")]
+    #[error(
+        "it was installed already, or waits for the restart: only UpgradeFirmware installs it again"
+    )]
     Same,
     /// It did not stay when it was tried.
     #[error("it was tried and did not stay: only UpgradeFirmware installs it again")]

@@ -19,8 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::journal::Journal;
-use super::{Names, Outcome, Patience, Refusal, Setup, Updater, Upgrades};
+use super::attempt::Outcome;
+use super::journal::{Journal, wall};
+use super::updater::Updater;
+use super::{Names, Patience, Refusal, Setup, Upgrades};
 use crate::channel::testing::Owners;
 use crate::channel::{Link, Status};
 use crate::cloud::calls::testing::answered;
@@ -52,6 +54,14 @@ pub(super) struct State {
     pub(super) one_way: bool,
     /// How often the device cannot keep what runs.
     pub(super) stuck: usize,
+    /// How often the device does not tell what runs.
+    pub(super) silent: usize,
+    /// Whether the device refuses to install an image.
+    pub(super) refuses: bool,
+    /// Whether an installation does not answer, as the device restarts in it.
+    pub(super) ends: bool,
+    /// How often the device has started.
+    pub(super) starts: u32,
 }
 
 struct Place(Device);
@@ -65,8 +75,16 @@ impl Device {
         self.0.lock().unwrap().place.as_ref().map(|place| place.1.clone()).unwrap_or_default()
     }
 
+    /// The device starts, and this is what runs.
     pub(super) fn run(&self, trial: bool, counter: Option<u64>) {
-        self.0.lock().unwrap().running = Running { trial, counter, failed: None };
+        let mut state = self.0.lock().unwrap();
+        state.running = Running { trial, counter, failed: state.running.failed };
+        state.starts += 1;
+    }
+
+    /// This start of the device.
+    pub(super) fn boot(&self) -> Option<String> {
+        Some(self.0.lock().unwrap().starts.to_string())
     }
 
     fn tell(&self, what: &str) {
@@ -87,7 +105,12 @@ impl Firmware for Device {
     }
 
     async fn running(&self) -> ivt_hal::Result<Running> {
-        Ok(self.0.lock().unwrap().running)
+        let mut state = self.0.lock().unwrap();
+        if state.silent > 0 {
+            state.silent -= 1;
+            return Err(Error::new("firmware running", Kind::Other));
+        }
+        Ok(state.running)
     }
 
     async fn commit(&self) -> ivt_hal::Result<()> {
@@ -96,7 +119,7 @@ impl Firmware for Device {
             state.stuck -= 1;
             return Err(Error::new("firmware commit", Kind::Other));
         }
-        state.running.trial = false;
+        state.running = Running { trial: false, failed: None, ..state.running };
         state.told.push("commit".into());
         Ok(())
     }
@@ -105,7 +128,9 @@ impl Firmware for Device {
         if self.0.lock().unwrap().one_way {
             return Err(Error::new("firmware roll back", Kind::Unsupported));
         }
-        self.tell("roll back");
+        let mut state = self.0.lock().unwrap();
+        state.told.push("roll back".into());
+        state.running.failed = state.running.counter;
         Ok(())
     }
 
@@ -152,8 +177,18 @@ impl Incoming for Place {
     }
 
     async fn install(self: Box<Self>) -> ivt_hal::Result<Installed> {
-        self.0.tell("install");
-        Ok(self.0.0.lock().unwrap().installed.unwrap_or(Installed::Restart))
+        let (ends, refuses, installed) = {
+            let mut state = self.0.0.lock().unwrap();
+            state.told.push("install".into());
+            (state.ends, state.refuses, state.installed.unwrap_or(Installed::Restart))
+        };
+        if ends {
+            std::future::pending::<()>().await;
+        }
+        match refuses {
+            true => Err(Error::new("firmware install", Kind::Refused)),
+            false => Ok(installed),
+        }
     }
 }
 
@@ -380,7 +415,6 @@ impl Rig {
         });
         let (millis, rest) = (Duration::from_millis, Duration::from_millis(10));
         Setup {
-            firmware: Arc::new(self.device.clone()),
             rules: self.rules.subscribe(),
             names: Names::of(&config()),
             http: Http::new(TrustStore::new(None).unwrap(), rule, Deadlines::default()),
@@ -393,18 +427,33 @@ impl Rig {
         }
     }
 
+    /// Where a new firmware goes.
+    pub(super) fn place(&self) -> Arc<dyn Firmware> {
+        Arc::new(self.device.clone())
+    }
+
     /// Lets the hour pass after which there may be another upgrade.
     pub(super) fn forget(&self) {
         std::fs::remove_dir_all(self.folder.path().join("state")).ok();
+    }
+
+    /// Lets the hour pass, and forgets nothing else.
+    pub(super) fn hour(&self) {
+        let file = self.folder.path().join("state/firmware.json");
+        let mut kept: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        kept["begun"] = (wall() - 3601).into();
+        std::fs::write(&file, kept.to_string()).unwrap();
     }
 
     /// The task of an agent that starts now.
     pub(super) fn updater(&self) -> Updater {
         self.upgrading.send_replace(false);
         let setup = self.setup();
-        let journal = Journal::open(setup.store.clone(), super::wall());
+        let journal = Journal::open(setup.store.clone(), wall(), self.device.boot());
         let clock = Clock::new(self.clock, SystemTime::UNIX_EPOCH);
-        Updater { setup, journal, clock, upgrades: self.upgrades.clone() }
+        let firmware = self.place();
+        Updater { setup, firmware, journal, clock, upgrades: self.upgrades.clone() }
     }
 
     /// One upgrade that the cloud insists on, of an image that is signed right or as `change` makes it, by an agent
@@ -432,4 +481,21 @@ fn config() -> Config {
     let cloud = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n";
     let device = "hardware_model = 'IPC-1'\nfirmware_model = '1.4.2'\n";
     format!("{cloud}{device}[[channel]]\nbackend = 'emulator'\n").parse().unwrap()
+}
+
+/// Why an upgrade was refused.
+pub(super) fn words(outcome: Result<Outcome, Refusal>) -> String {
+    outcome.unwrap_err().to_string()
+}
+
+/// A server of this image and its signature.
+pub(super) async fn store(rig: &Rig, file: &[u8], changes: &[(&str, &str)]) -> Server {
+    let (signature, file) = (rig.signer.sign(file, &comment(file, changes)), file.to_owned());
+    let server = Server::new(move |asked| match asked.target.contains(".minisig") {
+        true => Answer::whole(signature.as_bytes()),
+        false => Answer::part(asked, &file, usize::MAX),
+    })
+    .await;
+    rig.offer("1.5.0", &server, "/image?sign=geheim");
+    server
 }

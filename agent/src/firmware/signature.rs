@@ -29,9 +29,10 @@ pub(super) struct Signed {
     signature: Signature,
 }
 
-/// Sees an image go by.
+/// Checks an image while it is fetched.
 pub(super) struct Check<'a> {
-    of: Option<(&'a Signed, StreamVerifier<'a>)>,
+    /// Without a verifier nothing is proved.
+    of: Option<(&'a Signed, Option<StreamVerifier<'a>>)>,
     sha256: Sha256,
     seen: u64,
 }
@@ -71,16 +72,16 @@ impl Signed {
 impl<'a> Check<'a> {
     /// Checks an image from its first byte on; one that nobody has signed is only counted.
     pub(super) fn new(of: Option<&'a Signed>) -> Self {
-        // The key was found by this very call, so it fits.
-        let verifier = |signed: &'a Signed| signed.key.public.verify_stream(&signed.signature).ok();
-        let of = of.and_then(|signed| Some((signed, verifier(signed)?)));
+        let of = of.map(|it| (it, it.key.public.verify_stream(&it.signature).ok()));
         Self { of, sha256: Sha256::new(), seen: 0 }
     }
 
     /// Takes the next bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         if let Some((_, verifier)) = &mut self.of {
-            verifier.update(bytes);
+            if let Some(verifier) = verifier {
+                verifier.update(bytes);
+            }
             self.sha256.update(bytes);
         }
         self.seen += bytes.len() as u64;
@@ -93,15 +94,31 @@ impl<'a> Check<'a> {
 
     /// Whether the image and the comment are what the owner of the key has signed.
     pub(super) fn finish(self) -> Result<(), Refusal> {
-        let Some((signed, mut verifier)) = self.of else { return Ok(()) };
+        let Some((signed, verifier)) = self.of else { return Ok(()) };
         let Manifest { size, sha256, .. } = &signed.manifest;
         if *size != self.seen {
             return Err(Refusal::Size { found: self.seen, signed: *size });
         }
         let same = self.sha256.finalize()[..] == sha256[..];
-        match verifier.finalize() {
-            Ok(()) if same => Ok(()),
-            _ => Err(Refusal::Forged),
+        let is_signed = verifier.is_some_and(|mut verifier| verifier.finalize().is_ok());
+        if same && is_signed { Ok(()) } else { Err(Refusal::Forged) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firmware::rig::{Signer, comment};
+
+    #[test]
+    fn without_a_verifier_nothing_is_proved() {
+        let (signer, other) = (Signer::new(), Signer::new());
+        let file = signer.sign(b"image", &comment(b"image", &[]));
+        let read = || Signed::read(file.as_bytes(), &[signer.key()]).unwrap();
+        for (signed, want) in [(read(), true), (Signed { key: other.key(), ..read() }, false)] {
+            let mut check = Check::new(Some(&signed));
+            check.update(b"image");
+            assert_eq!(check.finish().is_ok(), want);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ivt_hal::Firmware;
+use ivt_hal::{Firmware, Kind};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::refusal::device;
 use crate::channel::Link;
@@ -64,35 +64,41 @@ pub(super) async fn watch(
         }
     }
     while let Err(e) = firmware.commit().await {
+        if e.kind == Kind::Unsupported {
+            log::error!("firmware: the device cannot keep it: {}", device(&e));
+            break;
+        }
         log::error!("firmware: it stays on trial, as the device does not keep it: {}", device(&e));
         sleep(PATIENCE).await;
     }
     Verdict::Stays
 }
 
-/// Goes back to the firmware before, and restarts the device. False where the device does not go back.
+/// Makes the firmware before the next to start. False where the device does not go back.
 pub(super) async fn give_way(firmware: &dyn Firmware) -> bool {
     log::error!("firmware: the one on trial does not work: going back to the one before");
-    if let Err(e) = firmware.roll_back().await {
-        log::error!("firmware: the device does not go back: {}", device(&e));
-        return false;
+    let back = firmware.roll_back().await;
+    if let Err(e) = &back {
+        log::error!("firmware: the device does not go back: {}", device(e));
     }
-    restart(firmware).await;
-    true
+    back.is_ok()
 }
 
 /// Restarts the device. Returns only if it does not.
 pub(super) async fn restart(firmware: &dyn Firmware) {
     log::info!("firmware: restarting the device");
-    match firmware.restart().await {
-        Ok(()) => {
+    match timeout(2 * PATIENCE, firmware.restart()).await {
+        Ok(Ok(())) => {
             sleep(PATIENCE).await;
             log::error!("firmware: the device did not restart: restart it by hand");
         }
-        Err(e) => log::error!(
+        Ok(Err(e)) => log::error!(
             "firmware: restart the device by hand, it does not do so itself: {}",
             device(&e)
         ),
+        Err(_) => {
+            log::error!("firmware: the device does not come to its restart: restart it by hand")
+        }
     }
 }
 

@@ -1,33 +1,24 @@
 //! Upgrades from the cloud's word to the trial of what was installed.
 
-use std::sync::atomic::AtomicUsize;
+use std::future::ready;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ivt_hal::Installed::{Done, Restart};
-use tokio::time::Instant;
+use ivt_hal::Running;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::rig::{Answer, Asked, Rig, Server, Signer, comment, image};
-use super::*;
+use super::attempt::{OUTAGE, Outcome, QUESTIONS};
+use super::journal::{Installed, Journal, wall};
+use super::rig::{Answer, Asked, Rig, Server, Signer, comment, image, store, words};
+use crate::channel::Link;
+use crate::cloud::calls::CallError;
 use crate::shutdown::stopper;
 
 const SIZE: usize = 200_000;
 /// Generous: nothing here takes so long.
 const LIMIT: Duration = Duration::from_secs(60);
-
-fn words(outcome: Result<Outcome, Refusal>) -> String {
-    outcome.unwrap_err().to_string()
-}
-
-/// A server of this image and its signature.
-async fn store(rig: &Rig, file: &[u8], changes: &[(&str, &str)]) -> Server {
-    let (signature, file) = (rig.signer.sign(file, &comment(file, changes)), file.to_owned());
-    let server = Server::new(move |asked| match asked.target.contains(".minisig") {
-        true => Answer::whole(signature.as_bytes()),
-        false => Answer::part(asked, &file, usize::MAX),
-    })
-    .await;
-    rig.offer("1.5.0", &server, "/image?sign=geheim");
-    server
-}
 
 #[tokio::test]
 async fn a_signed_image_is_installed_and_the_device_restarts() {
@@ -35,7 +26,7 @@ async fn a_signed_image_is_installed_and_the_device_restarts() {
     let server = store(&rig, &file, &[]).await;
     let (stop, stopping) = stopper();
     let mut upgrading = rig.upgrading.subscribe();
-    let task = tokio::spawn(rig.setup().run(rig.upgrades.clone(), stopping));
+    let task = tokio::spawn(rig.setup().run(ready(rig.place()), rig.upgrades.clone(), stopping));
     rig.upgrades.request();
     timeout(LIMIT, upgrading.wait_for(|is| *is)).await.unwrap().unwrap();
     // The cloud insists again in the middle of it.
@@ -199,7 +190,7 @@ async fn there_is_one_upgrade_an_hour_also_over_a_restart_and_a_clock_of_1970() 
     assert!(words(updater.attempt(true).await).contains("there was one within the hour"));
     assert!(words(rig.updater().attempt(true).await).contains("there was one within the hour"));
     assert_eq!(server.targets().len(), before, "the server is left alone");
-    let reopened = |wall| Journal::open(rig.setup().store, wall).wait();
+    let reopened = |wall| Journal::open(rig.setup().store, wall, None).wait();
     let hour = Duration::from_secs(3600);
     assert_eq!(reopened(30), Some(hour), "1970");
     assert!(reopened(wall() + 1800).unwrap() <= hour / 2 + Duration::from_secs(1));
@@ -281,12 +272,12 @@ async fn an_unsigned_image_has_a_size_that_is_taken() {
 async fn a_download_that_the_agents_end_interrupted_goes_on_by_itself() {
     let (rig, file) = (Rig::new(), image(SIZE));
     let _server = store(&rig, &file, &[]).await;
-    let mut journal = Journal::open(rig.setup().store, wall());
+    let mut journal = Journal::open(rig.setup().store, wall(), None);
     journal.begin("1.5.0", true, wall()).await;
     assert!(journal.wait().is_some());
     drop(journal);
     let (stop, stopping) = stopper();
-    let task = tokio::spawn(rig.setup().run(rig.upgrades.clone(), stopping));
+    let task = tokio::spawn(rig.setup().run(ready(rig.place()), rig.upgrades.clone(), stopping));
     let restarted = async {
         while !rig.device.told().contains(&"restart".to_owned()) {
             tokio::task::yield_now().await;
@@ -300,19 +291,19 @@ async fn a_download_that_the_agents_end_interrupted_goes_on_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn a_download_goes_on_three_times_and_is_another_upgrade_then() {
     let rig = Rig::new();
-    let mut journal = Journal::open(rig.setup().store, 1_000_000);
+    let mut journal = Journal::open(rig.setup().store, 1_000_000, None);
     journal.begin("1.5.0", true, 1_000_000).await;
     for _ in 0..3 {
-        journal = Journal::open(rig.setup().store, 1_000_100);
+        journal = Journal::open(rig.setup().store, 1_000_100, None);
         assert!(journal.under_way().is_some_and(|it| it.forced));
         journal.begin("1.5.0", false, 1_000_100).await;
         assert_eq!(journal.wait(), Some(Duration::from_secs(3500)));
     }
-    assert!(Journal::open(rig.setup().store, 1_000_100).under_way().is_none());
+    assert!(Journal::open(rig.setup().store, 1_000_100, None).under_way().is_none());
     journal.begin("1.5.0", false, 1_000_200).await;
     assert_eq!(journal.wait(), Some(Duration::from_secs(3600)), "another one");
     journal.end(1_000_200).await;
-    assert!(Journal::open(rig.setup().store, 1_000_200).under_way().is_none());
+    assert!(Journal::open(rig.setup().store, 1_000_200, None).under_way().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,122 +328,19 @@ async fn a_recording_defers_the_restart_but_not_for_ever() {
     assert_eq!(waited().await, 0, "nothing is recorded");
 }
 
-/// Watches the trial of firmware 42, which key `signer` has signed; the cloud is reached and lost at these seconds.
-async fn trial(rig: &Rig, link: &[u64]) -> (Vec<String>, u64) {
-    rig.device.run(true, Some(42));
-    let mut updater = rig.updater();
-    let signer = Some(rig.signer.key().text);
-    let installed = Installed {
-        version: "1.5.0".into(),
-        counter: Some(42),
-        signer,
-        done: true,
-        failed: false,
-        begun: 0,
-    };
-    updater.journal.install(installed, wall()).await;
-    rig.link.send_replace(Link::down());
-    let (sender, start) = (rig.link.clone(), Instant::now());
-    let link = link.to_owned();
-    let changes = tokio::spawn(async move {
-        for (number, second) in (0..).zip(link) {
-            tokio::time::sleep_until(start + Duration::from_secs(second)).await;
-            sender.send_modify(|link| match number % 2 {
-                0 => link.down_since = None,
-                _ => *link = Link { losses: link.losses + 1, ..Link::down() },
-            });
-        }
-    });
-    updater.settle().await;
-    changes.abort();
-    (rig.device.told(), start.elapsed().as_secs())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_firmware_stays_after_five_minutes_with_the_cloud_on_end() {
-    for (link, seconds) in
-        [(&[20][..], 320), (&[20, 200, 230], 530), (&[0, 299, 300, 599, 600], 900)]
-    {
-        let rig = Rig::new();
-        let (told, after) = trial(&rig, link).await;
-        assert_eq!((told, after), (vec!["commit".to_owned()], seconds), "{link:?}");
-        let updater = rig.updater();
-        let floor = updater.journal.floor(&Running::default(), &[rig.signer.key()]);
-        assert_eq!(floor, Some(42), "older ones are refused from now on");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_firmware_without_a_lasting_connection_gives_way() {
-    for (link, least) in [
-        (&[][..], 900),
-        // It is lost again and again.
-        (&[10, 300, 310, 600, 610, 890], 900),
-        // It comes just before the end, and does not last.
-        (&[890, 1000], 1000),
-    ] {
-        let rig = Rig::new();
-        let (told, after) = trial(&rig, link).await;
-        assert_eq!(told, ["roll back", "restart"], "{link:?}");
-        assert_eq!(after, least + 60, "{link:?}");
-        let updater = rig.updater();
-        assert!(updater.journal.installed().unwrap().failed);
-        assert_eq!(updater.journal.floor(&Running::default(), &[rig.signer.key()]), None);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_device_that_does_not_keep_a_firmware_at_once_is_told_again() {
-    let rig = Rig::new();
-    rig.device.0.lock().unwrap().stuck = 3;
-    let (told, after) = trial(&rig, &[0]).await;
-    assert_eq!((told, after), (vec!["commit".to_owned()], 300 + 3 * 60));
-}
-
-#[tokio::test]
-async fn a_firmware_that_did_not_start_is_not_installed_again_by_night() {
-    let (rig, file) = (Rig::new(), image(1000));
-    let server = store(&rig, &file, &[]).await;
-    rig.offer("1.5.0", &server, "/image");
-    let mut updater = rig.updater();
-    updater.attempt(true).await.unwrap();
-    // The boot loader went back to the one before.
-    rig.device.run(false, Some(41));
-    let mut updater = rig.updater();
-    updater.settle().await;
-    assert!(updater.journal.installed().unwrap().failed);
-    rig.forget();
-    let mut updater = rig.updater();
-    updater.journal.install(failed(&rig), wall()).await;
-    assert!(words(updater.attempt(false).await).contains("did not stay"));
-    assert_eq!(updater.attempt(true).await.unwrap(), Outcome::Installed(Restart), "forced");
-}
-
-fn failed(rig: &Rig) -> Installed {
-    let signer = Some(rig.signer.key().text);
-    Installed {
-        version: "1.5.0".into(),
-        counter: Some(42),
-        signer,
-        done: true,
-        failed: true,
-        begun: 1,
-    }
-}
-
 #[tokio::test]
 async fn fast_forward_by_a_key_that_was_taken_out_locks_nobody_out() {
     let (rig, thief) = (Rig::new(), Signer::new());
     let (ours, theirs) = (rig.signer.key(), thief.key());
     let store = || rig.setup().store;
-    let mut journal = Journal::open(store(), 0);
+    let mut journal = Journal::open(store(), 0, None);
     for (key, counter) in [(&ours, 41), (&theirs, u64::MAX)] {
         let signer = Some(key.text.clone());
         let installed = Installed { counter: Some(counter), signer, ..Installed::default() };
         journal.install(installed, 0).await;
         journal.stay(&Running { counter: Some(counter), ..Running::default() }, 0).await;
     }
-    let journal = Journal::open(store(), 0);
+    let journal = Journal::open(store(), 0, None);
     let running = Running { counter: Some(u64::MAX), ..Running::default() };
     let both = [ours.clone(), theirs];
     assert_eq!(journal.floor(&running, &both), Some(u64::MAX));
@@ -487,25 +375,103 @@ async fn the_cloud_is_asked_again_after_an_outage_and_not_for_ever() {
     assert_eq!(start.elapsed(), OUTAGE);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_firmware_in_which_the_agent_ends_again_and_again_gives_way() {
-    let rig = Rig::new();
-    rig.device.run(true, Some(42));
-    rig.link.send_replace(Link::down());
-    for _ in 0..10 {
-        let mut updater = rig.updater();
-        assert!(timeout(Duration::from_secs(120), updater.settle()).await.is_err());
-        assert!(rig.device.told().is_empty());
-    }
-    rig.updater().settle().await;
-    assert_eq!(rig.device.told(), ["roll back", "restart"]);
+#[tokio::test]
+async fn a_key_that_is_taken_out_during_the_download_counts_no_more() {
+    let (rig, file) = (Rig::new(), image(SIZE));
+    let signature = rig.signer.sign(&file, &comment(&file, &[]));
+    let (rules, body) = (rig.rules.clone(), file.clone());
+    let (outcome, _server) = rig
+        .upgrade(&file, signature, move |asked| {
+            rules.send_modify(|rules| rules.keys.clear());
+            Answer::part(asked, &body, usize::MAX)
+        })
+        .await;
+    assert!(words(outcome).contains("firmware.keys"));
+    assert!(!rig.device.told().contains(&"install".to_owned()));
+    assert!(rig.device.bytes().is_empty(), "cleared away");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_device_that_cannot_go_back_keeps_a_firmware_that_works_in_the_end() {
-    let rig = Rig::new();
-    rig.device.0.lock().unwrap().one_way = true;
-    let (told, after) = trial(&rig, &[2000]).await;
-    assert_eq!((told, after), (vec!["commit".to_owned()], 2300));
-    assert!(!rig.updater().journal.installed().unwrap().failed);
+#[tokio::test]
+async fn unsigned_images_that_are_forbidden_during_the_download_are_refused() {
+    let (rig, file) = (Rig::new(), image(SIZE));
+    rig.rules.send_modify(|rules| rules.allow_unsigned = true);
+    let (rules, body) = (rig.rules.clone(), file.clone());
+    let (outcome, _server) = rig
+        .upgrade(&file, "none".into(), move |asked| {
+            rules.send_modify(|rules| rules.allow_unsigned = false);
+            Answer::part(asked, &body, usize::MAX)
+        })
+        .await;
+    assert!(words(outcome).contains("firmware.allow_unsigned is off"));
+    assert!(!rig.device.told().contains(&"install".to_owned()));
+}
+
+#[tokio::test]
+async fn a_part_without_a_validator_is_no_other_file() {
+    let (rig, file) = (Rig::new(), image(SIZE));
+    let signature = rig.signer.sign(&file, &comment(&file, &[]));
+    let body = file.clone();
+    let date = "last-modified: Sat, 01 Aug 2026 10:00:00 GMT";
+    let (outcome, server) = rig
+        .upgrade(&file, signature, move |asked| {
+            let Answer { head, body, .. } = Answer::part(asked, &body, 70_000);
+            let with = if asked.from().is_some() { "" } else { date };
+            Answer::new(head.replace("etag: \"v1\"", with).trim_end(), &body)
+        })
+        .await;
+    assert_eq!(outcome.unwrap(), Outcome::Installed(Restart));
+    assert_eq!(rig.device.0.lock().unwrap().written, SIZE as u64, "each byte once");
+    let asked = server.asked.lock().unwrap().clone();
+    assert_eq!(asked[3].headers["if-range"], "Sat, 01 Aug 2026 10:00:00 GMT");
+}
+
+#[tokio::test]
+async fn a_line_that_cuts_and_brings_something_each_time_is_enough() {
+    let (rig, file) = (Rig::new(), image(13 * 256 * 1024));
+    let signature = rig.signer.sign(&file, &comment(&file, &[]));
+    let body = file.clone();
+    let (outcome, server) =
+        rig.upgrade(&file, signature, move |asked| Answer::part(asked, &body, 256 * 1024)).await;
+    assert_eq!(outcome.unwrap(), Outcome::Installed(Restart));
+    assert_eq!(server.targets().len(), 1 + 13);
+}
+
+#[tokio::test]
+async fn what_came_before_an_address_expired_is_kept_for_the_next() {
+    for status in ["403 Forbidden", "404 Not Found", "410 Gone"] {
+        let (rig, file) = (Rig::new(), image(SIZE));
+        let signature = rig.signer.sign(&file, &comment(&file, &[]));
+        let body = file.clone();
+        let (outcome, _server) = rig
+            .upgrade(&file, signature.clone(), move |asked| match asked.from() {
+                None => Answer::part(asked, &body, 70_000),
+                Some(_) => Answer::status(status),
+            })
+            .await;
+        assert!(words(outcome).contains(&status[..3]));
+        rig.forget();
+        let body = file.clone();
+        let (outcome, server) = rig
+            .upgrade(&file, signature, move |asked| Answer::part(asked, &body, usize::MAX))
+            .await;
+        assert_eq!(outcome.unwrap(), Outcome::Installed(Restart));
+        let from: Vec<_> = server.asked.lock().unwrap().iter().map(Asked::from).collect();
+        assert_eq!(from, [None, Some(70_000)], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn upgrade_firmware_during_the_look_of_the_night_follows_it() {
+    let upgrades = crate::firmware::Upgrades::default();
+    let asked = async || timeout(Duration::from_millis(50), upgrades.requested()).await.is_ok();
+    upgrades.begin(false);
+    upgrades.request();
+    assert!(asked().await, "the night does not swallow it");
+    upgrades.begin(true);
+    upgrades.request();
+    assert!(!asked().await, "one that is forced is under way");
+    upgrades.begin(false);
+    upgrades.request();
+    upgrades.request();
+    assert!(asked().await && !asked().await, "twice is once");
 }

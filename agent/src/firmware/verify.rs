@@ -54,7 +54,7 @@ impl Terms {
             Ok(None) => (Running::default(), Some("firmware.backend is \"none\"".to_owned())),
             Err(e) => (Running::default(), Some(e.to_string())),
         };
-        let journal = Journal::open(StateStore::new(config.state_dir.clone()), 0);
+        let journal = Journal::open(StateStore::new(config.state_dir.clone()), 0, None);
         let note = note.map(|why| format!("what runs is not known here: {why}"));
         Self {
             floor: journal.floor(&running, &rules.keys),

@@ -5,7 +5,8 @@ use bytes::Bytes;
 
 use crate::Result;
 
-/// Takes a new firmware for the device. Who calls has checked whose image it is, and checks while it is written that it is whole.
+/// Takes a new firmware for the device. Who calls has checked whose image it is, and checks while it is written that it
+/// is whole.
 #[async_trait]
 pub trait Firmware: Send + Sync {
     /// Makes room for an image and opens it for writing, in the place of one that was begun before. What runs at the

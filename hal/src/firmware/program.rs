@@ -13,12 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::OFlags;
 
-use self::noted::{BOOT, Noted, Phase, Tried};
+use self::noted::{BOOT, Noted, Phase};
 use super::disk::remove;
 use super::failure::{Checked, Failure, SetupError};
 use super::on_disk::{OnDisk, blocking};
 use super::restart::Restart;
-use super::run::run;
+use super::run::{End, run};
 use super::writer::{Writer, fits, forget, lock};
 use crate::{Error, Firmware, Image, Incoming, Installed, Kind, Result, Running};
 
@@ -42,7 +42,8 @@ pub struct Programs {
     pub commit: Vec<String>,
     /// Makes the image before the one that runs start next.
     pub roll_back: Vec<String>,
-    /// Prints the counter of the image that runs. Without it the one that was installed last is believed to run.
+    /// Prints the counter of the image that runs; required with `commit`, since a boot loader goes back without a word.
+    /// Without it the image that was installed last is believed to run.
     pub running: Vec<String>,
     /// How long `install` may take.
     pub limit: Duration,
@@ -74,6 +75,13 @@ impl Program {
                 "install has no {PLACE} among its words, where the path of the image is to stand"
             )));
         }
+        if programs.running.is_empty() && !programs.commit.is_empty() {
+            return Err(SetupError(
+                "commit needs running, too, a program that prints the counter of the firmware that runs: otherwise \
+                 the old one is taken for the new one where the boot loader has gone back to it"
+                    .to_owned(),
+            ));
+        }
         if !fs::metadata(&programs.folder).is_ok_and(|folder| folder.is_dir()) {
             return Err(SetupError(format!(
                 "{}: the image needs a folder that is there",
@@ -103,12 +111,8 @@ impl Program {
             }
         };
         let noted = self.noted(op, move |device| {
-            let noted = Noted::read(&device.programs.folder)?;
-            let seen = noted.clone().seen(told, &device.boot()?);
-            if seen.text() != noted.text() {
-                seen.write(&device.programs.folder)?;
-            }
-            Ok(seen)
+            let Programs { folder, commit, .. } = &device.programs;
+            Ok(Noted::read(folder)?.seen(told, !commit.is_empty(), &device.boot()?))
         });
         Ok((noted.await?, told))
     }
@@ -139,7 +143,8 @@ impl Firmware for Program {
             fits(&file, &path, image.size)?;
             let disk = OnDisk::new(Writer::begin(file, &path, folder, &image)?);
             let device = device.clone();
-            Ok(Box::new(Coming { device, image, disk, locked, restarts }) as Box<dyn Incoming>)
+            let coming = Coming { device, image, noted, disk, locked, restarts };
+            Ok(Box::new(coming) as Box<dyn Incoming>)
         })
         .await
     }
@@ -147,22 +152,18 @@ impl Firmware for Program {
     async fn running(&self) -> Result<Running> {
         const OP: &str = "firmware running";
         let (noted, told) = self.look(OP).await?;
-        let trial = noted.on_trial();
-        let believed = match noted.tried {
-            Some(Tried { counter, phase: Phase::Installed, .. }) if trial => counter,
-            _ => noted.counter,
-        };
-        Ok(Running { trial, counter: told.or(believed), failed: noted.failed })
+        let counter = told.or(noted.counter);
+        Ok(Running { trial: noted.on_trial(), counter, failed: noted.failed })
     }
 
     async fn commit(&self) -> Result<()> {
         const OP: &str = "firmware commit";
-        let (noted, _) = self.look(OP).await?;
+        let (noted, told) = self.look(OP).await?;
         if !noted.on_trial() {
             return Ok(());
         }
         run(OP, &self.device.programs.commit, LIMIT, Stdio::null()).await?;
-        self.noted(OP, move |device| noted.committed().write(&device.programs.folder)).await
+        self.noted(OP, move |device| noted.committed(told).write(&device.programs.folder)).await
     }
 
     async fn roll_back(&self) -> Result<()> {
@@ -187,6 +188,8 @@ impl Firmware for Program {
 struct Coming {
     device: Arc<Device>,
     image: Image,
+    /// What was noted when it was opened.
+    noted: Noted,
     disk: OnDisk,
     /// Stays locked while the program runs, even when the agent ends: it is its standard input, an empty one.
     locked: File,
@@ -213,13 +216,12 @@ impl Incoming for Coming {
 
     async fn install(self: Box<Self>) -> Result<Installed> {
         const OP: &str = "firmware install";
-        let Self { device, image, disk, locked, restarts } = *self;
-        let (counter, same) = (image.counter, device.clone());
+        let Self { device, image, noted, disk, locked, restarts } = *self;
+        let (counter, same, before) = (image.counter, device.clone(), noted.clone());
         disk.end(move |mut writer| {
             writer.verify()?;
-            let noted = Noted::read(&same.programs.folder)?;
             // A power cut from here on leaves what the program has left, and the agent has to find out.
-            noted.trying(counter, Phase::Installing, same.boot()?).write(&same.programs.folder)
+            before.trying(counter, Phase::Installing, same.boot()?).write(&same.programs.folder)
         })
         .await?;
         let programs = &device.programs;
@@ -227,16 +229,20 @@ impl Incoming for Coming {
         let words: Vec<_> =
             programs.install.iter().map(|word| word.replace(PLACE, &path)).collect();
         let verdict = run(OP, &words, programs.limit, Stdio::from(locked)).await;
-        let taken = verdict.is_ok();
+        let end = End::of(&verdict);
         blocking(OP, move || {
             let programs = &device.programs;
-            let noted = Noted::read(&programs.folder)?;
-            let noted = match (taken, programs.commit.is_empty()) {
-                (false, _) => noted.refused(),
-                (true, true) => noted.taken(counter),
-                (true, false) => noted.trying(counter, Phase::Installed, device.boot()?),
+            let noted = match end {
+                // What was installed before in this start of the device still starts next.
+                End::Refused => Some(noted),
+                End::Taken if programs.commit.is_empty() => Some(noted.taken(counter)),
+                End::Taken => Some(noted.trying(counter, Phase::Installed, device.boot()?)),
+                // A service may go on with it: the next start of the device tells.
+                End::Unknown => None,
             };
-            noted.write(&programs.folder)?;
+            if let Some(noted) = noted {
+                noted.write(&programs.folder)?;
+            }
             forget(&programs.folder);
             if let Err(e) = remove(&programs.folder, IMAGE) {
                 // The next image is written over it.

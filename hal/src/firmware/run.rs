@@ -1,6 +1,7 @@
 //! Runs a program of the device to its end: no shell, a process group of its own, its output in the log, its exit status
 //! the verdict.
 
+use std::error::Error as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::pin::pin;
@@ -35,6 +36,35 @@ enum Why {
     Limit(String, u64),
     #[error("{0}: {1}")]
     Lost(String, std::io::Error),
+}
+
+/// What is known at the end of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It has done what it was to do.
+    Taken,
+    /// It did not start, or has said no.
+    Refused,
+    /// It was killed, with what it has begun left to others or to nobody.
+    Unknown,
+}
+
+impl End {
+    /// What is known by the result of [`run`].
+    pub fn of(verdict: &Result<String>) -> Self {
+        let Err(error) = verdict else { return Self::Taken };
+        match error.source().and_then(|why| why.downcast_ref()) {
+            Some(Why::Status(_, status, _)) if !killed(*status) => Self::Refused,
+            Some(Why::Start(..)) => Self::Refused,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Whether a signal ended the program, or one that a shell ran for it: the shell then ends with 128 and the number of the
+/// signal, which is 64 at most.
+fn killed(status: ExitStatus) -> bool {
+    status.code().is_none_or(|code| (129..=192).contains(&code))
 }
 
 /// Runs `words`, a program and its arguments, and gives the first line of its standard output. What it has started goes on

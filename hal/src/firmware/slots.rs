@@ -43,6 +43,12 @@ impl Slots {
     /// What is missing there, or is the same twice.
     pub fn new(places: Places, restart: Restart) -> std::result::Result<Self, SetupError> {
         places.check()?;
+        if places.started.is_none() {
+            log::warn!(
+                "firmware.started is not set: where the boot script cannot write the marker, the slot that runs is not \
+                 the one that the marker says, and the agent cannot tell"
+            );
+        }
         let copies = Copies::new(places.marker.clone());
         let device = Arc::new(Device { places, copies, turn: Mutex::default() });
         Ok(Self { device, restart })

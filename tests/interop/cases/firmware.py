@@ -1,4 +1,4 @@
-"""Firmware with Debian's own tools: minisign signs and verifies, RAUC installs, and the recipe of docs/firmware.md is followed."""
+"""Firmware that Debian's minisign signs and verifies, as docs/firmware.md says, on an agent with two slots."""
 import contextlib
 import functools
 import hashlib
@@ -6,14 +6,13 @@ import http.server
 import os
 import random
 import re
-import shutil
 import subprocess
 import threading
 import time
 
-from peers.ours import LOGIN, Agent, Cloud, clip, configuration, keep_secret
+from peers.ours import LOGIN, Agent, Cloud, clip, keep_secret
 from peers.paths import ROOT, built
-from peers.process import Failed, Process, output, wait_for
+from peers.process import Failed, output, wait_for
 
 from . import add
 
@@ -160,6 +159,7 @@ class Files(http.server.SimpleHTTPRequestHandler):
     """A web server of files as firmware is hosted on, which goes on where a download was cut."""
 
     def send_head(self):
+        self.server.asked.append(self.path)
         path = self.translate_path(self.path)
         begin = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if not begin or not os.path.isfile(path):
@@ -183,10 +183,10 @@ class Files(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def serve(stack, folder, pause=0.0):
-    """The address of a folder."""
+def serve(stack, folder, pause=0.0, asked=None):
+    """The address of a folder. What is asked for is put into `asked`; `pause` is in seconds, and each 32 KiB take it."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=folder))
-    server.pause, server.daemon_threads = pause, True
+    server.pause, server.asked, server.daemon_threads = pause, [] if asked is None else asked, True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stack.callback(server.shutdown)
     return f"http://127.0.0.1:{server.server_port}"
@@ -211,7 +211,8 @@ def board(folder):
 
 def boot(folder):
     """The slot that the boot script starts."""
-    return output(["busybox", "sh", SCRIPT, os.path.join(folder, "marker"), os.path.join(folder, "started")])
+    said = output(["busybox", "sh", SCRIPT, os.path.join(folder, "marker"), os.path.join(folder, "started")])
+    return said.splitlines()[-1]
 
 
 def settings(folder, place, *keys):
@@ -274,50 +275,6 @@ def cost(stack, folder):
         raise Failed(f"memory grew by {grown} KiB, and {more} bytes were written for an image of {size}")
 
 
-def killed(rounds):
-    """kill -9 of the agent at random moments of an upgrade: in the end the image runs, and never anything but the old or the new."""
-    def run(stack, folder):
-        image = Image(os.path.join(folder, "hosted"), content=random.Random(1).randbytes(4_000_000))
-        image.sign()
-        device = os.path.join(folder, "device")
-        place = board(device)
-        cloud = Cloud(stack, folder)
-        url = serve(stack, image.folder, pause=0.004) + "/image"
-        config = os.path.join(folder, "agent.toml")
-        keep_secret(config, configuration(cloud, [clip(None)], extra=settings(folder, place, image.key)))
-        for _ in range(rounds):
-            # The hour between two upgrades is not what is tried here.
-            shutil.rmtree(os.path.join(folder, "state"), ignore_errors=True)
-            with contextlib.ExitStack() as life:
-                agent = life.enter_context(Process("ivt-agent", [built("ivt-agent")] + ["--config", config], folder))
-                wait_for("login", cloud.device, 15)
-                upgrade(cloud, url)
-                time.sleep(random.uniform(0, 0.9))
-                agent.child.kill()
-                agent.child.wait()
-                wait_for("logout", lambda: not cloud.device(), 30)
-            with contextlib.ExitStack() as apart:
-                tried = os.path.join(folder, "tried")
-                shutil.copytree(device, tried)
-                apart.callback(shutil.rmtree, tried)
-                slot = boot(tried)
-                if slot == "b" and read(os.path.join(tried, "b")) != read(image.path):
-                    raise Failed("slot b starts and is not whole")
-            if slot == "b":
-                # It was installed: the next round begins with a device as it was.
-                shutil.rmtree(device)
-                place = board(device)
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(os.path.join(folder, "restarted"))
-        shutil.rmtree(os.path.join(folder, "state"), ignore_errors=True)
-        Agent(stack, folder, cloud, [clip(None)], extra=settings(folder, place, image.key))
-        upgrade(cloud, url)
-        wait_for("restart", lambda: os.path.exists(os.path.join(folder, "restarted")), 60)
-        if boot(device) != "b" or read(os.path.join(device, "b")) != read(image.path):
-            raise Failed("the last upgrade did not come to its end")
-    return run
-
-
 def shell(heading):
     """The first shell block of docs/firmware.md behind a heading."""
     text = read(os.path.join(ROOT, "docs/firmware.md")).decode()
@@ -344,61 +301,6 @@ def documented(stack, folder):
         raise Failed(f"the marker of a new device is {before!r}")
 
 
-def rauc(stack, folder):
-    """RAUC and its service on a bus of their own: what it takes is installed, what it refuses is not, with its words in the log."""
-    for name in ("keys", "bundle", "hosted", "images", "mount"):
-        os.mkdir(os.path.join(folder, name))
-    for name in ("ours", "stranger"):
-        output(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/CN={name}",
-                "-keyout", f"{folder}/keys/{name}.key", "-out", f"{folder}/keys/{name}.pem"])
-    content = random.Random(3).randbytes(SIZE)
-    write(f"{folder}/bundle/rootfs.img", content)
-    write(f"{folder}/bundle/manifest.raucm", f"[update]\ncompatible={MODEL}\nversion=2.4.2\n[bundle]\nformat=plain\n"
-          "[image.rootfs]\nfilename=rootfs.img\n".encode())
-    for name in ("ours", "stranger"):
-        output(["rauc", "--cert", f"{folder}/keys/{name}.pem", "--key", f"{folder}/keys/{name}.key", "bundle", f"{folder}/bundle",
-                f"{folder}/hosted/{name}.raucb"])
-    # The device: two files as slots, and a boot loader that is a script.
-    for slot in (0, 1):
-        write(f"{folder}/slot{slot}", bytes(2_000_000))
-    write(f"{folder}/loader", f'#!/bin/sh\necho "$@" >>{folder}/loader.said\ncase $1 in get-primary) cat {folder}/primary ;; '
-          f"set-primary) echo \"$2\" >{folder}/primary ;; get-state) echo good ;; esac\n".encode())
-    os.chmod(f"{folder}/loader", 0o755)
-    write(f"{folder}/primary", b"a\n")
-    write(f"{folder}/system.conf", f"[system]\ncompatible={MODEL}\nbootloader=custom\nmountprefix={folder}/mount\nstatusfile={folder}/status\n"
-          f"[keyring]\npath={folder}/keys/ours.pem\n[handlers]\nbootloader-custom-backend={folder}/loader\n"
-          f"[slot.rootfs.0]\ndevice={folder}/slot0\ntype=raw\nbootname=a\n[slot.rootfs.1]\ndevice={folder}/slot1\ntype=raw\nbootname=b\n".encode())
-    bus = stack.enter_context(Process("dbus", ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address=1"], folder))
-    env = {"DBUS_SESSION_BUS_ADDRESS": bus.said(r"unix:\S+")[0], "DBUS_STARTER_BUS_TYPE": "session"}
-    stack.enter_context(Process("rauc", ["rauc", f"--conf={folder}/system.conf", "--override-boot-slot=a", "service"], folder, env))
-    wait_for("service of RAUC", lambda: not subprocess.run(["rauc", "status"], env={**os.environ, **env}, capture_output=True).returncode, 15)
-
-    place = (f'backend = "command"\nfolder = "{folder}/images"\ninstall = ["rauc", "install", "{{image}}"]\n'
-             'commit = ["rauc", "status", "mark-good"]\nrollback = ["rauc", "status", "mark-bad"]\n')
-    address = serve(stack, f"{folder}/hosted")
-    for name in ("stranger", "ours"):
-        here = os.path.join(folder, name)
-        os.mkdir(here)
-        image = Image(f"{folder}/hosted", f"{name}.raucb", read(f"{folder}/hosted/{name}.raucb"))
-        image.sign()
-        with contextlib.ExitStack() as life:
-            cloud = Cloud(life, here)
-            agent = Agent(life, here, cloud, [clip(None)], extra=settings(here, place, image.key), env=env)
-            upgrade(cloud, f"{address}/{name}.raucb")
-            if name == "stranger":
-                agent.process.said(r"firmware: not installed: the device: rauc: ended with exit status: 1: ")
-                agent.process.said(r"rauc: LastError: signature verification failed")
-                if read(f"{folder}/slot1") != bytes(2_000_000) or read(f"{folder}/primary") != b"a\n":
-                    raise Failed("RAUC refused, and something was changed")
-                continue
-            wait_for("restart", lambda: os.path.exists(f"{here}/restarted"), 30)
-            agent.process.said(r"rauc: Installing .* succeeded")
-            if read(f"{folder}/slot1")[:SIZE] != content or read(f"{folder}/primary") != b"b\n":
-                raise Failed("RAUC took the bundle and installed something else")
-            if os.path.exists(f"{folder}/images/image"):
-                raise Failed("the bundle was not removed after it was installed")
-
-
 def write(path, content):
     with open(path, "wb") as file:
         file.write(content)
@@ -410,5 +312,3 @@ add("firmware: the recipe of the manual", documented)
 for how in SERVED:
     add(f"firmware: an upgrade to an image signed {how}" if SIGNED[how][1] is None else f"firmware: no upgrade to an image signed {how}", slots(how))
 add("firmware: an upgrade of 16 MiB", cost)
-add("firmware: kill -9 in the middle of upgrades", killed(int(os.environ.get("IVT_FIRMWARE_KILLS", "12"))), 1200)
-add("firmware: RAUC installs", rauc)

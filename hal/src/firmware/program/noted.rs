@@ -38,7 +38,7 @@ pub struct Tried {
 /// How far an image came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The program was started, and is not known to have ended.
+    /// The program was started, and what came of it is not known.
     Installing,
     /// The program took it.
     Installed,
@@ -72,29 +72,33 @@ impl Noted {
         replace(folder, NAME, &self.text()).map_err(Failure::at(&folder.join(NAME)))
     }
 
-    /// What is true in this start of the device, where the image with the counter `told` runs, if it says so.
+    /// What is true in this start of the device, where the image with the counter `told` runs, if it says so. `trials`
+    /// says whether the device has images on trial.
     #[must_use]
-    pub fn seen(mut self, told: Option<u64>, boot: &str) -> Self {
+    pub fn seen(mut self, told: Option<u64>, trials: bool, boot: &str) -> Self {
         let Some(tried) = &self.tried else { return self };
         self.restarted = tried.boot != boot;
         if !self.restarted {
             return self;
         }
-        let another = told.is_some() && told != tried.counter;
+        // An image that nobody has signed has no counter to tell it by.
+        let another = tried.counter.is_some() && told.is_some() && told != tried.counter;
         match tried.phase {
-            Phase::RolledBack => self.tried = None,
-            // It never came to a start, or the device has gone back by itself.
-            Phase::Installing if another => self.tried = None,
-            Phase::Installed if another => {
-                self.failed = tried.counter;
-                self.tried = None;
-            }
-            Phase::Installing | Phase::Installed => {}
+            Phase::RolledBack => {}
+            // It never came to a start.
+            Phase::Installing if another => {}
+            // The device has gone back by itself.
+            Phase::Installed if another => self.failed = tried.counter,
+            Phase::Installing | Phase::Installed if trials => return self,
+            // It is not known whether it was complete, so that only the device can tell what runs.
+            Phase::Installing => self.counter = told,
+            Phase::Installed => self.counter = tried.counter,
         }
+        self.tried = None;
         self
     }
 
-    /// Whether what runs is on trial. An installation that a power cut ended is tried, too: it may be that it was complete.
+    /// Whether what runs is on trial. An image whose installation has no known end is tried, too: it may be complete.
     pub fn on_trial(&self) -> bool {
         self.restarted && self.tried.as_ref().is_some_and(|tried| tried.phase != Phase::RolledBack)
     }
@@ -123,27 +127,17 @@ impl Noted {
         self
     }
 
-    /// The program did not take the image.
-    #[must_use]
-    pub fn refused(mut self) -> Self {
-        self.tried = None;
-        self
-    }
-
     /// An image is installed for good.
     #[must_use]
     pub fn taken(self, counter: Option<u64>) -> Self {
         Self { counter, ..Self::default() }
     }
 
-    /// What was on trial stays.
+    /// What was on trial stays; `told` is its counter as the device tells it.
     #[must_use]
-    pub fn committed(mut self) -> Self {
-        match self.tried.take() {
-            Some(Tried { counter, phase: Phase::Installed, .. }) => self.taken(counter),
-            // Whether it runs is not known: it is offered again.
-            _ => self,
-        }
+    pub fn committed(self, told: Option<u64>) -> Self {
+        let tried = self.tried.as_ref().and_then(|tried| tried.counter);
+        self.taken(told.or(tried))
     }
 
     /// What was on trial does not stay.

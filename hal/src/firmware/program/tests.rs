@@ -17,7 +17,14 @@ impl Board {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("images")).unwrap();
         fs::write(folder.path().join("boot"), "1").unwrap();
-        Self { folder }
+        let board = Self { folder };
+        board.runs("0");
+        board
+    }
+
+    /// The image with this counter runs from now on.
+    fn runs(&self, counter: &str) {
+        fs::write(self.path("runs"), counter).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -42,9 +49,14 @@ impl Board {
             install,
             commit: self.script("echo good >> marks"),
             roll_back: self.script("echo bad >> marks"),
-            running: Vec::new(),
+            running: self.script("cat runs"),
             limit: Duration::from_secs(20),
         }
+    }
+
+    /// Those of a device without trials.
+    fn once(&self, text: &str) -> Programs {
+        Programs { commit: Vec::new(), roll_back: Vec::new(), ..self.programs(text) }
     }
 
     fn program(&self, programs: Programs) -> Program {
@@ -94,10 +106,16 @@ fn running(trial: bool, counter: Option<u64>, failed: Option<u64>) -> Running {
 async fn a_program_is_firmware_with_and_without_trial() {
     let board = Board::new();
     let program = board.program(board.programs("cp \"$1\" next"));
-    conformance::firmware(&program, true, || board.restart()).await;
+    // What the boot loader starts: 7 on trial, 7, 8 on trial, 7 again, 9.
+    let mut starts = ["7", "7", "8", "7", "9"].into_iter();
+    let restart = || {
+        board.runs(starts.next().unwrap());
+        board.restart();
+    };
+    conformance::firmware(&program, true, restart).await;
     assert_eq!(board.read("marks"), "good\nbad\ngood\n");
     let board = Board::new();
-    let once = Programs { commit: Vec::new(), ..board.programs("cp \"$1\" next") };
+    let once = Programs { running: Vec::new(), ..board.once("cp \"$1\" next") };
     conformance::firmware(&board.program(once), false, || board.restart()).await;
 }
 
@@ -127,7 +145,7 @@ async fn what_the_program_refuses_is_refused_and_its_last_words_are_told() {
     assert_eq!(kind, Kind::Refused);
     assert_eq!(words, "sh: ended with exit status: 3: signature is wrong");
     board.restart();
-    assert_eq!(program.running().await.unwrap(), running(false, None, None));
+    assert_eq!(program.running().await.unwrap(), running(false, Some(0), None));
     assert_eq!(board.left(), ["installed", "lock"]);
     let program = board.program(board.programs("kill -9 $$"));
     assert_eq!(why(install(&program, 1).await.err()).0, Kind::Other);
@@ -150,6 +168,93 @@ async fn a_program_beyond_its_time_is_killed_with_all_that_it_has_started() {
     quiet(&board).await;
 }
 
+/// A program that a signal ends may have a service that goes on: what it has installed is on trial when it starts.
+#[tokio::test]
+async fn a_killed_installation_is_judged_by_what_starts_next() {
+    for text in ["kill -9 $$", "sh -c 'kill -9 $$'; exit $?", "sleep 60"] {
+        for (starts, trial) in [("1", true), ("0", false)] {
+            let board = Board::new();
+            let limit = Duration::from_millis(300);
+            let killed = board.program(Programs { limit, ..board.programs(text) });
+            assert!(install(&killed, 1).await.is_err(), "{text}");
+            assert_eq!(killed.running().await.unwrap(), running(false, Some(0), None), "{text}");
+            // The service is still busy with it.
+            let busy = board.program(board.programs("echo 'already processing'; exit 1"));
+            assert_eq!(why(install(&busy, 1).await.err()).0, Kind::Refused);
+            board.runs(starts);
+            board.restart();
+            let seen = running(trial, Some(starts.parse().unwrap()), None);
+            assert_eq!(busy.running().await.unwrap(), seen, "{text}");
+            busy.commit().await.unwrap();
+            assert_eq!(board.read("marks"), if trial { "good\n" } else { "" });
+            assert_eq!(busy.running().await.unwrap(), Running { trial: false, ..seen }, "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_installed_stays_on_its_way_when_the_next_image_is_refused() {
+    let board = Board::new();
+    install(&board.program(board.programs("true")), 1).await.unwrap();
+    let refusing = board.program(board.programs("exit 1"));
+    assert_eq!(why(install(&refusing, 2).await.err()).0, Kind::Refused);
+    board.runs("1");
+    board.restart();
+    assert_eq!(refusing.running().await.unwrap(), running(true, Some(1), None));
+}
+
+#[tokio::test]
+async fn without_trials_an_interrupted_installation_leaves_the_device_free() {
+    let text = "echo tick >> ticks; sleep 60";
+    for (told, counter) in [(None, None), (Some("0"), Some(0)), (Some("1"), Some(1))] {
+        let board = Board::new();
+        let programs = |text| match told {
+            None => Programs { running: Vec::new(), ..board.once(text) },
+            Some(_) => board.once(text),
+        };
+        install(&board.program(programs("true")), 0).await.unwrap();
+        board.restart();
+        let program = board.program(programs(text));
+        let given_up = tokio::time::timeout(Duration::from_millis(500), install(&program, 1)).await;
+        assert!(given_up.is_err() && !board.read("ticks").is_empty());
+        quiet(&board).await;
+        board.runs(told.unwrap_or_default());
+        board.restart();
+        assert_eq!(program.running().await.unwrap(), running(false, counter, None));
+        program.commit().await.unwrap();
+        assert_eq!(why(program.roll_back().await.err()).0, Kind::Refused);
+        install(&board.program(programs("true")), 2).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_unsigned_image_is_on_trial_whatever_the_device_counts() {
+    let board = Board::new();
+    let program = board.program(board.programs("true"));
+    let unsigned = Image { counter: None, sha256: None, ..image(0, b"an image") };
+    let mut incoming = program.open(&unsigned).await.unwrap();
+    incoming.write(Bytes::from_static(b"an image")).await.unwrap();
+    incoming.install().await.unwrap();
+    board.restart();
+    assert_eq!(program.running().await.unwrap(), running(true, Some(0), None));
+    program.commit().await.unwrap();
+    assert_eq!(program.running().await.unwrap(), running(false, Some(0), None));
+}
+
+/// `ivt-agent firmware verify` asks beside an agent that runs.
+#[tokio::test]
+async fn asking_what_runs_writes_nothing() {
+    let board = Board::new();
+    let program = board.program(board.programs("true"));
+    program.running().await.unwrap();
+    assert_eq!(board.left(), Vec::<String>::new());
+    install(&program, 1).await.unwrap();
+    let note = board.read("images/installed");
+    board.restart();
+    assert_eq!(program.running().await.unwrap(), running(false, Some(0), Some(1)));
+    assert_eq!(board.read("images/installed"), note);
+}
+
 #[tokio::test]
 async fn an_installation_that_is_given_up_ends_the_program() {
     let board = Board::new();
@@ -158,11 +263,11 @@ async fn an_installation_that_is_given_up_ends_the_program() {
     let given_up = tokio::time::timeout(Duration::from_millis(500), install(&program, 1)).await;
     assert!(given_up.is_err(), "it goes on for ever");
     quiet(&board).await;
+    board.runs("1");
     board.restart();
-    // Whether it was installed is not known, so it is on trial; its counter is not believed.
-    assert_eq!(program.running().await.unwrap(), running(true, None, None));
+    assert_eq!(program.running().await.unwrap(), running(true, Some(1), None));
     program.commit().await.unwrap();
-    assert_eq!(program.running().await.unwrap(), running(false, None, None));
+    assert_eq!(program.running().await.unwrap(), running(false, Some(1), None));
 }
 
 /// Waits until nothing ticks.
@@ -210,20 +315,19 @@ async fn a_program_that_outlives_the_agent_keeps_the_next_image_away() {
 #[tokio::test]
 async fn a_device_that_goes_back_by_itself_says_so_by_its_counter() {
     let board = Board::new();
-    fs::write(board.path("runs"), "41\n").unwrap();
-    let programs = Programs { running: board.script("cat runs"), ..board.programs("true") };
-    let program = board.program(programs);
+    board.runs("41\n");
+    let program = board.program(board.programs("true"));
     assert_eq!(program.running().await.unwrap(), running(false, Some(41), None));
     install(&program, 42).await.unwrap();
     board.restart();
     assert_eq!(program.running().await.unwrap(), running(false, Some(41), Some(42)));
     install(&program, 43).await.unwrap();
-    fs::write(board.path("runs"), "43\n").unwrap();
+    board.runs("43\n");
     board.restart();
     assert_eq!(program.running().await.unwrap(), running(true, Some(43), Some(42)));
     program.commit().await.unwrap();
     assert_eq!(program.running().await.unwrap(), running(false, Some(43), None));
-    fs::write(board.path("runs"), "v43\n").unwrap();
+    board.runs("v43\n");
     let (kind, words) = why(program.running().await.err());
     assert!(kind == Kind::Other && words.contains("printed \"v43\""), "{words}");
 }
@@ -238,6 +342,7 @@ async fn a_verdict_that_is_not_noted_by_the_program_leaves_the_trial() {
     };
     let program = board.program(programs);
     install(&program, 1).await.unwrap();
+    board.runs("1");
     board.restart();
     assert_eq!(why(program.commit().await.err()).0, Kind::Refused);
     assert_eq!(why(program.roll_back().await.err()).0, Kind::Unsupported);
@@ -249,6 +354,7 @@ async fn a_damaged_note_is_no_note() {
     let board = Board::new();
     let program = board.program(board.programs("true"));
     install(&program, 1).await.unwrap();
+    board.runs("1");
     board.restart();
     let note = fs::read(board.path("images/installed")).unwrap();
     assert_eq!(program.running().await.unwrap(), running(true, Some(1), None));
@@ -256,7 +362,8 @@ async fn a_damaged_note_is_no_note() {
         let mut damaged = note.clone();
         damaged[at] ^= 0x91;
         fs::write(board.path("images/installed"), &damaged).unwrap();
-        assert_eq!(program.running().await.unwrap(), Running::default(), "byte {at}");
+        let nothing = running(false, Some(1), None);
+        assert_eq!(program.running().await.unwrap(), nothing, "byte {at}");
     }
 }
 
@@ -273,6 +380,7 @@ async fn what_is_missing_is_told_at_the_start() {
         "names no program",
     );
     told(Programs { install: vec!["rauc".into()], ..board.programs("") }, "no {image}");
+    told(Programs { running: Vec::new(), ..board.programs("") }, "commit needs running");
     told(Programs { folder: board.path("none"), ..board.programs("") }, "needs a folder");
 }
 

@@ -142,7 +142,8 @@ fn every_damaged_byte_of_a_copy_leaves_the_state_to_the_other() {
             let read = String::from_utf8(flipped(bit)).ok();
             assert_eq!(read.and_then(|text| Marker::parse(&text)), None, "bit {bit} of byte {at}");
         }
-        // The script takes longer: it is asked about every eighth byte, in either copy, with an older and a newer one beside it.
+        // The script takes longer: it is asked about every eighth byte, in either copy, with an older and a newer one
+        // beside it.
         if at % 8 == 0 {
             let good = if at % 16 == 0 { marker } else { older };
             put(folder.path(), [Some(good); 2]);

@@ -1,0 +1,205 @@
+//! Keeps the firmware up to date: when the cloud is asked, and what follows an installation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ivt_base::clock::Clock;
+use ivt_base::text;
+use ivt_hal::{Firmware, Running};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::attempt::{Attempt, Outcome};
+use super::journal::{Journal, wall};
+use super::judgement::{Judgement, judge};
+use super::night::{LocalTime, Night};
+use super::refusal::{Refusal, device};
+use super::trial::{self, Verdict};
+use super::{Setup, Upgrades};
+
+/// The pause between two looks whether something is recorded.
+const LOOK: Duration = Duration::from_secs(5);
+/// The pauses in which a device is asked what runs, at first and at most.
+const SILENT: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// How often a device is asked until the log is told again that it does not answer.
+const SAID: u32 = 60;
+/// The pauses after which a device that has not restarted is told again, at first and at most.
+const AGAIN: [Duration; 2] = [Duration::from_secs(5 * 60), Duration::from_secs(3600)];
+
+/// The task of the firmware.
+pub(super) struct Updater {
+    pub(super) setup: Setup,
+    /// Where a new firmware goes.
+    pub(super) firmware: Arc<dyn Firmware>,
+    pub(super) journal: Journal,
+    pub(super) clock: Clock,
+    pub(super) upgrades: Upgrades,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    /// An upgrade, on which the cloud insists or not.
+    Upgrade { forced: bool },
+    /// The restart that the device owes.
+    Restart,
+}
+
+impl Updater {
+    /// Never ends.
+    pub(super) async fn serve(&mut self, local: LocalTime) {
+        let mut night = Night::of(&self.setup.names.login_code, local);
+        self.settle().await;
+        let mut next = self.journal.under_way().map(|it| Task::Upgrade { forced: it.forced });
+        let mut pause = AGAIN[0];
+        loop {
+            let task = match next.take() {
+                Some(task) => task,
+                None => self.asked(&mut night, pause).await,
+            };
+            if self.journal.owes_restart() {
+                self.leave().await;
+                pause = AGAIN[1].min(pause * 2);
+            }
+            if let Task::Upgrade { forced } = task {
+                self.upgrades.begin(forced);
+                self.upgrade(forced).await;
+                self.setup.upgrading.send_replace(false);
+                self.upgrades.begin(false);
+                pause = AGAIN[0];
+            }
+            sleep(self.setup.patience.rest).await;
+        }
+    }
+
+    /// Waits until there may be a new firmware, or the device is to be told again to restart.
+    async fn asked(&mut self, night: &mut Night, pause: Duration) -> Task {
+        let (owes, again) = (self.journal.owes_restart(), Instant::now() + pause);
+        loop {
+            let daily = self.setup.rules.borrow_and_update().daily;
+            tokio::select! {
+                () = self.upgrades.requested() => return Task::Upgrade { forced: true },
+                () = night.due(), if daily => return Task::Upgrade { forced: false },
+                () = sleep_until(again), if owes => return Task::Restart,
+                // The sender is dropped when the agent ends.
+                Ok(()) = self.setup.rules.changed() => {}
+            }
+        }
+    }
+
+    /// Finds out what became of the firmware that was installed last.
+    pub(super) async fn settle(&mut self) {
+        let running = self.running().await;
+        let last = self.journal.installed();
+        let version = last.map(|last| text::shorten(&last.version)).unwrap_or_default();
+        match judge(&running, last, self.journal.owes_restart()) {
+            Judgement::RestartOwed => {
+                log::warn!("firmware: {version}: the device has not restarted since");
+                self.leave().await;
+            }
+            Judgement::OnTrial => self.try_out(&running).await,
+            Judgement::Failed => {
+                if self.journal.fail(wall()).await {
+                    log::error!("firmware: {version} did not stay: the one before runs");
+                }
+            }
+            Judgement::Stays => {
+                self.journal.stay(&running, wall()).await;
+            }
+            Judgement::Unknown => {}
+        }
+    }
+
+    /// What runs, once the device says so.
+    async fn running(&self) -> Running {
+        let (mut pause, mut asked) = (SILENT[0], 0);
+        loop {
+            match self.firmware.running().await {
+                Ok(running) => return running,
+                Err(e) if asked % SAID == 0 => {
+                    let why = device(&e);
+                    log::error!(
+                        "firmware: the device does not tell what runs: {why}; it is asked again"
+                    );
+                }
+                Err(_) => {}
+            }
+            asked += 1;
+            sleep(pause).await;
+            pause = SILENT[1].min(pause * 2);
+        }
+    }
+
+    /// Keeps the firmware that is on trial, or leaves it.
+    async fn try_out(&mut self, running: &Running) {
+        let mut often = self.journal.on_trial(wall()).await;
+        if often {
+            log::error!("firmware: the agent ended again and again in the one on trial");
+        }
+        loop {
+            let Setup { rules, link, .. } = &mut self.setup;
+            if !often && trial::watch(&*self.firmware, rules, link).await == Verdict::Stays {
+                break;
+            }
+            self.journal.give_way(!often, wall()).await;
+            if trial::give_way(&*self.firmware).await {
+                return self.leave().await;
+            }
+            self.journal.cannot_leave(wall()).await;
+            // A device that cannot go back has nothing better than this one.
+            often = false;
+        }
+        match self.journal.stay(running, wall()).await {
+            true => log::info!("firmware: the new one stays"),
+            false => log::info!("firmware: the one that runs stays"),
+        }
+    }
+
+    /// One upgrade, and what follows it.
+    pub(super) async fn upgrade(&mut self, forced: bool) {
+        match self.attempt(forced).await {
+            Ok(Outcome::Nothing) => {}
+            Ok(Outcome::Installed(ivt_hal::Installed::Done)) => {
+                log::info!("firmware: it is installed");
+            }
+            Ok(Outcome::Installed(ivt_hal::Installed::Restart)) => self.leave().await,
+            Err(refusal) => log::warn!("firmware: not installed: {refusal}"),
+        }
+        self.journal.end(wall()).await;
+    }
+
+    /// One upgrade, up to the restart.
+    pub(super) async fn attempt(&mut self, forced: bool) -> Result<Outcome, Refusal> {
+        let Self { setup, firmware, journal, clock, .. } = self;
+        Attempt { setup, firmware: &**firmware, journal, clock, forced }.run().await
+    }
+
+    /// Restarts the device, once nothing is recorded unless the one that runs does not work. Returns only if it does
+    /// not restart.
+    async fn leave(&mut self) {
+        self.setup.upgrading.send_replace(false);
+        if self.journal.installed().is_none_or(|last| !last.failed) {
+            self.recorded().await;
+        }
+        self.setup.upgrading.send_replace(true);
+        trial::restart(&*self.firmware).await;
+        self.setup.upgrading.send_replace(false);
+    }
+
+    /// Returns when nothing is recorded, or the rules let it wait no longer.
+    pub(super) async fn recorded(&self) {
+        let defer = self.setup.rules.borrow().defer;
+        let records =
+            || self.setup.channels.iter().any(|channel| channel.now().recording.is_some());
+        if !records() || defer.is_zero() {
+            return;
+        }
+        let hours = defer.as_secs() / 3600;
+        log::info!("firmware: installed; the restart waits for the recording, {hours} h at most");
+        let quiet = async {
+            while records() {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(defer, quiet).await.ok();
+    }
+}
