@@ -7,6 +7,7 @@ mod device;
 mod drive;
 mod movement;
 mod networks;
+mod schedule;
 mod world;
 
 use std::env;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 
 pub use drive::Position;
 pub use networks::{KNOWN, KnownNetwork};
+pub use schedule::{ScheduledAlarm, WrongAlarm};
 pub use world::{Preset, Triggers, World};
 
 use crate::{Bitrates, Channel, Encoder, Error, Kind, Result, Snapshot, Source, Stream};
@@ -36,6 +38,8 @@ pub struct Emulator {
     pub command: Vec<String>,
     /// Bits per second that the encoder claims to be set to.
     pub bitrates: Bitrates,
+    /// The alarms that it raises by itself, while somebody listens to them.
+    pub schedule: Vec<ScheduledAlarm>,
     /// What the camera does and remembers.
     pub world: Arc<World>,
 }

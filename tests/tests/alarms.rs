@@ -67,7 +67,7 @@ async fn end(rig: &Rig, trigger: Trigger) {
 }
 
 /// Waits until the alarm of this number has its picture, and returns how often it was sent.
-async fn pictured(cloud: &CloudSim, device: &Device, number: u64) -> u64 {
+pub async fn pictured(cloud: &CloudSim, device: &Device, number: u64) -> u64 {
     let of = |alarms: &[AlarmInfo]| {
         alarms.iter().find(|alarm| alarm.number == number).and_then(|alarm| alarm.picture.clone())
     };

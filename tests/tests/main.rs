@@ -5,6 +5,7 @@ mod alarms;
 mod burst;
 mod cameras;
 mod constant;
+mod emulator_alarms;
 mod events;
 mod firmware;
 mod gateways;

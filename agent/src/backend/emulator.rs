@@ -5,13 +5,23 @@ use std::sync::Arc;
 
 use ivt_base::secret::Secret;
 use ivt_hal::Channel;
+#[cfg(feature = "pattern")]
+use ivt_hal::emulator::ScheduledAlarm;
 use ivt_hal::emulator::{Emulator, World};
+#[cfg(feature = "pattern")]
+use toml::de::DeValue;
 
 use super::CameraOptions;
 use crate::config::error::Error;
+#[cfg(feature = "pattern")]
+use crate::config::nearest::nearest;
 use crate::config::section::{PATH, Section, list, path, text};
 #[cfg(feature = "pattern")]
 use crate::pattern::Pictures;
+
+/// Most alarms of one camera.
+#[cfg(feature = "pattern")]
+const MOST_ALARMS: usize = 16;
 
 /// A test pattern, a looping clip, or the output of a program.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +35,10 @@ pub(super) struct EmulatedCamera {
     /// B-frames to its standard output, in real time; started without a shell, killed when nobody
     /// watches. Default none, here empty.
     command: Vec<Secret>,
+    /// `alarms`: what the camera raises by itself while it is listened to, such as "motion:every=60s,for=5s"; at
+    /// most 16. Default none.
+    #[cfg(feature = "pattern")]
+    alarms: Vec<ScheduledAlarm>,
 }
 
 impl EmulatedCamera {
@@ -42,6 +56,10 @@ impl EmulatedCamera {
             sub: self.sub.clone(),
             command: self.command.iter().map(|word| word.expose().clone()).collect(),
             bitrates: options.bitrates,
+            #[cfg(feature = "pattern")]
+            schedule: self.alarms.clone(),
+            #[cfg(not(feature = "pattern"))]
+            schedule: Vec::new(),
             world: Arc::new(World::new(&format!("CH{} emulator", options.number))),
         });
         #[cfg(not(feature = "pattern"))]
@@ -55,6 +73,8 @@ pub(super) fn read(section: &mut Section<'_, '_>, base: &Path) -> Result<Emulate
     let main = path(section, "main", base)?;
     let sub = path(section, "sub", base)?;
     let words = section.insist("command", list(|word| text(0..=PATH)(word).map(Secret::untold)))?;
+    #[cfg(feature = "pattern")]
+    let alarms = schedule(section)?;
     let named = |words: &[Secret]| words.first().is_some_and(|word| !word.expose().is_empty());
     match &words {
         Some(words) if !named(words) => {
@@ -67,17 +87,49 @@ pub(super) fn read(section: &mut Section<'_, '_>, base: &Path) -> Result<Emulate
             Err(section
                 .error("channel.main is missing: this program is built without a test pattern"))
         }
-        _ => Ok(EmulatedCamera { main, sub, command: words.unwrap_or_default() }),
+        _ => Ok(EmulatedCamera {
+            main,
+            sub,
+            command: words.unwrap_or_default(),
+            #[cfg(feature = "pattern")]
+            alarms,
+        }),
     }
+}
+
+#[cfg(feature = "pattern")]
+fn schedule(section: &mut Section<'_, '_>) -> Result<Vec<ScheduledAlarm>, Error> {
+    let alarms = section.read("alarms", |value| {
+        let alarms = list(alarm)(value)?;
+        match alarms.len() {
+            0..=MOST_ALARMS => Ok(alarms),
+            found => Err(format!("a list of at most {MOST_ALARMS} alarms, found {found}")),
+        }
+    });
+    Ok(alarms?.unwrap_or_default())
+}
+
+/// An alarm with its times. Errors do not repeat the value, which may be a secret in the wrong line.
+#[cfg(feature = "pattern")]
+fn alarm(value: &DeValue<'_>) -> Result<ScheduledAlarm, String> {
+    let allowed = |found| format!("alarms, each {}, found {found}", ScheduledAlarm::FORM);
+    let text = value.as_str().ok_or_else(|| allowed(value.type_str()))?;
+    text.parse().map_err(|_| {
+        let name = text.split(':').next().unwrap_or_default();
+        match nearest(name, &["motion", "line", "input"]).filter(|near| *near != name) {
+            Some(near) => format!("{}; did you mean {near:?}?", allowed("another string")),
+            None => allowed("another string"),
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use ivt_hal::{Source, Stream};
+    use ivt_hal::{Heard, Signal, Source, Stream, Trigger};
 
-    use super::super::testing::{camera, described};
+    use super::super::testing::{camera, described, refused};
 
     #[tokio::test]
     async fn it_serves_files_or_the_pattern() {
@@ -98,6 +150,51 @@ mod tests {
         let camera = camera("backend = 'emulator'\ncommand = ['encoder', '-']");
         let source = camera.channel.encoder.source(Stream::Main).await.unwrap();
         assert!(matches!(source, Source::Command(words) if words == ["encoder", "-"]));
+    }
+
+    #[cfg(feature = "pattern")]
+    #[tokio::test(start_paused = true)]
+    async fn it_raises_the_alarms_of_its_schedule() {
+        let camera =
+            camera("backend = 'emulator'\nalarms = ['motion:every=60s,for=5s', 'input:at=70s']");
+        let alarms = camera.channel.alarms.unwrap();
+        let (heard, mut told) = tokio::sync::mpsc::channel(1);
+        let listening = tokio::spawn(async move { alarms.listen(&heard).await });
+        assert_eq!(told.recv().await, Some(Heard::Listening));
+        let began = tokio::time::Instant::now();
+        for (trigger, signal, at) in [
+            (Trigger::Motion, Signal::Begins, 60),
+            (Trigger::Motion, Signal::Ends, 65),
+            (Trigger::Input, Signal::Begins, 70),
+            (Trigger::Input, Signal::Ends, 71),
+            (Trigger::Motion, Signal::Begins, 120),
+        ] {
+            let Some(Heard::Alarm(alarm)) = told.recv().await else { panic!("an alarm") };
+            assert_eq!(
+                (alarm.trigger, alarm.signal, began.elapsed().as_secs()),
+                (trigger, signal, at)
+            );
+        }
+        listening.abort();
+    }
+
+    #[cfg(feature = "pattern")]
+    #[test]
+    fn a_wrong_schedule_is_refused_with_what_is_allowed_and_never_repeated() {
+        let many = vec!["'motion:at=1s'"; 17].join(", ");
+        for (alarms, want) in [
+            ("'motion:at=1s'", ":7: channel.alarms must be a list, found string"),
+            ("[1]", "alarms must be a list of alarms, each motion, line or input, a colon"),
+            ("['canary:at=1s']", "shorter than `every`, found another string"),
+            ("['motoin:at=1s']", "found another string; did you mean \"motion\"?"),
+            ("['motion:for=1s,canary=1s']", "found another string"),
+            (&format!("[{many}]"), "a list of at most 16 alarms, found 17"),
+        ] {
+            let error = refused(&format!("backend = 'emulator'\nalarms = {alarms}"));
+            assert!(error.contains(want) && !error.contains("canary"), "want {want}\ngot  {error}");
+        }
+        let error = refused("backend = 'emulator'\nalarm = ['motion:at=1s']");
+        assert!(error.contains("did you mean \"alarms\"?"), "{error}");
     }
 
     #[test]

@@ -87,9 +87,9 @@ fn base_toml_shows_every_key_with_its_default() {
     // Each kind of camera has keys of its own.
     let others = File::new(
         "others".into(),
-        "[[channel]]\nbackend = ['cgi', 'onvif', 'linux']\nweb = 'http://h'\nprofile = 'hikvision'\n",
+        "[[channel]]\nbackend = ['cgi', 'onvif', 'emulator', 'linux']\nweb = 'http://h'\nprofile = 'hikvision'\n",
     );
-    #[cfg(all(feature = "linux", feature = "onvif", feature = "profiles"))]
+    #[cfg(all(feature = "linux", feature = "onvif", feature = "pattern", feature = "profiles"))]
     channel::channels(&mut others.root().unwrap(), Model::Camera, Vec::new(), Path::new(""))
         .unwrap();
     for key in file.known().into_iter().chain(others.known()) {

@@ -248,6 +248,8 @@ mod tests {
             ("channel.0.bitrate", "1"),
             ("channel.1.sub_bitrate", "1"),
             ("channel.1.command", "['x']"),
+            #[cfg(feature = "pattern")]
+            ("channel.1.alarms", "['motion:every=60s']"),
             #[cfg(feature = "onvif")]
             ("channel.0.backend", "['rtsp', 'onvif']"),
             ("channel.0.abilities.snapshot", "'none'"),

@@ -65,4 +65,14 @@ pub enum Signal {
 impl Trigger {
     /// Every trigger.
     pub const ALL: [Self; 3] = [Self::Input, Self::Motion, Self::Line];
+
+    /// The trigger of this name: `input`, `motion` or `line`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "input" => Self::Input,
+            "motion" => Self::Motion,
+            "line" => Self::Line,
+            _ => return None,
+        })
+    }
 }

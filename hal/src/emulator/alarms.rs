@@ -2,19 +2,34 @@
 
 use async_trait::async_trait;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc, watch};
 
-use super::Emulator;
+use super::{Emulator, schedule};
 use crate::{Alarm, Alarms, Error, Heard, Kind, Signal, Trigger};
 
 #[async_trait]
 impl Alarms for Emulator {
     async fn listen(&self, heard: &mpsc::Sender<Heard>) -> Error {
-        let (mut changes, mut reboots) = (self.world.changes(), self.world.reboots());
-        let gone = |kind| Error::new("alarms listen", kind);
+        let (changes, reboots) = (self.world.changes(), self.world.reboots());
         if let Err(error) = self.world.present("alarms listen").map(drop) {
             return error;
         }
+        tokio::select! {
+            never = schedule::run(&self.schedule, &self.world) => match never {},
+            error = self.tell(heard, changes, reboots) => error,
+        }
+    }
+}
+
+impl Emulator {
+    /// Tells what is active, and each change, until the camera goes away or nobody reads it.
+    async fn tell(
+        &self,
+        heard: &mpsc::Sender<Heard>,
+        mut changes: broadcast::Receiver<(Trigger, bool)>,
+        mut reboots: watch::Receiver<u64>,
+    ) -> Error {
+        let gone = |kind| Error::new("alarms listen", kind);
         if heard.send(Heard::Listening).await.is_err() {
             return gone(Kind::Other);
         }
@@ -95,6 +110,35 @@ mod tests {
         let (heard, mut alarms) = mpsc::channel(8);
         assert_eq!(emulator.listen(&heard).await.kind, Kind::Offline);
         assert!(alarms.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_schedule_raises_alarms_while_somebody_listens() {
+        let schedule = ["motion:every=30s,for=5s", "input:at=12s,for=2s", "line:at=31s"];
+        let schedule = schedule.map(|text| text.parse().unwrap()).into();
+        let emulator = Arc::new(Emulator { schedule, ..Emulator::default() });
+        let mut changes = emulator.world.changes();
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert!(changes.try_recv().is_err(), "nobody listens");
+        let (heard, mut alarms) = mpsc::channel(1);
+        let listening = tokio::spawn({
+            let emulator = emulator.clone();
+            async move { emulator.listen(&heard).await }
+        });
+        assert_eq!(alarms.recv().await, Some(Heard::Listening));
+        for (trigger, active, at) in [
+            (Trigger::Motion, true, 30),
+            (Trigger::Line, true, 31),
+            (Trigger::Line, false, 32),
+            (Trigger::Motion, false, 35),
+            (Trigger::Motion, true, 60),
+        ] {
+            assert_eq!(alarms.recv().await, Some(alarm(trigger, active)));
+            assert_eq!(emulator.world.began().elapsed().as_secs(), at);
+        }
+        drop(alarms);
+        listening.await.unwrap();
+        assert_eq!(emulator.world.triggers().active().count(), 0, "it ends with its listener");
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ const BEHIND: usize = 256;
 /// An emulated camera as it is at the moment. Time passes by the clock of tokio.
 pub struct World {
     state: Mutex<State>,
+    began: Instant,
     reboots: watch::Sender<u64>,
     /// Each change of a trigger, and whether it is active now.
     changes: broadcast::Sender<(Trigger, bool)>,
@@ -143,9 +144,15 @@ impl World {
         };
         Self {
             state: Mutex::new(state),
+            began: now,
             reboots: watch::Sender::new(0),
             changes: broadcast::Sender::new(BEHIND),
         }
+    }
+
+    /// When the camera was made.
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     /// The text that the picture shows.

@@ -10,7 +10,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use ivt_hal::{Area, Detection};
+use ivt_hal::{Area, Detection, Trigger};
 use ivt_media::frame::CLOCK_HZ;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +18,6 @@ use tokio::time::sleep;
 
 use super::Unit;
 use super::scene::still;
-use super::schedule;
 use super::{AlarmQuirk, CameraSim, Fault, Stream, WebFaultRule, onvif};
 
 use crate::host::{Hosts, own_host};
@@ -146,7 +145,7 @@ async fn trigger(
     Query(order): Query<Order>,
 ) -> Result<StatusCode, (StatusCode, String)> {
     let missing = |what: String| (StatusCode::NOT_FOUND, what);
-    let trigger = schedule::trigger(&name).ok_or_else(|| {
+    let trigger = Trigger::named(&name).ok_or_else(|| {
         missing(format!("there is no trigger `{name}`: motion, line and input are"))
     })?;
     let unit = camera.unit(channel);
