@@ -17,26 +17,31 @@ from .subjects import agent_program
 USER, PASSWORD = "bench", "pw-of-bench"
 # What is raised in turn, and its number on the wire.
 TRIGGERS = {"motion": 3, "line": 4, "input": 2}
-# Streams of events by the family of `camera-sim`, and how the agent reaches each.
+# Streams of events: the family of `camera-sim`, how the agent reaches it, and what it tells of.
 STREAMS = {
-    "Hikvision alertStream": ("hikvision", "backend = \"cgi\"\nprofile = \"hikvision\"\nweb = \"{web}\""),
-    "Dahua eventManager": ("dahua", "backend = \"cgi\"\nprofile = \"dahua\"\nweb = \"{web}\""),
-    "ONVIF PullPoint": ("uapi", "backend = \"onvif\"\nonvif = \"{web}/onvif/device_service\""),
+    "uapi metadata": ("uapi", "backend = \"cgi\"\nprofile = \"uapi\"\nweb = \"{web}\"", ("motion", "line")),
+    "merlin alarm port": ("merlin", "backend = \"cgi\"\nprofile = \"merlin\"\nweb = \"{web}\"", tuple(TRIGGERS)),
+    "Hikvision alertStream": ("hikvision", "backend = \"cgi\"\nprofile = \"hikvision\"\nweb = \"{web}\"", tuple(TRIGGERS)),
+    "Dahua eventManager": ("dahua", "backend = \"cgi\"\nprofile = \"dahua\"\nweb = \"{web}\"", tuple(TRIGGERS)),
+    "ONVIF PullPoint": ("uapi", "backend = \"onvif\"\nonvif = \"{web}/onvif/device_service\"", tuple(TRIGGERS)),
 }
+# The emulator in the agent raises its first alarm so many seconds after its start, and then one a second.
+FIRST = 5
 SETTINGS = '[alarm]\nenable = ["external", "motion", "line"]\ndelay_seconds = 1\n[log]\nlevel = "warn"\n'
 
 
 def measure(count, profile, say):
     """Milliseconds for each stream: alarm to AlarmNotify, and to the last byte of its picture."""
-    with concurrent.futures.ThreadPoolExecutor(len(STREAMS)) as pool:
-        runs = {name: pool.submit(_one, family, keys, count, profile) for name, (family, keys) in STREAMS.items()}
+    with concurrent.futures.ThreadPoolExecutor(len(STREAMS) + 1) as pool:
+        runs = {name: pool.submit(_one, *stream, count, profile) for name, stream in STREAMS.items()}
+        runs["emulator"] = pool.submit(_emulator, count, profile)
         found = {name: run.result() for name, run in runs.items()}
     for name, figures in found.items():
         say(f"alarms, {name}: {figures}")
     return found
 
 
-def _one(family, keys, count, profile):
+def _one(family, keys, triggers, count, profile):
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
         cloud = Cloud(stack, folder, profile)
@@ -50,12 +55,37 @@ def _one(family, keys, count, profile):
         _until_heard(cloud, control)
         notified, pictured = [], []
         while len(notified) < count:
-            for trigger, number in TRIGGERS.items():
-                raised, alarm = _raise(cloud, control, trigger, number)
+            for trigger in triggers:
+                raised, alarm = _raise(cloud, control, trigger, TRIGGERS[trigger])
                 notified.append(alarm["time_ms"] - raised)
                 pictured.append(alarm["picture"]["time_ms"] - raised)
             _end(cloud, control)
         return {"notified": _share(notified), "pictured": _share(pictured), "count": len(notified)}
+
+
+def _emulator(count, profile):
+    """Its times count from its start, which comes after that of the process: the figures hold the agent's start as well."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ivt-bench-"))
+        cloud = Cloud(stack, folder, profile)
+        schedule = [f"{trigger}:at={FIRST + at}s,every={len(TRIGGERS)}s,for=500ms" for at, trigger in enumerate(TRIGGERS)]
+        started = time.time() * 1000
+        channel = f'backend = "emulator"\nalarms = {json.dumps(schedule)}'
+        Agent(stack, folder, cloud, [channel], program=[agent_program()], extra=SETTINGS)
+        found = {}
+
+        def complete():
+            found.update((a["number"], a) for a in _alarms(cloud) if a["state"] == "start" and a["picture"])
+            return len(found) >= count
+        wait_for("alarms of the schedule", complete, FIRST + count + 30)
+        starts = [found[number] for number in sorted(found)][:count]
+        numbers = list(TRIGGERS.values())
+        if [alarm["type"] for alarm in starts] != [numbers[at % len(numbers)] for at in range(count)]:
+            raise Failed("an alarm of the schedule is missing")
+        moments = [started + (FIRST + at) * 1000 for at in range(count)]
+        notified = [alarm["time_ms"] - moment for alarm, moment in zip(starts, moments)]
+        pictured = [alarm["picture"]["time_ms"] - moment for alarm, moment in zip(starts, moments)]
+        return {"notified": _share(notified), "pictured": _share(pictured), "count": count}
 
 
 def _alarms(cloud):
