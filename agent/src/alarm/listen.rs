@@ -24,6 +24,10 @@ const LOST: Policy =
     Policy { floor: secs(1), windows: &[secs(2), secs(4), secs(8), secs(16), secs(32), secs(60)] };
 /// Pauses after a login that was refused: cameras lock accounts after five failures.
 const REFUSED: Policy = Policy { floor: secs(300), windows: &[secs(600), secs(1200), secs(1800)] };
+/// How often in a row a camera may say that it has no alarms before that is believed: of one that was heard, and of any
+/// other. While a camera starts, its web server says so before its events are there.
+const MISSED: u32 = 20;
+const NEVER_HEARD: u32 = 3;
 /// Pause after a camera that has no alarms: another firmware may.
 const UNSUPPORTED: Policy = Policy { floor: secs(3600), windows: &[secs(4000)] };
 
@@ -59,6 +63,7 @@ async fn again_and_again(
 ) -> Infallible {
     let (mut lost, mut refused) = (Backoff::new(&LOST), Backoff::new(&REFUSED));
     let (mut unsupported, mut before) = (Backoff::new(&UNSUPPORTED), None);
+    let (mut doubts, mut lacking) = (NEVER_HEARD, 0u32);
     loop {
         let began = Instant::now();
         let error = alarms.listen(heard).await;
@@ -71,8 +76,12 @@ async fn again_and_again(
         if told == ALARM || (told == OPEN && lasted >= LIVED) {
             lost = Backoff::new(&LOST);
         }
+        if told != 0 {
+            (doubts, lacking) = (MISSED, 0);
+        }
+        lacking = lacking.saturating_add(u32::from(error.kind == Kind::Unsupported));
         let schedule = match error.kind {
-            Kind::Unsupported => &mut unsupported,
+            Kind::Unsupported if lacking > doubts => &mut unsupported,
             Kind::Refused => &mut refused,
             _ => &mut lost,
         };
@@ -125,6 +134,7 @@ const fn secs(n: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
 
     use async_trait::async_trait;
     use ivt_hal::emulator::Emulator;
@@ -186,18 +196,66 @@ mod tests {
     async fn a_login_that_was_refused_and_an_ability_that_lacks_are_seldom_tried() {
         let refused = pauses(vec![Kind::Refused; 20]).await;
         assert!(refused.iter().all(|pause| (299.0..1801.0).contains(pause)), "{refused:?}");
-        let unsupported = pauses(vec![Kind::Unsupported; 5]).await;
-        assert!(
-            unsupported.iter().all(|pause| (3599.0..4001.0).contains(pause)),
-            "{unsupported:?}"
-        );
+        let unsupported = pauses(vec![Kind::Unsupported; 8]).await;
+        assert!(unsupported[..3].iter().all(|pause| *pause < 8.1), "it may start: {unsupported:?}");
+        let seldom = |pause: &f32| (3599.0..4001.0).contains(pause);
+        assert!(unsupported[3..].iter().all(seldom), "{unsupported:?}");
+    }
+
+    /// A camera that is heard, and starts anew: it is away, then its web server is there before its events.
+    struct Restarting {
+        heard: AtomicBool,
+        asked: Mutex<Vec<Instant>>,
+        lasts: Duration,
+        began: Instant,
+    }
+
+    #[async_trait]
+    impl Alarms for Restarting {
+        async fn listen(&self, heard: &mpsc::Sender<Heard>) -> Error {
+            self.asked.lock().unwrap().push(Instant::now());
+            let passed = self.began.elapsed();
+            if !self.heard.swap(true, Ordering::Relaxed) || passed >= self.lasts {
+                heard.send(Heard::Listening).await.ok();
+                if passed >= self.lasts {
+                    return std::future::pending().await;
+                }
+                sleep(secs(20)).await;
+            }
+            let away = passed < self.lasts / 2;
+            Error::new("test", if away { Kind::Offline } else { Kind::Unsupported })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_camera_that_starts_anew_is_heard_within_a_minute() {
+        for lasts in [90, 240] {
+            let lasts = secs(lasts);
+            let (heard, asked) = (AtomicBool::new(false), Mutex::default());
+            let camera = Arc::new(Restarting { heard, asked, lasts, began: Instant::now() });
+            let device = CurrentDevice::new(device(Some(camera.clone())));
+            let (heard, mut told) = mpsc::channel(8);
+            let open = AtomicU8::new(0);
+            let hears = async {
+                for _ in 0..2 {
+                    assert_eq!(told.recv().await, Some(Heard::Listening));
+                    open.store(OPEN, Ordering::Relaxed);
+                }
+            };
+            tokio::select! {
+                never = listen(device, 0, heard, &open) => match never {},
+                () = hears => {}
+            }
+            let late = camera.began.elapsed() - lasts;
+            assert!(late <= secs(60), "{lasts:?}: {late:?} after it was there");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn another_camera_of_the_channel_is_heard_at_once() {
         let hour = Duration::from_secs(3600);
         let silent =
-            Arc::new(Failing { reasons: vec![Kind::Unsupported], asked: Mutex::default() });
+            Arc::new(Failing { reasons: vec![Kind::Unsupported; 4], asked: Mutex::default() });
         let device_now = CurrentDevice::new(device(Some(silent.clone())));
         let (heard, mut told) = mpsc::channel(8);
         let now = device_now.clone();
@@ -209,7 +267,7 @@ mod tests {
         // The same camera, since another one of the device was exchanged.
         device_now.exchange(device(Some(silent.clone())));
         assert!(timeout(hour / 4, told.recv()).await.is_err());
-        assert_eq!(silent.asked.lock().unwrap().len(), 1);
+        assert_eq!(silent.asked.lock().unwrap().len(), 4);
         let emulator = Arc::new(Emulator::default());
         device_now.exchange(device(Some(emulator.clone())));
         assert_eq!(timeout(hour / 100, told.recv()).await, Ok(Some(Heard::Listening)));

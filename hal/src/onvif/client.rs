@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::address::Endpoint;
 use super::clock::{Clock, DateAndTime};
-use super::envelope::{self, Failure, PULL, Said};
+use super::envelope::{self, Denied, Failure, PULL};
 use super::events::addressing;
 use super::rest::Rest;
 use super::security;
@@ -137,7 +137,7 @@ impl Client {
         }
         if self.state().rest.rests(call.action, Instant::now()) {
             let why = "an earlier request by refusing the login, which rests for some minutes";
-            let error = Error::new(call.op, Kind::Refused).because(Said(why.into()));
+            let error = Error::new(call.op, Kind::Refused).because(Denied(why.into()));
             return Err(Failure::Login(error));
         }
         let known = self.state().form;

@@ -26,6 +26,19 @@ pub(super) enum Failure {
 #[error("the camera answered {0}")]
 pub(super) struct Said(pub(super) String);
 
+/// How a camera refused a login, or that it wants one, as the source of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("the camera answered {0}")]
+pub(super) struct Denied(pub(super) String);
+
+/// The error of a stream, which is tried again when it ends: that a camera refused anything but the login passes, as it
+/// is busy, starts, or holds too many clients.
+pub(super) fn passing(error: Error) -> Error {
+    let is_login = error.source.as_ref().is_none_or(|source| !source.is::<Said>());
+    let kind = if error.kind == Kind::Refused && !is_login { Kind::Other } else { error.kind };
+    Error { kind, ..error }
+}
+
 /// A request with `header`, which may be empty, and `body`, whose names without a prefix are in `namespace`.
 pub(super) fn write(header: &str, namespace: &str, action: &str, body: &str) -> String {
     format!(
@@ -87,7 +100,7 @@ pub(super) fn read(op: &'static str, action: &str, answer: &Answer) -> Result<El
 fn by_status(op: &'static str, status: u16, what: String) -> Failure {
     let kind = match status {
         401 | 403 => {
-            let error = Error::new(op, Kind::Refused).because(Said(format!("HTTP {status}")));
+            let error = Error::new(op, Kind::Refused).because(Denied(format!("HTTP {status}")));
             return Failure::Login(error);
         }
         404 | 405 | 501 => Kind::Unsupported,
@@ -110,14 +123,14 @@ fn classify(op: &'static str, fault: &Element) -> Failure {
     }
     let lower = text.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let error = |kind| Error::new(op, kind).because(Said(format!("a fault: {}", shorten(&text))));
+    let said = format!("a fault: {}", shorten(&text));
     let kind = if has(&["actionnotsupported", "notimplemented", "not implemented", "noptzprofile"])
     {
         Kind::Unsupported
     } else if has(&["auth", "mustunderstand", "wsse", "password", "failedcheck", "invalidsecurity"])
     {
         // Some cameras say it in the text alone: "Wsse authorized time check failed".
-        return Failure::Login(error(Kind::Refused));
+        return Failure::Login(Error::new(op, Kind::Refused).because(Denied(said)));
     } else if has(&["invalidarg", "notoken", "noentity", "noprofile", "noconfig"]) {
         Kind::Invalid
     } else if has(&[
@@ -134,7 +147,7 @@ fn classify(op: &'static str, fault: &Element) -> Failure {
     } else {
         Kind::Refused
     };
-    Failure::Other(error(kind))
+    Failure::Other(Error::new(op, kind).because(Said(said)))
 }
 
 /// All text of an element, words apart, up to a bound.
@@ -213,6 +226,32 @@ mod tests {
         let old = "<S:Envelope><S:Body><S:Fault><faultcode>S:Client</faultcode><faultstring>not authorized\
                    </faultstring></S:Fault></S:Body></S:Envelope>";
         assert_eq!(outcome(500, old), Err(None), "SOAP 1.1");
+    }
+
+    #[test]
+    fn a_login_alone_is_refused_for_long() {
+        let long = |status, body: &str| match read("test", "GetX", &answer(status, body)) {
+            Ok(_) => panic!("it has passed"),
+            Err(failure) => passing(failure.into_error()).kind == Kind::Refused,
+        };
+        for (status, body) in
+            [(401, String::new()), (403, String::new()), (400, fault("ter:NotAuthorized", ""))]
+        {
+            assert!(long(status, &body), "{status} {body}");
+        }
+        for (status, body) in [
+            (500, String::new()),
+            (503, "<html>".into()),
+            (429, String::new()),
+            (500, fault("ter:Action", "busy")),
+        ] {
+            assert!(!long(status, &body), "{status} {body}");
+        }
+        assert_eq!(
+            passing(Error::new("test", Kind::Refused)).kind,
+            Kind::Refused,
+            "a login that rests"
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::address::{Address, Endpoint};
 use super::client::{Client, Service};
-use super::envelope::Failure;
+use super::envelope::{Failure, passing};
 use super::{Onvif, is_fault, within};
 use crate::http::hung_up;
 use crate::shared::{Raised, Shared};
@@ -95,13 +95,13 @@ impl Alarms for Onvif {
             Ok(media) => Some(media),
             // A device without streams may raise alarms yet.
             Err(error) if is_fault(&error) && self.options.input <= 1 => None,
-            Err(error) => return error,
+            Err(error) => return passing(error),
         };
         let is_mine =
             |names: &[String]| media.as_ref().is_none_or(|media| route::is_mine(media, names));
         let device = self.client.http().shared::<Device>("onvif");
         let mut leaving = Leaving { device: &device, client: &self.client, stays: false };
-        let lead = Box::pin(self.lead(&device));
+        let lead = Box::pin(async { passing(self.lead(&device).await) });
         let error = device.listeners.listen(OP, heard, &is_mine, lead).await;
         // A camera that is away may hold the subscription yet.
         leaving.stays = true;

@@ -224,7 +224,7 @@ async fn a_camera_that_holds_no_more_is_asked_again_after_a_while() {
     .await;
     let onvif = camera.camera.onvif();
     let error = Listener::new(Arc::clone(&onvif)).ended().await;
-    assert_eq!(error.kind, Kind::Refused);
+    assert_eq!(error.kind, Kind::Other, "the agent tries again soon");
     let said = error.source.unwrap().to_string();
     assert!(said.contains("SubscribeCreationFailedFault"), "{said}");
     // The next listener waits for the camera, not for a second refusal.
@@ -234,6 +234,20 @@ async fn a_camera_that_holds_no_more_is_asked_again_after_a_while() {
     pass(24).await;
     listener.listening().await;
     assert_eq!(camera.count("CreatePullPointSubscription"), 2);
+}
+
+#[tokio::test]
+async fn a_camera_that_starts_refuses_no_login() {
+    for status in [500, 503, 429] {
+        let camera = EventCamera::start(move |_, _| Some((status, String::new()))).await;
+        for input in [1, 2] {
+            let http = camera.camera.fake.http_as("root", "right");
+            let options = Options { input, ..Options::default() };
+            let onvif = Onvif::new(http, DEVICE_PATH, None, options);
+            let error = Listener::new(onvif).ended().await;
+            assert_eq!(error.kind, Kind::Other, "{status}, input {input}");
+        }
+    }
 }
 
 #[tokio::test]
