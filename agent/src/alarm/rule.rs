@@ -3,19 +3,23 @@
 //! - It begins when the camera detects, the trigger is enabled and the arming window is open; one that the camera
 //!   holds begins when the window opens.
 //! - It ends when the camera does not hold it and nothing was detected for `delay`, and when the window closes.
+//! - Many cameras never tell the end of motion or of a crossed line. Such an alarm ends when the camera has said
+//!   nothing of it for a minute, until the camera has told an end once; from then on it is believed for an hour.
+//!   A closed contact of an input stays closed without a word.
 //! - Thus between two beginnings pass `delay` or the window's closing, however fast the camera changes its mind.
 
 use std::time::Duration;
 
-use ivt_hal::{Armed, Signal};
+use ivt_hal::{Armed, Signal, Trigger};
 use tokio::time::Instant;
 
 /// Shortest `delay`: with 0 a camera that flaps would raise alarms as fast as it can.
 pub(super) const SHORTEST_DELAY: Duration = Duration::from_secs(1);
 /// Longest `delay`.
 pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(86_400);
-/// How long a camera may hold an alarm without a word of it: some forget to tell the end.
+/// How long a camera may hold motion or a line without a word of it: one that has told the end of an alarm, and any other.
 const LONGEST_SILENCE: Duration = Duration::from_secs(3600);
+const SILENCE: Duration = Duration::from_secs(60);
 /// How long the time of day is taken for granted: a clock may be set.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 /// Seconds of a day.
@@ -45,10 +49,15 @@ pub(super) enum Edge {
 
 /// One trigger of one channel.
 pub(super) struct Rule {
+    trigger: Trigger,
     terms: Terms,
     windows: Vec<(u32, u32)>,
     /// When the camera last spoke of an alarm that it holds.
     held: Option<Instant>,
+    /// Whether the camera tells when an alarm ends, as far as is known.
+    tells_ends: bool,
+    /// Whether an alarm that the camera held was taken to have ended, and it has told of none since.
+    was_given_up: bool,
     /// When something was detected last.
     last: Option<Instant>,
     /// Whether something was detected since the last judgement.
@@ -57,11 +66,14 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn new(terms: Terms) -> Self {
+    pub(super) fn new(trigger: Trigger, terms: Terms) -> Self {
         let mut rule = Self {
+            trigger,
             terms,
             windows: Vec::new(),
             held: None,
+            tells_ends: false,
+            was_given_up: false,
             last: None,
             fresh: false,
             raised: false,
@@ -80,12 +92,18 @@ impl Rule {
 
     /// Takes over what the camera tells; [`judge`](Self::judge) says what follows.
     pub(super) fn hear(&mut self, signal: Signal, now: Instant) {
+        let was_given_up = std::mem::take(&mut self.was_given_up);
         match signal {
             Signal::Begins => self.held = Some(now),
             Signal::Detected => self.held = self.held.and(Some(now)),
-            // An end without a beginning is how some cameras say that they are alive.
-            Signal::Ends if self.held.take().is_none() => return,
-            Signal::Ends => {}
+            Signal::Ends => {
+                let was_held = self.held.take().is_some();
+                self.tells_ends |= was_held || was_given_up;
+                // An end without a beginning is how some cameras say that they are alive.
+                if !was_held {
+                    return;
+                }
+            }
         }
         self.fresh |= signal != Signal::Ends;
         self.last = Some(now);
@@ -103,8 +121,8 @@ impl Rule {
     pub(super) fn judge(&mut self, now: Instant, second: &dyn Fn() -> u32) -> Option<Edge> {
         let fresh = std::mem::take(&mut self.fresh);
         let Terms { enable, delay, .. } = self.terms;
-        if self.held.is_some_and(|told| now >= told + LONGEST_SILENCE) {
-            self.held = None;
+        if self.given_up_at().is_some_and(|at| now >= at) {
+            (self.held, self.tells_ends, self.was_given_up) = (None, false, true);
         }
         let active = self.held.is_some() || self.last.is_some_and(|last| now < last + delay);
         if !self.raised && !(enable && (fresh || self.held.is_some())) {
@@ -126,9 +144,9 @@ impl Rule {
         if !self.terms.enable || !(self.raised || self.held.is_some()) {
             return None;
         }
-        let quiet = match (self.held, self.last) {
-            (Some(told), _) => Some(told + LONGEST_SILENCE),
-            (None, last) => last.map(|last| last + self.terms.delay),
+        let quiet = match self.held {
+            Some(_) => self.given_up_at(),
+            None => self.last.map(|last| last + self.terms.delay),
         };
         let turn = (!self.is_always_armed()).then(|| {
             let second = second();
@@ -138,6 +156,12 @@ impl Rule {
             now + CLOCK_CHECK.min(Duration::from_secs(next.into()))
         });
         quiet.into_iter().chain(turn).min()
+    }
+
+    /// When an alarm that the camera holds is taken to have ended unless the camera speaks of it.
+    fn given_up_at(&self) -> Option<Instant> {
+        let silence = if self.tells_ends { LONGEST_SILENCE } else { SILENCE };
+        self.held.filter(|_| self.trigger != Trigger::Input).map(|told| told + silence)
     }
 
     pub(super) fn is_enabled(&self) -> bool {

@@ -16,8 +16,13 @@ struct Day {
 }
 
 impl Day {
+    /// Motion.
     fn new(terms: Terms, second: u32) -> Self {
-        let (rule, began) = (Rule::new(terms), Instant::now());
+        Self::of(Trigger::Motion, terms, second)
+    }
+
+    fn of(trigger: Trigger, terms: Terms, second: u32) -> Self {
+        let (rule, began) = (Rule::new(trigger, terms), Instant::now());
         Self { rule, began, midnight: second, passed: Duration::ZERO, edges: Vec::new() }
     }
 
@@ -79,7 +84,7 @@ fn an_alarm_ends_when_nothing_was_detected_for_the_delay() {
 
 #[test]
 fn an_alarm_that_is_held_ends_the_delay_after_its_end_was_told() {
-    let mut day = Day::new(ALWAYS, 0);
+    let mut day = Day::of(Trigger::Input, ALWAYS, 0);
     day.hear(Signal::Begins);
     day.pass(secs(3000));
     day.hear(Signal::Ends);
@@ -107,7 +112,7 @@ fn an_end_without_a_beginning_is_nothing() {
 
 #[test]
 fn what_was_held_before_the_connection_was_lost_ends_unless_it_is_told_again() {
-    let mut day = Day::new(ALWAYS, 0);
+    let mut day = Day::of(Trigger::Input, ALWAYS, 0);
     day.hear(Signal::Begins);
     day.pass(secs(100));
     day.rule.doubt(day.now());
@@ -122,21 +127,72 @@ fn what_was_held_before_the_connection_was_lost_ends_unless_it_is_told_again() {
 }
 
 #[test]
-fn an_end_that_a_camera_forgets_is_assumed_after_an_hour() {
-    let mut day = Day::new(ALWAYS, 0);
+fn motion_and_lines_whose_end_is_never_told_end_after_a_minute() {
+    for trigger in [Trigger::Motion, Trigger::Line] {
+        let mut day = Day::of(trigger, ALWAYS, 0);
+        day.hear(Signal::Begins);
+        day.pass(secs(50));
+        day.hear(Signal::Begins);
+        day.pass(secs(890));
+        assert_eq!(day.edges, [(0, Edge::Begins), (110_000, Edge::Ends)]);
+        // It moves again, and the end is never told.
+        day.hear(Signal::Begins);
+        day.pass(secs(500));
+        assert_eq!(day.edges[2..], [(940_000, Edge::Begins), (1_000_000, Edge::Ends)]);
+    }
+    // A longer delay counts.
+    let mut day = Day::new(Terms { delay: secs(300), ..ALWAYS }, 0);
     day.hear(Signal::Begins);
-    day.pass(secs(3000));
+    day.pass(secs(1000));
+    assert_eq!(day.edges, [(0, Edge::Begins), (300_000, Edge::Ends)]);
+}
+
+#[test]
+fn long_motion_of_a_camera_that_tells_the_end_is_one_alarm() {
+    // The end of the first one teaches it, also where that comes late.
+    for first in [5, 300] {
+        let mut day = Day::new(ALWAYS, 0);
+        day.hear(Signal::Begins);
+        day.pass(secs(first));
+        day.hear(Signal::Ends);
+        day.pass(secs(100));
+        assert_eq!(day.edges.len(), 2, "no flapping: {:?}", day.edges);
+        for _ in 0..3 {
+            day.edges.clear();
+            let began = day.passed.as_millis();
+            day.hear(Signal::Begins);
+            day.pass(secs(1800));
+            day.hear(Signal::Ends);
+            day.pass(secs(100));
+            assert_eq!(day.edges, [(began, Edge::Begins), (began + 1_810_000, Edge::Ends)]);
+        }
+        // It forgets one, and is not believed any longer.
+        day.edges.clear();
+        let began = day.passed.as_millis();
+        day.hear(Signal::Begins);
+        day.pass(secs(4000));
+        assert_eq!(day.edges, [(began, Edge::Begins), (began + 3_600_000, Edge::Ends)]);
+        day.hear(Signal::Begins);
+        day.pass(secs(100));
+        assert_eq!(day.edges[3], (began + 4_060_000, Edge::Ends));
+    }
+}
+
+#[test]
+fn an_input_is_closed_until_the_camera_tells_the_end() {
+    let mut day = Day::of(Trigger::Input, ALWAYS, 0);
     day.hear(Signal::Begins);
-    day.pass(secs(8000));
-    assert_eq!(day.edges, [(0, Edge::Begins), (6_600_000, Edge::Ends)]);
-    day.hear(Signal::Begins);
-    assert_eq!(day.edges.len(), 3, "it is told again");
+    day.pass(secs(3 * 86_400));
+    assert_eq!(day.edges, [(0, Edge::Begins)]);
+    day.hear(Signal::Ends);
+    day.pass(secs(10));
+    assert_eq!(day.edges[1..], [(3 * 86_400_000 + 10_000, Edge::Ends)]);
 }
 
 #[test]
 fn alarms_count_within_the_arming_window() {
     let night = Armed { start: 79_200, end: 21_600 };
-    let mut day = Day::new(Terms { armed: night, ..ALWAYS }, 79_100);
+    let mut day = Day::of(Trigger::Input, Terms { armed: night, ..ALWAYS }, 79_100);
     day.hear(Signal::Detected);
     day.hear(Signal::Begins);
     assert_eq!(day.edges, [], "not before the window opens");
@@ -164,7 +220,8 @@ fn what_was_detected_shortly_before_the_window_opens_raises_nothing() {
 
 #[test]
 fn a_clock_that_is_set_closes_the_window_within_a_minute() {
-    let mut day = Day::new(Terms { armed: Armed { start: 0, end: 50_000 }, ..ALWAYS }, 10);
+    let mut day =
+        Day::of(Trigger::Input, Terms { armed: Armed { start: 0, end: 50_000 }, ..ALWAYS }, 10);
     day.hear(Signal::Begins);
     day.pass(secs(120));
     day.midnight = 60_000;

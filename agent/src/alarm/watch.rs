@@ -65,7 +65,7 @@ impl Watch {
         let (mut changes, mut set) = (self.settings.changes(), self.settings.clocks());
         let mut triggers = Trigger::ALL.map(|trigger| Watched {
             trigger,
-            rule: Rule::new(self.settings.terms((self.number, trigger))),
+            rule: Rule::new(trigger, self.settings.terms((self.number, trigger))),
             what: String::new(),
         });
         let (mut time, mut pictures, mut clocks) =
