@@ -1,8 +1,12 @@
 //! AlarmMoveDetectConfig and AlarmRectIntrusionDetectConfig.
+//!
+//! The agent's own rule decides what it reports of the alarms that a camera raises. So such a camera need not know
+//! about hours and `delay`, nor be one that can be set up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ivt_hal::{Area, Armed, Detection, Point};
+use ivt_hal::{Area, Armed, Detection, Motion, Point, Trigger, Tripwire};
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{
     AlarmMoveDetectConfig, AlarmRectIntrusionDetectConfig, DaySeconds, Percent, Rect,
@@ -15,12 +19,9 @@ pub(super) async fn motion(
     request: AlarmMoveDetectConfig,
 ) -> Result<(), RpcError> {
     let AlarmMoveDetectConfig { channel, enable, start, end, sensitivity, delay } = request;
-    let motion = dispatch.ability(channel, "motion detection", |camera| &camera.motion)?;
+    let motion = dispatch.ability(channel, "motion detection", |camera| &camera.motion);
     let detection = detection(enable, start, end, sensitivity, delay);
-    told(channel, motion.configure(detection)).await?;
-    #[cfg(feature = "alarms")]
-    keep(dispatch, channel, ivt_hal::Trigger::Motion, detection).await;
-    Ok(())
+    set_up(dispatch, channel, Trigger::Motion, detection, motion.map(Detector::Motion)).await
 }
 
 pub(super) async fn tripwire(
@@ -29,17 +30,86 @@ pub(super) async fn tripwire(
 ) -> Result<(), RpcError> {
     let AlarmRectIntrusionDetectConfig { channel, enable, start, end, sensitivity, delay, rect } =
         request;
-    let tripwire = dispatch.ability(channel, "tripwire", |camera| &camera.tripwire)?;
+    let tripwire = dispatch.ability(channel, "tripwire", |camera| &camera.tripwire);
     let detection = detection(enable, start, end, sensitivity, delay);
-    told(channel, tripwire.configure(detection, rect.map(area))).await?;
-    #[cfg(feature = "alarms")]
-    keep(dispatch, channel, ivt_hal::Trigger::Line, detection).await;
+    let detector = tripwire.map(|tripwire| Detector::Tripwire(tripwire, rect.map(area)));
+    set_up(dispatch, channel, Trigger::Line, detection, detector).await
+}
+
+/// What is set up.
+enum Detector {
+    Motion(Arc<dyn Motion>),
+    Tripwire(Arc<dyn Tripwire>, Option<Area>),
+}
+
+impl Detector {
+    async fn configure(&self, channel: u32, detection: Detection) -> Result<(), RpcError> {
+        told(channel, async {
+            match self {
+                Self::Motion(motion) => motion.configure(detection).await,
+                Self::Tripwire(tripwire, area) => tripwire.configure(detection, *area).await,
+            }
+        })
+        .await
+    }
+}
+
+#[cfg(not(feature = "alarms"))]
+async fn set_up(
+    _: &Dispatch,
+    channel: u32,
+    _: Trigger,
+    detection: Detection,
+    detector: Result<Detector, RpcError>,
+) -> Result<(), RpcError> {
+    detector?.configure(channel, detection).await
+}
+
+/// Sets the camera up as far as it can be, and keeps the terms for the reports of its alarms.
+#[cfg(feature = "alarms")]
+async fn set_up(
+    dispatch: &Dispatch,
+    channel: u32,
+    trigger: Trigger,
+    detection: Detection,
+    detector: Result<Detector, RpcError>,
+) -> Result<(), RpcError> {
+    let lacks = |error: &RpcError| error.code == RpcError::UNSUPPORTED;
+    let is_heard = dispatch.alarms.is_some()
+        && dispatch.ability(channel, "alarms", |camera| &camera.alarms).is_ok();
+    let is_known = is_heard || detector.is_ok();
+    if is_known && !detection.enable {
+        // From now on nothing is reported, whatever the camera says.
+        keep(dispatch, channel, trigger, detection).await;
+    }
+    let mut taken = match &detector {
+        Ok(detector) => detector.configure(channel, detection).await,
+        Err(error) => Err(error.clone()),
+    };
+    let all_day = Detection { armed: Armed::ALWAYS, ..detection };
+    if let Ok(detector) = &detector
+        && is_heard
+        && taken.as_ref().is_err_and(lacks)
+        && detection.armed.windows() != all_day.armed.windows()
+    {
+        taken = detector.configure(channel, all_day).await;
+    }
+    match taken {
+        Err(error) if is_heard && lacks(&error) => {
+            log::info!(
+                "channel {channel}: what the cloud sets up counts for the reports alone, and the \
+                 detection at the camera stays as it is: {}",
+                error.msg
+            );
+        }
+        taken => taken?,
+    }
+    keep(dispatch, channel, trigger, detection).await;
     Ok(())
 }
 
-/// Keeps what a camera has taken, for the reports of its alarms.
 #[cfg(feature = "alarms")]
-async fn keep(dispatch: &Dispatch, channel: u32, trigger: ivt_hal::Trigger, detection: Detection) {
+async fn keep(dispatch: &Dispatch, channel: u32, trigger: Trigger, detection: Detection) {
     if let (Some(alarms), Ok(channel)) = (&dispatch.alarms, usize::try_from(channel)) {
         alarms.set(channel, trigger, detection).await;
     }
@@ -75,7 +145,6 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use async_trait::async_trait;
-    use ivt_hal::{Motion, Tripwire};
     use serde_json::json;
 
     use super::*;
@@ -83,10 +152,10 @@ mod tests {
 
     /// Keeps what it was last told.
     #[derive(Default)]
-    struct Detector(Mutex<Option<(Detection, Option<Area>)>>);
+    struct Noted(Mutex<Option<(Detection, Option<Area>)>>);
 
     #[async_trait]
-    impl Motion for Detector {
+    impl Motion for Noted {
         async fn configure(&self, detection: Detection) -> ivt_hal::Result<()> {
             *self.0.lock().unwrap() = Some((detection, None));
             Ok(())
@@ -94,7 +163,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Tripwire for Detector {
+    impl Tripwire for Noted {
         async fn configure(&self, detection: Detection, area: Option<Area>) -> ivt_hal::Result<()> {
             *self.0.lock().unwrap() = Some((detection, area));
             Ok(())
@@ -103,7 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_camera_is_told_window_sensitivity_delay_and_corners() {
-        let detector = Arc::new(Detector::default());
+        let detector = Arc::new(Noted::default());
         let dispatch = one(|camera| {
             camera.motion = Some(detector.clone());
             camera.tripwire = Some(detector.clone());
@@ -129,42 +198,116 @@ mod tests {
     }
 
     #[cfg(feature = "alarms")]
-    #[tokio::test]
-    async fn what_a_camera_has_taken_is_kept_and_what_it_lacks_or_refuses_is_not() {
+    mod kept {
+        use ivt_hal::emulator::Emulator;
+        use ivt_hal::{Channel, Error, Kind};
+        use serde_json::Value;
+
+        use super::*;
         use crate::alarm::Settings;
         use crate::config;
         use crate::state::StateStore;
 
-        /// A camera that refuses.
-        struct Stubborn;
+        const METHODS: [&str; 2] = ["AlarmMoveDetectConfig", "AlarmRectIntrusionDetectConfig"];
+
+        /// A camera that refuses what is not all day, or all.
+        struct Stubborn {
+            kind: Kind,
+            takes_days: bool,
+            told: Noted,
+        }
 
         #[async_trait]
         impl Motion for Stubborn {
-            async fn configure(&self, _: Detection) -> ivt_hal::Result<()> {
-                Err(ivt_hal::Error::new("motion", ivt_hal::Kind::Refused))
+            async fn configure(&self, detection: Detection) -> ivt_hal::Result<()> {
+                if self.takes_days && detection.armed.windows() == Armed::ALWAYS.windows() {
+                    return Motion::configure(&self.told, detection).await;
+                }
+                Err(Error::new("motion", self.kind))
             }
         }
 
-        let params = json!({ "channel": 0, "enable": true, "sensitivity": 40, "delay": 20, "start": 79200, "end": 21600 });
-        let methods = ["AlarmMoveDetectConfig", "AlarmRectIntrusionDetectConfig"];
-        let kept = async |fill: fn(&mut ivt_hal::Channel)| {
+        fn stubborn(kind: Kind, takes_days: bool) -> Arc<Stubborn> {
+            Arc::new(Stubborn { kind, takes_days, told: Noted::default() })
+        }
+
+        /// The codes of both methods' answers, 0 for a success, and what is kept then.
+        async fn kept(enable: bool, fill: impl FnOnce(&mut Channel)) -> ([i64; 2], Value) {
             let folder = tempfile::tempdir().unwrap();
             let store = StateStore::new(Some(folder.path().into()));
             let settings = Settings::new(&config::Alarm::default(), store.clone());
             let dispatch = one(fill).keeping(settings);
-            for method in methods {
-                answer(&dispatch, method, params.clone()).await.ok();
+            let mut codes = [0; 2];
+            for (method, code) in METHODS.into_iter().zip(&mut codes) {
+                let params = json!({ "channel": 0, "enable": enable, "sensitivity": 40, "delay": 20, "start": 79200, "end": 21600 });
+                *code = answer(&dispatch, method, params).await.map_or_else(|e| e.code, |_| 0);
             }
-            store.read::<serde_json::Value>("alarms")
-        };
-        let row = |trigger: &str| json!({ "channel": 0, "trigger": trigger, "enable": true, "start": 79200, "end": 21600, "delay": 20 });
-        let both = kept(|camera| {
-            camera.motion = Some(Arc::new(Detector::default()));
-            camera.tripwire = Some(Arc::new(Detector::default()));
-        });
-        assert_eq!(both.await, Some(json!([row("motion"), row("line")])));
-        let one = kept(|camera| camera.tripwire = Some(Arc::new(Detector::default())));
-        assert_eq!(one.await, Some(json!([row("line")])));
-        assert_eq!(kept(|camera| camera.motion = Some(Arc::new(Stubborn))).await, None);
+            (codes, store.read("alarms").unwrap_or_default())
+        }
+
+        fn rows(triggers: &[&str], enable: bool) -> Value {
+            let row = |trigger: &&str| json!({ "channel": 0, "trigger": trigger, "enable": enable, "start": 79200, "end": 21600, "delay": 20 });
+            triggers.iter().map(row).collect()
+        }
+
+        fn raises(camera: &mut Channel) {
+            camera.alarms = Some(Arc::new(Emulator::default()));
+        }
+
+        #[tokio::test]
+        async fn what_a_camera_has_taken_is_kept_and_what_it_lacks_or_refuses_is_not() {
+            let both = kept(true, |camera| {
+                camera.motion = Some(Arc::new(Noted::default()));
+                camera.tripwire = Some(Arc::new(Noted::default()));
+            });
+            assert_eq!(both.await, ([0; 2], rows(&["motion", "line"], true)));
+            let one = kept(true, |camera| camera.tripwire = Some(Arc::new(Noted::default())));
+            assert_eq!(one.await, ([101, 0], rows(&["line"], true)));
+            for kind in [Kind::Refused, Kind::Unsupported] {
+                let code = if kind == Kind::Refused { 1 } else { 101 };
+                let none = kept(true, |camera| camera.motion = Some(stubborn(kind, false)));
+                assert_eq!(none.await, ([code, 101], Value::Null));
+            }
+        }
+
+        #[tokio::test]
+        async fn of_a_camera_that_raises_alarms_the_terms_are_kept_though_it_cannot_be_set_up() {
+            for enable in [true, false] {
+                let none = kept(enable, raises).await;
+                assert_eq!(none, ([0; 2], rows(&["motion", "line"], enable)), "no slot");
+            }
+            let all_day = stubborn(Kind::Unsupported, true);
+            let day = kept(true, |camera| {
+                raises(camera);
+                camera.motion = Some(all_day.clone());
+            });
+            assert_eq!(day.await, ([0; 2], rows(&["motion", "line"], true)));
+            let (told, _) = all_day.told.0.lock().unwrap().take().unwrap();
+            assert!(told.enable && told.armed == Armed::ALWAYS && told.sensitivity == 40);
+            let nothing = kept(true, |camera| {
+                raises(camera);
+                camera.motion = Some(stubborn(Kind::Unsupported, false));
+            });
+            assert_eq!(nothing.await, ([0; 2], rows(&["motion", "line"], true)));
+            for kind in [Kind::Refused, Kind::Invalid, Kind::Offline] {
+                let refused = kept(true, |camera| {
+                    raises(camera);
+                    camera.motion = Some(stubborn(kind, false));
+                });
+                let (codes, kept) = refused.await;
+                assert!(codes[0] != 0 && codes[1] == 0, "{kind:?}: {codes:?}");
+                assert_eq!(kept, rows(&["line"], true), "a camera that has not answered yet");
+            }
+        }
+
+        #[tokio::test]
+        async fn what_is_switched_off_is_off_whatever_the_camera_says() {
+            for kind in [Kind::Refused, Kind::Offline, Kind::Other] {
+                let off = kept(false, |camera| camera.motion = Some(stubborn(kind, false)));
+                let (codes, kept) = off.await;
+                assert!(![0, 101].contains(&codes[0]), "the cloud hears of it: {codes:?}");
+                assert_eq!(kept, rows(&["motion"], false));
+            }
+        }
     }
 }
