@@ -70,6 +70,7 @@ impl Watch {
         });
         let (mut time, mut pictures, mut clocks) =
             (LocalTime::default(), JoinSet::new(), JoinSet::new());
+        let (mut exchanges, mut clock) = (self.device.exchanges(), self.clock());
         loop {
             let now = Instant::now();
             let judged = triggers.iter().filter(|it| it.can_be_judged(&time));
@@ -82,7 +83,7 @@ impl Watch {
                 () = sleep_until(due) => {}
                 () = sleep_until(time.due(now)), if asks => {
                     time.asks(Instant::now());
-                    if let Some(clock) = self.clock() {
+                    if let Some(clock) = clock.clone() {
                         let number = self.number;
                         clocks.spawn(async move {
                             timeout(CLOCK, local_time::ask(&*clock, number)).await.ok().flatten()
@@ -101,6 +102,17 @@ impl Watch {
                         if it.rule.set(self.settings.terms((self.number, it.trigger))) {
                             (time, clocks) = (time.unsettled(), JoinSet::new());
                         }
+                    }
+                }
+                Ok(()) = exchanges.changed() => {
+                    let before = std::mem::replace(&mut clock, self.clock());
+                    let is_same = match (&before, &clock) {
+                        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+                        (before, now) => before.is_none() && now.is_none(),
+                    };
+                    if !is_same {
+                        // The clock of a former camera says nothing of this one's.
+                        (time, clocks) = (LocalTime::default(), JoinSet::new());
                     }
                 }
                 Ok(()) = set.changed() => {

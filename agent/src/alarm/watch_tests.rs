@@ -128,38 +128,44 @@ async fn an_input_is_reported_by_default_and_motion_once_the_cloud_has_set_it_up
 #[tokio::test(start_paused = true)]
 async fn the_window_counts_in_the_cameras_time() {
     let rig = Rig::new(|_| {});
-    let far_away: WallTime = "2001-02-03T09:59:30".parse().unwrap();
-    rig.emulator.world.set_clock(far_away).unwrap();
+    let (year, month, day) = crate::local_time::local(std::time::SystemTime::now()).date();
+    let today = |time: &str| -> WallTime {
+        format!("{year:04}-{month:02}-{day:02}T{time}").parse().unwrap()
+    };
+    rig.emulator.world.set_clock(today("09:59:30")).unwrap();
     let armed = Armed { start: 36_000, end: 36_600 };
-    rig.settings.set(0, Trigger::Line, Detection { armed, ..ON }).await;
-    rig.trigger(Trigger::Line, true);
+    rig.settings.set(0, Trigger::Input, Detection { armed, ..ON }).await;
+    rig.settings.set(0, Trigger::Motion, ON).await;
+    rig.trigger(Trigger::Input, true);
     seconds(25).await;
     assert_eq!(rig.edges(), []);
     seconds(60).await;
-    rig.trigger(Trigger::Input, true);
+    rig.trigger(Trigger::Motion, true);
     seconds(1).await;
     let reports = rig.reports();
-    let input = "2001-02-03T10:00:55".parse().unwrap();
+    let motion = today("10:00:55");
     assert_eq!(
         (reports.len(), reports[1].shown),
-        (2, input),
+        (2, motion),
         "what is always armed has its time, too"
     );
-    assert_eq!(reports[0].shown, "2001-02-03T10:00:00".parse().unwrap());
-    assert_eq!(reports[0].what, "tripwire");
-    seconds(5).await;
-    rig.emulator.world.set_clock("2001-02-03T12:00:00".parse().unwrap()).unwrap();
+    assert_eq!(reports[0].shown, today("10:00:00"));
+    assert_eq!(reports[0].what, "input 1");
+    rig.trigger(Trigger::Motion, false);
+    seconds(6).await;
+    assert_eq!(rig.edges(), [(Trigger::Motion, false)]);
+    rig.emulator.world.set_clock(today("12:00:00")).unwrap();
     seconds(5).await;
     assert_eq!(rig.edges(), [], "the clock is asked seldom");
     rig.settings.clock_was_set();
     seconds(1).await;
-    assert_eq!(rig.edges(), [(Trigger::Line, false)], "it was set beyond the window");
-    rig.emulator.world.set_clock("2001-02-03T10:01:06".parse().unwrap()).unwrap();
+    assert_eq!(rig.edges(), [(Trigger::Input, false)], "it was set beyond the window");
+    rig.emulator.world.set_clock(today("10:01:06")).unwrap();
     rig.settings.clock_was_set();
     seconds(1).await;
-    assert_eq!(rig.edges(), [(Trigger::Line, true)]);
+    assert_eq!(rig.edges(), [(Trigger::Input, true)]);
     seconds(599).await;
-    assert_eq!(rig.edges(), [(Trigger::Line, false)], "the window has closed");
+    assert_eq!(rig.edges(), [(Trigger::Input, false)], "the window has closed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,6 +228,32 @@ async fn a_camera_of_another_configuration_is_heard_and_what_the_former_held_end
     other.world.trigger(Trigger::Input, true);
     seconds(1).await;
     assert_eq!(rig.edges(), [(Trigger::Input, true)], "it is heard again after a restart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_of_a_former_camera_counts_no_longer() {
+    let rig = Rig::new(|_| {});
+    let ours = || crate::local_time::local(std::time::SystemTime::now()).seconds().unwrap();
+    let ahead = WallTime::from_seconds(ours() + 40_000).unwrap();
+    rig.emulator.world.set_clock(ahead).unwrap();
+    seconds(1).await;
+    rig.trigger(Trigger::Input, true);
+    seconds(1).await;
+    assert!(rig.reports()[0].shown >= ahead);
+    let other = Arc::new(Emulator::default());
+    let channel = Channel { clock: None, ..other.channel() };
+    rig.device.exchange(Device {
+        model: Model::Camera,
+        channels: vec![channel],
+        cgi: None,
+        firmware: None,
+    });
+    seconds(20).await;
+    assert_eq!(rig.edges(), [(Trigger::Input, false)]);
+    other.world.trigger(Trigger::Input, true);
+    seconds(1).await;
+    let shown = rig.reports()[0].shown.seconds().unwrap();
+    assert!(shown.abs_diff(ours()) < 100, "the device's");
 }
 
 /// A camera that tells of its alarms as fast as it is heard.
