@@ -1,6 +1,7 @@
 //! What the cloud has to be told of alarms, in which order, and what of it a later alarm makes unnecessary. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use ivt_base::wall_time::WallTime;
 use ivt_hal::Trigger;
@@ -37,6 +38,10 @@ pub(super) struct Outbox {
     /// The report that is on its way to the cloud.
     sent: Option<u64>,
     last: u64,
+    /// How many reports in a row have lost their connection.
+    losses: usize,
+    /// Nothing is sent before.
+    rests_until: Option<Instant>,
 }
 
 /// The alarms of one trigger.
@@ -94,7 +99,7 @@ impl Outbox {
 
     /// Takes the oldest report that is due for its way to the cloud; the others of its place wait for its end there.
     pub(super) fn send(&mut self, now: Instant) -> Option<Report> {
-        if self.sent.is_some() {
+        if self.sent.is_some() || self.rests_until.is_some_and(|until| now < until) {
             return None;
         }
         let first = self.lines.values().filter_map(|line| line.owed.front());
@@ -107,7 +112,21 @@ impl Outbox {
     /// When a report is due next, `now` for one that waits for the cloud alone; `None` while nothing is owed.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         let first = self.lines.values().filter_map(|line| line.owed.front());
-        first.map(|report| report.not_before.unwrap_or(now).max(now)).min()
+        let first = first.map(|report| report.not_before.unwrap_or(now).max(now)).min();
+        first.max(first.and(self.rests_until))
+    }
+
+    /// A report has lost its connection. From the `most`th in a row on, each lets all rest for a time.
+    pub(super) fn lost(&mut self, most: usize, rest: Duration, now: Instant) {
+        self.losses = self.losses.saturating_add(1);
+        if self.losses >= most {
+            self.rests_until = now.checked_add(rest);
+        }
+    }
+
+    /// A report was answered.
+    pub(super) fn answered(&mut self) {
+        (self.losses, self.rests_until) = (0, None);
     }
 
     /// The report that was on its way has arrived, or nobody wants it. Returns whether it is still owed: it may have been
@@ -153,8 +172,6 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -94,14 +94,16 @@ impl Pictures {
         waiting.filter_map(|pending| pending.not_before).min()
     }
 
-    /// A picture was not taken, and its server may take it `pause` later. Returns whether it is tried again.
-    pub(super) fn again(&mut self, id: u64, pause: Duration, now: Instant) -> bool {
+    /// A picture was not taken, and its server may take it `pause` later. Returns whether it is tried again. What fails in
+    /// an outage, when the cloud is away as well, does not count, nor does what failed before.
+    pub(super) fn again(&mut self, id: u64, pause: Duration, outage: bool, now: Instant) -> bool {
         let Some(pending) = self.find(id) else { return false };
-        let Some(own) = AGAIN.get(pending.failures) else {
+        let failures = if outage { 0 } else { pending.failures + 1 };
+        let Some(own) = AGAIN.get(failures.saturating_sub(1)) else {
             self.drop(id);
             return false;
         };
-        pending.failures += 1;
+        pending.failures = failures;
         pending.is_sent = false;
         pending.not_before = Some(now + pause.max(*own));
         true
@@ -167,13 +169,13 @@ mod tests {
         for pause in [2, 10, 60] {
             assert!(pictures.send(now).is_some());
             let asked = Duration::from_secs(if pause == 60 { 60 } else { 0 });
-            assert!(pictures.again(1, asked, now));
+            assert!(pictures.again(1, asked, false, now));
             assert!(pictures.send(now).is_none());
             now += Duration::from_secs(pause);
             assert_eq!(pictures.due(), Some(now));
         }
         assert!(pictures.send(now).is_some());
-        assert!(!pictures.again(1, Duration::ZERO, now), "not for ever");
+        assert!(!pictures.again(1, Duration::ZERO, false, now), "not for ever");
         assert!(pictures.0.is_empty());
     }
 
@@ -208,7 +210,7 @@ mod tests {
                     1 => drop(pictures.take(id, block.slice(..bytes))),
                     2 => drop(pictures.address(id, somewhere())),
                     3 => drop(pictures.send(now)),
-                    _ => drop(pictures.again(id, Duration::ZERO, now)),
+                    _ => drop(pictures.again(id, Duration::ZERO, id % 2 == 0, now)),
                 }
                 prop_assert!(pictures.bytes() <= MOST_BYTES && pictures.0.len() <= MOST);
             }

@@ -30,12 +30,18 @@ const FULL: Duration = Duration::from_secs(1);
 /// How long a report rests that the cloud has refused, before its second and last try.
 const REFUSED: Duration = Duration::from_secs(5);
 /// How long a report rests while connections are lost over it: a cloud that hangs up for it still has connections.
-const LOST: [Duration; 4] = [
+const LOST: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(20),
     Duration::from_secs(60),
+    Duration::from_secs(600),
+    Duration::from_secs(3600),
 ];
+/// How long all reports rest when so many in a row have lost their connection: a cloud that answers no report has each
+/// cost it, and live views with it.
+const UNANSWERED: usize = 5;
+const ALL_REST: Duration = Duration::from_secs(600);
 /// How far away the timer is set while nothing waits for its time.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -117,7 +123,9 @@ pub(super) async fn run(desk: Desk, outside: Arc<dyn Outside>, mut stop: Stop) {
                     note(&desk, &sent, answer);
                 }
             }
-            Some(Ok((id, sent))) = uploads.join_next() => note_upload(&desk, id, sent),
+            Some(Ok((id, sent))) = uploads.join_next() => {
+                note_upload(&desk, id, sent, !outside.is_connected());
+            }
             () = desk.news() => {}
             () = outside.connected(), if waits => {}
             () = sleep_until(due) => {}
@@ -153,6 +161,13 @@ fn note(desk: &Desk, sent: &Sent<'_>, answer: Answer) {
     let rest = |pause: Duration| now.checked_add(pause);
     let (channel, id) = (report.place.0, report.id);
     desk.change(report.place, |content| {
+        match &answer {
+            Err(CallError::Lost) => content.outbox.lost(UNANSWERED, ALL_REST, now),
+            Ok(_) | Err(CallError::Rejected(_) | CallError::Unreadable(_)) => {
+                content.outbox.answered();
+            }
+            Err(_) => {}
+        }
         let url = match answer {
             // An answer that makes no sense is one all the same.
             Err(CallError::Unreadable(e)) => {
@@ -215,7 +230,7 @@ async fn send(outside: Arc<dyn Outside>, parcel: Parcel) -> (u64, Result<(), Htt
 }
 
 /// Takes over what became of a picture.
-fn note_upload(desk: &Desk, id: u64, sent: Result<(), HttpError>) {
+fn note_upload(desk: &Desk, id: u64, sent: Result<(), HttpError>, outage: bool) {
     let mut content = desk.lock();
     let Err(error) = sent else {
         content.counts.pictures_sent += 1;
@@ -223,7 +238,7 @@ fn note_upload(desk: &Desk, id: u64, sent: Result<(), HttpError>) {
         return;
     };
     let pause = error.pause().unwrap_or_default();
-    if error.is_passing() && content.pictures.again(id, pause, Instant::now()) {
+    if error.is_passing() && content.pictures.again(id, pause, outage, Instant::now()) {
         log::info!("the picture of an alarm is sent again: {error}");
         return;
     }

@@ -180,16 +180,56 @@ async fn what_happened_during_an_outage_is_told_late_with_its_picture() {
 #[tokio::test(start_paused = true)]
 async fn a_report_whose_answer_was_lost_is_repeated_after_ever_longer_rests() {
     let rig = Rig::new(true);
-    rig.cloud.answers.lock().unwrap().extend(vec![Err(CallError::Lost); 6]);
+    rig.cloud.answers.lock().unwrap().extend(vec![Err(CallError::Lost); 7]);
     rig.begin(GATE);
     sleep(Duration::from_secs(1)).await;
     rig.end(GATE);
-    settle().await;
+    sleep(Duration::from_secs(3 * 3600)).await;
     let told = rig.cloud.told.lock().unwrap().clone();
     let seconds: Vec<u64> = told.iter().map(|(at, _)| at.as_secs()).collect();
-    assert_eq!(seconds, [0, 1, 6, 26, 86, 146, 206, 206]);
-    assert!(told[..7].iter().all(|(_, alarm)| alarm.state == AlarmEdge::Start));
-    assert_eq!((told[7].1.state, *rig.bits.borrow()), (AlarmEdge::End, 0));
+    assert_eq!(seconds, [0, 1, 6, 26, 86, 686, 4_286, 7_886, 7_886]);
+    assert!(told[..8].iter().all(|(_, alarm)| alarm.state == AlarmEdge::Start));
+    assert_eq!((told[8].1.state, *rig.bits.borrow()), (AlarmEdge::End, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_never_answers_alarms_keeps_its_connection() {
+    let rig = Rig::new(true);
+    *rig.cloud.answers_after.lock().unwrap() = Duration::from_secs(20);
+    rig.cloud.answers.lock().unwrap().extend(vec![Err(CallError::Lost); 1000]);
+    for channel in 0..16 {
+        rig.begin_with_picture((channel, Trigger::Motion));
+    }
+    sleep(Duration::from_secs(3600)).await;
+    let lost = rig.told().len();
+    assert!((5..=12).contains(&lost), "{lost} connections lost in an hour");
+    // It answers again.
+    rig.cloud.answers.lock().unwrap().clear();
+    sleep(Duration::from_secs(2 * 3600)).await;
+    assert_eq!((rig.counts().reported, rig.sent()), (16, 16));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_outlasts_an_outage_that_begins_after_its_report() {
+    let rig = Rig::new(true);
+    let away = || HttpError::Transport("no route".into());
+    let id = rig.begin(GATE);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(rig.told().len(), 1);
+    rig.cloud.uploads.lock().unwrap().extend((0..9).map(|_| away()));
+    rig.desk.take_picture(id, Some(Bytes::from_static(PICTURE)));
+    // The outage is noticed after 20 s.
+    sleep(Duration::from_secs(20)).await;
+    rig.cloud.connected.send_replace(false);
+    sleep(Duration::from_secs(20)).await;
+    rig.cloud.uploads.lock().unwrap().extend((0..500).map(|_| away()));
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(rig.counts().pictures_dropped, 0);
+    rig.cloud.uploads.lock().unwrap().clear();
+    rig.cloud.uploads.lock().unwrap().extend([away(), away()]);
+    rig.cloud.connected.send_replace(true);
+    settle().await;
+    assert_eq!((rig.counts().pictures_sent, rig.counts().pictures_dropped), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
