@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::addresses;
 #[cfg(feature = "alarms")]
 use crate::alarm;
+use crate::backend::Servers;
 use crate::channel::{self, Link, Setup};
 use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
@@ -109,7 +110,8 @@ impl Agent {
         dial: Arc<dyn Dial>,
         rng: StdRng,
     ) -> Result<Self, Error> {
-        let device = device::device(config)?;
+        let servers = Servers::default();
+        let device = device::device(config, &servers)?;
         let device = CurrentDevice::new(device);
         let (stop, stopping) = stopper();
         #[cfg(feature = "linux")]
@@ -214,6 +216,7 @@ impl Agent {
         let mut live = Live {
             running,
             device,
+            servers,
             channels: channels.clone(),
             hosted,
             rule,

@@ -7,17 +7,15 @@ use ivt_hal::{Device, Model};
 use crate::backend::{CameraOptions, Servers};
 use crate::config::Config;
 
-/// Makes the camera or NVR of the configuration, without talking to anybody.
+/// Makes the camera or NVR of the configuration, without talking to anybody. `servers` has the clients of its web servers.
 ///
 /// # Errors
 /// The address of a camera cannot be used.
-pub fn device(config: &Config) -> Result<Device, UrlError> {
+pub fn device(config: &Config, servers: &Servers) -> Result<Device, UrlError> {
     let reply_limit = reply_limit(config);
-    let servers = Servers::default();
     let (mut channels, mut cgi) = (Vec::new(), Vec::new());
     for (number, channel) in config.channels.iter().enumerate() {
-        let options =
-            CameraOptions { bitrates: channel.bitrates, reply_limit, number, servers: &servers };
+        let options = CameraOptions { bitrates: channel.bitrates, reply_limit, number, servers };
         let camera = channel.backend.camera(options)?;
         channels.push(camera.channel);
         cgi.push(camera.cgi);
@@ -32,12 +30,21 @@ pub fn device(config: &Config) -> Result<Device, UrlError> {
 
 /// The device after a change of its configuration from `old` to `new`, of the same model and with as
 /// many channels. A channel that is described alike is taken over from `running`: its web server's
-/// client remembers a refused login. Talks to nobody.
+/// client remembers a refused login. The others share the clients of `servers` with those, as one stream of alarms
+/// serves all inputs of a recorder. Talks to nobody.
 ///
 /// # Errors
-/// A camera's address that cannot be used.
-pub(crate) fn changed(running: &Device, old: &Config, new: &Config) -> Result<Device, UrlError> {
-    let mut device = device(new)?;
+/// A camera's address that cannot be used; the device and its `servers` stay as they were.
+pub(crate) fn changed(
+    running: &Device,
+    old: &Config,
+    new: &Config,
+    servers: &mut Servers,
+) -> Result<Device, UrlError> {
+    let mut next = servers.next();
+    let mut device = device(new, &next)?;
+    next.settle();
+    *servers = next;
     if reply_limit(old) != reply_limit(new) {
         return Ok(device);
     }
@@ -76,14 +83,15 @@ mod tests {
     }
 
     fn described(text: &str) -> Device {
-        device(&config(text)).unwrap()
+        device(&config(text), &Servers::default()).unwrap()
     }
 
     /// Which channels, and whether the web server, are the same ones after a change.
     fn kept(old: &str, new: &str) -> (Vec<bool>, bool) {
         let (old, new) = (config(old), config(new));
-        let running = device(&old).unwrap();
-        let device = changed(&running, &old, &new).unwrap();
+        let mut servers = Servers::default();
+        let running = device(&old, &servers).unwrap();
+        let device = changed(&running, &old, &new, &mut servers).unwrap();
         let same = |(a, b): (&ivt_hal::Channel, &ivt_hal::Channel)| {
             let (before, now) = (a.snapshot.as_ref().unwrap(), b.snapshot.as_ref().unwrap());
             Arc::ptr_eq(&a.encoder, &b.encoder) && Arc::ptr_eq(before, now)
@@ -104,6 +112,52 @@ mod tests {
         assert_eq!(kept(RTSP, &format!("{RTSP}username = 'u'\n")), (vec![false], false));
         let limited = format!("{RTSP}{tlss}reply_limit = 65536\n");
         assert_eq!(kept(RTSP, &limited), (vec![false], false));
+    }
+
+    #[tokio::test]
+    async fn a_changed_input_shares_the_client_of_the_others() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let challenges = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::clone(&challenges);
+        let port = crate::testing::web_server(move |request| {
+            if request.contains("\r\nauthorization: Digest") {
+                return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xd8".to_vec();
+            }
+            asked.fetch_add(1, Ordering::Relaxed);
+            b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"c\", nonce=\"n\", qop=\"auth\"\r\n\
+              Content-Length: 0\r\n\r\n"
+                .to_vec()
+        })
+        .await;
+        let channel = format!(
+            "[[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://h/a'\nweb = 'http://127.0.0.1:{port}'\n\
+             snapshot = '/a.jpg'\nusername = 'u'\npassword = 'p'\n"
+        );
+        let both =
+            |keys: &str| config(&format!("[device]\nmodel = 'nvr'\n{channel}{channel}{keys}"));
+        let [old, new] = [both(""), both("bitrate = 1\n")];
+        let mut servers = Servers::default();
+        let mut running = device(&old, &servers).unwrap();
+        let picture = async |device: &Device| {
+            let camera = device.channels[1].snapshot.clone().unwrap();
+            camera.jpeg(ivt_hal::Stream::Main).await.unwrap();
+        };
+        picture(&running).await;
+        for (from, to) in [(&old, &new), (&new, &old)] {
+            let was = Arc::clone(running.channels[1].snapshot.as_ref().unwrap());
+            running = changed(&running, from, to, &mut servers).unwrap();
+            assert!(!Arc::ptr_eq(&was, running.channels[1].snapshot.as_ref().unwrap()));
+            picture(&running).await;
+        }
+        assert_eq!(challenges.load(Ordering::Relaxed), 1, "one challenge for all of them");
+        // A server that is no longer spoken to is forgotten.
+        let elsewhere = config(
+            "[device]\nmodel = 'nvr'\n[[channel]]\nbackend = 'emulator'\n[[channel]]\nbackend = 'emulator'\n",
+        );
+        running = changed(&running, &old, &elsewhere, &mut servers).unwrap();
+        picture(&changed(&running, &elsewhere, &old, &mut servers).unwrap()).await;
+        assert_eq!(challenges.load(Ordering::Relaxed), 2);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) use current::CurrentDevice;
 pub(crate) use hosted::{Hosted, Seen};
 
 use crate::addresses;
-use crate::backend::Backend;
+use crate::backend::{Backend, Servers};
 use crate::channel;
 use crate::config::Config;
 use crate::device;
@@ -70,6 +70,8 @@ pub(crate) struct Live {
     /// start.
     pub(crate) running: Config,
     pub(crate) device: CurrentDevice,
+    /// The clients of the device's web servers.
+    pub(crate) servers: Servers,
     pub(crate) channels: Vec<channel::Handle>,
     pub(crate) hosted: Hosted,
     /// Which servers the cloud may name.
@@ -143,7 +145,7 @@ impl Live {
             wanted.channels[*number].bitrates = new.channels[*number].bitrates;
         }
         let before = self.device.now();
-        let device = device::changed(&before, &self.running, &wanted)?;
+        let device = device::changed(&before, &self.running, &wanted, &mut self.servers)?;
         self.device.exchange(device);
         let now = self.device.now();
         for number in &found.cameras {
@@ -178,7 +180,7 @@ fn changed(old: (&Backend, &dyn Encoder), new: (&Backend, &dyn Encoder)) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{CameraOptions, Servers};
+    use crate::backend::CameraOptions;
 
     fn config(channel: &str) -> Config {
         let cloud = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n";
@@ -236,8 +238,10 @@ mod tests {
         let trust = crate::tls::TrustStore::new(None).unwrap();
         let (_stop, stopping) = crate::shutdown::stopper();
         let (handle, _inbox) = channel::testing::deaf();
+        let servers = Servers::default();
         let mut live = Live {
-            device: CurrentDevice::new(device::device(&old).unwrap()),
+            device: CurrentDevice::new(device::device(&old, &servers).unwrap()),
+            servers,
             running: old,
             channels: vec![handle],
             hosted: Hosted::new(trust, stopping),
