@@ -124,6 +124,12 @@ impl Http {
         new
     }
 
+    /// Whether the camera has accepted the login, or needs none as far as is known.
+    #[cfg(feature = "profiles")]
+    pub(crate) fn has_passed(&self) -> bool {
+        self.server.login.as_ref().is_none_or(SharedLogin::has_passed)
+    }
+
     /// The name or address of the server, without brackets.
     pub fn host(&self) -> &str {
         &self.server.host

@@ -2,6 +2,7 @@
 //! task runs for it: one of the listeners leads, which means that it drives the connection while it listens itself, and
 //! another one takes the lead when that one goes.
 
+use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,10 +18,12 @@ const WAITING: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Most alarms that are held at the same time and counted, of one listener.
 const MOST_HELD: usize = 64;
+/// The same of all listeners together.
+const MOST_KEPT: usize = 512;
 /// How long an alarm without a further word counts as held, since devices forget ends.
 const LONGEST_HELD: Duration = Duration::from_secs(600);
 
-/// What drives the connection until it ends, and why it did.
+/// Drives the connection until it ends, and returns why.
 pub(crate) type Lead<'a> = Pin<Box<dyn Future<Output = Error> + Send + 'a>>;
 
 /// What a device tells of an alarm.
@@ -51,6 +54,8 @@ struct Seats {
     is_heard: bool,
     /// Why the connection ended last.
     ended: Option<Kind>,
+    /// The alarms that have begun and not ended, the oldest first, each with when it was told last.
+    held: VecDeque<(Arc<Raised>, Instant)>,
 }
 
 #[derive(Clone)]
@@ -70,11 +75,18 @@ impl Shared {
         lead: Lead<'_>,
     ) -> Error {
         let (to, mut events) = mpsc::channel(WAITING);
-        let seat = self.sit_down(to);
+        let (seat, mut first) = self.sit_down(to);
         let gone = || Error::new(op, Kind::Other);
         let hear = async {
             let mut held = Held::default();
-            while let Some(event) = events.recv().await {
+            loop {
+                let event = match first.pop_front() {
+                    Some(event) => event,
+                    None => match events.recv().await {
+                        Some(event) => event,
+                        None => return Ok(()),
+                    },
+                };
                 let next = match event {
                     Event::Listening => {
                         held = Held::default();
@@ -89,7 +101,6 @@ impl Shared {
                     return Err(gone());
                 }
             }
-            Ok(())
         };
         // The one that leads drives the connection for the others while it is slow to hear itself.
         let (mut hear, mut led) = (pin!(hear), pin!(self.lead(seat.number, lead)));
@@ -111,16 +122,28 @@ impl Shared {
         }
     }
 
-    /// Says, for the one that leads, that the device is heard from now on.
-    pub(crate) async fn listening(&self) {
-        self.seats().is_heard = true;
-        self.pass_on(Event::Listening).await;
+    /// Says, for the one that leads, that the device is heard from now on. What is held is told again, unless the
+    /// connection `is_new`: then it may have ended unheard.
+    pub(crate) async fn listening(&self, is_new: bool) {
+        let events = {
+            let mut seats = self.seats();
+            seats.is_heard = true;
+            if is_new {
+                seats.held.clear();
+            }
+            seats.now()
+        };
+        for event in events {
+            self.pass_on(event).await;
+        }
     }
 
     /// Says, for the one that leads, what the device told. It waits while a listener is busy; one that keeps others waiting
     /// for too long loses its place, and its `listen` ends once it has heard what it was told.
     pub(crate) async fn tell(&self, raised: Raised) {
-        self.pass_on(Event::Raised(Arc::new(raised))).await;
+        let raised = Arc::new(raised);
+        self.seats().note(&raised);
+        self.pass_on(Event::Raised(raised)).await;
     }
 
     /// Whether nobody listens.
@@ -157,20 +180,45 @@ impl Shared {
         }
     }
 
-    fn sit_down(&self, to: mpsc::Sender<Event>) -> Seat<'_> {
+    /// A seat for a listener, and what it is told first.
+    fn sit_down(&self, to: mpsc::Sender<Event>) -> (Seat<'_>, VecDeque<Event>) {
         let mut seats = self.seats();
-        if seats.is_heard {
-            // The queue is new and empty.
-            let _ = to.try_send(Event::Listening);
-        }
+        let first = if seats.is_heard { seats.now() } else { VecDeque::new() };
         let number = seats.next;
         seats.next += 1;
         seats.list.push((number, to));
-        Seat { shared: self, number }
+        (Seat { shared: self, number }, first)
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seats {
+    /// Notes what has begun and what has ended.
+    fn note(&mut self, raised: &Arc<Raised>) {
+        if raised.alarm.signal == Signal::Detected {
+            return;
+        }
+        self.held.retain(|(other, _)| other.key != raised.key);
+        if raised.alarm.signal == Signal::Begins {
+            if self.held.len() == MOST_KEPT {
+                self.held.pop_front();
+            }
+            self.held.push_back((Arc::clone(raised), Instant::now()));
+        }
+    }
+
+    /// How things are: what a listener hears that was not there before. An input may be closed for days; the end of
+    /// anything else has been forgotten at some time.
+    fn now(&mut self) -> VecDeque<Event> {
+        let now = Instant::now();
+        self.held.retain(|(raised, at)| {
+            raised.alarm.trigger == Trigger::Input || now - *at < LONGEST_HELD
+        });
+        let held = self.held.iter().map(|(raised, _)| Event::Raised(Arc::clone(raised)));
+        [Event::Listening].into_iter().chain(held).collect()
     }
 }
 
@@ -256,7 +304,7 @@ mod tests {
         async fn lead(&self) -> Error {
             *self.connections.lock().unwrap() += 1;
             let mut says = self.says.lock().await;
-            self.shared.listening().await;
+            self.shared.listening(true).await;
             while let Some(Some(raised)) = says.recv().await {
                 self.shared.tell(raised).await;
             }
@@ -327,6 +375,66 @@ mod tests {
         drop(two_hears);
         assert_eq!(two.await.unwrap().kind, Kind::Other);
         assert!(device.shared.is_deserted());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_listener_and_a_new_leader_are_told_what_is_held() {
+        let shared = Arc::new(Shared::default());
+        let (say, says) = mpsc::channel::<Raised>(64);
+        let says = Arc::new(tokio::sync::Mutex::new(says));
+        let listen = |input: &'static str| {
+            let (heard, hears) = mpsc::channel(8);
+            let (shared, says) = (Arc::clone(&shared), Arc::clone(&says));
+            let task = tokio::spawn(async move {
+                let lead = async {
+                    // The connection outlives its leader.
+                    let mut says = says.lock().await;
+                    shared.listening(false).await;
+                    while let Some(raised) = says.recv().await {
+                        shared.tell(raised).await;
+                    }
+                    Error::new(OP, Kind::Offline)
+                };
+                let is_mine = |names: &[String]| names[0] == input;
+                shared.listen(OP, &heard, &is_mine, Box::pin(lead)).await
+            });
+            (task, hears)
+        };
+        let (one, mut one_hears) = listen("1");
+        assert_eq!(signal(&mut one_hears).await, None);
+        for (input, key, word) in [
+            ("2", 1, Signal::Begins),
+            ("2", 2, Signal::Begins),
+            ("2", 2, Signal::Ends),
+            ("3", 3, Signal::Begins),
+            ("2", 4, Signal::Detected),
+            ("1", 5, Signal::Detected),
+        ] {
+            say.send(raised(input, key, word)).await.unwrap();
+        }
+        assert_eq!(signal(&mut one_hears).await, Some(Signal::Detected));
+        let (two, mut two_hears) = listen("2");
+        assert_eq!(signal(&mut two_hears).await, None);
+        assert_eq!(signal(&mut two_hears).await, Some(Signal::Begins), "it began before");
+        assert!(two_hears.try_recv().is_err(), "nothing else of it is held");
+        one.abort();
+        assert_eq!(signal(&mut two_hears).await, None);
+        assert_eq!(signal(&mut two_hears).await, Some(Signal::Begins), "and it is held yet");
+        tokio::time::advance(LONGEST_HELD).await;
+        two.abort();
+        let (_three, mut three_hears) = listen("3");
+        assert_eq!(signal(&mut three_hears).await, None);
+        assert!(three_hears.try_recv().is_err(), "its end has been forgotten");
+    }
+
+    #[test]
+    fn what_is_held_is_bounded() {
+        let mut seats = Seats::default();
+        for key in 0..10_000 {
+            seats.note(&Arc::new(raised("1", key, Signal::Begins)));
+        }
+        assert_eq!(seats.held.len(), MOST_KEPT);
+        assert_eq!(seats.held[0].0.key, 10_000 - 512);
     }
 
     #[tokio::test(start_paused = true)]

@@ -115,20 +115,25 @@ async fn an_alarm_at_each_camera_is_reported_with_its_picture_and_its_end() {
 async fn cameras_with_the_quirks_of_the_field_are_heard() {
     let hikvision = Backend::ALL.into_iter().find(|b| b.name == "cgi, hikvision").unwrap();
     let each = [(hikvision, "Dahua:"), (Backend::DAHUA, "Hikvision:")].into_iter();
-    // A login that is refused twice, and a stream that ends with its first alarm, cost a pause of minutes.
-    let patient = [AlarmQuirk::LoginTwice, AlarmQuirk::HangsUp, AlarmQuirk::GoesSilent];
     let each = each.flat_map(|(backend, others)| {
-        let own =
-            move |quirk: &AlarmQuirk| !quirk.what().starts_with(others) && !patient.contains(quirk);
+        let own = move |quirk: &AlarmQuirk| !quirk.what().starts_with(others);
         AlarmQuirk::ALL.into_iter().filter(own).map(move |quirk| (backend, quirk))
     });
     let wrong = join_all(each.map(async |(backend, quirk)| {
         let options = CameraOptions { alarm_quirks: vec![quirk], ..CameraOptions::default() };
         let rig = backend.start_with(ALL, options).await;
-        for trigger in [Trigger::Motion, Trigger::Line, Trigger::Input] {
+        // The silence of one is noticed by the heartbeats that lack; the other one's are not to be relied upon, so that
+        // it takes minutes (in virtual time beside the reader of the stream).
+        let many = match (quirk, backend.name) {
+            (AlarmQuirk::GoesSilent, "cgi, dahua") => 2,
+            (AlarmQuirk::GoesSilent, _) => 1,
+            _ => 3,
+        };
+        for trigger in [Trigger::Motion, Trigger::Line, Trigger::Input].into_iter().take(many) {
             // One that tells of no end holds its alarm.
             let ends = quirk != AlarmQuirk::NoStop;
             let heard = async {
+                rig.stage.cameras[0].wait_web(|counters| counters.streams == 1).await;
                 raise(&rig, trigger).await;
                 if ends {
                     end(&rig, trigger).await;

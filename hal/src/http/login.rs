@@ -118,6 +118,11 @@ impl SharedLogin {
         self.state().login.known()
     }
 
+    #[cfg(feature = "profiles")]
+    pub(super) fn has_passed(&self) -> bool {
+        self.state().login.has_passed()
+    }
+
     /// Waits while another request tries or renews the login. Whoever does holds the turn from the camera's
     /// challenge or the first untried authorization to the head of the answer; for `MAX_RENEWAL` at most
     /// once the login has passed.

@@ -118,12 +118,11 @@ impl Onvif {
         let mut point = device.point.lock().await;
         loop {
             let now = Instant::now();
-            if point.subscription.as_ref().is_none_or(|one| one.lease.ends <= now)
-                && let Err(error) = self.subscribe(&mut point).await
-            {
+            let lives = point.subscription.as_ref().is_some_and(|one| one.lease.ends > now);
+            if !lives && let Err(error) = self.subscribe(&mut point).await {
                 return error;
             }
-            device.listeners.listening().await;
+            device.listeners.listening(!lives).await;
             let end = self.pull_all(device, &mut point).await;
             point.pulling = None;
             match end {
@@ -289,6 +288,10 @@ struct Leaving<'a> {
 impl Leaving<'_> {
     /// Ends the subscription if nobody listens any longer.
     async fn end(device: &Device, client: &Client) {
+        // The one that leads holds the lock as long as it listens.
+        if !device.listeners.is_deserted() {
+            return;
+        }
         let mut point = device.point.lock().await;
         if !device.listeners.is_deserted() {
             return;

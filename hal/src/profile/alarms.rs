@@ -27,8 +27,6 @@ const RULE: [&str; 11] = [
     "trigger", "rows", "if", "state", "begins", "ends", "detected", "input", "single", "id", "what",
 ];
 const MOST_RULES: usize = 64;
-/// Highest number of an input.
-const LAST_INPUT: u16 = 256;
 /// Most rows of one part that one rule looks at.
 const MOST_ROWS: usize = 256;
 
@@ -77,8 +75,8 @@ struct Rule {
 pub(super) struct Heard {
     /// The alarms in it, each with whether it only says how things are.
     pub(super) raised: Vec<(Raised, bool)>,
-    /// How long the stream may now be silent, where it has heartbeats.
-    pub(super) beat: Option<Duration>,
+    /// Whether it is a heartbeat.
+    pub(super) is_beat: bool,
 }
 
 impl Hearing {
@@ -150,13 +148,23 @@ impl Hearing {
         }
     }
 
-    /// What a part says; nothing for one that cannot be read. `values` gives the values of an input.
-    pub(super) fn hear<'v>(&self, part: &[u8], values: &dyn Fn(u16) -> Values<'v>) -> Heard {
+    /// The longest silence of a stream that has heartbeats; `None` for a family without them.
+    pub(super) fn beat(&self) -> Option<Duration> {
+        self.beat.as_ref().map(|(_, beat)| *beat)
+    }
+
+    /// What a part says of these inputs; nothing for one that cannot be read. `values` gives the values of an input.
+    pub(super) fn hear<'v>(
+        &self,
+        part: &[u8],
+        inputs: &[u16],
+        values: &dyn Fn(u16) -> Values<'v>,
+    ) -> Heard {
         let text = String::from_utf8_lossy(part);
-        if let Some((heartbeat, beat)) = &self.beat
+        if let Some((heartbeat, _)) = &self.beat
             && heartbeat.is_match(bounded(&text))
         {
-            return Heard { beat: Some(*beat), ..Heard::default() };
+            return Heard { is_beat: true, ..Heard::default() };
         }
         let document = match self.framing {
             Framing::Xml(_) => Document::parse(Format::Xml, part),
@@ -178,10 +186,10 @@ impl Hearing {
             let rows = document.pieces(rule.rows.as_deref().unwrap_or_default());
             for row in rows.iter().take(MOST_ROWS) {
                 let is_told = matches!(row, Piece::Digit(..));
-                raised.extend(rule.raised(row, values).map(|raised| (raised, is_told)));
+                raised.extend(rule.raised(row, inputs, values).map(|raised| (raised, is_told)));
             }
         }
-        Heard { raised, beat: None }
+        Heard { raised, is_beat: false }
     }
 }
 
@@ -246,7 +254,12 @@ impl Rule {
     }
 
     /// What an event raises; `None` for one that is none of the rule, or does not say whose it is.
-    fn raised<'v>(&self, event: &Piece<'_>, values: &dyn Fn(u16) -> Values<'v>) -> Option<Raised> {
+    fn raised<'v>(
+        &self,
+        event: &Piece<'_>,
+        inputs: &[u16],
+        values: &dyn Fn(u16) -> Values<'v>,
+    ) -> Option<Raised> {
         let fits = |(place, wanted): &(String, Regex)| {
             event.value(place).is_some_and(|value| wanted.is_match(bounded(value.trim())))
         };
@@ -256,7 +269,7 @@ impl Rule {
         let state = self.state.as_ref().and_then(|place| event.value(place)).unwrap_or_default();
         let mut signals = self.signals.iter();
         let (signal, _) = signals.find(|(_, wanted)| wanted.is_match(bounded(state.trim())))?;
-        let input = self.input(event, values)?;
+        let input = self.input(event, inputs, values)?;
         let mut key = DefaultHasher::new();
         (self.trigger, &input).hash(&mut key);
         for place in &self.id {
@@ -274,6 +287,7 @@ impl Rule {
     fn input<'v>(
         &self,
         event: &Piece<'_>,
+        inputs: &[u16],
         values: &dyn Fn(u16) -> Values<'v>,
     ) -> Option<Vec<String>> {
         if self.input.is_empty() {
@@ -294,7 +308,7 @@ impl Rule {
                 text.is_some_and(|text| number(&text) == told)
             })
         };
-        let input = (1..=LAST_INPUT).find(is_written);
+        let input = inputs.iter().copied().find(is_written);
         let mut names: Vec<_> = vec![input.unwrap_or_default().to_string()];
         if self.single {
             names.push("*".to_owned());

@@ -7,9 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use ivt_hal::conformance::{self, Unknown};
-use ivt_hal::{Alarms, Area, Armed, Channel, Detection, Heard, Kind, Point, Trigger};
-use ivt_tests::soon;
-use tokio::sync::mpsc;
+use ivt_hal::{Area, Armed, Channel, Detection, Kind, Point};
 
 use super::backends::{Backend, Rig};
 use super::table;
@@ -87,11 +85,6 @@ async fn check(slot: &str, camera: &Channel, rig: &Rig) -> Option<&'static str> 
         }
         "network" => conformance::network(of(&camera.network)?).await,
         "wifi" => conformance::wifi(of(&camera.wifi)?).await,
-        // The checks of ONVIF's alarms need the connection for themselves (scenario `events`).
-        "alarms" if rig.is_onvif => {
-            listens(of(&camera.alarms)?, rig).await;
-            return Some("heard beside the agent");
-        }
         "alarms" => {
             let raise = async |trigger, active| rig.world.trigger(trigger, active);
             conformance::alarms(of(&camera.alarms)?, rig.triggers, raise).await;
@@ -101,26 +94,6 @@ async fn check(slot: &str, camera: &Channel, rig: &Rig) -> Option<&'static str> 
         other => panic!("no slot {other}"),
     }
     Some("passes")
-}
-
-/// A second listener hears an alarm as the agent does.
-async fn listens(alarms: &dyn Alarms, rig: &Rig) {
-    let (sender, mut heard) = mpsc::channel(32);
-    let hears = async {
-        while heard.recv().await != Some(Heard::Listening) {}
-        rig.world.trigger(Trigger::Motion, true);
-        loop {
-            match heard.recv().await.expect("it goes on") {
-                Heard::Alarm(alarm) if alarm.trigger == Trigger::Motion => break,
-                _ => {}
-            }
-        }
-        rig.world.trigger(Trigger::Motion, false);
-    };
-    tokio::select! {
-        error = alarms.listen(&sender) => panic!("{error}"),
-        () = soon("an alarm is heard", hears) => {}
-    }
 }
 
 /// Whether the camera has no request for it.

@@ -34,8 +34,6 @@ pub struct Rig {
     pub board: Board,
     /// What the backend tells of.
     pub triggers: &'static [Trigger],
-    /// Whether the agent reaches the camera by ONVIF.
-    pub is_onvif: bool,
 }
 
 impl Backend {
@@ -126,7 +124,7 @@ impl Backend {
             }
             None => own(&stage).await,
         };
-        Rig { stage, camera, world, board, triggers: self.triggers, is_onvif: self.name == "onvif" }
+        Rig { stage, camera, world, board, triggers: self.triggers }
     }
 }
 

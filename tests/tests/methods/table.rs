@@ -16,8 +16,7 @@ pub const ABILITIES: &str = "# Which ability each backend has
 
 Written by the scenario `methods` with `UPDATE_TABLES=1`: each slot of a channel over the emulated camera. *passes* is an
 ability that passed its conformance checks, *none* an empty slot. *all day only* refuses hours by 101, as no public text
-tells how such a camera keeps them; nor does one tell how it lists its tours. *heard beside the agent*: a second listener hears an alarm; the checks
-run in the scenario `events`.
+tells how such a camera keeps them; nor does one tell how it lists its tours.
 ";
 
 /// Compares what was found, columns by name and rows by title, with the committed page; writes the page when told to.

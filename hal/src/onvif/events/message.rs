@@ -99,14 +99,11 @@ pub(in crate::onvif) fn salvage(document: &[u8]) -> Option<Element> {
         };
         let end = format!("</{prefix}{NAME}");
         let next = format!("<{prefix}{NAME}");
-        let until = behind.find(&end).map(|end| end + behind[end..].find('>').map_or(0, |n| n + 1));
         // One that is not closed ends where the next one begins.
-        let until = match (until, behind.find(&next)) {
-            (Some(until), Some(next)) if next < until => next,
-            (Some(until), _) => until,
-            (None, Some(next)) => next,
-            (None, None) => break,
-        };
+        let next = behind.find(&next);
+        let span = &behind[..next.unwrap_or(behind.len())];
+        let closed = span.find(&end).map(|end| end + span[end..].find('>').map_or(0, |n| n + 1));
+        let Some(until) = closed.or(next) else { break };
         let whole = format!("<{prefix}{}", &behind[..until]);
         if let Ok(message) = xml::parse(whole.as_bytes(), &Limits::default()) {
             answer.push(message);

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::task::consume_budget;
+use tokio::time::{Instant, timeout};
 
 use super::Unit;
 use crate::http::{Line, Open, Request};
@@ -19,15 +21,21 @@ use crate::profile::error::{Answered, Status};
 use crate::profile::exchange::{clearer, has_another};
 use crate::profile::step::Step;
 use crate::shared::{Raised, Shared};
-use crate::{Alarms, Error, Heard, Kind, Result, Signal};
+use crate::{Alarms, Error, Heard, Kind, Result, Signal, Trigger};
 
 const OP: &str = "alarms listen";
 /// Silence after which an event whose end the camera has not marked is taken as it is.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long the same detection is not told again, as some cameras tell it with each picture.
+/// How long the request may take that tries the login first.
+const FIRST: Duration = Duration::from_secs(2);
+/// How long the same motion is not told again, as some cameras tell it with each picture.
 const SAME: Duration = Duration::from_millis(500);
 /// Most alarms that are known to be held or detected at the same time.
 const MOST_KNOWN: usize = 512;
+/// Heartbeats by which a device is known to have them.
+const STEADY: u32 = 2;
+/// Connections in a row without so many heartbeats after which a device is taken to have none.
+const MOST_UNSTEADY: u32 = 3;
 
 /// The inputs of a device that somebody has channels for.
 #[derive(Default)]
@@ -40,8 +48,12 @@ impl Inputs {
 
     /// Whether the device is a single camera, as far as is known.
     fn is_single(&self) -> bool {
+        self.all() == [1]
+    }
+
+    fn all(&self) -> Vec<u16> {
         let inputs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inputs.iter().eq(&[1])
+        inputs.iter().copied().collect()
     }
 }
 
@@ -94,6 +106,8 @@ struct Stream {
     audience: Shared,
     /// The connection, which outlives the listener that opened it.
     running: tokio::sync::Mutex<Option<Running>>,
+    /// Connections in a row that fell silent before the device was known to have heartbeats.
+    unsteady: AtomicU32,
 }
 
 /// A connection, and how far it has been heard.
@@ -103,9 +117,9 @@ struct Running {
     known: Known,
     /// What has been heard and not been told yet.
     waiting: VecDeque<Raised>,
-    /// How long the camera may say nothing, and when it said something.
-    silence: Duration,
+    /// When the camera said something, and the heartbeats among that.
     last: Instant,
+    beats: u32,
     /// When it was asked again.
     asked: Instant,
 }
@@ -128,12 +142,16 @@ impl Unit {
     /// ends.
     async fn hear(&self, hearing: &Hearing, steps: &[Step], stream: &Stream) -> Result<Infallible> {
         let mut running = stream.running.lock().await;
-        if running.is_none() {
+        let is_new = running.is_none();
+        if is_new {
             let source = self.attach(hearing, steps).await?;
             *running = Some(Running::new(source, hearing));
         }
         let ended = match running.as_mut() {
-            Some(running) => self.go_on(hearing, running, &stream.audience).await,
+            Some(running) => {
+                stream.audience.listening(is_new).await;
+                self.go_on(hearing, running, stream).await
+            }
             None => Err(Error::new(OP, Kind::Other)),
         };
         *running = None;
@@ -144,26 +162,46 @@ impl Unit {
         &self,
         hearing: &Hearing,
         running: &mut Running,
-        audience: &Shared,
+        stream: &Stream,
     ) -> Result<Infallible> {
-        audience.listening().await;
-        for held in running.known.held.values() {
-            audience.tell(held.clone()).await;
-        }
+        let inputs = self.http.shared::<Inputs>("profile inputs");
         loop {
             while let Some(raised) = running.waiting.front() {
-                audience.tell(raised.clone()).await;
+                stream.audience.tell(raised.clone()).await;
                 running.waiting.pop_front();
             }
-            for part in running.parts(hearing).await? {
-                let said = hearing.hear(&part, &|input| self.profile.values(input));
-                running.silence = said.beat.unwrap_or(running.silence);
+            let is_unsteady = running.beats < STEADY;
+            let silence = match hearing.beat() {
+                // One without heartbeats is given up early a few times, as it may have been a device that hangs.
+                Some(beat)
+                    if !is_unsteady || stream.unsteady.load(Ordering::Relaxed) < MOST_UNSTEADY =>
+                {
+                    beat
+                }
+                _ => hearing.silence,
+            };
+            let parts = running.parts(hearing, silence).await.inspect_err(|error| {
+                if error.kind == Kind::Timeout && is_unsteady {
+                    stream.unsteady.fetch_add(1, Ordering::Relaxed);
+                }
+            })?;
+            let inputs = inputs.all();
+            for part in parts {
+                let said = hearing.hear(&part, &inputs, &|input| self.profile.values(input));
+                if said.is_beat {
+                    running.beats = running.beats.saturating_add(1);
+                    if running.beats == STEADY {
+                        stream.unsteady.store(0, Ordering::Relaxed);
+                    }
+                }
                 for (raised, is_told) in said.raised {
                     if running.known.is_news(&raised, is_told) {
                         running.waiting.push_back(raised);
                     }
                 }
             }
+            // Others have their turn beside a camera that says much.
+            consume_budget().await;
         }
     }
 
@@ -171,6 +209,10 @@ impl Unit {
     async fn attach(&self, hearing: &Hearing, steps: &[Step]) -> Result<Source> {
         let values = self.values();
         let invalid = |kind| Error::new(OP, kind);
+        if !self.http.has_passed() {
+            // Some cameras refuse the first right login, which then rests for the path of that request.
+            let _ = timeout(FIRST, self.read_clock(OP)).await;
+        }
         let (port, steps) = match (&hearing.port, steps.split_at_checked(1)) {
             (Some(place), Some((first, steps))) => {
                 let answer = self.call(OP).answer(first, &values).await?;
@@ -229,15 +271,15 @@ impl Running {
             splitter: hearing.splitter(),
             known: Known::default(),
             waiting: VecDeque::new(),
-            silence: hearing.silence,
             last: now,
+            beats: 0,
             asked: now,
         }
     }
 
     /// The parts that end in what comes next, if it comes; the camera is asked again when that is due.
-    async fn parts(&mut self, hearing: &Hearing) -> Result<Vec<Vec<u8>>> {
-        let dead = self.last + self.silence;
+    async fn parts(&mut self, hearing: &Hearing, silence: Duration) -> Result<Vec<Vec<u8>>> {
+        let dead = self.last + silence;
         let again = hearing.again.map(|again| self.asked + again).filter(|again| *again < dead);
         let mut until = again.unwrap_or(dead);
         if self.splitter.awaits_end() {
@@ -273,26 +315,27 @@ impl Running {
 /// The alarms that a stream has told, by their keys.
 #[derive(Default)]
 struct Known {
-    held: BTreeMap<u64, Raised>,
+    held: BTreeSet<u64>,
     detected: BTreeMap<u64, Instant>,
 }
 
 impl Known {
-    /// Notes what is told. False for what is nothing new: a detection that has just been told, and, where the stream only says
+    /// Notes what is told. False for what is nothing new: motion that has just been told, and, where the stream only says
     /// how things are, the end of what has not begun.
     fn is_news(&mut self, raised: &Raised, is_told: bool) -> bool {
         let (key, now) = (raised.key, Instant::now());
         match raised.alarm.signal {
             Signal::Begins => {
                 if self.held.len() < MOST_KNOWN {
-                    self.held.insert(key, raised.clone());
+                    self.held.insert(key);
                 }
                 true
             }
             Signal::Ends => {
                 self.detected.remove(&key);
-                self.held.remove(&key).is_some() || !is_told
+                self.held.remove(&key) || !is_told
             }
+            Signal::Detected if raised.alarm.trigger != Trigger::Motion => true,
             Signal::Detected => {
                 let is_news = self.detected.get(&key).is_none_or(|at| now - *at >= SAME);
                 if is_news {

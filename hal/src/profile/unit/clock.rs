@@ -30,7 +30,7 @@ impl Clock for Unit {
 }
 
 impl Unit {
-    async fn read_clock(&self, op: &'static str) -> Result<Row> {
+    pub(super) async fn read_clock(&self, op: &'static str) -> Result<Row> {
         let steps = self.profile.steps(NOW).ok_or_else(|| Error::new(op, Kind::Unsupported))?;
         let rows = self.call(op).run(steps, &self.values()).await?;
         rows.into_iter().next().ok_or_else(|| unclear(op))

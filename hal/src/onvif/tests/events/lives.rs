@@ -292,3 +292,26 @@ async fn it_outlives_a_connection_that_breaks() {
     assert_eq!(listener.ended().await.kind, Kind::Refused);
     assert_eq!((camera.count("Unsubscribe"), camera.hub.live()), (0, 1));
 }
+
+#[tokio::test]
+async fn a_listener_that_nobody_hears_returns_and_a_later_one_is_told_what_is_held() {
+    let camera = EventCamera::usual().await;
+    let onvif = camera.camera.onvif();
+    let mut one = Listener::new(Arc::clone(&onvif));
+    one.listening().await;
+    let mut other = Listener::new(Arc::clone(&onvif));
+    other.listening().await;
+    drop(other.hears);
+    patiently(other.task).await.unwrap();
+    camera.hub.say(motion(true));
+    one.hears(Trigger::Motion, Signal::Begins).await;
+    let mut third = Listener::new(onvif);
+    third.listening().await;
+    third.hears(Trigger::Motion, Signal::Begins).await;
+    // The camera says nothing again, as its subscription goes on.
+    drop(one.hears);
+    patiently(one.task).await.unwrap();
+    third.listening().await;
+    third.hears(Trigger::Motion, Signal::Begins).await;
+    assert_eq!(camera.count("CreatePullPointSubscription"), 1);
+}
