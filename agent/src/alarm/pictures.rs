@@ -18,6 +18,8 @@ pub(super) const LONGEST: usize = 4 << 20;
 /// The pauses before further attempts to send a picture.
 const AGAIN: [Duration; 3] =
     [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
+/// The pause between attempts in an outage.
+const IN_OUTAGE: Duration = Duration::from_secs(10);
 
 /// The pending pictures, the oldest first.
 #[derive(Default)]
@@ -98,12 +100,12 @@ impl Pictures {
     /// an outage, when the cloud is away as well, does not count, nor does what failed before.
     pub(super) fn again(&mut self, id: u64, pause: Duration, outage: bool, now: Instant) -> bool {
         let Some(pending) = self.find(id) else { return false };
-        let failures = if outage { 0 } else { pending.failures + 1 };
-        let Some(own) = AGAIN.get(failures.saturating_sub(1)) else {
+        let own = if outage { Some(&IN_OUTAGE) } else { AGAIN.get(pending.failures) };
+        let Some(own) = own else {
             self.drop(id);
             return false;
         };
-        pending.failures = failures;
+        pending.failures = if outage { 0 } else { pending.failures + 1 };
         pending.is_sent = false;
         pending.not_before = Some(now + pause.max(*own));
         true

@@ -225,6 +225,7 @@ async fn a_picture_outlasts_an_outage_that_begins_after_its_report() {
     rig.cloud.uploads.lock().unwrap().extend((0..500).map(|_| away()));
     sleep(Duration::from_secs(600)).await;
     assert_eq!(rig.counts().pictures_dropped, 0);
+    assert!((60..70).contains(&rig.sent()), "{} attempts in ten minutes", rig.sent());
     rig.cloud.uploads.lock().unwrap().clear();
     rig.cloud.uploads.lock().unwrap().extend([away(), away()]);
     rig.cloud.connected.send_replace(true);

@@ -9,6 +9,7 @@ use ivt_sim::camera::{self, CameraOptions, CameraSim, Credentials};
 use ivt_sim::cloud::{CloudOptions, CloudSim};
 use ivt_tests::board::Board;
 use ivt_tests::{DEVICE, Stage, hasty, soon};
+use serde_json::Value;
 
 /// A backend with the camera it drives.
 #[derive(Clone, Copy)]
@@ -114,7 +115,8 @@ impl Backend {
             cloud.device_url(),
             board.settings(),
         );
-        let config: Config = text.parse().unwrap();
+        let mut config: Config = text.parse().unwrap();
+        config.state_dir = Some(board.path("state"));
         let stage = Stage { agent: hasty(&config), cloud, cameras };
         soon("the agent logs in", stage.device().wait_online()).await;
         let (camera, world) = match stage.cameras.first() {
@@ -129,6 +131,13 @@ impl Backend {
 }
 
 impl Rig {
+    /// What the agent keeps of the detection that sets off alarms of this name, as the cloud has set it up.
+    pub fn kept(&self, trigger: &str) -> Option<Value> {
+        let rows = std::fs::read(self.board.path("state").join("alarms.json")).ok()?;
+        let rows: Vec<Value> = serde_json::from_slice(&rows).unwrap();
+        rows.into_iter().find(|row| row["channel"] == 0 && row["trigger"] == trigger)
+    }
+
     /// What a camera of the uapi family tells of itself by this name.
     pub fn parameter(&self, name: &str) -> Option<String> {
         self.stage.cameras.first()?.parameter(name)

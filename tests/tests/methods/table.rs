@@ -8,7 +8,8 @@ pub const METHODS: &str = "# Which method works through which backend
 
 Written by the scenario `methods` with `UPDATE_TABLES=1`: what the cloud asked for, and whether the emulated camera at the
 other end did it; of AlarmNotify, whether an alarm of that camera reached the cloud, with its picture where the backend takes any. A number is
-the code of the refusal: 101 is an ability that the camera or its protocol lacks. *none* is an alarm that the camera does not tell of.
+the code of the refusal: 101 is an ability that the camera or its protocol lacks. *none* is an alarm that the camera does not tell of. *kept*: the camera cannot be
+set up so, and the agent itself reports its alarms within those hours, by that `delay`, and while they are switched on.
 ";
 
 /// The words before the table of abilities.

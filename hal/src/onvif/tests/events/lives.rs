@@ -265,12 +265,22 @@ async fn it_is_ended_when_the_last_listener_leaves() {
     drop(other.hears);
     patiently(other.task).await.unwrap();
     assert_eq!((camera.count("Unsubscribe"), camera.hub.live()), (1, 0));
+    // One that does not lead leaves while the other one listens.
+    let mut leads = Listener::new(Arc::clone(&onvif));
+    leads.listening().await;
+    let mut follows = Listener::new(Arc::clone(&onvif));
+    follows.listening().await;
+    drop(follows.hears);
+    patiently(follows.task).await.unwrap();
+    assert_eq!((camera.count("Unsubscribe"), camera.hub.live()), (1, 1));
+    drop(leads.hears);
+    patiently(leads.task).await.unwrap();
     // One that is no longer asked to listen leaves as well.
     let mut third = Listener::new(onvif);
     third.listening().await;
     third.task.abort();
-    until(|| camera.count("Unsubscribe") == 2).await;
-    assert_eq!(camera.count("CreatePullPointSubscription"), 2);
+    until(|| camera.count("Unsubscribe") == 3).await;
+    assert_eq!(camera.count("CreatePullPointSubscription"), 3);
 }
 
 #[tokio::test]
