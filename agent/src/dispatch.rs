@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 #[cfg(any(feature = "alarms", feature = "linux"))]
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Handle;
 #[cfg(any(feature = "alarms", feature = "linux"))]
@@ -230,11 +230,20 @@ async fn told<T>(
     number: u32,
     work: impl Future<Output = ivt_hal::Result<T>>,
 ) -> Result<T, RpcError> {
+    told_by(Instant::now() + CAMERA, number, work).await
+}
+
+/// What the camera of a channel says until a moment, which is [`CAMERA`] after the request.
+async fn told_by<T>(
+    until: Instant,
+    number: u32,
+    work: impl Future<Output = ivt_hal::Result<T>>,
+) -> Result<T, RpcError> {
     let silent = || {
         let msg = format!("its camera did not answer within {} s", CAMERA.as_secs_f32());
         RpcError::new(RpcError::OFFLINE, msg)
     };
-    let told = match timeout(CAMERA, work).await {
+    let told = match timeout_at(until, work).await {
         Ok(told) => told.map_err(|error| codes::camera(&error)),
         Err(_) => Err(silent()),
     };

@@ -37,7 +37,7 @@ pub(super) async fn wifi(
     to_value(&status(told(request.channel, wifi.status()).await?, tell))
 }
 
-/// Answers before the change takes effect, which may end the connection that the answer leaves by.
+/// Answers what the camera says; where the change may end the connection that the answer leaves by, before it is made.
 pub(super) async fn join(
     dispatch: &Dispatch,
     request: SetWifiConfig,
@@ -160,14 +160,10 @@ mod tests {
             Ok(Vec::new())
         }
 
-        async fn check(&self, ssid: Option<&str>, _: Option<&Secret>) -> ivt_hal::Result<()> {
-            match ssid {
-                Some("refused") => Err(Error::new("wifi join", Kind::Refused)),
-                _ => Ok(()),
-            }
-        }
-
         async fn join(&self, ssid: Option<&str>, password: Option<&Secret>) -> ivt_hal::Result<()> {
+            if ssid == Some("refused") {
+                return Err(Error::new("wifi join", Kind::Refused));
+            }
             let password = password.map(|password| password.expose().clone());
             self.joined.lock().unwrap().push((ssid.map(str::to_owned), password));
             Ok(())
@@ -225,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_camera_refuses_beforehand_is_the_answer() {
+    async fn what_the_camera_refuses_is_the_answer() {
         let (camera, dispatch) = camera();
         let params = json!({ "channel": 0, "ssid": "refused" });
         let error = answer(&dispatch, "SetWifiConfig", params).await.unwrap_err();

@@ -1,5 +1,8 @@
 //! Changes of a camera's wireless network, which may cut the device off from its cloud for ever: each is on trial until
-//! the cloud is there over the new network, else the network of before is joined again.
+//! the network is joined and the cloud is there, else the network of before is joined again.
+//!
+//! What a camera says to a change is the answer to the cloud. Where the change cuts the agent's own connection at once,
+//! it is answered first.
 //!
 //! What leads back is kept on the disk before the change, and removed when the trial is over. An agent that finds it
 //! at its start goes on with the trial: the power may have been cut, or the agent may have crashed.
@@ -9,30 +12,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ivt_base::secret::Secret;
-use ivt_hal::Wifi;
+use ivt_base::told::Told;
+use ivt_hal::{Kind, Wifi};
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::SetWifiConfig;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::hourly::{Hourly, MOST};
 use super::reboot::wall;
-use super::{Departure, nth, told};
+use super::{Departure, codes, nth, told, told_by};
 use crate::channel::Link;
 use crate::config::Network;
+use crate::deadlines::CAMERA;
 use crate::reload::CurrentDevice;
 use crate::state::{StateError, StateStore};
 
 /// How long a connection has to last to be one over the new network: one over a network that is gone is noticed
 /// within 31 s.
 const LASTS: Duration = Duration::from_secs(35);
-/// Time between two tries to join the network of before.
+/// Time between two looks whether the network is joined while the cloud is there.
+const LOOK: Duration = Duration::from_secs(5);
+/// Time between two tries to join the network of before: the first ones, and those from then on.
 const AGAIN: Duration = Duration::from_secs(15);
-/// Most tries to join the network of before.
+const SELDOM: Duration = Duration::from_secs(300);
+/// How many of the tries are the first ones.
 const TRIES: u32 = 40;
-/// Starts of the agent at which a trial goes on; at the next one it has failed.
+/// How many starts of the agent a trial survives; at the next one it has failed.
 const STARTS: u32 = 2;
 /// The trials' name in the state store.
 const SUBJECT: &str = "wifi_trials";
@@ -46,8 +54,10 @@ pub(super) struct Changes {
     store: StateStore,
     hourly: Hourly,
     trials: Arc<Mutex<BTreeMap<u32, Running>>>,
+    /// Held by who tells the camera of a channel to join a network: one after the other.
+    turns: Arc<Mutex<BTreeMap<u32, Arc<AsyncMutex<()>>>>>,
     /// Held while the trials are written, so that the newest are written last.
-    writing: Arc<tokio::sync::Mutex<()>>,
+    writing: Arc<AsyncMutex<()>>,
 }
 
 /// What is kept of a trial.
@@ -55,6 +65,8 @@ pub(super) struct Changes {
 struct Trial {
     /// What leads back, in the words of the camera's backend; it may hold a password.
     before: String,
+    /// The name of the new network, where the cloud told one.
+    ssid: Option<String>,
     /// How often the agent was started meanwhile.
     starts: u32,
 }
@@ -63,6 +75,16 @@ struct Running {
     trial: Trial,
     /// `None` until the network was joined.
     judge: Option<AbortHandle>,
+}
+
+/// A change that the camera was not told yet.
+struct Change {
+    wifi: Arc<dyn Wifi>,
+    request: SetWifiConfig,
+    before: Option<Secret>,
+    /// When it was counted.
+    counted: u64,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl Drop for Running {
@@ -84,6 +106,7 @@ impl Changes {
             hourly: Hourly::kept("wifi_changes", store.clone(), wall()),
             store,
             trials: Arc::default(),
+            turns: Arc::default(),
             writing: Arc::default(),
         }
     }
@@ -92,9 +115,9 @@ impl Changes {
     pub(super) fn start(&mut self, link: watch::Receiver<Link>, config: Network) {
         (self.link, self.config) = (link, config);
         let kept: BTreeMap<u32, Trial> = self.store.read(SUBJECT).unwrap_or_default();
-        for (number, Trial { before, starts }) in kept {
+        for (number, mut trial) in kept {
             log::warn!("channel {number}: its wireless network is on trial since before the start");
-            let trial = Trial { before, starts: starts.saturating_add(1) };
+            trial.starts = trial.starts.saturating_add(1);
             self.trials().insert(number, Running { trial, judge: None });
             self.judge(number);
         }
@@ -105,8 +128,9 @@ impl Changes {
         self.config.tell_wifi_password
     }
 
-    /// Joins a network once the answer has left, on trial where the camera lets the network of before be joined
-    /// again.
+    /// Joins a network, on trial where the camera lets the network of before be joined again. Returns what the camera
+    /// says to it; where the change may cut the agent's own connection, it is only checked, and made once the answer has
+    /// left.
     ///
     /// # Errors
     /// The camera does not take the change, or there were too many of them within an hour.
@@ -116,65 +140,100 @@ impl Changes {
         request: SetWifiConfig,
         departure: Departure,
     ) -> Result<(), RpcError> {
-        let SetWifiConfig { channel: number, ssid, password } = request;
-        told(number, wifi.check(ssid.as_deref(), password.as_ref())).await?;
-        let before = told(number, wifi.before()).await?;
-        let now = self.hourly.now();
-        self.hourly.take(number, now).map_err(|wait| {
+        let (number, until) = (request.channel, Instant::now() + CAMERA);
+        let _turn = timeout_at(until, self.turn(number)).await.map_err(|_| {
+            RpcError::internal(format!("channel {number}: its wireless network is being changed"))
+        })?;
+        let cuts = wifi.cuts_at_once();
+        if cuts {
+            let (ssid, password) = (request.ssid.as_deref(), request.password.as_ref());
+            told_by(until, number, wifi.check(ssid, password)).await?;
+        }
+        let before = match told_by(until, number, wifi.before()).await {
+            // What the camera says to the change itself counts.
+            Err(error) if !cuts && error.code != RpcError::OFFLINE => None,
+            before => before?,
+        };
+        let counted = self.hourly.now();
+        self.hourly.take(number, counted).map_err(|wait| {
             RpcError::internal(format!(
                 "channel {number}: its wireless network was changed {MOST} times within an hour: the next change is \
                  allowed in {} s",
                 wait.as_secs()
             ))
         })?;
-        let changes = self.clone();
-        tokio::spawn(async move {
+        let (changes, change) = (self.clone(), Change { wifi, request, before, counted, _turn });
+        // The change goes on where nobody waits for the answer any longer.
+        let work = tokio::spawn(async move {
             // The change may be the end of this agent, too.
             changes.hourly.keep(wall()).await;
-            if departure.await.is_err() {
+            if cuts && departure.await.is_err() {
                 log::warn!(
                     "channel {number}: its wireless network stays: the cloud was lost before the answer left"
                 );
-                changes.hourly.give_back(number, now);
-                return changes.hourly.keep(wall()).await;
+                changes.hourly.give_back(number, counted);
+                changes.hourly.keep(wall()).await;
+                return Ok(());
             }
-            changes.begin(number, before).await;
-            log::info!("channel {number}: joining another wireless network, as the cloud asked");
-            match told(number, wifi.join(ssid.as_deref(), password.as_ref())).await {
-                Ok(()) => changes.judge(number),
-                // A camera that did not answer may have joined it.
-                Err(error) if error.code == RpcError::OFFLINE => {
-                    log::warn!("{}", error.msg);
-                    changes.judge(number);
-                }
-                Err(error) => {
-                    log::warn!("its wireless network stays: {}", error.msg);
-                    changes.hourly.give_back(number, now);
-                    changes.hourly.keep(wall()).await;
-                    changes.end(number).await;
-                }
-            }
+            let until = if cuts { Instant::now() + CAMERA } else { until };
+            changes.join(change, until).await
         });
-        Ok(())
+        if cuts {
+            return Ok(());
+        }
+        work.await.unwrap_or_else(|e| Err(RpcError::internal(format!("channel {number}: {e}"))))
     }
 
-    /// Keeps what leads back. During a trial that remains what led back before it.
-    async fn begin(&self, number: u32, before: Option<Secret>) {
-        let Some(before) = before else {
-            log::warn!(
-                "channel {number}: its camera does not tell what would lead back to its wireless network: the change \
-                 stays, whatever becomes of the connection"
-            );
-            return;
-        };
-        {
-            let mut trials = self.trials();
-            let former = trials.remove(&number).map(|running| running.trial.before.clone());
-            let before = former.unwrap_or_else(|| before.into_exposed());
-            let trial = Trial { before, starts: 0 };
-            trials.insert(number, Running { trial, judge: None });
+    /// Tells the camera to join a network, and begins the trial.
+    async fn join(&self, change: Change, until: Instant) -> Result<(), RpcError> {
+        let Change { wifi, request, before, counted, _turn } = change;
+        let SetWifiConfig { channel: number, ssid, password } = request;
+        let former = self.begin(number, ssid.clone(), before).await;
+        log::info!("channel {number}: joining another wireless network, as the cloud asked");
+        let joined = told_by(until, number, wifi.join(ssid.as_deref(), password.as_ref())).await;
+        match &joined {
+            Err(error) if error.code != RpcError::OFFLINE => {
+                log::warn!("its wireless network stays: {}", error.msg);
+                self.hourly.give_back(number, counted);
+                self.hourly.keep(wall()).await;
+                match former {
+                    Some(trial) => {
+                        self.trials().insert(number, Running { trial, judge: None });
+                        self.write().await;
+                        self.judge(number);
+                    }
+                    None => self.end(number).await,
+                }
+            }
+            // A camera that did not answer may have joined it.
+            _ => self.judge(number),
         }
+        joined
+    }
+
+    /// Keeps what leads back. During a trial that remains what led back before it; returns that trial.
+    async fn begin(
+        &self,
+        number: u32,
+        ssid: Option<String>,
+        before: Option<Secret>,
+    ) -> Option<Trial> {
+        let former = self.trials().remove(&number).map(|running| running.trial.clone());
+        let before = match (&former, before) {
+            (Some(former), _) => former.before.clone(),
+            (None, Some(before)) => before.into_exposed(),
+            (None, None) => {
+                log::warn!(
+                    "channel {number}: its camera does not tell what would lead back to its wireless network: the \
+                     change stays, whatever becomes of the connection"
+                );
+                return None;
+            }
+        };
+        let trial = Trial { before, ssid, starts: 0 };
+        self.trials().insert(number, Running { trial, judge: None });
         self.write().await;
+        former
     }
 
     /// Ends the trial of a channel.
@@ -197,29 +256,45 @@ impl Changes {
                 changes.write().await;
             }
             let before = Secret::untold(trial.before);
-            if trial.starts <= STARTS && changes.proven().await {
+            if trial.starts <= STARTS && changes.proven(number, trial.ssid.as_deref()).await {
+                let _turn = changes.turn(number).await;
                 changes.keep(number).await;
+                changes.end(number).await;
             } else {
                 changes.go_back(number, &before).await;
             }
-            changes.end(number).await;
         });
         running.judge = Some(judge.abort_handle());
     }
 
-    /// Whether the cloud is there within the time of a trial. A connection has to last, or to be there at the end.
-    async fn proven(&self) -> bool {
+    /// Whether the network is joined and the cloud is there within the time of a trial. A connection has to last.
+    async fn proven(&self, number: u32, ssid: Option<&str>) -> bool {
         let end = Instant::now() + self.config.wifi_trial;
         let mut link = self.link.clone();
-        loop {
+        while Instant::now() < end {
             let up = timeout_at(end, link.wait_for(|link| link.down_since.is_none())).await;
             let Ok(Ok(losses)) = up.map(|link| link.map(|link| link.losses)) else { return false };
-            let lasts = end.min(Instant::now() + LASTS);
-            let lost = link.wait_for(|link| link.losses != losses || link.down_since.is_some());
-            if timeout_at(lasts, lost).await.is_err() {
-                return true;
+            let mut look = Instant::now() + LASTS;
+            loop {
+                let lost = link.wait_for(|link| link.losses != losses || link.down_since.is_some());
+                if timeout_at(look, lost).await.is_ok() {
+                    break;
+                }
+                if self.is_joined(number, ssid).await {
+                    return true;
+                }
+                if Instant::now() >= end {
+                    return false;
+                }
+                look = end.min(Instant::now() + LOOK);
             }
         }
+        false
+    }
+
+    async fn is_joined(&self, number: u32, ssid: Option<&str>) -> bool {
+        let Ok(wifi) = self.wifi(number) else { return false };
+        told(number, wifi.is_joined(ssid)).await.unwrap_or(false)
     }
 
     async fn keep(&self, number: u32) {
@@ -237,25 +312,46 @@ impl Changes {
         }
     }
 
+    /// Joins the network of before again, and ends the trial. Goes on until the camera has done it.
     async fn go_back(&self, number: u32, before: &Secret) {
         log::warn!(
-            "channel {number}: the cloud was not there within {} s over its new wireless network: the one before is \
-             joined again",
+            "channel {number}: its new wireless network did not bring the cloud within {} s: the one before is joined \
+             again",
             self.config.wifi_trial.as_secs()
         );
-        for _ in 0..TRIES {
-            let back = match self.wifi(number) {
-                Ok(wifi) => told(number, wifi.go_back(before)).await,
-                Err(error) => Err(error),
+        let mut trouble = Told::default();
+        for tries in 1_u32.. {
+            let turn = self.turn(number).await;
+            let error = match self.back(number, before).await {
+                Ok(()) => return self.end(number).await,
+                Err(error) => error,
             };
-            let Err(error) = back else { return };
-            log::error!("the wireless network before was not joined: {}", error.msg);
-            // What a camera refuses it will refuse again; what controls it may only start now.
-            if ![RpcError::OFFLINE, RpcError::UNSUPPORTED].contains(&error.code) {
-                return;
+            let said = codes::camera(&error).msg;
+            if trouble.is_news(said.clone()) {
+                log::error!("channel {number}: the wireless network before is not joined: {said}");
             }
-            sleep(AGAIN).await;
+            if error.kind == Kind::Invalid {
+                return self.end(number).await;
+            }
+            drop(turn);
+            sleep(if tries < TRIES { AGAIN } else { SELDOM }).await;
         }
+    }
+
+    async fn back(&self, number: u32, before: &Secret) -> ivt_hal::Result<()> {
+        let error = |kind| ivt_hal::Error::new("wifi go back", kind);
+        // What controls it may only start now.
+        let wifi = self.wifi(number).map_err(|_| error(Kind::Unsupported))?;
+        timeout(CAMERA, wifi.go_back(before)).await.unwrap_or_else(|_| Err(error(Kind::Timeout)))
+    }
+
+    /// Returns when nobody else tells the camera of a channel to join a network.
+    async fn turn(&self, number: u32) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(number).or_default())
+        };
+        turn.lock_owned().await
     }
 
     fn wifi(&self, number: u32) -> Result<Arc<dyn Wifi>, RpcError> {
@@ -290,278 +386,5 @@ impl Changes {
 }
 
 #[cfg(test)]
-mod tests {
-    use async_trait::async_trait;
-    use ivt_hal::emulator::Emulator;
-    use ivt_hal::{Device, Error, Kind, Model, WifiNetwork, WifiStatus};
-    use tokio::sync::oneshot;
-
-    use super::*;
-
-    const TRIAL: Duration = Duration::from_secs(120);
-
-    /// A camera that remembers which networks it was told to join, and whether they were kept.
-    struct Camera {
-        told: Mutex<Vec<String>>,
-        tells_password: bool,
-        refuses: Mutex<Option<Kind>>,
-    }
-
-    #[async_trait]
-    impl Wifi for Camera {
-        async fn status(&self) -> ivt_hal::Result<WifiStatus> {
-            let password = self.tells_password.then(|| Secret::untold("old-pa55".to_owned()));
-            Ok(WifiStatus { enable: true, ssid: "old".into(), password, ..Default::default() })
-        }
-
-        async fn networks(&self) -> ivt_hal::Result<Vec<WifiNetwork>> {
-            Ok(Vec::new())
-        }
-
-        async fn join(&self, ssid: Option<&str>, password: Option<&Secret>) -> ivt_hal::Result<()> {
-            let password = password.map_or("", |password| password.expose());
-            self.told.lock().unwrap().push(format!("{} {password}", ssid.unwrap_or_default()));
-            let refuses = *self.refuses.lock().unwrap();
-            refuses.map_or(Ok(()), |kind| Err(Error::new("wifi join", kind)))
-        }
-
-        async fn keep(&self) -> ivt_hal::Result<()> {
-            self.told.lock().unwrap().push("keep".to_owned());
-            Ok(())
-        }
-    }
-
-    /// One camera, its cloud's connection, and a folder that outlives the agent.
-    struct Rig {
-        camera: Arc<Camera>,
-        link: watch::Sender<Link>,
-        folder: tempfile::TempDir,
-        changes: Changes,
-    }
-
-    impl Rig {
-        fn new() -> Self {
-            Self::of(true)
-        }
-
-        fn of(tells_password: bool) -> Self {
-            let (told, refuses) = Default::default();
-            let camera = Arc::new(Camera { told, tells_password, refuses });
-            let folder = tempfile::tempdir().unwrap();
-            let link = watch::Sender::new(Link { down_since: None, losses: 0 });
-            let changes = changes(&camera, &link, &folder);
-            Self { camera, link, folder, changes }
-        }
-
-        /// Begins again with what is on the disk, as after a power cut.
-        async fn restart(&mut self) {
-            self.changes.trials().clear();
-            self.changes = changes(&self.camera, &self.link, &self.folder);
-        }
-
-        async fn change(&self, ssid: &str) -> Result<(), RpcError> {
-            let (left, departure) = oneshot::channel();
-            left.send(()).unwrap();
-            let (ssid, password) = (Some(ssid.to_owned()), Some(Secret::untold("new-pa55".into())));
-            let request = SetWifiConfig { channel: 0, ssid, password };
-            self.changes.change(self.camera.clone(), request, departure).await?;
-            self.until(|told| !told.is_empty()).await;
-            Ok(())
-        }
-
-        /// Waits for what the camera was told, without the trial's time passing by.
-        async fn until(&self, enough: impl Fn(&[String]) -> bool) {
-            for _ in 0..10_000 {
-                if enough(&self.camera.told.lock().unwrap()) {
-                    return;
-                }
-                // Files are written by threads, for which virtual time does not wait.
-                tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1)))
-                    .await
-                    .unwrap();
-            }
-            panic!("the camera was told {:?}", self.camera.told.lock().unwrap());
-        }
-
-        async fn told(&self, count: usize) -> Vec<String> {
-            self.until(|told| told.len() >= count).await;
-            self.camera.told.lock().unwrap().clone()
-        }
-
-        /// Whether a trial is on the disk, once that has become so.
-        async fn is_kept(&self, wanted: bool) {
-            let store = StateStore::new(Some(self.folder.path().join("state")));
-            for _ in 0..10_000 {
-                let kept: BTreeMap<u32, Trial> = store.read(SUBJECT).unwrap_or_default();
-                if kept.is_empty() != wanted {
-                    return;
-                }
-                tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1)))
-                    .await
-                    .unwrap();
-            }
-            panic!("a trial on the disk: {}", !wanted);
-        }
-
-        fn down(&self) {
-            self.link.send_modify(|link| *link = Link { losses: link.losses + 1, ..Link::down() });
-        }
-
-        fn up(&self) {
-            self.link.send_modify(|link| link.down_since = None);
-        }
-    }
-
-    fn changes(
-        camera: &Arc<Camera>,
-        link: &watch::Sender<Link>,
-        folder: &tempfile::TempDir,
-    ) -> Changes {
-        let mut channel = ivt_hal::Channel::new(Arc::new(Emulator::default()));
-        channel.wifi = Some(camera.clone());
-        let device =
-            Device { model: Model::Camera, channels: vec![channel], cgi: None, firmware: None };
-        let store = StateStore::new(Some(folder.path().join("state")));
-        let mut changes = Changes::new(CurrentDevice::new(device), store);
-        changes.start(link.subscribe(), Network::default());
-        changes
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_network_over_which_the_cloud_comes_back_is_kept() {
-        let rig = Rig::new();
-        rig.change("new").await.unwrap();
-        rig.is_kept(true).await;
-        sleep(Duration::from_secs(20)).await;
-        rig.down();
-        sleep(Duration::from_secs(60)).await;
-        rig.up();
-        sleep(LASTS + Duration::from_secs(1)).await;
-        assert_eq!(rig.told(2).await, ["new new-pa55", "keep"]);
-        rig.is_kept(false).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_network_without_the_cloud_is_left_for_the_one_before() {
-        let rig = Rig::new();
-        rig.change("new").await.unwrap();
-        rig.is_kept(true).await;
-        sleep(Duration::from_secs(30)).await;
-        rig.down();
-        sleep(TRIAL - Duration::from_secs(31)).await;
-        assert_eq!(rig.camera.told.lock().unwrap().len(), 1, "not before its time");
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!(rig.told(2).await, ["new new-pa55", "old old-pa55"]);
-        rig.is_kept(false).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_power_cut_during_the_trial_does_not_end_it() {
-        let mut rig = Rig::new();
-        rig.change("new").await.unwrap();
-        rig.is_kept(true).await;
-        rig.down();
-        for _ in 0..STARTS {
-            sleep(TRIAL / 2).await;
-            rig.restart().await;
-        }
-        assert_eq!(rig.camera.told.lock().unwrap().len(), 1);
-        sleep(TRIAL + Duration::from_secs(1)).await;
-        assert_eq!(rig.told(2).await[1], "old old-pa55");
-        rig.is_kept(false).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_agent_that_starts_again_and_again_has_failed_the_trial() {
-        let mut rig = Rig::new();
-        rig.change("new").await.unwrap();
-        rig.is_kept(true).await;
-        rig.down();
-        for start in 1..=STARTS + 1 {
-            rig.restart().await;
-            // What was started is on the disk before the next power cut.
-            let store = StateStore::new(Some(rig.folder.path().join("state")));
-            let starts = || store.read::<BTreeMap<u32, Trial>>(SUBJECT).unwrap_or_default();
-            while start <= STARTS && starts().get(&0).is_none_or(|trial| trial.starts < start) {
-                tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1)))
-                    .await
-                    .unwrap();
-            }
-        }
-        assert_eq!(rig.told(2).await[1], "old old-pa55");
-        rig.is_kept(false).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_second_change_leads_back_to_the_network_before_the_first() {
-        let rig = Rig::new();
-        rig.change("new").await.unwrap();
-        rig.is_kept(true).await;
-        rig.down();
-        rig.change("newer").await.unwrap();
-        rig.told(2).await;
-        sleep(TRIAL + Duration::from_secs(1)).await;
-        assert_eq!(rig.told(3).await[1..], ["newer new-pa55", "old old-pa55"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_the_camera_refuses_is_no_change_and_counts_for_nothing() {
-        let rig = Rig::new();
-        *rig.camera.refuses.lock().unwrap() = Some(Kind::Refused);
-        for count in 1..=MOST + 2 {
-            rig.change("new").await.unwrap();
-            rig.told(count).await;
-            rig.is_kept(false).await;
-        }
-        *rig.camera.refuses.lock().unwrap() = None;
-        rig.camera.told.lock().unwrap().clear();
-        for count in 1..=MOST {
-            rig.change("new").await.unwrap();
-            rig.told(count).await;
-        }
-        let error = rig.change("new").await.unwrap_err();
-        assert!(error.msg.contains("the next change is allowed in"), "{error}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_camera_that_does_not_answer_may_have_changed() {
-        let rig = Rig::new();
-        *rig.camera.refuses.lock().unwrap() = Some(Kind::Timeout);
-        rig.change("new").await.unwrap();
-        rig.down();
-        rig.is_kept(true).await;
-        sleep(TRIAL + Duration::from_secs(1)).await;
-        // The camera is asked until it answers.
-        rig.told(2).await;
-        *rig.camera.refuses.lock().unwrap() = None;
-        sleep(AGAIN + Duration::from_secs(1)).await;
-        rig.is_kept(false).await;
-        assert_eq!(rig.camera.told.lock().unwrap().last().unwrap(), "old old-pa55");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_the_password_of_before_there_is_no_trial() {
-        let rig = Rig::of(false);
-        rig.change("new").await.unwrap();
-        rig.down();
-        sleep(10 * TRIAL).await;
-        assert_eq!(rig.told(1).await, ["new new-pa55"]);
-        rig.is_kept(false).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_changes_before_the_answer_has_left() {
-        let rig = Rig::new();
-        for leaves in [false, true] {
-            let (left, departure) = oneshot::channel();
-            let request = SetWifiConfig { channel: 0, ssid: Some("new".into()), password: None };
-            rig.changes.change(rig.camera.clone(), request, departure).await.unwrap();
-            sleep(Duration::from_secs(15)).await;
-            assert!(rig.camera.told.lock().unwrap().is_empty());
-            if leaves {
-                left.send(()).unwrap();
-                rig.told(1).await;
-            }
-        }
-    }
-}
+#[path = "wifi_tests.rs"]
+mod tests;

@@ -26,7 +26,13 @@ pub trait Wifi: Send + Sync {
     /// `Invalid` for a name or password that the camera cannot have, `Unsupported`, `Offline`, `Timeout`,
     /// `Refused` or `Other`.
     async fn join(&self, ssid: Option<&str>, password: Option<&Secret>) -> Result<()>;
-    /// Whether [`join`](Self::join) may be asked, as far as that is known without joining. Answers within 8 s.
+    /// Whether [`join`](Self::join) may cut the connection of this program itself before it answers, as on a board
+    /// that this program runs on.
+    fn cuts_at_once(&self) -> bool {
+        false
+    }
+    /// Whether [`join`](Self::join) may be asked, as far as that is known without joining; asked where that
+    /// [cuts at once](Self::cuts_at_once). Answers within 8 s.
     ///
     /// # Errors
     /// As those of `join`.
@@ -40,6 +46,17 @@ pub trait Wifi: Send + Sync {
     /// As those of `status`.
     async fn before(&self) -> Result<Option<Secret>> {
         Ok(self.status().await?.way_back())
+    }
+    /// Whether the change has worked so far: a camera still answers; a board has joined the network of this name, any
+    /// for `None`. Answers within 8 s.
+    ///
+    /// # Errors
+    /// As those of `status`.
+    async fn is_joined(&self, _ssid: Option<&str>) -> Result<bool> {
+        match self.status().await {
+            Err(error) if error.kind != Kind::Unsupported => Err(error),
+            _ => Ok(true),
+        }
     }
     /// Keeps the network that was joined last, over restarts of the camera too. Answers within 8 s.
     ///
@@ -80,10 +97,12 @@ pub struct WifiStatus {
 }
 
 impl WifiStatus {
-    /// Name and password for [`Wifi::go_back`]; `None` where one of them is not known.
-    pub fn way_back(&self) -> Option<Secret> {
+    /// Name and password for [`Wifi::go_back`]; `None` where one of them is not known. Some cameras tell asterisks for
+    /// the password.
+    fn way_back(&self) -> Option<Secret> {
         let is_open = ["open", "none", "off"].contains(&&*self.encrypt.to_ascii_lowercase());
         let password = match &self.password {
+            Some(password) if is_masked(password) => return None,
             Some(password) => password.expose(),
             None if is_open => "",
             None => return None,
@@ -92,6 +111,11 @@ impl WifiStatus {
         let is_known = self.enable && !ssid.is_empty() && !ssid.contains('\0');
         is_known.then(|| Secret::untold(format!("{ssid}\0{password}")))
     }
+}
+
+fn is_masked(password: &Secret) -> bool {
+    let password = password.expose();
+    !password.is_empty() && password.bytes().all(|byte| byte == b'*')
 }
 
 /// One network in reach.

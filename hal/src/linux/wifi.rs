@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 use super::network::SystemNetwork;
 use crate::{Error, Kind, Result, Wifi, WifiNetwork, WifiStatus};
 use answers::{Configured, configured, encrypt, in_reach, values};
-use before::{Before, NotNoted};
+use before::{Before, NotNoted, hex};
 use control::{Control, Failure, Told};
 use psk::psk;
 
@@ -159,8 +159,8 @@ impl SystemWifi {
             (None, None) => return Err(Failure::Gone),
         };
         let known = networks.iter().find(|network| network.ssid == name);
-        let id = match (password, known) {
-            (None, Some(known)) => known.id,
+        match (password, known) {
+            (None, Some(known)) => select(&mut control, known.id).await?,
             _ if networks.len() >= MOST_CONFIGURED => return Err(refused("ADD_NETWORK")),
             _ => {
                 let id = control.ask("ADD_NETWORK").await?;
@@ -169,14 +169,16 @@ impl SystemWifi {
                     Some(password) => set(&mut control, id, &name, password).await,
                     None => copy(&mut control, id, &name, used).await,
                 };
-                if let Err(failure) = set {
+                let selected = match set {
+                    Ok(()) => select(&mut control, id).await,
+                    failed => failed,
+                };
+                if let Err(failure) = selected {
                     control.ask(&format!("REMOVE_NETWORK {id}")).await.ok();
                     return Err(failure);
                 }
-                id
             }
-        };
-        control.order(&format!("SELECT_NETWORK {id}")).await?;
+        }
         Ok(String::from_utf8_lossy(&name).into_owned())
     }
 }
@@ -190,6 +192,10 @@ impl Wifi for SystemWifi {
     async fn networks(&self) -> Result<Vec<WifiNetwork>> {
         let op = "wifi networks";
         within(op, async { self.scan().await.map_err(|e| e.of(op)) }).await
+    }
+
+    fn cuts_at_once(&self) -> bool {
+        true
     }
 
     async fn check(&self, ssid: Option<&str>, password: Option<&Secret>) -> Result<()> {
@@ -210,7 +216,7 @@ impl Wifi for SystemWifi {
         Ok(())
     }
 
-    /// The ids of all networks, of those in use, and of the one that is used now.
+    /// All networks with their names, those in use, and the one that is used now.
     async fn before(&self) -> Result<Option<Secret>> {
         let op = "wifi status";
         let asked = async {
@@ -219,11 +225,23 @@ impl Wifi for SystemWifi {
             Ok(Before {
                 used,
                 enabled: networks.iter().filter(|n| n.enabled).map(|n| n.id).collect(),
-                all: networks.iter().map(|n| n.id).collect(),
+                all: networks.iter().map(|n| (n.id, n.ssid.clone())).collect(),
             })
         };
         let before = within(op, async { asked.await.map_err(|e: Failure| e.of(op)) }).await?;
         Ok(Some(Secret::untold(before.to_string())))
+    }
+
+    async fn is_joined(&self, ssid: Option<&str>) -> Result<bool> {
+        let op = "wifi status";
+        let asked = async {
+            let answer = self.open()?.ask("STATUS").await?;
+            let told = values(&answer);
+            let name = told.get("ssid").map(|ssid| answers::unescaped(ssid));
+            let is_named = ssid.is_none_or(|ssid| name.as_deref() == Some(ssid.as_bytes()));
+            Ok(told.get("wpa_state") == Some(&"COMPLETED") && is_named)
+        };
+        within(op, async { asked.await.map_err(|e: Failure| e.of(op)) }).await
     }
 
     async fn keep(&self) -> Result<()> {
@@ -253,19 +271,29 @@ impl Wifi for SystemWifi {
         let back = async {
             let mut control = self.open()?;
             let networks = Self::listed(&mut control).await?;
-            let is_there = |id: &u32| networks.iter().any(|network| network.id == *id);
-            if !before.enabled.is_empty() && !before.enabled.iter().any(is_there) {
-                return Err(Failure::Gone);
-            }
-            for network in networks.iter().filter(|n| !before.all.contains(&n.id)) {
-                control.order(&format!("REMOVE_NETWORK {}", network.id)).await?;
+            // One that was started anew has read its file, and may number the networks in another way. The file is
+            // that of before.
+            if !before
+                .all
+                .iter()
+                .all(|(id, ssid)| networks.iter().any(|n| n.id == *id && n.ssid == *ssid))
+            {
+                return control.order("RECONFIGURE").await;
             }
             // Using one network alone ends the use of all others.
-            if let Some(used) = before.used.filter(is_there) {
-                control.order(&format!("SELECT_NETWORK {used}")).await?;
+            if let Some(used) = before.used {
+                select(&mut control, used).await?;
             }
-            for id in before.enabled.iter().filter(|id| is_there(id) && before.used != Some(**id)) {
+            for id in before.enabled.iter().filter(|id| before.used != Some(**id)) {
                 control.order(&format!("ENABLE_NETWORK {id}")).await?;
+            }
+            let is_new = |n: &&Configured| before.all.iter().all(|(id, _)| *id != n.id);
+            for network in networks.iter().filter(is_new) {
+                match control.order(&format!("REMOVE_NETWORK {}", network.id)).await {
+                    // Somebody else has removed it.
+                    Ok(()) | Err(Failure::Refused { .. }) => {}
+                    Err(failure) => return Err(failure),
+                }
             }
             Ok(())
         };
@@ -291,6 +319,11 @@ async fn within<T>(op: &'static str, work: impl Future<Output = Result<T>>) -> R
 fn used(networks: &[Configured]) -> Option<&Configured> {
     let current = networks.iter().find(|network| network.current);
     current.or_else(|| networks.iter().find(|network| network.enabled))
+}
+
+/// Uses network `id` alone.
+async fn select(control: &mut Control, id: u32) -> Told<()> {
+    control.order(&format!("SELECT_NETWORK {id}")).await
 }
 
 /// Sets up network `id` by name and password.
@@ -334,8 +367,7 @@ async fn copy(control: &mut Control, id: u32, ssid: &[u8], used: Option<&Configu
 
 /// Names network `id`, which may hide its name.
 async fn named(control: &mut Control, id: u32, ssid: &[u8]) -> Told<()> {
-    let hex: String = ssid.iter().map(|byte| format!("{byte:02x}")).collect();
-    control.order(&format!("SET_NETWORK {id} ssid {hex}")).await?;
+    control.order(&format!("SET_NETWORK {id} ssid {}", hex(ssid))).await?;
     control.order(&format!("SET_NETWORK {id} scan_ssid 1")).await
 }
 

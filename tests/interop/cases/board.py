@@ -18,7 +18,8 @@ SOCKETS = "/run/wpa_supplicant"
 # Blanks, quotes, a comment's sign and another script: what wpa_supplicant's file and ours could take for something else.
 SSID = ' Café "5G" #1 \\ 办公室'[:32].encode()[:32].decode(errors="ignore")
 PASSWORD = " p#ss'w\"rd \\ $(x) `y` é密码 "
-FILE = f"ctrl_interface={SOCKETS}\nupdate_config=1\nnetwork={{\n\tssid=\"before\"\n\tpsk=\"before-psk\"\n}}\n"
+# Without a radio an open network is joined at once, and one with a password never.
+FILE = f"ctrl_interface={SOCKETS}\nupdate_config=1\nap_scan=0\nnetwork={{\n\tssid=\"before\"\n\tpsk=\"before-psk\"\n}}\n"
 
 
 def network(stack):
@@ -68,7 +69,7 @@ def board(stack, folder):
     open(fed, "w").close()
     cloud = Cloud(stack, folder)
     channel = f'backend = ["emulator", "linux"]\nwifi_interface = "{WIRELESS}"\n[channel.abilities]\nnetwork = "linux"\nwifi = "linux"\n'
-    agent = Agent(stack, folder, cloud, [channel], extra=f'[runtime]\nwatchdog = "{fed}"\n[network]\ntell_wifi_password = true\n')
+    agent = Agent(stack, folder, cloud, [channel], extra=f'[runtime]\nwatchdog = "{fed}"\n[network]\ntell_wifi_password = true\nwifi_trial_seconds = 40\n')
 
     far = next((i for i in cloud.call("GetNetConfig", {"channel": 0}) if i["name"] == WIRELESS), {})
     told = {key: far.get(key) for key in ("ip", "netmask", "gateway", "dhcp")}
@@ -85,7 +86,23 @@ def board(stack, folder):
             raise Failed("the file is written before the trial is over")
     if cloud.call("GetWifiStatusAndConfig", {"channel": 0}).get("password") != PASSWORD:
         raise Failed("the password that was set is not told, although that is configured")
+    # The cloud is there all the time by another way, and yet a network that is not joined is left again.
+    agent.process.said("did not bring the cloud within 40 s: the one before is joined again", 60)
+    wait_for("network of before alone", lambda: [row.split("\t")[1::2] for row in ask("list_networks").splitlines()[1:]] == [["before", "[CURRENT]"]], 10)
+    with open(file) as kept:
+        if kept.read() != FILE:
+            raise Failed("the file is written although the network was left")
+
+    cloud.call("SetWifiConfig", {"channel": 0, "ssid": SSID, "password": ""})
     agent.process.said("its wireless network is kept", 60)
+    with open(file) as kept:
+        if kept.read().count("network={") != 2:
+            raise Failed("the file does not hold the network that is kept beside the one before")
+
+    # What wpa_supplicant would write of a password.
+    cloud.call("SetWifiConfig", {"channel": 0, "ssid": SSID, "password": PASSWORD})
+    wait_for("network with a password", lambda: len(ask("list_networks").splitlines()) == 4, 10)
+    ask("save_config")
 
     # A new wpa_supplicant reads what the other one has saved.
     radio.__exit__(None, None, None)
@@ -107,4 +124,4 @@ def board(stack, folder):
         raise Failed(f"the watchdog was told {said!r}")
 
 
-add("a board's network, Wi-Fi by wpa_supplicant and watchdog", board, 150)
+add("a board's network, Wi-Fi by wpa_supplicant and watchdog", board, 200)

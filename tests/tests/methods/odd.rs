@@ -83,9 +83,7 @@ async fn call(
     let code = answer.as_ref().map_or_else(|error| error.code, |_| DONE);
     // The slot is empty, whatever the camera would answer.
     let lacks = backend.name == "onvif" && method == "SetWifiConfig";
-    // A change of the network is answered before the camera is told of it, unless the camera refuses it beforehand.
-    let early = method == "SetWifiConfig" && code == DONE;
-    let right = if lacks { code == 101 } else { early || codes.contains(&code) };
+    let right = if lacks { code == 101 } else { codes.contains(&code) };
     let took = began.elapsed();
     (!right || took > ANSWER).then(|| {
         format!("{} {fault:?}: {method} after {took:?}, not {codes:?}: {answer:?}", backend.name)

@@ -61,12 +61,19 @@ impl State {
         id
     }
 
-    /// Starts again with what was saved, as after a power cut.
+    /// Starts again with what was saved, as after a power cut, and numbers the networks anew.
     pub(super) fn restart(&mut self) {
         let commands = std::mem::take(&mut self.commands);
         let saved = self.saved.take().map(|saved| *saved).unwrap_or_default();
-        *self = Self { saved: Some(Box::new(saved.clone())), commands, ..saved };
-        self.current = self.networks.keys().copied().find(|id| !self.disabled.contains(id));
+        let old: Vec<u32> = saved.networks.keys().copied().collect();
+        let anew = |id: &u32| (0..).zip(&old).find(|(_, old)| *old == id).map(|(new, _)| new);
+        let networks = saved.networks.iter();
+        let networks: BTreeMap<_, _> =
+            networks.filter_map(|(id, settings)| Some((anew(id)?, settings.clone()))).collect();
+        let disabled: Vec<u32> = saved.disabled.iter().filter_map(anew).collect();
+        let current = networks.keys().copied().find(|id| !disabled.contains(id));
+        let next = u32::try_from(networks.len()).unwrap();
+        *self = Self { networks, disabled, current, saved: Some(Box::new(saved)), commands, next };
     }
 
     /// The psk of the network that is used.
@@ -104,10 +111,20 @@ impl State {
                 self.disabled.retain(|disabled| Some(*disabled) != id(1));
                 Some(())
             }
-            ["REMOVE_NETWORK", _] => id(1).and_then(|id| self.networks.remove(&id)).map(drop),
+            ["REMOVE_NETWORK", _] => {
+                let removed = id(1).and_then(|id| self.networks.remove(&id));
+                if removed.is_some() {
+                    self.disabled.retain(|disabled| Some(*disabled) != id(1));
+                }
+                removed.map(drop)
+            }
             ["SAVE_CONFIG"] => {
                 let saved = Self { saved: None, commands: Vec::new(), ..self.clone() };
                 self.saved = Some(Box::new(saved));
+                Some(())
+            }
+            ["RECONFIGURE"] => {
+                self.restart();
                 Some(())
             }
             ["ATTACH" | "DETACH" | "SCAN"] => Some(()),

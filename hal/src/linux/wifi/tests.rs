@@ -143,16 +143,76 @@ async fn going_back_leaves_nothing_of_the_new_network() {
 }
 
 #[tokio::test]
-async fn nothing_is_removed_when_the_network_before_is_gone() {
+async fn the_file_counts_again_when_the_networks_before_are_gone() {
     let rig = Rig::new();
     let before = rig.wifi.before().await.unwrap().unwrap();
     rig.wifi.join(Some("elsewhere"), Some(&secret("12345678"))).await.unwrap();
     rig.state().networks.retain(|id, _| *id == 2);
-    let error = rig.wifi.go_back(&before).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Refused);
-    assert_eq!(rig.state().networks.len(), 1);
+    rig.wifi.go_back(&before).await.unwrap();
+    {
+        let state = rig.state();
+        assert_eq!((state.networks.len(), state.used()), (2, Some("\"home-psk\"")));
+    }
     let nonsense = rig.wifi.go_back(&secret("1;2")).await.unwrap_err();
     assert_eq!(nonsense.kind, Kind::Invalid);
+}
+
+#[tokio::test]
+async fn a_wpa_supplicant_that_numbers_its_networks_anew_is_not_led_to_another_one() {
+    let rig = Rig::new();
+    {
+        let mut state = rig.state();
+        // The file has home and yard, which have the ids 1 and 2 until the next start.
+        state.networks.clear();
+        state.current = Some(state.with(b"home", "\"home-psk\""));
+        let yard = state.with(b"yard", "\"yard-psk\"");
+        state.disabled = vec![yard];
+        state.saved = None;
+        state.saved = Some(Box::new(state.clone()));
+        assert_eq!(state.networks.keys().collect::<Vec<_>>(), [&2, &3]);
+    }
+    let before = rig.wifi.before().await.unwrap().unwrap();
+    rig.wifi.join(Some("third"), Some(&secret("12345678"))).await.unwrap();
+    rig.state().restart();
+    rig.wifi.go_back(&before).await.unwrap();
+    let state = rig.state();
+    assert_eq!(state.networks.keys().collect::<Vec<_>>(), [&0, &1]);
+    assert_eq!((state.used(), &*state.disabled), (Some("\"home-psk\""), &[1][..]));
+}
+
+#[tokio::test]
+async fn the_way_back_is_taken_before_anything_is_removed() {
+    for answer in ["FAIL\n", "garbage"] {
+        let rig = Rig::with(move |command| {
+            command.starts_with("REMOVE_NETWORK").then(|| vec![answer.as_bytes().to_vec()])
+        });
+        let before = rig.wifi.before().await.unwrap().unwrap();
+        rig.wifi.join(Some("elsewhere"), Some(&secret("12345678"))).await.unwrap();
+        rig.wifi.go_back(&before).await.unwrap();
+        let state = rig.state();
+        assert_eq!((state.used(), &*state.disabled), (Some("\"home-psk\""), &[2][..]));
+    }
+}
+
+#[tokio::test]
+async fn a_network_is_joined_when_wpa_supplicant_says_so_of_its_name() {
+    for (state, ssid, wanted, joined) in [
+        ("COMPLETED", "new", Some("new"), true),
+        ("COMPLETED", "\\xe5\\x8a\\x9e", Some("\u{529e}"), true),
+        ("COMPLETED", "new", None, true),
+        ("COMPLETED", "home", Some("new"), false),
+        ("4WAY_HANDSHAKE", "new", Some("new"), false),
+        ("SCANNING", "new", None, false),
+        ("", "", None, false),
+    ] {
+        let rig = Rig::with(move |command| match command {
+            "STATUS" => text(&format!("ssid={ssid}\nwpa_state={state}\n")),
+            _ => None,
+        });
+        assert_eq!(rig.wifi.is_joined(wanted).await.unwrap(), joined, "{state} {ssid} {wanted:?}");
+    }
+    let root = tempfile::tempdir().unwrap();
+    assert!(SystemWifi::new(root.path(), None).is_joined(None).await.is_err());
 }
 
 #[tokio::test]
@@ -229,7 +289,7 @@ async fn one_without_wpa3_joins_without_it_and_one_that_refuses_keeps_nothing() 
             assert_eq!(error.kind, Kind::Refused, "{refused}: {answer:?}");
             let reason = std::error::Error::source(&error).unwrap().to_string();
             assert!(!reason.contains("odd"), "{reason}");
-            if refused == "SET_NETWORK" {
+            if ["SET_NETWORK", "SELECT_NETWORK"].contains(&refused) {
                 assert_eq!(rig.state().networks.len(), 2, "{refused}: {answer:?}");
             }
         }

@@ -54,18 +54,6 @@ impl Wifi for Unit {
         Ok(networks)
     }
 
-    async fn check(&self, _: Option<&str>, _: Option<&Secret>) -> Result<()> {
-        let described = self.profile.steps("wifi join").map(drop);
-        described.ok_or_else(|| Error::new("wifi join", Kind::Unsupported))
-    }
-
-    async fn before(&self) -> Result<Option<Secret>> {
-        match self.profile.steps("wifi status") {
-            Some(_) => Ok(self.status().await?.way_back()),
-            None => Ok(None),
-        }
-    }
-
     async fn join(&self, ssid: Option<&str>, password: Option<&Secret>) -> Result<()> {
         const OP: &str = "wifi join";
         let mut values = self.values();
