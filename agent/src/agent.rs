@@ -1,5 +1,7 @@
 //! The running agent and its tasks.
 
+mod parts;
+
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,10 +15,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::addresses;
-#[cfg(feature = "alarms")]
-use crate::alarm;
 use crate::backend::Servers;
-use crate::channel::{self, Link, Setup};
+use crate::channel::{self, Link};
 use crate::cloud::calls::CallQueue;
 use crate::cloud::dial::{Dial, TcpDial};
 use crate::cloud::login::CloudLogin;
@@ -29,11 +29,6 @@ use crate::dispatch::Dispatch;
 use crate::firmware;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
-#[cfg(feature = "alarms")]
-use crate::preview::Previews;
-use crate::ptz::PtzTask;
-#[cfg(feature = "linux")]
-use crate::pulse::Pulses;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, Reload, hosted};
@@ -44,9 +39,11 @@ use crate::tlss::Settings;
 use crate::view::{View, statistics};
 #[cfg(feature = "linux")]
 use crate::watchdog::Watchdog;
+use parts::Parts;
 
 /// How long an agent may take to stop.
 const STOP_LIMIT: Duration = Duration::from_millis(2_500);
+
 /// Why an agent does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -67,8 +64,6 @@ pub struct Agent {
     stop: Stopper,
     view: View,
     live: Live,
-    #[cfg(feature = "linux")]
-    pulses: Pulses,
 }
 
 impl Agent {
@@ -114,91 +109,56 @@ impl Agent {
         let device = device::device(config, &servers)?;
         let device = CurrentDevice::new(device);
         let (stop, stopping) = stopper();
-        #[cfg(feature = "linux")]
-        let pulses = Pulses::default();
-        let link = watch::Sender::new(Link::down());
-        let mut tasks = JoinSet::new();
-        let each = config.channels.iter().zip(&config.budget.rings).enumerate();
-        let spool = watch::Sender::new(None);
+        let (link, spool) = (watch::Sender::new(Link::down()), watch::Sender::new(None));
         let http = Http::new(trust.clone(), rule.clone(), Deadlines::default());
+        let (calls, store) = (CallQueue::default(), StateStore::new(config.state_dir.clone()));
+        let mut tasks = JoinSet::new();
+        let mut parts = Parts {
+            config,
+            device: &device,
+            trust: &trust,
+            rule: &rule,
+            http: &http,
+            calls: &calls,
+            store: &store,
+            link: &link,
+            stop: &stopping,
+            tasks: &mut tasks,
+        };
+        let opened = spool.subscribe();
         let context = RecordingContext::new(
             &config.record,
             config.budget.recordings,
             http.clone(),
-            spool.subscribe(),
+            opened.clone(),
         );
-        let channels = each.map(|(number, (settings, ring))| {
-            let setup = Setup {
-                number,
-                encoder: device.encoder(number),
-                config: settings.clone(),
-                ring_bytes: *ring,
-                publish: config.publish.clone(),
-                trust: trust.clone(),
-                rule: rule.clone(),
-                context: context.clone(),
-                link: link.subscribe(),
-                #[cfg(feature = "linux")]
-                pulses: pulses.clone(),
-                stop_with_link: config.cloud.stop_publish_on_disconnect,
-            };
-            setup.spawn(&mut tasks, stopping.clone())
-        });
-        let channels: Vec<_> = channels.collect();
-        let remotes = (0..channels.len()).map(|number| {
-            let (task, remote) = PtzTask::new(device.clone(), number, link.subscribe());
-            #[cfg(feature = "linux")]
-            let stopping = stopping.supervised(&pulses, format!("movement of channel {number}"));
-            tasks.spawn(task.run(stopping.twin()));
-            remote
-        });
-        let remotes = remotes.collect();
-        let store = StateStore::new(config.state_dir.clone());
-        let calls = CallQueue::default();
-        let statuses: Vec<_> = channels.iter().map(channel::Handle::status).collect();
-        let keepalives = KeepaliveSource::new(statuses.clone());
+        let channels = parts.channels(&context);
+        let remotes = parts.remotes();
         let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
+        let keepalives =
+            KeepaliveSource::new(channels.iter().map(channel::Handle::status).collect());
+        #[cfg(feature = "alarms")]
+        let (arming, alarms) = parts.alarms(&channels);
+        #[cfg(feature = "alarms")]
+        let dispatch = dispatch.keeping(arming.clone());
         #[cfg(any(feature = "alarms", feature = "linux"))]
-        let dispatch = dispatch.with_clock_steps(config.clock_steps);
-        #[cfg(any(feature = "alarms", feature = "linux"))]
-        let dispatch = dispatch.with_wifi(link.subscribe(), config.network.clone());
-        #[cfg(feature = "alarms")]
-        let alarm = alarm::Setup {
-            config: &config.alarm,
-            device: &device,
-            channels: &channels,
-            calls: calls.calls(),
-            http: http.clone(),
-            store: store.clone(),
-        };
-        #[cfg(feature = "alarms")]
-        let (alarm, alarms) = alarm.spawn(&mut tasks, &stopping);
-        #[cfg(feature = "alarms")]
-        let dispatch = dispatch.keeping(alarm);
+        let dispatch = dispatch
+            .with_clocks(
+                config.clock_steps,
+                #[cfg(feature = "alarms")]
+                arming,
+            )
+            .with_wifi(link.subscribe(), config.network.clone());
         #[cfg(feature = "update")]
-        let (dispatch, keepalives, firmware) = {
-            let rules = watch::Sender::new(config.firmware.rules.clone());
-            let upgrading = watch::Sender::new(false);
-            let keepalives = keepalives.with_upgrades(upgrading.subscribe());
-            let upgrades = config.firmware.place.is_some().then(|| {
-                let setup = firmware::Setup {
-                    rules: rules.subscribe(),
-                    names: firmware::Names::of(config),
-                    http: http.clone(),
-                    calls: calls.calls(),
-                    link: link.subscribe(),
-                    channels: statuses,
-                    store,
-                    upgrading,
-                    patience: firmware::Patience::default(),
-                };
-                let upgrades = firmware::Upgrades::default();
-                let place = firmware::place(config.firmware.clone());
-                tasks.spawn(setup.run(place, upgrades.clone(), stopping.clone()));
-                upgrades
-            });
-            (dispatch.with_upgrades(upgrades), keepalives, rules)
-        };
+        let (upgrades, keepalives, firmware) = parts.firmware(&channels, keepalives);
+        #[cfg(feature = "update")]
+        let dispatch = dispatch.with_upgrades(upgrades);
+        #[cfg(feature = "alarms")]
+        parts.previews();
+        if let Some(settings) = config.record.spool.clone() {
+            let RecordingContext { leftovers, http, .. } = context;
+            tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
+        }
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
@@ -210,33 +170,18 @@ impl Agent {
             link,
             rng,
         };
-        let hosted = Hosted::new(trust, stopping.clone());
-        let seen = hosted.seen();
-        let running = config.clone();
         let mut live = Live {
-            running,
+            running: config.clone(),
             device,
             servers,
             channels: channels.clone(),
-            hosted,
+            hosted: Hosted::new(trust, stopping.clone()),
             rule,
             #[cfg(feature = "update")]
             firmware,
         };
         let camera = live.device.camera();
         live.hosted.start(hosted::settings(config.tlss.as_ref()), camera, &mut tasks);
-        #[cfg(feature = "alarms")]
-        if config.cloud.preview {
-            let (device, link) = (live.device.clone(), cloud.link.subscribe());
-            let previews =
-                Previews { device, calls: cloud.calls.calls(), http: http.clone(), link };
-            tasks.spawn(previews.run(stopping.clone()));
-        }
-        let opened = spool.subscribe();
-        if let Some(settings) = config.record.spool.clone() {
-            let RecordingContext { leftovers, http, .. } = context;
-            tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
-        }
         let view = View {
             cloud: cloud.state.subscribe(),
             cloud_end: cloud.ended.subscribe(),
@@ -244,22 +189,12 @@ impl Agent {
             channels,
             #[cfg(feature = "alarms")]
             alarms,
-            hosted: seen,
+            hosted: live.hosted.seen(),
             spool: opened,
         };
-        #[cfg(feature = "linux")]
-        tasks.spawn(cloud.run(stopping.supervised(&pulses, "connection to the cloud".to_owned())));
-        #[cfg(not(feature = "linux"))]
-        tasks.spawn(cloud.run(stopping.clone()));
+        tasks.spawn(cloud.run(stopping.supervised(format_args!("connection to the cloud"))));
         tasks.spawn(statistics::log(view.clone(), stopping));
-        Ok(Self {
-            tasks,
-            stop,
-            view,
-            live,
-            #[cfg(feature = "linux")]
-            pulses,
-        })
+        Ok(Self { tasks, stop, view, live })
     }
 
     /// What can be seen of the agent.
@@ -320,7 +255,7 @@ pub async fn run(
     notifier.ready();
     let mut shutdown = pin!(shutdown);
     #[cfg(feature = "linux")]
-    let mut watchdog = Watchdog::new(agent.stop.asker(), agent.pulses.clone(), &config.runtime);
+    let mut watchdog = Watchdog::new(agent.stop.asker(), agent.stop.pulses(), &config.runtime);
     let outcome = {
         #[cfg(feature = "linux")]
         let alive = watchdog.feed(&notifier);

@@ -67,9 +67,11 @@ impl Setup<'_> {
                 desk: desk.clone(),
                 cameras: Arc::clone(&cameras),
             };
-            tasks.spawn(watch.run(stop.clone()));
+            let stop = stop.supervised(format_args!("alarms of channel {number}"));
+            tasks.spawn(watch.run(stop));
         }
-        tasks.spawn(report::run(desk.clone(), Arc::new(Cloud { calls, http }), stop.clone()));
+        let stop = stop.supervised(format_args!("reports of alarms"));
+        tasks.spawn(report::run(desk.clone(), Arc::new(Cloud { calls, http }), stop));
         (settings, desk)
     }
 }

@@ -21,7 +21,7 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join3;
+use futures::future::join4;
 use ivt_base::address_rule::AddressRule;
 use ivt_hal::{Encoder, Stream};
 use ivt_media::publish::PublishStats;
@@ -33,8 +33,6 @@ use tokio::time::timeout;
 
 use crate::backend::Backend;
 use crate::config::{self, QualityMap};
-#[cfg(feature = "linux")]
-use crate::pulse::Pulses;
 use crate::record::context::RecordingContext;
 use crate::shutdown::Stop;
 use crate::tls::TrustStore;
@@ -74,9 +72,6 @@ pub struct Setup {
     pub context: RecordingContext,
     /// Whether the device is connected to the cloud.
     pub link: watch::Receiver<Link>,
-    /// Where the channel's tasks give signs of life.
-    #[cfg(feature = "linux")]
-    pub(crate) pulses: Pulses,
     /// Whether the live stream ends when the connection to the cloud is lost.
     pub stop_with_link: bool,
 }
@@ -150,17 +145,13 @@ impl Setup {
                 stopping.requested().await;
                 streams.stop().await;
             };
-            #[cfg(feature = "linux")]
-            let [live_stop, recording_stop] = ["live stream", "recording"]
-                .map(|task| stop.supervised(&self.pulses, format!("{task} of channel {number}")));
-            #[cfg(not(feature = "linux"))]
-            let [live_stop, recording_stop] = [stop.clone(), stop];
-            let run =
-                join3(live_task.run(live_stop), recording_task.run(recording_stop), streams_stop);
-            tokio::select! {
-                never = reachability::observe(encoder, pulls, shown) => match never {},
-                _ = run => {}
-            }
+            let [live_stop, recording_stop, asking_stop] =
+                ["live stream", "recording", "reachability"]
+                    .map(|task| stop.supervised(format_args!("{task} of channel {number}")));
+            let live = live_task.run(live_stop);
+            let recording = recording_task.run(recording_stop);
+            let asking = reachability::observe(encoder, pulls, shown, asking_stop);
+            join4(live, recording, asking, streams_stop).await;
         });
         handle
     }

@@ -108,12 +108,19 @@ impl Dispatch {
         }
     }
 
-    /// Lets SyncTime move clocks as far as `steps` says.
+    /// Lets SyncTime move clocks as far as `steps` says, and tells `alarms` of it.
     #[cfg(any(feature = "alarms", feature = "linux"))]
-    pub(crate) fn with_clock_steps(self, steps: ClockSteps) -> Self {
+    #[must_use]
+    pub(crate) fn with_clocks(
+        self,
+        steps: ClockSteps,
+        #[cfg(feature = "alarms")] alarms: crate::alarm::Settings,
+    ) -> Self {
         let (device, events) = (self.device.clone(), self.events.clone());
-        let clocks = time::Clocks::new(device, events).with_steps(steps).into();
-        Self { clocks, ..self }
+        let clocks = time::Clocks::new(device, events).with_steps(steps);
+        #[cfg(feature = "alarms")]
+        let clocks = clocks.telling(alarms);
+        Self { clocks: clocks.into(), ..self }
     }
 
     /// Takes UpgradeFirmware to `upgrades`.

@@ -1,5 +1,6 @@
 //! Tells all tasks to stop at SIGTERM or SIGINT. A second signal ends the process at once.
 
+use std::fmt::Arguments;
 use std::io;
 
 use ivt_base::process_group::kill_all;
@@ -49,11 +50,17 @@ impl Signals {
 }
 
 /// Asks tasks to end, also when it is dropped.
-pub struct Stopper(watch::Sender<Word>);
+pub struct Stopper {
+    word: watch::Sender<Word>,
+    #[cfg(feature = "linux")]
+    pulses: Pulses,
+}
 
 /// Tells a task when it has to end. A clone is not [supervised](Self::supervised).
 pub struct Stop {
     word: watch::Receiver<Word>,
+    #[cfg(feature = "linux")]
+    pulses: Pulses,
     #[cfg(feature = "linux")]
     pulse: Option<Pulse>,
 }
@@ -70,24 +77,39 @@ struct Word {
 /// A stopper and the tasks' side of it, not stopped yet.
 pub fn stopper() -> (Stopper, Stop) {
     let (sender, word) = watch::channel(Word::default());
+    #[cfg(feature = "linux")]
+    let pulses = Pulses::default();
     let stop = Stop {
         word,
         #[cfg(feature = "linux")]
+        pulses: pulses.clone(),
+        #[cfg(feature = "linux")]
         pulse: None,
     };
-    (Stopper(sender), stop)
+    let stopper = Stopper {
+        word: sender,
+        #[cfg(feature = "linux")]
+        pulses,
+    };
+    (stopper, stop)
 }
 
 impl Stopper {
     /// Requests every [`Stop`] to end, from now on.
     pub fn stop(&self) {
-        self.0.send_modify(|word| word.stop = true);
+        self.word.send_modify(|word| word.stop = true);
     }
 
     /// What asks all supervised tasks for signs of life.
     #[cfg(feature = "linux")]
     pub(crate) fn asker(&self) -> Asker {
-        Asker(self.0.clone())
+        Asker(self.word.clone())
+    }
+
+    /// The signs of life of all supervised tasks.
+    #[cfg(feature = "linux")]
+    pub(crate) fn pulses(&self) -> Pulses {
+        self.pulses.clone()
     }
 }
 
@@ -101,6 +123,8 @@ impl Clone for Stop {
     fn clone(&self) -> Self {
         Self {
             word: self.word.clone(),
+            #[cfg(feature = "linux")]
+            pulses: self.pulses.clone(),
             #[cfg(feature = "linux")]
             pulse: None,
         }
@@ -125,21 +149,29 @@ impl Stop {
     }
 
     /// The side of a task that has to give signs of life: it has to wait for [`requested`](Self::requested) at least
-    /// once a minute, beside whatever else it waits for.
-    #[cfg(feature = "linux")]
+    /// once a minute, beside whatever else it waits for. Without the feature `linux` nobody asks for them.
     #[must_use]
-    pub(crate) fn supervised(&self, pulses: &Pulses, name: String) -> Self {
-        let pulse = pulses.add(name, self.word.borrow().asked);
-        Self { word: self.word.clone(), pulse: Some(pulse) }
+    pub(crate) fn supervised(&self, name: Arguments<'_>) -> Self {
+        #[cfg(feature = "linux")]
+        let supervised = {
+            let pulse = self.pulses.add(name.to_string(), self.word.borrow().asked);
+            Self { pulse: Some(pulse), ..self.clone() }
+        };
+        #[cfg(not(feature = "linux"))]
+        let supervised = {
+            let _ = name;
+            self.clone()
+        };
+        supervised
     }
 
     /// A second side of the same task.
     #[must_use]
     pub(crate) fn twin(&self) -> Self {
         Self {
-            word: self.word.clone(),
             #[cfg(feature = "linux")]
             pulse: self.pulse.clone(),
+            ..self.clone()
         }
     }
 }

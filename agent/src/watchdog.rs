@@ -165,7 +165,8 @@ mod tests {
             let (stopper, stop) = stopper();
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("watchdog"), "").unwrap();
-            Self { folder, stopper, stop, pulses: Pulses::default() }
+            let pulses = stopper.pulses();
+            Self { folder, stopper, stop, pulses }
         }
 
         fn watchdog(&self) -> Watchdog {
@@ -180,7 +181,7 @@ mod tests {
 
         /// A main task that does its work when it is told, and waits for its end.
         fn task(&self, name: &str, work: impl Future<Output = ()> + Send + 'static) {
-            let mut stop = self.stop.supervised(&self.pulses, name.to_owned());
+            let mut stop = self.stop.supervised(format_args!("{name}"));
             tokio::spawn(async move {
                 let mut work = std::pin::pin!(work);
                 tokio::select! {
@@ -210,7 +211,7 @@ mod tests {
     async fn a_task_that_hangs_for_a_minute_is_not_covered_up() {
         let rig = Rig::new();
         rig.task("good", pending());
-        let mut stop = rig.stop.supervised(&rig.pulses, "cloud".to_owned());
+        let mut stop = rig.stop.supervised(format_args!("cloud"));
         let (go_on, wait) = oneshot::channel::<()>();
         tokio::spawn(async move {
             // It waits for something without waiting for its end.
@@ -236,9 +237,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_that_has_ended_is_no_longer_watched() {
         let rig = Rig::new();
-        drop(rig.stop.supervised(&rig.pulses, "ended".to_owned()));
+        drop(rig.stop.supervised(format_args!("ended")));
         // A clone answers for nobody.
-        let original = rig.stop.supervised(&rig.pulses, "original".to_owned());
+        let original = rig.stop.supervised(format_args!("original"));
         let mut clone = original.clone();
         tokio::spawn(async move { clone.requested().await });
         let mut watchdog = rig.watchdog();

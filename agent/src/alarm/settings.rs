@@ -104,7 +104,7 @@ impl Settings {
     }
 
     /// Tells each time a clock was set.
-    pub(super) fn clocks(&self) -> watch::Receiver<u64> {
+    pub(crate) fn clocks(&self) -> watch::Receiver<u64> {
         self.0.clocks.subscribe()
     }
 }

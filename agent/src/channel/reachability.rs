@@ -1,7 +1,6 @@
 //! Whether a camera can be reached. A stream that is being pulled shows it; otherwise the camera is
 //! asked about every 30 s.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::deadlines::REACH;
+use crate::shutdown::Stop;
 
 /// Time between two questions to a camera. It varies, so that an NVR's cameras are not all asked at
 /// once.
@@ -36,12 +36,13 @@ impl Reachability {
     }
 }
 
-/// Shows the reachability of one camera in `shown`, for ever. The camera is asked at once.
+/// Shows the reachability of one camera in `shown` until `stop`. The camera is asked at once.
 pub(super) async fn observe(
     encoder: Arc<dyn Encoder>,
     [mut main, mut sub]: [watch::Receiver<PullState>; 2],
     shown: watch::Sender<Reachability>,
-) -> Infallible {
+    mut stop: Stop,
+) {
     let mut due = Instant::now();
     loop {
         let told = both(told(&mut main), told(&mut sub));
@@ -49,6 +50,7 @@ pub(super) async fn observe(
             show(&shown, reachable);
         }
         tokio::select! {
+            () = stop.requested() => return,
             // The senders live in the pulls, which outlive this task.
             _ = main.changed() => {}
             _ = sub.changed() => {}
@@ -97,6 +99,7 @@ mod tests {
     use ivt_hal::{Error, Kind, Source, Stream};
 
     use super::*;
+    use crate::shutdown::{Stopper, stopper};
 
     #[derive(Default)]
     struct Camera {
@@ -130,6 +133,7 @@ mod tests {
         main: watch::Sender<PullState>,
         shown: watch::Receiver<Reachability>,
         _tasks: tokio::task::JoinSet<()>,
+        _stop: Stopper,
         _sub: watch::Sender<PullState>,
     }
 
@@ -141,8 +145,9 @@ mod tests {
         let (sender, shown) = watch::channel(Reachability::Unknown);
         let mut tasks = tokio::task::JoinSet::new();
         let encoder: Arc<dyn Encoder> = camera.clone();
-        tasks.spawn(async move { match observe(encoder, pulls, sender).await {} });
-        Setup { camera, main, shown, _tasks: tasks, _sub: sub }
+        let (stopper, stop) = stopper();
+        tasks.spawn(observe(encoder, pulls, sender, stop));
+        Setup { camera, main, shown, _tasks: tasks, _stop: stopper, _sub: sub }
     }
 
     fn failed() -> PullState {

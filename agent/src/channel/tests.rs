@@ -120,8 +120,6 @@ fn channel(encoder: impl Encoder + 'static, retry: Duration) -> Channel {
             watch::channel(None).1,
         ),
         link: link.subscribe(),
-        #[cfg(feature = "linux")]
-        pulses: Default::default(),
         stop_with_link: true,
     };
     let (stopper, stop) = stopper();

@@ -1,7 +1,8 @@
 //! SyncTime: sets the clocks of the cameras, beside the events that follow.
 //!
 //! Nobody vouches for the time that the cloud tells, so that it moves a clock by a day at most, unless the clock was
-//! never set. Certificates and timers of the agent know nothing of a camera's clock.
+//! never set. Timers of the agent know nothing of any of these clocks; with the backend `"linux"` certificates and the
+//! expiry of firmware are judged by the one that is set here.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,9 @@ pub(super) struct Clocks {
     device: CurrentDevice,
     steps: ClockSteps,
     events: Arc<Events>,
+    /// Told of each clock that was set.
+    #[cfg(feature = "alarms")]
+    alarms: Option<crate::alarm::Settings>,
     state: Mutex<State>,
 }
 
@@ -77,11 +81,24 @@ enum Verdict {
 
 impl Clocks {
     pub(super) fn new(device: CurrentDevice, events: Arc<Events>) -> Self {
-        Self { device, steps: ClockSteps::default(), events, state: Mutex::default() }
+        Self {
+            device,
+            steps: ClockSteps::default(),
+            events,
+            #[cfg(feature = "alarms")]
+            alarms: None,
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn with_steps(self, steps: ClockSteps) -> Self {
         Self { steps, ..self }
+    }
+
+    /// Tells `alarms` of each clock that was set: the hours of their arming are those of the cameras.
+    #[cfg(feature = "alarms")]
+    pub(super) fn telling(self, alarms: crate::alarm::Settings) -> Self {
+        Self { alarms: Some(alarms), ..self }
     }
 
     /// Whether a camera has a clock.
@@ -160,7 +177,13 @@ impl Clocks {
                 ));
             }
         };
-        told(number, clock.set(order.now())).await?;
+        let set = told(number, clock.set(order.now())).await;
+        // One that did not answer may have been set.
+        #[cfg(feature = "alarms")]
+        if let Some(alarms) = &self.alarms {
+            alarms.clock_was_set();
+        }
+        set?;
         log::info!("channel {number}: the camera's clock showed {shown} and was set to {wanted}");
         self.note(number, by);
         Ok(())
@@ -400,6 +423,23 @@ mod tests {
         send(&dispatch, params(built(45 * HOUR), 0)).await;
         counted(&dispatch, 6).await;
         assert_eq!(camera.shows(), built(45 * HOUR), "a day later it may move again");
+    }
+
+    #[cfg(feature = "alarms")]
+    #[tokio::test(start_paused = true)]
+    async fn alarms_are_told_of_each_clock_that_was_set() {
+        let camera = Arc::new(Slow::showing(built(0)));
+        let store = crate::state::StateStore::default();
+        let alarms = crate::alarm::Settings::new(&crate::config::Alarm::default(), store);
+        let clocks = alarms.clocks();
+        let dispatch = one(|channel| channel.clock = Some(camera.clone()))
+            .with_clocks(ClockSteps::Day, alarms);
+        send(&dispatch, params(built(0), 5)).await;
+        counted(&dispatch, 1).await;
+        assert!(!clocks.has_changed().unwrap(), "it was right");
+        send(&dispatch, params(built(3600), 5)).await;
+        counted(&dispatch, 2).await;
+        assert!(clocks.has_changed().unwrap());
     }
 
     #[tokio::test(start_paused = true)]

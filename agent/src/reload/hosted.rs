@@ -63,7 +63,9 @@ impl Hosted {
         let seen = settings.and_then(|settings| match self.service(settings, camera) {
             Ok(service) => {
                 let seen = (service.state(), service.audit());
-                self.task = Some(tasks.spawn(service.run(self.stop.clone())));
+                self.task = Some(
+                    tasks.spawn(service.run(self.stop.supervised(format_args!("hosted service")))),
+                );
                 Some(seen)
             }
             // Cloud and pictures do not need the hosted service, so the agent goes on without it.
