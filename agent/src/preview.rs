@@ -91,7 +91,8 @@ enum Failed {
 impl From<CallError> for Failed {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Offline | CallError::Lost => Self::Offline,
+            // A cloud that hangs up for it is not asked again at once.
+            CallError::Offline => Self::Offline,
             other => Self::Because(other.to_string()),
         }
     }
@@ -185,5 +186,11 @@ mod tests {
             () = script => {}
         }
         assert_eq!(*minutes.borrow(), [2, 17, 19, 50]);
+    }
+
+    #[test]
+    fn a_question_that_was_sent_is_a_turn() {
+        assert!(matches!(Failed::from(CallError::Offline), Failed::Offline));
+        assert!(matches!(Failed::from(CallError::Lost), Failed::Because(_)));
     }
 }
