@@ -14,7 +14,6 @@ use ivt_hal::{Area, Detection, Trigger};
 use ivt_media::frame::CLOCK_HZ;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use super::Unit;
 use super::scene::still;
@@ -154,14 +153,8 @@ async fn trigger(
         let expected = format!("expected seconds from 0 to {MAX_PULSE}, got {seconds}");
         return Err((StatusCode::BAD_REQUEST, expected));
     }
-    let world = unit.emulator.world.clone();
-    world.trigger(trigger, order.on.unwrap_or(true));
-    if let Some(seconds) = order.seconds {
-        tokio::spawn(async move {
-            sleep(Duration::from_secs_f64(seconds)).await;
-            world.trigger(trigger, false);
-        });
-    }
+    let (active, lasts) = (order.on.unwrap_or(true), order.seconds.map(Duration::from_secs_f64));
+    camera.pulses.trigger(channel, &unit.emulator.world, trigger, active, lasts);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -14,6 +14,7 @@ mod make;
 mod message;
 pub mod onvif;
 mod params;
+mod pulse;
 pub mod quirk;
 mod rtp;
 mod scene;
@@ -43,6 +44,7 @@ use auth::Lock;
 use channel::Channel;
 use device::Camera;
 use onvif::{Onvif, Site, Switches, discovery};
+use pulse::Pulses;
 use stream_faults::StreamFaults;
 use switches::Switches as AnySwitches;
 use web::Web;
@@ -198,6 +200,7 @@ pub struct CameraSim {
     reboots: mpsc::Sender<Duration>,
     onvif_quirks: Arc<Switches>,
     discovery: Option<SocketAddr>,
+    pulses: Pulses,
     servers: Vec<AbortHandle>,
 }
 
@@ -283,6 +286,7 @@ impl CameraSim {
             reboots,
             onvif_quirks,
             discovery,
+            pulses: Pulses::default(),
             servers,
         })
     }

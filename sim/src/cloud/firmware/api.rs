@@ -81,7 +81,8 @@ pub(super) async fn signature(state: State<Arc<Cloud>>, body: Body) -> Answer {
     let mut signature = Vec::new();
     receive(body, |bytes| {
         if (signature.len() + bytes.len()) as u64 > MAX_SIGNATURE {
-            return Err(io::Error::other(format!("signatures have at most {MAX_SIGNATURE} bytes")));
+            let most = format!("signatures have at most {MAX_SIGNATURE} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, most));
         }
         signature.extend_from_slice(bytes);
         Ok(())
@@ -103,5 +104,22 @@ async fn receive(body: Body, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> R
 }
 
 fn failed(error: io::Error) -> Refusal {
-    Refusal(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => Refusal(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        _ => Refusal(StatusCode::INSUFFICIENT_STORAGE, format!("the image is not kept: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_image_that_is_too_large() {
+        for (kind, status) in
+            [(io::ErrorKind::FileTooLarge, 413), (io::ErrorKind::StorageFull, 507)]
+        {
+            assert_eq!(failed(kind.into()).0.as_u16(), status);
+        }
+    }
 }

@@ -205,7 +205,8 @@ impl Incoming {
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.bytes + bytes.len() as u64 > MAX_IMAGE {
-            return Err(io::Error::other(format!("images have at most {MAX_IMAGE} bytes")));
+            let most = format!("images have at most {MAX_IMAGE} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, most));
         }
         self.file.write_all(bytes)?;
         self.bytes += bytes.len() as u64;

@@ -90,7 +90,7 @@ pub async fn answer(
             return Err(Fault::unsupported("SetSynchronizationPoint"));
         }
         "SetSynchronizationPoint" => {
-            point()?.synchronize(site).await;
+            point()?.synchronize();
             node("tev:SetSynchronizationPointResponse", [])
         }
         "Renew" if site.quirks.has(Quirk::RenewFaults) => return Err(Fault::unsupported("Renew")),

@@ -1,11 +1,13 @@
 //! Pull points: what each subscription has still to be told, and when it ends.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use ivt_hal::Trigger;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::message::{self, Operation};
@@ -41,6 +43,11 @@ pub struct Point {
     end: Mutex<Instant>,
     /// Whether it is never told anything.
     silent: bool,
+    /// Whether all states are to be told anew.
+    unsynchronized: AtomicBool,
+    ended: AtomicBool,
+    /// Wakes a pull for what the two flags say.
+    stirred: Notify,
     queue: tokio::sync::Mutex<Queue>,
 }
 
@@ -66,6 +73,9 @@ impl Subscriptions {
             made: Instant::now(),
             end: Mutex::new(Instant::now() + time),
             silent: few && site.quirks.has(Quirk::SilentLimit),
+            unsynchronized: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            stirred: Notify::new(),
             queue: tokio::sync::Mutex::new(queue),
         });
         held.points.insert(point.number, point.clone());
@@ -77,13 +87,14 @@ impl Subscriptions {
         self.held(site).points.get(&number).cloned()
     }
 
-    /// Ends a subscription, or all where the camera does so.
+    /// Ends a subscription, or all where the camera does so; a pull that waits returns at once.
     pub fn remove(&self, site: &Site, number: u32) {
         let mut held = self.held(site);
-        match site.quirks.has(Quirk::UnsubscribeAll) {
-            true => held.points.clear(),
-            false => drop(held.points.remove(&number)),
-        }
+        let ended = match site.quirks.has(Quirk::UnsubscribeAll) {
+            true => std::mem::take(&mut held.points).into_values().collect(),
+            false => held.points.remove(&number).into_iter().collect::<Vec<_>>(),
+        };
+        ended.iter().for_each(|point| point.stir(&point.ended));
     }
 
     /// What is held now, without what has ended.
@@ -122,6 +133,9 @@ impl Point {
         let pulled = async {
             let mut queue = self.queue.lock().await;
             loop {
+                if self.unsynchronized.swap(false, Ordering::Relaxed) {
+                    queue.synchronize(site);
+                }
                 while let Some(change) = queue.ear.next().now_or_never() {
                     queue.take(site, change);
                 }
@@ -129,16 +143,26 @@ impl Point {
                     let most = most.min(queue.waiting.len());
                     return queue.waiting.drain(..most).collect();
                 }
-                let change = queue.ear.next().await;
-                queue.take(site, change);
+                if self.ended.load(Ordering::Relaxed) {
+                    return Vec::new();
+                }
+                tokio::select! {
+                    change = queue.ear.next() => queue.take(site, change),
+                    () = self.stirred.notified() => {}
+                }
             }
         };
         timeout_at(until, pulled).await.unwrap_or_default()
     }
 
-    /// Tells all states anew.
-    pub async fn synchronize(&self, site: &Site) {
-        self.queue.lock().await.synchronize(site);
+    /// Tells all states anew, to a pull that waits or to the next one.
+    pub fn synchronize(&self) {
+        self.stir(&self.unsynchronized);
+    }
+
+    fn stir(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Relaxed);
+        self.stirred.notify_one();
     }
 }
 

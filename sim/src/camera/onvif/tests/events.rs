@@ -120,6 +120,25 @@ async fn states_are_told_at_first_and_then_what_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pull_that_waits_is_woken_by_what_is_asked_beside_it() {
+    let camera = Camera::open(&[]);
+    let (_, point) = camera.subscribe("PT60S").await;
+    camera.pull(&point).await;
+    let began = Instant::now();
+    let beside = async |namespace: &str, name: &str| {
+        sleep(Duration::from_secs(1)).await;
+        let (status, _) = camera.at(&point, namespace, name, "").await;
+        assert_eq!((status, began.elapsed().as_secs() % 4), (200, 1), "{name} waits for nothing");
+    };
+    let (told, ()) = tokio::join!(camera.pull(&point), beside(EVENTS, "SetSynchronizationPoint"));
+    assert_eq!((told.len(), began.elapsed()), (4, Duration::from_secs(1)));
+    sleep(Duration::from_secs(3)).await;
+    let pull = camera.at(&point, EVENTS, "PullMessages", PULL);
+    let ((status, _), ()) = tokio::join!(pull, beside(WSN, "Unsubscribe"));
+    assert_eq!((status, began.elapsed()), (400, Duration::from_secs(5)), "it is unknown at once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_pulls_is_bounded() {
     let camera = Camera::open(&[]);
     let (_, point) = camera.subscribe("PT60S").await;
