@@ -1,4 +1,5 @@
 """The agent as the system of a board, in a network of its own: the kernel's interfaces, and Debian's wpa_supplicant on one of them."""
+import contextlib
 import ctypes
 import os
 import re
@@ -6,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from peers.ours import Agent, Cloud
+from peers.ours import LOGIN, Agent, Cloud
 from peers.process import Failed, Process, output, wait_for
 
 from . import Skipped, add
@@ -125,3 +126,41 @@ def board(stack, folder):
 
 
 add("a board's network, Wi-Fi by wpa_supplicant and watchdog", board, 200)
+
+
+def revert(stack, folder):
+    network(stack)
+    file = os.path.join(folder, "wpa_supplicant.conf")
+    with open(file, "w") as out:
+        out.write(FILE)
+    radio = stack.enter_context(supplicant(folder, file))
+    cloud = Cloud(stack, folder)
+    channel = f'backend = ["emulator", "linux"]\nwifi_interface = "{WIRELESS}"\n[channel.abilities]\nnetwork = "linux"\nwifi = "linux"\n'
+    extra = f'[device]\nstate_dir = "{os.path.join(folder, "state")}"\n[network]\nwifi_trial_seconds = 40\n'
+    agent = Agent(stack, folder, cloud, [channel], extra=extra)
+    cloud.call("SetWifiConfig", {"channel": 0, "ssid": SSID, "password": PASSWORD})
+    wait_for("network beside the one before", lambda: len(ask("list_networks").splitlines()) == 3, 10)
+    cloud.post("/api/faults", {"link": {"refuse_login": 503}})
+    cloud.post("/api/hang_up", {"login_code": LOGIN})
+
+    # The power is cut in the middle of the trial.
+    for program in (agent.process, radio):
+        program.child.kill()
+        program.child.wait(10)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(f"{SOCKETS}/{WIRELESS}")
+    stack.enter_context(supplicant(folder, file))
+    agent = Agent(stack, folder, cloud, [channel], extra=extra, wait=False)
+    agent.process.said("its wireless network is on trial since before the start", 10)
+    agent.process.said("the one before is joined again", 90)
+    rows = [row.split("\t") for row in ask("list_networks").splitlines()[1:]]
+    if [(row[1], "[DISABLED]" in row[3:]) for row in rows] != [("before", False)]:
+        raise Failed(f"wpa_supplicant knows {rows}")
+    with open(file) as kept:
+        if kept.read() != FILE:
+            raise Failed("the file was written although the cloud was never there")
+    cloud.post("/api/faults", {})
+    agent.online(cloud, 60)
+
+
+add("a board's Wi-Fi that does not bring the cloud back, over a power cut", revert, 200)
