@@ -187,33 +187,15 @@ async fn what_nobody_vouches_for_is_not_installed() {
 
 #[tokio::test]
 async fn a_download_that_is_cut_goes_on_where_it_ended() {
+    let busy = RecordFault::Busy { status: 503, retry_after: "1".into() };
     let each = [
-        (
-            "a cut",
-            FirmwareFaults { cut_after: Some(120_000), ..FirmwareFaults::default() },
-            200_000,
-        ),
+        ("a cut", FirmwareFaults { cut_after: Some(120_000), ..FirmwareFaults::default() }),
         (
             "a busy server",
-            {
-                let busy = RecordFault::Busy { status: 503, retry_after: "1".into() };
-                FirmwareFaults { image: StepFault::times(1, busy), ..FirmwareFaults::default() }
-            },
-            200_000,
-        ),
-        // What cannot be gone on with is loaded anew.
-        (
-            "no ranges",
-            FirmwareFaults {
-                image: None,
-                ignore_range: true,
-                cut_after: None,
-                ..FirmwareFaults::default()
-            },
-            200_000,
+            FirmwareFaults { image: StepFault::times(1, busy), ..FirmwareFaults::default() },
         ),
     ];
-    join_all(each.map(async |(what, faults, most)| {
+    join_all(each.map(async |(what, faults)| {
         let bench = Bench::new().await;
         let image = image(200_000);
         bench.offer(&image, Some(&bench.board.signer()));
@@ -223,26 +205,48 @@ async fn a_download_that_is_cut_goes_on_where_it_ended() {
         bench.restarts().await;
         assert!(bench.board.slot_b().starts_with(&image), "{what}");
         let sent: u64 = bench.downloads().iter().map(|request| request.sent).sum();
-        assert!(sent <= most, "{what}: {sent} bytes of {most}");
+        assert_eq!(sent, image.len() as u64, "{what}: each byte is loaded once");
     }))
     .await;
 }
 
 #[tokio::test]
-async fn nothing_is_done_where_the_cloud_has_nothing() {
+async fn a_download_from_a_server_without_ranges_begins_anew_after_a_cut() {
     let bench = Bench::new().await;
-    let agent = bench.start().await;
-    for url in ["", "ftp://h/fw.img", "file:///etc/passwd"] {
+    let image = image(200_000);
+    bench.offer(&image, Some(&bench.board.signer()));
+    let faults = FirmwareFaults { ignore_range: true, ..FirmwareFaults::default() };
+    bench.set(FirmwareFaults { cut_after: Some(120_000), ..faults.clone() });
+    let _agent = bench.start().await;
+    bench.upgrade().await;
+    until("the first download is cut", || !bench.downloads().is_empty()).await;
+    bench.set(faults);
+    bench.restarts().await;
+    assert!(bench.board.slot_b().starts_with(&image));
+    let downloads = bench.downloads();
+    let [first, .., last] = &downloads[..] else { panic!("one download is cut: {downloads:?}") };
+    assert!(first.range.is_empty() && first.sent < image.len() as u64, "{first:?}");
+    assert!(!last.range.is_empty() && last.status == 200, "{last:?}");
+    assert_eq!(last.sent, image.len() as u64);
+}
+
+#[tokio::test]
+async fn nothing_is_done_where_the_cloud_has_nothing() {
+    join_all(["", "ftp://h/fw.img", "file:///etc/passwd"].map(async |url| {
+        let bench = Bench::new().await;
+        let agent = bench.start().await;
         let answers =
             Answers { firmware_model: "2".into(), firmware_url: url.into(), ..Answers::default() };
         bench.cloud.set_answers(answers);
         bench.upgrade().await;
-    }
-    let asked = || {
-        let (packets, _) = bench.device().packets();
-        packets.iter().filter(|packet| packet.text.contains("GetFirmware")).count()
-    };
-    until("the cloud is asked", || asked() > 0).await;
-    assert_eq!(bench.board.slot_b(), FACTORY);
-    assert_eq!((agent.view().device().events.unknown, bench.device().logins()), (0, 1));
+        until(&format!("the cloud is asked, and answers {url:?}"), || {
+            let (packets, _) = bench.device().packets();
+            packets.iter().any(|packet| packet.text.contains("GetFirmware"))
+        })
+        .await;
+        bench.settles().await;
+        assert_eq!(bench.board.slot_b(), FACTORY, "{url}");
+        assert_eq!((agent.view().device().events.unknown, bench.device().logins()), (0, 1));
+    }))
+    .await;
 }
