@@ -25,3 +25,4 @@ mod secure;
 mod servers;
 mod streams;
 mod time;
+mod wifi_trial;
