@@ -10,6 +10,8 @@ const LONGEST_HEAD: usize = 16 * 1024;
 #[derive(Default)]
 pub struct Messages {
     held: Vec<u8>,
+    /// How many bytes of a head have been searched for its end.
+    searched: usize,
     state: State,
 }
 
@@ -31,13 +33,19 @@ impl Messages {
             let held = &self.held[begin..];
             match self.state {
                 State::Head => {
-                    let Some(end) = end_of_head(held) else {
+                    let longest = held.len().min(LONGEST_HEAD);
+                    let from = self.searched.saturating_sub(2).min(longest);
+                    let end = end_of_head(&held[from..longest]).map(|end| from + end);
+                    let Some(end) = end else {
+                        self.searched = held.len();
                         if held.len() > LONGEST_HEAD {
                             begin += held.len();
+                            self.searched = 0;
                         }
                         break;
                     };
                     begin += end;
+                    self.searched = 0;
                     self.state = match content_length(&held[..end]) {
                         0 => State::Head,
                         length if length > LONGEST_PART => State::Passing(length),
@@ -75,7 +83,6 @@ impl Messages {
 
 /// Where the body begins that follows a head.
 fn end_of_head(held: &[u8]) -> Option<usize> {
-    let held = &held[..held.len().min(LONGEST_HEAD)];
     held.windows(2).zip(0..).find_map(|(pair, at)| match pair {
         b"\n\n" => Some(at + 2),
         b"\n\r" if held.get(at + 2) == Some(&b'\n') => Some(at + 3),

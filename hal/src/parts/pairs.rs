@@ -93,7 +93,8 @@ impl Pairs {
     /// Whether an event is held that lacks nothing but the end of its line.
     pub fn awaits_end(&self) -> bool {
         let is_event = matches!(self.state, State::Event { .. });
-        is_event && self.held.windows(8).any(|window| window == b";action=")
+        let begin = &self.held[..self.held.len().min(LONGEST_LINE)];
+        is_event && begin.windows(8).any(|window| window == b";action=")
     }
 
     /// Hands over the event that is held.

@@ -1,5 +1,7 @@
 //! Event streams over real sockets, at cameras that tell their alarms as their families do.
 
+mod pace;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
@@ -367,53 +369,6 @@ async fn a_refused_login_is_not_tried_by_every_attempt() {
     let requests = live.requests.lock().unwrap();
     let tries = requests.iter().filter(|request| fake::header(request, "Authorization").is_some());
     assert_eq!(tries.count(), 2, "the clock's and the stream's");
-}
-
-#[tokio::test]
-async fn the_silence_of_a_stream_is_minutes_and_a_missed_heartbeat_less() {
-    const BEAT: &str = "--myboundary\r\nContent-Length:9\r\n\r\nHeartbeat\r\n\r\n";
-    let noise = "--myboundary\r\n\r\nCode=VideoMotionInfo;action=State;index=0\r\n";
-    let (one, two) = (BEAT.to_owned(), BEAT.repeat(2));
-    let hikvision = Live::talking().await;
-    let dahua = Live::talking().await;
-    for (live, speech, seconds) in [
-        (&hikvision, alert("videoloss", "inactive", ""), 300),
-        // Heartbeats may come, and one or none is not believed to be all three times.
-        (&dahua, noise.into(), 15),
-        (&dahua, one.clone(), 15),
-        (&dahua, noise.into(), 15),
-        (&dahua, noise.into(), 300),
-        (&dahua, one, 300),
-        (&dahua, two, 15),
-        (&dahua, noise.into(), 15),
-    ] {
-        let name = if std::ptr::eq(live, &hikvision) { "hikvision" } else { "dahua" };
-        let mut ear = Ear::new(name, live, 1).await;
-        live.say(&speech);
-        // Another word follows so that the first one is known to have been taken.
-        let (motion, wanted) = match name {
-            "dahua" => ("Code=VideoMotion;action=Start;index=0\r\n".to_owned(), BEGINS),
-            _ => (alert("VMD", "active", "<channelID>1</channelID>"), DETECTED),
-        };
-        live.say(&motion);
-        assert_eq!(ear.signal().await, (Trigger::Motion, wanted));
-        pass(Duration::from_secs(seconds - 5)).await;
-        sleep(Duration::from_millis(20)).await;
-        assert!(!ear.task.is_finished(), "{name} after {seconds}");
-        pass(Duration::from_secs(10)).await;
-        assert_eq!(ear.next().await, None);
-        assert_eq!(ear.task.await.unwrap().kind, Kind::Timeout, "{name} after {seconds}");
-    }
-}
-
-#[tokio::test]
-async fn every_line_crossing_is_told_however_soon_the_next_one_follows() {
-    let live = Live::talking().await;
-    let mut ear = Ear::new("hikvision", &live, 1).await;
-    for _ in 0..5 {
-        live.say(&alert("linedetection", "active", "<channelID>1</channelID>"));
-        assert_eq!(ear.signal().await, (Trigger::Line, DETECTED));
-    }
 }
 
 /// Advances the time at once. The sockets are real, and their deadlines run by the same clock.

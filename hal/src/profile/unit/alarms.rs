@@ -28,7 +28,7 @@ const OP: &str = "alarms listen";
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long the request may take that tries the login first.
 const FIRST: Duration = Duration::from_secs(2);
-/// How long the same motion is not told again, as some cameras tell it with each picture.
+/// How long what is held, and motion, are not told again, as some cameras tell them with each picture.
 const SAME: Duration = Duration::from_millis(500);
 /// Most alarms that are known to be held or detected at the same time.
 const MOST_KNOWN: usize = 512;
@@ -315,25 +315,30 @@ impl Running {
 /// The alarms that a stream has told, by their keys.
 #[derive(Default)]
 struct Known {
-    held: BTreeSet<u64>,
+    /// Each with when it was told last.
+    held: BTreeMap<u64, Instant>,
     detected: BTreeMap<u64, Instant>,
 }
 
 impl Known {
-    /// Notes what is told. False for what is nothing new: motion that has just been told, and, where the stream only says
+    /// Notes what is told. False for what is nothing new: what is held, or moves, and has just been told, and, where the stream only says
     /// how things are, the end of what has not begun.
     fn is_news(&mut self, raised: &Raised, is_told: bool) -> bool {
         let (key, now) = (raised.key, Instant::now());
         match raised.alarm.signal {
             Signal::Begins => {
-                if self.held.len() < MOST_KNOWN {
-                    self.held.insert(key);
+                let is_news = self.held.get(&key).is_none_or(|at| now - *at >= SAME);
+                if is_news {
+                    if self.held.len() == MOST_KNOWN {
+                        self.held.pop_first();
+                    }
+                    self.held.insert(key, now);
                 }
-                true
+                is_news
             }
             Signal::Ends => {
                 self.detected.remove(&key);
-                self.held.remove(&key) || !is_told
+                self.held.remove(&key).is_some() || !is_told
             }
             Signal::Detected if raised.alarm.trigger != Trigger::Motion => true,
             Signal::Detected => {
