@@ -1,6 +1,5 @@
 //! Listens to the alarms of a channel's camera, whichever the channel has, and listens again when that ends.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -31,42 +30,49 @@ const NEVER_HEARD: u32 = 3;
 /// Pause after a camera that has no alarms: another firmware may.
 const UNSUPPORTED: Policy = Policy { floor: secs(3600), windows: &[secs(4000)] };
 
-/// Listens for ever. Whoever reads `heard` notes in `told` what there was since it was looked at: [`OPEN`] or [`ALARM`].
+/// Listens until nobody reads `heard`, and returns when the camera was told so. Whoever reads `heard` notes in `told` what
+/// there was since it was looked at: [`OPEN`] or [`ALARM`].
 pub(super) async fn listen(
     device: CurrentDevice,
     number: usize,
     heard: mpsc::Sender<Heard>,
     told: &AtomicU8,
-) -> Infallible {
+) {
     let mut exchanges = device.exchanges();
-    loop {
+    while !heard.is_closed() {
         exchanges.mark_unchanged();
         let Some(alarms) = alarms(&device, number) else {
             // What a former camera held ends.
             heard.send(Heard::Listening).await.ok();
-            changed(&mut exchanges).await;
+            tokio::select! {
+                () = changed(&mut exchanges) => {}
+                () = heard.closed() => {}
+            }
             continue;
         };
         tokio::select! {
-            never = again_and_again(&*alarms, number, &heard, told) => match never {},
+            () = again_and_again(&*alarms, number, &heard, told) => {}
             () = other(&device, number, &alarms, &mut exchanges) => {}
         }
     }
 }
 
-/// Listens to one camera for ever.
+/// Listens to one camera until nobody reads `heard`.
 async fn again_and_again(
     alarms: &dyn Alarms,
     number: usize,
     heard: &mpsc::Sender<Heard>,
     told: &AtomicU8,
-) -> Infallible {
+) {
     let (mut lost, mut refused) = (Backoff::new(&LOST), Backoff::new(&REFUSED));
     let (mut unsupported, mut before) = (Backoff::new(&UNSUPPORTED), None);
     let (mut doubts, mut lacking) = (NEVER_HEARD, 0u32);
     loop {
         let began = Instant::now();
         let error = alarms.listen(heard).await;
+        if heard.is_closed() {
+            return;
+        }
         let lasted = began.elapsed();
         refused.lived(lasted);
         // What was heard last is read first.
@@ -97,7 +103,10 @@ async fn again_and_again(
             level,
             "channel {number}: its camera's alarms are not heard: {error}; next try in {seconds:.0} s"
         );
-        sleep(pause).await;
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = heard.closed() => return,
+        }
     }
 }
 
@@ -174,7 +183,7 @@ mod tests {
         let (heard, mut told) = mpsc::channel(8);
         let calm = AtomicU8::new(0);
         tokio::select! {
-            never = listen(device, 0, heard, &calm) => match never {},
+            () = listen(device, 0, heard, &calm) => unreachable!("it is heard"),
             word = told.recv() => assert_eq!(word, Some(Heard::Listening)),
         }
         let asked = camera.asked.lock().unwrap();
@@ -243,7 +252,7 @@ mod tests {
                 }
             };
             tokio::select! {
-                never = listen(device, 0, heard, &open) => match never {},
+                () = listen(device, 0, heard, &open) => unreachable!("it is heard"),
                 () = hears => {}
             }
             let late = camera.began.elapsed() - lasts;

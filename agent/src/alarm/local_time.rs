@@ -11,6 +11,8 @@ use crate::build_date::plausible;
 /// How long the distance between the camera's clock and ours is taken for granted.
 const NOTED_FOR: Duration = Duration::from_secs(600);
 
+/// The same of one in doubt: some cameras hang up after each alarm.
+const LEAST_PAUSE: Duration = Duration::from_secs(60);
 /// How far a camera's clock may be from the device's: a time zone and a day. One that is further off was never set.
 const FARTHEST: Duration = Duration::from_secs(2 * 86_400);
 
@@ -20,18 +22,20 @@ pub(super) struct LocalTime {
     /// What the camera's clock showed, in seconds since 1970 of that clock, and when. Our own clock may be set meanwhile.
     noted: Option<(u64, Instant)>,
     asked: Option<Instant>,
+    is_doubted: bool,
     is_settled: bool,
 }
 
 impl LocalTime {
     /// When the camera's clock is asked next.
     pub(super) fn due(&self, now: Instant) -> Instant {
-        self.asked.map_or(now, |asked| asked + NOTED_FOR)
+        let pause = if self.is_doubted { LEAST_PAUSE } else { NOTED_FOR };
+        self.asked.map_or(now, |asked| asked + pause)
     }
 
     /// The camera's clock is being asked.
     pub(super) fn asks(&mut self, now: Instant) {
-        self.asked = Some(now);
+        (self.asked, self.is_doubted) = (Some(now), false);
     }
 
     /// Takes over what the clock shows now. One that did not answer is taken to go on as before; one that cannot be right
@@ -44,9 +48,9 @@ impl LocalTime {
         }
     }
 
-    /// The clock is asked anew: there may be another camera, or it has started anew.
+    /// The clock is asked anew soon: the camera may have started anew.
     pub(super) fn doubt(&mut self) {
-        self.asked = None;
+        self.is_doubted = true;
     }
 
     /// The clock is asked anew before it counts again: it may have been set.
@@ -116,7 +120,7 @@ mod tests {
         time.note(None, later);
         assert_eq!(time.now(later), today(86_415), "it goes on");
         time.doubt();
-        assert_eq!((time.due(later), time.is_settled()), (later, true));
+        assert_eq!((time.due(later), time.is_settled()), (start + LEAST_PAUSE, true));
         assert!(!time.unsettled().is_settled());
     }
 

@@ -25,6 +25,8 @@ const PER_CAMERA: usize = 3;
 pub(super) const PICTURES: usize = 16;
 /// How long the camera's clock may take.
 const CLOCK: Duration = Duration::from_secs(8);
+/// How long the camera may take to be told that nobody listens any longer: some hold few subscriptions.
+const LEAVING: Duration = Duration::from_secs(2);
 /// How many signals wait before the camera does.
 const SIGNALS: usize = 32;
 /// How far away the timer is set while nothing is due.
@@ -79,7 +81,7 @@ impl Watch {
             let asks = clocks.is_empty() && triggers.iter().any(|it| it.rule.is_enabled());
             tokio::select! {
                 biased;
-                () = stop.requested() => return,
+                () = stop.requested() => break,
                 () = sleep_until(due) => {}
                 () = sleep_until(time.due(now)), if asks => {
                     time.asks(Instant::now());
@@ -127,10 +129,12 @@ impl Watch {
                     told.fetch_max(kind, Ordering::Relaxed);
                     self.hear(word, &mut triggers, &mut time);
                 }
-                never = &mut listening => match never {},
+                () = &mut listening => return,
             }
             self.judge(&mut triggers, &time, &mut pictures);
         }
+        drop(signals);
+        let _ = timeout(LEAVING, listening).await;
     }
 
     fn hear(&self, word: Heard, triggers: &mut [Watched], time: &mut LocalTime) {
@@ -139,7 +143,7 @@ impl Watch {
             Heard::Listening => {
                 log::debug!("channel {}: listens to its camera's alarms", self.number);
                 triggers.iter_mut().for_each(|it| it.rule.doubt(now));
-                // It may be another camera, or one that has started anew.
+                // It may have started anew.
                 time.doubt();
             }
             Heard::Alarm(Alarm { trigger, signal, what }) => {

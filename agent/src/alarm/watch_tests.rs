@@ -48,7 +48,8 @@ struct Rig {
     settings: Settings,
     desk: Desk,
     bits: watch::Receiver<u32>,
-    _stop: Stopper,
+    stop: Stopper,
+    watching: tokio::task::JoinHandle<()>,
 }
 
 impl Rig {
@@ -72,8 +73,8 @@ impl Rig {
             desk: desk.clone(),
             cameras: Arc::new(Semaphore::new(PICTURES)),
         };
-        tokio::spawn(watch.run(stopping));
-        Self { emulator, device, settings, desk, bits, _stop: stop }
+        let watching = tokio::spawn(watch.run(stopping));
+        Self { emulator, device, settings, desk, bits, stop, watching }
     }
 
     fn trigger(&self, trigger: Trigger, active: bool) {
@@ -335,4 +336,36 @@ async fn ten_thousand_signals_a_second_are_one_alarm() {
         assert_eq!(rig.edges(), [(Trigger::Input, false)]);
         assert_eq!((rig.desk.counts().heard, rig.desk.counts().begun), (50_000, 1));
     }
+}
+
+/// A camera that takes a while to be left, and may hang.
+struct Parting(Mutex<Option<bool>>, Duration);
+
+#[async_trait]
+impl Alarms for Parting {
+    async fn listen(&self, heard: &mpsc::Sender<Heard>) -> Error {
+        heard.send(Heard::Listening).await.ok();
+        *self.0.lock().unwrap() = Some(false);
+        heard.closed().await;
+        sleep(self.1).await;
+        *self.0.lock().unwrap() = Some(true);
+        Error::new("test", Kind::Other)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_is_told_at_the_end_that_nobody_listens() {
+    for (takes, told) in [(1, true), (1000, false)] {
+        let camera = Arc::new(Parting(Mutex::default(), Duration::from_secs(takes)));
+        let rig = Rig::new(|channel| channel.alarms = Some(camera.clone()));
+        seconds(1).await;
+        assert_eq!(*camera.0.lock().unwrap(), Some(false));
+        rig.stop.stop();
+        timeout(Duration::from_secs(3), rig.watching).await.unwrap().unwrap();
+        assert_eq!(*camera.0.lock().unwrap(), Some(told));
+    }
+    let rig = Rig::new(|channel| channel.alarms = None);
+    seconds(1).await;
+    rig.stop.stop();
+    timeout(Duration::from_millis(1), rig.watching).await.unwrap().unwrap();
 }
