@@ -4,7 +4,6 @@
 //! never set. Timers of the agent know nothing of any of these clocks; with the backend `"linux"` certificates and the
 //! expiry of firmware are judged by the one that is set here.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,8 +47,8 @@ struct State {
     running: bool,
     /// The newest event that came meanwhile.
     waiting: Option<Order>,
-    /// How far the clock of each channel was moved.
-    moved: BTreeMap<u32, Moved>,
+    /// How far the clocks were moved: those of a recorder's channels may be one.
+    moved: Option<Moved>,
 }
 
 /// A SyncTime, and when it came.
@@ -59,7 +58,7 @@ struct Order {
     came: Instant,
 }
 
-/// How far a clock was moved since the first step of the last [`DAY`], in seconds.
+/// How far the clocks were moved since the first step of the last [`DAY`], in seconds.
 #[derive(Clone, Copy)]
 struct Moved {
     since: Instant,
@@ -134,36 +133,48 @@ impl Clocks {
 
     /// Sets all clocks and counts what became of the event.
     async fn serve(&self, order: &Order) {
-        let device = self.device.now();
+        let (device, moved) = (self.device.now(), self.moved());
         let numbered = (0..).zip(&device.channels);
         let each: Vec<_> = numbered
             .filter_map(|(number, camera)| {
-                Some(self.serve_one(number, camera.clock.clone()?, order))
+                Some(self.serve_one(number, camera.clock.clone()?, order, moved))
             })
             .collect();
         let done: Vec<_> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
-        self.events.count(true, &sum(done));
+        if let Some(by) = done.iter().flatten().max_by_key(|by| by.unsigned_abs()) {
+            self.note(*by);
+        }
+        self.events.count(true, &sum(done.into_iter().map(|done| done.map(drop)).collect()));
     }
 
-    /// Sets the clock of a channel, and tells the log where that is refused.
+    /// Sets the clock of a channel, and tells the log where that is refused. Returns by how many seconds it was moved,
+    /// as [`set`](Self::set) does.
     async fn serve_one(
         &self,
         number: u32,
         clock: Arc<dyn Clock>,
         order: &Order,
-    ) -> Result<(), RpcError> {
-        let done = self.set(number, &*clock, order).await;
+        moved: i64,
+    ) -> Result<i64, RpcError> {
+        let done = self.set(number, &*clock, order, moved).await;
         let subject = Subject { channel: Some(number.into()), ..Subject::default() };
-        self.events.tell(&About { method: METHOD.to_owned(), subject }, &done);
+        let about = About { method: METHOD.to_owned(), subject };
+        self.events.tell(&about, &done.clone().map(drop));
         done
     }
 
-    async fn set(&self, number: u32, clock: &dyn Clock, order: &Order) -> Result<(), RpcError> {
+    /// Returns by how many seconds the clock was moved; 0 where it could not be right before.
+    async fn set(
+        &self,
+        number: u32,
+        clock: &dyn Clock,
+        order: &Order,
+        moved: i64,
+    ) -> Result<i64, RpcError> {
         let shown = told(number, clock.now()).await?;
         let wanted = order.now();
-        let moved = self.moved(number);
         let by = match judge(shown, wanted, order.sync.offset, self.steps, moved) {
-            Verdict::Keep => return Ok(()),
+            Verdict::Keep => return Ok(0),
             Verdict::Set { by } => by,
             Verdict::Early => {
                 return Err(refused(number, shown, wanted, "is before this program was made"));
@@ -185,26 +196,23 @@ impl Clocks {
         }
         set?;
         log::info!("channel {number}: the camera's clock showed {shown} and was set to {wanted}");
-        self.note(number, by);
-        Ok(())
+        Ok(by.unwrap_or(0))
     }
 
-    /// How far the clock of a channel was moved within the last day, in seconds.
-    fn moved(&self, number: u32) -> i64 {
+    /// How far the clocks were moved within the last day, in seconds.
+    fn moved(&self) -> i64 {
         let state = self.lock();
-        let moved = state.moved.get(&number).filter(|moved| moved.since.elapsed() < DAY);
-        moved.map_or(0, |moved| moved.by)
+        state.moved.filter(|moved| moved.since.elapsed() < DAY).map_or(0, |moved| moved.by)
     }
 
-    /// Notes that a clock was moved; one that was never set before is right from now on.
-    fn note(&self, number: u32, by: Option<i64>) {
+    /// Notes that clocks were moved.
+    fn note(&self, by: i64) {
         let mut state = self.lock();
-        let fresh = Moved { since: Instant::now(), by: 0 };
-        let moved = state.moved.entry(number).or_insert(fresh);
-        if by.is_none() || moved.since.elapsed() >= DAY {
-            *moved = fresh;
+        let within = state.moved.filter(|moved| moved.since.elapsed() < DAY);
+        let moved = within.unwrap_or(Moved { since: Instant::now(), by: 0 });
+        if by != 0 {
+            state.moved = Some(Moved { by: moved.by.saturating_add(by), ..moved });
         }
-        moved.by = moved.by.saturating_add(by.unwrap_or(0));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -536,6 +544,21 @@ mod tests {
                 assert!(set == 0 || (near.is_some() && offset.as_f64().is_some_and(|o| o >= 0.0)));
             });
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_channels_of_a_recorder_do_not_move_its_clock_in_turn() {
+        let day = 24 * HOUR;
+        let cameras: Vec<_> = (0..3).map(|_| Arc::new(Slow::showing(built(0)))).collect();
+        let (clocks, events) = over(cameras.clone());
+        let mut counts = events.counts();
+        clocks.sync(SyncTime { datetime: built(day), offset: 0 });
+        counts.wait_for(|counts| counts.served == 1).await.unwrap();
+        // One clock behind all of them, which two channels were only asked for.
+        cameras.iter().for_each(|camera| camera.emulator.world.set_clock(built(day)).unwrap());
+        clocks.sync(SyncTime { datetime: built(2 * day), offset: 0 });
+        counts.wait_for(|counts| counts.failed == 1).await.unwrap();
+        assert!(cameras.iter().all(|camera| camera.shows() < built(day + HOUR)));
     }
 
     #[tokio::test(start_paused = true)]
