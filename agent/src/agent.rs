@@ -25,8 +25,6 @@ use crate::cloud::{self, Cloud};
 use crate::config::Config;
 use crate::device;
 use crate::dispatch::Dispatch;
-#[cfg(feature = "update")]
-use crate::firmware;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 use crate::record::context::RecordingContext;
