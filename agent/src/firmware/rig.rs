@@ -56,6 +56,10 @@ pub(super) struct State {
     pub(super) stuck: usize,
     /// How often the device does not tell what runs.
     pub(super) silent: usize,
+    /// Whether the device knows of trials but keeps nothing.
+    pub(super) keeps_nothing: bool,
+    /// Whether a restart does not come to its end.
+    pub(super) hangs: bool,
     /// Whether the device refuses to install an image.
     pub(super) refuses: bool,
     /// Whether an installation does not answer, as the device restarts in it.
@@ -115,6 +119,9 @@ impl Firmware for Device {
 
     async fn commit(&self) -> ivt_hal::Result<()> {
         let mut state = self.0.lock().unwrap();
+        if state.keeps_nothing {
+            return Err(Error::new("firmware commit", Kind::Unsupported));
+        }
         if state.stuck > 0 {
             state.stuck -= 1;
             return Err(Error::new("firmware commit", Kind::Other));
@@ -136,6 +143,10 @@ impl Firmware for Device {
 
     async fn restart(&self) -> ivt_hal::Result<()> {
         self.tell("restart");
+        let hangs = self.0.lock().unwrap().hangs;
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
 }

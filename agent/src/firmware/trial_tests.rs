@@ -292,3 +292,22 @@ async fn what_gave_way_for_want_of_a_cloud_is_tried_on_three_more_nights() {
     }
     assert!(words(rig.updater().attempt(false).await).contains("did not stay"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_has_no_way_to_keep_a_firmware_is_not_asked_for_ever() {
+    let rig = Rig::new();
+    rig.device.0.lock().unwrap().keeps_nothing = true;
+    let (told, after) = trial(&rig, &[0]).await;
+    assert_eq!((told, after), (vec![], 300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_hangs_is_no_upgrade_for_ever() {
+    let rig = Rig::new();
+    let _server = store(&rig, &image(1000), &[]).await;
+    rig.device.0.lock().unwrap().hangs = true;
+    let mut updater = rig.updater();
+    updater.upgrade(true).await;
+    assert_eq!(rig.device.told(), ["open 1.5.0 Some(42)", "install", "restart"]);
+    assert!(!*rig.upgrading.borrow());
+}
