@@ -25,7 +25,7 @@ pub fn device(config: &Config, servers: &Servers) -> Result<Device, UrlError> {
         (Model::Camera, 1) => cgi.pop().flatten(),
         _ => None,
     };
-    Ok(Device { model: config.model, channels, cgi, firmware: None })
+    Ok(Device { model: config.model, channels, cgi })
 }
 
 /// The device after a change of its configuration from `old` to `new`, of the same model and with as

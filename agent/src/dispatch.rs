@@ -314,7 +314,7 @@ pub(crate) mod testing {
     }
 
     fn over(cameras: Vec<ivt_hal::Channel>, channels: Vec<Handle>) -> Dispatch {
-        let device = Device { model: Model::Nvr, channels: cameras, cgi: None, firmware: None };
+        let device = Device { model: Model::Nvr, channels: cameras, cgi: None };
         let device = CurrentDevice::new(device);
         let remotes = (0..channels.len()).map(|number| remote(&device, number)).collect();
         Dispatch::new(device, channels, remotes, StateStore::default())

@@ -60,8 +60,6 @@ pub struct Device {
     pub channels: Vec<Channel>,
     /// The device's own web server.
     pub cgi: Option<Arc<dyn Cgi>>,
-    /// Where a new firmware of the device goes.
-    pub firmware: Option<Arc<dyn Firmware>>,
 }
 
 /// The two shapes of device that the wire protocol knows.

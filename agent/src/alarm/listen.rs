@@ -173,7 +173,7 @@ mod tests {
 
     fn device(alarms: Option<Arc<dyn Alarms>>) -> Device {
         let channel = Channel { alarms, ..Channel::new(Arc::new(Emulator::default())) };
-        Device { model: Model::Camera, channels: vec![channel], cgi: None, firmware: None }
+        Device { model: Model::Camera, channels: vec![channel], cgi: None }
     }
 
     /// The pauses in seconds between the attempts at a camera that fails so.

@@ -58,8 +58,7 @@ impl Rig {
         let mut channel = emulator.channel();
         channel.snapshot = None;
         fill(&mut channel);
-        let device =
-            Device { model: Model::Camera, channels: vec![channel], cgi: None, firmware: None };
+        let device = Device { model: Model::Camera, channels: vec![channel], cgi: None };
         let device = CurrentDevice::new(device);
         let shown = watch::Sender::new(0);
         let bits = shown.subscribe();
@@ -215,7 +214,6 @@ async fn a_camera_of_another_configuration_is_heard_and_what_the_former_held_end
         model: Model::Camera,
         channels: vec![other.channel()],
         cgi: None,
-        firmware: None,
     });
     seconds(5).await;
     other.world.trigger(Trigger::Input, true);
@@ -243,12 +241,7 @@ async fn the_clock_of_a_former_camera_counts_no_longer() {
     assert!(rig.reports()[0].shown >= ahead);
     let other = Arc::new(Emulator::default());
     let channel = Channel { clock: None, ..other.channel() };
-    rig.device.exchange(Device {
-        model: Model::Camera,
-        channels: vec![channel],
-        cgi: None,
-        firmware: None,
-    });
+    rig.device.exchange(Device { model: Model::Camera, channels: vec![channel], cgi: None });
     seconds(20).await;
     assert_eq!(rig.edges(), [(Trigger::Input, false)]);
     other.world.trigger(Trigger::Input, true);

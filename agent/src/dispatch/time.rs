@@ -506,7 +506,7 @@ mod tests {
             ..Channel::new(Arc::new(Emulator::default()))
         };
         let channels = cameras.into_iter().map(channel).collect();
-        let device = Device { model: Model::Nvr, channels, cgi: None, firmware: None };
+        let device = Device { model: Model::Nvr, channels, cgi: None };
         let events = Arc::<Events>::default();
         let device = CurrentDevice::new(device);
         (Clocks::new(device, events.clone()).into(), events)

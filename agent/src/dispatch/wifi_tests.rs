@@ -149,8 +149,7 @@ fn changes(
 ) -> Changes {
     let mut channel = ivt_hal::Channel::new(Arc::new(Emulator::default()));
     channel.wifi = Some(camera.clone());
-    let device =
-        Device { model: Model::Camera, channels: vec![channel], cgi: None, firmware: None };
+    let device = Device { model: Model::Camera, channels: vec![channel], cgi: None };
     let store = StateStore::new(Some(folder.path().join("state")));
     let mut changes = Changes::new(CurrentDevice::new(device), store);
     changes.start(link.subscribe(), Network::default());

@@ -98,7 +98,7 @@ fn device(camera: Camera) -> Device {
     channel.ptz = Some(camera.clone());
     channel.presets = Some(camera.clone());
     channel.tours = Some(camera);
-    Device { model: Model::Camera, channels: vec![channel], cgi: None, firmware: None }
+    Device { model: Model::Camera, channels: vec![channel], cgi: None }
 }
 
 fn scene(delay: Duration, failing: u32) -> Scene {
