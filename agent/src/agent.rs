@@ -116,8 +116,11 @@ impl Agent {
             device: &device,
             trust: &trust,
             rule: &rule,
+            #[cfg(any(feature = "alarms", feature = "update"))]
             http: &http,
+            #[cfg(any(feature = "alarms", feature = "update"))]
             calls: &calls,
+            #[cfg(any(feature = "alarms", feature = "update"))]
             store: &store,
             link: &link,
             stop: &stopping,

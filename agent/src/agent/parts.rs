@@ -7,12 +7,14 @@ use tokio::task::JoinSet;
 #[cfg(feature = "alarms")]
 use crate::alarm;
 use crate::channel::{Handle, Link, Setup};
+#[cfg(any(feature = "alarms", feature = "update"))]
 use crate::cloud::calls::CallQueue;
 #[cfg(feature = "update")]
 use crate::cloud::status::KeepaliveSource;
 use crate::config::Config;
 #[cfg(feature = "update")]
 use crate::firmware;
+#[cfg(any(feature = "alarms", feature = "update"))]
 use crate::http::Http;
 #[cfg(feature = "alarms")]
 use crate::preview::Previews;
@@ -20,6 +22,7 @@ use crate::ptz::{PtzTask, Remote};
 use crate::record::context::RecordingContext;
 use crate::reload::CurrentDevice;
 use crate::shutdown::Stop;
+#[cfg(any(feature = "alarms", feature = "update"))]
 use crate::state::StateStore;
 use crate::tls::TrustStore;
 
@@ -29,8 +32,11 @@ pub(super) struct Parts<'a> {
     pub(super) device: &'a CurrentDevice,
     pub(super) trust: &'a TrustStore,
     pub(super) rule: &'a AddressRule,
+    #[cfg(any(feature = "alarms", feature = "update"))]
     pub(super) http: &'a Http,
+    #[cfg(any(feature = "alarms", feature = "update"))]
     pub(super) calls: &'a CallQueue,
+    #[cfg(any(feature = "alarms", feature = "update"))]
     pub(super) store: &'a StateStore,
     /// Whether the cloud is there.
     pub(super) link: &'a watch::Sender<Link>,
