@@ -20,7 +20,6 @@ TRIGGERS = {"motion": 3, "line": 4, "input": 2}
 # Streams of events: the family of `camera-sim`, how the agent reaches it, and what it tells of.
 STREAMS = {
     "uapi metadata": ("uapi", "backend = \"cgi\"\nprofile = \"uapi\"\nweb = \"{web}\"", ("motion", "line")),
-    "merlin alarm port": ("merlin", "backend = \"cgi\"\nprofile = \"merlin\"\nweb = \"{web}\"", tuple(TRIGGERS)),
     "Hikvision alertStream": ("hikvision", "backend = \"cgi\"\nprofile = \"hikvision\"\nweb = \"{web}\"", tuple(TRIGGERS)),
     "Dahua eventManager": ("dahua", "backend = \"cgi\"\nprofile = \"dahua\"\nweb = \"{web}\"", tuple(TRIGGERS)),
     "ONVIF PullPoint": ("uapi", "backend = \"onvif\"\nonvif = \"{web}/onvif/device_service\"", tuple(TRIGGERS)),
