@@ -10,15 +10,29 @@ use ivt_base::secret::Secret;
 
 use crate::config::Access;
 
-/// Shown by `--help`.
-pub const USAGE: &str = "\
+/// What this program is built with.
+const PROFILES: bool = cfg!(feature = "profiles");
+const PROBE: bool = PROFILES && cfg!(feature = "onvif");
+const FIRMWARE: bool = cfg!(feature = "update");
+
+/// What `--help` shows: what this program is built without is not in it.
+pub const USAGE: [&str; 9] = [
+    "\
 usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
        ivt-agent --config FILE [--set KEY=VALUE | --set KEY | --unset KEY]...
-       ivt-agent probe [ADDRESS [--username NAME] [--input N]]
+",
+    when(
+        PROBE,
+        "\x20      ivt-agent probe [ADDRESS [--username NAME] [--input N]]
        ivt-agent probe --config FILE [--channel N]
-       ivt-agent profile list | show NAME | check FILE
-       ivt-agent firmware verify IMAGE [--config FILE | --key KEY...]
-
+",
+    ),
+    when(PROFILES, "\x20      ivt-agent profile list | show NAME | check FILE\n"),
+    when(
+        FIRMWARE,
+        "\x20      ivt-agent firmware verify IMAGE [--config FILE | --key KEY...]\n",
+    ),
+    "
   --config FILE            the configuration (TOML); configs/base.toml shows every key
   --check-config           say what is wrong with it or the files it names, and exit
   --set KEY=VALUE          write a setting into it, e.g. log.level=debug or channel.0.main=rtsp://...,
@@ -26,21 +40,39 @@ usage: ivt-agent --config FILE [--check-config] [--allow-world-readable]
   --set KEY                the same with a line of standard input as VALUE, for passwords
   --unset KEY              take a setting out of it, so that its default counts, and exit
   --allow-world-readable   accept files that everyone may read or write
-  probe                    search the network for cameras with ONVIF
+",
+    when(
+        PROBE,
+        "\x20 probe                    search the network for cameras with ONVIF
   probe ADDRESS            say what the camera at HOST[:PORT] is and can do, and print a [[channel]]
                            section for it; with --config, do so for the configured channels. --input is
                            the number of a camera behind an NVR, from 1. Without --username no login is
                            given; the password is IVT_CAMERA_PASSWORD of the environment or a line of
                            standard input. It is tried once
-  profile list, show       the built-in profiles of cameras (backend cgi), and the text of one
+",
+    ),
+    when(
+        PROFILES,
+        "\x20 profile list, show       the built-in profiles of cameras (backend cgi), and the text of one
   profile check FILE       say what is wrong with a profile, or every request that it makes
-  firmware verify IMAGE    say what a device would say to a firmware with IMAGE.minisig beside it: with --config this
-                           device, else one that trusts the minisign keys KEY (RW...). Exit status 0: it would
-                           be installed, 1: it would be refused
-  --version                print the version and exit
+",
+    ),
+    when(
+        FIRMWARE,
+        "\x20 firmware verify IMAGE    say what a device would say to a firmware with IMAGE.minisig beside it: with
+                           --config this device, else one that trusts the minisign keys KEY (RW...).
+                           Exit status 0: it would be installed, 1: it would be refused
+",
+    ),
+    "\x20 --version                print the version and exit
   --help                   print this and exit
 
-RUST_LOG in the environment sets the log level, e.g. RUST_LOG=debug.";
+RUST_LOG in the environment sets the log level, e.g. RUST_LOG=debug.",
+];
+
+const fn when(is_built: bool, text: &'static str) -> &'static str {
+    if is_built { text } else { "" }
+}
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,9 +161,12 @@ impl Arguments {
         let mut wishes = Vec::new();
         let mut arguments = arguments.into_iter().peekable();
         match arguments.peek().and_then(|first| first.to_str()) {
-            Some("probe") => return probe::parse(arguments.skip(1)),
-            Some("profile") => return probe::parse_profile(arguments.skip(1)),
-            Some("firmware") => return firmware::parse(arguments.skip(1)),
+            Some("probe") if PROBE => return probe::parse(arguments.skip(1)),
+            Some("profile") if PROFILES => return probe::parse_profile(arguments.skip(1)),
+            Some("firmware") if FIRMWARE => return firmware::parse(arguments.skip(1)),
+            Some(name @ ("probe" | "profile" | "firmware")) => {
+                return Err(format!("this program is built without {name}"));
+            }
             _ => {}
         }
         while let Some(argument) = arguments.next() {

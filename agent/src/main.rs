@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             return verify(&image, &keys, file.as_deref(), access);
         }
         Ok(Arguments::Help) => {
-            println!("{USAGE}");
+            println!("{}", USAGE.concat());
             return ExitCode::SUCCESS;
         }
         Ok(Arguments::Version) => {
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(e) => {
-            eprintln!("ivt-agent: {e}\n\n{USAGE}");
+            eprintln!("ivt-agent: {e}\n\n{}", USAGE.concat());
             return ExitCode::from(WRONG);
         }
     };
