@@ -24,7 +24,7 @@ FILTER = '"req":"getNETconfig'
 FIELDS = "return Array.from(document.getElementById('faults').elements, (field) => field.name).filter(Boolean)"
 # Gives one of them another value, which is a valid one.
 CHANGE = """
-    const [field] = document.getElementsByName(arguments[0]);
+    const field = document.getElementById('faults').elements.namedItem(arguments[0]);
     if (field.type === 'checkbox') field.checked = true;
     else if (field.type === 'select-one') field.selectedIndex = field.options.length - 1;
     else if (field.type === 'number') field.value = Math.max(Number(field.min), 7);
