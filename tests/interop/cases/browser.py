@@ -71,8 +71,8 @@ def shows_the_stream(stack, folder):
     browser.wait("hang-up of the agent", "return window.offline")
     # The agent comes back by itself: its first delay is at most 15 s.
     wait_for("new login of the agent", lambda: (cloud.device() or {"logins": 0})["logins"] > logins, 30)
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 def says_what_it_cannot_play(stack, folder):

@@ -74,8 +74,8 @@ def moves_while_the_pad_is_held(stack, folder):
     browser.script("document.getElementById('filter').focus()")
     expect(("stop", 0))
     browser.key_up(PLUS)
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 def sends_the_area_as_it_is_drawn(stack, folder):
@@ -178,8 +178,8 @@ def fills_tables_with_lists(stack, folder):
     browser.narrow(360)
     if browser.script(WIDER):
         raise Failed(f"wider than a phone: {browser.script(WIDER)}")
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 def shows_alarms_and_sends_firmware_and_the_time(stack, folder):
@@ -249,8 +249,8 @@ def shows_alarms_and_sends_firmware_and_the_time(stack, folder):
     browser.narrow(360)
     if browser.script(WIDER.replace("#forms *", "#work *")):
         raise Failed(f"wider than a phone: {browser.script(WIDER.replace('#forms *', '#work *'))}")
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 add("browser moves the camera while the pad is held", moves_while_the_pad_is_held)

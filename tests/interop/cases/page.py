@@ -69,8 +69,8 @@ def sends_what_its_forms_say(stack, folder):
     # A browser sends a few at a time, in an order of its own.
     if sorted(read.stdout.split()) != sorted(forms) or not forms:
         raise Failed(f"expected a packet of each form, {forms}, got {read.stdout.split()}")
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 def filters_pauses_and_exports(stack, folder):
@@ -140,8 +140,8 @@ def applies_each_fault_and_keeps_the_others(stack, folder):
         if kept != after:
             raise Failed(f"{field} was lost: {changed} is {kept[changed[0]]!r}, expected {after[changed[0]]!r}")
         cloud.post("/api/faults", faults)
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 def flat(value, name=""):

@@ -91,8 +91,8 @@ def raises_alarms_by_its_page(stack, folder):
     browser.wait("quirks", "return document.querySelector('.quirks [name=hangs_up]') && document.querySelector('.quirks [name=tapo]') !== null")
     browser.script(press, ".quirks [name=tapo]")
     browser.wait("the quirk", "return document.getElementById('result').textContent === 'quirks: tapo'")
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 add("ffmpeg pulls camera-sim over TCP", pulled(MAIN, "tcp"))

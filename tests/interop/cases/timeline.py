@@ -103,8 +103,8 @@ def replays_what_was_uploaded(stack, folder):
     browser.wait("not now", "return document.getElementById('not-now').getAttribute('aria-pressed') === 'true'")
     if device.create(1, start, duration) != {"name": "", "uri": ""}:
         raise Failed("a create was answered although it is not now")
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 def offers_its_own_address(stack, folder):

@@ -130,8 +130,8 @@ def shows_a_session(stack, folder):
     browser.wait("raw bytes", f"return {LIST}.textContent.includes(arguments[0])", "Content-Type: text/plain\\r\\n")
     browser.script(RAW)
     browser.screenshot("tlss.png")
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 def steers_a_session(stack, folder):
@@ -173,8 +173,8 @@ def steers_a_session(stack, folder):
     browser.screenshot("home.png")
     browser.script("document.getElementById('end-faults').click()")
     browser.wait("word that no fault is on", "return document.getElementById('faults-on').textContent === 'no fault is on'")
-    if browser.complaints():
-        raise Failed(f"the console says {browser.complaints()[0]}")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
 
 
 add("browser shows a TLSS session of the agent: parameters, picture, reports", shows_a_session)

@@ -35,15 +35,18 @@ export function startAlarms(code, { list, preview, faults, wanted }, report) {
     shown = newest?.id ?? "";
     preview.replaceChildren(...(newest ? [`Preview ${newest.posts}, ${clock(newest.time_ms)} `, picture(newest, "preview")] : []));
   };
-  let drawn = "";
+  let [drawn, known] = ["", false];
   const poll = async () => {
     try {
+      // Nothing is asked about a device that has not called yet: the browser would complain of each answer.
+      known ||= (await api("devices")).some(({ login_code }) => login_code === code);
+      if (!known) return;
       const alarms = await api(`${path}/alarms`);
       const text = JSON.stringify(alarms);
       if (text !== drawn) draw(alarms);
       drawn = text;
       drawPreview(await api(`${path}/previews`));
-    } catch { /* The device has not called yet, or the simulator is away. */ }
+    } catch { /* The simulator is away. */ }
   };
   draw([]);
   poll();
