@@ -4,11 +4,11 @@
 //! camera ─▶ listen ─▶ watch: rule ─▶ desk: outbox, pictures ─▶ report ─▶ cloud     one watch per channel, one report task
 //! ```
 //!
-//! An alarm's way: [`listen`] hears the camera, [`rule`] decides what is an alarm, [`desk`] keeps what is owed and shows it
-//! in the Keepalive, and [`report`] tells the cloud and sends the picture, which [`watch`] has taken when the alarm began.
+//! An alarm's way: `listen` hears the camera, `rule` decides what is an alarm, `desk` keeps what is owed and shows it
+//! in the Keepalive, and `report` tells the cloud and sends the picture, which `watch` has taken when the alarm began.
 //!
 //! - The newest alarm of each trigger of each channel outlasts an outage, with its end; a restart of the agent forgets
-//!   all but the [`settings`].
+//!   all but the `settings`.
 //! - A report whose answer was lost is repeated, so that the cloud may have it twice.
 //! - While a trigger is switched off by the cloud, nothing of it is reported, not even the end of an alarm.
 

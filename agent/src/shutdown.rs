@@ -56,7 +56,7 @@ pub struct Stopper {
     pulses: Pulses,
 }
 
-/// Tells a task when it has to end. A clone is not [supervised](Self::supervised).
+/// Tells a task when it has to end. A clone is not supervised.
 pub struct Stop {
     word: watch::Receiver<Word>,
     #[cfg(feature = "linux")]
