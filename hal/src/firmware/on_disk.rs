@@ -1,13 +1,55 @@
 //! A [`Writer`] whose waiting for the disk does not stop others.
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
 use super::failure::{Checked, Failure};
 use super::writer::Writer;
-use crate::{Error, Kind, Result};
+use crate::{Error, Incoming, Installed, Kind, Result};
 
-/// An image on its way to the disk.
+/// An image on its way to the disk, and what installs it.
+pub struct Coming<T> {
+    pub disk: OnDisk,
+    pub installer: T,
+}
+
+/// What a backend does with an image once all of it is on the disk.
+#[async_trait]
+pub trait Installer: Send {
+    /// Installs the image of `disk`.
+    ///
+    /// # Errors
+    /// Those of [`Incoming::install`].
+    async fn install(self, disk: OnDisk) -> Result<Installed>;
+}
+
+#[async_trait]
+impl<T: Installer> Incoming for Coming<T> {
+    fn kept(&self) -> u64 {
+        self.disk.kept
+    }
+
+    async fn written(&mut self, offset: u64) -> Result<Bytes> {
+        self.disk.with("firmware read", move |writer| writer.read(offset)).await
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.disk.with("firmware write", move |writer| writer.write(&bytes)).await
+    }
+
+    async fn clear(&mut self) -> Result<()> {
+        self.disk.kept = 0;
+        self.disk.with("firmware clear", Writer::clear).await
+    }
+
+    async fn install(self: Box<Self>) -> Result<Installed> {
+        let Self { disk, installer } = *self;
+        installer.install(disk).await
+    }
+}
+
+/// What is written of an image.
 pub struct OnDisk {
     /// `None` while a call is under way, and after one was given up.
     writer: Option<Writer>,
@@ -19,36 +61,6 @@ impl OnDisk {
     /// What a writer goes on with.
     pub fn new(writer: Writer) -> Self {
         Self { kept: writer.written(), writer: Some(writer) }
-    }
-
-    /// Bytes of an attempt before.
-    pub fn kept(&self) -> u64 {
-        self.kept
-    }
-
-    /// What was written from `offset` on.
-    ///
-    /// # Errors
-    /// `Other`.
-    pub async fn written(&mut self, offset: u64) -> Result<Bytes> {
-        self.with("firmware read", move |writer| writer.read(offset)).await
-    }
-
-    /// Writes the next bytes.
-    ///
-    /// # Errors
-    /// `Invalid` or `Other`.
-    pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.with("firmware write", move |writer| writer.write(&bytes)).await
-    }
-
-    /// Forgets what was written.
-    ///
-    /// # Errors
-    /// `Other`.
-    pub async fn clear(&mut self) -> Result<()> {
-        self.kept = 0;
-        self.with("firmware clear", Writer::clear).await
     }
 
     /// Lets `work` have the writer for good.

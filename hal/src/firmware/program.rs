@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use rustix::fs::OFlags;
 
 use self::noted::{BOOT, Noted, Phase};
 use super::disk::remove;
 use super::failure::{Checked, Failure, SetupError};
-use super::on_disk::{OnDisk, blocking};
+use super::on_disk::{Coming, Installer, OnDisk, blocking};
 use super::restart::Restart;
 use super::run::{End, run};
 use super::writer::{Writer, fits, forget, lock};
@@ -143,8 +142,8 @@ impl Firmware for Program {
             fits(&file, &path, image.size)?;
             let disk = OnDisk::new(Writer::begin(file, &path, folder, &image)?);
             let device = device.clone();
-            let coming = Coming { device, image, noted, disk, locked, restarts };
-            Ok(Box::new(coming) as Box<dyn Incoming>)
+            let installer = Handover { device, image, noted, locked, restarts };
+            Ok(Box::new(Coming { disk, installer }) as Box<dyn Incoming>)
         })
         .await
     }
@@ -184,39 +183,22 @@ impl Firmware for Program {
     }
 }
 
-/// An image on its way to the program.
-struct Coming {
+/// Gives an image to the program.
+struct Handover {
     device: Arc<Device>,
     image: Image,
     /// What was noted when it was opened.
     noted: Noted,
-    disk: OnDisk,
     /// Stays locked while the program runs, even when the agent ends: it is its standard input, an empty one.
     locked: File,
     restarts: bool,
 }
 
 #[async_trait]
-impl Incoming for Coming {
-    fn kept(&self) -> u64 {
-        self.disk.kept()
-    }
-
-    async fn written(&mut self, offset: u64) -> Result<Bytes> {
-        self.disk.written(offset).await
-    }
-
-    async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.disk.write(bytes).await
-    }
-
-    async fn clear(&mut self) -> Result<()> {
-        self.disk.clear().await
-    }
-
-    async fn install(self: Box<Self>) -> Result<Installed> {
+impl Installer for Handover {
+    async fn install(self, disk: OnDisk) -> Result<Installed> {
         const OP: &str = "firmware install";
-        let Self { device, image, noted, disk, locked, restarts } = *self;
+        let Self { device, image, noted, locked, restarts } = self;
         let (counter, same, before) = (image.counter, device.clone(), noted.clone());
         disk.end(move |mut writer| {
             writer.verify()?;

@@ -11,14 +11,13 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 pub use self::places::Places;
 
 use self::copies::Copies;
 use self::marker::{Marker, Slot};
 use super::failure::{Checked, Failure, SetupError};
-use super::on_disk::{OnDisk, blocking};
+use super::on_disk::{Coming, Installer, OnDisk, blocking};
 use super::restart::Restart;
 use super::writer::{Writer, forget};
 use crate::{Firmware, Image, Incoming, Installed, Result, Running};
@@ -70,8 +69,8 @@ impl Firmware for Slots {
         let image = image.clone();
         self.with("firmware open", move |device| {
             let writer = device.open(&image)?;
-            let (device, disk) = (device.clone(), OnDisk::new(writer));
-            Ok(Box::new(Coming { device, image, disk }) as Box<dyn Incoming>)
+            let installer = Flip { device: device.clone(), image };
+            Ok(Box::new(Coming { disk: OnDisk::new(writer), installer }) as Box<dyn Incoming>)
         })
         .await
     }
@@ -111,33 +110,16 @@ impl Firmware for Slots {
     }
 }
 
-/// An image on its way into the slot that does not run.
-struct Coming {
+/// Makes the slot that does not run the next to start.
+struct Flip {
     device: Arc<Device>,
     image: Image,
-    disk: OnDisk,
 }
 
 #[async_trait]
-impl Incoming for Coming {
-    fn kept(&self) -> u64 {
-        self.disk.kept()
-    }
-
-    async fn written(&mut self, offset: u64) -> Result<Bytes> {
-        self.disk.written(offset).await
-    }
-
-    async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.disk.write(bytes).await
-    }
-
-    async fn clear(&mut self) -> Result<()> {
-        self.disk.clear().await
-    }
-
-    async fn install(self: Box<Self>) -> Result<Installed> {
-        let Self { device, image, disk } = *self;
+impl Installer for Flip {
+    async fn install(self, disk: OnDisk) -> Result<Installed> {
+        let Self { device, image } = self;
         disk.end(move |mut writer| {
             let sha256 = writer.verify()?;
             let _turn = device.turn();

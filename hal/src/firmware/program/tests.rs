@@ -1,5 +1,6 @@
 use std::error::Error as _;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
