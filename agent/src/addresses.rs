@@ -8,8 +8,9 @@ use crate::config::Config;
 pub fn terms(config: &Config) -> Terms {
     let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
     let servers = config.channels.iter().flat_map(|channel| channel.backend.web_servers());
+    let cloud = config.cloud.account.as_ref().and_then(|account| account.url.host_str());
     Terms {
-        cloud: bare(config.cloud.url.host_str().unwrap_or_default()),
+        cloud: cloud.map(bare).unwrap_or_default(),
         allowed: config.cloud.allow_hosts.clone(),
         cameras: servers.map(|(host, port)| (bare(host), port)).collect(),
     }

@@ -23,20 +23,23 @@ use crate::cloud::login::CloudLogin;
 use crate::cloud::status::KeepaliveSource;
 use crate::cloud::{self, Cloud};
 use crate::config::Config;
+#[cfg(feature = "ui")]
+use crate::console::Console;
 use crate::device;
 use crate::dispatch::Dispatch;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
-use crate::reload::{CurrentDevice, Hosted, Live, Reload, hosted};
+use crate::reload::{CurrentDevice, Hosted, Live, News, Reload, hosted};
 use crate::shutdown::{Stopper, stopper};
 use crate::state::StateStore;
 use crate::tls::TrustStore;
-use crate::tlss::Settings;
 use crate::view::{View, statistics};
 #[cfg(feature = "linux")]
 use crate::watchdog::Watchdog;
+#[cfg(feature = "ui")]
+use crate::web::Web;
 use parts::Parts;
 
 /// How long an agent may take to stop.
@@ -62,6 +65,8 @@ pub struct Agent {
     stop: Stopper,
     view: View,
     live: Live,
+    #[cfg(feature = "ui")]
+    console: Console,
 }
 
 impl Agent {
@@ -73,12 +78,14 @@ impl Agent {
     pub fn start(config: &Config) -> Result<Self, Error> {
         log::info!("{}", config.budget.summary());
         let trust = TrustStore::new(config.cloud.ca_file.clone())?;
-        if config.cloud.url.scheme() == "ws" {
+        if config.cloud.account.as_ref().is_some_and(|account| account.url.scheme() == "ws") {
             log::warn!("cloud.url is ws://: login and pictures' addresses travel in clear");
         }
         let rule = AddressRule::new(addresses::terms(config));
-        let dial = TcpDial::new(CloudLogin::new(&config.cloud), trust.clone());
-        Self::begin(config, trust, rule.clone(), Arc::new(dial.by_rule(rule)), rand::make_rng())
+        let dial = CloudLogin::of(&config.cloud).map(|login| -> Arc<dyn Dial> {
+            Arc::new(TcpDial::new(login, trust.clone()).by_rule(rule.clone()))
+        });
+        Self::begin(config, trust, rule, dial, rand::make_rng())
     }
 
     /// Starts an agent that reaches its cloud by `dial` and spreads its attempts by `rng`.
@@ -93,14 +100,14 @@ impl Agent {
         rng: StdRng,
     ) -> Result<Self, Error> {
         let rule = AddressRule::new(addresses::terms(config));
-        Self::begin(config, trust, rule, dial, rng)
+        Self::begin(config, trust, rule, Some(dial), rng)
     }
 
     fn begin(
         config: &Config,
         trust: TrustStore,
         rule: AddressRule,
-        dial: Arc<dyn Dial>,
+        dial: Option<Arc<dyn Dial>>,
         rng: StdRng,
     ) -> Result<Self, Error> {
         let servers = Servers::default();
@@ -135,7 +142,8 @@ impl Agent {
         );
         let channels = parts.channels(&context);
         let remotes = parts.remotes();
-        let dispatch = Dispatch::new(device.clone(), channels.clone(), remotes, store.clone());
+        let dispatch =
+            Dispatch::new(device.clone(), channels.clone(), remotes.clone(), store.clone());
         let keepalives =
             KeepaliveSource::new(channels.iter().map(channel::Handle::status).collect());
         #[cfg(feature = "alarms")]
@@ -147,19 +155,21 @@ impl Agent {
             .with_clocks(
                 config.clock_steps,
                 #[cfg(feature = "alarms")]
-                arming,
+                arming.clone(),
             )
             .with_wifi(link.subscribe(), config.network.clone());
         #[cfg(feature = "update")]
         let (upgrades, keepalives, firmware) = parts.firmware(&channels, keepalives);
         #[cfg(feature = "update")]
-        let dispatch = dispatch.with_upgrades(upgrades);
+        let dispatch = dispatch.with_upgrades(upgrades.clone());
         #[cfg(feature = "alarms")]
         parts.previews();
         if let Some(settings) = config.record.spool.clone() {
             let RecordingContext { leftovers, http, .. } = context;
             tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
         }
+        #[cfg(feature = "ui")]
+        let link_seen = link.subscribe();
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
@@ -176,8 +186,8 @@ impl Agent {
             device,
             servers,
             channels: channels.clone(),
-            hosted: Hosted::new(trust, stopping.clone()),
-            rule,
+            hosted: Hosted::new(trust.clone(), stopping.clone()),
+            rule: rule.clone(),
             #[cfg(feature = "update")]
             firmware,
         };
@@ -193,14 +203,43 @@ impl Agent {
             hosted: live.hosted.seen(),
             spool: opened,
         };
+        #[cfg(feature = "ui")]
+        let console = Console {
+            config: config.clone(),
+            view: view.clone(),
+            device: live.device.clone(),
+            channels: view.channels.clone(),
+            remotes,
+            arming,
+            #[cfg(feature = "update")]
+            upgrades,
+            link: link_seen,
+            http,
+            store,
+            trust,
+            rule,
+        };
         tasks.spawn(cloud.run(stopping.supervised(format_args!("connection to the cloud"))));
         tasks.spawn(statistics::log(view.clone(), stopping));
-        Ok(Self { tasks, stop, view, live })
+        Ok(Self {
+            tasks,
+            stop,
+            view,
+            live,
+            #[cfg(feature = "ui")]
+            console,
+        })
     }
 
     /// What can be seen of the agent.
     pub fn view(&self) -> View {
         self.view.clone()
+    }
+
+    /// What the page may look at and touch.
+    #[cfg(all(test, feature = "ui"))]
+    pub(crate) fn console(&self) -> Console {
+        self.console.clone()
     }
 
     /// The camera of a channel, as it is configured at the moment; `None` where there is no such channel.
@@ -217,6 +256,51 @@ impl Agent {
             Ok(settings) => self.live.apply(config, settings, &mut self.tasks),
             Err(e) => log::error!("the hosted service's profile was not read: {e}"),
         }
+    }
+
+    /// Serves until `shutdown` is ready, which returns nothing, or until a restart by another configuration is asked
+    /// for, which returns that. `watch` sees each configuration that is brought.
+    ///
+    /// # Errors
+    /// One of the agent's tasks failed.
+    async fn serve(
+        &mut self,
+        notifier: &Notifier,
+        reload: &mut Option<Reload>,
+        watch: impl Fn(&News),
+        shutdown: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Result<Option<Config>, Error> {
+        #[cfg(feature = "linux")]
+        let mut watchdog =
+            Watchdog::new(self.stop.asker(), self.stop.pulses(), &self.live.running.runtime);
+        let outcome = {
+            #[cfg(feature = "linux")]
+            let alive = watchdog.feed(notifier);
+            #[cfg(not(feature = "linux"))]
+            let alive = notifier.stay_alive(|| true);
+            let mut alive = pin!(alive);
+            loop {
+                tokio::select! {
+                    () = &mut *shutdown => break Ok(None),
+                    error = self.failed() => break Err(error),
+                    news = next(reload) => {
+                        watch(&news);
+                        match news.restart {
+                            true => break Ok(Some(news.config)),
+                            false => self.live.apply(&news.config, news.settings, &mut self.tasks),
+                        }
+                    }
+                    never = &mut alive => match never {},
+                }
+            }
+        };
+        // A watchdog goes on after a failure and over a restart: it is fed again by the agent that is started next, or
+        // restarts the device.
+        #[cfg(feature = "linux")]
+        if matches!(outcome, Ok(None)) {
+            watchdog.end();
+        }
+        outcome
     }
 
     /// Returns only when one of the agent's own tasks has failed.
@@ -242,7 +326,7 @@ impl Agent {
 }
 
 /// Runs an agent until `shutdown` is ready. With a `reload` the agent applies each configuration
-/// that it brings.
+/// that it brings, and is started anew where that is asked for.
 ///
 /// # Errors
 /// The agent does not start, or one of its tasks failed.
@@ -251,41 +335,57 @@ pub async fn run(
     mut reload: Option<Reload>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let mut agent = Agent::start(config)?;
     let notifier = Notifier::from_env();
-    notifier.ready();
     let mut shutdown = pin!(shutdown);
-    #[cfg(feature = "linux")]
-    let mut watchdog = Watchdog::new(agent.stop.asker(), agent.stop.pulses(), &config.runtime);
-    let outcome = {
-        #[cfg(feature = "linux")]
-        let alive = watchdog.feed(&notifier);
-        #[cfg(not(feature = "linux"))]
-        let alive = notifier.stay_alive(|| true);
-        let mut alive = pin!(alive);
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break Ok(()),
-                error = agent.failed() => break Err(error),
-                (config, settings) = next(&mut reload) => {
-                    agent.live.apply(&config, settings, &mut agent.tasks);
+    let mut config = config.clone();
+    #[cfg(feature = "ui")]
+    let web = reload.as_ref().map(|reload| Web::start(&config, reload));
+    loop {
+        let agent = Agent::start(&config);
+        #[cfg(feature = "ui")]
+        let agent = match (agent, &web) {
+            (Err(e), Some(web)) if config.web.is_some() => {
+                // Without its page nobody could mend the configuration.
+                log::error!("the agent does not start: {e}");
+                web.show(None, &config);
+                tokio::select! {
+                    () = &mut shutdown => return Ok(()),
+                    news = next(&mut reload) => config = news.config,
                 }
-                never = &mut alive => match never {},
+                continue;
             }
+            (Ok(agent), Some(web)) => {
+                web.show(Some(agent.console.clone()), &config);
+                Ok(agent)
+            }
+            (agent, _) => agent,
+        };
+        let mut agent = agent?;
+        notifier.ready();
+        let watch = |news: &News| {
+            #[cfg(feature = "ui")]
+            web.iter().for_each(|web| web.configure(&news.config));
+            let _ = news;
+        };
+        let end = agent.serve(&notifier, &mut reload, watch, &mut shutdown).await;
+        if !matches!(end, Ok(Some(_))) {
+            notifier.stopping();
         }
-    };
-    notifier.stopping();
-    agent.stop().await;
-    // A watchdog goes on after a failure: it is fed again by the agent that is started next, or restarts the device.
-    #[cfg(feature = "linux")]
-    if outcome.is_ok() {
-        watchdog.end();
+        agent.stop().await;
+        match end? {
+            Some(wanted) => config = wanted,
+            None => break,
+        }
     }
-    outcome
+    #[cfg(feature = "ui")]
+    if let Some(web) = web {
+        web.stop().await;
+    }
+    Ok(())
 }
 
 /// Returns the next configuration that `reload` brings; never returns without a `reload`.
-async fn next(reload: &mut Option<Reload>) -> (Config, Option<Settings>) {
+async fn next(reload: &mut Option<Reload>) -> News {
     match reload {
         Some(reload) => reload.next().await,
         None => pending().await,

@@ -35,6 +35,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(500);
 /// What the connection to the cloud is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloudState {
+    /// No cloud is configured yet.
+    Off,
     /// The agent is dialling the cloud.
     Dialling,
     /// The agent is logged in.
@@ -50,8 +52,8 @@ pub enum CloudState {
 
 /// Keeps the device connected to its cloud.
 pub struct Cloud {
-    /// Makes the connections.
-    pub dial: Arc<dyn Dial>,
+    /// Makes the connections; `None` while no cloud is configured.
+    pub dial: Option<Arc<dyn Dial>>,
     /// How lenient the link is.
     pub rules: Options,
     /// Serves the cloud's requests and events.
@@ -75,10 +77,14 @@ impl Cloud {
     pub async fn run(mut self, mut stop: Stop) {
         let mut reconnect = Reconnect::default();
         let mut stopped = stop.twin();
+        let Some(dial) = self.dial.clone() else {
+            self.state.send_replace(CloudState::Off);
+            return stopped.requested().await;
+        };
         loop {
             self.state.send_replace(CloudState::Dialling);
             let dialled = tokio::select! {
-                (dialled, ()) = join(self.dial.dial(), self.keepalives.settled(FIRST_LOOK)) => dialled,
+                (dialled, ()) = join(dial.dial(), self.keepalives.settled(FIRST_LOOK)) => dialled,
                 () = stopped.requested() => return,
             };
             let (outcome, reason) = match dialled {

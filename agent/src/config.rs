@@ -27,6 +27,8 @@ pub(crate) mod section;
 #[cfg(test)]
 mod tests;
 mod tlss;
+#[cfg(feature = "ui")]
+mod web;
 
 use std::path::PathBuf;
 
@@ -37,7 +39,7 @@ use ivt_hal::Model;
 pub use alarm::Alarm;
 pub use budget::Budget;
 pub use channel::{Channel, QualityMap};
-pub use cloud::Cloud;
+pub use cloud::{Account, Cloud};
 pub use device::ClockSteps;
 pub use error::Error;
 #[cfg(feature = "update")]
@@ -50,6 +52,8 @@ pub use publish::Publish;
 pub use record::{Backfill, Record, Spool, SpoolMode};
 pub use runtime::Runtime;
 pub use tlss::{Tlss, parse_mac};
+#[cfg(feature = "ui")]
+pub use web::Web;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +68,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// `device.clock_steps`, "day" or "any": how far the cloud may move a camera's clock; default "day".
     pub clock_steps: ClockSteps,
-    /// `[[channel]]`: the cameras, in the order of their numbers. Never empty.
+    /// `[[channel]]`: the cameras, in the order of their numbers. Empty only where the device has a page, on which
+    /// they can be added.
     pub channels: Vec<Channel>,
     /// `[network]`: how the network of cameras and of the device is looked after.
     #[cfg(any(feature = "alarms", feature = "linux"))]
@@ -81,6 +86,9 @@ pub struct Config {
     /// `[alarm]`: which alarms are reported.
     #[cfg(feature = "alarms")]
     pub alarm: Alarm,
+    /// `[web]`: the device's page; `None` while `web.enable` is false, which is the default.
+    #[cfg(feature = "ui")]
+    pub web: Option<Web>,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
     /// `runtime.memory_limit`: bytes of resident memory under which the agent stays, and how they

@@ -117,10 +117,11 @@ impl Names {
     /// The names of a configuration.
     pub(crate) fn of(config: &Config) -> Self {
         let cloud = &config.cloud;
+        let account = cloud.account.as_ref();
         Self {
             hardware_model: cloud.hardware_model.clone(),
             firmware_model: cloud.firmware_model.clone(),
-            login_code: cloud.login_code.clone(),
+            login_code: account.map(|account| account.login_code.clone()).unwrap_or_default(),
         }
     }
 }

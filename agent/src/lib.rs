@@ -13,6 +13,8 @@ pub mod channel;
 pub mod check;
 pub mod cloud;
 pub mod config;
+#[cfg(feature = "ui")]
+mod console;
 pub mod deadlines;
 mod device;
 pub mod dispatch;
@@ -45,6 +47,8 @@ pub mod tlss;
 pub mod view;
 #[cfg(feature = "linux")]
 mod watchdog;
+#[cfg(feature = "ui")]
+mod web;
 
 pub use agent::{Agent, Error, run};
 pub use view::View;

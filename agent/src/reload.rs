@@ -1,5 +1,7 @@
 //! A configuration that changes while the agent runs.
 
+#[cfg(feature = "ui")]
+mod control;
 mod current;
 pub(crate) mod hosted;
 
@@ -11,8 +13,14 @@ use ivt_base::address_rule::AddressRule;
 use ivt_hal::rtsp::UrlError;
 use ivt_hal::{Encoder, Stream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(feature = "ui")]
+use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 
+#[cfg(feature = "ui")]
+use control::Asked;
+#[cfg(feature = "ui")]
+pub(crate) use control::Control;
 pub(crate) use current::CurrentDevice;
 pub(crate) use hosted::{Hosted, Seen};
 
@@ -25,10 +33,23 @@ use crate::logger;
 use crate::settings::{self, Differences, Store};
 use crate::tlss::Settings;
 
-/// Reads the configuration again on SIGHUP.
+/// Reads the configuration again on SIGHUP, or when the device's page asks for it.
 pub struct Reload {
     store: Store,
     hangup: Signal,
+    #[cfg(feature = "ui")]
+    asked: watch::Sender<Asked>,
+    #[cfg(feature = "ui")]
+    seen: (watch::Receiver<Asked>, u64),
+}
+
+/// A configuration that was read while the agent ran.
+pub(crate) struct News {
+    pub(crate) config: Config,
+    /// The settings of its hosted service, see [`hosted::settings`].
+    pub(crate) settings: Option<Settings>,
+    /// Whether the agent has to be started anew.
+    pub(crate) restart: bool,
 }
 
 impl Reload {
@@ -38,16 +59,30 @@ impl Reload {
     /// # Errors
     /// The system refuses the handler.
     pub fn listen(store: Store) -> io::Result<Self> {
-        Ok(Self { store, hangup: signal(SignalKind::hangup())? })
+        let hangup = signal(SignalKind::hangup())?;
+        #[cfg(feature = "ui")]
+        let asked = watch::Sender::default();
+        Ok(Self {
+            store,
+            hangup,
+            #[cfg(feature = "ui")]
+            seen: (asked.subscribe(), 0),
+            #[cfg(feature = "ui")]
+            asked,
+        })
     }
 
-    /// Returns once a configuration was read after SIGHUP, with the settings of its hosted service. A
-    /// configuration that is refused is reported in the log and passed over.
-    pub(crate) async fn next(&mut self) -> (Config, Option<Settings>) {
+    /// What changes the configuration and asks for a look at it.
+    #[cfg(feature = "ui")]
+    pub(crate) fn control(&self) -> Control {
+        Control::new(self.store.clone(), self.asked.clone())
+    }
+
+    /// Returns once a configuration was read after SIGHUP or on request. A configuration that is refused is reported in
+    /// the log and passed over.
+    pub(crate) async fn next(&mut self) -> News {
         loop {
-            if self.hangup.recv().await.is_none() {
-                pending().await
-            }
+            let restart = self.asked().await;
             let store = self.store.clone();
             // Reading a slow disk on this thread would hold up the pictures.
             let read = move || {
@@ -56,11 +91,32 @@ impl Reload {
                 Ok::<_, settings::Error>((config, settings))
             };
             match spawn_blocking(read).await {
-                Ok(Ok(new)) => return new,
-                Ok(Err(e)) => log::error!("SIGHUP: {e}; the settings stay as they were"),
-                Err(e) => log::error!("SIGHUP: the configuration was not read: {e}"),
+                Ok(Ok((config, settings))) => return News { config, settings, restart },
+                Ok(Err(e)) => log::error!("configuration: {e}; the settings stay as they were"),
+                Err(e) => log::error!("configuration: it was not read: {e}"),
             }
         }
+    }
+
+    /// Returns once a look is asked for, and whether a restart is.
+    #[cfg(feature = "ui")]
+    async fn asked(&mut self) -> bool {
+        let (asked, restarts) = &mut self.seen;
+        tokio::select! {
+            hangup = self.hangup.recv() => if hangup.is_none() { pending().await },
+            // The sender is our own, so that waiting cannot fail.
+            _ = asked.changed() => {}
+        }
+        let now = asked.borrow_and_update().restarts;
+        std::mem::replace(restarts, now) != now
+    }
+
+    #[cfg(not(feature = "ui"))]
+    async fn asked(&mut self) -> bool {
+        if self.hangup.recv().await.is_none() {
+            pending().await
+        }
+        false
     }
 }
 

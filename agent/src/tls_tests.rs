@@ -61,7 +61,7 @@ async fn an_expired_certificate_is_told_with_peer_date_and_clock() {
         "[cloud]\nurl = 'wss://localhost:{port}/ivc'\nlogin_code = 'c'\nlogin_passwd = 'p'\n\
          [[channel]]\nbackend = 'emulator'"
     );
-    let login = CloudLogin::new(&config.parse::<Config>().unwrap().cloud);
+    let login = CloudLogin::of(&config.parse::<Config>().unwrap().cloud).unwrap();
     let ivc = dial::TcpDial::new(login, trust.clone()).dial().await.err().unwrap();
     let tlss = TcpConnector::new("localhost", port, Some(trust.clone())).connect().await;
     let url = callback_url(&format!("https://localhost:{port}/cb")).unwrap();

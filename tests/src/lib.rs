@@ -124,7 +124,7 @@ pub fn hasty(config: &Config) -> Agent {
     };
     let seed = (0..).find(short).unwrap();
     let trust = TrustStore::new(config.cloud.ca_file.clone()).unwrap();
-    let dial = TcpDial::new(CloudLogin::new(&config.cloud), trust.clone());
+    let dial = TcpDial::new(CloudLogin::of(&config.cloud).unwrap(), trust.clone());
     Agent::start_with(config, trust, Arc::new(dial), StdRng::seed_from_u64(seed)).unwrap()
 }
 

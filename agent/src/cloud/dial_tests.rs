@@ -17,7 +17,7 @@ fn dialer_to(url: &str, trust: TrustStore) -> TcpDial {
         "[cloud]\nurl = '{url}'\nlogin_code = 'c'\nlogin_passwd = 'canary'\n\
          [[channel]]\nbackend = 'emulator'"
     );
-    let login = CloudLogin::new(&text.parse::<Config>().unwrap().cloud);
+    let login = CloudLogin::of(&text.parse::<Config>().unwrap().cloud).unwrap();
     TcpDial::new(login, trust)
 }
 

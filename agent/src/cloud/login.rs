@@ -24,12 +24,16 @@ pub struct CloudLogin {
 }
 
 impl CloudLogin {
-    /// The login that the configuration describes.
-    pub fn new(cloud: &config::Cloud) -> Self {
+    /// The login that the configuration describes; `None` where no cloud is configured yet.
+    pub fn of(cloud: &config::Cloud) -> Option<Self> {
+        cloud.account.as_ref().map(|account| Self::with(account, cloud))
+    }
+
+    fn with(account: &config::Account, cloud: &config::Cloud) -> Self {
         let mut query = String::new();
         let parameters = [
-            ("login_code", cloud.login_code.as_str()),
-            ("login_passwd", cloud.login_passwd.expose()),
+            ("login_code", account.login_code.as_str()),
+            ("login_passwd", account.login_passwd.expose()),
             ("hardware_model", &cloud.hardware_model),
             ("firmware_model", &cloud.firmware_model),
         ];
@@ -40,7 +44,7 @@ impl CloudLogin {
             percent_encode(value, &mut query);
         }
         // The password in it is known by itself, and the rest is no secret.
-        Self::at(cloud.url.clone(), Secret::untold(query))
+        Self::at(account.url.clone(), Secret::untold(query))
     }
 
     /// The login that a redirect to `location` leads to, with the same account. The address may be
@@ -128,7 +132,7 @@ mod tests {
             "[cloud]\nurl = {url:?}\nlogin_code = '{code}'\nlogin_passwd = '{passwd}'\n\
              hardware_model = 'HW 1'\nfirmware_model = '1.0+b'\n[[channel]]\nbackend = 'emulator'"
         );
-        CloudLogin::new(&text.parse::<config::Config>().unwrap().cloud)
+        CloudLogin::of(&text.parse::<config::Config>().unwrap().cloud).unwrap()
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let calls = queue.calls();
     let cloud = Cloud {
         rules: Options::default(),
-        dial: Arc::new(script),
+        dial: Some(Arc::new(script)),
         dispatch: crate::dispatch::testing::dispatch(Vec::new()),
         keepalives: KeepaliveSource::new(Vec::new()),
         calls: queue,

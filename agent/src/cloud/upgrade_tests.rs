@@ -9,7 +9,7 @@ type Outcome = Result<Result<Socket, Refusal>, String>;
 fn login() -> CloudLogin {
     let text = "[cloud]\nurl = 'ws://cloud/ivc'\nlogin_code = 'c'\nlogin_passwd = 'canary'\n\
                 [[channel]]\nbackend = 'emulator'";
-    CloudLogin::new(&text.parse::<Config>().unwrap().cloud)
+    CloudLogin::of(&text.parse::<Config>().unwrap().cloud).unwrap()
 }
 
 /// Reads the request, and returns the key that its answer must have.

@@ -54,9 +54,10 @@ pub(super) fn channels(
     model: Model,
     logins: Vec<Login>,
     base: &Path,
+    has_page: bool,
 ) -> Result<Vec<Channel>, Error> {
     let sections = root.sections("channel")?;
-    if sections.is_empty() {
+    if sections.is_empty() && !has_page {
         return Err(root.error("no channel: describe the camera under [[channel]]"));
     }
     if let (Model::Camera, Some(second)) = (model, sections.get(1)) {
@@ -95,7 +96,7 @@ impl Channel {
     #[cfg(all(feature = "onvif", feature = "profiles"))]
     pub(crate) fn alone(text: &str) -> Result<Self, Error> {
         let file = File::new("section".into(), text);
-        let read = channels(&mut file.root()?, Model::Camera, Vec::new(), Path::new(""))?;
+        let read = channels(&mut file.root()?, Model::Camera, Vec::new(), Path::new(""), false)?;
         read.into_iter().next().ok_or_else(|| file.error(0, "no channel".into()))
     }
 

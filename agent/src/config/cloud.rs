@@ -11,15 +11,23 @@ use super::credentials::{CredentialsFile, one};
 use super::error::Error;
 use super::section::{NAME, PATH, Section, boolean, list, path, text};
 
-/// The cloud and our login there.
+/// Where the cloud is, and our login there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// `url`: `ws://HOST[:PORT]/PATH` or `wss://…`, without user name and query.
+    pub url: Url,
+    /// `login_code`: the name the cloud gave this device.
+    pub login_code: String,
+    /// `login_passwd`: the password that goes with it.
+    pub login_passwd: Secret,
+}
+
+/// The cloud and what is agreed with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cloud {
-    /// `url`, required: `ws://HOST[:PORT]/PATH` or `wss://…`, without user name and query.
-    pub url: Url,
-    /// `login_code`, required: the name the cloud gave this device.
-    pub login_code: String,
-    /// `login_passwd`, required: the password that goes with it.
-    pub login_passwd: Secret,
+    /// `url`, `login_code` and `login_passwd`, required unless the device has a page, where they can be entered
+    /// later: `None` until then, and no cloud is dialled.
+    pub account: Option<Account>,
     /// `hardware_model`: told to the cloud; default "ivt".
     pub hardware_model: String,
     /// `firmware_model`: told to the cloud; default the version of the agent.
@@ -46,13 +54,11 @@ pub(super) fn cloud(
     mut section: Section<'_, '_>,
     apart: &mut CredentialsFile,
     base: &Path,
+    has_page: bool,
 ) -> Result<Cloud, Error> {
-    let code = section.insist("login_code", text(1..=NAME))?;
-    let passwd = section.insist("login_passwd", text(1..=NAME))?;
+    let account = account(&mut section, apart, has_page)?;
     let cloud = Cloud {
-        url: section.require("url", cloud_url)?,
-        login_code: one(&section, "login_code", code, apart.login_code.take())?,
-        login_passwd: one(&section, "login_passwd", passwd, apart.login_passwd.take())?.into(),
+        account,
         hardware_model: section
             .read("hardware_model", text(1..=NAME))?
             .unwrap_or_else(|| "ivt".into()),
@@ -69,6 +75,27 @@ pub(super) fn cloud(
     };
     section.finish()?;
     Ok(cloud)
+}
+
+/// Reads the account. Where the device `has_page`, all three keys of it may be missing.
+fn account(
+    section: &mut Section<'_, '_>,
+    apart: &mut CredentialsFile,
+    has_page: bool,
+) -> Result<Option<Account>, Error> {
+    let code = section.insist("login_code", text(1..=NAME))?;
+    let passwd = section.insist("login_passwd", text(1..=NAME))?;
+    let (other_code, other_passwd) = (apart.login_code.take(), apart.login_passwd.take());
+    let url = section.insist("url", cloud_url)?;
+    let logins = [&code, &passwd, &other_code, &other_passwd];
+    if has_page && url.is_none() && logins.iter().all(|login| login.is_none()) {
+        return Ok(None);
+    }
+    Ok(Some(Account {
+        url: url.ok_or_else(|| section.missing("url"))?,
+        login_code: one(section, "login_code", code, other_code)?,
+        login_passwd: one(section, "login_passwd", passwd, other_passwd)?.into(),
+    }))
 }
 
 fn allowed_host(value: &DeValue<'_>) -> Result<AllowedHost, String> {

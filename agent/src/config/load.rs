@@ -159,9 +159,15 @@ pub(super) fn sections(
     base: &Path,
 ) -> Result<Config, Error> {
     let mut apart = credentials.unwrap_or_default();
-    let cloud = cloud::cloud(root.section("cloud")?, &mut apart, base)?;
+    #[cfg(feature = "ui")]
+    let web = super::web::web(root.section("web")?)?;
+    #[cfg(feature = "ui")]
+    let has_page = web.is_some();
+    #[cfg(not(feature = "ui"))]
+    let has_page = false;
+    let cloud = cloud::cloud(root.section("cloud")?, &mut apart, base, has_page)?;
     let (model, state_dir, clock_steps) = device::device(root.section("device")?, base)?;
-    let channels = channel::channels(&mut root, model, apart.channels, base)?;
+    let channels = channel::channels(&mut root, model, apart.channels, base, has_page)?;
     #[cfg(any(feature = "alarms", feature = "linux"))]
     let network = super::network::network(root.section("network")?)?;
     let publish = publish::publish(root.section("publish")?)?;
@@ -197,6 +203,8 @@ pub(super) fn sections(
         firmware,
         #[cfg(feature = "alarms")]
         alarm,
+        #[cfg(feature = "ui")]
+        web,
         runtime,
         budget,
         log_level,

@@ -154,7 +154,7 @@ fn a_credentials_file_has_a_version_of_its_own() {
         Config::load(&main, Access::Private)
     };
     let config = load("version = 7\n").unwrap();
-    assert_eq!(config.cloud.login_passwd.expose(), "canary");
+    assert_eq!(config.cloud.account.unwrap().login_passwd.expose(), "canary");
     let [version, token] = &config.notes[..] else { panic!("{:?}", config.notes) };
     assert!(version.contains("secret.toml:1: version 7 is newer"), "{version}");
     assert!(token.contains("secret.toml:3: unknown key \"token\" in cloud"), "{token}");

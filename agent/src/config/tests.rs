@@ -90,7 +90,7 @@ fn base_toml_shows_every_key_with_its_default() {
         "[[channel]]\nbackend = ['cgi', 'onvif', 'emulator', 'linux']\nweb = 'http://h'\nprofile = 'hikvision'\n",
     );
     #[cfg(all(feature = "linux", feature = "onvif", feature = "pattern", feature = "profiles"))]
-    channel::channels(&mut others.root().unwrap(), Model::Camera, Vec::new(), Path::new(""))
+    channel::channels(&mut others.root().unwrap(), Model::Camera, Vec::new(), Path::new(""), false)
         .unwrap();
     for key in file.known().into_iter().chain(others.known()) {
         let last = key.rsplit('.').next().unwrap();
@@ -360,7 +360,7 @@ password = "a-key-for-it"
         write(dir.path(), "secret.toml", 0o600, CREDENTIALS);
         let main = write(dir.path(), "agent.toml", 0o640, &main_file());
         let config = Config::load(&main, Access::Private).unwrap();
-        assert_eq!(config.cloud.login_passwd.expose(), "apart");
+        assert_eq!(config.cloud.account.unwrap().login_passwd.expose(), "apart");
         let Network { username, password, .. } = &config.channels[0].backend.network;
         assert_eq!(
             (username.as_deref(), password.expose().as_str()),

@@ -6,7 +6,7 @@ use crate::config::Alarm;
 use crate::config::Firmware;
 #[cfg(any(feature = "alarms", feature = "linux"))]
 use crate::config::Network;
-use crate::config::{Channel, Cloud, Config, Publish, Record, Runtime, Spool};
+use crate::config::{Account, Channel, Cloud, Config, Publish, Record, Runtime, Spool};
 
 /// What an agent has to do to change from one configuration to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Differences {
     pub allow_hosts: bool,
     /// Whether it changed which firmware is taken, and when. A running agent applies this.
     pub firmware: bool,
+    /// Whether anything of `[web]` changed. A running agent applies this.
+    pub web: bool,
     /// Whether `log.level` changed. A running agent applies this.
     pub log_level: bool,
     /// Changed keys, such as `cloud.url`, that count from the next start on.
@@ -56,6 +58,8 @@ impl Differences {
                 firmware: _,
             #[cfg(feature = "alarms")]
             alarm,
+            #[cfg(feature = "ui")]
+            web,
             runtime,
             budget,
             log_level,
@@ -63,16 +67,24 @@ impl Differences {
         } = old;
         let (mut cameras, mut restart) = (Vec::new(), Vec::new());
         let opened = cloud.allow_hosts != new.cloud.allow_hosts;
-        let wanted = Cloud { allow_hosts: cloud.allow_hosts.clone(), ..new.cloud.clone() };
+        let mut wanted = Cloud { allow_hosts: cloud.allow_hosts.clone(), ..new.cloud.clone() };
+        if let (Some(old), Some(new)) = (&cloud.account, &new.cloud.account) {
+            compare!(
+                restart,
+                "cloud",
+                old,
+                new,
+                Account { url: "url", login_code: "login_code", login_passwd: "login_passwd" }
+            );
+            wanted.account.clone_from(&cloud.account);
+        }
         compare!(
             restart,
             "cloud",
             cloud,
             wanted,
             Cloud {
-                url: "url",
-                login_code: "login_code",
-                login_passwd: "login_passwd",
+                account: "login",
                 hardware_model: "hardware_model",
                 firmware_model: "firmware_model",
                 ca_file: "ca_file",
@@ -155,6 +167,10 @@ impl Differences {
             new.alarm,
             Alarm { enable: "enable", delay: "delay_seconds", bits: "bits" }
         );
+        #[cfg(feature = "ui")]
+        let web = *web != new.web;
+        #[cfg(not(feature = "ui"))]
+        let web = false;
         compare!(
             restart,
             "runtime",
@@ -177,16 +193,18 @@ impl Differences {
         }
         let firmware = firmware(old, new, &mut restart);
         let log_level = *log_level != new.log_level;
-        Self { cameras, tlss, allow_hosts: opened, firmware, log_level, restart }
+        Self { cameras, tlss, allow_hosts: opened, firmware, web, log_level, restart }
     }
 
     /// Names of the changes that a running agent applies: `channel.0` for the camera of that
-    /// channel, `tlss`, `cloud.allow_hosts`, `firmware` for its rules, `log.level`.
+    /// channel, `tlss`, `cloud.allow_hosts`, `firmware` for its rules, `web`,
+    /// `log.level`.
     pub fn now(&self) -> Vec<String> {
         let mut names: Vec<_> = self.cameras.iter().map(|n| format!("channel.{n}")).collect();
         names.extend(self.tlss.then(|| "tlss".into()));
         names.extend(self.allow_hosts.then(|| "cloud.allow_hosts".into()));
         names.extend(self.firmware.then(|| "firmware".into()));
+        names.extend(self.web.then(|| "web".into()));
         names.extend(self.log_level.then(|| "log.level".into()));
         names
     }

@@ -1,0 +1,46 @@
+//! What the device's page may look at and touch of a running agent.
+
+use ivt_base::address_rule::AddressRule;
+use tokio::sync::watch;
+
+use crate::alarm;
+use crate::channel::{Handle, Link};
+use crate::config::Config;
+#[cfg(feature = "update")]
+use crate::firmware::Upgrades;
+use crate::http::Http;
+use crate::ptz::Remote;
+use crate::reload::CurrentDevice;
+use crate::state::StateStore;
+use crate::tls::TrustStore;
+use crate::view::View;
+
+/// A running agent, as its page knows it. It is exchanged when the agent is started anew.
+#[derive(Clone)]
+pub(crate) struct Console {
+    /// The configuration that the agent was started by.
+    pub(crate) config: Config,
+    /// What can be seen of the agent.
+    pub(crate) view: View,
+    /// The cameras, as they are configured at the moment.
+    pub(crate) device: CurrentDevice,
+    /// The channels' tasks, by number.
+    pub(crate) channels: Vec<Handle>,
+    /// What moves the cameras, by number.
+    pub(crate) remotes: Vec<Remote>,
+    /// What is set up of the cameras' alarms.
+    pub(crate) arming: alarm::Settings,
+    /// Asks for an upgrade; `None` where the device can take none.
+    #[cfg(feature = "update")]
+    pub(crate) upgrades: Option<Upgrades>,
+    /// Whether the cloud is there.
+    pub(crate) link: watch::Receiver<Link>,
+    /// Calls to servers that the cloud names.
+    pub(crate) http: Http,
+    /// What outlasts a restart.
+    pub(crate) store: StateStore,
+    /// The authorities that are trusted.
+    pub(crate) trust: TrustStore,
+    /// Which servers the cloud may name.
+    pub(crate) rule: AddressRule,
+}

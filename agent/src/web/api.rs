@@ -1,0 +1,11 @@
+//! The interface `/api/v1`, a file for each subject.
+
+mod health;
+
+use super::route::Route;
+
+/// Every route of the interface.
+pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
+    let subjects: [&[Route]; 1] = [health::ROUTES];
+    subjects.into_iter().flatten()
+}

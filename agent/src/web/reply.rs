@@ -1,0 +1,139 @@
+//! Answers to calls.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
+
+/// What goes out, piece by piece.
+pub(super) type Outgoing = UnsyncBoxBody<Bytes, Infallible>;
+
+/// An answer.
+pub(crate) struct Reply(Response<Outgoing>);
+
+/// Why a call is not carried out. The answer is `{"error": {"code", "message", "field"}}`: the code is for programs
+/// and for the languages of the page, the message for people, and the field names the value that is wrong.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// Name of the wrong value; empty where it is none alone.
+    pub(crate) field: String,
+}
+
+impl Reply {
+    /// 200 with JSON.
+    pub(crate) fn json(value: &Value) -> Self {
+        Self::bytes("application/json", Bytes::from(value.to_string()))
+    }
+
+    /// 204, without a body.
+    pub(crate) fn nothing() -> Self {
+        Self::bytes("", Bytes::new()).with_status(StatusCode::NO_CONTENT)
+    }
+
+    /// 200 with bytes of a media type.
+    pub(crate) fn bytes(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
+        Self::of(kind, Full::new(bytes.into()).boxed_unsync())
+    }
+
+    /// 200 with pieces of a media type, each sent as it comes. The stream ends when the browser has gone.
+    pub(crate) fn pieces(
+        kind: &'static str,
+        pieces: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Self {
+        let frames = pieces.map(|piece| Ok(Frame::data(piece)));
+        Self::of(kind, StreamBody::new(frames).boxed_unsync())
+    }
+
+    /// 200 with server-sent events: their names, and their data as JSON.
+    pub(crate) fn events(
+        events: impl Stream<Item = (&'static str, Value)> + Send + 'static,
+    ) -> Self {
+        let text = |(name, data)| Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
+        Self::pieces("text/event-stream", events.map(text))
+    }
+
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        *self.0.status_mut() = status;
+        self
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers_mut().insert(name, value);
+        self
+    }
+
+    pub(super) fn into_response(self) -> Response<Outgoing> {
+        self.0
+    }
+
+    fn of(kind: &'static str, body: Outgoing) -> Self {
+        let mut response = Response::new(body);
+        if !kind.is_empty() {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        Self(response)
+    }
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), field: String::new() }
+    }
+
+    /// 422: a value is wrong; `field` names it.
+    pub(crate) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message);
+        Self { field: field.into(), ..refusal }
+    }
+
+    /// 404.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "nothing is found here")
+    }
+
+    /// 501: the camera or the device cannot do it.
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported", message)
+    }
+
+    /// 409: something else was changed or is under way.
+    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// 502: a camera or a server that was asked failed.
+    pub(crate) fn failed(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, code, message)
+    }
+
+    /// 503.
+    pub(crate) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+    }
+
+    pub(super) fn too_long(longest: usize) -> Self {
+        let message = format!("more than {longest} bytes, or broken off");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message)
+    }
+
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the call took too long to arrive")
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { status, code, message, field } = refusal;
+        let error = json!({ "error": { "code": code, "message": message, "field": field } });
+        Self::json(&error).with_status(status)
+    }
+}

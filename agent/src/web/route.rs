@@ -1,0 +1,75 @@
+//! The routes of the page: which call is answered by what, and who may make it.
+
+use super::call::Call;
+use super::reply::{Refusal, Reply};
+use futures::future::BoxFuture;
+
+/// What answers a call.
+pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Result<Reply, Refusal>>;
+
+/// What a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// Who may make a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everyone who reaches the page.
+    Public,
+    /// Who is logged in.
+    Session,
+}
+
+/// One method of one path.
+#[derive(Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) verb: Verb,
+    /// The path, with its parameters as `{name}`.
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    pub(crate) answer: Handler,
+}
+
+impl Route {
+    /// Reads something.
+    pub(crate) const fn get(path: &'static str, answer: Handler) -> Self {
+        Self { verb: Verb::Get, path, access: Access::Session, answer }
+    }
+
+    /// Does something.
+    pub(crate) const fn post(path: &'static str, answer: Handler) -> Self {
+        Self { verb: Verb::Post, path, access: Access::Session, answer }
+    }
+
+    /// Puts something in the place of what was there.
+    pub(crate) const fn put(path: &'static str, answer: Handler) -> Self {
+        Self { verb: Verb::Put, path, access: Access::Session, answer }
+    }
+
+    /// Removes something.
+    pub(crate) const fn delete(path: &'static str, answer: Handler) -> Self {
+        Self { verb: Verb::Delete, path, access: Access::Session, answer }
+    }
+
+    /// The same route for everyone who reaches the page.
+    pub(crate) const fn public(self) -> Self {
+        Self { access: Access::Public, ..self }
+    }
+}
+
+impl Verb {
+    /// Name of the method.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Calls to the page, for tests of its interface.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request, StatusCode};
+use serde_json::Value;
+
+use super::call::Call;
+use super::reply::Reply;
+use super::server::dispatch;
+use super::site::Site;
+use crate::agent::Agent;
+use crate::config::Access;
+use crate::reload::Reload;
+use crate::settings::Store;
+
+/// An agent by a configuration file of a folder of its own, and its page without a socket.
+pub(crate) struct Bench {
+    pub(crate) site: Arc<Site>,
+    pub(crate) agent: Agent,
+    pub(crate) reload: Reload,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Starts an agent by `config`, the text of its file, which is put into the file `ivt.toml` of `folder`.
+    pub(crate) fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ivt.toml");
+        std::fs::write(&file, config).unwrap();
+        let store = Store::new(file, Access::Any);
+        let read = store.load().unwrap();
+        let reload = Reload::listen(store).unwrap();
+        let agent = Agent::start(&read).unwrap();
+        let site = Arc::new(Site::new(&read, reload.control()));
+        site.show(Some(agent.console()));
+        Self { site, agent, reload, folder }
+    }
+
+    /// Makes a call as somebody who is logged in; returns the status and the JSON of the answer, `Null` where it is none.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+        let (status, body) = self.bytes(method, path, body).await;
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// Does as [`call`](Self::call), with the answer as it is.
+    pub(crate) async fn bytes(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> (StatusCode, Bytes) {
+        let request = Request::builder().method(method).uri(path).body(()).unwrap();
+        let (parts, ()) = request.into_parts();
+        let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
+        let body = body.map_err(|never| match never {}).boxed();
+        let (site, peer) = (Arc::clone(&self.site), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let call = Call { site, peer, parts, parameters: Vec::new(), body };
+        let response = dispatch(call).await.unwrap_or_else(Reply::from).into_response();
+        let status = response.status();
+        (status, response.into_body().collect().await.unwrap().to_bytes())
+    }
+}
+
+#[tokio::test]
+async fn an_agent_without_a_cloud_or_a_camera_has_a_page() {
+    let bench = Bench::start("[web]\nenable = true\n");
+    let (status, body) = bench.bytes(Method::GET, "/healthz", "").await;
+    assert_eq!((status, &body[..]), (StatusCode::OK, &b"ok\n"[..]));
+    let (status, error) = bench.call(Method::POST, "/healthz", "").await;
+    assert_eq!(
+        (status, &error["error"]["code"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &"method".into())
+    );
+    assert_eq!(bench.call(Method::GET, "/nothing", "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(bench.bytes(Method::GET, "/", "").await.0, StatusCode::OK);
+}

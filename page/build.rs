@@ -1,0 +1,70 @@
+//! Compresses the files of the pages, and writes the tables of them.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use flate2::{Compression, Crc, GzBuilder};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let out = std::env::var("OUT_DIR")?;
+    let mut tables = String::new();
+    for (table, folder, prefix) in [("PARTS", "parts", "/parts/"), ("DEVICE", "device", "/")] {
+        println!("cargo::rerun-if-changed={folder}");
+        let mut files = Vec::new();
+        collect(Path::new(folder), &mut files)?;
+        files.sort();
+        writeln!(tables, "/// The files of `{folder}/`.\npub static {table}: &[Asset] = &[")?;
+        for file in &files {
+            let name = file.strip_prefix(&format!("{folder}/")).unwrap_or(file);
+            let text = fs::read(file)?;
+            let mut crc = Crc::new();
+            crc.update(&text);
+            let target = format!("{out}/{}.gz", file.replace('/', "-"));
+            // Without a time, so that equal sources make equal programs.
+            let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+            gzip.write_all(&text)?;
+            fs::write(&target, gzip.finish()?)?;
+            let kind = kind(name)?;
+            let tag = format!("{:08x}-{}", crc.sum(), text.len());
+            writeln!(
+                tables,
+                "    Asset {{ path: {:?}, kind: {kind:?}, tag: {:?}, gzip: include_bytes!({target:?}) }},",
+                format!("{prefix}{name}"),
+                format!("\"{tag}\"")
+            )?;
+        }
+        writeln!(tables, "];\n")?;
+    }
+    fs::write(format!("{out}/assets.rs"), tables)?;
+    Ok(())
+}
+
+/// The files below a folder, hidden ones left out.
+fn collect(folder: &Path, files: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let text = path.to_str().ok_or("a file name that is not UTF-8")?.to_owned();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+            continue;
+        }
+        match path.is_dir() {
+            true => collect(&path, files)?,
+            false => files.push(text),
+        }
+    }
+    Ok(())
+}
+
+fn kind(name: &str) -> Result<&'static str, String> {
+    match name.rsplit('.').next() {
+        Some("html") => Ok("text/html; charset=utf-8"),
+        Some("css") => Ok("text/css; charset=utf-8"),
+        Some("js") => Ok("text/javascript; charset=utf-8"),
+        Some("svg") => Ok("image/svg+xml"),
+        Some("json") => Ok("application/json"),
+        _ => Err(format!("{name}: of no kind that a page has")),
+    }
+}
