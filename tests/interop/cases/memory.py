@@ -82,4 +82,4 @@ def uploaded(cloud, channel):
     return [s for s in cloud.recording(f"r{channel}")["segments"] if s["state"] in ("uploaded", "confirmed")]
 
 
-add("memory: rings and backlogs are full and the limit holds", full, 180)
+add("memory: rings and backlogs are full and the limit holds", full, 180, alone=True)
