@@ -1,5 +1,7 @@
-"""The cases of make interop, one file per family. A family registers its cases in `ALL` when it is imported."""
+"""The cases of make interop, one file per family. A family registers its cases in `ALL` when it is loaded."""
 import dataclasses
+import importlib
+import pkgutil
 from typing import Callable
 
 
@@ -22,3 +24,9 @@ ALL = []
 
 def add(name, run, deadline=120, alone=False):
     ALL.append(Case(name, run, deadline, alone))
+
+
+def load():
+    """Loads every family of this folder."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
