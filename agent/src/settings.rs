@@ -12,6 +12,8 @@ mod key;
 mod lines;
 mod place;
 pub(crate) mod value;
+#[cfg(feature = "ui")]
+mod wipe;
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
