@@ -8,10 +8,14 @@
 mod difference;
 mod edit;
 mod files;
+#[cfg(feature = "ui")]
+mod guard;
 mod key;
 mod lines;
 mod place;
 pub(crate) mod value;
+#[cfg(feature = "ui")]
+mod wipe;
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -21,6 +25,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use difference::Differences;
 pub use files::WriteError;
+#[cfg(feature = "ui")]
+pub(crate) use guard::Guard;
 pub use key::{Key, KeyError};
 pub use place::EditError;
 pub use value::ValueError;
@@ -31,8 +37,14 @@ use files::{Draft, Target, Turn};
 
 /// Keys that a credentials file may have. A new one of these keys goes there where a credentials
 /// file is named.
-const LOGINS: [&str; 4] =
-    ["cloud.login_code", "cloud.login_passwd", "channel.username", "channel.password"];
+const LOGINS: &[&str] = &[
+    "cloud.login_code",
+    "cloud.login_passwd",
+    "channel.username",
+    "channel.password",
+    #[cfg(feature = "ui")]
+    "web.first_password",
+];
 /// Keys about the file itself, which the store does not change.
 const FIXED: [&str; 2] = ["credentials", "version"];
 /// The array of tables that may stand in both files.
@@ -51,6 +63,8 @@ pub struct Change {
 pub struct Store {
     file: PathBuf,
     access: Access,
+    #[cfg(feature = "ui")]
+    guard: Option<Guard>,
 }
 
 /// What a change came to.
@@ -175,7 +189,18 @@ impl Change {
 impl Store {
     /// The store of the configuration in `file`, and of the credentials file it names.
     pub fn new(file: impl Into<PathBuf>, access: Access) -> Self {
-        Self { file: file.into(), access }
+        Self {
+            file: file.into(),
+            access,
+            #[cfg(feature = "ui")]
+            guard: None,
+        }
+    }
+
+    /// The same store, whose changes `guard` looks at.
+    #[cfg(feature = "ui")]
+    pub(crate) fn guarded(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     /// The configuration in the files, for an agent to start by.
@@ -220,6 +245,11 @@ impl Store {
         changes.iter().try_for_each(|change| new.apply(change))?;
         let config = self.config(&new)?;
         check::check(&config)?;
+        #[cfg(feature = "ui")]
+        if let Some(guard) = self.guard.as_ref().filter(|_| new != old) {
+            let file = self.file.display().to_string();
+            guard.check(file, self.config(&old).ok().as_ref(), &config)?;
+        }
 
         let mut writes = Vec::new();
         if new.main != old.main {

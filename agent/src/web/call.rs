@@ -12,7 +12,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
+use super::guard::Way;
 use super::reply::Refusal;
+use super::session::Key;
 use super::site::Site;
 
 /// Longest body that is read as a whole, in bytes.
@@ -28,6 +30,10 @@ pub(crate) struct Call {
     pub(crate) site: Arc<Site>,
     /// Where the call comes from.
     pub(crate) peer: IpAddr,
+    /// How the call reached the device.
+    pub(super) way: Way,
+    /// Who is logged in there.
+    pub(super) session: Option<Key>,
     pub(crate) parts: Parts,
     /// The parameters of the path.
     pub(super) parameters: Vec<(String, String)>,
