@@ -58,6 +58,7 @@ async function show() {
   const [name = "", ...parameters] = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
   const wanted = !session.claimed ? "claim" : !session.logged_in ? "login" : PAGES.includes(name) ? name : "overview";
   shown?.end();
+  delete main.dataset.page;
   const context = new Context(wanted === name ? parameters : [], session);
   shown = context;
   turn += 1;
@@ -76,7 +77,10 @@ async function show() {
     if (!element.isConnected) fill(main, title, element);
     element.append(makeNotice("bad", element.childElementCount || !(error instanceof TypeError) ? explain(error) : t("shell.missing")));
   }
-  if (mine === turn) title.focus({ preventScroll: true });
+  if (mine !== turn) return;
+  // A page that has put the focus into one of its fields keeps it there.
+  if (!element.contains(document.activeElement)) title.focus({ preventScroll: true });
+  main.dataset.page = wanted;
 }
 
 /**
