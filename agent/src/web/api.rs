@@ -1,11 +1,12 @@
 //! The interface `/api/v1`, a file for each subject.
 
+mod access;
 mod health;
 
 use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 1] = [health::ROUTES];
+    let subjects: [&[Route]; 2] = [access::ROUTES, health::ROUTES];
     subjects.into_iter().flatten()
 }
