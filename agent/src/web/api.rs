@@ -1,11 +1,13 @@
 //! The interface `/api/v1`, a file for each subject.
 
 mod health;
+pub(super) mod live;
+mod ptz;
 
 use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 1] = [health::ROUTES];
+    let subjects: [&[Route]; 3] = [health::ROUTES, live::ROUTES, ptz::ROUTES];
     subjects.into_iter().flatten()
 }
