@@ -1,6 +1,6 @@
 // The shell of the device's page: who may see it, the way from page to page, the language, and whether the device is there.
 
-import { onLoggedOut } from "/parts/api.js";
+import { logIn, onLoggedOut } from "/parts/api.js";
 import { fill, make } from "/parts/dom.js";
 import { onBroken, watchDevice } from "/parts/events.js";
 import { explain, makeNotice } from "/parts/notice.js";
@@ -68,7 +68,8 @@ async function show() {
   try {
     const { default: page } = /** @type {{ default: import("./page.js").Page }} */ (await import(`./pages/${wanted}.js`));
     if (mine !== turn) return;
-    fill(main, title, element);
+    const urged = session.logged_in && session.first_password && wanted !== "system";
+    fill(main, title, urged && makeNotice("warn", t("shell.first_password")), element);
     await page.show(element, context);
   } catch (error) {
     if (mine !== turn || context.signal.aborted) return;
@@ -125,7 +126,7 @@ async function checkSession() {
   if (!session.logged_in) return;
   const now = await askSession();
   if (!now.claimed) location.reload();
-  if (!now.logged_in) await askLogin();
+  if (!now.logged_in) await logIn();
 }
 
 /** The device is there again: with another firmware, its page is another one too. */

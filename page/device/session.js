@@ -7,8 +7,9 @@ import { call } from "/parts/api.js";
  * @typedef {object} Session
  * @property {boolean} claimed whether the device has a password
  * @property {boolean} logged_in
- * @property {string} [name] name of the device
- * @property {string} [version] of the firmware
+ * @property {boolean} [first_password] whether the password is still the one that the device came with
+ * @property {string} [name] name of the device, for who is logged in
+ * @property {string} [version] of the firmware, for who is logged in
  */
 
 /** @returns {Promise<Session>} */

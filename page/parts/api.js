@@ -6,8 +6,8 @@ import texts from "./texts.js";
 register(texts);
 
 const BASE = "/api/v1";
-/** Calls whose 401 is an answer to a password, and no end of the session. */
-const LOGIN = ["/session", "/claim"];
+/** What a call is told whose session has ended; any other 401 is an answer to a password. */
+const ENDED = ["logged_out", "unclaimed"];
 
 /** Why a call was not carried out. */
 export class CallError extends Error {
@@ -17,13 +17,15 @@ export class CallError extends Error {
    * @param {string} message for people
    * @param {string} field name of the value that is wrong, or empty
    * @param {any} [answer] the whole answer
+   * @param {number} [wait] after how many seconds it may be tried again
    */
-  constructor(status, code, message, field, answer) {
+  constructor(status, code, message, field, answer, wait = 0) {
     super(message);
     this.status = status;
     this.code = code;
     this.field = field;
     this.answer = answer;
+    this.wait = wait;
   }
 }
 
@@ -52,11 +54,27 @@ export function onLoggedOut(ask) {
  */
 export async function call(method, path, body, options = {}) {
   for (;;) {
-    const response = await send(method, path, body, options);
-    if (response.status !== 401 || !login || LOGIN.includes(path)) return read(response);
-    loggingIn ??= login().finally(() => { loggingIn = null; });
-    await loggingIn;
+    try {
+      return await read(await send(method, path, body, options));
+    } catch (error) {
+      if (!(error instanceof CallError) || !needsLogin(error)) throw error;
+    }
+    await logIn();
   }
+}
+
+/**
+ * Whether a call failed since the session has ended.
+ * @param {CallError} error
+ */
+export function needsLogin({ status, code }) {
+  return status === 401 && ENDED.includes(code) && login !== null;
+}
+
+/** Asks for the login, once for all who wait for it. */
+export function logIn() {
+  loggingIn ??= (login?.() ?? Promise.resolve()).finally(() => { loggingIn = null; });
+  return loggingIn;
 }
 
 /**
@@ -99,5 +117,5 @@ async function read(response) {
   }
   if (response.ok) return answer;
   const { code = "broken", message = `HTTP status ${response.status}`, field = "" } = answer?.error ?? {};
-  throw new CallError(response.status, code, message, field, answer);
+  throw new CallError(response.status, code, message, field, answer, Number(response.headers.get("retry-after") ?? 0));
 }

@@ -11,7 +11,7 @@ const SHOWN_MS = 6000;
  * @param {unknown} error
  */
 export function explain(error) {
-  if (error instanceof CallError && hasText(`error.${error.code}`)) return t(`error.${error.code}`);
+  if (error instanceof CallError && hasText(`error.${error.code}`)) return t(`error.${error.code}`, { seconds: error.wait });
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -3,6 +3,12 @@
 /** @type {Record<import("./text.js").Language, import("./text.js").Texts>} */
 const texts = {
   en: {
+    "area.corner": "{corner} corner, at {x}, {y}; move it by the arrow keys",
+    "area.dl": "lower left",
+    "area.dr": "lower right",
+    "area.reset": "Reset area",
+    "area.ul": "upper left",
+    "area.ur": "upper right",
     "part.cancel": "Cancel",
     "part.close": "Close",
     "part.hide": "Hide",
@@ -29,6 +35,12 @@ const texts = {
     "error.broken": "The device answered something that this page cannot read. Load the page again.",
   },
   zh: {
+    "area.corner": "{corner}角，位于 {x}, {y}；可用方向键移动",
+    "area.dl": "左下",
+    "area.dr": "右下",
+    "area.reset": "重置区域",
+    "area.ul": "左上",
+    "area.ur": "右上",
     "part.cancel": "取消",
     "part.close": "关闭",
     "part.hide": "隐藏",

@@ -7,6 +7,7 @@ const texts = {
     "login.forgotten": "Forgotten? Hold the reset button of the device: it then asks for a new password, and forgets its other passwords.",
     "login.go": "Log in",
     "login.password": "Password",
+    "error.too_many_guesses": "Too many wrong passwords. Wait {seconds} s, then try again.",
     "error.wrong_password": "This is not the password. Upper and lower case differ.",
   },
   zh: {
@@ -14,6 +15,7 @@ const texts = {
     "login.forgotten": "忘记密码？按住设备的复位键：设备将要求设置新密码，并清除其他已保存的密码。",
     "login.go": "登录",
     "login.password": "密码",
+    "error.too_many_guesses": "密码错误次数过多，请等待 {seconds} 秒后重试。",
     "error.wrong_password": "密码错误。请注意大小写。",
   },
 };
