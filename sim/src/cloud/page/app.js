@@ -4,7 +4,7 @@ import { masked } from "./dom.js";
 import { startFirmware } from "./firmware.js";
 import { buildForms, prefill } from "./forms.js";
 import { PacketList } from "./packets.js";
-import { Player } from "/parts/player.js";
+import { Published } from "./published.js";
 import { facts, link, rows } from "./rows.js";
 
 const $ = (id) => document.getElementById(id);
@@ -77,7 +77,7 @@ async function work() {
 
 function startPlayer() {
   const form = $("play");
-  const player = new Player($("video"), {
+  const player = new Published($("video"), {
     show(state, notice) {
       if ($("state").textContent !== state) $("state").textContent = state;
       $("notice").textContent = notice;
