@@ -1,5 +1,6 @@
 //! The interface `/api/v1`, a file for each subject.
 
+mod access;
 mod health;
 pub(super) mod live;
 mod ptz;
@@ -8,6 +9,6 @@ use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 3] = [health::ROUTES, live::ROUTES, ptz::ROUTES];
+    let subjects: [&[Route]; 4] = [access::ROUTES, health::ROUTES, live::ROUTES, ptz::ROUTES];
     subjects.into_iter().flatten()
 }

@@ -98,7 +98,7 @@ const texts = {
     "live.op_upright": "右上",
     "live.op_zoomin": "放大",
     "live.op_zoomout": "缩小",
-    "live.patrol": "巡视",
+    "live.patrol": "巡迹",
     "live.picture": "实时画面",
     "live.play": "播放",
     "live.presets": "预置位",
