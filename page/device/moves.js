@@ -5,7 +5,10 @@ import { makeButton } from "/parts/button.js";
 import { make, makePanel } from "/parts/dom.js";
 import { explain, makeNotice, say } from "/parts/notice.js";
 import { buildPad } from "/parts/pad.js";
-import { t } from "/parts/text.js";
+import { register, t } from "/parts/text.js";
+import texts from "./texts/live.js";
+
+register(texts);
 
 /** The device stops a movement that is not asked for again in 1.8 s. */
 const REPEAT_MS = 600;

@@ -31,7 +31,8 @@ const page = {
     /** @type {{ channels: Channel[] }} */
     const { channels } = await call("GET", "/live", undefined, { signal: context.signal });
     if (!channels.length) {
-      element.append(makeNotice("info", t("live.no_channel")), make("p", {}, make("a", { className: "button", href: "#/channels", textContent: t("nav.channels") })));
+      const add = make("a", { className: "button", href: "#/channels", textContent: t("nav.channels") });
+      element.append(makeNotice("info", t("live.no_channel")), make("p", {}, add));
       return;
     }
     const kept = remembered();

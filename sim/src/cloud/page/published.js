@@ -15,7 +15,9 @@ export class Published {
 
   /** `show(state, notice)` and `showStats(rows)` draw. */
   constructor(video, { show, showStats }) {
-    Object.assign(this, { video, show, showStats });
+    this.video = video;
+    this.show = show;
+    this.showStats = showStats;
     this.player = new Player(video, { change: () => this.#tell(), overflow: () => this.#connect() });
   }
 
