@@ -181,7 +181,7 @@ impl Handle {
     }
 
     /// What is published for ever.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "ui"))]
     pub(crate) fn constantly(&self) -> Option<PublishRequest> {
         self.constant.borrow().clone()
     }
@@ -260,6 +260,12 @@ impl Handle {
                 self.streams.of(stream).reopen();
             }
         }
+    }
+
+    /// Whether a stream is pulled, and how that goes.
+    #[cfg(feature = "ui")]
+    pub(crate) fn pull(&self, stream: Stream) -> ivt_media::pull::PullState {
+        self.streams.of(stream).state().borrow().clone()
     }
 
     /// The statistics of a stream.
