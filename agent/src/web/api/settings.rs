@@ -40,7 +40,7 @@ async fn list(site: &Arc<Site>) -> Result<Listing, Refusal> {
 }
 
 /// The settings, without their secrets.
-fn description(listing: Listing) -> Value {
+pub(super) fn description(listing: Listing) -> Value {
     let (mut values, mut secrets, mut hints) = (Map::new(), Map::new(), Map::new());
     secrets.insert("cloud.login_passwd".into(), false.into());
     for (key, value) in listing.values {
@@ -105,7 +105,7 @@ async fn change(mut call: Call) -> Result<Reply, Refusal> {
     }
 }
 
-fn changes(wanted: &Value, site: &Site) -> Result<Vec<Change>, Refusal> {
+pub(super) fn changes(wanted: &Value, site: &Site) -> Result<Vec<Change>, Refusal> {
     let wanted = wanted.as_object().filter(|wanted| wanted.len() <= CHANGES);
     let Some(wanted) = wanted else {
         let message = format!("must be an object of {CHANGES} keys at most");
@@ -128,7 +128,7 @@ fn changes(wanted: &Value, site: &Site) -> Result<Vec<Change>, Refusal> {
 }
 
 /// Has a change applied, and describes it.
-fn applied(control: &Control, changed: &Changed) -> Value {
+pub(super) fn applied(control: &Control, changed: &Changed) -> Value {
     let found = changed.before.as_ref().map(|old| Differences::between(old, &changed.config));
     // What ran by files that the reader refused cannot be compared with.
     let restart = found.as_ref().is_none_or(|found| !found.restart.is_empty());
@@ -144,7 +144,7 @@ fn applied(control: &Control, changed: &Changed) -> Value {
 }
 
 /// Tells what was changed since the caller saw a version.
-async fn outdated(site: &Arc<Site>, version: &str) -> Result<Reply, Refusal> {
+pub(super) async fn outdated(site: &Arc<Site>, version: &str) -> Result<Reply, Refusal> {
     let now = list(site).await?;
     let changed = site.seen.since(version, &now);
     site.seen.note(&now);
@@ -156,7 +156,7 @@ async fn outdated(site: &Arc<Site>, version: &str) -> Result<Reply, Refusal> {
 }
 
 /// Why nothing was changed.
-fn refusal(error: &Error, keys: &[Key]) -> Refusal {
+pub(super) fn refusal(error: &Error, keys: &[Key]) -> Refusal {
     let message = error.to_string();
     match error {
         Error::Write(e) => {
