@@ -6,10 +6,15 @@ mod api;
 mod assets;
 mod authorities;
 mod call;
+mod cookie;
+mod gate;
+mod guesses;
+mod password;
 mod reply;
 mod route;
 mod seen;
 mod server;
+mod session;
 mod shown;
 mod site;
 #[cfg(test)]
