@@ -15,4 +15,4 @@ pub(crate) mod reading;
 mod reason;
 mod system;
 
-pub(crate) use keeper::{Overview, Setup};
+pub(crate) use keeper::{Overview, Setup, Viewer, whole};

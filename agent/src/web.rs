@@ -19,6 +19,7 @@ mod shown;
 mod site;
 #[cfg(test)]
 mod testing;
+mod viewers;
 
 use std::sync::Arc;
 

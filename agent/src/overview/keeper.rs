@@ -172,9 +172,13 @@ impl Keeper {
     }
 
     fn heard(&mut self, done: Option<(usize, Asked)>) {
-        if let Some((number, asked)) = done {
-            self.busy.remove(&number);
-            self.asked.insert(number, asked);
+        match done {
+            Some((number, asked)) => {
+                self.busy.remove(&number);
+                self.asked.insert(number, asked);
+            }
+            // A question that failed as such must not keep its camera from being asked again.
+            None => self.busy.clear(),
         }
     }
 
