@@ -7,6 +7,7 @@ mod assets;
 mod authorities;
 mod call;
 mod cookie;
+mod exposition;
 mod gate;
 mod guesses;
 mod password;
@@ -17,6 +18,7 @@ mod server;
 mod session;
 mod shown;
 mod site;
+mod tar;
 #[cfg(test)]
 mod testing;
 mod viewers;
