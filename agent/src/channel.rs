@@ -262,10 +262,10 @@ impl Handle {
         }
     }
 
-    /// Whether a stream is pulled, and how that goes.
+    /// The pull of a stream, for further readers.
     #[cfg(feature = "ui")]
-    pub(crate) fn pull(&self, stream: Stream) -> ivt_media::pull::PullState {
-        self.streams.of(stream).state().borrow().clone()
+    pub(crate) fn pull(&self, stream: Stream) -> Arc<ivt_media::pull::Pull> {
+        Arc::clone(self.streams.of(stream))
     }
 
     /// The statistics of a stream.
