@@ -9,6 +9,7 @@ mod reply;
 mod route;
 mod server;
 mod site;
+mod task;
 #[cfg(test)]
 mod testing;
 

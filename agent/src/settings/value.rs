@@ -1,5 +1,7 @@
 //! The value of a setting as it is written into a file.
 
+#[cfg(any(feature = "ui", all(feature = "onvif", feature = "profiles")))]
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 /// Why a value cannot be written.
@@ -32,6 +34,22 @@ pub(crate) fn quoted(text: &str) -> String {
         }
     }
     quoted + "\""
+}
+
+/// TOML for a value of JSON: a string, a number without fraction, a boolean, or a list of these; `None` for any other,
+/// which no setting has.
+#[cfg(any(feature = "ui", all(feature = "onvif", feature = "profiles")))]
+pub(crate) fn of_json(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(quoted(text)),
+        Value::Bool(_) => Some(value.to_string()),
+        Value::Number(number) if number.is_i64() => Some(value.to_string()),
+        Value::Array(items) if !items.iter().any(Value::is_array) => {
+            let items: Option<Vec<_>> = items.iter().map(of_json).collect();
+            Some(format!("[{}]", items?.join(", ")))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a text is exactly one TOML value, of a kind that some setting has.
@@ -82,6 +100,28 @@ mod tests {
         for typed in ["\"canary", "'canary' x", "[canary", "{ canary }", "'a'\ncanary = 1"] {
             let error = toml(typed).unwrap_err().to_string();
             assert!(!error.contains("canary"), "{typed}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_setting_in_json_is_not_written() {
+        use serde_json::json;
+
+        for (json, want) in [
+            (json!("a\"b"), Some("\"a\\\"b\"")),
+            (json!(7), Some("7")),
+            (json!(-7), Some("-7")),
+            (json!(true), Some("true")),
+            (json!(["a", 1]), Some("[\"a\", 1]")),
+            (json!([]), Some("[]")),
+            (json!(1.5), None),
+            (json!(u64::MAX), None),
+            (json!([[1]]), None),
+            (json!([null]), None),
+            (json!({}), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(of_json(&json).as_deref(), want, "{json}");
         }
     }
 

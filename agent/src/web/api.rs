@@ -1,11 +1,17 @@
 //! The interface `/api/v1`, a file for each subject.
 
 mod health;
+#[cfg(all(feature = "onvif", feature = "profiles"))]
+mod probe;
 
 use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 1] = [health::ROUTES];
-    subjects.into_iter().flatten()
+    let subjects: &[&[Route]] = &[
+        health::ROUTES,
+        #[cfg(all(feature = "onvif", feature = "profiles"))]
+        probe::ROUTES,
+    ];
+    subjects.iter().copied().flatten()
 }
