@@ -4,10 +4,13 @@
 
 mod api;
 mod assets;
+mod authorities;
 mod call;
 mod reply;
 mod route;
+mod seen;
 mod server;
+mod shown;
 mod site;
 mod task;
 #[cfg(test)]

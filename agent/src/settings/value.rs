@@ -36,8 +36,7 @@ pub(crate) fn quoted(text: &str) -> String {
     quoted + "\""
 }
 
-/// TOML for a value of JSON: a string, a number without fraction, a boolean, or a list of these; `None` for any other,
-/// which no setting has.
+/// TOML for JSON: strings, booleans, whole numbers, and lists of these; `None` for anything else.
 #[cfg(any(feature = "ui", all(feature = "onvif", feature = "profiles")))]
 pub(crate) fn of_json(value: &Value) -> Option<String> {
     match value {
@@ -103,25 +102,25 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "ui")]
     #[test]
-    fn what_is_no_setting_in_json_is_not_written() {
+    fn json_becomes_toml_where_a_setting_can_have_it() {
         use serde_json::json;
-
-        for (json, want) in [
-            (json!("a\"b"), Some("\"a\\\"b\"")),
-            (json!(7), Some("7")),
-            (json!(-7), Some("-7")),
+        for (value, want) in [
+            (json!("a\"b"), Some(r#""a\"b""#)),
+            (json!("true"), Some("\"true\"")),
             (json!(true), Some("true")),
-            (json!(["a", 1]), Some("[\"a\", 1]")),
+            (json!(-3), Some("-3")),
+            (json!(["a", 1, false]), Some("[\"a\", 1, false]")),
             (json!([]), Some("[]")),
             (json!(1.5), None),
             (json!(u64::MAX), None),
+            (json!(null), None),
+            (json!({ "a": 1 }), None),
             (json!([[1]]), None),
             (json!([null]), None),
-            (json!({}), None),
-            (json!(null), None),
         ] {
-            assert_eq!(of_json(&json).as_deref(), want, "{json}");
+            assert_eq!(of_json(&value).as_deref(), want, "{value}");
         }
     }
 

@@ -3,6 +3,7 @@
 mod health;
 #[cfg(all(feature = "onvif", feature = "profiles"))]
 mod probe;
+mod settings;
 
 use super::route::Route;
 
@@ -12,6 +13,7 @@ pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
         health::ROUTES,
         #[cfg(all(feature = "onvif", feature = "profiles"))]
         probe::ROUTES,
+        settings::ROUTES,
     ];
     subjects.iter().copied().flatten()
 }

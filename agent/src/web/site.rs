@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::reply::Refusal;
+use super::seen::Seen;
 use crate::config::Config;
 use crate::console::Console;
 use crate::reload::Control;
@@ -13,12 +14,14 @@ use crate::reload::Control;
 pub(crate) struct Site {
     /// Changes the configuration, and has it applied.
     pub(crate) control: Control,
+    /// What callers saw of the settings.
+    pub(crate) seen: Seen,
     console: watch::Sender<Option<Arc<Console>>>,
 }
 
 impl Site {
     pub(super) fn new(_config: &Config, control: Control) -> Self {
-        Self { control, console: watch::Sender::new(None) }
+        Self { control, seen: Seen::default(), console: watch::Sender::new(None) }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {
