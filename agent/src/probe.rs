@@ -33,6 +33,8 @@ pub use unseen::Unseen;
 
 /// Longest time for one camera.
 const LIMIT: Duration = Duration::from_secs(30);
+/// The form of a stream's address.
+const STREAM: &str = "rtsp://HOST[:PORT]/PATH without login, which has keys of its own";
 /// Longest text of a camera that is shown, in characters.
 const SHOWN: usize = 120;
 
@@ -45,6 +47,8 @@ pub struct Target {
     login: Option<Credentials>,
     /// The number of the camera behind an NVR, from 1.
     input: u16,
+    /// The address of its main stream, where that alone is known of it.
+    stream: Option<String>,
     /// The channel as it is configured, for a camera that is.
     configured: Option<Backend>,
 }
@@ -82,13 +86,27 @@ impl Known {
 }
 
 impl Target {
-    /// The camera at `HOST[:PORT]` or `http://HOST[:PORT][/PATH]`.
+    /// The camera at `HOST[:PORT]` or `http://HOST[:PORT][/PATH]`, or the one whose main stream is at `rtsp://…`.
     ///
     /// # Errors
     /// Another form of address; the text does not repeat it.
     pub fn at(text: &str, login: Option<Credentials>, input: u16) -> Result<Self, String> {
+        if section::is_stream(text) {
+            let backend =
+                section::backend(&section::of_stream(text, login.as_ref()), login.as_ref());
+            let backend = backend.filter(|_| !text.contains('@'));
+            let (web, onvif) = backend.as_ref().and_then(Backend::places).ok_or(STREAM)?;
+            return Ok(Self {
+                web,
+                onvif,
+                login,
+                input,
+                stream: Some(text.to_owned()),
+                configured: backend,
+            });
+        }
         let onvif = address(text)?;
-        Ok(Self { web: onvif.clone(), onvif, login, input, configured: None })
+        Ok(Self { web: onvif.clone(), onvif, login, input, stream: None, configured: None })
     }
 
     /// The clients of its web server and of its ONVIF device service.
@@ -106,6 +124,7 @@ impl Target {
             onvif,
             login: backend.network.credentials(),
             input: backend.network.input.max(1),
+            stream: None,
             configured: Some(backend.clone()),
         })
     }
@@ -169,6 +188,8 @@ async fn one(target: Target, known: &mut Known, say: &mut (dyn FnMut(&str) + Sen
     let found = if refused {
         probe.tell("its host has refused this login before");
         Found::default()
+    } else if target.stream.is_some() {
+        Found::default()
     } else {
         let clients = target.clients(&known.servers);
         find::find(&mut probe, &target, clients).await
@@ -176,7 +197,7 @@ async fn one(target: Target, known: &mut Known, say: &mut (dyn FnMut(&str) + Sen
     let settings = section::settings(&target, &found);
     let backend = match &target.configured {
         Some(backend) => Some(backend.clone()),
-        None => section::backend(&settings, &target),
+        None => section::backend(&settings, target.login.as_ref()),
     };
     match backend {
         Some(backend) => match made(&backend, &known.servers) {

@@ -1,6 +1,7 @@
 //! The `[[channel]]` section for a camera that was found.
 
 use ivt_base::secret::Secret;
+use ivt_hal::Credentials;
 use ivt_hal::onvif::DEVICE_PATH;
 use serde_json::{Value, json};
 
@@ -12,6 +13,9 @@ use crate::settings::value;
 
 /// The keys of a section for the camera, without the password; empty where nothing is known of it.
 pub(super) fn settings(target: &Target, found: &Found) -> Vec<(&'static str, Value)> {
+    if let Some(address) = &target.stream {
+        return of_stream(address, target.login.as_ref());
+    }
     let Found { family, onvif } = found;
     let (web, at) = (&target.web, &target.onvif);
     let backend = match (family, onvif) {
@@ -47,6 +51,19 @@ pub(super) fn settings(target: &Target, found: &Found) -> Vec<(&'static str, Val
     settings
 }
 
+/// Whether an address is that of a stream.
+pub(super) fn is_stream(address: &str) -> bool {
+    let scheme = address.split("://").next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("rtsp") || scheme.eq_ignore_ascii_case("rtsps")
+}
+
+/// The keys of a section for a camera that is known by its stream alone.
+pub(super) fn of_stream(address: &str, login: Option<&Credentials>) -> Vec<(&'static str, Value)> {
+    let mut settings = vec![("backend", "rtsp".into()), ("main", address.into())];
+    settings.extend(login.map(|login| ("username", login.username.clone().into())));
+    settings
+}
+
 /// The section to paste, in which the password is to be filled in.
 pub(super) fn text(settings: &[(&'static str, Value)]) -> String {
     let mut text = "[[channel]]".to_owned();
@@ -61,9 +78,12 @@ pub(super) fn text(settings: &[(&'static str, Value)]) -> String {
 }
 
 /// What such a section makes of the camera, with its login.
-pub(super) fn backend(settings: &[(&'static str, Value)], target: &Target) -> Option<Backend> {
+pub(super) fn backend(
+    settings: &[(&'static str, Value)],
+    login: Option<&Credentials>,
+) -> Option<Backend> {
     let mut backend = Channel::alone(&text(settings)).ok()?.backend;
-    if let Some(login) = &target.login {
+    if let Some(login) = login {
         backend.network.password = Secret::from(login.password.clone());
     }
     Some(backend)
@@ -71,7 +91,6 @@ pub(super) fn backend(settings: &[(&'static str, Value)], target: &Target) -> Op
 
 #[cfg(test)]
 mod tests {
-    use ivt_hal::Credentials;
     use ivt_hal::onvif::Description;
 
     use super::*;
@@ -96,7 +115,7 @@ mod tests {
                 let settings = settings(&target, &found(family, onvif));
                 let text = text(&settings);
                 assert!(!text.contains("canary"), "{text}");
-                let backend = backend(&settings, &target);
+                let backend = backend(&settings, target.login.as_ref());
                 let backend = backend.unwrap_or_else(|| panic!("refused:\n{text}"));
                 assert_eq!(backend.network.input, 3, "{text}");
                 let login = backend.network.credentials().unwrap();
@@ -106,6 +125,24 @@ mod tests {
                 assert!(same, "{text}");
                 assert!(!onvif || at == target.onvif, "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_camera_known_by_its_stream_is_taken_without_a_login_in_its_address() {
+        let target = target("rtsp://192.0.2.1:554/a");
+        let settings = settings(&target, &Found::default());
+        assert_eq!(
+            settings[..2],
+            [("backend", "rtsp".into()), ("main", "rtsp://192.0.2.1:554/a".into())]
+        );
+        assert!(backend(&settings, target.login.as_ref()).is_some());
+        for address in ["rtsp://", "rtsp://u:canary@h/a", "RTSP://u@h/", "rtsp://:1/"] {
+            let error = Target::at(address, None, 1).err().unwrap();
+            assert!(
+                error.contains("rtsp://HOST") && !error.contains("canary"),
+                "{address}: {error}"
+            );
         }
     }
 

@@ -192,3 +192,97 @@ fn result(outcome: &Outcome) -> Value {
 async fn fail(tell: &mpsc::Sender<Event>, message: &str) {
     tell.send(("failed", json!({ "message": message }))).await.ok();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
+    use hyper::{Method, StatusCode};
+
+    use super::*;
+    use crate::web::testing::Bench;
+
+    const PAGE: &str = "[web]\nenable = true\n[[channel]]\nbackend = 'emulator'\n";
+
+    /// The events of an answer: their names and their data.
+    fn events(body: &[u8]) -> Vec<(String, Value)> {
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let event = |part: &str| {
+            let (name, data) = part.split_once("\ndata: ").unwrap();
+            (name["event: ".len()..].to_owned(), serde_json::from_str(data).unwrap())
+        };
+        text.split_terminator("\n\n").map(event).collect()
+    }
+
+    #[tokio::test]
+    async fn a_wrong_wish_is_refused_at_its_field() {
+        let bench = Bench::start(PAGE);
+        for (path, body, status, field) in [
+            ("probe", json!({}), 422, "address"),
+            ("probe", json!({ "address": "http://u:Pr0be-canary@h/" }), 422, "address"),
+            ("probe", json!({ "address": "rtsp://u:Pr0be-canary@h/" }), 422, "address"),
+            ("probe", json!({ "address": "h", "input": 0 }), 422, "input"),
+            ("probe", json!({ "address": "h", "password": "x" }), 422, "username"),
+            ("probe", json!({ "address": "h", "username": 1 }), 422, "username"),
+            ("probe", json!({ "channel": 1 }), 422, "channel"),
+            ("probe", json!({ "channel": 0 }), 501, ""),
+            ("probe", json!([]), 422, "address"),
+            ("discovery", json!({ "to": "nowhere" }), 422, "to"),
+            ("discovery", json!({ "username": "u", "password": 7 }), 422, "password"),
+            ("discovery", json!(null), 422, ""),
+        ] {
+            let (code, answer) =
+                bench.call(Method::POST, &format!("/api/v1/{path}"), &body.to_string()).await;
+            assert_eq!(
+                (code.as_u16(), &answer["error"]["field"]),
+                (status, &field.into()),
+                "{body}"
+            );
+            assert!(!answer.to_string().contains("canary"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_where_nobody_answers_is_said_to_be_silent() {
+        let bench = Bench::start(PAGE);
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let body = json!({ "address": closed.to_string(), "username": "u", "password": "Pr0be-0" });
+        let (status, body) = bench.bytes(Method::POST, "/api/v1/probe", &body.to_string()).await;
+        assert_eq!(status, StatusCode::OK);
+        let events = events(&body);
+        assert!(events.len() > 1 && events[0].0 == "line", "{events:?}");
+        let (name, result) = events.last().unwrap();
+        assert_eq!(name, "result");
+        assert!(result["is_silent"] == true && result["is_good"] == false, "{result}");
+        assert_eq!(result["settings"], json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_camera_that_answers_the_search_is_told_of_at_once_and_asked() {
+        let bench = Bench::start(PAGE);
+        let camera = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = camera.local_addr().unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let answers = std::thread::spawn(move || {
+            let (_, from) = camera.recv_from(&mut [0; 4096]).unwrap();
+            let answer = format!(
+                "<e:Envelope><e:Body><w:ProbeMatches><w:ProbeMatch><w:Types>dn:NetworkVideoTransmitter</w:Types>\
+                 <w:Scopes>onvif://www.onvif.org/name/Door onvif://www.onvif.org/hardware/X-1</w:Scopes>\
+                 <w:XAddrs>http://{closed}/onvif/d</w:XAddrs></w:ProbeMatch></w:ProbeMatches></e:Body></e:Envelope>"
+            );
+            camera.send_to(answer.as_bytes(), from).unwrap();
+        });
+        let body = json!({ "to": to.to_string() }).to_string();
+        let (status, body) = bench.bytes(Method::POST, "/api/v1/discovery", &body).await;
+        assert_eq!(status, StatusCode::OK);
+        answers.join().unwrap();
+        let events = events(&body);
+        let names: Vec<_> = events.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names, ["camera", "camera", "end"]);
+        let first = &events[0].1;
+        assert_eq!((&first["name"], &first["model"]), (&json!("Door"), &json!("X-1")));
+        assert_eq!(first["address"], events[1].1["address"]);
+        assert_eq!(first["channel"], Value::Null);
+        assert_eq!(events[2].1["cameras"], 1);
+    }
+}
