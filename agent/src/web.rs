@@ -6,6 +6,7 @@ mod api;
 mod assets;
 mod authorities;
 mod call;
+mod camera;
 mod cookie;
 mod gate;
 mod guesses;

@@ -3,8 +3,10 @@
 mod access;
 mod channels;
 mod health;
+pub(super) mod live;
 #[cfg(all(feature = "onvif", feature = "profiles"))]
 mod probe;
+mod ptz;
 mod publishes;
 mod settings;
 mod wizard;
@@ -17,8 +19,10 @@ pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
         access::ROUTES,
         channels::ROUTES,
         health::ROUTES,
+        live::ROUTES,
         #[cfg(all(feature = "onvif", feature = "profiles"))]
         probe::ROUTES,
+        ptz::ROUTES,
         publishes::ROUTES,
         settings::ROUTES,
         wizard::ROUTES,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::api::live::Seats;
 use super::gate::Gate;
 use super::reply::Refusal;
 use super::seen::Seen;
@@ -18,6 +19,8 @@ pub(crate) struct Site {
     pub(crate) control: Control,
     /// What callers saw of the settings.
     pub(crate) seen: Seen,
+    /// The places of those who look at the cameras.
+    pub(super) seats: Seats,
     /// Who may come in.
     pub(super) gate: Arc<Gate>,
     console: watch::Sender<Option<Arc<Console>>>,
@@ -29,7 +32,13 @@ impl Site {
         let store = StateStore::new(config.state_dir.clone());
         let first = config.web.as_ref().and_then(|web| web.first_password.clone());
         let gate = Arc::new(Gate::new(store, first));
-        Self { control, seen: Seen::default(), gate, console: watch::Sender::new(None) }
+        Self {
+            control,
+            seen: Seen::default(),
+            seats: Seats::default(),
+            gate,
+            console: watch::Sender::new(None),
+        }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {
