@@ -29,6 +29,8 @@ use crate::device;
 use crate::dispatch::Dispatch;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
+#[cfg(feature = "ui")]
+use crate::overview::{self, Overview};
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, News, Reload, hosted};
@@ -212,8 +214,20 @@ impl Agent {
             keepalive: cloud.keepalives.answered().subscribe(),
         };
         #[cfg(feature = "ui")]
+        let overview = Overview::start(
+            overview::Setup {
+                config: config.clone(),
+                view: view.clone(),
+                device: live.device.clone(),
+                arming: arming.clone(),
+            },
+            &mut tasks,
+            stopping.clone(),
+        );
+        #[cfg(feature = "ui")]
         let console = Console {
             config: config.clone(),
+            overview,
             view: view.clone(),
             device: live.device.clone(),
             channels: view.channels.clone(),

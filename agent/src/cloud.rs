@@ -95,6 +95,8 @@ impl Cloud {
             let (outcome, reason) = match dialled {
                 Ok(socket) => {
                     log::info!("logged in to the cloud");
+                    #[cfg(feature = "ui")]
+                    self.progress.online();
                     self.state.send_replace(CloudState::Online);
                     self.link.send_modify(|link| link.down_since = None);
                     let Self { rules, dispatch, keepalives, calls, .. } = &self;

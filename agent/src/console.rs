@@ -10,6 +10,7 @@ use crate::dispatch::ConstantPublishes;
 #[cfg(feature = "update")]
 use crate::firmware::Upgrades;
 use crate::http::Http;
+use crate::overview::Overview;
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
@@ -23,6 +24,8 @@ pub(crate) struct Console {
     pub(crate) config: Config,
     /// What can be seen of the agent.
     pub(crate) view: View,
+    /// How the agent is, hop by hop.
+    pub(crate) overview: Overview,
     /// The cameras, as they are configured at the moment.
     pub(crate) device: CurrentDevice,
     /// The channels' tasks, by number.

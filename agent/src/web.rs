@@ -21,6 +21,7 @@ mod site;
 mod task;
 #[cfg(test)]
 mod testing;
+mod viewers;
 
 use std::sync::Arc;
 

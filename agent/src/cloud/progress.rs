@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ivt_base::tls::TlsError;
 use ivt_proto::rpc::Violation;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::dial::DialError;
 use super::goodbye::Meaning;
@@ -37,6 +38,8 @@ pub struct Seen {
     pub step: Step,
     /// The address that took the last connection.
     pub peer: Option<SocketAddr>,
+    /// Since when the device is logged in; `None` while it is not.
+    pub online: Option<Instant>,
     /// How the last attempt or connection ended; `None` before the first end.
     pub trouble: Option<Trouble>,
 }
@@ -72,6 +75,12 @@ impl Progress {
         self.0.send_modify(|seen| (seen.step, seen.peer) = (next, peer));
     }
 
+    /// The login is taken.
+    pub(super) fn online(&self) {
+        self.0
+            .send_modify(|seen| (seen.step, seen.online) = (Step::Keepalive, Some(Instant::now())));
+    }
+
     /// An attempt failed; `said` says how, without secrets.
     pub(super) fn failed(&self, error: &DialError, said: &str) {
         self.0.send_modify(|seen| {
@@ -84,6 +93,7 @@ impl Progress {
     pub(super) fn lost(&self, reason: &Reason, healthy: bool, said: &str) {
         let (step, reason) = end(reason, healthy);
         self.0.send_modify(|seen| {
+            seen.online = None;
             seen.trouble = Some(Trouble { step, reason, said: said.into() });
         });
     }

@@ -4,6 +4,8 @@ mod access;
 mod channels;
 mod health;
 pub(super) mod live;
+mod log;
+mod overview;
 #[cfg(all(feature = "onvif", feature = "profiles"))]
 mod probe;
 mod ptz;
@@ -20,6 +22,8 @@ pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
         channels::ROUTES,
         health::ROUTES,
         live::ROUTES,
+        log::ROUTES,
+        overview::ROUTES,
         #[cfg(all(feature = "onvif", feature = "profiles"))]
         probe::ROUTES,
         ptz::ROUTES,
