@@ -171,7 +171,7 @@ impl Agent {
             tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
         }
         #[cfg(feature = "ui")]
-        let link_seen = link.subscribe();
+        let (link_seen, publishes) = (link.subscribe(), dispatch.publishes());
         #[cfg(feature = "ui")]
         let progress = dial.as_ref().map(|dial| dial.progress()).unwrap_or_default();
         let cloud = Cloud {
@@ -232,6 +232,7 @@ impl Agent {
             device: live.device.clone(),
             channels: view.channels.clone(),
             remotes,
+            publishes,
             arming,
             #[cfg(feature = "update")]
             upgrades,

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use crate::alarm;
 use crate::channel::{Handle, Link};
 use crate::config::Config;
+use crate::dispatch::ConstantPublishes;
 #[cfg(feature = "update")]
 use crate::firmware::Upgrades;
 use crate::http::Http;
@@ -31,6 +32,8 @@ pub(crate) struct Console {
     pub(crate) channels: Vec<Handle>,
     /// What moves the cameras, by number.
     pub(crate) remotes: Vec<Remote>,
+    /// The list of constant publishes.
+    pub(crate) publishes: ConstantPublishes,
     /// What is set up of the cameras' alarms.
     pub(crate) arming: alarm::Settings,
     /// Asks for an upgrade; `None` where the device can take none.

@@ -20,6 +20,7 @@ mod session;
 mod shown;
 mod site;
 mod tar;
+mod task;
 #[cfg(test)]
 mod testing;
 mod viewers;

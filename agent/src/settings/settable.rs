@@ -28,6 +28,7 @@ const SETTABLE: &[(&str, &str)] = &[
     ("channel.always_on", "[]"),
     ("channel.backend", ""),
     ("channel.bitrate", ""),
+    ("channel.command", ""),
     ("channel.describe_seconds", "15"),
     ("channel.first_packet_seconds", "20"),
     ("channel.input", ""),
@@ -102,6 +103,8 @@ pub(crate) fn is_settable(key: &Key, value: &Value, ca_file: Option<&str>) -> bo
             ("channel.profile", Value::String(name)) => {
                 !name.contains('/') && !name.ends_with(".toml")
             }
+            // A program may be taken out, and none be set.
+            ("channel.command", value) => value.is_null(),
             ("cloud.ca_file", Value::String(file)) => Some(file.as_str()) == ca_file,
             _ => true,
         }
@@ -141,8 +144,9 @@ mod tests {
     fn programs_files_and_whose_firmware_counts_are_not_for_the_page() {
         let may = |key: &str, value: Value| is_settable(&key.parse().unwrap(), &value, Some("/c"));
         let text = || Value::from("x");
+        assert!(!may("channel.0.command", text()) && !may("channel.0.command", vec!["x"].into()));
+        assert!(may("channel.0.command", Value::Null), "it goes with the camera");
         for key in [
-            "channel.0.command",
             "channel.0.reboot_command",
             "channel.0.number",
             "runtime.watchdog",

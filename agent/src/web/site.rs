@@ -35,8 +35,8 @@ impl Site {
         Self {
             control,
             seen: Seen::default(),
-            gate,
             seats: Seats::default(),
+            gate,
             console: watch::Sender::new(None),
         }
     }

@@ -41,7 +41,6 @@ const texts = {
     "system.reset_type": "Type {word}, in capitals.",
     "system.reset": "Take everything away",
     "system.reset_done": "The device is reset.",
-    "error.fewer_channels": "The file has fewer channels than this device. Remove channels under Channels first.",
   },
   zh: {
     "system.program": "程序",
@@ -82,7 +81,6 @@ const texts = {
     "system.reset_type": "请输入大写的 {word}。",
     "system.reset": "清除全部",
     "system.reset_done": "设备已恢复出厂设置。",
-    "error.fewer_channels": "文件中的通道数少于本设备，请先在“通道”页面删除通道。",
   },
 };
 

@@ -6,8 +6,10 @@ use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 
-use super::settings::{applied, list, outdated, refusal};
+use super::channels::renumber;
+use super::settings::{applied, list, lost, outdated, refusal};
 use crate::settings::{Change, Error, Key, settable};
+use crate::state::StateStore;
 use crate::web::authorities;
 use crate::web::call::Call;
 use crate::web::reply::{Refusal, Reply};
@@ -63,20 +65,28 @@ async fn import(mut call: Call) -> Result<Reply, Refusal> {
     let listing = list(&call.site).await?;
     let is_outdated = listing.version != version;
     let (now, secrets) = split(listing.values);
-    let (changes, kept) = changes(&wanted, &now, &secrets, &call.site)?;
+    let channels = channels_of(wanted.keys());
+    let have = channels_of(now.keys().chain(secrets.keys()));
+    let (changes, kept) = changes(&wanted, &now, channels, &call.site)?;
     if is_outdated {
         return outdated(&call.site, &version).await;
     }
     let control = call.site.control.clone();
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
-    let seen = version.clone();
+    let (seen, kept_of) = (version.clone(), StateStore::clone(&call.site.console()?.store));
     // What is written is applied, also if the browser goes meanwhile.
-    let written = spawn_blocking(move || {
-        let changed = control.store().change(&changes, Some(&seen))?;
-        Ok::<_, Error>(applied(&control, &changed))
+    let written = tokio::spawn(async move {
+        let store = control.store().clone();
+        let change = move || store.change_all(channels, &changes, Some(&seen));
+        let Ok(changed) = spawn_blocking(change).await else { return None };
+        if changed.is_ok() {
+            for gone in (channels..have).rev() {
+                renumber(&kept_of, gone as u64).await;
+            }
+        }
+        Some(changed.map(|changed| applied(&control, &changed)))
     });
-    let lost = |_| Refusal::unavailable("not_written", "the settings were not written");
-    match written.await.map_err(lost)? {
+    match written.await.ok().flatten().ok_or_else(lost)? {
         Ok(mut answer) => {
             call.site.seen.note(&list(&call.site).await?);
             answer["kept"] = kept.into();
@@ -103,27 +113,24 @@ fn wanted(file: &Value) -> Result<Map<String, Value>, Refusal> {
     Ok(values.clone())
 }
 
+/// How many channels settings are about.
+fn channels_of<'a>(keys: impl IntoIterator<Item = &'a String>) -> usize {
+    let numbers = keys.into_iter().filter_map(|key| key.parse::<Key>().ok()?.number());
+    numbers.max().map_or(0, |last| last + 1)
+}
+
 /// What has to be changed so that the settings are those of the file, the channels in their order; and the settings that
 /// are others in the file and stay as they are, since only the device's own files may have them.
 fn changes(
     wanted: &Map<String, Value>,
     now: &Values,
-    secrets: &Values,
+    channels: usize,
     site: &Site,
 ) -> Result<(Vec<Change>, Vec<String>), Refusal> {
-    let channels = |keys: &mut dyn Iterator<Item = &String>| {
-        let numbers = keys.filter_map(|key| key.parse::<Key>().ok()?.number());
-        numbers.max().map_or(0, |last| last + 1)
-    };
-    let have = channels(&mut now.keys().chain(secrets.keys()));
-    if channels(&mut wanted.keys()) < have {
-        let message = format!(
-            "the file has fewer channels than this device, which has {have}: remove channels here first"
-        );
-        return Err(Refusal { code: "fewer_channels", ..Refusal::invalid("file", message) });
-    }
     let ca_file = site.console().ok().and_then(|console| authorities::file(&console.config));
-    let gone = now.keys().filter(|key| !wanted.contains_key(*key));
+    // What belongs to a channel that goes is gone with it.
+    let stays = |key: &String| channels_of([key]) <= channels;
+    let gone = now.keys().filter(|key| !wanted.contains_key(*key) && stays(key));
     let gone = gone.map(|key| (key, &Value::Null));
     let other = wanted.iter().filter(|(key, value)| now.get(*key) != Some(*value));
     // What is secret here and in the clear there, such as an address without its login, is taken from the file.
@@ -208,16 +215,12 @@ mod tests {
         let bench = Bench::start(CONFIG);
         let body = exported(&bench).await;
         let before = text(&bench);
-        let breaks: [(&str, fn(&mut Value)); 6] = [
+        let breaks: [(&str, fn(&mut Value)); 5] = [
             ("log.level", |file| file["values"]["log.level"] = "loud".into()),
             ("file", |file| file["format"] = "other".into()),
             ("file", |file| file["values"] = json!(["a"])),
             ("not a key", |file| file["values"]["not a key"] = 1.into()),
             ("tlss.port", |file| file["values"]["tlss.port"] = 1.5.into()),
-            ("file", |file| {
-                let values = file["values"].as_object_mut().unwrap();
-                values.retain(|key, _| !key.starts_with("channel."));
-            }),
         ];
         for (field, break_it) in breaks {
             let mut wrong = body.clone();
@@ -231,5 +234,25 @@ mod tests {
             let (status, _) = bench.call(Method::PUT, "/api/v1/configuration", wrong).await;
             assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn channels_that_the_file_does_not_have_are_removed_and_new_ones_are_added() {
+        let two = format!("{CONFIG}[[channel]]\nbackend = 'emulator'\n[device]\nmodel = 'nvr'\n");
+        let bench = Bench::start(&two);
+        let body = exported(&bench).await;
+        let mut one = body.clone();
+        one["file"]["values"].as_object_mut().unwrap().retain(|key, _| !key.contains(".1."));
+        let (status, answer) = import(&bench, &one).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(text(&bench).matches("[[channel]]").count(), 1);
+        let mut three = body.clone();
+        three["version"] = answer["version"].clone();
+        three["file"]["values"]["channel.2.backend"] = "emulator".into();
+        let (status, answer) = import(&bench, &three).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let text = text(&bench);
+        assert_eq!(text.matches("[[channel]]").count(), 3, "{text}");
+        assert!(text.contains("wW2-canary-119"), "{text}");
     }
 }

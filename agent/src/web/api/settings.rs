@@ -203,7 +203,7 @@ fn field(message: &str, keys: &[Key]) -> String {
     }
 }
 
-fn lost() -> Refusal {
+pub(super) fn lost() -> Refusal {
     Refusal::unavailable("not_written", "the settings could not be read or written; try again")
 }
 
