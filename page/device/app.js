@@ -6,8 +6,9 @@ import { onBroken, watchDevice } from "/parts/events.js";
 import { explain, makeNotice } from "/parts/notice.js";
 import { chooseLanguage, language, register, setLanguage, t } from "/parts/text.js";
 import { Context } from "./page.js";
-import { askSession, logOut } from "./session.js";
+import { askDevice, askSession, logOut } from "./session.js";
 import shell from "./texts/shell.js";
+import { lookAtTrial, trialPlace } from "./trial.js";
 import { isSkipped } from "./wizard.js";
 
 /** The pages, as they stand in the menu. */
@@ -26,6 +27,8 @@ const frame = make("div", { className: "frame" }, nav, main);
 
 /** @type {import("./session.js").Session} */
 let session = { claimed: true, logged_in: false };
+/** What is known of the device. */
+let device = { model: "", program: "" };
 /** @type {Context | null} */
 let shown = null;
 /** How many pages were asked for: one that is loaded late is not shown over a later one. */
@@ -33,7 +36,7 @@ let turn = 0;
 /** Name of the page that is shown. */
 let last = "";
 
-fill(document.body, over, lost, top, frame);
+fill(document.body, over, lost, top, trialPlace(), frame);
 onLoggedOut(askLogin);
 onBroken(checkSession);
 watchDevice((isLost) => {
@@ -57,6 +60,10 @@ async function start() {
     return;
   }
   if (session.claimed && session.logged_in && !location.hash && !await isSkipped()) history.replaceState(null, "", "#/wizard");
+  if (session.logged_in) {
+    lookAtTrial();
+    askDevice().then(tellDevice, () => {});
+  }
   await show();
 }
 
@@ -99,8 +106,7 @@ async function show() {
  */
 function draw(current) {
   const alone = !session.claimed || !session.logged_in;
-  const name = session.name ?? "";
-  document.title = [current && t(`nav.${current}`), name || "IVT"].filter(Boolean).join(" – ");
+  document.title = [current && t(`nav.${current}`), device.model || "IVT"].filter(Boolean).join(" – ");
   lost.textContent = t("shell.lost");
   over.textContent = t("shell.skip");
   nav.setAttribute("aria-label", t("shell.menu"));
@@ -127,7 +133,7 @@ function draw(current) {
     setLanguage(other);
     show();
   });
-  fill(top, !alone && menu, make("p", { className: "device", textContent: name || "IVT" }), speak);
+  fill(top, !alone && menu, make("p", { className: "device", textContent: device.model || "IVT" }), speak);
 }
 
 /** Asks for the password above the page, which keeps what was typed into it. */
@@ -162,6 +168,15 @@ function decoded(part) {
 
 /** The device is there again: with another firmware, its page is another one too. */
 async function comeBack() {
-  const now = await askSession().catch(() => session);
-  if (now.version !== session.version || now.claimed !== session.claimed) location.reload();
+  const { claimed, logged_in: isIn } = await askSession().catch(() => session);
+  if (claimed !== session.claimed) location.reload();
+  const { program } = isIn ? await askDevice().catch(() => device) : device;
+  if (device.program && program !== device.program) location.reload();
+}
+
+/** @param {{ model: string, program: string }} told */
+function tellDevice(told) {
+  device = told;
+  fill(top.querySelector(".device") ?? top, told.model || "IVT");
+  document.title = document.title.replace(/IVT$/, told.model || "IVT");
 }
