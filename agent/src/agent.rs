@@ -182,6 +182,8 @@ impl Agent {
             ended: watch::Sender::new(None),
             #[cfg(feature = "ui")]
             progress,
+            #[cfg(feature = "ui")]
+            hold: Default::default(),
             link,
             rng,
         };
@@ -213,6 +215,7 @@ impl Agent {
         };
         #[cfg(feature = "ui")]
         let console = Console {
+            hold: cloud.hold.clone(),
             config: config.clone(),
             view: view.clone(),
             device: live.device.clone(),

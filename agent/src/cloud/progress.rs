@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ivt_base::tls::TlsError;
+use ivt_base::tls::{Certificate, TlsError, TlsStream};
 use ivt_proto::rpc::Violation;
 use tokio::sync::watch;
 
@@ -37,6 +37,8 @@ pub struct Seen {
     pub step: Step,
     /// The address that took the last connection.
     pub peer: Option<SocketAddr>,
+    /// The certificate of the last encrypted connection.
+    pub certificate: Option<Certificate>,
     /// How the last attempt or connection ended; `None` before the first end.
     pub trouble: Option<Trouble>,
 }
@@ -70,6 +72,13 @@ impl Progress {
     /// A step begins over a connection to `peer`.
     pub(super) fn connected(&self, peer: Option<SocketAddr>, next: Step) {
         self.0.send_modify(|seen| (seen.step, seen.peer) = (next, peer));
+    }
+
+    /// A connection is encrypted.
+    pub(super) fn encrypted<S>(&self, stream: &TlsStream<S>) {
+        let certificates = stream.get_ref().1.peer_certificates();
+        let certificate = certificates.and_then(|all| Certificate::read(all.first()?));
+        self.0.send_modify(|seen| seen.certificate = certificate);
     }
 
     /// An attempt failed; `said` says how, without secrets.

@@ -1,5 +1,7 @@
 //! The value of a setting as it is written into a file.
 
+#[cfg(any(feature = "ui", all(feature = "onvif", feature = "profiles")))]
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 /// Why a value cannot be written.
@@ -35,18 +37,17 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// TOML for JSON: strings, booleans, whole numbers, and lists of these; `None` for anything else.
-#[cfg(feature = "ui")]
-pub(super) fn of_json(value: &serde_json::Value) -> Option<String> {
-    use serde_json::Value;
+#[cfg(any(feature = "ui", all(feature = "onvif", feature = "profiles")))]
+pub(crate) fn of_json(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(quoted(text)),
+        Value::Bool(_) => Some(value.to_string()),
+        Value::Number(number) if number.is_i64() => Some(value.to_string()),
         Value::Array(items) if !items.iter().any(Value::is_array) => {
             let items: Option<Vec<_>> = items.iter().map(of_json).collect();
             Some(format!("[{}]", items?.join(", ")))
         }
-        Value::Number(number) if number.is_f64() => None,
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        _ => None,
     }
 }
 
@@ -113,6 +114,7 @@ mod tests {
             (json!(["a", 1, false]), Some("[\"a\", 1, false]")),
             (json!([]), Some("[]")),
             (json!(1.5), None),
+            (json!(u64::MAX), None),
             (json!(null), None),
             (json!({ "a": 1 }), None),
             (json!([[1]]), None),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::reply::Refusal;
 use super::seen::Seen;
@@ -16,12 +16,19 @@ pub(crate) struct Site {
     pub(crate) control: Control,
     /// What callers saw of the settings.
     pub(crate) seen: Seen,
+    /// The turn of the one test of a cloud or of a hosted service that may run.
+    pub(crate) trial: Arc<Semaphore>,
     console: watch::Sender<Option<Arc<Console>>>,
 }
 
 impl Site {
     pub(super) fn new(_config: &Config, control: Control) -> Self {
-        Self { control, seen: Seen::default(), console: watch::Sender::new(None) }
+        Self {
+            control,
+            seen: Seen::default(),
+            trial: Arc::new(Semaphore::new(1)),
+            console: watch::Sender::new(None),
+        }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {
