@@ -29,6 +29,8 @@ use crate::device;
 use crate::dispatch::Dispatch;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
+#[cfg(feature = "ui")]
+use crate::overview::{self, Overview};
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, News, Reload, hosted};
@@ -169,7 +171,7 @@ impl Agent {
             tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
         }
         #[cfg(feature = "ui")]
-        let link_seen = link.subscribe();
+        let (link_seen, publishes) = (link.subscribe(), dispatch.publishes());
         #[cfg(feature = "ui")]
         let progress = dial.as_ref().map(|dial| dial.progress()).unwrap_or_default();
         let cloud = Cloud {
@@ -214,13 +216,26 @@ impl Agent {
             keepalive: cloud.keepalives.answered().subscribe(),
         };
         #[cfg(feature = "ui")]
+        let overview = Overview::start(
+            overview::Setup {
+                config: config.clone(),
+                view: view.clone(),
+                device: live.device.clone(),
+                arming: arming.clone(),
+            },
+            &mut tasks,
+            stopping.clone(),
+        );
+        #[cfg(feature = "ui")]
         let console = Console {
             hold: cloud.hold.clone(),
             config: config.clone(),
+            overview,
             view: view.clone(),
             device: live.device.clone(),
             channels: view.channels.clone(),
             remotes,
+            publishes,
             arming,
             #[cfg(feature = "update")]
             upgrades,

@@ -123,6 +123,8 @@ impl Cloud {
                     log::info!("logged in to the cloud");
                     #[cfg(feature = "ui")]
                     trace().note(Peer::Cloud, "logged in");
+                    #[cfg(feature = "ui")]
+                    self.progress.online();
                     self.state.send_replace(CloudState::Online);
                     self.link.send_modify(|link| link.down_since = None);
                     let Self { rules, dispatch, keepalives, calls, .. } = &self;

@@ -14,6 +14,8 @@ mod lines;
 pub(crate) mod listing;
 mod place;
 #[cfg(feature = "ui")]
+mod removal;
+#[cfg(feature = "ui")]
 pub(crate) mod settable;
 pub(crate) mod value;
 
@@ -35,8 +37,14 @@ use files::{Draft, Target, Turn};
 
 /// Keys that a credentials file may have. A new one of these keys goes there where a credentials
 /// file is named.
-const LOGINS: [&str; 4] =
-    ["cloud.login_code", "cloud.login_passwd", "channel.username", "channel.password"];
+const LOGINS: &[&str] = &[
+    "cloud.login_code",
+    "cloud.login_passwd",
+    "channel.username",
+    "channel.password",
+    #[cfg(feature = "ui")]
+    "web.first_password",
+];
 /// Keys about the file itself, which the store does not change.
 const FIXED: [&str; 2] = ["credentials", "version"];
 /// The array of tables that may stand in both files.
@@ -220,6 +228,17 @@ impl Store {
     /// # Errors
     /// Nothing was written; the error says why.
     pub fn change(&self, changes: &[Change], seen: Option<&str>) -> Result<Changed, Error> {
+        let keys = changes.iter().map(|change| change.key.clone()).collect();
+        self.exchange(keys, seen, |texts| changes.iter().try_for_each(|change| texts.apply(change)))
+    }
+
+    /// Writes what `edit` makes of the texts.
+    fn exchange(
+        &self,
+        keys: Vec<Key>,
+        seen: Option<&str>,
+        edit: impl Fn(&mut Texts) -> Result<(), Error>,
+    ) -> Result<Changed, Error> {
         let named = self.texts()?.apart.map(|(path, _)| path);
         let main = Target::new(&self.file)?;
         let apart = named.as_deref().map(Target::new).transpose()?;
@@ -232,7 +251,7 @@ impl Store {
             return Err(Error::Outdated);
         }
         let mut new = old.clone();
-        changes.iter().try_for_each(|change| new.apply(change))?;
+        edit(&mut new)?;
         let config = self.config(&new)?;
         check::check(&config)?;
 
@@ -258,7 +277,6 @@ impl Store {
         let files = writes.iter().map(|write| write.file.to_owned()).collect();
         place(writes)?;
         let before = self.config(&old).ok();
-        let keys = changes.iter().map(|change| change.key.clone()).collect();
         Ok(Changed { keys, config, before, version: version(&new), files })
     }
 

@@ -92,7 +92,8 @@ impl Trace {
             let text = &text[..text.len().min(LONGEST)];
             let begin = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
             // The cut may go through a character.
-            let whole = if text.len() < length { text.len() - 3.min(text.len()) } else { text.len() };
+            let whole =
+                if text.len() < length { text.len() - 3.min(text.len()) } else { text.len() };
             let is_text = begin.len() >= whole && !begin.contains('\0');
             if is_text { cover::plain(begin) } else { "(no text)".to_owned() }
         });

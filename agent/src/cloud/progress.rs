@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ivt_base::tls::{Certificate, TlsError, TlsStream};
 use ivt_proto::rpc::Violation;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::dial::DialError;
 use super::goodbye::Meaning;
@@ -39,6 +40,8 @@ pub struct Seen {
     pub peer: Option<SocketAddr>,
     /// The certificate of the last encrypted connection.
     pub certificate: Option<Certificate>,
+    /// Since when the device is logged in; `None` while it is not.
+    pub online: Option<Instant>,
     /// How the last attempt or connection ended; `None` before the first end.
     pub trouble: Option<Trouble>,
 }
@@ -81,6 +84,12 @@ impl Progress {
         self.0.send_modify(|seen| seen.certificate = certificate);
     }
 
+    /// The login is taken.
+    pub(super) fn online(&self) {
+        self.0
+            .send_modify(|seen| (seen.step, seen.online) = (Step::Keepalive, Some(Instant::now())));
+    }
+
     /// An attempt failed; `said` says how, without secrets.
     pub(super) fn failed(&self, error: &DialError, said: &str) {
         self.0.send_modify(|seen| {
@@ -93,6 +102,7 @@ impl Progress {
     pub(super) fn lost(&self, reason: &Reason, healthy: bool, said: &str) {
         let (step, reason) = end(reason, healthy);
         self.0.send_modify(|seen| {
+            seen.online = None;
             seen.trouble = Some(Trouble { step, reason, said: said.into() });
         });
     }
@@ -136,7 +146,9 @@ fn unnamed(error: &io::Error) -> &'static str {
 
 /// Why there is no TLS, by the words of the TLS library.
 fn untrusted(error: &TlsError) -> &'static str {
-    const WORDS: [(&str, &str); 8] = [
+    const WORDS: [(&str, &str); 10] = [
+        ("is valid from", "certificate_early"),
+        ("was valid until", "certificate_expired"),
         ("not valid yet", "certificate_early"),
         ("NotValidYet", "certificate_early"),
         ("xpired", "certificate_expired"),

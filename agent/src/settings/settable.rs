@@ -30,6 +30,7 @@ const SETTABLE: &[(&str, &str)] = &[
     ("channel.always_on", "[]"),
     ("channel.backend", ""),
     ("channel.bitrate", ""),
+    ("channel.command", ""),
     ("channel.describe_seconds", "15"),
     ("channel.first_packet_seconds", "20"),
     ("channel.input", ""),
@@ -104,6 +105,8 @@ pub(crate) fn is_settable(key: &Key, value: &Value, is_ca_file: impl Fn(&Path) -
             ("channel.profile", Value::String(name)) => {
                 !name.contains('/') && !name.ends_with(".toml")
             }
+            // A program may be taken out, and none be set.
+            ("channel.command", value) => value.is_null(),
             ("cloud.ca_file", Value::String(file)) => is_ca_file(Path::new(file)),
             _ => true,
         }
@@ -145,8 +148,9 @@ mod tests {
             is_settable(&key.parse().unwrap(), &value, |file| file == Path::new("/c"))
         };
         let text = || Value::from("x");
+        assert!(!may("channel.0.command", text()) && !may("channel.0.command", vec!["x"].into()));
+        assert!(may("channel.0.command", Value::Null), "it goes with the camera");
         for key in [
-            "channel.0.command",
             "channel.0.reboot_command",
             "channel.0.number",
             "runtime.watchdog",

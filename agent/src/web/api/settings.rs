@@ -34,7 +34,7 @@ async fn read(call: Call) -> Result<Reply, Refusal> {
     Ok(Reply::json(&description(listing)))
 }
 
-async fn list(site: &Arc<Site>) -> Result<Listing, Refusal> {
+pub(super) async fn list(site: &Arc<Site>) -> Result<Listing, Refusal> {
     let store = site.control.store().clone();
     let listed = spawn_blocking(move || store.list()).await;
     listed.map_err(|_| lost())?.map_err(|e| Refusal::unavailable("unreadable", e.to_string()))
@@ -207,7 +207,7 @@ fn field(message: &str, keys: &[Key]) -> String {
     }
 }
 
-fn lost() -> Refusal {
+pub(super) fn lost() -> Refusal {
     Refusal::unavailable("not_written", "the settings could not be read or written; try again")
 }
 
