@@ -12,14 +12,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::var("OUT_DIR")?;
     let mut tables = String::new();
     let device = "#[cfg(feature = \"device\")]\n";
-    for (table, folder, prefix, condition) in
-        [("PARTS", "parts", "/parts/", ""), ("DEVICE", "device", "/", device)]
-    {
+    let tables_of = [
+        ("PARTS", "parts", "/parts/", ""),
+        ("DEVICE", "device", "/", device),
+        ("API", "openapi.json", "/api/v1/", device),
+    ];
+    for (table, folder, prefix, condition) in tables_of {
         println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
-        collect(Path::new(folder), &mut files)?;
+        match Path::new(folder).is_dir() {
+            true => collect(Path::new(folder), &mut files)?,
+            false => files.push(folder.to_owned()),
+        }
         files.sort();
-        let head = format!("/// The files of `{folder}/`.\n{condition}pub static {table}");
+        let head = format!("/// The files of `{folder}`.\n{condition}pub static {table}");
         writeln!(tables, "{head}: &[Asset] = &[")?;
         for file in &files {
             let name = file.strip_prefix(&format!("{folder}/")).unwrap_or(file);
