@@ -74,12 +74,15 @@ class View {
     this.notice = make("div", { className: "trouble", role: "alert" });
     this.behind = make("span", { className: "behind" });
     this.facts = make("div");
-    this.buttons = make("div", { className: "buttons" });
+    this.sound = makeButton(t("live.sound"), () => this.#watch(this.streams.value, !this.feed.wanted?.sound));
+    this.snapshot = makeButton(t("live.snapshot"), () => this.#snapshot());
+    this.full = makeButton(t("live.full"), () => this.#enlarge());
+    const buttons = make("div", { className: "buttons" }, this.snapshot, this.sound, this.full);
     this.moves = make("div");
     const panel = makePanel(t("live.picture"),
       make("div", { className: "chosen" }, channels.length > 1 && make("label", {}, t("live.channel"), this.channels),
         make("label", {}, t("live.stream"), this.streams)),
-      this.video, make("div", { className: "below" }, this.state, this.behind), this.notice, this.buttons, this.facts);
+      this.video, make("div", { className: "below" }, this.state, this.behind), this.notice, buttons, this.facts);
     this.element = make("div", { className: "live" }, panel, this.moves);
 
     const chosen = () => /** @type {Channel} */ (channels.find(({ number }) => number === Number(this.channels.value)));
@@ -152,10 +155,7 @@ class View {
     }
     const sound = this.feed.wanted?.sound ?? false;
     const { video, audio, fps, bitrate } = this.#stream ?? {};
-    fill(this.buttons,
-      makeButton(t("live.snapshot"), () => this.#snapshot()),
-      audio?.playable && makeSwitch(t("live.sound"), sound, () => this.#watch(this.streams.value, !sound)),
-      makeButton(t("live.full"), () => this.#enlarge()));
+    this.sound.setAttribute("aria-pressed", String(sound));
     const number = new Intl.NumberFormat(language() === "zh" ? "zh-CN" : "en", { maximumFractionDigits: 1 });
     fill(this.facts, this.#stream && makeFacts([
       [t("live.codec"), video ? `${video.codec}, ${video.width} × ${video.height}` : "–"],
@@ -172,9 +172,13 @@ class View {
     const trouble = this.feed.trouble;
     const failed = this.#stream?.state === "failed" ? this.#stream.reason : null;
     this.behind.textContent = state === "playing" && behind !== null && !failed ? t("live.behind", { seconds: behind.toFixed(1) }) : "";
-    const said = JSON.stringify([trouble?.code, trouble?.message, state, failed, this.feed.type]);
+    const shows = ["playing", "paused"].includes(state);
+    const said = JSON.stringify([trouble?.code, trouble?.message, state, failed, this.feed.type, this.channel?.number, this.#stream?.audio]);
     if (said === this.#said) return;
     this.#said = said;
+    this.sound.hidden = !shows || !this.#stream?.audio?.playable;
+    this.full.hidden = !shows;
+    this.snapshot.hidden = !shows && !this.channel?.abilities.snapshot;
     fill(this.state, this.#badge(Boolean(trouble || failed)));
     fill(this.notice, ...this.#trouble(failed));
   }
@@ -238,18 +242,6 @@ class View {
     const video = /** @type {HTMLVideoElement & { webkitEnterFullscreen?: () => void }} */ (this.video);
     return video.requestFullscreen ? video.requestFullscreen() : video.webkitEnterFullscreen?.();
   }
-}
-
-/**
- * A button that stays pressed.
- * @param {string} label
- * @param {boolean} on
- * @param {() => void} run
- */
-function makeSwitch(label, on, run) {
-  const button = makeButton(label, run);
-  button.setAttribute("aria-pressed", String(on));
-  return button;
 }
 
 /**
