@@ -233,7 +233,7 @@ class View {
 
   async #camera() {
     const path = `/api/v1/channels/${this.channel?.number}/snapshot.jpg?stream=${this.streams.value}`;
-    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.any([this.context.signal, AbortSignal.timeout(15000)]) });
+    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15000) });
     if (!response.ok) throw await refusal(response);
     return response.blob();
   }
