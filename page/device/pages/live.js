@@ -53,6 +53,8 @@ class View {
   #chosen = null;
   /** @type {Facts | null} */
   #facts = null;
+  /** What each stream was when it was read last. @type {Map<string, StreamFacts["video"]>} */
+  #videos = new Map();
   /** What is said below the picture, so that it is not said again and again. */
   #said = "";
 
@@ -103,6 +105,7 @@ class View {
     this.channel = channel;
     this.channels.value = String(channel.number);
     this.#facts = null;
+    this.#videos.clear();
     fill(this.facts);
     for (const option of this.streams.options) option.hidden = option.disabled = false;
     this.#watch(stream === "sub" ? "sub" : "main", false);
@@ -154,7 +157,9 @@ class View {
       }
     }
     const sound = this.feed.wanted?.sound ?? false;
-    const { video, audio, fps, bitrate } = this.#stream ?? {};
+    const { audio, fps, bitrate } = this.#stream ?? {};
+    for (const known of streams ?? []) if (known.video) this.#videos.set(known.stream, known.video);
+    const video = this.#videos.get(this.streams.value);
     this.sound.setAttribute("aria-pressed", String(sound));
     const number = new Intl.NumberFormat(language() === "zh" ? "zh-CN" : "en", { maximumFractionDigits: 1 });
     fill(this.facts, this.#stream && makeFacts([
@@ -173,7 +178,7 @@ class View {
     const failed = this.#stream?.state === "failed" ? this.#stream.reason : null;
     this.behind.textContent = state === "playing" && behind !== null && !failed ? t("live.behind", { seconds: behind.toFixed(1) }) : "";
     const shows = ["playing", "paused"].includes(state);
-    const said = JSON.stringify([trouble?.code, trouble?.message, state, failed, this.feed.type, this.channel?.number, this.#stream?.audio]);
+    const said = JSON.stringify([this.feed.silent, trouble?.code, trouble?.message, state, failed, this.feed.type, this.channel?.number, this.#stream?.audio]);
     if (said === this.#said) return;
     this.#said = said;
     this.sound.hidden = !shows || !this.#stream?.audio?.playable;
@@ -207,7 +212,7 @@ class View {
     if (failed) return [makeNotice("bad", t("error.camera_offline")), make("p", { className: "hint", textContent: failed })];
     if (state === "unsupported") return [makeNotice("bad", t("live.unsupported"))];
     if (state === "undecodable") return [makeNotice("bad", t("live.undecodable")), make("p", { className: "hint", textContent: reason }), this.#offerSub()];
-    if (state !== "unplayable") return [];
+    if (state !== "unplayable") return [this.feed.silent && makeNotice("info", t("live.silent"))];
     const h265 = /hvc1|hev1/.test(type);
     return [makeNotice("warn", h265 ? t("live.h265") : t("live.unplayable", { type })), this.#offerSub()];
   }
