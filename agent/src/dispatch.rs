@@ -38,11 +38,11 @@ use crate::deadlines::{CAMERA, HANDLER, START_HANDLER};
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
-use constant::ConstantPublishes;
 use events::Events;
 use hourly::Hourly;
 use refusals::{About, Refusals};
 
+pub(crate) use constant::ConstantPublishes;
 pub use events::EventCounts;
 
 /// Is ready once an answer was written to the cloud; an error tells that the connection is gone and the answer
@@ -106,6 +106,12 @@ impl Dispatch {
             #[cfg(feature = "alarms")]
             alarms: None,
         }
+    }
+
+    /// The list of constant publishes.
+    #[cfg(feature = "ui")]
+    pub(crate) fn publishes(&self) -> ConstantPublishes {
+        self.constant.clone()
     }
 
     /// Lets SyncTime move clocks as far as `steps` says, and tells `alarms` of it.

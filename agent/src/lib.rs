@@ -24,6 +24,8 @@ pub mod http;
 pub mod local_time;
 pub mod logger;
 pub mod notify;
+#[cfg(feature = "ui")]
+mod overview;
 #[cfg(feature = "pattern")]
 mod pattern;
 #[cfg(feature = "alarms")]

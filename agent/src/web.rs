@@ -4,19 +4,26 @@
 
 mod api;
 mod assets;
+mod authorities;
 mod call;
 mod camera;
 mod cookie;
+mod exposition;
 mod gate;
 mod guesses;
 mod password;
 mod reply;
 mod route;
+mod seen;
 mod server;
 mod session;
+mod shown;
 mod site;
+mod tar;
+mod task;
 #[cfg(test)]
 mod testing;
+mod viewers;
 
 use std::sync::Arc;
 

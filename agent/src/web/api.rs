@@ -1,14 +1,41 @@
 //! The interface `/api/v1`, a file for each subject.
 
 mod access;
+mod bundle;
+mod channels;
+mod configuration;
 mod health;
 pub(super) mod live;
+mod log;
+mod metrics;
+mod overview;
+mod probe;
 mod ptz;
+mod publishes;
+mod settings;
+mod system;
+mod wizard;
 
 use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 4] = [access::ROUTES, health::ROUTES, live::ROUTES, ptz::ROUTES];
+    let subjects: [&[Route]; 15] = [
+        access::ROUTES,
+        bundle::ROUTES,
+        channels::ROUTES,
+        configuration::ROUTES,
+        health::ROUTES,
+        live::ROUTES,
+        log::ROUTES,
+        metrics::ROUTES,
+        overview::ROUTES,
+        probe::ROUTES,
+        ptz::ROUTES,
+        publishes::ROUTES,
+        settings::ROUTES,
+        system::ROUTES,
+        wizard::ROUTES,
+    ];
     subjects.into_iter().flatten()
 }
