@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{log as lines, metrics, settings, system};
 use crate::overview::whole;
 use crate::tlss::Entry;
+use crate::trace::trace;
 use crate::web::call::Call;
 use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
@@ -56,6 +57,7 @@ async fn bundle(call: Call) -> Result<Reply, Refusal> {
         ("ivt-diagnostics/counters.txt", counters.into_bytes()),
         ("ivt-diagnostics/hosted.json", pretty(&commands.into())),
         ("ivt-diagnostics/log.txt", lines::text(Level::Trace).into_bytes()),
+        ("ivt-diagnostics/trace.jsonl", trace().lines().into_bytes()),
     ];
     // What one part hides, another one may have been told: each secret in use is taken out of the whole.
     let files = files.map(|(name, content)| (name, mask_bytes(&content)));

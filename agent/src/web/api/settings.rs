@@ -167,7 +167,7 @@ pub(super) fn refusal(error: &Error, keys: &[Key]) -> Refusal {
             let code = match e.source.kind() {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "disk_full",
                 std::io::ErrorKind::ReadOnlyFilesystem => "read_only",
-                std::io::ErrorKind::WouldBlock => "busy",
+                std::io::ErrorKind::WouldBlock => "settings_busy",
                 _ => "not_written",
             };
             Refusal::unavailable(code, message)
