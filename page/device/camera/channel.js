@@ -16,11 +16,11 @@ import { backends, cameraChanges } from "./save.js";
 register(camera);
 register(texts);
 
-/** Addresses and paths, and the backends that have them; without any, all on the network do. */
-/** @type {[string, string, string[]][]} */
+/** Addresses and paths, and the backends that want them; others are shown where they are set.
+ * @type {[string, string, string[]][]} */
 const PLACES = [
-  ["main", "camera.main", []], ["sub", "camera.sub", []], ["web", "channels.hosted_web", []], ["onvif", "channels.onvif", ["onvif"]],
-  ["snapshot", "channels.snapshot", []],
+  ["main", "camera.main", ["rtsp"]], ["sub", "camera.sub", ["rtsp"]], ["web", "channels.hosted_web", ["rtsp", "cgi"]],
+  ["onvif", "channels.onvif", ["onvif"]], ["snapshot", "channels.snapshot", ["rtsp"]],
 ];
 const QUALITIES = ["ld", "sd", "hd", "fhd"];
 /** @type {[string, string][]} */
@@ -56,8 +56,8 @@ export function buildChannel(settings, number, context) {
  */
 function buildCamera(settings, number, words) {
   const key = (/** @type {string} */ name) => `channel.${number}.${name}`;
-  const places = PLACES.filter(([, , kinds]) => !kinds.length || kinds.some((kind) => words.includes(kind)));
   const isSecret = (/** @type {string} */ name) => settings.has(key(name));
+  const places = PLACES.filter(([name, , kinds]) => settings.get(key(name)) || isSecret(name) || kinds.some((kind) => words.includes(kind)));
   /** @type {FieldOptions[]} */
   const fields = [
     ...places.map(([name, label]) => /** @type {FieldOptions} */ ({
