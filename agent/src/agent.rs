@@ -184,6 +184,8 @@ impl Agent {
             ended: watch::Sender::new(None),
             #[cfg(feature = "ui")]
             progress,
+            #[cfg(feature = "ui")]
+            hold: Default::default(),
             link,
             rng,
         };
@@ -226,6 +228,7 @@ impl Agent {
         );
         #[cfg(feature = "ui")]
         let console = Console {
+            hold: cloud.hold.clone(),
             config: config.clone(),
             overview,
             view: view.clone(),

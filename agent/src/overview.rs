@@ -15,4 +15,5 @@ pub(crate) mod reading;
 mod reason;
 mod system;
 
+pub(crate) use camera::told;
 pub(crate) use keeper::{Overview, Setup, Viewer, whole};

@@ -86,6 +86,7 @@ async function show() {
   // A page that has put the focus into one of its fields keeps it there.
   if (!element.contains(document.activeElement)) title.focus({ preventScroll: true });
   main.dataset.page = wanted;
+  performance.mark("shown");
 }
 
 /**

@@ -100,13 +100,16 @@ export function buildArea({ picture, label, name = "", signal }) {
  * @param {(x: number, y: number) => void} move
  */
 function holdCorner(handle, frame, at, move) {
-  handle.addEventListener("pointerdown", (event) => {
-    if (event.button === 0) handle.setPointerCapture(event.pointerId);
-  });
-  handle.addEventListener("pointermove", (event) => {
-    if (!handle.hasPointerCapture(event.pointerId)) return;
-    const box = frame.getBoundingClientRect();
-    move((100 * (event.clientX - box.left)) / box.width, (100 * (event.clientY - box.top)) / box.height);
+  handle.addEventListener("pointerdown", ({ button }) => {
+    if (button !== 0) return;
+    // Wherever the pointer goes and is lifted.
+    const held = new AbortController();
+    const { signal } = held;
+    window.addEventListener("pointermove", (event) => {
+      const box = frame.getBoundingClientRect();
+      move((100 * (event.clientX - box.left)) / box.width, (100 * (event.clientY - box.top)) / box.height);
+    }, { signal });
+    for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => held.abort(), { signal });
   });
   handle.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];

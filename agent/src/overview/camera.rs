@@ -31,13 +31,18 @@ pub(super) async fn ask(channel: Channel) -> Asked {
     }
 }
 
-fn judged(error: &ivt_hal::Error) -> Asked {
+/// What is known of a camera's failure, without secrets.
+pub(crate) fn told(error: &ivt_hal::Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(reason) = cause {
         said = format!("{said}: {reason}");
         cause = reason.source();
     }
+    shorten(&said)
+}
+
+fn judged(error: &ivt_hal::Error) -> Asked {
     let reason = match error.kind {
         // It has answered that it cannot do this.
         Kind::Unsupported | Kind::Invalid => return Asked::Answered,
@@ -45,7 +50,7 @@ fn judged(error: &ivt_hal::Error) -> Asked {
         Kind::Refused => "camera_refused",
         _ => "camera_failed",
     };
-    Asked::Failed(reason, shorten(&said))
+    Asked::Failed(reason, told(error))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::edit::count;
 use super::key::Key;
 use super::lines::line_start;
 use super::place::{EditError, Level, parse, written};
-use super::{CHANNEL, Changed, Error, Store, Texts};
+use super::{CHANNEL, Change, Changed, Error, Store, Texts};
 
 impl Store {
     /// Takes a channel with all its keys out of both files; the channels behind it move up by one. `seen` is as for
@@ -23,6 +23,29 @@ impl Store {
         let key: Key = format!("{CHANNEL}.{number}.backend").parse()?;
         self.exchange(vec![key.clone()], seen, |texts| {
             cut(texts, number).map_err(|source| Error::Edit { key: key.clone(), source })
+        })
+    }
+
+    /// Takes the channels from the number `channels` on out, and writes all of the changes, or none of all that. `seen` is
+    /// as for [`Store::change`].
+    ///
+    /// # Errors
+    /// Nothing was written; the error says why.
+    pub(crate) fn change_all(
+        &self,
+        channels: usize,
+        changes: &[Change],
+        seen: Option<&str>,
+    ) -> Result<Changed, Error> {
+        let first: Key = format!("{CHANNEL}.{channels}.backend").parse()?;
+        let keys = changes.iter().map(|change| change.key.clone()).collect();
+        self.exchange(keys, seen, |texts| {
+            let failed = |source| Error::Edit { key: first.clone(), source };
+            while count(&texts.main, CHANNEL).map_err(failed)? > channels {
+                let last = count(&texts.main, CHANNEL).map_err(failed)? - 1;
+                cut(texts, last).map_err(failed)?;
+            }
+            changes.iter().try_for_each(|change| texts.apply(change))
         })
     }
 }

@@ -1,35 +1,47 @@
 //! The interface `/api/v1`, a file for each subject.
 
 mod access;
+mod bundle;
 mod channels;
+mod cloud;
+mod configuration;
 mod health;
+mod hosted;
 pub(super) mod live;
 mod log;
+mod metrics;
 mod overview;
-#[cfg(all(feature = "onvif", feature = "profiles"))]
 mod probe;
 mod ptz;
 mod publishes;
 mod settings;
+mod system;
+mod trace;
 mod wizard;
 
 use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: &[&[Route]] = &[
+    let subjects: [&[Route]; 18] = [
         access::ROUTES,
+        bundle::ROUTES,
         channels::ROUTES,
+        cloud::ROUTES,
+        configuration::ROUTES,
         health::ROUTES,
+        hosted::ROUTES,
         live::ROUTES,
         log::ROUTES,
+        metrics::ROUTES,
         overview::ROUTES,
-        #[cfg(all(feature = "onvif", feature = "profiles"))]
         probe::ROUTES,
         ptz::ROUTES,
         publishes::ROUTES,
         settings::ROUTES,
+        system::ROUTES,
+        trace::ROUTES,
         wizard::ROUTES,
     ];
-    subjects.iter().copied().flatten()
+    subjects.into_iter().flatten()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::api::live::Seats;
 use super::gate::Gate;
@@ -19,6 +19,8 @@ pub(crate) struct Site {
     pub(crate) control: Control,
     /// What callers saw of the settings.
     pub(crate) seen: Seen,
+    /// The turn of the one test of a cloud or of a hosted service that may run.
+    pub(crate) trial: Arc<Semaphore>,
     /// The places of those who look at the cameras.
     pub(super) seats: Seats,
     /// Who may come in.
@@ -35,6 +37,7 @@ impl Site {
         Self {
             control,
             seen: Seen::default(),
+            trial: Arc::new(Semaphore::new(1)),
             seats: Seats::default(),
             gate,
             console: watch::Sender::new(None),

@@ -47,7 +47,7 @@ async fn remove(call: Call) -> Result<Reply, Refusal> {
 }
 
 /// Drops what is kept of a channel that is gone, and gives what is kept of those behind it their new numbers.
-async fn renumber(store: &StateStore, gone: u64) {
+pub(super) async fn renumber(store: &StateStore, gone: u64) {
     for subject in NUMBERED {
         let kept = store.clone();
         let read = spawn_blocking(move || kept.read::<Vec<Value>>(subject)).await;
