@@ -1,6 +1,6 @@
 // The settings of one channel.
 
-import { call } from "/parts/api.js";
+import { call, CallError } from "/parts/api.js";
 import { makeButton } from "/parts/button.js";
 import { confirm } from "/parts/dialog.js";
 import { fill, make, makePanel } from "/parts/dom.js";
@@ -147,7 +147,13 @@ async function save(settings, wanted) {
 async function removeChannel(settings, number, context) {
   const title = `${t("channels.channel_number", { number })}: ${t("channels.remove")}`;
   if (!await confirm({ title, text: t("channels.remove_text"), yes: t("channels.remove"), danger: true })) return;
-  await call("DELETE", `/channels/${number}?version=${encodeURIComponent(settings.answer.version)}`);
+  try {
+    await call("DELETE", `/channels/${number}?version=${encodeURIComponent(settings.answer.version)}`);
+  } catch (error) {
+    // The person has seen what is there now only after looking again.
+    if (error instanceof CallError && error.code === "outdated") settings.answer = (await loadSettings()).answer;
+    throw error;
+  }
   say(t("channels.removed"));
   context.go("channels");
 }

@@ -11,7 +11,14 @@ register(texts);
 
 /**
  * A camera that was found.
- * @typedef {{ id: string, address: string, name: string, model?: string, maker?: string, channel?: number | null, is_refused?: boolean, picture?: string }} Found
+ * @typedef {object} Found
+ * @property {string} id
+ * @property {string} address where it answers
+ * @property {string} name
+ * @property {string} [model]
+ * @property {string} [maker]
+ * @property {number | null} [channel] the channel that it is already
+ * @property {string} [picture] JPEG in base64
  */
 
 /**
