@@ -31,6 +31,7 @@ use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 #[cfg(feature = "ui")]
 use crate::overview::{self, Overview};
+#[cfg(feature = "ui")]
 use crate::owner::Owner;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;

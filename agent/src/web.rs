@@ -75,6 +75,7 @@ impl Web {
         if was_moved || was_reset {
             *config = reset::read_again(files, config).await;
         }
+        trace().turn(config.web.is_some());
         let site = Arc::new(Site::new(config, control));
         trace().turn(config.web.is_some());
         if config.web.is_some() && !site.is_claimed() {
