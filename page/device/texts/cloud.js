@@ -4,6 +4,7 @@
 const texts = {
   en: {
     "cloud.state": "State",
+    "cloud.connection": "Connection",
     "cloud.state.online": "logged in",
     "cloud.state.dialling": "dialling",
     "cloud.state.waiting": "waiting",
@@ -43,6 +44,7 @@ const texts = {
   },
   zh: {
     "cloud.state": "状态",
+    "cloud.connection": "连接",
     "cloud.state.online": "已登录",
     "cloud.state.dialling": "正在连接",
     "cloud.state.waiting": "等待重试",
