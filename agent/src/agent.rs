@@ -30,6 +30,8 @@ use crate::dispatch::Dispatch;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 #[cfg(feature = "ui")]
+use crate::overview::{self, Overview};
+#[cfg(feature = "ui")]
 use crate::owner::Owner;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
@@ -199,7 +201,9 @@ impl Agent {
             tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
         }
         #[cfg(feature = "ui")]
-        let link_seen = link.subscribe();
+        let (link_seen, publishes) = (link.subscribe(), dispatch.publishes());
+        #[cfg(feature = "ui")]
+        let progress = dial.as_ref().map(|dial| dial.progress()).unwrap_or_default();
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
@@ -208,6 +212,10 @@ impl Agent {
             calls,
             state: watch::Sender::new(cloud::CloudState::Dialling),
             ended: watch::Sender::new(None),
+            #[cfg(feature = "ui")]
+            progress,
+            #[cfg(feature = "ui")]
+            hold: Default::default(),
             link,
             rng,
         };
@@ -235,14 +243,32 @@ impl Agent {
             alarms,
             hosted: live.hosted.seen(),
             spool: opened,
+            #[cfg(feature = "ui")]
+            progress: cloud.progress.seen(),
+            #[cfg(feature = "ui")]
+            keepalive: cloud.keepalives.answered().subscribe(),
         };
         #[cfg(feature = "ui")]
+        let overview = Overview::start(
+            overview::Setup {
+                config: config.clone(),
+                view: view.clone(),
+                device: live.device.clone(),
+                arming: arming.clone(),
+            },
+            &mut tasks,
+            stopping.clone(),
+        );
+        #[cfg(feature = "ui")]
         let console = Console {
+            hold: cloud.hold.clone(),
             config: config.clone(),
+            overview,
             view: view.clone(),
             device: live.device.clone(),
             channels: view.channels.clone(),
             remotes,
+            publishes,
             arming,
             #[cfg(feature = "update")]
             upgrades,

@@ -181,7 +181,7 @@ impl Handle {
     }
 
     /// What is published for ever.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "ui"))]
     pub(crate) fn constantly(&self) -> Option<PublishRequest> {
         self.constant.borrow().clone()
     }
@@ -260,6 +260,12 @@ impl Handle {
                 self.streams.of(stream).reopen();
             }
         }
+    }
+
+    /// The pull of a stream, for further readers.
+    #[cfg(feature = "ui")]
+    pub(crate) fn pull(&self, stream: Stream) -> Arc<ivt_media::pull::Pull> {
+        Arc::clone(self.streams.of(stream))
     }
 
     /// The statistics of a stream.

@@ -42,11 +42,11 @@ use crate::owner::Owner;
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
-use constant::ConstantPublishes;
 use events::Events;
 use hourly::Hourly;
 use refusals::{About, Refusals};
 
+pub(crate) use constant::ConstantPublishes;
 pub use events::EventCounts;
 
 /// Is ready once an answer was written to the cloud; an error tells that the connection is gone and the answer
@@ -115,6 +115,12 @@ impl Dispatch {
             #[cfg(feature = "alarms")]
             alarms: None,
         }
+    }
+
+    /// The list of constant publishes.
+    #[cfg(feature = "ui")]
+    pub(crate) fn publishes(&self) -> ConstantPublishes {
+        self.constant.clone()
     }
 
     /// Serves what sets the device up while `owner` is there.

@@ -25,6 +25,8 @@ pub mod local_time;
 pub mod logger;
 pub mod notify;
 #[cfg(feature = "ui")]
+mod overview;
+#[cfg(feature = "ui")]
 mod owner;
 #[cfg(feature = "pattern")]
 mod pattern;
@@ -46,6 +48,8 @@ mod state;
 mod testing;
 pub mod tls;
 pub mod tlss;
+#[cfg(feature = "ui")]
+mod trace;
 pub mod view;
 #[cfg(feature = "linux")]
 mod watchdog;

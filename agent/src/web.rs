@@ -5,10 +5,13 @@
 mod admission;
 mod api;
 mod assets;
+mod authorities;
 mod button;
 mod call;
+mod camera;
 mod connections;
 mod cookie;
+mod exposition;
 mod gate;
 mod guard;
 mod guesses;
@@ -20,15 +23,20 @@ mod password;
 mod reply;
 mod reset;
 mod route;
+mod seen;
 mod server;
 #[cfg(test)]
 mod server_tests;
 mod serving;
 mod session;
+mod shown;
 mod site;
 mod sockets;
+mod tar;
+mod task;
 #[cfg(test)]
 mod testing;
+mod viewers;
 
 use std::sync::Arc;
 
@@ -41,6 +49,7 @@ use crate::owner::Owner;
 use crate::reload::Reload;
 use crate::shutdown::{Stopper, stopper};
 use crate::state::StateStore;
+use crate::trace::trace;
 use site::Site;
 
 /// The server of the page.
@@ -66,7 +75,9 @@ impl Web {
         if was_moved || was_reset {
             *config = reset::read_again(files, config).await;
         }
+        trace().turn(config.web.is_some());
         let site = Arc::new(Site::new(config, control));
+        trace().turn(config.web.is_some());
         if config.web.is_some() && !site.is_claimed() {
             log::warn!(
                 "the page: the device belongs to nobody: open its page and choose a password; until then nobody sets it \
@@ -89,6 +100,7 @@ impl Web {
 
     /// Takes over how the page is served.
     pub(crate) fn configure(&self, config: &Config) {
+        trace().turn(config.web.is_some());
         self.site.configure(config);
         self.wanted.send_replace(config.web.clone());
     }

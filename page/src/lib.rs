@@ -22,3 +22,28 @@ mod assets {
 pub use assets::PARTS;
 #[cfg(feature = "device")]
 pub use assets::{API, DEVICE};
+
+#[cfg(all(test, feature = "device"))]
+mod tests {
+    use super::*;
+
+    /// Most bytes of the device's page, compressed.
+    const ROOM: usize = 150 << 10;
+
+    #[test]
+    fn the_page_of_the_device_fits_its_room() {
+        let sizes = DEVICE.iter().chain(PARTS).map(|asset| asset.gzip.len());
+        let whole: usize = sizes.sum();
+        assert!(whole <= ROOM, "{whole} bytes, of {ROOM}");
+    }
+
+    #[test]
+    fn the_page_of_the_device_is_complete() {
+        let index = include_str!("../device/index.html");
+        let named: Vec<_> = index.split('"').filter(|part| part.starts_with('/')).collect();
+        for path in named.iter().chain(&["/index.html"]) {
+            assert!(DEVICE.iter().chain(PARTS).any(|asset| asset.path == *path), "{path}");
+        }
+        assert!(named.len() >= 4, "{named:?}");
+    }
+}

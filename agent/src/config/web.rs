@@ -35,6 +35,8 @@ pub struct Web {
     /// `first_password`: opens the device until somebody has chosen a password; without it a new device belongs to
     /// who claims it. May stand in the credentials file.
     pub first_password: Option<Secret>,
+    /// `metrics`: counts are exposed at `/metrics`, to everyone who reaches the page; default false.
+    pub metrics: bool,
     /// `reset_file`: when this file appears, the device forgets its owner and its secrets; default `/data/ivt/reset`.
     pub reset_file: PathBuf,
 }
@@ -46,6 +48,7 @@ pub(super) fn web(
     base: &Path,
 ) -> Result<Option<Web>, Error> {
     let is_on = section.read("enable", boolean)?.unwrap_or(false);
+    let metrics = section.read("metrics", boolean)?.unwrap_or(false);
     let listen = section.read("listen", |value| text(1..=PATH)(value)?.parse())?;
     let hosts = section.read("hosts", list(host))?.unwrap_or_default();
     let https = section.insist("https", word(&[("off", false), ("on", true)]))?.unwrap_or(false);
@@ -70,6 +73,7 @@ pub(super) fn web(
         https,
         certificate,
         first_password: first.or(other).map(Secret::untold),
+        metrics,
         reset_file: reset_file.unwrap_or_else(|| RESET.into()),
     }))
 }

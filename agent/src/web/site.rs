@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
+use super::api::live::Seats;
 use super::gate::Gate;
 use super::moves::Moves;
 use super::reply::Refusal;
 use super::reset;
+use super::seen::Seen;
 use crate::config::{self, Config};
 use crate::console::Console;
 use crate::reload::Control;
@@ -19,6 +21,12 @@ use crate::state::StateStore;
 pub(crate) struct Site {
     /// Changes the configuration, and has it applied.
     pub(crate) control: Control,
+    /// What callers saw of the settings.
+    pub(crate) seen: Seen,
+    /// The turn of the one test of a cloud or of a hosted service that may run.
+    pub(crate) trial: Arc<Semaphore>,
+    /// The places of those who look at the cameras.
+    pub(super) seats: Seats,
     /// What outlasts a restart.
     pub(super) store: StateStore,
     /// Who may come in.
@@ -43,6 +51,9 @@ impl Site {
             moves,
             control: control.guarded(Guard::new(move |old, new| guard.allow(old, new))),
             store,
+            seen: Seen::default(),
+            trial: Arc::new(Semaphore::new(1)),
+            seats: Seats::default(),
             resets: Notify::new(),
             web: Mutex::default(),
             console: watch::Sender::new(None),

@@ -1,12 +1,14 @@
+import { api } from "/page/api.js";
+import { facts, link, rows } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 import { startAlarms } from "./alarms.js";
-import { api } from "./api.js";
-import { masked } from "./dom.js";
 import { startFirmware } from "./firmware.js";
 import { buildForms, prefill } from "./forms.js";
+import { masked } from "./masked.js";
 import { PacketList } from "./packets.js";
-import { Player } from "./player.js";
-import { facts, link, rows } from "./rows.js";
+import { Published } from "./published.js";
 
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const code = query.get("login_code");
@@ -77,7 +79,7 @@ async function work() {
 
 function startPlayer() {
   const form = $("play");
-  const player = new Player($("video"), {
+  const player = new Published($("video"), {
     show(state, notice) {
       if ($("state").textContent !== state) $("state").textContent = state;
       $("notice").textContent = notice;
@@ -87,8 +89,8 @@ function startPlayer() {
       $("stats").replaceChildren(...list.map(([name, value]) => {
         const pair = document.createElement("div");
         pair.append(
-          Object.assign(document.createElement("dt"), { textContent: name }),
-          Object.assign(document.createElement("dd"), { textContent: value }));
+          make("dt", { textContent: name }),
+          make("dd", { textContent: value }));
         return pair;
       }));
     },
@@ -99,7 +101,7 @@ function startPlayer() {
   });
   form.elements.key.addEventListener("focus", async () => {
     const streams = await api("streams").catch(() => []);
-    $("keys").replaceChildren(...streams.map(({ key }) => Object.assign(document.createElement("option"), { value: key })));
+    $("keys").replaceChildren(...streams.map(({ key }) => make("option", { value: key })));
   });
   const open = player.open.bind(player);
   player.open = (key) => {
@@ -216,7 +218,7 @@ async function startFaults(report) {
 function watchPackets(player) {
   const list = new PacketList({
     list: $("packets"), count: $("count"), filter: $("filter"), keepalives: $("keepalives"),
-    pause: $("pause"), clear: $("clear"), save: $("export"),
+    pause: $("pause"), clear: $("clear"), save: $("export"), file: $("import"),
   }, code);
   const badge = (text, on) => {
     $("online").textContent = text;

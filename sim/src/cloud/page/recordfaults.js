@@ -1,17 +1,19 @@
 // Faults of the recording service, and the "not now" of pre-recording. Faults of other parts stay.
 
-import { api } from "./api.js";
-import { rows } from "./rows.js";
+import { api } from "/page/api.js";
+import { rows } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 import { FAULTS, describeStepFault } from "./stepfault.js";
 
 const STEPS = ["create", "put", "save", "fail", "stat", "getcurrenttime", "next_dts"];
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 
 /** Wires the panel; `report(text)` shows an error. */
 export function startFaults(report) {
   const form = $("faults").elements;
   form.fault.append(...Object.keys(FAULTS).map((name) =>
-    Object.assign(document.createElement("option"), { value: name, textContent: name.replace("_", " ") })));
+    make("option", { value: name, textContent: name.replace("_", " ") })));
   const describe = () => {
     const needs = FAULTS[form.fault.value];
     $("value-label").hidden = !needs;

@@ -1,12 +1,14 @@
 // The page of recordings: all sessions, and one session on its timeline with a replay.
 
-import { api } from "./api.js";
+import { api } from "/page/api.js";
+import { facts, link, rows } from "/page/rows.js";
+import { make } from "/parts/dom.js";
+import { Timeline, clock } from "/parts/timeline.js";
 import { startFaults } from "./recordfaults.js";
 import { Replay } from "./replay.js";
-import { facts, link, rows } from "./rows.js";
-import { Timeline, clock } from "./timeline.js";
 
 const LISTED = 100;
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const session = new URLSearchParams(location.search).get("session");
 
@@ -42,7 +44,7 @@ async function refresh() {
 function startSession() {
   $("session").textContent = session;
   document.title = `${session} – recordings`;
-  for (const panel of document.querySelectorAll("section.one")) panel.hidden = false;
+  for (const panel of document.querySelectorAll("section.one")) panel.removeAttribute("hidden");
   const replay = new Replay($("video"), (state, notice) => {
     if ($("state").textContent !== state) $("state").textContent = state;
     $("notice").textContent = notice;
@@ -80,7 +82,7 @@ function listSegments({ segments, total }, replay) {
   $("count").textContent = total > LISTED ? `the last ${LISTED} of ${total}` : "";
   rows("segments", segments.slice(-LISTED).reverse(), "none yet", (segment) => {
     const { name, kept, start_us, duration_us, size: announced, received, state, discontinue, puts } = segment;
-    const play = Object.assign(document.createElement("button"), { type: "button", textContent: "Play", disabled: !kept });
+    const play = make("button", { type: "button", textContent: "Play", disabled: !kept });
     play.addEventListener("click", () => replay.seek(name));
     const path = [session, name].map(encodeURIComponent).join("/");
     return [play, kept ? link(`/api/recordings/${path}`, short(name)) : short(name),

@@ -1,7 +1,8 @@
 // The list of requests and replies, newest first. Text of a device is never read as HTML.
 
-import { api } from "./api.js";
-import { facts } from "./rows.js";
+import { api } from "/page/api.js";
+import { facts } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 
 const KEPT = 200;
 const OPEN = 3; // Number of new rows that stay open; older rows fold.
@@ -10,24 +11,24 @@ const RAW = 64 << 10;
 export class Exchanges {
   #last = 0;
   #sessions = 0;
-  #shown = 0;
 
   /** `picture(url, exchange)` is called for each new picture. */
   constructor(list, count, picture) {
-    Object.assign(this, { list, count, picture });
+    this.list = list;
+    this.count = count;
+    this.picture = picture;
   }
 
   /** Fetches the new exchanges of a device. */
   async update({ mac, sessions, replies }) {
     if (sessions < this.#sessions) { // The simulator was started anew, and numbers begin again.
-      this.#last = this.#shown = 0;
+      this.#last = 0;
       this.list.replaceChildren();
     }
     this.#sessions = sessions;
     const news = await api(`exchanges?mac=${encodeURIComponent(mac)}&after=${this.#last}`);
     for (const exchange of news) {
       this.#last = exchange.number;
-      this.#shown += 1;
       this.list.prepend(buildRow(exchange));
       if (exchange.reply?.kind === "jpeg") this.picture(bodyUrl(exchange), exchange);
     }
@@ -51,13 +52,14 @@ function buildRow(exchange) {
   details.open = true;
   const summary = document.createElement("summary");
   summary.append(
-    Object.assign(document.createElement("time"), { dateTime: new Date(exchange.time_ms).toISOString(), textContent: clock(exchange.time_ms) }),
+    make("time", { dateTime: new Date(exchange.time_ms).toISOString(), textContent: clock(exchange.time_ms) }),
     span(`went${good ? "" : " bad"}`, reply ? String(reply.status ?? (reply.bare ? "bare" : "no status")) : "no reply"),
     span("title", exchange.command));
   summary.title = exchange.command;
   // A row that a person opened or closed stays as it is.
   summary.addEventListener("click", () => row.classList.toggle("kept", !details.open));
-  details.append(summary, line([`session ${exchange.session}`, `${exchange.took_ms} ms`, ...(reply ? tell(reply) : []), stored && `a deployed server stores ${stored}`]));
+  details.append(summary, line([
+    `session ${exchange.session}`, `${exchange.took_ms} ms`, ...(reply ? tell(reply) : []), stored && `a deployed server stores ${stored}`]));
   if (error) details.append(Object.assign(line([error]), { className: "facts wrong" }));
   if (reply) {
     const wrong = complaints(reply, unstored);
@@ -87,12 +89,12 @@ function content(exchange) {
   const { kind, parameters, text } = exchange.reply;
   if (kind === "jpeg") return [Object.assign(new Image(), { src: bodyUrl(exchange), alt: "Picture from the device", loading: "lazy" })];
   if (kind === "parameters") return [table(parameters)];
-  if (kind === "text") return [Object.assign(document.createElement("pre"), { textContent: text })];
+  if (kind === "text") return [make("pre", { textContent: text })];
   return [];
 }
 
 function table(parameters) {
-  const box = Object.assign(document.createElement("div"), { className: "parameters", tabIndex: 0 });
+  const box = make("div", { className: "parameters", tabIndex: 0 });
   const made = document.createElement("table");
   for (const pair of parameters) {
     const row = made.insertRow();
@@ -104,13 +106,13 @@ function table(parameters) {
 
 function rawButton({ number }) {
   const box = document.createElement("div");
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Raw" });
+  const button = make("button", { type: "button", textContent: "Raw" });
   button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", async () => {
     const shown = button.nextSibling;
     button.setAttribute("aria-pressed", String(!shown));
     if (shown) return shown.remove();
-    const pre = Object.assign(document.createElement("pre"), { className: "raw" });
+    const pre = make("pre", { className: "raw" });
     box.append(pre);
     try {
       const response = await fetch(`/api/exchanges/${number}/raw`);
@@ -137,13 +139,13 @@ function escaped(bytes) {
 }
 
 function line(texts) {
-  const made = Object.assign(document.createElement("p"), { className: "facts" });
+  const made = make("p", { className: "facts" });
   made.append(...facts(...texts));
   return made;
 }
 
 function span(className, textContent) {
-  return Object.assign(document.createElement("span"), { className, textContent });
+  return make("span", { className, textContent });
 }
 
 function clock(ms) {

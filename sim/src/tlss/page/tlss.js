@@ -1,8 +1,9 @@
 // The page of all devices, and the page of one.
 
-import { api } from "./api.js";
+import { api } from "/page/api.js";
+import { facts, link, rows } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 import { Exchanges } from "./exchanges.js";
-import { facts, link, rows } from "./rows.js";
 import { startFaults } from "./tlssfaults.js";
 
 const KNOWN = [
@@ -25,6 +26,7 @@ const KNOWN = [
   "/uapi-cgi/param.fcgi?action=update&group=SYSTEM.Datetime.Tz&name=Asia/Shanghai&posixrule=CST-8",
   "/nvc-cgi/admin/timezone.cgi?action=set",
 ];
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const mac = new URLSearchParams(location.search).get("mac");
 
@@ -109,8 +111,8 @@ function tell(device) {
   $("facts").replaceChildren(...list.map(([name, value]) => {
     const pair = document.createElement("div");
     pair.append(
-      Object.assign(document.createElement("dt"), { textContent: name }),
-      Object.assign(document.createElement("dd"), { textContent: value }));
+      make("dt", { textContent: name }),
+      make("dd", { textContent: value }));
     return pair;
   }));
 }
@@ -122,7 +124,7 @@ function showPicture(url, exchange) {
 }
 
 function startSending() {
-  $("known").append(...KNOWN.map((value) => Object.assign(document.createElement("option"), { value })));
+  $("known").append(...KNOWN.map((value) => make("option", { value })));
   const say = (text, bad) => {
     $("result").textContent = text;
     $("result").classList.toggle("bad", Boolean(bad));

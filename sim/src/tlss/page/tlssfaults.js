@@ -1,6 +1,7 @@
 // The form of the server's faults.
 
-import { api } from "./api.js";
+import { api } from "/page/api.js";
+import { make } from "/parts/dom.js";
 
 // For each fault its name, the label of its value and an example of the value.
 const WIRE = {
@@ -14,6 +15,7 @@ const WIRE = {
   stop_reading: ["the command, and read no more"],
 };
 const SWITCHES = ["no_slash", "pipelined", "never_done", "done_nul", "mortal"];
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 
 /** Wires the form; `report(text, bad)` tells what went wrong. */
@@ -21,7 +23,7 @@ export function startFaults(report) {
   const form = $("faults");
   const fields = form.elements;
   fields.wire.append(...Object.entries(WIRE).map(([value, [textContent]]) =>
-    Object.assign(document.createElement("option"), { value, textContent })));
+    make("option", { value, textContent })));
   const describe = () => {
     const [, label, example] = WIRE[fields.wire.value];
     $("value-label").hidden = !label;
