@@ -14,6 +14,7 @@ mod guesses;
 mod password;
 mod reply;
 mod route;
+mod seats;
 mod seen;
 mod server;
 mod session;

@@ -5,7 +5,7 @@ mod bundle;
 mod channels;
 mod configuration;
 mod health;
-pub(super) mod live;
+mod live;
 mod log;
 mod metrics;
 mod overview;

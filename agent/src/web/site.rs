@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::api::live::Seats;
 use super::gate::Gate;
 use super::reply::Refusal;
+use super::seats::Seats;
 use super::seen::Seen;
 use crate::config::Config;
 use crate::console::Console;
