@@ -84,7 +84,7 @@ class Line {
    */
   constructor(hop, open) {
     this.hop = hop;
-    this.element = make("details", { className: "hop", open }, this.#summary, this.#more);
+    this.element = make("details", { className: "hop", open, "data-hop": key(hop) }, this.#summary, this.#more);
   }
 
   /** @param {Hop} hop */
