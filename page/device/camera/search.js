@@ -29,8 +29,11 @@ export function buildSearch({ choose, login, signal, first = [] }) {
   const take = (/** @type {Found} */ told) => {
     const known = rows.get(told.address);
     const camera = { ...known?.camera, ...told };
-    const button = known?.button ?? make("button", { type: "button", className: "camera" });
-    button.onclick = () => choose(camera);
+    const button = known?.button ?? make("button", { type: "button", className: "camera", "data-address": told.address });
+    button.onclick = () => {
+      for (const row of rows.values()) row.button.setAttribute("aria-pressed", String(row.button === button));
+      choose(camera);
+    };
     fill(button, ...draw(camera));
     if (!known) list.append(make("li", {}, button));
     rows.set(told.address, { button, camera });

@@ -8,6 +8,7 @@ import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
 import { explain, makeNotice, say } from "/parts/notice.js";
 import { register, t } from "/parts/text.js";
+import { buildAddress } from "../address.js";
 import { buildNewPassword } from "../newpassword.js";
 import texts from "../texts/system.js";
 
@@ -42,6 +43,7 @@ const page = {
           return t("system.changed");
         },
       }).element),
+      await buildAddress(context),
       makeFiles(),
       makeStarts(system, context),
       makeReset(),
