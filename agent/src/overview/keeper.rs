@@ -205,7 +205,7 @@ impl Keeper {
 
     fn cloud(&self, now: Instant) -> Vec<Hop> {
         let Setup { config, view, .. } = &self.setup;
-        let state = *view.cloud.borrow();
+        let (state, answered) = (*view.cloud.borrow(), *view.keepalive.borrow());
         let server = CloudLogin::of(&config.cloud).map(|login| Server {
             host: login.host,
             port: login.port,
@@ -219,7 +219,8 @@ impl Keeper {
             server,
             state,
             seen: view.progress.borrow().clone(),
-            answered: *view.keepalive.borrow(),
+            answered,
+            last_answer: answered.map(|answered| self.dates.text(answered)),
             next_try,
             interfaces: reading::interfaces(Path::new("/")),
             address: reading::address(),
