@@ -11,12 +11,20 @@ use flate2::{Compression, Crc, GzBuilder};
 fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::var("OUT_DIR")?;
     let mut tables = String::new();
-    for (table, folder, prefix) in [("PARTS", "parts", "/parts/"), ("DEVICE", "device", "/")] {
+    let tables_of = [
+        ("PARTS", "parts", "/parts/"),
+        ("DEVICE", "device", "/"),
+        ("API", "openapi.json", "/api/v1/"),
+    ];
+    for (table, folder, prefix) in tables_of {
         println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
-        collect(Path::new(folder), &mut files)?;
+        match Path::new(folder).is_dir() {
+            true => collect(Path::new(folder), &mut files)?,
+            false => files.push(folder.to_owned()),
+        }
         files.sort();
-        writeln!(tables, "/// The files of `{folder}/`.\npub static {table}: &[Asset] = &[")?;
+        writeln!(tables, "/// The files of `{folder}`.\npub static {table}: &[Asset] = &[")?;
         for file in &files {
             let name = file.strip_prefix(&format!("{folder}/")).unwrap_or(file);
             let text = fs::read(file)?;

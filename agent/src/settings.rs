@@ -18,6 +18,8 @@ mod removal;
 #[cfg(feature = "ui")]
 pub(crate) mod settable;
 pub(crate) mod value;
+#[cfg(feature = "ui")]
+mod wipe;
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -8,7 +8,9 @@ mod health;
 mod live;
 mod log;
 mod metrics;
+mod openapi;
 mod overview;
+mod place;
 mod probe;
 mod ptz;
 mod publishes;
@@ -20,7 +22,7 @@ use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 15] = [
+    let subjects: [&[Route]; 17] = [
         access::ROUTES,
         bundle::ROUTES,
         channels::ROUTES,
@@ -29,7 +31,9 @@ pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
         live::ROUTES,
         log::ROUTES,
         metrics::ROUTES,
+        openapi::ROUTES,
         overview::ROUTES,
+        place::ROUTES,
         probe::ROUTES,
         ptz::ROUTES,
         publishes::ROUTES,
