@@ -23,6 +23,7 @@ mod password;
 mod reply;
 mod reset;
 mod route;
+mod seats;
 mod seen;
 mod server;
 #[cfg(test)]

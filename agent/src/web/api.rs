@@ -7,7 +7,7 @@ mod cloud;
 mod configuration;
 mod health;
 mod hosted;
-pub(super) mod live;
+mod live;
 mod log;
 mod metrics;
 mod openapi;

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::api::live::Seats;
 use super::gate::Gate;
 use super::moves::Moves;
 use super::reply::Refusal;
 use super::reset;
+use super::seats::Seats;
 use super::seen::Seen;
 use crate::config::{self, Config};
 use crate::console::Console;

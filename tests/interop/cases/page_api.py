@@ -15,8 +15,8 @@ TOOL = os.path.join(CACHE, "onvif/schemathesis/bin/st")
 DESCRIPTION = os.path.join(ROOT, "page/openapi.json")
 # Odd, since the agent masks it wherever it would be told.
 PASSWORD = "gate 7 Straße 电池-K2m"
-# What restarts or resets the device, or replaces what it is: the calls after it would meet another one.
-NOT_CALLED = []
+# What restarts or resets the device, or replaces what it is: the calls after it would meet another one. And what never ends.
+NOT_CALLED = ["followLive", "watchLive"]
 # What ends the session by which all others are called: called last, and alone.
 LAST = ["logOut"]
 SETTINGS = """

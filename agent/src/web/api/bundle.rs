@@ -50,7 +50,6 @@ async fn bundle(call: Call) -> Result<Reply, Refusal> {
     let commands = commands.map(|(_, audit)| audit.entries()).unwrap_or_default();
     let commands: Vec<_> = commands.iter().map(command).collect();
     let files = [
-        ("ivt-diagnostics/README.txt", README.into()),
         ("ivt-diagnostics/versions.json", pretty(&system::versions(console.as_deref()))),
         ("ivt-diagnostics/overview.json", pretty(&overview)),
         ("ivt-diagnostics/settings.json", pretty(&settings)),
@@ -61,6 +60,8 @@ async fn bundle(call: Call) -> Result<Reply, Refusal> {
     ];
     // What one part hides, another one may have been told: each secret in use is taken out of the whole.
     let files = files.map(|(name, content)| (name, mask_bytes(&content)));
+    let files: Vec<_> =
+        [("ivt-diagnostics/README.txt", README.into())].into_iter().chain(files).collect();
     let reply = Reply::bytes("application/x-tar", tar(&files, SystemTime::now()));
     let name = HeaderValue::from_static("attachment; filename=\"ivt-diagnostics.tar\"");
     Ok(reply.with_header(CONTENT_DISPOSITION, name))
@@ -119,7 +120,7 @@ mod tests {
         let bench = Bench::start(CONFIG);
         let now = Utc::from(SystemTime::now());
         // What a camera answers is logged as it came, without the secrets that are in use.
-        let said = "camera: HTTP 401: wrong password canary7-QxPq87 (canary2%2DQxPq82)";
+        let said = "camera: HTTP 401: unwanted canary7-QxPq87 (canary2%2DQxPq82)";
         logger::ring().push(now, Level::Warn, "hal", said);
         logger::ring().push(now, Level::Info, "hal", "bundle: a line <of> the log");
         let (status, tar) = bench.bytes(Method::GET, "/api/v1/bundle", "").await;
@@ -131,7 +132,7 @@ mod tests {
             "\"cloud.login_passwd\": true",
             "/usr/bin/encoder",
             "bundle: a line <of> the log",
-            "camera: HTTP 401: wrong password ***",
+            "camera: HTTP 401: unwanted ***",
             "# TYPE ivt_cloud_connected gauge",
             "\"name\": \"keepalive\"",
             env!("CARGO_PKG_VERSION"),

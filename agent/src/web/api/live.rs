@@ -2,7 +2,6 @@
 //! their single pictures.
 
 use std::future::ready;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -15,13 +14,13 @@ use ivt_media::pull::{Pull, PullState};
 use ivt_media::source::SourceError;
 use ivt_media::viewer::Viewer;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{interval, sleep, timeout};
 
 use crate::web::call::Call;
 use crate::web::camera;
 use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
+use crate::web::seats::VIEWERS;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/live", |call| channels(call).boxed()),
@@ -31,36 +30,12 @@ pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/channels/{channel}/snapshot.jpg", |call| snapshot(call).boxed()),
 ];
 
-/// Most viewers of the device at a time.
-const VIEWERS: usize = 4;
-/// How many pictures are taken at a time.
-const SNAPSHOTS: usize = 2;
 /// How long a camera may take for its first picture, or for a snapshot.
 const PICTURE: Duration = Duration::from_secs(10);
 /// Time between two events.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long a camera may take to say where a stream is.
 const DESCRIBING: Duration = Duration::from_secs(2);
-
-/// The places of those who look at once. They are the device's, whichever agent runs.
-pub(crate) struct Seats {
-    viewers: Arc<Semaphore>,
-    snapshots: Semaphore,
-}
-
-impl Default for Seats {
-    fn default() -> Self {
-        let viewers = Arc::new(Semaphore::new(VIEWERS));
-        Self { viewers, snapshots: Semaphore::new(SNAPSHOTS) }
-    }
-}
-
-impl Seats {
-    fn snapshot(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        let busy = |_| Refusal::unavailable("busy", "other pictures are being taken; try again");
-        self.snapshots.try_acquire().map_err(busy)
-    }
-}
 
 async fn channels(call: Call) -> Result<Reply, Refusal> {
     let device = call.site.console()?.device.now();
@@ -111,7 +86,7 @@ async fn state(call: &Call) -> Result<Value, Refusal> {
     }
     Ok(json!({
         "streams": streams,
-        "viewers": VIEWERS - call.site.seats.viewers.available_permits(),
+        "viewers": call.site.seats.taken(),
         "most_viewers": VIEWERS,
     }))
 }
@@ -170,10 +145,7 @@ async fn video(call: Call) -> Result<Reply, Refusal> {
         Some(_) => return Err(Refusal::invalid("sound", "either true or false")),
     };
     let (handle, _) = camera::channel(&call)?;
-    let seat = Arc::clone(&call.site.seats.viewers).try_acquire_owned().map_err(|_| {
-        let message = format!("{VIEWERS} people look at this device: close another live picture");
-        Refusal::unavailable("viewers", message)
-    })?;
+    let seat = call.site.seats.viewer()?;
     let pull = handle.pull(stream);
     let reader = pull.subscribe(Start::LastKey);
     let viewer = tokio::select! {

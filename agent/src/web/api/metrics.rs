@@ -220,7 +220,6 @@ mod tests {
 
     use hyper::{Method, StatusCode};
 
-    use super::*;
     use crate::web::testing::Bench;
 
     const CONFIG: &str = "[web]\nenable = true\nmetrics = true\n[device]\nmodel = 'nvr'\n\

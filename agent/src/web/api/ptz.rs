@@ -1,7 +1,8 @@
 //! Moves a camera by hand. A movement goes on while its order is given again, so that it ends with the browser.
 
 use futures::FutureExt as _;
-use ivt_hal::{Direction, MOST_NAMED, Movement, Named};
+use hyper::StatusCode;
+use ivt_hal::{Direction, Kind, MOST_NAMED, Movement, Named};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -45,7 +46,7 @@ async fn order(mut call: Call) -> Result<Reply, Refusal> {
     remote.give(order, Box::new(move |outcome| drop(tell.send(outcome))));
     let gone = || Refusal::unavailable("agent_stopped", "the agent ends, or is started anew");
     match told.await.map_err(|_| gone())? {
-        Outcome::Done(done) => done.map_err(|error| camera::refused(&error))?,
+        Outcome::Done(done) => done.map_err(|error| refused(&error))?,
         Outcome::Replaced => {
             return Err(Refusal::conflict("replaced", "a newer order took the place of this one"));
         }
@@ -69,52 +70,58 @@ fn list(name: &str, named: Vec<Named>) -> Reply {
     Reply::json(&json!({ name: named.collect::<Vec<_>>() }))
 }
 
-/// Reads an order: `{"op", "speed"?, "token"?}`.
+/// Reads an order: a word, with a speed where it is a direction, and with a token where it is a preset or a tour.
 fn read(body: &Value) -> Result<Order, Refusal> {
     let keys = body.as_object().ok_or_else(|| Refusal::invalid("", "an object is expected"))?;
-    if let Some(other) = keys.keys().find(|key| !["op", "speed", "token"].contains(&key.as_str())) {
-        return Err(Refusal::invalid(other, "op, speed and token are known"));
-    }
-    let speed = match keys.get("speed") {
-        None => Some(SPEED),
-        Some(speed) => {
-            let speed = speed.as_u64().and_then(|speed| u8::try_from(speed).ok());
-            speed.filter(|speed| *speed <= 100)
-        }
-    };
-    let speed = speed.ok_or_else(|| Refusal::invalid("speed", "a whole number from 0 to 100"))?;
-    let token = match keys.get("token") {
-        None => None,
-        Some(Value::String(token)) if (1..=TOKEN).contains(&token.chars().count()) => {
-            Some(token.clone())
-        }
-        Some(_) => {
-            return Err(Refusal::invalid("token", format!("a text of 1 to {TOKEN} characters")));
-        }
-    };
-    let needed = |token: Option<String>| {
-        token.ok_or_else(|| Refusal::invalid("token", "this order needs the token of its list"))
-    };
     let op = keys.get("op").and_then(Value::as_str).unwrap_or_default();
-    if let Some((_, direction)) = DIRECTIONS.iter().find(|(word, _)| *word == op) {
+    let direction = DIRECTIONS.iter().find(|(word, _)| *word == op);
+    let also = match op {
+        _ if direction.is_some() => "speed",
+        "preset" | "tour" | "end_tour" => "token",
+        _ => "op",
+    };
+    if let Some(other) = keys.keys().find(|key| *key != "op" && *key != also) {
+        return Err(Refusal::invalid(other, format!("not known here: {op:?} has op and {also}")));
+    }
+    if let Some((_, direction)) = direction {
+        let speed =
+            keys.get("speed").map_or(Some(SPEED), |speed| u8::try_from(speed.as_u64()?).ok());
+        let speed = speed.filter(|speed| *speed <= 100);
+        let speed = speed.ok_or_else(|| Refusal::invalid("speed", "a whole number up to 100"))?;
         return Ok(Order::Hold(Movement { direction: *direction, speed }));
     }
+    let token = || match keys.get("token") {
+        Some(Value::String(token)) if (1..=TOKEN).contains(&token.chars().count()) => {
+            Ok(token.clone())
+        }
+        _ => Err(Refusal::invalid("token", format!("a text of 1 to {TOKEN} characters"))),
+    };
     Ok(match op {
         "stop" => Order::Stop,
-        "preset" => Order::Preset(needed(token)?),
-        "tour" => Order::Tour(needed(token)?),
-        "end_tour" => Order::EndTour(token),
+        "preset" => Order::Preset(token()?),
+        "tour" => Order::Tour(token()?),
+        "end_tour" if !keys.contains_key("token") => Order::EndTour(None),
+        "end_tour" => Order::EndTour(Some(token()?)),
         "patrol" => Order::Patrol,
         "end_patrol" => Order::EndPatrol,
         _ => return Err(Refusal::invalid("op", "a direction, stop, preset, tour or patrol")),
     })
 }
 
+/// Why a camera did not obey. It does not know every preset that somebody may name.
+fn refused(error: &ivt_hal::Error) -> Refusal {
+    let refusal = camera::refused(error);
+    match error.kind {
+        Kind::Invalid => Refusal { status: StatusCode::NOT_FOUND, ..refusal },
+        _ => refusal,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
-    use hyper::{Method, StatusCode};
+    use hyper::Method;
     use tokio::time::sleep;
 
     use super::*;
@@ -170,7 +177,7 @@ mod tests {
         let (status, error) =
             bench.call(Method::POST, PATH, r#"{"op":"preset","token":"none"}"#).await;
         let told = (status, &error["error"]["code"]);
-        assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, &json!("camera_invalid")));
+        assert_eq!(told, (StatusCode::NOT_FOUND, &json!("camera_invalid")));
     }
 
     #[tokio::test]
@@ -189,6 +196,9 @@ mod tests {
             (r#"{"op":"tour","token":""}"#, "token"),
             (r#"{"op":"tour","token":3}"#, "token"),
             (r#"{"op":"up","speeed":1}"#, "speeed"),
+            (r#"{"op":"up","token":"1"}"#, "token"),
+            (r#"{"op":"stop","speed":1}"#, "speed"),
+            (r#"{"op":"end_tour","token":""}"#, "token"),
         ] {
             let (status, error) = bench.call(Method::POST, PATH, body).await;
             let told = (status, &error["error"]["field"]);
