@@ -214,6 +214,8 @@ impl Agent {
             ended: watch::Sender::new(None),
             #[cfg(feature = "ui")]
             progress,
+            #[cfg(feature = "ui")]
+            hold: Default::default(),
             link,
             rng,
         };
@@ -259,6 +261,7 @@ impl Agent {
         );
         #[cfg(feature = "ui")]
         let console = Console {
+            hold: cloud.hold.clone(),
             config: config.clone(),
             overview,
             view: view.clone(),

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 
 use crate::alarm;
 use crate::channel::{Handle, Link};
+use crate::cloud::hold::Hold;
 use crate::config::Config;
 use crate::dispatch::ConstantPublishes;
 #[cfg(feature = "update")]
@@ -22,6 +23,8 @@ use crate::view::View;
 pub(crate) struct Console {
     /// The configuration that the agent was started by.
     pub(crate) config: Config,
+    /// Keeps the agent away from its cloud while its login is tried.
+    pub(crate) hold: Hold,
     /// What can be seen of the agent.
     pub(crate) view: View,
     /// How the agent is, hop by hop.

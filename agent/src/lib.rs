@@ -48,6 +48,8 @@ mod state;
 mod testing;
 pub mod tls;
 pub mod tlss;
+#[cfg(feature = "ui")]
+mod trace;
 pub mod view;
 #[cfg(feature = "linux")]
 mod watchdog;

@@ -15,6 +15,8 @@ mod responder;
 mod schedule;
 mod session;
 mod setup;
+#[cfg(feature = "ui")]
+pub(crate) mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub use setup::SetupError;
 use crate::config;
 use crate::shutdown::Stop;
 use crate::tls::TrustStore;
+#[cfg(feature = "ui")]
+use crate::trace::{Peer, trace};
 use connector::{Connector, TcpConnector};
 use policy::{Profile, UnknownGroup};
 use responder::Responder;
@@ -226,10 +230,18 @@ impl Tlss {
 
     async fn call(&self) -> Called {
         self.state.send_replace(HostedState::Dialling);
-        match self.connector.connect().await {
+        let connected = self.connector.connect().await;
+        #[cfg(feature = "ui")]
+        match &connected {
+            Ok(_) => trace().note(Peer::Hosted, "connected"),
+            Err(e) => trace().note(Peer::Hosted, &e.to_string()),
+        }
+        match connected {
             Ok(connection) => {
                 self.state.send_replace(HostedState::InSession);
                 let ended = session::run(connection, &self.responder).await;
+                #[cfg(feature = "ui")]
+                trace().note(Peer::Hosted, &ended.reason.to_string());
                 let (outcome, served) = (ended.outcome(), ended.served());
                 Called { outcome, served, said: ended.reason.to_string() }
             }

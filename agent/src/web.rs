@@ -49,6 +49,7 @@ use crate::owner::Owner;
 use crate::reload::Reload;
 use crate::shutdown::{Stopper, stopper};
 use crate::state::StateStore;
+use crate::trace::trace;
 use site::Site;
 
 /// The server of the page.
@@ -81,6 +82,7 @@ impl Web {
                  up from afar"
             );
         }
+        trace().turn(config.web.is_some());
         let wanted = watch::Sender::new(config.web.clone());
         let (stop, stopping) = stopper();
         let mut tasks = JoinSet::new();
@@ -98,6 +100,7 @@ impl Web {
     /// Takes over how the page is served.
     pub(crate) fn configure(&self, config: &Config) {
         self.site.configure(config);
+        trace().turn(config.web.is_some());
         self.wanted.send_replace(config.web.clone());
     }
 

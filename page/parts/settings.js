@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 import { open } from "./dialog.js";
 import { buildTable } from "./table.js";
 import { register, t } from "./text.js";
-import texts from "./settingtexts.js";
+import texts from "./texts.js";
 
 register(texts);
 

@@ -168,7 +168,10 @@ impl TcpDial {
         let stream: Box<dyn ByteStream> = if login.secure {
             let failed = |source| DialError::Tls { host: host.clone(), source };
             let config = self.trust.config().await.map_err(failed)?;
-            Box::new(tls::connect(config, host, tcp).await.map_err(failed)?)
+            let stream = tls::connect(config, host, tcp).await.map_err(failed)?;
+            #[cfg(feature = "ui")]
+            self.progress.encrypted(&stream);
+            Box::new(stream)
         } else {
             Box::new(tcp)
         };
@@ -209,7 +212,7 @@ fn asked(wait: &Option<Duration>) -> String {
     wait.map(|wait| format!("; it asks to wait {} s", wait.as_secs())).unwrap_or_default()
 }
 
-async fn connect(
+pub(super) async fn connect(
     host: &str,
     port: u16,
     deadline: Instant,

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ivt_base::tls::TlsError;
+use ivt_base::tls::{Certificate, TlsError, TlsStream};
 use ivt_proto::rpc::Violation;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -38,6 +38,8 @@ pub struct Seen {
     pub step: Step,
     /// The address that took the last connection.
     pub peer: Option<SocketAddr>,
+    /// The certificate of the last encrypted connection.
+    pub certificate: Option<Certificate>,
     /// Since when the device is logged in; `None` while it is not.
     pub online: Option<Instant>,
     /// How the last attempt or connection ended; `None` before the first end.
@@ -73,6 +75,13 @@ impl Progress {
     /// A step begins over a connection to `peer`.
     pub(super) fn connected(&self, peer: Option<SocketAddr>, next: Step) {
         self.0.send_modify(|seen| (seen.step, seen.peer) = (next, peer));
+    }
+
+    /// A connection is encrypted.
+    pub(super) fn encrypted<S>(&self, stream: &TlsStream<S>) {
+        let certificates = stream.get_ref().1.peer_certificates();
+        let certificate = certificates.and_then(|all| Certificate::read(all.first()?));
+        self.0.send_modify(|seen| seen.certificate = certificate);
     }
 
     /// The login is taken.
@@ -137,7 +146,9 @@ fn unnamed(error: &io::Error) -> &'static str {
 
 /// Why there is no TLS, by the words of the TLS library.
 fn untrusted(error: &TlsError) -> &'static str {
-    const WORDS: [(&str, &str); 8] = [
+    const WORDS: [(&str, &str); 10] = [
+        ("is valid from", "certificate_early"),
+        ("was valid until", "certificate_expired"),
         ("not valid yet", "certificate_early"),
         ("NotValidYet", "certificate_early"),
         ("xpired", "certificate_expired"),

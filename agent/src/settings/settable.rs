@@ -1,6 +1,8 @@
 //! Which settings the device's page may change. Whatever runs a program, names a file whose rules the agent obeys, or
 //! says whose firmware is taken comes from the device's own files alone.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::key::Key;
@@ -91,8 +93,8 @@ const SETTABLE: &[(&str, &str)] = &[
     ("tlss.write", "[]"),
 ];
 
-/// Whether the page may set `key` to `value`; `ca_file` is where the page keeps the authorities of the cloud.
-pub(crate) fn is_settable(key: &Key, value: &Value, ca_file: Option<&str>) -> bool {
+/// Whether the page may set `key` to `value`; `is_ca_file` tells the files of authorities that were given on the page.
+pub(crate) fn is_settable(key: &Key, value: &Value, is_ca_file: impl Fn(&Path) -> bool) -> bool {
     let general = key.general();
     let numbered = key.number().is_some() == general.starts_with("channel.");
     let listed = SETTABLE.iter().any(|(name, _)| *name == general);
@@ -105,7 +107,7 @@ pub(crate) fn is_settable(key: &Key, value: &Value, ca_file: Option<&str>) -> bo
             }
             // A program may be taken out, and none be set.
             ("channel.command", value) => value.is_null(),
-            ("cloud.ca_file", Value::String(file)) => Some(file.as_str()) == ca_file,
+            ("cloud.ca_file", Value::String(file)) => is_ca_file(Path::new(file)),
             _ => true,
         }
 }
@@ -142,7 +144,9 @@ mod tests {
 
     #[test]
     fn programs_files_and_whose_firmware_counts_are_not_for_the_page() {
-        let may = |key: &str, value: Value| is_settable(&key.parse().unwrap(), &value, Some("/c"));
+        let may = |key: &str, value: Value| {
+            is_settable(&key.parse().unwrap(), &value, |file| file == Path::new("/c"))
+        };
         let text = || Value::from("x");
         assert!(!may("channel.0.command", text()) && !may("channel.0.command", vec!["x"].into()));
         assert!(may("channel.0.command", Value::Null), "it goes with the camera");

@@ -3,8 +3,10 @@
 mod access;
 mod bundle;
 mod channels;
+mod cloud;
 mod configuration;
 mod health;
+mod hosted;
 pub(super) mod live;
 mod log;
 mod metrics;
@@ -16,18 +18,21 @@ mod ptz;
 mod publishes;
 mod settings;
 mod system;
+mod trace;
 mod wizard;
 
 use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 17] = [
+    let subjects: [&[Route]; 20] = [
         access::ROUTES,
         bundle::ROUTES,
         channels::ROUTES,
+        cloud::ROUTES,
         configuration::ROUTES,
         health::ROUTES,
+        hosted::ROUTES,
         live::ROUTES,
         log::ROUTES,
         metrics::ROUTES,
@@ -39,6 +44,7 @@ pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
         publishes::ROUTES,
         settings::ROUTES,
         system::ROUTES,
+        trace::ROUTES,
         wizard::ROUTES,
     ];
     subjects.into_iter().flatten()

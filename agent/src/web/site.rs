@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::api::live::Seats;
 use super::gate::Gate;
@@ -22,6 +22,8 @@ pub(crate) struct Site {
     pub(crate) control: Control,
     /// What callers saw of the settings.
     pub(crate) seen: Seen,
+    /// The turn of the one test of a cloud or of a hosted service that may run.
+    pub(crate) trial: Arc<Semaphore>,
     /// The places of those who look at the cameras.
     pub(super) seats: Seats,
     /// What outlasts a restart.
@@ -46,6 +48,7 @@ impl Site {
             moves: Arc::new(Moves::new(store.clone(), control.clone())),
             control,
             seen: Seen::default(),
+            trial: Arc::new(Semaphore::new(1)),
             seats: Seats::default(),
             store,
             resets: Notify::new(),

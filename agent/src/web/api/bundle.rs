@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{log as lines, metrics, settings, system};
 use crate::overview::whole;
 use crate::tlss::Entry;
+use crate::trace::trace;
 use crate::web::call::Call;
 use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
@@ -29,7 +30,7 @@ settings.json   the configuration without its secrets; \"secrets\" tells which o
 counters.txt    counts, as Prometheus reads them
 hosted.json     the newest commands of the hosted service
 log.txt         the newest lines of the log
-trace.jsonl     the newest packets of the cloud and the hosted service, where they were recorded
+trace.jsonl     the newest packets of the cloud and the hosted service, as ivc-sim replays them
 ";
 
 async fn bundle(call: Call) -> Result<Reply, Refusal> {
@@ -55,6 +56,7 @@ async fn bundle(call: Call) -> Result<Reply, Refusal> {
         ("ivt-diagnostics/counters.txt", counters.into_bytes()),
         ("ivt-diagnostics/hosted.json", pretty(&commands.into())),
         ("ivt-diagnostics/log.txt", lines::text(Level::Trace).into_bytes()),
+        ("ivt-diagnostics/trace.jsonl", trace().lines().into_bytes()),
     ];
     // What one part hides, another one may have been told: each secret in use is taken out of the whole.
     let files = files.map(|(name, content)| (name, mask_bytes(&content)));
@@ -98,6 +100,7 @@ mod tests {
 
     use super::*;
     use crate::logger;
+    use crate::trace::{Peer, Way};
     use crate::web::testing::Bench;
 
     /// A canary stands in each setting that holds a secret, or may.
@@ -121,6 +124,9 @@ mod tests {
         let said = "camera: HTTP 401: unwanted canary7-QxPq87 (canary2%2DQxPq82)";
         logger::ring().push(now, Level::Warn, "hal", said);
         logger::ring().push(now, Level::Info, "hal", "bundle: a line <of> the log");
+        trace().turn(true);
+        let publish = r#"{"req":{"method":"RTMPPublish","params":{"url":"rtmp://h/live/s?key=canary7-QxPq87"}}}"#;
+        trace().packet(Peer::Cloud, Way::In, publish);
         let (status, tar) = bench.bytes(Method::GET, "/api/v1/bundle", "").await;
         assert_eq!(status, StatusCode::OK);
         let text = String::from_utf8_lossy(&tar);
@@ -132,6 +138,7 @@ mod tests {
             "bundle: a line <of> the log",
             "camera: HTTP 401: unwanted ***",
             "# TYPE ivt_cloud_connected gauge",
+            "RTMPPublish",
             "\"name\": \"keepalive\"",
             env!("CARGO_PKG_VERSION"),
         ] {

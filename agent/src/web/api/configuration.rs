@@ -1,6 +1,7 @@
 //! `/api/v1/configuration`: all settings as one file, and back. What is secret is left out, and stays as it was.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
@@ -127,7 +128,10 @@ fn changes(
     channels: usize,
     site: &Site,
 ) -> Result<(Vec<Change>, Vec<String>), Refusal> {
-    let ca_file = site.console().ok().and_then(|console| authorities::file(&console.config));
+    let console = site.console().ok();
+    let is_ca_file = |file: &Path| {
+        console.as_ref().is_some_and(|console| authorities::is_ours(&console.config, file))
+    };
     // What belongs to a channel that goes is gone with it.
     let stays = |key: &String| channels_of([key]) <= channels;
     let gone = now.keys().filter(|key| !wanted.contains_key(*key) && stays(key));
@@ -138,7 +142,7 @@ fn changes(
     let mut kept = Vec::new();
     for (name, value) in gone.chain(other) {
         let Ok(key) = name.parse::<Key>() else { continue };
-        match settable::is_settable(&key, value, ca_file.as_deref()) && !name.starts_with("web.") {
+        match settable::is_settable(&key, value, is_ca_file) && !name.starts_with("web.") {
             true => all.push((key, value)),
             false => kept.push(name.clone()),
         }

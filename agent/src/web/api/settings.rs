@@ -1,5 +1,6 @@
 //! `/api/v1/settings`: what the configuration's files say, and changes of it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
@@ -111,11 +112,14 @@ pub(super) fn changes(wanted: &Value, site: &Site) -> Result<Vec<Change>, Refusa
         let message = format!("must be an object of {CHANGES} keys at most");
         return Err(Refusal::invalid("changes", message));
     };
-    let ca_file = site.console().ok().and_then(|console| authorities::file(&console.config));
+    let console = site.console().ok();
+    let is_ca_file = |file: &Path| {
+        console.as_ref().is_some_and(|console| authorities::is_ours(&console.config, file))
+    };
     let change = |(name, value): (&String, &Value)| {
         let key = name.parse::<Key>();
         let key = key.map_err(|e| Refusal::invalid("changes", e.to_string()))?;
-        if !settable::is_settable(&key, value, ca_file.as_deref()) {
+        if !settable::is_settable(&key, value, is_ca_file) {
             let message = format!("{key} cannot be set here: change it in the device's own file");
             return Err(Refusal { code: "not_settable", ..Refusal::invalid(name, message) });
         }
@@ -163,7 +167,7 @@ pub(super) fn refusal(error: &Error, keys: &[Key]) -> Refusal {
             let code = match e.source.kind() {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "disk_full",
                 std::io::ErrorKind::ReadOnlyFilesystem => "read_only",
-                std::io::ErrorKind::WouldBlock => "busy",
+                std::io::ErrorKind::WouldBlock => "settings_busy",
                 _ => "not_written",
             };
             Refusal::unavailable(code, message)

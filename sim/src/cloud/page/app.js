@@ -218,7 +218,7 @@ async function startFaults(report) {
 function watchPackets(player) {
   const list = new PacketList({
     list: $("packets"), count: $("count"), filter: $("filter"), keepalives: $("keepalives"),
-    pause: $("pause"), clear: $("clear"), save: $("export"),
+    pause: $("pause"), clear: $("clear"), save: $("export"), file: $("import"),
   }, code);
   const badge = (text, on) => {
     $("online").textContent = text;
