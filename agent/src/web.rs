@@ -85,6 +85,7 @@ impl Web {
                  up from afar"
             );
         }
+        trace().turn(config.web.is_some());
         let wanted = watch::Sender::new(config.web.clone());
         let (stop, stopping) = stopper();
         let mut tasks = JoinSet::new();
@@ -101,8 +102,8 @@ impl Web {
 
     /// Takes over how the page is served.
     pub(crate) fn configure(&self, config: &Config) {
-        trace().turn(config.web.is_some());
         self.site.configure(config);
+        trace().turn(config.web.is_some());
         self.wanted.send_replace(config.web.clone());
     }
 

@@ -30,7 +30,7 @@ settings.json   the configuration without its secrets; \"secrets\" tells which o
 counters.txt    counts, as Prometheus reads them
 hosted.json     the newest commands of the hosted service
 log.txt         the newest lines of the log
-trace.jsonl     the newest packets of the cloud and the hosted service, where they were recorded
+trace.jsonl     the newest packets of the cloud and the hosted service, as ivc-sim replays them
 ";
 
 async fn bundle(call: Call) -> Result<Reply, Refusal> {
@@ -100,6 +100,7 @@ mod tests {
 
     use super::*;
     use crate::logger;
+    use crate::trace::{Peer, Way};
     use crate::web::testing::Bench;
 
     /// A canary stands in each setting that holds a secret, or may.
@@ -123,6 +124,9 @@ mod tests {
         let said = "camera: HTTP 401: unwanted canary7-QxPq87 (canary2%2DQxPq82)";
         logger::ring().push(now, Level::Warn, "hal", said);
         logger::ring().push(now, Level::Info, "hal", "bundle: a line <of> the log");
+        trace().turn(true);
+        let publish = r#"{"req":{"method":"RTMPPublish","params":{"url":"rtmp://h/live/s?key=canary7-QxPq87"}}}"#;
+        trace().packet(Peer::Cloud, Way::In, publish);
         let (status, tar) = bench.bytes(Method::GET, "/api/v1/bundle", "").await;
         assert_eq!(status, StatusCode::OK);
         let text = String::from_utf8_lossy(&tar);
@@ -134,6 +138,7 @@ mod tests {
             "bundle: a line <of> the log",
             "camera: HTTP 401: unwanted ***",
             "# TYPE ivt_cloud_connected gauge",
+            "RTMPPublish",
             "\"name\": \"keepalive\"",
             env!("CARGO_PKG_VERSION"),
         ] {
