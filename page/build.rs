@@ -11,12 +11,22 @@ use flate2::{Compression, Crc, GzBuilder};
 fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::var("OUT_DIR")?;
     let mut tables = String::new();
-    for (table, folder, prefix) in [("PARTS", "parts", "/parts/"), ("DEVICE", "device", "/")] {
+    let device = "#[cfg(feature = \"device\")]\n";
+    let tables_of = [
+        ("PARTS", "parts", "/parts/", ""),
+        ("DEVICE", "device", "/", device),
+        ("API", "openapi.json", "/api/v1/", device),
+    ];
+    for (table, folder, prefix, condition) in tables_of {
         println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
-        collect(Path::new(folder), &mut files)?;
+        match Path::new(folder).is_dir() {
+            true => collect(Path::new(folder), &mut files)?,
+            false => files.push(folder.to_owned()),
+        }
         files.sort();
-        writeln!(tables, "/// The files of `{folder}/`.\npub static {table}: &[Asset] = &[")?;
+        let head = format!("/// The files of `{folder}`.\n{condition}pub static {table}");
+        writeln!(tables, "{head}: &[Asset] = &[")?;
         for file in &files {
             let name = file.strip_prefix(&format!("{folder}/")).unwrap_or(file);
             let text = fs::read(file)?;

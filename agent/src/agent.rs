@@ -31,6 +31,8 @@ use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
 #[cfg(feature = "ui")]
 use crate::overview::{self, Overview};
+#[cfg(feature = "ui")]
+use crate::owner::Owner;
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, News, Reload, hosted};
@@ -78,6 +80,15 @@ impl Agent {
     ///
     /// An address or a file of the configuration cannot be used.
     pub fn start(config: &Config) -> Result<Self, Error> {
+        Self::start_for(
+            config,
+            #[cfg(feature = "ui")]
+            Owner::default(),
+        )
+    }
+
+    /// Starts an agent as [`start`](Self::start) does, which nobody but `owner` sets up.
+    fn start_for(config: &Config, #[cfg(feature = "ui")] owner: Owner) -> Result<Self, Error> {
         log::info!("{}", config.budget.summary());
         let trust = TrustStore::new(config.cloud.ca_file.clone())?;
         if config.cloud.account.as_ref().is_some_and(|account| account.url.scheme() == "ws") {
@@ -87,7 +98,15 @@ impl Agent {
         let dial = CloudLogin::of(&config.cloud).map(|login| -> Arc<dyn Dial> {
             Arc::new(TcpDial::new(login, trust.clone()).by_rule(rule.clone()))
         });
-        Self::begin(config, trust, rule, dial, rand::make_rng())
+        Self::begin(
+            config,
+            trust,
+            rule,
+            dial,
+            rand::make_rng(),
+            #[cfg(feature = "ui")]
+            owner,
+        )
     }
 
     /// Starts an agent that reaches its cloud by `dial` and spreads its attempts by `rng`.
@@ -102,7 +121,15 @@ impl Agent {
         rng: StdRng,
     ) -> Result<Self, Error> {
         let rule = AddressRule::new(addresses::terms(config));
-        Self::begin(config, trust, rule, Some(dial), rng)
+        Self::begin(
+            config,
+            trust,
+            rule,
+            Some(dial),
+            rng,
+            #[cfg(feature = "ui")]
+            Owner::default(),
+        )
     }
 
     fn begin(
@@ -111,6 +138,7 @@ impl Agent {
         rule: AddressRule,
         dial: Option<Arc<dyn Dial>>,
         rng: StdRng,
+        #[cfg(feature = "ui")] owner: Owner,
     ) -> Result<Self, Error> {
         let servers = Servers::default();
         let device = device::device(config, &servers)?;
@@ -146,6 +174,8 @@ impl Agent {
         let remotes = parts.remotes();
         let dispatch =
             Dispatch::new(device.clone(), channels.clone(), remotes.clone(), store.clone());
+        #[cfg(feature = "ui")]
+        let dispatch = dispatch.for_owner(owner.clone());
         let keepalives =
             KeepaliveSource::new(channels.iter().map(channel::Handle::status).collect());
         #[cfg(feature = "alarms")]
@@ -196,11 +226,14 @@ impl Agent {
             channels: channels.clone(),
             hosted: Hosted::new(trust.clone(), stopping.clone()),
             rule: rule.clone(),
+            #[cfg(feature = "ui")]
+            owner,
             #[cfg(feature = "update")]
             firmware,
         };
         let camera = live.device.camera();
-        live.hosted.start(hosted::settings(config.tlss.as_ref()), camera, &mut tasks);
+        let settings = live.owned(hosted::settings(config.tlss.as_ref()));
+        live.hosted.start(settings, camera, &mut tasks);
         let view = View {
             cloud: cloud.state.subscribe(),
             cloud_end: cloud.ended.subscribe(),
@@ -365,9 +398,16 @@ pub async fn run(
     let mut shutdown = pin!(shutdown);
     let mut config = config.clone();
     #[cfg(feature = "ui")]
-    let web = reload.as_ref().map(|reload| Web::start(&config, reload));
+    let web = match &reload {
+        Some(reload) => Some(Web::start(&mut config, reload).await),
+        None => None,
+    };
     loop {
-        let agent = Agent::start(&config);
+        let agent = Agent::start_for(
+            &config,
+            #[cfg(feature = "ui")]
+            web.as_ref().filter(|_| config.web.is_some()).map(Web::owner).unwrap_or_default(),
+        );
         #[cfg(feature = "ui")]
         let agent = match (agent, &web) {
             (Err(e), Some(web)) if config.web.is_some() => {
@@ -377,6 +417,7 @@ pub async fn run(
                 tokio::select! {
                     () = &mut shutdown => return Ok(()),
                     news = next(&mut reload) => config = news.config,
+                    () = web.reset_asked() => config = web.reset(&config).await,
                 }
                 continue;
             }
@@ -393,7 +434,14 @@ pub async fn run(
             web.iter().for_each(|web| web.configure(&news.config));
             let _ = news;
         };
-        let end = agent.serve(&notifier, &mut reload, watch, &mut shutdown).await;
+        let end = agent.serve(&notifier, &mut reload, watch, &mut shutdown);
+        #[cfg(feature = "ui")]
+        let (end, is_reset) = tokio::select! {
+            end = end => (end, false),
+            () = reset_asked(web.as_ref()) => (Ok(Some(config.clone())), true),
+        };
+        #[cfg(not(feature = "ui"))]
+        let end = end.await;
         if !matches!(end, Ok(Some(_))) {
             notifier.stopping();
         }
@@ -402,12 +450,25 @@ pub async fn run(
             Some(wanted) => config = wanted,
             None => break,
         }
+        #[cfg(feature = "ui")]
+        if let Some(web) = web.as_ref().filter(|_| is_reset) {
+            config = web.reset(&config).await;
+        }
     }
     #[cfg(feature = "ui")]
     if let Some(web) = web {
         web.stop().await;
     }
     Ok(())
+}
+
+/// Returns when the page is asked for a reset; never returns without a page.
+#[cfg(feature = "ui")]
+async fn reset_asked(web: Option<&Web>) {
+    match web {
+        Some(web) => web.reset_asked().await,
+        None => pending().await,
+    }
 }
 
 /// Returns the next configuration that `reload` brings; never returns without a `reload`.

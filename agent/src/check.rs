@@ -21,6 +21,10 @@ pub enum Error {
     /// The profile of the hosted service cannot be used.
     #[error(transparent)]
     Tlss(#[from] SetupError),
+    /// The page's certificate cannot be used.
+    #[cfg(feature = "ui")]
+    #[error("{0}")]
+    Page(#[from] crate::web::https::Error),
     /// The places of a new firmware cannot be used.
     #[cfg(feature = "update")]
     #[error("firmware: {0}")]
@@ -51,6 +55,8 @@ pub fn check(config: &Config) -> Result<(), Error> {
     if let Some(settings) = &config.tlss {
         Tlss::check(Settings::new(settings)?).map_err(SetupError::from)?;
     }
+    #[cfg(feature = "ui")]
+    config.web.as_ref().map_or(Ok(()), crate::web::https::check)?;
     #[cfg(feature = "update")]
     {
         crate::firmware::check(&config.firmware)?;

@@ -53,7 +53,7 @@ pub use record::{Backfill, Record, Spool, SpoolMode};
 pub use runtime::Runtime;
 pub use tlss::{Tlss, parse_mac};
 #[cfg(feature = "ui")]
-pub use web::Web;
+pub use web::{Listen, Place as PagePlace, Web};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]

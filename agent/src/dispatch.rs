@@ -14,6 +14,8 @@ mod record;
 mod refusals;
 #[cfg(any(feature = "alarms", feature = "linux"))]
 mod time;
+#[cfg(feature = "ui")]
+mod unowned;
 #[cfg(any(feature = "alarms", feature = "linux"))]
 mod wifi;
 
@@ -35,6 +37,8 @@ use crate::channel::Link;
 #[cfg(any(feature = "alarms", feature = "linux"))]
 use crate::config::{ClockSteps, Network};
 use crate::deadlines::{CAMERA, HANDLER, START_HANDLER};
+#[cfg(feature = "ui")]
+use crate::owner::Owner;
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
@@ -65,6 +69,9 @@ pub struct Dispatch {
     clocks: Arc<time::Clocks>,
     constant: ConstantPublishes,
     refusals: Refusals,
+    /// Who sets the device up.
+    #[cfg(feature = "ui")]
+    owner: Owner,
     /// Asks for a new firmware, where the device can take one.
     #[cfg(feature = "update")]
     upgrades: Option<crate::firmware::Upgrades>,
@@ -97,6 +104,8 @@ impl Dispatch {
             reboots,
             events,
             refusals,
+            #[cfg(feature = "ui")]
+            owner: Owner::default(),
             #[cfg(any(feature = "alarms", feature = "linux"))]
             wifi,
             #[cfg(any(feature = "alarms", feature = "linux"))]
@@ -112,6 +121,13 @@ impl Dispatch {
     #[cfg(feature = "ui")]
     pub(crate) fn publishes(&self) -> ConstantPublishes {
         self.constant.clone()
+    }
+
+    /// Serves what sets the device up while `owner` is there.
+    #[cfg(feature = "ui")]
+    #[must_use]
+    pub(crate) fn for_owner(self, owner: Owner) -> Self {
+        Self { owner, ..self }
     }
 
     /// Lets SyncTime move clocks as far as `steps` says, and tells `alarms` of it.
@@ -175,6 +191,10 @@ impl Dispatch {
         until: Instant,
         departure: Departure,
     ) -> Result<Value, RpcError> {
+        #[cfg(feature = "ui")]
+        if unowned::sets_up(&call) {
+            unowned::check(&self.owner)?;
+        }
         match call {
             Call::RtmpPublish(request) => {
                 within(START_HANDLER, until, publish::start(self, request?)).await.map(done)

@@ -26,6 +26,8 @@ pub mod logger;
 pub mod notify;
 #[cfg(feature = "ui")]
 mod overview;
+#[cfg(feature = "ui")]
+mod owner;
 #[cfg(feature = "pattern")]
 mod pattern;
 #[cfg(feature = "alarms")]

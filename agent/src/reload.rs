@@ -30,6 +30,8 @@ use crate::channel;
 use crate::config::Config;
 use crate::device;
 use crate::logger;
+#[cfg(feature = "ui")]
+use crate::owner::Owner;
 use crate::settings::{self, Differences, Store};
 use crate::tlss::Settings;
 
@@ -132,6 +134,9 @@ pub(crate) struct Live {
     pub(crate) hosted: Hosted,
     /// Which servers the cloud may name.
     pub(crate) rule: AddressRule,
+    /// Who sets the device up.
+    #[cfg(feature = "ui")]
+    pub(crate) owner: Owner,
     /// Which firmware is taken.
     #[cfg(feature = "update")]
     pub(crate) firmware: tokio::sync::watch::Sender<crate::config::Rules>,
@@ -147,6 +152,7 @@ impl Live {
         settings: Option<Settings>,
         tasks: &mut JoinSet<()>,
     ) {
+        let settings = self.owned(settings);
         new.notes.iter().for_each(|note| log::warn!("{note}"));
         let mut found = Differences::between(&self.running, new);
         // The file behind `tlss.profile` may have changed while its name did not.
@@ -178,6 +184,17 @@ impl Live {
         if !found.restart.is_empty() {
             log::warn!("configuration: needs a restart: {}", found.restart.join(", "));
         }
+    }
+
+    /// The settings of a hosted service that may run: none while the device has no owner, whom it would serve.
+    #[cfg(feature = "ui")]
+    pub(crate) fn owned(&self, settings: Option<Settings>) -> Option<Settings> {
+        settings.filter(|_| self.owner.is_there())
+    }
+
+    #[cfg(not(feature = "ui"))]
+    pub(crate) fn owned(&self, settings: Option<Settings>) -> Option<Settings> {
+        settings
     }
 
     /// Exchanges the cameras that changed, and restarts the hosted service where its settings or the
@@ -302,6 +319,8 @@ mod tests {
             channels: vec![handle],
             hosted: Hosted::new(trust, stopping),
             rule: AddressRule::default(),
+            #[cfg(feature = "ui")]
+            owner: Owner::default(),
             #[cfg(feature = "update")]
             firmware: tokio::sync::watch::Sender::new(new.firmware.rules.clone()),
         };

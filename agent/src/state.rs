@@ -106,6 +106,28 @@ impl StateStore {
         })
     }
 
+    /// Removes everything that is kept but these subjects, and what was put aside. Blocks.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    #[cfg(feature = "ui")]
+    pub(crate) fn wipe(&self, kept: &[&str]) -> io::Result<()> {
+        let Some(folder) = self.folder.as_ref().filter(|folder| folder.exists()) else {
+            return Ok(());
+        };
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let is_ours =
+                [".json", ".json.new", ".json.damaged"].iter().any(|end| name.ends_with(end));
+            if is_ours && !kept.iter().any(|kept| name == format!("{kept}.json")) {
+                fs::remove_file(&path)?;
+            }
+        }
+        File::open(folder)?.sync_all()
+    }
+
     /// Keeps the value of a subject in the place of the one before.
     ///
     /// # Errors
@@ -130,6 +152,23 @@ impl StateStore {
             Ok(text) => self.exchange(file, text, then).await,
             Err(e) => Err(StateError::Write { file, source: e.into() }),
         }
+    }
+
+    /// Does as [`write`](Self::write). Blocks.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    #[cfg(feature = "ui")]
+    pub(crate) fn write_now(
+        &self,
+        subject: &str,
+        value: &impl Serialize,
+    ) -> Result<(), StateError> {
+        let file = self.file(subject).ok_or(StateError::NoFolder)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = serde_json::to_vec(value).map_err(io::Error::from);
+        let written = written.and_then(|text| exchange(&file, &text));
+        written.map_err(|source| StateError::Write { file, source })
     }
 
     async fn exchange(

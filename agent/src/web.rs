@@ -2,23 +2,36 @@
 //!
 //! The page outlives the agent: when the agent is started anew, or does not start, the page stays.
 
+mod admission;
 mod api;
 mod assets;
 mod authorities;
+mod button;
 mod call;
 mod camera;
+mod connections;
 mod cookie;
 mod exposition;
 mod gate;
+mod guard;
 mod guesses;
+mod headers;
+pub(crate) mod https;
+mod interfaces;
+mod moves;
 mod password;
 mod reply;
+mod reset;
 mod route;
 mod seen;
 mod server;
+#[cfg(test)]
+mod server_tests;
+mod serving;
 mod session;
 mod shown;
 mod site;
+mod sockets;
 mod tar;
 mod task;
 #[cfg(test)]
@@ -28,12 +41,14 @@ mod viewers;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::config::{self, Config};
 use crate::console::Console;
+use crate::owner::Owner;
 use crate::reload::Reload;
 use crate::shutdown::{Stopper, stopper};
+use crate::state::StateStore;
 use crate::trace::trace;
 use site::Site;
 
@@ -42,18 +57,39 @@ pub(crate) struct Web {
     site: Arc<Site>,
     wanted: watch::Sender<Option<config::Web>>,
     stop: Stopper,
-    task: JoinHandle<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Web {
-    /// Starts the server, which listens while the configuration wants it. Must be called within a runtime.
-    pub(crate) fn start(config: &Config, reload: &Reload) -> Self {
-        let site = Arc::new(Site::new(config, reload.control()));
+    /// Starts the server, which listens while the configuration wants it. First what was left half-way is ended: a
+    /// reset, and a move of the page that nobody confirmed; `config` is read again then. Must be called within a
+    /// runtime.
+    pub(crate) async fn start(config: &mut Config, reload: &Reload) -> Self {
+        let (control, state) = (reload.control(), StateStore::new(config.state_dir.clone()));
+        let files = control.store();
+        let was_moved = moves::restore(files, &state).await;
+        let was_reset = match &config.web {
+            Some(web) => reset::carry_out(web, files, &state).await,
+            None => false,
+        };
+        if was_moved || was_reset {
+            *config = reset::read_again(files, config).await;
+        }
         trace().turn(config.web.is_some());
+        let site = Arc::new(Site::new(config, control));
+        trace().turn(config.web.is_some());
+        if config.web.is_some() && !site.is_claimed() {
+            log::warn!(
+                "the page: the device belongs to nobody: open its page and choose a password; until then nobody sets it \
+                 up from afar"
+            );
+        }
         let wanted = watch::Sender::new(config.web.clone());
         let (stop, stopping) = stopper();
-        let task = tokio::spawn(server::run(Arc::clone(&site), wanted.subscribe(), stopping));
-        Self { site, wanted, stop, task }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(server::run(Arc::clone(&site), wanted.subscribe(), stopping));
+        tasks.spawn(button::watch(Arc::clone(&site)));
+        Self { site, wanted, stop, tasks }
     }
 
     /// Shows another agent from now on, started by `config`; `None` while none runs.
@@ -62,19 +98,37 @@ impl Web {
         self.configure(config);
     }
 
-    /// Takes over where the page is served.
+    /// Takes over how the page is served.
     pub(crate) fn configure(&self, config: &Config) {
         trace().turn(config.web.is_some());
-        self.wanted.send_if_modified(|wanted| {
-            let differs = *wanted != config.web;
-            wanted.clone_from(&config.web);
-            differs
-        });
+        self.site.configure(config);
+        self.wanted.send_replace(config.web.clone());
+    }
+
+    /// Who sets the device up.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::known(self.site.gate.claimed())
+    }
+
+    /// Returns when a reset is asked for.
+    pub(crate) async fn reset_asked(&self) {
+        self.site.resets.notified().await;
+    }
+
+    /// Carries out a reset, for which no agent may run. Returns the configuration that is left.
+    pub(crate) async fn reset(&self, config: &Config) -> Config {
+        let Some(web) = self.site.web() else { return config.clone() };
+        let files = self.site.control.store();
+        reset::carry_out(&web, files, &self.site.store).await;
+        let left = reset::read_again(files, config).await;
+        self.site.gate.reopen(left.web.as_ref().and_then(|web| web.first_password.clone()));
+        left
     }
 
     /// Ends the server and its connections.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.stop();
-        self.task.await.ok();
+        self.tasks.join_next().await;
+        self.tasks.shutdown().await;
     }
 }

@@ -19,9 +19,9 @@ mod assets {
     include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 }
 
-#[cfg(feature = "device")]
-pub use assets::DEVICE;
 pub use assets::PARTS;
+#[cfg(feature = "device")]
+pub use assets::{API, DEVICE};
 
 #[cfg(all(test, feature = "device"))]
 mod tests {

@@ -15,6 +15,7 @@ mod ingest;
 mod link;
 mod login;
 mod methods;
+mod page_security;
 mod preview;
 mod probe;
 mod publish;

@@ -77,7 +77,8 @@ pub(super) fn cloud(
     Ok(cloud)
 }
 
-/// Reads the account. Where the device `has_page`, all three keys of it may be missing.
+/// Reads the account. Where the device `has_page`, all three keys of it may be missing; what the credentials file still
+/// has of an account that was removed is nothing then.
 fn account(
     section: &mut Section<'_, '_>,
     apart: &mut CredentialsFile,
@@ -87,8 +88,7 @@ fn account(
     let passwd = section.insist("login_passwd", text(1..=NAME))?;
     let (other_code, other_passwd) = (apart.login_code.take(), apart.login_passwd.take());
     let url = section.insist("url", cloud_url)?;
-    let logins = [&code, &passwd, &other_code, &other_passwd];
-    if has_page && url.is_none() && logins.iter().all(|login| login.is_none()) {
+    if has_page && url.is_none() && code.is_none() && passwd.is_none() {
         return Ok(None);
     }
     Ok(Some(Account {

@@ -76,6 +76,10 @@ impl Dispatch {
             Event::SyncTime(Ok(sync)) if self.clocks.any() => return self.clocks.sync(sync),
             other => other,
         };
+        #[cfg(all(feature = "ui", feature = "update"))]
+        if let (Event::UpgradeFirmware, Err(error)) = (&event, super::unowned::check(&self.owner)) {
+            return self.events.note(&about, known, &Err(error));
+        }
         #[cfg(feature = "update")]
         if let (Event::UpgradeFirmware, Some(upgrades)) = (&event, &self.upgrades) {
             upgrades.request();

@@ -10,7 +10,9 @@ mod hosted;
 pub(super) mod live;
 mod log;
 mod metrics;
+mod openapi;
 mod overview;
+mod place;
 mod probe;
 mod ptz;
 mod publishes;
@@ -23,7 +25,7 @@ use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 18] = [
+    let subjects: [&[Route]; 20] = [
         access::ROUTES,
         bundle::ROUTES,
         channels::ROUTES,
@@ -34,7 +36,9 @@ pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
         live::ROUTES,
         log::ROUTES,
         metrics::ROUTES,
+        openapi::ROUTES,
         overview::ROUTES,
+        place::ROUTES,
         probe::ROUTES,
         ptz::ROUTES,
         publishes::ROUTES,

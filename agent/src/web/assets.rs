@@ -12,8 +12,12 @@ const INDEX: &str = "/index.html";
 /// The file at a path; `None` if there is none.
 pub(super) fn asset(path: &str, headers: &HeaderMap) -> Option<Reply> {
     let path = if path == "/" { INDEX } else { path };
-    let Asset { kind, tag, gzip, .. } =
-        DEVICE.iter().chain(PARTS).find(|asset| asset.path == path)?;
+    file(DEVICE, path, headers).or_else(|| file(PARTS, path, headers))
+}
+
+/// The file at a path among these files.
+pub(super) fn file(files: &[Asset], path: &str, headers: &HeaderMap) -> Option<Reply> {
+    let Asset { kind, tag, gzip, .. } = files.iter().find(|asset| asset.path == path)?;
     let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known == *tag);
     let reply = if known {
         Reply::bytes("", "").with_status(StatusCode::NOT_MODIFIED)

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
+use super::guard::Way;
 use super::reply::Refusal;
 use super::session::Key;
 use super::site::Site;
@@ -29,8 +30,8 @@ pub(crate) struct Call {
     pub(crate) site: Arc<Site>,
     /// Where the call comes from.
     pub(crate) peer: IpAddr,
-    /// Whether it came encrypted.
-    pub(super) is_secure: bool,
+    /// How the call reached the device.
+    pub(super) way: Way,
     /// Who is logged in there.
     pub(super) session: Option<Key>,
     pub(crate) parts: Parts,

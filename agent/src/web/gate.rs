@@ -40,6 +40,8 @@ struct Owner {
     chosen: Chosen,
     /// The password that was baked in, which opens while nobody has chosen another.
     first: Option<Secret>,
+    /// Whether the device is being reset.
+    is_closed: bool,
 }
 
 #[derive(Clone, Default)]
@@ -61,20 +63,8 @@ enum Known {
 
 impl Gate {
     /// Reads what is kept in `store`. Waits for the disk.
-    pub(super) fn new(store: StateStore, first: Option<Secret>) -> Self {
-        let kept = store.read::<Value>(SUBJECT);
-        let chosen = match kept.as_ref().map(Hashed::read) {
-            Some(Some(hash)) => Chosen::Password(hash),
-            None if !store.has(SUBJECT) => Chosen::None,
-            _ => {
-                log::error!(
-                    "the page: its password cannot be read, so nobody can log in: reset the device \
-                     (web.reset_file)"
-                );
-                Chosen::Lost
-            }
-        };
-        let owner = Owner { chosen, first };
+    pub(super) fn new(store: StateStore) -> Self {
+        let owner = Owner { chosen: read(&store), ..Owner::default() };
         let claimed = watch::Sender::new(owner.is_there());
         Self {
             store,
@@ -95,6 +85,22 @@ impl Gate {
             owner.is_there()
         };
         self.tell(is_claimed);
+    }
+
+    /// Ends all sessions and begins none until [`reopen`](Self::reopen): the device is being reset.
+    pub(super) fn close(&self) {
+        {
+            let mut owner = lock(&self.owner);
+            owner.is_closed = true;
+        }
+        lock(&self.sessions).end_all();
+        self.tell(false);
+    }
+
+    /// Takes over what a reset has left. Waits for the disk.
+    pub(super) fn reopen(&self, first: Option<Secret>) {
+        *lock(&self.owner) = Owner { chosen: read(&self.store), ..Owner::default() };
+        self.configure(first);
     }
 
     pub(super) fn is_claimed(&self) -> bool {
@@ -118,6 +124,10 @@ impl Gate {
     /// It is claimed already, the password will not do, or it cannot be kept.
     pub(super) async fn claim(self: &Arc<Self>, password: &str) -> Result<String, Refusal> {
         let _turn = self.changing.lock().await;
+        if lock(&self.owner).is_closed {
+            let message = "the device is being reset: try again in a few seconds";
+            return Err(Refusal::unavailable("resetting", message));
+        }
         if self.is_claimed() {
             let message = "the device has a password already: log in with it";
             return Err(Refusal::conflict("claimed", message));
@@ -201,8 +211,11 @@ impl Gate {
         let hash = hash.map_err(|e| Refusal::unavailable("memory", format!("no memory: {e}")))?;
         let (gate, text) = (Arc::clone(self), hash.write());
         let chosen = Box::new(move || {
-            lock(&gate.owner).chosen = Chosen::Password(hash);
-            gate.tell(true);
+            let mut owner = lock(&gate.owner);
+            owner.chosen = Chosen::Password(hash);
+            let is_there = owner.is_there();
+            drop(owner);
+            gate.tell(is_there);
         });
         let kept = self.store.write_then(SUBJECT, &text, chosen).await;
         kept.map_err(|e| Refusal::unavailable("not_kept", e.to_string()))
@@ -237,10 +250,26 @@ impl Owner {
 
     fn known(&self) -> Known {
         match (&self.chosen, &self.first) {
+            _ if self.is_closed => Known::Nothing,
             (Chosen::Password(hash), _) => Known::Hash(hash.clone()),
             (Chosen::Lost, _) => Known::Lost,
             (Chosen::None, Some(first)) => Known::First(first.clone()),
             (Chosen::None, None) => Known::Nothing,
+        }
+    }
+}
+
+/// The password that somebody chose, as it is kept.
+fn read(store: &StateStore) -> Chosen {
+    let kept = store.read::<Value>(SUBJECT);
+    match kept.as_ref().map(Hashed::read) {
+        Some(Some(hash)) => Chosen::Password(hash),
+        None if !store.has(SUBJECT) => Chosen::None,
+        _ => {
+            log::error!(
+                "the page: its password cannot be read, so nobody can log in: reset the device (web.reset_file)"
+            );
+            Chosen::Lost
         }
     }
 }

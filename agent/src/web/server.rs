@@ -1,93 +1,282 @@
-//! The page's server: listens where the configuration says, and answers calls.
+//! The page's server: listens where the configuration says, beside that where the page moves to, and takes connections in.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::future::pending;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use matchit::Router;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::call::Call;
-use super::reply::{Outgoing, Refusal, Reply};
-use super::route::{Access, Route};
+use super::connections::{Connections, Seat};
+use super::guard::Way;
+use super::moves::{Phase, TRIAL, is_same_place};
+use super::serving::{Purpose, Served, Serving};
 use super::site::Site;
-use super::{api, assets, cookie, session};
-use crate::config;
+use super::sockets::{self, Listening, listen, places};
+use super::{admission, https, interfaces};
+use crate::config::{Listen, PagePlace as Place, Web};
 use crate::shutdown::Stop;
 
-/// Most connections at a time.
-const CONNECTIONS: usize = 64;
-/// How long the head of a call may take.
+/// How long the head of a call, and the agreement on encryption, may take; also how long an unused connection is kept.
 const HEAD: Duration = Duration::from_secs(10);
 /// Longest head of a call, in bytes.
 const LONGEST_HEAD: usize = 16 << 10;
+/// How long a browser may take nothing of what it is sent.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the server waits before it tries again to listen.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// Serves the page where it is `wanted`, until `stop`.
-pub(super) async fn run(
-    site: Arc<Site>,
-    mut wanted: watch::Receiver<Option<config::Web>>,
-    mut stop: Stop,
-) {
+pub(super) async fn run(site: Arc<Site>, mut wanted: watch::Receiver<Option<Web>>, mut stop: Stop) {
+    let mut server = Server::new(site);
     loop {
         let web = wanted.borrow_and_update().clone();
-        let serve = async {
-            match &web {
-                Some(web) => serve(&site, web).await,
-                None => std::future::pending().await,
+        let is_there = server.turn_to(web).await;
+        loop {
+            let until = match server.site.moves.phase() {
+                Phase::Trial { until, .. } => Some(until),
+                _ => None,
+            };
+            let late = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None if is_there => pending().await,
+                    None => sleep(AGAIN).await,
+                }
+            };
+            tokio::select! {
+                // The sender lives as long as this task is waited for.
+                _ = wanted.changed() => break,
+                () = server.site.moves.confirmed.notified() => server.keep(),
+                () = late => match until {
+                    Some(_) => server.give_up("nobody confirmed it there in time".into()).await,
+                    None => break,
+                },
+                () = stop.requested() => return,
             }
-        };
-        tokio::select! {
-            () = serve => {}
-            // The sender lives as long as this task is waited for.
-            _ = wanted.changed() => {}
-            () = stop.requested() => return,
         }
     }
 }
 
-async fn serve(site: &Arc<Site>, web: &config::Web) {
-    let listener = match TcpListener::bind(web.listen).await {
-        Ok(listener) => listener,
-        Err(e) => {
-            log::error!("the page: cannot listen at {}: {e}; change web.listen", web.listen);
-            return sleep(AGAIN).await;
-        }
-    };
-    if let Ok(address) = listener.local_addr() {
-        log::info!("the page: http://{address}/");
+struct Server {
+    site: Arc<Site>,
+    serving: Arc<Mutex<Serving>>,
+    connections: Connections,
+    listening: Vec<Listening>,
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    fn new(site: Arc<Site>) -> Self {
+        let (serving, connections, tasks) = Default::default();
+        Self { site, serving, connections, listening: Vec::new(), tasks }
     }
-    let mut connections = JoinSet::new();
+
+    /// Serves the page as it is wanted, or begins its trial there. False if that has to be tried again.
+    async fn turn_to(&mut self, web: Option<Web>) -> bool {
+        let Some(web) = web else {
+            *lock(&self.serving) = Serving::default();
+            self.listening.clear();
+            return true;
+        };
+        let now = lock(&self.serving).now.clone();
+        let moves = now.as_ref().is_some_and(|now| !is_same_place(&now.web, &web));
+        let is_announced = self.site.moves.is_announced();
+        match self.opened(&web).await {
+            Ok(served) if moves && is_announced => {
+                log::info!("the page: also at {}, until that is confirmed", self.place(&served));
+                lock(&self.serving).trial = Some(served);
+                let until = Instant::now() + TRIAL;
+                self.site.moves.set(Phase::Trial { web: Box::new(web), until });
+                true
+            }
+            Ok(served) => {
+                if now.is_none() || moves {
+                    log::info!("the page: {}", self.place(&served));
+                }
+                *lock(&self.serving) = Serving { now: Some(served), trial: None };
+                self.tidy();
+                if matches!(self.site.moves.phase(), Phase::Trial { .. }) {
+                    self.site.moves.forget(Phase::Still).await;
+                }
+                true
+            }
+            Err(e) if moves && is_announced => {
+                self.give_up(e).await;
+                true
+            }
+            Err(e) => {
+                log::error!("the page: {e}");
+                self.tidy();
+                false
+            }
+        }
+    }
+
+    /// The new place is the page's from now on.
+    fn keep(&mut self) {
+        {
+            let mut serving = lock(&self.serving);
+            if let Some(served) = serving.trial.take() {
+                log::info!("the page: its new address is confirmed");
+                serving.now = Some(served);
+            }
+        }
+        self.tidy();
+    }
+
+    async fn give_up(&mut self, reason: String) {
+        lock(&self.serving).trial = None;
+        self.tidy();
+        self.site.moves.take_back(reason).await;
+    }
+
+    /// Listens where `web` is found, beside what is there.
+    async fn opened(&mut self, web: &Web) -> Result<Served, String> {
+        let tls = match web.https {
+            true => Some(https::acceptor(web, &self.site.store).await.map_err(|e| e.to_string())?),
+            false => None,
+        };
+        for at in places(web) {
+            if self.listening.iter().any(|listening| listening.at == at) {
+                continue;
+            }
+            let socket = Arc::new(listen(&at, &self.listening)?);
+            let accepting = accept(
+                Arc::clone(&self.site),
+                Arc::clone(&self.serving),
+                self.connections.clone(),
+                Arc::clone(&socket),
+                at.clone(),
+            );
+            let task = self.tasks.spawn(accepting);
+            self.listening.push(Listening { at, socket, task });
+        }
+        Ok(Served { web: Arc::new(web.clone()), tls, port: sockets::port(web, &self.listening) })
+    }
+
+    /// Closes what is not needed any more.
+    fn tidy(&mut self) {
+        let needed = lock(&self.serving).places();
+        self.listening.retain(|listening| needed.contains(&listening.at));
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Where a page is found, for the log.
+    fn place(&self, served: &Served) -> String {
+        let urls = sockets::urls(&served.web, served.port);
+        urls.first().map_or_else(|| served.web.listen.to_string(), |url| format!("{url}/"))
+    }
+}
+
+async fn accept(
+    site: Arc<Site>,
+    serving: Arc<Mutex<Serving>>,
+    connections: Connections,
+    listener: Arc<TcpListener>,
+    at: Listen,
+) {
+    let mut running = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => {
-                    connections.spawn(connection(Arc::clone(site), socket, peer));
+                    let peer = peer.ip().to_canonical();
+                    let local = socket.local_addr().map(|local| local.ip().to_canonical());
+                    let Ok(local) = local else { continue };
+                    let is_wanted = at.place != Place::Lan
+                        || interfaces::is_near(peer, local, &interfaces::own());
+                    if !is_wanted {
+                        log::debug!("the page: {peer} is in no local network");
+                        continue;
+                    }
+                    let Some(seat) = connections.enter(peer.into()) else { continue };
+                    let (site, serving, at) = (Arc::clone(&site), Arc::clone(&serving), at.clone());
+                    running.spawn(connection(site, serving, at, socket, [peer, local], seat));
                 }
                 // There is no room for another socket at the moment.
                 Err(_) => sleep(Duration::from_millis(100)).await,
             },
-            Some(_) = connections.join_next() => {}
+            Some(_) = running.join_next() => {}
         }
     }
 }
 
-async fn connection(site: Arc<Site>, socket: TcpStream, peer: SocketAddr) {
-    let service = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(answer(site, peer.ip(), request).await) }
+async fn connection(
+    site: Arc<Site>,
+    serving: Arc<Mutex<Serving>>,
+    at: Listen,
+    socket: TcpStream,
+    [peer, local]: [IpAddr; 2],
+    mut seat: Seat,
+) {
+    let known = seat.known();
+    let served = async {
+        sockets::prepare(&socket, PATIENCE);
+        let is_any_secure = lock(&serving).is_any_secure();
+        let is_secure = is_any_secure && timeout(HEAD, is_encrypted(&socket)).await.ok()?;
+        let purpose = lock(&serving).purpose(&at, is_secure)?;
+        match purpose {
+            Purpose::Page { served, tls: Some(tls), is_on_trial } => {
+                let socket = timeout(HEAD, tls.accept(socket)).await.ok()?.ok()?;
+                let way = Way { local, is_secure: true, is_on_trial };
+                talk(site, served, socket, peer, way, false, known).await
+            }
+            Purpose::Page { served, tls: None, is_on_trial } => {
+                let way = Way { local, is_secure: false, is_on_trial };
+                talk(site, served, socket, peer, way, false, known).await
+            }
+            Purpose::Redirect(served) => {
+                let way = Way { local, is_secure: false, is_on_trial: false };
+                talk(site, served, socket, peer, way, true, known).await
+            }
+        }
+        Some(())
+    };
+    tokio::select! {
+        _ = served => {}
+        () = seat.taken() => log::debug!("the page: {peer} makes way"),
+    }
+}
+
+/// Whether a connection begins as encrypted ones do.
+async fn is_encrypted(socket: &TcpStream) -> bool {
+    /// First byte of a handshake's record.
+    const HANDSHAKE: u8 = 0x16;
+    let mut first = [0];
+    matches!(socket.peek(&mut first).await, Ok(1)) && first[0] == HANDSHAKE
+}
+
+/// Answers the calls of a connection.
+async fn talk(
+    site: Arc<Site>,
+    served: Served,
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    peer: IpAddr,
+    way: Way,
+    is_redirect: bool,
+    known: impl Fn() + Send + Sync + 'static,
+) {
+    let (web, port, known) = (served.web, served.port, Arc::new(known));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (site, web, known) = (Arc::clone(&site), Arc::clone(&web), Arc::clone(&known));
+        async move {
+            let answer = match is_redirect {
+                true => admission::redirect(request, way, &web, port),
+                false => admission::answer(site, &web, peer, way, request, &*known).await,
+            };
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(LONGEST_HEAD);
@@ -96,103 +285,6 @@ async fn connection(site: Arc<Site>, socket: TcpStream, peer: SocketAddr) {
     }
 }
 
-async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Response<Outgoing> {
-    let (parts, body) = request.into_parts();
-    let call = Call {
-        site,
-        peer,
-        is_secure: false,
-        session: None,
-        parts,
-        parameters: Vec::new(),
-        body: body.boxed(),
-    };
-    admit(call).await.unwrap_or_else(Reply::from).into_response()
-}
-
-/// Answers a call of somebody who may make it.
-pub(super) async fn admit(mut call: Call) -> Result<Reply, Refusal> {
-    let gate = Arc::clone(&call.site.gate);
-    if let Some(name) = cookie::session(&call.parts.headers, call.is_secure) {
-        call.session = gate.sessions().find(name, Instant::now());
-    }
-    let found = find(&call.parts);
-    let access = match &found {
-        Found::Route(route, _) => route.access,
-        Found::Asset(_) => Access::Open,
-        Found::Nothing | Found::OtherMethod => Access::Session,
-    };
-    let Some(key) = call.session else {
-        return match access {
-            _ if !gate.is_claimed() && access != Access::Open => Err(Refusal::unclaimed()),
-            Access::Session => Err(Refusal::logged_out()),
-            Access::Open | Access::Public => dispatch(call, found).await,
-        };
-    };
-    if access != Access::Session {
-        return dispatch(call, found).await;
-    }
-    let Some(end) = gate.sessions().touch(key, Instant::now()) else {
-        return Err(Refusal::logged_out());
-    };
-    Ok(dispatch(call, found).await?.until(session::over(end)))
-}
-
-/// Answers a call by what was found.
-pub(super) async fn dispatch(mut call: Call, found: Found) -> Result<Reply, Refusal> {
-    match found {
-        Found::Route(route, parameters) => {
-            call.parameters = parameters;
-            (route.answer)(call).await
-        }
-        Found::Asset(reply) => Ok(reply),
-        Found::Nothing => Err(Refusal::not_found()),
-        Found::OtherMethod => {
-            let message = "this method is not allowed here";
-            Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", message))
-        }
-    }
-}
-
-/// What a call asks for.
-pub(super) enum Found {
-    Route(&'static Route, Vec<(String, String)>),
-    Asset(Reply),
-    OtherMethod,
-    Nothing,
-}
-
-/// Finds what a call asks for.
-pub(super) fn find(parts: &Parts) -> Found {
-    let path = parts.uri.path();
-    let Ok(found) = router().at(path) else {
-        let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
-        let asset = assets::asset(path, &parts.headers);
-        return match asset {
-            Some(_) if !is_read => Found::OtherMethod,
-            Some(reply) => Found::Asset(reply),
-            None => Found::Nothing,
-        };
-    };
-    let mut routes = found.value.iter();
-    let Some(route) = routes.find(|route| route.verb.name() == parts.method.as_str()) else {
-        return Found::OtherMethod;
-    };
-    let parameters = found.params.iter().map(|(key, value)| (key.into(), value.into())).collect();
-    Found::Route(route, parameters)
-}
-
-/// The routes of each path.
-fn router() -> &'static Router<Vec<&'static Route>> {
-    static ROUTER: OnceLock<Router<Vec<&'static Route>>> = OnceLock::new();
-    ROUTER.get_or_init(|| {
-        let mut router: Router<Vec<&'static Route>> = Router::new();
-        for route in api::routes() {
-            match router.at_mut(route.path) {
-                Ok(found) => found.value.push(route),
-                Err(_) => router.insert(route.path, vec![route]).unwrap_or_default(),
-            }
-        }
-        router
-    })
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

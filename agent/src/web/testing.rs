@@ -10,14 +10,17 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
+use super::admission::{admit, dispatch, find};
 use super::call::Call;
+use super::guard::Way;
 use super::reply::{Outgoing, Reply};
-use super::server::{admit, dispatch, find};
 use super::site::Site;
 use crate::agent::Agent;
 use crate::config::Access;
 use crate::reload::Reload;
 use crate::settings::Store;
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// An agent by a configuration file of a folder of its own, and its page without a socket.
 pub(crate) struct Bench {
@@ -104,7 +107,7 @@ impl Bench {
     /// Makes a call as it is.
     pub(crate) async fn send(&self, request: Request<String>) -> Seen {
         let (parts, body) = request.into_parts();
-        let response = admit(self.call_of(parts, &body)).await.unwrap_or_else(Reply::from);
+        let response = admit(self.call_of(parts, &body), &|| {}).await.unwrap_or_else(Reply::from);
         let (parts, body) = response.into_response().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or_default();
@@ -115,8 +118,8 @@ impl Bench {
         let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
         Call {
             site: Arc::clone(&self.site),
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            is_secure: false,
+            peer: LOCAL,
+            way: Way { local: LOCAL, is_secure: false, is_on_trial: false },
             session: None,
             parts,
             parameters: Vec::new(),

@@ -62,13 +62,13 @@ async fn log_out(call: Call) -> Result<Reply, Refusal> {
     if let Some(key) = call.session {
         call.site.gate.log_out(key);
     }
-    let gone = HeaderValue::from_str(&cookie::gone(call.is_secure));
+    let gone = HeaderValue::from_str(&cookie::gone(call.way.is_secure));
     Ok(gone.into_iter().fold(Reply::nothing(), |reply, gone| reply.with_header(SET_COOKIE, gone)))
 }
 
 /// Says who is logged in from now on, and gives the browser what proves it.
 fn begun(call: &Call, name: &str) -> Result<Reply, Refusal> {
-    let value = HeaderValue::from_str(&cookie::of(name, call.is_secure));
+    let value = HeaderValue::from_str(&cookie::of(name, call.way.is_secure));
     let Ok(value) = value else { return Err(Refusal::not_found()) };
     let state = json!({
         "claimed": true,

@@ -1,0 +1,44 @@
+//! Where the page is, and the confirmation of a move.
+
+use futures::FutureExt as _;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::web::call::Call;
+use crate::web::moves::Phase;
+use crate::web::reply::{Refusal, Reply};
+use crate::web::route::Route;
+use crate::web::sockets;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/v1/web", |call| place(call).boxed()),
+    Route::post("/api/v1/web/confirm", |call| confirm(call).boxed()),
+];
+
+async fn place(call: Call) -> Result<Reply, Refusal> {
+    let phase = call.site.moves.phase();
+    let (trial, taken_back) = match &phase {
+        Phase::Trial { web, until } => {
+            let left = until.saturating_duration_since(Instant::now()).as_secs();
+            let here = call.way.is_on_trial;
+            (
+                json!({ "seconds": left, "here": here, "urls": sockets::urls(web, sockets::port(web, &[])) }),
+                None,
+            )
+        }
+        Phase::TakenBack(reason) => (Value::Null, Some(reason)),
+        Phase::Still | Phase::Announced(_) => (Value::Null, None),
+    };
+    let web = call.site.web();
+    Ok(Reply::json(&json!({
+        "urls": web.map(|web| sockets::urls(&web, sockets::port(&web, &[]))).unwrap_or_default(),
+        "https": call.way.is_secure,
+        "trial": trial,
+        "taken_back": taken_back,
+    })))
+}
+
+async fn confirm(call: Call) -> Result<Reply, Refusal> {
+    call.site.moves.confirm(call.way.is_on_trial).await?;
+    Ok(Reply::nothing())
+}
