@@ -77,6 +77,7 @@ impl Web {
         }
         trace().turn(config.web.is_some());
         let site = Arc::new(Site::new(config, control));
+        trace().turn(config.web.is_some());
         if config.web.is_some() && !site.is_claimed() {
             log::warn!(
                 "the page: the device belongs to nobody: open its page and choose a password; until then nobody sets it \

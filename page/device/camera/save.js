@@ -78,3 +78,14 @@ export async function served(number, signal) {
     await new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); });
   }
 }
+
+/**
+ * Where the camera of a channel is, without its login.
+ * @param {Settings} settings
+ * @param {number} number
+ */
+export function shownAddress(settings, number) {
+  const keys = ["web", "onvif", "main"].map((name) => `channel.${number}.${name}`);
+  const found = keys.map((key) => settings.get(key) || settings.hint(key)).find(Boolean);
+  return found ? String(found) : "";
+}

@@ -1,6 +1,7 @@
 // The list of packets: newest first, bounded, drawn at most once per frame. Text of a device is never
 // read as HTML.
 
+import { make } from "/parts/dom.js";
 import { masked } from "./masked.js";
 
 const KEPT = 2000;
@@ -115,7 +116,7 @@ export class PacketList {
     const lines = this.#wanted().map(({ number, time_ms, direction, text }) =>
       JSON.stringify({ number, time: new Date(time_ms).toISOString(), direction, text }));
     const url = URL.createObjectURL(new Blob([lines.join("\n"), "\n"], { type: "application/x-ndjson" }));
-    const link = Object.assign(document.createElement("a"), { href: url, download: `packets-${code}.jsonl` });
+    const link = make("a", { href: url, download: `packets-${code}.jsonl` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   }
@@ -196,7 +197,7 @@ function buildRow(packet) {
 }
 
 function span(className, textContent) {
-  return Object.assign(document.createElement("span"), { className, textContent });
+  return make("span", { className, textContent });
 }
 
 function clock(ms) {
