@@ -76,7 +76,6 @@ impl Web {
         if was_moved || was_reset {
             *config = reset::read_again(files, config).await;
         }
-        trace().turn(config.web.is_some());
         let site = Arc::new(Site::new(config, control));
         trace().turn(config.web.is_some());
         if config.web.is_some() && !site.is_claimed() {
@@ -85,7 +84,6 @@ impl Web {
                  up from afar"
             );
         }
-        trace().turn(config.web.is_some());
         let wanted = watch::Sender::new(config.web.clone());
         let (stop, stopping) = stopper();
         let mut tasks = JoinSet::new();

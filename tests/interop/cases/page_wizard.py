@@ -127,7 +127,13 @@ def channels_are_kept_up(stack, folder):
     page.choose("hd", "sub")
     page.click(".panel:has([name=hd]) button.go")
     page.says("Saved")
-    values = device.expect("GET", "/settings")["values"]
+    page.choose("transport", "tcp")
+    page.click(".panel:has([name=transport]) button.go")
+    wait_for("the transport", lambda: device.expect("GET", "/settings")["values"].get("channel.1.transport") == "tcp", 15)
+    settings = device.expect("GET", "/settings")
+    values = settings["values"]
+    if not settings["secrets"]["channel.1.password"]:
+        raise Failed("the password is gone")
     if values.get("channel.1.quality.hd") != "sub" or values.get("device.model") != "nvr":
         raise Failed(f"the settings are {values}")
 

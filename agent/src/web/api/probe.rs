@@ -11,6 +11,7 @@ use ivt_hal::onvif::{Found, MULTICAST, Search};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 
 use crate::backend::onvif::address;
 use crate::config::Config;
@@ -27,6 +28,8 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// How long answers to a search are awaited.
 const SEARCH: Duration = Duration::from_secs(3);
+/// How long all cameras together are asked what they are.
+const ASKING: Duration = Duration::from_secs(25);
 /// Most cameras that are asked what they are.
 const ASKED: usize = 32;
 /// Most addresses of one camera that are tried.
@@ -65,7 +68,8 @@ async fn discover(mut call: Call) -> Result<Reply, Refusal> {
         let asked = found.iter().take(ASKED).cloned();
         let asked: Vec<_> = asked.map(|camera| ask(camera, login.clone()).boxed()).collect();
         let mut asked = stream::iter(asked).buffer_unordered(AT_ONCE);
-        while let Some(said) = asked.next().await {
+        let until = Instant::now() + ASKING;
+        while let Ok(Some(said)) = timeout_at(until, asked.next()).await {
             tell.send(("camera", said)).await.ok();
         }
         tell.send(("end", json!({ "cameras": found.len() }))).await.ok();
