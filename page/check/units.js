@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ago, duration, size } from "/parts/format.js";
-import { register, t } from "/parts/text.js";
+import { missing, register, t } from "/parts/text.js";
 import { cameraChanges, countChannels, isBuiltIn, shownAddress } from "../device/camera/save.js";
 import { strength } from "../device/strength.js";
 
@@ -23,6 +23,7 @@ test("a text takes its values, and a key without a text stays", () => {
   register({ en: { "unit.text": "{a} of {b}, {c}" }, zh: { "unit.text": "" } });
   assert.equal(t("unit.text", { a: 1, b: "{a}" }), "1 of {a}, {c}");
   assert.equal(t("unit.none"), "unit.none");
+  assert.deepEqual([...missing], ["unit.none"]);
 });
 
 test("what guessers try first is weak, and length is strong in any language", () => {

@@ -113,7 +113,7 @@ def moves_to_another_address(stack, folder):
     page.press_button("Move the page")
     page.says("This page moves")
     page.look("moving")
-    page.press_button(f"http://{new}/")
+    page.press_button(f"http://{new}")
     page.says("The new address of this page holds")
     if (host := page.script("return location.host")) != new:
         raise Failed(f"the page is at {host}")

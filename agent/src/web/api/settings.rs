@@ -90,7 +90,6 @@ async fn change(mut call: Call) -> Result<Reply, Refusal> {
     let control = call.site.control.clone();
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
     let seen = version.clone();
-    call.site.before_change(keys.iter().map(Key::to_string)).await?;
     // What is written is applied, also if the browser goes meanwhile.
     let written = spawn_blocking(move || {
         let changed = control.store().change(&changes, Some(&seen))?;
@@ -98,7 +97,6 @@ async fn change(mut call: Call) -> Result<Reply, Refusal> {
     });
     match written.await.map_err(|_| lost())? {
         Ok(applied) => {
-            call.site.settled().await?;
             let listing = list(&call.site).await?;
             call.site.seen.note(&listing);
             Ok(Reply::json(&applied))
