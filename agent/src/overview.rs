@@ -11,6 +11,7 @@ mod growth;
 mod history;
 mod hop;
 mod keeper;
+mod load;
 pub(crate) mod reading;
 mod reason;
 mod system;

@@ -75,7 +75,6 @@ impl Web {
         if was_moved || was_reset {
             *config = reset::read_again(files, config).await;
         }
-        trace().turn(config.web.is_some());
         let site = Arc::new(Site::new(config, control));
         trace().turn(config.web.is_some());
         if config.web.is_some() && !site.is_claimed() {
@@ -100,8 +99,8 @@ impl Web {
 
     /// Takes over how the page is served.
     pub(crate) fn configure(&self, config: &Config) {
-        trace().turn(config.web.is_some());
         self.site.configure(config);
+        trace().turn(config.web.is_some());
         self.wanted.send_replace(config.web.clone());
     }
 

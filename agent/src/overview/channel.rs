@@ -95,7 +95,11 @@ fn rtsp(facts: &Facts) -> Hop {
         None if is(&PullState::Opening) => Hop::because(NAME, "opening"),
         // Nobody reads a stream: the camera is asked now and then.
         None => match status.reachability {
-            Reachability::Reachable => Hop::ok(NAME),
+            // Whether it takes the login shows when somebody watches; how that ended last is told.
+            Reachability::Reachable => {
+                let error = main.last_error.as_deref().or(sub.last_error.as_deref());
+                Hop::because(NAME, "stream_idle").said(error.unwrap_or_default())
+            }
             Reachability::Unreachable => Hop::because(NAME, "stream_unreachable"),
             Reachability::Unknown => Hop::because(NAME, "not_asked"),
         },

@@ -46,10 +46,11 @@ fn shown(facts: &Facts) -> Vec<(State, &'static str)> {
 
 #[tokio::test(start_paused = true)]
 async fn a_camera_that_nobody_needs_is_well() {
-    let want = [(Ok, ""), (Ok, ""), (Off, "live_off"), (Off, "not_recording"), (Ok, "")];
+    let idle = (Ok, "stream_idle");
+    let want = [(Ok, ""), idle, (Off, "live_off"), (Off, "not_recording"), (Ok, "")];
     assert_eq!(shown(&facts()), want);
     let plain = Facts { control: None, alarms: None, ..facts() };
-    let want = [(Off, "no_control"), (Ok, ""), (Off, "live_off"), (Off, "not_recording")];
+    let want = [(Off, "no_control"), idle, (Off, "live_off"), (Off, "not_recording")];
     assert_eq!(shown(&plain)[..4], want);
     assert_eq!(shown(&plain)[4], (Off, "alarms_cannot"));
     assert_eq!(shown(&busy()), [(Ok, ""); 5]);

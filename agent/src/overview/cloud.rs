@@ -20,6 +20,8 @@ pub(super) struct Facts {
     pub(super) seen: Seen,
     /// When the newest Keepalive was answered.
     pub(super) answered: Option<Instant>,
+    /// The same for people.
+    pub(super) last_answer: Option<String>,
     /// When the next attempt begins, for people.
     pub(super) next_try: Option<String>,
     /// The interfaces but the loopback, and whether each has a link; empty where the system does not tell.
@@ -146,7 +148,9 @@ fn dressed(facts: &Facts, step: Step, hop: Hop) -> Hop {
             .with("peer", facts.seen.peer.map(|peer| peer.to_string()))
             .with("next_try", facts.next_try.clone()),
         Step::Tls | Step::Login => hop,
-        Step::Keepalive => hop.with("period_seconds", KEEPALIVE.as_secs()),
+        Step::Keepalive => hop
+            .with("period_seconds", KEEPALIVE.as_secs())
+            .with("last_answer", facts.last_answer.clone()),
     }
 }
 

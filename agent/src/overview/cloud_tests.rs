@@ -16,6 +16,7 @@ fn facts(host: &str, state: CloudState) -> Facts {
         state,
         seen: Seen::default(),
         answered: None,
+        last_answer: None,
         next_try: None,
         interfaces,
         address,

@@ -17,6 +17,7 @@ use super::cloud::{self, Server};
 use super::growth::Growth;
 use super::history::{Dates, History};
 use super::hop::{Hop, State};
+use super::load::Load;
 use super::reading::{self, Disk};
 use super::{camera, system};
 use crate::alarm;
@@ -130,14 +131,13 @@ struct Keeper {
     disk: Option<Disk>,
     disk_at: Option<Instant>,
     looking: Option<JoinHandle<Option<Disk>>>,
-    /// The moment of the last look, and the time that the process had spent until then.
-    spent: Option<(Instant, u64)>,
+    load: Load,
 }
 
 impl Keeper {
     fn new(setup: Setup) -> Self {
         let (history, growth, asked, asked_at) = Default::default();
-        let (asking, busy, disk, disk_at, looking, spent) = Default::default();
+        let (asking, busy, disk, disk_at, looking, load) = Default::default();
         let dates = Dates::new();
         Self {
             setup,
@@ -151,7 +151,7 @@ impl Keeper {
             disk,
             disk_at,
             looking,
-            spent,
+            load,
         }
     }
 
@@ -205,7 +205,7 @@ impl Keeper {
 
     fn cloud(&self, now: Instant) -> Vec<Hop> {
         let Setup { config, view, .. } = &self.setup;
-        let state = *view.cloud.borrow();
+        let (state, answered) = (*view.cloud.borrow(), *view.keepalive.borrow());
         let server = CloudLogin::of(&config.cloud).map(|login| Server {
             host: login.host,
             port: login.port,
@@ -219,7 +219,8 @@ impl Keeper {
             server,
             state,
             seen: view.progress.borrow().clone(),
-            answered: *view.keepalive.borrow(),
+            answered,
+            last_answer: answered.map(|answered| self.dates.text(answered)),
             next_try,
             interfaces: reading::interfaces(Path::new("/")),
             address: reading::address(),
@@ -234,15 +235,7 @@ impl Keeper {
         let mut grew = |name, value| self.growth.note((None, name), value, now);
         let refused = grew("refused", device.alarms.refused);
         let missed = grew("missed", device.alarms.missed);
-        let spent = reading::cpu_time();
-        let share = self.spent.zip(spent).and_then(|((then, before), spent)| {
-            let passed = u64::try_from((now - then).as_millis()).ok()?;
-            (spent.saturating_sub(before) * 100).checked_div(passed)
-        });
-        // The kernel counts in steps of 10 ms, so that a short time tells nothing.
-        if self.spent.is_none_or(|(then, _)| now - then >= SEEN / 2) {
-            self.spent = spent.map(|spent| (now, spent));
-        }
+        self.load.look(now);
         let facts = system::Facts {
             is_clock_plausible: build_date::plausible(SystemTime::now()),
             alarms: device.alarms,
@@ -254,8 +247,8 @@ impl Keeper {
             spool: device.spool,
             memory: reading::memory(),
             limit: config.budget.limit,
-            share,
-            load: reading::load(),
+            share: self.load.share,
+            load: self.load.load,
             cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
             has_alarms: !config.channels.is_empty(),
             firmware: config.cloud.firmware_model.clone(),

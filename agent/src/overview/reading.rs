@@ -49,11 +49,9 @@ pub(crate) fn cpu_time() -> Option<u64> {
     spent(&text("/proc/self/stat"))
 }
 
-/// The system's load over a minute, in percent of one core.
-pub(super) fn load() -> Option<u64> {
-    let load = text("/proc/loadavg");
-    let load: f64 = load.split_whitespace().next()?.parse().ok()?;
-    Some((load * 100.0) as u64)
+/// How long all cores together were busy and how long there was nothing to do since the system's start, in ticks.
+pub(super) fn busy() -> Option<(u64, u64)> {
+    ticks(&text("/proc/stat"))
 }
 
 /// Number of open files of this process.
@@ -142,6 +140,15 @@ fn spent(stat: &str) -> Option<u64> {
     Some((user + system) * (1000 / TICKS))
 }
 
+/// The times of all cores in `/proc/stat`: busy, and idle or waiting for a disk.
+fn ticks(stat: &str) -> Option<(u64, u64)> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let fields: Vec<u64> = fields.map(str::parse).collect::<Result<_, _>>().ok()?;
+    // What guests take, the last fields, is part of the first ones.
+    let [user, nice, system, idle, waiting, irq, soft, ..] = fields[..] else { return None };
+    Some((user + nice + system + irq + soft, idle + waiting))
+}
+
 fn servers(conf: &str) -> Vec<String> {
     let servers = conf.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
@@ -162,6 +169,8 @@ mod tests {
         let stat = "12 (a b) c) S 1 12 12 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 1 0 9 1 2";
         assert_eq!(spent(stat), Some(3_000));
         assert_eq!((spent(""), spent("1 (a) S 1")), (None, None));
+        assert_eq!(ticks("cpu  10 1 5 80 4 2 2 0 9 0\ncpu0 1 1\n"), Some((20, 84)));
+        assert_eq!((ticks(""), ticks("cpu  1 2")), (None, None));
         let conf = "# nameserver 9.9.9.9\nnameserver 192.0.2.1\nsearch lan\nnameserver x\n nameserver ::1\n";
         assert_eq!(servers(conf), ["192.0.2.1", "::1"]);
     }
@@ -170,7 +179,7 @@ mod tests {
     fn this_process_has_memory_time_and_a_disk() {
         let memory = memory();
         assert!(memory.resident > 1 << 20 && memory.total > memory.available, "{memory:?}");
-        assert!(cpu_time().is_some() && load().is_some() && open_files() > Some(2));
+        assert!(cpu_time().is_some() && busy().is_some() && open_files() > Some(2));
         let folder = tempfile::tempdir().unwrap();
         let disk = disk(&folder.path().join("not/yet")).unwrap();
         assert!(disk.is_writable && disk.free > 0 && disk.total >= disk.free, "{disk:?}");

@@ -12,10 +12,9 @@ use crate::tlss::HostedState;
 
 /// How long an alarm that was not reported stays worth a look.
 const LOSS: Duration = Duration::from_secs(3600);
-/// Share of a core above which the agent has little room left, and load for each core, in percent.
+/// Percentage of the memory that the agent may take, and of the device's time, from which little is left.
 const BUSY: u64 = 90;
-/// Load for each core above which tasks wait long, in percent.
-const LOADED: u64 = 300;
+const LOADED: u64 = 97;
 /// Free bytes of a disk below which the agent's own files may not fit.
 const LEAST_DISK: u64 = 2 << 20;
 /// Free bytes of the device's memory below which the system may end a program.
@@ -39,9 +38,9 @@ pub(super) struct Facts {
     pub(super) memory: Memory,
     /// Bytes of memory under which the agent stays.
     pub(super) limit: u64,
-    /// The agent's share of one core, in percent, since the last look.
+    /// The agent's share of one core lately, in percent.
     pub(super) share: Option<u64>,
-    /// The system's load over a minute, in percent of one core.
+    /// How busy all cores together were lately, in percent.
     pub(super) load: Option<u64>,
     pub(super) cores: u64,
     /// Whether alarms are reported at all.
@@ -141,14 +140,13 @@ fn memory(facts: &Facts) -> Hop {
 
 fn cpu(facts: &Facts) -> Hop {
     const NAME: &str = "cpu";
-    let cores = facts.cores.max(1);
-    let is_busy = facts.share.is_some_and(|share| share > BUSY * cores);
-    let is_loaded = facts.load.is_some_and(|load| load > LOADED * cores);
-    let hop = match is_busy || is_loaded {
-        true => Hop::because(NAME, "cpu_high"),
-        false => Hop::ok(NAME),
+    let hop = match facts.load {
+        Some(LOADED..) => Hop::because(NAME, "cpu_high"),
+        _ => Hop::ok(NAME),
     };
-    hop.with("share_percent", facts.share).with("load_percent", facts.load).with("cores", cores)
+    hop.with("share_percent", facts.share)
+        .with("load_percent", facts.load)
+        .with("cores", facts.cores)
 }
 
 #[cfg(test)]
@@ -198,7 +196,7 @@ mod tests {
             served,
         };
         type Break = fn(&mut Facts);
-        let broken: [(&str, State, &str, Break); 9] = [
+        let broken: [(&str, State, &str, Break); 8] = [
             ("clock", Bad, "clock_never_set", |facts| facts.is_clock_plausible = false),
             ("storage", Bad, "disk_full", |facts| facts.disk.as_mut().unwrap().free = 4096),
             ("storage", Bad, "disk_read_only", |facts| {
@@ -208,8 +206,7 @@ mod tests {
             ("memory", Bad, "memory_over", |facts| facts.memory.resident = 41 << 20),
             ("memory", Warn, "memory_high", |facts| facts.memory.resident = 39 << 20),
             ("memory", Warn, "memory_low", |facts| facts.memory.available = Some(1 << 20)),
-            ("cpu", Warn, "cpu_high", |facts| facts.share = Some(97)),
-            ("cpu", Warn, "cpu_high", |facts| facts.load = Some(500)),
+            ("cpu", Warn, "cpu_high", |facts| facts.load = Some(98)),
         ];
         for (name, state, reason, break_it) in broken {
             let mut facts = facts();

@@ -84,7 +84,7 @@ class Line {
    */
   constructor(hop, open) {
     this.hop = hop;
-    this.element = make("details", { className: "hop", open }, this.#summary, this.#more);
+    this.element = make("details", { className: "hop", open, "data-hop": key(hop) }, this.#summary, this.#more);
   }
 
   /** @param {Hop} hop */
@@ -174,7 +174,7 @@ function fact(name, value) {
   if (name.endsWith("_bytes")) return size(value);
   if (name.endsWith("_percent")) return `${value} %`;
   if (name.endsWith("_seconds")) return duration(value);
-  if (name === "next_try" || name === "last_upload") return clock(value);
+  if (["next_try", "last_answer", "last_upload"].includes(name)) return clock(value);
   if (name === "main" || name === "sub") {
     return t("overview.stream", { rate: Math.round(value.bitrate / 1000), fps: value.fps, lost: value.packets_lost });
   }

@@ -11,6 +11,8 @@ register(texts);
 /** Packets that the page keeps, and that it shows of them. */
 const KEPT = 2000;
 const SHOWN = 200;
+/** Bytes that the device keeps of one packet. */
+const LONGEST = 2048;
 
 /**
  * @typedef {object} Packet
@@ -115,7 +117,7 @@ function rowOf(packet) {
   if (direction === "note") row.append(make("p", { textContent: `${head} ${text}` }));
   else {
     const title = titleOf(text);
-    const cut = bytes > text.length + 3 ? ` (${t("trace.cut", { bytes })})` : "";
+    const cut = bytes > LONGEST ? ` (${t("trace.cut", { bytes })})` : "";
     row.append(make("details", {}, make("summary", { textContent: `${head} ${title}${cut}` }), make("pre", { tabIndex: 0, textContent: pretty(text) })));
   }
   rows.set(packet, row);

@@ -30,7 +30,7 @@ settings.json   the configuration without its secrets; \"secrets\" tells which o
 counters.txt    counts, as Prometheus reads them
 hosted.json     the newest commands of the hosted service
 log.txt         the newest lines of the log
-trace.jsonl     the newest packets of the cloud and the hosted service, where they were recorded
+trace.jsonl     the newest packets of the cloud and the hosted service, as ivc-sim replays them
 ";
 
 async fn bundle(call: Call) -> Result<Reply, Refusal> {
@@ -50,7 +50,6 @@ async fn bundle(call: Call) -> Result<Reply, Refusal> {
     let commands = commands.map(|(_, audit)| audit.entries()).unwrap_or_default();
     let commands: Vec<_> = commands.iter().map(command).collect();
     let files = [
-        ("ivt-diagnostics/README.txt", README.into()),
         ("ivt-diagnostics/versions.json", pretty(&system::versions(console.as_deref()))),
         ("ivt-diagnostics/overview.json", pretty(&overview)),
         ("ivt-diagnostics/settings.json", pretty(&settings)),
@@ -61,6 +60,8 @@ async fn bundle(call: Call) -> Result<Reply, Refusal> {
     ];
     // What one part hides, another one may have been told: each secret in use is taken out of the whole.
     let files = files.map(|(name, content)| (name, mask_bytes(&content)));
+    let files: Vec<_> =
+        [("ivt-diagnostics/README.txt", README.into())].into_iter().chain(files).collect();
     let reply = Reply::bytes("application/x-tar", tar(&files, SystemTime::now()));
     let name = HeaderValue::from_static("attachment; filename=\"ivt-diagnostics.tar\"");
     Ok(reply.with_header(CONTENT_DISPOSITION, name))
@@ -99,6 +100,7 @@ mod tests {
 
     use super::*;
     use crate::logger;
+    use crate::trace::{Peer, Way};
     use crate::web::testing::Bench;
 
     /// A canary stands in each setting that holds a secret, or may.
@@ -119,9 +121,12 @@ mod tests {
         let bench = Bench::start(CONFIG);
         let now = Utc::from(SystemTime::now());
         // What a camera answers is logged as it came, without the secrets that are in use.
-        let said = "camera: HTTP 401: wrong password canary7-QxPq87 (canary2%2DQxPq82)";
+        let said = "camera: HTTP 401: unwanted canary7-QxPq87 (canary2%2DQxPq82)";
         logger::ring().push(now, Level::Warn, "hal", said);
         logger::ring().push(now, Level::Info, "hal", "bundle: a line <of> the log");
+        trace().turn(true);
+        let publish = r#"{"req":{"method":"RTMPPublish","params":{"url":"rtmp://h/live/s?key=canary7-QxPq87"}}}"#;
+        trace().packet(Peer::Cloud, Way::In, publish);
         let (status, tar) = bench.bytes(Method::GET, "/api/v1/bundle", "").await;
         assert_eq!(status, StatusCode::OK);
         let text = String::from_utf8_lossy(&tar);
@@ -131,8 +136,9 @@ mod tests {
             "\"cloud.login_passwd\": true",
             "/usr/bin/encoder",
             "bundle: a line <of> the log",
-            "camera: HTTP 401: wrong password ***",
+            "camera: HTTP 401: unwanted ***",
             "# TYPE ivt_cloud_connected gauge",
+            "RTMPPublish",
             "\"name\": \"keepalive\"",
             env!("CARGO_PKG_VERSION"),
         ] {

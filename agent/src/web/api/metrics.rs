@@ -220,7 +220,6 @@ mod tests {
 
     use hyper::{Method, StatusCode};
 
-    use super::*;
     use crate::web::testing::Bench;
 
     const CONFIG: &str = "[web]\nenable = true\nmetrics = true\n[device]\nmodel = 'nvr'\n\
@@ -242,7 +241,7 @@ mod tests {
         ];
         let (mut complaints, mut seen, mut samples) =
             (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        let (mut help, mut kind, mut family) = (None, "", "");
+        let (mut help, mut family) = (None, "");
         let is_name = |name: &str| {
             name.starts_with(|c: char| c.is_ascii_lowercase())
                 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -257,20 +256,20 @@ mod tests {
                 help = Some(name);
             } else if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, said) = rest.split_once(' ').unwrap_or((rest, ""));
-                (family, kind) = (name, said);
+                family = name;
                 if help != Some(name) || !seen.insert(name.to_owned()) {
                     complain("a family without help, or twice");
                 }
                 if !is_name(name) || OTHER_UNITS.iter().any(|unit| name.ends_with(unit)) {
                     complain("a name that is none");
                 }
-                if (kind == "counter") != name.ends_with("_total") {
+                if (said == "counter") != name.ends_with("_total") {
                     complain("only counters end in _total");
                 }
                 if ["gauge", "counter", "metric"].iter().any(|word| name.contains(word)) {
                     complain("the type is no part of the name");
                 }
-                if !matches!(kind, "counter" | "gauge") {
+                if !matches!(said, "counter" | "gauge") {
                     complain("no type");
                 }
             } else {

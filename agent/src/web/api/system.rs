@@ -20,8 +20,12 @@ use crate::web::route::Route;
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/system", |call| system(call).boxed()),
     Route::post("/api/v1/system/restart", |call| restart(call).boxed()),
+    Route::post("/api/v1/system/reset", |call| reset(call).boxed()),
     Route::post("/api/v1/channels/{channel}/restart", |call| reboot(call).boxed()),
 ];
+
+/// What has to be typed before everything is taken away.
+const SURE: &str = "RESET";
 
 /// When this program was asked for the first time, which is soon after its start.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -75,6 +79,18 @@ async fn reboot(call: Call) -> Result<Reply, Refusal> {
     }
 }
 
+/// Makes the device nobody's, and takes all secrets away.
+async fn reset(mut call: Call) -> Result<Reply, Refusal> {
+    let body = call.json().await?;
+    if body["confirm"] != SURE {
+        let message = format!("type {SURE}: all passwords and logins will be gone");
+        return Err(Refusal::invalid("confirm", message));
+    }
+    log::warn!("the page asks for a factory reset");
+    call.site.reset()?;
+    Ok(Reply::nothing().with_status(StatusCode::ACCEPTED))
+}
+
 #[cfg(test)]
 mod tests {
     use hyper::Method;
@@ -113,5 +129,20 @@ mod tests {
         let (status, error) = bench.call(Method::POST, "/api/v1/channels/1/restart", "").await;
         let code = &error["error"]["code"];
         assert_eq!((status, code), (StatusCode::BAD_GATEWAY, &json!("camera_failed")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn everything_is_taken_away_once_that_was_confirmed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reset");
+        let bench = Bench::start(&format!("[web]\nenable = true\nreset_file = {file:?}\n"));
+        for body in ["", "{}", "[]", "{\"confirm\":\"reset\"}", "{\"confirm\":true}"] {
+            let (status, _) = bench.call(Method::POST, "/api/v1/system/reset", body).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        }
+        assert!(!file.exists());
+        let body = "{\"confirm\":\"RESET\"}";
+        let (status, error) = bench.call(Method::POST, "/api/v1/system/reset", body).await;
+        assert_eq!((status, file.exists()), (StatusCode::ACCEPTED, true), "{error}");
     }
 }
