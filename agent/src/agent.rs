@@ -164,6 +164,8 @@ impl Agent {
         let dispatch = dispatch.with_upgrades(upgrades.clone());
         #[cfg(feature = "alarms")]
         parts.previews();
+        #[cfg(feature = "ui")]
+        let book = context.leftovers.book().clone();
         if let Some(settings) = config.record.spool.clone() {
             let RecordingContext { leftovers, http, .. } = context;
             tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
@@ -211,6 +213,7 @@ impl Agent {
             channels: view.channels.clone(),
             remotes,
             arming,
+            book,
             #[cfg(feature = "update")]
             upgrades,
             link: link_seen,

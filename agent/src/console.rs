@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::firmware::Upgrades;
 use crate::http::Http;
 use crate::ptz::Remote;
+use crate::record::book::Book;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
 use crate::tls::TrustStore;
@@ -30,6 +31,8 @@ pub(crate) struct Console {
     pub(crate) remotes: Vec<Remote>,
     /// What is set up of the cameras' alarms.
     pub(crate) arming: alarm::Settings,
+    /// What was recorded of late.
+    pub(crate) book: Book,
     /// Asks for an upgrade; `None` where the device can take none.
     #[cfg(feature = "update")]
     pub(crate) upgrades: Option<Upgrades>,

@@ -5,6 +5,7 @@
 mod api;
 mod assets;
 mod call;
+mod moment;
 mod reply;
 mod route;
 mod server;
