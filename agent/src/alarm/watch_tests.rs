@@ -108,7 +108,7 @@ async fn an_input_is_reported_by_default_and_motion_once_the_cloud_has_set_it_up
     rig.trigger(Trigger::Input, true);
     seconds(1).await;
     assert_eq!((rig.edges(), *rig.bits.borrow()), (vec![(Trigger::Input, true)], 2));
-    rig.settings.set(0, Trigger::Motion, ON).await;
+    rig.settings.set(0, Trigger::Motion, ON, None, By::Cloud).await;
     seconds(1).await;
     assert_eq!(rig.edges(), [(Trigger::Motion, true)], "it is held");
     rig.trigger(Trigger::Motion, false);
@@ -119,7 +119,7 @@ async fn an_input_is_reported_by_default_and_motion_once_the_cloud_has_set_it_up
     assert_eq!(rig.edges(), [(Trigger::Input, false)]);
     rig.trigger(Trigger::Motion, true);
     seconds(1).await;
-    rig.settings.set(0, Trigger::Motion, Detection { enable: false, ..ON }).await;
+    rig.settings.set(0, Trigger::Motion, Detection { enable: false, ..ON }, None, By::Cloud).await;
     seconds(1).await;
     assert_eq!(rig.edges(), [], "nothing of what is switched off, although it was owed");
     assert_eq!(rig.desk.counts().heard, 5);
@@ -134,8 +134,8 @@ async fn the_window_counts_in_the_cameras_time() {
     };
     rig.emulator.world.set_clock(today("09:59:30")).unwrap();
     let armed = Armed { start: 36_000, end: 36_600 };
-    rig.settings.set(0, Trigger::Input, Detection { armed, ..ON }).await;
-    rig.settings.set(0, Trigger::Motion, ON).await;
+    rig.settings.set(0, Trigger::Input, Detection { armed, ..ON }, None, By::Cloud).await;
+    rig.settings.set(0, Trigger::Motion, ON, None, By::Cloud).await;
     rig.trigger(Trigger::Input, true);
     seconds(25).await;
     assert_eq!(rig.edges(), []);
