@@ -1,12 +1,16 @@
 //! The interface `/api/v1`, a file for each subject.
 
+mod alarms;
 mod health;
+pub(super) mod live;
+mod ptz;
 mod recording;
 
 use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 2] = [health::ROUTES, recording::ROUTES];
+    let subjects: [&[Route]; 5] =
+        [alarms::ROUTES, health::ROUTES, live::ROUTES, ptz::ROUTES, recording::ROUTES];
     subjects.into_iter().flatten()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::api::live::Seats;
 use super::reply::Refusal;
 use crate::config::Config;
 use crate::console::Console;
@@ -13,12 +14,14 @@ use crate::reload::Control;
 pub(crate) struct Site {
     /// Changes the configuration, and has it applied.
     pub(crate) control: Control,
+    /// The places of those who look at the cameras.
+    pub(super) seats: Seats,
     console: watch::Sender<Option<Arc<Console>>>,
 }
 
 impl Site {
     pub(super) fn new(_config: &Config, control: Control) -> Self {
-        Self { control, console: watch::Sender::new(None) }
+        Self { control, seats: Seats::default(), console: watch::Sender::new(None) }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {

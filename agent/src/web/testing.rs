@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::call::Call;
-use super::reply::Reply;
+use super::reply::{Outgoing, Reply};
 use super::server::dispatch;
 use super::site::Site;
 use crate::agent::Agent;
@@ -53,15 +53,20 @@ impl Bench {
         path: &str,
         body: &str,
     ) -> (StatusCode, Bytes) {
+        let response = self.open(method, path, body).await;
+        let status = response.status();
+        (status, response.into_body().collect().await.unwrap().to_bytes())
+    }
+
+    /// Does as [`bytes`](Self::bytes), with an answer that may be endless.
+    pub(crate) async fn open(&self, method: Method, path: &str, body: &str) -> Response<Outgoing> {
         let request = Request::builder().method(method).uri(path).body(()).unwrap();
         let (parts, ()) = request.into_parts();
         let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
         let body = body.map_err(|never| match never {}).boxed();
         let (site, peer) = (Arc::clone(&self.site), IpAddr::V4(Ipv4Addr::LOCALHOST));
         let call = Call { site, peer, parts, parameters: Vec::new(), body };
-        let response = dispatch(call).await.unwrap_or_else(Reply::from).into_response();
-        let status = response.status();
-        (status, response.into_body().collect().await.unwrap().to_bytes())
+        dispatch(call).await.unwrap_or_else(Reply::from).into_response()
     }
 }
 

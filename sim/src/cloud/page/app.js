@@ -4,7 +4,7 @@ import { masked } from "./dom.js";
 import { startFirmware } from "./firmware.js";
 import { buildForms, prefill } from "./forms.js";
 import { PacketList } from "./packets.js";
-import { Player } from "./player.js";
+import { Player } from "/parts/player.js";
 import { facts, link, rows } from "./rows.js";
 
 const $ = (id) => document.getElementById(id);

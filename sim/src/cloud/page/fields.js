@@ -1,13 +1,13 @@
 // The fields of a form: each has an element and reads its own value, `undefined` where it is left out.
 
-import { buildArea } from "./area.js";
+import { buildArea } from "/parts/area.js";
 import { make } from "./dom.js";
 import { buildPublishes } from "./publishes.js";
 
 export const QUALITY = ["hd", "ld", "sd", "fhd"];
 
 const BUILD = {
-  area: ({ name }) => buildArea(name),
+  area: ({ name }) => buildArea({ name, label: `${name}: change the area`, picture: playing }),
   bool: buildSwitch,
   choice: (field) => labelled(field, make("select", { name: field.name },
     ...field.of.map((value) => make("option", { value, textContent: value }))), (input) => input.value),
@@ -21,6 +21,10 @@ const BUILD = {
 /** Builds a field: `{ name, kind, value, hint, optional, wide }`, `of` for a choice. */
 export function buildField(field) {
   return { name: field.name, whole: field.whole, ...BUILD[field.kind](field) };
+}
+
+function playing() {
+  return document.getElementById("video");
 }
 
 function buildSwitch({ name, value }) {

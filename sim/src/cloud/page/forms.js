@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { QUALITY, buildField } from "./fields.js";
-import { buildPad } from "./pad.js";
+import { buildPad } from "/parts/pad.js";
 import { buildFacts, buildTable } from "./tables.js";
 
 const OPS = ["up", "down", "left", "right", "upleft", "upright", "downleft", "downright", "zoomin", "zoomout", "stop"];

@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { startFaults } from "./recordfaults.js";
 import { Replay } from "./replay.js";
 import { facts, link, rows } from "./rows.js";
-import { Timeline, clock } from "./timeline.js";
+import { Timeline, clock } from "/parts/timeline.js";
 
 const LISTED = 100;
 const $ = (id) => document.getElementById(id);
