@@ -60,7 +60,7 @@ pub(super) struct Content {
 
 impl Desk {
     /// The desk of a device whose channels show their alarms in `shown`, by bits of these numbers.
-    pub(super) fn new(shown: Vec<watch::Sender<u32>>, bits: [u8; 3]) -> Self {
+    pub(crate) fn new(shown: Vec<watch::Sender<u32>>, bits: [u8; 3]) -> Self {
         let (content, news) = Default::default();
         Self(Arc::new(Shared { content, news, shown, bits }))
     }
@@ -76,7 +76,7 @@ impl Desk {
     }
 
     /// An alarm begins; its picture is being taken if there is a `camera` for it. Returns the number of both.
-    pub(super) fn begin(&self, place: Place, what: &str, shown: WallTime, camera: bool) -> u64 {
+    pub(crate) fn begin(&self, place: Place, what: &str, shown: WallTime, camera: bool) -> u64 {
         self.change(place, |content| {
             let (id, passed) = content.outbox.begin(place, what, shown, Instant::now());
             content.counts.begun += 1;
@@ -95,7 +95,7 @@ impl Desk {
     }
 
     /// An alarm ends.
-    pub(super) fn end(&self, place: Place, shown: WallTime) {
+    pub(crate) fn end(&self, place: Place, shown: WallTime) {
         self.change(place, |content| {
             let _report = content.outbox.end(place, shown, Instant::now());
             #[cfg(feature = "ui")]
@@ -130,13 +130,13 @@ impl Desk {
 
     /// The alarm of this number is shown on the device's page, with a picture if one is `expected`.
     #[cfg(feature = "ui")]
-    pub(super) fn show(&self, id: u64, place: Place, what: &str, shown: WallTime, expected: bool) {
+    pub(crate) fn show(&self, id: u64, place: Place, what: &str, shown: WallTime, expected: bool) {
         self.lock().book.begin(id, place, what, shown, expected);
     }
 
     /// The picture of an alarm for the device's page was taken, or could not be taken.
     #[cfg(feature = "ui")]
-    pub(super) fn show_picture(&self, id: u64, picture: Option<Bytes>) {
+    pub(crate) fn show_picture(&self, id: u64, picture: Option<Bytes>) {
         self.lock().book.take(id, picture);
     }
 

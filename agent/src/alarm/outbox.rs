@@ -8,7 +8,7 @@ use ivt_hal::Trigger;
 use tokio::time::Instant;
 
 /// Where an alarm is raised: a channel's number, and what set it off.
-pub(super) type Place = (usize, Trigger);
+pub(crate) type Place = (usize, Trigger);
 
 /// One report that is owed to the cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]

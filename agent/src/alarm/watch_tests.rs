@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::super::outbox::Report;
+use super::super::settings::By;
 use super::*;
 use crate::config;
 use crate::shutdown::{Stopper, stopper};
@@ -38,6 +39,21 @@ impl Snapshot for Photographer {
             None => std::future::pending().await,
         }
         Ok(self.picture.clone())
+    }
+}
+
+/// A camera whose pictures are so long, those of its main and its sub stream.
+#[cfg(feature = "ui")]
+struct TwoSizes([usize; 2]);
+
+#[cfg(feature = "ui")]
+#[async_trait]
+impl Snapshot for TwoSizes {
+    async fn jpeg(&self, stream: Stream) -> ivt_hal::Result<Bytes> {
+        let length = self.0[usize::from(stream == Stream::Sub)];
+        let mut picture = vec![0xff; length];
+        picture[1] = 0xd8;
+        Ok(picture.into())
     }
 }
 
@@ -71,6 +87,8 @@ impl Rig {
             settings: settings.clone(),
             desk: desk.clone(),
             cameras: Arc::new(Semaphore::new(PICTURES)),
+            #[cfg(feature = "ui")]
+            is_shown: true,
         };
         let watching = tokio::spawn(watch.run(stopping));
         Self { emulator, device, settings, desk, bits, stop, watching }
@@ -184,6 +202,26 @@ async fn a_slow_picture_holds_no_alarm_up_and_is_given_up_after_eight_seconds() 
         let to = crate::http::address::Address::parse("http://h/", 99).unwrap();
         assert_eq!(rig.desk.lock().pictures.address(reports[0].id, to.into()), taken, "{takes:?}");
         assert_eq!(rig.desk.counts().pictures_dropped, u64::from(!taken));
+    }
+}
+
+#[cfg(feature = "ui")]
+#[tokio::test(start_paused = true)]
+async fn the_page_keeps_a_small_picture_and_the_cloud_gets_the_large_one() {
+    for (sizes, shown) in
+        [([9_000, 5_000], 9_000), ([400_000, 30_000], 30_000), ([400_000, 500_000], 400_000)]
+    {
+        let rig = Rig::new(|channel| channel.snapshot = Some(Arc::new(TwoSizes(sizes))));
+        seconds(1).await;
+        rig.trigger(Trigger::Input, true);
+        seconds(1).await;
+        let reports = rig.reports();
+        let picture = rig.desk.picture(reports[0].id).unwrap();
+        assert_eq!(picture.len(), shown);
+        let to = crate::http::address::Address::parse("http://h/", 99).unwrap();
+        let mut content = rig.desk.lock();
+        content.pictures.address(reports[0].id, to.into());
+        assert_eq!(content.pictures.send(Instant::now()).unwrap().picture.len(), sizes[0]);
     }
 }
 

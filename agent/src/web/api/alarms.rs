@@ -249,14 +249,17 @@ async fn change(mut call: Call) -> Result<Reply, Refusal> {
         return Err(Refusal::conflict("outdated", message));
     }
     if !(can_be_set_up(camera, trigger) || camera.alarms.is_some()) {
-        let message = "this camera has no such detection: choose another backend for it under Channels";
+        let message =
+            "this camera has no such detection: choose another backend for it under Channels";
         return Err(Refusal::unsupported(message));
     }
     if wanted.area.is_some() && trigger != Trigger::Line {
         return Err(Refusal::invalid("area", "motion is detected in the whole picture"));
     }
     if wanted.area.is_some() && !can_be_set_up(camera, trigger) {
-        let refusal = Refusal::unsupported("this camera does not take an area: draw it at the camera's own page");
+        let refusal = Refusal::unsupported(
+            "this camera does not take an area: draw it at the camera's own page",
+        );
         return Err(Refusal { field: "area".into(), ..refusal });
     }
     let Wanted { detection, area, .. } = wanted;
@@ -281,22 +284,35 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn read(body: &'a Value) -> Result<Self, Refusal> {
-        let fields = body.as_object().ok_or_else(|| Refusal::invalid("", "a JSON object is expected"))?;
-        const KNOWN: [&str; 7] =
-            ["revision", "enable", "start_seconds", "end_seconds", "delay_seconds", "sensitivity", "area"];
+        let fields =
+            body.as_object().ok_or_else(|| Refusal::invalid("", "a JSON object is expected"))?;
+        const KNOWN: [&str; 7] = [
+            "revision",
+            "enable",
+            "start_seconds",
+            "end_seconds",
+            "delay_seconds",
+            "sensitivity",
+            "area",
+        ];
         if let Some(other) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
             return Err(Refusal::invalid(ivt_base::text::shorten(other), "is not known here"));
         }
         let number = |name: &str, least: u64, most: u64| {
             let found = fields.get(name).and_then(Value::as_u64);
             let found = found.filter(|number| (least..=most).contains(number));
-            found.ok_or_else(|| Refusal::invalid(name, format!("a whole number from {least} to {most}")))
+            found.ok_or_else(|| {
+                Refusal::invalid(name, format!("a whole number from {least} to {most}"))
+            })
         };
-        let second = |name| number(name, 0, 86_400).map(|second| u32::try_from(second).unwrap_or(0));
+        let second =
+            |name| number(name, 0, 86_400).map(|second| u32::try_from(second).unwrap_or(0));
         let enable = fields.get("enable").and_then(Value::as_bool);
         let revision = match fields.get("revision") {
             None | Some(Value::Null) => None,
-            Some(seen) => Some(seen.as_str().ok_or_else(|| Refusal::invalid("revision", "a text"))?),
+            Some(seen) => {
+                Some(seen.as_str().ok_or_else(|| Refusal::invalid("revision", "a text"))?)
+            }
         };
         let area = fields.get("area").filter(|area| !area.is_null()).map(area).transpose()?;
         Ok(Self {
@@ -315,7 +331,10 @@ impl<'a> Wanted<'a> {
 /// An area by its corners: upper left, upper right, lower right, lower left.
 fn area(value: &Value) -> Result<Area, Refusal> {
     let percent = |value: &Value| {
-        value.as_u64().filter(|percent| *percent <= 100).and_then(|percent| u8::try_from(percent).ok())
+        value
+            .as_u64()
+            .filter(|percent| *percent <= 100)
+            .and_then(|percent| u8::try_from(percent).ok())
     };
     let corner = |value: &Value| match value.as_array().map(Vec::as_slice) {
         Some([x, y]) => Some(Point { x: percent(x)?, y: percent(y)? }),
@@ -333,5 +352,171 @@ fn area(value: &Value) -> Result<Area, Refusal> {
     match upper.x < lower.x && upper.y < lower.y {
         true => Ok(area),
         false => Err(Refusal::invalid("area", "the area is empty: draw a larger one")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::StreamExt as _;
+    use hyper::{Method, StatusCode};
+    use ivt_base::wall_time::WallTime;
+
+    use super::*;
+    use crate::web::testing::Bench;
+
+    const CAMERA: &str = "[web]\nenable = true\n[[channel]]\nbackend = 'emulator'\n";
+    const TRIPWIRE: &str = "/api/v1/channels/0/alarms/tripwire";
+
+    fn noon() -> WallTime {
+        "2026-11-30T12:00:00".parse().unwrap()
+    }
+
+    fn desk() -> Desk {
+        Desk::new(vec![watch::Sender::new(0)], [2, 3, 4])
+    }
+
+    #[tokio::test]
+    async fn a_detection_is_shown_set_up_and_shown_again() {
+        let bench = Bench::start(CAMERA);
+        let (status, before) = bench.call(Method::GET, TRIPWIRE, "").await;
+        assert_eq!(status, StatusCode::OK, "{before}");
+        let by = |said: &Value| (said["set_by"].clone(), said["enable"].clone());
+        assert_eq!(by(&before), ("configuration".into(), false.into()));
+        assert_eq!(
+            (&before["end_seconds"], &before["sensitivity"]),
+            (&86_400.into(), &Value::Null)
+        );
+        let mut wanted = json!({
+            "revision": before["revision"], "enable": true, "start_seconds": 79_200, "end_seconds": 21_600,
+            "delay_seconds": 20, "sensitivity": 70, "area": [[10, 20], [60, 20], [60, 90], [10, 90]],
+        });
+        let (status, after) = bench.call(Method::PUT, TRIPWIRE, &wanted.to_string()).await;
+        assert_eq!((status, &after["arranged"]), (StatusCode::OK, &"camera".into()), "{after}");
+        let (_, shown) = bench.call(Method::GET, TRIPWIRE, "").await;
+        assert_eq!(by(&shown), ("page".into(), true.into()));
+        for (name, value) in wanted.as_object().unwrap() {
+            assert!(name == "revision" || shown[name] == *value, "{name}: {shown}");
+        }
+        // Somebody else has looked at it before.
+        let (status, error) = bench.call(Method::PUT, TRIPWIRE, &wanted.to_string()).await;
+        assert_eq!((status, &error["error"]["code"]), (StatusCode::CONFLICT, &"outdated".into()));
+        wanted["revision"] = shown["revision"].clone();
+        wanted["area"] = Value::Null;
+        wanted["enable"] = false.into();
+        assert_eq!(bench.call(Method::PUT, TRIPWIRE, &wanted.to_string()).await.0, StatusCode::OK);
+        let (_, shown) = bench.call(Method::GET, TRIPWIRE, "").await;
+        assert_eq!(shown["area"], after["area"], "the one of before stays");
+        let motion = "/api/v1/channels/0/alarms/motion";
+        assert_eq!(bench.call(Method::GET, motion, "").await.1["set_by"], "configuration");
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_refused_at_its_field() {
+        let bench = Bench::start(CAMERA);
+        let good = json!({
+            "enable": true, "start_seconds": 0, "end_seconds": 86_400, "delay_seconds": 5, "sensitivity": 50,
+        });
+        for (field, value) in [
+            ("enable", json!("yes")),
+            ("start_seconds", json!(86_401)),
+            ("end_seconds", json!(-1)),
+            ("end_seconds", json!(null)),
+            ("delay_seconds", json!(0)),
+            ("delay_seconds", json!(1.5)),
+            ("sensitivity", json!(101)),
+            ("area", json!([[0, 0], [100, 0], [100, 100]])),
+            ("area", json!([[0, 0], [101, 0], [100, 100], [0, 100]])),
+            ("area", json!([[0, 0], [50, 0], [50, 0], [0, 0]])),
+            ("area", json!("all")),
+            ("revision", json!(5)),
+            ("colour", json!(1)),
+        ] {
+            let mut wanted = good.clone();
+            wanted[field] = value.clone();
+            let (status, error) = bench.call(Method::PUT, TRIPWIRE, &wanted.to_string()).await;
+            assert_eq!(
+                (status.as_u16(), &error["error"]["field"]),
+                (422, &field.into()),
+                "{value}"
+            );
+        }
+        for body in ["", "[]", "null", "{"] {
+            assert_eq!(bench.call(Method::PUT, TRIPWIRE, body).await.0.as_u16(), 422, "{body}");
+        }
+        let mut area = good.clone();
+        area["area"] = json!([[0, 0], [50, 0], [50, 50], [0, 50]]);
+        let motion = "/api/v1/channels/0/alarms/motion";
+        assert_eq!(bench.call(Method::PUT, motion, &area.to_string()).await.0.as_u16(), 422);
+        for nowhere in ["0/alarms/external", "0/alarms/x", "1/alarms/motion", "x/alarms/motion"] {
+            let path = format!("/api/v1/channels/{nowhere}");
+            assert_eq!(bench.call(Method::GET, &path, "").await.0.as_u16(), 404, "{path}");
+            assert_eq!(bench.call(Method::PUT, &path, &good.to_string()).await.0.as_u16(), 404);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_camera_lacks_is_said() {
+        let bench = Bench::start(
+            "[web]\nenable = true\n[[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://127.0.0.1:9/'\n",
+        );
+        let (_, shown) = bench.call(Method::GET, TRIPWIRE, "").await;
+        let can = shown["can"].as_object().unwrap();
+        assert!(!can.is_empty() && can.values().all(|can| *can == false), "{shown}");
+        let wanted = json!({
+            "enable": true, "start_seconds": 0, "end_seconds": 86_400, "delay_seconds": 5, "sensitivity": 50,
+        });
+        let (status, error) = bench.call(Method::PUT, TRIPWIRE, &wanted.to_string()).await;
+        assert_eq!((status.as_u16(), &error["error"]["code"]), (501, &"unsupported".into()));
+    }
+
+    #[tokio::test]
+    async fn an_alarm_is_listed_with_its_picture_while_the_cloud_is_away() {
+        let alarms = "alarms = ['motion:at=100ms,for=200ms']\n[alarm]\nenable = ['motion']\ndelay_seconds = 1\n";
+        let bench = Bench::start(&format!("{CAMERA}{alarms}"));
+        let over = async {
+            loop {
+                let (_, told) = bench.call(Method::GET, "/api/v1/alarms", "").await;
+                let alarm = &told["alarms"][0];
+                if alarm["ended"].is_string() && alarm["picture"] == "taken" {
+                    return told;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let told = tokio::time::timeout(Duration::from_secs(60), over).await.unwrap();
+        let alarm = &told["alarms"][0];
+        assert_eq!((&alarm["trigger"], &alarm["channel"]), (&"motion".into(), &0.into()));
+        assert_eq!((&alarm["told"], &alarm["end_told"]), (&"waiting".into(), &"waiting".into()));
+        assert_eq!((&told["counts"]["begun"], &told["counts"]["reported"]), (&1.into(), &0.into()));
+        let path = format!("/api/v1/alarms/{}/picture.jpg", alarm["id"]);
+        let (status, picture) = bench.bytes(Method::GET, &path, "").await;
+        assert!(status == StatusCode::OK && picture.starts_with(&[0xff, 0xd8]));
+        for other in ["99", "x", "-1"] {
+            let path = format!("/api/v1/alarms/{other}/picture.jpg");
+            assert_eq!(bench.call(Method::GET, &path, "").await.0.as_u16(), 404);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_change_is_told_as_it_comes_until_another_agent_runs() {
+        let (desk, agents) = (desk(), watch::Sender::new(Arc::new(1)));
+        let first = desk.begin((0, Trigger::Motion), "yard", noon(), false);
+        desk.show(first, (0, Trigger::Motion), "yard", noon(), true);
+        let mut events = Box::pin(follow(desk.clone(), agents.subscribe()));
+        assert_eq!(events.next().await, Some(("begin", json!({}))));
+        let (name, alarm) = events.next().await.unwrap();
+        assert_eq!(
+            (name, &alarm["what"], &alarm["picture"]),
+            ("alarm", &"yard".into(), &"expected".into())
+        );
+        assert_eq!(events.next().await.unwrap().0, "alive", "nothing has changed for a while");
+        desk.show_picture(first, Some(Bytes::from_static(b"\xff\xd8")));
+        desk.end((0, Trigger::Motion), noon());
+        let (_, alarm) = events.next().await.unwrap();
+        assert_eq!((&alarm["picture"], &alarm["end_told"]), (&"taken".into(), &"waiting".into()));
+        agents.send_replace(Arc::new(2));
+        assert_eq!(events.next().await, None);
     }
 }

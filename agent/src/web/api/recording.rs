@@ -1,10 +1,13 @@
-//! `/recording`: what is recorded and uploaded, what became of the last day, and the spool.
+//! `/recording`: what is recorded and uploaded, what became of the last day, and the spool. Its events tell the same
+//! again whenever it has changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, Stream, stream};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::config::{Backfill, SpoolMode};
 use crate::console::Console;
@@ -14,31 +17,65 @@ use crate::web::call::Call;
 use crate::web::moment::{utc, utc_of_micros};
 use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
+use crate::web::site::Site;
 
-pub(super) const ROUTES: &[Route] =
-    &[Route::get("/api/v1/recording", |call| recording(call).boxed())];
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/v1/recording", |call| recording(call).boxed()),
+    Route::get("/api/v1/recording/events", |call| events(call).boxed()),
+];
+
+/// How often it is looked whether something has changed.
+const LOOK: Duration = Duration::from_secs(2);
+/// After so many looks without a change a sign of life is sent, by which a browser that has gone is noticed.
+const SILENT: u32 = 7;
 
 async fn recording(call: Call) -> Result<Reply, Refusal> {
     let console = call.site.console()?;
-    let mut known: BTreeMap<_, _> = console
-        .book
-        .channels()
-        .into_iter()
-        .map(|channel| (channel.number, channel_json(channel)))
-        .collect();
+    Ok(Reply::json(&state(&console, SystemTime::now())))
+}
+
+async fn events(call: Call) -> Result<Reply, Refusal> {
+    call.site.console()?;
+    Ok(Reply::events(follow(call.site)))
+}
+
+/// `state` at once and after each change, else `alive`. Ends when no agent runs.
+fn follow(site: Arc<Site>) -> impl Stream<Item = (&'static str, Value)> {
+    stream::unfold((site, Value::Null), |(site, before)| async move {
+        for look in 0.. {
+            if look > 0 || !before.is_null() {
+                sleep(LOOK).await;
+            }
+            // Its own time is no change.
+            let state_at = |time| Some(state(&*site.console().ok()?, time));
+            let seen = state_at(SystemTime::UNIX_EPOCH)?;
+            if seen != before {
+                return Some((("state", state_at(SystemTime::now())?), (site, seen)));
+            }
+            if look >= SILENT {
+                break;
+            }
+        }
+        Some((("alive", json!({})), (site, before)))
+    })
+}
+
+fn state(console: &Console, now: SystemTime) -> Value {
+    let channels = console.book.channels().into_iter();
+    let mut known: BTreeMap<_, _> =
+        channels.map(|channel| (channel.number, channel_json(channel))).collect();
     for number in 0..console.channels.len() {
         let none =
             || ChannelRecord { number, sessions: Vec::new(), day: Vec::new(), dropped: None };
         known.entry(number).or_insert_with(|| channel_json(none()));
     }
-    let channels: Vec<Value> = known.into_values().collect();
-    Ok(Reply::json(&json!({
-        "now": utc(SystemTime::now()),
+    json!({
+        "now": utc(now),
         "since": utc(console.book.since()),
         "memory_bytes": console.config.budget.recordings,
-        "channels": channels,
-        "spool": spool_json(&console),
-    })))
+        "channels": known.into_values().collect::<Vec<_>>(),
+        "spool": spool_json(console),
+    })
 }
 
 fn channel_json(channel: ChannelRecord) -> Value {
@@ -138,6 +175,7 @@ fn spool_json(console: &Console) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt as _;
     use hyper::{Method, StatusCode};
     use ivt_base::secret::Secret;
     use tokio::sync::watch;
@@ -162,6 +200,21 @@ mod tests {
         let channel = json!({ "channel": 0, "sessions": [], "day": [], "day_missing_until": null });
         assert_eq!(told["channels"], json!([channel]));
         assert_eq!(told["spool"], Value::Null);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_told_within_seconds_and_silence_is_broken() {
+        let bench = Bench::start(CAMERA);
+        let mut events = Box::pin(follow(Arc::clone(&bench.site)));
+        let (name, state) = events.next().await.unwrap();
+        assert_eq!((name, &state["channels"][0]["sessions"]), ("state", &json!([])));
+        let stats = watch::Sender::default();
+        let console = bench.site.console().unwrap();
+        let _notes = console.book.begin(0, "s", false, stats.subscribe());
+        let (_, state) = events.next().await.unwrap();
+        assert_eq!(state["channels"][0]["sessions"][0]["session"], "s");
+        bench.site.show(None);
+        assert_eq!(events.next().await, None);
     }
 
     #[tokio::test]
