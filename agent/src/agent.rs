@@ -172,6 +172,8 @@ impl Agent {
         }
         #[cfg(feature = "ui")]
         let link_seen = link.subscribe();
+        #[cfg(feature = "ui")]
+        let progress = dial.as_ref().map(|dial| dial.progress()).unwrap_or_default();
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
@@ -180,6 +182,8 @@ impl Agent {
             calls,
             state: watch::Sender::new(cloud::CloudState::Dialling),
             ended: watch::Sender::new(None),
+            #[cfg(feature = "ui")]
+            progress,
             link,
             rng,
         };
@@ -204,6 +208,10 @@ impl Agent {
             alarms,
             hosted: live.hosted.seen(),
             spool: opened,
+            #[cfg(feature = "ui")]
+            progress: cloud.progress.seen(),
+            #[cfg(feature = "ui")]
+            keepalive: cloud.keepalives.answered().subscribe(),
         };
         #[cfg(feature = "ui")]
         let console = Console {

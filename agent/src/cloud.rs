@@ -5,6 +5,8 @@ pub mod dial;
 mod goodbye;
 mod link;
 pub mod login;
+#[cfg(feature = "ui")]
+pub mod progress;
 pub mod reconnect;
 pub mod status;
 mod upgrade;
@@ -68,6 +70,9 @@ pub struct Cloud {
     pub ended: watch::Sender<Option<Arc<str>>>,
     /// Where each connection is told of, for the channels to watch.
     pub link: watch::Sender<Link>,
+    /// Where it is shown how far the attempts get.
+    #[cfg(feature = "ui")]
+    pub progress: progress::Progress,
     /// Source of the random delays that spread the attempts of many devices.
     pub rng: StdRng,
 }
@@ -99,12 +104,21 @@ impl Cloud {
                         *link = Link { losses: link.losses + 1, ..Link::down() };
                     });
                     let healthy = ended.healthy_since.map(|since| since.elapsed());
+                    #[cfg(feature = "ui")]
+                    {
+                        let said = mask(&ended.reason.to_string());
+                        self.progress.lost(&ended.reason, healthy.is_some(), &said);
+                    }
                     match ended.reason {
                         Reason::Stopped => return,
                         reason => (outcome(&reason, healthy), reason.to_string()),
                     }
                 }
-                Err(e) => (unreached(&e), e.to_string()),
+                Err(e) => {
+                    #[cfg(feature = "ui")]
+                    self.progress.failed(&e, &mask(&e.to_string()));
+                    (unreached(&e), e.to_string())
+                }
             };
             let reason = mask(&reason);
             self.ended.send_replace(Some(reason.as_str().into()));

@@ -10,7 +10,11 @@ mod edit;
 mod files;
 mod key;
 mod lines;
+#[cfg(feature = "ui")]
+pub(crate) mod listing;
 mod place;
+#[cfg(feature = "ui")]
+pub(crate) mod settable;
 pub(crate) mod value;
 
 use std::fmt::{self, Write as _};
@@ -156,6 +160,17 @@ impl Change {
     /// The key is not that of a setting.
     pub fn text(key: &str, text: &str) -> Result<Self, Error> {
         Ok(Self { key: key.parse()?, value: Some(Secret::untold(value::quoted(text))) })
+    }
+
+    /// Sets `key` to a value in JSON: a string, a boolean, a whole number, or a list of these; `null` removes the key.
+    /// `None` for any other value.
+    #[cfg(feature = "ui")]
+    pub(crate) fn json(key: Key, value: &serde_json::Value) -> Option<Self> {
+        let value = match value {
+            serde_json::Value::Null => None,
+            value => Some(Secret::untold(value::of_json(value)?)),
+        };
+        Some(Self { key, value })
     }
 
     /// Removes `key`, so that its default counts.

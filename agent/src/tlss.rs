@@ -92,6 +92,9 @@ pub enum HostedState {
         until: Instant,
         /// How the last call ended, in words.
         last: String,
+        /// Whether the server gave commands or had none to give, and every command could be read.
+        #[cfg(feature = "ui")]
+        served: bool,
     },
 }
 
@@ -184,7 +187,12 @@ impl Tlss {
             let delay = self.schedule.after(called.outcome, &mut self.rng);
             log::debug!("TLSS: {}; next call in {:.1} s", called.said, delay.as_secs_f64());
             let until = Instant::now() + delay;
-            self.state.send_replace(HostedState::Waiting { until, last: called.said });
+            self.state.send_replace(HostedState::Waiting {
+                until,
+                last: called.said,
+                #[cfg(feature = "ui")]
+                served: called.served,
+            });
             tokio::select! {
                 () = sleep(delay) => {}
                 () = stop.requested() => return,
@@ -205,7 +213,12 @@ impl Tlss {
                 log::warn!("TLSS: {NONE}: waiting for one; or set tlss.mac");
             }
             let until = Instant::now() + LOOK_AGAIN;
-            self.state.send_replace(HostedState::Waiting { until, last: NONE.to_owned() });
+            self.state.send_replace(HostedState::Waiting {
+                until,
+                last: NONE.to_owned(),
+                #[cfg(feature = "ui")]
+                served: false,
+            });
             sleep(LOOK_AGAIN).await;
         };
         self.responder.set_mac(mac);

@@ -4,12 +4,15 @@
 
 mod api;
 mod assets;
+mod authorities;
 mod call;
 mod camera;
 mod moment;
 mod reply;
 mod route;
+mod seen;
 mod server;
+mod shown;
 mod site;
 #[cfg(test)]
 mod testing;

@@ -93,6 +93,8 @@ pub(super) async fn run(
         leaving: Vec::new(),
         keepalive_is_due: false,
         healthy_since: None,
+        #[cfg(feature = "ui")]
+        answered: keepalives.answered(),
     };
     let reason = link.serve(dispatch, keepalives, calls.open(), stop).await;
     // Callers learn at once that the connection is lost, without waiting for the closing handshake.
@@ -124,6 +126,9 @@ struct Link {
     /// Whether a Keepalive fell due while a call was outstanding. It goes before the next call.
     keepalive_is_due: bool,
     healthy_since: Option<Instant>,
+    /// Where it is shown when the newest Keepalive was answered.
+    #[cfg(feature = "ui")]
+    answered: tokio::sync::watch::Sender<Option<Instant>>,
 }
 
 enum Outstanding {
@@ -235,6 +240,8 @@ impl Link {
                 log::warn!("the cloud answered a Keepalive with error {code}: {said}");
             }
             self.healthy_since.get_or_insert_with(Instant::now);
+            #[cfg(feature = "ui")]
+            self.answered.send_replace(Some(Instant::now()));
         }
     }
 

@@ -93,6 +93,8 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
         calls: queue,
         state: state.clone(),
         ended: ended.clone(),
+        #[cfg(feature = "ui")]
+        progress: Default::default(),
         link: link.clone(),
         rng: StdRng::seed_from_u64(seed),
     };

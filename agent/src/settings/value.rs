@@ -34,6 +34,22 @@ pub(crate) fn quoted(text: &str) -> String {
     quoted + "\""
 }
 
+/// TOML for JSON: strings, booleans, whole numbers, and lists of these; `None` for anything else.
+#[cfg(feature = "ui")]
+pub(super) fn of_json(value: &serde_json::Value) -> Option<String> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Some(quoted(text)),
+        Value::Array(items) if !items.iter().any(Value::is_array) => {
+            let items: Option<Vec<_>> = items.iter().map(of_json).collect();
+            Some(format!("[{}]", items?.join(", ")))
+        }
+        Value::Number(number) if number.is_f64() => None,
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
 /// Whether a text is exactly one TOML value, of a kind that some setting has.
 fn read(text: &str) -> Result<bool, String> {
     const BEFORE: &str = "v = ";
@@ -82,6 +98,27 @@ mod tests {
         for typed in ["\"canary", "'canary' x", "[canary", "{ canary }", "'a'\ncanary = 1"] {
             let error = toml(typed).unwrap_err().to_string();
             assert!(!error.contains("canary"), "{typed}: {error}");
+        }
+    }
+
+    #[cfg(feature = "ui")]
+    #[test]
+    fn json_becomes_toml_where_a_setting_can_have_it() {
+        use serde_json::json;
+        for (value, want) in [
+            (json!("a\"b"), Some(r#""a\"b""#)),
+            (json!("true"), Some("\"true\"")),
+            (json!(true), Some("true")),
+            (json!(-3), Some("-3")),
+            (json!(["a", 1, false]), Some("[\"a\", 1, false]")),
+            (json!([]), Some("[]")),
+            (json!(1.5), None),
+            (json!(null), None),
+            (json!({ "a": 1 }), None),
+            (json!([[1]]), None),
+            (json!([null]), None),
+        ] {
+            assert_eq!(of_json(&value).as_deref(), want, "{value}");
         }
     }
 

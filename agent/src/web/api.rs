@@ -5,12 +5,19 @@ mod health;
 pub(super) mod live;
 mod ptz;
 mod recording;
+mod settings;
 
 use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 5] =
-        [alarms::ROUTES, health::ROUTES, live::ROUTES, ptz::ROUTES, recording::ROUTES];
+    let subjects: [&[Route]; 6] = [
+        alarms::ROUTES,
+        health::ROUTES,
+        live::ROUTES,
+        ptz::ROUTES,
+        recording::ROUTES,
+        settings::ROUTES,
+    ];
     subjects.into_iter().flatten()
 }

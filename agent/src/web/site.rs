@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::api::live::Seats;
 use super::reply::Refusal;
+use super::seen::Seen;
 use crate::config::Config;
 use crate::console::Console;
 use crate::reload::Control;
@@ -16,12 +17,15 @@ pub(crate) struct Site {
     pub(crate) control: Control,
     /// The places of those who look at the cameras.
     pub(super) seats: Seats,
+    /// What callers saw of the settings.
+    pub(crate) seen: Seen,
     console: watch::Sender<Option<Arc<Console>>>,
 }
 
 impl Site {
     pub(super) fn new(_config: &Config, control: Control) -> Self {
-        Self { control, seats: Seats::default(), console: watch::Sender::new(None) }
+        let (seats, seen) = Default::default();
+        Self { control, seats, seen, console: watch::Sender::new(None) }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {

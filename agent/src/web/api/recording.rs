@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_is_told_within_seconds_and_silence_is_broken() {
+    async fn a_change_is_told_within_seconds_until_no_agent_runs() {
         let bench = Bench::start(CAMERA);
         let mut events = Box::pin(follow(Arc::clone(&bench.site)));
         let (name, state) = events.next().await.unwrap();
