@@ -7,11 +7,16 @@ mod assets;
 mod authorities;
 mod call;
 mod camera;
+mod cookie;
+mod gate;
+mod guesses;
 mod moment;
+mod password;
 mod reply;
 mod route;
 mod seen;
 mod server;
+mod session;
 mod shown;
 mod site;
 #[cfg(test)]

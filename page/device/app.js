@@ -17,7 +17,8 @@ const PAGES = ["overview", "live", "channels", "recording", "alarms", "cloud", "
 register(shell);
 chooseLanguage();
 
-const main = make("main", { id: "main" });
+const main = make("main");
+const over = make("a", { className: "skip", href: "#main" });
 const lost = make("p", { className: "lost", role: "alert", hidden: true });
 const top = make("header", { className: "top" });
 const nav = make("nav", { id: "menu" });
@@ -30,7 +31,7 @@ let shown = null;
 /** How many pages were asked for: one that is loaded late is not shown over a later one. */
 let turn = 0;
 
-fill(document.body, make("a", { className: "skip", href: "#main", onclick: skip }), lost, top, frame);
+fill(document.body, over, lost, top, frame);
 onLoggedOut(askLogin);
 onBroken(checkSession);
 watchDevice((isLost) => {
@@ -38,6 +39,10 @@ watchDevice((isLost) => {
   if (!isLost) comeBack();
 });
 window.addEventListener("hashchange", () => show());
+over.addEventListener("click", (event) => {
+  event.preventDefault();
+  main.querySelector("h1")?.focus();
+});
 start();
 
 async function start() {
@@ -58,6 +63,7 @@ async function show() {
   const [name = "", ...parameters] = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
   const wanted = !session.claimed ? "claim" : !session.logged_in ? "login" : PAGES.includes(name) ? name : "overview";
   shown?.end();
+  delete main.dataset.page;
   const context = new Context(wanted === name ? parameters : [], session);
   shown = context;
   turn += 1;
@@ -76,7 +82,10 @@ async function show() {
     if (!element.isConnected) fill(main, title, element);
     element.append(makeNotice("bad", element.childElementCount || !(error instanceof TypeError) ? explain(error) : t("shell.missing")));
   }
-  if (mine === turn) title.focus({ preventScroll: true });
+  if (mine !== turn) return;
+  // A page that has put the focus into one of its fields keeps it there.
+  if (!element.contains(document.activeElement)) title.focus({ preventScroll: true });
+  main.dataset.page = wanted;
 }
 
 /**
@@ -88,16 +97,19 @@ function draw(current) {
   const name = session.name ?? "";
   document.title = [current && t(`nav.${current}`), name || "IVT"].filter(Boolean).join(" – ");
   lost.textContent = t("shell.lost");
-  fill(document.querySelector(".skip") ?? lost, t("shell.skip"));
+  over.textContent = t("shell.skip");
   nav.setAttribute("aria-label", t("shell.menu"));
   nav.hidden = true;
   main.classList.toggle("alone", alone);
   frame.classList.toggle("frame", !alone);
-  fill(nav, !alone && make("ul", {}, ...PAGES.map((page) => {
+  const links = PAGES.map((page) => {
     const link = make("a", { href: `#/${page}`, textContent: t(`nav.${page}`) });
     if (page === current) link.setAttribute("aria-current", "page");
-    return make("li", {}, link);
-  })));
+    return link;
+  });
+  const leave = make("button", { type: "button", className: "log-out", textContent: t("shell.log_out") });
+  leave.addEventListener("click", () => logOut().catch(() => {}).then(() => location.reload()));
+  fill(nav, !alone && make("ul", {}, ...[...links, leave].map((entry) => make("li", {}, entry))));
   const menu = make("button", { type: "button", className: "menu", textContent: t("shell.menu"), "aria-expanded": false, "aria-controls": "menu" });
   menu.addEventListener("click", () => {
     nav.hidden = !nav.hidden;
@@ -110,9 +122,7 @@ function draw(current) {
     setLanguage(other);
     show();
   });
-  const leave = make("button", { type: "button", className: "log-out", textContent: t("shell.log_out") });
-  leave.addEventListener("click", () => logOut().catch(() => {}).then(() => location.reload()));
-  fill(top, !alone && menu, make("p", { className: "device", textContent: name || "IVT" }), speak, !alone && leave);
+  fill(top, !alone && menu, make("p", { className: "device", textContent: name || "IVT" }), speak);
 }
 
 /** Asks for the password above the page, which keeps what was typed into it. */
@@ -133,10 +143,4 @@ async function checkSession() {
 async function comeBack() {
   const now = await askSession().catch(() => session);
   if (now.version !== session.version || now.claimed !== session.claimed) location.reload();
-}
-
-/** @param {Event} event */
-function skip(event) {
-  event.preventDefault();
-  main.querySelector("h1")?.focus();
 }

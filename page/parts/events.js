@@ -3,7 +3,7 @@
 const BASE = "/api/v1";
 const AGAIN_MS = 2000;
 const CHECK_MS = 5000;
-const PATIENCE_MS = 4000;
+const PATIENCE_MS = 3000;
 
 /** The streams that are open, each by what opens it again.
  * @type {Set<() => void>} */

@@ -18,7 +18,8 @@ register(texts);
  * @property {string} [hint] what to fill in
  * @property {any} [value]
  * @property {boolean} [optional] may be left empty, and reads `undefined` then
- * @property {[string, string][]} [of] values of a choice, with their labels
+ * @property {boolean} [required] whether the form refuses to send it empty; what is not optional is required, unless it is told
+ * @property {(string | [string, string])[]} [of] values of a choice, with their labels where they differ
  * @property {number} [min]
  * @property {number} [max]
  * @property {number | "any"} [step]
@@ -68,12 +69,12 @@ const BUILD = {
  * @returns {Field}
  */
 export function buildField(options) {
-  const { name, kind, label = name, hint, value, optional, wide } = options;
+  const { name, kind, label = name, hint, value, optional = false, wide } = options;
   const { input, element = input, behind, read, write, sent } = BUILD[kind](options);
   const [hintId, errorId] = [freshId(), freshId()];
   input.id = freshId();
   input.name = name;
-  input.required = !optional && kind !== "switch" && kind !== "secret";
+  input.required = options.required ?? !(optional || kind === "switch" || kind === "secret");
   const note = make("p", { id: hintId, className: "hint", textContent: hint ?? "" });
   const error = make("p", { id: errorId, className: "error", role: "alert", hidden: true });
   input.setAttribute("aria-describedby", hint ? `${hintId} ${errorId}` : errorId);
@@ -184,7 +185,10 @@ function buildNumber({ min, max, step, unit, optional }) {
 
 /** @param {FieldOptions} field @returns {Control} */
 function buildChoice({ of = [] }) {
-  const input = make("select", {}, ...of.map(([value, textContent]) => make("option", { value, textContent })));
+  const input = make("select", {}, ...of.map((one) => {
+    const [value, textContent] = typeof one === "string" ? [one, one] : one;
+    return make("option", { value, textContent });
+  }));
   return { input, read: () => input.value, write: (value) => { input.value = value ?? ""; } };
 }
 

@@ -93,7 +93,8 @@ class Hold {
   #timer = null;
 
   constructor({ move, stop }) {
-    Object.assign(this, { move, stop });
+    this.move = move;
+    this.stop = stop;
   }
 
   press(op) {

@@ -6,7 +6,8 @@ const TARGET_BEHIND = 0.3;
 const KEEP_BEHIND = 15;
 const MAX_QUEUED = 32 << 20;
 const RETRY_MS = 1000;
-const Source = window.ManagedMediaSource ?? window.MediaSource;
+/** @type {typeof MediaSource} */
+const Source = Reflect.get(window, "ManagedMediaSource") ?? window.MediaSource;
 
 export class Player {
   #key = null;
@@ -22,7 +23,9 @@ export class Player {
 
   /** `show(state, notice)` and `showStats(rows)` draw. */
   constructor(video, { show, showStats }) {
-    Object.assign(this, { video, show, showStats });
+    this.video = video;
+    this.show = show;
+    this.showStats = showStats;
     video.disableRemotePlayback = true;
     video.addEventListener("error", () => {
       if (!this.#source) return;

@@ -1,5 +1,6 @@
 //! The interface `/api/v1`, a file for each subject.
 
+mod access;
 mod alarms;
 mod health;
 pub(super) mod live;
@@ -11,7 +12,8 @@ use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 6] = [
+    let subjects: [&[Route]; 7] = [
+        access::ROUTES,
         alarms::ROUTES,
         health::ROUTES,
         live::ROUTES,

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::api::live::Seats;
+use super::gate::Gate;
 use super::reply::Refusal;
 use super::seen::Seen;
 use crate::config::Config;
 use crate::console::Console;
 use crate::reload::Control;
+use crate::state::StateStore;
 
 /// What all calls to the page share.
 pub(crate) struct Site {
@@ -19,17 +21,28 @@ pub(crate) struct Site {
     pub(super) seats: Seats,
     /// What callers saw of the settings.
     pub(crate) seen: Seen,
+    /// Who may come in.
+    pub(super) gate: Arc<Gate>,
     console: watch::Sender<Option<Arc<Console>>>,
 }
 
 impl Site {
-    pub(super) fn new(_config: &Config, control: Control) -> Self {
+    /// Reads what is kept of the page. Waits for the disk.
+    pub(super) fn new(config: &Config, control: Control) -> Self {
+        let store = StateStore::new(config.state_dir.clone());
+        let first = config.web.as_ref().and_then(|web| web.first_password.clone());
+        let gate = Arc::new(Gate::new(store, first));
         let (seats, seen) = Default::default();
-        Self { control, seats, seen, console: watch::Sender::new(None) }
+        Self { control, seats, seen, gate, console: watch::Sender::new(None) }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {
         self.console.send_replace(console.map(Arc::new));
+    }
+
+    /// Whether the device has an owner, who chose a password or was given one with it.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.gate.is_claimed()
     }
 
     /// The agent that runs.

@@ -1,12 +1,13 @@
+import { api } from "/page/api.js";
+import { facts, link, rows } from "/page/rows.js";
+import { Player } from "/parts/player.js";
 import { startAlarms } from "./alarms.js";
-import { api } from "./api.js";
-import { masked } from "./dom.js";
 import { startFirmware } from "./firmware.js";
 import { buildForms, prefill } from "./forms.js";
+import { masked } from "./masked.js";
 import { PacketList } from "./packets.js";
-import { Player } from "/parts/player.js";
-import { facts, link, rows } from "./rows.js";
 
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const code = query.get("login_code");
