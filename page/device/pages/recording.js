@@ -189,7 +189,7 @@ function drawLosses(element, { day, sessions }) {
     todo: t(`recording.do.${reason}`),
   }));
   for (const { session, lost } of sessions) {
-    for (const { reason, segments, seconds } of lost.filter((one) => one.reason === "earlier")) {
+    for (const { segments, seconds } of lost.filter((one) => one.reason === "earlier")) {
       rows.push({
         when: `${session}: ${t("recording.lost_of", { n: segments, time: duration(seconds) })}`,
         why: t("recording.reason.earlier"),
