@@ -30,6 +30,8 @@ let session = { claimed: true, logged_in: false };
 let shown = null;
 /** How many pages were asked for: one that is loaded late is not shown over a later one. */
 let turn = 0;
+/** Name of the page that is shown. */
+let last = "";
 
 fill(document.body, over, lost, top, frame);
 onLoggedOut(askLogin);
@@ -54,13 +56,13 @@ async function start() {
     setTimeout(start, 3000);
     return;
   }
-  if (session.claimed && session.logged_in && !location.hash && !await isSkipped()) location.hash = "#/wizard";
+  if (session.claimed && session.logged_in && !location.hash && !await isSkipped()) history.replaceState(null, "", "#/wizard");
   await show();
 }
 
 /** Shows what the address names, to whom may see it. */
 async function show() {
-  const [name = "", ...parameters] = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+  const [name = "", ...parameters] = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decoded);
   const wanted = !session.claimed ? "claim" : !session.logged_in ? "login" : PAGES.includes(name) ? name : "overview";
   shown?.end();
   delete main.dataset.page;
@@ -75,6 +77,8 @@ async function show() {
     const { default: page } = /** @type {{ default: import("./page.js").Page }} */ (await import(`./pages/${wanted}.js`));
     if (mine !== turn) return;
     const urged = session.logged_in && session.first_password && wanted !== "system";
+    if (wanted !== last) window.scrollTo(0, 0);
+    last = wanted;
     fill(main, title, urged && makeNotice("warn", t("shell.first_password")), element);
     await page.show(element, context);
   } catch (error) {
@@ -86,6 +90,7 @@ async function show() {
   // A page that has put the focus into one of its fields keeps it there.
   if (!element.contains(document.activeElement)) title.focus({ preventScroll: true });
   main.dataset.page = wanted;
+  performance.mark("shown");
 }
 
 /**
@@ -107,9 +112,9 @@ function draw(current) {
     if (page === current) link.setAttribute("aria-current", "page");
     return link;
   });
-  const leave = make("button", { type: "button", className: "log-out", textContent: t("shell.log_out") });
-  leave.addEventListener("click", () => logOut().catch(() => {}).then(() => location.reload()));
-  fill(nav, !alone && make("ul", {}, ...[...links, leave].map((entry) => make("li", {}, entry))));
+  const end = make("button", { type: "button", className: "log-out", textContent: t("shell.log_out") });
+  end.addEventListener("click", () => logOut().catch(() => {}).then(() => location.reload()));
+  fill(nav, !alone && make("ul", {}, ...[...links, end].map((entry) => make("li", {}, entry))));
   const menu = make("button", { type: "button", className: "menu", textContent: t("shell.menu"), "aria-expanded": false, "aria-controls": "menu" });
   menu.addEventListener("click", () => {
     nav.hidden = !nav.hidden;
@@ -127,6 +132,8 @@ function draw(current) {
 
 /** Asks for the password above the page, which keeps what was typed into it. */
 async function askLogin() {
+  const { claimed } = await askSession().catch(() => session);
+  if (!claimed) return leave();
   const { openLogin } = await import("./pages/login.js");
   await openLogin();
 }
@@ -135,8 +142,22 @@ async function askLogin() {
 async function checkSession() {
   if (!session.logged_in) return;
   const now = await askSession();
-  if (!now.claimed) location.reload();
   if (!now.logged_in) await logIn();
+}
+
+/** Begins anew: with the page that sets the password. What waits meanwhile waits for ever. */
+function leave() {
+  location.reload();
+  return /** @type {Promise<void>} */ (new Promise(() => {}));
+}
+
+/** @param {string} part of an address, which anyone may have typed */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** The device is there again: with another firmware, its page is another one too. */

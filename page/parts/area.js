@@ -173,19 +173,26 @@ function place(event, frame) {
  * @param {(x: number, y: number, toX: number, toY: number) => void} put
  */
 function drawAnew(frame, put) {
-  /** @type {[number, number] | null} */
-  let from = null;
   frame.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || event.pointerType === "touch" || event.target instanceof HTMLButtonElement) return;
-    from = place(event, frame);
-    frame.setPointerCapture(event.pointerId);
-  });
-  frame.addEventListener("pointermove", (event) => {
-    if (!from || !frame.hasPointerCapture(event.pointerId)) return;
+    event.preventDefault();
     const [x, y] = place(event, frame);
-    if (x !== from[0] && y !== from[1]) put(from[0], from[1], x, y);
+    follow((moved) => {
+      const [toX, toY] = place(moved, frame);
+      if (toX !== x && toY !== y) put(x, y, toX, toY);
+    });
   });
-  for (const end of ["pointerup", "pointercancel"]) frame.addEventListener(end, () => { from = null; });
+}
+
+/**
+ * Follows the pointer, wherever it goes, until it is lifted.
+ * @param {(event: PointerEvent) => void} moved
+ */
+function follow(moved) {
+  const held = new AbortController();
+  const { signal } = held;
+  window.addEventListener("pointermove", moved, { signal });
+  for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => held.abort(), { signal });
 }
 
 /**
@@ -196,12 +203,8 @@ function drawAnew(frame, put) {
  * @param {(x: number, y: number) => void} move
  */
 function hold(handle, frame, at, move) {
-  handle.addEventListener("pointerdown", (event) => {
-    if (event.button === 0) handle.setPointerCapture(event.pointerId);
-  });
-  handle.addEventListener("pointermove", (event) => {
-    if (!handle.hasPointerCapture(event.pointerId)) return;
-    move(...place(event, frame));
+  handle.addEventListener("pointerdown", ({ button }) => {
+    if (button === 0) follow((event) => move(...place(event, frame)));
   });
   handle.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];

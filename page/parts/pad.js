@@ -2,49 +2,61 @@
 
 import { make } from "./dom.js";
 
-// The buttons, row by row.
+/** @type {[string, string][]} The buttons, row by row: the direction, as the documents spell it, and a sign. */
 const BUTTONS = [
   ["upleft", "↖"], ["up", "↑"], ["upright", "↗"],
   ["left", "←"], ["stop", "■"], ["right", "→"],
   ["downleft", "↙"], ["down", "↓"], ["downright", "↘"],
   ["zoomout", "−"], ["zoomin", "+"],
 ];
+/** @type {Record<string, string>} */
 const KEYS = {
   ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right",
   "+": "zoomin", "=": "zoomin", "-": "zoomout", _: "zoomout",
 };
-// A device stops a movement that nobody asked for again in 30 s.
-const REPEAT_MS = 10000;
 
-/** The pad, which sends its events by `notify(event, params)`. */
-export function buildPad(notify) {
-  const channel = make("input", { type: "number", name: "channel", min: 0, value: 0, required: true });
+/**
+ * What a pad is made of.
+ * @typedef {object} PadOptions
+ * @property {(op: string, speed: number) => Promise<unknown>} move moves into a direction, at a speed from 0 to 100; again and
+ *   again while the pad is held. Where it fails, the pad lets go.
+ * @property {() => Promise<unknown>} stop
+ * @property {number} repeat milliseconds after which a movement that goes on is asked for again
+ * @property {{ keys: string, speed: string, name: (op: string) => string }} labels of the group of buttons, of the speed, and of
+ *   each button
+ * @property {AbortSignal} [signal] ends the pad
+ */
+
+/**
+ * Builds a pad. Fields may be added to its last child.
+ * @param {PadOptions} options
+ */
+export function buildPad({ move, stop, repeat, labels, signal }) {
   const speed = make("input", { type: "range", name: "speed", min: 0, max: 100, value: 50 });
   const shown = make("output", { textContent: speed.value });
-  const send = newestFirst((params) => notify("CtrlPTZ", params));
-  const hold = new Hold({
-    move: (op) => send({ channel: Number(channel.value), op, value: Number(speed.value) }),
-    // Deployed devices drop a stop without a value too.
-    stop: () => send({ channel: Number(channel.value), op: "stop", value: 0 }),
-  });
+  const hold = new Hold({ move: (op) => move(op, Number(speed.value)), stop, repeat });
   speed.addEventListener("input", () => { shown.textContent = speed.value; });
   speed.addEventListener("change", () => hold.again());
 
-  const keys = make("div", { className: "keys", tabIndex: 0 }, ...BUTTONS.map(([op, sign]) => buildButton(op, sign, hold)));
-  keys.setAttribute("role", "group");
-  keys.setAttribute("aria-label", "Pan, tilt, zoom: hold to move, also by the arrow keys, + and −");
-  listenToKeys(keys, hold);
+  const keys = make("div", { className: "keys", tabIndex: 0, role: "group", "aria-label": labels.keys },
+    ...BUTTONS.map(([op, sign]) => buildButton(op, sign, labels.name(op), hold)));
+  listenToKeys(keys, hold, signal);
   // A pointer that slides off its button still ends the movement where it is lifted.
-  for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => hold.release());
-  document.addEventListener("visibilitychange", () => document.hidden && hold.release());
+  for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => hold.release(), { signal });
+  document.addEventListener("visibilitychange", () => document.hidden && hold.release(), { signal });
+  signal?.addEventListener("abort", () => hold.release(), { once: true });
   return make("div", { className: "pad", id: "ptz" }, keys, make("div", { className: "fields" },
-    make("label", {}, "channel", channel), make("label", {}, make("span", {}, "speed ", shown), speed)));
+    make("label", {}, make("span", {}, `${labels.speed} `, shown), speed)));
 }
 
-function buildButton(op, sign, hold) {
-  const button = make("button", { type: "button", textContent: sign, title: op });
-  button.dataset.op = op;
-  button.setAttribute("aria-label", op);
+/**
+ * @param {string} op
+ * @param {string} sign
+ * @param {string} name
+ * @param {Hold} hold
+ */
+function buildButton(op, sign, name, hold) {
+  const button = make("button", { type: "button", textContent: sign, title: name, "aria-label": name, "data-op": op });
   const press = () => (op === "stop" ? hold.halt() : hold.press(op));
   button.addEventListener("pointerdown", (event) => {
     if (event.button === 0) press();
@@ -59,11 +71,18 @@ function buildButton(op, sign, hold) {
   return button;
 }
 
-// Two arrows together are a diagonal.
-function listenToKeys(keys, hold) {
+/**
+ * Two arrows together are a diagonal.
+ * @param {HTMLElement} keys
+ * @param {Hold} hold
+ * @param {AbortSignal} [signal]
+ */
+function listenToKeys(keys, hold, signal) {
+  /** @type {Set<string>} */
   const down = new Set();
   const apply = () => {
-    const axis = (one, other) => (down.has(one) === down.has(other) ? "" : down.has(one) ? one : other);
+    const axis = (/** @type {string} */ one, /** @type {string} */ other) =>
+      (down.has(one) === down.has(other) ? "" : down.has(one) ? one : other);
     const op = axis("zoomin", "zoomout") || axis("up", "down") + axis("left", "right");
     if (op) hold.press(op);
     else hold.release();
@@ -77,26 +96,35 @@ function listenToKeys(keys, hold) {
     apply();
   });
   keys.addEventListener("keyup", (event) => {
-    if (down.delete(KEYS[event.key])) apply();
+    const op = KEYS[event.key];
+    if (op && down.delete(op)) apply();
   });
   keys.addEventListener("focusout", (event) => {
-    if (keys.contains(event.relatedTarget)) return;
+    if (event.relatedTarget instanceof Node && keys.contains(event.relatedTarget)) return;
     down.clear();
     hold.release();
   });
-  window.addEventListener("blur", () => down.clear());
+  window.addEventListener("blur", () => down.clear(), { signal });
 }
 
-// What is held at present.
+/** What is held at present. A browser may send calls in another order than they were made in: one is made at a time. */
 class Hold {
+  /** @type {string | null} */
   #op = null;
-  #timer = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #timer;
+  /** @type {(() => Promise<unknown>) | null} The newest order that waits for the one under way. */
+  #waiting = null;
+  #busy = false;
 
-  constructor({ move, stop }) {
+  /** @param {{ move: (op: string) => Promise<unknown>, stop: () => Promise<unknown>, repeat: number }} options */
+  constructor({ move, stop, repeat }) {
     this.move = move;
     this.stop = stop;
+    this.repeat = repeat;
   }
 
+  /** @param {string} op */
   press(op) {
     if (op === this.#op) return;
     this.#op = op;
@@ -106,9 +134,11 @@ class Hold {
   /** Sends what is held once more, such as at another speed. */
   again() {
     clearInterval(this.#timer);
-    if (!this.#op) return;
-    this.move(this.#op);
-    this.#timer = setInterval(() => this.move(this.#op), REPEAT_MS);
+    const op = this.#op;
+    if (!op) return;
+    const move = () => this.#send(() => this.move(op));
+    move();
+    this.#timer = setInterval(move, this.repeat);
   }
 
   release() {
@@ -116,26 +146,30 @@ class Hold {
   }
 
   halt() {
+    this.#forget();
+    this.#send(this.stop);
+  }
+
+  #forget() {
     clearInterval(this.#timer);
     this.#op = null;
-    this.stop();
   }
-}
 
-// A browser may send requests in another order than they were made in: one is sent at a time, and of those that
-// wait only the newest counts.
-function newestFirst(send) {
-  let waiting = null;
-  let busy = false;
-  return async (params) => {
-    waiting = params;
-    if (busy) return;
-    busy = true;
-    while (waiting) {
-      const next = waiting;
-      waiting = null;
-      await send(next);
+  /** @param {() => Promise<unknown>} order */
+  async #send(order) {
+    this.#waiting = order;
+    if (this.#busy) return;
+    this.#busy = true;
+    while (this.#waiting) {
+      const next = this.#waiting;
+      this.#waiting = null;
+      try {
+        await next();
+      } catch {
+        // Whoever gave the order has told why it failed.
+        this.#forget();
+      }
     }
-    busy = false;
-  };
+    this.#busy = false;
+  }
 }

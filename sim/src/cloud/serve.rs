@@ -12,7 +12,7 @@ use crate::host::{Hosts, own_host};
 use crate::page::{self, Asset, CSS, HTML, MAX_BODY, SCRIPT, harden, same_origin, whole_body};
 
 /// The files of the pages.
-const ASSETS: [Asset; 16] = [
+const ASSETS: [Asset; 17] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/recordings", HTML, include_str!("page/recordings.html")),
     ("/page/recordings.css", CSS, include_str!("page/recordings.css")),
@@ -20,6 +20,7 @@ const ASSETS: [Asset; 16] = [
     ("/page/masked.js", SCRIPT, include_str!("page/masked.js")),
     ("/page/fields.js", SCRIPT, include_str!("page/fields.js")),
     ("/page/firmware.js", SCRIPT, include_str!("page/firmware.js")),
+    ("/page/published.js", SCRIPT, include_str!("page/published.js")),
     ("/page/publishes.js", SCRIPT, include_str!("page/publishes.js")),
     ("/page/app.js", SCRIPT, include_str!("page/app.js")),
     ("/page/packets.js", SCRIPT, include_str!("page/packets.js")),

@@ -81,6 +81,8 @@ def goes_on_where_it_was(stack, folder):
     banner = "return document.querySelector('.lost').checkVisibility()"
     os.kill(device.process.pid, signal.SIGSTOP)
     try:
+        # The page asks every few seconds, and when somebody comes back to it.
+        page.script("document.dispatchEvent(new Event('visibilitychange'))")
         page.wait("word of the lost device", banner, seconds=20)
     finally:
         os.kill(device.process.pid, signal.SIGCONT)

@@ -16,7 +16,7 @@ use ivt_media::source::SourceError;
 use ivt_media::viewer::Viewer;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::web::call::Call;
 use crate::web::camera;
@@ -26,6 +26,7 @@ use crate::web::route::Route;
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/live", |call| channels(call).boxed()),
     Route::get("/api/v1/channels/{channel}/live", |call| facts(call).boxed()),
+    Route::get("/api/v1/channels/{channel}/live/events", |call| events(call).boxed()),
     Route::get("/api/v1/channels/{channel}/live.mp4", |call| video(call).boxed()),
     Route::get("/api/v1/channels/{channel}/snapshot.jpg", |call| snapshot(call).boxed()),
 ];
@@ -36,6 +37,8 @@ const VIEWERS: usize = 4;
 const SNAPSHOTS: usize = 2;
 /// How long a camera may take for its first picture, or for a snapshot.
 const PICTURE: Duration = Duration::from_secs(10);
+/// Time between two events.
+const EVERY: Duration = Duration::from_secs(2);
 /// How long a camera may take to say where a stream is.
 const DESCRIBING: Duration = Duration::from_secs(2);
 
@@ -80,21 +83,37 @@ fn described(number: usize, camera: &ivt_hal::Channel) -> Value {
 }
 
 async fn facts(call: Call) -> Result<Reply, Refusal> {
-    let (handle, camera) = camera::channel(&call)?;
+    Ok(Reply::json(&state(&call).await?))
+}
+
+/// Tells the facts again and again, for as long as there is the channel.
+async fn events(call: Call) -> Result<Reply, Refusal> {
+    camera::channel(&call)?;
+    let events = stream::unfold((call, interval(EVERY)), async |(call, mut ticks)| {
+        ticks.tick().await;
+        let state = state(&call).await.ok()?;
+        Some((("state", state), (call, ticks)))
+    });
+    Ok(Reply::events(events))
+}
+
+/// The streams of a channel's camera, and how many people look at the device.
+async fn state(call: &Call) -> Result<Value, Refusal> {
+    let (handle, camera) = camera::channel(call)?;
     let mut streams = Vec::new();
     for stream in [Stream::Main, Stream::Sub] {
         let source = timeout(DESCRIBING, camera.encoder.source(stream)).await;
         // A camera that says nothing now may have the stream.
-        let is_there = !matches!(source, Ok(Err(ref error)) if error.kind == Kind::Unsupported);
-        if is_there {
+        let lacks = matches!(&source, Ok(Err(error)) if error.kind == Kind::Unsupported);
+        if !lacks {
             streams.push(shown(stream, &handle.pull(stream)));
         }
     }
-    Ok(Reply::json(&json!({
+    Ok(json!({
         "streams": streams,
         "viewers": VIEWERS - call.site.seats.viewers.available_permits(),
         "most_viewers": VIEWERS,
-    })))
+    }))
 }
 
 /// What a stream is and does at the moment; its parameters are known while somebody reads it.

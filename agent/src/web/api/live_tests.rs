@@ -51,6 +51,16 @@ async fn each_stream_is_read_from_the_pull_that_is_there() {
     }
     let (_, facts) = bench.call(Method::GET, "/api/v1/channels/0/live", "").await;
     assert_eq!((&facts["viewers"], &facts["most_viewers"]), (&json!(3), &json!(VIEWERS)));
+    let response = bench.open(Method::GET, "/api/v1/channels/0/live/events", "").await;
+    let mut events = response.into_body().into_data_stream();
+    for _ in 0..2 {
+        let event = timeout(LONG, events.next()).await.unwrap().unwrap().unwrap();
+        let event = String::from_utf8(event.to_vec()).unwrap();
+        assert!(
+            event.starts_with("event: state\ndata: {") && event.contains("\"live\""),
+            "{event}"
+        );
+    }
     let (main_facts, sub_facts) = (&facts["streams"][0], &facts["streams"][1]);
     assert_eq!(main_facts["state"], "live");
     assert_eq!(main_facts["video"], json!({ "codec": "H.264", "width": 640, "height": 360 }));
@@ -108,6 +118,7 @@ async fn what_makes_no_sense_is_refused() {
     for (path, status) in [
         ("/api/v1/channels/1/live", 404),
         ("/api/v1/channels/-1/live", 404),
+        ("/api/v1/channels/1/live/events", 404),
         ("/api/v1/channels/x/live.mp4", 404),
         ("/api/v1/channels/1/snapshot.jpg", 404),
         ("/api/v1/channels/0/live.mp4?stream=third", 422),

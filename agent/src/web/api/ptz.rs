@@ -28,12 +28,12 @@ const DIRECTIONS: [(&str, Direction); 10] = [
     ("down", Direction::Down),
     ("left", Direction::Left),
     ("right", Direction::Right),
-    ("up_left", Direction::UpLeft),
-    ("up_right", Direction::UpRight),
-    ("down_left", Direction::DownLeft),
-    ("down_right", Direction::DownRight),
-    ("zoom_in", Direction::ZoomIn),
-    ("zoom_out", Direction::ZoomOut),
+    ("upleft", Direction::UpLeft),
+    ("upright", Direction::UpRight),
+    ("downleft", Direction::DownLeft),
+    ("downright", Direction::DownRight),
+    ("zoomin", Direction::ZoomIn),
+    ("zoomout", Direction::ZoomOut),
 ];
 
 async fn order(mut call: Call) -> Result<Reply, Refusal> {
@@ -161,7 +161,7 @@ mod tests {
             json!({ "op": "end_tour" }),
             json!({ "op": "patrol" }),
             json!({ "op": "end_patrol" }),
-            json!({ "op": "zoom_in", "speed": 0 }),
+            json!({ "op": "zoomin", "speed": 0 }),
             json!({ "op": "stop" }),
         ] {
             let (status, error) = bench.call(Method::POST, PATH, &body.to_string()).await;

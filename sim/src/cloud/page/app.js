@@ -1,11 +1,11 @@
 import { api } from "/page/api.js";
 import { facts, link, rows } from "/page/rows.js";
-import { Player } from "/parts/player.js";
 import { startAlarms } from "./alarms.js";
 import { startFirmware } from "./firmware.js";
 import { buildForms, prefill } from "./forms.js";
 import { masked } from "./masked.js";
 import { PacketList } from "./packets.js";
+import { Published } from "./published.js";
 
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
@@ -78,7 +78,7 @@ async function work() {
 
 function startPlayer() {
   const form = $("play");
-  const player = new Player($("video"), {
+  const player = new Published($("video"), {
     show(state, notice) {
       if ($("state").textContent !== state) $("state").textContent = state;
       $("notice").textContent = notice;

@@ -88,11 +88,21 @@ export function buildForms(root, { call, notify }) {
     const answered = (form, params, answer) => showAnswer(form, name, answer, { root, notify, channel: params?.channel });
     root.append(buildForm("method", name, fields, (params) => call(name, params), answered));
   }
-  root.append(heading("Events"), buildPad(notify));
+  root.append(heading("Events"), buildMoves(notify));
   for (const [name, fields] of Object.entries(EVENTS)) {
     root.append(buildForm("event", name, fields, (params) => notify(name, params)));
   }
   find(root, "RTMPPublish").closest("details").open = true;
+}
+
+// The pad. Deployed devices drop a stop without a value, too; they stop a movement that nobody asked for again in 30 s.
+function buildMoves(notify) {
+  const channel = make("input", { type: "number", name: "channel", min: 0, value: 0, required: true });
+  const send = (op, value) => notify("CtrlPTZ", { channel: Number(channel.value), op, value });
+  const keys = "Pan, tilt, zoom: hold to move, also by the arrow keys, + and −";
+  const pad = buildPad({ move: send, stop: () => send("stop", 0), repeat: 10000, labels: { keys, speed: "speed", name: (op) => op } });
+  pad.lastElementChild.prepend(make("label", {}, "channel", channel));
+  return pad;
 }
 
 /** Prefills the forms: a fresh stream with its address, a record session, the time. */

@@ -208,9 +208,10 @@ async fn an_empty_answer_is_shown_as_it_came() {
 
 #[test]
 fn the_page_stops_a_movement_with_a_value() {
-    let pad = include_str!("../../../../page/parts/pad.js");
-    assert!(!pad.contains(r#"op: "stop" }"#), "deployed devices drop a CtrlPTZ without a value");
-    assert!(pad.contains(r#"op: "stop", value: 0 }"#));
+    let forms = include_str!("../page/forms.js");
+    let send = "const send = (op, value) => notify(\"CtrlPTZ\", { channel: Number(channel.value), op, value });";
+    assert!(forms.contains(send), "deployed devices drop a CtrlPTZ without a value");
+    assert!(forms.contains(r#"stop: () => send("stop", 0)"#));
 }
 
 #[tokio::test]
