@@ -11,6 +11,9 @@ import texts from "../texts/recording.js";
 register(texts);
 
 const DAY_MS = 86400000;
+/** How much of the time before now a bar can show, in milliseconds.
+ * @type {[string, number][]} */
+const RANGES = [["minutes", 600000], ["hour", 3600000], ["day", DAY_MS]];
 
 /**
  * @typedef {{ from: string, to: string, state: "uploaded" | "waiting" | "lost", reason: string | null, detail: string | null }} Span
@@ -72,15 +75,15 @@ const STATES = /** @type {const} */ ({ recording: "good", standby: "good", uploa
 
 /** @param {number} number */
 function buildChannel(number) {
-  const now = make("div");
-  const chart = make("div", { className: "day", tabIndex: 0 });
+  const [now, ranges] = [make("div"), make("div", { className: "buttons" })];
+  const chart = make("div", { className: "day scroll", tabIndex: 0 });
   const told = make("p", { className: "hint", role: "status", textContent: t("recording.pick") });
   const [notes, losses, sessions] = [make("div"), make("div"), make("details", {}, make("summary", { textContent: t("recording.sessions") }))];
   const table = make("div");
   sessions.append(table);
-  const element = makePanel(t("recording.channel", { n: number }), now, make("h3", { textContent: t("recording.day") }), chart,
+  const element = makePanel(t("recording.channel", { n: number }), now, make("h3", { textContent: t("recording.day") }), ranges, chart,
     make("ul", { className: "legend" }, ...["uploaded", "waiting", "lost"].map((state) =>
-      make("li", { className: state, textContent: t(`recording.span.${state}`) }))),
+      make("li", { className: `is-${state}`, textContent: t(`recording.span.${state}`) }))),
     told, notes, make("h3", { textContent: t("recording.losses") }), losses, sessions);
   element.classList.add("recording");
   /** @type {Span[]} */
@@ -89,15 +92,33 @@ function buildChannel(number) {
     const span = day[Number(name)];
     if (span) told.textContent = tell(span);
   });
-  let drawn = "";
+  let [drawn, at, picked] = ["", 0, ""];
+  const drawBar = () => {
+    if (!at) return;
+    const [name, range] = RANGES.find((one) => (picked ? one[0] === picked : fits(day, at - one[1]))) ?? ["day", DAY_MS];
+    drawDay(timeline, day, at, range);
+    buttons.forEach(([other, button]) => button.setAttribute("aria-pressed", String(other === name)));
+  };
+  /** @type {[string, HTMLButtonElement][]} */
+  const buttons = RANGES.map(([name]) => {
+    const button = make("button", { type: "button", textContent: t(`recording.range.${name}`) });
+    button.addEventListener("click", () => {
+      picked = name;
+      drawBar();
+    });
+    return [name, button];
+  });
+  fill(ranges, ...buttons.map(([, button]) => button));
+  // A phone that is turned has another width.
+  new ResizeObserver(drawBar).observe(chart);
   /** @param {Channel} channel @param {Recording} state */
   const draw = (channel, state) => {
     drawNow(now, channel);
-    const text = JSON.stringify([channel.day, channel.day_missing_until, state.now.slice(0, 16), chart.clientWidth]);
+    const text = JSON.stringify([channel.day, channel.day_missing_until, state.now.slice(0, 16)]);
     if (text === drawn) return;
     drawn = text;
-    day = channel.day;
-    drawDay(timeline, channel.day, new Date(state.now).getTime());
+    [day, at] = [channel.day, new Date(state.now).getTime()];
+    drawBar();
     drawNotes(notes, channel, state);
     drawLosses(losses, channel);
     fill(table, buildTable(channel.sessions.toReversed(), [
@@ -145,18 +166,23 @@ function drawNow(element, channel) {
   ]));
 }
 
-/** @param {Timeline} timeline @param {Span[]} day @param {number} now */
-function drawDay(timeline, day, now) {
+/** Whether all that is known is of the time since a moment. @param {Span[]} day @param {number} since */
+function fits(day, since) {
+  return day.every(({ from }) => new Date(from).getTime() >= since);
+}
+
+/** @param {Timeline} timeline @param {Span[]} day @param {number} now @param {number} range */
+function drawDay(timeline, day, now, range) {
   const sums = { uploaded: 0, waiting: 0, lost: 0 };
   const segments = day.map((span, i) => {
     const [from, to] = [new Date(span.from).getTime(), new Date(span.to).getTime()];
     sums[span.state] += (to - from) / 1000;
-    return { name: String(i), start_us: from * 1000, duration_us: Math.max(1, to - from) * 1000, state: span.state, title: tell(span) };
+    return { name: String(i), start_us: from * 1000, duration_us: Math.max(1, to - from) * 1000, state: `is-${span.state}`, title: tell(span) };
   });
   const label = t("recording.day_label", {
     uploaded: duration(sums.uploaded), waiting: duration(sums.waiting), lost: duration(sums.lost),
   });
-  timeline.draw(segments, [], label, { from_us: (now - DAY_MS) * 1000, to_us: now * 1000, whole: true });
+  timeline.draw(segments.filter((one) => one.start_us + one.duration_us > (now - range) * 1000), [], label, { from_us: (now - range) * 1000, to_us: now * 1000, whole: true });
 }
 
 /** @param {Span} span */

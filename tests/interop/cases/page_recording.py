@@ -20,17 +20,20 @@ def tells_what_is_recorded(stack, folder):
     wait_for("login", cloud.device, 30)
     cloud.record("r", seconds=1)
     page.says("recording\n")
-    page.wait("an uploaded span", "return document.querySelector('.day .uploaded') !== null", seconds=30)
+    page.wait("an uploaded span", "return document.querySelector('.day .is-uploaded') !== null", seconds=30)
     cloud.record_faults(BROKEN)
     page.says("Uploads fail", 30)
     page.says("the memory was full", 40)
     page.says("Check the line to the cloud")
     kinds = set(page.script(SPANS))
-    if kinds != {"uploaded", "waiting", "lost"}:
+    if kinds != {"is-uploaded", "is-waiting", "is-lost"}:
         raise Failed(f"the timeline shows {kinds}")
     # What a bar stands for is said where it is tapped.
-    page.script("document.querySelector('.day .lost').dispatchEvent(new MouseEvent('click', { bubbles: true }))")
+    page.script("document.querySelector('.day .is-lost').dispatchEvent(new MouseEvent('click', { bubbles: true }))")
     page.says(r"\): lost\. Uploads failed or were too slow")
+    page.press_button("24 h")
+    page.wait("the whole day", "return document.querySelector('.day .is-lost').width.baseVal.value < 2")
+    page.press_button("10 min")
     page.look("recording")
     cloud.record_faults({})
     wait_for("end of the outage in the page", lambda: "Uploads fail:" not in page.text(), 40)
