@@ -55,6 +55,7 @@ def fill(page, panel, values):
 
 
 def save(page, panel, answer):
+    page.script("document.querySelector(`${arguments[0]} .result`).textContent = ''", panel)
     page.click(f"{panel} button.go")
     said = "return document.querySelector(arguments[0]).innerText.includes(arguments[1])"
     page.wait(f"answer {answer!r} in {panel}", said, panel, answer, seconds=20)
