@@ -115,30 +115,31 @@ def sends_the_rectangle_as_it_is_drawn(stack, folder):
     # The camera's pattern is bright; a blank frame is not.
     page.wait("picture of the camera", "const c = document.querySelector('.area canvas'); return c.getContext('2d')"
               ".getImageData(0, 0, c.width, c.height).data.some((value, i) => i % 4 < 3 && value > 90)")
-    for width in WIDTHS:
+    # A new one is drawn from corner to corner; one of its corners is dragged on, beyond the picture.
+    for width, start, end, drawn, to, dragged in ((WIDTHS[0], (5, 5), (60, 80), (5, 5, 60, 80), (90, 130), (5, 5, 90, 100)),
+                                                  (WIDTHS[1], (96, 6), (40, 75), (40, 6, 96, 75), (70, 130), (40, 6, 70, 100))):
         page.narrow(width)
-        # A new one is drawn from corner to corner; its last corner is dragged on, beyond the picture.
-        drag((5, 5), (60, 80))
-        expect(5, 5, 60, 80)
-        drag((60, 80), (90, 130))
-        expect(5, 5, 90, 100)
+        drag(start, end)
+        expect(*drawn)
+        drag(drawn[2:], to)
+        expect(*dragged)
     page.script(TALL)
     page.wait("tall picture", SHAPE, 3 / 4)
-    for width in WIDTHS:
+    for width, start, end, drawn in ((WIDTHS[0], (95, 90), (30, 20), (30, 20, 95, 90)), (WIDTHS[1], (25, 95), (80, 30), (25, 30, 80, 95))):
         page.narrow(width)
-        drag((95, 90), (30, 20))
-        expect(30, 20, 95, 90)
+        drag(start, end)
+        expect(*drawn)
     # As a whole, and one corner of it, by keyboard.
     page.script("document.querySelector('.area .whole').focus()")
     page.key_down(SHIFT)
     page.key_down(LEFT)
     page.key_up(LEFT)
     page.key_up(SHIFT)
-    expect(20, 20, 85, 90)
+    expect(15, 30, 70, 95)
     page.script("document.querySelector('.area [data-corner=ul]').focus()")
     page.key_down(LEFT)
     page.key_up(LEFT)
-    expect(19, 20, 85, 90)
+    expect(14, 30, 70, 95)
     if complaints := page.complaints():
         raise Failed(f"the console says {complaints[0]}")
 
