@@ -98,10 +98,10 @@ def sends_the_rectangle_as_it_is_drawn(stack, folder):
     if at_camera(control)["area"] != before:
         raise Failed("an area that nobody has drawn was sent")
 
-    def drag(start, end):
+    def drag(begin, end):
         page.script("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", f"{TRIPWIRE} .area")
         left, top, width, height = page.script(BOX, f"{TRIPWIRE} .area")
-        page.press(left + width * start[0] / 100, top + height * start[1] / 100)
+        page.press(left + width * begin[0] / 100, top + height * begin[1] / 100)
         page.drag_on(left + width * end[0] / 100, top + height * end[1] / 100)
         page.let_go()
 
@@ -116,18 +116,18 @@ def sends_the_rectangle_as_it_is_drawn(stack, folder):
     page.wait("picture of the camera", "const c = document.querySelector('.area canvas'); return c.getContext('2d')"
               ".getImageData(0, 0, c.width, c.height).data.some((value, i) => i % 4 < 3 && value > 90)")
     # A new one is drawn from corner to corner; one of its corners is dragged on, beyond the picture.
-    for width, start, end, drawn, to, dragged in ((WIDTHS[0], (5, 5), (60, 80), (5, 5, 60, 80), (90, 130), (5, 5, 90, 100)),
+    for width, begin, end, drawn, to, dragged in ((WIDTHS[0], (5, 5), (60, 80), (5, 5, 60, 80), (90, 130), (5, 5, 90, 100)),
                                                   (WIDTHS[1], (96, 6), (40, 75), (40, 6, 96, 75), (70, 130), (40, 6, 70, 100))):
         page.narrow(width)
-        drag(start, end)
+        drag(begin, end)
         expect(*drawn)
         drag(drawn[2:], to)
         expect(*dragged)
     page.script(TALL)
     page.wait("tall picture", SHAPE, 3 / 4)
-    for width, start, end, drawn in ((WIDTHS[0], (95, 90), (30, 20), (30, 20, 95, 90)), (WIDTHS[1], (25, 95), (80, 30), (25, 30, 80, 95))):
+    for width, begin, end, drawn in ((WIDTHS[0], (95, 90), (30, 20), (30, 20, 95, 90)), (WIDTHS[1], (25, 95), (80, 30), (25, 30, 80, 95))):
         page.narrow(width)
-        drag(start, end)
+        drag(begin, end)
         expect(*drawn)
     # As a whole, and one corner of it, by keyboard.
     page.script("document.querySelector('.area .whole').focus()")
