@@ -89,7 +89,7 @@ const texts = {
     "recording.never": "尚无",
     "recording.trouble": "上传失败：{error}",
     "recording.next": "{time}后重试。",
-    "recording.trouble_do": "如果是平台故障，无需处理，恢复后自动继续；否则请查看“总览”和“平台”页面。",
+    "recording.trouble_do": "如果是平台故障，无需处理，恢复后自动继续；否则请查看“总览”和“云平台”页面。",
     "recording.day": "最近 24 小时",
     "recording.range.minutes": "10 分钟",
     "recording.range.hour": "1 小时",
