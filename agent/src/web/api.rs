@@ -2,6 +2,7 @@
 
 mod access;
 mod alarms;
+mod detections;
 mod health;
 pub(super) mod live;
 mod ptz;
@@ -12,9 +13,10 @@ use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 7] = [
+    let subjects: [&[Route]; 8] = [
         access::ROUTES,
         alarms::ROUTES,
+        detections::ROUTES,
         health::ROUTES,
         live::ROUTES,
         ptz::ROUTES,

@@ -140,7 +140,8 @@ async function buildDetection(panel, channel, trigger, context) {
   const draw = () => {
     by.textContent = t(`alarms.by.${now.set_by}`);
     form.write({
-      ...now, sensitivity: now.sensitivity ?? 50, all_day: now.start_seconds % DAY === now.end_seconds % DAY,
+      ...now, sensitivity: now.sensitivity ?? 50, delay_seconds: Math.min(DAY, Math.max(1, now.delay_seconds)),
+      all_day: now.start_seconds % DAY === now.end_seconds % DAY,
     });
     area?.write(now.area);
     hide();
@@ -207,9 +208,9 @@ function buildPicture(channel, context) {
   });
   return {
     element,
-    /** Four corners; nothing while the camera's own is to stay. */
+    /** Four corners; nothing while nobody has drawn: the camera's stays, which may be another by now. */
     read: () => {
-      const at = known || drawn ? area.read() : undefined;
+      const at = drawn ? area.read() : undefined;
       return at && ["ul", "ur", "dr", "dl"].map((corner) => [at[`${corner}x`], at[`${corner}y`]]);
     },
     /** @param {[number, number][] | null} corners */
