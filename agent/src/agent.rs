@@ -196,6 +196,8 @@ impl Agent {
         let dispatch = dispatch.with_upgrades(upgrades.clone());
         #[cfg(feature = "alarms")]
         parts.previews();
+        #[cfg(feature = "ui")]
+        let book = context.leftovers.book().clone();
         if let Some(settings) = config.record.spool.clone() {
             let RecordingContext { leftovers, http, .. } = context;
             tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
@@ -270,6 +272,7 @@ impl Agent {
             remotes,
             publishes,
             arming,
+            book,
             #[cfg(feature = "update")]
             upgrades,
             link: link_seen,

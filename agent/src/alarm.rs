@@ -6,12 +6,16 @@
 //!
 //! An alarm's way: `listen` hears the camera, `rule` decides what is an alarm, `desk` keeps what is owed and shows it
 //! in the Keepalive, and `report` tells the cloud and sends the picture, which `watch` has taken when the alarm began.
+//! The device's page shows the newest of them from the `book`, and sets them up, as the cloud does, by `arrange`.
 //!
 //! - The newest alarm of each trigger of each channel outlasts an outage, with its end; a restart of the agent forgets
 //!   all but the `settings`.
 //! - A report whose answer was lost is repeated, so that the cloud may have it twice.
 //! - While a trigger is switched off by the cloud, nothing of it is reported, not even the end of an alarm.
 
+pub(crate) mod arrange;
+#[cfg(feature = "ui")]
+pub(crate) mod book;
 mod describe;
 mod desk;
 mod listen;
@@ -30,6 +34,9 @@ use tokio::task::JoinSet;
 
 pub use self::desk::AlarmCounts;
 pub(crate) use self::desk::Desk;
+pub(crate) use self::settings::By;
+#[cfg(feature = "ui")]
+pub(crate) use self::settings::SetUp;
 pub use self::settings::Settings;
 
 use self::report::Cloud;
@@ -50,12 +57,17 @@ pub(crate) struct Setup<'a> {
     pub(crate) calls: Calls,
     pub(crate) http: Http,
     pub(crate) store: StateStore,
+    /// Whether the device has a page, which shows pictures of alarms.
+    #[cfg(feature = "ui")]
+    pub(crate) is_shown: bool,
 }
 
 impl Setup<'_> {
     /// Starts the tasks of alarms within `tasks`; they end when `stop` is requested.
     pub(crate) fn spawn(self, tasks: &mut JoinSet<()>, stop: &Stop) -> (Settings, Desk) {
-        let Self { config, device, channels, calls, http, store } = self;
+        let Self { config, device, channels, calls, http, store, .. } = self;
+        #[cfg(feature = "ui")]
+        let is_shown = self.is_shown;
         let settings = Settings::new(config, store);
         let desk = Desk::new(channels.iter().map(Handle::alarm).collect(), config.bits);
         let cameras = Arc::new(Semaphore::new(PICTURES));
@@ -66,6 +78,8 @@ impl Setup<'_> {
                 settings: settings.clone(),
                 desk: desk.clone(),
                 cameras: Arc::clone(&cameras),
+                #[cfg(feature = "ui")]
+                is_shown,
             };
             let stop = stop.supervised(format_args!("alarms of channel {number}"));
             tasks.spawn(watch.run(stop));

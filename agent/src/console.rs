@@ -13,6 +13,7 @@ use crate::firmware::Upgrades;
 use crate::http::Http;
 use crate::overview::Overview;
 use crate::ptz::Remote;
+use crate::record::book::Book;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
 use crate::tls::TrustStore;
@@ -39,6 +40,8 @@ pub(crate) struct Console {
     pub(crate) publishes: ConstantPublishes,
     /// What is set up of the cameras' alarms.
     pub(crate) arming: alarm::Settings,
+    /// What was recorded of late.
+    pub(crate) book: Book,
     /// Asks for an upgrade; `None` where the device can take none.
     #[cfg(feature = "update")]
     pub(crate) upgrades: Option<Upgrades>,

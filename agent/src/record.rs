@@ -9,11 +9,13 @@
 //!
 //! A segment's way: the [`recorder`] cuts it from frames, the [`stock`] notes it in the [`ledger`],
 //! which says when it is uploaded, stored or dropped, and [`upload`] sends it by the rules of
-//! [`service`] and [`retry`]. [`leftovers`] treats what an earlier run stored as sessions without a
+//! [`service`] and [`retry`]; the device's page reads of all that in the `book`. [`leftovers`] treats what an earlier run stored as sessions without a
 //! recorder.
 //!
 //! Not here: cutting, see `ivt_media::segment`; who may record when, see `channel`.
 
+#[cfg(feature = "ui")]
+pub(crate) mod book;
 pub mod budget;
 pub mod clock;
 pub mod context;

@@ -19,6 +19,7 @@ mod headers;
 pub(crate) mod https;
 mod interfaces;
 mod moves;
+mod moment;
 mod password;
 mod reply;
 mod reset;

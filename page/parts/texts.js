@@ -3,10 +3,13 @@
 /** @type {Record<import("./text.js").Language, import("./text.js").Texts>} */
 const texts = {
   en: {
+    "area.all": "the whole area, from {left}, {top} to {right}, {bottom}; move it by the arrow keys",
     "area.corner": "{corner} corner, at {x}, {y}; move it by the arrow keys",
     "area.dl": "lower left",
     "area.dr": "lower right",
     "area.reset": "Reset area",
+    "area.told": "from left {left}–{right} %, from top {top}–{bottom} %",
+    "area.whole": "move the whole area",
     "area.ul": "upper left",
     "area.ur": "upper right",
     "part.cancel": "Cancel",
@@ -51,10 +54,13 @@ const texts = {
     "error.not_settable": "This can be set only in the device's own file, not on this page.",
   },
   zh: {
+    "area.all": "整个区域，从 {left}, {top} 到 {right}, {bottom}；可用方向键移动",
     "area.corner": "{corner}角，位于 {x}, {y}；可用方向键移动",
     "area.dl": "左下",
     "area.dr": "右下",
     "area.reset": "重置区域",
+    "area.told": "距左边 {left}–{right} %，距上边 {top}–{bottom} %",
+    "area.whole": "移动整个区域",
     "area.ul": "左上",
     "area.ur": "右上",
     "part.cancel": "取消",

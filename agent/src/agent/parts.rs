@@ -89,6 +89,8 @@ impl Parts<'_> {
             calls: self.calls.calls(),
             http: self.http.clone(),
             store: self.store.clone(),
+            #[cfg(feature = "ui")]
+            is_shown: self.config.web.is_some(),
         };
         setup.spawn(self.tasks, self.stop)
     }

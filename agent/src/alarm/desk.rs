@@ -9,6 +9,8 @@ use ivt_hal::Trigger;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+#[cfg(feature = "ui")]
+use super::book::{Book, Noted};
 use super::outbox::{Outbox, Place};
 use super::pictures::Pictures;
 
@@ -52,11 +54,13 @@ pub(super) struct Content {
     pub(super) outbox: Outbox,
     pub(super) pictures: Pictures,
     pub(super) counts: AlarmCounts,
+    #[cfg(feature = "ui")]
+    pub(super) book: Book,
 }
 
 impl Desk {
     /// The desk of a device whose channels show their alarms in `shown`, by bits of these numbers.
-    pub(super) fn new(shown: Vec<watch::Sender<u32>>, bits: [u8; 3]) -> Self {
+    pub(crate) fn new(shown: Vec<watch::Sender<u32>>, bits: [u8; 3]) -> Self {
         let (content, news) = Default::default();
         Self(Arc::new(Shared { content, news, shown, bits }))
     }
@@ -72,12 +76,14 @@ impl Desk {
     }
 
     /// An alarm begins; its picture is being taken if there is a `camera` for it. Returns the number of both.
-    pub(super) fn begin(&self, place: Place, what: &str, shown: WallTime, camera: bool) -> u64 {
+    pub(crate) fn begin(&self, place: Place, what: &str, shown: WallTime, camera: bool) -> u64 {
         self.change(place, |content| {
             let (id, passed) = content.outbox.begin(place, what, shown, Instant::now());
             content.counts.begun += 1;
             if let Some(passed) = passed {
                 content.counts.missed += 1;
+                #[cfg(feature = "ui")]
+                content.book.pass(passed);
                 content.drop_picture(passed);
             }
             if camera {
@@ -89,13 +95,19 @@ impl Desk {
     }
 
     /// An alarm ends.
-    pub(super) fn end(&self, place: Place, shown: WallTime) {
-        self.change(place, |content| content.outbox.end(place, shown, Instant::now()));
+    pub(crate) fn end(&self, place: Place, shown: WallTime) {
+        self.change(place, |content| {
+            let _report = content.outbox.end(place, shown, Instant::now());
+            #[cfg(feature = "ui")]
+            content.book.end(place, _report);
+        });
     }
 
     /// Nothing more is reported of a place.
     pub(super) fn withdraw(&self, place: Place) {
         self.change(place, |content| {
+            #[cfg(feature = "ui")]
+            content.book.withdraw(place);
             for id in content.outbox.withdraw(place) {
                 content.pictures.drop(id);
             }
@@ -114,6 +126,36 @@ impl Desk {
         }
         drop(content);
         self.0.news.notify_one();
+    }
+
+    /// The alarm of this number is shown on the device's page, with a picture if one is `expected`.
+    #[cfg(feature = "ui")]
+    pub(crate) fn show(&self, id: u64, place: Place, what: &str, shown: WallTime, expected: bool) {
+        self.lock().book.begin(id, place, what, shown, expected);
+    }
+
+    /// The picture of an alarm for the device's page was taken, or could not be taken.
+    #[cfg(feature = "ui")]
+    pub(crate) fn show_picture(&self, id: u64, picture: Option<Bytes>) {
+        self.lock().book.take(id, picture);
+    }
+
+    /// The newest alarms that have changed since a version of them, the oldest first; all since 0.
+    #[cfg(feature = "ui")]
+    pub(crate) fn newest(&self, version: u64) -> Vec<Noted> {
+        self.lock().book.since(version)
+    }
+
+    /// The picture of one of them.
+    #[cfg(feature = "ui")]
+    pub(crate) fn picture(&self, id: u64) -> Option<Bytes> {
+        self.lock().book.picture(id)
+    }
+
+    /// Tells the version of the newest alarms at each change.
+    #[cfg(feature = "ui")]
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.lock().book.changes()
     }
 
     /// Returns when there is news for the reporter.

@@ -8,7 +8,7 @@ use ivt_hal::Trigger;
 use tokio::time::Instant;
 
 /// Where an alarm is raised: a channel's number, and what set it off.
-pub(super) type Place = (usize, Trigger);
+pub(crate) type Place = (usize, Trigger);
 
 /// One report that is owed to the cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,12 +78,12 @@ impl Outbox {
         (id, passed.flatten().map(|report| report.id))
     }
 
-    /// The alarm of this place ends.
-    pub(super) fn end(&mut self, place: Place, shown: WallTime, now: Instant) {
+    /// The alarm of this place ends. Returns the number of its report.
+    pub(super) fn end(&mut self, place: Place, shown: WallTime, now: Instant) -> u64 {
         if let Some(line) = self.lines.get_mut(&place) {
             line.raised = false;
         }
-        self.add(place, false, shown, now);
+        self.add(place, false, shown, now)
     }
 
     /// Nothing more is reported of this place. Returns the numbers of what was owed.
@@ -285,7 +285,7 @@ mod tests {
                 let place = (channel, Trigger::Line);
                 match step {
                     0 if !raised[channel] => drop(outbox.begin(place, "", noon(), now)),
-                    0 => outbox.end(place, noon(), now),
+                    0 => drop(outbox.end(place, noon(), now)),
                     1 if sent.is_none() => sent = outbox.send(now),
                     2 => deliver(&mut outbox, &mut sent)?,
                     _ => {

@@ -12,6 +12,8 @@ use ivt_proto::rpc::message::{AlarmEdge, AlarmKind, AlarmNotify, AlarmPicture};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+#[cfg(feature = "ui")]
+use super::book::Told;
 use super::describe::{describe, is_late};
 use super::desk::Desk;
 use super::outbox::Report;
@@ -187,6 +189,8 @@ fn note(desk: &Desk, sent: &Sent<'_>, answer: Answer) {
                 content.outbox.done();
                 content.counts.reported += 1;
                 content.counts.late += u64::from(sent.late);
+                #[cfg(feature = "ui")]
+                content.book.tell(id, if sent.late { Told::Late } else { Told::InTime });
                 match url.map(|url| address(channel, url)) {
                     Some(Ok(to)) => drop(content.pictures.address(id, to)),
                     Some(Err(())) => content.drop_picture(id),
@@ -211,6 +215,8 @@ fn note(desk: &Desk, sent: &Sent<'_>, answer: Answer) {
             CallError::Rejected(_) | CallError::Unsendable(_) | CallError::Unreadable(_) => {
                 log::warn!("channel {channel}: an alarm is not reported: {error}");
                 content.counts.refused += u64::from(content.outbox.done());
+                #[cfg(feature = "ui")]
+                content.book.tell(id, Told::Refused);
                 content.drop_picture(id);
             }
         }

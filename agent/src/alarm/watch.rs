@@ -10,6 +10,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+#[cfg(feature = "ui")]
+use super::book;
 use super::desk::Desk;
 use super::listen::{ALARM, OPEN, listen};
 use super::local_time::{self, LocalTime};
@@ -40,6 +42,9 @@ pub(super) struct Watch {
     pub(super) desk: Desk,
     /// Bounds the pictures that are taken at the same time.
     pub(super) cameras: Arc<Semaphore>,
+    /// Whether the device's page shows pictures.
+    #[cfg(feature = "ui")]
+    pub(super) is_shown: bool,
 }
 
 /// One trigger of the channel.
@@ -180,15 +185,26 @@ impl Watch {
         let (place, shown) = ((self.number, it.trigger), time.now(Instant::now()));
         let id = self.desk.begin(place, &it.what, shown, camera.is_some());
         let (desk, number) = (self.desk.clone(), self.number);
+        #[cfg(feature = "ui")]
+        let is_shown = self.is_shown;
+        #[cfg(feature = "ui")]
+        desk.show(id, place, &it.what, shown, is_shown && camera.is_some());
         if pictures.len() >= PER_CAMERA {
             log::info!("channel {number}: an alarm has no picture: {PER_CAMERA} are being taken");
             desk.take_picture(id, None);
+            #[cfg(feature = "ui")]
+            desk.show_picture(id, None);
         } else if let Some(camera) = camera {
             let cameras = Arc::clone(&self.cameras);
             pictures.spawn(async move {
                 let taken = timeout(PICTURE, picture(&*camera, number, &cameras)).await;
                 let late = || log::info!("channel {number}: an alarm has no picture: none in time");
-                desk.take_picture(id, taken.inspect_err(|_| late()).ok().flatten());
+                let taken = taken.inspect_err(|_| late()).ok().flatten();
+                desk.take_picture(id, taken.clone());
+                #[cfg(feature = "ui")]
+                if is_shown {
+                    desk.show_picture(id, small(&*camera, taken, &cameras).await);
+                }
             });
         }
     }
@@ -208,6 +224,21 @@ async fn picture(camera: &dyn Snapshot, number: usize, cameras: &Semaphore) -> O
     };
     log::info!("channel {number}: an alarm has no picture: {trouble}");
     None
+}
+
+/// The picture for the device's page: the one of the alarm where that is small, else one of the sub stream.
+#[cfg(feature = "ui")]
+async fn small(camera: &dyn Snapshot, taken: Option<Bytes>, cameras: &Semaphore) -> Option<Bytes> {
+    let taken = taken?;
+    if taken.len() <= book::PICTURE {
+        return Some(taken);
+    }
+    let other = async {
+        let _turn = cameras.acquire().await.ok()?;
+        camera.jpeg(Stream::Sub).await.ok().filter(|picture| picture.starts_with(&[0xff, 0xd8]))
+    };
+    let other = timeout(PICTURE, other).await.ok().flatten();
+    Some(other.filter(|picture| picture.len() < taken.len()).unwrap_or(taken))
 }
 
 #[cfg(test)]

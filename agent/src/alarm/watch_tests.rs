@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::super::outbox::Report;
+use super::super::settings::By;
 use super::*;
 use crate::config;
 use crate::shutdown::{Stopper, stopper};
@@ -38,6 +39,21 @@ impl Snapshot for Photographer {
             None => std::future::pending().await,
         }
         Ok(self.picture.clone())
+    }
+}
+
+/// A camera whose pictures are so long, those of its main and its sub stream.
+#[cfg(feature = "ui")]
+struct TwoSizes([usize; 2]);
+
+#[cfg(feature = "ui")]
+#[async_trait]
+impl Snapshot for TwoSizes {
+    async fn jpeg(&self, stream: Stream) -> ivt_hal::Result<Bytes> {
+        let length = self.0[usize::from(stream == Stream::Sub)];
+        let mut picture = vec![0xff; length];
+        picture[1] = 0xd8;
+        Ok(picture.into())
     }
 }
 
@@ -71,6 +87,8 @@ impl Rig {
             settings: settings.clone(),
             desk: desk.clone(),
             cameras: Arc::new(Semaphore::new(PICTURES)),
+            #[cfg(feature = "ui")]
+            is_shown: true,
         };
         let watching = tokio::spawn(watch.run(stopping));
         Self { emulator, device, settings, desk, bits, stop, watching }
@@ -108,7 +126,7 @@ async fn an_input_is_reported_by_default_and_motion_once_the_cloud_has_set_it_up
     rig.trigger(Trigger::Input, true);
     seconds(1).await;
     assert_eq!((rig.edges(), *rig.bits.borrow()), (vec![(Trigger::Input, true)], 2));
-    rig.settings.set(0, Trigger::Motion, ON).await;
+    rig.settings.set(0, Trigger::Motion, ON, None, By::Cloud).await;
     seconds(1).await;
     assert_eq!(rig.edges(), [(Trigger::Motion, true)], "it is held");
     rig.trigger(Trigger::Motion, false);
@@ -119,7 +137,7 @@ async fn an_input_is_reported_by_default_and_motion_once_the_cloud_has_set_it_up
     assert_eq!(rig.edges(), [(Trigger::Input, false)]);
     rig.trigger(Trigger::Motion, true);
     seconds(1).await;
-    rig.settings.set(0, Trigger::Motion, Detection { enable: false, ..ON }).await;
+    rig.settings.set(0, Trigger::Motion, Detection { enable: false, ..ON }, None, By::Cloud).await;
     seconds(1).await;
     assert_eq!(rig.edges(), [], "nothing of what is switched off, although it was owed");
     assert_eq!(rig.desk.counts().heard, 5);
@@ -134,8 +152,8 @@ async fn the_window_counts_in_the_cameras_time() {
     };
     rig.emulator.world.set_clock(today("09:59:30")).unwrap();
     let armed = Armed { start: 36_000, end: 36_600 };
-    rig.settings.set(0, Trigger::Input, Detection { armed, ..ON }).await;
-    rig.settings.set(0, Trigger::Motion, ON).await;
+    rig.settings.set(0, Trigger::Input, Detection { armed, ..ON }, None, By::Cloud).await;
+    rig.settings.set(0, Trigger::Motion, ON, None, By::Cloud).await;
     rig.trigger(Trigger::Input, true);
     seconds(25).await;
     assert_eq!(rig.edges(), []);
@@ -184,6 +202,26 @@ async fn a_slow_picture_holds_no_alarm_up_and_is_given_up_after_eight_seconds() 
         let to = crate::http::address::Address::parse("http://h/", 99).unwrap();
         assert_eq!(rig.desk.lock().pictures.address(reports[0].id, to.into()), taken, "{takes:?}");
         assert_eq!(rig.desk.counts().pictures_dropped, u64::from(!taken));
+    }
+}
+
+#[cfg(feature = "ui")]
+#[tokio::test(start_paused = true)]
+async fn the_page_keeps_a_small_picture_and_the_cloud_gets_the_large_one() {
+    for (sizes, shown) in
+        [([9_000, 5_000], 9_000), ([400_000, 30_000], 30_000), ([400_000, 500_000], 400_000)]
+    {
+        let rig = Rig::new(|channel| channel.snapshot = Some(Arc::new(TwoSizes(sizes))));
+        seconds(1).await;
+        rig.trigger(Trigger::Input, true);
+        seconds(1).await;
+        let reports = rig.reports();
+        let picture = rig.desk.picture(reports[0].id).unwrap();
+        assert_eq!(picture.len(), shown);
+        let to = crate::http::address::Address::parse("http://h/", 99).unwrap();
+        let mut content = rig.desk.lock();
+        content.pictures.address(reports[0].id, to.into());
+        assert_eq!(content.pictures.send(Instant::now()).unwrap().picture.len(), sizes[0]);
     }
 }
 

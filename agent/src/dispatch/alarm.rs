@@ -1,27 +1,26 @@
 //! AlarmMoveDetectConfig and AlarmRectIntrusionDetectConfig.
-//!
-//! The agent's own rule decides what it reports of the alarms that a camera raises. So such a camera need not know
-//! about hours and `delay`, nor be one that can be set up.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use ivt_hal::{Area, Armed, Detection, Motion, Point, Trigger, Tripwire};
+use ivt_hal::{Area, Armed, Detection, Point, Trigger};
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::{
     AlarmMoveDetectConfig, AlarmRectIntrusionDetectConfig, DaySeconds, Percent, Rect,
 };
 
 use super::{Dispatch, told};
+#[cfg(feature = "alarms")]
+use crate::alarm::By;
+#[cfg(feature = "alarms")]
+use crate::alarm::arrange::{Wish, arrange};
 
 pub(super) async fn motion(
     dispatch: &Dispatch,
     request: AlarmMoveDetectConfig,
 ) -> Result<(), RpcError> {
     let AlarmMoveDetectConfig { channel, enable, start, end, sensitivity, delay } = request;
-    let motion = dispatch.ability(channel, "motion detection", |camera| &camera.motion);
     let detection = detection(enable, start, end, sensitivity, delay);
-    set_up(dispatch, channel, Trigger::Motion, detection, motion.map(Detector::Motion)).await
+    set_up(dispatch, channel, Trigger::Motion, detection, None).await
 }
 
 pub(super) async fn tripwire(
@@ -30,39 +29,42 @@ pub(super) async fn tripwire(
 ) -> Result<(), RpcError> {
     let AlarmRectIntrusionDetectConfig { channel, enable, start, end, sensitivity, delay, rect } =
         request;
-    let tripwire = dispatch.ability(channel, "tripwire", |camera| &camera.tripwire);
     let detection = detection(enable, start, end, sensitivity, delay);
-    let detector = tripwire.map(|tripwire| Detector::Tripwire(tripwire, rect.map(area)));
-    set_up(dispatch, channel, Trigger::Line, detection, detector).await
+    set_up(dispatch, channel, Trigger::Line, detection, rect.map(area)).await
 }
 
-/// What is set up.
-enum Detector {
-    Motion(Arc<dyn Motion>),
-    Tripwire(Arc<dyn Tripwire>, Option<Area>),
-}
-
-impl Detector {
-    async fn configure(&self, channel: u32, detection: Detection) -> Result<(), RpcError> {
-        told(channel, async {
-            match self {
-                Self::Motion(motion) => motion.configure(detection).await,
-                Self::Tripwire(tripwire, area) => tripwire.configure(detection, *area).await,
-            }
-        })
-        .await
+/// What is said where the camera cannot be told what to detect.
+fn lacks(dispatch: &Dispatch, channel: u32, trigger: Trigger) -> Option<RpcError> {
+    match trigger {
+        Trigger::Motion => {
+            dispatch.ability(channel, "motion detection", |camera| &camera.motion).err()
+        }
+        _ => dispatch.ability(channel, "tripwire", |camera| &camera.tripwire).err(),
     }
 }
 
 #[cfg(not(feature = "alarms"))]
 async fn set_up(
-    _: &Dispatch,
+    dispatch: &Dispatch,
     channel: u32,
-    _: Trigger,
+    trigger: Trigger,
     detection: Detection,
-    detector: Result<Detector, RpcError>,
+    area: Option<Area>,
 ) -> Result<(), RpcError> {
-    detector?.configure(channel, detection).await
+    if let Some(lacks) = lacks(dispatch, channel, trigger) {
+        return Err(lacks);
+    }
+    let cameras = dispatch.device.now();
+    let camera = super::nth(&cameras.channels, channel)?;
+    told(channel, async {
+        match (trigger, &camera.motion, &camera.tripwire) {
+            (Trigger::Motion, Some(motion), _) => motion.configure(detection).await,
+            (Trigger::Line, _, Some(tripwire)) => tripwire.configure(detection, area).await,
+            // `lacks` has seen to it.
+            _ => Ok(()),
+        }
+    })
+    .await
 }
 
 /// Sets the camera up as far as it can be, and keeps the terms for the reports of its alarms.
@@ -72,47 +74,14 @@ async fn set_up(
     channel: u32,
     trigger: Trigger,
     detection: Detection,
-    detector: Result<Detector, RpcError>,
+    area: Option<Area>,
 ) -> Result<(), RpcError> {
-    let lacks = |error: &RpcError| error.code == RpcError::UNSUPPORTED;
-    let is_heard = dispatch.alarms.is_some()
-        && dispatch.ability(channel, "alarms", |camera| &camera.alarms).is_ok();
-    let is_known = is_heard || detector.is_ok();
-    if is_known && !detection.enable {
-        // From now on nothing is reported, whatever the camera says.
-        keep(dispatch, channel, trigger, detection).await;
-    }
-    let mut taken = match &detector {
-        Ok(detector) => detector.configure(channel, detection).await,
-        Err(error) => Err(error.clone()),
-    };
-    let all_day = Detection { armed: Armed::ALWAYS, ..detection };
-    if let Ok(detector) = &detector
-        && is_heard
-        && taken.as_ref().is_err_and(lacks)
-        && detection.armed.windows() != all_day.armed.windows()
-    {
-        taken = detector.configure(channel, all_day).await;
-    }
-    match taken {
-        Err(error) if is_heard && lacks(&error) => {
-            log::info!(
-                "channel {channel}: what the cloud sets up counts for the reports alone, and the \
-                 detection at the camera stays as it is: {}",
-                error.msg
-            );
-        }
-        taken => taken?,
-    }
-    keep(dispatch, channel, trigger, detection).await;
-    Ok(())
-}
-
-#[cfg(feature = "alarms")]
-async fn keep(dispatch: &Dispatch, channel: u32, trigger: Trigger, detection: Detection) {
-    if let (Some(alarms), Ok(channel)) = (&dispatch.alarms, usize::try_from(channel)) {
-        alarms.set(channel, trigger, detection).await;
-    }
+    let cameras = dispatch.device.now();
+    let camera = super::nth(&cameras.channels, channel)?;
+    let number = usize::try_from(channel).unwrap_or(usize::MAX);
+    let wish = Wish { channel: number, trigger, detection, area, by: By::Cloud };
+    let arranged = told(channel, arrange(camera, dispatch.alarms.as_ref(), wish)).await;
+    arranged.map(drop).map_err(|error| lacks(dispatch, channel, trigger).unwrap_or(error))
 }
 
 fn detection(
@@ -145,6 +114,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use async_trait::async_trait;
+    use ivt_hal::{Motion, Tripwire};
     use serde_json::json;
 
     use super::*;
@@ -246,7 +216,7 @@ mod tests {
         }
 
         fn rows(triggers: &[&str], enable: bool) -> Value {
-            let row = |trigger: &&str| json!({ "channel": 0, "trigger": trigger, "enable": enable, "start": 79200, "end": 21600, "delay": 20 });
+            let row = |trigger: &&str| json!({ "channel": 0, "trigger": trigger, "enable": enable, "start": 79200, "end": 21600, "delay": 20, "sensitivity": 40, "by": "cloud" });
             triggers.iter().map(row).collect()
         }
 

@@ -42,6 +42,15 @@ impl Anchor {
         Some(self.date?.saturating_add(offset))
     }
 
+    /// The date of a moment as far as that of the first frame is known, in microseconds since 1970.
+    #[cfg(feature = "ui")]
+    pub fn known(&self, start: Start) -> Option<i64> {
+        match start {
+            Start::Unix(date) => Some(date),
+            Start::Media(offset) => Some(self.date?.saturating_add(micros(offset))),
+        }
+    }
+
     /// Takes the service's word that it is `now`, in seconds since 1970. Changes nothing once the
     /// date is known.
     pub fn learn(&mut self, now: f64) {

@@ -32,6 +32,7 @@
 mod due;
 mod entry;
 mod losses;
+mod marks;
 mod room;
 mod turn;
 
@@ -46,23 +47,12 @@ use super::Segment;
 use super::spool::{Holding, SegmentHead, Stored};
 use crate::config::{Backfill, SpoolMode};
 pub use due::{Action, Next, RecordingStats, Upload, least_segments};
-use entry::{Entry, Fate};
+use entry::{Entry, Fate, Phase};
 pub use entry::{OnCard, Source};
 pub use losses::{Dropped, Losses};
+pub use marks::{Mark, Marked, Marks, Reason};
 use room::Room;
 use turn::Turn;
-
-/// What the service has said about the session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    /// The service has said nothing yet.
-    #[default]
-    Unasked,
-    /// The service wants nothing at the moment: the pre-record state.
-    NotNow,
-    /// The service has given an address.
-    Begun,
-}
 
 /// The segments of one session that are neither confirmed nor lost.
 #[derive(Debug, Default)]
@@ -92,6 +82,8 @@ pub struct Ledger {
     /// be removed.
     removals: Vec<u64>,
     unwritten: BTreeSet<u64>,
+    /// What became of segments that are not lost.
+    pub marks: Marks,
     uploaded: u64,
     /// The losses, and what the service was told of them.
     pub losses: Losses,
@@ -125,6 +117,7 @@ impl Ledger {
         self.unstorable &= self.storing.is_some();
         let (chunks, fate) = (Some(chunks), Fate::Waiting);
         let entry = Entry { start, duration, discontinuity, bytes, chunks, card, fate };
+        self.marks.note(&entry, Mark::Waiting);
         self.entries.insert(number, entry);
     }
 
@@ -178,12 +171,12 @@ impl Ledger {
         }
         let whole = entry.card == OnCard::Whole && entry.fate != Fate::Sending;
         if !cut.is_zero() {
-            self.losses.lose(cut);
+            self.losses.lose_part(entry.start.after(entry.duration), cut, Reason::Disk);
         }
         if stored && whole && self.wants(number) {
             self.drop_chunks(number);
         }
-        self.check(number);
+        self.check(number, Reason::Disk);
     }
 
     /// The disk does not take the segment that it was asked to store, or not in time.
@@ -196,7 +189,7 @@ impl Ledger {
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.card = OnCard::Nothing;
         }
-        self.check(number);
+        self.check(number, Reason::Spool);
     }
 
     /// The card gives a segment no more: nothing is offered from it until this time.
@@ -208,7 +201,7 @@ impl Ledger {
     /// there for another.
     pub fn give_up_card(&mut self) {
         let lost = self.entries.extract_if(.., |_, entry| entry.waits_on_card());
-        lost.for_each(|(_, entry)| self.losses.lose(entry.duration));
+        lost.for_each(|(_, entry)| self.losses.lose(&entry, Reason::Disk));
     }
 
     // Input from the service:
@@ -236,6 +229,7 @@ impl Ledger {
         self.turn.sent(upload.source, upload.start.after(upload.duration));
         self.drop_chunks(upload.number);
         if let Some(entry) = self.entries.get_mut(&upload.number) {
+            self.marks.note(entry, Mark::Uploaded);
             entry.fate = Fate::Sent(name);
         }
     }
@@ -269,7 +263,7 @@ impl Ledger {
         if let Some(entry) = self.entries.get_mut(&number).filter(|e| e.fate == Fate::Sending) {
             entry.fate = Fate::Waiting;
         }
-        self.check(number);
+        self.check(number, Reason::Spool);
     }
 
     /// The service wants no segment at the moment, and is asked again when the next one is complete.
@@ -292,8 +286,7 @@ impl Ledger {
                 self.drop_chunks(upload.number);
             }
             Some(entry) => {
-                let duration = entry.duration;
-                self.losses.lose(duration);
+                self.losses.lose(entry, Reason::Refused);
                 self.remove(upload.number);
             }
             // The segment was dropped and counted while the service was asked.
@@ -308,8 +301,7 @@ impl Ledger {
             let Some(entry) = self.entries.get_mut(&number) else { continue };
             entry.fate = Fate::Waiting;
             if lost {
-                let duration = entry.duration;
-                self.losses.lose(duration);
+                self.losses.lose(entry, Reason::Refused);
                 self.remove(number);
             }
         }
@@ -329,7 +321,7 @@ impl Ledger {
     pub fn settle(&mut self, allowed: u64) -> Vec<Action> {
         let allowed = allowed.saturating_sub(self.in_flight_bytes());
         while let Some(number) = self.needless() {
-            self.remove(number);
+            self.discard(number);
         }
         let disk_takes = self.mode == Some(SpoolMode::Overflow) && !self.unstorable;
         while self.room.is_over(0, allowed) {
@@ -340,7 +332,7 @@ impl Ledger {
             if disk_takes && patient && self.wants(number) {
                 break;
             }
-            self.drop_from_memory(number);
+            self.drop_from_memory(number, Reason::Memory);
         }
         let mut actions: Vec<_> = self.removals.drain(..).map(Action::Remove).collect();
         while disk_takes && self.storing.is_none() && self.room.is_over(1, allowed) {
@@ -362,13 +354,13 @@ impl Ledger {
         for entry in self.entries.values_mut().filter(|entry| entry.fate == Fate::Sending) {
             entry.fate = Fate::Waiting;
         }
-        held.into_iter().for_each(|number| self.drop_from_memory(number));
+        held.into_iter().for_each(|number| self.drop_from_memory(number, Reason::GivenUp));
         let unwanted = self
             .entries
             .iter()
             .filter(|(number, entry)| entry.fate == Fate::Waiting && !self.wants(**number));
         let unwanted: Vec<u64> = unwanted.map(|(number, _)| *number).collect();
-        unwanted.into_iter().for_each(|number| self.remove(number));
+        unwanted.into_iter().for_each(|number| self.discard(number));
     }
 
     // What is due, and the state of the session:
@@ -483,14 +475,23 @@ impl Ledger {
 
     // Upkeep:
 
-    /// Drops a segment from memory to make room.
-    fn drop_from_memory(&mut self, number: u64) {
+    /// Drops a segment from memory for this reason.
+    fn drop_from_memory(&mut self, number: u64, reason: Reason) {
         if self.wants(number) {
             self.drop_chunks(number);
-            self.check(number);
+            self.check(number, reason);
         } else {
-            self.remove(number);
+            self.discard(number);
         }
+    }
+
+    /// Drops a segment that the service does not want.
+    fn discard(&mut self, number: u64) {
+        #[cfg(feature = "ui")]
+        if let Some(entry) = self.entries.get(&number) {
+            self.marks.note(entry, Mark::Unwanted);
+        }
+        self.remove(number);
     }
 
     /// Whether the service wants the segment, or has wanted it before uploads failed.
@@ -498,13 +499,12 @@ impl Ledger {
         self.phase != Phase::NotNow || self.owed.is_some_and(|newest| number <= newest)
     }
 
-    /// Counts a segment as lost if it is nowhere any more.
-    fn check(&mut self, number: u64) {
+    /// Counts a segment as lost, for this reason, if it is nowhere any more.
+    fn check(&mut self, number: u64, reason: Reason) {
         let nowhere = |entry: &&Entry| entry.chunks.is_none() && !entry.will_be_stored();
         let Some(entry) = self.entries.get(&number).filter(nowhere) else { return };
         if matches!(entry.fate, Fate::Waiting | Fate::Deferred) {
-            let duration = entry.duration;
-            self.losses.lose(duration);
+            self.losses.lose(entry, reason);
             self.entries.remove(&number);
         }
     }

@@ -10,6 +10,8 @@ use ivt_base::told::Told;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+#[cfg(feature = "ui")]
+use super::book::Book;
 use super::clock::Anchor;
 use super::service::{Service, callback_url};
 use super::spool::{SessionHead, Spool, SpoolSession};
@@ -27,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The sessions that wait. Clones share the same list.
 #[derive(Clone, Default)]
-pub struct Leftovers(watch::Sender<State>);
+pub struct Leftovers(watch::Sender<State>, #[cfg(feature = "ui")] Book);
 
 /// What is known of the sessions that have something in the spool.
 #[derive(Default)]
@@ -48,6 +50,12 @@ pub struct Busy {
 }
 
 impl Leftovers {
+    /// The book of all recordings.
+    #[cfg(feature = "ui")]
+    pub(crate) fn book(&self) -> &Book {
+        &self.1
+    }
+
     /// Adds a session, which is uploaded in its turn.
     pub fn add(&self, leftover: SpoolSession) {
         self.0.send_modify(|state| state.waiting.push_back(leftover));
@@ -99,7 +107,7 @@ impl Leftovers {
             // The log is told of each failure once, and not once a minute.
             let level = if failures == 0 { log::Level::Warn } else { log::Level::Debug };
             let empty = tokio::select! {
-                empty = upload(leftover.clone(), http, mode, level) => empty,
+                empty = self.upload_one(leftover.clone(), http, mode, level) => empty,
                 _ = changes.wait_for(|state| state.wanted) => false,
             };
             self.0.send_modify(|state| {
@@ -111,6 +119,40 @@ impl Leftovers {
                 sleep(RETRY).await;
             }
         }
+    }
+
+    /// Uploads a session. True if nothing of it is left in the spool.
+    async fn upload_one(
+        &self,
+        spool: SpoolSession,
+        http: &Http,
+        mode: SpoolMode,
+        level: log::Level,
+    ) -> bool {
+        let head = spool.head();
+        #[cfg(feature = "ui")]
+        let channel = usize::try_from(head.channel).unwrap_or(usize::MAX);
+        let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);
+        let Ok(callback) = callback_url(head.cbk_url.expose()) else {
+            log::warn!("{name}: its address in the spool makes no sense");
+            return true;
+        };
+        let stock = Stock::new(StockOptions {
+            name,
+            recorder: None,
+            max_segments: 0,
+            prerecord: Duration::ZERO,
+            backfill: Backfill::Before,
+            spool: Some((spool, mode)),
+            share: None,
+            anchor: Anchor::new(None, Instant::now(), SystemTime::now),
+            stats: watch::Sender::default(),
+        });
+        #[cfg(feature = "ui")]
+        let stock = stock.noting(self.book(), channel, &head.session_id);
+        let service = Service::new(http.clone(), callback.into());
+        let options = UploadOptions { patience: PATIENCE, card: None, level };
+        Uploader::new(stock, service, options, rand::make_rng()).run().await
     }
 }
 
@@ -143,8 +185,10 @@ pub async fn run(
 ) {
     let work = async {
         let mode = config.mode;
-        let (spool, left) = open(config).await;
+        let (spool, left) = open(config, &leftovers).await;
         for leftover in left {
+            #[cfg(feature = "ui")]
+            leftovers.book().note_stored(&leftover);
             let SessionHead { channel, session_id: session, .. } = leftover.head();
             let segments = leftover.stored().len();
             log::info!("channel {channel}: recording {session:?} left {segments} segments");
@@ -159,10 +203,14 @@ pub async fn run(
     }
 }
 
-async fn open(config: config::Spool) -> (Spool, Vec<SpoolSession>) {
+#[cfg_attr(not(feature = "ui"), expect(unused_variables, reason = "only the page is told"))]
+async fn open(config: config::Spool, leftovers: &Leftovers) -> (Spool, Vec<SpoolSession>) {
     let mut told = Told::default();
     loop {
-        match Spool::open(config.dir.clone(), config.limit).await {
+        let opened = Spool::open(config.dir.clone(), config.limit).await;
+        #[cfg(feature = "ui")]
+        leftovers.book().note_trouble(opened.as_ref().err().map(|e| format!("{e}: {}", e.cure())));
+        match opened {
             Ok(opened) => {
                 if told.is_over() {
                     log::info!("the spool is open: recordings that begin now use it");
@@ -177,30 +225,6 @@ async fn open(config: config::Spool) -> (Spool, Vec<SpoolSession>) {
         }
         sleep(RETRY).await;
     }
-}
-
-/// Uploads a session. True if nothing of it is left in the spool.
-async fn upload(spool: SpoolSession, http: &Http, mode: SpoolMode, level: log::Level) -> bool {
-    let head = spool.head();
-    let name = format!("channel {}: left recording {:?}", head.channel, head.session_id);
-    let Ok(callback) = callback_url(head.cbk_url.expose()) else {
-        log::warn!("{name}: its address in the spool makes no sense");
-        return true;
-    };
-    let stock = Stock::new(StockOptions {
-        name,
-        recorder: None,
-        max_segments: 0,
-        prerecord: Duration::ZERO,
-        backfill: Backfill::Before,
-        spool: Some((spool, mode)),
-        share: None,
-        anchor: Anchor::new(None, Instant::now(), SystemTime::now),
-        stats: watch::Sender::default(),
-    });
-    let service = Service::new(http.clone(), callback.into());
-    let options = UploadOptions { patience: PATIENCE, card: None, level };
-    Uploader::new(stock, service, options, rand::make_rng()).run().await
 }
 
 #[cfg(test)]

@@ -154,6 +154,8 @@ pub async fn run(
         anchor,
         stats,
     });
+    #[cfg(feature = "ui")]
+    let stock = stock.noting(context.leftovers.book(), channel, &order.session_id);
     let mut uploader = Uploader::new(stock, service, UploadOptions::default(), rand::make_rng());
     uploader.follow(ties.service);
     let mut ending = agent;

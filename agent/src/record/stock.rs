@@ -14,6 +14,8 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+#[cfg(feature = "ui")]
+use super::book::{Book, Notes};
 use super::budget::Share;
 use super::clock::Anchor;
 use super::ledger::{Action, Dropped, Ledger, Next, OnCard, RecordingStats, Upload};
@@ -74,6 +76,8 @@ pub struct Stock {
     logged_at: Option<Instant>,
     /// Whether more than one segment waits.
     crowded: Arc<AtomicBool>,
+    #[cfg(feature = "ui")]
+    notes: Option<Notes>,
 }
 
 impl Stock {
@@ -100,7 +104,8 @@ impl Stock {
             ledger.losses.add(logged);
             let (stored, evicted) = spool.resume();
             stored.iter().for_each(|stored| ledger.inherit(stored));
-            evicted.into_iter().for_each(|duration| ledger.losses.lose(duration));
+            let evicted = evicted.into_iter().map(|time| Dropped { number: 1, time });
+            evicted.for_each(|lost| ledger.losses.add(lost));
         }
         if recorder.is_none() {
             ledger.close(Instant::now());
@@ -121,9 +126,21 @@ impl Stock {
             logged,
             logged_at: None,
             crowded: Arc::default(),
+            #[cfg(feature = "ui")]
+            notes: None,
         };
         stock.settle();
         stock
+    }
+
+    /// Notes what becomes of the segments in `book`, as those of the session `name` of a channel.
+    #[cfg(feature = "ui")]
+    #[must_use]
+    pub(crate) fn noting(self, book: &Book, channel: usize, name: &str) -> Self {
+        self.spool.iter().for_each(|spool| book.note_stored(spool));
+        let left = self.recorder.is_none();
+        let notes = book.begin(channel, name, left, self.stats.subscribe());
+        Self { notes: Some(notes), ..self }
     }
 
     /// Channel and session, for the log.
@@ -170,6 +187,12 @@ impl Stock {
             stats.last_error = error;
             changed
         });
+    }
+
+    /// Shows until when uploads rest; `None` shows that they do not.
+    #[cfg(feature = "ui")]
+    pub fn note_rest(&self, until: Option<Instant>) {
+        self.notes.iter().for_each(|notes| notes.rest(until));
     }
 
     /// Waits for `work`, and meanwhile handles what happens to the segments.
@@ -265,6 +288,8 @@ impl Stock {
                 Some(recorded) => self.record(recorded),
                 None => {
                     self.recorder = None;
+                    #[cfg(feature = "ui")]
+                    self.notes.iter().for_each(Notes::close);
                     self.ledger.close(Instant::now());
                 }
             },
@@ -367,8 +392,21 @@ impl Stock {
             *stats = now;
             news
         });
+        #[cfg(feature = "ui")]
+        self.note_marks();
         if self.logged_at.is_none_or(|logged| logged.elapsed() >= LOG) {
             self.log_losses();
+        }
+    }
+
+    /// Notes in the book what became of segments.
+    #[cfg(feature = "ui")]
+    fn note_marks(&mut self) {
+        let mut marks = self.ledger.marks.take();
+        marks.extend(self.ledger.losses.marks.take());
+        if let Some(notes) = &mut self.notes {
+            let error = self.stats.borrow().last_error.clone();
+            notes.note(marks, |start| self.anchor.known(start), error.as_deref());
         }
     }
 

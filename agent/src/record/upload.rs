@@ -530,6 +530,9 @@ impl<R: RecordingApi + Clone> Uploader<R> {
 #[path = "upload/tests.rs"]
 mod tests;
 
+#[cfg(all(test, feature = "ui"))]
+mod book_tests;
+
 #[cfg(test)]
 mod busy_tests;
 

@@ -20,6 +20,9 @@ mod settings;
 mod system;
 mod trace;
 mod wizard;
+mod alarms;
+mod detections;
+mod recording;
 
 use super::route::Route;
 

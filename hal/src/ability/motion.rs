@@ -13,4 +13,10 @@ pub trait Motion: Send + Sync {
     /// # Errors
     /// `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`.
     async fn configure(&self, detection: Detection) -> Result<()>;
+
+    /// What of a detection the camera has no place for, of "sensitivity", "delay" and "area": it is left out.
+    #[cfg(feature = "profiles")]
+    fn lacks(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }

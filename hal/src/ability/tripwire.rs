@@ -13,6 +13,12 @@ pub trait Tripwire: Send + Sync {
     /// # Errors
     /// `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`.
     async fn configure(&self, detection: Detection, area: Option<Area>) -> Result<()>;
+
+    /// What of a detection the camera has no place for, of "sensitivity", "delay" and "area": it is left out.
+    #[cfg(feature = "profiles")]
+    fn lacks(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// A four-cornered area of the picture: upper left, upper right, lower right and lower left corner.

@@ -132,6 +132,10 @@ impl Motion for Unit {
         self.tell_what_is_left_out(OP);
         Ok(())
     }
+
+    fn lacks(&self) -> Vec<&'static str> {
+        self.profile.leaves_out("motion set")
+    }
 }
 
 #[async_trait]
@@ -152,6 +156,10 @@ impl Tripwire for Unit {
         self.run(OP, &values).await?;
         self.tell_what_is_left_out(OP);
         Ok(())
+    }
+
+    fn lacks(&self) -> Vec<&'static str> {
+        self.profile.leaves_out("tripwire set")
     }
 }
 

@@ -53,6 +53,18 @@ pub(super) enum Fate {
     Deferred,
 }
 
+/// What the service has said about the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The service has said nothing yet.
+    #[default]
+    Unasked,
+    /// The service wants nothing at the moment: the pre-record state.
+    NotNow,
+    /// The service has given an address.
+    Begun,
+}
+
 /// Where a segment's bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use super::entry::Entry;
+use super::marks::{Mark, Marks, Reason};
+use crate::record::Start;
+
 /// A count of lost segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
@@ -18,6 +22,8 @@ pub struct Losses {
     reported: Dropped,
     /// Whether the service does not want to know.
     kept: bool,
+    /// Which segments are lost, and why.
+    pub marks: Marks,
 }
 
 impl Dropped {
@@ -33,8 +39,14 @@ impl Losses {
         self.dropped
     }
 
-    /// Counts a segment of this duration, or of which this much is lost.
-    pub fn lose(&mut self, duration: Duration) {
+    /// Counts a segment that is lost for this reason.
+    pub(super) fn lose(&mut self, entry: &Entry, reason: Reason) {
+        self.lose_part(entry.start, entry.duration, reason);
+    }
+
+    /// Counts a segment of which this much is lost.
+    pub(super) fn lose_part(&mut self, start: Start, duration: Duration, reason: Reason) {
+        self.marks.note_part(start, duration, Mark::Lost(reason));
         self.add(Dropped { number: 1, time: duration });
     }
 

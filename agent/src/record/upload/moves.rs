@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ivt_base::secret::Secret;
 use tokio::sync::watch;
+#[cfg(feature = "ui")]
+use tokio::time::Instant;
 use tokio::time::timeout;
 
 use super::owed::Owed;
@@ -58,7 +60,11 @@ impl<R: RecordingApi + Clone> Uploader<R> {
             }
             never().await
         };
+        #[cfg(feature = "ui")]
+        self.stock.note_rest(Instant::now().checked_add(delay));
         self.stock.during(async { timeout(delay, named).await.ok() }).await;
+        #[cfg(feature = "ui")]
+        self.stock.note_rest(None);
         self.moved().await
     }
 }
