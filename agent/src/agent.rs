@@ -169,7 +169,8 @@ impl Agent {
             tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
         }
         #[cfg(feature = "ui")]
-        let link_seen = link.subscribe();
+        let (link_seen, wifi, clocks) =
+            (link.subscribe(), dispatch.wifi_changes(), dispatch.clocks());
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
@@ -211,6 +212,8 @@ impl Agent {
             channels: view.channels.clone(),
             remotes,
             arming,
+            wifi,
+            clocks,
             #[cfg(feature = "update")]
             upgrades,
             link: link_seen,

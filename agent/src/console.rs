@@ -1,11 +1,14 @@
 //! What the device's page may look at and touch of a running agent.
 
+use std::sync::Arc;
+
 use ivt_base::address_rule::AddressRule;
 use tokio::sync::watch;
 
 use crate::alarm;
 use crate::channel::{Handle, Link};
 use crate::config::Config;
+use crate::dispatch::{Clocks, WifiChanges};
 #[cfg(feature = "update")]
 use crate::firmware::Upgrades;
 use crate::http::Http;
@@ -30,6 +33,10 @@ pub(crate) struct Console {
     pub(crate) remotes: Vec<Remote>,
     /// What is set up of the cameras' alarms.
     pub(crate) arming: alarm::Settings,
+    /// Changes of wireless networks, on trial.
+    pub(crate) wifi: WifiChanges,
+    /// The cameras' clocks.
+    pub(crate) clocks: Arc<Clocks>,
     /// Asks for an upgrade; `None` where the device can take none.
     #[cfg(feature = "update")]
     pub(crate) upgrades: Option<Upgrades>,
