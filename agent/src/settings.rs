@@ -31,8 +31,14 @@ use files::{Draft, Target, Turn};
 
 /// Keys that a credentials file may have. A new one of these keys goes there where a credentials
 /// file is named.
-const LOGINS: [&str; 4] =
-    ["cloud.login_code", "cloud.login_passwd", "channel.username", "channel.password"];
+const LOGINS: &[&str] = &[
+    "cloud.login_code",
+    "cloud.login_passwd",
+    "channel.username",
+    "channel.password",
+    #[cfg(feature = "ui")]
+    "web.first_password",
+];
 /// Keys about the file itself, which the store does not change.
 const FIXED: [&str; 2] = ["credentials", "version"];
 /// The array of tables that may stand in both files.

@@ -95,6 +95,17 @@ impl StateStore {
         None
     }
 
+    /// Whether anything was ever kept of a subject, understood or not. Blocks.
+    #[cfg(feature = "ui")]
+    pub(crate) fn has(&self, subject: &str) -> bool {
+        let file = self.file(subject);
+        file.is_some_and(|file| {
+            // What cannot be looked at may be there.
+            let is_there = |file: &Path| file.try_exists().unwrap_or(true);
+            is_there(&file) || is_there(&file.with_extension("json.damaged"))
+        })
+    }
+
     /// Keeps the value of a subject in the place of the one before.
     ///
     /// # Errors

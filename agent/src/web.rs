@@ -5,9 +5,14 @@
 mod api;
 mod assets;
 mod call;
+mod cookie;
+mod gate;
+mod guesses;
+mod password;
 mod reply;
 mod route;
 mod server;
+mod session;
 mod site;
 #[cfg(test)]
 mod testing;

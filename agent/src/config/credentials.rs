@@ -10,6 +10,8 @@ use super::section::{NAME, Section, path, text};
 pub(super) struct CredentialsFile {
     pub(super) login_code: Option<String>,
     pub(super) login_passwd: Option<String>,
+    #[cfg(feature = "ui")]
+    pub(super) first_password: Option<String>,
     /// Logins of cameras; the index is the channel number.
     pub(super) channels: Vec<Login>,
 }
@@ -33,13 +35,26 @@ pub(super) fn credentials(mut root: Section<'_, '_>) -> Result<CredentialsFile, 
     let login_code = cloud.insist("login_code", text(1..=NAME))?;
     let login_passwd = cloud.insist("login_passwd", text(1..=NAME))?;
     cloud.finish()?;
+    #[cfg(feature = "ui")]
+    let first_password = {
+        let mut web = root.section("web")?;
+        let first = web.insist("first_password", text(1..=NAME))?;
+        web.finish()?;
+        first
+    };
     let mut channels = Vec::new();
     for mut section in root.sections("channel")? {
         channels.push(login(&mut section)?);
         section.finish()?;
     }
     root.finish()?;
-    Ok(CredentialsFile { login_code, login_passwd, channels })
+    Ok(CredentialsFile {
+        login_code,
+        login_passwd,
+        #[cfg(feature = "ui")]
+        first_password,
+        channels,
+    })
 }
 
 pub(crate) fn login(section: &mut Section<'_, '_>) -> Result<Login, Error> {

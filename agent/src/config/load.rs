@@ -160,7 +160,7 @@ pub(super) fn sections(
 ) -> Result<Config, Error> {
     let mut apart = credentials.unwrap_or_default();
     #[cfg(feature = "ui")]
-    let web = super::web::web(root.section("web")?)?;
+    let web = super::web::web(root.section("web")?, &mut apart)?;
     #[cfg(feature = "ui")]
     let has_page = web.is_some();
     #[cfg(not(feature = "ui"))]

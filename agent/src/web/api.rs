@@ -1,5 +1,6 @@
 //! The interface `/api/v1`, a file for each subject.
 
+mod access;
 #[cfg(feature = "update")]
 mod firmware;
 mod health;
@@ -10,14 +11,13 @@ use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 4] = [
+    let subjects: &[&[Route]] = &[
+        access::ROUTES,
         #[cfg(feature = "update")]
         firmware::ROUTES,
-        #[cfg(not(feature = "update"))]
-        &[],
         health::ROUTES,
         network::ROUTES,
         time::ROUTES,
     ];
-    subjects.into_iter().flatten()
+    subjects.iter().copied().flatten()
 }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use url::form_urlencoded;
 
 use super::reply::Refusal;
+use super::session::Key;
 use super::site::Site;
 
 /// Longest body that is read as a whole, in bytes.
@@ -28,6 +29,10 @@ pub(crate) struct Call {
     pub(crate) site: Arc<Site>,
     /// Where the call comes from.
     pub(crate) peer: IpAddr,
+    /// Whether it came encrypted.
+    pub(super) is_secure: bool,
+    /// Who is logged in there.
+    pub(super) session: Option<Key>,
     pub(crate) parts: Parts,
     /// The parameters of the path.
     pub(super) parameters: Vec<(String, String)>,

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::Frame;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::body::{Body as _, Frame};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// Name of the wrong value; empty where it is none alone.
     pub(crate) field: String,
+    /// After so many seconds a try may succeed; 0 where nobody knows.
+    pub(crate) retry_seconds: u64,
 }
 
 impl Reply {
@@ -71,6 +73,17 @@ impl Reply {
         self
     }
 
+    /// The same answer, which breaks off when `end` is ready if it goes on for long.
+    pub(super) fn until(self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (parts, body) = self.0.into_parts();
+        if body.size_hint().exact().is_some() {
+            return Self(Response::from_parts(parts, body));
+        }
+        let pieces = body.into_data_stream().map(|piece| piece.map(Frame::data));
+        let body = StreamBody::new(pieces.take_until(end)).boxed_unsync();
+        Self(Response::from_parts(parts, body))
+    }
+
     pub(super) fn into_response(self) -> Response<Outgoing> {
         self.0
     }
@@ -86,7 +99,7 @@ impl Reply {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: String::new() }
+        Self { status, code, message: message.into(), field: String::new(), retry_seconds: 0 }
     }
 
     /// 422: a value is wrong; `field` names it.
@@ -120,6 +133,17 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 
+    /// 401: nobody is logged in.
+    pub(super) fn logged_out() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "logged_out", "log in first")
+    }
+
+    /// 401: the device has no owner yet.
+    pub(super) fn unclaimed() -> Self {
+        let message = "the device has no password yet: open its page and choose one";
+        Self::new(StatusCode::UNAUTHORIZED, "unclaimed", message)
+    }
+
     pub(super) fn too_long(longest: usize) -> Self {
         let message = format!("more than {longest} bytes, or broken off");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message)
@@ -132,8 +156,12 @@ impl Refusal {
 
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { status, code, message, field } = refusal;
+        let Refusal { status, code, message, field, retry_seconds } = refusal;
         let error = json!({ "error": { "code": code, "message": message, "field": field } });
-        Self::json(&error).with_status(status)
+        let reply = Self::json(&error).with_status(status);
+        match retry_seconds {
+            0 => reply,
+            seconds => reply.with_header(RETRY_AFTER, seconds.into()),
+        }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Verb {
 /// Who may make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
+    /// Everyone who reaches the page, also while the device has no owner yet.
+    Open,
     /// Everyone who reaches the page.
     Public,
     /// Who is logged in.
@@ -54,6 +56,11 @@ impl Route {
     /// Removes something.
     pub(crate) const fn delete(path: &'static str, answer: Handler) -> Self {
         Self { verb: Verb::Delete, path, access: Access::Session, answer }
+    }
+
+    /// The same route for everyone who reaches the page, also while the device has no owner yet.
+    pub(crate) const fn open(self) -> Self {
+        Self { access: Access::Open, ..self }
     }
 
     /// The same route for everyone who reaches the page.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -15,13 +16,13 @@ use matchit::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::call::Call;
 use super::reply::{Outgoing, Refusal, Reply};
-use super::route::Route;
+use super::route::{Access, Route};
 use super::site::Site;
-use super::{api, assets};
+use super::{api, assets, cookie, session};
 use crate::config;
 use crate::shutdown::Stop;
 
@@ -97,27 +98,88 @@ async fn connection(site: Arc<Site>, socket: TcpStream, peer: SocketAddr) {
 
 async fn answer(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Response<Outgoing> {
     let (parts, body) = request.into_parts();
-    let call = Call { site, peer, parts, parameters: Vec::new(), body: body.boxed() };
-    dispatch(call).await.unwrap_or_else(Reply::from).into_response()
+    let call = Call {
+        site,
+        peer,
+        is_secure: false,
+        session: None,
+        parts,
+        parameters: Vec::new(),
+        body: body.boxed(),
+    };
+    admit(call).await.unwrap_or_else(Reply::from).into_response()
 }
 
-/// Answers a call by its route.
-pub(super) async fn dispatch(mut call: Call) -> Result<Reply, Refusal> {
-    let path = call.parts.uri.path().to_owned();
-    let Ok(found) = router().at(&path) else {
-        let is_read = call.parts.method == Method::GET || call.parts.method == Method::HEAD;
-        let asset = assets::asset(&path, &call.parts.headers).filter(|_| is_read);
-        return asset.ok_or_else(Refusal::not_found);
+/// Answers a call of somebody who may make it.
+pub(super) async fn admit(mut call: Call) -> Result<Reply, Refusal> {
+    let gate = Arc::clone(&call.site.gate);
+    if let Some(name) = cookie::session(&call.parts.headers, call.is_secure) {
+        call.session = gate.sessions().find(name, Instant::now());
+    }
+    let found = find(&call.parts);
+    let access = match &found {
+        Found::Route(route, _) => route.access,
+        Found::Asset(_) => Access::Open,
+        Found::Nothing | Found::OtherMethod => Access::Session,
     };
-    let routes: &Vec<&'static Route> = found.value;
-    let Some(route) = routes.iter().find(|route| route.verb.name() == call.parts.method.as_str())
-    else {
-        let message = "this method is not allowed here";
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", message));
+    let Some(key) = call.session else {
+        return match access {
+            _ if !gate.is_claimed() && access != Access::Open => Err(Refusal::unclaimed()),
+            Access::Session => Err(Refusal::logged_out()),
+            Access::Open | Access::Public => dispatch(call, found).await,
+        };
     };
-    let parameters = found.params.iter();
-    call.parameters = parameters.map(|(key, value)| (key.into(), value.into())).collect();
-    (route.answer)(call).await
+    if access != Access::Session {
+        return dispatch(call, found).await;
+    }
+    let Some(end) = gate.sessions().touch(key, Instant::now()) else {
+        return Err(Refusal::logged_out());
+    };
+    Ok(dispatch(call, found).await?.until(session::over(end)))
+}
+
+/// Answers a call by what was found.
+pub(super) async fn dispatch(mut call: Call, found: Found) -> Result<Reply, Refusal> {
+    match found {
+        Found::Route(route, parameters) => {
+            call.parameters = parameters;
+            (route.answer)(call).await
+        }
+        Found::Asset(reply) => Ok(reply),
+        Found::Nothing => Err(Refusal::not_found()),
+        Found::OtherMethod => {
+            let message = "this method is not allowed here";
+            Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", message))
+        }
+    }
+}
+
+/// What a call asks for.
+pub(super) enum Found {
+    Route(&'static Route, Vec<(String, String)>),
+    Asset(Reply),
+    OtherMethod,
+    Nothing,
+}
+
+/// Finds what a call asks for.
+pub(super) fn find(parts: &Parts) -> Found {
+    let path = parts.uri.path();
+    let Ok(found) = router().at(path) else {
+        let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
+        let asset = assets::asset(path, &parts.headers);
+        return match asset {
+            Some(_) if !is_read => Found::OtherMethod,
+            Some(reply) => Found::Asset(reply),
+            None => Found::Nothing,
+        };
+    };
+    let mut routes = found.value.iter();
+    let Some(route) = routes.find(|route| route.verb.name() == parts.method.as_str()) else {
+        return Found::OtherMethod;
+    };
+    let parameters = found.params.iter().map(|(key, value)| (key.into(), value.into())).collect();
+    Found::Route(route, parameters)
 }
 
 /// The routes of each path.

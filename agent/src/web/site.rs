@@ -4,25 +4,38 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::gate::Gate;
 use super::reply::Refusal;
 use crate::config::Config;
 use crate::console::Console;
 use crate::reload::Control;
+use crate::state::StateStore;
 
 /// What all calls to the page share.
 pub(crate) struct Site {
     /// Changes the configuration, and has it applied.
     pub(crate) control: Control,
+    /// Who may come in.
+    pub(super) gate: Arc<Gate>,
     console: watch::Sender<Option<Arc<Console>>>,
 }
 
 impl Site {
-    pub(super) fn new(_config: &Config, control: Control) -> Self {
-        Self { control, console: watch::Sender::new(None) }
+    /// Reads what is kept of the page. Waits for the disk.
+    pub(super) fn new(config: &Config, control: Control) -> Self {
+        let store = StateStore::new(config.state_dir.clone());
+        let first = config.web.as_ref().and_then(|web| web.first_password.clone());
+        let gate = Arc::new(Gate::new(store, first));
+        Self { control, gate, console: watch::Sender::new(None) }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {
         self.console.send_replace(console.map(Arc::new));
+    }
+
+    /// Whether the device has an owner, who chose a password or was given one with it.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.gate.is_claimed()
     }
 
     /// The agent that runs.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{COOKIE, HOST, SET_COOKIE};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 
 use super::call::Call;
 use super::reply::Reply;
-use super::server::dispatch;
+use super::server::{admit, dispatch, find};
 use super::site::Site;
 use crate::agent::Agent;
 use crate::config::Access;
@@ -55,13 +57,66 @@ impl Bench {
     ) -> (StatusCode, Bytes) {
         let request = Request::builder().method(method).uri(path).body(()).unwrap();
         let (parts, ()) = request.into_parts();
-        let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
-        let body = body.map_err(|never| match never {}).boxed();
-        let (site, peer) = (Arc::clone(&self.site), IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let call = Call { site, peer, parts, parameters: Vec::new(), body };
-        let response = dispatch(call).await.unwrap_or_else(Reply::from).into_response();
+        let found = find(&parts);
+        let call = self.call_of(parts, body);
+        let response = dispatch(call, found).await.unwrap_or_else(Reply::from).into_response();
         let status = response.status();
         (status, response.into_body().collect().await.unwrap().to_bytes())
+    }
+}
+
+/// What a browser was answered.
+pub(crate) struct Seen {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Seen {
+    /// The code of the error.
+    pub(crate) fn code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_default()
+    }
+
+    /// The cookie that a browser sends back.
+    pub(crate) fn cookie(&self) -> String {
+        let cookie = self.headers[SET_COOKIE].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+}
+
+impl Bench {
+    /// Makes a call as a browser does that sends `cookie`, or none where that is empty.
+    pub(crate) async fn visit(&self, method: Method, path: &str, cookie: &str, body: &str) -> Seen {
+        let request = Request::builder().method(method).uri(path).header(HOST, "127.0.0.1");
+        let request = match cookie {
+            "" => request,
+            cookie => request.header(COOKIE, cookie),
+        };
+        self.send(request.body(body.to_owned()).unwrap()).await
+    }
+
+    /// Makes a call as it is.
+    pub(crate) async fn send(&self, request: Request<String>) -> Seen {
+        let (parts, body) = request.into_parts();
+        let response = admit(self.call_of(parts, &body)).await.unwrap_or_else(Reply::from);
+        let (parts, body) = response.into_response().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        Seen { status: parts.status, headers: parts.headers, body }
+    }
+
+    fn call_of(&self, parts: Parts, body: &str) -> Call {
+        let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
+        Call {
+            site: Arc::clone(&self.site),
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            is_secure: false,
+            session: None,
+            parts,
+            parameters: Vec::new(),
+            body: body.map_err(|never| match never {}).boxed(),
+        }
     }
 }
 

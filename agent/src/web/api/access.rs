@@ -1,0 +1,270 @@
+//! Claiming the device, logging in and out, and the password.
+
+use futures::FutureExt as _;
+use hyper::header::{HeaderValue, SET_COOKIE};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::web::call::Call;
+use crate::web::cookie;
+use crate::web::reply::{Refusal, Reply};
+use crate::web::route::Route;
+use crate::web::session::IDLE;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/v1/session", |call| state(call).boxed()).open(),
+    Route::post("/api/v1/session", |call| log_in(call).boxed()).public(),
+    Route::delete("/api/v1/session", |call| log_out(call).boxed()),
+    Route::post("/api/v1/claim", |call| claim(call).boxed()).open(),
+    Route::put("/api/v1/password", |call| change(call).boxed()),
+];
+
+/// Longest body of these calls, in bytes.
+const LONGEST: usize = 4 << 10;
+
+async fn state(call: Call) -> Result<Reply, Refusal> {
+    let gate = &call.site.gate;
+    let idle = call.session.map(|key| gate.sessions().left(key, Instant::now()));
+    Ok(Reply::json(&json!({
+        "claimed": gate.is_claimed(),
+        "first_password": gate.has_first_password(),
+        "logged_in": idle.is_some(),
+        "idle_seconds": idle.unwrap_or_default().as_secs(),
+    })))
+}
+
+async fn claim(mut call: Call) -> Result<Reply, Refusal> {
+    let body = short(&mut call).await?;
+    let name = call.site.gate.claim(text(&body, "password")?).await?;
+    // What waited for an owner begins.
+    call.site.control.reload();
+    begun(&call, &name)
+}
+
+async fn log_in(mut call: Call) -> Result<Reply, Refusal> {
+    let body = short(&mut call).await?;
+    let name = call.site.gate.log_in(text(&body, "password")?, call.peer.into()).await?;
+    // A session of before ends with the new one, so that it is no way in that nobody remembers.
+    if let Some(key) = call.session {
+        call.site.gate.log_out(key);
+    }
+    begun(&call, &name)
+}
+
+async fn change(mut call: Call) -> Result<Reply, Refusal> {
+    let body = short(&mut call).await?;
+    let (old, new) = (text(&body, "old")?, text(&body, "new")?);
+    let name = call.site.gate.change(old, new, call.peer.into()).await?;
+    begun(&call, &name)
+}
+
+async fn log_out(call: Call) -> Result<Reply, Refusal> {
+    if let Some(key) = call.session {
+        call.site.gate.log_out(key);
+    }
+    let gone = HeaderValue::from_str(&cookie::gone(call.is_secure));
+    Ok(gone.into_iter().fold(Reply::nothing(), |reply, gone| reply.with_header(SET_COOKIE, gone)))
+}
+
+/// Says who is logged in from now on, and gives the browser what proves it.
+fn begun(call: &Call, name: &str) -> Result<Reply, Refusal> {
+    let value = HeaderValue::from_str(&cookie::of(name, call.is_secure));
+    let Ok(value) = value else { return Err(Refusal::not_found()) };
+    let state = json!({
+        "claimed": true,
+        "first_password": call.site.gate.has_first_password(),
+        "logged_in": true,
+        "idle_seconds": IDLE.as_secs(),
+    });
+    Ok(Reply::json(&state).with_header(SET_COOKIE, value))
+}
+
+/// The body of a call that anybody may make.
+async fn short(call: &mut Call) -> Result<Value, Refusal> {
+    let text = call.bytes(LONGEST).await?;
+    serde_json::from_slice(&text).map_err(|e| Refusal::invalid("", format!("no JSON: {e}")))
+}
+
+fn text<'v>(body: &'v Value, field: &'static str) -> Result<&'v str, Refusal> {
+    body[field]
+        .as_str()
+        .ok_or_else(|| Refusal::invalid(field, format!("{field}: a text is needed")))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::{Method, StatusCode};
+
+    use crate::web::api;
+    use crate::web::route::Access;
+    use crate::web::testing::Bench;
+
+    const PAGE: &str = "[web]\nenable = true\n";
+    const BAKED: &str = "[web]\nenable = true\nfirst_password = 'On the 4th label'\n";
+
+    async fn state(bench: &Bench, cookie: &str) -> [bool; 3] {
+        let seen = bench.visit(Method::GET, "/api/v1/session", cookie, "").await;
+        assert_eq!(seen.status, StatusCode::OK);
+        ["claimed", "first_password", "logged_in"].map(|name| seen.body[name].as_bool().unwrap())
+    }
+
+    /// Claims the device; returns the cookie.
+    async fn claim(bench: &Bench, password: &str) -> String {
+        let body = serde_json::json!({ "password": password }).to_string();
+        let seen = bench.visit(Method::POST, "/api/v1/claim", "", &body).await;
+        assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+        seen.cookie()
+    }
+
+    #[tokio::test]
+    async fn a_new_device_belongs_to_who_claims_it_first() {
+        let bench = Bench::start(PAGE);
+        assert_eq!(state(&bench, "").await, [false, false, false]);
+        assert!(!bench.site.is_claimed());
+        for body in ["", "[]", "{}", r#"{"password": 12345678}"#, r#"{"password": "short"}"#] {
+            let seen = bench.visit(Method::POST, "/api/v1/claim", "", body).await;
+            assert_eq!(seen.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        }
+        let cookie = claim(&bench, "  Käse 摄像机 7 ").await;
+        assert_eq!(state(&bench, &cookie).await, [true, false, true]);
+        assert!(bench.site.is_claimed());
+        let late = r#"{"password": "another one"}"#;
+        let seen = bench.visit(Method::POST, "/api/v1/claim", "", late).await;
+        assert_eq!((seen.status, seen.code()), (StatusCode::CONFLICT, "claimed"));
+        for (password, status) in [("Käse 摄像机 7", 401), ("  Käse 摄像机 7 ", 200)] {
+            let body = serde_json::json!({ "password": password }).to_string();
+            let seen = bench.visit(Method::POST, "/api/v1/session", "", &body).await;
+            assert_eq!(seen.status.as_u16(), status, "{password:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_who_claim_at_once_one_does() {
+        let bench = Bench::start(PAGE);
+        let one = bench.visit(Method::POST, "/api/v1/claim", "", r#"{"password": "first one"}"#);
+        let other = bench.visit(Method::POST, "/api/v1/claim", "", r#"{"password": "other one"}"#);
+        let (one, other) = futures::future::join(one, other).await;
+        assert_eq!((one.status, other.code()), (StatusCode::OK, "claimed"));
+    }
+
+    #[tokio::test]
+    async fn a_password_that_was_baked_in_opens_until_another_is_chosen() {
+        let bench = Bench::start(BAKED);
+        assert_eq!(state(&bench, "").await, [true, true, false]);
+        let seen =
+            bench.visit(Method::POST, "/api/v1/claim", "", r#"{"password": "my own one"}"#).await;
+        assert_eq!(seen.code(), "claimed");
+        let label = r#"{"password": "On the 4th label"}"#;
+        let seen = bench.visit(Method::POST, "/api/v1/session", "", label).await;
+        assert_eq!(seen.status, StatusCode::OK);
+        let (cookie, path) = (seen.cookie(), "/api/v1/password");
+        let body = r#"{"old": "On the 5th label", "new": "my own one"}"#;
+        let seen = bench.visit(Method::PUT, path, &cookie, body).await;
+        assert_eq!((seen.code(), &seen.body["error"]["field"]), ("wrong_password", &"old".into()));
+        let body = r#"{"old": "On the 4th label", "new": "short"}"#;
+        let seen = bench.visit(Method::PUT, path, &cookie, body).await;
+        assert_eq!((seen.code(), &seen.body["error"]["field"]), ("invalid", &"new".into()));
+        let body = r#"{"old": "On the 4th label", "new": "my own one"}"#;
+        let seen = bench.visit(Method::PUT, path, &cookie, body).await;
+        assert_eq!(seen.status, StatusCode::OK);
+        assert_eq!(state(&bench, &cookie).await, [true, false, false], "sessions of before end");
+        assert_eq!(state(&bench, &seen.cookie()).await, [true, false, true]);
+        let seen = bench.visit(Method::POST, "/api/v1/session", "", label).await;
+        assert_eq!(seen.code(), "wrong_password");
+    }
+
+    #[tokio::test]
+    async fn a_session_is_new_at_each_login_and_ends_with_the_logout() {
+        let bench = Bench::start(PAGE);
+        let first = claim(&bench, "a password").await;
+        let body = r#"{"password": "a password"}"#;
+        let second = bench.visit(Method::POST, "/api/v1/session", &first, body).await.cookie();
+        assert_ne!(first, second);
+        assert_eq!(state(&bench, &first).await, [true, false, false]);
+        let seen = bench.visit(Method::DELETE, "/api/v1/session", &second, "").await;
+        assert_eq!(seen.status, StatusCode::NO_CONTENT);
+        assert!(seen.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+        assert_eq!(state(&bench, &second).await, [true, false, false]);
+        let seen = bench.visit(Method::DELETE, "/api/v1/session", &second, "").await;
+        assert_eq!((seen.status, seen.code()), (StatusCode::UNAUTHORIZED, "logged_out"));
+    }
+
+    /// Every path of the interface, one that is none, and every method, without a session.
+    #[tokio::test]
+    async fn nothing_but_the_public_is_answered_without_a_session() {
+        let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "X"];
+        let bench = Bench::start(PAGE);
+        for code in ["unclaimed", "logged_out"] {
+            for (path, method) in
+                api::routes().map(|r| r.path).chain(["/api/v1/nothing", "/nothing"]).flat_map(|p| {
+                    methods.map(|method| (p, Method::from_bytes(method.as_bytes()).unwrap()))
+                })
+            {
+                let route = api::routes().find(|r| r.path == path && r.verb.name() == method);
+                let path = path.replace(['{', '}'], "");
+                let seen = bench.visit(method.clone(), &path, "", "").await;
+                match route.map(|route| route.access) {
+                    Some(Access::Open) => {}
+                    Some(Access::Public) if code == "logged_out" => {}
+                    _ => {
+                        let found = (seen.status, seen.code());
+                        assert_eq!(found, (StatusCode::UNAUTHORIZED, code), "{method} {path}");
+                    }
+                }
+            }
+            let open: Vec<_> = api::routes().filter(|r| r.access == Access::Open).collect();
+            let open: Vec<_> = open.iter().map(|r| (r.verb.name(), r.path)).collect();
+            assert_eq!(
+                open,
+                [("GET", "/api/v1/session"), ("POST", "/api/v1/claim"), ("GET", "/healthz")]
+            );
+            for path in ["/", "/index.html"] {
+                let seen = bench.visit(Method::GET, path, "", "").await;
+                assert_eq!(seen.status, StatusCode::OK, "{path}");
+            }
+            if code == "unclaimed" {
+                claim(&bench, "a password").await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_outlasts_the_process_and_one_that_is_damaged_opens_nothing() {
+        let bench = Bench::start(PAGE);
+        claim(&bench, "a password").await;
+        let file = bench.folder.path().join("state/web.json");
+        let read = |bench: &Bench| {
+            let config = bench.reload.control().store().load().unwrap();
+            crate::web::site::Site::new(&config, bench.reload.control())
+        };
+        assert!(read(&bench).is_claimed());
+        std::fs::write(&file, "{}").unwrap();
+        assert!(read(&bench).is_claimed());
+        std::fs::write(&file, "torn").unwrap();
+        assert!(read(&bench).is_claimed());
+        assert!(read(&bench).is_claimed(), "also after it was put aside");
+        let site = read(&bench);
+        let refused = site
+            .gate
+            .log_in("a password", "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into())
+            .await;
+        assert_eq!(refused.unwrap_err().code, "wrong_password");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_guesses_is_sent_away() {
+        let bench = Bench::start(BAKED);
+        let wrong = r#"{"password": "not the label"}"#;
+        for _ in 0..10 {
+            let seen = bench.visit(Method::POST, "/api/v1/session", "", wrong).await;
+            assert_eq!(seen.code(), "wrong_password");
+        }
+        let right = r#"{"password": "On the 4th label"}"#;
+        let seen = bench.visit(Method::POST, "/api/v1/session", "", right).await;
+        assert_eq!((seen.status.as_u16(), seen.code()), (429, "too_many_guesses"));
+        let wait = seen.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        tokio::time::advance(std::time::Duration::from_secs(wait)).await;
+        let seen = bench.visit(Method::POST, "/api/v1/session", "", right).await;
+        assert_eq!(seen.status, StatusCode::OK);
+    }
+}
