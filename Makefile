@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint docs fuzz ci
+.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,10 +99,13 @@ fmt: ## check the formatting
 lint: ## clippy, warnings denied
 	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
 
+page: ## types, rules and texts of the pages' scripts (tests/interop/setup fetches what it needs)
+	page/check/run
+
 docs: ## documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
 
 fuzz: ## 20 s of hostile input for each fuzz target of proto, hal and media (four minutes)
 	tests/fuzz/run
 
-ci: fmt rooms deny lint test docs fuzz interop arm ## all gates, in the order of their cost
+ci: fmt rooms deny page lint test docs fuzz interop arm ## all gates, in the order of their cost

@@ -262,6 +262,12 @@ impl Handle {
         }
     }
 
+    /// The pull of a stream, for further readers.
+    #[cfg(feature = "ui")]
+    pub(crate) fn pull(&self, stream: Stream) -> Arc<ivt_media::pull::Pull> {
+        Arc::clone(self.streams.of(stream))
+    }
+
     /// The statistics of a stream.
     pub fn stats(&self, stream: Stream) -> StreamStats {
         self.streams.of(stream).stats()

@@ -3,7 +3,7 @@
 //!
 //! The task stops a camera that moves when the connection to the cloud is lost, when the agent ends, when
 //! the channel gets another camera, before a preset, a tour or a patrol, and [`LONGEST_MOVE`] after the
-//! newest order to move.
+//! newest order to move. A movement by the device's page ends sooner, since a browser may be gone without a word.
 
 mod pending;
 
@@ -38,6 +38,12 @@ const MOST_STOPS: usize = 24;
 const MOST_MOVING: usize = 3;
 /// How long the last stops may take when the agent ends.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a movement by the page goes on after its newest order.
+#[cfg(feature = "ui")]
+pub(crate) const HELD: Duration = Duration::from_millis(1_800);
+/// How often a camera is told of a movement by the page that goes on.
+#[cfg(feature = "ui")]
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 /// How far away the timer is set while nothing moves.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -71,6 +77,9 @@ struct Moving {
     stop_at: Option<Instant>,
     /// How many stops have failed in a row.
     failed: usize,
+    /// A movement by the page, and when the camera was told of it.
+    #[cfg(feature = "ui")]
+    held: Option<(ivt_hal::Movement, Instant)>,
 }
 
 impl Remote {
@@ -163,6 +172,8 @@ impl PtzTask {
         let camera = camera.ok_or_else(gone)?;
         match order {
             Order::Move(movement) => self.go(&slot(&camera.ptz)?, movement).await,
+            #[cfg(feature = "ui")]
+            Order::Hold(movement) => self.hold(&slot(&camera.ptz)?, movement).await,
             Order::Stop => self.stop(&slot(&camera.ptz)?).await,
             Order::Preset(token) => {
                 let presets = slot(&camera.presets)?;
@@ -207,6 +218,25 @@ impl PtzTask {
         result
     }
 
+    /// Moves until [`HELD`] after this order, without telling the camera again and again.
+    #[cfg(feature = "ui")]
+    async fn hold(&mut self, ptz: &Arc<dyn Ptz>, movement: ivt_hal::Movement) -> Result<()> {
+        let now = Instant::now();
+        let goes_on = |moving: &&mut Moving| {
+            let told = moving.held.filter(|(held, _)| *held == movement);
+            Arc::ptr_eq(&moving.ptz, ptz) && told.is_some_and(|(_, at)| now < at + TOLD_AGAIN)
+        };
+        if let Some(moving) = self.moving.iter_mut().find(goes_on) {
+            moving.stop_at = Some(now + HELD);
+            return Ok(());
+        }
+        self.go(ptz, movement).await?;
+        if let Some(moving) = self.moving.iter_mut().find(|moving| Arc::ptr_eq(&moving.ptz, ptz)) {
+            (moving.held, moving.stop_at) = (Some((movement, now)), Some(later(HELD)));
+        }
+        Ok(())
+    }
+
     /// Stops the channel's camera if it moves: not every camera ends a movement for a preset, or at all
     /// when the preset is empty.
     async fn make_way(&mut self, ptz: Option<&Arc<dyn Ptz>>) {
@@ -246,7 +276,13 @@ impl PtzTask {
             self.moving.remove(0);
             log::warn!("channel {}: a former camera may move on: it took no stop", self.number);
         }
-        self.moving.push(Moving { ptz: Arc::clone(ptz), stop_at, failed });
+        self.moving.push(Moving {
+            ptz: Arc::clone(ptz),
+            stop_at,
+            failed,
+            #[cfg(feature = "ui")]
+            held: None,
+        });
     }
 
     fn forget(&mut self, ptz: &Arc<dyn Ptz>) -> Option<Moving> {

@@ -5,6 +5,7 @@
 mod api;
 mod assets;
 mod call;
+mod camera;
 mod cookie;
 mod gate;
 mod guesses;

@@ -144,6 +144,18 @@ impl Hub {
         }
     }
 
+    /// The parameters of the newest key frame, if it came since the last interruption, and those of the source's sound.
+    pub fn tracks(&self) -> Vec<Track> {
+        let ring = self.lock();
+        let key =
+            ring.keys.back().filter(|&&key| key >= ring.resumed).and_then(|&key| ring.at(key));
+        let Some(track) = key.map(|frame| frame.track.clone()) else { return Vec::new() };
+        match &ring.sound {
+            Sound::Known(params) => vec![track, Track::Audio(Arc::clone(params))],
+            _ => vec![track],
+        }
+    }
+
     /// Bytes held, including the overhead of each frame.
     pub fn held_bytes(&self) -> usize {
         self.lock().bytes
@@ -183,6 +195,15 @@ impl Reader {
     /// The next item, if it is there already.
     pub fn try_next(&mut self) -> Option<Item> {
         self.cursor.take(&self.hub.lock())
+    }
+
+    /// Goes on at the newest key frame held, if that was not given out yet. Returns how many frames are lost by that.
+    pub fn catch_up(&mut self) -> u64 {
+        let ring = self.hub.lock();
+        let cursor = &mut self.cursor;
+        let Some(&key) = ring.keys.back().filter(|&&key| key > cursor.next) else { return 0 };
+        cursor.begins = true;
+        key - std::mem::replace(&mut cursor.next, key)
     }
 
     /// The parameters of the source's sound, once there is a frame for this reader to begin with.

@@ -60,6 +60,32 @@ fn slow_reader_gets_one_gap_and_resumes_on_a_key_frame() {
 }
 
 #[test]
+fn catching_up_goes_ahead_only() {
+    let hub = hub_with(100, 0..1, 3);
+    let mut reader = hub.reader(Start::LastKey);
+    for s in 1..9 {
+        hub.push(frame(s % 3 == 0, s));
+    }
+    assert_eq!(second(reader.try_next()), 0);
+    assert_eq!(reader.catch_up(), 5, "1 to 5 are lost");
+    assert_eq!((reader.catch_up(), second(reader.try_next())), (0, 6));
+    assert_eq!((reader.catch_up(), second(reader.try_next())), (0, 7));
+}
+
+#[test]
+fn the_tracks_are_those_of_the_newest_key_frame() {
+    let hub = Hub::new(1 << 20);
+    assert!(hub.tracks().is_empty());
+    hub.expect_sound(true);
+    hub.push(picture(true, 0, 10, Instant::now()));
+    assert!(matches!(hub.tracks()[..], [Track::Video(_)]));
+    hub.push(sound(1, Instant::now()));
+    assert!(matches!(hub.tracks()[..], [Track::Video(_), Track::Audio(_)]));
+    hub.interrupt();
+    assert!(hub.tracks().is_empty(), "the camera is away");
+}
+
+#[test]
 fn live_starts_at_the_next_key_frame_without_a_gap() {
     let hub = hub_with(100, 0..5, 4);
     let mut reader = hub.reader(Start::Live);

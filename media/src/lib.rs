@@ -9,6 +9,7 @@ pub mod coalesce;
 pub mod command;
 pub mod dts;
 pub mod flv;
+pub mod fmp4;
 pub mod frame;
 mod g711;
 mod hold;
@@ -32,3 +33,4 @@ pub mod timeline;
 #[cfg(feature = "g711-aac")]
 mod transcode;
 pub mod ts;
+pub mod viewer;

@@ -13,7 +13,7 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::alert::LossAlert;
 use crate::coalesce::Streams;
-use crate::frame::Frame;
+use crate::frame::{Frame, Track};
 use crate::hold::SoundHold;
 use crate::hub::{Hub, Reader, Start};
 use crate::reserve::Reserve;
@@ -173,6 +173,11 @@ impl Pull {
     pub fn stats(&self) -> StreamStats {
         let incidents = self.shared.opener.incidents();
         StreamStats { incidents, ..lock(&self.shared.meter).read(now()) }
+    }
+
+    /// The parameters of the stream's tracks; empty while it is closed or nothing of it can be decoded.
+    pub fn tracks(&self) -> Vec<Track> {
+        self.shared.hub.tracks()
     }
 
     /// What is awaited of a camera that is being opened or sends no picture yet, as a clause for a

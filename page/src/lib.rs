@@ -22,3 +22,25 @@ mod assets {
 #[cfg(feature = "device")]
 pub use assets::DEVICE;
 pub use assets::PARTS;
+
+#[cfg(all(test, feature = "device"))]
+mod tests {
+    use super::*;
+
+    /// Most bytes of the device's page, compressed.
+    const ROOM: usize = 150 << 10;
+
+    #[test]
+    fn the_page_of_the_device_fits_its_room() {
+        let sizes = DEVICE.iter().chain(PARTS).map(|asset| asset.gzip.len());
+        let whole: usize = sizes.sum();
+        assert!(whole <= ROOM, "{whole} bytes, of {ROOM}");
+    }
+
+    #[test]
+    fn the_page_of_the_device_is_complete() {
+        for path in ["/index.html", "/app.js", "/parts/style.css", "/parts/icon.svg"] {
+            assert!(DEVICE.iter().chain(PARTS).any(|asset| asset.path == path), "{path}");
+        }
+    }
+}

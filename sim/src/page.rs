@@ -8,13 +8,14 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use ivt_page::PARTS;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -33,19 +34,22 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 pub(crate) const CSS: &str = "text/css; charset=utf-8";
 pub(crate) const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The files that every page uses.
-pub(crate) const COMMON: [Asset; 4] = [
-    ("/page/style.css", CSS, include_str!("cloud/page/style.css")),
-    ("/page/api.js", SCRIPT, include_str!("cloud/page/api.js")),
-    ("/page/rows.js", SCRIPT, include_str!("cloud/page/rows.js")),
-    ("/page/icon.svg", "image/svg+xml", include_str!("cloud/page/icon.svg")),
+/// The files that the pages of both servers use.
+pub(crate) const COMMON: [Asset; 3] = [
+    ("/page/style.css", CSS, include_str!("page/style.css")),
+    ("/page/api.js", SCRIPT, include_str!("page/api.js")),
+    ("/page/rows.js", SCRIPT, include_str!("page/rows.js")),
 ];
 
-/// Routes to the files.
+/// Routes to the files, and to the parts that all pages have, which are kept compressed.
 pub(crate) fn assets<S: Clone + Send + Sync + 'static>(
     assets: impl IntoIterator<Item = Asset>,
 ) -> Router<S> {
-    assets.into_iter().fold(Router::new(), |page, (path, kind, body)| {
+    let parts = PARTS.iter().fold(Router::new(), |page, part| {
+        let head = [(CONTENT_TYPE, part.kind), (CONTENT_ENCODING, "gzip")];
+        page.route(part.path, get(async move || (head, part.gzip)))
+    });
+    assets.into_iter().fold(parts, |page, (path, kind, body)| {
         page.route(path, get(async move || ([(CONTENT_TYPE, kind)], body)))
     })
 }
@@ -104,8 +108,21 @@ pub(crate) async fn harden(request: Request, next: Next) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The files of a simulator that a page or a module names. Each part that it names is there.
+    pub(crate) fn named(text: &str) -> Vec<String> {
+        let quoted = text.split('"');
+        for part in quoted.clone().filter(|part| part.starts_with("/parts/")) {
+            assert!(PARTS.iter().any(|asset| asset.path == part), "{part}");
+        }
+        let own = quoted.filter_map(|part| match part.strip_prefix("./") {
+            Some(module) => Some(format!("/page/{module}")),
+            None => part.starts_with("/page/").then(|| part.to_owned()),
+        });
+        own.collect()
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_static(v))).collect()

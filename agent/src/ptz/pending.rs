@@ -9,6 +9,9 @@ use ivt_hal::{Movement, Result};
 pub(crate) enum Order {
     /// Move until told otherwise.
     Move(Movement),
+    /// Move for as long as the order is given again within [`HELD`](super::HELD).
+    #[cfg(feature = "ui")]
+    Hold(Movement),
     /// End any movement.
     Stop,
     /// Go to the preset with this token.
@@ -81,6 +84,10 @@ impl Order {
 
     /// Whether the order sets the camera going.
     fn goes(&self) -> bool {
+        #[cfg(feature = "ui")]
+        if matches!(self, Self::Hold(_)) {
+            return true;
+        }
         matches!(self, Self::Move(_) | Self::Preset(_) | Self::Tour(_) | Self::Patrol)
     }
 }

@@ -391,3 +391,42 @@ async fn a_stop_without_a_token_ends_the_tour_that_was_started() {
         assert_eq!(scene.told().await.1, told);
     }
 }
+
+#[cfg(feature = "ui")]
+#[tokio::test(start_paused = true)]
+async fn a_movement_by_the_page_ends_within_two_seconds_of_its_newest_order() {
+    let mut scene = scene(Duration::ZERO, 0);
+    let left = Order::Hold(Movement { direction: Direction::Left, speed: 30 });
+    scene.give(left.clone());
+    scene.hears(&["Left 30"]).await;
+    for _ in 0..5 {
+        sleep(Duration::from_secs(1)).await;
+        scene.give(left.clone());
+    }
+    let newest = Instant::now();
+    let (at, word) = scene.told().await;
+    assert_eq!(word, "stop", "the camera is not told again of a movement that goes on");
+    assert!(at - newest < Duration::from_secs(2), "{:?}", at - newest);
+
+    // Another direction, or another speed, is told at once, and a movement that goes on for long now and then.
+    scene.give(left);
+    scene.give(Order::Hold(Movement { direction: Direction::Left, speed: 60 }));
+    let up = Order::Hold(Movement { direction: Direction::Up, speed: 60 });
+    sleep(Duration::from_secs(1)).await;
+    scene.give(up.clone());
+    scene.hears(&["Left 60", "Up 60"]).await;
+    for _ in 0..12 {
+        sleep(Duration::from_secs(1)).await;
+        scene.give(up.clone());
+    }
+    scene.give(Order::Stop);
+    scene.hears(&["Up 60", "stop"]).await;
+
+    // A movement by the cloud that follows is not cut short.
+    scene.give(up);
+    scene.hears(&["Up 60"]).await;
+    let moved = Instant::now();
+    scene.give(Order::Move(Movement { direction: Direction::Up, speed: 60 }));
+    scene.hears(&["Up 60", "stop"]).await;
+    assert!(moved.elapsed() >= LONGEST_MOVE);
+}

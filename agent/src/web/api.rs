@@ -4,7 +4,9 @@ mod access;
 #[cfg(feature = "update")]
 mod firmware;
 mod health;
+pub(super) mod live;
 mod network;
+mod ptz;
 mod time;
 
 use super::route::Route;
@@ -16,7 +18,9 @@ pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
         #[cfg(feature = "update")]
         firmware::ROUTES,
         health::ROUTES,
+        live::ROUTES,
         network::ROUTES,
+        ptz::ROUTES,
         time::ROUTES,
     ];
     subjects.iter().copied().flatten()

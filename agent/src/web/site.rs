@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::api::live::Seats;
 use super::gate::Gate;
 use super::reply::Refusal;
 use crate::config::Config;
@@ -15,6 +16,8 @@ use crate::state::StateStore;
 pub(crate) struct Site {
     /// Changes the configuration, and has it applied.
     pub(crate) control: Control,
+    /// The places of those who look at the cameras.
+    pub(super) seats: Seats,
     /// Who may come in.
     pub(super) gate: Arc<Gate>,
     console: watch::Sender<Option<Arc<Console>>>,
@@ -26,7 +29,7 @@ impl Site {
         let store = StateStore::new(config.state_dir.clone());
         let first = config.web.as_ref().and_then(|web| web.first_password.clone());
         let gate = Arc::new(Gate::new(store, first));
-        Self { control, gate, console: watch::Sender::new(None) }
+        Self { control, gate, seats: Seats::default(), console: watch::Sender::new(None) }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {

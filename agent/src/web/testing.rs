@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::{COOKIE, HOST, SET_COOKIE};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::call::Call;
-use super::reply::Reply;
+use super::reply::{Outgoing, Reply};
 use super::server::{admit, dispatch, find};
 use super::site::Site;
 use crate::agent::Agent;
@@ -55,13 +55,18 @@ impl Bench {
         path: &str,
         body: &str,
     ) -> (StatusCode, Bytes) {
+        let response = self.open(method, path, body).await;
+        let status = response.status();
+        (status, response.into_body().collect().await.unwrap().to_bytes())
+    }
+
+    /// Does as [`bytes`](Self::bytes), with an answer that may be endless.
+    pub(crate) async fn open(&self, method: Method, path: &str, body: &str) -> Response<Outgoing> {
         let request = Request::builder().method(method).uri(path).body(()).unwrap();
         let (parts, ()) = request.into_parts();
         let found = find(&parts);
         let call = self.call_of(parts, body);
-        let response = dispatch(call, found).await.unwrap_or_else(Reply::from).into_response();
-        let status = response.status();
-        (status, response.into_body().collect().await.unwrap().to_bytes())
+        dispatch(call, found).await.unwrap_or_else(Reply::from).into_response()
     }
 }
 

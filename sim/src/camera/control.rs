@@ -30,10 +30,9 @@ const MAX_PULSE: f64 = 3600.0;
 const MAX_ROWS: usize = 50;
 
 /// The files of the page beside the one itself.
-const FILES: [Asset; 3] = [
+const FILES: [Asset; 2] = [
     ("/page/control.css", CSS, include_str!("page/control.css")),
     ("/page/control.js", SCRIPT, include_str!("page/control.js")),
-    ("/page/icon.svg", "image/svg+xml", include_str!("../cloud/page/icon.svg")),
 ];
 
 /// Serves the page (`GET /`), pictures (`GET /picture/{channel}`), triggers

@@ -10,7 +10,6 @@ mod device;
 mod faults;
 mod feed;
 mod firmware;
-pub mod fmp4;
 mod incoming;
 mod ingest;
 mod ledger;

@@ -8,6 +8,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use ivt_media::fmp4::{Fragment, Muxer};
 use ivt_media::frame::Frame;
 use ivt_media::hub::{Item, Start};
 use serde_json::{Value, json};
@@ -15,7 +16,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Cloud;
 use super::feed::{limit, send};
-use super::fmp4::Muxer;
 use super::streams::Stream;
 
 /// Longest stream key, in bytes.
@@ -65,7 +65,7 @@ async fn serve(stream: &Stream, socket: &mut WebSocket) -> Option<()> {
                             announce(socket, &player).await?;
                         }
                         if let Some(fragment) = fragment {
-                            send(socket, Message::Binary(fragment)).await?;
+                            send(socket, Message::Binary(fragment.joined())).await?;
                         }
                     }
                 },
@@ -103,7 +103,7 @@ enum Step {
     /// anew.
     Rewind,
     /// The announcement is sent if it is new, and then the fragment.
-    Send { init: bool, fragment: Option<bytes::Bytes> },
+    Send { init: bool, fragment: Option<Fragment> },
 }
 
 impl Player {

@@ -12,28 +12,24 @@ use crate::host::{Hosts, own_host};
 use crate::page::{self, Asset, CSS, HTML, MAX_BODY, SCRIPT, harden, same_origin, whole_body};
 
 /// The files of the pages.
-const ASSETS: [Asset; 21] = [
+const ASSETS: [Asset; 17] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/recordings", HTML, include_str!("page/recordings.html")),
     ("/page/recordings.css", CSS, include_str!("page/recordings.css")),
     ("/page/alarms.js", SCRIPT, include_str!("page/alarms.js")),
-    ("/page/area.js", SCRIPT, include_str!("page/area.js")),
-    ("/page/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/page/masked.js", SCRIPT, include_str!("page/masked.js")),
     ("/page/fields.js", SCRIPT, include_str!("page/fields.js")),
     ("/page/firmware.js", SCRIPT, include_str!("page/firmware.js")),
-    ("/page/pad.js", SCRIPT, include_str!("page/pad.js")),
+    ("/page/published.js", SCRIPT, include_str!("page/published.js")),
     ("/page/publishes.js", SCRIPT, include_str!("page/publishes.js")),
-    ("/page/tables.js", SCRIPT, include_str!("page/tables.js")),
     ("/page/app.js", SCRIPT, include_str!("page/app.js")),
     ("/page/packets.js", SCRIPT, include_str!("page/packets.js")),
     ("/page/forms.js", SCRIPT, include_str!("page/forms.js")),
-    ("/page/player.js", SCRIPT, include_str!("page/player.js")),
     ("/page/recordfaults.js", SCRIPT, include_str!("page/recordfaults.js")),
     ("/page/recordings.js", SCRIPT, include_str!("page/recordings.js")),
     ("/page/replay.js", SCRIPT, include_str!("page/replay.js")),
     ("/page/stepfault.js", SCRIPT, include_str!("page/stepfault.js")),
     ("/page/switches.js", SCRIPT, include_str!("page/switches.js")),
-    ("/page/timeline.js", SCRIPT, include_str!("page/timeline.js")),
 ];
 
 /// Every route of the HTTP port.

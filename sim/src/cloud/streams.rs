@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ivt_media::fmp4::Tracks;
 use ivt_media::frame::{AudioCodec, Frame, VideoCodec};
 use ivt_media::hub::Hub;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::fmp4::Tracks;
 use super::now;
 use crate::registry::{Named, Registry};
 

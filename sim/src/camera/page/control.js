@@ -1,13 +1,16 @@
+/** @type {[string, string, boolean?][]} */
 const faults = [
   ["reboot", "Reboot"], ["freeze", "Freeze"], ["parameters", "Change parameters"],
   ["jump", "Jump timestamps"], ["garbage", "Send garbage"],
   ["silence", "Silent after DESCRIBE", true], ["silence", "Answer again", false],
   ["refuse", "Refuse logins", true], ["refuse", "Accept logins", false],
 ];
-const list = document.getElementById("channels");
+/** @param {string} id @returns {any} */
+const $ = (id) => document.getElementById(id);
+const list = $("channels");
 
 function say(id, text, wrong) {
-  const line = document.getElementById(id);
+  const line = $(id);
   line.textContent = text;
   line.classList.toggle("wrong", wrong);
 }
@@ -24,9 +27,9 @@ function addButtons(box, channel) {
 async function inject(label, name, channel, on) {
   const query = new URLSearchParams();
   if (channel !== "") query.set("channel", channel);
-  const seconds = document.getElementById("seconds").value;
+  const seconds = $("seconds").value;
   if (["reboot", "freeze", "jump"].includes(name) && seconds) query.set("seconds", seconds);
-  if (on !== undefined) query.set("on", on);
+  if (on !== undefined) query.set("on", String(on));
   const answer = await fetch(`/fault/${name}?${query}`, { method: "POST" }).catch(() => null);
   const what = `${new Date().toLocaleTimeString()} ${label}, ${channel === "" ? "all channels" : "channel " + channel}: `;
   say("result", what + (answer?.ok ? "done" : answer ? await answer.text() : "no answer"), !answer?.ok);
@@ -79,7 +82,7 @@ function drawCamera(section, camera) {
 function draw(channels) {
   while (list.children.length < channels.length) {
     const number = list.children.length;
-    const section = document.getElementById("channel").content.cloneNode(true);
+    const section = $("channel").content.cloneNode(true);
     section.querySelector("h2").textContent = `Channel ${number}`;
     for (let url of channels[number].urls) {
       url = url.replace("//0.0.0.0:", `//${location.hostname}:`);
@@ -108,7 +111,7 @@ const webFaults = {
   delay_ms: 3000, slow: 1000, hang: null, close: null, close_mid_body: null, chunked: null, huge: null, endless: null, gzip: null,
   length: -1, garbage: null, bomb: null, status: 500,
 };
-const webForm = document.getElementById("web-faults").elements;
+const webForm = $("web-faults").elements;
 
 function describeWebFault() {
   const value = webFaults[webForm.fault.value];
@@ -126,15 +129,15 @@ async function setWebFaults(change) {
 }
 
 async function drawWeb({ url, counters, requests }) {
-  document.getElementById("web-url").textContent = url.replace("//0.0.0.0:", `//${location.hostname}:`);
-  document.getElementById("web-counts").textContent = `${counters.connections} connections · ${counters.requests} requests · `
+  $("web-url").textContent = url.replace("//0.0.0.0:", `//${location.hostname}:`);
+  $("web-counts").textContent = `${counters.connections} connections · ${counters.requests} requests · `
     + `${counters.unauthorized} without login · ${counters.not_found} not found · ${counters.malformed} malformed`;
-  document.getElementById("requests").replaceChildren(...requests.slice(-15).reverse().map((request) =>
+  $("requests").replaceChildren(...requests.slice(-15).reverse().map((request) =>
     Object.assign(document.createElement("li"), {
       textContent: `${new Date(request.time_ms).toLocaleTimeString()} ${request.status} ${request.method} ${request.target}`,
     })));
   const rules = await (await fetch("/web")).json();
-  document.getElementById("web-on").textContent = rules.length
+  $("web-on").textContent = rules.length
     ? rules.map(({ path, fault }) => `${path || "any"}: ${typeof fault === "string" ? fault : Object.entries(fault)[0].join(" ")}`).join(" · ")
     : "no fault is on";
 }
@@ -142,13 +145,13 @@ async function drawWeb({ url, counters, requests }) {
 webForm.fault.append(...Object.keys(webFaults).map((name) => new Option(name.replaceAll("_", " "), name)));
 webForm.fault.onchange = describeWebFault;
 describeWebFault();
-document.getElementById("web-faults").onsubmit = (event) => {
+$("web-faults").onsubmit = (event) => {
   event.preventDefault();
   const name = webForm.fault.value;
   const fault = webFaults[name] === null ? name : { [name]: Number(webForm.value.value) };
   setWebFaults((rules) => [...rules, { path: webForm.path.value, fault }]);
 };
-document.getElementById("end-web-faults").onclick = () => setWebFaults(() => []);
+$("end-web-faults").onclick = () => setWebFaults(() => []);
 
 async function refresh() {
   const answer = await fetch("/status").catch(() => null);

@@ -1,8 +1,8 @@
 // The alarms that a device reported, newest first, each with its picture, and the device's last preview. Text of a
 // device is never read as HTML.
 
-import { api } from "./api.js";
-import { make } from "./dom.js";
+import { api } from "/page/api.js";
+import { make } from "/parts/dom.js";
 import { buildFaults } from "./switches.js";
 
 const TYPES = { 2: "external input", 3: "motion", 4: "line" };

@@ -1,12 +1,13 @@
+import { api } from "/page/api.js";
+import { facts, link, rows } from "/page/rows.js";
 import { startAlarms } from "./alarms.js";
-import { api } from "./api.js";
-import { masked } from "./dom.js";
 import { startFirmware } from "./firmware.js";
 import { buildForms, prefill } from "./forms.js";
+import { masked } from "./masked.js";
 import { PacketList } from "./packets.js";
-import { Player } from "./player.js";
-import { facts, link, rows } from "./rows.js";
+import { Published } from "./published.js";
 
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const code = query.get("login_code");
@@ -77,7 +78,7 @@ async function work() {
 
 function startPlayer() {
   const form = $("play");
-  const player = new Player($("video"), {
+  const player = new Published($("video"), {
     show(state, notice) {
       if ($("state").textContent !== state) $("state").textContent = state;
       $("notice").textContent = notice;

@@ -1,7 +1,7 @@
 // The firmware that the cloud offers: hosted here, or named elsewhere.
 
-import { api } from "./api.js";
-import { make } from "./dom.js";
+import { api } from "/page/api.js";
+import { make } from "/parts/dom.js";
 import { buildFaults } from "./switches.js";
 
 const FAULTS = [

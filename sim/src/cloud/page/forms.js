@@ -1,22 +1,22 @@
 // A form for every method and event that a device can be sent.
 
-import { make } from "./dom.js";
+import { make } from "/parts/dom.js";
+import { buildPad } from "/parts/pad.js";
+import { buildFacts, buildTable } from "/parts/table.js";
 import { QUALITY, buildField } from "./fields.js";
-import { buildPad } from "./pad.js";
-import { buildFacts, buildTable } from "./tables.js";
 
 const OPS = ["up", "down", "left", "right", "upleft", "upright", "downleft", "downright", "zoomin", "zoomout", "stop"];
 
-const channel = { name: "channel", kind: "int", value: 0 };
+const channel = { name: "channel", kind: "number", value: 0 };
 const quality = { name: "quality", kind: "choice", of: QUALITY };
-const bitrate = { name: "max_bitrate", kind: "int", value: 0, hint: "bit/s, 0: no limit" };
+const bitrate = { name: "max_bitrate", kind: "number", value: 0, hint: "bit/s, 0: no limit" };
 const arming = [
   channel,
-  { name: "enable", kind: "bool", value: true },
-  { name: "start", kind: "int", optional: true, hint: "second of the day" },
-  { name: "end", kind: "int", optional: true, hint: "second of the day" },
-  { name: "sensitivity", kind: "int", value: 50, hint: "0 to 100" },
-  { name: "delay", kind: "int", value: 10, hint: "seconds" },
+  { name: "enable", kind: "switch", value: true },
+  { name: "start", kind: "number", optional: true, hint: "second of the day" },
+  { name: "end", kind: "number", optional: true, hint: "second of the day" },
+  { name: "sensitivity", kind: "number", value: 50, hint: "0 to 100" },
+  { name: "delay", kind: "number", value: 10, hint: "seconds" },
 ];
 const token = { name: "token", kind: "text", value: "1" };
 const startStop = { name: "op", kind: "choice", of: ["start", "stop"] };
@@ -27,11 +27,11 @@ const METHODS = {
   StartCloudRecord: [
     channel, quality, bitrate,
     { name: "session_id", kind: "text", hint: "22 characters" },
-    { name: "seg_duration", kind: "int", value: 5, hint: "seconds" },
-    { name: "seg_max_size", kind: "int", value: 8388608, hint: "bytes" },
-    { name: "seg_max_count", kind: "int", value: 3 },
-    { name: "prerecord_seconds", kind: "int", value: 0 },
-    { name: "start_ts", kind: "int", value: 0, hint: "0: the device's clock" },
+    { name: "seg_duration", kind: "number", value: 5, hint: "seconds" },
+    { name: "seg_max_size", kind: "number", value: 8388608, hint: "bytes" },
+    { name: "seg_max_count", kind: "number", value: 3 },
+    { name: "prerecord_seconds", kind: "number", value: 0 },
+    { name: "start_ts", kind: "number", value: 0, hint: "0: the device's clock" },
     { name: "cbk_url", kind: "text", wide: true, hint: "at most 256 bytes" },
   ],
   StopCloudRecord: [channel, { name: "session_id", kind: "text" }],
@@ -50,8 +50,8 @@ const METHODS = {
 
 const EVENTS = {
   UpgradeFirmware: null,
-  SyncTime: [{ name: "datetime", kind: "time", hint: "at the camera", wide: true }, { name: "offset", kind: "int", value: 5, hint: "seconds" }],
-  CtrlPTZ: [channel, { name: "op", kind: "choice", of: OPS }, { name: "value", kind: "int", optional: true, value: 50, hint: "speed, 0 to 100" }],
+  SyncTime: [{ name: "datetime", kind: "moment", hint: "at the camera", wide: true }, { name: "offset", kind: "number", value: 5, hint: "seconds" }],
+  CtrlPTZ: [channel, { name: "op", kind: "choice", of: OPS }, { name: "value", kind: "number", optional: true, value: 50, hint: "speed, 0 to 100" }],
   GotoPTZPreset: [channel, token],
   CtrlPTZPresetTour: [channel, token, startStop],
   CtrlPTZPatrol: [channel, startStop],
@@ -78,6 +78,9 @@ const ANSWERS = {
   },
 };
 
+/** Puts another value into a form that is one field as a whole. */
+const FILL = new WeakMap();
+
 /** Fills `root` with every form. `call(method, params)` and `notify(event, params)` send, and return the answer. */
 export function buildForms(root, { call, notify }) {
   root.append(heading("Requests"));
@@ -85,11 +88,21 @@ export function buildForms(root, { call, notify }) {
     const answered = (form, params, answer) => showAnswer(form, name, answer, { root, notify, channel: params?.channel });
     root.append(buildForm("method", name, fields, (params) => call(name, params), answered));
   }
-  root.append(heading("Events"), buildPad(notify));
+  root.append(heading("Events"), buildMoves(notify));
   for (const [name, fields] of Object.entries(EVENTS)) {
     root.append(buildForm("event", name, fields, (params) => notify(name, params)));
   }
   find(root, "RTMPPublish").closest("details").open = true;
+}
+
+// The pad. Deployed devices drop a stop without a value, too; they stop a movement that nobody asked for again in 30 s.
+function buildMoves(notify) {
+  const channel = make("input", { type: "number", name: "channel", min: 0, value: 0, required: true });
+  const send = (op, value) => notify("CtrlPTZ", { channel: Number(channel.value), op, value });
+  const keys = "Pan, tilt, zoom: hold to move, also by the arrow keys, + and −";
+  const pad = buildPad({ move: send, stop: () => send("stop", 0), repeat: 10000, labels: { keys, speed: "speed", name: (op) => op } });
+  pad.lastElementChild.prepend(make("label", {}, "channel", channel));
+  return pad;
 }
 
 /** Prefills the forms: a fresh stream with its address, a record session, the time. */
@@ -155,7 +168,7 @@ function buildForm(kind, name, fields, send, answered) {
   const answer = make("div", { className: "answer" });
   answer.setAttribute("aria-live", "polite");
   form.append(make("div", { className: "fields" }, ...list.flatMap(({ element }) => element)), buttons, answer);
-  form.fill = (value) => list.find((field) => field.write)?.write(value);
+  FILL.set(form, (value) => list.find(({ whole }) => whole)?.write(value));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const params = fields ? read(list) : undefined;
@@ -178,15 +191,28 @@ function showAnswer(form, name, answer, context) {
   box.replaceChildren();
   const shown = ANSWERS[name];
   if (!shown || !answer || !("resp" in answer)) return;
-  box.append(shown.columns ? buildTable(answer.resp, shown.columns, shown.actions?.(context)) : buildFacts(answer.resp));
+  box.append(shown.columns ? tell(answer.resp, shown.columns, shown.actions?.(context)) : tellFacts(answer.resp));
   if (name !== "GetRTMPPublishConfig") return;
   const edit = make("button", { type: "button", textContent: "Edit this list" });
   edit.addEventListener("click", () => {
     const editor = find(context.root, "SetRTMPPublishConfig");
-    editor.fill(answer.resp);
+    FILL.get(editor)(answer.resp);
     open(editor, "button.more");
   });
   box.append(edit);
+}
+
+function tell(resp, columns, actions) {
+  if (!Array.isArray(resp)) return wrong("the answer is not a list");
+  return buildTable(resp.map((row) => row ?? {}), columns, { empty: "the list is empty", actions });
+}
+
+function tellFacts(resp) {
+  return resp === null || typeof resp !== "object" || Array.isArray(resp) ? wrong("the answer is not an object") : buildFacts(resp);
+}
+
+function wrong(textContent) {
+  return make("p", { className: "hint", textContent });
 }
 
 function useNetwork(root, channel, ssid) {

@@ -1,7 +1,7 @@
 // The list of packets: newest first, bounded, drawn at most once per frame. Text of a device is never
 // read as HTML.
 
-import { masked } from "./dom.js";
+import { masked } from "./masked.js";
 
 const KEPT = 2000;
 const SHOWN = 300;
@@ -14,7 +14,10 @@ export class PacketList {
   #drawing = false;
 
   constructor({ list, count, filter, keepalives, pause, clear, save }, code) {
-    Object.assign(this, { list, count, filter, keepalives });
+    this.list = list;
+    this.count = count;
+    this.filter = filter;
+    this.keepalives = keepalives;
     filter.addEventListener("input", () => this.#redraw());
     keepalives.addEventListener("change", () => this.#redraw());
     pause.addEventListener("click", () => {

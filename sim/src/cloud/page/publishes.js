@@ -1,6 +1,6 @@
 // The publishes that a device keeps by itself, as a table to edit: the whole list is replaced.
 
-import { make } from "./dom.js";
+import { make } from "/parts/dom.js";
 
 const FRESH = { enable: true, channel: 0, quality: "hd", url: "rtmp://" };
 

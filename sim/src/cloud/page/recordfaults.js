@@ -1,10 +1,11 @@
 // Faults of the recording service, and the "not now" of pre-recording. Faults of other parts stay.
 
-import { api } from "./api.js";
-import { rows } from "./rows.js";
+import { api } from "/page/api.js";
+import { rows } from "/page/rows.js";
 import { FAULTS, describeStepFault } from "./stepfault.js";
 
 const STEPS = ["create", "put", "save", "fail", "stat", "getcurrenttime", "next_dts"];
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 
 /** Wires the panel; `report(text)` shows an error. */

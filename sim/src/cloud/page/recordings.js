@@ -1,12 +1,13 @@
 // The page of recordings: all sessions, and one session on its timeline with a replay.
 
-import { api } from "./api.js";
+import { api } from "/page/api.js";
+import { facts, link, rows } from "/page/rows.js";
+import { Timeline, clock } from "/parts/timeline.js";
 import { startFaults } from "./recordfaults.js";
 import { Replay } from "./replay.js";
-import { facts, link, rows } from "./rows.js";
-import { Timeline, clock } from "./timeline.js";
 
 const LISTED = 100;
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const session = new URLSearchParams(location.search).get("session");
 
@@ -42,7 +43,7 @@ async function refresh() {
 function startSession() {
   $("session").textContent = session;
   document.title = `${session} – recordings`;
-  for (const panel of document.querySelectorAll("section.one")) panel.hidden = false;
+  for (const panel of document.querySelectorAll("section.one")) panel.removeAttribute("hidden");
   const replay = new Replay($("video"), (state, notice) => {
     if ($("state").textContent !== state) $("state").textContent = state;
     $("notice").textContent = notice;

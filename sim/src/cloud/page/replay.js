@@ -4,7 +4,8 @@
 const AHEAD = 15;
 const BEHIND = 30;
 const EDGE = 0.12;
-const Source = window.ManagedMediaSource ?? window.MediaSource;
+/** @type {typeof MediaSource} */
+const Source = Reflect.get(window, "ManagedMediaSource") ?? window.MediaSource;
 
 export class Replay {
   #session = null;
@@ -22,7 +23,8 @@ export class Replay {
 
   /** `show(state, notice)` draws. */
   constructor(video, show) {
-    Object.assign(this, { video, show });
+    this.video = video;
+    this.show = show;
     video.disableRemotePlayback = true;
     video.addEventListener("error", () => {
       if (this.#source) this.#start(null, 0, `the browser cannot decode this: ${video.error?.message || "no reason given"}`);

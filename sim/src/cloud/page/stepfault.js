@@ -1,6 +1,6 @@
 // The faults that a request for a file, or with one, may meet.
 
-import { make } from "./dom.js";
+import { make } from "/parts/dom.js";
 
 // For each fault the label of its value and an example of the value; `null` for a fault without a value.
 export const FAULTS = {

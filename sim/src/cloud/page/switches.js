@@ -1,7 +1,7 @@
 // A form for one group of faults: switches, numbers, texts, and the faults of single requests.
 
-import { api } from "./api.js";
-import { make } from "./dom.js";
+import { api } from "/page/api.js";
+import { make } from "/parts/dom.js";
 import { buildStepFault, describeStepFault } from "./stepfault.js";
 
 /** A form for the group `group` of the faults; `fields` are `[name, kind, label]`, with the kinds `bool`, `count` (a

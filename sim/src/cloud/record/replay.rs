@@ -7,11 +7,11 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
+use ivt_media::fmp4::{Fragment, Muxer, Tracks};
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use super::super::Cloud;
-use super::super::fmp4::{Muxer, Tracks};
 use super::demux::{DemuxError, frames};
 
 /// The beginning of the page's timeline.
@@ -71,8 +71,14 @@ pub(super) fn remux(
     let mut muxer = Muxer::new(tracks, begin.saturating_sub(offset));
     let mut mp4 = BytesMut::from(muxer.init());
     for frame in frames {
-        mp4.extend(muxer.push(Arc::new(frame)));
+        put(&mut mp4, muxer.push(Arc::new(frame)));
     }
-    mp4.extend(muxer.finish(begin.saturating_add(duration)));
+    put(&mut mp4, muxer.finish(begin.saturating_add(duration)));
     Ok((mime, mp4.freeze()))
+}
+
+fn put(mp4: &mut BytesMut, fragments: impl IntoIterator<Item = Fragment>) {
+    for Fragment { head, data } in fragments {
+        mp4.extend([head, data]);
+    }
 }

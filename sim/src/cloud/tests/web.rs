@@ -1,6 +1,7 @@
 //! The page and the JSON API.
 
 use super::*;
+use crate::page::tests::named;
 
 #[tokio::test]
 async fn the_page_is_served_with_a_policy_and_without_foreign_hosts() {
@@ -14,26 +15,15 @@ async fn the_page_is_served_with_a_policy_and_without_foreign_hosts() {
         );
         assert!(head.contains("x-content-type-options: nosniff"));
         assert!(!body.contains("https://") && !body.contains("style="));
-        let mut paths: Vec<String> = assets(&body);
+        let mut paths: Vec<String> = named(&body);
         while let Some(path) = paths.pop() {
             let (status, _, text) = get(&cloud, &path).await;
             assert_eq!(status, 200, "{path}");
             assert!(!text.contains("https://") && !text.contains("innerHTML"), "{path}");
-            paths.extend(assets(&text));
+            paths.extend(named(&text));
         }
     }
     assert_eq!(get(&cloud, "/page/../Cargo.toml").await.0, 404);
-}
-
-/// The files that a page or a module names.
-fn assets(text: &str) -> Vec<String> {
-    let quoted = text.split('"');
-    quoted
-        .filter_map(|part| match part.strip_prefix("./") {
-            Some(module) => Some(format!("/page/{module}")),
-            None => part.starts_with("/page/").then(|| part.to_owned()),
-        })
-        .collect()
 }
 
 #[tokio::test]
@@ -218,9 +208,10 @@ async fn an_empty_answer_is_shown_as_it_came() {
 
 #[test]
 fn the_page_stops_a_movement_with_a_value() {
-    let pad = include_str!("../page/pad.js");
-    assert!(!pad.contains(r#"op: "stop" }"#), "deployed devices drop a CtrlPTZ without a value");
-    assert!(pad.contains(r#"op: "stop", value: 0 }"#));
+    let forms = include_str!("../page/forms.js");
+    let send = "const send = (op, value) => notify(\"CtrlPTZ\", { channel: Number(channel.value), op, value });";
+    assert!(forms.contains(send), "deployed devices drop a CtrlPTZ without a value");
+    assert!(forms.contains(r#"stop: () => send("stop", 0)"#));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 // The list of requests and replies, newest first. Text of a device is never read as HTML.
 
-import { api } from "./api.js";
-import { facts } from "./rows.js";
+import { api } from "/page/api.js";
+import { facts } from "/page/rows.js";
 
 const KEPT = 200;
 const OPEN = 3; // Number of new rows that stay open; older rows fold.
@@ -10,24 +10,24 @@ const RAW = 64 << 10;
 export class Exchanges {
   #last = 0;
   #sessions = 0;
-  #shown = 0;
 
   /** `picture(url, exchange)` is called for each new picture. */
   constructor(list, count, picture) {
-    Object.assign(this, { list, count, picture });
+    this.list = list;
+    this.count = count;
+    this.picture = picture;
   }
 
   /** Fetches the new exchanges of a device. */
   async update({ mac, sessions, replies }) {
     if (sessions < this.#sessions) { // The simulator was started anew, and numbers begin again.
-      this.#last = this.#shown = 0;
+      this.#last = 0;
       this.list.replaceChildren();
     }
     this.#sessions = sessions;
     const news = await api(`exchanges?mac=${encodeURIComponent(mac)}&after=${this.#last}`);
     for (const exchange of news) {
       this.#last = exchange.number;
-      this.#shown += 1;
       this.list.prepend(buildRow(exchange));
       if (exchange.reply?.kind === "jpeg") this.picture(bodyUrl(exchange), exchange);
     }
@@ -57,7 +57,8 @@ function buildRow(exchange) {
   summary.title = exchange.command;
   // A row that a person opened or closed stays as it is.
   summary.addEventListener("click", () => row.classList.toggle("kept", !details.open));
-  details.append(summary, line([`session ${exchange.session}`, `${exchange.took_ms} ms`, ...(reply ? tell(reply) : []), stored && `a deployed server stores ${stored}`]));
+  details.append(summary, line([
+    `session ${exchange.session}`, `${exchange.took_ms} ms`, ...(reply ? tell(reply) : []), stored && `a deployed server stores ${stored}`]));
   if (error) details.append(Object.assign(line([error]), { className: "facts wrong" }));
   if (reply) {
     const wrong = complaints(reply, unstored);

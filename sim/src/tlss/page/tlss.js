@@ -1,8 +1,8 @@
 // The page of all devices, and the page of one.
 
-import { api } from "./api.js";
+import { api } from "/page/api.js";
+import { facts, link, rows } from "/page/rows.js";
 import { Exchanges } from "./exchanges.js";
-import { facts, link, rows } from "./rows.js";
 import { startFaults } from "./tlssfaults.js";
 
 const KNOWN = [
@@ -25,6 +25,7 @@ const KNOWN = [
   "/uapi-cgi/param.fcgi?action=update&group=SYSTEM.Datetime.Tz&name=Asia/Shanghai&posixrule=CST-8",
   "/nvc-cgi/admin/timezone.cgi?action=set",
 ];
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const mac = new URLSearchParams(location.search).get("mac");
 

@@ -1,6 +1,6 @@
 // The form of the server's faults.
 
-import { api } from "./api.js";
+import { api } from "/page/api.js";
 
 // For each fault its name, the label of its value and an example of the value.
 const WIRE = {
@@ -14,6 +14,7 @@ const WIRE = {
   stop_reading: ["the command, and read no more"],
 };
 const SWITCHES = ["no_slash", "pipelined", "never_done", "done_nul", "mortal"];
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 
 /** Wires the form; `report(text, bad)` tells what went wrong. */

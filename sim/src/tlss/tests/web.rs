@@ -1,8 +1,13 @@
 //! The page and the JSON API.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+use ivt_page::PARTS;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::page::tests::named;
 
 /// Status, head and body of one plain HTTP exchange.
 async fn http(
@@ -50,14 +55,27 @@ async fn the_page_is_served_with_a_policy_and_without_foreign_hosts() {
         for forbidden in ["https://", "innerHTML", "style=", "eval("] {
             assert!(!text.contains(forbidden), "{path}: {forbidden}");
         }
-        let named = text.split('"').filter_map(|part| match part.strip_prefix("./") {
-            Some(module) => Some(format!("/page/{module}")),
-            None => part.starts_with("/page/").then(|| part.to_owned()),
-        });
-        paths.extend(named);
+        paths.extend(named(&text));
         seen += 1;
     }
     assert!(seen >= 8, "{seen} parts");
+}
+
+#[tokio::test]
+async fn the_parts_of_all_pages_are_served_compressed() {
+    let sim = sim(TlssOptions::default()).await;
+    for part in PARTS {
+        let (status, head, body) = http(&sim, "GET", part.path, "", "").await;
+        assert!(status == 200 && head.contains("content-encoding: gzip"), "{head}");
+        assert!(head.contains(&format!("content-type: {}", part.kind)), "{head}");
+        let mut text = String::new();
+        GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
+        for forbidden in ["https://", "innerHTML", "style=", "eval("] {
+            assert!(!text.contains(forbidden), "{}: {forbidden}", part.path);
+        }
+        assert_eq!(named(&text.replace("\"./", "\"/parts/")), [""; 0], "{}", part.path);
+    }
+    assert!(PARTS.len() >= 15, "{} parts", PARTS.len());
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Writes fragmented MP4 (ISO/IEC 14496-12) for Media Source Extensions: one initialisation segment, then one
-//! fragment for each frame. Pure. Which frames are played is decided in `play`.
+//! fragment for each frame. Pure. Which frames are played is decided by whoever plays, such as `viewer`.
 
 mod boxes;
 mod init;
@@ -7,8 +7,8 @@ mod init;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use ivt_media::frame::{AudioCodec, AudioParams, CLOCK_HZ, Frame, Track, VideoParams};
 
+use crate::frame::{AudioCodec, AudioParams, CLOCK_HZ, Frame, Track, VideoParams};
 use boxes::{boxed, full_box};
 
 /// Duration in ticks of a frame whose successor is not later.
@@ -52,7 +52,7 @@ impl Tracks {
     }
 
     /// The sound, if a browser can play it: Media Source Extensions know no G.711.
-    fn playable_audio(&self) -> Option<&AudioParams> {
+    pub fn playable_audio(&self) -> Option<&AudioParams> {
         self.audio.as_deref().filter(|audio| audio.codec == AudioCodec::Aac)
     }
 }
@@ -67,6 +67,22 @@ fn replace<T: PartialEq>(slot: &mut Option<Arc<T>>, params: &Arc<T>) -> bool {
 
 fn same<T: PartialEq>(slot: &Option<Arc<T>>, params: &Arc<T>) -> bool {
     slot.as_ref().is_some_and(|held| Arc::ptr_eq(held, params) || held == params)
+}
+
+/// One frame as MP4, in two parts, so that the frame's data need not be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// The `moof`, and the header of the `mdat`.
+    pub head: Bytes,
+    /// The contents of the `mdat`: the data of the frame.
+    pub data: Bytes,
+}
+
+impl Fragment {
+    /// Both parts in one piece.
+    pub fn joined(&self) -> Bytes {
+        [&self.head[..], &self.data].concat().into()
+    }
 }
 
 /// Turns frames into fragments. One frame of each track is held back, so that it is written with its true
@@ -97,8 +113,8 @@ impl Muxer {
         init::segment(self.tracks.video.as_deref(), self.tracks.playable_audio())
     }
 
-    /// Takes a frame, and returns the fragment (`moof` and `mdat`) of the frame before on the same track.
-    pub fn push(&mut self, frame: Arc<Frame>) -> Option<Bytes> {
+    /// Takes a frame, and returns the fragment of the frame before on the same track.
+    pub fn push(&mut self, frame: Arc<Frame>) -> Option<Fragment> {
         let playable = match &frame.track {
             Track::Video(_) => self.tracks.video.is_some(),
             Track::Audio(_) => self.tracks.playable_audio().is_some(),
@@ -114,14 +130,14 @@ impl Muxer {
 
     /// The fragments of the frames held back: the last picture lasts until `end` in ticks of 90 kHz, the last
     /// sound as long as its samples.
-    pub fn finish(&mut self, end: i64) -> impl Iterator<Item = Bytes> {
+    pub fn finish(&mut self, end: i64) -> impl Iterator<Item = Fragment> {
         let (video, audio) = (self.video.take(), self.audio.take());
         let video = video.map(|frame| self.write(&frame, end));
         let audio = audio.map(|frame| self.write(&frame, frame.dts.saturating_add(sound(&frame))));
         video.into_iter().chain(audio)
     }
 
-    fn write(&mut self, frame: &Frame, next: i64) -> Bytes {
+    fn write(&mut self, frame: &Frame, next: i64) -> Fragment {
         self.sequence = self.sequence.wrapping_add(1);
         let duration = next.saturating_sub(frame.dts).clamp(MIN_DURATION, MAX_DURATION);
         fragment(self.sequence, frame, self.origin, duration)
@@ -147,8 +163,12 @@ const TRUN_FIELDS: u32 = 0x0001 | 0x0100 | 0x0200 | 0x0400 | 0x0800;
 const SYNC_SAMPLE: u32 = 0x0200_0000;
 const OTHER_SAMPLE: u32 = 0x0101_0000;
 
-fn fragment(sequence: u32, frame: &Frame, origin: i64, duration: i64) -> Bytes {
-    let mut out = BytesMut::with_capacity(128 + frame.data.len());
+/// Length of a box's header.
+const HEADER: usize = 8;
+
+fn fragment(sequence: u32, frame: &Frame, origin: i64, duration: i64) -> Fragment {
+    let length = u32::try_from(frame.data.len()).unwrap_or(u32::MAX);
+    let mut out = BytesMut::with_capacity(128);
     let mut offset_at = 0;
     boxed(&mut out, b"moof", |out| {
         full_box(out, b"mfhd", 0, 0, |out| out.put_u32(sequence));
@@ -164,7 +184,7 @@ fn fragment(sequence: u32, frame: &Frame, origin: i64, duration: i64) -> Bytes {
                 offset_at = out.len();
                 out.put_i32(0);
                 out.put_u32(u32::try_from(duration).unwrap_or(0));
-                out.put_u32(u32::try_from(frame.data.len()).unwrap_or(u32::MAX));
+                out.put_u32(length);
                 let sync = !frame.is_video() || frame.key;
                 out.put_u32(if sync { SYNC_SAMPLE } else { OTHER_SAMPLE });
                 out.put_i32(i32::try_from(frame.pts.saturating_sub(frame.dts)).unwrap_or(0));
@@ -172,10 +192,11 @@ fn fragment(sequence: u32, frame: &Frame, origin: i64, duration: i64) -> Bytes {
         });
     });
     // The data begins behind the header of the `mdat`.
-    let offset = i32::try_from(out.len() + 8).unwrap_or(0);
+    let offset = i32::try_from(out.len() + HEADER).unwrap_or(0);
     out[offset_at..offset_at + 4].copy_from_slice(&offset.to_be_bytes());
-    boxed(&mut out, b"mdat", |out| out.put_slice(&frame.data));
-    out.freeze()
+    out.put_u32(length.saturating_add(HEADER as u32));
+    out.put_slice(b"mdat");
+    Fragment { head: out.freeze(), data: frame.data.clone() }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
-use ivt_media::frame::{VideoCodec, VideoParams};
 use proptest::prelude::*;
 
 use super::*;
+use crate::frame::{VideoCodec, VideoParams};
 
 const CONTAINERS: [&str; 9] =
     ["moov", "trak", "mdia", "minf", "dinf", "stbl", "mvex", "moof", "traf"];
@@ -133,8 +133,8 @@ fn a_fragment_carries_time_flags_and_data_of_its_frame() {
     let key = frame(picture.clone(), 9_000, 7_200, true, Bytes::from_static(b"key"));
     assert_eq!(muxer.push(key), None, "its duration is not known yet");
     let inter = frame(picture.clone(), 12_600, 0, false, Bytes::from_static(b"inter"));
-    let first = muxer.push(inter).unwrap();
-    let second = muxer.push(frame(picture, 15_000, 0, false, Bytes::new())).unwrap();
+    let first = muxer.push(inter).unwrap().joined();
+    let second = muxer.push(frame(picture, 15_000, 0, false, Bytes::new())).unwrap().joined();
 
     let boxes = walk(&first);
     assert_eq!(number(find(&boxes, "/moof/mfhd"), 4), 1);
@@ -161,7 +161,7 @@ fn what_is_held_back_comes_out_at_the_end() {
     muxer.push(frame(Track::Audio(sound), 9_500, 0, false, Bytes::from_static(b"s")));
     let last: Vec<_> = muxer.finish(12_000).collect();
     let durations: Vec<_> =
-        last.iter().map(|f| number(find(&walk(f), "/moof/traf/trun"), 12)).collect();
+        last.iter().map(|f| number(find(&walk(&f.joined()), "/moof/traf/trun"), 12)).collect();
     assert_eq!(durations, [3_000, 5_760], "until the end, and 1024 samples of 16 kHz");
     assert_eq!(muxer.finish(20_000).count(), 0);
 }
@@ -193,6 +193,7 @@ proptest! {
             sizes.push(size);
             let data = Bytes::from(vec![size as u8; size]);
             if let Some(fragment) = muxer.push(frame(picture.clone(), dts, delay, key, data)) {
+                let fragment = fragment.joined();
                 let boxes = walk(&fragment);
                 let time = find(&boxes, "/moof/traf/tfdt")[4..].try_into().unwrap();
                 prop_assert_eq!(u64::from_be_bytes(time), expected);

@@ -1,10 +1,9 @@
 //! Writes the initialisation segment, and the names of codecs (RFC 6381).
 
-use bytes::{BufMut, Bytes, BytesMut};
-use ivt_media::frame::{AudioParams, CLOCK_HZ, VideoCodec, VideoParams};
-
 use super::boxes::{boxed, full_box};
 use super::{AUDIO_TRACK, VIDEO_TRACK};
+use crate::frame::{AudioParams, CLOCK_HZ, VideoCodec, VideoParams};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// The matrix without rotation and scaling: 16.16 and, in the last column, 2.30 numbers.
 const UNITY_MATRIX: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];

@@ -1,0 +1,24 @@
+// The first visit: the device gets its password.
+
+import { call } from "/parts/api.js";
+import { make } from "/parts/dom.js";
+import { t } from "/parts/text.js";
+import { buildNewPassword } from "../newpassword.js";
+
+/** @type {import("../page.js").Page} */
+const page = {
+  name: "claim",
+  show(element) {
+    const form = buildNewPassword({
+      submit: t("claim.go"),
+      send: async ({ new: password }) => {
+        await call("POST", "/claim", { password });
+        location.reload();
+      },
+    });
+    element.append(make("section", { className: "panel" }, make("p", { textContent: t("claim.text") }), form.element));
+    form.field("new").input.focus();
+  },
+};
+
+export default page;
