@@ -7,6 +7,7 @@ use hyper::header::CONTENT_LENGTH;
 use ivt_base::date::Utc;
 use serde_json::{Value, json};
 
+use super::network::lacking;
 use crate::config::Place;
 use crate::console::Console;
 use crate::firmware::{self, Seen, Upgrades, Wish, Work};
@@ -108,7 +109,7 @@ async fn wish(call: Call, wish: Wish) -> Result<Reply, Refusal> {
 
 fn upgrades(console: &Console) -> Result<&Upgrades, Refusal> {
     console.upgrades.as_ref().ok_or_else(|| {
-        Refusal::unsupported("this device takes no firmware here: firmware.backend is \"none\"")
+        lacking("no_firmware", "this device takes no firmware here: firmware.backend is \"none\"")
     })
 }
 

@@ -56,7 +56,10 @@ async fn each_stream_is_read_from_the_pull_that_is_there() {
     for _ in 0..2 {
         let event = timeout(LONG, events.next()).await.unwrap().unwrap().unwrap();
         let event = String::from_utf8(event.to_vec()).unwrap();
-        assert!(event.starts_with("event: state\ndata: {") && event.contains("\"live\""), "{event}");
+        assert!(
+            event.starts_with("event: state\ndata: {") && event.contains("\"live\""),
+            "{event}"
+        );
     }
     let (main_facts, sub_facts) = (&facts["streams"][0], &facts["streams"][1]);
     assert_eq!(main_facts["state"], "live");

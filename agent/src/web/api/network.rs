@@ -28,10 +28,10 @@ pub(super) const ROUTES: &[Route] = &[
 pub(super) fn refused(error: RpcError) -> Refusal {
     let RpcError { code, msg, .. } = error;
     match code {
-        RpcError::UNSUPPORTED => Refusal::unsupported(msg),
+        RpcError::UNSUPPORTED => lacking("device_unsupported", msg),
         RpcError::NO_CHANNEL => Refusal::not_found(),
-        RpcError::OFFLINE => Refusal::failed("camera_offline", msg),
-        _ => Refusal::failed("camera_refused", msg),
+        RpcError::OFFLINE => Refusal::failed("device_offline", msg),
+        _ => Refusal::failed("device_refused", msg),
     }
 }
 
@@ -39,6 +39,11 @@ pub(super) fn refused(error: RpcError) -> Refusal {
 pub(super) fn trouble(error: RpcError) -> Value {
     let Refusal { code, message, .. } = refused(error);
     json!({ "code": code, "message": message })
+}
+
+/// 501: what the device or its configuration lacks.
+pub(super) fn lacking(code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::NOT_IMPLEMENTED, code, message)
 }
 
 async fn network(call: Call) -> Result<Reply, Refusal> {
@@ -146,7 +151,7 @@ fn channel(call: &Call, console: &Console) -> Result<u32, Refusal> {
         None => channels
             .first()
             .copied()
-            .ok_or_else(|| Refusal::unsupported("no camera of this device has a wireless network")),
+            .ok_or_else(|| lacking("no_wifi", "no camera of this device has a wireless network")),
         Some(named) => {
             let named: u32 =
                 named.parse().map_err(|_| Refusal::invalid("channel", "must be a number"))?;
@@ -276,7 +281,7 @@ mod tests {
             let (status, error) = bench.call(Method::PUT, "/api/v1/wifi", body).await;
             match field {
                 // Five characters are a key of WEP, which this camera does not take.
-                "" => assert_eq!(error["error"]["code"], "camera_refused", "{body}"),
+                "" => assert_eq!(error["error"]["code"], "device_refused", "{body}"),
                 _ => {
                     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
                     assert_eq!(error["error"]["field"], field, "{body}: {error}");

@@ -8,7 +8,7 @@ use ivt_hal::WallTime;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::network::{refused, trouble};
+use super::network::{lacking, refused, trouble};
 use crate::build_date;
 use crate::dispatch::{ByHand, Wanted};
 use crate::local_time;
@@ -72,7 +72,7 @@ async fn set(mut call: Call) -> Result<Reply, Refusal> {
         Refusal::conflict("long_step", message)
     })?;
     if set.is_empty() {
-        return Err(Refusal::unsupported("no clock of this device can be set here"));
+        return Err(lacking("no_clock", "no clock of this device can be set here"));
     }
     if set.iter().all(|clock| clock.shown.is_err()) {
         let error = set.into_iter().find_map(|clock| clock.shown.err());
@@ -95,7 +95,8 @@ async fn choose(mut call: Call) -> Result<Reply, Refusal> {
         return Err(Refusal::invalid("zone", "must be text, such as Asia/Shanghai or CST-8"));
     };
     if !console.clocks.look().await.iter().any(|clock| clock.is_the_systems) {
-        return Err(Refusal::unsupported(
+        return Err(lacking(
+            "no_zone",
             "the agent is not this device's system: name \"linux\" in backend of a channel",
         ));
     }
@@ -181,7 +182,7 @@ fn chosen(zone: &str) -> Result<(), Refusal> {
 
 #[cfg(not(feature = "linux"))]
 fn chosen(_: &str) -> Result<(), Refusal> {
-    Err(Refusal::unsupported("this program is built without its part for the board"))
+    Err(lacking("no_zone", "this program is built without its part for the board"))
 }
 
 #[cfg(test)]
