@@ -72,7 +72,7 @@ function buildWifi(channel, isOneOfMany, context, look) {
     const marks = [used?.ssid === ssid && makeBadge("good", t("network.current")), isKnown && makeBadge("off", t("network.known"))];
     return make("li", {},
       make("span", { className: "network-name" }, make("bdi", { textContent: ssid }), ...marks),
-      make("span", { className: "network-how" }, makeSignal(signal), ` ${named(security)}`),
+      make("span", { className: "network-how" }, makeSignal(signal), ` · ${named(security)}`),
       isText ? makeButton(t("network.join"), () => openJoin(network), { title: ssid })
         : make("span", { className: "hint", textContent: t("network.no_text") }));
   };
@@ -85,7 +85,7 @@ function buildWifi(channel, isOneOfMany, context, look) {
         ...(isOpen ? [] : [/** @type {const} */ ({ name: "password", kind: "password", label: t("network.password"), autocomplete: "off",
           hint: t(network?.is_known ? "network.password_known" : "network.password_hint"), optional: true, longest: 64 })]),
       ],
-      verify: ({ password = "" }) => (!fits(password) ? { password: t("network.password_hint") } : {}),
+      verify: ({ password = "" }) => (!fits(password) ? { password: t("network.password_wrong") } : {}),
       submit: t("network.join"),
       send: async ({ ssid = network?.ssid, password }) => {
         // A network that is known goes on with its password, any other one without a password is open.
@@ -197,7 +197,7 @@ function buildInterfaces(interfaces) {
     { name: "ip", label: t("network.address"), show: ({ ip, netmask }) => (ip && netmask ? `${ip} / ${netmask}` : ip || "–") },
     { name: "dhcp", label: t("network.dhcp"), show: ({ dhcp, ip }) => (ip ? t(dhcp ? "network.by_dhcp" : "network.fixed") : "–") },
     { name: "gateway", label: t("network.gateway"), show: ({ gateway }) => gateway || "–" },
-    { name: "name_servers", label: t("network.dns"), show: (row) => row.name_servers.join(", ") || "–" },
+    { name: "name_servers", label: t("network.dns"), show: (row) => (row.ip && row.name_servers.join(", ")) || "–" },
     { name: "mac", label: t("network.mac"), show: ({ mac }) => mac || "–" },
   ], { empty: t("network.no_interfaces") });
 }
