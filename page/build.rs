@@ -11,12 +11,16 @@ use flate2::{Compression, Crc, GzBuilder};
 fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::var("OUT_DIR")?;
     let mut tables = String::new();
-    for (table, folder, prefix) in [("PARTS", "parts", "/parts/"), ("DEVICE", "device", "/")] {
+    let device = "#[cfg(feature = \"device\")]\n";
+    for (table, folder, prefix, condition) in
+        [("PARTS", "parts", "/parts/", ""), ("DEVICE", "device", "/", device)]
+    {
         println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
         collect(Path::new(folder), &mut files)?;
         files.sort();
-        writeln!(tables, "/// The files of `{folder}/`.\npub static {table}: &[Asset] = &[")?;
+        let head = format!("/// The files of `{folder}/`.\n{condition}pub static {table}");
+        writeln!(tables, "{head}: &[Asset] = &[")?;
         for file in &files {
             let name = file.strip_prefix(&format!("{folder}/")).unwrap_or(file);
             let text = fs::read(file)?;

@@ -29,6 +29,8 @@ use crate::device;
 use crate::dispatch::Dispatch;
 use crate::http::{Deadlines, Http};
 use crate::notify::Notifier;
+#[cfg(feature = "ui")]
+use crate::overview::{self, Overview};
 use crate::record::context::RecordingContext;
 use crate::record::leftovers;
 use crate::reload::{CurrentDevice, Hosted, Live, News, Reload, hosted};
@@ -169,8 +171,11 @@ impl Agent {
             tasks.spawn(leftovers::run(settings, leftovers, http, spool, stopping.clone()));
         }
         #[cfg(feature = "ui")]
-        let (link_seen, wifi, clocks) =
-            (link.subscribe(), dispatch.wifi_changes(), dispatch.clocks());
+        let (link_seen, publishes) = (link.subscribe(), dispatch.publishes());
+        #[cfg(feature = "ui")]
+        let (wifi, clocks) = (dispatch.wifi_changes(), dispatch.clocks());
+        #[cfg(feature = "ui")]
+        let progress = dial.as_ref().map(|dial| dial.progress()).unwrap_or_default();
         let cloud = Cloud {
             dial,
             rules: Options { accept_bare_answers: config.cloud.accept_bare_answers },
@@ -179,6 +184,10 @@ impl Agent {
             calls,
             state: watch::Sender::new(cloud::CloudState::Dialling),
             ended: watch::Sender::new(None),
+            #[cfg(feature = "ui")]
+            progress,
+            #[cfg(feature = "ui")]
+            hold: Default::default(),
             link,
             rng,
         };
@@ -203,14 +212,32 @@ impl Agent {
             alarms,
             hosted: live.hosted.seen(),
             spool: opened,
+            #[cfg(feature = "ui")]
+            progress: cloud.progress.seen(),
+            #[cfg(feature = "ui")]
+            keepalive: cloud.keepalives.answered().subscribe(),
         };
         #[cfg(feature = "ui")]
+        let overview = Overview::start(
+            overview::Setup {
+                config: config.clone(),
+                view: view.clone(),
+                device: live.device.clone(),
+                arming: arming.clone(),
+            },
+            &mut tasks,
+            stopping.clone(),
+        );
+        #[cfg(feature = "ui")]
         let console = Console {
+            hold: cloud.hold.clone(),
             config: config.clone(),
+            overview,
             view: view.clone(),
             device: live.device.clone(),
             channels: view.channels.clone(),
             remotes,
+            publishes,
             arming,
             wifi,
             clocks,

@@ -181,7 +181,7 @@ impl Handle {
     }
 
     /// What is published for ever.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "ui"))]
     pub(crate) fn constantly(&self) -> Option<PublishRequest> {
         self.constant.borrow().clone()
     }

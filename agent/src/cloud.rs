@@ -3,15 +3,23 @@
 pub mod calls;
 pub mod dial;
 mod goodbye;
+#[cfg(feature = "ui")]
+pub(crate) mod hold;
 mod link;
 pub mod login;
+#[cfg(feature = "ui")]
+pub mod progress;
 pub mod reconnect;
 pub mod status;
+#[cfg(feature = "ui")]
+pub(crate) mod trial;
 mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "ui")]
+use futures::FutureExt as _;
 use futures::future::join;
 use ivt_base::mask::mask;
 use ivt_proto::rpc::Options;
@@ -22,6 +30,8 @@ use tokio::time::{Instant, sleep};
 use crate::channel::Link;
 use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
+#[cfg(feature = "ui")]
+use crate::trace::{Peer, trace};
 use calls::CallQueue;
 use dial::{Dial, DialError};
 use goodbye::Meaning;
@@ -68,6 +78,12 @@ pub struct Cloud {
     pub ended: watch::Sender<Option<Arc<str>>>,
     /// Where each connection is told of, for the channels to watch.
     pub link: watch::Sender<Link>,
+    /// Where it is shown how far the attempts get.
+    #[cfg(feature = "ui")]
+    pub progress: progress::Progress,
+    /// Whether the agent has to stay away for a while.
+    #[cfg(feature = "ui")]
+    pub(crate) hold: hold::Hold,
     /// Source of the random delays that spread the attempts of many devices.
     pub rng: StdRng,
 }
@@ -77,19 +93,38 @@ impl Cloud {
     pub async fn run(mut self, mut stop: Stop) {
         let mut reconnect = Reconnect::default();
         let mut stopped = stop.twin();
+        #[cfg(feature = "ui")]
+        {
+            stop = stop.or_held(self.hold.seen());
+        }
         let Some(dial) = self.dial.clone() else {
             self.state.send_replace(CloudState::Off);
             return stopped.requested().await;
         };
         loop {
             self.state.send_replace(CloudState::Dialling);
+            #[cfg(feature = "ui")]
+            tokio::select! {
+                () = self.hold.lifted() => {}
+                () = stopped.requested() => return,
+            }
+            let attempt = join(dial.dial(), self.keepalives.settled(FIRST_LOOK));
+            #[cfg(feature = "ui")]
+            let attempt = self.hold.cut(attempt);
             let dialled = tokio::select! {
-                (dialled, ()) = join(dial.dial(), self.keepalives.settled(FIRST_LOOK)) => dialled,
+                dialled = attempt => dialled,
                 () = stopped.requested() => return,
             };
+            #[cfg(feature = "ui")]
+            let Some(dialled) = dialled else { continue };
+            let (dialled, ()) = dialled;
             let (outcome, reason) = match dialled {
                 Ok(socket) => {
                     log::info!("logged in to the cloud");
+                    #[cfg(feature = "ui")]
+                    trace().note(Peer::Cloud, "logged in");
+                    #[cfg(feature = "ui")]
+                    self.progress.online();
                     self.state.send_replace(CloudState::Online);
                     self.link.send_modify(|link| link.down_since = None);
                     let Self { rules, dispatch, keepalives, calls, .. } = &self;
@@ -99,14 +134,27 @@ impl Cloud {
                         *link = Link { losses: link.losses + 1, ..Link::down() };
                     });
                     let healthy = ended.healthy_since.map(|since| since.elapsed());
+                    #[cfg(feature = "ui")]
+                    {
+                        let said = mask(&ended.reason.to_string());
+                        self.progress.lost(&ended.reason, healthy.is_some(), &said);
+                    }
                     match ended.reason {
+                        #[cfg(feature = "ui")]
+                        Reason::Stopped if stopped.requested().now_or_never().is_none() => continue,
                         Reason::Stopped => return,
                         reason => (outcome(&reason, healthy), reason.to_string()),
                     }
                 }
-                Err(e) => (unreached(&e), e.to_string()),
+                Err(e) => {
+                    #[cfg(feature = "ui")]
+                    self.progress.failed(&e, &mask(&e.to_string()));
+                    (unreached(&e), e.to_string())
+                }
             };
             let reason = mask(&reason);
+            #[cfg(feature = "ui")]
+            trace().note(Peer::Cloud, &reason);
             self.ended.send_replace(Some(reason.as_str().into()));
             let retry = reconnect.after(outcome, &mut self.rng);
             let seconds = retry.delay.as_secs_f64();

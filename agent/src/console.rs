@@ -7,11 +7,13 @@ use tokio::sync::watch;
 
 use crate::alarm;
 use crate::channel::{Handle, Link};
+use crate::cloud::hold::Hold;
 use crate::config::Config;
-use crate::dispatch::{Clocks, WifiChanges};
+use crate::dispatch::{Clocks, ConstantPublishes, WifiChanges};
 #[cfg(feature = "update")]
 use crate::firmware::Upgrades;
 use crate::http::Http;
+use crate::overview::Overview;
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
@@ -23,14 +25,20 @@ use crate::view::View;
 pub(crate) struct Console {
     /// The configuration that the agent was started by.
     pub(crate) config: Config,
+    /// Keeps the agent away from its cloud while its login is tried.
+    pub(crate) hold: Hold,
     /// What can be seen of the agent.
     pub(crate) view: View,
+    /// How the agent is, hop by hop.
+    pub(crate) overview: Overview,
     /// The cameras, as they are configured at the moment.
     pub(crate) device: CurrentDevice,
     /// The channels' tasks, by number.
     pub(crate) channels: Vec<Handle>,
     /// What moves the cameras, by number.
     pub(crate) remotes: Vec<Remote>,
+    /// The list of constant publishes.
+    pub(crate) publishes: ConstantPublishes,
     /// What is set up of the cameras' alarms.
     pub(crate) arming: alarm::Settings,
     /// Changes of wireless networks, on trial.

@@ -38,11 +38,11 @@ use crate::deadlines::{CAMERA, HANDLER, START_HANDLER};
 use crate::ptz::Remote;
 use crate::reload::CurrentDevice;
 use crate::state::StateStore;
-use constant::ConstantPublishes;
 use events::Events;
 use hourly::Hourly;
 use refusals::{About, Refusals};
 
+pub(crate) use constant::ConstantPublishes;
 pub use events::EventCounts;
 #[cfg(feature = "ui")]
 pub(crate) use network::{fits_password, fits_ssid, interfaces_of};
@@ -112,6 +112,12 @@ impl Dispatch {
             #[cfg(feature = "alarms")]
             alarms: None,
         }
+    }
+
+    /// The list of constant publishes.
+    #[cfg(feature = "ui")]
+    pub(crate) fn publishes(&self) -> ConstantPublishes {
+        self.constant.clone()
     }
 
     /// Lets SyncTime move clocks as far as `steps` says, and tells `alarms` of it.

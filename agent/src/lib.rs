@@ -24,6 +24,8 @@ pub mod http;
 pub mod local_time;
 pub mod logger;
 pub mod notify;
+#[cfg(feature = "ui")]
+mod overview;
 #[cfg(feature = "pattern")]
 mod pattern;
 #[cfg(feature = "alarms")]
@@ -44,6 +46,8 @@ mod state;
 mod testing;
 pub mod tls;
 pub mod tlss;
+#[cfg(feature = "ui")]
+mod trace;
 pub mod view;
 #[cfg(feature = "linux")]
 mod watchdog;

@@ -1,12 +1,19 @@
 //! The log on standard error. Libraries that print what they send or receive are limited: one of
 //! their request lines would hold our password. Secrets in use are taken out of every line.
 
+#[cfg(feature = "ui")]
+mod ring;
+
 use std::io::Write;
+#[cfg(feature = "ui")]
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use ivt_base::date::Utc;
 use ivt_base::mask::mask_line;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+#[cfg(feature = "ui")]
+pub(crate) use ring::{Line, Ring};
 
 /// Crates whose records are written up to the level `warn` only, whatever level is asked for.
 const CLAMPED: [&str; 4] = ["rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];
@@ -21,6 +28,8 @@ pub fn init(level: LevelFilter) {
         let (level, target) = (record.level(), record.target());
         let now = Utc::from(SystemTime::now());
         let line = mask_line(&record.args().to_string());
+        #[cfg(feature = "ui")]
+        ring().push(now, level, target, &line);
         writeln!(out, "[{now} {level:<5} {target}] {line}")
     });
     // Without the variable the global maximum alone limits the level, so that it can be changed.
@@ -40,6 +49,13 @@ pub fn set_level(level: LevelFilter) -> bool {
         log::set_max_level(level);
     }
     !overruled()
+}
+
+/// The newest lines of the log.
+#[cfg(feature = "ui")]
+pub(crate) fn ring() -> &'static Ring {
+    static RING: LazyLock<Ring> = LazyLock::new(Ring::new);
+    &RING
 }
 
 fn overruled() -> bool {

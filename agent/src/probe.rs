@@ -4,6 +4,8 @@
 
 mod abilities;
 mod find;
+mod outcome;
+mod search;
 mod section;
 mod streams;
 mod unseen;
@@ -13,7 +15,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ivt_base::mask::mask;
-use ivt_hal::onvif::{self, Search};
+use ivt_hal::http::Http;
+use ivt_hal::rtsp::UrlError;
 use ivt_hal::{Bitrates, Credentials, Kind};
 use tokio::time::{Instant, timeout_at};
 
@@ -21,10 +24,17 @@ use crate::backend::onvif::{OnvifCamera, address};
 use crate::backend::{Backend, CameraOptions, Servers};
 use crate::config::{Channel, Config};
 use find::Found;
+
+pub use outcome::{Ability, Outcome, SeenStream};
+pub use search::discover;
+#[cfg(feature = "ui")]
+pub(crate) use search::{Described, described, everywhere};
 pub use unseen::Unseen;
 
 /// Longest time for one camera.
 const LIMIT: Duration = Duration::from_secs(30);
+/// The form of a stream's address.
+const STREAM: &str = "rtsp://HOST[:PORT]/PATH without login, which has keys of its own";
 /// Longest text of a camera that is shown, in characters.
 const SHOWN: usize = 120;
 
@@ -37,6 +47,8 @@ pub struct Target {
     login: Option<Credentials>,
     /// The number of the camera behind an NVR, from 1.
     input: u16,
+    /// The address of its main stream, where that alone is known of it.
+    stream: Option<String>,
     /// The channel as it is configured, for a camera that is.
     configured: Option<Backend>,
 }
@@ -49,6 +61,7 @@ struct Probe<'a> {
     refused: bool,
     /// Something did not work that has to.
     failed: bool,
+    outcome: Outcome,
 }
 
 /// What is known of the cameras that were probed before.
@@ -73,13 +86,33 @@ impl Known {
 }
 
 impl Target {
-    /// The camera at `HOST[:PORT]` or `http://HOST[:PORT][/PATH]`.
+    /// The camera at `HOST[:PORT]` or `http://HOST[:PORT][/PATH]`, or the one whose main stream is at `rtsp://…`.
     ///
     /// # Errors
     /// Another form of address; the text does not repeat it.
     pub fn at(text: &str, login: Option<Credentials>, input: u16) -> Result<Self, String> {
+        if section::is_stream(text) {
+            let backend =
+                section::backend(&section::of_stream(text, login.as_ref()), login.as_ref());
+            let backend = backend.filter(|_| !text.contains('@'));
+            let (web, onvif) = backend.as_ref().and_then(Backend::places).ok_or(STREAM)?;
+            return Ok(Self {
+                web,
+                onvif,
+                login,
+                input,
+                stream: Some(text.to_owned()),
+                configured: backend,
+            });
+        }
         let onvif = address(text)?;
-        Ok(Self { web: onvif.clone(), onvif, login, input, configured: None })
+        Ok(Self { web: onvif.clone(), onvif, login, input, stream: None, configured: None })
+    }
+
+    /// The clients of its web server and of its ONVIF device service.
+    fn clients(&self, servers: &Servers) -> [Http; 2] {
+        [&self.web, &self.onvif]
+            .map(|place| servers.client(&place.host, place.port, self.login.clone()))
     }
 
     /// The camera of a configured channel; `None` for one that is not on the network.
@@ -91,6 +124,7 @@ impl Target {
             onvif,
             login: backend.network.credentials(),
             input: backend.network.input.max(1),
+            stream: None,
             configured: Some(backend.clone()),
         })
     }
@@ -132,92 +166,74 @@ pub async fn all(
             say(&title);
         }
         if let Some(target) = target {
-            is_good &= one(target, &mut known, say).await;
+            let outcome = one(target, &mut known, say).await;
+            is_good &= outcome.is_good;
+            if !outcome.settings.is_empty() {
+                say(&format!("\n{}", section::text(&outcome.settings)));
+            }
         }
     }
     is_good
 }
 
-/// Probes one camera and tells each step as it goes, within 30 s. True if the camera can be used.
-pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> bool {
+/// Probes one camera and tells each step as it goes, within 30 s.
+pub async fn probe(target: Target, say: &mut (dyn FnMut(&str) + Send)) -> Outcome {
     one(target, &mut Known::default(), say).await
 }
 
-async fn one(target: Target, known: &mut Known, say: &mut (dyn FnMut(&str) + Send)) -> bool {
-    let until = Instant::now() + LIMIT;
+async fn one(target: Target, known: &mut Known, say: &mut (dyn FnMut(&str) + Send)) -> Outcome {
     let refused = known.has_refused(&target);
-    let mut probe = Probe { say, until, refused, failed: false };
+    let mut probe = Probe::new(say, Instant::now() + LIMIT);
+    probe.refused = refused;
     let found = if refused {
         probe.tell("its host has refused this login before");
         Found::default()
+    } else if target.stream.is_some() {
+        Found::default()
     } else {
-        find::find(&mut probe, &target, &known.servers).await
+        let clients = target.clients(&known.servers);
+        find::find(&mut probe, &target, clients).await
     };
-    let suggested = section::section(&target, &found);
-    let backend = match (&target.configured, &suggested) {
-        (Some(backend), _) => Some(backend.clone()),
-        (None, Some(text)) => section::backend(text, &target),
-        (None, None) => None,
+    let settings = section::settings(&target, &found);
+    let backend = match &target.configured {
+        Some(backend) => Some(backend.clone()),
+        None => section::backend(&settings, target.login.as_ref()),
     };
     match backend {
-        Some(backend) => probe.use_backend(&backend, &found, &known.servers).await,
+        Some(backend) => match made(&backend, &known.servers) {
+            Ok((channel, fillers)) => {
+                if !probe.refused {
+                    streams::look(&mut probe, &channel, backend.rtsp_policy()).await;
+                }
+                abilities::tell(&mut probe, &channel, &fillers, &found).await;
+            }
+            Err(e) => probe.fail(&format!("an address of the camera: {e}")),
+        },
         None => probe.fail("nothing is known that this camera could be used by: give the address of its web server"),
-    }
-    if let Some(text) = suggested {
-        (probe.say)(&format!("\n{text}"));
     }
     if probe.refused {
         let advice = "the camera refused the login, which was not tried again: probe once more with the right one";
         probe.fail(advice);
-    }
-    let is_good = !probe.failed;
-    if probe.refused {
         known.refused.push(target);
     }
-    is_good
+    let Probe { refused, failed, outcome, .. } = probe;
+    let (maker, model, firmware) = found.names();
+    Outcome { is_good: !failed, is_refused: refused, maker, model, firmware, settings, ..outcome }
 }
 
-/// Searches the network for cameras with ONVIF, and tells of each. True if there is one.
-///
-/// # Errors
-/// The network does not take the search.
-pub async fn discover(
-    search: &Search,
-    say: &mut (dyn FnMut(&str) + Send),
-) -> std::io::Result<bool> {
-    let found = onvif::discover(search).await?;
-    for camera in &found {
-        let address = camera.addresses.first().map_or_else(String::new, plain);
-        say(&format!("{address}  {}  {}", plain(&camera.name), plain(&camera.hardware)));
-    }
-    if found.is_empty() {
-        say(
-            "no camera answered the search; one without ONVIF, or with it turned off, never does: give its address",
-        );
-    }
-    Ok(!found.is_empty())
+/// What a backend makes of the camera, and which of its kinds fills which slot.
+fn made(
+    backend: &Backend,
+    servers: &Servers,
+) -> Result<(ivt_hal::Channel, Vec<(&'static str, Option<&'static str>)>), UrlError> {
+    let options =
+        CameraOptions { bitrates: Bitrates::default(), reply_limit: 1 << 20, number: 0, servers };
+    Ok((backend.camera(options)?.channel, backend.fillers(options)?))
 }
 
-impl Probe<'_> {
-    async fn use_backend(&mut self, backend: &Backend, found: &Found, servers: &Servers) {
-        let options = CameraOptions {
-            bitrates: Bitrates::default(),
-            reply_limit: 1 << 20,
-            number: 0,
-            servers,
-        };
-        let made = backend.camera(options).and_then(|camera| {
-            let fillers = backend.fillers(options)?;
-            Ok((camera.channel, fillers))
-        });
-        let (channel, fillers) = match made {
-            Ok(made) => made,
-            Err(e) => return self.fail(&format!("an address of the camera: {e}")),
-        };
-        if !self.refused {
-            streams::look(self, &channel, backend.rtsp_policy()).await;
-        }
-        abilities::tell(self, &channel, &fillers, found).await;
+impl<'a> Probe<'a> {
+    fn new(say: &'a mut (dyn FnMut(&str) + Send), until: Instant) -> Self {
+        Self { say, until, refused: false, failed: false, outcome: Outcome::default() }
     }
 
     /// What `work` comes to within `limit` and the time for the camera; else why not. What
@@ -291,7 +307,7 @@ mod tests {
     async fn a_step_ends_with_the_time_for_the_camera_and_the_next_is_not_begun() {
         let mut say = |_: &str| {};
         let until = Instant::now() + LIMIT;
-        let mut probe = Probe { say: &mut say, until, refused: false, failed: false };
+        let mut probe = Probe::new(&mut say, until);
         let never = Box::pin(std::future::pending::<Result<(), Trouble>>());
         assert!(probe.step(LIMIT * 9, never).await.is_err());
         assert_eq!(Instant::now(), until);

@@ -10,7 +10,13 @@ mod edit;
 mod files;
 mod key;
 mod lines;
+#[cfg(feature = "ui")]
+pub(crate) mod listing;
 mod place;
+#[cfg(feature = "ui")]
+mod removal;
+#[cfg(feature = "ui")]
+pub(crate) mod settable;
 pub(crate) mod value;
 
 use std::fmt::{self, Write as _};
@@ -164,6 +170,17 @@ impl Change {
         Ok(Self { key: key.parse()?, value: Some(Secret::untold(value::quoted(text))) })
     }
 
+    /// Sets `key` to a value in JSON: a string, a boolean, a whole number, or a list of these; `null` removes the key.
+    /// `None` for any other value.
+    #[cfg(feature = "ui")]
+    pub(crate) fn json(key: Key, value: &serde_json::Value) -> Option<Self> {
+        let value = match value {
+            serde_json::Value::Null => None,
+            value => Some(Secret::untold(value::of_json(value)?)),
+        };
+        Some(Self { key, value })
+    }
+
     /// Removes `key`, so that its default counts.
     ///
     /// # Errors
@@ -211,6 +228,17 @@ impl Store {
     /// # Errors
     /// Nothing was written; the error says why.
     pub fn change(&self, changes: &[Change], seen: Option<&str>) -> Result<Changed, Error> {
+        let keys = changes.iter().map(|change| change.key.clone()).collect();
+        self.exchange(keys, seen, |texts| changes.iter().try_for_each(|change| texts.apply(change)))
+    }
+
+    /// Writes what `edit` makes of the texts.
+    fn exchange(
+        &self,
+        keys: Vec<Key>,
+        seen: Option<&str>,
+        edit: impl Fn(&mut Texts) -> Result<(), Error>,
+    ) -> Result<Changed, Error> {
         let named = self.texts()?.apart.map(|(path, _)| path);
         let main = Target::new(&self.file)?;
         let apart = named.as_deref().map(Target::new).transpose()?;
@@ -223,7 +251,7 @@ impl Store {
             return Err(Error::Outdated);
         }
         let mut new = old.clone();
-        changes.iter().try_for_each(|change| new.apply(change))?;
+        edit(&mut new)?;
         let config = self.config(&new)?;
         check::check(&config)?;
 
@@ -249,7 +277,6 @@ impl Store {
         let files = writes.iter().map(|write| write.file.to_owned()).collect();
         place(writes)?;
         let before = self.config(&old).ok();
-        let keys = changes.iter().map(|change| change.key.clone()).collect();
         Ok(Changed { keys, config, before, version: version(&new), files })
     }
 

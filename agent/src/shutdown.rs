@@ -63,6 +63,9 @@ pub struct Stop {
     pulses: Pulses,
     #[cfg(feature = "linux")]
     pulse: Option<Pulse>,
+    /// Ends the task, too, while this is not 0.
+    #[cfg(feature = "ui")]
+    held: Option<watch::Receiver<usize>>,
 }
 
 /// What all tasks are told.
@@ -85,6 +88,8 @@ pub fn stopper() -> (Stopper, Stop) {
         pulses: pulses.clone(),
         #[cfg(feature = "linux")]
         pulse: None,
+        #[cfg(feature = "ui")]
+        held: None,
     };
     let stopper = Stopper {
         word: sender,
@@ -127,6 +132,8 @@ impl Clone for Stop {
             pulses: self.pulses.clone(),
             #[cfg(feature = "linux")]
             pulse: None,
+            #[cfg(feature = "ui")]
+            held: None,
         }
     }
 }
@@ -140,6 +147,16 @@ impl Stop {
             #[cfg(feature = "linux")]
             if let Some(pulse) = &self.pulse {
                 pulse.beat(word.asked);
+            }
+            #[cfg(feature = "ui")]
+            if let (false, Some(held)) = (word.stop, &mut self.held) {
+                tokio::select! {
+                    changed = self.word.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_) => return,
+                    },
+                    _ = held.wait_for(|holders| *holders > 0) => return,
+                }
             }
             // Waiting fails if the stopper was dropped, which counts as a request.
             if word.stop || self.word.changed().await.is_err() {
@@ -163,6 +180,13 @@ impl Stop {
             self.clone()
         };
         supervised
+    }
+
+    /// A second side of the same task, which also ends while `held` is not 0.
+    #[cfg(feature = "ui")]
+    #[must_use]
+    pub(crate) fn or_held(&self, held: watch::Receiver<usize>) -> Self {
+        Self { held: Some(held), ..self.twin() }
     }
 
     /// A second side of the same task.

@@ -27,6 +27,16 @@ impl TrustStore {
         Ok(Self(Arc::new(OnceCell::new_with(config))))
     }
 
+    /// Trusts the authorities of a text in PEM alone.
+    ///
+    /// # Errors
+    /// The text holds no certificate.
+    #[cfg(feature = "ui")]
+    pub(crate) fn of_pem(pem: &[u8]) -> Result<Self, TlsError> {
+        let config = ivt_base::tls::client_config_of_pem(pem, clock())?;
+        Ok(Self(Arc::new(OnceCell::new_with(Some(config)))))
+    }
+
     /// The configuration of a TLS client, read at the first call.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ mod responder;
 mod schedule;
 mod session;
 mod setup;
+#[cfg(feature = "ui")]
+pub(crate) mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub use setup::SetupError;
 use crate::config;
 use crate::shutdown::Stop;
 use crate::tls::TrustStore;
+#[cfg(feature = "ui")]
+use crate::trace::{Peer, trace};
 use connector::{Connector, TcpConnector};
 use policy::{Profile, UnknownGroup};
 use responder::Responder;
@@ -92,6 +96,9 @@ pub enum HostedState {
         until: Instant,
         /// How the last call ended, in words.
         last: String,
+        /// Whether the server gave commands or had none to give, and every command could be read.
+        #[cfg(feature = "ui")]
+        served: bool,
     },
 }
 
@@ -184,7 +191,12 @@ impl Tlss {
             let delay = self.schedule.after(called.outcome, &mut self.rng);
             log::debug!("TLSS: {}; next call in {:.1} s", called.said, delay.as_secs_f64());
             let until = Instant::now() + delay;
-            self.state.send_replace(HostedState::Waiting { until, last: called.said });
+            self.state.send_replace(HostedState::Waiting {
+                until,
+                last: called.said,
+                #[cfg(feature = "ui")]
+                served: called.served,
+            });
             tokio::select! {
                 () = sleep(delay) => {}
                 () = stop.requested() => return,
@@ -205,7 +217,12 @@ impl Tlss {
                 log::warn!("TLSS: {NONE}: waiting for one; or set tlss.mac");
             }
             let until = Instant::now() + LOOK_AGAIN;
-            self.state.send_replace(HostedState::Waiting { until, last: NONE.to_owned() });
+            self.state.send_replace(HostedState::Waiting {
+                until,
+                last: NONE.to_owned(),
+                #[cfg(feature = "ui")]
+                served: false,
+            });
             sleep(LOOK_AGAIN).await;
         };
         self.responder.set_mac(mac);
@@ -213,10 +230,18 @@ impl Tlss {
 
     async fn call(&self) -> Called {
         self.state.send_replace(HostedState::Dialling);
-        match self.connector.connect().await {
+        let connected = self.connector.connect().await;
+        #[cfg(feature = "ui")]
+        match &connected {
+            Ok(_) => trace().note(Peer::Hosted, "connected"),
+            Err(e) => trace().note(Peer::Hosted, &e.to_string()),
+        }
+        match connected {
             Ok(connection) => {
                 self.state.send_replace(HostedState::InSession);
                 let ended = session::run(connection, &self.responder).await;
+                #[cfg(feature = "ui")]
+                trace().note(Peer::Hosted, &ended.reason.to_string());
                 let (outcome, served) = (ended.outcome(), ended.served());
                 Called { outcome, served, said: ended.reason.to_string() }
             }

@@ -28,6 +28,12 @@ pub struct View {
     pub(crate) alarms: crate::alarm::Desk,
     /// `None` until the spool is open.
     pub(crate) spool: watch::Receiver<Option<Spool>>,
+    /// How far the agent gets with its cloud.
+    #[cfg(feature = "ui")]
+    pub(crate) progress: watch::Receiver<cloud::progress::Seen>,
+    /// When the cloud answered the newest Keepalive.
+    #[cfg(feature = "ui")]
+    pub(crate) keepalive: watch::Receiver<Option<tokio::time::Instant>>,
 }
 
 /// The device at one moment, without its channels.

@@ -4,19 +4,26 @@
 
 mod api;
 mod assets;
+mod authorities;
 mod call;
 mod camera;
 mod cookie;
+mod exposition;
 mod gate;
 mod guesses;
 mod password;
 mod reply;
 mod route;
+mod seen;
 mod server;
 mod session;
+mod shown;
 mod site;
+mod tar;
+mod task;
 #[cfg(test)]
 mod testing;
+mod viewers;
 
 use std::sync::Arc;
 
@@ -27,6 +34,7 @@ use crate::config::{self, Config};
 use crate::console::Console;
 use crate::reload::Reload;
 use crate::shutdown::{Stopper, stopper};
+use crate::trace::trace;
 use site::Site;
 
 /// The server of the page.
@@ -41,6 +49,7 @@ impl Web {
     /// Starts the server, which listens while the configuration wants it. Must be called within a runtime.
     pub(crate) fn start(config: &Config, reload: &Reload) -> Self {
         let site = Arc::new(Site::new(config, reload.control()));
+        trace().turn(config.web.is_some());
         let wanted = watch::Sender::new(config.web.clone());
         let (stop, stopping) = stopper();
         let task = tokio::spawn(server::run(Arc::clone(&site), wanted.subscribe(), stopping));
@@ -55,6 +64,7 @@ impl Web {
 
     /// Takes over where the page is served.
     pub(crate) fn configure(&self, config: &Config) {
+        trace().turn(config.web.is_some());
         self.wanted.send_if_modified(|wanted| {
             let differs = *wanted != config.web;
             wanted.clone_from(&config.web);

@@ -73,6 +73,16 @@ pub async fn connect_to_server(
     open(host, port, deadline, None, &resolver::SERVERS).await
 }
 
+/// The addresses of a server that the configuration names.
+///
+/// # Errors
+///
+/// The name has no address, or none is known before `deadline`.
+pub async fn addresses(host: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+    let found = timeout_at(deadline, resolver::resolve(host, port, &resolver::SERVERS)).await;
+    found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
 async fn open(
     host: &str,
     port: u16,

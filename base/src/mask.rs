@@ -49,6 +49,11 @@ struct Secrets {
 pub struct Known(Option<Arc<[u64]>>);
 
 impl Known {
+    /// Whether there is anything secret about the text that was made known.
+    pub fn is_any(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Does as [`mask_bytes`] with this secret alone: other secrets in use stay in the text.
     pub fn mask_bytes(&self, text: &[u8]) -> Vec<u8> {
         masked(text, false, Some(self.0.as_slice()))

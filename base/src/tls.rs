@@ -1,5 +1,6 @@
 //! TLS for outgoing connections: rustls with ring, and the certificates to trust.
 
+mod certificate;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verifier;
@@ -14,12 +15,13 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use self::verifier::Verifier;
 use crate::clock::Clock;
 
+pub use certificate::Certificate;
 pub use rustls::ClientConfig;
+pub use tokio_rustls::client::TlsStream;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,19 @@ pub fn client_config(ca_file: Option<&Path>, clock: Clock) -> Result<Arc<ClientC
         Some(path) => pinned(path)?,
         None => system(),
     };
+    configured(roots, clock)
+}
+
+/// Does as [`client_config`] with the certificates of a text in PEM.
+///
+/// # Errors
+///
+/// The text holds no usable certificate.
+pub fn client_config_of_pem(pem: &[u8], clock: Clock) -> Result<Arc<ClientConfig>, TlsError> {
+    configured(collected(CertificateDer::pem_slice_iter(pem), Path::new("(given)"))?, clock)
+}
+
+fn configured(roots: RootCertStore, clock: Clock) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier::new(roots, provider.clone(), clock)?;
     let config = ClientConfig::builder_with_details(provider, Arc::new(clock))
@@ -83,8 +98,17 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
 
 fn pinned(path: &Path) -> Result<RootCertStore, TlsError> {
     let bad = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
+    collected(CertificateDer::pem_file_iter(path).map_err(|e| bad(unread(e)))?, path)
+}
+
+/// The authorities that are read one after the other from `path`.
+fn collected(
+    certificates: impl Iterator<Item = Result<CertificateDer<'static>, pem::Error>>,
+    path: &Path,
+) -> Result<RootCertStore, TlsError> {
+    let bad = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad(unread(e)))? {
+    for certificate in certificates {
         let certificate = certificate.map_err(|e| bad(unread(e)))?;
         roots.add(certificate).map_err(|error| bad(error.to_string()))?;
     }

@@ -40,7 +40,7 @@ use client::{Call, Client, Service};
 use clock::Clock;
 pub use clock::DateAndTime;
 pub use describe::Description;
-pub use discovery::{Found, MULTICAST, Search, discover};
+pub use discovery::{Found, MULTICAST, Search, discover, merged};
 use encoder::Address;
 use media::Media;
 pub use media::MediaProfile;

@@ -17,10 +17,9 @@ const sources = new Map(["parts", "device"].flatMap((folder) => readdirSync(join
 const isText = (name) => name === "parts/texts.js" || name.startsWith("device/texts/");
 
 const texts = new Map();
-for (const [name, source] of sources) {
+for (const name of sources.keys()) {
   if (!isText(name)) continue;
-  // Imported from its text: without a package.json beside it, Node takes a file for something else than a module.
-  const { default: languages } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+  const { default: languages } = await import(join(ROOT, name));
   texts.set(name, languages);
   compare(name, languages);
 }

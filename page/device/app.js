@@ -6,8 +6,9 @@ import { onBroken, watchDevice } from "/parts/events.js";
 import { explain, makeNotice } from "/parts/notice.js";
 import { chooseLanguage, language, register, setLanguage, t } from "/parts/text.js";
 import { Context } from "./page.js";
-import { askSession, logOut } from "./session.js";
+import { askDevice, askSession, logOut } from "./session.js";
 import shell from "./texts/shell.js";
+import { lookAtTrial, trialPlace } from "./trial.js";
 import { isSkipped } from "./wizard.js";
 
 /** The pages, as they stand in the menu. */
@@ -26,12 +27,16 @@ const frame = make("div", { className: "frame" }, nav, main);
 
 /** @type {import("./session.js").Session} */
 let session = { claimed: true, logged_in: false };
+/** What is known of the device. */
+let device = { model: "", program: "" };
 /** @type {Context | null} */
 let shown = null;
 /** How many pages were asked for: one that is loaded late is not shown over a later one. */
 let turn = 0;
+/** Name of the page that is shown. */
+let last = "";
 
-fill(document.body, over, lost, top, frame);
+fill(document.body, over, lost, top, trialPlace(), frame);
 onLoggedOut(askLogin);
 onBroken(checkSession);
 watchDevice((isLost) => {
@@ -54,13 +59,17 @@ async function start() {
     setTimeout(start, 3000);
     return;
   }
-  if (session.claimed && session.logged_in && !location.hash && !await isSkipped()) location.hash = "#/wizard";
+  if (session.claimed && session.logged_in && !location.hash && !await isSkipped()) history.replaceState(null, "", "#/wizard");
+  if (session.logged_in) {
+    lookAtTrial();
+    askDevice().then(tellDevice, () => {});
+  }
   await show();
 }
 
 /** Shows what the address names, to whom may see it. */
 async function show() {
-  const [name = "", ...parameters] = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+  const [name = "", ...parameters] = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decoded);
   const wanted = !session.claimed ? "claim" : !session.logged_in ? "login" : PAGES.includes(name) ? name : "overview";
   shown?.end();
   delete main.dataset.page;
@@ -75,6 +84,8 @@ async function show() {
     const { default: page } = /** @type {{ default: import("./page.js").Page }} */ (await import(`./pages/${wanted}.js`));
     if (mine !== turn) return;
     const urged = session.logged_in && session.first_password && wanted !== "system";
+    if (wanted !== last) window.scrollTo(0, 0);
+    last = wanted;
     fill(main, title, urged && makeNotice("warn", t("shell.first_password")), element);
     await page.show(element, context);
   } catch (error) {
@@ -86,6 +97,7 @@ async function show() {
   // A page that has put the focus into one of its fields keeps it there.
   if (!element.contains(document.activeElement)) title.focus({ preventScroll: true });
   main.dataset.page = wanted;
+  performance.mark("shown");
 }
 
 /**
@@ -94,8 +106,7 @@ async function show() {
  */
 function draw(current) {
   const alone = !session.claimed || !session.logged_in;
-  const name = session.name ?? "";
-  document.title = [current && t(`nav.${current}`), name || "IVT"].filter(Boolean).join(" – ");
+  document.title = [current && t(`nav.${current}`), device.model || "IVT"].filter(Boolean).join(" – ");
   lost.textContent = t("shell.lost");
   over.textContent = t("shell.skip");
   nav.setAttribute("aria-label", t("shell.menu"));
@@ -107,9 +118,9 @@ function draw(current) {
     if (page === current) link.setAttribute("aria-current", "page");
     return link;
   });
-  const leave = make("button", { type: "button", className: "log-out", textContent: t("shell.log_out") });
-  leave.addEventListener("click", () => logOut().catch(() => {}).then(() => location.reload()));
-  fill(nav, !alone && make("ul", {}, ...[...links, leave].map((entry) => make("li", {}, entry))));
+  const end = make("button", { type: "button", className: "log-out", textContent: t("shell.log_out") });
+  end.addEventListener("click", () => logOut().catch(() => {}).then(() => location.reload()));
+  fill(nav, !alone && make("ul", {}, ...[...links, end].map((entry) => make("li", {}, entry))));
   const menu = make("button", { type: "button", className: "menu", textContent: t("shell.menu"), "aria-expanded": false, "aria-controls": "menu" });
   menu.addEventListener("click", () => {
     nav.hidden = !nav.hidden;
@@ -122,11 +133,13 @@ function draw(current) {
     setLanguage(other);
     show();
   });
-  fill(top, !alone && menu, make("p", { className: "device", textContent: name || "IVT" }), speak);
+  fill(top, !alone && menu, make("p", { className: "device", textContent: device.model || "IVT" }), speak);
 }
 
 /** Asks for the password above the page, which keeps what was typed into it. */
 async function askLogin() {
+  const { claimed } = await askSession().catch(() => session);
+  if (!claimed) return leave();
   const { openLogin } = await import("./pages/login.js");
   await openLogin();
 }
@@ -135,12 +148,35 @@ async function askLogin() {
 async function checkSession() {
   if (!session.logged_in) return;
   const now = await askSession();
-  if (!now.claimed) location.reload();
   if (!now.logged_in) await logIn();
+}
+
+/** Begins anew: with the page that sets the password. What waits meanwhile waits for ever. */
+function leave() {
+  location.reload();
+  return /** @type {Promise<void>} */ (new Promise(() => {}));
+}
+
+/** @param {string} part of an address, which anyone may have typed */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** The device is there again: with another firmware, its page is another one too. */
 async function comeBack() {
-  const now = await askSession().catch(() => session);
-  if (now.version !== session.version || now.claimed !== session.claimed) location.reload();
+  const { claimed, logged_in: isIn } = await askSession().catch(() => session);
+  if (claimed !== session.claimed) location.reload();
+  const { program } = isIn ? await askDevice().catch(() => device) : device;
+  if (device.program && program !== device.program) location.reload();
+}
+
+/** @param {{ model: string, program: string }} told */
+function tellDevice(told) {
+  device = told;
+  fill(top.querySelector(".device") ?? top, told.model || "IVT");
+  document.title = document.title.replace(/IVT$/, told.model || "IVT");
 }

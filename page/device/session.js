@@ -8,13 +8,17 @@ import { call } from "/parts/api.js";
  * @property {boolean} claimed whether the device has a password
  * @property {boolean} logged_in
  * @property {boolean} [first_password] whether the password is still the one that the device came with
- * @property {string} [name] name of the device, for who is logged in
- * @property {string} [version] of the firmware, for who is logged in
  */
 
 /** @returns {Promise<Session>} */
 export function askSession() {
   return call("GET", "/session");
+}
+
+/** The device's model, and which program serves this page. Only who is logged in is told. */
+export async function askDevice() {
+  const { hardware_model: model, version, built } = await call("GET", "/system");
+  return { model: String(model ?? ""), program: `${version} ${built}` };
 }
 
 /** Ends the session. */

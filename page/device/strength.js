@@ -2,8 +2,8 @@
 
 /** Words and rows of keys that guessers try first. */
 const COMMON = /passw[o0]rd|admin|qwert|asdf|letmein|welcome|abc123|camera|hikvision|dahua|woaini|iloveyou/gi;
-/** Runs of digits or of one character. */
-const RUNS = /(.)\1{2,}|0?12345\d*|9?87654\d*|(?:19|20)\d\d/gu;
+/** What is repeated, and runs of digits. */
+const RUNS = /(.{1,8}?)\1{2,}|0?12345\d*|9?87654\d*|(?:19|20)\d\d/gu;
 
 /**
  * 0 to 3: nothing, weak, fair, strong. What guessers try first counts as one character.

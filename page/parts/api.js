@@ -9,6 +9,9 @@ const BASE = "/api/v1";
 /** What a call is told whose session has ended; any other 401 is an answer to a password. */
 const ENDED = ["logged_out", "unclaimed"];
 
+/** Where a login is asked for: it waits for no other login. */
+const LOGIN = "/session";
+
 /** Why a call was not carried out. */
 export class CallError extends Error {
   /**
@@ -57,7 +60,7 @@ export async function call(method, path, body, options = {}) {
     try {
       return await read(await send(method, path, body, options));
     } catch (error) {
-      if (!(error instanceof CallError) || !needsLogin(error)) throw error;
+      if (!(error instanceof CallError) || !needsLogin(error) || path === LOGIN) throw error;
     }
     await logIn();
   }

@@ -33,8 +33,12 @@ export function open(title, ...children) {
   const id = freshId();
   const dialog = make("dialog", { "aria-labelledby": id }, make("h2", { id, textContent: title }), ...children);
   document.body.append(dialog);
+  // The page that it belongs to may be left by the button Back.
+  const left = () => dialog.close();
+  window.addEventListener("hashchange", left);
   const closed = new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      window.removeEventListener("hashchange", left);
       dialog.remove();
       resolve(undefined);
     });

@@ -39,8 +39,11 @@ mod tests {
 
     #[test]
     fn the_page_of_the_device_is_complete() {
-        for path in ["/index.html", "/app.js", "/parts/style.css", "/parts/icon.svg"] {
-            assert!(DEVICE.iter().chain(PARTS).any(|asset| asset.path == path), "{path}");
+        let index = include_str!("../device/index.html");
+        let named: Vec<_> = index.split('"').filter(|part| part.starts_with('/')).collect();
+        for path in named.iter().chain(&["/index.html"]) {
+            assert!(DEVICE.iter().chain(PARTS).any(|asset| asset.path == *path), "{path}");
         }
+        assert!(named.len() >= 4, "{named:?}");
     }
 }

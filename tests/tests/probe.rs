@@ -39,7 +39,8 @@ async fn probed(at: &str, login: Option<Credentials>, input: u16) -> (bool, Stri
     let mut text = String::new();
     let mut say = |line: &str| text += &format!("{line}\n");
     let target = Target::at(at, login, input).unwrap();
-    let is_good = soon("the probe ends", probe::probe(target, &mut say)).await;
+    let camera = vec![(String::new(), Some(target))];
+    let is_good = soon("the probe ends", probe::all(camera, &mut say)).await;
     assert!(!text.contains(PASSWORD), "{text}");
     (is_good, text)
 }

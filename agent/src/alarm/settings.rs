@@ -98,6 +98,15 @@ impl Settings {
         })
     }
 
+    /// Names of the alarms of a channel that are reported at this moment.
+    #[cfg(feature = "ui")]
+    pub(crate) fn enabled(&self, channel: usize) -> Vec<&'static str> {
+        let all =
+            [(Trigger::Input, "external"), (Trigger::Motion, "motion"), (Trigger::Line, "line")];
+        let enabled = all.into_iter().filter(|(trigger, _)| self.terms((channel, *trigger)).enable);
+        enabled.map(|(_, name)| name).collect()
+    }
+
     /// Tells of each change.
     pub(super) fn changes(&self) -> watch::Receiver<BTreeMap<Place, Terms>> {
         self.0.set.subscribe()

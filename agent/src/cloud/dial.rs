@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::login::CloudLogin;
+#[cfg(feature = "ui")]
+use super::progress::{Progress, Step};
 use super::upgrade::{Refusal, upgrade};
 use crate::tls::TrustStore;
 
@@ -33,6 +35,12 @@ pub trait Dial: Send + Sync {
     ///
     /// [`DialError`] says which step failed.
     async fn dial(&self) -> Result<Socket, DialError>;
+
+    /// Shows how far the attempts get, where they are made step by step.
+    #[cfg(feature = "ui")]
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
 }
 
 /// Why there is no connection. The text never holds the password.
@@ -101,6 +109,8 @@ pub struct TcpDial {
     login: CloudLogin,
     trust: TrustStore,
     rule: AddressRule,
+    #[cfg(feature = "ui")]
+    progress: Progress,
 }
 
 impl TcpDial {
@@ -108,7 +118,13 @@ impl TcpDial {
     /// for addresses without settings.
     pub fn new(login: CloudLogin, trust: TrustStore) -> Self {
         let rule = AddressRule::for_cloud(&login.host);
-        Self { login, trust, rule }
+        Self {
+            login,
+            trust,
+            rule,
+            #[cfg(feature = "ui")]
+            progress: Progress::default(),
+        }
     }
 
     /// Follows redirects to where `rule` allows.
@@ -144,14 +160,23 @@ impl TcpDial {
         deadline: Instant,
     ) -> Result<Result<Socket, Refusal>, DialError> {
         let host = &login.host;
+        #[cfg(feature = "ui")]
+        self.progress.begin(Step::Name);
         let tcp = connect(host, login.port, deadline, rule).await?;
+        #[cfg(feature = "ui")]
+        self.progress.connected(tcp.peer_addr().ok(), Step::Tls);
         let stream: Box<dyn ByteStream> = if login.secure {
             let failed = |source| DialError::Tls { host: host.clone(), source };
             let config = self.trust.config().await.map_err(failed)?;
-            Box::new(tls::connect(config, host, tcp).await.map_err(failed)?)
+            let stream = tls::connect(config, host, tcp).await.map_err(failed)?;
+            #[cfg(feature = "ui")]
+            self.progress.encrypted(&stream);
+            Box::new(stream)
         } else {
             Box::new(tcp)
         };
+        #[cfg(feature = "ui")]
+        self.progress.begin(Step::Login);
         upgrade(login, stream).await.map_err(|received| DialError::Upgrade { received })
     }
 }
@@ -161,6 +186,11 @@ impl Dial for TcpDial {
     async fn dial(&self) -> Result<Socket, DialError> {
         let deadline = Instant::now() + DIAL_TIMEOUT;
         timeout_at(deadline, self.open(deadline)).await.unwrap_or(Err(DialError::Timeout))
+    }
+
+    #[cfg(feature = "ui")]
+    fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 }
 
@@ -182,7 +212,7 @@ fn asked(wait: &Option<Duration>) -> String {
     wait.map(|wait| format!("; it asks to wait {} s", wait.as_secs())).unwrap_or_default()
 }
 
-async fn connect(
+pub(super) async fn connect(
     host: &str,
     port: u16,
     deadline: Instant,

@@ -22,9 +22,11 @@ use super::upgrade::Socket;
 use crate::deadlines::{KEEPALIVE, SEND, SPARE};
 use crate::dispatch::Dispatch;
 use crate::shutdown::Stop;
+#[cfg(feature = "ui")]
+use crate::trace::{Peer as TracePeer, Way, trace};
 
 /// How long the closing handshake may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How far away the timer is set when there is no deadline.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -93,6 +95,8 @@ pub(super) async fn run(
         leaving: Vec::new(),
         keepalive_is_due: false,
         healthy_since: None,
+        #[cfg(feature = "ui")]
+        answered: keepalives.answered(),
     };
     let reason = link.serve(dispatch, keepalives, calls.open(), stop).await;
     // Callers learn at once that the connection is lost, without waiting for the closing handshake.
@@ -124,6 +128,9 @@ struct Link {
     /// Whether a Keepalive fell due while a call was outstanding. It goes before the next call.
     keepalive_is_due: bool,
     healthy_since: Option<Instant>,
+    /// Where it is shown when the newest Keepalive was answered.
+    #[cfg(feature = "ui")]
+    answered: tokio::sync::watch::Sender<Option<Instant>>,
 }
 
 enum Outstanding {
@@ -165,7 +172,11 @@ impl Link {
             }
             if let Some(sink) = self.sink.take() {
                 match self.peer.poll_transmit() {
-                    Some(text) => writing.set(write(sink, text).fuse()),
+                    Some(text) => {
+                        #[cfg(feature = "ui")]
+                        trace().packet(TracePeer::Cloud, Way::Out, &text);
+                        writing.set(write(sink, text).fuse());
+                    }
                     None => self.sink = Some(sink),
                 }
             }
@@ -210,10 +221,16 @@ impl Link {
 
     fn take(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), Reason> {
         match message.ok_or(Reason::Closed)?? {
-            Message::Text(text) => Ok(self.peer.handle_text(now(), &text)?),
+            Message::Text(text) => {
+                #[cfg(feature = "ui")]
+                trace().packet(TracePeer::Cloud, Way::In, &text);
+                Ok(self.peer.handle_text(now(), &text)?)
+            }
             // Some clouds send their text in binary messages.
             Message::Binary(bytes) => {
                 let text = str::from_utf8(&bytes).map_err(|_| Reason::Binary)?;
+                #[cfg(feature = "ui")]
+                trace().packet(TracePeer::Cloud, Way::In, text);
                 Ok(self.peer.handle_text(now(), text)?)
             }
             Message::Close(Some(frame)) => Err(Reason::ClosedWith(frame.into())),
@@ -235,6 +252,8 @@ impl Link {
                 log::warn!("the cloud answered a Keepalive with error {code}: {said}");
             }
             self.healthy_since.get_or_insert_with(Instant::now);
+            #[cfg(feature = "ui")]
+            self.answered.send_replace(Some(Instant::now()));
         }
     }
 
@@ -276,7 +295,7 @@ async fn write(mut sink: Sink, text: String) -> Result<Sink, Reason> {
 }
 
 /// The time for the protocol's rules, from tokio's clock so that tests can pause it.
-fn now() -> std::time::Instant {
+pub(super) fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 

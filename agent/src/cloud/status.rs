@@ -19,12 +19,20 @@ pub struct KeepaliveSource {
     channels: Vec<StatusSource>,
     /// Whether a new firmware is under way.
     upgrading: watch::Receiver<bool>,
+    /// When the newest one was answered.
+    #[cfg(feature = "ui")]
+    answered: watch::Sender<Option<tokio::time::Instant>>,
 }
 
 impl KeepaliveSource {
     /// Reads the status of these channels; the index is the channel's number.
     pub fn new(channels: Vec<StatusSource>) -> Self {
-        Self { channels, upgrading: watch::channel(false).1 }
+        Self {
+            channels,
+            upgrading: watch::channel(false).1,
+            #[cfg(feature = "ui")]
+            answered: watch::Sender::new(None),
+        }
     }
 
     /// Tells the cloud of upgrades, too, while `upgrading` is true.
@@ -32,6 +40,12 @@ impl KeepaliveSource {
     #[must_use]
     pub fn with_upgrades(self, upgrading: watch::Receiver<bool>) -> Self {
         Self { upgrading, ..self }
+    }
+
+    /// When the newest Keepalive was answered.
+    #[cfg(feature = "ui")]
+    pub(crate) fn answered(&self) -> watch::Sender<Option<tokio::time::Instant>> {
+        self.answered.clone()
     }
 
     /// Returns when every camera has been asked once, or after `limit`: before that a Keepalive

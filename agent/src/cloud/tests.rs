@@ -74,6 +74,8 @@ struct Setup {
     link: watch::Receiver<Link>,
     stopper: Stopper,
     task: JoinHandle<()>,
+    #[cfg(feature = "ui")]
+    hold: super::hold::Hold,
 }
 
 fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
@@ -85,6 +87,8 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
     let (stopper, stop) = stopper();
     let queue = CallQueue::default();
     let calls = queue.calls();
+    #[cfg(feature = "ui")]
+    let hold = super::hold::Hold::default();
     let cloud = Cloud {
         rules: Options::default(),
         dial: Some(Arc::new(script)),
@@ -93,12 +97,26 @@ fn start(seed: u64, fates: impl IntoIterator<Item = Attempt>) -> Setup {
         calls: queue,
         state: state.clone(),
         ended: ended.clone(),
+        #[cfg(feature = "ui")]
+        progress: Default::default(),
+        #[cfg(feature = "ui")]
+        hold: hold.clone(),
         link: link.clone(),
         rng: StdRng::seed_from_u64(seed),
     };
     let task = tokio::spawn(cloud.run(stop));
     let (state, ended, link) = (state.subscribe(), ended.subscribe(), link.subscribe());
-    Setup { calls, attempts, state, ended, link, stopper, task }
+    Setup {
+        calls,
+        attempts,
+        state,
+        ended,
+        link,
+        stopper,
+        task,
+        #[cfg(feature = "ui")]
+        hold,
+    }
 }
 
 impl Setup {
@@ -310,4 +328,23 @@ async fn calls_are_made_over_whatever_connection_there_is() {
         setup.state.wait_for(|s| matches!(s, CloudState::Waiting { .. })).await.unwrap();
         assert_eq!(setup.calls.call(GetFirmware).await, Err(CallError::Offline), "lost");
     }
+}
+
+#[cfg(feature = "ui")]
+#[tokio::test(start_paused = true)]
+async fn the_agent_stays_away_while_its_login_is_tried() {
+    let mut setup = start(1, []);
+    let mut server = setup.server().await;
+    let held = setup.hold.begin();
+    let closed = async { while server.next().await.is_some_and(|m| !m.unwrap().is_close()) {} };
+    closed.await;
+    drop(server);
+    let again = tokio::time::timeout(Duration::from_secs(300), setup.attempts.recv());
+    assert!(again.await.is_err(), "it dialled while it was held");
+    let lifted = Instant::now();
+    drop(held);
+    setup.server().await;
+    assert!(lifted.elapsed() < Duration::from_secs(1), "it comes back without a pause");
+    setup.stopper.stop();
+    setup.task.await.unwrap();
 }

@@ -20,6 +20,8 @@ pub struct Web {
     /// `first_password`: opens the device until somebody has chosen a password; without it a new device belongs to
     /// who claims it. May stand in the credentials file.
     pub first_password: Option<Secret>,
+    /// `metrics`: counts are exposed at `/metrics`, to everyone who reaches the page; default false.
+    pub metrics: bool,
 }
 
 /// Reads the section; `None` while `enable` is false.
@@ -29,6 +31,7 @@ pub(super) fn web(
 ) -> Result<Option<Web>, Error> {
     let is_on = section.read("enable", boolean)?.unwrap_or(false);
     let listen = section.read("listen", address)?;
+    let metrics = section.read("metrics", boolean)?.unwrap_or(false);
     let first = section.insist("first_password", text(1..=NAME))?;
     let other = apart.first_password.take();
     if first.is_some() && other.is_some() {
@@ -38,6 +41,7 @@ pub(super) fn web(
     Ok(is_on.then_some(Web {
         listen: listen.unwrap_or(LISTEN),
         first_password: first.or(other).map(Secret::untold),
+        metrics,
     }))
 }
 

@@ -26,7 +26,8 @@ const LOOKUPS: Duration = Duration::from_secs(2);
 const SUBJECT: &str = "publishes";
 
 /// The list, and the channels that publish it.
-pub(super) struct ConstantPublishes {
+#[derive(Clone)]
+pub(crate) struct ConstantPublishes {
     channels: Vec<Handle>,
     store: StateStore,
     rows: Arc<Mutex<Vec<RtmpPublishConfig>>>,
@@ -48,7 +49,7 @@ impl ConstantPublishes {
     }
 
     /// The list as it was set.
-    pub(super) fn list(&self) -> Vec<RtmpPublishConfig> {
+    pub(crate) fn list(&self) -> Vec<RtmpPublishConfig> {
         lock(&self.rows).clone()
     }
 
@@ -56,7 +57,7 @@ impl ConstantPublishes {
     ///
     /// # Errors
     /// A row is wrong, or the list cannot be kept over a restart. Nothing is changed then.
-    pub(super) async fn replace(&self, request: SetRtmpPublishConfig) -> Result<(), RpcError> {
+    pub(crate) async fn replace(&self, request: SetRtmpPublishConfig) -> Result<(), RpcError> {
         let SetRtmpPublishConfig { list } = request;
         let mut wanted = self.check(&list).await?;
         if *lock(&self.rows) == list {

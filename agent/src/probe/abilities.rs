@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ivt_hal::{Channel, Stream};
 
 use super::find::Found;
-use super::{Probe, Trouble};
+use super::{Ability, Probe, Trouble};
 
 /// Longest time for one question.
 const QUESTION: Duration = Duration::from_secs(5);
@@ -45,15 +46,20 @@ pub(super) async fn tell(
             }
             Some(word) if probe.refused => Ok(format!("{word}, not asked: the login was refused")),
             Some(word) => match probe.step(QUESTION, Box::pin(ask(channel, slot))).await {
-                Ok(detail) => Ok(format!("{word}{detail}")),
+                Ok((detail, picture)) => {
+                    probe.outcome.picture = picture.or(probe.outcome.picture.take());
+                    Ok(format!("{word}{detail}"))
+                }
                 Err(trouble) => {
                     probe.refused &= !taken;
                     Err(format!("no, {word}: {}", trouble.text))
                 }
             },
         };
+        let is_there = said.is_ok();
         let (Ok(said) | Err(said)) = said;
         probe.tell(&format!("{slot:9} {said}: {methods}"));
+        probe.outcome.abilities.push(Ability { slot, is_there, said });
     }
 }
 
@@ -69,13 +75,15 @@ fn denied(found: &Found, slot: &str) -> bool {
     })
 }
 
-/// What the camera answers to a question that changes nothing; empty for an ability that has no such question.
-async fn ask(channel: &Channel, slot: &str) -> Result<String, Trouble> {
+/// What the camera answers to a question that changes nothing, with its picture where it was asked for one; empty for
+/// an ability that has no such question.
+async fn ask(channel: &Channel, slot: &str) -> Result<(String, Option<Bytes>), Trouble> {
     let Channel { snapshot, presets, tours, network, wifi, .. } = channel;
-    Ok(match slot {
+    let said = match slot {
         "snapshot" => match snapshot {
             Some(camera) => {
-                format!(", a picture of {} bytes", camera.jpeg(Stream::Main).await?.len())
+                let picture = camera.jpeg(Stream::Main).await?;
+                return Ok((format!(", a picture of {} bytes", picture.len()), Some(picture)));
             }
             None => String::new(),
         },
@@ -98,5 +106,6 @@ async fn ask(channel: &Channel, slot: &str) -> Result<String, Trouble> {
         },
         "streams" => String::new(),
         _ => ", not tried as that would change something".to_owned(),
-    })
+    };
+    Ok((said, None))
 }

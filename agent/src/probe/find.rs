@@ -8,7 +8,6 @@ use ivt_hal::profile::Profile;
 use ivt_hal::{Bitrates, Kind, Transport};
 
 use super::{Probe, Target, Trouble, plain};
-use crate::backend::Servers;
 
 /// Longest time for the web server to answer at all, and for one family to be recognised.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -23,7 +22,24 @@ pub(super) struct Found {
     pub(super) onvif: Option<Description>,
 }
 
-pub(super) async fn find(probe: &mut Probe<'_>, target: &Target, servers: &Servers) -> Found {
+impl Found {
+    /// Maker, model and firmware, as the camera says them.
+    pub(super) fn names(&self) -> (String, String, String) {
+        let family = self.family.as_ref().map(|(name, model)| ((*name).to_owned(), model.clone()));
+        let (name, model) = family.unwrap_or_default();
+        match &self.onvif {
+            None => (name, model, String::new()),
+            Some(camera) => {
+                let said = [&camera.manufacturer, &camera.model, &camera.firmware].map(plain);
+                let [maker, told, firmware] = said;
+                (maker, if told.is_empty() { model } else { told }, firmware)
+            }
+        }
+    }
+}
+
+/// Asks the camera by the clients of its web server and of its ONVIF device service.
+pub(super) async fn find(probe: &mut Probe<'_>, target: &Target, clients: [Http; 2]) -> Found {
     let mut found = Found::default();
     let web = &target.web;
     let name = format!("{}:{}", web.host, web.port);
@@ -35,13 +51,14 @@ pub(super) async fn find(probe: &mut Probe<'_>, target: &Target, servers: &Serve
         Err(trouble) => {
             probe.fail(&format!("web server at {name}: {}", trouble.text));
             if target.web == target.onvif {
+                probe.outcome.is_silent = true;
                 return found;
             }
         }
     }
-    let client = servers.client(&web.host, web.port, target.login.clone());
+    let [client, device] = clients;
     found.family = family(probe, &client, target).await;
-    found.onvif = onvif(probe, target, servers).await;
+    found.onvif = onvif(probe, target, device).await;
     found
 }
 
@@ -72,6 +89,7 @@ async fn family(
                 probe.refused = target.login.is_some();
                 let open = "family: it asks for a login before it says: give --username";
                 let closed = "family: it refuses the login";
+                probe.outcome.wants_login = !probe.refused;
                 probe.tell(if probe.refused { closed } else { open });
                 return None;
             }
@@ -87,16 +105,14 @@ async fn family(
     None
 }
 
-async fn onvif(probe: &mut Probe<'_>, target: &Target, servers: &Servers) -> Option<Description> {
+async fn onvif(probe: &mut Probe<'_>, target: &Target, http: Http) -> Option<Description> {
     if probe.refused {
         probe.tell("ONVIF: not asked, as the login was refused");
         return None;
     }
-    let at = &target.onvif;
-    let http = servers.client(&at.host, at.port, target.login.clone());
     let options =
         Options { transport: Transport::Auto, bitrates: Bitrates::default(), input: target.input };
-    let camera = Onvif::new(http, &at.path, target.login.clone(), options);
+    let camera = Onvif::new(http, &target.onvif.path, target.login.clone(), options);
     let asked = async { Ok(camera.describe().await?) };
     match probe.step(DESCRIPTION, Box::pin(asked)).await {
         Ok(camera) => {
@@ -117,6 +133,7 @@ async fn onvif(probe: &mut Probe<'_>, target: &Target, servers: &Servers) -> Opt
         Err(trouble) => {
             if trouble.refused && target.login.is_none() {
                 probe.refused = false;
+                probe.outcome.wants_login = true;
                 probe.tell("ONVIF: it asks for a login: give --username");
             } else {
                 probe.tell(&format!("ONVIF: {}", trouble.text));
@@ -140,7 +157,7 @@ mod tests {
         let mut told = Vec::new();
         let mut say = |text: &str| told.push(text.to_owned());
         let until = Instant::now() + Duration::from_secs(1);
-        let mut probe = Probe { say: &mut say, until, refused: false, failed: false };
+        let mut probe = Probe::new(&mut say, until);
         let client = Http::new("127.0.0.1", address.port(), None, Limits::default());
         let target = Target::at(&address.to_string(), None, 1).unwrap();
         assert!(family(&mut probe, &client, &target).await.is_none());

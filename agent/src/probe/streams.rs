@@ -8,7 +8,7 @@ use ivt_media::rtsp::{Options, Patience, RtspOpener};
 use ivt_media::source::{Opener as _, SourceError};
 use url::Url;
 
-use super::{Probe, Trouble, plain};
+use super::{Probe, SeenStream, Trouble, plain};
 use crate::backend::RtspPolicy;
 use crate::tls::TrustStore;
 
@@ -51,10 +51,13 @@ pub(super) async fn look(probe: &mut Probe<'_>, channel: &Channel, policy: RtspP
         };
         for &transport in transports {
             let way = if transport == Transport::Udp { "UDP" } else { "TCP" };
-            let opened = open(&source, transport, policy);
+            let opened = open(stream, &source, transport, policy);
             match probe.step(STREAM, Box::pin(opened)).await {
                 Ok(seen) => {
-                    probe.tell(&format!("{what} by {way}: {seen}"));
+                    let SeenStream { codec, size: (width, height), has_sound, .. } = seen;
+                    let sound = if has_sound { ", with sound" } else { "" };
+                    probe.tell(&format!("{what} by {way}: {codec}, {width}x{height}{sound}"));
+                    probe.outcome.streams.push(seen);
                     break;
                 }
                 Err(trouble) => {
@@ -99,10 +102,11 @@ fn fail(probe: &mut Probe<'_>, stream: Stream, text: &str) {
 
 /// Opens a stream, waits for its first key frame, and closes it again.
 async fn open(
+    stream: Stream,
     source: &RtspSource,
     transport: Transport,
     policy: RtspPolicy,
-) -> Result<String, Trouble> {
+) -> Result<SeenStream, Trouble> {
     let trouble = |text: String| Trouble { refused: false, text };
     let url = Url::parse(&source.url).map_err(|e| trouble(e.to_string()))?;
     let tls = match url.scheme() {
@@ -141,9 +145,8 @@ async fn open(
                     VideoCodec::H264 => "H.264",
                     VideoCodec::H265 => "H.265",
                 };
-                let (width, height) = video.dimensions;
-                let sound = if frames.has_sound() { ", with sound" } else { "" };
-                return Ok(format!("{codec}, {width}x{height}{sound}"));
+                let (size, has_sound) = (video.dimensions, frames.has_sound());
+                return Ok(SeenStream { stream, codec, size, has_sound });
             }
         }
     };

@@ -31,7 +31,7 @@ impl Key {
     }
 
     /// The number of the channel that the key belongs to.
-    pub(super) fn number(&self) -> Option<usize> {
+    pub(crate) fn number(&self) -> Option<usize> {
         self.0.iter().find_map(|part| match part {
             Part::Number(number) => Some(*number),
             Part::Name(_) => None,
@@ -39,7 +39,7 @@ impl Key {
     }
 
     /// The names alone, without numbers, joined by dots: `channel.main`.
-    pub(super) fn general(&self) -> String {
+    pub(crate) fn general(&self) -> String {
         let mut names = Vec::new();
         for part in &self.0 {
             if let Part::Name(name) = part {

@@ -1,5 +1,7 @@
 //! The value of a setting as it is written into a file.
 
+#[cfg(any(feature = "ui", all(feature = "onvif", feature = "profiles")))]
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 /// Why a value cannot be written.
@@ -32,6 +34,21 @@ pub(crate) fn quoted(text: &str) -> String {
         }
     }
     quoted + "\""
+}
+
+/// TOML for JSON: strings, booleans, whole numbers, and lists of these; `None` for anything else.
+#[cfg(any(feature = "ui", all(feature = "onvif", feature = "profiles")))]
+pub(crate) fn of_json(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(quoted(text)),
+        Value::Bool(_) => Some(value.to_string()),
+        Value::Number(number) if number.is_i64() => Some(value.to_string()),
+        Value::Array(items) if !items.iter().any(Value::is_array) => {
+            let items: Option<Vec<_>> = items.iter().map(of_json).collect();
+            Some(format!("[{}]", items?.join(", ")))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a text is exactly one TOML value, of a kind that some setting has.
@@ -82,6 +99,28 @@ mod tests {
         for typed in ["\"canary", "'canary' x", "[canary", "{ canary }", "'a'\ncanary = 1"] {
             let error = toml(typed).unwrap_err().to_string();
             assert!(!error.contains("canary"), "{typed}: {error}");
+        }
+    }
+
+    #[cfg(feature = "ui")]
+    #[test]
+    fn json_becomes_toml_where_a_setting_can_have_it() {
+        use serde_json::json;
+        for (value, want) in [
+            (json!("a\"b"), Some(r#""a\"b""#)),
+            (json!("true"), Some("\"true\"")),
+            (json!(true), Some("true")),
+            (json!(-3), Some("-3")),
+            (json!(["a", 1, false]), Some("[\"a\", 1, false]")),
+            (json!([]), Some("[]")),
+            (json!(1.5), None),
+            (json!(u64::MAX), None),
+            (json!(null), None),
+            (json!({ "a": 1 }), None),
+            (json!([[1]]), None),
+            (json!([null]), None),
+        ] {
+            assert_eq!(of_json(&value).as_deref(), want, "{value}");
         }
     }
 

@@ -75,6 +75,14 @@ impl Reply {
         head.end(without_login(answer.body, login))
     }
 
+    /// What a trace shows of the reply: its head, and the beginning of a body that is a list of parameters.
+    #[cfg(feature = "ui")]
+    pub(super) fn shown(&self) -> Vec<u8> {
+        let body = &self.body[..self.body.len().min(1024)];
+        let is_list = body.is_ascii() && !body.iter().any(|byte| b"<{\0".contains(byte));
+        [&*self.head, if is_list { body } else { b"(not shown)" }].concat()
+    }
+
     /// An answer of the agent's own; `kind` is the content type.
     pub(super) fn new(status: u16, kind: &str, body: Bytes) -> Self {
         let mut head = Head::new(status, reason(status));

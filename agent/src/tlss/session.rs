@@ -12,6 +12,8 @@ use super::connector::Connection;
 use super::dress::Dress;
 use super::responder::Responder;
 use super::schedule::Outcome;
+#[cfg(feature = "ui")]
+use crate::trace::{Peer, Way, trace};
 
 /// Most bytes read at once: more than a command usually has.
 const READ: usize = 2 * 1024;
@@ -22,7 +24,7 @@ const SLOWEST: Duration = Duration::from_secs(300);
 /// Least time between the beginnings of two commands: at most 20 a second are carried out.
 const SPACING: Duration = Duration::from_millis(50);
 /// Time for closing the connection in order.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How far off the timer is set when no deadline is due.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -105,6 +107,11 @@ impl Call {
     /// Answers commands until the server says `done`; any other end is an error.
     async fn serve(&mut self, responder: &Responder) -> Result<(), Reason> {
         let identity = frame(responder.identity.to_string().as_bytes());
+        #[cfg(feature = "ui")]
+        {
+            let identity = responder.identity.to_string();
+            trace().text(Peer::Hosted, Way::Out, identity.as_bytes(), identity.len());
+        }
         self.send(&identity[..]).await?;
         loop {
             let taken = self.session.handle_bytes(now(), &self.buffer)?;
@@ -122,7 +129,11 @@ impl Call {
     async fn reply(&mut self, command: &[u8], responder: &Responder) -> Result<(), Reason> {
         sleep_until(self.free).await;
         self.free = Instant::now() + SPACING;
+        #[cfg(feature = "ui")]
+        trace().text(Peer::Hosted, Way::In, command, command.len());
         let reply = responder.answer(command, self.connection.local, &mut self.dress).await;
+        #[cfg(feature = "ui")]
+        trace().text(Peer::Hosted, Way::Out, &reply.shown(), reply.len());
         let header = self.session.respond(reply.len());
         // In one piece: deployed servers ignore the length and read until nothing comes for a while.
         let head = Bytes::from([&header, &*reply.head].concat());
@@ -165,7 +176,7 @@ impl Call {
 }
 
 /// The time by tokio's clock, which tests can pause.
-fn now() -> std::time::Instant {
+pub(super) fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 

@@ -1,13 +1,27 @@
 //! The interface `/api/v1`, a file for each subject.
 
 mod access;
+mod bundle;
+mod channels;
+mod cloud;
+mod configuration;
 #[cfg(feature = "update")]
 mod firmware;
 mod health;
+mod hosted;
 pub(super) mod live;
+mod log;
+mod metrics;
 mod network;
+mod overview;
+mod probe;
 mod ptz;
+mod publishes;
+mod settings;
+mod system;
 mod time;
+mod trace;
+mod wizard;
 
 use super::route::Route;
 
@@ -15,13 +29,27 @@ use super::route::Route;
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
     let subjects: &[&[Route]] = &[
         access::ROUTES,
+        bundle::ROUTES,
+        channels::ROUTES,
+        cloud::ROUTES,
+        configuration::ROUTES,
         #[cfg(feature = "update")]
         firmware::ROUTES,
         health::ROUTES,
+        hosted::ROUTES,
         live::ROUTES,
+        log::ROUTES,
+        metrics::ROUTES,
         network::ROUTES,
+        overview::ROUTES,
+        probe::ROUTES,
         ptz::ROUTES,
+        publishes::ROUTES,
+        settings::ROUTES,
+        system::ROUTES,
         time::ROUTES,
+        trace::ROUTES,
+        wizard::ROUTES,
     ];
     subjects.iter().copied().flatten()
 }

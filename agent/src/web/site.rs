@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::api::live::Seats;
 use super::gate::Gate;
 use super::reply::Refusal;
+use super::seen::Seen;
 use crate::config::Config;
 use crate::console::Console;
 use crate::reload::Control;
@@ -16,6 +17,10 @@ use crate::state::StateStore;
 pub(crate) struct Site {
     /// Changes the configuration, and has it applied.
     pub(crate) control: Control,
+    /// What callers saw of the settings.
+    pub(crate) seen: Seen,
+    /// The turn of the one test of a cloud or of a hosted service that may run.
+    pub(crate) trial: Arc<Semaphore>,
     /// The places of those who look at the cameras.
     pub(super) seats: Seats,
     /// Who may come in.
@@ -29,7 +34,14 @@ impl Site {
         let store = StateStore::new(config.state_dir.clone());
         let first = config.web.as_ref().and_then(|web| web.first_password.clone());
         let gate = Arc::new(Gate::new(store, first));
-        Self { control, gate, seats: Seats::default(), console: watch::Sender::new(None) }
+        Self {
+            control,
+            seen: Seen::default(),
+            trial: Arc::new(Semaphore::new(1)),
+            seats: Seats::default(),
+            gate,
+            console: watch::Sender::new(None),
+        }
     }
 
     pub(super) fn show(&self, console: Option<Console>) {

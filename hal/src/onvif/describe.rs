@@ -51,17 +51,12 @@ impl Onvif {
             Err(error) => return Err(error),
         };
         let media = within(DESCRIBE, self.media(DESCRIBE)).await?;
-        let told = within(DESCRIBE, self.ask_device(DESCRIBE, "GetDeviceInformation", "")).await;
-        let told = match told {
-            Err(error) if is_fault(&error) => Default::default(),
-            told => told?,
-        };
-        let word = |name| text::name(told.text_at(name));
+        let [manufacturer, model, firmware, serial] = self.names().await?;
         Ok(Description {
-            manufacturer: word("Manufacturer"),
-            model: word("Model"),
-            firmware: word("FirmwareVersion"),
-            serial: word("SerialNumber"),
+            manufacturer,
+            model,
+            firmware,
+            serial,
             streams: [Stream::Main, Stream::Sub]
                 .map(|stream| media.stream(stream).map(|profile| profile.token.clone())),
             profiles: media.profiles.clone(),
@@ -72,6 +67,21 @@ impl Onvif {
             network: has(self.interfaces().await)?,
             clock_ahead: utc.map(|utc| Clock::of(utc).ahead()),
         })
+    }
+
+    /// Asks the camera for its maker, its model, the version of its firmware and its serial number, within 8 s. What it
+    /// does not say is empty.
+    ///
+    /// # Errors
+    /// `Refused` for a login that is refused, `Offline`, `Timeout` or `Other`.
+    pub async fn names(&self) -> Result<[String; 4]> {
+        let told = within(DESCRIBE, self.ask_device(DESCRIBE, "GetDeviceInformation", "")).await;
+        let told = match told {
+            Err(error) if is_fault(&error) => Default::default(),
+            told => told?,
+        };
+        let names = ["Manufacturer", "Model", "FirmwareVersion", "SerialNumber"];
+        Ok(names.map(|name| text::name(told.text_at(name))))
     }
 }
 

@@ -105,6 +105,14 @@ pub async fn discover(search: &Search) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
+/// Joins what several searches have found: a camera that answered more than one of them is listed once, with all its
+/// addresses.
+pub fn merged(searches: impl IntoIterator<Item = Vec<Found>>) -> Vec<Found> {
+    let mut found = Vec::new();
+    searches.into_iter().flatten().for_each(|device| add(&mut found, device));
+    found
+}
+
 /// Sends every form of the probe. A failure counts where it is the first.
 async fn send(socket: &UdpSocket, to: SocketAddr, is_first: bool) -> io::Result<()> {
     for types in TYPES {
@@ -144,18 +152,23 @@ fn take(found: &mut Vec<Found>, answer: &[u8], sender: IpAddr) {
     let Ok(answer) = xml::parse(answer, &limits) else { return };
     for matched in answer.find_all("Body/ProbeMatches/ProbeMatch") {
         let Some(device) = read(matched, sender) else { continue };
-        match found.iter().position(|one| one.reference == device.reference) {
-            Some(at) => {
-                let known = &mut found[at].addresses;
-                for address in device.addresses {
-                    if known.len() < MOST_WORDS && !known.contains(&address) {
-                        known.push(address);
-                    }
+        add(found, device);
+    }
+}
+
+/// Adds a device, or the addresses of one that is known.
+fn add(found: &mut Vec<Found>, device: Found) {
+    match found.iter().position(|one| one.reference == device.reference) {
+        Some(at) => {
+            let known = &mut found[at].addresses;
+            for address in device.addresses {
+                if known.len() < MOST_WORDS && !known.contains(&address) {
+                    known.push(address);
                 }
             }
-            None if found.len() < MOST_NAMED => found.push(device),
-            None => {}
         }
+        None if found.len() < MOST_NAMED => found.push(device),
+        None => {}
     }
 }
 
@@ -315,6 +328,10 @@ mod tests {
         take(&mut found, answer(&camera(1)).as_bytes(), ip("192.168.0.5"));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].addresses, ["http://10.0.0.5/d", "http://192.168.0.5/d"]);
+        let mut again = Vec::new();
+        take(&mut again, answer(&camera(1)).as_bytes(), ip("10.9.0.5"));
+        let found_twice = merged([found.clone(), again]);
+        assert_eq!((found_twice.len(), found_twice[0].addresses.len()), (1, 3));
         for n in 0..1000 {
             take(&mut found, answer(&camera(n)).as_bytes(), ip("10.0.0.5"));
         }

@@ -1,6 +1,6 @@
 // The login: as a page, and above a page whose session has ended.
 
-import { call } from "/parts/api.js";
+import { CallError, call } from "/parts/api.js";
 import { make } from "/parts/dom.js";
 import { open } from "/parts/dialog.js";
 import { buildForm } from "/parts/form.js";
@@ -44,7 +44,13 @@ function buildLogin(loggedIn) {
     fields: [{ name: "password", kind: "password", label: t("login.password"), autocomplete: "current-password", wide: true }],
     submit: t("login.go"),
     send: async ({ password }) => {
-      await call("POST", "/session", { password });
+      try {
+        await call("POST", "/session", { password });
+      } catch (error) {
+        // It was reset meanwhile, and asks for a new password.
+        if (error instanceof CallError && error.code === "unclaimed") location.reload();
+        throw error;
+      }
       loggedIn();
     },
   });

@@ -8,6 +8,7 @@ const texts = {
     "login.go": "Log in",
     "login.password": "Password",
     "error.too_many_guesses": "Too many wrong passwords. Wait {seconds} s, then try again.",
+    "error.unclaimed": "The device has no password any more.",
     "error.wrong_password": "This is not the password. Upper and lower case differ.",
   },
   zh: {
@@ -16,6 +17,7 @@ const texts = {
     "login.go": "登录",
     "login.password": "密码",
     "error.too_many_guesses": "密码错误次数过多，请等待 {seconds} 秒后重试。",
+    "error.unclaimed": "设备的密码已被清除。",
     "error.wrong_password": "密码错误。请注意大小写。",
   },
 };

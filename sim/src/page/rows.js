@@ -1,5 +1,7 @@
 // Lists of facts. Text of a device is never read as HTML.
 
+import { make } from "/parts/dom.js";
+
 /** Fills the list `id`; `parts(item)` are the contents of one row. */
 export function rows(id, items, empty, parts) {
   const row = (contents) => {
@@ -11,9 +13,9 @@ export function rows(id, items, empty, parts) {
 }
 
 export function facts(...list) {
-  return list.filter(Boolean).map((text) => Object.assign(document.createElement("span"), { className: "fact", textContent: text }));
+  return list.filter(Boolean).map((text) => make("span", { className: "fact", textContent: text }));
 }
 
 export function link(href, textContent) {
-  return Object.assign(document.createElement("a"), { href, textContent });
+  return make("a", { href, textContent });
 }

@@ -19,8 +19,8 @@ const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
 /// The bounds of a Probe.
 const LIMITS: Limits = Limits { bytes: 8 << 10, depth: 16, nodes: 300, attributes: 64, text: 4096 };
 
-/// Opens the socket that Probes come to. A multicast address is joined on every interface that the system
-/// chooses for it, and shared with others on this machine.
+/// Opens the socket that Probes come to. A multicast address is joined on the interface that the system chooses for it
+/// and on the loopback, and shared with others on this machine.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -33,7 +33,9 @@ pub fn listen(address: SocketAddr) -> io::Result<UdpSocket> {
     {
         socket.set_reuse_address(true)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())).into())?;
-        socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)?;
+        let joined = socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED);
+        // A machine without a network has no interface to choose, but the loopback.
+        socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST).or(joined)?;
     } else {
         socket.bind(&address.into())?;
     }

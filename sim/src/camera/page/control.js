@@ -1,3 +1,5 @@
+import { make } from "/parts/dom.js";
+
 /** @type {[string, string, boolean?][]} */
 const faults = [
   ["reboot", "Reboot"], ["freeze", "Freeze"], ["parameters", "Change parameters"],
@@ -38,14 +40,14 @@ async function inject(label, name, channel, on) {
 
 function addTriggers(box, number) {
   for (const name of ["motion", "line", "input"]) {
-    const button = Object.assign(document.createElement("button"), { textContent: `Trigger ${name}` });
+    const button = make("button", { textContent: `Trigger ${name}` });
     button.dataset.name = name;
     button.onclick = async () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       await fetch(`/trigger/${number}/${name}?on=${on}`, { method: "POST" }).catch(() => null);
       refresh();
     };
-    const pulse = Object.assign(document.createElement("button"), { textContent: `Pulse ${name}` });
+    const pulse = make("button", { textContent: `Pulse ${name}` });
     pulse.onclick = async () => {
       await fetch(`/trigger/${number}/${name}?seconds=2`, { method: "POST" }).catch(() => null);
       refresh();
@@ -87,7 +89,7 @@ function draw(channels) {
     for (let url of channels[number].urls) {
       url = url.replace("//0.0.0.0:", `//${location.hostname}:`);
       const line = document.createElement("div");
-      line.append(Object.assign(document.createElement("code"), { textContent: url }));
+      line.append(make("code", { textContent: url }));
       section.querySelector(".urls").append(line);
     }
     addTriggers(section.querySelector(".triggers"), number);
@@ -133,7 +135,7 @@ async function drawWeb({ url, counters, requests }) {
   $("web-counts").textContent = `${counters.connections} connections · ${counters.requests} requests · `
     + `${counters.unauthorized} without login · ${counters.not_found} not found · ${counters.malformed} malformed`;
   $("requests").replaceChildren(...requests.slice(-15).reverse().map((request) =>
-    Object.assign(document.createElement("li"), {
+    make("li", {
       textContent: `${new Date(request.time_ms).toLocaleTimeString()} ${request.status} ${request.method} ${request.target}`,
     })));
   const rules = await (await fetch("/web")).json();
@@ -165,7 +167,7 @@ async function refresh() {
 async function drawQuirks(box) {
   const quirks = await (await fetch(`${box.dataset.api}/all`)).json();
   box.replaceChildren(...quirks.map(({ name, what, on }) => {
-    const input = Object.assign(document.createElement("input"), { type: "checkbox", name, checked: on });
+    const input = make("input", { type: "checkbox", name, checked: on });
     input.onchange = async () => {
       const names = Array.from(box.querySelectorAll(":checked"), (checked) => checked.name);
       const answer = await fetch(box.dataset.api, {

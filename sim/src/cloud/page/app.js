@@ -1,5 +1,6 @@
 import { api } from "/page/api.js";
 import { facts, link, rows } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 import { startAlarms } from "./alarms.js";
 import { startFirmware } from "./firmware.js";
 import { buildForms, prefill } from "./forms.js";
@@ -88,8 +89,8 @@ function startPlayer() {
       $("stats").replaceChildren(...list.map(([name, value]) => {
         const pair = document.createElement("div");
         pair.append(
-          Object.assign(document.createElement("dt"), { textContent: name }),
-          Object.assign(document.createElement("dd"), { textContent: value }));
+          make("dt", { textContent: name }),
+          make("dd", { textContent: value }));
         return pair;
       }));
     },
@@ -100,7 +101,7 @@ function startPlayer() {
   });
   form.elements.key.addEventListener("focus", async () => {
     const streams = await api("streams").catch(() => []);
-    $("keys").replaceChildren(...streams.map(({ key }) => Object.assign(document.createElement("option"), { value: key })));
+    $("keys").replaceChildren(...streams.map(({ key }) => make("option", { value: key })));
   });
   const open = player.open.bind(player);
   player.open = (key) => {
@@ -217,7 +218,7 @@ async function startFaults(report) {
 function watchPackets(player) {
   const list = new PacketList({
     list: $("packets"), count: $("count"), filter: $("filter"), keepalives: $("keepalives"),
-    pause: $("pause"), clear: $("clear"), save: $("export"),
+    pause: $("pause"), clear: $("clear"), save: $("export"), file: $("import"),
   }, code);
   const badge = (text, on) => {
     $("online").textContent = text;

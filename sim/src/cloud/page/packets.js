@@ -1,6 +1,7 @@
 // The list of packets: newest first, bounded, drawn at most once per frame. Text of a device is never
 // read as HTML.
 
+import { make } from "/parts/dom.js";
 import { masked } from "./masked.js";
 
 const KEPT = 2000;
@@ -9,11 +10,13 @@ const WAYS = { from_device: "device →", to_device: "→ device", note: "" };
 
 export class PacketList {
   #all = [];
+  /** The packets of the device while those of a file are shown; null while there is none. */
+  #live = null;
   #lost = 0;
   #paused = false;
   #drawing = false;
 
-  constructor({ list, count, filter, keepalives, pause, clear, save }, code) {
+  constructor({ list, count, filter, keepalives, pause, clear, save, file }, code) {
     this.list = list;
     this.count = count;
     this.filter = filter;
@@ -27,10 +30,17 @@ export class PacketList {
       this.#redraw();
     });
     clear.addEventListener("click", () => {
-      this.#all = [];
-      this.#lost = 0;
+      // Of a file, the packets of the device come back.
+      this.#all = this.#live ?? [];
+      if (!this.#live) this.#lost = 0;
+      this.#live = null;
       this.list.replaceChildren();
       this.#redraw();
+    });
+    file.addEventListener("change", async () => {
+      const text = await file.files[0]?.text();
+      file.value = "";
+      if (text !== undefined) this.#show(read(text));
     });
     save.addEventListener("click", () => this.#export(code));
   }
@@ -38,11 +48,11 @@ export class PacketList {
   /** Adds a packet unless it is there: after a reconnect the server repeats the packets that it keeps. Passwords in it
    * are hidden, also from what is exported. */
   add(packet) {
-    const last = this.#all.at(-1);
+    const all = this.#live ?? this.#all;
+    const last = all.at(-1);
     if (last && packet.number <= last.number) return false;
-    const shown = { ...packet, text: masked(packet.text) };
-    this.#all.push({ ...shown, ...describe(shown) });
-    if (this.#all.length > KEPT) this.#all.splice(0, this.#all.length - KEPT);
+    all.push(complete(packet));
+    if (all.length > KEPT) all.splice(0, all.length - KEPT);
     this.#redraw();
     return true;
   }
@@ -55,8 +65,19 @@ export class PacketList {
 
   /** Begins again, since numbers begin again when the simulator is started anew. */
   restart() {
+    if (this.#live) {
+      this.#live = [];
+      return;
+    }
     this.#all = [];
     this.list.replaceChildren();
+  }
+
+  #show(packets) {
+    this.#live ??= this.#all;
+    this.#all = packets.slice(-KEPT);
+    this.list.replaceChildren();
+    this.#redraw();
   }
 
   #redraw() {
@@ -71,7 +92,8 @@ export class PacketList {
   #draw() {
     const wanted = this.#wanted();
     const lost = this.#lost ? `, ${this.#lost} lost by this page` : "";
-    this.count.textContent = `${wanted.length} of ${this.#all.length}${lost}${this.#paused ? ", paused" : ""}`;
+    const place = this.#live ? " of a file" : "";
+    this.count.textContent = `${wanted.length} of ${this.#all.length}${place}${lost}${this.#paused ? ", paused" : ""}`;
     if (this.#paused) return;
     // Rows stay as they are, so that a folded or selected one does not change under the reader.
     const rows = new Map([...this.list.children].map((row) => [row.dataset.number, row]));
@@ -94,10 +116,34 @@ export class PacketList {
     const lines = this.#wanted().map(({ number, time_ms, direction, text }) =>
       JSON.stringify({ number, time: new Date(time_ms).toISOString(), direction, text }));
     const url = URL.createObjectURL(new Blob([lines.join("\n"), "\n"], { type: "application/x-ndjson" }));
-    const link = Object.assign(document.createElement("a"), { href: url, download: `packets-${code}.jsonl` });
+    const link = make("a", { href: url, download: `packets-${code}.jsonl` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   }
+}
+
+/** The packets of a file: JSON lines, as this page and the page of a device export them. Other lines are left out. */
+function read(text) {
+  const packets = [];
+  for (const line of text.split("\n")) {
+    let packet;
+    try {
+      packet = JSON.parse(line);
+    } catch {
+      continue;
+    }
+    const time_ms = Date.parse(packet?.time);
+    if (typeof packet?.text !== "string" || Number.isNaN(time_ms)) continue;
+    const direction = packet.direction in WAYS ? packet.direction : "note";
+    packets.push(complete({ number: packets.length + 1, time_ms, direction, text: packet.text }));
+  }
+  return packets;
+}
+
+/** A packet with what the list shows of it, and without its passwords. */
+function complete(packet) {
+  const shown = { ...packet, text: masked(packet.text) };
+  return { ...shown, ...describe(shown) };
 }
 
 // The answer to a keepalive is known by the seq of the last keepalive.
@@ -151,7 +197,7 @@ function buildRow(packet) {
 }
 
 function span(className, textContent) {
-  return Object.assign(document.createElement("span"), { className, textContent });
+  return make("span", { className, textContent });
 }
 
 function clock(ms) {

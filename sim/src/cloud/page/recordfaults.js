@@ -2,6 +2,7 @@
 
 import { api } from "/page/api.js";
 import { rows } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 import { FAULTS, describeStepFault } from "./stepfault.js";
 
 const STEPS = ["create", "put", "save", "fail", "stat", "getcurrenttime", "next_dts"];
@@ -12,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 export function startFaults(report) {
   const form = $("faults").elements;
   form.fault.append(...Object.keys(FAULTS).map((name) =>
-    Object.assign(document.createElement("option"), { value: name, textContent: name.replace("_", " ") })));
+    make("option", { value: name, textContent: name.replace("_", " ") })));
   const describe = () => {
     const needs = FAULTS[form.fault.value];
     $("value-label").hidden = !needs;

@@ -2,6 +2,7 @@
 
 import { api } from "/page/api.js";
 import { facts, link, rows } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 import { Timeline, clock } from "/parts/timeline.js";
 import { startFaults } from "./recordfaults.js";
 import { Replay } from "./replay.js";
@@ -81,7 +82,7 @@ function listSegments({ segments, total }, replay) {
   $("count").textContent = total > LISTED ? `the last ${LISTED} of ${total}` : "";
   rows("segments", segments.slice(-LISTED).reverse(), "none yet", (segment) => {
     const { name, kept, start_us, duration_us, size: announced, received, state, discontinue, puts } = segment;
-    const play = Object.assign(document.createElement("button"), { type: "button", textContent: "Play", disabled: !kept });
+    const play = make("button", { type: "button", textContent: "Play", disabled: !kept });
     play.addEventListener("click", () => replay.seek(name));
     const path = [session, name].map(encodeURIComponent).join("/");
     return [play, kept ? link(`/api/recordings/${path}`, short(name)) : short(name),

@@ -2,6 +2,7 @@
 
 import { api } from "/page/api.js";
 import { facts } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 
 const KEPT = 200;
 const OPEN = 3; // Number of new rows that stay open; older rows fold.
@@ -51,7 +52,7 @@ function buildRow(exchange) {
   details.open = true;
   const summary = document.createElement("summary");
   summary.append(
-    Object.assign(document.createElement("time"), { dateTime: new Date(exchange.time_ms).toISOString(), textContent: clock(exchange.time_ms) }),
+    make("time", { dateTime: new Date(exchange.time_ms).toISOString(), textContent: clock(exchange.time_ms) }),
     span(`went${good ? "" : " bad"}`, reply ? String(reply.status ?? (reply.bare ? "bare" : "no status")) : "no reply"),
     span("title", exchange.command));
   summary.title = exchange.command;
@@ -88,12 +89,12 @@ function content(exchange) {
   const { kind, parameters, text } = exchange.reply;
   if (kind === "jpeg") return [Object.assign(new Image(), { src: bodyUrl(exchange), alt: "Picture from the device", loading: "lazy" })];
   if (kind === "parameters") return [table(parameters)];
-  if (kind === "text") return [Object.assign(document.createElement("pre"), { textContent: text })];
+  if (kind === "text") return [make("pre", { textContent: text })];
   return [];
 }
 
 function table(parameters) {
-  const box = Object.assign(document.createElement("div"), { className: "parameters", tabIndex: 0 });
+  const box = make("div", { className: "parameters", tabIndex: 0 });
   const made = document.createElement("table");
   for (const pair of parameters) {
     const row = made.insertRow();
@@ -105,13 +106,13 @@ function table(parameters) {
 
 function rawButton({ number }) {
   const box = document.createElement("div");
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Raw" });
+  const button = make("button", { type: "button", textContent: "Raw" });
   button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", async () => {
     const shown = button.nextSibling;
     button.setAttribute("aria-pressed", String(!shown));
     if (shown) return shown.remove();
-    const pre = Object.assign(document.createElement("pre"), { className: "raw" });
+    const pre = make("pre", { className: "raw" });
     box.append(pre);
     try {
       const response = await fetch(`/api/exchanges/${number}/raw`);
@@ -138,13 +139,13 @@ function escaped(bytes) {
 }
 
 function line(texts) {
-  const made = Object.assign(document.createElement("p"), { className: "facts" });
+  const made = make("p", { className: "facts" });
   made.append(...facts(...texts));
   return made;
 }
 
 function span(className, textContent) {
-  return Object.assign(document.createElement("span"), { className, textContent });
+  return make("span", { className, textContent });
 }
 
 function clock(ms) {

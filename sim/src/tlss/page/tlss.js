@@ -2,6 +2,7 @@
 
 import { api } from "/page/api.js";
 import { facts, link, rows } from "/page/rows.js";
+import { make } from "/parts/dom.js";
 import { Exchanges } from "./exchanges.js";
 import { startFaults } from "./tlssfaults.js";
 
@@ -110,8 +111,8 @@ function tell(device) {
   $("facts").replaceChildren(...list.map(([name, value]) => {
     const pair = document.createElement("div");
     pair.append(
-      Object.assign(document.createElement("dt"), { textContent: name }),
-      Object.assign(document.createElement("dd"), { textContent: value }));
+      make("dt", { textContent: name }),
+      make("dd", { textContent: value }));
     return pair;
   }));
 }
@@ -123,7 +124,7 @@ function showPicture(url, exchange) {
 }
 
 function startSending() {
-  $("known").append(...KNOWN.map((value) => Object.assign(document.createElement("option"), { value })));
+  $("known").append(...KNOWN.map((value) => make("option", { value })));
   const say = (text, bad) => {
     $("result").textContent = text;
     $("result").classList.toggle("bad", Boolean(bad));

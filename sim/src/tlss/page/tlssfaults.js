@@ -1,6 +1,7 @@
 // The form of the server's faults.
 
 import { api } from "/page/api.js";
+import { make } from "/parts/dom.js";
 
 // For each fault its name, the label of its value and an example of the value.
 const WIRE = {
@@ -22,7 +23,7 @@ export function startFaults(report) {
   const form = $("faults");
   const fields = form.elements;
   fields.wire.append(...Object.entries(WIRE).map(([value, [textContent]]) =>
-    Object.assign(document.createElement("option"), { value, textContent })));
+    make("option", { value, textContent })));
   const describe = () => {
     const [, label, example] = WIRE[fields.wire.value];
     $("value-label").hidden = !label;

@@ -1,0 +1,262 @@
+//! `/api/v1/configuration`: all settings as one file, and back. What is secret is left out, and stays as it was.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures::FutureExt as _;
+use serde_json::{Map, Value, json};
+use tokio::task::spawn_blocking;
+
+use super::channels::renumber;
+use super::settings::{applied, list, lost, outdated, refusal};
+use crate::settings::{Change, Error, Key, settable};
+use crate::state::StateStore;
+use crate::web::authorities;
+use crate::web::call::Call;
+use crate::web::reply::{Refusal, Reply};
+use crate::web::route::Route;
+use crate::web::shown::{Shown, shown};
+use crate::web::site::Site;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::get("/api/v1/configuration", |call| export(call).boxed()),
+    Route::put("/api/v1/configuration", |call| import(call).boxed()),
+];
+
+/// What the file says it is.
+const FORMAT: &str = "ivt-configuration-1";
+/// Most settings of a file.
+const KEYS: usize = 8192;
+/// Longest file, in bytes: 256 channels with all their settings.
+const LONGEST: usize = 512 << 10;
+
+/// Settings by their keys.
+type Values = BTreeMap<String, Value>;
+
+async fn export(call: Call) -> Result<Reply, Refusal> {
+    let listing = list(&call.site).await?;
+    call.site.seen.note(&listing);
+    let version = listing.version.clone();
+    let (values, secrets) = split(listing.values);
+    let file = json!({ "format": FORMAT, "values": values, "left_out": secrets.keys().collect::<Vec<_>>() });
+    Ok(Reply::json(&json!({ "version": version, "file": file })))
+}
+
+/// Divides settings into those that are shown and those that are not.
+fn split(all: Vec<(String, Value)>) -> (Values, Values) {
+    let (mut values, mut secrets) = (Values::new(), Values::new());
+    for (key, value) in all {
+        let general = key.parse().map_or_else(|_| key.clone(), |key: Key| key.general());
+        match shown(&general, value.clone()) {
+            Shown::Value(value) => values.insert(key, value),
+            Shown::Secret(_) => secrets.insert(key, value),
+        };
+    }
+    (values, secrets)
+}
+
+async fn import(mut call: Call) -> Result<Reply, Refusal> {
+    let body = call.bytes(LONGEST).await?;
+    let body: Value = serde_json::from_slice(&body)
+        .map_err(|_| Refusal::invalid("", "this is no file of settings"))?;
+    let Some(version) = body["version"].as_str().map(str::to_owned) else {
+        return Err(Refusal::invalid("version", "must be the version that GET told"));
+    };
+    let wanted = wanted(&body["file"])?;
+    let listing = list(&call.site).await?;
+    let is_outdated = listing.version != version;
+    let (now, secrets) = split(listing.values);
+    let channels = channels_of(wanted.keys());
+    let have = channels_of(now.keys().chain(secrets.keys()));
+    let (changes, kept) = changes(&wanted, &now, channels, &call.site)?;
+    if is_outdated {
+        return outdated(&call.site, &version).await;
+    }
+    let control = call.site.control.clone();
+    let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
+    let (seen, kept_of) = (version.clone(), StateStore::clone(&call.site.console()?.store));
+    // What is written is applied, also if the browser goes meanwhile.
+    let written = tokio::spawn(async move {
+        let store = control.store().clone();
+        let change = move || store.change_all(channels, &changes, Some(&seen));
+        let Ok(changed) = spawn_blocking(change).await else { return None };
+        if changed.is_ok() {
+            for gone in (channels..have).rev() {
+                renumber(&kept_of, gone as u64).await;
+            }
+        }
+        Some(changed.map(|changed| applied(&control, &changed)))
+    });
+    match written.await.ok().flatten().ok_or_else(lost)? {
+        Ok(mut answer) => {
+            call.site.seen.note(&list(&call.site).await?);
+            answer["kept"] = kept.into();
+            Ok(Reply::json(&answer))
+        }
+        Err(Error::Outdated) => outdated(&call.site, &version).await,
+        Err(error) => Err(refusal(&error, &keys)),
+    }
+}
+
+/// The settings of a file.
+fn wanted(file: &Value) -> Result<Map<String, Value>, Refusal> {
+    if file["format"] != FORMAT {
+        return Err(Refusal::invalid("file", "this is no file of settings"));
+    }
+    let values = file["values"].as_object().filter(|values| values.len() <= KEYS);
+    let values = values.ok_or_else(|| Refusal::invalid("file", "this is no file of settings"))?;
+    for (key, value) in values {
+        let is_key = key.parse::<Key>().is_ok();
+        if !is_key || value.is_null() || value.is_object() {
+            return Err(Refusal::invalid(key.as_str(), format!("{key:?} is no setting")));
+        }
+    }
+    Ok(values.clone())
+}
+
+/// How many channels settings are about.
+fn channels_of<'a>(keys: impl IntoIterator<Item = &'a String>) -> usize {
+    let numbers = keys.into_iter().filter_map(|key| key.parse::<Key>().ok()?.number());
+    numbers.max().map_or(0, |last| last + 1)
+}
+
+/// What has to be changed so that the settings are those of the file, the channels in their order; and the settings that
+/// are others in the file and stay as they are, since only the device's own files may have them.
+fn changes(
+    wanted: &Map<String, Value>,
+    now: &Values,
+    channels: usize,
+    site: &Site,
+) -> Result<(Vec<Change>, Vec<String>), Refusal> {
+    let console = site.console().ok();
+    let is_ca_file = |file: &Path| {
+        console.as_ref().is_some_and(|console| authorities::is_ours(&console.config, file))
+    };
+    // What belongs to a channel that goes is gone with it.
+    let stays = |key: &String| channels_of([key]) <= channels;
+    let gone = now.keys().filter(|key| !wanted.contains_key(*key) && stays(key));
+    let gone = gone.map(|key| (key, &Value::Null));
+    let other = wanted.iter().filter(|(key, value)| now.get(*key) != Some(*value));
+    // What is secret here and in the clear there, such as an address without its login, is taken from the file.
+    let mut all: Vec<_> = Vec::new();
+    let mut kept = Vec::new();
+    for (name, value) in gone.chain(other) {
+        let Ok(key) = name.parse::<Key>() else { continue };
+        match settable::is_settable(&key, value, is_ca_file) && !name.starts_with("web.") {
+            true => all.push((key, value)),
+            false => kept.push(name.clone()),
+        }
+    }
+    all.sort_by_key(|(key, _)| (key.number(), key.to_string()));
+    let change = |(key, value): (Key, &Value)| {
+        let name = key.to_string();
+        let wrong = || Refusal::invalid(name, "is of a kind that no setting has");
+        Change::json(key, value).ok_or_else(wrong)
+    };
+    Ok((all.into_iter().map(change).collect::<Result<_, _>>()?, kept))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::{Method, StatusCode};
+
+    use super::*;
+    use crate::web::testing::Bench;
+
+    const CONFIG: &str = "[web]\nenable = true\n[log]\nlevel = 'warn'\n\
+        [cloud]\nurl = 'ws://127.0.0.1:9/ivc'\nlogin_code = 'c'\nlogin_passwd = 'kJ4-canary-881'\n\
+        [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://u:zQ7canary552@127.0.0.1:9/a'\nusername = 'u'\n\
+        password = 'wW2-canary-119'\n";
+
+    async fn exported(bench: &Bench) -> Value {
+        let (status, answer) = bench.call(Method::GET, "/api/v1/configuration", "").await;
+        assert_eq!(status, StatusCode::OK);
+        answer
+    }
+
+    async fn import(bench: &Bench, body: &Value) -> (StatusCode, Value) {
+        bench.call(Method::PUT, "/api/v1/configuration", &body.to_string()).await
+    }
+
+    fn text(bench: &Bench) -> String {
+        std::fs::read_to_string(bench.folder.path().join("ivt.toml")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_brings_the_settings_back_and_leaves_the_secrets_as_they_are() {
+        let bench = Bench::start(CONFIG);
+        let mut body = exported(&bench).await;
+        assert!(!body.to_string().contains("canary"), "{body}");
+        assert_eq!(body["file"]["values"]["log.level"], "warn");
+        let secrets = ["channel.0.main", "channel.0.password", "cloud.login_passwd"];
+        assert_eq!(body["file"]["left_out"], json!(secrets));
+        let before = text(&bench);
+        let (status, answer) = import(&bench, &body).await;
+        assert_eq!((status, text(&bench)), (StatusCode::OK, before.clone()), "{answer}");
+        assert_eq!(answer["restarted"], false);
+
+        body["file"]["values"]["log.level"] = "error".into();
+        body["file"]["values"].as_object_mut().unwrap().remove("channel.0.username");
+        body["file"]["values"]["publish.retry_seconds"] = 5.into();
+        body["file"]["values"]["runtime.memory_limit"] = 99_999_999.into();
+        body["file"]["values"]["web.enable"] = false.into();
+        let (status, answer) = import(&bench, &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(answer["kept"], json!(["runtime.memory_limit", "web.enable"]));
+        let after = text(&bench);
+        assert!(after.contains("level = \"error\"") && !after.contains("username"), "{after}");
+        for secret in ["kJ4-canary-881", "zQ7canary552", "wW2-canary-119"] {
+            assert!(after.contains(secret), "{secret} stays");
+        }
+
+        let (status, answer) = import(&bench, &body).await;
+        assert_eq!((status, &answer["error"]["code"]), (StatusCode::CONFLICT, &json!("outdated")));
+        assert_eq!(text(&bench), after);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_taken_as_a_whole_or_not_at_all() {
+        let bench = Bench::start(CONFIG);
+        let body = exported(&bench).await;
+        let before = text(&bench);
+        let breaks: [(&str, fn(&mut Value)); 5] = [
+            ("log.level", |file| file["values"]["log.level"] = "loud".into()),
+            ("file", |file| file["format"] = "other".into()),
+            ("file", |file| file["values"] = json!(["a"])),
+            ("not a key", |file| file["values"]["not a key"] = 1.into()),
+            ("tlss.port", |file| file["values"]["tlss.port"] = 1.5.into()),
+        ];
+        for (field, break_it) in breaks {
+            let mut wrong = body.clone();
+            wrong["file"]["values"]["publish.retry_seconds"] = 5.into();
+            break_it(&mut wrong["file"]);
+            let (status, answer) = import(&bench, &wrong).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+            assert_eq!((&answer["error"]["field"], text(&bench)), (&json!(field), before.clone()));
+        }
+        for wrong in ["", "[]", "{}", "{\"version\":\"x\"}"] {
+            let (status, _) = bench.call(Method::PUT, "/api/v1/configuration", wrong).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn channels_that_the_file_does_not_have_are_removed_and_new_ones_are_added() {
+        let two = format!("{CONFIG}[[channel]]\nbackend = 'emulator'\n[device]\nmodel = 'nvr'\n");
+        let bench = Bench::start(&two);
+        let body = exported(&bench).await;
+        let mut one = body.clone();
+        one["file"]["values"].as_object_mut().unwrap().retain(|key, _| !key.contains(".1."));
+        let (status, answer) = import(&bench, &one).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(text(&bench).matches("[[channel]]").count(), 1);
+        let mut three = body.clone();
+        three["version"] = answer["version"].clone();
+        three["file"]["values"]["channel.2.backend"] = "emulator".into();
+        let (status, answer) = import(&bench, &three).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let text = text(&bench);
+        assert_eq!(text.matches("[[channel]]").count(), 3, "{text}");
+        assert!(text.contains("wW2-canary-119"), "{text}");
+    }
+}

@@ -1,0 +1,38 @@
+//! Those who watch something as it changes: how many there may be, and what they are sent.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::reply::Refusal;
+
+/// Most viewers at a time.
+const MOST: usize = 16;
+/// The longest silence towards a viewer, who takes the device for lost after some more.
+pub(super) const ALIVE: Duration = Duration::from_secs(5);
+
+static VIEWERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MOST)));
+
+/// Room for one viewer, until it is dropped.
+///
+/// # Errors
+/// There are too many.
+pub(super) fn permit() -> Result<OwnedSemaphorePermit, Refusal> {
+    Arc::clone(&VIEWERS).try_acquire_owned().map_err(|_| {
+        let message = "too many pages show this: close some of them";
+        Refusal::unavailable("too_many_viewers", message)
+    })
+}
+
+/// A server-sent event.
+pub(super) fn event(name: &str, data: &Value) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
+/// A sign of life.
+pub(super) fn alive() -> Bytes {
+    Bytes::from_static(b"event: alive\ndata: {}\n\n")
+}

@@ -1,0 +1,223 @@
+// The connection to the cloud (IVC): its state, the login with a test hop by hop, and what is agreed with the cloud.
+
+import { call, CallError } from "/parts/api.js";
+import { makeButton } from "/parts/button.js";
+import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
+import { follow } from "/parts/follow.js";
+import { buildForm } from "/parts/form.js";
+import { dateTime, duration } from "/parts/format.js";
+import { makeNotice } from "/parts/notice.js";
+import { loadSettings } from "/parts/settings.js";
+import { register, t } from "/parts/text.js";
+import { advise, buildHops } from "../hops.js";
+import texts from "../texts/cloud.js";
+
+register(texts);
+
+/** Where what was typed is kept while the browser's tab is open; never a password. */
+const TYPED = "cloud";
+const NAMES = { url: "cloud.url", login_code: "cloud.login_code", login_passwd: "cloud.login_passwd" };
+/** @type {Record<string, "good" | "warn" | "off">} */
+const KINDS = { online: "good", dialling: "warn", waiting: "warn", off: "off" };
+/** The field at which a hop is mended. @type {Record<string, string>} */
+const MENDS = { name: NAMES.url, tcp: NAMES.url, login: NAMES.login_code };
+
+/** @typedef {import("../page.js").Context} Context */
+/** @typedef {import("/parts/settings.js").Settings} Settings */
+
+/** @type {import("../page.js").Page} */
+const page = {
+  name: "cloud",
+  async show(element, context) {
+    const state = makePanel(t("cloud.state"));
+    const facts = make("div");
+    state.append(facts);
+    element.append(state);
+    const settings = await loadSettings(context.signal);
+    if (settings.problem) element.append(makeNotice("bad", settings.problem));
+    const again = () => {
+      fill(element);
+      page.show(element, context);
+    };
+    const login = buildLogin(context, settings, again);
+    element.append(makePanel(t("cloud.login"), login.element), makePanel(t("cloud.more"), buildMore(settings, again)));
+    context.every(3, async () => show(facts, login, await call("GET", "/cloud", undefined, { signal: context.signal })));
+  },
+};
+
+export default page;
+
+/**
+ * The form of the wizard: one button tests the login and saves it where the test is good; `done` is called then.
+ * @param {Context} context
+ * @param {{ done: () => unknown }} options
+ */
+export async function buildCloudForm(context, { done }) {
+  const settings = await loadSettings(context.signal);
+  const place = make("div");
+  const draw = () => fill(place, buildLogin(context, settings, draw, done).element);
+  draw();
+  return { element: place };
+}
+
+/**
+ * The login: address, login code, password and authorities.
+ * @param {Context} context
+ * @param {Settings} settings
+ * @param {() => void} again draws it anew
+ * @param {() => unknown} [done] tested first, saved then, and called in the end
+ */
+function buildLogin(context, settings, again, done) {
+  const hops = buildHops();
+  const authorities = buildAuthorities(settings.get("cloud.ca_file") !== undefined);
+  const isSet = settings.has("cloud.login_passwd");
+  const test = async () => {
+    if (!form.check()) return false;
+    const { url, login_code, login_passwd } = form.read();
+    const ca = authorities.read();
+    hops.begin();
+    let good = false;
+    const body = { url, login_code, login_passwd, ...(ca === undefined ? {} : { ca }) };
+    await follow("/cloud/test", body, { hop: hops.tell, end: (end) => { good = end.good; } }, context.signal);
+    return good;
+  };
+  const save = async () => {
+    const { url, login_code, login_passwd } = form.read();
+    const ca = authorities.read();
+    const file = typeof ca === "string" ? (await call("PUT", "/cloud/ca", { pem: ca })).file : ca;
+    const saved = await settings.save({ [NAMES.url]: url, [NAMES.login_code]: login_code, [NAMES.login_passwd]: login_passwd, "cloud.ca_file": file });
+    forget();
+    if (!saved) return void again();
+    await done?.();
+    return t(saved.restarted ? "cloud.saved_restart" : "cloud.saved");
+  };
+  const testAndSave = async () => {
+    if (await test()) return save();
+    const stop = hops.stop();
+    const field = stop ? MENDS[stop.hop] ?? "" : "";
+    throw new CallError(0, "cloud_test", `${t("cloud.not_saved")} ${stop ? advise(stop) : ""}`, field);
+  };
+  const button = makeButton(t("cloud.test"), async () => {
+    try {
+      await test();
+    } catch (error) {
+      form.refuse(error);
+    }
+  });
+  const form = buildForm({
+    draft: done ? "wizard.cloud" : "cloud",
+    fields: [
+      { name: "url", kind: "text", label: t("cloud.url"), hint: t("cloud.url_hint"), longest: 1024, wide: true },
+      { name: "login_code", kind: "text", label: t("cloud.login_code"), longest: 256 },
+      { name: "login_passwd", kind: "secret", label: t("cloud.login_passwd"), longest: 256 },
+    ],
+    names: NAMES,
+    verify: ({ login_passwd }) => (login_passwd === undefined && !isSet ? { login_passwd: t("part.required") } : {}),
+    submit: t(done ? "cloud.test_save" : "part.save"),
+    buttons: done ? [] : [button],
+    send: done ? testAndSave : save,
+  });
+  form.element.querySelector(".fields")?.append(authorities.element);
+  form.element.append(hops.element);
+  form.write({ url: settings.get(NAMES.url) ?? "", login_code: settings.get(NAMES.login_code) ?? "", login_passwd: isSet, ...remembered() });
+  form.element.addEventListener("input", () => remember(form.read()));
+  return { element: form.element, authorities };
+}
+
+/**
+ * The choice of authorities. `read()` is a text in PEM, `null` for those of the system, and `undefined` to keep them.
+ * @param {boolean} isSet
+ */
+function buildAuthorities(isSet) {
+  const input = make("input", { type: "file", accept: ".pem,.crt,.cer,.txt", name: "ca", id: "cloud-ca" });
+  const remove = make("input", { type: "checkbox" });
+  const now = make("p", { className: "hint", textContent: t(isSet ? "cloud.ca_own" : "cloud.ca_system") });
+  /** @type {string | undefined} */
+  let pem;
+  input.addEventListener("change", async () => {
+    pem = await input.files?.[0]?.text();
+    now.textContent = pem === undefined ? "" : t("cloud.ca_chosen", { name: input.files?.[0]?.name ?? "" });
+  });
+  const element = make("div", { className: "field wide" }, make("label", { for: "cloud-ca", textContent: `${t("cloud.ca")} (${t("part.optional")})` }), input,
+    now, isSet && make("label", { className: "check" }, remove, t("cloud.ca_remove")));
+  /** @param {{ subject: string, until: string }[] | null} certificates */
+  const show = (certificates) => {
+    if (pem !== undefined || !certificates?.length) return;
+    now.textContent = certificates.map(({ subject, until }) => t("cloud.ca_one", { subject, until: dateTime(until) })).join("; ");
+  };
+  return { element, show, read: () => (remove.checked ? null : pem) };
+}
+
+/**
+ * What is agreed with the cloud beside the login.
+ * @param {Settings} settings
+ * @param {() => void} again
+ */
+function buildMore(settings, again) {
+  const switches = ["stop_publish_on_disconnect", "accept_bare_answers", "preview"];
+  const form = buildForm({
+    draft: "cloud.more",
+    fields: [
+      { name: "hardware_model", kind: "text", label: t("cloud.hardware_model"), longest: 256 },
+      { name: "firmware_model", kind: "text", label: t("cloud.firmware_model"), hint: t("cloud.firmware_hint"), longest: 256, optional: true },
+      { name: "allow_hosts", kind: "text", label: t("cloud.allow_hosts"), hint: t("cloud.allow_hosts_hint"), longest: 4096, optional: true, wide: true },
+      ...switches.map((name) => ({ name, kind: /** @type {"switch"} */ ("switch"), label: t(`cloud.${name}`), wide: true })),
+    ],
+    names: Object.fromEntries(["hardware_model", "firmware_model", "allow_hosts", ...switches].map((name) => [name, `cloud.${name}`])),
+    send: async (values) => {
+      const hosts = (values.allow_hosts ?? "").split(/[\s,;，；]+/).filter(Boolean);
+      /** @type {Record<string, any>} */
+      const changes = { "cloud.hardware_model": values.hardware_model, "cloud.firmware_model": values.firmware_model ?? null, "cloud.allow_hosts": hosts };
+      for (const name of switches) changes[`cloud.${name}`] = values[name];
+      const saved = await settings.save(changes);
+      if (!saved) return void again();
+      return t(saved.restarted ? "cloud.saved_restart" : "cloud.saved");
+    },
+  });
+  form.write({
+    hardware_model: settings.get("cloud.hardware_model"),
+    firmware_model: settings.get("cloud.firmware_model") ?? "",
+    allow_hosts: (settings.get("cloud.allow_hosts") ?? []).join(", "),
+    ...Object.fromEntries(switches.map((name) => [name, settings.get(`cloud.${name}`)])),
+  });
+  return form.element;
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {{ authorities: { show: (certificates: any) => void } }} login
+ * @param {any} cloud
+ */
+function show(place, login, cloud) {
+  login.authorities.show(cloud.ca);
+  /** @type {[string, import("/parts/dom.js").Child][]} */
+  const facts = [[t("cloud.state"), makeBadge(KINDS[cloud.state] ?? "off", t(`cloud.state.${cloud.state}`))]];
+  if (cloud.url) facts.push([t("cloud.url"), cloud.url]);
+  if (cloud.login_code) facts.push([t("cloud.login_code"), cloud.login_code]);
+  if (cloud.keepalive_seconds !== null) facts.push([t("cloud.keepalive"), t("part.ago", { time: duration(cloud.keepalive_seconds) })]);
+  if (cloud.retry_seconds !== null) facts.push([t("cloud.retry"), duration(cloud.retry_seconds)]);
+  if (cloud.ended && cloud.state !== "online") facts.push([t("cloud.ended"), cloud.ended]);
+  fill(place, cloud.wrong_login && makeNotice("bad", t("cloud.wrong_login")), makeFacts(facts));
+}
+
+/** @returns {Record<string, string>} */
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(TYPED) ?? "{}");
+  } catch {
+    return {};
+  }
+}
+
+/** @param {Record<string, any>} values */
+function remember({ url, login_code }) {
+  try {
+    sessionStorage.setItem(TYPED, JSON.stringify({ url, login_code }));
+  } catch { /* The browser keeps nothing: what was typed lasts as long as the page. */ }
+}
+
+function forget() {
+  try {
+    sessionStorage.removeItem(TYPED);
+  } catch { /* Nothing was kept. */ }
+}

@@ -1,0 +1,158 @@
+"""The setup of a device on its page: from blank to live in the cloud, and the channels afterwards."""
+import re
+
+from peers.devicepage import PASSWORD, Device, Page
+from peers.ours import LOGIN, Camera, Cloud
+from peers.process import Failed, wait_for
+
+from . import add
+
+# Odd, since the agent masks them wherever they would be told.
+CAMERA_PASSWORD = "Zaun-Kamera.7"
+CLOUD_PASSWORD = "Wolke_0815-Q"
+GROUP = "239.255.255.250:3702"
+# What a technician may type and click from a blank device to a live picture in the cloud.
+MOST_INPUTS = 12
+MOVES = "return Array.from(document.querySelectorAll('video')).some((video) => video.currentTime > 0.3)"
+
+
+def locked(stack, folder, *arguments):
+    """A camera on the network that asks for a login; where its ONVIF service is."""
+    camera = Camera(stack, folder, "--user", "admin", "--password", CAMERA_PASSWORD, *arguments)
+    return camera, camera.process.said(r"http://127\.0\.0\.1:\d+/onvif/\S+")[0]
+
+
+def blank_to_live(stack, folder):
+    """A technician claims a blank device, points at the camera on the network, and is live in the cloud by a dozen inputs at most."""
+    cloud = Cloud(stack, folder, "debug", "--login", f"{LOGIN}:{CLOUD_PASSWORD}")
+    _, address = locked(stack, folder, "--discovery", GROUP)
+    device = Device(stack, folder, password=None)
+    page = Page(stack, folder, device)
+    page.shown("claim")
+    page.enter("new", PASSWORD)
+    page.enter("again", PASSWORD)
+    page.press_button("Set the password")
+    page.shown("wizard")
+    page.click(f".camera[data-address='{address}']")
+    page.enter("password", CAMERA_PASSWORD)
+    page.press_button("Use this camera")
+    page.wait("the live picture", MOVES)
+    page.says(r"H\.264 · 640 × 360 · [1-9]\d* fps")
+    page.press_button("Next: the cloud")
+    page.enter("url", cloud.device_url)
+    page.enter("login_code", LOGIN)
+    page.enter("login_passwd", CLOUD_PASSWORD)
+    page.press_button("Test and save")
+    page.says("The cloud sees this device, and it has a camera")
+    if page.inputs > MOST_INPUTS:
+        raise Failed(f"{page.inputs} inputs and clicks, {MOST_INPUTS} at most")
+    wait_for("the device in the cloud", cloud.device, 15)
+    cloud.publish(cloud.rtmp_url("s"), "s")
+    wait_for("the live picture in the cloud", lambda: any(s["frames"] >= 30 for s in cloud.get("/api/streams")), 30)
+    page.look("wizard-done")
+    page.go("wizard/picture")
+    page.wait("the live picture", MOVES)
+    page.look("wizard-picture")
+    if complaints := page.complaints():
+        raise Failed(f"the console says {complaints[0]}")
+    log = device.process.output()
+    if found := next((word for word in (CAMERA_PASSWORD, CLOUD_PASSWORD) if word in log), None):
+        raise Failed(f"the log tells {found}")
+
+
+def stops_at_wrong_inputs(stack, folder):
+    """Each wrong input stops with its message at its field; going back, and loading the page again, loses nothing typed but passwords."""
+    camera, address = locked(stack, folder)
+    device = Device(stack, folder)
+    page = Page(stack, folder, device)
+    page.shown("wizard")
+    place = re.search(r"127\.0\.0\.1:\d+", address)[0]
+    for wrong, name, answer in (
+            ({"address": ""}, "address", "Fill this in"),
+            ({"address": "ftp://x"}, "address", "http://HOST"),
+            ({"address": "http://u:p@h"}, "address", "without login"),
+            ({"address": "rtsp://"}, "address", "rtsp://HOST"),
+            ({"address": "127.0.0.1:1"}, "address", "Nobody answers"),
+            ({"address": place, "password": "no such word"}, "password", "refuses this user name or password"),
+            ({"address": place, "username": "", "password": ""}, "username", "asks for a login"),
+            ({"address": place, "username": "admin", "password": CAMERA_PASSWORD, "input": "0"}, "input", "From 1 to 256")):
+        for field, text in wrong.items():
+            page.enter(field, text)
+        page.press_button("Use this camera")
+        page.wait(f"{answer} at {name}", "const input = document.getElementsByName(arguments[0])[0];"
+                  "return input.getAttribute('aria-invalid') === 'true' && input.closest('.field').innerText.includes(arguments[1])", name, answer)
+        if name == "password":
+            page.look("wizard-wrong")
+    if device.expect("GET", "/settings")["values"].get("channel.0.backend"):
+        raise Failed("a camera was saved that cannot be used")
+    page.enter("input", "1")
+    page.go("wizard/cloud")
+    page.script("history.back()")
+    page.wait("what was typed", "return document.getElementsByName('password')[0]?.value === arguments[0]", CAMERA_PASSWORD)
+    page.open(f"{device.url}/#/wizard/camera")
+    page.script("location.reload()")
+    page.wait("what was typed but the password", "return document.getElementsByName('address')[0]?.value === arguments[0]"
+              "&& document.getElementsByName('password')[0].value === ''", place)
+    if CAMERA_PASSWORD in page.script("return JSON.stringify([sessionStorage, localStorage])"):
+        raise Failed("the browser keeps the password")
+    page.enter("password", CAMERA_PASSWORD)
+    page.press_button("Use this camera")
+    page.wait("the live picture", MOVES)
+    if page.script("return location.hash") != "#/wizard/picture":
+        raise Failed("the wizard did not go on")
+    del camera
+
+
+def channels_are_kept_up(stack, folder):
+    """On the page of channels a camera is probed, another is added, which makes the device a recorder, and one is removed; the push list
+    is changed and shows no stream key."""
+    _, address = locked(stack, folder)
+    place = re.search(r"127\.0\.0\.1:\d+", address)[0]
+    device = Device(stack, folder, config="[[channel]]\nbackend = 'emulator'\n")
+    page = Page(stack, folder, device)
+    page.go("channels")
+    page.says("emulator")
+    page.press_button("Add a camera")
+    for field, text in (("address", place), ("username", "admin"), ("password", CAMERA_PASSWORD)):
+        page.enter(field, text)
+    page.press_button("Use this camera")
+    page.says("Make this device a recorder")
+    page.press_button("Make it a recorder")
+    page.wait("the new channel", "return location.hash === '#/channels/1'")
+    page.says("Quality map")
+    page.press_button("Probe")
+    page.says(r"H\.264 640 × 360")
+    page.look("channel")
+    page.choose("hd", "sub")
+    page.click(".panel:has([name=hd]) button.go")
+    page.says("Saved")
+    values = device.expect("GET", "/settings")["values"]
+    if values.get("channel.1.quality.hd") != "sub" or values.get("device.model") != "nvr":
+        raise Failed(f"the settings are {values}")
+
+    page.go("channels")
+    page.press_button("Add a push address")
+    page.enter("url", "http://192.0.2.1/live/Push-K3y")
+    page.click(".panel form button.go")
+    page.says("rtmp")
+    page.enter("url", "rtmp://192.0.2.1/live/Push-K3y")
+    page.click(".panel form button.go")
+    page.says(r"rtmp://192\.0\.2\.1/live/\*\*\*")
+    if "Push-K3y" in page.script("return document.documentElement.outerHTML"):
+        raise Failed("the page shows a stream key")
+    page.look("channels")
+
+    page.go("channels/0")
+    page.press_button("Remove this channel")
+    page.press_button("Remove this channel")
+    page.says("The channel is removed")
+    page.wait("one channel", "return document.querySelectorAll('table.list tbody tr').length === 1")
+    if [row["channel"] for row in device.expect("GET", "/publishes")["rows"]] != []:
+        raise Failed("a channel that is gone is pushed")
+    if complaints := page.complaints():
+        raise Failed(f"the console says {complaints[0]}")
+
+
+add("page: from blank to live in the cloud", blank_to_live)
+add("page: the wizard stops at wrong inputs", stops_at_wrong_inputs)
+add("page: channels are added, probed and removed", channels_are_kept_up)
