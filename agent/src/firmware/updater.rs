@@ -60,6 +60,12 @@ impl Updater {
                 Some(task) => task,
                 None => self.asked(&mut night, pause).await,
             };
+            // Who ordered something is told at once that the device is about to restart.
+            #[cfg(feature = "ui")]
+            let task = match task {
+                Task::Order(_) if self.journal.owes_restart() => Task::Restart,
+                task => task,
+            };
             if self.journal.owes_restart() {
                 self.leave().await;
                 pause = AGAIN[1].min(pause * 2);

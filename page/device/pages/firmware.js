@@ -119,6 +119,8 @@ function buildUpload({ max_bytes: most, allow_unsigned: unsigned }, context, loo
     tell("");
     const text = signed ? await signed.text() : "";
     const sure = text ? await call("POST", "/firmware/signature", new Blob([text])) : { version: "–", model: "–", bytes: file.size };
+    // A file of another size would be refused in the middle of its way.
+    if (file.size !== sure.bytes) return tell(t("error.firmware_size"), true);
     const words = t("firmware.install_text", { version: sure.version, model: sure.model, size: size(sure.bytes) });
     if (!await confirm({ title: t("firmware.install_title"), text: words, yes: t("firmware.install") })) return;
     ending = new AbortController();

@@ -96,10 +96,10 @@ async fn join(mut call: Call) -> Result<Reply, Refusal> {
     let console = call.site.console()?;
     let channel = channel(&call, &console)?;
     let body = call.json().await?;
-    let text = |name: &str| match &body[name] {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text.clone())),
-        _ => Err(Refusal::invalid(name, "must be text")),
+    let text = |name: &str| match body.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Refusal::invalid(name, "must be text")),
     };
     let ssid = text("ssid")?;
     if !ssid.as_deref().is_none_or(fits_ssid) {

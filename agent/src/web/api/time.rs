@@ -51,16 +51,16 @@ async fn set(mut call: Call) -> Result<Reply, Refusal> {
     let utc = utc.ok_or_else(|| Refusal::invalid("utc", "must be like 2026-11-30T13:37:00Z"))?;
     let system = local_time::local(utc);
     // Cameras go by the time of where they are, as the browser beside them does.
-    let cameras = match &body["local"] {
-        Value::Null => Some(system),
-        local => local.as_str().and_then(|local| local.parse().ok()),
+    let cameras = match body.get("local") {
+        None => Some(system),
+        Some(local) => local.as_str().and_then(|local| local.parse().ok()),
     };
     let cameras = cameras.filter(|local: &WallTime| local.seconds().is_some());
     let cameras =
         cameras.ok_or_else(|| Refusal::invalid("local", "must be like 2026-11-30T21:37:00"))?;
-    let confirmed = match &body["confirmed"] {
-        Value::Null => false,
-        confirmed => confirmed
+    let confirmed = match body.get("confirmed") {
+        None => false,
+        Some(confirmed) => confirmed
             .as_bool()
             .ok_or_else(|| Refusal::invalid("confirmed", "must be true or false"))?,
     };
