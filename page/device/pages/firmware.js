@@ -8,6 +8,7 @@ import { dateTime, duration, size } from "/parts/format.js";
 import { explain, makeNotice, say } from "/parts/notice.js";
 import { buildTable } from "/parts/table.js";
 import { register, t } from "/parts/text.js";
+import { poll } from "../poll.js";
 import texts from "../texts/firmware.js";
 import { upload } from "../upload.js";
 
@@ -44,7 +45,7 @@ const page = {
     });
     element.append(makePanel(t("firmware.upload"), buildUpload(seen, context, look)),
       makePanel(t("firmware.attempts"), attempts, make("div", { className: "buttons" }, ask)));
-    context.every(LOOK_SECONDS, () => look().catch(() => {}));
+    poll(context, LOOK_SECONDS, look);
   },
 };
 

@@ -8,6 +8,7 @@ import { buildForm } from "/parts/form.js";
 import { explain, makeNotice, say } from "/parts/notice.js";
 import { buildTable } from "/parts/table.js";
 import { hasText, register, t } from "/parts/text.js";
+import { poll } from "../poll.js";
 import texts from "../texts/network.js";
 
 register(texts);
@@ -38,8 +39,7 @@ const page = {
     element.append(wires);
     await look();
     showWires(wires, await call("GET", "/network", undefined, { signal: context.signal }));
-    // What fails in between is tried again; the shell says when the device is lost.
-    context.every(LOOK_SECONDS, () => look().catch(() => {}));
+    poll(context, LOOK_SECONDS, look);
   },
 };
 

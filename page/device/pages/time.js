@@ -9,6 +9,7 @@ import { duration } from "/parts/format.js";
 import { makeNotice, say } from "/parts/notice.js";
 import { buildTable } from "/parts/table.js";
 import { register, t } from "/parts/text.js";
+import { poll } from "../poll.js";
 import texts from "../texts/time.js";
 
 register(texts);
@@ -43,7 +44,7 @@ const page = {
     const { zone } = await look();
     element.append(makePanel(t("time.clock"), state, setting), makePanel(t("time.cameras"), clocks),
       makePanel(t("time.zone"), await buildZone(zone, context, look)), makePanel(t("time.ntp"), ntp));
-    context.every(LOOK_SECONDS, () => look().catch(() => {}));
+    poll(context, LOOK_SECONDS, look);
   },
 };
 

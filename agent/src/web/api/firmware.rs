@@ -154,3 +154,77 @@ fn task(seen: Seen) -> Value {
         "attempts": attempts,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use hyper::Method;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::web::testing::Bench;
+
+    const PAGE: &str = "[web]\nenable = true\n";
+
+    async fn told(bench: &Bench) -> Value {
+        let (status, told) = bench.call(Method::GET, "/api/v1/firmware", "").await;
+        assert_eq!(status, StatusCode::OK, "{told}");
+        told
+    }
+
+    #[tokio::test]
+    async fn a_device_that_takes_no_firmware_says_so() {
+        let bench = Bench::start(PAGE);
+        let seen = told(&bench).await;
+        assert_eq!((&seen["backend"], &seen["task"]), (&json!("none"), &Value::Null));
+        for path in ["check", "signature", "image", "keep", "rollback"] {
+            let path = format!("/api/v1/firmware/{path}");
+            let (status, error) = bench.call(Method::POST, &path, "x").await;
+            let code = &error["error"]["code"];
+            assert_eq!((status, code), (StatusCode::NOT_IMPLEMENTED, &json!("no_firmware")));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_told_with_its_code_and_remembered() {
+        let device = tempfile::tempdir().unwrap();
+        let at = |name: &str| device.path().join(name);
+        for slot in ["a", "b"] {
+            fs::write(at(slot), "what the device was made with").unwrap();
+        }
+        fs::create_dir(at("marker")).unwrap();
+        fs::write(at("started"), "a\n").unwrap();
+        let bench = Bench::start(&format!(
+            "{PAGE}[cloud]\nhardware_model = 'IPC-1'\n[firmware]\nbackend = 'slots'\nslot_a = {:?}\nslot_b = {:?}\n\
+             marker = {:?}\nstarted = {:?}\nmax_size = 1000\n",
+            at("a"),
+            at("b"),
+            at("marker"),
+            at("started")
+        ));
+        for (path, body, status, code) in [
+            ("signature", "none", 422, "firmware_no_signature"),
+            ("image?signature=none", "image", 422, "firmware_no_signature"),
+            ("image", "image", 422, "firmware_unsigned"),
+            ("keep", "", 409, "no_firmware_trial"),
+            ("rollback", "", 409, "no_firmware_trial"),
+        ] {
+            while told(&bench).await["task"]["state"] != "idle" {
+                sleep(Duration::from_millis(5)).await;
+            }
+            let path = format!("/api/v1/firmware/{path}");
+            let (found, error) = bench.call(Method::POST, &path, body).await;
+            assert_eq!((found.as_u16(), &error["error"]["code"]), (status, &json!(code)));
+        }
+        let seen = told(&bench).await;
+        assert_eq!(
+            (&seen["slot"], &seen["keys"], &seen["max_bytes"]),
+            (&json!("a"), &json!(0), &json!(1000))
+        );
+        assert_eq!(seen["task"]["attempts"][0]["code"], "firmware_unsigned");
+        assert_eq!(seen["task"]["attempts"][1]["code"], "firmware_no_signature");
+        assert_eq!(fs::read(at("b")).unwrap(), b"what the device was made with");
+    }
+}
