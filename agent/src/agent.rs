@@ -205,6 +205,8 @@ impl Agent {
         #[cfg(feature = "ui")]
         let (link_seen, publishes) = (link.subscribe(), dispatch.publishes());
         #[cfg(feature = "ui")]
+        let (wifi, clocks) = (dispatch.wifi_changes(), dispatch.clocks());
+        #[cfg(feature = "ui")]
         let progress = dial.as_ref().map(|dial| dial.progress()).unwrap_or_default();
         let cloud = Cloud {
             dial,
@@ -273,6 +275,8 @@ impl Agent {
             publishes,
             arming,
             book,
+            wifi,
+            clocks,
             #[cfg(feature = "update")]
             upgrades,
             link: link_seen,

@@ -1,5 +1,7 @@
 //! What the device's page may look at and touch of a running agent.
 
+use std::sync::Arc;
+
 use ivt_base::address_rule::AddressRule;
 use tokio::sync::watch;
 
@@ -7,7 +9,7 @@ use crate::alarm;
 use crate::channel::{Handle, Link};
 use crate::cloud::hold::Hold;
 use crate::config::Config;
-use crate::dispatch::ConstantPublishes;
+use crate::dispatch::{Clocks, ConstantPublishes, WifiChanges};
 #[cfg(feature = "update")]
 use crate::firmware::Upgrades;
 use crate::http::Http;
@@ -42,6 +44,10 @@ pub(crate) struct Console {
     pub(crate) arming: alarm::Settings,
     /// What was recorded of late.
     pub(crate) book: Book,
+    /// Changes of wireless networks, on trial.
+    pub(crate) wifi: WifiChanges,
+    /// The cameras' clocks.
+    pub(crate) clocks: Arc<Clocks>,
     /// Asks for an upgrade; `None` where the device can take none.
     #[cfg(feature = "update")]
     pub(crate) upgrades: Option<Upgrades>,

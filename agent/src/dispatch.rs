@@ -48,6 +48,12 @@ use refusals::{About, Refusals};
 
 pub(crate) use constant::ConstantPublishes;
 pub use events::EventCounts;
+#[cfg(feature = "ui")]
+pub(crate) use network::{fits_password, fits_ssid, interfaces_of};
+#[cfg(feature = "ui")]
+pub(crate) use time::{ByHand, Clocks, Wanted};
+#[cfg(feature = "ui")]
+pub(crate) use wifi::{Changes as WifiChanges, Confirmed, Seen as WifiSeen};
 
 /// Is ready once an answer was written to the cloud; an error tells that the connection is gone and the answer
 /// was not written. For work that must not begin before.
@@ -164,6 +170,18 @@ impl Dispatch {
     pub(crate) fn with_wifi(mut self, link: watch::Receiver<Link>, config: Network) -> Self {
         self.wifi.start(link, config);
         self
+    }
+
+    /// The changes of wireless networks, for a person beside the device.
+    #[cfg(feature = "ui")]
+    pub(crate) fn wifi_changes(&self) -> WifiChanges {
+        self.wifi.clone()
+    }
+
+    /// The clocks, for a person beside the device.
+    #[cfg(feature = "ui")]
+    pub(crate) fn clocks(&self) -> Arc<Clocks> {
+        self.clocks.clone()
     }
 
     /// The answer to one request. The work is given up when it takes longer than the limit for its

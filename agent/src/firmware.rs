@@ -9,14 +9,20 @@ mod download;
 mod journal;
 mod judgement;
 mod night;
+#[cfg(feature = "ui")]
+mod order;
 mod pace;
 mod patience;
 mod place;
 mod policy;
 mod refusal;
+#[cfg(feature = "ui")]
+mod seen;
 mod signature;
 mod trial;
 mod updater;
+#[cfg(feature = "ui")]
+mod upload;
 pub mod verify;
 
 #[cfg(test)]
@@ -27,6 +33,8 @@ mod rig;
 mod trial_tests;
 #[cfg(test)]
 mod upgrade_tests;
+#[cfg(all(test, feature = "ui"))]
+mod upload_tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,9 +53,15 @@ use crate::state::{StateError, StateStore};
 use crate::{build_date, local_time};
 use journal::Journal;
 use night::LocalTime;
+#[cfg(feature = "ui")]
+use order::Orders;
+#[cfg(feature = "ui")]
+pub(crate) use order::{Order, Wish};
 pub(crate) use patience::Patience;
 pub(crate) use place::{check, place};
 pub use refusal::Refusal;
+#[cfg(feature = "ui")]
+pub(crate) use seen::{Seen, Work};
 use updater::Updater;
 
 /// Asks for an upgrade. Clones ask the same device.
@@ -59,6 +73,9 @@ struct Asked {
     again: Notify,
     /// Whether one on which the cloud insists is under way.
     forced: AtomicBool,
+    /// What a person at the page orders, and sees.
+    #[cfg(feature = "ui")]
+    orders: Orders,
 }
 
 impl Upgrades {
@@ -70,6 +87,12 @@ impl Upgrades {
         } else {
             self.0.again.notify_one();
         }
+    }
+
+    /// What a person at the page orders, and sees.
+    #[cfg(feature = "ui")]
+    pub(crate) fn orders(&self) -> &Orders {
+        &self.0.orders
     }
 
     /// Returns once an upgrade was asked for.

@@ -14,6 +14,12 @@ pub fn moment(wall: WallTime) -> SystemTime {
     rules::moment(wall)
 }
 
+/// The rules of the device's own time zone.
+#[cfg(feature = "linux")]
+pub fn zone() -> ivt_hal::linux::zone::Zone {
+    rules::zone()
+}
+
 #[cfg(feature = "linux")]
 mod rules {
     use std::sync::LazyLock;
@@ -23,6 +29,10 @@ mod rules {
     use ivt_hal::linux::zone::Zone;
 
     static ZONE: LazyLock<Zone> = LazyLock::new(Zone::system);
+
+    pub(super) fn zone() -> Zone {
+        ZONE.clone()
+    }
 
     pub(super) fn local(moment: SystemTime) -> WallTime {
         ZONE.local(moment)

@@ -4,6 +4,7 @@ pub mod clock;
 mod dhcp;
 mod files;
 pub mod network;
+mod ntp;
 pub mod power;
 #[cfg(test)]
 mod testing;
@@ -12,5 +13,6 @@ pub mod zone;
 
 pub use clock::SystemClock;
 pub use network::SystemNetwork;
+pub use ntp::Ntp;
 pub use power::RebootCommand;
 pub use wifi::SystemWifi;

@@ -4,13 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ivt_hal::linux::zone::Zone;
 use ivt_hal::linux::{RebootCommand, SystemClock, SystemNetwork, SystemWifi};
 use ivt_hal::{Channel, Power};
 
 use super::unknown::UnknownCamera;
 use crate::config::error::Error;
 use crate::config::section::{PATH, Section, list, text};
+use crate::local_time;
 
 /// The board that the agent runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Board {
         Channel {
             network: Some(Arc::new(SystemNetwork::new(root))),
             wifi: Some(Arc::new(SystemWifi::new(root, self.wifi_interface.clone()))),
-            clock: Some(Arc::new(SystemClock::new(Zone::system()))),
+            clock: Some(Arc::new(SystemClock::new(local_time::zone()))),
             power: reboot.map(|reboot| Arc::new(reboot) as Arc<dyn Power>),
             ..Channel::new(Arc::new(UnknownCamera))
         }

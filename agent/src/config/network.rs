@@ -11,7 +11,7 @@ pub struct Network {
     /// `tell_wifi_password`: whether the cloud is told the password of a wireless network; default false.
     pub tell_wifi_password: bool,
     /// `wifi_trial_seconds`: how long a changed wireless network may take to bring the cloud back before the network of
-    /// before is joined again, 40 to 600 seconds; default 120.
+    /// before is joined again, 10 to 600 seconds; default 120.
     pub wifi_trial: Duration,
 }
 
@@ -24,7 +24,7 @@ impl Default for Network {
 pub(super) fn network(mut section: Section<'_, '_>) -> Result<Network, Error> {
     let usual = Network::default();
     let tell = section.read("tell_wifi_password", boolean)?;
-    let trial = section.read("wifi_trial_seconds", integer(40..=600))?;
+    let trial = section.read("wifi_trial_seconds", integer(10..=600))?;
     section.finish()?;
     Ok(Network {
         tell_wifi_password: tell.unwrap_or(usual.tell_wifi_password),

@@ -24,6 +24,27 @@ pub(super) async fn interfaces(
     to_value(&interfaces.into_iter().map(net_config).collect::<Vec<_>>())
 }
 
+/// The interfaces of all cameras that tell them, each as far as it answers in time.
+#[cfg(feature = "ui")]
+pub(crate) async fn interfaces_of(
+    device: &ivt_hal::Device,
+) -> Vec<(u32, Result<Vec<Interface>, RpcError>)> {
+    use futures::StreamExt as _;
+    let until = tokio::time::Instant::now() + crate::deadlines::CAMERA;
+    let cameras = (0..).zip(&device.channels);
+    let cameras = cameras.filter_map(|(number, camera)| Some((number, camera.network.clone()?)));
+    let each: Vec<_> = cameras
+        .map(|(number, network)| async move {
+            let mut told = super::told_by(until, number, network.interfaces()).await;
+            if let Ok(interfaces) = &mut told {
+                interfaces.truncate(MOST_NAMED);
+            }
+            (number, told)
+        })
+        .collect();
+    futures::stream::iter(each).buffered(16).collect().await
+}
+
 /// The wireless network's password is told where the configuration says so.
 pub(super) async fn wifi(
     dispatch: &Dispatch,
@@ -44,8 +65,15 @@ pub(super) async fn join(
     departure: Departure,
 ) -> Result<(), RpcError> {
     let SetWifiConfig { channel, ssid, password } = &request;
-    check_ssid(ssid.as_deref())?;
-    check_password(password.as_ref())?;
+    if !ssid.as_deref().is_none_or(fits_ssid) {
+        let msg = "SetWifiConfig: params.ssid must have 1 to 32 bytes";
+        return Err(RpcError::internal(msg));
+    }
+    if !password.as_ref().is_none_or(fits_password) {
+        return Err(RpcError::internal(
+            "SetWifiConfig: params.password must have 8 to 63 bytes, 64 hexadecimal digits, 5 bytes (WEP), or none",
+        ));
+    }
     if ssid.is_none() && password.is_none() {
         let msg = "SetWifiConfig: params.ssid and params.password are both missing";
         return Err(RpcError::internal(msg));
@@ -100,24 +128,19 @@ fn status(status: ivt_hal::WifiStatus, tell_password: bool) -> WifiStatus {
     }
 }
 
-/// IEEE 802.11 knows names of up to 32 bytes.
-fn check_ssid(ssid: Option<&str>) -> Result<(), RpcError> {
-    match ssid.map_or(1, str::len) {
-        1..=32 => Ok(()),
-        _ => Err(RpcError::internal("SetWifiConfig: params.ssid must have 1 to 32 bytes")),
-    }
+/// Whether it can be the name of a network: IEEE 802.11 knows names of up to 32 bytes.
+pub(crate) fn fits_ssid(ssid: &str) -> bool {
+    (1..=32).contains(&ssid.len())
 }
 
-/// WPA knows passphrases of 8 to 63 bytes and keys of 64 hexadecimal digits, WEP keys of 5 or 13 bytes, or of 10 or
-/// 26 hexadecimal digits; an open network has none.
-fn check_password(password: Option<&Secret>) -> Result<(), RpcError> {
-    let password = password.map_or("", |password| password.expose());
+/// Whether it can be the password of a network: WPA knows passphrases of 8 to 63 bytes and keys of 64 hexadecimal
+/// digits, WEP keys of 5 or 13 bytes, or of 10 or 26 hexadecimal digits; an open network has none.
+pub(crate) fn fits_password(password: &Secret) -> bool {
+    let password = password.expose();
     match password.len() {
-        0 | 5 | 8..=63 => Ok(()),
-        64 if password.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(()),
-        _ => Err(RpcError::internal(
-            "SetWifiConfig: params.password must have 8 to 63 bytes, 64 hexadecimal digits, 5 bytes (WEP), or none",
-        )),
+        0 | 5 | 8..=63 => true,
+        64 => password.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        _ => false,
     }
 }
 

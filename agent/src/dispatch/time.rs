@@ -4,6 +4,9 @@
 //! never set. Timers of the agent know nothing of any of these clocks; with the backend `"linux"` certificates and the
 //! expiry of firmware are judged by the one that is set here.
 
+#[cfg(feature = "ui")]
+mod by_hand;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +23,8 @@ use super::{told, unsupported};
 use crate::build_date::BUILT;
 use crate::config::ClockSteps;
 use crate::reload::CurrentDevice;
+#[cfg(feature = "ui")]
+pub(crate) use by_hand::{ByHand, Wanted};
 
 /// The method's name, for the log.
 const METHOD: &str = "SyncTime";
@@ -31,7 +36,7 @@ const DAY: Duration = Duration::from_secs(MOST);
 const AT_ONCE: usize = 8;
 
 /// Sets the clocks of a device's cameras, one SyncTime after the other.
-pub(super) struct Clocks {
+pub(crate) struct Clocks {
     device: CurrentDevice,
     steps: ClockSteps,
     events: Arc<Events>,

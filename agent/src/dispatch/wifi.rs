@@ -4,8 +4,13 @@
 //! What a camera says to a change is the answer to the cloud. Where the change cuts the agent's own connection at once,
 //! it is answered first.
 //!
+//! A person beside the device may end the trial either way at any time.
+//!
 //! What leads back is kept on the disk before the change, and removed when the trial is over. An agent that finds it
 //! at its start goes on with the trial: the power may have been cut, or the agent may have crashed.
+
+#[cfg(feature = "ui")]
+mod by_hand;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +34,8 @@ use crate::config::Network;
 use crate::deadlines::CAMERA;
 use crate::reload::CurrentDevice;
 use crate::state::{StateError, StateStore};
+#[cfg(feature = "ui")]
+pub(crate) use by_hand::{Confirmed, Seen};
 
 /// How long a connection has to last to be one over the new network: one over a network that is gone is noticed
 /// within 31 s.
@@ -47,7 +54,7 @@ const SUBJECT: &str = "wifi_trials";
 
 /// The changes of all channels. Clones share them.
 #[derive(Clone)]
-pub(super) struct Changes {
+pub(crate) struct Changes {
     device: CurrentDevice,
     link: watch::Receiver<Link>,
     config: Network,
@@ -75,6 +82,8 @@ struct Running {
     trial: Trial,
     /// `None` until the network was joined.
     judge: Option<AbortHandle>,
+    /// When the network of before is joined again, unless the new one has proven itself.
+    end: Instant,
 }
 
 /// A change that the camera was not told yet.
@@ -82,8 +91,8 @@ struct Change {
     wifi: Arc<dyn Wifi>,
     request: SetWifiConfig,
     before: Option<Secret>,
-    /// When it was counted.
-    counted: u64,
+    /// When it was counted; `None` for what a person beside the device has asked for.
+    counted: Option<u64>,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -118,7 +127,7 @@ impl Changes {
         for (number, mut trial) in kept {
             log::warn!("channel {number}: its wireless network is on trial since before the start");
             trial.starts = trial.starts.saturating_add(1);
-            self.trials().insert(number, Running { trial, judge: None });
+            self.insert(number, trial);
             self.judge(number);
         }
     }
@@ -140,6 +149,17 @@ impl Changes {
         request: SetWifiConfig,
         departure: Departure,
     ) -> Result<(), RpcError> {
+        self.make(wifi, request, departure, true).await
+    }
+
+    /// Does as [`change`](Self::change); changes that do not count are allowed at any time.
+    async fn make(
+        &self,
+        wifi: Arc<dyn Wifi>,
+        request: SetWifiConfig,
+        departure: Departure,
+        counts: bool,
+    ) -> Result<(), RpcError> {
         let (number, until) = (request.channel, Instant::now() + CAMERA);
         let _turn = timeout_at(until, self.turn(number)).await.map_err(|_| {
             RpcError::internal(format!("channel {number}: its wireless network is being changed"))
@@ -154,8 +174,9 @@ impl Changes {
             Err(error) if !cuts && error.code != RpcError::OFFLINE => None,
             before => before?,
         };
-        let counted = self.hourly.now();
-        self.hourly.take(number, counted).map_err(|wait| {
+        let counted = counts.then(|| self.hourly.now());
+        let taken = counted.map_or(Ok(()), |counted| self.hourly.take(number, counted));
+        taken.map_err(|wait| {
             RpcError::internal(format!(
                 "channel {number}: its wireless network was changed {MOST} times within an hour: the next change is \
                  allowed in {} s",
@@ -169,10 +190,9 @@ impl Changes {
             changes.hourly.keep(wall()).await;
             if cuts && departure.await.is_err() {
                 log::warn!(
-                    "channel {number}: its wireless network stays: the cloud was lost before the answer left"
+                    "channel {number}: its wireless network stays: who asked was lost before the answer left"
                 );
-                changes.hourly.give_back(number, counted);
-                changes.hourly.keep(wall()).await;
+                changes.give_back(number, counted).await;
                 return Ok(());
             }
             let until = if cuts { Instant::now() + CAMERA } else { until };
@@ -189,16 +209,16 @@ impl Changes {
         let Change { wifi, request, before, counted, _turn } = change;
         let SetWifiConfig { channel: number, ssid, password } = request;
         let former = self.begin(number, ssid.clone(), before).await;
-        log::info!("channel {number}: joining another wireless network, as the cloud asked");
+        let who = if counted.is_some() { "the cloud" } else { "a person at the page" };
+        log::info!("channel {number}: joining another wireless network, as {who} asked");
         let joined = told_by(until, number, wifi.join(ssid.as_deref(), password.as_ref())).await;
         match &joined {
             Err(error) if error.code != RpcError::OFFLINE => {
                 log::warn!("its wireless network stays: {}", error.msg);
-                self.hourly.give_back(number, counted);
-                self.hourly.keep(wall()).await;
+                self.give_back(number, counted).await;
                 match former {
                     Some(trial) => {
-                        self.trials().insert(number, Running { trial, judge: None });
+                        self.insert(number, trial);
                         self.write().await;
                         self.judge(number);
                     }
@@ -209,6 +229,20 @@ impl Changes {
             _ => self.judge(number),
         }
         joined
+    }
+
+    /// Counts a change no longer that was not made.
+    async fn give_back(&self, number: u32, counted: Option<u64>) {
+        if let Some(counted) = counted {
+            self.hourly.give_back(number, counted);
+            self.hourly.keep(wall()).await;
+        }
+    }
+
+    /// Notes a trial, whose time has not begun.
+    fn insert(&self, number: u32, trial: Trial) {
+        let end = Instant::now() + self.config.wifi_trial;
+        self.trials().insert(number, Running { trial, judge: None, end });
     }
 
     /// Keeps what leads back. During a trial that remains what led back before it; returns that trial.
@@ -231,7 +265,7 @@ impl Changes {
             }
         };
         let trial = Trial { before, ssid, starts: 0 };
-        self.trials().insert(number, Running { trial, judge: None });
+        self.insert(number, trial);
         self.write().await;
         former
     }
@@ -249,18 +283,25 @@ impl Changes {
     /// Lets time tell whether the network of a channel stays.
     fn judge(&self, number: u32) {
         let mut trials = self.trials();
-        let Some(running) = trials.get_mut(&number) else { return };
-        let (changes, trial) = (self.clone(), running.trial.clone());
+        // A person may have ended the trial before the network was joined.
+        let Some(running) = trials.get_mut(&number).filter(|it| it.judge.is_none()) else { return };
+        running.end = Instant::now() + self.config.wifi_trial;
+        let (changes, trial, end) = (self.clone(), running.trial.clone(), running.end);
         let judge = tokio::spawn(async move {
             if trial.starts > 0 {
                 changes.write().await;
             }
             let before = Secret::untold(trial.before);
-            if trial.starts <= STARTS && changes.proven(number, trial.ssid.as_deref()).await {
+            if trial.starts <= STARTS && changes.proven(number, trial.ssid.as_deref(), end).await {
                 let _turn = changes.turn(number).await;
-                changes.keep(number).await;
+                changes.keep(number, "the cloud is there").await;
                 changes.end(number).await;
             } else {
+                log::warn!(
+                    "channel {number}: its new wireless network did not bring the cloud within {} s: the one before is \
+                     joined again",
+                    changes.config.wifi_trial.as_secs()
+                );
                 changes.go_back(number, &before).await;
             }
         });
@@ -268,8 +309,7 @@ impl Changes {
     }
 
     /// Whether the network is joined and the cloud is there within the time of a trial. A connection has to last.
-    async fn proven(&self, number: u32, ssid: Option<&str>) -> bool {
-        let end = Instant::now() + self.config.wifi_trial;
+    async fn proven(&self, number: u32, ssid: Option<&str>, end: Instant) -> bool {
         let mut link = self.link.clone();
         while Instant::now() < end {
             let up = timeout_at(end, link.wait_for(|link| link.down_since.is_none())).await;
@@ -297,14 +337,14 @@ impl Changes {
         told(number, wifi.is_joined(ssid)).await.unwrap_or(false)
     }
 
-    async fn keep(&self, number: u32) {
+    async fn keep(&self, number: u32, why: &str) {
         let kept = match self.wifi(number) {
             Ok(wifi) => told(number, wifi.keep()).await,
             Err(error) => Err(error),
         };
         match kept {
             Ok(()) => {
-                log::info!("channel {number}: its wireless network is kept: the cloud is there")
+                log::info!("channel {number}: its wireless network is kept: {why}")
             }
             Err(error) => {
                 log::warn!("its wireless network is not kept over a restart: {}", error.msg)
@@ -314,11 +354,6 @@ impl Changes {
 
     /// Joins the network of before again, and ends the trial. Goes on until the camera has done it.
     async fn go_back(&self, number: u32, before: &Secret) {
-        log::warn!(
-            "channel {number}: its new wireless network did not bring the cloud within {} s: the one before is joined \
-             again",
-            self.config.wifi_trial.as_secs()
-        );
         let mut trouble = Told::default();
         for tries in 1_u32.. {
             let turn = self.turn(number).await;

@@ -417,3 +417,58 @@ async fn a_camera_that_refuses_the_way_back_is_asked_until_it_takes_it() {
     rig.is_kept(false).await;
     assert_eq!(rig.camera.told.lock().unwrap().last().unwrap(), "old old-pa55");
 }
+
+#[cfg(feature = "ui")]
+impl Rig {
+    /// A change that a person asks for.
+    async fn change_by_hand(&self, count: usize) {
+        let (ssid, password) = (Some("new".to_owned()), Some(Secret::untold("new-pa55".into())));
+        let request = SetWifiConfig { channel: 0, ssid, password };
+        assert_eq!(self.changes.join_by_hand(request).await, Ok(true));
+        // The answer leaves first.
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(self.told(count).await.last().unwrap(), "new new-pa55");
+    }
+}
+
+#[cfg(feature = "ui")]
+#[tokio::test(start_paused = true)]
+async fn a_person_changes_as_often_as_needed_and_keeps_what_is_joined() {
+    let rig = Rig::new();
+    rig.down();
+    *rig.camera.joined.lock().unwrap() = "old".to_owned();
+    for count in 1..=MOST + 2 {
+        rig.change_by_hand(count).await;
+    }
+    assert_eq!(rig.changes.confirm(0).await, Ok(Confirmed::NotJoined));
+    *rig.camera.joined.lock().unwrap() = "new".to_owned();
+    assert_eq!(rig.changes.confirm(0).await, Ok(Confirmed::Stays));
+    assert_eq!(rig.changes.confirm(0).await, Ok(Confirmed::NoTrial));
+    rig.is_kept(false).await;
+    sleep(10 * TRIAL).await;
+    assert_eq!(rig.told(MOST + 3).await[MOST + 2..], ["keep"]);
+    // The cloud's own hour is not touched.
+    rig.change("new").await.unwrap();
+}
+
+#[cfg(feature = "ui")]
+#[tokio::test(start_paused = true)]
+async fn what_a_person_neither_keeps_nor_leaves_is_left_after_the_trial() {
+    let rig = Rig::new();
+    rig.down();
+    rig.change_by_hand(1).await;
+    let left = rig.changes.look().await[0].trial.clone().unwrap();
+    assert!(left.0.as_deref() == Some("new") && left.1 <= TRIAL, "{left:?}");
+    sleep(TRIAL + Duration::from_secs(1)).await;
+    assert_eq!(rig.told(2).await[1], "old old-pa55");
+    rig.is_kept(false).await;
+
+    rig.change_by_hand(3).await;
+    assert!(rig.changes.give_up(0));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(rig.told(4).await[3], "old old-pa55");
+    rig.is_kept(false).await;
+    assert!(!rig.changes.give_up(0));
+    sleep(10 * TRIAL).await;
+    assert_eq!(rig.camera.told.lock().unwrap().len(), 4, "nothing is left that would judge it");
+}

@@ -136,7 +136,17 @@ impl Attempt<'_> {
                 file => break file?,
             }
         };
-        let signed = Signed::read(&file, &rules.keys)?;
+        self.judge(&file, rules, running)
+    }
+
+    /// Reads the file of a signature, and judges what it says of its image.
+    pub(super) fn judge(
+        &self,
+        file: &[u8],
+        rules: &Rules,
+        running: &Running,
+    ) -> Result<Signed, Refusal> {
+        let signed = Signed::read(file, &rules.keys)?;
         let floor = self.journal.floor(running, &rules.keys);
         let model = rules.model.as_ref().unwrap_or(&self.setup.names.hardware_model);
         let (model, most, now) = (Some(&**model), rules.max_size, self.clock.now());
@@ -203,7 +213,7 @@ impl Attempt<'_> {
     }
 
     /// Installs an image that is whole, and signed as the rules of this moment want it.
-    async fn install(
+    pub(super) async fn install(
         &mut self,
         mut incoming: Box<dyn Incoming>,
         version: &str,
@@ -231,7 +241,7 @@ impl Attempt<'_> {
         Ok(Outcome::Installed(outcome))
     }
 
-    fn allows_unsigned(&self) -> bool {
+    pub(super) fn allows_unsigned(&self) -> bool {
         self.setup.rules.borrow().allow_unsigned
     }
 }

@@ -162,16 +162,8 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    async fn take(&mut self, check: &mut Check<'a>, mut bytes: Bytes) -> Result<(), Refusal> {
-        let found = check.seen() + bytes.len() as u64;
-        if found > self.size {
-            return Err(Refusal::Size { found, signed: self.size });
-        }
-        while !bytes.is_empty() {
-            let chunk = bytes.split_to(bytes.len().min(CHUNK));
-            check.update(&chunk);
-            self.incoming.write(chunk).await?;
-        }
+    async fn take(&mut self, check: &mut Check<'a>, bytes: Bytes) -> Result<(), Refusal> {
+        put(self.incoming, check, bytes, self.size).await?;
         let tenths = check.seen() * 10 / self.size.max(1);
         if tenths > self.tenths {
             self.tenths = tenths;
@@ -197,4 +189,26 @@ impl<'a> Fetch<'a> {
         self.incoming.clear().await?;
         Ok(Check::new(self.signed))
     }
+}
+
+/// Writes the next bytes of an image of this size into its place, and checks them.
+///
+/// # Errors
+/// There are more of them than the image has, or the device does not take them.
+pub(super) async fn put(
+    incoming: &mut dyn Incoming,
+    check: &mut Check<'_>,
+    mut bytes: Bytes,
+    size: u64,
+) -> Result<(), Refusal> {
+    let found = check.seen() + bytes.len() as u64;
+    if found > size {
+        return Err(Refusal::Size { found, signed: size });
+    }
+    while !bytes.is_empty() {
+        let chunk = bytes.split_to(bytes.len().min(CHUNK));
+        check.update(&chunk);
+        incoming.write(chunk).await?;
+    }
+    Ok(())
 }

@@ -99,6 +99,16 @@ pub enum Refusal {
     /// The firmware that runs is on trial itself.
     #[error("the firmware that runs is on trial")]
     OnTrial,
+    /// An upload did not come to its end.
+    #[cfg(feature = "ui")]
+    #[error("the upload broke off after {0} bytes: nothing was changed, upload it again")]
+    Broken(u64),
+    /// Something else is under way.
+    #[cfg(feature = "ui")]
+    #[error(
+        "another firmware is under way, or the device is about to restart: try again in a minute"
+    )]
+    Busy,
     /// The device does not take it.
     #[error("the device: {0}")]
     Device(String),
@@ -117,6 +127,35 @@ impl Refusal {
     /// How long the server wants to be left alone.
     pub(super) fn pause(&self) -> Option<Duration> {
         if let Self::Http(error) = self { error.pause() } else { None }
+    }
+
+    /// A word for programs and for the languages of the page.
+    #[cfg(feature = "ui")]
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Unsigned(_) => "firmware_unsigned",
+            Self::NoSignature(_) => "firmware_no_signature",
+            Self::Legacy => "firmware_old_signature",
+            Self::UnknownKey => "firmware_unknown_key",
+            Self::Comment(_) => "firmware_comment",
+            Self::Forged => "firmware_forged",
+            Self::Size { .. } => "firmware_size",
+            Self::Model { .. } => "firmware_model",
+            Self::Older { .. } => "firmware_older",
+            Self::Same => "firmware_same",
+            Self::Failed => "firmware_failed",
+            Self::Expired(_) => "firmware_expired",
+            Self::TooLarge { .. } => "firmware_too_large",
+            Self::NoSize => "firmware_no_size",
+            Self::Slow => "firmware_slow",
+            Self::Http(_) | Self::GivenUp(..) => "firmware_download",
+            Self::Cloud(_) => "firmware_cloud",
+            Self::TooSoon(_) => "firmware_too_soon",
+            Self::OnTrial => "firmware_on_trial",
+            Self::Broken(_) => "firmware_broken_off",
+            Self::Busy => "firmware_busy",
+            Self::Device(_) => "firmware_device",
+        }
     }
 
     /// Whether it is about the signature alone, without which an image may be allowed.

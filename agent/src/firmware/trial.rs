@@ -26,7 +26,6 @@ pub(super) enum Verdict {
 ///
 /// A connection whose Keepalives are not answered is ended by the link within 20 s, so that one that lasts is healthy.
 pub(super) async fn watch(
-    firmware: &dyn Firmware,
     rules: &watch::Receiver<Rules>,
     link: &mut watch::Receiver<Link>,
 ) -> Verdict {
@@ -63,6 +62,11 @@ pub(super) async fn watch(
             return Verdict::GivesWay;
         }
     }
+    Verdict::Stays
+}
+
+/// Keeps the firmware that is on trial. Returns only once the device has done so, or never can.
+pub(super) async fn keep(firmware: &dyn Firmware) {
     while let Err(e) = firmware.commit().await {
         if e.kind == Kind::Unsupported {
             log::error!("firmware: the device cannot keep it: {}", device(&e));
@@ -71,7 +75,6 @@ pub(super) async fn watch(
         log::error!("firmware: it stays on trial, as the device does not keep it: {}", device(&e));
         sleep(PATIENCE).await;
     }
-    Verdict::Stays
 }
 
 /// Makes the firmware before the next to start. False where the device does not go back.

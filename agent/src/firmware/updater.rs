@@ -13,6 +13,8 @@ use super::journal::{Journal, wall};
 use super::judgement::{Judgement, judge};
 use super::night::{LocalTime, Night};
 use super::refusal::{Refusal, device};
+#[cfg(feature = "ui")]
+use super::seen::Work;
 use super::trial::{self, Verdict};
 use super::{Setup, Upgrades};
 
@@ -36,12 +38,14 @@ pub(super) struct Updater {
 }
 
 /// What is to be done next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Task {
     /// An upgrade, on which the cloud insists or not.
     Upgrade { forced: bool },
     /// The restart that the device owes.
     Restart,
+    /// What a person at the page orders.
+    #[cfg(feature = "ui")]
+    Order(super::Order),
 }
 
 impl Updater {
@@ -56,18 +60,51 @@ impl Updater {
                 Some(task) => task,
                 None => self.asked(&mut night, pause).await,
             };
+            // Who ordered something is told at once that the device is about to restart.
+            #[cfg(feature = "ui")]
+            let task = match task {
+                Task::Order(_) if self.journal.owes_restart() => Task::Restart,
+                task => task,
+            };
             if self.journal.owes_restart() {
                 self.leave().await;
                 pause = AGAIN[1].min(pause * 2);
             }
-            if let Task::Upgrade { forced } = task {
-                self.upgrades.begin(forced);
-                self.upgrade(forced).await;
-                self.setup.upgrading.send_replace(false);
-                self.upgrades.begin(false);
-                pause = AGAIN[0];
+            match task {
+                Task::Upgrade { forced } => {
+                    self.upgrades.begin(forced);
+                    self.upgrade(forced).await;
+                    self.setup.upgrading.send_replace(false);
+                    self.upgrades.begin(false);
+                    pause = AGAIN[0];
+                }
+                Task::Restart => {}
+                #[cfg(feature = "ui")]
+                Task::Order(order) => {
+                    self.obey(order).await;
+                    self.setup.upgrading.send_replace(false);
+                    continue;
+                }
             }
-            sleep(self.setup.patience.rest).await;
+            next = self.rest().await;
+        }
+    }
+
+    /// Rests after an upgrade. A person at the page does not wait for the end of it.
+    async fn rest(&mut self) -> Option<Task> {
+        let rest = sleep(self.setup.patience.rest);
+        #[cfg(feature = "ui")]
+        {
+            self.show(Work::Idle).await;
+            tokio::select! {
+                () = rest => None,
+                order = self.upgrades.orders().next() => Some(Task::Order(order)),
+            }
+        }
+        #[cfg(not(feature = "ui"))]
+        {
+            rest.await;
+            None
         }
     }
 
@@ -76,7 +113,19 @@ impl Updater {
         let (owes, again) = (self.journal.owes_restart(), Instant::now() + pause);
         loop {
             let daily = self.setup.rules.borrow_and_update().daily;
+            #[cfg(feature = "ui")]
+            self.show(Work::Idle).await;
+            #[cfg(feature = "ui")]
+            let ordered = self.upgrades.orders().next();
+            #[cfg(not(feature = "ui"))]
+            let ordered = std::future::pending();
             tokio::select! {
+                order = ordered => {
+                    #[cfg(feature = "ui")]
+                    return Task::Order(order);
+                    #[cfg(not(feature = "ui"))]
+                    match order {}
+                }
                 () = self.upgrades.requested() => return Task::Upgrade { forced: true },
                 () = night.due(), if daily => return Task::Upgrade { forced: false },
                 () = sleep_until(again), if owes => return Task::Restart,
@@ -136,11 +185,18 @@ impl Updater {
             log::error!("firmware: the agent ended again and again in the one on trial");
         }
         loop {
-            let Setup { rules, link, .. } = &mut self.setup;
-            if !often && trial::watch(&*self.firmware, rules, link).await == Verdict::Stays {
+            #[cfg(feature = "ui")]
+            self.show(Work::Trial).await;
+            let (verdict, by_hand) = match often {
+                true => (Verdict::GivesWay, false),
+                false => self.verdict().await,
+            };
+            if verdict == Verdict::Stays {
+                trial::keep(&*self.firmware).await;
                 break;
             }
-            self.journal.give_way(!often, wall()).await;
+            // A person has a reason that does not pass.
+            self.journal.give_way(!often && !by_hand, wall()).await;
             if trial::give_way(&*self.firmware).await {
                 return self.leave().await;
             }
@@ -154,9 +210,36 @@ impl Updater {
         }
     }
 
+    /// What becomes of the firmware on trial, and whether a person at the page has said so.
+    async fn verdict(&mut self) -> (Verdict, bool) {
+        let Setup { rules, link, .. } = &mut self.setup;
+        let watch = trial::watch(rules, link);
+        #[cfg(feature = "ui")]
+        tokio::select! {
+            verdict = watch => (verdict, false),
+            stays = self.upgrades.orders().wished() => {
+                let verdict = if stays { Verdict::Stays } else { Verdict::GivesWay };
+                log::info!("firmware: a person at the page ends the trial: {verdict:?}");
+                (verdict, true)
+            }
+        }
+        #[cfg(not(feature = "ui"))]
+        (watch.await, false)
+    }
+
     /// One upgrade, and what follows it.
     pub(super) async fn upgrade(&mut self, forced: bool) {
-        match self.attempt(forced).await {
+        #[cfg(feature = "ui")]
+        self.show(Work::Cloud).await;
+        let outcome = self.attempt(forced).await;
+        #[cfg(feature = "ui")]
+        self.upgrades.orders().note(if forced { "cloud" } else { "daily" }, "", &outcome);
+        self.follow(outcome).await;
+    }
+
+    /// What follows an upgrade.
+    pub(super) async fn follow(&mut self, outcome: Result<Outcome, Refusal>) {
+        match outcome {
             Ok(Outcome::Nothing) => {}
             Ok(Outcome::Installed(ivt_hal::Installed::Done)) => {
                 log::info!("firmware: it is installed");
@@ -176,6 +259,8 @@ impl Updater {
     /// Restarts the device, once nothing is recorded unless the one that runs does not work. Returns only if it does
     /// not restart.
     async fn leave(&mut self) {
+        #[cfg(feature = "ui")]
+        self.show(Work::Restart).await;
         self.setup.upgrading.send_replace(false);
         if self.journal.installed().is_none_or(|last| !last.failed) {
             self.recorded().await;

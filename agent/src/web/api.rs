@@ -5,12 +5,15 @@ mod bundle;
 mod channels;
 mod cloud;
 mod configuration;
+#[cfg(feature = "update")]
+mod firmware;
 mod health;
 mod hosted;
 mod live;
 mod log;
 mod metrics;
 mod openapi;
+mod network;
 mod overview;
 mod place;
 mod probe;
@@ -18,6 +21,7 @@ mod ptz;
 mod publishes;
 mod settings;
 mod system;
+mod time;
 mod trace;
 mod wizard;
 mod alarms;
@@ -28,18 +32,21 @@ use super::route::Route;
 
 /// Every route of the interface.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    let subjects: [&[Route]; 20] = [
+    let subjects: [&[Route]; 23] = [
         access::ROUTES,
         bundle::ROUTES,
         channels::ROUTES,
         cloud::ROUTES,
         configuration::ROUTES,
+        #[cfg(feature = "update")]
+        firmware::ROUTES,
         health::ROUTES,
         hosted::ROUTES,
         live::ROUTES,
         log::ROUTES,
         metrics::ROUTES,
         openapi::ROUTES,
+        network::ROUTES,
         overview::ROUTES,
         place::ROUTES,
         probe::ROUTES,
@@ -47,8 +54,9 @@ pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
         publishes::ROUTES,
         settings::ROUTES,
         system::ROUTES,
+        time::ROUTES,
         trace::ROUTES,
         wizard::ROUTES,
     ];
-    subjects.into_iter().flatten()
+    subjects.iter().copied().flatten()
 }

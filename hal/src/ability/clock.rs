@@ -18,4 +18,8 @@ pub trait Clock: Send + Sync {
     /// # Errors
     /// `Invalid` for a time that the camera cannot show, `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`.
     async fn set(&self, time: WallTime) -> Result<()>;
+    /// Whether it is the clock of the system that this program runs on, which goes by the system's own time zone.
+    fn is_the_systems(&self) -> bool {
+        false
+    }
 }

@@ -19,6 +19,14 @@ pub trait Wifi: Send + Sync {
     /// # Errors
     /// `Unsupported`, `Offline`, `Timeout`, `Refused` or `Other`.
     async fn networks(&self) -> Result<Vec<WifiNetwork>>;
+    /// The names of the networks that the camera is set up for beside the one that it uses, which can be joined without
+    /// their password; none where the camera keeps one network alone. Answers within 8 s.
+    ///
+    /// # Errors
+    /// As those of `status`.
+    async fn known(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
     /// Joins a network. What is `None` stays as it is; an empty password is an open network. Both are sent to
     /// the camera exactly. Answers within 8 s, before the camera has joined it.
     ///

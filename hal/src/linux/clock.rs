@@ -46,6 +46,10 @@ impl Clock for SystemClock {
             _ => Error::new(op, Kind::Other).because(io::Error::from(errno)),
         })
     }
+
+    fn is_the_systems(&self) -> bool {
+        true
+    }
 }
 
 /// The system does not let this process set its clock.

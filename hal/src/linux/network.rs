@@ -49,6 +49,18 @@ impl SystemNetwork {
         Ok(found.unwrap_or_else(|| Interface { name: name.to_owned(), ..Interface::default() }))
     }
 
+    /// Whether the interface of this name has a link: a plug with a device at its other end, or a network that is joined.
+    /// `None` where the system does not tell. Reads a small file.
+    pub fn link(&self, name: &str) -> Option<bool> {
+        let device = name.split(':').next().filter(|device| !device.contains('/'))?;
+        let folder = self.root.join("sys/class/net").join(device);
+        match text(&folder.join("carrier")) {
+            Some(carrier) => Some(carrier.trim() == "1"),
+            // The kernel tells no carrier of an interface that is switched off.
+            None => (text(&folder.join("operstate"))?.trim() == "down").then_some(false),
+        }
+    }
+
     fn described(&self, addresses: Vec<Address>) -> Vec<Interface> {
         let dns = self.name_servers();
         let gateways = Gateways::read(&self.root);
@@ -272,6 +284,20 @@ mod tests {
         assert_eq!((&*wlan0.ip, &*wlan0.netmask), ("2001:db8::2", ""));
         assert_eq!(wlan0.gateway, "fe80::abcd");
         assert!(listed[3].mac.is_empty() && listed[4].mac.is_empty());
+    }
+
+    #[test]
+    fn the_link_is_told_where_the_kernel_knows_it() {
+        let root = device(&[
+            ("sys/class/net/eth0/carrier", b"1\n"),
+            ("sys/class/net/eth1/carrier", b"0\n"),
+            ("sys/class/net/off0/operstate", b"down\n"),
+            ("sys/class/net/odd0/operstate", b"unknown\n"),
+        ]);
+        let network = SystemNetwork::new(root.path());
+        let links = ["eth0", "eth0:1", "eth1", "off0", "odd0", "none", "../net/eth0"];
+        let links = links.map(|name| network.link(name));
+        assert_eq!(links, [Some(true), Some(true), Some(false), Some(false), None, None, None]);
     }
 
     #[test]

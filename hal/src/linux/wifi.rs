@@ -194,6 +194,14 @@ impl Wifi for SystemWifi {
         within(op, async { self.scan().await.map_err(|e| e.of(op)) }).await
     }
 
+    async fn known(&self) -> Result<Vec<String>> {
+        let op = "wifi networks";
+        let asked = async { Self::listed(&mut self.open()?).await };
+        let listed = within(op, async { asked.await.map_err(|e: Failure| e.of(op)) }).await?;
+        let names = listed.into_iter().filter_map(|known| String::from_utf8(known.ssid).ok());
+        Ok(names.filter(|name| !name.is_empty()).collect())
+    }
+
     fn cuts_at_once(&self) -> bool {
         true
     }

@@ -3,6 +3,8 @@
 //! The rules of its time zone come from the first of these that is there and can be understood: the environment's
 //! `TZ`, `/etc/TZ` (uClibc, OpenWrt), `/etc/localtime`, `/etc/timezone`. Without any of them local time is UTC.
 
+mod choice;
+
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ivt_base::wall_time::WallTime;
 use tz::TimeZone;
+
+pub use choice::Choice;
 
 /// Longest file of rules that is read, in bytes; those of the world's zones have 4 KiB at most.
 const LONGEST: u64 = 64 << 10;

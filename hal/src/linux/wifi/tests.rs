@@ -359,3 +359,10 @@ async fn it_passes_conformance() {
     });
     conformance::wifi(&rig.wifi).await;
 }
+
+#[tokio::test]
+async fn the_networks_that_need_no_password_are_known_by_name() {
+    let rig = Rig::new();
+    rig.state().with(b"\xb0\xec", "\"no text\"");
+    assert_eq!(rig.wifi.known().await.unwrap(), ["home", "yard"]);
+}
