@@ -95,7 +95,7 @@ pub(super) async fn admit(
             Access::Public => gate.is_claimed(),
             // What no page ever answers needs no owner to be refused.
             Access::Session => {
-                call.parts.method == Method::TRACE && matches!(found, Found::OtherMethod(_))
+                !is_usual(&call.parts.method) && matches!(found, Found::OtherMethod(_))
             }
         };
         return match is_open {
@@ -151,6 +151,12 @@ pub(super) fn find(parts: &Parts) -> Found {
     };
     let parameters = found.params.iter().map(|(key, value)| (key.into(), value.into())).collect();
     Found::Route(found.value[place], parameters)
+}
+
+/// Whether pages are called by a method, here or elsewhere.
+fn is_usual(method: &Method) -> bool {
+    let usual = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    usual.contains(&method.as_str())
 }
 
 /// Whether a person asks for a page that there is not.

@@ -15,16 +15,19 @@ TOOL = os.path.join(CACHE, "onvif/schemathesis/bin/st")
 DESCRIPTION = os.path.join(ROOT, "page/openapi.json")
 # Odd, since the agent masks it wherever it would be told.
 PASSWORD = "gate 7 Straße 电池-K2m"
-# What restarts or resets the device, or replaces what it is: the calls after it would meet another one. And what never ends.
-NOT_CALLED = ["followLive", "watchLive"]
+# What restarts or resets the device, or replaces what it is: the calls after it would meet another one.
+NOT_CALLED = ["restartAgent", "resetDevice", "restartCamera", "rollBackFirmware", "importConfiguration"]
 # What ends the session by which all others are called: called last, and alone.
 LAST = ["logOut"]
 SETTINGS = """
+[checks.not_a_server_error]
+# What a camera or a server cannot do, or does not answer, is told by these.
+expected-statuses = ["2xx", "3xx", "4xx", "501", "502", "503", "504"]
 [checks.positive_data_acceptance]
 # A wrong password is refused (401), another state of the device as well (409), and whoever guesses too often (429).
-expected-statuses = ["2xx", "401", "404", "409", "429", "501", "502", "503"]
+expected-statuses = ["2xx", "401", "404", "409", "429", "501", "502", "503", "504"]
 [checks.negative_data_rejection]
-expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "422", "428", "429", "431", "501", "502", "503"]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "422", "428", "429", "431", "501", "502", "503", "504"]
 """
 
 
@@ -52,7 +55,7 @@ def try_out(session, folder, *arguments):
     with open(settings, "w", encoding="utf-8") as out:
         out.write(f'{SETTINGS}[auth.openapi.session]\napi_key = "{session.cookie.split("=")[1]}"\n')
     command = [TOOL, "--config-file", settings, "run", DESCRIPTION, "--url", session.url, "--checks", "all",
-               "--continue-on-failure", "--seed", "14", "--generation-deterministic", "--workers", "4", "--no-color",
+               "--continue-on-failure", "--seed", "14", "--generation-deterministic", "--workers", "1", "--no-color",
                "--warnings", "off", "--request-timeout", "30", *arguments]
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=300, env={**os.environ, "COLUMNS": "200"})
@@ -78,7 +81,7 @@ def answers_as_described(stack, folder):
     if not os.path.exists(TOOL):
         raise Skipped("no schemathesis: tests/interop/setup")
     session = Session(stack, folder)
-    try_out(session, folder, "--phases", "examples,coverage,fuzzing", "--max-examples", "10",
+    try_out(session, folder, "--phases", "examples,coverage,fuzzing", "--max-examples", "5",
             *each(NOT_CALLED + endless() + LAST, "--exclude-operation-id"))
     with urllib.request.urlopen(urllib.request.Request(f"{session.url}/api/v1/session", headers={"Cookie": session.cookie})) as answer:
         if not json.load(answer)["logged_in"]:
