@@ -16,7 +16,7 @@ DESCRIPTION = os.path.join(ROOT, "page/openapi.json")
 # Odd, since the agent masks it wherever it would be told.
 PASSWORD = "gate 7 Straße 电池-K2m"
 # What restarts or resets the device, or replaces what it is: the calls after it would meet another one.
-NOT_CALLED = []
+NOT_CALLED = ["resetDevice", "restartAgent", "restartCamera", "watchLog", "watchOverview"]
 # What ends the session by which all others are called: called last, and alone.
 LAST = ["logOut"]
 SETTINGS = """
