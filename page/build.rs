@@ -11,12 +11,13 @@ use flate2::{Compression, Crc, GzBuilder};
 fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::var("OUT_DIR")?;
     let mut tables = String::new();
+    let device = "#[cfg(feature = \"device\")]\n";
     let tables_of = [
-        ("PARTS", "parts", "/parts/"),
-        ("DEVICE", "device", "/"),
-        ("API", "openapi.json", "/api/v1/"),
+        ("PARTS", "parts", "/parts/", ""),
+        ("DEVICE", "device", "/", device),
+        ("API", "openapi.json", "/api/v1/", device),
     ];
-    for (table, folder, prefix) in tables_of {
+    for (table, folder, prefix, condition) in tables_of {
         println!("cargo::rerun-if-changed={folder}");
         let mut files = Vec::new();
         match Path::new(folder).is_dir() {
@@ -24,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             false => files.push(folder.to_owned()),
         }
         files.sort();
-        writeln!(tables, "/// The files of `{folder}`.\npub static {table}: &[Asset] = &[")?;
+        let head = format!("/// The files of `{folder}`.\n{condition}pub static {table}");
+        writeln!(tables, "{head}: &[Asset] = &[")?;
         for file in &files {
             let name = file.strip_prefix(&format!("{folder}/")).unwrap_or(file);
             let text = fs::read(file)?;

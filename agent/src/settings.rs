@@ -8,6 +8,8 @@
 mod difference;
 mod edit;
 mod files;
+#[cfg(feature = "ui")]
+mod guard;
 mod key;
 mod lines;
 #[cfg(feature = "ui")]
@@ -29,6 +31,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use difference::Differences;
 pub use files::WriteError;
+#[cfg(feature = "ui")]
+pub(crate) use guard::Guard;
 pub use key::{Key, KeyError};
 pub use place::EditError;
 pub use value::ValueError;
@@ -65,6 +69,8 @@ pub struct Change {
 pub struct Store {
     file: PathBuf,
     access: Access,
+    #[cfg(feature = "ui")]
+    guard: Option<Guard>,
 }
 
 /// What a change came to.
@@ -200,7 +206,18 @@ impl Change {
 impl Store {
     /// The store of the configuration in `file`, and of the credentials file it names.
     pub fn new(file: impl Into<PathBuf>, access: Access) -> Self {
-        Self { file: file.into(), access }
+        Self {
+            file: file.into(),
+            access,
+            #[cfg(feature = "ui")]
+            guard: None,
+        }
+    }
+
+    /// The same store, whose changes `guard` looks at.
+    #[cfg(feature = "ui")]
+    pub(crate) fn guarded(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     /// The configuration in the files, for an agent to start by.
@@ -256,6 +273,11 @@ impl Store {
         edit(&mut new)?;
         let config = self.config(&new)?;
         check::check(&config)?;
+        #[cfg(feature = "ui")]
+        if let Some(guard) = self.guard.as_ref().filter(|_| new != old) {
+            let file = self.file.display().to_string();
+            guard.check(file, self.config(&old).ok().as_ref(), &config)?;
+        }
 
         let mut writes = Vec::new();
         if new.main != old.main {

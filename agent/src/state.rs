@@ -154,6 +154,23 @@ impl StateStore {
         }
     }
 
+    /// Does as [`write`](Self::write). Blocks.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    #[cfg(feature = "ui")]
+    pub(crate) fn write_now(
+        &self,
+        subject: &str,
+        value: &impl Serialize,
+    ) -> Result<(), StateError> {
+        let file = self.file(subject).ok_or(StateError::NoFolder)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = serde_json::to_vec(value).map_err(io::Error::from);
+        let written = written.and_then(|text| exchange(&file, &text));
+        written.map_err(|source| StateError::Write { file, source })
+    }
+
     async fn exchange(
         &self,
         file: PathBuf,

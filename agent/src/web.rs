@@ -75,14 +75,15 @@ impl Web {
         if was_moved || was_reset {
             *config = reset::read_again(files, config).await;
         }
+        trace().turn(config.web.is_some());
         let site = Arc::new(Site::new(config, control));
+        trace().turn(config.web.is_some());
         if config.web.is_some() && !site.is_claimed() {
             log::warn!(
                 "the page: the device belongs to nobody: open its page and choose a password; until then nobody sets it \
                  up from afar"
             );
         }
-        trace().turn(config.web.is_some());
         let wanted = watch::Sender::new(config.web.clone());
         let (stop, stopping) = stopper();
         let mut tasks = JoinSet::new();
@@ -99,8 +100,8 @@ impl Web {
 
     /// Takes over how the page is served.
     pub(crate) fn configure(&self, config: &Config) {
-        self.site.configure(config);
         trace().turn(config.web.is_some());
+        self.site.configure(config);
         self.wanted.send_replace(config.web.clone());
     }
 

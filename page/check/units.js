@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ago, duration, size } from "/parts/format.js";
-import { register, t } from "/parts/text.js";
+import { missing, register, t } from "/parts/text.js";
+import { cameraChanges, countChannels, isBuiltIn, shownAddress } from "../device/camera/save.js";
 import { strength } from "../device/strength.js";
 
 test("a length of time has its two largest units", () => {
@@ -22,6 +23,7 @@ test("a text takes its values, and a key without a text stays", () => {
   register({ en: { "unit.text": "{a} of {b}, {c}" }, zh: { "unit.text": "" } });
   assert.equal(t("unit.text", { a: 1, b: "{a}" }), "1 of {a}, {c}");
   assert.equal(t("unit.none"), "unit.none");
+  assert.deepEqual([...missing], ["unit.none"]);
 });
 
 test("what guessers try first is weak, and length is strong in any language", () => {
@@ -31,4 +33,41 @@ test("what guessers try first is weak, and length is strong in any language", ()
   assert.deepEqual(weak.filter((password) => strength(password) !== 1), []);
   assert.deepEqual(strong.filter((password) => strength(password) !== 3), []);
   assert.equal(strength("wintergarten"), 2);
+});
+
+/** What the settings of a device with these values say. */
+function settingsOf(values, secrets = {}, hints = {}) {
+  return { answer: { values, secrets, hints, defaults: {} }, get: (key) => values[key], has: (key) => secrets[key] === true, hint: (key) => hints[key] ?? "" };
+}
+
+test("another camera takes the place of one, and what only the one before needed goes", () => {
+  const before = settingsOf({ "channel.0.backend": ["emulator", "linux"], "channel.0.command": ["x"], "channel.0.quality.hd": "sub", "cloud.url": "ws://h/" });
+  const camera = { backend: "onvif", onvif: "http://192.0.2.1/d", username: "u" };
+  assert.deepEqual(cameraChanges(before, 0, camera, "word"), {
+    "channel.0.command": null, "channel.0.backend": ["onvif", "linux"], "channel.0.onvif": "http://192.0.2.1/d", "channel.0.username": "u",
+    "channel.0.password": "word",
+  });
+  const secret = settingsOf({ "channel.0.backend": "rtsp", "channel.0.username": "u" }, { "channel.0.main": true, "channel.0.password": true });
+  const open = cameraChanges(secret, 0, { backend: "cgi", web: "http://192.0.2.1", profile: "uapi" }, undefined);
+  assert.equal(open["channel.0.main"], null);
+  assert.equal(open["channel.0.password"], null);
+  assert.equal(open["channel.0.username"], null);
+  assert.equal(cameraChanges(secret, 0, camera, undefined)["channel.0.password"], undefined, "the login stays");
+});
+
+test("a second camera makes the device a recorder, and the first does not", () => {
+  const none = settingsOf({ "web.enable": true });
+  const one = settingsOf({ "channel.0.backend": "emulator" });
+  assert.deepEqual([none, one].map(countChannels), [0, 1]);
+  assert.equal(cameraChanges(none, 0, { backend: "emulator" }, null)["device.model"], undefined);
+  assert.equal(cameraChanges(one, 1, { backend: "emulator" }, null)["device.model"], "nvr");
+});
+
+test("a camera of the device itself is told from one on the network", () => {
+  const at = (main) => settingsOf({ "channel.0.backend": "rtsp", "channel.0.main": main });
+  const own = [settingsOf({ "channel.0.backend": "emulator" }), at("rtsp://127.0.0.1/a"), at("rtsp://localhost:8554/a"), at("rtsp://[::1]/a")];
+  const other = [at("rtsp://192.0.2.127/127.0"), at("rtsp://cam/localhost")];
+  assert.deepEqual([...own, ...other].map((settings) => isBuiltIn(settings, 0)), [true, true, true, true, false, false]);
+  const hidden = settingsOf({ "channel.0.backend": "rtsp" }, { "channel.0.main": true }, { "channel.0.main": "rtsp://***@192.0.2.1/a" });
+  assert.equal(shownAddress(hidden, 0), "rtsp://***@192.0.2.1/a");
 });

@@ -42,7 +42,7 @@ export function buildHops() {
     row.dataset.hop = told.hop;
     row.dataset.state = told.state;
     if (told.state === "bad") stop = told;
-    const time = told.seconds === undefined ? "" : t("hops.seconds", { n: told.seconds.toFixed(told.seconds < 10 ? 2 : 0) });
+    const time = told.seconds === undefined ? "" : spent(told.seconds);
     fill(row, make("div", {}, makeBadge(KINDS[told.state], t(`hops.state.${told.state}`)), make("strong", { textContent: t(`hops.hop.${told.hop}`) }),
       make("span", { className: "hint", textContent: time })), ...describe(told));
   };
@@ -61,6 +61,11 @@ export function buildHops() {
  */
 export function advise({ reason = "" }) {
   return [t(`hops.why.${reason}`), t(`hops.do.${reason}`)].filter((text) => !text.startsWith("hops.")).join(" ");
+}
+
+/** @param {number} seconds */
+function spent(seconds) {
+  return seconds < 1 ? t("hops.milliseconds", { n: Math.round(seconds * 1000) }) : t("hops.seconds", { n: seconds.toFixed(1) });
 }
 
 /** @param {Told} told */

@@ -41,6 +41,8 @@ export class LiveFeed {
     this.trouble = null;
     /** The type of the stream, such as `video/mp4; codecs="avc1.640028"`. */
     this.type = "";
+    /** Whether sound was asked for and stayed away. */
+    this.silent = false;
     signal.addEventListener("abort", () => this.#end(), { once: true });
     document.addEventListener("visibilitychange", () => this.#see(), { signal });
   }
@@ -58,6 +60,7 @@ export class LiveFeed {
     this.#wanted = wanted;
     this.#end();
     this.trouble = null;
+    this.silent = false;
     const run = new AbortController();
     this.#run = run;
     this.#keep(run.signal);
@@ -117,13 +120,20 @@ export class LiveFeed {
     const attempt = new AbortController();
     const stop = () => attempt.abort();
     signal.addEventListener("abort", stop, { once: true });
+    // Asking again for a stream that the browser cannot play changes nothing.
+    const rest = () => {
+      stop();
+      return new Promise((/** @type {(pause: number) => void} */ resolve) => {
+        signal.addEventListener("abort", () => resolve(0), { once: true });
+      });
+    };
     let silence = setTimeout(stop, 3 * SILENCE_MS);
     try {
       const response = await fetch(`/api/v1/channels/${channel}/live.mp4?stream=${stream}&sound=${sound}`, { signal: attempt.signal });
       if (!response.ok || !response.body) throw await refusal(response);
       this.type = response.headers.get("content-type") ?? "";
       this.#say(null);
-      if (!this.player.begin(this.type)) return await forever(signal);
+      if (!this.player.begin(this.type)) return await rest();
       const reader = response.body.getReader();
       let [newest, since] = [this.player.newest, Date.now()];
       for (;;) {
@@ -132,9 +142,11 @@ export class LiveFeed {
         const { done, value } = await reader.read();
         if (done) return AGAIN_AT_ONCE_MS;
         this.player.take(value);
+        if (this.player.state === "undecodable") return await rest();
         if (this.player.newest !== newest) [newest, since] = [this.player.newest, Date.now()];
         else if (sound && Date.now() - since > SOUND_MS) {
           this.#wanted = { channel, stream, sound: false };
+          this.silent = true;
           return 0;
         }
       }
@@ -160,15 +172,4 @@ export async function refusal(response) {
   const answer = await response.json().catch(() => null);
   const { code = "broken", message = t("error.broken"), field = "" } = answer?.error ?? {};
   return new CallError(response.status, code, message, field, answer);
-}
-
-/**
- * Waits for the end: asking again for a stream that the browser cannot play changes nothing.
- * @param {AbortSignal} signal
- * @returns {Promise<number>}
- */
-function forever(signal) {
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(0), { once: true });
-  });
 }

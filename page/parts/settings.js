@@ -26,6 +26,7 @@ register(texts);
  * @property {string} version
  * @property {string[]} applied
  * @property {boolean} restarted whether the agent starts anew
+ * @property {boolean} merged whether somebody else's changes are there, too: draw the page anew then
  */
 
 /** Reads the settings.
@@ -71,23 +72,23 @@ export class Settings {
   }
 
   /**
-   * Saves values: `null` takes one out, so that its default counts, and `undefined` leaves it as it is. What is there
-   * already is not sent. If somebody else changed the settings meanwhile, the person is told what, and decides.
+   * Saves values: `null` takes one out, so that its default counts, and `undefined` leaves it as it is. What the person left as
+   * it was is not sent. If somebody else changed the settings meanwhile, the person is told what, and decides.
    * @param {Record<string, any>} wanted
    * @returns {Promise<Saved | null>} null if the person took what is there now: draw the page anew then
    */
   async save(wanted) {
-    for (;;) {
-      const changes = Object.fromEntries(Object.entries(wanted).filter(([key, value]) => this.#differs(key, value)));
+    const changes = Object.fromEntries(Object.entries(wanted).filter(([key, value]) => this.#differs(key, value)));
+    for (let merged = false; ; merged = true) {
       try {
         const saved = await call("PUT", "/settings", { version: this.answer.version, changes });
         this.answer.version = saved.version;
         this.#note(changes);
-        return saved;
+        return { ...saved, merged };
       } catch (error) {
         if (!(error instanceof CallError) || error.code !== "outdated") throw error;
         const now = new Settings(error.answer);
-        const again = await ask(this, now, error.answer.changed, wanted);
+        const again = await ask(this, now, error.answer.changed, changes);
         this.answer = now.answer;
         if (!again) return null;
       }
@@ -100,9 +101,8 @@ export class Settings {
    */
   #differs(key, value) {
     if (value === undefined) return false;
-    const there = this.answer.values[key];
-    if (value === null) return there !== undefined || this.has(key);
-    return this.has(key) || JSON.stringify(there) !== JSON.stringify(value);
+    if (value === null) return this.answer.values[key] !== undefined || this.has(key);
+    return this.has(key) || JSON.stringify(this.get(key)) !== JSON.stringify(value);
   }
 
   /** @param {Record<string, any>} changes */
@@ -123,7 +123,7 @@ export class Settings {
  * @param {Record<string, any>} wanted
  */
 async function ask(before, now, changed, wanted) {
-  const rows = (changed ?? []).map((key) => ({ key, before: told(before, key), now: told(now, key), mine: mine(key, wanted) }));
+  const rows = (changed ?? []).map((key) => ({ key: key.replaceAll(".", " › "), before: told(before, key), now: told(now, key), mine: mine(key, wanted) }));
   const columns = ["key", "before", "now", "mine"].map((name) => ({ name, label: t(`settings.${name}`) }));
   const list = changed === null ? make("p", { textContent: t("settings.much") }) : buildTable(rows, columns, { empty: t("settings.same") });
   const theirs = make("button", { type: "button", textContent: t("settings.theirs") });
@@ -146,7 +146,7 @@ async function ask(before, now, changed, wanted) {
  */
 function told(settings, key) {
   if (key in settings.answer.secrets) return settings.hint(key) || t(settings.has(key) ? "settings.secret" : "settings.unset");
-  const value = settings.answer.values[key];
+  const value = settings.get(key);
   if (value === undefined) return t("settings.unset");
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -8,6 +8,8 @@ const STORED = "language";
 const texts = { en: {}, zh: {} };
 /** @type {Language} */
 let current = "en";
+/** Keys that were asked for and have no text. */
+export const missing = new Set();
 
 /**
  * Adds texts, which have the same keys in each language. A text may hold `{name}`, in whose place a value is put.
@@ -51,8 +53,9 @@ export function hasText(key) {
  * @param {Record<string, string | number>} [values]
  */
 export function t(key, values = {}) {
-  const text = texts[current][key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+  const text = texts[current][key];
+  if (text === undefined) missing.add(key);
+  return (text ?? key).replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
 /** @param {Language} next */

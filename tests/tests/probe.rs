@@ -8,7 +8,7 @@ use ivt_agent::check;
 use ivt_agent::config::Config;
 use ivt_agent::probe::{self, Target};
 use ivt_hal::Credentials;
-use ivt_hal::onvif::Search;
+use ivt_hal::onvif::{MULTICAST, Search};
 use ivt_sim::camera::{
     self, CameraOptions, CameraSim, ChannelOptions, Order, WebFault, WebFaultRule,
 };
@@ -202,6 +202,32 @@ async fn an_address_where_nobody_listens_is_said_once() {
     let (is_good, text) = probed(&at.to_string(), login(PASSWORD), 1).await;
     assert!(!is_good, "{text}");
     assert_eq!(text.lines().filter(|line| line.contains(&at.to_string())).count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn a_camera_known_by_its_stream_alone_works_as_suggested() {
+    let camera = locked("uapi", 1).await;
+    let address = camera.rtsp_url(0, camera::Stream::Main);
+    let (is_good, text) = probed(&address, login(PASSWORD), 1).await;
+    assert!(is_good, "{text}");
+    assert!(text.contains("main stream by TCP: H.264") && !text.contains("web server"), "{text}");
+    follow(&text, vec![camera]).await;
+    let camera = locked("uapi", 1).await;
+    let address = camera.rtsp_url(0, camera::Stream::Main);
+    let (is_good, text) = probed(&address, login("wrong"), 1).await;
+    assert!(!is_good && text.contains("the camera refused the login"), "{text}");
+}
+
+#[tokio::test]
+async fn a_search_for_everyone_finds_a_camera_on_the_device_itself() {
+    let mut options = CameraOptions::default();
+    options.onvif.discovery = Some(MULTICAST);
+    let camera = CameraSim::start(options).await.unwrap();
+    let mut lines = Vec::new();
+    let mut say = |line: &str| lines.push(line.to_owned());
+    assert!(probe::discover(&Search::default(), &mut say).await.unwrap());
+    let port = format!(":{}/", camera.http_addr().port());
+    assert!(lines.iter().any(|line| line.contains(&port)), "{lines:?}");
 }
 
 #[tokio::test]

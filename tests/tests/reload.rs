@@ -209,7 +209,7 @@ async fn what_needs_a_restart_changes_nothing() {
                 reply_limit = 8388608\n";
     let cameras = [(&stage.cameras[0], "always_on = ['sub']"), (&second, "")];
     let mut new = config(&stage, &cameras, keys);
-    new.cloud.url = "ws://127.0.0.1:9/".parse().unwrap();
+    new.cloud.account.as_mut().unwrap().url = "ws://127.0.0.1:9/".parse().unwrap();
     stage.agent.apply(&new).await;
     assert_eq!(stage.agent.view().channels().len(), 1);
     assert!(stage.agent.view().hosted().is_none(), "no memory is set aside for it");

@@ -33,6 +33,8 @@ pub(crate) struct Described {
     pub(crate) picture: Option<Bytes>,
     /// It refused, for want of a login or because of the one that was given.
     pub(crate) is_refused: bool,
+    /// It said nothing at this address.
+    pub(crate) is_silent: bool,
 }
 
 /// Searches the network for cameras with ONVIF, and tells of each. True if there is one.
@@ -90,7 +92,7 @@ async fn own() -> Vec<IpAddr> {
 /// Asks the camera at an address that was found what it is, and for a picture. A login that it refuses is tried once.
 pub(crate) async fn described(address: &str, login: Option<Credentials>) -> Described {
     let Ok(Target { onvif: at, .. }) = Target::at(address, None, 1) else {
-        return Described::default();
+        return Described { is_silent: true, ..Described::default() };
     };
     let limits = Limits { body: PICTURE, ..Limits::default() };
     let http = Http::new(&at.host, at.port, login.clone(), limits);
@@ -103,7 +105,10 @@ pub(crate) async fn described(address: &str, login: Option<Credentials>) -> Desc
             seen.is_refused = true;
             return seen;
         }
-        _ => return seen,
+        _ => {
+            seen.is_silent = true;
+            return seen;
+        }
     }
     match timeout(ANSWER, camera.jpeg(Stream::Main)).await {
         Ok(Ok(picture)) if picture.len() <= PICTURE => seen.picture = Some(picture),

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use crate::settings::Store;
+use crate::settings::{Guard, Store};
 
 /// Changes the configuration, and has the agent apply it. Clones ask the same agent.
 #[derive(Clone)]
@@ -20,6 +20,12 @@ pub(super) struct Asked {
 impl Control {
     pub(super) fn new(store: Store, asked: watch::Sender<Asked>) -> Self {
         Self { store, asked }
+    }
+
+    /// The same with files whose changes `guard` looks at.
+    pub(crate) fn guarded(mut self, guard: Guard) -> Self {
+        self.store = self.store.guarded(guard);
+        self
     }
 
     /// The files of the configuration.

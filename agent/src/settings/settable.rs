@@ -91,6 +91,11 @@ const SETTABLE: &[(&str, &str)] = &[
     ("tlss.server", ""),
     ("tlss.tls", "false"),
     ("tlss.write", "[]"),
+    ("web.hosts", "[]"),
+    ("web.https", "\"off\""),
+    ("web.https_certificate", ""),
+    ("web.https_key", ""),
+    ("web.listen", "\"lan:80\""),
 ];
 
 /// Whether the page may set `key` to `value`; `is_ca_file` tells the files of authorities that were given on the page.
@@ -168,6 +173,7 @@ mod tests {
             "firmware.slot_a",
             "firmware.folder",
             "web.enable",
+            "web.reset_file",
             "web.first_password",
             "log.0.level",
             "channel.main",

@@ -1,8 +1,9 @@
 //! The cloud's authorities that were given on the page: PEM files in the folder of the device's state. Each is named by
 //! its content, so that the one in force stays until the settings name another.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{self, Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -22,7 +23,7 @@ pub(crate) fn keep(config: &Config, pem: &[u8]) -> io::Result<String> {
     let digest = Sha256::digest(pem);
     let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let file = folder.join([NAME.0, &digits, NAME.1].concat());
-    fs::create_dir_all(&folder)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     for entry in fs::read_dir(&folder)?.filter_map(Result::ok) {
         let other = entry.path();
         let used = config.cloud.ca_file.as_deref() == Some(&*other);

@@ -1,23 +1,23 @@
 //! The page's own address. A change of it that was made on the page itself is on trial: the new place is served beside
 //! the old one until somebody confirms it from there, else the old one is written back, after a power cut too.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
 use super::reply::Refusal;
-use crate::config::{Listen, Web};
+use super::sockets;
+use crate::config::{Config, Listen, Web};
 use crate::reload::Control;
 use crate::settings::{Change, Changed, Error, Store};
 use crate::state::StateStore;
 
 /// How long a new place waits to be confirmed.
 pub(super) const TRIAL: Duration = Duration::from_secs(60);
-/// How long it may take from the announcement of a change to the change.
+/// How long it may take until a change that is allowed is in force.
 const SOON: Duration = Duration::from_secs(10);
 /// Under this name the place of before is kept.
 const SUBJECT: &str = "web_move";
@@ -30,8 +30,6 @@ pub(super) struct Moves {
     control: Control,
     phase: watch::Sender<Phase>,
     pub(super) confirmed: Notify,
-    /// Held while a change is announced.
-    turn: Mutex<()>,
 }
 
 /// How far a move is.
@@ -40,8 +38,8 @@ pub(super) enum Phase {
     /// The page is where it was confirmed to be.
     #[default]
     Still,
-    /// A change is being made.
-    Announced,
+    /// A change has been being made since then.
+    Announced(Instant),
     /// The page is also where it moves to, until it is confirmed or taken back.
     Trial { web: Box<Web>, until: Instant },
     /// The page did not move, for this reason.
@@ -51,7 +49,7 @@ pub(super) enum Phase {
 impl Moves {
     pub(super) fn new(store: StateStore, control: Control) -> Self {
         let (phase, confirmed) = Default::default();
-        Self { store, control, phase, confirmed, turn: Mutex::default() }
+        Self { store, control, phase, confirmed }
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -62,69 +60,39 @@ impl Moves {
         self.phase.send_replace(phase);
     }
 
-    /// Prepares for a change of these keys: what leads back is on the disk before it is made.
+    /// Looks at a change of the configuration before it is written. Where the page moves by it, what leads back is on the
+    /// disk before. Waits for the disk.
     ///
     /// # Errors
-    /// A move waits to be confirmed, or nothing can be kept.
-    pub(super) async fn before(
-        self: &Arc<Self>,
-        keys: impl IntoIterator<Item = String>,
-    ) -> Result<(), Refusal> {
-        let is_move = keys.into_iter().any(|key| KEYS.contains(&&*key));
-        let begun = {
-            let _turn = self.turn();
-            match self.phase() {
-                Phase::Trial { until, .. } if is_move => {
-                    let wait = until.saturating_duration_since(Instant::now()).as_secs();
-                    let message = format!(
-                        "the page's new address waits to be confirmed: open it there, or wait {wait} s"
-                    );
-                    return Err(Refusal::conflict("on_trial", message));
-                }
-                Phase::TakenBack(_) | Phase::Still => self.set(match is_move {
-                    true => Phase::Announced,
-                    false => Phase::Still,
-                }),
-                Phase::Announced | Phase::Trial { .. } => {}
-            }
-            is_move
+    /// The page would be lost, or cannot be there; begins with the setting's name.
+    pub(super) fn allow(&self, old: Option<&Config>, new: &Config) -> Result<(), String> {
+        let Some(old) = old.and_then(|old| old.web.as_ref()) else { return Ok(()) };
+        let Some(new) = &new.web else {
+            return Err(
+                "web.enable: the page does not switch itself off: change the device's own file"
+                    .into(),
+            );
         };
-        if !begun {
+        if is_same_place(old, new) {
             return Ok(());
         }
-        if let Err(refusal) = self.keep().await {
-            self.set(Phase::Still);
-            return Err(refusal);
+        if let Phase::Trial { until, .. } = self.phase() {
+            let wait = until.saturating_duration_since(Instant::now()).as_secs();
+            return Err(format!(
+                "{}: the new address of before waits to be confirmed: open the page there, or wait {wait} s",
+                KEYS[0]
+            ));
         }
-        let moves = Arc::clone(self);
-        tokio::spawn(async move {
-            sleep(SOON).await;
-            // The change was refused, so that nothing is to be taken back.
-            if moves.phase() == Phase::Announced {
-                moves.forget(Phase::Still).await;
-            }
-        });
+        sockets::probe(new, old).map_err(|e| format!("{}: {e}", KEYS[0]))?;
+        let text = json!({ "listen": old.listen.to_string(), "https": old.https });
+        self.store.write_now(SUBJECT, &text).map_err(|e| format!("{}: {e}", KEYS[0]))?;
+        self.set(Phase::Announced(Instant::now()));
         Ok(())
     }
 
-    /// Waits until a change that was announced is in force.
-    ///
-    /// # Errors
-    /// The new place cannot be opened; the old one is written back.
-    pub(super) async fn settled(&self) -> Result<(), Refusal> {
-        let mut phase = self.phase.subscribe();
-        let settled = phase.wait_for(|phase| *phase != Phase::Announced);
-        match timeout(SOON, settled).await {
-            Ok(Ok(phase)) => match &*phase {
-                Phase::TakenBack(reason) => {
-                    let refusal = Refusal::conflict("place_busy", reason);
-                    Err(Refusal { field: KEYS[0].into(), ..refusal })
-                }
-                _ => Ok(()),
-            },
-            // It is told by the state of the move.
-            _ => Ok(()),
-        }
+    /// Whether a change that moves the page is being made.
+    pub(super) fn is_announced(&self) -> bool {
+        matches!(self.phase(), Phase::Announced(then) if then.elapsed() < SOON)
     }
 
     /// Keeps the new place, which somebody has reached.
@@ -165,24 +133,11 @@ impl Moves {
         }
         self.set(phase);
     }
+}
 
-    /// Keeps where the page is by the files' present text.
-    async fn keep(&self) -> Result<(), Refusal> {
-        let store = self.control.store().clone();
-        let read = spawn_blocking(move || store.read()).await;
-        let web = read.ok().and_then(Result::ok).and_then(|(config, _)| config.web);
-        let Some(web) = web else {
-            let message = "the configuration cannot be read; see the log";
-            return Err(Refusal::unavailable("unreadable", message));
-        };
-        let text = json!({ "listen": web.listen.to_string(), "https": web.https });
-        let kept = self.store.write(SUBJECT, &text).await;
-        kept.map_err(|e| Refusal::unavailable("not_kept", e.to_string()))
-    }
-
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Whether two configurations have the page at the same place.
+pub(super) fn is_same_place(one: &Web, other: &Web) -> bool {
+    (&one.listen, one.https) == (&other.listen, other.https)
 }
 
 /// Writes back a place that a move has left and that nobody confirmed; tells whether there was one.

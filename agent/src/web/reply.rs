@@ -165,3 +165,26 @@ impl From<Refusal> for Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt as _, stream};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_goes_on_for_long_breaks_off_and_what_is_there_does_not() {
+        let (end, ended) = oneshot::channel::<()>();
+        let endless = stream::iter([Bytes::from_static(b"a")]).chain(stream::pending());
+        let reply = Reply::pieces("text/plain", endless).until(ended.map(drop));
+        let mut body = reply.into_response().into_body();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
+        assert!(body.frame().now_or_never().is_none());
+        drop(end);
+        assert!(body.frame().await.is_none());
+        let whole = Reply::bytes("text/plain", "whole").until(std::future::ready(()));
+        let body = whole.into_response().into_body().collect().await.unwrap();
+        assert_eq!(body.to_bytes(), "whole");
+    }
+}

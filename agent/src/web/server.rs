@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connections::{Connections, Seat};
 use super::guard::Way;
-use super::moves::{Phase, TRIAL};
+use super::moves::{Phase, TRIAL, is_same_place};
 use super::serving::{Purpose, Served, Serving};
 use super::site::Site;
 use super::sockets::{self, Listening, listen, places};
@@ -91,7 +91,7 @@ impl Server {
         };
         let now = lock(&self.serving).now.clone();
         let moves = now.as_ref().is_some_and(|now| !is_same_place(&now.web, &web));
-        let is_announced = self.site.moves.phase() == Phase::Announced;
+        let is_announced = self.site.moves.is_announced();
         match self.opened(&web).await {
             Ok(served) if moves && is_announced => {
                 log::info!("the page: also at {}, until that is confirmed", self.place(&served));
@@ -106,7 +106,7 @@ impl Server {
                 }
                 *lock(&self.serving) = Serving { now: Some(served), trial: None };
                 self.tidy();
-                if is_announced || matches!(self.site.moves.phase(), Phase::Trial { .. }) {
+                if matches!(self.site.moves.phase(), Phase::Trial { .. }) {
                     self.site.moves.forget(Phase::Still).await;
                 }
                 true
@@ -177,11 +177,6 @@ impl Server {
         let urls = sockets::urls(&served.web, served.port);
         urls.first().map_or_else(|| served.web.listen.to_string(), |url| format!("{url}/"))
     }
-}
-
-/// Whether two configurations have the page at the same place.
-fn is_same_place(one: &Web, other: &Web) -> bool {
-    (&one.listen, one.https) == (&other.listen, other.https)
 }
 
 async fn accept(

@@ -18,7 +18,7 @@ use super::moves::{Phase, TRIAL};
 use super::{Web, https};
 use crate::config::Access;
 use crate::reload::Reload;
-use crate::settings::{Change, Store};
+use crate::settings::{Change, Error, Store};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -80,16 +80,21 @@ async fn start(folder: tempfile::TempDir) -> Page {
 
 impl Page {
     /// Changes the configuration as the page does.
-    async fn change(&self, key: &str, value: &str) {
-        self.web.site.before_change([key.to_owned()]).await.unwrap();
-        self.set(key, value);
+    async fn change(&self, key: &str, value: &str) -> Result<(), Error> {
+        self.set(self.web.site.control.store(), key, value)?;
+        self.phase(|phase| !matches!(phase, Phase::Announced(_))).await;
+        Ok(())
     }
 
     /// Changes the configuration as an editor does.
-    fn set(&self, key: &str, value: &str) {
-        let store = self.reload.control().store().clone();
-        let changed = store.change(&[Change::text(key, value).unwrap()], None).unwrap();
+    fn edit(&self, key: &str, value: &str) {
+        self.set(self.reload.control().store(), key, value).unwrap();
+    }
+
+    fn set(&self, store: &Store, key: &str, value: &str) -> Result<(), Error> {
+        let changed = store.change(&[Change::set(key, value).unwrap()], None)?;
         self.web.configure(&changed.config);
+        Ok(())
     }
 
     /// Takes over what the files say, as the agent does when it is asked to.
@@ -242,14 +247,13 @@ async fn a_move_is_kept_when_it_is_confirmed_where_the_page_moved_to() {
     let confirm = async |port| ask(port, "POST /api/v1/web/confirm", &cookie, "").await;
     assert_eq!(confirm(old).await.body["error"]["code"], "nothing_to_confirm");
 
-    page.change("web.listen", &format!("127.0.0.1:{new}")).await;
-    page.web.site.settled().await.unwrap();
+    page.change("web.listen", &format!("127.0.0.1:{new}")).await.unwrap();
     let trial = async |port| ask(port, "GET /api/v1/web", &cookie, "").await.body["trial"].clone();
     assert_eq!(trial(old).await["here"], false);
     assert_eq!(trial(new).await["urls"][0], format!("http://127.0.0.1:{new}"));
-    let refused = page.web.site.before_change(["web.listen".into()]).await.unwrap_err();
-    assert_eq!(refused.code, "on_trial");
-    page.web.site.before_change(["cloud.url".into()]).await.unwrap();
+    let refused = page.change("web.listen", "127.0.0.1:1").await.unwrap_err().to_string();
+    assert!(refused.contains("web.listen: the new address of before waits"), "{refused}");
+    page.change("log.level", "warn").await.unwrap();
     assert_eq!(confirm(old).await.body["error"]["code"], "not_here");
     assert_eq!(confirm(new).await.status, StatusCode::NO_CONTENT);
     let closed = async {
@@ -271,8 +275,7 @@ async fn a_move_that_nobody_confirms_is_taken_back() {
     let page = page(&format!("127.0.0.1:{old}"), "").await;
     let cookie = claim(old).await;
     let before = page.text();
-    page.change("web.listen", &format!("127.0.0.1:{new}")).await;
-    page.web.site.settled().await.unwrap();
+    page.change("web.listen", &format!("127.0.0.1:{new}")).await.unwrap();
     drop(reach(new).await);
     // Nothing else waits at the moment.
     tokio::time::pause();
@@ -292,8 +295,7 @@ async fn a_move_that_the_power_cut_ends_is_taken_back_at_the_start() {
     let page = page(&format!("127.0.0.1:{old}"), "").await;
     drop(reach(old).await);
     let before = page.text();
-    page.change("web.listen", &format!("127.0.0.1:{new}")).await;
-    page.web.site.settled().await.unwrap();
+    page.change("web.listen", &format!("127.0.0.1:{new}")).await.unwrap();
     let Page { folder, web, .. } = page;
     drop(web);
     let page = start(folder).await;
@@ -309,14 +311,16 @@ async fn a_place_that_is_taken_is_not_moved_to() {
     let before = page.text();
     let other = TcpListener::bind(at(0)).await.unwrap();
     let taken = other.local_addr().unwrap().port();
-    page.change("web.listen", &format!("127.0.0.1:{taken}")).await;
-    let refused = page.web.site.settled().await.unwrap_err();
-    assert_eq!((refused.code, &*refused.field), ("place_busy", "web.listen"));
-    assert!(refused.message.contains("another program listens"), "{}", refused.message);
+    let place = format!("127.0.0.1:{taken}");
+    let refused = page.change("web.listen", &place).await.unwrap_err().to_string();
+    assert!(refused.contains("web.listen: cannot listen at"), "{refused}");
+    assert!(refused.contains("another program listens"), "{refused}");
+    let refused = page.change("web.enable", "false").await.unwrap_err().to_string();
+    assert!(refused.contains("web.enable: the page does not switch itself off"), "{refused}");
     assert_eq!(page.text(), before);
     assert_eq!(ask(old, "GET /api/v1/session", &cookie, "").await.body["logged_in"], true);
     // Whoever has a shell moves it at once, and does not lose the page either.
-    page.set("web.listen", &format!("127.0.0.1:{taken}"));
+    page.edit("web.listen", &place);
     for _ in 0..3 {
         let seen = ask(old, "GET /api/v1/session", &cookie, "").await;
         assert_eq!(seen.body["logged_in"], true);
@@ -329,8 +333,7 @@ async fn https_is_tried_beside_the_plain_page() {
     let (port, _kept) = free();
     let page = page(&format!("127.0.0.1:{port}"), "").await;
     let cookie = claim(port).await;
-    page.change("web.https", "on").await;
-    page.web.site.settled().await.unwrap();
+    page.change("web.https", "on").await.unwrap();
     let seen = ask(port, "GET /api/v1/web", &cookie, "").await;
     assert_eq!(seen.body["trial"]["urls"][0], format!("https://127.0.0.1:{port}"));
     let seen = ask(port, "POST /api/v1/web/confirm", &cookie, "").await;

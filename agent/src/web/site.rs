@@ -14,6 +14,7 @@ use super::seen::Seen;
 use crate::config::{self, Config};
 use crate::console::Console;
 use crate::reload::Control;
+use crate::settings::Guard;
 use crate::state::StateStore;
 
 /// What all calls to the page share.
@@ -43,14 +44,16 @@ impl Site {
     /// Reads what is kept of the page. Waits for the disk.
     pub(super) fn new(config: &Config, control: Control) -> Self {
         let store = StateStore::new(config.state_dir.clone());
+        let moves = Arc::new(Moves::new(store.clone(), control.clone()));
+        let guard = Arc::clone(&moves);
         let site = Self {
             gate: Arc::new(Gate::new(store.clone())),
-            moves: Arc::new(Moves::new(store.clone(), control.clone())),
-            control,
+            moves,
+            control: control.guarded(Guard::new(move |old, new| guard.allow(old, new))),
+            store,
             seen: Seen::default(),
             trial: Arc::new(Semaphore::new(1)),
             seats: Seats::default(),
-            store,
             resets: Notify::new(),
             web: Mutex::default(),
             console: watch::Sender::new(None),
@@ -73,25 +76,6 @@ impl Site {
     /// The file by which a reset is asked for.
     pub(super) fn reset_file(&self) -> Option<PathBuf> {
         self.web().map(|web| web.reset_file)
-    }
-
-    /// Prepares for a change of these keys of the configuration. Where the page moves by it, the new place is on trial.
-    ///
-    /// # Errors
-    /// The page's place cannot be changed at the moment.
-    pub(crate) async fn before_change(
-        &self,
-        keys: impl IntoIterator<Item = String>,
-    ) -> Result<(), Refusal> {
-        self.moves.before(keys).await
-    }
-
-    /// Waits until a change that was prepared and applied is in force for the page.
-    ///
-    /// # Errors
-    /// The page cannot be at its new place; the old one is written back.
-    pub(crate) async fn settled(&self) -> Result<(), Refusal> {
-        self.moves.settled().await
     }
 
     /// Has the device forget its owner and its secrets, within a second or so.

@@ -104,29 +104,33 @@ pub(super) fn listen(at: &Listen, own: &[Listening]) -> Result<TcpListener, Stri
         }
         bound
     });
-    bound.map_err(|e| {
-        let port = at.port;
-        let advice = match e.kind() {
-            io::ErrorKind::AddrInUse => {
-                format!("another program listens at port {port}: end it, or choose another port in web.listen")
-            }
-            io::ErrorKind::PermissionDenied => format!(
-                "port {port} is for root: run as root or with CAP_NET_BIND_SERVICE, or choose a port from 1024 on in \
-                 web.listen"
-            ),
-            io::ErrorKind::AddrNotAvailable => {
-                "the device does not have this address: choose one of its own, or \"lan\", in web.listen".into()
-            }
-            _ if e.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => {
-                "the device has no interface of this name: choose another one in web.listen".into()
-            }
-            _ => format!("{e}; choose another web.listen"),
-        };
-        format!("cannot listen at {at}: {advice}")
-    })
+    let bound = bound.and_then(TcpListener::from_std);
+    bound.map_err(|e| explained(at, &e))
 }
 
-fn bind(at: &Listen, is_shared: bool) -> io::Result<TcpListener> {
+/// Why it cannot be listened at a place, and what to do.
+fn explained(at: &Listen, e: &io::Error) -> String {
+    let port = at.port;
+    let advice = match e.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another program listens at port {port}: end it, or choose another port in web.listen")
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "port {port} is for root: run as root or with CAP_NET_BIND_SERVICE, or choose a port from 1024 on in \
+             web.listen"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            "the device does not have this address: choose one of its own, or \"lan\", in web.listen".into()
+        }
+        _ if e.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => {
+            "the device has no interface of this name: choose another one in web.listen".into()
+        }
+        _ => format!("{e}; choose another web.listen"),
+    };
+    format!("cannot listen at {at}: {advice}")
+}
+
+fn bind(at: &Listen, is_shared: bool) -> io::Result<std::net::TcpListener> {
     let everywhere = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
     match &at.place {
         Place::Address(address) => open(*address, at.port, None, is_shared),
@@ -140,8 +144,8 @@ fn bind(at: &Listen, is_shared: bool) -> io::Result<TcpListener> {
 
 fn first(
     addresses: [IpAddr; 2],
-    open: impl Fn(IpAddr) -> io::Result<TcpListener>,
-) -> io::Result<TcpListener> {
+    open: impl Fn(IpAddr) -> io::Result<std::net::TcpListener>,
+) -> io::Result<std::net::TcpListener> {
     let [six, four] = addresses;
     open(six).or_else(|e| match e.kind() {
         io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(e),
@@ -154,7 +158,7 @@ fn open(
     port: u16,
     interface: Option<&str>,
     is_shared: bool,
-) -> io::Result<TcpListener> {
+) -> io::Result<std::net::TcpListener> {
     let address = SocketAddr::new(address, port);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -168,7 +172,17 @@ fn open(
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(WAITING)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
+}
+
+/// Looks whether a page could listen at its new places, but where it is itself at the same port already.
+///
+/// # Errors
+/// It says what to do.
+pub(super) fn probe(new: &Web, old: &Web) -> Result<(), String> {
+    let own: Vec<_> = places(old).iter().map(|place| place.port).collect();
+    let mut fresh = places(new).into_iter().filter(|place| !own.contains(&place.port));
+    fresh.try_for_each(|place| bind(&place, false).map(drop).map_err(|e| explained(&place, &e)))
 }
 
 /// Prepares a connection: what is written leaves at once, and a browser that takes nothing for so long is gone.

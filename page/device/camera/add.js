@@ -52,10 +52,10 @@ export function buildAdd(context, { number, step, first, done }) {
       { name: "input", kind: "number", label: t("camera.input"), hint: t("camera.input_hint"), min: 1, max: 256, optional: true },
     ],
     submit: t("camera.use"),
-    send: async () => {
+    send: async ({ address, username = "", password = "", input }) => {
       fill(anyway);
       // The form forgets a password that it has sent; what is kept stays for the way back.
-      const { username = "", password = "", input, address } = recall(step);
+      note();
       const login = username ? { username, password } : {};
       const asked = { address: address.trim(), ...login, ...(input ? { input } : {}) };
       let probed;

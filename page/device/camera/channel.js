@@ -1,6 +1,6 @@
 // The settings of one channel.
 
-import { call } from "/parts/api.js";
+import { call, CallError } from "/parts/api.js";
 import { makeButton } from "/parts/button.js";
 import { confirm } from "/parts/dialog.js";
 import { fill, make, makePanel } from "/parts/dom.js";
@@ -16,11 +16,11 @@ import { backends, cameraChanges } from "./save.js";
 register(camera);
 register(texts);
 
-/** Addresses and paths, and the backends that have them; without any, all on the network do. */
-/** @type {[string, string, string[]][]} */
+/** Addresses and paths, and the backends that want them; others are shown where they are set.
+ * @type {[string, string, string[]][]} */
 const PLACES = [
-  ["main", "camera.main", []], ["sub", "camera.sub", []], ["web", "channels.hosted_web", []], ["onvif", "channels.onvif", ["onvif"]],
-  ["snapshot", "channels.snapshot", []],
+  ["main", "camera.main", ["rtsp"]], ["sub", "camera.sub", ["rtsp"]], ["web", "channels.hosted_web", ["rtsp", "cgi"]],
+  ["onvif", "channels.onvif", ["onvif"]], ["snapshot", "channels.snapshot", ["rtsp"]],
 ];
 const QUALITIES = ["ld", "sd", "hd", "fhd"];
 /** @type {[string, string][]} */
@@ -56,8 +56,8 @@ export function buildChannel(settings, number, context) {
  */
 function buildCamera(settings, number, words) {
   const key = (/** @type {string} */ name) => `channel.${number}.${name}`;
-  const places = PLACES.filter(([, , kinds]) => !kinds.length || kinds.some((kind) => words.includes(kind)));
   const isSecret = (/** @type {string} */ name) => settings.has(key(name));
+  const places = PLACES.filter(([name, , kinds]) => settings.get(key(name)) || isSecret(name) || kinds.some((kind) => words.includes(kind)));
   /** @type {FieldOptions[]} */
   const fields = [
     ...places.map(([name, label]) => /** @type {FieldOptions} */ ({
@@ -147,7 +147,13 @@ async function save(settings, wanted) {
 async function removeChannel(settings, number, context) {
   const title = `${t("channels.channel_number", { number })}: ${t("channels.remove")}`;
   if (!await confirm({ title, text: t("channels.remove_text"), yes: t("channels.remove"), danger: true })) return;
-  await call("DELETE", `/channels/${number}?version=${encodeURIComponent(settings.answer.version)}`);
+  try {
+    await call("DELETE", `/channels/${number}?version=${encodeURIComponent(settings.answer.version)}`);
+  } catch (error) {
+    // The person has seen what is there now only after looking again.
+    if (error instanceof CallError && error.code === "outdated") settings.answer = (await loadSettings()).answer;
+    throw error;
+  }
   say(t("channels.removed"));
   context.go("channels");
 }

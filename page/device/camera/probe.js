@@ -76,7 +76,7 @@ export function drawResult({ is_good, maker, model, firmware, streams, abilities
     make("div", { className: "probed" },
       picture ? makePicture(picture) : null,
       makeFacts([
-        [t("camera.model"), name || t("camera.unnamed")],
+        ...(name ? /** @type {[string, string][]} */ ([[t("camera.model"), name]]) : []),
         ...(firmware ? /** @type {[string, string][]} */ ([[t("camera.firmware"), firmware]]) : []),
         ...streams.map((seen) => /** @type {[string, string]} */ ([t(`camera.${seen.stream}`), stream(seen)])),
       ])),

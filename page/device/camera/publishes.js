@@ -68,7 +68,7 @@ function buildRow({ enable, channel, quality, server }, channels, { index, send,
     fields: [
       { name: "channel", kind: "choice", label: t("channels.channel"), of: numbers },
       { name: "quality", kind: "choice", label: t("channels.quality"), of: [["ld", "LD"], ["sd", "SD"], ["hd", "HD"], ["fhd", "FHD"]] },
-      { name: "url", kind: "secret", label: t("channels.publish_address"), hint: server ? t("channels.publish_keep", { server }) : "rtmp://", wide: true },
+      { name: "url", kind: "secret", label: t("channels.publish_address"), hint: server || "rtmp://192.0.2.1/live/…", wide: true },
       { name: "enable", kind: "switch", label: t("channels.enable") },
     ],
     names: Object.fromEntries(["channel", "quality", "url", "enable"].map((name) => [name, `rows.${index}.${name}`])),

@@ -11,7 +11,14 @@ register(texts);
 
 /**
  * A camera that was found.
- * @typedef {{ address: string, name: string, model?: string, maker?: string, channel?: number | null, is_refused?: boolean, picture?: string }} Found
+ * @typedef {object} Found
+ * @property {string} id
+ * @property {string} address where it answers
+ * @property {string} name
+ * @property {string} [model]
+ * @property {string} [maker]
+ * @property {number | null} [channel] the channel that it is already
+ * @property {string} [picture] JPEG in base64
  */
 
 /**
@@ -27,16 +34,17 @@ export function buildSearch({ choose, login, signal, first = [] }) {
   const again = makeButton(t("camera.search_again"), () => search());
   const element = make("div", {}, list, state, make("div", { className: "buttons" }, again));
   const take = (/** @type {Found} */ told) => {
-    const known = rows.get(told.address);
+    const known = rows.get(told.id);
     const camera = { ...known?.camera, ...told };
-    const button = known?.button ?? make("button", { type: "button", className: "camera", "data-address": told.address });
+    const button = known?.button ?? make("button", { type: "button", className: "camera" });
+    button.dataset.address = camera.address;
     button.onclick = () => {
       for (const row of rows.values()) row.button.setAttribute("aria-pressed", String(row.button === button));
       choose(camera);
     };
     fill(button, ...draw(camera));
     if (!known) list.append(make("li", {}, button));
-    rows.set(told.address, { button, camera });
+    rows.set(told.id, { button, camera });
   };
   const search = async () => {
     state.textContent = t("camera.searching");

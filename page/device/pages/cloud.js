@@ -6,7 +6,7 @@ import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
 import { follow } from "/parts/follow.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
-import { makeNotice } from "/parts/notice.js";
+import { makeNotice, say } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { register, t } from "/parts/text.js";
 import { advise, buildHops } from "../hops.js";
@@ -29,19 +29,20 @@ const MENDS = { name: NAMES.url, tcp: NAMES.url, login: NAMES.login_code };
 const page = {
   name: "cloud",
   async show(element, context) {
-    const state = makePanel(t("cloud.state"));
     const facts = make("div");
-    state.append(facts);
-    element.append(state);
-    const settings = await loadSettings(context.signal);
-    if (settings.problem) element.append(makeNotice("bad", settings.problem));
-    const again = () => {
-      fill(element);
-      page.show(element, context);
+    const draw = async () => {
+      const settings = await loadSettings(context.signal);
+      const login = buildLogin(context, settings, draw);
+      fill(element, makePanel(t("cloud.state"), facts), settings.problem !== null && makeNotice("bad", settings.problem),
+        makePanel(t("cloud.login"), login.element), makePanel(t("cloud.more"), buildMore(settings, draw)));
+      return login;
     };
-    const login = buildLogin(context, settings, again);
-    element.append(makePanel(t("cloud.login"), login.element), makePanel(t("cloud.more"), buildMore(settings, again)));
-    context.every(3, async () => show(facts, login, await call("GET", "/cloud", undefined, { signal: context.signal })));
+    const { authorities } = await draw();
+    context.every(3, async () => {
+      const cloud = await call("GET", "/cloud", undefined, { signal: context.signal });
+      authorities.show(cloud.ca);
+      show(facts, cloud);
+    });
   },
 };
 
@@ -64,7 +65,7 @@ export async function buildCloudForm(context, { done }) {
  * The login: address, login code, password and authorities.
  * @param {Context} context
  * @param {Settings} settings
- * @param {() => void} again draws it anew
+ * @param {() => unknown} again draws it anew
  * @param {() => unknown} [done] tested first, saved then, and called in the end
  */
 function buildLogin(context, settings, again, done) {
@@ -87,9 +88,8 @@ function buildLogin(context, settings, again, done) {
     const file = typeof ca === "string" ? (await call("PUT", "/cloud/ca", { pem: ca })).file : ca;
     const saved = await settings.save({ [NAMES.url]: url, [NAMES.login_code]: login_code, [NAMES.login_passwd]: login_passwd, "cloud.ca_file": file });
     forget();
-    if (!saved) return void again();
-    await done?.();
-    return t(saved.restarted ? "cloud.saved_restart" : "cloud.saved");
+    if (saved) await done?.();
+    return told(saved, again);
   };
   const testAndSave = async () => {
     if (await test()) return save();
@@ -151,7 +151,7 @@ function buildAuthorities(isSet) {
 /**
  * What is agreed with the cloud beside the login.
  * @param {Settings} settings
- * @param {() => void} again
+ * @param {() => unknown} again
  */
 function buildMore(settings, again) {
   const switches = ["stop_publish_on_disconnect", "accept_bare_answers", "preview"];
@@ -170,8 +170,7 @@ function buildMore(settings, again) {
       const changes = { "cloud.hardware_model": values.hardware_model, "cloud.firmware_model": values.firmware_model ?? null, "cloud.allow_hosts": hosts };
       for (const name of switches) changes[`cloud.${name}`] = values[name];
       const saved = await settings.save(changes);
-      if (!saved) return void again();
-      return t(saved.restarted ? "cloud.saved_restart" : "cloud.saved");
+      return told(saved, again);
     },
   });
   form.write({
@@ -185,13 +184,11 @@ function buildMore(settings, again) {
 
 /**
  * @param {HTMLElement} place
- * @param {{ authorities: { show: (certificates: any) => void } }} login
  * @param {any} cloud
  */
-function show(place, login, cloud) {
-  login.authorities.show(cloud.ca);
+function show(place, cloud) {
   /** @type {[string, import("/parts/dom.js").Child][]} */
-  const facts = [[t("cloud.state"), makeBadge(KINDS[cloud.state] ?? "off", t(`cloud.state.${cloud.state}`))]];
+  const facts = [[t("cloud.connection"), makeBadge(KINDS[cloud.state] ?? "off", t(`cloud.state.${cloud.state}`))]];
   if (cloud.url) facts.push([t("cloud.url"), cloud.url]);
   if (cloud.login_code) facts.push([t("cloud.login_code"), cloud.login_code]);
   if (cloud.keepalive_seconds !== null) facts.push([t("cloud.keepalive"), t("part.ago", { time: duration(cloud.keepalive_seconds) })]);
@@ -220,4 +217,17 @@ function forget() {
   try {
     sessionStorage.removeItem(TYPED);
   } catch { /* Nothing was kept. */ }
+}
+
+/**
+ * What became of a change; the page is drawn anew where it shows others' values.
+ * @param {import("/parts/settings.js").Saved | null} saved
+ * @param {() => unknown} again
+ */
+function told(saved, again) {
+  const text = saved ? t(saved.restarted ? "cloud.saved_restart" : "cloud.saved") : "";
+  if (saved && !saved.merged) return text;
+  if (text) say(text);
+  // The form first forgets what was typed.
+  setTimeout(again);
 }

@@ -6,7 +6,7 @@ import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
 import { follow } from "/parts/follow.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
-import { makeNotice } from "/parts/notice.js";
+import { makeNotice, say } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { buildTable } from "/parts/table.js";
 import { register, t } from "/parts/text.js";
@@ -22,16 +22,15 @@ const GROUPS = ["datetime", "timezone", "vca"];
 const page = {
   name: "hosted",
   async show(element, context) {
-    const settings = await loadSettings(context.signal);
-    if (settings.problem) element.append(makeNotice("bad", settings.problem));
     const state = make("div");
     const audit = make("div");
-    const again = () => {
-      fill(element);
-      page.show(element, context);
+    const draw = async () => {
+      const settings = await loadSettings(context.signal);
+      fill(element, makePanel(t("hosted.state"), state), settings.problem !== null && makeNotice("bad", settings.problem),
+        makePanel(t("hosted.settings"), buildSettings(context, settings, draw)),
+        makePanel(t("hosted.audit"), make("p", { className: "hint", textContent: t("hosted.audit_hint") }), audit));
     };
-    element.append(makePanel(t("hosted.state"), state), makePanel(t("hosted.settings"), buildSettings(context, settings, again)),
-      makePanel(t("hosted.audit"), make("p", { className: "hint", textContent: t("hosted.audit_hint") }), audit));
+    await draw();
     let shown = "";
     context.every(3, async () => {
       const hosted = await call("GET", "/hosted", undefined, { signal: context.signal });
@@ -49,7 +48,7 @@ export default page;
 /**
  * @param {import("../page.js").Context} context
  * @param {import("/parts/settings.js").Settings} settings
- * @param {() => void} again
+ * @param {() => unknown} again
  */
 function buildSettings(context, settings, again) {
   const hops = buildHops();
@@ -84,8 +83,7 @@ function buildSettings(context, settings, again) {
       const others = (settings.get("tlss.write") ?? []).filter((/** @type {string} */ name) => !GROUPS.includes(name));
       changes["tlss.write"] = [...others, ...GROUPS.filter((name) => values[`write_${name}`])];
       const saved = await settings.save(changes);
-      if (!saved) return void again();
-      return t(saved.restarted ? "hosted.saved_restart" : "hosted.saved");
+      return told(saved, again);
     },
   });
   const write = settings.get("tlss.write") ?? [];
@@ -105,7 +103,7 @@ function buildSettings(context, settings, again) {
 function show(place, hosted) {
   const kind = hosted.state === "off" ? "off" : hosted.state === "in_session" ? "good" : "warn";
   /** @type {[string, import("/parts/dom.js").Child][]} */
-  const facts = [[t("hosted.state"), makeBadge(hosted.state === "waiting" ? "off" : kind, t(`hosted.state.${hosted.state}`))]];
+  const facts = [[t("hosted.calls"), makeBadge(hosted.state === "waiting" ? "off" : kind, t(`hosted.state.${hosted.state}`))]];
   if (hosted.next_seconds !== null) facts.push([t("hosted.next"), duration(hosted.next_seconds)]);
   if (hosted.last) facts.push([t("hosted.last"), hosted.last]);
   fill(place, makeFacts(facts));
@@ -126,4 +124,17 @@ function outcome({ refused, writes, status, bytes }) {
     t(writes ? "hosted.wrote" : "hosted.read"));
   const told = refused ?? (status === null ? t("hosted.under_way") : t("hosted.answered", { status, bytes }));
   return make("span", {}, badge, ` ${told}`);
+}
+
+/**
+ * What became of a change; the page is drawn anew where it shows others' values.
+ * @param {import("/parts/settings.js").Saved | null} saved
+ * @param {() => unknown} again
+ */
+function told(saved, again) {
+  const text = saved ? t(saved.restarted ? "hosted.saved_restart" : "hosted.saved") : "";
+  if (saved && !saved.merged) return text;
+  if (text) say(text);
+  // The form first forgets what was typed.
+  setTimeout(again);
 }

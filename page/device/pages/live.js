@@ -53,6 +53,8 @@ class View {
   #chosen = null;
   /** @type {Facts | null} */
   #facts = null;
+  /** What each stream was when it was read last. @type {Map<string, StreamFacts["video"]>} */
+  #videos = new Map();
   /** What is said below the picture, so that it is not said again and again. */
   #said = "";
 
@@ -74,12 +76,15 @@ class View {
     this.notice = make("div", { className: "trouble", role: "alert" });
     this.behind = make("span", { className: "behind" });
     this.facts = make("div");
-    this.buttons = make("div", { className: "buttons" });
+    this.sound = makeButton(t("live.sound"), () => this.#watch(this.streams.value, !this.feed.wanted?.sound));
+    this.snapshot = makeButton(t("live.snapshot"), () => this.#snapshot());
+    this.full = makeButton(t("live.full"), () => this.#enlarge());
+    const buttons = make("div", { className: "buttons" }, this.snapshot, this.sound, this.full);
     this.moves = make("div");
     const panel = makePanel(t("live.picture"),
       make("div", { className: "chosen" }, channels.length > 1 && make("label", {}, t("live.channel"), this.channels),
         make("label", {}, t("live.stream"), this.streams)),
-      this.video, make("div", { className: "below" }, this.state, this.behind), this.notice, this.buttons, this.facts);
+      this.video, make("div", { className: "below" }, this.state, this.behind), this.notice, buttons, this.facts);
     this.element = make("div", { className: "live" }, panel, this.moves);
 
     const chosen = () => /** @type {Channel} */ (channels.find(({ number }) => number === Number(this.channels.value)));
@@ -100,6 +105,7 @@ class View {
     this.channel = channel;
     this.channels.value = String(channel.number);
     this.#facts = null;
+    this.#videos.clear();
     fill(this.facts);
     for (const option of this.streams.options) option.hidden = option.disabled = false;
     this.#watch(stream === "sub" ? "sub" : "main", false);
@@ -151,11 +157,10 @@ class View {
       }
     }
     const sound = this.feed.wanted?.sound ?? false;
-    const { video, audio, fps, bitrate } = this.#stream ?? {};
-    fill(this.buttons,
-      makeButton(t("live.snapshot"), () => this.#snapshot()),
-      audio?.playable && makeSwitch(t("live.sound"), sound, () => this.#watch(this.streams.value, !sound)),
-      makeButton(t("live.full"), () => this.#enlarge()));
+    const { audio, fps, bitrate } = this.#stream ?? {};
+    for (const known of streams ?? []) if (known.video) this.#videos.set(known.stream, known.video);
+    const video = this.#videos.get(this.streams.value);
+    this.sound.setAttribute("aria-pressed", String(sound));
     const number = new Intl.NumberFormat(language() === "zh" ? "zh-CN" : "en", { maximumFractionDigits: 1 });
     fill(this.facts, this.#stream && makeFacts([
       [t("live.codec"), video ? `${video.codec}, ${video.width} × ${video.height}` : "–"],
@@ -172,9 +177,13 @@ class View {
     const trouble = this.feed.trouble;
     const failed = this.#stream?.state === "failed" ? this.#stream.reason : null;
     this.behind.textContent = state === "playing" && behind !== null && !failed ? t("live.behind", { seconds: behind.toFixed(1) }) : "";
-    const said = JSON.stringify([trouble?.code, trouble?.message, state, failed, this.feed.type]);
+    const shows = ["playing", "paused"].includes(state);
+    const said = JSON.stringify([this.feed.silent, trouble?.code, trouble?.message, state, failed, this.feed.type, this.channel?.number, this.#stream?.audio]);
     if (said === this.#said) return;
     this.#said = said;
+    this.sound.hidden = !shows || !this.#stream?.audio?.playable;
+    this.full.hidden = !shows;
+    this.snapshot.hidden = !shows && !this.channel?.abilities.snapshot;
     fill(this.state, this.#badge(Boolean(trouble || failed)));
     fill(this.notice, ...this.#trouble(failed));
   }
@@ -203,7 +212,7 @@ class View {
     if (failed) return [makeNotice("bad", t("error.camera_offline")), make("p", { className: "hint", textContent: failed })];
     if (state === "unsupported") return [makeNotice("bad", t("live.unsupported"))];
     if (state === "undecodable") return [makeNotice("bad", t("live.undecodable")), make("p", { className: "hint", textContent: reason }), this.#offerSub()];
-    if (state !== "unplayable") return [];
+    if (state !== "unplayable") return [this.feed.silent && makeNotice("info", t("live.silent"))];
     const h265 = /hvc1|hev1/.test(type);
     return [makeNotice("warn", h265 ? t("live.h265") : t("live.unplayable", { type })), this.#offerSub()];
   }
@@ -229,7 +238,7 @@ class View {
 
   async #camera() {
     const path = `/api/v1/channels/${this.channel?.number}/snapshot.jpg?stream=${this.streams.value}`;
-    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.any([this.context.signal, AbortSignal.timeout(15000)]) });
+    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15000) });
     if (!response.ok) throw await refusal(response);
     return response.blob();
   }
@@ -238,18 +247,6 @@ class View {
     const video = /** @type {HTMLVideoElement & { webkitEnterFullscreen?: () => void }} */ (this.video);
     return video.requestFullscreen ? video.requestFullscreen() : video.webkitEnterFullscreen?.();
   }
-}
-
-/**
- * A button that stays pressed.
- * @param {string} label
- * @param {boolean} on
- * @param {() => void} run
- */
-function makeSwitch(label, on, run) {
-  const button = makeButton(label, run);
-  button.setAttribute("aria-pressed", String(on));
-  return button;
 }
 
 /**

@@ -114,16 +114,16 @@ async function take(file) {
  * @param {import("../page.js").Context} context
  */
 function makeStarts(system, context) {
-  const ask = (/** @type {string} */ title, /** @type {string} */ text, /** @type {string} */ path, /** @type {string} */ done) => makeButton(title, async () => {
+  const ask = (/** @type {string} */ title, /** @type {string} */ text, /** @type {string} */ path) => makeButton(title, async () => {
     if (!await confirm({ title, text, yes: t("system.restart_yes") })) return;
     await call("POST", path);
-    say(done);
+    say(t("system.restarting"));
     context.go("overview");
   });
   const cameras = system.restartable_channels.map((n) =>
-    ask(t("system.restart_camera", { n }), t("system.restart_camera_text"), `/channels/${n}/restart`, t("system.restarting")));
+    ask(t("system.restart_camera", { n }), t("system.restart_camera_text"), `/channels/${n}/restart`));
   return makePanel(t("system.start"), make("p", { textContent: t("system.restart_hint") }), make("div", { className: "buttons" },
-    ask(t("system.restart"), t("system.restart_text"), "/system/restart", t("system.restarting")), ...cameras));
+    ask(t("system.restart"), t("system.restart_text"), "/system/restart"), ...cameras));
 }
 
 /** The way back to a device that is nobody's. */

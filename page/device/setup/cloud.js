@@ -12,7 +12,7 @@ register(texts);
  */
 export async function showCloud(element, context) {
   const { buildCloudForm } = await import("../pages/cloud.js");
-  const form = buildCloudForm(context, { done: () => context.go("wizard/done") });
+  const form = await buildCloudForm(context, { done: () => context.go("wizard/done") });
   const back = make("a", { className: "button", href: "#/wizard/picture", textContent: t("wizard.back") });
   element.append(makePanel(t("wizard.account"), form.element), make("div", { className: "buttons" }, back));
 }

@@ -3,9 +3,11 @@
 import { fill, make, makeBadge, makePanel } from "/parts/dom.js";
 import { makeNotice } from "/parts/notice.js";
 import { hasText, register, t } from "/parts/text.js";
+import reasons from "../texts/overview.js";
 import texts from "../texts/wizard.js";
 import { forget } from "./state.js";
 
+register(reasons);
 register(texts);
 
 /** What is told of the way to the cloud, and of the first channel. */
@@ -23,8 +25,7 @@ const BADGES = { ok: "good", warn: "warn", bad: "bad", off: "off", unknown: "off
  * @param {HTMLElement} element
  * @param {import("../page.js").Context} context
  */
-export async function showDone(element, context) {
-  await import("../texts/overview.js").then(({ default: reasons }) => register(reasons), () => {});
+export function showDone(element, context) {
   const verdict = make("div", { role: "status" }, makeNotice("info", t("wizard.connecting")));
   const rows = make("ul", { className: "hops" });
   const link = (/** @type {string} */ page, kind = "") =>

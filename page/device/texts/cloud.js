@@ -4,6 +4,7 @@
 const texts = {
   en: {
     "cloud.state": "State",
+    "cloud.connection": "Connection",
     "cloud.state.online": "logged in",
     "cloud.state.dialling": "dialling",
     "cloud.state.waiting": "waiting",
@@ -37,11 +38,13 @@ const texts = {
     "cloud.stop_publish_on_disconnect": "Live streams end with the connection to the cloud",
     "cloud.accept_bare_answers": "Take answers with neither “resp” nor “err” for success",
     "cloud.preview": "Send a picture every 15 minutes where the cloud asks for it",
+    "error.password_needed": "Enter the password: the one that is saved is for another server.",
     "error.test_runs": "A test is under way. Wait for its end.",
     "error.no_certificate": "This file holds no certificate. Choose the authority's file in PEM.",
   },
   zh: {
     "cloud.state": "状态",
+    "cloud.connection": "连接",
     "cloud.state.online": "已登录",
     "cloud.state.dialling": "正在连接",
     "cloud.state.waiting": "等待重试",
@@ -75,6 +78,7 @@ const texts = {
     "cloud.stop_publish_on_disconnect": "与平台断开时停止推流",
     "cloud.accept_bare_answers": "将既无 resp 也无 err 的应答视为成功",
     "cloud.preview": "平台要求时每 15 分钟上传一张图片",
+    "error.password_needed": "请输入密码：已保存的密码属于另一台服务器。",
     "error.test_runs": "测试正在进行，请等待其结束。",
     "error.no_certificate": "该文件中没有证书，请选择 PEM 格式的 CA 证书文件。",
   },

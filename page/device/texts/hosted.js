@@ -4,6 +4,7 @@
 const texts = {
   en: {
     "hosted.state": "State",
+    "hosted.calls": "Calls",
     "hosted.state.off": "off",
     "hosted.state.dialling": "calling the server",
     "hosted.state.in_session": "in session",
@@ -42,6 +43,7 @@ const texts = {
   },
   zh: {
     "hosted.state": "状态",
+    "hosted.calls": "连接",
     "hosted.state.off": "关闭",
     "hosted.state.dialling": "正在连接服务器",
     "hosted.state.in_session": "会话中",

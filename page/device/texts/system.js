@@ -36,7 +36,7 @@ const texts = {
     "system.restart_yes": "Restart",
     "system.restarting": "It restarts.",
     "system.reset_title": "Factory reset",
-    "system.reset_text": "The password of this page, all logins of cloud and cameras and their keys are taken away. Whoever comes first then sets a new password.",
+    "system.reset_text": "The password of this page, all logins of cloud and cameras and their keys are taken away. Whoever comes first then sets a new one.",
     "system.reset_confirm": "Type {word} to confirm",
     "system.reset_type": "Type {word}, in capitals.",
     "system.reset": "Take everything away",

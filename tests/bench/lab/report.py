@@ -103,6 +103,10 @@ def device(results):
     if r := results.get("upgrade"):
         lines += ["", f"An upgrade of {r['mebibytes']} MiB writes {r['written']:.2f} times its bytes into the slot; the resident set grows by "
                   f"{r['grown']:.2f} MiB at most."]
+    if r := results.get("page"):
+        lines += ["", f"A live viewer in the device's page costs {r['viewer'] * 100:.2f} % of a core, an RTMP publish of the same stream "
+                  f"{r['publish'] * 100:.2f} %: {r['viewer'] / r['publish']:.2f} of it. An open page costs {r['grown']['page']:.2f} MiB of resident set, "
+                  f"a viewer {r['grown']['viewer']:.2f} MiB more."]
     return lines
 
 

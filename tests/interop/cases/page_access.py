@@ -1,9 +1,10 @@
 """Who may see the device's page: the first visit, the login, and the end of a session."""
 import os
 import signal
+import urllib.request
 
 from peers.devicepage import PASSWORD, Device, Page
-from peers.process import Failed, wait_for
+from peers.process import Failed, free_port, wait_for
 
 from . import add
 
@@ -14,6 +15,7 @@ FORM = """
         document.querySelector('.page').append(buildNewPassword({ submit: 'Change', old: true, send }).element);
     });
 """
+TAB, ENTER = "\ue004", "\ue007"
 LOG_OUT = "return fetch('/api/v1/session', { method: 'DELETE' }).then((answer) => answer.status)"
 
 
@@ -69,12 +71,14 @@ def goes_on_where_it_was(stack, folder):
     page.says("done as asked")
     device.password = PASSWORD[::-1]
 
-    # The first stop of the key Tab leads past the menu.
-    page.script("document.activeElement.blur()")
-    for key in ("\ue004", "\ue007"):
-        page.key_down(key)
-        page.key_up(key)
+    # The first stop of the key Tab leads past the menu; what follows it is the menu.
+    page.script("document.querySelector('.skip').focus()")
+    press(page, ENTER)
     page.wait("content by the keyboard", "return document.activeElement === document.querySelector('h1')")
+    page.script("document.querySelector('nav a[href=\"#/overview\"]').focus()")
+    press(page, TAB)
+    press(page, ENTER)
+    page.shown("live")
 
     page.press_button("中文")
     page.says("退出登录")
@@ -96,5 +100,34 @@ def goes_on_where_it_was(stack, folder):
     wait_for("end of that word", lambda: not page.script(banner), 20)
 
 
+def moves_to_another_address(stack, folder):
+    """The page leads to its new address, and the change holds once it was opened there."""
+    device = Device(stack, folder)
+    page = Page(stack, folder, device)
+    page.go("system")
+    page.enter("web.listen", "nowhere at all")
+    page.press_button("Move the page")
+    page.wait("word of the wrong address", "return document.getElementsByName('web.listen')[0].hasAttribute('aria-invalid')")
+    new = f"127.0.0.1:{free_port()}"
+    page.enter("web.listen", new)
+    page.press_button("Move the page")
+    page.says("This page moves")
+    page.look("moving")
+    page.press_button(f"http://{new}")
+    page.says("The new address of this page holds")
+    if (host := page.script("return location.host")) != new:
+        raise Failed(f"the page is at {host}")
+    with urllib.request.urlopen(f"http://{new}/healthz", timeout=10) as answer:
+        answer.read()
+    if page.script("return fetch('/api/v1/web').then((answer) => answer.json())")["trial"] is not None:
+        raise Failed("the new address is still on trial")
+
+
+def press(page, key):
+    page.key_down(key)
+    page.key_up(key)
+
+
 add("page access: a new device begins with a password", begins_with_a_password)
 add("page access: a session that ended goes on where it was", goes_on_where_it_was)
+add("page access: the page moves to another address", moves_to_another_address)

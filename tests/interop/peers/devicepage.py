@@ -27,13 +27,8 @@ BEYOND = """
         return box.width && (box.right > room || box.left < -1) && !element.closest('.scroll, .skip') && element.checkVisibility();
     }).map((element) => element.outerHTML.slice(0, 120));
 """
-# Texts that are the key of a text, since the text is missing.
-KEYS = r"""
-    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    const found = [];
-    while (walk.nextNode()) if (/^(nav|shell|part|error|[a-z]+)\.[a-z0-9_.]+$/.test(walk.currentNode.data.trim())) found.push(walk.currentNode.data);
-    return found.filter((text) => !/\.(js|toml|json|jsonl|bin|img|pem|local|lan|example)$/.test(text));
-"""
+# Keys that the page asked for since it was opened, and that have no text.
+KEYS = "return import('/parts/text.js').then(({ missing }) => [...missing])"
 AUDIT = """
     return axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations
         .filter(({ impact }) => impact === 'serious' || impact === 'critical')
@@ -177,7 +172,7 @@ class Page(Browser):
             raise Failed(f"{name}: texts are missing: {missing}")
 
     def missing(self):
-        """Texts of the page that are keys, since there is no text for them."""
+        """Keys without a text that the page asked for since it was opened."""
         return self.script(KEYS)
 
     def audit(self):

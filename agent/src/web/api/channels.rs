@@ -49,7 +49,9 @@ async fn remove(call: Call) -> Result<Reply, Refusal> {
 /// Drops what is kept of a channel that is gone, and gives what is kept of those behind it their new numbers.
 pub(super) async fn renumber(store: &StateStore, gone: u64) {
     for subject in NUMBERED {
-        let Some(rows) = store.read::<Vec<Value>>(subject) else { continue };
+        let kept = store.clone();
+        let read = spawn_blocking(move || kept.read::<Vec<Value>>(subject)).await;
+        let Some(rows) = read.ok().flatten() else { continue };
         let moved = rows.iter().filter_map(|row| match row["channel"].as_u64() {
             Some(number) if number == gone => None,
             Some(number) if number > gone => {

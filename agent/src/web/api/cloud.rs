@@ -230,7 +230,7 @@ fn wanted(body: &Value, config: &Config) -> Result<Config, Refusal> {
     if url.trim().is_empty() {
         return Err(Refusal::invalid("cloud.url", "enter the address of the cloud"));
     }
-    let [url, code, passwd] = [url, code, passwd].map(|text| quoted(text.trim()));
+    let [url, code, passwd] = [url, code, passwd].map(|text| quoted(&text));
     // The reader of the configuration judges the values, as when they are saved.
     let text = format!(
         "[web]\nenable = true\n[cloud]\nurl = {url}\nlogin_code = {code}\nlogin_passwd = {passwd}\n"
@@ -242,6 +242,15 @@ fn wanted(body: &Value, config: &Config) -> Result<Config, Refusal> {
         }
         other => Refusal::invalid("", other.to_string()),
     })?;
+    let theirs = read.cloud.account.as_ref();
+    let place = |account: &Account| {
+        (account.url.scheme().to_owned(), account.url.host_str().map(str::to_owned))
+    };
+    if !body["login_passwd"].is_string() && theirs.map(place) != ours.map(place) {
+        let message = "enter the password: the one that is saved is for another server";
+        let refusal = Refusal::invalid("cloud.login_passwd", message);
+        return Err(Refusal { code: "password_needed", ..refusal });
+    }
     let mut config = config.clone();
     config.cloud.account = read.cloud.account;
     Ok(config)

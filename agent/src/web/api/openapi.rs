@@ -25,6 +25,9 @@ mod tests {
     use crate::web::api;
     use crate::web::route::Access;
 
+    /// What parts may describe for several calls.
+    const KINDS: [&str; 3] = ["parameters", "responses", "schemas"];
+
     fn page(file: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../page").join(file)
     }
@@ -48,7 +51,7 @@ mod tests {
         let mut whole = read(&common);
         let usual = whole.as_object_mut().unwrap().remove("responses").unwrap();
         whole["paths"] = json!({});
-        whole["components"]["responses"] = json!({});
+        whole["components"]["parameters"] = json!({});
         let mut files: Vec<_> = std::fs::read_dir(page("openapi"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -57,8 +60,8 @@ mod tests {
         for file in files.iter().filter(|file| **file != common) {
             let part = read(file);
             take(&mut whole["paths"], &part["paths"], file);
-            take(&mut whole["components"]["schemas"], &part["schemas"], file);
-            for kind in ["schemas", "responses"] {
+            for kind in KINDS {
+                take(&mut whole["components"][kind], &part[kind], file);
                 take(&mut whole["components"][kind], &part["components"][kind], file);
             }
         }
@@ -126,8 +129,11 @@ mod tests {
             let is_open = operation["security"] == json!([]);
             assert_eq!(is_open, route.access != Access::Session, "{name}: security");
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-            let told: BTreeSet<_> = parameters
-                .iter()
+            let resolved = parameters.iter().map(|parameter| match parameter["$ref"].as_str() {
+                Some(to) => whole.pointer(to.trim_start_matches('#')).unwrap(),
+                None => parameter,
+            });
+            let told: BTreeSet<_> = resolved
                 .filter(|parameter| parameter["in"] == "path")
                 .filter_map(|parameter| parameter["name"].as_str())
                 .collect();
@@ -169,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_parts_are_known_by_their_members() {
-        let known = ["paths", "schemas", "components"];
+        let known = [&["paths", "components"], &KINDS[..]].concat();
         for entry in std::fs::read_dir(page("openapi")).unwrap() {
             let file = entry.unwrap().path();
             if file.ends_with("common.json") {

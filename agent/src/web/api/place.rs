@@ -27,7 +27,7 @@ async fn place(call: Call) -> Result<Reply, Refusal> {
             )
         }
         Phase::TakenBack(reason) => (Value::Null, Some(reason)),
-        Phase::Still | Phase::Announced => (Value::Null, None),
+        Phase::Still | Phase::Announced(_) => (Value::Null, None),
     };
     let web = call.site.web();
     Ok(Reply::json(&json!({

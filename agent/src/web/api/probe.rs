@@ -10,6 +10,7 @@ use ivt_hal::Credentials;
 use ivt_hal::onvif::{Found, MULTICAST, Search};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
 
 use crate::backend::onvif::address;
 use crate::config::Config;
@@ -28,6 +29,8 @@ pub(super) const ROUTES: &[Route] = &[
 const SEARCH: Duration = Duration::from_secs(3);
 /// Most cameras that are asked what they are.
 const ASKED: usize = 32;
+/// Most addresses of one camera that are tried.
+const ADDRESSES: usize = 3;
 /// Cameras that are asked at a time.
 const AT_ONCE: usize = 4;
 /// Longest text of a login, in bytes.
@@ -48,7 +51,7 @@ async fn discover(mut call: Call) -> Result<Reply, Refusal> {
             to.ok_or_else(|| Refusal::invalid("to", "must be ADDRESS:PORT"))?
         }
     };
-    let known = call.site.console()?.config.clone();
+    let known = configured(&call).await?;
     Ok(task::events(move |tell| async move {
         let _turn = TURNS.acquire().await;
         let search = Search { from: None, to, wait: SEARCH };
@@ -59,9 +62,8 @@ async fn discover(mut call: Call) -> Result<Reply, Refusal> {
         for camera in &found {
             tell.send(("camera", seen(camera, &known))).await.ok();
         }
-        let cameras = found.iter().take(ASKED).filter_map(|camera| camera.addresses.first());
-        let asked: Vec<_> =
-            cameras.map(|address| ask(address.clone(), login.clone()).boxed()).collect();
+        let asked = found.iter().take(ASKED).cloned();
+        let asked: Vec<_> = asked.map(|camera| ask(camera, login.clone()).boxed()).collect();
         let mut asked = stream::iter(asked).buffer_unordered(AT_ONCE);
         while let Some(said) = asked.next().await {
             tell.send(("camera", said)).await.ok();
@@ -76,9 +78,9 @@ async fn probe(mut call: Call) -> Result<Reply, Refusal> {
     let target = match &body["channel"] {
         Value::Null => asked(&body)?,
         number => {
-            let console = call.site.console()?;
+            let config = configured(&call).await?;
             let number = number.as_u64().and_then(|number| usize::try_from(number).ok());
-            let channel = number.and_then(|number| console.config.channels.get(number));
+            let channel = number.and_then(|number| config.channels.get(number));
             let none = || Refusal::invalid("channel", "there is no such channel");
             let alone = "the channel's camera is not on the network: there is nothing to probe";
             Target::configured(channel.ok_or_else(none)?)
@@ -93,6 +95,14 @@ async fn probe(mut call: Call) -> Result<Reply, Refusal> {
         let outcome = probe::probe(target, &mut say).await;
         tell.send(("result", result(&outcome))).await.ok();
     }))
+}
+
+/// The configuration as its files have it now: cameras may have changed since the agent was started.
+async fn configured(call: &Call) -> Result<Config, Refusal> {
+    let store = call.site.control.store().clone();
+    let unreadable = |message| Refusal::unavailable("unreadable", message);
+    let read = spawn_blocking(move || store.load()).await.map_err(|e| unreadable(e.to_string()))?;
+    read.map_err(|e| unreadable(e.to_string()))
 }
 
 /// The camera that a call names.
@@ -144,15 +154,24 @@ fn seen(camera: &Found, config: &Config) -> Value {
         let mut servers = channel.backend.web_servers();
         servers.any(|(host, port)| is_there(host.trim_matches(['[', ']']), port))
     });
-    json!({ "address": at, "name": camera.name, "model": camera.hardware, "channel": channel })
+    json!({ "id": at, "address": at, "name": camera.name, "model": camera.hardware, "channel": channel })
 }
 
-/// Asks a camera what it is.
-async fn ask(address: String, login: Option<Credentials>) -> Value {
-    let Described { maker, model, picture, is_refused } = probe::described(&address, login).await;
-    let mut value = json!({ "address": address, "maker": maker, "is_refused": is_refused });
+/// Asks a camera what it is, at the first of its addresses where it answers.
+async fn ask(camera: Found, login: Option<Credentials>) -> Value {
+    let id = camera.addresses.first().map(String::as_str).unwrap_or_default();
+    let (mut at, mut said) = (id, Described::default());
+    for address in camera.addresses.iter().take(ADDRESSES) {
+        said = probe::described(address, login.clone()).await;
+        if !said.is_silent {
+            at = address;
+            break;
+        }
+    }
+    let Described { maker, model, picture, is_refused, .. } = said;
+    let mut value = json!({ "id": id, "address": at, "maker": maker, "is_refused": is_refused });
     if !model.is_empty() {
-        value["model"] = model.as_str().into();
+        value["model"] = model.into();
     }
     if let Some(picture) = picture {
         value["picture"] = STANDARD.encode(picture).into();

@@ -17,7 +17,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/channels/{channel}/tours", |call| tours(call).boxed()),
 ];
 
-/// Longest token of a preset or tour, in bytes.
+/// Longest token of a preset or tour, in characters.
 const TOKEN: usize = 256;
 /// The speed of a movement whose order names none.
 const SPEED: u8 = 50;
@@ -85,11 +85,11 @@ fn read(body: &Value) -> Result<Order, Refusal> {
     let speed = speed.ok_or_else(|| Refusal::invalid("speed", "a whole number from 0 to 100"))?;
     let token = match keys.get("token") {
         None => None,
-        Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN => {
+        Some(Value::String(token)) if (1..=TOKEN).contains(&token.chars().count()) => {
             Some(token.clone())
         }
         Some(_) => {
-            return Err(Refusal::invalid("token", format!("a text of 1 to {TOKEN} bytes")));
+            return Err(Refusal::invalid("token", format!("a text of 1 to {TOKEN} characters")));
         }
     };
     let needed = |token: Option<String>| {

@@ -2,6 +2,7 @@
 
 use futures::FutureExt as _;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use crate::web::call::Call;
 use crate::web::reply::{Refusal, Reply};
@@ -20,7 +21,8 @@ async fn read(call: Call) -> Result<Reply, Refusal> {
     let config = &console.config;
     let has_camera = !config.channels.is_empty();
     let has_account = config.cloud.account.is_some();
-    let kept = console.store.read::<Value>(SUBJECT);
+    let store = console.store.clone();
+    let kept = spawn_blocking(move || store.read::<Value>(SUBJECT)).await.ok().flatten();
     let skipped = kept.is_some_and(|kept| kept["skipped"] == true);
     Ok(Reply::json(&json!({
         "finished": skipped || (has_camera && has_account),
