@@ -2,6 +2,8 @@
 
 pub mod calls;
 pub mod dial;
+#[cfg(feature = "ui")]
+mod fault;
 mod goodbye;
 #[cfg(feature = "ui")]
 pub(crate) mod hold;
@@ -137,7 +139,8 @@ impl Cloud {
                     #[cfg(feature = "ui")]
                     {
                         let said = mask(&ended.reason.to_string());
-                        self.progress.lost(&ended.reason, healthy.is_some(), &said);
+                        let fault = fault::of_link(&ended.reason, healthy.is_some());
+                        self.progress.ended(fault, &said);
                     }
                     match ended.reason {
                         #[cfg(feature = "ui")]
@@ -148,7 +151,10 @@ impl Cloud {
                 }
                 Err(e) => {
                     #[cfg(feature = "ui")]
-                    self.progress.failed(&e, &mask(&e.to_string()));
+                    {
+                        let fault = fault::of_dial(&e, self.progress.step());
+                        self.progress.ended(fault, &mask(&e.to_string()));
+                    }
                     (unreached(&e), e.to_string())
                 }
             };

@@ -14,6 +14,7 @@ mod keeper;
 mod load;
 pub(crate) mod reading;
 mod reason;
+mod state;
 mod system;
 
 pub(crate) use camera::told;

@@ -101,8 +101,8 @@ impl Web {
 
     /// Takes over how the page is served.
     pub(crate) fn configure(&self, config: &Config) {
-        self.site.configure(config);
         trace().turn(config.web.is_some());
+        self.site.configure(config);
         self.wanted.send_replace(config.web.clone());
     }
 

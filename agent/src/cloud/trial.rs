@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::dial::{Dial as _, DialError, Socket, TcpDial, connect};
+use super::fault;
 use super::link::{CLOSE_TIMEOUT, Reason, now};
 use super::login::CloudLogin;
 use super::progress::{Progress, Seen, Step, Trouble};
@@ -86,7 +87,7 @@ impl Trial {
                 hops.follow(&seen.borrow().clone(), secure);
                 hops.pass(Detail::default(), Step::Keepalive);
                 if let Err(reason) = answered(socket, options, &keepalives).await {
-                    progress.lost(&reason, false, &mask(&reason.to_string()));
+                    progress.ended(fault::of_link(&reason, false), &mask(&reason.to_string()));
                     return Err(hops.fail(&progress));
                 }
                 hops.last(Detail::default());
@@ -243,7 +244,7 @@ impl<F: Fn(Told)> Hops<F> {
     }
 
     fn failed(&mut self, progress: &Progress, error: &DialError, secure: bool) -> Failed {
-        progress.failed(error, &mask(&error.to_string()));
+        progress.ended(fault::of_dial(error, progress.step()), &mask(&error.to_string()));
         self.follow(&progress.seen().borrow().clone(), secure);
         self.fail(progress)
     }

@@ -7,7 +7,8 @@ use ivt_media::source::SourceError;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::hop::{Hop, State};
+use super::hop::Hop;
+use super::state::State;
 use crate::channel::Reachability;
 use crate::view::ChannelView;
 

@@ -1,6 +1,6 @@
 //! Each fault of a channel shows at its hop.
 
-use super::super::hop::State::{self, Bad, Off, Ok, Unknown, Warn};
+use super::super::state::State::{self, Bad, Off, Ok, Unknown, Warn};
 use super::*;
 use crate::channel::{RecordingStatus, Status};
 use crate::record::ledger::{Dropped, RecordingStats};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::hop::State::{self, Bad, Off, Ok, Unknown, Warn};
 use super::super::reason;
+use super::super::state::State::{self, Bad, Off, Ok, Unknown, Warn};
 use super::*;
 use crate::cloud::progress::Trouble;
 

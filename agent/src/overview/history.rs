@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use ivt_base::date::Utc;
 use tokio::time::Instant;
 
-use super::hop::{Hop, State};
+use super::hop::Hop;
+use super::state::State;
 
 /// Since when each hop has been in its state for its reason.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! Why a hop is as it is: each reason with the state that it means and the name of what to do. The page has the words
 //! for both, in its languages.
 
-use super::hop::State;
+use super::state::State;
 
 /// Name of a reason, the state that it means, and the name of what to do about it; empty where nothing is to be done.
 type Reason = (&'static str, State, &'static str);
@@ -124,9 +124,9 @@ mod tests {
 
     #[test]
     fn each_reason_that_is_given_is_in_the_table() {
-        let progress = include_str!("../cloud/progress.rs");
+        let progress = include_str!("../cloud/fault.rs");
         let (product, _) = progress.split_once("#[cfg(test)]").unwrap();
-        let (_, product) = product.split_once("fn place").unwrap();
+        let (_, product) = product.split_once("fn of_dial").unwrap();
         let reasons: Vec<_> = words(product)
             .filter(|word| word.contains('_') && !word.contains(' '))
             .filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'))

@@ -151,7 +151,7 @@ fn cpu(facts: &Facts) -> Hop {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hop::State::{self, Bad, Off, Ok, Warn};
+    use super::super::state::State::{self, Bad, Off, Ok, Warn};
     use super::*;
 
     fn facts() -> Facts {

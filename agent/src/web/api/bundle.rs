@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use futures::FutureExt as _;
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
 use ivt_base::date::Utc;
-use ivt_base::mask::mask_bytes;
+use ivt_base::mask::mask_line;
 use log::Level;
 use serde_json::{Value, json};
 
@@ -36,7 +36,6 @@ trace.jsonl     the newest packets of the cloud and the hosted service, as ivc-s
 async fn bundle(call: Call) -> Result<Reply, Refusal> {
     // A file that cannot be made must not keep the others from support: the agent may not run.
     let console = call.site.console().ok();
-    let pretty = |value: &Value| serde_json::to_vec_pretty(value).unwrap_or_default();
     let settings = match settings::list(&call.site).await {
         Ok(listing) => without_programs(settings::description(listing)),
         Err(refusal) => json!({ "problem": refusal.message }),
@@ -49,22 +48,35 @@ async fn bundle(call: Call) -> Result<Reply, Refusal> {
     let commands = console.as_ref().and_then(|console| console.view.hosted());
     let commands = commands.map(|(_, audit)| audit.entries()).unwrap_or_default();
     let commands: Vec<_> = commands.iter().map(command).collect();
+    // What one part hides, another one may have been told: each secret in use is taken out of all.
     let files = [
-        ("ivt-diagnostics/versions.json", pretty(&system::versions(console.as_deref()))),
-        ("ivt-diagnostics/overview.json", pretty(&overview)),
-        ("ivt-diagnostics/settings.json", pretty(&settings)),
+        ("ivt-diagnostics/README.txt", README.into()),
+        ("ivt-diagnostics/versions.json", pretty(system::versions(console.as_deref()))),
+        ("ivt-diagnostics/overview.json", pretty(overview)),
+        ("ivt-diagnostics/settings.json", pretty(settings)),
         ("ivt-diagnostics/counters.txt", counters.into_bytes()),
-        ("ivt-diagnostics/hosted.json", pretty(&commands.into())),
+        ("ivt-diagnostics/hosted.json", pretty(commands.into())),
         ("ivt-diagnostics/log.txt", lines::text(Level::Trace).into_bytes()),
-        ("ivt-diagnostics/trace.jsonl", trace().lines().into_bytes()),
+        ("ivt-diagnostics/trace.jsonl", mask_line(&trace().lines()).into_bytes()),
     ];
-    // What one part hides, another one may have been told: each secret in use is taken out of the whole.
-    let files = files.map(|(name, content)| (name, mask_bytes(&content)));
-    let files: Vec<_> =
-        [("ivt-diagnostics/README.txt", README.into())].into_iter().chain(files).collect();
     let reply = Reply::bytes("application/x-tar", tar(&files, SystemTime::now()));
     let name = HeaderValue::from_static("attachment; filename=\"ivt-diagnostics.tar\"");
     Ok(reply.with_header(CONTENT_DISPOSITION, name))
+}
+
+/// JSON without the secrets that are in use; the names in it are our own.
+fn pretty(mut value: Value) -> Vec<u8> {
+    hide(&mut value);
+    serde_json::to_vec_pretty(&value).unwrap_or_default()
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = mask_line(text),
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::Object(members) => members.values_mut().for_each(hide),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// The settings without the arguments of programs, in which anything may stand.

@@ -62,16 +62,15 @@ async fn import(mut call: Call) -> Result<Reply, Refusal> {
     let Some(version) = body["version"].as_str().map(str::to_owned) else {
         return Err(Refusal::invalid("version", "must be the version that GET told"));
     };
-    let wanted = wanted(&body["file"])?;
     let listing = list(&call.site).await?;
-    let is_outdated = listing.version != version;
+    if listing.version != version {
+        return outdated(&call.site, &version).await;
+    }
+    let wanted = wanted(&body["file"])?;
     let (now, secrets) = split(listing.values);
     let channels = channels_of(wanted.keys());
     let have = channels_of(now.keys().chain(secrets.keys()));
     let (changes, kept) = changes(&wanted, &now, channels, &call.site)?;
-    if is_outdated {
-        return outdated(&call.site, &version).await;
-    }
     let control = call.site.control.clone();
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
     let (seen, kept_of) = (version.clone(), StateStore::clone(&call.site.console()?.store));
@@ -234,7 +233,7 @@ mod tests {
             assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
             assert_eq!((&answer["error"]["field"], text(&bench)), (&json!(field), before.clone()));
         }
-        for wrong in ["", "[]", "{}", "{\"version\":\"x\"}"] {
+        for wrong in ["", "[]", "{}", "{\"version\":1}"] {
             let (status, _) = bench.call(Method::PUT, "/api/v1/configuration", wrong).await;
             assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
         }

@@ -19,10 +19,10 @@ pub(super) const ROUTES: &[Route] =
 type Sample = (&'static str, fn(&ChannelView) -> f64);
 
 async fn metrics(call: Call) -> Result<Reply, Refusal> {
-    let console = call.site.console()?;
-    if !console.config.web.as_ref().is_some_and(|web| web.metrics) {
+    if !call.site.web().is_some_and(|web| web.metrics) {
         return Err(Refusal::not_found());
     }
+    let console = call.site.console()?;
     Ok(Reply::bytes("text/plain; version=0.0.4; charset=utf-8", text(&console)))
 }
 
