@@ -90,7 +90,14 @@ pub(super) async fn admit(
         Found::Nothing | Found::OtherMethod(_) => Access::Session,
     };
     let Some(key) = call.session else {
-        let is_open = access == Access::Open || access == Access::Public && gate.is_claimed();
+        let is_open = match access {
+            Access::Open => true,
+            Access::Public => gate.is_claimed(),
+            // What no page ever answers needs no owner to be refused.
+            Access::Session => {
+                call.parts.method == Method::TRACE && matches!(found, Found::OtherMethod(_))
+            }
+        };
         return match is_open {
             true => dispatch(call, found).await,
             false if is_lost(&call.parts, &found) => Ok(home()),

@@ -21,6 +21,8 @@ const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub(crate) struct Way {
     /// The address of the device that was called.
     pub(crate) local: IpAddr,
+    /// The port that was called.
+    pub(crate) port: u16,
     /// Whether it came encrypted.
     pub(crate) is_secure: bool,
     /// Whether it came to a new place of the page that is still on trial.
@@ -119,7 +121,7 @@ mod tests {
         let request = Request::builder().method(method).uri(target);
         let request = headers.iter().fold(request, |request, (k, v)| request.header(*k, *v));
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let way = Way { local: IpAddr::V4(LOCAL), is_secure, is_on_trial: false };
+        let way = Way { local: IpAddr::V4(LOCAL), port: 80, is_secure, is_on_trial: false };
         let hosts = ["camera.example.com".to_owned(), "198.51.100.1".into()];
         check(&parts, way, &hosts).map_or_else(|refusal| refusal.status.as_u16(), |()| 200)
     }

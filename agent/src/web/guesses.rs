@@ -13,8 +13,8 @@ const ALL: usize = 60;
 /// Wrong passwords that are answered at once; people mistype.
 const FREE: usize = 2;
 /// The delay after these, which doubles with each, and its bound.
-const DELAY: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(4);
+const DELAY: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Who guesses: an address, or all that share the first half of an IPv6 address, which one host has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ mod tests {
         let (mut guesses, me) = (Guesses::default(), source("192.0.2.1"));
         let delays: Vec<_> =
             (0..EACH).map(|_| guesses.begin(me, Instant::now()).unwrap().as_millis()).collect();
-        assert_eq!(delays, [0, 0, 250, 500, 1000, 2000, 4000, 4000, 4000, 4000]);
+        assert_eq!(delays, [0, 0, 100, 200, 400, 800, 1600, 2000, 2000, 2000]);
         assert_eq!(guesses.begin(me, Instant::now()), Err(WINDOW));
         advance(Duration::from_secs(59)).await;
         assert_eq!(guesses.begin(me, Instant::now()), Err(Duration::from_secs(1)));

@@ -192,8 +192,8 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => {
                     let peer = peer.ip().to_canonical();
-                    let local = socket.local_addr().map(|local| local.ip().to_canonical());
-                    let Ok(local) = local else { continue };
+                    let Ok(local) = socket.local_addr() else { continue };
+                    let (local, port) = (local.ip().to_canonical(), local.port());
                     let is_wanted = at.place != Place::Lan
                         || interfaces::is_near(peer, local, &interfaces::own());
                     if !is_wanted {
@@ -202,7 +202,8 @@ async fn accept(
                     }
                     let Some(seat) = connections.enter(peer.into()) else { continue };
                     let (site, serving, at) = (Arc::clone(&site), Arc::clone(&serving), at.clone());
-                    running.spawn(connection(site, serving, at, socket, [peer, local], seat));
+                    let way = Way { local, port, is_secure: false, is_on_trial: false };
+                    running.spawn(connection(site, serving, at, socket, peer, way, seat));
                 }
                 // There is no room for another socket at the moment.
                 Err(_) => sleep(Duration::from_millis(100)).await,
@@ -217,7 +218,8 @@ async fn connection(
     serving: Arc<Mutex<Serving>>,
     at: Listen,
     socket: TcpStream,
-    [peer, local]: [IpAddr; 2],
+    peer: IpAddr,
+    way: Way,
     mut seat: Seat,
 ) {
     let known = seat.known();
@@ -229,17 +231,14 @@ async fn connection(
         match purpose {
             Purpose::Page { served, tls: Some(tls), is_on_trial } => {
                 let socket = timeout(HEAD, tls.accept(socket)).await.ok()?.ok()?;
-                let way = Way { local, is_secure: true, is_on_trial };
+                let way = Way { is_secure: true, is_on_trial, ..way };
                 talk(site, served, socket, peer, way, false, known).await
             }
             Purpose::Page { served, tls: None, is_on_trial } => {
-                let way = Way { local, is_secure: false, is_on_trial };
+                let way = Way { is_on_trial, ..way };
                 talk(site, served, socket, peer, way, false, known).await
             }
-            Purpose::Redirect(served) => {
-                let way = Way { local, is_secure: false, is_on_trial: false };
-                talk(site, served, socket, peer, way, true, known).await
-            }
+            Purpose::Redirect(served) => talk(site, served, socket, peer, way, true, known).await,
         }
         Some(())
     };

@@ -119,7 +119,7 @@ impl Bench {
         Call {
             site: Arc::clone(&self.site),
             peer: LOCAL,
-            way: Way { local: LOCAL, is_secure: false, is_on_trial: false },
+            way: Way { local: LOCAL, port: 80, is_secure: false, is_on_trial: false },
             session: None,
             parts,
             parameters: Vec::new(),

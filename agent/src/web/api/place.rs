@@ -4,6 +4,7 @@ use futures::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::config::Web;
 use crate::web::call::Call;
 use crate::web::moves::Phase;
 use crate::web::reply::{Refusal, Reply};
@@ -16,22 +17,24 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 async fn place(call: Call) -> Result<Reply, Refusal> {
+    // Where the system has chosen the port, it is the one that was called.
+    let urls = |web: &Web| match sockets::port(web, &[]) {
+        0 => sockets::urls(web, call.way.port),
+        port => sockets::urls(web, port),
+    };
     let phase = call.site.moves.phase();
     let (trial, taken_back) = match &phase {
         Phase::Trial { web, until } => {
             let left = until.saturating_duration_since(Instant::now()).as_secs();
             let here = call.way.is_on_trial;
-            (
-                json!({ "seconds": left, "here": here, "urls": sockets::urls(web, sockets::port(web, &[])) }),
-                None,
-            )
+            (json!({ "seconds": left, "here": here, "urls": urls(web) }), None)
         }
         Phase::TakenBack(reason) => (Value::Null, Some(reason)),
         Phase::Still | Phase::Announced(_) => (Value::Null, None),
     };
     let web = call.site.web();
     Ok(Reply::json(&json!({
-        "urls": web.map(|web| sockets::urls(&web, sockets::port(&web, &[]))).unwrap_or_default(),
+        "urls": web.as_ref().map(urls).unwrap_or_default(),
         "https": call.way.is_secure,
         "trial": trial,
         "taken_back": taken_back,
