@@ -21,7 +21,7 @@ pub(super) const ROUTES: &[Route] = &[
 /// Longest token of a preset or tour, in characters.
 const TOKEN: usize = 256;
 /// The speed of a movement whose order names none.
-const SPEED: u8 = 50;
+const SPEED: f64 = 50.0;
 
 /// The words for directions.
 const DIRECTIONS: [(&str, Direction); 10] = [
@@ -84,11 +84,11 @@ fn read(body: &Value) -> Result<Order, Refusal> {
         return Err(Refusal::invalid(other, format!("not known here: {op:?} has op and {also}")));
     }
     if let Some((_, direction)) = direction {
-        let speed =
-            keys.get("speed").map_or(Some(SPEED), |speed| u8::try_from(speed.as_u64()?).ok());
-        let speed = speed.filter(|speed| *speed <= 100);
+        // JSON has one kind of number: 50.0 is as whole as 50.
+        let speed = keys.get("speed").map_or(Some(SPEED), Value::as_f64);
+        let speed = speed.filter(|speed| speed.fract() == 0.0 && (0.0..=100.0).contains(speed));
         let speed = speed.ok_or_else(|| Refusal::invalid("speed", "a whole number up to 100"))?;
-        return Ok(Order::Hold(Movement { direction: *direction, speed }));
+        return Ok(Order::Hold(Movement { direction: *direction, speed: speed as u8 }));
     }
     let token = || match keys.get("token") {
         Some(Value::String(token)) if (1..=TOKEN).contains(&token.chars().count()) => {
@@ -169,6 +169,7 @@ mod tests {
             json!({ "op": "patrol" }),
             json!({ "op": "end_patrol" }),
             json!({ "op": "zoomin", "speed": 0 }),
+            json!({ "op": "zoomout", "speed": 100.0 }),
             json!({ "op": "stop" }),
         ] {
             let (status, error) = bench.call(Method::POST, PATH, &body.to_string()).await;
@@ -191,6 +192,7 @@ mod tests {
             (r#"{"op":7}"#, "op"),
             (r#"{"op":"up","speed":101}"#, "speed"),
             (r#"{"op":"up","speed":-1}"#, "speed"),
+            (r#"{"op":"up","speed":50.5}"#, "speed"),
             (r#"{"op":"up","speed":null}"#, "speed"),
             (r#"{"op":"preset"}"#, "token"),
             (r#"{"op":"tour","token":""}"#, "token"),
