@@ -89,10 +89,16 @@ impl Server {
             self.listening.clear();
             return true;
         };
-        let now = lock(&self.serving).now.clone();
+        let Serving { now, trial } = lock(&self.serving).clone();
         let moves = now.as_ref().is_some_and(|now| !is_same_place(&now.web, &web));
         let is_announced = self.site.moves.is_announced();
+        let is_tried = trial.is_some_and(|trial| is_same_place(&trial.web, &web));
         match self.opened(&web).await {
+            // Something else has changed meanwhile.
+            Ok(served) if is_tried => {
+                lock(&self.serving).trial = Some(served);
+                true
+            }
             Ok(served) if moves && is_announced => {
                 log::info!("the page: also at {}, until that is confirmed", self.place(&served));
                 lock(&self.serving).trial = Some(served);

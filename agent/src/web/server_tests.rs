@@ -254,6 +254,7 @@ async fn a_move_is_kept_when_it_is_confirmed_where_the_page_moved_to() {
     let refused = page.change("web.listen", "127.0.0.1:1").await.unwrap_err().to_string();
     assert!(refused.contains("web.listen: the new address of before waits"), "{refused}");
     page.change("log.level", "warn").await.unwrap();
+    assert_eq!(trial(new).await["here"], true, "what else is changed confirms nothing");
     assert_eq!(confirm(old).await.body["error"]["code"], "not_here");
     assert_eq!(confirm(new).await.status, StatusCode::NO_CONTENT);
     let closed = async {
@@ -306,7 +307,9 @@ async fn a_move_that_the_power_cut_ends_is_taken_back_at_the_start() {
 #[tokio::test]
 async fn a_place_that_is_taken_is_not_moved_to() {
     let (old, _kept) = free();
-    let page = page(&format!("127.0.0.1:{old}"), "").await;
+    let cloud = "[cloud]\nurl = 'ws://h/'\nlogin_code = 'c'\nlogin_passwd = 'n0t p'\n\
+                 [[channel]]\nbackend = 'emulator'\n";
+    let page = page(&format!("127.0.0.1:{old}"), cloud).await;
     let cookie = claim(old).await;
     let before = page.text();
     let other = TcpListener::bind(at(0)).await.unwrap();
