@@ -41,10 +41,11 @@ async fn cloud(kind: Cloud, acceptor: Option<TlsAcceptor>) -> (u16, Arc<Mutex<(u
             tokio::spawn(async move {
                 match acceptor {
                     None => serve(kind, tcp, &logins).await,
-                    Some(acceptor) => match acceptor.accept(tcp).await {
-                        Ok(tls) => serve(kind, tls, &logins).await,
-                        Err(_) => {}
-                    },
+                    Some(acceptor) => {
+                        if let Ok(tls) = acceptor.accept(tcp).await {
+                            serve(kind, tls, &logins).await;
+                        }
+                    }
                 }
             });
         }
@@ -60,7 +61,7 @@ async fn serve(
     match kind {
         Cloud::Refuses | Cloud::Mumbles => {
             let mut head = [0; 2048];
-            stream.read(&mut head).await.unwrap();
+            assert!(stream.read(&mut head).await.unwrap() > 0);
             let answer =
                 if kind == Cloud::Refuses { "HTTP/1.1 401 No\r\n\r\n" } else { "220 mail\r\n" };
             stream.write_all(answer.as_bytes()).await.unwrap();

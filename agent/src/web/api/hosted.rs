@@ -176,7 +176,7 @@ mod tests {
         tokio::spawn(async move {
             loop {
                 let (mut tcp, _) = listener.accept().await.unwrap();
-                tcp.read(&mut [0; 512]).await.unwrap();
+                assert!(tcp.read(&mut [0; 512]).await.unwrap() > 0);
                 tcp.write_all(says).await.unwrap();
             }
         });
