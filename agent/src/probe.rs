@@ -221,11 +221,11 @@ async fn one(target: Target, known: &mut Known, say: &mut (dyn FnMut(&str) + Sen
     Outcome { is_good: !failed, is_refused: refused, maker, model, firmware, settings, ..outcome }
 }
 
+/// The slots of a channel, each with the word of the backend that fills it.
+type Fillers = Vec<(&'static str, Option<&'static str>)>;
+
 /// What a backend makes of the camera, and which of its kinds fills which slot.
-fn made(
-    backend: &Backend,
-    servers: &Servers,
-) -> Result<(ivt_hal::Channel, Vec<(&'static str, Option<&'static str>)>), UrlError> {
+fn made(backend: &Backend, servers: &Servers) -> Result<(ivt_hal::Channel, Fillers), UrlError> {
     let options =
         CameraOptions { bitrates: Bitrates::default(), reply_limit: 1 << 20, number: 0, servers };
     Ok((backend.camera(options)?.channel, backend.fillers(options)?))

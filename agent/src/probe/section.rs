@@ -103,7 +103,8 @@ mod tests {
     }
 
     fn target(address: &str) -> Target {
-        let login = Credentials { username: "a\"\\\n\u{e9}".into(), password: "canary".into() };
+        let login =
+            Credentials { username: "a\"\\\n\u{e9}".into(), password: "Sect10n-canary".into() };
         Target::at(address, Some(login), 3).unwrap()
     }
 
@@ -137,7 +138,8 @@ mod tests {
             [("backend", "rtsp".into()), ("main", "rtsp://192.0.2.1:554/a".into())]
         );
         assert!(backend(&settings, target.login.as_ref()).is_some());
-        for address in ["rtsp://", "rtsp://u:canary@h/a", "RTSP://u@h/", "rtsp://:1/"] {
+        for address in ["rtsp://", "rtsp://user:Sect10n-canary@h/a", "RTSP://user@h/", "rtsp://:1/"]
+        {
             let error = Target::at(address, None, 1).err().unwrap();
             assert!(
                 error.contains("rtsp://HOST") && !error.contains("canary"),

@@ -242,8 +242,8 @@ mod tests {
         let bench = Bench::start(PAGE);
         for (path, body, status, field) in [
             ("probe", json!({}), 422, "address"),
-            ("probe", json!({ "address": "http://u:Pr0be-canary@h/" }), 422, "address"),
-            ("probe", json!({ "address": "rtsp://u:Pr0be-canary@h/" }), 422, "address"),
+            ("probe", json!({ "address": "http://user:Pr0be-canary@h/" }), 422, "address"),
+            ("probe", json!({ "address": "rtsp://user:Pr0be-canary@h/" }), 422, "address"),
             ("probe", json!({ "address": "h", "input": 0 }), 422, "input"),
             ("probe", json!({ "address": "h", "password": "x" }), 422, "username"),
             ("probe", json!({ "address": "h", "username": 1 }), 422, "username"),
