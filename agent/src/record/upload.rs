@@ -530,7 +530,8 @@ impl<R: RecordingApi + Clone> Uploader<R> {
 #[path = "upload/tests.rs"]
 mod tests;
 
-#[cfg(all(test, feature = "ui"))]
+#[cfg(test)]
+#[cfg(feature = "ui")]
 mod book_tests;
 
 #[cfg(test)]
