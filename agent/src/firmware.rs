@@ -33,7 +33,8 @@ mod rig;
 mod trial_tests;
 #[cfg(test)]
 mod upgrade_tests;
-#[cfg(all(test, feature = "ui"))]
+#[cfg(test)]
+#[cfg(feature = "ui")]
 mod upload_tests;
 
 use std::sync::Arc;

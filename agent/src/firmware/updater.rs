@@ -91,20 +91,12 @@ impl Updater {
     }
 
     /// Rests after an upgrade. A person at the page does not wait for the end of it.
-    async fn rest(&mut self) -> Option<Task> {
-        let rest = sleep(self.setup.patience.rest);
+    async fn rest(&self) -> Option<Task> {
         #[cfg(feature = "ui")]
-        {
-            self.show(Work::Idle).await;
-            tokio::select! {
-                () = rest => None,
-                order = self.upgrades.orders().next() => Some(Task::Order(order)),
-            }
-        }
-        #[cfg(not(feature = "ui"))]
-        {
-            rest.await;
-            None
+        self.show(Work::Idle).await;
+        tokio::select! {
+            () = sleep(self.setup.patience.rest) => None,
+            task = ordered(&self.upgrades) => Some(task),
         }
     }
 
@@ -115,17 +107,8 @@ impl Updater {
             let daily = self.setup.rules.borrow_and_update().daily;
             #[cfg(feature = "ui")]
             self.show(Work::Idle).await;
-            #[cfg(feature = "ui")]
-            let ordered = self.upgrades.orders().next();
-            #[cfg(not(feature = "ui"))]
-            let ordered = std::future::pending();
             tokio::select! {
-                order = ordered => {
-                    #[cfg(feature = "ui")]
-                    return Task::Order(order);
-                    #[cfg(not(feature = "ui"))]
-                    match order {}
-                }
+                task = ordered(&self.upgrades) => return task,
                 () = self.upgrades.requested() => return Task::Upgrade { forced: true },
                 () = night.due(), if daily => return Task::Upgrade { forced: false },
                 () = sleep_until(again), if owes => return Task::Restart,
@@ -286,5 +269,16 @@ impl Updater {
             }
         };
         timeout(defer, quiet).await.ok();
+    }
+}
+
+/// Returns what a person at the page orders next.
+async fn ordered(upgrades: &Upgrades) -> Task {
+    #[cfg(feature = "ui")]
+    return Task::Order(upgrades.orders().next().await);
+    #[cfg(not(feature = "ui"))]
+    {
+        let _ = upgrades;
+        std::future::pending().await
     }
 }
