@@ -229,7 +229,7 @@ impl Agent {
             servers,
             channels: channels.clone(),
             hosted: Hosted::new(trust.clone(), stopping.clone()),
-            rule: rule.clone(),
+            rule,
             #[cfg(feature = "ui")]
             owner,
             #[cfg(feature = "update")]
@@ -280,10 +280,8 @@ impl Agent {
             #[cfg(feature = "update")]
             upgrades,
             link: link_seen,
-            http,
             store,
             trust,
-            rule,
         };
         tasks.spawn(cloud.run(stopping.supervised(format_args!("connection to the cloud"))));
         tasks.spawn(statistics::log(view.clone(), stopping));

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ivt_base::address_rule::AddressRule;
 use tokio::sync::watch;
 
 use crate::alarm;
@@ -12,7 +11,6 @@ use crate::config::Config;
 use crate::dispatch::{Clocks, ConstantPublishes, WifiChanges};
 #[cfg(feature = "update")]
 use crate::firmware::Upgrades;
-use crate::http::Http;
 use crate::overview::Overview;
 use crate::ptz::Remote;
 use crate::record::book::Book;
@@ -53,12 +51,8 @@ pub(crate) struct Console {
     pub(crate) upgrades: Option<Upgrades>,
     /// Whether the cloud is there.
     pub(crate) link: watch::Receiver<Link>,
-    /// Calls to servers that the cloud names.
-    pub(crate) http: Http,
     /// What outlasts a restart.
     pub(crate) store: StateStore,
     /// The authorities that are trusted.
     pub(crate) trust: TrustStore,
-    /// Which servers the cloud may name.
-    pub(crate) rule: AddressRule,
 }

@@ -218,7 +218,8 @@ mod tests {
         let bench = Bench::start(CONFIG);
         let body = exported(&bench).await;
         let before = text(&bench);
-        let breaks: [(&str, fn(&mut Value)); 5] = [
+        type Break = fn(&mut Value);
+        let breaks: [(&str, Break); 5] = [
             ("log.level", |file| file["values"]["log.level"] = "loud".into()),
             ("file", |file| file["format"] = "other".into()),
             ("file", |file| file["values"] = json!(["a"])),
