@@ -138,7 +138,8 @@ mod tests {
         {
             assert_eq!(complaint(good), None, "{good:?}");
         }
-        for bad in ["", "1234567", "密码密码密码密", "12345678\n", "1234\u{0}5678", &"a".repeat(129)]
+        for bad in
+            ["", "1234567", "密码密码密码密", "12345678\n", "1234\u{0}5678", &"a".repeat(129)]
         {
             assert!(complaint(bad).is_some(), "{bad:?}");
         }
