@@ -87,17 +87,11 @@ pub(super) async fn admit(
     let access = match &found {
         Found::Route(route, _) => route.access,
         Found::Asset(_) => Access::Open,
-        Found::Nothing | Found::OtherMethod(_) => Access::Session,
+        Found::OtherMethod(_) => openness(call.parts.uri.path()),
+        Found::Nothing => Access::Session,
     };
     let Some(key) = call.session else {
-        let is_open = match access {
-            Access::Open => true,
-            Access::Public => gate.is_claimed(),
-            // What no page ever answers needs no owner to be refused.
-            Access::Session => {
-                !is_usual(&call.parts.method) && matches!(found, Found::OtherMethod(_))
-            }
-        };
+        let is_open = access == Access::Open || access == Access::Public && gate.is_claimed();
         return match is_open {
             true => dispatch(call, found).await,
             false if is_lost(&call.parts, &found) => Ok(home()),
@@ -153,10 +147,15 @@ pub(super) fn find(parts: &Parts) -> Found {
     Found::Route(found.value[place], parameters)
 }
 
-/// Whether pages are called by a method, here or elsewhere.
-fn is_usual(method: &Method) -> bool {
-    let usual = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
-    usual.contains(&method.as_str())
+/// Who may know that something is at a path: who may make one of its calls.
+fn openness(path: &str) -> Access {
+    let routes = router().at(path).map(|found| found.value.as_slice()).unwrap_or_default();
+    let has = |access| routes.iter().any(|route| route.access == access);
+    match (has(Access::Open), has(Access::Public)) {
+        (true, _) => Access::Open,
+        (_, true) => Access::Public,
+        _ => Access::Session,
+    }
 }
 
 /// Whether a person asks for a page that there is not.
