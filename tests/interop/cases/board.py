@@ -125,7 +125,7 @@ def board(stack, folder):
         raise Failed(f"the watchdog was told {said!r}")
 
 
-add("a board's network, Wi-Fi by wpa_supplicant and watchdog", board, 200)
+add("a board's network, Wi-Fi by wpa_supplicant and watchdog", board, 200, alone=True)
 
 
 def revert(stack, folder):
@@ -163,4 +163,4 @@ def revert(stack, folder):
     agent.online(cloud, 60)
 
 
-add("a board's Wi-Fi that does not bring the cloud back, over a power cut", revert, 200)
+add("a board's Wi-Fi that does not bring the cloud back, over a power cut", revert, 200, alone=True)
