@@ -1,4 +1,5 @@
 """`make demo`, from its first line to Ctrl-C."""
+import gzip
 import os
 import re
 import signal
@@ -15,7 +16,8 @@ STEPS = ["camera-sim", "ivc-sim", "ivt-agent", "RTMPPublish", "picture", "record
 
 def fetch(url):
     with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.read().decode()
+        body = answer.read()
+    return (gzip.decompress(body) if answer.headers["Content-Encoding"] == "gzip" else body).decode()
 
 
 def agents(session):
@@ -32,7 +34,8 @@ def runs_until_ctrl_c(stack, folder):
     steps = re.findall(r"(?m)^(\d)\. (\S+)", demo.output())
     if steps != [(str(number), name) for number, name in enumerate(STEPS, 1)]:
         raise Failed(f"expected a line for each of {STEPS}, got {steps}")
-    for url, title in ((page, "IVC simulator"), (recorded, "Recordings")):
+    device = demo.said(r"The device's own page: (http://\S+)")[1]
+    for url, title in ((page, "IVC simulator"), (recorded, "Recordings"), (device, "IVT")):
         if title not in fetch(url):
             raise Failed(f"{url} is no page of {title!r}")
     if len(agents(demo.pid)) != 1:

@@ -22,6 +22,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const DEVICE: &str = "demo";
 const STREAM: &str = "demo-live";
 const RECORDING: &str = "demo-recording";
+/// The password of the device's page.
+const PASSWORD: &str = "page-demo";
 /// Longest time of a step before the demo reports a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,7 +49,8 @@ async fn demo() -> Result<()> {
     println!("2. ivc-sim     simulates the cloud at {}", cloud.device_url());
 
     let folder = tempfile::tempdir()?;
-    let config = configure(folder.path(), &camera, &cloud)?;
+    let page = free(8081)?;
+    let config = configure(folder.path(), page, &camera, &cloud)?;
     let mut agent = start_agent(&config)?;
     let device = cloud.device(DEVICE);
     within("the agent logs in", device.wait_online(), &mut agent).await?;
@@ -90,6 +93,7 @@ async fn demo() -> Result<()> {
 
     println!("\n   Open {} in a browser.", cloud.page_url(DEVICE));
     println!("   Recorded: {}", cloud.recordings_url(RECORDING));
+    println!("   The device's own page: http://{page}/ (password: {PASSWORD})");
     println!("   Ctrl-C stops everything.");
     let status = agent.wait().await?;
     Err(format!("the agent ended by itself: {status}").into())
@@ -116,13 +120,25 @@ fn preferred(port: u16) -> SocketAddr {
     if free { usual } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
 }
 
+/// Does as [`preferred`], with the number of a port that is free at this moment.
+fn free(port: u16) -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind(preferred(port))?.local_addr()?)
+}
+
 /// Writes a configuration that only this user may read, as the agent demands of a file with passwords.
-fn configure(folder: &Path, camera: &CameraSim, cloud: &CloudSim) -> Result<PathBuf> {
+fn configure(
+    folder: &Path,
+    page: SocketAddr,
+    camera: &CameraSim,
+    cloud: &CloudSim,
+) -> Result<PathBuf> {
     let path = folder.join("agent.toml");
     let text = format!(
         "[cloud]\nurl = \"{}\"\nlogin_code = \"{DEVICE}\"\nlogin_passwd = \"demo\"\n\n\
          [[channel]]\nbackend = \"rtsp\"\nmain = \"{}\"\nsub = \"{}\"\n\
-         username = \"admin\"\npassword = \"camera-demo\"\n",
+         username = \"admin\"\npassword = \"camera-demo\"\n\n\
+         [web]\nenable = true\nlisten = \"{page}\"\nfirst_password = \"{PASSWORD}\"\n\
+         reset_file = \"reset\"\n",
         cloud.device_url(),
         camera.rtsp_url(0, Stream::Main),
         camera.rtsp_url(0, Stream::Sub),
