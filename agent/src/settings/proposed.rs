@@ -47,13 +47,19 @@ impl Store {
 
 /// Whether a setting names a file from which an emulator streams.
 pub(crate) fn is_clip<'v>(key: &str, value: impl Fn(&str) -> Option<&'v Value>) -> bool {
-    let Some((channel, name)) = key.rsplit_once('.') else { return false };
+    let name = key.rsplit('.').next().unwrap_or_default();
+    CLIPS.contains(&name) && is_emulators(key, value)
+}
+
+/// Whether a setting is that of a channel with an emulator.
+pub(crate) fn is_emulators<'v>(key: &str, value: impl Fn(&str) -> Option<&'v Value>) -> bool {
+    let Some((channel, _)) = key.rsplit_once('.') else { return false };
     let backend = value(&format!("{channel}.backend"));
-    let is_emulator = backend.is_some_and(|backend| match backend {
+    let is_emulator = |backend: &Value| match backend {
         Value::Array(words) => words.iter().any(|word| word == "emulator"),
         word => word == "emulator",
-    });
-    is_emulator && key.starts_with("channel.") && CLIPS.contains(&name)
+    };
+    key.starts_with("channel.") && backend.is_some_and(is_emulator)
 }
 
 /// The setting by which another file would be opened than before.
@@ -105,7 +111,7 @@ fn is_moved(old: &Values, new: &Values, addresses: &[String]) -> bool {
 }
 
 /// Scheme, host and port of an address, which may be written without a scheme.
-fn place(address: &str) -> Option<(String, String, u16)> {
+pub(crate) fn place(address: &str) -> Option<(String, String, u16)> {
     let address =
         if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let url = Url::parse(&address).ok()?;

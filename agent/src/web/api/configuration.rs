@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use super::channels::renumber;
 use super::settings::{applied, list, lost, outdated, refusal};
-use crate::settings::proposed::is_clip;
+use crate::settings::proposed::{is_clip, is_emulators};
 use crate::settings::{Change, Error, Key, settable};
 use crate::state::StateStore;
 use crate::web::authorities;
@@ -71,7 +71,7 @@ async fn import(mut call: Call) -> Result<Reply, Refusal> {
     let (now, secrets) = split(listing.values);
     let channels = channels_of(wanted.keys());
     let have = channels_of(now.keys().chain(secrets.keys()));
-    let (changes, kept) = changes(&wanted, &now, channels, &call.site)?;
+    let (changes, kept) = changes(&wanted, &now, &secrets, channels, &call.site)?;
     let control = call.site.control.clone();
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
     let (seen, kept_of) = (version.clone(), StateStore::clone(&call.site.console()?.store));
@@ -125,6 +125,7 @@ fn channels_of<'a>(keys: impl IntoIterator<Item = &'a String>) -> usize {
 fn changes(
     wanted: &Map<String, Value>,
     now: &Values,
+    secrets: &Values,
     channels: usize,
     site: &Site,
 ) -> Result<(Vec<Change>, Vec<String>), Refusal> {
@@ -135,7 +136,12 @@ fn changes(
     // What belongs to a channel that goes is gone with it.
     let stays = |key: &String| channels_of([key]) <= channels;
     let gone = now.keys().filter(|key| !wanted.contains_key(*key) && stays(key));
-    let gone = gone.map(|key| (key, &Value::Null));
+    // A program goes with the emulator that it is of.
+    let is_idle = |key: &&String| {
+        key.ends_with(".command") && !is_emulators(key, |key| wanted.get(key)) && stays(key)
+    };
+    let idle = secrets.keys().filter(is_idle);
+    let gone = gone.chain(idle).map(|key| (key, &Value::Null));
     let other = wanted.iter().filter(|(key, value)| now.get(*key) != Some(*value));
     // What is secret here and in the clear there, such as an address without its login, is taken from the file.
     let mut all: Vec<_> = Vec::new();
@@ -321,9 +327,27 @@ mod tests {
         let (status, answer) = import(&bench, &body).await;
         assert_eq!((status, text(&bench)), (StatusCode::OK, before), "{answer}");
         assert_eq!(answer["kept"], json!(["channel.1.main", "web.https_key"]));
+        body["version"] = answer["version"].clone();
         body["file"]["values"]["channel.0.backend"] = "emulator".into();
         body["file"]["values"]["channel.0.main"] = "/dev/watchdog".into();
         let (status, answer) = import(&bench, &body).await;
         assert!(status != StatusCode::OK || !text(&bench).contains("watchdog"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn arguments_of_programs_are_left_out_and_go_with_their_emulator() {
+        let program = "backend = 'emulator'\ncommand = ['sh', '-c', 'canary 5512 x']\n";
+        let bench = Bench::start(&format!("[web]\nenable = true\n[[channel]]\n{program}"));
+        let mut body = exported(&bench).await;
+        assert!(!body.to_string().contains("canary"), "{body}");
+        assert_eq!(body["file"]["left_out"], json!(["channel.0.command"]));
+        let before = text(&bench);
+        assert_eq!(import(&bench, &body).await.0, StatusCode::OK);
+        assert_eq!(text(&bench), before, "it stays as it is");
+        body["file"]["values"]["channel.0.backend"] = "rtsp".into();
+        body["file"]["values"]["channel.0.main"] = "rtsp://127.0.0.1:9/a".into();
+        let (status, answer) = import(&bench, &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert!(!text(&bench).contains("canary"));
     }
 }
