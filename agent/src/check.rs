@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ivt_base::tls::TlsError;
 
@@ -66,11 +66,19 @@ pub fn check(config: &Config) -> Result<(), Error> {
     }
     for (channel, configured) in config.channels.iter().enumerate() {
         for file in configured.backend.files() {
-            let opened = File::open(file);
-            opened.map_err(|source| Error::Clip { channel, file: file.to_owned(), source })?;
+            open(file).map_err(|source| Error::Clip { channel, file: file.to_owned(), source })?;
         }
     }
     Ok(())
+}
+
+/// Opens a file, and no device or pipe: opening one may have an effect, or wait for ever.
+fn open(file: &Path) -> io::Result<File> {
+    #[cfg(feature = "ui")]
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    File::open(file)
 }
 
 #[cfg(test)]
@@ -90,5 +98,10 @@ mod tests {
         assert!(error.starts_with("channel 1: /nonexistent/b.flv: cannot be read: "), "{error}");
         let clip = tempfile::NamedTempFile::new().unwrap();
         assert!(checked(&format!("sub = '{}'", clip.path().display())).is_ok());
+        #[cfg(feature = "ui")]
+        for other in ["/dev/zero", "/dev"] {
+            let error = checked(&format!("sub = '{other}'")).unwrap_err().to_string();
+            assert!(error.ends_with("it is no regular file"), "{error}");
+        }
     }
 }

@@ -16,6 +16,8 @@ mod lines;
 pub(crate) mod listing;
 mod place;
 #[cfg(feature = "ui")]
+pub(crate) mod proposed;
+#[cfg(feature = "ui")]
 mod removal;
 #[cfg(feature = "ui")]
 pub(crate) mod settable;
@@ -119,6 +121,14 @@ pub enum Error {
     /// The key describes the file itself, such as `version`.
     #[error("{0} is about the file itself: change it with an editor")]
     Fixed(Key),
+    /// A file that only the device's own files may name.
+    #[cfg(feature = "ui")]
+    #[error("{0} names a file: it cannot be set here, change it in the device's own file")]
+    OwnFile(String),
+    /// An address would be at another server, and the saved password, whose key this is, would go there.
+    #[cfg(feature = "ui")]
+    #[error("{0}: enter the password again: the one that is saved is for another address")]
+    PasswordNeeded(String),
     /// Another writer changed the files after they were read.
     #[error("the settings were changed since they were read: read them again, nothing was changed")]
     Outdated,
@@ -248,15 +258,17 @@ impl Store {
     /// Nothing was written; the error says why.
     pub fn change(&self, changes: &[Change], seen: Option<&str>) -> Result<Changed, Error> {
         let keys = changes.iter().map(|change| change.key.clone()).collect();
-        self.exchange(keys, seen, |texts| changes.iter().try_for_each(|change| texts.apply(change)))
+        let edit = |texts: &mut Texts| changes.iter().try_for_each(|change| texts.apply(change));
+        self.exchange(keys, seen, edit, |_, _| Ok(()))
     }
 
-    /// Writes what `edit` makes of the texts.
+    /// Writes what `edit` makes of the texts, unless `look` refuses it, which is given the old texts and the new ones.
     fn exchange(
         &self,
         keys: Vec<Key>,
         seen: Option<&str>,
         edit: impl Fn(&mut Texts) -> Result<(), Error>,
+        look: impl Fn(&Texts, &Texts) -> Result<(), Error>,
     ) -> Result<Changed, Error> {
         let named = self.texts()?.apart.map(|(path, _)| path);
         let main = Target::new(&self.file)?;
@@ -273,6 +285,7 @@ impl Store {
         edit(&mut new)?;
         let config = self.config(&new)?;
         check::check(&config)?;
+        look(&old, &new)?;
         #[cfg(feature = "ui")]
         if let Some(guard) = self.guard.as_ref().filter(|_| new != old) {
             let file = self.file.display().to_string();
@@ -380,7 +393,7 @@ impl Texts {
         let text = match &mut self.apart {
             Some((_, apart)) if belongs(key, &self.main, apart)? => {
                 // A channel has the same number in both files.
-                let wanted = key.number().map_or(0, |number| number + 1);
+                let wanted = key.number().map_or(0, |number| number.saturating_add(1));
                 let wanted = wanted.min(edit::count(&self.main, CHANNEL)?);
                 while value.is_some() && edit::count(apart, CHANNEL)? < wanted {
                     *apart = edit::extend(apart, CHANNEL);

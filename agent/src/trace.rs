@@ -168,12 +168,17 @@ impl Packet {
             Way::In => "to_device",
             Way::Note => "note",
         };
+        // A secret may have become known after the packet.
+        let text = match (self.peer, self.way) {
+            (Peer::Cloud, Way::In | Way::Out) => cover::json(&self.text),
+            _ => cover::plain(&self.text),
+        };
         json!({
             "number": self.number,
             "time": Utc::from(self.at).to_string(),
             "peer": peer,
             "direction": direction,
-            "text": self.text,
+            "text": text,
             "bytes": self.length,
         })
     }
@@ -206,6 +211,19 @@ mod tests {
         assert_eq!(text(3), (&json!("note"), &json!("logged in")));
         assert_eq!(trace.since(2).len(), 2);
         assert_eq!(*trace.newest().borrow(), 4);
+    }
+
+    #[test]
+    fn a_secret_that_became_known_after_its_packet_is_hidden() {
+        let trace = on();
+        let packet = r#"{"stream_id":"xT6-canary-90431","reason":"seq"}"#;
+        trace.packet(Peer::Cloud, Way::In, packet);
+        trace.text(Peer::Hosted, Way::Out, b"id: xT6-canary-90431\n", 21);
+        assert_eq!(trace.since(0)[0]["text"], packet);
+        let _secret = ivt_base::secret::Secret::from("xT6-canary-90431");
+        let text = trace.since(0)[0]["text"].to_string();
+        assert!(text.contains("stream_id") && !text.contains("90431"), "{text}");
+        assert!(!trace.lines().contains("90431"));
     }
 
     #[test]

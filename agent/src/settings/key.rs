@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 /// Most parts of a name: `channel.0.quality.hd` has four.
 const PARTS: usize = 4;
+/// The highest number of a channel: a configuration has 256 at most.
+pub(super) const LAST: usize = 255;
 
 /// Where a value stands in a configuration: sections, the numbers of channels, and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,10 +56,9 @@ impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let part = |text: &str| match text.parse() {
-            Ok(number) => Some(Part::Number(number)),
-            Err(_) if bare(text) => Some(Part::Name(text.to_owned())),
-            Err(_) => None,
+        let part = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => number(text).map(Part::Number),
+            false => bare(text).then(|| Part::Name(text.to_owned())),
         };
         let parts: Option<Vec<Part>> = text.split('.').map(part).collect();
         match parts {
@@ -78,6 +79,12 @@ impl fmt::Display for Key {
         }
         Ok(())
     }
+}
+
+/// The number of a channel, written as it is shown.
+fn number(digits: &str) -> Option<usize> {
+    let number = digits.parse().ok().filter(|number| *number <= LAST)?;
+    (digits == "0" || !digits.starts_with('0')).then_some(number)
 }
 
 /// Whether TOML takes the text as a key without quotes.
@@ -109,6 +116,18 @@ mod tests {
             ["", ".", "log.", "channel.0", "0.main", "a.b.c.d.e", "log.le vel", "[log]", "a=b"]
         {
             assert!(text.parse::<Key>().unwrap_err().to_string().contains("log.level"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_channel_that_no_configuration_has_is_no_name() {
+        assert_eq!("channel.255.main".parse::<Key>().unwrap().number(), Some(255));
+        for number in ["256", "4294967295", "18446744073709551615", "99999999999999999999"] {
+            assert!(format!("channel.{number}.main").parse::<Key>().is_err(), "{number}");
+        }
+        for other in ["+7", "07", "00", "-1"] {
+            let key = format!("channel.{other}.main").parse::<Key>();
+            assert!(key.is_ok_and(|key| key.number().is_none()) == (other == "-1"), "{other}");
         }
     }
 }

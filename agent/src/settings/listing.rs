@@ -1,9 +1,11 @@
 //! The settings as their files have them, key by key.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
 
-use super::{Error, FIXED, Store, version};
+use super::{Error, FIXED, Store, Texts, version};
 use crate::check;
 use crate::config;
 
@@ -24,6 +26,15 @@ impl Store {
     /// A file cannot be read, or is no TOML.
     pub(crate) fn list(&self) -> Result<Listing, Error> {
         let texts = self.texts()?;
+        let values = self.values(&texts)?.into_iter().collect();
+        let read = self.config(&texts).map_err(Error::from);
+        let read = read.and_then(|config| Ok(check::check(&config)?));
+        let problem = read.err().map(|e| e.to_string());
+        Ok(Listing { version: version(&texts), values, problem })
+    }
+
+    /// The keys that have a value, also where the reader of the configuration refuses that.
+    pub(super) fn values(&self, texts: &Texts) -> Result<BTreeMap<String, Value>, Error> {
         let mut values = Vec::new();
         let apart = texts.apart.as_ref().map(|(path, text)| (&**path, text));
         for (path, text) in [(&*self.file, &texts.main)].into_iter().chain(apart) {
@@ -35,11 +46,7 @@ impl Store {
             list("", table.get_ref(), &mut values);
         }
         values.retain(|(key, _)| !FIXED.contains(&&**key));
-        values.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let read = self.config(&texts).map_err(Error::from);
-        let read = read.and_then(|config| Ok(check::check(&config)?));
-        let problem = read.err().map(|e| e.to_string());
-        Ok(Listing { version: version(&texts), values, problem })
+        Ok(values.into_iter().collect())
     }
 }
 

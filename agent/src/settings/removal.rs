@@ -4,10 +4,10 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::edit::count;
-use super::key::Key;
+use super::key::{Key, LAST};
 use super::lines::line_start;
 use super::place::{EditError, Level, parse, written};
-use super::{CHANNEL, Change, Changed, Error, Store, Texts};
+use super::{CHANNEL, Changed, Error, Store, Texts};
 
 impl Store {
     /// Takes a channel with all its keys out of both files; the channels behind it move up by one. `seen` is as for
@@ -20,34 +20,22 @@ impl Store {
         number: usize,
         seen: Option<&str>,
     ) -> Result<Changed, Error> {
-        let key: Key = format!("{CHANNEL}.{number}.backend").parse()?;
-        self.exchange(vec![key.clone()], seen, |texts| {
+        let key: Key = format!("{CHANNEL}.{}.backend", number.min(LAST)).parse()?;
+        let edit = |texts: &mut _| {
             cut(texts, number).map_err(|source| Error::Edit { key: key.clone(), source })
-        })
+        };
+        self.exchange(vec![key.clone()], seen, edit, |_, _| Ok(()))
     }
+}
 
-    /// Takes the channels from the number `channels` on out, and writes all of the changes, or none of all that. `seen` is
-    /// as for [`Store::change`].
-    ///
-    /// # Errors
-    /// Nothing was written; the error says why.
-    pub(crate) fn change_all(
-        &self,
-        channels: usize,
-        changes: &[Change],
-        seen: Option<&str>,
-    ) -> Result<Changed, Error> {
-        let first: Key = format!("{CHANNEL}.{channels}.backend").parse()?;
-        let keys = changes.iter().map(|change| change.key.clone()).collect();
-        self.exchange(keys, seen, |texts| {
-            let failed = |source| Error::Edit { key: first.clone(), source };
-            while count(&texts.main, CHANNEL).map_err(failed)? > channels {
-                let last = count(&texts.main, CHANNEL).map_err(failed)? - 1;
-                cut(texts, last).map_err(failed)?;
-            }
-            changes.iter().try_for_each(|change| texts.apply(change))
-        })
+/// Takes the channels from the number `channels` on out.
+pub(super) fn shorten(texts: &mut Texts, channels: usize) -> Result<(), Error> {
+    let first: Key = format!("{CHANNEL}.{}.backend", channels.min(LAST)).parse()?;
+    let failed = |source| Error::Edit { key: first.clone(), source };
+    for last in (channels..count(&texts.main, CHANNEL).map_err(failed)?).rev() {
+        cut(texts, last).map_err(failed)?;
     }
+    Ok(())
 }
 
 fn cut(texts: &mut Texts, number: usize) -> Result<(), EditError> {

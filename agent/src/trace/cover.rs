@@ -17,6 +17,7 @@ const ENDS: [char; 8] = [' ', '"', '\'', '<', '>', ',', '\n', '\r'];
 /// there should be JSON and is none, nothing is shown but its length.
 pub(super) fn json(text: &str) -> String {
     let mut covered = String::with_capacity(text.len());
+    let addresses = all_addresses(text);
     let (mut rest, mut name) = (text, String::new());
     while let Some(at) = rest.find('"') {
         covered += &bare(&rest[..at], &name);
@@ -29,6 +30,7 @@ pub(super) fn json(text: &str) -> String {
             continue;
         }
         covered += &match read(string) {
+            Some(value) if is_stream(&name, &value, &addresses) => quoted(MASK),
             Some(value) => match value_of(&name, &value) {
                 hidden if hidden != value => quoted(&hidden),
                 _ => string.to_owned(),
@@ -38,6 +40,28 @@ pub(super) fn json(text: &str) -> String {
         };
     }
     covered + &bare(rest, &name)
+}
+
+/// The addresses in a packet.
+fn all_addresses(text: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), text);
+    while let Some(at) = rest.find('"') {
+        let (string, behind) = string(&rest[at..]);
+        rest = behind;
+        found.extend(read(string).filter(|value| value.contains("://")));
+    }
+    found
+}
+
+/// Whether a value names a stream, and one of the addresses has that name as the secret part of its path.
+fn is_stream(name: &str, value: &str, addresses: &[String]) -> bool {
+    let is_part = |address: &String| {
+        let path = address.split_once("://").map_or("", |(_, rest)| rest);
+        path.split(['/', '?', '&', '=', '#']).skip(1).any(|part| part == value)
+    };
+    !value.is_empty()
+        && name.to_ascii_lowercase().contains("stream")
+        && addresses.iter().any(is_part)
 }
 
 /// A text of lines with `name=value` in them, or of headers, without its secrets.
@@ -149,6 +173,10 @@ mod tests {
                 r#"{"urls":["http://h/***","http://i"]}"#,
             ),
             (r#"{"token":"Canary"}"#, r#"{"token":"***"}"#),
+            (
+                r#"{"stream_id":"Canary","url":"rtmp:\/\/h\/a\/Canary?k=1","q":"a"}"#,
+                r#"{"stream_id":"***","url":"rtmp://h/***","q":"a"}"#,
+            ),
             (r#"{"password":"Cana"#, r#"{"password":"***""#),
             (r#"{"other":"Cana"#, r#"{"other":"***""#),
             ("password=Canary", "***"),

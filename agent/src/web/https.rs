@@ -1,6 +1,6 @@
 //! The page's certificate: one that was supplied, or one that the device has made for itself.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use crate::state::StateStore;
 pub(super) const SUBJECT: &str = "certificate";
 /// By what browsers show a certificate that the device has made.
 const NAME: &str = "ivt-agent";
+/// Longest file of a certificate or a key, in bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// Why the page cannot be served encrypted.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +82,7 @@ pub(crate) fn check(web: &config::Web) -> Result<(), Error> {
 fn supplied(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Error> {
     let text = |file: &Path| {
         let failed = |e: io::Error| Error::File { file: file.to_owned(), reason: e.to_string() };
-        std::fs::read(file).map_err(failed)
+        contents(file).map_err(failed)
     };
     let (chain, private) = (text(certificate)?, text(key)?);
     let bad = |file: &Path, what: &str| Error::File {
@@ -94,6 +96,19 @@ fn supplied(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Error> {
         return Err(bad(key, "key"));
     }
     read(&chain, &private)
+}
+
+/// A file of a certificate or a key; no device or pipe is opened.
+fn contents(file: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = Vec::new();
+    std::fs::File::open(file)?.take(LONGEST + 1).read_to_end(&mut text)?;
+    match text.len() as u64 > LONGEST {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(text),
+    }
 }
 
 fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
@@ -166,9 +181,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let (one, other) = (make(&[]).unwrap(), make(&["a.example".into()]).unwrap());
-        for (name, text) in
-            [("cert", &*one.0), ("key", &*one.1), ("other", &*other.1), ("text", "hello")]
-        {
+        for (name, text) in [
+            ("cert", &*one.0),
+            ("key", &*one.1),
+            ("other", &*other.1),
+            ("text", "hello"),
+            ("long", &"a".repeat(1 << 21)),
+        ] {
             std::fs::write(at(name), text).unwrap();
         }
         let checked = |certificate: &str, key: &str| {
@@ -182,6 +201,8 @@ mod tests {
             ("text", "key", "no certificate in PEM form"),
             ("cert", "text", "no key in PEM form"),
             ("none", "key", "none: No such file"),
+            ("/dev/zero", "key", "/dev/zero: it is no regular file"),
+            ("cert", "long", "long: "),
         ] {
             let error = checked(certificate, key).unwrap_err();
             assert!(error.contains(words), "{error}");

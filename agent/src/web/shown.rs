@@ -8,6 +8,8 @@ const PASSWORDS: [&str; 2] = ["cloud.login_passwd", "channel.password"];
 /// Settings that are addresses, also where they are written without a scheme.
 const ADDRESSES: [&str; 6] =
     ["channel.main", "channel.onvif", "channel.sub", "channel.web", "cloud.url", "tlss.server"];
+/// How the names of settings end that are programs with their arguments.
+const PROGRAMS: [&str; 6] = ["command", "commit", "install", "restart", "rollback", "running"];
 
 /// What is shown of a setting.
 pub(crate) enum Shown {
@@ -21,6 +23,14 @@ pub(crate) enum Shown {
 pub(crate) fn shown(general: &str, value: Value) -> Shown {
     let secret = match &value {
         Value::String(_) if is_password(general) => return Shown::Secret(None),
+        // Anything may stand in arguments.
+        Value::Array(words) if is_program(general) => match words.as_slice() {
+            [] | [_] => None,
+            [program, ..] => Some(program.clone()),
+        },
+        Value::String(line) if is_program(general) => {
+            line.split_once(char::is_whitespace).map(|(program, _)| program.into())
+        }
         Value::String(text) => open(text, ADDRESSES.contains(&general)).map(Value::String),
         Value::Array(items) => {
             let words = items.iter().map(|item| item.as_str().and_then(|word| open(word, false)));
@@ -36,7 +46,8 @@ pub(crate) fn shown(general: &str, value: Value) -> Shown {
     };
     match secret {
         Some(Value::String(open)) => Shown::Secret(Some(open)),
-        _ => Shown::Value(value),
+        Some(_) => Shown::Secret(None),
+        None => Shown::Value(value),
     }
 }
 
@@ -44,6 +55,11 @@ pub(crate) fn shown(general: &str, value: Value) -> Shown {
 pub(crate) fn is_password(general: &str) -> bool {
     let last = general.rsplit('.').next().unwrap_or_default();
     PASSWORDS.contains(&general) || last.contains("passw") || last.ends_with("token")
+}
+
+/// Whether a setting is a program.
+fn is_program(general: &str) -> bool {
+    PROGRAMS.contains(&general.rsplit(['.', '_']).next().unwrap_or_default())
 }
 
 /// An address without its secrets; `None` if it has none.
@@ -96,7 +112,12 @@ mod tests {
             ("channel.main", json!("rtsp://h/user=a_password=secret_channel=1"), "rtsp://h/***"),
             ("channel.main", json!("rtsp://@h/a"), "rtsp://***@h/a"),
             ("channel.onvif", json!("admin:canary6@h"), "***@h"),
-            ("channel.command", json!(["play", "rtsp://a:canary7@h/b"]), "play rtsp://***@h/b"),
+            ("channel.command", json!(["play", "rtsp://a:canary7@h/b"]), "play"),
+            ("channel.command", json!(["play", "--password", "canary8"]), "play"),
+            ("channel.reboot_command", json!(["sh", "-c", "curl -u a:canary9 h"]), "sh"),
+            ("channel.command", json!("play --password canary10"), "play"),
+            ("firmware.install", json!(["rauc", "canary11"]), "rauc"),
+            ("channel.alarms", json!(["motion", "rtsp://a:canary12@h/b"]), "motion rtsp://***@h/b"),
         ] {
             assert_eq!(seen(key, value), want, "{key}");
         }
@@ -111,6 +132,8 @@ mod tests {
             ("channel.username", json!("admin")),
             ("record.spool_dir", json!("/mnt/sd/ivt")),
             ("channel.always_on", json!(["main"])),
+            ("channel.command", json!(["play"])),
+            ("firmware.commit_minutes", json!(5)),
             ("network.tell_wifi_password", json!(true)),
             ("tlss.port", json!(8000)),
         ] {

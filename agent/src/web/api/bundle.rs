@@ -37,7 +37,7 @@ async fn bundle(call: Call) -> Result<Reply, Refusal> {
     // A file that cannot be made must not keep the others from support: the agent may not run.
     let console = call.site.console().ok();
     let settings = match settings::list(&call.site).await {
-        Ok(listing) => without_programs(settings::description(listing)),
+        Ok(listing) => settings::description(listing),
         Err(refusal) => json!({ "problem": refusal.message }),
     };
     let overview = match &console {
@@ -77,22 +77,6 @@ fn hide(value: &mut Value) {
         Value::Object(members) => members.values_mut().for_each(hide),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
-}
-
-/// The settings without the arguments of programs, in which anything may stand.
-fn without_programs(mut settings: Value) -> Value {
-    const PROGRAMS: [&str; 6] = ["command", "commit", "install", "restart", "rollback", "running"];
-    let values = settings["values"].as_object_mut().into_iter().flatten();
-    for (key, value) in values {
-        let last = key.rsplit(['.', '_']).next().unwrap_or_default();
-        if PROGRAMS.contains(&last)
-            && let Some(words) = value.as_array_mut()
-        {
-            words.truncate(1);
-            words.push("…".into());
-        }
-    }
-    settings
 }
 
 fn command(entry: &Entry) -> Value {

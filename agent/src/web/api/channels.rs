@@ -100,6 +100,7 @@ mod tests {
         for (path, status) in [
             (path("0", "other"), StatusCode::CONFLICT),
             (path("2", &version), StatusCode::NOT_FOUND),
+            (path("18446744073709551615", &version), StatusCode::NOT_FOUND),
             (path("x", &version), StatusCode::NOT_FOUND),
             ("/api/v1/channels/0".to_owned(), StatusCode::UNPROCESSABLE_ENTITY),
         ] {

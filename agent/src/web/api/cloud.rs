@@ -22,6 +22,7 @@ use crate::cloud::status::KeepaliveSource;
 use crate::cloud::trial::{Detail, Server, Told, Trial, reach};
 use crate::config::{self, Account, Config};
 use crate::console::Console;
+use crate::settings::proposed::place;
 use crate::settings::value::quoted;
 use crate::tls::TrustStore;
 use crate::web::authorities;
@@ -243,9 +244,7 @@ fn wanted(body: &Value, config: &Config) -> Result<Config, Refusal> {
         other => Refusal::invalid("", other.to_string()),
     })?;
     let theirs = read.cloud.account.as_ref();
-    let place = |account: &Account| {
-        (account.url.scheme().to_owned(), account.url.host_str().map(str::to_owned))
-    };
+    let place = |account: &Account| place(account.url.as_str());
     if !body["login_passwd"].is_string() && theirs.map(place) != ours.map(place) {
         let message = "enter the password: the one that is saved is for another server";
         let refusal = Refusal::invalid("cloud.login_passwd", message);

@@ -9,6 +9,7 @@ use tokio::task::spawn_blocking;
 
 use super::channels::renumber;
 use super::settings::{applied, list, lost, outdated, refusal};
+use crate::settings::proposed::{is_clip, is_emulators};
 use crate::settings::{Change, Error, Key, settable};
 use crate::state::StateStore;
 use crate::web::authorities;
@@ -70,14 +71,14 @@ async fn import(mut call: Call) -> Result<Reply, Refusal> {
     let (now, secrets) = split(listing.values);
     let channels = channels_of(wanted.keys());
     let have = channels_of(now.keys().chain(secrets.keys()));
-    let (changes, kept) = changes(&wanted, &now, channels, &call.site)?;
+    let (changes, kept) = changes(&wanted, &now, &secrets, channels, &call.site)?;
     let control = call.site.control.clone();
     let keys: Vec<_> = changes.iter().map(|change| change.key().clone()).collect();
     let (seen, kept_of) = (version.clone(), StateStore::clone(&call.site.console()?.store));
     // What is written is applied, also if the browser goes meanwhile.
     let written = tokio::spawn(async move {
         let store = control.store().clone();
-        let change = move || store.change_all(channels, &changes, Some(&seen));
+        let change = move || store.propose(Some(channels), &changes, Some(&seen));
         let Ok(changed) = spawn_blocking(change).await else { return None };
         if changed.is_ok() {
             for gone in (channels..have).rev() {
@@ -116,7 +117,7 @@ fn wanted(file: &Value) -> Result<Map<String, Value>, Refusal> {
 /// How many channels settings are about.
 fn channels_of<'a>(keys: impl IntoIterator<Item = &'a String>) -> usize {
     let numbers = keys.into_iter().filter_map(|key| key.parse::<Key>().ok()?.number());
-    numbers.max().map_or(0, |last| last + 1)
+    numbers.max().map_or(0, |last| last.saturating_add(1))
 }
 
 /// What has to be changed so that the settings are those of the file, the channels in their order; and the settings that
@@ -124,6 +125,7 @@ fn channels_of<'a>(keys: impl IntoIterator<Item = &'a String>) -> usize {
 fn changes(
     wanted: &Map<String, Value>,
     now: &Values,
+    secrets: &Values,
     channels: usize,
     site: &Site,
 ) -> Result<(Vec<Change>, Vec<String>), Refusal> {
@@ -134,13 +136,25 @@ fn changes(
     // What belongs to a channel that goes is gone with it.
     let stays = |key: &String| channels_of([key]) <= channels;
     let gone = now.keys().filter(|key| !wanted.contains_key(*key) && stays(key));
-    let gone = gone.map(|key| (key, &Value::Null));
+    // A program goes with the emulator that it is of.
+    let is_idle = |key: &&String| {
+        key.ends_with(".command") && !is_emulators(key, |key| wanted.get(key)) && stays(key)
+    };
+    let idle = secrets.keys().filter(is_idle);
+    let gone = gone.chain(idle).map(|key| (key, &Value::Null));
     let other = wanted.iter().filter(|(key, value)| now.get(*key) != Some(*value));
     // What is secret here and in the clear there, such as an address without its login, is taken from the file.
     let mut all: Vec<_> = Vec::new();
     let mut kept = Vec::new();
     for (name, value) in gone.chain(other) {
         let Ok(key) = name.parse::<Key>() else { continue };
+        if !value.is_null() && is_clip(name, |key| wanted.get(key)) {
+            kept.push(name.clone());
+            if now.contains_key(name) && !is_clip(name, |key| now.get(key)) {
+                all.push((key, &Value::Null));
+            }
+            continue;
+        }
         match settable::is_settable(&key, value, is_ca_file) && !name.starts_with("web.") {
             true => all.push((key, value)),
             false => kept.push(name.clone()),
@@ -258,5 +272,82 @@ mod tests {
         let text = text(&bench);
         assert_eq!(text.matches("[[channel]]").count(), 3, "{text}");
         assert!(text.contains("wW2-canary-119"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_number_that_no_channel_has_is_refused() {
+        let bench = Bench::start(CONFIG);
+        let body = exported(&bench).await;
+        let before = text(&bench);
+        for number in ["256", "4294967295", "18446744073709551615"] {
+            let mut wrong = body.clone();
+            let key = format!("channel.{number}.main");
+            wrong["file"]["values"][&key] = "a".into();
+            let (status, answer) = import(&bench, &wrong).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+            assert_eq!((&answer["error"]["field"], text(&bench)), (&json!(key), before.clone()));
+        }
+        let mut far = body.clone();
+        far["file"]["values"]["channel.255.backend"] = "emulator".into();
+        let (status, answer) = import(&bench, &far).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_file_takes_no_saved_password_to_another_server() {
+        let bench = Bench::start(&CONFIG.replace("u:zQ7canary552@", ""));
+        let body = exported(&bench).await;
+        let before = text(&bench);
+        for (key, value, field) in [
+            ("cloud.url", "ws://192.0.2.9/ivc", "cloud.login_passwd"),
+            ("channel.0.main", "rtsp://192.0.2.9/a", "channel.0.password"),
+        ] {
+            let mut moved = body.clone();
+            moved["file"]["values"][key] = value.into();
+            let (status, answer) = import(&bench, &moved).await;
+            let (code, named) = (&answer["error"]["code"], &answer["error"]["field"]);
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+            assert_eq!((code, named), (&json!("password_needed"), &json!(field)));
+            assert_eq!(text(&bench), before);
+        }
+        let mut given = body.clone();
+        given["file"]["values"]["channel.0.main"] = "rtsp://192.0.2.9/a".into();
+        given["file"]["values"]["channel.0.password"] = "wW2-canary-119".into();
+        assert_eq!(import(&bench, &given).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_file_names_no_file_of_the_device() {
+        let two = format!("{CONFIG}[[channel]]\nbackend = 'emulator'\n[device]\nmodel = 'nvr'\n");
+        let bench = Bench::start(&two);
+        let mut body = exported(&bench).await;
+        body["file"]["values"]["channel.1.main"] = "/dev/watchdog".into();
+        body["file"]["values"]["web.https_key"] = "/dev/zero".into();
+        let before = text(&bench);
+        let (status, answer) = import(&bench, &body).await;
+        assert_eq!((status, text(&bench)), (StatusCode::OK, before), "{answer}");
+        assert_eq!(answer["kept"], json!(["channel.1.main", "web.https_key"]));
+        body["version"] = answer["version"].clone();
+        body["file"]["values"]["channel.0.backend"] = "emulator".into();
+        body["file"]["values"]["channel.0.main"] = "/dev/watchdog".into();
+        let (status, answer) = import(&bench, &body).await;
+        assert!(status != StatusCode::OK || !text(&bench).contains("watchdog"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn arguments_of_programs_are_left_out_and_go_with_their_emulator() {
+        let program = "backend = 'emulator'\ncommand = ['sh', '-c', 'canary 5512 x']\n";
+        let bench = Bench::start(&format!("[web]\nenable = true\n[[channel]]\n{program}"));
+        let mut body = exported(&bench).await;
+        assert!(!body.to_string().contains("canary"), "{body}");
+        assert_eq!(body["file"]["left_out"], json!(["channel.0.command"]));
+        let before = text(&bench);
+        assert_eq!(import(&bench, &body).await.0, StatusCode::OK);
+        assert_eq!(text(&bench), before, "it stays as it is");
+        body["file"]["values"]["channel.0.backend"] = "rtsp".into();
+        body["file"]["values"]["channel.0.main"] = "rtsp://127.0.0.1:9/a".into();
+        let (status, answer) = import(&bench, &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert!(!text(&bench).contains("canary"));
     }
 }

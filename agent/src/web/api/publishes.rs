@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use ivt_proto::rpc::message::{RtmpPublishConfig, SetRtmpPublishConfig};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 use url::Url;
 
@@ -24,6 +25,9 @@ const ROWS: usize = 256;
 /// How long the names of the servers may take to be looked up, and the list to be kept.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// Held from the comparison of versions until the list is another one.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 async fn read(call: Call) -> Result<Reply, Refusal> {
     Ok(described(&call.site.console()?.publishes.list()))
 }
@@ -32,6 +36,7 @@ async fn read(call: Call) -> Result<Reply, Refusal> {
 async fn change(mut call: Call) -> Result<Reply, Refusal> {
     let body = call.json().await?;
     let publishes = call.site.console()?.publishes.clone();
+    let _turn = timeout(PATIENCE, TURN.lock()).await.map_err(|_| too_slow())?;
     let known = publishes.list();
     let rows = body["rows"].as_array().filter(|rows| rows.len() <= ROWS);
     let rows = rows.ok_or_else(|| {
@@ -47,8 +52,12 @@ async fn change(mut call: Call) -> Result<Reply, Refusal> {
     match timeout(PATIENCE, publishes.replace(request)).await {
         Ok(Ok(())) => Ok(described(&publishes.list())),
         Ok(Err(error)) => Err(refused(&error.msg)),
-        Err(_) => Err(Refusal::unavailable("too_slow", "the list was not kept in time: try again")),
+        Err(_) => Err(too_slow()),
     }
+}
+
+fn too_slow() -> Refusal {
+    Refusal::unavailable("too_slow", "the list was not kept in time: try again")
 }
 
 fn described(rows: &[RtmpPublishConfig]) -> Reply {
@@ -183,5 +192,22 @@ mod tests {
             assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{rows}: {answer}");
             assert_eq!(answer["error"]["field"], field, "{rows}: {answer}");
         }
+    }
+
+    #[tokio::test]
+    async fn of_two_at_once_the_second_is_told_of_the_first() {
+        let bench = Bench::start("[web]\nenable = true\n[[channel]]\nbackend = 'emulator'\n");
+        let (_, empty) = bench.call(Method::GET, PATH, "").await;
+        let body = |name: &str| {
+            let url = format!("rtmp://192.0.2.1/live/At0nce-{name}");
+            let row = json!({ "enable": true, "channel": 0, "quality": "hd", "url": url });
+            json!({ "version": empty["version"], "rows": [row] }).to_string()
+        };
+        let (one, two) = (body("one"), body("two"));
+        let (one, two) =
+            tokio::join!(bench.call(Method::PUT, PATH, &one), bench.call(Method::PUT, PATH, &two));
+        let mut statuses = [one.0, two.0];
+        statuses.sort();
+        assert_eq!(statuses, [StatusCode::OK, StatusCode::CONFLICT]);
     }
 }

@@ -92,7 +92,7 @@ async fn change(mut call: Call) -> Result<Reply, Refusal> {
     let seen = version.clone();
     // What is written is applied, also if the browser goes meanwhile.
     let written = spawn_blocking(move || {
-        let changed = control.store().change(&changes, Some(&seen))?;
+        let changed = control.store().propose(None, &changes, Some(&seen))?;
         Ok::<_, Error>(applied(&control, &changed))
     });
     match written.await.map_err(|_| lost())? {
@@ -184,6 +184,12 @@ pub(super) fn refusal(error: &Error, keys: &[Key]) -> Refusal {
         Error::Check(_) => Refusal::invalid(field(&message, keys), message),
         Error::Value { key, .. } | Error::Edit { key, .. } | Error::Fixed(key) => {
             Refusal::invalid(key.to_string(), message)
+        }
+        Error::OwnFile(key) => {
+            Refusal { code: "not_settable", ..Refusal::invalid(key.as_str(), message) }
+        }
+        Error::PasswordNeeded(key) => {
+            Refusal { code: "password_needed", ..Refusal::invalid(key.as_str(), message) }
         }
         Error::Key(_) | Error::Apart | Error::Outdated => Refusal::invalid("", message),
     }

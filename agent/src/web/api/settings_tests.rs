@@ -177,6 +177,8 @@ async fn programs_are_never_set_from_the_page() {
         ("credentials", json!("x.toml")),
         ("runtime.watchdog", json!("/dev/sda")),
         ("cloud.ca_file", json!("/etc/passwd")),
+        ("web.https_certificate", json!("/dev/zero")),
+        ("web.https_key", json!("/dev/zero")),
     ] {
         let (status, error) = set(&bench, json!({ key: value })).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{key}");
@@ -184,6 +186,87 @@ async fn programs_are_never_set_from_the_page() {
             (&error["error"]["code"], &error["error"]["field"]),
             (&json!("not_settable"), &json!(key))
         );
+    }
+}
+
+#[tokio::test]
+async fn an_emulator_streams_no_file_of_the_pages_choice() {
+    let clip = tempfile::NamedTempFile::new().unwrap();
+    let clip = clip.path().display();
+    let bench = Bench::start(&format!(
+        "{PAGE}[device]\nmodel = 'nvr'\n{CAMERA}[[channel]]\nbackend = 'emulator'\nmain = '{clip}'\n"
+    ));
+    let before = text(&bench);
+    for (changes, field) in [
+        (json!({ "channel.1.main": "/dev/watchdog" }), "channel.1.main"),
+        (json!({ "channel.1.sub": clip.to_string() }), "channel.1.sub"),
+        (
+            json!({ "channel.0.backend": "emulator", "channel.0.main": "/dev/zero" }),
+            "channel.0.main",
+        ),
+        (
+            json!({ "channel.2.backend": ["emulator"], "channel.2.main": "/dev/zero" }),
+            "channel.2.main",
+        ),
+    ] {
+        let (status, error) = set(&bench, changes).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{error}");
+        let (code, named) = (&error["error"]["code"], &error["error"]["field"]);
+        assert_eq!((code, named), (&json!("not_settable"), &json!(field)));
+    }
+    assert_eq!(text(&bench), before);
+    let same = json!({ "channel.1.main": clip.to_string(), "channel.1.bitrate": 1000 });
+    assert_eq!(
+        set(&bench, same).await.0,
+        StatusCode::OK,
+        "what is there already may be said again"
+    );
+    assert_eq!(set(&bench, json!({ "channel.1.main": null })).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_saved_password_is_told_to_no_other_server() {
+    let cloud =
+        "[cloud]\nurl = 'ws://127.0.0.1:9/ivc'\nlogin_code = 'c'\nlogin_passwd = 'Canary.6'\n";
+    let bench = Bench::start(&format!("{PAGE}{cloud}{CAMERA}"));
+    let before = text(&bench);
+    for (changes, field) in [
+        (json!({ "cloud.url": "ws://192.0.2.9/ivc" }), "cloud.login_passwd"),
+        (json!({ "cloud.url": "ws://127.0.0.1:10/ivc" }), "cloud.login_passwd"),
+        (json!({ "channel.0.main": "rtsp://192.0.2.9/a" }), "channel.0.password"),
+        (json!({ "channel.0.web": "http://192.0.2.9" }), "channel.0.password"),
+    ] {
+        let (status, error) = set(&bench, changes.clone()).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{changes}: {error}");
+        let (code, named) = (&error["error"]["code"], &error["error"]["field"]);
+        assert_eq!((code, named), (&json!("password_needed"), &json!(field)), "{changes}");
+    }
+    assert_eq!(text(&bench), before);
+    for changes in [
+        json!({ "cloud.url": "ws://127.0.0.1:9/other" }),
+        json!({ "cloud.url": "ws://127.0.0.1:10/ivc", "cloud.login_passwd": "Canary.6" }),
+        json!({ "channel.0.web": "http://127.0.0.1:9" }),
+        json!({ "channel.0.main": "rtsp://127.0.0.2/a", "channel.0.password": null }),
+        json!({ "channel.0.main": "rtsp://127.0.0.3/a" }),
+    ] {
+        let (status, answer) = set(&bench, changes.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{changes}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_no_configuration_has_is_refused() {
+    let bench = Bench::start(PAGE);
+    let [main, apart] = ["ivt.toml", "apart.toml"].map(|name| bench.folder.path().join(name));
+    fs::write(apart, "").unwrap();
+    fs::write(main, format!("credentials = 'apart.toml'\n{PAGE}")).unwrap();
+    for number in ["256", "4294967295", "18446744073709551615", "99999999999999999999"] {
+        for name in ["main", "password"] {
+            let (status, error) =
+                set(&bench, json!({ format!("channel.{number}.{name}"): "a" })).await;
+            let field = &error["error"]["field"];
+            assert_eq!((status, field), (StatusCode::UNPROCESSABLE_ENTITY, &json!("changes")));
+        }
     }
 }
 

@@ -4,11 +4,14 @@ use futures::stream::{self, StreamExt as _};
 use futures::{FutureExt as _, Stream};
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use crate::trace::trace;
 use crate::web::call::Call;
 use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
+use crate::web::viewers::{self, ALIVE};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/trace", |call| packets(call).boxed()),
@@ -23,22 +26,29 @@ async fn packets(call: Call) -> Result<Reply, Refusal> {
 
 /// The packets behind a number, and each new one as it comes.
 async fn events(call: Call) -> Result<Reply, Refusal> {
-    Ok(Reply::events(follow(number(&call)?)))
+    Ok(Reply::events(follow(number(&call)?, viewers::permit()?)))
 }
 
-fn follow(since: u64) -> impl Stream<Item = (&'static str, Value)> + Send {
-    let state = (since, trace().newest());
-    let batches = stream::unfold(state, |(since, mut newest)| async move {
+fn follow(
+    since: u64,
+    permit: OwnedSemaphorePermit,
+) -> impl Stream<Item = (&'static str, Value)> + Send {
+    let state = (since, trace().newest(), permit);
+    let batches = stream::unfold(state, |(since, mut newest, permit)| async move {
         loop {
             newest.borrow_and_update();
             let packets = trace().since(since);
             if let Some(last) = packets.last().and_then(|packet| packet["number"].as_u64()) {
-                return Some((packets, (last, newest)));
+                let packets = packets.into_iter().map(|packet| ("packet", packet));
+                return Some((packets.collect(), (last, newest, permit)));
             }
-            newest.changed().await.ok()?;
+            match timeout(ALIVE, newest.changed()).await {
+                Ok(changed) => changed.ok()?,
+                Err(_) => return Some((vec![("alive", json!({}))], (since, newest, permit))),
+            }
         }
     });
-    batches.flat_map(|packets| stream::iter(packets.into_iter().map(|packet| ("packet", packet))))
+    batches.flat_map(stream::iter)
 }
 
 async fn download(_: Call) -> Result<Reply, Refusal> {
@@ -59,7 +69,6 @@ mod tests {
 
     use futures::pin_mut;
     use hyper::{Method, StatusCode};
-    use tokio::time::timeout;
 
     use super::*;
     use crate::trace::{Peer, Way};
@@ -75,12 +84,10 @@ mod tests {
         let packets = told["packets"].as_array().unwrap();
         let ours = packets.iter().find(|p| p["text"].as_str().unwrap().contains("T1")).unwrap();
         assert_eq!(ours["text"], r#"{"req":"T1","password":"***"}"#);
-        let events = follow(ours["number"].as_u64().unwrap());
+        let events = follow(ours["number"].as_u64().unwrap(), viewers::permit().unwrap());
         pin_mut!(events);
         trace().packet(Peer::Cloud, Way::Out, r#"{"req":"T2"}"#);
-        let next = async {
-            while !events.next().await.unwrap().1["text"].as_str().unwrap().contains("T2") {}
-        };
+        let next = async { while !events.next().await.unwrap().1.to_string().contains("T2") {} };
         timeout(Duration::from_secs(10), next).await.unwrap();
         let (_, lines) = bench.bytes(Method::GET, "/api/v1/trace/download", "").await;
         let lines = String::from_utf8(lines.to_vec()).unwrap();
@@ -88,5 +95,13 @@ mod tests {
         assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
         let (status, _) = bench.call(Method::GET, "/api/v1/trace?since=x", "").await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_of_a_silent_cloud_is_given_signs_of_life() {
+        let events = follow(u64::MAX, viewers::permit().unwrap());
+        pin_mut!(events);
+        assert_eq!(events.next().await.unwrap(), ("alive", json!({})));
+        assert_eq!(events.next().await.unwrap(), ("alive", json!({})));
     }
 }
