@@ -120,6 +120,7 @@ impl Web {
     pub(crate) async fn reset(&self, config: &Config) -> Config {
         let Some(web) = self.site.web() else { return config.clone() };
         let files = self.site.control.store();
+        let _turn = self.site.gate.hold().await;
         reset::carry_out(&web, files, &self.site.store).await;
         let left = reset::read_again(files, config).await;
         self.site.gate.reopen(left.web.as_ref().and_then(|web| web.first_password.clone()));

@@ -35,7 +35,7 @@ async fn state(call: Call) -> Result<Reply, Refusal> {
 
 async fn claim(mut call: Call) -> Result<Reply, Refusal> {
     let body = short(&mut call).await?;
-    let name = call.site.gate.claim(text(&body, "password")?).await?;
+    let name = call.site.gate.claim(text(&body, "password")?, call.way.is_secure).await?;
     // What waited for an owner begins.
     call.site.control.reload();
     begun(&call, &name)
@@ -43,7 +43,8 @@ async fn claim(mut call: Call) -> Result<Reply, Refusal> {
 
 async fn log_in(mut call: Call) -> Result<Reply, Refusal> {
     let body = short(&mut call).await?;
-    let name = call.site.gate.log_in(text(&body, "password")?, call.peer.into()).await?;
+    let (password, source) = (text(&body, "password")?, call.peer.into());
+    let name = call.site.gate.log_in(password, source, call.way.is_secure).await?;
     // A session of before ends with the new one, so that it is no way in that nobody remembers.
     if let Some(key) = call.session {
         call.site.gate.log_out(key);
@@ -54,7 +55,8 @@ async fn log_in(mut call: Call) -> Result<Reply, Refusal> {
 async fn change(mut call: Call) -> Result<Reply, Refusal> {
     let body = short(&mut call).await?;
     let (old, new) = (text(&body, "old")?, text(&body, "new")?);
-    let name = call.site.gate.change(old, new, call.peer.into()).await?;
+    let source = call.peer.into();
+    let name = call.site.gate.change(old, new, source, call.way.is_secure).await?;
     begun(&call, &name)
 }
 
@@ -251,7 +253,7 @@ mod tests {
         let site = read(&bench);
         let refused = site
             .gate
-            .log_in("a password", "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into())
+            .log_in("a password", "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into(), false)
             .await;
         assert_eq!(refused.unwrap_err().code, "wrong_password");
     }
