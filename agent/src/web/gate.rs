@@ -204,7 +204,11 @@ impl Gate {
         if matches!(known, Known::Nothing) {
             return Err(Refusal::unclaimed());
         }
-        let delay = lock(&self.guesses).begin(source, Instant::now()).map_err(too_many)?;
+        let counted = lock(&self.guesses).begin(source, Instant::now());
+        let delay = counted.map_err(|wait| {
+            self.warn(source);
+            too_many(wait)
+        })?;
         let typed = Secret::untold(password.to_owned());
         let is_right = self
             .hashed(move || match known {
@@ -214,12 +218,20 @@ impl Gate {
             })
             .await?;
         if is_right {
-            lock(&self.guesses).was_right(source);
+            lock(&self.guesses).was_right(source, Instant::now());
             return Ok(age);
         }
+        self.warn(source);
         sleep(delay).await;
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "wrong_password", "a wrong password");
         Err(Refusal { field: field.into(), ..refusal })
+    }
+
+    /// Tells the log, once in a while, that somebody guesses.
+    fn warn(&self, source: Source) {
+        if lock(&self.guesses).is_news(Instant::now()) {
+            log::warn!("the page: a wrong password from {source}");
+        }
     }
 
     /// Keeps a password in the place of one of that age, which ends all sessions. Returns the age of the new one.
