@@ -35,7 +35,9 @@ pub(super) fn own() -> Vec<Own> {
         let address = ip(interface.address.as_ref()?)?;
         let prefix = interface.netmask.as_ref().and_then(ip).map_or(128, prefix);
         let is_line = interface.flags.contains(InterfaceFlags::IFF_POINTOPOINT);
-        let is_exit = exits.contains(&interface.interface_name);
+        // A further address may have a name of its own, `eth0:1`.
+        let name = interface.interface_name.split(':').next().unwrap_or_default();
+        let is_exit = exits.contains(name);
         Some(Own { address, prefix, is_line, is_exit })
     });
     described.take(MOST).collect()

@@ -162,9 +162,9 @@ pub(super) fn is_same_place(one: &Web, other: &Web) -> bool {
 /// Writes back a place that a move has left and that nobody confirmed; tells whether there was one. Where that fails, it is
 /// tried again at the next start.
 pub(super) async fn restore(files: &Store, state: &StateStore) -> bool {
-    let Some(kept) = state.read::<Value>(SUBJECT).filter(|kept| !kept.is_null()) else {
-        return false;
-    };
+    let reading = state.clone();
+    let kept = spawn_blocking(move || reading.read::<Value>(SUBJECT)).await.ok().flatten();
+    let Some(kept) = kept.filter(|kept| !kept.is_null()) else { return false };
     let files = files.clone();
     let written = spawn_blocking(move || write_back(&files, &kept)).await;
     match written.map_err(|e| e.to_string()).and_then(|done| done.map_err(|e| e.to_string())) {
