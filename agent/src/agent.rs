@@ -191,7 +191,12 @@ impl Agent {
             )
             .with_wifi(link.subscribe(), config.network.clone());
         #[cfg(feature = "update")]
-        let (upgrades, keepalives, firmware) = parts.firmware(&channels, keepalives);
+        let (upgrades, keepalives, firmware) = parts.firmware(
+            &channels,
+            keepalives,
+            #[cfg(feature = "ui")]
+            owner.clone(),
+        );
         #[cfg(feature = "update")]
         let dispatch = dispatch.with_upgrades(upgrades.clone());
         #[cfg(feature = "alarms")]

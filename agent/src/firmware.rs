@@ -49,6 +49,8 @@ use crate::channel::{Link, StatusSource};
 use crate::cloud::calls::Calls;
 use crate::config::{Config, Rules};
 use crate::http::Http;
+#[cfg(feature = "ui")]
+use crate::owner::Owner;
 use crate::shutdown::Stop;
 use crate::state::{StateError, StateStore};
 use crate::{build_date, local_time};
@@ -127,6 +129,9 @@ pub(crate) struct Setup {
     pub(crate) upgrading: watch::Sender<bool>,
     /// How long servers may take.
     pub(crate) patience: Patience,
+    /// Who has to be there for firmware of the cloud.
+    #[cfg(feature = "ui")]
+    pub(crate) owner: Owner,
 }
 
 /// How the cloud knows the device.

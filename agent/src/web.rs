@@ -47,6 +47,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{self, Config};
 use crate::console::Console;
+use crate::logger::ring;
 use crate::owner::Owner;
 use crate::reload::Reload;
 use crate::shutdown::{Stopper, stopper};
@@ -70,10 +71,7 @@ impl Web {
         let (control, state) = (reload.control(), StateStore::new(config.state_dir.clone()));
         let files = control.store();
         let was_moved = moves::restore(files, &state).await;
-        let was_reset = match &config.web {
-            Some(web) => reset::carry_out(web, files, &state).await,
-            None => false,
-        };
+        let was_reset = reset::carry_out(config, files, &state).await;
         if was_moved || was_reset {
             *config = reset::read_again(files, config).await;
         }
@@ -118,9 +116,15 @@ impl Web {
 
     /// Carries out a reset, for which no agent may run. Returns the configuration that is left.
     pub(crate) async fn reset(&self, config: &Config) -> Config {
-        let Some(web) = self.site.web() else { return config.clone() };
+        if self.site.web().is_none() {
+            return config.clone();
+        }
         let files = self.site.control.store();
-        reset::carry_out(&web, files, &self.site.store).await;
+        let _turn = self.site.gate.hold().await;
+        reset::carry_out(config, files, &self.site.store).await;
+        // The next owner reads nothing of the one before.
+        trace().turn(false);
+        ring().clear();
         let left = reset::read_again(files, config).await;
         self.site.gate.reopen(left.web.as_ref().and_then(|web| web.first_password.clone()));
         left

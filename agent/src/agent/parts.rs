@@ -102,6 +102,7 @@ impl Parts<'_> {
         &mut self,
         channels: &[Handle],
         keepalives: KeepaliveSource,
+        #[cfg(feature = "ui")] owner: crate::owner::Owner,
     ) -> (Option<firmware::Upgrades>, KeepaliveSource, watch::Sender<crate::config::Rules>) {
         let rules = watch::Sender::new(self.config.firmware.rules.clone());
         let upgrading = watch::Sender::new(false);
@@ -117,6 +118,8 @@ impl Parts<'_> {
                 store: self.store.clone(),
                 upgrading,
                 patience: firmware::Patience::default(),
+                #[cfg(feature = "ui")]
+                owner,
             };
             let upgrades = firmware::Upgrades::default();
             let stop = self.stop.supervised(format_args!("firmware"));

@@ -71,15 +71,17 @@ impl Dispatch {
         let known = !matches!(event, Event::Unknown(_));
         let mut about = About { method: event.event().to_owned(), subject: Subject::default() };
         log::debug!("event {:?} of the cloud", about.method);
+        #[cfg(feature = "ui")]
+        if let (Event::SyncTime(_) | Event::UpgradeFirmware, Err(error)) =
+            (&event, super::unowned::check(&self.owner))
+        {
+            return self.events.note(&about, known, &Err(error));
+        }
         #[cfg(any(feature = "alarms", feature = "linux"))]
         let event = match event {
             Event::SyncTime(Ok(sync)) if self.clocks.any() => return self.clocks.sync(sync),
             other => other,
         };
-        #[cfg(all(feature = "ui", feature = "update"))]
-        if let (Event::UpgradeFirmware, Err(error)) = (&event, super::unowned::check(&self.owner)) {
-            return self.events.note(&about, known, &Err(error));
-        }
         #[cfg(feature = "update")]
         if let (Event::UpgradeFirmware, Some(upgrades)) = (&event, &self.upgrades) {
             upgrades.request();

@@ -30,6 +30,7 @@ pub(super) fn check(owner: &Owner) -> Result<(), RpcError> {
 
 #[cfg(test)]
 mod tests {
+    use ivt_proto::rpc::message::Event;
     use serde_json::json;
     use tokio::sync::watch;
 
@@ -58,6 +59,22 @@ mod tests {
             if let Err(error) = answer(&dispatch, method, json!({})).await {
                 assert!(!error.msg.contains("no owner yet"), "{method}: {error}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_event_sets_the_clocks_or_the_firmware_before() {
+        let (channel, _inbox) = deaf();
+        let claimed = watch::Sender::new(false);
+        let dispatch = dispatch(vec![channel]).for_owner(Owner::known(claimed.subscribe()));
+        let counts = dispatch.events();
+        for (name, params) in [
+            ("SyncTime", Some(json!({ "datetime": "2026-12-05T02:15:32", "offset": 0 }))),
+            ("UpgradeFirmware", None),
+        ] {
+            let before = counts.borrow().unsupported;
+            dispatch.event(Event::parse(name, params)).await;
+            assert_eq!(counts.borrow().unsupported, before + 1, "{name}");
         }
     }
 }

@@ -386,6 +386,8 @@ pub(super) struct Rig {
     /// Version and address that the cloud answers.
     pub(super) offer: Arc<Mutex<(String, String)>>,
     pub(super) clock: fn() -> SystemTime,
+    #[cfg(feature = "ui")]
+    pub(super) owner: crate::owner::Owner,
 }
 
 impl Rig {
@@ -408,6 +410,8 @@ impl Rig {
             folder: tempfile::tempdir().unwrap(),
             offer: Arc::default(),
             clock: SystemTime::now,
+            #[cfg(feature = "ui")]
+            owner: crate::owner::Owner::default(),
         }
     }
 
@@ -435,6 +439,8 @@ impl Rig {
             store: StateStore::new(Some(self.folder.path().join("state"))),
             upgrading: self.upgrading.clone(),
             patience: Patience { pauses: [millis(1); 6], slow: millis(400), rest },
+            #[cfg(feature = "ui")]
+            owner: self.owner.clone(),
         }
     }
 

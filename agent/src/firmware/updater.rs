@@ -53,7 +53,8 @@ impl Updater {
     pub(super) async fn serve(&mut self, local: LocalTime) {
         let mut night = Night::of(&self.setup.names.login_code, local);
         self.settle().await;
-        let mut next = self.journal.under_way().map(|it| Task::Upgrade { forced: it.forced });
+        let under_way = self.journal.under_way().filter(|_| self.is_owned());
+        let mut next = under_way.map(|it| Task::Upgrade { forced: it.forced });
         let mut pause = AGAIN[0];
         loop {
             let task = match next.take() {
@@ -110,12 +111,24 @@ impl Updater {
             tokio::select! {
                 task = ordered(&self.upgrades) => return task,
                 () = self.upgrades.requested() => return Task::Upgrade { forced: true },
-                () = night.due(), if daily => return Task::Upgrade { forced: false },
+                () = night.due(), if daily => {
+                    if self.is_owned() {
+                        return Task::Upgrade { forced: false };
+                    }
+                }
                 () = sleep_until(again), if owes => return Task::Restart,
                 // The sender is dropped when the agent ends.
                 Ok(()) = self.setup.rules.changed() => {}
             }
         }
+    }
+
+    /// Whether the cloud may give the device firmware: while it has an owner.
+    fn is_owned(&self) -> bool {
+        #[cfg(feature = "ui")]
+        return self.setup.owner.is_there();
+        #[cfg(not(feature = "ui"))]
+        true
     }
 
     /// Finds out what became of the firmware that was installed last.

@@ -475,3 +475,27 @@ async fn upgrade_firmware_during_the_look_of_the_night_follows_it() {
     upgrades.request();
     assert!(asked().await && !asked().await, "twice is once");
 }
+
+#[cfg(feature = "ui")]
+#[tokio::test(start_paused = true)]
+async fn a_device_without_an_owner_asks_for_no_firmware_by_night() {
+    let (claimed, asked) = (tokio::sync::watch::Sender::new(false), Arc::new(AtomicUsize::new(0)));
+    let mut rig = Rig::new();
+    rig.owner = crate::owner::Owner::known(claimed.subscribe());
+    let (mut updater, counted) = (rig.updater(), Arc::clone(&asked));
+    updater.setup.calls = crate::cloud::calls::testing::answered(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(serde_json::json!({ "firmware_model": "1.4.2", "url": "" }))
+    });
+    let start = Instant::now();
+    let local = move || ivt_hal::WallTime::from_seconds(1_795_219_200 + start.elapsed().as_secs());
+    let served = async {
+        updater.serve(Box::new(move || local().unwrap())).await;
+    };
+    let (day, mut served) = (Duration::from_secs(24 * 3600), std::pin::pin!(served));
+    assert!(timeout(3 * day, &mut served).await.is_err());
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    claimed.send_replace(true);
+    assert!(timeout(2 * day, &mut served).await.is_err());
+    assert!(asked.load(Ordering::SeqCst) > 0);
+}

@@ -62,6 +62,11 @@ impl Ring {
         self.next.send_replace(number + 1);
     }
 
+    /// Drops all lines.
+    pub(crate) fn clear(&self) {
+        *self.lock() = Kept::default();
+    }
+
     /// The lines from the number `since` on that are at least as grave as `level`, the newest `most` of them, oldest
     /// first.
     pub(crate) fn lines(&self, since: u64, level: Level, most: usize) -> Vec<Arc<Line>> {

@@ -37,6 +37,8 @@ mod names;
 mod scan;
 mod session;
 mod store;
+#[cfg(feature = "ui")]
+mod wipe;
 mod writer;
 
 #[cfg(test)]
@@ -66,6 +68,8 @@ use tokio::task::spawn_blocking;
 
 pub use self::error::SpoolError;
 pub use self::session::{SegmentReader, SegmentWriter, SpoolSession};
+#[cfg(feature = "ui")]
+pub(crate) use self::wipe::wipe;
 pub use self::writer::BYTES as QUEUE_BYTES;
 
 use self::disk::{Disk, SystemDisk};

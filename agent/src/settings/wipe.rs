@@ -1,5 +1,6 @@
 //! Takes every secret out of a configuration's files.
 
+use ivt_base::mask;
 use toml::de::{DeTable, DeValue};
 
 use super::value::quoted;
@@ -8,9 +9,11 @@ use super::{Change, Error, Store};
 /// Keys whose value is a secret, or means nothing without one: of a cloud's account all keys are there or none.
 const SECRETS: [&str; 4] = ["login_code", "login_passwd", "username", "password"];
 const CLOUD: &str = "cloud.url";
+/// Keys whose value is an address, also where it is written without a scheme.
+const ADDRESSES: [&str; 6] = ["main", "sub", "onvif", "web", "snapshot", "server"];
 
 impl Store {
-    /// Removes logins and passwords, and the logins in addresses. The password that was baked in stays: it is printed
+    /// Removes logins and passwords, and the logins in addresses, however they are written. The password that was baked in stays: it is printed
     /// on the device.
     ///
     /// # Errors
@@ -56,15 +59,15 @@ fn collect(key: &str, value: &DeValue<'_>, changes: &mut Vec<Change>) -> Result<
             Ok(())
         }
         DeValue::String(text) => {
-            if let Some(bare) = bare(text) {
+            if let Some(bare) = bare(key, text) {
                 changes.push(Change::text(key, &bare)?);
             }
             Ok(())
         }
         DeValue::Array(items) => {
             let texts: Vec<_> = items.iter().filter_map(|item| item.get_ref().as_str()).collect();
-            if texts.len() == items.len() && texts.iter().any(|text| bare(text).is_some()) {
-                let bare = |text: &&str| quoted(bare(text).as_deref().unwrap_or(text));
+            if texts.len() == items.len() && texts.iter().any(|text| bare(key, text).is_some()) {
+                let bare = |text: &&str| quoted(bare(key, text).as_deref().unwrap_or(text));
                 let items: Vec<_> = texts.iter().map(bare).collect();
                 changes.push(Change::set(key, &format!("[{}]", items.join(", ")))?);
             }
@@ -74,10 +77,68 @@ fn collect(key: &str, value: &DeValue<'_>, changes: &mut Vec<Change>) -> Result<
     }
 }
 
-/// An address without its login; `None` where there is none in it.
-fn bare(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
+/// A text without the logins of the addresses in it; `None` where there are none.
+fn bare(key: &str, text: &str) -> Option<String> {
+    let name = key.rsplit('.').next().unwrap_or_default();
+    let is_address = ADDRESSES.contains(&name);
+    let words = text.split_inclusive(char::is_whitespace);
+    let bare: String = words.map(|word| bare_word(word, is_address)).collect();
+    (bare != text).then_some(bare)
+}
+
+fn bare_word(word: &str, is_address: bool) -> String {
+    let end = word.trim_end().len();
+    let (word, space) = word.split_at(end);
+    let (scheme, rest) = match word.find("://") {
+        Some(at) => word.split_at(at + "://".len()),
+        None if is_address || word.starts_with('/') => ("", word),
+        None => return [word, space].concat(),
+    };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (login, host) = rest[..end].rsplit_once('@')?;
-    (!login.is_empty()).then(|| format!("{scheme}://{host}{}", &rest[end..]))
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let mut path = path;
+    if mask::learn(&format!("http://h{path}")).is_any() {
+        // What stands before the first value of a query, or of a path that is written like one.
+        let value = path.find('=').unwrap_or_default();
+        path = &path[..path[..value].rfind(['/', '?', '#']).unwrap_or_default()];
+    }
+    if scheme.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtmp")) {
+        // What follows the name of the application is a key.
+        let application = path.char_indices().filter(|(_, c)| *c == '/').nth(1);
+        path = application.map_or(path, |(end, _)| &path[..end]);
+    }
+    [scheme, host, path, space].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_loses_its_login_however_it_is_written() {
+        for (key, text, want) in [
+            ("channel.0.main", "rtsp://us3r:pa55@h:554/a?channel=1", "rtsp://h:554/a?channel=1"),
+            ("channel.0.main", "rtsp://us3r:pa@55@h", "rtsp://h"),
+            ("channel.0.main", "rtsp://us3r@h/a", "rtsp://h/a"),
+            ("channel.0.main", "rtsp://h/user=us3r_password=pa55-x_channel=1", "rtsp://h"),
+            ("channel.0.sub", "rtsp://h/a?user=us3r&password=pa55", "rtsp://h/a"),
+            ("channel.0.sub", "rtsp://h/a?channel=1&pwd=p", "rtsp://h/a"),
+            ("channel.0.snapshot", "/s.cgi?pwd=pa55", "/s.cgi"),
+            ("channel.0.onvif", "us3r:pa55@h", "h"),
+            ("channel.0.command", "curl -k http://us3r:pa55@h/a | cat", "curl -k http://h/a | cat"),
+            ("channel.0.command", "rtmp://h/live/pa55?x=y", "rtmp://h/live"),
+        ] {
+            assert_eq!(bare(key, text).as_deref(), Some(want), "{text}");
+        }
+        for (key, text) in [
+            ("channel.0.main", "rtsp://h:554/a?channel=1"),
+            ("channel.0.onvif", "192.0.2.1:8000"),
+            ("channel.0.command", "-vf scale=640:360 a@b"),
+            ("record.spool_dir", "/mnt/sd/ivt"),
+            ("device.name", "a@b"),
+        ] {
+            assert_eq!(bare(key, text), None, "{text}");
+        }
+    }
 }

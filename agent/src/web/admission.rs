@@ -81,7 +81,7 @@ pub(super) async fn admit(
 ) -> Result<Reply, Refusal> {
     let gate = Arc::clone(&call.site.gate);
     if let Some(name) = cookie::session(&call.parts.headers, call.way.is_secure) {
-        call.session = gate.sessions().find(name, Instant::now());
+        call.session = gate.sessions().find(name, call.way.is_secure, Instant::now());
     }
     let found = find(&call.parts);
     let access = match &found {

@@ -1,5 +1,6 @@
 //! Who may hold a connection. There are few, and who is not logged in makes way for who comes, so that sockets that
-//! somebody only holds keep nobody out.
+//! somebody only holds keep nobody out. Of these who holds most makes way first, so that a flood sends nobody away who is
+//! just logging in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,12 +45,12 @@ impl Connections {
     /// are logged in.
     pub(super) fn enter(&self, source: Source) -> Option<Seat> {
         let mut table = self.table();
-        let own = |entry: &Entry| entry.source == source;
-        let is_crowded = table.seats.iter().filter(|entry| own(entry)).count() >= EACH;
+        let is_crowded = table.held(|entry| entry.source == source) >= EACH;
         if is_crowded || table.seats.len() >= ALL {
+            let crowd = if is_crowded { source } else { table.crowd()? };
             // Sorted by age, since entries are only ever added at the end.
-            let mut seats = table.seats.iter();
-            let victim = seats.position(|entry| !entry.is_known && (own(entry) || !is_crowded))?;
+            let is_victim = |entry: &Entry| !entry.is_known && entry.source == crowd;
+            let victim = table.seats.iter().position(is_victim)?;
             table.seats.remove(victim);
         }
         let number = table.next;
@@ -62,6 +63,20 @@ impl Connections {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn held(&self, is: impl Fn(&Entry) -> bool) -> usize {
+        self.seats.iter().filter(|entry| is(entry)).count()
+    }
+
+    /// Who holds most of the connections that may have to go, of several who was there first. Others keep theirs.
+    fn crowd(&self) -> Option<Source> {
+        let held = |source| self.held(|entry| !entry.is_known && entry.source == source);
+        let seats = self.seats.iter().filter(|entry| !entry.is_known);
+        // Of several that are as many, the last one is taken.
+        seats.rev().map(|entry| entry.source).max_by_key(|source| held(*source))
     }
 }
 
@@ -116,6 +131,21 @@ mod tests {
         assert!(!goes(&mut other), "the crowd is of another source");
         drop(held);
         assert_eq!(connections.table().seats.len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_a_few_sends_nobody_away_who_logs_in() {
+        let connections = Connections::default();
+        let mut login = connections.enter(source(1)).unwrap();
+        let mut floods: Vec<_> = (2..=4).map(|n| connections.enter(source(n)).unwrap()).collect();
+        for number in 0..1000 {
+            floods.push(connections.enter(source(2 + (number % 3) as u8)).unwrap());
+        }
+        assert!(!goes(&mut login));
+        assert_eq!(connections.table().seats.len(), ALL);
+        let mut phone = connections.enter(source(5)).unwrap();
+        floods.extend((0..100).map(|_| connections.enter(source(2)).unwrap()));
+        assert!(!goes(&mut phone) && !goes(&mut login));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use serde_json::{Value, json};
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -43,15 +44,17 @@ pub enum Error {
     Made(String),
 }
 
-/// What encrypts the page's connections. Waits for the disk.
+/// What encrypts the page's connections.
 ///
 /// # Errors
 /// The files that were supplied cannot be used, or none can be made.
 pub(super) async fn acceptor(web: &config::Web, store: &StateStore) -> Result<TlsAcceptor, Error> {
-    if let Some((certificate, key)) = &web.certificate {
-        return supplied(certificate, key);
+    let ended = |e: JoinError| Error::Made(e.to_string());
+    if let Some((certificate, key)) = web.certificate.clone() {
+        return spawn_blocking(move || supplied(&certificate, &key)).await.map_err(ended)?;
     }
-    let kept = store.read::<Value>(SUBJECT);
+    let reading = store.clone();
+    let kept = spawn_blocking(move || reading.read::<Value>(SUBJECT)).await.map_err(ended)?;
     let known = |kept: &Value| {
         let [certificate, key] = ["certificate", "key"].map(|name| kept[name].as_str());
         read(certificate?.as_bytes(), key?.as_bytes()).ok()

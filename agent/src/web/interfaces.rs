@@ -1,5 +1,8 @@
 //! The networks that the device is in.
 
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read as _;
 use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
@@ -8,6 +11,9 @@ use nix::sys::socket::SockaddrLike as _;
 
 /// Most addresses that are looked at.
 const MOST: usize = 256;
+/// The system's routes of IPv4 and of IPv6, and how much of them is read.
+const ROUTES: [&str; 2] = ["/proc/net/route", "/proc/net/ipv6_route"];
+const LONGEST: u64 = 64 << 10;
 
 /// An address of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +23,22 @@ pub(super) struct Own {
     pub(super) prefix: u32,
     /// Whether it is that of a modem or a tunnel, which ends at one other device.
     pub(super) is_line: bool,
+    /// Whether what is in none of the device's networks is reached through its interface.
+    pub(super) is_exit: bool,
 }
 
 /// The device's own addresses at the moment; none where the system does not tell.
 pub(super) fn own() -> Vec<Own> {
     let Ok(all) = getifaddrs() else { return Vec::new() };
+    let exits = exits(ROUTES.map(routes));
     let described = all.filter_map(|interface| {
         let address = ip(interface.address.as_ref()?)?;
         let prefix = interface.netmask.as_ref().and_then(ip).map_or(128, prefix);
         let is_line = interface.flags.contains(InterfaceFlags::IFF_POINTOPOINT);
-        Some(Own { address, prefix, is_line })
+        // A further address may have a name of its own, `eth0:1`.
+        let name = interface.interface_name.split(':').next().unwrap_or_default();
+        let is_exit = exits.contains(name);
+        Some(Own { address, prefix, is_line, is_exit })
     });
     described.take(MOST).collect()
 }
@@ -42,14 +54,52 @@ pub(super) fn is_near(peer: IpAddr, local: IpAddr, own: &[Own]) -> bool {
     if peer.is_loopback() {
         return true;
     }
-    if own.iter().any(|own| own.address == local && own.is_line) {
+    let way = || own.iter().filter(|own| own.address == local);
+    if way().any(|own| own.is_line) {
         return false;
     }
+    // A modem that looks like a cable leads to the private addresses of all its provider's customers.
     let is_private = match peer {
-        IpAddr::V4(peer) => peer.is_private() || peer.is_link_local(),
-        IpAddr::V6(peer) => peer.is_unique_local() || peer.is_unicast_link_local(),
+        IpAddr::V4(peer) => peer.is_private(),
+        IpAddr::V6(peer) => peer.is_unique_local(),
     };
-    is_private || own.iter().any(|own| own.address == local && own.holds(peer))
+    is_neighbour(peer, own) || (is_private && !way().any(|own| own.is_exit))
+}
+
+/// Whether an address is in a network that the device is in itself.
+pub(super) fn is_neighbour(peer: IpAddr, own: &[Own]) -> bool {
+    let is_link_local = match peer {
+        IpAddr::V4(peer) => peer.is_link_local(),
+        IpAddr::V6(peer) => peer.is_unicast_link_local(),
+    };
+    is_link_local || own.iter().any(|own| !own.is_line && own.holds(peer))
+}
+
+fn routes(file: &str) -> String {
+    let mut text = String::new();
+    if let Ok(file) = File::open(file) {
+        file.take(LONGEST).read_to_string(&mut text).ok();
+    }
+    text
+}
+
+/// The interfaces of the default routes of IPv4 and of IPv6.
+fn exits([v4, v6]: [String; 2]) -> HashSet<String> {
+    let is_zero = |text: &&str| text.bytes().all(|digit| digit == b'0');
+    // Interface, destination, gateway, flags, uses, metric, mask.
+    let v4 = v4.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (name, _destination) = (words.next()?, words.next().filter(is_zero)?);
+        let _mask = words.nth(5).filter(is_zero)?;
+        Some(name)
+    });
+    // Destination and its length, six more, and the interface; that of the device itself refuses.
+    let v6 = v6.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let _destination = (words.next().filter(is_zero)?, words.next().filter(is_zero)?);
+        words.last().filter(|name| *name != "lo")
+    });
+    v4.chain(v6).map(str::to_owned).collect()
 }
 
 impl Own {
@@ -85,7 +135,49 @@ mod tests {
     use super::*;
 
     fn at(address: &str, prefix: u32, is_line: bool) -> Own {
-        Own { address: address.parse().unwrap(), prefix, is_line }
+        Own { address: address.parse().unwrap(), prefix, is_line, is_exit: false }
+    }
+
+    #[test]
+    fn the_way_out_is_that_of_the_default_routes() {
+        let v4 = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+                  usb0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
+                  eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
+                  tun0\t00000000\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n";
+        let zero = "0".repeat(32);
+        let v6 = format!(
+            "{zero} 00 {zero} 00 fe80{} 00000400 00000001 00000000 00000003 wwan0\n\
+             fe80{} 40 {zero} 00 {zero} 00000100 00000001 00000000 00000001 eth0\n\
+             {zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200 lo\n",
+            "1".repeat(28),
+            "0".repeat(28),
+        );
+        let found = exits([v4.into(), v6]);
+        assert_eq!(found, ["usb0", "wwan0"].map(String::from).into());
+        assert!(exits(["".into(), "torn\n\n0".into()]).is_empty());
+    }
+
+    #[test]
+    fn on_the_way_out_only_neighbours_are_near() {
+        let own = [
+            Own { is_exit: true, ..at("10.64.7.2", 24, false) },
+            Own { is_exit: true, ..at("fd00:1::2", 64, false) },
+            at("192.168.1.7", 24, false),
+        ];
+        for (peer, local, is_near_by) in [
+            ("10.64.7.9", "10.64.7.2", true),
+            ("10.9.9.9", "10.64.7.2", false),
+            ("172.16.0.1", "10.64.7.2", false),
+            ("169.254.1.1", "10.64.7.2", true),
+            ("192.168.1.20", "10.64.7.2", true),
+            ("fd00:1::9", "fd00:1::2", true),
+            ("fd00:2::9", "fd00:1::2", false),
+            ("fe80::9", "fd00:1::2", true),
+            ("10.9.9.9", "192.168.1.7", true),
+        ] {
+            let [from, to] = [peer, local].map(|text| text.parse().unwrap());
+            assert_eq!(is_near(from, to, &own), is_near_by, "{peer} to {local}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::reply::Refusal;
 use super::sockets;
 use crate::config::{Config, Listen, Web};
 use crate::reload::Control;
-use crate::settings::{Change, Changed, Error, Store};
+use crate::settings::{Change, Error, Store};
 use crate::state::StateStore;
 
 /// How long a new place waits to be confirmed.
@@ -84,7 +84,7 @@ impl Moves {
             ));
         }
         sockets::probe(new, old).map_err(|e| format!("{}: {e}", KEYS[0]))?;
-        let text = json!({ "listen": old.listen.to_string(), "https": old.https });
+        let text = json!({ "from": place(old), "to": place(new) });
         self.store.write_now(SUBJECT, &text).map_err(|e| format!("{}: {e}", KEYS[0]))?;
         self.set(Phase::Announced(Instant::now()));
         Ok(())
@@ -101,12 +101,12 @@ impl Moves {
     /// No move waits to be confirmed, or the call did not come to the new place.
     pub(super) async fn confirm(&self, is_there: bool) -> Result<(), Refusal> {
         match self.phase() {
-            Phase::Trial { .. } if is_there => {
-                self.forget(Phase::Still).await;
+            Phase::Trial { .. } if is_there && self.settle() => {
                 self.confirmed.notify_one();
+                self.erase().await;
                 Ok(())
             }
-            Phase::Trial { .. } => {
+            Phase::Trial { .. } if !is_there => {
                 let message = "confirm it where the page has moved to";
                 Err(Refusal::conflict("not_here", message))
             }
@@ -115,6 +115,17 @@ impl Moves {
                 Err(Refusal::conflict("nothing_to_confirm", message))
             }
         }
+    }
+
+    /// Ends the trial. False if somebody else has ended it.
+    pub(super) fn settle(&self) -> bool {
+        self.phase.send_if_modified(|now| {
+            let is_tried = matches!(now, Phase::Trial { .. });
+            if is_tried {
+                *now = Phase::Still;
+            }
+            is_tried
+        })
     }
 
     /// Writes the old place back, and has that applied.
@@ -128,11 +139,19 @@ impl Moves {
 
     /// Forgets what leads back, and then shows `phase`.
     pub(super) async fn forget(&self, phase: Phase) {
+        self.erase().await;
+        self.set(phase);
+    }
+
+    async fn erase(&self) {
         if let Err(e) = self.store.write(SUBJECT, &Value::Null).await {
             log::warn!("the page: {e}");
         }
-        self.set(phase);
     }
+}
+
+fn place(web: &Web) -> Value {
+    json!({ "listen": web.listen.to_string(), "https": web.https })
 }
 
 /// Whether two configurations have the page at the same place.
@@ -140,26 +159,32 @@ pub(super) fn is_same_place(one: &Web, other: &Web) -> bool {
     (&one.listen, one.https) == (&other.listen, other.https)
 }
 
-/// Writes back a place that a move has left and that nobody confirmed; tells whether there was one.
+/// Writes back a place that a move has left and that nobody confirmed; tells whether there was one. Where that fails, it is
+/// tried again at the next start.
 pub(super) async fn restore(files: &Store, state: &StateStore) -> bool {
-    let Some(kept) = state.read::<Value>(SUBJECT).filter(|kept| !kept.is_null()) else {
-        return false;
-    };
+    let reading = state.clone();
+    let kept = spawn_blocking(move || reading.read::<Value>(SUBJECT)).await.ok().flatten();
+    let Some(kept) = kept.filter(|kept| !kept.is_null()) else { return false };
     let files = files.clone();
     let written = spawn_blocking(move || write_back(&files, &kept)).await;
-    match written {
-        Ok(Ok(_)) => {}
-        Ok(Err(e)) => log::error!("the page: its address of before is not written back: {e}"),
+    match written.map_err(|e| e.to_string()).and_then(|done| done.map_err(|e| e.to_string())) {
+        Ok(()) => {
+            if let Err(e) = state.write(SUBJECT, &Value::Null).await {
+                log::warn!("the page: {e}");
+            }
+        }
         Err(e) => log::error!("the page: its address of before is not written back: {e}"),
-    }
-    if let Err(e) = state.write(SUBJECT, &Value::Null).await {
-        log::warn!("the page: {e}");
     }
     true
 }
 
-fn write_back(files: &Store, kept: &Value) -> Result<Changed, Error> {
-    let default = Listen::default().to_string();
+fn write_back(files: &Store, kept: &Value) -> Result<(), Error> {
+    // The change that was allowed may have failed, and somebody may have changed the files by hand since.
+    let is_there = |web: &Option<Web>| web.as_ref().is_some_and(|web| place(web) == kept["to"]);
+    if files.load().is_ok_and(|config| !is_there(&config.web)) {
+        return Ok(());
+    }
+    let (kept, default) = (&kept["from"], Listen::default().to_string());
     let listen = kept["listen"].as_str().unwrap_or(&default);
     let place = match listen == default {
         true => Change::unset(KEYS[0])?,
@@ -169,5 +194,105 @@ fn write_back(files: &Store, kept: &Value) -> Result<Changed, Error> {
         Some(true) => Change::text(KEYS[1], "on")?,
         _ => Change::unset(KEYS[1])?,
     };
-    files.change(&[place, https], None)
+    files.change(&[place, https], None).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::config::Access;
+    use crate::reload::Reload;
+
+    struct Rig {
+        folder: tempfile::TempDir,
+        reload: Reload,
+        moves: Moves,
+    }
+
+    fn rig() -> Rig {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ivt.toml");
+        std::fs::write(&file, text("lan:80")).unwrap();
+        let reload = Reload::listen(Store::new(file, Access::Any)).unwrap();
+        let state = StateStore::new(Some(folder.path().join("state")));
+        let moves = Moves::new(state, reload.control());
+        Rig { folder, reload, moves }
+    }
+
+    fn text(listen: &str) -> String {
+        format!("[web]\nenable = true\nlisten = '{listen}'\n")
+    }
+
+    fn web(listen: &str) -> Web {
+        text(listen).parse::<Config>().unwrap().web.unwrap()
+    }
+
+    impl Rig {
+        fn write(&self, text: &str) {
+            std::fs::write(self.folder.path().join("ivt.toml"), text).unwrap();
+        }
+
+        fn listen(&self) -> String {
+            let config = self.reload.control().store().load().unwrap();
+            config.web.unwrap().listen.to_string()
+        }
+
+        async fn announce(&self) {
+            let kept = json!({ "from": place(&web("lan:80")), "to": place(&web("lan:81")) });
+            self.moves.store.write(SUBJECT, &kept).await.unwrap();
+        }
+
+        async fn restore(&self) -> bool {
+            restore(self.reload.control().store(), &self.moves.store).await
+        }
+
+        fn kept(&self) -> bool {
+            self.moves.store.read::<Value>(SUBJECT).is_some_and(|kept| !kept.is_null())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_confirms_in_the_last_moment_is_told_what_became_of_it() {
+        let rig = rig();
+        let trial = || Phase::Trial { web: Box::new(web("lan:81")), until: Instant::now() + TRIAL };
+        rig.announce().await;
+        rig.moves.set(trial());
+        let mut confirmed = pin!(rig.moves.confirm(true));
+        assert!(confirmed.as_mut().now_or_never().is_none(), "it is being written");
+        assert!(!rig.moves.settle(), "it is not taken back any more");
+        confirmed.await.unwrap();
+        assert!(!rig.kept());
+        rig.moves.set(trial());
+        assert!(rig.moves.settle());
+        assert_eq!(rig.moves.confirm(true).await.unwrap_err().code, "nothing_to_confirm");
+    }
+
+    #[tokio::test]
+    async fn a_change_that_failed_leads_nowhere_back() {
+        let rig = rig();
+        rig.announce().await;
+        rig.write(&text("lan:8080"));
+        rig.restore().await;
+        assert_eq!((rig.listen().as_str(), rig.kept()), ("lan:8080", false));
+        rig.announce().await;
+        rig.write(&text("lan:81"));
+        assert!(rig.restore().await);
+        assert_eq!((rig.listen().as_str(), rig.kept()), ("lan:80", false));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_back_is_tried_again() {
+        let rig = rig();
+        rig.announce().await;
+        rig.write("torn = [");
+        rig.restore().await;
+        assert!(rig.kept());
+        rig.write(&text("lan:81"));
+        rig.restore().await;
+        assert_eq!((rig.listen().as_str(), rig.kept()), ("lan:80", false));
+    }
 }

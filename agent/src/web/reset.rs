@@ -9,7 +9,8 @@ use std::path::Path;
 
 use tokio::task::spawn_blocking;
 
-use crate::config::{self, Config};
+use crate::config::Config;
+use crate::record::spool;
 use crate::settings::Store;
 use crate::state::StateStore;
 
@@ -33,10 +34,12 @@ pub(super) fn ask(file: &Path) -> io::Result<()> {
 }
 
 /// Carries out a reset that is asked for: wipes the secrets of the configuration in `files` and of what is kept in
-/// `state`, and removes the file. Returns whether one was asked for. No agent may run meanwhile, which would write what
-/// it knows.
-pub(super) async fn carry_out(web: &config::Web, files: &Store, state: &StateStore) -> bool {
+/// `state`, drops the recordings on the card, and removes the file. Returns whether one was asked for. No agent may run
+/// meanwhile, which would write what it knows.
+pub(super) async fn carry_out(config: &Config, files: &Store, state: &StateStore) -> bool {
+    let Some(web) = &config.web else { return false };
     let (file, files, state) = (web.reset_file.clone(), files.clone(), state.clone());
+    let spool = config.record.spool.as_ref().map(|spool| spool.dir.clone());
     let done = spawn_blocking(move || {
         if !is_asked(&file) {
             return false;
@@ -46,6 +49,11 @@ pub(super) async fn carry_out(web: &config::Web, files: &Store, state: &StateSto
         }
         if let Err(e) = state.wipe(&KEPT) {
             log::error!("the reset: what is kept in device.state_dir stays: {e}");
+        }
+        if let Some(folder) = spool
+            && let Err(e) = spool::wipe(&folder)
+        {
+            log::error!("the reset: recordings stay in {}: {e}", folder.display());
         }
         match remove(&file) {
             Ok(()) => log::warn!("the reset: done; the device belongs to nobody"),
@@ -89,13 +97,19 @@ mod tests {
         [web]\nenable = true\nreset_file = 'reset'\nfirst_password = 'On the 4th label'\n\
         [cloud]\nurl = 'wss://cloud.example/ivc'\nlogin_code = 'code-4711'\n\
         [device]\nmodel = 'nvr'\nstate_dir = 'state'\n\
+        [record]\nspool_dir = 'card'\n\
         # The door.\n\
         [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://us3r:pa55-a@192.0.2.1/main'\n\
         sub = 'rtsp://192.0.2.1/sub'\n\
         [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://192.0.2.2/main'\nweb = 'http://192.0.2.2'\n\
         [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://192.0.2.4/main'\nusername = 'us3r'\n\
         password = 'pa55-b'\n\
-        [[channel]]\nbackend = 'emulator'\ncommand = ['ffmpeg', '-i', 'rtsp://us3r:pa55-c@192.0.2.3/a']\n";
+        [[channel]]\nbackend = 'rtsp'\nmain = 'rtsp://192.0.2.5/user=us3r_password=pa55-g_channel=1'\n\
+        sub = 'rtsp://192.0.2.5/sub?channel=1&user=us3r&password=pa55-h'\n\
+        snapshot = '/snap.cgi?user=us3r&pwd=pa55-i'\nweb = 'http://192.0.2.5'\n\
+        [[channel]]\nbackend = 'emulator'\n\
+        command = ['ffmpeg', '-i', 'rtsp://us3r:pa55-c@192.0.2.3/a', 'rtmp://192.0.2.3/live/pa55-j',\n\
+        'curl http://us3r:pa55-k@192.0.2.3/b?token=pa55-l']\n";
 
     struct Rig {
         folder: tempfile::TempDir,
@@ -115,6 +129,9 @@ mod tests {
             state.write(subject, &json!({ "of": subject })).await.unwrap();
         }
         fs::write(at("state/web.json.damaged"), "pa55-f").unwrap();
+        let session = at("card/session-00000001");
+        fs::create_dir_all(&session).unwrap();
+        fs::write(session.join("0000000000000001.seg"), "pa55-m").unwrap();
         let files = Store::new(at("ivt.toml"), Access::Any);
         Rig { folder, files, state }
     }
@@ -128,36 +145,39 @@ mod tests {
     #[tokio::test]
     async fn nothing_secret_outlasts_a_reset() {
         let rig = rig().await;
-        let web = rig.files.load().unwrap().web.unwrap();
+        let config = rig.files.load().unwrap();
+        let web = config.web.as_ref().unwrap();
         let before = texts(&rig);
-        assert!(!carry_out(&web, &rig.files, &rig.state).await);
+        assert!(!carry_out(&config, &rig.files, &rig.state).await);
         assert_eq!(texts(&rig), before, "nobody asked");
         ask(&web.reset_file).unwrap();
-        assert!(carry_out(&web, &rig.files, &rig.state).await);
+        assert!(carry_out(&config, &rig.files, &rig.state).await);
+        assert_eq!(fs::read_dir(rig.folder.path().join("card")).unwrap().count(), 0);
         let after = texts(&rig);
         for secret in ["pa55", "us3r", "code-4711", "cloud.example"] {
             assert!(!after.contains(secret), "{secret}: {after}");
         }
         assert!(after.contains("# The door.") && after.contains("rtsp://192.0.2.3/a"), "{after}");
-        let config = rig.files.load().unwrap();
-        assert!(config.cloud.account.is_none() && config.channels.len() == 4);
-        let first = config.web.unwrap().first_password.unwrap();
+        let left = rig.files.load().unwrap();
+        assert!(left.cloud.account.is_none() && left.channels.len() == 5);
+        let first = left.web.unwrap().first_password.unwrap();
         assert_eq!(first.expose(), "On the 4th label", "it is printed on the device");
         assert!(rig.state.read::<Value>("firmware").is_some());
         let left = fs::read_dir(rig.folder.path().join("state")).unwrap();
         let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["firmware.json"]);
         assert!(!is_asked(&web.reset_file));
-        assert!(!carry_out(&web, &rig.files, &rig.state).await);
+        assert!(!carry_out(&config, &rig.files, &rig.state).await);
     }
 
     #[tokio::test]
     async fn a_configuration_that_cannot_be_written_does_not_keep_the_owner() {
         let rig = rig().await;
-        let web = rig.files.load().unwrap().web.unwrap();
+        let config = rig.files.load().unwrap();
+        let web = config.web.as_ref().unwrap();
         fs::write(rig.folder.path().join("ivt.toml"), "torn = [").unwrap();
         ask(&web.reset_file).unwrap();
-        assert!(carry_out(&web, &rig.files, &rig.state).await);
+        assert!(carry_out(&config, &rig.files, &rig.state).await);
         assert!(rig.state.read::<Value>("web").is_none() && !is_asked(&web.reset_file));
     }
 }

@@ -59,7 +59,7 @@ pub(super) async fn run(site: Arc<Site>, mut wanted: watch::Receiver<Option<Web>
                 _ = wanted.changed() => break,
                 () = server.site.moves.confirmed.notified() => server.keep(),
                 () = late => match until {
-                    Some(_) => server.give_up("nobody confirmed it there in time".into()).await,
+                    Some(_) => server.end_trial().await,
                     None => break,
                 },
                 () = stop.requested() => return,
@@ -139,6 +139,15 @@ impl Server {
             }
         }
         self.tidy();
+    }
+
+    /// The time is over in which the new place had to be confirmed.
+    async fn end_trial(&mut self) {
+        match self.site.moves.settle() {
+            true => self.give_up("nobody confirmed it there in time".into()).await,
+            // It was confirmed a moment ago.
+            false => self.keep(),
+        }
     }
 
     async fn give_up(&mut self, reason: String) {

@@ -27,6 +27,8 @@ pub(super) struct Sessions(Vec<Session>);
 
 struct Session {
     key: Key,
+    /// Whether it began on an encrypted connection. What proves a session without encryption is no secret.
+    is_secure: bool,
     begun: Instant,
     used: Instant,
     /// Tells when the session is used; dropped with the session, which ends what it still receives.
@@ -41,7 +43,7 @@ impl Session {
 
 impl Sessions {
     /// Begins a session; returns its name, 64 hexadecimal digits that nobody can guess.
-    pub(super) fn begin(&mut self, now: Instant) -> String {
+    pub(super) fn begin(&mut self, is_secure: bool, now: Instant) -> String {
         self.forget(now);
         if self.0.len() >= MOST {
             let oldest = self.0.iter().enumerate().min_by_key(|(_, session)| session.used);
@@ -53,15 +55,16 @@ impl Sessions {
         rand::make_rng::<StdRng>().fill_bytes(&mut name);
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
         let uses = watch::Sender::new(now + IDLE);
-        self.0.push(Session { key: key(&name), begun: now, used: now, uses });
+        self.0.push(Session { key: key(&name), is_secure, begun: now, used: now, uses });
         name
     }
 
-    /// The session of a name, unless it has ended.
-    pub(super) fn find(&mut self, name: &str, now: Instant) -> Option<Key> {
+    /// The session of a name that is proved with or without encryption, as it began, unless it has ended.
+    pub(super) fn find(&mut self, name: &str, is_secure: bool, now: Instant) -> Option<Key> {
         self.forget(now);
         let key = key(name);
-        self.0.iter().any(|session| session.key == key).then_some(key)
+        let is_it = |session: &Session| session.key == key && session.is_secure == is_secure;
+        self.0.iter().any(is_it).then_some(key)
     }
 
     /// Notes that a session is used. Returns what tells how long it lasts; the sender goes with the session.
@@ -118,28 +121,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_ends_when_it_is_not_used_and_after_half_a_day() {
         let mut sessions = Sessions::default();
-        let name = sessions.begin(Instant::now());
-        let key = sessions.find(&name, Instant::now()).unwrap();
+        let name = sessions.begin(false, Instant::now());
+        let key = sessions.find(&name, false, Instant::now()).unwrap();
         assert_eq!(sessions.left(key, Instant::now()), IDLE);
         let mut lasted = Duration::ZERO;
-        while sessions.find(&name, Instant::now()).is_some() {
+        while sessions.find(&name, false, Instant::now()).is_some() {
             sessions.touch(key, Instant::now());
             advance(IDLE - Duration::from_secs(1)).await;
             lasted += IDLE - Duration::from_secs(1);
         }
         assert!(lasted >= LONGEST && lasted < LONGEST + IDLE, "{lasted:?}");
 
-        let name = sessions.begin(Instant::now());
+        let name = sessions.begin(false, Instant::now());
         advance(IDLE).await;
-        assert!(sessions.find(&name, Instant::now()).is_none());
-        assert!(sessions.find("", Instant::now()).is_none());
+        assert!(sessions.find(&name, false, Instant::now()).is_none());
+        assert!(sessions.find("", false, Instant::now()).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_still_received_ends_with_its_session() {
         let mut sessions = Sessions::default();
-        let name = sessions.begin(Instant::now());
-        let key = sessions.find(&name, Instant::now()).unwrap();
+        let name = sessions.begin(false, Instant::now());
+        let key = sessions.find(&name, false, Instant::now()).unwrap();
         let mut end = std::pin::pin!(over(sessions.touch(key, Instant::now()).unwrap()));
         advance(IDLE - Duration::from_secs(1)).await;
         sessions.touch(key, Instant::now());
@@ -148,8 +151,8 @@ mod tests {
         advance(Duration::from_secs(1)).await;
         assert!(end.as_mut().now_or_never().is_some());
 
-        let name = sessions.begin(Instant::now());
-        let key = sessions.find(&name, Instant::now()).unwrap();
+        let name = sessions.begin(false, Instant::now());
+        let key = sessions.find(&name, false, Instant::now()).unwrap();
         let mut end = std::pin::pin!(over(sessions.touch(key, Instant::now()).unwrap()));
         assert!(end.as_mut().now_or_never().is_none());
         sessions.end(key);
@@ -159,16 +162,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn there_are_never_more_than_a_few_and_no_two_alike() {
         let mut sessions = Sessions::default();
-        let first = sessions.begin(Instant::now());
+        let first = sessions.begin(false, Instant::now());
         advance(Duration::from_secs(1)).await;
-        let second = sessions.begin(Instant::now());
+        let second = sessions.begin(false, Instant::now());
         advance(Duration::from_secs(1)).await;
-        let key = sessions.find(&first, Instant::now()).unwrap();
+        let key = sessions.find(&first, false, Instant::now()).unwrap();
         sessions.touch(key, Instant::now());
-        let others: HashSet<_> = (2..=MOST).map(|_| sessions.begin(Instant::now())).collect();
+        let others: HashSet<_> =
+            (2..=MOST).map(|_| sessions.begin(false, Instant::now())).collect();
         assert_eq!((others.len(), sessions.0.len()), (MOST - 1, MOST));
         assert!(others.iter().all(|name| name.len() == 2 * NAME));
-        assert!(sessions.find(&first, Instant::now()).is_some(), "it was used since");
-        assert!(sessions.find(&second, Instant::now()).is_none());
+        assert!(sessions.find(&first, false, Instant::now()).is_some(), "it was used since");
+        assert!(sessions.find(&second, false, Instant::now()).is_none());
+    }
+
+    #[test]
+    fn what_proves_a_session_without_encryption_proves_none_with_it() {
+        let mut sessions = Sessions::default();
+        for is_secure in [false, true] {
+            let name = sessions.begin(is_secure, Instant::now());
+            assert!(sessions.find(&name, is_secure, Instant::now()).is_some());
+            assert!(sessions.find(&name, !is_secure, Instant::now()).is_none());
+        }
     }
 }

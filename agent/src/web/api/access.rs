@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::web::call::Call;
-use crate::web::cookie;
+use crate::web::guesses::Source;
 use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
 use crate::web::session::IDLE;
+use crate::web::{cookie, interfaces};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/v1/session", |call| state(call).boxed()).open(),
@@ -35,7 +36,7 @@ async fn state(call: Call) -> Result<Reply, Refusal> {
 
 async fn claim(mut call: Call) -> Result<Reply, Refusal> {
     let body = short(&mut call).await?;
-    let name = call.site.gate.claim(text(&body, "password")?).await?;
+    let name = call.site.gate.claim(text(&body, "password")?, call.way.is_secure).await?;
     // What waited for an owner begins.
     call.site.control.reload();
     begun(&call, &name)
@@ -43,7 +44,8 @@ async fn claim(mut call: Call) -> Result<Reply, Refusal> {
 
 async fn log_in(mut call: Call) -> Result<Reply, Refusal> {
     let body = short(&mut call).await?;
-    let name = call.site.gate.log_in(text(&body, "password")?, call.peer.into()).await?;
+    let (password, source) = (text(&body, "password")?, source(&call));
+    let name = call.site.gate.log_in(password, source, call.way.is_secure).await?;
     // A session of before ends with the new one, so that it is no way in that nobody remembers.
     if let Some(key) = call.session {
         call.site.gate.log_out(key);
@@ -54,7 +56,8 @@ async fn log_in(mut call: Call) -> Result<Reply, Refusal> {
 async fn change(mut call: Call) -> Result<Reply, Refusal> {
     let body = short(&mut call).await?;
     let (old, new) = (text(&body, "old")?, text(&body, "new")?);
-    let name = call.site.gate.change(old, new, call.peer.into()).await?;
+    let source = source(&call);
+    let name = call.site.gate.change(old, new, source, call.way.is_secure).await?;
     begun(&call, &name)
 }
 
@@ -77,6 +80,11 @@ fn begun(call: &Call, name: &str) -> Result<Reply, Refusal> {
         "idle_seconds": IDLE.as_secs(),
     });
     Ok(Reply::json(&state).with_header(SET_COOKIE, value))
+}
+
+/// Who guesses where the password is wrong.
+fn source(call: &Call) -> Source {
+    Source::new(call.peer, interfaces::is_neighbour(call.peer, &interfaces::own()))
 }
 
 /// The body of a call that anybody may make.
@@ -254,7 +262,7 @@ mod tests {
         let site = read(&bench);
         let refused = site
             .gate
-            .log_in("a password", "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into())
+            .log_in("a password", "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into(), false)
             .await;
         assert_eq!(refused.unwrap_err().code, "wrong_password");
     }
