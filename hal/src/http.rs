@@ -102,6 +102,12 @@ impl Http {
         Self { server: Arc::clone(&self.server), limits }
     }
 
+    /// Longest body of an answer, in bytes.
+    #[cfg(feature = "onvif")]
+    pub(crate) fn longest(&self) -> usize {
+        self.limits.body
+    }
+
     /// A client of another port of the same host, with the same login and limits. A login that was refused at one
     /// port rests at all, as cameras lock accounts.
     #[must_use]

@@ -83,15 +83,18 @@ pub struct Onvif {
     addresses: [Kept<Address>; 2],
     /// Where pictures of the main and the sub stream are.
     pictures: [Kept<Picture>; 2],
+    /// Longest picture, in bytes.
+    longest: usize,
     moving: Mutex<Moving>,
 }
 
 impl Onvif {
     /// A camera whose device service is at `path` of the host and port of `http`, such as [`DEVICE_PATH`]. `login` is
-    /// for WS-Security; `http` has the same for HTTP's own login, which all that use the camera share. Talks to
-    /// nobody.
+    /// for WS-Security; `http` has the same for HTTP's own login, which all that use the camera share, and the limit
+    /// of a picture's length. Talks to nobody.
     pub fn new(http: Http, path: &str, login: Option<Credentials>, options: Options) -> Arc<Self> {
         Arc::new(Self {
+            longest: http.longest(),
             client: Arc::new(Client::new(http, path, login)),
             options,
             services: Kept::default(),

@@ -71,3 +71,28 @@ test("a camera of the device itself is told from one on the network", () => {
   const hidden = settingsOf({ "channel.0.backend": "rtsp" }, { "channel.0.main": true }, { "channel.0.main": "rtsp://***@192.0.2.1/a" });
   assert.equal(shownAddress(hidden, 0), "rtsp://***@192.0.2.1/a");
 });
+
+test("a page that was left open asks the device for nothing", async (context) => {
+  let now = 0;
+  context.mock.method(Date, "now", () => now);
+  const window = new EventTarget();
+  const document = { hidden: false };
+  Object.assign(globalThis, { window, document });
+  const { poll } = await import("../device/poll.js");
+  let looks = 0;
+  let tick = () => {};
+  poll({ every: (_seconds, run) => { tick = run; } }, 3, async () => { looks += 1; });
+  const asks = () => {
+    const before = looks;
+    tick();
+    return looks - before;
+  };
+  assert.equal(asks(), 1);
+  document.hidden = true;
+  assert.equal(asks(), 0, "nobody sees it");
+  document.hidden = false;
+  now = 5 * 60 * 1000;
+  assert.equal(asks(), 0, "nobody uses it");
+  window.dispatchEvent(new Event("keydown"));
+  assert.equal(asks(), 1, "somebody is back");
+});

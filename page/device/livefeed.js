@@ -1,6 +1,6 @@
 // Brings a channel's stream from the device into the player: begins it anew when it ends, and says why there is no picture.
 
-import { CallError, logIn, needsLogin } from "/parts/api.js";
+import { CallError, logIn, needsLogin, refusal } from "/parts/api.js";
 import { t } from "/parts/text.js";
 
 /** Milliseconds until a stream that failed is asked for again. */
@@ -162,14 +162,4 @@ export class LiveFeed {
     this.trouble = trouble;
     this.change();
   }
-}
-
-/**
- * Why the device refuses.
- * @param {Response} response
- */
-export async function refusal(response) {
-  const answer = await response.json().catch(() => null);
-  const { code = "broken", message = t("error.broken"), field = "" } = answer?.error ?? {};
-  return new CallError(response.status, code, message, field, answer);
 }

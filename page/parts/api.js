@@ -111,14 +111,21 @@ async function send(method, path, body, { signal, seconds = 30 }) {
 
 /** @param {Response} response */
 async function read(response) {
+  if (!response.ok) throw await refusal(response);
   const text = await response.text().catch(() => "");
-  let answer = null;
   try {
-    answer = text ? JSON.parse(text) : null;
+    return text ? JSON.parse(text) : null;
   } catch {
-    if (response.ok) throw new CallError(response.status, "broken", t("error.broken"), "");
+    throw new CallError(response.status, "broken", t("error.broken"), "");
   }
-  if (response.ok) return answer;
+}
+
+/**
+ * Why the device refuses, by its answer.
+ * @param {Response} response
+ */
+export async function refusal(response) {
+  const answer = await response.json().catch(() => null);
   const { code = "broken", message = `HTTP status ${response.status}`, field = "" } = answer?.error ?? {};
-  throw new CallError(response.status, code, message, field, answer, Number(response.headers.get("retry-after") ?? 0));
+  return new CallError(response.status, code, message, field, answer, Number(response.headers.get("retry-after") ?? 0));
 }

@@ -1,6 +1,6 @@
 // Work of the device that is asked for and reports while it goes on.
 
-import { CallError, logIn, needsLogin } from "./api.js";
+import { CallError, logIn, needsLogin, refusal } from "./api.js";
 import { t } from "./text.js";
 
 /**
@@ -14,7 +14,8 @@ import { t } from "./text.js";
  */
 export async function follow(path, body, handlers, signal) {
   let response = await send(path, body, signal);
-  for (let error = await refusal(response); error; error = await refusal(response)) {
+  while (!response.ok) {
+    const error = await refusal(response);
     if (!needsLogin(error)) throw error;
     await logIn();
     response = await send(path, body, signal);
@@ -47,15 +48,4 @@ async function send(path, body, signal) {
     if (signal?.aborted) throw error;
     throw new CallError(0, "unreachable", t("error.unreachable"), "");
   }
-}
-
-/**
- * Why the device does not do it; `null` if it does.
- * @param {Response} response
- */
-async function refusal(response) {
-  if (response.ok) return null;
-  const { error = {} } = await response.json().catch(() => ({}));
-  const { code = "broken", message = `HTTP status ${response.status}`, field = "" } = error;
-  return new CallError(response.status, code, message, field);
 }

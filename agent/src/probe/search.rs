@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use ivt_hal::http::{Http, Limits};
 use ivt_hal::onvif::{self, Found, Onvif, Options, Search};
-use ivt_hal::{Bitrates, Credentials, Kind, Snapshot as _, Stream, Transport};
+use ivt_hal::{Bitrates, Kind, Snapshot as _, Stream, Transport};
 use tokio::time::timeout;
 
 use super::{Target, plain};
@@ -21,7 +21,7 @@ const NETWORKS: usize = 8;
 /// Longest time for what a camera says of itself, and as much for its picture.
 const ANSWER: Duration = Duration::from_secs(4);
 /// Longest picture of a camera that is shown in a list, in bytes.
-const PICTURE: usize = 512 << 10;
+const PICTURE: usize = 256 << 10;
 
 /// What a camera says of itself when it is asked little.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Described {
     pub(crate) model: String,
     /// A picture, as JPEG.
     pub(crate) picture: Option<Bytes>,
-    /// It refused, for want of a login or because of the one that was given.
+    /// It refused, for want of a login.
     pub(crate) is_refused: bool,
     /// It said nothing at this address.
     pub(crate) is_silent: bool,
@@ -89,15 +89,16 @@ async fn own() -> Vec<IpAddr> {
     own.map(IpAddr::V4).collect()
 }
 
-/// Asks the camera at an address that was found what it is, and for a picture. A login that it refuses is tried once.
-pub(crate) async fn described(address: &str, login: Option<Credentials>) -> Described {
+/// Asks the camera at an address that was found what it is, and for a picture. No login is given: anybody may answer a
+/// search.
+pub(crate) async fn described(address: &str) -> Described {
     let Ok(Target { onvif: at, .. }) = Target::at(address, None, 1) else {
         return Described { is_silent: true, ..Described::default() };
     };
     let limits = Limits { body: PICTURE, ..Limits::default() };
-    let http = Http::new(&at.host, at.port, login.clone(), limits);
+    let http = Http::new(&at.host, at.port, None, limits);
     let options = Options { transport: Transport::Auto, bitrates: Bitrates::default(), input: 1 };
-    let camera = Onvif::new(http, &at.path, login, options);
+    let camera = Onvif::new(http, &at.path, None, options);
     let mut seen = Described::default();
     match timeout(ANSWER, camera.names()).await {
         Ok(Ok([maker, model, ..])) => (seen.maker, seen.model) = (plain(&maker), plain(&model)),
@@ -110,8 +111,8 @@ pub(crate) async fn described(address: &str, login: Option<Credentials>) -> Desc
             return seen;
         }
     }
-    match timeout(ANSWER, camera.jpeg(Stream::Main)).await {
-        Ok(Ok(picture)) if picture.len() <= PICTURE => seen.picture = Some(picture),
+    match timeout(ANSWER, camera.jpeg(Stream::Sub)).await {
+        Ok(Ok(picture)) => seen.picture = Some(picture),
         Ok(Err(e)) => seen.is_refused = e.kind == Kind::Refused,
         _ => {}
     }

@@ -59,8 +59,7 @@ impl Reply {
     pub(crate) fn events(
         events: impl Stream<Item = (&'static str, Value)> + Send + 'static,
     ) -> Self {
-        let text = |(name, data)| Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
-        Self::pieces("text/event-stream", events.map(text))
+        Self::pieces("text/event-stream", events.map(|(name, data)| event(name, &data)))
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
@@ -152,6 +151,11 @@ impl Refusal {
     pub(super) fn too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the call took too long to arrive")
     }
+}
+
+/// A server-sent event.
+pub(super) fn event(name: &str, data: &Value) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
 impl From<Refusal> for Reply {

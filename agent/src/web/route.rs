@@ -1,8 +1,9 @@
 //! The routes of the page: which call is answered by what, and who may make it.
 
+use futures::future::BoxFuture;
+
 use super::call::Call;
 use super::reply::{Refusal, Reply};
-use futures::future::BoxFuture;
 
 /// What answers a call.
 pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Result<Reply, Refusal>>;

@@ -21,7 +21,22 @@ pub(crate) fn events<F>(start: impl FnOnce(mpsc::Sender<Event>) -> F) -> Reply
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (tell, told) = mpsc::channel(WAITING);
+    answer(WAITING, start)
+}
+
+/// Does as [`events`] for a task whose reports are long, such as pictures: only one of them waits.
+pub(crate) fn long_events<F>(start: impl FnOnce(mpsc::Sender<Event>) -> F) -> Reply
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    answer(1, start)
+}
+
+fn answer<F>(waiting: usize, start: impl FnOnce(mpsc::Sender<Event>) -> F) -> Reply
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (tell, told) = mpsc::channel(waiting);
     let mut tasks = JoinSet::new();
     tasks.spawn(start(tell));
     Reply::events(stream::unfold((told, tasks), |(mut told, tasks)| async move {
@@ -33,7 +48,7 @@ where
 mod tests {
     use http_body_util::BodyExt as _;
     use serde_json::json;
-    use tokio::sync::oneshot;
+    use tokio::sync::{oneshot, watch};
 
     use super::*;
 
@@ -46,6 +61,26 @@ mod tests {
         let body = reply.into_response().into_body().collect().await.unwrap().to_bytes();
         let want = "event: line\ndata: {\"text\":\"a\\nb\"}\n\nevent: end\ndata: {}\n\n";
         assert_eq!(body, want);
+    }
+
+    #[tokio::test]
+    async fn a_task_with_long_reports_is_one_ahead_of_its_browser() {
+        let (count, mut told) = watch::channel(0);
+        let reply = long_events(|tell| async move {
+            for number in 1..=9 {
+                tell.send(("picture", json!(number))).await.ok();
+                count.send_replace(number);
+            }
+            std::future::pending::<()>().await;
+        });
+        let mut body = reply.into_response().into_body();
+        told.wait_for(|told| *told == 1).await.unwrap();
+        for number in 1..=8 {
+            body.frame().await.unwrap().unwrap();
+            told.wait_for(|told| *told > number).await.unwrap();
+            tokio::task::yield_now().await;
+            assert_eq!(*told.borrow(), number + 1);
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reply::Refusal;
@@ -25,11 +24,6 @@ pub(super) fn permit() -> Result<OwnedSemaphorePermit, Refusal> {
         let message = "too many pages show this: close some of them";
         Refusal::unavailable("too_many_viewers", message)
     })
-}
-
-/// A server-sent event.
-pub(super) fn event(name: &str, data: &Value) -> Bytes {
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
 /// A sign of life.

@@ -52,7 +52,7 @@ impl Onvif {
         for (tried, (number, port)) in at.order().enumerate() {
             let deadline = if tried < last { FIRST_PORT } else { PICTURE };
             let http =
-                self.client.http_at(port).with_limits(Limits { deadline, ..Limits::default() });
+                self.client.http_at(port).with_limits(Limits { body: self.longest, deadline });
             outcome = HttpSnapshot::new(http, &at.target, None).jpeg(stream).await;
             if outcome.is_ok() {
                 at.works(number);

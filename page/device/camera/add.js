@@ -81,10 +81,6 @@ export function buildAdd(context, { number, step, first, done }) {
   const search = buildSearch({
     signal,
     first,
-    login: () => {
-      const { username, password } = recall(step);
-      return password ? { username, password } : {};
-    },
     choose: ({ address }) => {
       const field = form.field("address");
       field.write(address);

@@ -23,10 +23,10 @@ register(texts);
 
 /**
  * Builds the list, and searches at once. `choose` is called with the camera that a person points at.
- * @param {{ choose: (camera: Found) => void, login?: () => { username?: string, password?: string }, signal: AbortSignal, first?: HTMLElement[] }} options
- *   `login`: with which the cameras are asked for a picture; `first`: what can be chosen beside the cameras
+ * @param {{ choose: (camera: Found) => void, signal: AbortSignal, first?: HTMLElement[] }} options `first`: what can be chosen beside
+ *   the cameras
  */
-export function buildSearch({ choose, login, signal, first = [] }) {
+export function buildSearch({ choose, signal, first = [] }) {
   /** @type {Map<string, { button: HTMLButtonElement, camera: Found }>} */
   const rows = new Map();
   const list = make("ul", { className: "cameras" }, ...first.map((one) => make("li", {}, one)));
@@ -50,7 +50,7 @@ export function buildSearch({ choose, login, signal, first = [] }) {
     state.textContent = t("camera.searching");
     let failure = "";
     try {
-      await follow("/discovery", login?.() ?? {}, {
+      await follow("/discovery", {}, {
         camera: take,
         failed: ({ message }) => { failure = message; },
       }, signal);

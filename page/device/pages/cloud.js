@@ -6,10 +6,12 @@ import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
 import { follow } from "/parts/follow.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
-import { makeNotice, say } from "/parts/notice.js";
+import { makeNotice } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { register, t } from "/parts/text.js";
 import { advise, buildHops } from "../hops.js";
+import { poll } from "../poll.js";
+import { told } from "../saved.js";
 import texts from "../texts/cloud.js";
 
 register(texts);
@@ -17,6 +19,7 @@ register(texts);
 /** Where what was typed is kept while the browser's tab is open; never a password. */
 const TYPED = "cloud";
 const NAMES = { url: "cloud.url", login_code: "cloud.login_code", login_passwd: "cloud.login_passwd" };
+const SAVED = { plain: "cloud.saved", restarted: "cloud.saved_restart" };
 /** @type {Record<string, "good" | "warn" | "off">} */
 const KINDS = { online: "good", dialling: "warn", waiting: "warn", off: "off" };
 /** The field at which a hop is mended. @type {Record<string, string>} */
@@ -38,7 +41,7 @@ const page = {
       return login;
     };
     const { authorities } = await draw();
-    context.every(3, async () => {
+    poll(context, 3, async () => {
       const cloud = await call("GET", "/cloud", undefined, { signal: context.signal });
       authorities.show(cloud.ca);
       show(facts, cloud);
@@ -89,7 +92,7 @@ function buildLogin(context, settings, again, done) {
     const saved = await settings.save({ [NAMES.url]: url, [NAMES.login_code]: login_code, [NAMES.login_passwd]: login_passwd, "cloud.ca_file": file });
     forget();
     if (saved) await done?.();
-    return told(saved, again);
+    return told(saved, SAVED, again);
   };
   const testAndSave = async () => {
     if (await test()) return save();
@@ -170,7 +173,7 @@ function buildMore(settings, again) {
       const changes = { "cloud.hardware_model": values.hardware_model, "cloud.firmware_model": values.firmware_model ?? null, "cloud.allow_hosts": hosts };
       for (const name of switches) changes[`cloud.${name}`] = values[name];
       const saved = await settings.save(changes);
-      return told(saved, again);
+      return told(saved, SAVED, again);
     },
   });
   form.write({
@@ -217,17 +220,4 @@ function forget() {
   try {
     sessionStorage.removeItem(TYPED);
   } catch { /* Nothing was kept. */ }
-}
-
-/**
- * What became of a change; the page is drawn anew where it shows others' values.
- * @param {import("/parts/settings.js").Saved | null} saved
- * @param {() => unknown} again
- */
-function told(saved, again) {
-  const text = saved ? t(saved.restarted ? "cloud.saved_restart" : "cloud.saved") : "";
-  if (saved && !saved.merged) return text;
-  if (text) say(text);
-  // The form first forgets what was typed.
-  setTimeout(again);
 }

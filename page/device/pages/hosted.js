@@ -6,16 +6,19 @@ import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
 import { follow } from "/parts/follow.js";
 import { buildForm } from "/parts/form.js";
 import { dateTime, duration } from "/parts/format.js";
-import { makeNotice, say } from "/parts/notice.js";
+import { makeNotice } from "/parts/notice.js";
 import { loadSettings } from "/parts/settings.js";
 import { buildTable } from "/parts/table.js";
 import { register, t } from "/parts/text.js";
 import { buildHops } from "../hops.js";
+import { poll } from "../poll.js";
+import { told } from "../saved.js";
 import texts from "../texts/hosted.js";
 
 register(texts);
 
 const FIELDS = ["enable", "server", "port", "interval_minutes", "tls", "mac", "brand", "model"];
+const SAVED = { plain: "hosted.saved", restarted: "hosted.saved_restart" };
 const GROUPS = ["datetime", "timezone", "vca"];
 
 /** @type {import("../page.js").Page} */
@@ -32,7 +35,7 @@ const page = {
     };
     await draw();
     let shown = "";
-    context.every(3, async () => {
+    poll(context, 3, async () => {
       const hosted = await call("GET", "/hosted", undefined, { signal: context.signal });
       show(state, hosted);
       // The table stays as it is, and where it was scrolled to, while nothing is new.
@@ -83,7 +86,7 @@ function buildSettings(context, settings, again) {
       const others = (settings.get("tlss.write") ?? []).filter((/** @type {string} */ name) => !GROUPS.includes(name));
       changes["tlss.write"] = [...others, ...GROUPS.filter((name) => values[`write_${name}`])];
       const saved = await settings.save(changes);
-      return told(saved, again);
+      return told(saved, SAVED, again);
     },
   });
   const write = settings.get("tlss.write") ?? [];
@@ -124,17 +127,4 @@ function outcome({ refused, writes, status, bytes }) {
     t(writes ? "hosted.wrote" : "hosted.read"));
   const told = refused ?? (status === null ? t("hosted.under_way") : t("hosted.answered", { status, bytes }));
   return make("span", {}, badge, ` ${told}`);
-}
-
-/**
- * What became of a change; the page is drawn anew where it shows others' values.
- * @param {import("/parts/settings.js").Saved | null} saved
- * @param {() => unknown} again
- */
-function told(saved, again) {
-  const text = saved ? t(saved.restarted ? "hosted.saved_restart" : "hosted.saved") : "";
-  if (saved && !saved.merged) return text;
-  if (text) say(text);
-  // The form first forgets what was typed.
-  setTimeout(again);
 }

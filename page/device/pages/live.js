@@ -1,6 +1,6 @@
 // The live picture of each channel, its single pictures, and what moves the camera.
 
-import { call } from "/parts/api.js";
+import { call, refusal } from "/parts/api.js";
 import { makeButton } from "/parts/button.js";
 import { open } from "/parts/dialog.js";
 import { fill, make, makeBadge, makeFacts, makePanel } from "/parts/dom.js";
@@ -8,7 +8,7 @@ import { listen } from "/parts/events.js";
 import { explain, makeNotice } from "/parts/notice.js";
 import { Player } from "/parts/player.js";
 import { language, register, t } from "/parts/text.js";
-import { LiveFeed, refusal } from "../livefeed.js";
+import { LiveFeed } from "../livefeed.js";
 import { buildMoves } from "../moves.js";
 import texts from "../texts/live.js";
 

@@ -182,7 +182,8 @@ function drawDay(timeline, day, now, range) {
   const label = t("recording.day_label", {
     uploaded: duration(sums.uploaded), waiting: duration(sums.waiting), lost: duration(sums.lost),
   });
-  timeline.draw(segments.filter((one) => one.start_us + one.duration_us > (now - range) * 1000), [], label, { from_us: (now - range) * 1000, to_us: now * 1000, whole: true });
+  const [from_us, to_us] = [(now - range) * 1000, now * 1000];
+  timeline.draw(segments.filter((one) => one.start_us + one.duration_us > from_us), [], label, { from_us, to_us, whole: true });
 }
 
 /** @param {Span} span */

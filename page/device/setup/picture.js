@@ -6,6 +6,7 @@ import { makeNotice } from "/parts/notice.js";
 import { register, t } from "/parts/text.js";
 import { drawResult } from "../camera/probe.js";
 import { buildWatch } from "../camera/watch.js";
+import { poll } from "../poll.js";
 import texts from "../texts/wizard.js";
 import { recall } from "./state.js";
 
@@ -44,5 +45,5 @@ export async function showPicture(element, context) {
     const elements = Object.values(shown).map((watch) => watch.element);
     if (pictures.childElementCount !== elements.length) fill(pictures, ...elements);
   };
-  context.every(PERIOD, look);
+  poll(context, PERIOD, look);
 }

@@ -58,7 +58,8 @@ const texts = {
     "recording.waiting": "Waiting",
     "recording.left": "from before the restart",
     "recording.spool": "Memory card (spool)",
-    "recording.spool_none": "There is no spool: what cannot be uploaded is kept in {memory} of memory, and lost when that is full. A memory card is set in the configuration: record.spool_dir.",
+    "recording.spool_none": "There is no spool: what cannot be uploaded is kept in {memory} of memory, and lost when that is full. "
+      + "A memory card is set in the configuration: record.spool_dir.",
     "recording.spool.open": "works",
     "recording.spool.opening": "being opened",
     "recording.spool.failing": "the card fails",

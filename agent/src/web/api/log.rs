@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::logger::{self, Line};
 use crate::web::call::Call;
-use crate::web::reply::{Refusal, Reply};
+use crate::web::reply::{Refusal, Reply, event};
 use crate::web::route::Route;
 use crate::web::viewers::{self, ALIVE};
 
@@ -83,12 +83,12 @@ impl Tail {
         if let Some(at) = self.at {
             sleep((at + PACE).saturating_duration_since(Instant::now())).await;
             let Ok(lines) = timeout(ALIVE, self.news()).await else { return viewers::alive() };
-            return viewers::event("lines", &shown(&lines, self.since));
+            return event("lines", &shown(&lines, self.since));
         }
         let next = *self.next.borrow_and_update();
         let lines = logger::ring().lines(self.since, self.level, LINES);
         self.since = next;
-        viewers::event("lines", &shown(&lines, next))
+        event("lines", &shown(&lines, next))
     }
 
     /// New lines of the level, at least one.

@@ -1,6 +1,7 @@
 //! `/metrics`: counts of the agent for Prometheus, where `web.metrics` has them exposed.
 
 use futures::FutureExt as _;
+use ivt_media::stats::StreamStats;
 use serde_json::Value;
 
 use crate::console::Console;
@@ -14,6 +15,21 @@ use crate::web::route::Route;
 
 pub(super) const ROUTES: &[Route] =
     &[Route::get("/metrics", |call| metrics(call).boxed()).public()];
+
+/// A count of a stream: the name of its family, what it is, and its number.
+type Family = (&'static str, &'static str, fn(&StreamStats) -> f64);
+
+const STREAMS: [Family; 5] = [
+    ("ivt_stream_frames_total", "Frames received of a camera's streams.", |s| s.frames as f64),
+    ("ivt_stream_bytes_total", "Bytes of those frames.", |s| s.bytes as f64),
+    ("ivt_stream_dropped_frames_total", "Frames lost on the way or not decodable.", |s| {
+        s.drops as f64
+    }),
+    ("ivt_stream_lost_packets_total", "Packets of streams that never came.", |s| {
+        s.packets_lost as f64
+    }),
+    ("ivt_stream_reconnects_total", "Times a stream was opened again.", |s| s.reconnects as f64),
+];
 
 /// A number of a channel, by a name for its label.
 type Sample = (&'static str, fn(&ChannelView) -> f64);
@@ -134,36 +150,15 @@ fn channels(text: &mut Exposition, console: &Console) {
             flag(channel.status.reachability == crate::channel::Reachability::Reachable)
         })],
     );
-    text.counter("ivt_stream_frames_total", "Frames received of a camera's streams.");
-    let frames: [Sample; 2] = [
-        ("main", |channel| channel.main.frames as f64),
-        ("sub", |channel| channel.sub.frames as f64),
-    ];
-    each(text, "stream", &frames);
-    text.counter("ivt_stream_bytes_total", "Bytes of those frames.");
-    let bytes: [Sample; 2] = [
-        ("main", |channel| channel.main.bytes as f64),
-        ("sub", |channel| channel.sub.bytes as f64),
-    ];
-    each(text, "stream", &bytes);
-    text.counter("ivt_stream_dropped_frames_total", "Frames lost on the way or not decodable.");
-    let drops: [Sample; 2] = [
-        ("main", |channel| channel.main.drops as f64),
-        ("sub", |channel| channel.sub.drops as f64),
-    ];
-    each(text, "stream", &drops);
-    text.counter("ivt_stream_lost_packets_total", "Packets of streams that never came.");
-    let lost: [Sample; 2] = [
-        ("main", |channel| channel.main.packets_lost as f64),
-        ("sub", |channel| channel.sub.packets_lost as f64),
-    ];
-    each(text, "stream", &lost);
-    text.counter("ivt_stream_reconnects_total", "Times a stream was opened again.");
-    let again: [Sample; 2] = [
-        ("main", |channel| channel.main.reconnects as f64),
-        ("sub", |channel| channel.sub.reconnects as f64),
-    ];
-    each(text, "stream", &again);
+    for (name, help, count) in STREAMS {
+        text.counter(name, help);
+        for (number, channel) in channels.iter().enumerate() {
+            let number = number.to_string();
+            for (stream, stats) in [("main", &channel.main), ("sub", &channel.sub)] {
+                text.sample(&[("channel", &number), ("stream", stream)], count(stats));
+            }
+        }
+    }
     text.gauge("ivt_publish_active", "Whether a server receives the live stream.");
     each(text, "", &[("", |channel| flag(channel.status.live.is_some()))]);
     text.counter("ivt_publish_frames_total", "Frames sent by the newest publish.");

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::console::Console;
 use crate::overview::{Viewer, whole};
 use crate::web::call::Call;
-use crate::web::reply::{Refusal, Reply};
+use crate::web::reply::{Refusal, Reply, event};
 use crate::web::route::Route;
 use crate::web::viewers::{self, ALIVE};
 
@@ -92,7 +92,7 @@ impl Report {
             Some(_) => whole(&self.told),
             None => json!({ "state": "stopped", "trouble": null, "hops": [], "now": null }),
         };
-        viewers::event("state", &whole)
+        event("state", &whole)
     }
 
     /// The hops that changed; `None` when another agent is there, or none.
@@ -114,7 +114,7 @@ impl Report {
                 let mut text = whole(&now);
                 text["hops"] = json!(changed);
                 *told = now;
-                return Some(viewers::event("hops", &text));
+                return Some(event("hops", &text));
             }
             tokio::select! {
                 _ = hops.changed() => {}

@@ -11,7 +11,7 @@ use ivt_hal::onvif::{Found, MULTICAST, Search};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::backend::onvif::address;
 use crate::config::Config;
@@ -28,7 +28,7 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// How long answers to a search are awaited.
 const SEARCH: Duration = Duration::from_secs(3);
-/// How long all cameras together are asked what they are.
+/// How long all cameras together are asked what they are, and a slow browser is awaited.
 const ASKING: Duration = Duration::from_secs(25);
 /// Most cameras that are asked what they are.
 const ASKED: usize = 32;
@@ -46,7 +46,7 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 /// Searches the network, tells of each camera at once and again when it has said more.
 async fn discover(mut call: Call) -> Result<Reply, Refusal> {
     let body = call.json().await?;
-    let login = login(&body)?;
+    is_object(&body)?;
     let to = match &body["to"] {
         Value::Null => MULTICAST,
         to => {
@@ -55,23 +55,25 @@ async fn discover(mut call: Call) -> Result<Reply, Refusal> {
         }
     };
     let known = configured(&call).await?;
-    Ok(task::events(move |tell| async move {
-        let _turn = TURNS.acquire().await;
+    Ok(task::long_events(move |tell| async move {
+        let turn = TURNS.acquire().await;
         let search = Search { from: None, to, wait: SEARCH };
         let found = match probe::everywhere(&search).await {
             Ok(found) => found,
             Err(e) => return fail(&tell, &format!("the network takes no search: {e}")).await,
         };
-        for camera in &found {
-            tell.send(("camera", seen(camera, &known))).await.ok();
-        }
-        let asked = found.iter().take(ASKED).cloned();
-        let asked: Vec<_> = asked.map(|camera| ask(camera, login.clone()).boxed()).collect();
-        let mut asked = stream::iter(asked).buffer_unordered(AT_ONCE);
-        let until = Instant::now() + ASKING;
-        while let Ok(Some(said)) = timeout_at(until, asked.next()).await {
-            tell.send(("camera", said)).await.ok();
-        }
+        let telling = async {
+            for camera in &found {
+                tell.send(("camera", seen(camera, &known))).await.ok();
+            }
+            let asked: Vec<_> = found.iter().take(ASKED).cloned().map(|c| ask(c).boxed()).collect();
+            let mut asked = stream::iter(asked).buffer_unordered(AT_ONCE);
+            while let Some(said) = asked.next().await {
+                tell.send(("camera", said)).await.ok();
+            }
+        };
+        timeout(ASKING, telling).await.ok();
+        drop(turn);
         tell.send(("end", json!({ "cameras": found.len() }))).await.ok();
     }))
 }
@@ -125,11 +127,13 @@ fn asked(body: &Value) -> Result<Target, Refusal> {
     Target::at(text.trim(), login(body)?, input).map_err(wrong)
 }
 
+fn is_object(body: &Value) -> Result<(), Refusal> {
+    body.is_object().then_some(()).ok_or_else(|| Refusal::invalid("", "must be an object"))
+}
+
 /// The login that a call brings; `None` without a user name.
 fn login(body: &Value) -> Result<Option<Credentials>, Refusal> {
-    if !body.is_object() {
-        return Err(Refusal::invalid("", "must be an object"));
-    }
+    is_object(body)?;
     let [username, password] = ["username", "password"].map(|field| match &body[field] {
         Value::Null => Ok(String::new()),
         text => {
@@ -162,11 +166,11 @@ fn seen(camera: &Found, config: &Config) -> Value {
 }
 
 /// Asks a camera what it is, at the first of its addresses where it answers.
-async fn ask(camera: Found, login: Option<Credentials>) -> Value {
+async fn ask(camera: Found) -> Value {
     let id = camera.addresses.first().map(String::as_str).unwrap_or_default();
     let (mut at, mut said) = (id, Described::default());
     for address in camera.addresses.iter().take(ADDRESSES) {
-        said = probe::described(address, login.clone()).await;
+        said = probe::described(address).await;
         if !said.is_silent {
             at = address;
             break;
@@ -218,7 +222,9 @@ async fn fail(tell: &mpsc::Sender<Event>, message: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, UdpSocket};
+    use std::thread::{JoinHandle, spawn};
 
     use hyper::{Method, StatusCode};
 
@@ -251,7 +257,7 @@ mod tests {
             ("probe", json!({ "channel": 0 }), 501, ""),
             ("probe", json!([]), 422, "address"),
             ("discovery", json!({ "to": "nowhere" }), 422, "to"),
-            ("discovery", json!({ "username": "u", "password": 7 }), 422, "password"),
+            ("probe", json!({ "address": "h", "username": "u", "password": 7 }), 422, "password"),
             ("discovery", json!(null), 422, ""),
         ] {
             let (code, answer) =
@@ -280,21 +286,64 @@ mod tests {
         assert_eq!(result["settings"], json!({}));
     }
 
-    #[tokio::test]
-    async fn a_camera_that_answers_the_search_is_told_of_at_once_and_asked() {
-        let bench = Bench::start(PAGE);
+    /// A camera that answers one search by UDP and names its service at `at`; where it is searched.
+    fn found_at(at: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
         let camera = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = camera.local_addr().unwrap();
-        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let answers = std::thread::spawn(move || {
+        let answers = spawn(move || {
             let (_, from) = camera.recv_from(&mut [0; 4096]).unwrap();
             let answer = format!(
                 "<e:Envelope><e:Body><w:ProbeMatches><w:ProbeMatch><w:Types>dn:NetworkVideoTransmitter</w:Types>\
                  <w:Scopes>onvif://www.onvif.org/name/Door onvif://www.onvif.org/hardware/X-1</w:Scopes>\
-                 <w:XAddrs>http://{closed}/onvif/d</w:XAddrs></w:ProbeMatch></w:ProbeMatches></e:Body></e:Envelope>"
+                 <w:XAddrs>http://{at}/onvif/d</w:XAddrs></w:ProbeMatch></w:ProbeMatches></e:Body></e:Envelope>"
             );
             camera.send_to(answer.as_bytes(), from).unwrap();
         });
+        (to, answers)
+    }
+
+    #[tokio::test]
+    async fn a_search_gives_no_login_to_whoever_answers() {
+        let bench = Bench::start(PAGE);
+        let rogue = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = rogue.local_addr().unwrap();
+        let (to, answers) = found_at(at);
+        let heard = spawn(move || {
+            let mut heard = String::new();
+            loop {
+                let (mut client, _) = rogue.accept().unwrap();
+                let mut buffer = [0; 8192];
+                let length = client.read(&mut buffer).unwrap();
+                let said = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                if said == "end" {
+                    return heard;
+                }
+                heard += &said;
+                let refusal = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"c\"\r\n\
+                               Connection: close\r\nContent-Length: 0\r\n\r\n";
+                client.write_all(refusal.as_bytes()).unwrap();
+            }
+        });
+        let body = json!({ "to": to.to_string(), "username": "u", "password": "R0gue-canary" });
+        let (status, body) =
+            bench.bytes(Method::POST, "/api/v1/discovery", &body.to_string()).await;
+        assert_eq!(status, StatusCode::OK);
+        answers.join().unwrap();
+        std::net::TcpStream::connect(at).unwrap().write_all(b"end").unwrap();
+        let heard = heard.join().unwrap();
+        assert!(heard.contains("GetDeviceInformation"), "{heard}");
+        for word in ["authorization", "usernametoken", "canary"] {
+            assert!(!heard.to_ascii_lowercase().contains(word), "{heard}");
+        }
+        let events = events(&body);
+        assert_eq!(events[1].1["is_refused"], true, "{events:?}");
+    }
+
+    #[tokio::test]
+    async fn a_camera_that_answers_the_search_is_told_of_at_once_and_asked() {
+        let bench = Bench::start(PAGE);
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (to, answers) = found_at(closed);
         let body = json!({ "to": to.to_string() }).to_string();
         let (status, body) = bench.bytes(Method::POST, "/api/v1/discovery", &body).await;
         assert_eq!(status, StatusCode::OK);

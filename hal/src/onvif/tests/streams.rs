@@ -3,6 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::http::Limits;
 use crate::{
     Encoder, Interface, Network, Power, Presets, Ptz, Snapshot, Source, Stream, Tours, conformance,
 };
@@ -232,6 +233,22 @@ async fn a_picture_is_fetched_with_the_login_of_http() {
     conformance::snapshot(&*onvif).await;
     let uris = camera.requests().iter().filter(|asked| asked.contains("<GetSnapshotUri")).count();
     assert_eq!(uris, 2, "one for each stream");
+}
+
+#[tokio::test]
+async fn a_picture_above_the_limit_of_the_client_is_not_kept() {
+    let camera = fake::Camera::start(|request| {
+        if request.starts_with("GET /snap.jpg") {
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xd8\xff\xd9".to_vec();
+        }
+        usual_answer(request)
+    })
+    .await;
+    for (body, fits) in [(3, false), (4, true)] {
+        let http = camera.http().with_limits(Limits { body, ..Limits::default() });
+        let onvif = Onvif::new(http, DEVICE_PATH, None, Options::default());
+        assert_eq!(onvif.jpeg(Stream::Main).await.is_ok(), fits, "{body}");
+    }
 }
 
 #[tokio::test]
