@@ -42,13 +42,23 @@ pub(crate) fn of_json(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(quoted(text)),
         Value::Bool(_) => Some(value.to_string()),
-        Value::Number(number) if number.is_i64() => Some(value.to_string()),
+        Value::Number(_) => whole(value).map(|number| number.to_string()),
         Value::Array(items) if !items.iter().any(Value::is_array) => {
             let items: Option<Vec<_>> = items.iter().map(of_json).collect();
             Some(format!("[{}]", items?.join(", ")))
         }
         _ => None,
     }
+}
+
+/// The whole number that JSON has, if it has one: JSON has one kind of number, so that 50.0 is as whole as 50.
+#[cfg(any(feature = "ui", all(feature = "onvif", feature = "profiles")))]
+pub(crate) fn whole(value: &Value) -> Option<i64> {
+    /// Up to here a fraction is told from a whole number.
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    let of_fraction =
+        |number: f64| (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64);
+    value.as_i64().or_else(|| value.as_f64().and_then(of_fraction))
 }
 
 /// Whether a text is exactly one TOML value, of a kind that some setting has.
@@ -113,7 +123,10 @@ mod tests {
             (json!(-3), Some("-3")),
             (json!(["a", 1, false]), Some("[\"a\", 1, false]")),
             (json!([]), Some("[]")),
+            (json!(16.0), Some("16")),
+            (json!(-2e3), Some("-2000")),
             (json!(1.5), None),
+            (json!(1e19), None),
             (json!(u64::MAX), None),
             (json!(null), None),
             (json!({ "a": 1 }), None),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::alarm::arrange::{Arranged, Wish, arrange, can_be_set_up};
 use crate::alarm::{By, SetUp};
 use crate::console::Console;
+use crate::settings::value::whole;
 use crate::web::call::Call;
 use crate::web::camera::told;
 use crate::web::reply::{Refusal, Reply};
@@ -184,7 +185,8 @@ impl<'a> Wanted<'a> {
             return Err(Refusal::invalid(ivt_base::text::shorten(other), "is not known here"));
         }
         let number = |name: &str, least: u64, most: u64| {
-            let found = fields.get(name).and_then(Value::as_u64);
+            let found =
+                fields.get(name).and_then(whole).and_then(|found| u64::try_from(found).ok());
             let found = found.filter(|number| (least..=most).contains(number));
             found.ok_or_else(|| {
                 Refusal::invalid(name, format!("a whole number from {least} to {most}"))
@@ -216,10 +218,8 @@ impl<'a> Wanted<'a> {
 /// An area by its corners: upper left, upper right, lower right, lower left.
 fn area(value: &Value) -> Result<Area, Refusal> {
     let percent = |value: &Value| {
-        value
-            .as_u64()
-            .filter(|percent| *percent <= 100)
-            .and_then(|percent| u8::try_from(percent).ok())
+        let percent = whole(value).and_then(|percent| u8::try_from(percent).ok());
+        percent.filter(|percent| *percent <= 100)
     };
     let corner = |value: &Value| match value.as_array().map(Vec::as_slice) {
         Some([x, y]) => Some(Point { x: percent(x)?, y: percent(y)? }),
@@ -273,6 +273,7 @@ mod tests {
         wanted["revision"] = shown["revision"].clone();
         wanted["area"] = Value::Null;
         wanted["enable"] = false.into();
+        wanted["delay_seconds"] = 7.0.into();
         assert_eq!(bench.call(Method::PUT, TRIPWIRE, &wanted.to_string()).await.0, StatusCode::OK);
         let (_, shown) = bench.call(Method::GET, TRIPWIRE, "").await;
         assert_eq!(shown["area"], after["area"], "the one of before stays");

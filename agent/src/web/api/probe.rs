@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::backend::onvif::address;
 use crate::config::Config;
 use crate::probe::{self, Ability, Described, Outcome, SeenStream, Target};
+use crate::settings::value::whole;
 use crate::web::call::Call;
 use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
@@ -36,7 +37,7 @@ const ASKED: usize = 32;
 const ADDRESSES: usize = 3;
 /// Cameras that are asked at a time.
 const AT_ONCE: usize = 4;
-/// Longest text of a login, in bytes.
+/// Longest text of a login, in characters.
 const LOGIN: usize = 256;
 /// Longest picture that is shown of a probed camera, in bytes.
 const PICTURE: usize = 1 << 20;
@@ -85,7 +86,7 @@ async fn probe(mut call: Call) -> Result<Reply, Refusal> {
         Value::Null => asked(&body)?,
         number => {
             let config = configured(&call).await?;
-            let number = number.as_u64().and_then(|number| usize::try_from(number).ok());
+            let number = whole(number).and_then(|number| usize::try_from(number).ok());
             let channel = number.and_then(|number| config.channels.get(number));
             let none = || Refusal::invalid("channel", "there is no such channel");
             let alone = "the channel's camera is not on the network: there is nothing to probe";
@@ -114,12 +115,12 @@ async fn configured(call: &Call) -> Result<Config, Refusal> {
 /// The camera that a call names.
 fn asked(body: &Value) -> Result<Target, Refusal> {
     let wrong = |why: String| Refusal::invalid("address", why);
-    let text = body["address"].as_str().filter(|text| !text.is_empty() && text.len() <= 512);
+    let text = body["address"].as_str().filter(|text| (1..=512).contains(&text.chars().count()));
     let text = text.ok_or_else(|| wrong("the address of the camera is missing".into()))?;
     let input = match &body["input"] {
         Value::Null => 1,
         input => {
-            let input = input.as_u64().filter(|input| (1..=256).contains(input));
+            let input = whole(input).filter(|input| (1..=256).contains(input));
             let input = input.and_then(|input| u16::try_from(input).ok());
             input.ok_or_else(|| Refusal::invalid("input", "must be a number from 1 to 256"))?
         }
@@ -137,9 +138,9 @@ fn login(body: &Value) -> Result<Option<Credentials>, Refusal> {
     let [username, password] = ["username", "password"].map(|field| match &body[field] {
         Value::Null => Ok(String::new()),
         text => {
-            let text = text.as_str().filter(|text| text.len() <= LOGIN);
+            let text = text.as_str().filter(|text| text.chars().count() <= LOGIN);
             let wrong =
-                || Refusal::invalid(field, format!("must be text of {LOGIN} bytes at most"));
+                || Refusal::invalid(field, format!("must be text of {LOGIN} characters at most"));
             text.map(str::to_owned).ok_or_else(wrong)
         }
     });
@@ -254,7 +255,9 @@ mod tests {
             ("probe", json!({ "address": "h", "password": "x" }), 422, "username"),
             ("probe", json!({ "address": "h", "username": 1 }), 422, "username"),
             ("probe", json!({ "channel": 1 }), 422, "channel"),
+            ("probe", json!({ "channel": 1.0 }), 422, "channel"),
             ("probe", json!({ "channel": 0 }), 501, ""),
+            ("probe", json!({ "channel": 0.0 }), 501, ""),
             ("probe", json!([]), 422, "address"),
             ("discovery", json!({ "to": "nowhere" }), 422, "to"),
             ("probe", json!({ "address": "h", "username": "u", "password": 7 }), 422, "password"),

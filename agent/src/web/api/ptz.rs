@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::ptz::{Order, Outcome};
+use crate::settings::value::whole;
 use crate::web::call::Call;
 use crate::web::camera;
 use crate::web::reply::{Refusal, Reply};
@@ -21,7 +22,7 @@ pub(super) const ROUTES: &[Route] = &[
 /// Longest token of a preset or tour, in characters.
 const TOKEN: usize = 256;
 /// The speed of a movement whose order names none.
-const SPEED: f64 = 50.0;
+const SPEED: i64 = 50;
 
 /// The words for directions.
 const DIRECTIONS: [(&str, Direction); 10] = [
@@ -84,11 +85,10 @@ fn read(body: &Value) -> Result<Order, Refusal> {
         return Err(Refusal::invalid(other, format!("not known here: {op:?} has op and {also}")));
     }
     if let Some((_, direction)) = direction {
-        // JSON has one kind of number: 50.0 is as whole as 50.
-        let speed = keys.get("speed").map_or(Some(SPEED), Value::as_f64);
-        let speed = speed.filter(|speed| speed.fract() == 0.0 && (0.0..=100.0).contains(speed));
+        let speed = keys.get("speed").map_or(Some(SPEED), whole).filter(|speed| *speed <= 100);
+        let speed = speed.and_then(|speed| u8::try_from(speed).ok());
         let speed = speed.ok_or_else(|| Refusal::invalid("speed", "a whole number up to 100"))?;
-        return Ok(Order::Hold(Movement { direction: *direction, speed: speed as u8 }));
+        return Ok(Order::Hold(Movement { direction: *direction, speed }));
     }
     let token = || match keys.get("token") {
         Some(Value::String(token)) if (1..=TOKEN).contains(&token.chars().count()) => {

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use url::Url;
 
+use crate::settings::value::whole;
 use crate::web::call::Call;
 use crate::web::reply::{Refusal, Reply};
 use crate::web::route::Route;
@@ -102,11 +103,11 @@ fn wanted(
 ) -> Result<RtmpPublishConfig, Refusal> {
     let wrong = |name: &str, why: &str| Refusal::invalid(format!("rows.{index}.{name}"), why);
     let enable = row["enable"].as_bool().ok_or_else(|| wrong("enable", "must be true or false"))?;
-    let channel = row["channel"].as_u64().and_then(|number| u32::try_from(number).ok());
+    let channel = whole(&row["channel"]).and_then(|number| u32::try_from(number).ok());
     let channel = channel.ok_or_else(|| wrong("channel", "must be the number of a channel"))?;
     let quality = serde_json::from_value(row["quality"].clone());
     let quality = quality.map_err(|_| wrong("quality", "must be ld, sd, hd or fhd"))?;
-    let url = match (&row["url"], row["keep"].as_u64()) {
+    let url = match (&row["url"], whole(&row["keep"])) {
         (Value::String(url), _) => url.clone().into(),
         (Value::Null, Some(place)) => {
             let place = usize::try_from(place).ok().and_then(|place| known.get(place));
