@@ -219,7 +219,7 @@ mod tests {
         let packet = r#"{"stream_id":"xT6-canary-90431","reason":"seq"}"#;
         trace.packet(Peer::Cloud, Way::In, packet);
         trace.text(Peer::Hosted, Way::Out, b"id: xT6-canary-90431\n", 21);
-        assert_eq!(trace.since(0)[0]["text"], packet);
+        assert!(trace.since(0)[0]["text"].to_string().contains("90431"), "not known yet");
         let _secret = ivt_base::secret::Secret::from("xT6-canary-90431");
         let text = trace.since(0)[0]["text"].to_string();
         assert!(text.contains("stream_id") && !text.contains("90431"), "{text}");

@@ -161,6 +161,13 @@ impl Keeper {
         let mut cloud = self.setup.view.cloud();
         loop {
             let is_seen = *viewers.borrow_and_update() > 0;
+            if !is_seen && self.setup.config.web.is_none() {
+                // Without a page nobody can look, and an idle device opens no file.
+                tokio::select! {
+                    Ok(()) = viewers.changed() => continue,
+                    () = stop.requested() => return,
+                }
+            }
             let hops = self.look(is_seen).await;
             overview.shown.send_replace(Arc::new(hops));
             tokio::select! {
