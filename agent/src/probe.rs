@@ -3,6 +3,8 @@
 //! One connection at a time, as weak cameras bear no more, and a login that was refused once is not tried again.
 
 mod abilities;
+#[cfg(feature = "ui")]
+mod describe;
 mod find;
 mod outcome;
 mod search;
@@ -25,10 +27,12 @@ use crate::backend::{Backend, CameraOptions, Servers};
 use crate::config::{Channel, Config};
 use find::Found;
 
+#[cfg(feature = "ui")]
+pub(crate) use describe::{Described, described};
 pub use outcome::{Ability, Outcome, SeenStream};
 pub use search::discover;
 #[cfg(feature = "ui")]
-pub(crate) use search::{Described, described, everywhere};
+pub(crate) use search::everywhere;
 pub use unseen::Unseen;
 
 /// Longest time for one camera.

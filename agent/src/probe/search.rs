@@ -1,41 +1,18 @@
-//! Finds cameras with ONVIF on the networks of this device, and asks each what it is.
+//! Finds cameras with ONVIF on the networks of this device.
 
 use std::io;
 #[cfg(feature = "linux")]
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
-use bytes::Bytes;
 #[cfg(feature = "linux")]
 use futures::future::join_all;
-use ivt_hal::http::{Http, Limits};
-use ivt_hal::onvif::{self, Found, Onvif, Options, Search};
-use ivt_hal::{Bitrates, Kind, Snapshot as _, Stream, Transport};
-use tokio::time::timeout;
+use ivt_hal::onvif::{self, Found, Search};
 
-use super::{Target, plain};
+use super::plain;
 
 /// Most of our own addresses from which is searched.
 #[cfg(feature = "linux")]
 const NETWORKS: usize = 8;
-/// Longest time for what a camera says of itself, and as much for its picture.
-const ANSWER: Duration = Duration::from_secs(4);
-/// Longest picture of a camera that is shown in a list, in bytes.
-const PICTURE: usize = 256 << 10;
-
-/// What a camera says of itself when it is asked little.
-#[derive(Debug, Default)]
-pub(crate) struct Described {
-    /// Who made it; empty where it says nothing. The same holds for the model.
-    pub(crate) maker: String,
-    pub(crate) model: String,
-    /// A picture, as JPEG.
-    pub(crate) picture: Option<Bytes>,
-    /// It refused, for want of a login.
-    pub(crate) is_refused: bool,
-    /// It said nothing at this address.
-    pub(crate) is_silent: bool,
-}
 
 /// Searches the network for cameras with ONVIF, and tells of each. True if there is one.
 ///
@@ -87,34 +64,4 @@ async fn own() -> Vec<IpAddr> {
     let own = listed.iter().filter_map(|interface| interface.ip.parse::<Ipv4Addr>().ok());
     let own = own.take(NETWORKS).chain([Ipv4Addr::LOCALHOST]);
     own.map(IpAddr::V4).collect()
-}
-
-/// Asks the camera at an address that was found what it is, and for a picture. No login is given: anybody may answer a
-/// search.
-pub(crate) async fn described(address: &str) -> Described {
-    let Ok(Target { onvif: at, .. }) = Target::at(address, None, 1) else {
-        return Described { is_silent: true, ..Described::default() };
-    };
-    let limits = Limits { body: PICTURE, ..Limits::default() };
-    let http = Http::new(&at.host, at.port, None, limits);
-    let options = Options { transport: Transport::Auto, bitrates: Bitrates::default(), input: 1 };
-    let camera = Onvif::new(http, &at.path, None, options);
-    let mut seen = Described::default();
-    match timeout(ANSWER, camera.names()).await {
-        Ok(Ok([maker, model, ..])) => (seen.maker, seen.model) = (plain(&maker), plain(&model)),
-        Ok(Err(e)) if e.kind == Kind::Refused => {
-            seen.is_refused = true;
-            return seen;
-        }
-        _ => {
-            seen.is_silent = true;
-            return seen;
-        }
-    }
-    match timeout(ANSWER, camera.jpeg(Stream::Sub)).await {
-        Ok(Ok(picture)) => seen.picture = Some(picture),
-        Ok(Err(e)) => seen.is_refused = e.kind == Kind::Refused,
-        _ => {}
-    }
-    seen
 }
