@@ -23,7 +23,7 @@ export async function buildAddress(context) {
     submit: t("address.save"),
     send: async (values) => {
       const saved = await settings.save({ "web.listen": values["web.listen"].trim(), "web.https": values["web.https"] ? "on" : "off" });
-      await lookAtTrial();
+      await lookAtTrial(5);
       return saved ? t("address.saved") : t("address.theirs");
     },
   });

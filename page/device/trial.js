@@ -26,8 +26,11 @@ export function trialPlace() {
   return place;
 }
 
-/** Confirms a new address that was reached, or leads to it, until the trial has ended. */
-export async function lookAtTrial() {
+/**
+ * Confirms a new address that was reached, or leads to it, until the trial has ended.
+ * @param {number} [looks] how many further looks follow where there is no trial: it begins a moment after a change was saved
+ */
+export async function lookAtTrial(looks = 0) {
   clearTimeout(timer);
   try {
     /** @type {Place} */
@@ -38,14 +41,21 @@ export async function lookAtTrial() {
       fill(place);
     } else if (trial) {
       lead(trial);
-      timer = window.setTimeout(lookAtTrial, AGAIN_MS);
+      again();
     } else if (place.hasChildNodes()) {
       fill(place, takenBack !== null && makeNotice("warn", t("shell.address_taken_back")));
+    } else if (looks > 0) {
+      again(looks - 1);
     }
   } catch {
     // The old address ends when the new one is confirmed: what leads there stays.
-    if (place.hasChildNodes()) timer = window.setTimeout(lookAtTrial, AGAIN_MS);
+    if (place.hasChildNodes()) again();
   }
+}
+
+/** @param {number} [looks] */
+function again(looks) {
+  timer = window.setTimeout(() => lookAtTrial(looks), AGAIN_MS);
 }
 
 /** @param {{ seconds: number, urls: string[] }} trial */
