@@ -11,6 +11,8 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::config;
+
 /// What goes out, piece by piece.
 pub(super) type Outgoing = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -156,6 +158,19 @@ impl Refusal {
 /// A server-sent event.
 pub(super) fn event(name: &str, data: &Value) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
+/// A configuration that its reader refuses: 422, with the key that the reader's message begins with.
+impl From<config::Error> for Refusal {
+    fn from(error: config::Error) -> Self {
+        match error {
+            config::Error::Value { message, .. } => {
+                let field = message.split(' ').next().unwrap_or_default().to_owned();
+                Self::invalid(field, message)
+            }
+            other => Self::invalid("", other.to_string()),
+        }
+    }
 }
 
 impl From<Refusal> for Reply {

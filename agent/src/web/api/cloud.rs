@@ -20,7 +20,7 @@ use crate::cloud::login::CloudLogin;
 use crate::cloud::progress::Step;
 use crate::cloud::status::KeepaliveSource;
 use crate::cloud::trial::{Detail, Server, Told, Trial, reach};
-use crate::config::{self, Account, Config};
+use crate::config::{Account, Config};
 use crate::console::Console;
 use crate::settings::proposed::place;
 use crate::settings::value::quoted;
@@ -236,13 +236,7 @@ fn wanted(body: &Value, config: &Config) -> Result<Config, Refusal> {
     let text = format!(
         "[web]\nenable = true\n[cloud]\nurl = {url}\nlogin_code = {code}\nlogin_passwd = {passwd}\n"
     );
-    let read: Config = text.parse().map_err(|error| match error {
-        config::Error::Value { message, .. } => {
-            let field = message.split(' ').next().unwrap_or_default().to_owned();
-            Refusal::invalid(field, message)
-        }
-        other => Refusal::invalid("", other.to_string()),
-    })?;
+    let read: Config = text.parse()?;
     let theirs = read.cloud.account.as_ref();
     let place = |account: &Account| place(account.url.as_str());
     if !body["login_passwd"].is_string() && theirs.map(place) != ours.map(place) {

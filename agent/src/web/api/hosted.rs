@@ -146,13 +146,7 @@ fn wanted(
         text += &format!("{name} = {value}\n");
     }
     // The reader of the configuration judges the values, as when they are saved.
-    let read: Config = text.parse().map_err(|error| match error {
-        config::Error::Value { message, .. } => {
-            let field = message.split(' ').next().unwrap_or_default().to_owned();
-            Refusal::invalid(field, message)
-        }
-        other => Refusal::invalid("", other.to_string()),
-    })?;
+    let read: Config = text.parse()?;
     read.tlss.ok_or_else(|| Refusal::invalid("tlss.server", "enter a server"))
 }
 
