@@ -8,7 +8,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## an emulated camera, a simulated cloud and the agent; open the printed address
-	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-lab -p ivt-tests --bins
 	@target/debug/demo
 
 test: ## everything that needs nothing but the toolchain
@@ -16,7 +16,7 @@ test: ## everything that needs nothing but the toolchain
 
 interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, live555, VLC, retina, Chromium, Autobahn
 	tests/interop/setup
-	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-lab -p ivt-tests --bins --examples
 	$(CARGO) build $(LOCKED) -p ivt-hal --example onvif --example slots
 	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
 	$(CARGO) test $(LOCKED) -p ivt-media --features g711-aac --lib -- --include-ignored
@@ -24,12 +24,12 @@ interop: ## real foreign peers: nginx-rtmp, ffmpeg, gst-rtsp-server, live555, VL
 
 cameras: ## every camera of the field that misbehaves; writes docs/cameras.md (about 10 minutes)
 	tests/interop/setup
-	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim --bins
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-lab --bins
 	tests/interop/quirks
 
 soak: ## kill -9 two hundred times while recording and while upgrading, at each system call of an upgrade, and ten minutes of idleness (about 55 minutes)
 	tests/interop/setup
-	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-sim -p ivt-tests --bins --examples
+	$(CARGO) build $(LOCKED) -p ivt-agent -p ivt-lab -p ivt-tests --bins --examples
 	$(CARGO) build $(LOCKED) -p ivt-hal --example onvif --example slots
 	$(CARGO) build $(LOCKED) -p ivt-media --features g711-aac --example segments --example frames
 	IVT_MUTATIONS=1000000 $(CARGO) test $(LOCKED) -p ivt-agent --lib no_mutation_of_a_signature
@@ -42,7 +42,7 @@ bench: ## figures of the agent against real peers, side by side (takes about 45 
 	tests/interop/setup
 	cross/setup.sh x86_64-unknown-linux-musl
 	cross/build x86_64-unknown-linux-musl full
-	$(CARGO) build $(LOCKED) --release -p ivt-sim -p ivt-agent --bins
+	$(CARGO) build $(LOCKED) --release -p ivt-lab -p ivt-agent --bins
 	$(CARGO) bench $(LOCKED) -p ivt-proto --bench hostile
 	tests/bench/run $(BENCH)
 
@@ -60,7 +60,7 @@ size: ## what takes the room in the agent for TARGET; fails beyond cross/limits.
 	cross/size $(TARGET) $(PROFILE)
 
 arm: ## build the agent for armv7 and aarch64, and run it under qemu-user against the simulators
-	$(CARGO) build $(LOCKED) -p ivt-sim --bins
+	$(CARGO) build $(LOCKED) -p ivt-lab --bins
 	cross/test armv7-unknown-linux-musleabihf agent 2038
 	cross/test aarch64-unknown-linux-musl agent
 	cross/size --top 12 armv7-unknown-linux-musleabihf
@@ -68,7 +68,7 @@ arm: ## build the agent for armv7 and aarch64, and run it under qemu-user agains
 	cross/test-errors
 
 test-arm: ## unit tests and the agent on every processor that can be emulated, the small agent on armv7
-	$(CARGO) build $(LOCKED) -p ivt-sim --bins
+	$(CARGO) build $(LOCKED) -p ivt-lab --bins
 	. cross/env && for target in $$EMULATED; do cross/test $$target || exit 1; done
 	. cross/env && for target in $$OTHERS; do [ -z "$$(runner $$target)" ] || cross/test $$target agent || exit 1; done
 	cross/test armv7-unknown-linux-gnueabihf 2038

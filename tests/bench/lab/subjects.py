@@ -81,4 +81,4 @@ def build_tools(builds):
             raise Failed(f"{agent_program(build)}, the {build} build, is missing: `make bench` makes it")
     for name in ("ivc-sim", "camera-sim"):
         if not os.path.exists(built(name, "release")):
-            raise Failed(f"no release build of {name}: cargo build --release -p ivt-sim --bins")
+            raise Failed(f"no release build of {name}: cargo build --release -p ivt-lab --bins")

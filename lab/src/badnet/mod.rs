@@ -1,0 +1,1 @@
+//! A forwarder between two programs that behaves like a bad network, from one seed.

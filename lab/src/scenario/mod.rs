@@ -1,0 +1,1 @@
+//! `ivc-sim run`: scenarios that QA writes as text files.
