@@ -38,7 +38,6 @@ pub fn html(report: &Report) -> String {
         let _ = writeln!(out, "<li><b>{}</b> {}</li>", report.count(verdict), mark(verdict));
     }
     out.push_str("</ul>\n");
-    out.push_str(&timeline::section(&report.timeline));
     out.push_str(
         "<h2>Cases</h2>\n<table>\n<thead><tr><th scope=\"col\">Verdict</th><th scope=\"col\">Case</th>\
          <th scope=\"col\">Time</th></tr></thead>\n<tbody>\n",
@@ -67,6 +66,7 @@ fn write_case(out: &mut String, case: &Case, whole: bool, pictures: &mut usize) 
     if !case.section.is_empty() {
         let _ = writeln!(out, "<p class=\"section\">{}</p>", escaped(&case.section));
     }
+    out.push_str(&timeline::section(&case.timeline));
     if whole {
         write_evidence(out, &case.evidence, pictures);
     } else if !case.evidence.is_empty() {

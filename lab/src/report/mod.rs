@@ -31,9 +31,6 @@ pub struct Report {
     pub seed: Option<u64>,
     /// The cases in their order.
     pub cases: Vec<Case>,
-    /// What happened when, where the run has a script of its own.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub timeline: Vec<Moment>,
 }
 
 /// One thing that was tried.
@@ -53,6 +50,9 @@ pub struct Case {
     pub took: Duration,
     /// What was said and seen meanwhile, in the order of time.
     pub evidence: Vec<Evidence>,
+    /// What happened when, for a drawing; empty where time does not matter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Moment>,
 }
 
 /// The outcome of a case.

@@ -31,6 +31,13 @@ fn case(id: &str, verdict: Verdict, reason: &str) -> Case {
         reason: reason.into(),
         took: Duration::from_millis(1500),
         evidence: evidence.into(),
+        timeline: vec![Moment {
+            lane: HOSTILE.into(),
+            at: Duration::from_secs(1),
+            until: None,
+            text: HOSTILE.into(),
+            bad: true,
+        }],
     }
 }
 
@@ -46,13 +53,6 @@ fn report() -> Report {
             case("rpc.deviation", Verdict::Deviation, "`resp: \"\"`"),
             case("rpc.skipped", Verdict::NotSupported, HOSTILE),
         ],
-        timeline: vec![Moment {
-            lane: HOSTILE.into(),
-            at: Duration::from_secs(1),
-            until: None,
-            text: HOSTILE.into(),
-            bad: true,
-        }],
     }
 }
 

@@ -27,12 +27,12 @@ pub struct Moment {
     pub bad: bool,
 }
 
-/// The moments as a section of the report; empty where there are none.
+/// The moments as a part of their case; empty where there are none.
 pub(super) fn section(moments: &[Moment]) -> String {
     if moments.is_empty() {
         return String::new();
     }
-    let mut out = String::from("<h2>Timeline</h2><ol class=\"timeline\">\n");
+    let mut out = String::from("<ol class=\"timeline\">\n");
     for moment in moments.iter().take(MOST) {
         let until = moment.until.map(|until| format!("–{:.1}", until.as_secs_f64()));
         let _ = writeln!(
