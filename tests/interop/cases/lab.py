@@ -82,15 +82,16 @@ def ends(lab):
     wait_for("end of all programs", lambda: not programs(lab.pid), 5)
 
 
-def starts_all(stack, folder):
-    """A phone's camera reads the address of the page, which opens and shows the device; a recorder finds the camera."""
+def starts_all(stack, folder, program=(built("ivt-lab"),), options=(), patience=60):
+    """A phone's camera reads the address of the page, which opens and shows the device; a recorder finds the camera. `program` is
+    another build of the lab, `options` are its own, `patience` is that for its login and its picture."""
     inside, beside = network(stack)
     if not os.path.exists(os.path.join(onvif.FOLDER, "wsdiscovery")):
         raise Skipped("WSDiscovery is not installed: tests/interop/setup")
     finder = Finder(stack, folder, beside)
-    lab = stack.enter_context(Process("ivt-lab", [*inside, built("ivt-lab"), "start", "all", "--discoverable", *free_ports()], folder))
-    page = lab.said(r"Open (http://\S+)")[1]
-    lab.said(r"is online", 60)
+    lab = stack.enter_context(Process("ivt-lab", [*inside, *program, "start", "all", "--discoverable", *options, *free_ports()], folder))
+    page = lab.said(r"Open (http://\S+)", patience)[1]
+    lab.said(r"is online", patience)
     if not page.startswith(f"http://{CABLES[0][1]}:"):
         raise Failed(f"the page is {page}, expected it at {CABLES[0][1]}")
     seen = read(lab.output(), light=True)
@@ -102,7 +103,7 @@ def starts_all(stack, folder):
             raise Failed("the device is not online")
     browser = Browser(stack, folder)
     browser.open(page)
-    browser.wait("picture", "const v = document.querySelector('video'); return v && v.videoWidth === 640 && v.currentTime > 0")
+    browser.wait("picture", "const v = document.querySelector('video'); return v && v.videoWidth === 640 && v.currentTime > 0", seconds=patience)
     for address in re.findall(r"(?:its faults|device|hosted service) +(http://198\S+/)", lab.output()):
         with urllib.request.urlopen(address, timeout=30) as answer:
             if answer.status != 200:
