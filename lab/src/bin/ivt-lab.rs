@@ -34,6 +34,10 @@ async fn main() -> ExitCode {
     let settings = match words.next().as_deref() {
         Some("start") => Settings::read(words),
         None | Some("--help" | "-h" | "help") => Ok(None),
+        Some("--version") => {
+            println!("ivt-lab {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
         Some(other) => {
             eprintln!("ivt-lab: `{other}` is no command; `ivt-lab start` is, see --help");
             return ExitCode::from(2);

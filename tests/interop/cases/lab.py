@@ -98,9 +98,8 @@ def starts_all(stack, folder, program=(built("ivt-lab"),), options=(), patience=
     if seen != page:
         raise Failed(f"the QR code says {seen!r}, not {page!r}")
     base = page.split("?")[0]
-    with urllib.request.urlopen(f"{base}api/devices", timeout=30) as answer:
-        if not any(device["online"] for device in json.load(answer)):
-            raise Failed("the device is not online")
+    if not any(device["online"] for device in asked(f"{base}api/devices")):
+        raise Failed("the device is not online")
     browser = Browser(stack, folder)
     browser.open(page)
     browser.wait("picture", "const v = document.querySelector('video'); return v && v.videoWidth === 640 && v.currentTime > 0", seconds=patience)
@@ -135,8 +134,8 @@ class Finder:
 
 
 def pi_camera(stack, folder):
-    """The Pi's own camera, played by a program of its name: started once for all who watch, ended with the lab. Another terminal's
-    colours are read, too."""
+    """A Pi that plays a camera in the cloud: its own camera is played by a program of that name, which is started once for all who
+    watch, and ends with the lab; PTZ and alarms are emulated beside it. Another terminal's colours are read, too."""
     programs_folder = os.path.join(folder, "bin")
     os.mkdir(programs_folder)
     started = os.path.join(folder, "started")
@@ -145,13 +144,21 @@ def pi_camera(stack, folder):
         out.write(f'#!/bin/sh\necho "$@" >>{started}\nexec {FFMPEG} -nostdin -loglevel error -re -f lavfi -i testsrc2=size=1280x720:rate=10 '
                   "-c:v libx264 -preset ultrafast -tune zerolatency -bf 0 -g 10 -pix_fmt yuv420p -f h264 -\n")
     os.chmod(fake, os.stat(fake).st_mode | stat.S_IXUSR)
-    lab = stack.enter_context(Process("ivt-lab", [built("ivt-lab"), "start", "camera", "--loopback", "--picture", "rpicam", "--qr", "colours",
-                                                  "--camera-login", "qa:Kite-8-wolke", *free_ports()],
+    lab = stack.enter_context(Process("ivt-lab", [built("ivt-lab"), "start", "camera", "cloud", "device", "--loopback", "--picture", "rpicam", "--qr",
+                                                  "colours", "--camera-login", "qa:Kite-8-wolke", "--alarm", "input:every=4s,for=1s", *free_ports()],
                                       folder, {"PATH": f"{programs_folder}:{os.environ['PATH']}"}))
     page = lab.said(r"Open (http://\S+)")[1]
     if read(lab.output(), light=False) != page:
         raise Failed("the QR code in colours does not say the page's address")
     lab.said(r"own camera comes: 1280x720", 40)
+    base = page.split("?")[0]
+    wait_for("picture of the camera in the cloud", lambda: any(
+        stream["video"] == "H.264" and stream["dimensions"] == [1280, 720] for stream in asked(f"{base}api/streams")), 40)
+    control = lab.said(r"its faults +(http://\S+)")[1]
+    before = position(control)
+    asked(f"{base}api/event", {"login_code": "demo", "event": "CtrlPTZ", "params": {"channel": 0, "action": "right", "value": 100}})
+    wait_for("movement of the camera", lambda: position(control) != before, 20)
+    wait_for("alarm in the cloud", lambda: asked(f"{base}api/devices/demo/alarms"), 40)
     url = lab.said(r"rtsp://(\S+)/ch0/main")[1]
     for stream in ("main", "sub"):
         frames = output([FFMPEG, "-nostdin", "-rtsp_transport", "tcp", "-i", f"rtsp://qa:Kite-8-wolke@{url}/ch0/{stream}", "-frames:v", "15",
@@ -163,6 +170,19 @@ def pi_camera(stack, folder):
     if len(calls) != 1 or "-t 0" not in calls[0] or "--inline" not in calls[0]:
         raise Failed(f"the camera was started {calls}")
     ends(lab)
+
+
+def asked(url, body=None):
+    """The JSON at an address, or the answer to a JSON that is posted there."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": "application/json"}), timeout=30) as answer:
+        return json.load(answer)
+
+
+def position(control):
+    """Where the camera looks, as its control page tells."""
+    camera = asked(f"{control}status")["channels"][0]["camera"]
+    return camera["pan"], camera["tilt"]
 
 
 def missing_camera(stack, folder):

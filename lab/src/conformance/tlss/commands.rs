@@ -48,7 +48,7 @@ pub(super) async fn parameters(call: &mut Call) -> Outcome {
 
 pub(super) async fn slashless(call: &mut Call) -> Outcome {
     let list = usual(call).await?;
-    same(call, &list, list[1..].as_bytes(), "without its slash").await
+    same(call, &list, &list.as_bytes()[1..], "without its slash").await
 }
 
 pub(super) async fn endings(call: &mut Call) -> Outcome {

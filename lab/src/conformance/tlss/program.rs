@@ -22,6 +22,8 @@ Usage: tlss-sim conformance [--listen ADDR:PORT] [--mac MAC] [--html FILE]
   --listen ADDR:PORT      where the device calls; --bind is the same
                                                         [127.0.0.1:21000]
   --mac MAC               the device that is meant; else whoever calls
+  --interval MINUTES      the update interval that the device is set to: its next call after done is
+                          waited for and measured; else it may not come within 10 s
   --wait SECONDS          give up when nobody calls for so long   [150]
 ";
 const TAIL: &str = "\
@@ -110,6 +112,11 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Order, ArgsErro
         match flag.as_str() {
             "--listen" | "--bind" => options.listen = args.value()?,
             "--mac" => options.mac = Some(args.value()?),
+            "--interval" => {
+                let update = Duration::from_secs(60 * u64::from(args.value::<u16>()?));
+                options.timing.update = Some(update);
+                options.timing.call = options.timing.call.max(update * 2);
+            }
             "--wait" => options.timing.call = Duration::from_secs(args.value::<u32>()?.into()),
             "--list" => list = true,
             "--help" | "-h" => return Ok(Order::Help),
@@ -138,6 +145,9 @@ mod tests {
         assert_eq!(options.mac.as_deref(), Some("00:13:23:a0:07:ad"));
         assert_eq!(options.choice, Choice::only(&["done.*"]));
         assert_eq!(outputs.html, Some("a.html".into()));
+        let Ok(Order::Run(options, _)) = order("--interval 5") else { panic!("no run") };
+        let Timing { update, call, .. } = options.timing;
+        assert_eq!((update, call), (Some(Duration::from_secs(300)), Duration::from_secs(600)));
         assert!(matches!(order("--list"), Ok(Order::List(_))));
         assert!(matches!(order("--help"), Ok(Order::Help)));
         for line in ["--listen nowhere", "--wait -1", "--frob", "--html"] {

@@ -32,6 +32,9 @@ const HAMMER_WITHIN: Duration = Duration::from_secs(5);
 /// Longest time from the end of a session that the device gave up to its next call.
 const AGAIN_WITHIN: Duration = Duration::from_secs(61);
 
+/// Part of its update interval by which a device may be off: many are spread on purpose.
+const NEAR: f32 = 0.15;
+
 /// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -226,17 +229,20 @@ impl State {
         settled && self.watched().is_none() && !self.awaits_call()
     }
 
-    /// Whether a device that has given up its session is still to call again.
+    /// Whether a device is still to call again: one that has given up its session, or one whose interval is measured.
     fn awaits_call(&self) -> bool {
-        let wanted = self.wanted.contains(&Check::Reconnect);
-        wanted
-            && !self.facts().has(Check::Reconnect)
-            && self.lock().left.values().any(|(_, end)| *end == End::Device)
+        let awaits = |check, how| {
+            self.wanted.contains(&check)
+                && !self.facts().has(check)
+                && self.lock().left.values().any(|(_, end)| *end == how)
+        };
+        awaits(Check::Reconnect, End::Device)
+            || self.timing.update.is_some() && awaits(Check::Interval, End::Done)
     }
 
     /// When a device that heard `done` has been quiet for long enough. Notes those for which that time has passed.
     fn watched(&self) -> Option<Instant> {
-        if !self.wanted.contains(&Check::Interval) {
+        if !self.wanted.contains(&Check::Interval) || self.timing.update.is_some() {
             return None;
         }
         let done: Vec<_> = {
@@ -288,6 +294,20 @@ impl State {
                 Check::Interval,
                 Finding::fail(format!("the device calls again {seconds:.1} s after done")),
             ),
+            End::Done if self.timing.update.is_some() => {
+                let update = self.timing.update.unwrap_or_default();
+                let near = after.abs_diff(update) <= update.mul_f32(NEAR) + self.timing.slack;
+                let expected = update.as_secs_f32();
+                (
+                    Check::Interval,
+                    match near {
+                        true => Finding::pass(),
+                        false => Finding::deviation(format!(
+                            "the device calls {seconds:.0} s after done, and its update interval is {expected:.0} s"
+                        )),
+                    },
+                )
+            }
             End::Device if after > AGAIN_WITHIN => (
                 Check::Reconnect,
                 Finding::deviation(format!("the device calls again after {seconds:.0} s only")),

@@ -46,6 +46,7 @@ fn timing() -> Timing {
         reply: ms(4000),
         close: ms(1500),
         interval: ms(1500),
+        update: None,
         pause: ms(600),
         call: ms(7000),
         sleep: ms(1500),
@@ -54,8 +55,12 @@ fn timing() -> Timing {
 
 /// Runs these cases against a device.
 async fn run(wrong: Wrong, choice: Choice) -> Report {
+    run_at(wrong, choice, timing()).await
+}
+
+async fn run_at(wrong: Wrong, choice: Choice, timing: Timing) -> Report {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = Options { listen, mac: None, choice, timing: timing() };
+    let options = Options { listen, mac: None, choice, timing };
     let run = Run::listen(options).await.unwrap();
     let device = tokio::spawn(device(wrong, run.addr().unwrap()));
     let report = timeout(PATIENCE, run.finish(|_| {})).await.expect("the run ends");
@@ -300,6 +305,17 @@ async fn known_oddities_are_deviations() {
     let stays = run(Wrong::Stays, Choice::only(&["timer.identity"])).await;
     let (found, reason) = verdict(&stays, Check::TimerIdentity);
     assert_eq!(found, Verdict::Deviation, "{reason}");
+}
+
+#[tokio::test]
+async fn an_update_interval_that_is_known_is_measured() {
+    let interval = async |update: u64| {
+        let timing = Timing { update: Some(Duration::from_secs(update)), ..timing() };
+        let report = run_at(Wrong::Nothing, Choice::only(&["call.interval"]), timing).await;
+        verdict(&report, Check::Interval).0
+    };
+    assert_eq!(interval(2).await, Verdict::Pass);
+    assert_eq!(interval(6).await, Verdict::Deviation);
 }
 
 #[tokio::test]

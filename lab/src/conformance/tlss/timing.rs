@@ -17,6 +17,8 @@ pub struct Timing {
     pub close: Duration,
     /// How long nothing may come after `done`: the update interval of a device is a minute at least.
     pub interval: Duration,
+    /// The update interval that the device is set to, where that is known: then its next call is waited for.
+    pub update: Option<Duration>,
     /// Longest pause inside a reply, after which deployed servers take what came for the whole.
     pub pause: Duration,
     /// Longest wait for a call.
@@ -35,6 +37,7 @@ impl Default for Timing {
             reply: secs(20),
             close: secs(3),
             interval: secs(10),
+            update: None,
             pause: Duration::from_millis(1800),
             call: secs(150),
             sleep: secs(4),
