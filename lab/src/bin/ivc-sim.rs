@@ -11,6 +11,7 @@ const HELP: &str = "\
 ivc-sim: a simulated IVC cloud for devices that speak IVR RPC
 
 Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
+       ivc-sim conformance --help
 
   --http ADDR:PORT        where devices and browsers connect   [127.0.0.1:8080]
   --rtmp ADDR:PORT        where streams are published          [127.0.0.1:1935]
@@ -33,7 +34,11 @@ RUST_LOG=debug shows more.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    let options = match parse(std::env::args().skip(1)) {
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == "conformance").is_some() {
+        return ivt_lab::conformance::ivc::main(words).await;
+    }
+    let options = match parse(words) {
         Ok(Some(options)) => options,
         Ok(None) => {
             print!("{HELP}");
