@@ -156,7 +156,7 @@ def pi_camera(stack, folder):
         stream["video"] == "H.264" and stream["dimensions"] == [1280, 720] for stream in asked(f"{base}api/streams")), 40)
     control = lab.said(r"its faults +(http://\S+)")[1]
     before = position(control)
-    asked(f"{base}api/event", {"login_code": "demo", "event": "CtrlPTZ", "params": {"channel": 0, "action": "right", "value": 100}})
+    asked(f"{base}api/event", {"login_code": "demo", "event": "CtrlPTZ", "params": {"channel": 0, "op": "right", "value": 100}})
     wait_for("movement of the camera", lambda: position(control) != before, 20)
     wait_for("alarm in the cloud", lambda: asked(f"{base}api/devices/demo/alarms"), 40)
     url = lab.said(r"rtsp://(\S+)/ch0/main")[1]
