@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci ci-waits ci-computes
+.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci ci-waits ci-computes lab-arm
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,11 +77,15 @@ test-arm: ## unit tests and the agent on every processor that can be emulated, t
 	cross/test armv7-unknown-linux-gnueabihf 2038
 	cross/test $(TARGET) small
 
+lab-arm: ## the lab on an emulated ARMv7: ivt-lab start all, its page in a browser, found by ONVIF (about 15 minutes with its build)
+	tests/interop/setup
+	cross/test $(TARGET) lab
+
 features: ## clippy for every set of features that ships
 	for features in "" linux onvif pattern profiles tls ui update linux,onvif,pattern,profiles,tls,ui,update linux,onvif,pattern,profiles,tls,ui,update,g711-aac; do \
 		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
 
-release: ci features cross-all test-arm soak ## what a release must pass beside ci; takes hours
+release: ci features cross-all test-arm lab-arm soak ## what a release must pass beside ci; takes hours
 	$(MAKE) size PROFILE=small
 	. cross/env && for target in $$TARGETS; do cross/size --top 12 $$target || exit 1; done
 

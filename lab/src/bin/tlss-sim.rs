@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ivt_lab::conformance::tlss::program as conformance;
 use ivt_sim::args::{Args, ArgsError};
-use ivt_sim::program;
 use ivt_sim::tlss::{Reading, Script, TlssOptions, TlssSim};
+use ivt_sim::{port, program};
 
 const HELP: &str = "\
 tlss-sim: a server of the hosted service (TLSS) for devices to call
 
 Usage: tlss-sim [--bind ADDR:PORT] [--http ADDR:PORT] [--script FILE]
+       tlss-sim conformance [OPTION]...   drive a device through every rule, see
+                                          tlss-sim conformance --help
 
   --bind ADDR:PORT   where devices connect                 [127.0.0.1:21000]
   --http ADDR:PORT   where the page is                     [127.0.0.1:8082]
@@ -35,7 +38,13 @@ RUST_LOG=debug shows more.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let command = parse(Args::new(std::env::args().skip(1)));
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == "conformance").is_some() {
+        let level = env_logger::Env::default().default_filter_or("warn");
+        env_logger::Builder::from_env(level).init();
+        return conformance::main(words).await;
+    }
+    let command = parse(Args::new(words));
     program::main("tlss-sim", HELP, command, run).await
 }
 
@@ -52,12 +61,12 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         let text = tokio::fs::read_to_string(&path).await.map_err(|error| about(&error))?;
         options.script = text.parse::<Script>().map_err(|error| about(&error))?;
     }
-    let (bind, http) = (options.bind, options.http);
-    let sim = TlssSim::start(options).await;
-    let sim = sim.map_err(|error| format!("cannot listen on {bind} and {http}: {error}"))?;
+    port::check(options.bind, "--bind")?;
+    port::check(options.http, "--http")?;
+    let sim = TlssSim::start(options).await?;
     println!("page      http://{}/", sim.http_addr());
     println!("devices   {}", sim.addr());
-    Ok(tokio::signal::ctrl_c().await?)
+    Ok(program::stopped().await?)
 }
 
 /// Reads the command line; `None` when help is asked for.
