@@ -34,7 +34,7 @@ pub struct BadNet {
     lines: Vec<Arc<Line>>,
     links: Vec<Arc<Link>>,
     book: Arc<Book>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 /// Why a bad network cannot start, or an order to it cannot be carried out.
@@ -130,7 +130,7 @@ impl BadNet {
             })
             .collect();
         let seats = Arc::new(Semaphore::new(connections));
-        let mut net = Self { seed, lines, links: Vec::new(), book, _tasks: JoinSet::new() };
+        let mut net = Self { seed, lines, links: Vec::new(), book, tasks: JoinSet::new() };
         for options in &wanted {
             net.add(options, buffer, &seats).await.map_err(|error| BadNetError::Listen {
                 link: options.name.clone(),
@@ -138,8 +138,9 @@ impl BadNet {
                 error,
             })?;
         }
-        for line in net.lines.iter().cloned() {
-            net._tasks.spawn(async move { line.follow().await });
+        for line in &net.lines {
+            let line = line.clone();
+            net.tasks.spawn(async move { line.follow().await });
         }
         Ok(net)
     }
@@ -159,14 +160,14 @@ impl BadNet {
             Transport::Tcp => {
                 let gate = Gate::open(*listen)?;
                 let link = Arc::new(Link::new(place, (*transport, gate.addr(), upstream), buffer));
-                self._tasks.spawn(tcp::serve(link.clone(), gate, seats.clone()));
+                self.tasks.spawn(tcp::serve(link.clone(), gate, seats.clone()));
                 link
             }
             Transport::Udp => {
                 let socket = UdpSocket::bind(listen).await?;
                 let addr = socket.local_addr()?;
                 let link = Arc::new(Link::new(place, (*transport, addr, upstream), buffer));
-                self._tasks.spawn(udp::serve(link.clone(), socket, seats.clone()));
+                self.tasks.spawn(udp::serve(link.clone(), socket, seats.clone()));
                 link
             }
         };

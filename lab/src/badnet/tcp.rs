@@ -23,6 +23,8 @@ use super::plan::{Direction, Fate, Piece, Step, resumed};
 
 /// Most bytes of a read.
 const CHUNK: usize = 16 << 10;
+/// Most pieces that wait in one direction of a connection: bytes that come one by one take more room than they have.
+const MOST_PIECES: usize = 4096;
 /// Least time between two writes that wait for their turn, so that a fast line wakes nobody for each packet.
 const SLICE: Duration = Duration::from_millis(4);
 /// Time in which the upstream has to answer a call.
@@ -278,8 +280,8 @@ impl<'a> Lane<'a> {
             let (room_at, most) = line.room(self.direction);
             let most = CHUNK.min(usize::try_from(most).unwrap_or(CHUNK));
             // While the line is cut, only what is sent first is taken: TCP tries it again and again.
-            let reads = !self.ended
-                && if held { self.bytes.is_empty() } else { self.bytes.len() < self.link.buffer };
+            let room = self.bytes.len() < self.link.buffer && self.pieces.len() < MOST_PIECES;
+            let reads = !self.ended && if held { self.bytes.is_empty() } else { room };
             let waiting = self.bytes.as_slices().0;
             let arrived = &waiting[..self.arrived.min(waiting.len())];
             tokio::select! {

@@ -127,11 +127,16 @@ mod tests {
             "d:",
             "--max-devices",
             "9",
+            "--public-http=http://127.0.0.1:9000/",
+            "--public-rtmp=127.0.0.1:9001",
         ];
         let options = run(&args).unwrap().unwrap();
         assert_eq!(options.http, SocketAddr::from(([0, 0, 0, 0], 80)));
         assert_eq!((options.rtmp.port(), options.hosts), (1935, vec!["qa".to_owned()]));
         assert_eq!(options.max_devices, 9);
+        let public = options.public_http.map(String::from);
+        assert_eq!(public.as_deref(), Some("http://127.0.0.1:9000/"));
+        assert_eq!(options.public_rtmp.as_deref(), Some("127.0.0.1:9001"));
         let passwords: Vec<_> = options.logins.iter().map(|l| l.password.as_str()).collect();
         assert_eq!(passwords, ["b:c", ""]);
         assert!(run(&["--http", "nowhere", "--help"]).is_err());
