@@ -11,8 +11,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::flow::Fate;
 use super::line::Link;
-use super::plan::{Direction, Fate, Step};
+use super::plan::{Direction, Step};
 
 /// Longest packet, in bytes.
 const MOST_PACKET: usize = 65_535;
