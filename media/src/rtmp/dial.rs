@@ -21,6 +21,12 @@ use crate::rtmp::url::RtmpUrl;
 /// link with 300 ms of delay still carries 10 Mbit/s.
 const SEND_BUFFER: usize = 512 << 10;
 
+/// Bytes of those that the kernel may not have sent yet: two seconds of 512 kbit/s. On an uplink that is too slow for the
+/// stream, pictures wait in the hub, which drops the oldest, and not behind a full send buffer, half a minute late. A
+/// buffer that empties slowly would also look like a server that takes nothing: it takes no more until a third is free.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
 /// Time after which the kernel gives up a server that acknowledges or takes nothing: at a low bit
 /// rate its buffers would take minutes to fill.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +77,9 @@ fn set_up(tcp: &TcpStream) -> io::Result<()> {
     socket.set_send_buffer_size(SEND_BUFFER)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    // A kernel before 3.12 does not know it, and keeps pictures longer.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT).ok();
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 """`badnet` between the agent and its cloud, and what the agent does there: a live stream and a recording at once."""
+import contextlib
 import json
 import os
 import re
@@ -105,6 +106,8 @@ def measure(stack, folder, network, seconds, main=None, quality="hd", profile="d
     wait_for("first picture", lambda: cloud.stream(STREAM)["frames"], 60)
     live = watch(cloud, viewer, seconds)
     viewer.stopped.set()
+    with contextlib.suppress(Failed, OSError):  # Perhaps there is none just now.
+        cloud.stop(STREAM)
     stopped = time.monotonic()
     insistent("end of the recording", lambda: cloud.call("StopCloudRecord", {"session_id": SESSION, "channel": 0}))
     recorded = recording(cloud, stopped, catch_up, settled)
