@@ -138,3 +138,33 @@ impl AsyncWrite for Eager {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::SocketAddr;
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn little_waits_in_the_kernel_for_a_server_that_has_stopped_reading() {
+        let server = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        server.set_recv_buffer_size(32 << 10).unwrap();
+        server.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        server.listen(1).unwrap();
+        let addr = server.local_addr().unwrap().as_socket().unwrap();
+        let tcp = TcpStream::connect(addr).await.unwrap();
+        set_up(&tcp).unwrap();
+        let (chunk, mut taken) = (vec![0; 8 << 10], 0);
+        while timeout(Duration::from_millis(300), tcp.writable()).await.is_ok() {
+            match tcp.try_write(&chunk) {
+                Ok(count) => taken += count,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        // What the server's kernel took, and what ours has not sent.
+        assert!((64 << 10..320 << 10).contains(&taken), "{taken}");
+    }
+}
