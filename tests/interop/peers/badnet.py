@@ -151,23 +151,33 @@ def watch(cloud, viewer, seconds):
 
 
 def recording(cloud, stopped, seconds, settled):
-    """Waits until everything is uploaded, and says what is missing."""
+    """Waits until everything is uploaded, and says what is missing. A segment whose upload failed comes again under another name."""
     last, arrived = None, time.monotonic()
     while time.monotonic() < stopped + seconds:
         info = cloud.recording(SESSION)
         states = [(segment["name"], segment["state"]) for segment in info["segments"]]
         if states != last:
             last, arrived = states, time.monotonic()
-        if all(state == "confirmed" for _, state in states) and time.monotonic() - arrived > settled:
+        if not missing(info["segments"]) and time.monotonic() - arrived > settled:
             break
         time.sleep(0.3)
-    segments = sorted(info["segments"], key=lambda segment: segment["start_us"])
+    segments = sorted(confirmed(info["segments"]), key=lambda segment: segment["start_us"])
     ends = [(s["start_us"] / 1e6, (s["start_us"] + s["duration_us"]) / 1e6) for s in segments]
     holes = [after - before for (_, before), (after, _) in zip(ends, ends[1:]) if after - before > 0.2]
-    return {"segments": len(segments), "unconfirmed": sum(s["state"] != "confirmed" for s in segments),
-            "recorded": ends[-1][1] - ends[0][0] if ends else 0, "holes": holes, "twice": sum(s["puts"] > 1 for s in segments),
+    return {"segments": len(segments), "unconfirmed": len(missing(info["segments"])),
+            "recorded": ends[-1][1] - ends[0][0] if ends else 0, "holes": holes,
+            "again": sum(s["state"] != "confirmed" or s["puts"] > 1 for s in info["segments"]),
             "dropped": sum(drop["dropped"] for drop in info["drops"]), "violations": [v["what"] for v in info["violations"]],
             "catch_up": max(0.0, arrived - stopped)}
+
+
+def confirmed(segments):
+    return [segment for segment in segments if segment["state"] == "confirmed"]
+
+
+def missing(segments):
+    """Beginnings of segments that were announced and are not there under any name."""
+    return {segment["start_us"] for segment in segments} - {segment["start_us"] for segment in confirmed(segments)}
 
 
 def peak(pid):
