@@ -1,0 +1,58 @@
+//! Times as people write them: `500ms`, `30s`, `10m`, `1h`.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Longest time that is taken: 30 days.
+const MOST: Duration = Duration::from_secs(30 * 86_400);
+/// Units with their milliseconds, the longest name first where one ends with another.
+const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+
+/// The error for text that is no time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no time: expected a whole number and ms, s, m or h, such as 500ms, of 30 days at most"
+)]
+pub struct WrongTime(String);
+
+/// Reads a time.
+pub(super) fn parse_time(text: &str) -> Result<Duration, WrongTime> {
+    let time = UNITS.iter().find_map(|(unit, millis)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(Duration::from_millis(number.checked_mul(*millis)?)).filter(|time| *time <= MOST)
+    });
+    time.ok_or_else(|| WrongTime(text.to_owned()))
+}
+
+/// A time of whole milliseconds in its largest unit.
+pub(super) struct Shown(pub(super) Duration);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let fits =
+            |(_, unit): &&(&str, u64)| millis > 0 && millis.is_multiple_of(u128::from(*unit));
+        let (name, unit) = UNITS.iter().rev().find(fits).unwrap_or(&UNITS[0]);
+        write!(f, "{}{name}", millis / u128::from(*unit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_shown() {
+        for (text, millis) in
+            [("0ms", 0), ("500ms", 500), ("30s", 30_000), ("10m", 600_000), ("1h", 3_600_000)]
+        {
+            let time = parse_time(text).unwrap();
+            assert_eq!((time.as_millis(), Shown(time).to_string().as_str()), (millis, text));
+        }
+        for text in
+            ["", "s", "5", "1.5s", "-1s", "9999999999h", "99999999999999999999ms", "5 s", "1d"]
+        {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
+}
