@@ -15,13 +15,13 @@ use axum::response::{IntoResponse, Response};
 /// The names of one simulator. Every IP address is admitted beside them: no name server was asked for it, and the
 /// simulator does not know those that port forwards and NAT give it.
 #[derive(Clone, Debug)]
-pub(crate) struct Hosts {
+pub struct Hosts {
     names: Arc<[String]>,
 }
 
 impl Hosts {
     /// `localhost`, the machine's own name, that name with `.local` behind it, and `more`.
-    pub(crate) fn new(more: &[String]) -> Self {
+    pub fn new(more: &[String]) -> Self {
         Self::of(fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim(), more)
     }
 
@@ -48,7 +48,7 @@ impl Hosts {
 }
 
 /// Middleware that refuses requests by a name that is not the simulator's.
-pub(crate) async fn own_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+pub async fn own_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     let mut named = request.headers().get_all(HOST).iter().map(|host| host.to_str().ok());
     let admitted = |host: Option<&str>| host.is_some_and(|host| hosts.admit(host));
     let header = admitted(named.next().flatten()) && named.next().is_none();

@@ -23,26 +23,29 @@ const CSP: &str = "default-src 'self'; media-src 'self' blob:; connect-src 'self
                    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Longest body of a request to a page's server, in bytes.
-pub(crate) const MAX_BODY: usize = 128 << 10;
+pub const MAX_BODY: usize = 128 << 10;
 /// Longest time that such a body may take.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A file that `GET` is answered with: path, type, bytes.
-pub(crate) type Asset = (&'static str, &'static str, &'static str);
+pub type Asset = (&'static str, &'static str, &'static str);
 
-pub(crate) const HTML: &str = "text/html; charset=utf-8";
-pub(crate) const CSS: &str = "text/css; charset=utf-8";
-pub(crate) const SCRIPT: &str = "text/javascript; charset=utf-8";
+/// The type of a page.
+pub const HTML: &str = "text/html; charset=utf-8";
+/// The type of a style sheet.
+pub const CSS: &str = "text/css; charset=utf-8";
+/// The type of a script.
+pub const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The files that the pages of both servers use.
-pub(crate) const COMMON: [Asset; 3] = [
+pub const COMMON: [Asset; 3] = [
     ("/page/style.css", CSS, include_str!("page/style.css")),
     ("/page/api.js", SCRIPT, include_str!("page/api.js")),
     ("/page/rows.js", SCRIPT, include_str!("page/rows.js")),
 ];
 
 /// Routes to the files, and to the parts that all pages have, which are kept compressed.
-pub(crate) fn assets<S: Clone + Send + Sync + 'static>(
+pub fn assets<S: Clone + Send + Sync + 'static>(
     assets: impl IntoIterator<Item = Asset>,
 ) -> Router<S> {
     let parts = PARTS.iter().fold(Router::new(), |page, part| {
@@ -56,7 +59,12 @@ pub(crate) fn assets<S: Clone + Send + Sync + 'static>(
 
 /// Why a request was not carried out; the answer is `{"error": …}`.
 #[derive(Debug)]
-pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
+pub struct Refusal(
+    /// Status of the answer.
+    pub StatusCode,
+    /// What to do about it.
+    pub String,
+);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -66,7 +74,7 @@ impl IntoResponse for Refusal {
 
 /// Middleware that refuses requests of other sites' pages, which send their `Origin`: they must not steer the
 /// simulator.
-pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
+pub async fn same_origin(request: Request, next: Next) -> Response {
     if from_elsewhere(request.headers()) {
         return (StatusCode::FORBIDDEN, "requests from pages of other sites are refused")
             .into_response();
@@ -82,7 +90,7 @@ fn from_elsewhere(headers: &HeaderMap) -> bool {
 }
 
 /// Middleware that reads the whole body before the request is carried out, so that one that drips ends in time.
-pub(crate) async fn whole_body(request: Request, next: Next) -> Response {
+pub async fn whole_body(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     match timeout(BODY_PATIENCE, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(body)) => next.run(Request::from_parts(parts, body.into())).await,
@@ -92,7 +100,7 @@ pub(crate) async fn whole_body(request: Request, next: Next) -> Response {
 }
 
 /// Middleware that adds the headers by which a browser runs nothing that a device made up.
-pub(crate) async fn harden(request: Request, next: Next) -> Response {
+pub async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
