@@ -141,3 +141,62 @@ proptest! {
         let _ = parse(Path::new("x.toml"), &format!("{}{with}{}", &GOOD[..cut], &GOOD[cut..]));
     }
 }
+
+/// Every file that ships, with its text.
+fn shipped() -> Vec<(PathBuf, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
+}
+
+fn guide() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md")).unwrap()
+}
+
+#[test]
+fn each_scenario_that_ships_is_well_written_and_listed_in_the_guide() {
+    let (shipped, guide) = (shipped(), guide());
+    assert!(shipped.len() >= 20);
+    for (file, text) in shipped {
+        let scenario = parse(&file, &text).unwrap_or_else(|error| panic!("{error}"));
+        let id = scenario.id();
+        let row = format!("| [{id}](../lab/scenarios/{id}.toml) | {} |", scenario.name);
+        assert!(guide.lines().any(|line| line == row), "docs/scenarios.md lacks {row}");
+        assert!(!scenario.section.is_empty() && !scenario.expects.is_empty(), "{id}");
+    }
+}
+
+#[test]
+fn the_example_of_the_guide_is_well_written_and_the_guide_has_every_key() {
+    let guide = guide();
+    let example = guide.split("```toml\n").nth(1).and_then(|text| text.split("```").next());
+    parse(Path::new("example.toml"), example.unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    // A file whose tables are wrong is told all keys that there are.
+    for table in [
+        "[xyzzy]",
+        "[device]\nxyzzy = 1",
+        "[cloud]\nxyzzy = 1",
+        "[[camera]]\nxyzzy = 1",
+        "[network]\nxyzzy = 1",
+        "[[step]]\npause = true\nxyzzy = 1",
+        "[[step]]\ncall = 'x'\nxyzzy = 1",
+        "[[step]]\ncamera = 'jump'\nxyzzy = 1\n[[camera]]",
+        "[[expect]]\nname = 'x'\npacket = {}\nxyzzy = 1",
+        "[[expect]]\nname = 'x'\ndevice = { online = true, xyzzy = 1 }",
+        "[[expect]]\nname = 'x'\nstream = { key = 'x', live = true, xyzzy = 1 }",
+        "[[expect]]\nname = 'x'\nrecording = { session = 'x', segments = 1, xyzzy = 1 }",
+        "[[expect]]\nname = 'x'\ncamera = { pulls = 1, xyzzy = 1 }\n[[camera]]",
+    ] {
+        let told = mistakes(&format!("name = 'x'\n{table}"));
+        let known = told.iter().find_map(|mistake| mistake.what.split("known are ").nth(1));
+        let known = known.unwrap_or_else(|| panic!("{table}: {told:?}"));
+        for key in known.split(", ") {
+            assert!(
+                guide.contains(&format!("`{key}`"))
+                    || guide.contains(&format!("`{key} ="))
+                    || guide.contains(&format!("[{key}]")),
+                "docs/scenarios.md lacks {key} of {table}"
+            );
+        }
+    }
+}

@@ -48,6 +48,7 @@ const RECORDING: &[(&str, Kind)] = &[
     ("duplicates", Number),
     ("dropped", Number),
     ("violations", Number),
+    ("discontinuities", Number),
     ("shortest_seconds", Number),
     ("longest_seconds", Number),
     ("largest_bytes", Number),
