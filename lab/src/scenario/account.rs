@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ivt_base::mask::mask;
-use ivt_sim::cloud::Direction;
+use ivt_sim::cloud::{Direction, RecordingInfo};
 use serde_json::Value;
 
 use super::network::Network;
@@ -21,6 +21,8 @@ const MAX_LINES: usize = 200;
 /// Most pictures of a case, and the most bytes of each.
 const MAX_PICTURES: usize = 4;
 const MAX_PICTURE: usize = 200 << 10;
+/// Most irregular stretches and broken rules of a recording that are told.
+const MAX_WRONG: usize = 10;
 /// Longest text of a moment.
 const MAX_TEXT: usize = 120;
 
@@ -68,14 +70,7 @@ impl Account<'_> {
             evidence.push(note(now, text));
         }
         for info in self.run.stage.cloud.recordings() {
-            let (stored, gaps) = (info.stored().count(), info.timeline().spans.len());
-            let bytes: u64 = info.stored().map(|segment| segment.size).sum();
-            let text = format!(
-                "recording {}: {stored} segments, {bytes} bytes, {gaps} irregular stretches, {} breaches of rules",
-                info.session,
-                info.violations.len()
-            );
-            evidence.push(note(now, text));
+            evidence.extend(recorded(&info).into_iter().map(|text| note(now, text)));
         }
         evidence.extend(self.pictures().await);
         if self.failed {
@@ -215,6 +210,27 @@ impl Account<'_> {
         });
         shown.collect()
     }
+}
+
+/// What came of a recording: how much there is, and what is wrong with it.
+fn recorded(info: &RecordingInfo) -> Vec<String> {
+    let (session, spans) = (&info.session, info.timeline().spans);
+    let bytes: u64 = info.stored().map(|segment| segment.size).sum();
+    let mut told =
+        vec![format!("recording {session}: {} segments, {bytes} bytes", info.stored().count())];
+    for span in spans.iter().take(MAX_WRONG) {
+        let seconds = (span.to_us - span.from_us) as f64 / 1_000_000.0;
+        let [before, after] = &span.names;
+        told.push(format!(
+            "recording {session}: {:?} of {seconds:.2} s, {before}, {after}",
+            span.kind
+        ));
+    }
+    let broken = info.violations.iter().take(MAX_WRONG);
+    told.extend(
+        broken.map(|broken| format!("recording {session}: {:?}: {}", broken.rule, broken.what)),
+    );
+    told
 }
 
 fn packet(seen: &Seen) -> Evidence {
