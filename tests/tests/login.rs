@@ -53,13 +53,6 @@ async fn credentials_of_any_characters_arrive_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_closed_connection_is_dialled_again() {
-    let stage = Plan::default().start().await;
-    stage.device().hang_up().await.unwrap();
-    comes_back(&stage, 1).await;
-}
-
-#[tokio::test]
 async fn an_answer_that_is_no_packet_ends_the_connection() {
     let stage = with_link(LinkFaults { garbage: true, ..LinkFaults::default() }).start().await;
     soon("the device hangs up", stage.device().wait_offline()).await;

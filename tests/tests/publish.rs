@@ -22,24 +22,6 @@ async fn flows(stage: &Stage, id: &str) {
 }
 
 #[tokio::test]
-async fn the_picture_reaches_the_cloud_because_the_cloud_asked() {
-    let stage = Plan::default().start().await;
-    stage.becomes(0, ChannelState::Online, None).await;
-
-    stage.publish(0, "s1").await.unwrap();
-    flows(&stage, "s1").await;
-    let info = stage.cloud.stream("s1").info();
-    assert_eq!((info.video, info.audio), (Some("H.264"), Some("AAC")));
-    assert_eq!(info.dimensions, Some((640, 360)));
-    assert_eq!((info.dts_violations, info.malformed), (0, 0));
-    stage.reported(0, ChannelState::Live, Some("s1")).await;
-
-    stage.stop(0, "s1").await.unwrap();
-    soon("the stream ends", stage.cloud.stream("s1").wait_for(|s| !s.live)).await;
-    stage.becomes(0, ChannelState::Online, None).await;
-}
-
-#[tokio::test]
 async fn low_qualities_are_the_sub_stream_unless_the_channel_says_otherwise() {
     let shows = async |(settings, quality, dimensions): (&str, &str, (u32, u32))| {
         let channel_settings = settings.into();
@@ -64,20 +46,6 @@ async fn low_qualities_are_the_sub_stream_unless_the_channel_says_otherwise() {
         (swapped, "fhd", sub),
     ];
     join_all(cases.map(shows)).await;
-}
-
-#[tokio::test]
-async fn the_same_stream_again_changes_nothing_and_another_is_refused() {
-    let stage = Plan::default().start().await;
-    stage.publish(0, "s1").await.unwrap();
-    flows(&stage, "s1").await;
-    stage.publish(0, "s1").await.unwrap();
-    assert_eq!(stage.publish(0, "s2").await.unwrap_err().code, DUPLICATE);
-
-    let frames = stage.cloud.stream("s1").info().frames;
-    soon("the first one flows on", stage.cloud.stream("s1").wait_frames(frames + 30)).await;
-    assert_eq!(stage.cloud.stream("s1").info().publishes, 1);
-    assert_eq!(stage.cloud.stream("s2").info().publishes, 0);
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ use futures::future::join_all;
 use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_proto::rpc::RpcError;
 use ivt_proto::rpc::message::Keepalive;
-use ivt_sim::camera::Fault;
 use ivt_sim::cloud::{
     CloudOptions, Faults, RecordFault, RecordFaults, RecordingInfo, SegmentState, StepFault,
 };
@@ -391,25 +390,6 @@ async fn a_recording_ends_when_the_cloud_stays_away() {
     let ended = || stage.agent.view().channels()[0].status.recording.is_none();
     until("the recording ends", ended).await;
     flawless(&saved(&stage, "r").await);
-}
-
-#[tokio::test]
-async fn a_camera_that_reboots_leaves_a_gap_that_is_told() {
-    let stage = Plan::default().start().await;
-    record(&stage, "r").await.unwrap();
-    stored(&stage, "r", 2).await;
-    stage.cameras[0].inject(None, Fault::Reboot(Duration::from_secs(2))).unwrap();
-    let recording = stage.cloud.recording("r");
-    let resumed = |info: &RecordingInfo| {
-        let after = info.segments.iter().skip(1).position(|s| s.discontinue == Some(true));
-        after.is_some_and(|at| info.stored().count() > at + 2)
-    };
-    let info = soon("it goes on behind the gap", recording.wait_for(resumed)).await;
-    assert!(info.violations.is_empty() && info.drops.is_empty(), "{info:?}");
-    let at = 1 + info.segments.iter().skip(1).position(|s| s.discontinue == Some(true)).unwrap();
-    let gap = info.segments[at].start_us - info.segments[at - 1].end_us();
-    assert!((1_000_000..15_000_000).contains(&gap), "{gap} µs");
-    stage.keepalive(|k| records(k, Some("r"))).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use ivt_lab::{conformance, scenario};
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::cloud::{CloudOptions, CloudSim, Login};
 use ivt_sim::{port, program};
@@ -31,16 +32,23 @@ Usage: ivc-sim [--http ADDR:PORT] [--rtmp ADDR:PORT] [--login CODE:PASSWORD]...
                           keep, sum or count                   [keep]
   --help                  this text
 
+ivc-sim run FILE... runs scenarios; see ivc-sim run --help.
 The page has no login of its own: serve it to people you trust.
 RUST_LOG=debug shows more.
 ";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let mut words = std::env::args().skip(1).peekable();
+    let runs = words.next_if(|word| word == "run").is_some();
+    // What the simulators say of each connection would drown the progress of a run.
+    let level = if runs { "warn" } else { "info" };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
+    if runs {
+        return scenario::main(words).await;
+    }
     if words.next_if(|word| word == "conformance").is_some() {
-        return ivt_lab::conformance::ivc::main(words).await;
+        return conformance::ivc::main(words).await;
     }
     let options = match parse(words) {
         Ok(Some(options)) => options,

@@ -15,6 +15,7 @@ use super::Cloud;
 use super::answers::Answers;
 use super::device::{Device, DeviceInfo, NOT_ANSWERED};
 use super::faults::Faults;
+use super::script::Act;
 use super::streams::StreamInfo;
 use crate::page::Refusal;
 
@@ -101,6 +102,7 @@ pub(super) async fn set_faults(
     Json(faults): Json<Faults>,
 ) -> Json<Faults> {
     cloud.faults.send_replace(faults.clone());
+    cloud.script.note(None, || Act::Faults(Box::new(faults.clone())));
     Json(faults)
 }
 
@@ -115,12 +117,19 @@ pub(super) async fn set_answers(
     Json(answers): Json<Answers>,
 ) -> Json<Answers> {
     cloud.answers.send_replace(answers.clone());
+    cloud.script.note(None, || Act::Answers(Box::new(answers.clone())));
     Json(answers)
 }
 
 /// Calls a method of a device and answers `{"resp": …}` as it came, or `{"err": {"code": …, "msg": …}}`.
 pub(super) async fn call(State(cloud): State<Arc<Cloud>>, Json(body): Json<CallBody>) -> Answer {
-    match find(&cloud, &body.login_code)?.ask(&body.method, body.params).await {
+    let CallBody { login_code, method, params } = body;
+    let outcome = find(&cloud, &login_code)?.ask(&method, params.clone()).await;
+    cloud.script.note(Some(&login_code), || {
+        let outcome = outcome.clone();
+        Act::Call { method, params, outcome }
+    });
+    match outcome {
         Ok(value) => Ok(Json(json!({ "resp": value }))),
         Err(error) if error.code == NOT_ANSWERED => Err(error.into()),
         Err(error) => Ok(Json(json!({ "err": { "code": error.code, "msg": error.msg } }))),
@@ -129,19 +138,24 @@ pub(super) async fn call(State(cloud): State<Arc<Cloud>>, Json(body): Json<CallB
 
 /// Sends an event to a device.
 pub(super) async fn event(State(cloud): State<Arc<Cloud>>, Json(body): Json<EventBody>) -> Answer {
-    find(&cloud, &body.login_code)?.notify(&body.event, body.params).await?;
+    let EventBody { login_code, event, params } = body;
+    find(&cloud, &login_code)?.notify(&event, params.clone()).await?;
+    cloud.script.note(Some(&login_code), || Act::Notify { event, params });
     Ok(Json(json!({})))
 }
 
 /// Sends a text to a device unchanged.
 pub(super) async fn raw(State(cloud): State<Arc<Cloud>>, Json(body): Json<RawBody>) -> Answer {
-    find(&cloud, &body.login_code)?.send_raw(body.text).await?;
+    let RawBody { login_code, text } = body;
+    find(&cloud, &login_code)?.send_raw(text.clone()).await?;
+    cloud.script.note(Some(&login_code), || Act::Raw { text });
     Ok(Json(json!({})))
 }
 
 /// Closes a device's connection.
 pub(super) async fn hang_up(State(cloud): State<Arc<Cloud>>, Json(who): Json<Who>) -> Answer {
     find(&cloud, &who.login_code)?.hang_up().await?;
+    cloud.script.note(Some(&who.login_code), || Act::HangUp);
     Ok(Json(json!({})))
 }
 

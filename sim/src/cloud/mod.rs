@@ -19,6 +19,7 @@ mod packet;
 mod play;
 mod quirks;
 mod record;
+mod script;
 mod serve;
 mod streams;
 
@@ -55,6 +56,7 @@ use device::Devices;
 use firmware::Hosted;
 use incoming::Incoming;
 use record::Recorder;
+use script::Script;
 use streams::Streams;
 
 /// Most pages and scripts connected at a time.
@@ -77,6 +79,7 @@ pub(crate) struct Cloud {
     recorder: Recorder,
     album: Album,
     hosted: Hosted,
+    script: Script,
     answers: watch::Sender<Answers>,
     faults: watch::Sender<Faults>,
     shutdown: watch::Sender<bool>,
@@ -101,6 +104,7 @@ impl CloudSim {
             recorder: Recorder::new(options.record_bytes, options.record_bodies),
             album: Album::new(),
             hosted: Hosted::default(),
+            script: Script::default(),
             answers: watch::Sender::new(options.answers.clone()),
             faults: watch::Sender::new(options.faults.clone()),
             shutdown: watch::Sender::new(false),

@@ -7,12 +7,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
-use super::{Cloud, alarms, api, feed, firmware, link, play, record};
+use super::{Cloud, alarms, api, feed, firmware, link, play, record, script};
 use crate::host::{Hosts, own_host};
 use crate::page::{self, Asset, CSS, HTML, MAX_BODY, SCRIPT, harden, same_origin, whole_body};
 
 /// The files of the pages.
-const ASSETS: [Asset; 17] = [
+const ASSETS: [Asset; 18] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/recordings", HTML, include_str!("page/recordings.html")),
     ("/page/recordings.css", CSS, include_str!("page/recordings.css")),
@@ -29,6 +29,7 @@ const ASSETS: [Asset; 17] = [
     ("/page/recordings.js", SCRIPT, include_str!("page/recordings.js")),
     ("/page/replay.js", SCRIPT, include_str!("page/replay.js")),
     ("/page/stepfault.js", SCRIPT, include_str!("page/stepfault.js")),
+    ("/page/scenario.js", SCRIPT, include_str!("page/scenario.js")),
     ("/page/switches.js", SCRIPT, include_str!("page/switches.js")),
 ];
 
@@ -50,6 +51,7 @@ pub(super) fn router(cloud: Arc<Cloud>, hosts: Hosts) -> Router {
         .merge(record::page_routes())
         .merge(alarms::page_routes())
         .merge(firmware::page_routes())
+        .merge(script::page_routes())
         .layer(from_fn(whole_body))
         .merge(firmware::upload_routes())
         // The page of another site sends its Origin, or bears a name that is not ours, and must not steer the cloud.

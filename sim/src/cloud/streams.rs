@@ -1,6 +1,7 @@
 //! The streams that the RTMP server receives, by key: counters for tests, and a ring for players.
 
 use std::cmp::Reverse;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,6 +42,11 @@ pub struct StreamInfo {
     pub video_frames: u64,
     /// Number of key pictures.
     pub key_frames: u64,
+    /// Number of key pictures that differ from the one before: it stays the same while nothing moves.
+    pub changes: u64,
+    /// A checksum of the last key picture.
+    #[serde(skip)]
+    pub last_key: Option<u64>,
     /// Length of all frames in bytes.
     pub bytes: u64,
     /// Compression of the picture: `H.264`, `H.265`.
@@ -160,6 +166,10 @@ impl StreamInfo {
         self.video_frames += 1;
         if frame.key {
             self.key_frames += 1;
+            let mut sum = DefaultHasher::new();
+            frame.data.hash(&mut sum);
+            let sum = sum.finish();
+            self.changes += u64::from(self.last_key.replace(sum).is_some_and(|last| last != sum));
             self.first_key_at.get_or_insert_with(now);
         }
         // A timestamp wraps after 49.7 days: later ones are those ahead by less than half of that.
@@ -280,6 +290,9 @@ mod tests {
         }
         let info = stream.wait_frames(5).await;
         assert_eq!((info.frames, info.key_frames, info.bytes), (5, 2, 50));
+        assert_eq!(info.changes, 0, "both key pictures are the same");
+        push_bytes(&stream, start.wrapping_add(120), true, Bytes::from_static(&[1; 10]));
+        assert_eq!(stream.info().changes, 1);
         assert_eq!((info.dts_violations, info.last_timestamp_ms), (2, Some(29)));
         assert_eq!(
             (info.video, info.dimensions, info.audio),

@@ -7,6 +7,7 @@ import { buildForms, prefill } from "./forms.js";
 import { masked } from "./masked.js";
 import { PacketList } from "./packets.js";
 import { Published } from "./published.js";
+import { startScenario } from "./scenario.js";
 
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
@@ -71,6 +72,7 @@ async function work() {
     $("packets-panel").hidden = true;
     $("send-panel").hidden = true;
     $("alarms-panel").hidden = true;
+    $("scenario-panel").hidden = true;
     return;
   }
   $("device").hidden = false;
@@ -148,6 +150,7 @@ function startSending() {
     attempt("text", "raw", { text: $("raw").value });
   });
   $("hang-up").addEventListener("click", () => attempt("closing", "hang_up", {}));
+  startScenario(code, { record: $("script-record"), file: $("script-file"), state: $("script-state") }, report);
   startFaults(report);
 }
 

@@ -289,3 +289,39 @@ async fn a_page_sees_packets_kept_and_packets_as_they_happen() {
         offline = page.packet().await == json!({ "online": false });
     }
 }
+
+#[tokio::test]
+async fn what_is_done_by_hand_becomes_a_file() {
+    let cloud = cloud().await;
+    let begin = json!({ "login_code": "a", "on": true });
+    assert_eq!(post(&cloud, "/api/script", begin.clone()).await.0, 404, "nobody has called");
+    let mut device = FakeDevice::login(&cloud, "a").await;
+    cloud.device("a").wait_online().await;
+    let event = json!({ "login_code": "a", "event": "E" });
+    post(&cloud, "/api/event", event.clone()).await;
+    assert_eq!(get(&cloud, "/api/script.toml?login_code=a").await.0, 404, "nothing is kept yet");
+    assert_eq!(post(&cloud, "/api/script", begin).await.1["on"], true);
+    post(&cloud, "/api/event", event).await;
+    let call = json!({ "login_code": "a", "method": "M", "params": { "channel": 0 } });
+    let (answered, _) = tokio::join!(post(&cloud, "/api/call", call), async {
+        while device.packet().await["req"] != "M" {}
+        device.send(json!({ "seq": 1, "resp": { "x": 1 } })).await;
+    });
+    assert_eq!(answered.1["resp"]["x"], 1);
+    post(&cloud, "/api/faults", json!({ "link": { "flood": 7 } })).await;
+    post(&cloud, "/api/raw", json!({ "login_code": "a", "text": "{" })).await;
+    post(&cloud, "/api/hang_up", json!({ "login_code": "a" })).await;
+    let (_, _, state) = get(&cloud, "/api/script?login_code=a").await;
+    let kept: Value = serde_json::from_str(&state).unwrap();
+    assert_eq!((&kept["on"], &kept["acts"]), (&json!(true), &json!(5)));
+    let end = json!({ "login_code": "a", "on": false });
+    assert_eq!(post(&cloud, "/api/script", end).await.1["on"], false);
+    post(&cloud, "/api/faults", json!({})).await;
+    let (status, head, text) = get(&cloud, "/api/script.toml?login_code=a").await;
+    assert!(status == 200 && head.contains("attachment; filename=\"recorded.toml\""), "{head}");
+    assert_eq!(text.matches("[[step]]").count(), 5, "{text}");
+    for line in ["notify = \"E\"", "answer = { \"x\" = \"*\" }", "raw = \"{\"", "hang_up = true"] {
+        assert!(text.lines().any(|written| written == line), "{line}: {text}");
+    }
+    assert!(text.contains("faults = { \"link\" = { \"flood\" = 7 } }"), "{text}");
+}

@@ -1,0 +1,233 @@
+//! Judges one thing that is looked at: whether it is so by now.
+
+use std::time::Duration;
+
+use ivt_sim::cloud::{AlarmInfo, Direction};
+use serde_json::{Value, json};
+
+use super::facts::missing;
+use super::format::{Count, Countable, Subject};
+use super::pattern::{Pattern, like};
+use super::stage::Stage;
+use super::watch::{Seen, Watch};
+
+/// Most things that are remembered one by one.
+const MOST: usize = 100_000;
+
+/// The outcome of a look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) met: bool,
+    /// What there is in the place of what is expected; empty when it is met.
+    pub(super) instead: String,
+}
+
+/// Looks at one subject again and again. Packets are looked at once each.
+pub(super) struct Judge {
+    subject: Subject,
+    /// From when on things count, since the start.
+    from: Duration,
+    next: usize,
+    found: Vec<Found>,
+    /// The last packet that was like the pattern.
+    last: Option<Value>,
+}
+
+#[derive(Clone, Debug)]
+struct Found {
+    at: Duration,
+    rising: Option<f64>,
+}
+
+impl Judge {
+    /// Counts what comes from `from` on. The subject has no `${NAME}` any more.
+    pub(super) fn new(subject: Subject, from: Duration) -> Self {
+        Self { subject, from, next: 0, found: Vec::new(), last: None }
+    }
+
+    /// Looks once.
+    pub(super) fn look(&mut self, stage: &Stage, watch: &Watch) -> Look {
+        let instead = match self.subject.clone() {
+            Subject::Facts { of, clauses } => missing(&of, &clauses, stage, watch),
+            Subject::Count(count) => self.count(&count, stage, watch),
+        };
+        Look { met: instead.is_empty(), instead: instead.join("; ") }
+    }
+
+    /// The last packet that was counted.
+    pub(super) fn last(&self) -> Option<&Value> {
+        self.last.as_ref()
+    }
+
+    /// When the last packet or remark came that was counted.
+    pub(super) fn seen_at(&self) -> Option<Duration> {
+        self.found.last().map(|found| found.at)
+    }
+
+    fn count(&mut self, count: &Count, stage: &Stage, watch: &Watch) -> Vec<String> {
+        let of_lines = |lines: Vec<(Duration, String)>, pattern: &str| {
+            lines.iter().filter(|(at, line)| *at >= self.from && like(pattern, line)).count()
+        };
+        let number = match &count.of {
+            Countable::FromDevice(_) | Countable::ToDevice(_) | Countable::Note(_) => {
+                self.take(count, watch.packets_from(self.next));
+                self.found.len()
+            }
+            Countable::Alarm(pattern) => {
+                let alarms = stage.device.alarms();
+                let late = |alarm: &&AlarmInfo| {
+                    alarm.at.saturating_duration_since(stage.began) >= self.from
+                };
+                let alarms = alarms.iter().filter(late);
+                alarms.filter(|alarm| pattern.fits(&told(alarm))).count()
+            }
+            Countable::Order { number, like: pattern } => {
+                let units = stage.cameras.get(*number).map(|camera| camera.units());
+                let orders = units.into_iter().flatten().flat_map(|unit| unit.orders());
+                orders.filter(|order| like(pattern, &format!("{order:?}"))).count()
+            }
+            Countable::Log(pattern) => of_lines(stage.log.lines(), pattern),
+        };
+        let mut wrong = self.order(count);
+        if !count.count.holds(number as f64) {
+            wrong.push(format!("{number} were seen, expected {}", count.count));
+        }
+        if watch.lost() > 0 && self.counts_packets() {
+            wrong.push(format!("{} packets came too fast to be looked at", watch.lost()));
+        }
+        wrong
+    }
+
+    fn counts_packets(&self) -> bool {
+        matches!(&self.subject, Subject::Count(count) if matches!(count.of, Countable::FromDevice(_) | Countable::ToDevice(_)))
+    }
+
+    /// Looks at packets that were not looked at yet.
+    fn take(&mut self, count: &Count, seen: Vec<Seen>) {
+        self.next += seen.len();
+        for seen in seen.into_iter().filter(|seen| seen.at >= self.from) {
+            let fits = |pattern: &Pattern, direction| {
+                seen.packet.direction == direction
+                    && seen.json.as_ref().is_some_and(|json| pattern.fits(json))
+            };
+            let fit = match &count.of {
+                Countable::FromDevice(pattern) => fits(pattern, Direction::FromDevice),
+                Countable::ToDevice(pattern) => fits(pattern, Direction::ToDevice),
+                Countable::Note(pattern) => {
+                    seen.packet.direction == Direction::Note && like(pattern, &seen.packet.text)
+                }
+                _ => false,
+            };
+            if !fit || self.found.len() >= MOST {
+                continue;
+            }
+            let json = seen.json.as_deref();
+            let place = count.rising.as_ref().zip(json);
+            let rising = place.and_then(|(place, json)| json.pointer(place)?.as_f64());
+            self.last = json.cloned();
+            self.found.push(Found { at: seen.at, rising });
+        }
+    }
+
+    /// What is wrong with the order and the distances of what was found.
+    fn order(&self, count: &Count) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for pair in self.found.windows(2) {
+            if let (Some(place), [before, after]) = (&count.rising, pair)
+                && before.rising.zip(after.rising).is_none_or(|(before, after)| before >= after)
+            {
+                let shown = |found: &Found| {
+                    found.rising.map_or("nothing".to_owned(), |number| number.to_string())
+                };
+                wrong.push(format!("{place} is {} after {}", shown(after), shown(before)));
+            }
+            if let (Some(spacing), [before, after]) = (count.spacing, pair) {
+                let seconds = (after.at - before.at).as_secs_f64();
+                if !spacing.holds(seconds) {
+                    wrong.push(format!("{seconds:.1} s from one to the next, expected {spacing}"));
+                }
+            }
+        }
+        wrong.truncate(3);
+        wrong
+    }
+}
+
+/// An alarm with the word for its type in the place of the number.
+fn told(alarm: &AlarmInfo) -> Value {
+    let mut told = json!(alarm);
+    told["type"] = format!("{:?}", alarm.kind).to_lowercase().into();
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ivt_sim::cloud::Packet;
+
+    use super::super::pattern::Bound;
+    use super::*;
+
+    fn seen(seconds: u64, direction: Direction, text: &str) -> Seen {
+        let packet = Packet { number: 1, time_ms: 0, direction, text: text.into() };
+        let json = serde_json::from_str(text).ok().map(Arc::new);
+        Seen { at: Duration::from_secs(seconds), packet: Arc::new(packet), json }
+    }
+
+    fn judge(of: Countable, rising: Option<&str>, spacing: Option<&str>) -> (Judge, Count) {
+        let rising = rising.map(str::to_owned);
+        let spacing = spacing.map(|text| text.parse().unwrap());
+        let count = Count { of, count: Bound::at_least(1.0), rising, spacing };
+        (Judge::new(Subject::Count(count.clone()), Duration::from_secs(1)), count)
+    }
+
+    #[test]
+    fn packets_count_by_pattern_direction_and_time() {
+        let packets = || {
+            vec![
+                seen(0, Direction::FromDevice, r#"{"req":"Keepalive","seq":1}"#),
+                seen(2, Direction::FromDevice, r#"{"req":"Keepalive","seq":2}"#),
+                seen(3, Direction::ToDevice, r#"{"req":"Keepalive","seq":3}"#),
+                seen(4, Direction::FromDevice, "no packet"),
+                seen(5, Direction::Note, "connection ended: hung up"),
+            ]
+        };
+        let keepalive = || Pattern(json!({ "req": "Keepalive" }));
+        for (of, count) in [
+            (Countable::FromDevice(keepalive()), 1),
+            (Countable::ToDevice(keepalive()), 1),
+            (Countable::FromDevice(Pattern(json!({ "req": "Other" }))), 0),
+            (Countable::Note("connection ended*".into()), 1),
+            (Countable::Note("logged in*".into()), 0),
+        ] {
+            let (mut judge, wanted) = judge(of, None, None);
+            judge.take(&wanted, packets());
+            assert_eq!(judge.found.len(), count, "{:?}", wanted.of);
+        }
+    }
+
+    #[test]
+    fn order_and_distances_can_be_wrong() {
+        let answer = || Countable::FromDevice(Pattern(json!({ "seq": "*" })));
+        let packets = |seqs: &[u64]| -> Vec<Seen> {
+            let each = seqs.iter().zip(1..);
+            each.map(|(seq, at)| seen(at, Direction::FromDevice, &format!("{{\"seq\":{seq}}}")))
+                .collect()
+        };
+        for (seqs, wrong) in [(&[1, 2, 9][..], 0), (&[1, 3, 2], 1), (&[1, 1], 1)] {
+            let (mut judge, count) = judge(answer(), Some("/seq"), None);
+            judge.take(&count, packets(seqs));
+            assert_eq!(judge.order(&count).len(), wrong, "{seqs:?}");
+        }
+        for (spacing, wrong) in [("0.5..1.5", 0), ("2..3", 2), ("< 1", 2)] {
+            let (mut judge, count) = judge(answer(), None, Some(spacing));
+            judge.take(&count, packets(&[1, 2, 3]));
+            assert_eq!(judge.order(&count).len(), wrong, "{spacing}");
+        }
+        let (mut judge, count) = judge(answer(), Some("/params/none"), None);
+        judge.take(&count, packets(&[1, 2]));
+        assert_eq!(judge.order(&count).len(), 1, "what is not there does not rise");
+        assert_eq!(judge.last(), Some(&json!({ "seq": 2 })));
+    }
+}

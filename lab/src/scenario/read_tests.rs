@@ -1,0 +1,202 @@
+//! What is told of files that are no scenarios.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const GOOD: &str = r#"
+name = "A call is answered"
+section = "IVR RPC, Requests"
+
+[device]
+settings.record.disconnect_seconds = 60
+
+[cloud]
+faults.link.delay_ms = 5
+
+[[camera]]
+family = "hikvision"
+backend = "cgi"
+user = "admin"
+password = "tr1cky"
+quirks = ["busy"]
+
+[network]
+seed = 7
+uplink.profile = "adsl-512"
+
+[[step]]
+id = "ask"
+after = "online"
+call = "GetPTZPresetList"
+params.channel = 0
+answer = [{ token = "1" }]
+save = { token = "/0/token" }
+
+[[step]]
+at = "2s"
+when.stream = { key = "s", fps = ">= 10" }
+notify = "GotoPTZPreset"
+params = { channel = 0, token = "${token}" }
+
+[[expect]]
+name = "the camera moves"
+after = ["ask"]
+order = "Preset(*)"
+within = "5s"
+"#;
+
+fn mistakes(text: &str) -> Vec<Mistake> {
+    parse(Path::new("x.toml"), text).map_or_else(|error| error.mistakes, |_| Vec::new())
+}
+
+/// The only mistake of the good file with one line in the place of another.
+fn told(old: &str, new: &str) -> (String, String) {
+    assert!(GOOD.contains(old), "{old}");
+    let error = parse(Path::new("x.toml"), &GOOD.replace(old, new)).unwrap_err();
+    let line = GOOD[..GOOD.find(old).unwrap()].matches('\n').count() + 1;
+    (format!("x.toml:{line}: "), error.to_string())
+}
+
+#[test]
+fn a_scenario_is_read_with_every_kind_of_part() {
+    let scenario = parse(Path::new("x.toml"), GOOD).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((scenario.steps.len(), scenario.expects.len()), (2, 1));
+    assert_eq!((scenario.network.seed, scenario.network.lines.len()), (Some(7), 1));
+    assert_eq!(scenario.cloud.faults.link.delay_ms, 5);
+    assert!(scenario.device.settings.contains_key("record"));
+    assert_eq!(scenario.cameras[0].family.to_string(), "hikvision");
+}
+
+#[test]
+fn each_mistake_is_told_with_its_line_and_the_nearest_name() {
+    for (old, new, wants) in [
+        ("section = ", "sectoin = ", "did you mean `section`"),
+        ("faults.link.delay_ms", "faults.link.dealy_ms", "did you mean `delay_ms`"),
+        ("family = \"hikvision\"", "family = \"axis\"", "expected a family"),
+        ("backend = \"cgi\"", "backend = \"cgy\"", "did you mean `cgi`"),
+        ("quirks = [\"busy\"]", "quirks = [\"buzy\"]", "buzy"),
+        ("seed = 7", "seed = \"x\"", "whole number"),
+        ("uplink.profile = \"adsl-512\"", "uplink.profile = \"adsl\"", "adsl-512"),
+        ("uplink.profile", "uplnk.profile", "did you mean `uplink`"),
+        ("call = \"GetPTZPresetList\"", "cal = \"GetPTZPresetList\"", "did you mean `call`"),
+        ("at = \"2s\"", "at = \"soon\"", "12s"),
+        ("fps = \">= 10\"", "fsp = \">= 10\"", "did you mean `fps`"),
+        ("within = \"5s\"", "wihtin = \"5s\"", "did you mean `within`"),
+        ("password = \"tr1cky\"", "pasword = \"tr1cky\"", "did you mean `password`"),
+        ("settings.record", "setings.record", "did you mean `settings`"),
+    ] {
+        let (place, error) = told(old, new);
+        let named = error.lines().any(|line| line.starts_with(&place) && line.contains(wants));
+        assert!(named, "{new}: {place}… {wants}\n{error}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_the_whole_is_told_too() {
+    for (old, new, wants) in [
+        ("after = [\"ask\"]", "after = [\"asked\"]", "did you mean `ask`"),
+        ("token = \"${token}\"", "token = \"${tokn}\"", "did you mean `token`"),
+        ("order = \"Preset(*)\"", "order = \"Preset(*)\"\nlog = \"x\"", "exclude each other"),
+        ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncount = 0", "at = \"end\""),
+        ("order = \"Preset(*)\"", "order = \"Preset(*)\"\ncamera_number = 3", "no camera 3"),
+        ("id = \"ask\"", "id = \"online\"", "is taken"),
+        ("name = \"the camera moves\"", "", "`name` is missing"),
+        ("key = \"s\", fps = \">= 10\"", "key = \"s\"", "says nothing"),
+        ("notify = \"GotoPTZPreset\"", "pause = true\nnotify = \"x\"", "exclude each other"),
+    ] {
+        let (_, error) = told(old, new);
+        assert!(error.contains(wants), "{new}: {wants}\n{error}");
+    }
+    assert!(mistakes("name = \"nothing\"")[0].what.contains("nothing is expected"));
+    assert!(mistakes("name = ")[0].line == 1);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
+    let text =
+        GOOD.replace("section", "sectoin").replace("quirks", "quriks").replace("within", "wihtin");
+    let lines: Vec<_> = mistakes(&text).iter().map(|mistake| mistake.line).collect();
+    assert_eq!((lines.len(), lines.is_sorted()), (3, true), "{lines:?}");
+}
+
+#[test]
+fn files_are_bounded() {
+    let many = |table: &str, count: usize| format!("name = \"x\"\n{}", table.repeat(count));
+    let step = "[[step]]\npause = true\n";
+    assert!(mistakes(&many(step, MAX_STEPS + 1)).iter().any(|m| m.what.contains("at most")));
+    let wrong = "[[step]]\nx = 1\n";
+    assert!(mistakes(&many(wrong, MAX_STEPS)).len() <= 50);
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.toml");
+    std::fs::write(&large, vec![b'#'; MAX_FILE as usize + 1]).unwrap();
+    assert!(read(&large).unwrap_err().to_string().contains("at most"));
+    assert!(read(&folder.path().join("none.toml")).unwrap_err().to_string().contains("none.toml"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(cut in 0..GOOD.len(), with in "[\\PC\n]{0,12}") {
+        let cut = GOOD.floor_char_boundary(cut);
+        let _ = parse(Path::new("x.toml"), &format!("{}{with}{}", &GOOD[..cut], &GOOD[cut..]));
+    }
+}
+
+/// Every file that ships, with its text.
+fn shipped() -> Vec<(PathBuf, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
+}
+
+fn guide() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md")).unwrap()
+}
+
+#[test]
+fn each_scenario_that_ships_is_well_written_and_listed_in_the_guide() {
+    let (shipped, guide) = (shipped(), guide());
+    assert!(shipped.len() >= 20);
+    for (file, text) in shipped {
+        let scenario = parse(&file, &text).unwrap_or_else(|error| panic!("{error}"));
+        let id = scenario.id();
+        let row = format!("| [{id}](../lab/scenarios/{id}.toml) | {} |", scenario.name);
+        assert!(guide.lines().any(|line| line == row), "docs/scenarios.md lacks {row}");
+        assert!(!scenario.section.is_empty() && !scenario.expects.is_empty(), "{id}");
+    }
+}
+
+#[test]
+fn the_example_of_the_guide_is_well_written_and_the_guide_has_every_key() {
+    let guide = guide();
+    let example = guide.split("```toml\n").nth(1).and_then(|text| text.split("```").next());
+    parse(Path::new("example.toml"), example.unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    // A file whose tables are wrong is told all keys that there are.
+    for table in [
+        "[xyzzy]",
+        "[device]\nxyzzy = 1",
+        "[cloud]\nxyzzy = 1",
+        "[[camera]]\nxyzzy = 1",
+        "[network]\nxyzzy = 1",
+        "[[step]]\npause = true\nxyzzy = 1",
+        "[[step]]\ncall = 'x'\nxyzzy = 1",
+        "[[step]]\ncamera = 'jump'\nxyzzy = 1\n[[camera]]",
+        "[[expect]]\nname = 'x'\npacket = {}\nxyzzy = 1",
+        "[[expect]]\nname = 'x'\ndevice = { online = true, xyzzy = 1 }",
+        "[[expect]]\nname = 'x'\nstream = { key = 'x', live = true, xyzzy = 1 }",
+        "[[expect]]\nname = 'x'\nrecording = { session = 'x', segments = 1, xyzzy = 1 }",
+        "[[expect]]\nname = 'x'\ncamera = { pulls = 1, xyzzy = 1 }\n[[camera]]",
+    ] {
+        let told = mistakes(&format!("name = 'x'\n{table}"));
+        let known = told.iter().find_map(|mistake| mistake.what.split("known are ").nth(1));
+        let known = known.unwrap_or_else(|| panic!("{table}: {told:?}"));
+        for key in known.split(", ") {
+            assert!(
+                guide.contains(&format!("`{key}`"))
+                    || guide.contains(&format!("`{key} ="))
+                    || guide.contains(&format!("[{key}]")),
+                "docs/scenarios.md lacks {key} of {table}"
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Runs one scenario from start to verdict.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::account::Account;
+use super::events::Events;
+use super::format::{Action, Scenario};
+use super::stage::{Setting, Stage};
+use super::steps::{Run, carry_out};
+use super::values::Values;
+use super::verdicts::{Outcome, Verdict};
+use super::watch::Watch;
+use crate::report::{Case, Verdict as Says};
+
+/// Pause between two looks at the expectations.
+const LOOK: Duration = Duration::from_millis(50);
+/// Longest patience where nobody has said less.
+const PATIENCE: Duration = super::fields::MAX_TIME;
+
+/// Runs a scenario. `since` is the begin of the whole run, by which the report tells times; `begun` is told of each step.
+pub async fn run(
+    scenario: &Scenario,
+    setting: &Setting,
+    since: Instant,
+    begun: impl FnMut(&str),
+) -> Case {
+    let offset = since.elapsed();
+    let case = Case {
+        id: scenario.id(),
+        name: scenario.name.clone(),
+        section: scenario.section.clone(),
+        verdict: Says::Fail,
+        reason: String::new(),
+        took: Duration::ZERO,
+        evidence: Vec::new(),
+        timeline: Vec::new(),
+    };
+    if setting.login.is_some()
+        && let Some(why) = not_for_others(scenario)
+    {
+        return Case { verdict: Says::NotSupported, reason: why, ..case };
+    }
+    let began = Instant::now();
+    let started = Stage::start(scenario, setting).await;
+    let (stage, mut agent) = match started {
+        Ok(started) => started,
+        Err(reason) => return Case { reason, took: began.elapsed(), ..case },
+    };
+    let watch = Watch::new(stage.began);
+    let run = Run {
+        scenario,
+        stage: &stage,
+        watch: &watch,
+        events: Events::default(),
+        values: Mutex::new(Values::default()),
+        deeds: Mutex::default(),
+        patience: setting.patience.unwrap_or(PATIENCE),
+    };
+    let mut verdicts: Vec<_> = scenario.expects.iter().map(Verdict::new).collect();
+    let mut wrong = Vec::new();
+    let device = stage.device.clone();
+    tokio::select! {
+        // It keeps packets from before the first login on.
+        biased;
+        () = watch.follow(&device) => {}
+        outcome = async {
+            if let Some(agent) = &mut agent {
+                agent.start()?;
+            }
+            let steps = carry_out(&run, &mut agent, begun).fuse();
+            tokio::pin!(steps);
+            let mut tick = interval(LOOK);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let limit = sleep(scenario.time_limit);
+            tokio::pin!(limit);
+            let mut done = None;
+            loop {
+                tokio::select! {
+                    outcome = &mut steps, if done.is_none() => done = Some((watch.now(), outcome)),
+                    _ = tick.tick() => {}
+                    () = &mut limit => {
+                        return Err(format!("not over within its time_limit of {:?}", scenario.time_limit));
+                    }
+                }
+                watch.sample(&stage.cloud);
+                verdicts.iter_mut().for_each(|verdict| verdict.look(&run));
+                let since = done.as_ref().map(|(at, _)| *at);
+                verdicts.iter_mut().for_each(|verdict| verdict.give_up(&run, since));
+                match &done {
+                    Some((_, Err(_))) => break,
+                    Some((_, Ok(()))) if !verdicts.iter().any(is_awaited) => break,
+                    _ => {}
+                }
+            }
+            done.map_or(Ok(()), |(_, outcome)| outcome)
+        } => wrong.extend(outcome.err()),
+    }
+    let stopped_early = !wrong.is_empty();
+    for verdict in &mut verdicts {
+        if !stopped_early {
+            verdict.end(&run);
+        }
+        if let Outcome::Failed(_, why) = &verdict.outcome {
+            wrong.push(format!("line {}: {}: {why}", verdict.expect.line, verdict.expect.name));
+        }
+    }
+    let verdict = if wrong.is_empty() { Says::Pass } else { Says::Fail };
+    let account = Account { run: &run, verdicts: &verdicts, offset, failed: verdict == Says::Fail };
+    let (evidence, timeline) = (account.evidence().await, account.timeline());
+    let case = Case {
+        verdict,
+        reason: wrong.join("; "),
+        took: began.elapsed(),
+        evidence,
+        timeline,
+        ..case
+    };
+    if let Some(agent) = &mut agent {
+        // An agent that does not end is killed; scenarios that are about its end stop it themselves.
+        let _ = agent.stop().await;
+    }
+    drop(run);
+    stage.stop().await;
+    case
+}
+
+fn is_awaited(verdict: &Verdict<'_>) -> bool {
+    verdict.outcome == Outcome::Open && !verdict.expect.at_end
+}
+
+/// Why a scenario cannot be run with somebody else's device.
+fn not_for_others(scenario: &Scenario) -> Option<String> {
+    let restarts = scenario.steps.iter().any(|step| matches!(step.action, Action::Agent(_)));
+    let reason = if restarts {
+        "it restarts the device"
+    } else if !scenario.cameras.is_empty() {
+        "it needs emulated cameras"
+    } else if !scenario.device.settings.is_empty() || !scenario.device.channel.is_empty() {
+        "it sets up the device"
+    } else if !scenario.network.lines.is_empty() {
+        "it needs a network of its own"
+    } else {
+        return None;
+    };
+    Some(format!("{reason}, which the runner can do with the agent only"))
+}
