@@ -75,7 +75,7 @@ test-arm: ## unit tests and the agent on every processor that can be emulated, t
 	cross/test $(TARGET) small
 
 features: ## clippy for every set of features that ships
-	for features in "" linux onvif pattern profiles tls ui update linux,onvif,pattern,profiles,tls,ui,update linux,onvif,pattern,profiles,tls,ui,update,g711-aac; do \
+	for features in "" linux onvif pattern profiles sandbox tls ui update linux,onvif,pattern,profiles,sandbox,tls,ui,update linux,onvif,pattern,profiles,sandbox,tls,ui,update,g711-aac; do \
 		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
 
 release: ci features cross-all test-arm soak ## what a release must pass beside ci; takes hours
