@@ -62,8 +62,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The files that the agent may use cannot be told to the kernel.
-    #[error("sandbox.landlock: {0}")]
-    Files(String),
+    #[error(
+        "sandbox.landlock: the kernel does not take the rules: set it to false to start without"
+    )]
+    Files,
     /// The kernel lacks what the configuration requires.
     #[error("sandbox.require: {0}; take it out to start without")]
     Lacking(&'static str),
@@ -86,7 +88,7 @@ pub fn enter(config: &Config, named: Vec<PathBuf>) -> Result<Option<Confined>, E
     let step = |step| move |e: rustix::io::Errno| Error::System { step, source: e.into() };
     set_no_new_privs(true).map_err(step("no_new_privs"))?;
     let mut lacks = Vec::new();
-    let has_files = sandbox.landlock && files::confine(&rights).map_err(Error::Files)?;
+    let has_files = sandbox.landlock && files::confine(&rights).ok_or(Error::Files)?;
     if sandbox.landlock && !has_files {
         lacks.push((NO_LANDLOCK, "files are not confined"));
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::rights::Rights;
 use crate::config::Config;
@@ -53,8 +54,10 @@ impl Confined {
             Some(user) => user,
             None => &"the agent",
         };
-        for path in self.rights.write.iter().filter(|path| path.exists()) {
-            if access(path, Access::WRITE_OK).is_err() {
+        let written =
+            self.rights.write.iter().filter(|path| Some(*path) != self.rights.card.as_ref());
+        for path in written {
+            if access(path, Access::WRITE_OK) == Err(Errno::ACCESS) {
                 log::warn!(
                     "sandbox: {who} may not write {}: give it to the user (chown), or the user to its group",
                     path.display()

@@ -21,20 +21,21 @@ const AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// Files of the system that are links on many devices, to a folder where others exchange them.
 const LINKED: [&str; 4] = ["/etc/TZ", "/etc/hosts", "/etc/localtime", "/etc/resolv.conf"];
 
-/// Has the kernel refuse every file beyond the rights. Returns false where it has no Landlock.
-pub(super) fn confine(rights: &Rights) -> Result<bool, String> {
+/// Has the kernel refuse every file beyond the rights. Returns false where it has no Landlock, and `None` where it does
+/// not take the rules.
+pub(super) fn confine(rights: &Rights) -> Option<bool> {
     let read = AccessFs::from_read(KNOWN) & !AccessFs::Execute;
     // Neither programs nor devices are made.
     let made = AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::Execute;
     let write = AccessFs::from_all(KNOWN) & !made;
     let run = read | AccessFs::Execute;
     let mut ruleset = Ruleset::default();
-    ruleset = ruleset.handle_access(AccessFs::from_all(KNOWN)).map_err(|e| e.to_string())?;
+    ruleset = ruleset.handle_access(AccessFs::from_all(KNOWN)).ok()?;
     if rights.run.is_empty() {
         // Programs may have to signal others, such as the first process to restart the device.
-        ruleset = ruleset.scope(Scope::Signal).map_err(|e| e.to_string())?;
+        ruleset = ruleset.scope(Scope::Signal).ok()?;
     }
-    let mut rules = ruleset.create().map_err(|e| e.to_string())?;
+    let mut rules = ruleset.create().ok()?;
     let system = SYSTEM.iter().chain(&SOURCES).map(PathBuf::from);
     let authorities = AUTHORITIES.iter().flat_map(|name| {
         let places = env::var_os(name).unwrap_or_default();
@@ -53,23 +54,19 @@ pub(super) fn confine(rights: &Rights) -> Result<bool, String> {
     for path in &rights.run {
         rules = allow(rules, path, run)?;
     }
-    let status = rules.restrict_self().map_err(|e| e.to_string())?;
-    Ok(status.ruleset != RulesetStatus::NotEnforced)
+    let status = rules.restrict_self().ok()?;
+    Some(status.ruleset != RulesetStatus::NotEnforced)
 }
 
 /// Allows the access to a folder and all in it, or to a file. What is not there now stays closed.
-fn allow(
-    rules: RulesetCreated,
-    path: &Path,
-    access: BitFlags<AccessFs>,
-) -> Result<RulesetCreated, String> {
+fn allow(rules: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Option<RulesetCreated> {
     // Some rights make sense for folders alone.
     let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
     match PathFd::new(path) {
-        Ok(open) => rules.add_rule(PathBeneath::new(open, access)).map_err(|e| e.to_string()),
+        Ok(open) => rules.add_rule(PathBeneath::new(open, access)).ok(),
         Err(_) => {
             log::debug!("sandbox: {}: is not there, and stays closed", path.display());
-            Ok(rules)
+            Some(rules)
         }
     }
 }

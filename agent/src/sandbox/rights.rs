@@ -19,6 +19,7 @@ const PROGRAMS: [&str; 5] = ["/bin", "/lib", "/lib64", "/sbin", "/usr"];
 /// Folders below which cards are mounted, also those that are not there at the start.
 const CARDS: [&str; 2] = ["/media", "/mnt"];
 /// The first port that everybody may listen on.
+#[cfg(feature = "ui")]
 const FREE: u16 = 1024;
 
 /// Names of the capabilities that an agent may need.
@@ -38,6 +39,8 @@ pub(super) struct Rights {
     pub(super) write: BTreeSet<PathBuf>,
     /// What may be run.
     pub(super) run: BTreeSet<PathBuf>,
+    /// The folder above a card's mount point, which the user itself need not write.
+    pub(super) card: Option<PathBuf>,
     /// Files that may be links to other folders.
     pub(super) links: Vec<PathBuf>,
     /// Folders of what is written, which are made where they are missing.
@@ -56,6 +59,7 @@ impl Rights {
             read: BTreeSet::new(),
             write: BTreeSet::new(),
             run: BTreeSet::new(),
+            card: None,
             links: Vec::new(),
             folders: Vec::new(),
             capabilities: none,
@@ -82,7 +86,8 @@ impl Rights {
         let spool = config.record.spool.as_ref().map(|spool| &spool.dir);
         let folders = [config.state_dir.as_ref(), spool];
         folders.into_iter().flatten().for_each(|folder| rights.write_in(folder));
-        rights.write.extend(spool.and_then(|spool| above_card(&absolute(spool))));
+        rights.card = spool.and_then(|spool| above_card(&absolute(spool)));
+        rights.write.extend(rights.card.clone());
         #[cfg(feature = "linux")]
         rights.write.extend(config.runtime.watchdog.clone());
         #[cfg(feature = "update")]
@@ -206,7 +211,7 @@ impl Rights {
 }
 
 /// The names of capabilities.
-fn names(capabilities: CapabilitySet) -> impl Iterator<Item = &'static str> {
+pub(super) fn names(capabilities: CapabilitySet) -> impl Iterator<Item = &'static str> {
     NAMES.into_iter().filter(move |(one, _)| capabilities.contains(*one)).map(|(_, name)| name)
 }
 

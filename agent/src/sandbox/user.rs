@@ -14,7 +14,7 @@ use rustix::thread::{
 };
 
 use super::Error;
-use super::rights::Rights;
+use super::rights::{Rights, names};
 use crate::config::Config;
 
 /// What root keeps where it becomes nobody else: its right to files, within what Landlock leaves.
@@ -54,7 +54,8 @@ pub(super) fn make(folder: &Path, user: Option<&User>) {
         None => Ok(()),
     });
     if let Err(e) = given {
-        log::warn!("sandbox: {}: cannot be made: {e}", folder.display());
+        // Who is to write there tells what to do.
+        log::debug!("sandbox: {}: cannot be made: {e}", folder.display());
     }
 }
 
@@ -89,7 +90,8 @@ pub(super) fn reduce(user: Option<&User>, rights: &Rights) -> Result<(), Error> 
     let permitted = keeps.intersection(has);
     let lost = rights.capabilities.difference(has);
     if !lost.is_empty() {
-        log::warn!("sandbox: was started without {lost:?}, which the configuration takes");
+        let lost: Vec<_> = names(lost).collect();
+        log::warn!("sandbox: started without {}, which is configured for", lost.join(" "));
     }
     let inheritable = rights.inherited.intersection(has);
     clear_ambient_capability_set().ok();

@@ -6,16 +6,13 @@ import shutil
 import signal
 
 from peers import trace
-from peers.confined import USER, give, section
+from peers.confined import USER, WHO, give, section
 from peers.ours import Agent, Cloud, clip, keep_secret, pattern
 from peers.paths import CLIPS, built
 from peers.process import Failed, wait_for
 
 from . import Skipped, add
 from .device import everything
-
-# The sandbox of these cases, as somebody else where root runs them.
-WHO = USER if os.geteuid() == 0 else None
 
 
 def facts(pid):

@@ -11,9 +11,18 @@ USER = "nobody"
 PROGRAMS = re.compile(r"^(command|install|commit|rollback|running|restart|reboot_command) *=", re.MULTILINE)
 
 
+# Whom the agent becomes.
+WHO = USER if os.geteuid() == 0 else None
+
+
+def is_on():
+    """Whether the cases run in the sandbox."""
+    return os.environ.get(SWITCH) != "off"
+
+
 def confine(command):
     """Adds the sandbox to the configuration that a command of the agent names, and gives its folder to the user."""
-    if os.environ.get(SWITCH) == "off" or "--config" not in command or not any(os.path.basename(word) == "ivt-agent" for word in command):
+    if not is_on() or "--config" not in command or not any(os.path.basename(word) == "ivt-agent" for word in command):
         return
     config = command[command.index("--config") + 1]
     # One that is in another root has the sandbox that its case writes.
@@ -25,9 +34,8 @@ def confine(command):
         with open(config, "a", encoding="utf-8") as file:
             # What programs of a case write lies in its folder.
             more = f'write = ["{os.path.dirname(os.path.abspath(config))}"]\n' if PROGRAMS.search(text) else ""
-            file.write("\n" + section(USER if os.geteuid() == 0 else None, more))
-    if os.geteuid() == 0:
-        give(os.path.dirname(os.path.abspath(config)))
+            file.write("\n" + section(WHO, more))
+    give(os.path.dirname(os.path.abspath(config)))
 
 
 def section(user=None, more=""):
@@ -36,7 +44,9 @@ def section(user=None, more=""):
 
 
 def give(folder):
-    """Gives a folder, and all in it, to the agent's user."""
+    """Gives a folder, and all in it, to the agent's user, where root runs the cases."""
+    if os.geteuid() != 0:
+        return
     user = pwd.getpwnam(USER)
     for path, folders, files in os.walk(folder):
         for name in [path, *(os.path.join(path, name) for name in folders + files)]:
