@@ -13,16 +13,17 @@ use rustix::thread::CapabilitySet;
 
 use super::rights::Rights;
 use super::{enter, user};
-use crate::config::Config;
+use crate::config::{Access, Config};
+use crate::settings::{self, Change, Store};
 
 /// Names the folder in which a child tries what it may do.
 const CHILD: &str = "IVT_SANDBOX_TEST";
+const CLOUD: &str = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'pq7x'\n";
+const CHANNEL: &str = "[[channel]]\nbackend = 'emulator'\n";
 
 fn config(more: &str) -> Config {
-    let cloud = "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'pq7x'\n";
-    let channel =
-        if more.contains("[[channel]]") { "" } else { "[[channel]]\nbackend = 'emulator'\n" };
-    format!("{cloud}{channel}{more}").parse().unwrap_or_else(|e| panic!("{more}: {e}"))
+    let channel = if more.contains("[[channel]]") { "" } else { CHANNEL };
+    format!("{CLOUD}{channel}{more}").parse().unwrap_or_else(|e| panic!("{more}: {e}"))
 }
 
 fn rights(more: &str) -> Rights {
@@ -63,7 +64,6 @@ fn kind<T>(tried: std::io::Result<T>) -> Option<ErrorKind> {
 fn an_agent_without_programs_opens_what_it_names_and_starts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("conf")).unwrap();
-    fs::write(folder.path().join("conf/agent.toml"), "own").unwrap();
     fs::write(folder.path().join("other"), "other").unwrap();
     in_child("without_programs", folder.path());
 }
@@ -74,13 +74,15 @@ fn without_programs() {
     let Some(folder) = folder() else { return };
     let named = vec![folder.join("conf/agent.toml")];
     let state = folder.join("data/state");
-    let mut config =
-        config(&format!("[device]\nstate_dir = '{}'\n[sandbox]\nenable = true\n", state.display()));
+    let text = format!("[device]\nstate_dir = '{}'\n[sandbox]\nenable = true\n", state.display());
+    let (file, own) = (named[0].clone(), [CLOUD, CHANNEL, &text].concat());
+    fs::write(&file, &own).unwrap();
+    let config = Config::load(&file, Access::Any).unwrap();
     let confined = enter(&config, named).unwrap().unwrap();
     assert_eq!((status("NoNewPrivs").as_str(), status("Seccomp").as_str()), ("1", "2"));
 
     assert!(confined.allows(&config).is_ok());
-    assert_eq!(fs::read_to_string(folder.join("conf/agent.toml")).unwrap(), "own");
+    assert_eq!(fs::read_to_string(&file).unwrap(), own);
     fs::write(state.join("a"), "1").unwrap();
     fs::rename(state.join("a"), state.join("b")).unwrap();
     if confined.has_files() {
@@ -88,9 +90,19 @@ fn without_programs() {
         assert_eq!(kind(File::open(folder.join("other"))), denied);
         assert_eq!(kind(fs::write(folder.join("conf/new"), "")), denied, "it is read only");
         assert_eq!(kind(fs::rename(state.join("b"), folder.join("b"))), denied);
-        config.state_dir = Some(folder.join("elsewhere"));
-        let refused = confined.allows(&config).unwrap_err();
-        assert!(refused.contains("elsewhere: start the process again"), "{refused}");
+        // What it changes or reads again has to be within its rights.
+        let store = Store::new(&file, Access::Any).confined(confined);
+        assert!(store.read().is_ok());
+        let set = |folder: PathBuf| {
+            let change = Change::text("record.spool_dir", folder.to_str().unwrap()).unwrap();
+            store.change(&[change], None).unwrap_err()
+        };
+        let refused = set(folder.join("elsewhere"));
+        let said = refused.to_string();
+        assert!(matches!(refused, settings::Error::Confined(_)), "{said}");
+        assert!(said.contains("elsewhere: start the process again"), "{said}");
+        let unwritten = set(state.join("spool"));
+        assert!(matches!(unwritten, settings::Error::Write(_)), "no page writes it: {unwritten}");
     }
     // A program that cannot be started, by whichever call the library tries.
     assert!(kind(Command::new("/bin/true").spawn()).is_some());
