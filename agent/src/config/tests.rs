@@ -326,6 +326,14 @@ fn an_encrypted_camera_needs_a_program_with_tls() {
     }
 }
 
+#[test]
+fn a_program_without_the_sandbox_refuses_its_section() {
+    let refused = format!("{MINIMAL}[sandbox]\nenable = true\n").parse::<Config>();
+    let refused = refused.err().map(|e| e.to_string());
+    let said = refused.as_ref().is_some_and(|e| e.ends_with("built without the sandbox"));
+    assert_eq!(said, cfg!(not(feature = "sandbox")), "{refused:?}");
+}
+
 mod files {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,12 +1,15 @@
 """The agent as the system of a board, in a network of its own: the kernel's interfaces, and Debian's wpa_supplicant on one of them."""
 import contextlib
 import ctypes
+import grp
 import os
+import pwd
 import re
 import shutil
 import signal
 import subprocess
 
+from peers.confined import USER
 from peers.ours import LOGIN, Agent, Cloud
 from peers.process import Failed, Process, output, wait_for
 
@@ -19,8 +22,10 @@ SOCKETS = "/run/wpa_supplicant"
 # Blanks, quotes, a comment's sign and another script: what wpa_supplicant's file and ours could take for something else.
 SSID = ' Café "5G" #1 \\ 办公室'[:32].encode()[:32].decode(errors="ignore")
 PASSWORD = " p#ss'w\"rd \\ $(x) `y` é密码 "
+# The group of the agent's user may use the socket.
+GROUP = grp.getgrgid(pwd.getpwnam(USER).pw_gid).gr_name
 # Without a radio an open network is joined at once, and one with a password never.
-FILE = f"ctrl_interface={SOCKETS}\nupdate_config=1\nap_scan=0\nnetwork={{\n\tssid=\"before\"\n\tpsk=\"before-psk\"\n}}\n"
+FILE = f"ctrl_interface=DIR={SOCKETS} GROUP={GROUP}\nupdate_config=1\nap_scan=0\nnetwork={{\n\tssid=\"before\"\n\tpsk=\"before-psk\"\n}}\n"
 
 
 def network(stack):

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 
+from peers.confined import give
 from peers.ours import Agent, Cloud, clip, configuration, keep_secret
 from peers.paths import built
 from peers.process import Failed, Process, wait_for
@@ -56,6 +57,7 @@ def read_only_at_first(there):
         spool = os.path.join(disk, "spool")
         if there:
             os.mkdir(spool)
+        give(disk)
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         agent = Agent(stack, folder, cloud, [clip(None)], extra=settings(spool, "always"))
         agent.process.said(r"WARN .*Read-only file system.*: mount it writable; recordings go on in memory")

@@ -3,11 +3,13 @@ import contextlib
 import glob
 import json
 import os
+import pwd
 import random
 import subprocess
 import time
 import uuid
 
+from peers.confined import WHO, is_on, section
 from peers.ours import Cloud, clip, configuration, keep_secret
 from peers.paths import built
 from peers.process import Failed, Process, output, wait_for
@@ -28,7 +30,7 @@ AWAY = {"link": {"refuse_login": 503}}
 class Device:
     """A device that is restarted: it has a boot id, and what its agent keeps."""
 
-    def __init__(self, folder, cloud, place, key, env=None):
+    def __init__(self, folder, cloud, place, key, env=None, user=WHO):
         self.folder, self.cloud, self.env, self.agents = folder, cloud, env or {}, 0
         self.asked_for = os.path.join(folder, "restarted")
         self.boot_id = os.path.join(folder, "boot_id")
@@ -37,7 +39,10 @@ class Device:
             raise Skipped("no mount namespace can be made here, in which the device has a boot id of its own")
         self.fast = {"LD_PRELOAD": Clock(folder).env["LD_PRELOAD"], "FAKETIME": f"+0 x{SPEED}"}
         self.config = os.path.join(folder, "agent.toml")
-        keep_secret(self.config, configuration(cloud, [clip(None)], extra=settings(folder, place + TRIAL, key)))
+        # The programs of a device share the memory in which libfaketime keeps its clock.
+        self.user = user if is_on() else None
+        sandbox = section(self.user, f'write = ["{folder}", "/dev/shm"]\n') if is_on() else ""
+        keep_secret(self.config, configuration(cloud, [clip(None)], extra=settings(folder, place + TRIAL, key) + sandbox))
 
     def agent(self, stack, fast=False, wait=True):
         """The agent of the device, which begins; `wait` for its login. `fast`: its clock goes SPEED times as fast."""
@@ -45,7 +50,9 @@ class Device:
         folder = os.path.join(self.folder, f"agent-{self.agents}")
         os.mkdir(folder)
         clock = [f"{name}={value}" for name, value in self.fast.items()] if fast else []
-        agent = stack.enter_context(Process("ivt-agent", [*APART, self.boot_id, "env", *clock, built("ivt-agent"), "--config", self.config],
+        # What libfaketime makes at the start belongs to who starts.
+        become = ["setpriv", f"--reuid={self.user}", f"--regid={pwd.getpwnam(self.user).pw_gid}", "--clear-groups"] if fast and self.user else []
+        agent = stack.enter_context(Process("ivt-agent", [*APART, self.boot_id, *become, "env", *clock, built("ivt-agent"), "--config", self.config],
                                             folder, self.env))
         if wait:
             wait_for("login of the agent", self.cloud.device, 15)
@@ -273,7 +280,8 @@ def rauc(stack, folder):
              f'running = ["cat", "{folder}/counter"]\n')
     address, cloud = serve(stack, f"{folder}/hosted"), Cloud(stack, folder)
     image = Image(f"{folder}/hosted")
-    device = Device(folder, cloud, place, image.key, loader.env)
+    # The bus takes nobody but the user that has started it.
+    device = Device(folder, cloud, place, image.key, loader.env, user=None)
     loader.start("a", 41)
     for name in ("stranger", "ours"):
         bundle = f"{folder}/hosted/image"
