@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop cameras soak bench cross cross-all size reproducible arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci
+.PHONY: help demo test interop cameras soak bench cross cross-all size reproducible arm test-arm features vendor packages release rooms deny advisories fmt lint page docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,7 +81,14 @@ features: ## clippy for every set of features that ships
 	for features in "" linux onvif pattern profiles tls ui update linux,onvif,pattern,profiles,tls,ui,update linux,onvif,pattern,profiles,tls,ui,update,g711-aac; do \
 		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
 
-release: ci features cross-all reproducible test-arm soak ## what a release must pass beside ci; takes hours
+vendor: ## the sources with all crates in one archive, for Buildroot, OpenWrt and Yocto; then a build of it without a network
+	packaging/vendor --try
+
+packages: ## what Buildroot, OpenWrt and Yocto read, by their parsers as far as there are any (half a minute)
+	$(CARGO) build $(LOCKED) -p ivt-agent --bin ivt-agent
+	packaging/test
+
+release: ci features cross-all reproducible vendor test-arm soak ## what a release must pass beside ci; takes hours
 	$(MAKE) size PROFILE=small
 	. cross/env && for target in $$TARGETS; do cross/size --top 12 $$target || exit 1; done
 
@@ -111,4 +118,4 @@ docs: ## documentation, warnings denied
 fuzz: ## 20 s of hostile input for each fuzz target of proto, hal and media (four minutes)
 	tests/fuzz/run
 
-ci: fmt rooms deny page lint test docs fuzz interop arm ## all gates, in the order of their cost
+ci: fmt rooms deny page lint test packages docs fuzz interop arm ## all gates, in the order of their cost
