@@ -121,6 +121,19 @@ fn files_of_the_configuration_cannot_be_named_by_a_change() {
     }
 }
 
+#[test]
+fn a_change_of_a_file_below_is_seen() {
+    let device = Device::new();
+    let (_, seen) = device.store.read().unwrap();
+    let product = device.folder.path().join("etc/products/cam.toml");
+    fs::write(&product, format!("{PRODUCT}[log]\nlevel = 'trace'\n")).unwrap();
+    assert_eq!(device.store.read().unwrap().0.log_level, log::LevelFilter::Trace);
+    let change = Change::set("publish.linger_seconds", "6").unwrap();
+    let error = device.store.change(&[change], Some(&seen)).unwrap_err();
+    assert!(matches!(error, Error::Outdated), "{error}");
+    fs::write(&product, PRODUCT).unwrap();
+}
+
 #[cfg(feature = "ui")]
 mod page {
     use super::*;
