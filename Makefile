@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci ci-waits ci-computes lab-arm badnet
+.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci ci-waits ci-computes lab-arm badnet reproducible vendor packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ size: ## what takes the room in the agent for TARGET; fails beyond cross/limits.
 	cross/build $(TARGET) $(PROFILE)
 	cross/size $(TARGET) $(PROFILE)
 
+reproducible: ## two builds of TARGET on different paths and days, which have to have one hash (twice a build from nothing)
+	cross/reproducible $(TARGET) $(PROFILE)
+
 arm: ## build the agent for armv7 and aarch64, and run it under qemu-user against the simulators
 	$(CARGO) build $(LOCKED) -p ivt-lab --bins
 	cross/test armv7-unknown-linux-musleabihf agent 2038
@@ -90,7 +93,14 @@ features: ## clippy for every set of features that ships
 	for features in "" linux onvif pattern profiles sandbox tls ui update linux,onvif,pattern,profiles,sandbox,tls,ui,update linux,onvif,pattern,profiles,sandbox,tls,ui,update,g711-aac; do \
 		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
 
-release: ci features cross-all test-arm lab-arm soak ## what a release must pass beside ci; takes hours
+vendor: ## the sources with all crates in one archive, for Buildroot, OpenWrt and Yocto; then a build of it without a network
+	packaging/vendor --try
+
+packages: ## what Buildroot, OpenWrt and Yocto read, by their parsers as far as there are any (half a minute)
+	$(CARGO) build $(LOCKED) -p ivt-agent --bin ivt-agent
+	packaging/test
+
+release: ci features cross-all reproducible vendor test-arm lab-arm soak ## what a release must pass beside ci; takes hours
 	$(MAKE) size PROFILE=small
 	. cross/env && for target in $$TARGETS; do cross/size --top 12 $$target || exit 1; done
 

@@ -3,6 +3,7 @@
 //!
 //! One file per subject holds what its section may say, how that is read, and what it means.
 
+mod access;
 #[cfg(feature = "alarms")]
 mod alarm;
 mod budget;
@@ -11,6 +12,7 @@ mod cloud;
 pub(crate) mod credentials;
 mod device;
 pub(crate) mod error;
+mod files;
 #[cfg(feature = "update")]
 mod firmware;
 mod load;
@@ -20,6 +22,10 @@ pub(crate) mod nearest;
 mod network;
 #[cfg(test)]
 mod newer_tests;
+mod origin;
+mod overlay;
+#[cfg(test)]
+mod overlay_tests;
 mod publish;
 mod record;
 mod runtime;
@@ -37,6 +43,7 @@ use std::path::PathBuf;
 use ::log::LevelFilter;
 use ivt_hal::Model;
 
+pub use access::Access;
 #[cfg(feature = "alarms")]
 pub use alarm::Alarm;
 pub use budget::Budget;
@@ -44,12 +51,12 @@ pub use channel::{Channel, QualityMap};
 pub use cloud::{Account, Cloud};
 pub use device::ClockSteps;
 pub use error::Error;
+pub(crate) use files::Files;
 #[cfg(feature = "update")]
 pub use firmware::{Firmware, Key, Place, Rules};
-pub use load::Access;
-pub(crate) use load::{credentials_file, read};
 #[cfg(any(feature = "alarms", feature = "linux"))]
 pub use network::Network;
+pub use origin::origins;
 pub use publish::Publish;
 pub use record::{Backfill, Record, Spool, SpoolMode};
 pub use runtime::Runtime;

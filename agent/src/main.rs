@@ -195,6 +195,11 @@ fn check(file: &Path, access: Access) -> Result<(), ExitCode> {
     config.notes.iter().for_each(|note| eprintln!("{note}"));
     ivt_agent::check::check(&config).map_err(wrong)?;
     println!("{}: good\n\n{}", file.display(), config.budget);
+    // The passwords of the configuration are known to the mask as long as it is there.
+    let origins = config::origins(file, access).map_err(wrong)?;
+    if !origins.is_empty() {
+        println!("\nin force:\n{}", origins.trim_end());
+    }
     Ok(())
 }
 

@@ -15,7 +15,6 @@ mod tests;
 mod user;
 
 use std::io;
-use std::path::PathBuf;
 
 use rustix::thread::set_no_new_privs;
 
@@ -23,6 +22,7 @@ use crate::config::Config;
 use rights::Rights;
 
 pub use confined::Confined;
+pub use rights::Named;
 pub use user::check;
 
 /// What the log says where the kernel has no Landlock.
@@ -76,7 +76,7 @@ pub enum Error {
 ///
 /// # Errors
 /// The user is not there, or the system lacks what is required.
-pub fn enter(config: &Config, named: Vec<PathBuf>) -> Result<Option<Confined>, Error> {
+pub fn enter(config: &Config, named: Named) -> Result<Option<Confined>, Error> {
     let Some(sandbox) = &config.sandbox else { return Ok(None) };
     let rights = Rights::of(config, &named);
     let account = sandbox.user.as_deref().map(user::find).transpose()?;

@@ -5,11 +5,13 @@
 //! one. A change of the credentials file as well leaves both files old, both new, or one of them
 //! new, in an order in which the agent starts from that state, too.
 
+mod channels;
 mod difference;
 mod edit;
 mod files;
 #[cfg(feature = "ui")]
 mod guard;
+pub(crate) mod hidden;
 mod key;
 mod lines;
 #[cfg(feature = "ui")]
@@ -31,19 +33,19 @@ use std::path::{Path, PathBuf};
 use ivt_base::secret::Secret;
 use sha2::{Digest as _, Sha256};
 
+pub use self::files::WriteError;
 pub use difference::Differences;
-pub use files::WriteError;
 #[cfg(feature = "ui")]
 pub(crate) use guard::Guard;
 pub use key::{Key, KeyError};
 pub use place::EditError;
 pub use value::ValueError;
 
+use self::files::{Draft, Target, Turn};
 use crate::check;
-use crate::config::{self, Access, Config};
+use crate::config::{self, Access, Config, Files};
 #[cfg(feature = "sandbox")]
-use crate::sandbox::Confined;
-use files::{Draft, Target, Turn};
+use crate::sandbox::{Confined, Named};
 
 /// Keys that a credentials file may have. A new one of these keys goes there where a credentials
 /// file is named.
@@ -56,7 +58,7 @@ const LOGINS: &[&str] = &[
     "web.first_password",
 ];
 /// Keys about the file itself, which the store does not change.
-const FIXED: [&str; 2] = ["credentials", "version"];
+const FIXED: [&str; 5] = ["base", "changes", "credentials", "version", "without"];
 /// The array of tables that may stand in both files.
 const CHANNEL: &str = "channel";
 
@@ -159,14 +161,6 @@ pub enum Error {
     },
 }
 
-/// The texts of the configuration file and of the credentials file, where one is named.
-/// They hold passwords in clear, so there is no `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-struct Texts {
-    main: String,
-    apart: Option<(PathBuf, String)>,
-}
-
 /// A file's new text, written beside it and not yet in force.
 struct Write<'a> {
     file: &'a Path,
@@ -223,7 +217,7 @@ impl Change {
 }
 
 impl Store {
-    /// The store of the configuration in `file`, and of the credentials file it names.
+    /// The store of the configuration in `file`, and of the files it names.
     pub fn new(file: impl Into<PathBuf>, access: Access) -> Self {
         Self {
             file: file.into(),
@@ -244,12 +238,13 @@ impl Store {
     /// The files of the configuration.
     ///
     /// # Errors
-    /// The file cannot be read, or is no TOML.
+    /// A file cannot be read, or is no TOML.
     #[cfg(feature = "sandbox")]
-    pub fn files(&self) -> Result<Vec<PathBuf>, config::Error> {
-        let text = config::read(&self.file, self.access)?;
-        let apart = config::credentials_file(&self.file, &text)?;
-        Ok([self.file.clone()].into_iter().chain(apart).collect())
+    pub fn files(&self) -> Result<Named, config::Error> {
+        let files = self.texts()?;
+        let below = files.below.into_iter().map(|text| text.path).collect();
+        let written = [Some(files.main), files.apart].into_iter().flatten();
+        Ok(Named { below, written: written.map(|text| text.path).collect() })
     }
 
     /// The same store, whose changes `guard` looks at.
@@ -272,10 +267,10 @@ impl Store {
     /// # Errors
     /// Whatever `--check-config` complains of.
     pub fn read(&self) -> Result<(Config, String), Error> {
-        let texts = self.texts()?;
-        let config = self.config(&texts)?;
+        let files = self.texts()?;
+        let config = self.config(&files)?;
         self.check(&config)?;
-        Ok((config, version(&texts)))
+        Ok((config, version(&files)))
     }
 
     /// Writes all of the changes, or none. `seen` is the version that the changes were made from:
@@ -286,7 +281,7 @@ impl Store {
     /// Nothing was written; the error says why.
     pub fn change(&self, changes: &[Change], seen: Option<&str>) -> Result<Changed, Error> {
         let keys = changes.iter().map(|change| change.key.clone()).collect();
-        let edit = |texts: &mut Texts| changes.iter().try_for_each(|change| texts.apply(change));
+        let edit = |files: &mut Files| changes.iter().try_for_each(|change| apply(files, change));
         self.exchange(keys, seen, edit, |_, _| Ok(()))
     }
 
@@ -295,18 +290,20 @@ impl Store {
         &self,
         keys: Vec<Key>,
         seen: Option<&str>,
-        edit: impl Fn(&mut Texts) -> Result<(), Error>,
-        look: impl Fn(&Texts, &Texts) -> Result<(), Error>,
+        edit: impl Fn(&mut Files) -> Result<(), Error>,
+        look: impl Fn(&Files, &Files) -> Result<(), Error>,
     ) -> Result<Changed, Error> {
-        let named = self.texts()?.apart.map(|(path, _)| path);
-        let main = Target::new(&self.file)?;
-        let apart = named.as_deref().map(Target::new).transpose()?;
+        let paths = |files: &Files| {
+            (files.main.path.clone(), files.apart.as_ref().map(|apart| apart.path.clone()))
+        };
+        let named = paths(&self.texts()?);
+        let main = Target::new(&named.0)?;
+        let apart = named.1.as_deref().map(Target::new).transpose()?;
         let targets: Vec<_> = [Some(&main), apart.as_ref()].into_iter().flatten().collect();
         let _turn = Turn::wait(&targets)?;
 
         let old = self.texts()?;
-        let moved = old.apart.as_ref().map(|(path, _)| path) != named.as_ref();
-        if moved || seen.is_some_and(|seen| seen != version(&old)) {
+        if paths(&old) != named || seen.is_some_and(|seen| seen != version(&old)) {
             return Err(Error::Outdated);
         }
         let mut new = old.clone();
@@ -316,20 +313,20 @@ impl Store {
         look(&old, &new)?;
         #[cfg(feature = "ui")]
         if let Some(guard) = self.guard.as_ref().filter(|_| new != old) {
-            let file = self.file.display().to_string();
+            let file = old.main.path.display().to_string();
             guard.check(file, self.config(&old).ok().as_ref(), &config)?;
         }
 
         let mut writes = Vec::new();
         if new.main != old.main {
-            let draft = main.draft(&new.main)?;
-            writes.push(Write { file: &self.file, target: &main, draft, old: &old.main });
+            let (draft, old) = (main.draft(&new.main.text)?, &old.main.text);
+            writes.push(Write { file: &new.main.path, target: &main, draft, old });
         }
-        if let (Some(target), Some((_, before)), Some((file, text))) =
-            (&apart, &old.apart, &new.apart)
-            && before != text
+        if let (Some(target), Some(before), Some(new_apart)) = (&apart, &old.apart, &new.apart)
+            && before != new_apart
         {
-            writes.push(Write { file, target, draft: target.draft(text)?, old: before });
+            let draft = target.draft(&new_apart.text)?;
+            writes.push(Write { file: &new_apart.path, target, draft, old: &before.text });
             if writes.len() > 1 && !self.main_goes_first(&old, &new)? {
                 writes.reverse();
             }
@@ -347,9 +344,9 @@ impl Store {
 
     /// Whether the main file is exchanged before the credentials file: what stands on the disk in
     /// between has to be a configuration, too.
-    fn main_goes_first(&self, old: &Texts, new: &Texts) -> Result<bool, Error> {
-        let main = Texts { main: new.main.clone(), apart: old.apart.clone() };
-        let apart = Texts { main: old.main.clone(), apart: new.apart.clone() };
+    fn main_goes_first(&self, old: &Files, new: &Files) -> Result<bool, Error> {
+        let main = Files { main: new.main.clone(), ..old.clone() };
+        let apart = Files { apart: new.apart.clone(), ..old.clone() };
         match (self.config(&main), self.config(&apart)) {
             (Ok(_), _) => Ok(true),
             (_, Ok(_)) => Ok(false),
@@ -365,21 +362,12 @@ impl Store {
         Ok(check::check(config)?)
     }
 
-    fn texts(&self) -> Result<Texts, Error> {
-        let main = config::read(&self.file, self.access)?;
-        let apart = match config::credentials_file(&self.file, &main)? {
-            Some(path) => Some((path.clone(), config::read(&path, self.access)?)),
-            None => None,
-        };
-        Ok(Texts { main, apart })
+    fn texts(&self) -> Result<Files, config::Error> {
+        Files::read(&self.file, self.access)
     }
 
-    fn config(&self, texts: &Texts) -> Result<Config, config::Error> {
-        Config::load_from(&self.file, self.access, |path| match &texts.apart {
-            _ if path == self.file => Ok(texts.main.clone()),
-            Some((apart, text)) if path == apart => Ok(text.clone()),
-            _ => config::read(path, self.access),
-        })
+    fn config(&self, files: &Files) -> Result<Config, config::Error> {
+        Config::of(files, self.access)
     }
 }
 
@@ -415,41 +403,47 @@ impl fmt::Display for Changed {
     }
 }
 
-impl Texts {
-    fn apply(&mut self, change: &Change) -> Result<(), Error> {
-        let key = &change.key;
-        if FIXED.contains(&&*key.general()) {
-            return Err(Error::Fixed(key.clone()));
-        }
-        self.edit(change).map_err(|source| Error::Edit { key: key.clone(), source })
+fn apply(files: &mut Files, change: &Change) -> Result<(), Error> {
+    let key = &change.key;
+    if FIXED.contains(&&*key.general()) {
+        return Err(Error::Fixed(key.clone()));
     }
+    edited(files, change).map_err(|source| Error::Edit { key: key.clone(), source })
+}
 
-    fn edit(&mut self, change: &Change) -> Result<(), EditError> {
-        let Change { key, value } = change;
-        let text = match &mut self.apart {
-            Some((_, apart)) if belongs(key, &self.main, apart)? => {
-                // A channel has the same number in both files.
-                let wanted = key.number().map_or(0, |number| number.saturating_add(1));
-                let wanted = wanted.min(edit::count(&self.main, CHANNEL)?);
-                while value.is_some() && edit::count(apart, CHANNEL)? < wanted {
-                    *apart = edit::extend(apart, CHANNEL);
-                }
-                apart
-            }
-            _ => &mut self.main,
-        };
-        *text = match value {
-            Some(value) => edit::set(text, key, value.expose())?,
-            None => edit::unset(text, key)?,
-        };
-        Ok(())
+fn edited(files: &mut Files, change: &Change) -> Result<(), EditError> {
+    let Change { key, value } = change;
+    if key.number().is_some() {
+        channels::own(files)?;
     }
+    let is_apart = belongs(key, files)?;
+    let text = match &mut files.apart {
+        Some(apart) if is_apart => {
+            // A channel has the same number in both files.
+            let wanted = key.number().map_or(0, |number| number.saturating_add(1));
+            let wanted = wanted.min(edit::count(&files.main.text, CHANNEL)?);
+            while value.is_some() && edit::count(&apart.text, CHANNEL)? < wanted {
+                apart.text = edit::extend(&apart.text, CHANNEL);
+            }
+            &mut apart.text
+        }
+        _ => &mut files.main.text,
+    };
+    *text = match value {
+        Some(value) => edit::set(text, key, value.expose())?,
+        None => edit::unset(text, key)?,
+    };
+    Ok(())
 }
 
 /// Whether a key belongs into the credentials file.
-fn belongs(key: &Key, main: &str, apart: &str) -> Result<bool, EditError> {
-    let login = LOGINS.contains(&&*key.general());
-    Ok(edit::has(apart, key)? || login && !edit::has(main, key)?)
+fn belongs(key: &Key, files: &Files) -> Result<bool, EditError> {
+    let Some(apart) = &files.apart else { return Ok(false) };
+    let mut elsewhere = false;
+    for layer in files.layers() {
+        elsewhere |= edit::has(&layer.text, key)?;
+    }
+    Ok(edit::has(&apart.text, key)? || LOGINS.contains(&&*key.general()) && !elsewhere)
 }
 
 /// Puts one text after the other in force. When one cannot be, the earlier ones are taken back.
@@ -468,13 +462,15 @@ fn place(writes: Vec<Write<'_>>) -> Result<(), Error> {
     Ok(())
 }
 
-/// SHA-256 over both texts, which differs for any other pair of texts.
-fn version(texts: &Texts) -> String {
+/// SHA-256 over all texts, which differs for any other texts.
+fn version(files: &Files) -> String {
     let mut hash = Sha256::new();
-    hash.update(texts.main.len().to_le_bytes());
-    hash.update(&texts.main);
-    if let Some((_, text)) = &texts.apart {
-        hash.update(text);
+    for layer in files.layers() {
+        hash.update(layer.text.len().to_le_bytes());
+        hash.update(&layer.text);
+    }
+    if let Some(apart) = &files.apart {
+        hash.update(&apart.text);
     }
     let mut version = String::new();
     for byte in hash.finalize() {
@@ -484,5 +480,7 @@ fn version(texts: &Texts) -> String {
     version
 }
 
+#[cfg(test)]
+mod layers_tests;
 #[cfg(test)]
 mod tests;

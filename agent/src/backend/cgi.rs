@@ -79,9 +79,10 @@ impl CgiCamera {
     }
 }
 
-pub(super) fn read(section: &mut Section<'_, '_>, base: &Path) -> Result<CgiCamera, Error> {
+pub(super) fn read(section: &mut Section<'_, '_>) -> Result<CgiCamera, Error> {
+    let folder = section.folder("profile");
     let name = section.require("profile", |value: &DeValue<'_>| named(text(1..=PATH)(value)?))?;
-    let file = is_path(&name).then(|| base.join(&name));
+    let file = is_path(&name).then(|| folder.join(&name));
     let text = match &file {
         Some(file) => read_file(file)?,
         None => Profile::text(&name).unwrap_or_default().to_owned(),

@@ -74,9 +74,9 @@ impl EmulatedCamera {
     }
 }
 
-pub(super) fn read(section: &mut Section<'_, '_>, base: &Path) -> Result<EmulatedCamera, Error> {
-    let main = path(section, "main", base)?;
-    let sub = path(section, "sub", base)?;
+pub(super) fn read(section: &mut Section<'_, '_>) -> Result<EmulatedCamera, Error> {
+    let main = path(section, "main")?;
+    let sub = path(section, "sub")?;
     let words = section.insist("command", list(|word| text(0..=PATH)(word).map(Secret::untold)))?;
     #[cfg(feature = "pattern")]
     let alarms = schedule(section)?;

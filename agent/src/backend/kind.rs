@@ -39,25 +39,19 @@ pub(super) enum Kind {
 #[derive(Clone, Copy)]
 pub(super) struct Row {
     pub(super) word: &'static str,
-    /// Reads the keys that this kind alone has. Relative paths count from the directory.
-    pub(super) read: fn(&mut Section<'_, '_>, &Network, &Path) -> Result<Kind, Error>,
+    /// Reads the keys that this kind alone has.
+    pub(super) read: fn(&mut Section<'_, '_>, &Network) -> Result<Kind, Error>,
 }
 
 const ROWS: &[Row] = &[
-    Row { word: "rtsp", read: |_, _, _| Ok(Kind::Rtsp) },
+    Row { word: "rtsp", read: |_, _| Ok(Kind::Rtsp) },
     #[cfg(feature = "profiles")]
-    Row { word: "cgi", read: |section, _, base| cgi::read(section, base).map(Kind::Cgi) },
+    Row { word: "cgi", read: |section, _| cgi::read(section).map(Kind::Cgi) },
     #[cfg(feature = "onvif")]
-    Row {
-        word: "onvif",
-        read: |section, network, _| onvif::read(section, network).map(Kind::Onvif),
-    },
-    Row {
-        word: "emulator",
-        read: |section, _, base| emulator::read(section, base).map(Kind::Emulator),
-    },
+    Row { word: "onvif", read: |section, network| onvif::read(section, network).map(Kind::Onvif) },
+    Row { word: "emulator", read: |section, _| emulator::read(section).map(Kind::Emulator) },
     #[cfg(feature = "linux")]
-    Row { word: super::BOARD, read: |section, _, _| linux::read(section).map(Kind::Linux) },
+    Row { word: super::BOARD, read: |section, _| linux::read(section).map(Kind::Linux) },
 ];
 
 /// Words whose kinds this program is built without, and the name of what is missing.

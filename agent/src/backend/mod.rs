@@ -84,20 +84,16 @@ impl Backend {
         Self { kinds: Vec::new(), network: Network::default(), choices: Choices::default() }
     }
 
-    /// Reads a channel's key `backend` and the keys of those kinds of camera. Relative paths count from `base`.
+    /// Reads a channel's key `backend` and the keys of those kinds of camera.
     ///
     /// # Errors
     /// A key that is missing or wrong, with its line and what is allowed.
-    pub(crate) fn read(
-        section: &mut Section<'_, '_>,
-        apart: Login,
-        base: &Path,
-    ) -> Result<Self, Error> {
+    pub(crate) fn read(section: &mut Section<'_, '_>, apart: Login) -> Result<Self, Error> {
         let rows = section.require("backend", kind::rows)?;
         let words: Vec<_> = rows.iter().map(|row| row.word).collect();
         let cameras: Vec<_> = words.iter().copied().filter(|word| *word != BOARD).collect();
         let network = Network::read(section, apart, &cameras)?;
-        let read = rows.iter().map(|row| (row.read)(section, &network, base));
+        let read = rows.iter().map(|row| (row.read)(section, &network));
         let kinds = read.collect::<Result<Vec<_>, _>>()?;
         let mut chosen = section.section("abilities")?;
         let choices = Choices::read(&mut chosen, &words, &cameras)?;

@@ -1,8 +1,6 @@
 //! `[[channel]]`: the cameras, and which of their streams serves whom. What a camera's frames come from
 //! is read by `crate::backend`.
 
-use std::path::Path;
-
 use ivt_hal::{Bitrates, Model, Stream};
 
 use super::credentials::Login;
@@ -53,7 +51,6 @@ pub(super) fn channels(
     root: &mut Section<'_, '_>,
     model: Model,
     logins: Vec<Login>,
-    base: &Path,
     has_page: bool,
 ) -> Result<Vec<Channel>, Error> {
     let sections = root.sections("channel")?;
@@ -80,7 +77,7 @@ pub(super) fn channels(
     let mut logins = logins.into_iter();
     let each = sections.into_iter().enumerate();
     let each = each.map(|(number, section)| {
-        let read = channel(number, section, logins.next().unwrap_or_default(), base);
+        let read = channel(number, section, logins.next().unwrap_or_default());
         // A channel that is not understood keeps its place, so that the channels behind it keep
         // their numbers.
         read.or_else(|error| root.pass(error, UNREACHABLE).map(|()| Channel::unknown()))
@@ -95,8 +92,8 @@ impl Channel {
     /// As for a configuration.
     #[cfg(all(feature = "onvif", feature = "profiles"))]
     pub(crate) fn alone(text: &str) -> Result<Self, Error> {
-        let file = File::new("section".into(), text);
-        let read = channels(&mut file.root()?, Model::Camera, Vec::new(), Path::new(""), false)?;
+        let file = File::new("section", text);
+        let read = channels(&mut file.root()?, Model::Camera, Vec::new(), false)?;
         read.into_iter().next().ok_or_else(|| file.error(0, "no channel".into()))
     }
 
@@ -113,17 +110,12 @@ impl Channel {
     }
 }
 
-fn channel(
-    number: usize,
-    mut section: Section<'_, '_>,
-    apart: Login,
-    base: &Path,
-) -> Result<Channel, Error> {
+fn channel(number: usize, mut section: Section<'_, '_>, apart: Login) -> Result<Channel, Error> {
     section.read("number", |value| match integer(0..=CHANNELS as u64)(value) {
         Ok(n) if n == number as u64 => Ok(()),
         _ => Err(format!("{number} here: channels are numbered from 0 in their order")),
     })?;
-    let backend = Backend::read(&mut section, apart, base)?;
+    let backend = Backend::read(&mut section, apart)?;
     let has_sub = backend.has_sub();
     let channel = Channel {
         backend,

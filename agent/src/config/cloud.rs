@@ -1,6 +1,6 @@
 //! `[cloud]`: whom to dial, and our login there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ivt_base::address_rule::AllowedHost;
 use ivt_base::secret::Secret;
@@ -53,7 +53,6 @@ pub struct Cloud {
 pub(super) fn cloud(
     mut section: Section<'_, '_>,
     apart: &mut CredentialsFile,
-    base: &Path,
     has_page: bool,
 ) -> Result<Cloud, Error> {
     let account = account(&mut section, apart, has_page)?;
@@ -65,7 +64,7 @@ pub(super) fn cloud(
         firmware_model: section
             .read("firmware_model", text(1..=NAME))?
             .unwrap_or_else(|| env!("CARGO_PKG_VERSION").into()),
-        ca_file: path(&mut section, "ca_file", base)?,
+        ca_file: path(&mut section, "ca_file")?,
         stop_publish_on_disconnect: section
             .read("stop_publish_on_disconnect", boolean)?
             .unwrap_or(true),

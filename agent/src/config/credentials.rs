@@ -1,9 +1,7 @@
 //! The credentials file: logins that stand apart from the rest.
 
-use std::path::{Path, PathBuf};
-
 use super::error::Error;
-use super::section::{NAME, Section, path, text};
+use super::section::{NAME, Section, text};
 
 /// What a credentials file may hold; every key of it is optional.
 #[derive(Default)]
@@ -20,14 +18,6 @@ pub(super) struct CredentialsFile {
 pub(crate) struct Login {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,
-}
-
-/// The path of the credentials file, if the configuration names one.
-pub(super) fn credentials_path(
-    root: &mut Section<'_, '_>,
-    base: &Path,
-) -> Result<Option<PathBuf>, Error> {
-    path(root, "credentials", base)
 }
 
 pub(super) fn credentials(mut root: Section<'_, '_>) -> Result<CredentialsFile, Error> {

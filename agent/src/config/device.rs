@@ -1,6 +1,6 @@
 //! `[device]`: what kind of device this is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ivt_hal::Model;
 
@@ -20,11 +20,10 @@ pub enum ClockSteps {
 /// Reads the kind of device, where its state is kept, and how far the cloud may move its clocks.
 pub(super) fn device(
     mut section: Section<'_, '_>,
-    base: &Path,
 ) -> Result<(Model, Option<PathBuf>, ClockSteps), Error> {
     let models = word(&[("camera", Model::Camera), ("nvr", Model::Nvr)]);
     let model = section.read("model", models)?.unwrap_or(Model::Camera);
-    let state_dir = path(&mut section, "state_dir", base)?;
+    let state_dir = path(&mut section, "state_dir")?;
     let steps = word(&[("day", ClockSteps::Day), ("any", ClockSteps::Any)]);
     let steps = section.read("clock_steps", steps)?.unwrap_or_default();
     section.finish()?;

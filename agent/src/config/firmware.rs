@@ -1,6 +1,6 @@
 //! `[firmware]`: where a new firmware of the device goes, and whose is taken.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use minisign_verify::PublicKey;
@@ -107,14 +107,12 @@ impl Key {
 pub(super) fn firmware(
     mut section: Section<'_, '_>,
     hardware_model: &str,
-    base: &Path,
 ) -> Result<Firmware, Error> {
     let slots = word(&[("none", None), ("slots", Some(true)), ("command", Some(false))]);
     let backend = section.insist("backend", slots)?.flatten();
-    let [a, b] = [path(&mut section, "slot_a", base)?, path(&mut section, "slot_b", base)?];
-    let (marker, started) =
-        (path(&mut section, "marker", base)?, path(&mut section, "started", base)?);
-    let folder = path(&mut section, "folder", base)?;
+    let [a, b] = [path(&mut section, "slot_a")?, path(&mut section, "slot_b")?];
+    let (marker, started) = (path(&mut section, "marker")?, path(&mut section, "started")?);
+    let folder = path(&mut section, "folder")?;
     let mut words = |key| program(&mut section, key);
     let (install, commit) = (words("install")?, words("commit")?);
     let (rollback, running, restart) = (words("rollback")?, words("running")?, words("restart")?);

@@ -1,6 +1,6 @@
 //! `[record]`: what recordings may take, and where they wait.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Error;
@@ -49,9 +49,10 @@ pub enum SpoolMode {
     Always,
 }
 
-pub(super) fn record(mut section: Section<'_, '_>, base: &Path) -> Result<Record, Error> {
+pub(super) fn record(mut section: Section<'_, '_>) -> Result<Record, Error> {
     let modes = word(&[("overflow", SpoolMode::Overflow), ("always", SpoolMode::Always)]);
-    let dir = section.read("spool_dir", text(1..=PATH))?.map(|dir| base.join(dir));
+    let folder = section.folder("spool_dir");
+    let dir = section.read("spool_dir", text(1..=PATH))?.map(|dir| folder.join(dir));
     let mode = section.read("spool", modes)?;
     let limit = section.read("spool_limit", integer(1 << 20..=1 << 40))?;
     if dir.is_none() && (mode.is_some() || limit.is_some()) {

@@ -1,6 +1,6 @@
 //! `[sandbox]`: the rights that the agent gives up before it talks to anybody.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use toml::de::DeValue;
 
@@ -29,9 +29,10 @@ pub struct Sandbox {
 
 /// Reads the section; `None` while `enable` is false. What is wrong is an error in a newer file, too: no default is as
 /// safe as what was meant.
-pub(super) fn sandbox(mut section: Section<'_, '_>, base: &Path) -> Result<Option<Sandbox>, Error> {
+pub(super) fn sandbox(mut section: Section<'_, '_>) -> Result<Option<Sandbox>, Error> {
     let mut paths = |key| {
-        let path = |value: &DeValue<'_>| text(1..=PATH)(value).map(|path| base.join(path));
+        let folder = section.folder(key);
+        let path = |value: &DeValue<'_>| text(1..=PATH)(value).map(|path| folder.join(path));
         section.insist(key, |value| match list(path)(value)? {
             paths if paths.len() <= PATHS => Ok(paths),
             _ => Err(format!("a list of at most {PATHS} paths")),

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::Error;
 use super::nearest::nearest;
+use super::overlay;
 
 /// Newest `version` of a file that this program understands. It grows when an older program would
 /// misread a file.
@@ -20,37 +21,90 @@ pub(super) const NAME: usize = 256;
 /// Longest path or address.
 pub(crate) const PATH: usize = 1024;
 
-/// The text of a file, with what error messages need.
+/// The text of a file, or of several that are read as one, with what error messages need.
 pub(super) struct File<'t> {
-    name: String,
-    text: &'t str,
+    /// The lowest first.
+    layers: Vec<Layer<'t>>,
     /// Full names of all keys asked for, present or not.
     known: RefCell<BTreeSet<String>>,
-    newer: Cell<bool>,
     notes: RefCell<Vec<String>>,
 }
 
+/// One of the files that are read as one.
+struct Layer<'t> {
+    path: PathBuf,
+    text: &'t str,
+    /// Where what belongs to this file begins: there are blanks before it, as many as the layers below are long, so
+    /// that no place belongs to two files.
+    start: usize,
+    newer: Cell<bool>,
+}
+
 impl<'t> File<'t> {
-    pub(super) fn new(name: String, text: &'t str) -> Self {
-        let (known, newer, notes) = Default::default();
-        Self { name, text, known, newer, notes }
+    pub(super) fn new(path: impl Into<PathBuf>, text: &'t str) -> Self {
+        Self::layered([(path.into(), text)])
     }
 
-    /// The top level of the file as a table, after its `version` was read.
+    /// Several files as one, the lowest first. Each text but the first begins with one blank more than the text before
+    /// it is long.
+    pub(super) fn layered(texts: impl IntoIterator<Item = (PathBuf, &'t str)>) -> Self {
+        let mut layers: Vec<Layer<'t>> = Vec::new();
+        for (path, text) in texts {
+            let start = layers.last().map_or(0, |below| below.text.len() + 1);
+            layers.push(Layer { path, text, start, newer: Cell::default() });
+        }
+        let (known, notes) = Default::default();
+        Self { layers, known, notes }
+    }
+
+    /// The top level as a table, after the `version` of each file was read.
     pub(super) fn root(&self) -> Result<Section<'_, 't>, Error> {
-        let table = DeTable::parse(self.text);
+        let (mut merged, mut offset) = (DeTable::new(), 0);
+        for layer in &self.layers {
+            let mut root = self.alone(layer)?;
+            root.insist("without", |names| {
+                let names = list(text(1..=NAME))(names)?;
+                names.iter().try_for_each(|name| overlay::take_out(&mut merged, name))
+            })?;
+            if layer.text.len() > layer.start {
+                offset = layer.start;
+            }
+            overlay::lay(&mut merged, root.table);
+        }
+        let asked = vec!["version", "without"];
+        Ok(Section { asked, ..Section::new(self, String::new(), offset, merged) })
+    }
+
+    /// The top level of the lowest file as a table, whatever it leaves out of files below it.
+    pub(super) fn lowest(&self) -> Result<Section<'_, 't>, Error> {
+        let layer = self.layers.first();
+        layer.map_or_else(|| self.root(), |layer| self.alone(layer))
+    }
+
+    fn alone(&self, layer: &Layer<'t>) -> Result<Section<'_, 't>, Error> {
+        let table = DeTable::parse(layer.text);
         // Only the message is taken: the full text of the error quotes the line, and a password
         // with it.
-        let table = table
-            .map_err(|e| self.error(e.span().map_or(0, |s| s.start), e.message().to_owned()))?;
-        let mut root = Section::new(self, String::new(), 0, table.into_inner());
+        let table = table.map_err(|e| {
+            let at = e.span().map_or(layer.start, |span| span.start);
+            self.error(at, e.message().to_owned())
+        })?;
+        let mut root = Section::new(self, String::new(), layer.start, table.into_inner());
         let version = root.insist("version", integer(1..=u32::MAX.into()))?.unwrap_or(VERSION);
         if version > VERSION {
-            self.newer.set(true);
+            layer.newer.set(true);
             let newer = format!("version {version} is newer than this program's, {VERSION}");
             root.pass(root.error(newer), "what it does not understand is left out")?;
         }
         Ok(root)
+    }
+
+    /// The place of an offset: a file, and a line of it, counted from 1.
+    pub(super) fn place(&self, offset: usize) -> (&Path, usize) {
+        let layer = self.layers.iter().find(|layer| offset <= layer.text.len());
+        let Some(layer) = layer.or(self.layers.last()) else { return (Path::new(""), 1) };
+        let before = layer.text.as_bytes().iter().take(offset);
+        (&layer.path, 1 + before.filter(|b| **b == b'\n').count())
     }
 
     /// Lines about what was passed over.
@@ -63,10 +117,22 @@ impl<'t> File<'t> {
         self.known.borrow().clone()
     }
 
+    /// A piece of the text.
+    pub(super) fn slice(&self, span: Range<usize>) -> &'t str {
+        let layer = self.layers.iter().find(|layer| span.end <= layer.text.len());
+        layer.and_then(|layer| layer.text.get(span)).unwrap_or_default()
+    }
+
     pub(super) fn error(&self, offset: usize, message: String) -> Error {
-        let before = self.text.as_bytes().iter().take(offset);
-        let line = 1 + before.filter(|b| **b == b'\n').count();
-        Error::Value { file: self.name.clone(), line, message }
+        let (file, line) = self.place(offset);
+        Error::Value { file: file.display().to_string(), line, message }
+    }
+
+    /// Whether an error is about a file of a newer version.
+    fn is_newer(&self, error: &Error) -> bool {
+        let Error::Value { file: name, .. } = error else { return false };
+        let mut newer = self.layers.iter().filter(|layer| layer.newer.get());
+        newer.any(|layer| layer.path.display().to_string() == *name)
     }
 }
 
@@ -164,6 +230,17 @@ impl<'f, 't> Section<'f, 't> {
         items.into_iter().map(open).collect()
     }
 
+    /// All of the table that nobody took.
+    pub(super) fn into_table(self) -> DeTable<'t> {
+        self.table
+    }
+
+    /// The folder from which a relative path under `key` counts: that of the file that says it.
+    pub(crate) fn folder(&self, key: &str) -> PathBuf {
+        let at = self.table.get(key).map_or(self.offset, |value| value.span().start);
+        self.file.place(at).0.parent().unwrap_or(Path::new("")).to_owned()
+    }
+
     /// Refuses keys that nobody asked for.
     pub(crate) fn finish(self) -> Result<(), Error> {
         let mut keys: Vec<_> = self.table.keys().collect();
@@ -174,7 +251,7 @@ impl<'f, 't> Section<'f, 't> {
 
     /// Passes over an error in a newer file, with a note that names what is done `instead`.
     pub(crate) fn pass(&self, error: Error, instead: &str) -> Result<(), Error> {
-        if !self.file.newer.get() {
+        if !self.file.is_newer(&error) {
             return Err(error);
         }
         self.file.notes.borrow_mut().push(format!("{error}: {instead}"));
@@ -216,7 +293,7 @@ impl<'f, 't> Section<'f, 't> {
 /// secret.
 pub(crate) fn text(
     length: RangeInclusive<usize>,
-) -> impl FnOnce(&DeValue<'_>) -> Result<String, String> {
+) -> impl Fn(&DeValue<'_>) -> Result<String, String> {
     move |value| match value.as_str() {
         Some(s) if length.contains(&s.len()) => Ok(s.to_owned()),
         found => {
@@ -276,9 +353,9 @@ pub(crate) fn list<T>(
 pub(crate) fn path(
     section: &mut Section<'_, '_>,
     key: &'static str,
-    base: &Path,
 ) -> Result<Option<PathBuf>, Error> {
-    Ok(section.insist(key, text(1..=PATH))?.map(|p| base.join(p)))
+    let folder = section.folder(key);
+    Ok(section.insist(key, text(1..=PATH))?.map(|p| folder.join(p)))
 }
 
 pub(crate) fn seconds(n: u64) -> Duration {

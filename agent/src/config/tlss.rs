@@ -1,6 +1,6 @@
 //! `[tlss]`: the hosted service.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ivt_proto::tlss::sendable;
@@ -48,7 +48,6 @@ pub struct Tlss {
 pub(super) fn tlss(
     mut section: Section<'_, '_>,
     hardware_model: &str,
-    base: &Path,
 ) -> Result<Option<Tlss>, Error> {
     let enable = section.read("enable", boolean)?.unwrap_or(false);
     let server = section.read("server", text(1..=HOST))?;
@@ -57,7 +56,7 @@ pub(super) fn tlss(
     let (tls, mac) = (section.insist("tls", boolean)?, section.insist("mac", mac)?);
     let brand = section.read("brand", name)?;
     let model = section.read("model", name)?;
-    let profile = path(&mut section, "profile", base)?;
+    let profile = path(&mut section, "profile")?;
     let write = section.read("write", list(|word| text(1..=NAME)(word)))?;
     let limit = section.read("reply_limit", integer(1 << 16..=1 << 26))?;
     if !enable {

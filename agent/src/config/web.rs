@@ -2,7 +2,7 @@
 
 mod listen;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ivt_base::secret::Secret;
 use toml::de::DeValue;
@@ -45,21 +45,20 @@ pub struct Web {
 pub(super) fn web(
     mut section: Section<'_, '_>,
     apart: &mut CredentialsFile,
-    base: &Path,
 ) -> Result<Option<Web>, Error> {
     let is_on = section.read("enable", boolean)?.unwrap_or(false);
     let metrics = section.read("metrics", boolean)?.unwrap_or(false);
     let listen = section.read("listen", |value| text(1..=PATH)(value)?.parse())?;
     let hosts = section.read("hosts", list(host))?.unwrap_or_default();
     let https = section.insist("https", word(&[("off", false), ("on", true)]))?.unwrap_or(false);
-    let certificate = path(&mut section, "https_certificate", base)?;
-    let key = path(&mut section, "https_key", base)?;
+    let certificate = path(&mut section, "https_certificate")?;
+    let key = path(&mut section, "https_key")?;
     let first = section.insist("first_password", text(1..=NAME))?;
     let other = apart.first_password.take();
     if first.is_some() && other.is_some() {
         return Err(twice(&section, "first_password"));
     }
-    let reset_file = path(&mut section, "reset_file", base)?;
+    let reset_file = path(&mut section, "reset_file")?;
     let certificate = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
@@ -90,6 +89,8 @@ fn host(value: &DeValue<'_>) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::Config;
 

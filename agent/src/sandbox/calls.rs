@@ -186,7 +186,7 @@ mod tests {
         let text = format!(
             "[cloud]\nurl = 'ws://h/ivc'\nlogin_code = 'c'\nlogin_passwd = 'pq7x'\n[[channel]]\n{more}"
         );
-        Rights::of(&text.parse::<Config>().unwrap(), &[PathBuf::from("/etc/a")])
+        Rights::of(&text.parse::<Config>().unwrap(), &Named::default())
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! A process in its sandbox.
 
 use std::fmt::Display;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::rights::Rights;
+use super::rights::{Named, Rights};
 use crate::config::Config;
 
 /// What the process may do since it has entered its sandbox.
@@ -15,13 +14,13 @@ use crate::config::Config;
 pub struct Confined {
     rights: Arc<Rights>,
     /// The files of the configuration.
-    named: Vec<PathBuf>,
+    named: Named,
     /// Whether the kernel refuses other files.
     has_files: bool,
 }
 
 impl Confined {
-    pub(super) fn new(rights: Rights, named: Vec<PathBuf>, has_files: bool) -> Self {
+    pub(super) fn new(rights: Rights, named: Named, has_files: bool) -> Self {
         Self { rights: Arc::new(rights), named, has_files }
     }
 

@@ -30,6 +30,15 @@ const NAMES: [(CapabilitySet, &str); 4] = [
     (CapabilitySet::SYS_TIME, "CAP_SYS_TIME"),
 ];
 
+/// The files of a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// Those that changes are laid over; nothing is written into them.
+    pub below: Vec<PathBuf>,
+    /// Those that changes are written into.
+    pub written: Vec<PathBuf>,
+}
+
 /// What an agent needs of the system. Paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rights {
@@ -53,7 +62,7 @@ pub(super) struct Rights {
 
 impl Rights {
     /// The rights of an agent with the configuration `config` in the files `named`.
-    pub(super) fn of(config: &Config, named: &[PathBuf]) -> Self {
+    pub(super) fn of(config: &Config, named: &Named) -> Self {
         let none = CapabilitySet::empty();
         let mut rights = Self {
             read: BTreeSet::new(),
@@ -65,7 +74,8 @@ impl Rights {
             capabilities: none,
             inherited: none,
         };
-        named.iter().for_each(|file| rights.read_beside(file));
+        let files = named.below.iter().chain(&named.written);
+        files.for_each(|file| rights.read_beside(file));
         let profile = config.tlss.as_ref().and_then(|tlss| tlss.profile.as_deref());
         let files = [config.cloud.ca_file.as_deref(), profile].into_iter().flatten();
         files.for_each(|file| rights.read_beside(file));
@@ -192,9 +202,9 @@ impl Rights {
 
     /// The page changes the configuration, whose files are exchanged in their folder.
     #[cfg(feature = "ui")]
-    fn serve(&mut self, config: &Config, named: &[PathBuf]) {
+    fn serve(&mut self, config: &Config, named: &Named) {
         let Some(web) = &config.web else { return };
-        for file in named {
+        for file in &named.written {
             // Where the path is a link, the file that it leads to is exchanged.
             let real = file.canonicalize().unwrap_or_else(|_| file.clone());
             self.write.insert(folder_of(&absolute(real)));

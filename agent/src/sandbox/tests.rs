@@ -26,8 +26,13 @@ fn config(more: &str) -> Config {
     format!("{CLOUD}{channel}{more}").parse().unwrap_or_else(|e| panic!("{more}: {e}"))
 }
 
+/// A configuration of one file.
+fn named(file: impl Into<PathBuf>) -> Named {
+    Named { written: vec![file.into()], ..Named::default() }
+}
+
 fn rights(more: &str) -> Rights {
-    Rights::of(&config(more), &[PathBuf::from("/etc/ivt/agent.toml")])
+    Rights::of(&config(more), &named("/etc/ivt/agent.toml"))
 }
 
 fn paths(set: &BTreeSet<PathBuf>) -> Vec<&str> {
@@ -72,10 +77,10 @@ fn an_agent_without_programs_opens_what_it_names_and_starts_nothing() {
 #[ignore = "run in a process of its own"]
 fn without_programs() {
     let Some(folder) = folder() else { return };
-    let named = vec![folder.join("conf/agent.toml")];
+    let named = named(folder.join("conf/agent.toml"));
     let state = folder.join("data/state");
     let text = format!("[device]\nstate_dir = '{}'\n[sandbox]\nenable = true\n", state.display());
-    let (file, own) = (named[0].clone(), [CLOUD, CHANNEL, &text].concat());
+    let (file, own) = (named.written[0].clone(), [CLOUD, CHANNEL, &text].concat());
     fs::write(&file, &own).unwrap();
     let config = Config::load(&file, Access::Any).unwrap();
     let confined = enter(&config, named).unwrap().unwrap();
@@ -128,7 +133,7 @@ fn programs_of_the_configuration_run_within_the_same_bounds() {
 #[ignore = "run in a process of its own"]
 fn with_programs() {
     let Some(folder) = folder() else { return };
-    let named = vec![folder.join("conf/agent.toml")];
+    let named = named(folder.join("conf/agent.toml"));
     let more = "[[channel]]\nbackend = 'emulator'\ncommand = ['cat']\n[sandbox]\nenable = true\n";
     let confined = enter(&config(more), named).unwrap().unwrap();
     assert!(Command::new("/bin/true").status().unwrap().success());
@@ -157,7 +162,7 @@ fn as_nobody() {
          [sandbox]\nenable = true\nuser = 'nobody'\nlandlock = false\nseccomp = false\n",
         folder.display()
     ));
-    enter(&config, vec!["/proc/agent.toml".into()]).unwrap();
+    enter(&config, named("/proc/agent.toml")).unwrap();
     let nobody = user::find("nobody").unwrap();
     let number = nobody.uid.to_string();
     assert_eq!(status("Uid").split_whitespace().collect::<Vec<_>>(), [&*number; 4]);

@@ -6,9 +6,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ const TURN: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 /// Mode of a new file until it gets that of the file it replaces.
 const OURS: u32 = 0o600;
+/// Mode of a folder that is made.
+const OURS_ALONE: u32 = 0o700;
 /// Bits of a mode for the group of a file.
 const GROUP: u32 = 0o070;
 
@@ -41,6 +45,13 @@ pub(super) struct Target {
     folder: PathBuf,
 }
 
+/// The owner, group and mode of a new text.
+struct Kept {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+}
+
 /// A turn to write. Dropping it ends the turn.
 pub(super) struct Turn {
     _folders: Vec<File>,
@@ -55,26 +66,36 @@ pub(super) struct Draft<'a> {
 }
 
 impl Target {
-    /// The file at `path`, which has to exist.
+    /// The file at `path`. Where there is none, its folder is made.
     ///
     /// # Errors
-    /// The file cannot be found.
+    /// Neither the file nor its folder is there, and the folder cannot be made.
     pub(super) fn new(path: &Path) -> Result<Self, WriteError> {
-        let found = fs::canonicalize(path);
+        let found = match fs::canonicalize(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+                make_folder(path)
+            }
+            found => found,
+        };
         let path = found.map_err(|source| failed(path, "cannot be found", source))?;
         // Only the root folder has no parent, and it is not a file.
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         Ok(Self { path, folder })
     }
 
-    /// Writes a new text beside the file, with its mode and, where the system allows it, its owner.
+    /// Writes a new text beside the file, with its mode and, where the system allows it, its owner. A file that is new
+    /// has the owner of its folder, who alone may read it.
     ///
     /// # Errors
     /// The disk is full or read-only, for example. Nothing is left behind then.
     pub(super) fn draft(&self, text: &str) -> Result<Draft<'_>, WriteError> {
         let failed = |source| failed(&self.path, "cannot be written", source);
         let folder = File::open(&self.folder).map_err(failed)?;
-        let kept = fs::metadata(&self.path).map_err(failed)?;
+        let kept = match fs::metadata(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => folder.metadata().map(Kept::new_in),
+            found => found.map(Kept::of),
+        };
+        let kept = kept.map_err(failed)?;
         let path = self.draft_path();
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(OURS).open(&path).map_err(failed)?;
@@ -88,6 +109,18 @@ impl Target {
         name.push(self.path.file_name().unwrap_or_default());
         name.push(".new");
         self.folder.join(name)
+    }
+}
+
+impl Kept {
+    /// Those of the file that is replaced.
+    fn of(file: Metadata) -> Self {
+        Self { uid: file.uid(), gid: file.gid(), mode: file.mode() & 0o7777 }
+    }
+
+    /// Those of a file that is new in a folder.
+    fn new_in(folder: Metadata) -> Self {
+        Self { mode: OURS, ..Self::of(folder) }
     }
 }
 
@@ -155,14 +188,23 @@ fn lock(folder: &Path, end: Instant) -> Result<File, WriteError> {
     }
 }
 
-fn fill(mut file: File, text: &str, kept: &Metadata) -> io::Result<()> {
+/// Makes the folder of a file that is not there; returns the path of the file.
+fn make_folder(file: &Path) -> io::Result<PathBuf> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(OURS_ALONE).create(folder)?;
+    let name = file.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    Ok(fs::canonicalize(folder)?.join(name))
+}
+
+fn fill(mut file: File, text: &str, kept: &Kept) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
-    let mut mode = kept.mode() & 0o7777;
+    let mut mode = kept.mode;
     let ours = file.metadata()?;
-    if (ours.uid(), ours.gid()) != (kept.uid(), kept.gid()) {
+    if (ours.uid(), ours.gid()) != (kept.uid, kept.gid) {
         // Only root may change the owner; changing the group alone may be allowed.
-        let given = fchown(&file, Some(kept.uid()), Some(kept.gid()))
-            .or_else(|_| fchown(&file, None, Some(kept.gid())));
+        let given = fchown(&file, Some(kept.uid), Some(kept.gid))
+            .or_else(|_| fchown(&file, None, Some(kept.gid)));
         if given.is_err() {
             // A new group must not read what the old group was allowed to read.
             mode &= !GROUP;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
 
-use super::{Error, FIXED, Store, Texts, version};
+use super::{Error, FIXED, Store, version};
 use crate::check;
-use crate::config;
+use crate::config::Files;
 
 /// What the files of a configuration say. It holds passwords in clear, so there is no `Debug`.
 pub(crate) struct Listing {
@@ -25,32 +25,24 @@ impl Store {
     /// # Errors
     /// A file cannot be read, or is no TOML.
     pub(crate) fn list(&self) -> Result<Listing, Error> {
-        let texts = self.texts()?;
-        let values = self.values(&texts)?.into_iter().collect();
-        let read = self.config(&texts).map_err(Error::from);
+        let files = self.texts()?;
+        let values = self.values(&files)?.into_iter().collect();
+        let read = self.config(&files).map_err(Error::from);
         let read = read.and_then(|config| Ok(check::check(&config)?));
         let problem = read.err().map(|e| e.to_string());
-        Ok(Listing { version: version(&texts), values, problem })
+        Ok(Listing { version: version(&files), values, problem })
     }
 
     /// The keys that have a value, also where the reader of the configuration refuses that.
-    pub(super) fn values(&self, texts: &Texts) -> Result<BTreeMap<String, Value>, Error> {
-        let mut values = Vec::new();
-        let apart = texts.apart.as_ref().map(|(path, text)| (&**path, text));
-        for (path, text) in [(&*self.file, &texts.main)].into_iter().chain(apart) {
-            let table = DeTable::parse(text).map_err(|e| config::Error::Value {
-                file: path.display().to_string(),
-                line: 1 + text[..e.span().map_or(0, |span| span.start)].matches('\n').count(),
-                message: e.message().to_owned(),
-            })?;
-            list("", table.get_ref(), &mut values);
-        }
-        values.retain(|(key, _)| !FIXED.contains(&&**key));
-        Ok(values.into_iter().collect())
+    pub(super) fn values(&self, files: &Files) -> Result<BTreeMap<String, Value>, Error> {
+        let mut values = BTreeMap::new();
+        files.tables(|table| list("", table, &mut values))?;
+        values.retain(|key, _| !FIXED.contains(&&**key));
+        Ok(values)
     }
 }
 
-fn list(path: &str, table: &DeTable<'_>, values: &mut Vec<(String, Value)>) {
+fn list(path: &str, table: &DeTable<'_>, values: &mut BTreeMap<String, Value>) {
     for (name, value) in table {
         let key = match path {
             "" => name.get_ref().to_string(),
@@ -65,7 +57,9 @@ fn list(path: &str, table: &DeTable<'_>, values: &mut Vec<(String, Value)>) {
                     }
                 }
             }
-            value => values.push((key, json(value))),
+            value => {
+                values.insert(key, json(value));
+            }
         }
     }
 }

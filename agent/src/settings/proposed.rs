@@ -30,13 +30,13 @@ impl Store {
         seen: Option<&str>,
     ) -> Result<Changed, Error> {
         let keys: Vec<_> = changes.iter().map(|change| change.key.clone()).collect();
-        let edit = |texts: &mut _| {
-            let old = self.values(texts)?;
+        let edit = |files: &mut _| {
+            let old = self.values(files)?;
             if let Some(channels) = channels {
-                super::removal::shorten(texts, channels)?;
+                super::removal::shorten(files, channels)?;
             }
-            changes.iter().try_for_each(|change| texts.apply(change))?;
-            file(&old, &self.values(texts)?).map_or(Ok(()), |key| Err(Error::OwnFile(key)))
+            changes.iter().try_for_each(|change| super::apply(files, change))?;
+            file(&old, &self.values(files)?).map_or(Ok(()), |key| Err(Error::OwnFile(key)))
         };
         self.exchange(keys.clone(), seen, edit, |old, new| {
             let needed = password(&self.values(old)?, &self.values(new)?, &keys);

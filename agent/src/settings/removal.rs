@@ -3,11 +3,13 @@
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::channels::own;
 use super::edit::count;
 use super::key::{Key, LAST};
 use super::lines::line_start;
 use super::place::{EditError, Level, parse, written};
-use super::{CHANNEL, Changed, Error, Store, Texts};
+use super::{CHANNEL, Changed, Error, Store};
+use crate::config::Files;
 
 impl Store {
     /// Takes a channel with all its keys out of both files; the channels behind it move up by one. `seen` is as for
@@ -21,29 +23,32 @@ impl Store {
         seen: Option<&str>,
     ) -> Result<Changed, Error> {
         let key: Key = format!("{CHANNEL}.{}.backend", number.min(LAST)).parse()?;
-        let edit = |texts: &mut _| {
-            cut(texts, number).map_err(|source| Error::Edit { key: key.clone(), source })
+        let edit = |files: &mut _| {
+            cut(files, number).map_err(|source| Error::Edit { key: key.clone(), source })
         };
         self.exchange(vec![key.clone()], seen, edit, |_, _| Ok(()))
     }
 }
 
 /// Takes the channels from the number `channels` on out.
-pub(super) fn shorten(texts: &mut Texts, channels: usize) -> Result<(), Error> {
+pub(super) fn shorten(files: &mut Files, channels: usize) -> Result<(), Error> {
     let first: Key = format!("{CHANNEL}.{}.backend", channels.min(LAST)).parse()?;
     let failed = |source| Error::Edit { key: first.clone(), source };
-    for last in (channels..count(&texts.main, CHANNEL).map_err(failed)?).rev() {
-        cut(texts, last).map_err(failed)?;
+    own(files).map_err(failed)?;
+    for last in (channels..count(&files.main.text, CHANNEL).map_err(failed)?).rev() {
+        cut(files, last).map_err(failed)?;
     }
     Ok(())
 }
 
-fn cut(texts: &mut Texts, number: usize) -> Result<(), EditError> {
-    texts.main = without(&texts.main, CHANNEL, number)?;
-    if let Some((_, apart)) = &mut texts.apart
-        && number < count(apart, CHANNEL)?
+fn cut(files: &mut Files, number: usize) -> Result<(), EditError> {
+    own(files)?;
+    let main = &mut files.main.text;
+    *main = without(main, CHANNEL, number)?;
+    if let Some(apart) = &mut files.apart
+        && number < count(&apart.text, CHANNEL)?
     {
-        *apart = without(apart, CHANNEL, number)?;
+        apart.text = without(&apart.text, CHANNEL, number)?;
     }
     Ok(())
 }

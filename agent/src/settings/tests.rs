@@ -379,7 +379,7 @@ impl<T: std::fmt::Debug> Printed<T> {
 
 #[test]
 fn no_secret_is_printed() {
-    const { assert!(Printed::<String>::PRINTS && !Printed::<Texts>::PRINTS) };
+    const { assert!(Printed::<String>::PRINTS && !Printed::<Files>::PRINTS) };
     let change = Change::set("cloud.login_passwd", "canary").unwrap();
     assert!(!format!("{change:?}").contains("canary"));
     assert!(

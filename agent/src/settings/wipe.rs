@@ -5,6 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::value::quoted;
 use super::{Change, Error, Store};
+use crate::config::Files;
 
 /// Keys whose value is a secret, or means nothing without one: of a cloud's account all keys are there or none.
 const SECRETS: [&str; 4] = ["login_code", "login_passwd", "username", "password"];
@@ -19,10 +20,19 @@ impl Store {
     /// # Errors
     /// Some of them are still there; the error says why.
     pub(crate) fn wipe(&self) -> Result<(), Error> {
-        let texts = self.texts()?;
+        let files = self.texts()?;
+        if !files.below.is_empty() {
+            // What the device was delivered with is in the files below.
+            let forget = |files: &mut Files| {
+                files.main.text.clear();
+                Ok(())
+            };
+            self.exchange(Vec::new(), None, forget, |_, _| Ok(()))?;
+        }
+        let files = self.texts()?;
         let mut changes = Vec::new();
-        let apart = texts.apart.as_ref().map(|(_, text)| text);
-        for text in [Some(&texts.main), apart].into_iter().flatten() {
+        let apart = files.apart.as_ref().map(|apart| &apart.text);
+        for text in [Some(&files.main.text), apart].into_iter().flatten() {
             // What is no TOML is refused by the change below, in words that repeat nothing of it.
             if let Ok(table) = DeTable::parse(text) {
                 collect("", &DeValue::Table(table.into_inner()), &mut changes)?;

@@ -3,13 +3,11 @@
 use ivt_base::mask;
 use serde_json::Value;
 
-/// Settings that are passwords, without the numbers of channels.
-const PASSWORDS: [&str; 2] = ["cloud.login_passwd", "channel.password"];
+use crate::settings::hidden::{is_password, is_program};
+
 /// Settings that are addresses, also where they are written without a scheme.
 const ADDRESSES: [&str; 6] =
     ["channel.main", "channel.onvif", "channel.sub", "channel.web", "cloud.url", "tlss.server"];
-/// How the names of settings end that are programs with their arguments.
-const PROGRAMS: [&str; 6] = ["command", "commit", "install", "restart", "rollback", "running"];
 
 /// What is shown of a setting.
 pub(crate) enum Shown {
@@ -49,17 +47,6 @@ pub(crate) fn shown(general: &str, value: Value) -> Shown {
         Some(_) => Shown::Secret(None),
         None => Shown::Value(value),
     }
-}
-
-/// Whether a setting is a password.
-pub(crate) fn is_password(general: &str) -> bool {
-    let last = general.rsplit('.').next().unwrap_or_default();
-    PASSWORDS.contains(&general) || last.contains("passw") || last.ends_with("token")
-}
-
-/// Whether a setting is a program.
-fn is_program(general: &str) -> bool {
-    PROGRAMS.contains(&general.rsplit(['.', '_']).next().unwrap_or_default())
 }
 
 /// An address without its secrets; `None` if it has none.
