@@ -1,4 +1,4 @@
-"""The scripts and the unit of cross/packaging start an agent again that ended as by a panic."""
+"""The scripts and the unit of packaging/ start an agent again that ended as by a panic."""
 import os
 import re
 import shutil
@@ -14,8 +14,8 @@ from peers.process import Failed, wait_for
 
 from . import Skipped, add
 
-PACKAGING = os.path.join(ROOT, "cross/packaging")
-UNIT = os.path.join(PACKAGING, "ivt-agent.service")
+PACKAGING = os.path.join(ROOT, "packaging")
+UNIT = os.path.join(PACKAGING, "init/ivt-agent.service")
 AGENT, SCRIPT = "/usr/bin/ivt-agent", "/etc/init.d/ivt-agent"
 # The first process of a device, which starts the script and stays.
 FIRST = ["/bin/sh", "-c", 'trap "exit 0" TERM; "$0" start; while :; do sleep 1 & wait $!; done', SCRIPT]
@@ -47,7 +47,7 @@ def comes_back(stack, folder):
     """With the SysV script on BusyBox the agent is back in time after each of three panics, gone when told to stop, and not started
     again when its configuration is wrong. The agent runs as its own user."""
     cloud = Cloud(stack, folder)
-    image, config = device(stack, folder, "ivt-agent.init", SCRIPT.lstrip("/"))
+    image, config = device(stack, folder, "init/ivt-agent.init", SCRIPT.lstrip("/"))
     configure(config, configuration(cloud, [pattern()]))
     init = image.start(stack, folder, "init", FIRST)
     wait_for("login of the agent", cloud.device, 15)
@@ -100,7 +100,7 @@ def expect(init, verb, code):
 def shares(stack, folder):
     """The SysV script lets the agent's group read a configuration of root's and what that names, where it can; otherwise it says what to
     do. It does not where that group is nogroup."""
-    image, _ = device(stack, folder, "ivt-agent.init", SCRIPT.lstrip("/"))
+    image, _ = device(stack, folder, "init/ivt-agent.init", SCRIPT.lstrip("/"))
     data = os.path.join(image.root, "data")
     os.makedirs(os.path.join(data, "apart"))
     os.chmod(data, 0o755)
@@ -147,7 +147,7 @@ def shares(stack, folder):
 
 def handed_to_procd(stack, folder):
     """The case plays OpenWrt's shell functions: the command that the script hands to them starts the agent, with a pause."""
-    image, config = device(stack, folder, "ivt-agent.procd", "etc/init.d/ivt-agent")
+    image, config = device(stack, folder, "openwrt/files/ivt-agent.init", "etc/init.d/ivt-agent")
     stub = ('procd_open_instance() { :; }; procd_close_instance() { :; }; procd_set_param() { echo "$@"; }; '
             f". {SCRIPT}; start_service")
     keep_secret(config, configuration(Nowhere, [pattern()]))
@@ -251,7 +251,7 @@ def checked(_stack, _folder):
     """shellcheck finds nothing wrong with the scripts."""
     if not shutil.which("shellcheck"):
         raise Skipped("shellcheck is not here")
-    scripts = [*(os.path.join(PACKAGING, name) for name in ("ivt-agent.init", "ivt-agent.procd")), os.path.join(ROOT, "configs/boot/pick-slot")]
+    scripts = [*(os.path.join(PACKAGING, name) for name in ("init/ivt-agent.init", "openwrt/files/ivt-agent.init")), os.path.join(ROOT, "configs/boot/pick-slot")]
     done = subprocess.run(["shellcheck", "--shell=sh", *scripts], capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise Failed(done.stdout)
