@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci
+.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm deb test-deb features release rooms deny advisories fmt lint page docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,12 @@ test-arm: ## unit tests and the agent on every processor that can be emulated, t
 	. cross/env && for target in $$OTHERS; do [ -z "$$(runner $$target)" ] || cross/test $$target agent || exit 1; done
 	cross/test armv7-unknown-linux-gnueabihf 2038
 	cross/test $(TARGET) small
+
+deb: ## Debian packages of agent and lab for armhf, arm64 and amd64 (or ARCHITECTURE), into target/deb
+	packaging/deb/build --cross $(ARCHITECTURE)
+
+test-deb: ## lintian, then install, start, use, upgrade, remove and purge the packages of target/deb in Debian roots; needs root
+	packaging/deb/test $(ARCHITECTURE)
 
 features: ## clippy for every set of features that ships
 	for features in "" linux onvif pattern profiles tls ui update linux,onvif,pattern,profiles,tls,ui,update linux,onvif,pattern,profiles,tls,ui,update,g711-aac; do \
