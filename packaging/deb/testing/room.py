@@ -21,11 +21,12 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
                "DEBIAN_FRONTEND": "noninteractive"}
 
 
-def within(root, work, act, emulator=None, network=False):
+def within(root, work, act, emulator=None, network=False, boots=False):
     """Runs `act(place)` in a room over `root`, and returns its exit status: 0 unless it raises or returns another one.
 
     `place` is the path of the room's root directory; `work` a folder for what is written, or None to write into `root` itself.
-    `emulator` is a line as `/usr/lib/binfmt.d` has it. With `network` the room is in the machine's network.
+    `emulator` is a line as `/usr/lib/binfmt.d` has it. With `network` the room is in the machine's network. With `boots` the first
+    process of the room is the root's own /sbin/init.
     """
     if os.geteuid() != 0:
         raise SystemExit("room: a root can be entered by root only: sudo make test-deb")
@@ -34,21 +35,16 @@ def within(root, work, act, emulator=None, network=False):
     if outer:
         with passed_on(outer):
             return os.waitstatus_to_exitcode(os.waitpid(outer, 0)[1])
-    status = 1
-    try:
-        LIBC.prctl(DIE_WITH_PARENT, signal.SIGKILL)
+
+    def enter():
         unshare(NEW_NS)
         run("mount", "--make-rprivate", "/")
         place = laid_over(root, work) if work else root
         furnish(place)
         enter_users()
         unshare(NEW_NS | NEW_PID | NEW_IPC | NEW_UTS | NEW_CGROUP | (0 if network else NEW_NET))
-        status = first_process(place, act, emulator, network)
-    except Exception as why:  # Told here, since the process must not go on in its caller's code.
-        print(f"room: {why}", file=sys.stderr)
-    finally:
-        sys.stdout.flush()
-        os._exit(status)
+        return first_process(place, act, emulator, network, boots)
+    ended(enter)
 
 
 def command(place, *words):
@@ -108,33 +104,66 @@ def enter_users():
         os.close(end)
 
 
-def first_process(place, act, emulator, network):
-    """Runs `act` in the process whose end ends all others of the room."""
-    inner = os.fork()
-    if inner:
-        with passed_on(inner):
-            return os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
+def first_process(place, act, emulator, network, boots):
+    """Makes the process whose end ends all others of the room, and the one that runs `act` beside it; returns the latter's status."""
+    status, said = os.pipe()
+    first = os.fork()
+    if first == 0:
+        def begin():
+            equip(place, emulator, network)
+            worker = os.fork()
+            if worker == 0:
+                ended(lambda: act(place) or 0, said)
+            os.close(said)
+            if boots:
+                log = os.open(f"{place}/var/log/boot", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                for stream in (1, 2):
+                    os.dup2(log, stream)
+                os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+                os.chroot(place)
+                os.chdir("/")
+                os.execve("/sbin/init", ["/sbin/init"], {**ENVIRONMENT, "container": "room"})
+            while os.wait()[0] != worker:
+                pass
+        ended(begin)
+    os.close(said)
+    # Empty where the process that runs `act` was killed.
+    told = os.read(status, 1)
+    os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
+    return told[0] if told else 1
+
+
+def ended(act, tell=None):
+    """Ends this process with what `act` returns, or with 1 where it raises: its caller's code is not for it."""
     status = 1
     try:
         LIBC.prctl(DIE_WITH_PARENT, signal.SIGKILL)
-        run("mount", "-t", "proc", "proc", f"{place}/proc")
-        # Programs of the machine that are run from here look at the processes of the room, too.
-        run("mount", "-t", "proc", "proc", "/proc")
-        run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmp", f"{place}/tmp")
-        run("mount", "-t", "tmpfs", "-o", "mode=755", "run", f"{place}/run")
-        run("mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", made(f"{place}/dev/pts"))
-        os.symlink("pts/ptmx", f"{place}/dev/ptmx")
-        if not network:
-            run("mount", "-t", "sysfs", "-o", "ro", "sysfs", f"{place}/sys")
-            run("ip", "link", "set", "lo", "up")
-        if emulator:
-            teach(emulator)
-        status = act(place) or 0
-    except Exception as why:
+        status = act() or 0
+    except BaseException as why:
         print(f"room: {type(why).__name__}: {why}", file=sys.stderr)
     finally:
         sys.stdout.flush()
+        if tell:
+            os.write(tell, bytes([status]))
         os._exit(status)
+
+
+def equip(place, emulator, network):
+    """Mounts what the programs of the room expect of a kernel."""
+    run("mount", "-t", "proc", "proc", f"{place}/proc")
+    # Programs of the machine that are run from here look at the processes of the room, too.
+    run("mount", "-t", "proc", "proc", "/proc")
+    run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmp", f"{place}/tmp")
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "run", f"{place}/run")
+    run("mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", made(f"{place}/dev/pts"))
+    os.symlink("pts/ptmx", f"{place}/dev/ptmx")
+    if not network:
+        run("mount", "-t", "sysfs", "-o", "ro", "sysfs", f"{place}/sys")
+        run("mount", "-t", "cgroup2", "cgroup2", f"{place}/sys/fs/cgroup")
+        run("ip", "link", "set", "lo", "up")
+    if emulator:
+        teach(emulator)
 
 
 def teach(emulator):
