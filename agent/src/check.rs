@@ -33,6 +33,10 @@ pub enum Error {
     #[cfg(feature = "update")]
     #[error("firmware: {0}")]
     State(#[from] crate::state::StateError),
+    /// The user that the agent is to become is not there.
+    #[cfg(feature = "sandbox")]
+    #[error(transparent)]
+    Sandbox(#[from] crate::sandbox::Error),
     /// A file from which a camera streams cannot be read.
     #[error("channel {channel}: {}: cannot be read: {source}", .file.display())]
     Clip {
@@ -52,6 +56,8 @@ pub enum Error {
 /// The first of these files that cannot be used.
 pub fn check(config: &Config) -> Result<(), Error> {
     TrustStore::new(config.cloud.ca_file.clone())?;
+    #[cfg(feature = "sandbox")]
+    crate::sandbox::check(config)?;
     if let Some(settings) = &config.tlss {
         Tlss::check(Settings::new(settings)?).map_err(SetupError::from)?;
     }

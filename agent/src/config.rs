@@ -23,6 +23,8 @@ mod newer_tests;
 mod publish;
 mod record;
 mod runtime;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 pub(crate) mod section;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,8 @@ pub use network::Network;
 pub use publish::Publish;
 pub use record::{Backfill, Record, Spool, SpoolMode};
 pub use runtime::Runtime;
+#[cfg(feature = "sandbox")]
+pub use sandbox::Sandbox;
 pub use tlss::{Tlss, parse_mac};
 #[cfg(feature = "ui")]
 pub use web::{Listen, Place as PagePlace, Web};
@@ -89,6 +93,9 @@ pub struct Config {
     /// `[web]`: the device's page; `None` while `web.enable` is false, which is the default.
     #[cfg(feature = "ui")]
     pub web: Option<Web>,
+    /// `[sandbox]`: the rights that the agent gives up; `None` while `sandbox.enable` is false, which is the default.
+    #[cfg(feature = "sandbox")]
+    pub sandbox: Option<Sandbox>,
     /// `[runtime]`: how the work is done.
     pub runtime: Runtime,
     /// `runtime.memory_limit`: bytes of resident memory under which the agent stays, and how they

@@ -41,6 +41,8 @@ mod ptz;
 mod pulse;
 pub mod record;
 pub mod reload;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod settings;
 pub mod shutdown;
 mod state;

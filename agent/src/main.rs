@@ -228,10 +228,29 @@ fn run(store: Store) -> Result<(), ExitCode> {
     let config = store.load().map_err(wrong)?;
     logger::init(config.log_level);
     config.notes.iter().for_each(|note| log::warn!("{note}"));
+    // Now, as every thread is yet to come, and inherits what is entered here.
+    #[cfg(feature = "sandbox")]
+    let store = confine(&config, store)?;
     serve(&config, store).map_err(|e| {
         log::error!("{e}");
         ExitCode::FAILURE
     })
+}
+
+/// Gives up the rights that the configuration names none of. The store that is returned takes nothing that needs them.
+#[cfg(feature = "sandbox")]
+fn confine(config: &Config, store: Store) -> Result<Store, ExitCode> {
+    let named = store.files().map_err(wrong)?;
+    let confined = ivt_agent::sandbox::enter(config, named).map_err(|e| {
+        log::error!("{e}");
+        ExitCode::from(WRONG)
+    })?;
+    let Some(confined) = confined else { return Ok(store) };
+    let store = store.confined(confined);
+    if let Err(e) = store.load() {
+        log::warn!("sandbox: the configuration cannot be read again: {e}");
+    }
+    Ok(store)
 }
 
 fn wrong(error: impl Display) -> ExitCode {

@@ -41,6 +41,8 @@ pub use value::ValueError;
 
 use crate::check;
 use crate::config::{self, Access, Config};
+#[cfg(feature = "sandbox")]
+use crate::sandbox::Confined;
 use files::{Draft, Target, Turn};
 
 /// Keys that a credentials file may have. A new one of these keys goes there where a credentials
@@ -73,6 +75,9 @@ pub struct Store {
     access: Access,
     #[cfg(feature = "ui")]
     guard: Option<Guard>,
+    /// What the process may do that reads and changes the files.
+    #[cfg(feature = "sandbox")]
+    confined: Option<Confined>,
 }
 
 /// What a change came to.
@@ -129,6 +134,10 @@ pub enum Error {
     #[cfg(feature = "ui")]
     #[error("{0}: enter the password again: the one that is saved is for another address")]
     PasswordNeeded(String),
+    /// It needs more rights than the process has.
+    #[cfg(feature = "sandbox")]
+    #[error("{0}")]
+    Confined(String),
     /// Another writer changed the files after they were read.
     #[error("the settings were changed since they were read: read them again, nothing was changed")]
     Outdated,
@@ -221,7 +230,26 @@ impl Store {
             access,
             #[cfg(feature = "ui")]
             guard: None,
+            #[cfg(feature = "sandbox")]
+            confined: None,
         }
+    }
+
+    /// The same store, which takes nothing that needs more rights than the process has.
+    #[cfg(feature = "sandbox")]
+    pub fn confined(self, confined: Confined) -> Self {
+        Self { confined: Some(confined), ..self }
+    }
+
+    /// The files of the configuration.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no TOML.
+    #[cfg(feature = "sandbox")]
+    pub fn files(&self) -> Result<Vec<PathBuf>, config::Error> {
+        let text = config::read(&self.file, self.access)?;
+        let apart = config::credentials_file(&self.file, &text)?;
+        Ok([self.file.clone()].into_iter().chain(apart).collect())
     }
 
     /// The same store, whose changes `guard` looks at.
@@ -246,7 +274,7 @@ impl Store {
     pub fn read(&self) -> Result<(Config, String), Error> {
         let texts = self.texts()?;
         let config = self.config(&texts)?;
-        check::check(&config)?;
+        self.check(&config)?;
         Ok((config, version(&texts)))
     }
 
@@ -284,7 +312,7 @@ impl Store {
         let mut new = old.clone();
         edit(&mut new)?;
         let config = self.config(&new)?;
-        check::check(&config)?;
+        self.check(&config)?;
         look(&old, &new)?;
         #[cfg(feature = "ui")]
         if let Some(guard) = self.guard.as_ref().filter(|_| new != old) {
@@ -327,6 +355,14 @@ impl Store {
             (_, Ok(_)) => Ok(false),
             _ => Err(Error::Apart),
         }
+    }
+
+    fn check(&self, config: &Config) -> Result<(), Error> {
+        #[cfg(feature = "sandbox")]
+        if let Some(confined) = &self.confined {
+            confined.allows(config).map_err(Error::Confined)?;
+        }
+        Ok(check::check(config)?)
     }
 
     fn texts(&self) -> Result<Texts, Error> {

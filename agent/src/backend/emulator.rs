@@ -50,6 +50,11 @@ impl EmulatedCamera {
         [&self.main, &self.sub].into_iter().flatten().map(PathBuf::as_path).collect()
     }
 
+    #[cfg(feature = "sandbox")]
+    pub(super) fn program(&self) -> Vec<String> {
+        self.command.iter().map(|word| word.expose().clone()).collect()
+    }
+
     pub(super) fn channel(&self, options: CameraOptions<'_>) -> Channel {
         let emulator = Arc::new(Emulator {
             main: self.main.clone(),

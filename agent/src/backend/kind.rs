@@ -158,6 +158,18 @@ impl Kind {
         }
     }
 
+    /// The program with its arguments that is started for it.
+    #[cfg(feature = "sandbox")]
+    pub(super) fn program(&self) -> Option<Vec<String>> {
+        let words = match self {
+            Self::Emulator(camera) => camera.program(),
+            #[cfg(feature = "linux")]
+            Self::Linux(board) => board.program(),
+            _ => return None,
+        };
+        (!words.is_empty()).then_some(words)
+    }
+
     /// The file that says how the camera is spoken to.
     pub(super) fn profile(&self) -> Option<&Path> {
         match self {

@@ -23,6 +23,11 @@ pub(super) struct Board {
 }
 
 impl Board {
+    #[cfg(feature = "sandbox")]
+    pub(super) fn program(&self) -> Vec<String> {
+        self.reboot_command.clone()
+    }
+
     pub(super) fn channel(&self) -> Channel {
         let root = Path::new("/");
         let reboot = RebootCommand::new(&self.reboot_command);

@@ -156,6 +156,24 @@ impl Backend {
         self.kinds.iter().filter_map(Kind::profile)
     }
 
+    /// Programs with their arguments that the channel starts.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn programs(&self) -> impl Iterator<Item = Vec<String>> {
+        self.kinds.iter().filter_map(Kind::program)
+    }
+
+    /// Whether the board is among what the abilities come from, whose clock is set and which may be restarted.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn has_board(&self) -> bool {
+        self.kinds.iter().any(Kind::is_board)
+    }
+
+    /// Whether a program of the channel restarts the board.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn restarts(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.is_board() && kind.program().is_some())
+    }
+
     /// How the camera's RTSP streams are opened.
     pub fn rtsp_policy(&self) -> RtspPolicy {
         self.network.policy

@@ -18,6 +18,9 @@ const WORLD_READABLE: u32 = 0o004;
 const WORLD_WRITABLE: u32 = 0o002;
 /// Mode bit of a folder in which everyone may rename but their own files.
 const STICKY: u32 = 0o1000;
+/// What a build without the sandbox expects of `[sandbox]`: who wrote it would take the agent for confined.
+#[cfg(not(feature = "sandbox"))]
+const UNCONFINED: &str = "left out: this program is built without the sandbox";
 
 /// The permissions that a configuration's files must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +185,10 @@ pub(super) fn sections(
         super::firmware::firmware(root.section("firmware")?, &cloud.hardware_model, base)?;
     #[cfg(feature = "alarms")]
     let alarm = super::alarm::alarm(root.section("alarm")?)?;
+    #[cfg(feature = "sandbox")]
+    let sandbox = super::sandbox::sandbox(root.section("sandbox")?, base)?;
+    #[cfg(not(feature = "sandbox"))]
+    root.insist::<()>("sandbox", |_| Err(UNCONFINED.to_owned()))?;
     let spool = record.spool.as_ref();
     let (runtime, budget) =
         runtime::runtime(root.section("runtime")?, &channels, spool, tlss.as_ref())?;
@@ -205,6 +212,8 @@ pub(super) fn sections(
         alarm,
         #[cfg(feature = "ui")]
         web,
+        #[cfg(feature = "sandbox")]
+        sandbox,
         runtime,
         budget,
         log_level,

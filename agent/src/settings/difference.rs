@@ -60,6 +60,8 @@ impl Differences {
             alarm,
             #[cfg(feature = "ui")]
             web,
+            #[cfg(feature = "sandbox")]
+            sandbox,
             runtime,
             budget,
             log_level,
@@ -183,6 +185,10 @@ impl Differences {
                 watchdog: "watchdog",
             }
         );
+        #[cfg(feature = "sandbox")]
+        if *sandbox != new.sandbox {
+            restart.push("sandbox.enable (or what goes with it: of the whole process)".into());
+        }
         if *budget != new.budget {
             restart.push("runtime.memory_limit (how it is shared out)".into());
         }
@@ -315,6 +321,8 @@ mod tests {
             ("runtime.worker_threads", "1"),
             ("runtime.read_batch_ms", "1"),
             ("runtime.memory_limit", "88888888"),
+            #[cfg(feature = "sandbox")]
+            ("sandbox.enable", "true"),
             #[cfg(feature = "update")]
             ("firmware.restart", "['reboot']"),
         ] {

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import time
 
+from .confined import confine
+
 
 class Failed(Exception):
     """A case or a peer failed; the text says what was seen and what was expected."""
@@ -69,6 +71,7 @@ class Process(contextlib.AbstractContextManager):
     def __init__(self, name, command, folder, env=None):
         self.name = name
         self.log = os.path.join(folder, f"{name}.log")
+        confine(command)
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                           start_new_session=True, env={**os.environ, **(env or {})})

@@ -191,6 +191,8 @@ pub(super) fn refusal(error: &Error, keys: &[Key]) -> Refusal {
         Error::PasswordNeeded(key) => {
             Refusal { code: "password_needed", ..Refusal::invalid(key.as_str(), message) }
         }
+        #[cfg(feature = "sandbox")]
+        Error::Confined(_) => Refusal::invalid("", message),
         Error::Key(_) | Error::Apart | Error::Outdated => Refusal::invalid("", message),
     }
 }
