@@ -1,7 +1,11 @@
 //! The common part of the simulators' `main`.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
+
+use ivt_base::process_group;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::ArgsError;
 
@@ -24,11 +28,24 @@ where
         }
         Err(error) => Err(error.into()),
     };
+    process_group::end_all().await;
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Returns when the program is asked to end: by Ctrl-C, or by SIGTERM as service managers do.
+///
+/// # Errors
+/// The system does not tell of signals.
+pub async fn stopped() -> io::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = term.recv() => Ok(()),
     }
 }

@@ -12,12 +12,13 @@ use ivt_media::clip::{BuiltIn, ClipOpener};
 use ivt_media::source::Opener;
 use tokio::net::TcpListener;
 
+use ivt_lab::start::picture::Picture;
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::camera::{
     CameraOptions, CameraSim, ChannelOptions, Credentials, Scheme, Stream, alarm_quirks, control,
     onvif, quirk,
 };
-use ivt_sim::program;
+use ivt_sim::{port, program};
 
 const HELP: &str = "\
 camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, and CGIs by HTTP.
@@ -33,6 +34,8 @@ camera-sim: an emulated camera. Serves looping clips by RTSP, over TCP and UDP, 
   --main FILE.flv      the main stream of every channel (a built-in clip)
   --sub FILE.flv       the sub stream of every channel (a built-in clip)
   --pattern            show the emulated camera live, with its position, not clips
+  --picture WHAT       pattern, clips, rpicam (a Pi's own camera), v4l2[:/dev/videoN], a video file,
+                       or \"command PROGRAM ARGUMENTS\" that writes H.264 in real time
   --no-audio           send pictures only
   --no-tcp, --no-udp   refuse that transport
   --packet-at-a-time   one write for each RTP packet, not for each frame
@@ -62,6 +65,7 @@ struct Command {
     channels: NonZeroU8,
     main: ClipOpener,
     sub: ClipOpener,
+    picture: Option<Picture>,
     control: Option<SocketAddr>,
     /// Further names of the control page.
     hosts: Vec<String>,
@@ -76,7 +80,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
-    let Command { mut options, channels, main, sub, control, hosts, list } = command;
+    let Command { mut options, channels, main, sub, picture, control, hosts, list } = command;
     if let Some(list) = list {
         print!("{}", list());
         return Ok(());
@@ -86,11 +90,20 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     }
     let channel = ChannelOptions { main: Arc::new(main), sub: Arc::new(sub) };
     options.channels = vec![channel; channels.get().into()];
-    let (bind, http, family) = (options.bind, options.http, options.family);
+    if let Some(picture) = picture {
+        let source = picture.show(&mut options).await;
+        if let Some(shared) = source.map_err(|error| format!("--picture: {error}"))? {
+            tokio::spawn(picture.watch(shared));
+        }
+    }
+    for (address, option) in [(options.bind, "--bind"), (options.http, "--http")] {
+        port::check(address, option)?;
+    }
+    let family = options.family;
     let camera = CameraSim::start(options).await;
     let camera = Arc::new(camera.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidInput => format!("--alarm: {error}"),
-        _ => format!("cannot listen on {bind} and {http}: {error}"),
+        _ => error.to_string(),
     })?);
     for channel in 0..channels.get().into() {
         for stream in [Stream::Main, Stream::Sub] {
@@ -104,14 +117,14 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Some(address) = control {
         let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        let listener = listener.map_err(|error| port::refusal(address, "--control", &error))?;
         println!("http://{}/", listener.local_addr()?);
         tokio::spawn(
             axum::serve(listener, control::router_for(camera.clone(), &hosts)).into_future(),
         );
     }
     std::io::stdout().flush()?;
-    Ok(tokio::signal::ctrl_c().await?)
+    Ok(program::stopped().await?)
 }
 
 /// Reads the command line; `None` when help is asked for.
@@ -123,6 +136,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
     let mut channels = NonZeroU8::MIN;
     let mut main = ClipOpener::built_in(BuiltIn::Main);
     let mut sub = ClipOpener::built_in(BuiltIn::Sub);
+    let mut picture = None;
     let mut control = None;
     let mut hosts = Vec::new();
     let mut list: Option<fn() -> String> = None;
@@ -138,6 +152,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
             "--main" => main = ClipOpener::file(args.value::<PathBuf>()?),
             "--sub" => sub = ClipOpener::file(args.value::<PathBuf>()?),
             "--pattern" => options.pattern = true,
+            "--picture" => picture = Some(args.value()?),
             "--no-audio" => options.audio = false,
             "--no-tcp" => options.transports.tcp = false,
             "--no-udp" => options.transports.udp = false,
@@ -158,7 +173,7 @@ fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Option<Command>
         }
     }
     options.credentials = login.then_some(credentials);
-    Ok(Some(Command { options, channels, main, sub, control, hosts, list }))
+    Ok(Some(Command { options, channels, main, sub, picture, control, hosts, list }))
 }
 
 #[cfg(test)]
@@ -178,8 +193,10 @@ mod tests {
     fn every_option_reaches_its_place() {
         let line = "--bind 127.0.0.1:1 --http 127.0.0.1:3 --channels 3 --user a --password b --basic --family ipai --no-audio \
                     --no-udp --packet-at-a-time --join-mid-gop --control=127.0.0.1:2 --quirk busy --quirk slow_describe=2 \
-                    --onvif-quirk bare --discovery 127.0.0.1:4 --alarm input:at=10s,for=2s --alarm-quirk pulse";
-        let Command { options, channels, control, .. } = command(line).unwrap().unwrap();
+                    --onvif-quirk bare --discovery 127.0.0.1:4 --alarm input:at=10s,for=2s --alarm-quirk pulse \
+                    --picture v4l2:/dev/video3";
+        let Command { options, channels, control, picture, .. } = command(line).unwrap().unwrap();
+        assert_eq!(picture, Some(Picture::V4l2("/dev/video3".into())));
         assert_eq!((options.bind.port(), options.http.port(), channels.get()), (1, 3, 3));
         let login = options.credentials.map(|c| (c.user, c.password));
         assert_eq!(login, Some(("a".to_owned(), "b".to_owned())));
@@ -218,6 +235,7 @@ mod tests {
             "--alarm motion",
             "--family axis",
             "--discovery nowhere",
+            "--picture patern",
         ] {
             assert!(command(line).is_err(), "{line}");
         }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::cloud::{CloudOptions, CloudSim, Login};
+use ivt_sim::{port, program};
 
 const HELP: &str = "\
 ivc-sim: a simulated IVC cloud for devices that speak IVR RPC
@@ -43,11 +44,16 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (http, rtmp) = (options.http, options.rtmp);
+    for (address, option) in [(options.http, "--http"), (options.rtmp, "--rtmp")] {
+        if let Err(taken) = port::check(address, option) {
+            eprintln!("ivc-sim: {taken}");
+            return ExitCode::FAILURE;
+        }
+    }
     let cloud = match CloudSim::start(options).await {
         Ok(cloud) => cloud,
         Err(error) => {
-            eprintln!("ivc-sim: cannot listen on {http} (HTTP) and {rtmp} (RTMP): {error}");
+            eprintln!("ivc-sim: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -55,8 +61,8 @@ async fn main() -> ExitCode {
     println!("device URL   {}", cloud.device_url());
     println!("RTMP URL     {}", cloud.rtmp_url("KEY"));
     println!("record URL   {}", cloud.record_url("SESSION"));
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("ivc-sim: cannot wait for Ctrl-C: {error}");
+    if let Err(error) = program::stopped().await {
+        eprintln!("ivc-sim: cannot wait for signals: {error}");
         return ExitCode::FAILURE;
     }
     cloud.stop().await;

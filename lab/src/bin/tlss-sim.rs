@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ivt_sim::args::{Args, ArgsError};
-use ivt_sim::program;
 use ivt_sim::tlss::{Reading, Script, TlssOptions, TlssSim};
+use ivt_sim::{port, program};
 
 const HELP: &str = "\
 tlss-sim: a server of the hosted service (TLSS) for devices to call
@@ -52,12 +52,12 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         let text = tokio::fs::read_to_string(&path).await.map_err(|error| about(&error))?;
         options.script = text.parse::<Script>().map_err(|error| about(&error))?;
     }
-    let (bind, http) = (options.bind, options.http);
-    let sim = TlssSim::start(options).await;
-    let sim = sim.map_err(|error| format!("cannot listen on {bind} and {http}: {error}"))?;
+    port::check(options.bind, "--bind")?;
+    port::check(options.http, "--http")?;
+    let sim = TlssSim::start(options).await?;
     println!("page      http://{}/", sim.http_addr());
     println!("devices   {}", sim.addr());
-    Ok(tokio::signal::ctrl_c().await?)
+    Ok(program::stopped().await?)
 }
 
 /// Reads the command line; `None` when help is asked for.

@@ -1,4 +1,6 @@
 //! Drives a device, ours or not, through the rules of a specification, and reports.
 
+pub mod choice;
 pub mod ivc;
+pub mod tape;
 pub mod tlss;

@@ -1,8 +1,22 @@
 //! What a run found, whatever ran: a scenario, or the conformance of a device.
 
+mod html;
+mod json;
+mod junit;
+mod output;
+mod text;
+mod timeline;
+
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use html::html;
+pub use json::json;
+pub use junit::junit;
+pub use output::{OutputError, Outputs};
+pub use text::summary;
+pub use timeline::Moment;
 
 /// The outcome of a run.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -36,6 +50,9 @@ pub struct Case {
     pub took: Duration,
     /// What was said and seen meanwhile, in the order of time.
     pub evidence: Vec<Evidence>,
+    /// What happened when, for a drawing; empty where time does not matter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Moment>,
 }
 
 /// The outcome of a case.
@@ -50,6 +67,21 @@ pub enum Verdict {
     Deviation,
     /// The device says that it does not do this.
     NotSupported,
+}
+
+impl Verdict {
+    /// Every verdict, the worst first.
+    pub const ALL: [Self; 4] = [Self::Fail, Self::Deviation, Self::NotSupported, Self::Pass];
+
+    /// The verdict as a person reads it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Deviation => "deviation",
+            Self::NotSupported => "not supported",
+        }
+    }
 }
 
 /// Something that was said or seen during a case.
@@ -90,6 +122,18 @@ pub enum Seen {
     },
 }
 
+impl Seen {
+    /// A mark of the direction and the text, as one line of a protocol.
+    fn line(&self) -> (&'static str, &str) {
+        match self {
+            Self::Received { text } => ("<-", text),
+            Self::Sent { text } => ("->", text),
+            Self::Note { text } => ("--", text),
+            Self::Picture { text, .. } => ("[]", text),
+        }
+    }
+}
+
 impl Report {
     /// The number of cases with this verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
@@ -101,3 +145,17 @@ impl Report {
         !self.cases.is_empty() && self.count(Verdict::Fail) == 0
     }
 }
+
+/// The text without what neither HTML nor XML can hold, and with a mark where it was longer than `most` bytes.
+fn printable(text: &str, most: usize) -> String {
+    let held = |c: &char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    let short = &text[..text.floor_char_boundary(most)];
+    let mut clean: String = short.chars().filter(held).collect();
+    if short.len() < text.len() {
+        clean.push_str(&format!(" … ({} bytes in all)", text.len()));
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests;

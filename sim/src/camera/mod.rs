@@ -275,7 +275,7 @@ impl CameraSim {
         if let Some(address) = options.onvif.discovery {
             let socket = discovery::listen(address)?;
             discovery = Some(socket.local_addr()?);
-            servers.push(tokio::spawn(discovery::run(socket, site)).abort_handle());
+            servers.push(tokio::spawn(discovery::run(socket, address, site)).abort_handle());
         }
         Ok(Self {
             address,

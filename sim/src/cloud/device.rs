@@ -57,6 +57,7 @@ pub(super) enum Command {
     Call { method: String, params: Option<Value>, reply: oneshot::Sender<Result<Value, RpcError>> },
     Notify { event: String, params: Option<Value> },
     Raw(String),
+    Ping,
     HangUp,
 }
 
@@ -92,6 +93,9 @@ pub struct DeviceInfo {
 /// Code of an [`RpcError`] that the simulator made: nothing was sent, or the connection ended before the
 /// answer.
 pub const NOT_ANSWERED: i64 = 0;
+
+/// The note among the packets that tells of a pong.
+pub const PONG: &str = "pong";
 
 impl Device {
     fn new(code: &str) -> Self {
@@ -156,6 +160,14 @@ impl Device {
     /// When no connection is open, or it ends at this moment.
     pub async fn send_raw(&self, text: impl Into<String>) -> Result<(), RpcError> {
         self.command(Command::Raw(text.into())).await
+    }
+
+    /// Sends a ping of the WebSocket. The pong is a note among the packets: [`PONG`].
+    ///
+    /// # Errors
+    /// When no connection is open, or it ends at this moment.
+    pub async fn ping(&self) -> Result<(), RpcError> {
+        self.command(Command::Ping).await
     }
 
     /// Closes the connection.

@@ -41,6 +41,8 @@ pub struct LinkFaults {
     pub mute_keepalive: bool,
     /// Every request of the device is answered with text that is no packet.
     pub garbage: bool,
+    /// Every answer has a `seq` that is one above that of the request.
+    pub wrong_seq: bool,
     /// Milliseconds that a request of the device waits before it is looked at.
     pub delay_ms: u64,
     /// Number of events a second that every device is sent, at most 20,000.

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use url::Url;
 
-use super::device::{Attachment, Command, Device, Models, NOT_ANSWERED};
+use super::device::{Attachment, Command, Device, Models, NOT_ANSWERED, PONG};
 use super::faults::LinkFaults;
 use super::ledger::{Kind, Ledger, Sender};
 use super::packet::Direction;
@@ -68,7 +68,13 @@ pub(super) async fn login(
     {
         return elsewhere;
     }
+    let note = |why: String| {
+        if let Some(device) = cloud.devices.find(&query.login_code) {
+            device.record(Direction::Note, format!("login refused: {why}"));
+        }
+    };
     if let Some(status) = refuse_login {
+        note(format!("{status}, on request"));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
         return quirks.refusal(status, "login refused on request");
     }
@@ -79,6 +85,7 @@ pub(super) async fn login(
     }
     if !Login::accepted(&cloud.options.logins, &query.login_code, &query.login_passwd) {
         log::warn!(target: "sim", "login of {} from {remote} refused", query.login_code);
+        note("wrong login_passwd".to_owned());
         return (StatusCode::UNAUTHORIZED, "unknown login_code or wrong login_passwd")
             .into_response();
     }
@@ -191,7 +198,8 @@ impl<'a> Driver<'a> {
                     Some(Ok(Message::Text(text))) => self.receive(&link, text.as_str())?,
                     Some(Ok(Message::Binary(_))) => return Err("a binary message, not text".into()),
                     Some(Ok(Message::Close(_))) | None => return Err("the device closed it".into()),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Pong(_))) => self.device.record(Direction::Note, PONG.to_owned()),
+                    Some(Ok(Message::Ping(_))) => {}
                     Some(Err(error)) => return Err(format!("it broke: {error}")),
                 },
                 command = inbox.recv() => match command {
@@ -265,6 +273,7 @@ impl<'a> Driver<'a> {
         match command {
             Command::HangUp => return Ok(true),
             Command::Raw(text) => self.send(Sender::Raw, text).await?,
+            Command::Ping => self.write(Message::Ping(PONG.into())).await?,
             Command::Notify { event, params } => {
                 if self.peer.notify(&event, params).is_err() {
                     self.device.record(Direction::Note, format!("{event} not sent: queue full"));
@@ -297,6 +306,7 @@ impl<'a> Driver<'a> {
             let answer = link.garbage && matches!(Kind::of(&text), Kind::Response(..));
             let text =
                 if answer { "\u{1}garbage }{ instead of an answer".to_owned() } else { text };
+            let text = if link.wrong_seq { misnumbered(text) } else { text };
             self.answered |= matches!(Kind::of(&text), Kind::Response(..));
             self.send(Sender::Peer, text).await?;
         }
@@ -333,6 +343,17 @@ impl<'a> Driver<'a> {
             Err(_) => Err(format!("the device took no bytes for {WRITE_PATIENCE:?}")),
         }
     }
+}
+
+/// The packet with the `seq` after its own, where it is an answer.
+fn misnumbered(text: String) -> String {
+    if let Kind::Response(seq, _) = Kind::of(&text)
+        && let Ok(mut packet) = serde_json::from_str::<Value>(&text)
+    {
+        packet["seq"] = json!(seq.as_i64().unwrap_or(0).saturating_add(1));
+        return packet.to_string();
+    }
+    text
 }
 
 /// Sleeps until the moment; for ever if there is none.

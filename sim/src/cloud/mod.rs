@@ -36,7 +36,7 @@ use url::Url;
 
 pub use alarms::{AlarmFaults, AlarmInfo, PictureInfo};
 pub use answers::Answers;
-pub use device::{Device, DeviceInfo, Models, NOT_ANSWERED};
+pub use device::{Device, DeviceInfo, Models, NOT_ANSWERED, PONG};
 pub use faults::{Authmod, Faults, FirstMetadata, LinkFaults, RtmpFault, RtmpQuirks};
 pub use firmware::{FirmwareFaults, FirmwareInfo, FirmwareRequest};
 pub use options::{CloudOptions, Login};

@@ -424,3 +424,32 @@ async fn a_cloud_that_stops_reading_still_writes() {
     cloud.set_faults(Faults::default());
     assert_eq!(fake.packet().await, json!({ "seq": 1, "resp": {} }));
 }
+
+#[tokio::test]
+async fn answers_are_misnumbered_pongs_are_noted_and_so_are_refused_logins() {
+    let cloud = with_link_faults(LinkFaults { wrong_seq: true, ..LinkFaults::default() }).await;
+    let device = cloud.device("a");
+    let (_, mut feed) = device.packets();
+    let mut fake = FakeDevice::login(&cloud, "a").await;
+    fake.keepalive(7).await;
+    assert_eq!(fake.packet().await, json!({ "seq": 8, "resp": {} }));
+    device.ping().await.unwrap();
+    let answering = tokio::spawn(async move { fake.text().await });
+    let mut noted = async |wanted: &str| {
+        let found = async {
+            loop {
+                let packet = feed.recv().await.unwrap();
+                if packet.direction == Direction::Note && packet.text.contains(wanted) {
+                    return;
+                }
+            }
+        };
+        timeout(LONG, found).await.unwrap_or_else(|_| panic!("no note {wanted:?}"));
+    };
+    noted(PONG).await;
+    let link = LinkFaults { refuse_login: Some(403), ..LinkFaults::default() };
+    cloud.set_faults(Faults { link, ..Faults::default() });
+    assert!(connect_async(cloud.login_url("a", "pw").as_str()).await.is_err());
+    noted("login refused: 403").await;
+    answering.abort();
+}
