@@ -46,7 +46,9 @@ def put(root, package, programs, version, date):
     bill = (programs / f"{package.name}.cdx.json").read_text()
     packed(folder / f"{package.name}.cdx.json.gz", bill)
     written(folder / "copyright", copyright_of(package.name, json.loads(bill)))
-    for page in sorted(package.folder.glob("*.[1-8]")):
+    for page in (package.folder / f"{program}.1" for program in package.programs()):
+        if not page.exists():
+            raise SystemExit(f"deb: {page} is missing: each program has a manual page")
         day = datetime.datetime.fromtimestamp(date, datetime.UTC).strftime("%Y-%m-%d")
         packed(root / f"usr/share/man/man{page.suffix[1:]}" / f"{page.name}.gz", page.read_text().replace("@DATE@", day))
     overrides = package.folder / "lintian-overrides"
