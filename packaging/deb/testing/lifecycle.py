@@ -1,11 +1,13 @@
 """The life of both packages in a booted Debian: installed, started, used, upgraded, removed, purged."""
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 
 import journey
-from inside import Failed, expect, expect_match, wait_for
+import room
+from inside import PATIENCE, Failed, expect, expect_match, wait_for
 
 AGENT_UNIT = "ivt-agent.service"
 # Files of the packages within the root.
@@ -50,6 +52,15 @@ def steps(debian, packages, work):
                  lambda: debian.do("systemctl", "show", "-P", "ExecMainStatus", AGENT_UNIT) == "2", 60)
         expect_match("its log", r"/etc/ivt/agent\.toml:\d+: cloud\.url is missing", debian.journal(AGENT_UNIT))
         debian.do("systemctl", "reset-failed", AGENT_UNIT)
+
+    def begins_with_the_page():
+        """One word switches the page on; nothing else has to be written before."""
+        debian.do("ivt-agent", "--config", "/etc/ivt/agent.toml", "--set", "web.enable=true")
+        expect("the configuration", debian.mode("/etc/ivt/agent.toml"), "root:ivt 640")
+        debian.do("systemctl", "start", AGENT_UNIT)
+        page = f"http://{room.ADDRESS}:8080/"
+        wait_for(f"page at {page}", lambda: journey.answers(page), PATIENCE)
+        debian.do("systemctl", "stop", AGENT_UNIT)
 
     def is_configured():
         debian.write("/etc/ivt/agent.toml", journey.CONFIGURATION)
@@ -98,7 +109,7 @@ def steps(debian, packages, work):
     def removes():
         """The program goes; configuration, state and what was enabled stay for its return."""
         debian.do("apt-get", "-qy", "remove", "ivt-agent", "ivt-lab")
-        expect("the agent's processes", debian.ask("pgrep", "-u", "ivt") if os.path.exists(debian.path("/usr/bin/pgrep")) else (1, ""), (1, ""))
+        expect("the agent's processes", owned_by(debian.do("id", "-u", "ivt")), [])
         for path in ("/usr/bin/ivt-agent", "/usr/bin/ivc-sim", f"/usr/lib/systemd/system/{AGENT_UNIT}"):
             if os.path.exists(debian.path(path)):
                 raise Failed(f"{path} is still there")
@@ -119,6 +130,7 @@ def steps(debian, packages, work):
         "installs": installs,
         "starts nothing that was not configured": starts_nothing,
         "says what is missing": says_what_is_missing,
+        "begins with the page alone": begins_with_the_page,
         "is configured and started": is_configured,
         "logs in": lambda: journey.logs_in(debian, before["cloud"]),
         "has no rights": lambda: journey.confined(debian),
@@ -139,6 +151,16 @@ def all_units(debian):
     """The units of both packages."""
     said = debian.do("dpkg", "-L", "ivt-agent", "ivt-lab")
     return sorted({os.path.basename(path) for path in said.splitlines() if path.endswith(".service")})
+
+
+def owned_by(user):
+    """The processes of a user, by number."""
+    found = []
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{number}/status") as status:
+            if re.search(rf"^Uid:\s+{user}\b", status.read(), re.M):
+                found.append(number)
+    return found
 
 
 def aged(file, work, reworded):

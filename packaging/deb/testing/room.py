@@ -1,4 +1,4 @@
-"""A Debian root of any processor as a room of its own: own processes, own network with a loopback only, own mounts.
+"""A Debian root of any processor as a room of its own: own processes, own network that leads nowhere, own mounts.
 
 Foreign programs run by qemu, which the kernel is told of in a user namespace (Linux 6.7): the machine's own binfmt_misc stays as it is.
 What is written in the room lands in a folder beside the root, and everything that runs in it ends with it. Needs root.
@@ -14,6 +14,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 NEW_NS, NEW_CGROUP, NEW_UTS, NEW_IPC, NEW_USER, NEW_PID, NEW_NET = (
     0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 DIE_WITH_PARENT = 1
+# Where the room is on its own cable.
+ADDRESS = "192.168.77.2"
 # The users that the room knows: all of a 16-bit system, each as itself.
 USERS = "0 0 65536\n"
 # What programs expect of a system, and Debian's tools of their caller.
@@ -161,7 +163,11 @@ def equip(place, emulator, network):
     if not network:
         run("mount", "-t", "sysfs", "-o", "ro", "sysfs", f"{place}/sys")
         run("mount", "-t", "cgroup2", "cgroup2", f"{place}/sys/fs/cgroup")
-        run("ip", "link", "set", "lo", "up")
+        # A cable that nobody else is at, for what serves its local network only.
+        run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "wire")
+        run("ip", "address", "add", f"{ADDRESS}/24", "dev", "eth0")
+        for name in ("lo", "eth0", "wire"):
+            run("ip", "link", "set", name, "up")
     if emulator:
         teach(emulator)
 
