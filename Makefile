@@ -81,7 +81,7 @@ test-deb: ## lintian, then install, start, use, upgrade, remove and purge the pa
 	packaging/deb/test $(ARCHITECTURE)
 
 features: ## clippy for every set of features that ships
-	for features in "" linux onvif pattern profiles tls ui update linux,onvif,pattern,profiles,tls,ui,update linux,onvif,pattern,profiles,tls,ui,update,g711-aac; do \
+	for features in "" linux onvif pattern profiles sandbox tls ui update linux,onvif,pattern,profiles,sandbox,tls,ui,update linux,onvif,pattern,profiles,sandbox,tls,ui,update,g711-aac; do \
 		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
 
 release: ci features cross-all test-arm soak ## what a release must pass beside ci; takes hours

@@ -20,7 +20,7 @@ const BUSY: &[u32] = &[
     nr::__NR_sendmmsg,
     nr::__NR_epoll_ctl,
     nr::__NR_timerfd_settime,
-    #[cfg(not(target_arch = "aarch64"))]
+    #[cfg(any(target_arch = "arm", target_arch = "x86_64"))]
     nr::__NR_epoll_wait,
     #[cfg(target_arch = "arm")]
     nr::__NR_send,
@@ -137,7 +137,6 @@ const USUAL: &[u32] = &[
     nr::__NR_statx,
     nr::__NR_symlinkat,
     nr::__NR_sync,
-    nr::__NR_sync_file_range,
     nr::__NR_syncfs,
     nr::__NR_sysinfo,
     nr::__NR_tgkill,
@@ -155,7 +154,8 @@ const USUAL: &[u32] = &[
 
 /// Calls of processors with 64 bits.
 #[cfg(target_pointer_width = "64")]
-const WIDE: &[u32] = &[nr::__NR_fadvise64, nr::__NR_fstat, nr::__NR_newfstatat];
+const WIDE: &[u32] =
+    &[nr::__NR_fadvise64, nr::__NR_fstat, nr::__NR_newfstatat, nr::__NR_sync_file_range];
 #[cfg(not(target_pointer_width = "64"))]
 const WIDE: &[u32] = &[];
 

@@ -1,6 +1,7 @@
 //! What an agent needs of the system, by its configuration.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{self, Path, PathBuf};
 
 use rustix::thread::CapabilitySet;
@@ -15,6 +16,8 @@ pub(super) const SYSTEM: [&str; 8] =
     ["/etc", "/lib", "/lib64", "/proc", "/run", "/sys", "/usr", "/var/run"];
 /// Folders of programs and of what they load.
 const PROGRAMS: [&str; 5] = ["/bin", "/lib", "/lib64", "/sbin", "/usr"];
+/// Folders below which cards are mounted, also those that are not there at the start.
+const CARDS: [&str; 2] = ["/media", "/mnt"];
 /// The first port that everybody may listen on.
 const FREE: u16 = 1024;
 
@@ -79,6 +82,7 @@ impl Rights {
         let spool = config.record.spool.as_ref().map(|spool| &spool.dir);
         let folders = [config.state_dir.as_ref(), spool];
         folders.into_iter().flatten().for_each(|folder| rights.write_in(folder));
+        rights.write.extend(spool.and_then(|spool| above_card(&absolute(spool))));
         #[cfg(feature = "linux")]
         rights.write.extend(config.runtime.watchdog.clone());
         #[cfg(feature = "update")]
@@ -209,6 +213,21 @@ fn names(capabilities: CapabilitySet) -> impl Iterator<Item = &'static str> {
 fn absolute(path: impl AsRef<Path>) -> PathBuf {
     let path = path.as_ref();
     path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The folder above the mount point of a card, which may be changed while the agent runs: what is allowed below a mount
+/// point is allowed on the card that is mounted now, and on no other. `None` for a folder of the system's own disk, and
+/// where the card is mounted in the root of all folders.
+fn above_card(spool: &Path) -> Option<PathBuf> {
+    if let Some(usual) = CARDS.iter().find(|usual| spool.starts_with(usual)) {
+        return Some(PathBuf::from(usual));
+    }
+    let device = |folder: &Path| folder.metadata().ok().map(|metadata| metadata.dev());
+    let mut folders = spool.ancestors().zip(spool.ancestors().skip(1));
+    let (_, above) = folders.find(|(folder, above)| {
+        device(folder).is_some_and(|device_of| device(above) != Some(device_of))
+    })?;
+    above.parent().is_some().then(|| above.to_owned())
 }
 
 /// The folder of a file; the file itself where that is the root of all folders.

@@ -171,7 +171,7 @@ fn a_camera_alone_needs_its_state_and_nothing_else() {
     let rights =
         rights("[device]\nstate_dir = '/var/lib/ivt'\n[record]\nspool_dir = '/mnt/sd/ivt'\n");
     assert_eq!(paths(&rights.read), ["/etc/ivt"]);
-    assert_eq!(paths(&rights.write), ["/mnt/sd/ivt", "/var/lib/ivt"]);
+    assert_eq!(paths(&rights.write), ["/mnt", "/mnt/sd/ivt", "/var/lib/ivt"], "for any card");
     assert!(rights.run.is_empty() && rights.capabilities.is_empty());
 }
 
@@ -219,13 +219,13 @@ fn each_right_is_there_for_what_is_configured() {
 
 #[test]
 fn a_configuration_that_needs_more_is_told_what() {
-    let small = rights("[record]\nspool_dir = '/mnt/sd'\n");
+    let small = rights("[record]\nspool_dir = '/srv/sd'\n");
     for (more, want) in [
-        ("[record]\nspool_dir = '/mnt/sd/deeper'\n", vec![]),
-        ("[record]\nspool_dir = '/mnt/sda'\n", vec!["writing /mnt/sda"]),
+        ("[record]\nspool_dir = '/srv/sd/deeper'\n", vec![]),
+        ("[record]\nspool_dir = '/srv/sda'\n", vec!["writing /srv/sda"]),
         (
-            "[tlss]\nenable = true\nserver = 'h'\nport = 1\nprofile = '/srv/p.toml'\n",
-            vec!["reading /srv"],
+            "[tlss]\nenable = true\nserver = 'h'\nport = 1\nprofile = '/opt/p.toml'\n",
+            vec!["reading /opt"],
         ),
         ("[tlss]\nenable = true\nserver = 'h'\nport = 1\nprofile = '/etc/p.toml'\n", vec![]),
         ("[[channel]]\nbackend = 'emulator'\ncommand = ['x']\n", vec!["running programs"]),
@@ -236,7 +236,7 @@ fn a_configuration_that_needs_more_is_told_what() {
     ] {
         assert_eq!(small.lacks(&rights(more), true), want, "{more}");
     }
-    let elsewhere = rights("[record]\nspool_dir = '/mnt/sda'\n");
+    let elsewhere = rights("[record]\nspool_dir = '/srv/sda'\n");
     assert!(small.lacks(&elsewhere, false).is_empty(), "no kernel refuses files");
     assert!(elsewhere.lacks(&elsewhere, true).is_empty());
 }

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 
+from peers.confined import section
 from peers.image import IVT, Image, inside, pids
 from peers.ours import Agent, Cloud, clip, configuration, keep_secret, pattern
 from peers.paths import ROOT, built
@@ -38,7 +39,7 @@ def device(stack, folder, script, name):
 
 def configure(config, text):
     """Writes a configuration that root may change and the agent's user may read."""
-    keep_secret(config, text)
+    keep_secret(config, f"{text}\n{section()}")
     os.chown(config, 0, IVT)
     os.chmod(config, 0o640)
 

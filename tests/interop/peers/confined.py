@@ -1,10 +1,14 @@
 """The agent's sandbox, in which every case runs it: as another user, with Landlock and seccomp."""
+import contextlib
 import os
 import pwd
+import re
 
 # Says `off` where the agent is to run as it is started.
 SWITCH = "IVT_SANDBOX"
 USER = "nobody"
+# Keys that name a program.
+PROGRAMS = re.compile(r"^(command|install|commit|rollback|running|restart|reboot_command) *=", re.MULTILINE)
 
 
 def confine(command):
@@ -18,11 +22,17 @@ def confine(command):
     with open(config, encoding="utf-8") as file:
         text = file.read()
     if "[sandbox]" not in text:
-        user = f'user = "{USER}"\n' if os.geteuid() == 0 else ""
         with open(config, "a", encoding="utf-8") as file:
-            file.write(f"\n[sandbox]\nenable = true\n{user}")
+            # What programs of a case write lies in its folder.
+            more = f'write = ["{os.path.dirname(os.path.abspath(config))}"]\n' if PROGRAMS.search(text) else ""
+            file.write("\n" + section(USER if os.geteuid() == 0 else None, more))
     if os.geteuid() == 0:
         give(os.path.dirname(os.path.abspath(config)))
+
+
+def section(user=None, more=""):
+    """The section of the configuration."""
+    return "[sandbox]\nenable = true\n" + (f'user = "{user}"\n' if user else "") + more
 
 
 def give(folder):
@@ -30,4 +40,6 @@ def give(folder):
     user = pwd.getpwnam(USER)
     for path, folders, files in os.walk(folder):
         for name in [path, *(os.path.join(path, name) for name in folders + files)]:
-            os.chown(name, user.pw_uid, user.pw_gid, follow_symlinks=False)
+            # A disk may be read-only.
+            with contextlib.suppress(OSError):
+                os.chown(name, user.pw_uid, user.pw_gid, follow_symlinks=False)
