@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm deb test-deb features release rooms deny advisories fmt lint page docs fuzz ci
+.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm deb test-deb lab-arm features release rooms deny advisories fmt lint page docs fuzz ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,11 +80,15 @@ deb: ## Debian packages of agent and lab for armhf, arm64 and amd64 (or ARCHITEC
 test-deb: ## lintian, then install, start, use, upgrade, remove and purge the packages of target/deb in Debian roots; needs root
 	packaging/deb/test $(ARCHITECTURE)
 
+lab-arm: ## the lab on an emulated ARMv7: ivt-lab start all, its page in a browser, found by ONVIF (about 15 minutes with its build)
+	tests/interop/setup
+	cross/test $(TARGET) lab
+
 features: ## clippy for every set of features that ships
 	for features in "" linux onvif pattern profiles sandbox tls ui update linux,onvif,pattern,profiles,sandbox,tls,ui,update linux,onvif,pattern,profiles,sandbox,tls,ui,update,g711-aac; do \
 		$(CARGO) clippy $(LOCKED) -p ivt-agent --no-default-features --features "$$features" -- -D warnings || exit 1; done
 
-release: ci features cross-all test-arm soak ## what a release must pass beside ci; takes hours
+release: ci features cross-all test-arm deb test-deb lab-arm soak ## what a release must pass beside ci; takes hours
 	$(MAKE) size PROFILE=small
 	. cross/env && for target in $$TARGETS; do cross/size --top 12 $$target || exit 1; done
 

@@ -26,4 +26,5 @@ mod secure;
 mod servers;
 mod streams;
 mod time;
+mod tlss_conformance;
 mod wifi_trial;

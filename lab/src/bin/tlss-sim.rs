@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ivt_lab::conformance::tlss::program as conformance;
 use ivt_sim::args::{Args, ArgsError};
 use ivt_sim::tlss::{Reading, Script, TlssOptions, TlssSim};
 use ivt_sim::{port, program};
@@ -14,6 +15,8 @@ const HELP: &str = "\
 tlss-sim: a server of the hosted service (TLSS) for devices to call
 
 Usage: tlss-sim [--bind ADDR:PORT] [--http ADDR:PORT] [--script FILE]
+       tlss-sim conformance [OPTION]...   drive a device through every rule, see
+                                          tlss-sim conformance --help
 
   --bind ADDR:PORT   where devices connect                 [127.0.0.1:21000]
   --http ADDR:PORT   where the page is                     [127.0.0.1:8082]
@@ -35,7 +38,13 @@ RUST_LOG=debug shows more.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let command = parse(Args::new(std::env::args().skip(1)));
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == "conformance").is_some() {
+        let level = env_logger::Env::default().default_filter_or("warn");
+        env_logger::Builder::from_env(level).init();
+        return conformance::main(words).await;
+    }
+    let command = parse(Args::new(words));
     program::main("tlss-sim", HELP, command, run).await
 }
 

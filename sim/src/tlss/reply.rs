@@ -32,7 +32,7 @@ pub struct Reply {
 
 impl Reply {
     /// Takes a reply apart as deployed servers do: the body is what follows `\n\r`, and its `\n`; or all of it.
-    pub(super) fn parse(declared: u32, raw: Bytes, longest_pause: Duration, bare: bool) -> Self {
+    pub fn parse(declared: u32, raw: Bytes, longest_pause: Duration, bare: bool) -> Self {
         if bare {
             let (status_line, headers, body) = (String::new(), Vec::new(), raw.clone());
             let blank_line = false;

@@ -3,9 +3,11 @@ the server's commands on to `camera-sim`."""
 import contextlib
 import http.client
 import json
+import os
 import socket
 import struct
 import urllib.request
+import xml.etree.ElementTree
 
 from peers.browser import Browser
 from peers.cameras import PASSWORD, USER
@@ -177,5 +179,35 @@ def steers_a_session(stack, folder):
         raise Failed(f"the console says {complaints[0]}")
 
 
+def reports(stack, folder):
+    """`tlss-sim conformance` on the agent: its page opens by itself, its JSON and JUnit agree with it."""
+    files = {form: os.path.join(folder, f"report.{form}") for form in ("html", "json", "junit")}
+    options = [word for form, file in files.items() for word in (f"--{form}", file)]
+    run = stack.enter_context(Process("tlss-sim", [built("tlss-sim"), "conformance", "--listen", "127.0.0.1:0", "--only",
+                                                   "identity.*,command.*,picture,refuse.unknown,done.four", *options], folder))
+    port = int(run.said(r"devices +127\.0\.0\.1:(\d+)")[1])
+    camera = Camera(stack, folder, "--user", USER, "--password", PASSWORD)
+    config = hosted(folder, port, camera.url, web_server(camera), "NS202HD")
+    stack.enter_context(Process("ivt-agent", [built("ivt-agent"), "--config", config], folder))
+    if run.ended(60) != 0:
+        raise Failed(f"the agent does not pass: {run.tail()}")
+    with open(files["json"]) as report:
+        cases = json.load(report)["cases"]
+    suite = xml.etree.ElementTree.parse(files["junit"]).getroot()
+    if not cases or int(suite.get("tests")) != len(cases) or suite.get("failures") != "0":
+        raise Failed(f"JSON has {len(cases)} cases, JUnit {suite.attrib}")
+    browser = Browser(stack, folder)
+    browser.open(f"file://{files['html']}")
+    shown = browser.script("return [...document.querySelectorAll('td code, summary code')].map((code) => code.textContent)")
+    if shown != [case["id"] for case in cases]:
+        raise Failed(f"the page shows {shown}")
+    browser.wait("picture of the camera", "const i = document.querySelector('img'); i.closest('details').open = true; return i.naturalWidth === 640")
+    if MAC not in browser.script("return document.body.textContent"):
+        raise Failed("the page does not say whose report it is")
+    if complaints := browser.complaints():
+        raise Failed(f"the console says {complaints[0]}")
+
+
+add("tlss-sim conformance: the agent's report in a browser", reports)
 add("browser shows a TLSS session of the agent: parameters, picture, reports", shows_a_session)
 add("browser steers a TLSS session", steers_a_session)

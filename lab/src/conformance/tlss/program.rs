@@ -1,0 +1,147 @@
+//! `tlss-sim conformance` from its command line to its exit code.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ivt_sim::args::{Args, ArgsError};
+use ivt_sim::port;
+use ivt_sim::program::stopped;
+
+use super::check::Check;
+use super::run::{Options, Run};
+use super::timing::Timing;
+use crate::conformance::choice::Choice;
+use crate::report::{Case, Outputs, summary};
+
+const HELP: &str = "\
+tlss-sim conformance: takes the calls of a device, and drives it through every rule of the hosted service
+
+Usage: tlss-sim conformance [--listen ADDR:PORT] [--mac MAC] [--html FILE]
+
+  --listen ADDR:PORT      where the device calls; --bind is the same
+                                                        [127.0.0.1:21000]
+  --mac MAC               the device that is meant; else whoever calls
+  --wait SECONDS          give up when nobody calls for so long   [150]
+";
+const TAIL: &str = "\
+  --help                  this text
+
+Set the device's update interval to a minute: it has to call about six times, which takes three
+minutes. A device that can call under several identities at once is done sooner: all that call are
+taken for one. The exit code is 0 when nothing failed, 1 when something did, 2 for a wrong option.
+";
+
+enum Order {
+    Help,
+    List(Choice),
+    Run(Box<Options>, Outputs),
+}
+
+/// Reads the words behind `conformance`, runs, and writes the reports.
+pub async fn main(words: impl Iterator<Item = String>) -> ExitCode {
+    let (options, outputs) = match parse(Args::new(words)) {
+        Ok(Order::Help) => {
+            print!("{HELP}{}{}{TAIL}", Outputs::HELP, Choice::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Ok(Order::List(choice)) => {
+            for check in Check::ALL.iter().filter(|check| choice.takes(check.id(), false)) {
+                println!("{:<20} {}", check.id(), check.name());
+            }
+            return ExitCode::SUCCESS;
+        }
+        Ok(Order::Run(options, outputs)) => (options, outputs),
+        Err(error) => return refused(&error.to_string()),
+    };
+    let ids: Vec<_> = Check::ALL.iter().map(|check| check.id()).collect();
+    if let Some(pattern) = options.choice.idle(&ids) {
+        return refused(&format!("no case is named {pattern}: --list names them"));
+    }
+    if let Err(error) = outputs.check() {
+        return refused(&error.to_string());
+    }
+    let listen = options.listen;
+    let run = match Run::listen(*options).await {
+        Ok(run) => run,
+        Err(error) => {
+            eprintln!("tlss-sim conformance: {}", port::refusal(listen, "--listen", &error));
+            return ExitCode::FAILURE;
+        }
+    };
+    match run.addr() {
+        Ok(address) => println!("devices   {address}"),
+        Err(error) => eprintln!("tlss-sim conformance: {error}"),
+    }
+    let report = tokio::select! {
+        report = run.finish(told) => report,
+        _ = stopped() => {
+            eprintln!("tlss-sim conformance: ended before the report was complete: none is written");
+            return ExitCode::FAILURE;
+        }
+    };
+    print!("\n{}", summary(&report));
+    if let Err(error) = outputs.write(&report) {
+        eprintln!("tlss-sim conformance: {error}");
+        return ExitCode::FAILURE;
+    }
+    if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn told(case: &Case) {
+    println!("{:<13} {:<20} {:.1} s", case.verdict.word(), case.id, case.took.as_secs_f64());
+}
+
+fn refused(error: &str) -> ExitCode {
+    eprintln!("tlss-sim conformance: {error}");
+    ExitCode::from(2)
+}
+
+fn parse(mut args: Args<impl Iterator<Item = String>>) -> Result<Order, ArgsError> {
+    let mut options = Options {
+        listen: SocketAddr::from(([127, 0, 0, 1], 21000)),
+        mac: None,
+        choice: Choice::default(),
+        timing: Timing::default(),
+    };
+    let mut outputs = Outputs::default();
+    let mut list = false;
+    while let Some(flag) = args.flag()? {
+        match flag.as_str() {
+            "--listen" | "--bind" => options.listen = args.value()?,
+            "--mac" => options.mac = Some(args.value()?),
+            "--wait" => options.timing.call = Duration::from_secs(args.value::<u32>()?.into()),
+            "--list" => list = true,
+            "--help" | "-h" => return Ok(Order::Help),
+            flag if outputs.take(flag, &mut args)? => {}
+            flag if options.choice.take(flag, &mut args)? => {}
+            _ => return Err(args.unknown()),
+        }
+    }
+    Ok(if list { Order::List(options.choice) } else { Order::Run(Box::new(options), outputs) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(line: &str) -> Result<Order, ArgsError> {
+        parse(Args::new(line.split_whitespace().map(str::to_owned)))
+    }
+
+    #[test]
+    fn options_reach_their_place() {
+        let line =
+            "--listen 0.0.0.0:5 --mac 00:13:23:a0:07:ad --wait 9 --html a.html --only done.*";
+        let Ok(Order::Run(options, outputs)) = order(line) else { panic!("no run") };
+        assert_eq!((options.listen.port(), options.timing.call.as_secs()), (5, 9));
+        assert_eq!(options.mac.as_deref(), Some("00:13:23:a0:07:ad"));
+        assert_eq!(options.choice, Choice::only(&["done.*"]));
+        assert_eq!(outputs.html, Some("a.html".into()));
+        assert!(matches!(order("--list"), Ok(Order::List(_))));
+        assert!(matches!(order("--help"), Ok(Order::Help)));
+        for line in ["--listen nowhere", "--wait -1", "--frob", "--html"] {
+            assert!(order(line).is_err(), "{line}");
+        }
+    }
+}
