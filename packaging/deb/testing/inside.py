@@ -71,6 +71,10 @@ class Debian:
         with open(self.path(path)) as file:
             return file.read()
 
+    def bytes(self, path):
+        with open(self.path(path), "rb") as file:
+            return file.read()
+
     def files(self):
         """Everything in the root that belongs to no tool's own state, with owner, mode and target."""
         prune = [word for path in NOT_COMPARED for word in ("-path", path, "-prune", "-o")]

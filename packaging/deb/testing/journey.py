@@ -24,6 +24,9 @@ spool_dir = "/var/lib/ivt/spool"
 [web]
 enable = true
 listen = "127.0.0.1:{PAGE}"
+[sandbox]
+enable = true
+user = "ivt"
 [[channel]]
 backend = "cgi"
 profile = "hikvision"
@@ -104,13 +107,15 @@ def page(debian):
     expect_match("the file of the configuration", r'(?m)^level = "debug"', debian.read("/etc/ivt/agent.toml"))
 
 
-def confined(debian):
-    """The agent runs as its user, can gain no rights, and its system calls are filtered where the kernel has that."""
+def confined(debian, emulated):
+    """The agent runs as its user and can gain no rights; its system calls are filtered, which qemu cannot do for foreign programs."""
     with open(f"/proc/{debian.process('ivt-agent')}/status") as status:
         status = dict(re.findall(r"^(\w+):\s+(\S+)", status.read(), re.M))
     expect("the agent's user", status["Uid"], debian.do("id", "-u", "ivt"))
     expect("its group", status["Gid"], debian.do("id", "-g", "ivt"))
     expect("its capabilities", int(status["CapEff"], 16), 0)
+    if not emulated:
+        expect("no new privileges, and a filter of system calls", (status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
 
 
 def position():

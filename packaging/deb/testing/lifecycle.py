@@ -1,5 +1,6 @@
 """The life of both packages in a booted Debian: installed, started, used, upgraded, removed, purged."""
 import contextlib
+import gzip
 import os
 import re
 import shutil
@@ -17,8 +18,9 @@ OLDER = "0.0.1"
 LINE = "# An older package said so.\n"
 
 
-def steps(debian, packages, work):
-    """The steps, each with its name. `packages` are the files under test by package, `work` a folder for older ones."""
+def steps(debian, packages, work, emulated):
+    """The steps, each with its name. `packages` are the files under test by package, `work` a folder for older ones; `emulated` says
+    whether the processor is."""
     os.makedirs(debian.path(FOLDER))
     older = {name: aged(file, work, reworded=False) for name, file in packages.items()}
     reworded = {name: aged(file, work, reworded=True) for name, file in packages.items()}
@@ -45,6 +47,15 @@ def steps(debian, packages, work):
         for unit in units:
             expect(f"{unit} after the installation", debian.state(unit), ("disabled", "inactive"))
         debian.do("systemd-analyze", "verify", *(f"/usr/lib/systemd/system/{unit}" for unit in units))
+
+    def has_true_manuals():
+        """Each program has a manual page, whose options are options of the program; the agent's page has them all."""
+        for program in programs(debian):
+            told = options_of(debian.ask(program, "--help")[1])
+            written = options_of(gzip.decompress(debian.bytes(f"/usr/share/man/man1/{program}.1.gz")).decode().replace("\\-", "-"))
+            expect(f"options of {program}(1) that it does not know", sorted(written - told - {"--now"}), [])
+            if program == "ivt-agent":
+                expect("options that ivt-agent(1) does not tell", sorted(told - written), [])
 
     def says_what_is_missing():
         debian.ask("systemctl", "start", AGENT_UNIT)
@@ -129,11 +140,12 @@ def steps(debian, packages, work):
     return {
         "installs": installs,
         "starts nothing that was not configured": starts_nothing,
+        "has true manual pages": has_true_manuals,
         "says what is missing": says_what_is_missing,
         "begins with the page alone": begins_with_the_page,
         "is configured and started": is_configured,
         "logs in": lambda: journey.logs_in(debian, before["cloud"]),
-        "has no rights": lambda: journey.confined(debian),
+        "has no rights": lambda: journey.confined(debian, emulated),
         "publishes": lambda: journey.live(before["cloud"]),
         "records": lambda: journey.records(before["cloud"]),
         "moves the camera": lambda: journey.moves(before["cloud"]),
@@ -145,6 +157,41 @@ def steps(debian, packages, work):
         "is removed and comes back": removes,
         "is purged": purges,
     }
+
+
+def refuses_older_processors(debian, package):
+    """The package for armhf says on an ARMv6 what to do, by the script of the package."""
+    debian.do("mkdir", "-p", "/root/older")
+    subprocess.run(["dpkg-deb", "--control", package, debian.path("/root/older/control")], check=True)
+    with open(debian.path("/root/older/uname"), "w", opener=lambda path, flags: os.open(path, flags, 0o755)) as uname:
+        uname.write("#!/bin/sh\necho armv6l\n")
+    status, said = debian.ask("env", "PATH=/root/older:/usr/bin", "/root/older/control/preinst", "install")
+    expect("the exit status on an ARMv6", status, 1)
+    expect_match("what it says", "older than ARMv7", said)
+    expect("the exit status on this processor", debian.ask("/root/older/control/preinst", "install"), (0, ""))
+
+
+def without_systemd(debian, packages):
+    """Packages go in and out where systemd does not run, as in an image that is being made."""
+    os.makedirs(debian.path(FOLDER))
+    files = [shutil.copy(file, debian.path(f"{FOLDER}/{name}.deb")) for name, file in packages.items()]
+    before, accounts = debian.files(), debian.accounts()
+    debian.install(*(f"{FOLDER}/{os.path.basename(file)}" for file in files))
+    expect("/etc/ivt/agent.toml", debian.mode("/etc/ivt/agent.toml"), "root:ivt 640")
+    expect("units that are enabled", debian.ask("find", "/etc/systemd/system", "-name", "iv*"), (0, ""))
+    debian.do("apt-get", "-qy", "purge", *packages)
+    expect("what is left", sorted(debian.files() ^ before), [])
+    expect("who is left", sorted(debian.accounts() ^ accounts), ["group ivt", "passwd ivt"])
+
+
+def programs(debian):
+    """The programs of both packages."""
+    said = debian.do("dpkg", "-L", "ivt-agent", "ivt-lab")
+    return sorted(os.path.basename(path) for path in said.splitlines() if path.startswith("/usr/bin/"))
+
+
+def options_of(text):
+    return set(re.findall(r"--[a-z][a-z-]*", text))
 
 
 def all_units(debian):
