@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci ci-waits ci-computes lab-arm badnet reproducible vendor packages
+.PHONY: help demo test interop cameras soak bench cross cross-all size arm test-arm features release rooms deny advisories fmt lint page docs fuzz ci ci-waits ci-computes lab-arm badnet reproducible vendor packages deb test-deb
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,12 @@ test-arm: ## unit tests and the agent on every processor that can be emulated, t
 	cross/test armv7-unknown-linux-gnueabihf 2038
 	cross/test $(TARGET) small
 
+deb: ## Debian packages of agent and lab for armhf, arm64 and amd64 (or ARCHITECTURE), into target/deb
+	packaging/deb/build --cross $(ARCHITECTURE)
+
+test-deb: ## lintian, then install, start, use, upgrade, remove and purge the packages of target/deb in Debian roots; needs root
+	packaging/deb/test $(ARCHITECTURE)
+
 lab-arm: ## the lab on an emulated ARMv7: ivt-lab start all, its page in a browser, found by ONVIF (about 15 minutes with its build)
 	tests/interop/setup
 	cross/test $(TARGET) lab
@@ -100,7 +106,7 @@ packages: ## what Buildroot, OpenWrt and Yocto read, by their parsers as far as 
 	$(CARGO) build $(LOCKED) -p ivt-agent --bin ivt-agent
 	packaging/test
 
-release: ci features cross-all reproducible vendor test-arm lab-arm soak ## what a release must pass beside ci; takes hours
+release: ci features cross-all reproducible vendor test-arm deb test-deb lab-arm soak ## what a release must pass beside ci; takes hours
 	$(MAKE) size PROFILE=small
 	. cross/env && for target in $$TARGETS; do cross/size --top 12 $$target || exit 1; done
 
@@ -139,6 +145,7 @@ ci: fmt rooms deny page lint ## all gates; what waits (test, interop) runs besid
 ci-waits:
 	$(MAKE) test
 	$(MAKE) interop
+	packaging/test
 
 ci-computes:
 	nice -n 19 $(MAKE) docs

@@ -11,7 +11,7 @@ use std::thread;
 
 use rustix::thread::CapabilitySet;
 
-use super::rights::Rights;
+use super::rights::{Named, Rights};
 use super::{enter, user};
 use crate::config::{Access, Config};
 use crate::settings::{self, Change, Store};
